@@ -1,0 +1,37 @@
+# The two commands: `make run` and `make test`. Each sets up all it needs by itself.
+# Settings are variables: `make run PORT=9000 WORKERS=2`; env_example lists them.
+
+.PHONY: run test bench train clean
+.DEFAULT_GOAL := run
+PY := .venv/bin/python
+
+run: .venv/.run
+	@exec $(PY) -m standalone
+
+test: .venv/.dev
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	$(PY) -m pytest
+
+bench: .venv/.dev
+	$(PY) -m bench.flows
+
+# Needs pictures: make train PICTURES=folder
+train: .venv/.train
+	$(PY) -m training $(PICTURES) weights/darkroom-fast_x2.pb
+
+.venv/.run: requirements.txt requirements-standalone.txt constraints.txt standalone/setup.sh
+	@standalone/setup.sh requirements-standalone.txt
+	@touch $@
+
+.venv/.dev: requirements-dev.txt requirements.txt requirements-standalone.txt constraints.txt
+	@standalone/setup.sh requirements-dev.txt
+	@touch $@ .venv/.run
+
+.venv/.train: training/requirements.txt requirements.txt constraints.txt
+	@standalone/setup.sh training/requirements.txt
+	@touch $@
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache

