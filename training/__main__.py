@@ -1,0 +1,26 @@
+"""``python -m training PICTURES WEIGHTS.pb``: from a folder of pictures to a network file."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from training.export import write
+from training.train import Recipe, train
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
+    parser.add_argument("pictures", type=Path, help="folder of training pictures, read recursively")
+    parser.add_argument("output", type=Path, help="the .pb to write")
+    parser.add_argument("--run", type=Path, default=Path("data/training"), help="checkpoints")
+    for name in ("scale", "channels", "depth", "steps", "seed"):
+        parser.add_argument(f"--{name}", type=int, default=getattr(Recipe, name))
+    given = parser.parse_args()
+    recipe = Recipe(given.scale, given.channels, given.depth, given.steps, seed=given.seed)
+    write(train(recipe, given.pictures, given.run), given.output)
+    print(given.output)
+
+
+if __name__ == "__main__":
+    main()

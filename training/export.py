@@ -1,0 +1,102 @@
+"""From a trained network to the frozen TensorFlow graph that cv2.dnn_superres reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tensorboard.compat.proto.attr_value_pb2 import AttrValue
+from tensorboard.compat.proto.graph_pb2 import GraphDef
+from tensorboard.compat.proto.node_def_pb2 import NodeDef
+from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_INT32
+
+from training.network import Upscaler
+
+
+class _Graph:
+    """A GraphDef that grows node by node; every method returns the new node's name."""
+
+    def __init__(self) -> None:
+        self.definition = GraphDef()
+
+    def _node(self, op: str, name: str, *inputs: str) -> NodeDef:
+        node = self.definition.node.add(op=op, name=name, input=inputs)
+        if op not in {"Const", "Placeholder"}:
+            node.attr["T"].CopyFrom(AttrValue(type=DT_FLOAT))
+        return node
+
+    def placeholder(self, name: str) -> str:
+        self._node("Placeholder", name).attr["dtype"].CopyFrom(AttrValue(type=DT_FLOAT))
+        return name
+
+    def constant(self, name: str, value: NDArray[np.float32] | NDArray[np.int32]) -> str:
+        kind = DT_INT32 if value.dtype == np.int32 else DT_FLOAT
+        node = self._node("Const", name)
+        node.attr["dtype"].type = kind
+        tensor = node.attr["value"].tensor
+        tensor.dtype = kind
+        for size in value.shape:
+            tensor.tensor_shape.dim.add(size=size)
+        tensor.tensor_content = np.ascontiguousarray(value).tobytes()
+        return name
+
+    def convolution(
+        self, name: str, source: str, kernel: NDArray[np.float32], bias: NDArray[np.float32] | None
+    ) -> str:
+        """Add a SAME convolution; ``kernel`` comes as torch has it, (out, in, h, w)."""
+        weights = self.constant(f"{name}/kernel", kernel.transpose(2, 3, 1, 0))
+        node = self._node("Conv2D", name, source, weights)
+        node.attr["strides"].list.i.extend([1, 1, 1, 1])
+        node.attr["dilations"].list.i.extend([1, 1, 1, 1])
+        node.attr["padding"].s = b"SAME"
+        node.attr["data_format"].s = b"NHWC"
+        if bias is None:
+            return name
+        added = self._node("BiasAdd", f"{name}/bias", name, self.constant(f"{name}/b", bias))
+        added.attr["data_format"].s = b"NHWC"
+        return added.name
+
+    def relu(self, source: str) -> str:
+        return self._node("Relu", f"{source}/relu", source).name
+
+    def add(self, name: str, a: str, b: str) -> str:
+        return self._node("AddV2", name, a, b).name
+
+    def depth_to_space(self, name: str, source: str, block: int) -> str:
+        node = self._node("DepthToSpace", name, source)
+        node.attr["block_size"].i = block
+        node.attr["data_format"].s = b"NHWC"
+        return name
+
+    def to_nchw(self, name: str, source: str) -> str:
+        order = self.constant(f"{name}/perm", np.array([0, 3, 1, 2], np.int32))
+        node = self._node("Transpose", name, source, order)
+        node.attr["Tperm"].CopyFrom(AttrValue(type=DT_INT32))
+        return name
+
+
+def graph(network: Upscaler) -> bytes:
+    """Return the frozen GraphDef of ``network``, with the node names ``dnn_superres`` looks for.
+
+    The input is added through a 1x1 convolution of ones: cv2.dnn does not broadcast channels.
+    """
+    weights = {k: v.detach().float().cpu().numpy() for k, v in network.state_dict().items()}
+    g = _Graph()
+    low = g.placeholder("IteratorGetNext")
+    x = g.relu(g.convolution("head", low, weights["head.weight"], weights["head.bias"]))
+    for layer in range(network.depth):
+        kernel = network.kernel(layer).detach().float().cpu().numpy()
+        x = g.relu(g.convolution(f"body{layer}", x, kernel, weights[f"biases.{layer}"]))
+    tail = g.convolution("tail", x, weights["tail.weight"], weights["tail.bias"])
+    ones = np.ones((network.scale**2, 1, 1, 1), np.float32)
+    total = g.add("sum", tail, g.convolution("nearest", low, ones, None))
+    g.to_nchw("NCHW_output", g.depth_to_space("NHWC_output", total, network.scale))
+    return bytes(g.definition.SerializeToString(deterministic=True))
+
+
+def write(network: Upscaler, path: Path) -> None:
+    """Write ``network`` to ``path`` as a frozen graph, whole or not at all."""
+    part = path.with_suffix(".part")
+    part.write_bytes(graph(network))
+    part.replace(path)

@@ -1,0 +1,108 @@
+"""The training pictures: read once, kept as uint8 planes in memory, cut into patches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from training.degrade import Plane, bicubic, jpeg
+
+EXTRA_SIZE = 0.72  # a second, smaller copy of each large picture: more detail per pixel
+HELD_OUT = 20  # the last pictures by name validate and are never trained on
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A picture's luma in both sizes; ``compressed`` is ``low`` after JPEG."""
+
+    high: Plane
+    low: Plane
+    compressed: Plane
+
+
+def read_luma(path: Path) -> Plane:
+    """Return the Y plane (full range, as cv2's YCrCb has it) of the picture at ``path``."""
+    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if picture is None:
+        raise ValueError(f"{path} is not a picture that OpenCV reads")
+    return np.ascontiguousarray(cv2.cvtColor(picture, cv2.COLOR_BGR2YCrCb)[:, :, 0])
+
+
+def pair(luma: Plane, scale: int, quality: int) -> Pair:
+    """Crop ``luma`` to whole multiples of ``scale`` and add its low-resolution versions."""
+    high = luma[: luma.shape[0] // scale * scale, : luma.shape[1] // scale * scale]
+    low = bicubic(high, high.shape[0] // scale, high.shape[1] // scale)
+    return Pair(high, low, jpeg(low, quality))
+
+
+def split(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Return (training, validation) picture paths below ``folder``, in a fixed order.
+
+    Validation pictures come from ``div2k`` where there is one, else from all.
+    """
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in {".png", ".jpg", ".bmp"})
+    pool = [p for p in paths if p.parent.name == "div2k"] or paths
+    held_out = pool[-min(HELD_OUT, len(pool) // 4 or 1) :]
+    return [p for p in paths if p not in set(held_out)], held_out
+
+
+def load(paths: list[Path], scale: int, rng: np.random.Generator, smallest: int) -> list[Pair]:
+    """Read ``paths`` and shrunken copies of them; drop what has a low side under ``smallest``."""
+    pairs = []
+    for path in paths:
+        luma = read_luma(path)
+        copies = [luma]
+        if path.parent.name != "t91":  # those are small already
+            size = (round(luma.shape[1] * EXTRA_SIZE), round(luma.shape[0] * EXTRA_SIZE))
+            copies.append(
+                np.asarray(cv2.resize(luma, size, interpolation=cv2.INTER_AREA), np.uint8)
+            )
+        for copy in copies:
+            if min(copy.shape) // scale >= smallest:
+                pairs.append(pair(copy, scale, int(rng.integers(78, 99))))
+    return pairs
+
+
+def patches(
+    pairs: list[Pair],
+    scale: int,
+    size: int,
+    count: int,
+    compressed_share: float,
+    rng: np.random.Generator,
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Yield batches without end: low (count, 1, size, size) and high, float32 in 0 to 1.
+
+    Pictures are drawn in proportion to their area, patches flipped and transposed at random.
+    """
+    areas = np.array([p.low.size for p in pairs], float)
+    chance = areas / areas.sum()
+    while True:
+        lows: list[NDArray[np.uint8]] = []
+        highs: list[NDArray[np.uint8]] = []
+        for index in rng.choice(len(pairs), count, p=chance):
+            source = pairs[index]
+            low = source.compressed if rng.random() < compressed_share else source.low
+            y = int(rng.integers(low.shape[0] - size + 1))
+            x = int(rng.integers(low.shape[1] - size + 1))
+            a = low[y : y + size, x : x + size]
+            b = source.high[y * scale : (y + size) * scale, x * scale : (x + size) * scale]
+            flips = rng.integers(2, size=3)
+            if flips[0]:
+                a, b = a[::-1], b[::-1]
+            if flips[1]:
+                a, b = a[:, ::-1], b[:, ::-1]
+            if flips[2]:
+                a, b = a.T, b.T
+            lows.append(a)
+            highs.append(b)
+        yield (
+            torch.from_numpy(np.stack(lows)[:, None].astype(np.float32) / 255),
+            torch.from_numpy(np.stack(highs)[:, None].astype(np.float32) / 255),
+        )
