@@ -1,0 +1,125 @@
+"""Everything that can go wrong, each with a code that clients may rely on.
+
+    AppError
+    ├── BadSettings          a setting is missing or wrong; the program does not start
+    ├── BadRequest           the request is malformed or lacks something
+    ├── NotFound             no such task, result or route
+    │   └── NotReady         known, but not finished
+    ├── TooLarge             more bytes than a limit allows
+    ├── TooSlow              the upload took too long or stalled
+    ├── UnsupportedFormat    not a format that is accepted
+    ├── BadImage             broken, truncated or undecodable
+    ├── TooManyPixels        more pixels than a limit allows, in or out
+    ├── BadParameter         a parameter is unknown or out of range
+    ├── RangeNotSatisfiable  bytes asked for that a result does not have
+    ├── StoreUnavailable     MongoDB or Redis does not answer; try again
+    ├── WeightsMissing       a worker lacks the network a task was promised
+    ├── TaskTimeout          the pixel work ran past its deadline
+    ├── WorkerCrashed        the process died at this task, as often as it may
+    └── Internal             a defect of ours; the id is in the log
+
+``service.errors`` is the one place that turns them into HTTP.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class AppError(Exception):
+    """An error with a stable ``code`` and a sentence that helps.
+
+    ``facts`` (limit, measured, ...) go to the client beside the sentence, as JSON values.
+    """
+
+    code: ClassVar[str] = "error"
+
+    def __init__(self, detail: str, **facts: Any) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.facts = facts
+
+    def document(self) -> dict[str, Any]:
+        """Return what a task's document and a child's answer carry of this error."""
+        return {"code": self.code, "detail": self.detail, **self.facts}
+
+
+class BadSettings(AppError):
+    code = "bad_settings"
+
+
+class BadRequest(AppError):
+    code = "bad_request"
+
+
+class NotFound(AppError):
+    code = "not_found"
+
+
+class NotReady(NotFound):
+    code = "not_ready"
+
+
+class TooLarge(AppError):
+    code = "too_large"
+
+
+class TooSlow(AppError):
+    code = "too_slow"
+
+
+class UnsupportedFormat(AppError):
+    code = "unsupported_format"
+
+
+class BadImage(AppError):
+    code = "bad_image"
+
+
+class TooManyPixels(AppError):
+    code = "too_many_pixels"
+
+
+class BadParameter(AppError):
+    code = "bad_parameter"
+
+
+class RangeNotSatisfiable(AppError):
+    code = "range_not_satisfiable"
+
+
+class StoreUnavailable(AppError):
+    code = "store_unavailable"
+
+
+class WeightsMissing(AppError):
+    code = "weights_missing"
+
+
+class TaskTimeout(AppError):
+    code = "task_timeout"
+
+
+class WorkerCrashed(AppError):
+    code = "worker_crashed"
+
+
+class Internal(AppError):
+    code = "internal"
+
+
+def _tree(root: type[AppError]) -> dict[str, type[AppError]]:
+    found = {root.code: root}
+    for child in root.__subclasses__():
+        found |= _tree(child)
+    return found
+
+
+BY_CODE: dict[str, type[AppError]] = _tree(AppError)
+
+
+def from_document(document: dict[str, Any]) -> AppError:
+    """Return the error that ``AppError.document`` described; an unknown code becomes Internal."""
+    facts = {k: v for k, v in document.items() if k not in {"code", "detail"}}
+    kind = BY_CODE.get(str(document.get("code")), Internal)
+    return kind(str(document.get("detail", "")), **facts)

@@ -1,0 +1,62 @@
+"""Structured logs for both programs: JSON lines with the request's and the task's id on each."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import structlog
+from concurrent_log_handler import ConcurrentRotatingFileHandler
+from structlog.typing import Processor
+
+from models.settings import Settings
+
+_QUIET = ("arq", "asyncio", "pymongo", "PIL", "aiohttp.access")
+"""Libraries whose chatter is not ours to show below a warning."""
+
+
+def configure(settings: Settings, program: str) -> None:
+    """Send all logging of this process, ours and the libraries', to stderr and LOG_FILE as JSON.
+
+    Client text is only ever a JSON value, so it cannot forge a line.
+    """
+    structlog.contextvars.bind_contextvars(program=program)
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[structlog.stdlib.ExtraAdder(), *shared],
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.JSONRenderer(),
+        ],
+    )
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    if settings.log_file is not None:
+        settings.log_file.parent.mkdir(parents=True, exist_ok=True)
+        handlers.append(
+            ConcurrentRotatingFileHandler(
+                str(settings.log_file),
+                maxBytes=settings.log_file_bytes,
+                backupCount=settings.log_file_count,
+            )
+        )
+    root = logging.getLogger()
+    for old in root.handlers[:]:
+        root.removeHandler(old)
+    for handler in handlers:
+        handler.setFormatter(formatter)
+        root.addHandler(handler)
+    root.setLevel(settings.log_level)
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )

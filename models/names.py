@@ -1,0 +1,43 @@
+"""File names from strangers made safe, and the names of results made from them."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator, Sequence
+
+from models.image import EXTENSIONS, Format
+from models.operations import Operation
+
+_KEPT = frozenset("-_. ()+")
+_RESERVED = frozenset(
+    {"con", "prn", "aux", "nul"} | {f"{d}{n}" for d in ("com", "lpt") for n in range(1, 10)}
+)
+
+
+def safe(name: str, limit: int) -> str:
+    """Return ``name`` as it may be kept: its last path part, of letters, digits and ``-_. ()+``.
+
+    Anything else becomes ``_`` (controls, bidirectional marks and separators included), leading
+    dots go, Windows device names get a ``_``, and the stem is cut so that at most ``limit``
+    characters remain. Never empty, and the same name always gives the same answer.
+    """
+    last = unicodedata.normalize("NFC", name).replace("\\", "/").rsplit("/", 1)[-1]
+    kept = "".join(c if c.isalnum() or c in _KEPT else "_" for c in last).strip(" .")
+    stem, dot, suffix = kept.rpartition(".")
+    if not dot:
+        stem, suffix = kept, ""
+    suffix = suffix[:12]
+    stem = (stem or "image")[: limit - len(suffix) - len(dot)].rstrip(" .") or "image"
+    if stem.split(".")[0].lower() in _RESERVED:
+        stem = f"_{stem}"[: limit - len(suffix) - len(dot)]
+    return f"{stem}{dot}{suffix}"
+
+
+def result_names(
+    name: str, operations: Sequence[Operation], output: Format, fingerprint: str
+) -> Iterator[str]:
+    """Yield names for a result of the upload ``name``, best first: plain, then ever more unique."""
+    stem = name.rpartition(".")[0] or name
+    label = "-".join(operation.label() for operation in operations)
+    for mark in ("", f"-{fingerprint[:8]}", f"-{fingerprint[:32]}"):
+        yield f"{stem}-{label}{mark}.{EXTENSIONS[output]}"

@@ -1,0 +1,112 @@
+"""The operations: one pydantic spec each, their canonical form and a task's fingerprint.
+
+Adding an operation is a class here with its entry in ``OPERATIONS``, and a function of the same
+name in ``workers/operations/<op>.py``. Routes, validation and documents read this registry.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from models.catalogue import Catalogue, Weights
+from models.errors import BadParameter
+from models.image import Format
+
+PIPELINE_VERSION = 1
+"""Raised when the same request would give other bytes: old results are then no longer served."""
+
+
+class Operation(BaseModel):
+    """The parameters of one operation; frozen, and nothing unknown is let in."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    op: ClassVar[str]
+    """Name of the operation: its route and its module."""
+
+    def label(self) -> str:
+        """Return what a result's name says of the operation, e.g. ``upscale-x2``."""
+        raise NotImplementedError
+
+    def output_size(self, width: int, height: int) -> tuple[int, int]:
+        """Return (width, height) of the result for an input of that size, in pixels."""
+        return width, height
+
+    def weights(self, catalogue: Catalogue) -> Weights | None:
+        """Return the network the operation needs, if any; raises BadParameter if not at hand."""
+        return None
+
+    def document(self) -> dict[str, Any]:
+        """Return the canonical form: the name and every parameter, defaults filled in."""
+        return {"op": self.op, **self.model_dump(mode="json")}
+
+
+class Upscale(Operation):
+    """Enlarge a picture with a super-resolution network."""
+
+    op: ClassVar[str] = "upscale"
+
+    scale: int = Field(2, ge=2, le=8, description="How many times wider and higher.")
+    model: str = Field("darkroom-fast", max_length=64, description="Name of the network.")
+
+    def label(self) -> str:
+        return f"upscale-x{self.scale}"
+
+    def output_size(self, width: int, height: int) -> tuple[int, int]:
+        return width * self.scale, height * self.scale
+
+    def weights(self, catalogue: Catalogue) -> Weights | None:
+        return catalogue.find(self.model, self.scale)
+
+
+OPERATIONS: dict[str, type[Operation]] = {spec.op: spec for spec in (Upscale,)}
+
+
+def parse(op: str, parameters: Mapping[str, Any]) -> Operation:
+    """Return the operation ``op`` with ``parameters``, e.g. form fields as text.
+
+    Raises:
+        BadParameter: a parameter is unknown or out of range; says what would pass.
+    """
+    spec = OPERATIONS[op]
+    try:
+        return spec.model_validate(dict(parameters))
+    except ValidationError as error:
+        problems = [_sentence(spec, problem) for problem in error.errors(include_url=False)]
+        raise BadParameter(
+            f"{op}: {'; '.join(problems)}", parameter=str(error.errors()[0]["loc"][0])
+        ) from None
+
+
+def _sentence(spec: type[Operation], problem: Any) -> str:
+    name = str(problem["loc"][0])
+    known = ", ".join(spec.model_fields) or "none"
+    if problem["type"] == "extra_forbidden":
+        return f"unknown field {name[:40]!a}; known: {known}"
+    return f"{name}: {problem['msg']} (got {str(problem['input'])[:40]!a})"
+
+
+def load(document: Mapping[str, Any]) -> Operation:
+    """Return the operation that ``Operation.document`` described."""
+    parameters = {k: v for k, v in document.items() if k != "op"}
+    return parse(str(document["op"]), parameters)
+
+
+def fingerprint(
+    sha256: str, operations: Sequence[Operation], output: Format, weights: Sequence[Weights]
+) -> str:
+    """Return 64 hex digits that are equal exactly when two requests ask for the same bytes."""
+    asked = {
+        "original": sha256,
+        "operations": [operation.document() for operation in operations],
+        "format": output,
+        "weights": [w.sha256 for w in weights],
+        "version": PIPELINE_VERSION,
+    }
+    canonical = json.dumps(asked, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()

@@ -1,0 +1,105 @@
+"""The only room that enqueues: Redis and arq are a doorbell, and the ledger remembers who rang."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from arq.connections import ArqRedis
+from arq.constants import default_queue_name, in_progress_key_prefix
+from redis.asyncio import ConnectionPool
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialBackoff
+from redis.exceptions import RedisError
+
+from models.errors import StoreUnavailable
+from models.settings import Settings
+
+log = structlog.get_logger()
+
+PROCESS = "process"
+"""Name of the one arq job: process(task_id)."""
+
+
+def to_json(job: dict[str, Any]) -> bytes:
+    """Serialize an arq job; JSON, so that nobody who reaches Redis can make a worker run code."""
+    return json.dumps(job).encode()
+
+
+def from_json(data: bytes) -> dict[str, Any]:
+    job: dict[str, Any] = json.loads(data)
+    return job
+
+
+def connect(settings: Settings) -> ArqRedis:
+    """Return arq's Redis client; it connects when first used and retries what may be retried."""
+    pool: ConnectionPool = ConnectionPool.from_url(
+        settings.redis_url,
+        socket_timeout=settings.store_timeout,
+        socket_connect_timeout=settings.store_timeout,
+        retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), 5),
+        retry_on_timeout=True,
+        retry_on_error=[ConnectionError],
+        health_check_interval=15,
+    )
+    return ArqRedis(pool, job_serializer=to_json, job_deserializer=from_json)
+
+
+class Queue:
+    """Rings for tasks; a ring that fails or is lost is rung again by the sweep."""
+
+    def __init__(self, redis: ArqRedis) -> None:
+        self._redis = redis
+
+    @classmethod
+    def open(cls, settings: Settings) -> Queue:
+        return cls(connect(settings))
+
+    async def close(self) -> None:
+        await self._redis.aclose(close_connection_pool=True)
+
+    async def ring(self, task_id: str, turn: int) -> bool:
+        """Ring for a task; False (and a log line) if Redis could not be reached.
+
+        ``turn`` must be new for each ring: arq refuses the id of a job that a dead worker holds.
+        """
+        try:
+            await self._redis.enqueue_job(PROCESS, task_id, _job_id=_job_id(task_id, turn))
+        except (RedisError, OSError) as error:
+            log.warning("ring_failed", task_id=task_id, reason=repr(error))
+            return False
+        return True
+
+    async def ringing(self, turns: Sequence[tuple[str, int]]) -> list[bool]:
+        """Tell for each (task id, turn) whether its job waits in the queue and nobody took it.
+
+        Raises:
+            StoreUnavailable: Redis does not answer.
+        """
+        try:
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for task_id, turn in turns:
+                    pipe.zscore(default_queue_name, _job_id(task_id, turn))
+                    pipe.exists(in_progress_key_prefix + _job_id(task_id, turn))
+                answers = await pipe.execute()
+        except (RedisError, OSError) as error:
+            raise _unavailable() from error
+        pairs = zip(answers[::2], answers[1::2], strict=True)
+        return [score is not None and not taken for score, taken in pairs]
+
+    async def ping(self) -> None:
+        """Return if Redis answers; raise StoreUnavailable if not."""
+        try:
+            await self._redis.ping()
+        except (RedisError, OSError) as error:
+            raise _unavailable() from error
+
+
+def _job_id(task_id: str, turn: int) -> str:
+    return f"{task_id}:{turn}"
+
+
+def _unavailable() -> StoreUnavailable:
+    return StoreUnavailable("Redis does not answer", store="redis")

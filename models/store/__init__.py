@@ -1,0 +1,81 @@
+"""The only room that knows MongoDB: the ledger of tasks, the names, and the bytes in GridFS."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, Self
+
+from bson.codec_options import CodecOptions
+from motor.motor_asyncio import AsyncIOMotorClient
+from pymongo import WriteConcern
+from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential_jitter
+
+from models.errors import StoreUnavailable
+from models.settings import Settings
+from models.store.files import Files
+from models.store.guard import guarded
+from models.store.names import Names
+from models.store.orphans import Orphans
+from models.store.presence import Presence
+from models.store.tasks import Tasks
+
+__all__ = ["Store"]
+
+
+class Store:
+    """One connection to the ledger; ``tasks``, ``names``, ``originals``, ... are its rooms."""
+
+    def __init__(self, settings: Settings) -> None:
+        milliseconds = round(settings.store_timeout * 1000)
+        self._client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(
+            settings.mongo_url,
+            appname="darkroom",
+            serverSelectionTimeoutMS=milliseconds,
+            connectTimeoutMS=milliseconds,
+            # A frozen server must not hold a caller for ever; change streams ask every second.
+            socketTimeoutMS=2 * milliseconds,
+            retryWrites=True,
+        )
+        database = self._client.get_database(
+            settings.mongo_db,
+            codec_options=CodecOptions(tz_aware=True),
+            # Acknowledged means journaled by a majority: nothing accepted is lost with a server.
+            write_concern=WriteConcern(w="majority", j=True),
+        )
+        self._database = database
+        self.tasks = Tasks(database["tasks"])
+        self.names = Names(database["names"])
+        self.originals = Files(database, "originals")
+        self.results = Files(database, "results")
+        self.presence = Presence(database["workers"])
+        self.orphans = Orphans(database, timedelta(seconds=settings.orphan_seconds))
+
+    @classmethod
+    async def open(cls, settings: Settings) -> Self:
+        """Connect, wait until the store answers, make the indexes, and return the store."""
+        store = cls(settings)
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception_type(StoreUnavailable),
+            wait=wait_exponential_jitter(initial=0.1, max=2),
+        ):
+            with attempt:
+                await store._prepare()
+        return store
+
+    @guarded
+    async def _prepare(self) -> None:
+        for room in (self.tasks, self.names, self.originals, self.results, self.presence):
+            await room.prepare()
+
+    @guarded
+    async def ping(self) -> None:
+        """Return if MongoDB answers; raise StoreUnavailable if not."""
+        await self._database.command("ping")
+
+    @guarded
+    async def drop(self) -> None:
+        """Delete the whole database: for tests and benchmarks on stores of their own."""
+        await self._client.drop_database(self._database.name)
+
+    def close(self) -> None:
+        self._client.close()

@@ -1,0 +1,104 @@
+"""Bytes in GridFS, whole or absent, readable by any GridFS client."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import IO, Any
+
+from bson import ObjectId
+from motor.motor_asyncio import AsyncIOMotorDatabase, AsyncIOMotorGridFSBucket
+from pymongo.errors import DuplicateKeyError
+
+from models.store.guard import guarded
+
+CHUNK_BYTES = 1024 * 1024
+"""Larger than GridFS' default of 255 KiB: a quarter of the documents for the same picture."""
+
+_READ_AHEAD = 2  # chunks a batch: a slow reader then costs 2 MiB, not the driver's 16
+
+
+class Files:
+    """One GridFS bucket, ``originals`` or ``results``."""
+
+    def __init__(self, database: AsyncIOMotorDatabase[dict[str, Any]], bucket: str) -> None:
+        self._files = database[f"{bucket}.files"]
+        self._chunks = database[f"{bucket}.chunks"]
+        self._bucket = AsyncIOMotorGridFSBucket(
+            database, bucket_name=bucket, chunk_size_bytes=CHUNK_BYTES
+        )
+
+    async def prepare(self) -> None:
+        # The same two indexes as the drivers make, so that none of them stops to make its own.
+        await self._chunks.create_index([("files_id", 1), ("n", 1)], unique=True)
+        await self._files.create_index([("filename", 1), ("uploadDate", 1)])
+        await self._files.create_index("metadata.key", unique=True, sparse=True)
+        await self._files.create_index("metadata.task_id", sparse=True)
+
+    @guarded
+    async def find(self, key: str) -> ObjectId | None:
+        """Return the id of the file stored under ``key``."""
+        document = await self._files.find_one({"metadata.key": key}, {"_id": 1})
+        return document["_id"] if document else None
+
+    @guarded
+    async def put(self, source: IO[bytes], filename: str, metadata: dict[str, str]) -> ObjectId:
+        """Store what ``source`` holds and return its id.
+
+        Where the ``key`` in ``metadata`` is stored already, that file's id is returned.
+        """
+        file_id = ObjectId()
+        try:
+            await self._bucket.upload_from_stream_with_id(
+                file_id, filename, source, metadata=metadata
+            )
+        except DuplicateKeyError:
+            await self._chunks.delete_many({"files_id": file_id})
+            document = await self._files.find_one({"metadata.key": metadata["key"]}, {"_id": 1})
+            if document is None:
+                raise
+            return ObjectId(document["_id"])
+        return file_id
+
+    async def read(self, file_id: ObjectId, start: int, stop: int) -> AsyncIterator[bytes]:
+        """Yield the bytes ``start`` to ``stop`` (exclusive), reading only the chunks they lie in."""
+        if start >= stop:
+            return
+        first, last = start // CHUNK_BYTES, (stop - 1) // CHUNK_BYTES
+        query = {"files_id": file_id, "n": {"$gte": first, "$lte": last}}
+        cursor = self._chunks.find(query).sort("n", 1).batch_size(_READ_AHEAD)
+        expected = first
+        async for chunk in cursor:
+            if chunk["n"] != expected:
+                break
+            begin = start - expected * CHUNK_BYTES if expected == first else 0
+            end = stop - expected * CHUNK_BYTES if expected == last else CHUNK_BYTES
+            yield bytes(chunk["data"][begin:end])
+            expected += 1
+        if expected != last + 1:
+            raise LookupError(f"chunk {expected} of file {file_id} is missing")
+
+    @guarded
+    async def save(self, file_id: ObjectId, path: Path) -> None:
+        """Write the file to ``path``."""
+        document = await self._files.find_one({"_id": file_id}, {"length": 1})
+        if document is None:
+            raise LookupError(f"file {file_id} is missing")
+        with path.open("wb") as target:
+            async for data in self.read(file_id, 0, int(document["length"])):
+                target.write(data)
+
+    @guarded
+    async def delete(self, file_id: ObjectId) -> None:
+        """Delete the file; the entry first, so that nobody finds half of it."""
+        await self._files.delete_one({"_id": file_id})
+        await self._chunks.delete_many({"files_id": file_id})
+
+    @guarded
+    async def delete_others(self, task_id: str, token: str) -> int:
+        """Delete what other attempts at a task left; return how many files that were."""
+        query = {"metadata.task_id": task_id, "metadata.token": {"$ne": token}}
+        leftovers = [document["_id"] async for document in self._files.find(query, {"_id": 1})]
+        for file_id in leftovers:
+            await self.delete(file_id)
+        return len(leftovers)

@@ -1,0 +1,94 @@
+"""Bytes that belong to nothing: what dead processes left half written, or never took up."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from bson import ObjectId
+from motor.motor_asyncio import AsyncIOMotorDatabase
+from pymongo.errors import DuplicateKeyError
+
+from models.store.guard import guarded
+
+_BUCKETS = ("originals", "results")
+
+
+class Orphans:
+    """Collects orphans older than ``grace``, walking forward through each bucket by age.
+
+    ``state`` remembers how far the walk has come, so a pass costs what was written since the last.
+    """
+
+    def __init__(self, database: AsyncIOMotorDatabase[dict[str, Any]], grace: timedelta) -> None:
+        self._database = database
+        self._grace = grace
+
+    @guarded
+    async def collect(self) -> int:
+        """Delete orphans; return how many files and chunk sets that were.
+
+        Only one caller in the cluster works at a time; the others return 0 at once.
+        """
+        until = ObjectId.from_datetime(datetime.now(UTC) - self._grace)
+        since = await self._turn(until)
+        if since is None:
+            return 0
+        total = 0
+        for bucket in _BUCKETS:
+            total += await self._half_written(bucket, since, until)
+        total += await self._unowned(since, until)
+        return total
+
+    async def _turn(self, until: ObjectId) -> ObjectId | None:
+        """Move the mark to ``until`` and return where it was; None if it is there already."""
+        state = self._database["state"]
+        # Half a grace period is the least worth a walk; it also elects one of many callers.
+        worthwhile = ObjectId.from_datetime(until.generation_time - self._grace / 2)
+        try:
+            before = await state.find_one_and_update(
+                {"_id": "orphans", "mark": {"$lt": worthwhile}},
+                {"$set": {"mark": until}},
+                upsert=True,
+            )
+        except DuplicateKeyError:
+            return None
+        return ObjectId(before["mark"]) if before else ObjectId("0" * 24)
+
+    async def _unowned(self, since: ObjectId, until: ObjectId) -> int:
+        """Delete results that their task does not list: their worker died before it could publish.
+
+        An original without a task stays: the next upload of the same bytes takes it up.
+        """
+        files, chunks = self._database["results.files"], self._database["results.chunks"]
+        count = 0
+        async for document in files.find({"_id": {"$gte": since, "$lt": until}}, {"metadata": 1}):
+            file_id = document["_id"]
+            owner = {"_id": document["metadata"]["task_id"], "results.file_id": file_id}
+            if await self._database["tasks"].find_one(owner, {"_id": 1}) is None:
+                await files.delete_one({"_id": file_id})
+                await chunks.delete_many({"files_id": file_id})
+                count += 1
+        return count
+
+    async def _half_written(self, bucket: str, since: ObjectId, until: ObjectId) -> int:
+        """Delete chunks whose file entry was never written: their writer died before the end."""
+        chunks = self._database[f"{bucket}.chunks"]
+        pipeline: list[dict[str, Any]] = [
+            {"$match": {"_id": {"$gte": since, "$lt": until}, "n": 0}},
+            {"$project": {"files_id": 1}},
+            {
+                "$lookup": {
+                    "from": f"{bucket}.files",
+                    "localField": "files_id",
+                    "foreignField": "_id",
+                    "as": "file",
+                }
+            },
+            {"$match": {"file": []}},
+        ]
+        count = 0
+        async for orphan in chunks.aggregate(pipeline):
+            await chunks.delete_many({"files_id": orphan["files_id"]})
+            count += 1
+        return count

@@ -1,0 +1,37 @@
+"""Which workers are alive: each says so every few seconds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from motor.motor_asyncio import AsyncIOMotorCollection
+
+from models.store.guard import guarded
+
+_FORGOTTEN_AFTER = 24 * 3600  # seconds after which a silent worker's entry is dropped
+
+
+class Presence:
+    """The collection ``workers``: {_id: worker, seen_at}."""
+
+    def __init__(self, collection: AsyncIOMotorCollection[dict[str, Any]]) -> None:
+        self._workers = collection
+
+    async def prepare(self) -> None:
+        await self._workers.create_index("seen_at", expireAfterSeconds=_FORGOTTEN_AFTER)
+
+    @guarded
+    async def here(self, worker: str) -> None:
+        await self._workers.update_one(
+            {"_id": worker}, {"$currentDate": {"seen_at": True}}, upsert=True
+        )
+
+    @guarded
+    async def gone(self, worker: str) -> None:
+        await self._workers.delete_one({"_id": worker})
+
+    @guarded
+    async def alive(self, seconds: float) -> int:
+        """Return how many workers were seen in the last ``seconds``."""
+        since = {"$subtract": ["$$NOW", round(seconds * 1000)]}
+        return await self._workers.count_documents({"$expr": {"$gt": ["$seen_at", since]}})
