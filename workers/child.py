@@ -1,0 +1,87 @@
+"""``python -m workers.child``: the process that touches untrusted pixels.
+
+One JSON line in for each task, JSON lines out: ``{"progress": 0.5}`` any number of times, then
+``{"results": [...]}`` or ``{"error": {...}}``. Nothing is pickled: what comes back from a process
+that decodes hostile bytes is read as data. Its standard input ends with its parent, and so does it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any, TextIO
+
+PROGRESS_PAUSE = 0.1  # seconds between two progress lines: a tile may take a millisecond
+
+
+def main() -> None:
+    # The answers keep the real standard output; what libraries print goes to the log instead.
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    requests: queue.SimpleQueue[str] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(requests,), daemon=True).start()
+    setup = json.loads(requests.get())
+    # OpenCV reads its pixel limit when it is imported, and never again.
+    os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(setup["max_pixels"])
+    import cv2
+
+    from models.catalogue import Catalogue
+    from workers import codec  # noqa: F401 -- imported now, so that the first task need not wait
+    from workers.pipeline import Limits
+
+    cv2.setNumThreads(setup["threads"])
+    weights_dir = Path(setup["weights_dir"]) if setup["weights_dir"] else None
+    catalogue = Catalogue.read(weights_dir)
+    limits = Limits(setup["max_pixels"], setup["max_output_pixels"], setup["tile_pixels"])
+    _say(answers, {"ready": True})
+    while True:
+        _say(answers, _answer(json.loads(requests.get()), catalogue, limits, answers))
+
+
+def _listen(requests: queue.SimpleQueue[str]) -> None:
+    for line in sys.stdin:
+        requests.put(line)
+    os._exit(0)  # the parent is gone: whatever the main thread computes, nobody waits for it
+
+
+def _say(answers: TextIO, message: dict[str, Any]) -> None:
+    answers.write(json.dumps(message) + "\n")
+
+
+def _answer(
+    request: dict[str, Any], catalogue: Any, limits: Any, answers: TextIO
+) -> dict[str, Any]:
+    from models.errors import AppError
+    from models.operations import load
+    from workers.pipeline import process
+
+    spoken = 0.0
+
+    def progress(share: float) -> None:
+        nonlocal spoken
+        if time.monotonic() - spoken >= PROGRESS_PAUSE:
+            spoken = time.monotonic()
+            _say(answers, {"progress": share})
+
+    try:
+        results = process(
+            Path(request["source"]),
+            Path(request["folder"]),
+            [load(document) for document in request["operations"]],
+            request["format"],
+            catalogue,
+            limits,
+            progress,
+        )
+    except AppError as error:
+        return {"error": error.document()}
+    return {"results": [result.document() for result in results]}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,192 @@
+"""The child processes of a worker: started ahead, replaced when they die, killed when late."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from models.errors import TaskTimeout, WorkerCrashed
+from models.settings import Settings, cores
+
+log = structlog.get_logger()
+
+_LINE_BYTES = 1024 * 1024  # longest answer a child may give
+_ROOT = Path(__file__).resolve().parent.parent
+_KEPT = ("PATH", "LANG", "LC_ALL", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
+"""The only variables a child sees: it has no use for the addresses and secrets of the stores."""
+
+Message = dict[str, Any]
+
+
+class Child:
+    """One process of ``workers.child``; a context in which one task at a time runs."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    @classmethod
+    async def start(cls, setup: Message) -> Child:
+        """Start a process and wait until it has loaded what it needs.
+
+        Raises:
+            WorkerCrashed: it died before it was ready.
+        """
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "workers.child",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            limit=_LINE_BYTES,
+            cwd=_ROOT,
+            env={name: os.environ[name] for name in _KEPT if name in os.environ},
+            start_new_session=True,  # a Ctrl-C is the worker's to handle, not each child's
+        )
+        child = cls(process)
+        try:
+            await child._ask(setup)
+            await child._hear()
+        except BaseException:
+            await child.stop()
+            raise
+        return child
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        return self._process.returncode is None
+
+    async def _ask(self, request: Message) -> None:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(json.dumps(request).encode() + b"\n")
+            await self._process.stdin.drain()
+        except (BrokenPipeError, ConnectionResetError):
+            raise await self._crashed() from None
+
+    async def _hear(self) -> Message:
+        assert self._process.stdout is not None
+        try:
+            line = await self._process.stdout.readline()
+            message: Message = json.loads(line) if line else {}
+        except ValueError:  # no JSON, or too long a line: not a process to be trusted further
+            message = {}
+        if not message:
+            raise await self._crashed()
+        return message
+
+    async def _crashed(self) -> WorkerCrashed:
+        await self.stop()
+        return WorkerCrashed(
+            "the process working at this picture died", exit_status=self._process.returncode
+        )
+
+    async def run(self, request: Message, progress: Callable[[float], None]) -> Message:
+        """Send ``request`` and return the final answer, passing progress on as it comes."""
+        await self._ask(request)
+        while True:
+            message = await self._hear()
+            if "progress" not in message:
+                return message
+            progress(float(message["progress"]))
+
+    async def stop(self) -> None:
+        if self.alive:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+        await self._process.wait()
+
+
+class Children:
+    """A fixed number of child processes, each given to one task at a time."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._timeout = settings.task_timeout
+        self._count = settings.children
+        self._setup: Message = {
+            "threads": max(1, cores() // (settings.workers * settings.children)),
+            "weights_dir": str(settings.weights_dir.resolve()) if settings.weights_dir else "",
+            "max_pixels": settings.max_pixels,
+            "max_output_pixels": settings.max_output_pixels,
+            "tile_pixels": settings.tile_pixels,
+        }
+        # A place is a slot for one child; None means that the child is to be started when needed.
+        self._places: asyncio.LifoQueue[Child | None] = asyncio.LifoQueue()
+        self._all: set[Child] = set()
+        self._replacing: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Start all children; return when each is ready."""
+        started = await asyncio.gather(*(self._new() for _ in range(self._count)))
+        for child in started:
+            self._places.put_nowait(child)
+
+    async def _new(self) -> Child:
+        child = await Child.start(self._setup)
+        self._all.add(child)
+        return child
+
+    async def stop(self) -> None:
+        for task in self._replacing:
+            task.cancel()
+        await asyncio.gather(*(child.stop() for child in self._all))
+
+    @property
+    def pids(self) -> list[int]:
+        """Process ids of the children that live."""
+        return [child.pid for child in self._all if child.alive]
+
+    async def run(self, request: Mapping[str, Any], progress: Callable[[float], None]) -> Message:
+        """Run one task in a child and return its final message.
+
+        Raises:
+            TaskTimeout: the child worked longer than TASK_TIMEOUT; it was killed.
+            WorkerCrashed: the child died.
+        """
+        child = await self._places.get()
+        healthy = False
+        try:
+            if child is None or not child.alive:
+                child = await self._new()
+            async with asyncio.timeout(self._timeout):
+                answer = await child.run(dict(request), progress)
+            healthy = True
+            return answer
+        except TimeoutError:
+            raise TaskTimeout(
+                f"the work took longer than {self._timeout:g} s (TASK_TIMEOUT)",
+                setting="TASK_TIMEOUT",
+                limit=self._timeout,
+            ) from None
+        finally:
+            if healthy:
+                self._places.put_nowait(child)
+            else:  # it crashed, was late or its task was cancelled: never used again
+                task = asyncio.create_task(self._replace(child))
+                self._replacing.add(task)
+                task.add_done_callback(self._replacing.discard)
+
+    async def _replace(self, child: Child | None) -> None:
+        """Stop ``child`` and fill its place with a new one, so that the next task need not wait."""
+        fresh = None
+        try:
+            if child is not None:
+                log.warning("child_replaced", pid=child.pid)
+                await child.stop()
+                self._all.discard(child)
+            fresh = await self._new()
+        except WorkerCrashed as error:
+            log.error("child_does_not_start", **error.document())
+        finally:
+            self._places.put_nowait(fresh)

@@ -1,0 +1,34 @@
+"""One module an operation, named like it, with one function of that name.
+
+Each takes (picture, spec, tools) and returns the picture changed; nothing else reaches it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from models.catalogue import Catalogue
+from models.operations import Operation
+from workers.picture import Picture
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What an operation may use beside its picture.
+
+    ``progress`` takes the share of this operation that is done, 0 to 1.
+    """
+
+    catalogue: Catalogue
+    tile: int
+    progress: Callable[[float], None]
+
+
+def run(picture: Picture, spec: Operation, tools: Tools) -> Picture:
+    """Apply the operation that ``spec`` describes."""
+    module: Any = importlib.import_module(f"workers.operations.{spec.op}")
+    changed: Picture = getattr(module, spec.op)(picture, spec, tools)
+    return changed

@@ -1,0 +1,83 @@
+"""arq's worker as this project runs it; each value has its reason."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from typing import Any
+
+import structlog
+from arq.worker import Worker as ArqWorker
+from arq.worker import func
+
+from models.errors import StoreUnavailable
+from models.queue import PROCESS, Queue, connect, from_json, to_json
+from models.settings import Settings
+from models.store import Store
+from workers.children import Children
+from workers.jobs import Worker, process
+from workers.names import worker_name
+from workers.sweep import sweep
+
+log = structlog.get_logger()
+
+_PRESENCE_PAUSE = 2.0  # seconds between two signs of life
+_SLACK = 900  # seconds beyond TASK_TIMEOUT for waiting, fetching and publishing
+
+
+def create(settings: Settings) -> ArqWorker:
+    """Return the arq worker; it connects and starts its children when it runs."""
+    redis = connect(settings)
+    name = worker_name(os.getpid())
+    background: list[asyncio.Task[None]] = []
+
+    async def start(ctx: dict[str, Any]) -> None:
+        store = await Store.open(settings)
+        children = Children(settings)
+        await children.start()
+        worker = Worker(name, settings, store, Queue(redis), children)
+        ctx["worker"] = worker
+        background.append(asyncio.create_task(sweep(worker)))
+        background.append(asyncio.create_task(_present(worker)))
+        log.info("worker_ready", worker=worker.name, children=settings.children)
+
+    async def stop(ctx: dict[str, Any]) -> None:
+        for task in background:
+            task.cancel()
+        await asyncio.gather(*background, return_exceptions=True)
+        worker: Worker | None = ctx.get("worker")
+        if worker is not None:
+            await worker.children.stop()
+            with contextlib.suppress(StoreUnavailable):
+                await worker.store.presence.gone(worker.name)
+            worker.store.close()
+        log.info("worker_stopped")
+
+    return ArqWorker(
+        # Attempts are counted in the ledger; arq must never drop a ring on its own account.
+        [func(process, name=PROCESS, max_tries=1_000_000, keep_result=0)],
+        redis_pool=redis,
+        on_startup=start,
+        on_shutdown=stop,
+        # One task more than children: its original is fetched while the others compute.
+        max_jobs=settings.children + 1,
+        job_timeout=settings.task_timeout + _SLACK,
+        job_completion_wait=settings.drain_seconds,
+        keep_result=0,  # the ledger has the result
+        poll_delay=0.01,  # 7 ms from ring to start, for 3 % of a core when idle
+        queue_read_limit=2000,  # arq skips what is in progress anywhere only within this many
+        health_check_interval=5,
+        health_check_key=f"arq:health-check:{name}",  # shared by default: one would hide another
+        max_tries=1_000_000,
+        job_serializer=to_json,
+        job_deserializer=from_json,
+        log_results=False,
+    )
+
+
+async def _present(worker: Worker) -> None:
+    while True:
+        with contextlib.suppress(StoreUnavailable):
+            await worker.store.presence.here(worker.name)
+        await asyncio.sleep(_PRESENCE_PAUSE)

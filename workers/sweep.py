@@ -1,0 +1,61 @@
+"""The sweep: what nobody rang or what stalled is rung again, what is used up fails, waste goes."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from models.errors import StoreUnavailable
+from models.task import Task
+from workers.jobs import Worker, crash
+
+log = structlog.get_logger()
+
+_RING_PATIENCE = 5  # seconds a created task may wait before the sweep asks Redis for its ring
+
+
+async def sweep(worker: Worker) -> None:
+    """Sweep every SWEEP_SECONDS until cancelled; any number of workers may do so at once."""
+    while True:
+        try:
+            await once(worker)
+        except StoreUnavailable as error:
+            log.warning("sweep_skipped", **error.document())
+        except Exception:
+            log.exception("sweep_failed")
+        await asyncio.sleep(worker.settings.sweep_seconds)
+
+
+async def once(worker: Worker) -> int:
+    """Sweep once; return how many tasks were rung again."""
+    tasks = worker.store.tasks
+    limit = worker.settings.max_attempts
+    due: list[Task] = []
+    for task in await tasks.stalled():
+        if task.attempts >= limit and await tasks.give_up(
+            task.id, limit, crash(task.attempts).document()
+        ):
+            log.warning("given_up", task_id=task.id, attempts=task.attempts)
+        else:
+            due.append(task)
+    due += await _unheard(worker)
+    for task in due:
+        log.warning("rung_again", task_id=task.id, status=task.status)
+        await worker.queue.ring(task.id, await tasks.next_ring(task.id))
+    collected = await worker.store.orphans.collect()
+    if collected:
+        log.info("orphans_collected", count=collected)
+    return len(due)
+
+
+async def _unheard(worker: Worker) -> list[Task]:
+    """Return created tasks whose ring is not in the queue, or is held by a worker that died."""
+    waiting = await worker.store.tasks.waiting(_RING_PATIENCE)
+    if not waiting:
+        return []
+    heard = await worker.queue.ringing([(task.id, task.rings) for task in waiting])
+    await worker.store.tasks.seen_ringing(
+        [task.id for task, ok in zip(waiting, heard, strict=True) if ok]
+    )
+    return [task for task, ok in zip(waiting, heard, strict=True) if not ok]

@@ -1,0 +1,1 @@
+"""Super-resolution networks: reading them, running them, running them in tiles."""

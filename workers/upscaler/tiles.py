@@ -1,0 +1,50 @@
+"""A large picture in parts: memory is bounded by the tile, progress is counted in tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from workers.picture import Pixels
+
+
+def spans(length: int, tile: int, overlap: int) -> Iterator[tuple[int, int, int, int]]:
+    """Cut ``length`` into parts; yield (read from, read to, keep from, keep to) for each.
+
+    Kept parts cover the length exactly once; what is read reaches ``overlap`` further on each side,
+    but never past the ends, so that padding is only ever added at the true border.
+    """
+    for start in range(0, length, tile):
+        stop = min(start + tile, length)
+        yield max(0, start - overlap), min(length, stop + overlap), start, stop
+
+
+def apply(
+    enlarge: Callable[[Pixels], Pixels],
+    pixels: Pixels,
+    scale: int,
+    tile: int,
+    overlap: int,
+    progress: Callable[[float], None],
+) -> Pixels:
+    """Return ``enlarge(pixels)``, computed in tiles of at most ``tile + 2 * overlap`` a side.
+
+    ``overlap`` must reach as far as an output pixel looks (a network's radius), else seams show.
+    ``progress`` is called with the share done, 0 to 1, after each tile.
+    """
+    height, width = pixels.shape[:2]
+    result = np.empty((height * scale, width * scale, *pixels.shape[2:]), np.uint8)
+    rows = list(spans(height, tile, overlap))
+    columns = list(spans(width, tile, overlap))
+    done = 0
+    for top, bottom, y0, y1 in rows:
+        for left, right, x0, x1 in columns:
+            part = enlarge(np.ascontiguousarray(pixels[top:bottom, left:right]))
+            inner = part[
+                (y0 - top) * scale : (y1 - top) * scale, (x0 - left) * scale : (x1 - left) * scale
+            ]
+            result[y0 * scale : y1 * scale, x0 * scale : x1 * scale] = inner
+            done += 1
+            progress(done / (len(rows) * len(columns)))
+    return result
