@@ -1,0 +1,67 @@
+"""The application and its route table, which is the table of contents of the service."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+from models.catalogue import Catalogue
+from models.operations import OPERATIONS
+from models.queue import Queue
+from models.settings import Settings
+from models.store import Store
+from service.endings import Endings
+from service.errors import translate
+from service.handlers import health, index, processed, tasks
+from service.handlers.submissions import submission
+from service.keys import CATALOGUE, ENDINGS, QUEUE, SETTINGS, STORE, SUBMITTER
+from service.requests import harden, identify
+from service.submit import Submitter
+
+
+def create_app(settings: Settings) -> web.Application:
+    """Return the application; nothing is connected before it starts."""
+    app = web.Application(middlewares=[identify, translate])
+    app[SETTINGS] = settings
+    app[CATALOGUE] = Catalogue.read(settings.weights_dir)
+    app.cleanup_ctx.extend([_stores, _endings])
+    app.on_response_prepare.append(harden)
+    app.on_shutdown.append(_let_go)
+    app.add_routes(
+        [
+            web.get("/", index.index),
+            *(web.post(f"/{op}", submission(op)) for op in OPERATIONS),
+            web.get("/tasks/{id}", tasks.show),
+            web.get("/processed/{name}", processed.serve),
+            web.get("/healthz", health.alive),
+            web.get("/readyz", health.ready),
+        ]
+    )
+    return app
+
+
+async def _stores(app: web.Application) -> AsyncIterator[None]:
+    settings = app[SETTINGS]
+    app[STORE] = await Store.open(settings)
+    app[QUEUE] = Queue.open(settings)
+    app[SUBMITTER] = Submitter(settings, app[CATALOGUE], app[STORE], app[QUEUE])
+    yield
+    await app[QUEUE].close()
+    app[STORE].close()
+
+
+async def _endings(app: web.Application) -> AsyncIterator[None]:
+    endings = app[ENDINGS] = Endings(app[STORE])
+    watching = asyncio.create_task(endings.watch())
+    yield
+    watching.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await watching
+
+
+async def _let_go(app: web.Application) -> None:
+    """Before the service waits for answers in flight: those who wait for a task answer now."""
+    app[ENDINGS].close()

@@ -1,0 +1,107 @@
+"""The one place that turns errors into HTTP: RFC 9457, application/problem+json."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from models import errors
+from models.errors import AppError
+
+log = structlog.get_logger()
+
+STATUS: dict[type[AppError], int] = {
+    errors.BadRequest: 400,
+    errors.BadParameter: 422,
+    errors.NotFound: 404,
+    errors.NotReady: 404,
+    errors.TooSlow: 408,
+    errors.TooLarge: 413,
+    errors.UnsupportedFormat: 415,
+    errors.RangeNotSatisfiable: 416,
+    errors.BadImage: 422,
+    errors.TooManyPixels: 422,
+    errors.StoreUnavailable: 503,
+    errors.TaskTimeout: 500,
+    errors.WorkerCrashed: 500,
+    errors.WeightsMissing: 500,
+    errors.Internal: 500,
+}
+RETRY_AFTER = 2  # seconds; a store that restarts is back in less
+
+
+def problem(
+    status: int, code: str, detail: str, headers: dict[str, str] | None = None, **facts: Any
+) -> web.Response:
+    """Return an RFC 9457 answer; ``error`` repeats ``detail`` for plain clients."""
+    body = {
+        **facts,
+        "type": f"urn:darkroom:error:{code}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "error": detail,
+    }
+    return web.Response(
+        status=status,
+        text=json.dumps(body) + "\n",
+        content_type="application/problem+json",
+        headers=headers,
+    )
+
+
+def answer(error: AppError) -> web.Response:
+    """Return the answer for one of our own errors."""
+    status = STATUS.get(type(error), 500)
+    headers = {"Retry-After": str(RETRY_AFTER)} if status == 503 else {}
+    if isinstance(error, errors.RangeNotSatisfiable):
+        headers["Content-Range"] = f"bytes */{error.facts['measured']}"
+    if status in {408, 413}:  # the rest of the body is not read, so the connection cannot go on
+        headers["Connection"] = "close"
+    return problem(status, error.code, error.detail, headers, **error.facts)
+
+
+@web.middleware
+async def translate(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turn whatever a handler raises into a problem document; never a traceback."""
+    try:
+        return await handler(request)
+    except AppError as error:
+        log.info("refused", **error.document())
+        return answer(error)
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        return _routing(request, error)
+    except Exception:
+        incident = secrets.token_hex(8)
+        log.exception("unexpected", incident=incident)
+        return problem(
+            500,
+            errors.Internal.code,
+            f"something went wrong on our side; the log has it as {incident}",
+            incident=incident,
+        )
+
+
+def _routing(request: web.Request, error: web.HTTPException) -> web.Response:
+    """Translate what aiohttp itself refuses: unknown routes, methods, malformed requests."""
+    if error.status == 404:
+        return problem(404, "not_found", "there is nothing at this path")
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        allowed = sorted(error.allowed_methods)
+        return problem(
+            405,
+            "method_not_allowed",
+            f"this path takes {', '.join(allowed)}",
+            {"Allow": ", ".join(allowed)},
+            allowed=allowed,
+        )
+    return problem(error.status, "bad_request", error.reason)

@@ -1,0 +1,1 @@
+"""The handlers, one module for what belongs together; the route table is in ``service.app``."""

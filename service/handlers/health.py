@@ -1,0 +1,36 @@
+"""GET /healthz: alive. GET /readyz: able to do what it is for, or what is missing."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp import web
+
+from models.errors import StoreUnavailable
+from service.errors import RETRY_AFTER
+from service.keys import QUEUE, SETTINGS, STORE
+
+
+async def alive(request: web.Request) -> web.StreamResponse:
+    return web.json_response({"status": "alive"})
+
+
+async def ready(request: web.Request) -> web.StreamResponse:
+    """Answer 200 if the stores answer and a worker was seen lately, else 503 and what lacks."""
+    store, queue, settings = request.app[STORE], request.app[QUEUE], request.app[SETTINGS]
+    answers = await asyncio.gather(
+        store.ping(),
+        queue.ping(),
+        store.presence.alive(settings.worker_seen_seconds),
+        return_exceptions=True,
+    )
+    for answer in answers:
+        if isinstance(answer, BaseException) and not isinstance(answer, StoreUnavailable):
+            raise answer
+    mongodb, redis, workers = answers
+    seen = workers if isinstance(workers, int) else 0
+    checks = {"mongodb": mongodb is None, "redis": redis is None, "workers": seen > 0}
+    missing = [name for name, good in checks.items() if not good]
+    document = {"status": "not ready" if missing else "ready", "missing": missing, "workers": seen}
+    headers = {"Retry-After": str(RETRY_AFTER)} if missing else None
+    return web.json_response(document, status=503 if missing else 200, headers=headers)

@@ -1,0 +1,113 @@
+"""GET /processed/<name>: the bytes of a result, with everything a cache or a player asks for."""
+
+from __future__ import annotations
+
+from aiohttp import ETag, web
+from aiohttp.helpers import content_disposition_header
+
+from models.errors import BadParameter, NotFound, NotReady, RangeNotSatisfiable
+from models.image import MEDIA_TYPES
+from models.names import safe
+from models.task import Result, Status, Task
+from service.keys import SETTINGS, STORE
+from service.views import upload_of
+
+_IMMUTABLE = "public, max-age=31536000, immutable"
+
+
+async def serve(request: web.Request) -> web.StreamResponse:
+    """Answer with a result's bytes, by its own name or by the name of the upload.
+
+    A result's name always means the same bytes; an upload's name means its newest result.
+    """
+    name, result, exact = await _find(request)
+    asked = request.query.get("download", "0")
+    if asked not in {"0", "1"}:
+        raise BadParameter("download takes 0 or 1", parameter="download", known=["0", "1"])
+    headers = {
+        "ETag": f'"{result.sha256}"',
+        "Cache-Control": _IMMUTABLE if exact else "no-cache",
+        "Accept-Ranges": "bytes",
+        "Content-Disposition": content_disposition_header(
+            "attachment" if asked == "1" else "inline", filename=name
+        ),
+    }
+    if _matches(request.if_none_match, result.sha256):
+        return web.Response(status=304, headers=headers)
+    start, stop, partial = _range(request, result)
+    if partial:
+        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{result.bytes}"
+    response = web.StreamResponse(status=206 if partial else 200, headers=headers)
+    response.content_type = MEDIA_TYPES[result.format]
+    response.content_length = stop - start
+    if request.method == "HEAD":
+        await response.prepare(request)
+        return response
+    chunks = request.app[STORE].results.read(result.file_id, start, stop)
+    first = await anext(chunks)  # before the headers go out: a store that is away is still a 503
+    await response.prepare(request)
+    await response.write(first)
+    async for data in chunks:
+        await response.write(data)
+    await response.write_eof()
+    return response
+
+
+async def _find(request: web.Request) -> tuple[str, Result, bool]:
+    """Return (name, result, whether the name is the result's own)."""
+    store = request.app[STORE]
+    name = request.match_info["name"]
+    held = await store.names.find(name)
+    if held is not None:
+        task = await store.tasks.get(held[0])
+        if task is not None:
+            _check_finished(task, name)
+            return name, task.results[held[1]], True
+    uploaded = safe(name, request.app[SETTINGS].max_name_length)
+    task = await store.tasks.newest(uploaded)
+    if task is None:
+        raise NotFound("there is no result of this name")
+    upload = upload_of(task, uploaded)
+    return upload.results[0], task.results[0], False
+
+
+def _check_finished(task: Task, name: str) -> None:
+    if task.status is not Status.SUCCESS:
+        raise NotReady(
+            f"{name} is not finished: its task is {task.status}; see /tasks/{task.id}",
+            task_id=task.id,
+            task_status=task.status,
+        )
+
+
+def _matches(etags: tuple[ETag, ...] | None, sha256: str) -> bool:
+    return any(etag.value in {sha256, "*"} for etag in etags or ())
+
+
+def _range(request: web.Request, result: Result) -> tuple[int, int, bool]:
+    """Return (first byte, byte after the last, whether a part was asked for).
+
+    One range is served; several, or a malformed one, are answered whole as RFC 9110 (14.2) allows.
+
+    Raises:
+        RangeNotSatisfiable: it begins behind the end.
+    """
+    size = result.bytes
+    if_range = request.headers.get("If-Range")
+    if if_range is not None and if_range != f'"{result.sha256}"':
+        return 0, size, False
+    try:
+        asked = request.http_range
+    except ValueError:
+        return 0, size, False
+    if asked.start is None and asked.stop is None:
+        return 0, size, False
+    start = asked.start or 0
+    if start < 0:
+        start = max(0, size + start)
+    stop = min(asked.stop if asked.stop is not None else size, size)
+    if start >= stop:
+        raise RangeNotSatisfiable(
+            f"the result has {size} bytes; the range asked for has none of them", measured=size
+        )
+    return start, stop, True

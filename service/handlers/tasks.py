@@ -1,0 +1,19 @@
+"""GET /tasks/<id>: how far it is, at once or when it has ended."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from models.errors import NotFound
+from service.keys import ENDINGS, SETTINGS
+from service.views import respond
+from service.waiting import seconds, wants_picture
+
+
+async def show(request: web.Request) -> web.StreamResponse:
+    wait = seconds(request, request.app[SETTINGS].max_wait)
+    redirect = wants_picture(request)
+    task = await request.app[ENDINGS].wait(request.match_info["id"], wait)
+    if task is None:
+        raise NotFound("there is no task of this id")
+    return respond(task, name=request.query.get("name"), status=200, redirect=redirect)

@@ -1,0 +1,19 @@
+"""What handlers find in the application, by typed key."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from models.catalogue import Catalogue
+from models.queue import Queue
+from models.settings import Settings
+from models.store import Store
+from service.endings import Endings
+from service.submit import Submitter
+
+SETTINGS = web.AppKey("settings", Settings)
+CATALOGUE = web.AppKey("catalogue", Catalogue)
+STORE = web.AppKey("store", Store)
+QUEUE = web.AppKey("queue", Queue)
+ENDINGS = web.AppKey("endings", Endings)
+SUBMITTER = web.AppKey("submitter", Submitter)

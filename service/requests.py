@@ -1,0 +1,56 @@
+"""What every request gets: an id, a line in the log, and headers that browsers should respect."""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+import time
+
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+log = structlog.get_logger()
+
+_PROBES = frozenset({"/healthz", "/readyz"})
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+@web.middleware
+async def identify(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Bind the request's id to every log line and return it as ``X-Request-ID``.
+
+    A client's own id is taken up if it is of letters, digits, ``-`` and ``_``.
+    """
+    given = request.headers.get("X-Request-ID", "")
+    request_id = given if _ID.fullmatch(given) else secrets.token_hex(8)
+    began = time.monotonic()
+    with structlog.contextvars.bound_contextvars(request_id=request_id):
+        status = 499  # the client went away
+        try:
+            response = await handler(request)
+            status = response.status
+        except web.HTTPException as redirect:
+            status = redirect.status
+            redirect.headers["X-Request-ID"] = request_id
+            raise
+        finally:
+            # Probes ask every few seconds: their lines would drown the others.
+            log.log(
+                logging.DEBUG if request.path in _PROBES else logging.INFO,
+                "request",
+                method=request.method,
+                path=request.path[:200],
+                status=status,
+                ms=round((time.monotonic() - began) * 1000, 1),
+            )
+        if not response.prepared:
+            response.headers["X-Request-ID"] = request_id
+    return response
+
+
+async def harden(request: web.Request, response: web.StreamResponse) -> None:
+    """Signal on_response_prepare: what is served is never taken for anything else."""
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    response.headers.pop("Server", None)

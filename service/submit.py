@@ -1,0 +1,112 @@
+"""From a picture and what is wanted of it to a task, made once however often it is asked for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from weakref import WeakValueDictionary
+
+from models.catalogue import Catalogue
+from models.image import Format, check_pixels
+from models.names import result_names
+from models.operations import Operation, fingerprint
+from models.queue import Queue
+from models.settings import Settings
+from models.store import Store
+from models.task import AGAIN, Task
+from models.task import Upload as TaskUpload
+from service.upload import Upload
+
+
+@dataclass
+class Submitter:
+    """Makes tasks of uploads."""
+
+    settings: Settings
+    catalogue: Catalogue
+    store: Store
+    queue: Queue
+
+    def __post_init__(self) -> None:
+        # Of many requests at once for the same task one stores the original; the others find it.
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def submit(self, upload: Upload, operations: Sequence[Operation], output: Format) -> Task:
+        """Return the task for ``upload``: a new one, the running one, or the finished one.
+
+        A failed or cancelled one is started anew. The same bytes under another name are the same
+        task with a second name.
+
+        Raises:
+            BadParameter: a network that is not at hand.
+            TooManyPixels: the result would be too large.
+            StoreUnavailable: nothing was accepted.
+        """
+        weights = [w for o in operations if (w := o.weights(self.catalogue)) is not None]
+        width, height = upload.header.width, upload.header.height
+        for operation in operations:
+            width, height = operation.output_size(width, height)
+            check_pixels(
+                width,
+                height,
+                self.settings.max_output_pixels,
+                what=f"the result of {operation.op}",
+                setting="MAX_OUTPUT_PIXELS",
+            )
+        mark = fingerprint(upload.sha256, operations, output, weights)
+        turn = self._turns.setdefault(mark, asyncio.Lock())
+        async with turn:
+            return await self._submit(upload, operations, output, mark)
+
+    async def _submit(
+        self, upload: Upload, operations: Sequence[Operation], output: Format, mark: str
+    ) -> Task:
+        task_id = mark[:32]
+        task = await self.store.tasks.get(task_id)
+        if task is None:
+            await self._create(upload, operations, output, mark)
+        elif self._is_new_name(task, upload.name):
+            named = await self._named(upload, operations, output, mark)
+            await self.store.tasks.add_upload(task_id, named, self.settings.max_names_per_task)
+        if task is not None and task.status in AGAIN and await self.store.tasks.revive(task_id):
+            await self._ring(task_id, await self.store.tasks.next_ring(task_id))
+        task = await self.store.tasks.get(task_id)
+        if task is None:
+            raise RuntimeError(f"task {task_id} vanished while it was submitted")
+        return task
+
+    def _is_new_name(self, task: Task, name: str) -> bool:
+        known = {upload.name for upload in task.uploads}
+        return name not in known and len(known) < self.settings.max_names_per_task
+
+    async def _create(
+        self, upload: Upload, operations: Sequence[Operation], output: Format, mark: str
+    ) -> None:
+        original = await self.store.originals.find(upload.sha256)
+        if original is None:
+            upload.file.seek(0)
+            original = await self.store.originals.put(
+                upload.file, upload.name, {"key": upload.sha256}
+            )
+        created = await self.store.tasks.create(
+            mark,
+            original_id=original,
+            original_sha256=upload.sha256,
+            upload=await self._named(upload, operations, output, mark),
+            operations=[operation.document() for operation in operations],
+            output=output,
+        )
+        if created:
+            await self._ring(mark[:32], 0)
+
+    async def _named(
+        self, upload: Upload, operations: Sequence[Operation], output: Format, mark: str
+    ) -> TaskUpload:
+        candidates = result_names(upload.name, operations, output, mark)
+        name = await self.store.names.reserve(candidates, mark[:32], 0)
+        return TaskUpload(name=upload.name, results=[name])
+
+    async def _ring(self, task_id: str, turn: int) -> None:
+        # Redis may be away: the ledger has the task, and the sweep rings for it.
+        await self.queue.ring(task_id, turn)
