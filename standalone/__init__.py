@@ -1,0 +1,1 @@
+"""Darkroom on one machine by one command: real stores from their wheels, service, workers."""

@@ -1,0 +1,24 @@
+"""``python -m standalone`` (make run): stores, service and workers, until SIGINT or SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+from models.errors import BadSettings
+from models.settings import Settings
+from standalone.house import House, Occupied
+from standalone.program import say
+from standalone.wheels import NoServer
+
+
+def main() -> int:
+    try:
+        return asyncio.run(House(Settings()).run())
+    except (NoServer, Occupied, BadSettings) as error:
+        say(f"darkroom: {error}")
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

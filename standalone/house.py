@@ -1,0 +1,169 @@
+"""All programs of one machine: started in order, kept alive, stopped in the reverse order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import aiohttp
+
+from models.errors import StoreUnavailable
+from models.settings import Settings
+from models.store import Store
+from standalone import stores
+from standalone.program import Program, environment, say
+from standalone.stores import Server
+from workers.names import worker_name
+
+_READY_SECONDS = 60
+
+
+class Occupied(Exception):
+    """Another Darkroom runs on the same data folder."""
+
+
+class House:
+    """The programs of ``make run``."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._data = settings.data_dir.resolve()
+        self._keepers: set[asyncio.Task[None]] = set()
+        self._order: list[Program] = []
+        self._leave = asyncio.Event()
+        self._errands: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> int:
+        """Run until told to stop; return the exit status."""
+        loop = asyncio.get_running_loop()
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(signum, self._leave.set)
+        self._data.mkdir(parents=True, exist_ok=True)
+        with _lock(self._data):
+            try:
+                starting = asyncio.create_task(self._start())
+                leaving = asyncio.create_task(self._leave.wait())
+                await asyncio.wait({starting, leaving}, return_when=asyncio.FIRST_COMPLETED)
+                if not starting.done():
+                    starting.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    ready = await starting
+                    if not ready:
+                        return 1
+                await leaving
+            finally:
+                await self._stop()
+        return 0
+
+    async def _start(self) -> bool:
+        self._settings = await self._open_stores()
+        s = self._settings
+        shared = environment(REDIS_URL=s.redis_url, MONGO_URL=s.mongo_url, DATA_DIR=str(self._data))
+        run_dir = self._data / "run"
+        for number in range(s.workers):
+            worker = Program(
+                f"worker-{number}",
+                [sys.executable, "-m", "workers"],
+                shared,
+                run_dir,
+                grace=s.drain_seconds + 10,
+                died=self._worker_died,
+            )
+            await self._add(worker)
+        service = [sys.executable, "-m", "service"]
+        await self._add(Program("service", service, shared, run_dir, grace=s.shutdown_timeout + 5))
+        url = f"http://{_reachable(s.host)}:{s.port}"
+        if not await self._ready(url):
+            say(f"darkroom: not ready within {_READY_SECONDS} s; see the lines above")
+            return False
+        say(f"Darkroom is ready: {url}")
+        return True
+
+    async def _open_stores(self) -> Settings:
+        """Start the stores that no URL names; return the settings with both URLs."""
+        changes: dict[str, str] = {}
+        servers: list[Server] = []
+        if not self._settings.mongo_url:
+            servers.append(stores.mongo(self._data))
+            changes["mongo_url"] = servers[-1].url
+        if not self._settings.redis_url:
+            servers.append(stores.redis(self._data))
+            changes["redis_url"] = servers[-1].url
+        for server in servers:
+            await self._add(server.program, server)
+        await asyncio.gather(*(asyncio.to_thread(server.ready) for server in servers))
+        return self._settings.model_copy(update=changes)
+
+    async def _add(self, program: Program, server: Server | None = None) -> None:
+        await program.start()
+        self._order.append(program)
+        keeper = asyncio.create_task(program.keep(server.ready if server else None))
+        self._keepers.add(keeper)
+
+    def _worker_died(self, pid: int) -> None:
+        """End the dead worker's leases now: its tasks need not wait until they run out."""
+        task = asyncio.create_task(self._expire(pid))
+        self._errands.add(task)
+        task.add_done_callback(self._errands.discard)
+
+    async def _expire(self, pid: int) -> None:
+        store = Store(self._settings)
+        try:
+            count = await store.tasks.expire(worker_name(pid))
+            if count:
+                say(f"handed on {count} tasks of the dead worker {pid}")
+        except StoreUnavailable:
+            pass  # the leases run out by themselves
+        finally:
+            store.close()
+
+    async def _ready(self, url: str) -> bool:
+        """Ask /readyz until it agrees; False after _READY_SECONDS."""
+        async with aiohttp.ClientSession() as session:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_READY_SECONDS):
+                    while True:
+                        with contextlib.suppress(aiohttp.ClientError):
+                            async with session.get(f"{url}/readyz") as response:
+                                if response.status == 200:
+                                    return True
+                        await asyncio.sleep(0.05)
+        return False
+
+    async def _stop(self) -> None:
+        """Stop what came last first: nothing is accepted that could not be kept."""
+        if self._order:
+            say("stopping")
+        for program in reversed(self._order):
+            await program.stop()
+        for task in (*self._keepers, *self._errands):
+            task.cancel()
+        await asyncio.gather(*self._keepers, *self._errands, return_exceptions=True)
+
+
+def _reachable(host: str) -> str:
+    return "127.0.0.1" if host in {"0.0.0.0", "::", ""} else host  # noqa: S104 -- only compared
+
+
+@contextlib.contextmanager
+def _lock(data: Path) -> Iterator[None]:
+    """Hold the data folder for this process.
+
+    Raises:
+        Occupied: another process holds it.
+    """
+    file: IO[str]
+    with (data / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Occupied(
+                f"another Darkroom runs on {data}; stop it, or set DATA_DIR and PORT"
+            ) from None
+        yield

@@ -1,0 +1,115 @@
+"""One child process: started, watched, stopped, its process id on disk."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+_FIRST_PAUSE = 0.1  # seconds before the first restart; doubles with each death in a row
+_LONGEST_PAUSE = 10.0
+_HEALTHY_AFTER = 20.0  # seconds of life after which a death is the first of a new row
+_PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent() -> None:
+    """Ask Linux to send this process SIGTERM when its parent dies, however that dies.
+
+    A no-op elsewhere. Runs between fork and exec.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+@dataclass
+class Program:
+    """A program that is to run until it is stopped."""
+
+    name: str
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    run_dir: Path
+    grace: float = 15.0
+    """Seconds it may take to stop before it is killed."""
+    died: Callable[[int], None] = lambda pid: None
+    """Called with the process id of a process that died unasked."""
+    output: IO[bytes] | None = None
+    process: asyncio.subprocess.Process | None = field(default=None, init=False)
+    _stopping: bool = field(default=False, init=False)
+
+    async def start(self) -> None:
+        """Start the process; in a session of its own, so that a Ctrl-C reaches only the parent."""
+        self.process = await asyncio.create_subprocess_exec(
+            *self.command,
+            env=dict(self.environment),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=self.output,
+            stderr=self.output,
+            start_new_session=True,
+            preexec_fn=die_with_parent,
+        )
+        self.run_dir.mkdir(parents=True, exist_ok=True)
+        part = self._pid_file.with_suffix(".part")
+        part.write_text(f"{self.process.pid}\n")
+        part.replace(self._pid_file)
+
+    @property
+    def _pid_file(self) -> Path:
+        return self.run_dir / f"{self.name}.pid"
+
+    async def keep(self, ready: Callable[[], object] | None = None) -> None:
+        """Restart the process whenever it dies, after growing pauses, until it is stopped.
+
+        ``ready`` is called after each restart, e.g. to make a database writable again.
+        """
+        loop = asyncio.get_running_loop()
+        pause = _FIRST_PAUSE
+        while True:
+            assert self.process is not None
+            began = loop.time()
+            status = await self.process.wait()
+            if self._stopping:
+                return
+            if loop.time() - began > _HEALTHY_AFTER:
+                pause = _FIRST_PAUSE
+            say(f"{self.name} ended with status {status}; restarting in {pause:g} s")
+            self.died(self.process.pid)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+            if self._stopping:
+                return
+            await self.start()
+            if ready is not None:
+                await asyncio.to_thread(ready)
+
+    async def stop(self) -> None:
+        """Send SIGTERM and wait; kill what has not ended after ``grace`` seconds."""
+        self._stopping = True
+        if self.process is not None and self.process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self.process.terminate()
+            try:
+                await asyncio.wait_for(self.process.wait(), self.grace)
+            except TimeoutError:
+                say(f"{self.name} did not stop within {self.grace:g} s and is killed")
+                with contextlib.suppress(ProcessLookupError):
+                    self.process.kill()
+                await self.process.wait()
+        self._pid_file.unlink(missing_ok=True)
+
+
+def say(text: str) -> None:
+    """Tell the person at the terminal."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def environment(**changes: str) -> dict[str, str]:
+    """Return this process's environment with ``changes``."""
+    return {**os.environ, **changes}
