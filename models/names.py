@@ -14,6 +14,11 @@ _RESERVED = frozenset(
 )
 
 
+def _harmless(character: str) -> bool:
+    """Tell whether a character is a letter, a digit, a letter's mark, or one of a few signs."""
+    return character.isalnum() or character in _KEPT or unicodedata.category(character)[0] == "M"
+
+
 def safe(name: str, limit: int) -> str:
     """Return ``name`` as it may be kept: its last path part, of letters, digits and ``-_. ()+``.
 
@@ -22,7 +27,7 @@ def safe(name: str, limit: int) -> str:
     characters remain. Never empty, and the same name always gives the same answer.
     """
     last = unicodedata.normalize("NFC", name).replace("\\", "/").rsplit("/", 1)[-1]
-    kept = "".join(c if c.isalnum() or c in _KEPT else "_" for c in last).strip(" .")
+    kept = "".join(c if _harmless(c) else "_" for c in last).strip(" .")
     stem, dot, suffix = kept.rpartition(".")
     if not dot:
         stem, suffix = kept, ""

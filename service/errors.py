@@ -37,11 +37,15 @@ RETRY_AFTER = 2  # seconds; a store that restarts is back in less
 
 
 def problem(
-    status: int, code: str, detail: str, headers: dict[str, str] | None = None, **facts: Any
+    status: int,
+    code: str,
+    detail: str,
+    facts: dict[str, Any] | None = None,
+    headers: dict[str, str] | None = None,
 ) -> web.Response:
     """Return an RFC 9457 answer; ``error`` repeats ``detail`` for plain clients."""
     body = {
-        **facts,
+        **(facts or {}),
         "type": f"urn:darkroom:error:{code}",
         "title": HTTPStatus(status).phrase,
         "status": status,
@@ -65,7 +69,7 @@ def answer(error: AppError) -> web.Response:
         headers["Content-Range"] = f"bytes */{error.facts['measured']}"
     if status in {408, 413}:  # the rest of the body is not read, so the connection cannot go on
         headers["Connection"] = "close"
-    return problem(status, error.code, error.detail, headers, **error.facts)
+    return problem(status, error.code, error.detail, error.facts, headers)
 
 
 @web.middleware
@@ -87,7 +91,7 @@ async def translate(request: web.Request, handler: Handler) -> web.StreamRespons
             500,
             errors.Internal.code,
             f"something went wrong on our side; the log has it as {incident}",
-            incident=incident,
+            {"incident": incident},
         )
 
 
@@ -101,7 +105,7 @@ def _routing(request: web.Request, error: web.HTTPException) -> web.Response:
             405,
             "method_not_allowed",
             f"this path takes {', '.join(allowed)}",
+            {"allowed": allowed},
             {"Allow": ", ".join(allowed)},
-            allowed=allowed,
         )
     return problem(error.status, "bad_request", error.reason)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from aiohttp import BodyPartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.web import RequestPayloadError
 
 from models.errors import BadRequest, TooLarge, TooSlow
 from models.image import Header, check_pixels, inspect
@@ -19,6 +21,10 @@ from models.settings import Settings
 
 PICTURE_FIELD = "image"
 _READ_BYTES = 64 * 1024
+_MALFORMED = (ValueError, AssertionError, RuntimeError, EOFError)
+"""What aiohttp's multipart reader raises, by what is wrong with the form."""
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -49,16 +55,22 @@ class _Pace:
         self.received = 0
 
     async def read(self, part: BodyPartReader) -> bytes:
-        """Return the next bytes of ``part``; empty at its end.
+        """Return the next bytes of ``part``; empty at its end; raises TooSlow."""
+        data = await self.hold(part.read_chunk(_READ_BYTES))
+        self.received += len(data)
+        return data
+
+    async def hold(self, arriving: Awaitable[T]) -> T:
+        """Wait for what is arriving.
 
         Raises:
-            TooSlow: they did not come in time.
+            TooSlow: it did not come in time.
         """
         s = self._settings
         allowed = min(s.upload_grace + self.received / s.upload_min_rate, s.upload_timeout)
         try:
             async with asyncio.timeout_at(self._began + allowed):
-                data = await part.read_chunk(_READ_BYTES)
+                return await arriving
         except TimeoutError:
             seconds = asyncio.get_running_loop().time() - self._began
             raise TooSlow(
@@ -69,8 +81,6 @@ class _Pace:
                 min_rate=s.upload_min_rate,
                 limit=s.upload_timeout,
             ) from None
-        self.received += len(data)
-        return data
 
 
 @contextmanager
@@ -99,7 +109,7 @@ async def receive(request: web.Request, file: BinaryIO, settings: Settings) -> F
     pace = _Pace(settings)
     try:
         await _read_parts(request, form, file, pace, settings)
-    except (ValueError, AssertionError, RuntimeError, EOFError) as error:
+    except (*_MALFORMED, HttpProcessingError, RequestPayloadError) as error:
         raise BadRequest(f"the multipart form is malformed: {str(error)[:120]!a}") from None
     if form.upload is None:
         sent = ", ".join(repr(name[:40]) for name in form.fields) or "none"
@@ -115,7 +125,8 @@ async def _read_parts(
     request: web.Request, form: Form, file: BinaryIO, pace: _Pace, settings: Settings
 ) -> None:
     count = 0
-    async for part in await request.multipart():
+    reader = await request.multipart()
+    while (part := await pace.hold(reader.next())) is not None:
         count += 1
         if count > settings.max_fields:
             raise BadRequest(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,9 +37,19 @@ class Server:
     url: str
 
     def ready(self) -> None:
-        """Return when it answers; called in a thread after each start."""
+        """Return when it answers; called in a thread after each start.
+
+        Raises:
+            TimeoutError: it does not answer in time.
+        """
         if self.program.name == "mongo":
             make_primary(HOST, self.port, _START_SECONDS)
+            return
+        deadline = time.monotonic() + _START_SECONDS
+        while _is_free(self.port):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"redis-server does not answer on port {self.port}")
+            time.sleep(0.01)
 
 
 def redis(data_dir: Path) -> Server:

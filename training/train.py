@@ -19,7 +19,8 @@ from tqdm import tqdm
 
 from training.degrade import Plane, bicubic, psnr
 from training.network import Upscaler
-from training.pictures import Pair, load, pair, patches, read_luma, split
+from training.patches import patches
+from training.pictures import Pair, load, pair, read_luma, split
 
 WARM_UP = 0.02  # share of the run over which the learning rates rise
 FLOOR = 0.005  # what is left of them at the end of the cosine

@@ -27,7 +27,6 @@ def decode(path: Path, max_pixels: int) -> Picture:
         BadImage: the data is corrupt.
         TooManyPixels: more than ``max_pixels``.
     """
-    Image.MAX_IMAGE_PIXELS = max_pixels
     try:
         with Image.open(path, formats=["PNG", "JPEG"]) as file:
             if file.width * file.height > max_pixels:
@@ -74,7 +73,7 @@ def _from_cmyk(image: Image.Image, icc: bytes | None) -> Image.Image:
             through = ImageCms.profileToProfile(
                 image, ImageCms.ImageCmsProfile(io.BytesIO(icc)), srgb, outputMode="RGB"
             )
-        except ImageCms.PyCMSError:
+        except (ImageCms.PyCMSError, OSError):
             through = None  # a broken profile must not cost the picture
         if through is not None:
             return through

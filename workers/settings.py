@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 from typing import Any
 
 import structlog
@@ -26,8 +27,45 @@ _PRESENCE_PAUSE = 2.0  # seconds between two signs of life
 _SLACK = 900  # seconds beyond TASK_TIMEOUT for waiting, fetching and publishing
 
 
-def create(settings: Settings) -> ArqWorker:
-    """Return the arq worker; it connects and starts its children when it runs."""
+class DarkroomWorker(ArqWorker):
+    """arq's worker, made to stop surely."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._stopping: asyncio.Task[None] | None = None
+        self.on_stop = self._insist
+
+    def _insist(self, signum: signal.Signals) -> None:
+        self._stopping = asyncio.create_task(self.stop())
+
+    async def stop(self) -> None:
+        """Cancel the main loop until it has ended.
+
+        redis-py 5 swallows a cancellation that comes while it waits for a connection's answer; one
+        that is not repeated leaves arq polling for ever.
+        """
+        while self.main_task is not None and not self.main_task.done():
+            self.main_task.cancel()
+            await asyncio.wait({self.main_task}, timeout=0.2)
+
+    async def close(self) -> None:
+        """Close as arq does, even if a job was cancelled in its very last step.
+
+        arq's own close then raises CancelledError and leaves everything open.
+        """
+        if not self._handle_signals:  # else the signal's handler has cancelled them
+            for task in self.tasks.values():
+                task.cancel()
+        await asyncio.gather(*self.tasks.values(), return_exceptions=True)
+        self.tasks.clear()
+        await super().close()
+
+
+def create(settings: Settings, *, handle_signals: bool = True) -> DarkroomWorker:
+    """Return the arq worker; it connects and starts its children when it runs.
+
+    ``handle_signals``: stop at SIGINT and SIGTERM; False inside another program.
+    """
     redis = connect(settings)
     name = worker_name(os.getpid())
     background: list[asyncio.Task[None]] = []
@@ -54,7 +92,7 @@ def create(settings: Settings) -> ArqWorker:
             worker.store.close()
         log.info("worker_stopped")
 
-    return ArqWorker(
+    return DarkroomWorker(
         # Attempts are counted in the ledger; arq must never drop a ring on its own account.
         [func(process, name=PROCESS, max_tries=1_000_000, keep_result=0)],
         redis_pool=redis,
@@ -63,6 +101,7 @@ def create(settings: Settings) -> ArqWorker:
         # One task more than children: its original is fetched while the others compute.
         max_jobs=settings.children + 1,
         job_timeout=settings.task_timeout + _SLACK,
+        handle_signals=handle_signals,
         job_completion_wait=settings.drain_seconds,
         keep_result=0,  # the ledger has the result
         poll_delay=0.01,  # 7 ms from ring to start, for 3 % of a core when idle

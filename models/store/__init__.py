@@ -56,7 +56,7 @@ class Store:
         store = cls(settings)
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type(StoreUnavailable),
-            wait=wait_exponential_jitter(initial=0.1, max=2),
+            wait=wait_exponential_jitter(multiplier=0.1, max=2),
         ):
             with attempt:
                 await store._prepare()

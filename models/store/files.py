@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from bson import ObjectId
+from gridfs.errors import FileExists
 from motor.motor_asyncio import AsyncIOMotorDatabase, AsyncIOMotorGridFSBucket
-from pymongo.errors import DuplicateKeyError
 
 from models.store.guard import guarded
 
@@ -52,7 +52,7 @@ class Files:
             await self._bucket.upload_from_stream_with_id(
                 file_id, filename, source, metadata=metadata
             )
-        except DuplicateKeyError:
+        except FileExists:  # as GridFS calls any duplicate key
             await self._chunks.delete_many({"files_id": file_id})
             document = await self._files.find_one({"metadata.key": metadata["key"]}, {"_id": 1})
             if document is None:
@@ -61,7 +61,7 @@ class Files:
         return file_id
 
     async def read(self, file_id: ObjectId, start: int, stop: int) -> AsyncIterator[bytes]:
-        """Yield the bytes ``start`` to ``stop`` (exclusive), reading only the chunks they lie in."""
+        """Yield the bytes ``start`` to ``stop`` (exclusive), from the chunks they lie in only."""
         if start >= stop:
             return
         first, last = start // CHUNK_BYTES, (stop - 1) // CHUNK_BYTES

@@ -1,0 +1,165 @@
+"""The servers, settings and programs the tests share."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp.test_utils import TestClient
+from aiohttp.web import Application, Request
+
+from models.queue import connect
+from models.settings import Settings
+from models.store import Store
+from service.app import create_app
+from standalone import stores
+from tests import pictures
+from tests.house import House
+from workers.settings import create
+
+Client = TestClient[Request, Application]
+
+_numbers = itertools.count()
+SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
+
+
+@contextmanager
+def running(server: stores.Server) -> Iterator[stores.Server]:
+    """Run one store without a supervisor."""
+    command = list(server.program.command)
+    process = subprocess.Popen(
+        command, stdout=server.program.output, stderr=subprocess.STDOUT, start_new_session=True
+    )
+    try:
+        server.ready()
+        yield server
+    finally:
+        process.terminate()
+        process.wait(30)
+        if server.program.output:
+            server.program.output.close()
+
+
+@pytest.fixture(scope="session")
+def mongo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[stores.Server]:
+    with running(stores.mongo(tmp_path_factory.mktemp("mongo"))) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[stores.Server]:
+    with running(stores.redis(tmp_path_factory.mktemp("redis"))) as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting of the machine the tests run on reaches them."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setitem(Settings.model_config, "env_file", None)
+
+
+@pytest.fixture
+async def settings(mongo: stores.Server, redis: stores.Server) -> AsyncIterator[Settings]:
+    """Settings with a database and a queue that no other test uses."""
+    number = next(_numbers)
+    chosen = Settings(
+        redis_url=redis.url.replace("/0", f"/{number % 16}"),
+        mongo_url=mongo.url,
+        mongo_db=f"test{number}",
+        worker_processes=1,
+        sweep_seconds=0.1,
+        store_timeout=3,
+        drain_seconds=1,
+    )
+    client = connect(chosen)
+    await client.flushdb()
+    await client.aclose(close_connection_pool=True)
+    yield chosen
+    store = Store(chosen)
+    await store.drop()
+    store.close()
+
+
+@pytest.fixture
+async def store(settings: Settings) -> AsyncIterator[Store]:
+    opened = await Store.open(settings)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+async def client(settings: Settings, aiohttp_client: Any) -> Client:
+    """A client of the application in this process; no worker runs."""
+    connected: Client = await aiohttp_client(create_app(settings))
+    return connected
+
+
+@asynccontextmanager
+async def working(settings: Settings) -> AsyncIterator[Any]:
+    """Run a worker in this process; gives arq's worker."""
+    worker = create(settings, handle_signals=False)
+    running_worker = asyncio.create_task(worker.async_run())
+    try:
+        yield worker
+    finally:
+        await worker.stop()
+        await asyncio.gather(running_worker, return_exceptions=True)
+        await worker.close()
+
+
+@pytest.fixture
+async def worker(settings: Settings) -> AsyncIterator[Any]:
+    async with working(settings) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """The whole of ``make run`` in processes of its own, shared by tests that do it no harm."""
+    weights = SHARED / "weights"
+    extra = {"WEIGHTS_DIR": str(weights)} if weights.is_dir() else {}
+    with House(tmp_path_factory.mktemp("house"), **extra) as started:
+        yield started
+
+
+@pytest.fixture
+def new_house(tmp_path: Path) -> Iterator[Callable[..., House]]:
+    """Start houses of a test's own, to be harmed; all are stopped at its end."""
+    houses: list[House] = []
+
+    def start(**environment: str) -> House:
+        houses.append(House(tmp_path / "data", **environment).__enter__())
+        return houses[-1]
+
+    yield start
+    for each in houses:
+        each.stop()
+
+
+@pytest.fixture
+def shared() -> Path:
+    """The folder of real pictures and published networks, where there is one."""
+    if not SHARED.is_dir():
+        pytest.skip("needs ../shared with its pictures and networks, which users do not have")
+    return SHARED
+
+
+@pytest.fixture
+def send(client: Client) -> Callable[..., Awaitable[Any]]:
+    """Upload a picture: ``await send(data, name="cat.png", query="?wait=5", scale="2")``."""
+
+    async def post(
+        data: bytes | None = None, name: str = "cat.png", query: str = "", **fields: str
+    ) -> Any:
+        form = pictures.form(pictures.png() if data is None else data, name, **fields)
+        return await client.post(f"/upscale{query}", data=form)
+
+    return post

@@ -1,0 +1,149 @@
+"""The upscale operation: right size, better than bicubic, the same as plain dnn_superres."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from models.catalogue import Catalogue, Weights
+from models.errors import WeightsMissing
+from models.operations import Upscale
+from tests import pictures
+from workers.operations import Tools, run
+from workers.picture import Picture, Pixels
+from workers.upscaler import engine, tiles
+
+PUBLISHED = [
+    *[(model, scale) for model in ("FSRCNN", "FSRCNN-small", "ESPCN") for scale in (2, 3, 4)],
+    *[("LapSRN", scale) for scale in (2, 4, 8)],
+]
+
+
+def tools(weights_dir: Path | None = None, tile: int = 256) -> Tools:
+    return Tools(Catalogue.read(weights_dir), tile, lambda share: None)
+
+
+def bgr(width: int = 60, height: int = 50) -> Pixels:
+    return np.ascontiguousarray(pictures.scene(width, height)[:, :, ::-1])
+
+
+def test_bundled_network_doubles_colour_gray_and_alpha() -> None:
+    alpha = np.zeros((50, 60), np.uint8)
+    alpha[10:40, 15:45] = 255
+    colour = run(Picture(bgr(), alpha, b"profile"), Upscale(), tools())
+    assert colour.pixels.shape == (100, 120, 3)
+    assert colour.icc == b"profile"
+    assert colour.alpha is not None
+    assert colour.alpha.shape == (100, 120)
+    assert (colour.alpha[40:60, 40:80] == 255).all()
+    assert (colour.alpha[:10] == 0).all()
+    gray = run(Picture(bgr()[:, :, 1]), Upscale(), tools())
+    assert gray.pixels.shape == (100, 120)
+
+
+def test_gray_is_what_colour_would_give() -> None:
+    plane = np.ascontiguousarray(bgr()[:, :, 1])
+    gray = run(Picture(plane), Upscale(), tools()).pixels
+    colour = run(Picture(np.dstack([plane] * 3)), Upscale(), tools()).pixels
+    assert np.abs(gray.astype(int) - colour[:, :, 1]).max() <= 1
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 37), (37, 1), (2, 3), (13, 17)])
+def test_tiny_and_odd_pictures(size: tuple[int, int]) -> None:
+    result = run(Picture(bgr(*size)), Upscale(), tools())
+    assert (result.width, result.height) == (2 * size[0], 2 * size[1])
+
+
+@pytest.mark.parametrize(("model", "scale"), PUBLISHED)
+def test_published_networks_are_run_as_opencv_runs_them(
+    shared: Path, model: str, scale: int
+) -> None:
+    catalogue = Catalogue.read(shared / "weights")
+    weights = catalogue.find(model, scale)
+    plain = cv2.dnn_superres.DnnSuperResImpl_create()  # type: ignore[attr-defined]
+    plain.readModel(str(catalogue.path(weights)))
+    plain.setModel(weights.algorithm, scale)
+    source = bgr(70, 45)
+    result = run(Picture(source), Upscale(model=model, scale=scale), tools(shared / "weights"))
+    assert (result.pixels == plain.upsample(source)).all()
+
+
+def seams(weights: Weights, path: Path, tile: int) -> int:
+    """Return the largest difference, in levels, between a tiled and an untiled run."""
+    network = engine.load(path, weights.algorithm, weights.scale)
+    source = bgr(200, 150)
+    tiled = tiles.apply(
+        lambda part: engine.enlarge(network, part),
+        source,
+        weights.scale,
+        tile,
+        weights.radius,
+        lambda share: None,
+    )
+    return int(np.abs(tiled.astype(int) - engine.enlarge(network, source)).max())
+
+
+def test_tiles_leave_no_seam_with_the_bundled_network() -> None:
+    catalogue = Catalogue.read(None)
+    weights = catalogue.find("darkroom-fast", 2)
+    assert seams(weights, catalogue.path(weights), 64) <= 1
+
+
+@pytest.mark.parametrize(("model", "scale"), PUBLISHED)
+def test_tiles_leave_no_seam(shared: Path, model: str, scale: int) -> None:
+    catalogue = Catalogue.read(shared / "weights")
+    weights = catalogue.find(model, scale)
+    # OpenCV's Winograd convolution rounds by position: one level, at a few pixels.
+    assert seams(weights, catalogue.path(weights), 64) <= 1
+
+
+def test_spans_cover_everything_once_and_stay_inside() -> None:
+    for length in (1, 63, 64, 65, 200):
+        covered = []
+        for start, stop, keep_from, keep_to in tiles.spans(length, 64, 6):
+            assert 0 <= start <= keep_from < keep_to <= stop <= length
+            assert keep_from - start in {0, 6}
+            covered += range(keep_from, keep_to)
+        assert covered == list(range(length))
+
+
+def test_progress_counts_tiles() -> None:
+    told: list[float] = []
+    measured = Tools(Catalogue.read(None), 32, told.append)
+    run(Picture(bgr(64, 96)), Upscale(), measured)
+    assert told == [pytest.approx(n / 6) for n in range(1, 7)]
+
+
+def test_a_network_that_is_not_here_is_said() -> None:
+    with pytest.raises(WeightsMissing, match="on this worker: model FSRCNN is known"):
+        run(Picture(bgr()), Upscale(model="FSRCNN"), tools())
+
+
+def test_bundled_network_beats_bicubic_by_three_decibels_on_held_out_pictures(
+    shared: Path,
+) -> None:
+    """The validation split of training/pictures.py; low resolution as the literature has it."""
+    from training.degrade import bicubic, psnr
+    from training.pictures import read_luma, split
+
+    gains = []
+    for path in split(shared / "train")[1]:
+        high = read_luma(path)
+        high = high[: high.shape[0] // 2 * 2, : high.shape[1] // 2 * 2]
+        low = bicubic(high, high.shape[0] // 2, high.shape[1] // 2)
+        ours = run(Picture(low), Upscale(), tools()).pixels
+        gains.append(psnr(ours, high, 2) - psnr(bicubic(low, *high.shape), high, 2))
+    assert np.mean(gains) > 3.0
+
+
+def test_a_real_photograph(shared: Path) -> None:
+    with Image.open(shared / "images" / "lama.png") as image:
+        source = np.ascontiguousarray(np.asarray(image.convert("RGB"))[:, :, ::-1])
+    result = run(Picture(source), Upscale(), tools())
+    assert (result.width, result.height) == (514, 600)
+    back = cv2.resize(result.pixels, (257, 300), interpolation=cv2.INTER_AREA)
+    assert pictures.psnr(np.asarray(back), source) > 30

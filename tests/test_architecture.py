@@ -1,0 +1,76 @@
+"""The walls: who may import whom, and how large a room may be."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("models", "service", "workers", "standalone", "training", "bench")
+
+
+def loaded_by(module: str) -> set[str]:
+    code = f"import {module}, sys; print(*sorted(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    return {name.partition(".")[0] for name in done.stdout.split()}
+
+
+@pytest.mark.parametrize(
+    ("module", "absent"),
+    [
+        ("service.app", {"workers", "cv2", "standalone"}),
+        ("workers.settings", {"service", "aiohttp", "cv2", "standalone"}),
+        ("workers.child", {"service", "aiohttp", "arq", "motor", "pymongo"}),
+        ("models.store", {"service", "workers", "aiohttp", "cv2"}),
+        ("models.operations", {"service", "workers", "aiohttp", "cv2", "motor"}),
+    ],
+)
+def test_a_fresh_interpreter_loads_only_its_side(module: str, absent: set[str]) -> None:
+    assert not loaded_by(module) & absent
+
+
+def sources() -> list[Path]:
+    return [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
+
+
+def imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module.partition(".")[0])
+    return found
+
+
+@pytest.mark.parametrize(
+    ("library", "rooms"),
+    [
+        ("motor", ("models/store/",)),
+        ("pymongo", ("models/store/",)),
+        ("arq", ("models/queue.py", "workers/settings.py")),
+        ("redis", ("models/queue.py",)),
+        ("cv2", ("workers/", "training/", "bench/")),
+        ("torch", ("training/",)),
+        ("pickle", ()),
+    ],
+)
+def test_a_library_is_known_in_its_room_only(library: str, rooms: tuple[str, ...]) -> None:
+    knowing = [p.relative_to(ROOT).as_posix() for p in sources() if library in imports(p)]
+    assert [path for path in knowing if not path.startswith(rooms or ("-",))] == []
+
+
+def test_no_file_is_two_rooms() -> None:
+    large = {p.name: len(p.read_text().splitlines()) for p in sources()}
+    assert {name: lines for name, lines in large.items() if lines > 300} == {}
+
+
+def test_no_word_for_a_drawer() -> None:
+    drawers = {"utils", "common", "helpers", "base", "manager"}
+    assert not {path.stem for path in sources()} & drawers

@@ -1,0 +1,152 @@
+"""The child processes: what they see, how they end, and that they never outlive their worker."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from models.errors import TaskTimeout, WorkerCrashed
+from models.settings import Settings
+from tests import pictures
+from tests.test_worker import slow_picture
+from workers.children import Child, Children
+
+ROOT = Path(__file__).resolve().parent.parent
+ASKED = [{"op": "upscale", "scale": 2, "model": "darkroom-fast"}]
+
+
+def request(folder: Path, data: bytes | None = None) -> dict[str, Any]:
+    source = folder / "original"
+    source.write_bytes(data or pictures.png())
+    return {"source": str(source), "folder": str(folder), "operations": ASKED, "format": "png"}
+
+
+def ignore(share: float) -> None:
+    pass
+
+
+async def test_a_child_answers_many_tasks(tmp_path: Path) -> None:
+    children = Children(Settings(worker_processes=1))
+    await children.start()
+    (pid,) = children.pids
+    told: list[float] = []
+    for _ in range(3):
+        answer = await children.run(request(tmp_path), told.append)
+        assert answer["results"][0]["width"] == 80
+    assert children.pids == [pid]
+    assert told
+    await children.stop()
+    assert children.pids == []
+
+
+async def test_secrets_of_the_worker_do_not_reach_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MONGO_URL", "mongodb://user:secret@host/")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    children = Children(Settings(worker_processes=1))
+    await children.start()
+    seen = psutil.Process(children.pids[0]).environ()
+    assert "secret" not in str(seen)
+    assert "MONGO_URL" not in seen
+    await children.stop()
+
+
+async def test_a_late_child_is_killed_and_replaced(tmp_path: Path) -> None:
+    children = Children(Settings(worker_processes=1, task_timeout=0.4))
+    await children.start()
+    (late,) = children.pids
+    with pytest.raises(TaskTimeout, match=r"0.4 s \(TASK_TIMEOUT\)"):
+        await children.run(request(tmp_path, slow_picture()), ignore)
+    assert (await children.run(request(tmp_path), ignore))["results"]
+    assert not psutil.pid_exists(late)
+    await children.stop()
+
+
+async def test_a_cancelled_task_frees_its_place_at_once(tmp_path: Path) -> None:
+    children = Children(Settings(worker_processes=1))
+    await children.start()
+    began = asyncio.Event()
+    work = asyncio.create_task(
+        children.run(request(tmp_path, slow_picture()), lambda share: began.set())
+    )
+    await began.wait()
+    (busy,) = children.pids
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    assert (await children.run(request(tmp_path), ignore))["results"]
+    assert not psutil.pid_exists(busy)
+    await children.stop()
+
+
+async def test_a_crash_is_told_with_the_signal(tmp_path: Path) -> None:
+    children = Children(Settings(worker_processes=1))
+    await children.start()
+    (pid,) = children.pids
+    with pytest.raises(WorkerCrashed) as caught:
+        await children.run(
+            request(tmp_path, slow_picture()), lambda share: os.kill(pid, signal.SIGKILL)
+        )
+    assert caught.value.facts == {"exit_status": -signal.SIGKILL}
+    await children.stop()
+
+
+async def test_an_idle_child_that_dies_costs_nothing(tmp_path: Path) -> None:
+    children = Children(Settings(worker_processes=2))
+    await children.start()
+    for pid in children.pids:
+        os.kill(pid, signal.SIGKILL)
+        psutil.Process(pid).wait(5)
+    while children.pids:
+        await asyncio.sleep(0.01)
+    answers = await asyncio.gather(*(children.run(request(tmp_path), ignore) for _ in range(4)))
+    assert all(answer["results"] for answer in answers)
+    await children.stop()
+
+
+async def test_one_that_does_not_start_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(WorkerCrashed):
+        await Child.start({})
+
+
+async def test_rubbish_from_a_child_is_a_crash(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/echo")
+    with pytest.raises(WorkerCrashed):
+        await Child.start({})
+
+
+def test_it_dies_with_its_worker_even_in_the_middle_of_work(tmp_path: Path) -> None:
+    program = f"""
+import asyncio, json, os, signal
+from models.settings import Settings
+from workers.children import Children
+
+async def main():
+    children = Children(Settings(worker_processes=1))
+    await children.start()
+    print(children.pids[0], flush=True)
+    def die(share):
+        os.kill(os.getpid(), signal.SIGKILL)
+    await children.run(json.loads({json.dumps(json.dumps(request(tmp_path, slow_picture())))}), die)
+
+asyncio.run(main())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == -signal.SIGKILL
+    pid = int(done.stdout)
+    deadline = time.monotonic() + 5
+    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

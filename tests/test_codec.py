@@ -1,0 +1,189 @@
+"""Pictures are promises: what decoding keeps, applies and reduces, and what encoding writes."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+
+from models.errors import BadImage, TooManyPixels
+from tests import pictures
+from workers import codec
+from workers.picture import Picture
+
+ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+MANY = 10_000_000
+
+
+def decode(tmp_path: Path, data: bytes) -> Picture:
+    path = tmp_path / "picture"
+    path.write_bytes(data)
+    return codec.decode(path, MANY)
+
+
+def rgb(picture: Picture) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    return picture.pixels[:, :, ::-1]
+
+
+def test_png_is_decoded_exactly(tmp_path: Path) -> None:
+    picture = decode(tmp_path, pictures.png())
+    assert (rgb(picture) == pictures.scene()).all()
+    assert picture.alpha is None
+    assert (picture.width, picture.height) == (40, 30)
+
+
+def test_png_round_trip_is_exact(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    alpha = rng.integers(0, 256, (30, 40), dtype=np.uint8)
+    source = Picture(pictures.scene(), alpha, ICC)
+    back = decode(tmp_path, codec.encode(source, "png"))
+    assert (back.pixels == source.pixels).all()
+    assert back.alpha is not None
+    assert (back.alpha == alpha).all()
+    assert back.icc == ICC
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_exif_orientation_is_applied_and_dropped(
+    tmp_path: Path, orientation: int, kind: str
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image = Image.new("RGB", (24, 16), "black")
+    image.paste("red", (0, 0, 8, 8))  # the corner that says where up is
+    picture = decode(tmp_path, pictures.encoded(image, kind, exif=exif, quality=95))
+    assert (picture.width, picture.height) == ((24, 16) if orientation < 5 else (16, 24))
+    corners = {
+        1: (0, 0), 2: (0, -1), 3: (-1, -1), 4: (-1, 0),
+        5: (0, 0), 6: (0, -1), 7: (-1, -1), 8: (-1, 0),
+    }  # fmt: skip
+    assert rgb(picture)[corners[orientation]][0] > 200
+    written = pictures.decoded(codec.encode(picture, "jpeg"))
+    assert 0x0112 not in written.getexif()
+
+
+def test_gray_stays_one_channel(tmp_path: Path) -> None:
+    plane = pictures.scene()[:, :, 0]
+    for kind in ("PNG", "JPEG"):
+        picture = decode(tmp_path, pictures.encoded(Image.fromarray(plane), kind))
+        assert picture.pixels.shape == (30, 40)
+        assert pictures.decoded(codec.encode(picture, "png")).mode == "L"
+        assert pictures.decoded(codec.encode(picture, "jpeg")).mode == "L"
+
+
+def test_gray_with_alpha(tmp_path: Path) -> None:
+    plane = pictures.scene()[:, :, 0]
+    source = Image.merge("LA", [Image.fromarray(plane), Image.fromarray(255 - plane)])
+    picture = decode(tmp_path, pictures.encoded(source))
+    assert (picture.pixels == plane).all()
+    assert picture.alpha is not None
+    assert (picture.alpha == 255 - plane).all()
+    written = np.asarray(pictures.decoded(codec.encode(picture, "png")).convert("LA"))
+    assert (written[:, :, 0] == plane).all()
+
+
+def test_palette_with_and_without_transparency(tmp_path: Path) -> None:
+    image = Image.fromarray(pictures.scene()).quantize(16)
+    picture = decode(tmp_path, pictures.encoded(image))
+    assert (rgb(picture) == np.asarray(image.convert("RGB"))).all()
+    assert picture.alpha is None
+    transparent = decode(tmp_path, pictures.encoded(image, transparency=3))
+    assert transparent.alpha is not None
+    assert ((transparent.alpha == 0) == (np.asarray(image) == 3)).all()
+
+
+def test_transparent_colour_key(tmp_path: Path) -> None:
+    image = Image.new("RGB", (4, 2), (1, 2, 3))
+    image.putpixel((1, 1), (9, 9, 9))
+    picture = decode(tmp_path, pictures.encoded(image, transparency=(1, 2, 3)))
+    assert picture.alpha is not None
+    assert picture.alpha.tolist() == [[0, 0, 0, 0], [0, 255, 0, 0]]
+
+
+def test_sixteen_bits_are_reduced_not_clipped(tmp_path: Path) -> None:
+    ramp = np.linspace(0, 65535, 256).astype(np.uint16)[None].repeat(2, axis=0)
+    picture = decode(tmp_path, pictures.encoded(Image.fromarray(ramp)))
+    assert np.abs(picture.pixels[0].astype(int) - np.arange(256)).max() <= 1
+    assert picture.pixels[0, -1] == 255
+
+
+def test_one_bit(tmp_path: Path) -> None:
+    picture = decode(tmp_path, pictures.encoded(Image.new("1", (5, 4), 1)))
+    assert (picture.pixels == 255).all()
+    assert picture.pixels.shape == (4, 5)
+
+
+def test_cmyk_keeps_its_colours(tmp_path: Path) -> None:
+    image = Image.new("RGB", (32, 32), (200, 40, 40))
+    data = pictures.encoded(image.convert("CMYK"), "JPEG", quality=95)
+    picture = decode(tmp_path, data)
+    assert np.abs(rgb(picture)[16, 16].astype(int) - (200, 40, 40)).max() < 6
+    broken = pictures.encoded(image.convert("CMYK"), "JPEG", quality=95, icc_profile=b"junk" * 40)
+    assert decode(tmp_path, broken).width == 32
+
+
+@pytest.mark.parametrize("output", ["png", "jpeg"])
+def test_colour_profile_is_kept(tmp_path: Path, output: str) -> None:
+    for kind in ("PNG", "JPEG"):
+        picture = decode(tmp_path, pictures.encoded(
+            Image.fromarray(pictures.scene()), kind, icc_profile=ICC
+        ))  # fmt: skip
+        assert picture.icc == ICC
+        written = pictures.decoded(codec.encode(picture, output))  # type: ignore[arg-type]
+        assert written.info["icc_profile"] == ICC
+
+
+def test_of_an_animation_the_first_frame_counts(tmp_path: Path) -> None:
+    frames = [Image.fromarray(pictures.scene(seed=seed)) for seed in (0, 1)]
+    data = pictures.encoded(frames[0], save_all=True, append_images=frames[1:])
+    assert (rgb(decode(tmp_path, data)) == pictures.scene()).all()
+
+
+def test_jpeg_is_laid_on_white(tmp_path: Path) -> None:
+    alpha = np.zeros((16, 16), np.uint8)
+    alpha[:, 8:] = 255
+    for pixels in (np.zeros((16, 16, 3), np.uint8), np.zeros((16, 16), np.uint8)):
+        back = pictures.decoded(codec.encode(Picture(pixels, alpha), "jpeg")).convert("L")
+        assert back.getpixel((2, 8)) == 255
+        assert back.getpixel((13, 8)) == 0
+
+
+def test_corrupt_data_is_a_bad_image(tmp_path: Path) -> None:
+    data = bytearray(pictures.png(64, 64))
+    at = data.index(b"IDAT") + 40
+    data[at : at + 400] = bytes(400)
+    with pytest.raises(BadImage, match="cannot be decoded"):
+        decode(tmp_path, bytes(data))
+    with pytest.raises(BadImage):
+        decode(tmp_path, b"\x89PNG\r\n\x1a\n")
+
+
+def test_pixel_limit_holds_in_the_child_too(tmp_path: Path) -> None:
+    path = tmp_path / "bomb"
+    path.write_bytes(pictures.encoded(Image.new("1", (4000, 4000))))
+    with pytest.raises(TooManyPixels, match="16000000 pixels; 10000000 are allowed"):
+        codec.decode(path, MANY)
+
+
+def test_text_bomb_is_refused_by_the_decoder(tmp_path: Path) -> None:
+    from PIL.PngImagePlugin import PngInfo
+
+    info = PngInfo()
+    info.add_text("Comment", "x" * 100_000_000, zip=True)
+    with pytest.raises(BadImage):
+        decode(tmp_path, pictures.png(pnginfo=info))
+
+
+def test_jpeg_of_a_size_it_cannot_have() -> None:
+    with pytest.raises(BadImage, match="70000 x 1"):
+        codec.encode(Picture(np.zeros((1, 70000, 3), np.uint8)), "jpeg")
+
+
+def test_encoded_jpeg_keeps_full_chroma() -> None:
+    data = codec.encode(Picture(pictures.scene()), "jpeg")
+    with Image.open(io.BytesIO(data)) as image:
+        assert {layer[1:3] for layer in image.layer} == {(1, 1)}  # type: ignore[attr-defined]

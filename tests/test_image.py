@@ -1,0 +1,108 @@
+"""What a file says of itself: formats by bytes, sizes, and files that end early."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as limits
+from hypothesis import strategies as st
+from PIL import Image
+
+from models.errors import AppError, BadImage, TooManyPixels, UnsupportedFormat
+from models.image import Header, check_pixels, inspect, sniff
+from tests import pictures
+
+
+def look(data: bytes) -> Header:
+    with tempfile.TemporaryFile() as file:
+        file.write(data)
+        file.flush()
+        return inspect(file)
+
+
+def multi_scan() -> bytes:
+    return pictures.jpeg(64, 48, progressive=True)
+
+
+def test_headers() -> None:
+    assert look(pictures.png(41, 29)) == Header("png", 41, 29)
+    assert look(pictures.jpeg(41, 29)) == Header("jpeg", 41, 29)
+    assert look(multi_scan()) == Header("jpeg", 64, 48)
+    assert Header("png", 3, 5).pixels == 15
+
+
+def test_what_cameras_append_is_no_truncation() -> None:
+    assert look(pictures.jpeg() + b"\0" * 1000).format == "jpeg"
+
+
+def test_a_thumbnail_inside_does_not_count_as_the_end() -> None:
+    thumbnail = pictures.jpeg(16, 16)
+    exif = b"Exif\0\0" + thumbnail
+    segment = b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif
+    whole = pictures.jpeg(64, 48)
+    data = whole[:2] + segment + whole[2:]
+    assert look(data).width == 64
+    with pytest.raises(BadImage, match="truncated"):
+        look(data[:-200])
+
+
+@pytest.mark.parametrize("whole", [pictures.png(64, 48), pictures.jpeg(64, 48), multi_scan()])
+def test_truncated_anywhere_is_refused(whole: bytes) -> None:
+    for length in range(20, len(whole) - 1, max(1, len(whole) // 150)):
+        with pytest.raises(BadImage):
+            look(whole[:length])
+
+
+def test_a_changed_byte_in_a_png_is_seen() -> None:
+    data = bytearray(pictures.png(64, 48))
+    data[len(data) // 2] ^= 1
+    with pytest.raises(BadImage, match="broken or truncated"):
+        look(bytes(data))
+
+
+@pytest.mark.parametrize(
+    ("kind", "named"),
+    [("GIF", "GIF"), ("BMP", "BMP"), ("TIFF", "TIFF"), ("WEBP", "WebP")],
+)
+def test_other_formats_are_named(kind: str, named: str) -> None:
+    data = pictures.encoded(Image.fromarray(pictures.scene()), kind)
+    with pytest.raises(UnsupportedFormat, match=f"{named}.*send PNG or JPEG"):
+        sniff(data[:16])
+
+
+@pytest.mark.parametrize(
+    "start", [b"<svg xmlns=", b"<?xml versi", b"%PDF-1.7", b"hello", b"", b"\xff\xd8", b"\x89PNG\r"]
+)
+def test_what_is_no_picture_is_refused(start: bytes) -> None:
+    with pytest.raises(UnsupportedFormat):
+        sniff(start)
+
+
+def test_pixel_bomb_is_read_from_its_header_only() -> None:
+    bomb = pictures.encoded(Image.new("1", (20000, 20000)))
+    header = look(bomb)
+    with pytest.raises(TooManyPixels, match="400000000 pixels; at most 50000000 are allowed") as e:
+        check_pixels(header.width, header.height, 50_000_000, what="it", setting="MAX_PIXELS")
+    assert e.value.facts == {"setting": "MAX_PIXELS", "limit": 50_000_000, "measured": 400_000_000}
+
+
+@given(st.integers(0, 10_000), st.binary(min_size=1, max_size=6), st.booleans())
+@limits(max_examples=300, deadline=None)
+def test_mutated_files_never_raise_anything_else(at: int, change: bytes, png: bool) -> None:
+    data = bytearray(pictures.png(24, 24) if png else pictures.jpeg(24, 24))
+    at %= len(data)
+    data[at : at + len(change)] = change
+    try:
+        header = look(bytes(data))
+    except AppError:
+        return
+    assert header.width > 0
+
+
+def test_empty_and_tiny_files() -> None:
+    for size in range(20):
+        with pytest.raises((BadImage, UnsupportedFormat)):
+            look(io.BytesIO(pictures.jpeg()).read(size))

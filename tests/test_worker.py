@@ -1,0 +1,311 @@
+"""A worker at work: what ends well, what ends badly, and what is taken up by another."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import itertools
+import os
+import signal
+import zlib
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.catalogue import Catalogue
+from models.queue import connect
+from models.settings import Settings
+from models.store import Store
+from service.app import create_app
+from tests import pictures
+from tests.conftest import working
+from workers import sweep as sweeping
+from workers.jobs import Worker
+
+Send = Callable[..., Awaitable[Any]]
+
+
+def heart(arq: Any) -> Worker:
+    worker: Worker = arq.ctx["worker"]
+    return worker
+
+
+async def ready(arq: Any) -> Worker:
+    while "worker" not in arq.ctx:
+        await asyncio.sleep(0.01)
+    return heart(arq)
+
+
+async def until(condition: Callable[[], Any], seconds: float = 20) -> None:
+    """Wait for something that will happen; fail if it does not."""
+    async with asyncio.timeout(seconds):
+        while not (await condition() if asyncio.iscoroutinefunction(condition) else condition()):
+            await asyncio.sleep(0.01)
+
+
+def slow_picture() -> bytes:
+    """A picture whose upscaling takes seconds: large, and quick to make."""
+    from PIL import Image
+
+    return pictures.encoded(Image.radial_gradient("L").resize((3000, 3000)).convert("RGB"))
+
+
+async def test_corrupt_picture_fails_at_once_and_is_not_retried(send: Send, worker: Any) -> None:
+    whole = pictures.png(64, 64)
+    at = whole.index(b"IDAT") + 4
+    length = int.from_bytes(whole[at - 8 : at - 4], "big")
+    rubbish = bytes(length)
+    crc = zlib.crc32(b"IDAT" + rubbish).to_bytes(4, "big")
+    data = whole[:at] + rubbish + crc + whole[at + length + 4 :]
+    body = await (await send(data, query="?wait=30")).json()
+    assert body["status"] == "FAILURE"
+    assert body["error"]["code"] == "bad_image"
+    assert body["url"] is None and body["results"] == []
+    assert worker.jobs_complete == 1
+
+
+async def test_pictures_are_worked_at_side_by_side(settings: Settings, send: Send) -> None:
+    two = settings.model_copy(update={"worker_processes": 2})
+    async with working(two) as arq:
+        worker = await ready(arq)
+        posts = [send(pictures.png(300, 300, seed), f"{seed}.png", "?wait=60") for seed in range(4)]
+        bodies = [await response.json() for response in await asyncio.gather(*posts)]
+        assert {body["status"] for body in bodies} == {"SUCCESS"}
+        spans = sorted((body["started_at"], body["finished_at"]) for body in bodies)
+        overlaps = [later[0] < earlier[1] for earlier, later in itertools.pairwise(spans)]
+        assert any(overlaps)
+        assert len(worker.children.pids) == 2
+
+
+async def test_deadline_ends_the_child_not_the_worker(
+    send: Send, client: Any, settings: Settings
+) -> None:
+    strict = settings.model_copy(update={"task_timeout": 0.5})
+    async with working(strict) as arq:
+        worker = await ready(arq)
+        before = worker.children.pids
+        body = await (await send(slow_picture(), query="?wait=60")).json()
+        assert body["status"] == "FAILURE"
+        assert body["error"]["code"] == "task_timeout"
+        assert body["error"]["limit"] == 0.5
+        await until(lambda: worker.children.pids and worker.children.pids != before)
+        good = await (await send(query="?wait=60")).json()
+        assert good["status"] == "SUCCESS"
+
+
+async def test_a_dying_child_costs_an_attempt_then_the_task_succeeds(
+    send: Send, settings: Settings, store: Store
+) -> None:
+    async with working(settings) as arq:
+        worker = await ready(arq)
+        body = await (await send(slow_picture())).json()
+
+        async def started() -> bool:
+            task = await store.tasks.get(body["task_id"])
+            return task is not None and task.progress > 0
+
+        await until(started)
+        os.kill(worker.children.pids[0], signal.SIGKILL)
+        done = await (await send(slow_picture(), query="?wait=60")).json()
+        assert done["status"] == "SUCCESS"
+        task = await store.tasks.get(body["task_id"])
+        assert task is not None and task.attempts == 2
+        assert worker.name == heart(arq).name
+
+
+async def test_a_picture_that_kills_every_child_fails_and_others_succeed(
+    send: Send, settings: Settings, store: Store
+) -> None:
+    async with working(settings.model_copy(update={"max_attempts": 2})) as arq:
+        worker = await ready(arq)
+        body = await (await send(slow_picture(), "bad.png")).json()
+        for attempt in (1, 2):
+
+            async def started(number: int = attempt) -> bool:
+                task = await store.tasks.get(body["task_id"])
+                return task is not None and (task.attempts == number and task.progress > 0)
+
+            await until(started)
+            os.kill(worker.children.pids[0], signal.SIGKILL)
+        good = await (await send(pictures.png(seed=3), "good.png", "?wait=60")).json()
+        assert good["status"] == "SUCCESS"
+        task = await store.tasks.get(body["task_id"])
+        assert task is not None and task.error is not None
+        assert (task.error["code"], task.error["attempts"]) == ("worker_crashed", 2)
+
+
+async def test_progress_is_told(send: Send, store: Store, worker: Any) -> None:
+    body = await (await send(slow_picture())).json()
+    seen: set[int] = set()
+
+    async def ended() -> bool:
+        task = await store.tasks.get(body["task_id"])
+        assert task is not None
+        seen.add(task.progress)
+        return task.ended
+
+    await until(ended, 60)
+    assert seen - {0, 100}
+    assert max(seen) == 100
+
+
+async def test_a_stopping_worker_hands_its_task_back_uncharged(
+    send: Send, settings: Settings, store: Store
+) -> None:
+    async with working(settings) as arq:
+        await ready(arq)
+        body = await (await send(slow_picture())).json()
+
+        async def started() -> bool:
+            task = await store.tasks.get(body["task_id"])
+            return task is not None and task.status == "STARTED"
+
+        await until(started)
+    task = await store.tasks.get(body["task_id"])
+    assert task is not None
+    assert (task.status, task.attempts, task.lease) == ("CREATED", 0, None)
+    assert await store.presence.alive(60) == 0
+    async with working(settings):
+        done = await (await send(slow_picture(), query="?wait=60")).json()
+        assert done["status"] == "SUCCESS"
+
+
+async def test_a_ring_that_never_happened_is_rung_by_the_sweep(
+    settings: Settings, store: Store, aiohttp_client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from standalone.stores import free_port
+
+    away = settings.model_copy(update={"redis_url": f"redis://127.0.0.1:{free_port()}/0"})
+    client = await aiohttp_client(create_app(away))
+    monkeypatch.setattr(sweeping, "_RING_PATIENCE", 0.05)
+    async with working(settings):
+        form = pictures.form(pictures.png(), "cat.png")
+        body = await (await client.post("/upscale?wait=30", data=form)).json()
+    assert body["status"] == "SUCCESS"
+
+
+async def test_a_wiped_redis_is_rung_again(
+    send: Send, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bodies = [await (await send(pictures.png(seed=n), f"{n}.png")).json() for n in range(5)]
+    redis = connect(settings)
+    assert await redis.zcard("arq:queue") == 5
+    await redis.flushdb()
+    await redis.aclose(close_connection_pool=True)
+    monkeypatch.setattr(sweeping, "_RING_PATIENCE", 0.05)
+    async with working(settings):
+        for number, body in enumerate(bodies):
+            done = await (await send(pictures.png(seed=number), f"{number}.png", "?wait=30")).json()
+            assert (done["task_id"], done["status"]) == (body["task_id"], "SUCCESS")
+
+
+async def test_the_ring_of_a_worker_that_died_before_it_claimed_is_rung_again(
+    send: Send, settings: Settings, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """arq marks a job as in progress before it runs; that mark outlives its worker."""
+    body = await (await send()).json()
+    redis = connect(settings)
+    await redis.set(f"arq:in-progress:{body['task_id']}:0", b"1")
+    await redis.aclose(close_connection_pool=True)
+    monkeypatch.setattr(sweeping, "_RING_PATIENCE", 0.05)
+    async with working(settings):
+        done = await (await send(query="?wait=30")).json()
+    assert done["status"] == "SUCCESS"
+    task = await store.tasks.get(body["task_id"])
+    assert task is not None and task.rings > 0
+
+
+async def test_a_long_queue_is_not_rung_again(
+    send: Send, settings: Settings, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(5):
+        await send(pictures.png(seed=number), f"{number}.png")
+    monkeypatch.setattr(sweeping, "_RING_PATIENCE", -1)
+    redis = connect(settings)
+    from models.queue import Queue
+    from workers.children import Children
+
+    worker = Worker("w", settings, store, Queue(redis), Children(settings))
+    assert await sweeping.once(worker) == 0
+    assert await redis.zcard("arq:queue") == 5
+    await redis.aclose(close_connection_pool=True)
+
+
+async def test_a_silent_workers_task_is_taken_up(
+    send: Send, settings: Settings, store: Store
+) -> None:
+    body = await (await send()).json()
+    await store.tasks.claim(body["task_id"], worker="dead", token="t", seconds=0.3, max_attempts=3)
+    left = await store.results.put(
+        io.BytesIO(b"half"), "x", {"task_id": body["task_id"], "token": "t"}
+    )
+    async with working(settings):
+        done = await (await send(query="?wait=30")).json()
+    assert done["status"] == "SUCCESS"
+    task = await store.tasks.get(body["task_id"])
+    assert task is not None and task.attempts == 2
+    assert await store._database["results.files"].find_one({"_id": left}) is None
+
+
+async def test_a_task_out_of_attempts_is_given_up(
+    send: Send, settings: Settings, store: Store
+) -> None:
+    body = await (await send()).json()
+    for number in range(3):
+        await store.tasks.claim(
+            body["task_id"], worker="dead", token=f"{number}", seconds=-1, max_attempts=3
+        )
+    waiting = asyncio.create_task(send(query="?wait=30"))
+    async with working(settings):
+        done = await (await waiting).json()
+    assert done["status"] == "FAILURE"
+    assert done["error"]["code"] == "worker_crashed"
+
+
+async def test_a_zombie_is_fenced(send: Send, settings: Settings, store: Store) -> None:
+    """A worker loses its lease while it computes: what it made is not published."""
+    async with working(settings.model_copy(update={"lease_seconds": 0.6})) as arq:
+        worker = await ready(arq)
+        body = await (await send(slow_picture())).json()
+
+        async def started() -> bool:
+            task = await store.tasks.get(body["task_id"])
+            return task is not None and task.status == "STARTED"
+
+        await until(started)
+        await store._database["tasks"].update_one(
+            {"_id": body["task_id"]}, {"$set": {"lease.token": "another"}}
+        )
+        await until(lambda: arq.jobs_complete == 1)
+        task = await store.tasks.get(body["task_id"])
+        assert task is not None and task.status == "STARTED"
+        assert await store._database["results.files"].count_documents({}) == 0
+        await until(lambda: worker.children.pids)
+
+
+async def test_different_weights_on_the_worker_are_said(
+    settings: Settings, aiohttp_client: Any, shared: Path
+) -> None:
+    rich = settings.model_copy(update={"weights_dir": shared / "weights"})
+    client = await aiohttp_client(create_app(rich))
+    async with working(settings):
+        form = pictures.form(pictures.png(), "cat.png", model="FSRCNN")
+        body = await (await client.post("/upscale?wait=30", data=form)).json()
+    assert body["error"]["code"] == "weights_missing"
+    assert len(list(Catalogue.read(None).available())) == 1
+
+
+async def test_published_models_through_the_whole_service(
+    settings: Settings, aiohttp_client: Any, shared: Path
+) -> None:
+    rich = settings.model_copy(update={"weights_dir": shared / "weights"})
+    client = await aiohttp_client(create_app(rich))
+    async with working(rich):
+        for model, scale in (("FSRCNN", 3), ("FSRCNN-small", 2), ("ESPCN", 4), ("LapSRN", 8)):
+            form = pictures.form(pictures.png(), "cat.png", model=model, scale=str(scale))
+            body = await (await client.post("/upscale?wait=60", data=form)).json()
+            assert body["status"] == "SUCCESS"
+            assert body["url"] == f"/processed/cat-upscale-x{scale}.png" or scale == 2
+            assert body["results"][0]["width"] == 40 * scale
