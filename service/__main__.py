@@ -1,8 +1,11 @@
-"""``python -m service``: the HTTP service, until SIGINT or SIGTERM."""
+"""``python -m service``: the HTTP service; ``python -m service health``: whether it lives."""
 
 from __future__ import annotations
 
+import argparse
 import sys
+import urllib.error
+import urllib.request
 
 import structlog
 from aiohttp import web
@@ -14,7 +17,15 @@ from service.app import create_app
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m service", description=__doc__)
+    parser.add_argument("what", nargs="?", choices=["run", "health"], default="run")
+    what = parser.parse_args().what
     settings = Settings()
+    return health(settings) if what == "health" else run(settings)
+
+
+def run(settings: Settings) -> int:
+    """Serve until SIGINT or SIGTERM."""
     configure(settings, "service")
     try:
         settings.with_stores()
@@ -32,6 +43,16 @@ def main() -> int:
         print=None,
     )
     return 0
+
+
+def health(settings: Settings) -> int:
+    """Return 0 if the service on this machine answers, for a container's health check."""
+    url = f"http://127.0.0.1:{settings.port}/healthz"
+    try:
+        with urllib.request.urlopen(url, timeout=4) as response:
+            return 0 if response.status == 200 else 1
+    except (urllib.error.URLError, OSError):
+        return 1
 
 
 if __name__ == "__main__":

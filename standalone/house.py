@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import fcntl
 import signal
+import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +26,7 @@ _READY_SECONDS = 60
 
 
 class Occupied(Exception):
-    """Another Darkroom runs on the same data folder."""
+    """The data folder or the port is another program's."""
 
 
 class House:
@@ -62,6 +63,7 @@ class House:
         return 0
 
     async def _start(self) -> bool:
+        _check_port(self._settings.host, self._settings.port)
         self._settings = await self._open_stores()
         s = self._settings
         shared = environment(REDIS_URL=s.redis_url, MONGO_URL=s.mongo_url, DATA_DIR=str(self._data))
@@ -149,6 +151,22 @@ class House:
 
 def _reachable(host: str) -> str:
     return "127.0.0.1" if host in {"0.0.0.0", "::", ""} else host  # noqa: S104 -- only compared
+
+
+def _check_port(host: str, port: int) -> None:
+    """Refuse a port that is taken: a service that cannot bind would be restarted for ever.
+
+    Raises:
+        Occupied: it is.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((_reachable(host), port))
+        except OSError as error:
+            raise Occupied(
+                f"port {port} on {host} cannot be used ({error.strerror}); set PORT"
+            ) from None
 
 
 @contextlib.contextmanager

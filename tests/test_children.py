@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -92,10 +93,13 @@ async def test_a_crash_is_told_with_the_signal(tmp_path: Path) -> None:
     children = Children(Settings(worker_processes=1))
     await children.start()
     (pid,) = children.pids
+
+    def kill(share: float) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
     with pytest.raises(WorkerCrashed) as caught:
-        await children.run(
-            request(tmp_path, slow_picture()), lambda share: os.kill(pid, signal.SIGKILL)
-        )
+        await children.run(request(tmp_path, slow_picture()), kill)
     assert caught.value.facts == {"exit_status": -signal.SIGKILL}
     await children.stop()
 
@@ -111,6 +115,18 @@ async def test_an_idle_child_that_dies_costs_nothing(tmp_path: Path) -> None:
     answers = await asyncio.gather(*(children.run(request(tmp_path), ignore) for _ in range(4)))
     assert all(answer["results"] for answer in answers)
     await children.stop()
+
+
+async def test_stopping_while_children_start_leaves_none_and_does_not_hang() -> None:
+    for pause in (0, 0.001, 0.005, 0.05, 0.2):
+        children = Children(Settings(worker_processes=2))
+        starting = asyncio.create_task(children.start())
+        await asyncio.sleep(pause)
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        await children.stop()
+    ours = psutil.Process().children()
+    assert not [p for p in ours if "workers.child" in " ".join(p.cmdline())]
 
 
 async def test_one_that_does_not_start_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,18 +1,25 @@
-"""``python -m workers``: one arq worker with its children, until SIGINT or SIGTERM."""
+"""``python -m workers``: one arq worker; ``python -m workers health``: whether one lives here."""
 
 from __future__ import annotations
 
+import argparse
+import asyncio
+import socket
 import sys
 
 import structlog
 
-from models.errors import BadSettings
+from models.errors import AppError, BadSettings
 from models.log import configure
 from models.settings import Settings
+from models.store import Store
 from workers.settings import create
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m workers", description=__doc__)
+    parser.add_argument("what", nargs="?", choices=["run", "health"], default="run")
+    what = parser.parse_args().what
     settings = Settings()
     configure(settings, "worker")
     try:
@@ -20,8 +27,22 @@ def main() -> int:
     except BadSettings as error:
         structlog.get_logger().error("bad_settings", detail=error.detail)
         return 2
+    if what == "health":
+        return asyncio.run(health(settings))
     create(settings).run()
     return 0
+
+
+async def health(settings: Settings) -> int:
+    """Return 0 if a worker of this host was seen lately, for a container's health check."""
+    store = Store(settings)
+    try:
+        seen = await store.presence.alive(settings.worker_seen_seconds, socket.gethostname())
+    except AppError:
+        seen = 0
+    finally:
+        store.close()
+    return 0 if seen else 1
 
 
 if __name__ == "__main__":

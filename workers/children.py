@@ -39,18 +39,23 @@ class Child:
         Raises:
             WorkerCrashed: it died before it was ready.
         """
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "workers.child",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            limit=_LINE_BYTES,
-            cwd=_ROOT,
-            env={name: os.environ[name] for name in _KEPT if name in os.environ},
-            start_new_session=True,  # a Ctrl-C is the worker's to handle, not each child's
+        starting = asyncio.create_task(
+            asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "workers.child"),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                limit=_LINE_BYTES,
+                cwd=_ROOT,
+                env={name: os.environ[name] for name in _KEPT if name in os.environ},
+                start_new_session=True,  # a Ctrl-C is the worker's to handle, not each child's
+            )
         )
-        child = cls(process)
+        try:
+            child = cls(await asyncio.shield(starting))
+        except asyncio.CancelledError:
+            # asyncio hangs when it is cancelled while it connects the pipes: let it finish first.
+            await cls(await starting).stop()
+            raise
         try:
             await child._ask(setup)
             await child._hear()
@@ -140,6 +145,7 @@ class Children:
     async def stop(self) -> None:
         for task in self._replacing:
             task.cancel()
+        await asyncio.gather(*self._replacing, return_exceptions=True)
         await asyncio.gather(*(child.stop() for child in self._all))
 
     @property

