@@ -1,0 +1,1 @@
+"""What Darkroom costs over the bare work, measured in one run on one machine."""

@@ -1,0 +1,160 @@
+"""``python -m bench.flows``: upload, poll, fetch, N at a time, against the bare work.
+
+Prints JSON: flows a second, latencies in ms, the same work in bare processes in the same run, and
+the ratio of the two. Every picture is distinct, so that nothing is answered from an earlier flow.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import cv2
+import numpy as np
+
+from bench.bare import Model, bare, latencies, rate
+from bench.running import running
+from models.catalogue import Catalogue
+from models.settings import cores
+
+SHARED = Path(__file__).resolve().parent.parent.parent / "shared" / "weights"
+
+
+def picture(seed: int, width: int, height: int) -> bytes:
+    """Return a distinct PNG with edges, texture and smooth parts, of a photograph's entropy."""
+    rng = np.random.default_rng(seed)
+    small = rng.integers(0, 256, (height // 16, width // 16, 3), dtype=np.uint8)
+    smooth = cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC).astype(np.float32)
+    grain = rng.normal(0, 3, (height, width, 1)).astype(np.float32)
+    pixels = np.clip(smooth + grain, 0, 255).astype(np.uint8)
+    for _ in range(12):
+        a, b = rng.integers(0, [width, height], (2, 2))
+        colour = [int(c) for c in rng.integers(0, 256, 3)]
+        cv2.line(pixels, (int(a[0]), int(a[1])), (int(b[0]), int(b[1])), colour, 3)
+    return bytes(cv2.imencode(".png", pixels)[1])
+
+
+async def flow(
+    session: aiohttp.ClientSession, url: str, data: bytes, form: dict[str, str]
+) -> float:
+    """Run one flow; return its seconds."""
+    began = time.perf_counter()
+    fields = aiohttp.FormData(form)
+    fields.add_field("image", data, filename="picture.png")
+    async with session.post(f"{url}/upscale", data=fields) as response:
+        response.raise_for_status()
+        body = await response.json()
+    while body["status"] not in {"SUCCESS", "FAILURE"}:
+        async with session.get(f"{url}/tasks/{body['task_id']}?wait=30") as response:
+            body = await response.json()
+    if body["status"] != "SUCCESS":
+        raise RuntimeError(body["error"])
+    async with session.get(f"{url}{body['url']}") as response:
+        got = len(await response.read())
+    if got != body["results"][0]["bytes"]:
+        raise RuntimeError(f"{got} bytes came of {body['results'][0]['bytes']}")
+    return time.perf_counter() - began
+
+
+async def flows(
+    url: str, pictures: list[bytes], form: dict[str, str], concurrency: int
+) -> tuple[float, list[float]]:
+    """Return (flows a second, seconds of each) at ``concurrency``."""
+    seconds: list[float] = []
+    waiting = iter(pictures)
+
+    async def lane(session: aiohttp.ClientSession) -> None:
+        for data in waiting:
+            seconds.append(await flow(session, url, data, form))
+
+    async with aiohttp.ClientSession() as session:
+        began = time.perf_counter()
+        await asyncio.gather(*(lane(session) for _ in range(concurrency)))
+        return len(pictures) / (time.perf_counter() - began), seconds
+
+
+def milliseconds(seconds: list[float]) -> dict[str, float]:
+    ordered = sorted(seconds)
+    points = {
+        f"p{p}": ordered[min(len(ordered) - 1, len(ordered) * p // 100)] for p in (50, 95, 99)
+    }
+    return {name: round(value * 1000, 1) for name, value in points.items()}
+
+
+def measure(given: argparse.Namespace) -> dict[str, Any]:
+    weights_dir = SHARED if SHARED.is_dir() else None
+    weights = Catalogue.read(weights_dir).find(given.model, given.scale)
+    path = Catalogue.read(weights_dir).path(weights)
+    model = Model(path, weights.algorithm, weights.scale)
+    seeds = iter(range(10**9))
+
+    def some(count: int) -> list[bytes]:
+        return [picture(next(seeds), given.width, given.height) for _ in range(count)]
+
+    form = {"model": given.model, "scale": str(given.scale)}
+    environment = {"WEIGHTS_DIR": str(weights_dir)} if weights_dir else {}
+    best: list[dict[str, Any]] = []
+    with (
+        bare(model, cores(), 1) as each_core,
+        bare(model, 1, cores()) as one_process,
+        bare(model, 1, 1) as one_thread,
+        running(**environment) as url,
+    ):
+        asyncio.run(flows(url, some(4), form, 2))  # networks read, indexes warm
+        for _ in range(given.rounds):
+            # Peer, subject, peer: a machine that slows down meanwhile slows both.
+            work = some(given.flows)
+            before = max(rate(each_core, work), rate(one_process, work))
+            speed, seconds = asyncio.run(flows(url, work, form, given.concurrency))
+            after = max(rate(each_core, work), rate(one_process, work))
+            peer = (before + after) / 2
+            best.append(
+                {
+                    "flows_per_second": round(speed, 2),
+                    "bare_per_second": round(peer, 2),
+                    "ratio": round(speed / peer, 3),
+                    "latency_ms": milliseconds(seconds),
+                }
+            )
+        alone = some(20)
+        single_bare = latencies(one_thread, alone)
+        _, single = asyncio.run(flows(url, alone, form, 1))
+    rounds = sorted(best, key=lambda r: float(r["ratio"]))
+    overhead = statistics.median(single) - statistics.median(single_bare)
+    return {
+        "machine": {"cores": cores(), "cpu": platform.processor() or platform.machine()},
+        "python": platform.python_version(),
+        "load_before": round(os.getloadavg()[0], 2),
+        "work": {**form, "width": given.width, "height": given.height, "flows": given.flows},
+        "concurrency": given.concurrency,
+        "rounds": best,
+        "median_round": rounds[len(rounds) // 2],
+        "single_flow_ms": milliseconds(single),
+        "single_bare_ms": milliseconds(single_bare),
+        "single_overhead_ms": round(overhead * 1000, 1),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.flows", description=__doc__)
+    parser.add_argument("--concurrency", type=int, default=8)
+    parser.add_argument("--flows", type=int, default=48, help="flows in each round")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--width", type=int, default=640)
+    parser.add_argument("--height", type=int, default=480)
+    default = "FSRCNN" if SHARED.is_dir() else "darkroom-fast"
+    parser.add_argument("--model", default=default)
+    parser.add_argument("--scale", type=int, default=2)
+    print(json.dumps(measure(parser.parse_args()), indent=1))
+
+
+if __name__ == "__main__":
+    main()
