@@ -1,10 +1,11 @@
-"""The peer: decode, upscale, encode with plain OpenCV in bare processes, nothing else."""
+"""The peers: the same work in bare processes, by plain OpenCV and by the workers' own pipeline."""
 
 from __future__ import annotations
 
 import multiprocessing
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.pool import Pool
 from pathlib import Path
@@ -13,33 +14,65 @@ from typing import Any
 import cv2
 import numpy as np
 
+from models.catalogue import Catalogue
+from models.operations import Upscale
+from models.settings import Settings
+from workers.pipeline import Limits, process
+
+Work = Callable[[bytes], tuple[float, int]]
+
 
 @dataclass(frozen=True)
 class Model:
     """A network as cv2.dnn_superres takes it."""
 
+    name: str
     path: Path
     algorithm: str
     scale: int
+    weights_dir: Path | None
 
 
 _network: Any = None
+_model: Model | None = None
+_catalogue: Catalogue | None = None
 
 
 def _prepare(model: Model, threads: int) -> None:
-    global _network  # noqa: PLW0603 -- a pool's initializer has no other place to leave it
+    global _network, _model, _catalogue  # noqa: PLW0603 -- a pool's initializer has no other place
+    _model, _catalogue = model, Catalogue.read(model.weights_dir)
     cv2.setNumThreads(threads)
     _network = cv2.dnn_superres.DnnSuperResImpl_create()  # type: ignore[attr-defined]
     _network.readModel(str(model.path))
     _network.setModel(model.algorithm, model.scale)
 
 
-def _one(data: bytes) -> tuple[float, int]:
+def plain(data: bytes) -> tuple[float, int]:
     """Return (seconds, bytes of the result) for one picture."""
     began = time.perf_counter()
     picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     _, result = cv2.imencode(".png", _network.upsample(picture))
     return time.perf_counter() - began, len(result)
+
+
+def ours(data: bytes) -> tuple[float, int]:
+    """The same through ``workers.pipeline``, from a file to a file, as a worker's child does it."""
+    assert _model is not None
+    assert _catalogue is not None
+    with tempfile.TemporaryDirectory() as name:
+        source = Path(name) / "original"
+        source.write_bytes(data)
+        began = time.perf_counter()
+        (output,) = process(
+            source,
+            Path(name),
+            [Upscale(model=_model.name, scale=_model.scale)],
+            "png",
+            _catalogue,
+            Limits(10**9, 10**9, Settings.model_fields["tile_pixels"].default),
+            lambda share: None,
+        )
+        return time.perf_counter() - began, output.bytes
 
 
 def bare(model: Model, processes: int, threads: int) -> Pool:
@@ -48,14 +81,15 @@ def bare(model: Model, processes: int, threads: int) -> Pool:
     return context.Pool(processes, _prepare, (model, threads))
 
 
-def rate(pool: Pool, pictures: Sequence[bytes]) -> float:
+def rate(pool: Pool, work: Work, pictures: Sequence[bytes]) -> float:
     """Return pictures a second over all of ``pictures``."""
-    pool.map(_one, pictures[:4], chunksize=1)
+    pool.map(work, pictures[:4], chunksize=1)
     began = time.perf_counter()
-    pool.map(_one, pictures, chunksize=1)
+    pool.map(work, pictures, chunksize=1)
     return len(pictures) / (time.perf_counter() - began)
 
 
-def latencies(pool: Pool, pictures: Sequence[bytes]) -> list[float]:
+def latencies(pool: Pool, work: Work, pictures: Sequence[bytes]) -> list[float]:
     """Return seconds for each of ``pictures``, one after the other."""
-    return [pool.apply(_one, (data,))[0] for data in pictures]
+    pool.apply(work, (pictures[0],))
+    return [pool.apply(work, (data,))[0] for data in pictures]

@@ -1,7 +1,8 @@
 """``python -m bench.flows``: upload, poll, fetch, N at a time, against the bare work.
 
-Prints JSON: flows a second, latencies in ms, the same work in bare processes in the same run, and
-the ratio of the two. Every picture is distinct, so that nothing is answered from an earlier flow.
+Prints JSON: flows a second, latencies in ms, the same work in bare processes in the same run, by
+plain OpenCV and by the workers' own pipeline, and the ratios. Every picture is distinct, so that
+nothing is answered from an earlier flow.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import aiohttp
 import cv2
 import numpy as np
 
-from bench.bare import Model, bare, latencies, rate
+from bench.bare import Model, bare, latencies, ours, plain, rate
 from bench.running import running
 from models.catalogue import Catalogue
 from models.settings import cores
@@ -91,9 +92,10 @@ def milliseconds(seconds: list[float]) -> dict[str, float]:
 
 def measure(given: argparse.Namespace) -> dict[str, Any]:
     weights_dir = SHARED if SHARED.is_dir() else None
-    weights = Catalogue.read(weights_dir).find(given.model, given.scale)
-    path = Catalogue.read(weights_dir).path(weights)
-    model = Model(path, weights.algorithm, weights.scale)
+    catalogue = Catalogue.read(weights_dir)
+    weights = catalogue.find(given.model, given.scale)
+    path = catalogue.path(weights)
+    model = Model(given.model, path, weights.algorithm, weights.scale, weights_dir)
     seeds = iter(range(10**9))
 
     def some(count: int) -> list[bytes]:
@@ -101,45 +103,62 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
 
     form = {"model": given.model, "scale": str(given.scale)}
     environment = {"WEIGHTS_DIR": str(weights_dir)} if weights_dir else {}
-    best: list[dict[str, Any]] = []
+    rounds: list[dict[str, Any]] = []
     with (
         bare(model, cores(), 1) as each_core,
         bare(model, 1, cores()) as one_process,
         bare(model, 1, 1) as one_thread,
         running(**environment) as url,
     ):
+
+        def peers(pictures: list[bytes]) -> tuple[float, float]:
+            """Pictures a second of plain OpenCV, used at its best, and of our pipeline."""
+            return (
+                max(rate(each_core, plain, pictures), rate(one_process, plain, pictures)),
+                rate(each_core, ours, pictures),
+            )
+
         asyncio.run(flows(url, some(4), form, 2))  # networks read, indexes warm
         for _ in range(given.rounds):
-            # Peer, subject, peer: a machine that slows down meanwhile slows both.
+            # Peers, subject, peers: a machine that slows down meanwhile slows all.
             work = some(given.flows)
-            before = max(rate(each_core, work), rate(one_process, work))
+            before = peers(work)
             speed, seconds = asyncio.run(flows(url, work, form, given.concurrency))
-            after = max(rate(each_core, work), rate(one_process, work))
-            peer = (before + after) / 2
-            best.append(
+            opencv, pipeline = [sum(pair) / 2 for pair in zip(before, peers(work), strict=True)]
+            rounds.append(
                 {
                     "flows_per_second": round(speed, 2),
-                    "bare_per_second": round(peer, 2),
-                    "ratio": round(speed / peer, 3),
+                    "bare_opencv_per_second": round(opencv, 2),
+                    "bare_pipeline_per_second": round(pipeline, 2),
+                    "ratio_to_opencv": round(speed / opencv, 3),
+                    "ratio_to_pipeline": round(speed / pipeline, 3),
                     "latency_ms": milliseconds(seconds),
                 }
             )
-        alone = some(20)
-        single_bare = latencies(one_thread, alone)
-        _, single = asyncio.run(flows(url, alone, form, 1))
-    rounds = sorted(best, key=lambda r: float(r["ratio"]))
-    overhead = statistics.median(single) - statistics.median(single_bare)
+        alone = some(30)
+        single = {
+            "flow": asyncio.run(flows(url, alone, form, 1))[1],
+            "bare_opencv": latencies(one_thread, plain, alone),
+            "bare_pipeline": latencies(one_thread, ours, alone),
+        }
+
+    def ratio(measured: dict[str, Any]) -> float:
+        return float(measured["ratio_to_opencv"])
+
+    median = {name: statistics.median(values) * 1000 for name, values in single.items()}
     return {
         "machine": {"cores": cores(), "cpu": platform.processor() or platform.machine()},
         "python": platform.python_version(),
         "load_before": round(os.getloadavg()[0], 2),
         "work": {**form, "width": given.width, "height": given.height, "flows": given.flows},
         "concurrency": given.concurrency,
-        "rounds": best,
-        "median_round": rounds[len(rounds) // 2],
-        "single_flow_ms": milliseconds(single),
-        "single_bare_ms": milliseconds(single_bare),
-        "single_overhead_ms": round(overhead * 1000, 1),
+        "rounds": rounds,
+        "median_round": sorted(rounds, key=ratio)[len(rounds) // 2],
+        "single_ms": {name: milliseconds(values) for name, values in single.items()},
+        "single_overhead_ms": {
+            "over_opencv": round(median["flow"] - median["bare_opencv"], 1),
+            "over_pipeline": round(median["flow"] - median["bare_pipeline"], 1),
+        },
     }
 
 

@@ -97,7 +97,10 @@ class Settings(BaseSettings):
         300, gt=0, description="Seconds the pixel work of one task may take; then FAILURE."
     )
     tile_pixels: int = Field(
-        256, ge=32, le=4096, description="Side of an upscaler's tile; bounds memory."
+        160,
+        ge=32,
+        le=4096,
+        description="Side of an upscaler's tile: bounds memory; this one fits the cores' caches.",
     )
     max_attempts: int = Field(
         3, ge=1, description="Times a task is tried when its process dies; then worker_crashed."

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
+from bson import ObjectId
+
 from models.catalogue import Catalogue
 from models.image import Format, check_pixels
 from models.names import result_names
@@ -83,22 +85,28 @@ class Submitter:
     async def _create(
         self, upload: Upload, operations: Sequence[Operation], output: Format, mark: str
     ) -> None:
-        original = await self.store.originals.find(upload.sha256)
-        if original is None:
-            upload.file.seek(0)
-            original = await self.store.originals.put(
-                upload.file, upload.name, {"key": upload.sha256}
-            )
+        original, named = await asyncio.gather(
+            self._kept(upload), self._named(upload, operations, output, mark)
+        )
         created = await self.store.tasks.create(
             mark,
             original_id=original,
             original_sha256=upload.sha256,
-            upload=await self._named(upload, operations, output, mark),
+            upload=named,
             operations=[operation.document() for operation in operations],
             output=output,
         )
         if created:
             await self._ring(mark[:32], 0)
+
+    async def _kept(self, upload: Upload) -> ObjectId:
+        """Return the id of the stored original; the same bytes are stored once."""
+        known = await self.store.originals.find(upload.sha256)
+        if known is not None:
+            return known
+        upload.file.seek(0)
+        metadata = {"key": upload.sha256}
+        return await self.store.originals.put(upload.file, upload.name, metadata)
 
     async def _named(
         self, upload: Upload, operations: Sequence[Operation], output: Format, mark: str

@@ -23,7 +23,8 @@ def scene(width: int = 40, height: int = 30, seed: int = 0) -> Pixels:
     picture = np.stack([red, green, blue], axis=2)
     picture[:, ::8] *= 0.5
     picture += rng.normal(0, 4, picture.shape)
-    return np.clip(picture, 0, 255).astype(np.uint8)
+    pixels: Pixels = np.clip(picture, 0, 255).astype(np.uint8)
+    return pixels
 
 
 def encoded(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:

@@ -14,6 +14,7 @@ from typing import Any
 
 import psutil
 import pytest
+from PIL import Image
 
 from tests import pictures
 from tests.house import ROOT, House
@@ -68,7 +69,7 @@ def test_every_kind_of_photograph_at_hand(house: House, shared: Path) -> None:
     for path in sorted((shared / "images").iterdir()):
         done = house.upload(path, "?wait=60")
         assert done["status"] == "SUCCESS", path
-        with pictures.Image.open(path) as image:
+        with Image.open(path) as image:
             (result,) = done["results"]
             assert (result["width"], result["height"]) == (image.width * 2, image.height * 2)
 

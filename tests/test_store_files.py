@@ -98,7 +98,7 @@ async def test_orphans_go_and_owned_bytes_stay(store: Store, settings: Settings)
     await store.tasks.finish(TASK, "t", [result().model_copy(update={"file_id": owned})])
     client: MongoClient[Any]
     with MongoClient(settings.mongo_url) as client:
-        database = client[settings.mongo_db]
+        database: Any = client[settings.mongo_db]
         half = {"files_id": ObjectId(), "n": 0, "data": b"half written"}
         database["results.chunks"].insert_one(dict(half))
         database["originals.chunks"].insert_one(dict(half))

@@ -257,7 +257,7 @@ async def test_a_task_out_of_attempts_is_given_up(
         await store.tasks.claim(
             body["task_id"], worker="dead", token=f"{number}", seconds=-1, max_attempts=3
         )
-    waiting = asyncio.create_task(send(query="?wait=30"))
+    waiting: Any = asyncio.ensure_future(send(query="?wait=30"))
     async with working(settings):
         done = await (await waiting).json()
     assert done["status"] == "FAILURE"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from pathlib import Path
 
 from training.export import write
@@ -14,10 +15,11 @@ def main() -> None:
     parser.add_argument("pictures", type=Path, help="folder of training pictures, read recursively")
     parser.add_argument("output", type=Path, help="the .pb to write")
     parser.add_argument("--run", type=Path, default=Path("data/training"), help="checkpoints")
-    for name in ("scale", "channels", "depth", "steps", "seed"):
+    for name in ("scale", "channels", "depth", "steps", "batch", "patch", "seed"):
         parser.add_argument(f"--{name}", type=int, default=getattr(Recipe, name))
     given = parser.parse_args()
-    recipe = Recipe(given.scale, given.channels, given.depth, given.steps, seed=given.seed)
+    names = {field.name for field in dataclasses.fields(Recipe)}
+    recipe = Recipe(**{name: value for name, value in vars(given).items() if name in names})
     write(train(recipe, given.pictures, given.run), given.output)
     print(given.output)
 

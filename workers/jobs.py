@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import tempfile
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,7 @@ class _Attempt:
     token: str
     progress: int = 0
     published: bool = False
+    stages: dict[str, float] = field(default_factory=dict)
     lost: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -142,22 +144,31 @@ async def _work(worker: Worker, attempt: _Attempt) -> None:
     with tempfile.TemporaryDirectory(prefix="darkroom-") as name:
         folder = Path(name)
         source = folder / "original"
+        began = time.monotonic()
         await _patient(worker.store.originals.save)(task.original_id, source)
+        attempt.stages["fetch_ms"] = _since(began)
         request = {
             "source": str(source),
             "folder": name,
             "operations": task.operations,
             "format": task.format,
         }
+        began = time.monotonic()
         answer = await worker.children.run(request, progress)
+        attempt.stages["work_ms"] = _since(began)
         if "error" in answer:
             raise from_document(answer["error"])
         await _publish(worker, attempt, answer["results"])
 
 
+def _since(began: float) -> float:
+    return round((time.monotonic() - began) * 1000, 1)
+
+
 async def _publish(worker: Worker, attempt: _Attempt, outputs: list[dict[str, Any]]) -> None:
     """Store the results under the task's token, then turn the task SUCCESS."""
     task = attempt.task
+    began = time.monotonic()
     results = [await _store(worker, attempt, *pair) for pair in enumerate(outputs)]
     finish = _patient(worker.store.tasks.finish)
     attempt.published = await finish(task.id, attempt.token, results)
@@ -166,7 +177,8 @@ async def _publish(worker: Worker, attempt: _Attempt, outputs: list[dict[str, An
         for result in results:
             await worker.store.results.delete(result.file_id)
         return
-    log.info("finished", bytes=sum(result.bytes for result in results))
+    attempt.stages["publish_ms"] = _since(began)
+    log.info("finished", bytes=sum(result.bytes for result in results), **attempt.stages)
     if task.attempts > 1:
         await worker.store.results.delete_others(task.id, attempt.token)
 

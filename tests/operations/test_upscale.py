@@ -23,7 +23,7 @@ PUBLISHED = [
 ]
 
 
-def tools(weights_dir: Path | None = None, tile: int = 256) -> Tools:
+def tools(weights_dir: Path | None = None, tile: int = 160) -> Tools:
     return Tools(Catalogue.read(weights_dir), tile, lambda share: None)
 
 
@@ -103,10 +103,12 @@ def test_tiles_leave_no_seam(shared: Path, model: str, scale: int) -> None:
 
 def test_spans_cover_everything_once_and_stay_inside() -> None:
     for length in (1, 63, 64, 65, 200):
-        covered = []
+        covered: list[int] = []
         for start, stop, keep_from, keep_to in tiles.spans(length, 64, 6):
             assert 0 <= start <= keep_from < keep_to <= stop <= length
-            assert keep_from - start in {0, 6}
+            assert start == 0 or keep_from - start >= 6
+            assert stop == length or stop - keep_to >= 6
+            assert stop - start == min(length, 64 + 2 * 6)
             covered += range(keep_from, keep_to)
         assert covered == list(range(length))
 

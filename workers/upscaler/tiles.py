@@ -12,12 +12,15 @@ from workers.picture import Pixels
 def spans(length: int, tile: int, overlap: int) -> Iterator[tuple[int, int, int, int]]:
     """Cut ``length`` into parts; yield (read from, read to, keep from, keep to) for each.
 
-    Kept parts cover the length exactly once; what is read reaches ``overlap`` further on each side,
-    but never past the ends, so that padding is only ever added at the true border.
+    Kept parts cover the length exactly once; what is read reaches at least ``overlap`` further on
+    each side, but never past the ends, so that padding is only ever added at the true border. All
+    windows are of one size: a network's buffers are laid out anew when its input's shape changes.
     """
+    window = min(length, tile + 2 * overlap)
     for start in range(0, length, tile):
         stop = min(start + tile, length)
-        yield max(0, start - overlap), min(length, stop + overlap), start, stop
+        left = max(0, min(start - overlap, length - window))
+        yield left, left + window, start, stop
 
 
 def apply(

@@ -1,0 +1,150 @@
+"""The training: degradation against hand-computed values, and pictures -> .pb -> a result."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.catalogue import BUNDLED, Catalogue
+from tests import pictures
+from training.curve import draw
+from training.degrade import bicubic, jpeg, psnr
+from training.pictures import HELD_OUT, pair, split
+from workers.upscaler import engine
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def test_halving_a_step_by_hand() -> None:
+    """Matlab's imresize(x, 0.5): taps at 0.25, 0.75, 1.25 and 1.75 of Keys' kernel, a = -0.5.
+
+    k(0.25) = 0.8671875, k(0.75) = 0.2265625, k(1.25) = -0.0703125, k(1.75) = -0.0234375, sum 1.
+    Between 0 and 255, going up: the outputs beside the step see -0.046875 and 1.046875 of it.
+    """
+    weights = np.array([-0.0234375, -0.0703125, 0.2265625, 0.8671875])
+    assert weights.sum() == 1.0
+    row = np.array([0] * 8 + [200] * 8, np.uint8)
+    half = bicubic(np.tile(row, (16, 1)), 8, 8)[4]
+    # Output 3 lies at 6.5 between inputs 6 and 7; inputs 8, 9, 10 weigh 0.5 * (k3, k4) each side.
+    inside = 200 * (0.5 * weights[1] + 0.5 * weights[0])
+    outside = 200 * (1 - (0.5 * weights[1] + 0.5 * weights[0]))
+    assert half[3] == max(0, round(inside))
+    assert half[4] == round(outside)
+    assert half[0] == 0 and half[7] == 200
+
+
+def test_enlarging_by_hand() -> None:
+    """Output 0 of a doubling lies at -0.25: k(1.75), k(0.75) on the mirror, k(0.25), k(1.25)."""
+    plane = np.array([[10, 50, 90, 130]] * 4, np.uint8)
+    big = bicubic(plane, 8, 8)
+    mirrored = [50, 10, 10, 50]
+    taps = [-0.0234375, 0.2265625, 0.8671875, -0.0703125]
+    assert big[3, 0] == round(sum(a * b for a, b in zip(mirrored, taps, strict=True)))
+    # Inside a ramp interpolation is exact: output 3 lies at 1.25, output 4 at 1.75.
+    assert (big[3, 3], big[3, 4]) == (60, 80)
+
+
+def test_constant_planes_stay_constant() -> None:
+    plane = np.full((12, 18), 77, np.uint8)
+    assert (bicubic(plane, 4, 6) == 77).all()
+    assert (bicubic(plane, 36, 54) == 77).all()
+
+
+def test_psnr_by_hand() -> None:
+    a = np.zeros((8, 8), np.uint8)
+    b = a.copy()
+    b[0, 0] = 255  # in the border, cropped
+    assert psnr(a, b, 2) == float("inf")
+    b[4, 4] = 16  # one of the 16 pixels left: MSE 16
+    assert psnr(a, b, 2) == pytest.approx(10 * np.log10(255**2 / 16))
+
+
+def test_jpeg_loses_a_little() -> None:
+    plane = np.ascontiguousarray(pictures.scene(64, 64)[:, :, 0])
+    assert 20 < psnr(plane, jpeg(plane, 60), 0) < psnr(plane, jpeg(plane, 95), 0) < 60
+
+
+def folder(tmp_path: Path, count: int = 8) -> Path:
+    for number in range(count):
+        path = tmp_path / f"{number}.png"
+        path.write_bytes(pictures.png(96, 96, number))
+    return tmp_path
+
+
+def test_held_out_pictures_are_never_trained_on(tmp_path: Path, shared: Path) -> None:
+    training, held_out = split(folder(tmp_path))
+    assert (len(training), len(held_out)) == (6, 2)
+    training, held_out = split(shared / "train")
+    assert len(held_out) == HELD_OUT
+    assert {p.parent.name for p in held_out} == {"div2k"}
+    assert not set(training) & set(held_out)
+
+
+def test_pairs_are_whole_multiples() -> None:
+    made = pair(np.zeros((31, 41), np.uint8), 3, 85)
+    assert (made.high.shape, made.low.shape) == ((30, 39), (10, 13))
+
+
+def test_curve_is_drawn() -> None:
+    curve = json.loads((BUNDLED / "darkroom-fast_x2.json").read_text())["curve"]
+    picture = draw(curve)
+    assert picture.shape == (400, 720, 3)
+    assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 10
+
+
+def test_bundled_network_is_the_recorded_one() -> None:
+    run = json.loads((BUNDLED / "darkroom-fast_x2.json").read_text())
+    last = run["curve"][-1]
+    assert last["step"] == run["recipe"]["steps"]
+    assert last["network_clean"] - last["bicubic_clean"] > 3
+    weights = Catalogue.read(None).find("darkroom-fast", 2)
+    data = (BUNDLED / weights.file).read_bytes()
+    assert hashlib.sha256(data).hexdigest() == weights.sha256
+    assert weights.radius == run["recipe"]["depth"] + 2
+    assert len(data) < 8 * 1024 * 1024
+    readme = (BUNDLED / "README.md").read_text()
+    assert weights.sha256 in readme
+    for name in ("network_clean", "bicubic_clean", "network_jpeg85", "bicubic_jpeg85"):
+        assert f"{last[name]:.2f}" in readme
+
+
+def test_from_pictures_to_a_result(tmp_path: Path) -> None:
+    """One command trains, resumes, exports; dnn_superres reads it and agrees with torch."""
+    torch = pytest.importorskip("torch", reason="training needs training/requirements.txt")
+    pytest.importorskip("tensorboard", reason="training needs training/requirements.txt")
+    (tmp_path / "pictures").mkdir()
+    source = folder(tmp_path / "pictures")
+    output, run = tmp_path / "tiny.pb", tmp_path / "run"
+    command = [sys.executable, "-W", "ignore", "-m", "training", str(source), str(output)]
+    options = ["--run", str(run), "--channels", "4", "--depth", "2", "--patch", "32"]
+    for steps in ("20", "30"):
+        done = subprocess.run(
+            [*command, *options, "--steps", steps],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+    curve = json.loads((run / "run.json").read_text())["curve"]
+    assert [point["step"] for point in curve] == [20, 30]  # the second run went on, not anew
+
+    from training.network import Upscaler
+
+    network = Upscaler(4, 2, 2)
+    saved = torch.load(run / "checkpoint.pt", weights_only=True)
+    network.load_state_dict(saved["averaged"])
+    plane = np.ascontiguousarray(pictures.scene(48, 40)[:, :, 1])
+    with torch.inference_mode():
+        expected = network(torch.from_numpy(plane.astype(np.float32) / 255)[None, None])
+    levels = np.clip(np.rint(expected[0, 0].numpy() * 255), 0, 255)
+    for algorithm in ("espcn", "fsrcnn"):
+        got = engine.enlarge(engine.load(output, algorithm, 2), plane)
+        assert got.shape == (80, 96)
+        assert np.abs(got.astype(int) - levels).max() <= 1
