@@ -14,18 +14,22 @@ import os
 import platform
 import statistics
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import cv2
 import numpy as np
+import psutil
 
 from bench.bare import Model, bare, latencies, ours, plain, rate
 from bench.running import running
 from models.catalogue import Catalogue
 from models.settings import cores
 
+_KINDS = ("mongod", "redis-server", "workers.child", "workers", "service", "standalone", "spawn")
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared" / "weights"
 
 
@@ -82,6 +86,20 @@ async def flows(
         return len(pictures) / (time.perf_counter() - began), seconds
 
 
+@contextmanager
+def cpu_time(count: int) -> Iterator[dict[str, float]]:
+    """Fill a dictionary with CPU milliseconds of each kind of process, divided by ``count``."""
+    spent: dict[str, float] = {}
+    processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
+    before = {p: sum(p.cpu_times()[:2]) for p in processes}
+    yield spent
+    for process, start in before.items():
+        command = " ".join(process.cmdline())
+        kind = next((k for k in _KINDS if k in command), "client")
+        seconds = sum(process.cpu_times()[:2]) - start
+        spent[kind] = round(spent.get(kind, 0) + seconds * 1000 / count, 1)
+
+
 def milliseconds(seconds: list[float]) -> dict[str, float]:
     ordered = sorted(seconds)
     points = {
@@ -123,7 +141,8 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
             # Peers, subject, peers: a machine that slows down meanwhile slows all.
             work = some(given.flows)
             before = peers(work)
-            speed, seconds = asyncio.run(flows(url, work, form, given.concurrency))
+            with cpu_time(len(work)) as spent:
+                speed, seconds = asyncio.run(flows(url, work, form, given.concurrency))
             opencv, pipeline = [sum(pair) / 2 for pair in zip(before, peers(work), strict=True)]
             rounds.append(
                 {
@@ -133,6 +152,7 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
                     "ratio_to_opencv": round(speed / opencv, 3),
                     "ratio_to_pipeline": round(speed / pipeline, 3),
                     "latency_ms": milliseconds(seconds),
+                    "cpu_ms_per_flow": spent,
                 }
             )
         alone = some(30)
