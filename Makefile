@@ -8,7 +8,8 @@ PY := .venv/bin/python
 run: .venv/.run
 	@exec $(PY) -m standalone
 
-test: .venv/.dev
+# `make test TRAINING=1` also installs torch and tests the training.
+test: .venv/.dev $(if $(TRAINING),.venv/.train)
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
