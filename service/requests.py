@@ -45,6 +45,8 @@ async def identify(request: web.Request, handler: Handler) -> web.StreamResponse
                 status=status,
                 ms=round((time.monotonic() - began) * 1000, 1),
             )
+            # Requests of one connection share a context: the next one is of another task.
+            structlog.contextvars.unbind_contextvars("task_id")
         if not response.prepared:
             response.headers["X-Request-ID"] = request_id
     return response

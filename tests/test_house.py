@@ -251,3 +251,22 @@ def test_no_wheel_for_this_platform_is_said(tmp_path: Path) -> None:
     assert "no embedded mongod for this platform" in done.stderr
     assert "MONGO_URL" in done.stderr and "docker compose" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_log_leads_from_a_request_to_its_task(new_house: NewHouse, tmp_path: Path) -> None:
+    file = tmp_path / "logs" / "darkroom.log"
+    house = new_house(LOG_FILE=str(file))
+    path = picture(tmp_path)
+    upload = ("-H", "X-Request-ID: from-client", "-F", f"image=@{path}")
+    body = json.loads(house.curl(*upload, f"{house.url}/upscale?wait=30"))
+    house.get("/processed/nope.png")
+    house.stop()
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    assert {line["program"] for line in lines} == {"service", "worker"}
+    of_task = [line for line in lines if line.get("task_id") == body["task_id"]]
+    assert {line["event"] for line in of_task} >= {"request", "started", "finished"}
+    (request,) = [line for line in of_task if line["event"] == "request"]
+    assert (request["request_id"], request["status"]) == ("from-client", 200)
+    assert all("request_id" in line for line in lines if line["event"] in {"request", "refused"})
+    (other,) = [line for line in lines if line.get("path") == "/processed/nope.png"]
+    assert "task_id" not in other

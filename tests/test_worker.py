@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import itertools
+import json
 import os
 import signal
 import zlib
@@ -309,3 +310,21 @@ async def test_published_models_through_the_whole_service(
             assert body["status"] == "SUCCESS"
             assert body["url"] == f"/processed/cat-upscale-x{scale}.png" or scale == 2
             assert body["results"][0]["width"] == 40 * scale
+
+
+async def test_redis_holds_json_and_nothing_is_left_in_it(
+    send: Send, settings: Settings, store: Store
+) -> None:
+    body = await (await send()).json()
+    redis = connect(settings)
+    job = json.loads(await redis.get(f"arq:job:{body['task_id']}:0"))
+    assert (job["f"], job["a"]) == ("process", [body["task_id"]])
+    async with working(settings) as arq:
+        await send(query="?wait=30")
+        await until(lambda: arq.jobs_complete == 1)
+        worker = await ready(arq)
+        keys = {key.decode() async for key in redis.scan_iter()}
+        assert keys == {f"arq:health-check:{worker.name}"}
+        assert arq.queue_read_limit >= 2000
+        assert arq.poll_delay_s <= 0.01
+    await redis.aclose(close_connection_pool=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
@@ -29,6 +30,7 @@ def submission(op: str) -> Handler:
             operation = parse(op, form.fields)
             operation.weights(request.app[CATALOGUE])
             task = await request.app[SUBMITTER].submit(form.upload, [operation], output)
+        structlog.contextvars.bind_contextvars(task_id=task.id)
         if wait and not task.ended:
             task = await request.app[ENDINGS].wait(task.id, wait) or task
         return respond(task, name=name, status=200 if task.ended else 202, redirect=redirect)
