@@ -72,7 +72,7 @@ class Submitter:
             named = await self._named(upload, operations, output, mark)
             await self.store.tasks.add_upload(task_id, named, self.settings.max_names_per_task)
         if task is not None and task.status in AGAIN and await self.store.tasks.revive(task_id):
-            await self._ring(task_id, await self.store.tasks.next_ring(task_id))
+            await self._ring(task_id, await self.store.leases.next_ring(task_id))
         task = await self.store.tasks.get(task_id)
         if task is None:
             raise RuntimeError(f"task {task_id} vanished while it was submitted")

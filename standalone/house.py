@@ -117,7 +117,7 @@ class House:
     async def _expire(self, pid: int) -> None:
         store = Store(self._settings)
         try:
-            count = await store.tasks.expire(worker_name(pid))
+            count = await store.leases.expire(worker_name(pid))
             if count:
                 say(f"handed on {count} tasks of the dead worker {pid}")
         except StoreUnavailable:

@@ -106,7 +106,7 @@ async def test_mongo_away_is_503_with_retry_after(settings: Any, aiohttp_client:
     from tests import pictures
 
     store = Store(away)
-    for name in ("tasks", "names", "originals", "results", "presence", "ping"):
+    for name in ("tasks", "leases", "names", "originals", "results", "presence", "ping"):
         setattr(app[STORE], name, getattr(store, name))
     response = await client.post("/upscale", data=pictures.form(pictures.png(), "a.png"))
     assert (response.status, response.headers["Retry-After"]) == (503, "2")

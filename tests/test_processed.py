@@ -21,10 +21,10 @@ async def publish(store: Store, send: Send, data: Any, size: int, sha256: str) -
     """Finish the task of a new upload with ``data`` as its result; return its URL."""
     body = await (await send()).json()
     task_id = body["task_id"]
-    await store.tasks.claim(task_id, worker="w", token="t", seconds=60, max_attempts=1)
+    await store.leases.claim(task_id, worker="w", token="t", seconds=60, max_attempts=1)
     file_id = await store.results.put(data, "x", {"task_id": task_id, "token": "t"})
     result = Result(file_id=file_id, format="png", width=1, height=1, bytes=size, sha256=sha256)
-    assert await store.tasks.finish(task_id, "t", [result])
+    assert await store.leases.finish(task_id, "t", [result])
     return "/processed/cat-upscale-x2.png"
 
 

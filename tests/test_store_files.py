@@ -95,7 +95,7 @@ async def test_orphans_go_and_owned_bytes_stay(store: Store, settings: Settings)
     await store.results.put(io.BytesIO(b"dead"), "x", {"task_id": TASK, "token": "dead"})
     original = await store.originals.put(io.BytesIO(b"reused"), "x", {"key": "sha"})
     await claimed(store, "t")
-    await store.tasks.finish(TASK, "t", [result().model_copy(update={"file_id": owned})])
+    await store.leases.finish(TASK, "t", [result().model_copy(update={"file_id": owned})])
     client: MongoClient[Any]
     with MongoClient(settings.mongo_url) as client:
         database: Any = client[settings.mongo_db]

@@ -26,7 +26,7 @@ async def created(store: Store, mark: str = MARK) -> bool:
 
 
 async def claimed(store: Store, token: str, seconds: float = 60, attempts: int = 3) -> Task | None:
-    return await store.tasks.claim(
+    return await store.leases.claim(
         TASK, worker="host:1", token=token, seconds=seconds, max_attempts=attempts
     )
 
@@ -64,25 +64,25 @@ async def test_dead_lease_is_claimed_and_the_zombie_changes_nothing(store: Store
     assert await claimed(store, "old", seconds=-1)
     again = await claimed(store, "new")
     assert again is not None and again.attempts == 2
-    assert not await store.tasks.extend(TASK, "old", seconds=60, progress=50)
-    assert not await store.tasks.finish(TASK, "old", [result()])
-    assert not await store.tasks.fail(TASK, "old", {"code": "x"})
-    assert not await store.tasks.release(TASK, "old", charge=True)
+    assert not await store.leases.extend(TASK, "old", seconds=60, progress=50)
+    assert not await store.leases.finish(TASK, "old", [result()])
+    assert not await store.leases.fail(TASK, "old", {"code": "x"})
+    assert not await store.leases.release(TASK, "old", charge=True)
     assert (await got(store)).status is Status.STARTED
     good = result()
-    assert await store.tasks.finish(TASK, "new", [good])
+    assert await store.leases.finish(TASK, "new", [good])
     task = await got(store)
     assert (task.status, task.progress, task.results) == (Status.SUCCESS, 100, [good])
     assert task.finished_at is not None
-    assert not await store.tasks.fail(TASK, "new", {"code": "x"})
+    assert not await store.leases.fail(TASK, "new", {"code": "x"})
 
 
 async def test_heartbeat_keeps_the_lease(store: Store) -> None:
     await created(store)
     assert await claimed(store, "t", seconds=-1)
-    assert [task.id for task in await store.tasks.stalled()] == [TASK]
-    assert await store.tasks.extend(TASK, "t", seconds=60, progress=40)
-    assert await store.tasks.stalled() == []
+    assert [task.id for task in await store.leases.stalled()] == [TASK]
+    assert await store.leases.extend(TASK, "t", seconds=60, progress=40)
+    assert await store.leases.stalled() == []
     assert (await got(store)).progress == 40
 
 
@@ -91,8 +91,8 @@ async def test_attempts_are_limited(store: Store) -> None:
     for number in range(2):
         assert await claimed(store, f"t{number}", seconds=-1, attempts=2)
     assert await claimed(store, "t3", attempts=2) is None
-    assert not await store.tasks.give_up(TASK, 3, {"code": "worker_crashed"})
-    assert await store.tasks.give_up(TASK, 2, {"code": "worker_crashed", "detail": "$oops"})
+    assert not await store.leases.give_up(TASK, 3, {"code": "worker_crashed"})
+    assert await store.leases.give_up(TASK, 2, {"code": "worker_crashed", "detail": "$oops"})
     task = await got(store)
     assert task.status is Status.FAILURE
     assert task.error == {"code": "worker_crashed", "detail": "$oops"}
@@ -101,16 +101,16 @@ async def test_attempts_are_limited(store: Store) -> None:
 async def test_a_live_lease_is_not_given_up(store: Store) -> None:
     await created(store)
     assert await claimed(store, "t", attempts=1)
-    assert not await store.tasks.give_up(TASK, 1, {"code": "worker_crashed"})
+    assert not await store.leases.give_up(TASK, 1, {"code": "worker_crashed"})
 
 
 async def test_release_charges_only_what_is_due(store: Store) -> None:
     await created(store)
     await claimed(store, "a")
-    assert await store.tasks.release(TASK, "a", charge=False)
+    assert await store.leases.release(TASK, "a", charge=False)
     assert (await got(store)).attempts == 0
     await claimed(store, "b")
-    assert await store.tasks.release(TASK, "b", charge=True)
+    assert await store.leases.release(TASK, "b", charge=True)
     task = await got(store)
     assert (task.attempts, task.status, task.lease) == (1, Status.CREATED, None)
 
@@ -119,7 +119,7 @@ async def test_revived_once_with_attempts_reset(store: Store) -> None:
     await created(store)
     await claimed(store, "t")
     assert not await store.tasks.revive(TASK)
-    await store.tasks.fail(TASK, "t", {"code": "bad_image", "detail": "x"})
+    await store.leases.fail(TASK, "t", {"code": "bad_image", "detail": "x"})
     answers = await asyncio.gather(*(store.tasks.revive(TASK) for _ in range(10)))
     assert sum(answers) == 1
     task = await got(store)
@@ -134,20 +134,20 @@ async def test_revived_once_with_attempts_reset(store: Store) -> None:
 async def test_expiring_a_dead_workers_leases(store: Store) -> None:
     await created(store)
     await claimed(store, "t")
-    assert await store.tasks.expire("host:2") == 0
-    assert await store.tasks.expire("host:1") == 1
-    assert len(await store.tasks.stalled()) == 1
+    assert await store.leases.expire("host:2") == 0
+    assert await store.leases.expire("host:1") == 1
+    assert len(await store.leases.stalled()) == 1
     again = await claimed(store, "u")
     assert again is not None and again.attempts == 2
 
 
 async def test_waiting_tasks_are_asked_for_once_in_a_while(store: Store) -> None:
     await created(store)
-    assert await store.tasks.waiting(60) == []
-    assert [task.id for task in await store.tasks.waiting(0)] == [TASK]
-    assert [await store.tasks.next_ring(TASK) for _ in range(3)] == [1, 2, 3]
-    await store.tasks.seen_ringing([TASK])
-    assert await store.tasks.waiting(60) == []
+    assert await store.leases.waiting(60) == []
+    assert [task.id for task in await store.leases.waiting(0)] == [TASK]
+    assert [await store.leases.next_ring(TASK) for _ in range(3)] == [1, 2, 3]
+    await store.leases.seen_ringing([TASK])
+    assert await store.leases.waiting(60) == []
 
 
 async def test_names_of_the_same_bytes_are_limited(store: Store) -> None:
@@ -177,16 +177,16 @@ async def test_endings_are_told(store: Store) -> None:
     await created(store)
     async with store.tasks.endings() as endings:
         await claimed(store, "t")
-        await store.tasks.extend(TASK, "t", seconds=9, progress=1)
-        await store.tasks.finish(TASK, "t", [result()])
+        await store.leases.extend(TASK, "t", seconds=9, progress=1)
+        await store.leases.finish(TASK, "t", [result()])
         assert await anext(endings) == TASK
 
 
 async def test_newest_of_a_name(store: Store) -> None:
     for mark in ("cd" * 32, MARK):
         await created(store, mark)
-        await store.tasks.claim(mark[:32], worker="w", token="t", seconds=9, max_attempts=1)
-        await store.tasks.finish(mark[:32], "t", [result()])
+        await store.leases.claim(mark[:32], worker="w", token="t", seconds=9, max_attempts=1)
+        await store.leases.finish(mark[:32], "t", [result()])
     newest = await store.tasks.newest("cat.png")
     assert newest is not None and newest.id == TASK
     assert await store.tasks.newest("dog.png") is None

@@ -121,8 +121,8 @@ async def test_failed_and_asked_again_is_tried_again(
 ) -> None:
     body = await (await send()).json()
     task_id = body["task_id"]
-    await store.tasks.claim(task_id, worker="w", token="t", seconds=60, max_attempts=1)
-    await store.tasks.fail(task_id, "t", {"code": "worker_crashed", "detail": "boom"})
+    await store.leases.claim(task_id, worker="w", token="t", seconds=60, max_attempts=1)
+    await store.leases.fail(task_id, "t", {"code": "worker_crashed", "detail": "boom"})
     again = await send()
     assert again.status == 202
     assert (await again.json())["status"] == "CREATED"

@@ -70,9 +70,9 @@ async def test_waiting_asks_the_database_twice_not_in_a_loop(
     ]
     while asked < 20:
         await asyncio.sleep(0.01)
-    await store.tasks.claim(body["task_id"], worker="w", token="t", seconds=9, max_attempts=1)
-    await store.tasks.extend(body["task_id"], "t", seconds=9, progress=50)
-    await store.tasks.fail(body["task_id"], "t", {"code": "bad_image", "detail": "broken"})
+    await store.leases.claim(body["task_id"], worker="w", token="t", seconds=9, max_attempts=1)
+    await store.leases.extend(body["task_id"], "t", seconds=9, progress=50)
+    await store.leases.fail(body["task_id"], "t", {"code": "bad_image", "detail": "broken"})
     answers = [await (await response).json() for response in waiting]
     assert {answer["status"] for answer in answers} == {"FAILURE"}
     assert answers[0]["error"] == {"code": "bad_image", "detail": "broken"}
@@ -95,8 +95,8 @@ async def test_waiting_survives_a_broken_change_stream(
     ]
     assert streams
     await store._database.command("killCursors", "tasks", cursors=streams)
-    await store.tasks.claim(body["task_id"], worker="w", token="t", seconds=9, max_attempts=1)
-    await store.tasks.fail(body["task_id"], "t", {"code": "bad_image", "detail": "broken"})
+    await store.leases.claim(body["task_id"], worker="w", token="t", seconds=9, max_attempts=1)
+    await store.leases.fail(body["task_id"], "t", {"code": "bad_image", "detail": "broken"})
     assert (await (await waiting).json())["status"] == "FAILURE"
 
 
@@ -172,8 +172,8 @@ async def test_redirect_of_a_failed_task_is_its_error(
     send: Send, client: Any, store: Store
 ) -> None:
     body = await (await send()).json()
-    await store.tasks.claim(body["task_id"], worker="w", token="t", seconds=9, max_attempts=1)
-    await store.tasks.fail(body["task_id"], "t", {"code": "bad_image", "detail": "broken"})
+    await store.leases.claim(body["task_id"], worker="w", token="t", seconds=9, max_attempts=1)
+    await store.leases.fail(body["task_id"], "t", {"code": "bad_image", "detail": "broken"})
     response = await client.get(f"/tasks/{body['task_id']}?redirect=1")
     assert response.status == 422
     assert (await response.json())["code"] == "bad_image"

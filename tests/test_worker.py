@@ -238,7 +238,7 @@ async def test_a_silent_workers_task_is_taken_up(
     send: Send, settings: Settings, store: Store
 ) -> None:
     body = await (await send()).json()
-    await store.tasks.claim(body["task_id"], worker="dead", token="t", seconds=0.3, max_attempts=3)
+    await store.leases.claim(body["task_id"], worker="dead", token="t", seconds=0.3, max_attempts=3)
     left = await store.results.put(
         io.BytesIO(b"half"), "x", {"task_id": body["task_id"], "token": "t"}
     )
@@ -255,7 +255,7 @@ async def test_a_task_out_of_attempts_is_given_up(
 ) -> None:
     body = await (await send()).json()
     for number in range(3):
-        await store.tasks.claim(
+        await store.leases.claim(
             body["task_id"], worker="dead", token=f"{number}", seconds=-1, max_attempts=3
         )
     waiting: Any = asyncio.ensure_future(send(query="?wait=30"))

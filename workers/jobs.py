@@ -62,7 +62,7 @@ async def process(ctx: dict[str, Any], task_id: str) -> None:
     worker: Worker = ctx["worker"]
     token = secrets.token_hex(16)
     with structlog.contextvars.bound_contextvars(task_id=task_id):
-        task = await worker.store.tasks.claim(
+        task = await worker.store.leases.claim(
             task_id,
             worker=worker.name,
             token=token,
@@ -88,7 +88,7 @@ async def _attempt(worker: Worker, attempt: _Attempt) -> None:
         await work
     except asyncio.CancelledError:
         # The worker is being stopped: another one gets the task, and no attempt is charged.
-        await worker.store.tasks.release(attempt.task.id, attempt.token, charge=False)
+        await worker.store.leases.release(attempt.task.id, attempt.token, charge=False)
         log.info("handed_back")
         raise
     except WorkerCrashed as error:
@@ -121,7 +121,7 @@ async def _beat(worker: Worker, attempt: _Attempt) -> None:
             continue
         told, since = attempt.progress, 0.0
         try:
-            held = await worker.store.tasks.extend(
+            held = await worker.store.leases.extend(
                 attempt.task.id,
                 attempt.token,
                 seconds=worker.settings.lease_seconds,
@@ -170,7 +170,7 @@ async def _publish(worker: Worker, attempt: _Attempt, outputs: list[dict[str, An
     task = attempt.task
     began = time.monotonic()
     results = [await _store(worker, attempt, *pair) for pair in enumerate(outputs)]
-    finish = _patient(worker.store.tasks.finish)
+    finish = _patient(worker.store.leases.finish)
     attempt.published = await finish(task.id, attempt.token, results)
     if not attempt.published and not await _mine(worker, attempt, results):
         log.warning("fenced", results=len(results))
@@ -209,7 +209,7 @@ async def _store(worker: Worker, attempt: _Attempt, part: int, output: dict[str,
 @_patient
 async def _failed(worker: Worker, attempt: _Attempt, error: AppError) -> None:
     log.warning("failed", **error.document())
-    await worker.store.tasks.fail(attempt.task.id, attempt.token, error.document())
+    await worker.store.leases.fail(attempt.task.id, attempt.token, error.document())
 
 
 async def _crashed(worker: Worker, attempt: _Attempt, error: WorkerCrashed) -> None:
@@ -219,8 +219,8 @@ async def _crashed(worker: Worker, attempt: _Attempt, error: WorkerCrashed) -> N
         await _failed(worker, attempt, crash(used, **error.facts))
         return
     log.warning("crashed", attempt=used, **error.facts)
-    if await worker.store.tasks.release(attempt.task.id, attempt.token, charge=True):
-        turn = await worker.store.tasks.next_ring(attempt.task.id)
+    if await worker.store.leases.release(attempt.task.id, attempt.token, charge=True):
+        turn = await worker.store.leases.next_ring(attempt.task.id)
         await worker.queue.ring(attempt.task.id, turn)
 
 

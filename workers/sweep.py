@@ -29,11 +29,11 @@ async def sweep(worker: Worker) -> None:
 
 async def once(worker: Worker) -> int:
     """Sweep once; return how many tasks were rung again."""
-    tasks = worker.store.tasks
+    leases = worker.store.leases
     limit = worker.settings.max_attempts
     due: list[Task] = []
-    for task in await tasks.stalled():
-        if task.attempts >= limit and await tasks.give_up(
+    for task in await leases.stalled():
+        if task.attempts >= limit and await leases.give_up(
             task.id, limit, crash(task.attempts).document()
         ):
             log.warning("given_up", task_id=task.id, attempts=task.attempts)
@@ -42,7 +42,7 @@ async def once(worker: Worker) -> int:
     due += await _unheard(worker)
     for task in due:
         log.warning("rung_again", task_id=task.id, status=task.status)
-        await worker.queue.ring(task.id, await tasks.next_ring(task.id))
+        await worker.queue.ring(task.id, await leases.next_ring(task.id))
     collected = await worker.store.orphans.collect()
     if collected:
         log.info("orphans_collected", count=collected)
@@ -51,11 +51,11 @@ async def once(worker: Worker) -> int:
 
 async def _unheard(worker: Worker) -> list[Task]:
     """Return created tasks whose ring is not in the queue, or is held by a worker that died."""
-    waiting = await worker.store.tasks.waiting(_RING_PATIENCE)
+    waiting = await worker.store.leases.waiting(_RING_PATIENCE)
     if not waiting:
         return []
     heard = await worker.queue.ringing([(task.id, task.rings) for task in waiting])
-    await worker.store.tasks.seen_ringing(
+    await worker.store.leases.seen_ringing(
         [task.id for task, ok in zip(waiting, heard, strict=True) if ok]
     )
     return [task for task, ok in zip(waiting, heard, strict=True) if not ok]

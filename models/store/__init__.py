@@ -14,6 +14,7 @@ from models.errors import StoreUnavailable
 from models.settings import Settings
 from models.store.files import Files
 from models.store.guard import guarded
+from models.store.leases import Leases
 from models.store.names import Names
 from models.store.orphans import Orphans
 from models.store.presence import Presence
@@ -44,6 +45,7 @@ class Store:
         )
         self._database = database
         self.tasks = Tasks(database["tasks"])
+        self.leases = Leases(database["tasks"])
         self.names = Names(database["names"])
         self.originals = Files(database, "originals")
         self.results = Files(database, "results")
@@ -64,7 +66,14 @@ class Store:
 
     @guarded
     async def _prepare(self) -> None:
-        for room in (self.tasks, self.names, self.originals, self.results, self.presence):
+        for room in (
+            self.tasks,
+            self.leases,
+            self.names,
+            self.originals,
+            self.results,
+            self.presence,
+        ):
             await room.prepare()
 
     @guarded

@@ -1,27 +1,26 @@
-"""The ledger of tasks: every change of state is one conditional update, timed by the server.
+"""The ledger of tasks as the service sees it: asked for, looked up, watched.
 
-MongoDB's own clock (``$$NOW``) decides when a lease ends, so clocks of workers may differ.
+Every change of state is one conditional update, timed by the server; those of workers are in
+``leases``.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from typing import Any
 
 from bson import ObjectId
 from motor.motor_asyncio import AsyncIOMotorCollection
-from pymongo import ASCENDING, DESCENDING, ReturnDocument
+from pymongo import ASCENDING, DESCENDING
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from models.errors import StoreUnavailable
 from models.store.guard import guarded, unavailable
-from models.task import AGAIN, ENDED, Result, Status, Task, Upload
+from models.task import AGAIN, ENDED, Status, Task, Upload
 
 Document = dict[str, Any]
 
-_LEASE_OVER = {"$expr": {"$lt": ["$lease.until", "$$NOW"]}}
 _FRESH: Document = {
     "status": Status.CREATED,
     "progress": 0,
@@ -32,12 +31,6 @@ _FRESH: Document = {
     "started_at": None,
     "finished_at": None,
 }
-_EPOCH = datetime.fromtimestamp(0, UTC)
-_BATCH = 1000  # tasks one sweep looks at: bounds its work whatever the backlog
-
-
-def _after(seconds: float) -> Document:
-    return {"$add": ["$$NOW", round(seconds * 1000)]}
 
 
 class Tasks:
@@ -47,12 +40,9 @@ class Tasks:
         self._tasks = collection
 
     async def prepare(self) -> None:
-        await self._tasks.create_index([("status", ASCENDING), ("rung_at", ASCENDING)])
         await self._tasks.create_index(
             [("uploads.name", ASCENDING), ("status", ASCENDING), ("finished_at", DESCENDING)]
         )
-
-    # What the service does
 
     @guarded
     async def get(self, task_id: str) -> Task | None:
@@ -143,143 +133,3 @@ class Tasks:
             if not unavailable(error) and not error.has_error_label("ResumableChangeStreamError"):
                 raise
             raise StoreUnavailable("the change stream broke", store="mongodb") from error
-
-    # What a worker does
-
-    @guarded
-    async def claim(
-        self, task_id: str, *, worker: str, token: str, seconds: float, max_attempts: int
-    ) -> Task | None:
-        """Take a task that nobody works at; None if it is taken, ended or out of attempts."""
-        lease = {"worker": worker, "token": token, "until": _after(seconds)}
-        document = await self._tasks.find_one_and_update(
-            {
-                "_id": task_id,
-                "attempts": {"$lt": max_attempts},
-                "$or": [{"status": Status.CREATED}, {"status": Status.STARTED, **_LEASE_OVER}],
-            },
-            [
-                {
-                    "$set": {
-                        "status": Status.STARTED,
-                        "started_at": {"$ifNull": ["$started_at", "$$NOW"]},
-                        "attempts": {"$add": ["$attempts", 1]},
-                        "progress": 0,
-                        "lease": lease,
-                    }
-                }
-            ],
-            return_document=ReturnDocument.AFTER,
-        )
-        return Task.model_validate(document) if document else None
-
-    async def _held(self, task_id: str, token: str, change: Document) -> bool:
-        """Change a task if ``token`` still holds it; a zombie changes nothing."""
-        answer = await self._tasks.update_one(
-            {"_id": task_id, "status": Status.STARTED, "lease.token": token}, [{"$set": change}]
-        )
-        return answer.matched_count == 1
-
-    @guarded
-    async def extend(self, task_id: str, token: str, *, seconds: float, progress: int) -> bool:
-        change = {"lease": {"until": _after(seconds)}, "progress": progress}
-        return await self._held(task_id, token, change)
-
-    @guarded
-    async def finish(self, task_id: str, token: str, results: Sequence[Result]) -> bool:
-        change = {
-            "status": Status.SUCCESS,
-            "progress": 100,
-            "results": {"$literal": [result.model_dump() for result in results]},
-            "error": None,
-            "lease": None,
-            "finished_at": "$$NOW",
-        }
-        return await self._held(task_id, token, change)
-
-    @guarded
-    async def fail(self, task_id: str, token: str, error: Document) -> bool:
-        change = {
-            "status": Status.FAILURE,
-            "error": {"$literal": error},
-            "lease": None,
-            "finished_at": "$$NOW",
-        }
-        return await self._held(task_id, token, change)
-
-    @guarded
-    async def release(self, task_id: str, token: str, *, charge: bool) -> bool:
-        """Hand a task back to be rung again; the attempt counts only where ``charge`` is true."""
-        change = {
-            "status": Status.CREATED,
-            "progress": 0,
-            "lease": None,
-            "rung_at": None,
-            "attempts": {"$subtract": ["$attempts", 0 if charge else 1]},
-        }
-        return await self._held(task_id, token, change)
-
-    # What the sweep and the supervisor do
-
-    @guarded
-    async def expire(self, worker: str) -> int:
-        """End the leases of a worker that is known to be dead; return how many there were."""
-        past = {"lease": {"until": _after(-0.001)}}
-        answer = await self._tasks.update_many(
-            {"status": Status.STARTED, "lease.worker": worker}, [{"$set": past}]
-        )
-        return answer.modified_count
-
-    @guarded
-    async def stalled(self) -> list[Task]:
-        """Return tasks whose worker fell silent."""
-        return await self._many({"status": Status.STARTED, **_LEASE_OVER})
-
-    @guarded
-    async def waiting(self, seconds: float) -> list[Task]:
-        """Return created tasks whose bell was not seen to ring for ``seconds``, longest first."""
-        rung = {"$ifNull": ["$rung_at", _EPOCH]}
-        quiet = {"$expr": {"$lt": [rung, _after(-seconds)]}}
-        return await self._many({"status": Status.CREATED, **quiet})
-
-    async def _many(self, query: Document) -> list[Task]:
-        cursor = self._tasks.find(query).sort("rung_at", ASCENDING).limit(_BATCH)
-        return [Task.model_validate(document) async for document in cursor]
-
-    @guarded
-    async def seen_ringing(self, task_ids: Sequence[str]) -> None:
-        await self._tasks.update_many(
-            {"_id": {"$in": list(task_ids)}}, [{"$set": {"rung_at": "$$NOW"}}]
-        )
-
-    @guarded
-    async def next_ring(self, task_id: str) -> int:
-        """Return a ring number never used for this task: arq remembers the ids of dead jobs."""
-        document = await self._tasks.find_one_and_update(
-            {"_id": task_id},
-            [{"$set": {"rings": {"$add": ["$rings", 1]}, "rung_at": "$$NOW"}}],
-            return_document=ReturnDocument.AFTER,
-        )
-        return int(document["rings"]) if document else 0
-
-    @guarded
-    async def give_up(self, task_id: str, max_attempts: int, error: Document) -> bool:
-        """Fail a task whose attempts are used up and whose worker is gone."""
-        answer = await self._tasks.update_one(
-            {
-                "_id": task_id,
-                "attempts": {"$gte": max_attempts},
-                "$or": [{"status": Status.CREATED}, {"status": Status.STARTED, **_LEASE_OVER}],
-            },
-            [
-                {
-                    "$set": {
-                        "status": Status.FAILURE,
-                        "error": {"$literal": error},
-                        "lease": None,
-                        "finished_at": "$$NOW",
-                    }
-                }
-            ],
-        )
-        return answer.modified_count == 1

@@ -1,0 +1,172 @@
+"""Who works at which task: claims, leases, and what is done about those who fell silent.
+
+MongoDB's own clock (``$$NOW``) decides when a lease ends, so clocks of workers may differ. Whoever
+claims gets a lease under a token of its own; only that token can extend, finish, fail or release.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from motor.motor_asyncio import AsyncIOMotorCollection
+from pymongo import ASCENDING, ReturnDocument
+
+from models.store.guard import guarded
+from models.task import Result, Status, Task
+
+Document = dict[str, Any]
+
+_LEASE_OVER = {"$expr": {"$lt": ["$lease.until", "$$NOW"]}}
+_FREE = {"$or": [{"status": Status.CREATED}, {"status": Status.STARTED, **_LEASE_OVER}]}
+_EPOCH = datetime.fromtimestamp(0, UTC)
+_BATCH = 1000  # tasks one sweep looks at: bounds its work whatever the backlog
+
+
+def _after(seconds: float) -> Document:
+    return {"$add": ["$$NOW", round(seconds * 1000)]}
+
+
+def _failure(error: Document) -> Document:
+    return {
+        "status": Status.FAILURE,
+        "error": {"$literal": error},
+        "lease": None,
+        "finished_at": "$$NOW",
+    }
+
+
+class Leases:
+    """The collection ``tasks`` as workers, the sweep and the supervisor change it."""
+
+    def __init__(self, collection: AsyncIOMotorCollection[Document]) -> None:
+        self._tasks = collection
+
+    async def prepare(self) -> None:
+        await self._tasks.create_index([("status", ASCENDING), ("rung_at", ASCENDING)])
+
+    # What a worker does
+
+    @guarded
+    async def claim(
+        self, task_id: str, *, worker: str, token: str, seconds: float, max_attempts: int
+    ) -> Task | None:
+        """Take a task that nobody works at; None if it is taken, ended or out of attempts."""
+        lease = {"worker": worker, "token": token, "until": _after(seconds)}
+        document = await self._tasks.find_one_and_update(
+            {
+                "_id": task_id,
+                "attempts": {"$lt": max_attempts},
+                **_FREE,
+            },
+            [
+                {
+                    "$set": {
+                        "status": Status.STARTED,
+                        "started_at": {"$ifNull": ["$started_at", "$$NOW"]},
+                        "attempts": {"$add": ["$attempts", 1]},
+                        "progress": 0,
+                        "lease": lease,
+                    }
+                }
+            ],
+            return_document=ReturnDocument.AFTER,
+        )
+        return Task.model_validate(document) if document else None
+
+    async def _held(self, task_id: str, token: str, change: Document) -> bool:
+        """Change a task if ``token`` still holds it; a zombie changes nothing."""
+        answer = await self._tasks.update_one(
+            {"_id": task_id, "status": Status.STARTED, "lease.token": token}, [{"$set": change}]
+        )
+        return answer.matched_count == 1
+
+    @guarded
+    async def extend(self, task_id: str, token: str, *, seconds: float, progress: int) -> bool:
+        change = {"lease": {"until": _after(seconds)}, "progress": progress}
+        return await self._held(task_id, token, change)
+
+    @guarded
+    async def finish(self, task_id: str, token: str, results: Sequence[Result]) -> bool:
+        change = {
+            "status": Status.SUCCESS,
+            "progress": 100,
+            "results": {"$literal": [result.model_dump() for result in results]},
+            "error": None,
+            "lease": None,
+            "finished_at": "$$NOW",
+        }
+        return await self._held(task_id, token, change)
+
+    @guarded
+    async def fail(self, task_id: str, token: str, error: Document) -> bool:
+        return await self._held(task_id, token, _failure(error))
+
+    @guarded
+    async def release(self, task_id: str, token: str, *, charge: bool) -> bool:
+        """Hand a task back to be rung again; the attempt counts only where ``charge`` is true."""
+        change = {
+            "status": Status.CREATED,
+            "progress": 0,
+            "lease": None,
+            "rung_at": None,
+            "attempts": {"$subtract": ["$attempts", 0 if charge else 1]},
+        }
+        return await self._held(task_id, token, change)
+
+    # What the sweep and the supervisor do
+
+    @guarded
+    async def expire(self, worker: str) -> int:
+        """End the leases of a worker that is known to be dead; return how many there were."""
+        past = {"lease": {"until": _after(-0.001)}}
+        answer = await self._tasks.update_many(
+            {"status": Status.STARTED, "lease.worker": worker}, [{"$set": past}]
+        )
+        return answer.modified_count
+
+    @guarded
+    async def stalled(self) -> list[Task]:
+        """Return tasks whose worker fell silent."""
+        return await self._many({"status": Status.STARTED, **_LEASE_OVER})
+
+    @guarded
+    async def waiting(self, seconds: float) -> list[Task]:
+        """Return created tasks whose bell was not seen to ring for ``seconds``, longest first."""
+        rung = {"$ifNull": ["$rung_at", _EPOCH]}
+        quiet = {"$expr": {"$lt": [rung, _after(-seconds)]}}
+        return await self._many({"status": Status.CREATED, **quiet})
+
+    async def _many(self, query: Document) -> list[Task]:
+        cursor = self._tasks.find(query).sort("rung_at", ASCENDING).limit(_BATCH)
+        return [Task.model_validate(document) async for document in cursor]
+
+    @guarded
+    async def seen_ringing(self, task_ids: Sequence[str]) -> None:
+        await self._tasks.update_many(
+            {"_id": {"$in": list(task_ids)}}, [{"$set": {"rung_at": "$$NOW"}}]
+        )
+
+    @guarded
+    async def next_ring(self, task_id: str) -> int:
+        """Return a ring number never used for this task: arq remembers the ids of dead jobs."""
+        document = await self._tasks.find_one_and_update(
+            {"_id": task_id},
+            [{"$set": {"rings": {"$add": ["$rings", 1]}, "rung_at": "$$NOW"}}],
+            return_document=ReturnDocument.AFTER,
+        )
+        return int(document["rings"]) if document else 0
+
+    @guarded
+    async def give_up(self, task_id: str, max_attempts: int, error: Document) -> bool:
+        """Fail a task whose attempts are used up and whose worker is gone."""
+        answer = await self._tasks.update_one(
+            {
+                "_id": task_id,
+                "attempts": {"$gte": max_attempts},
+                **_FREE,
+            },
+            [{"$set": _failure(error)}],
+        )
+        return answer.modified_count == 1
