@@ -79,12 +79,16 @@ def parse(op: str, parameters: Mapping[str, Any]) -> Operation:
     except ValidationError as error:
         problems = [_sentence(spec, problem) for problem in error.errors(include_url=False)]
         raise BadParameter(
-            f"{op}: {'; '.join(problems)}", parameter=str(error.errors()[0]["loc"][0])
+            f"{op}: {'; '.join(problems)}", parameter=_name(error.errors()[0])
         ) from None
 
 
+def _name(problem: Any) -> str:
+    return str(problem["loc"][0])[:40] if problem["loc"] else ""
+
+
 def _sentence(spec: type[Operation], problem: Any) -> str:
-    name = str(problem["loc"][0])
+    name = _name(problem)
     known = ", ".join(spec.model_fields) or "none"
     if problem["type"] == "extra_forbidden":
         return f"unknown field {name[:40]!a}; known: {known}"

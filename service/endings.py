@@ -59,13 +59,16 @@ class Endings:
         """
         with self._listening(task_id) as event:
             task = await self._store.tasks.get(task_id)
+            if task is None or task.ended or seconds <= 0:
+                return task
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
-                    while task is not None and not task.ended and not self._closing:
+                    while not task.ended and not self._closing:
                         await event.wait()
                         event.clear()
-                        task = await self._store.tasks.get(task_id)
-            return task
+                        task = await self._store.tasks.get(task_id) or task
+                    return task
+            return await self._store.tasks.get(task_id)  # its progress now, not as it was before
 
     @contextlib.contextmanager
     def _listening(self, task_id: str) -> Iterator[asyncio.Event]:

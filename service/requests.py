@@ -14,6 +14,7 @@ from aiohttp.typedefs import Handler
 log = structlog.get_logger()
 
 _PROBES = frozenset({"/healthz", "/readyz"})
+REQUEST_ID = web.RequestKey("request_id", str)
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -25,16 +26,14 @@ async def identify(request: web.Request, handler: Handler) -> web.StreamResponse
     """
     given = request.headers.get("X-Request-ID", "")
     request_id = given if _ID.fullmatch(given) else secrets.token_hex(8)
+    request[REQUEST_ID] = request_id
     began = time.monotonic()
     with structlog.contextvars.bound_contextvars(request_id=request_id):
         status = 499  # the client went away
         try:
             response = await handler(request)
             status = response.status
-        except web.HTTPException as redirect:
-            status = redirect.status
-            redirect.headers["X-Request-ID"] = request_id
-            raise
+            return response
         finally:
             # Probes ask every few seconds: their lines would drown the others.
             log.log(
@@ -47,12 +46,11 @@ async def identify(request: web.Request, handler: Handler) -> web.StreamResponse
             )
             # Requests of one connection share a context: the next one is of another task.
             structlog.contextvars.unbind_contextvars("task_id")
-        if not response.prepared:
-            response.headers["X-Request-ID"] = request_id
-    return response
 
 
 async def harden(request: web.Request, response: web.StreamResponse) -> None:
     """Signal on_response_prepare: what is served is never taken for anything else."""
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    if REQUEST_ID in request:
+        response.headers["X-Request-ID"] = request[REQUEST_ID]
     response.headers.pop("Server", None)

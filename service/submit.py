@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 from bson import ObjectId
 
 from models.catalogue import Catalogue
-from models.image import Format, check_pixels
+from models.image import Format, check_pixels, check_side
 from models.names import result_names
 from models.operations import Operation, fingerprint
 from models.queue import Queue
@@ -56,6 +56,7 @@ class Submitter:
                 what=f"the result of {operation.op}",
                 setting="MAX_OUTPUT_PIXELS",
             )
+        check_side(width, height, output)
         mark = fingerprint(upload.sha256, operations, output, weights)
         turn = self._turns.setdefault(mark, asyncio.Lock())
         async with turn:

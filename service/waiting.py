@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
-import math
 import re
 
 from aiohttp import web
 
 from models.errors import BadParameter
 
-_PREFER = re.compile(r"(?:^|[,;\s])wait=(\d{1,6})(?:$|[,;\s])")
+_PREFER = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?([0-9]{1,6})\"?(?:$|[,;\s])", re.IGNORECASE)
+_NEVER = frozenset({"q=0", "q=0.0", "q=0.00", "q=0.000"})
+_SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
+
+
+def only(request: web.Request, *known: str) -> None:
+    """Refuse a query parameter that means nothing here: silently ignored it would mislead.
+
+    Raises:
+        BadParameter: there is one.
+    """
+    for name in request.query:
+        if name not in known:
+            raise BadParameter(
+                f"unknown query parameter {name[:40]!a}; known: {', '.join(known)} "
+                "(parameters of an operation are form fields)",
+                parameter=name[:40],
+                known=list(known),
+            )
 
 
 def seconds(request: web.Request, limit: float) -> float:
@@ -24,15 +41,11 @@ def seconds(request: web.Request, limit: float) -> float:
     if given is None:
         preferred = _PREFER.search(request.headers.get("Prefer", ""))
         given = preferred.group(1) if preferred else "0"
-    try:
-        value = float(given)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value) or value < 0:
+    if not _SECONDS.fullmatch(given):
         raise BadParameter(
             f"wait={given[:20]!a} is no number of seconds; e.g. ?wait=30", parameter="wait"
         )
-    return min(value, limit)
+    return min(float(given), limit)
 
 
 def wants_picture(request: web.Request) -> bool:
@@ -47,7 +60,8 @@ def wants_picture(request: web.Request) -> bool:
             raise BadParameter("redirect takes 0 or 1", parameter="redirect", known=["0", "1"])
         return given == "1"
     accept = request.headers.get("Accept", "")
-    kinds = {entry.split(";")[0].strip().lower() for entry in accept.split(",")}
+    entries = [entry.lower().replace(" ", "").split(";") for entry in accept.split(",")]
+    kinds = {kind for kind, *options in entries if not _NEVER & set(options)}
     return any(k.startswith("image/") for k in kinds) and not kinds & {
         "text/html",
         "application/json",

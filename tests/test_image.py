@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import tempfile
+import tracemalloc
+import zlib
 
 import pytest
 from hypothesis import given
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from models.errors import AppError, BadImage, TooManyPixels, UnsupportedFormat
-from models.image import Header, check_pixels, inspect, sniff
+from models.image import Header, check_pixels, check_side, inspect, sniff
 from tests import pictures
 
 
@@ -106,3 +108,44 @@ def test_empty_and_tiny_files() -> None:
     for size in range(20):
         with pytest.raises((BadImage, UnsupportedFormat)):
             look(io.BytesIO(pictures.jpeg()).read(size))
+
+
+def test_hostile_structures_cost_little_and_are_named() -> None:
+    """Millions of empty segments, fill bytes and chunks: one bounded pass, no memory."""
+    whole, chunked = pictures.jpeg(), pictures.png()
+    empty = b"\0\0\0\0abCd" + zlib.crc32(b"abCd").to_bytes(4, "big")
+    tracemalloc.start()
+    for data, sentence in (
+        (whole[:2] + b"\xff\xe2\x00\x02" * 4_000_000 + whole[2:], "100000 segments"),
+        (chunked[:33] + empty * 1_000_000 + chunked[33:], "100000 chunks"),
+    ):
+        with pytest.raises(BadImage, match=sentence):
+            look(data)
+    assert look(whole[:2] + b"\xff" * 8_000_000 + whole[2:]).width == 40
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 60_000_000  # the test's own data
+
+
+def test_stray_bytes_between_segments_are_no_truncation() -> None:
+    whole = pictures.jpeg()
+    end = 2 + 2 + int.from_bytes(whole[4:6], "big")
+    assert look(whole[:end] + b"\x01\x02" + whole[end:]).width == 40
+
+
+def test_long_comments_and_files_without_a_picture() -> None:
+    whole = pictures.png()
+    body = b"a\0\0" + zlib.compress(bytes(2_000_000))
+    crc = zlib.crc32(b"zTXt" + body).to_bytes(4, "big")
+    text = len(body).to_bytes(4, "big") + b"zTXt" + body + crc
+    assert look(whole[:33] + text + whole[33:]).width == 40
+    with pytest.raises(BadImage, match="holds no picture"):
+        look(whole[:33] + whole[-12:])
+
+
+def test_sides_a_format_cannot_hold() -> None:
+    check_side(65_500, 1, "jpeg")
+    with pytest.raises(TooManyPixels, match="JPEG holds at most 65500 pixels a side; ask for form"):
+        check_side(1, 65_501, "jpeg")
+    with pytest.raises(TooManyPixels, match="PNG holds at most 1000000"):
+        check_side(1_000_001, 1, "png")

@@ -8,6 +8,7 @@ import tracemalloc
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import aiohttp
 import pytest
 
 from models.store import Store
@@ -48,6 +49,7 @@ async def test_whole(client: Any, done: Any) -> None:
     disposition = response.headers["Content-Disposition"]
     assert disposition == 'inline; filename="cat-upscale-x2.png"'
     assert "Server" not in response.headers
+    assert response.headers["X-Request-ID"]
 
 
 async def test_download(client: Any, done: Any) -> None:
@@ -95,6 +97,7 @@ async def test_ranges(client: Any, done: Any, asked: str, start: int, stop: int 
 
 async def test_range_behind_the_end(client: Any, done: Any) -> None:
     size = done["results"][0]["bytes"]
+    assert (await client.get(done["url"], headers={"Range": "bytes=-0"})).status == 416
     response = await client.get(done["url"], headers={"Range": f"bytes={size}-"})
     assert response.status == 416
     assert response.headers["Content-Range"] == f"bytes */{size}"
@@ -179,6 +182,32 @@ async def test_missing_bytes_are_an_error_not_an_empty_picture(
     response = await client.get(url)
     assert response.status == 500
     assert (await response.json())["code"] == "internal"
+
+
+async def test_bytes_that_fail_in_mid_stream_cut_the_connection(
+    client: Any, send: Send, store: Store
+) -> None:
+    """An error document after the headers would become the tail of somebody's picture."""
+    size = 3 * 1024 * 1024
+    with tempfile.TemporaryFile() as file:
+        file.truncate(size)
+        url = await publish(store, send, file, size, "e" * 64)
+    await store._database["results.chunks"].delete_one({"n": 2})
+    response = await client.get(url)
+    assert response.status == 200
+    with pytest.raises(aiohttp.ClientPayloadError):
+        await response.read()
+
+
+async def test_names_in_headers(client: Any, send: Send, worker: Any) -> None:
+    response = await client.get("/processed/nope")
+    assert response.status == 404
+    from service.handlers.processed import _disposition
+
+    assert _disposition("inline", "a b (1).png") == 'inline; filename="a b (1).png"'
+    assert _disposition("inline", "猫.png") == (
+        "inline; filename=\"_.png\"; filename*=UTF-8''%E7%8C%AB.png"
+    )
 
 
 async def test_empty_environment_has_no_results(client: Any) -> None:

@@ -51,6 +51,19 @@ async def test_wait_ends_with_the_time(client: Any, send: Send) -> None:
     assert (polled.status, (await polled.json())["status"]) == (200, "CREATED")
 
 
+async def test_wait_that_ends_with_the_time_tells_the_state_of_then(
+    client: Any, send: Send, store: Store
+) -> None:
+    body = await (await send()).json()
+    waiting = asyncio.create_task(client.get(f"/tasks/{body['task_id']}?wait=0.5"))
+    while not client.app[ENDINGS]._waiting:
+        await asyncio.sleep(0.01)
+    await store.leases.claim(body["task_id"], worker="w", token="t", seconds=9, max_attempts=1)
+    await store.leases.extend(body["task_id"], "t", seconds=9, progress=50)
+    answer = await (await waiting).json()
+    assert (answer["status"], answer["progress"]) == ("STARTED", 50)
+
+
 async def test_waiting_asks_the_database_twice_not_in_a_loop(
     client: Any, send: Send, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -100,7 +113,7 @@ async def test_waiting_survives_a_broken_change_stream(
     assert (await (await waiting).json())["status"] == "FAILURE"
 
 
-@pytest.mark.parametrize("wait", ["abc", "-1", "nan", "inf", "1e999"])
+@pytest.mark.parametrize("wait", ["abc", "-1", "nan", "inf", "1e999", "1_0", "１", ""])
 async def test_nonsense_waits(client: Any, wait: str) -> None:
     response = await client.get(f"/tasks/x?wait={wait}")
     assert response.status == 422

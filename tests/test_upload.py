@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import io
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -246,7 +247,7 @@ async def test_stalled_before_the_first_part(aiohttp_client: Any, settings: Sett
 async def test_upload_that_takes_too_long(aiohttp_client: Any, settings: Settings) -> None:
     client = await limited(aiohttp_client, settings, upload_timeout=0.2)
     start = b'--x\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\n'
-    response = await drip(client, [start, b"\x89PNG" + bytes(50_000)], asyncio.Event())
+    response = await drip(client, [start, b"\x89PNG\r\n\x1a\n" + bytes(50_000)], asyncio.Event())
     body = await refused(response, 408, "too_slow")
     assert body["limit"] == 0.2
 
@@ -281,3 +282,38 @@ async def test_accept_100_continue_is_not_needed(client: Any) -> None:
     form.add_field("image", buffer, filename="a.png")
     response = await client.post("/upscale", data=form, headers={"Expect": "100-continue"})
     assert response.status == 202
+
+
+async def test_compressed_bodies_and_preambles_are_refused(client: Any) -> None:
+    """Sixty kilobytes that unfold into a hundred megabytes of line ends must not cost seconds."""
+    body = (
+        b'--x\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\n'
+        + pictures.png()
+        + b"\r\n--x--\r\n"
+    )
+    head = {"Content-Type": "multipart/form-data; boundary=x"}
+    packed = gzip.compress(b"\r\n" * 5_000_000 + body, 9)
+    gzipped = {**head, "Content-Encoding": "gzip"}
+    await refused(await client.post("/upscale", data=packed, headers=gzipped), 400, "bad_request")
+    response = await client.post("/upscale", data=b"hello\r\n" + body, headers=head)
+    await refused(response, 400, "bad_request")
+    assert (await client.post("/upscale", data=body, headers=head)).status == 202
+
+
+async def test_field_names_that_are_no_text(client: Any) -> None:
+    data = b'--x\r\nContent-Disposition: form-data; name="\xff\xfe"\r\n\r\n1\r\n--x--\r\n'
+    head = {"Content-Type": "multipart/form-data; boundary=x"}
+    await refused(await client.post("/upscale", data=data, headers=head), 400, "bad_request")
+
+
+async def test_parameters_in_the_query_are_not_silently_ignored(send: Send) -> None:
+    body = await refused(await send(query="?scale=3"), 422, "bad_parameter")
+    assert "form fields" in body["detail"]
+
+
+async def test_sides_the_format_cannot_hold_are_refused_before_any_work(send: Send) -> None:
+    long = pictures.encoded(Image.new("L", (1, 40_000)))
+    body = await refused(await send(long, format="jpeg"), 422, "too_many_pixels")
+    assert (body["measured"], body["limit"]) == (80_000, 65_500)
+    assert (await send(long)).status == 202
+    assert (await send(pictures.png(), format="PNG")).status == 202

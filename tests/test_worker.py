@@ -228,7 +228,7 @@ async def test_a_long_queue_is_not_rung_again(
     from models.queue import Queue
     from workers.children import Children
 
-    worker = Worker("w", settings, store, Queue(redis), Children(settings))
+    worker = Worker("w", settings, store, Queue(redis), Children(settings), Path())
     assert await sweeping.once(worker) == 0
     assert await redis.zcard("arq:queue") == 5
     await redis.aclose(close_connection_pool=True)
@@ -328,3 +328,20 @@ async def test_redis_holds_json_and_nothing_is_left_in_it(
         assert arq.queue_read_limit >= 2000
         assert arq.poll_delay_s <= 0.01
     await redis.aclose(close_connection_pool=True)
+
+
+async def test_scratch_of_dead_workers_goes_and_that_of_living_ones_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from workers import scratch
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    mine = scratch.claim()
+    assert mine.stat().st_mode & 0o777 == 0o700
+    dead = mine.parent / "999999999"
+    living = mine.parent / str(os.getppid())
+    for folder in (dead, living):
+        folder.mkdir()
+        (folder / "original").write_bytes(b"x")
+    assert scratch.claim() == mine
+    assert {path.name for path in mine.parent.iterdir()} == {mine.name, living.name}

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from models.errors import BadImage, TooManyPixels
-from models.image import Format
+from models.image import Format, check_pixels
 from workers.picture import Picture, Pixels
 
-JPEG_QUALITY = 92  # above it files grow fast and no difference is seen; 4:2:0 below would smear red
+JPEG_QUALITY = 92  # above it files grow fast and no difference is seen; 4:2:0 would smear red
 _WHITE = 255
+_KEY_SCALE = {"L;2": 85, "L;4": 17}
+
+# Pixels are held to our own limit, before anything is decoded.
+Image.MAX_IMAGE_PIXELS = None
+# Long comments and profiles are allowed up to here, all text together up to Pillow's own 64 MiB.
+PngImagePlugin.MAX_TEXT_CHUNK = 16 * 1024 * 1024
 
 
 def decode(path: Path, max_pixels: int) -> Picture:
@@ -29,29 +36,67 @@ def decode(path: Path, max_pixels: int) -> Picture:
     """
     try:
         with Image.open(path, formats=["PNG", "JPEG"]) as file:
-            if file.width * file.height > max_pixels:
-                raise TooManyPixels(
-                    f"the picture has {file.width * file.height} pixels; {max_pixels} are allowed",
-                    limit=max_pixels,
-                    measured=file.width * file.height,
-                )
+            check_pixels(
+                file.width, file.height, max_pixels, what="the picture", setting="MAX_PIXELS"
+            )
+            stored = file.tile[0].args if file.tile else ""
             file.load()
-            icc = file.info.get("icc_profile") or None
-            upright = ImageOps.exif_transpose(file)
-            return _picture(upright, icc)
+            if stored == "RGB;16B" and "transparency" in file.info:
+                return _sixteen_bit_key(path)
+            _scale_key(file, str(stored))
+            return _picture(_upright(file), _profile(file))
     except (TooManyPixels, MemoryError):
         raise
+    except UnidentifiedImageError:
+        raise BadImage("the picture cannot be decoded: its header is broken") from None
     except Exception as error:  # Pillow's decoders raise many kinds on hostile bytes
         raise BadImage(f"the picture cannot be decoded: {error}") from None
+
+
+def _upright(file: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(file)
+    except Exception:  # rubbish in the metadata must not cost the picture
+        return file
+
+
+def _profile(file: Image.Image) -> bytes | None:
+    """Return the colour profile if it is one; a broken one must not cost the picture."""
+    icc: bytes | None = file.info.get("icc_profile")
+    if not icc:
+        return None
+    try:
+        ImageCms.ImageCmsProfile(io.BytesIO(icc))
+    except (ImageCms.PyCMSError, OSError):
+        return None
+    return icc
+
+
+def _scale_key(file: Image.Image, stored: str) -> None:
+    """Scale the transparent gray (tRNS) of a 2- or 4-bit PNG as Pillow scales its samples."""
+    key = file.info.get("transparency")
+    if isinstance(key, int) and stored in _KEY_SCALE:
+        file.info["transparency"] = key * _KEY_SCALE[stored]
+
+
+def _sixteen_bit_key(path: Path) -> Picture:
+    """Decode a 16-bit RGB PNG with a transparent colour, which Pillow compares after reduction."""
+    data = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    if data is None or data.ndim != 3 or data.shape[2] != 4:
+        raise BadImage("the picture cannot be decoded")
+    reduced = (data.astype(np.uint16) // 256).astype(np.uint8)
+    return Picture(np.ascontiguousarray(reduced[:, :, :3]), np.ascontiguousarray(reduced[:, :, 3]))
 
 
 def _picture(image: Image.Image, icc: bytes | None) -> Picture:
     if image.mode == "CMYK":
         image, icc = _from_cmyk(image, icc), None
     if image.mode.startswith("I") or image.mode == "F":
-        # 16 bits a sample: the high byte, rounded; Pillow's own convert() would clip instead.
+        # 16 bits a sample: rounded to 8; Pillow's own convert() would clip instead.
         wide = np.asarray(image).astype(np.uint32)
-        return Picture(np.asarray((wide * 255 + 32767) // 65535, np.uint8), icc=icc)
+        key = image.info.get("transparency")
+        alpha = None if key is None else np.where(wide == key, 0, 255).astype(np.uint8)
+        return Picture(np.asarray((wide * 255 + 32767) // 65535, np.uint8), alpha, icc)
     if "transparency" in image.info and image.mode in {"1", "L"}:
         image = image.convert("LA")
     elif "transparency" in image.info and image.mode in {"P", "RGB"}:
@@ -84,25 +129,51 @@ def encode(picture: Picture, output: Format) -> bytes:
     """Encode ``picture``; in JPEG, which has no alpha, it is laid on white.
 
     Raises:
-        BadImage: the encoder refuses the size (JPEG: more than 65535 pixels a side).
+        BadImage: the encoder refuses it.
     """
     if output == "jpeg":
-        pixels = _flattened(picture)
-        settings = [
-            cv2.IMWRITE_JPEG_QUALITY,
-            JPEG_QUALITY,
-            cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
-            cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
-        ]
-        return _encoded(".jpg", pixels, picture.icc, settings)
+        return _by_pillow(
+            Image.fromarray(_rgb(_flattened(picture))),
+            "JPEG",
+            picture.icc,
+            quality=JPEG_QUALITY,
+            subsampling="4:4:4",
+        )
+    if picture.alpha is not None and picture.pixels.ndim == 2:  # OpenCV writes no gray with alpha
+        bands = [Image.fromarray(picture.pixels), Image.fromarray(picture.alpha)]
+        return _by_pillow(Image.merge("LA", bands), "PNG", picture.icc, compress_level=1)
     pixels = picture.pixels
-    icc = picture.icc
     if picture.alpha is not None:
-        if pixels.ndim == 2:  # OpenCV writes no gray with alpha, so the gray profile goes too
-            pixels, icc = np.repeat(pixels[:, :, None], 3, axis=2), None
         pixels = np.dstack([pixels, picture.alpha])
     # OpenCV's default PNG setting: 28 ms for 1280x960, against 250 ms at level 6 for 19 % less.
-    return _encoded(".png", pixels, icc, [])
+    try:
+        if picture.icc is None:
+            ok, data = cv2.imencode(".png", pixels)
+        else:
+            profile = np.frombuffer(picture.icc, np.uint8)
+            ok, data = cv2.imencodeWithMetadata(
+                ".png", pixels, [cv2.IMAGE_METADATA_ICCP], [profile]
+            )
+    except cv2.error:
+        ok = False
+    if not ok:
+        raise BadImage(f"{picture.width} x {picture.height} pixels cannot be written as PNG")
+    return bytes(data)
+
+
+def _rgb(pixels: Pixels) -> Pixels:
+    return pixels if pixels.ndim == 2 else np.asarray(pixels[:, :, ::-1], np.uint8)
+
+
+def _by_pillow(image: Image.Image, kind: str, icc: bytes | None, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    try:
+        image.save(buffer, kind, icc_profile=icc, **options)
+    except (OSError, ValueError) as error:
+        raise BadImage(
+            f"{image.width} x {image.height} pixels cannot be written: {error}"
+        ) from None
+    return buffer.getvalue()
 
 
 def _flattened(picture: Picture) -> Pixels:
@@ -113,20 +184,3 @@ def _flattened(picture: Picture) -> Pixels:
         share = share[:, :, None]
     mixed = picture.pixels * share + _WHITE * (255 - share) + 127
     return np.asarray(mixed // 255, np.uint8)
-
-
-def _encoded(extension: str, pixels: Pixels, icc: bytes | None, settings: list[int]) -> bytes:
-    try:
-        if icc is None:
-            ok, data = cv2.imencode(extension, pixels, settings)
-        else:
-            profile = np.frombuffer(icc, np.uint8)
-            ok, data = cv2.imencodeWithMetadata(
-                extension, pixels, [cv2.IMAGE_METADATA_ICCP], [profile], settings
-            )
-    except cv2.error:
-        ok = False
-    if not ok:
-        height, width = pixels.shape[:2]
-        raise BadImage(f"{width} x {height} pixels cannot be written as {extension[1:]}")
-    return bytes(data)

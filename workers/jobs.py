@@ -43,6 +43,7 @@ class Worker:
     store: Store
     queue: Queue
     children: Children
+    scratch: Path
 
 
 @dataclass
@@ -141,7 +142,7 @@ async def _work(worker: Worker, attempt: _Attempt) -> None:
     def progress(share: float) -> None:
         attempt.progress = min(99, int(share * 100))
 
-    with tempfile.TemporaryDirectory(prefix="darkroom-") as name:
+    with tempfile.TemporaryDirectory(dir=worker.scratch) as name:
         folder = Path(name)
         source = folder / "original"
         began = time.monotonic()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 from typing import Any
 
@@ -16,6 +17,7 @@ from models.errors import StoreUnavailable
 from models.queue import PROCESS, Queue, connect, from_json, to_json
 from models.settings import Settings
 from models.store import Store
+from workers import scratch
 from workers.children import Children
 from workers.jobs import Worker, process
 from workers.names import worker_name
@@ -74,7 +76,7 @@ def create(settings: Settings, *, handle_signals: bool = True) -> DarkroomWorker
         store = await Store.open(settings)
         children = Children(settings)
         await children.start()
-        worker = Worker(name, settings, store, Queue(redis), children)
+        worker = Worker(name, settings, store, Queue(redis), children, scratch.claim())
         ctx["worker"] = worker
         background.append(asyncio.create_task(sweep(worker)))
         background.append(asyncio.create_task(_present(worker)))
@@ -90,6 +92,7 @@ def create(settings: Settings, *, handle_signals: bool = True) -> DarkroomWorker
             with contextlib.suppress(StoreUnavailable):
                 await worker.store.presence.gone(worker.name)
             worker.store.close()
+            shutil.rmtree(worker.scratch, ignore_errors=True)
         log.info("worker_stopped")
 
     return DarkroomWorker(

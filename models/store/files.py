@@ -8,7 +8,11 @@ from typing import IO, Any
 
 from bson import ObjectId
 from gridfs.errors import FileExists
-from motor.motor_asyncio import AsyncIOMotorDatabase, AsyncIOMotorGridFSBucket
+from motor.core import AgnosticBaseCursor
+from motor.motor_asyncio import (
+    AsyncIOMotorDatabase,
+    AsyncIOMotorGridFSBucket,
+)
 
 from models.store.guard import guarded
 
@@ -68,7 +72,7 @@ class Files:
         query = {"files_id": file_id, "n": {"$gte": first, "$lte": last}}
         cursor = self._chunks.find(query).sort("n", 1).batch_size(_READ_AHEAD)
         expected = first
-        async for chunk in cursor:
+        while (chunk := await self._next(cursor)) is not None:
             if chunk["n"] != expected:
                 break
             begin = start - expected * CHUNK_BYTES if expected == first else 0
@@ -77,6 +81,10 @@ class Files:
             expected += 1
         if expected != last + 1:
             raise LookupError(f"chunk {expected} of file {file_id} is missing")
+
+    @guarded
+    async def _next(self, cursor: AgnosticBaseCursor[dict[str, Any]]) -> dict[str, Any] | None:
+        return await anext(cursor, None)
 
     @guarded
     async def save(self, file_id: ObjectId, path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from models.operations import OPERATIONS
+from service.keys import SETTINGS
 
 _TEXT = """Darkroom: send a picture, get a task, fetch the result.
 
@@ -18,6 +19,6 @@ Operations: {operations}. Health: /healthz, /readyz.
 
 
 async def index(request: web.Request) -> web.StreamResponse:
-    settings_url = f"localhost:{request.url.port}" if request.url.port else "localhost"
-    text = _TEXT.format(url=settings_url, operations=", ".join(OPERATIONS))
+    url = f"localhost:{request.app[SETTINGS].port}"
+    text = _TEXT.format(url=url, operations=", ".join(OPERATIONS))
     return web.Response(text=text)

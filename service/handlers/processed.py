@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from urllib.parse import quote
+
+import structlog
 from aiohttp import ETag, web
-from aiohttp.helpers import content_disposition_header
 
 from models.errors import BadParameter, NotFound, NotReady, RangeNotSatisfiable
 from models.image import MEDIA_TYPES
@@ -12,6 +15,9 @@ from models.task import Result, Status, Task
 from service.keys import SETTINGS, STORE
 from service.views import upload_of
 
+log = structlog.get_logger()
+
+_NO_BYTES = re.compile(r"bytes=-0+")  # "the last none": which aiohttp reads as all
 _IMMUTABLE = "public, max-age=31536000, immutable"
 
 
@@ -28,9 +34,7 @@ async def serve(request: web.Request) -> web.StreamResponse:
         "ETag": f'"{result.sha256}"',
         "Cache-Control": _IMMUTABLE if exact else "no-cache",
         "Accept-Ranges": "bytes",
-        "Content-Disposition": content_disposition_header(
-            "attachment" if asked == "1" else "inline", filename=name
-        ),
+        "Content-Disposition": _disposition("attachment" if asked == "1" else "inline", name),
     }
     if _matches(request.if_none_match, result.sha256):
         return web.Response(status=304, headers=headers)
@@ -46,10 +50,17 @@ async def serve(request: web.Request) -> web.StreamResponse:
     chunks = request.app[STORE].results.read(result.file_id, start, stop)
     first = await anext(chunks)  # before the headers go out: a store that is away is still a 503
     await response.prepare(request)
-    await response.write(first)
-    async for data in chunks:
-        await response.write(data)
-    await response.write_eof()
+    try:
+        await response.write(first)
+        async for data in chunks:
+            await response.write(data)
+        await response.write_eof()
+    except Exception as error:
+        # The headers are out: an error document would become part of the picture. Cut the
+        # connection, so that the client sees that bytes are missing.
+        log.warning("broken_off", name=name, reason=repr(error))
+        if request.transport is not None:
+            request.transport.abort()
     return response
 
 
@@ -69,6 +80,13 @@ async def _find(request: web.Request) -> tuple[str, Result, bool]:
         raise NotFound("there is no result of this name")
     upload = upload_of(task, uploaded)
     return upload.results[0], task.results[0], False
+
+
+def _disposition(kind: str, name: str) -> str:
+    """Return a Content-Disposition (RFC 6266) for a name that ``models.names`` made safe."""
+    plain = "".join(c if c.isascii() else "_" for c in name)
+    extended = "" if name.isascii() else f"; filename*=UTF-8''{quote(name)}"
+    return f'{kind}; filename="{plain}"{extended}'
 
 
 def _check_finished(task: Task, name: str) -> None:
@@ -102,6 +120,8 @@ def _range(request: web.Request, result: Result) -> tuple[int, int, bool]:
         return 0, size, False
     if asked.start is None and asked.stop is None:
         return 0, size, False
+    if _NO_BYTES.fullmatch(request.headers.get("Range", "")):
+        asked = slice(size, None)
     start = asked.start or 0
     if start < 0:
         start = max(0, size + start)

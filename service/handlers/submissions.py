@@ -9,10 +9,10 @@ from aiohttp.typedefs import Handler
 from models.errors import BadParameter
 from models.image import MEDIA_TYPES, Format
 from models.operations import parse
-from service.keys import CATALOGUE, ENDINGS, SETTINGS, SUBMITTER
+from service.keys import ENDINGS, SETTINGS, SUBMITTER
 from service.upload import receive, spool
 from service.views import respond
-from service.waiting import seconds, wants_picture
+from service.waiting import only, seconds, wants_picture
 
 
 def submission(op: str) -> Handler:
@@ -20,16 +20,15 @@ def submission(op: str) -> Handler:
 
     async def submit(request: web.Request) -> web.StreamResponse:
         settings = request.app[SETTINGS]
+        only(request, "wait", "redirect")
         wait = seconds(request, settings.max_wait)
         redirect = wants_picture(request)
         with spool() as file:
-            form = await receive(request, file, settings)
-            assert form.upload is not None
-            name = form.upload.name
-            output = _format(form.fields.pop("format", form.upload.header.format))
-            operation = parse(op, form.fields)
-            operation.weights(request.app[CATALOGUE])
-            task = await request.app[SUBMITTER].submit(form.upload, [operation], output)
+            upload, fields = await receive(request, file, settings)
+            name = upload.name
+            output = _format(fields.pop("format", upload.header.format))
+            operation = parse(op, fields)
+            task = await request.app[SUBMITTER].submit(upload, [operation], output)
         structlog.contextvars.bind_contextvars(task_id=task.id)
         if wait and not task.ended:
             task = await request.app[ENDINGS].wait(task.id, wait) or task
@@ -39,9 +38,9 @@ def submission(op: str) -> Handler:
 
 
 def _format(asked: str) -> Format:
-    if asked == "png":
+    if asked.lower() == "png":
         return "png"
-    if asked in {"jpeg", "jpg"}:
+    if asked.lower() in {"jpeg", "jpg"}:
         return "jpeg"
     raise BadParameter(
         f"format {asked[:20]!a} is not written; known: {', '.join(MEDIA_TYPES)}",

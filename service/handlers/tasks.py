@@ -7,10 +7,11 @@ from aiohttp import web
 from models.errors import NotFound
 from service.keys import ENDINGS, SETTINGS
 from service.views import respond
-from service.waiting import seconds, wants_picture
+from service.waiting import only, seconds, wants_picture
 
 
 async def show(request: web.Request) -> web.StreamResponse:
+    only(request, "wait", "redirect", "name")
     wait = seconds(request, request.app[SETTINGS].max_wait)
     redirect = wants_picture(request)
     task = await request.app[ENDINGS].wait(request.match_info["id"], wait)

@@ -1,0 +1,46 @@
+"""How fast an upload must arrive."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from typing import TypeVar
+
+from models.errors import TooSlow
+from models.settings import Settings
+
+T = TypeVar("T")
+
+
+class Pace:
+    """UPLOAD_TIMEOUT seconds in all, UPLOAD_MIN_RATE bytes a second on average after a grace.
+
+    ``received`` is the number of bytes that came, kept by the caller.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._began = asyncio.get_running_loop().time()
+        self.received = 0
+
+    async def hold(self, arriving: Awaitable[T]) -> T:
+        """Wait for what is arriving.
+
+        Raises:
+            TooSlow: it did not come in time.
+        """
+        s = self._settings
+        allowed = min(s.upload_grace + self.received / s.upload_min_rate, s.upload_timeout)
+        try:
+            async with asyncio.timeout_at(self._began + allowed):
+                return await arriving
+        except TimeoutError:
+            seconds = asyncio.get_running_loop().time() - self._began
+            raise TooSlow(
+                f"{self.received} bytes came in {seconds:.1f} s; an upload must keep up "
+                f"{s.upload_min_rate} bytes a second (UPLOAD_MIN_RATE) and end within "
+                f"{s.upload_timeout:g} s (UPLOAD_TIMEOUT)",
+                measured=self.received,
+                min_rate=s.upload_min_rate,
+                limit=s.upload_timeout,
+            ) from None
