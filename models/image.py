@@ -36,10 +36,6 @@ class Header:
     width: int
     height: int
 
-    @property
-    def pixels(self) -> int:
-        return self.width * self.height
-
 
 def sniff(start: bytes) -> Format:
     """Return the format that the first 16 bytes of a file name.

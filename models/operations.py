@@ -51,7 +51,7 @@ class Upscale(Operation):
 
     op: ClassVar[str] = "upscale"
 
-    scale: int = Field(2, ge=2, le=8, description="How many times wider and higher.")
+    scale: int = Field(2, ge=1, le=1000, description="How many times wider and higher.")
     model: str = Field("darkroom-fast", max_length=64, description="Name of the network.")
 
     def label(self) -> str:

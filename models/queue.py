@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -12,12 +14,16 @@ from arq.constants import default_queue_name, in_progress_key_prefix
 from redis.asyncio import ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from models.errors import StoreUnavailable
 from models.settings import Settings
 
 log = structlog.get_logger()
+
+_EXPIRES = 24 * 3600  # seconds a ring may wait before arq drops it; the sweep would ring again
+_TROUBLE = (RedisError, OSError, TimeoutError)
 
 PROCESS = "process"
 """Name of the one arq job: process(task_id)."""
@@ -41,8 +47,7 @@ def connect(settings: Settings) -> ArqRedis:
         socket_connect_timeout=settings.store_timeout,
         retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), 5),
         retry_on_timeout=True,
-        retry_on_error=[ConnectionError],
-        health_check_interval=15,
+        retry_on_error=[RedisConnectionError],  # a restarted Redis drops what was connected
     )
     return ArqRedis(pool, job_serializer=to_json, job_deserializer=from_json)
 
@@ -50,24 +55,33 @@ def connect(settings: Settings) -> ArqRedis:
 class Queue:
     """Rings for tasks; a ring that fails or is lost is rung again by the sweep."""
 
-    def __init__(self, redis: ArqRedis) -> None:
+    def __init__(self, redis: ArqRedis, patience: float) -> None:
         self._redis = redis
+        self._patience = patience  # seconds for one call: a frozen Redis must not hold a caller
 
     @classmethod
     def open(cls, settings: Settings) -> Queue:
-        return cls(connect(settings))
+        return cls(connect(settings), settings.store_timeout)
 
     async def close(self) -> None:
         await self._redis.aclose(close_connection_pool=True)
 
-    async def ring(self, task_id: str, turn: int) -> bool:
-        """Ring for a task; False (and a log line) if Redis could not be reached.
+    async def ring(self, task_id: str, turn: int, since: datetime | None = None) -> bool:
+        """Ring for a task; False (and a log line) if Redis could not be reached in time.
 
         ``turn`` must be new for each ring: arq refuses the id of a job that a dead worker holds.
+        ``since``: the task's age; rung again, it keeps its place before younger ones.
         """
         try:
-            await self._redis.enqueue_job(PROCESS, task_id, _job_id=_job_id(task_id, turn))
-        except (RedisError, OSError) as error:
+            async with asyncio.timeout(self._patience):
+                await self._redis.enqueue_job(
+                    PROCESS,
+                    task_id,
+                    _job_id=_job_id(task_id, turn),
+                    _defer_until=since,
+                    _expires=_EXPIRES,
+                )
+        except _TROUBLE as error:
             log.warning("ring_failed", task_id=task_id, reason=repr(error))
             return False
         return True
@@ -79,12 +93,15 @@ class Queue:
             StoreUnavailable: Redis does not answer.
         """
         try:
-            async with self._redis.pipeline(transaction=False) as pipe:
+            async with (
+                asyncio.timeout(self._patience),
+                self._redis.pipeline(transaction=False) as pipe,
+            ):
                 for task_id, turn in turns:
                     pipe.zscore(default_queue_name, _job_id(task_id, turn))
                     pipe.exists(in_progress_key_prefix + _job_id(task_id, turn))
                 answers = await pipe.execute()
-        except (RedisError, OSError) as error:
+        except _TROUBLE as error:
             raise _unavailable() from error
         pairs = zip(answers[::2], answers[1::2], strict=True)
         return [score is not None and not taken for score, taken in pairs]
@@ -92,8 +109,9 @@ class Queue:
     async def ping(self) -> None:
         """Return if Redis answers; raise StoreUnavailable if not."""
         try:
-            await self._redis.ping()
-        except (RedisError, OSError) as error:
+            async with asyncio.timeout(self._patience):
+                await self._redis.ping()
+        except _TROUBLE as error:
             raise _unavailable() from error
 
 

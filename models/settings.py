@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.errors import BadSettings
@@ -139,6 +139,21 @@ class Settings(BaseSettings):
     def _blank_is_none(cls, value: object) -> object:
         return None if value == "" else value
 
+    @classmethod
+    def load(cls) -> Self:
+        """Read the settings from the environment and ``.env``.
+
+        Raises:
+            BadSettings: a value is not one that its setting takes; says which and why.
+        """
+        try:
+            return cls()
+        except ValidationError as error:
+            problems = [
+                f"{str(p['loc'][0]).upper()}={p['input']!r}: {p['msg']}" for p in error.errors()
+            ]
+            raise BadSettings("; ".join(problems)) from None
+
     @property
     def children(self) -> int:
         """Child processes of one worker: WORKER_PROCESSES, or the cores divided by WORKERS."""
@@ -159,8 +174,15 @@ class Settings(BaseSettings):
 
 
 def cores() -> int:
-    """Return the number of cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return the number of cores this process may use: its affinity, and its container's quota."""
+    allowed = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return max(1, min(allowed, round(int(quota) / int(period))))
+    except (OSError, ValueError):  # no cgroup v2, or "max": no quota
+        return allowed
 
 
 def env_example() -> str:

@@ -7,7 +7,6 @@ import sys
 import urllib.error
 import urllib.request
 
-import structlog
 from aiohttp import web
 
 from models.errors import BadSettings
@@ -20,18 +19,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m service", description=__doc__)
     parser.add_argument("what", nargs="?", choices=["run", "health"], default="run")
     what = parser.parse_args().what
-    settings = Settings()
+    try:
+        settings = Settings.load().with_stores()
+    except BadSettings as error:
+        print(f"darkroom: {error}", file=sys.stderr)
+        return 2
     return health(settings) if what == "health" else run(settings)
 
 
 def run(settings: Settings) -> int:
     """Serve until SIGINT or SIGTERM."""
     configure(settings, "service")
-    try:
-        settings.with_stores()
-    except BadSettings as error:
-        structlog.get_logger().error("bad_settings", detail=error.detail)
-        return 2
     web.run_app(
         create_app(settings),
         host=settings.host,

@@ -84,6 +84,8 @@ async def translate(request: web.Request, handler: Handler) -> web.StreamRespons
         if error.status < 400:
             raise
         return _routing(request, error)
+    except ConnectionError:  # the client went away: aiohttp closes, nobody is left to answer
+        raise
     except Exception:
         incident = secrets.token_hex(8)
         log.exception("unexpected", incident=incident)

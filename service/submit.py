@@ -99,6 +99,8 @@ class Submitter:
         )
         if created:
             await self._ring(mark[:32], 0)
+        else:  # another service was faster; this upload's name counts all the same
+            await self.store.tasks.add_upload(mark[:32], named, self.settings.max_names_per_task)
 
     async def _kept(self, upload: Upload) -> ObjectId:
         """Return the id of the stored original; the same bytes are stored once."""

@@ -24,7 +24,6 @@ class Upload:
 
     name: str
     file: BinaryIO
-    size: int
     sha256: str
     header: Header
 
@@ -61,4 +60,4 @@ async def receive(
         header.width, header.height, settings.max_pixels, what="the picture", setting="MAX_PIXELS"
     )
     name = safe(form.file_name, settings.max_name_length)
-    return Upload(name, file, form.size, form.sha256, header), form.fields
+    return Upload(name, file, form.sha256, header), form.fields

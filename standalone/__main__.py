@@ -14,8 +14,8 @@ from standalone.wheels import NoServer
 
 def main() -> int:
     try:
-        return asyncio.run(House(Settings()).run())
-    except (NoServer, Occupied, BadSettings) as error:
+        return asyncio.run(House(Settings.load()).run())
+    except (NoServer, Occupied, BadSettings, TimeoutError) as error:
         say(f"darkroom: {error}")
         return 2
 

@@ -79,7 +79,9 @@ class House:
             )
             await self._add(worker)
         service = [sys.executable, "-m", "service"]
-        await self._add(Program("service", service, shared, run_dir, grace=s.shutdown_timeout + 5))
+        await self._add(
+            Program("service", service, shared, run_dir, grace=2 * s.shutdown_timeout + 5)
+        )
         url = f"http://{_reachable(s.host)}:{s.port}"
         if not await self._ready(url):
             say(f"darkroom: not ready within {_READY_SECONDS} s; see the lines above")
@@ -142,8 +144,13 @@ class House:
         """Stop what came last first: nothing is accepted that could not be kept."""
         if self._order:
             say("stopping")
+        workers = [p for p in self._order if p.name.startswith("worker-")]
         for program in reversed(self._order):
-            await program.stop()
+            if program in workers:  # all at once: one must not take up what another hands back
+                await asyncio.gather(*(worker.stop() for worker in workers))
+                workers.clear()
+            elif program.running:
+                await program.stop()
         for task in (*self._keepers, *self._errands):
             task.cancel()
         await asyncio.gather(*self._keepers, *self._errands, return_exceptions=True)

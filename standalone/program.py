@@ -64,10 +64,15 @@ class Program:
     def _pid_file(self) -> Path:
         return self.run_dir / f"{self.name}.pid"
 
+    @property
+    def running(self) -> bool:
+        return self.process is not None and self.process.returncode is None
+
     async def keep(self, ready: Callable[[], object] | None = None) -> None:
         """Restart the process whenever it dies, after growing pauses, until it is stopped.
 
-        ``ready`` is called after each restart, e.g. to make a database writable again.
+        ``ready`` is called in a thread after each restart, e.g. to make a database writable again;
+        if it raises, the process is killed and started once more.
         """
         loop = asyncio.get_running_loop()
         pause = _FIRST_PAUSE
@@ -85,9 +90,21 @@ class Program:
             pause = min(pause * 2, _LONGEST_PAUSE)
             if self._stopping:
                 return
-            await self.start()
-            if ready is not None:
-                await asyncio.to_thread(ready)
+            try:
+                await self.start()
+                if ready is not None and not self._stopping:
+                    await asyncio.to_thread(ready)
+            except Exception as error:  # whatever it was, it must not end the keeping
+                say(f"{self.name} does not come up: {error}")
+                self._kill()
+            if self._stopping:
+                self._kill()
+                return
+
+    def _kill(self) -> None:
+        if self.running and self.process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self.process.kill()
 
     async def stop(self) -> None:
         """Send SIGTERM and wait; kill what has not ended after ``grace`` seconds."""

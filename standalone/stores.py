@@ -35,6 +35,7 @@ class Server:
     program: Program
     port: int
     url: str
+    log: Path
 
     def ready(self) -> None:
         """Return when it answers; called in a thread after each start.
@@ -43,7 +44,10 @@ class Server:
             TimeoutError: it does not answer in time.
         """
         if self.program.name == "mongo":
-            make_primary(HOST, self.port, _START_SECONDS)
+            try:
+                make_primary(HOST, self.port, _START_SECONDS)
+            except TimeoutError as error:
+                raise TimeoutError(f"{error}: {self.log}") from None
             return
         deadline = time.monotonic() + _START_SECONDS
         while _is_free(self.port):
@@ -65,7 +69,7 @@ def redis(data_dir: Path) -> Server:
     for name in _FORBIDDEN:
         command += ["--rename-command", name, ""]
     program = _program("redis", command, data_dir)
-    return Server(program, port, f"redis://{HOST}:{port}/0")
+    return Server(program, port, f"redis://{HOST}:{port}/0", folder / "redis.log")
 
 
 def mongo(data_dir: Path) -> Server:
@@ -84,7 +88,8 @@ def mongo(data_dir: Path) -> Server:
     ]
     _folder(folder, "db")
     program = _program("mongo", command, data_dir)
-    return Server(program, port, f"mongodb://{HOST}:{port}/?replicaSet={REPLICA_SET}")
+    url = f"mongodb://{HOST}:{port}/?replicaSet={REPLICA_SET}"
+    return Server(program, port, url, folder / "mongo.log")
 
 
 def _program(name: str, command: list[str], data_dir: Path) -> Program:

@@ -20,7 +20,7 @@ from models.errors import TaskTimeout, WorkerCrashed
 from models.settings import Settings
 from tests import pictures
 from tests.test_worker import slow_picture
-from workers.children import Child, Children
+from workers.children import Child, Children, NotStarted
 
 ROOT = Path(__file__).resolve().parent.parent
 ASKED = [{"op": "upscale", "scale": 2, "model": "darkroom-fast"}]
@@ -131,13 +131,13 @@ async def test_stopping_while_children_start_leaves_none_and_does_not_hang() -> 
 
 async def test_one_that_does_not_start_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    with pytest.raises(WorkerCrashed):
+    with pytest.raises(NotStarted, match="does not start"):
         await Child.start({})
 
 
 async def test_rubbish_from_a_child_is_a_crash(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/echo")
-    with pytest.raises(WorkerCrashed):
+    with pytest.raises(NotStarted):
         await Child.start({})
 
 

@@ -33,7 +33,6 @@ def test_headers() -> None:
     assert look(pictures.png(41, 29)) == Header("png", 41, 29)
     assert look(pictures.jpeg(41, 29)) == Header("jpeg", 41, 29)
     assert look(multi_scan()) == Header("jpeg", 64, 48)
-    assert Header("png", 3, 5).pixels == 15
 
 
 def test_what_cameras_append_is_no_truncation() -> None:
@@ -61,7 +60,7 @@ def test_truncated_anywhere_is_refused(whole: bytes) -> None:
 def test_a_changed_byte_in_a_png_is_seen() -> None:
     data = bytearray(pictures.png(64, 48))
     data[len(data) // 2] ^= 1
-    with pytest.raises(BadImage, match="broken or truncated"):
+    with pytest.raises(BadImage, match="broken: wrong checksum|truncated"):
         look(bytes(data))
 
 

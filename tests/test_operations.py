@@ -31,7 +31,7 @@ def test_defaults_are_filled_in() -> None:
 @pytest.mark.parametrize(
     ("parameters", "sentence"),
     [
-        ({"scale": "1"}, "scale: .*greater than or equal to 2"),
+        ({"scale": "0"}, "scale: .*greater than or equal to 1"),
         ({"scale": "nine"}, "scale: .*integer"),
         ({"scale": "9" * 5000}, "scale: "),
         ({"colour": "red"}, "unknown field 'colour'; known: scale, model"),

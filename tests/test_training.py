@@ -128,6 +128,10 @@ def test_from_pictures_to_a_result(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
     curve = json.loads((run / "run.json").read_text())["curve"]
     assert [point["step"] for point in curve] == [20, 30]  # the second run went on, not anew
+    other = subprocess.run(
+        [*command, *options, "--seed", "9"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert "another recipe" in other.stderr
 
     from training.network import Upscaler
 

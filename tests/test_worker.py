@@ -64,7 +64,8 @@ async def test_corrupt_picture_fails_at_once_and_is_not_retried(send: Send, work
     assert body["status"] == "FAILURE"
     assert body["error"]["code"] == "bad_image"
     assert body["url"] is None and body["results"] == []
-    assert worker.jobs_complete == 1
+    await until(lambda: worker.jobs_complete == 1)
+    assert worker.jobs_retried == 0
 
 
 async def test_pictures_are_worked_at_side_by_side(settings: Settings, send: Send) -> None:
@@ -228,7 +229,7 @@ async def test_a_long_queue_is_not_rung_again(
     from models.queue import Queue
     from workers.children import Children
 
-    worker = Worker("w", settings, store, Queue(redis), Children(settings), Path())
+    worker = Worker("w", settings, store, Queue(redis, 3), Children(settings), Path())
     assert await sweeping.once(worker) == 0
     assert await redis.zcard("arq:queue") == 5
     await redis.aclose(close_connection_pool=True)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import hashlib
+import json
 from pathlib import Path
 
+from models.catalogue import BUNDLED
 from training.export import write
 from training.train import Recipe, train
 
@@ -21,6 +24,14 @@ def main() -> None:
     names = {field.name for field in dataclasses.fields(Recipe)}
     recipe = Recipe(**{name: value for name, value in vars(given).items() if name in names})
     write(train(recipe, given.pictures, given.run), given.output)
+    known = BUNDLED / "catalogue.json"
+    entries = json.loads(known.read_text())
+    for entry in entries:
+        if given.output.resolve() == BUNDLED / entry["file"]:
+            # A file whose hash is not the catalogue's would not be loaded.
+            entry["sha256"] = hashlib.sha256(given.output.read_bytes()).hexdigest()
+            entry["radius"] = recipe.depth + 2
+            known.write_text(json.dumps(entries, indent=1) + "\n")
     print(given.output)
 
 

@@ -152,6 +152,13 @@ def train(recipe: Recipe, folder: Path, run: Path, every: int = 2000) -> Upscale
     state = _begin(recipe, device)
     checkpoint = run / "checkpoint.pt"
     if checkpoint.exists():
+        earlier = json.loads((run / "run.json").read_text())
+        now = {**asdict(recipe), "steps": earlier["recipe"]["steps"]}
+        if now != earlier["recipe"] or earlier["pictures"] != len(training):
+            raise ValueError(
+                f"{run} holds a run of another recipe or other pictures; "
+                "name another folder with --run"
+            )
         state.restore(checkpoint)
     batches = patches(pairs, recipe.scale, recipe.patch, recipe.batch, recipe.compressed_share, rng)
     began = time.monotonic()
@@ -163,8 +170,8 @@ def train(recipe: Recipe, folder: Path, run: Path, every: int = 2000) -> Upscale
             figures = {"step": state.step, "seconds": round(time.monotonic() - began, 1)}
             state.curve.append({**figures, **validate(state.averaged, validation)})
             tqdm.write(json.dumps(state.curve[-1]))
+            _record(run, recipe, state, device, len(training))
             state.save(checkpoint)
-            _record(run, recipe, state, device)
     return state.averaged
 
 
@@ -189,9 +196,10 @@ def _one_step(
             kept.lerp_(new, 1 - keep)
 
 
-def _record(run: Path, recipe: Recipe, state: _State, device: str) -> None:
+def _record(run: Path, recipe: Recipe, state: _State, device: str, pictures: int) -> None:
     facts = {
         "recipe": asdict(recipe),
+        "pictures": pictures,
         "device": device,
         "threads": torch.get_num_threads(),
         "machine": platform.processor() or platform.machine(),

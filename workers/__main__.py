@@ -7,8 +7,6 @@ import asyncio
 import socket
 import sys
 
-import structlog
-
 from models.errors import AppError, BadSettings
 from models.log import configure
 from models.settings import Settings
@@ -20,13 +18,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m workers", description=__doc__)
     parser.add_argument("what", nargs="?", choices=["run", "health"], default="run")
     what = parser.parse_args().what
-    settings = Settings()
-    configure(settings, "worker")
     try:
-        settings.with_stores()
+        settings = Settings.load().with_stores()
     except BadSettings as error:
-        structlog.get_logger().error("bad_settings", detail=error.detail)
+        print(f"darkroom: {error}", file=sys.stderr)
         return 2
+    configure(settings, "worker")
     if what == "health":
         return asyncio.run(health(settings))
     create(settings).run()

@@ -13,6 +13,7 @@ import queue
 import sys
 import threading
 import time
+import traceback
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -80,6 +81,8 @@ def _answer(
         )
     except AppError as error:
         return {"error": error.document()}
+    except Exception:  # a defect of ours: the worker logs it under the task's id
+        return {"defect": traceback.format_exc()}
     return {"results": [result.document() for result in results]}
 
 

@@ -18,12 +18,17 @@ from models.settings import Settings, cores
 
 log = structlog.get_logger()
 
+_LAST_WORDS = 0.5  # seconds a child that fell silent has to end by itself
 _LINE_BYTES = 1024 * 1024  # longest answer a child may give
 _ROOT = Path(__file__).resolve().parent.parent
 _KEPT = ("PATH", "LANG", "LC_ALL", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 """The only variables a child sees: it has no use for the addresses and secrets of the stores."""
 
 Message = dict[str, Any]
+
+
+class NotStarted(OSError):
+    """A child died before it was ready: the machine's trouble, not a picture's."""
 
 
 class Child:
@@ -37,7 +42,7 @@ class Child:
         """Start a process and wait until it has loaded what it needs.
 
         Raises:
-            WorkerCrashed: it died before it was ready.
+            NotStarted: it died before it was ready.
         """
         starting = asyncio.create_task(
             asyncio.create_subprocess_exec(
@@ -59,6 +64,8 @@ class Child:
         try:
             await child._ask(setup)
             await child._hear()
+        except WorkerCrashed as error:
+            raise NotStarted(f"a child process does not start: {error.facts}") from None
         except BaseException:
             await child.stop()
             raise
@@ -92,6 +99,8 @@ class Child:
         return message
 
     async def _crashed(self) -> WorkerCrashed:
+        with contextlib.suppress(TimeoutError):  # its own end says more than our killing it
+            await asyncio.wait_for(self._process.wait(), _LAST_WORDS)
         await self.stop()
         return WorkerCrashed(
             "the process working at this picture died", exit_status=self._process.returncode
@@ -128,7 +137,7 @@ class Children:
         }
         # A place is a slot for one child; None means that the child is to be started when needed.
         self._places: asyncio.LifoQueue[Child | None] = asyncio.LifoQueue()
-        self._all: set[Child] = set()
+        self._all: set[Child | None] = set()
         self._replacing: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -146,12 +155,12 @@ class Children:
         for task in self._replacing:
             task.cancel()
         await asyncio.gather(*self._replacing, return_exceptions=True)
-        await asyncio.gather(*(child.stop() for child in self._all))
+        await asyncio.gather(*(child.stop() for child in self._all if child))
 
     @property
     def pids(self) -> list[int]:
         """Process ids of the children that live."""
-        return [child.pid for child in self._all if child.alive]
+        return [child.pid for child in self._all if child and child.alive]
 
     async def run(self, request: Mapping[str, Any], progress: Callable[[float], None]) -> Message:
         """Run one task in a child and return its final message.
@@ -159,11 +168,13 @@ class Children:
         Raises:
             TaskTimeout: the child worked longer than TASK_TIMEOUT; it was killed.
             WorkerCrashed: the child died.
+            NotStarted: no child can be had on this machine.
         """
         child = await self._places.get()
         healthy = False
         try:
             if child is None or not child.alive:
+                self._all.discard(child)
                 child = await self._new()
             async with asyncio.timeout(self._timeout):
                 answer = await child.run(dict(request), progress)
@@ -192,7 +203,7 @@ class Children:
                 await child.stop()
                 self._all.discard(child)
             fresh = await self._new()
-        except WorkerCrashed as error:
-            log.error("child_does_not_start", **error.document())
+        except OSError as error:
+            log.error("child_does_not_start", reason=str(error))
         finally:
             self._places.put_nowait(fresh)

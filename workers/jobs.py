@@ -23,6 +23,7 @@ from workers.children import Children
 log = structlog.get_logger()
 
 _PATIENCE = 600  # seconds a task in a worker's hands waits for a store that is away
+_TROUBLE_PAUSE = 5.0  # seconds a place stays empty after the machine failed it
 _PROGRESS_PAUSE = 1.0  # seconds between two writes of a task's progress
 
 # Trouble with a store is waited out: it is nobody's fault and must cost neither work nor attempts.
@@ -99,6 +100,12 @@ async def _attempt(worker: Worker, attempt: _Attempt) -> None:
         log.error("given_up_for_now", **error.document())
     except AppError as error:
         await _failed(worker, attempt, error)
+    except OSError as error:
+        # This machine is in trouble (disk full, no process to be had), not this picture. The task
+        # goes back uncharged; the pause keeps a broken machine from drawing the whole queue.
+        log.error("machine_trouble", reason=repr(error))
+        await _patient(worker.store.leases.release)(attempt.task.id, attempt.token, charge=False)
+        await asyncio.sleep(_TROUBLE_PAUSE)
     except Exception:
         incident = secrets.token_hex(8)
         log.exception("unexpected", incident=incident)
@@ -130,6 +137,9 @@ async def _beat(worker: Worker, attempt: _Attempt) -> None:
             )
         except StoreUnavailable:
             continue  # the next beat tries again; the token decides who was right
+        except Exception:
+            log.exception("heartbeat_failed")
+            continue
         if not held:
             if not attempt.published:
                 attempt.lost.set()
@@ -157,6 +167,8 @@ async def _work(worker: Worker, attempt: _Attempt) -> None:
         began = time.monotonic()
         answer = await worker.children.run(request, progress)
         attempt.stages["work_ms"] = _since(began)
+        if "defect" in answer:
+            raise RuntimeError(f"in the child:\n{answer['defect']}")
         if "error" in answer:
             raise from_document(answer["error"])
         await _publish(worker, attempt, answer["results"])

@@ -55,7 +55,7 @@ class DarkroomWorker(ArqWorker):
 
         arq's own close then raises CancelledError and leaves everything open.
         """
-        if not self._handle_signals:  # else the signal's handler has cancelled them
+        if self._stopping is None:  # no signal's handler has cancelled them: the main loop died
             for task in self.tasks.values():
                 task.cancel()
         await asyncio.gather(*self.tasks.values(), return_exceptions=True)
@@ -75,8 +75,15 @@ def create(settings: Settings, *, handle_signals: bool = True) -> DarkroomWorker
     async def start(ctx: dict[str, Any]) -> None:
         store = await Store.open(settings)
         children = Children(settings)
-        await children.start()
-        worker = Worker(name, settings, store, Queue(redis), children, scratch.claim())
+        try:
+            await children.start()
+        except BaseException:
+            await children.stop()
+            store.close()
+            raise
+        worker = Worker(
+            name, settings, store, Queue(redis, settings.store_timeout), children, scratch.claim()
+        )
         ctx["worker"] = worker
         background.append(asyncio.create_task(sweep(worker)))
         background.append(asyncio.create_task(_present(worker)))
@@ -101,8 +108,8 @@ def create(settings: Settings, *, handle_signals: bool = True) -> DarkroomWorker
         redis_pool=redis,
         on_startup=start,
         on_shutdown=stop,
-        # One task more than children: its original is fetched while the others compute.
-        max_jobs=settings.children + 1,
+        # What has no child free is left in the queue, where an idle worker finds it.
+        max_jobs=settings.children,
         job_timeout=settings.task_timeout + _SLACK,
         handle_signals=handle_signals,
         job_completion_wait=settings.drain_seconds,
@@ -120,6 +127,10 @@ def create(settings: Settings, *, handle_signals: bool = True) -> DarkroomWorker
 
 async def _present(worker: Worker) -> None:
     while True:
-        with contextlib.suppress(StoreUnavailable):
+        try:
             await worker.store.presence.here(worker.name)
+        except StoreUnavailable:
+            pass
+        except Exception:
+            log.exception("presence_failed")
         await asyncio.sleep(_PRESENCE_PAUSE)

@@ -29,33 +29,32 @@ async def sweep(worker: Worker) -> None:
 
 async def once(worker: Worker) -> int:
     """Sweep once; return how many tasks were rung again."""
-    leases = worker.store.leases
-    limit = worker.settings.max_attempts
+    leases, limit = worker.store.leases, worker.settings.max_attempts
     due: list[Task] = []
-    for task in await leases.stalled():
+    for task in [*await leases.stalled(), *await leases.waiting(_RING_PATIENCE)]:
         if task.attempts >= limit and await leases.give_up(
             task.id, limit, crash(task.attempts).document()
         ):
             log.warning("given_up", task_id=task.id, attempts=task.attempts)
         else:
             due.append(task)
-    due += await _unheard(worker)
+    due = await _unheard(worker, due)
     for task in due:
         log.warning("rung_again", task_id=task.id, status=task.status)
-        await worker.queue.ring(task.id, await leases.next_ring(task.id))
+        turn = await leases.next_ring(task.id)
+        await worker.queue.ring(task.id, turn, task.created_at)
     collected = await worker.store.orphans.collect()
     if collected:
         log.info("orphans_collected", count=collected)
     return len(due)
 
 
-async def _unheard(worker: Worker) -> list[Task]:
-    """Return created tasks whose ring is not in the queue, or is held by a worker that died."""
-    waiting = await worker.store.leases.waiting(_RING_PATIENCE)
-    if not waiting:
+async def _unheard(worker: Worker, tasks: list[Task]) -> list[Task]:
+    """Return those of ``tasks`` whose ring is not in the queue, or is held by a dead worker."""
+    if not tasks:
         return []
-    heard = await worker.queue.ringing([(task.id, task.rings) for task in waiting])
+    heard = await worker.queue.ringing([(task.id, task.rings) for task in tasks])
     await worker.store.leases.seen_ringing(
-        [task.id for task, ok in zip(waiting, heard, strict=True) if ok]
+        [task.id for task, ok in zip(tasks, heard, strict=True) if ok]
     )
-    return [task for task, ok in zip(waiting, heard, strict=True) if not ok]
+    return [task for task, ok in zip(tasks, heard, strict=True) if not ok]

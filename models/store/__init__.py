@@ -5,10 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, Self
 
+import structlog
 from bson.codec_options import CodecOptions
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import WriteConcern
-from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential_jitter
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception_type,
+    wait_exponential_jitter,
+)
 
 from models.errors import StoreUnavailable
 from models.settings import Settings
@@ -21,6 +27,13 @@ from models.store.presence import Presence
 from models.store.tasks import Tasks
 
 __all__ = ["Store"]
+
+log = structlog.get_logger()
+
+
+def _say_waiting(state: RetryCallState) -> None:
+    reason = state.outcome.exception().__cause__ if state.outcome else None  # type: ignore[union-attr]
+    log.warning("waiting_for_mongodb", attempt=state.attempt_number, reason=str(reason)[:200])
 
 
 class Store:
@@ -56,12 +69,17 @@ class Store:
     async def open(cls, settings: Settings) -> Self:
         """Connect, wait until the store answers, make the indexes, and return the store."""
         store = cls(settings)
-        async for attempt in AsyncRetrying(
-            retry=retry_if_exception_type(StoreUnavailable),
-            wait=wait_exponential_jitter(multiplier=0.1, max=2),
-        ):
-            with attempt:
-                await store._prepare()
+        try:
+            async for attempt in AsyncRetrying(
+                retry=retry_if_exception_type(StoreUnavailable),
+                wait=wait_exponential_jitter(multiplier=0.1, max=2),
+                before_sleep=_say_waiting,
+            ):
+                with attempt:
+                    await store._prepare()
+        except BaseException:
+            store.close()
+            raise
         return store
 
     @guarded
@@ -69,7 +87,6 @@ class Store:
         for room in (
             self.tasks,
             self.leases,
-            self.names,
             self.originals,
             self.results,
             self.presence,

@@ -17,9 +17,6 @@ class Names:
     def __init__(self, collection: AsyncIOMotorCollection[dict[str, Any]]) -> None:
         self._names = collection
 
-    async def prepare(self) -> None:
-        await self._names.create_index("task_id")
-
     @guarded
     async def reserve(self, candidates: Iterable[str], task_id: str, part: int) -> str:
         """Return the first of ``candidates`` that is free or already this task's, now reserved."""

@@ -7,7 +7,6 @@ from typing import Any
 
 from bson import ObjectId
 from motor.motor_asyncio import AsyncIOMotorDatabase
-from pymongo.errors import DuplicateKeyError
 
 from models.store.guard import guarded
 
@@ -28,32 +27,22 @@ class Orphans:
     async def collect(self) -> int:
         """Delete orphans; return how many files and chunk sets that were.
 
-        Only one caller in the cluster works at a time; the others return 0 at once.
+        Several callers at once do the same walk twice, which does no harm.
         """
+        state = self._database["state"]
         until = ObjectId.from_datetime(datetime.now(UTC) - self._grace)
-        since = await self._turn(until)
-        if since is None:
+        known = await state.find_one({"_id": "orphans"})
+        since = ObjectId(known["mark"]) if known else ObjectId("0" * 24)
+        # Half a grace period is the least worth a walk.
+        if since.generation_time > until.generation_time - self._grace / 2:
             return 0
         total = 0
         for bucket in _BUCKETS:
             total += await self._half_written(bucket, since, until)
         total += await self._unowned(since, until)
+        # Only now: a walk that was broken off is walked again.
+        await state.update_one({"_id": "orphans"}, {"$set": {"mark": until}}, upsert=True)
         return total
-
-    async def _turn(self, until: ObjectId) -> ObjectId | None:
-        """Move the mark to ``until`` and return where it was; None if it is there already."""
-        state = self._database["state"]
-        # Half a grace period is the least worth a walk; it also elects one of many callers.
-        worthwhile = ObjectId.from_datetime(until.generation_time - self._grace / 2)
-        try:
-            before = await state.find_one_and_update(
-                {"_id": "orphans", "mark": {"$lt": worthwhile}},
-                {"$set": {"mark": until}},
-                upsert=True,
-            )
-        except DuplicateKeyError:
-            return None
-        return ObjectId(before["mark"]) if before else ObjectId("0" * 24)
 
     async def _unowned(self, since: ObjectId, until: ObjectId) -> int:
         """Delete results that their task does not list: their worker died before it could publish.

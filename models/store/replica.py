@@ -34,7 +34,9 @@ def make_primary(host: str, port: int, seconds: float) -> None:
             except (ConnectionFailure, OperationFailure):
                 pass  # it is starting up, or changing its mind about its address
             time.sleep(0.02)
-    raise TimeoutError(f"mongod at {address} did not become primary within {seconds:g} s")
+    raise TimeoutError(
+        f"mongod at {address} did not become primary within {seconds:g} s; see its log"
+    )
 
 
 def _configure(client: MongoClient[dict[str, Any]], address: str) -> None:

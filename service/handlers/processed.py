@@ -55,6 +55,8 @@ async def serve(request: web.Request) -> web.StreamResponse:
         async for data in chunks:
             await response.write(data)
         await response.write_eof()
+    except ConnectionError:
+        raise
     except Exception as error:
         # The headers are out: an error document would become part of the picture. Cut the
         # connection, so that the client sees that bytes are missing.
@@ -72,6 +74,7 @@ async def _find(request: web.Request) -> tuple[str, Result, bool]:
     if held is not None:
         task = await store.tasks.get(held[0])
         if task is not None:
+            structlog.contextvars.bind_contextvars(task_id=task.id)
             _check_finished(task, name)
             return name, task.results[held[1]], True
     uploaded = safe(name, request.app[SETTINGS].max_name_length)

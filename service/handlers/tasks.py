@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import structlog
 from aiohttp import web
 
 from models.errors import NotFound
@@ -17,4 +18,5 @@ async def show(request: web.Request) -> web.StreamResponse:
     task = await request.app[ENDINGS].wait(request.match_info["id"], wait)
     if task is None:
         raise NotFound("there is no task of this id")
+    structlog.contextvars.bind_contextvars(task_id=task.id)
     return respond(task, name=request.query.get("name"), status=200, redirect=redirect)
