@@ -166,3 +166,15 @@ asyncio.run(main())
     while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+async def test_a_defect_in_a_child_is_told_not_taken_for_a_crash(tmp_path: Path) -> None:
+    children = Children(Settings(worker_processes=1))
+    await children.start()
+    (pid,) = children.pids
+    wrong = request(tmp_path)
+    del wrong["format"]
+    answer = await children.run(wrong, ignore)
+    assert "KeyError: 'format'" in answer["defect"]
+    assert children.pids == [pid]
+    await children.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -16,6 +17,7 @@ import psutil
 import pytest
 from PIL import Image
 
+from standalone.program import Program, environment
 from tests import pictures
 from tests.house import ROOT, House
 from tests.test_worker import slow_picture
@@ -270,3 +272,39 @@ def test_the_log_leads_from_a_request_to_its_task(new_house: NewHouse, tmp_path:
     assert all("request_id" in line for line in lines if line["event"] in {"request", "refused"})
     (other,) = [line for line in lines if line.get("path") == "/processed/nope.png"]
     assert "task_id" not in other
+
+
+async def test_a_keeper_outlives_a_program_that_does_not_come_up(tmp_path: Path) -> None:
+    program = Program("short", ["/bin/false"], environment(), tmp_path / "run")
+    asked = 0
+
+    def ready() -> None:
+        nonlocal asked
+        asked += 1
+        raise TimeoutError("no primary")
+
+    await program.start()
+    keeper = asyncio.create_task(program.keep(ready))
+    while asked < 3:
+        assert not keeper.done()
+        await asyncio.sleep(0.01)
+    await program.stop()
+    keeper.cancel()
+    await asyncio.gather(keeper, return_exceptions=True)
+    assert not program.running
+
+
+def test_wrong_settings_are_said_in_a_line() -> None:
+    for program, given in (("standalone", {"PORT": "abc"}), ("workers", {"WORKERS": "-1"})):
+        done = subprocess.run(
+            [sys.executable, "-m", program],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=ROOT,
+            env={**os.environ, **given},
+        )
+        (name,) = given
+        assert done.returncode == 2
+        assert done.stderr.startswith(f"darkroom: {name}=")
+        assert "Traceback" not in done.stderr

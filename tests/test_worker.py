@@ -16,13 +16,15 @@ from typing import Any
 import pytest
 
 from models.catalogue import Catalogue
-from models.queue import connect
+from models.errors import StoreUnavailable
+from models.queue import Queue, connect
 from models.settings import Settings
 from models.store import Store
 from service.app import create_app
 from tests import pictures
 from tests.conftest import working
 from workers import sweep as sweeping
+from workers.children import Children
 from workers.jobs import Worker
 
 Send = Callable[..., Awaitable[Any]]
@@ -226,10 +228,7 @@ async def test_a_long_queue_is_not_rung_again(
         await send(pictures.png(seed=number), f"{number}.png")
     monkeypatch.setattr(sweeping, "_RING_PATIENCE", -1)
     redis = connect(settings)
-    from models.queue import Queue
-    from workers.children import Children
-
-    worker = Worker("w", settings, store, Queue(redis, 3), Children(settings), Path())
+    worker = idle(settings, store, redis, Path())
     assert await sweeping.once(worker) == 0
     assert await redis.zcard("arq:queue") == 5
     await redis.aclose(close_connection_pool=True)
@@ -346,3 +345,77 @@ async def test_scratch_of_dead_workers_goes_and_that_of_living_ones_stays(
         (folder / "original").write_bytes(b"x")
     assert scratch.claim() == mine
     assert {path.name for path in mine.parent.iterdir()} == {mine.name, living.name}
+
+
+def idle(settings: Settings, store: Store, redis: Any, scratch: Path) -> Worker:
+    """A worker that takes nothing: for what a sweep alone does."""
+    return Worker("w", settings, store, Queue(redis, 3), Children(settings), scratch)
+
+
+async def test_a_stalled_task_is_rung_once_not_with_every_sweep(
+    send: Send, settings: Settings, store: Store, tmp_path: Path
+) -> None:
+    body = await (await send()).json()
+    task_id = body["task_id"]
+    redis = connect(settings)
+    await redis.flushdb()  # the ring was taken by the worker that died
+    await store.leases.claim(task_id, worker="dead", token="t", seconds=-1, max_attempts=3)
+    worker = idle(settings, store, redis, tmp_path)
+    assert [await sweeping.once(worker) for _ in range(4)] == [1, 0, 0, 0]
+    ((job, score),) = await redis.zrange("arq:queue", 0, -1, withscores=True)
+    task = await store.tasks.get(task_id)
+    assert task is not None and job.decode() == f"{task_id}:1"
+    assert score == int(task.created_at.timestamp() * 1000)  # its place before younger ones
+    await redis.aclose(close_connection_pool=True)
+
+
+async def test_a_waiting_task_without_attempts_is_given_up(
+    send: Send, settings: Settings, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = await (await send()).json()
+    await store.leases.claim(body["task_id"], worker="w", token="t", seconds=9, max_attempts=9)
+    await store.leases.release(body["task_id"], "t", charge=True)
+    redis = connect(settings)
+    lower = settings.model_copy(update={"max_attempts": 1})
+    await sweeping.once(idle(lower, store, redis, tmp_path))
+    task = await store.tasks.get(body["task_id"])
+    assert task is not None and task.status == "FAILURE"
+    await redis.aclose(close_connection_pool=True)
+
+
+async def test_a_machine_in_trouble_costs_no_attempt(
+    send: Send, settings: Settings, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from workers import jobs
+
+    monkeypatch.setattr(jobs, "_TROUBLE_PAUSE", 0.05)
+    monkeypatch.setattr(sweeping, "_RING_PATIENCE", 0.05)
+    async with working(settings) as arq:
+        worker = await ready(arq)
+        good, worker.scratch = worker.scratch, Path("/nowhere")
+        body = await (await send()).json()
+        await until(lambda: arq.jobs_complete > 1)
+        task = await store.tasks.get(body["task_id"])
+        assert task is not None and not task.ended and task.attempts <= 1
+        worker.scratch = good
+        assert (await (await send(query="?wait=30")).json())["status"] == "SUCCESS"
+
+
+async def test_a_redis_that_accepts_and_never_answers_holds_nobody(settings: Settings) -> None:
+    held: list[Any] = []
+    server = await asyncio.start_server(lambda r, w: held.append(w), "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    frozen = settings.model_copy(
+        update={"redis_url": f"redis://127.0.0.1:{port}/0", "store_timeout": 0.2}
+    )
+    queue = Queue.open(frozen)
+    async with asyncio.timeout(20):
+        assert not await queue.ring("t", 0)
+        with pytest.raises(StoreUnavailable):
+            await queue.ping()
+        with pytest.raises(StoreUnavailable):
+            await queue.ringing([("t", 0)])
+    await queue.close()
+    for writer in held:
+        writer.close()
+    server.close()
