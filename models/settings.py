@@ -26,7 +26,7 @@ class Settings(BaseSettings):
 
     # Where it runs
     host: str = Field("127.0.0.1", description="Address the service listens on.")
-    port: int = Field(8080, ge=0, le=65535, description="Port the service listens on.")
+    port: int = Field(8080, ge=1, le=65535, description="Port the service listens on.")
     data_dir: Path = Field(
         Path("data"), description="Data of the embedded stores and process ids (make run only)."
     )
@@ -121,7 +121,10 @@ class Settings(BaseSettings):
         6, gt=0, description="Silence after which /readyz no longer counts a worker."
     )
     store_timeout: float = Field(
-        5, gt=0, description="Seconds to wait for MongoDB or Redis before answering 503."
+        5,
+        gt=0,
+        description="Seconds to wait for Redis, or for a MongoDB server; one that is frozen takes "
+        "up to four times as long to be answered with 503.",
     )
 
     # What it says
