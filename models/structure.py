@@ -17,6 +17,8 @@ Bytes = bytes | mmap.mmap
 _STEPS = 100_000
 """Most chunks or segments of a file; a camera's has some dozens, an editor's some thousands."""
 
+_IHDR_BYTES = 13
+_SOF_BYTES = 8  # of a frame header without components: length, precision, height, width, count
 _CRC_STEP = 1024 * 1024
 # In JPEG's entropy-coded data FF is followed by 00 or a restart marker; all else ends the scan.
 _SCAN_END = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]", re.DOTALL)
@@ -43,8 +45,8 @@ def png(data: Bytes) -> tuple[int, int]:
             crc = zlib.crc32(data[start : min(start + _CRC_STEP, end - 4)], crc)
         if crc != struct.unpack_from(">I", data, end - 4)[0]:
             raise BadImage(f"the PNG file is broken: wrong checksum in its chunk number {step + 1}")
-        if (kind == b"IHDR") != (step == 0):
-            raise BadImage("the PNG file is broken: its header chunk is not the first one")
+        if (kind == b"IHDR") != (step == 0) or (step == 0 and length != _IHDR_BYTES):
+            raise BadImage("the PNG file is broken: it does not begin with a header chunk")
         if kind == b"IHDR":
             size = struct.unpack_from(">II", data, at + 8)
         pictures += kind == b"IDAT"
@@ -75,7 +77,7 @@ def jpeg(data: Bytes) -> tuple[int, int]:
         if at + 2 > len(data):
             break
         length = int.from_bytes(data[at : at + 2], "big")
-        if marker in _FRAMES and at + 7 <= len(data):
+        if marker in _FRAMES and length >= _SOF_BYTES and at + length <= len(data):
             height, width = struct.unpack_from(">HH", data, at + 3)
             size = (width, height)
         at += max(2, length)

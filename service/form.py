@@ -187,7 +187,9 @@ async def read_form(request: web.Request, file: BinaryIO, settings: Settings) ->
 
 
 def _boundary(request: web.Request) -> bytes:
-    _, options = parse_options_header(request.headers["Content-Type"])
+    # As bytes: a header may carry any, and a str of them cannot always be encoded again.
+    given = request.headers["Content-Type"].encode("utf-8", "surrogateescape")
+    _, options = parse_options_header(given)
     boundary = options.get(b"boundary", b"")
     if not boundary:
         raise BadRequest("the Content-Type multipart/form-data lacks its boundary")

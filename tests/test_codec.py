@@ -208,6 +208,21 @@ def test_a_large_profile_is_kept_in_jpeg_too() -> None:
     assert pictures.decoded(data).info["icc_profile"] == large
 
 
+@pytest.mark.parametrize("padding", [1, 3, 100])
+def test_an_odd_profile_does_not_cost_the_picture(padding: int) -> None:
+    odd = ICC + bytes(padding)
+    scene = pictures.scene()
+    plane = np.ascontiguousarray(scene[:, :, 0])
+    for picture in (Picture(scene, icc=odd), Picture(scene, plane, odd), Picture(plane, icc=odd)):
+        written = pictures.decoded(codec.encode(picture, "png"))
+        assert written.info["icc_profile"][: len(ICC)] == ICC
+        assert written.mode == {2: "L", 3: "RGB"}[picture.pixels.ndim] + "A" * (
+            picture.alpha is not None
+        )
+        if written.mode == "RGB":
+            assert (np.asarray(written) == scene[:, :, ::-1]).all()
+
+
 def test_gray_with_alpha_keeps_its_profile() -> None:
     plane = pictures.scene()[:, :, 0]
     written = pictures.decoded(codec.encode(Picture(plane, plane, ICC), "png"))

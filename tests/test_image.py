@@ -148,3 +148,12 @@ def test_sides_a_format_cannot_hold() -> None:
         check_side(1, 65_501, "jpeg")
     with pytest.raises(TooManyPixels, match="PNG holds at most 1000000"):
         check_side(1_000_001, 1, "png")
+
+
+def test_headers_too_short_to_hold_a_size() -> None:
+    for body in (b"", b"abc"):
+        crc = zlib.crc32(b"IHDR" + body).to_bytes(4, "big")
+        with pytest.raises(BadImage):
+            look(b"\x89PNG\r\n\x1a\n" + len(body).to_bytes(4, "big") + b"IHDR" + body + crc)
+    with pytest.raises(BadImage, match="holds no picture"):
+        look(bytes.fromhex("ffd8ffc00002ffda0002ffd9") + bytes(8))

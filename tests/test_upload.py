@@ -301,6 +301,12 @@ async def test_compressed_bodies_and_preambles_are_refused(client: Any) -> None:
     assert (await client.post("/upscale", data=body, headers=head)).status == 202
 
 
+@pytest.mark.parametrize("kind", ["boundary=\u20ac", "x=\u20ac; boundary=x", "boundary=", ""])
+async def test_content_types_that_are_no_text(client: Any, kind: str) -> None:
+    head = {"Content-Type": f"multipart/form-data; {kind}"}
+    await refused(await client.post("/upscale", data=b"x", headers=head), 400, "bad_request")
+
+
 async def test_field_names_that_are_no_text(client: Any) -> None:
     data = b'--x\r\nContent-Disposition: form-data; name="\xff\xfe"\r\n\r\n1\r\n--x--\r\n'
     head = {"Content-Type": "multipart/form-data; boundary=x"}

@@ -156,9 +156,12 @@ def encode(picture: Picture, output: Format) -> bytes:
             )
     except cv2.error:
         ok = False
-    if not ok:
-        raise BadImage(f"{picture.width} x {picture.height} pixels cannot be written as PNG")
-    return bytes(data)
+    if ok:
+        return bytes(data)
+    # libpng refuses profiles that are padded or oddly long, though colour engines read them.
+    code = cv2.COLOR_BGRA2RGBA if picture.alpha is not None else cv2.COLOR_BGR2RGB
+    ordered = pixels if pixels.ndim == 2 else np.asarray(cv2.cvtColor(pixels, code), np.uint8)
+    return _by_pillow(Image.fromarray(ordered), "PNG", picture.icc, compress_level=1)
 
 
 def _rgb(pixels: Pixels) -> Pixels:
