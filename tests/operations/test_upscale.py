@@ -45,6 +45,21 @@ def test_bundled_network_doubles_colour_gray_and_alpha() -> None:
     assert gray.pixels.shape == (100, 120)
 
 
+@pytest.mark.parametrize("hidden", [(255, 0, 0), (0, 0, 0), (255, 255, 255)])
+def test_hidden_colour_does_not_bleed_into_the_visible_edge(hidden: tuple[int, int, int]) -> None:
+    pixels = np.full((40, 40, 3), (0, 0, 255), np.uint8)  # pure red in BGR
+    pixels[20:] = hidden
+    alpha = np.zeros((40, 40), np.uint8)
+    alpha[:20] = 255
+    result = run(Picture(pixels, alpha), Upscale(), tools())
+    assert result.alpha is not None
+    visible = result.pixels[result.alpha > 0].astype(int)
+    assert np.abs(visible - (0, 0, 255)).max() <= 12
+    gray = run(Picture(pixels[:, :, 2], alpha), Upscale(), tools())
+    assert gray.alpha is not None
+    assert np.abs(gray.pixels[gray.alpha > 0].astype(int) - 255).max() <= 12
+
+
 def test_gray_is_what_colour_would_give() -> None:
     plane = np.ascontiguousarray(bgr()[:, :, 1])
     gray = run(Picture(plane), Upscale(), tools()).pixels
