@@ -73,7 +73,7 @@ class Submitter:
             named = await self._named(upload, operations, output, mark)
             await self.store.tasks.add_upload(task_id, named, self.settings.max_names_per_task)
         if task is not None and task.status in AGAIN and await self.store.tasks.revive(task_id):
-            await self._ring(task_id, await self.store.leases.next_ring(task_id))
+            await self.queue.ring(task_id, await self.store.leases.next_ring(task_id))
         task = await self.store.tasks.get(task_id)
         if task is None:
             raise RuntimeError(f"task {task_id} vanished while it was submitted")
@@ -98,7 +98,8 @@ class Submitter:
             output=output,
         )
         if created:
-            await self._ring(mark[:32], 0)
+            # If Redis is away the task is accepted all the same: the sweep rings for it.
+            await self.queue.ring(mark[:32], 0)
         else:  # another service was faster; this upload's name counts all the same
             await self.store.tasks.add_upload(mark[:32], named, self.settings.max_names_per_task)
 
@@ -117,7 +118,3 @@ class Submitter:
         candidates = result_names(upload.name, operations, output, mark)
         name = await self.store.names.reserve(candidates, mark[:32], 0)
         return TaskUpload(name=upload.name, results=[name])
-
-    async def _ring(self, task_id: str, turn: int) -> None:
-        # Redis may be away: the ledger has the task, and the sweep rings for it.
-        await self.queue.ring(task_id, turn)

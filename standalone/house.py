@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import IO
 
@@ -82,7 +83,8 @@ class House:
         await self._add(
             Program("service", service, shared, run_dir, grace=2 * s.shutdown_timeout + 5)
         )
-        url = f"http://{_reachable(s.host)}:{s.port}"
+        host = _reachable(s.host)
+        url = f"http://[{host}]:{s.port}" if ":" in host else f"http://{host}:{s.port}"
         if not await self._ready(url):
             say(f"darkroom: not ready within {_READY_SECONDS} s; see the lines above")
             return False
@@ -144,20 +146,17 @@ class House:
         """Stop what came last first: nothing is accepted that could not be kept."""
         if self._order:
             say("stopping")
-        workers = [p for p in self._order if p.name.startswith("worker-")]
-        for program in reversed(self._order):
-            if program in workers:  # all at once: one must not take up what another hands back
-                await asyncio.gather(*(worker.stop() for worker in workers))
-                workers.clear()
-            elif program.running:
-                await program.stop()
+        # The workers all at once: one must not take up what another hands back.
+        for _, kind in groupby(reversed(self._order), lambda p: p.name.partition("-")[0]):
+            await asyncio.gather(*(program.stop() for program in kind))
         for task in (*self._keepers, *self._errands):
             task.cancel()
         await asyncio.gather(*self._keepers, *self._errands, return_exceptions=True)
 
 
 def _reachable(host: str) -> str:
-    return "127.0.0.1" if host in {"0.0.0.0", "::", ""} else host  # noqa: S104 -- only compared
+    """Return an address at which a service bound to ``host`` answers on this machine."""
+    return {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
 
 
 def _check_port(host: str, port: int) -> None:
@@ -166,14 +165,16 @@ def _check_port(host: str, port: int) -> None:
     Raises:
         Occupied: it is.
     """
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((_reachable(host), port))
-        except OSError as error:
-            raise Occupied(
-                f"port {port} on {host} cannot be used ({error.strerror}); set PORT"
-            ) from None
+    address = _reachable(host)
+    try:
+        family = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0][0]
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((address, port))
+    except OSError as error:
+        raise Occupied(
+            f"port {port} on {host} cannot be used ({error.strerror}); set PORT or HOST"
+        ) from None
 
 
 @contextlib.contextmanager

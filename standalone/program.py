@@ -109,15 +109,14 @@ class Program:
     async def stop(self) -> None:
         """Send SIGTERM and wait; kill what has not ended after ``grace`` seconds."""
         self._stopping = True
-        if self.process is not None and self.process.returncode is None:
+        if self.running and self.process is not None:
             with contextlib.suppress(ProcessLookupError):
                 self.process.terminate()
             try:
                 await asyncio.wait_for(self.process.wait(), self.grace)
             except TimeoutError:
                 say(f"{self.name} did not stop within {self.grace:g} s and is killed")
-                with contextlib.suppress(ProcessLookupError):
-                    self.process.kill()
+                self._kill()
                 await self.process.wait()
         self._pid_file.unlink(missing_ok=True)
 

@@ -116,4 +116,4 @@ def orphans(store: Store, settings: Settings) -> Orphans:
     """Orphans with a negative grace: what was written this second is old already."""
     from datetime import timedelta
 
-    return Orphans(store._database, timedelta(seconds=-5))
+    return Orphans(store._database, store.results, timedelta(seconds=-5))

@@ -145,7 +145,7 @@ def encode(picture: Picture, output: Format) -> bytes:
     pixels = picture.pixels
     if picture.alpha is not None:
         pixels = np.dstack([pixels, picture.alpha])
-    # OpenCV's default PNG setting: 28 ms for 1280x960, against 250 ms at level 6 for 19 % less.
+    # OpenCV's default setting: several times faster than level 6, whose files are a fifth smaller.
     try:
         if picture.icc is None:
             ok, data = cv2.imencode(".png", pixels)

@@ -21,10 +21,11 @@ def claim() -> Path:
     if base.is_symlink() or base.stat().st_uid != os.getuid():
         raise PermissionError(f"{base} belongs to somebody else; set TMPDIR")
     for left in base.iterdir():
-        if not _alive(left.name):
+        # Our own number too: in a container every worker has the same one after a restart.
+        if left.name == str(os.getpid()) or not _alive(left.name):
             shutil.rmtree(left, ignore_errors=True)
     mine = base / str(os.getpid())
-    mine.mkdir(mode=0o700, exist_ok=True)
+    mine.mkdir(mode=0o700)
     return mine
 
 

@@ -63,7 +63,7 @@ class Store:
         self.originals = Files(database, "originals")
         self.results = Files(database, "results")
         self.presence = Presence(database["workers"])
-        self.orphans = Orphans(database, timedelta(seconds=settings.orphan_seconds))
+        self.orphans = Orphans(database, self.results, timedelta(seconds=settings.orphan_seconds))
 
     @classmethod
     async def open(cls, settings: Settings) -> Self:

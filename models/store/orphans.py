@@ -8,6 +8,7 @@ from typing import Any
 from bson import ObjectId
 from motor.motor_asyncio import AsyncIOMotorDatabase
 
+from models.store.files import Files
 from models.store.guard import guarded
 
 _BUCKETS = ("originals", "results")
@@ -19,8 +20,11 @@ class Orphans:
     ``state`` remembers how far the walk has come, so a pass costs what was written since the last.
     """
 
-    def __init__(self, database: AsyncIOMotorDatabase[dict[str, Any]], grace: timedelta) -> None:
+    def __init__(
+        self, database: AsyncIOMotorDatabase[dict[str, Any]], results: Files, grace: timedelta
+    ) -> None:
         self._database = database
+        self._results = results
         self._grace = grace
 
     @guarded
@@ -49,14 +53,13 @@ class Orphans:
 
         An original without a task stays: the next upload of the same bytes takes it up.
         """
-        files, chunks = self._database["results.files"], self._database["results.chunks"]
+        files = self._database["results.files"]
         count = 0
         async for document in files.find({"_id": {"$gte": since, "$lt": until}}, {"metadata": 1}):
             file_id = document["_id"]
             owner = {"_id": document["metadata"]["task_id"], "results.file_id": file_id}
             if await self._database["tasks"].find_one(owner, {"_id": 1}) is None:
-                await files.delete_one({"_id": file_id})
-                await chunks.delete_many({"files_id": file_id})
+                await self._results.delete(file_id)
                 count += 1
         return count
 

@@ -98,9 +98,8 @@ class Tasks:
     @guarded
     async def revive(self, task_id: str) -> bool:
         """Start a failed or cancelled task anew; tell whether this call did."""
-        again = {**_FRESH, "rings": {"$add": ["$rings", 1]}, "rung_at": "$$NOW"}
         answer = await self._tasks.update_one(
-            {"_id": task_id, "status": {"$in": list(AGAIN)}}, [{"$set": again}]
+            {"_id": task_id, "status": {"$in": list(AGAIN)}}, {"$set": _FRESH}
         )
         return answer.modified_count == 1
 

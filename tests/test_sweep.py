@@ -1,0 +1,169 @@
+"""The sweep and the bell: what was not rung, what stalled, what is used up, a Redis that hangs."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.errors import StoreUnavailable
+from models.queue import Queue, connect
+from models.settings import Settings
+from models.store import Store
+from service.app import create_app
+from tests import pictures
+from tests.conftest import working
+from workers import sweep as sweeping
+from workers.children import Children
+from workers.jobs import Worker
+
+Send = Callable[..., Awaitable[Any]]
+
+
+async def test_a_ring_that_never_happened_is_rung_by_the_sweep(
+    settings: Settings, store: Store, aiohttp_client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from standalone.stores import free_port
+
+    away = settings.model_copy(update={"redis_url": f"redis://127.0.0.1:{free_port()}/0"})
+    client = await aiohttp_client(create_app(away))
+    monkeypatch.setattr(sweeping, "_RING_PATIENCE", 0.05)
+    async with working(settings):
+        form = pictures.form(pictures.png(), "cat.png")
+        body = await (await client.post("/upscale?wait=30", data=form)).json()
+    assert body["status"] == "SUCCESS"
+
+
+async def test_a_wiped_redis_is_rung_again(
+    send: Send, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bodies = [await (await send(pictures.png(seed=n), f"{n}.png")).json() for n in range(5)]
+    redis = connect(settings)
+    assert await redis.zcard("arq:queue") == 5
+    await redis.flushdb()
+    await redis.aclose(close_connection_pool=True)
+    monkeypatch.setattr(sweeping, "_RING_PATIENCE", 0.05)
+    async with working(settings):
+        for number, body in enumerate(bodies):
+            done = await (await send(pictures.png(seed=number), f"{number}.png", "?wait=30")).json()
+            assert (done["task_id"], done["status"]) == (body["task_id"], "SUCCESS")
+
+
+async def test_the_ring_of_a_worker_that_died_before_it_claimed_is_rung_again(
+    send: Send, settings: Settings, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """arq marks a job as in progress before it runs; that mark outlives its worker."""
+    body = await (await send()).json()
+    redis = connect(settings)
+    await redis.set(f"arq:in-progress:{body['task_id']}:0", b"1")
+    await redis.aclose(close_connection_pool=True)
+    monkeypatch.setattr(sweeping, "_RING_PATIENCE", 0.05)
+    async with working(settings):
+        done = await (await send(query="?wait=30")).json()
+    assert done["status"] == "SUCCESS"
+    task = await store.tasks.get(body["task_id"])
+    assert task is not None and task.rings > 0
+
+
+async def test_a_long_queue_is_not_rung_again(
+    send: Send, settings: Settings, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(5):
+        await send(pictures.png(seed=number), f"{number}.png")
+    monkeypatch.setattr(sweeping, "_RING_PATIENCE", -1)
+    redis = connect(settings)
+    worker = idle(settings, store, redis, Path())
+    assert await sweeping.once(worker) == 0
+    assert await redis.zcard("arq:queue") == 5
+    await redis.aclose(close_connection_pool=True)
+
+
+async def test_a_silent_workers_task_is_taken_up(
+    send: Send, settings: Settings, store: Store
+) -> None:
+    body = await (await send()).json()
+    await store.leases.claim(body["task_id"], worker="dead", token="t", seconds=0.3, max_attempts=3)
+    left = await store.results.put(
+        io.BytesIO(b"half"), "x", {"task_id": body["task_id"], "token": "t"}
+    )
+    async with working(settings):
+        done = await (await send(query="?wait=30")).json()
+    assert done["status"] == "SUCCESS"
+    task = await store.tasks.get(body["task_id"])
+    assert task is not None and task.attempts == 2
+    assert await store._database["results.files"].find_one({"_id": left}) is None
+
+
+async def test_a_task_out_of_attempts_is_given_up(
+    send: Send, settings: Settings, store: Store
+) -> None:
+    body = await (await send()).json()
+    for number in range(3):
+        await store.leases.claim(
+            body["task_id"], worker="dead", token=f"{number}", seconds=-1, max_attempts=3
+        )
+    waiting: Any = asyncio.ensure_future(send(query="?wait=30"))
+    async with working(settings):
+        done = await (await waiting).json()
+    assert done["status"] == "FAILURE"
+    assert done["error"]["code"] == "worker_crashed"
+
+
+def idle(settings: Settings, store: Store, redis: Any, scratch: Path) -> Worker:
+    """A worker that takes nothing: for what a sweep alone does."""
+    return Worker("w", settings, store, Queue(redis, 3), Children(settings), scratch)
+
+
+async def test_a_stalled_task_is_rung_once_not_with_every_sweep(
+    send: Send, settings: Settings, store: Store, tmp_path: Path
+) -> None:
+    body = await (await send()).json()
+    task_id = body["task_id"]
+    redis = connect(settings)
+    await redis.flushdb()  # the ring was taken by the worker that died
+    await store.leases.claim(task_id, worker="dead", token="t", seconds=-1, max_attempts=3)
+    worker = idle(settings, store, redis, tmp_path)
+    assert [await sweeping.once(worker) for _ in range(4)] == [1, 0, 0, 0]
+    ((job, score),) = await redis.zrange("arq:queue", 0, -1, withscores=True)
+    task = await store.tasks.get(task_id)
+    assert task is not None and job.decode() == f"{task_id}:1"
+    assert score == int(task.created_at.timestamp() * 1000)  # its place before younger ones
+    await redis.aclose(close_connection_pool=True)
+
+
+async def test_a_waiting_task_without_attempts_is_given_up(
+    send: Send, settings: Settings, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = await (await send()).json()
+    await store.leases.claim(body["task_id"], worker="w", token="t", seconds=9, max_attempts=9)
+    await store.leases.release(body["task_id"], "t", charge=True)
+    redis = connect(settings)
+    lower = settings.model_copy(update={"max_attempts": 1})
+    await sweeping.once(idle(lower, store, redis, tmp_path))
+    task = await store.tasks.get(body["task_id"])
+    assert task is not None and task.status == "FAILURE"
+    await redis.aclose(close_connection_pool=True)
+
+
+async def test_a_redis_that_accepts_and_never_answers_holds_nobody(settings: Settings) -> None:
+    held: list[Any] = []
+    server = await asyncio.start_server(lambda r, w: held.append(w), "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    frozen = settings.model_copy(
+        update={"redis_url": f"redis://127.0.0.1:{port}/0", "store_timeout": 0.2}
+    )
+    queue = Queue.open(frozen)
+    async with asyncio.timeout(20):
+        assert not await queue.ring("t", 0)
+        with pytest.raises(StoreUnavailable):
+            await queue.ping()
+        with pytest.raises(StoreUnavailable):
+            await queue.ringing([("t", 0)])
+    await queue.close()
+    for writer in held:
+        writer.close()
+    server.close()
