@@ -15,9 +15,10 @@ import cv2
 import numpy as np
 
 from models.catalogue import Catalogue
-from models.operations import Upscale
+from models.operations import Encoding
+from models.operations.upscale import Upscale
 from models.settings import Settings
-from workers.pipeline import Limits, process
+from workers.pipeline import Limits, Pipeline
 
 Work = Callable[[bytes], tuple[float, int]]
 
@@ -63,15 +64,14 @@ def ours(data: bytes) -> tuple[float, int]:
         source = Path(name) / "original"
         source.write_bytes(data)
         began = time.perf_counter()
-        (output,) = process(
-            source,
-            Path(name),
+        pipeline = Pipeline(
             [Upscale(model=_model.name, scale=_model.scale)],
-            "png",
+            Encoding("png"),
             _catalogue,
             Limits(10**9, 10**9, Settings.model_fields["tile_pixels"].default),
             lambda share: None,
         )
+        (output,) = pipeline.process(source, Path(name), 10**9).results
         return time.perf_counter() - began, output.bytes
 
 

@@ -9,11 +9,15 @@ from typing import BinaryIO, Literal
 from models import structure
 from models.errors import TooManyPixels, UnsupportedFormat
 
-Format = Literal["png", "jpeg"]
-MEDIA_TYPES: dict[str, str] = {"png": "image/png", "jpeg": "image/jpeg"}
-EXTENSIONS: dict[str, str] = {"png": "png", "jpeg": "jpg"}
-MAX_SIDE: dict[str, int] = {"png": 1_000_000, "jpeg": 65_500}
-"""Longest side that libpng and libjpeg-turbo write, in pixels."""
+Kind = Literal["png", "jpeg", "gif"]
+"""What may come in; GIF only where an older service took it."""
+Format = Literal["png", "jpeg", "webp"]
+"""What may go out."""
+ACCEPTED: tuple[Kind, ...] = ("png", "jpeg")
+MEDIA_TYPES: dict[Format, str] = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
+EXTENSIONS: dict[Format, str] = {"png": "png", "jpeg": "jpg", "webp": "webp"}
+MAX_SIDE: dict[Format, int] = {"png": 1_000_000, "jpeg": 65_500, "webp": 16_383}
+"""Longest side that libpng, libjpeg-turbo and libwebp write, in pixels."""
 
 _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"\x89PNG\r\n\x1a\n", "png"),

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from models.image import EXTENSIONS, Format
 from models.operations import Operation
 
+_LABEL = 60  # longest label of a long pipeline: with the stem it must stay a file name
 _KEPT = frozenset("-_. ()+")
 _RESERVED = frozenset(
     {"con", "prn", "aux", "nul"} | {f"{d}{n}" for d in ("com", "lpt") for n in range(1, 10)}
@@ -39,10 +40,20 @@ def safe(name: str, limit: int) -> str:
 
 
 def result_names(
-    name: str, operations: Sequence[Operation], output: Format, fingerprint: str
+    name: str,
+    operations: Sequence[Operation],
+    output: Format,
+    fingerprint: str,
+    number: int = 0,
 ) -> Iterator[str]:
-    """Yield names for a result of the upload ``name``, best first: plain, then ever more unique."""
+    """Yield names for a result of the upload ``name``, best first: plain, then ever more unique.
+
+    ``number``: which of several results it is, from 1; 0 for the only one.
+    """
     stem = name.rpartition(".")[0] or name
     label = "-".join(operation.label() for operation in operations)
+    if len(label) > _LABEL:
+        label = f"{label[:_LABEL]}-{fingerprint[:8]}"
+    part = f"-{number}" if number else ""
     for mark in ("", f"-{fingerprint[:8]}", f"-{fingerprint[:32]}"):
-        yield f"{stem}-{label}{mark}.{EXTENSIONS[output]}"
+        yield f"{stem}-{label}{mark}{part}.{EXTENSIONS[output]}"

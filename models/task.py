@@ -73,6 +73,10 @@ class Task(_Document):
     started_at: datetime | None = None
     finished_at: datetime | None = None
 
+    def upload(self, name: str | None) -> Upload:
+        """Return the upload of that name, or the first."""
+        return next((u for u in self.uploads if u.name == name), self.uploads[0])
+
     @property
     def ended(self) -> bool:
         return self.status in ENDED

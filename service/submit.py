@@ -10,9 +10,11 @@ from weakref import WeakValueDictionary
 from bson import ObjectId
 
 from models.catalogue import Catalogue
-from models.image import Format, check_pixels, check_side
+from models.errors import BadParameter
+from models.image import Format, check_side
 from models.names import result_names
 from models.operations import Operation, fingerprint
+from models.operations.pipeline import parts, sizes
 from models.queue import Queue
 from models.settings import Settings
 from models.store import Store
@@ -41,22 +43,25 @@ class Submitter:
         task with a second name.
 
         Raises:
-            BadParameter: a network that is not at hand.
+            BadParameter: a network that is not at hand, or something the picture is too small for.
             TooManyPixels: the result would be too large.
             StoreUnavailable: nothing was accepted.
         """
         weights = [w for o in operations if (w := o.weights(self.catalogue)) is not None]
-        width, height = upload.header.width, upload.header.height
-        for operation in operations:
-            width, height = operation.output_size(width, height)
-            check_pixels(
-                width,
-                height,
-                self.settings.max_output_pixels,
-                what=f"the result of {operation.op}",
-                setting="MAX_OUTPUT_PIXELS",
+        header = upload.header
+        results = parts(operations)
+        if results > self.settings.max_results:
+            raise BadParameter(
+                f"the operations make {results} results of each picture; at most "
+                f"{self.settings.max_results} are allowed (MAX_RESULTS)",
+                setting="MAX_RESULTS",
+                limit=self.settings.max_results,
+                measured=results,
             )
-        check_side(width, height, output)
+        for size in sizes(
+            operations, (header.width, header.height), self.settings.max_output_pixels
+        ):
+            check_side(*size, output)
         mark = fingerprint(upload.sha256, operations, output, weights)
         turn = self._turns.setdefault(mark, asyncio.Lock())
         async with turn:
@@ -115,6 +120,10 @@ class Submitter:
     async def _named(
         self, upload: Upload, operations: Sequence[Operation], output: Format, mark: str
     ) -> TaskUpload:
-        candidates = result_names(upload.name, operations, output, mark)
-        name = await self.store.names.reserve(candidates, mark[:32], 0)
-        return TaskUpload(name=upload.name, results=[name])
+        count = parts(operations)
+        names = []
+        for part in range(count):
+            number = part + 1 if count > 1 else 0
+            candidates = result_names(upload.name, operations, output, mark, number)
+            names.append(await self.store.names.reserve(candidates, mark[:32], part))
+        return TaskUpload(name=upload.name, results=names)

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from models.errors import BadImage, TooManyPixels
+from models.operations import Encoding
 from tests import pictures
 from workers import codec
 from workers.picture import Picture
@@ -41,7 +42,7 @@ def test_png_round_trip_is_exact(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     alpha = rng.integers(0, 256, (30, 40), dtype=np.uint8)
     source = Picture(pictures.scene(), alpha, ICC)
-    back = decode(tmp_path, codec.encode(source, "png"))
+    back = decode(tmp_path, codec.encode(source, Encoding("png")))
     assert (back.pixels == source.pixels).all()
     assert back.alpha is not None
     assert (back.alpha == alpha).all()
@@ -64,7 +65,7 @@ def test_exif_orientation_is_applied_and_dropped(
         5: (0, 0), 6: (0, -1), 7: (-1, -1), 8: (-1, 0),
     }  # fmt: skip
     assert rgb(picture)[corners[orientation]][0] > 200
-    written = pictures.decoded(codec.encode(picture, "jpeg"))
+    written = pictures.decoded(codec.encode(picture, Encoding("jpeg")))
     assert 0x0112 not in written.getexif()
 
 
@@ -73,8 +74,8 @@ def test_gray_stays_one_channel(tmp_path: Path) -> None:
     for kind in ("PNG", "JPEG"):
         picture = decode(tmp_path, pictures.encoded(Image.fromarray(plane), kind))
         assert picture.pixels.shape == (30, 40)
-        assert pictures.decoded(codec.encode(picture, "png")).mode == "L"
-        assert pictures.decoded(codec.encode(picture, "jpeg")).mode == "L"
+        assert pictures.decoded(codec.encode(picture, Encoding("png"))).mode == "L"
+        assert pictures.decoded(codec.encode(picture, Encoding("jpeg"))).mode == "L"
 
 
 def test_gray_with_alpha(tmp_path: Path) -> None:
@@ -84,7 +85,7 @@ def test_gray_with_alpha(tmp_path: Path) -> None:
     assert (picture.pixels == plane).all()
     assert picture.alpha is not None
     assert (picture.alpha == 255 - plane).all()
-    written = np.asarray(pictures.decoded(codec.encode(picture, "png")).convert("LA"))
+    written = np.asarray(pictures.decoded(codec.encode(picture, Encoding("png"))).convert("LA"))
     assert (written[:, :, 0] == plane).all()
 
 
@@ -135,7 +136,7 @@ def test_colour_profile_is_kept(tmp_path: Path, output: str) -> None:
             Image.fromarray(pictures.scene()), kind, icc_profile=ICC
         ))  # fmt: skip
         assert picture.icc == ICC
-        written = pictures.decoded(codec.encode(picture, output))  # type: ignore[arg-type]
+        written = pictures.decoded(codec.encode(picture, Encoding(output)))  # type: ignore[arg-type]
         assert written.info["icc_profile"] == ICC
 
 
@@ -149,7 +150,7 @@ def test_jpeg_is_laid_on_white(tmp_path: Path) -> None:
     alpha = np.zeros((16, 16), np.uint8)
     alpha[:, 8:] = 255
     for pixels in (np.zeros((16, 16, 3), np.uint8), np.zeros((16, 16), np.uint8)):
-        back = pictures.decoded(codec.encode(Picture(pixels, alpha), "jpeg")).convert("L")
+        back = pictures.decoded(codec.encode(Picture(pixels, alpha), Encoding("jpeg"))).convert("L")
         assert back.getpixel((2, 8)) == 255
         assert back.getpixel((13, 8)) == 0
 
@@ -198,13 +199,13 @@ def test_rubbish_in_the_metadata_does_not_cost_the_picture(tmp_path: Path) -> No
             picture = decode(tmp_path, pictures.encoded(image, kind, **options))
             assert picture.icc is None
             for output in ("png", "jpeg"):
-                data = codec.encode(picture, output)
+                data = codec.encode(picture, Encoding(output))
                 assert pictures.decoded(data).size == (40, 30)
 
 
 def test_a_large_profile_is_kept_in_jpeg_too() -> None:
     large = ICC + bytes(100_000)
-    data = codec.encode(Picture(pictures.scene(), icc=large), "jpeg")
+    data = codec.encode(Picture(pictures.scene(), icc=large), Encoding("jpeg"))
     assert pictures.decoded(data).info["icc_profile"] == large
 
 
@@ -214,7 +215,7 @@ def test_an_odd_profile_does_not_cost_the_picture(padding: int) -> None:
     scene = pictures.scene()
     plane = np.ascontiguousarray(scene[:, :, 0])
     for picture in (Picture(scene, icc=odd), Picture(scene, plane, odd), Picture(plane, icc=odd)):
-        written = pictures.decoded(codec.encode(picture, "png"))
+        written = pictures.decoded(codec.encode(picture, Encoding("png")))
         assert written.info["icc_profile"][: len(ICC)] == ICC
         assert written.mode == {2: "L", 3: "RGB"}[picture.pixels.ndim] + "A" * (
             picture.alpha is not None
@@ -225,7 +226,7 @@ def test_an_odd_profile_does_not_cost_the_picture(padding: int) -> None:
 
 def test_gray_with_alpha_keeps_its_profile() -> None:
     plane = pictures.scene()[:, :, 0]
-    written = pictures.decoded(codec.encode(Picture(plane, plane, ICC), "png"))
+    written = pictures.decoded(codec.encode(Picture(plane, plane, ICC), Encoding("png")))
     assert written.mode == "LA"
     assert written.info["icc_profile"] == ICC
 
@@ -258,10 +259,10 @@ def test_text_bomb_is_refused_by_the_decoder(tmp_path: Path) -> None:
 
 def test_jpeg_of_a_size_it_cannot_have() -> None:
     with pytest.raises(BadImage, match="70000 x 1"):
-        codec.encode(Picture(np.zeros((1, 70000, 3), np.uint8)), "jpeg")
+        codec.encode(Picture(np.zeros((1, 70000, 3), np.uint8)), Encoding("jpeg"))
 
 
 def test_encoded_jpeg_keeps_full_chroma() -> None:
-    data = codec.encode(Picture(pictures.scene()), "jpeg")
+    data = codec.encode(Picture(pictures.scene()), Encoding("jpeg"))
     with Image.open(io.BytesIO(data)) as image:
         assert {layer[1:3] for layer in image.layer} == {(1, 1)}  # type: ignore[attr-defined]

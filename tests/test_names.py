@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.names import result_names, safe
-from models.operations import Upscale
+from models.operations.upscale import Upscale
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ import pytest
 
 from models.catalogue import BUNDLED, Catalogue
 from models.errors import BadParameter
-from models.operations import OPERATIONS, Upscale, fingerprint, load, parse
+from models.operations import OPERATIONS, fingerprint, load, parse
+from models.operations.upscale import Upscale
 
 
 def test_the_registry_is_complete() -> None:
@@ -25,7 +26,7 @@ def test_defaults_are_filled_in() -> None:
     assert spec.document() == {"op": "upscale", "scale": 2, "model": "darkroom-fast"}
     assert parse("upscale", {"scale": "2"}) == spec
     assert load(spec.document()) == spec
-    assert spec.output_size(10, 20) == (20, 40)
+    assert spec.output_sizes(10, 20) == [(20, 40)]
 
 
 @pytest.mark.parametrize(

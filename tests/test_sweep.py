@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from models.catalogue import Catalogue
 from models.errors import StoreUnavailable
 from models.queue import Queue, connect
 from models.settings import Settings
@@ -18,8 +19,8 @@ from service.app import create_app
 from tests import pictures
 from tests.conftest import working
 from workers import sweep as sweeping
+from workers.attempt import Worker
 from workers.children import Children
-from workers.jobs import Worker
 
 Send = Callable[..., Awaitable[Any]]
 
@@ -115,7 +116,9 @@ async def test_a_task_out_of_attempts_is_given_up(
 
 def idle(settings: Settings, store: Store, redis: Any, scratch: Path) -> Worker:
     """A worker that takes nothing: for what a sweep alone does."""
-    return Worker("w", settings, store, Queue(redis, 3), Children(settings), scratch)
+    return Worker(
+        "w", settings, store, Queue(redis, 3), Children(settings), Catalogue.read(None), scratch
+    )
 
 
 async def test_a_stalled_task_is_rung_once_not_with_every_sweep(

@@ -22,7 +22,7 @@ from service.app import create_app
 from tests import pictures
 from tests.conftest import working
 from workers import sweep as sweeping
-from workers.jobs import Worker
+from workers.attempt import Worker
 
 Send = Callable[..., Awaitable[Any]]
 

@@ -1,8 +1,9 @@
 """``python -m workers.child``: the process that touches untrusted pixels.
 
 One JSON line in for each task, JSON lines out: ``{"progress": 0.5}`` any number of times, then
-``{"results": [...]}`` or ``{"error": {...}}``. Nothing is pickled: what comes back from a process
-that decodes hostile bytes is read as data. Its standard input ends with its parent, and so does it.
+``{"results": [...], "kept": {...}}`` or ``{"error": {...}}``. Nothing is pickled: what comes back
+from a process that decodes hostile bytes is read as data. Its standard input ends with its parent,
+and so does it.
 """
 
 from __future__ import annotations
@@ -58,8 +59,8 @@ def _answer(
     request: dict[str, Any], catalogue: Any, limits: Any, answers: TextIO
 ) -> dict[str, Any]:
     from models.errors import AppError
-    from models.operations import load
-    from workers.pipeline import process
+    from models.operations import Encoding, load
+    from workers.pipeline import Pipeline
 
     spoken = 0.0
 
@@ -70,20 +71,22 @@ def _answer(
             _say(answers, {"progress": share})
 
     try:
-        results = process(
-            Path(request["source"]),
-            Path(request["folder"]),
+        pipeline = Pipeline(
             [load(document) for document in request["operations"]],
-            request["format"],
+            Encoding(request["format"], request["quality"]),
             catalogue,
             limits,
             progress,
+            request["keep"],
         )
+        # What a worker kept itself was held to the limit of results, not of uploads.
+        limit = limits.max_output_pixels if request["own"] else limits.max_pixels
+        outputs = pipeline.process(Path(request["source"]), Path(request["folder"]), limit)
     except AppError as error:
         return {"error": error.document()}
     except Exception:  # a defect of ours: the worker logs it under the task's id
         return {"defect": traceback.format_exc()}
-    return {"results": [result.document() for result in results]}
+    return outputs.document()
 
 
 if __name__ == "__main__":

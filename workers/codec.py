@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import numpy as np
 from PIL import Image, ImageCms, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from models.errors import BadImage, TooManyPixels
-from models.image import Format, check_pixels
+from models.image import check_pixels
+from models.operations import Encoding, Size
 from workers.picture import Picture, Pixels
 
 JPEG_QUALITY = 92  # above it files grow fast and no difference is seen; 4:2:0 would smear red
@@ -24,8 +26,14 @@ Image.MAX_IMAGE_PIXELS = None
 PngImagePlugin.MAX_TEXT_CHUNK = 16 * 1024 * 1024
 
 
-def decode(path: Path, max_pixels: int) -> Picture:
+Enough = Callable[[int, int], Size | None]
+
+
+def decode(path: Path, max_pixels: int, enough: Enough | None = None) -> Picture:
     """Decode the PNG or JPEG file at ``path`` into 8-bit grayscale or BGR, upright.
+
+    ``enough`` takes the upright (width, height) and returns the least size that will do, if less
+    does; a decoder that can scale then need not decode more.
 
     EXIF orientation is applied; of an animated PNG the first frame counts; palettes are expanded;
     16-bit samples are reduced to 8; CMYK is converted to sRGB through its profile where it has one.
@@ -125,18 +133,18 @@ def _from_cmyk(image: Image.Image, icc: bytes | None) -> Image.Image:
     return image.convert("RGB")
 
 
-def encode(picture: Picture, output: Format) -> bytes:
+def encode(picture: Picture, encoding: Encoding) -> bytes:
     """Encode ``picture``; in JPEG, which has no alpha, it is laid on white.
 
     Raises:
         BadImage: the encoder refuses it.
     """
-    if output == "jpeg":
+    if encoding.format == "jpeg":
         return _by_pillow(
             Image.fromarray(_rgb(_flattened(picture))),
             "JPEG",
             picture.icc,
-            quality=JPEG_QUALITY,
+            quality=encoding.quality or JPEG_QUALITY,
             subsampling="4:4:4",
         )
     if picture.alpha is not None and picture.pixels.ndim == 2:  # OpenCV writes no gray with alpha

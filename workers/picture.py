@@ -16,12 +16,14 @@ class Picture:
     """Pixels with what belongs to them.
 
     ``pixels``: (h, w) or (h, w, 3) BGR uint8. ``alpha``: (h, w) uint8 or None for opaque.
-    ``icc``: the colour profile the pixels are in, or None for sRGB.
+    ``icc``: the colour profile the pixels are in, or None for sRGB. ``full``: (width, height) of
+    the whole picture where the decoder scaled it down on the way.
     """
 
     pixels: Pixels
     alpha: Pixels | None = None
     icc: bytes | None = None
+    full: tuple[int, int] | None = None
 
     @property
     def width(self) -> int:
@@ -31,5 +33,10 @@ class Picture:
     def height(self) -> int:
         return int(self.pixels.shape[0])
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of the whole picture, in pixels: what results are computed from."""
+        return self.full or (self.width, self.height)
+
     def with_pixels(self, pixels: Pixels, alpha: Pixels | None) -> Picture:
-        return replace(self, pixels=pixels, alpha=alpha)
+        return replace(self, pixels=pixels, alpha=alpha, full=None)

@@ -1,18 +1,22 @@
-"""One task's pixels: decode once, every operation in order, encode once."""
+"""One task's pixels: decode once, every operation in order, encode each result once."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from models.catalogue import Catalogue
-from models.image import EXTENSIONS, Format, check_pixels
-from models.operations import Operation
+from models.image import EXTENSIONS
+from models.operations import Encoding, Operation
+from models.operations.pipeline import parts, sizes
 from workers import codec
 from workers.operations import Tools, run
+from workers.picture import Picture
+
+_LOSSLESS = Encoding("png")
 
 
 @dataclass(frozen=True)
@@ -34,41 +38,85 @@ class Output:
     bytes: int
     sha256: str
 
+
+@dataclass
+class Outputs:
+    """The results in order, and what was kept: after how many operations, as which file."""
+
+    results: list[Output] = field(default_factory=list)
+    kept: dict[int, Output] = field(default_factory=dict)
+
     def document(self) -> dict[str, Any]:
-        return asdict(self)
+        return {
+            "results": [asdict(output) for output in self.results],
+            "kept": {str(count): asdict(output) for count, output in self.kept.items()},
+        }
 
 
-def process(
-    source: Path,
-    folder: Path,
-    operations: Sequence[Operation],
-    output: Format,
-    catalogue: Catalogue,
-    limits: Limits,
-    progress: Callable[[float], None],
-) -> list[Output]:
-    """Run ``operations`` over the picture file ``source`` and write the results into ``folder``.
+class Pipeline:
+    """Takes one picture file through ``operations``; splits fan out, depth first.
 
-    ``progress`` is called with the share of all operations done, 0 to 1.
-
-    Raises:
-        AppError: the picture or a parameter is at fault; trying again would not help.
+    So one part at a time is in memory beside what it was cut from.
     """
-    picture = codec.decode(source, limits.max_pixels)
-    for index, spec in enumerate(operations):
-        check_pixels(
-            *spec.output_size(picture.width, picture.height),
-            limits.max_output_pixels,
-            what=f"the result of {spec.op}",
-            setting="MAX_OUTPUT_PIXELS",
-        )
 
-        def step(share: float, before: int = index) -> None:
-            progress((before + share) / len(operations))
+    def __init__(
+        self,
+        operations: Sequence[Operation],
+        encoding: Encoding,
+        catalogue: Catalogue,
+        limits: Limits,
+        progress: Callable[[float], None],
+        keep: Collection[int] = (),
+    ) -> None:
+        """``progress`` is called with the share of all the work done, 0 to 1.
 
-        picture = run(picture, spec, Tools(catalogue, limits.tile_pixels, step))
-    data = codec.encode(picture, output)
-    path = folder / f"result.{EXTENSIONS[output]}"
+        ``keep``: numbers of operations after which the picture is also written without loss.
+        """
+        self._operations = operations
+        self._encoding = encoding
+        self._catalogue = catalogue
+        self._limits = limits
+        self._progress = progress
+        self._keep = frozenset(keep)
+        self._done = 0
+        self._total = sum(parts(operations[:count]) for count in range(len(operations)))
+
+    def process(self, source: Path, folder: Path, max_pixels: int) -> Outputs:
+        """Run over the picture file ``source``, write into ``folder``, return what was written.
+
+        Raises:
+            AppError: the picture or a parameter is at fault; trying again would not help.
+        """
+        enough = self._operations[0].enough if self._operations else None
+        picture = codec.decode(source, max_pixels, enough)
+        sizes(self._operations, picture.size, self._limits.max_output_pixels)
+        outputs = Outputs()
+        for number, part in enumerate(self._run(picture, 0, folder, outputs), 1):
+            path = folder / f"result-{number}.{EXTENSIONS[self._encoding.format]}"
+            outputs.results.append(_write(part, self._encoding, path))
+        return outputs
+
+    def _run(
+        self, picture: Picture, count: int, folder: Path, outputs: Outputs
+    ) -> Iterator[Picture]:
+        """Yield the results of ``picture``, to which ``count`` operations were applied already."""
+        if count in self._keep:
+            outputs.kept[count] = _write(picture, _LOSSLESS, folder / f"kept-{count}.png")
+        if count == len(self._operations):
+            yield picture
+            return
+        tools = Tools(self._catalogue, self._limits.tile_pixels, self._step)
+        changed = run(picture, self._operations[count], tools)
+        self._done += 1
+        for part in changed:
+            yield from self._run(part, count + 1, folder, outputs)
+
+    def _step(self, share: float) -> None:
+        self._progress((self._done + share) / self._total)
+
+
+def _write(picture: Picture, encoding: Encoding, path: Path) -> Output:
+    data = codec.encode(picture, encoding)
     path.write_bytes(data)
     sha256 = hashlib.sha256(data).hexdigest()
-    return [Output(str(path), picture.width, picture.height, len(data), sha256)]
+    return Output(str(path), picture.width, picture.height, len(data), sha256)

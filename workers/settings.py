@@ -13,13 +13,15 @@ import structlog
 from arq.worker import Worker as ArqWorker
 from arq.worker import func
 
+from models.catalogue import Catalogue
 from models.errors import StoreUnavailable
 from models.queue import PROCESS, Queue, connect, from_json, to_json
 from models.settings import Settings
 from models.store import Store
 from workers import scratch
+from workers.attempt import Worker
 from workers.children import Children
-from workers.jobs import Worker, process
+from workers.jobs import process
 from workers.names import worker_name
 from workers.sweep import sweep
 
@@ -82,7 +84,13 @@ def create(settings: Settings, *, handle_signals: bool = True) -> DarkroomWorker
             store.close()
             raise
         worker = Worker(
-            name, settings, store, Queue(redis, settings.store_timeout), children, scratch.claim()
+            name=name,
+            settings=settings,
+            store=store,
+            queue=Queue(redis, settings.store_timeout),
+            children=children,
+            catalogue=Catalogue.read(settings.weights_dir),
+            scratch=scratch.claim(),
         )
         ctx["worker"] = worker
         background.append(asyncio.create_task(sweep(worker)))

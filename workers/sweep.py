@@ -8,7 +8,8 @@ import structlog
 
 from models.errors import StoreUnavailable
 from models.task import Task
-from workers.jobs import Worker, crash
+from workers.attempt import Worker
+from workers.jobs import crash
 
 log = structlog.get_logger()
 
@@ -44,6 +45,7 @@ async def once(worker: Worker) -> int:
         turn = await leases.next_ring(task.id)
         await worker.queue.ring(task.id, turn, task.created_at)
     collected = await worker.store.orphans.collect()
+    await worker.store.intermediates.delete_older(worker.settings.intermediate_ttl)
     if collected:
         log.info("orphans_collected", count=collected)
     return len(due)

@@ -19,6 +19,7 @@ from tenacity import (
 from models.errors import StoreUnavailable
 from models.settings import Settings
 from models.store.files import Files
+from models.store.groups import Groups
 from models.store.guard import guarded
 from models.store.leases import Leases
 from models.store.names import Names
@@ -62,6 +63,8 @@ class Store:
         self.names = Names(database["names"])
         self.originals = Files(database, "originals")
         self.results = Files(database, "results")
+        self.intermediates = Files(database, "intermediates")
+        self.groups = Groups(database["groups"], self.tasks)
         self.presence = Presence(database["workers"])
         self.orphans = Orphans(database, self.results, timedelta(seconds=settings.orphan_seconds))
 
@@ -89,6 +92,7 @@ class Store:
             self.leases,
             self.originals,
             self.results,
+            self.intermediates,
             self.presence,
         ):
             await room.prepare()

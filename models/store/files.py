@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,11 +20,12 @@ from models.store.guard import guarded
 CHUNK_BYTES = 1024 * 1024
 """Larger than GridFS' default of 255 KiB: a quarter of the documents for the same picture."""
 
+_BATCH = 100  # files deleted at once by age
 _READ_AHEAD = 2  # chunks a batch: a slow reader then costs 2 MiB, not the driver's 16
 
 
 class Files:
-    """One GridFS bucket, ``originals`` or ``results``."""
+    """One GridFS bucket: ``originals``, ``results`` or ``intermediates``."""
 
     def __init__(self, database: AsyncIOMotorDatabase[dict[str, Any]], bucket: str) -> None:
         self._files = database[f"{bucket}.files"]
@@ -101,6 +103,16 @@ class Files:
         """Delete the file; the entry first, so that nobody finds half of it."""
         await self._files.delete_one({"_id": file_id})
         await self._chunks.delete_many({"files_id": file_id})
+
+    @guarded
+    async def delete_older(self, seconds: float) -> int:
+        """Delete files stored more than ``seconds`` ago, oldest first, some of them at a time."""
+        until = ObjectId.from_datetime(datetime.now(UTC) - timedelta(seconds=seconds))
+        old = self._files.find({"_id": {"$lt": until}}, {"_id": 1}).sort("_id", 1).limit(_BATCH)
+        gone = [document["_id"] async for document in old]
+        for file_id in gone:
+            await self.delete(file_id)
+        return len(gone)
 
     @guarded
     async def delete_others(self, task_id: str, token: str) -> int:

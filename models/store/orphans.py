@@ -11,7 +11,7 @@ from motor.motor_asyncio import AsyncIOMotorDatabase
 from models.store.files import Files
 from models.store.guard import guarded
 
-_BUCKETS = ("originals", "results")
+_BUCKETS = ("originals", "results", "intermediates")
 
 
 class Orphans:

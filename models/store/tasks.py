@@ -50,6 +50,12 @@ class Tasks:
         return Task.model_validate(document) if document else None
 
     @guarded
+    async def many(self, task_ids: Sequence[str]) -> dict[str, Task]:
+        """Return those of the tasks that there are, by id."""
+        cursor = self._tasks.find({"_id": {"$in": list(task_ids)}})
+        return {str(d["_id"]): Task.model_validate(d) async for d in cursor}
+
+    @guarded
     async def newest(self, upload_name: str) -> Task | None:
         """Return the task that finished last of those whose upload had that name."""
         document = await self._tasks.find_one(

@@ -11,9 +11,10 @@ from PIL import Image
 
 from models.catalogue import Catalogue, Weights
 from models.errors import WeightsMissing
-from models.operations import Upscale
+from models.operations.upscale import Upscale
 from tests import pictures
-from workers.operations import Tools, run
+from tests.operations import apply, tools
+from workers.operations import Tools
 from workers.picture import Picture, Pixels
 from workers.upscaler import engine, tiles
 
@@ -23,10 +24,6 @@ PUBLISHED = [
 ]
 
 
-def tools(weights_dir: Path | None = None, tile: int = 160) -> Tools:
-    return Tools(Catalogue.read(weights_dir), tile, lambda share: None)
-
-
 def bgr(width: int = 60, height: int = 50) -> Pixels:
     return np.ascontiguousarray(pictures.scene(width, height)[:, :, ::-1])
 
@@ -34,14 +31,14 @@ def bgr(width: int = 60, height: int = 50) -> Pixels:
 def test_bundled_network_doubles_colour_gray_and_alpha() -> None:
     alpha = np.zeros((50, 60), np.uint8)
     alpha[10:40, 15:45] = 255
-    colour = run(Picture(bgr(), alpha, b"profile"), Upscale(), tools())
+    colour = apply(Picture(bgr(), alpha, b"profile"), Upscale(), tools())
     assert colour.pixels.shape == (100, 120, 3)
     assert colour.icc == b"profile"
     assert colour.alpha is not None
     assert colour.alpha.shape == (100, 120)
     assert (colour.alpha[40:60, 40:80] == 255).all()
     assert (colour.alpha[:10] == 0).all()
-    gray = run(Picture(bgr()[:, :, 1]), Upscale(), tools())
+    gray = apply(Picture(bgr()[:, :, 1]), Upscale(), tools())
     assert gray.pixels.shape == (100, 120)
 
 
@@ -51,25 +48,25 @@ def test_hidden_colour_does_not_bleed_into_the_visible_edge(hidden: tuple[int, i
     pixels[20:] = hidden
     alpha = np.zeros((40, 40), np.uint8)
     alpha[:20] = 255
-    result = run(Picture(pixels, alpha), Upscale(), tools())
+    result = apply(Picture(pixels, alpha), Upscale(), tools())
     assert result.alpha is not None
     visible = result.pixels[result.alpha > 0].astype(int)
     assert np.abs(visible - (0, 0, 255)).max() <= 12
-    gray = run(Picture(pixels[:, :, 2], alpha), Upscale(), tools())
+    gray = apply(Picture(pixels[:, :, 2], alpha), Upscale(), tools())
     assert gray.alpha is not None
     assert np.abs(gray.pixels[gray.alpha > 0].astype(int) - 255).max() <= 12
 
 
 def test_gray_is_what_colour_would_give() -> None:
     plane = np.ascontiguousarray(bgr()[:, :, 1])
-    gray = run(Picture(plane), Upscale(), tools()).pixels
-    colour = run(Picture(np.dstack([plane] * 3)), Upscale(), tools()).pixels
+    gray = apply(Picture(plane), Upscale(), tools()).pixels
+    colour = apply(Picture(np.dstack([plane] * 3)), Upscale(), tools()).pixels
     assert np.abs(gray.astype(int) - colour[:, :, 1]).max() <= 1
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 37), (37, 1), (2, 3), (13, 17)])
 def test_tiny_and_odd_pictures(size: tuple[int, int]) -> None:
-    result = run(Picture(bgr(*size)), Upscale(), tools())
+    result = apply(Picture(bgr(*size)), Upscale(), tools())
     assert (result.width, result.height) == (2 * size[0], 2 * size[1])
 
 
@@ -83,7 +80,7 @@ def test_published_networks_are_run_as_opencv_runs_them(
     plain.readModel(str(catalogue.path(weights)))
     plain.setModel(weights.algorithm, scale)
     source = bgr(70, 45)
-    result = run(Picture(source), Upscale(model=model, scale=scale), tools(shared / "weights"))
+    result = apply(Picture(source), Upscale(model=model, scale=scale), tools(shared / "weights"))
     assert (result.pixels == plain.upsample(source)).all()
 
 
@@ -131,13 +128,13 @@ def test_spans_cover_everything_once_and_stay_inside() -> None:
 def test_progress_counts_tiles() -> None:
     told: list[float] = []
     measured = Tools(Catalogue.read(None), 32, told.append)
-    run(Picture(bgr(64, 96)), Upscale(), measured)
+    apply(Picture(bgr(64, 96)), Upscale(), measured)
     assert told == [pytest.approx(n / 6) for n in range(1, 7)]
 
 
 def test_a_network_that_is_not_here_is_said() -> None:
     with pytest.raises(WeightsMissing, match="on this worker: model FSRCNN is known"):
-        run(Picture(bgr()), Upscale(model="FSRCNN"), tools())
+        apply(Picture(bgr()), Upscale(model="FSRCNN"), tools())
 
 
 def test_bundled_network_beats_bicubic_by_three_decibels_on_held_out_pictures(
@@ -152,7 +149,7 @@ def test_bundled_network_beats_bicubic_by_three_decibels_on_held_out_pictures(
         high = read_luma(path)
         high = high[: high.shape[0] // 2 * 2, : high.shape[1] // 2 * 2]
         low = bicubic(high, high.shape[0] // 2, high.shape[1] // 2)
-        ours = run(Picture(low), Upscale(), tools()).pixels
+        ours = apply(Picture(low), Upscale(), tools()).pixels
         gains.append(psnr(ours, high, 2) - psnr(bicubic(low, *high.shape), high, 2))
     assert np.mean(gains) > 3.0
 
@@ -160,7 +157,7 @@ def test_bundled_network_beats_bicubic_by_three_decibels_on_held_out_pictures(
 def test_a_real_photograph(shared: Path) -> None:
     with Image.open(shared / "images" / "lama.png") as image:
         source = np.ascontiguousarray(np.asarray(image.convert("RGB"))[:, :, ::-1])
-    result = run(Picture(source), Upscale(), tools())
+    result = apply(Picture(source), Upscale(), tools())
     assert (result.width, result.height) == (514, 600)
     back = cv2.resize(result.pixels, (257, 300), interpolation=cv2.INTER_AREA)
     assert pictures.psnr(np.asarray(back), source) > 30

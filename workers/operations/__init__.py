@@ -1,6 +1,7 @@
 """One module an operation, named like it, with one function of that name.
 
-Each takes (picture, spec, tools) and returns the picture changed; nothing else reaches it.
+Each takes (picture, spec, tools) and returns the picture changed, or a list of the parts it became;
+nothing else reaches it.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ class Tools:
     progress: Callable[[float], None]
 
 
-def run(picture: Picture, spec: Operation, tools: Tools) -> Picture:
-    """Apply the operation that ``spec`` describes."""
+def run(picture: Picture, spec: Operation, tools: Tools) -> list[Picture]:
+    """Apply the operation that ``spec`` describes; return its ``spec.parts`` parts."""
     module: Any = importlib.import_module(f"workers.operations.{spec.op}")
-    changed: Picture = getattr(module, spec.op)(picture, spec, tools)
-    return changed
+    changed: Picture | list[Picture] = getattr(module, spec.op)(picture, spec, tools)
+    return changed if isinstance(changed, list) else [changed]

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from models.errors import BadParameter, WeightsMissing
-from models.operations import Upscale
+from models.operations.upscale import Upscale
 from workers.operations import Tools
 from workers.picture import Picture, Pixels
 from workers.upscaler import engine, tiles

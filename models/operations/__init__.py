@@ -1,7 +1,8 @@
 """The operations: one pydantic spec each, their canonical form and a task's fingerprint.
 
-Adding an operation is a class here with its entry in ``OPERATIONS``, and a function of the same
-name in ``workers/operations/<op>.py``. Routes, validation and documents read this registry.
+Adding an operation is a class in a module here with its entry in ``OPERATIONS``, and a function of
+the same name in ``workers/operations/<op>.py``. Routes, validation and documents read this
+registry.
 """
 
 from __future__ import annotations
@@ -9,60 +10,20 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
-from models.catalogue import Catalogue, Weights
+from models.catalogue import Weights
 from models.errors import BadParameter
 from models.image import Format
+from models.operations.spec import Encoding, Operation, Size
+from models.operations.upscale import Upscale
+
+__all__ = ["OPERATIONS", "Encoding", "Operation", "Size", "fingerprint", "load", "parse"]
 
 PIPELINE_VERSION = 1
 """Raised when the same request would give other bytes: old results are then no longer served."""
-
-
-class Operation(BaseModel):
-    """The parameters of one operation; frozen, and nothing unknown is let in."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    op: ClassVar[str]
-    """Name of the operation: its route and its module."""
-
-    def label(self) -> str:
-        """Return what a result's name says of the operation, e.g. ``upscale-x2``."""
-        raise NotImplementedError
-
-    def output_size(self, width: int, height: int) -> tuple[int, int]:
-        """Return (width, height) of the result for an input of that size, in pixels."""
-        return width, height
-
-    def weights(self, catalogue: Catalogue) -> Weights | None:
-        """Return the network the operation needs, if any; raises BadParameter if not at hand."""
-        return None
-
-    def document(self) -> dict[str, Any]:
-        """Return the canonical form: the name and every parameter, defaults filled in."""
-        return {"op": self.op, **self.model_dump(mode="json")}
-
-
-class Upscale(Operation):
-    """Enlarge a picture with a super-resolution network."""
-
-    op: ClassVar[str] = "upscale"
-
-    scale: int = Field(2, ge=1, le=1000, description="How many times wider and higher.")
-    model: str = Field("darkroom-fast", max_length=64, description="Name of the network.")
-
-    def label(self) -> str:
-        return f"upscale-x{self.scale}"
-
-    def output_size(self, width: int, height: int) -> tuple[int, int]:
-        return width * self.scale, height * self.scale
-
-    def weights(self, catalogue: Catalogue) -> Weights | None:
-        return catalogue.find(self.model, self.scale)
-
 
 OPERATIONS: dict[str, type[Operation]] = {spec.op: spec for spec in (Upscale,)}
 
@@ -92,6 +53,8 @@ def _sentence(spec: type[Operation], problem: Any) -> str:
     known = ", ".join(spec.model_fields) or "none"
     if problem["type"] == "extra_forbidden":
         return f"unknown field {name[:40]!a}; known: {known}"
+    if not name:  # a rule about several parameters together
+        return str(problem["msg"]).removeprefix("Value error, ")
     return f"{name}: {problem['msg']} (got {str(problem['input'])[:40]!a})"
 
 

@@ -1,0 +1,74 @@
+"""What every operation says of itself: parameters, sizes, names, how its result is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from models.catalogue import Catalogue, Weights
+from models.image import Format
+
+Size = tuple[int, int]
+"""(width, height) in pixels."""
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How results are written; ``quality`` 1 to 100, or None for the format's default."""
+
+    format: Format
+    quality: int | None = None
+
+
+class Operation(BaseModel):
+    """The parameters of one operation; frozen, and nothing unknown is let in.
+
+    The first line of a child's docstring and the descriptions of its fields are its help texts.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    op: ClassVar[str]
+    """Name of the operation: its route and its module."""
+
+    shorthand: ClassVar[str | None] = None
+    """The parameter that ``op=value`` sets in a list of operations; None: it takes no value."""
+
+    parts: ClassVar[int] = 1
+    """How many pictures one picture becomes."""
+
+    costly: ClassVar[bool] = False
+    """Whether keeping the result for other pipelines is cheaper than computing it again."""
+
+    def label(self) -> str:
+        """Return what a result's name says of the operation, e.g. ``upscale-x2``."""
+        return self.op
+
+    def output_sizes(self, width: int, height: int) -> list[Size]:
+        """Return the size of each part for an upright input of that size.
+
+        Raises:
+            BadParameter: the operation cannot be done to a picture of that size.
+        """
+        return [(width, height)]
+
+    def enough(self, width: int, height: int) -> Size | None:
+        """Return the least size, in pixels, from which the result is as good as from all pixels.
+
+        A decoder that can scale need not decode more. None: every pixel counts.
+        """
+        return None
+
+    def encoding(self) -> Encoding | None:
+        """Return how the results are to be written, where the operation says so."""
+        return None
+
+    def weights(self, catalogue: Catalogue) -> Weights | None:
+        """Return the network the operation needs, if any; raises BadParameter if not at hand."""
+        return None
+
+    def document(self) -> dict[str, Any]:
+        """Return the canonical form: the name and every parameter, defaults filled in."""
+        return {"op": self.op, **self.model_dump(mode="json")}

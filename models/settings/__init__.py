@@ -1,0 +1,103 @@
+"""All settings of Darkroom: one frozen object, read once at an entry point and passed down.
+
+Each module here is a section of ``env_example``; a setting belongs to the one it is about.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Self
+
+from pydantic import ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from models.errors import BadSettings
+from models.settings.answers import Answers
+from models.settings.intake import Intake
+from models.settings.logs import Logs
+from models.settings.mail import Mail
+from models.settings.place import Place
+from models.settings.work import Work
+
+_SECTIONS: tuple[type[BaseSettings], ...] = (Place, Intake, Answers, Work, Mail, Logs)
+
+
+class Settings(Logs, Mail, Work, Answers, Intake, Place):
+    """Every variable of the environment that Darkroom reads, upper case, with its default.
+
+    The descriptions are the reasons; ``python -m models env`` prints ``env_example`` from them.
+    """
+
+    model_config = SettingsConfigDict(
+        frozen=True, env_file=".env", env_ignore_empty=True, extra="ignore"
+    )
+
+    @field_validator("weights_dir", "log_file", "images_root", "smtp_ca_file", mode="before")
+    @classmethod
+    def _blank_is_none(cls, value: object) -> object:
+        return None if value == "" else value
+
+    @classmethod
+    def load(cls) -> Self:
+        """Read the settings from the environment and ``.env``.
+
+        Raises:
+            BadSettings: a value is not one that its setting takes; says which and why.
+        """
+        try:
+            return cls()
+        except ValidationError as error:
+            problems = [
+                f"{str(p['loc'][0]).upper()}={p['input']!r}: {p['msg']}" for p in error.errors()
+            ]
+            raise BadSettings("; ".join(problems)) from None
+
+    @property
+    def children(self) -> int:
+        """Child processes of one worker: WORKER_PROCESSES, or the cores divided by WORKERS."""
+        return self.worker_processes or max(1, cores() // self.workers)
+
+    @property
+    def url(self) -> str:
+        """Where people reach the service: PUBLIC_URL, or this machine; without a slash."""
+        return self.public_url.rstrip("/") or f"http://localhost:{self.port}"
+
+    def with_stores(self) -> Self:
+        """Return self if both stores are named.
+
+        Raises:
+            BadSettings: REDIS_URL or MONGO_URL is empty.
+        """
+        missing = [n for n in ("REDIS_URL", "MONGO_URL") if not getattr(self, n.lower())]
+        if missing:
+            raise BadSettings(
+                f"{' and '.join(missing)} must be set (make run starts embedded stores by itself)"
+            )
+        return self
+
+
+def cores() -> int:
+    """Return the number of cores this process may use: its affinity, and its container's quota."""
+    allowed = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return max(1, min(allowed, round(int(quota) / int(period))))
+    except (OSError, ValueError):  # no cgroup v2, or "max": no quota
+        return allowed
+
+
+def env_example() -> str:
+    """Return the text of ``env_example``: every variable, its reason and its default."""
+    lines = [
+        "# Every setting of Darkroom with its default. Copy to .env, or set in the environment.",
+        "# Written by `python -m models env > env_example`; a test holds it against the class.",
+    ]
+    for section in _SECTIONS:
+        lines += ["", f"### {section.__doc__}"]
+        for name, field in section.model_fields.items():
+            default = "" if field.default is None else field.default
+            lines += ["", f"# {field.description}", f"{name.upper()}={default}"]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,53 @@
+"""Settings: what may come in."""
+
+from __future__ import annotations
+
+from pydantic import Field
+from pydantic_settings import BaseSettings
+
+MIB = 1024 * 1024
+
+
+class Intake(BaseSettings):
+    """What may come in."""
+
+    max_upload_bytes: int = Field(
+        32 * MIB, ge=1, description="Largest picture file; larger is refused while it arrives."
+    )
+    max_pixels: int = Field(
+        50_000_000, ge=1, description="Most pixels of an input: a decoded pixel takes 3 bytes."
+    )
+    max_output_pixels: int = Field(
+        200_000_000, ge=1, description="Most pixels of a result, for the same reason."
+    )
+    max_batch: int = Field(100, ge=1, le=1000, description="Most pictures of one submission.")
+    max_batch_bytes: int = Field(
+        1024 * MIB,
+        ge=1,
+        description="Most bytes of one submission; they lie on the service's disk meanwhile.",
+    )
+    max_operations: int = Field(20, ge=1, le=100, description="Most operations of one pipeline.")
+    max_results: int = Field(
+        64, ge=4, le=1024, description="Most results of one picture: three splits make 64."
+    )
+    max_fields: int = Field(
+        40, ge=1, description="Most fields of one form beside its pictures; bounds parsing work."
+    )
+    max_field_bytes: int = Field(
+        8192, ge=1, description="Longest value of a form field that is not a picture."
+    )
+    max_name_length: int = Field(
+        100, ge=16, le=200, description="Longest file name kept, in characters; the stem is cut."
+    )
+    max_names_per_task: int = Field(
+        100, ge=1, description="Names kept for the same bytes; further ones get the first's URL."
+    )
+    upload_timeout: float = Field(
+        120, gt=0, description="Seconds one upload may take in all; then 408."
+    )
+    upload_min_rate: int = Field(
+        8192, ge=1, description="Bytes a second an upload must keep up on average; else 408."
+    )
+    upload_grace: float = Field(
+        5, gt=0, description="Seconds an upload may stall before UPLOAD_MIN_RATE is asked of it."
+    )

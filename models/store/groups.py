@@ -1,0 +1,48 @@
+"""Groups: what was submitted together. A task on its own is a group of one, and needs no entry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from motor.motor_asyncio import AsyncIOMotorCollection
+
+from models.group import Group, Member
+from models.store.guard import guarded
+from models.store.tasks import Tasks
+from models.task import Task
+
+
+class Groups:
+    """The collection ``groups``: {_id, members, email, created_at}."""
+
+    def __init__(self, collection: AsyncIOMotorCollection[dict[str, Any]], tasks: Tasks) -> None:
+        self._groups = collection
+        self._tasks = tasks
+
+    @guarded
+    async def create(self, group_id: str, members: Sequence[Member], email: str | None) -> None:
+        """Insert the group, or start its clock anew: the same pictures were sent again."""
+        document = {"members": [m.model_dump() for m in members], "email": email}
+        await self._groups.update_one(
+            {"_id": group_id},
+            [
+                {
+                    "$set": {
+                        "created_at": "$$NOW",
+                        **{k: {"$literal": v} for k, v in document.items()},
+                    }
+                }
+            ],
+            upsert=True,
+        )
+
+    @guarded
+    async def find(self, group_id: str) -> tuple[Group, dict[str, Task]] | None:
+        """Return the group and its tasks by id; a task's id is a group of one."""
+        document = await self._groups.find_one({"_id": group_id})
+        if document is not None:
+            group = Group.model_validate(document)
+            return group, await self._tasks.many(group.task_ids)
+        task = await self._tasks.get(group_id)
+        return (Group.of_one(task), {task.id: task}) if task else None

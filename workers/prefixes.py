@@ -1,0 +1,94 @@
+"""Beginnings of pipelines that others may share: found in the store, or kept there.
+
+Kept is the picture after a costly operation (an upscale), without loss, under the fingerprint of
+the original and the operations so far. Every other operation is done again in less time than a
+picture takes to be encoded, stored, fetched and decoded (``python -m bench.prefixes``). What a
+finished task published as PNG under that fingerprint is used as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from models.errors import BadParameter, StoreUnavailable
+from models.operations import Operation, fingerprint
+from models.operations.pipeline import parts
+from models.task import Status, Task
+from workers.attempt import Worker, patient
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """The first ``count`` operations of a pipeline; ``mark`` is their fingerprint."""
+
+    count: int
+    mark: str
+
+
+def prefixes(worker: Worker, task: Task, operations: Sequence[Operation]) -> list[Prefix]:
+    """Return the beginnings that are worth keeping, longest first."""
+    found = []
+    for count in range(len(operations) - 1, 0, -1):
+        first = operations[:count]
+        if first[-1].costly and parts(first) == 1:
+            try:
+                weights = [w for o in first if (w := o.weights(worker.catalogue)) is not None]
+            except BadParameter:  # a network that this worker lacks: its child will say so
+                continue
+            found.append(Prefix(count, fingerprint(task.original_sha256, first, "png", weights)))
+    return found
+
+
+async def fetch(worker: Worker, task: Task, operations: Sequence[Operation], path: Path) -> int:
+    """Write the best known beginning of the task, or its original, to ``path``.
+
+    Returns how many operations the picture at ``path`` has behind it.
+    """
+    for prefix in prefixes(worker, task, operations):
+        try:
+            if await _known(worker, prefix, path):
+                log.info("prefix_found", operations=prefix.count)
+                return prefix.count
+        except LookupError:  # it was deleted a moment ago
+            continue
+    await patient(worker.store.originals.save)(task.original_id, path)
+    return 0
+
+
+@patient
+async def _known(worker: Worker, prefix: Prefix, path: Path) -> bool:
+    store = worker.store
+    task = await store.tasks.get(prefix.mark[:32])
+    if task is not None and task.fingerprint == prefix.mark and task.status is Status.SUCCESS:
+        await store.results.save(task.results[0].file_id, path)
+        return True
+    file_id = await store.intermediates.find(prefix.mark)
+    if file_id is None:
+        return False
+    await store.intermediates.save(file_id, path)
+    return True
+
+
+def worth_keeping(
+    worker: Worker, task: Task, operations: Sequence[Operation], skipped: int
+) -> list[Prefix]:
+    """Return the beginnings that are about to be computed and shall be kept."""
+    if not worker.settings.intermediate_ttl:
+        return []
+    return [p for p in prefixes(worker, task, operations) if p.count > skipped]
+
+
+async def keep(worker: Worker, prefix: Prefix, path: Path) -> None:
+    """Store the picture at ``path``; if the store is away it is simply not kept."""
+    try:
+        with path.open("rb") as file:
+            metadata = {"key": prefix.mark}
+            await worker.store.intermediates.put(file, f"{prefix.mark}.png", metadata)
+    except StoreUnavailable as error:
+        log.warning("prefix_not_kept", **error.document())

@@ -1,0 +1,113 @@
+"""The work of one attempt: fetch the picture, have a child do the pixels, publish the results."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from models.errors import from_document
+from models.operations import load
+from models.operations.pipeline import encoding
+from models.task import Result
+from workers.attempt import Attempt, Worker, patient
+from workers.prefixes import Prefix, fetch, keep, worth_keeping
+
+log = structlog.get_logger()
+
+
+async def work(worker: Worker, attempt: Attempt) -> None:
+    """Do the task and publish it.
+
+    Raises:
+        AppError: the child refused the picture, died or was late.
+    """
+    task = attempt.task
+    operations = [load(document) for document in task.operations]
+    written = encoding(operations, task.format)
+
+    def progress(share: float) -> None:
+        attempt.progress = min(99, int(share * 100))
+
+    with tempfile.TemporaryDirectory(dir=worker.scratch) as name:
+        folder = Path(name)
+        source = folder / "original"
+        began = time.monotonic()
+        skipped = await fetch(worker, task, operations, source)
+        attempt.stages["fetch_ms"] = _since(began)
+        kept = worth_keeping(worker, task, operations, skipped)
+        request = {
+            "source": str(source),
+            "own": skipped > 0,
+            "folder": name,
+            "operations": task.operations[skipped:],
+            "format": written.format,
+            "quality": written.quality,
+            "keep": [prefix.count - skipped for prefix in kept],
+        }
+        began = time.monotonic()
+        answer = await worker.children.run(request, progress)
+        attempt.stages["work_ms"] = _since(began)
+        if "defect" in answer:
+            raise RuntimeError(f"in the child:\n{answer['defect']}")
+        if "error" in answer:
+            raise from_document(answer["error"])
+        await _publish(worker, attempt, answer["results"])
+        await _keep(worker, kept, answer["kept"], skipped)
+
+
+async def _keep(
+    worker: Worker, prefixes: list[Prefix], files: dict[str, Any], skipped: int
+) -> None:
+    for prefix in prefixes:
+        output = files.get(str(prefix.count - skipped))
+        if output is not None:
+            await keep(worker, prefix, Path(output["path"]))
+
+
+def _since(began: float) -> float:
+    return round((time.monotonic() - began) * 1000, 1)
+
+
+async def _publish(worker: Worker, attempt: Attempt, outputs: list[dict[str, Any]]) -> None:
+    """Store the results under the task's token, then turn the task SUCCESS."""
+    task = attempt.task
+    began = time.monotonic()
+    results = [await _store(worker, attempt, *pair) for pair in enumerate(outputs)]
+    finish = patient(worker.store.leases.finish)
+    attempt.published = await finish(task.id, attempt.token, results)
+    if not attempt.published and not await _mine(worker, attempt, results):
+        log.warning("fenced", results=len(results))
+        for result in results:
+            await worker.store.results.delete(result.file_id)
+        return
+    attempt.stages["publish_ms"] = _since(began)
+    log.info("finished", bytes=sum(result.bytes for result in results), **attempt.stages)
+    if task.attempts > 1:
+        await worker.store.results.delete_others(task.id, attempt.token)
+
+
+@patient
+async def _mine(worker: Worker, attempt: Attempt, results: list[Result]) -> bool:
+    """Tell whether the task lists ``results`` already: they were, and the answer got lost."""
+    task = await worker.store.tasks.get(attempt.task.id)
+    return task is not None and task.results == results
+
+
+@patient
+async def _store(worker: Worker, attempt: Attempt, part: int, output: dict[str, Any]) -> Result:
+    task = attempt.task
+    metadata = {"task_id": task.id, "token": attempt.token, "sha256": output["sha256"]}
+    with Path(output["path"]).open("rb") as file:
+        file_id = await worker.store.results.put(file, task.uploads[0].results[part], metadata)
+    return Result(
+        file_id=file_id,
+        format=task.format,
+        width=output["width"],
+        height=output["height"],
+        bytes=output["bytes"],
+        sha256=output["sha256"],
+    )
