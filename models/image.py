@@ -16,6 +16,8 @@ Format = Literal["png", "jpeg", "webp"]
 ACCEPTED: tuple[Kind, ...] = ("png", "jpeg")
 MEDIA_TYPES: dict[Format, str] = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
 EXTENSIONS: dict[Format, str] = {"png": "png", "jpeg": "jpg", "webp": "webp"}
+FORMAT_OF: dict[str, Format] = {"png": "png", "jpg": "jpeg", "jpeg": "jpeg", "webp": "webp"}
+"""What a file name's suffix asks for."""
 MAX_SIDE: dict[Format, int] = {"png": 1_000_000, "jpeg": 65_500, "webp": 16_383}
 """Longest side that libpng, libjpeg-turbo and libwebp write, in pixels."""
 
@@ -36,12 +38,12 @@ _SIGNATURES: tuple[tuple[bytes, str], ...] = (
 class Header:
     """What the header of a picture says; sides in pixels, before any orientation is applied."""
 
-    format: Format
+    format: Kind
     width: int
     height: int
 
 
-def sniff(start: bytes) -> Format:
+def sniff(start: bytes, accepted: tuple[Kind, ...] = ACCEPTED) -> Kind:
     """Return the format that the first 16 bytes of a file name.
 
     Raises:
@@ -61,7 +63,7 @@ def sniff(start: bytes) -> Format:
     )
 
 
-def inspect(file: BinaryIO) -> Header:
+def inspect(file: BinaryIO, accepted: tuple[Kind, ...] = ACCEPTED) -> Header:
     """Return the header of the picture in ``file`` after checking that it is whole.
 
     Nothing is decoded: PNG chunks are walked with their CRCs, JPEG segments up to the end marker.

@@ -2,50 +2,58 @@
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import BinaryIO
 
 from aiohttp import web
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from models.errors import BadRequest, TooLarge
-from models.image import sniff
+from models.image import Kind
 from models.settings import Settings
+from service.arrival import Arrival, Spool, text, too_large
 from service.pace import Pace
 
-PICTURE_FIELD = "image"
 _HEADERS = 16  # a part has two or three
 _HEADER_BYTES = 4096
-_SNIFFED = 16  # bytes that tell a format
 _SLACK = 64 * 1024  # boundaries and part headers of a form
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a route takes: the names of its picture fields, each with the kinds it accepts.
+
+    ``most``: how many pictures. ``repeated``: names of text fields that may come several times.
+    """
+
+    pictures: Mapping[str, tuple[Kind, ...]]
+    most: int = 1
+    repeated: frozenset[str] = frozenset()
 
 
 @dataclass
 class Form:
-    """What one request carried: text fields, and the picture's name, size and hash."""
+    """What one request carried: pictures in their order, text fields, and lists of those."""
 
-    file: BinaryIO
+    pictures: list[Arrival] = field(default_factory=list)
     fields: dict[str, str] = field(default_factory=dict)
-    file_name: str | None = None
-    size: int = 0
-    sha256: str = ""
+    lists: dict[str, list[str]] = field(default_factory=dict)
 
 
 class _Collector:
     """Takes the parser's events and fills a Form; refuses as soon as something is too much."""
 
-    def __init__(self, form: Form, settings: Settings) -> None:
+    def __init__(self, form: Form, spool: Spool, shape: Shape, settings: Settings) -> None:
         self.form = form
         self.complete = False
+        self._spool = spool
+        self._shape = shape
         self._settings = settings
-        self._digest = hashlib.sha256()
-        self._start = b""
-        self._parts = 0
         self._headers: dict[bytes, bytes] = {}
         self._header = (b"", b"")
         self._name = ""
+        self._texts = 0
         self._text: bytearray | None = None
 
     def parser(self, boundary: bytes) -> MultipartParser:
@@ -66,14 +74,7 @@ class _Collector:
         )
 
     def _begin(self) -> None:
-        self._parts += 1
         self._headers = {}
-        if self._parts > self._settings.max_fields:
-            raise BadRequest(
-                f"the form has more than {self._settings.max_fields} parts (MAX_FIELDS)",
-                setting="MAX_FIELDS",
-                limit=self._settings.max_fields,
-            )
 
     def _header_field(self, data: bytes, start: int, end: int) -> None:
         self._header = (self._header[0] + data[start:end], b"")
@@ -88,95 +89,116 @@ class _Collector:
 
     def _headers_finished(self) -> None:
         _, options = parse_options_header(self._headers.get(b"content-disposition", b""))
-        self._name = _text(options.get(b"name", b""), "a field's name")
+        self._name = text(options.get(b"name", b""), "a field's name")
         file_name = options.get(b"filename")
         shown = f"{self._name[:40]!a}"
         if self._headers.get(b"content-type", b"").lower().startswith(b"multipart/"):
             raise BadRequest(f"the part {shown} is itself multipart; send plain fields")
-        if self._name != PICTURE_FIELD:
-            if file_name is not None:
-                raise BadRequest(
-                    f"the file came in the field {shown}; send it as {PICTURE_FIELD!r}, "
-                    "e.g. curl -F image=@cat.png",
-                    field=PICTURE_FIELD,
-                )
-            if self._name in self.form.fields:
-                raise BadRequest(f"the field {shown} came twice")
-            self._text = bytearray()
+        if self._name in self._shape.pictures:
+            self._text = None
+            self._picture(file_name, shown)
             return
+        expected = next(iter(self._shape.pictures))
+        if file_name is not None:
+            raise BadRequest(
+                f"the file came in the field {shown}; send it as {expected!r}, "
+                f"e.g. curl -F {expected}=@cat.png",
+                field=expected,
+            )
+        self._texts += 1
+        if self._texts > self._settings.max_fields:
+            raise BadRequest(
+                f"the form has more than {self._settings.max_fields} fields (MAX_FIELDS)",
+                setting="MAX_FIELDS",
+                limit=self._settings.max_fields,
+            )
+        if self._name in self.form.fields:
+            raise BadRequest(f"the field {shown} came twice")
+        self._text = bytearray()
+
+    def _picture(self, file_name: bytes | None, shown: str) -> None:
+        form, most = self.form, self._shape.most
         if file_name is None:
             raise BadRequest(
-                f"{PICTURE_FIELD!r} came as text, not as a file; "
-                "with curl put @ before the path: -F image=@cat.png",
-                field=PICTURE_FIELD,
+                f"{shown} came as text, not as a file; "
+                f"with curl put @ before the path: -F {self._name}=@cat.png",
+                field=self._name,
             )
-        if self.form.file_name is not None:
-            raise BadRequest(f"one picture a request: {PICTURE_FIELD!r} came twice")
-        self._text = None
-        self.form.file_name = _text(file_name, "the file name")
+        if len(form.pictures) == most:
+            if most == 1:
+                raise BadRequest(f"one picture a request: {shown} came twice", limit=1)
+            raise BadRequest(
+                f"more than {most} pictures came; send at most {most} at once (MAX_BATCH)",
+                setting="MAX_BATCH",
+                limit=most,
+            )
+        name = text(file_name, "the file name")
+        accepted = self._shape.pictures[self._name]
+        form.pictures.append(
+            Arrival(self._name, name, self._spool.file(), accepted, self._settings)
+        )
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         part = data[start:end]
-        if self._text is not None:
-            self._text += part
-            limit = self._settings.max_field_bytes
-            if len(self._text) > limit:
-                raise TooLarge(
-                    f"the field {self._name[:40]!a} is longer than {limit} bytes (MAX_FIELD_BYTES)",
-                    setting="MAX_FIELD_BYTES",
-                    limit=limit,
-                    measured=len(self._text),
-                )
+        if self._text is None:
+            self.form.pictures[-1].write(part)
             return
-        form = self.form
-        form.size += len(part)
-        if form.size > self._settings.max_upload_bytes:
-            raise too_large(self._settings, form.size)
-        if len(self._start) < _SNIFFED:
-            self._start += part[: _SNIFFED - len(self._start)]
-            if len(self._start) == _SNIFFED:
-                sniff(self._start)  # what is no picture is refused before it has all arrived
-        self._digest.update(part)
-        form.file.write(part)
+        self._text += part
+        limit = self._settings.max_field_bytes
+        if len(self._text) > limit:
+            raise TooLarge(
+                f"the field {self._name[:40]!a} is longer than {limit} bytes (MAX_FIELD_BYTES)",
+                setting="MAX_FIELD_BYTES",
+                limit=limit,
+                measured=len(self._text),
+            )
 
     def _end(self) -> None:
-        if self._text is not None:
-            self.form.fields[self._name] = _text(
-                bytes(self._text), f"the field {self._name[:40]!a}"
-            )
+        if self._text is None:
+            self.form.pictures[-1].close()
+            return
+        value = text(bytes(self._text), f"the field {self._name[:40]!a}")
+        if self._name in self._shape.repeated:
+            self.form.lists.setdefault(self._name, []).append(value)
+        else:
+            self.form.fields[self._name] = value
 
     def _finish(self) -> None:
         self.complete = True
-        self.form.sha256 = self._digest.hexdigest()
 
 
-async def read_form(request: web.Request, file: BinaryIO, settings: Settings) -> Form:
-    """Read a multipart form with one picture in ``image``, the picture into ``file``.
+async def read_form(request: web.Request, spool: Spool, shape: Shape, settings: Settings) -> Form:
+    """Read a multipart form of ``shape``, its pictures into files of ``spool``.
+
+    A picture whose content is refused is marked so and costs the others nothing; a form that is
+    too large, too slow or out of shape is refused as a whole.
 
     Raises:
-        BadRequest: no form, no picture, several, or a form out of shape.
-        TooLarge, TooSlow, UnsupportedFormat: see the settings.
+        BadRequest: no form, too many pictures or fields, or a form out of shape.
+        TooLarge, TooSlow: see the settings.
     """
     if request.content_type != "multipart/form-data":
         raise BadRequest(
-            "send the picture as multipart/form-data, e.g. curl -F image=@cat.png",
+            "send the picture as multipart/form-data, "
+            f"e.g. curl -F {next(iter(shape.pictures))}=@cat.png",
             measured=request.content_type[:80],
         )
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise BadRequest("send the form without Content-Encoding: pictures are compressed already")
-    most = settings.max_upload_bytes + settings.max_fields * settings.max_field_bytes + _SLACK
+    most = _most_bytes(shape, settings)
     if (request.content_length or 0) > most:
-        raise too_large(settings, request.content_length or 0)
-    form = Form(file)
-    collector = _Collector(form, settings)
+        raise _too_much(shape, settings, request.content_length or 0)
+    form = Form()
+    collector = _Collector(form, spool, shape, settings)
     pace = Pace(settings)
     try:
         parser = collector.parser(_boundary(request))
         while data := await pace.hold(request.content.readany()):
             pace.received += len(data)
             if pace.received > most:
-                raise too_large(settings, pace.received)
+                raise _too_much(shape, settings, pace.received)
             parser.write(data)
+            pace.pictures = len(form.pictures)
     except FormParserError as error:
         raise BadRequest(f"the multipart form is malformed: {str(error)[:120]!a}") from None
     except (web.RequestPayloadError, ConnectionError):
@@ -184,6 +206,28 @@ async def read_form(request: web.Request, file: BinaryIO, settings: Settings) ->
     if not collector.complete:
         raise BadRequest("the multipart form ends early: its closing boundary is missing")
     return form
+
+
+def _most_bytes(shape: Shape, settings: Settings) -> int:
+    """Return how long a body may be, its fields and boundaries included."""
+    pictures = min(shape.most * settings.max_upload_bytes, settings.max_batch_bytes)
+    if shape.most == 1:
+        pictures = settings.max_upload_bytes
+    return (
+        pictures + settings.max_fields * settings.max_field_bytes + _SLACK * (1 + shape.most // 10)
+    )
+
+
+def _too_much(shape: Shape, settings: Settings, measured: int) -> TooLarge:
+    if shape.most == 1 or shape.most * settings.max_upload_bytes <= settings.max_batch_bytes:
+        return too_large(settings, measured)
+    return TooLarge(
+        f"the request has {measured} bytes or more; at most {settings.max_batch_bytes} are "
+        "accepted at once (MAX_BATCH_BYTES): send fewer pictures in each",
+        setting="MAX_BATCH_BYTES",
+        limit=settings.max_batch_bytes,
+        measured=measured,
+    )
 
 
 def _boundary(request: web.Request) -> bytes:
@@ -194,20 +238,3 @@ def _boundary(request: web.Request) -> bytes:
     if not boundary:
         raise BadRequest("the Content-Type multipart/form-data lacks its boundary")
     return boundary
-
-
-def _text(value: bytes, what: str) -> str:
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        raise BadRequest(f"{what} is not UTF-8") from None
-
-
-def too_large(settings: Settings, measured: int) -> TooLarge:
-    return TooLarge(
-        f"the upload has {measured} bytes or more; at most {settings.max_upload_bytes} are "
-        "accepted (MAX_UPLOAD_BYTES)",
-        setting="MAX_UPLOAD_BYTES",
-        limit=settings.max_upload_bytes,
-        measured=measured,
-    )

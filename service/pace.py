@@ -13,15 +13,17 @@ T = TypeVar("T")
 
 
 class Pace:
-    """UPLOAD_TIMEOUT seconds in all, UPLOAD_MIN_RATE bytes a second on average after a grace.
+    """UPLOAD_TIMEOUT seconds a picture, UPLOAD_MIN_RATE bytes a second on average after a grace.
 
-    ``received`` is the number of bytes that came, kept by the caller.
+    ``received`` and ``pictures`` are the numbers of bytes and pictures that came, kept by the
+    caller.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._began = asyncio.get_running_loop().time()
         self.received = 0
+        self.pictures = 0
 
     async def hold(self, arriving: Awaitable[T]) -> T:
         """Wait for what is arriving.
@@ -30,7 +32,8 @@ class Pace:
             TooSlow: it did not come in time.
         """
         s = self._settings
-        allowed = min(s.upload_grace + self.received / s.upload_min_rate, s.upload_timeout)
+        limit = s.upload_timeout * max(1, self.pictures)
+        allowed = min(s.upload_grace + self.received / s.upload_min_rate, limit)
         try:
             async with asyncio.timeout_at(self._began + allowed):
                 return await arriving
@@ -39,8 +42,8 @@ class Pace:
             raise TooSlow(
                 f"{self.received} bytes came in {seconds:.1f} s; an upload must keep up "
                 f"{s.upload_min_rate} bytes a second (UPLOAD_MIN_RATE) and end within "
-                f"{s.upload_timeout:g} s (UPLOAD_TIMEOUT)",
+                f"{limit:g} s (UPLOAD_TIMEOUT for each picture)",
                 measured=self.received,
                 min_rate=s.upload_min_rate,
-                limit=s.upload_timeout,
+                limit=limit,
             ) from None

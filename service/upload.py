@@ -1,26 +1,24 @@
-"""A picture from a stranger: arrived whole, judged by its bytes, in a temporary file."""
+"""Pictures from a stranger: arrived whole, judged by their bytes, in temporary files."""
 
 from __future__ import annotations
 
 import asyncio
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from aiohttp import web
 
-from models.errors import BadRequest
+from models.errors import AppError, BadRequest
 from models.image import Header, check_pixels, inspect
 from models.names import safe
 from models.settings import Settings
-from service.form import PICTURE_FIELD, read_form
+from service.arrival import Arrival, Spool
+from service.form import Shape, read_form
 
 
 @dataclass
 class Upload:
-    """A picture that arrived whole; ``file`` goes when ``spool``'s block ends."""
+    """A picture that arrived whole; ``file`` goes when the block of its spool ends."""
 
     name: str
     file: BinaryIO
@@ -28,36 +26,58 @@ class Upload:
     header: Header
 
 
-@contextmanager
-def spool() -> Iterator[BinaryIO]:
-    """Give a temporary file without a name, gone when the block ends."""
-    with tempfile.TemporaryFile(prefix="darkroom-") as file:
-        yield file
+@dataclass
+class Refused:
+    """A picture that is not taken, and why."""
+
+    name: str
+    error: AppError
 
 
-async def receive(
-    request: web.Request, file: BinaryIO, settings: Settings
-) -> tuple[Upload, dict[str, str]]:
-    """Read a form with one picture into ``file``; return the picture and the other fields.
+@dataclass
+class Received:
+    """What one request carried; pictures in their order. ``field`` is the first picture's."""
+
+    pictures: list[Upload | Refused]
+    fields: dict[str, str]
+    lists: dict[str, list[str]] = field(default_factory=dict)
+    field: str = ""
+
+
+async def receive(request: web.Request, spool: Spool, shape: Shape, settings: Settings) -> Received:
+    """Read a form with pictures; each is taken or refused on its own.
 
     Raises:
-        BadRequest: no form, no picture, several, an empty one, or a form out of shape.
-        TooLarge, TooSlow, UnsupportedFormat, BadImage, TooManyPixels: see the settings.
+        BadRequest: no form, no picture, too many, or a form out of shape.
+        TooLarge, TooSlow: see the settings.
     """
-    form = await read_form(request, file, settings)
-    if form.file_name is None:
-        sent = ", ".join(repr(name[:40]) for name in form.fields) or "none"
+    form = await read_form(request, spool, shape, settings)
+    expected = next(iter(shape.pictures))
+    if not form.pictures:
+        sent = ", ".join(repr(name[:40]) for name in [*form.fields, *form.lists]) or "none"
         raise BadRequest(
-            f"there is no picture in the field {PICTURE_FIELD!r} (fields sent: {sent}); "
-            "e.g. curl -F image=@cat.png",
-            field=PICTURE_FIELD,
+            f"there is no picture in the field {expected!r} (fields sent: {sent}); "
+            f"e.g. curl -F {expected}=@cat.png",
+            field=expected,
         )
-    if form.size == 0:
-        raise BadRequest("the picture is empty: 0 bytes arrived", measured=0)
-    file.flush()
-    header = await asyncio.to_thread(inspect, file)
-    check_pixels(
-        header.width, header.height, settings.max_pixels, what="the picture", setting="MAX_PIXELS"
-    )
-    name = safe(form.file_name, settings.max_name_length)
-    return Upload(name, file, form.sha256, header), form.fields
+    pictures = [await judge(arrival, settings) for arrival in form.pictures]
+    return Received(pictures, form.fields, form.lists, form.pictures[0].field)
+
+
+async def judge(arrival: Arrival, settings: Settings) -> Upload | Refused:
+    """Return the picture if it is whole, of an accepted kind and not too large, else why not."""
+    name = safe(arrival.name, settings.max_name_length)
+    try:
+        if arrival.error is not None:
+            raise arrival.error
+        header = await asyncio.to_thread(inspect, arrival.file, arrival.accepted)
+        check_pixels(
+            header.width,
+            header.height,
+            settings.max_pixels,
+            what="the picture",
+            setting="MAX_PIXELS",
+        )
+    except AppError as error:
+        return Refused(name, error)
+    return Upload(name, arrival.file, arrival.sha256, header)

@@ -36,12 +36,6 @@ async def test_picture_as_text(client: Any) -> None:
     assert "put @ before" in body["detail"]
 
 
-async def test_two_pictures(client: Any) -> None:
-    form = pictures.form(pictures.png(), "a.png")
-    form.add_field("image", pictures.png(), filename="b.png")
-    await refused(await client.post("/upscale", data=form), 400, "bad_request")
-
-
 async def test_duplicate_field(client: Any) -> None:
     form = pictures.form(pictures.png(), "a.png", scale="2")
     form.add_field("scale", "2")
@@ -70,10 +64,10 @@ async def test_broken_and_nested_multipart(client: Any) -> None:
 
 
 async def test_limit_of_fields(aiohttp_client: Any, settings: Settings) -> None:
-    client = await limited(aiohttp_client, settings, max_fields=3, max_field_bytes=10)
+    client = await limited(aiohttp_client, settings, max_fields=2, max_field_bytes=10)
     many = pictures.form(pictures.png(), "a.png", a="1", b="2", c="3")
     body = await refused(await client.post("/upscale", data=many), 400, "bad_request")
-    assert (body["setting"], body["limit"]) == ("MAX_FIELDS", 3)
+    assert (body["setting"], body["limit"]) == ("MAX_FIELDS", 2)
     long = pictures.form(pictures.png(), "a.png", scale="2" * 11)
     body = await refused(await client.post("/upscale", data=long), 413, "too_large")
     assert (body["setting"], body["limit"]) == ("MAX_FIELD_BYTES", 10)

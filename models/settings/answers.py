@@ -24,8 +24,12 @@ class Answers(BaseSettings):
     sync_timeout: float = Field(
         30,
         gt=0,
-        description="Seconds POST /convert/ and /items/ wait for a worker; then 503 and a "
-        "Location to look at.",
+        description="Seconds POST /convert/ waits for a worker; then 503 and a Location.",
+    )
+    items_timeout: float = Field(
+        300,
+        gt=0,
+        description="Seconds POST /items/ waits for all its pictures; then 503: send it again.",
     )
     cache_max_bytes: int = Field(
         256 * KIB, ge=0, description="Largest result kept in Redis when asked for often; 0: none."

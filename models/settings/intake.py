@@ -36,6 +36,11 @@ class Intake(BaseSettings):
     max_field_bytes: int = Field(
         8192, ge=1, description="Longest value of a form field that is not a picture."
     )
+    max_json_bytes: int = Field(
+        262_144,
+        ge=1024,
+        description="Longest body that is a document: JSON, or a form without pictures.",
+    )
     max_name_length: int = Field(
         100, ge=16, le=200, description="Longest file name kept, in characters; the stem is cut."
     )
