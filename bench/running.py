@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from standalone import stores
 from standalone.stores import free_port
 
 _ROOT = Path(__file__).resolve().parent.parent
@@ -38,3 +39,21 @@ def running(**environment: str) -> Iterator[str]:
         finally:
             process.terminate()
             process.communicate(timeout=60)
+
+
+@contextmanager
+def own_store() -> Iterator[str]:
+    """Run a mongod of the benchmark's own and give its URL."""
+    with tempfile.TemporaryDirectory(prefix="darkroom-bench-") as folder:
+        server = stores.mongo(Path(folder))
+        process = subprocess.Popen(
+            server.program.command, stdout=server.program.output, stderr=subprocess.STDOUT
+        )
+        try:
+            server.ready()
+            yield server.url
+        finally:
+            process.terminate()
+            process.wait(30)
+            if server.program.output:
+                server.program.output.close()

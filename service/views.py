@@ -1,30 +1,30 @@
-"""What the API says of a task: the same body wherever a task is answered."""
+"""What the API says of a task and of a group: the same body wherever one is answered."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from aiohttp import web
 
 from models.errors import from_document
-from models.task import Status, Task, Upload
+from models.group import Group, Member, standing
+from models.task import Status, Task
 from service.errors import answer
+from service.keys import SETTINGS
 
-
-def upload_of(task: Task, name: str | None) -> Upload:
-    """Return the task's upload of that name, or its first."""
-    return next((u for u in task.uploads if u.name == name), task.uploads[0])
+_PENDING = "PENDING"
 
 
 def result_url(name: str) -> str:
     return f"/processed/{quote(name)}"
 
 
-def body(task: Task, name: str | None = None) -> dict[str, Any]:
+def body(task: Task, name: str | None = None, group_id: str | None = None) -> dict[str, Any]:
     """Return the JSON body for a task, with the names of its upload ``name`` (else the first)."""
-    upload = upload_of(task, name)
+    upload = task.upload(name)
     results = [
         {
             "name": result_name,
@@ -39,7 +39,7 @@ def body(task: Task, name: str | None = None) -> dict[str, Any]:
     ]
     return {
         "task_id": task.id,
-        "group_id": task.id,
+        "group_id": group_id or task.id,
         "status": task.status,
         "progress": task.progress,
         "name": upload.name,
@@ -53,29 +53,105 @@ def body(task: Task, name: str | None = None) -> dict[str, Any]:
     }
 
 
+def group_body(group: Group, tasks: Mapping[str, Task]) -> dict[str, Any]:
+    """Return the JSON body for a group; one picture after the other, in the order they came."""
+    far = standing(group, tasks)
+    succeeded = far.total - far.failed
+    return {
+        "group_id": group.id,
+        "status": far.status,
+        "total": far.total,
+        "done": far.done,
+        "failed": far.failed,
+        "progress": far.progress,
+        "eta_seconds": far.eta,
+        "created_at": _time(group.created_at),
+        "archive_url": archive_url(group) if far.ended and succeeded else None,
+        "tasks": [_member_body(group, member, tasks) for member in group.members],
+    }
+
+
+def archive_url(group: Group) -> str:
+    return f"/status/{group.id}/archive"
+
+
+def _member_body(group: Group, member: Member, tasks: Mapping[str, Task]) -> dict[str, Any]:
+    task = tasks.get(member.task_id or "")
+    if task is not None:
+        return body(task, member.name, group.id)
+    lost = {"code": "not_found", "detail": "its task is no longer kept"}
+    return {
+        "task_id": None,
+        "group_id": group.id,
+        "status": Status.FAILURE,
+        "progress": 0,
+        "name": member.name,
+        "url": None,
+        "results": [],
+        "operations": [],
+        "created_at": _time(group.created_at),
+        "started_at": None,
+        "finished_at": _time(group.created_at),
+        "error": member.error or lost,
+    }
+
+
 def location(task: Task, name: str | None) -> str:
     """Return the task's path; a second name for the same bytes is kept in its query."""
-    upload = upload_of(task, name)
+    upload = task.upload(name)
     query = "" if upload is task.uploads[0] else "?" + urlencode({"name": upload.name})
     return f"/tasks/{task.id}{query}"
 
 
-def respond(task: Task, *, name: str | None, status: int, redirect: bool) -> web.Response:
+def respond(
+    request: web.Request,
+    task: Task,
+    *,
+    name: str | None,
+    status: int,
+    redirect: bool,
+    group_id: str | None = None,
+) -> web.Response:
     """Answer for a task: its body, or with ``redirect`` the way to its result once there is one.
 
     A client that wants the picture gets a failed task's error as an error, not as a picture.
     """
     where = location(task, name)
     if redirect and task.status is Status.SUCCESS:
-        target = result_url(upload_of(task, name).results[0])
+        target = result_url(task.upload(name).results[0])
         return web.Response(status=303, headers={"Location": target})
     if redirect and task.error is not None:
         return answer(from_document(task.error))
+    return _json(request, body(task, name, group_id), status, where)
+
+
+def respond_group(
+    request: web.Request,
+    group: Group,
+    tasks: Mapping[str, Task],
+    *,
+    status: int,
+    redirect: bool,
+) -> web.Response:
+    """Answer for a group: its body, or with ``redirect`` the way to its archive once it is done."""
+    document = group_body(group, tasks)
+    if redirect and document["archive_url"]:
+        return web.Response(status=303, headers={"Location": document["archive_url"]})
+    return _json(request, document, status, f"/status/{group.id}")
+
+
+def _json(
+    request: web.Request, document: dict[str, Any], status: int, location: str
+) -> web.Response:
+    if request.app[SETTINGS].legacy_status:
+        for each in (document, *document.get("tasks", ())):
+            if each["status"] == Status.STARTED:
+                each["status"] = _PENDING
     return web.Response(
         status=status,
-        text=json.dumps(body(task, name)) + "\n",
+        text=json.dumps(document) + "\n",
         content_type="application/json",
-        headers={"Location": where, "Cache-Control": "no-store"},
+        headers={"Location": location, "Cache-Control": "no-store"},
     )
 
 

@@ -48,6 +48,11 @@ class Files:
         return document["_id"] if document else None
 
     @guarded
+    async def count(self) -> int:
+        """Return how many files there are, about."""
+        return await self._files.estimated_document_count()
+
+    @guarded
     async def put(self, source: IO[bytes], filename: str, metadata: dict[str, str]) -> ObjectId:
         """Store what ``source`` holds and return its id.
 

@@ -1,47 +1,182 @@
-"""POST /<operation>: a picture in, a task out."""
+"""POST /<operation> and POST /process: pictures in, a task or a group of them out."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Self
 
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from models.address import address
 from models.errors import BadParameter
-from models.image import MEDIA_TYPES, Format
-from models.operations import parse
-from service.keys import ENDINGS, SETTINGS, SUBMITTER
-from service.upload import receive, spool
-from service.views import respond
+from models.group import standing
+from models.image import ACCEPTED, FORMAT_OF, MEDIA_TYPES, Format, Header
+from models.operations import OPERATIONS, Encoding, Operation, parse
+from models.operations.pipeline import encoding, read
+from models.settings import Settings
+from service import batches
+from service.arrival import Spool
+from service.form import Shape
+from service.keys import ENDINGS, SETTINGS, STORE, SUBMITTER
+from service.upload import Received, receive
+from service.views import respond, respond_group
 from service.waiting import only, seconds, wants_picture
+
+PICTURES = dict.fromkeys(("image", "images", "images[]", "file", "files"), ACCEPTED)
+"""Names of the field with the pictures; the first is ours, the others are what people send."""
+
+Build = Callable[[Received, Settings], Sequence[Operation]]
 
 
 def submission(op: str) -> Handler:
     """Return the handler that submits pictures to the operation ``op``."""
 
     async def submit(request: web.Request) -> web.StreamResponse:
-        settings = request.app[SETTINGS]
-        only(request, "wait", "redirect")
-        wait = seconds(request, settings.max_wait)
-        redirect = wants_picture(request)
-        with spool() as file:
-            upload, fields = await receive(request, file, settings)
-            name = upload.name
-            output = _format(fields.pop("format", upload.header.format))
-            operation = parse(op, fields)
-            task = await request.app[SUBMITTER].submit(upload, [operation], output)
-        structlog.contextvars.bind_contextvars(task_id=task.id)
-        if wait and not task.ended:
-            task = await request.app[ENDINGS].wait(task.id, wait) or task
-        return respond(task, name=name, status=200 if task.ended else 202, redirect=redirect)
+        asked = Asked.of(request)
+        with Spool() as spool:
+            received = await receive(request, spool, asked.shape(), asked.settings)
+            batch = await asked.submit_to(op, received)
+        return await asked.answer(batch)
 
     return submit
 
 
-def _format(asked: str) -> Format:
-    if asked.lower() == "png":
-        return "png"
-    if asked.lower() in {"jpeg", "jpg"}:
-        return "jpeg"
+async def process(request: web.Request) -> web.StreamResponse:
+    """POST /process: several operations, left to right."""
+    asked = Asked.of(request)
+    with Spool() as spool:
+        shape = asked.shape(frozenset({"operations", "operations[]"}))
+        received = await receive(request, spool, shape, asked.settings)
+        batch = await asked.submit(received, _several)
+    return await asked.answer(batch)
+
+
+def _several(received: Received, settings: Settings) -> Sequence[Operation]:
+    if received.fields:
+        unknown = ", ".join(f"{name[:40]!a}" for name in received.fields)
+        raise BadParameter(
+            f"unknown field {unknown}; known: operations, format, email "
+            "(parameters belong to their operation)",
+            parameter=next(iter(received.fields))[:40],
+        )
+    listed = [value for values in received.lists.values() for value in values]
+    return read(listed, settings.max_operations)
+
+
+@dataclass
+class Asked:
+    """How one submission wants to be answered, known before its pictures have come.
+
+    ``wait`` in seconds; ``email`` is where its results may be sent.
+    """
+
+    request: web.Request
+    settings: Settings
+    wait: float
+    redirect: bool
+    email: str | None = None
+
+    @classmethod
+    def of(cls, request: web.Request) -> Self:
+        """Read the query and the headers.
+
+        Raises:
+            BadParameter: a query parameter is unknown or wrong.
+        """
+        settings = request.app[SETTINGS]
+        only(request, "wait", "redirect")
+        return cls(request, settings, seconds(request, settings.max_wait), wants_picture(request))
+
+    def shape(self, repeated: frozenset[str] = frozenset()) -> Shape:
+        return Shape(PICTURES, most=self.settings.max_batch, repeated=repeated)
+
+    async def submit(
+        self, received: Received, build: Build, *, own_format: bool = False
+    ) -> batches.Batch:
+        """Submit what came to the operations that ``build`` reads from its fields.
+
+        ``own_format``: the field ``format`` is the operation's parameter, not the results' format.
+
+        Raises:
+            AppError: a field is wrong, or every picture was refused.
+        """
+        fields = received.fields
+        given = fields.pop("email", "")
+        self.email = address(given) if given else None
+        asked = None if own_format else _format(fields.pop("format", ""))
+        operations = build(received, self.settings)
+        return await batches.submit(
+            self.request.app[SUBMITTER], received.pictures, operations, _encode(operations, asked)
+        )
+
+    async def submit_to(self, op: str, received: Received) -> batches.Batch:
+        """Submit what came to one operation, whose parameters are its fields."""
+
+        def build(received: Received, settings: Settings) -> Sequence[Operation]:
+            return [parse(op, received.fields)]
+
+        own = "format" in OPERATIONS[op].model_fields
+        return await self.submit(received, build, own_format=own)
+
+    async def answer(self, batch: batches.Batch) -> web.StreamResponse:
+        """Answer with the task of the one picture, or with the group of several."""
+        if len(batch.members) == 1:
+            return await self._one(batch)
+        group, tasks = await batches.keep(self.request.app[STORE], batch, self.email)
+        structlog.contextvars.bind_contextvars(group_id=group.id)
+        if self.wait:
+            endings = self.request.app[ENDINGS]
+            group, tasks = await endings.wait_group(group.id, self.wait) or (group, tasks)
+        status = 200 if standing(group, tasks).ended else 202
+        return respond_group(self.request, group, tasks, status=status, redirect=self.redirect)
+
+    async def _one(self, batch: batches.Batch) -> web.StreamResponse:
+        task, name = batch.first
+        structlog.contextvars.bind_contextvars(task_id=task.id)
+        group_id = None
+        if self.email:
+            group, _ = await batches.keep(self.request.app[STORE], batch, self.email)
+            group_id = group.id
+        if self.wait and not task.ended:
+            task = await self.request.app[ENDINGS].wait(task.id, self.wait) or task
+        return respond(
+            self.request,
+            task,
+            name=name,
+            status=200 if task.ended else 202,
+            redirect=self.redirect,
+            group_id=group_id,
+        )
+
+
+def _encode(operations: Sequence[Operation], asked: Format | None) -> batches.Encode:
+    """Return how each picture's result is written: as asked, else as the picture came.
+
+    Raises:
+        BadParameter: an operation of the pipeline says otherwise than the field ``format``.
+    """
+    said = encoding(operations, asked or "png")
+    if asked and said.format != asked:
+        raise BadParameter(
+            f"format={asked} contradicts convert={said.format}; send one of them",
+            parameter="format",
+        )
+
+    def encode(header: Header) -> Encoding:
+        came: Format = "jpeg" if header.format == "jpeg" else "png"  # of a GIF: without loss
+        return encoding(operations, asked or came)
+
+    return encode
+
+
+def _format(asked: str) -> Format | None:
+    if not asked:
+        return None
+    if asked.lower() in FORMAT_OF:
+        return FORMAT_OF[asked.lower()]
     raise BadParameter(
         f"format {asked[:20]!a} is not written; known: {', '.join(MEDIA_TYPES)}",
         parameter="format",

@@ -19,4 +19,4 @@ async def show(request: web.Request) -> web.StreamResponse:
     if task is None:
         raise NotFound("there is no task of this id")
     structlog.contextvars.bind_contextvars(task_id=task.id)
-    return respond(task, name=request.query.get("name"), status=200, redirect=redirect)
+    return respond(request, task, name=request.query.get("name"), status=200, redirect=redirect)

@@ -1,0 +1,99 @@
+"""``python -m bench.prefixes``: is it cheaper to compute an operation again, or to keep its result?
+
+Prints a Markdown table for one 640x480 picture: milliseconds (median of five, one thread) to
+compute each operation, to keep its result (encode without loss, store), to take it up again (fetch,
+decode), and how many times dearer computing is than taking up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import cv2
+
+from bench.flows import picture
+from bench.running import own_store
+from models.catalogue import Catalogue
+from models.operations import Encoding
+from models.operations.pipeline import read
+from models.settings import Settings
+from models.store import Store
+from workers import codec
+from workers.operations import Tools, run
+
+OPERATIONS = (
+    "upscale=2",
+    "resize=2",
+    "resize=0.5",
+    "blur=25",
+    "blur=101",
+    "grayscale",
+    "rotate=90",
+)
+RUNS = 5
+
+
+async def median(work: Callable[[], Awaitable[object]]) -> float:
+    """Return the median of ``RUNS`` runs in milliseconds, after one that does not count."""
+    await work()
+    times = []
+    for _ in range(RUNS):
+        began = time.perf_counter()
+        await work()
+        times.append(time.perf_counter() - began)
+    return statistics.median(times) * 1000
+
+
+async def row(text: str, source: Path, store: Store, folder: Path) -> str:
+    """Return the table's line for one operation."""
+    (spec,) = read([text], 1)
+    limit = 10**9
+    whole = codec.decode(source, limit)
+    tools = Tools(Catalogue.read(None), Settings().tile_pixels, lambda share: None)
+    path = folder / "kept.png"
+
+    async def compute() -> None:
+        run(whole, spec, tools)
+
+    async def keep() -> None:
+        path.write_bytes(codec.encode(changed, Encoding("png")))
+        with path.open("rb") as file:
+            kept.append(await store.intermediates.put(file, "kept", {}))
+
+    async def take() -> None:
+        await store.intermediates.save(kept[-1], path)
+        codec.decode(path, limit)
+
+    (changed,) = run(whole, spec, tools)
+    kept = [await store.intermediates.put(source.open("rb"), "kept", {})]
+    computing, keeping, taking = [await median(w) for w in (compute, keep, take)]
+    return (
+        f"| `{text}` | {changed.width}x{changed.height} | {computing:.1f} | {keeping:.1f} "
+        f"| {taking:.1f} | {computing / taking:.2f} |"
+    )
+
+
+async def measure(url: str, folder: Path) -> None:
+    store = await Store.open(Settings(mongo_url=url, redis_url="redis://unused"))
+    source = folder / "source.png"
+    source.write_bytes(picture(0, 640, 480))
+    print("| operation | result | compute | keep | take up | compute / take up |")
+    print("|---|---|---|---|---|---|")
+    for text in OPERATIONS:
+        print(await row(text, source, store, folder))
+    store.close()
+
+
+def main() -> None:
+    cv2.setNumThreads(1)
+    with tempfile.TemporaryDirectory(prefix="darkroom-bench-") as name, own_store() as url:
+        asyncio.run(measure(url, Path(name)))
+
+
+if __name__ == "__main__":
+    main()

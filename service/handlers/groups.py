@@ -1,0 +1,68 @@
+"""GET /status/<group_id>: how far a group is; GET /status/<group_id>/archive: its results."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import structlog
+from aiohttp import web
+
+from models.archive import Archive
+from models.errors import NotFound, NotReady
+from models.group import Group, standing
+from models.task import Result, Task
+from service.keys import ENDINGS, SETTINGS, STORE
+from service.stream import stream
+from service.views import respond_group
+from service.waiting import only, seconds, wants_picture
+
+
+async def show(request: web.Request) -> web.StreamResponse:
+    """Answer how far the group is, at once or when all of it has ended; a task is a group too."""
+    only(request, "wait", "redirect")
+    redirect = wants_picture(request)
+    group, tasks = await _find(request)
+    return respond_group(request, group, tasks, status=200, redirect=redirect)
+
+
+async def archive(request: web.Request) -> web.StreamResponse:
+    """Stream the results of a group that has ended as one zip file."""
+    only(request, "wait")
+    group, tasks = await _find(request)
+    far = standing(group, tasks)
+    if not far.ended:
+        raise NotReady(
+            f"the group is not finished: {far.done} of {far.total} are; "
+            f"ask again with ?wait=30, or see /status/{group.id}",
+            task_status=far.status,
+            done=far.done,
+            total=far.total,
+        )
+    store = request.app[STORE]
+
+    def read(result: Result) -> AsyncIterator[bytes]:
+        return store.results.read(result.file_id, 0, result.bytes)
+
+    made = Archive(group, tasks, read)
+    if not made.entries:
+        raise NotFound(
+            "no picture of this group has a result; /status tells why", group_id=group.id
+        )
+    response = web.StreamResponse(
+        headers={
+            "Content-Disposition": f'attachment; filename="darkroom-{group.id[:8]}.zip"',
+            "Cache-Control": "no-store",
+        }
+    )
+    response.content_type = "application/zip"
+    response.content_length = made.length
+    return await stream(request, response, made.stream(), group.id)
+
+
+async def _find(request: web.Request) -> tuple[Group, dict[str, Task]]:
+    wait = seconds(request, request.app[SETTINGS].max_wait)
+    found = await request.app[ENDINGS].wait_group(request.match_info["id"], wait)
+    if found is None:
+        raise NotFound("there is no group of this id")
+    structlog.contextvars.bind_contextvars(group_id=found[0].id)
+    return found
