@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from models.cache import Cache
 from models.catalogue import Catalogue
 from models.queue import Queue
 from models.settings import Settings
@@ -14,6 +15,7 @@ from service.submit import Submitter
 SETTINGS = web.AppKey("settings", Settings)
 CATALOGUE = web.AppKey("catalogue", Catalogue)
 STORE = web.AppKey("store", Store)
+CACHE = web.AppKey("cache", Cache)
 QUEUE = web.AppKey("queue", Queue)
 ENDINGS = web.AppKey("endings", Endings)
 SUBMITTER = web.AppKey("submitter", Submitter)

@@ -13,9 +13,8 @@ from models.image import MEDIA_TYPES
 from models.names import safe
 from models.task import Result, Status, Task
 from service.keys import SETTINGS, STORE
-from service.views import upload_of
-
-log = structlog.get_logger()
+from service.results import result_bytes
+from service.stream import stream
 
 _NO_BYTES = re.compile(r"bytes=-0+")  # "the last none": which aiohttp reads as all
 _IMMUTABLE = "public, max-age=31536000, immutable"
@@ -44,26 +43,7 @@ async def serve(request: web.Request) -> web.StreamResponse:
     response = web.StreamResponse(status=206 if partial else 200, headers=headers)
     response.content_type = MEDIA_TYPES[result.format]
     response.content_length = stop - start
-    if request.method == "HEAD":
-        await response.prepare(request)
-        return response
-    chunks = request.app[STORE].results.read(result.file_id, start, stop)
-    first = await anext(chunks)  # before the headers go out: a store that is away is still a 503
-    await response.prepare(request)
-    try:
-        await response.write(first)
-        async for data in chunks:
-            await response.write(data)
-        await response.write_eof()
-    except ConnectionError:
-        raise
-    except Exception as error:
-        # The headers are out: an error document would become part of the picture. Cut the
-        # connection, so that the client sees that bytes are missing.
-        log.warning("broken_off", name=name, reason=repr(error))
-        if request.transport is not None:
-            request.transport.abort()
-    return response
+    return await stream(request, response, result_bytes(request.app, result, start, stop), name)
 
 
 async def _find(request: web.Request) -> tuple[str, Result, bool]:
@@ -81,7 +61,7 @@ async def _find(request: web.Request) -> tuple[str, Result, bool]:
     task = await store.tasks.newest(uploaded)
     if task is None:
         raise NotFound("there is no result of this name")
-    upload = upload_of(task, uploaded)
+    upload = task.upload(uploaded)
     return upload.results[0], task.results[0], False
 
 

@@ -1,0 +1,98 @@
+"""Hot small results in Redis: a shortcut, never a source of truth, off when Redis is away."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from models.settings import Settings
+
+log = structlog.get_logger()
+
+_PATIENCE = 0.25  # seconds: a cache that is slower than the store is none
+_OFF = 5.0  # seconds without Redis after it failed once
+_MEMORY_PAUSE = 1.0  # seconds between two looks at how much memory Redis uses
+_TROUBLE = (RedisError, OSError, TimeoutError)
+
+
+class Cache:
+    """Bytes by their SHA-256. A first request is noted, a second one is kept for CACHE_TTL.
+
+    What comes back is hashed again: whoever can write to Redis still cannot change a picture.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._limit = settings.cache_max_bytes
+        self._ttl = settings.cache_ttl
+        self._total = settings.cache_total_bytes
+        self._redis = Redis.from_url(
+            settings.redis_url,
+            socket_timeout=_PATIENCE,
+            socket_connect_timeout=_PATIENCE,
+        )
+        self._off_until = 0.0
+        self._looked_at = 0.0
+        self._full = False
+        self._offers: set[asyncio.Task[None]] = set()
+
+    async def close(self) -> None:
+        for offer in self._offers:
+            offer.cancel()
+        await asyncio.gather(*self._offers, return_exceptions=True)
+        await self._redis.aclose(close_connection_pool=True)
+
+    def takes(self, size: int) -> bool:
+        """Tell whether results of ``size`` bytes are cached, and Redis was there lately."""
+        return 0 < size <= self._limit and time.monotonic() >= self._off_until
+
+    async def get(self, sha256: str) -> bytes | None:
+        """Return the bytes of that hash, or None; never raises."""
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                data: bytes | None = await self._redis.get(_key(sha256))
+        except _TROUBLE as error:
+            self._rest(error)
+            return None
+        if data is not None and hashlib.sha256(data).hexdigest() != sha256:
+            log.warning("cache_spoiled", sha256=sha256)
+            return None
+        return data
+
+    def offer(self, sha256: str, data: bytes) -> None:
+        """Keep ``data`` if it was asked for before, without making anybody wait."""
+        task = asyncio.create_task(self._take(sha256, data))
+        self._offers.add(task)
+        task.add_done_callback(self._offers.discard)
+
+    async def settle(self) -> None:
+        """Wait until every offer so far was taken or not."""
+        await asyncio.gather(*self._offers, return_exceptions=True)
+
+    async def _take(self, sha256: str, data: bytes) -> None:
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                new = await self._redis.set(f"{_key(sha256)}:asked", b"", nx=True, ex=self._ttl)
+                if not new and not await self._is_full():
+                    await self._redis.set(_key(sha256), data, ex=self._ttl)
+        except _TROUBLE as error:
+            self._rest(error)
+
+    async def _is_full(self) -> bool:
+        """Tell whether Redis uses CACHE_TOTAL_BYTES already: the queue must never lack room."""
+        if time.monotonic() - self._looked_at >= _MEMORY_PAUSE:
+            used = (await self._redis.info("memory"))["used_memory"]
+            self._full, self._looked_at = int(used) > self._total, time.monotonic()
+        return self._full
+
+    def _rest(self, error: BaseException) -> None:
+        log.warning("cache_off", seconds=_OFF, reason=repr(error))
+        self._off_until = time.monotonic() + _OFF
+
+
+def _key(sha256: str) -> str:
+    return f"darkroom:result:{sha256}"
