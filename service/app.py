@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
+from models.cache import Cache
 from models.catalogue import Catalogue
 from models.operations import OPERATIONS
 from models.queue import Queue
@@ -15,9 +16,9 @@ from models.settings import Settings
 from models.store import Store
 from service.endings import Endings
 from service.errors import translate
-from service.handlers import health, index, processed, tasks
-from service.handlers.submissions import submission
-from service.keys import CATALOGUE, ENDINGS, QUEUE, SETTINGS, STORE, SUBMITTER
+from service.handlers import groups, health, index, items, older, operations, processed, tasks
+from service.handlers.submissions import process, submission
+from service.keys import CACHE, CATALOGUE, ENDINGS, QUEUE, SETTINGS, STORE, SUBMITTER
 from service.requests import harden, identify
 from service.submit import Submitter
 
@@ -33,8 +34,17 @@ def create_app(settings: Settings) -> web.Application:
     app.add_routes(
         [
             web.get("/", index.index),
-            *(web.post(f"/{op}", submission(op)) for op in OPERATIONS),
+            *(web.post(f"/{op}", submission(op)) for op in OPERATIONS if op != "convert"),
+            web.post("/process", process),
+            web.post("/convert", older.convert),  # ours, and the older thumbnail service's
+            web.get("/convert/{id}", older.converted),
+            web.post("/convert/", older.grayscale),
+            web.post("/items/", items.run),
+            web.post("/items", items.run),
+            web.get("/operations", operations.index),
             web.get("/tasks/{id}", tasks.show),
+            web.get("/status/{id}", groups.show),
+            web.get("/status/{id}/archive", groups.archive),
             web.get("/processed/{name}", processed.serve),
             web.get("/healthz", health.alive),
             web.get("/readyz", health.ready),
@@ -47,8 +57,10 @@ async def _stores(app: web.Application) -> AsyncIterator[None]:
     settings = app[SETTINGS]
     app[STORE] = await Store.open(settings)
     app[QUEUE] = Queue.open(settings)
+    app[CACHE] = Cache(settings)
     app[SUBMITTER] = Submitter(settings, app[CATALOGUE], app[STORE], app[QUEUE])
     yield
+    await app[CACHE].close()
     await app[QUEUE].close()
     app[STORE].close()
 

@@ -7,18 +7,24 @@ from aiohttp import web
 from models.operations import OPERATIONS
 from service.keys import SETTINGS
 
-_TEXT = """Darkroom: send a picture, get a task, fetch the result.
+_TEXT = """Darkroom: send pictures, get tasks, fetch the results.
 
   curl -F image=@cat.png {url}/upscale          202, a task
   curl '{url}/tasks/<task_id>?wait=30'          how it ended, and its url
   curl -OJ {url}/processed/<name>               the result
   curl -L -F image=@cat.png '{url}/upscale?wait=30&redirect=1' -o big.png
 
-Operations: {operations}. Health: /healthz, /readyz.
+  curl -F image=@a.png -F image=@b.png {url}/blur          a group of tasks
+  curl '{url}/status/<group_id>?wait=30'                   how far it is
+  curl -OJ {url}/status/<group_id>/archive                 all results as a zip file
+  curl -F image=@a.png -F operations=split -F operations=resize=2 {url}/process
+
+Operations: {operations}.
+What each of them takes: {url}/docs, as JSON {url}/operations. Health: /healthz, /readyz.
 """
 
 
 async def index(request: web.Request) -> web.StreamResponse:
-    url = f"localhost:{request.app[SETTINGS].port}"
+    url = request.app[SETTINGS].url.removeprefix("http://")
     text = _TEXT.format(url=url, operations=", ".join(OPERATIONS))
     return web.Response(text=text)

@@ -1,0 +1,136 @@
+"""The calls of the older grayscale converter and thumbnail service, as their documents say.
+
+They are translations only: the tasks, stores and workers are those of every other submission.
+"""
+
+from __future__ import annotations
+
+import json
+
+import structlog
+from aiohttp import web
+
+from models.errors import BadRequest, NotFound, from_document
+from models.image import ACCEPTED, MEDIA_TYPES, Format, Kind
+from models.operations import Operation, parse
+from models.task import Status, Task
+from service.arrival import Spool
+from service.errors import RETRY_AFTER, answer, problem
+from service.form import Shape
+from service.handlers.submissions import PICTURES, Asked
+from service.keys import ENDINGS, SETTINGS, STORE, SUBMITTER
+from service.results import result_bytes
+from service.stream import stream
+from service.upload import Received, Refused, receive
+from service.views import result_url
+
+_THUMBNAIL_FIELD = "file"
+_WITH_GIF: tuple[Kind, ...] = (*ACCEPTED, "gif")
+_SAID = {
+    Status.CREATED: "PENDING",
+    Status.STARTED: "STARTED",
+    Status.SUCCESS: "SUCCESS",
+    Status.FAILURE: "FAILURE",
+    Status.CANCELLED: "FAILURE",
+}
+
+
+async def grayscale(request: web.Request) -> web.StreamResponse:
+    """POST /convert/ with ``uploaded_file``: the grayscale picture itself, in the answer."""
+    settings = request.app[SETTINGS]
+    with Spool() as spool:
+        shape = Shape({"uploaded_file": ACCEPTED})
+        received = await receive(request, spool, shape, settings)
+        task, _ = await _task(request, received, parse("grayscale", received.fields))
+    if not task.ended:
+        task = await request.app[ENDINGS].wait(task.id, settings.sync_timeout) or task
+    if task.status is Status.SUCCESS:
+        result = task.results[0]
+        response = web.StreamResponse(
+            headers={"Content-Location": f"/tasks/{task.id}", "ETag": f'"{result.sha256}"'}
+        )
+        response.content_type = MEDIA_TYPES[result.format]
+        response.content_length = result.bytes
+        return await stream(request, response, result_bytes(request.app, result), task.id)
+    if task.error is not None:
+        return answer(from_document(task.error))
+    where = f"/tasks/{task.id}"
+    return problem(
+        503,
+        "not_finished",
+        f"no worker finished the picture within {settings.sync_timeout:g} s (SYNC_TIMEOUT); "
+        f"send it again to get it when it is done, or see {where}",
+        {"setting": "SYNC_TIMEOUT", "limit": settings.sync_timeout, "task_id": task.id},
+        {"Retry-After": str(RETRY_AFTER), "Location": where},
+    )
+
+
+async def convert(request: web.Request) -> web.StreamResponse:
+    """POST /convert: with ``file`` a thumbnail as of old, with ``image`` our own conversion."""
+    settings = request.app[SETTINGS]
+    pictures = {**PICTURES, _THUMBNAIL_FIELD: _WITH_GIF}
+    shape = Shape(pictures, most=settings.max_batch)
+    asked = Asked.of(request)
+    with Spool() as spool:
+        received = await receive(request, spool, shape, settings)
+        if received.field == _THUMBNAIL_FIELD:
+            return await _thumbnail(request, received)
+        batch = await asked.submit_to("convert", received)
+    return await asked.answer(batch)
+
+
+async def _thumbnail(request: web.Request, received: Received) -> web.StreamResponse:
+    if len(received.pictures) > 1:
+        raise BadRequest(
+            f"one picture a request: {_THUMBNAIL_FIELD!r} came {len(received.pictures)} times",
+            limit=1,
+            measured=len(received.pictures),
+        )
+    task, name = await _task(request, received, parse("thumbnail", received.fields))
+    # As of old: whatever became of it meanwhile, the answer to a submission is PENDING.
+    return _submission(task, name, "PENDING", None, status=202)
+
+
+async def converted(request: web.Request) -> web.StreamResponse:
+    """GET /convert/<id>: how far the thumbnail is."""
+    task = await request.app[STORE].tasks.get(request.match_info["id"])
+    if task is None:
+        raise NotFound("there is no submission of this id")
+    structlog.contextvars.bind_contextvars(task_id=task.id)
+    result: bool | str | None = None
+    if task.status is Status.SUCCESS:
+        result = True
+    elif task.ended:
+        result = str((task.error or {}).get("detail", "the submission was cancelled"))
+    return _submission(task, None, _SAID[task.status], result, status=200)
+
+
+def _submission(
+    task: Task, name: str | None, said: str, result: bool | str | None, *, status: int
+) -> web.Response:
+    thumbnail = task.upload(name).results[0] if result is True else None
+    body = {
+        "submission_task_id": task.id,
+        "submission_status": said,
+        "status": said,
+        "submission_result": result,
+    }
+    if thumbnail is not None:
+        body["url"] = result_url(thumbnail)
+    return web.Response(
+        status=status,
+        text=json.dumps(body) + "\n",
+        content_type="application/json",
+        headers={"Location": f"/convert/{task.id}", "Cache-Control": "no-store"},
+    )
+
+
+async def _task(request: web.Request, received: Received, operation: Operation) -> tuple[Task, str]:
+    """Return the task for the one picture that came, and the picture's name."""
+    (picture,) = received.pictures
+    if isinstance(picture, Refused):
+        raise picture.error
+    output: Format = "jpeg" if picture.header.format == "jpeg" else "png"
+    task = await request.app[SUBMITTER].submit(picture, [operation], output)
+    structlog.contextvars.bind_contextvars(task_id=task.id)
+    return task, picture.name
