@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from aiohttp import web
 
@@ -12,7 +12,7 @@ from service.keys import CACHE, STORE
 
 async def result_bytes(
     app: web.Application, result: Result, start: int = 0, stop: int | None = None
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes]:
     """Yield the bytes ``start`` to ``stop`` (exclusive) of a result.
 
     A result that is small enough and asked for again is kept in the cache.

@@ -148,6 +148,20 @@ def test_a_kept_beginning_continues_to_the_same_bytes(tmp_path: Path) -> None:
     assert rest.results[0].sha256 == outputs.results[0].sha256
 
 
+def test_what_is_too_large_is_not_kept(tmp_path: Path) -> None:
+    source = tmp_path / "source.png"
+    source.write_bytes(pictures.png(40, 30))
+    pipeline = Pipeline(
+        read(["upscale=2", "grayscale"], 9),
+        Encoding("png"),
+        Catalogue.read(None),
+        Limits(80 * 60 - 1, 10**6, 64),
+        lambda share: None,
+        (1,),
+    )
+    assert pipeline.process(source, tmp_path, 40 * 30).kept == {}
+
+
 def test_documents_come_back_the_same() -> None:
     for spec in (
         parse("resize", {"scale": "2"}),

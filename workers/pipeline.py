@@ -70,7 +70,8 @@ class Pipeline:
     ) -> None:
         """``progress`` is called with the share of all the work done, 0 to 1.
 
-        ``keep``: numbers of operations after which the picture is also written without loss.
+        ``keep``: numbers of operations after which the picture is also written without loss, unless
+        it is larger than an upload may be: then that would take as much memory again.
         """
         self._operations = operations
         self._encoding = encoding
@@ -100,7 +101,7 @@ class Pipeline:
         self, picture: Picture, count: int, folder: Path, outputs: Outputs
     ) -> Iterator[Picture]:
         """Yield the results of ``picture``, to which ``count`` operations were applied already."""
-        if count in self._keep:
+        if count in self._keep and picture.width * picture.height <= self._limits.max_pixels:
             outputs.kept[count] = _write(picture, _LOSSLESS, folder / f"kept-{count}.png")
         if count == len(self._operations):
             yield picture
