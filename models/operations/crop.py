@@ -16,10 +16,10 @@ class Crop(Operation):
 
     op: ClassVar[str] = "crop"
     example: ClassVar[Mapping[str, str]] = {
-        "x": "60",
-        "y": "20",
-        "width": "120",
-        "height": "140",
+        "x": "5",
+        "y": "0",
+        "width": "90",
+        "height": "105",
     }
 
     x: int = Field(0, ge=0, le=LONGEST, description="First column that is kept, from the left.")

@@ -18,7 +18,7 @@ class Thumbnail(Operation):
 
     op: ClassVar[str] = "thumbnail"
     shorthand: ClassVar[str | None] = "width"
-    example: ClassVar[Mapping[str, str]] = {"width": "100", "height": "100"}
+    example: ClassVar[Mapping[str, str]] = {"width": "100"}
 
     width: int = Field(
         100,
