@@ -56,6 +56,10 @@ def test_colours_go_through_their_profile_which_then_goes() -> None:
     tagged = apply(Picture(bgr(), icc=SRGB), Grayscale())
     assert tagged.icc is None
     assert np.abs(plain.pixels.astype(int) - tagged.pixels).max() <= 2
+    high = np.ascontiguousarray(np.resize(bgr(), (1100, 60, 3)))
+    whole = profiles.to_srgb(image(Picture(high)), swapped()).convert("L")
+    tall = apply(Picture(high, icc=swapped()), Grayscale()).pixels
+    assert np.abs(tall.astype(int) - np.asarray(whole)).max() <= 1
     other = apply(Picture(bgr(), icc=swapped()), Grayscale())
     expected = profiles.to_srgb(image(Picture(bgr())), swapped()).convert("L")
     assert np.abs(other.pixels.astype(int) - np.asarray(expected)).max() <= 1

@@ -11,7 +11,9 @@ from PIL import Image
 from models.operations.grayscale import Grayscale
 from workers import profiles
 from workers.operations import Tools
-from workers.picture import Picture
+from workers.picture import Picture, Pixels
+
+_BAND = 512  # rows at a time: Pillow copies each pixel thrice, four bytes a time
 
 
 def grayscale(picture: Picture, spec: Grayscale, tools: Tools) -> Picture:
@@ -24,8 +26,16 @@ def grayscale(picture: Picture, spec: Grayscale, tools: Tools) -> Picture:
         fits = picture.icc is None or profiles.is_gray(picture.icc)
         return picture if fits else replace(picture, icc=None)
     if picture.icc is None:
-        luma = cv2.cvtColor(picture.pixels, cv2.COLOR_BGR2GRAY)
+        luma = np.asarray(cv2.cvtColor(picture.pixels, cv2.COLOR_BGR2GRAY), np.uint8)
     else:
-        image = Image.fromarray(np.ascontiguousarray(picture.pixels[:, :, ::-1]))
-        luma = cv2.cvtColor(np.asarray(profiles.to_srgb(image, picture.icc)), cv2.COLOR_RGB2GRAY)
-    return replace(picture.with_pixels(np.asarray(luma, np.uint8), picture.alpha), icc=None)
+        luma = _through(picture.pixels, picture.icc)
+    return replace(picture.with_pixels(luma, picture.alpha), icc=None)
+
+
+def _through(pixels: Pixels, icc: bytes) -> Pixels:
+    luma = np.empty(pixels.shape[:2], np.uint8)
+    for top in range(0, len(pixels), _BAND):
+        band = np.ascontiguousarray(pixels[top : top + _BAND, :, ::-1])
+        srgb = profiles.to_srgb(Image.fromarray(band), icc)
+        luma[top : top + _BAND] = cv2.cvtColor(np.asarray(srgb), cv2.COLOR_RGB2GRAY)
+    return luma
