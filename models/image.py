@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Literal
 
@@ -22,8 +23,8 @@ MAX_SIDE: dict[Format, int] = {"png": 1_000_000, "jpeg": 65_500, "webp": 16_383}
 """Longest side that libpng, libjpeg-turbo and libwebp write, in pixels."""
 
 _SIGNATURES: tuple[tuple[bytes, str], ...] = (
-    (b"\x89PNG\r\n\x1a\n", "png"),
-    (b"\xff\xd8\xff", "jpeg"),
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"\xff\xd8\xff", "JPEG"),
     (b"GIF8", "GIF"),
     (b"BM", "BMP"),
     (b"II*\x00", "TIFF"),
@@ -32,51 +33,59 @@ _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"<svg", "SVG"),
     (b"<?xml", "XML or SVG"),
 )
+_WALKS = {"png": structure.png, "jpeg": structure.jpeg, "gif": structure.gif}
 
 
 @dataclass(frozen=True)
 class Header:
-    """What the header of a picture says; sides in pixels, before any orientation is applied."""
+    """What the header of a picture says; sides in pixels, upright, after its EXIF orientation."""
 
-    format: Kind
+    kind: Kind
     width: int
     height: int
 
+    @property
+    def format(self) -> Format:
+        """The format results are written in unless another is asked for; of a GIF it is PNG."""
+        return "png" if self.kind == "gif" else self.kind
 
-def sniff(start: bytes, accepted: tuple[Kind, ...] = ACCEPTED) -> Kind:
+
+def sniff(start: bytes, accepted: Sequence[Kind] = ACCEPTED) -> Kind:
     """Return the format that the first 16 bytes of a file name.
 
     Raises:
-        UnsupportedFormat: neither PNG nor JPEG.
+        UnsupportedFormat: none of ``accepted``; says what it looks like and what is accepted.
     """
     named = next((name for magic, name in _SIGNATURES if start.startswith(magic)), "")
     if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
         named = "WebP"
-    if named == "png":
-        return "png"
-    if named == "jpeg":
-        return "jpeg"
+    for kind in accepted:
+        if named.lower() == kind:
+            return kind
+    *others, last = (kind.upper() for kind in accepted)
     raise UnsupportedFormat(
-        f"this looks like {named or 'no picture'}, judged by its first bytes; send PNG or JPEG",
+        f"this looks like {named or 'no picture'}, judged by its first bytes; "
+        f"send {', '.join(others)}{' or ' if others else ''}{last}",
         measured=named or "unknown",
-        accepted=["png", "jpeg"],
+        accepted=list(accepted),
     )
 
 
-def inspect(file: BinaryIO, accepted: tuple[Kind, ...] = ACCEPTED) -> Header:
+def inspect(file: BinaryIO, accepted: Sequence[Kind] = ACCEPTED) -> Header:
     """Return the header of the picture in ``file`` after checking that it is whole.
 
-    Nothing is decoded: PNG chunks are walked with their CRCs, JPEG segments up to the end marker.
-    Takes some milliseconds for a large file: call it off the event loop.
+    Nothing is decoded: PNG chunks are walked with their CRCs, JPEG segments and GIF blocks up to
+    the end mark. Takes some milliseconds for a large file: call it off the event loop.
 
     Raises:
-        UnsupportedFormat: neither PNG nor JPEG.
+        UnsupportedFormat: none of ``accepted``.
         BadImage: the structure is broken or the file ends early.
     """
     file.seek(0)
-    kind = sniff(file.read(16))
+    kind = sniff(file.read(16), accepted)
+    walk = _WALKS[kind]
     with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        width, height = structure.png(data) if kind == "png" else structure.jpeg(data)
+        width, height = walk(data)
     return Header(kind, width, height)
 
 
@@ -88,7 +97,8 @@ def check_side(width: int, height: int, output: Format) -> None:
     """
     longest = max(width, height)
     if longest > MAX_SIDE[output]:
-        other = "; ask for format=png" if output == "jpeg" and longest <= MAX_SIDE["png"] else ""
+        fits = output != "png" and longest <= MAX_SIDE["png"]
+        other = "; ask for format=png" if fits else ""
         raise TooManyPixels(
             f"the result would be {width} x {height}; {output.upper()} holds at most "
             f"{MAX_SIDE[output]} pixels a side{other}",

@@ -1,6 +1,7 @@
-"""The structure of PNG and JPEG files, walked without decoding: sizes, and whether all is there.
+"""The structure of PNG, JPEG and GIF files, walked without decoding: sizes, and wholeness.
 
-Hostile files cost little: each walk is one pass, and the number of its steps is bounded.
+Hostile files cost little: each walk is one pass, and the number of its steps is bounded. Sizes are
+of the upright picture, after its EXIF orientation.
 """
 
 from __future__ import annotations
@@ -11,12 +12,17 @@ import struct
 import zlib
 
 from models.errors import BadImage
+from models.exif import Orientation, orientation, upright
 
 Bytes = bytes | mmap.mmap
 
 _STEPS = 100_000
 """Most chunks or segments of a file; a camera's has some dozens, an editor's some thousands."""
 
+_SUB_BLOCKS = 1_000_000
+"""Most data sub-blocks of a GIF, of 255 bytes where nobody plays tricks: about 240 MiB."""
+
+_EXIF_BYTES = 65_536  # no more of a block is looked at
 _IHDR_BYTES = 13
 _SOF_BYTES = 8  # of a frame header without components: length, precision, height, width, count
 _CRC_STEP = 1024 * 1024
@@ -24,6 +30,8 @@ _CRC_STEP = 1024 * 1024
 _SCAN_END = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]", re.DOTALL)
 _MARKER = re.compile(rb"\xff+[^\x00\xff]", re.DOTALL)
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF markers: they carry the size
+_EXIF = b"Exif\0\0"
+_GIF_HEADER = 13  # bytes: signature, logical screen
 
 
 def png(data: Bytes) -> tuple[int, int]:
@@ -33,6 +41,7 @@ def png(data: Bytes) -> tuple[int, int]:
         BadImage: a chunk is broken or missing, or there are too many.
     """
     at, size, pictures = 8, (0, 0), 0
+    turned: Orientation = 1
     for step in range(_STEPS):
         if at + 12 > len(data):
             raise BadImage("the PNG file is truncated: its end chunk is missing; send all of it")
@@ -50,8 +59,10 @@ def png(data: Bytes) -> tuple[int, int]:
         if kind == b"IHDR":
             size = struct.unpack_from(">II", data, at + 8)
         pictures += kind == b"IDAT"
+        if kind == b"eXIf":
+            turned = orientation(data[at + 8 : min(end - 4, at + 8 + _EXIF_BYTES)])
         if kind == b"IEND":
-            return _checked("PNG", size, pictures)
+            return _checked("PNG", upright(*size, turned), pictures)
         at = end
     raise BadImage(f"the PNG file has more than {_STEPS} chunks", limit=_STEPS)
 
@@ -65,13 +76,14 @@ def jpeg(data: Bytes) -> tuple[int, int]:
         BadImage: it ends early, has no frame, or too many segments.
     """
     at, size, scans = 2, (0, 0), 0
+    turned: Orientation | None = None
     for _ in range(_STEPS):
         found = _MARKER.search(data, at)
         if found is None:
             break
         at, marker = found.end(), data[found.end() - 1]
         if marker == 0xD9:
-            return _checked("JPEG", size, scans)
+            return _checked("JPEG", upright(*size, turned or 1), scans)
         if marker == 0x01 or 0xD0 <= marker <= 0xD8:
             continue
         if at + 2 > len(data):
@@ -80,6 +92,10 @@ def jpeg(data: Bytes) -> tuple[int, int]:
         if marker in _FRAMES and length >= _SOF_BYTES and at + length <= len(data):
             height, width = struct.unpack_from(">HH", data, at + 3)
             size = (width, height)
+        # Decoders read what stands before the first scan; of several blocks the first has the tag.
+        if marker == 0xE1 and not scans and turned is None:
+            block = data[at + 2 : at + length]
+            turned = orientation(block) if block.startswith(_EXIF) else None
         at += max(2, length)
         if marker == 0xDA:
             scans += 1
@@ -90,6 +106,59 @@ def jpeg(data: Bytes) -> tuple[int, int]:
     else:
         raise BadImage(f"the JPEG file has more than {_STEPS} segments", limit=_STEPS)
     raise BadImage("the JPEG file is truncated: its end marker is missing; send all of it")
+
+
+def gif(data: Bytes) -> tuple[int, int]:
+    """Return (width, height) of the canvas of a GIF file (GIF89a), walked to its end mark.
+
+    The canvas is the logical screen, or more where the first picture reaches past it. Stray bytes
+    between blocks are passed over, as decoders do.
+
+    Raises:
+        BadImage: it ends early, holds no picture, or has too many blocks.
+    """
+    if len(data) < _GIF_HEADER or data[:6] not in {b"GIF87a", b"GIF89a"}:
+        raise BadImage("the GIF file is broken: it does not begin with a header")
+    size, flags = struct.unpack_from("<HH", data, 6), data[10]
+    at, pictures, left = _GIF_HEADER + _colours(flags), 0, _SUB_BLOCKS
+    for _ in range(_STEPS):
+        kind = data[at : at + 1]
+        if kind == b";":
+            return _checked("GIF", size, pictures)
+        if kind == b"!":
+            at, left = _sub_blocks(data, at + 2, left)
+        elif kind == b"," and at + 10 <= len(data):
+            x, y, width, height, flags = struct.unpack_from("<HHHHB", data, at + 1)
+            if not pictures:
+                size = (max(size[0], x + width), max(size[1], y + height))
+            pictures += min(width, height) > 0
+            at, left = _sub_blocks(data, at + 11 + _colours(flags), left)
+        elif not kind or kind == b",":
+            raise BadImage("the GIF file is truncated: its end mark is missing; send all of it")
+        else:
+            at += 1
+    raise BadImage(f"the GIF file has more than {_STEPS} blocks", limit=_STEPS)
+
+
+def _colours(flags: int) -> int:
+    """Return how many bytes the colour table takes that ``flags`` announce."""
+    return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
+
+
+def _sub_blocks(data: Bytes, at: int, left: int) -> tuple[int, int]:
+    """Return where the sub-blocks from ``at`` end, and how many the file may still have."""
+    end = len(data)
+    while at < end and left:
+        length = data[at]
+        at += length + 1
+        if not length:
+            return at, left
+        left -= 1
+    if not left:
+        raise BadImage(
+            f"the GIF file has more than {_SUB_BLOCKS} blocks of data", limit=_SUB_BLOCKS
+        )
+    raise BadImage("the GIF file is truncated: its data breaks off; send all of it")
 
 
 def _checked(kind: str, size: tuple[int, int], pictures: int) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("models", "service", "workers", "standalone", "training", "bench")
+PACKAGES = ("models", "service", "workers", "standalone", "training", "bench", "docs")
 
 
 def loaded_by(module: str) -> set[str]:

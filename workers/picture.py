@@ -16,14 +16,17 @@ class Picture:
     """Pixels with what belongs to them.
 
     ``pixels``: (h, w) or (h, w, 3) BGR uint8. ``alpha``: (h, w) uint8 or None for opaque.
-    ``icc``: the colour profile the pixels are in, or None for sRGB. ``full``: (width, height) of
-    the whole picture where the decoder scaled it down on the way.
+    ``icc``: the colour profile the pixels are in, or None for sRGB. Where the decoder scaled the
+    picture down on the way, ``full`` is the (width, height) of the whole picture, and ``box`` the
+    (left, top, right, bottom) that it takes of the pixels at hand: a decoder rounds up, so that of
+    1601 columns scaled by 8 it makes 201, and the picture ends after an eighth of the last.
     """
 
     pixels: Pixels
     alpha: Pixels | None = None
     icc: bytes | None = None
     full: tuple[int, int] | None = None
+    box: tuple[float, float, float, float] | None = None
 
     @property
     def width(self) -> int:
@@ -39,4 +42,10 @@ class Picture:
         return self.full or (self.width, self.height)
 
     def with_pixels(self, pixels: Pixels, alpha: Pixels | None) -> Picture:
-        return replace(self, pixels=pixels, alpha=alpha, full=None)
+        return replace(self, pixels=pixels, alpha=alpha, full=None, box=None)
+
+    def window(self, x: int, y: int, width: int, height: int) -> Picture:
+        """Return the rectangle from column ``x`` and row ``y`` on, as a view of the same memory."""
+        rows, columns = slice(y, y + height), slice(x, x + width)
+        alpha = None if self.alpha is None else self.alpha[rows, columns]
+        return self.with_pixels(self.pixels[rows, columns], alpha)

@@ -17,15 +17,26 @@ from pydantic import ValidationError
 from models.catalogue import Weights
 from models.errors import BadParameter
 from models.image import Format
+from models.operations.blur import Blur
+from models.operations.convert import Convert
+from models.operations.crop import Crop
+from models.operations.grayscale import Grayscale
+from models.operations.resize import Resize
+from models.operations.rotate import Rotate
 from models.operations.spec import Encoding, Operation, Size
+from models.operations.split import Split
+from models.operations.thumbnail import Thumbnail
 from models.operations.upscale import Upscale
 
 __all__ = ["OPERATIONS", "Encoding", "Operation", "Size", "fingerprint", "load", "parse"]
 
-PIPELINE_VERSION = 1
+PIPELINE_VERSION = 2
 """Raised when the same request would give other bytes: old results are then no longer served."""
 
-OPERATIONS: dict[str, type[Operation]] = {spec.op: spec for spec in (Upscale,)}
+OPERATIONS: dict[str, type[Operation]] = {
+    spec.op: spec
+    for spec in (Upscale, Grayscale, Blur, Thumbnail, Resize, Split, Crop, Rotate, Convert)
+}
 
 
 def parse(op: str, parameters: Mapping[str, Any]) -> Operation:
@@ -49,13 +60,15 @@ def _name(problem: Any) -> str:
 
 
 def _sentence(spec: type[Operation], problem: Any) -> str:
-    name = _name(problem)
+    name, message = _name(problem), str(problem["msg"]).removeprefix("Value error, ")
     known = ", ".join(spec.model_fields) or "none"
     if problem["type"] == "extra_forbidden":
         return f"unknown field {name[:40]!a}; known: {known}"
+    if problem["type"] == "missing":
+        return f"{name} is missing: {spec.model_fields[name].description}"
     if not name:  # a rule about several parameters together
-        return str(problem["msg"]).removeprefix("Value error, ")
-    return f"{name}: {problem['msg']} (got {str(problem['input'])[:40]!a})"
+        return message
+    return f"{name}: {message} (got {str(problem['input'])[:40]!a})"
 
 
 def load(document: Mapping[str, Any]) -> Operation:

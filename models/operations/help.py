@@ -31,31 +31,32 @@ def rows(spec: type[Operation]) -> list[Row]:
         Row(
             name=name,
             values=_values(said),
-            default="required" if name in required else _shown(said.get("default")),
+            default="required" if name in required else _default(said.get("default")),
             description=said.get("description", ""),
         )
         for name, said in schema.get("properties", {}).items()
     ]
 
 
-def _shown(default: Any) -> str:
-    return "" if default is None else str(default)
+def _default(value: Any) -> str:
+    if value is None:
+        return "none"
+    return _plain(value) if isinstance(value, float) else str(value)
 
 
 def _values(said: dict[str, Any]) -> str:
-    """Return the values a JSON schema admits, e.g. ``integer, 1 to 100``."""
+    """Return what values a parameter takes, from its JSON schema."""
     # An optional parameter is "this or null"; nobody sends null in a form.
-    said = next((s for s in said.get("anyOf", ()) if s.get("type") != "null"), said)
-    if "enum" in said:
-        return ", ".join(map(str, said["enum"]))
-    words = [{"string": "text"}.get(said.get("type", ""), said.get("type", ""))]
-    least = said.get("minimum", said.get("exclusiveMinimum"))
-    most = said.get("maximum", said.get("exclusiveMaximum"))
-    if least is not None and most is not None:
-        below = "below " if "exclusiveMaximum" in said else ""
-        words.append(f"{least:g} to {below}{most:g}")
-    elif least is not None:
-        words.append(f"from {least:g}")
-    elif most is not None:
-        words.append(f"up to {most:g}")
-    return ", ".join(filter(None, words))
+    (kind,) = [kind for kind in said.get("anyOf", [said]) if kind.get("type") != "null"]
+    if "enum" in kind:
+        return ", ".join(map(str, kind["enum"]))
+    if kind["type"] == "string":
+        return f"up to {kind['maxLength']} characters"
+    what = {"integer": "whole numbers", "number": "numbers"}[kind["type"]]
+    below = kind.get("exclusiveMaximum")
+    high = f"below {_plain(below)}" if below is not None else _plain(kind["maximum"])
+    return f"{what} from {_plain(kind['minimum'])} to {high}"
+
+
+def _plain(number: float) -> str:
+    return str(int(number)) if number == int(number) else str(number)

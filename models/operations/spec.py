@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 
 from models.catalogue import Catalogue, Weights
-from models.image import Format
+from models.image import MAX_SIDE, Format
 
 Size = tuple[int, int]
 """(width, height) in pixels."""
+
+LONGEST = MAX_SIDE["png"]
+"""Longest side that may be asked for, in pixels: no format holds more. Areas are limited apart."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,9 @@ class Operation(BaseModel):
     op: ClassVar[str]
     """Name of the operation: its route and its module."""
 
+    example: ClassVar[Mapping[str, str]] = {}
+    """Parameters, as a form sends them, that show the operation well."""
+
     shorthand: ClassVar[str | None] = None
     """The parameter that ``op=value`` sets in a list of operations; None: it takes no value."""
 
@@ -41,6 +48,13 @@ class Operation(BaseModel):
 
     costly: ClassVar[bool] = False
     """Whether keeping the result for other pipelines is cheaper than computing it again."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _not_a_flag(cls, value: Any) -> Any:
+        if isinstance(value, bool):  # JSON's true would otherwise count as 1
+            raise ValueError("true and false are no values of it")  # noqa: TRY004 -- pydantic's way
+        return value
 
     def label(self) -> str:
         """Return what a result's name says of the operation, e.g. ``upscale-x2``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from pydantic import Field
@@ -16,6 +17,7 @@ class Upscale(Operation):
     op: ClassVar[str] = "upscale"
     shorthand: ClassVar[str | None] = "scale"
     costly: ClassVar[bool] = True
+    example: ClassVar[Mapping[str, str]] = {"scale": "2"}
 
     scale: int = Field(2, ge=1, le=1000, description="How many times wider and higher.")
     model: str = Field("darkroom-fast", max_length=64, description="Name of the network.")

@@ -11,7 +11,7 @@ import structlog
 from aiohttp import web
 
 from models.errors import BadRequest, NotFound, from_document
-from models.image import ACCEPTED, MEDIA_TYPES, Format, Kind
+from models.image import ACCEPTED, MEDIA_TYPES, Kind
 from models.operations import Operation, parse
 from models.task import Status, Task
 from service.arrival import Spool
@@ -130,7 +130,6 @@ async def _task(request: web.Request, received: Received, operation: Operation) 
     (picture,) = received.pictures
     if isinstance(picture, Refused):
         raise picture.error
-    output: Format = "jpeg" if picture.header.format == "jpeg" else "png"
-    task = await request.app[SUBMITTER].submit(picture, [operation], output)
+    task = await request.app[SUBMITTER].submit(picture, [operation], picture.header.format)
     structlog.contextvars.bind_contextvars(task_id=task.id)
     return task, picture.name

@@ -166,8 +166,7 @@ def _encode(operations: Sequence[Operation], asked: Format | None) -> batches.En
         )
 
     def encode(header: Header) -> Encoding:
-        came: Format = "jpeg" if header.format == "jpeg" else "png"  # of a GIF: without loss
-        return encoding(operations, asked or came)
+        return encoding(operations, asked or header.format)
 
     return encode
 

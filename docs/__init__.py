@@ -1,0 +1,1 @@
+"""Pictures of the project, and the pages about its operations, which write themselves."""

@@ -1,0 +1,104 @@
+"""The texts of docs/operations/: all that they say is read from the registry."""
+
+from __future__ import annotations
+
+import json
+
+from models.names import result_names
+from models.operations import OPERATIONS, Operation, parse
+from models.operations.help import rows, summary
+from models.operations.pipeline import encoding
+
+_FROM = "cat.png"
+_ORIGIN = (
+    "<sub>Written by `python -m docs PICTURE` from `models/operations/{module}`; "
+    "change it there.</sub>\n"
+)
+
+
+def pages() -> dict[str, str]:
+    """Return the text of every page by its file name: one an operation, and README.md."""
+    found = {f"{op}.md": _page(spec) for op, spec in OPERATIONS.items()}
+    return {**found, "README.md": _index()}
+
+
+def _index() -> str:
+    lines = [
+        f"| [{op}]({op}.md) | {summary(spec)} | {_list_form(spec)} |"
+        for op, spec in OPERATIONS.items()
+    ]
+    return "\n".join(
+        [
+            "# Operations",
+            "",
+            "Each has a route of its name, and a place in the `operations` of `POST /process`,",
+            "which are done from left to right, decoded once and encoded once.",
+            "",
+            "| operation | does | in a list |",
+            "|---|---|---|",
+            *lines,
+            "",
+            _ORIGIN.format(module=""),
+        ]
+    )
+
+
+def _page(spec: type[Operation]) -> str:
+    example = parse(spec.op, spec.example)
+    fields = "".join(f" -F {name}={value}" for name, value in spec.example.items())
+    output = encoding([example], "png").format
+    number = 1 if spec.parts > 1 else 0
+    name = next(result_names(_FROM, [example], output, "0" * 64, number))
+    made = f"`{name}`" + (f" and so on, {spec.parts} of them" if number else "")
+    return "\n".join(
+        [
+            f"# {spec.op}",
+            "",
+            summary(spec),
+            "",
+            f"![Before, and after {example.label()}]({spec.op}.jpg)",
+            "",
+            "```",
+            f"curl -F image=@{_FROM}{fields} localhost:8080/{spec.op}",
+            "```",
+            "",
+            f"makes {made}. As one of several operations:",
+            "",
+            "```",
+            f"curl -F image=@{_FROM} -F {_quoted(listed(spec))} localhost:8080/process",
+            "```",
+            "",
+            *_table(spec),
+            "",
+            _ORIGIN.format(module=f"{spec.op}.py"),
+        ]
+    )
+
+
+def listed(spec: type[Operation]) -> str:
+    """Return the field ``operations=...`` that asks for the operation's example."""
+    if not spec.example:
+        return f"operations={spec.op}"
+    if set(spec.example) == {spec.shorthand}:
+        return f"operations={spec.op}={spec.example[spec.shorthand or '']}"
+    values = parse(spec.op, spec.example).document()
+    asked = {"op": spec.op, **{name: values[name] for name in spec.example}}
+    return f"operations={json.dumps(asked)}"
+
+
+def _quoted(field: str) -> str:
+    return f"'{field}'" if " " in field else field
+
+
+def _list_form(spec: type[Operation]) -> str:
+    return f"`{listed(spec).removeprefix('operations=')}`"
+
+
+def _table(spec: type[Operation]) -> list[str]:
+    if not spec.model_fields:
+        return ["It takes no parameters."]
+    lines = ["| parameter | default | takes | what it is |", "|---|---|---|---|"]
+    lines += [f"| `{r.name}` | {r.default} | {r.values} | {r.description} |" for r in rows(spec)]
+    if spec.shorthand is not None:
+        lines += ["", f"In a list, `{spec.op}=VALUE` sets `{spec.shorthand}`."]
+    return lines

@@ -1,0 +1,66 @@
+"""Before and after, side by side, made by the workers' own pipeline."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from PIL import Image, ImageOps
+
+from models.catalogue import Catalogue
+from models.operations import Operation, parse
+from models.operations.pipeline import encoding
+from models.operations.spec import Size
+from workers.pipeline import Limits, Pipeline
+
+BEFORE: Size = (180, 210)
+"""What any photograph is cut and scaled to, so that all pictures of the pages have known sizes."""
+
+_GAP = 12  # pixels of white between two pictures
+_QUALITY = 85
+_LIMITS = Limits(max_pixels=10**6, max_output_pixels=10**7, tile_pixels=160)
+
+
+def source(path: Path) -> Image.Image:
+    """Return the photograph at ``path`` as it stands on the left of each picture."""
+    with Image.open(path) as file:
+        upright = ImageOps.exif_transpose(file).convert("RGB")
+    return ImageOps.fit(upright, BEFORE, Image.Resampling.LANCZOS)
+
+
+def canvas(spec: type[Operation]) -> Size:
+    """Return the size of the operation's picture: before, a gap, and the results in two columns."""
+    sizes = parse(spec.op, spec.example).output_sizes(*BEFORE)
+    width = sum(w for w, _ in sizes[:2]) + _GAP * (len(sizes[:2]) - 1)
+    height = sum(h for _, h in sizes[::2]) + _GAP * (len(sizes[::2]) - 1)
+    return BEFORE[0] + 2 * _GAP + width, max(BEFORE[1], height)
+
+
+def draw(spec: type[Operation], before: Image.Image, path: Path) -> None:
+    """Do the operation's example to ``before`` and write both to ``path``, as JPEG."""
+    drawn = Image.new("RGB", canvas(spec), "white")
+    drawn.paste(before, (0, 0))
+    left = BEFORE[0] + 2 * _GAP
+    x, y = left, 0
+    for number, after in enumerate(_results(spec, before)):
+        drawn.paste(after, (x, y))
+        x += after.width + _GAP
+        if number % 2:
+            x, y = left, y + after.height + _GAP
+    drawn.save(path, quality=_QUALITY, subsampling="4:4:4", optimize=True)
+
+
+def _results(spec: type[Operation], before: Image.Image) -> list[Image.Image]:
+    operations = [parse(spec.op, spec.example)]
+    with tempfile.TemporaryDirectory(prefix="darkroom-docs-") as folder:
+        original = Path(folder) / "before.png"
+        before.save(original)
+        pipeline = Pipeline(
+            operations,
+            encoding(operations, "png"),
+            Catalogue.read(None),
+            _LIMITS,
+            lambda share: None,
+        )
+        made = pipeline.process(original, Path(folder), _LIMITS.max_pixels)
+        return [Image.open(result.path).convert("RGB") for result in made.results]

@@ -1,0 +1,70 @@
+"""Resize: to another size, larger or smaller, by classical filters."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from models.operations.proportion import ample, proportional
+from models.operations.spec import LONGEST, Operation, Size
+
+Enlarging = Literal["lanczos", "cubic"]
+"""Filters for enlarging; shrinking always averages areas."""
+
+
+class Resize(Operation):
+    """Give a picture another size: by a factor, or by its new width, height or both."""
+
+    op: ClassVar[str] = "resize"
+    shorthand: ClassVar[str | None] = "scale"
+    example: ClassVar[Mapping[str, str]] = {"scale": "0.5"}
+
+    scale: float | None = Field(
+        None,
+        ge=0.05,
+        lt=100,
+        allow_inf_nan=False,
+        description="How many times wider and higher; excludes width and height.",
+    )
+    width: int | None = Field(
+        None, ge=1, le=LONGEST, description="New width in pixels; alone, the shape is kept."
+    )
+    height: int | None = Field(
+        None, ge=1, le=LONGEST, description="New height in pixels; alone, the shape is kept."
+    )
+    filter: Enlarging = Field(
+        "lanczos", description="Filter for enlarging; shrinking averages areas."
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Resize:
+        sides = self.width is not None or self.height is not None
+        if self.scale is None and not sides:
+            raise ValueError("give a scale, or a width, a height or both in pixels")
+        if self.scale is not None and sides:
+            raise ValueError("scale excludes width and height: give one or the other")
+        return self
+
+    def label(self) -> str:
+        if self.scale is not None:
+            return f"resize-x{self.scale:g}"
+        if self.width is not None and self.height is not None:
+            return f"resize-{self.width}x{self.height}"
+        return f"resize-h{self.height}" if self.width is None else f"resize-w{self.width}"
+
+    def output_sizes(self, width: int, height: int) -> list[Size]:
+        if self.scale is not None:
+            new = (math.floor(side * self.scale + 0.5) for side in (width, height))
+            return [(max(1, next(new)), max(1, next(new)))]
+        if self.width is None:
+            assert self.height is not None
+            return [(proportional(width, self.height, height), self.height)]
+        if self.height is None:
+            return [(self.width, proportional(height, self.width, width))]
+        return [(self.width, self.height)]
+
+    def enough(self, width: int, height: int) -> Size | None:
+        return ample(self.output_sizes(width, height)[0], width, height)

@@ -1,0 +1,41 @@
+"""Take the colour out of a picture."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from models.operations.grayscale import Grayscale
+from workers import profiles
+from workers.operations import Tools
+from workers.picture import Picture, Pixels
+
+_BAND = 512  # rows at a time: Pillow copies each pixel thrice, four bytes a time
+
+
+def grayscale(picture: Picture, spec: Grayscale, tools: Tools) -> Picture:
+    """Return ``picture`` with its luma only (ITU-R BT.601), (h, w); alpha is kept.
+
+    Luma is defined for sRGB, so colours are converted to it where they have a profile, which is
+    then dropped: a gray file may not carry a profile for RGB.
+    """
+    if picture.pixels.ndim == 2:
+        fits = picture.icc is None or profiles.is_gray(picture.icc)
+        return picture if fits else replace(picture, icc=None)
+    if picture.icc is None:
+        luma = np.asarray(cv2.cvtColor(picture.pixels, cv2.COLOR_BGR2GRAY), np.uint8)
+    else:
+        luma = _through(picture.pixels, picture.icc)
+    return replace(picture.with_pixels(luma, picture.alpha), icc=None)
+
+
+def _through(pixels: Pixels, icc: bytes) -> Pixels:
+    luma = np.empty(pixels.shape[:2], np.uint8)
+    for top in range(0, len(pixels), _BAND):
+        band = np.ascontiguousarray(pixels[top : top + _BAND, :, ::-1])
+        srgb = profiles.to_srgb(Image.fromarray(band), icc)
+        luma[top : top + _BAND] = cv2.cvtColor(np.asarray(srgb), cv2.COLOR_RGB2GRAY)
+    return luma

@@ -1,0 +1,21 @@
+"""Give a picture another size."""
+
+from __future__ import annotations
+
+import cv2
+
+from models.operations.resize import Enlarging, Resize
+from workers.operations import Tools
+from workers.picture import Picture
+from workers.resample import resample
+
+_FILTERS: dict[Enlarging, int] = {
+    "lanczos": cv2.INTER_LANCZOS4,
+    "cubic": cv2.INTER_CUBIC,
+}
+
+
+def resize(picture: Picture, spec: Resize, tools: Tools) -> Picture:
+    """Return ``picture`` in the size that ``spec`` asks for."""
+    (size,) = spec.output_sizes(*picture.size)
+    return resample(picture, size, _FILTERS[spec.filter])

@@ -1,0 +1,14 @@
+"""Shrink a picture to fit into a box."""
+
+from __future__ import annotations
+
+from models.operations.thumbnail import Thumbnail
+from workers.operations import Tools
+from workers.picture import Picture
+from workers.resample import resample
+
+
+def thumbnail(picture: Picture, spec: Thumbnail, tools: Tools) -> Picture:
+    """Return ``picture`` shrunk by averaging areas, or as it is if it fits already."""
+    (size,) = spec.output_sizes(*picture.size)
+    return resample(picture, size)

@@ -1,0 +1,42 @@
+"""Colour profiles (ICC): whether they are any, what they are for, and the way to sRGB."""
+
+from __future__ import annotations
+
+import io
+
+from PIL import Image, ImageCms
+
+_SPACE = slice(16, 20)  # of the header: the colour space of the samples (ICC.1:2022, 7.2.6)
+
+
+def sound(icc: bytes | None) -> bytes | None:
+    """Return the colour profile if it is one; a broken one must not cost the picture."""
+    if not icc:
+        return None
+    try:
+        ImageCms.ImageCmsProfile(io.BytesIO(icc))
+    except (ImageCms.PyCMSError, OSError):
+        return None
+    return icc
+
+
+def is_gray(icc: bytes) -> bool:
+    """Tell whether the profile is one for gray samples."""
+    return icc[_SPACE] == b"GRAY"
+
+
+def to_srgb(image: Image.Image, icc: bytes | None) -> Image.Image:
+    """Convert an RGB, CMYK or L image to sRGB (mode RGB), through ``icc`` if it fits, else plainly.
+
+    A profile that is broken or for other samples must not cost the picture.
+    """
+    if icc is not None:
+        try:
+            profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
+            srgb = ImageCms.createProfile("sRGB")
+            through = ImageCms.profileToProfile(image, profile, srgb, outputMode="RGB")
+        except (ImageCms.PyCMSError, OSError):
+            through = None
+        if through is not None:
+            return through
+    return image.convert("RGB")
