@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import tempfile
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import cv2
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import settings as limits
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -36,6 +38,7 @@ SIDES = st.integers(1, 30_000)
 
 
 @given(SIDES, SIDES, SIDES, SIDES)
+@limits(deadline=None)
 def test_it_fits_and_keeps_its_shape(width: int, height: int, box: int, other: int) -> None:
     ((w, h),) = Thumbnail(width=box, height=other).output_sizes(width, height)
     assert 1 <= w <= min(box, width)
@@ -48,6 +51,7 @@ def test_it_fits_and_keeps_its_shape(width: int, height: int, box: int, other: i
 
 
 @given(SIDES, SIDES, st.integers(1, 2000))
+@limits(deadline=None)
 def test_rounding_is_exact(width: int, height: int, box: int) -> None:
     ((w, h),) = Thumbnail(width=box, height=box).output_sizes(width, height)
     if max(width, height) > box:
@@ -129,6 +133,23 @@ def test_the_decoders_own_scaling_gives_the_same(
         assert a.size == b.size
         assert [a.size] == spec.output_sizes(*whole.size)
         assert pictures.psnr(a.pixels, b.pixels) > 40
+
+
+@given(st.integers(1, 300), st.integers(1, 300), st.integers(1, 8), st.integers(1, 60), SIDES)
+@limits(max_examples=60, deadline=None)
+def test_every_shape_gets_the_size_that_was_promised(
+    width: int, height: int, orientation: int, box: int, other: int
+) -> None:
+    spec = Thumbnail(width=box, height=other)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "picture.jpg"
+        path.write_bytes(rotated(Image.new("RGB", (width, height), (9, 200, 30)), orientation))
+        picture = codec.decode(path, 10**6, spec.enough)
+    full = (height, width) if orientation >= 5 else (width, height)
+    assert picture.size == full
+    result = apply(picture, spec)
+    assert [result.size] == spec.output_sizes(*full)
+    assert np.ptp(result.pixels.reshape(-1, 3), axis=0).max() <= 1
 
 
 def test_real_photographs_come_out_the_same_too(shared: Path) -> None:
