@@ -13,11 +13,12 @@ from models.operations import OPERATIONS
 from models.queue import Queue
 from models.settings import Settings
 from models.store import Store
+from models.tokens import Tokens
 from service.endings import Endings
 from service.errors import translate
-from service.handlers import health, index, processed, tasks
+from service.handlers import health, index, newsletter, processed, send_images, tasks
 from service.handlers.submissions import submission
-from service.keys import CATALOGUE, ENDINGS, QUEUE, SETTINGS, STORE, SUBMITTER
+from service.keys import CATALOGUE, ENDINGS, QUEUE, SETTINGS, STORE, SUBMITTER, TOKENS
 from service.requests import harden, identify
 from service.submit import Submitter
 
@@ -36,6 +37,13 @@ def create_app(settings: Settings) -> web.Application:
             *(web.post(f"/{op}", submission(op)) for op in OPERATIONS),
             web.get("/tasks/{id}", tasks.show),
             web.get("/processed/{name}", processed.serve),
+            web.route("GET", "/send_images/{id}", send_images.send),
+            web.route("POST", "/send_images/{id}", send_images.send),
+            web.post("/subscribe", newsletter.subscribe),
+            web.get("/subscribe/confirm", newsletter.confirm_page),
+            web.post("/subscribe/confirm", newsletter.confirm),
+            web.get("/unsubscribe", newsletter.unsubscribe_page),
+            web.post("/unsubscribe", newsletter.unsubscribe),
             web.get("/healthz", health.alive),
             web.get("/readyz", health.ready),
         ]
@@ -46,6 +54,8 @@ def create_app(settings: Settings) -> web.Application:
 async def _stores(app: web.Application) -> AsyncIterator[None]:
     settings = app[SETTINGS]
     app[STORE] = await Store.open(settings)
+    secret = settings.secret_key.get_secret_value() or await app[STORE].secret.get()
+    app[TOKENS] = Tokens(secret, settings)
     app[QUEUE] = Queue.open(settings)
     app[SUBMITTER] = Submitter(settings, app[CATALOGUE], app[STORE], app[QUEUE])
     yield

@@ -8,6 +8,7 @@ from models.catalogue import Catalogue
 from models.queue import Queue
 from models.settings import Settings
 from models.store import Store
+from models.tokens import Tokens
 from service.endings import Endings
 from service.submit import Submitter
 
@@ -16,4 +17,5 @@ CATALOGUE = web.AppKey("catalogue", Catalogue)
 STORE = web.AppKey("store", Store)
 QUEUE = web.AppKey("queue", Queue)
 ENDINGS = web.AppKey("endings", Endings)
+TOKENS = web.AppKey("tokens", Tokens)
 SUBMITTER = web.AppKey("submitter", Submitter)
