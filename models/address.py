@@ -29,7 +29,7 @@ def address(text: str) -> str:
         )
     try:
         # Only what every mail server takes: no letters beyond ASCII before the @, no quotes.
-        found = validate_email(given, check_deliverability=False, allow_smtputf8=False)
+        found = validate_email(given, check_deliverability=False, allow_smtputf8=False, strict=True)
     except (EmailNotValidError, UnicodeError) as error:
         reason = str(error) if isinstance(error, EmailNotValidError) else "it is not Unicode"
         raise BadParameter(

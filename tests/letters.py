@@ -70,7 +70,7 @@ class Mailbox:
             USER.encode(),
             PASSWORD.encode(),
         )
-        return AuthResult(success=good)
+        return AuthResult(success=good, handled=good)
 
 
 @contextmanager
@@ -148,7 +148,7 @@ async def age(store: Store, seconds: float, *fields: str) -> None:
 def body(message: EmailMessage, kind: str = "plain") -> str:
     part = message.get_body((kind,))
     assert part is not None
-    return str(part.get_content())
+    return str(part.get_content()).replace("\r\n", "\n")
 
 
 def link_in(message: EmailMessage, path: str) -> str:

@@ -128,11 +128,14 @@ def sender(text: str) -> Address:
     Raises:
         ValueError: it is none.
     """
+    refusal = ValueError(f"{text!a} is no sender; e.g. Darkroom <pictures@example.org>")
     name, box = parseaddr(text)
+    if not text.isprintable() or not box.isascii():
+        raise refusal
     try:
         address = Address(name, addr_spec=box)
-    except (HeaderParseError, IndexError) as error:
-        raise ValueError(f"{text!a} is no sender; e.g. Darkroom <pictures@example.org>") from error
-    if not address.username or not address.domain or not box.isascii():
-        raise ValueError(f"{text!a} is no sender; e.g. Darkroom <pictures@example.org>")
+    except (HeaderParseError, IndexError):
+        raise refusal from None
+    if not address.username or not address.domain:
+        raise refusal
     return address
