@@ -33,7 +33,8 @@ def address(text: str) -> str:
     except (EmailNotValidError, UnicodeError) as error:
         reason = str(error) if isinstance(error, EmailNotValidError) else "it is not Unicode"
         raise BadParameter(
-            f"{given[:60]!a} is no e-mail address: {ascii(reason)[1:-1]} (e.g. ann@example.org)",
+            # Without what was given: refusals are logged, and nearly an address is one to a reader.
+            f"this is no e-mail address: {_plain(reason)} (e.g. ann@example.org)",
             parameter="email",
         ) from None
     normal = (found.ascii_email or found.normalized).lower()
@@ -45,3 +46,7 @@ def address(text: str) -> str:
             measured=len(normal),
         )
     return normal
+
+
+def _plain(reason: str) -> str:
+    return reason.encode("ascii", "backslashreplace").decode().rstrip(".")

@@ -15,7 +15,7 @@ from service.client import admit, may_write_to
 from service.errors import STATUS
 from service.fields import read_fields
 from service.keys import SETTINGS, STORE, TOKENS
-from service.page import page, wants_page
+from service.page import answer, page, wants_page
 from service.waiting import only
 
 _FLOOR = 0.1  # seconds an answer takes at least: longer than the work, which differs by address
@@ -35,7 +35,7 @@ async def subscribe(request: web.Request) -> web.StreamResponse:
     to = await _address(request)
     await admit(request)
     await _in_equal_time(_ask(request, to))
-    return web.json_response({"status": "accepted", "detail": _ASKED}, status=202)
+    return answer(202, status="accepted", detail=_ASKED)
 
 
 async def _ask(request: web.Request, to: str) -> None:
@@ -97,7 +97,7 @@ async def unsubscribe(request: web.Request) -> web.StreamResponse:
     gone = await _address(request)
     await admit(request)
     await _in_equal_time(_leave(request, gone))
-    return web.json_response({"status": "unsubscribed", "detail": _LEFT})
+    return answer(200, status="unsubscribed", detail=_LEFT)
 
 
 async def _leave(request: web.Request, gone: str) -> None:
@@ -150,7 +150,7 @@ async def _in_equal_time(work: Awaitable[None]) -> None:
 def _done(request: web.Request, status: str, detail: str) -> web.Response:
     if wants_page(request):
         return page("notice.html", title="Done", detail=detail, button="", one_click=False)
-    return web.json_response({"status": status, "detail": detail})
+    return answer(200, status=status, detail=detail)
 
 
 def _refusal_page(error: BadParameter) -> web.Response:

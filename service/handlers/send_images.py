@@ -12,6 +12,7 @@ from models.group import standing
 from models.letter import Letter, Mailing
 from service.client import admit, may_write_to
 from service.keys import SETTINGS, STORE
+from service.page import answer
 from service.waiting import only
 
 
@@ -22,7 +23,7 @@ async def send(request: web.Request) -> web.StreamResponse:
     """
     only(request)
     settings, store = request.app[SETTINGS], request.app[STORE]
-    group_id = request.match_info["id"]
+    group_id = request.match_info["group_id"]
     found = await store.groups.find(group_id)
     if found is None:
         raise NotFound("there is no group of this id")
@@ -78,8 +79,4 @@ def _answer(group_id: str, known: Letter) -> web.Response:
 
 
 def _respond(group_id: str, status: str, detail: str) -> web.Response:
-    return web.json_response(
-        {"group_id": group_id, "status": status, "detail": detail},
-        status=202,
-        headers={"Cache-Control": "no-store"},
-    )
+    return answer(202, group_id=group_id, status=status, detail=detail)

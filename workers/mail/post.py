@@ -7,6 +7,7 @@ import os
 import re
 import socket
 import ssl
+from email.headerregistry import AddressHeader
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -80,7 +81,8 @@ class Post:
         async with asyncio.timeout(10 * self._settings.smtp_timeout):
             if self._server is None:
                 self._server = await self._connect()
-            await self._server.send_message(message)
+            data = await asyncio.to_thread(message.as_bytes)
+            await self._server.sendmail(_box(message["From"]), [_box(message["To"])], data)
 
     async def _connect(self) -> aiosmtplib.SMTP:
         s = self._settings
@@ -116,6 +118,10 @@ class Post:
             file.flush()
             os.fsync(file.fileno())
         half.replace(path)
+
+
+def _box(header: AddressHeader) -> str:
+    return str(header.addresses[0].addr_spec)
 
 
 def _context(ca_file: Path | None) -> ssl.SSLContext:
