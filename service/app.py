@@ -37,7 +37,8 @@ def create_app(settings: Settings) -> web.Application:
             *(web.post(f"/{op}", submission(op)) for op in OPERATIONS),
             web.get("/tasks/{id}", tasks.show),
             web.get("/processed/{name}", processed.serve),
-            web.get("/send_images/{group_id}", send_images.send),
+            # No HEAD: it would send a letter.
+            web.get("/send_images/{group_id}", send_images.send, allow_head=False),
             web.post("/send_images/{group_id}", send_images.send),
             web.post("/subscribe", newsletter.subscribe),
             web.get("/subscribe/confirm", newsletter.confirm_page),

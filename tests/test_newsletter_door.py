@@ -7,14 +7,25 @@ from typing import Any
 
 import pytest
 
-from models.letter import Kind, Letter
+from models import letter as drafts
+from models.letter import Kind, Letter, Mailing
 from models.settings import Settings
 from models.store import Store
 from models.subscriber import Subscription
 from models.tokens import Purpose, Tokens
 from service.app import create_app
 from service.keys import TOKENS
-from tests.letters import Mailbox, letters, link_in, mail_server, posting, send_due
+from tests.letters import (
+    Mailbox,
+    age,
+    letters,
+    link_in,
+    mail_server,
+    posting,
+    send_due,
+    the_letter,
+    until_due,
+)
 
 ANN = "ann@example.org"
 
@@ -150,6 +161,20 @@ async def test_one_click_as_mail_programs_do_it(client: Any, store: Store) -> No
 
 
 URLENCODED = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+async def test_no_goodbye_to_who_is_still_there(settings: Settings, store: Store) -> None:
+    """The service died after it wrote the letter and before it unsubscribed anybody."""
+    subscriber_id = await subscribed(store)
+    reader = await store.subscribers.get(subscriber_id)
+    assert reader is not None
+    await store.mail.put(drafts.goodbye(subscriber_id, ANN, reader.confirmed_at))
+    await send_due(settings, store)
+    assert (await the_letter(store)).status is Mailing.CREATED
+    await age(store, 61, "created_at")
+    await until_due(store)
+    await send_due(settings, store)
+    assert (await the_letter(store)).error == "still subscribed, or again"
 
 
 async def test_unsubscribing_twice_says_goodbye_once(client: Any, store: Store) -> None:

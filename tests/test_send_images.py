@@ -99,6 +99,7 @@ async def test_unknown_groups_and_such_without_an_address(client: Any, store: St
         assert (response.status, body["code"], body["parameter"]) == (422, "bad_parameter", "email")
         assert "-F email=" in body["detail"]
     assert (await client.get(f"/send_images/{group_id}?email={ANN}")).status == 422
+    assert (await client.head(f"/send_images/{await finished_group(store)}")).status == 405
     assert await letters(store) == []
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 
 from models.letter import Kind, Letter
 from models.tokens import Purpose
 from workers.mail.archive import archive
-from workers.mail.desk import Content, Desk
+from workers.mail.desk import Content, Desk, NotYet, Pointless
 from workers.mail.newsletter import newsletter
 from workers.mail.render import render
+
+_MOMENT = timedelta(minutes=1)  # longer than the service takes to unsubscribe somebody
 
 
 async def confirm(desk: Desk, letter: Letter) -> Content:
@@ -17,6 +20,18 @@ async def confirm(desk: Desk, letter: Letter) -> Content:
 
 
 async def goodbye(desk: Desk, letter: Letter) -> Content:
+    """Return the last letter.
+
+    It is put into the outbox just before its reader is unsubscribed, so that it cannot be lost.
+
+    Raises:
+        NotYet, Pointless: they are still subscribed, or again.
+    """
+    reader = await desk.store.subscribers.get(letter.context["subscriber_id"])
+    if reader is not None and reader.confirmed:
+        if datetime.now(UTC) - letter.created_at > _MOMENT:
+            raise Pointless("still subscribed, or again")
+        raise NotYet(desk.settings.sweep_seconds)
     return _with_link(desk, letter, "You are unsubscribed")
 
 
