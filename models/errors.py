@@ -12,6 +12,7 @@
     ├── TooManyPixels        more pixels than a limit allows, in or out
     ├── BadParameter         a parameter is unknown or out of range
     ├── RangeNotSatisfiable  bytes asked for that a result does not have
+    ├── RateLimited          asked more often than a limit allows; try again later
     ├── StoreUnavailable     MongoDB or Redis does not answer; try again
     ├── WeightsMissing       a worker lacks the network a task was promised
     ├── TaskTimeout          the pixel work ran past its deadline
@@ -86,6 +87,10 @@ class BadParameter(AppError):
 
 class RangeNotSatisfiable(AppError):
     code = "range_not_satisfiable"
+
+
+class RateLimited(AppError):
+    code = "rate_limited"
 
 
 class StoreUnavailable(AppError):

@@ -14,11 +14,24 @@ from models.operations import OPERATIONS
 from models.queue import Queue
 from models.settings import Settings
 from models.store import Store
+from models.tokens import Tokens
 from service.endings import Endings
 from service.errors import translate
-from service.handlers import groups, health, index, items, older, operations, processed, tasks
+from service.handlers import (
+    docs,
+    groups,
+    health,
+    index,
+    items,
+    newsletter,
+    older,
+    operations,
+    processed,
+    send_images,
+    tasks,
+)
 from service.handlers.submissions import process, submission
-from service.keys import CACHE, CATALOGUE, ENDINGS, QUEUE, SETTINGS, STORE, SUBMITTER
+from service.keys import CACHE, CATALOGUE, ENDINGS, QUEUE, SETTINGS, STORE, SUBMITTER, TOKENS
 from service.requests import harden, identify
 from service.submit import Submitter
 
@@ -42,10 +55,19 @@ def create_app(settings: Settings) -> web.Application:
             web.post("/items/", items.run),
             web.post("/items", items.run),
             web.get("/operations", operations.index),
+            web.get("/docs", docs.show),
             web.get("/tasks/{id}", tasks.show),
             web.get("/status/{id}", groups.show),
             web.get("/status/{id}/archive", groups.archive),
             web.get("/processed/{name}", processed.serve),
+            # No HEAD: it would send a letter.
+            web.get("/send_images/{group_id}", send_images.send, allow_head=False),
+            web.post("/send_images/{group_id}", send_images.send),
+            web.post("/subscribe", newsletter.subscribe),
+            web.get("/subscribe/confirm", newsletter.confirm_page),
+            web.post("/subscribe/confirm", newsletter.confirm),
+            web.get("/unsubscribe", newsletter.unsubscribe_page),
+            web.post("/unsubscribe", newsletter.unsubscribe),
             web.get("/healthz", health.alive),
             web.get("/readyz", health.ready),
         ]
@@ -56,6 +78,8 @@ def create_app(settings: Settings) -> web.Application:
 async def _stores(app: web.Application) -> AsyncIterator[None]:
     settings = app[SETTINGS]
     app[STORE] = await Store.open(settings)
+    secret = settings.secret_key.get_secret_value() or await app[STORE].secret.get()
+    app[TOKENS] = Tokens(secret, settings)
     app[QUEUE] = Queue.open(settings)
     app[CACHE] = Cache(settings)
     app[SUBMITTER] = Submitter(settings, app[CATALOGUE], app[STORE], app[QUEUE])

@@ -27,6 +27,7 @@ STATUS: dict[type[AppError], int] = {
     errors.RangeNotSatisfiable: 416,
     errors.BadImage: 422,
     errors.TooManyPixels: 422,
+    errors.RateLimited: 429,
     errors.StoreUnavailable: 503,
     errors.TaskTimeout: 500,
     errors.WorkerCrashed: 500,
@@ -64,7 +65,9 @@ def problem(
 def answer(error: AppError) -> web.Response:
     """Return the answer for one of our own errors."""
     status = STATUS.get(type(error), 500)
-    headers = {"Retry-After": str(RETRY_AFTER)} if status == 503 else {}
+    headers = {}
+    if status in {429, 503}:
+        headers["Retry-After"] = str(error.facts.get("retry_after", RETRY_AFTER))
     if isinstance(error, errors.RangeNotSatisfiable):
         headers["Content-Range"] = f"bytes */{error.facts['measured']}"
     if status in {408, 413}:  # the rest of the body is not read, so the connection cannot go on

@@ -98,8 +98,10 @@ class _Collector:
             self._text = None
             self._picture(file_name, shown)
             return
-        expected = next(iter(self._shape.pictures))
         if file_name is not None:
+            expected = next(iter(self._shape.pictures), None)
+            if expected is None:
+                raise BadRequest(f"this form takes no files; {shown} came as one")
             raise BadRequest(
                 f"the file came in the field {shown}; send it as {expected!r}, "
                 f"e.g. curl -F {expected}=@cat.png",
@@ -180,7 +182,7 @@ async def read_form(request: web.Request, spool: Spool, shape: Shape, settings: 
     if request.content_type != "multipart/form-data":
         raise BadRequest(
             "send the picture as multipart/form-data, "
-            f"e.g. curl -F {next(iter(shape.pictures))}=@cat.png",
+            f"e.g. curl -F {next(iter(shape.pictures), 'image')}=@cat.png",
             measured=request.content_type[:80],
         )
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":

@@ -9,6 +9,7 @@ from models.catalogue import Catalogue
 from models.queue import Queue
 from models.settings import Settings
 from models.store import Store
+from models.tokens import Tokens
 from service.endings import Endings
 from service.submit import Submitter
 
@@ -18,4 +19,5 @@ STORE = web.AppKey("store", Store)
 CACHE = web.AppKey("cache", Cache)
 QUEUE = web.AppKey("queue", Queue)
 ENDINGS = web.AppKey("endings", Endings)
+TOKENS = web.AppKey("tokens", Tokens)
 SUBMITTER = web.AppKey("submitter", Submitter)

@@ -67,7 +67,9 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def settings(mongo: stores.Server, redis: stores.Server) -> AsyncIterator[Settings]:
+async def settings(
+    mongo: stores.Server, redis: stores.Server, tmp_path: Path
+) -> AsyncIterator[Settings]:
     """Settings with a database and a queue that no other test uses."""
     number = next(_numbers)
     chosen = Settings(
@@ -78,6 +80,8 @@ async def settings(mongo: stores.Server, redis: stores.Server) -> AsyncIterator[
         sweep_seconds=0.1,
         store_timeout=3,
         drain_seconds=1,
+        data_dir=tmp_path / "data",
+        newsletter_weekday="off",  # its job would count among the worker's
     )
     client = connect(chosen)
     await client.flushdb()

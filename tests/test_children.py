@@ -29,7 +29,15 @@ ASKED = [{"op": "upscale", "scale": 2, "model": "darkroom-fast"}]
 def request(folder: Path, data: bytes | None = None) -> dict[str, Any]:
     source = folder / "original"
     source.write_bytes(data or pictures.png())
-    return {"source": str(source), "folder": str(folder), "operations": ASKED, "format": "png"}
+    return {
+        "source": str(source),
+        "own": False,
+        "folder": str(folder),
+        "operations": ASKED,
+        "format": "png",
+        "quality": None,
+        "keep": [],
+    }
 
 
 def ignore(share: float) -> None:

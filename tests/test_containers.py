@@ -83,6 +83,21 @@ def test_stores_keep_their_data_and_are_a_replica_set(name: str) -> None:
         assert store["healthcheck"]["test"]
 
 
+def test_letters_go_to_a_mail_catcher_until_a_server_is_named() -> None:
+    services = compose(FILES[0])["services"]
+    catcher = services["mailpit"]
+    assert catcher["image"].startswith("axllent/mailpit:")
+    assert catcher["ports"] == ["127.0.0.1:8025:8025"]
+    assert catcher["deploy"]["resources"]["limits"]["memory"]
+    for name in ("service", "worker"):
+        environment = services[name]["environment"]
+        assert environment["SMTP_HOST"] == "${SMTP_HOST:-mailpit}"
+        assert environment["SMTP_PORT"] == "${SMTP_PORT:-1025}"  # as mailpit listens
+        assert environment["SMTP_TLS"] == "${SMTP_TLS:-none}"
+        # The same secret and the same sender on both sides, or links would not work.
+        assert {"SECRET_KEY", "SMTP_FROM", "PUBLIC_URL"} <= set(environment)
+
+
 def test_ports_are_published_on_loopback_only() -> None:
     for name in FILES:
         for service in compose(name)["services"].values():

@@ -10,6 +10,7 @@ import signal
 from typing import Any
 
 import structlog
+from arq.cron import CronJob, cron
 from arq.worker import Worker as ArqWorker
 from arq.worker import func
 
@@ -22,12 +23,15 @@ from workers import scratch
 from workers.attempt import Worker
 from workers.children import Children
 from workers.jobs import process
+from workers.mail.newsletter import publish
+from workers.mail.sender import send
 from workers.names import worker_name
 from workers.sweep import sweep
 
 log = structlog.get_logger()
 
 _PRESENCE_PAUSE = 2.0  # seconds between two signs of life
+_LOOKS = 5  # minutes between two looks for a newsletter that is due
 _SLACK = 900  # seconds beyond TASK_TIMEOUT for waiting, fetching and publishing
 
 
@@ -95,6 +99,7 @@ def create(settings: Settings, *, handle_signals: bool = True) -> DarkroomWorker
         ctx["worker"] = worker
         background.append(asyncio.create_task(sweep(worker)))
         background.append(asyncio.create_task(_present(worker)))
+        background.append(asyncio.create_task(send(settings, store)))
         log.info("worker_ready", worker=worker.name, children=settings.children)
 
     async def stop(ctx: dict[str, Any]) -> None:
@@ -113,6 +118,7 @@ def create(settings: Settings, *, handle_signals: bool = True) -> DarkroomWorker
     return DarkroomWorker(
         # Attempts are counted in the ledger; arq must never drop a ring on its own account.
         [func(process, name=PROCESS, max_tries=1_000_000, keep_result=0)],
+        cron_jobs=_newsletter(settings),
         redis_pool=redis,
         on_startup=start,
         on_shutdown=stop,
@@ -131,6 +137,30 @@ def create(settings: Settings, *, handle_signals: bool = True) -> DarkroomWorker
         job_deserializer=from_json,
         log_results=False,
     )
+
+
+def _newsletter(settings: Settings) -> list[CronJob]:
+    """Return the job that looks every few minutes whether the week's newsletter is due."""
+    if settings.newsletter_weekday == "off":
+        return []
+
+    async def look(ctx: dict[str, Any]) -> None:
+        worker: Worker = ctx["worker"]
+        try:
+            await publish(settings, worker.store)
+        except StoreUnavailable as error:
+            log.warning("newsletter_waits", **error.document())
+
+    job = cron(
+        look,
+        name="newsletter",
+        minute=set(range(0, 60, _LOOKS)),
+        unique=True,
+        run_at_startup=True,  # a restart catches up on what was due meanwhile
+        max_tries=1,  # the next look does it
+        keep_result=0,
+    )
+    return [job]
 
 
 async def _present(worker: Worker) -> None:

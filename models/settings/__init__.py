@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Self
 
-from pydantic import ValidationError, field_validator
+from pydantic import SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.errors import BadSettings
@@ -48,9 +48,7 @@ class Settings(Logs, Mail, Work, Answers, Intake, Place):
         try:
             return cls()
         except ValidationError as error:
-            problems = [
-                f"{str(p['loc'][0]).upper()}={p['input']!r}: {p['msg']}" for p in error.errors()
-            ]
+            problems = [_problem(str(p["loc"][0]), p["input"], p["msg"]) for p in error.errors()]
             raise BadSettings("; ".join(problems)) from None
 
     @property
@@ -75,6 +73,11 @@ class Settings(Logs, Mail, Work, Answers, Intake, Place):
                 f"{' and '.join(missing)} must be set (make run starts embedded stores by itself)"
             )
         return self
+
+
+def _problem(name: str, value: object, message: str) -> str:
+    secret = Settings.model_fields[name].annotation is SecretStr
+    return f"{name.upper()}={'(not shown)' if secret else repr(value)}: {message}"
 
 
 def cores() -> int:

@@ -25,7 +25,10 @@ class Work(BaseSettings):
         10, gt=0, description="Silence after which a worker's task is given to another."
     )
     sweep_seconds: float = Field(
-        2, gt=0, description="Pause between two looks for tasks that nobody rang or that stalled."
+        2,
+        gt=0,
+        description="Pause between two looks for tasks that nobody rang or that stalled, and for "
+        "letters that are due.",
     )
     drain_seconds: int = Field(
         10, ge=1, description="Seconds a stopping worker gives its tasks before handing them back."

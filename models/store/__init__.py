@@ -18,13 +18,19 @@ from tenacity import (
 
 from models.errors import StoreUnavailable
 from models.settings import Settings
+from models.settings.mail import sender
 from models.store.files import Files
 from models.store.groups import Groups
 from models.store.guard import guarded
 from models.store.leases import Leases
+from models.store.mail import Outbox
 from models.store.names import Names
+from models.store.newsletters import Newsletters
 from models.store.orphans import Orphans
 from models.store.presence import Presence
+from models.store.quotas import Quotas
+from models.store.secret import Secret
+from models.store.subscribers import Subscribers
 from models.store.tasks import Tasks
 
 __all__ = ["Store"]
@@ -66,6 +72,11 @@ class Store:
         self.intermediates = Files(database, "intermediates")
         self.groups = Groups(database["groups"], self.tasks)
         self.presence = Presence(database["workers"])
+        self.mail = Outbox(database["mail"], sender(settings.smtp_from).domain)
+        self.subscribers = Subscribers(database["subscribers"])
+        self.newsletters = Newsletters(database["newsletters"], database["tasks"])
+        self.quotas = Quotas(database["quotas"])
+        self.secret = Secret(database["state"])
         self.orphans = Orphans(database, self.results, timedelta(seconds=settings.orphan_seconds))
 
     @classmethod
@@ -94,6 +105,10 @@ class Store:
             self.results,
             self.intermediates,
             self.presence,
+            self.mail,
+            self.subscribers,
+            self.newsletters,
+            self.quotas,
         ):
             await room.prepare()
 

@@ -1,0 +1,65 @@
+"""How often something was asked lately: a sliding hour for each address and each client."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+from typing import Any
+
+from motor.motor_asyncio import AsyncIOMotorCollection
+from pymongo import ReturnDocument
+from pymongo.errors import DuplicateKeyError
+
+from models.store.guard import guarded
+
+Document = dict[str, Any]
+
+HOUR = 3600
+
+
+class Quotas:
+    """The collection ``quotas``: {_id: key, hits: times of the last hour, expires_at}.
+
+    One document a key and one atomic update a hit: as many services as there are share the limit.
+    """
+
+    def __init__(self, collection: AsyncIOMotorCollection[Document]) -> None:
+        self._quotas = collection
+
+    async def prepare(self) -> None:
+        await self._quotas.create_index("expires_at", expireAfterSeconds=0)
+
+    @guarded
+    async def hit(self, key: str, limit: int, window: float = HOUR) -> int:
+        """Count one more hit in ``window`` seconds if ``limit`` allows it.
+
+        Returns 0 if it was counted, else the seconds until one will be; a refused hit costs
+        nothing.
+        """
+        milliseconds = round(window * 1000)
+        recent = {"$gt": ["$$this", {"$subtract": ["$$NOW", milliseconds]}]}
+        room = {"$lt": [{"$size": "$hits"}, limit]}
+        more = {"$concatArrays": ["$hits", ["$$NOW"]]}
+        pipeline: list[Document] = [
+            {
+                "$set": {
+                    "hits": {"$filter": {"input": {"$ifNull": ["$hits", []]}, "cond": recent}},
+                    "now": "$$NOW",
+                    "expires_at": {"$add": ["$$NOW", milliseconds]},
+                }
+            },
+            {"$set": {"counted": room, "hits": {"$cond": [room, more, "$hits"]}}},
+        ]
+        while True:
+            try:
+                document = await self._quotas.find_one_and_update(
+                    {"_id": key}, pipeline, upsert=True, return_document=ReturnDocument.AFTER
+                )
+                break
+            except DuplicateKeyError:  # two first hits at once: now there is one to update
+                continue
+        if document["counted"]:
+            return 0
+        oldest: datetime = document["hits"][-limit]
+        waited: float = (document["now"] - oldest).total_seconds()
+        return max(1, math.ceil(window - waited))

@@ -1,0 +1,75 @@
+"""Signed, expiring tokens for the links in letters."""
+
+from __future__ import annotations
+
+import hashlib
+from enum import StrEnum
+from typing import Any
+
+from itsdangerous import BadData, SignatureExpired, URLSafeTimedSerializer
+
+from models.errors import BadParameter
+from models.settings import Settings
+
+_LONGEST = 512  # characters; ours have about 100
+
+
+class Purpose(StrEnum):
+    """What a token allows; one made for another purpose is worth nothing."""
+
+    CONFIRM = "confirm"
+    UNSUBSCRIBE = "unsubscribe"
+
+
+class Tokens:
+    """Makes and reads tokens; they carry a subscriber's random id, never the address."""
+
+    def __init__(self, key: str, settings: Settings) -> None:
+        self._ttl = {
+            Purpose.CONFIRM: settings.confirm_ttl,
+            Purpose.UNSUBSCRIBE: settings.unsubscribe_ttl,
+        }
+        signing: dict[str, Any] = {"digest_method": hashlib.sha256}
+        self._serializers = {
+            purpose: URLSafeTimedSerializer(
+                key, salt=f"darkroom:{purpose}", signer_kwargs={**signing, "key_derivation": "hmac"}
+            )
+            for purpose in Purpose
+        }
+
+    def make(self, purpose: Purpose, subscriber_id: str) -> str:
+        token = self._serializers[purpose].dumps(subscriber_id)
+        return token.decode() if isinstance(token, bytes) else token
+
+    def read(self, purpose: Purpose, token: str) -> str:
+        """Return the subscriber's id in ``token``.
+
+        Raises:
+            BadParameter: expired, or not made by us for this purpose; ``parameter`` is ``token``.
+        """
+        ttl = self._ttl[purpose]
+        if len(token) <= _LONGEST and token.isascii():
+            try:
+                found = self._serializers[purpose].loads(token, max_age=ttl)
+            except SignatureExpired:
+                raise BadParameter(
+                    f"this link has expired: it was good for {_span(ttl)}; ask for a new letter",
+                    parameter="token",
+                    limit=ttl,
+                ) from None
+            except BadData:
+                found = None
+            if isinstance(found, str):
+                return found
+        raise BadParameter(
+            "this link is not one of ours, or not complete; copy it whole from the letter",
+            parameter="token",
+        )
+
+
+def _span(seconds: int) -> str:
+    """Return ``seconds`` as people say it: "48 hours", "60 days"."""
+    for size, name in ((86400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds >= (3 if name == "days" else 1) * size:
+            return f"{seconds // size} {name}"
+    return f"{seconds} seconds"

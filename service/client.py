@@ -1,0 +1,61 @@
+"""Who asks, and how often they may."""
+
+from __future__ import annotations
+
+from ipaddress import IPv6Address, ip_address, ip_network
+
+from aiohttp import web
+
+from models.errors import RateLimited
+from service.keys import SETTINGS, STORE
+
+_PREFIX = 64  # bits of an IPv6 address that one household or server has to itself
+
+
+def client_of(request: web.Request, proxies: int) -> str:
+    """Return the client's address, an IPv6 one as its network.
+
+    ``proxies``: of that many in front, each added whom it talked to at the end of X-Forwarded-For;
+    what stands further left came from the client and is not believed.
+    """
+    given = request.remote or ""
+    if proxies:
+        line = ",".join(request.headers.getall("X-Forwarded-For", []))
+        hops = [hop.strip() for hop in line.split(",") if hop.strip()]
+        given = hops[-proxies] if len(hops) >= proxies else given
+    try:
+        address = ip_address(given.partition("%")[0])
+    except ValueError:
+        return "unknown"
+    if isinstance(address, IPv6Address):
+        if address.ipv4_mapped:
+            return str(address.ipv4_mapped)
+        return str(ip_network((address, _PREFIX), strict=False))
+    return str(address)
+
+
+async def admit(request: web.Request) -> None:
+    """Count a call that may send letters.
+
+    Raises:
+        RateLimited: this client has made MAIL_PER_CLIENT of them within the hour.
+    """
+    settings = request.app[SETTINGS]
+    limit = settings.mail_per_client
+    client = client_of(request, settings.proxies)
+    wait = await request.app[STORE].quotas.hit(f"client:{client}", limit)
+    if wait:
+        raise RateLimited(
+            f"more than {limit} such calls within an hour (MAIL_PER_CLIENT); "
+            f"the next one passes in {wait} s",
+            setting="MAIL_PER_CLIENT",
+            limit=limit,
+            measured=limit + 1,
+            retry_after=wait,
+        )
+
+
+async def may_write_to(request: web.Request, address: str) -> int:
+    """Count a letter to ``address``; return 0, or the seconds until one more is possible."""
+    limit = request.app[SETTINGS].mail_per_address
+    return await request.app[STORE].quotas.hit(f"address:{address}", limit)

@@ -1,0 +1,82 @@
+"""Small forms without files: multipart, urlencoded or JSON, a few kilobytes at most."""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import parse_qsl
+
+from aiohttp import web
+
+from models.errors import BadParameter, BadRequest
+from models.settings import Settings
+from service.arrival import Spool
+from service.documents import read_body
+from service.form import Shape, read_form
+from service.keys import SETTINGS
+
+_FORMS = "multipart/form-data, application/x-www-form-urlencoded or application/json"
+_NO_FILES = Shape({}, most=0)
+
+
+async def read_fields(request: web.Request, *known: str) -> dict[str, str]:
+    """Return the fields of a small form; those not sent are absent.
+
+    Raises:
+        BadRequest: no form, or one out of shape.
+        BadParameter: a field that means nothing here, or that is no text.
+        TooLarge, TooSlow: more than MAX_FIELD_BYTES in all, or too slow, see the settings.
+    """
+    settings: Settings = request.app[SETTINGS]
+    pairs = await _pairs(request, settings)
+    fields: dict[str, str] = {}
+    for name, value in pairs:
+        if name not in known:
+            raise BadParameter(
+                f"unknown field {name[:40]!a}; known: {', '.join(known)}",
+                parameter=ascii(name[:40])[1:-1],
+                known=list(known),
+            )
+        if name in fields:
+            raise BadRequest(f"the field {name!a} came twice")
+        fields[name] = value
+    return fields
+
+
+async def _pairs(request: web.Request, settings: Settings) -> list[tuple[str, str]]:
+    kind = request.content_type
+    if kind == "multipart/form-data":
+        with Spool() as spool:
+            return list((await read_form(request, spool, _NO_FILES, settings)).fields.items())
+    data = await read_body(request, settings, "max_field_bytes")
+    if kind == "application/json":
+        return _json(data)
+    if kind == "application/x-www-form-urlencoded":
+        return _urlencoded(data, settings.max_fields)
+    if not data:
+        return []
+    raise BadRequest(f"send the form as {_FORMS}", measured=kind[:80])
+
+
+def _json(data: bytes) -> list[tuple[str, str]]:
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError):
+        raise BadRequest("the body is no JSON") from None
+    if not isinstance(document, dict):
+        raise BadRequest('the body is no JSON object; e.g. {"email": "ann@example.org"}')
+    for name, value in document.items():
+        if not isinstance(value, str):
+            shown = ascii(name[:40])[1:-1]
+            raise BadParameter(f"{shown} is no text", parameter=shown)
+    return list(document.items())
+
+
+def _urlencoded(data: bytes, most: int) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(
+            data.decode("ascii"), keep_blank_values=True, max_num_fields=most, errors="strict"
+        )
+    except ValueError:  # UnicodeDecodeError too
+        raise BadRequest(
+            f"the form is not urlencoded UTF-8, or has more than {most} fields (MAX_FIELDS)"
+        ) from None

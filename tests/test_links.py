@@ -1,0 +1,128 @@
+"""The links in letters: signed, expiring, each for one purpose, and the pages they open."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Any
+
+import pytest
+from itsdangerous import TimestampSigner
+
+from models.settings import Settings
+from models.store import Store
+from models.subscriber import Subscription
+from models.tokens import Purpose, Tokens
+from service.keys import TOKENS
+
+ANN = "ann@example.org"
+
+
+def token_for(client: Any, purpose: Purpose, subscriber_id: str) -> str:
+    tokens: Tokens = client.app[TOKENS]
+    return tokens.make(purpose, subscriber_id)
+
+
+async def subscribed(store: Store, address: str = ANN) -> str:
+    person = await store.subscribers.ask(address, 3600)
+    await store.subscribers.confirm(person.id)
+    return person.id
+
+
+async def status_of(store: Store, address: str = ANN) -> str:
+    person = await store.subscribers.find(address)
+    return person.status if person else "unknown"
+
+
+async def test_tokens_forged_expired_or_of_another_purpose(
+    client: Any, store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subscriber_id = await subscribed(store)
+    good = token_for(client, Purpose.UNSUBSCRIBE, subscriber_id)
+    stranger = Tokens("another secret", settings).make(Purpose.UNSUBSCRIBE, subscriber_id)
+    wrong = token_for(client, Purpose.CONFIRM, subscriber_id)
+    click = {"List-Unsubscribe": "One-Click"}
+    forged = [
+        good[:-1],
+        good + "x",
+        "x" + good,
+        stranger,
+        wrong,
+        "",
+        "x" * 10_000,
+        "ä",
+        "..",
+        "\x00",
+    ]
+    for token in forged:
+        for call in (
+            client.get("/unsubscribe", params={"token": token}),
+            client.post("/unsubscribe", params={"token": token}, data=click),
+            client.post("/subscribe/confirm", params={"token": token if token != wrong else good}),
+        ):
+            response = await call
+            assert response.status in {400, 422}, token
+    assert await status_of(store) == Subscription.CONFIRMED
+    for purpose, ttl, path in (
+        (Purpose.UNSUBSCRIBE, settings.unsubscribe_ttl, "/unsubscribe"),
+        (Purpose.CONFIRM, settings.confirm_ttl, "/subscribe/confirm"),
+    ):
+        moment = int(time.time()) - ttl - 5
+        with monkeypatch.context() as patch:
+            patch.setattr(TimestampSigner, "get_timestamp", lambda self, m=moment: m)
+            old = token_for(client, purpose, subscriber_id)
+        response = await client.post(path, params={"token": old}, data=click)
+        body = await response.json()
+        assert (response.status, body["limit"]) == (422, ttl)
+        assert "expired" in body["detail"]
+        page = await client.get(path, params={"token": old})
+        assert (page.status, page.content_type) == (422, "text/html")
+        assert "has expired" in await page.text()
+    assert await status_of(store) == Subscription.CONFIRMED
+    assert ANN not in good and subscriber_id not in await page.text()
+
+
+async def test_a_link_whose_subscriber_is_forgotten(client: Any) -> None:
+    token = token_for(client, Purpose.CONFIRM, "0" * 32)
+    response = await client.post(f"/subscribe/confirm?token={token}")
+    assert response.status == 422
+    assert "subscribe anew" in (await response.json())["detail"]
+
+
+async def test_pages_run_nothing_and_tell_nobody(client: Any, store: Store) -> None:
+    subscriber_id = await subscribed(store)
+    token = token_for(client, Purpose.CONFIRM, subscriber_id)
+    browser = {"Accept": "text/html,application/xhtml+xml"}
+    for response in (
+        await client.get(f"/subscribe/confirm?token={token}"),
+        await client.post(f"/subscribe/confirm?token={token}", headers=browser),
+        await client.post("/subscribe/confirm?token=x", headers=browser),
+        await client.get("/unsubscribe?token=<script>alert(1)</script>"),
+        await client.post("/unsubscribe?token=%22%3E<b>", headers=browser),
+    ):
+        text = await response.text()
+        assert response.content_type == "text/html"
+        policy = response.headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy and "script-src" not in policy
+        assert "unsafe" not in policy and "frame-ancestors 'none'" in policy
+        assert response.headers["Referrer-Policy"] == "no-referrer"
+        assert response.headers["Cache-Control"] == "no-store"
+        assert "<script" not in text and "<b>" not in text and token not in text
+        style = re.search(r"<style>(.*)</style>", text, re.DOTALL)
+        assert style is not None
+        assert sha256(style.group(1)) in policy
+
+
+def sha256(text: str) -> str:
+    import base64
+    import hashlib
+
+    return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
+
+
+def test_pages_escape() -> None:
+    from service.page import page
+
+    made = page("notice.html", title="<b>", detail='"><script>', button="<i>", one_click=False)
+    assert made.text is not None
+    assert "<b>" not in made.text and "<script>" not in made.text and "<i>" not in made.text

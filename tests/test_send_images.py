@@ -1,0 +1,157 @@
+"""GET and POST /send_images/<group_id>: one letter with the results, to whoever sent them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from models.group import Member
+from models.letter import Kind, Mailing
+from models.settings import Settings
+from models.store import Store
+from service.app import create_app
+from tests.conftest import working
+from tests.letters import (
+    Mailbox,
+    age,
+    finished_task,
+    group_of,
+    letters,
+    mail_server,
+    posting,
+    send_due,
+    the_letter,
+    unfinished_task,
+    until,
+)
+
+ANN = "ann@example.org"
+
+
+async def finished_group(store: Store, email: str | None = ANN) -> str:
+    task_id = await finished_task(store, "cat.png", b"x" * 100)
+    return await group_of(store, Member(name="cat.png", task_id=task_id), email=email)
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_one_letter_however_often_asked(
+    client: Any, settings: Settings, store: Store, method: str
+) -> None:
+    group_id = await finished_group(store)
+    first = await client.request(method, f"/send_images/{group_id}")
+    assert first.status == 202
+    assert await first.json() == {
+        "group_id": group_id,
+        "status": "queued",
+        "detail": "the letter is on its way",
+    }
+    second = await (await client.request(method, f"/send_images/{group_id}")).json()
+    assert (second["status"], "no second one" in second["detail"]) == ("queued", True)
+    await send_due(settings, store)
+    third = await (await client.request(method, f"/send_images/{group_id}")).json()
+    assert (third["status"], "no second one" in third["detail"]) == ("sent", True)
+    letter = await the_letter(store)
+    assert (letter.kind, letter.to, letter.status) == (Kind.ARCHIVE, ANN, Mailing.SENT)
+    await age(store, settings.mail_again + 1, "ended_at")
+    fourth = await (await client.request(method, f"/send_images/{group_id}")).json()
+    assert fourth["status"] == "queued"
+    assert len(await letters(store)) == 2
+    for answer in (second, third, fourth):
+        assert "ann" not in str(answer) and "example.org" not in str(answer)
+
+
+async def test_many_at_once(client: Any, store: Store) -> None:
+    group_id = await finished_group(store)
+    answers = await asyncio.gather(*(client.get(f"/send_images/{group_id}") for _ in range(8)))
+    assert {answer.status for answer in answers} <= {202, 429}
+    assert answers[0].status == 202
+    assert len(await letters(store)) == 1
+
+
+async def test_it_says_what_it_waits_for(client: Any, store: Store) -> None:
+    member = Member(name="a.png", task_id=await unfinished_task(store, "a.png"))
+    refused = Member(name="b.txt", error={"code": "x", "detail": "y"})
+    group_id = await group_of(store, member, refused)
+    body = await (await client.post(f"/send_images/{group_id}")).json()
+    assert body["detail"] == "the letter goes when all pictures are done: 1 of 2 are"
+
+
+async def test_trouble_of_the_mail_server_is_said(
+    client: Any, settings: Settings, store: Store
+) -> None:
+    from standalone.stores import free_port
+
+    group_id = await finished_group(store)
+    await client.post(f"/send_images/{group_id}")
+    await send_due(posting(settings, free_port(), mail_retry=60), store)
+    body = await (await client.post(f"/send_images/{group_id}")).json()
+    assert body["status"] == "queued" and "tried 1 times" in body["detail"]
+
+
+async def test_unknown_groups_and_such_without_an_address(client: Any, store: Store) -> None:
+    for unknown in ("0" * 32, "nope", "%24ne", "a" * 3000):
+        assert (await client.get(f"/send_images/{unknown}")).status == 404
+    for group_id in (await finished_group(store, email=None), await finished_task(store, "a", b"")):
+        response = await client.get(f"/send_images/{group_id}")
+        body = await response.json()
+        assert (response.status, body["code"], body["parameter"]) == (422, "bad_parameter", "email")
+        assert "-F email=" in body["detail"]
+    assert (await client.get(f"/send_images/{group_id}?email={ANN}")).status == 422
+    assert (await client.head(f"/send_images/{await finished_group(store)}")).status == 405
+    assert await letters(store) == []
+
+
+async def test_limits(settings: Settings, store: Store, aiohttp_client: Any) -> None:
+    strict = settings.model_copy(update={"mail_per_address": 2, "mail_per_client": 3})
+    client = await aiohttp_client(create_app(strict))
+    groups = [await finished_group(store) for _ in range(3)]
+    others = [await finished_group(store, "bob@example.org") for _ in range(2)]
+    statuses = [(await client.get(f"/send_images/{g}")).status for g in groups]
+    assert statuses == [202, 202, 429]
+    response = await client.get(f"/send_images/{others[0]}")
+    assert (response.status, (await response.json())["setting"]) == (429, "MAIL_PER_CLIENT")
+    # What is queued already costs nothing to ask about.
+    assert (await client.get(f"/send_images/{groups[0]}")).status == 202
+    assert len(await letters(store)) == 2
+
+
+async def test_a_letter_that_failed_can_be_asked_for_again(
+    client: Any, settings: Settings, store: Store
+) -> None:
+    group_id = await finished_group(store)
+    await client.get(f"/send_images/{group_id}")
+    mailbox = Mailbox()
+    mailbox.refused = {ANN: "550 full"}
+    with mail_server(mailbox) as port:
+        await send_due(posting(settings, port), store)
+        assert (await the_letter(store)).status is Mailing.FAILED
+        mailbox.refused = {}
+        body = await (await client.get(f"/send_images/{group_id}")).json()
+        assert body["status"] == "queued"
+        await send_due(posting(settings, port), store)
+    assert mailbox.receivers == [ANN]
+
+
+async def test_through_a_real_worker(settings: Settings, store: Store, aiohttp_client: Any) -> None:
+    """A picture is uploaded, worked at and sent: nobody lends a hand."""
+    from tests import pictures
+
+    mailbox = Mailbox()
+    with mail_server(mailbox) as port:
+        chosen = posting(settings, port)
+        client = await aiohttp_client(create_app(chosen))
+        task = await (
+            await client.post("/upscale", data=pictures.form(pictures.png(), "cat.png"))
+        ).json()
+        group_id = await group_of(store, Member(name="cat.png", task_id=task["task_id"]))
+        assert (await client.post(f"/send_images/{group_id}")).status == 202
+        async with working(chosen):
+
+            async def arrived() -> bool:
+                return bool(mailbox.messages)
+
+            await until(arrived, 60)
+    (attachment,) = mailbox.messages[0].iter_attachments()
+    assert attachment.get_content_type() == "application/zip"

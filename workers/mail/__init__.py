@@ -1,0 +1,1 @@
+"""Letters: what they say, how they are made, and how they leave."""

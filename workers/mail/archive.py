@@ -1,0 +1,79 @@
+"""The letter that brings the results of a group: attached, or as a link where too large."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from models.archive import Archive
+from models.group import Group, standing
+from models.letter import Letter
+from models.task import Status, Task
+from workers.mail.desk import Content, Desk, NotYet, Pointless
+from workers.mail.render import render
+
+_SHOWN = 100  # failures a letter lists; the archive's errors.txt has all
+_LONGEST_PAUSE = 60.0  # seconds between two looks at a group that is not done
+_ODD = re.compile(r"[^A-Za-z0-9_-]")
+
+
+async def archive(desk: Desk, letter: Letter) -> Content:
+    """Return the letter for a group that has ended.
+
+    Raises:
+        NotYet: it has not.
+        Pointless: there is no such group any more.
+        StoreUnavailable, LookupError: a result cannot be read.
+    """
+    group_id = letter.context["group_id"]
+    found = await desk.store.groups.find(group_id)
+    if found is None:
+        raise Pointless("the group is gone")
+    group, tasks = found
+    if not standing(group, tasks).ended:
+        # The longer it lasts, the less a minute matters.
+        age = (datetime.now(UTC) - letter.created_at).total_seconds()
+        raise NotYet(min(max(desk.settings.sweep_seconds, age / 10), _LONGEST_PAUSE))
+    zipped = Archive(group, tasks, lambda r: desk.store.results.read(r.file_id, 0, r.bytes))
+    limit = desk.settings.max_attachment_bytes
+    results = len(zipped.entries)
+    status = f"{desk.settings.url}/status/{group_id}"
+    attachment = None
+    if results and zipped.length <= limit:
+        data = b"".join([piece async for piece in zipped.stream()])
+        attachment = (f"darkroom-{_ODD.sub('', group_id)[:40]}.zip", data)
+    text, html = render(
+        "archive",
+        url=desk.settings.url,
+        results=results,
+        total=len(group.members),
+        failed=_failed(group, tasks),
+        shown=_SHOWN,
+        link="" if attachment or not results else f"{status}/archive",
+        size=_size(zipped.length),
+        limit=_size(limit),
+        status=status,
+    )
+    subject = "Your pictures are ready" if results else "Your pictures could not be made"
+    return Content(subject, text, html, attachment=attachment)
+
+
+def _failed(group: Group, tasks: Mapping[str, Task]) -> list[dict[str, str]]:
+    """Return the name of each picture without a result, and why there is none."""
+    failed = []
+    for member in group.members:
+        task = tasks.get(member.task_id or "")
+        if task is not None and task.status is Status.SUCCESS:
+            continue
+        error: Mapping[str, Any] = (member.error if task is None else task.error) or {}
+        fallback = "it was cancelled" if task is not None else "it is gone"
+        failed.append({"name": member.name, "detail": str(error.get("detail") or fallback)})
+    return failed
+
+
+def _size(count: int) -> str:
+    if count < 1024 * 1024:
+        return f"{count} bytes"
+    return f"{count / 1024 / 1024:.1f} MiB"

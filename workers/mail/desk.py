@@ -1,0 +1,45 @@
+"""Where letters are written: what a letter's author needs, and what it hands on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from models.settings import Settings
+from models.store import Store
+from models.tokens import Purpose, Tokens
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What every letter is written from."""
+
+    settings: Settings
+    store: Store
+    tokens: Tokens
+
+    def link(self, path: str, purpose: Purpose, subscriber_id: str) -> str:
+        """Return the address of a page that a letter leads to, with its signed token."""
+        return f"{self.settings.url}{path}?token={self.tokens.make(purpose, subscriber_id)}"
+
+
+@dataclass(frozen=True)
+class Content:
+    """A letter before it has an envelope; ``attachment`` is a file's name and bytes (a zip)."""
+
+    subject: str
+    text: str
+    html: str
+    headers: dict[str, str] = field(default_factory=dict)
+    attachment: tuple[str, bytes] | None = None
+
+
+class NotYet(Exception):
+    """What the letter is about is not there yet; to be looked at again in ``seconds``."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"look again in {seconds:g} s")
+        self.seconds = seconds
+
+
+class Pointless(Exception):
+    """The letter has lost its point, so it is not sent."""
