@@ -61,8 +61,8 @@ def create_app(settings: Settings) -> web.Application:
             web.get("/status/{id}/archive", groups.archive),
             web.get("/processed/{name}", processed.serve),
             # No HEAD: it would send a letter.
-            web.get("/send_images/{group_id}", send_images.send, allow_head=False),
-            web.post("/send_images/{group_id}", send_images.send),
+            web.get("/send_images/{id}", send_images.send, allow_head=False),
+            web.post("/send_images/{id}", send_images.send),
             web.post("/subscribe", newsletter.subscribe),
             web.get("/subscribe/confirm", newsletter.confirm_page),
             web.post("/subscribe/confirm", newsletter.confirm),

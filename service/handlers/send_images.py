@@ -23,7 +23,7 @@ async def send(request: web.Request) -> web.StreamResponse:
     """
     only(request)
     settings, store = request.app[SETTINGS], request.app[STORE]
-    group_id = request.match_info["group_id"]
+    group_id = request.match_info["id"]
     found = await store.groups.find(group_id)
     if found is None:
         raise NotFound("there is no group of this id")
