@@ -65,8 +65,8 @@ async def test_one_letter_however_often_asked(
 async def test_many_at_once(client: Any, store: Store) -> None:
     group_id = await finished_group(store)
     answers = await asyncio.gather(*(client.get(f"/send_images/{group_id}") for _ in range(8)))
-    assert {answer.status for answer in answers} <= {202, 429}
-    assert answers[0].status == 202
+    statuses = {answer.status for answer in answers}
+    assert 202 in statuses and statuses <= {202, 429}  # who asks at once uses up the hour's five
     assert len(await letters(store)) == 1
 
 

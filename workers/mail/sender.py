@@ -35,16 +35,25 @@ async def send(settings: Settings, store: Store) -> None:
             log.warning("smtp_password_in_the_clear", hint="set SMTP_TLS to starttls or tls")
     else:
         log.info("letters_go_to_files", folder=str(settings.data_dir / "outbox"))
-    async with asyncio.TaskGroup() as senders:
-        for _ in range(SENDERS):
-            senders.create_task(_keep_sending(settings, store))
+    stopping = asyncio.Event()
+    senders = [
+        asyncio.create_task(_keep_sending(settings, store, stopping)) for _ in range(SENDERS)
+    ]
+    try:
+        await asyncio.wait(senders)
+    finally:
+        # Beside the cancellation, as asyncio.wait_for (in aiosmtplib) may swallow one on 3.11.
+        stopping.set()
+        for each in senders:
+            each.cancel()
+        await asyncio.gather(*senders, return_exceptions=True)
 
 
-async def _keep_sending(settings: Settings, store: Store) -> None:
+async def _keep_sending(settings: Settings, store: Store, stopping: asyncio.Event) -> None:
     post = Post(settings)
     desk: Desk | None = None
     try:
-        while True:
+        while not stopping.is_set():
             sent = False
             try:
                 if desk is None:
