@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 from models.names import result_names
 from models.operations import OPERATIONS, Operation, parse
-from models.operations.help import rows, summary
+from models.operations.help import listed, rows, summary
 from models.operations.pipeline import encoding
 
 _FROM = "cat.png"
@@ -65,7 +63,7 @@ def _page(spec: type[Operation]) -> str:
             f"makes {made}. As one of several operations:",
             "",
             "```",
-            f"curl -F image=@{_FROM} -F {_quoted(listed(spec))} localhost:8080/process",
+            f"curl -F image=@{_FROM} -F {_field(spec)} localhost:8080/process",
             "```",
             "",
             *_table(spec),
@@ -75,23 +73,14 @@ def _page(spec: type[Operation]) -> str:
     )
 
 
-def listed(spec: type[Operation]) -> str:
-    """Return the field ``operations=...`` that asks for the operation's example."""
-    if not spec.example:
-        return f"operations={spec.op}"
-    if set(spec.example) == {spec.shorthand}:
-        return f"operations={spec.op}={spec.example[spec.shorthand or '']}"
-    values = parse(spec.op, spec.example).document()
-    asked = {"op": spec.op, **{name: values[name] for name in spec.example}}
-    return f"operations={json.dumps(asked)}"
-
-
-def _quoted(field: str) -> str:
+def _field(spec: type[Operation]) -> str:
+    """Return the form field that asks for the operation's example, as a shell takes it."""
+    field = f"operations={listed(spec)}"
     return f"'{field}'" if " " in field else field
 
 
 def _list_form(spec: type[Operation]) -> str:
-    return f"`{listed(spec).removeprefix('operations=')}`"
+    return f"`{listed(spec)}`"
 
 
 def _table(spec: type[Operation]) -> list[str]:

@@ -7,7 +7,7 @@ import hashlib
 import time
 
 import structlog
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.exceptions import RedisError
 
 from models.settings import Settings
@@ -15,6 +15,7 @@ from models.settings import Settings
 log = structlog.get_logger()
 
 _PATIENCE = 0.25  # seconds: a cache that is slower than the store is none
+_CONNECTIONS = 16
 _OFF = 5.0  # seconds without Redis after it failed once
 _MEMORY_PAUSE = 1.0  # seconds between two looks at how much memory Redis uses
 _TROUBLE = (RedisError, OSError, TimeoutError)
@@ -30,10 +31,15 @@ class Cache:
         self._limit = settings.cache_max_bytes
         self._ttl = settings.cache_ttl
         self._total = settings.cache_total_bytes
-        self._redis = Redis.from_url(
-            settings.redis_url,
-            socket_timeout=_PATIENCE,
-            socket_connect_timeout=_PATIENCE,
+        # A burst of requests waits for a connection, or does without, instead of opening more.
+        self._redis = Redis.from_pool(
+            BlockingConnectionPool.from_url(
+                settings.redis_url,
+                max_connections=_CONNECTIONS,
+                timeout=_PATIENCE,
+                socket_timeout=_PATIENCE,
+                socket_connect_timeout=_PATIENCE,
+            )
         )
         self._off_until = 0.0
         self._looked_at = 0.0

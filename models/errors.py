@@ -13,6 +13,8 @@
     ├── BadParameter         a parameter is unknown or out of range
     ├── RangeNotSatisfiable  bytes asked for that a result does not have
     ├── RateLimited          asked more often than a limit allows; try again later
+    ├── NotFinished          the workers did not get to it in time; ask again
+    ├── NotWritten           a result could not be written below IMAGES_ROOT
     ├── StoreUnavailable     MongoDB or Redis does not answer; try again
     ├── WeightsMissing       a worker lacks the network a task was promised
     ├── TaskTimeout          the pixel work ran past its deadline
@@ -91,6 +93,14 @@ class RangeNotSatisfiable(AppError):
 
 class RateLimited(AppError):
     code = "rate_limited"
+
+
+class NotFinished(AppError):
+    code = "not_finished"
+
+
+class NotWritten(AppError):
+    code = "not_written"
 
 
 class StoreUnavailable(AppError):

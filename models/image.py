@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import mmap
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import BinaryIO, Literal
+from typing import Literal, Protocol
 
 from models import structure
 from models.errors import TooManyPixels, UnsupportedFormat
@@ -71,9 +72,19 @@ def sniff(start: bytes, accepted: Sequence[Kind] = ACCEPTED) -> Kind:
     )
 
 
-def inspect(file: BinaryIO, accepted: Sequence[Kind] = ACCEPTED) -> Header:
+class Mapped(Protocol):
+    """A file on disk, of which some bytes are a picture."""
+
+    def fileno(self) -> int: ...
+
+
+def inspect(
+    file: Mapped, accepted: Sequence[Kind] = ACCEPTED, start: int = 0, size: int = 0
+) -> Header:
     """Return the header of the picture in ``file`` after checking that it is whole.
 
+    It lies in ``size`` bytes from ``start``, a multiple of ``mmap.ALLOCATIONGRANULARITY``; 0: up to
+    the end.
     Nothing is decoded: PNG chunks are walked with their CRCs, JPEG segments and GIF blocks up to
     the end mark. Takes some milliseconds for a large file: call it off the event loop.
 
@@ -81,11 +92,11 @@ def inspect(file: BinaryIO, accepted: Sequence[Kind] = ACCEPTED) -> Header:
         UnsupportedFormat: none of ``accepted``.
         BadImage: the structure is broken or the file ends early.
     """
-    file.seek(0)
-    kind = sniff(file.read(16), accepted)
-    walk = _WALKS[kind]
-    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        width, height = walk(data)
+    if os.fstat(file.fileno()).st_size == start:
+        sniff(b"", accepted)
+    with mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ, offset=start) as data:
+        kind = sniff(data[:16], accepted)
+        width, height = _WALKS[kind](data)
     return Header(kind, width, height)
 
 

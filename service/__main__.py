@@ -20,7 +20,7 @@ def main() -> int:
     parser.add_argument("what", nargs="?", choices=["run", "health"], default="run")
     what = parser.parse_args().what
     try:
-        settings = Settings.load().with_stores()
+        settings = Settings.load().with_stores().with_folders()
     except BadSettings as error:
         print(f"darkroom: {error}", file=sys.stderr)
         return 2

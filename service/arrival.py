@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
-from contextlib import ExitStack
 from typing import BinaryIO, Self
 
 from models.errors import AppError, BadRequest, TooLarge
 from models.image import ACCEPTED, Kind, sniff
 from models.settings import Settings
+from service.spool import Spool, Window
 
 _SNIFFED = 16  # bytes that tell a format
-
-
-class Spool(ExitStack):
-    """Temporary files without names, gone when the block ends."""
-
-    def file(self) -> BinaryIO:
-        return self.enter_context(tempfile.TemporaryFile(prefix="darkroom-"))
 
 
 class Arrival:
@@ -28,7 +20,7 @@ class Arrival:
         self,
         field: str,
         name: str,
-        file: BinaryIO,
+        file: Window,
         accepted: tuple[Kind, ...],
         settings: Settings,
     ) -> None:
@@ -49,7 +41,7 @@ class Arrival:
         Raises:
             TooLarge: it is larger than an upload may be.
         """
-        arrival = cls("", name, spool.file(), ACCEPTED, settings)
+        arrival = cls("", name, spool.window(), ACCEPTED, settings)
         while data := source.read(1024 * 1024):
             arrival.write(data)
         arrival.close()

@@ -5,20 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from models.errors import AppError, StoreUnavailable
+from models.errors import AppError, BadParameter, StoreUnavailable
 from models.group import Group, Member
-from models.image import Header
-from models.operations import Encoding, Operation
+from models.image import Format
+from models.operations import Operation
+from models.operations.pipeline import parts
 from models.store import Store
 from models.task import Task
 from service.submit import Submitter
 from service.upload import Refused, Upload
-
-Encode = Callable[[Header], Encoding]
-"""How the result of a picture is to be written."""
 
 
 @dataclass
@@ -40,21 +38,33 @@ async def submit(
     submitter: Submitter,
     pictures: Sequence[Upload | Refused],
     operations: Sequence[Operation],
-    encode: Encode,
+    asked: Format | None,
 ) -> Batch:
     """Submit every picture; one that is refused fails alone, unless all are.
 
+    ``asked``: the format of the results, where the operations do not say; None: as each came.
+
     Raises:
+        BadParameter: more than MAX_BATCH_RESULTS results would be made.
         AppError: every picture was refused: the first one's error, with all listed.
         StoreUnavailable: the store is away; sending everything again does nothing twice.
     """
+    limit = submitter.settings.max_batch_results
+    results = parts(operations) * len(pictures)
+    if len(pictures) > 1 and results > limit:
+        raise BadParameter(
+            f"{len(pictures)} pictures would make {results} results; at most {limit} are allowed "
+            "of one submission (MAX_BATCH_RESULTS): send fewer pictures in each",
+            setting="MAX_BATCH_RESULTS",
+            limit=limit,
+            measured=results,
+        )
     batch = Batch()
     for picture in pictures:
         try:
             if isinstance(picture, Refused):
                 raise picture.error
-            output = encode(picture.header).format
-            task = await submitter.submit(picture, operations, output)
+            task = await submitter.submit(picture, operations, asked)
         except StoreUnavailable:
             raise
         except AppError as error:

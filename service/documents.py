@@ -12,28 +12,26 @@ from models.settings import Settings
 from service.pace import Pace
 
 
-async def read_body(
-    request: web.Request, settings: Settings, setting: str = "max_json_bytes"
-) -> bytes:
-    """Return the body; ``setting`` names its longest length in bytes.
+async def read_body(request: web.Request, settings: Settings) -> bytes:
+    """Return the body.
 
     Raises:
-        TooLarge: it is longer.
+        TooLarge: it is longer than MAX_JSON_BYTES.
         TooSlow: it does not keep up the pace of an upload.
         BadRequest: it is compressed, or ended early.
     """
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise BadRequest("send the body without Content-Encoding")
-    limit: int = getattr(settings, setting)
+    limit = settings.max_json_bytes
     if (request.content_length or 0) > limit:
-        raise _too_long(setting.upper(), limit, request.content_length or 0)
+        raise too_long(limit, request.content_length or 0)
     pace, body = Pace(settings), bytearray()
     try:
         while data := await pace.hold(request.content.readany()):
             body += data
             pace.received = len(body)
             if len(body) > limit:
-                raise _too_long(setting.upper(), limit, len(body))
+                raise too_long(limit, len(body))
     except (web.RequestPayloadError, ConnectionError):
         raise BadRequest("the body of the request ended early") from None
     return bytes(body)
@@ -52,10 +50,10 @@ async def read_json(request: web.Request, settings: Settings) -> Any:
         raise BadRequest("the body is no JSON document") from None
 
 
-def _too_long(setting: str, limit: int, measured: int) -> TooLarge:
+def too_long(limit: int, measured: int) -> TooLarge:
     return TooLarge(
-        f"the body has {measured} bytes or more; at most {limit} are accepted ({setting})",
-        setting=setting,
+        f"the body has {measured} bytes or more; at most {limit} are accepted (MAX_JSON_BYTES)",
+        setting="MAX_JSON_BYTES",
         limit=limit,
         measured=measured,
     )

@@ -28,6 +28,8 @@ STATUS: dict[type[AppError], int] = {
     errors.BadImage: 422,
     errors.TooManyPixels: 422,
     errors.RateLimited: 429,
+    errors.NotFinished: 503,
+    errors.NotWritten: 500,
     errors.StoreUnavailable: 503,
     errors.TaskTimeout: 500,
     errors.WorkerCrashed: 500,

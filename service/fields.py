@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
+from typing import Any
 from urllib.parse import parse_qsl
 
 from aiohttp import web
 
 from models.errors import BadParameter, BadRequest
 from models.settings import Settings
-from service.arrival import Spool
-from service.documents import read_body
+from service.documents import read_body, read_json
 from service.form import Shape, read_form
 from service.keys import SETTINGS
+from service.spool import Spool
 
 _FORMS = "multipart/form-data, application/x-www-form-urlencoded or application/json"
 _NO_FILES = Shape({}, most=0)
@@ -24,7 +24,7 @@ async def read_fields(request: web.Request, *known: str) -> dict[str, str]:
     Raises:
         BadRequest: no form, or one out of shape.
         BadParameter: a field that means nothing here, or that is no text.
-        TooLarge, TooSlow: more than MAX_FIELD_BYTES in all, or too slow, see the settings.
+        TooLarge, TooSlow: more than MAX_JSON_BYTES, or too slow, see the settings.
     """
     settings: Settings = request.app[SETTINGS]
     pairs = await _pairs(request, settings)
@@ -47,9 +47,9 @@ async def _pairs(request: web.Request, settings: Settings) -> list[tuple[str, st
     if kind == "multipart/form-data":
         with Spool() as spool:
             return list((await read_form(request, spool, _NO_FILES, settings)).fields.items())
-    data = await read_body(request, settings, "max_field_bytes")
     if kind == "application/json":
-        return _json(data)
+        return _json(await read_json(request, settings))
+    data = await read_body(request, settings)
     if kind == "application/x-www-form-urlencoded":
         return _urlencoded(data, settings.max_fields)
     if not data:
@@ -57,11 +57,7 @@ async def _pairs(request: web.Request, settings: Settings) -> list[tuple[str, st
     raise BadRequest(f"send the form as {_FORMS}", measured=kind[:80])
 
 
-def _json(data: bytes) -> list[tuple[str, str]]:
-    try:
-        document = json.loads(data)
-    except (ValueError, RecursionError):
-        raise BadRequest("the body is no JSON") from None
+def _json(document: Any) -> list[tuple[str, str]]:
     if not isinstance(document, dict):
         raise BadRequest('the body is no JSON object; e.g. {"email": "ann@example.org"}')
     for name, value in document.items():

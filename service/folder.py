@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import secrets
 import stat
@@ -14,6 +13,7 @@ from typing import BinaryIO
 from models.errors import BadParameter
 
 _LONGEST = 1024  # characters of a path
+_LONGEST_NAME = 240  # bytes of a file's name; 255 is what file systems take, and parts add "_1"
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # Not blocking: a pipe somebody laid there must not hold a thread.
 _INPUT = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
@@ -56,7 +56,8 @@ class Folder:
         Folders on the way are made. What was there before is replaced.
 
         Raises:
-            BadParameter: it leads out of the folder, or through what is no folder.
+            BadParameter: it leads out of the folder.
+            OSError: it cannot be written there.
         """
         *above, name = self._parts(path)
         with self._inside(above, create=True) as folder:
@@ -70,13 +71,35 @@ class Folder:
                 os.unlink(draft, dir_fd=folder)
                 raise
 
-    def check(self, path: str) -> None:
+    def check_input(self, path: str) -> None:
         """Refuse a path that leads out of the folder.
 
         Raises:
             BadParameter: it does, or it is no path at all.
         """
         self._parts(path)
+
+    def check_output(self, path: str) -> None:
+        """Refuse a path at which no file can be written.
+
+        Raises:
+            BadParameter: it leads out, through what is no folder, is one, or has too long a name.
+        """
+        parts = self._parts(path)
+        longest = max(len(os.fsencode(part)) for part in parts)
+        if longest > _LONGEST_NAME:
+            raise BadParameter(
+                f"a name in {path[:80]!a} has {longest} bytes; at most {_LONGEST_NAME} are taken",
+                limit=_LONGEST_NAME,
+                measured=longest,
+            )
+        place = self._root
+        for part in parts[:-1]:
+            place /= part
+            if place.exists() and not place.is_dir():
+                raise BadParameter(f"the output {path[:80]!a} leads through what is no folder")
+        if (place / parts[-1]).is_dir():
+            raise BadParameter(f"the output {path[:80]!a} is a folder; give a file")
 
     def _parts(self, path: str) -> tuple[str, ...]:
         shown = f"{path[:80]!a}"
@@ -106,9 +129,5 @@ class Folder:
                 os.close(number)
                 number = below
             yield number
-        except OSError as error:
-            if create and error.errno in {errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG}:
-                raise BadParameter(f"{'/'.join(parts)[:80]!a} is no folder") from error
-            raise
         finally:
             os.close(number)

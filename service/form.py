@@ -12,8 +12,10 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from models.errors import BadRequest, TooLarge
 from models.image import Kind
 from models.settings import Settings
-from service.arrival import Arrival, Spool, text, too_large
+from service.arrival import Arrival, text, too_large
+from service.documents import too_long
 from service.pace import Pace
+from service.spool import Spool
 
 _HEADERS = 16  # a part has two or three
 _HEADER_BYTES = 4096
@@ -137,7 +139,7 @@ class _Collector:
         name = text(file_name, "the file name")
         accepted = self._shape.pictures[self._name]
         form.pictures.append(
-            Arrival(self._name, name, self._spool.file(), accepted, self._settings)
+            Arrival(self._name, name, self._spool.window(), accepted, self._settings)
         )
 
     def _data(self, data: bytes, start: int, end: int) -> None:
@@ -212,6 +214,8 @@ async def read_form(request: web.Request, spool: Spool, shape: Shape, settings: 
 
 def _most_bytes(shape: Shape, settings: Settings) -> int:
     """Return how long a body may be, its fields and boundaries included."""
+    if shape.most == 0:
+        return settings.max_json_bytes
     pictures = min(shape.most * settings.max_upload_bytes, settings.max_batch_bytes)
     if shape.most == 1:
         pictures = settings.max_upload_bytes
@@ -221,6 +225,8 @@ def _most_bytes(shape: Shape, settings: Settings) -> int:
 
 
 def _too_much(shape: Shape, settings: Settings, measured: int) -> TooLarge:
+    if shape.most == 0:
+        return too_long(settings.max_json_bytes, measured)
     if shape.most == 1 or shape.most * settings.max_upload_bytes <= settings.max_batch_bytes:
         return too_large(settings, measured)
     return TooLarge(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
@@ -33,16 +32,6 @@ def page(template: str, *, status: int = 200, **values: Any) -> web.Response:
     """Return a page made of ``service/pages/<template>``; all values are escaped."""
     text = _pages.get_template(template).render(style=_STYLE, **values)
     return web.Response(status=status, text=text, content_type="text/html", headers=_HEADERS)
-
-
-def answer(code: int, **members: str) -> web.Response:
-    """Return what programs get instead of a page: a small JSON object on a line of its own."""
-    return web.Response(
-        status=code,
-        text=json.dumps(members) + "\n",
-        content_type="application/json",
-        headers={"Cache-Control": "no-store"},
-    )
 
 
 def wants_page(request: web.Request) -> bool:

@@ -14,7 +14,7 @@ from models.errors import BadParameter
 from models.image import Format, check_side
 from models.names import result_names
 from models.operations import Operation, fingerprint
-from models.operations.pipeline import parts, sizes
+from models.operations.pipeline import encoding, parts, sizes
 from models.queue import Queue
 from models.settings import Settings
 from models.store import Store
@@ -36,8 +36,12 @@ class Submitter:
         # Of many requests at once for the same task one stores the original; the others find it.
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    async def submit(self, upload: Upload, operations: Sequence[Operation], output: Format) -> Task:
+    async def submit(
+        self, upload: Upload, operations: Sequence[Operation], asked: Format | None = None
+    ) -> Task:
         """Return the task for ``upload``: a new one, the running one, or the finished one.
+
+        Results are written as the operations say, else as ``asked``, else as the upload came.
 
         A failed or cancelled one is started anew. The same bytes under another name are the same
         task with a second name.
@@ -47,6 +51,7 @@ class Submitter:
             TooManyPixels: the result would be too large.
             StoreUnavailable: nothing was accepted.
         """
+        output = encoding(operations, asked or upload.header.format).format
         weights = [w for o in operations if (w := o.weights(self.catalogue)) is not None]
         header = upload.header
         results = parts(operations)
@@ -121,9 +126,7 @@ class Submitter:
         self, upload: Upload, operations: Sequence[Operation], output: Format, mark: str
     ) -> TaskUpload:
         count = parts(operations)
-        names = []
-        for part in range(count):
-            number = part + 1 if count > 1 else 0
-            candidates = result_names(upload.name, operations, output, mark, number)
-            names.append(await self.store.names.reserve(candidates, mark[:32], part))
+        numbers = range(1, count + 1) if count > 1 else (0,)
+        wanted = [result_names(upload.name, operations, output, mark, n) for n in numbers]
+        names = await self.store.names.reserve(wanted, mark[:32])
         return TaskUpload(name=upload.name, results=names)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
-from typing import BinaryIO
+from dataclasses import dataclass
 
 from aiohttp import web
 
@@ -12,8 +11,9 @@ from models.errors import AppError, BadRequest
 from models.image import Header, check_pixels, inspect
 from models.names import safe
 from models.settings import Settings
-from service.arrival import Arrival, Spool
+from service.arrival import Arrival
 from service.form import Shape, read_form
+from service.spool import Spool, Window
 
 
 @dataclass
@@ -21,7 +21,7 @@ class Upload:
     """A picture that arrived whole; ``file`` goes when the block of its spool ends."""
 
     name: str
-    file: BinaryIO
+    file: Window
     sha256: str
     header: Header
 
@@ -36,12 +36,12 @@ class Refused:
 
 @dataclass
 class Received:
-    """What one request carried; pictures in their order. ``field`` is the first picture's."""
+    """What one request carried: pictures in their order, and the fields they were ``sent`` in."""
 
     pictures: list[Upload | Refused]
     fields: dict[str, str]
-    lists: dict[str, list[str]] = field(default_factory=dict)
-    field: str = ""
+    lists: dict[str, list[str]]
+    sent: set[str]
 
 
 async def receive(request: web.Request, spool: Spool, shape: Shape, settings: Settings) -> Received:
@@ -61,7 +61,8 @@ async def receive(request: web.Request, spool: Spool, shape: Shape, settings: Se
             field=expected,
         )
     pictures = [await judge(arrival, settings) for arrival in form.pictures]
-    return Received(pictures, form.fields, form.lists, form.pictures[0].field)
+    fields = {arrival.field for arrival in form.pictures}
+    return Received(pictures, form.fields, form.lists, fields)
 
 
 async def judge(arrival: Arrival, settings: Settings) -> Upload | Refused:
@@ -70,7 +71,9 @@ async def judge(arrival: Arrival, settings: Settings) -> Upload | Refused:
     try:
         if arrival.error is not None:
             raise arrival.error
-        header = await asyncio.to_thread(inspect, arrival.file, arrival.accepted)
+        header = await asyncio.to_thread(
+            inspect, arrival.file, arrival.accepted, arrival.file.start, arrival.file.size
+        )
         check_pixels(
             header.width,
             header.height,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -12,6 +11,7 @@ from aiohttp import web
 from models.errors import from_document
 from models.group import Group, Member, standing
 from models.task import Status, Task
+from service.answers import json_answer
 from service.errors import answer
 from service.keys import SETTINGS
 
@@ -147,12 +147,7 @@ def _json(
         for each in (document, *document.get("tasks", ())):
             if each["status"] == Status.STARTED:
                 each["status"] = _PENDING
-    return web.Response(
-        status=status,
-        text=json.dumps(document) + "\n",
-        content_type="application/json",
-        headers={"Location": location, "Cache-Control": "no-store"},
-    )
+    return json_answer(document, status, {"Location": location})
 
 
 def _time(value: Any) -> str | None:

@@ -14,7 +14,7 @@ from standalone.wheels import NoServer
 
 def main() -> int:
     try:
-        return asyncio.run(House(Settings.load()).run())
+        return asyncio.run(House(Settings.load().with_folders()).run())
     except (NoServer, Occupied, BadSettings, TimeoutError) as error:
         say(f"darkroom: {error}")
         return 2

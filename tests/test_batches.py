@@ -6,13 +6,14 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+import psutil
 import pytest
 
 from models.settings import Settings
 from models.store import Store
 from tests import pictures
 from tests.conftest import working
-from tests.test_upload import limited, refused
+from tests.test_upload import drip, limited, refused
 
 CAT, DOG = pictures.png(40, 30, seed=1), pictures.jpeg(50, 20, seed=2)
 
@@ -159,79 +160,6 @@ async def test_limits_of_bytes_for_each_and_for_all(
     assert (body["setting"], body["limit"]) == ("MAX_BATCH_BYTES", 1000)
 
 
-async def test_pipeline(client: Any, settings: Settings) -> None:
-    async with working(settings):
-        asked = form(TWO[:1], operations=["split", "resize=2", "grayscale"])
-        body = await (await client.post("/process?wait=30", data=asked)).json()
-        assert [result["name"] for result in body["results"]] == [
-            f"cat-split-resize-x2-grayscale-{n}.png" for n in (1, 2, 3, 4)
-        ]
-        assert {(r["width"], r["height"]) for r in body["results"]} == {(40, 30)}
-        for result in body["results"]:
-            answer = await client.get(result["url"])
-            assert pictures.decoded(await answer.read()).mode == "L"
-        listed = form(TWO[:1], operations='["split", {"op": "resize", "scale": 2}, "grayscale"]')
-        again = await client.post("/process", data=listed)
-        assert (again.status, (await again.json())["task_id"]) == (200, body["task_id"])
-
-
-async def test_pipeline_writes_as_it_says(client: Any, settings: Settings) -> None:
-    async with working(settings):
-        for fields, kind in (
-            ({"operations": "convert=webp"}, "webp"),
-            ({"operations": "grayscale", "format": "webp"}, "webp"),
-            ({"operations": ["convert=png", "convert=jpg"]}, "jpeg"),
-            ({"operations": "grayscale"}, "png"),
-        ):
-            body = await (
-                await client.post("/process?wait=30", data=form(TWO[:1], **fields))
-            ).json()
-            assert body["results"][0]["format"] == kind, body
-            answer = await client.get(body["url"])
-            assert answer.content_type == f"image/{kind}"
-            assert pictures.decoded(await answer.read()).format == kind.upper()
-
-
-@pytest.mark.parametrize(
-    ("fields", "sentence"),
-    [
-        ({}, "there are no operations"),
-        ({"operations": "resize=0"}, "operation 1: resize"),
-        ({"operations": "split", "scale": "2"}, "unknown field 'scale'"),
-        ({"operations": "convert=png", "format": "jpeg"}, "contradicts"),
-        ({"operations": "crop", "format": "png"}, "operation 1: crop"),
-        ({"operations": ["split"] * 4}, "256 results of each picture"),
-        ({"operations": "resize=99"}, None),
-    ],
-)
-async def test_pipelines_refused(client: Any, fields: dict[str, Any], sentence: str | None) -> None:
-    response = await client.post("/process", data=form(TWO[:1], **fields))
-    if sentence is None:  # 40x30 x99 is 11.8 MP: allowed
-        assert response.status == 202
-        return
-    body = await refused(response, 422, "bad_parameter")
-    assert sentence in body["detail"]
-
-
-async def test_limit_of_operations(aiohttp_client: Any, settings: Settings) -> None:
-    client = await limited(aiohttp_client, settings, max_operations=2)
-    many = form(TWO[:1], operations=["grayscale"] * 3)
-    body = await refused(await client.post("/process", data=many), 422, "bad_parameter")
-    assert (body["setting"], body["limit"], body["measured"]) == ("MAX_OPERATIONS", 2, 3)
-
-
-async def test_sizes_are_judged_upright_and_before_any_work(client: Any) -> None:
-    from PIL import Image
-
-    exif = Image.Exif()
-    exif[0x0112] = 6  # lies on its side: 40x30 is shown as 30x40
-    data = pictures.jpeg(40, 30, exif=exif)
-    for x, status in ((0, 202), (1, 422)):
-        fields = {"x": str(x), "width": "30", "height": "40"}
-        response = await client.post("/crop", data=form([("a.jpg", data)], **fields))
-        assert response.status == status
-
-
 async def test_legacy_status(aiohttp_client: Any, settings: Settings, store: Store) -> None:
     client = await limited(aiohttp_client, settings, legacy_status=True)
     task = await (await client.post("/upscale", data=form(TWO[:1]))).json()
@@ -283,3 +211,48 @@ async def test_waiting_for_a_group_looks_when_all_have_ended_not_at_each(
     done = await (await waiting).json()
     assert (done["done"], done["status"]) == (20, "FAILURE")
     assert looks <= 4
+
+
+async def test_many_parts_cost_one_open_file(client: Any) -> None:
+    """Connections that each send a hundred parts and stall must not use up the descriptors."""
+    part = b'--x\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\n'
+    before = psutil.Process().num_fds()
+    head = {"Content-Type": "multipart/form-data; boundary=x"}
+    arrived, stop = asyncio.Event(), asyncio.Event()
+
+    async def body() -> Any:
+        yield (part + CAT + b"\r\n") * 100
+        arrived.set()
+        await stop.wait()
+        yield b"--x--\r\n"
+
+    waiting: Any = asyncio.ensure_future(client.post("/grayscale", data=body(), headers=head))
+    await arrived.wait()
+    await client.get("/healthz")
+    assert psutil.Process().num_fds() - before < 20
+    stop.set()
+    answer = await (await waiting).json()
+    assert answer["total"] == 100
+    assert len({task["task_id"] for task in answer["tasks"]}) == 1
+
+
+async def test_each_picture_has_the_time_of_an_upload(
+    aiohttp_client: Any, settings: Settings
+) -> None:
+    client = await limited(aiohttp_client, settings, upload_timeout=0.2, upload_grace=60)
+    start = b'--x\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\n'
+    never = asyncio.Event()
+    for count, limit in ((1, 0.2), (3, pytest.approx(0.6))):
+        response = await drip(client, [(start + CAT + b"\r\n") * count], never, "/grayscale")
+        body = await refused(response, 408, "too_slow")
+        assert body["limit"] == limit
+
+
+async def test_a_group_is_forgotten_after_its_time(store: Store, settings: Settings) -> None:
+    await store.groups.create("g", [], "ada@example.org")
+    found = await store._database["groups"].find_one({"_id": "g"})
+    assert found is not None
+    kept = (found["expires_at"] - found["created_at"]).total_seconds()
+    assert kept == settings.group_ttl
+    indexes = await store._database["groups"].index_information()
+    assert indexes["expires_at_1"]["expireAfterSeconds"] == 0

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import html
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
+import aiohttp
 import pytest
 from PIL import Image
 
 from docs.__main__ import FOLDER, write
-from docs.pages import listed, pages
+from docs.pages import pages
 from docs.pictures import BEFORE, canvas
 from models.operations import OPERATIONS, parse
+from models.operations.help import listed
 from models.operations.pipeline import read
 from tests import pictures
 
@@ -65,7 +69,7 @@ def test_the_commands_of_a_page_ask_for_the_same(op: str) -> None:
     asked = parse(op, fields)
     assert shlex.split(process)[-1] == "localhost:8080/process"
     field = shlex.split(process)[-2]
-    assert field == listed(spec)
+    assert field == f"operations={listed(spec)}"
     assert read([field.removeprefix("operations=")], 1) == [asked]
 
 
@@ -83,3 +87,29 @@ def test_links_lead_somewhere() -> None:
     for name, text in pages().items():
         for target in re.findall(r"\]\(([^)#\s]+)", text):
             assert (FOLDER / target).exists(), f"{name}: {target}"
+
+
+async def test_the_page_of_the_service_shows_calls_that_work(client: Any) -> None:
+    page = await client.get("/docs")
+    text = html.unescape(await page.text())
+    assert page.content_type == "text/html"
+    assert "script" not in page.headers["Content-Security-Policy"]
+    calls = re.findall(r"<pre>(curl -F .*?)</pre>", text, re.DOTALL)
+    assert len(calls) == len(OPERATIONS) + 2
+    for line in "\n".join(calls).splitlines():
+        if "/processed/" in line:
+            continue
+        arguments = shlex.split(line)
+        path = arguments[-1].partition("localhost:8080")[2]
+        form = aiohttp.FormData()
+        for name, value in (pair.split("=", 1) for pair in arguments[2:-1:2]):
+            if value == "@cat.png":
+                form.add_field(name, pictures.png(300, 300), filename="cat.png")
+            else:
+                form.add_field(name, value)
+        answer = await client.post(path.partition("?")[0], data=form)
+        assert answer.status in {200, 202}, (line, await answer.text())
+    for op, spec in OPERATIONS.items():
+        assert f'id="{op}"' in text
+        for field in spec.model_fields.values():
+            assert field.description and field.description in text

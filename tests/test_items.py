@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import json
 import os
 from collections.abc import AsyncIterator
@@ -11,7 +13,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from models.errors import BadSettings
 from models.settings import Settings
+from models.store import Store
 from service.app import create_app
 from tests import pictures
 from tests.conftest import working
@@ -138,9 +142,32 @@ async def test_links_that_stay_inside_are_followed(items: Any, root: Path) -> No
     assert (root / "in" / "big.png").is_file()
 
 
-async def test_an_output_through_a_file_is_skipped_or_refused(items: Any, root: Path) -> None:
-    response = await items(("in/cat.png", "in/dog.jpg/a.png"), operations=["resize=2"])
-    await refused(response, 422, "bad_parameter")
+@pytest.mark.parametrize(
+    ("output", "sentence"),
+    [
+        ("in/dog.jpg/a.png", "leads through what is no folder"),
+        ("taken.png", "is a folder"),
+        ("x" * 250 + ".png", "has 254 bytes; at most 240"),
+        ("a.tiff", "must end in one of png, jpg, jpeg, webp"),
+    ],
+)
+async def test_outputs_that_cannot_be_are_refused_before_any_work(
+    items: Any, root: Path, output: str, sentence: str
+) -> None:
+    (root / "taken.png").mkdir()
+    response = await items(("in/cat.png", "first.png"), ("in/cat.png", output))
+    body = await refused(response, 422, "bad_parameter")
+    assert sentence in body["detail"]
+    assert not (root / "first.png").exists()
+
+
+async def test_the_name_of_the_output_has_the_last_word(items: Any, root: Path) -> None:
+    operations = ["resize=2", "convert=webp"]
+    response = await items(("in/cat.png", "a.jpg"), ("in/cat.png", "b.png"), operations=operations)
+    assert response.status == 200
+    for name, kind in (("a.jpg", "JPEG"), ("b.png", "PNG")):
+        with Image.open(root / name) as picture:
+            assert (picture.format, picture.size) == (kind, (82, 60))
 
 
 async def test_refused_documents(items: Any, aiohttp_client: Any, settings: Settings) -> None:
@@ -180,8 +207,40 @@ async def test_workers_that_do_not_come(
     assert response.headers["Retry-After"]
 
 
-async def test_what_cannot_be_written_is_said(items: Any, root: Path) -> None:
-    (root / "taken.png").mkdir()
-    response = await items(("in/cat.png", "taken.png"), operations=["resize=2"])
+async def test_what_cannot_be_written_is_an_error(
+    items: Any, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "rename", full)
+        response = await items(("in/cat.png", "a.png"), operations=["resize=2"])
+        body = await refused(response, 500, "not_written")
+    assert "No space left" in body["detail"] and body["image"] == 1
+    assert [path.name for path in root.iterdir()] == ["in"]
+    assert (await items(("in/cat.png", "a.png"), operations=["resize=2"])).status == 200
+
+
+async def test_workers_that_fail_are_not_taken_for_bad_pictures(
+    aiohttp_client: Any, settings: Settings, root: Path, store: Store
+) -> None:
+    client = await limited(aiohttp_client, settings, images_root=root)
+    for code, status in (("worker_crashed", 500), ("bad_image", 200)):
+        document = {
+            "images": [{"input": "in/cat.png", "output": "a.png"}],
+            "operations": ["split="],
+        }
+        waiting: Any = asyncio.ensure_future(client.post("/items/", json=document))
+        while not (tasks := await store.leases.waiting(-1)):
+            await asyncio.sleep(0.01)
+        await store.leases.claim(tasks[0].id, worker="w", token="t", seconds=9, max_attempts=9)
+        await store.leases.fail(tasks[0].id, "t", {"code": code, "detail": "broken inside"})
+        response = await waiting
+        assert response.status == status
     assert response.headers["X-Darkroom-Skipped-Images"] == "1"
-    assert list(root.glob(".darkroom-*")) == []
+
+
+async def test_a_root_that_is_no_folder_is_said_at_the_start(tmp_path: Path) -> None:
+    with pytest.raises(BadSettings, match="IMAGES_ROOT=.*is no folder"):
+        Settings(images_root=tmp_path / "nowhere").with_folders()

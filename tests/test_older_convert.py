@@ -130,6 +130,10 @@ async def test_the_same_route_converts_what_comes_as_image(client: Any, settings
     assert body["accepted"] == ["png", "jpeg"]
     two = form([("a.png", CAT), ("b.png", DOG)], "file")
     await refused(await client.post("/convert", data=two), 400, "bad_request")
+    mixed = form([("a.png", CAT)], format="webp")
+    mixed.add_field("file", animation(), filename="b.gif")
+    body = await refused(await client.post("/convert", data=mixed), 400, "bad_request")
+    assert "'file' and 'image'" in body["detail"]
 
 
 async def test_gif_is_accepted_nowhere_else(client: Any) -> None:

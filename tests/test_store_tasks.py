@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
 from bson import ObjectId
 
 from models.store import Store
@@ -163,14 +164,25 @@ async def test_names_of_the_same_bytes_are_limited(store: Store) -> None:
 async def test_a_result_name_has_one_holder(store: Store) -> None:
     names = store.names
     answers = await asyncio.gather(
-        *(names.reserve(["a.png", f"a-{n}.png"], f"task{n}", 0) for n in range(20))
+        *(names.reserve([["a.png", f"a-{n}.png"]], f"task{n}") for n in range(20))
     )
-    assert len(set(answers)) == 20
-    assert answers.count("a.png") == 1
-    holder = answers.index("a.png")
-    assert await names.reserve(["a.png", "b.png"], f"task{holder}", 0) == "a.png"
+    assert len({name for (name,) in answers}) == 20
+    assert answers.count(["a.png"]) == 1
+    holder = answers.index(["a.png"])
+    assert await names.reserve([["a.png", "b.png"]], f"task{holder}") == ["a.png"]
     assert await names.find("a.png") == (f"task{holder}", 0)
     assert await names.find("nope") is None
+
+
+async def test_names_of_several_parts_are_reserved_at_once(store: Store) -> None:
+    names = store.names
+    assert await names.reserve([["b-2.png"]], "other") == ["b-2.png"]
+    wanted = [[f"b-{n}.png", f"b-mark-{n}.png"] for n in (1, 2, 3)]
+    for _ in range(2):  # asked again it is the same
+        assert await names.reserve(wanted, "task") == ["b-1.png", "b-mark-2.png", "b-3.png"]
+    assert await names.find("b-3.png") == ("task", 2)
+    with pytest.raises(RuntimeError, match="is taken"):
+        await names.reserve([["b-2.png"]], "third")
 
 
 async def test_endings_are_told(store: Store) -> None:

@@ -156,14 +156,14 @@ async def test_pixel_bomb(send: Send) -> None:
     await refused(await send(bomb), 422, "too_many_pixels")
 
 
-async def drip(client: Any, data: list[bytes], pause: asyncio.Event) -> Any:
+async def drip(client: Any, data: list[bytes], pause: asyncio.Event, path: str = "/upscale") -> Any:
     async def body() -> Any:
         for part in data:
             yield part
         await pause.wait()
 
     head = {"Content-Type": "multipart/form-data; boundary=x"}
-    return await client.post("/upscale", data=body(), headers=head)
+    return await client.post(path, data=body(), headers=head)
 
 
 async def test_stalled_upload(aiohttp_client: Any, settings: Settings) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,16 @@ class Row:
 def summary(spec: type[Operation]) -> str:
     """Return the first line of the spec's docstring."""
     return (spec.__doc__ or "").strip().splitlines()[0]
+
+
+def listed(spec: type[Operation]) -> str:
+    """Return the operation's example as an item of a list of operations, e.g. ``resize=0.5``."""
+    if not spec.example:
+        return spec.op
+    if set(spec.example) == {spec.shorthand}:
+        return f"{spec.op}={spec.example[spec.shorthand or '']}"
+    values = spec.model_validate(dict(spec.example)).document()
+    return json.dumps({"op": spec.op, **{name: values[name] for name in spec.example}})
 
 
 def rows(spec: type[Operation]) -> list[Row]:

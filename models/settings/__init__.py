@@ -61,6 +61,16 @@ class Settings(Logs, Mail, Work, Answers, Intake, Place):
         """Where people reach the service: PUBLIC_URL, or this machine; without a slash."""
         return self.public_url.rstrip("/") or f"http://localhost:{self.port}"
 
+    def with_folders(self) -> Self:
+        """Return self if the folders that the service works in are there.
+
+        Raises:
+            BadSettings: IMAGES_ROOT is no folder.
+        """
+        if self.images_root is not None and not self.images_root.is_dir():
+            raise BadSettings(f"IMAGES_ROOT={self.images_root} is no folder on this machine")
+        return self
+
     def with_stores(self) -> Self:
         """Return self if both stores are named.
 

@@ -29,7 +29,7 @@ class Answers(BaseSettings):
     items_timeout: float = Field(
         300,
         gt=0,
-        description="Seconds POST /items/ waits for all its pictures; then 503: send it again.",
+        description="Seconds POST /items/ waits for the workers; then 503: send it again.",
     )
     cache_max_bytes: int = Field(
         256 * KIB, ge=0, description="Largest result kept in Redis when asked for often; 0: none."

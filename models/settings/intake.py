@@ -30,6 +30,9 @@ class Intake(BaseSettings):
     max_results: int = Field(
         64, ge=4, le=1024, description="Most results of one picture: three splits make 64."
     )
+    max_batch_results: int = Field(
+        1000, ge=1, description="Most results of a submission of several pictures; each has a name."
+    )
     max_fields: int = Field(
         40, ge=1, description="Most fields of one form beside its pictures; bounds parsing work."
     )
@@ -48,7 +51,7 @@ class Intake(BaseSettings):
         100, ge=1, description="Names kept for the same bytes; further ones get the first's URL."
     )
     upload_timeout: float = Field(
-        120, gt=0, description="Seconds one upload may take in all; then 408."
+        120, gt=0, description="Seconds an upload may take for each of its pictures; then 408."
     )
     upload_min_rate: int = Field(
         8192, ge=1, description="Bytes a second an upload must keep up on average; else 408."

@@ -45,6 +45,12 @@ class Work(BaseSettings):
         description="Seconds to wait for Redis, or for a MongoDB server; one that is frozen takes "
         "up to four times as long to be answered with 503.",
     )
+    group_ttl: float = Field(
+        30 * 86400,
+        ge=60,
+        description="Seconds a group is remembered, with the address sent with it; its tasks and "
+        "results stay.",
+    )
     intermediate_ttl: float = Field(
         86400,
         ge=0,

@@ -70,7 +70,7 @@ class Store:
         self.originals = Files(database, "originals")
         self.results = Files(database, "results")
         self.intermediates = Files(database, "intermediates")
-        self.groups = Groups(database["groups"], self.tasks)
+        self.groups = Groups(database["groups"], self.tasks, settings.group_ttl)
         self.presence = Presence(database["workers"])
         self.mail = Outbox(database["mail"], sender(settings.smtp_from).domain)
         self.subscribers = Subscribers(database["subscribers"])
@@ -104,6 +104,7 @@ class Store:
             self.originals,
             self.results,
             self.intermediates,
+            self.groups,
             self.presence,
             self.mail,
             self.subscribers,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, Protocol
 
 from bson import ObjectId
 from gridfs.errors import FileExists
@@ -22,6 +22,12 @@ CHUNK_BYTES = 1024 * 1024
 
 _BATCH = 100  # files deleted at once by age
 _READ_AHEAD = 2  # chunks a batch: a slow reader then costs 2 MiB, not the driver's 16
+
+
+class Source(Protocol):
+    """What is stored: read from where it stands to its end."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
 
 
 class Files:
@@ -53,7 +59,7 @@ class Files:
         return await self._files.estimated_document_count()
 
     @guarded
-    async def put(self, source: IO[bytes], filename: str, metadata: dict[str, str]) -> ObjectId:
+    async def put(self, source: Source, filename: str, metadata: dict[str, str]) -> ObjectId:
         """Store what ``source`` holds and return its id.
 
         Where the ``key`` in ``metadata`` is stored already, that file's id is returned.

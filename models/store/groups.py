@@ -16,13 +16,21 @@ from models.task import Task
 class Groups:
     """The collection ``groups``: {_id, members, email, created_at}."""
 
-    def __init__(self, collection: AsyncIOMotorCollection[dict[str, Any]], tasks: Tasks) -> None:
+    def __init__(
+        self, collection: AsyncIOMotorCollection[dict[str, Any]], tasks: Tasks, ttl: float
+    ) -> None:
+        """``ttl``: seconds a group is remembered after it was last submitted."""
         self._groups = collection
         self._tasks = tasks
+        self._ttl = ttl
+
+    async def prepare(self) -> None:
+        await self._groups.create_index("expires_at", expireAfterSeconds=0)
 
     @guarded
     async def create(self, group_id: str, members: Sequence[Member], email: str | None) -> None:
         """Insert the group, or start its clock anew: the same pictures were sent again."""
+        over = {"$add": ["$$NOW", round(self._ttl * 1000)]}
         document = {"members": [m.model_dump() for m in members], "email": email}
         await self._groups.update_one(
             {"_id": group_id},
@@ -30,6 +38,7 @@ class Groups:
                 {
                     "$set": {
                         "created_at": "$$NOW",
+                        "expires_at": over,
                         **{k: {"$literal": v} for k, v in document.items()},
                     }
                 }

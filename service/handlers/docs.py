@@ -6,7 +6,7 @@ from aiohttp import web
 
 from models.image import MEDIA_TYPES
 from models.operations import OPERATIONS
-from models.operations.help import rows
+from models.operations.help import listed, rows
 from service.handlers.operations import document
 from service.keys import CATALOGUE, SETTINGS
 from service.page import page
@@ -14,6 +14,9 @@ from service.page import page
 
 async def show(request: web.Request) -> web.StreamResponse:
     catalogue = request.app[CATALOGUE]
-    listed = [{**document(spec, catalogue), "rows": rows(spec)} for spec in OPERATIONS.values()]
+    listed = [
+        {**document(spec, catalogue), "rows": rows(spec), "listed": listed(spec)}
+        for spec in OPERATIONS.values()
+    ]
     url = request.app[SETTINGS].url
     return page("docs.html", operations=listed, formats=list(MEDIA_TYPES), url=url)

@@ -11,11 +11,12 @@ from models import letter as letters
 from models.address import address
 from models.errors import BadParameter, BadRequest
 from models.tokens import Purpose
+from service.answers import json_answer
 from service.client import admit, may_write_to
 from service.errors import STATUS
 from service.fields import read_fields
 from service.keys import SETTINGS, STORE, TOKENS
-from service.page import answer, page, wants_page
+from service.page import page, wants_page
 from service.waiting import only
 
 _FLOOR = 0.1  # seconds an answer takes at least: longer than the work, which differs by address
@@ -35,7 +36,7 @@ async def subscribe(request: web.Request) -> web.StreamResponse:
     to = await _address(request)
     await admit(request)
     await _in_equal_time(_ask(request, to))
-    return answer(202, status="accepted", detail=_ASKED)
+    return json_answer({"status": "accepted", "detail": _ASKED}, 202)
 
 
 async def _ask(request: web.Request, to: str) -> None:
@@ -97,7 +98,7 @@ async def unsubscribe(request: web.Request) -> web.StreamResponse:
     gone = await _address(request)
     await admit(request)
     await _in_equal_time(_leave(request, gone))
-    return answer(200, status="unsubscribed", detail=_LEFT)
+    return json_answer({"status": "unsubscribed", "detail": _LEFT}, 200)
 
 
 async def _leave(request: web.Request, gone: str) -> None:
@@ -150,7 +151,7 @@ async def _in_equal_time(work: Awaitable[None]) -> None:
 def _done(request: web.Request, status: str, detail: str) -> web.Response:
     if wants_page(request):
         return page("notice.html", title="Done", detail=detail, button="", one_click=False)
-    return answer(200, status=status, detail=detail)
+    return json_answer({"status": status, "detail": detail}, 200)
 
 
 def _refusal_page(error: BadParameter) -> web.Response:

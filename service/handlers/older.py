@@ -5,24 +5,24 @@ They are translations only: the tasks, stores and workers are those of every oth
 
 from __future__ import annotations
 
-import json
-
 import structlog
 from aiohttp import web
 
-from models.errors import BadRequest, NotFound, from_document
+from models.errors import BadRequest, NotFinished, NotFound, from_document
 from models.image import ACCEPTED, MEDIA_TYPES, Kind
 from models.operations import Operation, parse
 from models.task import Status, Task
-from service.arrival import Spool
-from service.errors import RETRY_AFTER, answer, problem
+from service.answers import json_answer
+from service.errors import answer
 from service.form import Shape
 from service.handlers.submissions import PICTURES, Asked
 from service.keys import ENDINGS, SETTINGS, STORE, SUBMITTER
 from service.results import result_bytes
+from service.spool import Spool
 from service.stream import stream
 from service.upload import Received, Refused, receive
 from service.views import result_url
+from service.waiting import only
 
 _THUMBNAIL_FIELD = "file"
 _WITH_GIF: tuple[Kind, ...] = (*ACCEPTED, "gif")
@@ -38,6 +38,7 @@ _SAID = {
 async def grayscale(request: web.Request) -> web.StreamResponse:
     """POST /convert/ with ``uploaded_file``: the grayscale picture itself, in the answer."""
     settings = request.app[SETTINGS]
+    only(request)
     with Spool() as spool:
         shape = Shape({"uploaded_file": ACCEPTED})
         received = await receive(request, spool, shape, settings)
@@ -55,14 +56,17 @@ async def grayscale(request: web.Request) -> web.StreamResponse:
     if task.error is not None:
         return answer(from_document(task.error))
     where = f"/tasks/{task.id}"
-    return problem(
-        503,
-        "not_finished",
-        f"no worker finished the picture within {settings.sync_timeout:g} s (SYNC_TIMEOUT); "
-        f"send it again to get it when it is done, or see {where}",
-        {"setting": "SYNC_TIMEOUT", "limit": settings.sync_timeout, "task_id": task.id},
-        {"Retry-After": str(RETRY_AFTER), "Location": where},
+    late = answer(
+        NotFinished(
+            f"no worker finished the picture within {settings.sync_timeout:g} s (SYNC_TIMEOUT); "
+            f"send it again to get it when it is done, or see {where}",
+            setting="SYNC_TIMEOUT",
+            limit=settings.sync_timeout,
+            task_id=task.id,
+        )
     )
+    late.headers["Location"] = where
+    return late
 
 
 async def convert(request: web.Request) -> web.StreamResponse:
@@ -73,7 +77,12 @@ async def convert(request: web.Request) -> web.StreamResponse:
     asked = Asked.of(request)
     with Spool() as spool:
         received = await receive(request, spool, shape, settings)
-        if received.field == _THUMBNAIL_FIELD:
+        if _THUMBNAIL_FIELD in received.sent:
+            if len(received.sent) > 1:
+                raise BadRequest(
+                    f"pictures came in {' and '.join(map(repr, sorted(received.sent)))}: "
+                    f"{_THUMBNAIL_FIELD!r} asks for a thumbnail as of old, the others to convert"
+                )
             return await _thumbnail(request, received)
         batch = await asked.submit_to("convert", received)
     return await asked.answer(batch)
@@ -82,7 +91,7 @@ async def convert(request: web.Request) -> web.StreamResponse:
 async def _thumbnail(request: web.Request, received: Received) -> web.StreamResponse:
     if len(received.pictures) > 1:
         raise BadRequest(
-            f"one picture a request: {_THUMBNAIL_FIELD!r} came {len(received.pictures)} times",
+            f"one picture a request in {_THUMBNAIL_FIELD!r}; {len(received.pictures)} came",
             limit=1,
             measured=len(received.pictures),
         )
@@ -117,12 +126,7 @@ def _submission(
     }
     if thumbnail is not None:
         body["url"] = result_url(thumbnail)
-    return web.Response(
-        status=status,
-        text=json.dumps(body) + "\n",
-        content_type="application/json",
-        headers={"Location": f"/convert/{task.id}", "Cache-Control": "no-store"},
-    )
+    return json_answer(body, status, {"Location": f"/convert/{task.id}"})
 
 
 async def _task(request: web.Request, received: Received, operation: Operation) -> tuple[Task, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from aiohttp import web
@@ -10,15 +9,13 @@ from aiohttp import web
 from models.catalogue import Catalogue
 from models.operations import OPERATIONS, Operation
 from models.operations.help import summary
+from service.answers import json_answer
 from service.keys import CATALOGUE
 
 
 async def index(request: web.Request) -> web.StreamResponse:
     listed = [document(spec, request.app[CATALOGUE]) for spec in OPERATIONS.values()]
-    text = json.dumps({"operations": listed}) + "\n"
-    return web.Response(
-        text=text, content_type="application/json", headers={"Cache-Control": "no-cache"}
-    )
+    return json_answer({"operations": listed}, headers={"Cache-Control": "no-cache"})
 
 
 def document(spec: type[Operation], catalogue: Catalogue) -> dict[str, Any]:
@@ -28,6 +25,7 @@ def document(spec: type[Operation], catalogue: Catalogue) -> dict[str, Any]:
         "summary": summary(spec),
         "route": f"/{spec.op}",
         "shorthand": spec.op if spec.shorthand is None else f"{spec.op}=<{spec.shorthand}>",
+        "example": dict(spec.example),
         "results": spec.parts,
         "parameters": spec.model_json_schema(),
     }

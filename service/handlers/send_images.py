@@ -10,9 +10,9 @@ from models import letter as letters
 from models.errors import BadParameter, NotFound, RateLimited
 from models.group import standing
 from models.letter import Letter, Mailing
+from service.answers import json_answer
 from service.client import admit, may_write_to
 from service.keys import SETTINGS, STORE
-from service.page import answer
 from service.waiting import only
 
 
@@ -82,4 +82,4 @@ def _answer(group_id: str, known: Letter) -> web.Response:
 
 
 def _respond(group_id: str, status: str, detail: str) -> web.Response:
-    return answer(202, group_id=group_id, status=status, detail=detail)
+    return json_answer({"group_id": group_id, "status": status, "detail": detail}, 202)

@@ -13,14 +13,14 @@ from aiohttp.typedefs import Handler
 from models.address import address
 from models.errors import BadParameter
 from models.group import standing
-from models.image import ACCEPTED, FORMAT_OF, MEDIA_TYPES, Format, Header
-from models.operations import OPERATIONS, Encoding, Operation, parse
+from models.image import ACCEPTED, FORMAT_OF, MEDIA_TYPES, Format
+from models.operations import OPERATIONS, Operation, parse
 from models.operations.pipeline import encoding, read
 from models.settings import Settings
 from service import batches
-from service.arrival import Spool
 from service.form import Shape
 from service.keys import ENDINGS, SETTINGS, STORE, SUBMITTER
+from service.spool import Spool
 from service.upload import Received, receive
 from service.views import respond, respond_group
 from service.waiting import only, seconds, wants_picture
@@ -108,8 +108,9 @@ class Asked:
         self.email = address(given) if given else None
         asked = None if own_format else _format(fields.pop("format", ""))
         operations = build(received, self.settings)
+        _agree(operations, asked)
         return await batches.submit(
-            self.request.app[SUBMITTER], received.pictures, operations, _encode(operations, asked)
+            self.request.app[SUBMITTER], received.pictures, operations, asked
         )
 
     async def submit_to(self, op: str, received: Received) -> batches.Batch:
@@ -152,23 +153,17 @@ class Asked:
         )
 
 
-def _encode(operations: Sequence[Operation], asked: Format | None) -> batches.Encode:
-    """Return how each picture's result is written: as asked, else as the picture came.
+def _agree(operations: Sequence[Operation], asked: Format | None) -> None:
+    """Refuse a field ``format`` that an operation of the pipeline contradicts.
 
     Raises:
-        BadParameter: an operation of the pipeline says otherwise than the field ``format``.
+        BadParameter: it does.
     """
-    said = encoding(operations, asked or "png")
-    if asked and said.format != asked:
+    said = encoding(operations, asked or "png").format
+    if asked and said != asked:
         raise BadParameter(
-            f"format={asked} contradicts convert={said.format}; send one of them",
-            parameter="format",
+            f"format={asked} contradicts convert={said}; send one of them", parameter="format"
         )
-
-    def encode(header: Header) -> Encoding:
-        return encoding(operations, asked or header.format)
-
-    return encode
 
 
 def _format(asked: str) -> Format | None:
