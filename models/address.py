@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from email.errors import HeaderParseError, MessageDefect
+from email.headerregistry import Address
+
 from email_validator import EmailNotValidError, validate_email
 
 from models.errors import BadParameter
@@ -45,6 +48,13 @@ def address(text: str) -> str:
             limit=LONGEST,
             measured=len(normal),
         )
+    try:
+        Address(addr_spec=normal)  # what a letter's header is made of; it is pickier in places
+    except (ValueError, IndexError, HeaderParseError, MessageDefect):
+        raise BadParameter(
+            "the address is one that no letter can be written to (e.g. ann@example.org)",
+            parameter="email",
+        ) from None
     return normal
 
 

@@ -15,6 +15,7 @@
     ├── RateLimited          asked more often than a limit allows; try again later
     ├── NotFinished          the workers did not get to it in time; ask again
     ├── NotWritten           a result could not be written below IMAGES_ROOT
+    ├── NoRoom               the service lacks disk or open files for now; try again
     ├── StoreUnavailable     MongoDB or Redis does not answer; try again
     ├── WeightsMissing       a worker lacks the network a task was promised
     ├── TaskTimeout          the pixel work ran past its deadline
@@ -101,6 +102,10 @@ class NotFinished(AppError):
 
 class NotWritten(AppError):
     code = "not_written"
+
+
+class NoRoom(AppError):
+    code = "no_room"
 
 
 class StoreUnavailable(AppError):

@@ -9,6 +9,7 @@ from models.image import EXTENSIONS, Format
 from models.operations import Operation
 
 _LABEL = 60  # longest label of a long pipeline: with the stem it must stay a file name
+_FILE_NAME = 250  # bytes of a result's name: file systems take 255, and archives may add a number
 _KEPT = frozenset("-_. ()+")
 _RESERVED = frozenset(
     {"con", "prn", "aux", "nul"} | {f"{d}{n}" for d in ("com", "lpt") for n in range(1, 10)}
@@ -39,6 +40,11 @@ def safe(name: str, limit: int) -> str:
     return f"{stem}{dot}{suffix}"
 
 
+def _cut(stem: str, size: int) -> str:
+    """Return ``stem`` cut to ``size`` bytes of UTF-8, between characters."""
+    return stem.encode()[:size].decode(errors="ignore").rstrip(" .") or "image"
+
+
 def result_names(
     name: str,
     operations: Sequence[Operation],
@@ -50,10 +56,11 @@ def result_names(
 
     ``number``: which of several results it is, from 1; 0 for the only one.
     """
-    stem = name.rpartition(".")[0] or name
     label = "-".join(operation.label() for operation in operations)
     if len(label) > _LABEL:
         label = f"{label[:_LABEL]}-{fingerprint[:8]}"
     part = f"-{number}" if number else ""
+    room = _FILE_NAME - len(f"-{label}-{fingerprint[:32]}{part}.{EXTENSIONS[output]}".encode())
+    stem = _cut(name.rpartition(".")[0] or name, room)
     for mark in ("", f"-{fingerprint[:8]}", f"-{fingerprint[:32]}"):
         yield f"{stem}-{label}{mark}{part}.{EXTENSIONS[output]}"

@@ -23,6 +23,9 @@ _SUB_BLOCKS = 1_000_000
 """Most data sub-blocks of a GIF, of 255 bytes where nobody plays tricks: about 240 MiB."""
 
 _EXIF_BYTES = 65_536  # no more of a block is looked at
+_SCANS = 200
+"""Most scans of a JPEG: each costs a decoder a pass over all blocks, however little it holds."""
+
 _IHDR_BYTES = 13
 _SOF_BYTES = 8  # of a frame header without components: length, precision, height, width, count
 _CRC_STEP = 1024 * 1024
@@ -98,7 +101,7 @@ def jpeg(data: Bytes) -> tuple[int, int]:
             turned = orientation(block) if block.startswith(_EXIF) else None
         at += max(2, length)
         if marker == 0xDA:
-            scans += 1
+            scans = _one_more(scans)
             scan_end = _SCAN_END.search(data, at)
             if scan_end is None:
                 break
@@ -159,6 +162,15 @@ def _sub_blocks(data: Bytes, at: int, left: int) -> tuple[int, int]:
             f"the GIF file has more than {_SUB_BLOCKS} blocks of data", limit=_SUB_BLOCKS
         )
     raise BadImage("the GIF file is truncated: its data breaks off; send all of it")
+
+
+def _one_more(scans: int) -> int:
+    if scans == _SCANS:
+        raise BadImage(
+            f"the JPEG file has more than {_SCANS} scans; a progressive one has about ten",
+            limit=_SCANS,
+        )
+    return scans + 1
 
 
 def _checked(kind: str, size: tuple[int, int], pictures: int) -> tuple[int, int]:

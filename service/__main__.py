@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import resource
 import sys
 import urllib.error
 import urllib.request
@@ -13,6 +14,7 @@ from models.errors import BadSettings
 from models.log import configure
 from models.settings import Settings
 from service.app import create_app
+from service.requests import quieten
 
 
 def main() -> int:
@@ -30,6 +32,8 @@ def main() -> int:
 def run(settings: Settings) -> int:
     """Serve until SIGINT or SIGTERM."""
     configure(settings, "service")
+    quieten()
+    _open_many_files()
     web.run_app(
         create_app(settings),
         host=settings.host,
@@ -41,6 +45,12 @@ def run(settings: Settings) -> int:
         print=None,
     )
     return 0
+
+
+def _open_many_files() -> None:
+    """Allow as many open files as the system lets us: the usual 1024 are a few hundred uploads."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def health(settings: Settings) -> int:

@@ -32,7 +32,7 @@ from service.handlers import (
 )
 from service.handlers.submissions import process, submission
 from service.keys import CACHE, CATALOGUE, ENDINGS, QUEUE, SETTINGS, STORE, SUBMITTER, TOKENS
-from service.requests import harden, identify
+from service.requests import expect, harden, identify
 from service.submit import Submitter
 
 
@@ -44,34 +44,35 @@ def create_app(settings: Settings) -> web.Application:
     app.cleanup_ctx.extend([_stores, _endings])
     app.on_response_prepare.append(harden)
     app.on_shutdown.append(_let_go)
-    app.add_routes(
-        [
-            web.get("/", index.index),
-            *(web.post(f"/{op}", submission(op)) for op in OPERATIONS if op != "convert"),
-            web.post("/process", process),
-            web.post("/convert", older.convert),  # ours, and the older thumbnail service's
-            web.get("/convert/{id}", older.converted),
-            web.post("/convert/", older.grayscale),
-            web.post("/items/", items.run),
-            web.post("/items", items.run),
-            web.get("/operations", operations.index),
-            web.get("/docs", docs.show),
-            web.get("/tasks/{id}", tasks.show),
-            web.get("/status/{id}", groups.show),
-            web.get("/status/{id}/archive", groups.archive),
-            web.get("/processed/{name}", processed.serve),
-            # No HEAD: it would send a letter.
-            web.get("/send_images/{id}", send_images.send, allow_head=False),
-            web.post("/send_images/{id}", send_images.send),
-            web.post("/subscribe", newsletter.subscribe),
-            web.get("/subscribe/confirm", newsletter.confirm_page),
-            web.post("/subscribe/confirm", newsletter.confirm),
-            web.get("/unsubscribe", newsletter.unsubscribe_page),
-            web.post("/unsubscribe", newsletter.unsubscribe),
-            web.get("/healthz", health.alive),
-            web.get("/readyz", health.ready),
-        ]
-    )
+    routes = [
+        web.get("/", index.index),
+        *(web.post(f"/{op}", submission(op)) for op in OPERATIONS if op != "convert"),
+        web.post("/process", process),
+        web.post("/convert", older.convert),  # ours, and the older thumbnail service's
+        web.get("/convert/{id}", older.converted),
+        web.post("/convert/", older.grayscale),
+        web.post("/items/", items.run),
+        web.post("/items", items.run),
+        web.get("/operations", operations.index),
+        web.get("/docs", docs.show),
+        web.get("/tasks/{id}", tasks.show),
+        web.get("/status/{id}", groups.show),
+        web.get("/status/{id}/archive", groups.archive),
+        web.get("/processed/{name}", processed.serve),
+        # No HEAD: it would send a letter.
+        web.get("/send_images/{id}", send_images.send, allow_head=False),
+        web.post("/send_images/{id}", send_images.send),
+        web.post("/subscribe", newsletter.subscribe),
+        web.get("/subscribe/confirm", newsletter.confirm_page),
+        web.post("/subscribe/confirm", newsletter.confirm),
+        web.get("/unsubscribe", newsletter.unsubscribe_page),
+        web.post("/unsubscribe", newsletter.unsubscribe),
+        web.get("/healthz", health.alive),
+        web.get("/readyz", health.ready),
+    ]
+    for route in routes:
+        route.kwargs["expect_handler"] = expect
+    app.add_routes(routes)
     return app
 
 

@@ -8,14 +8,13 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from models.errors import AppError, BadParameter, StoreUnavailable
+from models.errors import AppError, StoreUnavailable
 from models.group import Group, Member
 from models.image import Format
 from models.operations import Operation
-from models.operations.pipeline import parts
 from models.store import Store
 from models.task import Task
-from service.submit import Submitter
+from service.submit import Submitter, check_results
 from service.upload import Refused, Upload
 
 
@@ -45,20 +44,11 @@ async def submit(
     ``asked``: the format of the results, where the operations do not say; None: as each came.
 
     Raises:
-        BadParameter: more than MAX_BATCH_RESULTS results would be made.
+        BadParameter: too many results would be made.
         AppError: every picture was refused: the first one's error, with all listed.
         StoreUnavailable: the store is away; sending everything again does nothing twice.
     """
-    limit = submitter.settings.max_batch_results
-    results = parts(operations) * len(pictures)
-    if len(pictures) > 1 and results > limit:
-        raise BadParameter(
-            f"{len(pictures)} pictures would make {results} results; at most {limit} are allowed "
-            "of one submission (MAX_BATCH_RESULTS): send fewer pictures in each",
-            setting="MAX_BATCH_RESULTS",
-            limit=limit,
-            measured=results,
-        )
+    check_results(operations, len(pictures), submitter.settings)
     batch = Batch()
     for picture in pictures:
         try:

@@ -43,7 +43,15 @@ async def read_json(request: web.Request, settings: Settings) -> Any:
     Raises:
         BadRequest: it is none. TooLarge, TooSlow: see ``read_body``.
     """
-    body = await read_body(request, settings)
+    return to_json(await read_body(request, settings))
+
+
+def to_json(body: bytes) -> Any:
+    """Return the JSON document that ``body`` is.
+
+    Raises:
+        BadRequest: it is none.
+    """
     try:
         return json.loads(body)
     except (ValueError, RecursionError):

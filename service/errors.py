@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import secrets
 from http import HTTPStatus
 from typing import Any
@@ -30,12 +32,14 @@ STATUS: dict[type[AppError], int] = {
     errors.RateLimited: 429,
     errors.NotFinished: 503,
     errors.NotWritten: 500,
+    errors.NoRoom: 503,
     errors.StoreUnavailable: 503,
     errors.TaskTimeout: 500,
     errors.WorkerCrashed: 500,
     errors.WeightsMissing: 500,
     errors.Internal: 500,
 }
+_NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT})
 RETRY_AFTER = 2  # seconds; a store that restarts is back in less
 
 
@@ -91,7 +95,15 @@ async def translate(request: web.Request, handler: Handler) -> web.StreamRespons
         return _routing(request, error)
     except ConnectionError:  # the client went away: aiohttp closes, nobody is left to answer
         raise
-    except Exception:
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+            log.error("no_room", reason=repr(error))
+            return answer(
+                errors.NoRoom(
+                    f"this machine lacks room: {os.strerror(error.errno or 0)}; nothing was "
+                    "accepted, try again shortly"
+                )
+            )
         incident = secrets.token_hex(8)
         log.exception("unexpected", incident=incident)
         return problem(

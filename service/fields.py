@@ -12,6 +12,7 @@ from models.settings import Settings
 from service.documents import read_body, read_json
 from service.form import Shape, read_form
 from service.keys import SETTINGS
+from service.requests import content_type
 from service.spool import Spool
 
 _FORMS = "multipart/form-data, application/x-www-form-urlencoded or application/json"
@@ -43,7 +44,7 @@ async def read_fields(request: web.Request, *known: str) -> dict[str, str]:
 
 
 async def _pairs(request: web.Request, settings: Settings) -> list[tuple[str, str]]:
-    kind = request.content_type
+    kind = content_type(request)
     if kind == "multipart/form-data":
         with Spool() as spool:
             return list((await read_form(request, spool, _NO_FILES, settings)).fields.items())

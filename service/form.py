@@ -15,6 +15,7 @@ from models.settings import Settings
 from service.arrival import Arrival, text, too_large
 from service.documents import too_long
 from service.pace import Pace
+from service.requests import content_type
 from service.spool import Spool
 
 _HEADERS = 16  # a part has two or three
@@ -181,11 +182,12 @@ async def read_form(request: web.Request, spool: Spool, shape: Shape, settings: 
         BadRequest: no form, too many pictures or fields, or a form out of shape.
         TooLarge, TooSlow: see the settings.
     """
-    if request.content_type != "multipart/form-data":
+    kind = content_type(request)
+    if kind != "multipart/form-data":
         raise BadRequest(
             "send the picture as multipart/form-data, "
             f"e.g. curl -F {next(iter(shape.pictures), 'image')}=@cat.png",
-            measured=request.content_type[:80],
+            measured=kind[:80],
         )
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise BadRequest("send the form without Content-Encoding: pictures are compressed already")

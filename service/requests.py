@@ -9,7 +9,11 @@ import time
 
 import structlog
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
+
+from models.errors import BadRequest
+from service.errors import problem
 
 log = structlog.get_logger()
 
@@ -54,3 +58,37 @@ async def harden(request: web.Request, response: web.StreamResponse) -> None:
     if REQUEST_ID in request:
         response.headers["X-Request-ID"] = request[REQUEST_ID]
     response.headers.pop("Server", None)
+
+
+def content_type(request: web.Request) -> str:
+    """Return the media type of the body.
+
+    Raises:
+        BadRequest: the header is one that Python's parser stumbles over.
+    """
+    try:
+        return request.content_type
+    except (UnicodeError, ValueError, IndexError, LookupError):
+        raise BadRequest("the Content-Type of the request cannot be read") from None
+
+
+async def expect(request: web.Request) -> web.Response | None:
+    """Handle ``Expect``: aiohttp's own handler answers others than 100-continue in bare text."""
+    if request.headers["Expect"].lower() != "100-continue":
+        return problem(417, "bad_request", "Expect takes 100-continue")
+    if request.transport is not None:
+        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    return None
+
+
+def quieten() -> None:
+    """Take strangers' noise out of the log: to go away, or to send what is no HTTP, is no error."""
+    logging.getLogger("aiohttp.server").addFilter(_calm)
+
+
+def _calm(record: logging.LogRecord) -> bool:
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, ConnectionError | HttpProcessingError):
+        log.debug("client_trouble", reason=type(error).__name__)
+        return False
+    return True

@@ -23,6 +23,32 @@ from models.task import Upload as TaskUpload
 from service.upload import Upload
 
 
+def check_results(operations: Sequence[Operation], pictures: int, settings: Settings) -> None:
+    """Refuse a submission of ``pictures`` that would make too many results.
+
+    Raises:
+        BadParameter: more than MAX_RESULTS of each picture, or MAX_BATCH_RESULTS of several.
+    """
+    each = parts(operations)
+    if each > settings.max_results:
+        raise BadParameter(
+            f"the operations make {each} results of each picture; at most "
+            f"{settings.max_results} are allowed (MAX_RESULTS)",
+            setting="MAX_RESULTS",
+            limit=settings.max_results,
+            measured=each,
+        )
+    limit = settings.max_batch_results
+    if pictures > 1 and each * pictures > limit:
+        raise BadParameter(
+            f"{pictures} pictures would make {each * pictures} results; at most {limit} are "
+            "allowed of one submission (MAX_BATCH_RESULTS): send fewer pictures in each",
+            setting="MAX_BATCH_RESULTS",
+            limit=limit,
+            measured=each * pictures,
+        )
+
+
 @dataclass
 class Submitter:
     """Makes tasks of uploads."""
@@ -54,15 +80,7 @@ class Submitter:
         output = encoding(operations, asked or upload.header.format).format
         weights = [w for o in operations if (w := o.weights(self.catalogue)) is not None]
         header = upload.header
-        results = parts(operations)
-        if results > self.settings.max_results:
-            raise BadParameter(
-                f"the operations make {results} results of each picture; at most "
-                f"{self.settings.max_results} are allowed (MAX_RESULTS)",
-                setting="MAX_RESULTS",
-                limit=self.settings.max_results,
-                measured=results,
-            )
+        check_results(operations, 1, self.settings)
         for size in sizes(
             operations, (header.width, header.height), self.settings.max_output_pixels
         ):

@@ -266,3 +266,12 @@ def test_encoded_jpeg_keeps_full_chroma() -> None:
     data = codec.encode(Picture(pictures.scene()), Encoding("jpeg"))
     with Image.open(io.BytesIO(data)) as image:
         assert {layer[1:3] for layer in image.layer} == {(1, 1)}  # type: ignore[attr-defined]
+
+
+def test_flattening_in_bands_leaves_no_seam() -> None:
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (300, 7, 3), dtype=np.uint8)
+    alpha = rng.integers(0, 256, (300, 7), dtype=np.uint8)
+    share = alpha[:, :, None].astype(float) / 255
+    expected = pixels * share + 255 * (1 - share)
+    assert np.abs(codec._flattened(Picture(pixels, alpha)) - expected).max() <= 0.5001

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import gzip
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -123,3 +125,31 @@ async def test_field_names_that_are_no_text(client: Any) -> None:
     data = b'--x\r\nContent-Disposition: form-data; name="\xff\xfe"\r\n\r\n1\r\n--x--\r\n'
     head = {"Content-Type": "multipart/form-data; boundary=x"}
     await refused(await client.post("/upscale", data=data, headers=head), 400, "bad_request")
+
+
+async def test_headers_that_parsers_stumble_over(client: Any) -> None:
+    kind = {"Content-Type": "multipart/form-data; boundary*=utf-16''%41"}
+    for path in ("/blur", "/convert/", "/subscribe", "/process"):
+        await refused(await client.post(path, data=b"x", headers=kind), 400, "bad_request")
+
+
+async def test_expect(client: Any) -> None:
+    for value in ("200-ok", "\xff", "\udcff"):
+        reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
+        line = f"POST /blur HTTP/1.1\r\nHost: x\r\nExpect: {value}\r\nContent-Length: 0\r\n\r\n"
+        writer.write(line.encode("utf-8", "surrogateescape"))
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 417") and b"application/problem+json" in head
+        writer.close()
+
+
+async def test_a_machine_without_room_says_try_again(
+    client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none_left(**_: Any) -> Any:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr("service.spool.tempfile.TemporaryFile", none_left)
+    response = await client.post("/blur", data=pictures.form(pictures.png(), "a.png"))
+    body = await refused(response, 503, "no_room")
+    assert "Too many open files" in body["detail"] and response.headers["Retry-After"]

@@ -157,3 +157,13 @@ def test_headers_too_short_to_hold_a_size() -> None:
             look(b"\x89PNG\r\n\x1a\n" + len(body).to_bytes(4, "big") + b"IHDR" + body + crc)
     with pytest.raises(BadImage, match="holds no picture"):
         look(bytes.fromhex("ffd8ffc00002ffda0002ffd9") + bytes(8))
+
+
+def test_scans_are_limited() -> None:
+    """A hundred thousand empty scans would keep a decoder busy for minutes."""
+    data = pictures.jpeg(40, 30, progressive=True)
+    assert look(data).width == 40
+    start = data.rindex(b"\xff\xda")
+    many = data[:start] + data[start:-2] * 200 + data[-2:]
+    with pytest.raises(BadImage, match="more than 200 scans"):
+        look(many)

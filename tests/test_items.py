@@ -41,6 +41,10 @@ async def items(aiohttp_client: Any, settings: Settings, root: Path) -> AsyncIte
         images = [{"input": a, "output": b} for a, b in pairs]
         return await client.post("/items/", json={"images": images, "operations": operations or []})
 
+    async def raw(text: str) -> Any:
+        return await client.post("/items/", data=text)
+
+    post.raw = raw  # type: ignore[attr-defined]
     async with working(chosen):
         yield post
 
@@ -159,6 +163,40 @@ async def test_outputs_that_cannot_be_are_refused_before_any_work(
     body = await refused(response, 422, "bad_parameter")
     assert sentence in body["detail"]
     assert not (root / "first.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("outputs", "operations"),
+    [(("a.png", "a.png"), []), (("a.png", "a.png"), ["split="])],
+)
+async def test_outputs_that_would_overwrite_each_other(
+    items: Any, root: Path, outputs: tuple[str, str], operations: list[str]
+) -> None:
+    pairs = [("in/cat.png", output) for output in outputs]
+    body = await refused(await items(*pairs, operations=operations), 422, "bad_parameter")
+    assert "image 2 would overwrite a result of image 1" in body["detail"]
+
+
+async def test_deep_documents_come_back_as_they_came(items: Any, root: Path) -> None:
+    for depth in (500, 975, 990):
+        text = (
+            '{"images": [{"input": "in/cat.png", "output": "a.png"}], "operations": ["resize=2"], '
+            f'"x": {"[" * depth}{"]" * depth}}}'
+        )
+        response = await items.raw(text)
+        assert response.status in {200, 400}
+        if response.status == 200:
+            assert await response.text() == text
+
+
+async def test_too_many_results_are_refused(
+    aiohttp_client: Any, settings: Settings, root: Path
+) -> None:
+    client = await limited(aiohttp_client, settings, images_root=root, max_batch_results=7)
+    images = [{"input": "in/cat.png", "output": f"{n}.png"} for n in range(2)]
+    document = {"images": images, "operations": ["split="]}
+    body = await refused(await client.post("/items/", json=document), 422, "bad_parameter")
+    assert (body["setting"], body["limit"], body["measured"]) == ("MAX_BATCH_RESULTS", 7, 8)
 
 
 async def test_the_name_of_the_output_has_the_last_word(items: Any, root: Path) -> None:

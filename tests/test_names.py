@@ -57,3 +57,16 @@ def test_result_names_get_ever_more_unique() -> None:
         "cat.v2-upscale-x3-01234567890123456789012345678901.png",
     ]
     assert next(result_names("cat", [Upscale()], "jpeg", "0" * 64)) == "cat-upscale-x2.jpg"
+
+
+@given(st.text(max_size=200), st.integers(0, 64))
+def test_results_are_names_that_file_systems_take(name: str, number: int) -> None:
+    operations = [Upscale(scale=1000)] * 20
+    for found in result_names(safe(name, 200), operations, "webp", "f" * 64, number):
+        assert len(found.encode()) <= 250
+        assert found.endswith(f"-{number}.webp" if number else ".webp")
+
+
+def test_long_names_beyond_ascii_are_cut_between_characters() -> None:
+    (name, *_) = result_names("日" * 190 + ".png", [Upscale()], "png", "0" * 64)
+    assert name.startswith("日日") and name.endswith("日-upscale-x2.png")

@@ -24,6 +24,7 @@ JPEG_QUALITY = 92  # above it files grow fast and no difference is seen; 4:2:0 w
 WEBP_QUALITY = 85
 _WEBP_METHOD = 4  # 6 takes twice as long for files 3 % smaller, 2 half as long for 4 % larger
 _WHITE = 255
+_BAND = 128  # rows
 _KEY_SCALE = {"L;2": 85, "L;4": 17}
 _TURNS: dict[Orientation, Image.Transpose] = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -126,7 +127,9 @@ def _sixteen_bit_key(path: Path) -> Image.Image:
     data = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if data is None or data.ndim != 3 or data.shape[2] != 4:
         raise BadImage("the picture cannot be decoded")
-    reduced = (data.astype(np.uint16) // 256).astype(np.uint8)
+    # In place: a second copy of 16 bits would be the larger half of all memory taken.
+    np.right_shift(data, 8, out=data)
+    reduced = data.astype(np.uint8)
     return Image.fromarray(cv2.cvtColor(reduced, cv2.COLOR_BGRA2RGBA))
 
 
@@ -222,8 +225,13 @@ def _by_pillow(image: Image.Image, kind: str, icc: bytes | None, **options: Any)
 def _flattened(picture: Picture) -> Pixels:
     if picture.alpha is None:
         return picture.pixels
-    share = picture.alpha.astype(np.uint16)
-    if picture.pixels.ndim == 3:
-        share = share[:, :, None]
-    mixed = picture.pixels * share + _WHITE * (255 - share) + 127
-    return np.asarray(mixed // 255, np.uint8)
+    flat = np.empty_like(picture.pixels)
+    # In bands of rows: what is computed on the way takes several times what a picture does.
+    for top in range(0, picture.height, _BAND):
+        rows = slice(top, top + _BAND)
+        share = picture.alpha[rows].astype(np.uint16)
+        if picture.pixels.ndim == 3:
+            share = share[:, :, None]
+        mixed = picture.pixels[rows] * share + _WHITE * (255 - share) + 127
+        flat[rows] = mixed // 255
+    return flat

@@ -14,9 +14,9 @@ from service.page import page
 
 async def show(request: web.Request) -> web.StreamResponse:
     catalogue = request.app[CATALOGUE]
-    listed = [
+    operations = [
         {**document(spec, catalogue), "rows": rows(spec), "listed": listed(spec)}
         for spec in OPERATIONS.values()
     ]
     url = request.app[SETTINGS].url
-    return page("docs.html", operations=listed, formats=list(MEDIA_TYPES), url=url)
+    return page("docs.html", operations=operations, formats=list(MEDIA_TYPES), url=url)

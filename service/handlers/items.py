@@ -5,17 +5,14 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import Any
 
 import structlog
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from models.errors import (
     AppError,
     BadImage,
     BadParameter,
-    BadRequest,
     NotFinished,
     NotFound,
     NotWritten,
@@ -23,41 +20,25 @@ from models.errors import (
     TooManyPixels,
     from_document,
 )
-from models.image import FORMAT_OF, Format
 from models.operations import parse
 from models.operations.older import Older, read
-from models.operations.pipeline import encoding
+from models.operations.pipeline import encoding, parts
 from models.settings import Settings
 from models.task import Result, Status, Task
-from service.answers import json_answer
 from service.arrival import Arrival
-from service.documents import read_json
+from service.documents import read_body, to_json
 from service.folder import Folder
 from service.keys import ENDINGS, SETTINGS, SUBMITTER
+from service.order import Image, Order, check, format_of, read_order, targets_of
 from service.results import result_bytes
 from service.spool import Spool
+from service.submit import check_results
 from service.upload import Refused, judge
 from service.waiting import only
 
 log = structlog.get_logger()
 
 _PICTURES_FAULT = (BadImage, BadParameter, TooManyPixels)
-
-
-class Image(BaseModel):
-    """One picture: where it lies and where its results go, both below IMAGES_ROOT."""
-
-    model_config = ConfigDict(extra="ignore")
-    input: str
-    output: str
-
-
-class Items(BaseModel):
-    """What the older service took."""
-
-    model_config = ConfigDict(extra="ignore")
-    images: list[Image] = Field(min_length=1)
-    operations: list[str] = []
 
 
 @dataclass
@@ -67,7 +48,7 @@ class _Run:
     request: web.Request
     settings: Settings
     folder: Folder
-    items: Items
+    items: Order
     older: Older
     tasks: dict[int, Task] = field(default_factory=dict)
     skipped: dict[int, str] = field(default_factory=dict)
@@ -83,64 +64,24 @@ async def run(request: web.Request) -> web.StreamResponse:
             "e.g. make run IMAGES_ROOT=/srv/pictures",
             setting="IMAGES_ROOT",
         )
-    document = await read_json(request, settings)
-    items = _items(document, settings)
+    body = await read_body(request, settings)
+    items = read_order(to_json(body), settings)
     job = _Run(request, settings, Folder(settings.images_root), items, read(items.operations))
-    await asyncio.to_thread(_check, job)
+    check_results(job.older.operations, len(items.images), settings)
+    count = parts(job.older.operations)
+    await asyncio.to_thread(check, items, job.folder, count)
     for number, image in enumerate(items.images, 1):
         await _start(job, number, image)
     await _ended(job)
     for number, image in enumerate(items.images, 1):
         if number in job.tasks:
             await _write(job, number, image)
-    return _answer(job, document)
-
-
-def _items(document: Any, settings: Settings) -> Items:
-    try:
-        items = Items.model_validate(document)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])[:80]
-        raise BadRequest(
-            f"{where or 'the body'}: {first['msg']}; send "
-            '{"images": [{"input": "a.png", "output": "b.png"}], "operations": ["resize=2"]}'
-        ) from None
-    for name, count, limit, setting in (
-        ("images", len(items.images), settings.max_batch, "MAX_BATCH"),
-        ("operations", len(items.operations), settings.max_operations, "MAX_OPERATIONS"),
-    ):
-        if count > limit:
-            raise BadParameter(
-                f"{count} {name}; at most {limit} are allowed ({setting})",
-                setting=setting,
-                limit=limit,
-                measured=count,
-            )
-    return items
-
-
-def _check(job: _Run) -> None:
-    """Refuse paths that lead out, and outputs that cannot be, before anything is done."""
-    for image in job.items.images:
-        job.folder.check_input(image.input)
-        job.folder.check_output(image.output)
-        _format(image.output)
-
-
-def _format(path: str) -> Format:
-    suffix = PurePosixPath(path).suffix.lower().lstrip(".")
-    if suffix not in FORMAT_OF:
-        raise BadParameter(
-            f"the output {path[:80]!a} must end in one of {', '.join(FORMAT_OF)}",
-            known=list(FORMAT_OF),
-        )
-    return FORMAT_OF[suffix]
+    return _answer(job, body)
 
 
 async def _start(job: _Run, number: int, image: Image) -> None:
     """Submit one picture; what is missing or broken is skipped."""
-    output = _format(image.output)
+    output = format_of(image.output)
     operations = list(job.older.operations)
     if not operations or encoding(operations, output).format != output:
         # The output's name has the last word on its format.
@@ -202,12 +143,10 @@ async def _write(job: _Run, number: int, image: Image) -> None:
             raise error
         job.skipped[number] = error.detail
         return
-    path = PurePosixPath(image.output)
-    several = len(task.results) > 1
-    for part, result in enumerate(task.results, 1):
-        target = path.with_stem(f"{path.stem}_{part}") if several else path
+    targets = targets_of(image.output, len(task.results))
+    for result, target in zip(task.results, targets, strict=True):
         try:
-            await _copy(job, result, str(target))
+            await _copy(job, result, target)
         except OSError as error:
             raise NotWritten(
                 f"image {number} cannot be written: {error.strerror or type(error).__name__}; "
@@ -228,11 +167,11 @@ async def _copy(job: _Run, result: Result, target: str) -> None:
     await asyncio.to_thread(created.__exit__, None, None, None)
 
 
-def _answer(job: _Run, document: Any) -> web.Response:
+def _answer(job: _Run, body: bytes) -> web.Response:
     """Return the request's own JSON; numbers of what was skipped in headers, reasons in the log."""
-    headers = {}
+    headers = {"Cache-Control": "no-store"}
     for name, skipped in (("Operations", job.older.skipped), ("Images", job.skipped)):
         if skipped:
             headers[f"X-Darkroom-Skipped-{name}"] = " ".join(map(str, sorted(skipped)))
             log.info("skipped", what=name.lower(), reasons={str(k): v for k, v in skipped.items()})
-    return json_answer(document, headers=headers)
+    return web.Response(body=body, content_type="application/json", headers=headers)
