@@ -32,7 +32,7 @@ class Answers(BaseSettings):
         description="Seconds POST /items/ waits for the workers; then 503: send it again.",
     )
     cache_max_bytes: int = Field(
-        256 * KIB, ge=0, description="Largest result kept in Redis when asked for often; 0: none."
+        64 * KIB, ge=0, description="Largest result kept in Redis when asked for often; 0: none."
     )
     cache_ttl: int = Field(600, ge=1, description="Seconds a result stays in Redis.")
     cache_total_bytes: int = Field(
