@@ -15,16 +15,13 @@ from pymongo import ASCENDING, ReturnDocument
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from models.letter import Draft, Letter, Mailing
+from models.store.clock import after
 from models.store.guard import guarded
 
 Document = dict[str, Any]
 
 _DUPLICATE = 11000  # MongoDB's error code DuplicateKey
 _NOW = {"due_at": "$$NOW", "created_at": "$$NOW"}
-
-
-def _after(seconds: float) -> Document:
-    return {"$add": ["$$NOW", round(seconds * 1000)]}
 
 
 class Outbox:
@@ -73,7 +70,7 @@ class Outbox:
         ``again``: one that was sent at least that many seconds ago, or failed, counts no more.
         """
         if again is not None:
-            past = {"$expr": {"$lte": ["$ended_at", _after(-again)]}}
+            past = {"$expr": {"$lte": ["$ended_at", after(-again)]}}
             ended = [{"status": Mailing.FAILED}, {"status": Mailing.SENT, **past}]
             await self._mail.update_one(
                 {"key": draft.key, "$or": ended},
@@ -125,8 +122,8 @@ class Outbox:
                         "attempts": {"$add": ["$attempts", 1]},
                         "faults": {"$add": ["$faults", died]},
                         "claimed_at": "$$NOW",
-                        "lease": {"token": token, "until": _after(seconds)},
-                        "due_at": _after(seconds),
+                        "lease": {"token": token, "until": after(seconds)},
+                        "due_at": after(seconds),
                     }
                 }
             ],
@@ -145,20 +142,20 @@ class Outbox:
 
     @guarded
     async def extend(self, letter: Letter, seconds: float) -> bool:
-        until = _after(seconds)
+        until = after(seconds)
         return await self._held(letter, {"lease": {"until": until}, "due_at": until})
 
     @guarded
     async def postpone(self, letter: Letter, seconds: float) -> bool:
         """Give it back: what it is about is not there yet, or its worker stops."""
-        return await self._held(letter, {"lease": None, "due_at": _after(seconds)})
+        return await self._held(letter, {"lease": None, "due_at": after(seconds)})
 
     @guarded
     async def retry(self, letter: Letter, seconds: float, error: str, *, fault: bool) -> bool:
         """Give it back after trouble; ``fault``: with the letter itself, not with the server."""
         change = {
             "lease": None,
-            "due_at": _after(seconds),
+            "due_at": after(seconds),
             "troubled_at": {"$ifNull": ["$troubled_at", "$$NOW"]},
             "error": {"$literal": error},
             "troubles": {"$add": ["$troubles", 1]},
@@ -181,4 +178,4 @@ class Outbox:
 
 
 def _ended(status: Mailing, keep: float) -> Document:
-    return {"status": status, "lease": None, "ended_at": "$$NOW", "expires_at": _after(keep)}
+    return {"status": status, "lease": None, "ended_at": "$$NOW", "expires_at": after(keep)}

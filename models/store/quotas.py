@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorCollection
-from pymongo import ReturnDocument
-from pymongo.errors import DuplicateKeyError
 
+from models.store.clock import after
 from models.store.guard import guarded
+from models.store.upsert import upserted
 
 Document = dict[str, Any]
 
@@ -36,8 +36,7 @@ class Quotas:
         Returns 0 if it was counted, else the seconds until one will be; a refused hit costs
         nothing.
         """
-        milliseconds = round(window * 1000)
-        recent = {"$gt": ["$$this", {"$subtract": ["$$NOW", milliseconds]}]}
+        recent = {"$gt": ["$$this", after(-window)]}
         room = {"$lt": [{"$size": "$hits"}, limit]}
         more = {"$concatArrays": ["$hits", ["$$NOW"]]}
         pipeline: list[Document] = [
@@ -45,19 +44,12 @@ class Quotas:
                 "$set": {
                     "hits": {"$filter": {"input": {"$ifNull": ["$hits", []]}, "cond": recent}},
                     "now": "$$NOW",
-                    "expires_at": {"$add": ["$$NOW", milliseconds]},
+                    "expires_at": after(window),
                 }
             },
             {"$set": {"counted": room, "hits": {"$cond": [room, more, "$hits"]}}},
         ]
-        while True:
-            try:
-                document = await self._quotas.find_one_and_update(
-                    {"_id": key}, pipeline, upsert=True, return_document=ReturnDocument.AFTER
-                )
-                break
-            except DuplicateKeyError:  # two first hits at once: now there is one to update
-                continue
+        document = await upserted(self._quotas, {"_id": key}, pipeline)
         if document["counted"]:
             return 0
         oldest: datetime = document["hits"][-limit]

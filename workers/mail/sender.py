@@ -14,11 +14,11 @@ from models.letter import Letter
 from models.settings import Settings
 from models.store import Store
 from models.tokens import Tokens
-from workers.attempt import patient
 from workers.mail.compose import compose
 from workers.mail.content import AUTHORS
 from workers.mail.desk import Desk, NotYet, Pointless
 from workers.mail.post import Post, Refused, Trouble
+from workers.patience import patient
 
 log = structlog.get_logger()
 
