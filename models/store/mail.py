@@ -2,6 +2,10 @@
 
 A letter is claimed under a lease by MongoDB's own clock, as tasks are: whoever dies holding one
 loses it to another worker. ``due_at`` moves with the lease, so one index finds all that is due.
+
+A lease runs out when its holder died, but also when this store was away for longer. So a fault is
+counted only for a holder that had begun with what may kill it, and one that speaks up after all
+takes its own back.
 """
 
 from __future__ import annotations
@@ -49,6 +53,7 @@ class Outbox:
             "attempts": 0,
             "troubles": 0,
             "faults": 0,
+            "missed": [],
             "lease": None,
             "claimed_at": None,
             "troubled_at": None,
@@ -111,18 +116,22 @@ class Outbox:
     async def claim(self, token: str, seconds: float) -> Letter | None:
         """Take the letter that is due longest; None if none is.
 
-        One whose last holder never gave it back has a fault more.
+        One whose last holder had begun and fell silent has a fault more; ``missed`` says whose.
         """
-        died = {"$cond": [{"$eq": ["$lease", None]}, 0, 1]}
+        died = {"$eq": ["$lease.begun", True]}
+        missed = {"$ifNull": ["$missed", []]}
         document = await self._mail.find_one_and_update(
             {"status": Mailing.CREATED, "$expr": {"$lte": ["$due_at", "$$NOW"]}},
             [
                 {
                     "$set": {
                         "attempts": {"$add": ["$attempts", 1]},
-                        "faults": {"$add": ["$faults", died]},
+                        "faults": {"$add": ["$faults", {"$cond": [died, 1, 0]}]},
+                        "missed": {
+                            "$concatArrays": [missed, {"$cond": [died, ["$lease.token"], []]}]
+                        },
                         "claimed_at": "$$NOW",
-                        "lease": {"token": token, "until": after(seconds)},
+                        "lease": {"token": token, "until": after(seconds), "begun": False},
                         "due_at": after(seconds),
                     }
                 }
@@ -132,13 +141,31 @@ class Outbox:
         )
         return Letter.model_validate(document) if document else None
 
-    async def _held(self, letter: Letter, change: Document) -> bool:
-        """Change a letter if its token still holds it."""
+    async def _held(self, letter: Letter, change: Document, *, sound: bool = True) -> bool:
+        """Change a letter if its token still holds it.
+
+        If not, and its holder is ``sound``, the fault that was counted as its death is taken back.
+        """
         answer = await self._mail.update_one(
             {"_id": letter.id, "status": Mailing.CREATED, "lease.token": letter.token},
             [{"$set": change}],
         )
-        return answer.matched_count == 1
+        if answer.matched_count == 1:
+            return True
+        if sound:
+            await self._mail.update_one(
+                {"_id": letter.id, "missed": letter.token},
+                {"$inc": {"faults": -1}, "$pull": {"missed": letter.token}},
+            )
+        return False
+
+    @guarded
+    async def begin(self, letter: Letter) -> bool:
+        """Note that from now on a silent holder is a dead one; False if it is another's, or ended.
+
+        What comes next may kill a worker: it makes the message, with its attachment, and posts it.
+        """
+        return await self._held(letter, {"lease": {"begun": True}})
 
     @guarded
     async def extend(self, letter: Letter, seconds: float) -> bool:
@@ -161,7 +188,7 @@ class Outbox:
             "troubles": {"$add": ["$troubles", 1]},
             "faults": {"$add": ["$faults", int(fault)]},
         }
-        return await self._held(letter, change)
+        return await self._held(letter, change, sound=not fault)
 
     @guarded
     async def sent(self, letter: Letter, keep: float) -> None:
