@@ -14,6 +14,7 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
+from motor.motor_asyncio import AsyncIOMotorClientSession as Session
 from motor.motor_asyncio import AsyncIOMotorCollection
 from pymongo import ASCENDING, ReturnDocument
 from pymongo.errors import BulkWriteError, DuplicateKeyError
@@ -69,10 +70,13 @@ class Outbox:
         return Letter.model_validate(document) if document else None
 
     @guarded
-    async def put(self, draft: Draft, *, again: float | None = None) -> bool:
+    async def put(
+        self, draft: Draft, *, again: float | None = None, session: Session | None = None
+    ) -> bool:
         """Insert a letter unless there is one of its key; tell whether this call did.
 
         ``again``: one that was sent at least that many seconds ago, or failed, counts no more.
+        ``session``: of a transaction, which is lost where this returns False.
         """
         if again is not None:
             past = {"$expr": {"$lte": ["$ended_at", after(-again)]}}
@@ -80,6 +84,7 @@ class Outbox:
             await self._mail.update_one(
                 {"key": draft.key, "$or": ended},
                 [{"$set": {"key": {"$concat": ["$key", "#", "$_id"]}}}],
+                session=session,
             )
         document = self._document(draft)
         try:  # an update, as only those can take the server's time
@@ -87,6 +92,7 @@ class Outbox:
                 {"_id": document["_id"]},
                 [{"$replaceWith": {"$mergeObjects": [{"$literal": document}, _NOW]}}],
                 upsert=True,
+                session=session,
             )
         except DuplicateKeyError:
             return False

@@ -6,6 +6,7 @@ import math
 from datetime import datetime
 from typing import Any
 
+from motor.motor_asyncio import AsyncIOMotorClientSession as Session
 from motor.motor_asyncio import AsyncIOMotorCollection
 
 from models.store.clock import after
@@ -30,11 +31,13 @@ class Quotas:
         await self._quotas.create_index("expires_at", expireAfterSeconds=0)
 
     @guarded
-    async def hit(self, key: str, limit: int, window: float = HOUR) -> int:
+    async def hit(
+        self, key: str, limit: int, window: float = HOUR, *, session: Session | None = None
+    ) -> int:
         """Count one more hit in ``window`` seconds if ``limit`` allows it.
 
         Returns 0 if it was counted, else the seconds until one will be; a refused hit costs
-        nothing.
+        nothing. ``session``: of a transaction, to which the hit then belongs.
         """
         recent = {"$gt": ["$$this", after(-window)]}
         room = {"$lt": [{"$size": "$hits"}, limit]}
@@ -49,7 +52,7 @@ class Quotas:
             },
             {"$set": {"counted": room, "hits": {"$cond": [room, more, "$hits"]}}},
         ]
-        document = await upserted(self._quotas, {"_id": key}, pipeline)
+        document = await upserted(self._quotas, {"_id": key}, pipeline, session)
         if document["counted"]:
             return 0
         oldest: datetime = document["hits"][-limit]
