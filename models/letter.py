@@ -42,8 +42,8 @@ class Letter(BaseModel):
     """One letter.
 
     ``attempts`` counts claims, ``troubles`` those that ended with trouble, ``faults`` those that a
-    worker died or stumbled over. ``message_id`` is made once, so that a letter that was sent twice
-    by accident is known as the same.
+    worker died or stumbled over; a store that was away is neither. ``message_id`` is made once, so
+    that a letter that was sent twice by accident is known as the same.
     """
 
     model_config = ConfigDict(populate_by_name=True)

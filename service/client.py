@@ -55,7 +55,15 @@ async def admit(request: web.Request) -> None:
         )
 
 
+def quota_of(address: str) -> str:
+    """Return the key under which letters to ``address`` are counted."""
+    return f"address:{address}"
+
+
 async def may_write_to(request: web.Request, address: str) -> int:
-    """Count a letter to ``address``; return 0, or the seconds until one more is possible."""
+    """Count a letter to ``address``; return 0, or the seconds until one more is possible.
+
+    It counts whether a letter follows or not: nobody may learn that from who is refused when.
+    """
     limit = request.app[SETTINGS].mail_per_address
-    return await request.app[STORE].quotas.hit(f"address:{address}", limit)
+    return await request.app[STORE].quotas.hit(quota_of(address), limit)

@@ -37,7 +37,7 @@ async def test_the_letter_of_a_dead_worker_goes_to_another(
 ) -> None:
     await store.mail.put(DRAFT)
     held = await store.mail.claim("dead", 0.2)
-    assert held is not None
+    assert held is not None and await store.mail.begin(held)
     assert await store.mail.claim("other", 10) is None
 
     async def free() -> bool:
@@ -47,10 +47,33 @@ async def test_the_letter_of_a_dead_worker_goes_to_another(
     letter = await the_letter(store)
     assert (letter.status, letter.attempts, letter.faults) == (Mailing.SENT, 2, 1)
     assert letter.message_id == held.message_id
-    # The dead one comes back to life: it changes nothing.
+    # The dead one comes back to life: it changes nothing but that it was no fault.
     assert not await store.mail.retry(held, 0, "late", fault=False)
     assert not await store.mail.fail(held, "late", 60)
-    assert (await the_letter(store)).status is Mailing.SENT
+    letter = await the_letter(store)
+    assert (letter.status, letter.faults) == (Mailing.SENT, 0)
+
+
+async def test_who_died_before_it_began_is_no_fault_of_the_letter(store: Store) -> None:
+    await store.mail.put(DRAFT)
+    for number in range(3):
+        assert await store.mail.claim(f"dead{number}", 0) is not None
+        await until_due(store)
+    letter = await the_letter(store)
+    assert (letter.attempts, letter.faults) == (3, 0)
+
+
+async def test_one_stumble_is_one_fault_though_the_lease_was_lost_too(store: Store) -> None:
+    await store.mail.put(DRAFT)
+    slow = await store.mail.claim("slow", 0)
+    assert slow is not None and await store.mail.begin(slow)
+    assert await store.mail.claim("quick", 60) is not None
+    assert not await store.mail.retry(slow, 0, "a defect of ours", fault=True)
+    assert (await the_letter(store)).faults == 1
+    for _ in range(2):  # a live holder takes back its own fault, and once
+        assert not await store.mail.extend(slow, 60)
+        assert (await the_letter(store)).faults == 0
+    assert not await store.mail.begin(slow)
 
 
 async def test_what_was_sent_counts_as_sent_though_the_lease_is_anothers(store: Store) -> None:
@@ -68,7 +91,8 @@ async def test_a_letter_that_kills_its_workers_is_given_up(
 ) -> None:
     await store.mail.put(DRAFT)
     for number in range(settings.mail_attempts):
-        assert await store.mail.claim(f"dead{number}", 0) is not None
+        held = await store.mail.claim(f"dead{number}", 0)
+        assert held is not None and await store.mail.begin(held)
         await until_due(store)
     await send_due(settings, store)
     letter = await the_letter(store)

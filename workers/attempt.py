@@ -6,25 +6,12 @@ import asyncio
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_random_exponential
-
 from models.catalogue import Catalogue
-from models.errors import StoreUnavailable
 from models.queue import Queue
 from models.settings import Settings
 from models.store import Store
 from models.task import Task
 from workers.children import Children
-
-_PATIENCE = 600  # seconds a task in a worker's hands waits for a store that is away
-
-# Trouble with a store is waited out: it is nobody's fault and must cost neither work nor attempts.
-patient = retry(
-    retry=retry_if_exception_type(StoreUnavailable),
-    wait=wait_random_exponential(multiplier=0.2, max=10),
-    stop=stop_after_delay(_PATIENCE),
-    reraise=True,
-)
 
 
 @dataclass

@@ -9,7 +9,8 @@ from typing import Any
 import structlog
 
 from models.errors import AppError, Internal, StoreUnavailable, WorkerCrashed
-from workers.attempt import Attempt, Worker, patient
+from workers.attempt import Attempt, Worker
+from workers.patience import patient
 from workers.publish import work
 
 log = structlog.get_logger()

@@ -18,7 +18,8 @@ from models.errors import BadParameter, StoreUnavailable
 from models.operations import Operation, fingerprint
 from models.operations.pipeline import parts
 from models.task import Status, Task
-from workers.attempt import Worker, patient
+from workers.attempt import Worker
+from workers.patience import patient
 
 log = structlog.get_logger()
 

@@ -13,7 +13,8 @@ from models.errors import from_document
 from models.operations import load
 from models.operations.pipeline import encoding
 from models.task import Result
-from workers.attempt import Attempt, Worker, patient
+from workers.attempt import Attempt, Worker
+from workers.patience import patient
 from workers.prefixes import Prefix, fetch, keep, worth_keeping
 
 log = structlog.get_logger()

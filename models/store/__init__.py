@@ -27,6 +27,7 @@ from models.store.mail import Outbox
 from models.store.names import Names
 from models.store.newsletters import Newsletters
 from models.store.orphans import Orphans
+from models.store.postage import Postage
 from models.store.presence import Presence
 from models.store.quotas import Quotas
 from models.store.secret import Secret
@@ -76,6 +77,7 @@ class Store:
         self.subscribers = Subscribers(database["subscribers"])
         self.newsletters = Newsletters(database["newsletters"], database["tasks"])
         self.quotas = Quotas(database["quotas"])
+        self.postage = Postage(self._client, self.mail, self.quotas)
         self.secret = Secret(database["state"])
         self.orphans = Orphans(database, self.results, timedelta(seconds=settings.orphan_seconds))
 

@@ -13,6 +13,7 @@ from typing import Any
 from motor.motor_asyncio import AsyncIOMotorCollection
 from pymongo import ASCENDING, ReturnDocument
 
+from models.store.clock import after
 from models.store.guard import guarded
 from models.task import Result, Status, Task
 
@@ -22,10 +23,6 @@ _LEASE_OVER = {"$expr": {"$lt": ["$lease.until", "$$NOW"]}}
 _FREE = {"$or": [{"status": Status.CREATED}, {"status": Status.STARTED, **_LEASE_OVER}]}
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _BATCH = 1000  # tasks one sweep looks at: bounds its work whatever the backlog
-
-
-def _after(seconds: float) -> Document:
-    return {"$add": ["$$NOW", round(seconds * 1000)]}
 
 
 def _failure(error: Document) -> Document:
@@ -53,7 +50,7 @@ class Leases:
         self, task_id: str, *, worker: str, token: str, seconds: float, max_attempts: int
     ) -> Task | None:
         """Take a task that nobody works at; None if it is taken, ended or out of attempts."""
-        lease = {"worker": worker, "token": token, "until": _after(seconds)}
+        lease = {"worker": worker, "token": token, "until": after(seconds)}
         document = await self._tasks.find_one_and_update(
             {
                 "_id": task_id,
@@ -84,7 +81,7 @@ class Leases:
 
     @guarded
     async def extend(self, task_id: str, token: str, *, seconds: float, progress: int) -> bool:
-        change = {"lease": {"until": _after(seconds)}, "progress": progress}
+        change = {"lease": {"until": after(seconds)}, "progress": progress}
         return await self._held(task_id, token, change)
 
     @guarded
@@ -120,7 +117,7 @@ class Leases:
     @guarded
     async def expire(self, worker: str) -> int:
         """End the leases of a worker that is known to be dead; return how many there were."""
-        past = {"lease": {"until": _after(-0.001)}}
+        past = {"lease": {"until": after(-0.001)}}
         answer = await self._tasks.update_many(
             {"status": Status.STARTED, "lease.worker": worker}, [{"$set": past}]
         )
@@ -135,7 +132,7 @@ class Leases:
     async def waiting(self, seconds: float) -> list[Task]:
         """Return created tasks whose bell was not seen to ring for ``seconds``, longest first."""
         rung = {"$ifNull": ["$rung_at", _EPOCH]}
-        quiet = {"$expr": {"$lt": [rung, _after(-seconds)]}}
+        quiet = {"$expr": {"$lt": [rung, after(-seconds)]}}
         return await self._many({"status": Status.CREATED, **quiet})
 
     async def _many(self, query: Document) -> list[Task]:

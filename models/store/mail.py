@@ -2,6 +2,10 @@
 
 A letter is claimed under a lease by MongoDB's own clock, as tasks are: whoever dies holding one
 loses it to another worker. ``due_at`` moves with the lease, so one index finds all that is due.
+
+A lease runs out when its holder died, but also when this store was away for longer. So a fault is
+counted only for a holder that had begun with what may kill it, and one that speaks up after all
+takes its own back.
 """
 
 from __future__ import annotations
@@ -10,21 +14,19 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
+from motor.motor_asyncio import AsyncIOMotorClientSession as Session
 from motor.motor_asyncio import AsyncIOMotorCollection
 from pymongo import ASCENDING, ReturnDocument
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from models.letter import Draft, Letter, Mailing
+from models.store.clock import after
 from models.store.guard import guarded
 
 Document = dict[str, Any]
 
 _DUPLICATE = 11000  # MongoDB's error code DuplicateKey
 _NOW = {"due_at": "$$NOW", "created_at": "$$NOW"}
-
-
-def _after(seconds: float) -> Document:
-    return {"$add": ["$$NOW", round(seconds * 1000)]}
 
 
 class Outbox:
@@ -52,6 +54,7 @@ class Outbox:
             "attempts": 0,
             "troubles": 0,
             "faults": 0,
+            "missed": [],
             "lease": None,
             "claimed_at": None,
             "troubled_at": None,
@@ -67,17 +70,21 @@ class Outbox:
         return Letter.model_validate(document) if document else None
 
     @guarded
-    async def put(self, draft: Draft, *, again: float | None = None) -> bool:
+    async def put(
+        self, draft: Draft, *, again: float | None = None, session: Session | None = None
+    ) -> bool:
         """Insert a letter unless there is one of its key; tell whether this call did.
 
         ``again``: one that was sent at least that many seconds ago, or failed, counts no more.
+        ``session``: of a transaction, which is lost where this returns False.
         """
         if again is not None:
-            past = {"$expr": {"$lte": ["$ended_at", _after(-again)]}}
+            past = {"$expr": {"$lte": ["$ended_at", after(-again)]}}
             ended = [{"status": Mailing.FAILED}, {"status": Mailing.SENT, **past}]
             await self._mail.update_one(
                 {"key": draft.key, "$or": ended},
                 [{"$set": {"key": {"$concat": ["$key", "#", "$_id"]}}}],
+                session=session,
             )
         document = self._document(draft)
         try:  # an update, as only those can take the server's time
@@ -85,6 +92,7 @@ class Outbox:
                 {"_id": document["_id"]},
                 [{"$replaceWith": {"$mergeObjects": [{"$literal": document}, _NOW]}}],
                 upsert=True,
+                session=session,
             )
         except DuplicateKeyError:
             return False
@@ -114,19 +122,23 @@ class Outbox:
     async def claim(self, token: str, seconds: float) -> Letter | None:
         """Take the letter that is due longest; None if none is.
 
-        One whose last holder never gave it back has a fault more.
+        One whose last holder had begun and fell silent has a fault more; ``missed`` says whose.
         """
-        died = {"$cond": [{"$eq": ["$lease", None]}, 0, 1]}
+        died = {"$eq": ["$lease.begun", True]}
+        missed = {"$ifNull": ["$missed", []]}
         document = await self._mail.find_one_and_update(
             {"status": Mailing.CREATED, "$expr": {"$lte": ["$due_at", "$$NOW"]}},
             [
                 {
                     "$set": {
                         "attempts": {"$add": ["$attempts", 1]},
-                        "faults": {"$add": ["$faults", died]},
+                        "faults": {"$add": ["$faults", {"$cond": [died, 1, 0]}]},
+                        "missed": {
+                            "$concatArrays": [missed, {"$cond": [died, ["$lease.token"], []]}]
+                        },
                         "claimed_at": "$$NOW",
-                        "lease": {"token": token, "until": _after(seconds)},
-                        "due_at": _after(seconds),
+                        "lease": {"token": token, "until": after(seconds), "begun": False},
+                        "due_at": after(seconds),
                     }
                 }
             ],
@@ -135,36 +147,54 @@ class Outbox:
         )
         return Letter.model_validate(document) if document else None
 
-    async def _held(self, letter: Letter, change: Document) -> bool:
-        """Change a letter if its token still holds it."""
+    async def _held(self, letter: Letter, change: Document, *, sound: bool = True) -> bool:
+        """Change a letter if its token still holds it.
+
+        If not, and its holder is ``sound``, the fault that was counted as its death is taken back.
+        """
         answer = await self._mail.update_one(
             {"_id": letter.id, "status": Mailing.CREATED, "lease.token": letter.token},
             [{"$set": change}],
         )
-        return answer.matched_count == 1
+        if answer.matched_count == 1:
+            return True
+        if sound:
+            await self._mail.update_one(
+                {"_id": letter.id, "missed": letter.token},
+                {"$inc": {"faults": -1}, "$pull": {"missed": letter.token}},
+            )
+        return False
+
+    @guarded
+    async def begin(self, letter: Letter) -> bool:
+        """Note that from now on a silent holder is a dead one; False if it is another's, or ended.
+
+        What comes next may kill a worker: it makes the message, with its attachment, and posts it.
+        """
+        return await self._held(letter, {"lease": {"begun": True}})
 
     @guarded
     async def extend(self, letter: Letter, seconds: float) -> bool:
-        until = _after(seconds)
+        until = after(seconds)
         return await self._held(letter, {"lease": {"until": until}, "due_at": until})
 
     @guarded
     async def postpone(self, letter: Letter, seconds: float) -> bool:
         """Give it back: what it is about is not there yet, or its worker stops."""
-        return await self._held(letter, {"lease": None, "due_at": _after(seconds)})
+        return await self._held(letter, {"lease": None, "due_at": after(seconds)})
 
     @guarded
     async def retry(self, letter: Letter, seconds: float, error: str, *, fault: bool) -> bool:
         """Give it back after trouble; ``fault``: with the letter itself, not with the server."""
         change = {
             "lease": None,
-            "due_at": _after(seconds),
+            "due_at": after(seconds),
             "troubled_at": {"$ifNull": ["$troubled_at", "$$NOW"]},
             "error": {"$literal": error},
             "troubles": {"$add": ["$troubles", 1]},
             "faults": {"$add": ["$faults", int(fault)]},
         }
-        return await self._held(letter, change)
+        return await self._held(letter, change, sound=not fault)
 
     @guarded
     async def sent(self, letter: Letter, keep: float) -> None:
@@ -181,4 +211,4 @@ class Outbox:
 
 
 def _ended(status: Mailing, keep: float) -> Document:
-    return {"status": status, "lease": None, "ended_at": "$$NOW", "expires_at": _after(keep)}
+    return {"status": status, "lease": None, "ended_at": "$$NOW", "expires_at": after(keep)}

@@ -7,6 +7,7 @@ from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorCollection
 
+from models.store.clock import after
 from models.store.guard import guarded
 
 _FORGOTTEN_AFTER = 24 * 3600  # seconds after which a silent worker's entry is dropped
@@ -34,8 +35,7 @@ class Presence:
     @guarded
     async def alive(self, seconds: float, host: str = "") -> int:
         """Return how many workers (of ``host``, if given) were seen in the last ``seconds``."""
-        since = {"$subtract": ["$$NOW", round(seconds * 1000)]}
-        query: dict[str, Any] = {"$expr": {"$gt": ["$seen_at", since]}}
+        query: dict[str, Any] = {"$expr": {"$gt": ["$seen_at", after(-seconds)]}}
         if host:
             query["_id"] = {"$regex": f"^{re.escape(host)}:"}
         return await self._workers.count_documents(query)

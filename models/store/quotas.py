@@ -6,11 +6,12 @@ import math
 from datetime import datetime
 from typing import Any
 
+from motor.motor_asyncio import AsyncIOMotorClientSession as Session
 from motor.motor_asyncio import AsyncIOMotorCollection
-from pymongo import ReturnDocument
-from pymongo.errors import DuplicateKeyError
 
+from models.store.clock import after
 from models.store.guard import guarded
+from models.store.upsert import upserted
 
 Document = dict[str, Any]
 
@@ -30,14 +31,15 @@ class Quotas:
         await self._quotas.create_index("expires_at", expireAfterSeconds=0)
 
     @guarded
-    async def hit(self, key: str, limit: int, window: float = HOUR) -> int:
+    async def hit(
+        self, key: str, limit: int, window: float = HOUR, *, session: Session | None = None
+    ) -> int:
         """Count one more hit in ``window`` seconds if ``limit`` allows it.
 
         Returns 0 if it was counted, else the seconds until one will be; a refused hit costs
-        nothing.
+        nothing. ``session``: of a transaction, to which the hit then belongs.
         """
-        milliseconds = round(window * 1000)
-        recent = {"$gt": ["$$this", {"$subtract": ["$$NOW", milliseconds]}]}
+        recent = {"$gt": ["$$this", after(-window)]}
         room = {"$lt": [{"$size": "$hits"}, limit]}
         more = {"$concatArrays": ["$hits", ["$$NOW"]]}
         pipeline: list[Document] = [
@@ -45,19 +47,12 @@ class Quotas:
                 "$set": {
                     "hits": {"$filter": {"input": {"$ifNull": ["$hits", []]}, "cond": recent}},
                     "now": "$$NOW",
-                    "expires_at": {"$add": ["$$NOW", milliseconds]},
+                    "expires_at": after(window),
                 }
             },
             {"$set": {"counted": room, "hits": {"$cond": [room, more, "$hits"]}}},
         ]
-        while True:
-            try:
-                document = await self._quotas.find_one_and_update(
-                    {"_id": key}, pipeline, upsert=True, return_document=ReturnDocument.AFTER
-                )
-                break
-            except DuplicateKeyError:  # two first hits at once: now there is one to update
-                continue
+        document = await upserted(self._quotas, {"_id": key}, pipeline, session)
         if document["counted"]:
             return 0
         oldest: datetime = document["hits"][-limit]

@@ -6,10 +6,9 @@ import secrets
 from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorCollection
-from pymongo import ReturnDocument
-from pymongo.errors import DuplicateKeyError
 
 from models.store.guard import guarded
+from models.store.upsert import upserted
 
 _KEY = "secret_key"
 
@@ -23,14 +22,5 @@ class Secret:
     @guarded
     async def get(self) -> str:
         """Return the secret; whoever asks first makes it."""
-        while True:
-            try:
-                document = await self._state.find_one_and_update(
-                    {"_id": _KEY},
-                    {"$setOnInsert": {"value": secrets.token_urlsafe(48)}},
-                    upsert=True,
-                    return_document=ReturnDocument.AFTER,
-                )
-                return str(document["value"])
-            except DuplicateKeyError:  # another program was first
-                continue
+        made = {"$setOnInsert": {"value": secrets.token_urlsafe(48)}}
+        return str((await upserted(self._state, {"_id": _KEY}, made))["value"])

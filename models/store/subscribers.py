@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorCollection
-from pymongo import ReturnDocument
-from pymongo.errors import DuplicateKeyError
 
+from models.store.clock import after
 from models.store.guard import guarded
+from models.store.upsert import upserted
 from models.subscriber import Subscriber, Subscription
 
 Document = dict[str, Any]
@@ -41,23 +41,18 @@ class Subscribers:
     @guarded
     async def ask(self, address: str, keep: float) -> Subscriber:
         """Return the subscriber of ``address``, PENDING if new, kept for ``keep`` seconds more."""
-        until = {"$add": ["$$NOW", round(keep * 1000)]}
+        until = after(keep)
         change = {
             "status": {"$ifNull": ["$status", Subscription.PENDING]},
             "asked_at": "$$NOW",
             "expires_at": {"$cond": [_CONFIRMED, "$$REMOVE", {"$max": ["$expires_at", until]}]},
         }
-        while True:
-            try:
-                document = await self._subscribers.find_one_and_update(
-                    {"address": address},
-                    [{"$set": {"_id": {"$ifNull": ["$_id", secrets.token_hex(16)]}, **change}}],
-                    upsert=True,
-                    return_document=ReturnDocument.AFTER,
-                )
-                return Subscriber.model_validate(document)
-            except DuplicateKeyError:  # two asked at once: now there is one to update
-                continue
+        document = await upserted(
+            self._subscribers,
+            {"address": address},
+            [{"$set": {"_id": {"$ifNull": ["$_id", secrets.token_hex(16)]}, **change}}],
+        )
+        return Subscriber.model_validate(document)
 
     @guarded
     async def confirm(self, subscriber_id: str) -> bool:
@@ -86,7 +81,7 @@ class Subscribers:
                     "$set": {
                         "status": Subscription.UNSUBSCRIBED,
                         "unsubscribed_at": "$$NOW",
-                        "expires_at": {"$add": ["$$NOW", round(keep * 1000)]},
+                        "expires_at": after(keep),
                     }
                 }
             ],

@@ -11,7 +11,7 @@ from models.errors import BadParameter, NotFound, RateLimited
 from models.group import standing
 from models.letter import Letter, Mailing
 from service.answers import json_answer
-from service.client import admit, may_write_to
+from service.client import admit, quota_of
 from service.keys import SETTINGS, STORE
 from service.waiting import only
 
@@ -39,12 +39,11 @@ async def send(request: web.Request) -> web.StreamResponse:
     if known is not None and _counts(known, settings.mail_again):
         return _answer(group.id, known)
     await admit(request)
-    wait = await may_write_to(request, group.email)
+    limit = settings.mail_per_address
+    queued, wait = await store.postage.put(
+        draft, quota_of(group.email), limit, again=settings.mail_again
+    )
     if wait:
-        known = await store.mail.find(draft.key)
-        if known is not None and _counts(known, settings.mail_again):
-            return _answer(group.id, known)  # another call was faster, and took the last one
-        limit = settings.mail_per_address
         raise RateLimited(
             f"this group's address was sent {limit} letters within the hour (MAIL_PER_ADDRESS); "
             f"the next one is possible in {wait} s",
@@ -53,7 +52,7 @@ async def send(request: web.Request) -> web.StreamResponse:
             measured=limit + 1,
             retry_after=wait,
         )
-    if not await store.mail.put(draft, again=settings.mail_again):
+    if not queued:
         known = await store.mail.find(draft.key)  # another call was faster
         if known is not None:
             return _answer(group.id, known)

@@ -11,7 +11,7 @@ from models.archive import Archive
 from models.group import Group, standing
 from models.letter import Letter
 from models.task import Status, Task
-from workers.mail.desk import Content, Desk, NotYet, Pointless
+from workers.mail.desk import Attachment, Content, Desk, NotYet, Pointless
 from workers.mail.render import render
 
 _SHOWN = 100  # failures a letter lists; the archive's errors.txt has all
@@ -25,7 +25,7 @@ async def archive(desk: Desk, letter: Letter) -> Content:
     Raises:
         NotYet: it has not.
         Pointless: there is no such group any more.
-        StoreUnavailable, LookupError: a result cannot be read.
+        StoreUnavailable: the group cannot be read now.
     """
     group_id = letter.context["group_id"]
     found = await desk.store.groups.find(group_id)
@@ -42,8 +42,8 @@ async def archive(desk: Desk, letter: Letter) -> Content:
     status = f"{desk.settings.url}/status/{group_id}"
     attachment = None
     if results and zipped.length <= limit:
-        data = b"".join([piece async for piece in zipped.stream()])
-        attachment = (f"darkroom-{_ODD.sub('', group_id)[:40]}.zip", data)
+        name = f"darkroom-{_ODD.sub('', group_id)[:40]}.zip"
+        attachment = Attachment(name, lambda: _whole(zipped))
     text, html = render(
         "archive",
         url=desk.settings.url,
@@ -58,6 +58,10 @@ async def archive(desk: Desk, letter: Letter) -> Content:
     )
     subject = "Your pictures are ready" if results else "Your pictures could not be made"
     return Content(subject, text, html, attachment=attachment)
+
+
+async def _whole(zipped: Archive) -> bytes:
+    return b"".join([piece async for piece in zipped.stream()])
 
 
 def _failed(group: Group, tasks: Mapping[str, Task]) -> list[dict[str, str]]:

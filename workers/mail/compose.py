@@ -13,8 +13,10 @@ from models.settings.mail import sender
 from workers.mail.desk import Content
 
 
-def compose(letter: Letter, content: Content, smtp_from: str) -> EmailMessage:
-    """Return the message: text, HTML, and the attachment if there is one.
+def compose(
+    letter: Letter, content: Content, smtp_from: str, attached: bytes = b""
+) -> EmailMessage:
+    """Return the message: text, HTML, and the attachment, whose bytes are ``attached``.
 
     Raises:
         ValueError: a header's value would break out of its line.
@@ -33,6 +35,6 @@ def compose(letter: Letter, content: Content, smtp_from: str) -> EmailMessage:
     message.set_content(content.text)
     message.add_alternative(content.html, subtype="html")
     if content.attachment is not None:
-        name, data = content.attachment
-        message.add_attachment(data, maintype="application", subtype="zip", filename=name)
+        name = content.attachment.name
+        message.add_attachment(attached, maintype="application", subtype="zip", filename=name)
     return message

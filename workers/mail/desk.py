@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from models.settings import Settings
@@ -23,14 +24,25 @@ class Desk:
 
 
 @dataclass(frozen=True)
+class Attachment:
+    """A zip file; ``read`` gets its bytes when the message is made, as only then they are risked.
+
+    It raises StoreUnavailable or LookupError where they cannot be read.
+    """
+
+    name: str
+    read: Callable[[], Awaitable[bytes]]
+
+
+@dataclass(frozen=True)
 class Content:
-    """A letter before it has an envelope; ``attachment`` is a file's name and bytes (a zip)."""
+    """A letter before it has an envelope."""
 
     subject: str
     text: str
     html: str
     headers: dict[str, str] = field(default_factory=dict)
-    attachment: tuple[str, bytes] | None = None
+    attachment: Attachment | None = None
 
 
 class NotYet(Exception):

@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import random
 import secrets
 
 import structlog
 
 from models.errors import StoreUnavailable
-from models.letter import Letter
 from models.settings import Settings
 from models.store import Store
 from models.tokens import Tokens
-from workers.attempt import patient
-from workers.mail.compose import compose
-from workers.mail.content import AUTHORS
-from workers.mail.desk import Desk, NotYet, Pointless
-from workers.mail.post import Post, Refused, Trouble
+from workers.mail.delivery import deliver
+from workers.mail.desk import Desk
+from workers.mail.post import Post
 
 log = structlog.get_logger()
 
 SENDERS = 2  # a worker: one letter with a large archive does not hold up all others
-_LONGEST_PAUSE = 3600.0  # seconds between two tries
 _LAST_LETTER = 5.0  # seconds a stopping sender gives the letter in its hands
 
 
@@ -80,7 +74,7 @@ async def once(desk: Desk, post: Post) -> bool:
     letter = await desk.store.mail.claim(secrets.token_hex(8), desk.settings.lease_seconds)
     if letter is None:
         return False
-    working = asyncio.ensure_future(_deliver(desk, post, letter))
+    working = asyncio.ensure_future(deliver(desk, post, letter))
     try:
         await asyncio.shield(working)
     except asyncio.CancelledError:
@@ -90,68 +84,3 @@ async def once(desk: Desk, post: Post) -> bool:
         await asyncio.gather(working, return_exceptions=True)
         raise
     return True
-
-
-async def _deliver(desk: Desk, post: Post, letter: Letter) -> None:
-    """Send a claimed letter and record how it ended; never raises for the letter's sake."""
-    s, mail = desk.settings, desk.store.mail
-    says = log.bind(letter=letter.id, kind=letter.kind, attempt=letter.attempts)
-    if letter.faults >= s.mail_attempts:
-        error = f"its worker died or stumbled {letter.faults} times (MAIL_ATTEMPTS)"
-        await mail.fail(letter, error, s.mail_keep)
-        says.warning("letter_failed", error=error)
-        return
-    beating = asyncio.create_task(_hold(desk, letter))
-    try:
-        content = await AUTHORS[letter.kind](desk, letter)
-        # In a thread: ten megabytes take half a second to encode.
-        await post.send(await asyncio.to_thread(compose, letter, content, s.smtp_from))
-        await patient(mail.sent)(letter, s.mail_keep)
-        says.info("letter_sent", message_id=letter.message_id)
-    except NotYet as wait:
-        await mail.postpone(letter, wait.seconds)
-    except (Pointless, Refused) as error:
-        await patient(mail.fail)(letter, _masked(error, letter), s.mail_keep)
-        says.warning("letter_failed", error=_masked(error, letter))
-    except Trouble as error:
-        await _again(desk, letter, _masked(error, letter), fault=False)
-    except StoreUnavailable:
-        await patient(mail.postpone)(letter, 0)  # else its lease ran out, as of a fault of its own
-    except asyncio.CancelledError:
-        with contextlib.suppress(StoreUnavailable):
-            await mail.postpone(letter, 0)
-        raise
-    except Exception as error:
-        says.exception("letter_stumbled")
-        await _again(desk, letter, _masked(error, letter), fault=True)
-    finally:
-        beating.cancel()
-        await asyncio.gather(beating, return_exceptions=True)
-
-
-async def _again(desk: Desk, letter: Letter, error: str, *, fault: bool) -> None:
-    """Give a letter back to be tried later, or fail it after MAIL_GIVE_UP of trouble."""
-    s, mail = desk.settings, desk.store.mail
-    says = log.bind(letter=letter.id, kind=letter.kind, attempt=letter.attempts, error=error)
-    if letter.trouble.total_seconds() > s.mail_give_up:
-        await patient(mail.fail)(letter, f"{error} (given up, see MAIL_GIVE_UP)", s.mail_keep)
-        says.warning("letter_failed", given_up_after=s.mail_give_up)
-        return
-    pause = min(s.mail_retry * 2.0 ** min(letter.troubles, 30), _LONGEST_PAUSE)
-    pause *= random.uniform(0.8, 1.2)  # so that a server that is back is not met by all at once
-    await patient(mail.retry)(letter, pause, error, fault=fault)
-    says.warning("letter_waits", seconds=round(pause, 1))
-
-
-def _masked(error: Exception, letter: Letter) -> str:
-    """Return what went wrong without the address: it goes into logs."""
-    return str(error).replace(letter.to, "<the address>")
-
-
-async def _hold(desk: Desk, letter: Letter) -> None:
-    """Extend the lease as long as the letter is being worked at."""
-    seconds = desk.settings.lease_seconds
-    while True:
-        await asyncio.sleep(seconds / 3)
-        with contextlib.suppress(StoreUnavailable):
-            await desk.store.mail.extend(letter, seconds)
