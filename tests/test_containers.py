@@ -17,6 +17,7 @@ from models.store.replica import REPLICA_SET
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = ("docker-compose.yml", "docker-compose-mongo-redis.yml")
+MAIL = "docker-compose-mail.yml"
 NAMES = {name.upper() for name in Settings.model_fields}
 
 
@@ -24,12 +25,12 @@ def compose(name: str) -> Any:
     return yaml.safe_load((ROOT / name).read_text())
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_valid_by_the_schema_of_compose(name: str) -> None:
+def check(path: Path) -> None:
+    """Hold a file against the schema of Compose."""
     done = subprocess.run(
         [
             *(sys.executable, "-m", "check_jsonschema"),
-            *("--builtin-schema", "vendor.compose-spec", str(ROOT / name)),
+            *("--builtin-schema", "vendor.compose-spec", str(path)),
         ],
         capture_output=True,
         text=True,
@@ -38,16 +39,29 @@ def test_valid_by_the_schema_of_compose(name: str) -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_environment_names_settings_that_exist_with_values_they_take() -> None:
+def as_read(environment: Any, monkeypatch: pytest.MonkeyPatch, **given: str) -> Settings:
+    """Return the settings of a program in its container; ``given``: the operator's variables."""
+    for name, value in environment.items():
+        filled = re.sub(
+            r"\$\{(\w+):-(.*?)\}", lambda found: given.get(found[1]) or found[2], str(value)
+        )
+        monkeypatch.setenv(name, filled)
+    return Settings.load().with_stores()
+
+
+@pytest.mark.parametrize("name", [*FILES, MAIL])
+def test_valid_by_the_schema_of_compose(name: str) -> None:
+    check(ROOT / name)
+
+
+def test_environment_names_settings_that_exist_with_values_they_take(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     services = compose(FILES[0])["services"]
     for name in ("service", "worker"):
         environment = services[name]["environment"]
         assert set(environment) <= NAMES
-        plain = {
-            k.lower(): re.sub(r"\$\{\w+:-(.*)\}", r"\1", str(v)) for k, v in environment.items()
-        }
-        made: Any = Settings
-        settings = made(**plain).with_stores()
+        settings = as_read(environment, monkeypatch)
         assert settings.mongo_url.endswith(f"replicaSet={REPLICA_SET}")
     text = (ROOT / FILES[0]).read_text()
     assert set(re.findall(r"\$\{(\w+)", text)) <= NAMES
@@ -83,23 +97,66 @@ def test_stores_keep_their_data_and_are_a_replica_set(name: str) -> None:
         assert store["healthcheck"]["test"]
 
 
-def test_letters_go_to_a_mail_catcher_until_a_server_is_named() -> None:
-    services = compose(FILES[0])["services"]
+@pytest.mark.parametrize("name", ["service", "worker"])
+def test_empty_mail_settings_are_the_defaults_and_a_password_is_never_in_the_clear(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = compose(FILES[0])["services"][name]["environment"]
+    passed = {f"SMTP_{what}" for what in ("HOST", "PORT", "TLS", "USER", "PASSWORD", "FROM")}
+    # The same secret and the same sender on both sides, or links would not work.
+    for variable in {*passed, "PUBLIC_URL", "SECRET_KEY"}:
+        assert environment[variable] == f"${{{variable}:-}}"
+        field = Settings.model_fields[variable.lower()]
+        assert getattr(as_read(environment, monkeypatch), variable.lower()) == field.default
+    login = {"SMTP_HOST": "mail.example.org", "SMTP_USER": "ann", "SMTP_PASSWORD": "hush"}
+    settings = as_read(environment, monkeypatch, **login)
+    assert (settings.smtp_host, settings.smtp_port) == ("mail.example.org", 587)
+    assert (settings.smtp_user, settings.smtp_tls) == ("ann", "starttls")
+
+
+def test_the_mail_catcher_is_a_file_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "mailpit" not in compose(FILES[0])["services"]
+    assert f"docker compose -f {FILES[0]} -f {MAIL} up --build" in (ROOT / "README.md").read_text()
+    assert compose(MAIL)["name"] == compose(FILES[0])["name"]
+    services = compose(MAIL)["services"]
+    assert set(services) == {"service", "worker", "mailpit"}
     catcher = services["mailpit"]
     assert catcher["image"].startswith("axllent/mailpit:")
     assert catcher["ports"] == ["127.0.0.1:8025:8025"]
     assert catcher["deploy"]["resources"]["limits"]["memory"]
+    real = {"SMTP_HOST": "mail.example.org", "SMTP_USER": "ann", "SMTP_PASSWORD": "hush"}
     for name in ("service", "worker"):
-        environment = services[name]["environment"]
-        assert environment["SMTP_HOST"] == "${SMTP_HOST:-mailpit}"
-        assert environment["SMTP_PORT"] == "${SMTP_PORT:-1025}"  # as mailpit listens
-        assert environment["SMTP_TLS"] == "${SMTP_TLS:-none}"
-        # The same secret and the same sender on both sides, or links would not work.
-        assert {"SECRET_KEY", "SMTP_FROM", "PUBLIC_URL"} <= set(environment)
+        assert set(services[name]) == {"environment"}  # the rest is the first file's
+        merged = {
+            **compose(FILES[0])["services"][name]["environment"],
+            **services[name]["environment"],
+        }
+        settings = as_read(merged, monkeypatch, **real)
+        assert (settings.smtp_host, settings.smtp_port) == ("mailpit", 1025)  # as it listens
+        # What logs in to the real server is not sent to the catcher, which is in the clear.
+        assert (settings.smtp_tls, settings.smtp_user) == ("none", "")
+        assert settings.smtp_password.get_secret_value() == ""
+
+
+def test_a_folder_of_pictures_is_mounted_by_taking_away_three_marks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (ROOT / FILES[0]).read_text()
+    text, count = re.subn(r"# (IMAGES_ROOT: |volumes:$|  - \./images:)", r"\1", text, flags=re.M)
+    assert count == 3
+    path = tmp_path / FILES[0]
+    path.write_text(text)
+    check(path)
+    services = yaml.safe_load(text)["services"]
+    settings = as_read(services["service"]["environment"], monkeypatch)
+    assert services["service"]["volumes"] == [f"./images:{settings.images_root}"]
+    assert "volumes" not in services["worker"]
+    assert "IMAGES_ROOT" not in services["worker"]["environment"]
+    assert "volumes" not in compose(FILES[0])["services"]["service"]  # off until asked for
 
 
 def test_ports_are_published_on_loopback_only() -> None:
-    for name in FILES:
+    for name in (*FILES, MAIL):
         for service in compose(name)["services"].values():
             for port in service.get("ports", []):
                 assert port.startswith("127.0.0.1:")

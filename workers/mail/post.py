@@ -7,9 +7,11 @@ import os
 import re
 import socket
 import ssl
+from collections.abc import Coroutine
 from email.headerregistry import AddressHeader
 from email.message import EmailMessage
 from pathlib import Path
+from typing import Any
 
 import aiosmtplib
 import structlog
@@ -19,12 +21,14 @@ from aiosmtplib.errors import (
     SMTPRecipientRefused,
     SMTPRecipientsRefused,
     SMTPSenderRefused,
+    SMTPTimeoutError,
 )
 
 from models.settings import Settings
 
 log = structlog.get_logger()
 
+_WHOLE = 10  # times SMTP_TIMEOUT a letter may take, however quick each answer is
 _ODD = re.compile(r"[^A-Za-z0-9.@_-]")
 
 
@@ -34,6 +38,10 @@ class Trouble(Exception):
 
 class Refused(Exception):
     """The mail server will never take this letter: a 5xx answer to it."""
+
+
+class _TooLong(Exception):
+    """The conversation about one letter has no end."""
 
 
 class Post:
@@ -51,12 +59,12 @@ class Post:
         """
         try:
             if self._settings.smtp_host:
-                await self._hand_over(message)
+                await _within(_WHOLE * self._settings.smtp_timeout, self._hand_over(message))
             else:
                 await asyncio.to_thread(self._write, message)
         except BaseException as error:
             self._drop()  # in whatever state it is: the next letter gets a new connection
-            refusal = _refusal(error)
+            refusal = self._late(error) or _refusal(error)
             if refusal is not None:
                 raise refusal from error
             raise
@@ -78,11 +86,21 @@ class Post:
     async def _hand_over(self, message: EmailMessage) -> None:
         if self._server is not None and not self._server.is_connected:
             self._drop()
-        async with asyncio.timeout(10 * self._settings.smtp_timeout):
-            if self._server is None:
-                self._server = await self._connect()
-            data = await asyncio.to_thread(message.as_bytes)
-            await self._server.sendmail(_box(message["From"]), [_box(message["To"])], data)
+        if self._server is None:
+            self._server = await self._connect()
+        data = await asyncio.to_thread(message.as_bytes)
+        await self._server.sendmail(_box(message["From"]), [_box(message["To"])], data)
+
+    def _late(self, error: BaseException) -> Trouble | None:
+        """Return what an error says of our patience; None if it says nothing."""
+        limit = self._settings.smtp_timeout
+        if isinstance(error, SMTPTimeoutError):
+            return Trouble(f"no answer of the mail server within {limit:g} s (SMTP_TIMEOUT)")
+        if isinstance(error, _TooLong):
+            return Trouble(
+                f"the letter took more than {_WHOLE * limit:g} s, {_WHOLE} times SMTP_TIMEOUT"
+            )
+        return None
 
     async def _connect(self) -> aiosmtplib.SMTP:
         s = self._settings
@@ -118,6 +136,27 @@ class Post:
             file.flush()
             os.fsync(file.fileno())
         half.replace(path)
+
+
+async def _within(seconds: float, conversation: Coroutine[Any, Any, None]) -> None:
+    """Await a conversation, and end it surely after ``seconds`` or when cancelled.
+
+    asyncio.timeout would not do: it cancels once, and asyncio.wait_for (in aiosmtplib) loses a
+    cancellation that comes with an answer on 3.11.
+
+    Raises:
+        _TooLong: it had not ended by itself.
+    """
+    task = asyncio.create_task(conversation)
+    try:
+        await asyncio.wait({task}, timeout=seconds)
+    finally:
+        while not task.done():
+            task.cancel()
+            await asyncio.wait({task}, timeout=0.1)
+    if task.cancelled():
+        raise _TooLong
+    task.result()
 
 
 def _box(header: AddressHeader) -> str:
