@@ -6,6 +6,7 @@ import asyncio
 import io
 import secrets
 import ssl
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from email import message_from_bytes, policy
@@ -71,6 +72,21 @@ class Mailbox:
             PASSWORD.encode(),
         )
         return AuthResult(success=good, handled=good)
+
+
+class Gate(Mailbox):
+    """A mailbox that takes a letter in only when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.arrived, self.go = threading.Event(), threading.Event()
+
+    async def handle_DATA(  # noqa: N802
+        self, server: SMTP, session: Session, envelope: Envelope
+    ) -> str:
+        self.arrived.set()
+        await asyncio.to_thread(self.go.wait, 30)
+        return await super().handle_DATA(server, session, envelope)
 
 
 @contextmanager

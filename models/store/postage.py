@@ -17,7 +17,7 @@ from models.store.mail import Outbox
 from models.store.quotas import Quotas
 
 # Who collides tries again: one of them always got on, unless a service died within a transaction,
-# which MongoDB then ends after a minute.
+# which MongoDB then ends after a minute or two.
 _TRIES = 200
 _PAUSE = 0.05  # seconds, at most
 
@@ -31,6 +31,7 @@ class Postage:
         self._client = client
         self._mail = mail
         self._quotas = quotas
+        self._lost: list[Any] = []  # sessions whose transaction may still be open
 
     @guarded
     async def put(self, draft: Draft, key: str, limit: int, again: float) -> tuple[bool, int]:
@@ -44,6 +45,7 @@ class Postage:
         # put first, one may be sent before the limit refuses it.
         for _ in range(_TRIES):
             try:
+                await self._clear()
                 return await self._try(draft, key, limit, again)
             except PyMongoError as error:
                 if isinstance(error, ConnectionFailure) or not _collided(error):
@@ -52,15 +54,29 @@ class Postage:
         raise StoreUnavailable("the outbox is too busy just now; try again", store="mongodb")
 
     async def _try(self, draft: Draft, key: str, limit: int, again: float) -> tuple[bool, int]:
-        async with await self._client.start_session() as session:
+        session = await self._client.start_session()
+        try:
             session.start_transaction(write_concern=WriteConcern(w="majority", j=True))
-            if not await self._mail.put(draft, again=again, session=session):
-                return False, 0  # the session's end undoes what was begun
-            wait = await self._quotas.hit(key, limit, session=session)
-            if wait:
-                return False, wait
-            await session.commit_transaction()
-            return True, 0
+            queued, wait = await self._mail.put(draft, again=again, session=session), 0
+            if queued:
+                wait = await self._quotas.hit(key, limit, session=session)
+            if queued and not wait:
+                await session.commit_transaction()
+        except (StoreUnavailable, ConnectionFailure):
+            self._lost.append(session.session_id)  # to end it now were to wait once more
+            raise
+        except BaseException:
+            await session.end_session()
+            raise
+        await session.end_session()  # which undoes what was not committed
+        return queued and not wait, wait
+
+    async def _clear(self) -> None:
+        """End what a store that went away still has open: it stands in the way of its address."""
+        lost = list(self._lost)
+        if lost:
+            await self._client.admin.command("killSessions", lost)
+            del self._lost[: len(lost)]
 
 
 def _collided(error: PyMongoError) -> bool:
