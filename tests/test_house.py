@@ -142,7 +142,7 @@ def test_given_stores_are_used_and_none_is_started(
 
 def test_other_port_and_more_processes(new_house: NewHouse, tmp_path: Path) -> None:
     house = new_house(WORKERS="2", WORKER_PROCESSES="3")
-    assert json.loads(house.get("/readyz")[1])["workers"] == 2
+    house.until(lambda: json.loads(house.get("/readyz")[1])["workers"] == 2, "two workers")
     for number in range(2):
         assert len(psutil.Process(house.pid(f"worker-{number}")).children()) == 3
     assert house.upload(picture(tmp_path), "?wait=30")["status"] == "SUCCESS"

@@ -142,8 +142,13 @@ class Children:
 
     async def start(self) -> None:
         """Start all children; return when each is ready."""
-        started = await asyncio.gather(*(self._new() for _ in range(self._count)))
+        # Cancelled or failed, it waits for every one: else the slower would be left behind.
+        started = await asyncio.gather(
+            *(self._new() for _ in range(self._count)), return_exceptions=True
+        )
         for child in started:
+            if isinstance(child, BaseException):
+                raise child
             self._places.put_nowait(child)
 
     async def _new(self) -> Child:
