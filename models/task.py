@@ -47,6 +47,7 @@ class Result(_Document):
     height: int
     bytes: int
     sha256: str
+    notes: list[str] = []
 
 
 class Task(_Document):

@@ -34,6 +34,7 @@ def body(task: Task, name: str | None = None, group_id: str | None = None) -> di
             "format": result.format,
             "bytes": result.bytes,
             "sha256": result.sha256,
+            "notes": result.notes,
         }
         for result_name, result in zip(upload.results, task.results, strict=False)
     ]

@@ -37,6 +37,7 @@ def request(folder: Path, data: bytes | None = None) -> dict[str, Any]:
         "format": "png",
         "quality": None,
         "keep": [],
+        "notes": [],
     }
 
 

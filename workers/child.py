@@ -81,7 +81,9 @@ def _answer(
         )
         # What a worker kept itself was held to the limit of results, not of uploads.
         limit = limits.max_output_pixels if request["own"] else limits.max_pixels
-        outputs = pipeline.process(Path(request["source"]), Path(request["folder"]), limit)
+        outputs = pipeline.process(
+            Path(request["source"]), Path(request["folder"]), limit, request["notes"]
+        )
     except AppError as error:
         return {"error": error.document()}
     except Exception:  # a defect of ours: the worker logs it under the task's id

@@ -17,7 +17,7 @@ from models.errors import BadImage, TooManyPixels
 from models.exif import Orientation, orientation, upright
 from models.image import check_pixels
 from models.operations import Encoding, Size
-from workers import profiles
+from workers import gamma, notes, profiles
 from workers.picture import Picture, Pixels
 
 JPEG_QUALITY = 92  # above it files grow fast and no difference is seen; 4:2:0 would smear red
@@ -80,8 +80,14 @@ def decode(path: Path, max_pixels: int, enough: Enough | None = None) -> Picture
             turned = orientation(file.info.get("exif"))
             turn = _TURNS.get(turned)
             image = image if turn is None else image.transpose(turn)
+            said = notes.of_file(file, str(stored))
             picture = _picture(image, profiles.sound(file.info.get("icc_profile")))
-            return replace(picture, full=full, box=full and _box(picture.size, full, turned))
+            power = gamma.exponent(file.info)
+            if power is not None:
+                said = (*said, notes.GAMMA)
+                picture = replace(picture, pixels=gamma.applied(picture.pixels, power))
+            box = full and _box(picture.size, full, turned)
+            return replace(picture, full=full, box=box, notes=said)
     except (TooManyPixels, MemoryError):
         raise
     except UnidentifiedImageError:

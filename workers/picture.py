@@ -20,6 +20,7 @@ class Picture:
     picture down on the way, ``full`` is the (width, height) of the whole picture, and ``box`` the
     (left, top, right, bottom) that it takes of the pixels at hand: a decoder rounds up, so that of
     1601 columns scaled by 8 it makes 201, and the picture ends after an eighth of the last.
+    ``notes``: what had to be given up or changed on the way, in words.
     """
 
     pixels: Pixels
@@ -27,6 +28,7 @@ class Picture:
     icc: bytes | None = None
     full: tuple[int, int] | None = None
     box: tuple[float, float, float, float] | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def width(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from models.catalogue import Catalogue
 from models.image import EXTENSIONS
 from models.operations import Encoding, Operation
 from models.operations.pipeline import parts, sizes
-from workers import codec
+from workers import codec, notes
 from workers.operations import Tools, run
 from workers.picture import Picture
 
@@ -30,13 +30,14 @@ class Limits:
 
 @dataclass(frozen=True)
 class Output:
-    """A finished file on disk; sides in pixels."""
+    """A finished file on disk; sides in pixels. ``notes``: what the user should know of it."""
 
     path: str
     width: int
     height: int
     bytes: int
     sha256: str
+    notes: tuple[str, ...] = ()
 
 
 @dataclass
@@ -82,14 +83,19 @@ class Pipeline:
         self._done = 0
         self._total = sum(parts(operations[:count]) for count in range(len(operations)))
 
-    def process(self, source: Path, folder: Path, max_pixels: int) -> Outputs:
+    def process(
+        self, source: Path, folder: Path, max_pixels: int, said: Sequence[str] = ()
+    ) -> Outputs:
         """Run over the picture file ``source``, write into ``folder``, return what was written.
+
+        ``said``: notes of what was done to it before.
 
         Raises:
             AppError: the picture or a parameter is at fault; trying again would not help.
         """
         enough = self._operations[0].enough if self._operations else None
         picture = codec.decode(source, max_pixels, enough)
+        picture = replace(picture, notes=(*said, *picture.notes))
         sizes(self._operations, picture.size, self._limits.max_output_pixels)
         outputs = Outputs()
         for number, part in enumerate(self._run(picture, 0, folder, outputs), 1):
@@ -120,4 +126,7 @@ def _write(picture: Picture, encoding: Encoding, path: Path) -> Output:
     data = codec.encode(picture, encoding)
     path.write_bytes(data)
     sha256 = hashlib.sha256(data).hexdigest()
-    return Output(str(path), picture.width, picture.height, len(data), sha256)
+    said = picture.notes
+    if encoding.format == "jpeg" and picture.alpha is not None:
+        said = (*said, notes.ON_WHITE)
+    return Output(str(path), picture.width, picture.height, len(data), sha256, said)

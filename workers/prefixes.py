@@ -46,34 +46,41 @@ def prefixes(worker: Worker, task: Task, operations: Sequence[Operation]) -> lis
     return found
 
 
-async def fetch(worker: Worker, task: Task, operations: Sequence[Operation], path: Path) -> int:
-    """Write the best known beginning of the task, or its original, to ``path``.
+@dataclass(frozen=True)
+class Fetched:
+    """How many operations the picture that was fetched has behind it, and what is noted of it."""
 
-    Returns how many operations the picture at ``path`` has behind it.
-    """
+    skipped: int = 0
+    notes: tuple[str, ...] = ()
+
+
+async def fetch(worker: Worker, task: Task, operations: Sequence[Operation], path: Path) -> Fetched:
+    """Write the best known beginning of the task, or its original, to ``path``."""
     for prefix in prefixes(worker, task, operations):
         try:
-            if await _known(worker, prefix, path):
-                log.info("prefix_found", operations=prefix.count)
-                return prefix.count
+            notes = await _known(worker, prefix, path)
         except LookupError:  # it was deleted a moment ago
             continue
+        if notes is not None:
+            log.info("prefix_found", operations=prefix.count)
+            return Fetched(prefix.count, tuple(notes))
     await patient(worker.store.originals.save)(task.original_id, path)
-    return 0
+    return Fetched()
 
 
 @patient
-async def _known(worker: Worker, prefix: Prefix, path: Path) -> bool:
+async def _known(worker: Worker, prefix: Prefix, path: Path) -> list[str] | None:
+    """Write the beginning to ``path`` and return its notes; None if it is not kept anywhere."""
     store = worker.store
     task = await store.tasks.get(prefix.mark[:32])
     if task is not None and task.fingerprint == prefix.mark and task.status is Status.SUCCESS:
         await store.results.save(task.results[0].file_id, path)
-        return True
+        return task.results[0].notes
     file_id = await store.intermediates.find(prefix.mark)
     if file_id is None:
-        return False
+        return None
     await store.intermediates.save(file_id, path)
-    return True
+    return list((await store.intermediates.metadata(file_id)).get("notes", ()))
 
 
 def worth_keeping(
@@ -85,11 +92,11 @@ def worth_keeping(
     return [p for p in prefixes(worker, task, operations) if p.count > skipped]
 
 
-async def keep(worker: Worker, prefix: Prefix, path: Path) -> None:
-    """Store the picture at ``path``; if the store is away it is simply not kept."""
+async def keep(worker: Worker, prefix: Prefix, path: Path, notes: Sequence[str]) -> None:
+    """Store the picture at ``path`` with its ``notes``; if the store is away it is not kept."""
     try:
         with path.open("rb") as file:
-            metadata = {"key": prefix.mark}
+            metadata = {"key": prefix.mark, "notes": list(notes)}
             await worker.store.intermediates.put(file, f"{prefix.mark}.png", metadata)
     except StoreUnavailable as error:
         log.warning("prefix_not_kept", **error.document())

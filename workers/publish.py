@@ -37,12 +37,14 @@ async def work(worker: Worker, attempt: Attempt) -> None:
         folder = Path(name)
         source = folder / "original"
         began = time.monotonic()
-        skipped = await fetch(worker, task, operations, source)
+        fetched = await fetch(worker, task, operations, source)
+        skipped = fetched.skipped
         attempt.stages["fetch_ms"] = _since(began)
         kept = worth_keeping(worker, task, operations, skipped)
         request = {
             "source": str(source),
             "own": skipped > 0,
+            "notes": list(fetched.notes),
             "folder": name,
             "operations": task.operations[skipped:],
             "format": written.format,
@@ -66,7 +68,7 @@ async def _keep(
     for prefix in prefixes:
         output = files.get(str(prefix.count - skipped))
         if output is not None:
-            await keep(worker, prefix, Path(output["path"]))
+            await keep(worker, prefix, Path(output["path"]), output["notes"])
 
 
 def _since(began: float) -> float:
@@ -111,4 +113,5 @@ async def _store(worker: Worker, attempt: Attempt, part: int, output: dict[str, 
         height=output["height"],
         bytes=output["bytes"],
         sha256=output["sha256"],
+        notes=output["notes"],
     )

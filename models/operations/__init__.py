@@ -30,7 +30,7 @@ from models.operations.upscale import Upscale
 
 __all__ = ["OPERATIONS", "Encoding", "Operation", "Size", "fingerprint", "load", "parse"]
 
-PIPELINE_VERSION = 2
+PIPELINE_VERSION = 3
 """Raised when the same request would give other bytes: old results are then no longer served."""
 
 OPERATIONS: dict[str, type[Operation]] = {

@@ -54,12 +54,18 @@ class Files:
         return document["_id"] if document else None
 
     @guarded
+    async def metadata(self, file_id: ObjectId) -> dict[str, Any]:
+        """Return what was stored with a file; empty where it is gone."""
+        document = await self._files.find_one({"_id": file_id}, {"metadata": 1})
+        return dict(document["metadata"]) if document else {}
+
+    @guarded
     async def count(self) -> int:
         """Return how many files there are, about."""
         return await self._files.estimated_document_count()
 
     @guarded
-    async def put(self, source: Source, filename: str, metadata: dict[str, str]) -> ObjectId:
+    async def put(self, source: Source, filename: str, metadata: dict[str, Any]) -> ObjectId:
         """Store what ``source`` holds and return its id.
 
         Where the ``key`` in ``metadata`` is stored already, that file's id is returned.
