@@ -37,8 +37,7 @@ def main() -> None:
     from workers.pipeline import Limits
 
     cv2.setNumThreads(setup["threads"])
-    weights_dir = Path(setup["weights_dir"]) if setup["weights_dir"] else None
-    catalogue = Catalogue.read(weights_dir)
+    catalogue = Catalogue.read(Path(setup["weights_dir"]))
     limits = Limits(setup["max_pixels"], setup["max_output_pixels"], setup["tile_pixels"])
     _say(answers, {"ready": True})
     while True:

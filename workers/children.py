@@ -130,7 +130,7 @@ class Children:
         self._count = settings.children
         self._setup: Message = {
             "threads": max(1, cores() // (settings.workers * settings.children)),
-            "weights_dir": str(settings.weights_dir.resolve()) if settings.weights_dir else "",
+            "weights_dir": str(settings.networks.resolve()),
             "max_pixels": settings.max_pixels,
             "max_output_pixels": settings.max_output_pixels,
             "tile_pixels": settings.tile_pixels,

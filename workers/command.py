@@ -142,7 +142,9 @@ def _agreed(target: Path, operations: Sequence[Operation], asked: Format | None)
 
 def run(given: argparse.Namespace, settings: Settings) -> int:
     """Do what the command line says; return the exit status."""
-    catalogue = Catalogue.read(settings.weights_dir)
+    catalogue = Catalogue.read(settings.networks)
+    for problem in catalogue.problems:
+        print(f"darkroom: {problem}", file=sys.stderr)
     try:
         order = Order.of(given, settings.max_operations)
         for operation in order.operations:

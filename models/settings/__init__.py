@@ -12,6 +12,7 @@ from typing import Self
 from pydantic import SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from models.catalogue import FETCHED
 from models.errors import BadSettings
 from models.settings.answers import Answers
 from models.settings.intake import Intake
@@ -55,6 +56,11 @@ class Settings(Logs, Mail, Work, Answers, Intake, Place):
     def children(self) -> int:
         """Child processes of one worker: WORKER_PROCESSES, or the cores divided by WORKERS."""
         return self.worker_processes or max(1, cores() // self.workers)
+
+    @property
+    def networks(self) -> Path:
+        """Folder with networks beside the bundled one: WEIGHTS_DIR, or where they are fetched."""
+        return self.weights_dir or FETCHED
 
     @property
     def url(self) -> str:
