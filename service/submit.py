@@ -85,7 +85,7 @@ class Submitter:
             operations, (header.width, header.height), self.settings.max_output_pixels
         ):
             check_side(*size, output)
-        mark = fingerprint(upload.sha256, operations, output, weights)
+        mark = fingerprint(upload.sha256, operations, output, weights, self.settings.writing)
         turn = self._turns.setdefault(mark, asyncio.Lock())
         async with turn:
             return await self._submit(upload, operations, output, mark)

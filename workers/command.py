@@ -215,7 +215,9 @@ def _one(
     limits = Limits(settings.max_pixels, settings.max_output_pixels, settings.tile_pixels)
     # Beside the target, so that a finished file appears there in one step.
     with tempfile.TemporaryDirectory(prefix=".darkroom-", dir=parent) as name:
-        pipeline = Pipeline(order.operations, written, catalogue, limits, bar.show)
+        pipeline = Pipeline(
+            order.operations, written, catalogue, limits, bar.show, writing=settings.writing
+        )
         outputs = pipeline.process(source, Path(name), settings.max_pixels)
         for target, output in zip(targets, outputs.results, strict=True):
             _place(output, target, order.force)

@@ -42,7 +42,9 @@ def prefixes(worker: Worker, task: Task, operations: Sequence[Operation]) -> lis
                 weights = [w for o in first if (w := o.weights(worker.catalogue)) is not None]
             except BadParameter:  # a network that this worker lacks: its child will say so
                 continue
-            found.append(Prefix(count, fingerprint(task.original_sha256, first, "png", weights)))
+            writing = worker.settings.writing
+            mark = fingerprint(task.original_sha256, first, "png", weights, writing)
+            found.append(Prefix(count, mark))
     return found
 
 
