@@ -48,12 +48,20 @@ def prefixes(worker: Worker, task: Task, operations: Sequence[Operation]) -> lis
     return found
 
 
-async def fetch(worker: Worker, task: Task, operations: Sequence[Operation], path: Path) -> int:
+async def fetch(
+    worker: Worker,
+    task: Task,
+    operations: Sequence[Operation],
+    path: Path,
+    *,
+    whole: bool = False,
+) -> int:
     """Write the best known beginning of the task, or its original, to ``path``.
 
-    Returns how many operations the picture at ``path`` has behind it.
+    Returns how many operations the picture at ``path`` has behind it; none where ``whole`` is
+    true: what another task did was not measured for this one's report.
     """
-    for prefix in prefixes(worker, task, operations):
+    for prefix in () if whole else prefixes(worker, task, operations):
         try:
             if await _known(worker, prefix, path):
                 log.info("prefix_found", operations=prefix.count)

@@ -84,8 +84,12 @@ def fingerprint(
     output: Format,
     weights: Sequence[Weights],
     writing: Writing = DEFAULT,
+    report: bool = False,
 ) -> str:
-    """Return 64 hex digits that are equal exactly when two requests ask for the same bytes."""
+    """Return 64 hex digits that are equal exactly when two requests ask for the same bytes.
+
+    ``report``: measured while computing, so a task that has one is another than one that has none.
+    """
     asked = {
         "original": sha256,
         "operations": [operation.document() for operation in operations],
@@ -93,6 +97,7 @@ def fingerprint(
         "encoder": writing.mark(output),
         "weights": [w.sha256 for w in weights],
         "version": PIPELINE_VERSION,
+        **({"report": True} if report else {}),
     }
     canonical = json.dumps(asked, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
