@@ -1,7 +1,7 @@
 # The two commands: `make run` and `make test`. Each sets up all it needs by itself.
 # Settings are variables: `make run PORT=9000 WORKERS=2`; env_example lists them.
 
-.PHONY: run test bench train clean
+.PHONY: run test bench train weights clean
 .DEFAULT_GOAL := run
 PY := .venv/bin/python
 
@@ -17,6 +17,10 @@ test: .venv/.dev $(if $(TRAINING),.venv/.train)
 
 bench: .venv/.dev
 	$(PY) -m bench.flows
+
+# Fetches OpenCV's published networks from their authors into WEIGHTS_DIR, or weights/fetched.
+weights: .venv/.run
+	@$(PY) -m workers.weights
 
 # Needs pictures: make train PICTURES=folder
 train: .venv/.train

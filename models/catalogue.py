@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from models.errors import BadParameter
+from models.manifest import BadManifest, read_manifest
 
 BUNDLED = Path(__file__).resolve().parent.parent / "weights"
+FETCHED = BUNDLED / "fetched"
+"""Where ``make weights`` puts networks, and where they are looked for unless WEIGHTS_DIR is set."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +21,8 @@ class Weights:
     """One network for one scale.
 
     ``radius`` is how far, in input pixels, an output pixel's inputs may lie from its own place:
-    half of the receptive field. Tiles overlap by it.
+    half of the receptive field. Tiles overlap by it. ``url`` and ``bytes`` say where its file can
+    be fetched and how long it is; empty and 0 where it is bundled or a user's own.
     """
 
     name: str
@@ -27,33 +31,57 @@ class Weights:
     file: str
     sha256: str
     radius: int
-    source: str
-    licence: str
+    source: str = ""
+    licence: str = ""
+    url: str = ""
+    bytes: int = 0
 
 
 class Catalogue:
     """The known networks and the files found for them."""
 
-    def __init__(self, known: list[Weights], found: dict[tuple[str, int], Path]) -> None:
+    def __init__(
+        self,
+        known: list[Weights],
+        found: dict[tuple[str, int], Path],
+        problems: Sequence[str] = (),
+    ) -> None:
+        """``problems``: a sentence for each file that lies there and is not used."""
         self.known = known
+        self.problems = problems
         self._found = found
 
     @classmethod
     def read(cls, weights_dir: Path | None) -> Catalogue:
         """Read ``weights/catalogue.json`` and find each file whose hash is right.
 
-        ``weights_dir`` is searched before the bundled folder.
+        ``weights_dir`` is searched before the bundled folder; manifests there (``*.json``) add
+        networks of the user's own. What is wrong there is a problem of that network alone.
         """
-        entries = json.loads((BUNDLED / "catalogue.json").read_text())
-        known = [Weights(**entry) for entry in entries]
+        known = published()
         found: dict[tuple[str, int], Path] = {}
+        problems: list[str] = []
         for weights in known:
             for folder in filter(None, (weights_dir, BUNDLED)):
-                path = folder / weights.file
-                if path.is_file() and _sha256(path) == weights.sha256:
-                    found[weights.name, weights.scale] = path.resolve()
+                if _usable(folder / weights.file, weights.sha256, problems):
+                    found[weights.name, weights.scale] = (folder / weights.file).resolve()
                     break
-        return cls(known, found)
+        taken = {weights.name for weights in known}
+        for path in sorted(weights_dir.glob("*.json")) if weights_dir else ():
+            try:
+                own = read_manifest(path)
+            except BadManifest as error:
+                problems.append(f"{path}: {error}")
+                continue
+            key = (own.name, own.scale)
+            if own.name in taken or key in found:
+                problems.append(f"{path}: there is a network {own.name} for x{own.scale} already")
+            elif not (path.parent / own.file).is_file():
+                problems.append(f"{path}: there is no {own.file} beside it")
+            elif _usable(path.parent / own.file, own.sha256, problems):
+                known.append(Weights(**own.model_dump()))
+                found[key] = (path.parent / own.file).resolve()
+        return cls(known, found, problems)
 
     def available(self) -> Iterator[Weights]:
         """Yield the networks whose files are there and hash right."""
@@ -81,7 +109,8 @@ class Catalogue:
             )
         if any(w.name == model for w in self.known):
             raise BadParameter(
-                f"model {model} is known, but its file is not here (see WEIGHTS_DIR); "
+                f"model {model} is known, but its file is not here (make weights fetches "
+                f"the published ones); "
                 f"at hand: {_listed(names)}",
                 parameter="model",
                 known=names,
@@ -97,6 +126,26 @@ def _listed(values: list[str] | list[int]) -> str:
     return ", ".join(map(str, values)) or "none"
 
 
-def _sha256(path: Path) -> str:
+def published() -> list[Weights]:
+    """Return the networks that ``weights/catalogue.json`` lists."""
+    return [Weights(**entry) for entry in json.loads((BUNDLED / "catalogue.json").read_text())]
+
+
+def _usable(path: Path, sha256: str, problems: list[str]) -> bool:
+    """Tell whether the file is there and is the one meant; add a sentence if it is another."""
+    try:
+        if not path.is_file():
+            return False
+        found = hash_file(path)
+    except OSError as error:
+        problems.append(f"{path}: {error.strerror}")
+        return False
+    if found != sha256:
+        problems.append(f"{path}: its SHA-256 is {found}, not {sha256}: it is not used")
+    return found == sha256
+
+
+def hash_file(path: Path) -> str:
+    """Return the SHA-256 of a file, 64 hex digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

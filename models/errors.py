@@ -18,6 +18,7 @@
     ├── NoRoom               the service lacks disk or open files for now; try again
     ├── StoreUnavailable     MongoDB or Redis does not answer; try again
     ├── WeightsMissing       a worker lacks the network a task was promised
+    ├── BadOutput            what a network made of a picture is not that picture
     ├── TaskTimeout          the pixel work ran past its deadline
     ├── WorkerCrashed        the process died at this task, as often as it may
     └── Internal             a defect of ours; the id is in the log
@@ -114,6 +115,10 @@ class StoreUnavailable(AppError):
 
 class WeightsMissing(AppError):
     code = "weights_missing"
+
+
+class BadOutput(AppError):
+    code = "bad_output"
 
 
 class TaskTimeout(AppError):

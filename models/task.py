@@ -70,6 +70,8 @@ class Task(_Document):
     lease: dict[str, Any] | None = None
     results: list[Result] = []
     error: dict[str, Any] | None = None
+    wants_report: bool = False
+    report: dict[str, Any] | None = None
     created_at: datetime
     started_at: datetime | None = None
     finished_at: datetime | None = None

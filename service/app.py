@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
+import structlog
 from aiohttp import web
 
 from models.cache import Cache
@@ -35,12 +36,16 @@ from service.keys import CACHE, CATALOGUE, ENDINGS, QUEUE, SETTINGS, STORE, SUBM
 from service.requests import expect, harden, identify
 from service.submit import Submitter
 
+log = structlog.get_logger()
+
 
 def create_app(settings: Settings) -> web.Application:
     """Return the application; nothing is connected before it starts."""
     app = web.Application(middlewares=[identify, translate])
     app[SETTINGS] = settings
-    app[CATALOGUE] = Catalogue.read(settings.weights_dir)
+    app[CATALOGUE] = Catalogue.read(settings.networks)
+    for problem in app[CATALOGUE].problems:
+        log.warning("network_refused", reason=problem)
     app.cleanup_ctx.extend([_stores, _endings])
     app.on_response_prepare.append(harden)
     app.on_shutdown.append(_let_go)

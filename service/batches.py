@@ -38,6 +38,8 @@ async def submit(
     pictures: Sequence[Upload | Refused],
     operations: Sequence[Operation],
     asked: Format | None,
+    *,
+    report: bool = False,
 ) -> Batch:
     """Submit every picture; one that is refused fails alone, unless all are.
 
@@ -54,7 +56,7 @@ async def submit(
         try:
             if isinstance(picture, Refused):
                 raise picture.error
-            task = await submitter.submit(picture, operations, asked)
+            task = await submitter.submit(picture, operations, asked, report=report)
         except StoreUnavailable:
             raise
         except AppError as error:

@@ -34,6 +34,7 @@ STATUS: dict[type[AppError], int] = {
     errors.NotWritten: 500,
     errors.NoRoom: 503,
     errors.StoreUnavailable: 503,
+    errors.BadOutput: 500,
     errors.TaskTimeout: 500,
     errors.WorkerCrashed: 500,
     errors.WeightsMissing: 500,

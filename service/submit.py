@@ -63,11 +63,17 @@ class Submitter:
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def submit(
-        self, upload: Upload, operations: Sequence[Operation], asked: Format | None = None
+        self,
+        upload: Upload,
+        operations: Sequence[Operation],
+        asked: Format | None = None,
+        *,
+        report: bool = False,
     ) -> Task:
         """Return the task for ``upload``: a new one, the running one, or the finished one.
 
         Results are written as the operations say, else as ``asked``, else as the upload came.
+        With ``report`` the task carries what was measured, see ``workers.upscaler.report``.
 
         A failed or cancelled one is started anew. The same bytes under another name are the same
         task with a second name.
@@ -85,18 +91,25 @@ class Submitter:
             operations, (header.width, header.height), self.settings.max_output_pixels
         ):
             check_side(*size, output)
-        mark = fingerprint(upload.sha256, operations, output, weights)
+        mark = fingerprint(
+            upload.sha256, operations, output, weights, self.settings.writing, report
+        )
         turn = self._turns.setdefault(mark, asyncio.Lock())
         async with turn:
-            return await self._submit(upload, operations, output, mark)
+            return await self._submit(upload, operations, output, mark, report)
 
     async def _submit(
-        self, upload: Upload, operations: Sequence[Operation], output: Format, mark: str
+        self,
+        upload: Upload,
+        operations: Sequence[Operation],
+        output: Format,
+        mark: str,
+        report: bool,
     ) -> Task:
         task_id = mark[:32]
         task = await self.store.tasks.get(task_id)
         if task is None:
-            await self._create(upload, operations, output, mark)
+            await self._create(upload, operations, output, mark, report)
         elif self._is_new_name(task, upload.name):
             named = await self._named(upload, operations, output, mark)
             await self.store.tasks.add_upload(task_id, named, self.settings.max_names_per_task)
@@ -112,7 +125,12 @@ class Submitter:
         return name not in known and len(known) < self.settings.max_names_per_task
 
     async def _create(
-        self, upload: Upload, operations: Sequence[Operation], output: Format, mark: str
+        self,
+        upload: Upload,
+        operations: Sequence[Operation],
+        output: Format,
+        mark: str,
+        report: bool,
     ) -> None:
         original, named = await asyncio.gather(
             self._kept(upload), self._named(upload, operations, output, mark)
@@ -124,6 +142,7 @@ class Submitter:
             upload=named,
             operations=[operation.document() for operation in operations],
             output=output,
+            report=report,
         )
         if created:
             # If Redis is away the task is accepted all the same: the sweep rings for it.

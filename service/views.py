@@ -51,6 +51,7 @@ def body(task: Task, name: str | None = None, group_id: str | None = None) -> di
         "started_at": _time(task.started_at),
         "finished_at": _time(task.finished_at),
         "error": task.error,
+        "report": task.report,
     }
 
 
@@ -94,6 +95,7 @@ def _member_body(group: Group, member: Member, tasks: Mapping[str, Task]) -> dic
         "started_at": None,
         "finished_at": _time(group.created_at),
         "error": member.error or lost,
+        "report": None,
     }
 
 

@@ -64,6 +64,8 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.setitem(Settings.model_config, "env_file", None)
+    # What `make weights` fetched on this machine does not reach them either.
+    monkeypatch.setattr("models.settings.FETCHED", SHARED / "nowhere")
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ def loaded_by(module: str) -> set[str]:
         ("service.app", {"workers", "cv2", "standalone"}),
         ("workers.settings", {"service", "aiohttp", "cv2", "standalone"}),
         ("workers.child", {"service", "aiohttp", "arq", "motor", "pymongo"}),
+        ("workers.__main__", {"service", "aiohttp", "arq", "motor", "cv2"}),
         ("models.store", {"service", "workers", "aiohttp", "cv2"}),
         ("models.operations", {"service", "workers", "aiohttp", "cv2", "motor"}),
     ],

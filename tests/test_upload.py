@@ -47,6 +47,7 @@ async def test_accepted(send: Send) -> None:
         "started_at": None,
         "finished_at": None,
         "error": None,
+        "report": None,
     }
     assert body["created_at"].endswith("Z")
 

@@ -1,4 +1,7 @@
-"""``python -m workers``: one arq worker; ``python -m workers health``: whether one lives here."""
+"""``python -m workers``: one arq worker; ``health``: whether one lives here; else one operation.
+
+``python -m workers upscale in.png out.png`` and the other operations need no servers.
+"""
 
 from __future__ import annotations
 
@@ -10,28 +13,38 @@ import sys
 from models.errors import AppError, BadSettings
 from models.log import configure
 from models.settings import Settings
-from models.store import Store
-from workers.settings import create
+from workers import command
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m workers", description=__doc__)
-    parser.add_argument("what", nargs="?", choices=["run", "health"], default="run")
-    what = parser.parse_args().what
+    commands = parser.add_subparsers(dest="what", metavar="COMMAND")
+    commands.add_parser("run", help="one arq worker; so does no command at all")
+    commands.add_parser("health", help="whether a worker lives on this host; exit status 0 or 1")
+    command.add(commands)
+    given = parser.parse_args()
     try:
-        settings = Settings.load().with_stores()
+        settings = Settings.load()
+        if given.what not in {None, "run", "health"}:
+            return int(given.run(given, settings))
+        settings = settings.with_stores()
     except BadSettings as error:
         print(f"darkroom: {error}", file=sys.stderr)
         return 2
     configure(settings, "worker")
-    if what == "health":
+    if given.what == "health":
         return asyncio.run(health(settings))
+    # Imported here: an operation on the command line needs neither arq nor a store.
+    from workers.settings import create
+
     create(settings).run()
     return 0
 
 
 async def health(settings: Settings) -> int:
     """Return 0 if a worker of this host was seen lately, for a container's health check."""
+    from models.store import Store
+
     store = Store(settings)
     try:
         seen = await store.presence.alive(settings.worker_seen_seconds, socket.gethostname())

@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -33,16 +34,19 @@ def main() -> None:
     import cv2
 
     from models.catalogue import Catalogue
+    from models.writing import Writing
     from workers import codec  # noqa: F401 -- imported now, so that the first task need not wait
     from workers.pipeline import Limits
+    from workers.upscaler.bounds import Bounds
 
     cv2.setNumThreads(setup["threads"])
-    weights_dir = Path(setup["weights_dir"]) if setup["weights_dir"] else None
-    catalogue = Catalogue.read(weights_dir)
+    catalogue = Catalogue.read(Path(setup["weights_dir"]))
     limits = Limits(setup["max_pixels"], setup["max_output_pixels"], setup["tile_pixels"])
+    limits = replace(limits, bounds=Bounds(*setup["bounds"]))
+    writing = Writing(**setup["writing"])
     _say(answers, {"ready": True})
     while True:
-        _say(answers, _answer(json.loads(requests.get()), catalogue, limits, answers))
+        _say(answers, _answer(json.loads(requests.get()), catalogue, limits, writing, answers))
 
 
 def _listen(requests: queue.SimpleQueue[str]) -> None:
@@ -56,7 +60,7 @@ def _say(answers: TextIO, message: dict[str, Any]) -> None:
 
 
 def _answer(
-    request: dict[str, Any], catalogue: Any, limits: Any, answers: TextIO
+    request: dict[str, Any], catalogue: Any, limits: Any, writing: Any, answers: TextIO
 ) -> dict[str, Any]:
     from models.errors import AppError
     from models.operations import Encoding, load
@@ -78,6 +82,8 @@ def _answer(
             limits,
             progress,
             request["keep"],
+            writing,
+            bool(request.get("report")),
         )
         # What a worker kept itself was held to the limit of results, not of uploads.
         limit = limits.max_output_pixels if request["own"] else limits.max_pixels

@@ -8,6 +8,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -130,10 +131,12 @@ class Children:
         self._count = settings.children
         self._setup: Message = {
             "threads": max(1, cores() // (settings.workers * settings.children)),
-            "weights_dir": str(settings.weights_dir.resolve()) if settings.weights_dir else "",
+            "weights_dir": str(settings.networks.resolve()),
             "max_pixels": settings.max_pixels,
             "max_output_pixels": settings.max_output_pixels,
             "tile_pixels": settings.tile_pixels,
+            "bounds": [settings.min_consistency, settings.max_shift],
+            "writing": asdict(settings.writing),
         }
         # A place is a slot for one child; None means that the child is to be started when needed.
         self._places: asyncio.LifoQueue[Child | None] = asyncio.LifoQueue()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,9 +14,11 @@ from models.catalogue import Catalogue
 from models.image import EXTENSIONS
 from models.operations import Encoding, Operation
 from models.operations.pipeline import parts, sizes
+from models.writing import DEFAULT, Writing
 from workers import codec, notes
 from workers.operations import Tools, run
 from workers.picture import Picture
+from workers.upscaler.bounds import BOUNDS, Bounds
 
 _LOSSLESS = Encoding("png")
 
@@ -26,6 +30,7 @@ class Limits:
     max_pixels: int
     max_output_pixels: int
     tile_pixels: int
+    bounds: Bounds = BOUNDS
 
 
 @dataclass(frozen=True)
@@ -46,11 +51,27 @@ class Outputs:
 
     results: list[Output] = field(default_factory=list)
     kept: dict[int, Output] = field(default_factory=dict)
+    report: dict[str, Any] | None = None
 
     def document(self) -> dict[str, Any]:
         return {
             "results": [asdict(output) for output in self.results],
             "kept": {str(count): asdict(output) for count, output in self.kept.items()},
+            "report": self.report,
+        }
+
+
+@dataclass
+class Report:
+    """What was measured on the way: milliseconds of each stage, and each upscale's figures."""
+
+    ms: dict[str, float] = field(default_factory=dict)
+    upscales: list[dict[str, Any]] = field(default_factory=list)
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "ms": {stage: round(spent, 1) for stage, spent in self.ms.items()},
+            "upscales": self.upscales,
         }
 
 
@@ -68,11 +89,14 @@ class Pipeline:
         limits: Limits,
         progress: Callable[[float], None],
         keep: Collection[int] = (),
+        writing: Writing = DEFAULT,
+        report: bool = False,
     ) -> None:
         """``progress`` is called with the share of all the work done, 0 to 1.
 
         ``keep``: numbers of operations after which the picture is also written without loss, unless
-        it is larger than an upload may be: then that would take as much memory again.
+        it is larger than an upload may be: then that would take as much memory again. ``report``:
+        whether to measure what was done; the outputs carry it then.
         """
         self._operations = operations
         self._encoding = encoding
@@ -80,6 +104,8 @@ class Pipeline:
         self._limits = limits
         self._progress = progress
         self._keep = frozenset(keep)
+        self._writing = writing
+        self._report = Report() if report else None
         self._done = 0
         self._total = sum(parts(operations[:count]) for count in range(len(operations)))
 
@@ -94,13 +120,17 @@ class Pipeline:
             AppError: the picture or a parameter is at fault; trying again would not help.
         """
         enough = self._operations[0].enough if self._operations else None
-        picture = codec.decode(source, max_pixels, enough)
+        with self._timed("decode"):
+            picture = codec.decode(source, max_pixels, enough)
         picture = replace(picture, notes=(*said, *picture.notes))
         sizes(self._operations, picture.size, self._limits.max_output_pixels)
         outputs = Outputs()
         for number, part in enumerate(self._run(picture, 0, folder, outputs), 1):
             path = folder / f"result-{number}.{EXTENSIONS[self._encoding.format]}"
-            outputs.results.append(_write(part, self._encoding, path))
+            with self._timed("encode"):
+                outputs.results.append(_write(part, self._encoding, self._writing, path))
+        if self._report:
+            outputs.report = self._report.document()
         return outputs
 
     def _run(
@@ -108,22 +138,38 @@ class Pipeline:
     ) -> Iterator[Picture]:
         """Yield the results of ``picture``, to which ``count`` operations were applied already."""
         if count in self._keep and picture.width * picture.height <= self._limits.max_pixels:
-            outputs.kept[count] = _write(picture, _LOSSLESS, folder / f"kept-{count}.png")
+            path = folder / f"kept-{count}.png"
+            outputs.kept[count] = _write(picture, _LOSSLESS, self._writing, path)
         if count == len(self._operations):
             yield picture
             return
-        tools = Tools(self._catalogue, self._limits.tile_pixels, self._step)
-        changed = run(picture, self._operations[count], tools)
+        tools = Tools(
+            self._catalogue,
+            self._limits.tile_pixels,
+            self._step,
+            self._limits.bounds,
+            self._report.upscales.append if self._report else None,
+        )
+        with self._timed(self._operations[count].op):
+            changed = run(picture, self._operations[count], tools)
         self._done += 1
         for part in changed:
             yield from self._run(part, count + 1, folder, outputs)
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        began = time.perf_counter()
+        yield
+        if self._report:
+            spent = (time.perf_counter() - began) * 1000
+            self._report.ms[stage] = self._report.ms.get(stage, 0.0) + spent
 
     def _step(self, share: float) -> None:
         self._progress((self._done + share) / self._total)
 
 
-def _write(picture: Picture, encoding: Encoding, path: Path) -> Output:
-    data = codec.encode(picture, encoding)
+def _write(picture: Picture, encoding: Encoding, writing: Writing, path: Path) -> Output:
+    data = codec.encode(picture, encoding, writing)
     path.write_bytes(data)
     sha256 = hashlib.sha256(data).hexdigest()
     said = picture.notes

@@ -42,7 +42,9 @@ def prefixes(worker: Worker, task: Task, operations: Sequence[Operation]) -> lis
                 weights = [w for o in first if (w := o.weights(worker.catalogue)) is not None]
             except BadParameter:  # a network that this worker lacks: its child will say so
                 continue
-            found.append(Prefix(count, fingerprint(task.original_sha256, first, "png", weights)))
+            writing = worker.settings.writing
+            mark = fingerprint(task.original_sha256, first, "png", weights, writing)
+            found.append(Prefix(count, mark))
     return found
 
 
@@ -54,9 +56,20 @@ class Fetched:
     notes: tuple[str, ...] = ()
 
 
-async def fetch(worker: Worker, task: Task, operations: Sequence[Operation], path: Path) -> Fetched:
-    """Write the best known beginning of the task, or its original, to ``path``."""
-    for prefix in prefixes(worker, task, operations):
+async def fetch(
+    worker: Worker,
+    task: Task,
+    operations: Sequence[Operation],
+    path: Path,
+    *,
+    whole: bool = False,
+) -> Fetched:
+    """Write the best known beginning of the task, or its original, to ``path``.
+
+    Where ``whole`` is true it is the original: what another task did was not measured for this
+    one's report.
+    """
+    for prefix in () if whole else prefixes(worker, task, operations):
         try:
             notes = await _known(worker, prefix, path)
         except LookupError:  # it was deleted a moment ago

@@ -37,7 +37,7 @@ async def work(worker: Worker, attempt: Attempt) -> None:
         folder = Path(name)
         source = folder / "original"
         began = time.monotonic()
-        fetched = await fetch(worker, task, operations, source)
+        fetched = await fetch(worker, task, operations, source, whole=task.wants_report)
         skipped = fetched.skipped
         attempt.stages["fetch_ms"] = _since(began)
         kept = worth_keeping(worker, task, operations, skipped)
@@ -49,6 +49,7 @@ async def work(worker: Worker, attempt: Attempt) -> None:
             "operations": task.operations[skipped:],
             "format": written.format,
             "quality": written.quality,
+            "report": task.wants_report,
             "keep": [prefix.count - skipped for prefix in kept],
         }
         began = time.monotonic()
@@ -58,7 +59,7 @@ async def work(worker: Worker, attempt: Attempt) -> None:
             raise RuntimeError(f"in the child:\n{answer['defect']}")
         if "error" in answer:
             raise from_document(answer["error"])
-        await _publish(worker, attempt, answer["results"])
+        await _publish(worker, attempt, answer["results"], answer["report"])
         await _keep(worker, kept, answer["kept"], skipped)
 
 
@@ -75,13 +76,18 @@ def _since(began: float) -> float:
     return round((time.monotonic() - began) * 1000, 1)
 
 
-async def _publish(worker: Worker, attempt: Attempt, outputs: list[dict[str, Any]]) -> None:
+async def _publish(
+    worker: Worker,
+    attempt: Attempt,
+    outputs: list[dict[str, Any]],
+    report: dict[str, Any] | None,
+) -> None:
     """Store the results under the task's token, then turn the task SUCCESS."""
     task = attempt.task
     began = time.monotonic()
     results = [await _store(worker, attempt, *pair) for pair in enumerate(outputs)]
     finish = patient(worker.store.leases.finish)
-    attempt.published = await finish(task.id, attempt.token, results)
+    attempt.published = await finish(task.id, attempt.token, results, report)
     if not attempt.published and not await _mine(worker, attempt, results):
         log.warning("fenced", results=len(results))
         for result in results:

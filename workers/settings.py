@@ -81,6 +81,9 @@ def create(settings: Settings, *, handle_signals: bool = True) -> DarkroomWorker
     async def start(ctx: dict[str, Any]) -> None:
         store = await Store.open(settings)
         children = Children(settings)
+        catalogue = Catalogue.read(settings.networks)
+        for problem in catalogue.problems:
+            log.warning("network_refused", reason=problem)
         try:
             await children.start()
         except BaseException:
@@ -93,7 +96,7 @@ def create(settings: Settings, *, handle_signals: bool = True) -> DarkroomWorker
             store=store,
             queue=Queue(redis, settings.store_timeout),
             children=children,
-            catalogue=Catalogue.read(settings.weights_dir),
+            catalogue=catalogue,
             scratch=scratch.claim(),
         )
         ctx["worker"] = worker

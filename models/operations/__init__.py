@@ -27,6 +27,7 @@ from models.operations.spec import Encoding, Operation, Size
 from models.operations.split import Split
 from models.operations.thumbnail import Thumbnail
 from models.operations.upscale import Upscale
+from models.writing import DEFAULT, Writing
 
 __all__ = ["OPERATIONS", "Encoding", "Operation", "Size", "fingerprint", "load", "parse"]
 
@@ -78,15 +79,25 @@ def load(document: Mapping[str, Any]) -> Operation:
 
 
 def fingerprint(
-    sha256: str, operations: Sequence[Operation], output: Format, weights: Sequence[Weights]
+    sha256: str,
+    operations: Sequence[Operation],
+    output: Format,
+    weights: Sequence[Weights],
+    writing: Writing = DEFAULT,
+    report: bool = False,
 ) -> str:
-    """Return 64 hex digits that are equal exactly when two requests ask for the same bytes."""
+    """Return 64 hex digits that are equal exactly when two requests ask for the same bytes.
+
+    ``report``: measured while computing, so a task that has one is another than one that has none.
+    """
     asked = {
         "original": sha256,
         "operations": [operation.document() for operation in operations],
         "format": output,
+        "encoder": writing.mark(output),
         "weights": [w.sha256 for w in weights],
         "version": PIPELINE_VERSION,
+        **({"report": True} if report else {}),
     }
     canonical = json.dumps(asked, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()

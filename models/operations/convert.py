@@ -24,7 +24,7 @@ class Convert(Operation):
         ge=1,
         le=100,
         description="Quality of a JPEG or WebP, higher is larger; PNG has none. "
-        "By default 92 for JPEG, 85 for WebP.",
+        "By default as JPEG_QUALITY and WEBP_QUALITY say.",
     )
 
     @field_validator("format", mode="before")

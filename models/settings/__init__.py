@@ -12,18 +12,29 @@ from typing import Self
 from pydantic import SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from models.catalogue import FETCHED
 from models.errors import BadSettings
 from models.settings.answers import Answers
 from models.settings.intake import Intake
 from models.settings.logs import Logs
 from models.settings.mail import Mail
 from models.settings.place import Place
+from models.settings.results import Results
 from models.settings.work import Work
+from models.writing import Writing
 
-_SECTIONS: tuple[type[BaseSettings], ...] = (Place, Intake, Answers, Work, Mail, Logs)
+_SECTIONS: tuple[type[BaseSettings], ...] = (
+    Place,
+    Intake,
+    Answers,
+    Work,
+    Results,
+    Mail,
+    Logs,
+)
 
 
-class Settings(Logs, Mail, Work, Answers, Intake, Place):
+class Settings(Logs, Mail, Results, Work, Answers, Intake, Place):
     """Every variable of the environment that Darkroom reads, upper case, with its default.
 
     The descriptions are the reasons; ``python -m models env`` prints ``env_example`` from them.
@@ -55,6 +66,21 @@ class Settings(Logs, Mail, Work, Answers, Intake, Place):
     def children(self) -> int:
         """Child processes of one worker: WORKER_PROCESSES, or the cores divided by WORKERS."""
         return self.worker_processes or max(1, cores() // self.workers)
+
+    @property
+    def writing(self) -> Writing:
+        """How results are written."""
+        return Writing(
+            png_level=self.png_level,
+            jpeg_quality=self.jpeg_quality,
+            jpeg_subsampling=self.jpeg_subsampling,
+            webp_quality=self.webp_quality,
+        )
+
+    @property
+    def networks(self) -> Path:
+        """Folder with networks beside the bundled one: WEIGHTS_DIR, or where they are fetched."""
+        return self.weights_dir or FETCHED
 
     @property
     def url(self) -> str:

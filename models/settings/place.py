@@ -44,5 +44,7 @@ class Place(BaseSettings):
     )
     mongo_db: str = Field("darkroom", description="Name of the database.")
     weights_dir: Path | None = Field(
-        None, description="Folder with further networks (.pb), searched before the bundled ones."
+        None,
+        description="Folder with further networks (.pb) and manifests of your own, searched before "
+        "the bundled ones; empty: weights/fetched, where make weights puts them.",
     )

@@ -18,6 +18,19 @@ class Work(BaseSettings):
         le=4096,
         description="Side of an upscaler's tile: bounds memory; this one fits the cores' caches.",
     )
+    min_consistency: float = Field(
+        6,
+        ge=0,
+        le=99,
+        description="Least PSNR in dB of an upscaled picture scaled down again; below: bad_output. "
+        "Sound networks reach 9 on a checkerboard, 35 on photographs (bench/sanity.py).",
+    )
+    max_shift: float = Field(
+        64,
+        gt=0,
+        description="Most levels by which a part of an upscaled picture may be brighter or darker "
+        "than it was; sound networks shift stripes by 34, photographs by 3.",
+    )
     max_attempts: int = Field(
         3, ge=1, description="Times a task is tried when its process dies; then worker_crashed."
     )

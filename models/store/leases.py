@@ -85,11 +85,14 @@ class Leases:
         return await self._held(task_id, token, change)
 
     @guarded
-    async def finish(self, task_id: str, token: str, results: Sequence[Result]) -> bool:
+    async def finish(
+        self, task_id: str, token: str, results: Sequence[Result], report: Document | None = None
+    ) -> bool:
         change = {
             "status": Status.SUCCESS,
             "progress": 100,
             "results": {"$literal": [result.model_dump() for result in results]},
+            "report": {"$literal": report},
             "error": None,
             "lease": None,
             "finished_at": "$$NOW",

@@ -28,6 +28,7 @@ _FRESH: Document = {
     "lease": None,
     "results": [],
     "error": None,
+    "report": None,
     "started_at": None,
     "finished_at": None,
 }
@@ -74,6 +75,7 @@ class Tasks:
         upload: Upload,
         operations: Sequence[Document],
         output: str,
+        report: bool = False,
     ) -> bool:
         """Insert a task if there is none of that fingerprint; tell whether it was inserted."""
         task_id = fingerprint[:32]
@@ -87,6 +89,7 @@ class Tasks:
             "operations": list(operations),
             "format": output,
             "rings": 0,
+            "wants_report": report,
         }
         times = {"created_at": "$$NOW", "rung_at": "$$NOW"}
         fresh = {"$mergeObjects": [{"$literal": document}, times]}

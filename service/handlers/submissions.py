@@ -58,7 +58,7 @@ def _several(received: Received, settings: Settings) -> Sequence[Operation]:
     if received.fields:
         unknown = ", ".join(f"{name[:40]!a}" for name in received.fields)
         raise BadParameter(
-            f"unknown field {unknown}; known: operations, format, email "
+            f"unknown field {unknown}; known: operations, format, email, report "
             "(parameters belong to their operation)",
             parameter=next(iter(received.fields))[:40],
         )
@@ -106,11 +106,12 @@ class Asked:
         fields = received.fields
         given = fields.pop("email", "")
         self.email = address(given) if given else None
+        report = _flag("report", fields.pop("report", ""))
         asked = None if own_format else _format(fields.pop("format", ""))
         operations = build(received, self.settings)
         _agree(operations, asked)
         return await batches.submit(
-            self.request.app[SUBMITTER], received.pictures, operations, asked
+            self.request.app[SUBMITTER], received.pictures, operations, asked, report=report
         )
 
     async def submit_to(self, op: str, received: Received) -> batches.Batch:
@@ -164,6 +165,12 @@ def _agree(operations: Sequence[Operation], asked: Format | None) -> None:
         raise BadParameter(
             f"format={asked} contradicts convert={said}; send one of them", parameter="format"
         )
+
+
+def _flag(name: str, value: str) -> bool:
+    if value not in {"", "0", "1"}:
+        raise BadParameter(f"{name} is 1 or 0, not {value[:20]!a}", parameter=name)
+    return value == "1"
 
 
 def _format(asked: str) -> Format | None:

@@ -14,18 +14,22 @@ from typing import Any
 from models.catalogue import Catalogue
 from models.operations import Operation
 from workers.picture import Picture
+from workers.upscaler.bounds import BOUNDS, Bounds
 
 
 @dataclass(frozen=True)
 class Tools:
     """What an operation may use beside its picture.
 
-    ``progress`` takes the share of this operation that is done, 0 to 1.
+    ``progress`` takes the share of this operation that is done, 0 to 1. ``bounds``: what an
+    enlarged picture is held to. ``report``: takes what was measured, where that is wanted.
     """
 
     catalogue: Catalogue
     tile: int
     progress: Callable[[float], None]
+    bounds: Bounds = BOUNDS
+    report: Callable[[dict[str, Any]], None] | None = None
 
 
 def run(picture: Picture, spec: Operation, tools: Tools) -> list[Picture]:

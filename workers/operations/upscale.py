@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 
+from models.catalogue import Weights
 from models.errors import BadParameter, WeightsMissing
 from models.operations.upscale import Upscale
 from workers.operations import Tools
 from workers.picture import Picture, Pixels
-from workers.upscaler import engine, tiles
+from workers.upscaler import engine, report, sanity, tiles
+
+Enlarge = Callable[[Pixels], Pixels]
 
 _REACH = (9, 9)  # four pixels each way: further in, a network feels nothing of the edge
 _BORDER = cv2.BORDER_REPLICATE
@@ -20,25 +25,44 @@ def upscale(picture: Picture, spec: Upscale, tools: Tools) -> Picture:
 
     Raises:
         WeightsMissing: this worker lacks the network that the service found.
+        BadOutput: what came out is not the picture that went in, with no engine.
     """
     try:
         weights = tools.catalogue.find(spec.model, spec.scale)
     except BadParameter as error:
         raise WeightsMissing(f"on this worker: {error.detail}") from None
-    network = engine.load(tools.catalogue.path(weights), weights.algorithm, weights.scale)
+    before = _spread(picture)
 
-    def enlarge(part: Pixels) -> Pixels:
-        return engine.enlarge(network, part)
+    def attempt(enlarge: Enlarge) -> Callable[[], Pixels]:
+        return lambda: tiles.apply(
+            enlarge, before, spec.scale, tools.tile, weights.radius, tools.progress
+        )
 
-    pixels = tiles.apply(
-        enlarge, _spread(picture), spec.scale, tools.tile, weights.radius, tools.progress
+    used, pixels = sanity.enlarged(
+        before, [(name, attempt(way)) for name, way in engines(weights, tools)], tools.bounds
     )
+    if tools.report is not None:
+        tools.report(
+            {
+                "model": weights.name,
+                "scale": weights.scale,
+                "weights_sha256": weights.sha256,
+                "engine": used,
+                **report.measure(before, pixels, spec.scale),
+            }
+        )
     alpha = None
     if picture.alpha is not None:
         # Straight alpha is a smooth plane or a hard mask; a network would ring at a mask's edges.
         size = (picture.width * spec.scale, picture.height * spec.scale)
         alpha = np.asarray(cv2.resize(picture.alpha, size, interpolation=cv2.INTER_CUBIC), np.uint8)
     return picture.with_pixels(pixels, alpha)
+
+
+def engines(weights: Weights, tools: Tools) -> list[tuple[str, Enlarge]]:
+    """Return the engines to try, by name, the reference last: it is asked when others fail."""
+    network = engine.load(tools.catalogue.path(weights), weights.algorithm, weights.scale)
+    return [("opencv", lambda part: engine.enlarge(network, part))]
 
 
 def _spread(picture: Picture) -> Pixels:

@@ -1,0 +1,55 @@
+"""A user's own network: what the few lines of JSON beside its file say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+MAX_BYTES = 4096
+"""Longest manifest: five lines are 200 bytes, and whatever else ends in .json is not read whole."""
+
+
+class BadManifest(Exception):
+    """The file is no manifest; the text says why."""
+
+
+class Manifest(BaseModel):
+    """One network for one scale; its file lies beside the manifest.
+
+    ``radius``: half of the network's receptive field in input pixels, by which tiles overlap; too
+    large costs time, too small shows seams.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+    algorithm: Literal["edsr", "espcn", "fsrcnn", "lapsrn"]
+    scale: int = Field(ge=2, le=16)
+    file: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,120}\.pb$")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    radius: int = Field(ge=0, le=256)
+    source: str = Field("", max_length=200)
+    licence: str = Field("", max_length=80)
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Return the manifest at ``path``.
+
+    Raises:
+        BadManifest: it is none.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise BadManifest(error.strerror or str(error)) from None
+    if len(data) > MAX_BYTES:
+        raise BadManifest(f"longer than the {MAX_BYTES} bytes of a manifest")
+    try:
+        return Manifest.model_validate_json(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        raise BadManifest(f"no manifest of a network: {where}: {first['msg']}") from None

@@ -1,0 +1,240 @@
+"""``python -m workers upscale in.png out.png --scale 2``: the operations without any server.
+
+    python -m workers upscale in.png out.png --scale 2 --model darkroom-fast
+    python -m workers upscale *.jpg -o out/
+    python -m workers process in.png out.jpg --operations resize=2 grayscale
+
+Exit status: 0, 1 if a picture failed (a line each on standard error), 2 if the command is wrong,
+130 after Ctrl-C. Limits are the settings, from the environment or ``.env``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from models.catalogue import Catalogue
+from models.errors import AppError, BadParameter
+from models.image import ACCEPTED, FORMAT_OF, Format, Header, check_side, inspect
+from models.names import result_names
+from models.operations import OPERATIONS, Operation, parse
+from models.operations.help import rows, summary
+from models.operations.pipeline import encoding, parts, read, sizes
+from models.settings import Settings
+from workers.bar import Bar
+
+if TYPE_CHECKING:
+    from workers.pipeline import Output
+
+_NO_TASK = "0" * 64  # where names of results are told apart by a fingerprint, there is none here
+_READ = (*ACCEPTED, "gif")
+
+
+class Wrong(Exception):
+    """The command line asks for what cannot be."""
+
+
+class Refused(Exception):
+    """One picture cannot be done."""
+
+
+def add(commands: Any) -> None:
+    """Add a command for each operation, and ``process``, to an argparse ``subparsers`` object."""
+    for op, spec in OPERATIONS.items():
+        parser = _command(commands, op, summary(spec), "format" not in spec.model_fields)
+        for row in rows(spec):
+            text = f"{row.description} {row.values}; default: {row.default}".replace("%", "%%")
+            name = row.name.replace("_", "-")
+            parser.add_argument(f"--{name}", dest=f"op_{row.name}", metavar="VALUE", help=text)
+    parser = _command(commands, "process", "Several operations, left to right.", True)
+    parser.add_argument(
+        "--operations", nargs="+", required=True, metavar="OP", help="e.g. resize=2 grayscale"
+    )
+
+
+def _command(commands: Any, name: str, text: str, with_format: bool) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
+    parser.add_argument("pictures", nargs="+", metavar="PICTURE", help="input, and output or -o")
+    parser.add_argument("-o", "--output", help="file, or folder for several pictures")
+    parser.add_argument("-f", "--force", action="store_true", help="overwrite what is there")
+    if with_format:
+        parser.add_argument("--format", choices=list(FORMAT_OF), help="default: as the output says")
+    parser.set_defaults(run=run)
+    return parser
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is wanted: of which pictures, where to, whether over what is there."""
+
+    operations: Sequence[Operation]
+    inputs: list[Path]
+    target: Path
+    folder: bool
+    force: bool
+    format: Format | None
+
+    @classmethod
+    def of(cls, given: argparse.Namespace, limit: int) -> Order:
+        """Read the command line.
+
+        Raises:
+            Wrong, BadParameter: it asks for what cannot be.
+        """
+        pictures, output = list(given.pictures), given.output
+        if output is None:
+            if len(pictures) != 2:
+                raise Wrong("say where to: IN OUT, or any number of pictures with -o FOLDER")
+            output = pictures.pop()
+        target = Path(output)
+        folder = len(pictures) > 1 or target.is_dir() or output.endswith(os.sep)
+        if folder and target.exists() and not target.is_dir():
+            raise Wrong(f"{output} is no folder, and there are {len(pictures)} pictures")
+        operations = _operations(given, limit)
+        asked = getattr(given, "format", None)
+        wanted = FORMAT_OF[asked] if asked else None
+        if not folder:
+            wanted = _agreed(target, operations, wanted)
+        return cls(operations, [Path(p) for p in pictures], target, folder, given.force, wanted)
+
+    def targets(self, source: Path, output: Format) -> list[Path]:
+        """Return where the results of ``source`` go; several are numbered from 1."""
+        count = parts(self.operations)
+        numbers = range(1, count + 1) if count > 1 else (0,)
+        if self.folder:
+            names = [
+                next(result_names(source.name, self.operations, output, _NO_TASK, number))
+                for number in numbers
+            ]
+            return [self.target / name for name in names]
+        if count == 1:
+            return [self.target]
+        return [self.target.with_stem(f"{self.target.stem}-{number}") for number in numbers]
+
+
+def _operations(given: argparse.Namespace, limit: int) -> Sequence[Operation]:
+    if given.what == "process":
+        return read(given.operations, limit)
+    said = {k.removeprefix("op_"): v for k, v in vars(given).items() if k.startswith("op_")}
+    return [parse(given.what, {k: v for k, v in said.items() if v is not None})]
+
+
+def _agreed(target: Path, operations: Sequence[Operation], asked: Format | None) -> Format:
+    """Return the format of the one output file, of which everything said must agree."""
+    suffix = target.suffix.lower().lstrip(".")
+    named = FORMAT_OF.get(suffix)
+    if named is None and (suffix or asked is None):
+        raise Wrong(f"{target}: the output must end in one of {', '.join(FORMAT_OF)}")
+    first = asked or named or "png"
+    said = encoding(operations, first).format
+    for other in (named, asked):
+        if other is not None and other != said:
+            raise Wrong(f"{target}: {other} is asked for, and {said} too")
+    return said
+
+
+def run(given: argparse.Namespace, settings: Settings) -> int:
+    """Do what the command line says; return the exit status."""
+    catalogue = Catalogue.read(settings.networks)
+    for problem in catalogue.problems:
+        print(f"darkroom: {problem}", file=sys.stderr)
+    try:
+        order = Order.of(given, settings.max_operations)
+        for operation in order.operations:
+            operation.weights(catalogue)
+    except (Wrong, BadParameter) as error:
+        print(f"darkroom: {error}", file=sys.stderr)
+        return 2
+    # OpenCV reads its pixel limit when it is imported, and never again.
+    os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(settings.max_pixels)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what lies half done is cleared away
+    try:
+        with Bar(sys.stderr) as bar:
+            return _all(order, catalogue, settings, bar)
+    except KeyboardInterrupt:
+        return 130
+
+
+def _all(order: Order, catalogue: Catalogue, settings: Settings, bar: Bar) -> int:
+    failed = 0
+    made: dict[Path, Path] = {}
+    for number, source in enumerate(order.inputs, 1):
+        count = f" {number}/{len(order.inputs)}" if len(order.inputs) > 1 else ""
+        bar.begin(f"{source.name}{count}")
+        try:
+            _one(source, order, catalogue, settings, bar, made)
+            continue
+        except (AppError, Refused) as error:
+            reason = str(error)
+        except OSError as error:
+            other = f"{error.filename}: " if error.filename not in {None, str(source)} else ""
+            reason = f"{other}{error.strerror or error}"
+        except MemoryError:
+            reason = "there is not enough memory for it"
+        except Exception as error:  # a defect of ours: the other pictures are still done
+            reason = f"unexpected, please report: {error!r}"
+        failed += 1
+        bar.say(f"darkroom: {source}: {reason}")
+    return 1 if failed else 0
+
+
+def _one(
+    source: Path,
+    order: Order,
+    catalogue: Catalogue,
+    settings: Settings,
+    bar: Bar,
+    made: dict[Path, Path],
+) -> None:
+    """Do one picture; raises AppError or OSError if it cannot be done.
+
+    ``made``: what was written by this command already, and of which picture.
+    """
+    from workers.pipeline import Limits, Pipeline
+
+    header = _inspect(source)
+    written = encoding(order.operations, order.format or header.format)
+    for size in sizes(order.operations, (header.width, header.height), settings.max_output_pixels):
+        check_side(*size, written.format)
+    targets = order.targets(source, written.format)
+    for target in targets:
+        if target in made:
+            raise Refused(f"{target} was just made of {made[target]}; give them other folders")
+        if os.path.lexists(target) and not order.force:
+            raise Refused(f"{target} is there already; -f overwrites it")
+    parent = targets[0].parent
+    if order.folder:
+        parent.mkdir(parents=True, exist_ok=True)
+    limits = Limits(settings.max_pixels, settings.max_output_pixels, settings.tile_pixels)
+    # Beside the target, so that a finished file appears there in one step.
+    with tempfile.TemporaryDirectory(prefix=".darkroom-", dir=parent) as name:
+        pipeline = Pipeline(
+            order.operations, written, catalogue, limits, bar.show, writing=settings.writing
+        )
+        outputs = pipeline.process(source, Path(name), settings.max_pixels)
+        for target, output in zip(targets, outputs.results, strict=True):
+            _place(output, target, order.force)
+            made[target] = source
+
+
+def _inspect(source: Path) -> Header:
+    if source.is_dir():
+        raise Refused("it is a folder; name the pictures in it")
+    with source.open("rb") as file:
+        return inspect(file, _READ)
+
+
+def _place(output: Output, target: Path, force: bool) -> None:
+    if not force:
+        try:
+            target.open("xb").close()  # so that what came there meanwhile is not overwritten
+        except FileExistsError:
+            raise Refused(f"{target} is there already; -f overwrites it") from None
+    Path(output.path).replace(target)
