@@ -11,6 +11,7 @@ from pathlib import Path
 from models.errors import BadParameter
 
 BUNDLED = Path(__file__).resolve().parent.parent / "weights"
+BUNDLED_MODEL = ("darkroom-fast", 2)
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,8 @@ def loaded_by(module: str) -> set[str]:
 @pytest.mark.parametrize(
     ("module", "absent"),
     [
-        ("service.app", {"workers", "cv2", "standalone"}),
-        ("workers.settings", {"service", "aiohttp", "cv2", "standalone"}),
+        ("service.app", {"workers", "cv2", "openvino", "standalone"}),
+        ("workers.settings", {"service", "aiohttp", "cv2", "openvino", "standalone"}),
         ("workers.child", {"service", "aiohttp", "arq", "motor", "pymongo"}),
         ("models.store", {"service", "workers", "aiohttp", "cv2"}),
         ("models.operations", {"service", "workers", "aiohttp", "cv2", "motor"}),
@@ -57,6 +57,7 @@ def imports(path: Path) -> set[str]:
         ("arq", ("models/queue.py", "workers/settings.py")),
         ("redis", ("models/queue.py", "models/cache.py")),
         ("cv2", ("workers/", "training/", "bench/")),
+        ("openvino", ("workers/upscaler/openvino.py", "bench/")),
         ("torch", ("training/",)),
         ("pickle", ()),
     ],

@@ -35,14 +35,16 @@ def main() -> None:
     from models.catalogue import Catalogue
     from workers import codec  # noqa: F401 -- imported now, so that the first task need not wait
     from workers.pipeline import Limits
+    from workers.upscaler.choice import choose
 
     cv2.setNumThreads(setup["threads"])
     weights_dir = Path(setup["weights_dir"]) if setup["weights_dir"] else None
     catalogue = Catalogue.read(weights_dir)
     limits = Limits(setup["max_pixels"], setup["max_output_pixels"], setup["tile_pixels"])
-    _say(answers, {"ready": True})
+    engine, why = choose(setup["engine"], setup["precision"], catalogue)
+    _say(answers, {"ready": True, "engine": engine.said, "why": why})
     while True:
-        _say(answers, _answer(json.loads(requests.get()), catalogue, limits, answers))
+        _say(answers, _answer(json.loads(requests.get()), catalogue, limits, engine, answers))
 
 
 def _listen(requests: queue.SimpleQueue[str]) -> None:
@@ -56,7 +58,7 @@ def _say(answers: TextIO, message: dict[str, Any]) -> None:
 
 
 def _answer(
-    request: dict[str, Any], catalogue: Any, limits: Any, answers: TextIO
+    request: dict[str, Any], catalogue: Any, limits: Any, engine: Any, answers: TextIO
 ) -> dict[str, Any]:
     from models.errors import AppError
     from models.operations import Encoding, load
@@ -78,6 +80,7 @@ def _answer(
             limits,
             progress,
             request["keep"],
+            engine,
         )
         # What a worker kept itself was held to the limit of results, not of uploads.
         limit = limits.max_output_pixels if request["own"] else limits.max_pixels

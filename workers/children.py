@@ -36,6 +36,8 @@ class Child:
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
+        self.said: Message = {}
+        """What it said when it was ready: its engine, and why it is not the one hoped for."""
 
     @classmethod
     async def start(cls, setup: Message) -> Child:
@@ -63,7 +65,7 @@ class Child:
             raise
         try:
             await child._ask(setup)
-            await child._hear()
+            child.said = await child._hear()
         except WorkerCrashed as error:
             raise NotStarted(f"a child process does not start: {error.facts}") from None
         except BaseException:
@@ -126,6 +128,8 @@ class Children:
     """A fixed number of child processes, each given to one task at a time."""
 
     def __init__(self, settings: Settings) -> None:
+        self.engine = ""
+        """What the newest child upscales with, as people read it: ``opencv 5.0.0 f32``."""
         self._timeout = settings.task_timeout
         self._count = settings.children
         self._setup: Message = {
@@ -134,6 +138,8 @@ class Children:
             "max_pixels": settings.max_pixels,
             "max_output_pixels": settings.max_output_pixels,
             "tile_pixels": settings.tile_pixels,
+            "engine": settings.upscale_engine,
+            "precision": settings.upscale_precision,
         }
         # A place is a slot for one child; None means that the child is to be started when needed.
         self._places: asyncio.LifoQueue[Child | None] = asyncio.LifoQueue()
@@ -142,13 +148,23 @@ class Children:
 
     async def start(self) -> None:
         """Start all children; return when each is ready."""
-        started = await asyncio.gather(*(self._new() for _ in range(self._count)))
+        starting = [asyncio.create_task(self._new()) for _ in range(self._count)]
+        try:
+            started = await asyncio.gather(*starting)
+        except BaseException:  # gather ends with the first that does: the others would live on
+            for task in starting:
+                task.cancel()
+            await asyncio.gather(*starting, return_exceptions=True)
+            raise
         for child in started:
             self._places.put_nowait(child)
 
     async def _new(self) -> Child:
         child = await Child.start(self._setup)
         self._all.add(child)
+        self.engine = str(child.said["engine"])
+        if child.said["why"]:
+            log.warning("engine_fallback", engine=child.said["engine"], reason=child.said["why"])
         return child
 
     async def stop(self) -> None:

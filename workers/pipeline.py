@@ -15,6 +15,8 @@ from models.operations.pipeline import parts, sizes
 from workers import codec
 from workers.operations import Tools, run
 from workers.picture import Picture
+from workers.upscaler.engine import Engine
+from workers.upscaler.opencv import REFERENCE
 
 _LOSSLESS = Encoding("png")
 
@@ -67,6 +69,7 @@ class Pipeline:
         limits: Limits,
         progress: Callable[[float], None],
         keep: Collection[int] = (),
+        engine: Engine = REFERENCE,
     ) -> None:
         """``progress`` is called with the share of all the work done, 0 to 1.
 
@@ -79,6 +82,7 @@ class Pipeline:
         self._limits = limits
         self._progress = progress
         self._keep = frozenset(keep)
+        self._engine = engine
         self._done = 0
         self._total = sum(parts(operations[:count]) for count in range(len(operations)))
 
@@ -106,7 +110,7 @@ class Pipeline:
         if count == len(self._operations):
             yield picture
             return
-        tools = Tools(self._catalogue, self._limits.tile_pixels, self._step)
+        tools = Tools(self._catalogue, self._limits.tile_pixels, self._step, self._engine)
         changed = run(picture, self._operations[count], tools)
         self._done += 1
         for part in changed:

@@ -8,24 +8,28 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from models.catalogue import Catalogue
 from models.operations import Operation
 from workers.picture import Picture
+from workers.upscaler.engine import Engine
+from workers.upscaler.opencv import REFERENCE
 
 
 @dataclass(frozen=True)
 class Tools:
     """What an operation may use beside its picture.
 
-    ``progress`` takes the share of this operation that is done, 0 to 1.
+    ``tile`` is the side of the upscaler's tiles in pixels, 0: the engine's best. ``progress`` takes
+    the share of this operation that is done, 0 to 1.
     """
 
     catalogue: Catalogue
     tile: int
     progress: Callable[[float], None]
+    engine: Engine = field(default=REFERENCE)
 
 
 def run(picture: Picture, spec: Operation, tools: Tools) -> list[Picture]:

@@ -9,7 +9,7 @@ from models.errors import BadParameter, WeightsMissing
 from models.operations.upscale import Upscale
 from workers.operations import Tools
 from workers.picture import Picture, Pixels
-from workers.upscaler import engine, tiles
+from workers.upscaler import tiles
 
 _REACH = (9, 9)  # four pixels each way: further in, a network feels nothing of the edge
 _BORDER = cv2.BORDER_REPLICATE
@@ -25,13 +25,14 @@ def upscale(picture: Picture, spec: Upscale, tools: Tools) -> Picture:
         weights = tools.catalogue.find(spec.model, spec.scale)
     except BadParameter as error:
         raise WeightsMissing(f"on this worker: {error.detail}") from None
-    network = engine.load(tools.catalogue.path(weights), weights.algorithm, weights.scale)
+    path = tools.catalogue.path(weights)
 
     def enlarge(part: Pixels) -> Pixels:
-        return engine.enlarge(network, part)
+        return tools.engine.enlarge(path, weights, part)
 
+    tile = tools.tile or tools.engine.tile
     pixels = tiles.apply(
-        enlarge, _spread(picture), spec.scale, tools.tile, weights.radius, tools.progress
+        enlarge, _spread(picture), spec.scale, tile, weights.radius, tools.progress
     )
     alpha = None
     if picture.alpha is not None:

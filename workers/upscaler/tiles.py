@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from math import ceil
 
 import numpy as np
 
@@ -15,7 +16,9 @@ def spans(length: int, tile: int, overlap: int) -> Iterator[tuple[int, int, int,
     Kept parts cover the length exactly once; what is read reaches at least ``overlap`` further on
     each side, but never past the ends, so that padding is only ever added at the true border. All
     windows are of one size: a network's buffers are laid out anew when its input's shape changes.
+    Parts are as long as each other rather than ``tile`` and a rest, whose window would be as large.
     """
+    tile = ceil(length / ceil(length / tile))
     window = min(length, tile + 2 * overlap)
     for start in range(0, length, tile):
         stop = min(start + tile, length)
