@@ -151,9 +151,10 @@ class Children:
         starting = [asyncio.create_task(self._new()) for _ in range(self._count)]
         try:
             started = await asyncio.gather(*starting)
-        except BaseException:  # gather ends with the first that does: the others would live on
-            for task in starting:
-                task.cancel()
+        except BaseException as error:  # gather ends with the first that does, not with the last
+            if not isinstance(error, asyncio.CancelledError):  # of which each has had one already
+                for task in starting:
+                    task.cancel()
             await asyncio.gather(*starting, return_exceptions=True)
             raise
         for child in started:
