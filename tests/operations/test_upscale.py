@@ -140,3 +140,10 @@ def test_a_real_photograph(shared: Path) -> None:
     assert (result.width, result.height) == (514, 600)
     back = cv2.resize(result.pixels, (257, 300), interpolation=cv2.INTER_AREA)
     assert pictures.psnr(np.asarray(back), source) > 30
+
+
+def test_lapsrn_has_smaller_tiles_the_finer_its_features() -> None:
+    known = Catalogue.read(None).known
+    sides = {w.scale: tiles.side(256, w) for w in known if w.name == "LapSRN"}
+    assert sides == {2: 256, 4: 128, 8: 64}
+    assert {tiles.side(256, w) for w in known if w.name != "LapSRN"} == {256}

@@ -30,7 +30,7 @@ def upscale(picture: Picture, spec: Upscale, tools: Tools) -> Picture:
     def enlarge(part: Pixels) -> Pixels:
         return tools.engine.enlarge(path, weights, part)
 
-    tile = tools.tile or tools.engine.tile
+    tile = tools.tile or tiles.side(tools.engine.tile, weights)
     pixels = tiles.apply(
         enlarge, _spread(picture), spec.scale, tile, weights.radius, tools.progress
     )

@@ -40,7 +40,7 @@ class OpenVINO:
     """
 
     name = "openvino"
-    tile = 160
+    tile = 256
 
     def __init__(self, precision: Literal["f32", "bf16"] = "f32") -> None:
         self._core = openvino.Core()

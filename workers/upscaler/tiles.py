@@ -7,7 +7,17 @@ from math import ceil
 
 import numpy as np
 
+from models.catalogue import Weights
 from workers.picture import Pixels
+
+_FINE = 512
+"""Most pixels of the result a side of LapSRN's tiles: it has 64 channels at half that resolution,
+which take 170 MB in OpenVINO and 300 MB in OpenCV."""
+
+
+def side(best: int, weights: Weights) -> int:
+    """Return the side of the tiles for ``weights``, given the ``best`` one of an engine."""
+    return min(best, _FINE // weights.scale) if weights.algorithm == "lapsrn" else best
 
 
 def spans(length: int, tile: int, overlap: int) -> Iterator[tuple[int, int, int, int]]:
