@@ -19,6 +19,9 @@ from models.operations import Encoding
 from models.operations.upscale import Upscale
 from models.settings import Settings
 from workers.pipeline import Limits, Pipeline
+from workers.upscaler.choice import choose
+from workers.upscaler.engine import Engine
+from workers.upscaler.opencv import REFERENCE
 
 Work = Callable[[bytes], tuple[float, int]]
 
@@ -37,12 +40,14 @@ class Model:
 _network: Any = None
 _model: Model | None = None
 _catalogue: Catalogue | None = None
+_engine: Engine = REFERENCE
 
 
 def _prepare(model: Model, threads: int) -> None:
-    global _network, _model, _catalogue  # noqa: PLW0603 -- a pool's initializer has no other place
+    global _network, _model, _catalogue, _engine  # noqa: PLW0603 -- a pool's initializer has no other place
     _model, _catalogue = model, Catalogue.read(model.weights_dir)
     cv2.setNumThreads(threads)
+    _engine, _ = choose("auto", "f32", _catalogue)
     _network = cv2.dnn_superres.DnnSuperResImpl_create()  # type: ignore[attr-defined]
     _network.readModel(str(model.path))
     _network.setModel(model.algorithm, model.scale)
@@ -70,6 +75,7 @@ def ours(data: bytes) -> tuple[float, int]:
             _catalogue,
             Limits(10**9, 10**9, Settings.model_fields["tile_pixels"].default),
             lambda share: None,
+            engine=_engine,
         )
         (output,) = pipeline.process(source, Path(name), 10**9).results
         return time.perf_counter() - began, output.bytes

@@ -22,7 +22,7 @@ from bench.flows import SHARED
 from models.catalogue import Catalogue
 from tests.pictures import psnr, scene
 from workers.picture import Pixels
-from workers.upscaler import engine
+from workers.upscaler.opencv import REFERENCE
 
 Encode = Callable[[Pixels], bytes]
 _STRATEGIES = {
@@ -87,8 +87,8 @@ def pictures(paths: Sequence[str]) -> list[Pixels]:
     read = [np.asarray(cv2.imread(str(path), cv2.IMREAD_COLOR), np.uint8) for path in found]
     catalogue = Catalogue.read(None)
     weights = catalogue.find("darkroom-fast", 2)
-    network = engine.load(catalogue.path(weights), weights.algorithm, 2)
-    read += [engine.enlarge(network, pixels) for pixels in read]
+    path = catalogue.path(weights)
+    read += [REFERENCE.enlarge(path, weights, pixels) for pixels in read]
     return [*read, np.ascontiguousarray(scene(2000, 1500)[:, :, ::-1])]
 
 

@@ -13,8 +13,9 @@ import numpy as np
 from bench.flows import SHARED
 from models.catalogue import Catalogue
 from workers.picture import Pixels
-from workers.upscaler import engine, sanity
+from workers.upscaler import sanity
 from workers.upscaler.bounds import Bounds
+from workers.upscaler.opencv import REFERENCE
 
 _ANY = Bounds(0, 256)
 
@@ -62,8 +63,7 @@ def main() -> None:
     for name, pixels in pictures().items():
         rows = []
         for weights in catalogue.available():
-            network = engine.load(catalogue.path(weights), weights.algorithm, weights.scale)
-            after = engine.enlarge(network, pixels)
+            after = REFERENCE.enlarge(catalogue.path(weights), weights, pixels)
             found = sanity.examine(pixels, after, _ANY)
             rows.append((found.psnr, found.block, f"{weights.name} x{weights.scale}"))
         psnr, _, of = min(rows)

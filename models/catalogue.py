@@ -14,6 +14,7 @@ from models.manifest import BadManifest, read_manifest
 BUNDLED = Path(__file__).resolve().parent.parent / "weights"
 FETCHED = BUNDLED / "fetched"
 """Where ``make weights`` puts networks, and where they are looked for unless WEIGHTS_DIR is set."""
+BUNDLED_MODEL = ("darkroom-fast", 2)
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,8 @@ def loaded_by(module: str) -> set[str]:
 @pytest.mark.parametrize(
     ("module", "absent"),
     [
-        ("service.app", {"workers", "cv2", "standalone"}),
-        ("workers.settings", {"service", "aiohttp", "cv2", "standalone"}),
+        ("service.app", {"workers", "cv2", "openvino", "standalone"}),
+        ("workers.settings", {"service", "aiohttp", "cv2", "openvino", "standalone"}),
         ("workers.child", {"service", "aiohttp", "arq", "motor", "pymongo"}),
         ("workers.__main__", {"service", "aiohttp", "arq", "motor", "cv2"}),
         ("models.store", {"service", "workers", "aiohttp", "cv2"}),
@@ -58,6 +58,7 @@ def imports(path: Path) -> set[str]:
         ("arq", ("models/queue.py", "workers/settings.py")),
         ("redis", ("models/queue.py", "models/cache.py")),
         ("cv2", ("workers/", "training/", "bench/")),
+        ("openvino", ("workers/upscaler/openvino.py", "bench/")),
         ("torch", ("training/",)),
         ("pickle", ()),
     ],

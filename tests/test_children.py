@@ -59,6 +59,18 @@ async def test_a_child_answers_many_tasks(tmp_path: Path) -> None:
     assert children.pids == []
 
 
+@pytest.mark.parametrize(("asked", "precision"), [("opencv", "f32"), ("openvino", "bf16")])
+async def test_it_works_with_the_engine_that_is_asked_for(
+    tmp_path: Path, asked: str, precision: str
+) -> None:
+    settings = {"upscale_engine": asked, "upscale_precision": precision}
+    children = Children(Settings(worker_processes=1).model_copy(update=settings))
+    await children.start()
+    assert children.engine.split()[::2] == [asked, precision]
+    assert (await children.run(request(tmp_path), ignore))["results"]
+    await children.stop()
+
+
 async def test_secrets_of_the_worker_do_not_reach_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MONGO_URL", "mongodb://user:secret@host/")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from models.catalogue import Catalogue
+from models.catalogue import Catalogue, Weights
 from models.errors import BadOutput
 from models.operations import Encoding
 from models.operations.upscale import Upscale
@@ -21,6 +21,8 @@ from workers.picture import Picture, Pixels
 from workers.pipeline import Limits, Pipeline
 from workers.upscaler import report, sanity
 from workers.upscaler.bounds import BOUNDS, Bounds
+from workers.upscaler.engine import Engine
+from workers.upscaler.opencv import REFERENCE
 
 SCENE = np.ascontiguousarray(pictures.scene(160, 120)[:, :, ::-1])
 LIMITS = Limits(10**6, 10**7, 64)
@@ -111,26 +113,36 @@ def through(tmp_path: Path, measured: bool = False) -> Pipeline:
     )
 
 
+class Broken:
+    """An engine whose pictures are black."""
+
+    name = said = "broken"
+    tile = 64
+
+    def enlarge(self, path: Path, weights: Weights, pixels: Pixels) -> Pixels:
+        return BROKEN["black"](pixels)
+
+
 def test_a_broken_engine_is_replaced_by_the_reference(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     good = upscale.engines
 
-    def both(*args: object) -> list[tuple[str, upscale.Enlarge]]:
-        return [("broken", BROKEN["black"]), *good(*args)]  # type: ignore[arg-type]
+    def both(tools: Tools) -> list[Engine]:
+        return [Broken(), *good(tools)]
 
     (expected,) = through(tmp_path).process(tmp_path / "source.png", tmp_path, 10**6).results
     monkeypatch.setattr(upscale, "engines", both)
     outputs = through(tmp_path, measured=True).process(tmp_path / "source.png", tmp_path, 10**6)
     assert outputs.results[0].sha256 == expected.sha256
     assert outputs.report is not None
-    assert outputs.report["upscales"][0]["engine"] == "opencv"
+    assert outputs.report["upscales"][0]["engine"] == REFERENCE.said
 
 
 def test_without_a_sound_engine_it_is_a_failure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(upscale, "engines", lambda *args: [("broken", BROKEN["black"])])
+    monkeypatch.setattr(upscale, "engines", lambda tools: [Broken()])
     with pytest.raises(BadOutput, match="all of it is 0, and the input is not flat") as caught:
         through(tmp_path).process(tmp_path / "source.png", tmp_path, 10**6)
     assert caught.value.document()["code"] == "bad_output"

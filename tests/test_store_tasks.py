@@ -213,3 +213,11 @@ async def test_presence(store: Store, monkeypatch: Any) -> None:
     assert await store.presence.alive(-1) == 0
     await store.presence.gone("a")
     assert await store.presence.alive(5) == 1
+
+
+async def test_workers_say_what_they_upscale_with(store: Store) -> None:
+    for worker, engine in (("a", "opencv 5"), ("b", "openvino 2026"), ("c", "openvino 2026")):
+        await store.presence.here(worker, engine)
+    await store.presence.here("d")
+    assert await store.presence.engines(5) == {"opencv 5": 1, "openvino 2026": 2}
+    assert await store.presence.engines(-1) == {}

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.catalogue import BUNDLED, Catalogue
+from models.catalogue import BUNDLED, Catalogue, Weights
 from tests import pictures
 from training.curve import draw
 from training.degrade import bicubic, jpeg, psnr
 from training.pictures import HELD_OUT, pair, split
-from workers.upscaler import engine
+from workers.upscaler.opencv import REFERENCE
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -143,6 +143,7 @@ def test_from_pictures_to_a_result(tmp_path: Path) -> None:
         expected = network(torch.from_numpy(plane.astype(np.float32) / 255)[None, None])
     levels = np.clip(np.rint(expected[0, 0].numpy() * 255), 0, 255)
     for algorithm in ("espcn", "fsrcnn"):
-        got = engine.enlarge(engine.load(output, algorithm, 2), plane)
+        weights = Weights("new", algorithm, 2, output.name, "", 20, "", "")
+        got = REFERENCE.enlarge(output, weights, plane)
         assert got.shape == (80, 96)
         assert np.abs(got.astype(int) - levels).max() <= 1

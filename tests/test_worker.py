@@ -173,6 +173,21 @@ async def test_a_stopping_worker_hands_its_task_back_uncharged(
         assert done["status"] == "SUCCESS"
 
 
+async def test_operations_say_what_living_workers_upscale_with(
+    client: Any, settings: Settings
+) -> None:
+    assert (await (await client.get("/operations")).json())["engines"] == {}
+    async with working(settings) as arq:
+        engine = (await ready(arq)).children.engine
+
+        async def said() -> bool:
+            engines = (await (await client.get("/operations")).json())["engines"]
+            return bool(engines == {engine: 1})
+
+        await until(said)
+    assert engine.startswith("openvino")
+
+
 async def test_a_zombie_is_fenced(send: Send, settings: Settings, store: Store) -> None:
     """A worker loses its lease while it computes: what it made is not published."""
     async with working(settings.model_copy(update={"lease_seconds": 0.6})) as arq:

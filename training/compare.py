@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -18,7 +19,7 @@ import numpy as np
 from models.catalogue import Catalogue
 from training.degrade import Plane, bicubic, psnr
 from training.pictures import Pair, pair, read_luma, split
-from workers.upscaler import engine
+from workers.upscaler.opencv import REFERENCE
 
 Enlarge = Callable[[Plane], Plane]
 
@@ -37,8 +38,7 @@ def contestants(catalogue: Catalogue, scale: int) -> Iterator[tuple[str, Enlarge
     yield "cv2 INTER_CUBIC", cubic
     for weights in catalogue.available():
         if weights.scale == scale:
-            network = engine.load(catalogue.path(weights), weights.algorithm, scale)
-            yield weights.name, lambda low, network=network: engine.enlarge(network, low)  # type: ignore[misc]
+            yield weights.name, partial(REFERENCE.enlarge, catalogue.path(weights), weights)
 
 
 def score(enlarge: Enlarge, pairs: list[Pair], scale: int) -> tuple[float, float]:

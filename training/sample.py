@@ -12,9 +12,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from models.catalogue import Catalogue
+from models.catalogue import BUNDLED_MODEL, Catalogue
 from workers.picture import Pixels
-from workers.upscaler import engine
+from workers.upscaler.opencv import REFERENCE
 
 SIDE = 64  # pixels of the input shown
 SHOWN = 2  # times each upscaled pixel is enlarged for the page
@@ -40,13 +40,13 @@ def drawing() -> Pixels:
 
 def compose(picture: Pixels, x: int, y: int) -> Pixels:
     """Return the three panels for the crop of ``picture`` (h, w, 3) whose corner is (x, y)."""
-    weights = Catalogue.read(None).find("darkroom-fast", 2)
-    network = engine.load(Catalogue.read(None).path(weights), weights.algorithm, weights.scale)
+    catalogue = Catalogue.read(None)
+    weights = catalogue.find(*BUNDLED_MODEL)
     size = (picture.shape[1] * 2, picture.shape[0] * 2)
     versions = (
         cv2.resize(picture, size, interpolation=cv2.INTER_NEAREST),
         cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC),
-        engine.enlarge(network, picture),
+        REFERENCE.enlarge(catalogue.path(weights), weights, picture),
     )
     crops = [v[2 * y : 2 * (y + SIDE), 2 * x : 2 * (x + SIDE)] for v in versions]
     panels = [

@@ -38,15 +38,18 @@ def main() -> None:
     from workers import codec  # noqa: F401 -- imported now, so that the first task need not wait
     from workers.pipeline import Limits
     from workers.upscaler.bounds import Bounds
+    from workers.upscaler.choice import choose
 
     cv2.setNumThreads(setup["threads"])
     catalogue = Catalogue.read(Path(setup["weights_dir"]))
     limits = Limits(setup["max_pixels"], setup["max_output_pixels"], setup["tile_pixels"])
     limits = replace(limits, bounds=Bounds(*setup["bounds"]))
     writing = Writing(**setup["writing"])
-    _say(answers, {"ready": True})
+    engine, why = choose(setup["engine"], setup["precision"], catalogue)
+    _say(answers, {"ready": True, "engine": engine.said, "why": why})
+    tools = (catalogue, limits, writing, engine)
     while True:
-        _say(answers, _answer(json.loads(requests.get()), catalogue, limits, writing, answers))
+        _say(answers, _answer(json.loads(requests.get()), tools, answers))
 
 
 def _listen(requests: queue.SimpleQueue[str]) -> None:
@@ -60,12 +63,13 @@ def _say(answers: TextIO, message: dict[str, Any]) -> None:
 
 
 def _answer(
-    request: dict[str, Any], catalogue: Any, limits: Any, writing: Any, answers: TextIO
+    request: dict[str, Any], tools: tuple[Any, Any, Any, Any], answers: TextIO
 ) -> dict[str, Any]:
     from models.errors import AppError
     from models.operations import Encoding, load
     from workers.pipeline import Pipeline
 
+    catalogue, limits, writing, engine = tools
     spoken = 0.0
 
     def progress(share: float) -> None:
@@ -84,6 +88,7 @@ def _answer(
             request["keep"],
             writing,
             bool(request.get("report")),
+            engine,
         )
         # What a worker kept itself was held to the limit of results, not of uploads.
         limit = limits.max_output_pixels if request["own"] else limits.max_pixels

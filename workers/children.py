@@ -37,6 +37,8 @@ class Child:
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
+        self.said: Message = {}
+        """What it said when it was ready: its engine, and why it is not the one hoped for."""
 
     @classmethod
     async def start(cls, setup: Message) -> Child:
@@ -64,7 +66,7 @@ class Child:
             raise
         try:
             await child._ask(setup)
-            await child._hear()
+            child.said = await child._hear()
         except WorkerCrashed as error:
             raise NotStarted(f"a child process does not start: {error.facts}") from None
         except BaseException:
@@ -127,6 +129,8 @@ class Children:
     """A fixed number of child processes, each given to one task at a time."""
 
     def __init__(self, settings: Settings) -> None:
+        self.engine = ""
+        """What the newest child upscales with, as people read it: ``opencv 5.0.0 f32``."""
         self._timeout = settings.task_timeout
         self._count = settings.children
         self._setup: Message = {
@@ -137,6 +141,8 @@ class Children:
             "tile_pixels": settings.tile_pixels,
             "bounds": [settings.min_consistency, settings.max_shift],
             "writing": asdict(settings.writing),
+            "engine": settings.upscale_engine,
+            "precision": settings.upscale_precision,
         }
         # A place is a slot for one child; None means that the child is to be started when needed.
         self._places: asyncio.LifoQueue[Child | None] = asyncio.LifoQueue()
@@ -157,6 +163,9 @@ class Children:
     async def _new(self) -> Child:
         child = await Child.start(self._setup)
         self._all.add(child)
+        self.engine = str(child.said["engine"])
+        if child.said["why"]:
+            log.warning("engine_fallback", engine=child.said["engine"], reason=child.said["why"])
         return child
 
     async def stop(self) -> None:

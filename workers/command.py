@@ -32,6 +32,7 @@ from workers.bar import Bar
 
 if TYPE_CHECKING:
     from workers.pipeline import Output
+    from workers.upscaler.engine import Engine
 
 _NO_TASK = "0" * 64  # where names of results are told apart by a fingerprint, there is none here
 _READ = (*ACCEPTED, "gif")
@@ -163,13 +164,16 @@ def run(given: argparse.Namespace, settings: Settings) -> int:
 
 
 def _all(order: Order, catalogue: Catalogue, settings: Settings, bar: Bar) -> int:
+    from workers.upscaler.choice import choose
+
     failed = 0
     made: dict[Path, Path] = {}
+    engine, _ = choose(settings.upscale_engine, settings.upscale_precision, catalogue)
     for number, source in enumerate(order.inputs, 1):
         count = f" {number}/{len(order.inputs)}" if len(order.inputs) > 1 else ""
         bar.begin(f"{source.name}{count}")
         try:
-            _one(source, order, catalogue, settings, bar, made)
+            _one(source, order, catalogue, settings, bar, made, engine)
             continue
         except (AppError, Refused) as error:
             reason = str(error)
@@ -192,6 +196,7 @@ def _one(
     settings: Settings,
     bar: Bar,
     made: dict[Path, Path],
+    engine: Engine,
 ) -> None:
     """Do one picture; raises AppError or OSError if it cannot be done.
 
@@ -216,7 +221,13 @@ def _one(
     # Beside the target, so that a finished file appears there in one step.
     with tempfile.TemporaryDirectory(prefix=".darkroom-", dir=parent) as name:
         pipeline = Pipeline(
-            order.operations, written, catalogue, limits, bar.show, writing=settings.writing
+            order.operations,
+            written,
+            catalogue,
+            limits,
+            bar.show,
+            writing=settings.writing,
+            engine=engine,
         )
         outputs = pipeline.process(source, Path(name), settings.max_pixels)
         for target, output in zip(targets, outputs.results, strict=True):

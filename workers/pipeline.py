@@ -19,6 +19,8 @@ from workers import codec, notes
 from workers.operations import Tools, run
 from workers.picture import Picture
 from workers.upscaler.bounds import BOUNDS, Bounds
+from workers.upscaler.engine import Engine
+from workers.upscaler.opencv import REFERENCE
 
 _LOSSLESS = Encoding("png")
 
@@ -91,6 +93,7 @@ class Pipeline:
         keep: Collection[int] = (),
         writing: Writing = DEFAULT,
         report: bool = False,
+        engine: Engine = REFERENCE,
     ) -> None:
         """``progress`` is called with the share of all the work done, 0 to 1.
 
@@ -106,6 +109,7 @@ class Pipeline:
         self._keep = frozenset(keep)
         self._writing = writing
         self._report = Report() if report else None
+        self._engine = engine
         self._done = 0
         self._total = sum(parts(operations[:count]) for count in range(len(operations)))
 
@@ -147,8 +151,9 @@ class Pipeline:
             self._catalogue,
             self._limits.tile_pixels,
             self._step,
-            self._limits.bounds,
-            self._report.upscales.append if self._report else None,
+            bounds=self._limits.bounds,
+            report=self._report.upscales.append if self._report else None,
+            engine=self._engine,
         )
         with self._timed(self._operations[count].op):
             changed = run(picture, self._operations[count], tools)

@@ -103,7 +103,12 @@ def create(settings: Settings, *, handle_signals: bool = True) -> DarkroomWorker
         background.append(asyncio.create_task(sweep(worker)))
         background.append(asyncio.create_task(_present(worker)))
         background.append(asyncio.create_task(send(settings, store)))
-        log.info("worker_ready", worker=worker.name, children=settings.children)
+        log.info(
+            "worker_ready",
+            worker=worker.name,
+            children=settings.children,
+            engine=children.engine,
+        )
 
     async def stop(ctx: dict[str, Any]) -> None:
         for task in background:
@@ -169,7 +174,7 @@ def _newsletter(settings: Settings) -> list[CronJob]:
 async def _present(worker: Worker) -> None:
     while True:
         try:
-            await worker.store.presence.here(worker.name)
+            await worker.store.presence.here(worker.name, worker.children.engine)
         except StoreUnavailable:
             pass
         except Exception:

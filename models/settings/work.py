@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Literal
+
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings
 
 
@@ -12,11 +14,22 @@ class Work(BaseSettings):
     task_timeout: float = Field(
         300, gt=0, description="Seconds the pixel work of one task may take; then FAILURE."
     )
+    upscale_engine: Literal["auto", "opencv", "openvino"] = Field(
+        "auto",
+        description="What runs the networks; auto: OpenVINO where it proves itself at start, else "
+        "OpenCV, the reference.",
+    )
+    upscale_precision: Literal["f32", "bf16"] = Field(
+        "f32",
+        description="Of OpenVINO's arithmetic; bf16: up to twice as fast on processors that have "
+        "it, a few levels off the reference.",
+    )
     tile_pixels: int = Field(
-        160,
-        ge=32,
+        0,
+        ge=0,
         le=4096,
-        description="Side of an upscaler's tile: bounds memory; this one fits the cores' caches.",
+        description="Side of an upscaler's tile, 32 or more: bounds memory; 0: what is fastest "
+        "with the engine.",
     )
     min_consistency: float = Field(
         6,
@@ -31,6 +44,14 @@ class Work(BaseSettings):
         description="Most levels by which a part of an upscaled picture may be brighter or darker "
         "than it was; sound networks shift stripes by 34, photographs by 3.",
     )
+
+    @field_validator("tile_pixels")
+    @classmethod
+    def _not_tiny(cls, value: int) -> int:
+        if 0 < value < 32:
+            raise ValueError("0, or 32 and more: smaller tiles are mostly overlap")
+        return value
+
     max_attempts: int = Field(
         3, ge=1, description="Times a task is tried when its process dies; then worker_crashed."
     )

@@ -14,7 +14,7 @@ _FORGOTTEN_AFTER = 24 * 3600  # seconds after which a silent worker's entry is d
 
 
 class Presence:
-    """The collection ``workers``: {_id: worker, seen_at}."""
+    """The collection ``workers``: {_id: worker, seen_at, engine}."""
 
     def __init__(self, collection: AsyncIOMotorCollection[dict[str, Any]]) -> None:
         self._workers = collection
@@ -23,10 +23,10 @@ class Presence:
         await self._workers.create_index("seen_at", expireAfterSeconds=_FORGOTTEN_AFTER)
 
     @guarded
-    async def here(self, worker: str) -> None:
-        await self._workers.update_one(
-            {"_id": worker}, {"$currentDate": {"seen_at": True}}, upsert=True
-        )
+    async def here(self, worker: str, engine: str = "") -> None:
+        """Note that ``worker`` lives; ``engine`` is what its upscaler works with."""
+        change = {"$currentDate": {"seen_at": True}, "$set": {"engine": engine}}
+        await self._workers.update_one({"_id": worker}, change, upsert=True)
 
     @guarded
     async def gone(self, worker: str) -> None:
@@ -39,3 +39,11 @@ class Presence:
         if host:
             query["_id"] = {"$regex": f"^{re.escape(host)}:"}
         return await self._workers.count_documents(query)
+
+    @guarded
+    async def engines(self, seconds: float) -> dict[str, int]:
+        """Return the engines of workers seen in the last ``seconds``, and how many have each."""
+        query = {"$expr": {"$gt": ["$seen_at", after(-seconds)]}, "engine": {"$gt": ""}}
+        by_engine = {"_id": "$engine", "workers": {"$sum": 1}}
+        counted = self._workers.aggregate([{"$match": query}, {"$group": by_engine}])
+        return dict(sorted([(each["_id"], each["workers"]) async for each in counted]))

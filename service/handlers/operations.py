@@ -7,15 +7,23 @@ from typing import Any
 from aiohttp import web
 
 from models.catalogue import Catalogue
+from models.errors import StoreUnavailable
 from models.operations import OPERATIONS, Operation
 from models.operations.help import summary
 from service.answers import json_answer
-from service.keys import CATALOGUE
+from service.keys import CATALOGUE, SETTINGS, STORE
 
 
 async def index(request: web.Request) -> web.StreamResponse:
+    """List the operations, and the engines that living workers upscale with; {} while unknown."""
     listed = [document(spec, request.app[CATALOGUE]) for spec in OPERATIONS.values()]
-    return json_answer({"operations": listed}, headers={"Cache-Control": "no-cache"})
+    try:
+        seen = request.app[SETTINGS].worker_seen_seconds
+        engines = await request.app[STORE].presence.engines(seen)
+    except StoreUnavailable:  # what can be asked for is known without the store
+        engines = {}
+    said = {"operations": listed, "engines": engines}
+    return json_answer(said, headers={"Cache-Control": "no-cache"})
 
 
 def document(spec: type[Operation], catalogue: Catalogue) -> dict[str, Any]:

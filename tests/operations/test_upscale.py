@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.catalogue import Catalogue, Weights
+from models.catalogue import Catalogue
 from models.errors import WeightsMissing
 from models.operations.upscale import Upscale
 from tests import pictures
 from tests.operations import apply, tools
 from workers.operations import Tools
 from workers.picture import Picture, Pixels
-from workers.upscaler import engine, tiles
+from workers.upscaler import tiles
 
 PUBLISHED = [
     *[(model, scale) for model in ("FSRCNN", "FSRCNN-small", "ESPCN") for scale in (2, 3, 4)],
@@ -80,49 +80,28 @@ def test_published_networks_are_run_as_opencv_runs_them(
     plain.readModel(str(catalogue.path(weights)))
     plain.setModel(weights.algorithm, scale)
     source = bgr(70, 45)
-    result = apply(Picture(source), Upscale(model=model, scale=scale), tools(shared / "weights"))
+    whole = Tools(catalogue, 160, lambda share: None)
+    result = apply(Picture(source), Upscale(model=model, scale=scale), whole)
     assert (result.pixels == plain.upsample(source)).all()
-
-
-def seams(weights: Weights, path: Path, tile: int) -> int:
-    """Return the largest difference, in levels, between a tiled and an untiled run."""
-    network = engine.load(path, weights.algorithm, weights.scale)
-    source = bgr(200, 150)
-    tiled = tiles.apply(
-        lambda part: engine.enlarge(network, part),
-        source,
-        weights.scale,
-        tile,
-        weights.radius,
-        lambda share: None,
-    )
-    return int(np.abs(tiled.astype(int) - engine.enlarge(network, source)).max())
-
-
-def test_tiles_leave_no_seam_with_the_bundled_network() -> None:
-    catalogue = Catalogue.read(None)
-    weights = catalogue.find("darkroom-fast", 2)
-    assert seams(weights, catalogue.path(weights), 64) <= 1
-
-
-@pytest.mark.parametrize(("model", "scale"), PUBLISHED)
-def test_tiles_leave_no_seam(shared: Path, model: str, scale: int) -> None:
-    catalogue = Catalogue.read(shared / "weights")
-    weights = catalogue.find(model, scale)
-    # OpenCV's Winograd convolution rounds by position: one level, at a few pixels.
-    assert seams(weights, catalogue.path(weights), 64) <= 1
 
 
 def test_spans_cover_everything_once_and_stay_inside() -> None:
     for length in (1, 63, 64, 65, 200):
         covered: list[int] = []
+        sizes: set[int] = set()
         for start, stop, keep_from, keep_to in tiles.spans(length, 64, 6):
             assert 0 <= start <= keep_from < keep_to <= stop <= length
             assert start == 0 or keep_from - start >= 6
             assert stop == length or stop - keep_to >= 6
-            assert stop - start == min(length, 64 + 2 * 6)
+            assert stop - start <= min(length, 64 + 2 * 6)
+            sizes.add(stop - start)
             covered += range(keep_from, keep_to)
         assert covered == list(range(length))
+        assert len(sizes) == 1
+
+
+def test_parts_are_alike_so_that_the_last_does_not_repeat_much() -> None:
+    assert [keep for *_, keep, _ in tiles.spans(300, 256, 6)] == [0, 150]
 
 
 def test_progress_counts_tiles() -> None:
@@ -161,3 +140,10 @@ def test_a_real_photograph(shared: Path) -> None:
     assert (result.width, result.height) == (514, 600)
     back = cv2.resize(result.pixels, (257, 300), interpolation=cv2.INTER_AREA)
     assert pictures.psnr(np.asarray(back), source) > 30
+
+
+def test_lapsrn_has_smaller_tiles_the_finer_its_features() -> None:
+    known = Catalogue.read(None).known
+    sides = {w.scale: tiles.side(256, w) for w in known if w.name == "LapSRN"}
+    assert sides == {2: 256, 4: 128, 8: 64}
+    assert {tiles.side(256, w) for w in known if w.name != "LapSRN"} == {256}

@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from models.catalogue import Catalogue
 from models.operations import Operation
 from workers.picture import Picture
 from workers.upscaler.bounds import BOUNDS, Bounds
+from workers.upscaler.engine import Engine
+from workers.upscaler.opencv import REFERENCE
 
 
 @dataclass(frozen=True)
 class Tools:
     """What an operation may use beside its picture.
 
-    ``progress`` takes the share of this operation that is done, 0 to 1. ``bounds``: what an
-    enlarged picture is held to. ``report``: takes what was measured, where that is wanted.
+    ``tile`` is the side of the upscaler's tiles in pixels, 0: the engine's best. ``progress`` takes
+    the share of this operation that is done, 0 to 1. ``bounds``: what an enlarged picture is held
+    to. ``report``: takes what was measured, where that is wanted.
     """
 
     catalogue: Catalogue
@@ -30,6 +33,7 @@ class Tools:
     progress: Callable[[float], None]
     bounds: Bounds = BOUNDS
     report: Callable[[dict[str, Any]], None] | None = None
+    engine: Engine = field(default=REFERENCE)
 
 
 def run(picture: Picture, spec: Operation, tools: Tools) -> list[Picture]:

@@ -7,14 +7,13 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from models.catalogue import Weights
 from models.errors import BadParameter, WeightsMissing
 from models.operations.upscale import Upscale
 from workers.operations import Tools
 from workers.picture import Picture, Pixels
-from workers.upscaler import engine, report, sanity, tiles
-
-Enlarge = Callable[[Pixels], Pixels]
+from workers.upscaler import report, sanity, tiles
+from workers.upscaler.engine import Engine
+from workers.upscaler.opencv import REFERENCE
 
 _REACH = (9, 9)  # four pixels each way: further in, a network feels nothing of the edge
 _BORDER = cv2.BORDER_REPLICATE
@@ -31,15 +30,20 @@ def upscale(picture: Picture, spec: Upscale, tools: Tools) -> Picture:
         weights = tools.catalogue.find(spec.model, spec.scale)
     except BadParameter as error:
         raise WeightsMissing(f"on this worker: {error.detail}") from None
+    path = tools.catalogue.path(weights)
     before = _spread(picture)
 
-    def attempt(enlarge: Enlarge) -> Callable[[], Pixels]:
+    def attempt(engine: Engine) -> Callable[[], Pixels]:
+        def enlarge(part: Pixels) -> Pixels:
+            return engine.enlarge(path, weights, part)
+
+        tile = tools.tile or tiles.side(engine.tile, weights)
         return lambda: tiles.apply(
-            enlarge, before, spec.scale, tools.tile, weights.radius, tools.progress
+            enlarge, before, spec.scale, tile, weights.radius, tools.progress
         )
 
     used, pixels = sanity.enlarged(
-        before, [(name, attempt(way)) for name, way in engines(weights, tools)], tools.bounds
+        before, [(each.said, attempt(each)) for each in engines(tools)], tools.bounds
     )
     if tools.report is not None:
         tools.report(
@@ -59,10 +63,9 @@ def upscale(picture: Picture, spec: Upscale, tools: Tools) -> Picture:
     return picture.with_pixels(pixels, alpha)
 
 
-def engines(weights: Weights, tools: Tools) -> list[tuple[str, Enlarge]]:
-    """Return the engines to try, by name, the reference last: it is asked when others fail."""
-    network = engine.load(tools.catalogue.path(weights), weights.algorithm, weights.scale)
-    return [("opencv", lambda part: engine.enlarge(network, part))]
+def engines(tools: Tools) -> list[Engine]:
+    """Return the engines to try, the reference last: it is asked when the other fails."""
+    return [tools.engine] if tools.engine is REFERENCE else [tools.engine, REFERENCE]
 
 
 def _spread(picture: Picture) -> Pixels:

@@ -1,35 +1,30 @@
-"""The reference engine: OpenCV's dnn_superres."""
+"""What an engine is: it runs a network over a picture, whole or a tile of it."""
 
 from __future__ import annotations
 
-from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
-import cv2
-import numpy as np
-
+from models.catalogue import Weights
 from workers.picture import Pixels
 
-Network = Any
-"""A cv2.dnn_superres.DnnSuperResImpl; OpenCV's stubs do not name it."""
 
+class Engine(Protocol):
+    """One way to run the networks of the catalogue.
 
-@lru_cache(maxsize=16)
-def load(path: Path, algorithm: str, scale: int) -> Network:
-    """Read the network at ``path``; once in a process."""
-    network = cv2.dnn_superres.DnnSuperResImpl_create()  # type: ignore[attr-defined]
-    network.readModel(str(path))
-    network.setModel(algorithm, scale)
-    return network
-
-
-def enlarge(network: Network, pixels: Pixels) -> Pixels:
-    """Return ``pixels`` through ``network``: luma by the network, chroma bicubic.
-
-    Grayscale in, grayscale out: equal channels have no chroma, so one comes back.
+    ``name`` is that of the setting UPSCALE_ENGINE; ``said`` adds version and precision, for people.
+    ``tile`` is the side of the tiles it is fastest with, see bench/README.md.
     """
-    if pixels.ndim == 2:
-        colour = network.upsample(cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR))
-        return np.asarray(cv2.cvtColor(colour, cv2.COLOR_BGR2GRAY), np.uint8)
-    return np.asarray(network.upsample(pixels), np.uint8)
+
+    name: str
+    said: str
+    tile: int
+
+    def enlarge(self, path: Path, weights: Weights, pixels: Pixels) -> Pixels:
+        """Return ``pixels`` through the network ``weights``, whose file is ``path``.
+
+        ``pixels`` are uint8, gray (height, width) or BGR (height, width, 3); the result is of the
+        same kind, ``weights.scale`` times as high and wide. As many threads work as
+        ``cv2.getNumThreads()`` says.
+        """
+        ...

@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from math import ceil
 
 import numpy as np
 
+from models.catalogue import Weights
 from workers.picture import Pixels
+
+_FINE = 512
+"""Most pixels of the result a side of LapSRN's tiles: it has 64 channels at half that resolution,
+which take 170 MB in OpenVINO and 300 MB in OpenCV."""
+
+
+def side(best: int, weights: Weights) -> int:
+    """Return the side of the tiles for ``weights``, given the ``best`` one of an engine."""
+    return min(best, _FINE // weights.scale) if weights.algorithm == "lapsrn" else best
 
 
 def spans(length: int, tile: int, overlap: int) -> Iterator[tuple[int, int, int, int]]:
@@ -15,7 +26,9 @@ def spans(length: int, tile: int, overlap: int) -> Iterator[tuple[int, int, int,
     Kept parts cover the length exactly once; what is read reaches at least ``overlap`` further on
     each side, but never past the ends, so that padding is only ever added at the true border. All
     windows are of one size: a network's buffers are laid out anew when its input's shape changes.
+    Parts are as long as each other rather than ``tile`` and a rest, whose window would be as large.
     """
+    tile = ceil(length / ceil(length / tile))
     window = min(length, tile + 2 * overlap)
     for start in range(0, length, tile):
         stop = min(start + tile, length)

@@ -1,0 +1,60 @@
+"""What a network's graph says of it: how far an output pixel looks, what it costs to compute."""
+
+from __future__ import annotations
+
+from math import ceil, prod
+from typing import Any
+
+_POINTWISE = frozenset(
+    {"Abs", "Add", "Clamp", "Concat", "Constant", "Convert", "Divide", "Maximum", "Minimum"}
+    | {"Multiply", "Parameter", "PRelu", "Relu", "Result", "Sigmoid", "Subtract", "Tanh"}
+    | {"Transpose"}
+)
+"""Operations whose output at a place depends on their input at that place only."""
+_CONVOLUTIONS = {"Convolution": 2, "GroupConvolution": 3}
+"""Convolutions, and the axis of their kernels' shapes at which height and width begin."""
+
+
+def radius(model: Any) -> int:
+    """Return how far, in input pixels, an output pixel's inputs may lie from its own place.
+
+    ``model`` is an ``openvino.Model``, whose convolutions have channels before height and width.
+    Goes backwards from each output: an odd kernel of side k adds (k - 1) / 2 of its own pixels, an
+    even one k / 2; where depth becomes space by b, r of the fine pixels lie in ceil(r / b) coarse.
+
+    Raises:
+        ValueError: an operation of which it is not known how far it looks.
+    """
+    reach: dict[str, int] = {}
+    for node in reversed(model.get_ordered_ops()):
+        kind = node.get_type_name()
+        here = reach.get(node.get_friendly_name(), 0)
+        if kind in _CONVOLUTIONS:
+            sides = list(node.input(1).get_shape())[_CONVOLUTIONS[kind] :]
+            attributes = node.get_attributes()
+            if any(step != 1 for step in attributes["strides"]):
+                raise ValueError(f"{node.get_friendly_name()}: a convolution with strides")
+            steps = attributes["dilations"]
+            here += max(step * (side // 2) for side, step in zip(sides, steps, strict=True))
+        elif kind == "DepthToSpace":
+            here = ceil(here / node.get_attributes()["block_size"])
+        elif kind not in _POINTWISE:
+            raise ValueError(f"{node.get_friendly_name()}: how far does {kind} look?")
+        for source in node.inputs():
+            name = source.get_source_output().get_node().get_friendly_name()
+            reach[name] = max(reach.get(name, 0), here)
+    return max(reach.get(p.get_friendly_name(), 0) for p in model.get_parameters())
+
+
+def flops(model: Any) -> int:
+    """Return the floating-point operations of one run; ``model`` has a fixed input shape.
+
+    Two (multiply, add) for each weight of each convolution at each place: the rest is small.
+    """
+    total = 0
+    for node in model.get_ordered_ops():
+        kind = node.get_type_name()
+        if kind in _CONVOLUTIONS:
+            height, width = list(node.get_output_shape(0))[2:]
+            total += 2 * prod(node.input(1).get_shape()) * height * width
+    return total

@@ -1,0 +1,159 @@
+"""The fast engine: OpenVINO over the same .pb files, with what dnn_superres does around them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from models.catalogue import Weights
+from workers.picture import Pixels
+from workers.upscaler.opencv import REFERENCE
+
+# Importing openvino tells Intel so and writes ~/intel, unasked. Without this module it takes a stub
+# of its own instead, which does neither.
+sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
+import openvino  # noqa: E402
+
+Plane = NDArray[np.float32]
+"""One picture's channels as a network takes them: (channels, height, width)."""
+
+KEPT = 16
+"""Compiled networks kept; each serves every size of tile and picture (see DECISIONS.md)."""
+_LAYOUTS = 64
+"""Sizes of input for which the CPU plugin keeps what it has prepared; its default is 5000."""
+_MEAN = (103.1545782, 111.561547, 114.35629928)  # of DIV2K, BGR: what dnn_superres takes off
+_BYTE = np.float32(1 / 255)
+
+
+class OpenVINO:
+    """Luma by the network, chroma bilinear; all channels by EDSR. Within a level of OpenCV in f32.
+
+    ``precision`` is that of the convolutions: bf16 is faster where the processor has it, and a few
+    levels off (bench/README.md); elsewhere it is taken for f32.
+    """
+
+    name = "openvino"
+    tile = 256
+
+    def __init__(self, precision: Literal["f32", "bf16"] = "f32") -> None:
+        self._core = openvino.Core()
+        self._precision = precision
+        version = openvino.get_version().partition("-")[0]
+        self.said = f"openvino {version} {precision}"
+        self._compiled = lru_cache(maxsize=KEPT)(self._compile)
+
+    def enlarge(self, path: Path, weights: Weights, pixels: Pixels) -> Pixels:
+        """Return ``pixels`` enlarged, see ``Engine``.
+
+        Raises:
+            ValueError: the network is not one for pictures, or not for ``weights.scale``.
+        """
+        if pixels.shape[:2] == (1, 1):
+            # In bf16 FSRCNN makes one pixel 79 levels wrong (2026.4.1, a model of any size).
+            return REFERENCE.enlarge(path, weights, pixels)
+        channels = 3 if weights.algorithm == "edsr" else 1
+        run = self._compiled(path, weights.scale, channels, cv2.getNumThreads())
+        return _colour(pixels, run) if channels == 3 else _luma(pixels, weights.scale, run)
+
+    def _compile(
+        self, path: Path, scale: int, channels: int, threads: int
+    ) -> Callable[[Plane], Plane]:
+        model, output, last = prepared(self._core.read_model(path), channels, scale)
+        compiled = self._core.compile_model(
+            model,
+            "CPU",
+            {
+                "INFERENCE_NUM_THREADS": threads,
+                "INFERENCE_PRECISION_HINT": self._precision,
+                "NUM_STREAMS": 1,
+                # Each child would pin its threads to the same first cores.
+                "ENABLE_CPU_PINNING": False,
+                "CPU_RUNTIME_CACHE_CAPACITY": _LAYOUTS,
+            },
+        )
+        request = compiled.create_infer_request()
+
+        def run(planes: Plane) -> Plane:
+            given = planes.transpose(1, 2, 0) if last else planes
+            request.infer([np.ascontiguousarray(given)[None]], share_inputs=True)
+            made: Plane = request.get_output_tensor(0).data[0]
+            return made.transpose(2, 0, 1) if output else made
+
+        return run
+
+
+def shaped(model: Any, channels: int, height: int, width: int) -> bool:
+    """Give ``model`` that input (-1: any side); return whether it has its channels last.
+
+    Raises:
+        ValueError: it takes no picture of so many channels, in either order.
+    """
+    for shape, last in (
+        ([1, height, width, channels], True),
+        ([1, channels, height, width], False),
+    ):
+        try:
+            model.reshape(shape)
+        except RuntimeError:
+            continue
+        return last
+    raise ValueError(f"this network takes no picture of {channels} channels")
+
+
+def prepared(model: Any, channels: int, scale: int) -> tuple[Any, bool, bool]:
+    """Return ``model`` for any size with only the output that is ``scale`` times as large.
+
+    Also whether that output, and whether the input, has its channels last. LapSRN gives its halfway
+    scales too, for which nobody asked.
+
+    Raises:
+        ValueError: it takes or gives no picture of so many channels and such a size.
+    """
+    height, width = 24, 40  # any size shows which output is which
+    last = shaped(model, channels, height, width)
+    first = (1, channels, height * scale, width * scale)
+    orders = {first: False, (first[0], *first[2:], channels): True}
+    for output in model.outputs:
+        if (shape := tuple(output.shape)) in orders:
+            pruned = openvino.Model([output], model.get_parameters(), "upscaler")
+            shaped(pruned, channels, -1, -1)
+            return pruned, orders[shape], last
+    raise ValueError(f"this network gives nothing {scale} times as large of {channels} channels")
+
+
+def _luma(pixels: Pixels, scale: int, run: Callable[[Plane], Plane]) -> Pixels:
+    """As dnn_superres: Y of 8-bit YCrCb through the network, Cr and Cb bilinear, in 0 to 1."""
+    if pixels.ndim == 2:
+        return _bytes(run((pixels * _BYTE)[None])[0], 255.0)
+    split = cv2.cvtColor(pixels, cv2.COLOR_BGR2YCrCb) * _BYTE
+    luma = run(np.ascontiguousarray(split[:, :, 0])[None])[0]
+    size = (pixels.shape[1] * scale, pixels.shape[0] * scale)
+    chroma = [
+        cv2.resize(np.ascontiguousarray(split[:, :, n]), size, interpolation=cv2.INTER_LINEAR)
+        for n in (1, 2)
+    ]
+    merged = cv2.merge([_bytes(plane, 255.0) for plane in (luma, *chroma)])
+    return np.asarray(cv2.cvtColor(merged, cv2.COLOR_YCrCb2BGR), np.uint8)
+
+
+def _colour(pixels: Pixels, run: Callable[[Plane], Plane]) -> Pixels:
+    """As dnn_superres for EDSR: BGR less its mean, 0 to 255; gray goes through as colour."""
+    colour = cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR) if pixels.ndim == 2 else pixels
+    mean = np.array(_MEAN, np.float32)
+    planes = (colour.astype(np.float32) - mean).transpose(2, 0, 1)
+    made = _bytes(np.ascontiguousarray(run(planes).transpose(1, 2, 0)) + mean, 1.0)
+    return (
+        np.asarray(cv2.cvtColor(made, cv2.COLOR_BGR2GRAY), np.uint8) if pixels.ndim == 2 else made
+    )
+
+
+def _bytes(values: Any, factor: float) -> Pixels:
+    """Return ``values * factor`` rounded and held within 0 to 255, as cv::Mat::convertTo does."""
+    return np.asarray(cv2.addWeighted(values, factor, values, 0, 0, dtype=cv2.CV_8U), np.uint8)
