@@ -14,6 +14,8 @@
     ├── RangeNotSatisfiable  bytes asked for that a result does not have
     ├── RateLimited          asked more often than a limit allows; try again later
     ├── NotFinished          the workers did not get to it in time; ask again
+    ├── WrongStatus          not to be done to a task as far as it is: it has ended, or has not
+    ├── Cancelled            the task was cancelled before it had a result
     ├── NotWritten           a result could not be written below IMAGES_ROOT
     ├── NoRoom               the service lacks disk or open files for now; try again
     ├── StoreUnavailable     MongoDB or Redis does not answer; try again
@@ -99,6 +101,14 @@ class RateLimited(AppError):
 
 class NotFinished(AppError):
     code = "not_finished"
+
+
+class WrongStatus(AppError):
+    code = "wrong_status"
+
+
+class Cancelled(AppError):
+    code = "cancelled"
 
 
 class NotWritten(AppError):

@@ -61,6 +61,8 @@ def create_app(settings: Settings) -> web.Application:
         web.get("/operations", operations.index),
         web.get("/docs", docs.show),
         web.get("/tasks/{id}", tasks.show),
+        web.delete("/tasks/{id}", tasks.cancel),
+        web.post("/tasks/{id}/retry", tasks.retry),
         web.get("/status/{id}", groups.show),
         web.get("/status/{id}/archive", groups.archive),
         web.get("/processed/{name}", processed.serve),

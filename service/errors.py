@@ -24,6 +24,8 @@ STATUS: dict[type[AppError], int] = {
     errors.NotFound: 404,
     errors.NotReady: 404,
     errors.TooSlow: 408,
+    errors.WrongStatus: 409,
+    errors.Cancelled: 409,
     errors.TooLarge: 413,
     errors.UnsupportedFormat: 415,
     errors.RangeNotSatisfiable: 416,

@@ -98,6 +98,17 @@ class Submitter:
         async with turn:
             return await self._submit(upload, operations, output, mark, report)
 
+    async def again(self, task_id: str) -> bool:
+        """Start a failed or cancelled task anew; False if it is neither, or there is none.
+
+        Raises:
+            StoreUnavailable: the ledger does not answer.
+        """
+        if not await self.store.tasks.revive(task_id):
+            return False
+        await self.queue.ring(task_id, await self.store.leases.next_ring(task_id))
+        return True
+
     async def _submit(
         self,
         upload: Upload,
@@ -113,8 +124,8 @@ class Submitter:
         elif self._is_new_name(task, upload.name):
             named = await self._named(upload, operations, output, mark)
             await self.store.tasks.add_upload(task_id, named, self.settings.max_names_per_task)
-        if task is not None and task.status in AGAIN and await self.store.tasks.revive(task_id):
-            await self.queue.ring(task_id, await self.store.leases.next_ring(task_id))
+        if task is not None and task.status in AGAIN:
+            await self.again(task_id)
         task = await self.store.tasks.get(task_id)
         if task is None:
             raise RuntimeError(f"task {task_id} vanished while it was submitted")

@@ -25,15 +25,22 @@ class Worker:
     children: Children
     catalogue: Catalogue
     scratch: Path
+    attempts: set[Attempt] = field(default_factory=set)
 
 
-@dataclass
+@dataclass(eq=False)
 class Attempt:
-    """One claim of one task."""
+    """One claim of one task.
+
+    ``publishing``: its results are being stored; from there on only its token decides, so that
+    nothing is left half stored. ``doubt``: set to have the lease looked at now, not at the next
+    heartbeat. ``lost``: set when it turned out to be another's, or the task to be cancelled.
+    """
 
     task: Task
     token: str
     progress: int = 0
-    published: bool = False
+    publishing: bool = False
     stages: dict[str, float] = field(default_factory=dict)
+    doubt: asyncio.Event = field(default_factory=asyncio.Event)
     lost: asyncio.Event = field(default_factory=asyncio.Event)

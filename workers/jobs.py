@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 from typing import Any
 
@@ -39,15 +40,16 @@ async def process(ctx: dict[str, Any], task_id: str) -> None:
 
 
 async def _attempt(worker: Worker, attempt: Attempt) -> None:
+    worker.attempts.add(attempt)
     heart = asyncio.create_task(_beat(worker, attempt))
     working = asyncio.create_task(work(worker, attempt))
     lost = asyncio.create_task(attempt.lost.wait())
     try:
         await asyncio.wait({working, lost}, return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
+        if not working.done() and not attempt.publishing:
             log.warning("lease_lost")
             return
-        await working
+        await working  # one that publishes finds out by its token, and takes back what it stored
     except asyncio.CancelledError:
         # The worker is being stopped: another one gets the task, and no attempt is charged.
         await worker.store.leases.release(attempt.task.id, attempt.token, charge=False)
@@ -72,6 +74,7 @@ async def _attempt(worker: Worker, attempt: Attempt) -> None:
         defect = Internal("something went wrong on our side", incident=incident)
         await _failed(worker, attempt, defect)
     finally:
+        worker.attempts.discard(attempt)
         for task in (heart, working, lost):
             task.cancel()
         await asyncio.gather(heart, working, lost, return_exceptions=True)
@@ -83,10 +86,12 @@ async def _beat(worker: Worker, attempt: Attempt) -> None:
     told, since = 0, 0.0
     while True:
         step = min(_PROGRESS_PAUSE, pause)
-        await asyncio.sleep(step)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(attempt.doubt.wait(), step)
         since += step
-        if since < pause and attempt.progress == told:
+        if since < pause and attempt.progress == told and not attempt.doubt.is_set():
             continue
+        attempt.doubt.clear()
         told, since = attempt.progress, 0.0
         try:
             held = await worker.store.leases.extend(
@@ -101,8 +106,7 @@ async def _beat(worker: Worker, attempt: Attempt) -> None:
             log.exception("heartbeat_failed")
             continue
         if not held:
-            if not attempt.published:
-                attempt.lost.set()
+            attempt.lost.set()
             return
 
 

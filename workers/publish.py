@@ -85,10 +85,11 @@ async def _publish(
     """Store the results under the task's token, then turn the task SUCCESS."""
     task = attempt.task
     began = time.monotonic()
+    attempt.publishing = True
     results = [await _store(worker, attempt, *pair) for pair in enumerate(outputs)]
     finish = patient(worker.store.leases.finish)
-    attempt.published = await finish(task.id, attempt.token, results, report)
-    if not attempt.published and not await _mine(worker, attempt, results):
+    published = await finish(task.id, attempt.token, results, report)
+    if not published and not await _mine(worker, attempt, results):
         log.warning("fenced", results=len(results))
         for result in results:
             await worker.store.results.delete(result.file_id)

@@ -21,6 +21,7 @@ from models.settings import Settings
 from models.store import Store
 from workers import scratch
 from workers.attempt import Worker
+from workers.cancelled import heed
 from workers.children import Children
 from workers.jobs import process
 from workers.mail.newsletter import publish
@@ -101,6 +102,7 @@ def create(settings: Settings, *, handle_signals: bool = True) -> DarkroomWorker
         )
         ctx["worker"] = worker
         background.append(asyncio.create_task(sweep(worker)))
+        background.append(asyncio.create_task(heed(worker)))
         background.append(asyncio.create_task(_present(worker)))
         background.append(asyncio.create_task(send(settings, store)))
         log.info(

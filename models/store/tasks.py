@@ -6,13 +6,13 @@ Every change of state is one conditional update, timed by the server; those of w
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 from bson import ObjectId
 from motor.motor_asyncio import AsyncIOMotorCollection
-from pymongo import ASCENDING, DESCENDING
+from pymongo import ASCENDING, DESCENDING, ReturnDocument
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from models.errors import StoreUnavailable
@@ -113,6 +113,28 @@ class Tasks:
         return answer.modified_count == 1
 
     @guarded
+    async def cancel(self, task_id: str, error: Document) -> Task | None:
+        """End a task that has not ended, and its lease; None if there is none or it has ended.
+
+        The worker that holds it is fenced from then on: nothing it does can make it SUCCESS.
+        """
+        document = await self._tasks.find_one_and_update(
+            {"_id": task_id, "status": {"$nin": list(ENDED)}},
+            [
+                {
+                    "$set": {
+                        "status": Status.CANCELLED,
+                        "error": {"$literal": error},
+                        "lease": None,
+                        "finished_at": "$$NOW",
+                    }
+                }
+            ],
+            return_document=ReturnDocument.AFTER,
+        )
+        return Task.model_validate(document) if document else None
+
+    @guarded
     async def add_upload(self, task_id: str, upload: Upload, limit: int) -> bool:
         """Add a second name for the same bytes; False if known already or ``limit`` are kept."""
         answer = await self._tasks.update_one(
@@ -126,13 +148,15 @@ class Tasks:
         return answer.modified_count == 1
 
     @asynccontextmanager
-    async def endings(self) -> AsyncIterator[AsyncIterator[str]]:
-        """Give the ids of tasks as they end, from all workers, by one change stream.
+    async def endings(
+        self, statuses: Collection[Status] = ENDED
+    ) -> AsyncIterator[AsyncIterator[str]]:
+        """Give the ids of tasks as they end in one of ``statuses``, by one change stream.
 
         Raises:
             StoreUnavailable: the stream broke; ids may have been missed.
         """
-        ended = {"updateDescription.updatedFields.status": {"$in": list(ENDED)}}
+        ended = {"updateDescription.updatedFields.status": {"$in": list(statuses)}}
         try:
             async with self._tasks.watch([{"$match": ended}], max_await_time_ms=1000) as stream:
                 await stream.try_next()  # opened now, not at the first wait: nothing slips between

@@ -1,22 +1,72 @@
-"""GET /tasks/<id>: how far it is, at once or when it has ended."""
+"""GET /tasks/<id>: how far it is, at once or when it has ended; DELETE: cancel; POST retry."""
 
 from __future__ import annotations
 
 import structlog
 from aiohttp import web
 
-from models.errors import NotFound
-from service.keys import ENDINGS, SETTINGS
+from models.errors import Cancelled, NotFound, WrongStatus
+from models.task import AGAIN, Status, Task
+from service.keys import ENDINGS, SETTINGS, STORE, SUBMITTER
 from service.views import respond
 from service.waiting import only, seconds, wants_picture
+
+log = structlog.get_logger()
+
+_OPEN = (Status.CREATED, Status.STARTED)
 
 
 async def show(request: web.Request) -> web.StreamResponse:
     only(request, "wait", "redirect", "name")
     wait = seconds(request, request.app[SETTINGS].max_wait)
     redirect = wants_picture(request)
-    task = await request.app[ENDINGS].wait(request.match_info["id"], wait)
+    task = _there(await request.app[ENDINGS].wait(request.match_info["id"], wait))
+    return respond(request, task, name=request.query.get("name"), status=200, redirect=redirect)
+
+
+async def cancel(request: web.Request) -> web.StreamResponse:
+    """DELETE /tasks/<id>: it ends CANCELLED; whatever works at it is stopped.
+
+    Raises:
+        NotFound: there is no such task. WrongStatus: it has ended.
+    """
+    only(request, "name")
+    task_id, tasks = request.match_info["id"], request.app[STORE].tasks
+    error = Cancelled("it was cancelled; sent again, or retried, it is worked at again")
+    task = await tasks.cancel(task_id, error.document())
+    if task is None:
+        found = _there(await tasks.get(task_id))
+        raise _wrong(found, "cancelled", _OPEN)
+    structlog.contextvars.bind_contextvars(task_id=task.id)
+    log.info("cancelled")
+    return respond(request, task, name=request.query.get("name"), status=200, redirect=False)
+
+
+async def retry(request: web.Request) -> web.StreamResponse:
+    """POST /tasks/<id>/retry: a failed or cancelled task begins anew, all its attempts before it.
+
+    Raises:
+        NotFound: there is no such task. WrongStatus: it did not fail.
+    """
+    only(request, "name")
+    task_id = request.match_info["id"]
+    begun = await request.app[SUBMITTER].again(task_id)
+    task = _there(await request.app[STORE].tasks.get(task_id))
+    if not begun:
+        raise _wrong(task, "retried", sorted(AGAIN))
+    return respond(request, task, name=request.query.get("name"), status=202, redirect=False)
+
+
+def _there(task: Task | None) -> Task:
     if task is None:
         raise NotFound("there is no task of this id")
     structlog.contextvars.bind_contextvars(task_id=task.id)
-    return respond(request, task, name=request.query.get("name"), status=200, redirect=redirect)
+    return task
+
+
+def _wrong(task: Task, done: str, allowed: tuple[Status, ...] | list[Status]) -> WrongStatus:
+    return WrongStatus(
+        f"the task is {task.status}; only one that is {' or '.join(allowed)} can be {done}",
+        measured=task.status,
+        allowed=list(allowed),
+    )
