@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from models.operations import Encoding, Operation
 from models.operations.pipeline import parts, sizes
 from workers import codec
 from workers.operations import Tools, run
+from workers.output import Output, write
 from workers.picture import Picture
 
 _LOSSLESS = Encoding("png")
@@ -26,17 +26,6 @@ class Limits:
     max_pixels: int
     max_output_pixels: int
     tile_pixels: int
-
-
-@dataclass(frozen=True)
-class Output:
-    """A finished file on disk; sides in pixels."""
-
-    path: str
-    width: int
-    height: int
-    bytes: int
-    sha256: str
 
 
 @dataclass
@@ -92,9 +81,11 @@ class Pipeline:
         picture = codec.decode(source, max_pixels, enough)
         sizes(self._operations, picture.size, self._limits.max_output_pixels)
         outputs = Outputs()
-        for number, part in enumerate(self._run(picture, 0, folder, outputs), 1):
+        finished = self._run(picture, 0, folder, outputs)
+        del picture  # here and below: what was read must not lie beside what is written
+        for number, part in enumerate(finished, 1):
             path = folder / f"result-{number}.{EXTENSIONS[self._encoding.format]}"
-            outputs.results.append(_write(part, self._encoding, path))
+            outputs.results.append(write(part, self._encoding, path))
         return outputs
 
     def _run(
@@ -102,22 +93,16 @@ class Pipeline:
     ) -> Iterator[Picture]:
         """Yield the results of ``picture``, to which ``count`` operations were applied already."""
         if count in self._keep and picture.width * picture.height <= self._limits.max_pixels:
-            outputs.kept[count] = _write(picture, _LOSSLESS, folder / f"kept-{count}.png")
+            outputs.kept[count] = write(picture, _LOSSLESS, folder / f"kept-{count}.png")
         if count == len(self._operations):
             yield picture
             return
         tools = Tools(self._catalogue, self._limits.tile_pixels, self._step)
         changed = run(picture, self._operations[count], tools)
+        del picture
         self._done += 1
-        for part in changed:
-            yield from self._run(part, count + 1, folder, outputs)
+        while changed:
+            yield from self._run(changed.pop(0), count + 1, folder, outputs)
 
     def _step(self, share: float) -> None:
         self._progress((self._done + share) / self._total)
-
-
-def _write(picture: Picture, encoding: Encoding, path: Path) -> Output:
-    data = codec.encode(picture, encoding)
-    path.write_bytes(data)
-    sha256 = hashlib.sha256(data).hexdigest()
-    return Output(str(path), picture.width, picture.height, len(data), sha256)
