@@ -30,13 +30,12 @@ def main() -> None:
     setup = json.loads(requests.get())
     # OpenCV reads its pixel limit when it is imported, and never again.
     os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(setup["max_pixels"])
-    import cv2
+    import cv2  # noqa: F401 -- with its pixel limit
 
     from models.catalogue import Catalogue
     from workers import codec  # noqa: F401 -- imported now, so that the first task need not wait
     from workers.pipeline import Limits
 
-    cv2.setNumThreads(setup["threads"])
     weights_dir = Path(setup["weights_dir"]) if setup["weights_dir"] else None
     catalogue = Catalogue.read(weights_dir)
     limits = Limits(setup["max_pixels"], setup["max_output_pixels"], setup["tile_pixels"])
@@ -58,8 +57,11 @@ def _say(answers: TextIO, message: dict[str, Any]) -> None:
 def _answer(
     request: dict[str, Any], catalogue: Any, limits: Any, answers: TextIO
 ) -> dict[str, Any]:
+    import cv2
+
     from models.errors import AppError
     from models.operations import Encoding, load
+    from workers import guard
     from workers.pipeline import Pipeline
 
     spoken = 0.0
@@ -70,6 +72,8 @@ def _answer(
             spoken = time.monotonic()
             _say(answers, {"progress": share})
 
+    cv2.setNumThreads(request["threads"])
+    guard.limit(request.get("memory"))
     try:
         pipeline = Pipeline(
             [load(document) for document in request["operations"]],
@@ -84,7 +88,10 @@ def _answer(
         outputs = pipeline.process(Path(request["source"]), Path(request["folder"]), limit)
     except AppError as error:
         return {"error": error.document()}
-    except Exception:  # a defect of ours: the worker logs it under the task's id
+    except Exception as error:
+        if guard.is_shortage(error):
+            return {"error": guard.shortage(request.get("memory") or 0).document()}
+        # a defect of ours: the worker logs it under the task's id
         return {"defect": traceback.format_exc()}
     return outputs.document()
 

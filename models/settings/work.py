@@ -18,6 +18,13 @@ class Work(BaseSettings):
         le=4096,
         description="Side of an upscaler's tile: bounds memory; this one fits the cores' caches.",
     )
+    memory_budget: int = Field(
+        0,
+        ge=0,
+        description="Bytes the tasks in work may take together, divided by WORKERS; larger tasks "
+        "wait for their turn. 0 = four fifths of the machine or container; say the same to the "
+        "service and the workers where their machines differ.",
+    )
     max_attempts: int = Field(
         3, ge=1, description="Times a task is tried when its process dies; then worker_crashed."
     )
