@@ -45,7 +45,9 @@ def predict(header: Header, operations: Sequence[Operation], output: Format) -> 
         peak = max(peak, held + spread, held + after * _HELD[kind] + work)
         before = after
     largest = max(width * height for width, height in found)
-    return BASE + max(peak, before * _HELD[kind] + largest * _ENCODE[output])
+    # A PNG is written row by row; only with alpha it is put together first.
+    encode = 0 if kind == "jpeg" and output == "png" else _ENCODE[output]
+    return BASE + max(peak, before * _HELD[kind] + largest * encode)
 
 
 def budget(settings: Settings) -> int:
