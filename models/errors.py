@@ -10,6 +10,7 @@
     ├── UnsupportedFormat    not a format that is accepted
     ├── BadImage             broken, truncated or undecodable
     ├── TooManyPixels        more pixels than a limit allows, in or out
+    ├── TooMuchMemory        it would take, or took, more memory than there is for it
     ├── BadParameter         a parameter is unknown or out of range
     ├── RangeNotSatisfiable  bytes asked for that a result does not have
     ├── RateLimited          asked more often than a limit allows; try again later
@@ -85,6 +86,10 @@ class BadImage(AppError):
 
 class TooManyPixels(AppError):
     code = "too_many_pixels"
+
+
+class TooMuchMemory(AppError):
+    code = "too_much_memory"
 
 
 class BadParameter(AppError):

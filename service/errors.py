@@ -31,6 +31,7 @@ STATUS: dict[type[AppError], int] = {
     errors.RangeNotSatisfiable: 416,
     errors.BadImage: 422,
     errors.TooManyPixels: 422,
+    errors.TooMuchMemory: 422,
     errors.RateLimited: 429,
     errors.NotFinished: 503,
     errors.NotWritten: 500,

@@ -9,6 +9,7 @@ from weakref import WeakValueDictionary
 
 from bson import ObjectId
 
+from models import memory
 from models.catalogue import Catalogue
 from models.errors import BadParameter
 from models.image import Format, check_side
@@ -80,7 +81,7 @@ class Submitter:
 
         Raises:
             BadParameter: a network that is not at hand, or something the picture is too small for.
-            TooManyPixels: the result would be too large.
+            TooManyPixels: the result would be too large. TooMuchMemory: so would the work.
             StoreUnavailable: nothing was accepted.
         """
         output = encoding(operations, asked or upload.header.format).format
@@ -91,6 +92,7 @@ class Submitter:
             operations, (header.width, header.height), self.settings.max_output_pixels
         ):
             check_side(*size, output)
+        memory.check(memory.predict(header, operations, output), self.settings)
         mark = fingerprint(
             upload.sha256, operations, output, weights, self.settings.writing, report
         )

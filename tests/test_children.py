@@ -188,6 +188,31 @@ asyncio.run(main())
         time.sleep(0.01)
 
 
+async def test_one_alone_gets_all_cores_and_many_share_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.children.cores", lambda: 8)
+    children = Children(Settings(worker_processes=4, workers=2))
+    await children.start()
+    asked: list[int] = []
+    run = Child.run
+
+    async def noting(self: Child, given: dict[str, Any], progress: Any) -> dict[str, Any]:
+        asked.append(given["threads"])
+        return await run(self, given, progress)
+
+    monkeypatch.setattr(Child, "run", noting)
+    await children.run(request(tmp_path), ignore)
+    folders = [tmp_path / str(number) for number in range(4)]
+    for folder in folders:
+        folder.mkdir()
+    await asyncio.gather(*(children.run(request(folder), ignore) for folder in folders))
+    await children.run(request(tmp_path), ignore)
+    assert asked[0] == asked[-1] == 4
+    assert sorted(asked[1:-1]) == [1, 1, 2, 4]
+    await children.stop()
+
+
 async def test_a_defect_in_a_child_is_told_not_taken_for_a_crash(tmp_path: Path) -> None:
     children = Children(Settings(worker_processes=1))
     await children.start()

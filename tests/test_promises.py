@@ -19,7 +19,8 @@ from models.operations.pipeline import read
 from tests import pictures
 from tests.profiles import ADOBE_RGB, DISPLAY_P3, matrix_profile
 from workers import notes
-from workers.pipeline import Limits, Output, Pipeline
+from workers.output import Output
+from workers.pipeline import Limits, Pipeline
 
 LIMITS = Limits(10**7, 10**7, 64)
 # jpegtran -arithmetic of pictures.jpeg(24, 16, seed=5); Pillow cannot write one.

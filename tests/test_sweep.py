@@ -21,6 +21,7 @@ from tests.conftest import working
 from workers import sweep as sweeping
 from workers.attempt import Worker
 from workers.children import Children
+from workers.room import Room
 
 Send = Callable[..., Awaitable[Any]]
 
@@ -116,9 +117,8 @@ async def test_a_task_out_of_attempts_is_given_up(
 
 def idle(settings: Settings, store: Store, redis: Any, scratch: Path) -> Worker:
     """A worker that takes nothing: for what a sweep alone does."""
-    return Worker(
-        "w", settings, store, Queue(redis, 3), Children(settings), Catalogue.read(None), scratch
-    )
+    children, catalogue, room = Children(settings), Catalogue.read(None), Room(10**9)
+    return Worker("w", settings, store, Queue(redis, 3), children, catalogue, scratch, room)
 
 
 async def test_a_stalled_task_is_rung_once_not_with_every_sweep(

@@ -12,6 +12,7 @@ from models.settings import Settings
 from models.store import Store
 from models.task import Task
 from workers.children import Children
+from workers.room import Room
 
 
 @dataclass
@@ -25,6 +26,7 @@ class Worker:
     children: Children
     catalogue: Catalogue
     scratch: Path
+    room: Room
     attempts: set[Attempt] = field(default_factory=set)
 
 

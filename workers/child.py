@@ -31,7 +31,7 @@ def main() -> None:
     setup = json.loads(requests.get())
     # OpenCV reads its pixel limit when it is imported, and never again.
     os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(setup["max_pixels"])
-    import cv2
+    import cv2  # noqa: F401 -- with its pixel limit
 
     from models.catalogue import Catalogue
     from models.writing import Writing
@@ -40,7 +40,6 @@ def main() -> None:
     from workers.upscaler.bounds import Bounds
     from workers.upscaler.choice import choose
 
-    cv2.setNumThreads(setup["threads"])
     catalogue = Catalogue.read(Path(setup["weights_dir"]))
     limits = Limits(setup["max_pixels"], setup["max_output_pixels"], setup["tile_pixels"])
     limits = replace(limits, bounds=Bounds(*setup["bounds"]))
@@ -65,8 +64,11 @@ def _say(answers: TextIO, message: dict[str, Any]) -> None:
 def _answer(
     request: dict[str, Any], tools: tuple[Any, Any, Any, Any], answers: TextIO
 ) -> dict[str, Any]:
+    import cv2
+
     from models.errors import AppError
     from models.operations import Encoding, load
+    from workers import guard
     from workers.pipeline import Pipeline
 
     catalogue, limits, writing, engine = tools
@@ -78,6 +80,8 @@ def _answer(
             spoken = time.monotonic()
             _say(answers, {"progress": share})
 
+    cv2.setNumThreads(request["threads"])
+    guard.limit(request.get("memory"))
     try:
         pipeline = Pipeline(
             [load(document) for document in request["operations"]],
@@ -97,7 +101,10 @@ def _answer(
         )
     except AppError as error:
         return {"error": error.document()}
-    except Exception:  # a defect of ours: the worker logs it under the task's id
+    except Exception as error:
+        if guard.is_shortage(error):
+            return {"error": guard.shortage(request.get("memory") or 0).document()}
+        # a defect of ours: the worker logs it under the task's id
         return {"defect": traceback.format_exc()}
     return outputs.document()
 

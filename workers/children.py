@@ -133,8 +133,9 @@ class Children:
         """What the newest child upscales with, as people read it: ``opencv 5.0.0 f32``."""
         self._timeout = settings.task_timeout
         self._count = settings.children
+        self._cores = max(1, cores() // settings.workers)
+        self._busy = 0
         self._setup: Message = {
-            "threads": max(1, cores() // (settings.workers * settings.children)),
             "weights_dir": str(settings.networks.resolve()),
             "max_pixels": settings.max_pixels,
             "max_output_pixels": settings.max_output_pixels,
@@ -188,13 +189,16 @@ class Children:
             NotStarted: no child can be had on this machine.
         """
         child = await self._places.get()
+        self._busy += 1
         healthy = False
         try:
             if child is None or not child.alive:
                 self._all.discard(child)
                 child = await self._new()
             async with asyncio.timeout(self._timeout):
-                answer = await child.run(dict(request), progress)
+                # One alone gets all cores; many get one each and do not fight over them.
+                threads = max(1, self._cores // self._busy)
+                answer = await child.run({**request, "threads": threads}, progress)
             healthy = True
             return answer
         except TimeoutError:
@@ -204,6 +208,7 @@ class Children:
                 limit=self._timeout,
             ) from None
         finally:
+            self._busy -= 1
             if healthy:
                 self._places.put_nowait(child)
             else:  # it crashed, was late or its task was cancelled: never used again

@@ -191,9 +191,7 @@ def encode(picture: Picture, encoding: Encoding, writing: Writing = DEFAULT) -> 
     pixels = picture.pixels
     if picture.alpha is not None:
         pixels = np.dstack([pixels, picture.alpha])
-    flags = [cv2.IMWRITE_PNG_COMPRESSION, level]
-    if level == 1:
-        flags += _RUNS
+    flags = png_flags(level)
     try:
         if picture.icc is None:
             ok, data = cv2.imencode(".png", pixels, flags)
@@ -210,6 +208,11 @@ def encode(picture: Picture, encoding: Encoding, writing: Writing = DEFAULT) -> 
     code = cv2.COLOR_BGRA2RGBA if picture.alpha is not None else cv2.COLOR_BGR2RGB
     ordered = pixels if pixels.ndim == 2 else np.asarray(cv2.cvtColor(pixels, code), np.uint8)
     return _by_pillow(Image.fromarray(ordered), "PNG", picture.icc, compress_level=level)
+
+
+def png_flags(level: int) -> list[int]:
+    """Return what OpenCV is told of a PNG at PNG_LEVEL ``level``."""
+    return [cv2.IMWRITE_PNG_COMPRESSION, level, *(_RUNS if level == 1 else ())]
 
 
 def _webp(picture: Picture, quality: int) -> bytes:

@@ -31,7 +31,7 @@ from models.settings import Settings
 from workers.bar import Bar
 
 if TYPE_CHECKING:
-    from workers.pipeline import Output
+    from workers.output import Output
     from workers.upscaler.engine import Engine
 
 _NO_TASK = "0" * 64  # where names of results are told apart by a fingerprint, there is none here

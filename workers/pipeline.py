@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,8 +14,9 @@ from models.image import EXTENSIONS
 from models.operations import Encoding, Operation
 from models.operations.pipeline import parts, sizes
 from models.writing import DEFAULT, Writing
-from workers import codec, notes
+from workers import codec
 from workers.operations import Tools, run
+from workers.output import Output, write
 from workers.picture import Picture
 from workers.upscaler.bounds import BOUNDS, Bounds
 from workers.upscaler.engine import Engine
@@ -33,18 +33,6 @@ class Limits:
     max_output_pixels: int
     tile_pixels: int
     bounds: Bounds = BOUNDS
-
-
-@dataclass(frozen=True)
-class Output:
-    """A finished file on disk; sides in pixels. ``notes``: what the user should know of it."""
-
-    path: str
-    width: int
-    height: int
-    bytes: int
-    sha256: str
-    notes: tuple[str, ...] = ()
 
 
 @dataclass
@@ -129,10 +117,12 @@ class Pipeline:
         picture = replace(picture, notes=(*said, *picture.notes))
         sizes(self._operations, picture.size, self._limits.max_output_pixels)
         outputs = Outputs()
-        for number, part in enumerate(self._run(picture, 0, folder, outputs), 1):
+        finished = self._run(picture, 0, folder, outputs)
+        del picture  # here and below: what was read must not lie beside what is written
+        for number, part in enumerate(finished, 1):
             path = folder / f"result-{number}.{EXTENSIONS[self._encoding.format]}"
             with self._timed("encode"):
-                outputs.results.append(_write(part, self._encoding, self._writing, path))
+                outputs.results.append(write(part, self._encoding, self._writing, path))
         if self._report:
             outputs.report = self._report.document()
         return outputs
@@ -143,7 +133,7 @@ class Pipeline:
         """Yield the results of ``picture``, to which ``count`` operations were applied already."""
         if count in self._keep and picture.width * picture.height <= self._limits.max_pixels:
             path = folder / f"kept-{count}.png"
-            outputs.kept[count] = _write(picture, _LOSSLESS, self._writing, path)
+            outputs.kept[count] = write(picture, _LOSSLESS, self._writing, path)
         if count == len(self._operations):
             yield picture
             return
@@ -157,9 +147,10 @@ class Pipeline:
         )
         with self._timed(self._operations[count].op):
             changed = run(picture, self._operations[count], tools)
+        del picture
         self._done += 1
-        for part in changed:
-            yield from self._run(part, count + 1, folder, outputs)
+        while changed:
+            yield from self._run(changed.pop(0), count + 1, folder, outputs)
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:
@@ -171,13 +162,3 @@ class Pipeline:
 
     def _step(self, share: float) -> None:
         self._progress((self._done + share) / self._total)
-
-
-def _write(picture: Picture, encoding: Encoding, writing: Writing, path: Path) -> Output:
-    data = codec.encode(picture, encoding, writing)
-    path.write_bytes(data)
-    sha256 = hashlib.sha256(data).hexdigest()
-    said = picture.notes
-    if encoding.format == "jpeg" and picture.alpha is not None:
-        said = (*said, notes.ON_WHITE)
-    return Output(str(path), picture.width, picture.height, len(data), sha256, said)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import structlog
 
+from models import memory
 from models.errors import from_document
-from models.operations import load
+from models.image import Format, Kind, inspect
+from models.operations import Operation, load
 from models.operations.pipeline import encoding
 from models.task import Result
 from workers.attempt import Attempt, Worker
@@ -41,7 +45,10 @@ async def work(worker: Worker, attempt: Attempt) -> None:
         skipped = fetched.skipped
         attempt.stages["fetch_ms"] = _since(began)
         kept = worth_keeping(worker, task, operations, skipped)
+        need = await asyncio.to_thread(_need, source, operations[skipped:], written.format)
+        memory.check(need, worker.settings)
         request = {
+            "memory": need,
             "source": str(source),
             "own": skipped > 0,
             "notes": list(fetched.notes),
@@ -53,7 +60,10 @@ async def work(worker: Worker, attempt: Attempt) -> None:
             "keep": [prefix.count - skipped for prefix in kept],
         }
         began = time.monotonic()
-        answer = await worker.children.run(request, progress)
+        async with worker.room.hold(need):
+            attempt.stages["wait_ms"] = _since(began)
+            began = time.monotonic()
+            answer = await worker.children.run(request, progress)
         attempt.stages["work_ms"] = _since(began)
         if "defect" in answer:
             raise RuntimeError(f"in the child:\n{answer['defect']}")
@@ -61,6 +71,11 @@ async def work(worker: Worker, attempt: Attempt) -> None:
             raise from_document(answer["error"])
         await _publish(worker, attempt, answer["results"], answer["report"])
         await _keep(worker, kept, answer["kept"], skipped)
+
+
+def _need(source: Path, operations: Sequence[Operation], output: Format) -> int:
+    with source.open("rb") as file:
+        return memory.predict(inspect(file, get_args(Kind)), operations, output)
 
 
 async def _keep(

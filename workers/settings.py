@@ -14,6 +14,7 @@ from arq.cron import CronJob, cron
 from arq.worker import Worker as ArqWorker
 from arq.worker import func
 
+from models import memory
 from models.catalogue import Catalogue
 from models.errors import StoreUnavailable
 from models.queue import PROCESS, Queue, connect, from_json, to_json
@@ -27,6 +28,7 @@ from workers.jobs import process
 from workers.mail.newsletter import publish
 from workers.mail.sender import send
 from workers.names import worker_name
+from workers.room import Room
 from workers.sweep import sweep
 
 log = structlog.get_logger()
@@ -99,6 +101,7 @@ def create(settings: Settings, *, handle_signals: bool = True) -> DarkroomWorker
             children=children,
             catalogue=catalogue,
             scratch=scratch.claim(),
+            room=Room(memory.budget(settings)),
         )
         ctx["worker"] = worker
         background.append(asyncio.create_task(sweep(worker)))

@@ -44,6 +44,13 @@ class Work(BaseSettings):
         description="Most levels by which a part of an upscaled picture may be brighter or darker "
         "than it was; sound networks shift stripes by 34, photographs by 3.",
     )
+    memory_budget: int = Field(
+        0,
+        ge=0,
+        description="Bytes the tasks in work may take together, divided by WORKERS; larger tasks "
+        "wait for their turn. 0 = four fifths of the machine or container; say the same to the "
+        "service and the workers where their machines differ.",
+    )
 
     @field_validator("tile_pixels")
     @classmethod

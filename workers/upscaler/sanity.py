@@ -25,6 +25,7 @@ log = structlog.get_logger()
 _FLAT = 2.0  # standard deviation, in levels, from which a picture is certainly not of one colour
 _DOUBT = 20.0  # dB, under which a result must at least be nearer than one flat colour is
 _SMALL = 8  # pixels: a side below it is all border, where networks see mostly padding
+_BAND = 1024  # rows of the input compared at once; of 32-pixel blocks a whole number
 _BLOCK = 32  # side, in input pixels, of the blocks whose mean colour is compared
 
 Attempt = tuple[str, Callable[[], Pixels]]
@@ -64,16 +65,24 @@ def examine(before: Pixels, after: NDArray[Any], bounds: Bounds) -> Finding:
     """Compare ``after`` with ``before``, of which it is an enlargement by a whole factor.
 
     ``before``: (h, w) or (h, w, 3) uint8. ``after``: (h*s, w*s) likewise, or a float array, which
-    must be finite. Takes as much memory again as ``before``.
+    must be finite. Bytes are compared in bands of rows, so that little memory is taken beside them.
     """
     if after.dtype != np.uint8:
         if not np.isfinite(after).all():
             return Finding(0.0, 255.0, "it has values that are no numbers")
         after = np.clip(np.rint(after), 0, 255).astype(np.uint8)
     size = (before.shape[1], before.shape[0])
-    back = np.asarray(cv2.resize(after, size, interpolation=cv2.INTER_AREA), np.uint8)
-    square = cv2.norm(before, back, cv2.NORM_L2SQR) / before.size
-    psnr, block = ratio(square), _worst_block(before, back)
+    scale = after.shape[0] // before.shape[0]
+    square, block = 0.0, 0.0
+    for top in range(0, size[1], _BAND):
+        part = before[top : top + _BAND]
+        shown = after[top * scale : (top + len(part)) * scale]
+        back = np.asarray(
+            cv2.resize(shown, (size[0], len(part)), interpolation=cv2.INTER_AREA), np.uint8
+        )
+        square += cv2.norm(part, back, cv2.NORM_L2SQR) / before.size
+        block = max(block, _worst_block(part, back))
+    psnr = ratio(square)
     deviation = np.asarray(cv2.meanStdDev(before)[1])
     fault = ""
     if deviation.max() > _FLAT and after.min() == after.max():

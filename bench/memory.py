@@ -1,0 +1,96 @@
+"""``python -m bench.memory [--large]``: predicted and measured peak memory of a task's child.
+
+Prints a Markdown table in MB, each task in a fresh child process: noise, the worst that can be
+compressed. ``--large``: also x2 of 50 megapixels, which takes a minute or more and 1 GB.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from models.image import Format, inspect
+from models.memory import predict
+from models.operations import load
+from models.settings import Settings
+from workers.children import Children
+
+UPSCALE = {"op": "upscale", "scale": 2, "model": "darkroom-fast"}
+RESIZE = {"op": "resize", "width": 3000, "height": 2000}
+WORK: list[tuple[dict[str, Any], Format]] = [
+    ({"op": "rotate", "angle": 90}, "png"),
+    ({"op": "blur", "kernel": 25}, "jpeg"),
+    (RESIZE, "png"),
+    (RESIZE, "webp"),
+    (UPSCALE, "png"),
+]
+KINDS = ("jpeg", "rgb", "rgba", "gray16")
+CASES = [(kind, 2000, 1500, *work) for kind in KINDS for work in WORK]
+LARGE: list[tuple[str, int, int, dict[str, Any], Format]] = [("jpeg", 8600, 5800, UPSCALE, "png")]
+
+
+def noise(path: Path, kind: str, width: int, height: int) -> None:
+    """Write noise to ``path`` as a JPEG, or as a PNG of that kind."""
+    shape = (height, width) if kind == "gray16" else (height, width, 4 if kind == "rgba" else 3)
+    pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    wide = pixels.astype(np.uint16) * 257 if kind == "gray16" else pixels
+    ok, data = cv2.imencode(".jpg" if kind == "jpeg" else ".png", wide)
+    if not ok:
+        raise RuntimeError(f"{kind} cannot be written")
+    path.write_bytes(bytes(data))
+
+
+def peak(pid: int) -> int:
+    """Return the most bytes the process ever had in memory (Linux)."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return 1024 * int(next(line for line in lines if line.startswith("VmHWM:")).split()[1])
+
+
+async def measure(
+    kind: str, width: int, height: int, operation: dict[str, Any], output: Format
+) -> tuple[int, int, int]:
+    """Return (predicted, measured, raw output) in bytes."""
+    children = Children(Settings(worker_processes=1))
+    await children.start()
+    with tempfile.TemporaryDirectory() as name:
+        source = Path(name) / "original"
+        noise(source, kind, width, height)
+        with source.open("rb") as file:
+            need = predict(inspect(file), [load(operation)], output)
+        request = {
+            "source": str(source),
+            "own": False,
+            "folder": name,
+            "operations": [operation],
+            "format": output,
+            "quality": None,
+            "keep": [],
+            "memory": need,
+        }
+        answer = await children.run(request, lambda share: None)
+        if "results" not in answer:
+            raise RuntimeError(str(answer))
+        measured = peak(children.pids[0])
+    await children.stop()
+    return need, measured, sum(r["width"] * r["height"] * 3 for r in answer["results"])
+
+
+async def main() -> None:
+    print("| input | megapixels | operation | output | raw output | predicted | measured |")
+    print("|---|---|---|---|---|---|---|")
+    for case in CASES + (LARGE if "--large" in sys.argv else []):
+        kind, width, height, operation, output = case
+        figures = [f"{value / 1e6:.0f}" for value in await measure(*case)]
+        need, measured, raw = figures
+        cells = [kind, f"{width * height / 1e6:.1f}", operation["op"], output, raw, need, measured]
+        print("| " + " | ".join(cells) + " |", flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

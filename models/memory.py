@@ -1,0 +1,86 @@
+"""How much memory a task's child will take, and how much there is: asked before anything runs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from models.errors import TooMuchMemory
+from models.image import Format, Header
+from models.operations import Operation
+from models.settings import Settings
+
+_MB = 1_000_000
+BASE = 200 * _MB
+"""A child with its libraries, both engines and a compiled network, before any picture; bytes."""
+
+# Bytes a pixel, measured by `python -m bench.memory`, and rounded up. Of a PNG nothing but its size
+# is known yet, so it is taken to have alpha and 16 bits; a JPEG is taken to be CMYK.
+_DECODE = {"png": 24, "gif": 24, "jpeg": 16}
+_HELD = {"png": 4, "gif": 4, "jpeg": 3}
+_FILTER = {"png": 12, "gif": 12, "jpeg": 3}  # colours weighted by alpha are filtered in 16 bits
+_SPREAD = {"png": 30, "gif": 30, "jpeg": 0}  # of an upscale's input, beside it
+_ENCODE: dict[Format, int] = {"png": 4, "jpeg": 11, "webp": 56}  # beside the picture itself
+
+_FILTERS = frozenset({"blur", "resize", "thumbnail"})
+_RESERVE = (5, 512 * _MB)  # a fifth, or this if more, is left to the stores, service and system
+_CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+
+def predict(header: Header, operations: Sequence[Operation], output: Format) -> int:
+    """Return the bytes that a child takes at its peak; more than it is measured to take, not less.
+
+    The largest of its moments: decoding, each operation with what goes in and comes out, encoding.
+    """
+    kind, found = header.kind, [(header.width, header.height)]
+    before = header.width * header.height
+    peak = before * _DECODE[kind]
+    for operation in operations:
+        found = [part for each in found for part in operation.output_sizes(*each)]
+        after = sum(width * height for width, height in found)
+        work = max(before, after) * _FILTER[kind] if operation.op in _FILTERS else 0
+        spread = before * _SPREAD[kind] if operation.op == "upscale" else 0
+        held = before * _HELD[kind]
+        peak = max(peak, held + spread, held + after * _HELD[kind] + work)
+        before = after
+    largest = max(width * height for width, height in found)
+    # A PNG is written row by row; only with alpha it is put together first.
+    encode = 0 if kind == "jpeg" and output == "png" else _ENCODE[output]
+    return BASE + max(peak, before * _HELD[kind] + largest * encode)
+
+
+def budget(settings: Settings) -> int:
+    """Return the bytes that one worker's tasks may take together: its share of MEMORY_BUDGET."""
+    return (settings.memory_budget or available()) // settings.workers
+
+
+def available() -> int:
+    """Return what is meant for pictures of this machine's memory, or of its container's; bytes."""
+    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    for path in _CGROUPS:
+        try:
+            total = min(total, int(Path(path).read_text()))
+        except (OSError, ValueError):  # no such cgroup, or "max": no limit
+            continue
+    share, least = _RESERVE
+    return max(total - max(total // share, least), total // 2)
+
+
+def check(need: int, settings: Settings) -> None:
+    """Refuse a task that would not even fit alone.
+
+    Raises:
+        TooMuchMemory: names the budget, the prediction and what would pass.
+    """
+    limit = budget(settings)
+    if need <= limit:
+        return
+    share = max(0.0, (limit - BASE) / (need - BASE))
+    raise TooMuchMemory(
+        f"this would take about {need // _MB} MB of memory; a worker has {limit // _MB} MB for its "
+        f"tasks (MEMORY_BUDGET divided by WORKERS): a picture of {share:.0%} of the pixels passes",
+        setting="MEMORY_BUDGET",
+        limit=limit,
+        measured=need,
+    )

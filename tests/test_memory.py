@@ -1,0 +1,162 @@
+"""Memory: what is predicted, what waits for its turn, and what is refused."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models import memory
+from models.errors import TooMuchMemory
+from models.image import Header
+from models.operations import parse
+from models.settings import Settings
+from models.store import Store
+from service.app import create_app
+from tests import pictures
+from tests.conftest import working
+from tests.test_children import ignore, request
+from tests.test_worker import ready, slow_picture, until
+from workers.children import Children
+from workers.room import Room
+
+Send = Callable[..., Awaitable[Any]]
+MB = 1_000_000
+UPSCALE = [parse("upscale", {})]
+
+
+def test_the_largest_legal_upscale_fits_the_goal() -> None:
+    need = memory.predict(Header("jpeg", 8600, 5800), UPSCALE, "png")
+    raw = 8600 * 5800 * 4 * 3
+    assert raw < need < raw + 400 * MB
+
+
+def test_more_pixels_need_more_and_views_need_nothing() -> None:
+    sizes = [
+        memory.predict(Header("png", side, side), UPSCALE, "png") for side in (1, 100, 1000, 5000)
+    ]
+    assert sizes == sorted(set(sizes))
+    plain = memory.predict(Header("png", 4000, 4000), [], "png")
+    assert memory.predict(Header("png", 4000, 4000), [parse("split", {})], "png") == plain
+
+
+def test_a_budget_is_the_machines_or_the_one_that_is_set() -> None:
+    assert memory.budget(Settings()) == memory.available() > 0
+    assert memory.budget(Settings(memory_budget=1000 * MB, workers=4)) == 250 * MB
+
+
+def test_a_container_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limit = tmp_path / "memory.max"
+    monkeypatch.setattr(memory, "_CGROUPS", (str(limit), "/nowhere"))
+    whole = memory.available()
+    limit.write_text("max\n")
+    assert memory.available() == whole
+    limit.write_text("4000000000\n")
+    assert memory.available() == 3_200_000_000
+    limit.write_text("600000000\n")
+    assert memory.available() == 300_000_000
+
+
+def test_what_never_fits_is_refused_with_what_passes() -> None:
+    small = Settings(memory_budget=260 * MB)
+    header = Header("jpeg", 4000, 3000)
+    with pytest.raises(TooMuchMemory, match=r"260 MB .*MEMORY_BUDGET.* (\d+)% of the pixels") as e:
+        memory.check(memory.predict(header, UPSCALE, "png"), small)
+    assert e.value.facts["setting"] == "MEMORY_BUDGET"
+    assert e.value.facts["limit"] == 260 * MB < e.value.facts["measured"]
+    share = (260 * MB - memory.BASE) / (e.value.facts["measured"] - memory.BASE)
+    side = share**0.5 * 0.99
+    memory.check(
+        memory.predict(Header("jpeg", int(4000 * side), int(3000 * side)), UPSCALE, "png"), small
+    )
+
+
+async def test_refused_at_submission(settings: Settings, aiohttp_client: Any) -> None:
+    small = settings.model_copy(update={"memory_budget": 204 * MB})
+    client = await aiohttp_client(create_app(small))
+    form = pictures.form(slow_picture(), "cat.png")
+    response = await client.post("/upscale", data=form)
+    body = await response.json()
+    assert (response.status, body["code"], body["limit"]) == (422, "too_much_memory", 204 * MB)
+    fits = await client.post("/upscale", data=pictures.form(pictures.png(), "cat.png"))
+    assert fits.status == 202
+
+
+async def test_a_worker_with_less_than_the_service_says_so(send: Send, settings: Settings) -> None:
+    async with working(settings.model_copy(update={"memory_budget": 100 * MB})):
+        body = await (await send(query="?wait=30")).json()
+    assert (body["status"], body["error"]["code"]) == ("FAILURE", "too_much_memory")
+
+
+async def test_a_large_task_waits_and_is_not_starved() -> None:
+    room, order = Room(10), list[str]()
+    leave = asyncio.Event()
+
+    async def task(name: str, need: int) -> None:
+        async with room.hold(need):
+            order.append(name)
+            await leave.wait()
+
+    first = asyncio.create_task(task("small", 4))
+    await until(lambda: order)
+    rest = [asyncio.create_task(task(*each)) for each in (("large", 9), ("a", 1), ("b", 1))]
+    await until(lambda: room.waiting == 3)
+    assert order == ["small"] and room.free == 6  # there would be room for a and b
+    leave.set()
+    await asyncio.gather(first, *rest)
+    assert order == ["small", "large", "a", "b"]
+    assert room.free == 10
+
+
+async def test_who_is_cancelled_while_waiting_lets_the_next_in() -> None:
+    room = Room(10)
+    inside = asyncio.Event()
+
+    async def small() -> None:
+        async with room.hold(1):
+            inside.set()
+
+    async with room.hold(5):
+        large = asyncio.create_task(room.hold(9).__aenter__())
+        await until(lambda: room.waiting == 1)
+        behind = asyncio.create_task(small())
+        await until(lambda: room.waiting == 2)
+        large.cancel()
+        await inside.wait()
+        await behind
+    assert (room.free, room.waiting) == (10, 0)
+
+
+async def test_two_large_tasks_run_one_after_the_other(
+    send: Send, settings: Settings, store: Store
+) -> None:
+    data = [pictures.jpeg(900, 900, seed) for seed in range(2)]
+    need = memory.predict(Header("jpeg", 900, 900), UPSCALE, "jpeg")
+    narrow = settings.model_copy(update={"worker_processes": 2, "memory_budget": need + 1})
+    async with working(narrow) as arq:
+        worker = await ready(arq)
+        posts: list[Any] = [
+            asyncio.ensure_future(send(d, f"{n}.jpg", "?wait=60")) for n, d in enumerate(data)
+        ]
+        await until(lambda: worker.room.waiting == 1)
+        assert worker.room.free == 1
+        bodies = [await (await post).json() for post in posts]
+    assert [body["status"] for body in bodies] == ["SUCCESS", "SUCCESS"]
+    assert worker.room.free == need + 1
+
+
+async def test_a_child_that_takes_far_more_than_predicted_is_refused_it(tmp_path: Path) -> None:
+    children = Children(Settings(worker_processes=1))
+    await children.start()
+    pids = children.pids
+    wild = request(tmp_path, pictures.png(1000, 1000))
+    wild["operations"] = [{"op": "resize", "width": 14_000, "height": 14_000}]
+    answer = await children.run({**wild, "memory": 0}, ignore)
+    assert answer["error"]["code"] == "too_much_memory"
+    assert "MEMORY_BUDGET" in str(answer["error"])
+    good = await children.run({**request(tmp_path), "memory": memory.BASE}, ignore)
+    assert good["results"] and children.pids == pids
+    await children.stop()

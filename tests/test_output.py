@@ -1,0 +1,48 @@
+"""Written files are the same bytes as encoded ones, whichever way they are written."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.errors import BadImage
+from models.image import EXTENSIONS
+from models.operations import Encoding
+from models.writing import DEFAULT
+from tests import pictures
+from tests.test_codec import ICC
+from workers import codec
+from workers.output import write
+from workers.picture import Picture
+
+GRAY = np.arange(35, dtype=np.uint8).reshape(5, 7)
+
+
+@pytest.mark.parametrize("output", ["png", "jpeg", "webp"])
+@pytest.mark.parametrize(
+    "picture",
+    [
+        Picture(pictures.scene()),
+        Picture(pictures.scene(), icc=ICC),
+        Picture(pictures.scene(), pictures.scene()[:, :, 0]),
+        Picture(GRAY),
+        Picture(GRAY, GRAY),
+        Picture(pictures.scene(), icc=b"no profile at all"),
+    ],
+)
+def test_the_same_bytes(picture: Picture, output: str, tmp_path: Path) -> None:
+    encoding = Encoding(output)  # type: ignore[arg-type]
+    expected = codec.encode(picture, encoding)
+    said = write(picture, encoding, DEFAULT, tmp_path / f"result.{EXTENSIONS[encoding.format]}")
+    assert Path(said.path).read_bytes() == expected
+    assert (said.width, said.height) == (picture.width, picture.height)
+    assert (said.bytes, said.sha256) == (len(expected), hashlib.sha256(expected).hexdigest())
+
+
+def test_what_cannot_be_written_is_said(tmp_path: Path) -> None:
+    wide = Picture(np.zeros((1, 70_000), np.uint8))
+    with pytest.raises(BadImage):
+        write(wide, Encoding("jpeg"), DEFAULT, tmp_path / "result.jpg")
