@@ -80,6 +80,7 @@ def test_a_child_writes_as_it_is_told(tmp_path: Path) -> None:
         "format": "jpeg",
         "quality": None,
         "keep": [],
+        "notes": [],
     }
 
     async def size(**settings: int) -> int:
