@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
 import socket
 import time
 from dataclasses import dataclass
@@ -13,13 +15,20 @@ from standalone.program import Program, environment
 
 HOST = "127.0.0.1"  # the bundled servers have known holes that need a reachable port
 _START_SECONDS = 30
+_PORTS = (15_000, 32_000)  # Linux hands out 32768 and above by itself
 _FORBIDDEN = ("EVAL", "EVALSHA", "SCRIPT", "DEBUG", "MODULE", "CONFIG")  # arq needs none of them
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+    """Return a port nobody has, from below those the system hands out for outgoing connections.
+
+    One of those would be taken by anybody's connection between this look and the server's start.
+    """
+    while True:
+        port = random.randrange(*_PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind((HOST, port))
+            return port
 
 
 def _is_free(port: int) -> bool:
