@@ -195,3 +195,12 @@ def test_health_commands(house: Any) -> None:
     assert health("service", PORT="1") == 1
     assert health("workers") == 0
     assert health("workers", MONGO_DB="empty") == 1
+
+
+def test_service_and_worker_are_told_the_same_memory_and_the_worker_has_it() -> None:
+    services = compose(FILES[0])["services"]
+    said = {services[name]["environment"]["MEMORY_BUDGET"] for name in ("service", "worker")}
+    (value,) = said
+    budget = int(re.sub(r"\$\{\w+:-(.*)\}", r"\1", value))
+    assert services["worker"]["deploy"]["resources"]["limits"]["memory"] == "4g"
+    assert 2 * 10**9 <= budget <= 4 * 1024**3 - 512 * 1024**2
