@@ -25,6 +25,7 @@ from models.settings import Settings
 from models.store import Store
 from workers import codec
 from workers.operations import Tools, run
+from workers.upscaler.choice import choose
 
 OPERATIONS = (
     "upscale=2",
@@ -54,7 +55,9 @@ async def row(text: str, source: Path, store: Store, folder: Path) -> str:
     (spec,) = read([text], 1)
     limit = 10**9
     whole = codec.decode(source, limit)
-    tools = Tools(Catalogue.read(None), Settings().tile_pixels, lambda share: None)
+    catalogue = Catalogue.read(None)
+    engine, _ = choose("auto", "f32", catalogue)
+    tools = Tools(catalogue, Settings().tile_pixels, lambda share: None, engine=engine)
     path = folder / "kept.png"
 
     async def compute() -> None:
