@@ -9,24 +9,26 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
-from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from bench.flows import picture
 from models.settings import Settings, cores
 from workers.children import Child, Children
+from workers.request import Request
 
 ROUNDS = 4
 REPEATS = 3
+UPSCALE = [{"op": "upscale", "scale": 2, "model": "darkroom-fast"}]
 
 
 def fixed(threads: int) -> None:
     """Have every child use ``threads``, whatever its worker says; 0: as the worker says."""
     run = _ORIGINAL
 
-    async def forced(self: Child, request: Mapping[str, Any], progress: Any) -> dict[str, Any]:
-        return await run(self, {**request, "threads": threads or request["threads"]}, progress)
+    async def forced(self: Child, request: Request, progress: Any) -> dict[str, Any]:
+        return await run(self, replace(request, threads=threads or request.threads), progress)
 
     Child.run = forced  # type: ignore[method-assign]
 
@@ -43,15 +45,7 @@ async def rate(children: Children, at_once: int, rounds: int) -> float:
             (folder / "original").write_bytes(picture(number, 1200, 900))
 
         async def work(folder: Path, times: int) -> None:
-            request = {
-                "source": str(folder / "original"),
-                "own": False,
-                "folder": str(folder),
-                "operations": [{"op": "upscale", "scale": 2, "model": "darkroom-fast"}],
-                "format": "png",
-                "quality": None,
-                "keep": [],
-            }
+            request = Request(str(folder / "original"), str(folder), UPSCALE, "png")
             for _ in range(times):
                 answer = await children.run(request, lambda share: None)
                 if "results" not in answer:

@@ -34,7 +34,7 @@ from workers.upscaler.opencv import OpenCV, load
 from workers.upscaler.openvino import OpenVINO, shaped
 
 WIDTH, HEIGHT = 640, 480
-MEGAPIXELS = (1, 2, 4, 8, 16)
+MEGAPIXELS = (1, 2, 4, 8, 16, 50)
 ENGINES = ("plain", "opencv", "openvino f32", "openvino bf16")
 """``plain`` is dnn_superres over the whole picture, as everybody uses it."""
 Figures = dict[str, float]

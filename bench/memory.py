@@ -20,6 +20,7 @@ from models.memory import predict
 from models.operations import load
 from models.settings import Settings
 from workers.children import Children
+from workers.request import Request
 
 UPSCALE = {"op": "upscale", "scale": 2, "model": "darkroom-fast"}
 RESIZE = {"op": "resize", "width": 3000, "height": 2000}
@@ -63,16 +64,7 @@ async def measure(
         noise(source, kind, width, height)
         with source.open("rb") as file:
             need = predict(inspect(file), [load(operation)], output)
-        request = {
-            "source": str(source),
-            "own": False,
-            "folder": name,
-            "operations": [operation],
-            "format": output,
-            "quality": None,
-            "keep": [],
-            "memory": need,
-        }
+        request = Request(str(source), name, [operation], output, memory=need)
         answer = await children.run(request, lambda share: None)
         if "results" not in answer:
             raise RuntimeError(str(answer))

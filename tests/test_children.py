@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,24 +21,16 @@ from models.settings import Settings
 from tests import pictures
 from tests.test_worker import slow_picture
 from workers.children import Child, Children, NotStarted
+from workers.request import Request
 
 ROOT = Path(__file__).resolve().parent.parent
 ASKED = [{"op": "upscale", "scale": 2, "model": "darkroom-fast"}]
 
 
-def request(folder: Path, data: bytes | None = None) -> dict[str, Any]:
+def request(folder: Path, data: bytes | None = None) -> Request:
     source = folder / "original"
     source.write_bytes(data or pictures.png())
-    return {
-        "source": str(source),
-        "own": False,
-        "folder": str(folder),
-        "operations": ASKED,
-        "format": "png",
-        "quality": None,
-        "keep": [],
-        "notes": [],
-    }
+    return Request(str(source), str(folder), ASKED, "png")
 
 
 def ignore(share: float) -> None:
@@ -163,9 +155,10 @@ async def test_rubbish_from_a_child_is_a_crash(monkeypatch: pytest.MonkeyPatch) 
 
 def test_it_dies_with_its_worker_even_in_the_middle_of_work(tmp_path: Path) -> None:
     program = f"""
-import asyncio, json, os, signal
+import asyncio, os, signal
 from models.settings import Settings
 from workers.children import Children
+from workers.request import Request
 
 async def main():
     children = Children(Settings(worker_processes=1))
@@ -173,7 +166,7 @@ async def main():
     print(children.pids[0], flush=True)
     def die(share):
         os.kill(os.getpid(), signal.SIGKILL)
-    await children.run(json.loads({json.dumps(json.dumps(request(tmp_path, slow_picture())))}), die)
+    await children.run({request(tmp_path, slow_picture())!r}, die)
 
 asyncio.run(main())
 """
@@ -197,8 +190,8 @@ async def test_one_alone_gets_all_cores_and_many_share_them(
     asked: list[int] = []
     run = Child.run
 
-    async def noting(self: Child, given: dict[str, Any], progress: Any) -> dict[str, Any]:
-        asked.append(given["threads"])
+    async def noting(self: Child, given: Request, progress: Any) -> dict[str, Any]:
+        asked.append(given.threads)
         return await run(self, given, progress)
 
     monkeypatch.setattr(Child, "run", noting)
@@ -217,9 +210,8 @@ async def test_a_defect_in_a_child_is_told_not_taken_for_a_crash(tmp_path: Path)
     children = Children(Settings(worker_processes=1))
     await children.start()
     (pid,) = children.pids
-    wrong = request(tmp_path)
-    del wrong["format"]
+    wrong = replace(request(tmp_path), folder=str(tmp_path / "nowhere"))
     answer = await children.run(wrong, ignore)
-    assert "KeyError: 'format'" in answer["defect"]
+    assert "nowhere" in answer["defect"]
     assert children.pids == [pid]
     await children.stop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -152,11 +153,11 @@ async def test_a_child_that_takes_far_more_than_predicted_is_refused_it(tmp_path
     children = Children(Settings(worker_processes=1))
     await children.start()
     pids = children.pids
+    large = [{"op": "resize", "width": 14_000, "height": 14_000}]
     wild = request(tmp_path, pictures.png(1000, 1000))
-    wild["operations"] = [{"op": "resize", "width": 14_000, "height": 14_000}]
-    answer = await children.run({**wild, "memory": 0}, ignore)
+    answer = await children.run(replace(wild, operations=large, memory=0), ignore)
     assert answer["error"]["code"] == "too_much_memory"
     assert "MEMORY_BUDGET" in str(answer["error"])
-    good = await children.run({**request(tmp_path), "memory": memory.BASE}, ignore)
+    good = await children.run(replace(request(tmp_path), memory=memory.BASE), ignore)
     assert good["results"] and children.pids == pids
     await children.stop()

@@ -19,6 +19,7 @@ from tests import pictures
 from workers import codec
 from workers.children import Children
 from workers.picture import Picture
+from workers.request import Request
 
 SCENE = np.ascontiguousarray(pictures.scene(200, 150)[:, :, ::-1])
 
@@ -72,16 +73,7 @@ def test_what_the_children_are_told() -> None:
 def test_a_child_writes_as_it_is_told(tmp_path: Path) -> None:
     source = tmp_path / "source.png"
     source.write_bytes(pictures.png(200, 150))
-    request = {
-        "source": str(source),
-        "own": False,
-        "folder": str(tmp_path),
-        "operations": [],
-        "format": "jpeg",
-        "quality": None,
-        "keep": [],
-        "notes": [],
-    }
+    request = Request(str(source), str(tmp_path), [], "jpeg")
 
     async def size(**settings: int) -> int:
         children = Children(Settings(worker_processes=1, **settings))  # type: ignore[arg-type]

@@ -19,6 +19,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
+from workers.request import Request
+
 PROGRESS_PAUSE = 0.1  # seconds between two progress lines: a tile may take a millisecond
 
 
@@ -48,7 +50,7 @@ def main() -> None:
     _say(answers, {"ready": True, "engine": engine.said, "why": why})
     tools = (catalogue, limits, writing, engine)
     while True:
-        _say(answers, _answer(json.loads(requests.get()), tools, answers))
+        _say(answers, _answer(Request(**json.loads(requests.get())), tools, answers))
 
 
 def _listen(requests: queue.SimpleQueue[str]) -> None:
@@ -61,9 +63,7 @@ def _say(answers: TextIO, message: dict[str, Any]) -> None:
     answers.write(json.dumps(message) + "\n")
 
 
-def _answer(
-    request: dict[str, Any], tools: tuple[Any, Any, Any, Any], answers: TextIO
-) -> dict[str, Any]:
+def _answer(request: Request, tools: tuple[Any, Any, Any, Any], answers: TextIO) -> dict[str, Any]:
     import cv2
 
     from models.errors import AppError
@@ -72,38 +72,37 @@ def _answer(
     from workers.pipeline import Pipeline
 
     catalogue, limits, writing, engine = tools
-    spoken = 0.0
+    spoken, furthest = 0.0, 0.0
 
     def progress(share: float) -> None:
-        nonlocal spoken
-        if time.monotonic() - spoken >= PROGRESS_PAUSE:
-            spoken = time.monotonic()
+        # Whoever watches is not told of steps back: an upscale that is done again begins anew.
+        nonlocal spoken, furthest
+        if share > furthest and time.monotonic() - spoken >= PROGRESS_PAUSE:
+            spoken, furthest = time.monotonic(), share
             _say(answers, {"progress": share})
 
-    cv2.setNumThreads(request["threads"])
-    guard.limit(request.get("memory"))
+    cv2.setNumThreads(request.threads)
+    guard.limit(request.memory)
     try:
         pipeline = Pipeline(
-            [load(document) for document in request["operations"]],
-            Encoding(request["format"], request["quality"]),
+            [load(document) for document in request.operations],
+            Encoding(request.format, request.quality),
             catalogue,
             limits,
             progress,
-            request["keep"],
+            request.keep,
             writing,
-            bool(request.get("report")),
+            request.report,
             engine,
         )
         # What a worker kept itself was held to the limit of results, not of uploads.
-        limit = limits.max_output_pixels if request["own"] else limits.max_pixels
-        outputs = pipeline.process(
-            Path(request["source"]), Path(request["folder"]), limit, request["notes"]
-        )
+        limit = limits.max_output_pixels if request.own else limits.max_pixels
+        outputs = pipeline.process(Path(request.source), Path(request.folder), limit, request.notes)
     except AppError as error:
         return {"error": error.document()}
     except Exception as error:
         if guard.is_shortage(error):
-            return {"error": guard.shortage(request.get("memory") or 0).document()}
+            return {"error": guard.shortage(request.memory or 0).document()}
         # a defect of ours: the worker logs it under the task's id
         return {"defect": traceback.format_exc()}
     return outputs.document()

@@ -7,8 +7,8 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import structlog
 
 from models.errors import TaskTimeout, WorkerCrashed
 from models.settings import Settings, cores
+from workers.request import Request
 
 log = structlog.get_logger()
 
@@ -109,9 +110,9 @@ class Child:
             "the process working at this picture died", exit_status=self._process.returncode
         )
 
-    async def run(self, request: Message, progress: Callable[[float], None]) -> Message:
+    async def run(self, request: Request, progress: Callable[[float], None]) -> Message:
         """Send ``request`` and return the final answer, passing progress on as it comes."""
-        await self._ask(request)
+        await self._ask(asdict(request))
         while True:
             message = await self._hear()
             if "progress" not in message:
@@ -180,7 +181,7 @@ class Children:
         """Process ids of the children that live."""
         return [child.pid for child in self._all if child and child.alive]
 
-    async def run(self, request: Mapping[str, Any], progress: Callable[[float], None]) -> Message:
+    async def run(self, request: Request, progress: Callable[[float], None]) -> Message:
         """Run one task in a child and return its final message.
 
         Raises:
@@ -198,7 +199,7 @@ class Children:
             async with asyncio.timeout(self._timeout):
                 # One alone gets all cores; many get one each and do not fight over them.
                 threads = max(1, self._cores // self._busy)
-                answer = await child.run({**request, "threads": threads}, progress)
+                answer = await child.run(replace(request, threads=threads), progress)
             healthy = True
             return answer
         except TimeoutError:

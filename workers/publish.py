@@ -20,6 +20,7 @@ from models.task import Result
 from workers.attempt import Attempt, Worker
 from workers.patience import patient
 from workers.prefixes import Prefix, fetch, keep, worth_keeping
+from workers.request import Request
 
 log = structlog.get_logger()
 
@@ -47,18 +48,18 @@ async def work(worker: Worker, attempt: Attempt) -> None:
         kept = worth_keeping(worker, task, operations, skipped)
         need = await asyncio.to_thread(_need, source, operations[skipped:], written.format)
         memory.check(need, worker.settings)
-        request = {
-            "memory": need,
-            "source": str(source),
-            "own": skipped > 0,
-            "notes": list(fetched.notes),
-            "folder": name,
-            "operations": task.operations[skipped:],
-            "format": written.format,
-            "quality": written.quality,
-            "report": task.wants_report,
-            "keep": [prefix.count - skipped for prefix in kept],
-        }
+        request = Request(
+            str(source),
+            name,
+            task.operations[skipped:],
+            written.format,
+            written.quality,
+            own=skipped > 0,
+            notes=fetched.notes,
+            keep=[prefix.count - skipped for prefix in kept],
+            report=task.wants_report,
+            memory=need,
+        )
         began = time.monotonic()
         async with worker.room.hold(need):
             attempt.stages["wait_ms"] = _since(began)
