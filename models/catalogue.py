@@ -53,11 +53,12 @@ class Catalogue:
         self._found = found
 
     @classmethod
-    def read(cls, weights_dir: Path | None) -> Catalogue:
+    def read(cls, weights_dir: Path | None, onnx: bool = True) -> Catalogue:
         """Read ``weights/catalogue.json`` and find each file whose hash is right.
 
         ``weights_dir`` is searched before the bundled folder; manifests there (``*.json``) add
         networks of the user's own. What is wrong there is a problem of that network alone.
+        ``onnx``: whether networks in that format can be run; OpenCV alone cannot.
         """
         known = published()
         found: dict[tuple[str, int], Path] = {}
@@ -77,6 +78,8 @@ class Catalogue:
             key = (own.name, own.scale)
             if own.name in taken or key in found:
                 problems.append(f"{path}: there is a network {own.name} for x{own.scale} already")
+            elif own.file.endswith(".onnx") and not onnx:
+                problems.append(f"{path}: ONNX takes OpenVINO, and UPSCALE_ENGINE is opencv")
             elif not (path.parent / own.file).is_file():
                 problems.append(f"{path}: there is no {own.file} beside it")
             elif _usable(path.parent / own.file, own.sha256, problems):

@@ -132,6 +132,10 @@ class WeightsMissing(AppError):
     code = "weights_missing"
 
 
+class WeightsUnusable(AppError):
+    code = "weights_unusable"
+
+
 class BadOutput(AppError):
     code = "bad_output"
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 MAX_BYTES = 4096
 """Longest manifest: five lines are 200 bytes, and whatever else ends in .json is not read whole."""
@@ -18,6 +18,8 @@ class BadManifest(Exception):
 class Manifest(BaseModel):
     """One network for one scale; its file lies beside the manifest.
 
+    ``algorithm``: how it takes a picture: luma (espcn, fsrcnn, lapsrn), BGR less the mean of DIV2K
+    (edsr), or RGB in 0 to 1 (rgb, ONNX only: dnn_superres knows no such network).
     ``radius``: half of the network's receptive field in input pixels, by which tiles overlap; too
     large costs time, too small shows seams.
     """
@@ -25,13 +27,19 @@ class Manifest(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
-    algorithm: Literal["edsr", "espcn", "fsrcnn", "lapsrn"]
+    algorithm: Literal["edsr", "espcn", "fsrcnn", "lapsrn", "rgb"]
     scale: int = Field(ge=2, le=16)
-    file: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,120}\.pb$")
+    file: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,120}\.(pb|onnx)$")
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     radius: int = Field(ge=0, le=256)
     source: str = Field("", max_length=200)
     licence: str = Field("", max_length=80)
+
+    @model_validator(mode="after")
+    def _runs_somewhere(self) -> Self:
+        if self.algorithm == "rgb" and not self.file.endswith(".onnx"):
+            raise ValueError("rgb is for .onnx files; a .pb takes luma, or BGR as edsr does")
+        return self
 
 
 def read_manifest(path: Path) -> Manifest:

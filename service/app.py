@@ -43,7 +43,7 @@ def create_app(settings: Settings) -> web.Application:
     """Return the application; nothing is connected before it starts."""
     app = web.Application(middlewares=[identify, translate])
     app[SETTINGS] = settings
-    app[CATALOGUE] = Catalogue.read(settings.networks)
+    app[CATALOGUE] = Catalogue.read(settings.networks, settings.onnx)
     for problem in app[CATALOGUE].problems:
         log.warning("network_refused", reason=problem)
     app.cleanup_ctx.extend([_stores, _endings])

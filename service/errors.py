@@ -41,6 +41,7 @@ STATUS: dict[type[AppError], int] = {
     errors.TaskTimeout: 500,
     errors.WorkerCrashed: 500,
     errors.WeightsMissing: 500,
+    errors.WeightsUnusable: 500,
     errors.Internal: 500,
 }
 _NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT})

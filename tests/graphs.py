@@ -9,11 +9,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-_FLOAT, _INT32 = 1, 3  # of types.proto
-Array = NDArray[np.float32] | NDArray[np.int32]
+_FLOAT, _INT32, _QUINT8 = 1, 3, 12  # of types.proto
+Array = NDArray[np.float32] | NDArray[np.int32] | NDArray[np.uint8]
+_KINDS = {"float32": _FLOAT, "int32": _INT32, "uint8": _QUINT8}
 
 
-def _varint(value: int) -> bytes:
+def varint(value: int) -> bytes:
     out = bytearray()
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)
@@ -21,86 +22,125 @@ def _varint(value: int) -> bytes:
     return bytes([*out, value])
 
 
-def _field(number: int, value: int | bytes) -> bytes:
+def field(number: int, value: int | bytes) -> bytes:
     if isinstance(value, int):
-        return _varint(number << 3) + _varint(value)
-    return _varint(number << 3 | 2) + _varint(len(value)) + value
+        return varint(number << 3) + varint(value)
+    return varint(number << 3 | 2) + varint(len(value)) + value
 
 
 class Graph:
     """A GraphDef that grows node by node; every method returns the new node's name."""
 
-    def __init__(self) -> None:
+    def __init__(self, quantized: bool = False) -> None:
+        """``quantized``: kernels are stored in 8 bits, as TensorFlow's quantize_weights does."""
         self.data = b""
+        self._quantized = quantized
 
     def node(self, op: str, name: str, *inputs: str, **attributes: bytes) -> str:
         """Add a node; ``attributes`` are AttrValue messages."""
-        body = _field(1, name.encode()) + _field(2, op.encode())
-        body += b"".join(_field(3, each.encode()) for each in inputs)
+        body = field(1, name.encode()) + field(2, op.encode())
+        body += b"".join(field(3, each.encode()) for each in inputs)
         for key, value in attributes.items():
-            body += _field(5, _field(1, key.encode()) + _field(2, value))
-        self.data += _field(1, body)
+            body += field(5, field(1, key.encode()) + field(2, value))
+        self.data += field(1, body)
         return name
 
     def placeholder(self, name: str) -> str:
-        return self.node("Placeholder", name, dtype=_field(6, _FLOAT))
+        return self.node("Placeholder", name, dtype=field(6, _FLOAT))
 
     def constant(self, name: str, value: Array) -> str:
-        kind = _INT32 if value.dtype == np.int32 else _FLOAT
-        shape = b"".join(_field(2, _field(1, side)) for side in value.shape)
+        kind = _KINDS[value.dtype.name]
+        shape = b"".join(field(2, field(1, side)) for side in value.shape)
         content = np.ascontiguousarray(value).tobytes()
-        tensor = _field(1, kind) + _field(2, shape) + _field(4, content)
-        return self.node("Const", name, dtype=_field(6, kind), value=_field(8, tensor))
+        tensor = field(1, kind) + field(2, shape) + field(4, content)
+        return self.node("Const", name, dtype=field(6, kind), value=field(8, tensor))
+
+    def coarse(self, name: str, value: Array) -> str:
+        """Add a constant of 256 levels between its least and greatest value."""
+        low, high = np.float32(value.min()), np.float32(value.max())
+        levels = np.rint((value - low) / (high - low) * 255).astype(np.uint8)
+        parts = {"const": levels, "min": np.array(low), "max": np.array(high)}
+        inputs = [self.constant(f"{name}_quantized_{key}", part) for key, part in parts.items()]
+        kind, mode = field(6, _QUINT8), field(2, b"MIN_FIRST")
+        return self.node("Dequantize", name, *inputs, T=kind, mode=mode)
 
     def convolution(self, name: str, source: str, kernel: Array, bias: Array) -> str:
         """Add a SAME convolution; ``kernel`` is (height, width, in, out)."""
-        ones = _field(1, _field(3, b"\1\1\1\1"))
-        weights = self.constant(f"{name}/kernel", kernel)
-        layout = _field(2, b"NHWC")
+        ones = field(1, field(3, b"\1\1\1\1"))
+        store = self.coarse if self._quantized else self.constant
+        weights = store(f"{name}/kernel", kernel)
+        layout = field(2, b"NHWC")
         convolved = self.node(
             *("Conv2D", name, source, weights),
-            T=_field(6, _FLOAT),
+            T=field(6, _FLOAT),
             strides=ones,
             dilations=ones,
-            padding=_field(2, b"SAME"),
+            padding=field(2, b"SAME"),
             data_format=layout,
         )
         added = ("BiasAdd", f"{name}/bias", convolved, self.constant(f"{name}/b", bias))
-        return self.node(*added, T=_field(6, _FLOAT), data_format=layout)
+        return self.node(*added, T=field(6, _FLOAT), data_format=layout)
+
+    def shuffled(self, source: str, scale: int) -> str:
+        """Add the end that dnn_superres looks for: depth to space, then channels first."""
+        kind = field(6, _FLOAT)
+        high = self.node(
+            *("DepthToSpace", "NHWC_output", source),
+            T=kind,
+            block_size=field(3, scale),
+            data_format=field(2, b"NHWC"),
+        )
+        order = self.constant("order", np.array([0, 3, 1, 2], np.int32))
+        turned = ("Transpose", "NCHW_output", high, order)
+        return self.node(*turned, T=kind, Tperm=field(6, _INT32))
 
 
-def edsr(scale: int = 2, features: int = 8) -> bytes:
-    """Return a tiny EDSR: head, one residual block, skip, shuffled to three channels; 7x7 seen.
+def edsr(scale: int = 2, features: int = 8, blocks: int = 1, quantized: bool = False) -> bytes:
+    """Return an EDSR: head, residual blocks, one more, skip, shuffled to three channels.
 
-    Its weights are random, but for a path that hands the picture's own pixels on.
+    Its weights are random, but for a path that hands the picture's own pixels on. It sees
+    2 * ``blocks`` + 3 pixels each way; the published ones have 32 blocks of 256 features.
     """
     draw = np.random.default_rng(11)
-    graph = Graph()
+    graph = Graph(quantized)
+
+    faint = 0.02 / blocks / features * 8
 
     def kernel(side: int, into: int, out: int) -> Array:
-        return draw.normal(0, 0.02, (side, side, into, out)).astype(np.float32)
+        return draw.normal(0, faint, (side, side, into, out)).astype(np.float32)
 
     def bias(out: int) -> Array:
-        return draw.normal(0, 2, out).astype(np.float32)
+        return draw.normal(0, 2 / blocks, out).astype(np.float32)
 
-    kind = _field(6, _FLOAT)
+    kind = field(6, _FLOAT)
     low = graph.placeholder("IteratorGetNext")
     first = kernel(3, 3, features)
     first[1, 1, [0, 1, 2], [0, 1, 2]] += 1
     head = graph.convolution("head", low, first, bias(features))
-    body = graph.convolution("body", head, kernel(3, features, features), bias(features))
-    relu = graph.node("Relu", "relu", body, T=kind)
-    total = graph.node("AddV2", "skip", relu, head, T=kind)
-    last = kernel(3, features, 3 * scale**2)
+    last = head
+    for block in range(blocks):
+        name = f"block{block}"
+        one = graph.convolution(f"{name}/1", last, kernel(3, features, features), bias(features))
+        relu = graph.node("Relu", f"{name}/relu", one, T=kind)
+        two = graph.convolution(f"{name}/2", relu, kernel(3, features, features), bias(features))
+        last = graph.node("AddV2", f"{name}/sum", last, two, T=kind)
+    body = graph.convolution("body", last, kernel(3, features, features), bias(features))
+    total = graph.node("AddV2", "skip", body, head, T=kind)
+    shuffle = kernel(3, features, 3 * scale**2)
     for place in range(scale**2):
-        last[1, 1, [0, 1, 2], [3 * place, 3 * place + 1, 3 * place + 2]] += 1
-    tail = graph.convolution("tail", total, last, bias(3 * scale**2))
-    high = graph.node(
-        *("DepthToSpace", "NHWC_output", tail),
-        T=kind,
-        block_size=_field(3, scale),
-        data_format=_field(2, b"NHWC"),
-    )
-    order = graph.constant("order", np.array([0, 3, 1, 2], np.int32))
-    graph.node("Transpose", "NCHW_output", high, order, T=kind, Tperm=_field(6, _INT32))
+        shuffle[1, 1, [0, 1, 2], [3 * place, 3 * place + 1, 3 * place + 2]] += 1
+    tail = graph.convolution("tail", total, shuffle, bias(3 * scale**2))
+    graph.shuffled(tail, scale)
+    return graph.data
+
+
+def espcn(kernels: list[tuple[Array, Array]], scale: int) -> bytes:
+    """Return convolutions of luma, ReLU between, shuffled; kernels (height, width, in, out)."""
+    graph = Graph()
+    last = graph.placeholder("IteratorGetNext")
+    for number, (kernel, bias) in enumerate(kernels):
+        last = graph.convolution(f"conv{number}", last, kernel, bias)
+        if number + 1 < len(kernels):
+            last = graph.node("Relu", f"relu{number}", last, T=field(6, _FLOAT))
+    graph.shuffled(last, scale)
     return graph.data

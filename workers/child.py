@@ -42,7 +42,7 @@ def main() -> None:
     from workers.upscaler.bounds import Bounds
     from workers.upscaler.choice import choose
 
-    catalogue = Catalogue.read(Path(setup["weights_dir"]))
+    catalogue = Catalogue.read(Path(setup["weights_dir"]), setup["onnx"])
     limits = Limits(setup["max_pixels"], setup["max_output_pixels"], setup["tile_pixels"])
     limits = replace(limits, bounds=Bounds(*setup["bounds"]))
     writing = Writing(**setup["writing"])

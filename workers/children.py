@@ -138,6 +138,7 @@ class Children:
         self._busy = 0
         self._setup: Message = {
             "weights_dir": str(settings.networks.resolve()),
+            "onnx": settings.onnx,
             "max_pixels": settings.max_pixels,
             "max_output_pixels": settings.max_output_pixels,
             "tile_pixels": settings.tile_pixels,

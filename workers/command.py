@@ -143,7 +143,7 @@ def _agreed(target: Path, operations: Sequence[Operation], asked: Format | None)
 
 def run(given: argparse.Namespace, settings: Settings) -> int:
     """Do what the command line says; return the exit status."""
-    catalogue = Catalogue.read(settings.networks)
+    catalogue = Catalogue.read(settings.networks, settings.onnx)
     for problem in catalogue.problems:
         print(f"darkroom: {problem}", file=sys.stderr)
     try:

@@ -84,7 +84,7 @@ def create(settings: Settings, *, handle_signals: bool = True) -> DarkroomWorker
     async def start(ctx: dict[str, Any]) -> None:
         store = await Store.open(settings)
         children = Children(settings)
-        catalogue = Catalogue.read(settings.networks)
+        catalogue = Catalogue.read(settings.networks, settings.onnx)
         for problem in catalogue.problems:
             log.warning("network_refused", reason=problem)
         try:

@@ -68,6 +68,11 @@ class Settings(Logs, Mail, Results, Work, Answers, Intake, Place):
         return self.worker_processes or max(1, cores() // self.workers)
 
     @property
+    def onnx(self) -> bool:
+        """Whether networks in ONNX may be at hand: OpenCV, asked for by name, runs none."""
+        return self.upscale_engine != "opencv"
+
+    @property
     def writing(self) -> Writing:
         """How results are written."""
         return Writing(

@@ -12,7 +12,7 @@ import numpy as np
 import openvino
 import pytest
 
-from models.catalogue import Catalogue, Weights
+from models.catalogue import Catalogue, Weights, published
 from models.operations.upscale import Upscale
 from tests.graphs import edsr
 from tests.house import ROOT
@@ -21,7 +21,7 @@ from tests.operations.test_upscale import PUBLISHED
 from workers.operations import Tools
 from workers.picture import Picture, Pixels
 from workers.upscaler import choice, graph, tiles
-from workers.upscaler.engine import Engine
+from workers.upscaler.engine import Engine, Unreadable
 from workers.upscaler.opencv import REFERENCE
 from workers.upscaler.openvino import OpenVINO, shaped
 
@@ -54,7 +54,7 @@ def tiny(tmp_path: Path) -> tuple[Path, Weights]:
     """A network in the shape of EDSR."""
     path = tmp_path / "EDSR_x2.pb"
     path.write_bytes(edsr(2))
-    return path, Weights("EDSR", "edsr", 2, path.name, "", 3, "", "")
+    return path, Weights("EDSR", "edsr", 2, path.name, "", 5, "", "")
 
 
 @pytest.mark.parametrize("engine", [REFERENCE, OPENVINO])
@@ -94,11 +94,11 @@ def test_the_catalogue_has_the_radius_that_the_graph_has(
 
 
 def test_radius_and_operations_by_hand(tiny: tuple[Path, Weights]) -> None:
-    """Three 3x3 convolutions see 3 pixels each way; 3x8, 8x8 and 8x12 kernels of 9 weights."""
+    """Five 3x3 convolutions see 5 pixels each way; 3x8, three 8x8 and 8x12 kernels of 9."""
     model = openvino.Core().read_model(tiny[0])
-    assert graph.radius(model) == 3
+    assert graph.radius(model) == 5
     shaped(model, 3, 10, 20)
-    assert graph.flops(model) == 2 * 9 * (3 * 8 + 8 * 8 + 8 * 12) * 200
+    assert graph.flops(model) == 2 * 9 * (3 * 8 + 3 * 8 * 8 + 8 * 12) * 200
 
 
 def test_a_radius_one_less_shows_seams() -> None:
@@ -123,10 +123,47 @@ def test_edsr_takes_all_channels(tiny: tuple[Path, Weights]) -> None:
 
 def test_a_network_of_another_scale_or_kind_is_refused(tiny: tuple[Path, Weights]) -> None:
     path, weights = tiny
-    with pytest.raises(ValueError, match="nothing 3 times as large of 3 channels"):
+    with pytest.raises(Unreadable, match="nothing 3 times as large of 3 channels"):
         OPENVINO.enlarge(path, Weights(**{**vars(weights), "scale": 3}), bgr())
-    with pytest.raises(ValueError, match="no picture of 1 channels"):
+    with pytest.raises(Unreadable, match="no picture of 1 channels"):
         OPENVINO.enlarge(path, Weights(**{**vars(weights), "algorithm": "espcn"}), bgr())
+
+
+def test_the_reference_refuses_them_too(tiny: tuple[Path, Weights]) -> None:
+    path, weights = tiny
+    with pytest.raises(Unreadable):
+        REFERENCE.enlarge(path, Weights(**{**vars(weights), "scale": 3}), bgr())
+    with pytest.raises(Unreadable):
+        REFERENCE.enlarge(path.with_name("none.pb"), weights, bgr())
+
+
+def test_edsr_as_published_is_in_8_bits_and_goes_to_the_reference(tmp_path: Path) -> None:
+    """TensorFlow's quantize_weights wrote it; OpenVINO has no operation Dequantize."""
+    path = tmp_path / "mine_x2.pb"
+    path.write_bytes(edsr(2, quantized=True))
+    fine = tmp_path / "fine_x2.pb"
+    fine.write_bytes(edsr(2))
+    weights = Weights("mine", "edsr", 2, path.name, "", 5)
+    pixels = bgr(61, 40)
+    with pytest.raises(Unreadable, match="Dequantize"):
+        OPENVINO.enlarge(path, weights, pixels)
+    expected = REFERENCE.enlarge(path, weights, pixels)
+    assert 0 < apart(expected, REFERENCE.enlarge(fine, weights, pixels)) < 40
+    catalogue = Catalogue([weights], {("mine", 2): path})
+    told: list[dict[str, Any]] = []
+    using = Tools(catalogue, 0, lambda share: None, report=told.append, engine=OPENVINO)
+    made = apply(Picture(pixels), Upscale(model="mine", scale=2), using)
+    assert apart(made.pixels, expected) == 0
+    assert told[0]["engine"] == REFERENCE.said
+
+
+def test_the_catalogue_has_the_radius_of_edsr(tmp_path: Path) -> None:
+    path = tmp_path / "full_x2.pb"
+    path.write_bytes(edsr(2, features=4, blocks=32))
+    model = openvino.Core().read_model(path)
+    shaped(model, 3, 10, 20)
+    known = {weights.radius for weights in published() if weights.name == "EDSR"}
+    assert known == {graph.radius(model)} == {67}
 
 
 def test_the_operation_uses_the_engine_it_is_given() -> None:

@@ -9,6 +9,10 @@ from models.catalogue import Weights
 from workers.picture import Pixels
 
 
+class Unreadable(Exception):
+    """This engine cannot run the network; the text says why."""
+
+
 class Engine(Protocol):
     """One way to run the networks of the catalogue.
 
@@ -26,5 +30,8 @@ class Engine(Protocol):
         ``pixels`` are uint8, gray (height, width) or BGR (height, width, 3); the result is of the
         same kind, ``weights.scale`` times as high and wide. As many threads work as
         ``cv2.getNumThreads()`` says.
+
+        Raises:
+            Unreadable: the file is no network, or none for this engine, or for such a picture.
         """
         ...

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,9 @@ import cv2
 import numpy as np
 
 from models.catalogue import Weights
+from workers.guard import is_shortage
 from workers.picture import Pixels
+from workers.upscaler.engine import Unreadable
 
 Network = Any
 """A cv2.dnn_superres.DnnSuperResImpl; OpenCV's stubs do not name it."""
@@ -18,9 +22,16 @@ Network = Any
 
 @lru_cache(maxsize=16)
 def load(path: Path, algorithm: str, scale: int) -> Network:
-    """Read the network at ``path``; once in a process."""
+    """Read the network at ``path``; once in a process.
+
+    Raises:
+        Unreadable: it is none that dnn_superres reads.
+    """
+    if path.suffix != ".pb":
+        raise Unreadable("OpenCV's dnn_superres reads TensorFlow's .pb files only")
     network = cv2.dnn_superres.DnnSuperResImpl_create()  # type: ignore[attr-defined]
-    network.readModel(str(path))
+    with _said_plainly():
+        network.readModel(str(path))
     network.setModel(algorithm, scale)
     return network
 
@@ -38,10 +49,24 @@ class OpenCV:
         Grayscale in, grayscale out: equal channels have no chroma, so one comes back.
         """
         network = load(path, weights.algorithm, weights.scale)
-        if pixels.ndim == 2:
-            colour = network.upsample(cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR))
-            return np.asarray(cv2.cvtColor(colour, cv2.COLOR_BGR2GRAY), np.uint8)
-        return np.asarray(network.upsample(pixels), np.uint8)
+        gray = pixels.ndim == 2
+        with _said_plainly():
+            made = network.upsample(cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR) if gray else pixels)
+        size = tuple(weights.scale * side for side in pixels.shape[:2])
+        if made.shape[:2] != size:
+            raise Unreadable(f"it is not for scale {weights.scale}")
+        return np.asarray(cv2.cvtColor(made, cv2.COLOR_BGR2GRAY) if gray else made, np.uint8)
+
+
+@contextmanager
+def _said_plainly() -> Iterator[None]:
+    """Take what OpenCV says of a network, but not of memory, for a fault of the network's."""
+    try:
+        yield
+    except cv2.error as error:
+        if is_shortage(error):
+            raise
+        raise Unreadable(error.err or str(error)) from None
 
 
 REFERENCE = OpenCV()

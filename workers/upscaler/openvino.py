@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from models.catalogue import Weights
 from workers.picture import Pixels
+from workers.upscaler.engine import Unreadable
 from workers.upscaler.opencv import REFERENCE
 
 # Importing openvino tells Intel so and writes ~/intel, unasked. Without this module it takes a stub
@@ -24,11 +26,27 @@ import openvino  # noqa: E402
 Plane = NDArray[np.float32]
 """One picture's channels as a network takes them: (channels, height, width)."""
 
+
+@dataclass(frozen=True)
+class Colour:
+    """How a network takes all channels: their order, the mean taken off, the value of a level."""
+
+    order: slice
+    mean: tuple[float, float, float]
+    level: float
+
+
+_COLOUR = {
+    "edsr": Colour(slice(None), (103.1545782, 111.561547, 114.35629928), 1.0),  # mean of DIV2K
+    "rgb": Colour(slice(None, None, -1), (0.0, 0.0, 0.0), 1 / 255),
+}
+"""``edsr`` as dnn_superres has it, BGR; ``rgb`` as most networks that come as ONNX, 0 to 1."""
+
 KEPT = 16
 """Compiled networks kept; each serves every size of tile and picture (see DECISIONS.md)."""
 _LAYOUTS = 64
 """Sizes of input for which the CPU plugin keeps what it has prepared; its default is 5000."""
-_MEAN = (103.1545782, 111.561547, 114.35629928)  # of DIV2K, BGR: what dnn_superres takes off
+_LONGEST = 300  # characters of a complaint: OpenVINO's go on with links and stacks
 _BYTE = np.float32(1 / 255)
 
 
@@ -53,19 +71,28 @@ class OpenVINO:
         """Return ``pixels`` enlarged, see ``Engine``.
 
         Raises:
-            ValueError: the network is not one for pictures, or not for ``weights.scale``.
+            Unreadable: the network is not one for pictures, or not for ``weights.scale``, or has
+                operations that OpenVINO does not know (those of TensorFlow's 8-bit weights).
         """
-        if pixels.shape[:2] == (1, 1):
+        if pixels.shape[:2] == (1, 1) and path.suffix == ".pb":
             # In bf16 FSRCNN makes one pixel 79 levels wrong (2026.4.1, a model of any size).
             return REFERENCE.enlarge(path, weights, pixels)
-        channels = 3 if weights.algorithm == "edsr" else 1
+        channels = 3 if weights.algorithm in _COLOUR else 1
         run = self._compiled(path, weights.scale, channels, cv2.getNumThreads())
-        return _colour(pixels, run) if channels == 3 else _luma(pixels, weights.scale, run)
+        if isinstance(run, Unreadable):
+            raise run
+        if channels == 1:
+            return _luma(pixels, weights.scale, run)
+        return _colour(pixels, run, _COLOUR[weights.algorithm])
 
     def _compile(
         self, path: Path, scale: int, channels: int, threads: int
-    ) -> Callable[[Plane], Plane]:
-        model, output, last = prepared(self._core.read_model(path), channels, scale)
+    ) -> Callable[[Plane], Plane] | Unreadable:
+        """Return what runs the network, or why nothing does: that is kept too, not found anew."""
+        try:
+            model, output, last = prepared(self._core.read_model(path), channels, scale)
+        except (RuntimeError, ValueError) as error:
+            return Unreadable(" ".join(str(error).split())[-_LONGEST:])
         compiled = self._core.compile_model(
             model,
             "CPU",
@@ -123,9 +150,18 @@ def prepared(model: Any, channels: int, scale: int) -> tuple[Any, bool, bool]:
     for output in model.outputs:
         if (shape := tuple(output.shape)) in orders:
             pruned = openvino.Model([output], model.get_parameters(), "upscaler")
-            shaped(pruned, channels, -1, -1)
-            return pruned, orders[shape], last
+            # Known by now, not tried: sides that may be anything fit either order.
+            pruned.reshape([1, -1, -1, channels] if last else [1, channels, -1, -1])
+            return _floats(pruned), orders[shape], last
     raise ValueError(f"this network gives nothing {scale} times as large of {channels} channels")
+
+
+def _floats(model: Any) -> Any:
+    """Return ``model`` taking and giving f32: some are stored in halves throughout."""
+    given = openvino.preprocess.PrePostProcessor(model)
+    given.input().tensor().set_element_type(openvino.Type.f32)
+    given.output().tensor().set_element_type(openvino.Type.f32)
+    return given.build()
 
 
 def _luma(pixels: Pixels, scale: int, run: Callable[[Plane], Plane]) -> Pixels:
@@ -143,15 +179,15 @@ def _luma(pixels: Pixels, scale: int, run: Callable[[Plane], Plane]) -> Pixels:
     return np.asarray(cv2.cvtColor(merged, cv2.COLOR_YCrCb2BGR), np.uint8)
 
 
-def _colour(pixels: Pixels, run: Callable[[Plane], Plane]) -> Pixels:
-    """As dnn_superres for EDSR: BGR less its mean, 0 to 255; gray goes through as colour."""
-    colour = cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR) if pixels.ndim == 2 else pixels
-    mean = np.array(_MEAN, np.float32)
-    planes = (colour.astype(np.float32) - mean).transpose(2, 0, 1)
-    made = _bytes(np.ascontiguousarray(run(planes).transpose(1, 2, 0)) + mean, 1.0)
-    return (
-        np.asarray(cv2.cvtColor(made, cv2.COLOR_BGR2GRAY), np.uint8) if pixels.ndim == 2 else made
-    )
+def _colour(pixels: Pixels, run: Callable[[Plane], Plane], how: Colour) -> Pixels:
+    """All channels through the network; gray goes through as colour."""
+    gray = pixels.ndim == 2
+    colour = cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR) if gray else pixels
+    mean = np.array(how.mean, np.float32)
+    planes = ((colour - mean) * np.float32(how.level))[:, :, how.order].transpose(2, 0, 1)
+    large = run(np.ascontiguousarray(planes)).transpose(1, 2, 0)[:, :, how.order]
+    made = _bytes(np.ascontiguousarray(large) + mean * np.float32(how.level), 1 / how.level)
+    return np.asarray(cv2.cvtColor(made, cv2.COLOR_BGR2GRAY), np.uint8) if gray else made
 
 
 def _bytes(values: Any, factor: float) -> Pixels:

@@ -16,9 +16,10 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from models.errors import BadOutput
+from models.errors import BadOutput, WeightsUnusable
 from workers.picture import Pixels
 from workers.upscaler.bounds import Bounds
+from workers.upscaler.engine import Unreadable
 
 log = structlog.get_logger()
 
@@ -46,18 +47,28 @@ def enlarged(before: Pixels, attempts: Sequence[Attempt], bounds: Bounds) -> tup
 
     Raises:
         BadOutput: none of them was sound.
+        WeightsUnusable: no engine can run the network.
     """
-    finding = Finding(math.nan, math.nan, "nothing was tried")
+    finding = None
+    reasons = {}
     for engine, attempt in attempts:
-        after = attempt()
+        try:
+            after = attempt()
+        except Unreadable as error:
+            log.warning("network_unreadable", engine=engine, reason=str(error))
+            reasons[engine] = str(error)
+            continue
         finding = examine(before, after, bounds)
         if not finding.fault:
             return engine, after
         del after
         log.error("bad_output", engine=engine, fault=finding.fault)
+    if finding is None:
+        said = "; ".join(f"{engine}: {reason}" for engine, reason in reasons.items())
+        raise WeightsUnusable(f"no engine here can run this network. {said}")
     raise BadOutput(
         f"the enlarged picture is not the one that was sent: {finding.fault}",
-        engines=[engine for engine, _ in attempts],
+        engines=[engine for engine, _ in attempts if engine not in reasons],
     )
 
 
