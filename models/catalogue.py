@@ -23,7 +23,8 @@ class Weights:
 
     ``radius`` is how far, in input pixels, an output pixel's inputs may lie from its own place:
     half of the receptive field. Tiles overlap by it. ``url`` and ``bytes`` say where its file can
-    be fetched and how long it is; empty and 0 where it is bundled or a user's own.
+    be fetched and how long it is; empty and 0 where it is bundled or a user's own. ``megabytes``:
+    memory that the network takes with a tile, where that is more than a child has to spare.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Weights:
     licence: str = ""
     url: str = ""
     bytes: int = 0
+    megabytes: int = 0
 
 
 class Catalogue:

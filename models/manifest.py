@@ -21,7 +21,7 @@ class Manifest(BaseModel):
     ``algorithm``: how it takes a picture: luma (espcn, fsrcnn, lapsrn), BGR less the mean of DIV2K
     (edsr), or RGB in 0 to 1 (rgb, ONNX only: dnn_superres knows no such network).
     ``radius``: half of the network's receptive field in input pixels, by which tiles overlap; too
-    large costs time, too small shows seams.
+    large costs time, too small shows seams. ``megabytes``: memory it takes, if above 500.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -32,6 +32,7 @@ class Manifest(BaseModel):
     file: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,120}\.(pb|onnx)$")
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     radius: int = Field(ge=0, le=256)
+    megabytes: int = Field(0, ge=0, le=100_000)
     source: str = Field("", max_length=200)
     licence: str = Field("", max_length=80)
 

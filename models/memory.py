@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from models.errors import TooMuchMemory
+from models.catalogue import Catalogue
+from models.errors import BadParameter, TooMuchMemory
 from models.image import Format, Header
 from models.operations import Operation
 from models.settings import Settings
@@ -50,6 +52,19 @@ def predict(header: Header, operations: Sequence[Operation], output: Format) -> 
     return BASE + max(peak, before * _HELD[kind] + largest * encode)
 
 
+def networks(operations: Sequence[Operation], catalogue: Catalogue) -> int:
+    """Return the bytes that the largest network among ``operations`` takes beside the picture.
+
+    One that is not at hand counts nothing: whoever runs it will say so.
+    """
+    largest = 0
+    for operation in operations:
+        with contextlib.suppress(BadParameter):
+            weights = operation.weights(catalogue)
+            largest = max(largest, weights.megabytes if weights else 0)
+    return largest * _MB
+
+
 def budget(settings: Settings) -> int:
     """Return the bytes that one worker's tasks may take together: its share of MEMORY_BUDGET."""
     return (settings.memory_budget or available()) // settings.workers
@@ -67,19 +82,20 @@ def available() -> int:
     return max(total - max(total // share, least), total // 2)
 
 
-def check(need: int, settings: Settings) -> None:
-    """Refuse a task that would not even fit alone.
+def check(need: int, settings: Settings, fixed: int = 0) -> None:
+    """Refuse a task that would not even fit alone; ``fixed`` of its bytes do not grow with it.
 
     Raises:
         TooMuchMemory: names the budget, the prediction and what would pass.
     """
-    limit = budget(settings)
+    limit, fixed = budget(settings), BASE + fixed
     if need <= limit:
         return
-    share = max(0.0, (limit - BASE) / (need - BASE))
+    share = max(0.0, (limit - fixed) / (need - fixed))
+    passes = f"a picture of {share:.0%} of the pixels passes" if share else "a lighter network may"
     raise TooMuchMemory(
         f"this would take about {need // _MB} MB of memory; a worker has {limit // _MB} MB for its "
-        f"tasks (MEMORY_BUDGET divided by WORKERS): a picture of {share:.0%} of the pixels passes",
+        f"tasks (MEMORY_BUDGET divided by WORKERS): {passes}",
         setting="MEMORY_BUDGET",
         limit=limit,
         measured=need,

@@ -92,7 +92,9 @@ class Submitter:
             operations, (header.width, header.height), self.settings.max_output_pixels
         ):
             check_side(*size, output)
-        memory.check(memory.predict(header, operations, output), self.settings)
+        fixed = memory.networks(operations, self.catalogue)
+        need = memory.predict(header, operations, output) + fixed
+        memory.check(need, self.settings, fixed)
         mark = fingerprint(
             upload.sha256, operations, output, weights, self.settings.writing, report
         )

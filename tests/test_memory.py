@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from models import memory
+from models.catalogue import Catalogue, Weights
 from models.errors import TooMuchMemory
 from models.image import Header
 from models.operations import parse
@@ -73,6 +74,22 @@ def test_what_never_fits_is_refused_with_what_passes() -> None:
     memory.check(
         memory.predict(Header("jpeg", int(4000 * side), int(3000 * side)), UPSCALE, "png"), small
     )
+
+
+def test_a_heavy_network_counts_and_does_not_shrink_with_the_picture() -> None:
+    heavy = Weights("heavy", "edsr", 2, "heavy_x2.pb", "", 67, megabytes=2100)
+    catalogue = Catalogue([heavy], {("heavy", 2): Path("heavy_x2.pb")})
+    chain = [parse("grayscale", {}), parse("upscale", {"scale": "2", "model": "heavy"})]
+    fixed = memory.networks(chain, catalogue)
+    assert fixed == 2100 * MB
+    assert memory.networks(UPSCALE, catalogue) == 0  # not at hand: said elsewhere
+    need = memory.predict(Header("jpeg", 4000, 3000), chain, "png") + fixed
+    with pytest.raises(TooMuchMemory, match=r" (\d+)% of the pixels passes") as caught:
+        memory.check(need, Settings(memory_budget=need - 60 * MB), fixed)
+    share = int(str(caught.value.detail).split("%")[0].split()[-1])
+    assert 50 < share < 100
+    with pytest.raises(TooMuchMemory, match="a lighter network may"):
+        memory.check(need, Settings(memory_budget=2200 * MB), fixed)
 
 
 async def test_refused_at_submission(settings: Settings, aiohttp_client: Any) -> None:

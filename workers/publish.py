@@ -46,8 +46,9 @@ async def work(worker: Worker, attempt: Attempt) -> None:
         skipped = fetched.skipped
         attempt.stages["fetch_ms"] = _since(began)
         kept = worth_keeping(worker, task, operations, skipped)
-        need = await asyncio.to_thread(_need, source, operations[skipped:], written.format)
-        memory.check(need, worker.settings)
+        fixed = memory.networks(operations[skipped:], worker.catalogue)
+        need = await asyncio.to_thread(_need, source, operations[skipped:], written.format) + fixed
+        memory.check(need, worker.settings, fixed)
         request = Request(
             str(source),
             name,

@@ -13,10 +13,14 @@ from workers.picture import Pixels
 _FINE = 512
 """Most pixels of the result a side of LapSRN's tiles: it has 64 channels at half that resolution,
 which take 170 MB in OpenVINO and 300 MB in OpenCV."""
+_FAR, _LARGE = 40, 256
+"""A network that looks further than this gets larger tiles: they would be mostly overlap."""
 
 
 def side(best: int, weights: Weights) -> int:
     """Return the side of the tiles for ``weights``, given the ``best`` one of an engine."""
+    if weights.radius > _FAR:
+        return max(best, _LARGE)
     return min(best, _FINE // weights.scale) if weights.algorithm == "lapsrn" else best
 
 
