@@ -7,7 +7,10 @@ import os
 import subprocess
 import sys
 
+from bench import cores, memory
+from models.settings import Settings
 from tests.house import ROOT
+from workers.children import Children
 
 
 def test_flows_prints_its_figures() -> None:
@@ -37,3 +40,17 @@ def test_flows_prints_its_figures() -> None:
     assert measured["ratio_to_opencv"] > 0
     assert set(measured["latency_ms"]) == {"p50", "p95", "p99"}
     assert set(printed["single_ms"]) == {"flow", "bare_opencv", "bare_pipeline"}
+
+
+async def test_memory_measures_a_child() -> None:
+    for kind in memory.KINDS:
+        need, measured, raw = await memory.measure(kind, 200, 100, memory.UPSCALE, "png")
+        assert raw == 400 * 200 * 3
+        assert 50_000_000 < measured < need
+
+
+async def test_cores_counts_pictures() -> None:
+    children = Children(Settings(worker_processes=1))
+    await children.start()
+    assert await cores.rate(children, 1, 1) > 0
+    await children.stop()

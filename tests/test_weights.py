@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import http.server
+import os
+import signal
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +19,7 @@ import pytest
 
 from models.catalogue import Catalogue, Weights, published
 from models.settings import Settings
+from tests.house import ROOT
 from workers.weights import NotFetched, Patience, fetch, main
 
 BODY = bytes(range(256)) * 1000
@@ -30,6 +36,7 @@ class Server(http.server.ThreadingHTTPServer):
         self.body = BODY
         self.plan: list[str] = []
         self.ranges: list[str | None] = []
+        self.stalled = threading.Event()
 
     @property
     def url(self) -> str:
@@ -63,7 +70,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_header("Content-Range", f"bytes {shown}-{end - 1}/{end}")
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
-        self.wfile.write(data[: len(data) // 2] if fault == "cut" else data)
+        self.wfile.write(data[: len(data) // 2] if fault in {"cut", "stall"} else data)
+        if fault == "stall":
+            self.wfile.flush()
+            self.server.stalled.set()
+            self.rfile.read(1)  # until whoever asked is gone
 
 
 @pytest.fixture
@@ -202,6 +213,30 @@ def test_the_list_against_the_files(shared: Path) -> None:
     for weights in (w for w in published() if w.url and w.name != "EDSR"):  # not at hand
         assert f"{weights.sha256}  {weights.file}" in sums
         assert (shared / "weights" / weights.file).stat().st_size == weights.bytes
+
+
+def test_ctrl_c_keeps_what_came_for_the_next_time(
+    server: Server, shared: Path, tmp_path: Path
+) -> None:
+    server.body = (shared / "weights/FSRCNN_x2.pb").read_bytes()
+    server.plan = ["stall"]
+    program = [sys.executable, "-m", "workers.weights", "FSRCNN", "--mirror", server.url]
+    environment = {**os.environ, "WEIGHTS_DIR": str(tmp_path)}
+    with subprocess.Popen(program, cwd=ROOT, env=environment, stderr=subprocess.PIPE) as process:
+        assert server.stalled.wait(30)
+        part = tmp_path / "FSRCNN_x2.pb.part"
+        deadline = time.monotonic() + 30
+        while not part.exists():  # the server has sent it; the command may not have read it
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+    assert (process.returncode, said) == (130, b"")
+    assert [path.name for path in tmp_path.iterdir()] == [part.name]
+    known = next(weights for weights in published() if weights.file == "FSRCNN_x2.pb")
+    here = replace(known, url=f"{server.url}/FSRCNN_x2.pb")
+    fetch(here, tmp_path, lambda share: None, QUICK)
+    assert (tmp_path / "FSRCNN_x2.pb").read_bytes() == server.body
 
 
 def test_the_command(
