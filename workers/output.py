@@ -38,6 +38,8 @@ def write(picture: Picture, encoding: Encoding, writing: Writing, path: Path) ->
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     said = picture.notes
+    if encoding.format != "png" and picture.deep:
+        said = (*said, notes.FOR_FORMAT)
     if encoding.format == "jpeg" and picture.alpha is not None:
         said = (*said, notes.ON_WHITE)
     size = path.stat().st_size
