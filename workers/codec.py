@@ -18,7 +18,7 @@ from models.exif import Orientation, orientation, upright
 from models.image import check_pixels
 from models.operations import Encoding, Size
 from models.writing import DEFAULT, Writing
-from workers import gamma, notes, png, profiles, sixteen
+from workers import gamma, guard, notes, png, profiles, sixteen
 from workers.picture import Picture, Pixels
 
 _WEBP_METHOD = 4  # 6 takes twice as long for files 3 % smaller, 2 half as long for 4 % larger
@@ -98,6 +98,8 @@ def decode(path: Path, max_pixels: int, enough: Enough | None = None) -> Picture
     except UnidentifiedImageError:
         raise BadImage("the picture cannot be decoded: its header is broken") from None
     except Exception as error:  # Pillow's decoders raise many kinds on hostile bytes
+        if guard.is_shortage(error):
+            raise
         raise BadImage(f"the picture cannot be decoded: {error}") from None
 
 
