@@ -45,7 +45,8 @@ def noise(path: Path, kind: str, width: int, height: int) -> None:
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, np.iinfo(depth).max + 1, (height, width, channels), depth)
     if channels == 2:
-        path.write_bytes(png.encoded(pixels.astype(np.uint16), None, 1))
+        with path.open("wb") as file:
+            png.write(file, pixels[:, :, 0], pixels[:, :, 1], None, 1)
         return
     ok, data = cv2.imencode(".jpg" if kind == "jpeg" else ".png", pixels)
     if not ok:

@@ -178,8 +178,7 @@ def encode(picture: Picture, encoding: Encoding, writing: Writing = DEFAULT) -> 
 def _png(picture: Picture, level: int) -> bytes:
     if picture.alpha is not None and picture.pixels.ndim == 2:  # OpenCV writes no gray with alpha
         if picture.deep:
-            both = np.dstack([picture.pixels, picture.alpha])
-            return png.encoded(np.asarray(both, np.uint16), picture.icc, level)
+            return _wide(picture, level)
         bands = [Image.fromarray(picture.pixels), Image.fromarray(picture.alpha)]
         return _by_pillow(Image.merge("LA", bands), "PNG", picture.icc, compress_level=level)
     pixels = picture.pixels
@@ -199,11 +198,17 @@ def _png(picture: Picture, level: int) -> bytes:
     if ok:
         return bytes(data)
     # libpng refuses profiles that are padded or oddly long, though colour engines read them.
+    if picture.deep:
+        return _wide(picture, level)
     code = cv2.COLOR_BGRA2RGBA if picture.alpha is not None else cv2.COLOR_BGR2RGB
     ordered = pixels if pixels.ndim == 2 else np.asarray(cv2.cvtColor(pixels, code), pixels.dtype)
-    if picture.deep:
-        return png.encoded(np.asarray(ordered, np.uint16), picture.icc, level)
     return _by_pillow(Image.fromarray(ordered), "PNG", picture.icc, compress_level=level)
+
+
+def _wide(picture: Picture, level: int) -> bytes:
+    buffer = io.BytesIO()
+    png.write(buffer, picture.pixels, picture.alpha, picture.icc, level)
+    return buffer.getvalue()
 
 
 def png_flags(level: int) -> list[int]:
