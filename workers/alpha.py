@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from workers.picture import Picture, Pixels, Samples
 
 Plane = NDArray[Any]
-"""(height, width) or (height, width, channels): uint8 or uint16, or float32, 0 to 65535.
+"""(height, width) or (height, width, channels), uint8 or uint16.
 
-Of an 8-bit picture with alpha it is uint16, and only 0 to 51000."""
+Where there is alpha: (height, width), of an 8-bit picture uint16, 0 to 51000, of a 16-bit one
+float32, 0 to 65535 squared."""
 
 _OPAQUE = 255
 _DEEP = 65535

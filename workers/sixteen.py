@@ -88,9 +88,8 @@ def _bare(path: Path) -> Pixels:
             if kind == b"tRNS":
                 needed.remove(kind)  # a second one does not count
             view[used : used + _FIRST] = start
-            end = used + _FIRST + length + 4
-            file.readinto(view[used + _FIRST : end])
-            used = min(end, len(view))
+            used += _FIRST
+            used += file.readinto(view[used : used + length + 4])
             if kind == b"IEND":
                 break
     return bare[:used]
