@@ -19,6 +19,7 @@ from models.image import Format, inspect
 from models.memory import predict
 from models.operations import load
 from models.settings import Settings
+from workers import png
 from workers.children import Children
 from workers.request import Request
 
@@ -31,17 +32,23 @@ WORK: list[tuple[dict[str, Any], Format]] = [
     (RESIZE, "webp"),
     (UPSCALE, "png"),
 ]
-KINDS = ("jpeg", "rgb", "rgba", "gray16")
+KINDS = ("jpeg", "gray", "rgb", "rgba", "gray16", "gray+alpha16", "rgb16", "rgba16")
+CHANNELS = {"gray": 1, "gray+alpha": 2, "rgb": 3, "rgba": 4, "jpeg": 3}
 CASES = [(kind, 2000, 1500, *work) for kind in KINDS for work in WORK]
 LARGE: list[tuple[str, int, int, dict[str, Any], Format]] = [("jpeg", 8600, 5800, UPSCALE, "png")]
 
 
 def noise(path: Path, kind: str, width: int, height: int) -> None:
     """Write noise to ``path`` as a JPEG, or as a PNG of that kind."""
-    shape = (height, width) if kind == "gray16" else (height, width, 4 if kind == "rgba" else 3)
-    pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    wide = pixels.astype(np.uint16) * 257 if kind == "gray16" else pixels
-    ok, data = cv2.imencode(".jpg" if kind == "jpeg" else ".png", wide)
+    deep, channels = kind.endswith("16"), CHANNELS[kind.removesuffix("16")]
+    depth: type[np.uint8 | np.uint16] = np.uint16 if deep else np.uint8
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, np.iinfo(depth).max + 1, (height, width, channels), depth)
+    if channels == 2:
+        with path.open("wb") as file:
+            png.write(file, pixels[:, :, 0], pixels[:, :, 1], None, 1)
+        return
+    ok, data = cv2.imencode(".jpg" if kind == "jpeg" else ".png", pixels)
     if not ok:
         raise RuntimeError(f"{kind} cannot be written")
     path.write_bytes(bytes(data))

@@ -17,12 +17,22 @@ _MB = 1_000_000
 BASE = 200 * _MB
 """A child with its libraries, both engines and a compiled network, before any picture; bytes."""
 
-# Bytes a pixel, measured by `python -m bench.memory`, and rounded up. Of a PNG nothing but its size
-# is known yet, so it is taken to have alpha and 16 bits; a JPEG is taken to be CMYK.
-_DECODE = {"png": 24, "gif": 24, "jpeg": 16}
-_HELD = {"png": 4, "gif": 4, "jpeg": 3}
-_FILTER = {"png": 12, "gif": 12, "jpeg": 3}  # colours weighted by alpha are filtered in 16 bits
-_SPREAD = {"png": 30, "gif": 30, "jpeg": 0}  # of an upscale's input, beside it
+# Bytes a pixel, measured by `python -m bench.memory`, and rounded up. A JPEG is taken to be CMYK, a
+# PNG to lie on its side and to need its gamma applied, whether or not.
+_DECODE_OTHER = {"jpeg": 16, "gif": 24}
+_DECODE = {  # by bits a sample and channels
+    (8, 1): 6,
+    (8, 2): 14,
+    (8, 3): 15,
+    (8, 4): 20,
+    (16, 1): 10,
+    (16, 2): 21,
+    (16, 3): 19,
+    (16, 4): 25,
+}
+_SAMPLES = {"jpeg": (8, 3), "gif": (8, 4)}
+_WEIGHTED = {8: 12, 16: 20}  # colours weighted by alpha are filtered in 16 bits, or as floats
+_SPREAD = 30  # of an upscale's input, beside it, where it has alpha
 _ENCODE: dict[Format, int] = {"png": 4, "jpeg": 11, "webp": 56}  # beside the picture itself
 
 _FILTERS = frozenset({"blur", "resize", "thumbnail"})
@@ -35,21 +45,34 @@ def predict(header: Header, operations: Sequence[Operation], output: Format) -> 
 
     The largest of its moments: decoding, each operation with what goes in and comes out, encoding.
     """
-    kind, found = header.kind, [(header.width, header.height)]
-    before = header.width * header.height
-    peak = before * _DECODE[kind]
+    found, kind = [(header.width, header.height)], header.kind
+    depth, channels = _SAMPLES.get(kind, (header.depth, header.channels))
+    before, alpha = header.width * header.height, channels in {2, 4}
+    peak = before * (_DECODE_OTHER.get(kind) or _DECODE[depth, channels])
     for operation in operations:
         found = [part for each in found for part in operation.output_sizes(*each)]
         after = sum(width * height for width, height in found)
-        work = max(before, after) * _FILTER[kind] if operation.op in _FILTERS else 0
-        spread = before * _SPREAD[kind] if operation.op == "upscale" else 0
-        held = before * _HELD[kind]
-        peak = max(peak, held + spread, held + after * _HELD[kind] + work)
+        held = before * channels * depth // 8
+        if operation.op == "upscale":
+            held += _reduced(before, channels, depth) + (before * _SPREAD if alpha else 0)
+            depth = 8
+        each = channels * depth // 8
+        work = max(before, after) * (_WEIGHTED[depth] if alpha else each)
+        peak = max(peak, held + after * each + (work if operation.op in _FILTERS else 0))
         before = after
     largest = max(width * height for width, height in found)
-    # A PNG is written row by row; only with alpha it is put together first.
-    encode = 0 if kind == "jpeg" and output == "png" else _ENCODE[output]
-    return BASE + max(peak, before * _HELD[kind] + largest * encode)
+    encode = largest * _ENCODE[output]
+    if output == "png":
+        # A PNG is written row by row; only with alpha it is put together first.
+        encode = max(encode, largest * channels * depth // 8) if alpha else 0
+    else:
+        encode += _reduced(largest, channels, depth)
+    return BASE + max(peak, before * channels * depth // 8 + encode)
+
+
+def _reduced(pixels: int, channels: int, depth: int) -> int:
+    """Return the bytes of a copy in 8 bits a sample, where there are more."""
+    return pixels * channels if depth > 8 else 0
 
 
 def networks(operations: Sequence[Operation], catalogue: Catalogue) -> int:

@@ -27,6 +27,7 @@ _SCANS = 200
 """Most scans of a JPEG: each costs a decoder a pass over all blocks, however little it holds."""
 
 _IHDR_BYTES = 13
+_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}  # by PNG's colour type
 _SOF_BYTES = 8  # of a frame header without components: length, precision, height, width, count
 _CRC_STEP = 1024 * 1024
 # In JPEG's entropy-coded data FF is followed by 00 or a restart marker; all else ends the scan.
@@ -68,6 +69,21 @@ def png(data: Bytes) -> tuple[int, int]:
             return _checked("PNG", upright(*size, turned), pictures)
         at = end
     raise BadImage(f"the PNG file has more than {_STEPS} chunks", limit=_STEPS)
+
+
+def samples(data: Bytes) -> tuple[int, int]:
+    """Return (bits a sample, channels) that decoding a PNG gives; ``png`` has found it whole.
+
+    Palettes count as what they are expanded to, a transparent colour as alpha; what has fewer than
+    8 bits gets 8. Only chunk headers are read.
+    """
+    depth, kind = data[24], data[25]
+    channels = _CHANNELS.get(kind, 4)
+    at = 8
+    while channels in {1, 3} and data[at + 4 : at + 8] != b"IEND":
+        channels += data[at + 4 : at + 8] == b"tRNS"
+        at += 12 + int.from_bytes(data[at : at + 4], "big")
+    return (16 if depth == 16 else 8), channels
 
 
 def jpeg(data: Bytes) -> tuple[int, int]:

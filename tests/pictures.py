@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from typing import Any
 
 import aiohttp
@@ -60,3 +62,49 @@ def psnr(a: NDArray[Any], b: NDArray[Any]) -> float:
     """Peak signal-to-noise ratio in dB of two 8-bit pictures."""
     error = np.mean((a.astype(float) - b.astype(float)) ** 2)
     return float("inf") if error == 0 else float(10 * np.log10(255**2 / error))
+
+
+_ADAM7 = (
+    *((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4)),
+    *((0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)),
+)
+_COLOUR_TYPE = {1: 0, 2: 4, 3: 2, 4: 6}
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def raw(samples: NDArray[Any], interlaced: bool = False) -> bytes:
+    """Return the rows of a PNG, unfiltered and not yet packed: (h, w) or (h, w, channels)."""
+    big = samples.astype(samples.dtype.newbyteorder(">"))
+    rows = []
+    for x0, y0, dx, dy in _ADAM7 if interlaced else ((0, 0, 1, 1),):
+        part = big[y0::dy, x0::dx]
+        rows += [b"\0" + row.tobytes() for row in part] if part.size else []
+    return b"".join(rows)
+
+
+def by_hand(
+    samples: NDArray[Any],
+    *,
+    interlaced: bool = False,
+    key: tuple[int, ...] = (),
+    before: bytes = b"",
+    after: bytes = b"",
+    packed: bytes | None = None,
+) -> bytes:
+    """Return a PNG of 8- or 16-bit ``samples``, RGB order: Pillow writes few of these.
+
+    ``key``: the transparent colour; ``before`` and ``after``: chunks around the samples;
+    ``packed``: what stands there in place of them.
+    """
+    height, width = samples.shape[:2]
+    channels = samples.shape[2] if samples.ndim == 3 else 1
+    depth = 8 * samples.dtype.itemsize
+    colour = _COLOUR_TYPE[channels]
+    head = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, interlaced)
+    data = zlib.compress(raw(samples, interlaced)) if packed is None else packed
+    trns = chunk(b"tRNS", struct.pack(f">{len(key)}H", *key)) if key else b""
+    parts = [chunk(b"IHDR", head), before, trns, chunk(b"IDAT", data), after, chunk(b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)

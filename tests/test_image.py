@@ -6,7 +6,9 @@ import io
 import tempfile
 import tracemalloc
 import zlib
+from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import settings as limits
@@ -30,9 +32,38 @@ def multi_scan() -> bytes:
 
 
 def test_headers() -> None:
-    assert look(pictures.png(41, 29)) == Header("png", 41, 29)
+    assert look(pictures.png(41, 29)) == Header("png", 41, 29, 8, 3)
     assert look(pictures.jpeg(41, 29)) == Header("jpeg", 41, 29)
     assert look(multi_scan()) == Header("jpeg", 64, 48)
+
+
+@pytest.mark.parametrize("key", [(), (1,)])
+@pytest.mark.parametrize("depth", [np.uint8, np.uint16])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_a_png_says_its_samples(channels: int, depth: Any, key: tuple[int, ...]) -> None:
+    key = key * channels if channels in {1, 3} else ()
+    wide = np.zeros((3, 5, channels), depth)
+    for interlaced in (False, True):
+        header = look(pictures.by_hand(wide, key=key, interlaced=interlaced))
+        expected = (8 * np.dtype(depth).itemsize, channels + bool(key))
+        assert header == Header("png", 5, 3, *expected)
+
+
+def test_palettes_and_few_bits_say_what_they_become() -> None:
+    palette = Image.fromarray(pictures.scene()).quantize(4)
+    for image, options, channels in (
+        *((palette, {}, 3), (palette, {"transparency": 1}, 4)),
+        *((Image.new("1", (5, 4)), {}, 1), (Image.new("1", (5, 4)), {"transparency": 1}, 2)),
+    ):
+        header = look(pictures.encoded(image, "PNG", **options))
+        assert (header.depth, header.channels) == (8, channels)
+
+
+def test_a_kind_of_samples_that_does_not_exist_counts_as_the_most() -> None:
+    data = bytearray(pictures.png())
+    data[25] = 5
+    data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
+    assert look(bytes(data)).channels == 4
 
 
 def test_what_cameras_append_is_no_truncation() -> None:

@@ -45,6 +45,22 @@ def test_more_pixels_need_more_and_views_need_nothing() -> None:
     assert memory.predict(Header("png", 4000, 4000), [parse("split", {})], "png") == plain
 
 
+def test_what_the_header_says_of_samples_counts() -> None:
+    for operations in ([], [parse("blur", {})], UPSCALE):
+        needs = [
+            [
+                memory.predict(Header("png", 4000, 3000, depth, channels), operations, "png")
+                for channels in (1, 3, 4)
+            ]
+            for depth in (8, 16)
+        ]
+        for narrow, deep in zip(*needs, strict=True):
+            assert narrow < deep
+        assert needs == [sorted(set(each)) for each in needs]
+    known = memory.predict(Header("png", 4000, 3000, 8, 3), [], "png")
+    assert known < memory.predict(Header("png", 4000, 3000), [], "png")
+
+
 def test_a_budget_is_the_machines_or_the_one_that_is_set() -> None:
     assert memory.budget(Settings()) == memory.available() > 0
     assert memory.budget(Settings(memory_budget=1000 * MB, workers=4)) == 250 * MB

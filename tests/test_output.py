@@ -18,6 +18,7 @@ from workers import codec
 from workers.output import write
 from workers.picture import Picture
 
+DEEP = pictures.scene().astype(np.uint16) * 257 + 3
 GRAY = np.arange(35, dtype=np.uint8).reshape(5, 7)
 
 
@@ -31,6 +32,9 @@ GRAY = np.arange(35, dtype=np.uint8).reshape(5, 7)
         Picture(GRAY),
         Picture(GRAY, GRAY),
         Picture(pictures.scene(), icc=b"no profile at all"),
+        *(Picture(DEEP, alpha, icc) for alpha in (None, DEEP[:, :, 0]) for icc in (None, ICC)),
+        Picture(DEEP[:, :, 0], DEEP[:, :, 1]),
+        Picture(DEEP, DEEP[:, :, 0], b"no profile at all"),
     ],
 )
 def test_the_same_bytes(picture: Picture, output: str, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -10,12 +11,20 @@ import structlog
 
 from models.settings import Settings
 from models.store import Store
+from tests import pictures
 from tests.conftest import working
+from tests.sixteen import scene
 from tests.test_batches import TWO, form
+from workers import notes
 
 
-async def ask(client: Any, *operations: str, **fields: str) -> Any:
-    data = form(TWO[:1], operations=list(operations), **fields)
+async def ask(
+    client: Any,
+    *operations: str,
+    pictures: Sequence[tuple[str, bytes]] = TWO[:1],
+    **fields: str,
+) -> Any:
+    data = form(pictures, operations=list(operations), **fields)
     response = await client.post("/process?wait=30", data=data)
     body = await response.json()
     assert body["status"] == "SUCCESS", body
@@ -66,6 +75,22 @@ async def test_what_was_published_without_loss_is_taken_up(
         await client.post("/upscale?wait=30", data=form(TWO[:1]))
         await ask(client, "upscale=2", "grayscale")
         assert found == [1]
+
+
+async def test_what_is_noted_of_sixteen_bits_comes_with_a_beginning(
+    client: Any, settings: Settings, store: Store, found: list[int]
+) -> None:
+    deep = [("deep.png", pictures.by_hand(scene("gray+alpha")))]
+    async with working(settings):
+        first = await ask(client, "upscale=2", "rotate=90", pictures=deep)
+        await kept(store, 1)
+        second = await ask(client, "upscale=2", "rotate=180", pictures=deep)
+        assert found == [1]
+        whole = await ask(client, "resize=2", "rotate=90", pictures=deep)
+    assert [r["notes"] for r in (*first["results"], *second["results"])] == [
+        [notes.FOR_NETWORK]
+    ] * 2
+    assert whole["results"][0]["notes"] == []
 
 
 async def test_results_are_the_same_bytes_with_and_without(

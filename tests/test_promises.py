@@ -120,16 +120,6 @@ def test_gray_stays_one_channel(tmp_path: Path, operation: str) -> None:
         assert result.mode == "L"
 
 
-def test_sixteen_bits_become_eight_and_it_is_said(tmp_path: Path) -> None:
-    ramp = np.linspace(0, 65535, 64 * 64).reshape(64, 64).astype(np.uint16)
-    result, made = through(tmp_path, pictures.encoded(Image.fromarray(ramp)), "rotate=90")
-    assert made.notes == (notes.REDUCED,)
-    back = np.rot90(np.asarray(result).astype(float))
-    assert np.abs(back - ramp / 257).max() <= 0.51
-    _, plain = through(tmp_path, pictures.png())
-    assert plain.notes == ()
-
-
 def test_cmyk_and_ycck(tmp_path: Path) -> None:
     """YCCK is CMYK with C, M and Y as luma and chroma; the Adobe marker says so."""
     flat = Image.new("CMYK", (32, 32), (20, 200, 180, 10))

@@ -196,4 +196,4 @@ def test_sixteen_bits_with_a_transparent_colour_are_turned_too(tmp_path: Path) -
     path = tmp_path / "picture"
     alpha = codec.decode(path, 100).alpha
     assert alpha is not None
-    assert alpha.tolist() == [[0], [255]]
+    assert alpha.tolist() == [[0], [65535]]

@@ -18,7 +18,7 @@ from models.exif import Orientation, orientation, upright
 from models.image import check_pixels
 from models.operations import Encoding, Size
 from models.writing import DEFAULT, Writing
-from workers import gamma, notes, profiles
+from workers import gamma, guard, notes, png, profiles, sixteen
 from workers.picture import Picture, Pixels
 
 _WEBP_METHOD = 4  # 6 takes twice as long for files 3 % smaller, 2 half as long for 4 % larger
@@ -52,13 +52,14 @@ Enough = Callable[[int, int], Size | None]
 
 
 def decode(path: Path, max_pixels: int, enough: Enough | None = None) -> Picture:
-    """Decode the PNG, JPEG or GIF file at ``path`` into 8-bit grayscale or BGR, upright.
+    """Decode the PNG, JPEG or GIF file at ``path`` into grayscale or BGR, upright.
 
     ``enough`` takes the upright (width, height) and returns the least size that will do, if less
     does; a decoder that can scale then need not decode more. ``Picture.full`` tells when it did.
 
     EXIF orientation is applied; of an animation the first frame counts; palettes are expanded;
-    16-bit samples are reduced to 8; CMYK is converted to sRGB through its profile where it has one.
+    16-bit samples stay so, all others have 8; CMYK is converted to sRGB through its profile where
+    it has one.
 
     Raises:
         BadImage: the data is corrupt.
@@ -73,19 +74,19 @@ def decode(path: Path, max_pixels: int, enough: Enough | None = None) -> Picture
             check_pixels(
                 file.width, file.height, max_pixels, what="the picture", setting="MAX_PIXELS"
             )
-            stored = file.tile[0].args if file.tile else ""
+            stored = str(file.tile[0].args) if file.tile else ""
             full = _scaled(file, enough) if enough else None
             file.load()
-            image: Image.Image = file
-            if stored == "RGB;16B" and "transparency" in file.info:
-                image = _sixteen_bit_key(path)
-            _scale_key(file, str(stored))
             # A PNG may say it behind its pixels, so it is asked now.
             turned = orientation(file.info.get("exif"))
-            turn = _TURNS.get(turned)
-            image = image if turn is None else image.transpose(turn)
-            said = notes.of_file(file, str(stored))
-            picture = _picture(image, profiles.sound(file.info.get("icc_profile")))
+            said = notes.of_file(file)
+            icc = profiles.sound(file.info.get("icc_profile"))
+            if stored in sixteen.KINDS:
+                picture = replace(sixteen.read(file, stored, path, turned), icc=icc)
+            else:
+                _scale_key(file, stored)
+                turn = _TURNS.get(turned)
+                picture = _picture(file if turn is None else file.transpose(turn), icc)
             power = gamma.exponent(file.info)
             if power is not None:
                 said = (*said, notes.GAMMA)
@@ -97,6 +98,8 @@ def decode(path: Path, max_pixels: int, enough: Enough | None = None) -> Picture
     except UnidentifiedImageError:
         raise BadImage("the picture cannot be decoded: its header is broken") from None
     except Exception as error:  # Pillow's decoders raise many kinds on hostile bytes
+        if guard.is_shortage(error):
+            raise
         raise BadImage(f"the picture cannot be decoded: {error}") from None
 
 
@@ -132,26 +135,9 @@ def _scale_key(file: Image.Image, stored: str) -> None:
         file.info["transparency"] = key * _KEY_SCALE[stored]
 
 
-def _sixteen_bit_key(path: Path) -> Image.Image:
-    """Decode a 16-bit RGB PNG with a transparent colour, which Pillow compares after reduction."""
-    data = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    if data is None or data.ndim != 3 or data.shape[2] != 4:
-        raise BadImage("the picture cannot be decoded")
-    # In place: a second copy of 16 bits would be the larger half of all memory taken.
-    np.right_shift(data, 8, out=data)
-    reduced = data.astype(np.uint8)
-    return Image.fromarray(cv2.cvtColor(reduced, cv2.COLOR_BGRA2RGBA))
-
-
 def _picture(image: Image.Image, icc: bytes | None) -> Picture:
     if image.mode == "CMYK":
         image, icc = profiles.to_srgb(image, icc), None
-    if image.mode.startswith("I") or image.mode == "F":
-        # 16 bits a sample: rounded to 8; Pillow's own convert() would clip instead.
-        wide = np.asarray(image).astype(np.uint32)
-        key = image.info.get("transparency")
-        alpha = None if key is None else np.where(wide == key, 0, 255).astype(np.uint8)
-        return Picture(np.asarray((wide * 255 + 32767) // 65535, np.uint8), alpha, icc)
     if "transparency" in image.info and image.mode in {"1", "L"}:
         image = image.convert("LA")
     elif "transparency" in image.info and image.mode in {"P", "RGB"}:
@@ -169,11 +155,13 @@ def _picture(image: Image.Image, icc: bytes | None) -> Picture:
 def encode(picture: Picture, encoding: Encoding, writing: Writing = DEFAULT) -> bytes:
     """Encode ``picture``; in JPEG, which has no alpha, it is laid on white.
 
-    ``writing`` says what ``encoding`` leaves open.
+    16 bits are kept in PNG only. ``writing`` says what ``encoding`` leaves open.
 
     Raises:
         BadImage: the encoder refuses it.
     """
+    if encoding.format != "png":
+        picture = sixteen.reduced(picture, notes.FOR_FORMAT)
     if encoding.format == "jpeg":
         return _by_pillow(
             Image.fromarray(_rgb(_flattened(picture))),
@@ -184,8 +172,13 @@ def encode(picture: Picture, encoding: Encoding, writing: Writing = DEFAULT) -> 
         )
     if encoding.format == "webp":
         return _webp(picture, encoding.quality or writing.webp_quality)
-    level = writing.png_level
+    return _png(picture, writing.png_level)
+
+
+def _png(picture: Picture, level: int) -> bytes:
     if picture.alpha is not None and picture.pixels.ndim == 2:  # OpenCV writes no gray with alpha
+        if picture.deep:
+            return _wide(picture, level)
         bands = [Image.fromarray(picture.pixels), Image.fromarray(picture.alpha)]
         return _by_pillow(Image.merge("LA", bands), "PNG", picture.icc, compress_level=level)
     pixels = picture.pixels
@@ -205,9 +198,17 @@ def encode(picture: Picture, encoding: Encoding, writing: Writing = DEFAULT) -> 
     if ok:
         return bytes(data)
     # libpng refuses profiles that are padded or oddly long, though colour engines read them.
+    if picture.deep:
+        return _wide(picture, level)
     code = cv2.COLOR_BGRA2RGBA if picture.alpha is not None else cv2.COLOR_BGR2RGB
-    ordered = pixels if pixels.ndim == 2 else np.asarray(cv2.cvtColor(pixels, code), np.uint8)
+    ordered = pixels if pixels.ndim == 2 else np.asarray(cv2.cvtColor(pixels, code), pixels.dtype)
     return _by_pillow(Image.fromarray(ordered), "PNG", picture.icc, compress_level=level)
+
+
+def _wide(picture: Picture, level: int) -> bytes:
+    buffer = io.BytesIO()
+    png.write(buffer, picture.pixels, picture.alpha, picture.icc, level)
+    return buffer.getvalue()
 
 
 def png_flags(level: int) -> list[int]:
@@ -217,7 +218,7 @@ def png_flags(level: int) -> list[int]:
 
 def _webp(picture: Picture, quality: int) -> bytes:
     """WebP knows no gray: gray pixels go to sRGB through their profile, which would not fit."""
-    image, icc = Image.fromarray(_rgb(picture.pixels)), picture.icc
+    image, icc = Image.fromarray(_rgb(sixteen.eight(picture.pixels))), picture.icc
     if picture.pixels.ndim == 2:
         image, icc = profiles.to_srgb(image, icc), None
     if picture.alpha is not None:
@@ -241,15 +242,17 @@ def _by_pillow(image: Image.Image, kind: str, icc: bytes | None, **options: Any)
 
 
 def _flattened(picture: Picture) -> Pixels:
+    """Return 8-bit pixels laid on white."""
+    pixels = sixteen.eight(picture.pixels)
     if picture.alpha is None:
-        return picture.pixels
-    flat = np.empty_like(picture.pixels)
+        return pixels
+    flat = np.empty_like(pixels)
     # In bands of rows: what is computed on the way takes several times what a picture does.
     for top in range(0, picture.height, _BAND):
         rows = slice(top, top + _BAND)
         share = picture.alpha[rows].astype(np.uint16)
-        if picture.pixels.ndim == 3:
+        if pixels.ndim == 3:
             share = share[:, :, None]
-        mixed = picture.pixels[rows] * share + _WHITE * (255 - share) + 127
+        mixed = pixels[rows] * share + _WHITE * (255 - share) + 127
         flat[rows] = mixed // 255
     return flat

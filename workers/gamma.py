@@ -8,7 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from workers.picture import Pixels
+from workers.picture import Samples
 
 _DISPLAY = 2.2
 _SAME = 0.05  # a product this near to 1 is sRGB's own gamma, as most programs write it
@@ -28,7 +28,8 @@ def exponent(info: Mapping[Any, Any]) -> float | None:
     return 1 / (gamma * _DISPLAY)
 
 
-def applied(pixels: Pixels, power: float) -> Pixels:
-    """Return ``pixels`` (any shape, uint8) raised to ``power`` as shares of 255."""
-    table = np.rint(255 * (np.arange(256) / 255) ** power).astype(np.uint8)
-    return np.asarray(cv2.LUT(pixels, table), np.uint8)
+def applied(pixels: Samples, power: float) -> Samples:
+    """Return ``pixels`` (any shape, uint8 or uint16) raised to ``power`` as shares of the most."""
+    most = np.iinfo(pixels.dtype).max
+    table = np.rint(most * (np.arange(most + 1) / most) ** power).astype(pixels.dtype)
+    return np.asarray(cv2.LUT(pixels, table), pixels.dtype)

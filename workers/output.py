@@ -11,7 +11,7 @@ import numpy as np
 
 from models.operations import Encoding
 from models.writing import Writing
-from workers import codec, notes
+from workers import codec, notes, png
 from workers.picture import Picture
 
 
@@ -34,10 +34,16 @@ def write(picture: Picture, encoding: Encoding, writing: Writing, path: Path) ->
         BadImage: the encoder refuses it.
     """
     if encoding.format != "png" or not _streamed(picture, writing.png_level, path):
-        path.write_bytes(codec.encode(picture, encoding, writing))
+        if encoding.format == "png" and picture.deep:
+            with path.open("wb") as to:
+                png.write(to, picture.pixels, picture.alpha, picture.icc, writing.png_level)
+        else:
+            path.write_bytes(codec.encode(picture, encoding, writing))
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     said = picture.notes
+    if encoding.format != "png" and picture.deep:
+        said = (*said, notes.FOR_FORMAT)
     if encoding.format == "jpeg" and picture.alpha is not None:
         said = (*said, notes.ON_WHITE)
     size = path.stat().st_size

@@ -9,13 +9,16 @@ from numpy.typing import NDArray
 
 Pixels = NDArray[np.uint8]
 """uint8, 0 to 255: (height, width) grayscale or (height, width, 3) BGR."""
+Samples = NDArray[np.uint8 | np.uint16]
+"""The same, or uint16, 0 to 65535: what a 16-bit PNG holds."""
 
 
 @dataclass(frozen=True)
 class Picture:
     """Pixels with what belongs to them.
 
-    ``pixels``: (h, w) or (h, w, 3) BGR uint8. ``alpha``: (h, w) uint8 or None for opaque.
+    ``pixels``: (h, w) or (h, w, 3) BGR, uint8 or uint16. ``alpha``: (h, w) of the same depth, or
+    None for opaque.
     ``icc``: the colour profile the pixels are in, or None for sRGB. Where the decoder scaled the
     picture down on the way, ``full`` is the (width, height) of the whole picture, and ``box`` the
     (left, top, right, bottom) that it takes of the pixels at hand: a decoder rounds up, so that of
@@ -23,8 +26,8 @@ class Picture:
     ``notes``: what had to be given up or changed on the way, in words.
     """
 
-    pixels: Pixels
-    alpha: Pixels | None = None
+    pixels: Samples
+    alpha: Samples | None = None
     icc: bytes | None = None
     full: tuple[int, int] | None = None
     box: tuple[float, float, float, float] | None = None
@@ -39,11 +42,16 @@ class Picture:
         return int(self.pixels.shape[0])
 
     @property
+    def deep(self) -> bool:
+        """Whether samples have 16 bits, not 8."""
+        return bool(self.pixels.dtype == np.uint16)
+
+    @property
     def size(self) -> tuple[int, int]:
         """(width, height) of the whole picture, in pixels: what results are computed from."""
         return self.full or (self.width, self.height)
 
-    def with_pixels(self, pixels: Pixels, alpha: Pixels | None) -> Picture:
+    def with_pixels(self, pixels: Samples, alpha: Samples | None) -> Picture:
         return replace(self, pixels=pixels, alpha=alpha, full=None, box=None)
 
     def window(self, x: int, y: int, width: int, height: int) -> Picture:

@@ -31,7 +31,7 @@ from models.writing import DEFAULT, Writing
 
 __all__ = ["OPERATIONS", "Encoding", "Operation", "Size", "fingerprint", "load", "parse"]
 
-PIPELINE_VERSION = 3
+PIPELINE_VERSION = 4
 """Raised when the same request would give other bytes: old results are then no longer served."""
 
 OPERATIONS: dict[str, type[Operation]] = {

@@ -70,4 +70,4 @@ def half_hidden(hidden: int, shown: int = 200, side: int = 40) -> Picture:
 def visible(picture: Picture, least: int = 8) -> Pixels:
     """Return the pixels of which something can be seen."""
     assert picture.alpha is not None
-    return picture.pixels[picture.alpha >= least]
+    return np.asarray(picture.pixels[picture.alpha >= least], np.uint8)

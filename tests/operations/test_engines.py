@@ -19,7 +19,7 @@ from tests.house import ROOT
 from tests.operations import apply, bgr, tools
 from tests.operations.test_upscale import PUBLISHED
 from workers.operations import Tools
-from workers.picture import Picture, Pixels
+from workers.picture import Picture, Pixels, Samples
 from workers.upscaler import choice, graph, tiles
 from workers.upscaler.engine import Engine, Unreadable
 from workers.upscaler.opencv import REFERENCE
@@ -29,7 +29,7 @@ OPENVINO = OpenVINO()
 HALF = OpenVINO("bf16")
 
 
-def apart(a: Pixels, b: Pixels) -> int:
+def apart(a: Samples, b: Samples) -> int:
     """Return the largest difference in levels."""
     assert a.shape == b.shape
     return int(np.abs(a.astype(int) - b).max())

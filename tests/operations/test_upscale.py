@@ -128,7 +128,7 @@ def test_bundled_network_beats_bicubic_by_three_decibels_on_held_out_pictures(
         high = read_luma(path)
         high = high[: high.shape[0] // 2 * 2, : high.shape[1] // 2 * 2]
         low = bicubic(high, high.shape[0] // 2, high.shape[1] // 2)
-        ours = apply(Picture(low), Upscale(), tools()).pixels
+        ours = np.asarray(apply(Picture(low), Upscale(), tools()).pixels, np.uint8)
         gains.append(psnr(ours, high, 2) - psnr(bicubic(low, *high.shape), high, 2))
     assert np.mean(gains) > 3.0
 

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from models.operations.grayscale import Grayscale
-from workers import profiles
+from workers import notes, profiles, sixteen
 from workers.operations import Tools
 from workers.picture import Picture, Pixels
 
@@ -20,15 +20,17 @@ def grayscale(picture: Picture, spec: Grayscale, tools: Tools) -> Picture:
     """Return ``picture`` with its luma only (ITU-R BT.601), (h, w); alpha is kept.
 
     Luma is defined for sRGB, so colours are converted to it where they have a profile, which is
-    then dropped: a gray file may not carry a profile for RGB.
+    then dropped: a gray file may not carry a profile for RGB. Profiles are applied in 8 bits.
     """
     if picture.pixels.ndim == 2:
         fits = picture.icc is None or profiles.is_gray(picture.icc)
         return picture if fits else replace(picture, icc=None)
-    if picture.icc is None:
-        luma = np.asarray(cv2.cvtColor(picture.pixels, cv2.COLOR_BGR2GRAY), np.uint8)
-    else:
-        luma = _through(picture.pixels, picture.icc)
+    icc = picture.icc
+    if icc is None:
+        gray = cv2.cvtColor(picture.pixels, cv2.COLOR_BGR2GRAY)
+        return picture.with_pixels(np.asarray(gray, picture.pixels.dtype), picture.alpha)
+    picture = sixteen.reduced(picture, notes.FOR_PROFILE)
+    luma = _through(sixteen.eight(picture.pixels), icc)
     return replace(picture.with_pixels(luma, picture.alpha), icc=None)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from models.operations.rotate import Rotate
 from workers.operations import Tools
-from workers.picture import Picture, Pixels
+from workers.picture import Picture, Samples
 
 _TURNS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
 
@@ -15,8 +15,8 @@ _TURNS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_C
 def rotate(picture: Picture, spec: Rotate, tools: Tools) -> Picture:
     """Return ``picture`` turned clockwise by ``spec.angle`` degrees, alpha with it."""
 
-    def turned(plane: Pixels) -> Pixels:
-        return np.asarray(cv2.rotate(plane, _TURNS[spec.angle]), np.uint8)
+    def turned(plane: Samples) -> Samples:
+        return np.asarray(cv2.rotate(plane, _TURNS[spec.angle]), plane.dtype)
 
     alpha = None if picture.alpha is None else turned(picture.alpha)
     return picture.with_pixels(turned(picture.pixels), alpha)

@@ -9,6 +9,7 @@ import numpy as np
 
 from models.errors import BadParameter, WeightsMissing
 from models.operations.upscale import Upscale
+from workers import notes, sixteen
 from workers.operations import Tools
 from workers.picture import Picture, Pixels
 from workers.upscaler import report, sanity, tiles
@@ -20,7 +21,7 @@ _BORDER = cv2.BORDER_REPLICATE
 
 
 def upscale(picture: Picture, spec: Upscale, tools: Tools) -> Picture:
-    """Return ``picture`` ``spec.scale`` times as wide and high; alpha goes through on its own.
+    """Return ``picture`` ``spec.scale`` times as wide and high, in 8 bits; alpha goes on its own.
 
     Raises:
         WeightsMissing: this worker lacks the network that the service found.
@@ -31,6 +32,7 @@ def upscale(picture: Picture, spec: Upscale, tools: Tools) -> Picture:
     except BadParameter as error:
         raise WeightsMissing(f"on this worker: {error.detail}") from None
     path = tools.catalogue.path(weights)
+    picture = sixteen.reduced(picture, notes.FOR_NETWORK)
     before = _spread(picture)
 
     def attempt(engine: Engine) -> Callable[[], Pixels]:
@@ -69,14 +71,15 @@ def engines(tools: Tools) -> list[Engine]:
 
 
 def _spread(picture: Picture) -> Pixels:
-    """Return the pixels with visible colour spread into what is fully transparent beside it.
+    """Return the 8-bit pixels with visible colour spread into what is fully transparent beside it.
 
     Colour nobody sees (often black) would bleed into the visible edge as a fringe.
     """
+    pixels = sixteen.eight(picture.pixels)
     if picture.alpha is None or bool(picture.alpha.all()):
-        return picture.pixels
+        return pixels
     hidden = picture.alpha == 0
-    pixels = picture.pixels.copy()
+    pixels = pixels.copy()
     pixels[hidden] = 0
     near = cv2.blur(np.where(hidden, 0, 255).astype(np.uint8), _REACH, borderType=_BORDER)
     colour = cv2.blur(pixels, _REACH, borderType=_BORDER).astype(np.uint16)
