@@ -15,7 +15,8 @@ from typing import Any
 
 from bench.flows import picture
 from models.settings import Settings, cores
-from workers.children import Child, Children
+from workers.children import Children
+from workers.process import Child
 from workers.request import Request
 
 ROUNDS = 4

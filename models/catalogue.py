@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.errors import BadParameter
+from models.errors import BadParameter, WeightsUnusable
 from models.manifest import BadManifest, read_manifest
 
 BUNDLED = Path(__file__).resolve().parent.parent / "weights"
@@ -53,6 +53,7 @@ class Catalogue:
         self.known = known
         self.problems = problems
         self._found = found
+        self._states = {path: _state(path) for path in found.values()}
 
     @classmethod
     def read(cls, weights_dir: Path | None, onnx: bool = True) -> Catalogue:
@@ -96,6 +97,22 @@ class Catalogue:
     def path(self, weights: Weights) -> Path:
         return self._found[weights.name, weights.scale]
 
+    def check(self, weights: Weights) -> None:
+        """Make sure that the file is still the one that was found.
+
+        Raises:
+            WeightsUnusable: another one was put in its place.
+        """
+        path = self.path(weights)
+        if (now := _state(path)) == self._states[path]:
+            return
+        if _usable(path, weights.sha256, []):
+            self._states[path] = now
+            return
+        raise WeightsUnusable(
+            f"the file of network {weights.name} for x{weights.scale} was changed since it was read"
+        )
+
     def find(self, model: str, scale: int) -> Weights:
         """Return the available network ``model`` for ``scale``.
 
@@ -126,6 +143,15 @@ class Catalogue:
             parameter="model",
             known=names,
         )
+
+
+def _state(path: Path) -> tuple[int, int, int] | None:
+    """Return what changes when the file at ``path`` does; None if it is gone."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _listed(values: list[str] | list[int]) -> str:

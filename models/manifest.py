@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from pathlib import Path
 from typing import Literal, Self
 
@@ -49,6 +50,8 @@ def read_manifest(path: Path) -> Manifest:
     Raises:
         BadManifest: it is none.
     """
+    if not path.is_file():  # a pipe would be waited for, for ever
+        raise BadManifest("it is no file")
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
@@ -57,7 +60,7 @@ def read_manifest(path: Path) -> Manifest:
     if len(data) > MAX_BYTES:
         raise BadManifest(f"longer than the {MAX_BYTES} bytes of a manifest")
     try:
-        return Manifest.model_validate_json(data)
+        return Manifest.model_validate_json(data.removeprefix(codecs.BOM_UTF8))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"])) or "the file"

@@ -92,8 +92,8 @@ class Submitter:
             operations, (header.width, header.height), self.settings.max_output_pixels
         ):
             check_side(*size, output)
-        fixed = memory.networks(operations, self.catalogue)
-        need = memory.predict(header, operations, output) + fixed
+        tile = self.settings.tile_pixels
+        need, fixed = memory.need(header, operations, output, self.catalogue, tile)
         memory.check(need, self.settings, fixed)
         mark = fingerprint(
             upload.sha256, operations, output, weights, self.settings.writing, report

@@ -20,7 +20,8 @@ from models.errors import TaskTimeout, WorkerCrashed
 from models.settings import Settings
 from tests import pictures
 from tests.test_worker import slow_picture
-from workers.children import Child, Children, NotStarted
+from workers.children import Children
+from workers.process import Child, NotStarted
 from workers.request import Request
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -96,16 +96,25 @@ def test_a_heavy_network_counts_and_does_not_shrink_with_the_picture() -> None:
     heavy = Weights("heavy", "edsr", 2, "heavy_x2.pb", "", 67, megabytes=2100)
     catalogue = Catalogue([heavy], {("heavy", 2): Path("heavy_x2.pb")})
     chain = [parse("grayscale", {}), parse("upscale", {"scale": "2", "model": "heavy"})]
-    fixed = memory.networks(chain, catalogue)
+    header = Header("jpeg", 4000, 3000)
+    need, fixed = memory.need(header, chain, "png", catalogue, 0)
     assert fixed == 2100 * MB
-    assert memory.networks(UPSCALE, catalogue) == 0  # not at hand: said elsewhere
-    need = memory.predict(Header("jpeg", 4000, 3000), chain, "png") + fixed
+    assert need == memory.predict(header, chain, "png") + fixed
+    assert memory.need(header, UPSCALE, "png", catalogue, 0)[1] == 0  # not at hand: said elsewhere
+    assert memory.need(header, chain, "png", Catalogue([], {}), 0)[1] == 0
     with pytest.raises(TooMuchMemory, match=r" (\d+)% of the pixels passes") as caught:
         memory.check(need, Settings(memory_budget=need - 60 * MB), fixed)
     share = int(str(caught.value.detail).split("%")[0].split()[-1])
     assert 50 < share < 100
     with pytest.raises(TooMuchMemory, match="a lighter network may"):
         memory.check(need, Settings(memory_budget=2200 * MB), fixed)
+
+
+def test_large_tiles_count(shared: Path) -> None:
+    catalogue = Catalogue.read(None)
+    header = Header("jpeg", 4000, 3000)
+    assert memory.need(header, UPSCALE, "png", catalogue, 0)[1] == 0
+    assert memory.need(header, UPSCALE, "png", catalogue, 4000)[1] > 700 * MB
 
 
 async def test_refused_at_submission(settings: Settings, aiohttp_client: Any) -> None:

@@ -56,11 +56,18 @@ def test_broken_is_found(kind: str) -> None:
     assert sanity.examine(gray, BROKEN[kind](gray), BOUNDS).fault
 
 
-def test_what_is_no_number_is_found() -> None:
-    large = cubic(SCENE).astype(np.float32)
-    assert not sanity.examine(SCENE, large, BOUNDS).fault
-    large[3, 4, 1] = np.nan
-    assert "no numbers" in sanity.examine(SCENE, large, BOUNDS).fault
+def test_a_dark_picture_may_not_turn_black_in_part_or_in_luma() -> None:
+    night = (SCENE // 12).astype(np.uint8)
+    assert not sanity.examine(night, cubic(night), BOUNDS).fault
+    large = cubic(night)
+    large[:80, :80] = 0
+    assert "of its light" in sanity.examine(night, large, BOUNDS).fault
+    luma = cv2.cvtColor(cubic(night), cv2.COLOR_BGR2YCrCb)
+    luma[:, :, 0] = 0
+    black = np.asarray(cv2.cvtColor(luma, cv2.COLOR_YCrCb2BGR), np.uint8)
+    assert sanity.examine(night, black, BOUNDS).fault
+    flat = np.full((40, 40, 3), 20, np.uint8)
+    assert sanity.examine(flat, np.zeros((80, 80, 3), np.uint8), BOUNDS).fault
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 60), (3, 3), (7, 200), (8, 8), (33, 31)])

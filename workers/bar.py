@@ -49,7 +49,7 @@ class Bar:
     def say(self, sentence: str) -> None:
         """Write a line that stays, terminal or not."""
         self.clear()
-        self._stream.write(sentence + "\n")
+        self._stream.write(printable(sentence) + "\n")
         self._stream.flush()
 
     def clear(self) -> None:
@@ -58,14 +58,18 @@ class Bar:
             self._stream.flush()
 
 
+def printable(text: str) -> str:
+    """Return ``text`` without what moves a terminal's cursor: a file's name may carry that."""
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
 def line(label: str, share: float, columns: int) -> str:
     """Return one drawing: label, bar, percent; shorter than ``columns``, so that it never wraps."""
     share = min(1.0, max(0.0, share))
     percent = f"{share:4.0%}"
     width = min(_WIDEST, columns // 3)
     room = max(0, columns - 1 - width - len(percent) - 4)
-    # A name may carry what moves a terminal's cursor.
-    shown = "".join(c if c.isprintable() else "?" for c in label)
+    shown = printable(label)
     shown = shown if len(shown) <= room else shown[: max(0, room - 3)] + "..."
     done = round(share * width)
     return f"{shown} [{'#' * done}{'.' * (width - done)}] {percent}"[: max(1, columns - 1)]

@@ -1,9 +1,9 @@
 """``python -m workers.child``: the process that touches untrusted pixels.
 
-One JSON line in for each task, JSON lines out: ``{"progress": 0.5}`` any number of times, then
-``{"results": [...], "kept": {...}}`` or ``{"error": {...}}``. Nothing is pickled: what comes back
-from a process that decodes hostile bytes is read as data. Its standard input ends with its parent,
-and so does it.
+One JSON line in for each task, JSON lines out: ``{"progress": 0.5}`` and ``{"log": {...}}`` any
+number of times, then ``{"results": [...], "kept": {...}}`` or ``{"error": {...}}``. Nothing is
+pickled: what comes back from a process that decodes hostile bytes is read as data. Its standard
+input ends with its parent, and so does it.
 """
 
 from __future__ import annotations
@@ -15,12 +15,16 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import MutableMapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
+
+import structlog
 
 from workers.request import Request
 
+_LONGEST = 1000  # characters of one fact in the log
 PROGRESS_PAUSE = 0.1  # seconds between two progress lines: a tile may take a millisecond
 
 
@@ -37,7 +41,7 @@ def main() -> None:
 
     from models.catalogue import Catalogue
     from models.writing import Writing
-    from workers import codec  # noqa: F401 -- imported now, so that the first task need not wait
+    from workers import codec, guard  # noqa: F401 -- imported now: the first task need not wait
     from workers.pipeline import Limits
     from workers.upscaler.bounds import Bounds
     from workers.upscaler.choice import choose
@@ -46,11 +50,13 @@ def main() -> None:
     limits = Limits(setup["max_pixels"], setup["max_output_pixels"], setup["tile_pixels"])
     limits = replace(limits, bounds=Bounds(*setup["bounds"]))
     writing = Writing(**setup["writing"])
+    structlog.configure(processors=[lambda _, level, said: _event(answers, level, said)])
     engine, why = choose(setup["engine"], setup["precision"], catalogue)
     _say(answers, {"ready": True, "engine": engine.said, "why": why})
     tools = (catalogue, limits, writing, engine)
     while True:
-        _say(answers, _answer(Request(**json.loads(requests.get())), tools, answers))
+        answer = _answer(Request(**json.loads(requests.get())), tools, answers)
+        _say(answers, {**answer, "held": guard.held()})
 
 
 def _listen(requests: queue.SimpleQueue[str]) -> None:
@@ -61,6 +67,14 @@ def _listen(requests: queue.SimpleQueue[str]) -> None:
 
 def _say(answers: TextIO, message: dict[str, Any]) -> None:
     answers.write(json.dumps(message) + "\n")
+
+
+def _event(answers: TextIO, level: str, said: MutableMapping[str, Any]) -> NoReturn:
+    """Send what is logged to the worker, which knows the task and where the log goes."""
+    event = str(said.pop("event"))
+    facts = {name: str(value)[:_LONGEST] for name, value in said.items()}
+    _say(answers, {"log": {"level": level, "event": event, "facts": facts}})
+    raise structlog.DropEvent
 
 
 def _answer(request: Request, tools: tuple[Any, Any, Any, Any], answers: TextIO) -> dict[str, Any]:
@@ -82,8 +96,8 @@ def _answer(request: Request, tools: tuple[Any, Any, Any, Any], answers: TextIO)
             _say(answers, {"progress": share})
 
     cv2.setNumThreads(request.threads)
-    guard.limit(request.memory)
     try:
+        guard.limit(request.memory)
         pipeline = Pipeline(
             [load(document) for document in request.operations],
             Encoding(request.format, request.quality),

@@ -11,8 +11,10 @@ Exit status: 0, 1 if a picture failed (a line each on standard error), 2 if the 
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import signal
+import stat
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -20,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from models import memory
 from models.catalogue import Catalogue
 from models.errors import AppError, BadParameter
 from models.image import ACCEPTED, FORMAT_OF, Format, Header, check_side, inspect
@@ -28,7 +31,7 @@ from models.operations import OPERATIONS, Operation, parse
 from models.operations.help import rows, summary
 from models.operations.pipeline import encoding, parts, read, sizes
 from models.settings import Settings
-from workers.bar import Bar
+from workers.bar import Bar, printable
 
 if TYPE_CHECKING:
     from workers.output import Output
@@ -90,6 +93,8 @@ class Order:
             Wrong, BadParameter: it asks for what cannot be.
         """
         pictures, output = list(given.pictures), given.output
+        if "" in {*pictures, output}:
+            raise Wrong("one of the names is empty")
         if output is None:
             if len(pictures) != 2:
                 raise Wrong("say where to: IN OUT, or any number of pictures with -o FOLDER")
@@ -145,19 +150,19 @@ def run(given: argparse.Namespace, settings: Settings) -> int:
     """Do what the command line says; return the exit status."""
     catalogue = Catalogue.read(settings.networks, settings.onnx)
     for problem in catalogue.problems:
-        print(f"darkroom: {problem}", file=sys.stderr)
+        print(f"darkroom: {printable(problem)}", file=sys.stderr)
     try:
         order = Order.of(given, settings.max_operations)
         for operation in order.operations:
             operation.weights(catalogue)
     except (Wrong, BadParameter) as error:
-        print(f"darkroom: {error}", file=sys.stderr)
+        print(f"darkroom: {printable(str(error))}", file=sys.stderr)
         return 2
     # OpenCV reads its pixel limit when it is imported, and never again.
     os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(settings.max_pixels)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what lies half done is cleared away
     try:
-        with Bar(sys.stderr) as bar:
+        with Bar(sys.stderr or io.StringIO()) as bar:  # None: it was closed
             return _all(order, catalogue, settings, bar)
     except KeyboardInterrupt:
         return 130
@@ -168,7 +173,13 @@ def _all(order: Order, catalogue: Catalogue, settings: Settings, bar: Bar) -> in
 
     failed = 0
     made: dict[Path, Path] = {}
-    engine, _ = choose(settings.upscale_engine, settings.upscale_precision, catalogue)
+    try:
+        engine, why = choose(settings.upscale_engine, settings.upscale_precision, catalogue)
+    except Exception as error:  # a wheel for another processor fails in ways of its own
+        bar.say(f"darkroom: UPSCALE_ENGINE is openvino, and it does not work: {error}")
+        return 2
+    if why and any(operation.op == "upscale" for operation in order.operations):
+        bar.say(f"darkroom: {why}; OpenCV works instead")
     for number, source in enumerate(order.inputs, 1):
         count = f" {number}/{len(order.inputs)}" if len(order.inputs) > 1 else ""
         bar.begin(f"{source.name}{count}")
@@ -202,7 +213,9 @@ def _one(
 
     ``made``: what was written by this command already, and of which picture.
     """
+    from workers import guard
     from workers.pipeline import Limits, Pipeline
+    from workers.upscaler.bounds import Bounds
 
     header = _inspect(source)
     written = encoding(order.operations, order.format or header.format)
@@ -215,9 +228,17 @@ def _one(
         if os.path.lexists(target) and not order.force:
             raise Refused(f"{target} is there already; -f overwrites it")
     parent = targets[0].parent
+    need, fixed = memory.need(
+        header, order.operations, written.format, catalogue, settings.tile_pixels
+    )
+    memory.check(need, settings, fixed)
+    guard.limit(need)
     if order.folder:
         parent.mkdir(parents=True, exist_ok=True)
-    limits = Limits(settings.max_pixels, settings.max_output_pixels, settings.tile_pixels)
+    elif not parent.is_dir():
+        raise Refused(f"there is no folder {parent}")
+    bounds = Bounds(settings.min_consistency, settings.max_shift)
+    limits = Limits(settings.max_pixels, settings.max_output_pixels, settings.tile_pixels, bounds)
     # Beside the target, so that a finished file appears there in one step.
     with tempfile.TemporaryDirectory(prefix=".darkroom-", dir=parent) as name:
         pipeline = Pipeline(
@@ -238,6 +259,8 @@ def _one(
 def _inspect(source: Path) -> Header:
     if source.is_dir():
         raise Refused("it is a folder; name the pictures in it")
+    if source.exists() and not source.is_file():
+        raise Refused("it is no file: a pipe or a device cannot be read twice")
     with source.open("rb") as file:
         return inspect(file, _READ)
 
@@ -248,4 +271,7 @@ def _place(output: Output, target: Path, force: bool) -> None:
             target.open("xb").close()  # so that what came there meanwhile is not overwritten
         except FileExistsError:
             raise Refused(f"{target} is there already; -f overwrites it") from None
-    Path(output.path).replace(target)
+    made = Path(output.path)
+    if target.exists():
+        made.chmod(stat.S_IMODE(target.stat().st_mode))
+    made.replace(os.path.realpath(target))  # what a link points at, not the link

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,8 +12,8 @@ import structlog
 
 from models import memory
 from models.errors import from_document
-from models.image import Format, Kind, inspect
-from models.operations import Operation, load
+from models.image import Header, Kind, inspect
+from models.operations import load
 from models.operations.pipeline import encoding
 from models.task import Result
 from workers.attempt import Attempt, Worker
@@ -46,8 +45,11 @@ async def work(worker: Worker, attempt: Attempt) -> None:
         skipped = fetched.skipped
         attempt.stages["fetch_ms"] = _since(began)
         kept = worth_keeping(worker, task, operations, skipped)
-        fixed = memory.networks(operations[skipped:], worker.catalogue)
-        need = await asyncio.to_thread(_need, source, operations[skipped:], written.format) + fixed
+        header = await asyncio.to_thread(_inspect, source)
+        tile = worker.settings.tile_pixels
+        need, fixed = memory.need(
+            header, operations[skipped:], written.format, worker.catalogue, tile
+        )
         memory.check(need, worker.settings, fixed)
         request = Request(
             str(source),
@@ -75,9 +77,9 @@ async def work(worker: Worker, attempt: Attempt) -> None:
         await _keep(worker, kept, answer["kept"], skipped)
 
 
-def _need(source: Path, operations: Sequence[Operation], output: Format) -> int:
+def _inspect(source: Path) -> Header:
     with source.open("rb") as file:
-        return memory.predict(inspect(file, get_args(Kind)), operations, output)
+        return inspect(file, get_args(Kind))
 
 
 async def _keep(

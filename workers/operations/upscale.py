@@ -17,6 +17,7 @@ from workers.upscaler.engine import Engine
 from workers.upscaler.opencv import REFERENCE
 
 _REACH = (9, 9)  # four pixels each way: further in, a network feels nothing of the edge
+_SEEN = 8  # alpha, of 255, under which a colour is as good as hidden: it weighs 3 %
 _BORDER = cv2.BORDER_REPLICATE
 
 
@@ -25,12 +26,14 @@ def upscale(picture: Picture, spec: Upscale, tools: Tools) -> Picture:
 
     Raises:
         WeightsMissing: this worker lacks the network that the service found.
+        WeightsUnusable: no engine can run it, or its file was changed.
         BadOutput: what came out is not the picture that went in, with no engine.
     """
     try:
         weights = tools.catalogue.find(spec.model, spec.scale)
     except BadParameter as error:
         raise WeightsMissing(f"on this worker: {error.detail}") from None
+    tools.catalogue.check(weights)
     path = tools.catalogue.path(weights)
     picture = sixteen.reduced(picture, notes.FOR_NETWORK)
     before = _spread(picture)
@@ -71,14 +74,14 @@ def engines(tools: Tools) -> list[Engine]:
 
 
 def _spread(picture: Picture) -> Pixels:
-    """Return the 8-bit pixels with visible colour spread into what is fully transparent beside it.
+    """Return the 8-bit pixels with visible colour spread into what is hidden beside it.
 
     Colour nobody sees (often black) would bleed into the visible edge as a fringe.
     """
     pixels = sixteen.eight(picture.pixels)
-    if picture.alpha is None or bool(picture.alpha.all()):
+    if picture.alpha is None or bool((picture.alpha >= _SEEN).all()):
         return pixels
-    hidden = picture.alpha == 0
+    hidden = picture.alpha < _SEEN
     pixels = pixels.copy()
     pixels[hidden] = 0
     near = cv2.blur(np.where(hidden, 0, 255).astype(np.uint8), _REACH, borderType=_BORDER)

@@ -10,7 +10,18 @@ from workers.picture import Pixels
 
 
 class Unreadable(Exception):
-    """This engine cannot run the network; the text says why."""
+    """This engine cannot run the network; the text says why, to whoever asked for the picture.
+
+    ``detail`` is for the log: libraries name files of this machine and lines of their sources.
+    """
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(reason)
+        self.detail = detail
+
+
+class NotFinite(Exception):
+    """The network gave values that are no numbers."""
 
 
 class Engine(Protocol):
@@ -33,5 +44,6 @@ class Engine(Protocol):
 
         Raises:
             Unreadable: the file is no network, or none for this engine, or for such a picture.
+            NotFinite: what it gave are no numbers. (OpenCV turns them into 0 and cannot tell.)
         """
         ...

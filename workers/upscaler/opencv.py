@@ -20,7 +20,7 @@ Network = Any
 """A cv2.dnn_superres.DnnSuperResImpl; OpenCV's stubs do not name it."""
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=6)
 def load(path: Path, algorithm: str, scale: int) -> Network:
     """Read the network at ``path``; once in a process.
 
@@ -66,7 +66,7 @@ def _said_plainly() -> Iterator[None]:
     except cv2.error as error:
         if is_shortage(error):
             raise
-        raise Unreadable(error.err or str(error)) from None
+        raise Unreadable("OpenCV cannot run it", error.err or str(error)) from None
 
 
 REFERENCE = OpenCV()

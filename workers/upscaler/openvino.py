@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -14,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.catalogue import Weights
+from workers.guard import is_shortage
 from workers.picture import Pixels
-from workers.upscaler.engine import Unreadable
+from workers.upscaler.engine import NotFinite, Unreadable
 from workers.upscaler.opencv import REFERENCE
 
 # Importing openvino tells Intel so and writes ~/intel, unasked. Without this module it takes a stub
@@ -42,11 +44,10 @@ _COLOUR = {
 }
 """``edsr`` as dnn_superres has it, BGR; ``rgb`` as most networks that come as ONNX, 0 to 1."""
 
-KEPT = 16
+KEPT = 6
 """Compiled networks kept; each serves every size of tile and picture (see DECISIONS.md)."""
 _LAYOUTS = 64
 """Sizes of input for which the CPU plugin keeps what it has prepared; its default is 5000."""
-_LONGEST = 300  # characters of a complaint: OpenVINO's go on with links and stacks
 _BYTE = np.float32(1 / 255)
 
 
@@ -73,6 +74,7 @@ class OpenVINO:
         Raises:
             Unreadable: the network is not one for pictures, or not for ``weights.scale``, or has
                 operations that OpenVINO does not know (those of TensorFlow's 8-bit weights).
+            NotFinite: it gave NaN or infinity.
         """
         if pixels.shape[:2] == (1, 1) and path.suffix == ".pb":
             # In bf16 FSRCNN makes one pixel 79 levels wrong (2026.4.1, a model of any size).
@@ -89,31 +91,45 @@ class OpenVINO:
         self, path: Path, scale: int, channels: int, threads: int
     ) -> Callable[[Plane], Plane] | Unreadable:
         """Return what runs the network, or why nothing does: that is kept too, not found anew."""
+        options = {
+            "INFERENCE_NUM_THREADS": threads,
+            "INFERENCE_PRECISION_HINT": self._precision,
+            "NUM_STREAMS": 1,
+            # Each child would pin its threads to the same first cores.
+            "ENABLE_CPU_PINNING": False,
+            "CPU_RUNTIME_CACHE_CAPACITY": _LAYOUTS,
+        }
         try:
-            model, output, last = prepared(self._core.read_model(path), channels, scale)
-        except (RuntimeError, ValueError) as error:
-            return Unreadable(" ".join(str(error).split())[-_LONGEST:])
-        compiled = self._core.compile_model(
-            model,
-            "CPU",
-            {
-                "INFERENCE_NUM_THREADS": threads,
-                "INFERENCE_PRECISION_HINT": self._precision,
-                "NUM_STREAMS": 1,
-                # Each child would pin its threads to the same first cores.
-                "ENABLE_CPU_PINNING": False,
-                "CPU_RUNTIME_CACHE_CAPACITY": _LAYOUTS,
-            },
-        )
-        request = compiled.create_infer_request()
+            with _said_plainly("OpenVINO cannot run it"):
+                model, output, last = prepared(self._core.read_model(path), channels, scale)
+                request = self._core.compile_model(model, "CPU", options).create_infer_request()
+        except Unreadable as error:
+            return error
 
         def run(planes: Plane) -> Plane:
             given = planes.transpose(1, 2, 0) if last else planes
-            request.infer([np.ascontiguousarray(given)[None]], share_inputs=True)
+            size = f"{planes.shape[2]} x {planes.shape[1]} pixels"
+            with _said_plainly(f"the network does not take {size}"):
+                request.infer([np.ascontiguousarray(given)[None]], share_inputs=True)
             made: Plane = request.get_output_tensor(0).data[0]
+            if not np.isfinite(made.sum()):
+                raise NotFinite
             return made.transpose(2, 0, 1) if output else made
 
         return run
+
+
+@contextmanager
+def _said_plainly(reason: str) -> Iterator[None]:
+    """Take what OpenVINO says of a network, but not of memory, for a fault of the network's."""
+    try:
+        yield
+    except ValueError as error:
+        raise Unreadable(str(error)) from None
+    except RuntimeError as error:
+        if is_shortage(error):
+            raise
+        raise Unreadable(reason, " ".join(str(error).split())) from None
 
 
 def shaped(model: Any, channels: int, height: int, width: int) -> bool:

@@ -1,0 +1,111 @@
+"""What a child keeps: too much of it has the child replaced. What it logs is passed on."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import resource
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from models.log import configure
+from models.settings import Settings
+from tests import pictures
+from tests.graphs import edsr
+from tests.house import ROOT
+from tests.test_children import ignore, request
+from tests.test_own_networks import own
+from tests.test_worker import slow_picture
+from workers import guard
+from workers.children import Children
+
+
+async def settled(children: Children, count: int) -> None:
+    """Wait until so many children live and nobody is being replaced."""
+    deadline = time.monotonic() + 60
+    while children._replacing or len(children.pids) < count:
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.01)
+
+
+async def test_a_child_that_holds_too_much_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    children = Children(Settings(worker_processes=1))
+    await children.start()
+    (first,) = children.pids
+    assert (await children.run(request(tmp_path), ignore))["results"]
+    assert children.pids == [first]
+    monkeypatch.setattr("workers.children._MOST_HELD", 1_000_000)
+    answer = await children.run(request(tmp_path), ignore)
+    assert answer["results"] and "held" not in answer
+    await settled(children, 1)
+    assert children.pids != [first] and not psutil.pid_exists(first)
+    await children.stop()
+
+
+async def test_a_cancelled_child_is_dying_when_its_memory_is_given_back(tmp_path: Path) -> None:
+    children = Children(Settings(worker_processes=1))
+    await children.start()
+    process = psutil.Process(children.pids[0])
+    begun = asyncio.Event()
+    work = asyncio.ensure_future(
+        children.run(request(tmp_path, slow_picture()), lambda share: begun.set())
+    )
+    await begun.wait()
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    # Nothing was awaited since: the signal was sent before the task's end was told.
+    assert process.wait(5) is None or not process.is_running()
+    await children.stop()
+
+
+def test_the_limit_is_beside_what_is_there_and_within_a_hard_one() -> None:
+    program = """
+import resource
+from workers import guard
+resource.setrlimit(resource.RLIMIT_DATA, (3_000_000_000, 3_000_000_000))
+guard.limit(10_000_000_000)
+print(resource.getrlimit(resource.RLIMIT_DATA)[0])
+guard.limit(100_000_000)
+print(resource.getrlimit(resource.RLIMIT_DATA)[0])
+guard.limit(None)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    hard, soft = map(int, done.stdout.split())
+    assert hard == 3_000_000_000
+    assert 600_000_000 < soft < hard
+    assert guard.held() > 10_000_000
+    assert resource.getrlimit(resource.RLIMIT_DATA)[0] == resource.RLIM_INFINITY
+
+
+async def test_what_a_child_logs_is_logged_by_its_worker(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "mynet_x2.pb").write_bytes(edsr(2, quantized=True))
+    data = (tmp_path / "weights" / "mynet_x2.pb").read_bytes()
+    own(tmp_path / "weights", algorithm="edsr", sha256=hashlib.sha256(data).hexdigest(), radius=5)
+    (tmp_path / "weights" / "mynet_x2.pb").write_bytes(data)
+    settings = Settings(worker_processes=1, weights_dir=tmp_path / "weights", log_level="INFO")
+    configure(settings, "worker")
+    children = Children(settings)
+    await children.start()
+    wanted = request(tmp_path, pictures.png())
+    asked = [{"op": "upscale", "scale": 2, "model": "mynet"}]
+    assert (await children.run(replace(wanted, operations=asked), ignore))["results"]
+    await children.stop()
+    lines = [json.loads(line) for line in capfd.readouterr().err.splitlines() if line[:1] == "{"]
+    (found,) = [line for line in lines if line["event"] == "network_unreadable"]
+    assert "openvino" in found["child_engine"]
+    assert "Dequantize" in found["child_reason"]

@@ -1,0 +1,140 @@
+"""One child process, as its worker holds it: asked, heard, killed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from models.errors import WorkerCrashed
+from workers.request import Request
+
+log = structlog.get_logger()
+
+_LAST_WORDS = 0.5  # seconds a child that fell silent has to end by itself
+_LONGEST = 100  # characters of an event's name
+_LINE_BYTES = 1024 * 1024  # longest answer a child may give
+_ROOT = Path(__file__).resolve().parent.parent
+_KEPT = ("PATH", "LANG", "LC_ALL", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
+"""The only variables a child sees: it has no use for the addresses and secrets of the stores."""
+
+Message = dict[str, Any]
+
+
+class NotStarted(OSError):
+    """A child died before it was ready: the machine's trouble, not a picture's."""
+
+
+class Child:
+    """One process of ``workers.child``; a context in which one task at a time runs."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self.said: Message = {}
+        """What it said when it was ready: its engine, and why it is not the one hoped for."""
+
+    @classmethod
+    async def start(cls, setup: Message) -> Child:
+        """Start a process and wait until it has loaded what it needs.
+
+        Raises:
+            NotStarted: it died before it was ready.
+        """
+        starting = asyncio.create_task(
+            asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "workers.child"),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                limit=_LINE_BYTES,
+                cwd=_ROOT,
+                env={name: os.environ[name] for name in _KEPT if name in os.environ},
+                start_new_session=True,  # a Ctrl-C is the worker's to handle, not each child's
+            )
+        )
+        try:
+            child = cls(await asyncio.shield(starting))
+        except asyncio.CancelledError:
+            # asyncio hangs when it is cancelled while it connects the pipes: let it finish first.
+            await cls(await starting).stop()
+            raise
+        try:
+            await child._ask(setup)
+            child.said = await child._hear()
+        except WorkerCrashed as error:
+            raise NotStarted(f"a child process does not start: {error.facts}") from None
+        except BaseException:
+            await child.stop()
+            raise
+        return child
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        return self._process.returncode is None
+
+    async def _ask(self, request: Message) -> None:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(json.dumps(request).encode() + b"\n")
+            await self._process.stdin.drain()
+        except (BrokenPipeError, ConnectionResetError):
+            raise await self._crashed() from None
+
+    async def _hear(self) -> Message:
+        assert self._process.stdout is not None
+        try:
+            line = await self._process.stdout.readline()
+            message: Message = json.loads(line) if line else {}
+        except ValueError:  # no JSON, or too long a line: not a process to be trusted further
+            message = {}
+        if not message:
+            raise await self._crashed()
+        return message
+
+    async def _crashed(self) -> WorkerCrashed:
+        with contextlib.suppress(TimeoutError):  # its own end says more than our killing it
+            await asyncio.wait_for(self._process.wait(), _LAST_WORDS)
+        await self.stop()
+        return WorkerCrashed(
+            "the process working at this picture died", exit_status=self._process.returncode
+        )
+
+    async def run(self, request: Request, progress: Callable[[float], None]) -> Message:
+        """Send ``request`` and return the final answer, passing progress on as it comes."""
+        await self._ask(asdict(request))
+        while True:
+            message = await self._hear()
+            if "progress" in message:
+                progress(float(message["progress"]))
+            elif "log" in message:
+                _log(message["log"])
+            else:
+                return message
+
+    def kill(self) -> None:
+        """Have it die now; ``stop`` also waits for that."""
+        if self.alive:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+
+    async def stop(self) -> None:
+        self.kill()
+        await self._process.wait()
+
+
+def _log(said: Mapping[str, Any]) -> None:
+    """Log what a child wants logged; it is not trusted to name a level or to overwrite fields."""
+    level = said["level"] if said["level"] in {"info", "warning", "error"} else "warning"
+    facts = {f"child_{name}": value for name, value in said["facts"].items()}
+    getattr(log, level)(str(said["event"])[:_LONGEST], **facts)
