@@ -46,13 +46,20 @@ def _value(number: int, name: str, channels: int, sides: str, half: bool) -> byt
     return field(number, field(1, name.encode()) + field(2, kind))
 
 
-def network(kernels: list[tuple[Array, Array]], scale: int, half: bool = False) -> bytes:
+def network(
+    kernels: list[tuple[Array, Array]], scale: int, half: bool = False, unshuffled: bool = False
+) -> bytes:
     """Return convolutions with ReLU between, shuffled to ``scale`` times the size.
 
     ``kernels``: (height, width, in, out) and biases, as ``tests.graphs`` takes them. ``half``:
-    stored, taken and given in 16 bits.
+    stored, taken and given in 16 bits. ``unshuffled``: with a way to half the size and back at its
+    beginning, so that only even sides are taken.
     """
     graph, last = b"", "low"
+    if unshuffled:
+        graph += _node("SpaceToDepth", "deep", "low", blocksize=2)
+        graph += _node("DepthToSpace", "back", "deep", blocksize=2, mode="DCR")
+        last = "back"
     for number, (kernel, bias) in enumerate(kernels):
         names = (f"kernel{number}", f"bias{number}")
         graph += _tensor(names[0], kernel.transpose(3, 2, 0, 1).astype(np.float32), half)

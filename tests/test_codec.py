@@ -14,7 +14,7 @@ from PIL import Image, ImageCms
 from models.errors import BadImage, TooManyPixels
 from models.operations import Encoding
 from tests import pictures
-from workers import codec
+from workers import codec, profiles
 from workers.picture import Picture, Samples
 
 ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -275,3 +275,11 @@ def test_flattening_in_bands_leaves_no_seam() -> None:
     share = alpha[:, :, None].astype(float) / 255
     expected = pixels * share + 255 * (1 - share)
     assert np.abs(codec._flattened(Picture(pixels, alpha)) - expected).max() <= 0.5001
+
+
+def test_a_profile_for_other_samples_is_dropped() -> None:
+    lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+    assert profiles.sound(lab) is None
+    assert profiles.sound(lab[:10]) is None
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    assert profiles.sound(srgb) == srgb

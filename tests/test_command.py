@@ -187,6 +187,70 @@ def test_a_terminal_sees_a_bar_and_ctrl_c_leaves_nothing(
     assert list((folder / "out").iterdir()) == []
 
 
+def test_bounds_and_memory_are_the_settings(folder: Path) -> None:
+    for name, value, sentence in (
+        ("MIN_CONSISTENCY", "90", "not the one that was sent"),
+        ("MEMORY_BUDGET", "1000000", "MEMORY_BUDGET"),
+    ):
+        done = command(folder, "upscale", "cat.png", "out.png", **{name: value})
+        assert done.returncode == 1
+        assert sentence in done.stderr
+        assert not (folder / "out.png").exists()
+
+
+def test_names_that_are_empty_or_move_the_cursor(folder: Path) -> None:
+    done = command(folder, "upscale", "cat.png", "")
+    assert (done.returncode, done.stderr) == (2, "darkroom: one of the names is empty\n")
+    (folder / "z\n\x1b[31mred.png").write_bytes(b"")
+    done = command(folder, "upscale", "z\n\x1b[31mred.png", "cat.png", "-o", "out")
+    assert done.returncode == 1
+    (said,) = done.stderr.splitlines()
+    assert said.startswith("darkroom: z??[31mred.png: ")
+
+
+def test_what_is_no_file_is_not_waited_for(folder: Path) -> None:
+    os.mkfifo(folder / "pipe.png")
+    done = command(folder, "grayscale", "pipe.png", "out.png")
+    assert done.returncode == 1
+    assert "pipe.png: it is no file" in done.stderr
+    done = command(folder, "grayscale", "cat.png", "nowhere/out.png")
+    assert done.returncode == 1
+    assert "there is no folder nowhere" in done.stderr
+
+
+def test_links_and_modes_outlive_an_overwriting(folder: Path) -> None:
+    (folder / "real.png").write_bytes(b"old")
+    (folder / "real.png").chmod(0o640)
+    (folder / "link.png").symlink_to("real.png")
+    assert command(folder, "grayscale", "cat.png", "link.png", "-f").returncode == 0
+    assert (folder / "link.png").is_symlink()
+    assert size(folder / "real.png") == ("PNG", 40, 30)
+    assert (folder / "real.png").stat().st_mode & 0o777 == 0o640
+
+
+def test_without_openvino(folder: Path) -> None:
+    (folder / "openvino.py").write_text("raise ImportError('no wheel for this machine')")
+    here = {"PYTHONPATH": f"{folder}:{ROOT}"}
+    done = command(folder, "upscale", "cat.png", "out.png", **here, UPSCALE_ENGINE="openvino")
+    assert done.returncode == 2
+    assert "no wheel for this machine" in done.stderr and "Traceback" not in done.stderr
+    done = command(folder, "upscale", "cat.png", "out.png", **here)
+    assert done.returncode == 0
+    assert "OpenCV works instead" in done.stderr
+    assert size(folder / "out.png") == ("PNG", 80, 60)
+    done = command(folder, "grayscale", "cat.png", "gray.png", **here)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_with_standard_error_closed(folder: Path) -> None:
+    program = [sys.executable, "-m", "workers", "grayscale", "cat.png", "out.png"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    line = ["sh", "-c", 'exec "$@" 2>&-', "sh", *program]
+    done = subprocess.run(line, cwd=folder, env=environment, check=False, timeout=60)
+    assert done.returncode == 0
+    assert size(folder / "out.png") == ("PNG", 40, 30)
+
+
 def _read(terminal: int) -> bytes:
     try:
         return os.read(terminal, 4096)

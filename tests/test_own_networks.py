@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import logging
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,9 +13,10 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from models.catalogue import BUNDLED, Catalogue, hash_file
-from models.errors import BadParameter
+from models.errors import BadParameter, WeightsUnusable
 from models.manifest import MAX_BYTES
 from models.settings import Settings
 from service.app import create_app
@@ -21,6 +24,7 @@ from tests import graphs, onnx_graphs, pictures
 from tests.graphs import Array
 from tests.operations import bgr
 from tests.test_command import command, size
+from workers.upscaler.engine import Unreadable
 from workers.upscaler.opencv import REFERENCE
 from workers.upscaler.openvino import OpenVINO
 
@@ -111,9 +115,11 @@ def convolutions(channels: int) -> list[tuple[Array, Array]]:
     return [(kernel, np.full(kernel.shape[3], 0.01, np.float32)) for kernel in kernels]
 
 
-def exchanged(folder: Path, algorithm: str, half: bool = False, **changes: Any) -> Catalogue:
+def exchanged(
+    folder: Path, algorithm: str, half: bool = False, unshuffled: bool = False, **changes: Any
+) -> Catalogue:
     """Add a network in ONNX and return the catalogue with it."""
-    data = onnx_graphs.network(convolutions(3 if algorithm == "rgb" else 1), 2, half)
+    data = onnx_graphs.network(convolutions(3 if algorithm == "rgb" else 1), 2, half, unshuffled)
     (folder / "other_x2.onnx").write_bytes(data)
     sha256 = hash_file(folder / "other_x2.onnx")
     given = {"file": "other_x2.onnx", "sha256": sha256, "radius": 3, "algorithm": algorithm}
@@ -194,3 +200,63 @@ def test_a_file_that_is_no_network_is_a_clear_failure(tmp_path: Path) -> None:
         assert done.returncode == 1
         assert "no engine here can run this network" in done.stderr
         assert not (tmp_path / "out.png").exists()
+
+
+def dark(folder: Path, name: str) -> None:
+    """Write a night picture: all its samples under 40."""
+    levels = pictures.scene(60, 50) // 7
+    Image.fromarray(levels.astype(np.uint8)).save(folder / name)
+
+
+@pytest.mark.parametrize(
+    ("value", "engine"), [(np.nan, "auto"), (np.nan, "opencv"), (-9.0, "auto")]
+)
+def test_black_and_nan_are_no_success_even_of_a_dark_picture(
+    tmp_path: Path, value: float, engine: str
+) -> None:
+    kernels = convolutions(1)
+    kernels[1] = (kernels[1][0], np.full(4, value, np.float32))
+    (tmp_path / "night.pb").write_bytes(graphs.espcn(kernels, 2))
+    own(tmp_path, file="night.pb", sha256=hash_file(tmp_path / "night.pb"), radius=3)
+    dark(tmp_path, "night.png")
+    arguments = ("upscale", "night.png", "out.png", "--model", "mynet")
+    done = command(tmp_path, *arguments, WEIGHTS_DIR=str(tmp_path), UPSCALE_ENGINE=engine)
+    assert done.returncode == 1
+    assert "the enlarged picture is not the one that was sent" in done.stderr
+    assert not (tmp_path / "out.png").exists()
+
+
+def test_sides_that_a_network_does_not_take_are_said(tmp_path: Path) -> None:
+    catalogue = exchanged(tmp_path, "espcn", unshuffled=True)
+    weights = catalogue.find("mynet", 2)
+    path = catalogue.path(weights)
+    assert OpenVINO().enlarge(path, weights, bgr(60, 40)).shape == (80, 120, 3)
+    with pytest.raises(Unreadable, match="the network does not take 61 x 47 pixels"):
+        OpenVINO().enlarge(path, weights, bgr(61, 47))
+
+
+def test_a_file_that_changed_since_is_not_run(tmp_path: Path) -> None:
+    own(tmp_path)
+    catalogue = Catalogue.read(tmp_path)
+    weights = catalogue.find("mynet", 2)
+    catalogue.check(weights)
+    path = catalogue.path(weights)
+    data = path.read_bytes()
+    path.write_bytes(data)  # the same again
+    catalogue.check(weights)
+    path.write_bytes(data + b" ")
+    with pytest.raises(WeightsUnusable, match="was changed since it was read"):
+        catalogue.check(weights)
+    path.unlink()
+    with pytest.raises(WeightsUnusable):
+        catalogue.check(weights)
+
+
+def test_manifests_that_are_pipes_or_come_from_windows(tmp_path: Path) -> None:
+    path = own(tmp_path)
+    path.write_bytes(codecs.BOM_UTF8 + path.read_bytes())
+    os.mkfifo(tmp_path / "pipe.json")
+    catalogue = Catalogue.read(tmp_path)
+    assert catalogue.find("mynet", 2)
+    (problem,) = catalogue.problems
+    assert "pipe.json: it is no file" in problem

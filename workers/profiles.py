@@ -6,12 +6,16 @@ import io
 
 from PIL import Image, ImageCms
 
+_SPACES = {b"RGB ", b"GRAY", b"CMYK"}
 _SPACE = slice(16, 20)  # of the header: the colour space of the samples (ICC.1:2022, 7.2.6)
 
 
 def sound(icc: bytes | None) -> bytes | None:
-    """Return the colour profile if it is one; a broken one must not cost the picture."""
-    if not icc:
+    """Return the colour profile if it is one for samples that pictures have.
+
+    A broken one, or one for others (Lab), must not cost the picture.
+    """
+    if not icc or icc[_SPACE] not in _SPACES:
         return None
     try:
         ImageCms.ImageCmsProfile(io.BytesIO(icc))

@@ -57,6 +57,17 @@ def test_hidden_colour_does_not_bleed_into_the_visible_edge(hidden: tuple[int, i
     assert np.abs(gray.pixels[gray.alpha > 0].astype(int) - 255).max() <= 12
 
 
+@pytest.mark.parametrize("faint", [0, 1, 2, 7])
+def test_colour_under_hardly_any_alpha_does_not_bleed_either(faint: int) -> None:
+    rows, columns = np.mgrid[0:40, 0:40]
+    disc = (rows - 20) ** 2 + (columns - 20) ** 2 < 150
+    pixels = np.where(disc, 255, 0).astype(np.uint8)
+    alpha = np.where(disc, 255, faint).astype(np.uint8)
+    result = apply(Picture(pixels, alpha), Upscale(), tools())
+    assert result.alpha is not None
+    assert result.pixels[result.alpha > 128].min() > 240
+
+
 def test_gray_is_what_colour_would_give() -> None:
     plane = np.ascontiguousarray(bgr()[:, :, 1])
     gray = apply(Picture(plane), Upscale(), tools()).pixels
