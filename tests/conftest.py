@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import signal
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -26,6 +27,10 @@ from workers.settings import create
 Client = TestClient[Request, Application]
 
 _numbers = itertools.count()
+
+# A shell's background job begins with Ctrl-C ignored, and so would every program that tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 
 
