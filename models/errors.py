@@ -21,6 +21,7 @@
     ├── NoRoom               the service lacks disk or open files for now; try again
     ├── StoreUnavailable     MongoDB or Redis does not answer; try again
     ├── WeightsMissing       a worker lacks the network a task was promised
+    ├── WeightsUnusable      no engine can run the network, or its file was changed
     ├── BadOutput            what a network made of a picture is not that picture
     ├── TaskTimeout          the pixel work ran past its deadline
     ├── WorkerCrashed        the process died at this task, as often as it may

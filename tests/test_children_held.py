@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import resource
 import subprocess
 import sys
@@ -14,10 +13,9 @@ from pathlib import Path
 
 import psutil
 import pytest
+import structlog
 
-from models.log import configure
 from models.settings import Settings
-from tests import pictures
 from tests.graphs import edsr
 from tests.house import ROOT
 from tests.test_children import ignore, request
@@ -89,23 +87,18 @@ guard.limit(None)
     assert resource.getrlimit(resource.RLIMIT_DATA)[0] == resource.RLIM_INFINITY
 
 
-async def test_what_a_child_logs_is_logged_by_its_worker(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "weights").mkdir()
-    (tmp_path / "weights" / "mynet_x2.pb").write_bytes(edsr(2, quantized=True))
-    data = (tmp_path / "weights" / "mynet_x2.pb").read_bytes()
-    own(tmp_path / "weights", algorithm="edsr", sha256=hashlib.sha256(data).hexdigest(), radius=5)
-    (tmp_path / "weights" / "mynet_x2.pb").write_bytes(data)
-    settings = Settings(worker_processes=1, weights_dir=tmp_path / "weights", log_level="INFO")
-    configure(settings, "worker")
-    children = Children(settings)
+async def test_what_a_child_logs_is_logged_by_its_worker(tmp_path: Path) -> None:
+    data = edsr(2, quantized=True)
+    own(tmp_path, algorithm="edsr", sha256=hashlib.sha256(data).hexdigest(), radius=5)
+    (tmp_path / "mynet_x2.pb").write_bytes(data)
+    children = Children(Settings(worker_processes=1, weights_dir=tmp_path))
     await children.start()
-    wanted = request(tmp_path, pictures.png())
     asked = [{"op": "upscale", "scale": 2, "model": "mynet"}]
-    assert (await children.run(replace(wanted, operations=asked), ignore))["results"]
+    with structlog.testing.capture_logs() as said:
+        answer = await children.run(replace(request(tmp_path), operations=asked), ignore)
     await children.stop()
-    lines = [json.loads(line) for line in capfd.readouterr().err.splitlines() if line[:1] == "{"]
-    (found,) = [line for line in lines if line["event"] == "network_unreadable"]
+    assert answer["results"]
+    (found,) = [each for each in said if each["event"] == "network_unreadable"]
+    assert found["log_level"] == "warning"
     assert "openvino" in found["child_engine"]
     assert "Dequantize" in found["child_reason"]
