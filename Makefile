@@ -24,7 +24,7 @@ weights: .venv/.run
 
 # Needs pictures: make train PICTURES=folder
 train: .venv/.train
-	$(PY) -m training $(PICTURES) weights/darkroom-fast_x2.pb
+	$(PY) -m training $(PICTURES)
 
 .venv/.run: requirements.txt requirements-standalone.txt constraints.txt standalone/setup.sh
 	@standalone/setup.sh requirements-standalone.txt

@@ -6,12 +6,13 @@ import hashlib
 import json
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from models.catalogue import BUNDLED, Catalogue, Weights
+from models.catalogue import BUNDLED, Weights
 from tests import pictures
 from training.curve import draw
 from training.degrade import bicubic, jpeg, psnr
@@ -81,31 +82,46 @@ def test_held_out_pictures_are_never_trained_on(tmp_path: Path, shared: Path) ->
 
 
 def test_pairs_are_whole_multiples() -> None:
-    made = pair(np.zeros((31, 41), np.uint8), 3, 85)
+    made = pair(np.zeros((31, 41), np.uint8), 3, (85, 60))
     assert (made.high.shape, made.low.shape) == ((30, 39), (10, 13))
+    assert [plane.shape for plane in made.compressed] == [(10, 13)] * 2
 
 
 def test_curve_is_drawn() -> None:
     curve = json.loads((BUNDLED / "darkroom-fast_x2.json").read_text())["curve"]
-    picture = draw(curve)
+    picture = draw({"one": curve, "two": curve})
     assert picture.shape == (400, 720, 3)
     assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 10
 
 
-def test_bundled_network_is_the_recorded_one() -> None:
-    run = json.loads((BUNDLED / "darkroom-fast_x2.json").read_text())
-    last = run["curve"][-1]
-    assert last["step"] == run["recipe"]["steps"]
-    assert last["network_clean"] - last["bicubic_clean"] > 3
-    weights = Catalogue.read(None).find("darkroom-fast", 2)
-    data = (BUNDLED / weights.file).read_bytes()
-    assert hashlib.sha256(data).hexdigest() == weights.sha256
-    assert weights.radius == run["recipe"]["depth"] + 2
-    assert len(data) < 8 * 1024 * 1024
-    readme = (BUNDLED / "README.md").read_text()
-    assert weights.sha256 in readme
-    for name in ("network_clean", "bicubic_clean", "network_jpeg85", "bicubic_jpeg85"):
-        assert f"{last[name]:.2f}" in readme
+def test_a_finished_run_becomes_a_bundled_network(tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="training needs training/requirements.txt")
+    pytest.importorskip("tensorboard", reason="training needs training/requirements.txt")
+    from training.bundle import put
+    from training.network import Upscaler
+
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.json").write_text("{}")
+    other = {"name": "FSRCNN", "file": "FSRCNN_x2.pb"}
+    (tmp_path / "catalogue.json").write_text(json.dumps([other]))
+    for quality, scale in (("best", 3), ("fast", 2), ("best", 3)):
+        path = put(Upscaler(4, 1, scale), quality, tmp_path / "run", tmp_path)
+        assert path.with_suffix(".json").read_text() == "{}"
+    first, second, last = json.loads((tmp_path / "catalogue.json").read_text())
+    assert (first["file"], second["file"]) == ("darkroom-fast_x2.pb", "darkroom-best_x3.pb")
+    assert second["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert (second["radius"], last) == (3, other)
+
+
+def test_recipes_of_the_bundled_networks() -> None:
+    pytest.importorskip("torch", reason="training needs training/requirements.txt")
+    from training.recipes import QUALITIES, SCALES, bundled
+
+    for quality in QUALITIES:
+        for scale in SCALES:
+            recipe = bundled(quality, scale)
+            record = json.loads((BUNDLED / f"darkroom-{quality}_x{scale}.json").read_text())
+            assert asdict(recipe) == record["recipe"]
 
 
 def test_from_pictures_to_a_result(tmp_path: Path) -> None:
@@ -133,11 +149,26 @@ def test_from_pictures_to_a_result(tmp_path: Path) -> None:
     )
     assert "another recipe" in other.stderr
 
+    third = ["--start", str(run), "--scale", "3", "--run", str(tmp_path / "third"), "--steps", "1"]
+    for more, sentence in (([], ""), (["--depth", "3"], "of another width or depth")):
+        tripled = subprocess.run(
+            [*command[:-1], str(tmp_path / "tripled.pb"), *options, *third, *more],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (tripled.returncode != 0) == bool(sentence) and sentence in tripled.stderr
+
+    from training.export import read
     from training.network import Upscaler
 
     network = Upscaler(4, 2, 2)
+    network.take(read(output))
+    again = network.state_dict()
     saved = torch.load(run / "checkpoint.pt", weights_only=True)
     network.load_state_dict(saved["averaged"])
+    assert all((again[name] == value).all() for name, value in network.state_dict().items())
     plane = np.ascontiguousarray(pictures.scene(48, 40)[:, :, 1])
     with torch.inference_mode():
         expected = network(torch.from_numpy(plane.astype(np.float32) / 255)[None, None])

@@ -1,8 +1,9 @@
 """``python -m training.compare PICTURES [--weights DIR]``: all networks on held-out pictures.
 
 Low resolution by Matlab's bicubic, mean PSNR on full-range Y in dB with ``scale`` pixels cropped,
-8-bit pictures in and out; clean input and input after JPEG at quality 85. Milliseconds are the best
-of three for 640x480 in ``cv2.dnn_superres``, untiled. Prints a Markdown table.
+8-bit pictures in and out; clean input and input after JPEG; in brackets what it is over bicubic.
+Milliseconds are the best of five for 640x480 in colour: ``cv2.dnn_superres`` untiled, and OpenVINO
+in f32 and tiles, as the service runs it. Prints a Markdown table for each scale.
 """
 
 from __future__ import annotations
@@ -19,7 +20,11 @@ import numpy as np
 from models.catalogue import Catalogue
 from training.degrade import Plane, bicubic, psnr
 from training.pictures import Pair, pair, read_luma, split
+from training.train import VALIDATED
+from workers.picture import Pixels
+from workers.upscaler import tiles
 from workers.upscaler.opencv import REFERENCE
+from workers.upscaler.openvino import OpenVINO
 
 Enlarge = Callable[[Plane], Plane]
 
@@ -41,42 +46,67 @@ def contestants(catalogue: Catalogue, scale: int) -> Iterator[tuple[str, Enlarge
             yield weights.name, partial(REFERENCE.enlarge, catalogue.path(weights), weights)
 
 
-def score(enlarge: Enlarge, pairs: list[Pair], scale: int) -> tuple[float, float]:
-    """Return mean PSNR in dB for clean and for compressed input."""
-    clean = [psnr(enlarge(p.low), p.high, scale) for p in pairs]
-    compressed = [psnr(enlarge(p.compressed), p.high, scale) for p in pairs]
-    return float(np.mean(clean)), float(np.mean(compressed))
+def score(enlarge: Enlarge, pairs: list[Pair], scale: int) -> list[float]:
+    """Return mean PSNR in dB for clean and for compressed input, at each of VALIDATED."""
+    inputs = [[p.low for p in pairs]]
+    inputs += [[p.compressed[number] for p in pairs] for number in range(len(VALIDATED))]
+    highs = [p.high for p in pairs]
+    return [
+        float(
+            np.mean(
+                [psnr(enlarge(low), high, scale) for low, high in zip(lows, highs, strict=True)]
+            )
+        )
+        for lows in inputs
+    ]
 
 
-def milliseconds(enlarge: Enlarge) -> float:
-    plane = np.random.default_rng(0).integers(0, 256, (480, 640), dtype=np.uint8)
-    enlarge(plane)
+def milliseconds(enlarge: Callable[[Pixels], Pixels]) -> float:
+    """Return the best of five for a 640x480 picture in colour."""
+    picture = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
+    enlarge(picture)
     times = []
-    for _ in range(3):
+    for _ in range(5):
         began = time.perf_counter()
-        enlarge(plane)
+        enlarge(picture)
         times.append(time.perf_counter() - began)
     return min(times) * 1000
+
+
+def speeds(catalogue: Catalogue, name: str, scale: int) -> str:
+    """Return milliseconds in plain dnn_superres and in OpenVINO's tiles, as two cells."""
+    if not any((w.name, w.scale) == (name, scale) for w in catalogue.available()):
+        return "| | |"
+    weights = catalogue.find(name, scale)
+    path, engine = catalogue.path(weights), OpenVINO()
+
+    def tiled(picture: Pixels) -> Pixels:
+        run = partial(engine.enlarge, path, weights)
+        side = tiles.side(engine.tile, weights)
+        return tiles.apply(run, picture, scale, side, weights.radius, lambda share: None)
+
+    plain = milliseconds(partial(REFERENCE.enlarge, path, weights))
+    return f"| {plain:.0f} | {milliseconds(tiled):.0f} |"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.compare", description=__doc__)
     parser.add_argument("pictures", type=Path)
     parser.add_argument("--weights", type=Path, help="folder with the published networks")
-    parser.add_argument("--scale", type=int, default=2)
+    parser.add_argument("--scales", type=int, nargs="+", default=[2, 3, 4])
     given = parser.parse_args()
-    pairs = [pair(read_luma(path), given.scale, 85) for path in split(given.pictures)[1]]
-    print(f"x{given.scale}, {len(pairs)} pictures, {cv2.getNumThreads()} threads\n")
-    print("| | clean, dB | over bicubic | JPEG 85, dB | over bicubic | 640x480, ms |")
-    print("|---|---|---|---|---|---|")
-    base: tuple[float, float] | None = None
-    for name, enlarge in contestants(Catalogue.read(given.weights), given.scale):
-        clean, compressed = score(enlarge, pairs, given.scale)
-        base = base or (clean, compressed)
-        print(
-            f"| {name} | {clean:.2f} | {clean - base[0]:+.2f} "
-            f"| {compressed:.2f} | {compressed - base[1]:+.2f} | {milliseconds(enlarge):.0f} |"
-        )
+    catalogue = Catalogue.read(given.weights)
+    for scale in given.scales:
+        pairs = [pair(read_luma(path), scale, VALIDATED) for path in split(given.pictures)[1]]
+        compressed = " | ".join(f"JPEG {quality}, dB" for quality in VALIDATED)
+        print(f"\n| x{scale} | clean, dB | {compressed} | dnn_superres, ms | OpenVINO, ms |")
+        print("|---|---|" + "---|" * len(VALIDATED) + "---|---|")
+        base: list[float] = []
+        for name, enlarge in contestants(catalogue, scale):
+            found = score(enlarge, pairs, scale)
+            base = base or found
+            cells = [f"{a:.2f} ({a - b:+.2f})" for a, b in zip(found, base, strict=True)]
+            print(f"| {name} | {' | '.join(cells)} {speeds(catalogue, name, scale)}", flush=True)
 
 
 if __name__ == "__main__":

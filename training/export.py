@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from tensorboard.compat.proto.attr_value_pb2 import AttrValue
 from tensorboard.compat.proto.graph_pb2 import GraphDef
@@ -93,6 +94,37 @@ def graph(network: Upscaler) -> bytes:
     total = g.add("sum", tail, g.convolution("nearest", low, ones, None))
     g.to_nchw("NCHW_output", g.depth_to_space("NHWC_output", total, network.scale))
     return bytes(g.definition.SerializeToString(deterministic=True))
+
+
+def read(path: Path) -> dict[str, torch.Tensor]:
+    """Return the state of the network that ``write`` wrote to ``path``, to go on from.
+
+    Raises:
+        KeyError: it was not written by ``write``.
+    """
+    definition = GraphDef()
+    definition.ParseFromString(path.read_bytes())
+    constants = {
+        node.name: np.frombuffer(node.attr["value"].tensor.tensor_content, np.float32).reshape(
+            [dim.size for dim in node.attr["value"].tensor.tensor_shape.dim]
+        )
+        for node in definition.node
+        if node.op == "Const" and node.attr["dtype"].type == DT_FLOAT
+    }
+
+    def kernel(name: str) -> torch.Tensor:
+        return torch.from_numpy(constants[f"{name}/kernel"].transpose(3, 2, 0, 1).copy())
+
+    def bias(name: str) -> torch.Tensor:
+        return torch.from_numpy(constants[f"{name}/b"].copy())
+
+    state: dict[str, torch.Tensor] = {}
+    for name in ("head", "tail"):
+        state |= {f"{name}.weight": kernel(name), f"{name}.bias": bias(name)}
+    for layer in range(sum(name.startswith("body") for name in constants) // 2):
+        state[f"body.{layer}"] = kernel(f"body{layer}").flatten(1)
+        state[f"biases.{layer}"] = bias(f"body{layer}")
+    return state
 
 
 def write(network: Upscaler, path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -36,6 +38,25 @@ class Upscaler(nn.Module):
                 weight.copy_(identity.flatten(1) + 0.3 * he * torch.randn_like(weight))
             self.tail.weight.copy_(0.1 * he * torch.randn_like(self.tail.weight))
             self.tail.bias.zero_()
+
+    def take(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Begin with a trained network, but for its tail if that is for another scale.
+
+        Raises:
+            ValueError: it is of another width or depth.
+        """
+        own = self.state_dict()
+        given = {
+            name: value
+            for name, value in state.items()
+            if not name.startswith("tail.") or value.shape == own[name].shape
+        }
+        trunk = [name for name in own if not name.startswith("tail.")]
+        if len(state) != len(own) or any(
+            name not in given or given[name].shape != own[name].shape for name in trunk
+        ):
+            raise ValueError("the network to start from is of another width or depth")
+        self.load_state_dict({**own, **given})
 
     def kernel(self, layer: int) -> torch.Tensor:
         """Return body layer ``layer`` as a convolution kernel (C, C, 3, 3)."""

@@ -30,7 +30,9 @@ def patches(
         highs: list[NDArray[np.uint8]] = []
         for index in rng.choice(len(pairs), count, p=chance):
             source = pairs[index]
-            low = source.compressed if rng.random() < compressed_share else source.low
+            low = source.low
+            if rng.random() < compressed_share:
+                low = source.compressed[rng.integers(len(source.compressed))]
             y = int(rng.integers(low.shape[0] - size + 1))
             x = int(rng.integers(low.shape[1] - size + 1))
             a = low[y : y + size, x : x + size]

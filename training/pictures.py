@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,16 +12,18 @@ import numpy as np
 from training.degrade import Plane, bicubic, jpeg
 
 EXTRA_SIZE = 0.72  # a second, smaller copy of each large picture: more detail per pixel
+QUALITIES = (60, 95)  # of JPEG, least and best, that networks are to cope with
+VERSIONS = 3  # compressed copies of each picture, each at a quality of its own
 HELD_OUT = 20  # the last pictures by name validate and are never trained on
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A picture's luma in both sizes; ``compressed`` is ``low`` after JPEG."""
+    """A picture's luma in both sizes; ``compressed`` are ``low`` after JPEG."""
 
     high: Plane
     low: Plane
-    compressed: Plane
+    compressed: tuple[Plane, ...]
 
 
 def read_luma(path: Path) -> Plane:
@@ -31,11 +34,11 @@ def read_luma(path: Path) -> Plane:
     return np.ascontiguousarray(cv2.cvtColor(picture, cv2.COLOR_BGR2YCrCb)[:, :, 0])
 
 
-def pair(luma: Plane, scale: int, quality: int) -> Pair:
+def pair(luma: Plane, scale: int, qualities: Iterable[int]) -> Pair:
     """Crop ``luma`` to whole multiples of ``scale`` and add its low-resolution versions."""
     high = luma[: luma.shape[0] // scale * scale, : luma.shape[1] // scale * scale]
     low = bicubic(high, high.shape[0] // scale, high.shape[1] // scale)
-    return Pair(high, low, jpeg(low, quality))
+    return Pair(high, low, tuple(jpeg(low, quality) for quality in qualities))
 
 
 def split(folder: Path) -> tuple[list[Path], list[Path]]:
@@ -62,5 +65,6 @@ def load(paths: list[Path], scale: int, rng: np.random.Generator, smallest: int)
             )
         for copy in copies:
             if min(copy.shape) // scale >= smallest:
-                pairs.append(pair(copy, scale, int(rng.integers(78, 99))))
+                drawn = rng.integers(*QUALITIES, size=VERSIONS, endpoint=True)
+                pairs.append(pair(copy, scale, map(int, drawn)))
     return pairs

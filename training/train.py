@@ -18,12 +18,14 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from training.degrade import Plane, bicubic, psnr
+from training.export import read
 from training.network import Upscaler
 from training.patches import patches
 from training.pictures import Pair, load, pair, read_luma, split
 
 WARM_UP = 0.02  # share of the run over which the learning rates rise
 FLOOR = 0.005  # what is left of them at the end of the cosine
+VALIDATED = (85, 60)  # JPEG qualities of the compressed validation pictures
 AVERAGE = 0.999  # of the exponential moving average that is validated and exported
 
 
@@ -80,7 +82,10 @@ def validate(network: Upscaler, pairs: list[Pair]) -> dict[str, float]:
     for name, enlarge in (("network", network_), ("bicubic", matlab), ("cv2_cubic", cubic)):
         for kind, lows in (
             ("clean", [p.low for p in pairs]),
-            ("jpeg85", [p.compressed for p in pairs]),
+            *(
+                (f"jpeg{quality}", [p.compressed[number] for p in pairs])
+                for number, quality in enumerate(VALIDATED)
+            ),
         ):
             values = [
                 psnr(enlarge(low), p.high, network.scale)
@@ -123,8 +128,12 @@ class _State:
         self.step, self.curve = saved["step"], saved["curve"]
 
 
-def _begin(recipe: Recipe, device: str) -> _State:
+def _begin(recipe: Recipe, device: str, start: Path | None) -> _State:
     network = Upscaler(recipe.channels, recipe.depth, recipe.scale).to(device)
+    if start is not None and start.is_file():
+        network.take(read(start))
+    elif start is not None:
+        network.take(torch.load(start / "checkpoint.pt", weights_only=True)["averaged"])
     body = list(network.body)
     rest = [p for name, p in network.named_parameters() if not name.startswith("body.")]
     optimisers: list[torch.optim.Optimizer] = [
@@ -134,9 +143,12 @@ def _begin(recipe: Recipe, device: str) -> _State:
     return _State(network, copy.deepcopy(network), optimisers, 0, [])
 
 
-def train(recipe: Recipe, folder: Path, run: Path, every: int = 2000) -> Upscaler:
+def train(
+    recipe: Recipe, folder: Path, run: Path, every: int = 2000, start: Path | None = None
+) -> Upscaler:
     """Train by ``recipe`` on the pictures below ``folder``; resume where ``run`` has a checkpoint.
 
+    ``start``: what to begin with, a run or a ``.pb`` of a network of the same width and depth.
     Writes ``checkpoint.pt`` and ``run.json`` (recipe, versions, validation curve) into ``run`` and
     returns the averaged network.
     """
@@ -146,10 +158,10 @@ def train(recipe: Recipe, folder: Path, run: Path, every: int = 2000) -> Upscale
     device = "cuda" if torch.cuda.is_available() else "cpu"
     training, held_out = split(folder)
     pairs = load(training, recipe.scale, rng, recipe.patch)
-    validation = [pair(read_luma(path), recipe.scale, 85) for path in held_out]
+    validation = [pair(read_luma(path), recipe.scale, VALIDATED) for path in held_out]
     if not pairs or not validation:
         raise ValueError(f"{folder} holds too few pictures with sides of {recipe.patch} and more")
-    state = _begin(recipe, device)
+    state = _begin(recipe, device, start)
     checkpoint = run / "checkpoint.pt"
     if checkpoint.exists():
         earlier = json.loads((run / "run.json").read_text())

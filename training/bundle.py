@@ -1,0 +1,73 @@
+"""``python -m training.bundle RUN QUALITY``: make a finished run one of the bundled networks."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import torch
+
+from models.catalogue import BUNDLED
+from training.export import write
+from training.network import Upscaler
+from training.recipes import QUALITIES
+
+MEGABYTES = {16: 25, 32: 60, 48: 100}
+"""By width: what OpenVINO takes for tiles of 512 beside what a child has to spare; bench.memory."""
+
+
+def put(network: Upscaler, quality: str, run: Path, folder: Path) -> Path:
+    """Write network, record of its run and entry in the catalogue; return the network's path.
+
+    A file whose hash is not the catalogue's would not be loaded.
+    """
+    name = f"darkroom-{quality}"
+    path = folder / f"{name}_x{network.scale}.pb"
+    write(network, path)
+    shutil.copyfile(run / "run.json", path.with_suffix(".json"))
+    known = folder / "catalogue.json"
+    entries = json.loads(known.read_text()) if known.exists() else []
+    entry = {
+        "name": name,
+        "algorithm": "espcn",
+        "scale": network.scale,
+        "file": path.name,
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "radius": network.depth + 2,
+        "source": "trained by this project, see weights/README.md",
+        "licence": "MIT",
+        "megabytes": MEGABYTES.get(network.channels, 0),
+    }
+    others = [e for e in entries if e["file"] != path.name]
+    ours = [e for e in others if e["name"].startswith("darkroom-")]
+    ours = sorted(
+        [*ours, entry],
+        key=lambda e: (QUALITIES.index(e["name"].removeprefix("darkroom-")), e["scale"]),
+    )
+    others = [e for e in others if not e["name"].startswith("darkroom-")]
+    known.write_text(json.dumps([*ours, *others], indent=1) + "\n")
+    return path
+
+
+def load(run: Path) -> Upscaler:
+    """Return the averaged network of a run's checkpoint."""
+    recipe = json.loads((run / "run.json").read_text())["recipe"]
+    network = Upscaler(recipe["channels"], recipe["depth"], recipe["scale"])
+    network.load_state_dict(torch.load(run / "checkpoint.pt", weights_only=True)["averaged"])
+    return network
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m training.bundle", description=__doc__)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("quality", choices=QUALITIES)
+    parser.add_argument("--weights", type=Path, default=BUNDLED)
+    given = parser.parse_args()
+    print(put(load(given.run), given.quality, given.run, given.weights))
+
+
+if __name__ == "__main__":
+    main()
