@@ -157,4 +157,8 @@ def test_lapsrn_has_smaller_tiles_the_finer_its_features() -> None:
     known = Catalogue.read(None).known
     sides = {w.scale: tiles.side(256, w) for w in known if w.name == "LapSRN"}
     assert sides == {2: 256, 4: 128, 8: 64}
-    assert {tiles.side(256, w) for w in known if w.name != "LapSRN"} == {256}
+    ours = [w for w in known if w.name.startswith("darkroom-")]
+    assert {tiles.side(256, w) for w in ours} == {512}
+    assert {tiles.side(160, w) for w in ours} == {160}
+    others = [w for w in known if w not in ours and w.name != "LapSRN"]
+    assert {tiles.side(256, w) for w in others} == {256}
