@@ -113,17 +113,17 @@ def test_a_heavy_network_counts_and_does_not_shrink_with_the_picture() -> None:
 def test_large_tiles_count(shared: Path) -> None:
     catalogue = Catalogue.read(None)
     header = Header("jpeg", 4000, 3000)
-    assert memory.need(header, UPSCALE, "png", catalogue, 0)[1] == 0
+    assert memory.need(header, UPSCALE, "png", catalogue, 0)[1] == 60 * MB
     assert memory.need(header, UPSCALE, "png", catalogue, 4000)[1] > 700 * MB
 
 
 async def test_refused_at_submission(settings: Settings, aiohttp_client: Any) -> None:
-    small = settings.model_copy(update={"memory_budget": 204 * MB})
+    small = settings.model_copy(update={"memory_budget": 264 * MB})
     client = await aiohttp_client(create_app(small))
     form = pictures.form(slow_picture(), "cat.png")
     response = await client.post("/upscale", data=form)
     body = await response.json()
-    assert (response.status, body["code"], body["limit"]) == (422, "too_much_memory", 204 * MB)
+    assert (response.status, body["code"], body["limit"]) == (422, "too_much_memory", 264 * MB)
     fits = await client.post("/upscale", data=pictures.form(pictures.png(), "cat.png"))
     assert fits.status == 202
 
@@ -177,7 +177,7 @@ async def test_two_large_tasks_run_one_after_the_other(
     send: Send, settings: Settings, store: Store
 ) -> None:
     data = [pictures.jpeg(900, 900, seed) for seed in range(2)]
-    need = memory.predict(Header("jpeg", 900, 900), UPSCALE, "jpeg")
+    need, _ = memory.need(Header("jpeg", 900, 900), UPSCALE, "jpeg", Catalogue.read(None), 0)
     narrow = settings.model_copy(update={"worker_processes": 2, "memory_budget": need + 1})
     async with working(narrow) as arq:
         worker = await ready(arq)

@@ -23,7 +23,7 @@ def test_the_registry_is_complete() -> None:
 
 def test_defaults_are_filled_in() -> None:
     spec = parse("upscale", {})
-    assert spec.document() == {"op": "upscale", "scale": 2, "model": "darkroom-fast"}
+    assert spec.document() == {"op": "upscale", "scale": 2, "model": "darkroom-balanced"}
     assert parse("upscale", {"scale": "2"}) == spec
     assert load(spec.document()) == spec
     assert spec.output_sizes(10, 20) == [(20, 40)]
@@ -35,7 +35,7 @@ def test_defaults_are_filled_in() -> None:
         ({"scale": "0"}, "scale: .*greater than or equal to 1"),
         ({"scale": "nine"}, "scale: .*integer"),
         ({"scale": "9" * 5000}, "scale: "),
-        ({"colour": "red"}, "unknown field 'colour'; known: scale, model"),
+        ({"colour": "red"}, "unknown field 'colour'; known: scale, quality, model"),
         ({"op": "x"}, "unknown field 'op'"),
         ({"model": "x" * 65}, "model: .*at most 64"),
     ],
@@ -63,15 +63,19 @@ def test_fingerprints_differ_exactly_when_results_do() -> None:
 
 def test_bundled_network_is_there_and_hashes_right() -> None:
     at_hand = list(Catalogue.read(None).available())
-    assert [(w.name, w.scale) for w in at_hand] == [("darkroom-fast", 2)]
+    assert [(w.name, w.scale) for w in at_hand] == [
+        (f"darkroom-{quality}", scale)
+        for quality in ("fast", "balanced", "best")
+        for scale in (2, 3, 4)
+    ]
 
 
 def test_unknown_model_and_scale_list_the_known() -> None:
     catalogue = Catalogue.read(None)
     with pytest.raises(BadParameter, match="no model of that name; at hand: darkroom-fast"):
         catalogue.find("nope", 2)
-    with pytest.raises(BadParameter, match="scale 3 is not at hand .* it has 2"):
-        catalogue.find("darkroom-fast", 3)
+    with pytest.raises(BadParameter, match="scale 5 is not at hand .* it has 2, 3, 4"):
+        catalogue.find("darkroom-fast", 5)
     with pytest.raises(BadParameter, match="FSRCNN is known, but its file is not here"):
         catalogue.find("FSRCNN", 2)
 
@@ -86,9 +90,11 @@ def test_weights_dir_is_searched_first_and_hashes_are_checked(tmp_path: Path) ->
 
 def test_published_networks_are_found(shared: Path) -> None:
     catalogue = Catalogue.read(shared / "weights")
-    assert len(list(catalogue.available())) == 13
+    assert len(list(catalogue.available())) == 9 + 12
     assert {w.name for w in catalogue.available()} == {
         "darkroom-fast",
+        "darkroom-balanced",
+        "darkroom-best",
         "FSRCNN",
         "FSRCNN-small",
         "ESPCN",

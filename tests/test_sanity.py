@@ -162,9 +162,9 @@ def test_the_report(tmp_path: Path) -> None:
     assert set(outputs.report["ms"]) == {"decode", "upscale", "encode"}
     assert all(spent > 0 for spent in outputs.report["ms"].values())
     (figures,) = outputs.report["upscales"]
-    weights = Catalogue.read(None).find("darkroom-fast", 2)
+    weights = Catalogue.read(None).find("darkroom-balanced", 2)
     assert figures["weights_sha256"] == weights.sha256
-    assert (figures["model"], figures["scale"]) == ("darkroom-fast", 2)
+    assert (figures["model"], figures["scale"]) == ("darkroom-balanced", 2)
     assert figures["psnr"] > 25
     assert 0.8 < figures["ssim"] <= 1
     assert outputs.document()["report"] == outputs.report

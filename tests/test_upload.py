@@ -42,7 +42,7 @@ async def test_accepted(send: Send) -> None:
         "name": "cat.png",
         "url": None,
         "results": [],
-        "operations": [{"op": "upscale", "scale": 2, "model": "darkroom-fast"}],
+        "operations": [{"op": "upscale", "scale": 2, "model": "darkroom-balanced"}],
         "created_at": None,
         "started_at": None,
         "finished_at": None,
@@ -85,15 +85,15 @@ async def test_empty(send: Send) -> None:
 
 async def test_unknown_fields_and_values(send: Send) -> None:
     body = await refused(await send(color="red", size="3"), 422, "bad_parameter")
-    assert "unknown field 'color'; known: scale, model" in body["detail"]
+    assert "unknown field 'color'; known: scale, quality, model" in body["detail"]
     assert "'size'" in body["detail"]
-    body = await refused(await send(scale="3"), 422, "bad_parameter")
-    assert body["known"] == [2]
+    body = await refused(await send(scale="5"), 422, "bad_parameter")
+    assert body["known"] == [2, 3, 4]
     body = await refused(await send(model="nope"), 422, "bad_parameter")
     assert "darkroom-fast" in body["known"]
     for scale in ("1", "16"):
         body = await refused(await send(scale=scale), 422, "bad_parameter")
-        assert (body["parameter"], body["known"]) == ("scale", [2])
+        assert (body["parameter"], body["known"]) == ("scale", [2, 3, 4])
     body = await refused(await send(format="gif"), 422, "bad_parameter")
     assert body["known"] == ["png", "jpeg", "webp"]
 

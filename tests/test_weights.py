@@ -258,6 +258,8 @@ def test_the_command(
     assert [p.name for p in (tmp_path / "new").glob("*.pb")] == ["FSRCNN-small_x2.pb"]
     assert {w.name for w in Catalogue.read(Settings().networks).available()} == {
         "darkroom-fast",
+        "darkroom-balanced",
+        "darkroom-best",
         "FSRCNN-small",
     }
     assert main(["Nonsense"], QUICK) == 2

@@ -25,6 +25,7 @@ from workers.upscaler.engine import Engine, Unreadable
 from workers.upscaler.opencv import REFERENCE
 from workers.upscaler.openvino import OpenVINO, shaped
 
+OURS = [(w.name, w.scale) for w in published() if w.name.startswith("darkroom-")]
 OPENVINO = OpenVINO()
 HALF = OpenVINO("bf16")
 
@@ -58,9 +59,10 @@ def tiny(tmp_path: Path) -> tuple[Path, Weights]:
 
 
 @pytest.mark.parametrize("engine", [REFERENCE, OPENVINO])
-def test_tiles_leave_no_seam_with_the_bundled_network(engine: Engine) -> None:
+@pytest.mark.parametrize(("model", "scale"), OURS)
+def test_tiles_leave_no_seam_with_a_bundled_network(model: str, scale: int, engine: Engine) -> None:
     catalogue = Catalogue.read(None)
-    weights = catalogue.find("darkroom-fast", 2)
+    weights = catalogue.find(model, scale)
     assert seams(engine, catalogue.path(weights), weights) <= 1
 
 
@@ -84,7 +86,7 @@ def test_openvino_is_within_a_level_of_the_reference(shared: Path, model: str, s
         assert apart(HALF.enlarge(path, weights, pixels), expected) <= choice.APART["bf16"]
 
 
-@pytest.mark.parametrize(("model", "scale"), [("darkroom-fast", 2), *PUBLISHED])
+@pytest.mark.parametrize(("model", "scale"), [*OURS, *PUBLISHED])
 def test_the_catalogue_has_the_radius_that_the_graph_has(
     shared: Path, model: str, scale: int
 ) -> None:
