@@ -76,7 +76,7 @@ def measure(name: str, model: str, scale: int) -> Figures:
     path = catalogue.path(weights)
     using.enlarge(path, weights, source[:32, :32])  # what reading and compiling takes stays
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    side = tiles.side(using.tile, weights)
+    side = tiles.side(using.tile, weights, WIDTH * HEIGHT)
     runs = 5 if scale < 4 else 2
     if name == "plain":
         network = load(path, weights.algorithm, scale)

@@ -82,7 +82,7 @@ def speeds(catalogue: Catalogue, name: str, scale: int) -> str:
 
     def tiled(picture: Pixels) -> Pixels:
         run = partial(engine.enlarge, path, weights)
-        side = tiles.side(engine.tile, weights)
+        side = tiles.side(engine.tile, weights, picture.shape[0] * picture.shape[1])
         return tiles.apply(run, picture, scale, side, weights.radius, lambda share: None)
 
     plain = milliseconds(partial(REFERENCE.enlarge, path, weights))

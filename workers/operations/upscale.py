@@ -42,7 +42,7 @@ def upscale(picture: Picture, spec: Upscale, tools: Tools) -> Picture:
         def enlarge(part: Pixels) -> Pixels:
             return engine.enlarge(path, weights, part)
 
-        tile = tools.tile or tiles.side(engine.tile, weights)
+        tile = tools.tile or tiles.side(engine.tile, weights, before.shape[0] * before.shape[1])
         return lambda: tiles.apply(
             enlarge, before, spec.scale, tile, weights.radius, tools.progress
         )
