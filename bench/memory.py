@@ -15,15 +15,16 @@ from typing import Any
 import cv2
 import numpy as np
 
+from models.catalogue import Catalogue
 from models.image import Format, inspect
-from models.memory import predict
+from models.memory import need as predicted
 from models.operations import load
 from models.settings import Settings
 from workers import png
 from workers.children import Children
 from workers.request import Request
 
-UPSCALE = {"op": "upscale", "scale": 2, "model": "darkroom-fast"}
+UPSCALE = {"op": "upscale", "scale": 2, "model": "darkroom-balanced"}
 RESIZE = {"op": "resize", "width": 3000, "height": 2000}
 WORK: list[tuple[dict[str, Any], Format]] = [
     ({"op": "rotate", "angle": 90}, "png"),
@@ -70,7 +71,7 @@ async def measure(
         source = Path(name) / "original"
         noise(source, kind, width, height)
         with source.open("rb") as file:
-            need = predict(inspect(file), [load(operation)], output)
+            need, _ = predicted(inspect(file), [load(operation)], output, Catalogue.read(None), 0)
         request = Request(str(source), name, [operation], output, memory=need)
         answer = await children.run(request, lambda share: None)
         if "results" not in answer:
