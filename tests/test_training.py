@@ -124,6 +124,35 @@ def test_recipes_of_the_bundled_networks() -> None:
             assert asdict(recipe) == record["recipe"]
 
 
+def test_a_mirrored_network_is_the_mean_of_four(tmp_path: Path) -> None:
+    """Of the picture and its mirror images, turned back: by torch's flips, by dnn_superres."""
+    torch = pytest.importorskip("torch", reason="training needs training/requirements.txt")
+    pytest.importorskip("tensorboard", reason="training needs training/requirements.txt")
+    from training.export import read, write
+    from training.network import Upscaler
+
+    torch.manual_seed(3)
+    plane = np.ascontiguousarray(pictures.scene(31, 22)[:, :, 1])
+    for scale in (2, 3):
+        network = Upscaler(4, 2, scale)
+        torch.nn.init.normal_(network.tail.weight, std=0.05)
+        torch.nn.init.normal_(network.tail.bias, std=0.05)
+        path = tmp_path / f"mirrored_x{scale}.pb"
+        write(network, path, mirrored=True)
+        x = torch.from_numpy(plane.astype(np.float32) / 255)[None, None]
+        with torch.inference_mode():
+            upright = network(x)
+            images = [network(x.flip(axes)).flip(axes) for axes in ((2,), (3,), (2, 3))]
+        mean = (upright + sum(images)) / 4
+        assert np.abs((mean - upright).numpy()).max() * 255 > 3  # else it would prove nothing
+        weights = Weights("new", "espcn", scale, path.name, "", 4, "", "")
+        got = REFERENCE.enlarge(path, weights, plane).astype(int)
+        assert np.abs(got - np.clip(np.rint(mean[0, 0].numpy() * 255), 0, 255)).max() <= 1
+        state = read(path)
+        assert state.keys() == network.state_dict().keys()
+        assert all((state[name] == value).all() for name, value in network.state_dict().items())
+
+
 def test_from_pictures_to_a_result(tmp_path: Path) -> None:
     """One command trains, resumes, exports; dnn_superres reads it and agrees with torch."""
     torch = pytest.importorskip("torch", reason="training needs training/requirements.txt")

@@ -25,13 +25,15 @@ def main() -> None:
     parser.add_argument("--qualities", nargs="+", choices=QUALITIES, default=QUALITIES)
     parser.add_argument("--scales", nargs="+", type=int, choices=SCALES, default=SCALES)
     parser.add_argument("--start", type=Path, help="a run or a .pb to begin with")
+    parser.add_argument("--mirrored", action="store_true", help="export.graph, four times as slow")
     for name in ("scale", "channels", "depth", "steps", "batch", "patch", "seed"):
         parser.add_argument(f"--{name}", type=int, default=getattr(Recipe, name))
     given = parser.parse_args()
     if given.output is not None:
         names = {field.name for field in dataclasses.fields(Recipe)}
         recipe = Recipe(**{name: value for name, value in vars(given).items() if name in names})
-        write(train(recipe, given.pictures, given.run, start=given.start), given.output)
+        network = train(recipe, given.pictures, given.run, start=given.start)
+        write(network, given.output, given.mirrored)
         print(given.output)
         return
     for quality in given.qualities:

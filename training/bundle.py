@@ -11,22 +11,23 @@ from pathlib import Path
 import torch
 
 from models.catalogue import BUNDLED
+from models.operations.upscale import Quality
 from training.export import write
 from training.network import Upscaler
-from training.recipes import QUALITIES
+from training.recipes import MIRRORED, QUALITIES
 
 MEGABYTES = {16: 25, 32: 60, 48: 100}
 """By width: what OpenVINO takes for tiles of 512 beside what a child has to spare; bench.memory."""
 
 
-def put(network: Upscaler, quality: str, run: Path, folder: Path) -> Path:
+def put(network: Upscaler, quality: Quality, run: Path, folder: Path) -> Path:
     """Write network, record of its run and entry in the catalogue; return the network's path.
 
     A file whose hash is not the catalogue's would not be loaded.
     """
     name = f"darkroom-{quality}"
     path = folder / f"{name}_x{network.scale}.pb"
-    write(network, path)
+    write(network, path, mirrored=quality in MIRRORED)
     shutil.copyfile(run / "run.json", path.with_suffix(".json"))
     known = folder / "catalogue.json"
     entries = json.loads(known.read_text()) if known.exists() else []
