@@ -37,6 +37,7 @@ from service.keys import (
     ADMISSION,
     CACHE,
     CATALOGUE,
+    DRAINING,
     ENDINGS,
     QUEUE,
     SETTINGS,
@@ -54,6 +55,7 @@ def create_app(settings: Settings) -> web.Application:
     """Return the application; nothing is connected before it starts."""
     app = web.Application(middlewares=[identify, translate])
     app[SETTINGS] = settings
+    app[DRAINING] = asyncio.Event()
     app[CATALOGUE] = Catalogue.read(settings.networks, settings.onnx)
     for problem in app[CATALOGUE].problems:
         log.warning("network_refused", reason=problem)
