@@ -11,7 +11,7 @@ from bson import ObjectId
 
 from models import memory
 from models.catalogue import Catalogue
-from models.errors import BadParameter
+from models.errors import BadParameter, OriginalGone
 from models.image import Format, check_side
 from models.names import result_names
 from models.operations import Operation, fingerprint
@@ -19,9 +19,11 @@ from models.operations.pipeline import encoding, parts, sizes
 from models.queue import Queue
 from models.settings import Settings
 from models.store import Store
-from models.task import AGAIN, Task
+from models.task import Task
 from models.task import Upload as TaskUpload
 from service.upload import Upload
+
+_TRIES = 5  # times a task is begun anew whose result goes while it is submitted
 
 
 def check_results(operations: Sequence[Operation], pictures: int, settings: Settings) -> None:
@@ -103,12 +105,33 @@ class Submitter:
             return await self._submit(upload, operations, output, mark, report)
 
     async def again(self, task_id: str) -> bool:
-        """Start a failed or cancelled task anew; False if it is neither, or there is none.
+        """Start a task anew that failed, was cancelled or lost its result, under all its names.
+
+        False if it is none of these, or there is none.
 
         Raises:
+            OriginalGone: the picture is no longer kept.
             StoreUnavailable: the ledger does not answer.
         """
-        if not await self.store.tasks.revive(task_id):
+        task = await self.store.tasks.get(task_id)
+        if task is None or not task.again:
+            return False
+        original: ObjectId | None = task.original_id
+        if not await self.store.originals.touch(task.original_id):
+            original = await self.store.originals.take(task.original_sha256)
+        if original is None:
+            raise OriginalGone(
+                f"{task.uploads[0].name} is no longer kept (ORIGINAL_TTL="
+                f"{self.settings.original_ttl:g}); send it again, and it is worked at again",
+                setting="ORIGINAL_TTL",
+                limit=self.settings.original_ttl,
+                task_id=task_id,
+            )
+        await self.store.tasks.restore(task_id)
+        return await self._begin(task_id, original)
+
+    async def _begin(self, task_id: str, original: ObjectId) -> bool:
+        if not await self.store.tasks.revive(task_id, original):
             return False
         await self.queue.ring(task_id, await self.store.leases.next_ring(task_id))
         return True
@@ -122,18 +145,32 @@ class Submitter:
         report: bool,
     ) -> Task:
         task_id = mark[:32]
-        task = await self.store.tasks.get(task_id)
-        if task is None:
-            await self._create(upload, operations, output, mark, report)
-        elif self._is_new_name(task, upload.name):
-            named = await self._named(upload, operations, output, mark)
-            await self.store.tasks.add_upload(task_id, named, self.settings.max_names_per_task)
-        if task is not None and task.status in AGAIN:
-            await self.again(task_id)
-        task = await self.store.tasks.get(task_id)
-        if task is None:
-            raise RuntimeError(f"task {task_id} vanished while it was submitted")
-        return task
+        left = _TRIES
+        while True:
+            task = await self.store.tasks.get(task_id)
+            if task is None:
+                await self._create(upload, operations, output, mark, report)
+            else:
+                await self._asked_again(task, upload, operations, output)
+            task = await self.store.tasks.get(task_id)
+            if task is None:
+                raise RuntimeError(f"task {task_id} vanished while it was submitted")
+            left -= 1
+            if not task.lost or not left:
+                return task
+
+    async def _asked_again(
+        self, task: Task, upload: Upload, operations: Sequence[Operation], output: Format
+    ) -> None:
+        """Add the upload's name to a task that exists, and begin it anew if it has no result."""
+        if self._is_new_name(task, upload.name):
+            named = await self._named(upload, operations, output, task.fingerprint)
+            await self.store.tasks.add_upload(task.id, named, self.settings.max_names_per_task)
+        names = task.upload(upload.name).results
+        if any(each.name in names for each in task.deleted):
+            await self.store.tasks.restore(task.id, names)
+        if task.again:
+            await self._begin(task.id, await self._kept(upload))
 
     def _is_new_name(self, task: Task, name: str) -> bool:
         known = {upload.name for upload in task.uploads}
@@ -167,12 +204,7 @@ class Submitter:
 
     async def _kept(self, upload: Upload) -> ObjectId:
         """Return the id of the stored original; the same bytes are stored once."""
-        known = await self.store.originals.find(upload.sha256)
-        if known is not None:
-            return known
-        upload.file.seek(0)
-        metadata = {"key": upload.sha256}
-        return await self.store.originals.put(upload.file, upload.name, metadata)
+        return await self.store.originals.keep(upload.file, upload.name, upload.sha256)
 
     async def _named(
         self, upload: Upload, operations: Sequence[Operation], output: Format, mark: str

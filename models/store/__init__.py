@@ -26,13 +26,16 @@ from models.store.leases import Leases
 from models.store.mail import Outbox
 from models.store.names import Names
 from models.store.newsletters import Newsletters
+from models.store.originals import Originals
 from models.store.orphans import Orphans
 from models.store.postage import Postage
 from models.store.presence import Presence
 from models.store.quotas import Quotas
+from models.store.retention import Retention
 from models.store.secret import Secret
 from models.store.subscribers import Subscribers
 from models.store.tasks import Tasks
+from models.store.turns import Turns
 
 __all__ = ["Store"]
 
@@ -65,10 +68,10 @@ class Store:
             write_concern=WriteConcern(w="majority", j=True),
         )
         self._database = database
-        self.tasks = Tasks(database["tasks"])
+        self.tasks = Tasks(database["tasks"], settings.delete_grace)
         self.leases = Leases(database["tasks"])
         self.names = Names(database["names"])
-        self.originals = Files(database, "originals")
+        self.originals = Originals(database, settings.delete_grace)
         self.results = Files(database, "results")
         self.intermediates = Files(database, "intermediates")
         self.groups = Groups(database["groups"], self.tasks, settings.group_ttl)
@@ -79,6 +82,8 @@ class Store:
         self.quotas = Quotas(database["quotas"])
         self.postage = Postage(self._client, self.mail, self.quotas)
         self.secret = Secret(database["state"])
+        self.retention = Retention(database, self.results, settings.delete_grace)
+        self.turns = Turns(database["state"])
         self.orphans = Orphans(database, self.results, timedelta(seconds=settings.orphan_seconds))
 
     @classmethod
@@ -112,6 +117,7 @@ class Store:
             self.subscribers,
             self.newsletters,
             self.quotas,
+            self.retention,
         ):
             await room.prepare()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
@@ -132,9 +132,13 @@ class Files:
         return len(gone)
 
     @guarded
-    async def delete_others(self, task_id: str, token: str) -> int:
-        """Delete what other attempts at a task left; return how many files that were."""
-        query = {"metadata.task_id": task_id, "metadata.token": {"$ne": token}}
+    async def delete_others(self, task_id: str, token: str, but: Collection[ObjectId] = ()) -> int:
+        """Delete what other attempts at a task left, ``but`` those; return how many files."""
+        query = {
+            "_id": {"$nin": list(but)},
+            "metadata.task_id": task_id,
+            "metadata.token": {"$ne": token},
+        }
         leftovers = [document["_id"] async for document in self._files.find(query, {"_id": 1})]
         for file_id in leftovers:
             await self.delete(file_id)

@@ -57,7 +57,10 @@ class Orphans:
         count = 0
         async for document in files.find({"_id": {"$gte": since, "$lt": until}}, {"metadata": 1}):
             file_id = document["_id"]
-            owner = {"_id": document["metadata"]["task_id"], "results.file_id": file_id}
+            owner = {
+                "_id": document["metadata"]["task_id"],
+                "$or": [{"results.file_id": file_id}, {"waste.file_id": file_id}],
+            }
             if await self._database["tasks"].find_one(owner, {"_id": 1}) is None:
                 await self._results.delete(file_id)
                 count += 1
