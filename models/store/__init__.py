@@ -19,6 +19,7 @@ from tenacity import (
 from models.errors import StoreUnavailable
 from models.settings import Settings
 from models.settings.mail import sender
+from models.store.check import Check
 from models.store.files import Files
 from models.store.groups import Groups
 from models.store.guard import guarded
@@ -31,6 +32,7 @@ from models.store.orphans import Orphans
 from models.store.postage import Postage
 from models.store.presence import Presence
 from models.store.quotas import Quotas
+from models.store.repair import Repair
 from models.store.retention import Retention
 from models.store.secret import Secret
 from models.store.subscribers import Subscribers
@@ -67,6 +69,7 @@ class Store:
             # Acknowledged means journaled by a majority: nothing accepted is lost with a server.
             write_concern=WriteConcern(w="majority", j=True),
         )
+        self._settings = settings
         self._database = database
         self.tasks = Tasks(database["tasks"], settings.delete_grace)
         self.leases = Leases(database["tasks"])
@@ -120,6 +123,13 @@ class Store:
             self.retention,
         ):
             await room.prepare()
+
+    def check(self, *, fast: bool = False) -> Check:
+        """Return a walk over the whole store; ``fast``: chunks are counted, not hashed."""
+        rooms = (self.originals, self.results, self.intermediates)
+        grace = self._settings.delete_grace
+        repair = Repair(self._database, self.originals, grace)
+        return Check(self._database, *rooms, repair, self._settings.orphan_seconds, fast=fast)
 
     @guarded
     async def ping(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncIterator, Collection
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -114,6 +115,33 @@ class Files:
         with path.open("wb") as target:
             async for data in self.read(file_id, 0, int(document["length"])):
                 target.write(data)
+
+    @guarded
+    async def flaw(
+        self, file_id: ObjectId, length: int | None = None, sha256: str | None = None
+    ) -> str | None:
+        """Return what is wrong with a stored file, None if nothing.
+
+        ``length``: how long it must be; None: as its entry says. ``sha256``: of its bytes; None:
+        its chunks are counted, not read.
+        """
+        entry = await self._files.find_one({"_id": file_id}, {"length": 1})
+        if entry is None:
+            return "its files entry is missing"
+        stored = int(entry["length"])
+        if length is not None and stored != length:
+            return f"it has {stored} bytes instead of {length}"
+        if sha256 is None:
+            count = -(-stored // CHUNK_BYTES)
+            found = await self._chunks.count_documents({"files_id": file_id, "n": {"$lt": count}})
+            return None if found == count else f"{count - found} of {count} chunks are missing"
+        digest = hashlib.sha256()
+        try:
+            async for data in self.read(file_id, 0, stored):
+                digest.update(data)
+        except LookupError as error:
+            return str(error)
+        return None if digest.hexdigest() == sha256 else "its bytes are not those of its SHA-256"
 
     @guarded
     async def delete(self, file_id: ObjectId) -> None:

@@ -6,11 +6,13 @@ anywhere, and two of them do no more than one.
 
 from __future__ import annotations
 
+import contextlib
 from datetime import datetime, timedelta
 from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorDatabase
 from pymongo import ReturnDocument
+from pymongo.errors import DuplicateKeyError
 
 from models.store.clock import now
 from models.store.files import Files
@@ -67,7 +69,9 @@ class Retention:
         return count
 
     async def _remember(self, mark: datetime) -> None:
-        await self._state.update_one({"_id": _MARK}, {"$max": {"mark": mark}}, upsert=True)
+        # Back, too: the clock may have been set, or RESULT_TTL made longer.
+        with contextlib.suppress(DuplicateKeyError):  # two first ones at once: either will do
+            await self._state.update_one({"_id": _MARK}, {"$set": {"mark": mark}}, upsert=True)
 
     @guarded
     async def forget(

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from bson import ObjectId
+
 from models.store.clock import after
 from models.task import AGAIN as _AGAIN
 from models.task import Status
@@ -37,6 +39,13 @@ AGAIN: Document = {
 
 KEPT: Document = {"$eq": [{"$ifNull": ["$$each.gone", None]}, None]}
 """Whether a result (``$$each``) still has its bytes."""
+
+
+def owner(task_id: str, file_id: ObjectId) -> Document:
+    """Return the query for the task of that id if it lists the file, as a result or as waste."""
+    kept = {"results": {"$elemMatch": {"file_id": file_id, "gone": None}}}
+    return {"_id": task_id, "$or": [kept, {"waste.file_id": file_id}]}
+
 
 _RESULTS: Document = {"$ifNull": ["$results", []]}
 
