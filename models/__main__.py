@@ -16,7 +16,8 @@ def main() -> int:
     commands.add_parser("env", help="print env_example as the settings class has it")
     check = commands.add_parser(
         "check",
-        help="check tasks, names and bytes in MONGO_URL; exit status 0: all is well, 1: it is not",
+        help="check tasks, names and bytes in MONGO_URL, or in the running store of DATA_DIR; exit "
+        "status 0: all is well, 1: it is not, 2: it could not be checked",
     )
     check.add_argument("--fast", action="store_true", help="count chunks instead of hashing bytes")
     check.add_argument(
@@ -30,14 +31,20 @@ def main() -> int:
         return 0
     try:
         settings = Settings.load()
-        if not settings.mongo_url:
-            raise BadSettings("MONGO_URL must be set: it says which store is checked")
     except BadSettings as error:
         print(f"darkroom: {error}", file=sys.stderr)
         return 2
     # Imported here: env_example needs no store.
     from models import checking
 
+    if not settings.mongo_url:
+        settings = settings.model_copy(update={"mongo_url": checking.embedded(settings.data_dir)})
+    if not settings.mongo_url:
+        print(
+            f"darkroom: MONGO_URL must be set: no store ever ran in DATA_DIR={settings.data_dir}",
+            file=sys.stderr,
+        )
+        return 2
     return asyncio.run(checking.check(settings, fast=given.fast, repair=given.repair))
 
 

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from pathlib import Path
 from typing import TextIO
 
 from models.errors import StoreUnavailable
 from models.settings import Settings
 from models.store import Store
+from models.store.replica import address
+
+
+def embedded(data_dir: Path) -> str:
+    """Return the URL of the mongod that ``make run`` starts on that folder; empty if it never did.
+
+    It runs while Darkroom does.
+    """
+    port = data_dir / "mongo" / "port"
+    return address("127.0.0.1", int(port.read_text())) if port.exists() else ""
 
 
 async def check(

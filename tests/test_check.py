@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -249,11 +250,14 @@ async def test_while_the_house_works_nothing_is_found_wrong(
     assert await codes(store) == []
 
 
-def run(settings: Settings, *arguments: str) -> tuple[int, str, str]:
+def run(
+    settings: Settings, *arguments: str, data_dir: Path = Path("nowhere")
+) -> tuple[int, str, str]:
     environment = {
         **os.environ,
         "MONGO_URL": settings.mongo_url,
         "MONGO_DB": settings.mongo_db,
+        "DATA_DIR": str(data_dir),
         "STORE_TIMEOUT": str(settings.store_timeout),
         "ORPHAN_SECONDS": "0.001",
     }
@@ -291,7 +295,7 @@ async def test_the_command(done: str, store: Store, settings: Settings) -> None:
     assert status == 0 and "0 wrong, 0 repaired" in out
 
 
-async def test_the_command_without_a_store(settings: Settings) -> None:
+async def test_the_command_without_a_store(settings: Settings, tmp_path: Path) -> None:
     from standalone.stores import free_port
 
     url = f"mongodb://127.0.0.1:{free_port()}/?replicaSet=x"
@@ -300,5 +304,5 @@ async def test_the_command_without_a_store(settings: Settings) -> None:
     assert (status, out) == (2, "")
     assert "does not answer" in err and "Traceback" not in err
     none = settings.model_copy(update={"mongo_url": ""})
-    status, out, err = await asyncio.to_thread(run, none)
+    status, out, err = await asyncio.to_thread(run, none, data_dir=tmp_path)
     assert status == 2 and "MONGO_URL" in err

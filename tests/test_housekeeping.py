@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +22,7 @@ from models.store import Store
 from models.store.files import CHUNK_BYTES, Files
 from tests import pictures
 from tests.conftest import working
+from tests.house import ROOT, House
 from tests.ledger import RESULT, age, findings, finish, got, stored
 from tests.test_worker import until
 from workers.housekeeping import TURN, tidy, turn
@@ -366,3 +372,41 @@ async def test_a_worker_without_an_original_says_so_and_the_picture_can_be_sent_
         assert waiting["error"]["code"] == "original_gone"
         done = await (await send(query="?wait=30")).json()
     assert (done["task_id"], done["status"]) == (body["task_id"], "SUCCESS")
+
+
+def test_a_whole_house_keeps_itself(new_house: Callable[..., House], tmp_path: Path) -> None:
+    """Through the death of the one that keeps it; what is left is all there, and nothing else."""
+    house = new_house(
+        RESULT_TTL="1", ORIGINAL_TTL="1", DELETE_GRACE="2", HOUSEKEEPING_SECONDS="0.2", WORKERS="1"
+    )
+
+    def status(name: str) -> int:
+        return house.get(f"/processed/{name}")[0]
+
+    for turn_number in range(2):
+        picture = tmp_path / f"{turn_number}.png"
+        picture.write_bytes(pictures.png(seed=turn_number))
+        body = house.upload(picture, "?wait=60")
+        assert body["status"] == "SUCCESS"
+        house.kill("worker-0")  # it may well be in the middle of its turn
+        house.until(lambda n=turn_number: status(f"{n}-upscale-x2.png") == 410, "expired")
+        assert house.task(body["task_id"])["url"] is None
+
+    environment = {k: v for k, v in os.environ.items() if k not in {"MONGO_URL", "MONGO_DB"}}
+
+    def left() -> int:
+        done = subprocess.run(
+            [sys.executable, "-m", "models", "check"],
+            cwd=ROOT,
+            env={**environment, "DATA_DIR": str(house.data_dir), "ORPHAN_SECONDS": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "2 tasks" in done.stdout
+        return done.stdout.count("results.files") + done.stdout.count("originals.files")
+
+    house.until(lambda: left() == 0, "empty")
+    retried = json.loads(house.curl("-X", "POST", f"{house.url}/tasks/{body['task_id']}/retry"))
+    assert retried["code"] == "original_gone"
