@@ -12,7 +12,9 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
+from bson import ObjectId
 
 from models.archive import entries, failures
 from models.group import Group
@@ -23,9 +25,10 @@ from models.store.files import CHUNK_BYTES, Files
 from tests import pictures
 from tests.conftest import working
 from tests.house import ROOT, House
-from tests.ledger import RESULT, age, findings, finish, got, stored
+from tests.ledger import LONG_AGO, RESULT, age, findings, finish, got, stored
 from tests.test_worker import until
 from workers.housekeeping import TURN, tidy, turn
+from workers.mail.archive import _failed
 
 Send = Callable[..., Awaitable[Any]]
 URL = "/processed/cat-upscale-x2.png"
@@ -360,6 +363,41 @@ async def test_an_archive_says_what_is_gone(done: str, store: Store, settings: S
     group = Group.of_one(task)
     assert entries(group, {task.id: task}) == []
     assert "(result_gone)" in failures(group, {task.id: task})
+    assert _failed(group, {task.id: task}) == [
+        {"name": "cat.png", "detail": "its result is no longer kept"}
+    ]
+
+
+async def test_the_older_calls_lead_to_nothing_that_is_gone(
+    client: Any, store: Store, settings: Settings
+) -> None:
+    form = aiohttp.FormData()
+    form.add_field("file", pictures.png(), filename="cat.png")
+    body = await (await client.post("/convert", data=form)).json()
+    await finish(store, body["submission_task_id"])
+    path = f"/convert/{body['submission_task_id']}"
+    assert "url" in await (await client.get(path)).json()
+    await age(store)
+    await tidy(settings, store)
+    shown = await (await client.get(path)).json()
+    assert shown["submission_status"] == "SUCCESS" and "url" not in shown
+
+
+async def test_intermediates_and_orphans_go_in_the_same_turn(
+    store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("models.store.files._BATCH", 2)
+    for number in range(5):
+        await store.intermediates.put(io.BytesIO(b"x"), "x", {"key": f"{number}"})
+    assert (await tidy(settings, store))["intermediates"] == 0
+    short = settings.model_copy(update={"intermediate_ttl": -5})
+    assert (await tidy(short, store))["intermediates"] == 5
+    old = ObjectId.from_datetime(LONG_AGO)
+    half = {"_id": old, "files_id": old, "n": 0, "data": b"half"}
+    await store._database["results.chunks"].insert_one(half)
+    assert (await tidy(settings, store))["orphans"] == 0  # its walk was past that already
+    await store._database["state"].delete_one({"_id": "orphans"})
+    assert (await tidy(settings, store))["orphans"] == 1
 
 
 async def test_a_worker_without_an_original_says_so_and_the_picture_can_be_sent_again(
