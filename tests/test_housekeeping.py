@@ -448,3 +448,28 @@ def test_a_whole_house_keeps_itself(new_house: Callable[..., House], tmp_path: P
     house.until(lambda: left() == 0, "empty")
     retried = json.loads(house.curl("-X", "POST", f"{house.url}/tasks/{body['task_id']}/retry"))
     assert retried["code"] == "original_gone"
+
+
+async def test_killed_anywhere_the_next_one_ends_it(
+    client: Any, send: Send, store: Store, settings: Settings
+) -> None:
+    for number in range(16):
+        data = pictures.png(seed=number)
+        body = await (await send(data, f"{number}.png")).json()
+        await finish(store, body["task_id"])
+        await age(store)
+        if number % 2:  # its bytes are let go of already, and their grace is over
+            await store.retention.expire(3600)
+            await age(store)
+        keeping = asyncio.create_task(tidy(settings, store))
+        await asyncio.sleep(0.002 * number)  # to be killed at another step each time
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+        assert (await client.get(f"/tasks/{body['task_id']}")).status == 200
+    await age(store)
+    await tidy(settings, store)
+    await age(store)
+    await tidy(settings, store)
+    assert await stored(store, "results") == (0, 0)
+    assert await stored(store, "originals") == (0, 0)
+    assert await findings(store) == []
