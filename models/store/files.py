@@ -162,12 +162,9 @@ class Files:
     @guarded
     async def delete_others(self, task_id: str, token: str, but: Collection[ObjectId] = ()) -> int:
         """Delete what other attempts at a task left, ``but`` those; return how many files."""
-        query = {
-            "_id": {"$nin": list(but)},
-            "metadata.task_id": task_id,
-            "metadata.token": {"$ne": token},
-        }
-        leftovers = [document["_id"] async for document in self._files.find(query, {"_id": 1})]
+        query = {"metadata.task_id": task_id, "metadata.token": {"$ne": token}}
+        found = [document["_id"] async for document in self._files.find(query, {"_id": 1})]
+        leftovers = [file_id for file_id in found if file_id not in but]
         for file_id in leftovers:
             await self.delete(file_id)
         return len(leftovers)
