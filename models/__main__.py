@@ -1,19 +1,52 @@
-"""``python -m models env``: print env_example as the settings class has it."""
+"""``python -m models env``: env_example; ``check``: whether what is stored agrees with itself."""
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import sys
 
-from models.settings import env_example
+from models.errors import BadSettings
+from models.settings import Settings, env_example
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m models")
-    parser.add_argument("what", choices=["env"], help="env: the text of env_example")
-    parser.parse_args()
-    sys.stdout.write(env_example())
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m models", description=__doc__)
+    commands = parser.add_subparsers(dest="what", required=True)
+    commands.add_parser("env", help="print env_example as the settings class has it")
+    check = commands.add_parser(
+        "check",
+        help="check tasks, names and bytes in MONGO_URL, or in the running store of DATA_DIR; exit "
+        "status 0: all is well, 1: it is not, 2: it could not be checked",
+    )
+    check.add_argument("--fast", action="store_true", help="count chunks instead of hashing bytes")
+    check.add_argument(
+        "--repair",
+        action="store_true",
+        help="delete what nobody owns, compute lost results again; exit status 0: all is well now",
+    )
+    given = parser.parse_args()
+    if given.what == "env":
+        sys.stdout.write(env_example())
+        return 0
+    try:
+        settings = Settings.load()
+    except BadSettings as error:
+        print(f"darkroom: {error}", file=sys.stderr)
+        return 2
+    # Imported here: env_example needs no store.
+    from models import checking
+
+    if not settings.mongo_url:
+        settings = settings.model_copy(update={"mongo_url": checking.embedded(settings.data_dir)})
+    if not settings.mongo_url:
+        print(
+            f"darkroom: MONGO_URL must be set: no store ever ran in DATA_DIR={settings.data_dir}",
+            file=sys.stderr,
+        )
+        return 2
+    return asyncio.run(checking.check(settings, fast=given.fast, repair=given.repair))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

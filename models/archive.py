@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from zipstream import ZipStream
 
+from models.errors import ResultGone
 from models.group import Group
 from models.task import Result, Task
 
@@ -35,7 +36,7 @@ def entries(group: Group, tasks: Mapping[str, Task]) -> list[Entry]:
         task = tasks.get(member.task_id or "")
         if task is None:
             continue
-        for name, result in zip(task.upload(member.name).results, task.results, strict=False):
+        for name, result in task.served(task.upload(member.name)):
             known = found.get(name.casefold())
             if known is not None and known.result.file_id == result.file_id:
                 continue
@@ -59,6 +60,11 @@ def failures(group: Group, tasks: Mapping[str, Task]) -> str:
     for member in group.members:
         task = tasks.get(member.task_id or "")
         error = member.error if task is None else task.error
+        if task is not None and task.results:
+            upload = task.upload(member.name)
+            gone = len(upload.results) - len(task.served(upload))
+            if gone:
+                error = {"detail": f"{gone} of its results are gone", "code": ResultGone.code}
         if error is not None:
             lines.append(f"{member.name}: {error.get('detail', '')} ({error.get('code', '')})\n")
     return "".join(lines)

@@ -75,6 +75,15 @@ class Cache:
         self._offers.add(task)
         task.add_done_callback(self._offers.discard)
 
+    async def drop(self, sha256: str) -> None:
+        """Forget the bytes of that hash, if Redis answers; else CACHE_TTL does it."""
+        await self.settle()
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                await self._redis.delete(_key(sha256))
+        except _TROUBLE as error:
+            self._rest(error)
+
     async def settle(self) -> None:
         """Wait until every offer so far was taken or not."""
         await asyncio.gather(*self._offers, return_exceptions=True)

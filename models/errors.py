@@ -5,6 +5,9 @@
     ├── BadRequest           the request is malformed or lacks something
     ├── NotFound             no such task, result or route
     │   └── NotReady         known, but not finished
+    ├── ResultGone           it was there, and its time is up
+    ├── OriginalGone         the picture that was sent is no longer kept; send it again
+    ├── Changed              it is not what If-Match says it should be
     ├── TooLarge             more bytes than a limit allows
     ├── TooSlow              the upload took too long or stalled
     ├── UnsupportedFormat    not a format that is accepted
@@ -68,6 +71,18 @@ class NotFound(AppError):
 
 class NotReady(NotFound):
     code = "not_ready"
+
+
+class ResultGone(AppError):
+    code = "result_gone"
+
+
+class OriginalGone(AppError):
+    code = "original_gone"
+
+
+class Changed(AppError):
+    code = "changed"
 
 
 class TooLarge(AppError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from bson import ObjectId
 from pydantic import BaseModel, ConfigDict, Field
@@ -23,8 +23,9 @@ class Status(StrEnum):
 
 
 ENDED = frozenset({Status.SUCCESS, Status.FAILURE, Status.CANCELLED})
+OPEN = frozenset({Status.CREATED, Status.STARTED})
 AGAIN = frozenset({Status.FAILURE, Status.CANCELLED})
-"""States from which asking for the same task starts it anew."""
+"""States from which asking for the same task starts it anew; also SUCCESS without its bytes."""
 
 
 class _Document(BaseModel):
@@ -38,8 +39,18 @@ class Upload(_Document):
     results: list[str]
 
 
+class Gone(_Document):
+    """That bytes are no longer kept: since when, and whether their time was up."""
+
+    reason: Literal["expired", "deleted"]
+    at: datetime
+
+
 class Result(_Document):
-    """One finished picture; its bytes are the file ``file_id`` of the bucket ``results``."""
+    """One finished picture; its bytes are the file ``file_id`` of the bucket ``results``.
+
+    ``gone``: they are not any more; the rest is history.
+    """
 
     file_id: ObjectId
     format: Format
@@ -48,6 +59,21 @@ class Result(_Document):
     bytes: int
     sha256: str
     notes: list[str] = []
+    gone: Gone | None = None
+
+
+class Deleted(_Document):
+    """A result's name that was deleted. It stays the task's: caches may hold its bytes for ever."""
+
+    name: str
+    at: datetime
+
+
+class Waste(_Document):
+    """A file the task let go of; it is deleted after ``until``, when nobody reads it any more."""
+
+    file_id: ObjectId
+    until: datetime
 
 
 class Task(_Document):
@@ -71,6 +97,8 @@ class Task(_Document):
     rings: int = 0
     lease: dict[str, Any] | None = None
     results: list[Result] = []
+    deleted: list[Deleted] = []
+    waste: list[Waste] = []
     error: dict[str, Any] | None = None
     client: str = ""
     turn: int = 0
@@ -84,6 +112,28 @@ class Task(_Document):
         """Return the upload of that name, or the first."""
         return next((u for u in self.uploads if u.name == name), self.uploads[0])
 
+    def gone(self, name: str, part: int) -> Gone | None:
+        """Return why the result ``part`` is not served as ``name``; None if it is."""
+        at = next((each.at for each in self.deleted if each.name == name), None)
+        if at is not None:
+            return Gone(reason="deleted", at=at)
+        return self.results[part].gone if part < len(self.results) else None
+
+    def served(self, upload: Upload) -> list[tuple[str, Result]]:
+        """Return the names of ``upload`` that are served, each with its result."""
+        pairs = zip(upload.results, self.results, strict=False)
+        return [(n, r) for part, (n, r) in enumerate(pairs) if self.gone(n, part) is None]
+
     @property
     def ended(self) -> bool:
         return self.status in ENDED
+
+    @property
+    def again(self) -> bool:
+        """Whether asking for the same starts it anew: it failed, or its result is gone."""
+        return self.status in AGAIN or self.lost
+
+    @property
+    def lost(self) -> bool:
+        """Whether it had all its results and has them no more."""
+        return any(result.gone for result in self.results)

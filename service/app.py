@@ -79,6 +79,7 @@ def create_app(settings: Settings) -> web.Application:
         web.get("/status/{id}", groups.show),
         web.get("/status/{id}/archive", groups.archive),
         web.get("/processed/{name}", processed.serve),
+        web.delete("/processed/{name}", processed.delete),
         # No HEAD: it would send a letter.
         web.get("/send_images/{id}", send_images.send, allow_head=False),
         web.post("/send_images/{id}", send_images.send),

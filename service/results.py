@@ -1,4 +1,4 @@
-"""The bytes of a result: from Redis where they are hot, else from GridFS."""
+"""The bytes of a result: from Redis where hot, else from GridFS; and why there are none."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from collections.abc import AsyncGenerator
 
 from aiohttp import web
 
-from models.task import Result
+from models.errors import AppError, NotFound, ResultGone
+from models.settings import Settings
+from models.task import Gone, Result, Task
 from service.keys import CACHE, STORE
 
 
@@ -32,3 +34,22 @@ async def result_bytes(
         whole = b"".join(parts)
         cache.offer(result.sha256, whole)
     yield whole[start:stop]
+
+
+def no_longer(task: Task, name: str, gone: Gone, settings: Settings) -> AppError:
+    """Return the error for a result that was there: its time is up, or it was deleted."""
+    if gone.reason == "deleted":
+        return NotFound(
+            "there is no result of this name; it was deleted, and is made again when the picture "
+            "is sent again",
+            task_id=task.id,
+        )
+    at = gone.at.isoformat(timespec="seconds")
+    return ResultGone(
+        f"{name} is gone since {at}: results are kept for {settings.result_ttl:g} s (RESULT_TTL); "
+        f"send the picture again, or POST /tasks/{task.id}/retry, to have it made again",
+        setting="RESULT_TTL",
+        limit=settings.result_ttl,
+        task_id=task.id,
+        gone_at=at,
+    )

@@ -32,8 +32,9 @@ class Window:
     def fileno(self) -> int:
         return self._file.fileno()
 
-    def seek(self, place: int) -> None:
+    def seek(self, place: int, /) -> int:
         self._at = place
+        return place
 
     def read(self, size: int = -1) -> bytes:
         left = self.size - self._at

@@ -11,7 +11,7 @@ from bson import ObjectId
 
 from models import memory
 from models.catalogue import Catalogue
-from models.errors import BadParameter
+from models.errors import BadParameter, OriginalGone
 from models.image import Format, check_side
 from models.names import result_names
 from models.operations import Operation, fingerprint
@@ -19,10 +19,12 @@ from models.operations.pipeline import encoding, parts, sizes
 from models.queue import Queue
 from models.settings import Settings
 from models.store import Store
-from models.task import AGAIN, Task
+from models.task import Task
 from models.task import Upload as TaskUpload
 from service.admission import Admission
 from service.judge import Upload
+
+_TRIES = 5  # times a task is begun anew whose result goes while it is submitted
 
 
 def check_results(operations: Sequence[Operation], pictures: int, settings: Settings) -> None:
@@ -49,6 +51,22 @@ def check_results(operations: Sequence[Operation], pictures: int, settings: Sett
             limit=limit,
             measured=each * pictures,
         )
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """One submission that was judged good; ``mark`` is the fingerprint of what it asks for."""
+
+    upload: Upload
+    operations: Sequence[Operation]
+    output: Format
+    mark: str
+    report: bool
+    client: str
+
+    @property
+    def task_id(self) -> str:
+        return self.mark[:32]
 
 
 @dataclass
@@ -103,95 +121,105 @@ class Submitter:
         )
         turn = self._turns.setdefault(mark, asyncio.Lock())
         async with turn:
-            return await self._submit(upload, operations, output, mark, report, client)
+            return await self._submit(_Wanted(upload, operations, output, mark, report, client))
 
     async def again(self, task_id: str, client: str = "") -> bool:
-        """Start a failed or cancelled task anew; False if it is neither, or there is none.
+        """Start a task anew that failed, was cancelled or lost its result, under all its names.
+
+        False if it is none of these, or there is none.
 
         Raises:
+            OriginalGone: the picture is no longer kept.
             QueueFull: too much is open. StoreUnavailable: the ledger does not answer.
         """
         task = await self.store.tasks.get(task_id)
-        if task is None or task.status not in AGAIN:
+        if task is None or not task.again:
             return False
+        original: ObjectId | None = task.original_id
+        if not await self.store.originals.touch(task.original_id):
+            original = await self.store.originals.take(task.original_sha256)
+        if original is None:
+            raise OriginalGone(
+                f"{task.uploads[0].name} is no longer kept (ORIGINAL_TTL="
+                f"{self.settings.original_ttl:g}); send it again, and it is worked at again",
+                setting="ORIGINAL_TTL",
+                limit=self.settings.original_ttl,
+                task_id=task_id,
+            )
+        await self.store.tasks.restore(task_id)
+        return await self._begin(task, original, client)
+
+    async def _begin(self, task: Task, original: ObjectId, client: str) -> bool:
         async with self.admission.turn(client) as turn:
-            if not await self.store.tasks.revive(task_id, client, turn):
+            if not await self.store.tasks.revive(task.id, original, client, turn):
                 return False
-        ring = await self.store.leases.next_ring(task_id)
-        await self.queue.ring(task_id, ring, turn, task.created_at)
+        ring = await self.store.leases.next_ring(task.id)
+        await self.queue.ring(task.id, ring, turn, task.created_at)
         return True
 
-    async def _submit(
-        self,
-        upload: Upload,
-        operations: Sequence[Operation],
-        output: Format,
-        mark: str,
-        report: bool,
-        client: str,
-    ) -> Task:
-        task_id = mark[:32]
-        task = await self.store.tasks.get(task_id)
-        if task is None:
-            await self._create(upload, operations, output, mark, report, client)
-        elif self._is_new_name(task, upload.name):
-            named = await self._named(upload, operations, output, mark)
-            await self.store.tasks.add_upload(task_id, named, self.settings.max_names_per_task)
-        if task is not None and task.status in AGAIN:
-            await self.again(task_id, client)
-        task = await self.store.tasks.get(task_id)
-        if task is None:
-            raise RuntimeError(f"task {task_id} vanished while it was submitted")
-        return task
+    async def _submit(self, wanted: _Wanted) -> Task:
+        left = _TRIES
+        while True:
+            task = await self.store.tasks.get(wanted.task_id)
+            if task is None:
+                await self._create(wanted)
+            else:
+                await self._asked_again(task, wanted)
+            task = await self.store.tasks.get(wanted.task_id)
+            if task is None:
+                raise RuntimeError(f"task {wanted.task_id} vanished while it was submitted")
+            left -= 1
+            if not task.lost or not left:
+                return task
+
+    async def _asked_again(self, task: Task, wanted: _Wanted) -> None:
+        """Add the upload's name to a task that exists, and begin it anew if it has no result."""
+        name = wanted.upload.name
+        if self._is_new_name(task, name):
+            await self._add_name(task.id, await self._named(wanted))
+        names = task.upload(name).results
+        if any(each.name in names for each in task.deleted):
+            await self.store.tasks.restore(task.id, names)
+        if task.again:
+            await self._begin(task, await self._kept(wanted.upload), wanted.client)
+
+    async def _add_name(self, task_id: str, named: TaskUpload) -> None:
+        await self.store.tasks.add_upload(task_id, named, self.settings.max_names_per_task)
 
     def _is_new_name(self, task: Task, name: str) -> bool:
         known = {upload.name for upload in task.uploads}
         return name not in known and len(known) < self.settings.max_names_per_task
 
-    async def _create(
-        self,
-        upload: Upload,
-        operations: Sequence[Operation],
-        output: Format,
-        mark: str,
-        report: bool,
-        client: str,
-    ) -> None:
-        async with self.admission.turn(client) as turn:
-            original, named = await asyncio.gather(
-                self._kept(upload), self._named(upload, operations, output, mark)
-            )
+    async def _create(self, wanted: _Wanted) -> None:
+        async with self.admission.turn(wanted.client) as turn:
+            original, named = await asyncio.gather(self._kept(wanted.upload), self._named(wanted))
             created = await self.store.tasks.create(
-                mark,
+                wanted.mark,
                 original_id=original,
-                original_sha256=upload.sha256,
+                original_sha256=wanted.upload.sha256,
                 upload=named,
-                operations=[operation.document() for operation in operations],
-                output=output,
-                report=report,
-                client=client,
+                operations=[operation.document() for operation in wanted.operations],
+                output=wanted.output,
+                report=wanted.report,
+                client=wanted.client,
                 turn=turn,
             )
-        if created:
-            # If Redis is away the task is accepted all the same: the sweep rings for it.
-            await self.queue.ring(mark[:32], 0, turn)
-        else:  # another service was faster; this upload's name counts all the same
-            await self.store.tasks.add_upload(mark[:32], named, self.settings.max_names_per_task)
+        if not created:  # another service was faster; this upload's name counts all the same
+            await self._add_name(wanted.task_id, named)
+        elif not await self.queue.ring(wanted.task_id, 0, turn):
+            # Redis is away: the task is accepted all the same, and the next sweep rings for it.
+            await self.store.leases.unheard(wanted.task_id)
 
     async def _kept(self, upload: Upload) -> ObjectId:
         """Return the id of the stored original; the same bytes are stored once."""
-        known = await self.store.originals.find(upload.sha256)
-        if known is not None:
-            return known
-        upload.file.seek(0)
-        metadata = {"key": upload.sha256}
-        return await self.store.originals.put(upload.file, upload.name, metadata)
+        return await self.store.originals.keep(upload.file, upload.name, upload.sha256)
 
-    async def _named(
-        self, upload: Upload, operations: Sequence[Operation], output: Format, mark: str
-    ) -> TaskUpload:
+    async def _named(self, wanted: _Wanted) -> TaskUpload:
+        name, operations = wanted.upload.name, wanted.operations
         count = parts(operations)
         numbers = range(1, count + 1) if count > 1 else (0,)
-        wanted = [result_names(upload.name, operations, output, mark, n) for n in numbers]
-        names = await self.store.names.reserve(wanted, mark[:32])
-        return TaskUpload(name=upload.name, results=names)
+        names = await self.store.names.reserve(
+            [result_names(name, operations, wanted.output, wanted.mark, n) for n in numbers],
+            wanted.task_id,
+        )
+        return TaskUpload(name=name, results=names)

@@ -14,6 +14,7 @@ from models.task import Status, Task
 from service.answers import json_answer
 from service.errors import answer
 from service.keys import SETTINGS
+from service.results import no_longer
 
 _PENDING = "PENDING"
 
@@ -26,17 +27,8 @@ def body(task: Task, name: str | None = None, group_id: str | None = None) -> di
     """Return the JSON body for a task, with the names of its upload ``name`` (else the first)."""
     upload = task.upload(name)
     results = [
-        {
-            "name": result_name,
-            "url": result_url(result_name),
-            "width": result.width,
-            "height": result.height,
-            "format": result.format,
-            "bytes": result.bytes,
-            "sha256": result.sha256,
-            "notes": result.notes,
-        }
-        for result_name, result in zip(upload.results, task.results, strict=False)
+        _result_body(task, result_name, part)
+        for part, result_name in enumerate(upload.results[: len(task.results)])
     ]
     return {
         "task_id": task.id,
@@ -53,6 +45,24 @@ def body(task: Task, name: str | None = None, group_id: str | None = None) -> di
         "error": task.error,
         "report": task.report,
     }
+
+
+def _result_body(task: Task, name: str, part: int) -> dict[str, Any]:
+    """Return what is said of one result; its ``url`` is null where its bytes are gone."""
+    result, gone = task.results[part], task.gone(name, part)
+    shown: dict[str, Any] = {
+        "name": name,
+        "url": None if gone else result_url(name),
+        "width": result.width,
+        "height": result.height,
+        "format": result.format,
+        "bytes": result.bytes,
+        "sha256": result.sha256,
+        "notes": result.notes,
+    }
+    if gone:
+        shown["gone"] = {"reason": gone.reason, "at": _time(gone.at)}
+    return shown
 
 
 def group_body(group: Group, tasks: Mapping[str, Task]) -> dict[str, Any]:
@@ -121,8 +131,10 @@ def respond(
     """
     where = location(task, name)
     if redirect and task.status is Status.SUCCESS:
-        target = result_url(task.upload(name).results[0])
-        return web.Response(status=303, headers={"Location": target})
+        first = task.upload(name).results[0]
+        if gone := task.gone(first, 0):
+            return answer(no_longer(task, first, gone, request.app[SETTINGS]))
+        return web.Response(status=303, headers={"Location": result_url(first)})
     if redirect and task.error is not None:
         return answer(from_document(task.error))
     return _json(request, body(task, name, group_id), status, where)

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.store.replica import REPLICA_SET, make_primary
+from models.store.replica import REPLICA_SET, address, make_primary
 from standalone import wheels
 from standalone.program import Program, environment
 
@@ -97,8 +97,7 @@ def mongo(data_dir: Path) -> Server:
     ]
     _folder(folder, "db")
     program = _program("mongo", command, data_dir)
-    url = f"mongodb://{HOST}:{port}/?replicaSet={REPLICA_SET}"
-    return Server(program, port, url, folder / "mongo.log")
+    return Server(program, port, address(HOST, port), folder / "mongo.log")
 
 
 def _program(name: str, command: list[str], data_dir: Path) -> Program:

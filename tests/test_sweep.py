@@ -18,6 +18,7 @@ from models.store import Store
 from service.app import create_app
 from tests import pictures
 from tests.conftest import working
+from tests.test_worker import until
 from workers import sweep as sweeping
 from workers.attempt import Worker
 from workers.children import Children
@@ -110,12 +111,16 @@ async def test_a_silent_workers_task_is_taken_up(
     left = await store.results.put(
         io.BytesIO(b"half"), "x", {"task_id": body["task_id"], "token": "t"}
     )
+
+    async def collected() -> bool:  # after the task has ended: nobody waits for it
+        return await store._database["results.files"].find_one({"_id": left}) is None
+
     async with working(settings):
         done = await (await send(query="?wait=30")).json()
+        await until(collected)
     assert done["status"] == "SUCCESS"
     task = await store.tasks.get(body["task_id"])
     assert task is not None and task.attempts == 2
-    assert await store._database["results.files"].find_one({"_id": left}) is None
 
 
 async def test_a_task_out_of_attempts_is_given_up(

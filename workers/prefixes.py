@@ -14,7 +14,7 @@ from pathlib import Path
 
 import structlog
 
-from models.errors import BadParameter, StoreUnavailable
+from models.errors import BadParameter, OriginalGone, StoreUnavailable
 from models.operations import Operation, fingerprint
 from models.operations.pipeline import parts
 from models.task import Status, Task
@@ -77,7 +77,14 @@ async def fetch(
         if notes is not None:
             log.info("prefix_found", operations=prefix.count)
             return Fetched(prefix.count, tuple(notes))
-    await patient(worker.store.originals.save)(task.original_id, path)
+    try:
+        await patient(worker.store.originals.save)(task.original_id, path)
+    except LookupError as error:
+        # Else the same picture sent again would find what is left of it.
+        await patient(worker.store.originals.condemn)(task.original_id)
+        raise OriginalGone(
+            "the picture that was sent is no longer there, or not whole; send it again"
+        ) from error
     return Fetched()
 
 
@@ -86,7 +93,8 @@ async def _known(worker: Worker, prefix: Prefix, path: Path) -> list[str] | None
     """Write the beginning to ``path`` and return its notes; None if it is not kept anywhere."""
     store = worker.store
     task = await store.tasks.get(prefix.mark[:32])
-    if task is not None and task.fingerprint == prefix.mark and task.status is Status.SUCCESS:
+    same = task is not None and task.fingerprint == prefix.mark
+    if same and task is not None and task.status is Status.SUCCESS and not task.lost:
         await store.results.save(task.results[0].file_id, path)
         return task.results[0].notes
     file_id = await store.intermediates.find(prefix.mark)

@@ -116,7 +116,9 @@ async def _publish(
     attempt.stages["publish_ms"] = _since(began)
     log.info("finished", bytes=sum(result.bytes for result in results), **attempt.stages)
     if task.attempts > 1:
-        await worker.store.results.delete_others(task.id, attempt.token)
+        # What it had before, if it began anew, may be being read.
+        waste = [each.file_id for each in task.waste]
+        await worker.store.results.delete_others(task.id, attempt.token, waste)
 
 
 @patient

@@ -24,6 +24,7 @@ from workers import scratch
 from workers.attempt import Worker
 from workers.cancelled import heed
 from workers.children import Children
+from workers.housekeeping import housekeep
 from workers.jobs import process
 from workers.mail.newsletter import publish
 from workers.mail.sender import send
@@ -108,6 +109,7 @@ def create(
         )
         ctx["worker"] = worker
         background.append(asyncio.create_task(sweep(worker)))
+        background.append(asyncio.create_task(housekeep(worker)))
         background.append(asyncio.create_task(heed(worker)))
         background.append(asyncio.create_task(_present(worker)))
         background.append(asyncio.create_task(send(settings, store)))

@@ -1,4 +1,4 @@
-"""The sweep: what nobody rang or what stalled is rung again, what is used up fails, waste goes."""
+"""The sweep: what nobody rang or what stalled is rung again, what is used up fails."""
 
 from __future__ import annotations
 
@@ -45,10 +45,6 @@ async def once(worker: Worker) -> int:
         log.warning("rung_again", task_id=task.id, status=task.status)
         await _ring(worker, task)
     lost = await _remind(worker) if await worker.queue.forgot() else 0
-    collected = await worker.store.orphans.collect()
-    await worker.store.intermediates.delete_older(worker.settings.intermediate_ttl)
-    if collected:
-        log.info("orphans_collected", count=collected)
     return len(due) + lost
 
 

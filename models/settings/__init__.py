@@ -16,6 +16,7 @@ from models.catalogue import FETCHED
 from models.errors import BadSettings
 from models.settings.answers import Answers
 from models.settings.intake import Intake
+from models.settings.keeping import Keeping
 from models.settings.logs import Logs
 from models.settings.mail import Mail
 from models.settings.place import Place
@@ -28,13 +29,14 @@ _SECTIONS: tuple[type[BaseSettings], ...] = (
     Intake,
     Answers,
     Work,
+    Keeping,
     Results,
     Mail,
     Logs,
 )
 
 
-class Settings(Logs, Mail, Results, Work, Answers, Intake, Place):
+class Settings(Logs, Mail, Results, Keeping, Work, Answers, Intake, Place):
     """Every variable of the environment that Darkroom reads, upper case, with its default.
 
     The descriptions are the reasons; ``python -m models env`` prints ``env_example`` from them.

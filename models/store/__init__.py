@@ -20,6 +20,7 @@ from models.errors import StoreUnavailable
 from models.settings import Settings
 from models.settings.mail import sender
 from models.store.backlog import Backlog
+from models.store.check import Check
 from models.store.files import Files
 from models.store.groups import Groups
 from models.store.guard import guarded
@@ -27,13 +28,17 @@ from models.store.leases import Leases
 from models.store.mail import Outbox
 from models.store.names import Names
 from models.store.newsletters import Newsletters
+from models.store.originals import Originals
 from models.store.orphans import Orphans
 from models.store.postage import Postage
 from models.store.presence import Presence
 from models.store.quotas import Quotas
+from models.store.repair import Repair
+from models.store.retention import Retention
 from models.store.secret import Secret
 from models.store.subscribers import Subscribers
 from models.store.tasks import Tasks
+from models.store.turns import Turns
 
 __all__ = ["Store"]
 
@@ -65,12 +70,13 @@ class Store:
             # Acknowledged means journaled by a majority: nothing accepted is lost with a server.
             write_concern=WriteConcern(w="majority", j=True),
         )
+        self._settings = settings
         self._database = database
-        self.tasks = Tasks(database["tasks"])
+        self.tasks = Tasks(database["tasks"], settings.delete_grace)
         self.leases = Leases(database["tasks"])
         self.backlog = Backlog(database)
         self.names = Names(database["names"])
-        self.originals = Files(database, "originals")
+        self.originals = Originals(database, settings.delete_grace)
         self.results = Files(database, "results")
         self.intermediates = Files(database, "intermediates")
         self.groups = Groups(database["groups"], self.tasks, settings.group_ttl)
@@ -81,6 +87,8 @@ class Store:
         self.quotas = Quotas(database["quotas"])
         self.postage = Postage(self._client, self.mail, self.quotas)
         self.secret = Secret(database["state"])
+        self.retention = Retention(database, self.results, settings.delete_grace)
+        self.turns = Turns(database["state"])
         self.orphans = Orphans(database, self.results, timedelta(seconds=settings.orphan_seconds))
 
     @classmethod
@@ -115,8 +123,16 @@ class Store:
             self.subscribers,
             self.newsletters,
             self.quotas,
+            self.retention,
         ):
             await room.prepare()
+
+    def check(self, *, fast: bool = False) -> Check:
+        """Return a walk over the whole store; ``fast``: chunks are counted, not hashed."""
+        rooms = (self.originals, self.results, self.intermediates)
+        grace = self._settings.delete_grace
+        repair = Repair(self._database, self.originals, grace)
+        return Check(self._database, *rooms, repair, self._settings.orphan_seconds, fast=fast)
 
     @guarded
     async def ping(self) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import hashlib
+from collections.abc import AsyncIterator, Collection
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
@@ -116,6 +117,33 @@ class Files:
                 target.write(data)
 
     @guarded
+    async def flaw(
+        self, file_id: ObjectId, length: int | None = None, sha256: str | None = None
+    ) -> str | None:
+        """Return what is wrong with a stored file, None if nothing.
+
+        ``length``: how long it must be; None: as its entry says. ``sha256``: of its bytes; None:
+        its chunks are counted, not read.
+        """
+        entry = await self._files.find_one({"_id": file_id}, {"length": 1})
+        if entry is None:
+            return "its files entry is missing"
+        stored = int(entry["length"])
+        if length is not None and stored != length:
+            return f"it has {stored} bytes instead of {length}"
+        if sha256 is None:
+            count = -(-stored // CHUNK_BYTES)
+            found = await self._chunks.count_documents({"files_id": file_id, "n": {"$lt": count}})
+            return None if found == count else f"{count - found} of {count} chunks are missing"
+        digest = hashlib.sha256()
+        try:
+            async for data in self.read(file_id, 0, stored):
+                digest.update(data)
+        except LookupError as error:
+            return str(error)
+        return None if digest.hexdigest() == sha256 else "its bytes are not those of its SHA-256"
+
+    @guarded
     async def delete(self, file_id: ObjectId) -> None:
         """Delete the file; the entry first, so that nobody finds half of it."""
         await self._files.delete_one({"_id": file_id})
@@ -132,10 +160,11 @@ class Files:
         return len(gone)
 
     @guarded
-    async def delete_others(self, task_id: str, token: str) -> int:
-        """Delete what other attempts at a task left; return how many files that were."""
+    async def delete_others(self, task_id: str, token: str, but: Collection[ObjectId] = ()) -> int:
+        """Delete what other attempts at a task left, ``but`` those; return how many files."""
         query = {"metadata.task_id": task_id, "metadata.token": {"$ne": token}}
-        leftovers = [document["_id"] async for document in self._files.find(query, {"_id": 1})]
+        found = [document["_id"] async for document in self._files.find(query, {"_id": 1})]
+        leftovers = [file_id for file_id in found if file_id not in but]
         for file_id in leftovers:
             await self.delete(file_id)
         return len(leftovers)

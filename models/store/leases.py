@@ -165,6 +165,11 @@ class Leases:
         )
 
     @guarded
+    async def unheard(self, task_id: str) -> None:
+        """Note that the bell did not ring: the next sweep need not wait to see that."""
+        await self._tasks.update_one({"_id": task_id}, {"$set": {"rung_at": None}})
+
+    @guarded
     async def next_ring(self, task_id: str) -> int:
         """Return a ring number never used for this task: arq remembers the ids of dead jobs."""
         document = await self._tasks.find_one_and_update(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorCollection
@@ -14,11 +16,15 @@ _DUPLICATE = 11000  # MongoDB's error code DuplicateKey
 
 
 def _entry(name: str, task_id: str, part: int) -> dict[str, Any]:
-    return {"_id": name, "task_id": task_id, "part": part}
+    return {"_id": name, "task_id": task_id, "part": part, "at": datetime.now(UTC)}
 
 
 class Names:
-    """The collection ``names``: {_id: result name, task_id, part}."""
+    """The collection ``names``: {_id: result name, task_id, part, at}.
+
+    A name is reserved before its task is made; ``at``, when it last was, tells one whose task is on
+    its way from one whose task never came (by the clock of who asked, as all ages of ids are).
+    """
 
     def __init__(self, collection: AsyncIOMotorCollection[dict[str, Any]]) -> None:
         self._names = collection
@@ -48,14 +54,23 @@ class Names:
     async def _free(self, candidates: Iterable[str], task_id: str, part: int) -> str:
         name = ""
         for name in candidates:
-            try:
-                await self._names.insert_one(_entry(name, task_id, part))
+            if await self._reserved(_entry(name, task_id, part)):
                 return name
-            except DuplicateKeyError:
-                holder = await self._names.find_one({"_id": name})
-                if holder and holder["task_id"] == task_id and holder["part"] == part:
-                    return name
         raise RuntimeError(f"every name up to {name!a} is taken by another task")
+
+    async def _reserved(self, entry: dict[str, Any]) -> bool:
+        """Insert the entry, or renew it where it is this task's; False if it is another's."""
+        mine = {key: entry[key] for key in ("_id", "task_id", "part")}
+        while True:
+            with contextlib.suppress(DuplicateKeyError):
+                await self._names.insert_one(entry)
+                return True
+            renewed = await self._names.update_one(mine, {"$set": {"at": entry["at"]}})
+            if renewed.matched_count:
+                return True
+            if await self._names.find_one({"_id": entry["_id"]}, {"_id": 1}) is not None:
+                return False
+            # It was there, and was removed just now because its task never came.
 
     @guarded
     async def find(self, name: str) -> tuple[str, int] | None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bson import ObjectId
 from motor.motor_asyncio import AsyncIOMotorDatabase
+from pymongo.errors import DuplicateKeyError
 
 from models.store.files import Files
 from models.store.guard import guarded
+from models.store.waste import owner
 
 _BUCKETS = ("originals", "results", "intermediates")
 
@@ -45,7 +48,8 @@ class Orphans:
             total += await self._half_written(bucket, since, until)
         total += await self._unowned(since, until)
         # Only now: a walk that was broken off is walked again.
-        await state.update_one({"_id": "orphans"}, {"$set": {"mark": until}}, upsert=True)
+        with contextlib.suppress(DuplicateKeyError):  # two first ones at once: either will do
+            await state.update_one({"_id": "orphans"}, {"$set": {"mark": until}}, upsert=True)
         return total
 
     async def _unowned(self, since: ObjectId, until: ObjectId) -> int:
@@ -57,8 +61,8 @@ class Orphans:
         count = 0
         async for document in files.find({"_id": {"$gte": since, "$lt": until}}, {"metadata": 1}):
             file_id = document["_id"]
-            owner = {"_id": document["metadata"]["task_id"], "results.file_id": file_id}
-            if await self._database["tasks"].find_one(owner, {"_id": 1}) is None:
+            owned = owner(document["metadata"]["task_id"], file_id)
+            if await self._database["tasks"].find_one(owned, {"_id": 1}) is None:
                 await self._results.delete(file_id)
                 count += 1
         return count

@@ -12,6 +12,11 @@ REPLICA_SET = "darkroom"
 _NOT_INITIATED = 94  # MongoDB's error code NotYetInitialized
 
 
+def address(host: str, port: int) -> str:
+    """Return the URL of a mongod that is a replica set of one."""
+    return f"mongodb://{host}:{port}/?replicaSet={REPLICA_SET}"
+
+
 def make_primary(host: str, port: int, seconds: float) -> None:
     """Initiate the replica set at ``host:port`` if it is new, and wait until it takes writes.
 
@@ -20,7 +25,7 @@ def make_primary(host: str, port: int, seconds: float) -> None:
     Raises:
         TimeoutError: no primary within ``seconds``.
     """
-    address = f"{host}:{port}"
+    member = f"{host}:{port}"
     deadline = time.monotonic() + seconds
     client: MongoClient[dict[str, Any]]
     with MongoClient(
@@ -28,14 +33,14 @@ def make_primary(host: str, port: int, seconds: float) -> None:
     ) as client:
         while time.monotonic() < deadline:
             try:
-                _configure(client, address)
+                _configure(client, member)
                 if client.admin.command("hello").get("isWritablePrimary"):
                     return
             except (ConnectionFailure, OperationFailure):
                 pass  # it is starting up, or changing its mind about its address
             time.sleep(0.02)
     raise TimeoutError(
-        f"mongod at {address} did not become primary within {seconds:g} s; see its log"
+        f"mongod at {member} did not become primary within {seconds:g} s; see its log"
     )
 
 

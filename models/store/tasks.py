@@ -17,28 +17,19 @@ from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from models.errors import StoreUnavailable
 from models.store.guard import guarded, unavailable
-from models.task import AGAIN, ENDED, Status, Task, Upload
+from models.store.waste import AGAIN, FRESH, revived
+from models.task import ENDED, Status, Task, Upload
 
 Document = dict[str, Any]
-
-_FRESH: Document = {
-    "status": Status.CREATED,
-    "progress": 0,
-    "attempts": 0,
-    "lease": None,
-    "results": [],
-    "error": None,
-    "report": None,
-    "started_at": None,
-    "finished_at": None,
-}
 
 
 class Tasks:
     """The collection ``tasks``."""
 
-    def __init__(self, collection: AsyncIOMotorCollection[Document]) -> None:
+    def __init__(self, collection: AsyncIOMotorCollection[Document], grace: float) -> None:
+        """``grace``: seconds bytes stay after a task let go of them."""
         self._tasks = collection
+        self._grace = grace
 
     async def prepare(self) -> None:
         await self._tasks.create_index(
@@ -58,12 +49,18 @@ class Tasks:
 
     @guarded
     async def newest(self, upload_name: str) -> Task | None:
-        """Return the task that finished last of those whose upload had that name."""
-        document = await self._tasks.find_one(
-            {"uploads.name": upload_name, "status": Status.SUCCESS},
-            sort=[("finished_at", DESCENDING)],
-        )
-        return Task.model_validate(document) if document else None
+        """Return the task that finished last of those whose upload had that name.
+
+        One whose result was deleted is passed over. One whose time is up is not: all before it are
+        older.
+        """
+        query = {"uploads.name": upload_name, "status": Status.SUCCESS}
+        async for document in self._tasks.find(query).sort("finished_at", DESCENDING):
+            task = Task.model_validate(document)
+            gone = task.gone(task.upload(upload_name).results[0], 0)
+            if gone is None or gone.reason == "expired":
+                return task
+        return None
 
     @guarded
     async def create(
@@ -82,7 +79,7 @@ class Tasks:
         """Insert a task if there is none of that fingerprint; tell whether it was inserted."""
         task_id = fingerprint[:32]
         document = {
-            **_FRESH,
+            **FRESH,
             "_id": task_id,
             "fingerprint": fingerprint,
             "original_id": original_id,
@@ -109,13 +106,31 @@ class Tasks:
         return answer.upserted_id is not None
 
     @guarded
-    async def revive(self, task_id: str, client: str = "", turn: int = 0) -> bool:
-        """Start a failed or cancelled task anew; tell whether this call did."""
-        answer = await self._tasks.update_one(
-            {"_id": task_id, "status": {"$in": list(AGAIN)}},
-            {"$set": {**_FRESH, "client": client, "turn": turn}},
-        )
+    async def revive(
+        self,
+        task_id: str,
+        original_id: ObjectId | None = None,
+        client: str = "",
+        turn: int = 0,
+    ) -> bool:
+        """Start a task anew that failed, was cancelled, or whose result is gone.
+
+        ``original_id``: what it is to work at from now on, if not what it was. ``client`` asks for
+        it now, ``turn`` is its new one. Tells whether this call did it: of many at once one does.
+        """
+        change = {**revived(self._grace), "client": {"$literal": client}, "turn": turn}
+        if original_id is not None:
+            change["original_id"] = original_id
+        answer = await self._tasks.update_one({"_id": task_id, **AGAIN}, [{"$set": change}])
         return answer.modified_count == 1
+
+    @guarded
+    async def restore(self, task_id: str, names: Sequence[str] | None = None) -> None:
+        """Take back that ``names`` (or all) of a task's results were deleted: asked for again."""
+        kept = {} if names is None else {"name": {"$in": list(names)}}
+        await self._tasks.update_one(
+            {"_id": task_id, "deleted.0": {"$exists": True}}, {"$pull": {"deleted": kept}}
+        )
 
     @guarded
     async def cancel(self, task_id: str, error: Document) -> Task | None:

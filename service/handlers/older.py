@@ -120,6 +120,8 @@ def _submission(
     task: Task, name: str | None, said: str, result: bool | str | None, *, status: int
 ) -> web.Response:
     thumbnail = task.upload(name).results[0] if result is True else None
+    if thumbnail is not None and task.gone(thumbnail, 0):
+        thumbnail = None  # as of old it succeeded; there is nothing to fetch any more
     body = {
         "submission_task_id": task.id,
         "submission_status": said,

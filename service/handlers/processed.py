@@ -1,4 +1,4 @@
-"""GET /processed/<name>: the bytes of a result, with everything a cache or a player asks for."""
+"""/processed/<name>: the bytes of a result, with all that a cache or a player asks for; DELETE."""
 
 from __future__ import annotations
 
@@ -8,13 +8,24 @@ from urllib.parse import quote
 import structlog
 from aiohttp import ETag, web
 
-from models.errors import BadParameter, NotFound, NotReady, RangeNotSatisfiable
+from models.errors import (
+    BadParameter,
+    Changed,
+    NotFound,
+    NotReady,
+    RangeNotSatisfiable,
+    WrongStatus,
+)
 from models.image import MEDIA_TYPES
 from models.names import safe
 from models.task import Result, Status, Task
-from service.keys import SETTINGS, STORE
-from service.results import result_bytes
+from service.keys import CACHE, SETTINGS, STORE
+from service.results import no_longer, result_bytes
 from service.stream import stream
+from service.views import result_url
+from service.waiting import only
+
+log = structlog.get_logger()
 
 _NO_BYTES = re.compile(r"bytes=-0+")  # "the last none": which aiohttp reads as all
 _IMMUTABLE = "public, max-age=31536000, immutable"
@@ -46,6 +57,65 @@ async def serve(request: web.Request) -> web.StreamResponse:
     return await stream(request, response, result_bytes(request.app, result, start, stop), name)
 
 
+async def delete(request: web.Request) -> web.StreamResponse:
+    """DELETE /processed/<name>: 204; the bytes go with the last name of their result.
+
+    Only a result's own name is deleted, not the one of an upload, which means now this result, now
+    that. ``If-Match``: only if the result is still that one.
+
+    Raises:
+        NotFound: there is no result of this name. WrongStatus: it is still being made.
+        Changed: If-Match names another result.
+    """
+    only(request)
+    store, name = request.app[STORE], request.match_info["name"]
+    held = await store.names.find(name)
+    task = await store.tasks.get(held[0]) if held else None
+    if held is None or task is None:
+        raise await _not_own(request, name)
+    structlog.contextvars.bind_contextvars(task_id=task.id)
+    if not task.ended:
+        raise WrongStatus(
+            f"{name} is not finished: its task is {task.status}; cancel it first: "
+            f"DELETE /tasks/{task.id}",
+            task_id=task.id,
+            measured=task.status,
+            allowed=[Status.SUCCESS],
+        )
+    _check_finished(task, name)
+    part, sha256 = held[1], task.results[held[1]].sha256
+    if any(each.name == name for each in task.deleted):
+        raise NotFound("there is no result of this name; it was deleted", task_id=task.id)
+    asked = request.if_match
+    if asked is not None and (task.gone(name, part) or not _matches(asked, sha256)):
+        raise Changed(
+            "the result is not the one that If-Match names; nothing was deleted",
+            measured=f'"{sha256}"',
+        )
+    after = await store.retention.forget(task.id, name, part, sha256 if asked else None)
+    if after is None:  # another was faster, or it begins anew
+        raise NotFound("there is no result of this name any more", task_id=task.id)
+    if after.results[part].gone:
+        await request.app[CACHE].drop(sha256)
+    log.info("deleted", name=name, freed=after.results[part].gone is not None)
+    return web.Response(status=204)
+
+
+async def _not_own(request: web.Request, name: str) -> NotFound:
+    """Return the refusal of a name that no result has; helpful where it is an upload's."""
+    uploaded = safe(name, request.app[SETTINGS].max_name_length)
+    task = await request.app[STORE].tasks.newest(uploaded)
+    names = [each for each, _ in task.served(task.upload(uploaded))] if task else []
+    if not names:
+        return NotFound("there is no result of this name")
+    urls = [result_url(each) for each in names]
+    return NotFound(
+        f"{uploaded} is the name of an upload, which stands for its newest result; delete that by "
+        f"its own name: DELETE {urls[0]}",
+        results=urls,
+    )
+
+
 async def _find(request: web.Request) -> tuple[str, Result, bool]:
     """Return (name, result, whether the name is the result's own)."""
     store = request.app[STORE]
@@ -56,12 +126,16 @@ async def _find(request: web.Request) -> tuple[str, Result, bool]:
         if task is not None:
             structlog.contextvars.bind_contextvars(task_id=task.id)
             _check_finished(task, name)
+            if gone := task.gone(name, held[1]):
+                raise no_longer(task, name, gone, request.app[SETTINGS])
             return name, task.results[held[1]], True
     uploaded = safe(name, request.app[SETTINGS].max_name_length)
     task = await store.tasks.newest(uploaded)
     if task is None:
         raise NotFound("there is no result of this name")
     upload = task.upload(uploaded)
+    if gone := task.gone(upload.results[0], 0):
+        raise no_longer(task, upload.results[0], gone, request.app[SETTINGS])
     return upload.results[0], task.results[0], False
 
 

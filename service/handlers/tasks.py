@@ -46,8 +46,11 @@ async def cancel(request: web.Request) -> web.StreamResponse:
 async def retry(request: web.Request) -> web.StreamResponse:
     """POST /tasks/<id>/retry: a failed or cancelled task begins anew, all its attempts before it.
 
+    So does one whose result is no longer kept.
+
     Raises:
         NotFound: there is no such task. WrongStatus: it did not fail.
+        OriginalGone: its picture is no longer kept.
     """
     only(request, "name")
     task_id = request.match_info["id"]

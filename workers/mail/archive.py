@@ -70,6 +70,8 @@ def _failed(group: Group, tasks: Mapping[str, Task]) -> list[dict[str, str]]:
     for member in group.members:
         task = tasks.get(member.task_id or "")
         if task is not None and task.status is Status.SUCCESS:
+            if task.results and not task.served(task.upload(member.name)):
+                failed.append({"name": member.name, "detail": "its result is no longer kept"})
             continue
         error: Mapping[str, Any] = (member.error if task is None else task.error) or {}
         fallback = "it was cancelled" if task is not None else "it is gone"

@@ -1,0 +1,55 @@
+"""``python -m models check``: does what is stored agree with itself, and what is done if not."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TextIO
+
+from models.errors import StoreUnavailable
+from models.settings import Settings
+from models.store import Store
+from models.store.replica import address
+
+
+def embedded(data_dir: Path) -> str:
+    """Return the URL of the mongod that ``make run`` starts on that folder; empty if it never did.
+
+    It runs while Darkroom does.
+    """
+    port = data_dir / "mongo" / "port"
+    return address("127.0.0.1", int(port.read_text())) if port.exists() else ""
+
+
+async def check(
+    settings: Settings, *, fast: bool = False, repair: bool = False, out: TextIO = sys.stdout
+) -> int:
+    """Print one line for each thing that is wrong, then a summary; return the exit status.
+
+    0: nothing is wrong, or all of it was repaired; 1: something is; 2: MongoDB does not answer.
+    """
+    store = Store(settings)
+    walk = store.check(fast=fast)
+    found: Counter[str] = Counter()
+    repaired = 0
+    try:
+        await store.ping()
+        async for finding in walk.findings():
+            found[finding.code] += 1
+            done = repair and await finding.repair()
+            repaired += done
+            print(f"{finding.code}: {finding.what}{'; repaired' if done else ''}", file=out)
+        if repair:
+            await store.originals.collect()
+    except StoreUnavailable as error:
+        print(f"darkroom: {error.detail}", file=sys.stderr)
+        return 2
+    finally:
+        store.close()
+    looked = ", ".join(f"{count} {what}" for what, count in sorted(walk.counts.items()))
+    print(f"looked at {looked or 'an empty store'}", file=out)
+    kinds = ", ".join(f"{count} {code}" for code, count in sorted(found.items()))
+    total = found.total()
+    print(f"{total} wrong{f' ({kinds})' if kinds else ''}, {repaired} repaired", file=out)
+    return 0 if repaired == total else 1

@@ -1,0 +1,71 @@
+"""Tasks brought to their end without a worker, and time that passes without waiting."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from models.store import Store
+from models.store.check import Finding
+from models.task import Result, Task
+
+LONG_AGO = datetime.now(UTC) - timedelta(days=365)
+RESULT = b"result " * 30
+
+
+async def finish(store: Store, task_id: str, *parts: bytes) -> Task:
+    """Work at a task as a worker would; ``parts`` are the bytes of its results."""
+    claim: Any = {"worker": "w", "token": "t", "seconds": 60, "max_attempts": 3}
+    assert await store.leases.claim(task_id, **claim)
+    results = []
+    for data in parts or (RESULT,):
+        digest = hashlib.sha256(data).hexdigest()
+        metadata = {"task_id": task_id, "token": "t", "sha256": digest}
+        file_id = await store.results.put(io.BytesIO(data), "x", metadata)
+        size = {"width": 1, "height": 1, "bytes": len(data)}
+        results.append(Result(file_id=file_id, format="png", sha256=digest, **size))
+    assert await store.leases.finish(task_id, "t", results)
+    return await got(store, task_id)
+
+
+async def got(store: Store, task_id: str) -> Task:
+    task = await store.tasks.get(task_id)
+    assert task is not None
+    return task
+
+
+async def age(store: Store) -> None:
+    """Let all tasks have ended, all originals be touched and all graces begin long ago."""
+    database = store._database
+    await database["state"].delete_one({"_id": "retention"})  # the walk has come farther than that
+    await database["tasks"].update_many(
+        {"finished_at": {"$ne": None}}, {"$set": {"finished_at": LONG_AGO}}
+    )
+    await database["tasks"].update_many(
+        {"waste.0": {"$exists": True}}, {"$set": {"waste.$[].until": LONG_AGO}}
+    )
+    await database["originals.files"].update_many({}, {"$set": {"metadata.used_at": LONG_AGO}})
+    await database["names"].update_many({}, {"$set": {"at": LONG_AGO}})
+
+
+async def stored(store: Store, bucket: str) -> tuple[int, int]:
+    """Return how many files a bucket has, and how many chunks."""
+    database: Any = store._database
+    return (
+        await database[f"{bucket}.files"].count_documents({}),
+        await database[f"{bucket}.chunks"].count_documents({}),
+    )
+
+
+def walk(store: Store, *, fast: bool = False) -> AsyncIterator[Finding]:
+    """Walk through what is wrong, of whatever age."""
+    check = store.check(fast=fast)
+    check._young = datetime.now(UTC) + timedelta(seconds=5)
+    return check.findings()
+
+
+async def findings(store: Store, *, fast: bool = False) -> list[Finding]:
+    return [finding async for finding in walk(store, fast=fast)]
