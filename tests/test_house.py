@@ -108,6 +108,21 @@ def test_a_killed_worker_costs_seconds_not_the_task(new_house: NewHouse, tmp_pat
     assert b"handed on 1 tasks" in house.log.read_bytes()
 
 
+def test_the_supervisor_rings_for_what_a_dead_worker_had(
+    new_house: NewHouse, tmp_path: Path
+) -> None:
+    """Neither a lease nor a sweep is waited for: both are longer than the test may take."""
+    house = new_house(WORKERS="2", SWEEP_SECONDS="600", LEASE_SECONDS="600")
+    data = pictures.png(1500, 1500)
+    task_id = house.upload(picture(tmp_path, data=data))["task_id"]
+    house.until(lambda: house.task(task_id)["progress"] > 0, "started")
+    workers = [psutil.Process(house.pid(f"worker-{n}")) for n in range(2)]
+    busy = max(workers, key=lambda w: max(sum(c.cpu_times()[:2]) for c in w.children()))
+    busy.kill()
+    assert house.task(task_id, wait=60)["status"] == "SUCCESS"
+    assert f"handed on 1 tasks of the dead worker {busy.pid}" in house.log.read_text()
+
+
 def test_every_program_that_dies_is_started_again(new_house: NewHouse, tmp_path: Path) -> None:
     house = new_house(WORKERS="2")
     before = house.upload(picture(tmp_path, "before.png"), "?wait=30")
