@@ -14,6 +14,7 @@
     ├── BadParameter         a parameter is unknown or out of range
     ├── RangeNotSatisfiable  bytes asked for that a result does not have
     ├── RateLimited          asked more often than a limit allows; try again later
+    │   └── QueueFull        as many tasks are open as may be; try again later
     ├── NotFinished          the workers did not get to it in time; ask again
     ├── WrongStatus          not to be done to a task as far as it is: it has ended, or has not
     ├── Cancelled            the task was cancelled before it had a result
@@ -103,6 +104,10 @@ class RangeNotSatisfiable(AppError):
 
 class RateLimited(AppError):
     code = "rate_limited"
+
+
+class QueueFull(RateLimited):
+    code = "queue_full"
 
 
 class NotFinished(AppError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -24,6 +24,8 @@ log = structlog.get_logger()
 
 _EXPIRES = 24 * 3600  # seconds a ring may wait before arq drops it; the sweep would ring again
 _TROUBLE = (RedisError, OSError, TimeoutError)
+
+_MARK = "darkroom:mark"
 
 PROCESS = "process"
 """Name of the one arq job: process(task_id)."""
@@ -66,19 +68,22 @@ class Queue:
     async def close(self) -> None:
         await self._redis.aclose(close_connection_pool=True)
 
-    async def ring(self, task_id: str, turn: int, since: datetime | None = None) -> bool:
+    async def ring(
+        self, task_id: str, number: int, turn: int, since: datetime | None = None
+    ) -> bool:
         """Ring for a task; False (and a log line) if Redis could not be reached in time.
 
-        ``turn`` must be new for each ring: arq refuses the id of a job that a dead worker holds.
-        ``since``: the task's age; rung again, it keeps its place before younger ones.
+        ``number`` must be new for each ring: arq refuses the id of a job that a dead worker holds.
+        ``turn``: lower ones are served first (``models.store.backlog``), of equal ones that which
+        was created earlier; ``since`` is when, or now.
         """
         try:
             async with asyncio.timeout(self._patience):
                 await self._redis.enqueue_job(
                     PROCESS,
                     task_id,
-                    _job_id=_job_id(task_id, turn),
-                    _defer_until=since,
+                    _job_id=_job_id(task_id, number),
+                    _defer_until=_place(turn, since or datetime.now(UTC)),
                     _expires=_EXPIRES,
                 )
         except _TROUBLE as error:
@@ -86,8 +91,8 @@ class Queue:
             return False
         return True
 
-    async def ringing(self, turns: Sequence[tuple[str, int]]) -> list[bool]:
-        """Tell for each (task id, turn) whether its job waits in the queue and nobody took it.
+    async def ringing(self, rings: Sequence[tuple[str, int]]) -> list[bool]:
+        """Tell for each (task id, ring number) whether its job waits in the queue, not taken yet.
 
         Raises:
             StoreUnavailable: Redis does not answer.
@@ -97,14 +102,26 @@ class Queue:
                 asyncio.timeout(self._patience),
                 self._redis.pipeline(transaction=False) as pipe,
             ):
-                for task_id, turn in turns:
-                    pipe.zscore(default_queue_name, _job_id(task_id, turn))
-                    pipe.exists(in_progress_key_prefix + _job_id(task_id, turn))
+                for task_id, number in rings:
+                    pipe.zscore(default_queue_name, _job_id(task_id, number))
+                    pipe.exists(in_progress_key_prefix + _job_id(task_id, number))
                 answers = await pipe.execute()
         except _TROUBLE as error:
             raise _unavailable() from error
         pairs = zip(answers[::2], answers[1::2], strict=True)
         return [score is not None and not taken for score, taken in pairs]
+
+    async def forgot(self) -> bool:
+        """Tell, once, whether Redis lost what it had: what was left there as a mark is gone.
+
+        Raises:
+            StoreUnavailable: Redis does not answer.
+        """
+        try:
+            async with asyncio.timeout(self._patience):
+                return bool(await self._redis.set(_MARK, b"1", nx=True))
+        except _TROUBLE as error:
+            raise _unavailable() from error
 
     async def ping(self) -> None:
         """Return if Redis answers; raise StoreUnavailable if not."""
@@ -115,8 +132,18 @@ class Queue:
             raise _unavailable() from error
 
 
-def _job_id(task_id: str, turn: int) -> str:
-    return f"{task_id}:{turn}"
+def _job_id(task_id: str, number: int) -> str:
+    return f"{task_id}:{number}"
+
+
+def _place(turn: int, since: datetime) -> datetime:
+    """Return the place in arq's queue, which is ordered by time: long ago, the turn decides.
+
+    A turn is a second; within it decide the tenths of seconds of the last hundred seconds, which
+    orders all of a round but those on both sides of a hundred's end. Zero is no place to arq.
+    """
+    tenths = int(since.timestamp() * 10) % 1000
+    return datetime.fromtimestamp(turn + (1 + min(tenths, 998)) / 1000, UTC)
 
 
 def _unavailable() -> StoreUnavailable:

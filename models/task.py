@@ -54,6 +54,8 @@ class Task(_Document):
     """One task: what was asked of which original, and how far it is.
 
     ``progress`` is in percent. The lease's ``token`` is what a worker must show to change anything.
+    ``client`` is a pseudonym of who asked first, ``turn`` the task's among all that wait, see
+    ``models.store.backlog``; 0: before everybody.
     """
 
     id: str = Field(alias="_id")
@@ -70,6 +72,8 @@ class Task(_Document):
     lease: dict[str, Any] | None = None
     results: list[Result] = []
     error: dict[str, Any] | None = None
+    client: str = ""
+    turn: int = 0
     wants_report: bool = False
     report: dict[str, Any] | None = None
     created_at: datetime

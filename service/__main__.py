@@ -3,47 +3,42 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import resource
 import sys
 import urllib.error
 import urllib.request
 
-from aiohttp import web
-
 from models.errors import BadSettings
 from models.log import configure
 from models.settings import Settings
-from service.app import create_app
 from service.requests import quieten
+from service.serve import serve
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m service", description=__doc__)
     parser.add_argument("what", nargs="?", choices=["run", "health"], default="run")
-    what = parser.parse_args().what
+    parser.add_argument(
+        "--fd",
+        type=int,
+        action="append",
+        default=[],
+        help="a listening socket to serve on, inherited (systemd: 3); without: HOST and PORT",
+    )
+    parser.add_argument("--ready-fd", type=int, help="a pipe to write a line to when it serves")
+    given = parser.parse_args()
     try:
         settings = Settings.load().with_stores().with_folders()
     except BadSettings as error:
         print(f"darkroom: {error}", file=sys.stderr)
         return 2
-    return health(settings) if what == "health" else run(settings)
-
-
-def run(settings: Settings) -> int:
-    """Serve until SIGINT or SIGTERM."""
+    if given.what == "health":
+        return health(settings)
     configure(settings, "service")
     quieten()
     _open_many_files()
-    web.run_app(
-        create_app(settings),
-        host=settings.host,
-        port=settings.port,
-        # Idle connections and half-sent headers are closed then; aiohttp's default is an hour.
-        keepalive_timeout=settings.keepalive_timeout,
-        shutdown_timeout=settings.shutdown_timeout,
-        access_log=None,  # service.requests writes one line a request, with its id
-        print=None,
-    )
+    asyncio.run(serve(settings, given.fd, given.ready_fd))
     return 0
 
 

@@ -16,6 +16,7 @@ from models.queue import Queue
 from models.settings import Settings
 from models.store import Store
 from models.tokens import Tokens
+from service.admission import Admission
 from service.endings import Endings
 from service.errors import translate
 from service.handlers import (
@@ -32,7 +33,18 @@ from service.handlers import (
     tasks,
 )
 from service.handlers.submissions import process, submission
-from service.keys import CACHE, CATALOGUE, ENDINGS, QUEUE, SETTINGS, STORE, SUBMITTER, TOKENS
+from service.keys import (
+    ADMISSION,
+    CACHE,
+    CATALOGUE,
+    DRAINING,
+    ENDINGS,
+    QUEUE,
+    SETTINGS,
+    STORE,
+    SUBMITTER,
+    TOKENS,
+)
 from service.requests import expect, harden, identify
 from service.submit import Submitter
 
@@ -43,6 +55,7 @@ def create_app(settings: Settings) -> web.Application:
     """Return the application; nothing is connected before it starts."""
     app = web.Application(middlewares=[identify, translate])
     app[SETTINGS] = settings
+    app[DRAINING] = asyncio.Event()
     app[CATALOGUE] = Catalogue.read(settings.networks, settings.onnx)
     for problem in app[CATALOGUE].problems:
         log.warning("network_refused", reason=problem)
@@ -90,7 +103,8 @@ async def _stores(app: web.Application) -> AsyncIterator[None]:
     app[TOKENS] = Tokens(secret, settings)
     app[QUEUE] = Queue.open(settings)
     app[CACHE] = Cache(settings)
-    app[SUBMITTER] = Submitter(settings, app[CATALOGUE], app[STORE], app[QUEUE])
+    app[ADMISSION] = Admission(settings, app[STORE])
+    app[SUBMITTER] = Submitter(settings, app[CATALOGUE], app[STORE], app[QUEUE], app[ADMISSION])
     yield
     await app[CACHE].close()
     await app[QUEUE].close()

@@ -14,8 +14,8 @@ from models.image import Format
 from models.operations import Operation
 from models.store import Store
 from models.task import Task
+from service.judge import Refused, Upload
 from service.submit import Submitter, check_results
-from service.upload import Refused, Upload
 
 
 @dataclass
@@ -40,6 +40,7 @@ async def submit(
     asked: Format | None,
     *,
     report: bool = False,
+    client: str = "",
 ) -> Batch:
     """Submit every picture; one that is refused fails alone, unless all are.
 
@@ -56,7 +57,7 @@ async def submit(
         try:
             if isinstance(picture, Refused):
                 raise picture.error
-            task = await submitter.submit(picture, operations, asked, report=report)
+            task = await submitter.submit(picture, operations, asked, report=report, client=client)
         except StoreUnavailable:
             raise
         except AppError as error:

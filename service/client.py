@@ -7,7 +7,7 @@ from ipaddress import IPv6Address, ip_address, ip_network
 from aiohttp import web
 
 from models.errors import RateLimited
-from service.keys import SETTINGS, STORE
+from service.keys import SETTINGS, STORE, TOKENS
 
 _PREFIX = 64  # bits of an IPv6 address that one household or server has to itself
 
@@ -32,6 +32,12 @@ def client_of(request: web.Request, proxies: int) -> str:
             return str(address.ipv4_mapped)
         return str(ip_network((address, _PREFIX), strict=False))
     return str(address)
+
+
+def party(request: web.Request) -> str:
+    """Return the pseudonym under which a client's tasks are counted and take turns."""
+    client = client_of(request, request.app[SETTINGS].proxies)
+    return request.app[TOKENS].pseudonym(client)
 
 
 async def admit(request: web.Request) -> None:

@@ -33,6 +33,7 @@ STATUS: dict[type[AppError], int] = {
     errors.TooManyPixels: 422,
     errors.TooMuchMemory: 422,
     errors.RateLimited: 429,
+    errors.QueueFull: 429,
     errors.NotFinished: 503,
     errors.NotWritten: 500,
     errors.NoRoom: 503,
@@ -81,7 +82,9 @@ def answer(error: AppError) -> web.Response:
         headers["Retry-After"] = str(error.facts.get("retry_after", RETRY_AFTER))
     if isinstance(error, errors.RangeNotSatisfiable):
         headers["Content-Range"] = f"bytes */{error.facts['measured']}"
-    if status in {408, 413}:  # the rest of the body is not read, so the connection cannot go on
+    if status in {408, 413} or isinstance(
+        error, errors.NoRoom
+    ):  # the rest of the body is not read, so the connection cannot go on
         headers["Connection"] = "close"
     return problem(status, error.code, error.detail, error.facts, headers)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from aiohttp import web
 
 from models.cache import Cache
@@ -10,6 +12,7 @@ from models.queue import Queue
 from models.settings import Settings
 from models.store import Store
 from models.tokens import Tokens
+from service.admission import Admission
 from service.endings import Endings
 from service.submit import Submitter
 
@@ -19,5 +22,7 @@ STORE = web.AppKey("store", Store)
 CACHE = web.AppKey("cache", Cache)
 QUEUE = web.AppKey("queue", Queue)
 ENDINGS = web.AppKey("endings", Endings)
+ADMISSION = web.AppKey("admission", Admission)
+DRAINING = web.AppKey("draining", asyncio.Event)
 TOKENS = web.AppKey("tokens", Tokens)
 SUBMITTER = web.AppKey("submitter", Submitter)

@@ -14,6 +14,7 @@ from aiohttp.typedefs import Handler
 
 from models.errors import BadRequest
 from service.errors import problem
+from service.keys import DRAINING
 
 log = structlog.get_logger()
 
@@ -58,6 +59,9 @@ async def harden(request: web.Request, response: web.StreamResponse) -> None:
     if REQUEST_ID in request:
         response.headers["X-Request-ID"] = request[REQUEST_ID]
     response.headers.pop("Server", None)
+    if request.app[DRAINING].is_set():  # the next request goes to whoever listens then
+        response.headers["Connection"] = "close"
+        response.force_close()
 
 
 def content_type(request: web.Request) -> str:

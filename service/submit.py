@@ -21,7 +21,8 @@ from models.settings import Settings
 from models.store import Store
 from models.task import AGAIN, Task
 from models.task import Upload as TaskUpload
-from service.upload import Upload
+from service.admission import Admission
+from service.judge import Upload
 
 
 def check_results(operations: Sequence[Operation], pictures: int, settings: Settings) -> None:
@@ -58,6 +59,7 @@ class Submitter:
     catalogue: Catalogue
     store: Store
     queue: Queue
+    admission: Admission
 
     def __post_init__(self) -> None:
         # Of many requests at once for the same task one stores the original; the others find it.
@@ -70,6 +72,7 @@ class Submitter:
         asked: Format | None = None,
         *,
         report: bool = False,
+        client: str = "",
     ) -> Task:
         """Return the task for ``upload``: a new one, the running one, or the finished one.
 
@@ -82,7 +85,7 @@ class Submitter:
         Raises:
             BadParameter: a network that is not at hand, or something the picture is too small for.
             TooManyPixels: the result would be too large. TooMuchMemory: so would the work.
-            StoreUnavailable: nothing was accepted.
+            QueueFull: too much is open. StoreUnavailable: nothing was accepted.
         """
         output = encoding(operations, asked or upload.header.format).format
         weights = [w for o in operations if (w := o.weights(self.catalogue)) is not None]
@@ -100,17 +103,22 @@ class Submitter:
         )
         turn = self._turns.setdefault(mark, asyncio.Lock())
         async with turn:
-            return await self._submit(upload, operations, output, mark, report)
+            return await self._submit(upload, operations, output, mark, report, client)
 
-    async def again(self, task_id: str) -> bool:
+    async def again(self, task_id: str, client: str = "") -> bool:
         """Start a failed or cancelled task anew; False if it is neither, or there is none.
 
         Raises:
-            StoreUnavailable: the ledger does not answer.
+            QueueFull: too much is open. StoreUnavailable: the ledger does not answer.
         """
-        if not await self.store.tasks.revive(task_id):
+        task = await self.store.tasks.get(task_id)
+        if task is None or task.status not in AGAIN:
             return False
-        await self.queue.ring(task_id, await self.store.leases.next_ring(task_id))
+        async with self.admission.turn(client) as turn:
+            if not await self.store.tasks.revive(task_id, client, turn):
+                return False
+        ring = await self.store.leases.next_ring(task_id)
+        await self.queue.ring(task_id, ring, turn, task.created_at)
         return True
 
     async def _submit(
@@ -120,16 +128,17 @@ class Submitter:
         output: Format,
         mark: str,
         report: bool,
+        client: str,
     ) -> Task:
         task_id = mark[:32]
         task = await self.store.tasks.get(task_id)
         if task is None:
-            await self._create(upload, operations, output, mark, report)
+            await self._create(upload, operations, output, mark, report, client)
         elif self._is_new_name(task, upload.name):
             named = await self._named(upload, operations, output, mark)
             await self.store.tasks.add_upload(task_id, named, self.settings.max_names_per_task)
         if task is not None and task.status in AGAIN:
-            await self.again(task_id)
+            await self.again(task_id, client)
         task = await self.store.tasks.get(task_id)
         if task is None:
             raise RuntimeError(f"task {task_id} vanished while it was submitted")
@@ -146,22 +155,26 @@ class Submitter:
         output: Format,
         mark: str,
         report: bool,
+        client: str,
     ) -> None:
-        original, named = await asyncio.gather(
-            self._kept(upload), self._named(upload, operations, output, mark)
-        )
-        created = await self.store.tasks.create(
-            mark,
-            original_id=original,
-            original_sha256=upload.sha256,
-            upload=named,
-            operations=[operation.document() for operation in operations],
-            output=output,
-            report=report,
-        )
+        async with self.admission.turn(client) as turn:
+            original, named = await asyncio.gather(
+                self._kept(upload), self._named(upload, operations, output, mark)
+            )
+            created = await self.store.tasks.create(
+                mark,
+                original_id=original,
+                original_sha256=upload.sha256,
+                upload=named,
+                operations=[operation.document() for operation in operations],
+                output=output,
+                report=report,
+                client=client,
+                turn=turn,
+            )
         if created:
             # If Redis is away the task is accepted all the same: the sweep rings for it.
-            await self.queue.ring(mark[:32], 0)
+            await self.queue.ring(mark[:32], 0, turn)
         else:  # another service was faster; this upload's name counts all the same
             await self.store.tasks.add_upload(mark[:32], named, self.settings.max_names_per_task)
 

@@ -7,7 +7,8 @@ import sys
 
 from models.errors import BadSettings
 from models.settings import Settings
-from standalone.house import House, Occupied
+from standalone.house import House
+from standalone.port import Occupied
 from standalone.program import say
 from standalone.wheels import NoServer
 

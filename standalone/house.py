@@ -20,15 +20,12 @@ from models.queue import Queue
 from models.settings import Settings
 from models.store import Store
 from standalone import stores
+from standalone.port import Occupied, listen
 from standalone.program import Program, environment, say
 from standalone.stores import Server
 from workers.names import worker_name
 
 _READY_SECONDS = 60
-
-
-class Occupied(Exception):
-    """The data folder or the port is another program's."""
 
 
 class House:
@@ -41,12 +38,17 @@ class House:
         self._order: list[Program] = []
         self._leave = asyncio.Event()
         self._errands: set[asyncio.Task[None]] = set()
+        self._sockets: list[socket.socket] = []
+        self._ready_once = False
+        self._roll: asyncio.Task[None] | None = None
 
     async def run(self) -> int:
         """Run until told to stop; return the exit status."""
         loop = asyncio.get_running_loop()
         for signum in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(signum, self._leave.set)
+        # Not SIGHUP, which a terminal sends that is closed.
+        loop.add_signal_handler(signal.SIGUSR2, self._asked_to_roll)
         self._data.mkdir(parents=True, exist_ok=True)
         with _lock(self._data):
             try:
@@ -65,7 +67,7 @@ class House:
         return 0
 
     async def _start(self) -> bool:
-        _check_port(self._settings.host, self._settings.port)
+        self._sockets = listen(self._settings.host, self._settings.port)
         self._settings = await self._open_stores()
         s = self._settings
         shared = environment(REDIS_URL=s.redis_url, MONGO_URL=s.mongo_url, DATA_DIR=str(self._data))
@@ -73,23 +75,24 @@ class House:
         for number in range(s.workers):
             worker = Program(
                 f"worker-{number}",
-                [sys.executable, "-m", "workers"],
+                [sys.executable, "-m", "workers", "run"],
                 shared,
                 run_dir,
                 grace=s.drain_seconds + 10,
                 died=self._worker_died,
             )
             await self._add(worker)
-        service = [sys.executable, "-m", "service"]
-        await self._add(
-            Program("service", service, shared, run_dir, grace=2 * s.shutdown_timeout + 5)
-        )
+        fds = [each.fileno() for each in self._sockets]
+        service = [sys.executable, "-m", "service", *(f"--fd={fd}" for fd in fds)]
+        grace = 2 * s.shutdown_timeout + 5
+        await self._add(Program("service", service, shared, run_dir, grace, fds=fds))
         host = _reachable(s.host)
         url = f"http://[{host}]:{s.port}" if ":" in host else f"http://{host}:{s.port}"
         if not await self._ready(url):
             say(f"darkroom: not ready within {_READY_SECONDS} s; see the lines above")
             return False
         say(f"Darkroom is ready: {url}")
+        self._ready_once = True
         return True
 
     async def _open_stores(self) -> Settings:
@@ -113,6 +116,19 @@ class House:
         keeper = asyncio.create_task(program.keep(server.ready if server else None))
         self._keepers.add(keeper)
 
+    def _asked_to_roll(self) -> None:
+        """SIGUSR2: replace workers and service, one after the other, while the rest serves on."""
+        if self._ready_once and not self._leave.is_set() and (not self._roll or self._roll.done()):
+            self._roll = asyncio.create_task(self._replace_all())
+
+    async def _replace_all(self) -> None:
+        say("replacing the workers and the service")
+        done = True
+        for program in self._order:
+            if done and program.name.partition("-")[0] in {"worker", "service"}:
+                done = await program.replace(_READY_SECONDS)
+        say("replaced" if done else "not all replaced; see the lines above")
+
     def _worker_died(self, pid: int) -> None:
         """End the dead worker's leases and ring for its tasks: neither need be waited for."""
         task = asyncio.create_task(self._expire(pid))
@@ -127,8 +143,8 @@ class House:
                 say(f"handed on {count} tasks of the dead worker {pid}")
                 # A sweep would ring for them too, but up to SWEEP_SECONDS later.
                 for task in await store.leases.stalled():
-                    turn = await store.leases.next_ring(task.id)
-                    await queue.ring(task.id, turn, task.created_at)
+                    number = await store.leases.next_ring(task.id)
+                    await queue.ring(task.id, number, 0, task.created_at)
         except StoreUnavailable:
             pass  # the leases run out by themselves, and the sweep rings
         finally:
@@ -152,9 +168,13 @@ class House:
         """Stop what came last first: nothing is accepted that could not be kept."""
         if self._order:
             say("stopping")
+        for each in self._sockets:
+            each.close()
         # The workers all at once: one must not take up what another hands back.
         for _, kind in groupby(reversed(self._order), lambda p: p.name.partition("-")[0]):
             await asyncio.gather(*(program.stop() for program in kind))
+        if self._roll:
+            await asyncio.gather(self._roll, return_exceptions=True)
         for task in (*self._keepers, *self._errands):
             task.cancel()
         await asyncio.gather(*self._keepers, *self._errands, return_exceptions=True)
@@ -163,24 +183,6 @@ class House:
 def _reachable(host: str) -> str:
     """Return an address at which a service bound to ``host`` answers on this machine."""
     return {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
-
-
-def _check_port(host: str, port: int) -> None:
-    """Refuse a port that is taken: a service that cannot bind would be restarted for ever.
-
-    Raises:
-        Occupied: it is.
-    """
-    address = _reachable(host)
-    try:
-        family = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0][0]
-        with socket.socket(family) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((address, port))
-    except OSError as error:
-        raise Occupied(
-            f"port {port} on {host} cannot be used ({error.strerror}); set PORT or HOST"
-        ) from None
 
 
 @contextlib.contextmanager

@@ -41,23 +41,34 @@ class Program:
     died: Callable[[int], None] = lambda pid: None
     """Called with the process id of a process that died unasked."""
     output: IO[bytes] | None = None
+    fds: Sequence[int] = ()
+    """Descriptors that it inherits, e.g. the sockets it listens on."""
     process: asyncio.subprocess.Process | None = field(default=None, init=False)
     _stopping: bool = field(default=False, init=False)
 
-    async def start(self) -> None:
-        """Start the process; in a session of its own, so that a Ctrl-C reaches only the parent."""
+    async def start(self, ready_fd: int | None = None) -> None:
+        """Start the process; in a session of its own, so that a Ctrl-C reaches only the parent.
+
+        ``ready_fd``: the writing end of a pipe, see ``models.ready``.
+        """
+        told = () if ready_fd is None else ("--ready-fd", str(ready_fd))
         self.process = await asyncio.create_subprocess_exec(
             *self.command,
+            *told,
             env=dict(self.environment),
+            pass_fds=self.fds if ready_fd is None else (*self.fds, ready_fd),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=self.output,
             stderr=self.output,
             start_new_session=True,
             preexec_fn=die_with_parent,
         )
+        self._note(self.process)
+
+    def _note(self, process: asyncio.subprocess.Process) -> None:
         self.run_dir.mkdir(parents=True, exist_ok=True)
         part = self._pid_file.with_suffix(".part")
-        part.write_text(f"{self.process.pid}\n")
+        part.write_text(f"{process.pid}\n")
         part.replace(self._pid_file)
 
     @property
@@ -78,10 +89,12 @@ class Program:
         pause = _FIRST_PAUSE
         while True:
             assert self.process is not None
-            began = loop.time()
-            status = await self.process.wait()
+            began, process = loop.time(), self.process
+            status = await process.wait()
             if self._stopping:
                 return
+            if process is not self.process:  # it was replaced
+                continue
             if loop.time() - began > _HEALTHY_AFTER:
                 pause = _FIRST_PAUSE
             say(f"{self.name} ended with status {status}; restarting in {pause:g} s")
@@ -116,6 +129,51 @@ class Program:
         else:
             readying.add_done_callback(lambda left: left.cancelled() or left.exception())
 
+    async def replace(self, seconds: float) -> bool:
+        """Start the program anew and, once the new one is ready, stop the old one.
+
+        The command must take ``--ready-fd``. False, and the old one stays, if the new one is not
+        ready within ``seconds``.
+        """
+        old = self.process
+        reading, writing = os.pipe()
+        try:
+            await self.start(ready_fd=writing)
+        finally:
+            os.close(writing)
+        new = self.process
+        try:
+            async with asyncio.timeout(seconds):
+                # Ends when the process does, too: with it goes the pipe's other end.
+                said = await asyncio.to_thread(os.read, reading, 1)
+        except TimeoutError:
+            said = b""
+        if said or self._stopping:
+            await self._end(old)
+        else:
+            say(f"the new {self.name} is not ready; the old one stays")
+            if self.process is new and old is not None:
+                self._kill()
+                self.process = old
+                self._note(old)
+        os.close(reading)
+        return bool(said)
+
+    async def _end(self, process: asyncio.subprocess.Process | None) -> None:
+        """Send SIGTERM and wait; kill what has not ended after ``grace`` seconds."""
+        if process is None or process.returncode is not None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            status = await asyncio.wait_for(process.wait(), self.grace)
+            say(f"{self.name} ({process.pid}) ended with status {status}")
+        except TimeoutError:
+            say(f"{self.name} did not stop within {self.grace:g} s and is killed")
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+
     def _kill(self) -> None:
         if self.running and self.process is not None:
             with contextlib.suppress(ProcessLookupError):
@@ -124,15 +182,7 @@ class Program:
     async def stop(self) -> None:
         """Send SIGTERM and wait; kill what has not ended after ``grace`` seconds."""
         self._stopping = True
-        if self.running and self.process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                self.process.terminate()
-            try:
-                await asyncio.wait_for(self.process.wait(), self.grace)
-            except TimeoutError:
-                say(f"{self.name} did not stop within {self.grace:g} s and is killed")
-                self._kill()
-                await self.process.wait()
+        await self._end(self.process)
         self._pid_file.unlink(missing_ok=True)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from models.catalogue import BUNDLED, Weights
+from models.operations.upscale import Quality
 from tests import pictures
 from training.curve import draw
 from training.degrade import bicubic, jpeg, psnr
@@ -104,7 +105,8 @@ def test_a_finished_run_becomes_a_bundled_network(tmp_path: Path) -> None:
     (tmp_path / "run" / "run.json").write_text("{}")
     other = {"name": "FSRCNN", "file": "FSRCNN_x2.pb"}
     (tmp_path / "catalogue.json").write_text(json.dumps([other]))
-    for quality, scale in (("best", 3), ("fast", 2), ("best", 3)):
+    order: list[tuple[Quality, int]] = [("best", 3), ("fast", 2), ("best", 3)]
+    for quality, scale in order:
         path = put(Upscaler(4, 1, scale), quality, tmp_path / "run", tmp_path)
         assert path.with_suffix(".json").read_text() == "{}"
     first, second, last = json.loads((tmp_path / "catalogue.json").read_text())

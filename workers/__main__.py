@@ -19,7 +19,8 @@ from workers import command
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m workers", description=__doc__)
     commands = parser.add_subparsers(dest="what", metavar="COMMAND")
-    commands.add_parser("run", help="one arq worker; so does no command at all")
+    running = commands.add_parser("run", help="one arq worker; so does no command at all")
+    running.add_argument("--ready-fd", type=int, help="a pipe to write a line to when it works")
     commands.add_parser("health", help="whether a worker lives on this host; exit status 0 or 1")
     command.add(commands)
     given = parser.parse_args()
@@ -37,7 +38,7 @@ def main() -> int:
     # Imported here: an operation on the command line needs neither arq nor a store.
     from workers.settings import create
 
-    create(settings).run()
+    create(settings, ready_fd=getattr(given, "ready_fd", None)).run()
     return 0
 
 

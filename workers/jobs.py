@@ -124,8 +124,8 @@ async def _crashed(worker: Worker, attempt: Attempt, error: WorkerCrashed) -> No
         return
     log.warning("crashed", attempt=used, **error.facts)
     if await worker.store.leases.release(attempt.task.id, attempt.token, charge=True):
-        turn = await worker.store.leases.next_ring(attempt.task.id)
-        await worker.queue.ring(attempt.task.id, turn)
+        number = await worker.store.leases.next_ring(attempt.task.id)
+        await worker.queue.ring(attempt.task.id, number, 0, attempt.task.created_at)
 
 
 def crash(attempts: int, **facts: Any) -> WorkerCrashed:

@@ -14,7 +14,7 @@ from arq.cron import CronJob, cron
 from arq.worker import Worker as ArqWorker
 from arq.worker import func
 
-from models import memory
+from models import memory, ready
 from models.catalogue import Catalogue
 from models.errors import StoreUnavailable
 from models.queue import PROCESS, Queue, connect, from_json, to_json
@@ -72,10 +72,13 @@ class DarkroomWorker(ArqWorker):
         await super().close()
 
 
-def create(settings: Settings, *, handle_signals: bool = True) -> DarkroomWorker:
+def create(
+    settings: Settings, *, handle_signals: bool = True, ready_fd: int | None = None
+) -> DarkroomWorker:
     """Return the arq worker; it connects and starts its children when it runs.
 
-    ``handle_signals``: stop at SIGINT and SIGTERM; False inside another program.
+    ``handle_signals``: stop at SIGINT and SIGTERM; False inside another program. ``ready_fd``: see
+    ``models.ready``.
     """
     redis = connect(settings)
     name = worker_name(os.getpid())
@@ -108,6 +111,7 @@ def create(settings: Settings, *, handle_signals: bool = True) -> DarkroomWorker
         background.append(asyncio.create_task(heed(worker)))
         background.append(asyncio.create_task(_present(worker)))
         background.append(asyncio.create_task(send(settings, store)))
+        ready.tell(ready_fd)
         log.info(
             "worker_ready",
             worker=worker.name,

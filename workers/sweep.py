@@ -7,12 +7,13 @@ import asyncio
 import structlog
 
 from models.errors import StoreUnavailable
-from models.task import Task
+from models.task import Status, Task
 from workers.attempt import Worker
 from workers.jobs import crash
 
 log = structlog.get_logger()
 
+_AT_ONCE = 100  # tasks that are rung for side by side after Redis lost its data
 _RING_PATIENCE = 5  # seconds a created task may wait before the sweep asks Redis for its ring
 
 
@@ -42,13 +43,32 @@ async def once(worker: Worker) -> int:
     due = await _unheard(worker, due)
     for task in due:
         log.warning("rung_again", task_id=task.id, status=task.status)
-        turn = await leases.next_ring(task.id)
-        await worker.queue.ring(task.id, turn, task.created_at)
+        await _ring(worker, task)
+    lost = await _remind(worker) if await worker.queue.forgot() else 0
     collected = await worker.store.orphans.collect()
     await worker.store.intermediates.delete_older(worker.settings.intermediate_ttl)
     if collected:
         log.info("orphans_collected", count=collected)
-    return len(due)
+    return len(due) + lost
+
+
+async def _ring(worker: Worker, task: Task) -> None:
+    number = await worker.store.leases.next_ring(task.id)
+    # One that was begun had its turn already.
+    turn = 0 if task.status is Status.STARTED else task.turn
+    await worker.queue.ring(task.id, number, turn, task.created_at)
+
+
+async def _remind(worker: Worker) -> int:
+    """Ring for all that waits: Redis has lost what it had; return how many that were."""
+    count = 0
+    async for tasks in worker.store.leases.created(_AT_ONCE):
+        due = await _unheard(worker, tasks)
+        await asyncio.gather(*(_ring(worker, task) for task in due))
+        count += len(due)
+    if count:
+        log.warning("redis_was_wiped", rung_again=count)
+    return count
 
 
 async def _unheard(worker: Worker, tasks: list[Task]) -> list[Task]:

@@ -50,6 +50,20 @@ class Intake(BaseSettings):
     max_names_per_task: int = Field(
         100, ge=1, description="Names kept for the same bytes; further ones get the first's URL."
     )
+    max_queue: int = Field(
+        10_000, ge=1, description="Most tasks waiting or in work; further ones get 429."
+    )
+    max_queue_per_client: int = Field(
+        2000,
+        ge=1,
+        description="Most of them from one client address (see PROXIES); further ones get 429.",
+    )
+    min_free_disk: int = Field(
+        512 * MIB,
+        ge=0,
+        description="Free bytes below which no pictures are taken, on the service's disk of "
+        "temporary files and on MongoDB's; 0: not looked at.",
+    )
     upload_timeout: float = Field(
         120, gt=0, description="Seconds an upload may take for each of its pictures; then 408."
     )

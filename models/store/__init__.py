@@ -19,6 +19,7 @@ from tenacity import (
 from models.errors import StoreUnavailable
 from models.settings import Settings
 from models.settings.mail import sender
+from models.store.backlog import Backlog
 from models.store.files import Files
 from models.store.groups import Groups
 from models.store.guard import guarded
@@ -67,6 +68,7 @@ class Store:
         self._database = database
         self.tasks = Tasks(database["tasks"])
         self.leases = Leases(database["tasks"])
+        self.backlog = Backlog(database)
         self.names = Names(database["names"])
         self.originals = Files(database, "originals")
         self.results = Files(database, "results")
@@ -103,6 +105,7 @@ class Store:
         for room in (
             self.tasks,
             self.leases,
+            self.backlog,
             self.originals,
             self.results,
             self.intermediates,

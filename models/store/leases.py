@@ -6,10 +6,11 @@ claims gets a lease under a token of its own; only that token can extend, finish
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from motor.core import AgnosticBaseCursor
 from motor.motor_asyncio import AsyncIOMotorCollection
 from pymongo import ASCENDING, ReturnDocument
 
@@ -111,6 +112,7 @@ class Leases:
             "progress": 0,
             "lease": None,
             "rung_at": None,
+            "turn": 0,  # it had its turn
             "attempts": {"$subtract": ["$attempts", 0 if charge else 1]},
         }
         return await self._held(task_id, token, change)
@@ -137,6 +139,20 @@ class Leases:
         rung = {"$ifNull": ["$rung_at", _EPOCH]}
         quiet = {"$expr": {"$lt": [rung, after(-seconds)]}}
         return await self._many({"status": Status.CREATED, **quiet})
+
+    async def created(self, batch: int) -> AsyncIterator[list[Task]]:
+        """Yield all tasks that wait, in their turn, ``batch`` at a time.
+
+        Raises:
+            StoreUnavailable: MongoDB went away meanwhile.
+        """
+        cursor = self._tasks.find({"status": Status.CREATED}).sort("turn", ASCENDING)
+        while documents := await self._next(cursor, batch):
+            yield [Task.model_validate(document) for document in documents]
+
+    @guarded
+    async def _next(self, cursor: AgnosticBaseCursor[Document], batch: int) -> list[Document]:
+        return await cursor.to_list(batch)
 
     async def _many(self, query: Document) -> list[Task]:
         cursor = self._tasks.find(query).sort("rung_at", ASCENDING).limit(_BATCH)

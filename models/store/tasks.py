@@ -76,6 +76,8 @@ class Tasks:
         operations: Sequence[Document],
         output: str,
         report: bool = False,
+        client: str = "",
+        turn: int = 0,
     ) -> bool:
         """Insert a task if there is none of that fingerprint; tell whether it was inserted."""
         task_id = fingerprint[:32]
@@ -88,6 +90,8 @@ class Tasks:
             "uploads": [upload.model_dump()],
             "operations": list(operations),
             "format": output,
+            "client": client,
+            "turn": turn,
             "rings": 0,
             "wants_report": report,
         }
@@ -105,10 +109,11 @@ class Tasks:
         return answer.upserted_id is not None
 
     @guarded
-    async def revive(self, task_id: str) -> bool:
+    async def revive(self, task_id: str, client: str = "", turn: int = 0) -> bool:
         """Start a failed or cancelled task anew; tell whether this call did."""
         answer = await self._tasks.update_one(
-            {"_id": task_id, "status": {"$in": list(AGAIN)}}, {"$set": _FRESH}
+            {"_id": task_id, "status": {"$in": list(AGAIN)}},
+            {"$set": {**_FRESH, "client": client, "turn": turn}},
         )
         return answer.modified_count == 1
 

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from models.errors import StoreUnavailable
 from service.errors import RETRY_AFTER
-from service.keys import QUEUE, SETTINGS, STORE
+from service.keys import DRAINING, QUEUE, SETTINGS, STORE
 
 
 async def alive(request: web.Request) -> web.StreamResponse:
@@ -30,6 +30,7 @@ async def ready(request: web.Request) -> web.StreamResponse:
     mongodb, redis, workers = answers
     seen = workers if isinstance(workers, int) else 0
     checks = {"mongodb": mongodb is None, "redis": redis is None, "workers": seen > 0}
+    checks["draining"] = not request.app[DRAINING].is_set()
     missing = [name for name, good in checks.items() if not good]
     document = {"status": "not ready" if missing else "ready", "missing": missing, "workers": seen}
     headers = {"Retry-After": str(RETRY_AFTER)} if missing else None

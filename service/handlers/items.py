@@ -26,14 +26,15 @@ from models.operations.pipeline import encoding, parts
 from models.settings import Settings
 from models.task import Result, Status, Task
 from service.arrival import Arrival
+from service.client import party
 from service.documents import read_body, to_json
 from service.folder import Folder
+from service.judge import Refused, judge
 from service.keys import ENDINGS, SETTINGS, SUBMITTER
 from service.order import Image, Order, check, format_of, read_order, targets_of
 from service.results import result_bytes
 from service.spool import Spool
 from service.submit import check_results
-from service.upload import Refused, judge
 from service.waiting import only
 
 log = structlog.get_logger()
@@ -93,7 +94,9 @@ async def _start(job: _Run, number: int, image: Image) -> None:
             if isinstance(picture, Refused):
                 raise picture.error
             submitter = job.request.app[SUBMITTER]
-            job.tasks[number] = await submitter.submit(picture, operations, output)
+            job.tasks[number] = await submitter.submit(
+                picture, operations, output, client=party(job.request)
+            )
         except StoreUnavailable:
             raise
         except AppError as error:

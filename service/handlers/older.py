@@ -13,14 +13,16 @@ from models.image import ACCEPTED, MEDIA_TYPES, Kind
 from models.operations import Operation, parse
 from models.task import Status, Task
 from service.answers import json_answer
+from service.client import party
 from service.errors import answer
 from service.form import Shape
 from service.handlers.submissions import PICTURES, Asked
+from service.judge import Refused
 from service.keys import ENDINGS, SETTINGS, STORE, SUBMITTER
 from service.results import result_bytes
 from service.spool import Spool
 from service.stream import stream
-from service.upload import Received, Refused, receive
+from service.upload import Received, receive
 from service.views import result_url
 from service.waiting import only
 
@@ -134,6 +136,8 @@ async def _task(request: web.Request, received: Received, operation: Operation) 
     (picture,) = received.pictures
     if isinstance(picture, Refused):
         raise picture.error
-    task = await request.app[SUBMITTER].submit(picture, [operation], picture.header.format)
+    task = await request.app[SUBMITTER].submit(
+        picture, [operation], picture.header.format, client=party(request)
+    )
     structlog.contextvars.bind_contextvars(task_id=task.id)
     return task, picture.name

@@ -18,6 +18,7 @@ from models.operations import OPERATIONS, Operation, parse
 from models.operations.pipeline import encoding, read
 from models.settings import Settings
 from service import batches
+from service.client import party
 from service.form import Shape
 from service.keys import ENDINGS, SETTINGS, STORE, SUBMITTER
 from service.spool import Spool
@@ -111,7 +112,12 @@ class Asked:
         operations = build(received, self.settings)
         _agree(operations, asked)
         return await batches.submit(
-            self.request.app[SUBMITTER], received.pictures, operations, asked, report=report
+            self.request.app[SUBMITTER],
+            received.pictures,
+            operations,
+            asked,
+            report=report,
+            client=party(self.request),
         )
 
     async def submit_to(self, op: str, received: Received) -> batches.Batch:

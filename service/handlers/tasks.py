@@ -7,6 +7,7 @@ from aiohttp import web
 
 from models.errors import Cancelled, NotFound, WrongStatus
 from models.task import AGAIN, Status, Task
+from service.client import party
 from service.keys import ENDINGS, SETTINGS, STORE, SUBMITTER
 from service.views import respond
 from service.waiting import only, seconds, wants_picture
@@ -50,7 +51,7 @@ async def retry(request: web.Request) -> web.StreamResponse:
     """
     only(request, "name")
     task_id = request.match_info["id"]
-    begun = await request.app[SUBMITTER].again(task_id)
+    begun = await request.app[SUBMITTER].again(task_id, party(request))
     task = _there(await request.app[STORE].tasks.get(task_id))
     if not begun:
         raise _wrong(task, "retried", sorted(AGAIN))

@@ -1,0 +1,136 @@
+"""Who may add work: bounds on what is open and on the disk, and each new task's turn."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Generic, TypeVar
+
+import structlog
+
+from models.errors import NoRoom, QueueFull, StoreUnavailable
+from models.settings import Settings
+from models.store import Store
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
+_FRESH = 1.0  # seconds a count of everything is good for
+_MEASURED = 60.0  # seconds over which the rate is measured
+_LONGEST = 600  # seconds that anybody is told to wait
+_NO_RATE = 30  # seconds to wait where nothing ended lately
+
+
+class _Cached(Generic[T]):
+    """A figure that is asked for again only when it is ``_FRESH`` seconds old."""
+
+    def __init__(self, ask: Callable[[], Awaitable[T]]) -> None:
+        self._ask = ask
+        self._lock = asyncio.Lock()
+        self._until = -math.inf
+        self.value: T
+
+    async def get(self) -> T:
+        async with self._lock:
+            now = asyncio.get_running_loop().time()
+            if now >= self._until:
+                self.value = await self._ask()
+                self._until = asyncio.get_running_loop().time() + _FRESH
+        return self.value
+
+
+class Admission:
+    """Judges submissions; one for each service."""
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        self._settings = settings
+        self._backlog = store.backlog
+        self._open = _Cached(self._count)
+        self._disk = _Cached(self._free)
+        self._added = 0  # by this service since the count
+        self._coming: Counter[str] = Counter()
+
+    @asynccontextmanager
+    async def turn(self, client: str) -> AsyncIterator[int]:
+        """Give the turn of a task of ``client`` that is created meanwhile.
+
+        Raises:
+            QueueFull: MAX_QUEUE tasks are open, or MAX_QUEUE_PER_CLIENT of this client.
+        """
+        s, ahead = self._settings, self._coming[client]
+        self._coming[client] += 1
+        try:
+            total, own, turn = await asyncio.gather(
+                self._open.get(),
+                self._backlog.open(s.max_queue_per_client, client),
+                self._backlog.turn(client, ahead),
+            )
+            if total + self._added >= s.max_queue:
+                raise await self._full("MAX_QUEUE", s.max_queue, total + self._added, None)
+            # Not on the way those of the same client: they are refused by their own count.
+            if own + ahead >= s.max_queue_per_client:
+                raise await self._full(
+                    "MAX_QUEUE_PER_CLIENT", s.max_queue_per_client, own + ahead, client
+                )
+            yield turn
+            self._added += 1
+        finally:
+            self._coming[client] -= 1
+            if not self._coming[client]:
+                del self._coming[client]
+
+    async def _count(self) -> int:
+        self._added = 0
+        return await self._backlog.open(self._settings.max_queue)
+
+    async def _full(self, setting: str, limit: int, measured: int, client: str | None) -> QueueFull:
+        ended = await self._backlog.ended(_MEASURED, client)
+        wait = math.ceil((measured - limit + 1) * _MEASURED / ended) if ended else _NO_RATE
+        wait = min(max(wait, 1), _LONGEST)
+        whose = "" if client is None else " of yours"
+        return QueueFull(
+            f"{measured} tasks{whose} are waiting or in work; at most {limit} may ({setting}). "
+            f"{ended} ended in the last minute: try again in {wait} s",
+            setting=setting,
+            limit=limit,
+            measured=measured,
+            retry_after=wait,
+        )
+
+    async def room(self) -> None:
+        """Return if there is room for pictures on the disks.
+
+        Raises:
+            NoRoom: less than MIN_FREE_DISK is free here, or where MongoDB keeps its data.
+        """
+        least = self._settings.min_free_disk
+        if not least:
+            return
+        try:
+            place, free = await self._disk.get()
+        except StoreUnavailable:
+            return  # whoever needs the store says so
+        if free < least:
+            log.error("disk_full", place=place, free=free, limit=least)
+            raise NoRoom(
+                f"{free // 1_000_000} MB are free on the disk of {place}; {least // 1_000_000} MB "
+                "must be before pictures are taken (MIN_FREE_DISK); nothing was accepted",
+                setting="MIN_FREE_DISK",
+                limit=least,
+                measured=free,
+                retry_after=_NO_RATE,
+            )
+
+    async def _free(self) -> tuple[str, int]:
+        here = await asyncio.to_thread(shutil.disk_usage, tempfile.gettempdir())
+        there = await self._backlog.free_bytes()
+        places = [("the service", here.free)]
+        if there is not None:
+            places.append(("MongoDB", there))
+        return min(places, key=lambda place: place[1])

@@ -1,0 +1,90 @@
+"""The service from its start to its end: listens, serves, and drains when it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Sequence
+
+import structlog
+from aiohttp import web
+
+from models import ready
+from models.settings import Settings
+from service.app import create_app
+from service.keys import DRAINING, ENDINGS
+
+log = structlog.get_logger()
+
+_LAST_WORD = 2.0  # seconds an open connection has to send one more request before it is closed
+_LOOK = 0.02
+
+
+async def serve(
+    settings: Settings, descriptors: Sequence[int] = (), ready_fd: int | None = None
+) -> None:
+    """Serve until SIGINT or SIGTERM, then drain.
+
+    ``descriptors``: listening sockets that were inherited, as systemd and ``make run`` hand them
+    over; without any, HOST and PORT are bound. ``ready_fd``: see ``models.ready``.
+    """
+    leave = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(signum, leave.set)
+    runner = web.AppRunner(
+        create_app(settings),
+        # Idle connections and half-sent headers are closed then; aiohttp's default is an hour.
+        keepalive_timeout=settings.keepalive_timeout,
+        shutdown_timeout=settings.shutdown_timeout,
+        access_log=None,  # service.requests writes one line a request, with its id
+    )
+    try:
+        if await _set_up(runner, leave):
+            sites: list[web.BaseSite] = [
+                web.SockSite(runner, socket.socket(fileno=each), backlog=1024)
+                for each in descriptors
+            ]
+            if not sites:
+                sites.append(web.TCPSite(runner, settings.host, settings.port, backlog=1024))
+            for site in sites:
+                await site.start()
+            ready.tell(ready_fd)
+            await leave.wait()
+            await _drain(runner, sites)
+    finally:
+        await runner.cleanup()
+
+
+async def _set_up(runner: web.AppRunner, leave: asyncio.Event) -> bool:
+    """Connect to the stores, which may take until they come up; False if told to leave first."""
+    starting = asyncio.create_task(runner.setup())
+    leaving = asyncio.create_task(leave.wait())
+    await asyncio.wait({starting, leaving}, return_when=asyncio.FIRST_COMPLETED)
+    leaving.cancel()
+    if not starting.done():
+        starting.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await starting
+        return False
+    await starting
+    return True
+
+
+async def _drain(runner: web.AppRunner, sites: Sequence[web.BaseSite]) -> None:
+    """Accept no more connections; answer what is open, and say on each that it will be closed.
+
+    To close a connection at once that is kept alive would lose the request that is on its way.
+    """
+    for site in sites:
+        await site.stop()
+    app = runner.app
+    app[DRAINING].set()
+    app[ENDINGS].close()  # who waits for a task answers now
+    log.info("draining")
+    loop = asyncio.get_running_loop()
+    until = loop.time() + _LAST_WORD
+    while runner.server is not None and runner.server.connections and loop.time() < until:
+        await asyncio.sleep(_LOOK)

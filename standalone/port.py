@@ -1,0 +1,60 @@
+"""The sockets that the service listens on, held by whoever starts it.
+
+Held here, they outlive each service process: while one is replaced or restarted, who connects waits
+in the sockets' queue instead of being refused.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+
+_QUEUE = 1024  # connections that may wait to be accepted
+
+
+class Occupied(Exception):
+    """The data folder or the port is another program's."""
+
+
+def listen(host: str, port: int) -> list[socket.socket]:
+    """Return listening sockets on all addresses of ``host``; empty: on all of this machine.
+
+    Raises:
+        Occupied: the port is taken, or the host is not this machine's.
+    """
+    sockets: list[socket.socket] = []
+    try:
+        addresses = socket.getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        for family, _, _, _, address in dict.fromkeys(addresses):
+            try:
+                sockets.append(_listening(family, address))
+            except OSError as error:
+                # "localhost" has an IPv6 address on machines without IPv6, too.
+                if error.errno not in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}:
+                    raise
+                unavailable = error
+        if not sockets:
+            raise unavailable
+    except OSError as error:
+        for each in sockets:
+            each.close()
+        raise Occupied(
+            f"port {port} on {host} cannot be used ({error.strerror}); set PORT or HOST"
+        ) from None
+    return sockets
+
+
+def _listening(family: int, address: object) -> socket.socket:
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind(address)  # type: ignore[arg-type]
+        listener.listen(_QUEUE)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
