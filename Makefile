@@ -1,7 +1,7 @@
 # The two commands: `make run` and `make test`. Each sets up all it needs by itself.
 # Settings are variables: `make run PORT=9000 WORKERS=2`; env_example lists them.
 
-.PHONY: run test bench train weights clean
+.PHONY: run test bench chaos train weights clean
 .DEFAULT_GOAL := run
 PY := .venv/bin/python
 
@@ -17,6 +17,10 @@ test: .venv/.dev $(if $(TRAINING),.venv/.train)
 
 bench: .venv/.dev
 	$(PY) -m bench.flows
+
+# A storm of SECONDS, the same again with the SEED it printed: everything is killed, nothing lost.
+chaos: .venv/.dev
+	$(PY) -m tests.chaos storm $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
 
 # Fetches OpenCV's published networks from their authors into WEIGHTS_DIR, or weights/fetched.
 weights: .venv/.run

@@ -16,6 +16,7 @@ from typing import IO
 import aiohttp
 
 from models.errors import StoreUnavailable
+from models.queue import Queue
 from models.settings import Settings
 from models.store import Store
 from standalone import stores
@@ -129,20 +130,25 @@ class House:
         say("replaced" if done else "not all replaced; see the lines above")
 
     def _worker_died(self, pid: int) -> None:
-        """End the dead worker's leases now: its tasks need not wait until they run out."""
+        """End the dead worker's leases and ring for its tasks: neither need be waited for."""
         task = asyncio.create_task(self._expire(pid))
         self._errands.add(task)
         task.add_done_callback(self._errands.discard)
 
     async def _expire(self, pid: int) -> None:
-        store = Store(self._settings)
+        store, queue = Store(self._settings), Queue.open(self._settings)
         try:
             count = await store.leases.expire(worker_name(pid))
             if count:
                 say(f"handed on {count} tasks of the dead worker {pid}")
+                # A sweep would ring for them too, but up to SWEEP_SECONDS later.
+                for task in await store.leases.stalled():
+                    number = await store.leases.next_ring(task.id)
+                    await queue.ring(task.id, number, 0, task.created_at)
         except StoreUnavailable:
-            pass  # the leases run out by themselves
+            pass  # the leases run out by themselves, and the sweep rings
         finally:
+            await queue.close()
             store.close()
 
     async def _ready(self, url: str) -> bool:

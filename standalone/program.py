@@ -106,13 +106,28 @@ class Program:
             try:
                 await self.start()
                 if ready is not None and not self._stopping:
-                    await asyncio.to_thread(ready)
+                    await self._until_ready(ready)
             except Exception as error:  # whatever it was, it must not end the keeping
                 say(f"{self.name} does not come up: {error}")
                 self._kill()
             if self._stopping:
                 self._kill()
                 return
+
+    async def _until_ready(self, ready: Callable[[], object]) -> None:
+        """Return when ``ready`` has, or the process has died: then nothing is to be waited for.
+
+        A thread cannot be ended: one that is left behind runs until it sees the next process.
+        """
+        assert self.process is not None
+        readying = asyncio.create_task(asyncio.to_thread(ready))
+        ended = asyncio.create_task(self.process.wait())
+        await asyncio.wait({readying, ended}, return_when=asyncio.FIRST_COMPLETED)
+        if readying.done():
+            ended.cancel()
+            await readying
+        else:
+            readying.add_done_callback(lambda left: left.cancelled() or left.exception())
 
     async def replace(self, seconds: float) -> bool:
         """Start the program anew and, once the new one is ready, stop the old one.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ import psutil
 from PIL import Image
 
 from tests import pictures
+from tests.chaos.witness import Witness
 from tests.house import House
 from tests.test_worker import slow_picture
 
@@ -106,6 +108,22 @@ def test_a_killed_worker_costs_seconds_not_the_task(new_house: NewHouse, tmp_pat
     assert done["status"] == "SUCCESS"
     assert house.pid("worker-0") != old
     assert b"handed on 1 tasks" in house.log.read_bytes()
+
+
+def test_the_supervisor_rings_for_what_a_dead_worker_had(
+    new_house: NewHouse, tmp_path: Path
+) -> None:
+    """Neither a lease nor a sweep is waited for: both are longer than the test may take."""
+    house = new_house(WORKERS="2", SWEEP_SECONDS="600", LEASE_SECONDS="600")
+    data = pictures.png(1000, 1000)
+    task_id = house.upload(picture(tmp_path, data=data))["task_id"]
+    house.until(lambda: house.task(task_id)["status"] == "STARTED", "started")
+    witness = Witness(house)
+    pid = int(witness.tasks()[task_id]["lease"]["worker"].split(":")[-1])
+    witness.close()
+    os.kill(pid, signal.SIGKILL)
+    assert house.task(task_id, wait=60)["status"] == "SUCCESS"
+    assert f"handed on 1 tasks of the dead worker {pid}" in house.log.read_text()
 
 
 def test_every_program_that_dies_is_started_again(new_house: NewHouse, tmp_path: Path) -> None:

@@ -141,6 +141,32 @@ async def test_a_keeper_outlives_a_program_that_does_not_come_up(tmp_path: Path)
     assert not program.running
 
 
+async def test_one_that_dies_while_it_is_made_ready_is_started_again_at_once(
+    tmp_path: Path,
+) -> None:
+    """mongod killed a second time, before it was primary again, was found dead a minute later."""
+    program = Program("twice", ["/bin/sleep", "600"], environment(), tmp_path / "run")
+    calls: list[int] = []
+    leave = threading.Event()
+
+    def ready() -> None:
+        calls.append(1)
+        leave.wait()
+
+    await program.start()
+    keeper = asyncio.create_task(program.keep(ready))
+    for number in (1, 2, 3):
+        assert program.process is not None
+        program.process.kill()
+        while len(calls) < number:
+            assert not keeper.done()
+            await asyncio.sleep(0.01)
+    leave.set()
+    await program.stop()
+    await keeper
+    assert not program.running
+
+
 def test_wrong_settings_are_said_in_a_line() -> None:
     for program, given in (("standalone", {"PORT": "abc"}), ("workers", {"WORKERS": "-1"})):
         done = subprocess.run(

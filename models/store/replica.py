@@ -9,6 +9,7 @@ from pymongo import MongoClient
 from pymongo.errors import ConnectionFailure, OperationFailure
 
 REPLICA_SET = "darkroom"
+_LOOK_MS = 1000  # milliseconds one look may wait for a server; more looks follow
 _NOT_INITIATED = 94  # MongoDB's error code NotYetInitialized
 
 
@@ -29,7 +30,7 @@ def make_primary(host: str, port: int, seconds: float) -> None:
     deadline = time.monotonic() + seconds
     client: MongoClient[dict[str, Any]]
     with MongoClient(
-        host, port, directConnection=True, serverSelectionTimeoutMS=round(seconds * 1000)
+        host, port, directConnection=True, serverSelectionTimeoutMS=_LOOK_MS
     ) as client:
         while time.monotonic() < deadline:
             try:
