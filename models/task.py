@@ -54,6 +54,7 @@ class Task(_Document):
     """One task: what was asked of which original, and how far it is.
 
     ``progress`` is in percent. The lease's ``token`` is what a worker must show to change anything.
+    ``asked_at``: when it was created, or last asked for again after it had failed.
     """
 
     id: str = Field(alias="_id")
@@ -73,6 +74,7 @@ class Task(_Document):
     wants_report: bool = False
     report: dict[str, Any] | None = None
     created_at: datetime
+    asked_at: datetime | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
 

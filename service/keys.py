@@ -6,11 +6,13 @@ from aiohttp import web
 
 from models.cache import Cache
 from models.catalogue import Catalogue
+from models.metrics.instruments import Instruments
 from models.queue import Queue
 from models.settings import Settings
 from models.store import Store
 from models.tokens import Tokens
 from service.endings import Endings
+from service.scrape import Scrape
 from service.submit import Submitter
 
 SETTINGS = web.AppKey("settings", Settings)
@@ -20,4 +22,6 @@ CACHE = web.AppKey("cache", Cache)
 QUEUE = web.AppKey("queue", Queue)
 ENDINGS = web.AppKey("endings", Endings)
 TOKENS = web.AppKey("tokens", Tokens)
+INSTRUMENTS = web.AppKey("instruments", Instruments)
+SCRAPE = web.AppKey("scrape", Scrape)
 SUBMITTER = web.AppKey("submitter", Submitter)

@@ -6,8 +6,10 @@ import asyncio
 
 import structlog
 
-from models.errors import StoreUnavailable
-from models.task import Task
+from models.errors import StoreUnavailable, WorkerCrashed
+from models.metrics.catalogue import RERINGS
+from models.task import Status, Task
+from workers import metrics
 from workers.attempt import Worker
 from workers.jobs import crash
 
@@ -37,11 +39,14 @@ async def once(worker: Worker) -> int:
             task.id, limit, crash(task.attempts).document()
         ):
             log.warning("given_up", task_id=task.id, attempts=task.attempts)
+            metrics.failed(worker.instruments, task, WorkerCrashed.code)
         else:
             due.append(task)
     due = await _unheard(worker, due)
     for task in due:
         log.warning("rung_again", task_id=task.id, status=task.status)
+        cause = "dead_lease" if task.status is Status.STARTED else "lost_ring"
+        worker.instruments.count(RERINGS, cause)
         turn = await leases.next_ring(task.id)
         await worker.queue.ring(task.id, turn, task.created_at)
     collected = await worker.store.orphans.collect()

@@ -17,8 +17,10 @@ from tenacity import (
 )
 
 from models.errors import StoreUnavailable
+from models.metrics.metric import Observe
 from models.settings import Settings
 from models.settings.mail import sender
+from models.store.backlog import Backlog
 from models.store.files import Files
 from models.store.groups import Groups
 from models.store.guard import guarded
@@ -31,8 +33,10 @@ from models.store.postage import Postage
 from models.store.presence import Presence
 from models.store.quotas import Quotas
 from models.store.secret import Secret
+from models.store.snapshots import Snapshots
 from models.store.subscribers import Subscribers
 from models.store.tasks import Tasks
+from models.store.timing import Timing
 
 __all__ = ["Store"]
 
@@ -47,7 +51,8 @@ def _say_waiting(state: RetryCallState) -> None:
 class Store:
     """One connection to the ledger; ``tasks``, ``names``, ``originals``, ... are its rooms."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, observe: Observe | None = None) -> None:
+        """``observe`` is told of each command to MongoDB, in threads of the driver."""
         milliseconds = round(settings.store_timeout * 1000)
         self._client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(
             settings.mongo_url,
@@ -57,6 +62,7 @@ class Store:
             # A frozen server must not hold a caller for ever; change streams ask every second.
             socketTimeoutMS=2 * milliseconds,
             retryWrites=True,
+            event_listeners=[Timing(observe)] if observe else [],
         )
         database = self._client.get_database(
             settings.mongo_db,
@@ -73,6 +79,8 @@ class Store:
         self.intermediates = Files(database, "intermediates")
         self.groups = Groups(database["groups"], self.tasks, settings.group_ttl)
         self.presence = Presence(database["workers"])
+        self.backlog = Backlog(database, settings.store_timeout)
+        self.snapshots = Snapshots(database["snapshots"])
         self.mail = Outbox(database["mail"], sender(settings.smtp_from).domain)
         self.subscribers = Subscribers(database["subscribers"])
         self.newsletters = Newsletters(database["newsletters"], database["tasks"])
@@ -82,9 +90,9 @@ class Store:
         self.orphans = Orphans(database, self.results, timedelta(seconds=settings.orphan_seconds))
 
     @classmethod
-    async def open(cls, settings: Settings) -> Self:
+    async def open(cls, settings: Settings, observe: Observe | None = None) -> Self:
         """Connect, wait until the store answers, make the indexes, and return the store."""
-        store = cls(settings)
+        store = cls(settings, observe)
         try:
             async for attempt in AsyncRetrying(
                 retry=retry_if_exception_type(StoreUnavailable),
@@ -108,6 +116,8 @@ class Store:
             self.intermediates,
             self.groups,
             self.presence,
+            self.backlog,
+            self.snapshots,
             self.mail,
             self.subscribers,
             self.newsletters,

@@ -91,7 +91,7 @@ class Tasks:
             "rings": 0,
             "wants_report": report,
         }
-        times = {"created_at": "$$NOW", "rung_at": "$$NOW"}
+        times = {"created_at": "$$NOW", "asked_at": "$$NOW", "rung_at": "$$NOW"}
         fresh = {"$mergeObjects": [{"$literal": document}, times]}
         missing = {"$eq": [{"$type": "$fingerprint"}, "missing"]}
         try:
@@ -108,7 +108,8 @@ class Tasks:
     async def revive(self, task_id: str) -> bool:
         """Start a failed or cancelled task anew; tell whether this call did."""
         answer = await self._tasks.update_one(
-            {"_id": task_id, "status": {"$in": list(AGAIN)}}, {"$set": _FRESH}
+            {"_id": task_id, "status": {"$in": list(AGAIN)}},
+            {"$set": _FRESH, "$currentDate": {"asked_at": True}},
         )
         return answer.modified_count == 1
 
