@@ -14,7 +14,7 @@ _CODES = tuple(sorted({*BY_CODE, OTHER}))
 _OUTCOMES = ("ok", "error")
 _COMMANDS = (
     *("find", "getMore", "insert", "update", "delete", "findAndModify", "aggregate", "count"),
-    *("createIndexes", "ping", "dbStats", "commitTransaction", "killCursors", OTHER),
+    *("createIndexes", "listIndexes", "ping", "dbStats", "commitTransaction", "killCursors", OTHER),
 )
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", OTHER)
 _DISK = {"place": ("mongodb", "spool", "scratch")}
@@ -203,6 +203,12 @@ def table() -> str:
     """Return the metrics as a Markdown table, as docs/metrics.md has it."""
     rows = ["| metric | kind | labels | measured by | |", "|---|---|---|---|---|"]
     for m in METRICS:
-        labels = ", ".join(f"`{name}`" for name in m.exposed_labels)
+        labels = ", ".join(_label(name, m.labels.get(name, OPEN)) for name in m.exposed_labels)
         rows.append(f"| `{m.name}` | {m.kind} | {labels} | {m.source} | {m.help} |")
     return "\n".join(rows) + "\n"
+
+
+def _label(name: str, values: tuple[str, ...]) -> str:
+    """Return the label with its values where they are few."""
+    few = [value for value in values if value != OTHER] if len(values) <= 10 else []
+    return f"`{name}` ({', '.join(few)})" if few else f"`{name}`"
