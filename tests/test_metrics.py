@@ -74,9 +74,8 @@ def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[House, Scra
     with House(tmp_path_factory.mktemp("busy") / "data", **QUICK) as house:
         for seed in range(3):
             assert send(house, pictures.png(seed=seed), "/upscale?wait=30")["status"] == "SUCCESS"
-        done = send(
-            house, pictures.png(), "/process?wait=30", "operations=split", "operations=resize=2"
-        )
+        pipeline = ("operations=split", "operations=resize=2")
+        done = send(house, pictures.png(), "/process?wait=30", *pipeline)
         assert done["status"] == "SUCCESS", done
         assert send(house, broken(), "/grayscale?wait=30")["error"]["code"] == "bad_image"
         crashing = send(house, slow_picture(), "/upscale")["task_id"]
@@ -160,9 +159,10 @@ def test_stores_and_machines(busy: tuple[House, Scraped]) -> None:
     house, seen = busy
     assert seen.by("store", "darkroom_store_up") == {"mongodb": 1, "redis": 1}
     assert seen.sum("darkroom_workers") == 2
-    zero = ("tasks_waiting", "tasks_running", "oldest_waiting_task_seconds", "leases_over")
-    zero += ("lease_overdue_seconds", "snapshots_refused", "queue_rings", "memory_waiting_tasks")
-    for name in zero:
+    for name in (
+        *("tasks_waiting", "tasks_running", "oldest_waiting_task_seconds", "leases_over"),
+        *("lease_overdue_seconds", "snapshots_refused", "queue_rings", "memory_waiting_tasks"),
+    ):
         assert seen.of(f"darkroom_{name}"), name
         assert seen.sum(f"darkroom_{name}") == 0, name
     assert seen.sum("darkroom_ledger_tasks") == 7

@@ -1,4 +1,4 @@
-"""Snapshots of workers: whole, or refused; one scrape at a time; what waits, by the ledger's word."""
+"""Snapshots of workers: sound or refused; scrapes at once; what waits, as the ledger has it."""
 
 from __future__ import annotations
 
