@@ -34,7 +34,7 @@ train: .venv/.train
 	@standalone/setup.sh requirements-standalone.txt
 	@touch $@
 
-.venv/.dev: requirements-dev.txt requirements.txt requirements-standalone.txt constraints.txt
+.venv/.dev: requirements-dev.txt requirements.txt requirements-standalone.txt constraints.txt standalone/setup.sh
 	@standalone/setup.sh requirements-dev.txt
 	@touch $@ .venv/.run
 

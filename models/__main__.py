@@ -1,4 +1,4 @@
-"""``python -m models env``: env_example; ``check``: whether what is stored agrees with itself."""
+"""``python -m models env``, ``metrics``: tables of our documents; ``check``: is all well stored."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import asyncio
 import sys
 
 from models.errors import BadSettings
+from models.metrics.catalogue import table
 from models.settings import Settings, env_example
 
 
@@ -14,6 +15,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m models", description=__doc__)
     commands = parser.add_subparsers(dest="what", required=True)
     commands.add_parser("env", help="print env_example as the settings class has it")
+    commands.add_parser("metrics", help="print the table in docs/metrics.md")
     check = commands.add_parser(
         "check",
         help="check tasks, names and bytes in MONGO_URL, or in the running store of DATA_DIR; exit "
@@ -28,6 +30,9 @@ def main() -> int:
     given = parser.parse_args()
     if given.what == "env":
         sys.stdout.write(env_example())
+        return 0
+    if given.what == "metrics":
+        sys.stdout.write(table())
         return 0
     try:
         settings = Settings.load()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,6 +20,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from models.errors import StoreUnavailable
+from models.metrics.metric import Observe
 from models.settings import Settings
 
 log = structlog.get_logger()
@@ -57,13 +60,14 @@ def connect(settings: Settings) -> ArqRedis:
 class Queue:
     """Rings for tasks; a ring that fails or is lost is rung again by the sweep."""
 
-    def __init__(self, redis: ArqRedis, patience: float) -> None:
+    def __init__(self, redis: ArqRedis, patience: float, observe: Observe | None = None) -> None:
         self._redis = redis
+        self._observe = observe
         self._patience = patience  # seconds for one call: a frozen Redis must not hold a caller
 
     @classmethod
-    def open(cls, settings: Settings) -> Queue:
-        return cls(connect(settings), settings.store_timeout)
+    def open(cls, settings: Settings, observe: Observe | None = None) -> Queue:
+        return cls(connect(settings), settings.store_timeout, observe)
 
     async def close(self) -> None:
         await self._redis.aclose(close_connection_pool=True)
@@ -78,14 +82,15 @@ class Queue:
         was created earlier; ``since`` is when, or now.
         """
         try:
-            async with asyncio.timeout(self._patience):
-                await self._redis.enqueue_job(
-                    PROCESS,
-                    task_id,
-                    _job_id=_job_id(task_id, number),
-                    _defer_until=_place(turn, since or datetime.now(UTC)),
-                    _expires=_EXPIRES,
-                )
+            with self._timed("ring"):
+                async with asyncio.timeout(self._patience):
+                    await self._redis.enqueue_job(
+                        PROCESS,
+                        task_id,
+                        _job_id=_job_id(task_id, number),
+                        _defer_until=_place(turn, since or datetime.now(UTC)),
+                        _expires=_EXPIRES,
+                    )
         except _TROUBLE as error:
             log.warning("ring_failed", task_id=task_id, reason=repr(error))
             return False
@@ -98,14 +103,15 @@ class Queue:
             StoreUnavailable: Redis does not answer.
         """
         try:
-            async with (
-                asyncio.timeout(self._patience),
-                self._redis.pipeline(transaction=False) as pipe,
-            ):
-                for task_id, number in rings:
-                    pipe.zscore(default_queue_name, _job_id(task_id, number))
-                    pipe.exists(in_progress_key_prefix + _job_id(task_id, number))
-                answers = await pipe.execute()
+            with self._timed("ringing"):
+                async with (
+                    asyncio.timeout(self._patience),
+                    self._redis.pipeline(transaction=False) as pipe,
+                ):
+                    for task_id, number in rings:
+                        pipe.zscore(default_queue_name, _job_id(task_id, number))
+                        pipe.exists(in_progress_key_prefix + _job_id(task_id, number))
+                    answers = await pipe.execute()
         except _TROUBLE as error:
             raise _unavailable() from error
         pairs = zip(answers[::2], answers[1::2], strict=True)
@@ -126,10 +132,39 @@ class Queue:
     async def ping(self) -> None:
         """Return if Redis answers; raise StoreUnavailable if not."""
         try:
-            async with asyncio.timeout(self._patience):
-                await self._redis.ping()
+            with self._timed("ping"):
+                async with asyncio.timeout(self._patience):
+                    await self._redis.ping()
         except _TROUBLE as error:
             raise _unavailable() from error
+
+    async def depth(self) -> int:
+        """Return how many rings wait in Redis.
+
+        Raises:
+            StoreUnavailable: Redis does not answer.
+        """
+        try:
+            with self._timed("depth"):
+                async with asyncio.timeout(self._patience):
+                    return int(await self._redis.zcard(default_queue_name))
+        except _TROUBLE as error:
+            raise _unavailable() from error
+
+    @contextmanager
+    def _timed(self, call: str) -> Iterator[None]:
+        """Tell the observer how long the block took; one that is cancelled does not count."""
+        began = time.perf_counter()
+        outcome = "error"
+        try:
+            yield
+            outcome = "ok"
+        except asyncio.CancelledError:
+            outcome = ""
+            raise
+        finally:
+            if self._observe and outcome:
+                self._observe(call, outcome, time.perf_counter() - began)
 
 
 def _job_id(task_id: str, number: int) -> str:

@@ -82,6 +82,7 @@ class Task(_Document):
     ``progress`` is in percent. The lease's ``token`` is what a worker must show to change anything.
     ``client`` is a pseudonym of who asked first, ``turn`` the task's among all that wait, see
     ``models.store.backlog``; 0: before everybody.
+    ``asked_at``: when it was created, or last asked for again after it had failed.
     """
 
     id: str = Field(alias="_id")
@@ -105,6 +106,7 @@ class Task(_Document):
     wants_report: bool = False
     report: dict[str, Any] | None = None
     created_at: datetime
+    asked_at: datetime | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
 

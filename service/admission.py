@@ -51,6 +51,7 @@ class Admission:
     def __init__(self, settings: Settings, store: Store) -> None:
         self._settings = settings
         self._backlog = store.backlog
+        self._gauges = store.gauges
         self._open = _Cached(self._count)
         self._disk = _Cached(self._free)
         self._added = 0  # by this service since the count
@@ -129,8 +130,8 @@ class Admission:
 
     async def _free(self) -> tuple[str, int]:
         here = await asyncio.to_thread(shutil.disk_usage, tempfile.gettempdir())
-        there = await self._backlog.free_bytes()
+        there = (await self._gauges.space()).disk
         places = [("the service", here.free)]
         if there is not None:
-            places.append(("MongoDB", there))
+            places.append(("MongoDB", there[0]))
         return min(places, key=lambda place: place[1])

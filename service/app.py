@@ -11,6 +11,10 @@ from aiohttp import web
 
 from models.cache import Cache
 from models.catalogue import Catalogue
+from models.metrics import lag
+from models.metrics.catalogue import MONGODB, REDIS
+from models.metrics.instruments import Instruments
+from models.metrics.metric import Source
 from models.operations import OPERATIONS
 from models.queue import Queue
 from models.settings import Settings
@@ -25,6 +29,7 @@ from service.handlers import (
     health,
     index,
     items,
+    metrics,
     newsletter,
     older,
     operations,
@@ -39,13 +44,17 @@ from service.keys import (
     CATALOGUE,
     DRAINING,
     ENDINGS,
+    INSTRUMENTS,
     QUEUE,
+    SCRAPE,
     SETTINGS,
     STORE,
     SUBMITTER,
     TOKENS,
 )
+from service.measure import measure
 from service.requests import expect, harden, identify
+from service.scrape import Scrape
 from service.submit import Submitter
 
 log = structlog.get_logger()
@@ -53,13 +62,14 @@ log = structlog.get_logger()
 
 def create_app(settings: Settings) -> web.Application:
     """Return the application; nothing is connected before it starts."""
-    app = web.Application(middlewares=[identify, translate])
+    app = web.Application(middlewares=[identify, measure, translate])
     app[SETTINGS] = settings
     app[DRAINING] = asyncio.Event()
+    app[INSTRUMENTS] = Instruments(Source.SERVICE)
     app[CATALOGUE] = Catalogue.read(settings.networks, settings.onnx)
     for problem in app[CATALOGUE].problems:
         log.warning("network_refused", reason=problem)
-    app.cleanup_ctx.extend([_stores, _endings])
+    app.cleanup_ctx.extend([_stores, _endings, _figures])
     app.on_response_prepare.append(harden)
     app.on_shutdown.append(_let_go)
     routes = [
@@ -91,6 +101,8 @@ def create_app(settings: Settings) -> web.Application:
         web.get("/healthz", health.alive),
         web.get("/readyz", health.ready),
     ]
+    if settings.metrics:
+        routes.append(web.get("/metrics", metrics.show))
     for route in routes:
         route.kwargs["expect_handler"] = expect
     app.add_routes(routes)
@@ -99,10 +111,10 @@ def create_app(settings: Settings) -> web.Application:
 
 async def _stores(app: web.Application) -> AsyncIterator[None]:
     settings = app[SETTINGS]
-    app[STORE] = await Store.open(settings)
+    app[STORE] = await Store.open(settings, app[INSTRUMENTS].clock(MONGODB))
     secret = settings.secret_key.get_secret_value() or await app[STORE].secret.get()
     app[TOKENS] = Tokens(secret, settings)
-    app[QUEUE] = Queue.open(settings)
+    app[QUEUE] = Queue.open(settings, app[INSTRUMENTS].clock(REDIS))
     app[CACHE] = Cache(settings)
     app[ADMISSION] = Admission(settings, app[STORE])
     app[SUBMITTER] = Submitter(settings, app[CATALOGUE], app[STORE], app[QUEUE], app[ADMISSION])
@@ -119,6 +131,16 @@ async def _endings(app: web.Application) -> AsyncIterator[None]:
     watching.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await watching
+
+
+async def _figures(app: web.Application) -> AsyncIterator[None]:
+    instruments = app[INSTRUMENTS]
+    scrape = app[SCRAPE] = Scrape(app[SETTINGS], app[STORE], app[QUEUE], instruments)
+    watching = asyncio.create_task(lag.watch(instruments))
+    yield
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
+    await scrape.close()
 
 
 async def _let_go(app: web.Application) -> None:

@@ -8,12 +8,14 @@ from aiohttp import web
 
 from models.cache import Cache
 from models.catalogue import Catalogue
+from models.metrics.instruments import Instruments
 from models.queue import Queue
 from models.settings import Settings
 from models.store import Store
 from models.tokens import Tokens
 from service.admission import Admission
 from service.endings import Endings
+from service.scrape import Scrape
 from service.submit import Submitter
 
 SETTINGS = web.AppKey("settings", Settings)
@@ -25,4 +27,6 @@ ENDINGS = web.AppKey("endings", Endings)
 ADMISSION = web.AppKey("admission", Admission)
 DRAINING = web.AppKey("draining", asyncio.Event)
 TOKENS = web.AppKey("tokens", Tokens)
+INSTRUMENTS = web.AppKey("instruments", Instruments)
+SCRAPE = web.AppKey("scrape", Scrape)
 SUBMITTER = web.AppKey("submitter", Submitter)

@@ -18,7 +18,7 @@ from service.keys import DRAINING
 
 log = structlog.get_logger()
 
-_PROBES = frozenset({"/healthz", "/readyz"})
+_PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 REQUEST_ID = web.RequestKey("request_id", str)
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 

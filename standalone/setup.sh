@@ -34,6 +34,27 @@ fi
 .venv/bin/python -m pip install --quiet --disable-pip-version-check \
     -r "$requirements" -c constraints.txt
 
+# promtool, for the tests of the alerts: the one program out of Debian's package, whose server
+# would be started on this machine if it were installed.
+fetch_promtool() { # fetch_promtool FOLDER: into .venv/bin
+    (cd "$1" && apt-get download -qq prometheus 2>/dev/null) || {
+        as_root=
+        [ "$(id -u)" = 0 ] || as_root='sudo -n'
+        $as_root apt-get update -qq && (cd "$1" && apt-get download -qq prometheus 2>/dev/null)
+    } && dpkg-deb --fsys-tarfile "$1"/prometheus_*.deb | tar -xOf - ./usr/bin/promtool >"$1/promtool" &&
+        chmod 755 "$1/promtool" && mv "$1/promtool" .venv/bin/
+}
+if [ "$requirements" = requirements-dev.txt ] && ! [ -x .venv/bin/promtool ] &&
+    ! command -v promtool >/dev/null; then
+    echo "darkroom: fetching promtool" >&2
+    folder=$(mktemp -d)
+    trap 'rm -rf "$folder"' EXIT
+    fetch_promtool "$folder" || {
+        echo "darkroom: please install promtool (part of Prometheus) and try again" >&2
+        exit 1
+    }
+fi
+
 # The embedded mongod is linked against libcurl, which a slim system may lack.
 mongod=$(echo .venv/lib/python3*/site-packages/fiftyone/db/bin/mongod)
 if [ -x "$mongod" ] && ldd "$mongod" 2>/dev/null | grep -q 'libcurl.*not found'; then

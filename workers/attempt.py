@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from models.catalogue import Catalogue
+from models.metrics.instruments import Instruments
+from models.metrics.metric import Source
 from models.queue import Queue
 from models.settings import Settings
 from models.store import Store
@@ -27,6 +30,7 @@ class Worker:
     catalogue: Catalogue
     scratch: Path
     room: Room
+    instruments: Instruments = field(default_factory=lambda: Instruments(Source.WORKER))
     attempts: set[Attempt] = field(default_factory=set)
 
 
@@ -37,6 +41,8 @@ class Attempt:
     ``publishing``: its results are being stored; from there on only its token decides, so that
     nothing is left half stored. ``doubt``: set to have the lease looked at now, not at the next
     heartbeat. ``lost``: set when it turned out to be another's, or the task to be cancelled.
+    ``began`` and ``renewed``: when it was claimed, and its lease last extended, by time.monotonic.
+    ``outcome``: how it ended, as the metrics call it.
     """
 
     task: Task
@@ -46,3 +52,11 @@ class Attempt:
     stages: dict[str, float] = field(default_factory=dict)
     doubt: asyncio.Event = field(default_factory=asyncio.Event)
     lost: asyncio.Event = field(default_factory=asyncio.Event)
+    began: float = field(default_factory=time.monotonic)
+    renewed: float = field(default_factory=time.monotonic)
+    outcome: str = "other"
+
+    def end(self, outcome: str) -> None:
+        """Note how it ended, once: what is published stays so whatever goes wrong afterwards."""
+        if self.outcome == "other":
+            self.outcome = outcome

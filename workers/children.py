@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 
 import structlog
 
-from models.errors import TaskTimeout
+from models.errors import TaskTimeout, WorkerCrashed
 from models.settings import Settings, cores
 from workers.process import Child, Message
 from workers.request import Request
@@ -21,7 +21,11 @@ _MOST_HELD = 400_000_000  # bytes; twice what a child begins with
 class Children:
     """A fixed number of child processes, each given to one task at a time."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self, settings: Settings, replacing: Callable[[str], None] = lambda cause: None
+    ) -> None:
+        """``replacing`` is told why, each time a child is about to be replaced."""
+        self._said_why = replacing
         self.engine = ""
         """What the newest child upscales with, as people read it: ``opencv 5.0.0 f32``."""
         self._timeout = settings.task_timeout
@@ -74,6 +78,11 @@ class Children:
         """Process ids of the children that live."""
         return [child.pid for child in self._all if child and child.alive]
 
+    @property
+    def busy(self) -> int:
+        """How many children work."""
+        return self._busy
+
     async def run(self, request: Request, progress: Callable[[float], None]) -> Message:
         """Run one task in a child and return its final message.
 
@@ -84,7 +93,7 @@ class Children:
         """
         child = await self._places.get()
         self._busy += 1
-        healthy = False
+        healthy, cause = False, "failed"
         try:
             if child is None or not child.alive:
                 self._all.discard(child)
@@ -94,9 +103,16 @@ class Children:
                 threads = max(1, self._cores // self._busy)
                 answer = await child.run(replace(request, threads=threads), progress)
             # Networks once used stay in memory, and some take gigabytes: nobody counts those here.
-            healthy = int(answer.pop("held", 0)) <= _MOST_HELD
+            healthy, cause = int(answer.pop("held", 0)) <= _MOST_HELD, "memory"
             return answer
+        except asyncio.CancelledError:
+            cause = "cancelled"
+            raise
+        except WorkerCrashed:
+            cause = "crashed"
+            raise
         except TimeoutError:
+            cause = "timeout"
             raise TaskTimeout(
                 f"the work took longer than {self._timeout:g} s (TASK_TIMEOUT)",
                 setting="TASK_TIMEOUT",
@@ -109,6 +125,7 @@ class Children:
             else:  # crashed, late, holding too much, or its task was cancelled: not used again
                 if child is not None:
                     child.kill()  # at once: whoever waits for its memory is about to be let in
+                self._said_why(cause)
                 task = asyncio.create_task(self._replace(child))
                 self._replacing.add(task)
                 task.add_done_callback(self._replacing.discard)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
+import time
 from typing import Any
 
 import structlog
 
 from models.errors import AppError, Internal, StoreUnavailable, WorkerCrashed
+from models.metrics.catalogue import RERINGS
+from models.task import Status
+from workers import metrics
 from workers.attempt import Attempt, Worker
 from workers.patience import patient
 from workers.publish import work
@@ -36,7 +40,11 @@ async def process(ctx: dict[str, Any], task_id: str) -> None:
             log.debug("nothing_to_claim")
             return
         log.info("started", attempt=task.attempts)
-        await _attempt(worker, Attempt(task, token))
+        attempt = Attempt(task, token)
+        try:
+            await _attempt(worker, attempt)
+        finally:
+            metrics.attempted(worker.instruments, attempt)
 
 
 async def _attempt(worker: Worker, attempt: Attempt) -> None:
@@ -48,24 +56,29 @@ async def _attempt(worker: Worker, attempt: Attempt) -> None:
         await asyncio.wait({working, lost}, return_when=asyncio.FIRST_COMPLETED)
         if not working.done() and not attempt.publishing:
             log.warning("lease_lost")
+            working.cancel()  # before it is looked up why
+            attempt.end(await _lost(worker, attempt))
             return
         await working  # one that publishes finds out by its token, and takes back what it stored
     except asyncio.CancelledError:
         # The worker is being stopped: another one gets the task, and no attempt is charged.
         await worker.store.leases.release(attempt.task.id, attempt.token, charge=False)
         log.info("handed_back")
+        attempt.end("handed_back")
         raise
     except WorkerCrashed as error:
         await _crashed(worker, attempt, error)
     except StoreUnavailable as error:
         # Nothing can be written; the lease runs out and the sweep gives the task to a worker again.
         log.error("given_up_for_now", **error.document())
+        attempt.end("store_away")
     except AppError as error:
         await _failed(worker, attempt, error)
     except OSError as error:
         # This machine is in trouble (disk full, no process to be had), not this picture. The task
         # goes back uncharged; the pause keeps a broken machine from drawing the whole queue.
         log.error("machine_trouble", reason=repr(error))
+        attempt.end("machine_trouble")
         await patient(worker.store.leases.release)(attempt.task.id, attempt.token, charge=False)
         await asyncio.sleep(_TROUBLE_PAUSE)
     except Exception:
@@ -108,12 +121,26 @@ async def _beat(worker: Worker, attempt: Attempt) -> None:
         if not held:
             attempt.lost.set()
             return
+        attempt.renewed = time.monotonic()
 
 
 @patient
 async def _failed(worker: Worker, attempt: Attempt, error: AppError) -> None:
     log.warning("failed", **error.document())
-    await worker.store.leases.fail(attempt.task.id, attempt.token, error.document())
+    if await worker.store.leases.fail(attempt.task.id, attempt.token, error.document()):
+        attempt.end("failure")
+        metrics.failed(worker.instruments, attempt.task, error.code)
+    else:
+        attempt.end(await _lost(worker, attempt))
+
+
+async def _lost(worker: Worker, attempt: Attempt) -> str:
+    """Return what the metrics call an attempt whose lease is gone."""
+    with contextlib.suppress(StoreUnavailable):
+        task = await worker.store.tasks.get(attempt.task.id)
+        if task is not None and task.status is Status.CANCELLED:
+            return "cancelled"
+    return "lease_lost"
 
 
 async def _crashed(worker: Worker, attempt: Attempt, error: WorkerCrashed) -> None:
@@ -123,8 +150,10 @@ async def _crashed(worker: Worker, attempt: Attempt, error: WorkerCrashed) -> No
         await _failed(worker, attempt, crash(used, **error.facts))
         return
     log.warning("crashed", attempt=used, **error.facts)
+    attempt.end("crashed")
     if await worker.store.leases.release(attempt.task.id, attempt.token, charge=True):
         number = await worker.store.leases.next_ring(attempt.task.id)
+        worker.instruments.count(RERINGS, "crash")
         await worker.queue.ring(attempt.task.id, number, 0, attempt.task.created_at)
 
 

@@ -110,10 +110,12 @@ async def _publish(
     published = await finish(task.id, attempt.token, results, report)
     if not published and not await _mine(worker, attempt, results):
         log.warning("fenced", results=len(results))
+        attempt.end("fenced")
         for result in results:
             await worker.store.results.delete(result.file_id)
         return
     attempt.stages["publish_ms"] = _since(began)
+    attempt.end("success")
     log.info("finished", bytes=sum(result.bytes for result in results), **attempt.stages)
     if task.attempts > 1:
         # What it had before, if it began anew, may be being read.

@@ -17,10 +17,14 @@ from arq.worker import func
 from models import memory, ready
 from models.catalogue import Catalogue
 from models.errors import StoreUnavailable
+from models.metrics import lag
+from models.metrics.catalogue import MONGODB, REDIS, REPLACED
+from models.metrics.instruments import Instruments
+from models.metrics.metric import Source
 from models.queue import PROCESS, Queue, connect, from_json, to_json
 from models.settings import Settings
 from models.store import Store
-from workers import scratch
+from workers import metrics, scratch
 from workers.attempt import Worker
 from workers.cancelled import heed
 from workers.children import Children
@@ -86,8 +90,9 @@ def create(
     background: list[asyncio.Task[None]] = []
 
     async def start(ctx: dict[str, Any]) -> None:
-        store = await Store.open(settings)
-        children = Children(settings)
+        instruments = Instruments(Source.WORKER)
+        store = await Store.open(settings, instruments.clock(MONGODB))
+        children = Children(settings, lambda cause: instruments.count(REPLACED, cause))
         catalogue = Catalogue.read(settings.networks, settings.onnx)
         for problem in catalogue.problems:
             log.warning("network_refused", reason=problem)
@@ -101,11 +106,12 @@ def create(
             name=name,
             settings=settings,
             store=store,
-            queue=Queue(redis, settings.store_timeout),
+            queue=Queue(redis, settings.store_timeout, instruments.clock(REDIS)),
             children=children,
             catalogue=catalogue,
             scratch=scratch.claim(),
             room=Room(memory.budget(settings)),
+            instruments=instruments,
         )
         ctx["worker"] = worker
         background.append(asyncio.create_task(sweep(worker)))
@@ -113,6 +119,9 @@ def create(
         background.append(asyncio.create_task(heed(worker)))
         background.append(asyncio.create_task(_present(worker)))
         background.append(asyncio.create_task(send(settings, store)))
+        background.append(asyncio.create_task(lag.watch(instruments)))
+        if settings.metrics:
+            background.append(asyncio.create_task(metrics.report(worker)))
         ready.tell(ready_fd)
         log.info(
             "worker_ready",
@@ -130,6 +139,8 @@ def create(
             await worker.children.stop()
             with contextlib.suppress(StoreUnavailable):
                 await worker.store.presence.gone(worker.name)
+                if settings.metrics:
+                    await metrics.leave(worker)
             worker.store.close()
             shutil.rmtree(worker.scratch, ignore_errors=True)
         log.info("worker_stopped")

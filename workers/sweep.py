@@ -6,8 +6,10 @@ import asyncio
 
 import structlog
 
-from models.errors import StoreUnavailable
+from models.errors import StoreUnavailable, WorkerCrashed
+from models.metrics.catalogue import RERINGS
 from models.task import Status, Task
+from workers import metrics
 from workers.attempt import Worker
 from workers.jobs import crash
 
@@ -38,11 +40,14 @@ async def once(worker: Worker) -> int:
             task.id, limit, crash(task.attempts).document()
         ):
             log.warning("given_up", task_id=task.id, attempts=task.attempts)
+            metrics.failed(worker.instruments, task, WorkerCrashed.code)
         else:
             due.append(task)
     due = await _unheard(worker, due)
     for task in due:
         log.warning("rung_again", task_id=task.id, status=task.status)
+        cause = "dead_lease" if task.status is Status.STARTED else "lost_ring"
+        worker.instruments.count(RERINGS, cause)
         await _ring(worker, task)
     lost = await _remind(worker) if await worker.queue.forgot() else 0
     return len(due) + lost
@@ -61,6 +66,7 @@ async def _remind(worker: Worker) -> int:
     async for tasks in worker.store.leases.created(_AT_ONCE):
         due = await _unheard(worker, tasks)
         await asyncio.gather(*(_ring(worker, task) for task in due))
+        worker.instruments.count(RERINGS, "wiped_redis", by=len(due))
         count += len(due)
     if count:
         log.warning("redis_was_wiped", rung_again=count)

@@ -19,6 +19,7 @@ from models.settings.intake import Intake
 from models.settings.keeping import Keeping
 from models.settings.logs import Logs
 from models.settings.mail import Mail
+from models.settings.measures import Measures
 from models.settings.place import Place
 from models.settings.results import Results
 from models.settings.work import Work
@@ -32,11 +33,12 @@ _SECTIONS: tuple[type[BaseSettings], ...] = (
     Keeping,
     Results,
     Mail,
+    Measures,
     Logs,
 )
 
 
-class Settings(Logs, Mail, Results, Keeping, Work, Answers, Intake, Place):
+class Settings(Logs, Measures, Mail, Results, Keeping, Work, Answers, Intake, Place):
     """Every variable of the environment that Darkroom reads, upper case, with its default.
 
     The descriptions are the reasons; ``python -m models env`` prints ``env_example`` from them.

@@ -17,11 +17,13 @@ from tenacity import (
 )
 
 from models.errors import StoreUnavailable
+from models.metrics.metric import Observe
 from models.settings import Settings
 from models.settings.mail import sender
 from models.store.backlog import Backlog
 from models.store.check import Check
 from models.store.files import Files
+from models.store.gauges import Gauges
 from models.store.groups import Groups
 from models.store.guard import guarded
 from models.store.leases import Leases
@@ -36,8 +38,10 @@ from models.store.quotas import Quotas
 from models.store.repair import Repair
 from models.store.retention import Retention
 from models.store.secret import Secret
+from models.store.snapshots import Snapshots
 from models.store.subscribers import Subscribers
 from models.store.tasks import Tasks
+from models.store.timing import Timing
 from models.store.turns import Turns
 
 __all__ = ["Store"]
@@ -53,7 +57,8 @@ def _say_waiting(state: RetryCallState) -> None:
 class Store:
     """One connection to the ledger; ``tasks``, ``names``, ``originals``, ... are its rooms."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, observe: Observe | None = None) -> None:
+        """``observe`` is told of each command to MongoDB, in threads of the driver."""
         milliseconds = round(settings.store_timeout * 1000)
         self._client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(
             settings.mongo_url,
@@ -63,6 +68,7 @@ class Store:
             # A frozen server must not hold a caller for ever; change streams ask every second.
             socketTimeoutMS=2 * milliseconds,
             retryWrites=True,
+            event_listeners=[Timing(observe)] if observe else [],
         )
         database = self._client.get_database(
             settings.mongo_db,
@@ -74,13 +80,15 @@ class Store:
         self._database = database
         self.tasks = Tasks(database["tasks"], settings.delete_grace)
         self.leases = Leases(database["tasks"])
-        self.backlog = Backlog(database)
+        self.backlog = Backlog(database["tasks"])
         self.names = Names(database["names"])
         self.originals = Originals(database, settings.delete_grace)
         self.results = Files(database, "results")
         self.intermediates = Files(database, "intermediates")
         self.groups = Groups(database["groups"], self.tasks, settings.group_ttl)
         self.presence = Presence(database["workers"])
+        self.gauges = Gauges(database, settings.store_timeout)
+        self.snapshots = Snapshots(database["snapshots"])
         self.mail = Outbox(database["mail"], sender(settings.smtp_from).domain)
         self.subscribers = Subscribers(database["subscribers"])
         self.newsletters = Newsletters(database["newsletters"], database["tasks"])
@@ -92,9 +100,9 @@ class Store:
         self.orphans = Orphans(database, self.results, timedelta(seconds=settings.orphan_seconds))
 
     @classmethod
-    async def open(cls, settings: Settings) -> Self:
+    async def open(cls, settings: Settings, observe: Observe | None = None) -> Self:
         """Connect, wait until the store answers, make the indexes, and return the store."""
-        store = cls(settings)
+        store = cls(settings, observe)
         try:
             async for attempt in AsyncRetrying(
                 retry=retry_if_exception_type(StoreUnavailable),
@@ -119,6 +127,8 @@ class Store:
             self.intermediates,
             self.groups,
             self.presence,
+            self.gauges,
+            self.snapshots,
             self.mail,
             self.subscribers,
             self.newsletters,

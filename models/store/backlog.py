@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from motor.motor_asyncio import AsyncIOMotorCollection, AsyncIOMotorDatabase
+from motor.motor_asyncio import AsyncIOMotorCollection
 from pymongo import ASCENDING, DESCENDING
 
 from models.store.clock import after
@@ -27,9 +27,8 @@ _MOST_COUNTED = 100_000  # of what ended lately: bounds the count
 class Backlog:
     """The collection ``tasks``, counted; ``client`` is whom ``Task.client`` names."""
 
-    def __init__(self, database: AsyncIOMotorDatabase[Document]) -> None:
-        self._database = database
-        self._tasks: AsyncIOMotorCollection[Document] = database["tasks"]
+    def __init__(self, collection: AsyncIOMotorCollection[Document]) -> None:
+        self._tasks = collection
 
     async def prepare(self) -> None:
         await self._tasks.create_index([("status", ASCENDING), ("turn", ASCENDING)])
@@ -67,12 +66,3 @@ class Backlog:
         lately = {"$expr": {"$gt": ["$finished_at", after(-seconds)]}}
         query: Document = lately if client is None else {"client": client, **lately}
         return await self._tasks.count_documents(query, limit=_MOST_COUNTED)
-
-    @guarded
-    async def free_bytes(self) -> int | None:
-        """Return the free bytes of the disk that MongoDB keeps its data on, where it says so."""
-        stats = await self._database.command("dbStats")
-        try:
-            return int(stats["fsTotalSize"] - stats["fsUsedSize"])
-        except (KeyError, TypeError, ValueError):
-            return None

@@ -41,6 +41,12 @@ class Presence:
         return await self._workers.count_documents(query)
 
     @guarded
+    async def names(self, seconds: float) -> set[str]:
+        """Return the workers seen in the last ``seconds``."""
+        query = {"$expr": {"$gt": ["$seen_at", after(-seconds)]}}
+        return {str(each["_id"]) async for each in self._workers.find(query, {"_id": 1})}
+
+    @guarded
     async def engines(self, seconds: float) -> dict[str, int]:
         """Return the engines of workers seen in the last ``seconds``, and how many have each."""
         query = {"$expr": {"$gt": ["$seen_at", after(-seconds)]}, "engine": {"$gt": ""}}

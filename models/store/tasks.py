@@ -92,7 +92,7 @@ class Tasks:
             "rings": 0,
             "wants_report": report,
         }
-        times = {"created_at": "$$NOW", "rung_at": "$$NOW"}
+        times = {"created_at": "$$NOW", "asked_at": "$$NOW", "rung_at": "$$NOW"}
         fresh = {"$mergeObjects": [{"$literal": document}, times]}
         missing = {"$eq": [{"$type": "$fingerprint"}, "missing"]}
         try:
@@ -118,7 +118,12 @@ class Tasks:
         ``original_id``: what it is to work at from now on, if not what it was. ``client`` asks for
         it now, ``turn`` is its new one. Tells whether this call did it: of many at once one does.
         """
-        change = {**revived(self._grace), "client": {"$literal": client}, "turn": turn}
+        change = {
+            **revived(self._grace),
+            "client": {"$literal": client},
+            "turn": turn,
+            "asked_at": "$$NOW",
+        }
         if original_id is not None:
             change["original_id"] = original_id
         answer = await self._tasks.update_one({"_id": task_id, **AGAIN}, [{"$set": change}])

@@ -6,9 +6,11 @@ import structlog
 from aiohttp import web
 
 from models.errors import Cancelled, NotFound, WrongStatus
+from models.metrics.catalogue import ENDED_TASKS
+from models.metrics.instruments import worked
 from models.task import AGAIN, Status, Task
 from service.client import party
-from service.keys import ENDINGS, SETTINGS, STORE, SUBMITTER
+from service.keys import ENDINGS, INSTRUMENTS, SETTINGS, STORE, SUBMITTER
 from service.views import respond
 from service.waiting import only, seconds, wants_picture
 
@@ -40,6 +42,7 @@ async def cancel(request: web.Request) -> web.StreamResponse:
         raise _wrong(found, "cancelled", _OPEN)
     structlog.contextvars.bind_contextvars(task_id=task.id)
     log.info("cancelled")
+    request.app[INSTRUMENTS].count(ENDED_TASKS, worked(task.operations), task.status)
     return respond(request, task, name=request.query.get("name"), status=200, redirect=False)
 
 

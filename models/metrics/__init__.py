@@ -1,0 +1,1 @@
+"""What is measured: the metrics, the instruments a process counts with, snapshots of them."""

@@ -1,0 +1,18 @@
+"""GET /metrics: what goes on, for Prometheus."""
+
+from __future__ import annotations
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
+
+from service.keys import SCRAPE
+
+
+async def show(request: web.Request) -> web.StreamResponse:
+    """Answer 200 with what can be had; which store is away stands in ``darkroom_store_up``."""
+    response = web.Response(
+        body=await request.app[SCRAPE].text(),
+        headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4, "Cache-Control": "no-store"},
+    )
+    response.enable_compression()
+    return response
