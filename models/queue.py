@@ -96,8 +96,10 @@ class Queue:
             return False
         return True
 
-    async def ringing(self, rings: Sequence[tuple[str, int]]) -> list[bool]:
+    async def ringing(self, rings: Sequence[tuple[str, int]], *, taken: bool = False) -> list[bool]:
         """Tell for each (task id, ring number) whether its job waits in the queue, not taken yet.
+
+        ``taken``: one that a worker has taken, which it may since have died with, counts, too.
 
         Raises:
             StoreUnavailable: Redis does not answer.
@@ -115,7 +117,7 @@ class Queue:
         except _TROUBLE as error:
             raise _unavailable() from error
         pairs = zip(answers[::2], answers[1::2], strict=True)
-        return [score is not None and not taken for score, taken in pairs]
+        return [score is not None and (taken or not held) for score, held in pairs]
 
     async def forgot(self) -> bool:
         """Tell, once, whether Redis lost what it had: what was left there as a mark is gone.

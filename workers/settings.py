@@ -10,7 +10,6 @@ import signal
 from typing import Any
 
 import structlog
-from arq.cron import CronJob, cron
 from arq.worker import Worker as ArqWorker
 from arq.worker import func
 
@@ -39,7 +38,7 @@ from workers.sweep import sweep
 log = structlog.get_logger()
 
 _PRESENCE_PAUSE = 2.0  # seconds between two signs of life
-_LOOKS = 5  # minutes between two looks for a newsletter that is due
+_LOOK = 300.0  # seconds between two looks for a newsletter that is due
 _SLACK = 900  # seconds beyond TASK_TIMEOUT for waiting, fetching and publishing
 
 
@@ -119,6 +118,7 @@ def create(
         background.append(asyncio.create_task(heed(worker)))
         background.append(asyncio.create_task(_present(worker)))
         background.append(asyncio.create_task(send(settings, store)))
+        background.append(asyncio.create_task(_newsletter(worker)))
         background.append(asyncio.create_task(lag.watch(instruments)))
         if settings.metrics:
             background.append(asyncio.create_task(metrics.report(worker)))
@@ -148,7 +148,6 @@ def create(
     return DarkroomWorker(
         # Attempts are counted in the ledger; arq must never drop a ring on its own account.
         [func(process, name=PROCESS, max_tries=1_000_000, keep_result=0)],
-        cron_jobs=_newsletter(settings),
         redis_pool=redis,
         on_startup=start,
         on_shutdown=stop,
@@ -169,28 +168,19 @@ def create(
     )
 
 
-def _newsletter(settings: Settings) -> list[CronJob]:
-    """Return the job that looks every few minutes whether the week's newsletter is due."""
-    if settings.newsletter_weekday == "off":
-        return []
+async def _newsletter(worker: Worker) -> None:
+    """Look every few minutes whether the week's newsletter is due, until cancelled.
 
-    async def look(ctx: dict[str, Any]) -> None:
-        worker: Worker = ctx["worker"]
+    Not a job of arq, which would wait behind all tasks. A restart catches up on what was due.
+    """
+    while True:
         try:
-            await publish(settings, worker.store)
+            await publish(worker.settings, worker.store)
         except StoreUnavailable as error:
             log.warning("newsletter_waits", **error.document())
-
-    job = cron(
-        look,
-        name="newsletter",
-        minute=set(range(0, 60, _LOOKS)),
-        unique=True,
-        run_at_startup=True,  # a restart catches up on what was due meanwhile
-        max_tries=1,  # the next look does it
-        keep_result=0,
-    )
-    return [job]
+        except Exception:
+            log.exception("newsletter_failed")
+        await asyncio.sleep(_LOOK)
 
 
 async def _present(worker: Worker) -> None:

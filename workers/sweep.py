@@ -53,8 +53,10 @@ async def once(worker: Worker) -> int:
     return len(due) + lost
 
 
-async def _ring(worker: Worker, task: Task) -> None:
-    number = await worker.store.leases.next_ring(task.id)
+async def _ring(worker: Worker, task: Task, *, waiting: bool = False) -> None:
+    number = await worker.store.leases.next_ring(task.id, waiting=waiting)
+    if not number:
+        return
     # One that was begun had its turn already.
     turn = 0 if task.status is Status.STARTED else task.turn
     await worker.queue.ring(task.id, number, turn, task.created_at)
@@ -64,8 +66,9 @@ async def _remind(worker: Worker) -> int:
     """Ring for all that waits: Redis has lost what it had; return how many that were."""
     count = 0
     async for tasks in worker.store.leases.created(_AT_ONCE):
-        due = await _unheard(worker, tasks)
-        await asyncio.gather(*(_ring(worker, task) for task in due))
+        # What a worker has taken it took after the loss: the marks of earlier ones are lost, too.
+        due = await _unheard(worker, tasks, taken=True)
+        await asyncio.gather(*(_ring(worker, task, waiting=True) for task in due))
         worker.instruments.count(RERINGS, "wiped_redis", by=len(due))
         count += len(due)
     if count:
@@ -73,11 +76,11 @@ async def _remind(worker: Worker) -> int:
     return count
 
 
-async def _unheard(worker: Worker, tasks: list[Task]) -> list[Task]:
+async def _unheard(worker: Worker, tasks: list[Task], *, taken: bool = False) -> list[Task]:
     """Return those of ``tasks`` whose ring is not in the queue, or is held by a dead worker."""
     if not tasks:
         return []
-    heard = await worker.queue.ringing([(task.id, task.rings) for task in tasks])
+    heard = await worker.queue.ringing([(task.id, task.rings) for task in tasks], taken=taken)
     await worker.store.leases.seen_ringing(
         [task.id for task, ok in zip(tasks, heard, strict=True) if ok]
     )

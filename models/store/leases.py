@@ -170,10 +170,13 @@ class Leases:
         await self._tasks.update_one({"_id": task_id}, {"$set": {"rung_at": None}})
 
     @guarded
-    async def next_ring(self, task_id: str) -> int:
-        """Return a ring number never used for this task: arq remembers the ids of dead jobs."""
+    async def next_ring(self, task_id: str, *, waiting: bool = False) -> int:
+        """Return a ring number never used for this task: arq remembers the ids of dead jobs.
+
+        ``waiting``: 0 if the task does not wait any more.
+        """
         document = await self._tasks.find_one_and_update(
-            {"_id": task_id},
+            {"_id": task_id, **({"status": Status.CREATED} if waiting else {})},
             [{"$set": {"rings": {"$add": ["$rings", 1]}, "rung_at": "$$NOW"}}],
             return_document=ReturnDocument.AFTER,
         )
