@@ -112,6 +112,19 @@ async def test_orphans_go_and_owned_bytes_stay(store: Store, settings: Settings)
     assert await store.originals.find("sha") == original
 
 
+async def test_what_an_attempt_may_publish_yet_is_spared(store: Store, settings: Settings) -> None:
+    """A machine that slept for longer than ORPHAN_SECONDS between storing and publishing."""
+    tasks = store._database["tasks"]
+    await tasks.insert_one({"_id": "t", "status": "STARTED", "lease": {"token": "mine"}})
+    kept = await store.results.put(io.BytesIO(b"1"), "a", {"task_id": "t", "token": "mine"})
+    await store.results.put(io.BytesIO(b"2"), "b", {"task_id": "t", "token": "another's"})
+    assert await orphans(store, settings).collect() == 1
+    assert await store.results.metadata(kept)
+    await tasks.update_one({"_id": "t"}, {"$set": {"lease": None, "status": "CREATED"}})
+    assert await orphans(store, settings).collect() == 1  # it was not walked past
+    assert not await store.results.metadata(kept)
+
+
 def orphans(store: Store, settings: Settings) -> Orphans:
     """Orphans with a negative grace: what was written this second is old already."""
     from datetime import timedelta

@@ -46,26 +46,35 @@ class Orphans:
         total = 0
         for bucket in _BUCKETS:
             total += await self._half_written(bucket, since, until)
-        total += await self._unowned(since, until)
+        deleted, spared = await self._unowned(since, until)
+        total += deleted
+        until = spared or until
         # Only now: a walk that was broken off is walked again.
         with contextlib.suppress(DuplicateKeyError):  # two first ones at once: either will do
             await state.update_one({"_id": "orphans"}, {"$set": {"mark": until}}, upsert=True)
         return total
 
-    async def _unowned(self, since: ObjectId, until: ObjectId) -> int:
+    async def _unowned(self, since: ObjectId, until: ObjectId) -> tuple[int, ObjectId | None]:
         """Delete results that their task does not list: their worker died before it could publish.
 
-        An original without a task stays: the next upload of the same bytes takes it up.
+        Returns how many, and the first that was spared: its attempt may publish it yet, however
+        long its machine slept, as long as nobody else has taken the task. An original without a
+        task stays: the next upload of the same bytes takes it up.
         """
-        files = self._database["results.files"]
-        count = 0
-        async for document in files.find({"_id": {"$gte": since, "$lt": until}}, {"metadata": 1}):
-            file_id = document["_id"]
-            owned = owner(document["metadata"]["task_id"], file_id)
-            if await self._database["tasks"].find_one(owned, {"_id": 1}) is None:
+        files, tasks = self._database["results.files"], self._database["tasks"]
+        count, spared = 0, None
+        walk = files.find({"_id": {"$gte": since, "$lt": until}}, {"metadata": 1}).sort("_id", 1)
+        async for document in walk:
+            file_id, task_id = document["_id"], document["metadata"]["task_id"]
+            token = document["metadata"].get("token")
+            held = {"_id": task_id, "lease.token": {"$eq": token, "$type": "string"}}
+            # In this order: one that is published between the two looks is found by the second.
+            if await tasks.find_one(held, {"_id": 1}) is not None:
+                spared = spared or file_id
+            elif await tasks.find_one(owner(task_id, file_id), {"_id": 1}) is None:
                 await self._results.delete(file_id)
                 count += 1
-        return count
+        return count, spared
 
     async def _half_written(self, bucket: str, since: ObjectId, until: ObjectId) -> int:
         """Delete chunks whose file entry was never written: their writer died before the end."""
