@@ -47,7 +47,11 @@ class Repair:
         if original is None:
             change = _failure() | {"results": [], "waste": wasted(self._grace)}
         else:
-            change = revived(self._grace) | {"original_id": original, "rung_at": None}
+            change = revived(self._grace) | {
+                "original_id": original,
+                "rung_at": None,
+                "turn": 0,
+            }
         answer = await self._tasks.update_one({"_id": task_id, **bad}, [{"$set": change}])
         return answer.modified_count == 1
 
