@@ -12,7 +12,7 @@ import structlog
 
 from models.errors import AppError, Internal, StoreUnavailable, WorkerCrashed
 from models.metrics.catalogue import RERINGS
-from models.task import Status
+from models.task import Status, Task
 from workers import metrics
 from workers.attempt import Attempt, Worker
 from workers.patience import patient
@@ -29,13 +29,7 @@ async def process(ctx: dict[str, Any], task_id: str) -> None:
     worker: Worker = ctx["worker"]
     token = secrets.token_hex(16)
     with structlog.contextvars.bound_contextvars(task_id=task_id):
-        task = await worker.store.leases.claim(
-            task_id,
-            worker=worker.name,
-            token=token,
-            seconds=worker.settings.lease_seconds,
-            max_attempts=worker.settings.max_attempts,
-        )
+        task = await _claim(worker, task_id, token)
         if task is None:
             log.debug("nothing_to_claim")
             return
@@ -45,6 +39,27 @@ async def process(ctx: dict[str, Any], task_id: str) -> None:
             await _attempt(worker, attempt)
         finally:
             metrics.attempted(worker.instruments, attempt)
+
+
+async def _claim(worker: Worker, task_id: str, token: str) -> Task | None:
+    claiming = asyncio.ensure_future(
+        worker.store.leases.claim(
+            task_id,
+            worker=worker.name,
+            token=token,
+            seconds=worker.settings.lease_seconds,
+            max_attempts=worker.settings.max_attempts,
+        )
+    )
+    try:
+        return await asyncio.shield(claiming)
+    except asyncio.CancelledError:
+        # The worker is being stopped: a claim that MongoDB may have taken must not lie until its
+        # lease ends.
+        if await claiming is not None:
+            await worker.store.leases.release(task_id, token, charge=False)
+            log.info("handed_back")
+        raise
 
 
 async def _attempt(worker: Worker, attempt: Attempt) -> None:

@@ -59,7 +59,7 @@ def submissions(count: int, seed: int) -> list[Submission]:
         ("/upscale", {"scale": "3", "quality": "fast"}, photograph),
         ("/upscale", {"scale": "2", "quality": "best"}, small),
         ("/upscale", {"scale": "4", "format": "webp"}, photograph),
-        ("/upscale", {"scale": "2", "quality": "best"}, large),
+        ("/upscale", {"scale": "2", "quality": "balanced"}, large),
         ("/resize", {"width": "50", "format": "jpeg"}, photograph),
     ]
     made = []
