@@ -16,8 +16,8 @@ from training.export import write
 from training.network import Upscaler
 from training.recipes import MIRRORED, QUALITIES
 
-MEGABYTES = {16: 25, 32: 60, 48: 100}
-"""By width: what OpenVINO takes for tiles of 512 beside what a child has to spare; bench.memory."""
+MEGABYTES: dict[Quality, int] = {"fast": 25, "balanced": 60, "best": 260}
+"""What OpenVINO takes for tiles of 512 beside what a child has to spare; bench.memory."""
 
 
 def put(network: Upscaler, quality: Quality, run: Path, folder: Path) -> Path:
@@ -40,7 +40,7 @@ def put(network: Upscaler, quality: Quality, run: Path, folder: Path) -> Path:
         "radius": network.depth + 2,
         "source": "trained by this project, see weights/README.md",
         "licence": "MIT",
-        "megabytes": MEGABYTES.get(network.channels, 0),
+        "megabytes": MEGABYTES[quality],
     }
     others = [e for e in entries if e["file"] != path.name]
     ours = [e for e in others if e["name"].startswith("darkroom-")]

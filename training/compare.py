@@ -1,7 +1,8 @@
 """``python -m training.compare PICTURES [--weights DIR]``: all networks on held-out pictures.
 
 Low resolution by Matlab's bicubic, mean PSNR on full-range Y in dB with ``scale`` pixels cropped,
-8-bit pictures in and out; clean input and input after JPEG; in brackets what it is over bicubic.
+8-bit pictures in and out, in OpenVINO; clean input and input after JPEG; in brackets what it is
+over bicubic.
 Milliseconds are the best of five for 640x480 in colour: ``cv2.dnn_superres`` untiled, and OpenVINO
 in f32 and tiles, as the service runs it. Prints a Markdown table for each scale.
 """
@@ -39,11 +40,12 @@ def contestants(catalogue: Catalogue, scale: int) -> Iterator[tuple[str, Enlarge
         size = (low.shape[1] * scale, low.shape[0] * scale)
         return np.asarray(cv2.resize(low, size, interpolation=cv2.INTER_CUBIC), np.uint8)
 
+    engine = OpenVINO()
     yield "bicubic (Matlab)", matlab
     yield "cv2 INTER_CUBIC", cubic
     for weights in catalogue.available():
         if weights.scale == scale:
-            yield weights.name, partial(REFERENCE.enlarge, catalogue.path(weights), weights)
+            yield weights.name, partial(engine.enlarge, catalogue.path(weights), weights)
 
 
 def score(enlarge: Enlarge, pairs: list[Pair], scale: int) -> list[float]:
