@@ -95,6 +95,8 @@ def mongo(data_dir: Path) -> Server:
         *("--setParameter", "diagnosticDataCollectionEnabled=false"),
         # Told to end while it is no primary, it would wait 15 s for clients to find another server.
         *("--setParameter", "shutdownTimeoutMillisForSignaledShutdown=100"),
+        # Else the files of what is dropped stay open for five minutes, for reads of the past.
+        *("--setParameter", "minSnapshotHistoryWindowInSeconds=1"),
         *("--unixSocketPrefix", str(folder)),
     ]
     _folder(folder, "db")

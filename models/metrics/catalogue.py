@@ -14,7 +14,8 @@ _CODES = tuple(sorted({*BY_CODE, OTHER}))
 _OUTCOMES = ("ok", "error")
 _COMMANDS = (
     *("find", "getMore", "insert", "update", "delete", "findAndModify", "aggregate", "count"),
-    *("createIndexes", "listIndexes", "ping", "dbStats", "commitTransaction", "killCursors", OTHER),
+    *("createIndexes", "listIndexes", "ping", "dbStats", "hello", "commitTransaction"),
+    *("abortTransaction", "killCursors", "killSessions", "endSessions", OTHER),
 )
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", OTHER)
 _DISK = {"place": ("mongodb", "spool", "scratch")}
