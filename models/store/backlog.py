@@ -16,11 +16,11 @@ from pymongo import ASCENDING, DESCENDING
 
 from models.store.clock import after
 from models.store.guard import guarded
-from models.task import Status
+from models.task import OPEN, Status
 
 Document = dict[str, Any]
 
-_OPEN = {"$in": [Status.CREATED, Status.STARTED]}
+_OPEN = {"$in": list(OPEN)}
 _MOST_COUNTED = 100_000  # of what ended lately: bounds the count
 
 

@@ -21,7 +21,7 @@ from models.store.files import Files
 from models.store.guard import guarded
 from models.store.originals import Originals
 from models.store.repair import Repair
-from models.store.waste import owner
+from models.store.waste import listing, owner
 from models.task import OPEN, Status, Task
 
 Document = dict[str, Any]
@@ -132,7 +132,7 @@ class Check:
             sha256 = None if self._fast else result.sha256
             flaw = await self._buckets["results"].flaw(result.file_id, result.bytes, sha256)
             # Its time may have come, or it was deleted, since the page was read.
-            listed = {"results": {"$elemMatch": {"file_id": result.file_id, "gone": None}}}
+            listed = {"results": listing(result.file_id)}
             if flaw and await self._one("tasks", {"_id": task.id, **listed}):
                 again = partial(self._repair.compute_again, task.id, result.file_id)
                 yield Finding("result_damaged", f"task {task.id}, result {part}: {flaw}", again)

@@ -26,7 +26,8 @@ _EPOCH = datetime.fromtimestamp(0, UTC)
 _BATCH = 1000  # tasks one sweep looks at: bounds its work whatever the backlog
 
 
-def _failure(error: Document) -> Document:
+def failure(error: Document) -> Document:
+    """Return the change by which a task ends in FAILURE with ``error``."""
     return {
         "status": Status.FAILURE,
         "error": {"$literal": error},
@@ -102,7 +103,7 @@ class Leases:
 
     @guarded
     async def fail(self, task_id: str, token: str, error: Document) -> bool:
-        return await self._held(task_id, token, _failure(error))
+        return await self._held(task_id, token, failure(error))
 
     @guarded
     async def release(self, task_id: str, token: str, *, charge: bool) -> bool:
@@ -191,6 +192,6 @@ class Leases:
                 "attempts": {"$gte": max_attempts},
                 **_FREE,
             },
-            [{"$set": _failure(error)}],
+            [{"$set": failure(error)}],
         )
         return answer.modified_count == 1

@@ -14,11 +14,16 @@ from pymongo.errors import DuplicateKeyError
 
 from models.errors import OriginalGone
 from models.store.guard import guarded
+from models.store.leases import failure
 from models.store.originals import Originals
-from models.store.waste import revived, wasted
+from models.store.waste import listing, revived, wasted
 from models.task import OPEN, Status
 
 Document = dict[str, Any]
+
+_LOST = OriginalGone(
+    "its result was lost, and so was the picture that was sent; send it again"
+).document()
 
 
 class Repair:
@@ -39,13 +44,13 @@ class Repair:
 
         The sweep rings for it.
         """
-        bad = {"status": Status.SUCCESS, "results": _listing(file_id)}
+        bad = {"status": Status.SUCCESS, "results": listing(file_id)}
         task = await self._tasks.find_one({"_id": task_id, **bad})
         if task is None:
             return False
         original = await self._original(task)
         if original is None:
-            change = _failure() | {"results": [], "waste": wasted(self._grace)}
+            change = failure(_LOST) | {"results": [], "waste": wasted(self._grace)}
         else:
             change = revived(self._grace) | {
                 "original_id": original,
@@ -63,7 +68,7 @@ class Repair:
         if task is None:
             return False
         original = await self._originals.take(task["original_sha256"])
-        change = _failure() if original is None else {"original_id": original}
+        change = failure(_LOST) if original is None else {"original_id": original}
         answer = await self._tasks.update_one(lacking, [{"$set": change}])
         return answer.modified_count == 1
 
@@ -97,17 +102,3 @@ class Repair:
         except DuplicateKeyError:
             return False
         return True
-
-
-def _listing(file_id: ObjectId) -> Document:
-    return {"$elemMatch": {"file_id": file_id, "gone": None}}
-
-
-def _failure() -> Document:
-    error = OriginalGone("its result was lost, and so was the picture that was sent; send it again")
-    return {
-        "status": Status.FAILURE,
-        "error": {"$literal": error.document()},
-        "lease": None,
-        "finished_at": "$$NOW",
-    }

@@ -41,10 +41,14 @@ KEPT: Document = {"$eq": [{"$ifNull": ["$$each.gone", None]}, None]}
 """Whether a result (``$$each``) still has its bytes."""
 
 
+def listing(file_id: ObjectId) -> Document:
+    """Return the condition on ``results`` that the file is one of them, and still there."""
+    return {"$elemMatch": {"file_id": file_id, "gone": None}}
+
+
 def owner(task_id: str, file_id: ObjectId) -> Document:
     """Return the query for the task of that id if it lists the file, as a result or as waste."""
-    kept = {"results": {"$elemMatch": {"file_id": file_id, "gone": None}}}
-    return {"_id": task_id, "$or": [kept, {"waste.file_id": file_id}]}
+    return {"_id": task_id, "$or": [{"results": listing(file_id)}, {"waste.file_id": file_id}]}
 
 
 _RESULTS: Document = {"$ifNull": ["$results", []]}
