@@ -26,7 +26,8 @@ from models.settings import Settings
 log = structlog.get_logger()
 
 _EXPIRES = 24 * 3600  # seconds a ring may wait before arq drops it; the sweep would ring again
-_TROUBLE = (RedisError, OSError, TimeoutError)
+TROUBLE = (RedisError, OSError, TimeoutError)
+"""What a call of this client raises where Redis is away, frozen or refuses."""
 
 _MARK = "darkroom:mark"
 
@@ -91,7 +92,7 @@ class Queue:
                         _defer_until=_place(turn, since or datetime.now(UTC)),
                         _expires=_EXPIRES,
                     )
-        except _TROUBLE as error:
+        except TROUBLE as error:
             log.warning("ring_failed", task_id=task_id, reason=repr(error))
             return False
         return True
@@ -114,7 +115,7 @@ class Queue:
                         pipe.zscore(default_queue_name, _job_id(task_id, number))
                         pipe.exists(in_progress_key_prefix + _job_id(task_id, number))
                     answers = await pipe.execute()
-        except _TROUBLE as error:
+        except TROUBLE as error:
             raise _unavailable() from error
         pairs = zip(answers[::2], answers[1::2], strict=True)
         return [score is not None and (taken or not held) for score, held in pairs]
@@ -128,7 +129,7 @@ class Queue:
         try:
             async with asyncio.timeout(self._patience):
                 return bool(await self._redis.set(_MARK, b"1", nx=True))
-        except _TROUBLE as error:
+        except TROUBLE as error:
             raise _unavailable() from error
 
     async def ping(self) -> None:
@@ -137,7 +138,7 @@ class Queue:
             with self._timed("ping"):
                 async with asyncio.timeout(self._patience):
                     await self._redis.ping()
-        except _TROUBLE as error:
+        except TROUBLE as error:
             raise _unavailable() from error
 
     async def depth(self) -> int:
@@ -150,7 +151,7 @@ class Queue:
             with self._timed("depth"):
                 async with asyncio.timeout(self._patience):
                     return int(await self._redis.zcard(default_queue_name))
-        except _TROUBLE as error:
+        except TROUBLE as error:
             raise _unavailable() from error
 
     @contextmanager

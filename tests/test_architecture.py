@@ -55,7 +55,7 @@ def imports(path: Path) -> set[str]:
     [
         ("motor", ("models/store/",)),
         ("pymongo", ("models/store/",)),
-        ("arq", ("models/queue.py", "workers/settings.py")),
+        ("arq", ("models/queue.py", "workers/settings.py", "workers/loop.py")),
         ("redis", ("models/queue.py", "models/cache.py")),
         ("cv2", ("workers/", "training/", "bench/")),
         ("openvino", ("workers/upscaler/openvino.py", "bench/")),

@@ -129,13 +129,35 @@ def test_the_supervisor_rings_for_what_a_dead_worker_had(
 def test_every_program_that_dies_is_started_again(new_house: NewHouse, tmp_path: Path) -> None:
     house = new_house(WORKERS="2")
     before = house.upload(picture(tmp_path, "before.png"), "?wait=30")
-    for name in (*PROGRAMS, "worker-1"):
+    every = (*PROGRAMS, "worker-1")
+    for name in every:
+        running = {other: house.pid(other) for other in every}
         old = house.kill(name)
         house.until(lambda n=name, o=old: house.pid(n) != o, f"{name} restarted")
         house.until(lambda: house.get("/readyz")[0] == 200, f"ready after {name} died")
+        others = {other: house.pid(other) for other in every if other != name}
+        assert others == {other: pid for other, pid in running.items() if other != name}
         path = picture(tmp_path, f"{name}.png", pictures.png(seed=len(name) + 100))
         assert house.upload(path, "?wait=60")["status"] == "SUCCESS"
     assert house.get(before["url"])[0] == 200
+
+
+def test_an_attempt_outlives_redis(new_house: NewHouse, tmp_path: Path) -> None:
+    house = new_house()
+    worker = house.pid("worker-0")
+    task_id = house.upload(picture(tmp_path, data=slow_picture()))["task_id"]
+    house.until(lambda: house.task(task_id)["progress"] > 0, "started")
+    redis = house.pid("redis")
+    os.kill(redis, signal.SIGKILL)
+    assert house.task(task_id, wait=60)["status"] == "SUCCESS"
+    witness = Witness(house)
+    assert witness.tasks()[task_id]["attempts"] == 1
+    witness.close()
+    for seed in range(3):  # as many as there are places, and more: none was lost on the way
+        path = picture(tmp_path, f"after{seed}.png", pictures.png(seed=300 + seed))
+        assert house.upload(path, "?wait=60")["status"] == "SUCCESS"
+    assert house.pid("worker-0") == worker
+    assert house.pid("redis") != redis
 
 
 def test_killed_children_are_replaced(new_house: NewHouse, tmp_path: Path) -> None:

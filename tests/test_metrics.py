@@ -216,7 +216,7 @@ def test_what_alerts_and_dashboard_ask_for_is_scraped(
     assert used(path) <= {sample.name for sample in busy[1].samples}
 
 
-def test_a_frozen_or_dead_mongodb_leaves_what_the_service_knows(new_house: NewHouse) -> None:
+def test_a_frozen_mongodb_leaves_what_the_service_knows(new_house: NewHouse) -> None:
     house = new_house(**QUICK, STORE_TIMEOUT="1")
     scraped(house, lambda s: s.sum("darkroom_workers") == 2, "both workers seen")
     mongod = house.pid("mongo")
@@ -232,9 +232,9 @@ def test_a_frozen_or_dead_mongodb_leaves_what_the_service_knows(new_house: NewHo
         os.kill(mongod, signal.SIGCONT)
     back = scraped(house, lambda s: s.sum("darkroom_store_up") == 2, "both stores back")
     assert back.sum("darkroom_workers") == 2
-    house.kill("mongo")
-    scraped(house, lambda s: s.sum("darkroom_store_up", store="mongodb") == 0, "seen dead")
-    scraped(house, lambda s: s.sum("darkroom_store_up") == 2, "started again")
+    old = house.kill("mongo")  # how long it is away is the supervisor's to say: it may not be seen
+    house.until(lambda: house.pid("mongo") != old, "started again")
+    scraped(house, lambda s: s.sum("darkroom_store_up") == 2, "seen again")
 
 
 def test_counters_of_a_killed_worker_stay_a_while_and_its_gauges_go(

@@ -6,11 +6,9 @@ import asyncio
 import contextlib
 import os
 import shutil
-import signal
 from typing import Any
 
 import structlog
-from arq.worker import Worker as ArqWorker
 from arq.worker import func
 
 from models import memory, ready
@@ -29,6 +27,7 @@ from workers.cancelled import heed
 from workers.children import Children
 from workers.housekeeping import housekeep
 from workers.jobs import process
+from workers.loop import DarkroomWorker
 from workers.mail.newsletter import publish
 from workers.mail.sender import send
 from workers.names import worker_name
@@ -40,40 +39,6 @@ log = structlog.get_logger()
 _PRESENCE_PAUSE = 2.0  # seconds between two signs of life
 _LOOK = 300.0  # seconds between two looks for a newsletter that is due
 _SLACK = 900  # seconds beyond TASK_TIMEOUT for waiting, fetching and publishing
-
-
-class DarkroomWorker(ArqWorker):
-    """arq's worker, made to stop surely."""
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self._stopping: asyncio.Task[None] | None = None
-        self.on_stop = self._insist
-
-    def _insist(self, signum: signal.Signals) -> None:
-        self._stopping = asyncio.create_task(self.stop())
-
-    async def stop(self) -> None:
-        """Cancel the main loop until it has ended.
-
-        redis-py 5 swallows a cancellation that comes while it waits for a connection's answer; one
-        that is not repeated leaves arq polling for ever.
-        """
-        while self.main_task is not None and not self.main_task.done():
-            self.main_task.cancel()
-            await asyncio.wait({self.main_task}, timeout=0.2)
-
-    async def close(self) -> None:
-        """Close as arq does, even if a job was cancelled in its very last step.
-
-        arq's own close then raises CancelledError and leaves everything open.
-        """
-        if self._stopping is None:  # no signal's handler has cancelled them: the main loop died
-            for task in self.tasks.values():
-                task.cancel()
-        await asyncio.gather(*self.tasks.values(), return_exceptions=True)
-        self.tasks.clear()
-        await super().close()
 
 
 def create(
