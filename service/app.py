@@ -20,6 +20,7 @@ from models.queue import Queue
 from models.settings import Settings
 from models.store import Store
 from models.tokens import Tokens
+from service import assets
 from service.admission import Admission
 from service.endings import Endings
 from service.errors import translate
@@ -83,6 +84,7 @@ def create_app(settings: Settings) -> web.Application:
         web.post("/items", items.run),
         web.get("/operations", operations.index),
         web.get("/docs", docs.show),
+        web.get("/static/{name}", assets.serve),
         web.get("/tasks/{id}", tasks.show),
         web.delete("/tasks/{id}", tasks.cancel),
         web.post("/tasks/{id}/retry", tasks.retry),

@@ -1,4 +1,4 @@
-"""HTML pages: escaped, without scripts, and told to browsers to be so; for programs JSON."""
+"""HTML pages: escaped, with nothing in them but what is ours, and browsers told so."""
 
 from __future__ import annotations
 
@@ -18,20 +18,37 @@ _pages = Environment(
     undefined=StrictUndefined,
 )
 _HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-_HEADERS = {
-    # Nothing is loaded, nothing runs, nobody frames it; only its own form and this one style.
-    "Content-Security-Policy": f"default-src 'none'; style-src 'sha256-{_HASH}'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",  # the page's address carries a token
+_ALWAYS = {
+    "Referrer-Policy": "no-referrer",  # the page's address may carry a token
     "Cache-Control": "no-store",
     "X-Robots-Tag": "noindex",
 }
+# Nothing is loaded, nothing runs, nobody frames it; only its own form and this one style.
+_STILL = (
+    f"default-src 'none'; style-src 'sha256-{_HASH}'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+# Only our own files, and pictures that the page itself has in hand; no inline script or style.
+_LIVE = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
 
 
 def page(template: str, *, status: int = 200, **values: Any) -> web.Response:
-    """Return a page made of ``service/pages/<template>``; all values are escaped."""
+    """Return a still page made of ``service/pages/<template>``; all values are escaped."""
     text = _pages.get_template(template).render(style=_STYLE, **values)
-    return web.Response(status=status, text=text, content_type="text/html", headers=_HEADERS)
+    return _response(text, status, _STILL)
+
+
+def live_page(template: str, **values: Any) -> web.Response:
+    """Return a page with scripts and a stylesheet from /static; all values are escaped."""
+    return _response(_pages.get_template(template).render(**values), 200, _LIVE)
+
+
+def _response(text: str, status: int, policy: str) -> web.Response:
+    headers = {**_ALWAYS, "Content-Security-Policy": policy}
+    return web.Response(status=status, text=text, content_type="text/html", headers=headers)
 
 
 def wants_page(request: web.Request) -> bool:

@@ -55,6 +55,12 @@ if [ "$requirements" = requirements-dev.txt ] && ! [ -x .venv/bin/promtool ] &&
     }
 fi
 
+# A real browser, for the tests of the pages.
+if [ "$requirements" = requirements-dev.txt ] && ! command -v chromium >/dev/null &&
+    ! command -v google-chrome >/dev/null; then
+    install chromium
+fi
+
 # The embedded mongod is linked against libcurl, which a slim system may lack.
 mongod=$(echo .venv/lib/python3*/site-packages/fiftyone/db/bin/mongod)
 if [ -x "$mongod" ] && ldd "$mongod" 2>/dev/null | grep -q 'libcurl.*not found'; then

@@ -1,0 +1,41 @@
+"""Stylesheets and scripts of the pages: read once, served by name, never from a path."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from aiohttp import web
+
+from models.errors import NotFound
+
+_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+
+
+def _read() -> dict[str, tuple[bytes, str, str]]:
+    folder = Path(__file__).parent / "pages" / "static"
+    found = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix in _TYPES:
+            data = path.read_bytes()
+            found[path.name] = data, _TYPES[path.suffix], hashlib.sha256(data).hexdigest()[:32]
+    return found
+
+
+_ASSETS = _read()
+
+
+async def serve(request: web.Request) -> web.StreamResponse:
+    """GET /static/<name>; asked again each time, and answered 304 while nothing changed.
+
+    Raises:
+        NotFound: there is no such file.
+    """
+    try:
+        data, media_type, tag = _ASSETS[request.match_info["name"]]
+    except KeyError:
+        raise NotFound("there is no such file") from None
+    headers = {"ETag": f'"{tag}"', "Cache-Control": "no-cache"}
+    if tag in {each.value for each in request.if_none_match or ()}:
+        return web.Response(status=304, headers=headers)
+    return web.Response(body=data, content_type=media_type, charset="utf-8", headers=headers)

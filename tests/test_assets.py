@@ -1,0 +1,23 @@
+"""Stylesheets and scripts of the pages."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.conftest import Client
+
+
+async def test_an_asset_is_typed_and_not_sent_twice(client: Client) -> None:
+    response = await client.get("/static/darkroom.css")
+    assert response.status == 200
+    assert response.headers["Content-Type"] == "text/css; charset=utf-8"
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    again = {"If-None-Match": response.headers["ETag"]}
+    assert (await client.get("/static/darkroom.css", headers=again)).status == 304
+
+
+@pytest.mark.parametrize("name", ["nothing.css", "..%2f..%2fapp.py", "app.py", "..%5capp.py"])
+async def test_nothing_else_is_an_asset(client: Client, name: str) -> None:
+    response = await client.get(f"/static/{name}")
+    assert response.status in {404, 405}
+    assert (await response.json())["code"] == "not_found"
