@@ -1,4 +1,4 @@
-"""``python -m docs PICTURE``: write docs/operations/ from the registry of operations.
+"""``python -m docs PICTURE``: write docs/operations/ and docs/settings.md from the code.
 
 PICTURE is any photograph that Pillow reads; each operation is done to it by the workers' own
 pipeline. The texts do not depend on it.
@@ -11,9 +11,11 @@ from pathlib import Path
 
 from docs.pages import pages
 from docs.pictures import draw, source
+from docs.settings import settings_page
 from models.operations import OPERATIONS
 
-FOLDER = Path(__file__).resolve().parent / "operations"
+HERE = Path(__file__).resolve().parent
+FOLDER = HERE / "operations"
 
 
 def write(picture: Path, folder: Path) -> None:
@@ -30,6 +32,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m docs", description=__doc__)
     parser.add_argument("picture", type=Path, help="a photograph")
     write(parser.parse_args().picture, FOLDER)
+    (HERE / "settings.md").write_text(settings_page())
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import os
 import signal
 import socket
 import sys
@@ -187,17 +188,20 @@ def _reachable(host: str) -> str:
 
 @contextlib.contextmanager
 def _lock(data: Path) -> Iterator[None]:
-    """Hold the data folder for this process.
+    """Hold the data folder for this process, whose id stands in the file meanwhile.
 
     Raises:
         Occupied: another process holds it.
     """
     file: IO[str]
-    with (data / "lock").open("w") as file:
+    with (data / "lock").open("a") as file:  # not "w": another's process id may stand in it
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise Occupied(
                 f"another Darkroom runs on {data}; stop it, or set DATA_DIR and PORT"
             ) from None
+        file.truncate(0)
+        print(os.getpid(), file=file, flush=True)
         yield
+        file.truncate(0)

@@ -25,7 +25,7 @@ from models.settings.results import Results
 from models.settings.work import Work
 from models.writing import Writing
 
-_SECTIONS: tuple[type[BaseSettings], ...] = (
+SECTIONS: tuple[type[BaseSettings], ...] = (
     Place,
     Intake,
     Answers,
@@ -143,7 +143,7 @@ def env_example() -> str:
         "# Every setting of Darkroom with its default. Copy to .env, or set in the environment.",
         "# Written by `python -m models env > env_example`; a test holds it against the class.",
     ]
-    for section in _SECTIONS:
+    for section in SECTIONS:
         lines += ["", f"### {section.__doc__}"]
         for name, field in section.model_fields.items():
             default = "" if field.default is None else field.default

@@ -1,0 +1,28 @@
+"""The text of docs/settings.md: every setting, as the class has it."""
+
+from __future__ import annotations
+
+from models.settings import SECTIONS
+
+
+def settings_page() -> str:
+    """Return the page: a table for each section of ``env_example``."""
+    lines = [
+        "# Settings",
+        "",
+        "Each is a variable of the environment, of `make run NAME=value`, or of a file `.env` in",
+        "the folder where the programs start. A value that its setting does not take stops the",
+        "start and says why; names that mean nothing are ignored. To copy:",
+        "[env_example](../env_example).",
+    ]
+    for section in SECTIONS:
+        title = (section.__doc__ or "").strip().splitlines()[0].rstrip(".")
+        lines += ["", f"## {title}", "", "| variable | default | what it is |", "|---|---|---|"]
+        for name, field in section.model_fields.items():
+            default = "" if field.default is None else str(field.default)
+            shown = f"`{default}`" if default.strip("*") else "empty"
+            text = (field.description or "").replace("|", "\\|")
+            lines.append(f"| `{name.upper()}` | {shown} | {text} |")
+    return "\n".join(
+        [*lines, "", "<sub>Written by `python -m docs PICTURE` from `models/settings/`.</sub>", ""]
+    )
