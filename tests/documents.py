@@ -175,7 +175,9 @@ class Stage:
         if isinstance(answer, dict):
             self._said |= {k: str(v) for k, v in answer.items() if v is not None}
         if shown:
-            assert alike(json.loads(self._filled(shown)), answer), f"{command}\nsays\n{said}\nnot\n{shown}"
+            assert alike(json.loads(self._filled(shown)), answer), (
+                f"{command}\nsays\n{said}\nnot\n{shown}"
+            )
 
 
 def alike(shown: Any, said: Any, name: str = "") -> bool:
