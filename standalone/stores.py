@@ -97,7 +97,7 @@ def mongo(data_dir: Path) -> Server:
         *("--setParameter", "shutdownTimeoutMillisForSignaledShutdown=100"),
         # Else the files of what is dropped stay open for five minutes, for reads of the past.
         *("--setParameter", "minSnapshotHistoryWindowInSeconds=1"),
-        *("--unixSocketPrefix", str(folder)),
+        "--nounixsocket",  # its path may have at most 107 characters, and nobody uses it
     ]
     _folder(folder, "db")
     program = _program("mongo", command, data_dir)

@@ -160,6 +160,13 @@ def test_an_attempt_outlives_redis(new_house: NewHouse, tmp_path: Path) -> None:
     assert house.pid("redis") != redis
 
 
+def test_the_data_may_lie_deep(tmp_path: Path) -> None:
+    folder = tmp_path / "a-folder-of-a-folder-in-a-folder" / ("deep" * 12) / ("deeper" * 12)
+    folder.mkdir(parents=True)
+    with House(folder / "data") as house:
+        assert house.upload(picture(tmp_path), "?wait=30")["status"] == "SUCCESS"
+
+
 def test_killed_children_are_replaced(new_house: NewHouse, tmp_path: Path) -> None:
     house = new_house()
     task_id = house.upload(picture(tmp_path, data=slow_picture()))["task_id"]
