@@ -88,6 +88,7 @@ def create_app(settings: Settings) -> web.Application:
         web.get("/tasks/{id}", tasks.show),
         web.delete("/tasks/{id}", tasks.cancel),
         web.post("/tasks/{id}/retry", tasks.retry),
+        web.post("/groups", groups.gather),
         web.get("/status/{id}", groups.show),
         web.get("/status/{id}/archive", groups.archive),
         web.get("/processed/{name}", processed.serve),
