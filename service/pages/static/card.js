@@ -30,7 +30,7 @@ export class Card {
     this.bar = el("progress", { max: "1", "aria-label": `Progress of ${item.name}` });
     this.note = el("p", { class: "note small" });
     this.problem = el("div", { class: "problem" });
-    this.links = el("div", { class: "row" });
+    this.links = el("div", { class: "links" });
     this.larger = button("Large view", () => this.enlarge());
     this.stop = button("Cancel", () => can.cancel());
     this.retry = button("Try again", () => can.retry());
@@ -86,8 +86,8 @@ export class Card {
     const more = Object.entries(problem).filter(([name, v]) => !TOLD.has(name) && v !== null);
     const code = el("p", { class: "code" }, problem.code);
     for (const [name, value] of more) {
-      const said = typeof value === "object" ? JSON.stringify(value) : String(value);
-      code.append(` · ${name}: ${said}`);
+      const plain = typeof value !== "object" || Array.isArray(value);
+      code.append(` · ${name}: ${plain ? [value].flat().join(", ") : JSON.stringify(value)}`);
     }
     this.problem.replaceChildren(el("p", { text: problem.detail }), code);
   }
@@ -140,7 +140,8 @@ function facts(item) {
   const bytes = results.reduce((sum, each) => sum + each.bytes, 0);
   const what = results.length > 1 ? `${results.length} pictures` : sides(results[0]);
   const notes = results.flatMap((each) => each.notes ?? []);
-  const made = `${what}, ${results[0].format.toUpperCase()}, ${size(bytes)} (was ${size(item.size)})`;
+  const format = results[0].format.toUpperCase();
+  const made = `${what}, ${format}, ${size(bytes)} (was ${size(item.size)})`;
   const done = Number.isFinite(took) ? `, done in ${duration(took)}` : "";
   return [made + done, ...new Set(notes)].join(" · ");
 }

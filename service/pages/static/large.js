@@ -16,7 +16,8 @@ export function enlarge(title, content) {
   full.addEventListener("click", () => {
     const on = dialog.classList.toggle("full");
     full.setAttribute("aria-pressed", String(on));
-    pan.scrollTo((pan.scrollWidth - pan.clientWidth) / 2, (pan.scrollHeight - pan.clientHeight) / 2);
+    const { scrollWidth, clientWidth, scrollHeight, clientHeight } = pan;
+    pan.scrollTo((scrollWidth - clientWidth) / 2, (scrollHeight - clientHeight) / 2);
   });
   const close = el("button", { type: "button", text: "Close", onclick: () => dialog.close() });
   const dialog = el(

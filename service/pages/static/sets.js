@@ -28,7 +28,8 @@ export class PictureSet {
     this.chip = el("span", { class: "chip" });
     this.counts = el("span", { class: "quiet small" });
     this.when = WHEN.format(first.added);
-    this.summary = el("summary", {}, el("span", { class: "row" }, this.title, this.chip, this.counts));
+    const line = el("span", { class: "row" }, this.title, this.chip, this.counts);
+    this.summary = el("summary", {}, line);
     this.bar = el("progress", { max: "1", "aria-label": `Progress of all: ${title}` });
     this.left = el("p", { class: "small note" });
     this.zip = button("Download all (zip)", () => this.archive());
@@ -40,8 +41,8 @@ export class PictureSet {
     this.drop.className = "plain";
     this.trouble = el("div", { class: "problem", role: "alert", hidden: true });
     this.progress = el("div", { class: "progress" }, this.bar, this.left);
-    this.actions = el("div", { class: "row actions" }, this.zip, this.mail.open, this.retry, this.stop);
-    this.actions.append(this.drop);
+    const { zip, mail, retry, stop, drop } = this;
+    this.actions = el("div", { class: "row actions" }, zip, mail.open, retry, stop, drop);
     this.list = el("ul", { class: "cards" });
     const inside = [this.progress, this.actions, this.mail.form, this.trouble, this.list];
     this.node = el("details", { class: "set" }, this.summary, ...inside);

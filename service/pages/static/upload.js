@@ -39,7 +39,8 @@ function offer() {
   const single = form?.operations.length === 1;
   const what = single ? plan([{ op: form.operations[0].op }]) : "Start with";
   say(start, `${what} ${count(some, "picture")}`);
-  compose.classList.toggle("small", sets.size > 0 && !some);
+  compose.classList.toggle("among", sets.size > 0);
+  byId("intro").classList.toggle("unseen", some > 0 || sets.size > 0);
   byId("forget").hidden = !pictures.items.size;
 }
 

@@ -60,11 +60,12 @@ export function standing(item) {
 export function plan(operations) {
   return operations
     .map(({ op, ...values }) => {
-      const said = Object.entries(values).map(([name, value]) =>
-        typeof value === "number" ? `${name} ${value}` : `${value}`,
-      );
+      const said = Object.entries(values).map(([name, value]) => {
+        if (name === "scale") return `×${value}`;
+        return typeof value === "number" ? `${name} ${value}` : `${value}`;
+      });
       const title = op.charAt(0).toUpperCase() + op.slice(1);
-      return said.length ? `${title} (${said.join(", ")})` : title;
+      return [title, said.join(", ")].join(" ").trim();
     })
     .join(" → ");
 }
