@@ -34,7 +34,7 @@ export function slider(before, after, name) {
   first.decoding = second.decoding = "async";
   const stage = el(
     "div",
-    { class: "stage" },
+    { class: "stage loading" },
     second,
     first,
     el("span", { class: "divider", "aria-hidden": "true" }),
@@ -42,6 +42,7 @@ export function slider(before, after, name) {
     el("span", { class: "tag right", "aria-hidden": "true", text: "After" }),
   );
   fit(stage, after);
+  second.decode().then(() => stage.classList.remove("loading"), () => {});
   const range = el("input", {
     type: "range",
     min: 0,

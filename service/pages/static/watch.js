@@ -63,7 +63,10 @@ export class Watcher {
 
   /** @param {Item[]} items @param {Set<string>} ids @returns {Promise<string>} */
   async path(items, ids) {
-    if (ids.size === 1) return `/tasks/${items[0].task.task_id}/events`;
+    if (ids.size === 1) {
+      const { task_id: id, name } = items[0].task;
+      return `/tasks/${id}/events?name=${encodeURIComponent(name)}`;
+    }
     const tasks = items.map(({ task }) => ({ task_id: task.task_id, name: task.name }));
     return `/status/${(await call("POST", "/groups", { tasks })).group_id}/events`;
   }
@@ -101,8 +104,10 @@ export class Watcher {
   heard(said) {
     const of = (item) => item.state === "working" && item.task.task_id === said.task_id;
     for (const item of this.pictures.which(of)) {
-      if (said.name === item.task.name) this.pictures.took(item, said);
-      else this.ask(item); // the same bytes under two names: results have other names, too
+      const { name } = item.task;
+      // The same bytes under two names have results of two names: those are asked for.
+      if (said.name !== name && said.finished_at) this.ask(item);
+      else this.pictures.took(item, { ...said, name });
     }
   }
 
