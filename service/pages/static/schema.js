@@ -49,8 +49,8 @@ function select(describe, values, said, more, kind) {
   };
   write(null);
   const read = () => {
-    const free = kind.type === "string" && !kind.enum; // then the default goes without saying
-    if (control.value === "" || (free && control.value === fallback)) return undefined;
+    // A number is worth saying even as the default: "Upscale ×2".
+    if (control.value === "" || (!numeric && control.value === fallback)) return undefined;
     return numeric ? Number(control.value) : control.value;
   };
   return { control, read, write };

@@ -53,6 +53,11 @@ export class PictureSet {
     return [...this.cards.keys()];
   }
 
+  /** Whether something still happens to one of its pictures. */
+  get busy() {
+    return this.items.some((item) => !ENDED.has(item.state));
+  }
+
   /** @param {(item: Item) => void} act */
   each(act) {
     this.items.forEach(act);

@@ -25,6 +25,7 @@ const tray = new Tray(byId("tray"), pictures);
 const sets = new Map();
 /** @type {Form|null} null until GET /operations has answered */
 let form = null;
+let restoring = true;
 
 /** @returns {import("./pictures.js").Item[]} */
 const chosen = () => pictures.which((item) => item.state === "chosen");
@@ -44,15 +45,19 @@ function offer() {
   byId("forget").hidden = !pictures.items.size;
 }
 
+/** Open the newest set, and fold those in which nothing happens any more. */
+function unfold(newest) {
+  sets.forEach((set) => (set.node.open = set === newest || (set.node.open && set.busy)));
+}
+
 /** Show what changed in the set of a picture; the newest set stands first. */
 function arrange(item, gone) {
   let set = sets.get(item.set);
   if (!set) {
     set = new PictureSet(item, pictures, queue);
-    sets.forEach((each) => (each.node.open = each.progress.hidden === false && each.node.open));
     sets.set(item.set, set);
     byId("sets").prepend(set.node);
-    set.node.open = true;
+    if (!restoring) unfold(set);
   }
   const before = set.ended;
   set.take(item, gone);
@@ -110,6 +115,9 @@ byId("forget-all").addEventListener("click", async () => {
 });
 
 await pictures.restore();
+restoring = false;
+sets.forEach((set) => (set.node.open = set.busy));
+if (sets.size) unfold([...sets.values()].at(-1));
 listen(take);
 offer();
 queue.pump();
