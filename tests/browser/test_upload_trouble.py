@@ -133,7 +133,7 @@ async def test_a_full_queue_is_waited_for(new_house: Callable[..., House], tab: 
     page = await opened(tab, house)
     await choose(page, Scale="4", Quality="best")
     for number in (16, 17):
-        await add(page, {f"{number}.jpg": pictures.jpeg(700, 700, number)})
+        await add(page, {f"{number}.jpg": pictures.jpeg(500, 500, number)})
         await start(page)
         await expect(page.locator(".card .chip", has_text="in work")).to_have_count(1)
     waiting = page.locator(".card .note", has_text="trying again in")

@@ -96,7 +96,9 @@ export class Card {
   show() {
     const { item } = this;
     const done = item.state === "done" && item.task.url;
-    const now = done ? `done ${item.task.results.map((r) => r.url).join()}` : "original";
+    const results = done ? item.task.results.map((result) => result.url).join() : "";
+    const refused = item.state === "failed" && !item.task;
+    const now = refused ? "refused" : `original ${results}`;
     if (now === this.shown) return;
     this.shown = now;
     this.links.replaceChildren(...(done ? downloads(item) : []));
@@ -109,6 +111,7 @@ export class Card {
   async picture() {
     const { item } = this;
     this.original ??= this.can.file().then((file) => (file ? URL.createObjectURL(file) : ""));
+    if (item.state === "failed" && !item.task) return null; // hardly a picture at all
     const url = await this.original;
     const before = url ? await measure(url) : null;
     if (item.state !== "done" || !item.task.url)

@@ -30,7 +30,7 @@ export function comparable(before, after, operations) {
  */
 export function slider(before, after, name) {
   const first = el("img", { class: "before", src: before.url, alt: `${name}: the original` });
-  const second = el("img", { class: "after", src: after.url, alt: `${name}: the result` });
+  const second = el("img", { class: "after", alt: `${name}: the result` });
   first.decoding = second.decoding = "async";
   const stage = el(
     "div",
@@ -42,7 +42,8 @@ export function slider(before, after, name) {
     el("span", { class: "tag right", "aria-hidden": "true", text: "After" }),
   );
   fit(stage, after);
-  second.decode().then(() => stage.classList.remove("loading"), () => {});
+  second.addEventListener("load", () => stage.classList.remove("loading"));
+  second.src = after.url;
   const range = el("input", {
     type: "range",
     min: 0,
@@ -102,11 +103,10 @@ function fit(node, { width, height }) {
 /** @param {string} url @returns {Promise<Shown|null>} null: the browser cannot show it */
 export async function measure(url) {
   const img = new Image();
-  img.src = url;
-  try {
-    await img.decode();
-  } catch {
-    return null;
-  }
-  return { url, width: img.naturalWidth, height: img.naturalHeight };
+  const loaded = await new Promise((resolve) => {
+    img.onload = () => resolve(true); // not decode(): all pixels of many pictures are too many
+    img.onerror = () => resolve(false);
+    img.src = url;
+  });
+  return loaded ? { url, width: img.naturalWidth, height: img.naturalHeight } : null;
 }

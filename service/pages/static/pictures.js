@@ -67,6 +67,12 @@ export class Pictures {
     this.tell(item);
   }
 
+  /** Choose the original of an item once more, if it is still here. @param {Item} item */
+  async copy(item) {
+    const file = await this.history.file(item.id);
+    if (file) await this.add(new File([file], item.name, { type: file.type }));
+  }
+
   /** @param {(item: Item) => boolean} true_ @returns {Item[]} in the order they were added */
   which(true_) {
     return [...this.items.values()].filter(true_);

@@ -37,12 +37,14 @@ export class PictureSet {
     this.mail = letter((email) => this.group(email));
     this.stop = button("Cancel all", () => this.each((item) => queue.cancel(item)));
     this.retry = button("Try failed ones again", () => this.again());
-    this.drop = button("Remove from this list", () => pictures.forget(this.items));
+    this.reuse = button("Use again", () => this.each((item) => pictures.copy(item)));
+    this.reuse.title = "Choose the same pictures again, to do something else to them";
+    this.drop = button("Remove", () => pictures.forget(this.items));
     this.drop.className = "plain";
     this.trouble = el("div", { class: "problem", role: "alert", hidden: true });
     this.progress = el("div", { class: "progress" }, this.bar, this.left);
-    const { zip, mail, retry, stop, drop } = this;
-    this.actions = el("div", { class: "row actions" }, zip, mail.open, retry, stop, drop);
+    const { zip, mail, retry, stop, reuse, drop } = this;
+    this.actions = el("div", { class: "row actions" }, zip, mail.open, retry, stop, reuse, drop);
     this.list = el("ul", { class: "cards" });
     const inside = [this.progress, this.actions, this.mail.form, this.trouble, this.list];
     this.node = el("details", { class: "set" }, this.summary, ...inside);
@@ -118,7 +120,7 @@ export class PictureSet {
     this.progress.hidden = !open || !several;
     this.bar.value = items.reduce((sum, item) => sum + share(item), 0) / (items.length || 1);
     const left = Math.max(0, ...items.map((item) => item.eta ?? 0));
-    const about = left ? `, about ${duration(left)} left` : "";
+    const about = left >= 1 ? `, about ${duration(left)} left` : "";
     say(this.left, `${ended} of ${items.length} ended${about}`);
     const kept = done.filter((item) => item.task.url);
     const results = kept.reduce((sum, item) => sum + item.task.results.length, 0);
@@ -127,7 +129,7 @@ export class PictureSet {
     this.mail.form.hidden ||= this.mail.open.hidden;
     this.stop.hidden = !open || !several;
     this.retry.hidden = open > 0 || !several || ended === done.length;
-    this.drop.hidden = open > 0;
+    this.reuse.hidden = this.drop.hidden = open > 0;
     return { open, ended, done: done.length, failed };
   }
 

@@ -5,7 +5,7 @@ import { ENDED } from "./pictures.js";
 
 const STREAMS = 2; // of the six connections a browser opens to a host
 const PAUSE = 500; // ms between two rounds of asking
-const WITHOUT = 30_000; // ms until streams are tried again after one did not begin
+const WITHOUT = 30_000; // ms without new streams after one broke
 
 /** @typedef {import("./pictures.js").Item} Item */
 
@@ -16,6 +16,8 @@ export class Watcher {
     this.most = most;
     /** @type {Map<EventSource, Set<string>>} each with the ids of its tasks */
     this.streams = new Map();
+    /** @type {Set<EventSource>} those of them that are not connected just now */
+    this.mute = new Set();
     this.asking = false;
     this.without = 0;
     /** @type {() => boolean} whether pictures are being sent, so that more tasks will come */
@@ -24,7 +26,8 @@ export class Watcher {
 
   /** @returns {Item[]} those in work that no stream tells of */
   unheard() {
-    const heard = new Set([...this.streams.values()].flatMap((ids) => [...ids]));
+    const told = [...this.streams].filter(([source]) => !this.mute.has(source));
+    const heard = new Set(told.flatMap(([, ids]) => [...ids]));
     return this.pictures.which((i) => i.state === "working" && !heard.has(i.task.task_id));
   }
 
@@ -32,15 +35,24 @@ export class Watcher {
   async watch() {
     if (this.asking) return;
     this.asking = true;
-    while (this.unheard().length) {
-      await this.listen();
-      const open = this.unheard();
-      for (const item of open) {
-        if (item.state === "working") await this.ask(item);
-        await new Promise((resolve) => setTimeout(resolve, PAUSE / Math.min(open.length, 5)));
+    try {
+      while (this.unheard().length) {
+        await this.listen();
+        await this.round();
       }
+      this.mute.forEach((source) => this.close(source)); // all it would tell is known
+    } finally {
+      this.asking = false;
     }
-    this.asking = false;
+  }
+
+  /** Ask once for each task in work that no stream tells of. */
+  async round() {
+    const open = this.unheard();
+    for (const item of open) {
+      if (item.state === "working") await this.ask(item);
+      await new Promise((resolve) => setTimeout(resolve, PAUSE / Math.min(open.length, 5)));
+    }
   }
 
   /** Open a stream for the tasks without one, if one may be opened. */
@@ -74,22 +86,18 @@ export class Watcher {
   /** @param {string} path @param {Set<string>} ids */
   open(path, ids) {
     const source = new EventSource(path);
-    let began = false;
     this.streams.set(source, ids);
-    source.addEventListener("task", (event) => {
-      began = true;
-      this.heard(JSON.parse(event.data));
-    });
+    source.addEventListener("task", (event) => this.heard(JSON.parse(event.data)));
     source.addEventListener("group", (event) => {
-      began = true;
       JSON.parse(event.data).tasks.forEach((task) => this.heard(task));
     });
     source.addEventListener("end", () => this.close(source));
+    source.addEventListener("open", () => this.mute.delete(source));
     source.addEventListener("error", () => {
-      // While it is CONNECTING the browser tries again by itself.
-      if (source.readyState !== EventSource.CLOSED) return;
-      if (!began) this.without = Date.now() + WITHOUT;
-      this.close(source);
+      this.without = Date.now() + WITHOUT;
+      if (source.readyState === EventSource.CLOSED) this.close(source);
+      else this.mute.add(source); // the browser connects again; until then its tasks are asked for
+      this.watch();
     });
   }
 
@@ -97,6 +105,7 @@ export class Watcher {
   close(source) {
     source.close();
     this.streams.delete(source);
+    this.mute.delete(source);
     this.watch();
   }
 

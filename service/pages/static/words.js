@@ -35,6 +35,7 @@ const STATES = {
  * @returns {[string, string]} the state as words, and the class of its chip
  */
 export function state(item) {
+  if (item.note && ["sending", "working"].includes(item.state)) return ["on hold", "wait"];
   if (item.state === "working" && item.task?.status === "CREATED") return ["in the queue", "wait"];
   return STATES[item.state];
 }
@@ -47,7 +48,7 @@ export function standing(item) {
   if (item.note) return item.note;
   if (item.state === "sending") return `${Math.round(100 * (item.sent ?? 0))} % sent`;
   if (item.state !== "working") return "";
-  const left = item.eta ? `, about ${duration(item.eta)} left` : "";
+  const left = item.eta >= 1 ? `, about ${duration(item.eta)} left` : "";
   if (item.position) return `${count(item.position, "task")} before it${left}`;
   if (item.task?.status === "CREATED") return `next in the queue${left}`;
   return `${item.task?.progress ?? 0} %${left}`;
