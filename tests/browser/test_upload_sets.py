@@ -97,7 +97,9 @@ async def test_the_results_by_mail(house: House, tab: Tab) -> None:
     await page.keyboard.press("Enter")
     await expect(news).to_have_text("the letter is on its way")
     outbox = house.data_dir / "outbox"
-    house.until(lambda: any(b"ann@example.org" in f.read_bytes() for f in outbox.glob("*.eml")), "sent")
+    house.until(
+        lambda: any(b"ann@example.org" in f.read_bytes() for f in outbox.glob("*.eml")), "sent"
+    )
 
 
 async def test_the_same_picture_under_two_names(house: House, tab: Tab) -> None:
