@@ -36,7 +36,7 @@ export class PictureSet {
     this.zip.className = "first";
     this.mail = letter((email) => this.group(email));
     this.stop = button("Cancel all", () => this.each((item) => queue.cancel(item)));
-    this.retry = button("Try failed ones again", () => this.again());
+    this.retry = button("Try again", () => this.again());
     this.reuse = button("Use again", () => this.each((item) => pictures.copy(item)));
     this.reuse.title = "Choose the same pictures again, to do something else to them";
     this.drop = button("Remove", () => pictures.forget(this.items));
@@ -129,6 +129,7 @@ export class PictureSet {
     this.mail.form.hidden ||= this.mail.open.hidden;
     this.stop.hidden = !open || !several;
     this.retry.hidden = open > 0 || !several || ended === done.length;
+    say(this.retry, `Try ${ended - done.length} again`);
     this.reuse.hidden = this.drop.hidden = open > 0;
     return { open, ended, done: done.length, failed };
   }

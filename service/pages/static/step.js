@@ -42,7 +42,7 @@ export function makeStep(listed, given, on) {
   const legend = el("legend");
   const label = el("label", { class: "unseen", for: id, text: "Operation" });
   const what = el("div", { class: "field" }, label, chosen, hint);
-  const box = el("fieldset", { class: "step" }, legend, moves, what, place);
+  const box = el("fieldset", { class: "step" }, legend, what, moves, place);
   fill(given);
   chosen.addEventListener("change", () => {
     fill({});
