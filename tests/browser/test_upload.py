@@ -93,6 +93,15 @@ async def test_by_the_pixels_in_a_window_of_its_own(house: House, tab: Tab) -> N
     await expect(page.get_by_role("button", name="Large view")).to_be_focused()
 
 
+async def test_without_a_picture_at_hand(house: House, tab: Tab) -> None:
+    page = await opened(tab, house)
+    await page.get_by_role("button", name="Try it with a cat").press("Enter")
+    await expect(page.locator("#start")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await ended(page, "done", 1)
+    await expect(page.locator(".card .facts")).to_contain_text("384 × 384, PNG")
+
+
 async def test_a_pasted_picture(house: House, tab: Tab) -> None:
     page = await opened(tab, house)
     await paste(page, "image.png", pictures.png(50, 40, 4))

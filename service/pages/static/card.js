@@ -35,7 +35,7 @@ export class Card {
     this.stop = button("Cancel", () => can.cancel());
     this.retry = button("Try again", () => can.retry());
     this.remove = button("Remove", () => can.remove());
-    this.remove.className = "plain";
+    this.remove.className = "plain remove"; // of one alone the set has the same
     const actions = el("div", { class: "row actions" }, this.links, this.larger, this.retry);
     actions.append(this.stop, this.remove);
     for (const each of [this.larger, this.stop, this.retry, this.remove])

@@ -13,6 +13,10 @@ export function listen(take) {
   drop.addEventListener("click", (event) => {
     if (!event.target.closest("button, input")) files.click();
   });
+  byId("sample").addEventListener("click", async () => {
+    const answer = await fetch("/static/sample.png");
+    if (answer.ok) take([new File([await answer.blob()], "chelsea.png", { type: "image/png" })]);
+  });
   files.addEventListener("change", () => {
     take([...files.files]);
     files.value = ""; // or the same file could not be chosen twice

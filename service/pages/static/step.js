@@ -23,7 +23,7 @@ export function makeStep(listed, given, on) {
   for (const op of listed.keys()) chosen.append(el("option", { value: op, text: plan([{ op }]) }));
   chosen.value = given.op;
   const hint = el("p", { class: "hint", id: `${id}-hint` });
-  const place = el("div", { class: "fields" });
+  const place = el("div", { class: "place" });
   /** @type {Record<string, import("./schema.js").Field>} */
   let fields = {};
   const fill = (values) => {
@@ -41,7 +41,7 @@ export function makeStep(listed, given, on) {
   const moves = el("div", { class: "moves" }, up, down, remove);
   const legend = el("legend");
   const label = el("label", { class: "unseen", for: id, text: "Operation" });
-  const what = el("div", { class: "field" }, label, chosen, hint);
+  const what = el("div", { class: "field what" }, label, chosen, hint);
   const box = el("fieldset", { class: "step" }, legend, what, moves, place);
   fill(given);
   chosen.addEventListener("change", () => {
@@ -92,5 +92,6 @@ function arrange(spec, fields) {
   const names = Object.keys(fields);
   const folded = nodes(names.filter(rare));
   const more = el("details", { class: "more" }, el("summary", { text: "More" }), ...folded);
-  return [...nodes(names.filter((name) => !rare(name))), ...(folded.length ? [more] : [])];
+  const shown = el("div", { class: "fields" }, ...nodes(names.filter((name) => !rare(name))));
+  return folded.length ? [shown, more] : [shown];
 }

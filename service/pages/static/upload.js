@@ -86,7 +86,8 @@ async function take(files) {
   for (const file of files) await pictures.add(file);
   if (!files.length) return;
   news(`${count(chosen().length - before, "picture")} added`);
-  if ([document.body, byId("choose")].includes(document.activeElement)) start.focus();
+  const from = [document.body, byId("choose"), byId("sample")];
+  if (from.includes(document.activeElement)) start.focus();
 }
 
 compose.addEventListener("submit", (event) => {
