@@ -164,3 +164,18 @@ async def test_a_service_that_is_away_is_waited_for(
     house.launch()
     await ended(page, "done", 1)
     assert Path(house.data_dir).is_dir()
+
+
+async def test_a_result_that_was_deleted_meanwhile(house: House, tab: Tab) -> None:
+    page = await opened(tab, house)
+    await add(page, {"gone.png": pictures.png(39, 39, 20)})
+    await start(page)
+    await ended(page, "done", 1)
+    house.curl("-X", "DELETE", f"{house.url}/processed/gone-upscale-x2.png")
+    await page.reload()
+    await ready(page)
+    await expect(page.locator(".card .chip")).to_have_text("no longer kept")
+    await expect(page.get_by_role("link", name="Download")).to_have_count(0)
+    await page.get_by_role("button", name="Try again: gone.png").click()
+    await expect(page.get_by_role("link", name="Download")).to_have_count(1)
+    await expect(page.locator(".card .chip")).to_have_text("done")

@@ -34,6 +34,8 @@ export class Pictures {
     /** @type {((item: Item, gone: boolean) => void)[]} */
     this.listeners = [];
     this.last = 0;
+    /** @type {Set<string>} ids of those the API spoke of in this visit */
+    this.known = new Set();
   }
 
   /** Take up what the last visit left; what it was sending is sent again from its start. */
@@ -97,6 +99,7 @@ export class Pictures {
   took(item, said) {
     const { position = null, eta_seconds: eta = null, ...task } = said;
     const state = STATES[task.status] ?? "working";
+    this.known.add(item.id);
     const same = state === item.state && task.status === item.task?.status;
     if (same) this.update(item, { task, position, eta, note: "" });
     else this.settle(item, { task, position, eta, state, problem: task.error });

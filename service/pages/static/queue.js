@@ -91,6 +91,12 @@ export class Queue {
     this.watcher.watch();
   }
 
+  /** Ask how a picture stands that was done in an earlier visit. @param {Item} item */
+  async check(item) {
+    this.pictures.known.add(item.id);
+    await this.ask(item, "GET", "");
+  }
+
   /** Send a picture anew. @param {Item} item */
   again(item) {
     this.pictures.settle(item, { state: "waiting", task: null, problem: null });

@@ -22,6 +22,7 @@ export class PictureSet {
     this.queue = queue;
     /** @type {Map<Item, Card|null>} null until it is looked at */
     this.cards = new Map();
+    this.checking = false;
     const button = (text, onclick) => el("button", { type: "button", text, onclick });
     const title = plan(first.operations) + (first.format ? `, as ${first.format}` : "");
     this.title = el("h2", { text: title });
@@ -99,6 +100,16 @@ export class PictureSet {
       this.list.append(made.node);
     }
     this.node.classList.toggle("solo", this.cards.size === 1);
+    this.check();
+  }
+
+  /** Ask, one after the other, whether results of an earlier visit are still there. */
+  async check() {
+    if (this.checking) return;
+    this.checking = true;
+    const old = (item) => item.state === "done" && !this.pictures.known.has(item.id);
+    for (let item; (item = this.items.find(old)); ) await this.queue.check(item);
+    this.checking = false;
   }
 
   overall() {

@@ -68,8 +68,10 @@ function arrange(item, gone) {
     return;
   }
   const { open, ended, done, failed } = set.overall();
-  set.ended = ended;
+  const worse = failed > (set.failed ?? 0);
+  Object.assign(set, { ended, failed });
   if (before === undefined || ended === before) return;
+  if (open && ended + open > 3 && !worse) return; // who listens wants to know of the end
   const bad = failed ? `, ${failed} failed` : "";
   news(open ? `${ended} of ${ended + open} ended` : `All ended: ${done} done${bad}`);
 }
