@@ -1,4 +1,4 @@
-"""Stylesheets, scripts and the one picture of the pages: read once, served by name, never from a path."""
+"""What the pages are made of beside their HTML: read once, served by name, never from a path."""
 
 from __future__ import annotations
 
