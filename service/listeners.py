@@ -77,6 +77,8 @@ class Listeners:
         self._stirred = asyncio.Event()
         self._lookout = Lookout(settings, store)
         self.closing = False
+        for kind in ("task", "group"):
+            instruments.set(EVENT_STREAMS, 0, kind)
 
     # What happens in the ledger
 
