@@ -25,7 +25,8 @@ class Stream:
 
     async def events(self) -> AsyncIterator[Event]:
         """Yield events until the other side closes."""
-        event, lines = Event(), []
+        event = Event()
+        lines: list[str] = []
         async for line in self.response.content:
             name, _, value = line.decode().rstrip("\n").partition(":")
             value = value.removeprefix(" ")

@@ -6,18 +6,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import pytest
-
 from models.settings import Settings
 from models.store import Store
-from service import listeners
 from service.app import create_app
-from service.keys import LISTENERS, STORE
+from service.keys import LISTENERS
 from tests import pictures
 from tests.conftest import working
 from tests.streams import Event, listen
-from tests.test_feed import streams
-from tests.test_worker import ready, slow_picture, until
+from tests.test_worker import ready, slow_picture
 
 Send = Callable[..., Awaitable[Any]]
 
@@ -247,79 +243,3 @@ async def test_unknown_and_wrong(client: Any, send: Send) -> None:
     assert (await client.head(f"/tasks/{task_id}/events")).status == 405
     assert not client.app[LISTENERS]._subjects
     assert not client.app[LISTENERS]._clients
-
-
-async def test_two_hundred_listeners_cost_what_one_costs(
-    settings: Settings,
-    aiohttp_client: Any,
-    store: Store,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    many = 200
-    client = await aiohttp_client(
-        create_app(settings.model_copy(update={"events_per_client": many}))
-    )
-    form = pictures.form(pictures.png(), "a.png")
-    task_id = (await (await client.post("/upscale", data=form)).json())["task_id"]
-    asked: list[str] = []
-    theirs = client.app[STORE]
-    for room, name in ((theirs.tasks, "get"), (theirs.tasks, "many"), (theirs.backlog, "outlook")):
-        call = getattr(room, name)
-
-        async def counted(*given: Any, call: Any = call, name: str = name) -> Any:
-            asked.append(name)
-            return await call(*given)
-
-        monkeypatch.setattr(room, name, counted)
-    path = f"/tasks/{task_id}/events"
-    heard = await asyncio.gather(*(listen(client, path) for _ in range(many)))
-    assert {far(e) for e in await asyncio.gather(*(s.next() for s in heard))} == {("CREATED", 0, 0)}
-    await until_streams(store, settings, 1)
-    text = await (await client.get("/metrics")).text()
-    assert f'darkroom_event_streams{{worker="",of="task"}} {many}' in text.replace(
-        ".0\n", "\n"
-    ) or (f'darkroom_event_streams{{of="task"}} {many}' in text)
-    await claim(store, task_id)
-    for progress in (10, 50, 90):
-        await store.leases.extend(task_id, "t", seconds=60, progress=progress)
-    await store.leases.fail(task_id, "t", ERROR)
-    told = await asyncio.gather(*(stream.all() for stream in heard))
-    assert {far(events[-2])[0] for events in told} == {"FAILURE"}
-    assert asked.count("get") == 1
-    assert asked.count("many") <= 8
-    assert asked.count("outlook") <= 4
-    await until(lambda: not client.app[LISTENERS]._listeners)
-
-
-async def until_streams(store: Store, settings: Settings, count: int) -> None:
-    async with asyncio.timeout(20):
-        while await streams(store, settings) != count:
-            await asyncio.sleep(0.05)
-
-
-async def test_nobody_listens_nothing_is_read(
-    client: Any, send: Send, store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(listeners, "_LINGER", 0.0)
-    hub, heard = client.app[LISTENERS], []
-    take = hub.heard
-    monkeypatch.setattr(hub, "heard", lambda change: (heard.append(change.status), take(change)))
-    task_id = (await (await send()).json())["task_id"]
-    stream = await listen(client, f"/tasks/{task_id}/events")
-    await stream.next()
-    await claim(store, task_id)
-    assert far(await stream.next())[0] == "STARTED"
-    assert "STARTED" in heard
-    stream.response.close()
-    await until(lambda: not hub._listeners and not client.app[STORE].feed._wide)
-    heard.clear()
-    other = (await (await send(pictures.png(seed=5), "o.png", query="?wait=0.01")).json())[
-        "task_id"
-    ]
-    await claim(store, other)
-    await store.leases.extend(other, "t", seconds=60, progress=50)
-    waiting = asyncio.create_task(client.get(f"/tasks/{other}?wait=30"))
-    await store.leases.fail(other, "t", ERROR)
-    assert (await (await waiting).json())["status"] == "FAILURE"
-    await until(lambda: "FAILURE" in heard)
-    assert heard == ["FAILURE"]
