@@ -242,4 +242,4 @@ async def test_unknown_and_wrong(client: Any, send: Send) -> None:
     assert (await client.get(f"/status/{task_id}/events?name=a")).status == 422
     assert (await client.head(f"/tasks/{task_id}/events")).status == 405
     assert not client.app[LISTENERS]._subjects
-    assert not client.app[LISTENERS]._clients
+    assert not client.app[LISTENERS]._places.taken

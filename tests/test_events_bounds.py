@@ -133,14 +133,14 @@ async def test_a_page_that_vanishes_leaves_nothing(
     hub = client.app[LISTENERS]
     pages = [connect(client, f"/{kind}/{task_id}/events") for kind in ("tasks", "status") * 5]
     await until(lambda: len(hub._listeners) == 10)
-    assert hub._clients.total() == 10
+    assert hub._places.taken.total() == 10
     for page in pages:
         if abruptly:  # a reset instead of a goodbye
             page.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         page.close()
     await until(lambda: not hub._listeners)
     await until(lambda: not hub._subjects)
-    assert (dict(hub._by_task), dict(hub._clients)) == ({}, {})
+    assert (dict(hub._by_task), dict(hub._places.taken)) == ({}, {})
     text = await (await client.get("/metrics")).text()
     assert 'darkroom_event_streams{of="task"} 0' in text
 
@@ -187,7 +187,7 @@ async def test_too_many_of_one_client(settings: Settings, aiohttp_client: Any) -
     said = await (await connected("198.51.100.3")).json()
     assert (said["setting"], said["limit"], said["measured"]) == ("EVENTS_TOTAL", 3, 3)
     one.close()
-    await until(lambda: client.app[LISTENERS]._clients.total() == 2)
+    await until(lambda: client.app[LISTENERS]._places.taken.total() == 2)
     assert (await connected("198.51.100.1")).status == 200
     two.close()
 
@@ -196,7 +196,7 @@ async def test_many_who_are_refused_leave_nothing(client: Any) -> None:
     hub = client.app[LISTENERS]
     answers = await asyncio.gather(*(client.get(f"/tasks/{n}/events") for n in range(50)))
     assert {answer.status for answer in answers} == {404}
-    assert (hub._subjects, dict(hub._by_task), dict(hub._clients)) == ({}, {}, {})
+    assert (hub._subjects, dict(hub._by_task), dict(hub._places.taken)) == ({}, {}, {})
 
 
 async def test_the_connection_serves_on_after_the_end(client: Any, send: Send) -> None:
@@ -301,7 +301,7 @@ def test_mongodb_killed_in_the_middle(new_house: NewHouse, tmp_path: Path) -> No
 
 
 def test_a_rolling_restart_does_not_wait_for_listeners(new_house: NewHouse, tmp_path: Path) -> None:
-    house = new_house(SHUTDOWN_TIMEOUT="300")
+    house = new_house(SHUTDOWN_TIMEOUT="300", DRAIN_SECONDS="1")
     task_id = house.upload(picture(tmp_path, "slow.png", slow_picture()))["task_id"]
     page = Page(house, f"/tasks/{task_id}/events")
     page.start()
