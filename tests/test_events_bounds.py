@@ -213,6 +213,22 @@ async def test_the_connection_serves_on_after_the_end(client: Any, send: Send) -
             assert b"200 OK" in await loop.sock_recv(page, 65536)
 
 
+async def test_to_a_client_of_http_1_0_the_end_of_the_connection_is_the_end(
+    client: Any, send: Send
+) -> None:
+    task_id = (await (await send()).json())["task_id"]
+    await client.delete(f"/tasks/{task_id}")
+    with socket.create_connection((client.host, client.port)) as page:
+        line = f"GET /tasks/{task_id}/events HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
+        page.sendall(line.encode())
+        page.setblocking(False)
+        heard = b""
+        async with asyncio.timeout(20):
+            while data := await asyncio.get_running_loop().sock_recv(page, 65536):
+                heard += data
+        assert heard.endswith(b"event: end\ndata: {}\n\n")
+
+
 async def test_a_broken_change_stream_is_not_noticed(
     client: Any, send: Send, store: Store, settings: Settings
 ) -> None:
