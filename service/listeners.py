@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import structlog
 
-from models.errors import NotFound, StoreUnavailable, TooManyStreams
+from models.errors import NotFound, StoreUnavailable
 from models.metrics.catalogue import EVENT_STREAMS
 from models.metrics.instruments import Instruments
 from models.settings import Settings
@@ -19,13 +19,13 @@ from models.store import Store
 from models.store.feed import Change
 from models.task import Task
 from service.lookout import Lookout, waits
+from service.places import Places
 from service.subject import Event, Kind, Subject
 
 log = structlog.get_logger()
 
 _GLANCE = 1.0  # seconds between two looks for pages that vanished
 _LINGER = 5.0  # seconds all changes are read on when nobody listens any more: somebody may come
-_RETRY_AFTER = 5
 
 
 @dataclass(eq=False)
@@ -73,10 +73,12 @@ class Listeners:
         self._subjects: dict[tuple[Kind, str], Subject] = {}
         self._by_task: dict[str, set[Subject]] = defaultdict(set)
         self._listeners: set[Listener] = set()
-        self._clients: Counter[str] = Counter()
+        self._places = Places(settings.events_per_client, settings.events_total)
         self._stirred = asyncio.Event()
         self._lookout = Lookout(settings, store)
         self.closing = False
+        for kind in ("task", "group"):
+            instruments.set(EVENT_STREAMS, 0, kind)
 
     # What happens in the ledger
 
@@ -84,14 +86,14 @@ class Listeners:
         if change.status is not None:
             self._lookout.moved = True  # everybody behind it moves up
         for subject in self._by_task.get(change.task_id, ()):
-            subject.stale = True
+            subject.stale.add(change.task_id)
         if self._subjects:
             self._stirred.set()
 
     def missed(self) -> None:
         self._lookout.moved = True
         for subject in self._subjects.values():
-            subject.stale = True
+            subject.stale.update(subject.ids)
         self._stirred.set()
 
     async def run(self) -> None:
@@ -139,18 +141,18 @@ class Listeners:
         """
         self._stirred.clear()
         ready = [each for each in self._subjects.values() if each.ready]
-        stale = [each for each in ready if each.stale]
+        stale = {each: each.stale for each in ready if each.stale}
         for each in stale:
-            each.stale = False
+            each.stale = set()
         try:
-            ids = list({task_id for each in stale for task_id in each.ids})
-            read = await self._store.tasks.many(ids) if ids else {}
-            tasks = {each: each.of(read) if each in stale else each.tasks for each in ready}
+            ids = set().union(*stale.values())
+            read = await self._store.tasks.many(list(ids)) if ids else {}
+            tasks = {each: each.with_read(stale.get(each, set()), read) for each in ready}
             waiting = any(waits(each) for each in tasks.values())
             outlook = await self._lookout.see(moved=waiting)
         except BaseException:
-            for each in stale:
-                each.stale = True
+            for each, before in stale.items():
+                each.stale |= before
             raise
         for each in ready:
             each.update(tasks[each], outlook)
@@ -169,7 +171,7 @@ class Listeners:
             NotFound: there is none. TooManyStreams: EVENTS_PER_CLIENT or EVENTS_TOTAL are open.
             StoreUnavailable: the ledger does not answer.
         """
-        with self._place(client):
+        with self._places.one(client):
             async with self._subject(kind, what) as subject:
                 listener = Listener(self, subject, name, vanished)
                 subject.awaited.add(listener.stirred)
@@ -181,30 +183,6 @@ class Listeners:
                     self._count(kind, -1)
                     self._listeners.discard(listener)
                     subject.awaited.discard(listener.stirred)
-
-    @contextlib.contextmanager
-    def _place(self, client: str) -> Iterator[None]:
-        s = self._settings
-        for setting, limit, measured, whose in (
-            ("EVENTS_PER_CLIENT", s.events_per_client, self._clients[client], " of yours"),
-            ("EVENTS_TOTAL", s.events_total, self._clients.total(), ""),
-        ):
-            if measured >= limit:
-                raise TooManyStreams(
-                    f"{measured} event streams{whose} are open; at most {limit} may ({setting}): "
-                    f"close one, or ask GET /tasks/<id>?wait=30 instead",
-                    setting=setting,
-                    limit=limit,
-                    measured=measured,
-                    retry_after=_RETRY_AFTER,
-                )
-        self._clients[client] += 1
-        try:
-            yield
-        finally:
-            self._clients[client] -= 1
-            if not self._clients[client]:
-                del self._clients[client]
 
     def _count(self, kind: Kind, by: int) -> None:
         self._instruments.gauges[EVENT_STREAMS].labels(kind).inc(by)
@@ -249,6 +227,6 @@ class Listeners:
             for task_id in subject.ids:
                 self._by_task[task_id].add(subject)
             # What changed before it was known which tasks are its own was not heard.
-            subject.stale = True
+            subject.stale.update(subject.ids)
         subject.update(tasks, await self._lookout.see(of=tasks))
         self._stirred.set()  # for what was heard meanwhile

@@ -30,7 +30,7 @@ class Event:
 class Subject:
     """A task (``group`` is None) or a group, with ``tasks`` by id.
 
-    ``stale``: its tasks changed since they were read. ``gone``: there is no such thing any more.
+    ``stale``: ids of tasks that changed since they were read. ``gone``: there is none any more.
     ``awaited`` are the events of those who listen: set when there is something new.
     """
 
@@ -40,7 +40,7 @@ class Subject:
     group: Group | None = None
     tasks: Mapping[str, Task] = field(default_factory=dict)
     outlook: Outlook | None = None
-    stale: bool = False
+    stale: set[str] = field(default_factory=set)
     gone: bool = False
     awaited: set[asyncio.Event] = field(default_factory=set)
     loading: asyncio.Task[None] | None = None
@@ -57,9 +57,11 @@ class Subject:
         """Whether it was read."""
         return bool(self.tasks)
 
-    def of(self, read: Mapping[str, Task]) -> dict[str, Task]:
-        """Return its own of the tasks ``read``."""
-        return {task_id: read[task_id] for task_id in self.ids if task_id in read}
+    def with_read(self, ids: set[str], read: Mapping[str, Task]) -> dict[str, Task]:
+        """Return its tasks, those of ``ids`` as they are in ``read``, if they are there."""
+        known = {i: task for i, task in self.tasks.items() if i not in ids}
+        known |= {i: read[i] for i in ids if i in read}
+        return {i: known[i] for i in self.ids if i in known}
 
     @property
     def ended(self) -> bool:
@@ -102,9 +104,10 @@ class Subject:
         # Not of the time that is left: it passes, and nothing is new.
         left = document.pop("eta_seconds", None)
         document["position"] = self._position()
-        tag = hashlib.sha256(json.dumps(document).encode()).hexdigest()[:16]
-        document["eta_seconds"] = self._left() if left is None else left
-        return Event(tag, json.dumps(document), self.ended)
+        text = json.dumps(document)
+        tag = hashlib.sha256(text.encode()).hexdigest()[:16]
+        eta = json.dumps(self._left() if left is None else left)
+        return Event(tag, f'{text[:-1]}, "eta_seconds": {eta}}}', self.ended)
 
     def _position(self) -> int | None:
         if self.outlook is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +31,7 @@ _EVERYTHING: Document = {
 # Not the document: its changes are looked up together, and only those that somebody wants.
 _SHORT: Document = {
     "documentKey": 1,
+    "clusterTime": 1,
     "status": {"$ifNull": [f"${_FIELDS}.status", "$fullDocument.status"]},
 }
 _AWAIT = 1000  # milliseconds the server holds an answer when nothing happens
@@ -61,13 +62,13 @@ class Feed:
 
     @asynccontextmanager
     async def changes(self) -> AsyncIterator[AsyncIterator[Change]]:
-        """Give changes as they happen; to widen it in the middle loses none.
+        """Give changes as they happen; to widen it in the middle loses none, and may repeat one.
 
         Raises:
             StoreUnavailable: the stream broke; changes may have been missed.
         """
         self._switch.clear()
-        stream = self._open(None)
+        stream = self._open({})
         try:
             await stream.try_next()  # opened now, not at the first wait: nothing slips between
             async with contextlib.aclosing(self._follow(stream)) as followed:
@@ -77,21 +78,24 @@ class Feed:
                 raise
             raise StoreUnavailable("the change stream broke", store="mongodb") from error
 
-    def _open(self, token: Mapping[str, Any] | None) -> _Stream:
+    def _open(self, place: Document) -> _Stream:
         wanted = _EVERYTHING if self._wide else _ENDINGS
         stream: _Stream = self._tasks.watch(
             [{"$match": wanted}, {"$project": _SHORT}],
-            resume_after=token,
             max_await_time_ms=_AWAIT,
+            **place,
         )
         return stream
 
     async def _follow(self, stream: _Stream) -> AsyncGenerator[Change]:
         """Yield the changes of ``stream``, and of those opened in its place when it is widened."""
         coming: asyncio.Future[Document | None] | None = None
+        # Where the next stream would begin. The token of a change is no place for it: the server
+        # finds it only by the pipeline that told it. Its time is, and the token of a mere place.
+        token = stream.resume_token
+        place: Document = {"resume_after": token}
         try:
             while True:
-                token = stream.resume_token
                 coming = asyncio.ensure_future(stream.try_next())
                 switching = asyncio.ensure_future(self._switch.wait())
                 await asyncio.wait({coming, switching}, return_when=asyncio.FIRST_COMPLETED)
@@ -100,10 +104,13 @@ class Feed:
                     # The next one begins where this one stood: what it is about to tell is told.
                     self._switch.clear()
                     self._retire(stream, coming)
-                    stream, coming = self._open(token), None
+                    stream, coming = self._open(place), None
                     continue
-                change = coming.result()
-                if change is not None:
+                change, before, token = coming.result(), token, stream.resume_token
+                if change is None:
+                    place = place if token == before else {"resume_after": token}
+                else:
+                    place = {"start_at_operation_time": change["clusterTime"]}
                     said = change.get("status")
                     yield Change(str(change["documentKey"]["_id"]), Status(said) if said else None)
         finally:

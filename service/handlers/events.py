@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import structlog
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 from aiohttp_sse import EventSourceResponse
 
 from service.client import party
@@ -54,6 +54,9 @@ async def _stream(request: web.Request, kind: Kind, name: str | None) -> web.Str
             ping_interval=settings.events_keepalive,
         )
         response.headers["Cache-Control"] = "no-store"
+        if request.version < HttpVersion11:  # there the end of the connection is that of the answer
+            response.headers["Connection"] = "close"
+            response.force_close()
         await response.prepare(request)
         async with response:
             try:
