@@ -17,7 +17,8 @@
     ├── BadParameter         a parameter is unknown or out of range
     ├── RangeNotSatisfiable  bytes asked for that a result does not have
     ├── RateLimited          asked more often than a limit allows; try again later
-    │   └── QueueFull        as many tasks are open as may be; try again later
+    │   ├── QueueFull        as many tasks are open as may be; try again later
+    │   └── TooManyStreams   as many event streams are open as may be; close one
     ├── NotFinished          the workers did not get to it in time; ask again
     ├── WrongStatus          not to be done to a task as far as it is: it has ended, or has not
     ├── Cancelled            the task was cancelled before it had a result
@@ -123,6 +124,10 @@ class RateLimited(AppError):
 
 class QueueFull(RateLimited):
     code = "queue_full"
+
+
+class TooManyStreams(RateLimited):
+    code = "too_many_streams"
 
 
 class NotFinished(AppError):

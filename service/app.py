@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 
 import structlog
@@ -22,10 +21,12 @@ from models.store import Store
 from models.tokens import Tokens
 from service import assets
 from service.admission import Admission
+from service.changes import watch
 from service.endings import Endings
 from service.errors import translate
 from service.handlers import (
     docs,
+    events,
     groups,
     health,
     index,
@@ -46,6 +47,7 @@ from service.keys import (
     DRAINING,
     ENDINGS,
     INSTRUMENTS,
+    LISTENERS,
     QUEUE,
     SCRAPE,
     SETTINGS,
@@ -53,6 +55,7 @@ from service.keys import (
     SUBMITTER,
     TOKENS,
 )
+from service.listeners import Listeners
 from service.measure import measure
 from service.requests import expect, harden, identify
 from service.scrape import Scrape
@@ -88,8 +91,11 @@ def create_app(settings: Settings) -> web.Application:
         web.get("/tasks/{id}", tasks.show),
         web.delete("/tasks/{id}", tasks.cancel),
         web.post("/tasks/{id}/retry", tasks.retry),
+        web.get("/tasks/{id}/events", events.task, allow_head=False),
+        web.post("/groups", groups.gather),
         web.get("/status/{id}", groups.show),
         web.get("/status/{id}/archive", groups.archive),
+        web.get("/status/{id}/events", events.group, allow_head=False),
         web.get("/processed/{name}", processed.serve),
         web.delete("/processed/{name}", processed.delete),
         # No HEAD: it would send a letter.
@@ -127,12 +133,17 @@ async def _stores(app: web.Application) -> AsyncIterator[None]:
 
 
 async def _endings(app: web.Application) -> AsyncIterator[None]:
+    """Whoever waits or listens lives of one change stream."""
     endings = app[ENDINGS] = Endings(app[STORE])
-    watching = asyncio.create_task(endings.watch())
+    listeners = app[LISTENERS] = Listeners(app[SETTINGS], app[STORE], app[INSTRUMENTS])
+    working = [
+        asyncio.create_task(watch(app[STORE].feed, [endings, listeners])),
+        asyncio.create_task(listeners.run()),
+    ]
     yield
-    watching.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await watching
+    for each in working:
+        each.cancel()
+    await asyncio.gather(*working, return_exceptions=True)
 
 
 async def _figures(app: web.Application) -> AsyncIterator[None]:
@@ -146,5 +157,6 @@ async def _figures(app: web.Application) -> AsyncIterator[None]:
 
 
 async def _let_go(app: web.Application) -> None:
-    """Before the service waits for answers in flight: those who wait for a task answer now."""
+    """Before the service waits for answers in flight: who waits or listens is answered now."""
     app[ENDINGS].close()
+    app[LISTENERS].close()

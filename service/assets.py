@@ -1,4 +1,4 @@
-"""Stylesheets and scripts of the pages: read once, served by name, never from a path."""
+"""What the pages are made of beside their HTML: read once, served by name, never from a path."""
 
 from __future__ import annotations
 
@@ -9,7 +9,12 @@ from aiohttp import web
 
 from models.errors import NotFound
 
-_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+_TYPES = {
+    ".css": "text/css",
+    ".js": "text/javascript",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+}
 
 
 def _read() -> dict[str, tuple[bytes, str, str]]:
@@ -38,4 +43,5 @@ async def serve(request: web.Request) -> web.StreamResponse:
     headers = {"ETag": f'"{tag}"', "Cache-Control": "no-cache"}
     if tag in {each.value for each in request.if_none_match or ()}:
         return web.Response(status=304, headers=headers)
-    return web.Response(body=data, content_type=media_type, charset="utf-8", headers=headers)
+    charset = None if media_type == "image/png" else "utf-8"
+    return web.Response(body=data, content_type=media_type, charset=charset, headers=headers)

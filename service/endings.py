@@ -8,17 +8,12 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import TypeVar
 
-import structlog
-
-from models.errors import StoreUnavailable
 from models.group import Group
 from models.store import Store
-from models.task import Task
+from models.store.feed import Change
+from models.task import ENDED, Task
 
-log = structlog.get_logger()
 T = TypeVar("T")
-
-_PAUSE = 0.5  # seconds before a broken stream is opened again
 
 
 class _Waiter:
@@ -47,20 +42,15 @@ class Endings:
         self._waiting: dict[str, set[_Waiter]] = defaultdict(set)
         self._closing = False
 
-    async def watch(self) -> None:
-        """Follow the ledger until cancelled, through any number of breaks."""
-        while True:
-            try:
-                async with self._store.tasks.endings() as endings:
-                    self._wake_all()  # what ended while nobody watched, they look up themselves
-                    async for task_id in endings:
-                        for waiter in self._waiting.get(task_id, ()):
-                            waiter.ended(task_id)
-            except StoreUnavailable as error:
-                log.warning("endings_unwatched", **error.document())
-            except Exception:
-                log.exception("endings_failed")
-            await asyncio.sleep(_PAUSE)
+    def heard(self, change: Change) -> None:
+        """Wake who waits for the task, if it has ended."""
+        if change.status in ENDED:
+            for waiter in self._waiting.get(change.task_id, ()):
+                waiter.ended(change.task_id)
+
+    def missed(self) -> None:
+        """Have everybody look up whether it ended while nobody watched."""
+        self._wake_all()
 
     def close(self) -> None:
         """Let everybody who waits answer now: the service is being stopped."""

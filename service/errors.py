@@ -37,6 +37,7 @@ STATUS: dict[type[AppError], int] = {
     errors.TooMuchMemory: 422,
     errors.RateLimited: 429,
     errors.QueueFull: 429,
+    errors.TooManyStreams: 429,
     errors.NotFinished: 503,
     errors.NotWritten: 500,
     errors.NoRoom: 503,

@@ -15,6 +15,7 @@ from models.store import Store
 from models.tokens import Tokens
 from service.admission import Admission
 from service.endings import Endings
+from service.listeners import Listeners
 from service.scrape import Scrape
 from service.submit import Submitter
 
@@ -24,6 +25,7 @@ STORE = web.AppKey("store", Store)
 CACHE = web.AppKey("cache", Cache)
 QUEUE = web.AppKey("queue", Queue)
 ENDINGS = web.AppKey("endings", Endings)
+LISTENERS = web.AppKey("listeners", Listeners)
 ADMISSION = web.AppKey("admission", Admission)
 DRAINING = web.AppKey("draining", asyncio.Event)
 TOKENS = web.AppKey("tokens", Tokens)

@@ -14,7 +14,7 @@ from aiohttp import web
 from models import ready
 from models.settings import Settings
 from service.app import create_app
-from service.keys import DRAINING, ENDINGS
+from service.keys import DRAINING, ENDINGS, LISTENERS
 
 log = structlog.get_logger()
 
@@ -82,7 +82,8 @@ async def _drain(runner: web.AppRunner, sites: Sequence[web.BaseSite]) -> None:
         await site.stop()
     app = runner.app
     app[DRAINING].set()
-    app[ENDINGS].close()  # who waits for a task answers now
+    app[ENDINGS].close()  # who waits for a task is answered now
+    app[LISTENERS].close()  # who listens connects again, to whoever serves then
     log.info("draining")
     loop = asyncio.get_running_loop()
     until = loop.time() + _LAST_WORD

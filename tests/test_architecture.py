@@ -60,6 +60,7 @@ def imports(path: Path) -> set[str]:
         ("cv2", ("workers/", "training/", "bench/")),
         ("openvino", ("workers/upscaler/openvino.py", "bench/")),
         ("torch", ("training/",)),
+        ("aiohttp_sse", ("service/handlers/events.py",)),
         ("prometheus_client", ("models/metrics/", "service/handlers/metrics.py")),
         ("pickle", ()),
     ],

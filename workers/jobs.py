@@ -21,7 +21,6 @@ from workers.publish import work
 log = structlog.get_logger()
 
 _TROUBLE_PAUSE = 5.0  # seconds a place stays empty after the machine failed it
-_PROGRESS_PAUSE = 1.0  # seconds between two writes of a task's progress
 
 
 async def process(ctx: dict[str, Any], task_id: str) -> None:
@@ -113,7 +112,7 @@ async def _beat(worker: Worker, attempt: Attempt) -> None:
     pause = worker.settings.lease_seconds / 3
     told, since = 0, 0.0
     while True:
-        step = min(_PROGRESS_PAUSE, pause)
+        step = min(worker.settings.progress_seconds, pause)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(attempt.doubt.wait(), step)
         since += step

@@ -35,6 +35,13 @@ REQUESTS = Metric(
 REQUESTS_NOW = Metric(
     "darkroom_requests_in_progress", _G, _SERVICE, "HTTP requests being answered."
 )
+EVENT_STREAMS = Metric(
+    "darkroom_event_streams",
+    _G,
+    _SERVICE,
+    "Streams of server-sent events that are open, by what they tell of.",
+    {"of": ("task", "group")},
+)
 ENDED_TASKS = Metric(
     "darkroom_tasks_total",
     _C,

@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from models.catalogue import FETCHED
 from models.errors import BadSettings
 from models.settings.answers import Answers
+from models.settings.events import Events
 from models.settings.intake import Intake
 from models.settings.keeping import Keeping
 from models.settings.logs import Logs
@@ -29,6 +30,7 @@ SECTIONS: tuple[type[BaseSettings], ...] = (
     Place,
     Intake,
     Answers,
+    Events,
     Work,
     Keeping,
     Results,
@@ -38,7 +40,7 @@ SECTIONS: tuple[type[BaseSettings], ...] = (
 )
 
 
-class Settings(Logs, Measures, Mail, Results, Keeping, Work, Answers, Intake, Place):
+class Settings(Logs, Measures, Mail, Results, Keeping, Work, Events, Answers, Intake, Place):
     """Every variable of the environment that Darkroom reads, upper case, with its default.
 
     The descriptions are the reasons; ``python -m models env`` prints ``env_example`` from them.

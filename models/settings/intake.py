@@ -26,6 +26,9 @@ class Intake(BaseSettings):
         ge=1,
         description="Most bytes of one submission; they lie on the service's disk meanwhile.",
     )
+    max_group: int = Field(
+        1000, ge=1, le=10_000, description="Most tasks that POST /groups makes one group of."
+    )
     max_operations: int = Field(20, ge=1, le=100, description="Most operations of one pipeline.")
     max_results: int = Field(
         64, ge=4, le=1024, description="Most results of one picture: three splits make 64."

@@ -22,6 +22,7 @@ from models.settings import Settings
 from models.settings.mail import sender
 from models.store.backlog import Backlog
 from models.store.check import Check
+from models.store.feed import Feed
 from models.store.files import Files
 from models.store.gauges import Gauges
 from models.store.groups import Groups
@@ -79,14 +80,15 @@ class Store:
         self._settings = settings
         self._database = database
         self.tasks = Tasks(database["tasks"], settings.delete_grace)
+        self.feed = Feed(database["tasks"])
         self.leases = Leases(database["tasks"])
-        self.backlog = Backlog(database["tasks"])
         self.names = Names(database["names"])
         self.originals = Originals(database, settings.delete_grace)
         self.results = Files(database, "results")
         self.intermediates = Files(database, "intermediates")
         self.groups = Groups(database["groups"], self.tasks, settings.group_ttl)
         self.presence = Presence(database["workers"])
+        self.backlog = Backlog(database, self.presence)
         self.gauges = Gauges(database, settings.store_timeout)
         self.snapshots = Snapshots(database["snapshots"])
         self.mail = Outbox(database["mail"], sender(settings.smtp_from).domain)

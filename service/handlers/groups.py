@@ -1,4 +1,4 @@
-"""GET /status/<group_id>: how far a group is; GET /status/<group_id>/archive: its results."""
+"""GET /status/<group_id>: how far a group is, /archive: its results; POST /groups: one of tasks."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ from collections.abc import AsyncIterator
 import structlog
 from aiohttp import web
 
+from models.address import address
 from models.archive import Archive
 from models.errors import NotFound, NotReady
 from models.group import Group, standing
 from models.task import Result, Task
+from service import batches
+from service.documents import read_json
+from service.gather import members, read_gathering
 from service.keys import ENDINGS, SETTINGS, STORE
 from service.stream import stream
 from service.views import respond_group
@@ -23,6 +27,27 @@ async def show(request: web.Request) -> web.StreamResponse:
     redirect = wants_picture(request)
     group, tasks = await _find(request)
     return respond_group(request, group, tasks, status=200, redirect=redirect)
+
+
+async def gather(request: web.Request) -> web.StreamResponse:
+    """POST /groups: tasks that were submitted one by one become a group, with all a group can do.
+
+    The same tasks again are the same group; with ``email`` it is a new one under a secret id.
+
+    Raises:
+        BadRequest: the body is no such document. NotFound: a task is not there.
+        BadParameter: too many tasks or results, or the address is none.
+    """
+    only(request)
+    settings, store = request.app[SETTINGS], request.app[STORE]
+    asked = read_gathering(await read_json(request, settings), settings)
+    tasks = await store.tasks.many([each.task_id for each in asked.picked])
+    email = address(asked.email) if asked.email else None
+    batch = batches.Batch(members(asked, tasks, settings))
+    group, tasks = await batches.keep(store, batch, email)
+    structlog.contextvars.bind_contextvars(group_id=group.id)
+    status = 200 if standing(group, tasks).ended else 202
+    return respond_group(request, group, tasks, status=status, redirect=False)
 
 
 async def archive(request: web.Request) -> web.StreamResponse:

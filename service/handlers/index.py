@@ -1,11 +1,13 @@
-"""GET /: what this is and how to use it, for whoever opens it by hand."""
+"""GET /: for a browser the page that takes pictures, for a program how to use this."""
 
 from __future__ import annotations
 
 from aiohttp import web
 
+from models.image import ACCEPTED
 from models.operations import OPERATIONS
 from service.keys import SETTINGS
+from service.page import live_page, wants_page
 
 _TEXT = """Darkroom: send pictures, get tasks, fetch the results.
 
@@ -24,7 +26,19 @@ What each of them takes: {url}/docs, as JSON {url}/operations. Health: /healthz,
 """
 
 
+_VARY = {"Vary": "Accept"}
+
+
 async def index(request: web.Request) -> web.StreamResponse:
-    url = request.app[SETTINGS].url.removeprefix("http://")
+    settings = request.app[SETTINGS]
+    if wants_page(request):
+        largest = {
+            "mebibytes": f"{settings.max_upload_bytes / 2**20:g}",
+            "megapixels": f"{settings.max_pixels / 1e6:g}",
+        }
+        answer = live_page("upload.html", "/", settings=settings, accepted=ACCEPTED, **largest)
+        answer.headers.update(_VARY)
+        return answer
+    url = settings.url.removeprefix("http://")
     text = _TEXT.format(url=url, operations=", ".join(OPERATIONS))
-    return web.Response(text=text)
+    return web.Response(text=text, headers=_VARY)

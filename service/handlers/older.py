@@ -13,6 +13,7 @@ from models.image import ACCEPTED, MEDIA_TYPES, Kind
 from models.operations import Operation, parse
 from models.task import Status, Task
 from service.answers import json_answer
+from service.bodies import result_url
 from service.client import party
 from service.errors import answer
 from service.form import Shape
@@ -23,7 +24,6 @@ from service.results import result_bytes
 from service.spool import Spool
 from service.stream import stream
 from service.upload import Received, receive
-from service.views import result_url
 from service.waiting import only
 
 _THUMBNAIL_FIELD = "file"

@@ -19,10 +19,10 @@ from models.errors import (
 from models.image import MEDIA_TYPES
 from models.names import safe
 from models.task import Result, Status, Task
+from service.bodies import result_url
 from service.keys import CACHE, SETTINGS, STORE
 from service.results import no_longer, result_bytes
 from service.stream import stream
-from service.views import result_url
 from service.waiting import only
 
 log = structlog.get_logger()

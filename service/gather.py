@@ -1,0 +1,85 @@
+"""A group made of tasks that are there already: what a client may ask for, and its limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from models.errors import BadParameter, BadRequest, NotFound
+from models.group import Member
+from models.settings import Settings
+from models.task import Task
+
+_EXAMPLE = '{"tasks": ["<task_id>", {"task_id": "...", "name": "cat.png"}]}'
+
+
+class Picked(BaseModel):
+    """A task, and by which of its uploads' names it is meant; without one, by the first."""
+
+    model_config = ConfigDict(extra="forbid")
+    task_id: str = Field(max_length=64)
+    name: str | None = Field(None, max_length=400)
+
+
+class Gathering(BaseModel):
+    """The tasks of a group to be, in its order; ``email`` is where its archive may be sent."""
+
+    model_config = ConfigDict(extra="forbid")
+    tasks: list[str | Picked] = Field(min_length=1)
+    email: str | None = None
+
+    @property
+    def picked(self) -> list[Picked]:
+        return [Picked.model_construct(task_id=t) if isinstance(t, str) else t for t in self.tasks]
+
+
+def read_gathering(document: Any, settings: Settings) -> Gathering:
+    """Return the gathering that ``document`` is.
+
+    Raises:
+        BadRequest: it is none. BadParameter: it has more tasks than MAX_GROUP.
+    """
+    try:
+        gathering = Gathering.model_validate(document)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])[:80]
+        raise BadRequest(
+            f"{ascii(where)[1:-1] or 'the body'}: {first['msg']}; send {_EXAMPLE}"
+        ) from None
+    _check(len(gathering.tasks), settings.max_group, "MAX_GROUP", "tasks")
+    return gathering
+
+
+def members(gathering: Gathering, tasks: Mapping[str, Task], settings: Settings) -> list[Member]:
+    """Return the members of the group that ``gathering`` asks for.
+
+    Raises:
+        NotFound: a task is not there.
+        BadParameter: together they have more results than MAX_BATCH_RESULTS.
+    """
+    missing = [each.task_id for each in gathering.picked if each.task_id not in tasks]
+    if missing:
+        raise NotFound(
+            f"{len(missing)} of the {len(gathering.tasks)} tasks are not there; the first of them "
+            f"is {missing[0][:40]!a}",
+            measured=len(missing),
+        )
+    found = [(tasks[each.task_id], each.name) for each in gathering.picked]
+    uploads = [(task, task.upload(name)) for task, name in found]
+    results = sum(len(upload.results) for _, upload in uploads)
+    _check(results, settings.max_batch_results, "MAX_BATCH_RESULTS", "results")
+    return [Member(name=upload.name, task_id=task.id) for task, upload in uploads]
+
+
+def _check(count: int, limit: int, setting: str, what: str) -> None:
+    if count > limit:
+        raise BadParameter(
+            f"the group would have {count} {what}; at most {limit} are allowed ({setting}): "
+            "make several groups",
+            setting=setting,
+            limit=limit,
+            measured=count,
+        )

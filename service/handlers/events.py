@@ -1,0 +1,81 @@
+"""GET /tasks/<id>/events, GET /status/<id>/events: how far it is, as server-sent events."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+from aiohttp import HttpVersion11, web
+from aiohttp_sse import EventSourceResponse
+
+from service.client import party
+from service.keys import LISTENERS, SETTINGS
+from service.listeners import Listener
+from service.subject import Kind
+from service.waiting import only
+
+_RETRY = 2000  # milliseconds before a browser connects again
+
+
+async def task(request: web.Request) -> web.StreamResponse:
+    """Tell how far a task is until it ends; ``?name=`` as for the task itself."""
+    only(request, "name")
+    return await _stream(request, "task", request.query.get("name"))
+
+
+async def group(request: web.Request) -> web.StreamResponse:
+    """Tell how far a group is until all of it has ended."""
+    only(request)
+    return await _stream(request, "group", None)
+
+
+async def _stream(request: web.Request, kind: Kind, name: str | None) -> web.StreamResponse:
+    """Answer with events; 204, by which browsers stop, where the end was told already.
+
+    Raises:
+        NotFound: there is no such task or group. TooManyStreams: see EVENTS_PER_CLIENT.
+    """
+
+    def vanished() -> bool:
+        return request.transport is None or request.transport.is_closing()
+
+    what = request.match_info["id"]
+    listening = request.app[LISTENERS].listening(kind, what, name, party(request), vanished)
+    async with listening as listener:
+        structlog.contextvars.bind_contextvars(**{f"{kind}_id": what})
+        told = request.headers.get("Last-Event-ID", "")
+        first = listener.now()
+        if first.ended and first.tag == told:
+            return web.Response(status=204, headers={"Cache-Control": "no-store"})
+        settings = request.app[SETTINGS]
+        response = EventSourceResponse(
+            sep="\n",
+            send_timeout=settings.events_stall,
+            ping_interval=settings.events_keepalive,
+        )
+        response.headers["Cache-Control"] = "no-store"
+        if request.version < HttpVersion11:  # there the end of the connection is that of the answer
+            response.headers["Connection"] = "close"
+            response.force_close()
+        await response.prepare(request)
+        async with response:
+            try:
+                await response.write(f"retry: {_RETRY}\n\n".encode())
+                until = asyncio.get_running_loop().time() + settings.events_seconds
+                await _tell(response, listener, told, until)
+            except TimeoutError:  # it took nothing in: the library has cut the connection
+                structlog.get_logger().info("listener_stalled", limit=settings.events_stall)
+        if vanished():
+            raise ConnectionResetError("the listener went away")
+        if listener.hub.closing:
+            response.force_close()  # the next connection goes to whoever listens then
+        return response
+
+
+async def _tell(response: EventSourceResponse, listener: Listener, told: str, until: float) -> None:
+    while (event := await listener.next(told, until)) is not None:
+        await response.send(event.text, id=event.tag, event=listener.subject.kind)
+        told = event.tag
+        if event.ended:
+            await response.send("{}", event="end")
+            return

@@ -1,0 +1,91 @@
+/** What this browser remembers of its pictures: IndexedDB, so that a reload loses nothing. */
+
+const KEPT = 300; // pictures; the oldest are forgotten first
+
+/** @param {IDBRequest} request @returns {Promise<any>} */
+const answer = (request) =>
+  new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+
+/** @param {IDBTransaction} work @returns {Promise<void>} */
+const written = (work) =>
+  new Promise((resolve, reject) => {
+    work.oncomplete = () => resolve();
+    work.onerror = work.onabort = () => reject(work.error);
+  });
+
+/** Records of pictures, and their originals; where there is no IndexedDB, for this visit only. */
+export class History {
+  /** @param {IDBDatabase|null} database */
+  constructor(database) {
+    this.database = database;
+    /** @type {Map<string, Blob>} originals that could not be written, e.g. for want of space */
+    this.visit = new Map();
+  }
+
+  /** @returns {Promise<History>} */
+  static async open() {
+    try {
+      const asked = indexedDB.open("darkroom", 1);
+      asked.onupgradeneeded = () => {
+        asked.result.createObjectStore("items", { keyPath: "id" });
+        asked.result.createObjectStore("files");
+      };
+      return new History(await answer(asked));
+    } catch {
+      return new History(null);
+    }
+  }
+
+  /** @returns {Promise<any[]>} all records, oldest first; more than KEPT are forgotten */
+  async all() {
+    if (!this.database) return [];
+    const found = await answer(this.database.transaction("items").objectStore("items").getAll());
+    found.sort((a, b) => a.added - b.added);
+    const old = found.splice(0, Math.max(0, found.length - KEPT));
+    await this.forget(old.map((record) => record.id));
+    return found;
+  }
+
+  /**
+   * Write a record, with its original when it is new. What cannot be written lasts for this visit.
+   * @param {{id: string}} record @param {Blob} [file]
+   */
+  async put(record, file) {
+    if (file) this.visit.set(record.id, file);
+    if (!this.database) return;
+    try {
+      const work = this.database.transaction(["items", "files"], "readwrite");
+      work.objectStore("items").put(record);
+      if (file) work.objectStore("files").put(file, record.id);
+      await written(work);
+      if (file) this.visit.delete(record.id);
+    } catch {
+      if (file) await this.put(record); // without the original: that is what takes space
+    }
+  }
+
+  /** @param {string} id @returns {Promise<Blob|undefined>} the original, if it is still here */
+  async file(id) {
+    if (this.visit.has(id) || !this.database) return this.visit.get(id);
+    try {
+      return await answer(this.database.transaction("files").objectStore("files").get(id));
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** @param {string[]} ids */
+  async forget(ids) {
+    ids.forEach((id) => this.visit.delete(id));
+    if (!this.database || !ids.length) return;
+    const work = this.database.transaction(["items", "files"], "readwrite");
+    for (const id of ids) {
+      work.objectStore("items").delete(id);
+      work.objectStore("files").delete(id);
+    }
+    await written(work);
+  }
+}

@@ -1,0 +1,72 @@
+/** Numbers and states as people say them. */
+
+/** @param {number} bytes */
+export function size(bytes) {
+  if (bytes < 1000) return `${bytes} B`;
+  const [value, unit] = bytes < 1e6 ? [bytes / 1e3, "kB"] : [bytes / 1e6, "MB"];
+  return `${value < 9.95 ? value.toFixed(1) : Math.round(value)} ${unit}`;
+}
+
+/** @param {number} seconds */
+export function duration(seconds) {
+  if (seconds < 9.95) return `${seconds.toFixed(seconds < 0.95 ? 2 : 1)} s`;
+  if (seconds < 90) return `${Math.round(seconds)} s`;
+  return seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
+}
+
+/** @param {number} count @param {string} one e.g. "picture" */
+export const count = (count, one) => `${count} ${one}${count === 1 ? "" : "s"}`;
+
+/** @param {{width: number, height: number}} it */
+export const sides = (it) => `${it.width} × ${it.height}`;
+
+const STATES = {
+  chosen: ["chosen", ""],
+  waiting: ["waiting to be sent", "wait"],
+  sending: ["sending", "wait"],
+  working: ["in work", "wait"],
+  done: ["done", "good"],
+  failed: ["failed", "bad"],
+  cancelled: ["cancelled", ""],
+};
+
+/**
+ * @param {import("./pictures.js").Item} item
+ * @returns {[string, string]} the state as words, and the class of its chip
+ */
+export function state(item) {
+  if (item.note && ["sending", "working"].includes(item.state)) return ["on hold", "wait"];
+  if (item.state === "working" && item.task?.status === "CREATED") return ["in the queue", "wait"];
+  return STATES[item.state];
+}
+
+/**
+ * How far a picture is, as one line.
+ * @param {import("./pictures.js").Item} item
+ */
+export function standing(item) {
+  if (item.note) return item.note;
+  if (item.state === "sending") return `${Math.round(100 * (item.sent ?? 0))} % sent`;
+  if (item.state !== "working") return "";
+  const left = item.eta >= 1 ? `, about ${duration(item.eta)} left` : "";
+  if (item.position) return `${count(item.position, "task")} before it${left}`;
+  if (item.task?.status === "CREATED") return `next in the queue${left}`;
+  return `${item.task?.progress ?? 0} %${left}`;
+}
+
+/**
+ * What operations do, as a title.
+ * @param {{op: string}[]} operations as the API takes them
+ */
+export function plan(operations) {
+  return operations
+    .map(({ op, ...values }) => {
+      const said = Object.entries(values).map(([name, value]) => {
+        if (name === "scale") return `×${value}`;
+        return typeof value === "number" ? `${name} ${value}` : `${value}`;
+      });
+      const title = op.charAt(0).toUpperCase() + op.slice(1);
+      return [title, said.join(", ")].join(" ").trim();
+    })
+    .join(" → ");
+}

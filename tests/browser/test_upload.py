@@ -1,0 +1,155 @@
+"""The page at /: from a drop to a download, as people do it."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+from typing import Any
+
+from playwright.async_api import Page, expect
+
+from tests import pictures
+from tests.browser.conftest import Tab
+from tests.browser.uploading import (
+    add,
+    card,
+    drop,
+    ended,
+    opened,
+    paste,
+    start,
+)
+from tests.house import House
+
+
+async def saved(page: Page, link: Any) -> bytes:
+    async with page.expect_download() as download:
+        await link.click()
+    return Path(await (await download.value).path()).read_bytes()
+
+
+async def test_a_program_and_a_browser_get_what_they_read(house: House, tab: Tab) -> None:
+    assert house.curl(house.url).startswith("Darkroom: send pictures")
+    head = house.curl("-si", "-H", "Accept: text/html", house.url)
+    assert re.search(r"(?im)^vary: accept\r?$", head)
+    assert "script-src 'self'" in head
+    await opened(tab, house)
+    await expect(tab.page.locator("#choose")).to_be_visible()
+    await tab.shots("upload-empty")
+    assert await tab.findings() == []
+
+
+async def test_two_dropped_pictures_to_the_compared_result(house: House, tab: Tab) -> None:
+    page = await opened(tab, house)
+    files = {"cat.png": pictures.png(160, 120, 1), "dog.jpg": pictures.jpeg(150, 150, 2)}
+    await drop(page, files)
+    await expect(page.locator("#tray li")).to_have_count(2)
+    await tab.shots("upload-chosen")
+    assert await tab.findings() == []
+    await start(page, "Upscale 2 pictures")
+    await ended(page, "done", 2)
+    cat = card(page, "cat.png")
+    await expect(cat.locator(".facts")).to_contain_text("320 × 240, PNG")
+    slider = cat.get_by_role("slider")
+    await slider.focus()
+    cut = "node => getComputedStyle(node).getPropertyValue('--cut')"
+    assert await cat.locator(".stage").evaluate(cut) == "50%"
+    await page.keyboard.press("ArrowRight")
+    await page.keyboard.press("PageUp")
+    assert await cat.locator(".stage").evaluate(cut) == "61%"
+    assert await slider.get_attribute("aria-valuetext") == "61 % original"
+    box = await cat.locator(".stage").bounding_box()
+    assert box is not None
+    await page.mouse.click(box["x"] + box["width"] / 4, box["y"] + 20)
+    assert await cat.locator(".stage").evaluate(cut) == "25%"
+    await tab.shots("upload-done")
+    assert await tab.findings() == []
+    data = await saved(page, cat.get_by_role("link", name="Download"))
+    assert pictures.decoded(data).size == (320, 240)
+    url = await cat.get_by_role("link", name="Download").get_attribute("href")
+    assert url is not None
+    etag = re.search(r'(?im)^etag: "(\w+)"', house.curl("-sI", f"{house.url}{url}"))
+    assert etag is not None
+    assert etag.group(1) == hashlib.sha256(data).hexdigest()
+
+
+async def test_by_the_pixels_in_a_window_of_its_own(house: House, tab: Tab) -> None:
+    page = await opened(tab, house)
+    await add(page, {"wide.png": pictures.png(900, 700, 3)})
+    await start(page)
+    await ended(page, "done", 1)
+    await page.get_by_role("button", name="Large view").click()
+    dialog = page.get_by_role("dialog")
+    await expect(dialog.get_by_role("slider")).to_be_focused()
+    await dialog.get_by_role("button", name="100 %").click()
+    box = await dialog.locator(".stage").bounding_box()
+    assert box is not None
+    assert (box["width"], box["height"]) == (1800, 1400)
+    assert await tab.findings() == []
+    await tab.shots("upload-large")
+    await page.keyboard.press("Escape")
+    await expect(dialog).to_have_count(0)
+    await expect(page.get_by_role("button", name="Large view")).to_be_focused()
+
+
+async def test_without_a_picture_at_hand(house: House, tab: Tab) -> None:
+    page = await opened(tab, house)
+    await page.get_by_role("button", name="Try it with a cat").press("Enter")
+    await expect(page.locator("#start")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await ended(page, "done", 1)
+    await expect(page.locator(".card .facts")).to_contain_text("384 × 384, PNG")
+
+
+async def test_a_pasted_picture(house: House, tab: Tab) -> None:
+    page = await opened(tab, house)
+    await paste(page, "image.png", pictures.png(50, 40, 4))
+    await expect(page.locator("#tray li")).to_have_count(1)
+    await start(page)
+    await ended(page, "done", 1)
+
+
+async def test_what_has_another_shape_stands_beside_its_original(house: House, tab: Tab) -> None:
+    page = await opened(tab, house)
+    await page.locator("#options > summary").click()
+    await page.locator("#steps").get_by_label("Operation").select_option("split")
+    await add(page, {"quarters.png": pictures.png(121, 90, 5)})
+    await start(page, "Split 1 picture")
+    await ended(page, "done", 1)
+    await expect(page.locator(".card .pair img")).to_have_count(5)
+    await expect(page.locator(".card .stage")).to_have_count(0)
+    links = page.get_by_role("link", name="Download")
+    await expect(links).to_have_count(4)
+    assert pictures.decoded(await saved(page, links.nth(1))).size == (61, 45)
+    await tab.shots("upload-split")
+    assert await tab.findings() == []
+
+
+async def test_with_the_keyboard_alone(house: House, tab: Tab, tmp_path: Path) -> None:
+    page = await opened(tab, house)
+    picture = tmp_path / "keys.png"
+    picture.write_bytes(pictures.png(60, 50, 6))
+
+    async def walk(role: str, name: str) -> None:
+        wanted = page.get_by_role(role, name=name).first  # type: ignore[arg-type]
+        for _ in range(40):
+            if await wanted.evaluate("node => node === document.activeElement"):
+                return
+            await page.keyboard.press("Tab")
+        raise AssertionError(f"Tab does not come to {name}")
+
+    await walk("link", "Skip to the content")
+    await walk("button", "Choose pictures")
+    async with page.expect_file_chooser() as chooser:
+        await page.keyboard.press("Enter")
+    await (await chooser.value).set_files(picture)
+    await walk("button", "Upscale 1 picture")
+    await page.keyboard.press("Space")
+    await ended(page, "done", 1)
+    await walk("slider", "keys.png")
+    await walk("link", "Download: keys-upscale-x2.png")
+    async with page.expect_download() as download:
+        await page.keyboard.press("Enter")
+    data = Path(await (await download.value).path()).read_bytes()
+    assert pictures.decoded(data).size == (120, 100)

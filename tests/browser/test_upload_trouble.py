@@ -1,0 +1,181 @@
+"""The page at / when things go wrong: refusals, reloads, full queues, no network, hostile names."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from playwright.async_api import Page, expect
+
+from tests import pictures
+from tests.browser.conftest import Tab
+from tests.browser.uploading import add, card, ended, opened, ready, start
+from tests.house import House
+
+
+def noise(side: int, seed: int) -> bytes:
+    """Return a PNG that does not compress: three bytes a pixel."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (side, side, 3), np.uint8)
+    return pictures.encoded(Image.fromarray(pixels))
+
+
+def vast() -> bytes:
+    """Return a PNG whose header says 20000 x 20000."""
+    head = struct.pack(">IIBBBBB", 20000, 20000, 1, 0, 0, 0, 0)
+    data = zlib.compress(b"")
+    parts = [(b"IHDR", head), (b"IDAT", data), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(pictures.chunk(*part) for part in parts)
+
+
+async def slowly(page: Page, rate: int) -> None:
+    """Let the network take ``rate`` bytes a second from this page; -1: all it can."""
+    session = await page.context.new_cdp_session(page)
+    limits = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": rate}
+    await session.send("Network.enable")
+    await session.send("Network.emulateNetworkConditions", limits)
+
+
+async def choose(page: Page, **values: str) -> None:
+    """Set parameters of the one step."""
+    if await page.locator("#options[open]").count() == 0:
+        await page.locator("#options > summary").click()
+    for label, value in values.items():
+        await page.locator("#steps").get_by_label(label, exact=True).select_option(value)
+
+
+async def test_refusals_as_the_api_says_them(house: House, tab: Tab) -> None:
+    page = await opened(tab, house)
+    name = "<img src=x onerror=alert(1)>.png"
+    await add(page, {name: b"hello", "vast.png": vast(), "good.png": pictures.png(30, 30, 11)})
+    await tab.shots("upload-strange-names")
+    await start(page)
+    await ended(page, "failed", 2)
+    await ended(page, "done", 1)
+    text = card(page, name)
+    await expect(text.locator(".problem")).to_contain_text("send PNG or JPEG")
+    await expect(text.locator(".code")).to_contain_text("unsupported_format")
+    pixels = card(page, "vast.png").locator(".problem")
+    await expect(pixels).to_contain_text("400000000 pixels; at most 50000000")
+    await expect(pixels.locator(".code")).to_contain_text("too_many_pixels · setting: MAX_PIXELS")
+    assert await page.locator("img[src=x]").count() == 0
+    await tab.shots("upload-refused")
+    assert await tab.findings() == []
+    await text.get_by_role("button", name="Remove").click()
+    await expect(text).to_have_count(0)
+
+
+async def test_what_is_too_large_is_said_so(new_house: Callable[..., House], tab: Tab) -> None:
+    house = new_house(MAX_UPLOAD_BYTES="100000")
+    page = await opened(tab, house)
+    await add(page, {"large.png": noise(900, 12)})
+    await start(page)
+    await ended(page, "failed", 1)
+    problem = page.locator(".card .problem")
+    await expect(problem.locator(".code")).to_contain_text("too_large · setting: MAX_UPLOAD_BYTES")
+
+
+async def test_a_reload_while_it_is_sent(house: House, tab: Tab) -> None:
+    page = await opened(tab, house)
+    data = noise(300, 13)
+    await add(page, {"sent.png": data, "kept.png": pictures.png(31, 31, 13)})
+    await slowly(page, 40_000)
+    await start(page)
+    halfway = "() => document.querySelector('.card progress').value > 0.1"
+    await page.wait_for_function(halfway)
+    await expect(card(page, "sent.png").locator(".note")).to_contain_text("% sent")
+    await tab.shots("upload-sending")
+    assert await tab.findings() == []
+    await page.reload()
+    await slowly(page, -1)
+    await ready(page)
+    await ended(page, "done", 2)
+    await expect(card(page, "sent.png").locator(".stage .before")).to_have_count(1)
+
+
+async def test_what_was_only_chosen_is_there_after_a_reload(house: House, tab: Tab) -> None:
+    page = await opened(tab, house)
+    await choose(page, Scale="3")
+    await add(page, {"later.png": pictures.png(32, 32, 14)})
+    await page.reload()
+    await ready(page)
+    await expect(page.locator("#tray li")).to_have_count(1)
+    await expect(page.locator("#plan")).to_have_text("Upscale ×3, balanced")
+    await start(page)
+    await ended(page, "done", 1)
+    await expect(page.locator(".card .facts")).to_contain_text("96 × 96")
+
+
+async def test_a_task_is_watched_on_after_a_reload_and_cancelled(house: House, tab: Tab) -> None:
+    page = await opened(tab, house)
+    await choose(page, Scale="4", Quality="best")
+    await add(page, {"long.jpg": pictures.jpeg(2600, 2000, 15)})
+    await start(page)
+    await ended(page, "working", 1)
+    await page.reload()
+    await ready(page)
+    await expect(page.locator('.card[data-state="working"] .chip')).to_have_text("in work")
+    await tab.shots("upload-working")
+    assert await tab.findings() == []
+    await page.get_by_role("button", name="Cancel: long.jpg").click()
+    await ended(page, "cancelled", 1)
+    await page.get_by_role("button", name="Try again: long.jpg").click()
+    await ended(page, "working", 1)
+    await page.get_by_role("button", name="Cancel: long.jpg").click()
+    await ended(page, "cancelled", 1)
+
+
+async def test_a_full_queue_is_waited_for(new_house: Callable[..., House], tab: Tab) -> None:
+    house = new_house(MAX_QUEUE="1")
+    page = await opened(tab, house)
+    await choose(page, Scale="4", Quality="best")
+    for number in (16, 17):
+        await add(page, {f"{number}.jpg": pictures.jpeg(500, 500, number)})
+        await start(page)
+        await expect(page.locator(".card .chip", has_text="in work")).to_have_count(1)
+    waiting = page.locator(".card .note", has_text="trying again in")
+    await expect(waiting).to_contain_text("MAX_QUEUE")
+    await tab.shots("upload-waiting")
+    await ended(page, "done", 2)
+
+
+async def test_without_a_network_it_waits(house: House, tab: Tab) -> None:
+    page = await opened(tab, house)
+    await page.context.set_offline(True)
+    await add(page, {"offline.png": pictures.png(33, 33, 18)})
+    await start(page)
+    await expect(page.locator(".card .note")).to_contain_text("offline")
+    await page.context.set_offline(False)
+    await ended(page, "done", 1)
+
+
+async def test_a_service_that_is_away_is_waited_for(
+    new_house: Callable[..., House], tab: Tab
+) -> None:
+    house = new_house()
+    page = await opened(tab, house)
+    await add(page, {"away.png": pictures.png(34, 34, 19)})
+    house.stop()
+    await start(page)
+    await expect(page.locator(".card .note")).to_contain_text("cannot be reached; trying again")
+    house.launch()
+    await ended(page, "done", 1)
+    assert Path(house.data_dir).is_dir()
+
+
+async def test_a_result_that_was_deleted_meanwhile(house: House, tab: Tab) -> None:
+    page = await opened(tab, house)
+    await add(page, {"gone.png": pictures.png(39, 39, 20)})
+    await start(page)
+    await ended(page, "done", 1)
+    house.curl("-X", "DELETE", f"{house.url}/processed/gone-upscale-x2.png")
+    await page.reload()
+    await ready(page)
+    await expect(page.locator(".card .chip")).to_have_text("no longer kept")
+    await expect(page.get_by_role("link", name="Download")).to_have_count(0)
+    await page.get_by_role("button", name="Try again: gone.png").click()
+    await expect(page.get_by_role("link", name="Download")).to_have_count(1)
+    await expect(page.locator(".card .chip")).to_have_text("done")
