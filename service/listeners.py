@@ -48,18 +48,16 @@ class Listener:
         What comes between two calls is not kept: a slow reader gets what counts then.
         """
         loop = asyncio.get_running_loop()
-        while not (self.hub.closing or self.subject.gone or self.vanished()):
+        while loop.time() < until and not (
+            self.hub.closing or self.subject.gone or self.vanished()
+        ):
             event = self.now()
             if event.tag != last:
                 return event
             self.stirred.clear()
-            try:
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout_at(until):
                     await self.stirred.wait()
-            except TimeoutError:
-                return None
-            if loop.time() >= until:
-                return None
         return None
 
 

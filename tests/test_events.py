@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from service.app import create_app
 from service.keys import LISTENERS
 from tests import pictures
 from tests.conftest import working
+from tests.house import ROOT
 from tests.streams import Event, listen
 from tests.test_worker import ready, slow_picture
 
@@ -243,3 +245,11 @@ async def test_unknown_and_wrong(client: Any, send: Send) -> None:
     assert (await client.head(f"/tasks/{task_id}/events")).status == 405
     assert not client.app[LISTENERS]._subjects
     assert not client.app[LISTENERS]._places.taken
+
+
+def test_the_page_names_settings_that_exist() -> None:
+    page = (ROOT / "docs" / "events.md").read_text()
+    names = set(re.findall(r"`((?:EVENTS|PROGRESS)_[A-Z_]+)`", page))
+    assert names == {
+        name.upper() for name in Settings.model_fields if name.startswith(("events_", "progress_"))
+    }

@@ -23,7 +23,7 @@ _FIELDS = "updateDescription.updatedFields"
 _ENDINGS: Document = {f"{_FIELDS}.status": {"$in": list(ENDED)}}
 _EVERYTHING: Document = {
     "$or": [
-        {"operationType": {"$ne": "update"}},
+        {"operationType": {"$in": ["insert", "replace", "delete"]}},
         {f"{_FIELDS}.status": {"$exists": True}},
         {f"{_FIELDS}.progress": {"$exists": True}},
     ]
