@@ -46,6 +46,7 @@ from service.keys import (
     DRAINING,
     ENDINGS,
     INSTRUMENTS,
+    OPENAPI,
     QUEUE,
     SCRAPE,
     SETTINGS,
@@ -54,6 +55,8 @@ from service.keys import (
     TOKENS,
 )
 from service.measure import measure
+from service.openapi.document import document
+from service.openapi.served import Served
 from service.requests import expect, harden, identify
 from service.scrape import Scrape
 from service.submit import Submitter
@@ -84,6 +87,7 @@ def create_app(settings: Settings) -> web.Application:
         web.post("/items", items.run),
         web.get("/operations", operations.index),
         web.get("/docs", docs.show),
+        web.get("/openapi.json", docs.openapi),
         web.get("/static/{name}", assets.serve),
         web.get("/tasks/{id}", tasks.show),
         web.delete("/tasks/{id}", tasks.cancel),
@@ -108,6 +112,7 @@ def create_app(settings: Settings) -> web.Application:
     for route in routes:
         route.kwargs["expect_handler"] = expect
     app.add_routes(routes)
+    app[OPENAPI] = Served(lambda: document(app))
     return app
 
 

@@ -12,6 +12,7 @@ from models.errors import from_document
 from models.group import Group, Member, standing
 from models.task import Status, Task
 from service.answers import json_answer
+from service.bodies import GroupBody, RefusedBody, ResultBody, TaskBody
 from service.errors import answer
 from service.keys import SETTINGS
 from service.results import no_longer
@@ -23,7 +24,7 @@ def result_url(name: str) -> str:
     return f"/processed/{quote(name)}"
 
 
-def body(task: Task, name: str | None = None, group_id: str | None = None) -> dict[str, Any]:
+def body(task: Task, name: str | None = None, group_id: str | None = None) -> TaskBody:
     """Return the JSON body for a task, with the names of its upload ``name`` (else the first)."""
     upload = task.upload(name)
     results = [
@@ -47,10 +48,10 @@ def body(task: Task, name: str | None = None, group_id: str | None = None) -> di
     }
 
 
-def _result_body(task: Task, name: str, part: int) -> dict[str, Any]:
+def _result_body(task: Task, name: str, part: int) -> ResultBody:
     """Return what is said of one result; its ``url`` is null where its bytes are gone."""
     result, gone = task.results[part], task.gone(name, part)
-    shown: dict[str, Any] = {
+    shown: ResultBody = {
         "name": name,
         "url": None if gone else result_url(name),
         "width": result.width,
@@ -65,7 +66,7 @@ def _result_body(task: Task, name: str, part: int) -> dict[str, Any]:
     return shown
 
 
-def group_body(group: Group, tasks: Mapping[str, Task]) -> dict[str, Any]:
+def group_body(group: Group, tasks: Mapping[str, Task]) -> GroupBody:
     """Return the JSON body for a group; one picture after the other, in the order they came."""
     far = standing(group, tasks)
     succeeded = far.total - far.failed
@@ -87,7 +88,7 @@ def archive_url(group: Group) -> str:
     return f"/status/{group.id}/archive"
 
 
-def _member_body(group: Group, member: Member, tasks: Mapping[str, Task]) -> dict[str, Any]:
+def _member_body(group: Group, member: Member, tasks: Mapping[str, Task]) -> TaskBody | RefusedBody:
     task = tasks.get(member.task_id or "")
     if task is not None:
         return body(task, member.name, group.id)
@@ -156,12 +157,14 @@ def respond_group(
 
 
 def _json(
-    request: web.Request, document: dict[str, Any], status: int, location: str
+    request: web.Request, document: TaskBody | GroupBody, status: int, location: str
 ) -> web.Response:
     if request.app[SETTINGS].legacy_status:
-        for each in (document, *document.get("tasks", ())):
+        older: dict[str, Any] = {**document}
+        for each in (older, *older.get("tasks", ())):
             if each["status"] == Status.STARTED:
                 each["status"] = _PENDING
+        return json_answer(older, status, {"Location": location})
     return json_answer(document, status, {"Location": location})
 
 

@@ -6,6 +6,7 @@ from aiohttp import web
 
 from models.operations import OPERATIONS
 from service.keys import SETTINGS
+from service.openapi.call import unlisted
 
 _TEXT = """Darkroom: send pictures, get tasks, fetch the results.
 
@@ -24,6 +25,7 @@ What each of them takes: {url}/docs, as JSON {url}/operations. Health: /healthz,
 """
 
 
+@unlisted("a page for people")
 async def index(request: web.Request) -> web.StreamResponse:
     url = request.app[SETTINGS].url.removeprefix("http://")
     text = _TEXT.format(url=url, operations=", ".join(OPERATIONS))

@@ -31,6 +31,8 @@ from service.documents import read_body, to_json
 from service.folder import Folder
 from service.judge import Refused, judge
 from service.keys import ENDINGS, SETTINGS, SUBMITTER
+from service.openapi.call import JSON, Answer, Body, call
+from service.openapi.faults import FORM, PICTURES, WORK
 from service.order import Image, Order, check, format_of, read_order, targets_of
 from service.results import result_bytes
 from service.spool import Spool
@@ -39,6 +41,11 @@ from service.waiting import only
 
 log = structlog.get_logger()
 
+_EXAMPLE = (
+    "curl -H 'Content-Type: application/json' {url}/items/ "
+    """-d '{"images": [{"input": "cat.png", "output": "small/cat.png"}], """
+    """"operations": ["resize=0.5"]}'"""
+)
 _PICTURES_FAULT = (BadImage, BadParameter, TooManyPixels)
 
 
@@ -55,6 +62,22 @@ class _Run:
     skipped: dict[int, str] = field(default_factory=dict)
 
 
+@call(
+    "Older services",
+    "Do operations to files below IMAGES_ROOT",
+    description="The call of the older batch processor; off unless IMAGES_ROOT is set. Answers "
+    "with the request when the files are there; pictures that are missing or broken are skipped.",
+    body=Body({JSON: Order}),
+    answers={
+        200: Answer(
+            "The request.",
+            Order,
+            headers=("X-Darkroom-Skipped-Operations", "X-Darkroom-Skipped-Images"),
+        )
+    },
+    errors=(NotFound, *FORM, *PICTURES, *WORK, NotFinished, NotWritten),
+    examples=(_EXAMPLE,),
+)
 async def run(request: web.Request) -> web.StreamResponse:
     """Do ``operations`` to each of ``images``; answer with the request when the files are there."""
     settings = request.app[SETTINGS]
