@@ -7,7 +7,7 @@ from collections.abc import Awaitable
 from typing import Annotated, Literal
 
 from aiohttp import web
-from pydantic import Field
+from pydantic import Field, with_config
 from typing_extensions import TypedDict
 
 from models import letter as letters
@@ -20,7 +20,7 @@ from service.client import admit, may_write_to
 from service.errors import STATUS
 from service.fields import read_fields
 from service.keys import SETTINGS, STORE, TOKENS
-from service.openapi.call import FORM, HTML, JSON, URLENCODED, Answer, Body, call, unlisted
+from service.openapi.call import FORM, HTML, JSON, URLENCODED, Answer, Body, call
 from service.openapi.faults import FORM as REFUSALS
 from service.openapi.faults import STORED
 from service.page import page, wants_page
@@ -37,12 +37,14 @@ _LEFT = "this address gets no newsletter (any more); if it did, a last letter sa
 _GONE = "You get no more newsletters. It may take a few minutes until the last one is stopped."
 
 
+@with_config(extra="forbid")
 class Address(TypedDict):
     """Whose newsletter it is about."""
 
     email: Annotated[str, Field(max_length=LONGEST, json_schema_extra={"format": "email"})]
 
 
+@with_config(extra="forbid")
 class Leaving(TypedDict, total=False):
     """An address; or, with a letter's token in the query, what RFC 8058 asks mailboxes to send."""
 
@@ -85,7 +87,15 @@ async def _ask(request: web.Request, to: str) -> None:
         await store.mail.put(letters.confirm(subscriber.id, to), again=0)
 
 
-@unlisted("a page for people, reached from a letter")
+@call(
+    "E-mail",
+    "The page with the button that subscribes",
+    description="For people, from a letter. To open it does nothing: mail scanners open links.",
+    query=_Lettered,
+    answers={200: Answer("The page.", media=(HTML,))},
+    errors=(BadParameter,),
+    pages=True,
+)
 async def confirm_page(request: web.Request) -> web.StreamResponse:
     """GET /subscribe/confirm?token=: only a page with a button, as mail scanners open links."""
     try:
@@ -122,7 +132,15 @@ async def confirm(request: web.Request) -> web.StreamResponse:
     return _done(request, "subscribed", "You will get the weekly newsletter.")
 
 
-@unlisted("a page for people, reached from a letter")
+@call(
+    "E-mail",
+    "The page with the button that unsubscribes",
+    description="For people, from a letter. To open it does nothing: mail scanners open links.",
+    query=_Lettered,
+    answers={200: Answer("The page.", media=(HTML,))},
+    errors=(BadParameter,),
+    pages=True,
+)
 async def unsubscribe_page(request: web.Request) -> web.StreamResponse:
     """GET /unsubscribe?token=: only a page with a button, as mail scanners open links."""
     try:

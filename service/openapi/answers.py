@@ -7,6 +7,7 @@ from openapi_pydantic import Header, MediaType, Response
 from models.errors import Internal
 from service.openapi.call import HTML, JSON, Answer, Call
 from service.openapi.headers import ANSWERED
+from service.openapi.links import links
 from service.openapi.problems import PROBLEM, by_status, described, refusal
 from service.openapi.schemas import Schemas, model
 
@@ -35,7 +36,10 @@ def _answer(said: Answer, schemas: Schemas) -> Response:
     if said.body is not None:
         content[JSON] = MediaType(media_type_schema=schemas.of(said.body))
     return Response(
-        description=said.description, content=content or None, headers=_headers(said.headers)
+        description=said.description,
+        content=content or None,
+        headers=_headers(said.headers),
+        links=links(said.body) or None,
     )
 
 

@@ -25,6 +25,7 @@ from models.settings.intake import Intake
 from service.keys import SETTINGS
 from service.openapi.answers import responses
 from service.openapi.call import Body, Call, declared, why_unlisted
+from service.openapi.links import operation_id
 from service.openapi.parameters import parameters
 from service.openapi.problems import problem_schema
 from service.openapi.schemas import Schemas, model
@@ -127,19 +128,12 @@ def _operation(route: Route, said: Call, schemas: Schemas, settings: Settings) -
         tags=[said.tag],
         summary=said.summary,
         description=said.description or None,
-        operationId=_id(route),
+        operationId=operation_id(route.method, route.path),
         parameters=parameters(route.path, route.names, said, settings) or None,
         requestBody=_body(said.body, schemas, settings) if said.body else None,
         responses=responses(said, schemas),
         **extra,
     )
-
-
-def _id(route: Route) -> str:
-    """Return a name for the operation, from its method and path: both are there to stay."""
-    words = re.sub(r"[^A-Za-z0-9]+", "_", route.path).strip("_") or "root"
-    slash = "_slash" if route.path.endswith("/") and route.path != "/" else ""
-    return f"{route.method.lower()}_{words}{slash}"
 
 
 def _body(body: Body, schemas: Schemas, settings: Settings) -> RequestBody:

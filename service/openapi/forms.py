@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from models.address import LONGEST
 from models.image import ACCEPTED, FORMAT_OF, Kind
 from models.operations import OPERATIONS, Operation
 from models.operations.help import listed
@@ -36,9 +37,17 @@ def conversion(settings: Settings) -> Schema:
     """Return the schema of ``POST /convert``: ours, or the older thumbnail service's."""
     thumbnail, _ = parameters(OPERATIONS["thumbnail"])
     kinds: tuple[Kind, ...] = (*ACCEPTED, "gif")
-    older = _form({"file": _picture(settings, kinds), **thumbnail}, ["file"])
-    older["title"] = "As the older thumbnail service took it"
-    return {"anyOf": [operation("convert")(settings), older]}
+    ours = operation("convert")(settings)
+    del ours["properties"]["image"]["minItems"]  # none at all is as good as not to send the field
+    file = _picture(settings, kinds)
+    file["description"] += " Makes a thumbnail, as the older thumbnail service did; it takes only "
+    file["description"] += f"{' and '.join(thumbnail)}, and no image beside it."
+    return {
+        **ours,
+        "properties": {**ours["properties"], "file": file, **thumbnail},
+        "required": [],
+        "anyOf": [{"required": ["image", "format"]}, {"required": ["file"]}],
+    }
 
 
 def single(name: str) -> Make:
@@ -137,18 +146,18 @@ def _common(settings: Settings) -> dict[str, Schema]:
     return {
         "format": {
             "type": "string",
-            "enum": list(FORMAT_OF),
-            "description": "Format of the results; without it as the picture came.",
+            "enum": [*FORMAT_OF, ""],
+            "description": "Format of the results; without it, or empty, as the picture came.",
         },
         "email": {
             "type": "string",
-            "format": "email",
-            "maxLength": 254,
+            "anyOf": [{"format": "email"}, {"const": ""}],
+            "maxLength": LONGEST,
             "description": "Where /send_images/{id} may send the results.",
         },
         "report": {
             "type": "string",
-            "enum": ["0", "1"],
+            "enum": ["0", "1", ""],
             "description": "1: the task carries what was measured of the result.",
         },
     }
