@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
-
-from models.problems import MEMBERS, REFUSED, codes, meaning
-from service.errors import STATUS
+from models.problems import MEMBERS, REFUSED
+from service.openapi.problems import listed
 
 _HEAD = """# Error codes
 
@@ -29,16 +27,9 @@ _ORIGIN = "<sub>Written by `python -m docs` from `models/errors.py` and `models/
 def page() -> str:
     """Return the page, its codes by their status."""
     lines = []
-    for kind in sorted(codes(), key=lambda kind: (STATUS[kind], kind.code)):
-        status = HTTPStatus(STATUS[kind])
-        members = ", ".join(f"`{name}`" for name in kind.members)
-        cells = (
-            f"`{kind.code}`",
-            str(status.value),
-            status.phrase,
-            meaning(kind),
-            members or "none",
-        )
+    for each in listed():
+        members = ", ".join(f"`{name}`" for name in each.members) or "none"
+        cells = (f"`{each.code}`", str(each.status), each.title, each.meaning, members)
         lines.append(f"| {' | '.join(cells)} |")
     said = [f"| `{name}` | {each.meaning} |" for name, each in MEMBERS.items()]
     said.append(f"| `refused` | {REFUSED.meaning} |")

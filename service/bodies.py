@@ -15,7 +15,7 @@ from models.task import Status
 
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 """RFC 3339, UTC, with milliseconds."""
-Id = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
+Id = Annotated[str, Field(pattern="^[0-9a-f]{32}$", examples=["0c38a66997ba00db60f868382535602e"])]
 Percent = Annotated[int, Field(ge=0, le=100)]
 Path = Annotated[str, Field(json_schema_extra={"format": "uri-reference"})]
 """A path on this service."""

@@ -128,7 +128,7 @@ def test_forms_are_the_specs(said: Any) -> None:
 
 def test_limits_are_the_settings() -> None:
     text = json.dumps(application(max_pixels=1234, max_batch=7, max_wait=8)[OPENAPI].document)
-    assert "1234 pixels (MAX_PIXELS)" in text
+    assert "1,234 pixels (MAX_PIXELS)" in text
     assert '"maxItems": 7' in text
     assert "cut to 8 (MAX_WAIT)" in text
     status = application(legacy_status=True)[OPENAPI].document["components"]["schemas"]["Status"]

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from models.image import MEDIA_TYPES
-from models.operations import OPERATIONS
-from models.operations.help import listed, rows
-from service.handlers.operations import document
-from service.keys import CATALOGUE, OPENAPI, SETTINGS
+from service.keys import OPENAPI, SETTINGS
 from service.openapi.call import JSON, Answer, call, unlisted
 from service.openapi.headers import Conditional
-from service.page import page
+from service.openapi.limits import limits
+from service.openapi.problems import listed
+from service.openapi.reader import bodies, parts
+from service.page import live_page
 
 _HEADERS = ("ETag", "Cache-Control")
 
@@ -38,10 +37,16 @@ async def openapi(request: web.Request) -> web.StreamResponse:
 
 @unlisted("a page for people")
 async def show(request: web.Request) -> web.StreamResponse:
-    catalogue = request.app[CATALOGUE]
-    operations = [
-        {**document(spec, catalogue), "rows": rows(spec), "listed": listed(spec)}
-        for spec in OPERATIONS.values()
-    ]
-    url = request.app[SETTINGS].url
-    return page("docs.html", operations=operations, formats=list(MEDIA_TYPES), url=url)
+    """GET /docs: made of the document that programs read."""
+    document, settings = request.app[OPENAPI].document, request.app[SETTINGS]
+    return live_page(
+        "docs.html",
+        "/docs",
+        version=document["info"]["version"],
+        openapi=document["openapi"],
+        url=settings.url,
+        parts=parts(document),
+        bodies=bodies(document),
+        errors=listed(),
+        limits=limits(settings),
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
@@ -41,11 +42,11 @@ from service.waiting import only
 
 log = structlog.get_logger()
 
-_EXAMPLE = (
-    "curl -H 'Content-Type: application/json' {url}/items/ "
-    """-d '{"images": [{"input": "cat.png", "output": "small/cat.png"}], """
-    """"operations": ["resize=0.5"]}'"""
-)
+_EXAMPLE = {
+    "images": [{"input": "cat.png", "output": "small/cat.png"}],
+    "operations": ["resize=0.5"],
+}
+_COMMAND = f"curl -H 'Content-Type: application/json' -d '{json.dumps(_EXAMPLE)}' {{url}}/items/"
 _PICTURES_FAULT = (BadImage, BadParameter, TooManyPixels)
 
 
@@ -67,7 +68,7 @@ class _Run:
     "Do operations to files below IMAGES_ROOT",
     description="The call of the older batch processor; off unless IMAGES_ROOT is set. Answers "
     "with the request when the files are there; pictures that are missing or broken are skipped.",
-    body=Body({JSON: Order}),
+    body=Body({JSON: Order}, example=_EXAMPLE),
     answers={
         200: Answer(
             "The request.",
@@ -76,7 +77,7 @@ class _Run:
         )
     },
     errors=(NotFound, *FORM, *PICTURES, *WORK, NotFinished, NotWritten),
-    examples=(_EXAMPLE,),
+    examples=(_COMMAND,),
 )
 async def run(request: web.Request) -> web.StreamResponse:
     """Do ``operations`` to each of ``images``; answer with the request when the files are there."""

@@ -55,6 +55,7 @@ class Body:
 
     content: Mapping[str, type | Callable[[Settings], Schema]]
     required: bool = True
+    example: Any = None
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,10 @@ from openapi_pydantic import (
 
 from models import VERSION
 from models.settings import Settings
-from models.settings.intake import Intake
 from service.keys import SETTINGS
 from service.openapi.answers import responses
 from service.openapi.call import Body, Call, declared, why_unlisted
+from service.openapi.limits import limits
 from service.openapi.links import operation_id
 from service.openapi.parameters import parameters
 from service.openapi.problems import problem_schema
@@ -94,7 +94,10 @@ def document(app: web.Application) -> dict[str, Any]:
             title="Darkroom",
             version=VERSION,
             summary="A self-hosted image service",
-            description=_ABOUT + _limits(settings),
+            description=_ABOUT
+            + "\n".join(
+                f"- `{each.name}` = {each.value}: {each.reason}" for each in limits(settings)
+            ),
         ),
         servers=[Server(url="/")],
         tags=[Tag(name=name, description=TAGS.get(name)) for name in [*TAGS] if name in used],
@@ -140,13 +143,5 @@ def _body(body: Body, schemas: Schemas, settings: Settings) -> RequestBody:
     content = {}
     for media, said in body.content.items():
         schema = schemas.of(said) if isinstance(said, type) else model(said(settings))
-        content[media] = MediaType(media_type_schema=schema)
+        content[media] = MediaType(media_type_schema=schema, example=body.example)
     return RequestBody(content=content, required=body.required)
-
-
-def _limits(settings: Settings) -> str:
-    lines = [
-        f"- `{name.upper()}` = {getattr(settings, name)}: {field.description}"
-        for name, field in Intake.model_fields.items()
-    ]
-    return "\n".join(lines)

@@ -10,6 +10,7 @@ from models.operations import OPERATIONS, Operation
 from models.operations.help import listed
 from models.settings import Settings
 from service.openapi.call import Schema
+from service.openapi.limits import size
 
 Make = Callable[[Settings], Schema]
 
@@ -21,7 +22,7 @@ def operation(op: str) -> Make:
     def make(settings: Settings) -> Schema:
         own, required = parameters(spec)
         # The operation's own ``format`` stands in place of the one that all take.
-        fields = {"image": _pictures(settings), **_common(settings), **own}
+        fields = {"image": _pictures(settings), **own, **_common(settings), **own}
         return _form(fields, ["image", *required])
 
     return make
@@ -89,9 +90,9 @@ def _picture(settings: Settings, kinds: Sequence[Kind]) -> Schema:
         "type": "string",
         "format": "binary",
         "contentMediaType": "application/octet-stream",
-        "description": f"A {' or '.join(kind.upper() for kind in kinds)} file, judged by its bytes:"
-        f" at most {settings.max_upload_bytes} bytes (MAX_UPLOAD_BYTES) and {settings.max_pixels} "
-        "pixels (MAX_PIXELS).",
+        "description": f"A {' or '.join(kind.upper() for kind in kinds)} file, judged by its bytes;"
+        f" at most {size(settings.max_upload_bytes)} (MAX_UPLOAD_BYTES) and "
+        f"{settings.max_pixels:,} pixels (MAX_PIXELS).",
     }
 
 
@@ -102,8 +103,8 @@ def _pictures(settings: Settings) -> Schema:
         "items": {key: value for key, value in one.items() if key != "description"},
         "minItems": 1,
         "maxItems": settings.max_batch,
-        "description": f"One or more. Each: {one['description']} Together at most "
-        f"{settings.max_batch_bytes} bytes (MAX_BATCH_BYTES). The field may also be called images, "
+        "description": f"One or more. {one['description']} Together at most "
+        f"{size(settings.max_batch_bytes)} (MAX_BATCH_BYTES). The field may also be called images, "
         "images[], file or files.",
     }
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from http import HTTPStatus
 
 from models.errors import AppError
-from models.problems import MEMBERS, REFUSED, meaning
+from models.problems import MEMBERS, REFUSED, codes, meaning
 from service.errors import STATUS
 from service.openapi.call import Schema
 
@@ -36,6 +38,26 @@ def problem_schema() -> Schema:
     }
 
 
+@dataclass(frozen=True)
+class Code:
+    """One code of the list of error codes."""
+
+    code: str
+    status: int
+    title: str
+    meaning: str
+    members: tuple[str, ...]
+
+
+def listed() -> list[Code]:
+    """Return the codes that can reach a client, by their status."""
+    found = [
+        Code(kind.code, STATUS[kind], HTTPStatus(STATUS[kind]).phrase, meaning(kind), kind.members)
+        for kind in codes()
+    ]
+    return sorted(found, key=lambda each: (each.status, each.code))
+
+
 def by_status(errors: Iterable[type[AppError]]) -> dict[int, list[type[AppError]]]:
     """Return ``errors`` by the status they are answered with, each once."""
     found: dict[int, list[type[AppError]]] = {}
@@ -51,8 +73,7 @@ def described(kinds: Iterable[type[AppError]]) -> str:
 
 def refusal(kinds: Iterable[type[AppError]]) -> Schema:
     """Return the schema of a problem document with one of the codes of ``kinds``."""
-    codes = [kind.code for kind in kinds]
     return {
         "allOf": [{"$ref": "#/components/schemas/Problem"}],
-        "properties": {"code": {"enum": codes}},
+        "properties": {"code": {"enum": [kind.code for kind in kinds]}},
     }
