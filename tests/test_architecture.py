@@ -61,6 +61,8 @@ def imports(path: Path) -> set[str]:
         ("openvino", ("workers/upscaler/openvino.py", "bench/")),
         ("torch", ("training/",)),
         ("prometheus_client", ("models/metrics/", "service/handlers/metrics.py")),
+        ("openapi_pydantic", ("service/openapi/",)),
+        ("schemathesis", ()),
         ("pickle", ()),
     ],
 )

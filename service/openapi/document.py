@@ -79,7 +79,7 @@ def document(app: web.Application) -> dict[str, Any]:
         LookupError: the handler of a route declares nothing.
     """
     settings = app[SETTINGS]
-    listed = [(route, _call(route)) for route in routes(app) if not why_unlisted(route.handler)]
+    listed = _listed(app)
     schemas = Schemas([each for _, each in listed], settings)
     paths: dict[str, dict[str, Operation]] = {}
     for route, said in listed:
@@ -110,14 +110,20 @@ def document(app: web.Application) -> dict[str, Any]:
     return dumped
 
 
-def _call(route: Route) -> Call:
-    said = declared(route.handler)
-    if said is None:
+def _listed(app: web.Application) -> list[tuple[Route, Call]]:
+    found, silent = [], []
+    for route in routes(app):
+        said = declared(route.handler)
+        if said is not None:
+            found.append((route, said))
+        elif not why_unlisted(route.handler):
+            silent.append(f"{route.method} {route.path} ({route.handler.__qualname__})")
+    if silent:
         raise LookupError(
-            f"{route.method} {route.path}: its handler {route.handler.__qualname__} declares "
-            "nothing; put @call(...) or @unlisted('why') of service.openapi.call before it"
+            f"{', '.join(silent)}: the handler declares nothing; put @call(...), or "
+            "@unlisted('why'), of service.openapi.call before it"
         )
-    return said
+    return found
 
 
 def _operation(route: Route, said: Call, schemas: Schemas, settings: Settings) -> Operation:
