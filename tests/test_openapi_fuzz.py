@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -39,14 +40,18 @@ def hurried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 
 
 @pytest.mark.timeout(600)
-def test_the_service_keeps_to_its_document(hurried: House) -> None:
+def test_the_service_keeps_to_its_document(hurried: House, tmp_path: Path) -> None:
     config = ROOT / "tests" / "schemathesis.toml"
     command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(config), "run"]
     options = ["--checks", "all", "--max-examples", str(CASES), "--seed", "1", "--no-color"]
     done = subprocess.run(
         [*command, *options, f"{hurried.url}/openapi.json"],
-        env={**os.environ, "SCHEMATHESIS_HOOKS": "tests.fuzz_pictures"},
-        cwd=ROOT,
+        env={
+            **os.environ,
+            "SCHEMATHESIS_HOOKS": "tests.fuzz_pictures",
+            "PYTHONPATH": str(ROOT),
+        },
+        cwd=tmp_path,  # where it leaves what it remembers
         capture_output=True,
         text=True,
         errors="replace",
