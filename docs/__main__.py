@@ -1,7 +1,7 @@
-"""``python -m docs PICTURE``: write docs/operations/ and docs/settings.md from the code.
+"""``python -m docs [PICTURE]``: write docs/operations/, docs/settings.md and docs/errors.md.
 
 PICTURE is any photograph that Pillow reads; each operation is done to it by the workers' own
-pipeline. The texts do not depend on it.
+pipeline. The texts do not depend on it: without one, only they are written.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from docs import errors
 from docs.pages import pages
 from docs.pictures import draw, source
 from docs.settings import settings_page
@@ -16,13 +17,16 @@ from models.operations import OPERATIONS
 
 HERE = Path(__file__).resolve().parent
 FOLDER = HERE / "operations"
+ERRORS = HERE / "errors.md"
 
 
-def write(picture: Path, folder: Path) -> None:
-    """Write every page and its picture into ``folder``."""
+def write(picture: Path | None, folder: Path) -> None:
+    """Write every page and, of ``picture``, every illustration into ``folder``."""
     folder.mkdir(exist_ok=True)
     for name, text in pages().items():
         (folder / name).write_text(text)
+    if picture is None:
+        return
     before = source(picture)
     for op, spec in OPERATIONS.items():
         draw(spec, before, folder / f"{op}.jpg")
@@ -30,9 +34,10 @@ def write(picture: Path, folder: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m docs", description=__doc__)
-    parser.add_argument("picture", type=Path, help="a photograph")
+    parser.add_argument("picture", type=Path, nargs="?", help="a photograph")
     write(parser.parse_args().picture, FOLDER)
     (HERE / "settings.md").write_text(settings_page())
+    ERRORS.write_text(errors.page())
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from models.names import result_names
 from models.operations import OPERATIONS, Operation, parse
-from models.operations.help import listed, rows, summary
+from models.operations.help import fields, listed, rows, summary
 from models.operations.pipeline import encoding
 
 _FROM = "cat.png"
@@ -43,7 +43,6 @@ def _index() -> str:
 
 def _page(spec: type[Operation]) -> str:
     example = parse(spec.op, spec.example)
-    fields = "".join(f" -F {name}={value}" for name, value in spec.example.items())
     output = encoding([example], "png").format
     number = 1 if spec.parts > 1 else 0
     name = next(result_names(_FROM, [example], output, "0" * 64, number))
@@ -57,7 +56,7 @@ def _page(spec: type[Operation]) -> str:
             f"![Before, and after {example.label()}]({spec.op}.jpg)",
             "",
             "```sh",
-            f"curl -F image=@{_FROM}{fields} localhost:8080/{spec.op}",
+            f"curl -F image=@{_FROM}{fields(spec)} localhost:8080/{spec.op}",
             "```",
             "",
             f"makes {made}. As one of several operations:",

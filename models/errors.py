@@ -5,6 +5,7 @@
     ├── BadRequest           the request is malformed or lacks something
     ├── NotFound             no such task, result or route
     │   └── NotReady         known, but not finished
+    ├── MethodNotAllowed     there is something at this path, but not by this method
     ├── ResultGone           it was there, and its time is up
     ├── OriginalGone         the picture that was sent is no longer kept; send it again
     ├── Changed              it is not what If-Match says it should be
@@ -43,10 +44,12 @@ from typing import Any, ClassVar
 class AppError(Exception):
     """An error with a stable ``code`` and a sentence that helps.
 
-    ``facts`` (limit, measured, ...) go to the client beside the sentence, as JSON values.
+    ``facts`` (limit, measured, ...) go to the client beside the sentence, as JSON values; of those
+    ``members`` it has what there is to say, see ``models.problems``.
     """
 
     code: ClassVar[str] = "error"
+    members: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, detail: str, **facts: Any) -> None:
         super().__init__(detail)
@@ -64,66 +67,87 @@ class BadSettings(AppError):
 
 class BadRequest(AppError):
     code = "bad_request"
+    members = ("setting", "limit", "measured", "field")
 
 
 class NotFound(AppError):
     code = "not_found"
+    members = ("task_id", "group_id", "results", "setting")
 
 
 class NotReady(NotFound):
     code = "not_ready"
+    members = ("task_id", "task_status", "done", "total")
 
 
 class ResultGone(AppError):
     code = "result_gone"
+    members = ("setting", "limit", "task_id", "gone_at")
 
 
 class OriginalGone(AppError):
     code = "original_gone"
+    members = ("setting", "limit", "task_id")
+
+
+class MethodNotAllowed(AppError):
+    code = "method_not_allowed"
+    members = ("allowed",)
 
 
 class Changed(AppError):
     code = "changed"
+    members = ("measured",)
 
 
 class TooLarge(AppError):
     code = "too_large"
+    members = ("setting", "limit", "measured")
 
 
 class TooSlow(AppError):
     code = "too_slow"
+    members = ("limit", "measured", "min_rate")
 
 
 class UnsupportedFormat(AppError):
     code = "unsupported_format"
+    members = ("measured", "accepted")
 
 
 class BadImage(AppError):
     code = "bad_image"
+    members = ("limit",)
 
 
 class TooManyPixels(AppError):
     code = "too_many_pixels"
+    members = ("setting", "limit", "measured")
 
 
 class TooMuchMemory(AppError):
     code = "too_much_memory"
+    members = ("setting", "limit", "measured")
 
 
 class BadParameter(AppError):
     code = "bad_parameter"
+    members = ("parameter", "setting", "limit", "measured", "known")
 
 
 class RangeNotSatisfiable(AppError):
     code = "range_not_satisfiable"
+    members = ("measured",)
 
 
 class RateLimited(AppError):
     code = "rate_limited"
+    members = ("setting", "limit", "measured", "retry_after")
 
 
 class QueueFull(RateLimited):
     code = "queue_full"
+    members = ("setting", "limit", "measured", "retry_after")
 
 
 class TooManyStreams(RateLimited):
@@ -132,10 +156,12 @@ class TooManyStreams(RateLimited):
 
 class NotFinished(AppError):
     code = "not_finished"
+    members = ("setting", "limit", "task_id")
 
 
 class WrongStatus(AppError):
     code = "wrong_status"
+    members = ("task_id", "measured", "allowed")
 
 
 class Cancelled(AppError):
@@ -144,14 +170,17 @@ class Cancelled(AppError):
 
 class NotWritten(AppError):
     code = "not_written"
+    members = ("image",)
 
 
 class NoRoom(AppError):
     code = "no_room"
+    members = ("setting", "limit", "measured", "retry_after")
 
 
 class StoreUnavailable(AppError):
     code = "store_unavailable"
+    members = ("store",)
 
 
 class WeightsMissing(AppError):
@@ -164,18 +193,22 @@ class WeightsUnusable(AppError):
 
 class BadOutput(AppError):
     code = "bad_output"
+    members = ("engines",)
 
 
 class TaskTimeout(AppError):
     code = "task_timeout"
+    members = ("setting", "limit")
 
 
 class WorkerCrashed(AppError):
     code = "worker_crashed"
+    members = ("attempts", "exit_status")
 
 
 class Internal(AppError):
     code = "internal"
+    members = ("incident",)
 
 
 def _tree(root: type[AppError]) -> dict[str, type[AppError]]:

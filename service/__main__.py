@@ -1,4 +1,4 @@
-"""``python -m service``: the HTTP service; ``python -m service health``: whether it lives."""
+"""``python -m service``: the HTTP service; ``health``: whether it lives; ``openapi``: its API."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ import urllib.request
 from models.errors import BadSettings
 from models.log import configure
 from models.settings import Settings
+from service.app import create_app
+from service.keys import OPENAPI
 from service.requests import quieten
 from service.serve import serve
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m service", description=__doc__)
-    parser.add_argument("what", nargs="?", choices=["run", "health"], default="run")
+    parser.add_argument("what", nargs="?", choices=["run", "health", "openapi"], default="run")
     parser.add_argument(
         "--fd",
         type=int,
@@ -29,7 +31,10 @@ def main() -> int:
     parser.add_argument("--ready-fd", type=int, help="a pipe to write a line to when it serves")
     given = parser.parse_args()
     try:
-        settings = Settings.load().with_stores().with_folders()
+        settings = Settings.load()
+        if given.what == "openapi":
+            return openapi(settings)
+        settings = settings.with_stores().with_folders()
     except BadSettings as error:
         print(f"darkroom: {error}", file=sys.stderr)
         return 2
@@ -46,6 +51,12 @@ def _open_many_files() -> None:
     """Allow as many open files as the system lets us: the usual 1024 are a few hundred uploads."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def openapi(settings: Settings) -> int:
+    """Print the OpenAPI document as these settings have it; needs no store."""
+    sys.stdout.buffer.write(create_app(settings)[OPENAPI].body)
+    return 0
 
 
 def health(settings: Settings) -> int:

@@ -48,6 +48,7 @@ from service.keys import (
     ENDINGS,
     INSTRUMENTS,
     LISTENERS,
+    OPENAPI,
     QUEUE,
     SCRAPE,
     SETTINGS,
@@ -57,6 +58,8 @@ from service.keys import (
 )
 from service.listeners import Listeners
 from service.measure import measure
+from service.openapi.document import document
+from service.openapi.served import Served
 from service.requests import expect, harden, identify
 from service.scrape import Scrape
 from service.submit import Submitter
@@ -87,6 +90,7 @@ def create_app(settings: Settings) -> web.Application:
         web.post("/items", items.run),
         web.get("/operations", operations.index),
         web.get("/docs", docs.show),
+        web.get("/openapi.json", docs.openapi),
         web.get("/static/{name}", assets.serve),
         web.get("/tasks/{id}", tasks.show),
         web.delete("/tasks/{id}", tasks.cancel),
@@ -114,6 +118,7 @@ def create_app(settings: Settings) -> web.Application:
     for route in routes:
         route.kwargs["expect_handler"] = expect
     app.add_routes(routes)
+    app[OPENAPI] = Served(lambda: document(app))
     return app
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from aiohttp import web
 
 from models.errors import NotFound
+from service.openapi.call import unlisted
 
 _TYPES = {
     ".css": "text/css",
@@ -30,6 +31,7 @@ def _read() -> dict[str, tuple[bytes, str, str]]:
 _ASSETS = _read()
 
 
+@unlisted("files of our own pages")
 async def serve(request: web.Request) -> web.StreamResponse:
     """GET /static/<name>; asked again each time, and answered 304 while nothing changed.
 

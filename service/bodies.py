@@ -1,113 +1,190 @@
-"""What the API says of a task and of a group: the same body wherever one is answered or told."""
+"""The JSON that the API answers with: typed here once, for what is answered and what is promised.
+
+The OpenAPI document is made from these types; ``service.views`` and the handlers fill them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-from urllib.parse import quote
+from typing import Annotated, Any, Literal, NotRequired
 
-from models.group import Group, Member, standing
-from models.task import Status, Task
+from pydantic import Field
+from typing_extensions import TypedDict
 
-_PENDING = "PENDING"
+from models.image import Format
+from models.task import Status
+
+Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+"""RFC 3339, UTC, with milliseconds."""
+Id = Annotated[str, Field(pattern="^[0-9a-f]{32}$", examples=["0c38a66997ba00db60f868382535602e"])]
+Percent = Annotated[int, Field(ge=0, le=100)]
+Path = Annotated[str, Field(json_schema_extra={"format": "uri-reference"})]
+"""A path on this service."""
 
 
-def result_url(name: str) -> str:
-    return f"/processed/{quote(name)}"
+class GoneBody(TypedDict):
+    """That the bytes of a result are no longer kept."""
 
-
-def body(task: Task, name: str | None = None, group_id: str | None = None) -> dict[str, Any]:
-    """Return the JSON body for a task, with the names of its upload ``name`` (else the first)."""
-    upload = task.upload(name)
-    results = [
-        _result_body(task, result_name, part)
-        for part, result_name in enumerate(upload.results[: len(task.results)])
+    reason: Annotated[
+        Literal["expired", "deleted"], Field(description="RESULT_TTL, or somebody's DELETE.")
     ]
-    return {
-        "task_id": task.id,
-        "group_id": group_id or task.id,
-        "status": task.status,
-        "progress": task.progress,
-        "name": upload.name,
-        "url": results[0]["url"] if results else None,
-        "results": results,
-        "operations": task.operations,
-        "created_at": _time(task.created_at),
-        "started_at": _time(task.started_at),
-        "finished_at": _time(task.finished_at),
-        "error": task.error,
-        "report": task.report,
-    }
+    at: Time | None
 
 
-def _result_body(task: Task, name: str, part: int) -> dict[str, Any]:
-    """Return what is said of one result; its ``url`` is null where its bytes are gone."""
-    result, gone = task.results[part], task.gone(name, part)
-    shown: dict[str, Any] = {
-        "name": name,
-        "url": None if gone else result_url(name),
-        "width": result.width,
-        "height": result.height,
-        "format": result.format,
-        "bytes": result.bytes,
-        "sha256": result.sha256,
-        "notes": result.notes,
-    }
-    if gone:
-        shown["gone"] = {"reason": gone.reason, "at": _time(gone.at)}
-    return shown
+class ResultBody(TypedDict):
+    """One finished picture."""
+
+    name: Annotated[str, Field(description="Its name below /processed/.")]
+    url: Annotated[Path | None, Field(description="Where its bytes are; null: they are gone.")]
+    width: Annotated[int, Field(ge=1, description="In pixels.")]
+    height: Annotated[int, Field(ge=1, description="In pixels.")]
+    format: Format
+    bytes: Annotated[int, Field(ge=1)]
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$", description="Of its bytes; its ETag.")]
+    notes: Annotated[list[str], Field(description="What had to be given up, in words.")]
+    gone: NotRequired[GoneBody]
 
 
-def group_body(group: Group, tasks: Mapping[str, Task]) -> dict[str, Any]:
-    """Return the JSON body for a group; one picture after the other, in the order they came."""
-    far = standing(group, tasks)
-    succeeded = far.total - far.failed
-    return {
-        "group_id": group.id,
-        "status": far.status,
-        "total": far.total,
-        "done": far.done,
-        "failed": far.failed,
-        "progress": far.progress,
-        "eta_seconds": far.eta,
-        "created_at": _time(group.created_at),
-        "archive_url": archive_url(group) if far.ended and succeeded else None,
-        "tasks": [_member_body(group, member, tasks) for member in group.members],
-    }
+Failure = Annotated[
+    dict[str, Any],
+    Field(
+        description="Why there is no result: code, detail, and the members that a refusal with "
+        "this code would have.",
+        json_schema_extra={
+            "required": ["code", "detail"],
+            "properties": {"code": {"type": "string"}, "detail": {"type": "string"}},
+        },
+    ),
+]
+"""What ``AppError.document`` returns."""
 
 
-def archive_url(group: Group) -> str:
-    return f"/status/{group.id}/archive"
+class _Picture(TypedDict):
+    group_id: Id
+    status: Status
+    progress: Percent
+    name: Annotated[str, Field(description="The file name it was sent under, made safe.")]
+    url: Annotated[Path | None, Field(description="The first result's; null until SUCCESS.")]
+    results: list[ResultBody]
+    operations: Annotated[
+        list[dict[str, Any]], Field(description="What was asked, all defaults filled in.")
+    ]
+    created_at: Time | None
+    started_at: Time | None
+    finished_at: Time | None
+    error: Failure | None
+    report: Annotated[
+        dict[str, Any] | None, Field(description="What was measured, where report=1 asked.")
+    ]
 
 
-def _member_body(group: Group, member: Member, tasks: Mapping[str, Task]) -> dict[str, Any]:
-    task = tasks.get(member.task_id or "")
-    if task is not None:
-        return body(task, member.name, group.id)
-    lost = {"code": "not_found", "detail": "its task is no longer kept"}
-    return {
-        "task_id": None,
-        "group_id": group.id,
-        "status": Status.FAILURE,
-        "progress": 0,
-        "name": member.name,
-        "url": None,
-        "results": [],
-        "operations": [],
-        "created_at": _time(group.created_at),
-        "started_at": None,
-        "finished_at": _time(group.created_at),
-        "error": member.error or lost,
-        "report": None,
-    }
+class TaskBody(_Picture):
+    """A task: what was asked of one picture, and how far it is."""
+
+    task_id: Id
 
 
-def as_of_old(document: dict[str, Any]) -> None:
-    """Say PENDING where a body says STARTED (LEGACY_STATUS)."""
-    for each in (document, *document.get("tasks", ())):
-        if each["status"] == Status.STARTED:
-            each["status"] = _PENDING
+class RefusedBody(_Picture):
+    """A picture of a group that was refused on arrival, or whose task is no longer kept."""
+
+    task_id: None
 
 
-def _time(value: Any) -> str | None:
-    return value.isoformat(timespec="milliseconds").replace("+00:00", "Z") if value else None
+class GroupBody(TypedDict):
+    """The pictures of one submission."""
+
+    group_id: Id
+    status: Annotated[
+        Status, Field(description="SUCCESS: all are; FAILURE: all ended, some without a result.")
+    ]
+    total: Annotated[int, Field(ge=1)]
+    done: Annotated[int, Field(ge=0, description="How many ended, in whatever way.")]
+    failed: Annotated[int, Field(ge=0)]
+    progress: Percent
+    eta_seconds: Annotated[
+        float | None, Field(ge=0, description="What is left, at this group's own rate so far.")
+    ]
+    created_at: Time | None
+    archive_url: Annotated[
+        Path | None, Field(description="The results as a zip file, once all pictures ended.")
+    ]
+    tasks: Annotated[
+        list[TaskBody | RefusedBody], Field(description="In the order they were sent.")
+    ]
+
+
+class Notice(TypedDict):
+    """That something was done, or will be."""
+
+    status: str
+    detail: str
+
+
+class LetterBody(TypedDict):
+    """How the letter with a group's results stands."""
+
+    group_id: Id
+    status: Literal["queued", "sent"]
+    detail: str
+
+
+Said = Literal["PENDING", "STARTED", "SUCCESS", "FAILURE"]
+
+
+class SubmissionBody(TypedDict):
+    """A thumbnail, as the older thumbnail service said it."""
+
+    submission_task_id: Id
+    submission_status: Said
+    status: Annotated[Said, Field(description="The same as submission_status.")]
+    submission_result: Annotated[
+        bool | str | None, Field(description="true, or why there is none; null until it ended.")
+    ]
+    url: NotRequired[Path]
+
+
+class NetworkBody(TypedDict):
+    """A super-resolution network that may be asked for."""
+
+    model: str
+    scale: int
+    source: str
+    licence: str
+
+
+class OperationBody(TypedDict):
+    """What a client needs to offer an operation."""
+
+    op: str
+    summary: str
+    route: Path
+    shorthand: Annotated[str, Field(description="Its form in a list of operations.")]
+    example: dict[str, str]
+    results: Annotated[int, Field(ge=1, description="How many pictures one picture becomes.")]
+    parameters: Annotated[dict[str, Any], Field(description="JSON Schema of its parameters.")]
+    models: NotRequired[list[NetworkBody]]
+
+
+class OperationsBody(TypedDict):
+    """What can be done to a picture, and what living workers do it with."""
+
+    operations: list[OperationBody]
+    engines: Annotated[
+        dict[str, int], Field(description="Living workers by the engine they upscale with.")
+    ]
+
+
+class Alive(TypedDict):
+    """That the process answers."""
+
+    status: Literal["alive"]
+
+
+Part = Literal["mongodb", "redis", "workers", "draining"]
+
+
+class Readiness(TypedDict):
+    """Whether the service can do what it is for."""
+
+    status: Literal["ready", "not ready"]
+    missing: list[Part]
+    workers: Annotated[int, Field(ge=0, description="How many were seen lately.")]

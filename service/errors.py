@@ -23,6 +23,7 @@ STATUS: dict[type[AppError], int] = {
     errors.BadParameter: 422,
     errors.NotFound: 404,
     errors.NotReady: 404,
+    errors.MethodNotAllowed: 405,
     errors.TooSlow: 408,
     errors.WrongStatus: 409,
     errors.Cancelled: 409,
@@ -132,11 +133,9 @@ def _routing(request: web.Request, error: web.HTTPException) -> web.Response:
         return problem(404, "not_found", "there is nothing at this path")
     if isinstance(error, web.HTTPMethodNotAllowed):
         allowed = sorted(error.allowed_methods)
-        return problem(
-            405,
-            "method_not_allowed",
-            f"this path takes {', '.join(allowed)}",
-            {"allowed": allowed},
-            {"Allow": ", ".join(allowed)},
+        refusal = answer(
+            errors.MethodNotAllowed(f"this path takes {', '.join(allowed)}", allowed=allowed)
         )
+        refusal.headers["Allow"] = ", ".join(allowed)
+        return refusal
     return problem(error.status, "bad_request", error.reason)

@@ -64,8 +64,7 @@ def members(gathering: Gathering, tasks: Mapping[str, Task], settings: Settings)
     if missing:
         raise NotFound(
             f"{len(missing)} of the {len(gathering.tasks)} tasks are not there; the first of them "
-            f"is {missing[0][:40]!a}",
-            measured=len(missing),
+            f"is {missing[0][:40]!a}"
         )
     found = [(tasks[each.task_id], each.name) for each in gathering.picked]
     uploads = [(task, task.upload(name)) for task, name in found]

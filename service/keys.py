@@ -16,6 +16,7 @@ from models.tokens import Tokens
 from service.admission import Admission
 from service.endings import Endings
 from service.listeners import Listeners
+from service.openapi.served import Served
 from service.scrape import Scrape
 from service.submit import Submitter
 
@@ -30,5 +31,6 @@ ADMISSION = web.AppKey("admission", Admission)
 DRAINING = web.AppKey("draining", asyncio.Event)
 TOKENS = web.AppKey("tokens", Tokens)
 INSTRUMENTS = web.AppKey("instruments", Instruments)
+OPENAPI = web.AppKey("openapi", Served)
 SCRAPE = web.AppKey("scrape", Scrape)
 SUBMITTER = web.AppKey("submitter", Submitter)

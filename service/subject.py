@@ -7,12 +7,12 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from models.group import Group
 from models.outlook import Outlook
 from models.task import Task
-from service.bodies import as_of_old, body, group_body
+from service.descriptions import as_of_old, body, group_body
 
 Kind = Literal["task", "group"]
 
@@ -94,13 +94,12 @@ class Subject:
         return self._events[name]
 
     def _written(self, name: str | None) -> Event:
-        document = (
+        described: Mapping[str, object] = (
             body(self.tasks[self.id], name)
             if self.group is None
             else group_body(self.group, self.tasks)
         )
-        if self.legacy:
-            as_of_old(document)
+        document: dict[str, Any] = as_of_old(described) if self.legacy else {**described}
         # Not of the time that is left: it passes, and nothing is new.
         left = document.pop("eta_seconds", None)
         document["position"] = self._position()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 from urllib.parse import urlencode
 
 from aiohttp import web
@@ -12,7 +11,8 @@ from models.errors import from_document
 from models.group import Group
 from models.task import Status, Task
 from service.answers import json_answer
-from service.bodies import as_of_old, body, group_body, result_url
+from service.bodies import GroupBody, TaskBody
+from service.descriptions import as_of_old, body, group_body, result_url
 from service.errors import answer
 from service.keys import SETTINGS
 from service.results import no_longer
@@ -65,8 +65,8 @@ def respond_group(
 
 
 def _json(
-    request: web.Request, document: dict[str, Any], status: int, location: str
+    request: web.Request, document: TaskBody | GroupBody, status: int, location: str
 ) -> web.Response:
     if request.app[SETTINGS].legacy_status:
-        as_of_old(document)
+        return json_answer(as_of_old(document), status, {"Location": location})
     return json_answer(document, status, {"Location": location})

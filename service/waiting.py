@@ -3,14 +3,44 @@
 from __future__ import annotations
 
 import re
+from typing import Annotated, Literal
 
 from aiohttp import web
+from pydantic import Field
+from typing_extensions import TypedDict
 
 from models.errors import BadParameter
 
 _PREFER = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?([0-9]{1,6})\"?(?:$|[,;\s])", re.IGNORECASE)
 _NEVER = frozenset({"q=0", "q=0.0", "q=0.00", "q=0.000"})
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
+
+Seconds = Annotated[
+    str,
+    Field(
+        pattern=f"^{_SECONDS.pattern}$",
+        examples=["30"],
+        description="Seconds to hold the answer until all has ended; cut to {MAX_WAIT} (MAX_WAIT).",
+    ),
+]
+
+
+class Patience(TypedDict, total=False):
+    """The query of what can only be waited for."""
+
+    wait: Seconds
+
+
+class Waiting(Patience, total=False):
+    """The query of submissions, tasks and groups."""
+
+    redirect: Annotated[
+        Literal["0", "1"],
+        Field(
+            description="1: what succeeded is answered with 303 to its picture, or a group's to "
+            "its archive; so is an Accept of images alone."
+        ),
+    ]
 
 
 def only(request: web.Request, *known: str) -> None:

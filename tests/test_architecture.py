@@ -62,6 +62,8 @@ def imports(path: Path) -> set[str]:
         ("torch", ("training/",)),
         ("aiohttp_sse", ("service/handlers/events.py",)),
         ("prometheus_client", ("models/metrics/", "service/handlers/metrics.py")),
+        ("openapi_pydantic", ("service/openapi/",)),
+        ("schemathesis", ()),
         ("pickle", ()),
     ],
 )

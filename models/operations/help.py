@@ -34,6 +34,11 @@ def listed(spec: type[Operation]) -> str:
     return json.dumps({"op": spec.op, **{name: values[name] for name in spec.example}})
 
 
+def fields(spec: type[Operation]) -> str:
+    """Return the operation's example as curl's options, e.g. `` -F scale=2``."""
+    return "".join(f" -F {name}={value}" for name, value in spec.example.items())
+
+
 def rows(spec: type[Operation]) -> list[Row]:
     """Return the parameters of ``spec`` in their order."""
     schema = spec.model_json_schema()

@@ -23,6 +23,7 @@ class Rotate(Operation):
         ge=-_TEN_TURNS,
         le=_TEN_TURNS,
         description="Degrees clockwise: 90, 180 or 270; negative ones turn the other way.",
+        json_schema_extra={"multipleOf": 90, "not": {"multipleOf": 360}},
     )
 
     @field_validator("angle")

@@ -8,21 +8,51 @@ import structlog
 from aiohttp import HttpVersion11, web
 from aiohttp_sse import EventSourceResponse
 
+from models.errors import BadParameter, NotFound, TooManyStreams
 from service.client import party
+from service.handlers.tasks import Named
 from service.keys import LISTENERS, SETTINGS
 from service.listeners import Listener
+from service.openapi.call import Answer, call
+from service.openapi.faults import STORED
+from service.openapi.headers import LastEventId
 from service.subject import Kind
 from service.waiting import only
 
 _RETRY = 2000  # milliseconds before a browser connects again
+_ANSWERS = {
+    200: Answer("Events, until it has ended.", media=("text/event-stream",)),
+    204: Answer("It has ended, and whose id was sent as Last-Event-ID was the last event."),
+}
+_ERRORS = (NotFound, BadParameter, TooManyStreams, *STORED)
 
 
+@call(
+    "Tasks",
+    "How far a task is, as it happens",
+    description="Server-sent events: `task`, whose data is the task with its `position` in the "
+    "queue and `eta_seconds`, whenever any of it changed; `end`, after which the answer is closed.",
+    query=Named,
+    headers=LastEventId,
+    answers=_ANSWERS,
+    errors=_ERRORS,
+    examples=("curl -N '{url}/tasks/TASK_ID/events'",),
+)
 async def task(request: web.Request) -> web.StreamResponse:
     """Tell how far a task is until it ends; ``?name=`` as for the task itself."""
     only(request, "name")
     return await _stream(request, "task", request.query.get("name"))
 
 
+@call(
+    "Groups",
+    "How far a group is, as it happens",
+    description="As those of a task; the events are called `group`.",
+    headers=LastEventId,
+    answers=_ANSWERS,
+    errors=_ERRORS,
+    examples=("curl -N '{url}/status/GROUP_ID/events'",),
+)
 async def group(request: web.Request) -> web.StreamResponse:
     """Tell how far a group is until all of it has ended."""
     only(request)

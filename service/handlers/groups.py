@@ -9,18 +9,34 @@ from aiohttp import web
 
 from models.address import address
 from models.archive import Archive
-from models.errors import NotFound, NotReady
+from models.errors import BadParameter, NotFound, NotReady
 from models.group import Group, standing
 from models.task import Result, Task
 from service import batches
+from service.bodies import GroupBody
 from service.documents import read_json
-from service.gather import members, read_gathering
+from service.gather import Gathering, members, read_gathering
 from service.keys import ENDINGS, SETTINGS, STORE
+from service.openapi.call import JSON, Answer, Body, call
+from service.openapi.faults import FORM, STORED
+from service.openapi.headers import Prefer
 from service.stream import stream
 from service.views import respond_group
-from service.waiting import only, seconds, wants_picture
+from service.waiting import Patience, Waiting, only, seconds, wants_picture
 
 
+@call(
+    "Groups",
+    "How far a group is",
+    query=Waiting,
+    headers=Prefer,
+    answers={
+        200: Answer("The group; a task is one, too.", GroupBody, headers=("Location",)),
+        303: Answer("The way to its archive, with redirect=1.", headers=("Location",)),
+    },
+    errors=(NotFound, BadParameter, *STORED),
+    examples=("curl '{url}/status/GROUP_ID?wait=30'",),
+)
 async def show(request: web.Request) -> web.StreamResponse:
     """Answer how far the group is, at once or when all of it has ended; a task is a group too."""
     only(request, "wait", "redirect")
@@ -29,6 +45,21 @@ async def show(request: web.Request) -> web.StreamResponse:
     return respond_group(request, group, tasks, status=200, redirect=redirect)
 
 
+@call(
+    "Groups",
+    "Make a group of tasks",
+    description="Of tasks that were submitted one by one. The same tasks again are the same group; "
+    "with an address it is a new one under a secret id.",
+    body=Body({JSON: Gathering}, example={"tasks": ["TASK_ID"]}),
+    answers={
+        200: Answer("The group; all of it has ended.", GroupBody, headers=("Location",)),
+        202: Answer("The group.", GroupBody, headers=("Location",)),
+    },
+    errors=(NotFound, *FORM, *STORED),
+    examples=(
+        "curl -H 'Content-Type: application/json' -d '{\"tasks\": [\"TASK_ID\"]}' {url}/groups",
+    ),
+)
 async def gather(request: web.Request) -> web.StreamResponse:
     """POST /groups: tasks that were submitted one by one become a group, with all a group can do.
 
@@ -50,6 +81,21 @@ async def gather(request: web.Request) -> web.StreamResponse:
     return respond_group(request, group, tasks, status=status, redirect=False)
 
 
+@call(
+    "Groups",
+    "The results of a group as one zip file",
+    query=Patience,
+    headers=Prefer,
+    answers={
+        200: Answer(
+            "Streamed, of known length; nothing is packed, pictures are already.",
+            media=("application/zip",),
+            headers=("Content-Disposition",),
+        )
+    },
+    errors=(NotFound, NotReady, BadParameter, *STORED),
+    examples=("curl -OJ '{url}/status/GROUP_ID/archive?wait=30'",),
+)
 async def archive(request: web.Request) -> web.StreamResponse:
     """Stream the results of a group that has ended as one zip file."""
     only(request, "wait")

@@ -7,14 +7,32 @@ import asyncio
 from aiohttp import web
 
 from models.errors import StoreUnavailable
+from service.bodies import Alive, Part, Readiness
 from service.errors import RETRY_AFTER
 from service.keys import DRAINING, QUEUE, SETTINGS, STORE
+from service.openapi.call import Answer, call
 
 
+@call(
+    "Service",
+    "Whether the process answers",
+    answers={200: Answer("It does.", Alive)},
+    examples=("curl {url}/healthz",),
+)
 async def alive(request: web.Request) -> web.StreamResponse:
-    return web.json_response({"status": "alive"})
+    document: Alive = {"status": "alive"}
+    return web.json_response(document)
 
 
+@call(
+    "Service",
+    "Whether the service can do what it is for",
+    answers={
+        200: Answer("The stores answer, and a worker was seen lately.", Readiness),
+        503: Answer("Something is missing.", Readiness, headers=("Retry-After",)),
+    },
+    examples=("curl {url}/readyz",),
+)
 async def ready(request: web.Request) -> web.StreamResponse:
     """Answer 200 if the stores answer and a worker was seen lately, else 503 and what lacks."""
     store, queue, settings = request.app[STORE], request.app[QUEUE], request.app[SETTINGS]
@@ -29,9 +47,17 @@ async def ready(request: web.Request) -> web.StreamResponse:
             raise answer
     mongodb, redis, workers = answers
     seen = workers if isinstance(workers, int) else 0
-    checks = {"mongodb": mongodb is None, "redis": redis is None, "workers": seen > 0}
-    checks["draining"] = not request.app[DRAINING].is_set()
+    checks: dict[Part, bool] = {
+        "mongodb": mongodb is None,
+        "redis": redis is None,
+        "workers": seen > 0,
+        "draining": not request.app[DRAINING].is_set(),
+    }
     missing = [name for name, good in checks.items() if not good]
-    document = {"status": "not ready" if missing else "ready", "missing": missing, "workers": seen}
+    document: Readiness = {
+        "status": "not ready" if missing else "ready",
+        "missing": missing,
+        "workers": seen,
+    }
     headers = {"Retry-After": str(RETRY_AFTER)} if missing else None
     return web.json_response(document, status=503 if missing else 200, headers=headers)

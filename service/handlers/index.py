@@ -7,6 +7,7 @@ from aiohttp import web
 from models.image import ACCEPTED
 from models.operations import OPERATIONS
 from service.keys import SETTINGS
+from service.openapi.call import unlisted
 from service.page import live_page, wants_page
 
 _TEXT = """Darkroom: send pictures, get tasks, fetch the results.
@@ -29,6 +30,7 @@ What each of them takes: {url}/docs, as JSON {url}/operations. Health: /healthz,
 _VARY = {"Vary": "Accept"}
 
 
+@unlisted("a page for people")
 async def index(request: web.Request) -> web.StreamResponse:
     settings = request.app[SETTINGS]
     if wants_page(request):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
@@ -31,6 +32,8 @@ from service.documents import read_body, to_json
 from service.folder import Folder
 from service.judge import Refused, judge
 from service.keys import ENDINGS, SETTINGS, SUBMITTER
+from service.openapi.call import JSON, Answer, Body, call
+from service.openapi.faults import FORM, PICTURES, WORK
 from service.order import Image, Order, check, format_of, read_order, targets_of
 from service.results import result_bytes
 from service.spool import Spool
@@ -39,6 +42,11 @@ from service.waiting import only
 
 log = structlog.get_logger()
 
+_EXAMPLE = {
+    "images": [{"input": "cat.png", "output": "small/cat.png"}],
+    "operations": ["resize=0.5"],
+}
+_COMMAND = f"curl -H 'Content-Type: application/json' -d '{json.dumps(_EXAMPLE)}' {{url}}/items/"
 _PICTURES_FAULT = (BadImage, BadParameter, TooManyPixels)
 
 
@@ -55,6 +63,22 @@ class _Run:
     skipped: dict[int, str] = field(default_factory=dict)
 
 
+@call(
+    "Older services",
+    "Do operations to files below IMAGES_ROOT",
+    description="The call of the older batch processor; off unless IMAGES_ROOT is set. Answers "
+    "with the request when the files are there; pictures that are missing or broken are skipped.",
+    body=Body({JSON: Order}, example=_EXAMPLE),
+    answers={
+        200: Answer(
+            "The request.",
+            Order,
+            headers=("X-Darkroom-Skipped-Operations", "X-Darkroom-Skipped-Images"),
+        )
+    },
+    errors=(NotFound, *FORM, *PICTURES, *WORK, NotFinished, NotWritten),
+    examples=(_COMMAND,),
+)
 async def run(request: web.Request) -> web.StreamResponse:
     """Do ``operations`` to each of ``images``; answer with the request when the files are there."""
     settings = request.app[SETTINGS]

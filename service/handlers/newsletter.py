@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from typing import Annotated, Literal
 
 from aiohttp import web
+from pydantic import Field, with_config
+from typing_extensions import TypedDict
 
 from models import letter as letters
-from models.address import address
-from models.errors import BadParameter, BadRequest
+from models.address import LONGEST, address
+from models.errors import BadParameter, BadRequest, RateLimited
 from models.tokens import Purpose
 from service.answers import json_answer
+from service.bodies import Notice
 from service.client import admit, may_write_to
 from service.errors import STATUS
 from service.fields import read_fields
 from service.keys import SETTINGS, STORE, TOKENS
+from service.openapi.call import FORM, HTML, JSON, URLENCODED, Answer, Body, call
+from service.openapi.faults import FORM as REFUSALS
+from service.openapi.faults import STORED
 from service.page import page, wants_page
 from service.waiting import only
 
@@ -30,6 +37,36 @@ _LEFT = "this address gets no newsletter (any more); if it did, a last letter sa
 _GONE = "You get no more newsletters. It may take a few minutes until the last one is stopped."
 
 
+@with_config(extra="forbid")
+class Address(TypedDict):
+    """Whose newsletter it is about."""
+
+    email: Annotated[str, Field(max_length=LONGEST, json_schema_extra={"format": "email"})]
+
+
+@with_config(extra="forbid")
+class Leaving(TypedDict, total=False):
+    """An address; or, with a letter's token in the query, what RFC 8058 asks mailboxes to send."""
+
+    email: Annotated[str, Field(max_length=LONGEST, json_schema_extra={"format": "email"})]
+    one_click: Annotated[Literal["One-Click"], Field(alias="List-Unsubscribe")]
+
+
+class _Lettered(TypedDict, total=False):
+    """The query of a link in a letter."""
+
+    token: Annotated[str, Field(description="From a letter.")]
+
+
+@call(
+    "E-mail",
+    "Ask for the weekly newsletter",
+    description="Double opt-in; the answer is the same for every address.",
+    body=Body(dict.fromkeys((FORM, URLENCODED, JSON), Address)),
+    answers={202: Answer("A letter with a link is on its way.", Notice)},
+    errors=(*REFUSALS, RateLimited, *STORED),
+    examples=("curl -F email=ann@example.org {url}/subscribe",),
+)
 async def subscribe(request: web.Request) -> web.StreamResponse:
     """POST /subscribe: begin a double opt-in; the answer is the same for every address."""
     only(request)
@@ -50,6 +87,15 @@ async def _ask(request: web.Request, to: str) -> None:
         await store.mail.put(letters.confirm(subscriber.id, to), again=0)
 
 
+@call(
+    "E-mail",
+    "The page with the button that subscribes",
+    description="For people, from a letter. To open it does nothing: mail scanners open links.",
+    query=_Lettered,
+    answers={200: Answer("The page.", media=(HTML,))},
+    errors=(BadParameter,),
+    pages=True,
+)
 async def confirm_page(request: web.Request) -> web.StreamResponse:
     """GET /subscribe/confirm?token=: only a page with a button, as mail scanners open links."""
     try:
@@ -62,6 +108,14 @@ async def confirm_page(request: web.Request) -> web.StreamResponse:
     )
 
 
+@call(
+    "E-mail",
+    "Subscribe whom a letter's token was sent to",
+    query=_Lettered,
+    answers={200: Answer("Subscribed.", Notice, media=(HTML,))},
+    errors=(BadParameter, *STORED),
+    pages=True,
+)
 async def confirm(request: web.Request) -> web.StreamResponse:
     """POST /subscribe/confirm?token=: subscribe whom the token was sent to."""
     try:
@@ -78,6 +132,15 @@ async def confirm(request: web.Request) -> web.StreamResponse:
     return _done(request, "subscribed", "You will get the weekly newsletter.")
 
 
+@call(
+    "E-mail",
+    "The page with the button that unsubscribes",
+    description="For people, from a letter. To open it does nothing: mail scanners open links.",
+    query=_Lettered,
+    answers={200: Answer("The page.", media=(HTML,))},
+    errors=(BadParameter,),
+    pages=True,
+)
 async def unsubscribe_page(request: web.Request) -> web.StreamResponse:
     """GET /unsubscribe?token=: only a page with a button, as mail scanners open links."""
     try:
@@ -90,6 +153,17 @@ async def unsubscribe_page(request: web.Request) -> web.StreamResponse:
     )
 
 
+@call(
+    "E-mail",
+    "Get no more newsletters",
+    description="By address, or by the token of a letter (RFC 8058's one click).",
+    query=_Lettered,
+    body=Body(dict.fromkeys((FORM, URLENCODED, JSON), Leaving)),
+    answers={200: Answer("Unsubscribed; the same for every address.", Notice, media=(HTML,))},
+    errors=(*REFUSALS, RateLimited, *STORED),
+    pages=True,
+    examples=("curl -F email=ann@example.org {url}/unsubscribe",),
+)
 async def unsubscribe(request: web.Request) -> web.StreamResponse:
     """POST /unsubscribe: by address, or by the token of a letter (RFC 8058's one click)."""
     if "token" in request.query:

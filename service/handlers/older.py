@@ -10,25 +10,32 @@ from aiohttp import web
 
 from models.errors import BadRequest, NotFinished, NotFound, from_document
 from models.image import ACCEPTED, MEDIA_TYPES, Kind
-from models.operations import Operation, parse
+from models.operations import OPERATIONS, Operation, parse
+from models.operations.help import fields
 from models.task import Status, Task
 from service.answers import json_answer
-from service.bodies import result_url
+from service.bodies import GroupBody, Said, SubmissionBody, TaskBody
 from service.client import party
+from service.descriptions import result_url
 from service.errors import answer
 from service.form import Shape
-from service.handlers.submissions import PICTURES, Asked
+from service.handlers.submissions import ANSWERS, PICTURES, Asked
 from service.judge import Refused
 from service.keys import ENDINGS, SETTINGS, STORE, SUBMITTER
+from service.openapi import forms
+from service.openapi.call import FORM, Answer, Body, call
+from service.openapi.faults import PICTURES as REFUSALS
+from service.openapi.faults import STORED, WORK
+from service.openapi.headers import Prefer
 from service.results import result_bytes
 from service.spool import Spool
 from service.stream import stream
 from service.upload import Received, receive
-from service.waiting import only
+from service.waiting import Waiting, only
 
 _THUMBNAIL_FIELD = "file"
 _WITH_GIF: tuple[Kind, ...] = (*ACCEPTED, "gif")
-_SAID = {
+_SAID: dict[Status, Said] = {
     Status.CREATED: "PENDING",
     Status.STARTED: "STARTED",
     Status.SUCCESS: "SUCCESS",
@@ -37,6 +44,21 @@ _SAID = {
 }
 
 
+@call(
+    "Older services",
+    "A picture in gray, in the answer",
+    description="The call of the older grayscale converter; waits for a worker.",
+    body=Body({FORM: forms.single("uploaded_file")}),
+    answers={
+        200: Answer(
+            "The picture.",
+            media=(MEDIA_TYPES["png"], MEDIA_TYPES["jpeg"]),
+            headers=("Content-Location", "ETag"),
+        )
+    },
+    errors=(*REFUSALS, *WORK, NotFinished),
+    examples=("curl -F uploaded_file=@cat.png {url}/convert/ -o gray.png",),
+)
 async def grayscale(request: web.Request) -> web.StreamResponse:
     """POST /convert/ with ``uploaded_file``: the grayscale picture itself, in the answer."""
     settings = request.app[SETTINGS]
@@ -71,6 +93,26 @@ async def grayscale(request: web.Request) -> web.StreamResponse:
     return late
 
 
+@call(
+    "Pictures",
+    "Convert a picture to another format; with file a thumbnail, as of old",
+    query=Waiting,
+    headers=Prefer,
+    body=Body({FORM: forms.conversion}),
+    answers={
+        **ANSWERS,
+        202: Answer(
+            "Not ended yet; of a file the submission, which is PENDING.",
+            TaskBody | GroupBody | SubmissionBody,
+            headers=("Location",),
+        ),
+    },
+    errors=(*REFUSALS, *WORK),
+    examples=(
+        f"curl -F image=@cat.png{fields(OPERATIONS['convert'])} '{{url}}/convert?wait=30'",
+        "curl -F file=@cat.png {url}/convert",
+    ),
+)
 async def convert(request: web.Request) -> web.StreamResponse:
     """POST /convert: with ``file`` a thumbnail as of old, with ``image`` our own conversion."""
     settings = request.app[SETTINGS]
@@ -102,6 +144,13 @@ async def _thumbnail(request: web.Request, received: Received) -> web.StreamResp
     return _submission(task, name, "PENDING", None, status=202)
 
 
+@call(
+    "Older services",
+    "How far a thumbnail is",
+    answers={200: Answer("The submission.", SubmissionBody, headers=("Location",))},
+    errors=(NotFound, *STORED),
+    examples=("curl {url}/convert/TASK_ID",),
+)
 async def converted(request: web.Request) -> web.StreamResponse:
     """GET /convert/<id>: how far the thumbnail is."""
     task = await request.app[STORE].tasks.get(request.match_info["id"])
@@ -117,12 +166,12 @@ async def converted(request: web.Request) -> web.StreamResponse:
 
 
 def _submission(
-    task: Task, name: str | None, said: str, result: bool | str | None, *, status: int
+    task: Task, name: str | None, said: Said, result: bool | str | None, *, status: int
 ) -> web.Response:
     thumbnail = task.upload(name).results[0] if result is True else None
     if thumbnail is not None and task.gone(thumbnail, 0):
         thumbnail = None  # as of old it succeeded; there is nothing to fetch any more
-    body = {
+    body: SubmissionBody = {
         "submission_task_id": task.id,
         "submission_status": said,
         "status": said,

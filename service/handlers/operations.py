@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from aiohttp import web
 
 from models.catalogue import Catalogue
@@ -11,9 +9,17 @@ from models.errors import StoreUnavailable
 from models.operations import OPERATIONS, Operation
 from models.operations.help import summary
 from service.answers import json_answer
+from service.bodies import OperationBody, OperationsBody
 from service.keys import CATALOGUE, SETTINGS, STORE
+from service.openapi.call import Answer, call
 
 
+@call(
+    "Service",
+    "What can be done to a picture",
+    answers={200: Answer("The operations and the engines.", OperationsBody)},
+    examples=("curl {url}/operations",),
+)
 async def index(request: web.Request) -> web.StreamResponse:
     """List the operations, and the engines that living workers upscale with; {} while unknown."""
     listed = [document(spec, request.app[CATALOGUE]) for spec in OPERATIONS.values()]
@@ -22,13 +28,13 @@ async def index(request: web.Request) -> web.StreamResponse:
         engines = await request.app[STORE].presence.engines(seen)
     except StoreUnavailable:  # what can be asked for is known without the store
         engines = {}
-    said = {"operations": listed, "engines": engines}
+    said: OperationsBody = {"operations": listed, "engines": engines}
     return json_answer(said, headers={"Cache-Control": "no-cache"})
 
 
-def document(spec: type[Operation], catalogue: Catalogue) -> dict[str, Any]:
+def document(spec: type[Operation], catalogue: Catalogue) -> OperationBody:
     """Return what a client needs to offer the operation: route, help text, JSON schema."""
-    said: dict[str, Any] = {
+    said: OperationBody = {
         "op": spec.op,
         "summary": summary(spec),
         "route": f"/{spec.op}",

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from typing import Annotated, Literal
 from urllib.parse import quote
 
 import structlog
 from aiohttp import ETag, web
+from pydantic import Field
+from typing_extensions import TypedDict
 
 from models.errors import (
     BadParameter,
@@ -14,13 +17,17 @@ from models.errors import (
     NotFound,
     NotReady,
     RangeNotSatisfiable,
+    ResultGone,
     WrongStatus,
 )
 from models.image import MEDIA_TYPES
 from models.names import safe
 from models.task import Result, Status, Task
-from service.bodies import result_url
+from service.descriptions import result_url
 from service.keys import CACHE, SETTINGS, STORE
+from service.openapi.call import Answer, call
+from service.openapi.faults import STORED
+from service.openapi.headers import IfMatch, Ranged
 from service.results import no_longer, result_bytes
 from service.stream import stream
 from service.waiting import only
@@ -30,7 +37,32 @@ log = structlog.get_logger()
 _NO_BYTES = re.compile(r"bytes=-0+")  # "the last none": which aiohttp reads as all
 _IMMUTABLE = "public, max-age=31536000, immutable"
 
+_HEADERS = ("ETag", "Cache-Control", "Accept-Ranges", "Content-Disposition")
 
+
+class _Saved(TypedDict, total=False):
+    """The query of a result."""
+
+    download: Annotated[Literal["0", "1"], Field(description="1: browsers save it.")]
+
+
+@call(
+    "Results",
+    "The bytes of a result",
+    query=_Saved,
+    headers=Ranged,
+    answers={
+        200: Answer("All of them.", media=tuple(MEDIA_TYPES.values()), headers=_HEADERS),
+        206: Answer(
+            "The range asked for.",
+            media=tuple(MEDIA_TYPES.values()),
+            headers=(*_HEADERS, "Content-Range"),
+        ),
+        304: Answer("If-None-Match has it.", headers=_HEADERS),
+    },
+    errors=(NotFound, NotReady, ResultGone, RangeNotSatisfiable, BadParameter, *STORED),
+    examples=("curl -OJ {url}/processed/NAME",),
+)
 async def serve(request: web.Request) -> web.StreamResponse:
     """Answer with a result's bytes, by its own name or by the name of the upload.
 
@@ -57,6 +89,15 @@ async def serve(request: web.Request) -> web.StreamResponse:
     return await stream(request, response, result_bytes(request.app, result, start, stop), name)
 
 
+@call(
+    "Results",
+    "Delete a result",
+    description="By its own name only. The bytes go with the last name of the result.",
+    headers=IfMatch,
+    answers={204: Answer("The name is gone.")},
+    errors=(NotFound, WrongStatus, Changed, BadParameter, *STORED),
+    examples=("curl -X DELETE {url}/processed/NAME",),
+)
 async def delete(request: web.Request) -> web.StreamResponse:
     """DELETE /processed/<name>: 204; the bytes go with the last name of their result.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Literal
 
 from aiohttp import web
 
@@ -11,11 +12,23 @@ from models.errors import BadParameter, NotFound, RateLimited
 from models.group import standing
 from models.letter import Letter, Mailing
 from service.answers import json_answer
+from service.bodies import LetterBody
 from service.client import admit, quota_of
 from service.keys import SETTINGS, STORE
+from service.openapi.call import Answer, call
+from service.openapi.faults import STORED
 from service.waiting import only
 
 
+@call(
+    "E-mail",
+    "Send the results of a group by e-mail",
+    description="To the address that came with the pictures, when all of them are done: as a zip "
+    "file, or as a link where it is too large.",
+    answers={202: Answer("The letter waits, or was sent lately.", LetterBody)},
+    errors=(NotFound, BadParameter, RateLimited, *STORED),
+    examples=("curl -X POST {url}/send_images/GROUP_ID",),
+)
 async def send(request: web.Request) -> web.StreamResponse:
     """Put one letter into the outbox; asked again meanwhile, say how it stands.
 
@@ -80,5 +93,6 @@ def _answer(group_id: str, known: Letter) -> web.Response:
     return _respond(group_id, "queued", detail)
 
 
-def _respond(group_id: str, status: str, detail: str) -> web.Response:
-    return json_answer({"group_id": group_id, "status": status, "detail": detail}, 202)
+def _respond(group_id: str, status: Literal["queued", "sent"], detail: str) -> web.Response:
+    said: LetterBody = {"group_id": group_id, "status": status, "detail": detail}
+    return json_answer(said, 202)

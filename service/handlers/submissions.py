@@ -15,26 +15,54 @@ from models.errors import BadParameter
 from models.group import standing
 from models.image import ACCEPTED, FORMAT_OF, MEDIA_TYPES, Format
 from models.operations import OPERATIONS, Operation, parse
+from models.operations.help import fields, summary
 from models.operations.pipeline import encoding, read
 from models.settings import Settings
 from service import batches
+from service.bodies import GroupBody, TaskBody
 from service.client import party
 from service.form import Shape
 from service.keys import ENDINGS, SETTINGS, STORE, SUBMITTER
+from service.openapi import forms
+from service.openapi.call import FORM, Answer, Body, call
+from service.openapi.faults import PICTURES as REFUSALS
+from service.openapi.faults import WORK
+from service.openapi.headers import Prefer
 from service.spool import Spool
 from service.upload import Received, receive
 from service.views import respond, respond_group
-from service.waiting import only, seconds, wants_picture
+from service.waiting import Waiting, only, seconds, wants_picture
 
 PICTURES = dict.fromkeys(("image", "images", "images[]", "file", "files"), ACCEPTED)
 """Names of the field with the pictures; the first is ours, the others are what people send."""
 
 Build = Callable[[Received, Settings], Sequence[Operation]]
 
+ANSWERS = {
+    200: Answer(
+        "It ended already, or within wait: the task of the one picture, or the group of several.",
+        TaskBody | GroupBody,
+        headers=("Location",),
+    ),
+    202: Answer("The same, not ended yet.", TaskBody | GroupBody, headers=("Location",)),
+    303: Answer("The way to what was made, with redirect=1.", headers=("Location",)),
+}
+"""Of a submission."""
+
 
 def submission(op: str) -> Handler:
     """Return the handler that submits pictures to the operation ``op``."""
 
+    @call(
+        "Pictures",
+        summary(OPERATIONS[op]),
+        query=Waiting,
+        headers=Prefer,
+        body=Body({FORM: forms.operation(op)}),
+        answers=ANSWERS,
+        errors=(*REFUSALS, *WORK),
+        examples=(f"curl -F image=@cat.png{fields(OPERATIONS[op])} '{{url}}/{op}?wait=30'",),
+    )
     async def submit(request: web.Request) -> web.StreamResponse:
         asked = Asked.of(request)
         with Spool() as spool:
@@ -45,6 +73,20 @@ def submission(op: str) -> Handler:
     return submit
 
 
+@call(
+    "Pictures",
+    "Do several operations to a picture, left to right",
+    query=Waiting,
+    headers=Prefer,
+    body=Body({FORM: forms.pipeline}),
+    answers=ANSWERS,
+    errors=(*REFUSALS, *WORK),
+    examples=(
+        "curl -F image=@cat.png -F operations=resize=2 -F operations=grayscale {url}/process",
+        """curl -F image=@cat.png -F 'operations=["split", "blur=25"]' {url}/process""",
+        "curl -F image=@cat.png -F image=@dog.jpg -F operations=split -F format=webp {url}/process",
+    ),
+)
 async def process(request: web.Request) -> web.StreamResponse:
     """POST /process: several operations, left to right."""
     asked = Asked.of(request)

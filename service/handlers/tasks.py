@@ -2,23 +2,66 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import structlog
 from aiohttp import web
+from pydantic import Field
+from typing_extensions import TypedDict
 
-from models.errors import Cancelled, NotFound, WrongStatus
+from models.errors import (
+    BadParameter,
+    Cancelled,
+    NotFound,
+    OriginalGone,
+    QueueFull,
+    WrongStatus,
+)
 from models.metrics.catalogue import ENDED_TASKS
 from models.metrics.instruments import worked
 from models.task import AGAIN, Status, Task
+from service.bodies import TaskBody
 from service.client import party
 from service.keys import ENDINGS, INSTRUMENTS, SETTINGS, STORE, SUBMITTER
+from service.openapi.call import Answer, call
+from service.openapi.faults import STORED, WORK
+from service.openapi.headers import Prefer
 from service.views import respond
-from service.waiting import only, seconds, wants_picture
+from service.waiting import Waiting, only, seconds, wants_picture
 
 log = structlog.get_logger()
 
 _OPEN = (Status.CREATED, Status.STARTED)
 
 
+class Named(TypedDict, total=False):
+    """The query of what is done to a task."""
+
+    name: Annotated[
+        str,
+        Field(
+            description="The file name it was sent under, where the same bytes came under several; "
+            "Location has it."
+        ),
+    ]
+
+
+class _Shown(Waiting, Named, total=False):
+    """The query of a task."""
+
+
+@call(
+    "Tasks",
+    "How far a task is",
+    query=_Shown,
+    headers=Prefer,
+    answers={
+        200: Answer("The task.", TaskBody, headers=("Location",)),
+        303: Answer("The way to its picture, with redirect=1.", headers=("Location",)),
+    },
+    errors=(NotFound, BadParameter, *STORED, *WORK),
+    examples=("curl '{url}/tasks/TASK_ID?wait=30'",),
+)
 async def show(request: web.Request) -> web.StreamResponse:
     only(request, "wait", "redirect", "name")
     wait = seconds(request, request.app[SETTINGS].max_wait)
@@ -27,6 +70,15 @@ async def show(request: web.Request) -> web.StreamResponse:
     return respond(request, task, name=request.query.get("name"), status=200, redirect=redirect)
 
 
+@call(
+    "Tasks",
+    "Cancel a task",
+    description="For everybody who waits for the same picture; the work stops.",
+    query=Named,
+    answers={200: Answer("The task, CANCELLED.", TaskBody, headers=("Location",))},
+    errors=(NotFound, WrongStatus, BadParameter, *STORED),
+    examples=("curl -X DELETE {url}/tasks/TASK_ID",),
+)
 async def cancel(request: web.Request) -> web.StreamResponse:
     """DELETE /tasks/<id>: it ends CANCELLED; whatever works at it is stopped.
 
@@ -46,6 +98,15 @@ async def cancel(request: web.Request) -> web.StreamResponse:
     return respond(request, task, name=request.query.get("name"), status=200, redirect=False)
 
 
+@call(
+    "Tasks",
+    "Try a task again",
+    description="One that failed, was cancelled, or whose result is no longer kept.",
+    query=Named,
+    answers={202: Answer("The task, begun anew.", TaskBody, headers=("Location",))},
+    errors=(NotFound, WrongStatus, OriginalGone, QueueFull, BadParameter, *STORED),
+    examples=("curl -X POST {url}/tasks/TASK_ID/retry",),
+)
 async def retry(request: web.Request) -> web.StreamResponse:
     """POST /tasks/<id>/retry: a failed or cancelled task begins anew, all its attempts before it.
 

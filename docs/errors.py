@@ -1,0 +1,36 @@
+"""The text of docs/errors.md: every error code, from the errors themselves."""
+
+from __future__ import annotations
+
+from models.problems import MEMBERS, REFUSED
+from service.openapi.problems import listed
+
+_HEAD = """# Error codes
+
+Every refusal is `application/problem+json` (RFC 9457): `type` (`urn:darkroom:error:<code>`),
+`title`, `status`, `detail`, `code`, and `error`, which repeats `detail` for plain clients. A code
+is never given another meaning. A failed task carries the same `code`, `detail` and members in its
+`error`.
+
+| code | status | title | when | members it may have |
+|---|---|---|---|---|"""
+
+_MEMBERS = """
+A request with an `Expect` other than `100-continue` is a `bad_request` with status 417.
+
+| member | what it says |
+|---|---|"""
+
+_ORIGIN = "<sub>Written by `python -m docs` from `models/errors.py` and `models/problems.py`.</sub>"
+
+
+def page() -> str:
+    """Return the page, its codes by their status."""
+    lines = []
+    for each in listed():
+        members = ", ".join(f"`{name}`" for name in each.members) or "none"
+        cells = (f"`{each.code}`", str(each.status), each.title, each.meaning, members)
+        lines.append(f"| {' | '.join(cells)} |")
+    said = [f"| `{name}` | {each.meaning} |" for name, each in MEMBERS.items()]
+    said.append(f"| `refused` | {REFUSED.meaning} |")
+    return "\n".join([_HEAD, *lines, _MEMBERS, *said, "", _ORIGIN, ""])

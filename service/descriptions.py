@@ -1,0 +1,117 @@
+"""What the API says of a task and of a group: the same body wherever one is answered or told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from models.group import Group, Member, standing
+from models.task import Status, Task
+from service.bodies import GroupBody, RefusedBody, ResultBody, TaskBody
+
+_PENDING = "PENDING"
+
+
+def result_url(name: str) -> str:
+    return f"/processed/{quote(name)}"
+
+
+def body(task: Task, name: str | None = None, group_id: str | None = None) -> TaskBody:
+    """Return the JSON body for a task, with the names of its upload ``name`` (else the first)."""
+    upload = task.upload(name)
+    results = [
+        _result_body(task, result_name, part)
+        for part, result_name in enumerate(upload.results[: len(task.results)])
+    ]
+    return {
+        "task_id": task.id,
+        "group_id": group_id or task.id,
+        "status": task.status,
+        "progress": task.progress,
+        "name": upload.name,
+        "url": results[0]["url"] if results else None,
+        "results": results,
+        "operations": task.operations,
+        "created_at": _time(task.created_at),
+        "started_at": _time(task.started_at),
+        "finished_at": _time(task.finished_at),
+        "error": task.error,
+        "report": task.report,
+    }
+
+
+def _result_body(task: Task, name: str, part: int) -> ResultBody:
+    """Return what is said of one result; its ``url`` is null where its bytes are gone."""
+    result, gone = task.results[part], task.gone(name, part)
+    shown: ResultBody = {
+        "name": name,
+        "url": None if gone else result_url(name),
+        "width": result.width,
+        "height": result.height,
+        "format": result.format,
+        "bytes": result.bytes,
+        "sha256": result.sha256,
+        "notes": result.notes,
+    }
+    if gone:
+        shown["gone"] = {"reason": gone.reason, "at": _time(gone.at)}
+    return shown
+
+
+def group_body(group: Group, tasks: Mapping[str, Task]) -> GroupBody:
+    """Return the JSON body for a group; one picture after the other, in the order they came."""
+    far = standing(group, tasks)
+    succeeded = far.total - far.failed
+    return {
+        "group_id": group.id,
+        "status": far.status,
+        "total": far.total,
+        "done": far.done,
+        "failed": far.failed,
+        "progress": far.progress,
+        "eta_seconds": far.eta,
+        "created_at": _time(group.created_at),
+        "archive_url": archive_url(group) if far.ended and succeeded else None,
+        "tasks": [_member_body(group, member, tasks) for member in group.members],
+    }
+
+
+def archive_url(group: Group) -> str:
+    return f"/status/{group.id}/archive"
+
+
+def _member_body(group: Group, member: Member, tasks: Mapping[str, Task]) -> TaskBody | RefusedBody:
+    task = tasks.get(member.task_id or "")
+    if task is not None:
+        return body(task, member.name, group.id)
+    lost = {"code": "not_found", "detail": "its task is no longer kept"}
+    return {
+        "task_id": None,
+        "group_id": group.id,
+        "status": Status.FAILURE,
+        "progress": 0,
+        "name": member.name,
+        "url": None,
+        "results": [],
+        "operations": [],
+        "created_at": _time(group.created_at),
+        "started_at": None,
+        "finished_at": _time(group.created_at),
+        "error": member.error or lost,
+        "report": None,
+    }
+
+
+def as_of_old(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a body that says PENDING where this one says STARTED (LEGACY_STATUS)."""
+    older = {**document}
+    if "tasks" in older:
+        older["tasks"] = [as_of_old(each) for each in older["tasks"]]
+    if older["status"] == Status.STARTED:
+        older["status"] = _PENDING
+    return older
+
+
+def _time(value: Any) -> str | None:
+    return value.isoformat(timespec="milliseconds").replace("+00:00", "Z") if value else None

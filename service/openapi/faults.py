@@ -1,0 +1,59 @@
+"""Errors that come together: what may go wrong with a store, a form, a picture, a task."""
+
+from __future__ import annotations
+
+from models.errors import (
+    AppError,
+    BadImage,
+    BadOutput,
+    BadParameter,
+    BadRequest,
+    Cancelled,
+    Internal,
+    NoRoom,
+    QueueFull,
+    ResultGone,
+    StoreUnavailable,
+    TaskTimeout,
+    TooLarge,
+    TooManyPixels,
+    TooMuchMemory,
+    TooSlow,
+    UnsupportedFormat,
+    WeightsMissing,
+    WeightsUnusable,
+    WorkerCrashed,
+)
+
+Errors = tuple[type[AppError], ...]
+
+STORED: Errors = (StoreUnavailable,)
+"""Of whatever asks a store."""
+FORM: Errors = (BadRequest, BadParameter, TooLarge, TooSlow)
+"""Of a body that is read."""
+PICTURES: Errors = (
+    *FORM,
+    UnsupportedFormat,
+    BadImage,
+    TooManyPixels,
+    TooMuchMemory,
+    QueueFull,
+    NoRoom,
+    *STORED,
+)
+"""Of a submission."""
+WORK: Errors = (
+    BadImage,
+    BadParameter,
+    TooManyPixels,
+    TooMuchMemory,
+    Cancelled,
+    BadOutput,
+    TaskTimeout,
+    WorkerCrashed,
+    WeightsMissing,
+    WeightsUnusable,
+    Internal,
+    ResultGone,
+)
+"""Of a task whose end is answered as an error, to those who asked for the picture itself."""

@@ -1,0 +1,110 @@
+"""GET /docs in a browser: everything is there, found by keyboard, and what is tried is answered."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests import pictures
+from tests.browser.conftest import WIDTHS, Tab
+from tests.conftest import working
+
+
+def there(client: Any, path: str = "/docs") -> str:
+    return str(client.make_url(path))
+
+
+async def test_it_looks_and_reads_well(client: Any, tab: Tab) -> None:
+    await tab.page.goto(there(client))
+    assert await tab.findings() == []
+    await tab.shots("docs")
+    await tab.page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+    assert await tab.findings() == []
+    for width, height in WIDTHS.items():
+        await tab.page.set_viewport_size({"width": width, "height": height})
+        assert await tab.overflow() <= 0, width
+
+
+async def test_an_upload_ends_in_its_task(
+    client: Any, settings: Any, tab: Tab, tmp_path: Path
+) -> None:
+    picture = tmp_path / "cat's eye.png"
+    picture.write_bytes(pictures.png())
+    page = tab.page
+    await page.goto(there(client))
+    call = page.locator("#post_blur")
+    await call.get_by_text("Try it").click()
+    await call.locator('input[type="file"]').set_input_files(picture)
+    await call.locator('input[name="kernel"]').fill("5")
+    await call.locator('input[name="wait"]').fill("60")
+    async with working(settings):
+        await call.get_by_role("button", name="Send").click()
+        await call.locator(".answer .chip", has_text="200 OK").wait_for()
+    task = json.loads(await call.get_by_label("Body of the answer").inner_text())
+    assert task["status"] == "SUCCESS"
+    assert task["operations"][0]["kernel"] == 5
+    said = await call.locator(".answer .command code").inner_text()
+    assert said.startswith(r"curl -F 'image=@cat'\''s eye.png' -F kernel=5 ")
+    await tab.page.screenshot(path=str(_shot("docs-try")))
+    assert await tab.findings() == []
+    # The ids of this answer are filled in where they are asked for next.
+    result = page.locator("#get_processed_name")
+    await result.get_by_text("Try it").click()
+    assert await result.locator('input[name="name"]').input_value() == task["results"][0]["name"]
+    await result.get_by_role("button", name="Send").click()
+    await result.locator(".answer img").wait_for()
+    width = await result.locator(".answer img").evaluate(
+        "async i => (await i.decode(), i.naturalWidth)"
+    )
+    assert width == 40
+
+
+async def test_refusals_are_shown_as_what_they_are(client: Any, tab: Tab) -> None:
+    await tab.page.goto(there(client))
+    call = tab.page.locator("#get_tasks_id")
+    await call.get_by_text("Try it").click()
+    await call.locator('input[name="id"]').fill("<img src=x>/..")
+    await call.get_by_role("button", name="Send").click()
+    await call.locator(".answer .chip", has_text="404 Not Found").wait_for()
+    assert '"not_found"' in await call.get_by_label("Body of the answer").inner_text()
+    assert await call.locator("img").count() == 0
+
+
+async def test_a_call_is_found_by_keyboard_and_its_command_copied(client: Any, tab: Tab) -> None:
+    page = tab.page
+    await page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    await page.goto(there(client))
+    await page.keyboard.press("Tab")
+    assert await page.evaluate("document.activeElement.className") == "skip"
+    await page.get_by_label("Find a call").focus()
+    await page.keyboard.type("zip")
+    links = page.locator(".contents ul ul a:visible")
+    assert [(await each.inner_text()).split() for each in await links.all()] == [
+        ["GET", "/status/{id}/archive"]
+    ]
+    await page.keyboard.press("Enter")
+    assert page.url.endswith("#get_status_id_archive")
+    call = page.locator("#get_status_id_archive")
+    await call.get_by_role("button", name="Copy").first.press("Enter")
+    await call.get_by_text("Copied").wait_for()
+    copied = await page.evaluate("navigator.clipboard.readText()")
+    assert copied == await call.locator("pre").first.inner_text()
+    assert copied.startswith("curl -OJ ")
+
+
+async def test_without_scripts_everything_is_said(browser: Any, client: Any) -> None:
+    context = await browser.new_context(java_script_enabled=False)
+    page = await context.new_page()
+    await page.goto(there(client))
+    assert await page.locator(".call").count() > 40
+    assert await page.get_by_text("Try it").first.is_hidden()
+    assert await page.get_by_role("button", name="Copy").count() == 0
+    await context.close()
+
+
+def _shot(name: str) -> Path:
+    from tests.browser.conftest import SHOTS
+
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    return SHOTS / f"{name}.png"
