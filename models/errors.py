@@ -3,6 +3,8 @@
     AppError
     ├── BadSettings          a setting is missing or wrong; the program does not start
     ├── BadRequest           the request is malformed or lacks something
+    ├── Unauthorized         who asks has not shown ADMIN_TOKEN, or another
+    ├── Forbidden            not from there, or not for strangers
     ├── NotFound             no such task, result or route
     │   └── NotReady         known, but not finished
     ├── ResultGone           it was there, and its time is up
@@ -63,6 +65,14 @@ class BadSettings(AppError):
 
 class BadRequest(AppError):
     code = "bad_request"
+
+
+class Unauthorized(AppError):
+    code = "unauthorized"
+
+
+class Forbidden(AppError):
+    code = "forbidden"
 
 
 class NotFound(AppError):
