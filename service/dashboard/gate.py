@@ -155,7 +155,9 @@ class Gate:
             Forbidden: another site's page made it.
         """
         site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
-        if site is not None and site != "same-origin":
+        if site == "same-origin":  # no script can say so
+            return
+        if site is not None:
             raise Forbidden("this was asked by a page of another site, and not done")
         if origin is not None:
             if _authority(origin) not in {request.host.lower(), _authority(self._settings.url)}:
@@ -164,7 +166,7 @@ class Gate:
                     "pass the Host header on, or set PUBLIC_URL",
                     setting="PUBLIC_URL",
                 )
-        elif site is None and must:
+        elif must:
             raise Forbidden("send Origin or Sec-Fetch-Site with the cookie, or the token itself")
 
 

@@ -93,6 +93,7 @@ def _form(query: str, error: AppError | None = None) -> web.Response:
         next=query[:_LONGEST_QUERY],
         problem=error.detail if error else "",
     )
+    page.headers["Referrer-Policy"] = "same-origin"  # else browsers say Origin: null
     for name in ("Retry-After", "WWW-Authenticate"):
         if refusal is not None and name in refusal.headers:
             page.headers[name] = refusal.headers[name]

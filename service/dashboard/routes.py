@@ -9,6 +9,8 @@ import structlog
 from aiohttp import web
 
 from models.errors import AppError, Unauthorized
+from models.operations import OPERATIONS
+from models.task import Status
 from service.dashboard import actions, api, login
 from service.dashboard.gate import GATE, PATH, Gate, gate
 from service.dashboard.recorder import record
@@ -18,6 +20,15 @@ from service.keys import QUEUE, SETTINGS, STORE, TOKENS
 from service.page import live_page, page, wants_page
 
 log = structlog.get_logger()
+
+_STATUSES = (
+    (Status.CREATED, "waiting"),
+    (Status.STARTED, "running"),
+    (Status.SUCCESS, "done"),
+    (Status.FAILURE, "failed"),
+    (Status.CANCELLED, "cancelled"),
+)
+"""As the page calls them."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -53,7 +64,15 @@ async def started(app: web.Application) -> AsyncIterator[None]:
 
 async def show(request: web.Request) -> web.StreamResponse:
     """GET /dashboard: the page; its script asks the API."""
-    return live_page("dashboard.html", PATH, locked=gate(request).locked)
+    shown = live_page(
+        "dashboard.html",
+        PATH,
+        locked=gate(request).locked,
+        statuses=_STATUSES,
+        operations=list(OPERATIONS),
+    )
+    shown.headers["Referrer-Policy"] = "same-origin"  # else browsers say Origin: null at logout
+    return shown
 
 
 def _guarded(handler: Handler, *, change: bool = False) -> Handler:
