@@ -32,7 +32,10 @@ class Admin(BaseSettings):
         description="Wrong tokens an hour from everywhere; then nobody logs in for a while.",
     )
     dashboard_page: int = Field(
-        50, ge=1, le=500, description="Tasks that one page of the dashboard shows, or ?limit= less."
+        25, ge=1, le=1000, description="Tasks that one page of the dashboard shows."
+    )
+    dashboard_page_most: int = Field(
+        200, ge=1, le=1000, description="Most tasks of one page of its API, asked for by ?limit=."
     )
     dashboard_workers: int = Field(
         200, ge=1, description="Workers the dashboard shows, those heard last first."

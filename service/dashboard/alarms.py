@@ -10,6 +10,8 @@ from models.settings import Settings
 from models.store.board import Lately
 from models.store.gauges import Work
 
+Level = Literal["critical", "warning"]
+
 _THEIRS = frozenset(
     {"bad_image", "bad_parameter", "too_many_pixels", "too_much_memory", "unsupported_format"}
 )
@@ -21,7 +23,7 @@ class Alarm:
     """One thing that is wrong. ``status``: the filter that shows the tasks it is about."""
 
     code: str
-    level: Literal["critical", "warning"]
+    level: Level
     text: str
     status: str | None = None
 
@@ -53,12 +55,14 @@ def _workers(scene: Scene, settings: Settings) -> list[Alarm]:
     waiting = scene.work.waiting
     alive = [each for each in scene.workers if each["state"] != "silent"]
     if not alive:
-        text = f"no worker is alive; {_tasks(waiting)} {'waits' if waiting == 1 else 'wait'}"
-        return [Alarm("no_workers", "critical", text, "CREATED")]
+        left = f"{_tasks(waiting)} {'waits' if waiting == 1 else 'wait'}"
+        text = f"no worker is alive; {left if waiting else 'what is sent will wait'}"
+        return [Alarm("no_workers", "critical", text, "CREATED" if waiting else None)]
     found = []
     if all(each["state"] != "running" for each in alive):
         text = "every worker is drained or draining: nothing new is begun until one is resumed"
-        found.append(Alarm("all_drained", "critical" if waiting else "warning", text, "CREATED"))
+        level: Level = "critical" if waiting else "warning"
+        found.append(Alarm("all_drained", level, text, "CREATED" if waiting else None))
     lost = [
         each
         for each in scene.workers

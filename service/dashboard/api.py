@@ -57,7 +57,8 @@ async def tasks(request: web.Request) -> web.StreamResponse:
     only(request, "status", "operation", "worker", "search", "after", "limit")
     settings = request.app[SETTINGS]
     wanted = _wanted(request, settings.max_name_length)
-    limit = _number(request, "limit", settings.dashboard_page, settings.dashboard_page)
+    most = max(settings.dashboard_page, settings.dashboard_page_most)
+    limit = _number(request, "limit", settings.dashboard_page, most)
     page, cursor = await request.app[STORE].board.page(wanted, limit)
     return _answer(request, {"tasks": [row(task) for task in page], "next": cursor})
 

@@ -120,7 +120,7 @@ async def remember(store: Store, *, trouble: bool = False) -> None:
         if not trouble and 2400 > back > 2200:
             continue  # nobody was there to note
         wave = max(0, 40 - abs(back - 1500) / 12)
-        waiting = int(wave + rng.random() * 4) if not trouble else int((3600 - back) / 9)
+        waiting = int(wave + rng.random() * 4) if not trouble else int((3600 - back) / 90)
         done = 0 if trouble and back < 900 else int(14 + rng.random() * 9)
         failed = int(rng.random() * 5) if trouble and back > 900 else int(rng.random() * 1.1)
         at = now - timedelta(seconds=back)

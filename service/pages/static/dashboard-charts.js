@@ -67,7 +67,7 @@ function chart(name, said, top, drawn, begin, end, points, columns) {
     el(
       "div",
       { class: "plot" },
-      el("span", { class: "top small quiet", "aria-hidden": "true" }, count(top)),
+      el("span", { class: "most small quiet", "aria-hidden": "true" }, count(top)),
       el("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": `${name}: ${said}` }, el("line", middle), drawn.filter(Boolean)),
     ),
     el("div", { class: "ends small quiet", "aria-hidden": "true" }, when(new Date(begin).toISOString(), { seconds: false }), "now"),
@@ -104,11 +104,11 @@ function runs(points, width) {
 
 const place = (begin, end) => (t) => Math.min(WIDTH, Math.max(0, ((t - begin) / (end - begin)) * WIDTH));
 
-/** The next of 4, 10, 20, 40, 100, ... that is not below `value`. */
+/** The next round number, 4 or more, that is not below `value`. */
 function scale(value) {
   let step = 1;
   for (;;) {
-    for (const each of [4, 10, 20]) if (value <= each * step) return each * step;
+    for (const each of [4, 6, 8, 10, 15, 20, 30]) if (value <= each * step) return each * step;
     step *= 10;
   }
 }

@@ -33,7 +33,7 @@ export function showFigures(place, queue) {
     place,
     figure("Waiting", count(queue.waiting), queue.waiting ? `oldest for ${long(queue.oldest_seconds)}` : "nothing waits", "CREATED"),
     figure("Running", count(queue.running), "in a worker's hands", "STARTED"),
-    figure("Workers", count(queue.workers.alive), idle ? `${idle} of them take nothing new` : "alive", null, !queue.workers.alive),
+    figure("Workers", count(queue.workers.alive), idle ? `${count(idle)} of them drained` : "alive", null, !queue.workers.alive),
     figure("Done", count(lately.succeeded), `in the last ${span}`, "SUCCESS"),
     figure("Failed", count(lately.failed), codes.length ? codes.join(", ") : `in the last ${span}`, "FAILURE", lately.failed > 0),
   );

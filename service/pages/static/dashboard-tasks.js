@@ -38,7 +38,7 @@ function row(task, now) {
       el("div", { class: "small quiet mono" }, task.task_id.slice(0, 8)),
     ),
     cell("Operations", task.operations.join(", ") || "-"),
-    cell("Worker", el("span", { class: "mono small" }, task.worker ?? "-")),
+    cell("Worker", task.worker ? el("span", { class: "mono small" }, task.worker) : el("span", { class: "none" }, "-")),
     cell("Asked for", when(task.asked_at)),
     cell("Took", took(task, now)),
     cell("Do", button(task)),

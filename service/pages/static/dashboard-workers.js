@@ -17,7 +17,7 @@ function card(worker) {
   const busy = worker.children.filter((child) => child.state === "busy").length;
   const load = worker.load === null ? "-" : `${worker.load.toFixed(2)} of ${worker.cores} cores`;
   const facts = [
-    ["Heartbeat", silent ? `silent for ${long(worker.silent_seconds)}` : `${long(worker.silent_seconds)} ago`],
+    ["Heartbeat", silent ? `silent for ${long(worker.silent_seconds)}` : worker.silent_seconds < 1 ? "just now" : `${long(Math.round(worker.silent_seconds))} ago`],
     ["Since", worker.started_at ? when(worker.started_at, { seconds: false }) : "-"],
     ["Done", count(worker.done)],
     ["Failed", count(worker.failed)],
