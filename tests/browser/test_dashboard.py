@@ -24,6 +24,7 @@ from tests.test_dashboard_rights import TOKEN
 from tests.test_worker import ready, slow_picture, until
 
 Open = Callable[..., Any]
+expect.set_options(timeout=30_000)  # of conditions, on a machine that does other things, too
 NAMES = ("lama.png", "old-harbour-1962.jpg", "IMG_2041.jpg", "grandmother.jpg", "floor plan.png")
 
 
