@@ -3,6 +3,8 @@
     AppError
     ├── BadSettings          a setting is missing or wrong; the program does not start
     ├── BadRequest           the request is malformed or lacks something
+    ├── Unauthorized         who asks has not shown ADMIN_TOKEN, or another
+    ├── Forbidden            not from there, or not for strangers
     ├── NotFound             no such task, result or route
     │   └── NotReady         known, but not finished
     ├── MethodNotAllowed     there is something at this path, but not by this method
@@ -68,6 +70,14 @@ class BadSettings(AppError):
 class BadRequest(AppError):
     code = "bad_request"
     members = ("setting", "limit", "measured", "field")
+
+
+class Unauthorized(AppError):
+    code = "unauthorized"
+
+
+class Forbidden(AppError):
+    code = "forbidden"
 
 
 class NotFound(AppError):

@@ -28,6 +28,22 @@ AGAIN = frozenset({Status.FAILURE, Status.CANCELLED})
 """States from which asking for the same task starts it anew; also SUCCESS without its bytes."""
 
 
+TIMELINE = 40
+"""Entries of a task's timeline that are kept, the newest: some ten attempts' worth."""
+
+
+class What(StrEnum):
+    """What happened to a task."""
+
+    CLAIMED = "claimed"
+    RELEASED = "released"
+    LEASE_EXPIRED = "lease_expired"
+    FAILED = "failed"
+    FINISHED = "finished"
+    CANCELLED = "cancelled"
+    ASKED_AGAIN = "asked_again"
+
+
 class _Document(BaseModel):
     model_config = ConfigDict(arbitrary_types_allowed=True, populate_by_name=True)
 
@@ -76,6 +92,15 @@ class Waste(_Document):
     until: datetime
 
 
+class Event(_Document):
+    """One change of a task's state: when, which, by which worker, and why, as a code."""
+
+    at: datetime
+    what: str  # a newer version may know more
+    worker: str | None = None
+    cause: str | None = None
+
+
 class Task(_Document):
     """One task: what was asked of which original, and how far it is.
 
@@ -83,6 +108,8 @@ class Task(_Document):
     ``client`` is a pseudonym of who asked first, ``turn`` the task's among all that wait, see
     ``models.store.backlog``; 0: before everybody.
     ``asked_at``: when it was created, or last asked for again after it had failed.
+    ``worker`` claimed it last; ``timeline`` has its newest TIMELINE changes, oldest first, and
+    ``stages`` the milliseconds of its last run's stages, in their order.
     """
 
     id: str = Field(alias="_id")
@@ -109,6 +136,9 @@ class Task(_Document):
     asked_at: datetime | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    worker: str | None = None
+    timeline: list[Event] = []
+    stages: dict[str, float] | None = None
 
     def upload(self, name: str | None) -> Upload:
         """Return the upload of that name, or the first."""

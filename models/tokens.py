@@ -1,9 +1,10 @@
-"""Signed, expiring tokens for the links in letters."""
+"""Signed, expiring tokens: for the links in letters, and for sessions of the dashboard."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import secrets
 from enum import StrEnum
 from typing import Any
 
@@ -27,6 +28,8 @@ class Tokens:
 
     def __init__(self, key: str, settings: Settings) -> None:
         self._key = key.encode()
+        self._session_ttl = settings.admin_session_seconds
+        admin = self._digest("darkroom:admin:" + settings.admin_token.get_secret_value())
         self._ttl = {
             Purpose.CONFIRM: settings.confirm_ttl,
             Purpose.UNSUBSCRIBE: settings.unsubscribe_ttl,
@@ -38,6 +41,34 @@ class Tokens:
             )
             for purpose in Purpose
         }
+        # Another ADMIN_TOKEN is another salt: it ends all sessions.
+        self._sessions = URLSafeTimedSerializer(
+            key,
+            salt=f"darkroom:session:{admin}",
+            signer_kwargs={**signing, "key_derivation": "hmac"},
+        )
+
+    def session(self) -> str:
+        """Return a token that shows for ADMIN_SESSION_SECONDS that its bearer had ADMIN_TOKEN."""
+        token = self._sessions.dumps(secrets.token_hex(8))
+        return token.decode() if isinstance(token, bytes) else token
+
+    def is_session(self, token: str) -> bool:
+        """Tell whether ``token`` is such a one, and still good."""
+        if len(token) > _LONGEST or not token.isascii():
+            return False
+        try:
+            self._sessions.loads(token, max_age=self._session_ttl)
+        except BadData:
+            return False
+        return True
+
+    def is_same(self, one: str, other: str) -> bool:
+        """Compare two secrets in a time that tells nothing of either."""
+        return hmac.compare_digest(self._digest(one), self._digest(other))
+
+    def _digest(self, text: str) -> str:
+        return hmac.new(self._key, text.encode("utf-8", "surrogatepass"), "sha256").hexdigest()
 
     def pseudonym(self, client: str) -> str:
         """Return what stands for a client's address where it is kept: 16 hex digits."""

@@ -7,42 +7,21 @@ import math
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Generic, TypeVar
 
 import structlog
 
 from models.errors import NoRoom, QueueFull, StoreUnavailable
 from models.settings import Settings
 from models.store import Store
+from service.glance import Glance
 
 log = structlog.get_logger()
 
-T = TypeVar("T")
-
-_FRESH = 1.0  # seconds a count of everything is good for
 _MEASURED = 60.0  # seconds over which the rate is measured
 _LONGEST = 600  # seconds that anybody is told to wait
 _NO_RATE = 30  # seconds to wait where nothing ended lately
-
-
-class _Cached(Generic[T]):
-    """A figure that is asked for again only when it is ``_FRESH`` seconds old."""
-
-    def __init__(self, ask: Callable[[], Awaitable[T]]) -> None:
-        self._ask = ask
-        self._lock = asyncio.Lock()
-        self._until = -math.inf
-        self.value: T
-
-    async def get(self) -> T:
-        async with self._lock:
-            now = asyncio.get_running_loop().time()
-            if now >= self._until:
-                self.value = await self._ask()
-                self._until = asyncio.get_running_loop().time() + _FRESH
-        return self.value
 
 
 class Admission:
@@ -52,8 +31,8 @@ class Admission:
         self._settings = settings
         self._backlog = store.backlog
         self._gauges = store.gauges
-        self._open = _Cached(self._count)
-        self._disk = _Cached(self._free)
+        self._open = Glance(self._count)
+        self._disk = Glance(self._free)
         self._added = 0  # by this service since the count
         self._coming: Counter[str] = Counter()
 

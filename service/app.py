@@ -22,6 +22,7 @@ from models.tokens import Tokens
 from service import assets
 from service.admission import Admission
 from service.changes import watch
+from service.dashboard import routes as dashboard
 from service.endings import Endings
 from service.errors import translate
 from service.handlers import (
@@ -76,7 +77,7 @@ def create_app(settings: Settings) -> web.Application:
     app[CATALOGUE] = Catalogue.read(settings.networks, settings.onnx)
     for problem in app[CATALOGUE].problems:
         log.warning("network_refused", reason=problem)
-    app.cleanup_ctx.extend([_stores, _endings, _figures])
+    app.cleanup_ctx.extend([_stores, _endings, _figures, dashboard.started])
     app.on_response_prepare.append(harden)
     app.on_shutdown.append(_let_go)
     routes = [
@@ -110,6 +111,7 @@ def create_app(settings: Settings) -> web.Application:
         web.post("/subscribe/confirm", newsletter.confirm),
         web.get("/unsubscribe", newsletter.unsubscribe_page),
         web.post("/unsubscribe", newsletter.unsubscribe),
+        *dashboard.routes(),
         web.get("/healthz", health.alive),
         web.get("/readyz", health.ready),
     ]

@@ -33,9 +33,9 @@ def body(task: Task, name: str | None = None, group_id: str | None = None) -> Ta
         "url": results[0]["url"] if results else None,
         "results": results,
         "operations": task.operations,
-        "created_at": _time(task.created_at),
-        "started_at": _time(task.started_at),
-        "finished_at": _time(task.finished_at),
+        "created_at": iso(task.created_at),
+        "started_at": iso(task.started_at),
+        "finished_at": iso(task.finished_at),
         "error": task.error,
         "report": task.report,
     }
@@ -55,7 +55,7 @@ def _result_body(task: Task, name: str, part: int) -> ResultBody:
         "notes": result.notes,
     }
     if gone:
-        shown["gone"] = {"reason": gone.reason, "at": _time(gone.at)}
+        shown["gone"] = {"reason": gone.reason, "at": iso(gone.at)}
     return shown
 
 
@@ -71,7 +71,7 @@ def group_body(group: Group, tasks: Mapping[str, Task]) -> GroupBody:
         "failed": far.failed,
         "progress": far.progress,
         "eta_seconds": far.eta,
-        "created_at": _time(group.created_at),
+        "created_at": iso(group.created_at),
         "archive_url": archive_url(group) if far.ended and succeeded else None,
         "tasks": [_member_body(group, member, tasks) for member in group.members],
     }
@@ -95,9 +95,9 @@ def _member_body(group: Group, member: Member, tasks: Mapping[str, Task]) -> Tas
         "url": None,
         "results": [],
         "operations": [],
-        "created_at": _time(group.created_at),
+        "created_at": iso(group.created_at),
         "started_at": None,
-        "finished_at": _time(group.created_at),
+        "finished_at": iso(group.created_at),
         "error": member.error or lost,
         "report": None,
     }
@@ -113,5 +113,6 @@ def as_of_old(document: Mapping[str, Any]) -> dict[str, Any]:
     return older
 
 
-def _time(value: Any) -> str | None:
+def iso(value: Any) -> str | None:
+    """Return a time as the API writes it: UTC, to the millisecond."""
     return value.isoformat(timespec="milliseconds").replace("+00:00", "Z") if value else None

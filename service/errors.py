@@ -21,6 +21,8 @@ log = structlog.get_logger()
 STATUS: dict[type[AppError], int] = {
     errors.BadRequest: 400,
     errors.BadParameter: 422,
+    errors.Unauthorized: 401,
+    errors.Forbidden: 403,
     errors.NotFound: 404,
     errors.NotReady: 404,
     errors.MethodNotAllowed: 405,
@@ -83,6 +85,8 @@ def answer(error: AppError) -> web.Response:
     """Return the answer for one of our own errors."""
     status = STATUS.get(type(error), 500)
     headers = {}
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
     if status in {429, 503}:
         headers["Retry-After"] = str(error.facts.get("retry_after", RETRY_AFTER))
     if isinstance(error, errors.RangeNotSatisfiable):

@@ -41,12 +41,12 @@ def page(template: str, *, status: int = 200, **values: Any) -> web.Response:
     return _response(text, status, _STILL)
 
 
-def live_page(template: str, here: str, **values: Any) -> web.Response:
+def live_page(template: str, here: str, *, status: int = 200, **values: Any) -> web.Response:
     """Return a page that extends live.html, with scripts from /static; all values are escaped.
 
     ``here``: the path of the page, marked in the header.
     """
-    return _response(_pages.get_template(template).render(here=here, **values), 200, _LIVE)
+    return _response(_pages.get_template(template).render(here=here, **values), status, _LIVE)
 
 
 def _response(text: str, status: int, policy: str) -> web.Response:

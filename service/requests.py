@@ -40,9 +40,14 @@ async def identify(request: web.Request, handler: Handler) -> web.StreamResponse
             status = response.status
             return response
         finally:
-            # Probes ask every few seconds: their lines would drown the others.
+            # Probes and open dashboards ask all the time: their lines would drown the others.
+            polled = request.path in _PROBES or (
+                request.method == "GET"
+                and status in {200, 304}
+                and request.path.startswith("/dashboard/api/")
+            )
             log.log(
-                logging.DEBUG if request.path in _PROBES else logging.INFO,
+                logging.DEBUG if polled else logging.INFO,
                 "request",
                 method=request.method,
                 path=request.path[:200],

@@ -20,7 +20,11 @@ from workers.room import Room
 
 @dataclass
 class Worker:
-    """What the jobs of one worker process share."""
+    """What the jobs of one worker process share.
+
+    ``done`` and ``failed``: attempts since it started that ended their task so. ``draining``: it
+    takes no new tasks.
+    """
 
     name: str
     settings: Settings
@@ -32,6 +36,9 @@ class Worker:
     room: Room
     instruments: Instruments = field(default_factory=lambda: Instruments(Source.WORKER))
     attempts: set[Attempt] = field(default_factory=set)
+    done: int = 0
+    failed: int = 0
+    draining: bool = False
 
 
 @dataclass(eq=False)
@@ -42,7 +49,8 @@ class Attempt:
     nothing is left half stored. ``doubt``: set to have the lease looked at now, not at the next
     heartbeat. ``lost``: set when it turned out to be another's, or the task to be cancelled.
     ``began`` and ``renewed``: when it was claimed, and its lease last extended, by time.monotonic.
-    ``outcome``: how it ended, as the metrics call it.
+    ``outcome``: how it ended, as the metrics call it. ``stages``: milliseconds, as the metrics have
+    them; ``pixels``: what the child measured of the stage ``work``.
     """
 
     task: Task
@@ -50,11 +58,21 @@ class Attempt:
     progress: int = 0
     publishing: bool = False
     stages: dict[str, float] = field(default_factory=dict)
+    pixels: dict[str, float] = field(default_factory=dict)
     doubt: asyncio.Event = field(default_factory=asyncio.Event)
     lost: asyncio.Event = field(default_factory=asyncio.Event)
     began: float = field(default_factory=time.monotonic)
     renewed: float = field(default_factory=time.monotonic)
     outcome: str = "other"
+
+    def story(self) -> dict[str, float]:
+        """Return the milliseconds of each stage so far: the child's own in place of ``work``."""
+        told: dict[str, float] = {}
+        for stage, spent in self.stages.items():
+            told |= self.pixels if stage == "work_ms" and self.pixels else {}
+            if stage != "work_ms" or not self.pixels:
+                told[stage.removesuffix("_ms")] = spent
+        return told
 
     def end(self, outcome: str) -> None:
         """Note how it ended, once: what is published stays so whatever goes wrong afterwards."""

@@ -32,6 +32,7 @@ class Children:
         self._count = settings.children
         self._cores = max(1, cores() // settings.workers)
         self._busy = 0
+        self._working: set[int] = set()
         self._setup: Message = {
             "weights_dir": str(settings.networks.resolve()),
             "onnx": settings.onnx,
@@ -79,6 +80,11 @@ class Children:
         return [child.pid for child in self._all if child and child.alive]
 
     @property
+    def states(self) -> dict[int, bool]:
+        """Process ids of the children that live; whether each works."""
+        return {pid: pid in self._working for pid in self.pids}
+
+    @property
     def busy(self) -> int:
         """How many children work."""
         return self._busy
@@ -98,6 +104,7 @@ class Children:
             if child is None or not child.alive:
                 self._all.discard(child)
                 child = await self._new()
+            self._working.add(child.pid)
             async with asyncio.timeout(self._timeout):
                 # One alone gets all cores; many get one each and do not fight over them.
                 threads = max(1, self._cores // self._busy)
@@ -120,6 +127,8 @@ class Children:
             ) from None
         finally:
             self._busy -= 1
+            if child is not None:
+                self._working.discard(child.pid)
             if healthy:
                 self._places.put_nowait(child)
             else:  # crashed, late, holding too much, or its task was cancelled: not used again

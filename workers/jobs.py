@@ -38,6 +38,8 @@ async def process(ctx: dict[str, Any], task_id: str) -> None:
             await _attempt(worker, attempt)
         finally:
             metrics.attempted(worker.instruments, attempt)
+            worker.done += attempt.outcome == "success"
+            worker.failed += attempt.outcome == "failure"
 
 
 async def _claim(worker: Worker, task_id: str, token: str) -> Task | None:
@@ -56,7 +58,7 @@ async def _claim(worker: Worker, task_id: str, token: str) -> Task | None:
         # The worker is being stopped: a claim that MongoDB may have taken must not lie until its
         # lease ends.
         if await claiming is not None:
-            await worker.store.leases.release(task_id, token, charge=False)
+            await worker.store.leases.release(task_id, token, charge=False, cause="stopping")
             log.info("handed_back")
         raise
 
@@ -76,7 +78,8 @@ async def _attempt(worker: Worker, attempt: Attempt) -> None:
         await working  # one that publishes finds out by its token, and takes back what it stored
     except asyncio.CancelledError:
         # The worker is being stopped: another one gets the task, and no attempt is charged.
-        await worker.store.leases.release(attempt.task.id, attempt.token, charge=False)
+        release = worker.store.leases.release
+        await release(attempt.task.id, attempt.token, charge=False, cause="stopping")
         log.info("handed_back")
         attempt.end("handed_back")
         raise
@@ -93,7 +96,8 @@ async def _attempt(worker: Worker, attempt: Attempt) -> None:
         # goes back uncharged; the pause keeps a broken machine from drawing the whole queue.
         log.error("machine_trouble", reason=repr(error))
         attempt.end("machine_trouble")
-        await patient(worker.store.leases.release)(attempt.task.id, attempt.token, charge=False)
+        release = patient(worker.store.leases.release)
+        await release(attempt.task.id, attempt.token, charge=False, cause="machine_trouble")
         await asyncio.sleep(_TROUBLE_PAUSE)
     except Exception:
         incident = secrets.token_hex(8)
@@ -141,7 +145,8 @@ async def _beat(worker: Worker, attempt: Attempt) -> None:
 @patient
 async def _failed(worker: Worker, attempt: Attempt, error: AppError) -> None:
     log.warning("failed", **error.document())
-    if await worker.store.leases.fail(attempt.task.id, attempt.token, error.document()):
+    fail = worker.store.leases.fail
+    if await fail(attempt.task.id, attempt.token, error.document(), attempt.story()):
         attempt.end("failure")
         metrics.failed(worker.instruments, attempt.task, error.code)
     else:
@@ -165,7 +170,8 @@ async def _crashed(worker: Worker, attempt: Attempt, error: WorkerCrashed) -> No
         return
     log.warning("crashed", attempt=used, **error.facts)
     attempt.end("crashed")
-    if await worker.store.leases.release(attempt.task.id, attempt.token, charge=True):
+    release = worker.store.leases.release
+    if await release(attempt.task.id, attempt.token, charge=True, cause="crashed"):
         number = await worker.store.leases.next_ring(attempt.task.id)
         worker.instruments.count(RERINGS, "crash")
         await worker.queue.ring(attempt.task.id, number, 0, attempt.task.created_at)

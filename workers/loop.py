@@ -29,6 +29,15 @@ class DarkroomWorker(Worker):
         self._away = False
         self.on_stop = self._insist
 
+    @property
+    def idle(self) -> bool:
+        """Whether no job is in hand."""
+        return self.job_counter == 0
+
+    def pick(self, *, jobs: bool) -> None:
+        """Take jobs from the queue from now on, or take none; those in hand go on."""
+        self.allow_pick_jobs = jobs
+
     def _insist(self, signum: signal.Signals) -> None:
         self._stopping = asyncio.create_task(self.stop())
 

@@ -42,26 +42,14 @@ class Outputs:
     results: list[Output] = field(default_factory=list)
     kept: dict[int, Output] = field(default_factory=dict)
     report: dict[str, Any] | None = None
+    ms: dict[str, float] = field(default_factory=dict)
 
     def document(self) -> dict[str, Any]:
         return {
             "results": [asdict(output) for output in self.results],
             "kept": {str(count): asdict(output) for count, output in self.kept.items()},
             "report": self.report,
-        }
-
-
-@dataclass
-class Report:
-    """What was measured on the way: milliseconds of each stage, and each upscale's figures."""
-
-    ms: dict[str, float] = field(default_factory=dict)
-    upscales: list[dict[str, Any]] = field(default_factory=list)
-
-    def document(self) -> dict[str, Any]:
-        return {
-            "ms": {stage: round(spent, 1) for stage, spent in self.ms.items()},
-            "upscales": self.upscales,
+            "ms": self.ms,
         }
 
 
@@ -87,7 +75,8 @@ class Pipeline:
 
         ``keep``: numbers of operations after which the picture is also written without loss, unless
         it is larger than an upload may be: then that would take as much memory again. ``report``:
-        whether to measure what was done; the outputs carry it then.
+        whether upscales tell what they measured; the outputs carry it then. Times of stages they
+        always carry.
         """
         self._operations = operations
         self._encoding = encoding
@@ -96,7 +85,8 @@ class Pipeline:
         self._progress = progress
         self._keep = frozenset(keep)
         self._writing = writing
-        self._report = Report() if report else None
+        self._ms: dict[str, float] = {}
+        self._upscales: list[dict[str, Any]] | None = [] if report else None
         self._engine = engine
         self._done = 0
         self._total = sum(parts(operations[:count]) for count in range(len(operations)))
@@ -123,8 +113,9 @@ class Pipeline:
             path = folder / f"result-{number}.{EXTENSIONS[self._encoding.format]}"
             with self._timed("encode"):
                 outputs.results.append(write(part, self._encoding, self._writing, path))
-        if self._report:
-            outputs.report = self._report.document()
+        outputs.ms = {stage: round(spent, 1) for stage, spent in self._ms.items()}
+        if self._upscales is not None:
+            outputs.report = {"ms": outputs.ms, "upscales": self._upscales}
         return outputs
 
     def _run(
@@ -142,7 +133,7 @@ class Pipeline:
             self._limits.tile_pixels,
             self._step,
             bounds=self._limits.bounds,
-            report=self._report.upscales.append if self._report else None,
+            report=None if self._upscales is None else self._upscales.append,
             engine=self._engine,
         )
         with self._timed(self._operations[count].op):
@@ -156,9 +147,8 @@ class Pipeline:
     def _timed(self, stage: str) -> Iterator[None]:
         began = time.perf_counter()
         yield
-        if self._report:
-            spent = (time.perf_counter() - began) * 1000
-            self._report.ms[stage] = self._report.ms.get(stage, 0.0) + spent
+        spent = (time.perf_counter() - began) * 1000
+        self._ms[stage] = self._ms.get(stage, 0.0) + spent
 
     def _step(self, share: float) -> None:
         self._progress((self._done + share) / self._total)

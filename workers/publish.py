@@ -69,6 +69,7 @@ async def work(worker: Worker, attempt: Attempt) -> None:
             began = time.monotonic()
             answer = await worker.children.run(request, progress)
         attempt.stages["work_ms"] = _since(began)
+        attempt.pixels = answer.get("ms", {})
         if "defect" in answer:
             raise RuntimeError(f"in the child:\n{answer['defect']}")
         if "error" in answer:
@@ -107,7 +108,8 @@ async def _publish(
     attempt.publishing = True
     results = [await _store(worker, attempt, *pair) for pair in enumerate(outputs)]
     finish = patient(worker.store.leases.finish)
-    published = await finish(task.id, attempt.token, results, report)
+    stages = {**attempt.story(), "publish": _since(began)}  # but for this last call
+    published = await finish(task.id, attempt.token, results, report, stages)
     if not published and not await _mine(worker, attempt, results):
         log.warning("fenced", results=len(results))
         attempt.end("fenced")

@@ -31,12 +31,12 @@ from workers.loop import DarkroomWorker
 from workers.mail.newsletter import publish
 from workers.mail.sender import send
 from workers.names import worker_name
+from workers.presence import present
 from workers.room import Room
 from workers.sweep import sweep
 
 log = structlog.get_logger()
 
-_PRESENCE_PAUSE = 2.0  # seconds between two signs of life
 _LOOK = 300.0  # seconds between two looks for a newsletter that is due
 _SLACK = 900  # seconds beyond TASK_TIMEOUT for waiting, fetching and publishing
 
@@ -81,7 +81,7 @@ def create(
         background.append(asyncio.create_task(sweep(worker)))
         background.append(asyncio.create_task(housekeep(worker)))
         background.append(asyncio.create_task(heed(worker)))
-        background.append(asyncio.create_task(_present(worker)))
+        background.append(asyncio.create_task(present(worker, loop)))
         background.append(asyncio.create_task(send(settings, store)))
         background.append(asyncio.create_task(_newsletter(worker)))
         background.append(asyncio.create_task(lag.watch(instruments)))
@@ -110,7 +110,7 @@ def create(
             shutil.rmtree(worker.scratch, ignore_errors=True)
         log.info("worker_stopped")
 
-    return DarkroomWorker(
+    loop = DarkroomWorker(
         # Attempts are counted in the ledger; arq must never drop a ring on its own account.
         [func(process, name=PROCESS, max_tries=1_000_000, keep_result=0)],
         redis_pool=redis,
@@ -131,6 +131,7 @@ def create(
         job_deserializer=from_json,
         log_results=False,
     )
+    return loop
 
 
 async def _newsletter(worker: Worker) -> None:
@@ -146,14 +147,3 @@ async def _newsletter(worker: Worker) -> None:
         except Exception:
             log.exception("newsletter_failed")
         await asyncio.sleep(_LOOK)
-
-
-async def _present(worker: Worker) -> None:
-    while True:
-        try:
-            await worker.store.presence.here(worker.name, worker.children.engine)
-        except StoreUnavailable:
-            pass
-        except Exception:
-            log.exception("presence_failed")
-        await asyncio.sleep(_PRESENCE_PAUSE)

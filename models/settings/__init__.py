@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.catalogue import FETCHED
 from models.errors import BadSettings
+from models.settings.admin import Admin
 from models.settings.answers import Answers
 from models.settings.events import Events
 from models.settings.intake import Intake
@@ -36,11 +37,12 @@ SECTIONS: tuple[type[BaseSettings], ...] = (
     Results,
     Mail,
     Measures,
+    Admin,
     Logs,
 )
 
 
-class Settings(Logs, Measures, Mail, Results, Keeping, Work, Events, Answers, Intake, Place):
+class Settings(Logs, Admin, Measures, Mail, Results, Keeping, Work, Events, Answers, Intake, Place):
     """Every variable of the environment that Darkroom reads, upper case, with its default.
 
     The descriptions are the reasons; ``python -m models env`` prints ``env_example`` from them.

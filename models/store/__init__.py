@@ -21,12 +21,14 @@ from models.metrics.metric import Observe
 from models.settings import Settings
 from models.settings.mail import sender
 from models.store.backlog import Backlog
+from models.store.board import Board
 from models.store.check import Check
 from models.store.feed import Feed
 from models.store.files import Files
 from models.store.gauges import Gauges
 from models.store.groups import Groups
 from models.store.guard import guarded
+from models.store.history import History
 from models.store.leases import Leases
 from models.store.mail import Outbox
 from models.store.names import Names
@@ -82,6 +84,8 @@ class Store:
         self.tasks = Tasks(database["tasks"], settings.delete_grace)
         self.feed = Feed(database["tasks"])
         self.leases = Leases(database["tasks"])
+        self.board = Board(database, settings.store_timeout)
+        self.history = History(database, settings.history_kept_seconds)
         self.names = Names(database["names"])
         self.originals = Originals(database, settings.delete_grace)
         self.results = Files(database, "results")
@@ -124,6 +128,8 @@ class Store:
             self.tasks,
             self.leases,
             self.backlog,
+            self.board,
+            self.history,
             self.originals,
             self.results,
             self.intermediates,

@@ -6,7 +6,7 @@ claims gets a lease under a token of its own; only that token can extend, finish
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,9 +16,11 @@ from pymongo import ASCENDING, ReturnDocument
 
 from models.store.clock import after
 from models.store.guard import guarded
-from models.task import Result, Status, Task
+from models.store.timeline import told, told_after_lease
+from models.task import Result, Status, Task, What
 
 Document = dict[str, Any]
+Stages = Mapping[str, float]
 
 _LEASE_OVER = {"$expr": {"$lt": ["$lease.until", "$$NOW"]}}
 _FREE = {"$or": [{"status": Status.CREATED}, {"status": Status.STARTED, **_LEASE_OVER}]}
@@ -29,6 +31,7 @@ _BATCH = 1000  # tasks one sweep looks at: bounds its work whatever the backlog
 def failure(error: Document) -> Document:
     """Return the change by which a task ends in FAILURE with ``error``."""
     return {
+        **told(What.FAILED, cause=str(error.get("code"))),
         "status": Status.FAILURE,
         "error": {"$literal": error},
         "lease": None,
@@ -52,7 +55,9 @@ class Leases:
         self, task_id: str, *, worker: str, token: str, seconds: float, max_attempts: int
     ) -> Task | None:
         """Take a task that nobody works at; None if it is taken, ended or out of attempts."""
-        lease = {"worker": worker, "token": token, "until": after(seconds)}
+        # What is set to a document is laid over the one that was there: a dead lease's cause, too.
+        until = {"until": after(seconds), "cause": "$$REMOVE"}
+        lease = {"worker": worker, "token": token, **until}
         document = await self._tasks.find_one_and_update(
             {
                 "_id": task_id,
@@ -67,6 +72,8 @@ class Leases:
                         "attempts": {"$add": ["$attempts", 1]},
                         "progress": 0,
                         "lease": lease,
+                        "worker": worker,
+                        **told_after_lease(What.CLAIMED, worker=worker),
                     }
                 }
             ],
@@ -88,9 +95,17 @@ class Leases:
 
     @guarded
     async def finish(
-        self, task_id: str, token: str, results: Sequence[Result], report: Document | None = None
+        self,
+        task_id: str,
+        token: str,
+        results: Sequence[Result],
+        report: Document | None = None,
+        stages: Stages | None = None,
     ) -> bool:
+        """Turn a task SUCCESS; ``stages``: the milliseconds that each stage of this run took."""
         change = {
+            **told(What.FINISHED),
+            "stages": {"$literal": stages},
             "status": Status.SUCCESS,
             "progress": 100,
             "results": {"$literal": [result.model_dump() for result in results]},
@@ -102,13 +117,22 @@ class Leases:
         return await self._held(task_id, token, change)
 
     @guarded
-    async def fail(self, task_id: str, token: str, error: Document) -> bool:
-        return await self._held(task_id, token, failure(error))
+    async def fail(
+        self, task_id: str, token: str, error: Document, stages: Stages | None = None
+    ) -> bool:
+        change = failure(error) | {"stages": {"$literal": stages}}
+        return await self._held(task_id, token, change)
 
     @guarded
-    async def release(self, task_id: str, token: str, *, charge: bool) -> bool:
-        """Hand a task back to be rung again; the attempt counts only where ``charge`` is true."""
+    async def release(
+        self, task_id: str, token: str, *, charge: bool, cause: str | None = None
+    ) -> bool:
+        """Hand a task back to be rung again; the attempt counts only where ``charge`` is true.
+
+        ``cause``: why, for the timeline.
+        """
         change = {
+            **told(What.RELEASED, cause=cause),
             "status": Status.CREATED,
             "progress": 0,
             "lease": None,
@@ -123,7 +147,7 @@ class Leases:
     @guarded
     async def expire(self, worker: str) -> int:
         """End the leases of a worker that is known to be dead; return how many there were."""
-        past = {"lease": {"until": after(-0.001)}}
+        past = {"lease": {"until": after(-0.001), "cause": "worker_died"}}
         answer = await self._tasks.update_many(
             {"status": Status.STARTED, "lease.worker": worker}, [{"$set": past}]
         )
@@ -192,6 +216,6 @@ class Leases:
                 "attempts": {"$gte": max_attempts},
                 **_FREE,
             },
-            [{"$set": failure(error)}],
+            [{"$set": failure(error) | told_after_lease(What.FAILED, cause=error.get("code"))}],
         )
         return answer.modified_count == 1

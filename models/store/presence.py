@@ -1,20 +1,22 @@
-"""Which workers are alive: each says so every few seconds."""
+"""Which workers are alive: each says so every few seconds, and hears whether it is to drain."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorCollection
 
 from models.store.clock import after
 from models.store.guard import guarded
+from models.store.upsert import upserted
 
 _FORGOTTEN_AFTER = 24 * 3600  # seconds after which a silent worker's entry is dropped
 
 
 class Presence:
-    """The collection ``workers``: {_id: worker, seen_at, engine}."""
+    """The collection ``workers``: {_id: worker, seen_at, engine, drain, and what it says}."""
 
     def __init__(self, collection: AsyncIOMotorCollection[dict[str, Any]]) -> None:
         self._workers = collection
@@ -23,10 +25,42 @@ class Presence:
         await self._workers.create_index("seen_at", expireAfterSeconds=_FORGOTTEN_AFTER)
 
     @guarded
-    async def here(self, worker: str, engine: str = "") -> None:
-        """Note that ``worker`` lives; ``engine`` is what its upscaler works with."""
-        change = {"$currentDate": {"seen_at": True}, "$set": {"engine": engine}}
-        await self._workers.update_one({"_id": worker}, change, upsert=True)
+    async def here(
+        self,
+        worker: str,
+        engine: str = "",
+        said: Mapping[str, Any] | None = None,
+        *,
+        first: bool = False,
+    ) -> bool:
+        """Note that ``worker`` lives; tell whether it is to drain.
+
+        ``engine`` is what its upscaler works with, ``said`` what else it has to say. ``first``: it
+        has just started, and what was asked of one of its name before is void.
+        """
+        change: dict[str, Any] = {
+            "$currentDate": {"seen_at": True},
+            "$set": {**(said or {}), "engine": engine},
+        }
+        if first:
+            change["$unset"] = {"drain": ""}
+        return bool((await upserted(self._workers, {"_id": worker}, change)).get("drain"))
+
+    @guarded
+    async def ask(self, worker: str, *, drain: bool) -> bool:
+        """Ask ``worker`` to take no new tasks, or to take them again; False if there is none."""
+        change = {"$set": {"drain": True}} if drain else {"$unset": {"drain": ""}}
+        return (await self._workers.update_one({"_id": worker}, change)).matched_count == 1
+
+    @guarded
+    async def entries(self, seconds: float, most: int) -> list[dict[str, Any]]:
+        """Return what workers seen in the last ``seconds`` said; ``silent``: seconds since."""
+        query = {"$expr": {"$gt": ["$seen_at", after(-seconds)]}}
+        silence = {"silent": {"$divide": [{"$subtract": ["$$NOW", "$seen_at"]}, 1000]}}
+        found = self._workers.aggregate(
+            [{"$match": query}, {"$sort": {"seen_at": -1}}, {"$limit": most}, {"$set": silence}]
+        )
+        return sorted([entry async for entry in found], key=lambda entry: str(entry["_id"]))
 
     @guarded
     async def gone(self, worker: str) -> None:

@@ -31,6 +31,21 @@ class Quotas:
         await self._quotas.create_index("expires_at", expireAfterSeconds=0)
 
     @guarded
+    async def left(self, key: str, limit: int, window: float = HOUR) -> int:
+        """Return 0 if a hit would be counted, else the seconds until one will be; counts none."""
+        recent = {"$filter": {"input": "$hits", "cond": {"$gt": ["$$this", after(-window)]}}}
+        wait = {"$subtract": [{"$arrayElemAt": ["$hits", -limit]}, after(-window)]}
+        found = await self._quotas.aggregate(
+            [
+                {"$match": {"_id": key}},
+                {"$set": {"hits": recent}},
+                {"$match": {f"hits.{limit - 1}": {"$exists": True}}},
+                {"$project": {"wait": wait}},
+            ]
+        ).to_list(1)
+        return max(1, math.ceil(found[0]["wait"] / 1000)) if found else 0
+
+    @guarded
     async def hit(
         self, key: str, limit: int, window: float = HOUR, *, session: Session | None = None
     ) -> int:

@@ -52,7 +52,7 @@ class Repair:
         if original is None:
             change = failure(_LOST) | {"results": [], "waste": wasted(self._grace)}
         else:
-            change = revived(self._grace) | {
+            change = revived(self._grace, "result_damaged") | {
                 "original_id": original,
                 "rung_at": None,
                 "turn": 0,

@@ -17,8 +17,9 @@ from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from models.errors import StoreUnavailable
 from models.store.guard import guarded, unavailable
+from models.store.timeline import told
 from models.store.waste import AGAIN, FRESH, revived
-from models.task import ENDED, Status, Task, Upload
+from models.task import ENDED, Status, Task, Upload, What
 
 Document = dict[str, Any]
 
@@ -148,6 +149,7 @@ class Tasks:
             [
                 {
                     "$set": {
+                        **told(What.CANCELLED),
                         "status": Status.CANCELLED,
                         "error": {"$literal": error},
                         "lease": None,

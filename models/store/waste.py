@@ -11,8 +11,9 @@ from typing import Any
 from bson import ObjectId
 
 from models.store.clock import after
+from models.store.timeline import told
 from models.task import AGAIN as _AGAIN
-from models.task import Status
+from models.task import Status, What
 
 Document = dict[str, Any]
 
@@ -24,6 +25,7 @@ FRESH: Document = {
     "results": [],
     "error": None,
     "report": None,
+    "stages": None,
     "started_at": None,
     "finished_at": None,
 }
@@ -75,6 +77,9 @@ def freed(grace: float, reason: str, which: Document = KEPT) -> Document:
     }
 
 
-def revived(grace: float) -> Document:
-    """Return the change by which a task begins anew; what it still had is let go of."""
-    return {**FRESH, "waste": wasted(grace)}
+def revived(grace: float, cause: str | None = None) -> Document:
+    """Return the change by which a task begins anew; what it still had is let go of.
+
+    ``cause``: why, where nobody asked for it.
+    """
+    return {**FRESH, "waste": wasted(grace), **told(What.ASKED_AGAIN, cause=cause)}

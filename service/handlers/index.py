@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from aiohttp import web
 
 from models.image import ACCEPTED
@@ -34,7 +36,7 @@ _VARY = {"Vary": "Accept"}
 async def index(request: web.Request) -> web.StreamResponse:
     settings = request.app[SETTINGS]
     if wants_page(request):
-        largest = {
+        largest: dict[str, Any] = {
             "mebibytes": f"{settings.max_upload_bytes / 2**20:g}",
             "megapixels": f"{settings.max_pixels / 1e6:g}",
         }

@@ -86,7 +86,17 @@ async def cancel(request: web.Request) -> web.StreamResponse:
         NotFound: there is no such task. WrongStatus: it has ended.
     """
     only(request, "name")
-    task_id, tasks = request.match_info["id"], request.app[STORE].tasks
+    task = await cancelled(request, request.match_info["id"])
+    return respond(request, task, name=request.query.get("name"), status=200, redirect=False)
+
+
+async def cancelled(request: web.Request, task_id: str) -> Task:
+    """Cancel a task and return it.
+
+    Raises:
+        NotFound: there is no such task. WrongStatus: it has ended.
+    """
+    tasks = request.app[STORE].tasks
     error = Cancelled("it was cancelled; sent again, or retried, it is worked at again")
     task = await tasks.cancel(task_id, error.document())
     if task is None:
@@ -95,7 +105,7 @@ async def cancel(request: web.Request) -> web.StreamResponse:
     structlog.contextvars.bind_contextvars(task_id=task.id)
     log.info("cancelled")
     request.app[INSTRUMENTS].count(ENDED_TASKS, worked(task.operations), task.status)
-    return respond(request, task, name=request.query.get("name"), status=200, redirect=False)
+    return task
 
 
 @call(
@@ -117,12 +127,22 @@ async def retry(request: web.Request) -> web.StreamResponse:
         OriginalGone: its picture is no longer kept.
     """
     only(request, "name")
-    task_id = request.match_info["id"]
+    task = await begun_again(request, request.match_info["id"])
+    return respond(request, task, name=request.query.get("name"), status=202, redirect=False)
+
+
+async def begun_again(request: web.Request, task_id: str) -> Task:
+    """Have a task that failed, was cancelled or lost its result begin anew, and return it.
+
+    Raises:
+        NotFound: there is no such task. WrongStatus: it did not fail.
+        OriginalGone: its picture is no longer kept.
+    """
     begun = await request.app[SUBMITTER].again(task_id, party(request))
     task = _there(await request.app[STORE].tasks.get(task_id))
     if not begun:
         raise _wrong(task, "retried", sorted(AGAIN))
-    return respond(request, task, name=request.query.get("name"), status=202, redirect=False)
+    return task
 
 
 def _there(task: Task | None) -> Task:

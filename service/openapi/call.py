@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from inspect import unwrap
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -64,8 +65,9 @@ class Call:
 
     ``query`` and ``headers`` are TypedDicts whose keys are the parameters. ``errors`` are those
     beside a defect of ours, which every route may answer with. ``pages``: people get the refusals
-    of this route as HTML, too. ``examples`` are commands with ``{url}`` for where the service is
-    and TASK_ID, GROUP_ID or NAME for what an earlier answer said; the tests run them.
+    of this route as HTML, too. ``admin``: it takes ADMIN_TOKEN. ``examples`` are commands with
+    ``{url}`` for where the service is and TASK_ID, GROUP_ID or NAME for what an earlier answer
+    said; the tests run them.
     """
 
     tag: str
@@ -78,6 +80,7 @@ class Call:
     errors: tuple[type[AppError], ...] = ()
     examples: tuple[str, ...] = ()
     pages: bool = False
+    admin: bool = False
     path: Mapping[str, str] = field(default_factory=dict)
     """Descriptions of what stands in the path, where ``document.PATH`` has no fitting one."""
 
@@ -108,9 +111,9 @@ def unlisted(reason: str) -> Callable[[H], H]:
 
 def declared(handler: Callable[..., Any]) -> Call | None:
     """Return what ``handler`` declared, if it did."""
-    return _CALLS.get(handler)
+    return _CALLS.get(unwrap(handler))
 
 
 def why_unlisted(handler: Callable[..., Any]) -> str | None:
     """Return why ``handler`` is left out of the document; None if it is not."""
-    return _UNLISTED.get(handler)
+    return _UNLISTED.get(unwrap(handler))

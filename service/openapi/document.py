@@ -15,6 +15,7 @@ from openapi_pydantic import (
     Operation,
     PathItem,
     RequestBody,
+    SecurityScheme,
     Server,
     Tag,
 )
@@ -38,7 +39,10 @@ TAGS = {
     "E-mail": "Results and the weekly letter, by e-mail.",
     "Older services": "Calls of five older services, answered as they were.",
     "Service": "What it can do and how it is.",
+    "Dashboard": "What operators see and do, with ADMIN_TOKEN; without one from its machine only.",
 }
+
+_ADMIN = "ADMIN_TOKEN"
 
 _ABOUT = """Send pictures, get tasks at once, fetch the results when they are done.
 
@@ -102,7 +106,10 @@ def document(app: web.Application) -> dict[str, Any]:
         servers=[Server(url="/")],
         tags=[Tag(name=name, description=TAGS.get(name)) for name in [*TAGS] if name in used],
         paths={path: PathItem.model_validate(methods) for path, methods in paths.items()},
-        components=Components(schemas={name: model(each) for name, each in components.items()}),
+        components=Components(
+            schemas={name: model(each) for name, each in components.items()},
+            securitySchemes={_ADMIN: SecurityScheme(type="http", scheme="bearer")},
+        ),
     )
     dumped: dict[str, Any] = made.model_dump(
         mode="json", by_alias=True, exclude_none=True, exclude_unset=True
@@ -141,6 +148,7 @@ def _operation(route: Route, said: Call, schemas: Schemas, settings: Settings) -
         parameters=parameters(route.path, route.names, said, settings) or None,
         requestBody=_body(said.body, schemas, settings) if said.body else None,
         responses=responses(said, schemas),
+        security=[{_ADMIN: []}] if said.admin and settings.admin_token.get_secret_value() else None,
         **extra,
     )
 

@@ -14,6 +14,7 @@ from service.openapi.schemas import model
 PATH = {
     "/tasks/{id}": "The task_id that a submission answered with.",
     "/status/{id}": "The group_id that a submission answered with; a task_id is one, too.",
+    "/dashboard/api/tasks/{id}": "The task_id.",
     "/send_images/{id}": "The group_id that a submission with an email answered with.",
     "/convert/{id}": "The submission_task_id that POST /convert answered with.",
     "/processed/{name}": "A result's name, or an upload's name, which means its newest result.",

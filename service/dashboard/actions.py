@@ -1,0 +1,70 @@
+"""The dashboard's JSON API: what is done."""
+
+from __future__ import annotations
+
+import structlog
+from aiohttp import web
+
+from models.errors import BadParameter, NotFound, OriginalGone, QueueFull, WrongStatus
+from service.answers import json_answer
+from service.client import party
+from service.dashboard.bodies import AskedBody, DetailBody
+from service.dashboard.documents import detail
+from service.dashboard.operator import operator
+from service.handlers.tasks import begun_again, cancelled
+from service.keys import STORE
+from service.waiting import only
+
+log = structlog.get_logger()
+
+_NAME = {"name": "The worker's name, as /dashboard/api/workers says it."}
+
+
+@operator(
+    "Try a task again",
+    DetailBody,
+    status=202,
+    errors=(NotFound, WrongStatus, OriginalGone, QueueFull, BadParameter),
+    description="One that failed or was cancelled, or whose result is gone.",
+)
+async def retry(request: web.Request) -> web.StreamResponse:
+    """POST /dashboard/api/tasks/<id>/retry."""
+    only(request)
+    task = await begun_again(request, request.match_info["id"])
+    log.info("retried_by_operator", task_id=task.id, client=party(request))
+    return json_answer(detail(task), 202)
+
+
+@operator(
+    "Cancel a task",
+    DetailBody,
+    errors=(NotFound, WrongStatus, BadParameter),
+    description="For everybody who waits for the same picture; the work stops.",
+)
+async def cancel(request: web.Request) -> web.StreamResponse:
+    """POST /dashboard/api/tasks/<id>/cancel."""
+    only(request)
+    task = await cancelled(request, request.match_info["id"])
+    log.info("cancelled_by_operator", task_id=task.id, client=party(request))
+    return json_answer(detail(task), 200)
+
+
+@operator("Drain a worker", AskedBody, status=202, errors=(NotFound, BadParameter), path=_NAME)
+async def drain(request: web.Request) -> web.StreamResponse:
+    """POST /dashboard/api/workers/<name>/drain: it finishes what it has, and takes no more."""
+    return await _ask(request, drain=True)
+
+
+@operator("Resume a worker", AskedBody, status=202, errors=(NotFound, BadParameter), path=_NAME)
+async def resume(request: web.Request) -> web.StreamResponse:
+    """POST /dashboard/api/workers/<name>/resume: it takes new tasks again."""
+    return await _ask(request, drain=False)
+
+
+async def _ask(request: web.Request, *, drain: bool) -> web.Response:
+    only(request)
+    name = request.match_info["name"]
+    if not name.isprintable() or not await request.app[STORE].presence.ask(name, drain=drain):
+        raise NotFound("there is no worker of this name, or it has ended")
+    log.info("drain_asked" if drain else "resume_asked", worker=name, client=party(request))
+    return json_answer({"name": name, "drain": drain}, 202)

@@ -1,0 +1,167 @@
+"""The dashboard's JSON API: what is asked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from typing import Annotated
+
+from aiohttp import web
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from models.errors import BadParameter, NotFound
+from models.operations import OPERATIONS
+from models.store.board import Wanted
+from models.task import Status
+from service.dashboard.bodies import (
+    DetailBody,
+    HistoryBody,
+    QueueBody,
+    RowsBody,
+    WorkersBody,
+)
+from service.dashboard.documents import detail, row
+from service.dashboard.operator import operator
+from service.dashboard.scene import SCENES
+from service.descriptions import iso
+from service.keys import SETTINGS, STORE
+from service.waiting import only
+
+_MINUTES = 60  # of history, unless asked for more or less
+_WORKER = 300  # characters of a worker's name
+_NUMBER = re.compile(r"[0-9]{1,6}")
+
+
+class _Minutes(TypedDict, total=False):
+    minutes: Annotated[int, Field(ge=1, description="How far back; an hour unless given.")]
+
+
+class _Filter(TypedDict, total=False):
+    status: Annotated[Status, Field(description="Only tasks of this status.")]
+    operation: Annotated[str, Field(description="Only tasks with this operation.")]
+    worker: Annotated[str, Field(description="Only tasks that this worker claimed last.")]
+    search: Annotated[str, Field(description="The beginning of an id or of a picture's name.")]
+    after: Annotated[str, Field(description="What the page before said as its next.")]
+    limit: Annotated[int, Field(ge=1, description="How many; see DASHBOARD_PAGE_MOST.")]
+
+
+@operator("The workers", WorkersBody, examples=("curl '{url}/dashboard/api/workers'",))
+async def workers(request: web.Request) -> web.StreamResponse:
+    """GET /dashboard/api/workers."""
+    only(request)
+    found = await request.app[SCENES].workers()
+    return _answer(request, {"workers": found})
+
+
+@operator("How it is now", QueueBody, examples=("curl '{url}/dashboard/api/queue'",))
+async def queue(request: web.Request) -> web.StreamResponse:
+    """GET /dashboard/api/queue: how it is now, and what is wrong."""
+    only(request)
+    return _answer(request, await request.app[SCENES].now())
+
+
+@operator(
+    "Queue and throughput over time",
+    HistoryBody,
+    query=_Minutes,
+    errors=(BadParameter,),
+    examples=("curl '{url}/dashboard/api/history?minutes=5'",),
+)
+async def history(request: web.Request) -> web.StreamResponse:
+    """GET /dashboard/api/history?minutes=: queue length and throughput over time."""
+    only(request, "minutes")
+    settings = request.app[SETTINGS]
+    minutes = _number(request, "minutes", _MINUTES, settings.history_kept_seconds // 60)
+    history = request.app[STORE].history
+    width, points = await history.series(minutes * 60, settings.history_seconds)
+    document = {
+        "minutes": minutes,
+        "point_seconds": width,
+        "points": [{**each, "at": iso(each["at"])} for each in points],
+    }
+    return _answer(request, document)
+
+
+@operator(
+    "Tasks",
+    RowsBody,
+    query=_Filter,
+    errors=(BadParameter,),
+    examples=("curl '{url}/dashboard/api/tasks?status=SUCCESS&limit=5'",),
+)
+async def tasks(request: web.Request) -> web.StreamResponse:
+    """GET /dashboard/api/tasks: a page of tasks, newest first."""
+    only(request, "status", "operation", "worker", "search", "after", "limit")
+    settings = request.app[SETTINGS]
+    wanted = _wanted(request, settings.max_name_length)
+    most = max(settings.dashboard_page, settings.dashboard_page_most)
+    limit = _number(request, "limit", settings.dashboard_page, most)
+    page, cursor = await request.app[STORE].board.page(wanted, limit)
+    return _answer(request, {"tasks": [row(task) for task in page], "next": cursor})
+
+
+@operator(
+    "One task",
+    DetailBody,
+    errors=(NotFound, BadParameter),
+    examples=("curl '{url}/dashboard/api/tasks/TASK_ID'",),
+)
+async def task(request: web.Request) -> web.StreamResponse:
+    """GET /dashboard/api/tasks/<id>: all that an operator may know of it."""
+    only(request)
+    found = await request.app[STORE].tasks.get(request.match_info["id"])
+    if found is None:
+        raise NotFound("there is no task of this id")
+    return _answer(request, detail(found))
+
+
+def _wanted(request: web.Request, longest: int) -> Wanted:
+    query = {name: request.query.get(name, "") for name in ("status", "operation", "worker")}
+    search = request.query.get("search", "").strip()
+    statuses = [str(status) for status in Status]
+    for name, known in (("status", statuses), ("operation", list(OPERATIONS))):
+        if query[name] and query[name] not in known:
+            raise BadParameter(
+                f"{name}={query[name][:40]!a} is none; known: {', '.join(known)}",
+                parameter=name,
+                known=known,
+            )
+    for name, value, most in (("worker", query["worker"], _WORKER), ("search", search, longest)):
+        if len(value) > most:
+            raise BadParameter(
+                f"{name} has {len(value)} characters; at most {most} are looked for",
+                parameter=name,
+                limit=most,
+                measured=len(value),
+            )
+        if not value.isprintable():
+            raise BadParameter(f"{name} has characters that no name has", parameter=name)
+    return Wanted(
+        status=Status(query["status"]) if query["status"] else None,
+        operation=query["operation"],
+        worker=query["worker"],
+        search=search,
+        after=request.query.get("after", ""),
+    )
+
+
+def _number(request: web.Request, name: str, default: int, most: int) -> int:
+    given = request.query.get(name)
+    if given is None:
+        return default
+    if not _NUMBER.fullmatch(given) or not 1 <= int(given) <= most:
+        raise BadParameter(f"{name}={given[:20]!a} is not 1 to {most}", parameter=name, limit=most)
+    return int(given)
+
+
+def _answer(request: web.Request, document: Mapping[str, object]) -> web.Response:
+    """Answer with the document, or with 304 to whoever has it already."""
+    text = json.dumps(document) + "\n"
+    tag = hashlib.sha256(text.encode()).hexdigest()[:32]
+    headers = {"ETag": f'"{tag}"', "Cache-Control": "private, no-cache"}
+    if tag in {each.value for each in request.if_none_match or ()}:
+        return web.Response(status=304, headers=headers)
+    return web.Response(text=text, content_type="application/json", headers=headers)

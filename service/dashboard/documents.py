@@ -1,0 +1,90 @@
+"""What the dashboard's API says of a worker and of a task.
+
+No lease's token, no address: a client is a pseudonym, and the public document of a task stays as it
+is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from models.task import OPEN, Task
+from service.dashboard.bodies import DetailBody, RowBody, WorkerBody
+from service.descriptions import body, iso
+
+
+def worker_document(entry: Mapping[str, Any], silent_after: float) -> WorkerBody:
+    """Return what is said of a worker; one of an older version says less of itself."""
+    silent = max(0.0, float(entry["silent"]))
+    memory = entry.get("memory") or {}
+    return {
+        "name": str(entry["_id"]),
+        "host": entry.get("host") or str(entry["_id"]).rpartition(":")[0],
+        "pid": entry.get("pid"),
+        "state": "silent" if silent > silent_after else entry.get("state", "running"),
+        "drain": bool(entry.get("drain")),
+        "silent_seconds": round(silent, 1),
+        "started_at": iso(entry.get("started_at")),
+        "engine": entry.get("engine", ""),
+        "places": entry.get("places"),
+        "children": [
+            {"pid": child["pid"], "state": child["state"]} for child in entry.get("children", ())
+        ],
+        "tasks": [
+            {"task_id": each["id"], "progress": each["progress"], "since": iso(each["since"])}
+            for each in entry.get("tasks", ())
+        ],
+        "in_hand": entry.get("in_hand", 0),
+        "done": entry.get("done"),
+        "failed": entry.get("failed"),
+        "load": entry.get("load"),
+        "cores": entry.get("cores"),
+        "memory": {"worker": memory.get("worker"), "children": memory.get("children")},
+    }
+
+
+def row(task: Task) -> RowBody:
+    """Return a task as one of many."""
+    code = task.error.get("code") if task.error else None
+    return {
+        "task_id": task.id,
+        "status": task.status,
+        "progress": task.progress,
+        "name": task.uploads[0].name,
+        "names": len(task.uploads),
+        "operations": [str(operation["op"]) for operation in task.operations],
+        "worker": task.worker,
+        "attempts": task.attempts,
+        "error": code,
+        "created_at": iso(task.created_at),
+        "asked_at": iso(task.asked_at or task.created_at),
+        "started_at": iso(task.started_at),
+        "finished_at": iso(task.finished_at),
+    }
+
+
+def detail(task: Task) -> DetailBody:
+    """Return all that an operator may know of a task."""
+    lease = task.lease or {}
+    return {
+        **body(task),
+        "names": [upload.name for upload in task.uploads],
+        "attempts": task.attempts,
+        "client": task.client,
+        "worker": task.worker,
+        "lease_until": iso(lease.get("until")),
+        "asked_at": iso(task.asked_at or task.created_at),
+        "timeline": [
+            {"at": iso(each.at), "what": each.what, "worker": each.worker, "cause": each.cause}
+            for each in task.timeline
+        ],
+        "stages_ms": task.stages,
+        "actions": _actions(task),
+    }
+
+
+def _actions(task: Task) -> list[Literal["retry", "cancel"]]:
+    if task.status in OPEN:
+        return ["cancel"]
+    return ["retry"] if task.again else []

@@ -1,0 +1,281 @@
+"""Who may see the dashboard, and who may not: tokens, sessions, loopback, other sites' pages."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from http.cookies import SimpleCookie
+from typing import Any
+
+import aiohttp
+import pytest
+
+from models.settings import Settings
+from models.tokens import Tokens
+from service.app import create_app
+from service.dashboard.gate import COOKIE, is_loopback
+from service.keys import TOKENS
+from tests.conftest import Client
+
+TOKEN = "correct-horse-battery"
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+HTML = {"Accept": "text/html"}
+ID = "ab" * 16
+READS = ["", "/api/workers", "/api/queue", "/api/history", "/api/tasks", f"/api/tasks/{ID}"]
+CHANGES = [
+    f"/api/tasks/{ID}/retry",
+    f"/api/tasks/{ID}/cancel",
+    "/api/workers/x:1/drain",
+    "/api/workers/x:1/resume",
+]
+EVERY = [("GET", path) for path in READS] + [("POST", path) for path in CHANGES]
+
+Open = Callable[..., Awaitable[Client]]
+
+
+@pytest.fixture
+async def opened(settings: Settings, aiohttp_client: Any) -> Open:
+    """Start the application with settings of a test's own; no cookie is kept between requests."""
+
+    async def start(**update: Any) -> Client:
+        app = create_app(Settings(**{**settings.model_dump(), **update}))
+        client: Client = await aiohttp_client(app, cookie_jar=aiohttp.DummyCookieJar())
+        return client
+
+    return start
+
+
+@pytest.fixture
+async def locked(opened: Open) -> Client:
+    return await opened(admin_token=TOKEN)
+
+
+async def ask(client: Client, method: str, path: str, **options: Any) -> tuple[int, Any]:
+    response = await client.request(method, f"/dashboard{path}", allow_redirects=False, **options)
+    problem = response.content_type == "application/problem+json"
+    return response.status, await response.json() if problem else response
+
+
+async def session(client: Client) -> dict[str, str]:
+    status, response = await ask(client, "POST", "/login", data={"token": TOKEN})
+    assert status == 303
+    return {COOKIE: SimpleCookie(response.headers["Set-Cookie"])[COOKIE].value}
+
+
+def test_every_route_is_asked_for_here(settings: Settings) -> None:
+    app = create_app(settings)
+    known = {
+        (route.method, route.resource.canonical.replace("{id}", ID).replace("{name}", "x:1"))
+        for route in app.router.routes()
+        if route.resource and route.resource.canonical.startswith("/dashboard")
+    }
+    doors = {("GET", "/login"), ("POST", "/login"), ("POST", "/logout")}
+    asked = {(method, f"/dashboard{path}") for method, path in {*EVERY, *doors}}
+    assert {pair for pair in known if pair[0] != "HEAD"} == asked
+
+
+async def test_with_a_token_set_nothing_is_open(opened: Open) -> None:
+    locked = await opened(admin_token=TOKEN, admin_logins=1000, admin_logins_total=1000)
+    wrong = [
+        {},
+        {"Authorization": "Bearer wrong-horse-battery"},
+        {"Authorization": f"Basic {TOKEN}"},
+        {"Authorization": TOKEN},
+        {"Cookie": f"{COOKIE}={TOKEN}"},
+        {"Cookie": f"{COOKIE}=ImFiY2Qi.aaaa.bbbb"},
+    ]
+    for method, path in EVERY:
+        for headers in wrong:
+            status, body = await ask(locked, method, path, headers=headers)
+            assert (status, body["code"]) == (401, "unauthorized"), headers
+            assert TOKEN not in str(body)
+        status, _ = await ask(locked, method, path, headers=BEARER)
+        assert status == (404 if ID in path or method == "POST" else 200)
+
+
+async def test_a_program_is_told_how_and_a_browser_is_shown_the_way(locked: Client) -> None:
+    response = await locked.get("/dashboard/api/queue")
+    assert response.headers["WWW-Authenticate"] == "Bearer"
+    response = await locked.get("/dashboard?status=FAILURE", headers=HTML, allow_redirects=False)
+    assert response.status == 303
+    assert response.headers["Location"] == "/dashboard/login?next=status%3DFAILURE"
+    page = await (await locked.get(response.headers["Location"], headers=HTML)).text()
+    assert 'value="status=FAILURE"' in page and 'type="password"' in page
+
+
+async def test_log_in_look_around_and_out(locked: Client) -> None:
+    form = {"token": f" {TOKEN} ", "next": "status=FAILURE"}
+    status, response = await ask(locked, "POST", "/login", data=form, headers=HTML)
+    assert (status, response.headers["Location"]) == (303, "/dashboard?status=FAILURE")
+    cookie = SimpleCookie(response.headers["Set-Cookie"])[COOKIE]
+    assert (cookie["httponly"], cookie["samesite"]) == (True, "Strict")
+    assert (cookie["path"], cookie["max-age"], cookie["secure"]) == ("/dashboard", "43200", "")
+    assert TOKEN not in cookie.value
+    cookies = {COOKIE: cookie.value}
+    for path in READS[:-1]:
+        assert (await ask(locked, "GET", path, cookies=cookies))[0] == 200
+    status, response = await ask(locked, "POST", "/logout", cookies=cookies)
+    assert (status, response.headers["Location"]) == (303, "/dashboard/login")
+    assert SimpleCookie(response.headers["Set-Cookie"])[COOKIE].value == ""
+
+
+async def test_a_login_leads_nowhere_else(locked: Client) -> None:
+    for evil in ("//evil.example", "https://evil.example/", "\r\nX: y", "a=1&b=\\evil", "#x"):
+        status, response = await ask(locked, "POST", "/login", data={"token": TOKEN, "next": evil})
+        assert status == 303
+        assert response.headers["Location"].startswith("/dashboard")
+        assert "\n" not in response.headers["Location"] and "X" not in response.headers
+
+
+async def test_behind_a_proxy_that_speaks_https_the_cookie_is_secure(opened: Open) -> None:
+    client = await opened(admin_token=TOKEN, proxies=1)
+    secure = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.5"}
+    _, response = await ask(client, "POST", "/login", data={"token": TOKEN}, headers=secure)
+    assert SimpleCookie(response.headers["Set-Cookie"])[COOKIE]["secure"] is True
+
+
+async def test_sessions_end_with_time_and_with_another_token(settings: Settings) -> None:
+    def tokens(**update: Any) -> Tokens:
+        return Tokens("k" * 40, Settings(**{**settings.model_dump(), **update}))
+
+    made = tokens(admin_token=TOKEN).session()
+    assert tokens(admin_token=TOKEN).is_session(made)
+    assert not tokens(admin_token="another-horse-battery").is_session(made)
+    assert not Tokens("l" * 40, settings).is_session(made)
+    for evil in ("", "ä", "x" * 1000, made[:-1], made + "A"):
+        assert not tokens(admin_token=TOKEN).is_session(evil)
+    expired = tokens(admin_token=TOKEN)
+    expired._session_ttl = -1
+    assert not expired.is_session(made)
+
+
+async def test_another_sites_page_changes_nothing(locked: Client) -> None:
+    cookies = await session(locked)
+    host = f"http://{locked.host}:{locked.port}"
+    evil: list[dict[str, str]] = [
+        {},
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": f"http://{locked.host}:1"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Sec-Fetch-Site": "none"},
+        {"Origin": host, "Sec-Fetch-Site": "cross-site"},
+    ]
+    for path in CHANGES:
+        for headers in evil:
+            status, body = await ask(locked, "POST", path, cookies=cookies, headers=headers)
+            assert (status, body["code"]) == (403, "forbidden"), headers
+        for headers in ({"Origin": host}, {"Sec-Fetch-Site": "same-origin"}):
+            assert (await ask(locked, "POST", path, cookies=cookies, headers=headers))[0] == 404
+
+
+async def test_without_a_token_this_machine_may_and_its_browser_is_asked_for_its_origin(
+    opened: Open,
+) -> None:
+    client = await opened()
+    for path in READS[:-1]:
+        assert (await ask(client, "GET", path))[0] == 200
+    assert (await ask(client, "GET", "/login"))[1].headers["Location"] == "/dashboard"
+    evil = {"Origin": "http://evil.example"}
+    for path in CHANGES:
+        assert (await ask(client, "POST", path))[0] == 404  # curl
+        assert (await ask(client, "POST", path, headers=evil))[0] == 403
+    assert (await ask(client, "POST", "/login", data={"token": ""}))[0] == 403
+
+
+async def test_without_a_token_nobody_else(opened: Open) -> None:
+    here = await opened()
+    strangers: list[tuple[Client, dict[str, str]]] = [
+        (await opened(host="0.0.0.0"), {}),
+        (await opened(host="192.168.1.5"), {}),
+        (await opened(proxies=1), {}),
+        (here, {"Host": "evil.example"}),  # its name leads to 127.0.0.1: DNS rebinding
+        (here, {"Host": "localhost.evil.example:8080"}),
+        (here, {"X-Forwarded-For": "203.0.113.5"}),
+    ]
+    for client, headers in strangers:
+        for method, path in EVERY:
+            status, body = await ask(client, method, path, headers=headers)
+            assert (status, body["code"]) == (403, "forbidden")
+            assert "set ADMIN_TOKEN" in body["detail"]
+            status, shown = await ask(client, method, path, headers={**headers, **HTML})
+            assert (status, shown.content_type) == (403, "text/html")
+            assert "ADMIN_TOKEN" in await shown.text()
+
+
+def test_loopback_names() -> None:
+    for name in ("localhost", "LOCALHOST", "127.0.0.1", "127.9.9.9", "::1", "[::1]"):
+        assert is_loopback(name)
+    for name in ("", "0.0.0.0", "::", "evil.example", "127.0.0.1.evil.example", "10.0.0.1", "é"):
+        assert not is_loopback(name)
+    assert is_loopback("::ffff:127.0.0.1")
+
+
+async def test_guessing_ends_soon_for_one_client(opened: Open) -> None:
+    client = await opened(admin_token=TOKEN, admin_logins=3, proxies=1)
+    mine, other = {"X-Forwarded-For": "203.0.113.5"}, {"X-Forwarded-For": "203.0.113.6"}
+    for _ in range(3):
+        status, _ = await ask(client, "POST", "/login", data={"token": "no"}, headers=mine)
+        assert status == 401
+    for token in ("no", TOKEN):  # the right one is not looked at, either
+        status, body = await ask(client, "POST", "/login", data={"token": token}, headers=mine)
+        assert (status, body["code"], body["setting"]) == (429, "rate_limited", "ADMIN_LOGINS")
+        assert 3500 < body["retry_after"] <= 3600
+    assert (await ask(client, "GET", "/api/queue", headers={**mine, **BEARER}))[0] == 429
+    status, page = await ask(
+        client, "POST", "/login", data={"token": TOKEN}, headers={**mine, **HTML}
+    )
+    assert (status, page.content_type) == (429, "text/html")
+    assert int(page.headers["Retry-After"]) > 3500
+    assert (await ask(client, "GET", "/api/queue", headers={**other, **BEARER}))[0] == 200
+
+
+async def test_guessing_ends_for_all_clients_together(opened: Open, settings: Settings) -> None:
+    client = await opened(admin_token=TOKEN, admin_logins_total=5, proxies=1)
+    cookies = await session(client)
+
+    async def guess(number: int) -> int:
+        headers = {"X-Forwarded-For": f"203.0.113.{number}", "Authorization": "Bearer no"}
+        return (await ask(client, "GET", "/api/queue", headers=headers))[0]
+
+    statuses = await asyncio.gather(*(guess(number) for number in range(20)))
+    assert sorted(statuses) == [401] * 5 + [429] * 15
+    assert (await ask(client, "GET", "/api/queue", cookies=cookies))[0] == 200  # who is in, is in
+    second = await opened(admin_token=TOKEN, admin_logins_total=5, proxies=1)
+    status, body = await ask(second, "POST", "/login", data={"token": TOKEN})
+    assert (status, body["setting"]) == (429, "ADMIN_LOGINS_TOTAL")  # another service knows, too
+
+
+async def test_no_token_is_logged(
+    locked: Client, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with caplog.at_level(logging.DEBUG):
+        await ask(locked, "POST", "/login", data={"token": "guessed-in-vain-1"})
+        await session(locked)
+        await ask(
+            locked, "GET", "/api/queue", headers={"Authorization": "Bearer guessed-in-vain-2"}
+        )
+    said = caplog.text + "".join(capfd.readouterr())
+    assert "guessed" not in said and TOKEN not in said
+    assert "127.0.0.1" not in str([r for r in said.splitlines() if "login_failed" in r])
+
+
+async def test_hostile_tokens_are_wrong_tokens(locked: Client) -> None:
+    for token in ("", "ä" * 30, TOKEN + "\x00", "x" * 5000, TOKEN.upper()):
+        status, body = await ask(locked, "POST", "/login", data={"token": token})
+        assert (status, body["code"]) == (401, "unauthorized")
+
+
+@pytest.mark.parametrize("token", ["short", "ä" * 20, "x" * 20 + "\n"])
+def test_a_token_that_is_easily_guessed_or_cannot_be_sent_is_refused(token: str) -> None:
+    with pytest.raises(ValueError, match="admin_token") as refusal:
+        Settings(admin_token=token)
+    assert "characters; 16 or more" in str(refusal.value) or "ASCII" in str(refusal.value)
+
+
+async def test_the_secret_of_sessions_is_that_of_the_database(locked: Client) -> None:
+    assert locked.app is not None
+    cookies = await session(locked)
+    assert locked.app[TOKENS].is_session(cookies[COOKIE])
