@@ -78,6 +78,7 @@ class Unauthorized(AppError):
 
 class Forbidden(AppError):
     code = "forbidden"
+    members = ("setting",)
 
 
 class NotFound(AppError):

@@ -16,6 +16,7 @@ from models.store.board import Lately
 from models.store.gauges import Work
 from models.task import TIMELINE, Status, Task
 from service.dashboard.alarms import Scene, alarms
+from service.dashboard.bodies import QueueBody
 from service.dashboard.scene import SCENES
 from tests.conftest import Client, working
 from tests.ledger import finish, got
@@ -358,7 +359,7 @@ async def test_however_many_look_the_store_is_asked_once(client: Client) -> None
     scenes, asked = client.app[SCENES], 0
     ask = scenes._ask_now
 
-    async def counted() -> dict[str, Any]:
+    async def counted() -> QueueBody:
         nonlocal asked
         asked += 1
         return await ask()

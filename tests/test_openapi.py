@@ -37,7 +37,13 @@ def said() -> Any:
     return application()[OPENAPI].document
 
 
-CANCEL = "DELETE", "/tasks/{id}"
+CANCEL = {("DELETE", "/tasks/{id}"), ("POST", "/dashboard/api/tasks/{id}/cancel")}
+AFTER = {
+    "/tasks/{id}/retry",
+    "/dashboard/api/tasks/{id}/retry",
+    "/dashboard/api/workers/{name}/resume",
+}
+"""Paths whose calls undo what the call before them did."""
 
 
 def operations(document: Any) -> Iterator[tuple[str, str, Any]]:
@@ -288,8 +294,8 @@ def test_examples_run(home: House, tmp_path: Path) -> None:
     ran = set()
     for number, (method, path, operation) in enumerate(operations(document)):
         for sample in operation.get("x-codeSamples", ()):
-            if path != "/tasks/{id}/retry":  # which tries again what was cancelled
-                ids = _prepared(home, tmp_path, number, cancel=(method, path) == CANCEL)
+            if path not in AFTER:
+                ids = _prepared(home, tmp_path, number, cancel=(method, path) in CANCEL)
             line = _filled(sample["source"], ids)
             assert line.startswith("curl ")
             line = line.replace("curl", "curl -sS -m 70 -D headers", 1)
@@ -311,7 +317,7 @@ def test_examples_run(home: House, tmp_path: Path) -> None:
 
 
 def _filled(line: str, ids: dict[str, str]) -> str:
-    return re.sub("TASK_ID|GROUP_ID|NAME", lambda found: ids[found[0]], line)
+    return re.sub("TASK_ID|GROUP_ID|NAME|WORKER", lambda found: ids[found[0]], line)
 
 
 def _prepared(home: House, folder: Path, seed: int, *, cancel: bool) -> dict[str, str]:
@@ -322,4 +328,6 @@ def _prepared(home: House, folder: Path, seed: int, *, cancel: bool) -> dict[str
     fields = ["email=ann@example.org", f"quality={'best' if cancel else 'fast'}"]
     task = home.upload(picture, "" if cancel else "?wait=60", *fields)
     name = task["results"][0]["name"] if task["results"] else ""
-    return {"TASK_ID": task["task_id"], "GROUP_ID": task["group_id"], "NAME": name}
+    worker = json.loads(home.get("/dashboard/api/workers")[1])["workers"][0]["name"]
+    ids = {"TASK_ID": task["task_id"], "GROUP_ID": task["group_id"]}
+    return {**ids, "NAME": name, "WORKER": worker}

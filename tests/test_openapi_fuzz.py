@@ -18,6 +18,7 @@ import pytest
 from tests import pictures
 from tests.house import ROOT, House
 
+TOKEN = "0123456789abcdef"
 CASES = 10  # of each operation and kind, beside those that cover its schema
 
 
@@ -34,6 +35,10 @@ def hurried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         "ITEMS_TIMEOUT": "0.5",
         "MAX_OUTPUT_PIXELS": "1000000",  # what is enlarged a thousand times is refused at once
         "NEWSLETTER_WEEKDAY": "off",
+        "EVENTS_SECONDS": "0.2",
+        "ADMIN_TOKEN": TOKEN,
+        "ADMIN_LOGINS": "1000000",  # wrong tokens are part of the checks
+        "ADMIN_LOGINS_TOTAL": "1000000",
     }
     with House(folder / "data", **settings) as started:
         yield started
@@ -44,6 +49,7 @@ def test_the_service_keeps_to_its_document(hurried: House, tmp_path: Path) -> No
     config = ROOT / "tests" / "schemathesis.toml"
     command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(config), "run"]
     options = ["--checks", "all", "--max-examples", str(CASES), "--seed", "1", "--no-color"]
+    options += ["--header", f"Authorization: Bearer {TOKEN}"]
     done = subprocess.run(
         [*command, *options, f"{hurried.url}/openapi.json"],
         env={

@@ -26,6 +26,7 @@ _NAME = {"name": "The worker's name, as /dashboard/api/workers says it."}
     status=202,
     errors=(NotFound, WrongStatus, OriginalGone, QueueFull, BadParameter),
     description="One that failed or was cancelled, or whose result is gone.",
+    examples=("curl -X POST '{url}/dashboard/api/tasks/TASK_ID/retry'",),
 )
 async def retry(request: web.Request) -> web.StreamResponse:
     """POST /dashboard/api/tasks/<id>/retry."""
@@ -40,6 +41,7 @@ async def retry(request: web.Request) -> web.StreamResponse:
     DetailBody,
     errors=(NotFound, WrongStatus, BadParameter),
     description="For everybody who waits for the same picture; the work stops.",
+    examples=("curl -X POST '{url}/dashboard/api/tasks/TASK_ID/cancel'",),
 )
 async def cancel(request: web.Request) -> web.StreamResponse:
     """POST /dashboard/api/tasks/<id>/cancel."""
@@ -49,13 +51,28 @@ async def cancel(request: web.Request) -> web.StreamResponse:
     return json_answer(detail(task), 200)
 
 
-@operator("Drain a worker", AskedBody, status=202, errors=(NotFound, BadParameter), path=_NAME)
+@operator(
+    "Drain a worker",
+    AskedBody,
+    status=202,
+    errors=(NotFound, BadParameter),
+    path=_NAME,
+    description="It finishes what it has, and takes no more.",
+    examples=("curl -X POST '{url}/dashboard/api/workers/WORKER/drain'",),
+)
 async def drain(request: web.Request) -> web.StreamResponse:
     """POST /dashboard/api/workers/<name>/drain: it finishes what it has, and takes no more."""
     return await _ask(request, drain=True)
 
 
-@operator("Resume a worker", AskedBody, status=202, errors=(NotFound, BadParameter), path=_NAME)
+@operator(
+    "Resume a worker",
+    AskedBody,
+    status=202,
+    errors=(NotFound, BadParameter),
+    path=_NAME,
+    examples=("curl -X POST '{url}/dashboard/api/workers/WORKER/resume'",),
+)
 async def resume(request: web.Request) -> web.StreamResponse:
     """POST /dashboard/api/workers/<name>/resume: it takes new tasks again."""
     return await _ask(request, drain=False)

@@ -40,8 +40,20 @@ class _Minutes(TypedDict, total=False):
 
 
 class _Filter(TypedDict, total=False):
-    status: Annotated[Status, Field(description="Only tasks of this status.")]
-    operation: Annotated[str, Field(description="Only tasks with this operation.")]
+    status: Annotated[
+        str,
+        Field(
+            description="Only tasks of this status.",
+            json_schema_extra={"enum": [str(each) for each in Status]},
+        ),
+    ]
+    operation: Annotated[
+        str,
+        Field(
+            description="Only tasks with this operation.",
+            json_schema_extra={"enum": list(OPERATIONS)},
+        ),
+    ]
     worker: Annotated[str, Field(description="Only tasks that this worker claimed last.")]
     search: Annotated[str, Field(description="The beginning of an id or of a picture's name.")]
     after: Annotated[str, Field(description="What the page before said as its next.")]

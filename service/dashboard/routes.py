@@ -49,8 +49,8 @@ def routes() -> list[web.RouteDef]:
         web.get(f"{PATH}/api/history", _guarded(api.history)),
         web.get(f"{PATH}/api/tasks", _guarded(api.tasks)),
         web.get(f"{PATH}/api/tasks/{{id}}", _guarded(api.task)),
-        web.post(f"{PATH}/api/tasks/{{id}}/retry", _guarded(actions.retry, change=True)),
         web.post(f"{PATH}/api/tasks/{{id}}/cancel", _guarded(actions.cancel, change=True)),
+        web.post(f"{PATH}/api/tasks/{{id}}/retry", _guarded(actions.retry, change=True)),
     ]
 
 

@@ -66,8 +66,8 @@ class Call:
     ``query`` and ``headers`` are TypedDicts whose keys are the parameters. ``errors`` are those
     beside a defect of ours, which every route may answer with. ``pages``: people get the refusals
     of this route as HTML, too. ``admin``: it takes ADMIN_TOKEN. ``examples`` are commands with
-    ``{url}`` for where the service is and TASK_ID, GROUP_ID or NAME for what an earlier answer
-    said; the tests run them.
+    ``{url}`` for where the service is and TASK_ID, GROUP_ID, NAME or WORKER for what an earlier
+    answer said; the tests run them.
     """
 
     tag: str

@@ -1,18 +1,8 @@
-// Elements from data, and how figures read. Text goes in as text; nothing here parses HTML.
+// Elements kept over changes of their data, and how figures read.
 
-const SVG = "http://www.w3.org/2000/svg";
-const SVG_TAGS = new Set(["svg", "rect", "path", "line", "g"]);
+import { el } from "./dom.js";
 
-/** Make an element; `attributes` that are null, undefined or false are left out. */
-export function el(tag, attributes = {}, ...children) {
-  const made = SVG_TAGS.has(tag) ? document.createElementNS(SVG, tag) : document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (value === null || value === undefined || value === false) continue;
-    made.setAttribute(name, value === true ? "" : value);
-  }
-  made.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
-  return made;
-}
+export { el };
 
 /** Make the children of `was` those of `made`, and keep the nodes that stay: focus stays with them. */
 export function show(was, ...made) {
