@@ -14,13 +14,20 @@ def _group(pointer: str) -> dict[tuple[str, str], str]:
     calls = [
         ("GET", "/status/{id}"),
         ("GET", "/status/{id}/archive"),
+        ("GET", "/status/{id}/events"),
         ("POST", "/send_images/{id}"),
     ]
     return dict.fromkeys(calls, pointer)
 
 
 def _task(pointer: str) -> dict[tuple[str, str], str]:
-    calls = [("GET", "/tasks/{id}"), ("DELETE", "/tasks/{id}"), ("POST", "/tasks/{id}/retry")]
+    calls = [
+        ("GET", "/tasks/{id}"),
+        ("GET", "/tasks/{id}/events"),
+        ("GET", "/dashboard/api/tasks/{id}"),
+        ("DELETE", "/tasks/{id}"),
+        ("POST", "/tasks/{id}/retry"),
+    ]
     return dict.fromkeys(calls, pointer)
 
 
