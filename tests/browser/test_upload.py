@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 from pathlib import Path
 from typing import Any
 
-from playwright.async_api import Page, expect
+from playwright.async_api import FileChooser, Page, expect
 
 from tests import pictures
 from tests.browser.conftest import Tab
@@ -139,11 +140,13 @@ async def test_with_the_keyboard_alone(house: House, tab: Tab, tmp_path: Path) -
             await page.keyboard.press("Tab")
         raise AssertionError(f"Tab does not come to {name}")
 
+    # Asked for before the walk: the driver takes a moment to catch the dialog, a key takes none.
+    chooser: asyncio.Future[FileChooser] = asyncio.get_running_loop().create_future()
+    page.once("filechooser", lambda opened: chooser.set_result(opened))
     await walk("link", "Skip to the content")
     await walk("button", "Choose pictures")
-    async with page.expect_file_chooser() as chooser:
-        await page.keyboard.press("Enter")
-    await (await chooser.value).set_files(picture)
+    await page.keyboard.press("Enter")
+    await (await asyncio.wait_for(chooser, 30)).set_files(picture)
     await walk("button", "Upscale 1 picture")
     await page.keyboard.press("Space")
     await ended(page, "done", 1)
