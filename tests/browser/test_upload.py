@@ -142,7 +142,11 @@ async def test_with_the_keyboard_alone(house: House, tab: Tab, tmp_path: Path) -
 
     # Asked for before the walk: the driver takes a moment to catch the dialog, a key takes none.
     chooser: asyncio.Future[FileChooser] = asyncio.get_running_loop().create_future()
-    page.once("filechooser", lambda opened: chooser.set_result(opened))
+
+    def caught(opened: FileChooser) -> None:
+        chooser.set_result(opened)
+
+    page.once("filechooser", caught)
     await walk("link", "Skip to the content")
     await walk("button", "Choose pictures")
     await page.keyboard.press("Enter")
