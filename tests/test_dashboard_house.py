@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -58,23 +57,6 @@ def test_a_worker_that_is_killed_is_in_the_timeline(
     house.until(lambda: house.get("/readyz")[0] == 200, "ready again")
     assert noted() == 1
     assert [e["what"] for e in task()["timeline"]][-1] == "finished"
-
-
-def test_the_examples_run_as_they_stand(house: House, tmp_path: Path) -> None:
-    picture = tmp_path / "IMG_2001.png"
-    picture.write_bytes(slow_picture())
-    task_id = house.upload(picture, "", "scale=2")["task_id"]
-    workers = json.loads(house.get("/dashboard/api/workers")[1])["workers"]
-    name = next(each["name"] for each in workers if each["state"] == "running")
-    commands = re.findall(r"^curl .*$", PAGE, re.MULTILINE)
-    assert len(commands) == 10
-    cancelled = house.curl("-X", "POST", f"{house.url}/dashboard/api/tasks/{task_id}/cancel")
-    assert json.loads(cancelled)["status"] == "CANCELLED"
-    for command in commands:
-        line = command.replace("localhost:8080", f"127.0.0.1:{house.port}")
-        line = line.replace("$TASK", task_id).replace("$WORKER", name)
-        done = subprocess.run(line, shell=True, capture_output=True, text=True, check=True)
-        assert "code" not in json.loads(done.stdout), (command, done.stdout)
 
 
 def test_settings_and_routes_that_the_page_names_exist() -> None:
