@@ -22,7 +22,7 @@ from models.settings import Settings
 from models.store import Store
 from standalone import stores
 from standalone.port import Occupied, listen
-from standalone.program import Program, environment, say
+from standalone.program import Program, beside, environment, say
 from standalone.stores import Server
 from workers.names import worker_name
 
@@ -108,7 +108,7 @@ class House:
             changes["redis_url"] = servers[-1].url
         for server in servers:
             await self._add(server.program, server)
-        await asyncio.gather(*(asyncio.to_thread(server.ready) for server in servers))
+        await asyncio.gather(*(beside(server.ready) for server in servers))
         return self._settings.model_copy(update=changes)
 
     async def _add(self, program: Program, server: Server | None = None) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextlib
 import ctypes
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 _FIRST_PAUSE = 0.1  # seconds before the first restart; doubles with each death in a row
 _LONGEST_PAUSE = 10.0
@@ -26,6 +28,20 @@ def die_with_parent() -> None:
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def beside(call: Callable[[], object]) -> asyncio.Future[object]:
+    """Run ``call`` in a thread that, unlike the loop's own, holds nobody up who wants to end."""
+    done: concurrent.futures.Future[object] = concurrent.futures.Future()
+
+    def run() -> None:
+        try:
+            done.set_result(call())
+        except BaseException as error:
+            done.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return asyncio.wrap_future(done)
 
 
 @dataclass
@@ -117,12 +133,14 @@ class Program:
     async def _until_ready(self, ready: Callable[[], object]) -> None:
         """Return when ``ready`` has, or the process has died: then nothing is to be waited for.
 
-        A thread cannot be ended: one that is left behind runs until it sees the next process.
+        A thread cannot be ended: one that is left behind runs until it sees the next process, or
+        gives up.
         """
         assert self.process is not None
-        readying = asyncio.create_task(asyncio.to_thread(ready))
+        readying = beside(ready)
         ended = asyncio.create_task(self.process.wait())
-        await asyncio.wait({readying, ended}, return_when=asyncio.FIRST_COMPLETED)
+        either: set[asyncio.Future[Any]] = {readying, ended}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if readying.done():
             ended.cancel()
             await readying

@@ -201,3 +201,30 @@ def test_other_hosts(new_house: NewHouse) -> None:
         pytest.skip("this machine has no IPv6")
     house = new_house(HOST="::1")
     assert b"http://[::1]:" in house.log.read_bytes()
+
+
+def test_a_store_that_never_gets_ready_does_not_hold_the_end_up(tmp_path: Path) -> None:
+    """Its thread cannot be ended; with a thread of the loop's own this would run for ever."""
+    script = f"""
+import asyncio, pathlib, sys, threading
+from standalone.program import Program, environment
+
+async def main():
+    program = Program("short", ["/bin/false"], environment(), pathlib.Path({str(tmp_path)!r}))
+    begun = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def never():
+        loop.call_soon_threadsafe(begun.set)
+        threading.Event().wait()
+
+    await program.start()
+    keeping = asyncio.create_task(program.keep(never))
+    await begun.wait()
+    await program.stop()
+    keeping.cancel()
+    await asyncio.gather(keeping, return_exceptions=True)
+
+asyncio.run(main())
+"""
+    subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True, timeout=60)

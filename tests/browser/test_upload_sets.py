@@ -105,10 +105,10 @@ async def test_the_results_by_mail(house: House, tab: Tab) -> None:
 async def test_the_same_picture_under_two_names(house: House, tab: Tab) -> None:
     page = await opened(tab, house)
     data = pictures.png(300, 200, 24)
-    await add(page, {"one.png": data, "two.png": data})
+    await add(page, {"twin-a.png": data, "twin-b.png": data})
     await start(page)
     await ended(page, "done", 2)
-    for name in ("one", "two"):
+    for name in ("twin-a", "twin-b"):
         link = card(page, f"{name}.png").get_by_role("link", name="Download")
         await expect(link).to_have_attribute("href", f"/processed/{name}-upscale-x2.png?download=1")
 
