@@ -25,8 +25,8 @@ OURS = [w for w in published() if (BUNDLED / w.file).is_file()]
 MB = 1_000_000
 
 MARGIN = {
-    ("fast", 2): 2.4,
-    ("fast", 3): 1.65,
+    ("fast", 2): 2.3,
+    ("fast", 3): 1.6,
     ("fast", 4): 1.2,
     ("balanced", 2): 2.5,
     ("balanced", 3): 1.65,

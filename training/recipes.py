@@ -11,7 +11,7 @@ from training.train import Recipe
 QUALITIES: tuple[Quality, ...] = get_args(Quality)
 SCALES = (2, 3, 4)
 _FIRST: dict[Quality, Recipe] = {
-    "fast": Recipe(channels=16, depth=16, steps=60_000),
+    "fast": Recipe(channels=14, depth=20, steps=60_000),
     "balanced": Recipe(channels=32, depth=12, steps=50_000),
     "best": Recipe(channels=48, depth=16, steps=34_000),
 }
