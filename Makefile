@@ -13,7 +13,7 @@ test: .venv/.dev $(if $(TRAINING),.venv/.train)
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
-	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=15
 
 bench: .venv/.dev
 	$(PY) -m bench.flows
