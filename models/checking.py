@@ -43,7 +43,10 @@ async def check(
         if repair:
             await store.originals.collect()
     except StoreUnavailable as error:
-        print(f"darkroom: {error.detail}", file=sys.stderr)
+        print(
+            f"darkroom: {error.detail} (an embedded store runs only while Darkroom does)",
+            file=sys.stderr,
+        )
         return 2
     finally:
         store.close()

@@ -15,7 +15,7 @@ class Outlook:
 
     ``places``: of each waiting task, how many are served before it; ``beyond``: of one that is not
     among them. ``running``: tasks that workers have. ``seconds``: from claim to end on average
-    lately, None if nothing ended. ``workers``: how many are alive.
+    lately, None if nothing ended. ``workers``: how many take tasks.
     ``ahead``: what MongoDB's clock is ahead of ours.
     """
 

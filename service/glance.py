@@ -9,14 +9,15 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-_FRESH = 1.0  # seconds a figure is good for
+_FRESH = 1.0  # seconds a figure is good for, unless said
 
 
 class Glance(Generic[T]):
-    """A figure that is asked for again only when it is a second old."""
+    """A figure that is asked for again only when it is ``seconds`` old, a second unless said."""
 
-    def __init__(self, ask: Callable[[], Awaitable[T]]) -> None:
+    def __init__(self, ask: Callable[[], Awaitable[T]], seconds: float | None = None) -> None:
         self._ask = ask
+        self._seconds = seconds
         self._lock = asyncio.Lock()
         self._until = -math.inf
         self.value: T
@@ -26,5 +27,6 @@ class Glance(Generic[T]):
             now = asyncio.get_running_loop().time()
             if now >= self._until:
                 self.value = await self._ask()
-                self._until = asyncio.get_running_loop().time() + _FRESH
+                fresh = _FRESH if self._seconds is None else self._seconds
+                self._until = asyncio.get_running_loop().time() + fresh
         return self.value

@@ -53,8 +53,9 @@ class Lookout:
             return False  # somebody had it looked at meanwhile
         if moved and self.moved:
             return asked >= self._rest_until
-        if self._outlook and waits(of) and not self._outlook.places.keys() >= of.keys():
-            return True
+        waiting = {task.id for task in of.values() if task.status is Status.CREATED}
+        if self._outlook and not self._outlook.places.keys() >= waiting:
+            return asked >= self._rest_until
         return asked - self._began > _FRESH
 
     async def _look(self) -> None:

@@ -35,6 +35,8 @@ def beside(call: Callable[[], object]) -> asyncio.Future[object]:
     done: concurrent.futures.Future[object] = concurrent.futures.Future()
 
     def run() -> None:
+        if not done.set_running_or_notify_cancel():
+            return
         try:
             done.set_result(call())
         except BaseException as error:

@@ -23,6 +23,9 @@ RUN = frozenset({"sh", "console", "python"})
 ANY = "…"
 _VOLATILE = frozenset({"created_at", "started_at", "finished_at", "eta_seconds"})
 _BEGUN = frozenset({"CREATED", "STARTED"})
+_GOES_ON = _BEGUN | {"SUCCESS"}
+_LASTING = frozenset({"task_id", "group_id", "name", "total", "operations"})
+"""What a task that has begun says the same when it has ended."""
 _READY = "Darkroom is ready"
 _SETTINGS = {name.upper() for name in Settings.model_fields}
 
@@ -114,7 +117,7 @@ class Stage:
             script = re.sub(r"\b(80[0-9][0-9]|9000)\b", lambda m: self.port(m[1]), script)
             script = self._filled(script)
             if block.language == "python":
-                script = f"python - <<'END_OF_PAGE'\n{script}\nEND_OF_PAGE"
+                script = f".venv/bin/python - <<'END_OF_PAGE'\n{script}\nEND_OF_PAGE"
             if re.match(r"make run\b", script):
                 self._start(script)
             else:
@@ -141,12 +144,11 @@ class Stage:
         state = self.folder / ".state"
         known = f". {state}\n" if state.exists() else ""
         whole = f"set -eu -o pipefail\n{known}{script}\nexport -p > {state}\n"
-        path = f"{ROOT}/.venv/bin:{self._environment['PATH']}"
         with output.open("wb") as file:
             process = subprocess.Popen(
                 ["bash", "-c", whole],
                 cwd=self.folder,
-                env={**self._environment, "PATH": path},
+                env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
@@ -188,7 +190,9 @@ def alike(shown: Any, said: Any, name: str = "") -> bool:
         if not (names <= set(said) if rest else names == set(said)):
             return False
         if shown.get("status") in _BEGUN and said.get("status") != shown.get("status"):
-            return True  # it has ended already
+            if said.get("status") not in _GOES_ON:
+                return False
+            names &= _LASTING  # it has gone on already
         return all(alike(shown[each], said[each], each) for each in names)
     if isinstance(shown, list) and isinstance(said, list):
         if shown == [ANY]:

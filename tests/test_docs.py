@@ -14,6 +14,7 @@ from PIL import Image
 from docs.__main__ import FOLDER, write
 from docs.pages import pages
 from docs.pictures import BEFORE, canvas
+from docs.settings import settings_page
 from models.operations import OPERATIONS, parse
 from models.operations.help import listed
 from models.operations.pipeline import read
@@ -24,6 +25,10 @@ from tests import pictures
 def test_the_committed_pages_are_what_the_generator_writes() -> None:
     for name, text in pages().items():
         assert (FOLDER / name).read_text() == text, f"{name}: run python -m docs PICTURE"
+
+
+def test_the_committed_settings_are_what_the_generator_writes() -> None:
+    assert (FOLDER.parent / "settings.md").read_text() == settings_page(), "run python -m docs"
 
 
 def test_no_page_is_left_of_an_operation_that_is_gone() -> None:

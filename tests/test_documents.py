@@ -29,7 +29,7 @@ NOT_RUN = {
     "docker compose": "no container engine runs here; tests/test_containers.py reads the files",
     "systemctl": "no systemd runs here",
 }
-"""Beginnings of blocks, or of lines of them, that are not run, and why."""
+"""What a block that is not run has in it, and why it is not."""
 
 
 def left_out(block: Block) -> str | None:
@@ -104,6 +104,8 @@ def test_the_commands_of_the_operations_run(tmp_path: Path) -> None:
         ({"a": [ANY]}, {"a": [1, 2]}, True),
         ({"a": [{"b": 1}]}, {"a": [{"b": 2}]}, False),
         ({"status": "CREATED", "url": None}, {"status": "SUCCESS", "url": "/"}, True),
+        ({"status": "CREATED", "name": "a"}, {"status": "SUCCESS", "name": "b"}, False),
+        ({"status": "CREATED"}, {"status": "FAILURE"}, False),
         ({"created_at": "then"}, {"created_at": "now"}, True),
     ],
 )

@@ -79,7 +79,9 @@ class Backlog:
 
     @guarded
     async def outlook(self, seen: float) -> Outlook:
-        """Return the whole queue as it is now; workers count that were seen for ``seen`` seconds.
+        """Return the whole queue as it is now; workers count that take tasks and were seen lately.
+
+        ``seen``: in that many seconds.
 
         All waiting ids are read, whoever wants to know: one look for everybody that asks.
         """
@@ -109,7 +111,7 @@ class Backlog:
                     },
                 ]
             ).to_list(1),
-            self._presence.alive(seen),
+            self._presence.taking(seen),
         )
         ids = waiting[0]["ids"] if waiting else []
         return Outlook(

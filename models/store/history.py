@@ -18,7 +18,7 @@ Document = dict[str, Any]
 
 _LAG = timedelta(seconds=1)  # what changed a moment ago may not be seen yet
 _GAP = 10  # pauses after which nobody was there to note, and nothing is made up
-_POINTS = 120  # of one series: more are not told apart on a screen
+POINTS = 120  # of one series: more are not told apart on a screen
 _COUNTS = ("asked", "started", "succeeded", "failed", "cancelled")
 _LEVELS = ("waiting", "running", "workers", "oldest")
 
@@ -97,7 +97,7 @@ class History:
         until = await now(self._database)
         since = until - timedelta(seconds=seconds)
         # Points begin at whole multiples of their width, so that they stay what they were.
-        width = max(pause, seconds / _POINTS)
+        width = max(pause, seconds / POINTS)
         milliseconds = {"$toLong": {"$subtract": ["$_id", datetime.fromtimestamp(0, until.tzinfo)]}}
         bucket = {"$floor": {"$divide": [milliseconds, width * 1000]}}
         sums = {name: {"$sum": f"${name}"} for name in (*_COUNTS, "seconds")}

@@ -75,6 +75,12 @@ class Presence:
         return await self._workers.count_documents(query)
 
     @guarded
+    async def taking(self, seconds: float) -> int:
+        """Return how many of those seen in the last ``seconds`` take new tasks: are not drained."""
+        query = {"$expr": {"$gt": ["$seen_at", after(-seconds)]}, "drain": {"$ne": True}}
+        return await self._workers.count_documents(query)
+
+    @guarded
     async def names(self, seconds: float) -> set[str]:
         """Return the workers seen in the last ``seconds``."""
         query = {"$expr": {"$gt": ["$seen_at", after(-seconds)]}}

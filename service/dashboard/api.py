@@ -26,7 +26,6 @@ from service.dashboard.bodies import (
 from service.dashboard.documents import detail, row
 from service.dashboard.operator import operator
 from service.dashboard.scene import SCENES
-from service.descriptions import iso
 from service.keys import SETTINGS, STORE
 from service.waiting import only
 
@@ -87,14 +86,7 @@ async def history(request: web.Request) -> web.StreamResponse:
     only(request, "minutes")
     settings = request.app[SETTINGS]
     minutes = _number(request, "minutes", _MINUTES, settings.history_kept_seconds // 60)
-    history = request.app[STORE].history
-    width, points = await history.series(minutes * 60, settings.history_seconds)
-    document = {
-        "minutes": minutes,
-        "point_seconds": width,
-        "points": [{**each, "at": iso(each["at"])} for each in points],
-    }
-    return _answer(request, document)
+    return _answer(request, await request.app[SCENES].history(minutes))
 
 
 @operator(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
+from typing import cast
 
 from aiohttp import web
 
@@ -10,10 +12,15 @@ from models.errors import StoreUnavailable
 from models.queue import Queue
 from models.settings import Settings
 from models.store import Store
+from models.store.history import POINTS
 from service.dashboard.alarms import Scene, alarms
-from service.dashboard.bodies import QueueBody, WorkerBody
+from service.dashboard.bodies import HistoryBody, PointBody, QueueBody, WorkerBody
 from service.dashboard.documents import worker_document
+from service.descriptions import iso
 from service.glance import Glance
+
+_LONGEST = 60.0  # seconds after which even a week's series is asked for again, at most
+_MOST_SERIES = 16  # series of different lengths that are kept
 
 
 class Scenes:
@@ -25,12 +32,33 @@ class Scenes:
         self._queue = queue
         self._workers = Glance(self._ask_workers)
         self._now = Glance(self._ask_now)
+        self._series: dict[int, Glance[HistoryBody]] = {}
 
     async def workers(self) -> list[WorkerBody]:
         return await self._workers.get()
 
     async def now(self) -> QueueBody:
         return await self._now.get()
+
+    async def history(self, minutes: int) -> HistoryBody:
+        """Return the series of the last ``minutes``, noted anew when a point may have changed."""
+        glance = self._series.pop(minutes, None)
+        if glance is None:
+            width = max(self._settings.history_seconds, minutes * 60 / POINTS)
+            glance = Glance(partial(self._ask_history, minutes), min(width, _LONGEST) / 2)
+        self._series[minutes] = glance  # the one asked for last is dropped last
+        while len(self._series) > _MOST_SERIES:
+            del self._series[next(iter(self._series))]
+        return await glance.get()
+
+    async def _ask_history(self, minutes: int) -> HistoryBody:
+        pause = self._settings.history_seconds
+        width, points = await self._store.history.series(minutes * 60, pause)
+        return {
+            "minutes": minutes,
+            "point_seconds": width,
+            "points": [cast("PointBody", {**each, "at": iso(each["at"])}) for each in points],
+        }
 
     def forget(self) -> None:
         """Ask anew at the next look: something was done."""

@@ -52,7 +52,8 @@ async function look() {
       if (mine !== looking) return;
       shown(answer);
     } catch (error) {
-      if (!(error instanceof Away || error instanceof Refusal)) throw error;
+      // A mistake of the page itself, too, must be seen, and must not end the asking.
+      if (!(error instanceof Away || error instanceof Refusal)) reportError(error);
       problems.push(error);
     }
   }
@@ -61,7 +62,7 @@ async function look() {
 }
 
 function tell(problems) {
-  const away = problems.find((problem) => problem instanceof Away || problem.status >= 500);
+  const away = problems.find((problem) => !(problem instanceof Refusal) || problem.status >= 500);
   const refused = problems.find((problem) => problem instanceof Refusal && problem.status < 500);
   $("live").className = `chip ${away ? "bad" : "good"}`;
   const said = away ? "no connection" : "live";
