@@ -53,9 +53,11 @@ def to_json(body: bytes) -> Any:
         BadRequest: it is none.
     """
     try:
-        return json.loads(body)
+        document = json.loads(body)
+        json.dumps(document, ensure_ascii=False).encode()  # half a surrogate cannot be stored
     except (ValueError, RecursionError):
         raise BadRequest("the body is no JSON document") from None
+    return document
 
 
 def too_long(limit: int, measured: int) -> TooLarge:

@@ -32,7 +32,9 @@ class Gathering(BaseModel):
 
     @property
     def picked(self) -> list[Picked]:
-        return [Picked.model_construct(task_id=t) if isinstance(t, str) else t for t in self.tasks]
+        """The tasks, each once by each name."""
+        every = [Picked(task_id=t[:64]) if isinstance(t, str) else t for t in self.tasks]
+        return list({(each.task_id, each.name): each for each in every}.values())
 
 
 def read_gathering(document: Any, settings: Settings) -> Gathering:

@@ -20,13 +20,26 @@ class Glance(Generic[T]):
         self._seconds = seconds
         self._lock = asyncio.Lock()
         self._until = -math.inf
+        self._failed: tuple[float, Exception] | None = None
         self.value: T
 
     async def get(self) -> T:
+        """Return the figure; if asking fails, all who waited for it fail with it, and at once.
+
+        Else each would ask in its turn, and wait for a store that is away as long as the first.
+        """
+        asked = asyncio.get_running_loop().time()
         async with self._lock:
+            if self._failed and self._failed[0] >= asked:
+                raise self._failed[1]
             now = asyncio.get_running_loop().time()
             if now >= self._until:
-                self.value = await self._ask()
+                try:
+                    self.value = await self._ask()
+                except Exception as error:
+                    self._failed = asyncio.get_running_loop().time(), error
+                    raise
+                self._failed = None
                 fresh = _FRESH if self._seconds is None else self._seconds
                 self._until = asyncio.get_running_loop().time() + fresh
         return self.value

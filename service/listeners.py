@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -25,6 +26,7 @@ from service.subject import Event, Kind, Subject
 log = structlog.get_logger()
 
 _GLANCE = 1.0  # seconds between two looks for pages that vanished
+_SHARE = 0.5  # of the time may go into writing down what changed
 _LINGER = 5.0  # seconds all changes are read on when nobody listens any more: somebody may come
 
 
@@ -71,9 +73,10 @@ class Listeners:
         self._subjects: dict[tuple[Kind, str], Subject] = {}
         self._by_task: dict[str, set[Subject]] = defaultdict(set)
         self._listeners: set[Listener] = set()
-        self._places = Places(settings.events_per_client, settings.events_total)
+        self._places = Places(settings)
         self._stirred = asyncio.Event()
         self._lookout = Lookout(settings, store)
+        self._spent = 0.0  # seconds of writing since the last pause
         self.closing = False
         for kind in ("task", "group"):
             instruments.set(EVENT_STREAMS, 0, kind)
@@ -105,7 +108,9 @@ class Listeners:
                 self._stirred.set()
             except Exception:
                 log.exception("listeners_failed")
-            await asyncio.sleep(self._settings.events_pause)
+            # Writing takes at most half of the time, however many large groups are listened to.
+            await asyncio.sleep(max(self._settings.events_pause, self._spent / _SHARE))
+            self._spent = 0.0
 
     def close(self) -> None:
         """End all streams: the service is being stopped, and browsers find the next one."""
@@ -153,7 +158,11 @@ class Listeners:
                 each.stale |= before
             raise
         for each in ready:
-            each.update(tasks[each], outlook)
+            if each.update(tasks[each], outlook):
+                began = time.perf_counter()
+                each.wake()
+                self._spent += time.perf_counter() - began
+                await asyncio.sleep(0)  # a large group takes milliseconds: others come between
         if waiting and self._lookout.moved:
             self._stirred.set()  # it was looked at too lately
 
@@ -166,21 +175,22 @@ class Listeners:
         """Enter a listener of ``client`` to the task or group ``what``.
 
         Raises:
-            NotFound: there is none. TooManyStreams: EVENTS_PER_CLIENT or EVENTS_TOTAL are open.
+            NotFound: there is none. TooManyStreams: see ``Places``.
             StoreUnavailable: the ledger does not answer.
         """
         with self._places.one(client):
             async with self._subject(kind, what) as subject:
-                listener = Listener(self, subject, name, vanished)
-                subject.awaited.add(listener.stirred)
-                self._listeners.add(listener)
-                self._count(kind, 1)
-                try:
-                    yield listener
-                finally:
-                    self._count(kind, -1)
-                    self._listeners.discard(listener)
-                    subject.awaited.discard(listener.stirred)
+                with self._places.of(client, len(subject.ids)):
+                    listener = Listener(self, subject, name, vanished)
+                    subject.awaited.add(listener.stirred)
+                    self._listeners.add(listener)
+                    self._count(kind, 1)
+                    try:
+                        yield listener
+                    finally:
+                        self._count(kind, -1)
+                        self._listeners.discard(listener)
+                        subject.awaited.discard(listener.stirred)
 
     def _count(self, kind: Kind, by: int) -> None:
         self._instruments.gauges[EVENT_STREAMS].labels(kind).inc(by)

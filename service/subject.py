@@ -67,21 +67,24 @@ class Subject:
     def ended(self) -> bool:
         return all(task.ended for task in self.tasks.values())
 
-    def update(self, tasks: Mapping[str, Task], outlook: Outlook | None) -> None:
-        """Take what was read, and wake who listens if that says anything new."""
+    def update(self, tasks: Mapping[str, Task], outlook: Outlook | None) -> bool:
+        """Take what was read; tell whether that says anything new."""
         self.outlook = outlook
         if self.kind == "task" and not tasks:
             self.gone = True
-            self.wake()
-            return
+            return True
         self.tasks = tasks
         state = [(t.id, t.status, t.progress) for t in tasks.values()], self._position()
         if state != self._state:
             self._state = state
             self._events.clear()
-            self.wake()
+            return True
+        return False
 
     def wake(self) -> None:
+        """Write down what is new, once for all, and wake who listens."""
+        if not self.gone and self.awaited:
+            self.event(None)
         for event in self.awaited:
             event.set()
 

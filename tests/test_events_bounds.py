@@ -192,6 +192,44 @@ async def test_too_many_of_one_client(settings: Settings, aiohttp_client: Any) -
     two.close()
 
 
+async def test_too_many_tasks_in_the_streams_of_one_client(
+    settings: Settings, aiohttp_client: Any
+) -> None:
+    changes = {"events_tasks_per_client": 3, "events_tasks_total": 5, "proxies": 1}
+    client = await aiohttp_client(create_app(settings.model_copy(update=changes)))
+    form = pictures.form(pictures.png(seed=1), "a.png")
+    form.add_field("image", pictures.png(seed=2), filename="b.png")
+    group = await (await client.post("/upscale", data=form)).json()
+    path = f"/status/{group['group_id']}/events"
+
+    async def connected(who: str) -> Any:
+        return await client.get(path, headers={"X-Forwarded-For": who})
+
+    assert (await connected("198.51.100.1")).status == 200
+    said = await (await connected("198.51.100.1")).json()
+    assert said["code"] == "too_many_streams"
+    assert (said["setting"], said["limit"], said["measured"]) == ("EVENTS_TASKS_PER_CLIENT", 3, 2)
+    assert (await connected("198.51.100.2")).status == 200
+    said = await (await connected("198.51.100.3")).json()
+    assert (said["setting"], said["limit"], said["measured"]) == ("EVENTS_TASKS_TOTAL", 5, 4)
+
+
+async def test_who_is_gone_before_the_answer_is_no_mistake_of_ours(
+    client: Any, send: Send, caplog: pytest.LogCaptureFixture
+) -> None:
+    task_id = (await (await send()).json())["task_id"]
+    hub = client.app[LISTENERS]
+    for _ in range(40):
+        page = connect(client, f"/tasks/{task_id}/events")
+        page.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        page.close()
+    assert (await client.get("/healthz")).status == 200
+    await until(lambda: not hub._listeners and not hub._places.taken)
+    text = await (await client.get("/metrics")).text()
+    counts = [line for line in text.splitlines() if "/events" in line and 'status="500"' in line]
+    assert counts == []
+
+
 async def test_many_who_are_refused_leave_nothing(client: Any) -> None:
     hub = client.app[LISTENERS]
     answers = await asyncio.gather(*(client.get(f"/tasks/{n}/events") for n in range(50)))

@@ -78,6 +78,37 @@ async def test_a_group_is_bounded(settings: Settings, aiohttp_client: Any) -> No
     assert (facts["setting"], facts["limit"], facts["measured"]) == ("MAX_GROUP", 2, 3)
     parts = await sent(client, "cat.png", 1, "split")
     assert (await client.post("/groups", json={"tasks": [parts, grey]})).status == 202
-    answer = await client.post("/groups", json={"tasks": [parts, parts]})
+    more = await sent(client, "dog.png", 2, "split")
+    answer = await client.post("/groups", json={"tasks": [parts, more]})
     facts = await refused(answer, 422, "bad_parameter")
     assert (facts["setting"], facts["limit"], facts["measured"]) == ("MAX_BATCH_RESULTS", 5, 8)
+
+
+async def test_a_task_picked_twice_is_in_it_once(client: Any) -> None:
+    task_id = await sent(client, "cat.png", 1)
+    asked = {"tasks": [task_id, {"task_id": task_id}, task_id]}
+    group = await (await client.post("/groups", json=asked)).json()
+    assert [task["task_id"] for task in group["tasks"]] == [task_id]
+
+
+async def test_half_a_surrogate_is_refused(client: Any) -> None:
+    head = {"Content-Type": "application/json"}
+    answer = await client.post("/groups", data=b'{"tasks": ["\\ud800"]}', headers=head)
+    await refused(answer, 400, "bad_request")
+
+
+async def test_groups_of_one_client_an_hour(aiohttp_client: Any, settings: Settings) -> None:
+    client = await limited(aiohttp_client, settings, groups_per_client=2)
+    asked = {"tasks": [await sent(client, "cat.png", 1)]}
+    for _ in range(2):
+        assert (await client.post("/groups", json=asked)).status == 202
+    answer = await client.post("/groups", json=asked)
+    facts = await refused(answer, 429, "rate_limited")
+    assert (facts["setting"], facts["limit"], facts["measured"]) == ("GROUPS_PER_CLIENT", 2, 3)
+    assert int(answer.headers["Retry-After"]) == facts["retry_after"] > 0
+
+
+async def test_no_group_without_room(client: Any, aiohttp_client: Any, settings: Settings) -> None:
+    asked = {"tasks": [await sent(client, "cat.png", 1)]}
+    full = await limited(aiohttp_client, settings, min_free_disk=10**18)
+    await refused(await full.post("/groups", json=asked), 503, "no_room")

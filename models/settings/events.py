@@ -41,6 +41,18 @@ class Events(BaseSettings):
         ge=1,
         description="Most event streams open from one client address (see PROXIES); then 429.",
     )
+    events_tasks_per_client: int = Field(
+        3000,
+        ge=1,
+        description="Most tasks that the streams of one client tell of together: a group's counts "
+        "as many as it has; then 429.",
+    )
+    events_tasks_total: int = Field(
+        20_000,
+        ge=1,
+        description="Most tasks that all streams of one service tell of; one costs about 0.05 ms "
+        "of work with each event; then 429.",
+    )
     events_total: int = Field(
         2000,
         ge=1,

@@ -29,6 +29,9 @@ class Intake(BaseSettings):
     max_group: int = Field(
         1000, ge=1, le=10_000, description="Most tasks that POST /groups makes one group of."
     )
+    groups_per_client: int = Field(
+        1000, ge=1, description="POST /groups an hour of one client; then 429."
+    )
     max_operations: int = Field(20, ge=1, le=100, description="Most operations of one pipeline.")
     max_results: int = Field(
         64, ge=4, le=1024, description="Most results of one picture: three splits make 64."

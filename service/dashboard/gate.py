@@ -19,7 +19,19 @@ log = structlog.get_logger()
 
 COOKIE = "darkroom_session"
 PATH = "/dashboard"
-_FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via")
+_FORWARDED = (
+    "Forwarded",
+    "Via",
+    "X-Forwarded-For",
+    "X-Forwarded-Host",
+    "X-Forwarded-Port",
+    "X-Forwarded-Proto",
+    "X-Forwarded-Server",
+    "X-Real-IP",
+    "X-Client-IP",
+    "True-Client-IP",
+    "CF-Connecting-IP",
+)
 _MOST_BLOCKED = 10_000  # clients remembered as blocked; the ledger knows them all
 _EVERYBODY = "admin"
 

@@ -87,6 +87,8 @@ async def _stream(request: web.Request, kind: Kind, name: str | None) -> web.Str
         if request.version < HttpVersion11:  # there the end of the connection is that of the answer
             response.headers["Connection"] = "close"
             response.force_close()
+        if vanished():  # the library takes it for a mistake of ours
+            raise ConnectionResetError("the listener went away")
         await response.prepare(request)
         async with response:
             try:

@@ -9,14 +9,15 @@ from aiohttp import web
 
 from models.address import address
 from models.archive import Archive
-from models.errors import BadParameter, NotFound, NotReady
+from models.errors import BadParameter, NoRoom, NotFound, NotReady, RateLimited
 from models.group import Group, standing
 from models.task import Result, Task
 from service import batches
 from service.bodies import GroupBody
+from service.client import party
 from service.documents import read_json
 from service.gather import Gathering, members, read_gathering
-from service.keys import ENDINGS, SETTINGS, STORE
+from service.keys import ADMISSION, ENDINGS, SETTINGS, STORE
 from service.openapi.call import JSON, Answer, Body, call
 from service.openapi.faults import FORM, STORED
 from service.openapi.headers import Prefer
@@ -55,7 +56,7 @@ async def show(request: web.Request) -> web.StreamResponse:
         200: Answer("The group; all of it has ended.", GroupBody, headers=("Location",)),
         202: Answer("The group.", GroupBody, headers=("Location",)),
     },
-    errors=(NotFound, *FORM, *STORED),
+    errors=(NotFound, NoRoom, RateLimited, *FORM, *STORED),
     examples=(
         "curl -H 'Content-Type: application/json' -d '{\"tasks\": [\"TASK_ID\"]}' {url}/groups",
     ),
@@ -71,6 +72,18 @@ async def gather(request: web.Request) -> web.StreamResponse:
     """
     only(request)
     settings, store = request.app[SETTINGS], request.app[STORE]
+    await request.app[ADMISSION].room()
+    client, limit = party(request), settings.groups_per_client
+    wait = await store.quotas.hit(f"groups:{client}", limit)
+    if wait:
+        raise RateLimited(
+            f"{limit} groups were made within an hour, as many as one client may "
+            f"(GROUPS_PER_CLIENT); the next one may be made in {wait} s",
+            setting="GROUPS_PER_CLIENT",
+            limit=limit,
+            measured=limit + 1,
+            retry_after=wait,
+        )
     asked = read_gathering(await read_json(request, settings), settings)
     tasks = await store.tasks.many([each.task_id for each in asked.picked])
     email = address(asked.email) if asked.email else None
