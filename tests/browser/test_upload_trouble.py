@@ -109,6 +109,32 @@ async def test_what_was_only_chosen_is_there_after_a_reload(house: House, tab: T
     await expect(page.locator(".card .facts")).to_contain_text("96 × 96")
 
 
+async def test_what_is_not_sent_is_never_forgotten(house: House, tab: Tab) -> None:
+    page = await opened(tab, house)
+    await add(page, {f"{number}.png": b"not looked at" for number in range(310)})
+    await page.reload()
+    await ready(page)
+    await expect(page.locator("#tray li")).to_have_count(310)
+
+
+async def test_of_what_ended_the_oldest_is_forgotten(
+    new_house: Callable[..., House], tab: Tab
+) -> None:
+    page = await opened(tab, new_house(MAX_HISTORY="2"))
+    for name in ("oldest", "older", "newest"):
+        await add(page, {f"{name}.png": b"no picture"})
+        await start(page)
+        await expect(page.locator(".set .chip").first).to_have_text("1 failed")
+    await add(page, {"chosen.png": b"not looked at"})
+    await page.reload()
+    await ready(page)
+    await expect(page.locator("#tray li")).to_have_count(1)
+    await expect(page.locator(".set")).to_have_count(2)
+    await page.locator(".set summary").nth(1).click()
+    await expect(card(page, "older.png")).to_have_count(1)
+    await expect(card(page, "oldest.png")).to_have_count(0)
+
+
 async def test_a_task_is_watched_on_after_a_reload_and_cancelled(house: House, tab: Tab) -> None:
     page = await opened(tab, house)
     await choose(page, Scale="4", Quality="best")

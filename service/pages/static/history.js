@@ -1,6 +1,6 @@
 /** What this browser remembers of its pictures: IndexedDB, so that a reload loses nothing. */
 
-const KEPT = 300; // pictures; the oldest are forgotten first
+import { ENDED } from "./pictures.js";
 
 /** @param {IDBRequest} request @returns {Promise<any>} */
 const answer = (request) =>
@@ -18,35 +18,40 @@ const written = (work) =>
 
 /** Records of pictures, and their originals; where there is no IndexedDB, for this visit only. */
 export class History {
-  /** @param {IDBDatabase|null} database */
-  constructor(database) {
+  /**
+   * @param {IDBDatabase|null} database
+   * @param {number} most pictures that ended and are remembered
+   */
+  constructor(database, most) {
     this.database = database;
+    this.most = most;
     /** @type {Map<string, Blob>} originals that could not be written, e.g. for want of space */
     this.visit = new Map();
   }
 
-  /** @returns {Promise<History>} */
-  static async open() {
+  /** @param {number} most @returns {Promise<History>} */
+  static async open(most) {
     try {
       const asked = indexedDB.open("darkroom", 1);
       asked.onupgradeneeded = () => {
         asked.result.createObjectStore("items", { keyPath: "id" });
         asked.result.createObjectStore("files");
       };
-      return new History(await answer(asked));
+      return new History(await answer(asked), most);
     } catch {
-      return new History(null);
+      return new History(null, most);
     }
   }
 
-  /** @returns {Promise<any[]>} all records, oldest first; more than KEPT are forgotten */
+  /** @returns {Promise<any[]>} all records, oldest first; of what ended the oldest are forgotten */
   async all() {
     if (!this.database) return [];
     const found = await answer(this.database.transaction("items").objectStore("items").getAll());
     found.sort((a, b) => a.added - b.added);
-    const old = found.splice(0, Math.max(0, found.length - KEPT));
-    await this.forget(old.map((record) => record.id));
-    return found;
+    const ended = found.filter((record) => ENDED.has(record.state));
+    const old = new Set(ended.slice(0, Math.max(0, ended.length - this.most)));
+    await this.forget([...old].map((record) => record.id));
+    return found.filter((record) => !old.has(record));
   }
 
   /**
