@@ -27,6 +27,8 @@ export class History {
     this.most = most;
     /** @type {Map<string, Blob>} originals that could not be written, e.g. for want of space */
     this.visit = new Map();
+    /** @type {Set<string>} ids of records that could not be written as they are now */
+    this.unwritten = new Set();
   }
 
   /** @param {number} most @returns {Promise<History>} */
@@ -66,9 +68,24 @@ export class History {
       work.objectStore("items").put(record);
       if (file) work.objectStore("files").put(file, record.id);
       await written(work);
+      this.unwritten.delete(record.id);
       if (file) this.visit.delete(record.id);
     } catch {
+      this.unwritten.add(record.id);
       if (file) await this.put(record); // without the original: that is what takes space
+    }
+  }
+
+  /**
+   * @param {{id: string}} known what this page knows of a picture
+   * @returns {Promise<any>} what is remembered of it; undefined where another tab forgot it
+   */
+  async record(known) {
+    if (!this.database || this.unwritten.has(known.id)) return known;
+    try {
+      return await answer(this.database.transaction("items").objectStore("items").get(known.id));
+    } catch {
+      return known;
     }
   }
 
