@@ -74,8 +74,9 @@ class Admission:
         wait = math.ceil((measured - limit + 1) * _MEASURED / ended) if ended else _NO_RATE
         wait = min(max(wait, 1), _LONGEST)
         whose = "" if client is None else " of yours"
+        tasks, are = ("task", "is") if measured == 1 else ("tasks", "are")
         return QueueFull(
-            f"{measured} tasks{whose} are waiting or in work; at most {limit} may ({setting}). "
+            f"{measured} {tasks}{whose} {are} waiting or in work; at most {limit} may ({setting}). "
             f"{ended} ended in the last minute: try again in {wait} s",
             setting=setting,
             limit=limit,

@@ -30,7 +30,7 @@ _STILL = (
 )
 # Only our own files, and pictures that the page itself has in hand; no inline script or style.
 _LIVE = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 

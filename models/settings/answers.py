@@ -40,6 +40,12 @@ class Answers(BaseSettings):
         ge=0,
         description="Memory Redis may use in all before no more results are put there.",
     )
+    max_history: int = Field(
+        300,
+        ge=1,
+        description="Pictures that ended and the page at / remembers, in each browser; never "
+        "forgotten are those not sent yet.",
+    )
     legacy_status: bool = Field(
         False,
         description="Say PENDING where the contract says STARTED, for clients of the older "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 import struct
 import zlib
 from collections.abc import Callable
@@ -15,6 +17,14 @@ from tests import pictures
 from tests.browser.conftest import Tab
 from tests.browser.uploading import add, card, ended, opened, ready, start
 from tests.house import House
+
+_HALFWAY = "() => document.querySelector('.card progress').value > 0.1"
+
+_MOVING = """() => {
+  const card = document.querySelector('.card[data-state="working"]');
+  return card?.querySelector("progress").value > 0
+    && /^[1-9][0-9]* %/.test(card.querySelector(".note").textContent);
+}"""
 
 
 def noise(side: int, seed: int) -> bytes:
@@ -84,8 +94,7 @@ async def test_a_reload_while_it_is_sent(house: House, tab: Tab) -> None:
     await add(page, {"sent.png": data, "kept.png": pictures.png(31, 31, 13)})
     await slowly(page, 40_000)
     await start(page)
-    halfway = "() => document.querySelector('.card progress').value > 0.1"
-    await page.wait_for_function(halfway)
+    await page.wait_for_function(_HALFWAY)
     await expect(card(page, "sent.png").locator(".note")).to_contain_text("% sent")
     await tab.shots("upload-sending")
     assert await tab.findings() == []
@@ -109,6 +118,87 @@ async def test_what_was_only_chosen_is_there_after_a_reload(house: House, tab: T
     await expect(page.locator(".card .facts")).to_contain_text("96 × 96")
 
 
+async def test_two_tabs_send_a_picture_once(house: House, tab: Tab) -> None:
+    page = await opened(tab, house)
+    sent: list[str] = []
+    page.context.on("request", lambda r: sent.append(r.url) if r.method == "POST" else None)
+    await add(page, {"once.png": noise(300, 27)})
+    await slowly(page, 40_000)
+    await start(page)
+    await page.wait_for_function(_HALFWAY)
+    other = Tab(await page.context.new_page())
+    await opened(other, house)
+    note = card(other.page, "once.png").locator(".note")
+    await expect(note).to_have_text("another tab is sending")
+    await slowly(page, -1)
+    for each in (page, other.page):
+        await ended(each, "done", 1)
+    assert [url for url in sent if url.endswith("/process")] == [f"{house.url}/process"]
+    assert other.trouble == []
+
+
+async def test_what_a_closed_tab_was_sending_another_sends(house: House, tab: Tab) -> None:
+    page = await opened(tab, house)
+    closed = Tab(await page.context.new_page())
+    await opened(closed, house)
+    await add(closed.page, {"left.png": noise(300, 28)})
+    await slowly(closed.page, 40_000)
+    await start(closed.page)
+    await closed.page.wait_for_function(_HALFWAY)
+    await page.reload()
+    await ready(page)
+    await ended(page, "sending", 1)
+    await closed.page.close()
+    await ended(page, "done", 1)
+
+
+async def test_what_is_cancelled_when_all_is_sent_is_not_done(house: House, tab: Tab) -> None:
+    page = await opened(tab, house)
+    session = await page.context.new_cdp_session(page)
+    held: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    session.on("Fetch.requestPaused", lambda event: held.set_result(event["requestId"]))
+    # The answer is held, not the request: the service has the picture before the page knows.
+    pattern = {"urlPattern": "*/process", "requestStage": "Response"}
+    await session.send("Fetch.enable", {"patterns": [pattern]})
+    await choose(page, Scale="4", Quality="best")
+    await add(page, {"late.jpg": pictures.jpeg(2600, 2000, 29)})
+    await start(page)
+    answer = await asyncio.wait_for(held, 30)
+    await page.get_by_role("button", name="Cancel: late.jpg").click()
+    await expect(card(page, "late.jpg").locator(".note")).to_have_text("to be cancelled")
+    async with page.expect_response(lambda r: r.request.method == "DELETE") as deleted:
+        await session.send("Fetch.continueRequest", {"requestId": answer})
+    response = await deleted.value
+    assert (response.status, (await response.json())["status"]) == (200, "CANCELLED")
+    await ended(page, "cancelled", 1)
+
+
+async def test_what_is_not_sent_is_never_forgotten(house: House, tab: Tab) -> None:
+    page = await opened(tab, house)
+    await add(page, {f"{number}.png": b"not looked at" for number in range(310)})
+    await page.reload()
+    await ready(page)
+    await expect(page.locator("#tray li")).to_have_count(310)
+
+
+async def test_of_what_ended_the_oldest_is_forgotten(
+    new_house: Callable[..., House], tab: Tab
+) -> None:
+    page = await opened(tab, new_house(MAX_HISTORY="2"))
+    for name in ("oldest", "older", "newest"):
+        await add(page, {f"{name}.png": b"no picture"})
+        await start(page)
+        await expect(page.locator(".set .chip").first).to_have_text("1 failed")
+    await add(page, {"chosen.png": b"not looked at"})
+    await page.reload()
+    await ready(page)
+    await expect(page.locator("#tray li")).to_have_count(1)
+    await expect(page.locator(".set")).to_have_count(2)
+    await page.locator(".set summary").nth(1).click()
+    await expect(card(page, "older.png")).to_have_count(1)
+    await expect(card(page, "oldest.png")).to_have_count(0)
+
+
 async def test_a_task_is_watched_on_after_a_reload_and_cancelled(house: House, tab: Tab) -> None:
     page = await opened(tab, house)
     await choose(page, Scale="4", Quality="best")
@@ -118,6 +208,7 @@ async def test_a_task_is_watched_on_after_a_reload_and_cancelled(house: House, t
     await page.reload()
     await ready(page)
     await expect(page.locator('.card[data-state="working"] .chip')).to_have_text("in work")
+    await page.wait_for_function(_MOVING)
     await tab.shots("upload-working")
     assert await tab.findings() == []
     await page.get_by_role("button", name="Cancel: long.jpg").click()
@@ -126,6 +217,34 @@ async def test_a_task_is_watched_on_after_a_reload_and_cancelled(house: House, t
     await ended(page, "working", 1)
     await page.get_by_role("button", name="Cancel: long.jpg").click()
     await ended(page, "cancelled", 1)
+
+
+async def test_how_many_are_before_it(
+    new_house: Callable[..., House], tab: Tab, tmp_path: Path
+) -> None:
+    house = new_house(WORKER_PROCESSES="1")
+    for seed in range(4):
+        path = tmp_path / f"{seed}.jpg"
+        path.write_bytes(pictures.jpeg(2600, 2000, 30 + seed))
+        house.upload(path, "", "scale=4", "quality=best")
+    page = await opened(tab, house)
+    await add(page, {"last.png": pictures.png(40, 40, 35)})
+    await start(page)
+    await ended(page, "working", 1)
+    note = card(page, "last.png").locator(".note")
+    await expect(note).to_have_text(re.compile(r"^[1-4] tasks? before it"))
+    await page.get_by_role("button", name="Cancel: last.png").click()
+    await ended(page, "cancelled", 1)
+
+
+async def test_without_the_sample_it_says_so(house: House, tab: Tab) -> None:
+    page = await opened(tab, house)
+    await page.context.set_offline(True)
+    await page.locator("#sample").click()
+    await expect(page.locator("#sample")).to_have_text(re.compile("cannot be fetched"))
+    await page.context.set_offline(False)
+    await page.locator("#sample").click()
+    await expect(page.locator("#tray li")).to_have_count(1)
 
 
 async def test_a_full_queue_is_waited_for(new_house: Callable[..., House], tab: Tab) -> None:

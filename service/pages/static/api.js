@@ -56,7 +56,8 @@ export async function call(method, path, body) {
 }
 
 /**
- * Send a form; XMLHttpRequest, as fetch does not say how far it is.
+ * Send a form; XMLHttpRequest, as fetch does not say how far it is. Once all of it is sent, it is
+ * answered even if `signal` aborts: what the service took up is then known, and can be cancelled.
  * @param {string} path @param {FormData} form
  * @param {(share: number) => void} progress 0 to 1
  * @param {AbortSignal} signal
@@ -65,11 +66,14 @@ export async function call(method, path, body) {
 export function upload(path, form, progress, signal) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
+    let all = false; // is sent
     request.open("POST", path);
     request.setRequestHeader("Accept", "application/json");
     request.upload.onprogress = (event) => {
+      all ||= event.lengthComputable && event.loaded === event.total;
       if (event.lengthComputable) progress(event.loaded / event.total);
     };
+    request.upload.onload = () => (all = true);
     request.onload = () => {
       try {
         const after = request.getResponseHeader("Retry-After");
@@ -80,7 +84,7 @@ export function upload(path, form, progress, signal) {
     };
     request.onerror = () => reject(unreachable());
     request.onabort = () => reject(signal.reason);
-    signal.addEventListener("abort", () => request.abort(), { once: true });
+    signal.addEventListener("abort", () => all || request.abort(), { once: true });
     if (signal.aborted) reject(signal.reason);
     else request.send(form);
   });

@@ -1,6 +1,6 @@
 /** What this browser remembers of its pictures: IndexedDB, so that a reload loses nothing. */
 
-const KEPT = 300; // pictures; the oldest are forgotten first
+import { ENDED } from "./pictures.js";
 
 /** @param {IDBRequest} request @returns {Promise<any>} */
 const answer = (request) =>
@@ -18,35 +18,42 @@ const written = (work) =>
 
 /** Records of pictures, and their originals; where there is no IndexedDB, for this visit only. */
 export class History {
-  /** @param {IDBDatabase|null} database */
-  constructor(database) {
+  /**
+   * @param {IDBDatabase|null} database
+   * @param {number} most pictures that ended and are remembered
+   */
+  constructor(database, most) {
     this.database = database;
+    this.most = most;
     /** @type {Map<string, Blob>} originals that could not be written, e.g. for want of space */
     this.visit = new Map();
+    /** @type {Set<string>} ids of records that could not be written as they are now */
+    this.unwritten = new Set();
   }
 
-  /** @returns {Promise<History>} */
-  static async open() {
+  /** @param {number} most @returns {Promise<History>} */
+  static async open(most) {
     try {
       const asked = indexedDB.open("darkroom", 1);
       asked.onupgradeneeded = () => {
         asked.result.createObjectStore("items", { keyPath: "id" });
         asked.result.createObjectStore("files");
       };
-      return new History(await answer(asked));
+      return new History(await answer(asked), most);
     } catch {
-      return new History(null);
+      return new History(null, most);
     }
   }
 
-  /** @returns {Promise<any[]>} all records, oldest first; more than KEPT are forgotten */
+  /** @returns {Promise<any[]>} all records, oldest first; of what ended the oldest are forgotten */
   async all() {
     if (!this.database) return [];
     const found = await answer(this.database.transaction("items").objectStore("items").getAll());
     found.sort((a, b) => a.added - b.added);
-    const old = found.splice(0, Math.max(0, found.length - KEPT));
-    await this.forget(old.map((record) => record.id));
-    return found;
+    const ended = found.filter((record) => ENDED.has(record.state));
+    const old = new Set(ended.slice(0, Math.max(0, ended.length - this.most)));
+    await this.forget([...old].map((record) => record.id));
+    return found.filter((record) => !old.has(record));
   }
 
   /**
@@ -61,9 +68,24 @@ export class History {
       work.objectStore("items").put(record);
       if (file) work.objectStore("files").put(file, record.id);
       await written(work);
+      this.unwritten.delete(record.id);
       if (file) this.visit.delete(record.id);
     } catch {
+      this.unwritten.add(record.id);
       if (file) await this.put(record); // without the original: that is what takes space
+    }
+  }
+
+  /**
+   * @param {{id: string}} known what this page knows of a picture
+   * @returns {Promise<any>} what is remembered of it; undefined where another tab forgot it
+   */
+  async record(known) {
+    if (!this.database || this.unwritten.has(known.id)) return known;
+    try {
+      return await answer(this.database.transaction("items").objectStore("items").get(known.id));
+    } catch {
+      return known;
     }
   }
 

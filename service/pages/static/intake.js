@@ -1,6 +1,6 @@
 /** Pictures come in: dropped anywhere on the page, pasted, or chosen. */
 
-import { byId } from "./dom.js";
+import { byId, say } from "./dom.js";
 
 /** @param {(files: File[]) => void} take */
 export function listen(take) {
@@ -14,8 +14,16 @@ export function listen(take) {
     if (!event.target.closest("button, input")) files.click();
   });
   byId("sample").addEventListener("click", async () => {
-    const answer = await fetch("/static/sample.png");
-    if (answer.ok) take([new File([await answer.blob()], "chelsea.png", { type: "image/png" })]);
+    const label = byId("sample").querySelector("span");
+    try {
+      const answer = await fetch("/static/sample.png");
+      if (!answer.ok) throw new Error(`the answer was ${answer.status}`);
+      const file = new File([await answer.blob()], "chelsea.png", { type: "image/png" });
+      say(label, "Try it with a cat");
+      take([file]);
+    } catch {
+      say(label, "The cat cannot be fetched just now; try again");
+    }
   });
   files.addEventListener("change", () => {
     take([...files.files]);

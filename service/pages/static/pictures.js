@@ -24,6 +24,7 @@ const STATES = { SUCCESS: "done", FAILURE: "failed", CANCELLED: "cancelled" };
 const PASSING = { sent: 0, note: "", position: null, eta: null };
 
 export const ENDED = new Set(["done", "failed", "cancelled"]);
+export const UNSENT = new Set(["waiting", "sending"]);
 
 export class Pictures {
   /** @param {import("./history.js").History} history */
@@ -38,13 +39,29 @@ export class Pictures {
     this.known = new Set();
   }
 
-  /** Take up what the last visit left; what it was sending is sent again from its start. */
+  /** Take up what the last visit left. */
   async restore() {
     for (const item of await this.history.all()) {
-      if (item.state === "sending") item.state = "waiting";
       this.last = Math.max(this.last, item.added);
       this.items.set(item.id, item);
       this.tell(item);
+    }
+  }
+
+  /**
+   * Take up what other tabs did meanwhile with what is to be sent. Only while none of them sends:
+   * what is still said to be sent was left by a page that is gone, and is sent from its start.
+   */
+  async renew() {
+    const open = this.which((item) => UNSENT.has(item.state));
+    const records = await Promise.all(open.map((item) => this.history.record(item)));
+    for (const [at, item] of open.entries()) {
+      const record = records[at];
+      if (!UNSENT.has(item.state)) continue; // cancelled meanwhile, here
+      Object.assign(item, PASSING, record);
+      if (item.state === "sending") item.state = "waiting";
+      if (!record) this.items.delete(item.id);
+      this.tell(item, !record);
     }
   }
 
@@ -86,23 +103,28 @@ export class Pictures {
     if (this.items.has(item.id)) this.tell(item);
   }
 
-  /** Change what is remembered. @param {Item} item @param {Partial<Item>} changes */
-  settle(item, changes) {
+  /**
+   * Change what is remembered.
+   * @param {Item} item @param {Partial<Item>} changes
+   * @returns {Promise<void>} until it is remembered
+   */
+  async settle(item, changes) {
     Object.assign(item, PASSING, changes);
     if (!this.items.has(item.id)) return;
     const { sent, note, position, eta, ...record } = item;
-    this.history.put(record);
+    const kept = this.history.put(record);
     this.tell(item);
+    await kept;
   }
 
   /** Note what the API says of the task of an item. @param {Item} item @param {any} said */
-  took(item, said) {
+  async took(item, said) {
     const { position = null, eta_seconds: eta = null, ...task } = said;
     const state = STATES[task.status] ?? "working";
     this.known.add(item.id);
     const same = state === item.state && task.status === item.task?.status;
     if (same) this.update(item, { task, position, eta, note: "" });
-    else this.settle(item, { task, position, eta, state, problem: task.error });
+    else await this.settle(item, { task, position, eta, state, problem: task.error });
   }
 
   /** @param {Item[]} items */

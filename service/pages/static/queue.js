@@ -1,18 +1,34 @@
 /** Sending pictures, a few at a time; and cancel and retry, wherever a picture is. */
 
 import { Problem, call, patiently, upload } from "./api.js";
-import { ENDED } from "./pictures.js";
+import { ENDED, UNSENT } from "./pictures.js";
 
 // A browser opens six connections to a host: two send, two listen, one asks, one fetches pictures.
 const AT_ONCE = 2;
+const PATIENCE = 500; // ms until it is said that another tab sends
 
-const UNSENT = {
+const MISSING = {
   status: 0,
   code: "original_missing",
   detail: "this browser no longer has the picture; choose it again",
 };
 
 /** @typedef {import("./pictures.js").Item} Item */
+
+/**
+ * Do `work` while no other tab of this page does; where a browser has no locks, as for http from
+ * another host, or forbids them, tabs know nothing of each other.
+ * @param {() => Promise<void>} work
+ */
+async function alone(work) {
+  let begun = false;
+  try {
+    await navigator.locks.request("darkroom.queue", () => ((begun = true), work()));
+  } catch (error) {
+    if (begun) throw error;
+    await work();
+  }
+}
 
 export class Queue {
   /**
@@ -24,15 +40,43 @@ export class Queue {
     this.watcher = watcher;
     /** @type {Map<string, AbortController>} of what is being sent */
     this.sending = new Map();
+    /** @type {""|"asked"|"ours"} whether it is the turn of this tab to send */
+    this.turn = "";
+    this.release = () => {};
     watcher.busy = () => this.sending.size > 0;
   }
 
-  /** Send what waits to be sent. */
-  pump() {
+  /** Send what waits to be sent, when it is the turn of this tab: two would send it twice. */
+  async pump() {
+    if (this.turn === "ours") return this.next();
+    if (this.turn || !this.unsent().length) return;
+    this.turn = "asked";
+    const say = (item) => this.pictures.update(item, { note: "another tab is sending" });
+    const slow = setTimeout(() => this.unsent().forEach(say), PATIENCE);
+    await alone(async () => {
+      clearTimeout(slow);
+      await this.pictures.renew();
+      this.watcher.watch(); // what another tab has sent
+      const over = new Promise((release) => (this.release = release));
+      this.turn = "ours";
+      this.next();
+      await over;
+    });
+  }
+
+  /** @returns {Item[]} */
+  unsent() {
+    return this.pictures.which((item) => UNSENT.has(item.state));
+  }
+
+  next() {
     for (const item of this.pictures.which((each) => each.state === "waiting")) {
       if (this.sending.size >= AT_ONCE) return;
       this.send(item);
     }
+    if (this.sending.size) return;
+    this.turn = "";
+    this.release();
   }
 
   /** @param {Item} item */
@@ -42,9 +86,10 @@ export class Queue {
     this.pictures.settle(item, { state: "sending", problem: null });
     try {
       const said = await this.attempt(item, stop.signal);
-      this.pictures.took(item, said);
+      await this.pictures.took(item, said);
+      if (stop.signal.aborted) await this.cancel(item);
     } catch (error) {
-      this.fail(item, error);
+      await this.fail(item, error);
     }
     this.sending.delete(item.id);
     this.watcher.watch();
@@ -54,7 +99,7 @@ export class Queue {
   /** @param {Item} item @param {AbortSignal} signal */
   async attempt(item, signal) {
     const file = await this.pictures.history.file(item.id);
-    if (!file) throw new Problem(UNSENT);
+    if (!file) throw new Problem(MISSING);
     const form = new FormData();
     form.append("operations", JSON.stringify(item.operations));
     if (item.format) form.append("format", item.format);
@@ -65,14 +110,14 @@ export class Queue {
   }
 
   /** @param {Item} item @param {any} error */
-  fail(item, error) {
+  async fail(item, error) {
     if (error instanceof Problem) {
-      this.pictures.settle(item, { state: "failed", problem: error.facts });
+      await this.pictures.settle(item, { state: "failed", problem: error.facts });
     } else if (error?.name === "AbortError") {
-      this.pictures.settle(item, { state: "cancelled", problem: null });
+      await this.pictures.settle(item, { state: "cancelled", problem: null });
     } else {
       const detail = `this page failed: ${error}`;
-      this.pictures.settle(item, { state: "failed", problem: { code: "page", detail } });
+      await this.pictures.settle(item, { state: "failed", problem: { code: "page", detail } });
     }
   }
 
@@ -80,8 +125,16 @@ export class Queue {
   async cancel(item) {
     if (ENDED.has(item.state)) return;
     if (item.state === "waiting") this.pictures.settle(item, { state: "cancelled" });
-    else if (item.state === "sending") this.sending.get(item.id)?.abort();
+    else if (item.state === "sending") this.stop(item);
     else await this.ask(item, "DELETE", "");
+  }
+
+  /** Stop sending; of what is all sent the task is cancelled as soon as it is known. */
+  stop(item) {
+    const stop = this.sending.get(item.id);
+    if (!stop) return; // another tab sends it: there it can be cancelled
+    stop.abort();
+    this.pictures.update(item, { note: "to be cancelled" });
   }
 
   /** Try a picture again that failed or was cancelled. @param {Item} item */
@@ -108,14 +161,15 @@ export class Queue {
     const path = `/tasks/${item.task.task_id}`;
     const name = `?name=${encodeURIComponent(item.task.name)}`;
     const say = (note) => this.pictures.update(item, { note });
+    const asked = (how, where) => patiently(() => call(how, where + name), say);
     try {
-      this.pictures.took(item, await patiently(() => call(method, path + what + name), say));
+      await this.pictures.took(item, await asked(method, path + what));
     } catch (error) {
       const code = error.facts?.code;
       // Somebody else was faster, e.g. another tab: what is true now is what counts.
-      if (code === "wrong_status") this.pictures.took(item, await call("GET", path + name));
+      if (code === "wrong_status" && method !== "GET") await this.check(item);
       else if (what && (await this.pictures.history.file(item.id))) this.again(item);
-      else this.fail(item, error);
+      else await this.fail(item, error);
     }
   }
 }

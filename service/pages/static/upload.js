@@ -17,7 +17,7 @@ const start = byId("start");
 const options = byId("options");
 const news = (text) => say(byId("news"), text);
 
-const pictures = new Pictures(await History.open());
+const pictures = new Pictures(await History.open(Number(compose.dataset.maxHistory)));
 const watcher = new Watcher(pictures, Number(compose.dataset.maxGroup));
 const queue = new Queue(pictures, watcher);
 const tray = new Tray(byId("tray"), pictures);

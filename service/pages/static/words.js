@@ -50,7 +50,9 @@ export function standing(item) {
   if (item.state !== "working") return "";
   const left = item.eta >= 1 ? `, about ${duration(item.eta)} left` : "";
   if (item.position) return `${count(item.position, "task")} before it${left}`;
-  if (item.task?.status === "CREATED") return `next in the queue${left}`;
+  // Of the tasks of a group, and of one that is asked for, nobody says how many are before it.
+  const turn = item.position === 0 ? "next in the queue" : "waits for its turn";
+  if (item.task?.status === "CREATED") return turn + left;
   return `${item.task?.progress ?? 0} %${left}`;
 }
 
