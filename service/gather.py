@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -43,6 +44,10 @@ def read_gathering(document: Any, settings: Settings) -> Gathering:
     Raises:
         BadRequest: it is none. BadParameter: it has more tasks than MAX_GROUP.
     """
+    try:
+        json.dumps(document, ensure_ascii=False).encode()
+    except UnicodeEncodeError:  # half a surrogate: no id, no name, and nothing to ask MongoDB for
+        raise BadRequest(f"a text in it is no Unicode; send {_EXAMPLE}") from None
     try:
         gathering = Gathering.model_validate(document)
     except ValidationError as error:

@@ -120,6 +120,13 @@ async def test_log_in_look_around_and_out(locked: Client) -> None:
     assert SimpleCookie(response.headers["Set-Cookie"])[COOKIE].value == ""
 
 
+async def test_half_a_surrogate_in_a_login_is_no_mistake_of_ours(locked: Client) -> None:
+    head = {"Accept": "text/html", "Content-Type": "application/json"}
+    body = b'{"token": "x", "next": "\\ud800"}'
+    answer = await locked.post("/dashboard/login", data=body, headers=head)
+    assert answer.status == 401
+
+
 async def test_a_login_leads_nowhere_else(locked: Client) -> None:
     for evil in ("//evil.example", "https://evil.example/", "\r\nX: y", "a=1&b=\\evil", "#x"):
         status, response = await ask(locked, "POST", "/login", data={"token": TOKEN, "next": evil})

@@ -41,7 +41,7 @@ async def login(request: web.Request) -> web.StreamResponse:
             raise Forbidden("ADMIN_TOKEN is not set: there is nothing to log in to")
         gate(request).own(request, must=False)
         fields = await read_fields(request, "token", "next")
-        query = fields.get("next", "")
+        query = fields.get("next", "").encode(errors="replace").decode()  # half a surrogate
         await gate(request).look(request)
         await gate(request).check(request, fields.get("token", "").strip())
     except (Unauthorized, RateLimited, Forbidden) as error:
