@@ -103,6 +103,8 @@ async def test_one_look_at_the_ledger(store: Store) -> None:
     assert seen.places == {ids[2]: 0, ids[3]: 1}
     assert (seen.running, seen.workers) == (2, 1)
     assert seen.seconds is not None and 0 <= seen.seconds < 60
+    await store.presence.ask("w", drain=True)  # it takes nothing new: nobody knows when they end
+    assert (await store.backlog.outlook(5)).workers == 0
 
 
 async def test_served_by_turn_then_by_age(store: Store) -> None:
