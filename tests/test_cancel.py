@@ -150,7 +150,8 @@ async def test_retry_begins_anew(client: Any, send: Send, store: Store, worker: 
     await client.delete(f"/tasks/{slow}")
     response = await client.post(f"/tasks/{slow}/retry")
     body = await response.json()
-    assert (response.status, body["status"], body["error"]) == (202, "CREATED", None)
+    assert (response.status, body["error"]) == (202, None)
+    assert body["status"] in {"CREATED", "STARTED"}  # the worker may have it already
     ended = await (await client.get(f"/tasks/{slow}?wait=60")).json()
     assert (ended["status"], ended["progress"]) == ("SUCCESS", 100)
     task = await store.tasks.get(slow)
