@@ -56,6 +56,12 @@ REFUSED = Member(
 """``refused``, which any error of a submission may have."""
 
 
+THEIRS = frozenset(
+    {"bad_image", "bad_parameter", "too_many_pixels", "too_much_memory", "unsupported_format"}
+)
+"""Codes of tasks that failed by the picture's or the request's own fault: nobody is woken."""
+
+
 def codes() -> list[type[AppError]]:
     """Return the errors that can reach a client, in the order of their tree."""
     return [kind for kind in BY_CODE.values() if kind not in {AppError, BadSettings}]

@@ -1,4 +1,4 @@
-"""JSON answers: one document on a line of its own, so that the next prompt stands below."""
+"""What answers have in common: JSON on a line of its own, and 304 where nothing changed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from aiohttp import web
+from aiohttp import ETag, web
 
 
 def json_answer(
@@ -19,3 +19,19 @@ def json_answer(
         content_type="application/json",
         headers={"Cache-Control": "no-store", **(headers or {})},
     )
+
+
+def matches(etags: tuple[ETag, ...] | None, tag: str) -> bool:
+    """Tell whether a condition (If-None-Match, If-Match) names ``tag``, or anything."""
+    return any(etag.value in {tag, "*"} for etag in etags or ())
+
+
+def tagged(
+    request: web.Request, body: bytes, tag: str, media_type: str, caching: str
+) -> web.Response:
+    """Return ``body``, or 304 to whoever has it already; ``caching``: Cache-Control."""
+    headers = {"ETag": f'"{tag}"', "Cache-Control": caching}
+    if matches(request.if_none_match, tag):
+        return web.Response(status=304, headers=headers)
+    charset = None if media_type.startswith("image/") else "utf-8"
+    return web.Response(body=body, content_type=media_type, charset=charset, headers=headers)

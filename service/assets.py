@@ -8,6 +8,7 @@ from pathlib import Path
 from aiohttp import web
 
 from models.errors import NotFound
+from service.answers import tagged
 from service.openapi.call import unlisted
 
 _TYPES = {
@@ -42,8 +43,4 @@ async def serve(request: web.Request) -> web.StreamResponse:
         data, media_type, tag = _ASSETS[request.match_info["name"]]
     except KeyError:
         raise NotFound("there is no such file") from None
-    headers = {"ETag": f'"{tag}"', "Cache-Control": "no-cache"}
-    if tag in {each.value for each in request.if_none_match or ()}:
-        return web.Response(status=304, headers=headers)
-    charset = None if media_type == "image/png" else "utf-8"
-    return web.Response(body=data, content_type=media_type, charset=charset, headers=headers)
+    return tagged(request, data, tag, media_type, "no-cache")

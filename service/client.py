@@ -40,21 +40,25 @@ def party(request: web.Request) -> str:
     return request.app[TOKENS].pseudonym(client)
 
 
-async def admit(request: web.Request) -> None:
-    """Count a call that may send letters.
+async def admit(
+    request: web.Request, what: str = "client", setting: str = "MAIL_PER_CLIENT"
+) -> None:
+    """Count a call of which a client may make only so many an hour; such as may send letters.
+
+    ``what``: the kind of call, ``setting``: how many.
 
     Raises:
-        RateLimited: this client has made MAIL_PER_CLIENT of them within the hour.
+        RateLimited: this client has made as many within the hour.
     """
     settings = request.app[SETTINGS]
-    limit = settings.mail_per_client
+    limit = int(getattr(settings, setting.lower()))
     client = client_of(request, settings.proxies)
-    wait = await request.app[STORE].quotas.hit(f"client:{client}", limit)
+    wait = await request.app[STORE].quotas.hit(f"{what}:{client}", limit)
     if wait:
         raise RateLimited(
-            f"more than {limit} such calls within an hour (MAIL_PER_CLIENT); "
+            f"more than {limit} such calls within an hour ({setting}); "
             f"the next one passes in {wait} s",
-            setting="MAIL_PER_CLIENT",
+            setting=setting,
             limit=limit,
             measured=limit + 1,
             retry_after=wait,

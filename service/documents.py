@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, TypeVar
 
 from aiohttp import web
+from pydantic import BaseModel, ValidationError
 
-from models.errors import BadRequest, TooLarge
+from models.errors import BadParameter, BadRequest, TooLarge
 from models.settings import Settings
 from service.pace import Pace
+
+M = TypeVar("M", bound=BaseModel)
 
 
 async def read_body(request: web.Request, settings: Settings) -> bytes:
@@ -65,3 +68,32 @@ def too_long(limit: int, measured: int) -> TooLarge:
         limit=limit,
         measured=measured,
     )
+
+
+def validated(model: type[M], document: Any, example: str) -> M:
+    """Return ``document`` as the model has it.
+
+    Raises:
+        BadRequest: it is none; says where, and shows ``example``.
+    """
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ascii(".".join(str(part) for part in first["loc"])[:80])[1:-1]
+        raise BadRequest(f"{where or 'the body'}: {first['msg']}; send {example}") from None
+
+
+def at_most(count: int, limit: int, what: str, setting: str) -> None:
+    """Return if there are no more than may be.
+
+    Raises:
+        BadParameter: there are.
+    """
+    if count > limit:
+        raise BadParameter(
+            f"{count} {what}; at most {limit} are allowed ({setting})",
+            setting=setting,
+            limit=limit,
+            measured=count,
+        )

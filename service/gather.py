@@ -6,12 +6,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from models.errors import BadParameter, BadRequest, NotFound
+from models.errors import BadRequest, NotFound
 from models.group import Member
 from models.settings import Settings
 from models.task import Task
+from service.documents import at_most, validated
 
 _EXAMPLE = '{"tasks": ["<task_id>", {"task_id": "...", "name": "cat.png"}]}'
 
@@ -48,15 +49,8 @@ def read_gathering(document: Any, settings: Settings) -> Gathering:
         json.dumps(document, ensure_ascii=False).encode()
     except UnicodeEncodeError:  # half a surrogate: no id, no name, and nothing to ask MongoDB for
         raise BadRequest(f"a text in it is no Unicode; send {_EXAMPLE}") from None
-    try:
-        gathering = Gathering.model_validate(document)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])[:80]
-        raise BadRequest(
-            f"{ascii(where)[1:-1] or 'the body'}: {first['msg']}; send {_EXAMPLE}"
-        ) from None
-    _check(len(gathering.tasks), settings.max_group, "MAX_GROUP", "tasks")
+    gathering = validated(Gathering, document, _EXAMPLE)
+    at_most(len(gathering.tasks), settings.max_group, "tasks", "MAX_GROUP")
     return gathering
 
 
@@ -76,16 +70,5 @@ def members(gathering: Gathering, tasks: Mapping[str, Task], settings: Settings)
     found = [(tasks[each.task_id], each.name) for each in gathering.picked]
     uploads = [(task, task.upload(name)) for task, name in found]
     results = sum(len(upload.results) for _, upload in uploads)
-    _check(results, settings.max_batch_results, "MAX_BATCH_RESULTS", "results")
+    at_most(results, settings.max_batch_results, "results", "MAX_BATCH_RESULTS")
     return [Member(name=upload.name, task_id=task.id) for task, upload in uploads]
-
-
-def _check(count: int, limit: int, setting: str, what: str) -> None:
-    if count > limit:
-        raise BadParameter(
-            f"the group would have {count} {what}; at most {limit} are allowed ({setting}): "
-            "make several groups",
-            setting=setting,
-            limit=limit,
-            measured=count,
-        )

@@ -23,23 +23,25 @@ class Glance(Generic[T]):
         self._failed: tuple[float, Exception] | None = None
         self.value: T
 
-    async def get(self) -> T:
+    async def get(self, due: Callable[[float], bool] | None = None) -> T:
         """Return the figure; if asking fails, all who waited for it fail with it, and at once.
 
         Else each would ask in its turn, and wait for a store that is away as long as the first.
+        ``due``: whether to ask again, instead of by its age; given when it was wanted.
         """
-        asked = asyncio.get_running_loop().time()
+        wanted = asyncio.get_running_loop().time()
         async with self._lock:
-            if self._failed and self._failed[0] >= asked:
+            if self._failed and self._failed[0] >= wanted:
                 raise self._failed[1]
-            now = asyncio.get_running_loop().time()
-            if now >= self._until:
+            if self._until == -math.inf or (due or self._old)(wanted):
                 try:
                     self.value = await self._ask()
                 except Exception as error:
                     self._failed = asyncio.get_running_loop().time(), error
                     raise
-                self._failed = None
                 fresh = _FRESH if self._seconds is None else self._seconds
                 self._until = asyncio.get_running_loop().time() + fresh
         return self.value
+
+    def _old(self, _: float) -> bool:
+        return asyncio.get_running_loop().time() >= self._until

@@ -10,6 +10,7 @@ from models.outlook import Outlook
 from models.settings import Settings
 from models.store import Store
 from models.task import Status, Task
+from service.glance import Glance
 
 _SHARE = 0.1  # of the time may go into looks at the queue, however long one takes
 _FRESH = 5.0  # seconds the figures are good for where nobody is told a place
@@ -27,8 +28,7 @@ class Lookout:
         self._store = store
         self._pause = settings.events_pause
         self._seen = settings.worker_seen_seconds
-        self._lock = asyncio.Lock()
-        self._outlook: Outlook | None = None
+        self._glance = Glance(self._look)
         self._began = self._rest_until = -math.inf
         self.moved = True
 
@@ -41,30 +41,26 @@ class Lookout:
         Raises:
             StoreUnavailable: the ledger does not answer.
         """
-        asked = asyncio.get_running_loop().time()
-        async with self._lock:
-            if self._outlook is None or self._due(asked, moved, of or {}):
-                await self._look()
-            assert self._outlook is not None
-            return self._outlook
+        return await self._glance.get(lambda wanted: self._due(wanted, moved, of or {}))
 
-    def _due(self, asked: float, moved: bool, of: Mapping[str, Task]) -> bool:
-        if self._began >= asked:
+    def _due(self, wanted: float, moved: bool, of: Mapping[str, Task]) -> bool:
+        if self._began >= wanted:
             return False  # somebody had it looked at meanwhile
         if moved and self.moved:
-            return asked >= self._rest_until
+            return wanted >= self._rest_until
         waiting = {task.id for task in of.values() if task.status is Status.CREATED}
-        if self._outlook and not self._outlook.places.keys() >= waiting:
-            return asked >= self._rest_until
-        return asked - self._began > _FRESH
+        if not self._glance.value.places.keys() >= waiting:
+            return wanted >= self._rest_until
+        return wanted - self._began > _FRESH
 
-    async def _look(self) -> None:
+    async def _look(self) -> Outlook:
         loop = asyncio.get_running_loop()
         self.moved, before, began = False, self.moved, loop.time()
         try:
-            self._outlook = await self._store.backlog.outlook(self._seen)
+            outlook = await self._store.backlog.outlook(self._seen)
         except BaseException:
             self.moved = before
             raise
         self._began, spent = began, loop.time() - began
         self._rest_until = began + max(self._pause, spent / _SHARE)
+        return outlook

@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from models.errors import BadParameter, BadRequest
+from models.errors import BadParameter
 from models.image import FORMAT_OF, Format
 from models.settings import Settings
+from service.documents import at_most, validated
 from service.folder import Folder
+
+_EXAMPLE = '{"images": [{"input": "a.png", "output": "b.png"}], "operations": ["resize=2"]}'
 
 
 class Image(BaseModel):
@@ -35,26 +38,9 @@ def read_order(document: Any, settings: Settings) -> Order:
     Raises:
         BadRequest: it is none. BadParameter: it asks for more than a limit allows.
     """
-    try:
-        order = Order.model_validate(document)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])[:80]
-        raise BadRequest(
-            f"{where or 'the body'}: {first['msg']}; send "
-            '{"images": [{"input": "a.png", "output": "b.png"}], "operations": ["resize=2"]}'
-        ) from None
-    for name, count, limit, setting in (
-        ("images", len(order.images), settings.max_batch, "MAX_BATCH"),
-        ("operations", len(order.operations), settings.max_operations, "MAX_OPERATIONS"),
-    ):
-        if count > limit:
-            raise BadParameter(
-                f"{count} {name}; at most {limit} are allowed ({setting})",
-                setting=setting,
-                limit=limit,
-                measured=count,
-            )
+    order = validated(Order, document, _EXAMPLE)
+    at_most(len(order.images), settings.max_batch, "images", "MAX_BATCH")
+    at_most(len(order.operations), settings.max_operations, "operations", "MAX_OPERATIONS")
     return order
 
 

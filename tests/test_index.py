@@ -41,5 +41,5 @@ def test_scripts_come_from_here_and_make_no_markup() -> None:
         assert len(text.splitlines()) <= 200, script.name
         assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", text)
         assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", text), script.name
-        for name in re.findall(r'from "\./([^"]+)"', text):
+        for name in re.findall(r'from "(?:\./|/static/)([^"]+)"', text):
             assert (STATIC / name).is_file(), f"{script.name} imports {name}"

@@ -11,6 +11,7 @@ import yaml
 
 from models.metrics.catalogue import METRICS, table
 from models.metrics.metric import Kind
+from models.problems import THEIRS
 from models.settings import Settings
 from tests.house import ROOT
 from tests.scrapes import promtool
@@ -56,6 +57,11 @@ def test_the_alerts_are_valid_and_fire_when_they_should() -> None:
     assert checked.returncode == 0, checked.stdout + checked.stderr
     tested = promtool("test", "rules", str(ALERTS.with_name("alerts_test.yml")))
     assert tested.returncode == 0, tested.stdout + tested.stderr
+
+
+def test_the_alert_and_the_dashboard_forgive_the_same() -> None:
+    (codes,) = re.findall(r'task_failures_total\{code!~"([\w|]+)"\}', ALERTS.read_text())
+    assert set(codes.split("|")) == THEIRS
 
 
 def test_every_alert_is_tested() -> None:

@@ -69,9 +69,8 @@ class Attempt:
         """Return the milliseconds of each stage so far: the child's own in place of ``work``."""
         told: dict[str, float] = {}
         for stage, spent in self.stages.items():
-            told |= self.pixels if stage == "work_ms" and self.pixels else {}
-            if stage != "work_ms" or not self.pixels:
-                told[stage.removesuffix("_ms")] = spent
+            name = stage.removesuffix("_ms")
+            told |= self.pixels if name == "work" and self.pixels else {name: spent}
         return told
 
     def end(self, outcome: str) -> None:

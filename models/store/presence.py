@@ -55,7 +55,7 @@ class Presence:
     @guarded
     async def entries(self, seconds: float, most: int) -> list[dict[str, Any]]:
         """Return what workers seen in the last ``seconds`` said; ``silent``: seconds since."""
-        query = {"$expr": {"$gt": ["$seen_at", after(-seconds)]}}
+        query = _lately(seconds)
         silence = {"silent": {"$divide": [{"$subtract": ["$$NOW", "$seen_at"]}, 1000]}}
         found = self._workers.aggregate(
             [{"$match": query}, {"$sort": {"seen_at": -1}}, {"$limit": most}, {"$set": silence}]
@@ -69,7 +69,7 @@ class Presence:
     @guarded
     async def alive(self, seconds: float, host: str = "") -> int:
         """Return how many workers (of ``host``, if given) were seen in the last ``seconds``."""
-        query: dict[str, Any] = {"$expr": {"$gt": ["$seen_at", after(-seconds)]}}
+        query: dict[str, Any] = _lately(seconds)
         if host:
             query["_id"] = {"$regex": f"^{re.escape(host)}:"}
         return await self._workers.count_documents(query)
@@ -77,19 +77,24 @@ class Presence:
     @guarded
     async def taking(self, seconds: float) -> int:
         """Return how many of those seen in the last ``seconds`` take new tasks: are not drained."""
-        query = {"$expr": {"$gt": ["$seen_at", after(-seconds)]}, "drain": {"$ne": True}}
+        query = {**_lately(seconds), "drain": {"$ne": True}}
         return await self._workers.count_documents(query)
 
     @guarded
     async def names(self, seconds: float) -> set[str]:
         """Return the workers seen in the last ``seconds``."""
-        query = {"$expr": {"$gt": ["$seen_at", after(-seconds)]}}
+        query = _lately(seconds)
         return {str(each["_id"]) async for each in self._workers.find(query, {"_id": 1})}
 
     @guarded
     async def engines(self, seconds: float) -> dict[str, int]:
         """Return the engines of workers seen in the last ``seconds``, and how many have each."""
-        query = {"$expr": {"$gt": ["$seen_at", after(-seconds)]}, "engine": {"$gt": ""}}
+        query = {**_lately(seconds), "engine": {"$gt": ""}}
         by_engine = {"_id": "$engine", "workers": {"$sum": 1}}
         counted = self._workers.aggregate([{"$match": query}, {"$group": by_engine}])
         return dict(sorted([(each["_id"], each["workers"]) async for each in counted]))
+
+
+def _lately(seconds: float) -> dict[str, Any]:
+    """Return the query for those who were seen in the last ``seconds``."""
+    return {"$expr": {"$gt": ["$seen_at", after(-seconds)]}}

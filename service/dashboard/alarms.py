@@ -6,17 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from models.problems import THEIRS
 from models.settings import Settings
 from models.store.board import Lately
 from models.store.gauges import Work
 from service.dashboard.bodies import AlarmBody, WorkerBody
 
 Level = Literal["critical", "warning"]
-
-_THEIRS = frozenset(
-    {"bad_image", "bad_parameter", "too_many_pixels", "too_much_memory", "unsupported_format"}
-)
-"""Codes that are the picture's own fault: no reason to wake anybody (docs/prometheus)."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +90,7 @@ def _queue(scene: Scene, settings: Settings) -> list[Alarm]:
 
 
 def _failures(scene: Scene, settings: Settings) -> list[Alarm]:
-    ours = {code: n for code, n in scene.lately.codes.items() if code not in _THEIRS}
+    ours = {code: n for code, n in scene.lately.codes.items() if code not in THEIRS}
     if not ours:
         return []
     each = ", ".join(f"{code} {count}" for code, count in ours.items())

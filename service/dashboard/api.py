@@ -16,6 +16,7 @@ from models.errors import BadParameter, NotFound
 from models.operations import OPERATIONS
 from models.store.board import Wanted
 from models.task import Status
+from service.answers import tagged
 from service.dashboard.bodies import (
     DetailBody,
     HistoryBody,
@@ -27,6 +28,7 @@ from service.dashboard.documents import detail, row
 from service.dashboard.operator import operator
 from service.dashboard.scene import SCENES
 from service.keys import SETTINGS, STORE
+from service.openapi.call import JSON
 from service.waiting import only
 
 _MINUTES = 60  # of history, unless asked for more or less
@@ -163,9 +165,5 @@ def _number(request: web.Request, name: str, default: int, most: int) -> int:
 
 def _answer(request: web.Request, document: Mapping[str, object]) -> web.Response:
     """Answer with the document, or with 304 to whoever has it already."""
-    text = json.dumps(document) + "\n"
-    tag = hashlib.sha256(text.encode()).hexdigest()[:32]
-    headers = {"ETag": f'"{tag}"', "Cache-Control": "private, no-cache"}
-    if tag in {each.value for each in request.if_none_match or ()}:
-        return web.Response(status=304, headers=headers)
-    return web.Response(text=text, content_type="application/json", headers=headers)
+    body = (json.dumps(document) + "\n").encode()
+    return tagged(request, body, hashlib.sha256(body).hexdigest()[:32], JSON, "private, no-cache")

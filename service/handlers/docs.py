@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from service.answers import tagged
 from service.keys import OPENAPI, SETTINGS
 from service.openapi.call import JSON, Answer, call, unlisted
 from service.openapi.headers import Conditional
@@ -29,10 +30,7 @@ async def openapi(request: web.Request) -> web.StreamResponse:
     """GET /openapi.json; the same until the service starts with other code or settings."""
     served = request.app[OPENAPI]
     # A minute: after a new version clients may still have the last one for as long.
-    headers = {"ETag": f'"{served.tag}"', "Cache-Control": "public, max-age=60"}
-    if {"*", served.tag} & {each.value for each in request.if_none_match or ()}:
-        return web.Response(status=304, headers=headers)
-    return web.Response(body=served.body, content_type=JSON, charset="utf-8", headers=headers)
+    return tagged(request, served.body, served.tag, JSON, "public, max-age=60")
 
 
 @unlisted("a page for people")

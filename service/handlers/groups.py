@@ -14,7 +14,7 @@ from models.group import Group, standing
 from models.task import Result, Task
 from service import batches
 from service.bodies import GroupBody
-from service.client import party
+from service.client import admit
 from service.documents import read_json
 from service.gather import Gathering, members, read_gathering
 from service.keys import ADMISSION, ENDINGS, SETTINGS, STORE
@@ -73,17 +73,7 @@ async def gather(request: web.Request) -> web.StreamResponse:
     only(request)
     settings, store = request.app[SETTINGS], request.app[STORE]
     await request.app[ADMISSION].room()
-    client, limit = party(request), settings.groups_per_client
-    wait = await store.quotas.hit(f"groups:{client}", limit)
-    if wait:
-        raise RateLimited(
-            f"{limit} groups were made within an hour, as many as one client may "
-            f"(GROUPS_PER_CLIENT); the next one may be made in {wait} s",
-            setting="GROUPS_PER_CLIENT",
-            limit=limit,
-            measured=limit + 1,
-            retry_after=wait,
-        )
+    await admit(request, "groups", "GROUPS_PER_CLIENT")
     asked = read_gathering(await read_json(request, settings), settings)
     tasks = await store.tasks.many([each.task_id for each in asked.picked])
     email = address(asked.email) if asked.email else None

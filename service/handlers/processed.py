@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from urllib.parse import quote
 
 import structlog
-from aiohttp import ETag, web
+from aiohttp import web
 from pydantic import Field
 from typing_extensions import TypedDict
 
@@ -23,6 +23,7 @@ from models.errors import (
 from models.image import MEDIA_TYPES
 from models.names import safe
 from models.task import Result, Status, Task
+from service.answers import matches
 from service.descriptions import result_url
 from service.keys import CACHE, SETTINGS, STORE
 from service.openapi.call import Answer, call
@@ -78,7 +79,7 @@ async def serve(request: web.Request) -> web.StreamResponse:
         "Accept-Ranges": "bytes",
         "Content-Disposition": _disposition("attachment" if asked == "1" else "inline", name),
     }
-    if _matches(request.if_none_match, result.sha256):
+    if matches(request.if_none_match, result.sha256):
         return web.Response(status=304, headers=headers)
     start, stop, partial = _range(request, result)
     if partial:
@@ -128,7 +129,7 @@ async def delete(request: web.Request) -> web.StreamResponse:
     if any(each.name == name for each in task.deleted):
         raise NotFound("there is no result of this name; it was deleted", task_id=task.id)
     asked = request.if_match
-    if asked is not None and (task.gone(name, part) or not _matches(asked, sha256)):
+    if asked is not None and (task.gone(name, part) or not matches(asked, sha256)):
         raise Changed(
             "the result is not the one that If-Match names; nothing was deleted",
             measured=f'"{sha256}"',
@@ -194,10 +195,6 @@ def _check_finished(task: Task, name: str) -> None:
             task_id=task.id,
             task_status=task.status,
         )
-
-
-def _matches(etags: tuple[ETag, ...] | None, sha256: str) -> bool:
-    return any(etag.value in {sha256, "*"} for etag in etags or ())
 
 
 def _range(request: web.Request, result: Result) -> tuple[int, int, bool]:

@@ -39,19 +39,22 @@ function read(status, text, after) {
  * Ask the API for a document.
  * @param {string} method @param {string} path
  * @param {any} [body] sent as JSON
+ * @param {RequestInit & {heard?: (response: Response) => void}} [options] of fetch; `heard` is told
+ *   of whatever is answered
  * @returns {Promise<any>}
  * @throws {Problem}
  */
-export async function call(method, path, body) {
+export async function call(method, path, body, { heard, ...options } = {}) {
   const headers = { Accept: "application/json" };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   let response, text;
   try {
-    response = await fetch(path, { method, headers, body: body && JSON.stringify(body) });
+    response = await fetch(path, { method, headers, body: body && JSON.stringify(body), ...options });
     text = await response.text();
   } catch {
     throw unreachable();
   }
+  heard?.(response);
   return read(response.status, text, response.headers.get("Retry-After"));
 }
 

@@ -66,21 +66,6 @@ export function chip(state) {
 
 export const count = (number) => (number ?? 0).toLocaleString("en");
 
-export function bytes(number) {
-  if (!number) return "-";
-  if (number < 1e6) return `${Math.ceil(number / 1e3)} kB`;
-  return number < 1e9 ? `${Math.round(number / 1e6)} MB` : `${(number / 1e9).toFixed(1)} GB`;
-}
-
-/** How long, as people say it; from milliseconds to days. */
-export function long(seconds) {
-  if (seconds < 0.9995) return `${Math.max(0, Math.round(seconds * 1000))} ms`;
-  if (seconds < 10) return `${seconds.toFixed(1)} s`;
-  if (seconds < 120) return `${Math.round(seconds)} s`;
-  if (seconds < 7200) return `${Math.round(seconds / 60)} min`;
-  return seconds < 172800 ? `${Math.round(seconds / 3600)} h` : `${Math.round(seconds / 86400)} days`;
-}
-
 export const between = (from, to) => (Date.parse(to) - Date.parse(from)) / 1000;
 
 /** When, in this browser's time: the clock today, with the date before. */

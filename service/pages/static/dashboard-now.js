@@ -1,6 +1,7 @@
 // What is wrong, and the figures of this moment.
 
-import { count, el, long, show } from "/static/dashboard-dom.js";
+import { count, el, show } from "/static/dashboard-dom.js";
+import { duration } from "/static/words.js";
 
 const LEVELS = { critical: "Critical", warning: "Warning" };
 
@@ -26,12 +27,12 @@ export function showAlarms(place, alarms) {
 
 export function showFigures(place, queue) {
   const lately = queue.lately;
-  const span = long(lately.seconds);
+  const span = duration(lately.seconds);
   const codes = Object.entries(lately.codes).map(([code, times]) => `${code} ${times}`);
   const idle = queue.workers.alive - queue.workers.running;
   show(
     place,
-    figure("Waiting", count(queue.waiting), queue.waiting ? `oldest for ${long(queue.oldest_seconds)}` : "nothing waits", "CREATED"),
+    figure("Waiting", count(queue.waiting), queue.waiting ? `oldest for ${duration(queue.oldest_seconds)}` : "nothing waits", "CREATED"),
     figure("Running", count(queue.running), "in a worker's hands", "STARTED"),
     figure("Workers", count(queue.workers.alive), idle ? `${count(idle)} of them drained` : "alive", null, !queue.workers.alive),
     figure("Done", count(lately.succeeded), `in the last ${span}`, "SUCCESS"),

@@ -1,6 +1,7 @@
 // One task in full: what went wrong, what was done when and by whom, where the time went.
 
-import { bytes, chip, count, el, long, show, when } from "/static/dashboard-dom.js";
+import { chip, count, el, show, when } from "/static/dashboard-dom.js";
+import { duration, size } from "/static/words.js";
 import { took } from "/static/dashboard-tasks.js";
 
 const LARGEST = 3e6; // bytes of a result that is shown at once: more is a link
@@ -96,12 +97,12 @@ function stages(task) {
   return el(
     "section",
     { "data-key": "stages", "aria-label": "Stages" },
-    el("h3", {}, `Where the time went: ${long(total / 1000)}`),
+    el("h3", {}, `Where the time went: ${duration(total / 1000)}`),
     el("svg", { class: "bar", viewBox: "0 0 600 24", preserveAspectRatio: "none", "aria-hidden": "true" }, parts),
     el(
       "ul",
       { class: "legend small" },
-      pairs.map(([name, ms], number) => el("li", { "data-key": name }, el("span", { class: `dot s${number % 6}`, "aria-hidden": "true" }), `${name} ${long(ms / 1000)}`)),
+      pairs.map(([name, ms], number) => el("li", { "data-key": name }, el("span", { class: `dot s${number % 6}`, "aria-hidden": "true" }), `${name} ${duration(ms / 1000)}`)),
     ),
   );
 }
@@ -146,7 +147,7 @@ function results(task) {
           { "data-key": result.name },
           result.bytes <= LARGEST ? el("img", { src: result.url, alt: "", loading: "lazy", width: 160 }) : null,
           el("a", { href: result.url }, result.name),
-          el("span", { class: "small quiet" }, ` ${result.width} x ${result.height}, ${bytes(result.bytes)}`),
+          el("span", { class: "small quiet" }, ` ${result.width} x ${result.height}, ${size(result.bytes)}`),
         ),
       ),
     ),

@@ -1,6 +1,7 @@
 // The table of tasks: a page of it, filtered as the address says.
 
-import { between, chip, count, el, long, show, when } from "/static/dashboard-dom.js";
+import { between, chip, count, el, show, when } from "/static/dashboard-dom.js";
+import { duration } from "/static/words.js";
 
 export const FILTERS = ["search", "status", "operation", "worker"];
 
@@ -52,10 +53,10 @@ function cell(name, ...children) {
 /** How long it waited and worked, as far as it is. */
 export function took(task, now) {
   const here = new Date(now).toISOString();
-  if (task.status === "CREATED") return `waits for ${long(between(task.asked_at, here))}`;
-  if (task.status === "STARTED") return `runs for ${long(between(task.started_at ?? here, here))}`;
+  if (task.status === "CREATED") return `waits for ${duration(between(task.asked_at, here))}`;
+  if (task.status === "STARTED") return `runs for ${duration(between(task.started_at ?? here, here))}`;
   if (!task.started_at || !task.finished_at) return "-";
-  return long(between(task.started_at, task.finished_at));
+  return duration(between(task.started_at, task.finished_at));
 }
 
 function button(task) {

@@ -1,6 +1,7 @@
 // One card a worker: what it is, what it does, what it costs, and whether it is to go on.
 
-import { bytes, chip, count, el, long, show, when } from "/static/dashboard-dom.js";
+import { chip, count, el, show, when } from "/static/dashboard-dom.js";
+import { duration, size } from "/static/words.js";
 
 export function showWorkers(place, workers) {
   if (!workers.length) {
@@ -17,12 +18,12 @@ function card(worker) {
   const busy = worker.children.filter((child) => child.state === "busy").length;
   const load = worker.load === null ? "-" : `${worker.load.toFixed(2)} of ${worker.cores} cores`;
   const facts = [
-    ["Heartbeat", silent ? `silent for ${long(worker.silent_seconds)}` : worker.silent_seconds < 1 ? "just now" : `${long(Math.round(worker.silent_seconds))} ago`],
+    ["Heartbeat", silent ? `silent for ${duration(worker.silent_seconds)}` : worker.silent_seconds < 1 ? "just now" : `${duration(Math.round(worker.silent_seconds))} ago`],
     ["Since", worker.started_at ? when(worker.started_at, { seconds: false }) : "-"],
     ["Done", count(worker.done)],
     ["Failed", count(worker.failed)],
     ["Load", load],
-    ["Memory", `${bytes(worker.memory.worker)} + ${bytes(worker.memory.children)} in children`],
+    ["Memory", `${size(worker.memory.worker)} + ${size(worker.memory.children)} in children`],
     ["Children", silent ? "-" : `${worker.children.length} of ${worker.places ?? "?"}, ${busy} busy`],
     ["Engine", worker.engine || "-"],
   ];

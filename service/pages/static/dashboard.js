@@ -1,6 +1,7 @@
 // The dashboard: what the address says is shown, asked anew every two seconds while anybody looks.
 
-import { act, ask, Away, now, Refusal } from "/static/dashboard-api.js";
+import { Problem } from "/static/api.js";
+import { act, ask, now } from "/static/dashboard-api.js";
 import { showCharts } from "/static/dashboard-charts.js";
 import { el, show } from "/static/dashboard-dom.js";
 import { showAlarms, showFigures } from "/static/dashboard-now.js";
@@ -53,7 +54,7 @@ async function look() {
       shown(answer);
     } catch (error) {
       // A mistake of the page itself, too, must be seen, and must not end the asking.
-      if (!(error instanceof Away || error instanceof Refusal)) reportError(error);
+      if (!(error instanceof Problem)) reportError(error);
       problems.push(error);
     }
   }
@@ -62,8 +63,9 @@ async function look() {
 }
 
 function tell(problems) {
-  const away = problems.find((problem) => !(problem instanceof Refusal) || problem.status >= 500);
-  const refused = problems.find((problem) => problem instanceof Refusal && problem.status < 500);
+  const status = (problem) => (problem instanceof Problem ? problem.facts.status : 0);
+  const away = problems.find((problem) => status(problem) < 400 || status(problem) >= 500);
+  const refused = problems.find((problem) => problem !== away && status(problem) < 500);
   $("live").className = `chip ${away ? "bad" : "good"}`;
   const said = away ? "no connection" : "live";
   if ($("live").textContent !== said) $("live").textContent = said;
@@ -113,7 +115,7 @@ async function perform(path) {
   try {
     await act(path);
   } catch (error) {
-    if (!(error instanceof Away || error instanceof Refusal)) throw error;
+    if (!(error instanceof Problem)) throw error;
     await sure("That was not done", error.message, "", "Close");
   }
   await look();
