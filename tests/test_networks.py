@@ -25,15 +25,15 @@ OURS = [w for w in published() if (BUNDLED / w.file).is_file()]
 MB = 1_000_000
 
 MARGIN = {
-    ("fast", 2): 2.3,
+    ("fast", 2): 2.35,
     ("fast", 3): 1.6,
     ("fast", 4): 1.2,
     ("balanced", 2): 2.5,
-    ("balanced", 3): 1.65,
+    ("balanced", 3): 1.7,
     ("balanced", 4): 1.3,
-    ("best", 2): 2.7,
-    ("best", 3): 1.85,
-    ("best", 4): 1.4,
+    ("best", 2): 2.8,
+    ("best", 3): 1.88,
+    ("best", 4): 1.45,
 }
 """Decibels over cv2's bicubic that each keeps on the mean of the photographs."""
 
@@ -101,17 +101,6 @@ def test_both_engines_agree(weights: Weights) -> None:
     expected = REFERENCE.enlarge(path, weights, part)
     made = OpenVINO().enlarge(path, weights, part)
     assert np.abs(made.astype(int) - expected).max() <= 1
-
-
-@pytest.mark.parametrize("weights", [w for w in OURS if w.name == "darkroom-best"], ids=name)
-def test_best_sees_mirror_images_alike(weights: Weights) -> None:
-    low = np.ascontiguousarray(read_luma(PHOTOGRAPHS[1])[:60, :48])
-    path = BUNDLED / weights.file
-    upright = REFERENCE.enlarge(path, weights, low).astype(int)
-    for axis in (0, 1):
-        mirrored = np.ascontiguousarray(np.flip(low, axis))
-        back = np.flip(REFERENCE.enlarge(path, weights, mirrored), axis)
-        assert np.abs(back - upright).max() <= 1
 
 
 @pytest.mark.parametrize("quality", ["fast", "balanced", "best"])

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import math
 from pathlib import Path
 
 from models.catalogue import BUNDLED
 from training.bundle import put
 from training.export import write
 from training.recipes import QUALITIES, SCALES, bundled
-from training.train import Recipe, train
+from training.train import Origins, Recipe, train
 
 
 def main() -> None:
@@ -25,22 +26,27 @@ def main() -> None:
     parser.add_argument("--qualities", nargs="+", choices=QUALITIES, default=QUALITIES)
     parser.add_argument("--scales", nargs="+", type=int, choices=SCALES, default=SCALES)
     parser.add_argument("--start", type=Path, help="a run or a .pb to begin with")
-    parser.add_argument("--mirrored", action="store_true", help="export.graph, four times as slow")
+    parser.add_argument("--teacher", type=Path, help="the run of a larger network to learn from")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="when to end at the latest")
+    parser.add_argument("--residual", action="store_true", help="blocks of two layers")
     for name in ("scale", "channels", "depth", "steps", "batch", "patch", "seed"):
         parser.add_argument(f"--{name}", type=int, default=getattr(Recipe, name))
     given = parser.parse_args()
     if given.output is not None:
         names = {field.name for field in dataclasses.fields(Recipe)}
         recipe = Recipe(**{name: value for name, value in vars(given).items() if name in names})
-        network = train(recipe, given.pictures, given.run, start=given.start)
-        write(network, given.output, given.mirrored)
+        origins = Origins(given.start, given.teacher)
+        network = train(recipe, given.pictures, given.run, origins=origins, minutes=given.minutes)
+        write(network, given.output)
         print(given.output)
         return
-    for quality in given.qualities:
+    # The best comes first: the others learn from it.
+    for quality in sorted(given.qualities, key=QUALITIES.index, reverse=True):
         for scale in sorted(given.scales):
             recipe, run = bundled(quality, scale), given.run / f"{quality}_x{scale}"
             start = None if scale == 2 else given.run / f"{quality}_x2"
-            network = train(recipe, given.pictures, run, start=start)
+            teacher = None if quality == "best" else given.run / f"best_x{scale}"
+            network = train(recipe, given.pictures, run, origins=Origins(start, teacher))
             print(put(network, quality, run, given.weights))
 
 

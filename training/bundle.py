@@ -8,13 +8,12 @@ import json
 import shutil
 from pathlib import Path
 
-import torch
-
 from models.catalogue import BUNDLED
 from models.operations.upscale import Quality
 from training.export import write
 from training.network import Upscaler
-from training.recipes import MIRRORED, QUALITIES
+from training.recipes import QUALITIES
+from training.train import averaged
 
 MEGABYTES: dict[Quality, int] = {"fast": 25, "balanced": 60, "best": 260}
 """What OpenVINO takes for tiles of 512 beside what a child has to spare; bench.memory."""
@@ -27,7 +26,7 @@ def put(network: Upscaler, quality: Quality, run: Path, folder: Path) -> Path:
     """
     name = f"darkroom-{quality}"
     path = folder / f"{name}_x{network.scale}.pb"
-    write(network, path, mirrored=quality in MIRRORED)
+    write(network, path)
     shutil.copyfile(run / "run.json", path.with_suffix(".json"))
     known = folder / "catalogue.json"
     entries = json.loads(known.read_text()) if known.exists() else []
@@ -53,21 +52,13 @@ def put(network: Upscaler, quality: Quality, run: Path, folder: Path) -> Path:
     return path
 
 
-def load(run: Path) -> Upscaler:
-    """Return the averaged network of a run's checkpoint."""
-    recipe = json.loads((run / "run.json").read_text())["recipe"]
-    network = Upscaler(recipe["channels"], recipe["depth"], recipe["scale"])
-    network.load_state_dict(torch.load(run / "checkpoint.pt", weights_only=True)["averaged"])
-    return network
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.bundle", description=__doc__)
     parser.add_argument("run", type=Path)
     parser.add_argument("quality", choices=QUALITIES)
     parser.add_argument("--weights", type=Path, default=BUNDLED)
     given = parser.parse_args()
-    print(put(load(given.run), given.quality, given.run, given.weights))
+    print(put(averaged(given.run), given.quality, given.run, given.weights))
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ import numpy as np
 from models.catalogue import Catalogue
 from training.degrade import Plane, bicubic, psnr
 from training.pictures import Pair, pair, read_luma, split
-from training.train import VALIDATED
+from training.validation import VALIDATED
 from workers.picture import Pixels
 from workers.upscaler import tiles
 from workers.upscaler.opencv import REFERENCE

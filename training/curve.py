@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -52,9 +53,17 @@ def draw(runs: Mapping[str, Points]) -> NDArray[np.uint8]:
     return canvas
 
 
+def points(record: Mapping[str, Any]) -> Points:
+    """Return the curve of a run, behind that of the run it went on from, if its record has one."""
+    if "before" not in record:
+        return list(record["curve"])
+    earlier = points(record["before"])
+    return [*earlier, *({**p, "step": p["step"] + earlier[-1]["step"]} for p in record["curve"])]
+
+
 def main() -> None:
     picture, *runs = map(Path, sys.argv[1:])
-    curves = {run.stem: json.loads(run.read_text())["curve"] for run in runs}
+    curves = {run.stem: points(json.loads(run.read_text())) for run in runs}
     cv2.imwrite(str(picture), draw(curves))
 
 

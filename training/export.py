@@ -80,55 +80,45 @@ class _Graph:
         return name
 
 
-MIRRORS: tuple[tuple[int, ...], ...] = ((), (2,), (3,), (2, 3))
-"""Axes of a kernel (out, in, h, w) to flip: upright, upside down, left to right, both."""
-
-
-def graph(network: Upscaler, mirrored: bool = False) -> bytes:
+def graph(network: Upscaler) -> bytes:
     """Return the frozen GraphDef of ``network``, with the node names ``dnn_superres`` looks for.
 
     The input is added through a 1x1 convolution of ones: cv2.dnn does not broadcast channels.
-
-    ``mirrored``: the mean of what the network makes of the picture and of its three mirror images,
-    turned back (Timofte et al., Seven ways to improve example-based single image super resolution,
-    2016). To mirror the kernels is to mirror the picture there and back, so this is a graph of four
-    networks side by side, and needs nothing of the program that runs it.
     """
     g = _Graph()
     low = g.placeholder("IteratorGetNext")
-    mirrors = MIRRORS if mirrored else MIRRORS[:1]
-    total = ""
-    for number, axes in enumerate(mirrors):
-        prefix = f"mirror{number}/" if number else ""
-        tail = _branch(g, low, _flipped(network, axes, 1 / len(mirrors)), prefix)
-        total = g.add(f"{prefix}sum", total, tail) if total else tail
+    tail = (_blocks if network.residual else _plain)(g, low, _layers(network))
     ones = np.ones((network.scale**2, 1, 1, 1), np.float32)
-    total = g.add("sum", total, g.convolution("nearest", low, ones, None))
+    total = g.add("sum", tail, g.convolution("nearest", low, ones, None))
     g.to_nchw("NCHW_output", g.depth_to_space("NHWC_output", total, network.scale))
     return bytes(g.definition.SerializeToString(deterministic=True))
 
 
-def _flipped(network: Upscaler, axes: tuple[int, ...], share: float) -> list[_Layer]:
-    """Return all layers, head first, with kernels flipped along ``axes``, the tail by ``share``."""
+def _layers(network: Upscaler) -> list[_Layer]:
+    """Return all layers, head first."""
     weights = {k: v.detach().float().cpu().numpy() for k, v in network.state_dict().items()}
-    body = [
-        (network.kernel(layer).detach().float().cpu().numpy(), weights[f"biases.{layer}"])
-        for layer in range(network.depth)
-    ]
-    # The tail's channels are the pixels of a scale x scale block, row by row, and change places.
-    block = np.arange(network.scale**2).reshape(network.scale, network.scale)
-    order = np.flip(block, tuple(axis - 2 for axis in axes)).ravel()
-    tail = (weights["tail.weight"][order] * share, weights["tail.bias"][order] * share)
-    layers = [(weights["head.weight"], weights["head.bias"]), *body, tail]
-    return [(np.flip(kernel, axes), bias) for kernel, bias in layers]
+    kernels = [kernel.detach().float().cpu().numpy() for kernel in network.kernels()]
+    body = list(zip(kernels, weights["biases"], strict=True))
+    head, tail = ((weights[f"{name}.weight"], weights[f"{name}.bias"]) for name in ("head", "tail"))
+    return [head, *body, tail]
 
 
-def _branch(g: _Graph, low: str, layers: list[_Layer], prefix: str) -> str:
+def _plain(g: _Graph, low: str, layers: list[_Layer]) -> str:
     head, *body, tail = layers
-    x = g.relu(g.convolution(f"{prefix}head", low, *head))
+    x = g.relu(g.convolution("head", low, *head))
     for number, layer in enumerate(body):
-        x = g.relu(g.convolution(f"{prefix}body{number}", x, *layer))
-    return g.convolution(f"{prefix}tail", x, *tail)
+        x = g.relu(g.convolution(f"body{number}", x, *layer))
+    return g.convolution("tail", x, *tail)
+
+
+def _blocks(g: _Graph, low: str, layers: list[_Layer]) -> str:
+    head, *body, tail = layers
+    x = g.convolution("head", low, *head)
+    for number in range(0, len(body), 2):
+        inner = g.relu(g.convolution(f"body{number}", x, *body[number]))
+        outer = g.convolution(f"body{number + 1}", inner, *body[number + 1])
+        x = g.add(f"block{number // 2}", x, outer)
+    return g.convolution("tail", x, *tail)
 
 
 def read(path: Path) -> dict[str, torch.Tensor]:
@@ -156,17 +146,14 @@ def read(path: Path) -> dict[str, torch.Tensor]:
     state: dict[str, torch.Tensor] = {}
     for name in ("head", "tail"):
         state |= {f"{name}.weight": kernel(name), f"{name}.bias": bias(name)}
-    branches = sum(name.endswith("tail/kernel") for name in constants)
-    state["tail.weight"] *= branches
-    state["tail.bias"] *= branches
-    for layer in range(sum(name.startswith("body") for name in constants) // 2):
-        state[f"body.{layer}"] = kernel(f"body{layer}").flatten(1)
-        state[f"biases.{layer}"] = bias(f"body{layer}")
+    layers = range(sum(name.startswith("body") for name in constants) // 2)
+    state["body"] = torch.stack([kernel(f"body{layer}").flatten(1) for layer in layers])
+    state["biases"] = torch.stack([bias(f"body{layer}") for layer in layers])
     return state
 
 
-def write(network: Upscaler, path: Path, mirrored: bool = False) -> None:
+def write(network: Upscaler, path: Path) -> None:
     """Write ``network`` to ``path`` as a frozen graph, whole or not at all."""
     part = path.with_suffix(".part")
-    part.write_bytes(graph(network, mirrored))
+    part.write_bytes(graph(network))
     part.replace(path)

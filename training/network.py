@@ -1,4 +1,4 @@
-"""The network: plain 3x3 convolutions on luma that correct a nearest-neighbour upscaling."""
+"""The network: 3x3 convolutions on luma that correct a nearest-neighbour upscaling."""
 
 from __future__ import annotations
 
@@ -14,28 +14,32 @@ class Upscaler(nn.Module):
 
     Input (n, 1, h, w), output (n, 1, h*scale, w*scale), both float in 0 to 1. The input is added to
     each of the scale^2 channels before depth-to-space, so the network learns a correction only.
+
+    ``residual``: two and two layers of the body are a block whose result is added to what came in,
+    without a ReLU behind it (Lim et al., Enhanced deep residual networks for single image
+    super-resolution, 2017); ``depth`` is even then.
     """
 
-    def __init__(self, channels: int, depth: int, scale: int) -> None:
+    def __init__(self, channels: int, depth: int, scale: int, residual: bool = False) -> None:
         super().__init__()
-        self.channels, self.depth, self.scale = channels, depth, scale
+        if residual and depth % 2:
+            raise ValueError(f"blocks have two layers each, and depth is {depth}")
+        self.channels, self.depth, self.scale, self.residual = channels, depth, scale, residual
         self.head = nn.Conv2d(1, channels, 3, padding=1)
-        # Kept as C x 9C matrices: torch's Muon takes matrices only.
-        self.body = nn.ParameterList(
-            nn.Parameter(torch.empty(channels, channels * 9)) for _ in range(depth)
-        )
-        self.biases = nn.ParameterList(nn.Parameter(torch.zeros(channels)) for _ in range(depth))
+        # All layers in one parameter, matrices of C x 9C: Muon takes them together.
+        self.body = nn.Parameter(torch.empty(depth, channels, channels * 9))
+        self.biases = nn.Parameter(torch.zeros(depth, channels))
         self.tail = nn.Conv2d(channels, scale * scale, 3, padding=1)
         self._initialise()
 
     def _initialise(self) -> None:
-        """Identity plus a little He noise in the body: a deep plain stack that trains at once."""
+        """Begin near the identity: a deep stack that trains at once."""
         he = (2 / (9 * self.channels)) ** 0.5
         identity = torch.zeros(self.channels, self.channels, 3, 3)
-        identity[range(self.channels), range(self.channels), 1, 1] = 1
+        if not self.residual:
+            identity[range(self.channels), range(self.channels), 1, 1] = 1
         with torch.no_grad():
-            for weight in self.body:
-                weight.copy_(identity.flatten(1) + 0.3 * he * torch.randn_like(weight))
+            self.body.copy_(identity.flatten(1) + 0.3 * he * torch.randn_like(self.body))
             self.tail.weight.copy_(0.1 * he * torch.randn_like(self.tail.weight))
             self.tail.bias.zero_()
 
@@ -58,12 +62,21 @@ class Upscaler(nn.Module):
             raise ValueError("the network to start from is of another width or depth")
         self.load_state_dict({**own, **given})
 
-    def kernel(self, layer: int) -> torch.Tensor:
-        """Return body layer ``layer`` as a convolution kernel (C, C, 3, 3)."""
-        return self.body[layer].view(self.channels, self.channels, 3, 3)
+    def kernels(self) -> list[torch.Tensor]:
+        """Return the body's layers as convolution kernels (C, C, 3, 3)."""
+        side = self.channels
+        return [layer.view(side, side, 3, 3) for layer in self.body.unbind()]
 
     def forward(self, low: torch.Tensor) -> torch.Tensor:
-        x = F.relu(self.head(low))
-        for layer in range(self.depth):
-            x = F.relu(F.conv2d(x, self.kernel(layer), self.biases[layer], padding=1))
+        # One input channel does not say in which order the others shall lie.
+        x = self.head(low).contiguous(memory_format=torch.channels_last)
+        layers = list(zip(self.kernels(), self.biases.unbind(), strict=True))
+        if self.residual:
+            for first, second in zip(layers[::2], layers[1::2], strict=True):
+                inner = F.relu(F.conv2d(x, *first, padding=1))
+                x = x + F.conv2d(inner, *second, padding=1)
+        else:
+            x = F.relu(x)
+            for kernel, bias in layers:
+                x = F.relu(F.conv2d(x, kernel, bias, padding=1))
         return F.pixel_shuffle(self.tail(x) + low, self.scale)

@@ -2,51 +2,91 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from training.pictures import Pair
 
 
-def patches(
-    pairs: list[Pair],
-    scale: int,
-    size: int,
-    count: int,
-    compressed_share: float,
-    rng: np.random.Generator,
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Yield batches without end: low (count, 1, size, size) and high, float32 in 0 to 1.
+class Patches:
+    """All pictures on the device that trains, and patches of them by the batch.
 
-    Pictures are drawn in proportion to their area, patches flipped and transposed at random.
+    Cutting is arithmetic on indices, so that a batch costs a GPU some twenty small kernels and its
+    host nothing.
     """
-    areas = np.array([p.low.size for p in pairs], float)
-    chance = areas / areas.sum()
-    while True:
-        lows: list[NDArray[np.uint8]] = []
-        highs: list[NDArray[np.uint8]] = []
-        for index in rng.choice(len(pairs), count, p=chance):
-            source = pairs[index]
-            low = source.low
-            if rng.random() < compressed_share:
-                low = source.compressed[rng.integers(len(source.compressed))]
-            y = int(rng.integers(low.shape[0] - size + 1))
-            x = int(rng.integers(low.shape[1] - size + 1))
-            a = low[y : y + size, x : x + size]
-            b = source.high[y * scale : (y + size) * scale, x * scale : (x + size) * scale]
-            flips = rng.integers(2, size=3)
-            if flips[0]:
-                a, b = a[::-1], b[::-1]
-            if flips[1]:
-                a, b = a[:, ::-1], b[:, ::-1]
-            if flips[2]:
-                a, b = a.T, b.T
-            lows.append(a)
-            highs.append(b)
-        yield (
-            torch.from_numpy(np.stack(lows)[:, None].astype(np.float32) / 255),
-            torch.from_numpy(np.stack(highs)[:, None].astype(np.float32) / 255),
+
+    def __init__(self, pairs: Sequence[Pair], scale: int, device: str, seed: int) -> None:
+        """``pairs`` have the same number of compressed versions each."""
+        self._scale, self._device = scale, device
+        self._versions = len(pairs[0].compressed)
+        self._random = torch.Generator(device).manual_seed(seed)
+        lows = [plane for each in pairs for plane in (each.low, *each.compressed)]
+        self._low = self._flat([plane.ravel() for plane in lows])
+        self._high = self._flat([each.high.ravel() for each in pairs])
+        areas = np.array([each.low.size for each in pairs])
+        ends = areas.cumsum()
+        self._area, self._ends = self._flat([areas]), self._flat([ends])
+        self._height = self._flat([np.array([each.low.shape[0] for each in pairs])])
+        self._width = self._flat([np.array([each.low.shape[1] for each in pairs])])
+        self._begin = self._ends - self._area
+
+    def _flat(self, arrays: list[np.ndarray]) -> torch.Tensor:
+        return torch.from_numpy(np.concatenate(arrays)).to(self._device)
+
+    def draw(
+        self, count: int, size: int, compressed_share: float
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return low (count, 1, size, size) and high, ``scale`` times that, float32 in 0 to 1.
+
+        Pictures are drawn in proportion to their area, patches flipped and transposed at random;
+        ``compressed_share`` of the low ones went through JPEG.
+        """
+
+        def chance() -> torch.Tensor:
+            return torch.rand(
+                count, device=self._device, generator=self._random, dtype=torch.float64
+            )
+
+        total = self._ends[-1]
+        index = torch.searchsorted(self._ends, (chance() * total).long(), right=True)
+        version = 1 + (chance() * self._versions).long()
+        version = torch.where(chance() < compressed_share, version, 0)
+        width, area = self._width[index], self._area[index]
+        y = (chance() * (self._height[index] - size + 1)).long()
+        x = (chance() * (width - size + 1)).long()
+        flips = torch.stack([chance() < 0.5 for _ in range(3)])
+        low = self._begin[index] * (1 + self._versions) + version * area
+        high = self._begin[index] * self._scale**2
+        return (
+            self._cut(self._low, low, width, y, x, size, flips),
+            self._cut(
+                self._high,
+                high,
+                width * self._scale,
+                y * self._scale,
+                x * self._scale,
+                size * self._scale,
+                flips,
+            ),
         )
+
+    def _cut(
+        self,
+        pixels: torch.Tensor,
+        begin: torch.Tensor,
+        width: torch.Tensor,
+        y: torch.Tensor,
+        x: torch.Tensor,
+        size: int,
+        flips: torch.Tensor,
+    ) -> torch.Tensor:
+        """Return (count, 1, size, size) of the planes that begin at ``begin``; corners (x, y)."""
+        along = torch.arange(size, device=self._device)
+        rows = torch.where(flips[0, :, None], size - 1 - along, along)[:, :, None]
+        columns = torch.where(flips[1, :, None], size - 1 - along, along)[:, None, :]
+        turned = flips[2, :, None, None]
+        down, across = torch.where(turned, columns, rows), torch.where(turned, rows, columns)
+        y, x, width, begin = (each[:, None, None] for each in (y, x, width, begin))
+        return pixels[begin + (y + down) * width + x + across][:, None].float() / 255

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from training.degrade import Plane, bicubic, jpeg
 
 EXTRA_SIZE = 0.72  # a second, smaller copy of each large picture: more detail per pixel
 QUALITIES = (60, 95)  # of JPEG, least and best, that networks are to cope with
 VERSIONS = 3  # compressed copies of each picture, each at a quality of its own
+_FEW = 64  # pictures that are read sooner than processes for them are started
 HELD_OUT = 20  # the last pictures by name validate and are never trained on
 
 
@@ -54,17 +59,23 @@ def split(folder: Path) -> tuple[list[Path], list[Path]]:
 
 def load(paths: list[Path], scale: int, rng: np.random.Generator, smallest: int) -> list[Pair]:
     """Read ``paths`` and shrunken copies of them; drop what has a low side under ``smallest``."""
-    pairs = []
-    for path in paths:
-        luma = read_luma(path)
-        copies = [luma]
-        if path.parent.name != "t91":  # those are small already
-            size = (round(luma.shape[1] * EXTRA_SIZE), round(luma.shape[0] * EXTRA_SIZE))
-            copies.append(
-                np.asarray(cv2.resize(luma, size, interpolation=cv2.INTER_AREA), np.uint8)
-            )
-        for copy in copies:
-            if min(copy.shape) // scale >= smallest:
-                drawn = rng.integers(*QUALITIES, size=VERSIONS, endpoint=True)
-                pairs.append(pair(copy, scale, map(int, drawn)))
-    return pairs
+    drawn = rng.integers(*QUALITIES, size=(len(paths), 2, VERSIONS), endpoint=True)
+    one = partial(_copies, scale=scale, smallest=smallest)
+    if len(paths) < _FEW:
+        return [each for copies in map(one, paths, drawn) for each in copies]
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as processes:
+        return [each for copies in processes.map(one, paths, drawn, chunksize=8) for each in copies]
+
+
+def _copies(path: Path, qualities: NDArray[np.int64], scale: int, smallest: int) -> list[Pair]:
+    """Return the picture and its smaller copy, compressed at ``qualities`` (2, VERSIONS)."""
+    luma = read_luma(path)
+    copies = [luma]
+    if path.parent.name != "t91":  # those are small already
+        size = (round(luma.shape[1] * EXTRA_SIZE), round(luma.shape[0] * EXTRA_SIZE))
+        copies.append(np.asarray(cv2.resize(luma, size, interpolation=cv2.INTER_AREA), np.uint8))
+    return [
+        pair(copy, scale, map(int, each))
+        for copy, each in zip(copies, qualities, strict=False)
+        if min(copy.shape) // scale >= smallest
+    ]

@@ -7,7 +7,7 @@ import json
 import math
 import platform
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +17,17 @@ import torch
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from training.degrade import Plane, bicubic, psnr
 from training.export import read
+from training.muon import StackedMuon
 from training.network import Upscaler
-from training.patches import patches
-from training.pictures import Pair, load, pair, read_luma, split
+from training.patches import Patches
+from training.pictures import load, pair, read_luma, split
+from training.validation import VALIDATED, Validation
 
 WARM_UP = 0.02  # share of the run over which the learning rates rise
 FLOOR = 0.005  # what is left of them at the end of the cosine
-VALIDATED = (85, 60)  # JPEG qualities of the compressed validation pictures
 AVERAGE = 0.999  # of the exponential moving average that is validated and exported
+TAUGHT = 0.5  # share of the loss that is the distance from what the teacher says
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Recipe:
     scale: int = 2
     channels: int = 16
     depth: int = 18
+    residual: bool = False
     steps: int = 45_000
     batch: int = 8
     patch: int = 64
@@ -44,55 +46,44 @@ class Recipe:
     adam: float = 0.001
     seed: int = 1
 
-
-def rate(step: int, steps: int) -> float:
-    """Return the share of the full learning rate at ``step``: linear warm-up, then a cosine."""
-    warm = max(1, int(WARM_UP * steps))
-    if step < warm:
-        return (step + 1) / warm
-    return FLOOR + (1 - FLOOR) * 0.5 * (1 + math.cos(math.pi * (step - warm) / (steps - warm)))
+    def network(self) -> Upscaler:
+        return Upscaler(self.channels, self.depth, self.scale, self.residual)
 
 
-def upscale(network: Upscaler, low: Plane) -> Plane:
-    """Return ``low`` through ``network``, rounded to 8 bits as the service does."""
-    with torch.inference_mode():
-        x = torch.from_numpy(low.astype(np.float32) / 255)[None, None]
-        x = x.to(next(network.parameters()).device)
-        y = network(x)[0, 0].float().cpu().numpy()
-    return np.clip(np.rint(y * 255), 0, 255).astype(np.uint8)
+@dataclass(frozen=True)
+class Origins:
+    """What a run begins with and learns from, beside the pictures.
 
-
-def validate(network: Upscaler, pairs: list[Pair]) -> dict[str, float]:
-    """Return mean PSNR in dB on Y over ``pairs``, for clean and for compressed input.
-
-    Beside the network: Matlab's bicubic, the literature's baseline, and cv2's INTER_CUBIC.
+    ``start``: a run or a ``.pb`` of a network of the same width and depth. ``teacher``: a run of a
+    larger network for the same scale, whose answers are learned beside the originals (Hinton et
+    al., Distilling the knowledge in a neural network, 2015).
     """
 
-    def cubic(low: Plane) -> Plane:
-        size = (low.shape[1] * network.scale, low.shape[0] * network.scale)
-        return np.asarray(cv2.resize(low, size, interpolation=cv2.INTER_CUBIC), np.uint8)
+    start: Path | None = None
+    teacher: Path | None = None
 
-    def matlab(low: Plane) -> Plane:
-        return bicubic(low, low.shape[0] * network.scale, low.shape[1] * network.scale)
 
-    def network_(low: Plane) -> Plane:
-        return upscale(network, low)
+def rate(share: float) -> float:
+    """Return the part of the full learning rate when ``share`` (0 to 1) of a run is done.
 
-    figures = {}
-    for name, enlarge in (("network", network_), ("bicubic", matlab), ("cv2_cubic", cubic)):
-        for kind, lows in (
-            ("clean", [p.low for p in pairs]),
-            *(
-                (f"jpeg{quality}", [p.compressed[number] for p in pairs])
-                for number, quality in enumerate(VALIDATED)
-            ),
-        ):
-            values = [
-                psnr(enlarge(low), p.high, network.scale)
-                for low, p in zip(lows, pairs, strict=True)
-            ]
-            figures[f"{name}_{kind}"] = round(float(np.mean(values)), 3)
-    return figures
+    A linear warm-up, then a cosine.
+    """
+    if share < WARM_UP:
+        return share / WARM_UP
+    return FLOOR + (1 - FLOOR) * 0.5 * (1 + math.cos(math.pi * (share - WARM_UP) / (1 - WARM_UP)))
+
+
+def averaged(run: Path) -> Upscaler:
+    """Return the averaged network of a run's checkpoint."""
+    recipe = Recipe(**json.loads((run / "run.json").read_text())["recipe"])
+    network = recipe.network()
+    network.load_state_dict(_saved(run / "checkpoint.pt")["averaged"])
+    return network
+
+
+def _saved(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
+    return found
 
 
 @dataclass
@@ -103,6 +94,7 @@ class _State:
     averaged: Upscaler
     optimisers: list[torch.optim.Optimizer]
     step: int
+    seconds: float
     curve: list[dict[str, float]]
 
     def save(self, path: Path) -> None:
@@ -113,6 +105,7 @@ class _State:
                 "averaged": self.averaged.state_dict(),
                 "optimisers": [o.state_dict() for o in self.optimisers],
                 "step": self.step,
+                "seconds": self.seconds,
                 "curve": self.curve,
             },
             part,
@@ -120,48 +113,53 @@ class _State:
         part.replace(path)
 
     def restore(self, path: Path) -> None:
-        saved: dict[str, Any] = torch.load(path, weights_only=True)
+        saved = _saved(path)
         self.network.load_state_dict(saved["network"])
         self.averaged.load_state_dict(saved["averaged"])
         for optimiser, state in zip(self.optimisers, saved["optimisers"], strict=True):
             optimiser.load_state_dict(state)
-        self.step, self.curve = saved["step"], saved["curve"]
+        self.step, self.seconds, self.curve = saved["step"], saved["seconds"], saved["curve"]
 
 
 def _begin(recipe: Recipe, device: str, start: Path | None) -> _State:
-    network = Upscaler(recipe.channels, recipe.depth, recipe.scale).to(device)
-    if start is not None and start.is_file():
-        network.take(read(start))
-    elif start is not None:
-        network.take(torch.load(start / "checkpoint.pt", weights_only=True)["averaged"])
-    body = list(network.body)
-    rest = [p for name, p in network.named_parameters() if not name.startswith("body.")]
+    network = recipe.network().to(device)
+    if start is not None:
+        network.take(read(start) if start.is_file() else averaged(start).state_dict())
+    rest = [p for name, p in network.named_parameters() if name != "body"]
     optimisers: list[torch.optim.Optimizer] = [
-        torch.optim.Muon(body, lr=recipe.muon, momentum=0.95, weight_decay=0.0, ns_steps=5),
-        torch.optim.Adam(rest, lr=recipe.adam, betas=(0.9, 0.99)),
+        StackedMuon([network.body], lr=recipe.muon),
+        torch.optim.Adam(rest, lr=recipe.adam, betas=(0.9, 0.99), foreach=True),
     ]
-    return _State(network, copy.deepcopy(network), optimisers, 0, [])
+    return _State(network, copy.deepcopy(network), optimisers, 0, 0.0, [])
 
 
 def train(
-    recipe: Recipe, folder: Path, run: Path, every: int = 2000, start: Path | None = None
+    recipe: Recipe,
+    folder: Path,
+    run: Path,
+    every: int = 2000,
+    origins: Origins = Origins(),
+    minutes: float = math.inf,
 ) -> Upscaler:
     """Train by ``recipe`` on the pictures below ``folder``; resume where ``run`` has a checkpoint.
 
-    ``start``: what to begin with, a run or a ``.pb`` of a network of the same width and depth.
+    ``minutes``: when to end at the latest; the learning rates follow whichever of steps and time
+    is used up first, and the record has the steps that were made.
     Writes ``checkpoint.pt`` and ``run.json`` (recipe, versions, validation curve) into ``run`` and
     returns the averaged network.
     """
     run.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)
-    rng = np.random.default_rng(recipe.seed)
+    torch.backends.cudnn.benchmark = True
     device = "cuda" if torch.cuda.is_available() else "cpu"
     training, held_out = split(folder)
-    pairs = load(training, recipe.scale, rng, recipe.patch)
-    validation = [pair(read_luma(path), recipe.scale, VALIDATED) for path in held_out]
-    if not pairs or not validation:
+    pairs = load(training, recipe.scale, np.random.default_rng(recipe.seed), recipe.patch)
+    if not pairs or not held_out:
         raise ValueError(f"{folder} holds too few pictures with sides of {recipe.patch} and more")
-    state = _begin(recipe, device, start)
+    validation = Validation(
+        [pair(read_luma(path), recipe.scale, VALIDATED) for path in held_out], recipe.scale
+    )
+    state = _begin(recipe, device, origins.start)
     checkpoint = run / "checkpoint.pt"
     if checkpoint.exists():
         earlier = json.loads((run / "run.json").read_text())
@@ -172,47 +170,67 @@ def train(
                 "name another folder with --run"
             )
         state.restore(checkpoint)
-    batches = patches(pairs, recipe.scale, recipe.patch, recipe.batch, recipe.compressed_share, rng)
-    began = time.monotonic()
-    for step in tqdm(range(state.step, recipe.steps), initial=state.step, total=recipe.steps):
-        _one_step(state, recipe, step, *next(batches), device)
-        state.step = step + 1
-        if state.step % every == 0 or state.step == recipe.steps:
-            state.averaged.eval()
-            figures = {"step": state.step, "seconds": round(time.monotonic() - began, 1)}
-            state.curve.append({**figures, **validate(state.averaged, validation)})
+    patches = Patches(pairs, recipe.scale, device, recipe.seed + state.step)
+    teacher = averaged(origins.teacher).to(device).eval() if origins.teacher else None
+    began = time.monotonic() - state.seconds
+    bar = tqdm(initial=state.step, total=recipe.steps)
+    done = state.step / recipe.steps
+    while done < 1:
+        pair_ = patches.draw(recipe.batch, recipe.patch, recipe.compressed_share)
+        _one_step(state, recipe, rate(done), *pair_, teacher)
+        state.step += 1
+        bar.update()
+        state.seconds = time.monotonic() - began
+        done = max(state.step / recipe.steps, state.seconds / 60 / minutes)
+        if state.step % every == 0 or done >= 1:
+            figures = {"step": state.step, "seconds": round(state.seconds, 1)}
+            state.curve.append({**figures, **validation.figures(state.averaged)})
             tqdm.write(json.dumps(state.curve[-1]))
-            _record(run, recipe, state, device, len(training))
+            made = replace(recipe, steps=state.step) if done >= 1 else recipe
+            _record(run, made, state, device, len(training), origins)
             state.save(checkpoint)
+    bar.close()
     return state.averaged
 
 
 def _one_step(
-    state: _State, recipe: Recipe, step: int, low: torch.Tensor, high: torch.Tensor, device: str
+    state: _State,
+    recipe: Recipe,
+    part: float,
+    low: torch.Tensor,
+    high: torch.Tensor,
+    teacher: Upscaler | None,
 ) -> None:
-    share = rate(step, recipe.steps)
+    """``part``: of the full learning rates."""
     for optimiser, full in zip(state.optimisers, (recipe.muon, recipe.adam), strict=True):
         for group in optimiser.param_groups:
-            group["lr"] = full * share
+            group["lr"] = full * part
         optimiser.zero_grad(set_to_none=True)
-    low = low.to(device, memory_format=torch.channels_last)
-    with torch.autocast(device, dtype=torch.bfloat16):
-        out = state.network(low)
-    F.l1_loss(out.float(), high.to(device)).backward()
+    with torch.autocast(low.device.type, dtype=torch.bfloat16):
+        out = state.network(low).float()
+        loss = F.l1_loss(out, high)
+        if teacher is not None:
+            with torch.no_grad():
+                answer = teacher(low).float()
+            loss = torch.lerp(loss, F.l1_loss(out, answer), TAUGHT)
+    loss.backward()
     for optimiser in state.optimisers:
         optimiser.step()
     # Early on the average must forget the random start faster than AVERAGE would.
-    keep = min(AVERAGE, (step + 1) / (step + 10))
+    keep = min(AVERAGE, state.step / (state.step + 10))
     with torch.no_grad():
         for kept, new in zip(state.averaged.parameters(), state.network.parameters(), strict=True):
             kept.lerp_(new, 1 - keep)
 
 
-def _record(run: Path, recipe: Recipe, state: _State, device: str, pictures: int) -> None:
+def _record(
+    run: Path, recipe: Recipe, state: _State, device: str, pictures: int, origins: Origins
+) -> None:
     facts = {
         "recipe": asdict(recipe),
         "pictures": pictures,
-        "device": device,
+        **{name: path.name for name, path in vars(origins).items() if path is not None},
+        "device": torch.cuda.get_device_name() if device == "cuda" else device,
         "threads": torch.get_num_threads(),
         "machine": platform.processor() or platform.machine(),
         "versions": {
