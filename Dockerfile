@@ -5,13 +5,16 @@ ENV PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     HOST=0.0.0.0 \
     PORT=8080 \
-    DATA_DIR=/home/darkroom/data
+    DATA_DIR=/home/darkroom/data \
+    TMPDIR=/home/darkroom/data/tmp
 
-RUN useradd --system --uid 10001 --create-home darkroom
+# A volume that is mounted there begins with what is there: folders of the user's own.
+RUN useradd --system --uid 10001 --create-home darkroom \
+    && install -d -o darkroom -g darkroom -m 700 /home/darkroom/data /home/darkroom/data/tmp
 WORKDIR /app
 
-COPY requirements.txt constraints.txt ./
-RUN pip install --no-cache-dir --disable-pip-version-check -r requirements.txt -c constraints.txt
+COPY locks/run.txt ./
+RUN pip install --no-cache-dir --disable-pip-version-check --require-hashes --only-binary :all: -r run.txt
 
 COPY models models
 COPY service service

@@ -1,7 +1,7 @@
 # The two commands: `make run` and `make test`. Each sets up all it needs by itself.
 # Settings are variables: `make run PORT=9000 WORKERS=2`; env_example lists them.
 
-.PHONY: run test bench chaos train weights clean
+.PHONY: run test bench chaos lock audit train weights clean
 .DEFAULT_GOAL := run
 PY := .venv/bin/python
 
@@ -26,20 +26,35 @@ chaos: .venv/.dev
 weights: .venv/.run
 	@$(PY) -m workers.weights
 
+# Writes locks/ after a requirements file was changed: every version, and the hash of every file of it.
+# `make lock UPGRADE=--upgrade` takes what is newest, `UPGRADE="--upgrade-package NAME"` of one package.
+LOCK := $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --only-binary :all: \
+	--generate-hashes --custom-compile-command "make lock"
+lock: .venv/.dev
+	$(LOCK) $(UPGRADE) requirements-dev.txt -o locks/dev.txt
+	$(LOCK) requirements.txt -c locks/dev.txt -o locks/run.txt
+	$(LOCK) requirements-standalone.txt -c locks/dev.txt -o locks/standalone.txt
+	$(LOCK) training/requirements.txt -c locks/dev.txt -o locks/training.txt
+
+# Asks the package index's advisories about every locked version; needs a network that reaches them.
+AUDIT := $(PY) -m pip_audit --strict --progress-spinner off --disable-pip --require-hashes
+audit: .venv/.dev
+	$(AUDIT) $(foreach lock,standalone dev training,-r locks/$(lock).txt)
+
 # Needs pictures: make train PICTURES=folder
 train: .venv/.train
 	$(PY) -m training $(PICTURES)
 
-.venv/.run: requirements.txt requirements-standalone.txt constraints.txt standalone/setup.sh
-	@standalone/setup.sh requirements-standalone.txt
+.venv/.run: locks/standalone.txt standalone/setup.sh
+	@standalone/setup.sh standalone
 	@touch $@
 
-.venv/.dev: requirements-dev.txt requirements.txt requirements-standalone.txt constraints.txt standalone/setup.sh
-	@standalone/setup.sh requirements-dev.txt
+.venv/.dev: locks/dev.txt standalone/setup.sh
+	@standalone/setup.sh dev
 	@touch $@ .venv/.run
 
-.venv/.train: training/requirements.txt requirements.txt constraints.txt
-	@standalone/setup.sh training/requirements.txt
+.venv/.train: locks/training.txt training/torch.txt standalone/setup.sh
+	@standalone/setup.sh training
 	@touch $@
 
 clean:

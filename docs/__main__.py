@@ -1,4 +1,5 @@
-"""``python -m docs [PICTURE]``: write docs/operations/, docs/settings.md and docs/errors.md.
+"""``python -m docs [PICTURE]``: write docs/operations/ and the pages of settings,
+errors and licences.
 
 PICTURE is any photograph that Pillow reads; each operation is done to it by the workers' own
 pipeline. The texts do not depend on it: without one, only they are written.
@@ -9,7 +10,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from docs import errors
+from docs import errors, licences
 from docs.pages import pages
 from docs.pictures import draw, source
 from docs.settings import settings_page
@@ -38,6 +39,7 @@ def main() -> None:
     write(parser.parse_args().picture, FOLDER)
     (HERE / "settings.md").write_text(settings_page())
     ERRORS.write_text(errors.page())
+    (HERE / "licences.md").write_text(licences.page())
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 #!/bin/sh
-# Makes .venv with what the requirements file $1 names. Installs a missing system package where it
-# may (root or passwordless sudo on Debian and Ubuntu), else says which one is missing.
+# Makes .venv with what locks/$1.txt names: wheels whose hashes are known, and nothing else. Installs a
+# missing system package where it may (root or passwordless sudo on Debian and Ubuntu), else says
+# which one is missing.
 set -eu
-requirements=$1
+lock=$1
 cd "$(dirname "$0")/.."
 
 install() { # install PACKAGE: from Debian's archive, or say what to do
@@ -31,8 +32,12 @@ if ! [ -x .venv/bin/python ] || ! .venv/bin/python -m pip --version >/dev/null 2
         install "python$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')-venv"
     "$python" -m venv --clear .venv
 fi
+# Wheels only: a source package would run code of its own, with dependencies nobody hashed.
 .venv/bin/python -m pip install --quiet --disable-pip-version-check \
-    -r "$requirements" -c constraints.txt
+    --require-hashes --only-binary :all: -r "locks/$lock.txt"
+if [ "$lock" = training ]; then
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check -r training/torch.txt
+fi
 
 # promtool, for the tests of the alerts: the one program out of Debian's package, whose server
 # would be started on this machine if it were installed.
@@ -44,7 +49,7 @@ fetch_promtool() { # fetch_promtool FOLDER: into .venv/bin
     } && dpkg-deb --fsys-tarfile "$1"/prometheus_*.deb | tar -xOf - ./usr/bin/promtool >"$1/promtool" &&
         chmod 755 "$1/promtool" && mv "$1/promtool" .venv/bin/
 }
-if [ "$requirements" = requirements-dev.txt ] && ! [ -x .venv/bin/promtool ] &&
+if [ "$lock" = dev ] && ! [ -x .venv/bin/promtool ] &&
     ! command -v promtool >/dev/null; then
     echo "darkroom: fetching promtool" >&2
     folder=$(mktemp -d)
@@ -56,7 +61,7 @@ if [ "$requirements" = requirements-dev.txt ] && ! [ -x .venv/bin/promtool ] &&
 fi
 
 # A real browser, for the tests of the pages.
-if [ "$requirements" = requirements-dev.txt ] && ! command -v chromium >/dev/null &&
+if [ "$lock" = dev ] && ! command -v chromium >/dev/null &&
     ! command -v google-chrome >/dev/null; then
     install chromium
 fi

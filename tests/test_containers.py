@@ -19,6 +19,8 @@ ROOT = Path(__file__).resolve().parent.parent
 FILES = ("docker-compose.yml", "docker-compose-mongo-redis.yml")
 MAIL = "docker-compose-mail.yml"
 NAMES = {name.upper() for name in Settings.model_fields}
+DATA = "/home/darkroom/data"
+"""Where our containers may write: a volume of each one's own, not memory."""
 
 
 def compose(name: str) -> Any:
@@ -138,21 +140,21 @@ def test_the_mail_catcher_is_a_file_of_its_own(monkeypatch: pytest.MonkeyPatch) 
         assert settings.smtp_password.get_secret_value() == ""
 
 
-def test_a_folder_of_pictures_is_mounted_by_taking_away_three_marks(
+def test_a_folder_of_pictures_is_mounted_by_taking_away_two_marks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = (ROOT / FILES[0]).read_text()
-    text, count = re.subn(r"# (IMAGES_ROOT: |volumes:$|  - \./images:)", r"\1", text, flags=re.M)
-    assert count == 3
+    text, count = re.subn(r"# (IMAGES_ROOT: |- \./images:)", r"\1", text)
+    assert count == 2
     path = tmp_path / FILES[0]
     path.write_text(text)
     check(path)
     services = yaml.safe_load(text)["services"]
     settings = as_read(services["service"]["environment"], monkeypatch)
-    assert services["service"]["volumes"] == [f"./images:{settings.images_root}"]
-    assert "volumes" not in services["worker"]
+    assert services["service"]["volumes"] == [DATA, f"./images:{settings.images_root}"]
+    assert services["worker"]["volumes"] == [DATA]
     assert "IMAGES_ROOT" not in services["worker"]["environment"]
-    assert "volumes" not in compose(FILES[0])["services"]["service"]  # off until asked for
+    assert compose(FILES[0])["services"]["service"]["volumes"] == [DATA]  # off until asked for
 
 
 def test_ports_are_published_on_loopback_only() -> None:
@@ -166,13 +168,21 @@ def test_dockerfile() -> None:
     steps = DockerfileParser(str(ROOT / "Dockerfile")).structure
     order = [step["instruction"] for step in steps]
     values = {step["instruction"]: step["value"] for step in steps}
+    values["RUN_1"] = next(step["value"] for step in steps if step["instruction"] == "RUN")
     assert values["FROM"].startswith("python:3.11-slim")
     assert values["USER"] == "darkroom"
     assert order.index("USER") > order.index("RUN")
     assert '"service", "health"' in values["HEALTHCHECK"]
     assert values["CMD"] == '["python", "-m", "service"]'
     environment = dict(re.findall(r"(\w+)=(\S+)", values["ENV"]))
-    assert {name for name in environment if not name.startswith("PYTHON")} <= NAMES
+    ours = {name for name in environment if not name.startswith("PYTHON")}
+    assert ours - {"TMPDIR"} <= NAMES
+    assert environment["DATA_DIR"] == DATA
+    assert environment["TMPDIR"].startswith(f"{DATA}/")
+    (user,) = re.findall(r"useradd (.*?) &&", " ".join(values["RUN_1"].split()))
+    assert "--uid 10001" in user
+    made = re.findall(r"install -d -o darkroom -g darkroom -m 700 (.*)", values["RUN_1"])
+    assert made == [f"{DATA} {environment['TMPDIR']}"]  # or the volume would be root's
     copied = {s["value"].split()[0] for s in steps if s["instruction"] == "COPY"}
     assert {"models", "service", "workers", "weights"} <= copied
     allowed = (ROOT / ".dockerignore").read_text().split()
@@ -204,3 +214,47 @@ def test_service_and_worker_are_told_the_same_memory_and_the_worker_has_it() -> 
     budget = int(re.sub(r"\$\{\w+:-(.*)\}", r"\1", value))
     assert services["worker"]["deploy"]["resources"]["limits"]["memory"] == "4g"
     assert 2 * 10**9 <= budget <= 4 * 1024**3 - 512 * 1024**2
+
+
+@pytest.mark.parametrize("name", [*FILES, MAIL])
+def test_every_container_has_no_right_that_it_does_not_need(name: str) -> None:
+    for called, service in compose(name)["services"].items():
+        if set(service) == {"environment"}:
+            continue  # the rest is the first file's
+        assert service["cap_drop"] == ["ALL"], called
+        assert "cap_add" not in service and "privileged" not in service
+        assert service["security_opt"] == ["no-new-privileges:true"]
+        assert service["pids_limit"] > 0
+        if called != "mailpit":  # a program to try things out, which writes where it likes
+            assert service["read_only"] is True
+            assert service["tmpfs"][0].startswith("/tmp:size=")
+    for called, service in compose(name)["services"].items():
+        if called in {"redis", "mongo"}:
+            assert service["user"] == {"redis": "redis", "mongo": "mongodb"}[called]
+
+
+def test_pictures_lie_on_a_disk_that_no_other_container_sees() -> None:
+    """In memory MAX_BATCH_BYTES would not fit; shared, workers would clear each other's scratch."""
+    services = compose(FILES[0])["services"]
+    limit = re.fullmatch(r"(\d+)g", services["service"]["deploy"]["resources"]["limits"]["memory"])
+    settings = Settings()
+    assert limit and settings.max_batch_bytes + settings.min_free_disk > int(limit[1]) * 1024**3
+    for called in ("service", "worker"):
+        assert services[called]["volumes"] == [DATA]  # no name before it: one for each container
+    assert not any("darkroom" in name for name in compose(FILES[0])["volumes"])
+
+
+def test_stores_are_on_a_network_that_leads_nowhere() -> None:
+    file = compose(FILES[0])
+    assert file["networks"]["stores"] == {"internal": True}
+    published = {name for name, each in file["services"].items() if "ports" in each}
+    assert published == {"service"}
+    for name in ("redis", "mongo"):
+        assert file["services"][name]["networks"] == ["stores"]
+    for name in ("service", "worker"):
+        assert (
+            set(file["services"][name]["networks"])
+            == {"stores", "outside"}
+            <= set(file["networks"])
+        )
+    assert compose(MAIL)["services"]["mailpit"]["networks"] == ["outside"]

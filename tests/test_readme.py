@@ -93,17 +93,12 @@ def test_files_the_architecture_names_exist() -> None:
 
 
 def test_no_wheel_is_without_a_reason() -> None:
-    for name in ("requirements.txt", "requirements-dev.txt", "training/requirements.txt"):
+    for name in (
+        "requirements.txt",
+        "requirements-dev.txt",
+        "training/requirements.txt",
+        "training/torch.txt",
+    ):
         for line in (ROOT / name).read_text().splitlines():
             if "==" in line and not line.startswith(("#", "types-")):
                 assert re.search(r"==\S+.*#\s+\S+ \S+", line), line
-
-
-def test_constraints_pin_what_the_requirements_pin() -> None:
-    exact = dict(re.findall(r"^([\w.-]+)==(\S+)", (ROOT / "constraints.txt").read_text(), re.M))
-    exact = {name.lower().replace("_", "-"): version for name, version in exact.items()}
-    for name in ("requirements.txt", "requirements-standalone.txt", "requirements-dev.txt"):
-        for package, version in re.findall(
-            r"^([\w.-]+)==([^\s;]+)", (ROOT / name).read_text(), re.M
-        ):
-            assert exact[package.lower().replace("_", "-")] == version

