@@ -39,7 +39,9 @@ lock: .venv/.dev
 # Asks the package index's advisories about every locked version; needs a network that reaches them.
 AUDIT := $(PY) -m pip_audit --strict --progress-spinner off --disable-pip --require-hashes
 audit: .venv/.dev
-	$(AUDIT) $(foreach lock,standalone dev training,-r locks/$(lock).txt)
+	@$(AUDIT) $(foreach lock,standalone dev training,-r locks/$(lock).txt) || { echo >&2 \
+	"make audit: failed. Either a package above has a known vulnerability, or the index's advisories" \
+	"were not reached (a mirror may lack them) and NOTHING WAS AUDITED: see above which."; exit 1; }
 
 # Needs pictures: make train PICTURES=folder
 train: .venv/.train
