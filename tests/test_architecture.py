@@ -54,9 +54,9 @@ def imports(path: Path) -> set[str]:
     ("library", "rooms"),
     [
         ("motor", ("models/store/",)),
-        ("pymongo", ("models/store/",)),
+        ("pymongo", ("models/store/", "bench/soak/witness.py")),
         ("arq", ("models/queue.py", "workers/settings.py", "workers/loop.py")),
-        ("redis", ("models/queue.py", "models/cache.py")),
+        ("redis", ("models/queue.py", "models/cache.py", "bench/soak/witness.py")),
         ("cv2", ("workers/", "training/", "bench/")),
         ("openvino", ("workers/upscaler/openvino.py", "bench/")),
         ("torch", ("training/",)),

@@ -1,0 +1,104 @@
+"""Pictures for the soak: sound ones, all different, and hostile ones."""
+
+from __future__ import annotations
+
+import io
+import random
+import struct
+import zlib
+
+import numpy as np
+from PIL import Image
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def sound(rng: random.Random, kind: str, most: int = 120) -> bytes:
+    """Return a picture of at most ``most`` pixels a side, such as no other call returns."""
+    width, height = rng.randint(16, most), rng.randint(16, most)
+    noise = np.random.default_rng(rng.getrandbits(64))
+    small = noise.integers(0, 256, (height // 8 + 1, width // 8 + 1, 3), np.uint8)
+    image = Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC)
+    written = io.BytesIO()
+    image.save(written, kind, **({"quality": 90} if kind == "JPEG" else {}))
+    return written.getvalue()
+
+
+def _chunk(kind: bytes, data: bytes, *, wrong: bool = False) -> bytes:
+    check = zlib.crc32(kind + data) ^ wrong
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", check)
+
+
+def _png(
+    width: int, height: int, packed: bytes, before: bytes = b"", *, wrong: bool = False
+) -> bytes:
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    body = _chunk(b"IHDR", head) + before + _chunk(b"IDAT", packed, wrong=wrong)
+    return PNG + body + _chunk(b"IEND", b"")
+
+
+def _bomb(width: int, height: int) -> bytes:
+    """Return a small file that unpacks to ``width`` x ``height``."""
+    pack = zlib.compressobj(9)
+    row = bytes(1 + width * 3)
+    return _png(width, height, b"".join(pack.compress(row) for _ in range(height)) + pack.flush())
+
+
+_LARGE = _bomb(20_000, 400)  # sound, if anybody means it; said to be larger below
+_LIAR = _LARGE.replace(struct.pack(">II", 20_000, 400), struct.pack(">II", 20_000, 20_000))
+_PROFILE = zlib.compress(bytes(4_000_000), 9)
+
+
+def torn(rng: random.Random) -> bytes:
+    data = sound(rng, rng.choice(["PNG", "JPEG"]))
+    return data[: rng.randint(1, len(data) - 1)]
+
+
+def flipped(rng: random.Random) -> bytes:
+    """Return a JPEG with a few bytes changed: most still have the form of one."""
+    data = bytearray(sound(rng, "JPEG"))
+    for _ in range(rng.randint(1, 20)):
+        data[rng.randrange(2, len(data))] = rng.getrandbits(8)
+    return bytes(data)
+
+
+def unpacked_wrongly(rng: random.Random) -> bytes:
+    """Return a PNG whose checksums are right and whose samples are none."""
+    packed = rng.choice(
+        [
+            rng.randbytes(300),
+            zlib.compress(b"\x07" * 500),
+            zlib.compress(rng.randbytes(4_000_000))[:900_000],
+        ]
+    )
+    return _png(rng.randint(1, 300), rng.randint(1, 300), packed)
+
+
+def wrong_checksum(rng: random.Random) -> bytes:
+    return _png(8, 8, zlib.compress((b"\0" + rng.randbytes(24)) * 8), wrong=True)
+
+
+def bomb(rng: random.Random) -> bytes:
+    """Return one that is larger than it looks: in its header, its pixels, or its profile."""
+    if rng.random() < 0.4:
+        return _LIAR
+    if rng.random() < 0.5:
+        return _png(2**31 - 1, 2**31 - 1, zlib.compress(b""))
+    profile = _chunk(b"iCCP", b"x\0\0" + _PROFILE)
+    return _png(8, 8, zlib.compress((b"\0" + rng.randbytes(24)) * 8), profile)
+
+
+def no_picture(rng: random.Random) -> bytes:
+    return rng.choice(
+        [b"", b"GIF89a", b"<svg/>", PNG, b"\xff\xd8\xff", b"hello" * 100, rng.randbytes(500)]
+    )
+
+
+HOSTILE = {
+    "torn": torn,
+    "bytes changed": flipped,
+    "samples that are none": unpacked_wrongly,
+    "wrong checksum": wrong_checksum,
+    "bomb": bomb,
+    "no picture": no_picture,
+}

@@ -1,0 +1,67 @@
+"""What lies in the two stores, counted from outside: by drivers of our own, not by Darkroom's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pymongo import MongoClient
+from redis import Redis
+
+from bench.soak.house import House
+
+_BUCKETS = ("originals", "results", "intermediates")
+_ENDED = ("SUCCESS", "FAILURE", "CANCELLED")
+
+
+class Witness:
+    """Counts; blocks while it does."""
+
+    def __init__(self, house: House) -> None:
+        self._mongo: MongoClient[dict[str, Any]] = MongoClient(
+            port=house.store_port("mongo"), directConnection=True
+        )
+        self._database = self._mongo["darkroom"]
+        self._redis = Redis(port=house.store_port("redis"))
+
+    def close(self) -> None:
+        self._mongo.close()
+        self._redis.close()
+
+    def figures(self) -> dict[str, int]:
+        """Return what must not grow: keys, bytes of Redis, bytes of pictures, open tasks."""
+        memory = self._redis.info("memory")
+        assert isinstance(memory, dict)
+        found = {"Redis: keys": self._keys(), "Redis: memory": int(memory["used_memory"])}
+        for bucket in _BUCKETS:
+            for part in ("files", "chunks"):
+                name = f"{bucket}.{part}"
+                found[f"MongoDB: {name}"] = self._database[name].estimated_document_count()
+        found["MongoDB: tasks not ended"] = self._open()
+        return found
+
+    def entries(self) -> dict[str, int]:
+        """Return how many documents each other collection has; a task keeps one for ever."""
+        names = self._database.list_collection_names()
+        return {
+            name: self._database[name].estimated_document_count()
+            for name in sorted(names)
+            if not name.startswith((*_BUCKETS, "system."))
+        }
+
+    def lost(self, promised: set[str]) -> set[str]:
+        """Return which of these tasks are not in the ledger, or never ended."""
+        ended = self._database["tasks"].find({"status": {"$in": _ENDED}}, {"_id": 1})
+        return promised - {str(task["_id"]) for task in ended}
+
+    def endings(self) -> dict[str, int]:
+        """Return how many tasks ended how."""
+        pipeline = [{"$group": {"_id": "$status", "count": {"$sum": 1}}}]
+        return {each["_id"]: each["count"] for each in self._database["tasks"].aggregate(pipeline)}
+
+    def _open(self) -> int:
+        return self._database["tasks"].count_documents({"status": {"$nin": _ENDED}})
+
+    def _keys(self) -> int:
+        count = self._redis.dbsize()
+        assert isinstance(count, int)
+        return count
