@@ -63,11 +63,11 @@ def test_only_a_503_that_says_when_to_come_again_is_no_fault() -> None:
 
 def test_the_block_goes_between_the_marks(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    page.write_text(f"before\n{BEGIN}\nstale\n{END}\nafter\n")
     into(page, str(Report("run", 1.0, Books(), [], 0, {}, {}, [0.1, 0.2], [])))
     text = page.read_text()
     assert text.startswith(f"before\n{BEGIN}\n`run`, ")
     assert text.endswith(f"{END}\nafter\n")
-    assert "old" not in text
+    assert "stale" not in text
     security = (ROOT / "docs" / "security.md").read_text()
     assert security.index(BEGIN) < security.index(END)

@@ -6,6 +6,7 @@ import asyncio
 import statistics
 import time
 from collections import Counter
+from contextlib import closing
 
 from bench.soak import gauge
 from bench.soak.books import Books
@@ -22,8 +23,7 @@ _AT_REST = 5  # samples, a second apart: the median counts
 
 async def course(seconds: float, lanes: int, seed: str, command: str) -> Report:
     """Soak a Darkroom of our own for ``seconds`` in two halves."""
-    with house() as ours:
-        witness = Witness(ours)
+    with house() as ours, closing(Witness(ours)) as witness:
         books = Books()
         peak: Counter[str] = Counter()
         watching = asyncio.create_task(_watch(ours, witness, peak))
@@ -47,7 +47,7 @@ async def course(seconds: float, lanes: int, seed: str, command: str) -> Report:
             complaints.append(f"python -m models check: {wrong}")
         if books.fault_count or complaints:
             complaints.append(f"the log ends with:\n{ours.log.read_text()[-6000:]}")
-        report = Report(
+        return Report(
             command,
             loaded,
             books,
@@ -58,8 +58,6 @@ async def course(seconds: float, lanes: int, seed: str, command: str) -> Report:
             health,
             complaints,
         )
-        witness.close()
-        return report
 
 
 async def _figures(ours: House, witness: Witness) -> Counter[str]:

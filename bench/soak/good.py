@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -44,7 +45,9 @@ def form(fields: dict[str, str], *files: tuple[str, bytes]) -> aiohttp.FormData:
     for name, value in fields.items():
         made.add_field(name, value)
     for name, data in files:
-        made.add_field("image", data, filename=name, content_type="application/octet-stream")
+        # A file, not bytes: aiohttp sends those in one piece, however many there are.
+        file = io.BytesIO(data)
+        made.add_field("image", file, filename=name, content_type="application/octet-stream")
     return made
 
 
@@ -91,8 +94,8 @@ async def group(visitor: Visitor) -> None:
     if len(tasks) < 2:
         return
     group_id = visitor.books.groups[-1]
-    await visitor.ask("GET", f"/status/{group_id}?wait=5", must=True)
-    await visitor.ask("GET", f"/status/{group_id}/archive?wait=5", must=True)
+    await visitor.ask("GET", f"/status/{group_id}?wait=10", must=True)
+    await visitor.ask("GET", f"/status/{group_id}/archive?wait=10", must=True)
     ids = [task["task_id"] for task in tasks]
     await visitor.ask("POST", "/groups", json={"tasks": ids}, must=True)
 

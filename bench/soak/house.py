@@ -30,7 +30,7 @@ _SHORT = {
     "EVENTS_STALL": "5",
     "MAX_WAIT": "10",
     # What is kept for how long
-    "RESULT_TTL": "5",
+    "RESULT_TTL": "10",
     "ORIGINAL_TTL": "5",
     "INTERMEDIATE_TTL": "5",
     "DELETE_GRACE": "10",
