@@ -44,6 +44,7 @@ class Connection(web.RequestHandler):
         self._settings = s
         self._client = ""
         self._wire: asyncio.Transport
+        self._entered = False
         self._refused_at: float | None = None
         self._head_since: float | None = None
         self._head_bytes = 0
@@ -57,6 +58,7 @@ class Connection(web.RequestHandler):
             self._client = network(str(peer[0]))
         refusal = self._crowd.enter(self, self._client)
         if refusal is None:
+            self._entered = True
             self._head_since = self._loop.time()
             super().connection_made(transport)
         elif refusal:
@@ -67,7 +69,7 @@ class Connection(web.RequestHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._crowd.leave(self, self._client)
-        if self.transport is not None:  # else it was refused, and aiohttp never knew of it
+        if self._entered:  # else it was refused, and aiohttp never knew of it
             super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:

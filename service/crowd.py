@@ -71,7 +71,10 @@ class Crowd:
         while True:
             await asyncio.sleep(_LOOK)
             for each in [*self._open, *self._refused]:
-                each.look(loop.time())
+                try:
+                    each.look(loop.time())
+                except Exception:  # one that cannot be looked at must not keep the others open
+                    log.exception("look_failed")
 
     def _complain(self, refusal: TooManyConnections) -> None:
         now = asyncio.get_running_loop().time()

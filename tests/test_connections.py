@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import socket
@@ -10,8 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from models.settings import Settings
+from service.app import create_app
+from service.connection import Connection
 from service.crowd import Crowd
 from standalone import stores
 from tests.front import Front, drip, rest
@@ -222,6 +226,41 @@ async def test_no_more_connections_than_files(settings: Settings) -> None:
     crowd.leave(someone[0], "10.0.0.0")
     assert crowd.enter(Someone(), "10.0.0.0") is None
     assert crowd.enter(Someone(), "10.0.0.1") is not None
+
+
+async def test_what_was_closed_is_forgotten(settings: Settings) -> None:
+    """By whichever side, for whatever reason: neither we nor aiohttp keep anything of it."""
+    quick = settings.model_copy(
+        update={
+            "keepalive_timeout": 0.5,
+            "header_timeout": 0.3,
+            "max_head_bytes": 1024,
+            "max_connections_per_client": 5,
+        }
+    )
+    runner = web.AppRunner(create_app(quick))
+    await runner.setup()
+    server, crowd = runner.server, Crowd(quick, 10_000)
+    assert server is not None
+    loop = asyncio.get_running_loop()
+    port = await loop.create_server(lambda: Connection(crowd, quick, server), "127.0.0.1", 0)
+    watching = asyncio.create_task(crowd.watch())
+    where = port.sockets[0].getsockname()
+    large = GET[:-2] + b"X: " + b"a" * 2000
+    with contextlib.ExitStack() as open_:
+        for sent in (b"GET / HT", large, b"rubbish\r\n\r\n", GET, b"", b"", b"", b""):
+            opened = open_.enter_context(socket.create_connection(where))
+            opened.sendall(sent)
+        socket.create_connection(where).close()
+        async with asyncio.timeout(60):
+            while len(crowd._open) + len(crowd._refused) == 0:
+                await asyncio.sleep(0.01)
+            while server.connections or crowd._refused or crowd._open:
+                await asyncio.sleep(0.01)
+    assert not crowd._by_client
+    watching.cancel()
+    port.close()
+    await runner.cleanup()
 
 
 # Large heads
