@@ -7,11 +7,14 @@
     ├── Forbidden            not from there, or not for strangers
     ├── NotFound             no such task, result or route
     │   └── NotReady         known, but not finished
+    ├── Misdirected          the Host header names another machine than this; see ALLOWED_HOSTS
     ├── MethodNotAllowed     there is something at this path, but not by this method
     ├── ResultGone           it was there, and its time is up
     ├── OriginalGone         the picture that was sent is no longer kept; send it again
     ├── Changed              it is not what If-Match says it should be
     ├── TooLarge             more bytes than a limit allows
+    ├── HeadTooLarge         the address or the headers of a request are longer than allowed
+    ├── TooManyConnections   as many connections are open as may be; close one, or try again
     ├── TooSlow              the upload took too long or stalled
     ├── UnsupportedFormat    not a format that is accepted
     ├── BadImage             broken, truncated or undecodable
@@ -101,6 +104,11 @@ class OriginalGone(AppError):
     members = ("setting", "limit", "task_id")
 
 
+class Misdirected(AppError):
+    code = "misdirected"
+    members = ("setting", "measured")
+
+
 class MethodNotAllowed(AppError):
     code = "method_not_allowed"
     members = ("allowed",)
@@ -114,6 +122,16 @@ class Changed(AppError):
 class TooLarge(AppError):
     code = "too_large"
     members = ("setting", "limit", "measured")
+
+
+class HeadTooLarge(AppError):
+    code = "head_too_large"
+    members = ("setting", "limit")
+
+
+class TooManyConnections(AppError):
+    code = "too_many_connections"
+    members = ("setting", "limit", "retry_after")
 
 
 class TooSlow(AppError):

@@ -25,8 +25,9 @@ def safe(name: str, limit: int) -> str:
     """Return ``name`` as it may be kept: its last path part, of letters, digits and ``-_. ()+``.
 
     Anything else becomes ``_`` (controls, bidirectional marks and separators included), leading
-    dots go, Windows device names get a ``_``, and the stem is cut so that at most ``limit``
-    characters remain. Never empty, and the same name always gives the same answer.
+    dots go, Windows device names and what programs take for an option (``-rf``) get a ``_``, and
+    the stem is cut so that at most ``limit`` characters remain. Never empty, and the same name
+    always gives the same answer.
     """
     last = unicodedata.normalize("NFC", name).replace("\\", "/").rsplit("/", 1)[-1]
     kept = "".join(c if _harmless(c) else "_" for c in last).strip(" .")
@@ -35,7 +36,7 @@ def safe(name: str, limit: int) -> str:
         stem, suffix = kept, ""
     suffix = suffix[:12]
     stem = (stem or "image")[: limit - len(suffix) - len(dot)].rstrip(" .") or "image"
-    if stem.split(".")[0].lower() in _RESERVED:
+    if stem.startswith("-") or stem.split(".")[0].lower() in _RESERVED:
         stem = f"_{stem}"[: limit - len(suffix) - len(dot)]
     return f"{stem}{dot}{suffix}"
 

@@ -19,7 +19,7 @@ from models.queue import Queue
 from models.settings import Settings
 from models.store import Store
 from models.tokens import Tokens
-from service import assets
+from service import assets, cors, hosts
 from service.admission import Admission
 from service.changes import watch
 from service.dashboard import routes as dashboard
@@ -61,8 +61,9 @@ from service.listeners import Listeners
 from service.measure import measure
 from service.openapi.document import document
 from service.openapi.served import Served
-from service.requests import expect, harden, identify
+from service.requests import expect, identify, sign, unambiguous
 from service.scrape import Scrape
+from service.shields import harden
 from service.submit import Submitter
 
 log = structlog.get_logger()
@@ -70,7 +71,9 @@ log = structlog.get_logger()
 
 def create_app(settings: Settings) -> web.Application:
     """Return the application; nothing is connected before it starts."""
-    app = web.Application(middlewares=[identify, measure, translate])
+    app = web.Application(
+        middlewares=[identify, measure, translate, unambiguous, hosts.check, cors.preflight]
+    )
     app[SETTINGS] = settings
     app[DRAINING] = asyncio.Event()
     app[INSTRUMENTS] = Instruments(Source.SERVICE)
@@ -78,7 +81,7 @@ def create_app(settings: Settings) -> web.Application:
     for problem in app[CATALOGUE].problems:
         log.warning("network_refused", reason=problem)
     app.cleanup_ctx.extend([_stores, _endings, _figures, dashboard.started])
-    app.on_response_prepare.append(harden)
+    app.on_response_prepare.extend([sign, harden, cors.allow])
     app.on_shutdown.append(_let_go)
     routes = [
         web.get("/", index.index),

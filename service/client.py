@@ -23,6 +23,11 @@ def client_of(request: web.Request, proxies: int) -> str:
         line = ",".join(request.headers.getall("X-Forwarded-For", []))
         hops = [hop.strip() for hop in line.split(",") if hop.strip()]
         given = hops[-proxies] if len(hops) >= proxies else given
+    return network(given)
+
+
+def network(given: str) -> str:
+    """Return an address as limits count it: an IPv6 one as its network; "unknown" for none."""
     try:
         address = ip_address(given.partition("%")[0])
     except ValueError:

@@ -35,12 +35,15 @@ STATUS: dict[type[AppError], int] = {
     errors.TooLarge: 413,
     errors.UnsupportedFormat: 415,
     errors.RangeNotSatisfiable: 416,
+    errors.Misdirected: 421,
     errors.BadImage: 422,
     errors.TooManyPixels: 422,
     errors.TooMuchMemory: 422,
     errors.RateLimited: 429,
     errors.QueueFull: 429,
     errors.TooManyStreams: 429,
+    errors.HeadTooLarge: 431,
+    errors.TooManyConnections: 503,
     errors.NotFinished: 503,
     errors.NotWritten: 500,
     errors.NoRoom: 503,
@@ -96,6 +99,21 @@ def answer(error: AppError) -> web.Response:
     ):  # the rest of the body is not read, so the connection cannot go on
         headers["Connection"] = "close"
     return problem(status, error.code, error.detail, error.facts, headers)
+
+
+def spoken(response: web.Response) -> bytes:
+    """Return ``response`` as it is written where there is no request to answer; the last word."""
+    body = response.body if isinstance(response.body, bytes) else b""
+    headers = {
+        **response.headers,
+        "Content-Length": str(len(body)),
+        "X-Content-Type-Options": "nosniff",
+        "Cache-Control": "no-store",
+        "Connection": "close",
+    }
+    lines = [f"HTTP/1.1 {response.status} {response.reason}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    return "\r\n".join([*lines, "", ""]).encode() + body
 
 
 @web.middleware

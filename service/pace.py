@@ -15,6 +15,8 @@ T = TypeVar("T")
 class Pace:
     """UPLOAD_TIMEOUT seconds a picture, UPLOAD_MIN_RATE bytes a second on average after a grace.
 
+    And no more than UPLOAD_STALL seconds without a byte: what came fast is no leave to stop.
+
     ``received`` and ``pictures`` are the numbers of bytes and pictures that came, kept by the
     caller.
     """
@@ -31,13 +33,21 @@ class Pace:
         Raises:
             TooSlow: it did not come in time.
         """
-        s = self._settings
+        s, waiting = self._settings, asyncio.get_running_loop().time()
         limit = s.upload_timeout * max(1, self.pictures)
         allowed = min(s.upload_grace + self.received / s.upload_min_rate, limit)
+        end, stall = self._began + allowed, waiting + s.upload_stall
         try:
-            async with asyncio.timeout_at(self._began + allowed):
+            async with asyncio.timeout_at(min(end, stall)):
                 return await arriving
         except TimeoutError:
+            if stall < end:
+                raise TooSlow(
+                    f"nothing came for {s.upload_stall:g} s (UPLOAD_STALL), after "
+                    f"{self.received} bytes",
+                    measured=self.received,
+                    limit=s.upload_stall,
+                ) from None
             seconds = asyncio.get_running_loop().time() - self._began
             raise TooSlow(
                 f"{self.received} bytes came in {seconds:.1f} s; an upload must keep up "

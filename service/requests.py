@@ -1,4 +1,4 @@
-"""What every request gets: an id, a line in the log, and headers that browsers should respect."""
+"""What every request gets: an id, a line in the log, and one meaning."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import secrets
 import time
 
 import structlog
-from aiohttp import web
+from aiohttp import HttpVersion10, HttpVersion11, web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 
@@ -58,15 +58,33 @@ async def identify(request: web.Request, handler: Handler) -> web.StreamResponse
             structlog.contextvars.unbind_contextvars("task_id")
 
 
-async def harden(request: web.Request, response: web.StreamResponse) -> None:
-    """Signal on_response_prepare: what is served is never taken for anything else."""
-    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+async def sign(request: web.Request, response: web.StreamResponse) -> None:
+    """Signal on_response_prepare: the request's id; and goodbye while the service is stopped."""
     if REQUEST_ID in request:
         response.headers["X-Request-ID"] = request[REQUEST_ID]
-    response.headers.pop("Server", None)
     if request.app[DRAINING].is_set():  # the next request goes to whoever listens then
         response.headers["Connection"] = "close"
         response.force_close()
+
+
+@web.middleware
+async def unambiguous(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse what a proxy in front may read another way than we: requests are smuggled so.
+
+    The parser has refused two lengths, a length beside chunks, bare line feeds and their like.
+    """
+    version, coding = request.version, request.headers.get("Transfer-Encoding")
+    if version not in {HttpVersion10, HttpVersion11}:
+        return _last(505, "speak HTTP/1.1, or 1.0")
+    if coding is not None and (version == HttpVersion10 or coding.strip().lower() != "chunked"):
+        return _last(400, "of all transfer codings only chunked is taken, and not by HTTP 1.0")
+    return await handler(request)
+
+
+def _last(status: int, detail: str) -> web.Response:
+    refusal = problem(status, "bad_request", detail, headers={"Connection": "close"})
+    refusal.force_close()
+    return refusal
 
 
 def content_type(request: web.Request) -> str:
@@ -97,7 +115,7 @@ def quieten() -> None:
 
 def _calm(record: logging.LogRecord) -> bool:
     error = record.exc_info[1] if record.exc_info else None
-    if isinstance(error, ConnectionError | HttpProcessingError):
+    if isinstance(error, ConnectionError | HttpProcessingError | web.RequestPayloadError):
         log.debug("client_trouble", reason=type(error).__name__)
         return False
     return True

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
 import signal
 import socket
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 
 import structlog
 from aiohttp import web
@@ -14,12 +16,15 @@ from aiohttp import web
 from models import ready
 from models.settings import Settings
 from service.app import create_app
+from service.connection import Connection
+from service.crowd import Crowd
 from service.keys import DRAINING, ENDINGS, LISTENERS
 
 log = structlog.get_logger()
 
 _LAST_WORD = 2.0  # seconds an open connection has to send one more request before it is closed
 _LOOK = 0.02
+_BACKLOG = 1024  # connections that wait to be accepted
 
 
 async def serve(
@@ -34,26 +39,20 @@ async def serve(
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(signum, leave.set)
-    runner = web.AppRunner(
-        create_app(settings),
-        # Idle connections and half-sent headers are closed then; aiohttp's default is an hour.
-        keepalive_timeout=settings.keepalive_timeout,
-        shutdown_timeout=settings.shutdown_timeout,
-        access_log=None,  # service.requests writes one line a request, with its id
-    )
+    runner = web.AppRunner(create_app(settings), shutdown_timeout=settings.shutdown_timeout)
     try:
         if await _set_up(runner, leave):
-            sites: list[web.BaseSite] = [
-                web.SockSite(runner, socket.socket(fileno=each), backlog=1024)
-                for each in descriptors
-            ]
-            if not sites:
-                sites.append(web.TCPSite(runner, settings.host, settings.port, backlog=1024))
-            for site in sites:
-                await site.start()
+            server = runner.server
+            assert server is not None
+            crowd = Crowd(settings, _files())
+            watching = asyncio.create_task(crowd.watch())
+            ports = await _listen(
+                settings, descriptors, lambda: Connection(crowd, settings, server)
+            )
             ready.tell(ready_fd)
             await leave.wait()
-            await _drain(runner, sites)
+            await _drain(runner, ports)
+            watching.cancel()
     finally:
         await runner.cleanup()
 
@@ -73,13 +72,31 @@ async def _set_up(runner: web.AppRunner, leave: asyncio.Event) -> bool:
     return True
 
 
-async def _drain(runner: web.AppRunner, sites: Sequence[web.BaseSite]) -> None:
+async def _listen(
+    settings: Settings, descriptors: Sequence[int], protocol: Callable[[], Connection]
+) -> list[asyncio.Server]:
+    loop = asyncio.get_running_loop()
+    if descriptors:
+        inherited = [socket.socket(fileno=each) for each in descriptors]
+        return [
+            await loop.create_server(protocol, sock=each, backlog=_BACKLOG) for each in inherited
+        ]
+    return [await loop.create_server(protocol, settings.host, settings.port, backlog=_BACKLOG)]
+
+
+def _files() -> int:
+    """Return how many files this process may open; see ``__main__``, which asks for more."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if soft == resource.RLIM_INFINITY else soft
+
+
+async def _drain(runner: web.AppRunner, ports: Sequence[asyncio.Server]) -> None:
     """Accept no more connections; answer what is open, and say on each that it will be closed.
 
     To close a connection at once that is kept alive would lose the request that is on its way.
     """
-    for site in sites:
-        await site.stop()
+    for port in ports:
+        port.close()
     app = runner.app
     app[DRAINING].set()
     app[ENDINGS].close()  # who waits for a task is answered now

@@ -131,5 +131,5 @@ async def test_ready_and_alive(client: Any, worker: Any) -> None:
 async def test_index_tells_how_to_begin(client: Any) -> None:
     text = await (await client.get("/")).text()
     assert "curl -F image=@" in text
-    assert (await client.get("/", headers={"Host": "x:99999"})).status == 200
+    assert (await client.get("/", headers={"Host": "localhost:99999"})).status == 200
     assert "upscale" in text

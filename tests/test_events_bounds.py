@@ -121,7 +121,7 @@ def connect(client: Any, path: str, **options: Any) -> socket.socket:
     for option, value in options.items():
         raw.setsockopt(socket.SOL_SOCKET, getattr(socket, option), value)
     raw.connect((client.host, client.port))
-    raw.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    raw.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
     return raw
 
 
@@ -247,7 +247,7 @@ async def test_the_connection_serves_on_after_the_end(client: Any, send: Send) -
             while not heard.endswith(b"\r\n0\r\n\r\n"):
                 heard += await loop.sock_recv(page, 65536)
             assert b"event: end\ndata: {}\n" in heard
-            await loop.sock_sendall(page, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            await loop.sock_sendall(page, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert b"200 OK" in await loop.sock_recv(page, 65536)
 
 

@@ -75,6 +75,51 @@ async def test_limit_of_fields(aiohttp_client: Any, settings: Settings) -> None:
     assert (body["setting"], body["limit"]) == ("MAX_FIELD_BYTES", 10)
 
 
+@pytest.mark.parametrize(
+    ("part", "limit"),
+    [
+        (b"X-A: b\r\n" * 100, "header"),
+        (b"X-A: " + b"b" * 10_000 + b"\r\n", "header"),
+        (b"X-" + b"a" * 10_000 + b": b\r\n", "header"),
+    ],
+    ids=["a-hundred", "a-long-value", "a-long-name"],
+)
+async def test_headers_of_a_part_are_bounded(client: Any, part: bytes, limit: str) -> None:
+    start = b'--x\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n'
+    data = start + part + b"\r\n" + pictures.png() + b"\r\n--x--\r\n"
+    head = {"Content-Type": "multipart/form-data; boundary=x"}
+    body = await refused(await client.post("/upscale", data=data, headers=head), 400, "bad_request")
+    assert limit in body["detail"].lower()
+
+
+@pytest.mark.parametrize(
+    ("part", "setting"),
+    [
+        (b'--x\r\nContent-Disposition: form-data; name="%d"\r\n\r\n\r\n', "MAX_FIELDS"),
+        (
+            b'--x\r\nContent-Disposition: form-data; name="image"; filename="%d"\r\n\r\n\r\n',
+            "MAX_BATCH",
+        ),
+    ],
+    ids=["fields", "pictures"],
+)
+async def test_a_thousand_parts(client: Any, part: bytes, setting: str) -> None:
+    data = b"".join(part % number for number in range(1000)) + b"--x--\r\n"
+    head = {"Content-Type": "multipart/form-data; boundary=x"}
+    body = await refused(await client.post("/upscale", data=data, headers=head), 400, "bad_request")
+    assert body["setting"] == setting
+
+
+@pytest.mark.parametrize("name", [b"scale", b"email", b"format", b"SCALE", b"scale\x00"])
+async def test_which_of_two_is_never_guessed(client: Any, name: bytes) -> None:
+    """The second field, or one that a laxer program takes for it, is no way around the first."""
+    field = b'--x\r\nContent-Disposition: form-data; name="%s"\r\n\r\n3\r\n'
+    data = field % b"scale" + field % b"email" + field % b"format" + field % name + b"--x--\r\n"
+    head = {"Content-Type": "multipart/form-data; boundary=x"}
+    response = await client.post("/upscale", data=data, headers=head)
+    assert response.status in {400, 422}
+
+
 async def raw(client: Any, name: str) -> Any:
     """Upload with the name as curl and browsers send it: UTF-8, neither quoted nor checked."""
     data = (
@@ -136,7 +181,8 @@ async def test_headers_that_parsers_stumble_over(client: Any) -> None:
 async def test_expect(client: Any) -> None:
     for value in ("200-ok", "\xff", "\udcff"):
         reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
-        line = f"POST /blur HTTP/1.1\r\nHost: x\r\nExpect: {value}\r\nContent-Length: 0\r\n\r\n"
+        host = "Host: localhost\r\n"
+        line = f"POST /blur HTTP/1.1\r\n{host}Expect: {value}\r\nContent-Length: 0\r\n\r\n"
         writer.write(line.encode("utf-8", "surrogateescape"))
         head = await reader.readuntil(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 417") and b"application/problem+json" in head

@@ -27,6 +27,7 @@ from models.operations.upscale import Upscale
         ("Ка́т 猫 हिन्दी.png", "Ка́т 猫 हिन्दी.png"),
         ("😀.png", "_.png"),
         ("con.png", "_con.png"),
+        ("-rf.png", "_-rf.png"),
         ("$where.png", "_where.png"),
         ("%2e%2e%2fcat.png", "_2e_2e_2fcat.png"),
     ],
@@ -39,7 +40,7 @@ def test_known_tricks(given_name: str, kept: str) -> None:
 def test_any_text(name: str, limit: int) -> None:
     kept = safe(name, limit)
     assert 0 < len(kept) <= limit
-    assert not set(kept) & set('/\\\0\r\n"<>:|?*$%;') and not kept.startswith((".", " "))
+    assert not set(kept) & set('/\\\0\r\n"<>:|?*$%;') and not kept.startswith((".", " ", "-"))
     assert safe(kept, limit) == kept
 
 

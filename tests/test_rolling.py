@@ -134,7 +134,8 @@ def test_told_to_stop_it_answers_what_is_in_flight(new_house: NewHouse, tmp_path
     body = b"--b\r\nContent-Disposition: form-data; name=image; filename=s.png\r\n\r\n" + data
     body += b"\r\n--b--\r\n"
     slow.sendall(
-        b"POST /grayscale HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+        b"POST /grayscale HTTP/1.1\r\nHost: localhost\r\n"
+        b"Content-Type: multipart/form-data; boundary=b\r\n"
         + f"Content-Length: {len(body)}\r\n\r\n".encode()
         + body[:1000]
     )

@@ -17,6 +17,7 @@ from models.errors import BadSettings
 from models.settings.admin import Admin
 from models.settings.answers import Answers
 from models.settings.events import Events
+from models.settings.http import Http
 from models.settings.intake import Intake
 from models.settings.keeping import Keeping
 from models.settings.logs import Logs
@@ -29,6 +30,7 @@ from models.writing import Writing
 
 SECTIONS: tuple[type[BaseSettings], ...] = (
     Place,
+    Http,
     Intake,
     Answers,
     Events,
@@ -42,7 +44,9 @@ SECTIONS: tuple[type[BaseSettings], ...] = (
 )
 
 
-class Settings(Logs, Admin, Measures, Mail, Results, Keeping, Work, Events, Answers, Intake, Place):
+class Settings(
+    Logs, Admin, Measures, Mail, Results, Keeping, Work, Events, Answers, Intake, Http, Place
+):
     """Every variable of the environment that Darkroom reads, upper case, with its default.
 
     The descriptions are the reasons; ``python -m models env`` prints ``env_example`` from them.

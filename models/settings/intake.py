@@ -79,3 +79,6 @@ class Intake(BaseSettings):
     upload_grace: float = Field(
         5, gt=0, description="Seconds an upload may stall before UPLOAD_MIN_RATE is asked of it."
     )
+    upload_stall: float = Field(
+        30, gt=0, description="Seconds an upload may stand still, however fast it came; then 408."
+    )

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from ipaddress import ip_address
 
 import structlog
 from aiohttp import web
-from yarl import URL
 
 from models.errors import Forbidden, RateLimited, Unauthorized
 from models.settings import Settings
 from models.store import Store
 from models.tokens import Tokens
 from service.client import party
+from service.hosts import authority, hostname, is_loopback
 
 log = structlog.get_logger()
 
@@ -146,7 +145,7 @@ class Gate:
             f"PROXIES={settings.proxies}": settings.proxies > 0,
             "the request comes through a proxy": any(h in request.headers for h in _FORWARDED),
             "the request comes from another machine": not is_loopback(request.remote or ""),
-            "the request is for another host than localhost": not is_loopback(_hostname(request)),
+            "the request is for another host than localhost": not is_loopback(hostname(request)),
         }
         for reason, holds in reasons.items():
             if holds:
@@ -172,7 +171,7 @@ class Gate:
         if site is not None:
             raise Forbidden("this was asked by a page of another site, and not done")
         if origin is not None:
-            if _authority(origin) not in {request.host.lower(), _authority(self._settings.url)}:
+            if authority(origin) not in {request.host.lower(), authority(self._settings.url)}:
                 raise Forbidden(
                     "this was asked by a page of another origin, and not done; behind a proxy "
                     "pass the Host header on, or set PUBLIC_URL",
@@ -190,36 +189,7 @@ def gate(request: web.Request) -> Gate:
     return request.app[GATE]
 
 
-def is_loopback(host: str) -> bool:
-    """Tell whether ``host`` is this machine as seen from itself: localhost, 127.0.0.0/8 or ::1."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        address = ip_address(host.strip("[]").partition("%")[0])
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_loopback
-
-
 def is_https(request: web.Request, settings: Settings) -> bool:
     """Tell whether the client came by https, as far as we and our proxies know."""
     said = request.headers.get("X-Forwarded-Proto", "") if settings.proxies else ""
     return request.secure or said.rpartition(",")[2].strip().lower() == "https"
-
-
-def _hostname(request: web.Request) -> str:
-    """Return the Host header without its port; empty if it is none."""
-    try:
-        return URL(f"http://{request.host}").host or ""
-    except ValueError:
-        return ""
-
-
-def _authority(origin: str) -> str:
-    """Return host:port of an origin as a Host header has it; "-" if it is none, which none is."""
-    try:
-        url = URL(origin)
-        return url.authority.lower() if url.host and url.scheme in {"http", "https"} else "-"
-    except ValueError:
-        return "-"

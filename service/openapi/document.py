@@ -50,6 +50,9 @@ Every refusal is `application/problem+json` (RFC 9457) with a stable `code`, the
 measured and what would pass. Asking twice costs nothing: the same bytes with the same parameters \
 are the same task. A query parameter or field that means nothing is refused, not ignored.
 
+Before any call is looked at: 421 `misdirected` where the Host header names another service, 431 \
+`head_too_large`, 503 `too_many_connections`, and 400 for what is no good HTTP.
+
 Limits of this service:
 
 """
