@@ -12,6 +12,7 @@ import structlog
 from aiohttp import web
 
 from models import ready
+from models.loopback import is_loopback
 from models.settings import Settings
 from service.app import create_app
 from service.keys import DRAINING, ENDINGS, LISTENERS
@@ -30,6 +31,8 @@ async def serve(
     ``descriptors``: listening sockets that were inherited, as systemd and ``make run`` hand them
     over; without any, HOST and PORT are bound. ``ready_fd``: see ``models.ready``.
     """
+    sockets = [socket.socket(fileno=each) for each in descriptors]
+    settings = _as_reached(settings, sockets)
     leave = asyncio.Event()
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGINT, signal.SIGTERM):
@@ -44,8 +47,7 @@ async def serve(
     try:
         if await _set_up(runner, leave):
             sites: list[web.BaseSite] = [
-                web.SockSite(runner, socket.socket(fileno=each), backlog=1024)
-                for each in descriptors
+                web.SockSite(runner, each, backlog=1024) for each in sockets
             ]
             if not sites:
                 sites.append(web.TCPSite(runner, settings.host, settings.port, backlog=1024))
@@ -56,6 +58,14 @@ async def serve(
             await _drain(runner, sites)
     finally:
         await runner.cleanup()
+
+
+def _as_reached(settings: Settings, sockets: Sequence[socket.socket]) -> Settings:
+    """Return the settings with the HOST that inherited sockets are bound to, whatever it says."""
+    internet = (socket.AF_INET, socket.AF_INET6)
+    hosts = [str(each.getsockname()[0]) for each in sockets if each.family in internet]
+    open_ = [host for host in hosts if not is_loopback(host)]
+    return settings.model_copy(update={"host": open_[0]}) if open_ else settings
 
 
 async def _set_up(runner: web.AppRunner, leave: asyncio.Event) -> bool:

@@ -9,6 +9,7 @@ from aiohttp import HttpVersion11, web
 from aiohttp_sse import EventSourceResponse
 
 from models.errors import BadParameter, NotFound, TooManyStreams
+from service.caller import caller
 from service.client import party
 from service.handlers.tasks import Named
 from service.keys import LISTENERS, SETTINGS
@@ -70,7 +71,8 @@ async def _stream(request: web.Request, kind: Kind, name: str | None) -> web.Str
         return request.transport is None or request.transport.is_closing()
 
     what = request.match_info["id"]
-    listening = request.app[LISTENERS].listening(kind, what, name, party(request), vanished)
+    view = caller(request).view
+    listening = request.app[LISTENERS].listening(kind, what, name, party(request), view, vanished)
     async with listening as listener:
         structlog.contextvars.bind_contextvars(**{f"{kind}_id": what})
         told = request.headers.get("Last-Event-ID", "")
