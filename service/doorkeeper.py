@@ -74,6 +74,13 @@ class Doorkeeper:
             return None
         return await self._used(key, "session")
 
+    async def still(self, who: Caller) -> bool:
+        """Tell whether the key by which somebody was let in is as it was, and still good."""
+        if who.key is None:
+            return True
+        key = await self.find(who.key.id)
+        return key is not None and key.live and key.made == who.key.made
+
     async def linked(self, request: web.Request) -> Caller:
         """Return who has a signed link: they see what it leads to.
 

@@ -41,6 +41,11 @@ class Listener:
     vanished: Callable[[], bool]
     stirred: asyncio.Event = field(default_factory=asyncio.Event)
 
+    @property
+    def over(self) -> bool:
+        """Whether nothing more is told, whatever happens."""
+        return self.hub.closing or self.subject.gone or self.vanished()
+
     def now(self) -> Event:
         """Return the state as it is known."""
         return self.subject.event(self.name)
@@ -51,9 +56,7 @@ class Listener:
         What comes between two calls is not kept: a slow reader gets what counts then.
         """
         loop = asyncio.get_running_loop()
-        while loop.time() < until and not (
-            self.hub.closing or self.subject.gone or self.vanished()
-        ):
+        while loop.time() < until and not self.over:
             event = self.now()
             if event.tag != last:
                 return event

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import pytest
 
 from models.key import Scope
-from models.letter import Kind
+from models.letter import Kind, Letter
 from models.links import Link
 from models.settings import Settings
 from models.tokens import Tokens
@@ -193,8 +193,8 @@ async def test_a_letters_link_is_signed(opened: Opened) -> None:
     status, _ = await door.ask("POST", f"/send_images/{body['group_id']}", ann)
     assert status == 202
     (document,) = [each async for each in door.store._database["mail"].find()]
-    letter = await door.store.mail.find(str(document["_id"]))
-    assert letter is not None and letter.kind is Kind.ARCHIVE
+    letter = Letter.model_validate(document)
+    assert letter.kind is Kind.ARCHIVE
     desk = Desk(door.settings, door.store, door.client.app[TOKENS])
     content = await archive(desk, letter)
     (link,) = [word for word in content.text.split() if "/archive?" in word]

@@ -11,6 +11,7 @@ from service.answers import json_answer
 from service.client import party
 from service.dashboard.bodies import AskedBody, DetailBody
 from service.dashboard.documents import detail
+from service.dashboard.linking import linking
 from service.dashboard.operator import operator
 from service.handlers.tasks import begun_again, cancelled
 from service.keys import STORE
@@ -34,7 +35,7 @@ async def retry(request: web.Request) -> web.StreamResponse:
     only(request)
     task = await begun_again(request, request.match_info["id"], EVERYTHING)
     log.info("retried_by_operator", task_id=task.id, client=party(request))
-    return json_answer(detail(task), 202)
+    return json_answer(detail(task, await linking(request, task)), 202)
 
 
 @operator(
@@ -49,7 +50,7 @@ async def cancel(request: web.Request) -> web.StreamResponse:
     only(request)
     task = await cancelled(request, request.match_info["id"], EVERYTHING)
     log.info("cancelled_by_operator", task_id=task.id, client=party(request))
-    return json_answer(detail(task), 200)
+    return json_answer(detail(task, await linking(request, task)), 200)
 
 
 @operator(
