@@ -33,6 +33,15 @@ class Owned(TypedDict, total=False):
     ]
 
 
+class Signed(TypedDict, total=False):
+    """The query of a signed link, beside what it leads to; see ``models.links``."""
+
+    expires: Annotated[
+        str, Field(description="Of a signed link, which shows no key; see POST .../link.")
+    ]
+    signature: Annotated[str, Field(description="Of such a link.")]
+
+
 def whose(request: web.Request) -> str:
     """Return whose results a request means: the caller's own, or those of ``owner=``.
 

@@ -48,9 +48,7 @@ class Toll:
         bounds = [(f"{name}_ADDRESS", self._address(request))]
         if caller.key is not None:
             bounds.append((name, caller.key.id))
-        reading = await self._hit(bounds)
-        if reading is not None:
-            request[_READING] = reading
+        await self._hit(request, bounds)
 
     async def may_try(self, request: web.Request) -> None:
         """Return if something that a client shows is to be looked at.
@@ -58,7 +56,7 @@ class Toll:
         Raises:
             RateLimited: too much from there was not good.
         """
-        await self._hit([(_FAILURES, self._address(request))], count=False)
+        await self._hit(request, [(_FAILURES, self._address(request))], count=False)
 
     async def failed(self, request: web.Request) -> None:
         """Count that what a client showed was not good.
@@ -67,11 +65,13 @@ class Toll:
             RateLimited: too much was.
         """
         log.warning("not_let_in", client=self._address(request), path=request.path[:200])
-        await self._hit([(_FAILURES, self._address(request))])
+        await self._hit(request, [(_FAILURES, self._address(request))])
 
-    async def _hit(self, whose: list[tuple[str, str]], *, count: bool = True) -> Reading | None:
+    async def _hit(
+        self, request: web.Request, whose: list[tuple[str, str]], *, count: bool = True
+    ) -> None:
         if self._rates is None:
-            return None
+            return
         bounds = [Bound(name, getattr(self._settings, name.lower()), who) for name, who in whose]
         ask = self._rates.hit if count else self._rates.look
         try:
@@ -79,10 +79,12 @@ class Toll:
         except StoreUnavailable:
             if self._settings.rate_limit_fail == "closed":
                 raise
-            return None
-        if reading is not None and not reading.passed:
+            return
+        if reading is None:
+            return
+        request[_READING] = reading
+        if not reading.passed:
             raise self._refusal(reading)
-        return reading
 
     def _refusal(self, reading: Reading) -> RateLimited:
         setting = reading.bound.setting

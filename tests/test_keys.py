@@ -22,12 +22,14 @@ from service import keyring, opening, rights
 from service.app import create_app
 from service.doorkeeper import COOKIE
 from service.handlers import index
+from service.keys import OPENAPI
 from service.rights import SCOPES, Right
 from standalone.stores import free_port
 from tests import keyed
 from tests.conftest import Client
 from tests.house import ROOT, House
 from tests.keyed import HTML, Opened
+from tests.ledger import RESULT, finish
 
 ID = "ab" * 16
 _DOORS = {"/dashboard/login", "/dashboard/logout"}
@@ -174,6 +176,52 @@ async def test_anonymous_where_it_is_allowed_but_no_wrong_key(opened: Opened) ->
     assert (await door.ask("GET", "/operations"))[0] == 200
     status, _ = await door.ask("GET", "/operations", headers={"X-API-Key": "dk_no"})
     assert status == 401
+
+
+@pytest.mark.parametrize("anonymous", [False, True])
+def test_the_document_says_what_each_call_must_show(settings: Settings, anonymous: bool) -> None:
+    said = {**settings.model_dump(), "api_keys": "on", "allow_anonymous": anonymous}
+    document = create_app(Settings(**said))[OPENAPI].document
+    assert "Bearer <key>" in document["info"]["description"]
+    schemes = document["components"]["securitySchemes"]
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            asked = rights.right(method.upper(), path)
+            shown = operation.get("security", [])
+            if asked in {Right.FREE, Right.OPEN}:
+                assert shown == [], path
+                continue
+            assert {name for each in shown for name in each} <= set(schemes)
+            assert ({} in shown) == (anonymous and asked is not Right.GATE)
+            if asked is not Right.GATE:
+                assert {"401", "403", "429"} <= set(operation["responses"]), path
+    linked = document["paths"]["/processed/{name}"]["get"]["security"]
+    assert {"signed_link": ["read"]} in linked or {"signed_link": []} in linked
+
+
+async def test_an_open_stream_ends_with_its_key(opened: Opened) -> None:
+    door = await opened(key_seconds=0)
+    shown = await door.key()
+    task = await door.send(shown)
+    path = f"/tasks/{task['task_id']}/events"
+    async with door.client.get(path, headers=shown.headers) as stream:
+        await stream.content.readuntil(b"\n\n")
+        await door.store.keys.revoke(shown.key.id)
+        async with asyncio.timeout(60):
+            rest = await stream.content.read()
+    assert b"event: end" not in rest
+
+
+async def test_the_dashboard_links_to_what_is_a_keys(opened: Opened) -> None:
+    door = await opened(admin_token="correct-horse-battery")
+    task = await door.send(await door.key())
+    await finish(door.store, task["task_id"])
+    token = {"Authorization": "Bearer correct-horse-battery"}
+    path = f"/dashboard/api/tasks/{task['task_id']}"
+    _, body = await door.ask("GET", path, headers=token)
+    assert body["url"] == body["results"][0]["url"] and "signature=" in body["url"]
+    response = await door.client.get(body["url"])  # as a browser follows it: with no key
+    assert (response.status, await response.read()) == (200, RESULT)
 
 
 # People

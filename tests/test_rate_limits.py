@@ -53,6 +53,7 @@ async def test_one_more_than_a_key_may(opened: Opened) -> None:
         assert (response.status, body["code"]) == (429, "rate_limited")
         assert (body["setting"], body["limit"]) == ("RATE_LIMIT_READ", 3)
         assert 0 < int(response.headers["Retry-After"]) <= 3600
+        assert response.headers["RateLimit"].startswith('"rate-limit-read";r=0;t=')
     assert (await door.ask("GET", f"/tasks/{ID}", bob))[0] == 404
     # Submitting is counted on its own; health is not counted at all.
     assert (await door.ask("DELETE", f"/tasks/{ID}", ann))[0] == 404

@@ -8,7 +8,7 @@ import structlog
 from aiohttp import HttpVersion11, web
 from aiohttp_sse import EventSourceResponse
 
-from models.errors import BadParameter, NotFound, TooManyStreams
+from models.errors import BadParameter, NotFound, StoreUnavailable, TooManyStreams
 from service.caller import caller
 from service.client import party
 from service.doorkeeper import DOORKEEPER
@@ -120,7 +120,11 @@ async def _tell(
         look = until if who.key is None else min(until, loop.time() + _LOOK)
         event = await listener.next(told, look)
         # No longer than other calls of a key are answered: it may have been revoked.
-        if not await request.app[DOORKEEPER].still(who):
+        try:
+            good = await request.app[DOORKEEPER].still(who)
+        except StoreUnavailable:  # the browser comes again, and is told so
+            return
+        if not good:
             return
         if event is None:
             if listener.over or loop.time() >= until:

@@ -19,8 +19,9 @@ from service.client import admit
 from service.documents import read_json
 from service.gather import Gathering, members, read_gathering
 from service.keys import ADMISSION, ENDINGS, SETTINGS, STORE
+from service.named import Owned, Signed
 from service.openapi.call import JSON, Answer, Body, call
-from service.openapi.faults import FORM, STORED
+from service.openapi.faults import FORM, LINKED, STORED
 from service.openapi.headers import Prefer
 from service.stream import stream
 from service.views import respond_group
@@ -85,10 +86,14 @@ async def gather(request: web.Request) -> web.StreamResponse:
     return respond_group(request, group, tasks, status=status, redirect=False)
 
 
+class _Fetched(Patience, Owned, Signed, total=False):
+    """The query of an archive."""
+
+
 @call(
     "Groups",
     "The results of a group as one zip file",
-    query=Patience,
+    query=_Fetched,
     headers=Prefer,
     answers={
         200: Answer(
@@ -97,13 +102,13 @@ async def gather(request: web.Request) -> web.StreamResponse:
             headers=("Content-Disposition",),
         )
     },
-    errors=(NotFound, NotReady, BadParameter, *STORED),
+    errors=(NotFound, NotReady, BadParameter, *LINKED, *STORED),
     examples=("curl -OJ '{url}/status/GROUP_ID/archive?wait=30'",),
 )
 async def archive(request: web.Request) -> web.StreamResponse:
     """Stream the results of a group that has ended as one zip file."""
     if caller(request).means != "link":  # whose query is checked already
-        only(request, "wait")
+        only(request, "wait", "owner", "expires")
     group, tasks = await find(request)
     far = standing(group, tasks)
     if not far.ended:

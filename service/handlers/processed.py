@@ -28,7 +28,7 @@ from service.answers import matches
 from service.caller import caller
 from service.descriptions import result_url
 from service.keys import CACHE, SETTINGS, STORE
-from service.named import Owned, check_finished, find, whose
+from service.named import Owned, Signed, check_finished, find, whose
 from service.openapi.call import Answer, call
 from service.openapi.faults import LINKED, STORED
 from service.openapi.headers import IfMatch, Ranged
@@ -51,11 +51,8 @@ class Saved(Owned, total=False):
     download: Annotated[Literal["0", "1"], Field(description="1: browsers save it.")]
 
 
-class _Shown(Saved, total=False):
-    expires: Annotated[
-        str, Field(description="Of a signed link, which shows no key; see POST .../link.")
-    ]
-    signature: Annotated[str, Field(description="Of such a link.")]
+class _Shown(Saved, Signed, total=False):
+    """The same, and what a signed link has besides."""
 
 
 @call(

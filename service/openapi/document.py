@@ -43,12 +43,17 @@ TAGS = {
     "Dashboard": "What operators see and do, with ADMIN_TOKEN; without one from its machine only.",
 }
 
+_KEYS = """
+Calls need a key, `Authorization: Bearer <key>`, but for a few that are open. Each key sees its \
+own tasks, groups and results; what is another's does not exist to it.
+"""
+
 _ABOUT = """Send pictures, get tasks at once, fetch the results when they are done.
 
 Every refusal is `application/problem+json` (RFC 9457) with a stable `code`, the limit, what was \
 measured and what would pass. Asking twice costs nothing: the same bytes with the same parameters \
 are the same task. A query parameter or field that means nothing is refused, not ignored.
-
+{keys}
 Limits of this service:
 
 """
@@ -97,7 +102,7 @@ def document(app: web.Application) -> dict[str, Any]:
             title="Darkroom",
             version=VERSION,
             summary="A self-hosted image service",
-            description=_ABOUT
+            description=_ABOUT.format(keys=_KEYS if settings.keys_on else "")
             + "\n".join(
                 f"- `{each.name}` = {each.value}: {each.reason}" for each in limits(settings)
             ),
