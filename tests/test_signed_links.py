@@ -119,13 +119,14 @@ async def test_nothing_about_a_link_can_be_changed(opened: Opened) -> None:
 
 
 async def test_a_link_expires(opened: Opened) -> None:
-    door = await opened()
+    door = await opened(rate_limits="on", rate_limit_failures="1/hour")
     ann = await door.key()
     await done(door, ann)
     tokens: Tokens = door.client.app[TOKENS]
     old = Link(f"/processed/{NAME}", ann.key.id, int(time.time()) - 1).sealed(tokens, 0)
-    status, body = await door.ask("GET", old)
-    assert (status, body["code"]) == (403, "link_expired")
+    for _ in range(3):  # to come late is no try at guessing
+        status, body = await door.ask("GET", old)
+        assert (status, body["code"]) == (403, "link_expired")
     assert body["expired_at"] and "was good until" in body["detail"]
 
 
