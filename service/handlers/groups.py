@@ -108,7 +108,7 @@ class _Fetched(Patience, Owned, Signed, total=False):
 async def archive(request: web.Request) -> web.StreamResponse:
     """Stream the results of a group that has ended as one zip file."""
     if caller(request).means != "link":  # whose query is checked already
-        only(request, "wait", "owner", "expires")
+        only(request, "wait", "owner", "expires", "signature")
     group, tasks = await find(request)
     far = standing(group, tasks)
     if not far.ended:
