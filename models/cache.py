@@ -10,6 +10,7 @@ import structlog
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.exceptions import RedisError
 
+from models.owner import scoped
 from models.settings import Settings
 
 log = structlog.get_logger()
@@ -56,11 +57,11 @@ class Cache:
         """Tell whether results of ``size`` bytes are cached, and Redis was there lately."""
         return 0 < size <= self._limit and time.monotonic() >= self._off_until
 
-    async def get(self, sha256: str) -> bytes | None:
-        """Return the bytes of that hash, or None; never raises."""
+    async def get(self, sha256: str, owner: str = "") -> bytes | None:
+        """Return the owner's bytes of that hash, or None; never raises."""
         try:
             async with asyncio.timeout(_PATIENCE):
-                data: bytes | None = await self._redis.get(_key(sha256))
+                data: bytes | None = await self._redis.get(_key(sha256, owner))
         except _TROUBLE as error:
             self._rest(error)
             return None
@@ -69,18 +70,18 @@ class Cache:
             return None
         return data
 
-    def offer(self, sha256: str, data: bytes) -> None:
+    def offer(self, sha256: str, data: bytes, owner: str = "") -> None:
         """Keep ``data`` if it was asked for before, without making anybody wait."""
-        task = asyncio.create_task(self._take(sha256, data))
+        task = asyncio.create_task(self._take(_key(sha256, owner), data))
         self._offers.add(task)
         task.add_done_callback(self._offers.discard)
 
-    async def drop(self, sha256: str) -> None:
-        """Forget the bytes of that hash, if Redis answers; else CACHE_TTL does it."""
+    async def drop(self, sha256: str, owner: str = "") -> None:
+        """Forget the owner's bytes of that hash, if Redis answers; else CACHE_TTL does it."""
         await self.settle()
         try:
             async with asyncio.timeout(_PATIENCE):
-                await self._redis.delete(_key(sha256))
+                await self._redis.delete(_key(sha256, owner))
         except _TROUBLE as error:
             self._rest(error)
 
@@ -88,12 +89,12 @@ class Cache:
         """Wait until every offer so far was taken or not."""
         await asyncio.gather(*self._offers, return_exceptions=True)
 
-    async def _take(self, sha256: str, data: bytes) -> None:
+    async def _take(self, key: str, data: bytes) -> None:
         try:
             async with asyncio.timeout(_PATIENCE):
-                new = await self._redis.set(f"{_key(sha256)}:asked", b"", nx=True, ex=self._ttl)
+                new = await self._redis.set(f"{key}:asked", b"", nx=True, ex=self._ttl)
                 if not new and not await self._is_full():
-                    await self._redis.set(_key(sha256), data, ex=self._ttl)
+                    await self._redis.set(key, data, ex=self._ttl)
         except _TROUBLE as error:
             self._rest(error)
 
@@ -109,5 +110,6 @@ class Cache:
         self._off_until = time.monotonic() + _OFF
 
 
-def _key(sha256: str) -> str:
-    return f"darkroom:result:{sha256}"
+def _key(sha256: str, owner: str) -> str:
+    # How fast it comes must not tell that somebody else has the same picture.
+    return f"darkroom:result:{scoped(owner, sha256, ':')}"

@@ -3,8 +3,9 @@
     AppError
     ├── BadSettings          a setting is missing or wrong; the program does not start
     ├── BadRequest           the request is malformed or lacks something
-    ├── Unauthorized         who asks has not shown ADMIN_TOKEN, or another
-    ├── Forbidden            not from there, or not for strangers
+    ├── Unauthorized         who asks has shown no key or token, or one that is not good
+    ├── Forbidden            not from there, not for strangers, or not with this key
+    │   └── LinkExpired      a signed link whose time is up
     ├── NotFound             no such task, result or route
     │   └── NotReady         known, but not finished
     ├── Misdirected          the Host header names another machine than this; see ALLOWED_HOSTS
@@ -81,7 +82,12 @@ class Unauthorized(AppError):
 
 class Forbidden(AppError):
     code = "forbidden"
-    members = ("setting",)
+    members: ClassVar[tuple[str, ...]] = ("setting", "scope")
+
+
+class LinkExpired(Forbidden):
+    code = "link_expired"
+    members = ("expired_at",)
 
 
 class NotFound(AppError):

@@ -21,20 +21,23 @@ class Member(BaseModel):
 
 
 class Group(BaseModel):
-    """What was submitted together; ``email`` is where the archive may be sent."""
+    """What was submitted together; ``email`` is where the archive may be sent, ``owner`` whose
+    it is, see ``models.owner``.
+    """
 
     model_config = ConfigDict(populate_by_name=True)
 
     id: str = Field(alias="_id")
     members: list[Member]
     email: str | None = None
+    owner: str = ""
     created_at: datetime
 
     @classmethod
     def of_one(cls, task: Task, name: str | None = None) -> Group:
         """Return the group that a task on its own is."""
         member = Member(name=name or task.uploads[0].name, task_id=task.id)
-        return cls(id=task.id, members=[member], created_at=task.created_at)
+        return cls(id=task.id, members=[member], owner=task.owner, created_at=task.created_at)
 
     @property
     def task_ids(self) -> list[str]:

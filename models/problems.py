@@ -24,6 +24,7 @@ _TEXTS = {"type": "array", "items": _TEXT}
 
 MEMBERS: dict[str, Member] = {
     "setting": Member(_TEXT, "the setting that holds the limit"),
+    "scope": Member(_TEXT, "the scope that the key lacks"),
     "limit": Member({}, "what is allowed: a number, or one for each side"),
     "measured": Member({}, "what came instead, or what it is now"),
     "parameter": Member(_TEXT, "the field or query parameter at fault"),
@@ -38,6 +39,7 @@ MEMBERS: dict[str, Member] = {
     "total": Member(_COUNT, "pictures of the group"),
     "results": Member(_TEXTS, "paths of the results that an upload's name stands for"),
     "gone_at": Member(_TEXT, "when the bytes were let go of"),
+    "expired_at": Member(_TEXT, "when the link's time was up"),
     "image": Member(_COUNT, "number of the image, from 1"),
     "min_rate": Member(_COUNT, "bytes a second that are asked of an upload"),
     "retry_after": Member(_COUNT, "seconds until it may work, as in Retry-After"),

@@ -105,8 +105,8 @@ class Task(_Document):
     """One task: what was asked of which original, and how far it is.
 
     ``progress`` is in percent. The lease's ``token`` is what a worker must show to change anything.
-    ``client`` is a pseudonym of who asked first, ``turn`` the task's among all that wait, see
-    ``models.store.backlog``; 0: before everybody.
+    ``owner`` is whose it is, see ``models.owner``; ``client`` is a pseudonym of who asked first,
+    ``turn`` the task's among all that wait, see ``models.store.backlog``; 0: before everybody.
     ``asked_at``: when it was created, or last asked for again after it had failed.
     ``worker`` claimed it last; ``timeline`` has its newest TIMELINE changes, oldest first, and
     ``stages`` the milliseconds of its last run's stages, in their order.
@@ -128,6 +128,7 @@ class Task(_Document):
     deleted: list[Deleted] = []
     waste: list[Waste] = []
     error: dict[str, Any] | None = None
+    owner: str = ""
     client: str = ""
     turn: int = 0
     wants_report: bool = False

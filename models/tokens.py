@@ -1,9 +1,10 @@
-"""Signed, expiring tokens: for the links in letters, and for sessions of the dashboard."""
+"""What we sign: tokens in letters and cookies, which expire, and links to results."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import secrets
 from enum import StrEnum
 from typing import Any
@@ -29,6 +30,7 @@ class Tokens:
     def __init__(self, key: str, settings: Settings) -> None:
         self._key = key.encode()
         self._session_ttl = settings.admin_session_seconds
+        self._key_session_ttl = settings.key_session_seconds
         admin = self._digest("darkroom:admin:" + settings.admin_token.get_secret_value())
         self._ttl = {
             Purpose.CONFIRM: settings.confirm_ttl,
@@ -41,12 +43,34 @@ class Tokens:
             )
             for purpose in Purpose
         }
+        self._key_sessions = URLSafeTimedSerializer(
+            key, salt="darkroom:key", signer_kwargs={**signing, "key_derivation": "hmac"}
+        )
         # Another ADMIN_TOKEN is another salt: it ends all sessions.
         self._sessions = URLSafeTimedSerializer(
             key,
             salt=f"darkroom:session:{admin}",
             signer_kwargs={**signing, "key_derivation": "hmac"},
         )
+
+    def key_session(self, key_id: str, made: int) -> str:
+        """Return a token that shows for KEY_SESSION_SECONDS that its bearer had that key."""
+        token = self._key_sessions.dumps([key_id, made])
+        return token.decode() if isinstance(token, bytes) else token
+
+    def key_in(self, token: str) -> tuple[str, int] | None:
+        """Return what ``key_session`` was given; None if the token is none, or its time is up."""
+        if not token or len(token) > _LONGEST or not token.isascii():
+            return None
+        try:
+            key_id, made = self._key_sessions.loads(token, max_age=self._key_session_ttl)
+        except BadData:
+            return None
+        return str(key_id), int(made)
+
+    def seal(self, *parts: str | int) -> str:
+        """Return a signature of ``parts`` for a link: 64 hex digits."""
+        return self._digest("darkroom:link:" + json.dumps(parts))
 
     def session(self) -> str:
         """Return a token that shows for ADMIN_SESSION_SECONDS that its bearer had ADMIN_TOKEN."""

@@ -1,4 +1,4 @@
-"""``python -m service``: the HTTP service; ``health``: whether it lives; ``openapi``: its API."""
+"""``python -m service``: the HTTP service; ``health``, ``openapi``: of it; ``keys``: who may."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import urllib.request
 from models.errors import BadSettings
 from models.log import configure
 from models.settings import Settings
+from service import keyring
 from service.app import create_app
 from service.keys import OPENAPI
 from service.requests import quieten
@@ -29,9 +30,12 @@ def main() -> int:
         help="a listening socket to serve on, inherited (systemd: 3); without: HOST and PORT",
     )
     parser.add_argument("--ready-fd", type=int, help="a pipe to write a line to when it serves")
-    given = parser.parse_args()
+    keys = sys.argv[1:2] == ["keys"]  # has options of its own
+    given = parser.parse_args([] if keys else None)
     try:
         settings = Settings.load()
+        if keys:
+            return keyring.run(settings, sys.argv[2:])
         if given.what == "openapi":
             return openapi(settings)
         settings = settings.with_stores().with_folders()
@@ -43,7 +47,11 @@ def main() -> int:
     configure(settings, "service")
     quieten()
     _open_many_files()
-    asyncio.run(serve(settings, given.fd, given.ready_fd))
+    try:
+        asyncio.run(serve(settings, given.fd, given.ready_fd))
+    except BadSettings as error:
+        print(f"darkroom: {error}", file=sys.stderr)
+        return 2
     return 0
 
 

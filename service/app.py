@@ -19,19 +19,23 @@ from models.queue import Queue
 from models.settings import Settings
 from models.store import Store
 from models.tokens import Tokens
-from service import assets, cors, hosts
+from service import assets, cors, hosts, opening, rights
 from service.admission import Admission
 from service.changes import watch
 from service.dashboard import routes as dashboard
+from service.doorkeeper import DOORKEEPER, Doorkeeper
 from service.endings import Endings
+from service.entry import enter
 from service.errors import translate
 from service.handlers import (
     docs,
+    entrance,
     events,
     groups,
     health,
     index,
     items,
+    links,
     metrics,
     newsletter,
     older,
@@ -65,6 +69,7 @@ from service.requests import expect, identify, sign, unambiguous
 from service.scrape import Scrape
 from service.shields import harden
 from service.submit import Submitter
+from service.toll import TOLL, Toll, tell
 
 log = structlog.get_logger()
 
@@ -72,7 +77,7 @@ log = structlog.get_logger()
 def create_app(settings: Settings) -> web.Application:
     """Return the application; nothing is connected before it starts."""
     app = web.Application(
-        middlewares=[identify, measure, translate, unambiguous, hosts.check, cors.preflight]
+        middlewares=[identify, measure, translate, unambiguous, hosts.check, cors.preflight, enter]
     )
     app[SETTINGS] = settings
     app[DRAINING] = asyncio.Event()
@@ -81,10 +86,13 @@ def create_app(settings: Settings) -> web.Application:
     for problem in app[CATALOGUE].problems:
         log.warning("network_refused", reason=problem)
     app.cleanup_ctx.extend([_stores, _endings, _figures, dashboard.started])
-    app.on_response_prepare.extend([sign, harden, cors.allow])
+    app.on_response_prepare.extend([sign, harden, cors.allow, tell])
     app.on_shutdown.append(_let_go)
     routes = [
         web.get("/", index.index),
+        web.get("/login", entrance.form),
+        web.post("/login", entrance.login),
+        web.post("/logout", entrance.logout),
         *(web.post(f"/{op}", submission(op)) for op in OPERATIONS if op != "convert"),
         web.post("/process", process),
         web.post("/convert", older.convert),  # ours, and the older thumbnail service's
@@ -103,9 +111,11 @@ def create_app(settings: Settings) -> web.Application:
         web.post("/groups", groups.gather),
         web.get("/status/{id}", groups.show),
         web.get("/status/{id}/archive", groups.archive),
+        web.post("/status/{id}/archive/link", links.archive),
         web.get("/status/{id}/events", events.group, allow_head=False),
         web.get("/processed/{name}", processed.serve),
         web.delete("/processed/{name}", processed.delete),
+        web.post("/processed/{name}/link", links.result),
         # No HEAD: it would send a letter.
         web.get("/send_images/{id}", send_images.send, allow_head=False),
         web.post("/send_images/{id}", send_images.send),
@@ -123,20 +133,29 @@ def create_app(settings: Settings) -> web.Application:
     for route in routes:
         route.kwargs["expect_handler"] = expect
     app.add_routes(routes)
+    rights.check(app.router.routes())
     app[OPENAPI] = Served(lambda: document(app))
     return app
 
 
 async def _stores(app: web.Application) -> AsyncIterator[None]:
     settings = app[SETTINGS]
-    app[STORE] = await Store.open(settings, app[INSTRUMENTS].clock(MONGODB))
+    store = app[STORE] = await Store.open(settings, app[INSTRUMENTS].clock(MONGODB))
+    try:
+        await opening.check(settings, store)
+    except BaseException:
+        store.close()
+        raise
     secret = settings.secret_key.get_secret_value() or await app[STORE].secret.get()
     app[TOKENS] = Tokens(secret, settings)
+    app[TOLL] = Toll(settings)
+    app[DOORKEEPER] = Doorkeeper(settings, app[STORE], app[TOKENS], app[TOLL])
     app[QUEUE] = Queue.open(settings, app[INSTRUMENTS].clock(REDIS))
     app[CACHE] = Cache(settings)
     app[ADMISSION] = Admission(settings, app[STORE])
     app[SUBMITTER] = Submitter(settings, app[CATALOGUE], app[STORE], app[QUEUE], app[ADMISSION])
     yield
+    await app[TOLL].close()
     await app[CACHE].close()
     await app[QUEUE].close()
     app[STORE].close()

@@ -41,6 +41,7 @@ async def submit(
     *,
     report: bool = False,
     client: str = "",
+    owner: str = "",
 ) -> Batch:
     """Submit every picture; one that is refused fails alone, unless all are.
 
@@ -57,7 +58,9 @@ async def submit(
         try:
             if isinstance(picture, Refused):
                 raise picture.error
-            task = await submitter.submit(picture, operations, asked, report=report, client=client)
+            task = await submitter.submit(
+                picture, operations, asked, report=report, client=client, owner=owner
+            )
         except StoreUnavailable:
             raise
         except AppError as error:
@@ -76,20 +79,24 @@ async def submit(
     return batch
 
 
-async def keep(store: Store, batch: Batch, email: str | None) -> tuple[Group, dict[str, Task]]:
-    """Keep the pictures of ``batch`` as a group and return it with its tasks.
+async def keep(
+    store: Store, batch: Batch, email: str | None, owner: str
+) -> tuple[Group, dict[str, Task]]:
+    """Keep the pictures of ``batch`` as a group of ``owner`` and return it with its tasks.
 
     The same pictures again are the same group. One with an address is a group of its own under an
     id that nobody can guess: who knows a picture must not learn or use who else sent it.
     """
-    group_id = secrets.token_hex(16) if email else _mark(batch.members)
-    await store.groups.create(group_id, batch.members, email)
+    group_id = secrets.token_hex(16) if email else _mark(batch.members, owner)
+    await store.groups.create(group_id, batch.members, email, owner)
     found = await store.groups.find(group_id)
     if found is None:
         raise RuntimeError(f"group {group_id} vanished while it was submitted")
     return found
 
 
-def _mark(members: Sequence[Member]) -> str:
+def _mark(members: Sequence[Member], owner: str) -> str:
     manifest = [[m.task_id, m.name, (m.error or {}).get("code")] for m in members]
-    return hashlib.sha256(json.dumps(["group", manifest]).encode()).hexdigest()[:32]
+    return hashlib.sha256(
+        json.dumps(["group", manifest, *filter(None, [owner])]).encode()
+    ).hexdigest()[:32]

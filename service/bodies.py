@@ -112,6 +112,14 @@ class GroupBody(TypedDict):
     ]
 
 
+class LinkBody(TypedDict):
+    """A signed link."""
+
+    url: Annotated[Path, Field(description="The link on this service; it carries its signature.")]
+    link: Annotated[str, Field(description="The same in whole, behind PUBLIC_URL.")]
+    expires_at: Time | None
+
+
 class Notice(TypedDict):
     """That something was done, or will be."""
 

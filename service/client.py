@@ -7,6 +7,7 @@ from ipaddress import IPv6Address, ip_address, ip_network
 from aiohttp import web
 
 from models.errors import RateLimited
+from service.caller import caller
 from service.keys import SETTINGS, STORE, TOKENS
 
 _PREFIX = 64  # bits of an IPv6 address that one household or server has to itself
@@ -39,10 +40,16 @@ def network(given: str) -> str:
     return str(address)
 
 
-def party(request: web.Request) -> str:
-    """Return the pseudonym under which a client's tasks are counted and take turns."""
+def pseudonym(request: web.Request) -> str:
+    """Return what stands for the client's address where it is kept."""
     client = client_of(request, request.app[SETTINGS].proxies)
     return request.app[TOKENS].pseudonym(client)
+
+
+def party(request: web.Request) -> str:
+    """Return under what a client's tasks are counted and take turns: its key, or its address."""
+    owner = caller(request).owner
+    return request.app[TOKENS].pseudonym(f"key:{owner}") if owner else pseudonym(request)
 
 
 async def admit(
@@ -57,7 +64,8 @@ async def admit(
     """
     settings = request.app[SETTINGS]
     limit = int(getattr(settings, setting.lower()))
-    client = client_of(request, settings.proxies)
+    owner = caller(request).owner
+    client = f"key:{owner}" if owner else client_of(request, settings.proxies)
     wait = await request.app[STORE].quotas.hit(f"{what}:{client}", limit)
     if wait:
         raise RateLimited(

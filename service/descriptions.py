@@ -7,21 +7,26 @@ from typing import Any
 from urllib.parse import quote
 
 from models.group import Group, Member, standing
+from models.owner import NOBODYS, View
 from models.task import Status, Task
 from service.bodies import GroupBody, RefusedBody, ResultBody, TaskBody
 
 _PENDING = "PENDING"
 
 
-def result_url(name: str) -> str:
-    return f"/processed/{quote(name)}"
+def result_url(name: str, owner: str = "", view: View = NOBODYS) -> str:
+    """Return the path of a result of ``owner``, for those who have ``view``."""
+    whose = f"?owner={owner}" if view.is_foreign(owner) else ""
+    return f"/processed/{quote(name)}{whose}"
 
 
-def body(task: Task, name: str | None = None, group_id: str | None = None) -> TaskBody:
+def body(
+    task: Task, name: str | None = None, group_id: str | None = None, view: View = NOBODYS
+) -> TaskBody:
     """Return the JSON body for a task, with the names of its upload ``name`` (else the first)."""
     upload = task.upload(name)
     results = [
-        _result_body(task, result_name, part)
+        _result_body(task, result_name, part, view)
         for part, result_name in enumerate(upload.results[: len(task.results)])
     ]
     return {
@@ -41,12 +46,12 @@ def body(task: Task, name: str | None = None, group_id: str | None = None) -> Ta
     }
 
 
-def _result_body(task: Task, name: str, part: int) -> ResultBody:
+def _result_body(task: Task, name: str, part: int, view: View) -> ResultBody:
     """Return what is said of one result; its ``url`` is null where its bytes are gone."""
     result, gone = task.results[part], task.gone(name, part)
     shown: ResultBody = {
         "name": name,
-        "url": None if gone else result_url(name),
+        "url": None if gone else result_url(name, task.owner, view),
         "width": result.width,
         "height": result.height,
         "format": result.format,
@@ -59,7 +64,7 @@ def _result_body(task: Task, name: str, part: int) -> ResultBody:
     return shown
 
 
-def group_body(group: Group, tasks: Mapping[str, Task]) -> GroupBody:
+def group_body(group: Group, tasks: Mapping[str, Task], view: View = NOBODYS) -> GroupBody:
     """Return the JSON body for a group; one picture after the other, in the order they came."""
     far = standing(group, tasks)
     succeeded = far.total - far.failed
@@ -73,7 +78,7 @@ def group_body(group: Group, tasks: Mapping[str, Task]) -> GroupBody:
         "eta_seconds": far.eta,
         "created_at": iso(group.created_at),
         "archive_url": archive_url(group) if far.ended and succeeded else None,
-        "tasks": [_member_body(group, member, tasks) for member in group.members],
+        "tasks": [_member_body(group, member, tasks, view) for member in group.members],
     }
 
 
@@ -81,10 +86,12 @@ def archive_url(group: Group) -> str:
     return f"/status/{group.id}/archive"
 
 
-def _member_body(group: Group, member: Member, tasks: Mapping[str, Task]) -> TaskBody | RefusedBody:
+def _member_body(
+    group: Group, member: Member, tasks: Mapping[str, Task], view: View
+) -> TaskBody | RefusedBody:
     task = tasks.get(member.task_id or "")
     if task is not None:
-        return body(task, member.name, group.id)
+        return body(task, member.name, group.id, view)
     lost = {"code": "not_found", "detail": "its task is no longer kept"}
     return {
         "task_id": None,

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import TypeVar
 
 from models.group import Group
+from models.owner import EVERYTHING, View
 from models.store import Store
 from models.store.feed import Change
 from models.task import ENDED, Task
@@ -62,15 +63,15 @@ class Endings:
             for waiter in waiters:
                 waiter.event.set()
 
-    async def wait(self, task_id: str, seconds: float) -> Task | None:
-        """Return the task when it has ended or ``seconds`` are over; None if there is no such task.
+    async def wait(self, task_id: str, seconds: float, view: View = EVERYTHING) -> Task | None:
+        """Return the task when it has ended or ``seconds`` are over; None if ``view`` has none.
 
         Raises:
             StoreUnavailable: the ledger does not answer.
         """
 
         async def look() -> Task | None:
-            return await self._store.tasks.get(task_id)
+            return await self._store.tasks.get(task_id, view)
 
         def unfinished(task: Task) -> set[str]:
             return set() if task.ended else {task.id}
@@ -78,7 +79,7 @@ class Endings:
         return await self._hold([task_id], look, unfinished, seconds)
 
     async def wait_group(
-        self, group_id: str, seconds: float
+        self, group_id: str, seconds: float, view: View = EVERYTHING
     ) -> tuple[Group, dict[str, Task]] | None:
         """Return the group and its tasks when all have ended or ``seconds`` are over.
 
@@ -87,7 +88,7 @@ class Endings:
         """
 
         async def look() -> tuple[Group, dict[str, Task]] | None:
-            return await self._store.groups.find(group_id)
+            return await self._store.groups.find(group_id, view)
 
         def unfinished(found: tuple[Group, dict[str, Task]]) -> set[str]:
             return {task.id for task in found[1].values() if not task.ended}

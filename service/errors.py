@@ -23,6 +23,7 @@ STATUS: dict[type[AppError], int] = {
     errors.BadParameter: 422,
     errors.Unauthorized: 401,
     errors.Forbidden: 403,
+    errors.LinkExpired: 403,
     errors.NotFound: 404,
     errors.NotReady: 404,
     errors.MethodNotAllowed: 405,

@@ -14,6 +14,7 @@ from aiohttp.typedefs import Handler
 from yarl import URL
 
 from models.errors import BadRequest, Misdirected
+from models.loopback import is_loopback
 from models.settings import Settings
 from service.keys import SETTINGS
 
@@ -51,18 +52,6 @@ def is_ours(host: str, settings: Settings) -> bool:
     if not is_loopback(settings.host) or (settings.proxies and not _public(settings)):
         return True
     return not host or is_address(host)  # an address is nobody's name, and browsers send one
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether ``host`` is this machine as seen from itself: localhost, 127.0.0.0/8 or ::1."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        address = ip_address(host.strip("[]").partition("%")[0])
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_loopback
 
 
 def is_address(host: str) -> bool:

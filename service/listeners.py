@@ -15,6 +15,7 @@ import structlog
 from models.errors import NotFound, StoreUnavailable
 from models.metrics.catalogue import EVENT_STREAMS
 from models.metrics.instruments import Instruments
+from models.owner import View
 from models.settings import Settings
 from models.store import Store
 from models.store.feed import Change
@@ -40,6 +41,11 @@ class Listener:
     vanished: Callable[[], bool]
     stirred: asyncio.Event = field(default_factory=asyncio.Event)
 
+    @property
+    def over(self) -> bool:
+        """Whether nothing more is told, whatever happens."""
+        return self.hub.closing or self.subject.gone or self.vanished()
+
     def now(self) -> Event:
         """Return the state as it is known."""
         return self.subject.event(self.name)
@@ -50,9 +56,7 @@ class Listener:
         What comes between two calls is not kept: a slow reader gets what counts then.
         """
         loop = asyncio.get_running_loop()
-        while loop.time() < until and not (
-            self.hub.closing or self.subject.gone or self.vanished()
-        ):
+        while loop.time() < until and not self.over:
             event = self.now()
             if event.tag != last:
                 return event
@@ -70,7 +74,7 @@ class Listeners:
         self._settings = settings
         self._store = store
         self._instruments = instruments
-        self._subjects: dict[tuple[Kind, str], Subject] = {}
+        self._subjects: dict[tuple[Kind, str, View], Subject] = {}
         self._by_task: dict[str, set[Subject]] = defaultdict(set)
         self._listeners: set[Listener] = set()
         self._places = Places(settings)
@@ -170,16 +174,22 @@ class Listeners:
 
     @asynccontextmanager
     async def listening(
-        self, kind: Kind, what: str, name: str | None, client: str, vanished: Callable[[], bool]
+        self,
+        kind: Kind,
+        what: str,
+        name: str | None,
+        client: str,
+        view: View,
+        vanished: Callable[[], bool],
     ) -> AsyncIterator[Listener]:
-        """Enter a listener of ``client`` to the task or group ``what``.
+        """Enter a listener of ``client`` to the task or group ``what`` in ``view``.
 
         Raises:
             NotFound: there is none. TooManyStreams: see ``Places``.
             StoreUnavailable: the ledger does not answer.
         """
         with self._places.one(client):
-            async with self._subject(kind, what) as subject:
+            async with self._subject(kind, what, view) as subject:
                 with self._places.of(client, len(subject.ids)):
                     listener = Listener(self, subject, name, vanished)
                     subject.awaited.add(listener.stirred)
@@ -196,12 +206,12 @@ class Listeners:
         self._instruments.gauges[EVENT_STREAMS].labels(kind).inc(by)
 
     @asynccontextmanager
-    async def _subject(self, kind: Kind, what: str) -> AsyncIterator[Subject]:
-        """Give the subject that all who listen to the same share, once it is read."""
-        subject = self._subjects.get((kind, what))
+    async def _subject(self, kind: Kind, what: str, view: View) -> AsyncIterator[Subject]:
+        """Give the subject that all who see the same share, once it is read."""
+        subject = self._subjects.get((kind, what, view))
         if subject is None:
-            subject = Subject(kind, what, self._settings.legacy_status)
-            self._subjects[kind, what] = subject
+            subject = Subject(kind, what, self._settings.legacy_status, view)
+            self._subjects[kind, what, view] = subject
             self._store.feed.widen(True)
             subject.loading = asyncio.create_task(self._load(subject))
         assert subject.loading is not None
@@ -213,7 +223,7 @@ class Listeners:
             subject.users -= 1
             if not subject.users:
                 subject.loading.cancel()
-                del self._subjects[kind, what]
+                del self._subjects[kind, what, view]
                 for task_id in subject.ids:
                     self._by_task[task_id].discard(subject)
                     if not self._by_task[task_id]:
@@ -223,12 +233,12 @@ class Listeners:
         tasks: Mapping[str, Task]
         if subject.kind == "task":
             self._by_task[subject.id].add(subject)
-            task = await self._store.tasks.get(subject.id)
+            task = await self._store.tasks.get(subject.id, subject.view)
             if task is None:
                 raise NotFound("there is no task of this id")
             tasks = {task.id: task}
         else:
-            found = await self._store.groups.find(subject.id)
+            found = await self._store.groups.find(subject.id, subject.view)
             if found is None:
                 raise NotFound("there is no group of this id")
             subject.group, tasks = found

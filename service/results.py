@@ -13,9 +13,9 @@ from service.keys import CACHE, STORE
 
 
 async def result_bytes(
-    app: web.Application, result: Result, start: int = 0, stop: int | None = None
+    app: web.Application, task: Task, result: Result, start: int = 0, stop: int | None = None
 ) -> AsyncGenerator[bytes]:
-    """Yield the bytes ``start`` to ``stop`` (exclusive) of a result.
+    """Yield the bytes ``start`` to ``stop`` (exclusive) of a result of ``task``.
 
     A result that is small enough and asked for again is kept in the cache.
 
@@ -28,11 +28,11 @@ async def result_bytes(
         async for data in files.read(result.file_id, start, stop):
             yield data
         return
-    whole = await cache.get(result.sha256)
+    whole = await cache.get(result.sha256, task.owner)
     if whole is None:
         parts = [data async for data in files.read(result.file_id, 0, result.bytes)]
         whole = b"".join(parts)
-        cache.offer(result.sha256, whole)
+        cache.offer(result.sha256, whole, task.owner)
     yield whole[start:stop]
 
 

@@ -14,6 +14,7 @@ import structlog
 from aiohttp import web
 
 from models import ready
+from models.loopback import is_loopback
 from models.settings import Settings
 from service.app import create_app
 from service.connection import Connection
@@ -35,6 +36,8 @@ async def serve(
     ``descriptors``: listening sockets that were inherited, as systemd and ``make run`` hand them
     over; without any, HOST and PORT are bound. ``ready_fd``: see ``models.ready``.
     """
+    sockets = [socket.socket(fileno=each) for each in descriptors]
+    settings = _as_reached(settings, sockets)
     leave = asyncio.Event()
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGINT, signal.SIGTERM):
@@ -46,15 +49,21 @@ async def serve(
             assert server is not None
             crowd = Crowd(settings, _files())
             watching = asyncio.create_task(crowd.watch())
-            ports = await _listen(
-                settings, descriptors, lambda: Connection(crowd, settings, server)
-            )
+            ports = await _listen(settings, sockets, lambda: Connection(crowd, settings, server))
             ready.tell(ready_fd)
             await leave.wait()
             await _drain(runner, ports)
             watching.cancel()
     finally:
         await runner.cleanup()
+
+
+def _as_reached(settings: Settings, sockets: Sequence[socket.socket]) -> Settings:
+    """Return the settings with the HOST that inherited sockets are bound to, whatever it says."""
+    internet = (socket.AF_INET, socket.AF_INET6)
+    hosts = [str(each.getsockname()[0]) for each in sockets if each.family in internet]
+    open_ = [host for host in hosts if not is_loopback(host)]
+    return settings.model_copy(update={"host": open_[0]}) if open_ else settings
 
 
 async def _set_up(runner: web.AppRunner, leave: asyncio.Event) -> bool:
@@ -73,11 +82,10 @@ async def _set_up(runner: web.AppRunner, leave: asyncio.Event) -> bool:
 
 
 async def _listen(
-    settings: Settings, descriptors: Sequence[int], protocol: Callable[[], Connection]
+    settings: Settings, inherited: Sequence[socket.socket], protocol: Callable[[], Connection]
 ) -> list[asyncio.Server]:
     loop = asyncio.get_running_loop()
-    if descriptors:
-        inherited = [socket.socket(fileno=each) for each in descriptors]
+    if inherited:
         return [
             await loop.create_server(protocol, sock=each, backlog=_BACKLOG) for each in inherited
         ]

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from models.group import Group
 from models.outlook import Outlook
+from models.owner import View
 from models.task import Task
 from service.descriptions import as_of_old, body, group_body
 
@@ -28,7 +29,7 @@ class Event:
 
 @dataclass(eq=False)
 class Subject:
-    """A task (``group`` is None) or a group, with ``tasks`` by id.
+    """A task (``group`` is None) or a group, with ``tasks`` by id, of those whose ``view`` has it.
 
     ``stale``: ids of tasks that changed since they were read. ``gone``: there is none any more.
     ``awaited`` are the events of those who listen: set when there is something new.
@@ -37,6 +38,7 @@ class Subject:
     kind: Kind
     id: str
     legacy: bool
+    view: View
     group: Group | None = None
     tasks: Mapping[str, Task] = field(default_factory=dict)
     outlook: Outlook | None = None
@@ -98,9 +100,9 @@ class Subject:
 
     def _written(self, name: str | None) -> Event:
         described: Mapping[str, object] = (
-            body(self.tasks[self.id], name)
+            body(self.tasks[self.id], name, view=self.view)
             if self.group is None
-            else group_body(self.group, self.tasks)
+            else group_body(self.group, self.tasks, self.view)
         )
         document: dict[str, Any] = as_of_old(described) if self.legacy else {**described}
         # Not of the time that is left: it passes, and nothing is new.

@@ -16,6 +16,7 @@ from models.image import Format, check_side
 from models.names import result_names
 from models.operations import Operation, fingerprint
 from models.operations.pipeline import encoding, parts, sizes
+from models.owner import View
 from models.queue import Queue
 from models.settings import Settings
 from models.store import Store
@@ -63,6 +64,7 @@ class _Wanted:
     mark: str
     report: bool
     client: str
+    owner: str
 
     @property
     def task_id(self) -> str:
@@ -91,8 +93,9 @@ class Submitter:
         *,
         report: bool = False,
         client: str = "",
+        owner: str = "",
     ) -> Task:
-        """Return the task for ``upload``: a new one, the running one, or the finished one.
+        """Return the owner's task for ``upload``: a new one, the running one, or the finished one.
 
         Results are written as the operations say, else as ``asked``, else as the upload came.
         With ``report`` the task carries what was measured, see ``workers.upscaler.report``.
@@ -117,14 +120,15 @@ class Submitter:
         need, fixed = memory.need(header, operations, output, self.catalogue, tile)
         memory.check(need, self.settings, fixed)
         mark = fingerprint(
-            upload.sha256, operations, output, weights, self.settings.writing, report
+            upload.sha256, operations, output, weights, self.settings.writing, report, owner
         )
         turn = self._turns.setdefault(mark, asyncio.Lock())
         async with turn:
-            return await self._submit(_Wanted(upload, operations, output, mark, report, client))
+            wanted = _Wanted(upload, operations, output, mark, report, client, owner)
+            return await self._submit(wanted)
 
-    async def again(self, task_id: str, client: str = "") -> bool:
-        """Start a task anew that failed, was cancelled or lost its result, under all its names.
+    async def again(self, task_id: str, view: View, client: str = "") -> bool:
+        """Start a task in ``view`` anew that failed, was cancelled or lost its result.
 
         False if it is none of these, or there is none.
 
@@ -132,12 +136,12 @@ class Submitter:
             OriginalGone: the picture is no longer kept.
             QueueFull: too much is open. StoreUnavailable: the ledger does not answer.
         """
-        task = await self.store.tasks.get(task_id)
+        task = await self.store.tasks.get(task_id, view)
         if task is None or not task.again:
             return False
         original: ObjectId | None = task.original_id
         if not await self.store.originals.touch(task.original_id):
-            original = await self.store.originals.take(task.original_sha256)
+            original = await self.store.originals.take(task.original_sha256, task.owner)
         if original is None:
             raise OriginalGone(
                 f"{task.uploads[0].name} is no longer kept (ORIGINAL_TTL="
@@ -181,7 +185,7 @@ class Submitter:
         if any(each.name in names for each in task.deleted):
             await self.store.tasks.restore(task.id, names)
         if task.again:
-            await self._begin(task, await self._kept(wanted.upload), wanted.client)
+            await self._begin(task, await self._kept(wanted), wanted.client)
 
     async def _add_name(self, task_id: str, named: TaskUpload) -> None:
         await self.store.tasks.add_upload(task_id, named, self.settings.max_names_per_task)
@@ -192,7 +196,7 @@ class Submitter:
 
     async def _create(self, wanted: _Wanted) -> None:
         async with self.admission.turn(wanted.client) as turn:
-            original, named = await asyncio.gather(self._kept(wanted.upload), self._named(wanted))
+            original, named = await asyncio.gather(self._kept(wanted), self._named(wanted))
             created = await self.store.tasks.create(
                 wanted.mark,
                 original_id=original,
@@ -201,6 +205,7 @@ class Submitter:
                 operations=[operation.document() for operation in wanted.operations],
                 output=wanted.output,
                 report=wanted.report,
+                owner=wanted.owner,
                 client=wanted.client,
                 turn=turn,
             )
@@ -210,9 +215,10 @@ class Submitter:
             # Redis is away: the task is accepted all the same, and the next sweep rings for it.
             await self.store.leases.unheard(wanted.task_id)
 
-    async def _kept(self, upload: Upload) -> ObjectId:
-        """Return the id of the stored original; the same bytes are stored once."""
-        return await self.store.originals.keep(upload.file, upload.name, upload.sha256)
+    async def _kept(self, wanted: _Wanted) -> ObjectId:
+        """Return the id of the stored original; the same bytes are stored once for each owner."""
+        upload, owner = wanted.upload, wanted.owner
+        return await self.store.originals.keep(upload.file, upload.name, upload.sha256, owner)
 
     async def _named(self, wanted: _Wanted) -> TaskUpload:
         name, operations = wanted.upload.name, wanted.operations
@@ -221,5 +227,6 @@ class Submitter:
         names = await self.store.names.reserve(
             [result_names(name, operations, wanted.output, wanted.mark, n) for n in numbers],
             wanted.task_id,
+            wanted.owner,
         )
         return TaskUpload(name=name, results=names)

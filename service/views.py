@@ -12,6 +12,7 @@ from models.group import Group
 from models.task import Status, Task
 from service.answers import json_answer
 from service.bodies import GroupBody, TaskBody
+from service.caller import caller
 from service.descriptions import as_of_old, body, group_body, result_url
 from service.errors import answer
 from service.keys import SETTINGS
@@ -38,15 +39,15 @@ def respond(
 
     A client that wants the picture gets a failed task's error as an error, not as a picture.
     """
-    where = location(task, name)
+    where, view = location(task, name), caller(request).view
     if redirect and task.status is Status.SUCCESS:
         first = task.upload(name).results[0]
         if gone := task.gone(first, 0):
             return answer(no_longer(task, first, gone, request.app[SETTINGS]))
-        return web.Response(status=303, headers={"Location": result_url(first)})
+        return web.Response(status=303, headers={"Location": result_url(first, task.owner, view)})
     if redirect and task.error is not None:
         return answer(from_document(task.error))
-    return _json(request, body(task, name, group_id), status, where)
+    return _json(request, body(task, name, group_id, view), status, where)
 
 
 def respond_group(
@@ -58,7 +59,7 @@ def respond_group(
     redirect: bool,
 ) -> web.Response:
     """Answer for a group: its body, or with ``redirect`` the way to its archive once it is done."""
-    document = group_body(group, tasks)
+    document = group_body(group, tasks, caller(request).view)
     if redirect and document["archive_url"]:
         return web.Response(status=303, headers={"Location": document["archive_url"]})
     return _json(request, document, status, f"/status/{group.id}")

@@ -20,6 +20,7 @@ from models.errors import StoreUnavailable
 from models.queue import Queue
 from models.settings import Settings
 from models.store import Store
+from service import opening
 from standalone import stores
 from standalone.port import Occupied, listen
 from standalone.program import Program, beside, environment, say
@@ -71,6 +72,7 @@ class House:
         self._sockets = listen(self._settings.host, self._settings.port)
         self._settings = await self._open_stores()
         s = self._settings
+        await self._may_open()
         shared = environment(REDIS_URL=s.redis_url, MONGO_URL=s.mongo_url, DATA_DIR=str(self._data))
         run_dir = self._data / "run"
         for number in range(s.workers):
@@ -95,6 +97,18 @@ class House:
         say(f"Darkroom is ready: {url}")
         self._ready_once = True
         return True
+
+    async def _may_open(self) -> None:
+        """Return if the service may listen; else it would be started again and again for nothing.
+
+        Raises:
+            BadSettings: it may not.
+        """
+        store = Store(self._settings)
+        try:
+            await opening.check(self._settings, store)
+        finally:
+            store.close()
 
     async def _open_stores(self) -> Settings:
         """Start the stores that no URL names; return the settings with both URLs."""

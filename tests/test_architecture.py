@@ -56,7 +56,11 @@ def imports(path: Path) -> set[str]:
         ("motor", ("models/store/",)),
         ("pymongo", ("models/store/", "bench/soak/witness.py")),
         ("arq", ("models/queue.py", "workers/settings.py", "workers/loop.py")),
-        ("redis", ("models/queue.py", "models/cache.py", "bench/soak/witness.py")),
+        (
+            "redis",
+            ("models/queue.py", "models/cache.py", "models/rates.py", "bench/soak/witness.py"),
+        ),
+        ("limits", ("models/rates.py",)),
         ("cv2", ("workers/", "training/", "bench/")),
         ("openvino", ("workers/upscaler/openvino.py", "bench/")),
         ("torch", ("training/",)),

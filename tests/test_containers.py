@@ -12,8 +12,11 @@ import pytest
 import yaml
 from dockerfile_parse import DockerfileParser
 
+from models.errors import BadSettings
 from models.settings import Settings
+from models.store import Store
 from models.store.replica import REPLICA_SET
+from service import opening
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = ("docker-compose.yml", "docker-compose-mongo-redis.yml")
@@ -162,6 +165,18 @@ def test_ports_are_published_on_loopback_only() -> None:
         for service in compose(name)["services"].values():
             for port in service.get("ports", []):
                 assert port.startswith("127.0.0.1:")
+
+
+async def test_only_the_compose_file_lets_in_who_shows_no_key(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its port is published on loopback; the image alone starts with a key, or not at all."""
+    environment = compose(FILES[0])["services"]["service"]["environment"]
+    await opening.check(as_read(environment, monkeypatch), store)
+    with pytest.raises(BadSettings, match="there is no API key"):
+        await opening.check(as_read(environment, monkeypatch, ALLOW_ANONYMOUS="0"), store)
+    assert "ALLOW_ANONYMOUS" not in (ROOT / "Dockerfile").read_text()
+    assert Settings(host="0.0.0.0").keys_on
 
 
 def test_dockerfile() -> None:

@@ -11,16 +11,17 @@ from typing import Any
 import aiohttp
 import pytest
 
+from models.loopback import is_loopback
 from models.settings import Settings
 from models.tokens import Tokens
 from service.app import create_app
 from service.dashboard.gate import COOKIE
-from service.hosts import is_loopback
 from service.keys import TOKENS
 from tests.conftest import Client
 
 TOKEN = "correct-horse-battery"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
+ANYBODY = {"api_keys": "off", "allow_anonymous": True}
 HTML = {"Accept": "text/html"}
 ID = "ab" * 16
 READS = ["", "/api/workers", "/api/queue", "/api/history", "/api/tasks", f"/api/tasks/{ID}"]
@@ -196,8 +197,8 @@ async def test_without_a_token_this_machine_may_and_its_browser_is_asked_for_its
 async def test_without_a_token_nobody_else(opened: Open) -> None:
     here = await opened()
     strangers: list[tuple[Client, dict[str, str]]] = [
-        (await opened(host="0.0.0.0"), {}),
-        (await opened(host="192.168.1.5"), {}),
+        (await opened(host="0.0.0.0", **ANYBODY), {}),
+        (await opened(host="192.168.1.5", **ANYBODY), {}),
         (await opened(proxies=1), {}),
         (here, {"Host": "192.0.2.7"}),  # other names are refused by service.hosts
         (here, {"X-Forwarded-For": "203.0.113.5"}),

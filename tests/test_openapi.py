@@ -64,6 +64,8 @@ def test_what_is_left_out_is_pages_and_their_files() -> None:
     assert left.keys() == {
         "/",
         "/docs",
+        "/login",
+        "/logout",
         "/static/{name}",
         "/dashboard",
         "/dashboard/login",

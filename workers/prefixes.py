@@ -43,7 +43,9 @@ def prefixes(worker: Worker, task: Task, operations: Sequence[Operation]) -> lis
             except BadParameter:  # a network that this worker lacks: its child will say so
                 continue
             writing = worker.settings.writing
-            mark = fingerprint(task.original_sha256, first, "png", weights, writing)
+            mark = fingerprint(
+                task.original_sha256, first, "png", weights, writing, owner=task.owner
+            )
             found.append(Prefix(count, mark))
     return found
 

@@ -85,10 +85,12 @@ def fingerprint(
     weights: Sequence[Weights],
     writing: Writing = DEFAULT,
     report: bool = False,
+    owner: str = "",
 ) -> str:
     """Return 64 hex digits that are equal exactly when two requests ask for the same bytes.
 
-    ``report``: measured while computing, so a task that has one is another than one that has none.
+    ``owner``: whose the picture is: nobody may learn that another has the same. ``report``:
+    measured while computing, so a task that has one is another than one that has none.
     """
     asked = {
         "original": sha256,
@@ -98,6 +100,7 @@ def fingerprint(
         "weights": [w.sha256 for w in weights],
         "version": PIPELINE_VERSION,
         **({"report": True} if report else {}),
+        **({"owner": owner} if owner else {}),
     }
     canonical = json.dumps(asked, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()

@@ -14,6 +14,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.catalogue import FETCHED
 from models.errors import BadSettings
+from models.loopback import is_loopback
+from models.settings.access import Access
 from models.settings.admin import Admin
 from models.settings.answers import Answers
 from models.settings.events import Events
@@ -31,6 +33,7 @@ from models.writing import Writing
 SECTIONS: tuple[type[BaseSettings], ...] = (
     Place,
     Http,
+    Access,
     Intake,
     Answers,
     Events,
@@ -45,7 +48,19 @@ SECTIONS: tuple[type[BaseSettings], ...] = (
 
 
 class Settings(
-    Logs, Admin, Measures, Mail, Results, Keeping, Work, Events, Answers, Intake, Http, Place
+    Logs,
+    Admin,
+    Measures,
+    Mail,
+    Results,
+    Keeping,
+    Work,
+    Events,
+    Answers,
+    Intake,
+    Access,
+    Http,
+    Place,
 ):
     """Every variable of the environment that Darkroom reads, upper case, with its default.
 
@@ -73,6 +88,18 @@ class Settings(
         except ValidationError as error:
             problems = [_problem(str(p["loc"][0]), p["input"], p["msg"]) for p in error.errors()]
             raise BadSettings("; ".join(problems)) from None
+
+    @property
+    def keys_on(self) -> bool:
+        """Whether calls need a key: as API_KEYS says, or unless HOST is loopback."""
+        auto = self.api_keys == "auto" and not is_loopback(self.host)
+        return self.api_keys == "on" or auto
+
+    @property
+    def rates_on(self) -> bool:
+        """Whether calls are counted: as RATE_LIMITS says, or where others may come in."""
+        open_ = self.keys_on or not is_loopback(self.host)
+        return self.rate_limits == "on" or (self.rate_limits == "auto" and open_)
 
     @property
     def children(self) -> int:

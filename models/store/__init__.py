@@ -29,6 +29,7 @@ from models.store.gauges import Gauges
 from models.store.groups import Groups
 from models.store.guard import guarded
 from models.store.history import History
+from models.store.keys import Keys
 from models.store.leases import Leases
 from models.store.mail import Outbox
 from models.store.names import Names
@@ -86,6 +87,7 @@ class Store:
         self.leases = Leases(database["tasks"])
         self.board = Board(database, settings.store_timeout)
         self.history = History(database, settings.history_kept_seconds)
+        self.keys = Keys(database["keys"])
         self.names = Names(database["names"])
         self.originals = Originals(database, settings.delete_grace)
         self.results = Files(database, "results")

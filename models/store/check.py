@@ -19,7 +19,8 @@ from pydantic import ValidationError
 
 from models.store.files import Files
 from models.store.guard import guarded
-from models.store.originals import Originals
+from models.store.names import key
+from models.store.originals import Originals, hash_in
 from models.store.repair import Repair
 from models.store.waste import listing, owner
 from models.task import OPEN, Status, Task
@@ -86,7 +87,7 @@ class Check:
         files, alive = self._files, {"metadata.doomed": _MISSING}
         async for entry in self._walk("originals.files", alive):
             file_id, metadata = entry["_id"], entry.get("metadata") or {}
-            sha256 = None if self._fast else str(metadata.get("key"))
+            sha256 = None if self._fast else hash_in(str(metadata.get("key")))
             flaw = await files.flaw(file_id, None, sha256)
             if not await self._one("originals.files", {"_id": file_id, **alive}):
                 continue  # its time came since the page was read
@@ -139,7 +140,9 @@ class Check:
                 return  # the task is computed again as a whole
 
     async def _names_of(self, task: Task) -> AsyncIterator[Finding]:
-        parts = {name: part for u in task.uploads for part, name in enumerate(u.results)}
+        parts = {
+            key(name, task.owner): part for u in task.uploads for part, name in enumerate(u.results)
+        }
         entries = self._database["names"].find({"_id": {"$in": list(parts)}, "task_id": task.id})
         known = {entry["_id"] for entry in await self._listed(entries)}
         for name, part in parts.items():

@@ -10,17 +10,23 @@ from typing import Any
 from motor.motor_asyncio import AsyncIOMotorCollection
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
+from models.owner import scoped
 from models.store.guard import guarded
 
 _DUPLICATE = 11000  # MongoDB's error code DuplicateKey
 
 
-def _entry(name: str, task_id: str, part: int) -> dict[str, Any]:
-    return {"_id": name, "task_id": task_id, "part": part, "at": datetime.now(UTC)}
+def key(name: str, owner: str) -> str:
+    """Return the id of a result's name; no name has a slash in it."""
+    return scoped(owner, name, "/")
+
+
+def _entry(name: str, task_id: str, part: int, owner: str) -> dict[str, Any]:
+    return {"_id": key(name, owner), "task_id": task_id, "part": part, "at": datetime.now(UTC)}
 
 
 class Names:
-    """The collection ``names``: {_id: result name, task_id, part, at}.
+    """The collection ``names``: {_id: result name behind its owner's, task_id, part, at}.
 
     A name is reserved before its task is made; ``at``, when it last was, tells one whose task is on
     its way from one whose task never came (by the clock of who asked, as all ages of ids are).
@@ -30,14 +36,16 @@ class Names:
         self._names = collection
 
     @guarded
-    async def reserve(self, wanted: Sequence[Iterable[str]], task_id: str) -> list[str]:
-        """Return a name for each part of a task, now reserved.
+    async def reserve(
+        self, wanted: Sequence[Iterable[str]], task_id: str, owner: str = ""
+    ) -> list[str]:
+        """Return a name for each part of a task of ``owner``, now reserved.
 
         ``wanted``: candidates for each part, best first; the first is taken that is free or already
         this task's. The best of all parts are asked for at once.
         """
         candidates = [list(names) for names in wanted]
-        entries = [_entry(names[0], task_id, part) for part, names in enumerate(candidates)]
+        entries = [_entry(n[0], task_id, part, owner) for part, n in enumerate(candidates)]
         try:
             await self._names.insert_many(entries, ordered=False)
         except BulkWriteError as error:
@@ -46,15 +54,15 @@ class Names:
                 raise
             taken = {int(problem["index"]) for problem in problems}
             return [
-                await self._free(names, task_id, part) if part in taken else names[0]
+                await self._free(names, task_id, part, owner) if part in taken else names[0]
                 for part, names in enumerate(candidates)
             ]
         return [names[0] for names in candidates]
 
-    async def _free(self, candidates: Iterable[str], task_id: str, part: int) -> str:
+    async def _free(self, candidates: Iterable[str], task_id: str, part: int, owner: str) -> str:
         name = ""
         for name in candidates:
-            if await self._reserved(_entry(name, task_id, part)):
+            if await self._reserved(_entry(name, task_id, part, owner)):
                 return name
         raise RuntimeError(f"every name up to {name!a} is taken by another task")
 
@@ -73,7 +81,7 @@ class Names:
             # It was there, and was removed just now because its task never came.
 
     @guarded
-    async def find(self, name: str) -> tuple[str, int] | None:
-        """Return (task id, index of the result) that ``name`` stands for."""
-        holder = await self._names.find_one({"_id": name})
+    async def find(self, name: str, owner: str = "") -> tuple[str, int] | None:
+        """Return (task id, index of the result) that ``name`` of ``owner`` stands for."""
+        holder = await self._names.find_one({"_id": key(name, owner)})
         return (str(holder["task_id"]), int(holder["part"])) if holder else None

@@ -15,6 +15,7 @@ from bson import ObjectId
 from gridfs.errors import FileExists
 from motor.motor_asyncio import AsyncIOMotorDatabase
 
+from models.owner import scoped
 from models.store.clock import now
 from models.store.files import Files, Source
 from models.store.guard import guarded
@@ -26,6 +27,16 @@ _TOUCH = {"$currentDate": {"metadata.used_at": True}}
 _DOOMED = "metadata.doomed"
 
 
+def key(sha256: str, owner: str) -> str:
+    """Return under what an original is kept: each owner's for itself."""
+    return scoped(owner, sha256, ":")
+
+
+def hash_in(key: str) -> str:
+    """Return the SHA-256 in such a key."""
+    return key.rpartition(":")[2]
+
+
 class Original(Source, Protocol):
     """An upload that can be read again."""
 
@@ -33,7 +44,7 @@ class Original(Source, Protocol):
 
 
 class Originals(Files):
-    """The bucket ``originals``: metadata {key: sha256, used_at}, or {doomed, used_at}."""
+    """The bucket ``originals``: metadata {key, used_at}, or {doomed, used_at}."""
 
     def __init__(self, database: AsyncIOMotorDatabase[Document], grace: float) -> None:
         """``grace``: seconds for which a touch protects, whatever the age allowed."""
@@ -47,29 +58,29 @@ class Originals(Files):
         await self._files.create_index(_DOOMED, sparse=True)
         await self._database["tasks"].create_index([("original_id", 1), ("status", 1)])
 
-    async def keep(self, source: Original, filename: str, sha256: str) -> ObjectId:
-        """Return the id of the original with that hash, touched; store ``source`` if there is none.
+    async def keep(self, source: Original, filename: str, sha256: str, owner: str = "") -> ObjectId:
+        """Return the id of the owner's original with that hash, touched; store it if there is none.
 
         Raises:
             StoreUnavailable: it may not have been stored.
         """
         while True:
-            file_id = await self.take(sha256)
+            file_id = await self.take(sha256, owner)
             if file_id is not None:
                 return file_id
             source.seek(0)
             try:
-                file_id = await self.put(source, filename, {"key": sha256})
+                file_id = await self.put(source, filename, {"key": key(sha256, owner)})
             except FileExists:  # stored by another just now, and doomed already
                 continue
             if await self.touch(file_id):
                 return file_id
 
     @guarded
-    async def take(self, sha256: str) -> ObjectId | None:
-        """Touch the original with that hash and return its id; None if there is none."""
+    async def take(self, sha256: str, owner: str = "") -> ObjectId | None:
+        """Touch the owner's original with that hash and return its id; None if there is none."""
         document = await self._files.find_one_and_update(
-            {"metadata.key": sha256}, _TOUCH, projection={"_id": 1}
+            {"metadata.key": key(sha256, owner)}, _TOUCH, projection={"_id": 1}
         )
         return document["_id"] if document else None
 

@@ -67,7 +67,7 @@ class Repair:
         task = await self._tasks.find_one(lacking)
         if task is None:
             return False
-        original = await self._originals.take(task["original_sha256"])
+        original = await self._taken(task)
         change = failure(_LOST) if original is None else {"original_id": original}
         answer = await self._tasks.update_one(lacking, [{"$set": change}])
         return answer.modified_count == 1
@@ -75,7 +75,10 @@ class Repair:
     async def _original(self, task: Document) -> ObjectId | None:
         if await self._originals.touch(task["original_id"]):
             return ObjectId(task["original_id"])
-        return await self._originals.take(task["original_sha256"])
+        return await self._taken(task)
+
+    async def _taken(self, task: Document) -> ObjectId | None:
+        return await self._originals.take(task["original_sha256"], task.get("owner") or "")
 
     @guarded
     async def drop_chunks(self, bucket: str, file_id: object) -> bool:

@@ -16,6 +16,7 @@ from pymongo import ASCENDING, DESCENDING, ReturnDocument
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from models.errors import StoreUnavailable
+from models.owner import EVERYTHING, View
 from models.store.guard import guarded, unavailable
 from models.store.timeline import told
 from models.store.waste import AGAIN, FRESH, revived
@@ -34,28 +35,36 @@ class Tasks:
 
     async def prepare(self) -> None:
         await self._tasks.create_index(
+            [
+                ("owner", ASCENDING),
+                ("uploads.name", ASCENDING),
+                ("status", ASCENDING),
+                ("finished_at", DESCENDING),
+            ]
+        )
+        await self._tasks.create_index(  # of those who see everything
             [("uploads.name", ASCENDING), ("status", ASCENDING), ("finished_at", DESCENDING)]
         )
 
     @guarded
-    async def get(self, task_id: str) -> Task | None:
-        document = await self._tasks.find_one({"_id": task_id})
+    async def get(self, task_id: str, view: View = EVERYTHING) -> Task | None:
+        document = await self._tasks.find_one({"_id": task_id, **view.query()})
         return Task.model_validate(document) if document else None
 
     @guarded
-    async def many(self, task_ids: Sequence[str]) -> dict[str, Task]:
+    async def many(self, task_ids: Sequence[str], view: View = EVERYTHING) -> dict[str, Task]:
         """Return those of the tasks that there are, by id."""
-        cursor = self._tasks.find({"_id": {"$in": list(task_ids)}})
+        cursor = self._tasks.find({"_id": {"$in": list(task_ids)}, **view.query()})
         return {str(d["_id"]): Task.model_validate(d) async for d in cursor}
 
     @guarded
-    async def newest(self, upload_name: str) -> Task | None:
+    async def newest(self, upload_name: str, view: View = EVERYTHING) -> Task | None:
         """Return the task that finished last of those whose upload had that name.
 
         One whose result was deleted is passed over. One whose time is up is not: all before it are
         older.
         """
-        query = {"uploads.name": upload_name, "status": Status.SUCCESS}
+        query = {**view.query(), "uploads.name": upload_name, "status": Status.SUCCESS}
         async for document in self._tasks.find(query).sort("finished_at", DESCENDING):
             task = Task.model_validate(document)
             gone = task.gone(task.upload(upload_name).results[0], 0)
@@ -74,6 +83,7 @@ class Tasks:
         operations: Sequence[Document],
         output: str,
         report: bool = False,
+        owner: str = "",
         client: str = "",
         turn: int = 0,
     ) -> bool:
@@ -88,6 +98,7 @@ class Tasks:
             "uploads": [upload.model_dump()],
             "operations": list(operations),
             "format": output,
+            "owner": owner,
             "client": client,
             "turn": turn,
             "rings": 0,
@@ -139,13 +150,13 @@ class Tasks:
         )
 
     @guarded
-    async def cancel(self, task_id: str, error: Document) -> Task | None:
+    async def cancel(self, task_id: str, error: Document, view: View = EVERYTHING) -> Task | None:
         """End a task that has not ended, and its lease; None if there is none or it has ended.
 
         The worker that holds it is fenced from then on: nothing it does can make it SUCCESS.
         """
         document = await self._tasks.find_one_and_update(
-            {"_id": task_id, "status": {"$nin": list(ENDED)}},
+            {"_id": task_id, **view.query(), "status": {"$nin": list(ENDED)}},
             [
                 {
                     "$set": {

@@ -6,10 +6,12 @@ import structlog
 from aiohttp import web
 
 from models.errors import BadParameter, NotFound, OriginalGone, QueueFull, WrongStatus
+from models.owner import EVERYTHING
 from service.answers import json_answer
 from service.client import party
 from service.dashboard.bodies import AskedBody, DetailBody
 from service.dashboard.documents import detail
+from service.dashboard.linking import linking
 from service.dashboard.operator import operator
 from service.handlers.tasks import begun_again, cancelled
 from service.keys import STORE
@@ -31,9 +33,9 @@ _NAME = {"name": "The worker's name, as /dashboard/api/workers says it."}
 async def retry(request: web.Request) -> web.StreamResponse:
     """POST /dashboard/api/tasks/<id>/retry."""
     only(request)
-    task = await begun_again(request, request.match_info["id"])
+    task = await begun_again(request, request.match_info["id"], EVERYTHING)
     log.info("retried_by_operator", task_id=task.id, client=party(request))
-    return json_answer(detail(task), 202)
+    return json_answer(detail(task, await linking(request, task)), 202)
 
 
 @operator(
@@ -46,9 +48,9 @@ async def retry(request: web.Request) -> web.StreamResponse:
 async def cancel(request: web.Request) -> web.StreamResponse:
     """POST /dashboard/api/tasks/<id>/cancel."""
     only(request)
-    task = await cancelled(request, request.match_info["id"])
+    task = await cancelled(request, request.match_info["id"], EVERYTHING)
     log.info("cancelled_by_operator", task_id=task.id, client=party(request))
-    return json_answer(detail(task), 200)
+    return json_answer(detail(task, await linking(request, task)), 200)
 
 
 @operator(

@@ -25,6 +25,7 @@ from service.dashboard.bodies import (
     WorkersBody,
 )
 from service.dashboard.documents import detail, row
+from service.dashboard.linking import linking
 from service.dashboard.operator import operator
 from service.dashboard.scene import SCENES
 from service.keys import SETTINGS, STORE
@@ -121,7 +122,7 @@ async def task(request: web.Request) -> web.StreamResponse:
     found = await request.app[STORE].tasks.get(request.match_info["id"])
     if found is None:
         raise NotFound("there is no task of this id")
-    return _answer(request, detail(found))
+    return _answer(request, detail(found, await linking(request, found)))
 
 
 def _wanted(request: web.Request, longest: int) -> Wanted:

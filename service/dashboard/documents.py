@@ -6,10 +6,11 @@ is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from models.task import OPEN, Task
+from service.bodies import ResultBody
 from service.dashboard.bodies import DetailBody, RowBody, WorkerBody
 from service.descriptions import body, iso
 
@@ -64,11 +65,14 @@ def row(task: Task) -> RowBody:
     }
 
 
-def detail(task: Task) -> DetailBody:
-    """Return all that an operator may know of a task."""
-    lease = task.lease or {}
+def detail(task: Task, link: Callable[[str], str] | None = None) -> DetailBody:
+    """Return all that an operator may know of a task; ``link`` signs the paths of its results."""
+    lease, shown = task.lease or {}, body(task)
+    if link is not None:
+        shown["results"] = [_linked(each, link) for each in shown["results"]]
+        shown["url"] = shown["results"][0]["url"] if shown["results"] else None
     return {
-        **body(task),
+        **shown,
         "names": [upload.name for upload in task.uploads],
         "attempts": task.attempts,
         "client": task.client,
@@ -82,6 +86,10 @@ def detail(task: Task) -> DetailBody:
         "stages_ms": task.stages,
         "actions": _actions(task),
     }
+
+
+def _linked(result: ResultBody, link: Callable[[str], str]) -> ResultBody:
+    return {**result, "url": link(result["name"])} if result["url"] else result
 
 
 def _actions(task: Task) -> list[Literal["retry", "cancel"]]:

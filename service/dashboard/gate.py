@@ -1,4 +1,4 @@
-"""Who may see the dashboard: whoever has ADMIN_TOKEN, or this machine while none is set."""
+"""Who may see the dashboard: who has ADMIN_TOKEN or an admin's key, or this machine."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ import structlog
 from aiohttp import web
 
 from models.errors import Forbidden, RateLimited, Unauthorized
+from models.key import Key, Scope, id_of
+from models.loopback import is_loopback
 from models.settings import Settings
 from models.store import Store
 from models.tokens import Tokens
-from service.client import party
-from service.hosts import authority, hostname, is_loopback
+from service.client import pseudonym
+from service.doorkeeper import HEADER, Doorkeeper, shown
+from service.hosts import hostname
+from service.origin import own
 
 log = structlog.get_logger()
 
@@ -38,17 +42,20 @@ _EVERYBODY = "admin"
 class Gate:
     """Judges requests to the dashboard; one for each service."""
 
-    def __init__(self, settings: Settings, store: Store, tokens: Tokens) -> None:
+    def __init__(
+        self, settings: Settings, store: Store, tokens: Tokens, doorkeeper: Doorkeeper
+    ) -> None:
         self._settings = settings
         self._store = store
         self._tokens = tokens
+        self._doorkeeper = doorkeeper
         self._token = settings.admin_token.get_secret_value()
         self._blocked: dict[str, tuple[float, RateLimited]] = {}
 
     @property
     def locked(self) -> bool:
-        """Whether ADMIN_TOKEN is set."""
-        return bool(self._token)
+        """Whether something must be shown: ADMIN_TOKEN is set, or keys are on."""
+        return bool(self._token) or self._settings.keys_on
 
     async def admit(self, request: web.Request, *, change: bool = False) -> None:
         """Return if the request may pass; ``change``: it asks for something to be done.
@@ -60,36 +67,49 @@ class Gate:
         if not self.locked:
             self._local(request)
             if change:
-                self.own(request, must=False)
-        elif "Authorization" in request.headers:
-            scheme, _, token = request.headers["Authorization"].partition(" ")
-            if scheme.lower() != "bearer":
-                raise Unauthorized("the dashboard takes Authorization: Bearer <ADMIN_TOKEN>")
-            await self.check(request, token.strip())
-        elif self._tokens.is_session(request.cookies.get(COOKIE, "")):
+                own(request, self._settings, must=False)
+        elif "Authorization" in request.headers or HEADER in request.headers:
+            await self.check(request, shown(request) or "")
+        elif await self._logged_in(request):
             if change:
-                self.own(request, must=True)
+                own(request, self._settings, must=True)
         else:
             raise Unauthorized(
-                "send Authorization: Bearer <ADMIN_TOKEN>, or log in at /dashboard/login"
+                "send Authorization: Bearer <ADMIN_TOKEN>, or an admin's key; people log "
+                "in at /dashboard/login"
             )
 
-    async def check(self, request: web.Request, token: str) -> None:
-        """Return if ``token`` is ADMIN_TOKEN; wrong ones are counted.
+    async def _logged_in(self, request: web.Request) -> bool:
+        if self._token and self._tokens.is_session(request.cookies.get(COOKIE, "")):
+            return True
+        if not self._settings.keys_on:
+            return False
+        found = await self._doorkeeper.session(request)
+        return found is not None and found.key is not None and found.key.allows(Scope.ADMIN)
+
+    async def check(self, request: web.Request, token: str) -> Key | None:
+        """Return if ``token`` is ADMIN_TOKEN, or the admin's key that it is; wrong ones count.
 
         Raises:
-            Unauthorized: it is not. RateLimited: too many were wrong, so this one is not looked at.
+            Unauthorized: it is neither. Forbidden: a key, but no admin's.
+            RateLimited: too many were wrong, so this one is not looked at.
         """
-        client = party(request)
+        client = pseudonym(request)
         for whose in (_EVERYBODY, client):
             until, refusal = self._blocked.get(whose, (0.0, None))
             if refusal and asyncio.get_running_loop().time() < until:
                 raise refusal
-        if self._tokens.is_same(token, self._token):
-            return
+        if self._token and self._tokens.is_same(token, self._token):
+            return None
+        if self._settings.keys_on and id_of(token):
+            key = await self._doorkeeper.opened(request, token)
+            if key is not None and not key.allows(Scope.ADMIN):
+                raise Forbidden("this key lacks the scope admin", scope=str(Scope.ADMIN))
+            if key is not None:
+                return key
         await self._count(client)
         log.warning("login_failed", client=client)
-        raise Unauthorized("this is not ADMIN_TOKEN")
+        raise Unauthorized("this is not ADMIN_TOKEN, nor a key")
 
     async def look(self, request: web.Request) -> None:
         """Return if a login of this client would be looked at.
@@ -97,7 +117,7 @@ class Gate:
         Raises:
             RateLimited: too many were wrong; also those that another service saw.
         """
-        for whose, name, limit in self._limits(party(request)):
+        for whose, name, limit in self._limits(pseudonym(request)):
             wait = await self._store.quotas.left(self._key(whose), limit)
             if wait:
                 raise self._block(whose, name, limit, wait)
@@ -156,30 +176,6 @@ class Gate:
                     setting="ADMIN_TOKEN",
                 )
 
-    def own(self, request: web.Request, *, must: bool) -> None:
-        """Return if a page of ours made the request.
-
-        Browsers say where a request that changes something comes from, programs need not:
-        ``must`` they, too?
-
-        Raises:
-            Forbidden: another site's page made it.
-        """
-        site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
-        if site == "same-origin":  # no script can say so
-            return
-        if site is not None:
-            raise Forbidden("this was asked by a page of another site, and not done")
-        if origin is not None:
-            if authority(origin) not in {request.host.lower(), authority(self._settings.url)}:
-                raise Forbidden(
-                    "this was asked by a page of another origin, and not done; behind a proxy "
-                    "pass the Host header on, or set PUBLIC_URL",
-                    setting="PUBLIC_URL",
-                )
-        elif must:
-            raise Forbidden("send Origin or Sec-Fetch-Site with the cookie, or the token itself")
-
 
 GATE = web.AppKey("gate", Gate)
 
@@ -187,9 +183,3 @@ GATE = web.AppKey("gate", Gate)
 def gate(request: web.Request) -> Gate:
     """Return the gate of this service."""
     return request.app[GATE]
-
-
-def is_https(request: web.Request, settings: Settings) -> bool:
-    """Tell whether the client came by https, as far as we and our proxies know."""
-    said = request.headers.get("X-Forwarded-Proto", "") if settings.proxies else ""
-    return request.secure or said.rpartition(",")[2].strip().lower() == "https"

@@ -7,12 +7,14 @@ from aiohttp import web
 from yarl import URL
 
 from models.errors import AppError, Forbidden, RateLimited, Unauthorized
-from service.client import party
-from service.dashboard.gate import COOKIE, PATH, gate, is_https
+from service import session
+from service.client import pseudonym
+from service.dashboard.gate import COOKIE, PATH, gate
 from service.errors import answer
 from service.fields import read_fields
 from service.keys import SETTINGS, TOKENS
 from service.openapi.call import unlisted
+from service.origin import is_https, own
 from service.page import live_page, wants_page
 
 log = structlog.get_logger()
@@ -39,19 +41,22 @@ async def login(request: web.Request) -> web.StreamResponse:
     try:
         if not gate(request).locked:
             raise Forbidden("ADMIN_TOKEN is not set: there is nothing to log in to")
-        gate(request).own(request, must=False)
+        own(request, request.app[SETTINGS], must=False)
         fields = await read_fields(request, "token", "next")
         query = fields.get("next", "").encode(errors="replace").decode()  # half a surrogate
         await gate(request).look(request)
-        await gate(request).check(request, fields.get("token", "").strip())
+        key = await gate(request).check(request, fields.get("token", "").strip())
     except (Unauthorized, RateLimited, Forbidden) as error:
         if not wants_page(request):
             raise
         log.info("refused", **error.document())
         return _form(query, error)
     settings = request.app[SETTINGS]
-    log.info("logged_in", client=party(request))
+    log.info("logged_in", client=pseudonym(request))
     response = _to(_seen(query))
+    if key is not None:
+        session.begin(request, response, key)
+        return response
     response.set_cookie(
         COOKIE,
         request.app[TOKENS].session(),
@@ -67,8 +72,10 @@ async def login(request: web.Request) -> web.StreamResponse:
 @unlisted("the button of a page")
 async def logout(request: web.Request) -> web.StreamResponse:
     """POST /dashboard/logout: the browser forgets its session."""
-    gate(request).own(request, must=False)
+    own(request, request.app[SETTINGS], must=False)
     response = _to(f"{PATH}/login")
+    if request.app[SETTINGS].keys_on:
+        session.end(response)
     response.del_cookie(COOKIE, path=PATH, httponly=True, samesite="Strict")
     return response
 

@@ -29,7 +29,6 @@ def operator(
         summary,
         answers={status: Answer(f"{summary}.", body, headers=headers)},
         errors=(*_RIGHTS, *errors, *STORED),
-        admin=True,
         pages=True,
         **more,
     )

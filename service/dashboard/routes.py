@@ -16,6 +16,7 @@ from service.dashboard import actions, api, login
 from service.dashboard.gate import GATE, PATH, Gate, gate
 from service.dashboard.recorder import record
 from service.dashboard.scene import SCENES, Scenes
+from service.doorkeeper import DOORKEEPER
 from service.errors import answer
 from service.keys import QUEUE, SETTINGS, STORE, TOKENS
 from service.openapi.call import unlisted
@@ -56,7 +57,7 @@ def routes() -> list[web.RouteDef]:
 
 async def started(app: web.Application) -> AsyncIterator[None]:
     """Make the gate and keep the history while the service runs; the stores are there before."""
-    app[GATE] = Gate(app[SETTINGS], app[STORE], app[TOKENS])
+    app[GATE] = Gate(app[SETTINGS], app[STORE], app[TOKENS], app[DOORKEEPER])
     app[SCENES] = Scenes(app[SETTINGS], app[STORE], app[QUEUE])
     recording = asyncio.create_task(record(app[SETTINGS], app[STORE]))
     yield

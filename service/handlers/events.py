@@ -8,8 +8,10 @@ import structlog
 from aiohttp import HttpVersion11, web
 from aiohttp_sse import EventSourceResponse
 
-from models.errors import BadParameter, NotFound, TooManyStreams
+from models.errors import BadParameter, NotFound, StoreUnavailable, TooManyStreams
+from service.caller import caller
 from service.client import party
+from service.doorkeeper import DOORKEEPER
 from service.handlers.tasks import Named
 from service.keys import LISTENERS, SETTINGS
 from service.listeners import Listener
@@ -20,6 +22,7 @@ from service.subject import Kind
 from service.waiting import only
 
 _RETRY = 2000  # milliseconds before a browser connects again
+_LOOK = 2.0  # seconds between two looks whether the key of who listens is still good
 _ANSWERS = {
     200: Answer("Events, until it has ended.", media=("text/event-stream",)),
     204: Answer("It has ended, and whose id was sent as Last-Event-ID was the last event."),
@@ -70,7 +73,8 @@ async def _stream(request: web.Request, kind: Kind, name: str | None) -> web.Str
         return request.transport is None or request.transport.is_closing()
 
     what = request.match_info["id"]
-    listening = request.app[LISTENERS].listening(kind, what, name, party(request), vanished)
+    view = caller(request).view
+    listening = request.app[LISTENERS].listening(kind, what, name, party(request), view, vanished)
     async with listening as listener:
         structlog.contextvars.bind_contextvars(**{f"{kind}_id": what})
         told = request.headers.get("Last-Event-ID", "")
@@ -94,7 +98,7 @@ async def _stream(request: web.Request, kind: Kind, name: str | None) -> web.Str
             try:
                 await response.write(f"retry: {_RETRY}\n\n".encode())
                 until = asyncio.get_running_loop().time() + settings.events_seconds
-                await _tell(response, listener, told, until)
+                await _tell(request, response, listener, told, until)
             except TimeoutError:  # it took nothing in: the library has cut the connection
                 structlog.get_logger().info("listener_stalled", limit=settings.events_stall)
         if vanished():
@@ -104,8 +108,28 @@ async def _stream(request: web.Request, kind: Kind, name: str | None) -> web.Str
         return response
 
 
-async def _tell(response: EventSourceResponse, listener: Listener, told: str, until: float) -> None:
-    while (event := await listener.next(told, until)) is not None:
+async def _tell(
+    request: web.Request,
+    response: EventSourceResponse,
+    listener: Listener,
+    told: str,
+    until: float,
+) -> None:
+    loop, who = asyncio.get_running_loop(), caller(request)
+    while True:
+        look = until if who.key is None else min(until, loop.time() + _LOOK)
+        event = await listener.next(told, look)
+        # No longer than other calls of a key are answered: it may have been revoked.
+        try:
+            good = await request.app[DOORKEEPER].still(who)
+        except StoreUnavailable:  # the browser comes again, and is told so
+            return
+        if not good:
+            return
+        if event is None:
+            if listener.over or loop.time() >= until:
+                return
+            continue
         await response.send(event.text, id=event.tag, event=listener.subject.kind)
         told = event.tag
         if event.ended:

@@ -14,12 +14,14 @@ from models.group import Group, standing
 from models.task import Result, Task
 from service import batches
 from service.bodies import GroupBody
+from service.caller import caller
 from service.client import admit
 from service.documents import read_json
 from service.gather import Gathering, members, read_gathering
 from service.keys import ADMISSION, ENDINGS, SETTINGS, STORE
+from service.named import Owned, Signed
 from service.openapi.call import JSON, Answer, Body, call
-from service.openapi.faults import FORM, STORED
+from service.openapi.faults import FORM, LINKED, STORED
 from service.openapi.headers import Prefer
 from service.stream import stream
 from service.views import respond_group
@@ -42,7 +44,7 @@ async def show(request: web.Request) -> web.StreamResponse:
     """Answer how far the group is, at once or when all of it has ended; a task is a group too."""
     only(request, "wait", "redirect")
     redirect = wants_picture(request)
-    group, tasks = await _find(request)
+    group, tasks = await find(request)
     return respond_group(request, group, tasks, status=200, redirect=redirect)
 
 
@@ -75,19 +77,23 @@ async def gather(request: web.Request) -> web.StreamResponse:
     await request.app[ADMISSION].room()
     await admit(request, "groups", "GROUPS_PER_CLIENT")
     asked = read_gathering(await read_json(request, settings), settings)
-    tasks = await store.tasks.many([each.task_id for each in asked.picked])
+    tasks = await store.tasks.many([each.task_id for each in asked.picked], caller(request).view)
     email = address(asked.email) if asked.email else None
     batch = batches.Batch(members(asked, tasks, settings))
-    group, tasks = await batches.keep(store, batch, email)
+    group, tasks = await batches.keep(store, batch, email, caller(request).owner)
     structlog.contextvars.bind_contextvars(group_id=group.id)
     status = 200 if standing(group, tasks).ended else 202
     return respond_group(request, group, tasks, status=status, redirect=False)
 
 
+class _Fetched(Patience, Owned, Signed, total=False):
+    """The query of an archive."""
+
+
 @call(
     "Groups",
     "The results of a group as one zip file",
-    query=Patience,
+    query=_Fetched,
     headers=Prefer,
     answers={
         200: Answer(
@@ -96,13 +102,14 @@ async def gather(request: web.Request) -> web.StreamResponse:
             headers=("Content-Disposition",),
         )
     },
-    errors=(NotFound, NotReady, BadParameter, *STORED),
+    errors=(NotFound, NotReady, BadParameter, *LINKED, *STORED),
     examples=("curl -OJ '{url}/status/GROUP_ID/archive?wait=30'",),
 )
 async def archive(request: web.Request) -> web.StreamResponse:
     """Stream the results of a group that has ended as one zip file."""
-    only(request, "wait")
-    group, tasks = await _find(request)
+    if caller(request).means != "link":  # whose query is checked already
+        only(request, "wait", "owner", "expires", "signature")
+    group, tasks = await find(request)
     far = standing(group, tasks)
     if not far.ended:
         raise NotReady(
@@ -133,9 +140,15 @@ async def archive(request: web.Request) -> web.StreamResponse:
     return await stream(request, response, made.stream(), group.id)
 
 
-async def _find(request: web.Request) -> tuple[Group, dict[str, Task]]:
+async def find(request: web.Request) -> tuple[Group, dict[str, Task]]:
+    """Return the group that a request names, when all of it has ended or its patience has.
+
+    Raises:
+        NotFound: who asks has none of this id.
+    """
     wait = seconds(request, request.app[SETTINGS].max_wait)
-    found = await request.app[ENDINGS].wait_group(request.match_info["id"], wait)
+    view = caller(request).view
+    found = await request.app[ENDINGS].wait_group(request.match_info["id"], wait, view)
     if found is None:
         raise NotFound("there is no group of this id")
     structlog.contextvars.bind_contextvars(group_id=found[0].id)

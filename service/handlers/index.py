@@ -8,6 +8,7 @@ from aiohttp import web
 
 from models.image import ACCEPTED
 from models.operations import OPERATIONS
+from service.doorkeeper import DOORKEEPER
 from service.keys import SETTINGS
 from service.openapi.call import unlisted
 from service.page import live_page, wants_page
@@ -30,18 +31,25 @@ What each of them takes: {url}/docs, as JSON {url}/operations. Health: /healthz,
 
 
 _VARY = {"Vary": "Accept"}
+_NOW = {"Cache-Control": "no-store"}
 
 
 @unlisted("a page for people")
 async def index(request: web.Request) -> web.StreamResponse:
     settings = request.app[SETTINGS]
     if wants_page(request):
+        seen = await request.app[DOORKEEPER].session(request) if settings.keys_on else None
+        if settings.keys_on and not seen and not settings.allow_anonymous:
+            return web.Response(status=303, headers={"Location": "/login", **_VARY, **_NOW})
         largest: dict[str, Any] = {
             "mebibytes": f"{settings.max_upload_bytes / 2**20:g}",
             "megapixels": f"{settings.max_pixels / 1e6:g}",
         }
+        largest |= {"key": seen.key.name if seen and seen.key else ""}
         answer = live_page("upload.html", "/", settings=settings, accepted=ACCEPTED, **largest)
         answer.headers.update(_VARY)
+        if seen:
+            answer.headers["Referrer-Policy"] = "same-origin"  # else browsers say Origin: null
         return answer
     url = settings.url.removeprefix("http://")
     text = _TEXT.format(url=url, operations=", ".join(OPERATIONS))

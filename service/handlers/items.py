@@ -27,6 +27,7 @@ from models.operations.pipeline import encoding, parts
 from models.settings import Settings
 from models.task import Result, Status, Task
 from service.arrival import Arrival
+from service.caller import caller
 from service.client import party
 from service.documents import read_body, to_json
 from service.folder import Folder
@@ -119,7 +120,11 @@ async def _start(job: _Run, number: int, image: Image) -> None:
                 raise picture.error
             submitter = job.request.app[SUBMITTER]
             job.tasks[number] = await submitter.submit(
-                picture, operations, output, client=party(job.request)
+                picture,
+                operations,
+                output,
+                client=party(job.request),
+                owner=caller(job.request).owner,
             )
         except StoreUnavailable:
             raise
@@ -173,7 +178,7 @@ async def _write(job: _Run, number: int, image: Image) -> None:
     targets = targets_of(image.output, len(task.results))
     for result, target in zip(task.results, targets, strict=True):
         try:
-            await _copy(job, result, target)
+            await _copy(job, task, result, target)
         except OSError as error:
             raise NotWritten(
                 f"image {number} cannot be written: {error.strerror or type(error).__name__}; "
@@ -182,11 +187,11 @@ async def _write(job: _Run, number: int, image: Image) -> None:
             ) from error
 
 
-async def _copy(job: _Run, result: Result, target: str) -> None:
+async def _copy(job: _Run, task: Task, result: Result, target: str) -> None:
     created = job.folder.create(target)
     file = await asyncio.to_thread(created.__enter__)
     try:
-        async for data in result_bytes(job.request.app, result):
+        async for data in result_bytes(job.request.app, task, result):
             await asyncio.to_thread(file.write, data)
     except BaseException as error:
         created.__exit__(type(error), error, error.__traceback__)

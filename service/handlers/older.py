@@ -15,6 +15,7 @@ from models.operations.help import fields
 from models.task import Status, Task
 from service.answers import json_answer
 from service.bodies import GroupBody, Said, SubmissionBody, TaskBody
+from service.caller import caller
 from service.client import party
 from service.descriptions import result_url
 from service.errors import answer
@@ -76,7 +77,7 @@ async def grayscale(request: web.Request) -> web.StreamResponse:
         )
         response.content_type = MEDIA_TYPES[result.format]
         response.content_length = result.bytes
-        return await stream(request, response, result_bytes(request.app, result), task.id)
+        return await stream(request, response, result_bytes(request.app, task, result), task.id)
     if task.error is not None:
         return answer(from_document(task.error))
     where = f"/tasks/{task.id}"
@@ -141,7 +142,7 @@ async def _thumbnail(request: web.Request, received: Received) -> web.StreamResp
         )
     task, name = await _task(request, received, parse("thumbnail", received.fields))
     # As of old: whatever became of it meanwhile, the answer to a submission is PENDING.
-    return _submission(task, name, "PENDING", None, status=202)
+    return _submission(request, task, name, "PENDING", None, status=202)
 
 
 @call(
@@ -153,7 +154,7 @@ async def _thumbnail(request: web.Request, received: Received) -> web.StreamResp
 )
 async def converted(request: web.Request) -> web.StreamResponse:
     """GET /convert/<id>: how far the thumbnail is."""
-    task = await request.app[STORE].tasks.get(request.match_info["id"])
+    task = await request.app[STORE].tasks.get(request.match_info["id"], caller(request).view)
     if task is None:
         raise NotFound("there is no submission of this id")
     structlog.contextvars.bind_contextvars(task_id=task.id)
@@ -162,11 +163,17 @@ async def converted(request: web.Request) -> web.StreamResponse:
         result = True
     elif task.ended:
         result = str((task.error or {}).get("detail", "the submission was cancelled"))
-    return _submission(task, None, _SAID[task.status], result, status=200)
+    return _submission(request, task, None, _SAID[task.status], result, status=200)
 
 
 def _submission(
-    task: Task, name: str | None, said: Said, result: bool | str | None, *, status: int
+    request: web.Request,
+    task: Task,
+    name: str | None,
+    said: Said,
+    result: bool | str | None,
+    *,
+    status: int,
 ) -> web.Response:
     thumbnail = task.upload(name).results[0] if result is True else None
     if thumbnail is not None and task.gone(thumbnail, 0):
@@ -178,7 +185,7 @@ def _submission(
         "submission_result": result,
     }
     if thumbnail is not None:
-        body["url"] = result_url(thumbnail)
+        body["url"] = result_url(thumbnail, task.owner, caller(request).view)
     return json_answer(body, status, {"Location": f"/convert/{task.id}"})
 
 
@@ -188,7 +195,11 @@ async def _task(request: web.Request, received: Received, operation: Operation) 
     if isinstance(picture, Refused):
         raise picture.error
     task = await request.app[SUBMITTER].submit(
-        picture, [operation], picture.header.format, client=party(request)
+        picture,
+        [operation],
+        picture.header.format,
+        client=party(request),
+        owner=caller(request).owner,
     )
     structlog.contextvars.bind_contextvars(task_id=task.id)
     return task, picture.name

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import Annotated, Literal
 from urllib.parse import quote
 
 import structlog
 from aiohttp import web
 from pydantic import Field
-from typing_extensions import TypedDict
 
 from models.errors import (
     BadParameter,
@@ -22,14 +22,17 @@ from models.errors import (
 )
 from models.image import MEDIA_TYPES
 from models.names import safe
-from models.task import Result, Status, Task
+from models.owner import View
+from models.task import Result, Status
 from service.answers import matches
+from service.caller import caller
 from service.descriptions import result_url
 from service.keys import CACHE, SETTINGS, STORE
+from service.named import Owned, Signed, check_finished, find, whose
 from service.openapi.call import Answer, call
-from service.openapi.faults import STORED
+from service.openapi.faults import LINKED, STORED
 from service.openapi.headers import IfMatch, Ranged
-from service.results import no_longer, result_bytes
+from service.results import result_bytes
 from service.stream import stream
 from service.waiting import only
 
@@ -37,20 +40,25 @@ log = structlog.get_logger()
 
 _NO_BYTES = re.compile(r"bytes=-0+")  # "the last none": which aiohttp reads as all
 _IMMUTABLE = "public, max-age=31536000, immutable"
+_KEYS = "Authorization, X-API-Key, Cookie"
 
 _HEADERS = ("ETag", "Cache-Control", "Accept-Ranges", "Content-Disposition")
 
 
-class _Saved(TypedDict, total=False):
+class Saved(Owned, total=False):
     """The query of a result."""
 
     download: Annotated[Literal["0", "1"], Field(description="1: browsers save it.")]
 
 
+class _Shown(Saved, Signed, total=False):
+    """The same, and what a signed link has besides."""
+
+
 @call(
     "Results",
     "The bytes of a result",
-    query=_Saved,
+    query=_Shown,
     headers=Ranged,
     answers={
         200: Answer("All of them.", media=tuple(MEDIA_TYPES.values()), headers=_HEADERS),
@@ -61,7 +69,15 @@ class _Saved(TypedDict, total=False):
         ),
         304: Answer("If-None-Match has it.", headers=_HEADERS),
     },
-    errors=(NotFound, NotReady, ResultGone, RangeNotSatisfiable, BadParameter, *STORED),
+    errors=(
+        NotFound,
+        NotReady,
+        ResultGone,
+        RangeNotSatisfiable,
+        BadParameter,
+        *LINKED,
+        *STORED,
+    ),
     examples=("curl -OJ {url}/processed/NAME",),
 )
 async def serve(request: web.Request) -> web.StreamResponse:
@@ -69,16 +85,16 @@ async def serve(request: web.Request) -> web.StreamResponse:
 
     A result's name always means the same bytes; an upload's name means its newest result.
     """
-    name, result, exact = await _find(request)
-    asked = request.query.get("download", "0")
-    if asked not in {"0", "1"}:
-        raise BadParameter("download takes 0 or 1", parameter="download", known=["0", "1"])
+    task, name, result, exact = await find(request)
+    kind = "attachment" if download(request) else "inline"
     headers = {
         "ETag": f'"{result.sha256}"',
-        "Cache-Control": _IMMUTABLE if exact else "no-cache",
+        "Cache-Control": _kept(request, exact),
         "Accept-Ranges": "bytes",
-        "Content-Disposition": _disposition("attachment" if asked == "1" else "inline", name),
+        "Content-Disposition": _disposition(kind, name),
     }
+    if request.app[SETTINGS].keys_on:  # the same name means another's picture to another key
+        headers["Vary"] = _KEYS
     if matches(request.if_none_match, result.sha256):
         return web.Response(status=304, headers=headers)
     start, stop, partial = _range(request, result)
@@ -87,13 +103,16 @@ async def serve(request: web.Request) -> web.StreamResponse:
     response = web.StreamResponse(status=206 if partial else 200, headers=headers)
     response.content_type = MEDIA_TYPES[result.format]
     response.content_length = stop - start
-    return await stream(request, response, result_bytes(request.app, result, start, stop), name)
+    return await stream(
+        request, response, result_bytes(request.app, task, result, start, stop), name
+    )
 
 
 @call(
     "Results",
     "Delete a result",
     description="By its own name only. The bytes go with the last name of the result.",
+    query=Owned,
     headers=IfMatch,
     answers={204: Answer("The name is gone.")},
     errors=(NotFound, WrongStatus, Changed, BadParameter, *STORED),
@@ -109,10 +128,10 @@ async def delete(request: web.Request) -> web.StreamResponse:
         NotFound: there is no result of this name. WrongStatus: it is still being made.
         Changed: If-Match names another result.
     """
-    only(request)
-    store, name = request.app[STORE], request.match_info["name"]
-    held = await store.names.find(name)
-    task = await store.tasks.get(held[0]) if held else None
+    only(request, "owner")
+    store, name, owner = request.app[STORE], request.match_info["name"], whose(request)
+    held = await store.names.find(name, owner)
+    task = await store.tasks.get(held[0], View(owner)) if held else None
     if held is None or task is None:
         raise await _not_own(request, name)
     structlog.contextvars.bind_contextvars(task_id=task.id)
@@ -124,7 +143,7 @@ async def delete(request: web.Request) -> web.StreamResponse:
             measured=task.status,
             allowed=[Status.SUCCESS],
         )
-    _check_finished(task, name)
+    check_finished(task, name)
     part, sha256 = held[1], task.results[held[1]].sha256
     if any(each.name == name for each in task.deleted):
         raise NotFound("there is no result of this name; it was deleted", task_id=task.id)
@@ -138,7 +157,7 @@ async def delete(request: web.Request) -> web.StreamResponse:
     if after is None:  # another was faster, or it begins anew
         raise NotFound("there is no result of this name any more", task_id=task.id)
     if after.results[part].gone:
-        await request.app[CACHE].drop(sha256)
+        await request.app[CACHE].drop(sha256, owner)
     log.info("deleted", name=name, freed=after.results[part].gone is not None)
     return web.Response(status=204)
 
@@ -146,11 +165,12 @@ async def delete(request: web.Request) -> web.StreamResponse:
 async def _not_own(request: web.Request, name: str) -> NotFound:
     """Return the refusal of a name that no result has; helpful where it is an upload's."""
     uploaded = safe(name, request.app[SETTINGS].max_name_length)
-    task = await request.app[STORE].tasks.newest(uploaded)
+    owner = whose(request)
+    task = await request.app[STORE].tasks.newest(uploaded, View(owner))
     names = [each for each, _ in task.served(task.upload(uploaded))] if task else []
     if not names:
         return NotFound("there is no result of this name")
-    urls = [result_url(each) for each in names]
+    urls = [result_url(each, owner, caller(request).view) for each in names]
     return NotFound(
         f"{uploaded} is the name of an upload, which stands for its newest result; delete that by "
         f"its own name: DELETE {urls[0]}",
@@ -158,27 +178,27 @@ async def _not_own(request: web.Request, name: str) -> NotFound:
     )
 
 
-async def _find(request: web.Request) -> tuple[str, Result, bool]:
-    """Return (name, result, whether the name is the result's own)."""
-    store = request.app[STORE]
-    name = request.match_info["name"]
-    held = await store.names.find(name)
-    if held is not None:
-        task = await store.tasks.get(held[0])
-        if task is not None:
-            structlog.contextvars.bind_contextvars(task_id=task.id)
-            _check_finished(task, name)
-            if gone := task.gone(name, held[1]):
-                raise no_longer(task, name, gone, request.app[SETTINGS])
-            return name, task.results[held[1]], True
-    uploaded = safe(name, request.app[SETTINGS].max_name_length)
-    task = await store.tasks.newest(uploaded)
-    if task is None:
-        raise NotFound("there is no result of this name")
-    upload = task.upload(uploaded)
-    if gone := task.gone(upload.results[0], 0):
-        raise no_longer(task, upload.results[0], gone, request.app[SETTINGS])
-    return upload.results[0], task.results[0], False
+def download(request: web.Request) -> bool:
+    """Tell whether browsers are to save what is asked for.
+
+    Raises:
+        BadParameter: the query says neither.
+    """
+    asked = request.query.get("download", "0")
+    if asked not in {"0", "1"}:
+        raise BadParameter("download takes 0 or 1", parameter="download", known=["0", "1"])
+    return asked == "1"
+
+
+def _kept(request: web.Request, exact: bool) -> str:
+    """Return how long a result may be kept, and by whom."""
+    who = caller(request)
+    if who.means == "link":
+        left = max(0, int(request.query["expires"]) - int(time.time()))
+        return f"private, max-age={left}"
+    if who.key is not None:  # asked each time: the key may be void by then
+        return "private, no-cache"
+    return _IMMUTABLE if exact else "no-cache"
 
 
 def _disposition(kind: str, name: str) -> str:
@@ -186,15 +206,6 @@ def _disposition(kind: str, name: str) -> str:
     plain = "".join(c if c.isascii() else "_" for c in name)
     extended = "" if name.isascii() else f"; filename*=UTF-8''{quote(name)}"
     return f'{kind}; filename="{plain}"{extended}'
-
-
-def _check_finished(task: Task, name: str) -> None:
-    if task.status is not Status.SUCCESS:
-        raise NotReady(
-            f"{name} is not finished: its task is {task.status}; see /tasks/{task.id}",
-            task_id=task.id,
-            task_status=task.status,
-        )
 
 
 def _range(request: web.Request, result: Result) -> tuple[int, int, bool]:

@@ -13,6 +13,7 @@ from models.group import standing
 from models.letter import Letter, Mailing
 from service.answers import json_answer
 from service.bodies import LetterBody
+from service.caller import caller
 from service.client import admit, quota_of
 from service.keys import SETTINGS, STORE
 from service.openapi.call import Answer, call
@@ -37,7 +38,7 @@ async def send(request: web.Request) -> web.StreamResponse:
     only(request)
     settings, store = request.app[SETTINGS], request.app[STORE]
     group_id = request.match_info["id"]
-    found = await store.groups.find(group_id)
+    found = await store.groups.find(group_id, caller(request).view)
     if found is None:
         raise NotFound("there is no group of this id")
     group, tasks = found

@@ -12,14 +12,16 @@ from aiohttp.typedefs import Handler
 
 from models.address import address
 from models.errors import BadParameter
-from models.group import standing
+from models.group import Group, standing
 from models.image import ACCEPTED, FORMAT_OF, MEDIA_TYPES, Format
 from models.operations import OPERATIONS, Operation, parse
 from models.operations.help import fields, summary
 from models.operations.pipeline import encoding, read
 from models.settings import Settings
+from models.task import Task
 from service import batches
 from service.bodies import GroupBody, TaskBody
+from service.caller import caller
 from service.client import party
 from service.form import Shape
 from service.keys import ENDINGS, SETTINGS, STORE, SUBMITTER
@@ -160,6 +162,7 @@ class Asked:
             asked,
             report=report,
             client=party(self.request),
+            owner=caller(self.request).owner,
         )
 
     async def submit_to(self, op: str, received: Received) -> batches.Batch:
@@ -175,7 +178,7 @@ class Asked:
         """Answer with the task of the one picture, or with the group of several."""
         if len(batch.members) == 1:
             return await self._one(batch)
-        group, tasks = await batches.keep(self.request.app[STORE], batch, self.email)
+        group, tasks = await self._keep(batch)
         structlog.contextvars.bind_contextvars(group_id=group.id)
         if self.wait:
             endings = self.request.app[ENDINGS]
@@ -183,12 +186,16 @@ class Asked:
         status = 200 if standing(group, tasks).ended else 202
         return respond_group(self.request, group, tasks, status=status, redirect=self.redirect)
 
+    async def _keep(self, batch: batches.Batch) -> tuple[Group, dict[str, Task]]:
+        owner = caller(self.request).owner
+        return await batches.keep(self.request.app[STORE], batch, self.email, owner)
+
     async def _one(self, batch: batches.Batch) -> web.StreamResponse:
         task, name = batch.first
         structlog.contextvars.bind_contextvars(task_id=task.id)
         group_id = None
         if self.email:
-            group, _ = await batches.keep(self.request.app[STORE], batch, self.email)
+            group, _ = await self._keep(batch)
             group_id = group.id
         if self.wait and not task.ended:
             task = await self.request.app[ENDINGS].wait(task.id, self.wait) or task

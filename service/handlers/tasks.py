@@ -19,8 +19,10 @@ from models.errors import (
 )
 from models.metrics.catalogue import ENDED_TASKS
 from models.metrics.instruments import worked
+from models.owner import View
 from models.task import AGAIN, Status, Task
 from service.bodies import TaskBody
+from service.caller import caller
 from service.client import party
 from service.keys import ENDINGS, INSTRUMENTS, SETTINGS, STORE, SUBMITTER
 from service.openapi.call import Answer, call
@@ -66,7 +68,8 @@ async def show(request: web.Request) -> web.StreamResponse:
     only(request, "wait", "redirect", "name")
     wait = seconds(request, request.app[SETTINGS].max_wait)
     redirect = wants_picture(request)
-    task = _there(await request.app[ENDINGS].wait(request.match_info["id"], wait))
+    view = caller(request).view
+    task = _there(await request.app[ENDINGS].wait(request.match_info["id"], wait, view))
     return respond(request, task, name=request.query.get("name"), status=200, redirect=redirect)
 
 
@@ -86,21 +89,21 @@ async def cancel(request: web.Request) -> web.StreamResponse:
         NotFound: there is no such task. WrongStatus: it has ended.
     """
     only(request, "name")
-    task = await cancelled(request, request.match_info["id"])
+    task = await cancelled(request, request.match_info["id"], caller(request).view)
     return respond(request, task, name=request.query.get("name"), status=200, redirect=False)
 
 
-async def cancelled(request: web.Request, task_id: str) -> Task:
-    """Cancel a task and return it.
+async def cancelled(request: web.Request, task_id: str, view: View) -> Task:
+    """Cancel a task in ``view`` and return it.
 
     Raises:
         NotFound: there is no such task. WrongStatus: it has ended.
     """
     tasks = request.app[STORE].tasks
     error = Cancelled("it was cancelled; sent again, or retried, it is worked at again")
-    task = await tasks.cancel(task_id, error.document())
+    task = await tasks.cancel(task_id, error.document(), view)
     if task is None:
-        found = _there(await tasks.get(task_id))
+        found = _there(await tasks.get(task_id, view))
         raise _wrong(found, "cancelled", _OPEN)
     structlog.contextvars.bind_contextvars(task_id=task.id)
     log.info("cancelled")
@@ -127,19 +130,19 @@ async def retry(request: web.Request) -> web.StreamResponse:
         OriginalGone: its picture is no longer kept.
     """
     only(request, "name")
-    task = await begun_again(request, request.match_info["id"])
+    task = await begun_again(request, request.match_info["id"], caller(request).view)
     return respond(request, task, name=request.query.get("name"), status=202, redirect=False)
 
 
-async def begun_again(request: web.Request, task_id: str) -> Task:
-    """Have a task that failed, was cancelled or lost its result begin anew, and return it.
+async def begun_again(request: web.Request, task_id: str, view: View) -> Task:
+    """Have a task in ``view`` that failed, was cancelled or lost its result begin anew.
 
     Raises:
         NotFound: there is no such task. WrongStatus: it did not fail.
         OriginalGone: its picture is no longer kept.
     """
-    begun = await request.app[SUBMITTER].again(task_id, party(request))
-    task = _there(await request.app[STORE].tasks.get(task_id))
+    begun = await request.app[SUBMITTER].again(task_id, view, party(request))
+    task = _there(await request.app[STORE].tasks.get(task_id, view))
     if not begun:
         raise _wrong(task, "retried", sorted(AGAIN))
     return task

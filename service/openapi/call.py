@@ -65,7 +65,7 @@ class Call:
 
     ``query`` and ``headers`` are TypedDicts whose keys are the parameters. ``errors`` are those
     beside a defect of ours, which every route may answer with. ``pages``: people get the refusals
-    of this route as HTML, too. ``admin``: it takes ADMIN_TOKEN. ``examples`` are commands with
+    of this route as HTML, too. ``examples`` are commands with
     ``{url}`` for where the service is and TASK_ID, GROUP_ID, NAME or WORKER for what an earlier
     answer said; the tests run them.
     """
@@ -80,7 +80,6 @@ class Call:
     errors: tuple[type[AppError], ...] = ()
     examples: tuple[str, ...] = ()
     pages: bool = False
-    admin: bool = False
     path: Mapping[str, str] = field(default_factory=dict)
     """Descriptions of what stands in the path, where ``document.PATH`` has no fitting one."""
 

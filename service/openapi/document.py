@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
@@ -15,7 +16,6 @@ from openapi_pydantic import (
     Operation,
     PathItem,
     RequestBody,
-    SecurityScheme,
     Server,
     Tag,
 )
@@ -30,6 +30,7 @@ from service.openapi.links import operation_id
 from service.openapi.parameters import parameters
 from service.openapi.problems import problem_schema
 from service.openapi.schemas import Schemas, model
+from service.openapi.security import SCHEMES, refusals, security
 
 TAGS = {
     "Pictures": "Send pictures to an operation, or to several in a row.",
@@ -42,7 +43,10 @@ TAGS = {
     "Dashboard": "What operators see and do, with ADMIN_TOKEN; without one from its machine only.",
 }
 
-_ADMIN = "ADMIN_TOKEN"
+_KEYS = """
+Calls need a key, `Authorization: Bearer <key>`, but for a few that are open. Each key sees its \
+own tasks, groups and results; what is another's does not exist to it.
+"""
 
 _ABOUT = """Send pictures, get tasks at once, fetch the results when they are done.
 
@@ -52,7 +56,7 @@ are the same task. A query parameter or field that means nothing is refused, not
 
 Before any call is looked at: 421 `misdirected` where the Host header names another service, 431 \
 `head_too_large`, 503 `too_many_connections`, and 400 for what is no good HTTP.
-
+{keys}
 Limits of this service:
 
 """
@@ -101,7 +105,7 @@ def document(app: web.Application) -> dict[str, Any]:
             title="Darkroom",
             version=VERSION,
             summary="A self-hosted image service",
-            description=_ABOUT
+            description=_ABOUT.format(keys=_KEYS if settings.keys_on else "")
             + "\n".join(
                 f"- `{each.name}` = {each.value}: {each.reason}" for each in limits(settings)
             ),
@@ -111,7 +115,7 @@ def document(app: web.Application) -> dict[str, Any]:
         paths={path: PathItem.model_validate(methods) for path, methods in paths.items()},
         components=Components(
             schemas={name: model(each) for name, each in components.items()},
-            securitySchemes={_ADMIN: SecurityScheme(type="http", scheme="bearer")},
+            securitySchemes=SCHEMES,
         ),
     )
     dumped: dict[str, Any] = made.model_dump(
@@ -138,6 +142,7 @@ def _listed(app: web.Application) -> list[tuple[Route, Call]]:
 
 def _operation(route: Route, said: Call, schemas: Schemas, settings: Settings) -> Operation:
     extra = {}
+    said = replace(said, errors=(*said.errors, *refusals(route.method, route.path, settings)))
     if said.examples:
         extra["x-codeSamples"] = [
             {"lang": "Shell", "label": "curl", "source": each.replace("{url}", settings.url)}
@@ -151,7 +156,7 @@ def _operation(route: Route, said: Call, schemas: Schemas, settings: Settings) -
         parameters=parameters(route.path, route.names, said, settings) or None,
         requestBody=_body(said.body, schemas, settings) if said.body else None,
         responses=responses(said, schemas),
-        security=[{_ADMIN: []}] if said.admin and settings.admin_token.get_secret_value() else None,
+        security=security(route.method, route.path, settings),
         **extra,
     )
 

@@ -9,7 +9,9 @@ from models.errors import (
     BadParameter,
     BadRequest,
     Cancelled,
+    Forbidden,
     Internal,
+    LinkExpired,
     NoRoom,
     QueueFull,
     ResultGone,
@@ -27,6 +29,8 @@ from models.errors import (
 
 Errors = tuple[type[AppError], ...]
 
+LINKED: Errors = (Forbidden, LinkExpired)
+"""Of what a signed link opens."""
 STORED: Errors = (StoreUnavailable,)
 """Of whatever asks a store."""
 FORM: Errors = (BadRequest, BadParameter, TooLarge, TooSlow)

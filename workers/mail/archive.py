@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from models.archive import Archive
 from models.group import Group, standing
 from models.letter import Letter
+from models.links import Link
 from models.task import Status, Task
 from workers.mail.desk import Attachment, Content, Desk, NotYet, Pointless
 from workers.mail.render import render
@@ -51,13 +53,27 @@ async def archive(desk: Desk, letter: Letter) -> Content:
         total=len(group.members),
         failed=_failed(group, tasks),
         shown=_SHOWN,
-        link="" if attachment or not results else f"{status}/archive",
+        link="" if attachment or not results else await _link(desk, group),
         size=_size(zipped.length),
         limit=_size(limit),
         status=status,
     )
     subject = "Your pictures are ready" if results else "Your pictures could not be made"
     return Content(subject, text, html, attachment=attachment)
+
+
+async def _link(desk: Desk, group: Group) -> str:
+    """Return where the archive is; a key's is signed: who reads the letter need not have the key.
+
+    It is refused where the key is void by then.
+    """
+    path = f"/status/{group.id}/archive"
+    if not group.owner:
+        return f"{desk.settings.url}{path}"
+    key = await desk.store.keys.get(group.owner)
+    until = int(time.time()) + desk.settings.link_ttl_most
+    link = Link(path, group.owner, until)
+    return f"{desk.settings.url}{link.sealed(desk.tokens, key.made if key else 0)}"
 
 
 async def _whole(zipped: Archive) -> bytes:

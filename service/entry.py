@@ -1,0 +1,57 @@
+"""The door: who calls is found out, held against the table of rights, and counted."""
+
+from __future__ import annotations
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from models import links
+from models.errors import Forbidden, Unauthorized
+from service.caller import ANYBODY, CALLER, Caller
+from service.doorkeeper import DOORKEEPER
+from service.keys import SETTINGS
+from service.rights import SCOPES, Right, of
+from service.toll import TOLL
+
+_UNASKED = frozenset({Right.FREE, Right.OPEN, Right.GATE})
+_UNCOUNTED = frozenset({Right.FREE, Right.GATE})
+
+
+@web.middleware
+async def enter(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Let a request in, or refuse it.
+
+    Raises:
+        Unauthorized: it needs a key, or shows a bad one. Forbidden: the key lacks a scope.
+        RateLimited: too many came.
+    """
+    right = of(request)
+    if right is None:  # there is no such route, and the handler says so
+        return await handler(request)
+    request[CALLER] = caller = await _caller(request, right)
+    if right not in _UNCOUNTED:
+        what = "submit" if right is Right.SUBMIT else "read"
+        await request.app[TOLL].count(request, caller, what)
+    return await handler(request)
+
+
+async def _caller(request: web.Request, right: Right) -> Caller:
+    settings = request.app[SETTINGS]
+    if right is Right.LINKED and links.SIGNATURE in request.query:
+        return await request.app[DOORKEEPER].linked(request)
+    if right in _UNASKED or not settings.keys_on:
+        return ANYBODY
+    caller = await request.app[DOORKEEPER].caller(request)
+    if caller.key is None:
+        if settings.allow_anonymous:
+            return caller
+        raise Unauthorized(
+            "a key is needed: send Authorization: Bearer <key>; people log in at /login"
+        )
+    scope = SCOPES.get(right)
+    if scope is not None and not caller.key.allows(scope):
+        raise Forbidden(
+            f"this key lacks the scope {scope}; it has {', '.join(caller.key.scopes)}",
+            scope=str(scope),
+        )
+    return caller

@@ -1,0 +1,45 @@
+"""The pages where keys are asked for: a person enters one, and all of the page works with it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from playwright.async_api import expect
+
+from models.settings import Settings
+from service.doorkeeper import COOKIE
+from tests import keyed, pictures
+from tests.browser.conftest import Tab
+from tests.browser.uploading import add, ended, ready, start
+from tests.conftest import working
+
+
+async def test_in_with_a_key_a_picture_through_and_out(
+    settings: Settings, aiohttp_client: Any, tab: Tab
+) -> None:
+    door = await keyed.opening(settings, aiohttp_client)()
+    shown = await door.key(name="Ann")
+    page = tab.page
+    async with working(door.settings):
+        await page.goto(str(door.client.make_url("/")))
+        await expect(page).to_have_url(re.compile(r"/login$"))
+        await tab.shots("login-key")
+        assert await tab.findings() == []
+        await page.get_by_label("Key").fill("dk_wrong")
+        await page.get_by_role("button", name="Log in").click()
+        await expect(page.get_by_role("alert")).to_contain_text("not good")
+        await page.get_by_label("Key").fill(shown.token)
+        await page.get_by_role("button", name="Log in").click()
+        await ready(page)
+        # Sent by XMLHttpRequest, heard of by an EventSource, shown by <img>: all by the cookie.
+        await add(page, {"cat.png": pictures.png(40, 30, 1)})
+        await start(page, "Upscale 1 picture")
+        await ended(page, "done", 1)
+        assert COOKIE not in await page.evaluate("document.cookie")
+        assert await tab.findings() == []
+        await expect(page.get_by_text("Logged in as Ann")).to_be_visible()
+        await page.get_by_role("button", name="Log out").click()
+        await expect(page).to_have_url(re.compile(r"/login$"))
+        await page.goto(str(door.client.make_url("/")))
+        await expect(page).to_have_url(re.compile(r"/login$"))
