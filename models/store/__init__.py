@@ -30,7 +30,7 @@ from models.store.groups import Groups
 from models.store.guard import guarded
 from models.store.history import History
 from models.store.leases import Leases
-from models.store.mail import Outbox
+from models.store.mail import Mail
 from models.store.names import Names
 from models.store.newsletters import Newsletters
 from models.store.originals import Originals
@@ -95,7 +95,7 @@ class Store:
         self.backlog = Backlog(database, self.presence)
         self.gauges = Gauges(database, settings.store_timeout)
         self.snapshots = Snapshots(database["snapshots"])
-        self.mail = Outbox(database["mail"], sender(settings.smtp_from).domain)
+        self.mail = Mail(database["mail"], sender(settings.smtp_from).domain)
         self.subscribers = Subscribers(database["subscribers"])
         self.newsletters = Newsletters(database["newsletters"], database["tasks"])
         self.quotas = Quotas(database["quotas"])

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from models.bodies import Id, Percent, TaskBody, Time
 from models.task import Status
-from service.bodies import Id, Percent, TaskBody, Time
 
 Count = Annotated[int, Field(ge=0)]
 

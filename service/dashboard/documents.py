@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from models.descriptions import body, iso
 from models.task import OPEN, Task
 from service.dashboard.bodies import DetailBody, RowBody, WorkerBody
-from service.descriptions import body, iso
 
 
 def worker_document(entry: Mapping[str, Any], silent_after: float) -> WorkerBody:

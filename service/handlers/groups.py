@@ -9,11 +9,11 @@ from aiohttp import web
 
 from models.address import address
 from models.archive import Archive
+from models.bodies import GroupBody
 from models.errors import BadParameter, NoRoom, NotFound, NotReady, RateLimited
 from models.group import Group, standing
 from models.task import Result, Task
 from service import batches
-from service.bodies import GroupBody
 from service.client import admit
 from service.documents import read_json
 from service.gather import Gathering, members, read_gathering

@@ -11,6 +11,7 @@ from aiohttp import web
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from models.descriptions import result_url
 from models.errors import (
     BadParameter,
     Changed,
@@ -24,7 +25,6 @@ from models.image import MEDIA_TYPES
 from models.names import safe
 from models.task import Result, Status, Task
 from service.answers import matches
-from service.descriptions import result_url
 from service.keys import CACHE, SETTINGS, STORE
 from service.openapi.call import Answer, call
 from service.openapi.faults import STORED

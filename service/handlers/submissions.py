@@ -11,6 +11,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from models.address import address
+from models.bodies import GroupBody, TaskBody
 from models.errors import BadParameter
 from models.group import standing
 from models.image import ACCEPTED, FORMAT_OF, MEDIA_TYPES, Format
@@ -19,7 +20,6 @@ from models.operations.help import fields, summary
 from models.operations.pipeline import encoding, read
 from models.settings import Settings
 from service import batches
-from service.bodies import GroupBody, TaskBody
 from service.client import party
 from service.form import Shape
 from service.keys import ENDINGS, SETTINGS, STORE, SUBMITTER

@@ -9,6 +9,7 @@ from aiohttp import web
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from models.bodies import TaskBody
 from models.errors import (
     BadParameter,
     Cancelled,
@@ -20,7 +21,6 @@ from models.errors import (
 from models.metrics.catalogue import ENDED_TASKS
 from models.metrics.instruments import worked
 from models.task import AGAIN, Status, Task
-from service.bodies import TaskBody
 from service.client import party
 from service.keys import ENDINGS, INSTRUMENTS, SETTINGS, STORE, SUBMITTER
 from service.openapi.call import Answer, call
