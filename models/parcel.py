@@ -10,8 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Mailing(StrEnum):
-    """CREATED -> SENT | FAILED."""
+    """WAITING -> CREATED -> SENT | FAILED; letters begin CREATED."""
 
+    WAITING = "WAITING"
     CREATED = "CREATED"
     SENT = "SENT"
     FAILED = "FAILED"

@@ -21,6 +21,7 @@ from models.store import Store
 from models.tokens import Tokens
 from service import assets
 from service.admission import Admission
+from service.callbacks import no_loop
 from service.changes import watch
 from service.dashboard import routes as dashboard
 from service.endings import Endings
@@ -70,7 +71,7 @@ log = structlog.get_logger()
 
 def create_app(settings: Settings) -> web.Application:
     """Return the application; nothing is connected before it starts."""
-    app = web.Application(middlewares=[identify, measure, translate])
+    app = web.Application(middlewares=[identify, measure, translate, no_loop])
     app[SETTINGS] = settings
     app[DRAINING] = asyncio.Event()
     app[INSTRUMENTS] = Instruments(Source.SERVICE)

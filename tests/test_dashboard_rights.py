@@ -22,10 +22,19 @@ TOKEN = "correct-horse-battery"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 HTML = {"Accept": "text/html"}
 ID = "ab" * 16
-READS = ["", "/api/workers", "/api/queue", "/api/history", "/api/tasks", f"/api/tasks/{ID}"]
+READS = [
+    "",
+    "/api/workers",
+    "/api/queue",
+    "/api/history",
+    "/api/tasks",
+    f"/api/tasks/{ID}",
+    "/api/webhooks",
+]
 CHANGES = [
     f"/api/tasks/{ID}/retry",
     f"/api/tasks/{ID}/cancel",
+    "/api/webhooks/msg_x/redeliver",
     "/api/workers/x:1/drain",
     "/api/workers/x:1/resume",
 ]

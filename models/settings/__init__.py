@@ -24,6 +24,7 @@ from models.settings.mail import Mail
 from models.settings.measures import Measures
 from models.settings.place import Place
 from models.settings.results import Results
+from models.settings.webhooks import Webhooks
 from models.settings.work import Work
 from models.writing import Writing
 
@@ -36,13 +37,27 @@ SECTIONS: tuple[type[BaseSettings], ...] = (
     Keeping,
     Results,
     Mail,
+    Webhooks,
     Measures,
     Admin,
     Logs,
 )
 
 
-class Settings(Logs, Admin, Measures, Mail, Results, Keeping, Work, Events, Answers, Intake, Place):
+class Settings(
+    Logs,
+    Admin,
+    Measures,
+    Webhooks,
+    Mail,
+    Results,
+    Keeping,
+    Work,
+    Events,
+    Answers,
+    Intake,
+    Place,
+):
     """Every variable of the environment that Darkroom reads, upper case, with its default.
 
     The descriptions are the reasons; ``python -m models env`` prints ``env_example`` from them.
@@ -52,7 +67,9 @@ class Settings(Logs, Admin, Measures, Mail, Results, Keeping, Work, Events, Answ
         frozen=True, env_file=".env", env_ignore_empty=True, extra="ignore"
     )
 
-    @field_validator("weights_dir", "log_file", "images_root", "smtp_ca_file", mode="before")
+    @field_validator(
+        "weights_dir", "log_file", "images_root", "smtp_ca_file", "webhook_ca_file", mode="before"
+    )
     @classmethod
     def _blank_is_none(cls, value: object) -> object:
         return None if value == "" else value

@@ -114,6 +114,7 @@ class Outbox(Generic[P]):
             "error": {"$literal": error},
             "troubles": {"$add": ["$troubles", 1]},
             "faults": {"$add": ["$faults", int(fault)]},
+            **self._more(parcel),
         }
         return await self._held(parcel, change, sound=not fault)
 
@@ -122,14 +123,18 @@ class Outbox(Generic[P]):
         """Record that it was sent, whoever holds it by now: it must not go once more."""
         await self._parcels.update_one(
             {"_id": parcel.id, "status": {"$ne": Mailing.SENT}},
-            [{"$set": {**_ended(Mailing.SENT, keep), "error": None}}],
+            [{"$set": {**_ended(Mailing.SENT, keep), "error": None, **self._more(parcel)}}],
         )
 
     @guarded
     async def fail(self, parcel: P, error: str, keep: float) -> bool:
         failed = _ended(Mailing.FAILED, keep)
-        change = {**failed, "error": {"$literal": error}}
+        change = {**failed, "error": {"$literal": error}, **self._more(parcel)}
         return await self._held(parcel, change)
+
+    def _more(self, parcel: P) -> Document:
+        """Return what else changes with the end of an attempt."""
+        return {}
 
 
 def _ended(status: Mailing, keep: float) -> Document:

@@ -6,12 +6,16 @@ is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+from yarl import URL
+
 from models.descriptions import body, iso
+from models.event import Event
+from models.parcel import Mailing
 from models.task import OPEN, Task
-from service.dashboard.bodies import DetailBody, RowBody, WorkerBody
+from service.dashboard.bodies import DetailBody, RowBody, WebhookBody, WorkerBody
 
 
 def worker_document(entry: Mapping[str, Any], silent_after: float) -> WorkerBody:
@@ -64,7 +68,7 @@ def row(task: Task) -> RowBody:
     }
 
 
-def detail(task: Task) -> DetailBody:
+def detail(task: Task, events: Sequence[Event]) -> DetailBody:
     """Return all that an operator may know of a task."""
     lease = task.lease or {}
     return {
@@ -80,7 +84,38 @@ def detail(task: Task) -> DetailBody:
             for each in task.timeline
         ],
         "stages_ms": task.stages,
+        "webhooks": [webhook(event) for event in events],
         "actions": _actions(task),
+    }
+
+
+def webhook(event: Event) -> WebhookBody:
+    """Return an event and its calls; a query may hold the receiver's secret, so it is left out."""
+    url = URL(event.url)
+    open_one = event.status is Mailing.CREATED
+    return {
+        "id": event.id,
+        "type": event.type,
+        "about": event.about.value,
+        "subject": event.subject,
+        "url": f"{url.with_query(None)}{'?…' if url.raw_query_string else ''}",
+        "status": event.status,
+        "attempts": event.attempts,
+        "created_at": iso(event.created_at),
+        "due_at": iso(event.due_at) if open_one else None,
+        "ended_at": iso(event.ended_at),
+        "error": event.error,
+        "calls": [
+            {
+                "at": iso(each.at),
+                "ms": each.ms,
+                "outcome": each.outcome,
+                "status": each.status,
+                "worker": each.worker,
+            }
+            for each in event.log
+        ],
+        "actions": ["redeliver"] if event.redeliverable else [],
     }
 
 

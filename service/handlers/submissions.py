@@ -20,6 +20,7 @@ from models.operations.help import fields, summary
 from models.operations.pipeline import encoding, read
 from models.settings import Settings
 from service import batches
+from service.callbacks import accepted, tell_of_group, tell_of_task
 from service.client import party
 from service.form import Shape
 from service.keys import ENDINGS, SETTINGS, STORE, SUBMITTER
@@ -101,7 +102,8 @@ def _several(received: Received, settings: Settings) -> Sequence[Operation]:
     if received.fields:
         unknown = ", ".join(f"{name[:40]!a}" for name in received.fields)
         raise BadParameter(
-            f"unknown field {unknown}; known: operations, format, email, report "
+            f"unknown field {unknown}; known: operations, format, email, "
+            "callback_url, report "
             "(parameters belong to their operation)",
             parameter=next(iter(received.fields))[:40],
         )
@@ -113,7 +115,8 @@ def _several(received: Received, settings: Settings) -> Sequence[Operation]:
 class Asked:
     """How one submission wants to be answered, known before its pictures have come.
 
-    ``wait`` in seconds; ``email`` is where its results may be sent.
+    ``wait`` in seconds; ``email`` is where its results may be sent, ``callback`` what is called
+    when it has ended.
     """
 
     request: web.Request
@@ -121,6 +124,7 @@ class Asked:
     wait: float
     redirect: bool
     email: str | None = None
+    callback: str | None = None
 
     @classmethod
     def of(cls, request: web.Request) -> Self:
@@ -149,6 +153,7 @@ class Asked:
         fields = received.fields
         given = fields.pop("email", "")
         self.email = address(given) if given else None
+        self.callback = await accepted(self.request, fields.pop("callback_url", ""))
         report = _flag("report", fields.pop("report", ""))
         asked = None if own_format else _format(fields.pop("format", ""))
         operations = build(received, self.settings)
@@ -177,6 +182,8 @@ class Asked:
             return await self._one(batch)
         group, tasks = await batches.keep(self.request.app[STORE], batch, self.email)
         structlog.contextvars.bind_contextvars(group_id=group.id)
+        if self.callback:
+            await tell_of_group(self.request, self.callback, group)
         if self.wait:
             endings = self.request.app[ENDINGS]
             group, tasks = await endings.wait_group(group.id, self.wait) or (group, tasks)
@@ -190,6 +197,8 @@ class Asked:
         if self.email:
             group, _ = await batches.keep(self.request.app[STORE], batch, self.email)
             group_id = group.id
+        if self.callback:
+            await tell_of_task(self.request, self.callback, task, name)
         if self.wait and not task.ended:
             task = await self.request.app[ENDINGS].wait(task.id, self.wait) or task
         return respond(

@@ -96,7 +96,7 @@ async def cancelled(request: web.Request, task_id: str) -> Task:
     Raises:
         NotFound: there is no such task. WrongStatus: it has ended.
     """
-    tasks = request.app[STORE].tasks
+    store, tasks = request.app[STORE], request.app[STORE].tasks
     error = Cancelled("it was cancelled; sent again, or retried, it is worked at again")
     task = await tasks.cancel(task_id, error.document())
     if task is None:
@@ -104,6 +104,7 @@ async def cancelled(request: web.Request, task_id: str) -> Task:
         raise _wrong(found, "cancelled", _OPEN)
     structlog.contextvars.bind_contextvars(task_id=task.id)
     log.info("cancelled")
+    await store.awaited.settle(task.id)
     request.app[INSTRUMENTS].count(ENDED_TASKS, worked(task.operations), task.status)
     return task
 

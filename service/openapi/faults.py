@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from models.errors import (
     AppError,
+    BadCallback,
     BadImage,
     BadOutput,
     BadParameter,
@@ -12,6 +13,7 @@ from models.errors import (
     Internal,
     NoRoom,
     QueueFull,
+    RateLimited,
     ResultGone,
     StoreUnavailable,
     TaskTimeout,
@@ -33,11 +35,13 @@ FORM: Errors = (BadRequest, BadParameter, TooLarge, TooSlow)
 """Of a body that is read."""
 PICTURES: Errors = (
     *FORM,
+    BadCallback,
     UnsupportedFormat,
     BadImage,
     TooManyPixels,
     TooMuchMemory,
     QueueFull,
+    RateLimited,
     NoRoom,
     *STORED,
 )
