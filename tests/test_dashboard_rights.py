@@ -23,18 +23,13 @@ BEARER = {"Authorization": f"Bearer {TOKEN}"}
 HTML = {"Accept": "text/html"}
 ID = "ab" * 16
 READS = [
-    "",
-    "/api/workers",
-    "/api/queue",
-    "/api/history",
-    "/api/tasks",
+    *("", "/api/workers", "/api/queue", "/api/history", "/api/tasks", "/api/webhooks"),
     f"/api/tasks/{ID}",
-    "/api/webhooks",
 ]
 CHANGES = [
     f"/api/tasks/{ID}/retry",
     f"/api/tasks/{ID}/cancel",
-    "/api/webhooks/msg_x/redeliver",
+    f"/api/webhooks/{ID}/redeliver",
     "/api/workers/x:1/drain",
     "/api/workers/x:1/resume",
 ]
