@@ -25,8 +25,8 @@ from models.metrics.catalogue import (
     SNAPSHOT_AGE,
     STORE_UP,
     WAITING,
-    WEBHOOK_OLDEST,
     WEBHOOKS_DUE,
+    WEBHOOKS_LATE,
     WORKERS,
 )
 from models.metrics.exposition import Part, exposition
@@ -109,7 +109,7 @@ class Scrape:
             LEASES_OVER: {(): work.over},
             OVERDUE: {(): work.overdue},
             WEBHOOKS_DUE: {(): late[0]},
-            WEBHOOK_OLDEST: {(): late[1]},
+            WEBHOOKS_LATE: {(): late[1]},
             LEDGER_TASKS: {(): work.known},
             DATA_BYTES: {(): space.data},
             WORKERS: {(): len(alive)},

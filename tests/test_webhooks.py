@@ -89,7 +89,7 @@ async def test_a_task_is_told(settings: Settings, aiohttp_client: Any, store: St
         await until(noted)
         figures = await (await client.get("/metrics")).text()
         assert "darkroom_webhooks_due 0" in figures
-        assert "darkroom_oldest_webhook_seconds 0" in figures
+        assert "darkroom_webhooks_late_seconds 0" in figures
         event = await the_event(store)
         assert (event.id, outcomes(event)) == (headers["webhook-id"], ["delivered"])
         # The same again is done already: it is told, too, as an event of its own.

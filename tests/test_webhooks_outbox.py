@@ -325,9 +325,11 @@ async def test_how_late_it_is(settings: Settings, store: Store) -> None:
     assert await store.events.late() == (0, 0.0)
     await put(store, "http://127.0.0.1/")
     await put(store, "http://127.0.0.1/", ended=False)
-    await change_events(store, {"released_at": datetime.now(UTC) - timedelta(seconds=1000)})
+    await change_events(store, {"due_at": datetime.now(UTC) - timedelta(seconds=1000)})
     count, age = await store.events.late()
     assert count == 1 and age >= 990
+    await change_events(store, {"due_at": datetime.now(UTC) + timedelta(seconds=1000)})
+    assert await store.events.late() == (1, 0.0)  # to be tried again, and not late
 
 
 async def test_nobody_waits_in_vain_for_ever(settings: Settings, store: Store) -> None:

@@ -197,13 +197,16 @@ OVERDUE = Metric(
     "Since the first of these leases ended; 0: there is none.",
 )
 WEBHOOKS_DUE = Metric(
-    "darkroom_webhooks_due", _G, _STORES, "Events for a callback_url that are to be delivered."
-)
-WEBHOOK_OLDEST = Metric(
-    "darkroom_oldest_webhook_seconds",
+    "darkroom_webhooks_due",
     _G,
     _STORES,
-    "Since the oldest of these was due for the first time; 0: there is none.",
+    "Events for a callback_url that are to be sent, or to be tried again.",
+)
+WEBHOOKS_LATE = Metric(
+    "darkroom_webhooks_late_seconds",
+    _G,
+    _STORES,
+    "Since that of these should have been sent, or tried again, which is latest; 0: none is late.",
 )
 LEDGER_TASKS = Metric("darkroom_ledger_tasks", _G, _STORES, "Tasks remembered, about.")
 DATA_BYTES = Metric(

@@ -75,7 +75,7 @@ class Awaited:
         if going is not None:
             change: Document = {"pending": going, "after": None}
         else:
-            due = {"due_at": "$$NOW", "released_at": "$$NOW", "expires_at": "$$REMOVE"}
+            due = {"due_at": "$$NOW", "expires_at": "$$REMOVE"}
             change = {"status": Mailing.CREATED, **due}
         answer = await self._events.update_one(waiting, [{"$set": change}])
         return going is None and answer.modified_count == 1

@@ -31,6 +31,8 @@ _FRESH = {"due_at": "$$NOW", "created_at": "$$NOW", "looked_at": "$$NOW"}
 class Events(Outbox[Event]):
     """The collection ``webhooks``."""
 
+    _claimed_by = ("status", "due_at", "host", "client")  # some of these are left out, see ``Busy``
+
     def __init__(
         self, database: AsyncIOMotorDatabase[Document], awaited: Awaited, keep: float, log: int
     ) -> None:
@@ -118,7 +120,7 @@ class Events(Outbox[Event]):
         # One that is being sent just now is left to its sender.
         free = {"$or": [{"status": {"$ne": Mailing.CREATED}}, {"lease": None}]}
         pipeline: list[Document] = [
-            {"$set": {**change, "released_at": "$$NOW"}},
+            {"$set": change},
             {"$unset": "expires_at"},
         ]
         answer = await self._parcels.update_one({**made, **free}, pipeline)
@@ -144,16 +146,20 @@ class Events(Outbox[Event]):
 
     @guarded
     async def late(self) -> tuple[int, float]:
-        """Return how many events are to go out, and for how many seconds the oldest is already."""
-        due = {"status": Mailing.CREATED}
-        age = {"$subtract": ["$$NOW", {"$ifNull": ["$released_at", "$created_at"]}]}
+        """Return how many events are to go out, and by how many seconds the latest is late.
+
+        One that waits to be tried again is not: it is late when its time has passed.
+        """
+        count = await self._parcels.count_documents({"status": Mailing.CREATED})
         found = await self._parcels.aggregate(
             [
-                {"$match": due},
-                {"$group": {"_id": None, "count": {"$sum": 1}, "age": {"$max": age}}},
+                {"$match": {"status": Mailing.CREATED}},
+                {"$sort": {"due_at": 1}},
+                {"$limit": 1},
+                {"$project": {"late": {"$subtract": ["$$NOW", "$due_at"]}}},
             ]
         ).to_list(1)
-        return (found[0]["count"], max(0.0, found[0]["age"] / 1000)) if found else (0, 0.0)
+        return count, max(0.0, found[0]["late"] / 1000) if found else 0.0
 
     @guarded
     async def make(self, event: Event, kind: str, body: str, at: datetime) -> bool:

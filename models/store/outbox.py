@@ -26,12 +26,15 @@ P = TypeVar("P", bound=Parcel)
 class Outbox(Generic[P]):
     """A collection of parcels as those who send them see it."""
 
+    _claimed_by: tuple[str, ...] = ("status", "due_at")
+    """Fields of the index that finds what is due."""
+
     def __init__(self, collection: AsyncIOMotorCollection[Document], model: type[P]) -> None:
         self._parcels = collection
         self._model = model
 
     async def prepare(self) -> None:
-        await self._parcels.create_index([("status", ASCENDING), ("due_at", ASCENDING)])
+        await self._parcels.create_index([(field, ASCENDING) for field in self._claimed_by])
         await self._parcels.create_index("expires_at", expireAfterSeconds=0)
 
     @guarded
