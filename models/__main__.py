@@ -1,4 +1,4 @@
-"""``python -m models env``, ``metrics``: tables of our documents; ``check``: is all well stored."""
+"""``python -m models``: tables of our documents, is all stored well, what signs webhooks."""
 
 from __future__ import annotations
 
@@ -16,6 +16,11 @@ def main() -> int:
     commands = parser.add_subparsers(dest="what", required=True)
     commands.add_parser("env", help="print env_example as the settings class has it")
     commands.add_parser("metrics", help="print the table in docs/metrics.md")
+    commands.add_parser(
+        "webhook-secret",
+        help="print what webhooks are signed with, for their receivers: WEBHOOK_SECRET, or what is "
+        "made of SECRET_KEY or of the secret in MONGO_URL or in the running store of DATA_DIR",
+    )
     check = commands.add_parser(
         "check",
         help="check tasks, names and bytes in MONGO_URL, or in the running store of DATA_DIR; exit "
@@ -50,6 +55,8 @@ def main() -> int:
             file=sys.stderr,
         )
         return 2
+    if given.what == "webhook-secret":
+        return asyncio.run(checking.webhook_secret(settings))
     return asyncio.run(checking.check(settings, fast=given.fast, repair=given.repair))
 
 

@@ -1,4 +1,4 @@
-"""``python -m models check``: does what is stored agree with itself, and what is done if not."""
+"""``python -m models check``, ``webhook-secret``: what is asked of the stores on a command line."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TextIO
 
 from models.errors import StoreUnavailable
 from models.settings import Settings
+from models.signature import secrets_of
 from models.store import Store
 from models.store.replica import address
 
@@ -20,6 +21,28 @@ def embedded(data_dir: Path) -> str:
     """
     port = data_dir / "mongo" / "port"
     return address("127.0.0.1", int(port.read_text())) if port.exists() else ""
+
+
+async def webhook_secret(settings: Settings, out: TextIO = sys.stdout) -> int:
+    """Print the secrets that sign webhooks, one a line; 2 if MongoDB does not answer."""
+    store = Store(settings)
+    try:
+        own = settings.webhook_secret.get_secret_value() or settings.secret_key.get_secret_value()
+        secret = own or await store.secret.get()
+    except StoreUnavailable as error:
+        return _away(error)
+    finally:
+        store.close()
+    print("\n".join(secrets_of(settings, secret)), file=out)
+    return 0
+
+
+def _away(error: StoreUnavailable) -> int:
+    print(
+        f"darkroom: {error.detail} (an embedded store runs only while Darkroom does)",
+        file=sys.stderr,
+    )
+    return 2
 
 
 async def check(
@@ -43,11 +66,7 @@ async def check(
         if repair:
             await store.originals.collect()
     except StoreUnavailable as error:
-        print(
-            f"darkroom: {error.detail} (an embedded store runs only while Darkroom does)",
-            file=sys.stderr,
-        )
-        return 2
+        return _away(error)
     finally:
         store.close()
     looked = ", ".join(f"{count} {what}" for what, count in sorted(walk.counts.items()))

@@ -22,6 +22,7 @@
     ├── TooManyPixels        more pixels than a limit allows, in or out
     ├── TooMuchMemory        it would take, or took, more memory than there is for it
     ├── BadParameter         a parameter is unknown or out of range
+    │   └── BadCallback      a callback_url that is none, or is never called
     ├── RangeNotSatisfiable  bytes asked for that a result does not have
     ├── RateLimited          asked more often than a limit allows; try again later
     │   ├── QueueFull        as many tasks are open as may be; try again later
@@ -167,6 +168,11 @@ class TooMuchMemory(AppError):
 
 class BadParameter(AppError):
     code = "bad_parameter"
+    members = ("parameter", "setting", "limit", "measured", "known")
+
+
+class BadCallback(BadParameter):
+    code = "bad_callback"
     members = ("parameter", "setting", "limit", "measured", "known")
 
 

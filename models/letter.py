@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from models.parcel import Parcel
 
 
 class Kind(StrEnum):
@@ -18,14 +17,6 @@ class Kind(StrEnum):
     GOODBYE = "goodbye"
     NEWSLETTER = "newsletter"
     ARCHIVE = "archive"
-
-
-class Mailing(StrEnum):
-    """CREATED -> SENT | FAILED."""
-
-    CREATED = "CREATED"
-    SENT = "SENT"
-    FAILED = "FAILED"
 
 
 @dataclass(frozen=True)
@@ -38,45 +29,18 @@ class Draft:
     context: dict[str, str]
 
 
-class Letter(BaseModel):
+class Letter(Parcel):
     """One letter.
 
-    ``attempts`` counts claims, ``troubles`` those that ended with trouble, ``faults`` those that a
-    worker died or stumbled over; a store that was away is neither. ``message_id`` is made once, so
-    that a letter that was sent twice by accident is known as the same.
+    ``message_id`` is made once, so that a letter that was sent twice by accident is known as the
+    same.
     """
 
-    model_config = ConfigDict(populate_by_name=True)
-
-    id: str = Field(alias="_id")
     key: str
     kind: Kind
     to: str
     context: dict[str, str]
     message_id: str
-    status: Mailing
-    attempts: int = 0
-    troubles: int = 0
-    faults: int = 0
-    due_at: datetime
-    lease: dict[str, Any] | None = None
-    created_at: datetime
-    claimed_at: datetime | None = None
-    troubled_at: datetime | None = None
-    ended_at: datetime | None = None
-    error: str | None = None
-
-    @property
-    def token(self) -> str:
-        """What its holder shows to change it."""
-        return str(self.lease["token"]) if self.lease else ""
-
-    @property
-    def trouble(self) -> timedelta:
-        """How long the mail server's trouble with it had lasted when it was claimed."""
-        if self.claimed_at is None or self.troubled_at is None:
-            return timedelta()
-        return self.claimed_at - self.troubled_at
 
 
 def confirm(subscriber_id: str, to: str) -> Draft:

@@ -21,6 +21,7 @@ from models.store import Store
 from models.tokens import Tokens
 from service import assets, cors, hosts, opening, rights
 from service.admission import Admission
+from service.callbacks import no_loop
 from service.changes import watch
 from service.dashboard import routes as dashboard
 from service.doorkeeper import DOORKEEPER, Doorkeeper
@@ -77,7 +78,16 @@ log = structlog.get_logger()
 def create_app(settings: Settings) -> web.Application:
     """Return the application; nothing is connected before it starts."""
     app = web.Application(
-        middlewares=[identify, measure, translate, unambiguous, hosts.check, cors.preflight, enter]
+        middlewares=[
+            identify,
+            measure,
+            translate,
+            unambiguous,
+            hosts.check,
+            no_loop,
+            cors.preflight,
+            enter,
+        ]
     )
     app[SETTINGS] = settings
     app[DRAINING] = asyncio.Event()

@@ -21,6 +21,7 @@ log = structlog.get_logger()
 STATUS: dict[type[AppError], int] = {
     errors.BadRequest: 400,
     errors.BadParameter: 422,
+    errors.BadCallback: 422,
     errors.Unauthorized: 401,
     errors.Forbidden: 403,
     errors.LinkExpired: 403,

@@ -26,11 +26,15 @@ class Picked(BaseModel):
 
 
 class Gathering(BaseModel):
-    """The tasks of a group to be, in its order; ``email`` is where its archive may be sent."""
+    """The tasks of a group to be, in its order; ``email`` is where its archive may be sent.
+
+    ``callback_url`` is called when all of them have ended.
+    """
 
     model_config = ConfigDict(extra="forbid")
     tasks: list[str | Picked] = Field(min_length=1)
     email: str | None = None
+    callback_url: str | None = None
 
     @property
     def picked(self) -> list[Picked]:

@@ -25,6 +25,8 @@ from models.metrics.catalogue import (
     SNAPSHOT_AGE,
     STORE_UP,
     WAITING,
+    WEBHOOKS_DUE,
+    WEBHOOKS_LATE,
     WORKERS,
 )
 from models.metrics.exposition import Part, exposition
@@ -93,9 +95,10 @@ class Scrape:
 
     async def _mongodb(self) -> list[Part]:
         settings, store = self._settings, self._store
-        work, space, alive, snapshots = await asyncio.gather(
+        work, space, late, alive, snapshots = await asyncio.gather(
             store.gauges.work(),
             store.gauges.space(),
+            store.events.late(),
             store.presence.names(settings.worker_seen_seconds),
             store.snapshots.recent(settings.metrics_kept_seconds, settings.metrics_workers),
         )
@@ -105,6 +108,8 @@ class Scrape:
             RUNNING: {(): work.running},
             LEASES_OVER: {(): work.over},
             OVERDUE: {(): work.overdue},
+            WEBHOOKS_DUE: {(): late[0]},
+            WEBHOOKS_LATE: {(): late[1]},
             LEDGER_TASKS: {(): work.known},
             DATA_BYTES: {(): space.data},
             WORKERS: {(): len(alive)},

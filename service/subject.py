@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from models.descriptions import as_of_old, body, group_body
 from models.group import Group
 from models.outlook import Outlook
 from models.owner import View
 from models.task import Task
-from service.descriptions import as_of_old, body, group_body
 
 Kind = Literal["task", "group"]
 

@@ -155,6 +155,7 @@ class Submitter:
 
     async def _begin(self, task: Task, original: ObjectId, client: str) -> bool:
         async with self.admission.turn(client) as turn:
+            await self.store.events.again(task.id)
             if not await self.store.tasks.revive(task.id, original, client, turn):
                 return False
         ring = await self.store.leases.next_ring(task.id)

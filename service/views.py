@@ -7,13 +7,13 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
+from models.bodies import GroupBody, TaskBody
+from models.descriptions import as_of_old, body, group_body, result_url
 from models.errors import from_document
 from models.group import Group
 from models.task import Status, Task
 from service.answers import json_answer
-from service.bodies import GroupBody, TaskBody
 from service.caller import caller
-from service.descriptions import as_of_old, body, group_body, result_url
 from service.errors import answer
 from service.keys import SETTINGS
 from service.results import no_longer

@@ -142,7 +142,9 @@ async def send_due(settings: Settings, store: Store) -> int:
 
 
 async def letters(store: Store) -> list[Letter]:
-    return [Letter.model_validate(d) async for d in store.mail._mail.find().sort("created_at", 1)]
+    return [
+        Letter.model_validate(d) async for d in store.mail._parcels.find().sort("created_at", 1)
+    ]
 
 
 async def the_letter(store: Store) -> Letter:
@@ -152,13 +154,13 @@ async def the_letter(store: Store) -> Letter:
 
 async def until_due(store: Store) -> None:
     """Make all letters due now, as time would."""
-    await store.mail._mail.update_many({}, [{"$set": {"due_at": "$$NOW"}}])
+    await store.mail._parcels.update_many({}, [{"$set": {"due_at": "$$NOW"}}])
 
 
 async def age(store: Store, seconds: float, *fields: str) -> None:
     """Make letters older than they are."""
     earlier = {f: {"$subtract": [f"${f}", round(seconds * 1000)]} for f in fields}
-    await store.mail._mail.update_many({}, [{"$set": earlier}])
+    await store.mail._parcels.update_many({}, [{"$set": earlier}])
 
 
 def body(message: EmailMessage, kind: str = "plain") -> str:

@@ -24,10 +24,14 @@ BEARER = {"Authorization": f"Bearer {TOKEN}"}
 ANYBODY = {"api_keys": "off", "allow_anonymous": True}
 HTML = {"Accept": "text/html"}
 ID = "ab" * 16
-READS = ["", "/api/workers", "/api/queue", "/api/history", "/api/tasks", f"/api/tasks/{ID}"]
+READS = [
+    *("", "/api/workers", "/api/queue", "/api/history", "/api/tasks", "/api/webhooks"),
+    f"/api/tasks/{ID}",
+]
 CHANGES = [
     f"/api/tasks/{ID}/retry",
     f"/api/tasks/{ID}/cancel",
+    f"/api/webhooks/{ID}/redeliver",
     "/api/workers/x:1/drain",
     "/api/workers/x:1/resume",
 ]

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from models import letter as drafts
-from models.letter import Draft, Kind, Mailing
+from models.letter import Draft, Kind
+from models.parcel import Mailing
 from models.settings import Settings
 from models.store import Store
 from standalone.stores import free_port

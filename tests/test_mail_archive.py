@@ -10,7 +10,7 @@ import pytest
 
 from models import letter as drafts
 from models.group import Member
-from models.letter import Mailing
+from models.parcel import Mailing
 from models.settings import Settings
 from models.store import Store
 from tests.letters import (

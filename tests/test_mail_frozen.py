@@ -15,7 +15,8 @@ import pytest
 
 from models import letter as drafts
 from models.errors import StoreUnavailable
-from models.letter import Kind, Letter, Mailing
+from models.letter import Kind, Letter
+from models.parcel import Mailing
 from models.settings import Settings
 from models.store import Store
 from standalone import stores

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from models import letter as drafts
-from models.letter import Mailing
+from models.parcel import Mailing
 from models.settings import Settings
 from models.store import Store
 from tests.conftest import working

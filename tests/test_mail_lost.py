@@ -11,7 +11,8 @@ import pytest
 from models import letter as drafts
 from models.errors import StoreUnavailable
 from models.group import Member
-from models.letter import Kind, Letter, Mailing
+from models.letter import Kind, Letter
+from models.parcel import Mailing
 from models.settings import Settings
 from models.store import Store
 from tests.letters import (
@@ -28,8 +29,9 @@ from tests.letters import (
     until_due,
 )
 from workers.mail import content, sender
-from workers.mail.desk import Content, Desk, NotYet
+from workers.mail.desk import Content, Desk
 from workers.mail.post import Post
+from workers.parcels import NotYet
 
 DRAFT = drafts.confirm("s1", "ann@example.org")
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from models.letter import Draft, Kind, Letter, Mailing
+from models.letter import Draft, Kind, Letter
+from models.parcel import Mailing
 from models.settings import Settings
 from models.store import Store
 from tests.conftest import working

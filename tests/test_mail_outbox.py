@@ -9,7 +9,7 @@ from email.message import EmailMessage
 import pytest
 
 from models import letter as drafts
-from models.letter import Mailing
+from models.parcel import Mailing
 from models.settings import Settings
 from models.store import Store
 from tests.conftest import working
@@ -106,12 +106,12 @@ async def test_nothing_is_remembered_for_ever(store: Store, settings: Settings) 
     letter = await store.mail.claim("t", 60)
     assert letter is not None
     await store.mail.sent(letter, settings.mail_keep)
-    document = await store.mail._mail.find_one()
+    document = await store.mail._parcels.find_one()
     assert document is not None
     kept = document["expires_at"] - document["ended_at"]
     assert kept.total_seconds() == settings.mail_keep
     for room, collection in (
-        (store.mail, "mail"),
+        (store.mail, "parcels"),
         (store.subscribers, "subscribers"),
         (store.quotas, "quotas"),
     ):

@@ -10,7 +10,7 @@ import aiosmtplib
 import pytest
 
 from models import letter as drafts
-from models.letter import Mailing
+from models.parcel import Mailing
 from models.settings import Settings
 from models.store import Store
 from tests.letters import Mailbox, mail_server, posting, send_due, the_letter, until_due

@@ -9,7 +9,7 @@ import pytest
 import trustme
 
 from models import letter as drafts
-from models.letter import Mailing
+from models.parcel import Mailing
 from models.settings import Settings
 from models.store import Store
 from tests.letters import (

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from models import letter as drafts
-from models.letter import Kind, Letter, Mailing
+from models.letter import Kind, Letter
+from models.parcel import Mailing
 from models.settings import Settings
 from models.store import Store
 from models.subscriber import Subscription

@@ -134,7 +134,7 @@ def test_forms_are_the_specs(said: Any) -> None:
     for op, spec in OPERATIONS.items():
         body = said["paths"][f"/{op}"]["post"]["requestBody"]["content"]["multipart/form-data"]
         fields = body["schema"]["properties"]
-        own = {"image", "format", "email", "report", *spec.model_fields}
+        own = {"image", "format", "email", "callback_url", "report", *spec.model_fields}
         assert fields.keys() - ({"file", "width", "height"} if op == "convert" else set()) == own
         for name, field in spec.model_fields.items():
             assert field.description == fields[name]["description"]
@@ -283,7 +283,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     folder = tmp_path_factory.mktemp("home")
     (folder / "images").mkdir()
     (folder / "images" / "cat.png").write_bytes(pictures.png())
-    with House(folder / "data", IMAGES_ROOT=str(folder / "images")) as started:
+    settings = {"WEBHOOK_ALLOWED": "127.0.0.0/8", "WEBHOOK_PORTS": "9", "WEBHOOK_RETRY": "1000"}
+    with House(folder / "data", IMAGES_ROOT=str(folder / "images"), **settings) as started:
         yield started
 
 
@@ -298,6 +299,8 @@ def test_examples_run(home: House, tmp_path: Path) -> None:
         for sample in operation.get("x-codeSamples", ()):
             if path not in AFTER:
                 ids = _prepared(home, tmp_path, number, cancel=(method, path) in CANCEL)
+            if "WEBHOOK_ID" in sample["source"]:
+                ids["WEBHOOK_ID"] = _webhook(home, ids["TASK_ID"])
             line = _filled(sample["source"], ids)
             assert line.startswith("curl ")
             line = line.replace("curl", "curl -sS -m 70 -D headers", 1)
@@ -319,7 +322,20 @@ def test_examples_run(home: House, tmp_path: Path) -> None:
 
 
 def _filled(line: str, ids: dict[str, str]) -> str:
-    return re.sub("TASK_ID|GROUP_ID|NAME|WORKER", lambda found: ids[found[0]], line)
+    return re.sub("TASK_ID|GROUP_ID|WEBHOOK_ID|NAME|WORKER", lambda found: ids[found[0]], line)
+
+
+def _webhook(home: House, task_id: str) -> str:
+    """Return the id of the task's webhook once nobody is at it, as nobody took it."""
+    found: dict[str, str] = {}
+
+    def waits() -> bool:
+        (hook,) = json.loads(home.get(f"/dashboard/api/tasks/{task_id}")[1])["webhooks"]
+        found["id"] = hook["id"]
+        return bool(hook["actions"])
+
+    home.until(waits, "told")
+    return found["id"]
 
 
 def _prepared(home: House, folder: Path, seed: int, *, cancel: bool) -> dict[str, str]:
@@ -327,7 +343,8 @@ def _prepared(home: House, folder: Path, seed: int, *, cancel: bool) -> dict[str
     picture = folder / "cat.png"
     side = 1500 if cancel else 160
     picture.write_bytes(pictures.png(side, side, seed=seed))
-    fields = ["email=ann@example.org", f"quality={'best' if cancel else 'fast'}"]
+    nobody = "callback_url=http://127.0.0.1:9/"
+    fields = ["email=ann@example.org", nobody, f"quality={'best' if cancel else 'fast'}"]
     task = home.upload(picture, "" if cancel else "?wait=60", *fields)
     name = task["results"][0]["name"] if task["results"] else ""
     worker = json.loads(home.get("/dashboard/api/workers")[1])["workers"][0]["name"]

@@ -9,7 +9,8 @@ import pytest
 
 from models.errors import StoreUnavailable
 from models.group import Member
-from models.letter import Kind, Mailing
+from models.letter import Kind
+from models.parcel import Mailing
 from models.settings import Settings
 from models.store import Store
 from service.app import create_app

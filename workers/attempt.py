@@ -23,7 +23,7 @@ class Worker:
     """What the jobs of one worker process share.
 
     ``done`` and ``failed``: attempts since it started that ended their task so. ``draining``: it
-    takes no new tasks.
+    takes no new tasks. ``due``: set when a webhook is, so that nobody waits for the next look.
     """
 
     name: str
@@ -39,6 +39,7 @@ class Worker:
     done: int = 0
     failed: int = 0
     draining: bool = False
+    due: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass(eq=False)

@@ -17,6 +17,7 @@ from workers import metrics
 from workers.attempt import Attempt, Worker
 from workers.patience import patient
 from workers.publish import work
+from workers.webhooks.sender import ended
 
 log = structlog.get_logger()
 
@@ -40,6 +41,8 @@ async def process(ctx: dict[str, Any], task_id: str) -> None:
             metrics.attempted(worker.instruments, attempt)
             worker.done += attempt.outcome == "success"
             worker.failed += attempt.outcome == "failure"
+        if attempt.outcome in {"success", "failure"}:
+            await ended(worker, task_id)
 
 
 async def _claim(worker: Worker, task_id: str, token: str) -> Task | None:

@@ -34,6 +34,7 @@ from workers.names import worker_name
 from workers.presence import present
 from workers.room import Room
 from workers.sweep import sweep
+from workers.webhooks import sender as webhooks
 
 log = structlog.get_logger()
 
@@ -83,6 +84,8 @@ def create(
         background.append(asyncio.create_task(heed(worker)))
         background.append(asyncio.create_task(present(worker, loop)))
         background.append(asyncio.create_task(send(settings, store)))
+        background.append(asyncio.create_task(webhooks.send(worker)))
+        background.append(asyncio.create_task(webhooks.look(worker)))
         background.append(asyncio.create_task(_newsletter(worker)))
         background.append(asyncio.create_task(lag.watch(instruments)))
         if settings.metrics:

@@ -12,6 +12,7 @@ from models.task import Status, Task
 from workers import metrics
 from workers.attempt import Worker
 from workers.jobs import crash
+from workers.webhooks.sender import ended
 
 log = structlog.get_logger()
 
@@ -41,6 +42,7 @@ async def once(worker: Worker) -> int:
         ):
             log.warning("given_up", task_id=task.id, attempts=task.attempts)
             metrics.failed(worker.instruments, task, WorkerCrashed.code)
+            await ended(worker, task.id)
         else:
             due.append(task)
     due = await _unheard(worker, due)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from models.errors import BY_CODE
+from models.event import OUTCOMES
 from models.metrics.metric import OPEN, OTHER, Kind, Metric, Source
 from models.operations import OPERATIONS
 from models.task import ENDED
@@ -126,6 +127,17 @@ MEMORY_FREE = Metric(
 MEMORY_WAITING = Metric(
     "darkroom_memory_waiting_tasks", _G, _WORKER, "Tasks in hand that wait for memory."
 )
+WEBHOOKS = Metric(
+    "darkroom_webhook_calls_total",
+    _C,
+    _WORKER,
+    "Calls of a callback_url by how they ended: delivered is 2xx, http_error another status but "
+    "redirect and gone (410), refused_address a name that leads to a private network.",
+    {"outcome": OUTCOMES},
+)
+WEBHOOK_TIMES = Metric(
+    "darkroom_webhook_duration_seconds", _H, _WORKER, "Calls of a callback_url.", buckets=_LONG
+)
 MONGODB = Metric(
     "darkroom_mongodb_command_duration_seconds",
     _H,
@@ -183,6 +195,18 @@ OVERDUE = Metric(
     _G,
     _STORES,
     "Since the first of these leases ended; 0: there is none.",
+)
+WEBHOOKS_DUE = Metric(
+    "darkroom_webhooks_due",
+    _G,
+    _STORES,
+    "Events for a callback_url that are to be sent, or to be tried again.",
+)
+WEBHOOKS_LATE = Metric(
+    "darkroom_webhooks_late_seconds",
+    _G,
+    _STORES,
+    "Since that of these should have been sent, or tried again, which is latest; 0: none is late.",
 )
 LEDGER_TASKS = Metric("darkroom_ledger_tasks", _G, _STORES, "Tasks remembered, about.")
 DATA_BYTES = Metric(

@@ -27,6 +27,7 @@ from models.settings.mail import Mail
 from models.settings.measures import Measures
 from models.settings.place import Place
 from models.settings.results import Results
+from models.settings.webhooks import Webhooks
 from models.settings.work import Work
 from models.writing import Writing
 
@@ -41,6 +42,7 @@ SECTIONS: tuple[type[BaseSettings], ...] = (
     Keeping,
     Results,
     Mail,
+    Webhooks,
     Measures,
     Admin,
     Logs,
@@ -51,6 +53,7 @@ class Settings(
     Logs,
     Admin,
     Measures,
+    Webhooks,
     Mail,
     Results,
     Keeping,
@@ -71,7 +74,9 @@ class Settings(
         frozen=True, env_file=".env", env_ignore_empty=True, extra="ignore"
     )
 
-    @field_validator("weights_dir", "log_file", "images_root", "smtp_ca_file", mode="before")
+    @field_validator(
+        "weights_dir", "log_file", "images_root", "smtp_ca_file", "webhook_ca_file", mode="before"
+    )
     @classmethod
     def _blank_is_none(cls, value: object) -> object:
         return None if value == "" else value

@@ -20,9 +20,11 @@ from models.errors import StoreUnavailable
 from models.metrics.metric import Observe
 from models.settings import Settings
 from models.settings.mail import sender
+from models.store.awaited import Awaited
 from models.store.backlog import Backlog
 from models.store.board import Board
 from models.store.check import Check
+from models.store.events import Events
 from models.store.feed import Feed
 from models.store.files import Files
 from models.store.gauges import Gauges
@@ -31,7 +33,7 @@ from models.store.guard import guarded
 from models.store.history import History
 from models.store.keys import Keys
 from models.store.leases import Leases
-from models.store.mail import Outbox
+from models.store.mail import Mail
 from models.store.names import Names
 from models.store.newsletters import Newsletters
 from models.store.originals import Originals
@@ -97,7 +99,9 @@ class Store:
         self.backlog = Backlog(database, self.presence)
         self.gauges = Gauges(database, settings.store_timeout)
         self.snapshots = Snapshots(database["snapshots"])
-        self.mail = Outbox(database["mail"], sender(settings.smtp_from).domain)
+        self.mail = Mail(database["mail"], sender(settings.smtp_from).domain)
+        self.awaited = Awaited(database, settings.webhook_keep)
+        self.events = Events(database, self.awaited, settings.webhook_keep, settings.webhook_log)
         self.subscribers = Subscribers(database["subscribers"])
         self.newsletters = Newsletters(database["newsletters"], database["tasks"])
         self.quotas = Quotas(database["quotas"])
@@ -140,6 +144,7 @@ class Store:
             self.gauges,
             self.snapshots,
             self.mail,
+            self.events,
             self.subscribers,
             self.newsletters,
             self.quotas,

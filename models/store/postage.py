@@ -13,7 +13,7 @@ from pymongo.errors import ConnectionFailure, DuplicateKeyError, PyMongoError
 from models.errors import StoreUnavailable
 from models.letter import Draft
 from models.store.guard import guarded
-from models.store.mail import Outbox
+from models.store.mail import Mail
 from models.store.quotas import Quotas
 
 # Who collides tries again: one of them always got on, unless a service died within a transaction,
@@ -26,7 +26,7 @@ class Postage:
     """What puts letters into the outbox as far as the quota allows, in one transaction each."""
 
     def __init__(
-        self, client: AsyncIOMotorClient[dict[str, Any]], mail: Outbox, quotas: Quotas
+        self, client: AsyncIOMotorClient[dict[str, Any]], mail: Mail, quotas: Quotas
     ) -> None:
         self._client = client
         self._mail = mail
@@ -35,7 +35,7 @@ class Postage:
 
     @guarded
     async def put(self, draft: Draft, key: str, limit: int, again: float) -> tuple[bool, int]:
-        """Put a letter as ``Outbox.put`` does if fewer than ``limit`` count for ``key`` this hour.
+        """Put a letter as ``Mail.put`` does if fewer than ``limit`` count for ``key`` this hour.
 
         Returns whether this call did, and the seconds until ``key`` has room where it has none.
         Nothing counts but a letter that was put: not one that is there already, nor one that a

@@ -7,10 +7,12 @@ from aiohttp import web
 
 from models.errors import BadParameter, NotFound, OriginalGone, QueueFull, WrongStatus
 from models.owner import EVERYTHING
+from models.parcel import Mailing
+from models.task import Task
 from service.answers import json_answer
 from service.client import party
-from service.dashboard.bodies import AskedBody, DetailBody
-from service.dashboard.documents import detail
+from service.dashboard.bodies import AskedBody, DetailBody, WebhookBody
+from service.dashboard.documents import detail, webhook
 from service.dashboard.linking import linking
 from service.dashboard.operator import operator
 from service.handlers.tasks import begun_again, cancelled
@@ -35,7 +37,7 @@ async def retry(request: web.Request) -> web.StreamResponse:
     only(request)
     task = await begun_again(request, request.match_info["id"], EVERYTHING)
     log.info("retried_by_operator", task_id=task.id, client=party(request))
-    return json_answer(detail(task, await linking(request, task)), 202)
+    return await _answer(request, task, 202)
 
 
 @operator(
@@ -50,7 +52,35 @@ async def cancel(request: web.Request) -> web.StreamResponse:
     only(request)
     task = await cancelled(request, request.match_info["id"], EVERYTHING)
     log.info("cancelled_by_operator", task_id=task.id, client=party(request))
-    return json_answer(detail(task, await linking(request, task)), 200)
+    return await _answer(request, task, 200)
+
+
+@operator(
+    "Send a webhook once more",
+    WebhookBody,
+    status=202,
+    errors=(NotFound, WrongStatus, BadParameter),
+    path={"id": "The webhook's id, as the task says it."},
+    description="At once, under the same webhook-id, whether it was delivered, failed or waits to "
+    "be tried again.",
+    examples=("curl -X POST '{url}/dashboard/api/webhooks/WEBHOOK_ID/redeliver'",),
+)
+async def redeliver(request: web.Request) -> web.StreamResponse:
+    """POST /dashboard/api/webhooks/<id>/redeliver."""
+    only(request)
+    event_id = request.match_info["id"]
+    asked, event = await request.app[STORE].events.redeliver(event_id)
+    if event is None:
+        raise NotFound("there is no webhook of this id, or it is no longer kept")
+    if not asked:
+        raise WrongStatus(
+            f"the webhook is {event.status}: what it is about has not ended, or it is being sent "
+            "just now",
+            measured=event.status,
+            allowed=[Mailing.SENT, Mailing.FAILED],
+        )
+    log.info("redelivered_by_operator", webhook=event.id, client=party(request))
+    return json_answer(webhook(event), 202)
 
 
 @operator(
@@ -78,6 +108,11 @@ async def drain(request: web.Request) -> web.StreamResponse:
 async def resume(request: web.Request) -> web.StreamResponse:
     """POST /dashboard/api/workers/<name>/resume: it takes new tasks again."""
     return await _ask(request, drain=False)
+
+
+async def _answer(request: web.Request, task: Task, status: int) -> web.Response:
+    events = await request.app[STORE].events.of_task(task.id)
+    return json_answer(detail(task, events, await linking(request, task)), status)
 
 
 async def _ask(request: web.Request, *, drain: bool) -> web.Response:

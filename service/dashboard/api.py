@@ -14,6 +14,7 @@ from typing_extensions import TypedDict
 
 from models.errors import BadParameter, NotFound
 from models.operations import OPERATIONS
+from models.parcel import Mailing
 from models.store.board import Wanted
 from models.task import Status
 from service.answers import tagged
@@ -22,9 +23,10 @@ from service.dashboard.bodies import (
     HistoryBody,
     QueueBody,
     RowsBody,
+    WebhooksBody,
     WorkersBody,
 )
-from service.dashboard.documents import detail, row
+from service.dashboard.documents import detail, row, webhook
 from service.dashboard.linking import linking
 from service.dashboard.operator import operator
 from service.dashboard.scene import SCENES
@@ -59,6 +61,17 @@ class _Filter(TypedDict, total=False):
     worker: Annotated[str, Field(description="Only tasks that this worker claimed last.")]
     search: Annotated[str, Field(description="The beginning of an id or of a picture's name.")]
     after: Annotated[str, Field(description="What the page before said as its next.")]
+    limit: Annotated[int, Field(ge=1, description="How many; see DASHBOARD_PAGE_MOST.")]
+
+
+class _Webhooks(TypedDict, total=False):
+    status: Annotated[
+        str,
+        Field(
+            description="Only those of this status; WAITING: what they are about has not ended.",
+            json_schema_extra={"enum": [str(each) for each in Mailing]},
+        ),
+    ]
     limit: Annotated[int, Field(ge=1, description="How many; see DASHBOARD_PAGE_MOST.")]
 
 
@@ -122,7 +135,34 @@ async def task(request: web.Request) -> web.StreamResponse:
     found = await request.app[STORE].tasks.get(request.match_info["id"])
     if found is None:
         raise NotFound("there is no task of this id")
-    return _answer(request, detail(found, await linking(request, found)))
+    events = await request.app[STORE].events.of_task(found.id)
+    return _answer(request, detail(found, events, await linking(request, found)))
+
+
+@operator(
+    "Webhooks",
+    WebhooksBody,
+    query=_Webhooks,
+    errors=(BadParameter,),
+    description="The newest, of all tasks and groups.",
+    examples=("curl '{url}/dashboard/api/webhooks?status=FAILED'",),
+)
+async def webhooks(request: web.Request) -> web.StreamResponse:
+    """GET /dashboard/api/webhooks: the newest events for callback_urls."""
+    only(request, "status", "limit")
+    settings = request.app[SETTINGS]
+    given, known = request.query.get("status", ""), [str(status) for status in Mailing]
+    if given and given not in known:
+        raise BadParameter(
+            f"status={given[:40]!a} is none; known: {', '.join(known)}",
+            parameter="status",
+            known=known,
+        )
+    most = max(settings.dashboard_page, settings.dashboard_page_most)
+    limit = _number(request, "limit", settings.dashboard_page, most)
+    status = Mailing(given) if given else None
+    found = await request.app[STORE].events.newest(status, limit)
+    return _answer(request, {"webhooks": [webhook(event) for event in found]})
 
 
 def _wanted(request: web.Request, longest: int) -> Wanted:

@@ -7,8 +7,10 @@ from typing import Annotated, Literal
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from models.bodies import Id, Percent, TaskBody, Time
+from models.event import OUTCOMES
+from models.parcel import Mailing
 from models.task import Status
-from service.bodies import Id, Percent, TaskBody, Time
 
 Count = Annotated[int, Field(ge=0)]
 
@@ -160,6 +162,40 @@ class MomentBody(TypedDict):
     cause: str | None
 
 
+class CallBody(TypedDict):
+    """One call of a receiver."""
+
+    at: Time | None
+    ms: float
+    outcome: Annotated[str, Field(json_schema_extra={"enum": list(OUTCOMES)})]
+    status: Annotated[int | None, Field(description="Of the answer, if one came.")]
+    worker: str
+
+
+class WebhookBody(TypedDict):
+    """One event for a callback_url, and every call it took: the newest WEBHOOK_LOG."""
+
+    id: Annotated[str, Field(description="The webhook-id; the same however often it is sent.")]
+    type: Annotated[str | None, Field(description="task.succeeded, ...; null: not ended yet.")]
+    about: Literal["task", "group"]
+    subject: Annotated[str, Field(description="Id of that task or group.")]
+    url: Annotated[str, Field(description="Whom it is for; its query is not shown.")]
+    status: Mailing
+    attempts: Count
+    created_at: Time | None
+    due_at: Annotated[Time | None, Field(description="When it is tried next.")]
+    ended_at: Time | None
+    error: Annotated[str | None, Field(description="Why it was not delivered, lately.")]
+    calls: Annotated[list[CallBody], Field(description="Oldest first.")]
+    actions: list[Literal["redeliver"]]
+
+
+class WebhooksBody(TypedDict):
+    """The newest events."""
+
+    webhooks: list[WebhookBody]
+
+
 class DetailBody(TaskBody):
     """All that an operator may know of a task."""
 
@@ -171,6 +207,9 @@ class DetailBody(TaskBody):
     asked_at: Time | None
     timeline: list[MomentBody]
     stages_ms: dict[str, float] | None
+    webhooks: Annotated[
+        list[WebhookBody], Field(description="About it or a group it is in, newest first.")
+    ]
     actions: list[Literal["retry", "cancel"]]
 
 

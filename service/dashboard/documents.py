@@ -6,13 +6,17 @@ is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
+from yarl import URL
+
+from models.bodies import ResultBody
+from models.descriptions import body, iso
+from models.event import Event
+from models.parcel import Mailing
 from models.task import OPEN, Task
-from service.bodies import ResultBody
-from service.dashboard.bodies import DetailBody, RowBody, WorkerBody
-from service.descriptions import body, iso
+from service.dashboard.bodies import DetailBody, RowBody, WebhookBody, WorkerBody
 
 
 def worker_document(entry: Mapping[str, Any], silent_after: float) -> WorkerBody:
@@ -65,7 +69,9 @@ def row(task: Task) -> RowBody:
     }
 
 
-def detail(task: Task, link: Callable[[str], str] | None = None) -> DetailBody:
+def detail(
+    task: Task, events: Sequence[Event], link: Callable[[str], str] | None = None
+) -> DetailBody:
     """Return all that an operator may know of a task; ``link`` signs the paths of its results."""
     lease, shown = task.lease or {}, body(task)
     if link is not None:
@@ -84,12 +90,43 @@ def detail(task: Task, link: Callable[[str], str] | None = None) -> DetailBody:
             for each in task.timeline
         ],
         "stages_ms": task.stages,
+        "webhooks": [webhook(event) for event in events],
         "actions": _actions(task),
     }
 
 
 def _linked(result: ResultBody, link: Callable[[str], str]) -> ResultBody:
     return {**result, "url": link(result["name"])} if result["url"] else result
+
+
+def webhook(event: Event) -> WebhookBody:
+    """Return an event and its calls; a query may hold the receiver's secret, so it is left out."""
+    url = URL(event.url)
+    open_one = event.status is Mailing.CREATED
+    return {
+        "id": event.id,
+        "type": event.type,
+        "about": event.about.value,
+        "subject": event.subject,
+        "url": f"{url.with_query(None)}{'?…' if url.raw_query_string else ''}",
+        "status": event.status,
+        "attempts": event.attempts,
+        "created_at": iso(event.created_at),
+        "due_at": iso(event.due_at) if open_one else None,
+        "ended_at": iso(event.ended_at),
+        "error": event.error,
+        "calls": [
+            {
+                "at": iso(each.at),
+                "ms": each.ms,
+                "outcome": each.outcome,
+                "status": each.status,
+                "worker": each.worker,
+            }
+            for each in event.log
+        ],
+        "actions": ["redeliver"] if event.redeliverable else [],
+    }
 
 
 def _actions(task: Task) -> list[Literal["retry", "cancel"]]:

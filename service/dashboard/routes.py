@@ -52,6 +52,8 @@ def routes() -> list[web.RouteDef]:
         web.get(f"{PATH}/api/tasks/{{id}}", _guarded(api.task)),
         web.post(f"{PATH}/api/tasks/{{id}}/cancel", _guarded(actions.cancel, change=True)),
         web.post(f"{PATH}/api/tasks/{{id}}/retry", _guarded(actions.retry, change=True)),
+        web.get(f"{PATH}/api/webhooks", _guarded(api.webhooks)),
+        web.post(f"{PATH}/api/webhooks/{{id}}/redeliver", _guarded(actions.redeliver, change=True)),
     ]
 
 

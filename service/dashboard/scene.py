@@ -8,6 +8,7 @@ from typing import cast
 
 from aiohttp import web
 
+from models.descriptions import iso
 from models.errors import StoreUnavailable
 from models.queue import Queue
 from models.settings import Settings
@@ -16,7 +17,6 @@ from models.store.history import POINTS
 from service.dashboard.alarms import Scene, alarms
 from service.dashboard.bodies import HistoryBody, PointBody, QueueBody, WorkerBody
 from service.dashboard.documents import worker_document
-from service.descriptions import iso
 from service.glance import Glance
 
 _LONGEST = 60.0  # seconds after which even a week's series is asked for again, at most

@@ -9,11 +9,12 @@ from aiohttp import web
 
 from models.address import address
 from models.archive import Archive
-from models.errors import BadParameter, NoRoom, NotFound, NotReady, RateLimited
+from models.bodies import GroupBody
+from models.errors import BadCallback, BadParameter, NoRoom, NotFound, NotReady, RateLimited
 from models.group import Group, standing
 from models.task import Result, Task
 from service import batches
-from service.bodies import GroupBody
+from service.callbacks import accepted, tell_of_group
 from service.caller import caller
 from service.client import admit
 from service.documents import read_json
@@ -58,7 +59,7 @@ async def show(request: web.Request) -> web.StreamResponse:
         200: Answer("The group; all of it has ended.", GroupBody, headers=("Location",)),
         202: Answer("The group.", GroupBody, headers=("Location",)),
     },
-    errors=(NotFound, NoRoom, RateLimited, *FORM, *STORED),
+    errors=(NotFound, NoRoom, RateLimited, BadCallback, *FORM, *STORED),
     examples=(
         "curl -H 'Content-Type: application/json' -d '{\"tasks\": [\"TASK_ID\"]}' {url}/groups",
     ),
@@ -70,7 +71,7 @@ async def gather(request: web.Request) -> web.StreamResponse:
 
     Raises:
         BadRequest: the body is no such document. NotFound: a task is not there.
-        BadParameter: too many tasks or results, or the address is none.
+        BadParameter: too many tasks or results, or the address or the callback_url is none.
     """
     only(request)
     settings, store = request.app[SETTINGS], request.app[STORE]
@@ -79,9 +80,12 @@ async def gather(request: web.Request) -> web.StreamResponse:
     asked = read_gathering(await read_json(request, settings), settings)
     tasks = await store.tasks.many([each.task_id for each in asked.picked], caller(request).view)
     email = address(asked.email) if asked.email else None
+    url = await accepted(request, asked.callback_url)
     batch = batches.Batch(members(asked, tasks, settings))
     group, tasks = await batches.keep(store, batch, email, caller(request).owner)
     structlog.contextvars.bind_contextvars(group_id=group.id)
+    if url:
+        await tell_of_group(request, url, group)
     status = 200 if standing(group, tasks).ended else 202
     return respond_group(request, group, tasks, status=status, redirect=False)
 

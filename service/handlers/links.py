@@ -11,11 +11,11 @@ from aiohttp import web
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from models.descriptions import iso
 from models.errors import BadParameter, Forbidden, NotFound, NotReady, ResultGone
 from models.links import Link
 from service.answers import json_answer
 from service.bodies import LinkBody
-from service.descriptions import iso
 from service.doorkeeper import DOORKEEPER
 from service.handlers import groups, processed
 from service.keys import SETTINGS, TOKENS

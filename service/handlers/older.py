@@ -8,16 +8,17 @@ from __future__ import annotations
 import structlog
 from aiohttp import web
 
+from models.bodies import GroupBody, TaskBody
+from models.descriptions import result_url
 from models.errors import BadRequest, NotFinished, NotFound, from_document
 from models.image import ACCEPTED, MEDIA_TYPES, Kind
 from models.operations import OPERATIONS, Operation, parse
 from models.operations.help import fields
 from models.task import Status, Task
 from service.answers import json_answer
-from service.bodies import GroupBody, Said, SubmissionBody, TaskBody
+from service.bodies import Said, SubmissionBody
 from service.caller import caller
 from service.client import party
-from service.descriptions import result_url
 from service.errors import answer
 from service.form import Shape
 from service.handlers.submissions import ANSWERS, PICTURES, Asked

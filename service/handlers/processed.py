@@ -11,6 +11,7 @@ import structlog
 from aiohttp import web
 from pydantic import Field
 
+from models.descriptions import result_url
 from models.errors import (
     BadParameter,
     Changed,
@@ -26,7 +27,6 @@ from models.owner import View
 from models.task import Result, Status
 from service.answers import matches
 from service.caller import caller
-from service.descriptions import result_url
 from service.keys import CACHE, SETTINGS, STORE
 from service.named import Owned, Signed, check_finished, find, whose
 from service.openapi.call import Answer, call

@@ -10,7 +10,8 @@ from aiohttp import web
 from models import letter as letters
 from models.errors import BadParameter, NotFound, RateLimited
 from models.group import standing
-from models.letter import Letter, Mailing
+from models.letter import Letter
+from models.parcel import Mailing
 from service.answers import json_answer
 from service.bodies import LetterBody
 from service.caller import caller

@@ -11,6 +11,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from models.address import address
+from models.bodies import GroupBody, TaskBody
 from models.errors import BadParameter
 from models.group import Group, standing
 from models.image import ACCEPTED, FORMAT_OF, MEDIA_TYPES, Format
@@ -20,7 +21,7 @@ from models.operations.pipeline import encoding, read
 from models.settings import Settings
 from models.task import Task
 from service import batches
-from service.bodies import GroupBody, TaskBody
+from service.callbacks import accepted, tell_of_group, tell_of_task
 from service.caller import caller
 from service.client import party
 from service.form import Shape
@@ -103,7 +104,8 @@ def _several(received: Received, settings: Settings) -> Sequence[Operation]:
     if received.fields:
         unknown = ", ".join(f"{name[:40]!a}" for name in received.fields)
         raise BadParameter(
-            f"unknown field {unknown}; known: operations, format, email, report "
+            f"unknown field {unknown}; known: operations, format, email, "
+            "callback_url, report "
             "(parameters belong to their operation)",
             parameter=next(iter(received.fields))[:40],
         )
@@ -115,7 +117,8 @@ def _several(received: Received, settings: Settings) -> Sequence[Operation]:
 class Asked:
     """How one submission wants to be answered, known before its pictures have come.
 
-    ``wait`` in seconds; ``email`` is where its results may be sent.
+    ``wait`` in seconds; ``email`` is where its results may be sent, ``callback`` what is called
+    when it has ended.
     """
 
     request: web.Request
@@ -123,6 +126,7 @@ class Asked:
     wait: float
     redirect: bool
     email: str | None = None
+    callback: str | None = None
 
     @classmethod
     def of(cls, request: web.Request) -> Self:
@@ -151,6 +155,7 @@ class Asked:
         fields = received.fields
         given = fields.pop("email", "")
         self.email = address(given) if given else None
+        self.callback = await accepted(self.request, fields.pop("callback_url", ""))
         report = _flag("report", fields.pop("report", ""))
         asked = None if own_format else _format(fields.pop("format", ""))
         operations = build(received, self.settings)
@@ -180,6 +185,8 @@ class Asked:
             return await self._one(batch)
         group, tasks = await self._keep(batch)
         structlog.contextvars.bind_contextvars(group_id=group.id)
+        if self.callback:
+            await tell_of_group(self.request, self.callback, group)
         if self.wait:
             endings = self.request.app[ENDINGS]
             group, tasks = await endings.wait_group(group.id, self.wait) or (group, tasks)
@@ -197,6 +204,8 @@ class Asked:
         if self.email:
             group, _ = await self._keep(batch)
             group_id = group.id
+        if self.callback:
+            await tell_of_task(self.request, self.callback, task, name)
         if self.wait and not task.ended:
             task = await self.request.app[ENDINGS].wait(task.id, self.wait) or task
         return respond(

@@ -9,6 +9,7 @@ from aiohttp import web
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from models.bodies import TaskBody
 from models.errors import (
     BadParameter,
     Cancelled,
@@ -21,7 +22,6 @@ from models.metrics.catalogue import ENDED_TASKS
 from models.metrics.instruments import worked
 from models.owner import View
 from models.task import AGAIN, Status, Task
-from service.bodies import TaskBody
 from service.caller import caller
 from service.client import party
 from service.keys import ENDINGS, INSTRUMENTS, SETTINGS, STORE, SUBMITTER
@@ -99,7 +99,7 @@ async def cancelled(request: web.Request, task_id: str, view: View) -> Task:
     Raises:
         NotFound: there is no such task. WrongStatus: it has ended.
     """
-    tasks = request.app[STORE].tasks
+    store, tasks = request.app[STORE], request.app[STORE].tasks
     error = Cancelled("it was cancelled; sent again, or retried, it is worked at again")
     task = await tasks.cancel(task_id, error.document(), view)
     if task is None:
@@ -107,6 +107,7 @@ async def cancelled(request: web.Request, task_id: str, view: View) -> Task:
         raise _wrong(found, "cancelled", _OPEN)
     structlog.contextvars.bind_contextvars(task_id=task.id)
     log.info("cancelled")
+    await store.awaited.settle(task.id)
     request.app[INSTRUMENTS].count(ENDED_TASKS, worked(task.operations), task.status)
     return task
 

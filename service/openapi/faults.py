@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from models.errors import (
     AppError,
+    BadCallback,
     BadImage,
     BadOutput,
     BadParameter,
@@ -14,6 +15,7 @@ from models.errors import (
     LinkExpired,
     NoRoom,
     QueueFull,
+    RateLimited,
     ResultGone,
     StoreUnavailable,
     TaskTimeout,
@@ -37,11 +39,13 @@ FORM: Errors = (BadRequest, BadParameter, TooLarge, TooSlow)
 """Of a body that is read."""
 PICTURES: Errors = (
     *FORM,
+    BadCallback,
     UnsupportedFormat,
     BadImage,
     TooManyPixels,
     TooMuchMemory,
     QueueFull,
+    RateLimited,
     NoRoom,
     *STORED,
 )

@@ -156,6 +156,13 @@ def _common(settings: Settings) -> dict[str, Schema]:
             "maxLength": LONGEST,
             "description": "Where /send_images/{id} may send the results.",
         },
+        "callback_url": {
+            "type": "string",
+            "anyOf": [{"format": "uri"}, {"const": ""}],
+            "maxLength": settings.webhook_url_length,
+            "description": "Called when the task, or all of the group, has ended: a POST with the "
+            "document of the answer, signed (docs/webhooks.md). Public http or https.",
+        },
         "report": {
             "type": "string",
             "enum": ["0", "1", ""],

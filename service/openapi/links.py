@@ -7,7 +7,8 @@ from typing import Any, get_args
 
 from openapi_pydantic import Link
 
-from service.bodies import GroupBody, SubmissionBody, TaskBody
+from models.bodies import GroupBody, TaskBody
+from service.bodies import SubmissionBody
 
 
 def _group(pointer: str) -> dict[tuple[str, str], str]:

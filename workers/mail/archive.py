@@ -13,8 +13,9 @@ from models.group import Group, standing
 from models.letter import Letter
 from models.links import Link
 from models.task import Status, Task
-from workers.mail.desk import Attachment, Content, Desk, NotYet, Pointless
+from workers.mail.desk import Attachment, Content, Desk
 from workers.mail.render import render
+from workers.parcels import NotYet, Pointless
 
 _SHOWN = 100  # failures a letter lists; the archive's errors.txt has all
 _LONGEST_PAUSE = 60.0  # seconds between two looks at a group that is not done

@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 from models.letter import Kind, Letter
 from models.tokens import Purpose
 from workers.mail.archive import archive
-from workers.mail.desk import Content, Desk, NotYet, Pointless
+from workers.mail.desk import Content, Desk
 from workers.mail.newsletter import newsletter
 from workers.mail.render import render
+from workers.parcels import NotYet, Pointless
 
 _MOMENT = timedelta(minutes=1)  # longer than the service takes to unsubscribe somebody
 

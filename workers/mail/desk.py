@@ -43,15 +43,3 @@ class Content:
     html: str
     headers: dict[str, str] = field(default_factory=dict)
     attachment: Attachment | None = None
-
-
-class NotYet(Exception):
-    """What the letter is about is not there yet; to be looked at again in ``seconds``."""
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__(f"look again in {seconds:g} s")
-        self.seconds = seconds
-
-
-class Pointless(Exception):
-    """The letter has lost its point, so it is not sent."""

@@ -13,8 +13,9 @@ from models.settings import Settings
 from models.store import Store
 from models.store.newsletters import CLOSED
 from models.tokens import Purpose
-from workers.mail.desk import Content, Desk, Pointless
+from workers.mail.desk import Content, Desk
 from workers.mail.render import render
+from workers.parcels import Pointless
 
 log = structlog.get_logger()
 

@@ -25,19 +25,12 @@ from aiosmtplib.errors import (
 )
 
 from models.settings import Settings
+from workers.parcels import Refused, Trouble
 
 log = structlog.get_logger()
 
 _WHOLE = 10  # times SMTP_TIMEOUT a letter may take, however quick each answer is
 _ODD = re.compile(r"[^A-Za-z0-9.@_-]")
-
-
-class Trouble(Exception):
-    """The letter could not be handed over now: a 4xx answer, or no connection."""
-
-
-class Refused(Exception):
-    """The mail server will never take this letter: a 5xx answer to it."""
 
 
 class _TooLong(Exception):

@@ -14,6 +14,7 @@ from models.tokens import Tokens
 from workers.mail.delivery import deliver
 from workers.mail.desk import Desk
 from workers.mail.post import Post
+from workers.parcels import finish
 
 log = structlog.get_logger()
 
@@ -74,13 +75,6 @@ async def once(desk: Desk, post: Post) -> bool:
     letter = await desk.store.mail.claim(secrets.token_hex(8), desk.settings.lease_seconds)
     if letter is None:
         return False
-    working = asyncio.ensure_future(deliver(desk, post, letter))
-    try:
-        await asyncio.shield(working)
-    except asyncio.CancelledError:
-        # What a mail server is just taking in is not asked of it twice.
-        await asyncio.wait({working}, timeout=_LAST_LETTER)
-        working.cancel()
-        await asyncio.gather(working, return_exceptions=True)
-        raise
+    working = asyncio.create_task(deliver(desk, post, letter))
+    await finish(working, _LAST_LETTER)
     return True

@@ -57,6 +57,10 @@ const STATES = {
   draining: ["wait", "draining"],
   drained: ["wait", "drained"],
   silent: ["bad", "silent"],
+  "webhook WAITING": ["wait", "to be told"],
+  "webhook CREATED": ["wait", "being told"],
+  "webhook SENT": ["good", "told"],
+  "webhook FAILED": ["bad", "not told"],
 };
 
 export function chip(state) {

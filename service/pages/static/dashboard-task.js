@@ -1,6 +1,7 @@
 // One task in full: what went wrong, what was done when and by whom, where the time went.
 
 import { chip, count, el, show, when } from "/static/dashboard-dom.js";
+import { webhooks } from "/static/dashboard-webhooks.js";
 import { duration, size } from "/static/words.js";
 import { took } from "/static/dashboard-tasks.js";
 
@@ -39,6 +40,7 @@ export function showTask(dialog, task, now) {
     facts(task, now),
     stages(task),
     timeline(task),
+    webhooks(task),
     results(task),
   );
 }

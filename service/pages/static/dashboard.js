@@ -108,6 +108,7 @@ const ACTIONS = {
     const text = "It finishes what it has in hand and takes nothing new until it is resumed or restarted.";
     if (await sure(`Drain ${data.worker}?`, text, "Drain the worker")) await perform(`workers/${encodeURIComponent(data.worker)}/drain`);
   },
+  redeliver: (data) => perform(`webhooks/${data.webhook}/redeliver`),
   resume: (data) => perform(`workers/${encodeURIComponent(data.worker)}/resume`),
 };
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
+from models.bodies import GroupBody, RefusedBody, ResultBody, TaskBody
 from models.group import Group, Member, standing
 from models.owner import NOBODYS, View
 from models.task import Status, Task
-from service.bodies import GroupBody, RefusedBody, ResultBody, TaskBody
 
 _PENDING = "PENDING"
 

@@ -1,0 +1,175 @@
+"""The outbox of events: what is told to a callback_url when a task or a group has ended.
+
+An event is put down before the answer to the submission that asks for it, so that nobody who ends
+a task can lose it; until then it waits, see ``models.store.awaited``.
+"""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime
+from typing import Any
+
+from motor.motor_asyncio import AsyncIOMotorDatabase
+from pymongo import ASCENDING, DESCENDING
+from pymongo.errors import DuplicateKeyError
+
+from models.event import Callback, Event
+from models.parcel import NEW, Mailing
+from models.store.awaited import Awaited
+from models.store.clock import after
+from models.store.guard import guarded
+from models.store.outbox import Outbox
+
+Document = dict[str, Any]
+
+_MOST = 1000  # events of one task that are looked through when it begins anew
+_SHOWN = 50  # events of one task
+_FRESH = {"due_at": "$$NOW", "created_at": "$$NOW", "looked_at": "$$NOW"}
+
+
+class Events(Outbox[Event]):
+    """The collection ``webhooks``."""
+
+    _claimed_by = ("status", "due_at", "host", "client")  # some of these are left out, see ``Busy``
+
+    def __init__(
+        self, database: AsyncIOMotorDatabase[Document], awaited: Awaited, keep: float, log: int
+    ) -> None:
+        """``keep``: seconds one that ended is remembered; ``log``: attempts of each."""
+        super().__init__(database["webhooks"], Event)
+        self._tasks = database["tasks"]
+        self._awaited = awaited
+        self._keep = keep
+        self._log = log
+
+    async def prepare(self) -> None:
+        await super().prepare()
+        await self._awaited.prepare()
+        await self._parcels.create_index([("tasks", ASCENDING), ("created_at", DESCENDING)])
+        await self._parcels.create_index([("status", ASCENDING), ("created_at", DESCENDING)])
+
+    @guarded
+    async def put(self, callback: Callback) -> None:
+        """Have ``callback`` told when its tasks end, or at once if they have; once if it waits."""
+        if not callback.tasks:
+            return
+        document = {
+            "about": callback.about,
+            "subject": callback.subject,
+            "name": callback.name,
+            "tasks": callback.tasks,
+            "pending": callback.tasks[-1],
+            "url": callback.url,
+            "host": callback.host,
+            "client": callback.client,
+        }
+        await self._insert(document, callback.key)
+        await self._awaited.settle(callback.tasks[-1])
+
+    async def _insert(self, document: Document, key: str) -> None:
+        fresh = {
+            **NEW,
+            "after": None,
+            **document,
+            "_id": f"msg_{secrets.token_hex(16)}",
+            "key": key,
+            "status": Mailing.WAITING,
+            "type": None,
+            "body": None,
+            "happened_at": None,
+            "log": [],
+        }
+        times = {**_FRESH, "expires_at": after(self._keep)}
+        try:
+            await self._parcels.update_one(
+                {"_id": fresh["_id"]},
+                [{"$replaceWith": {"$mergeObjects": [{"$literal": fresh}, times]}}],
+                upsert=True,
+            )
+        except DuplicateKeyError:
+            return  # the same waits already
+
+    @guarded
+    async def again(self, task_id: str) -> None:
+        """Have the next end of a task told, too, to whom its last one was, unless it was SUCCESS.
+
+        To be called before a task begins anew: should that not come to pass, nothing is told.
+        """
+        task = await self._tasks.find_one({"_id": task_id}, {"finished_at": 1})
+        if task is None:
+            return
+        until = {"pending": task_id, "after": task["finished_at"]}
+        seen: set[str] = set()
+        told = {"tasks": task_id, "status": {"$ne": Mailing.WAITING}}
+        async for event in self._parcels.find(told).sort("created_at", DESCENDING).limit(_MOST):
+            if event["key"] in seen:
+                continue  # only its newest counts
+            seen.add(event["key"])
+            if not str(event["type"]).endswith(".succeeded"):
+                kept = ("about", "subject", "name", "tasks", "url", "host", "client")
+                copied = {name: event[name] for name in kept}
+                await self._insert({**copied, **until}, event["key"])
+
+    @guarded
+    async def redeliver(self, event_id: str) -> tuple[bool, Event | None]:
+        """Have an event sent once more, at once, under its id; tell whether, and return it."""
+        made = {"_id": event_id, "body": {"$ne": None}}
+        fresh = {"troubles": 0, "faults": 0, "troubled_at": None, "error": None, "ended_at": None}
+        change = {"status": Mailing.CREATED, "lease": None, "due_at": "$$NOW", **fresh}
+        # One that is being sent just now is left to its sender.
+        free = {"$or": [{"status": {"$ne": Mailing.CREATED}}, {"lease": None}]}
+        pipeline: list[Document] = [
+            {"$set": change},
+            {"$unset": "expires_at"},
+        ]
+        answer = await self._parcels.update_one({**made, **free}, pipeline)
+        return answer.matched_count == 1, await self.get(event_id)
+
+    @guarded
+    async def get(self, event_id: str) -> Event | None:
+        document = await self._parcels.find_one({"_id": event_id})
+        return Event.model_validate(document) if document else None
+
+    @guarded
+    async def of_task(self, task_id: str) -> list[Event]:
+        """Return the newest events about a task, or about groups it is in, newest first."""
+        found = self._parcels.find({"tasks": task_id}).sort("created_at", DESCENDING)
+        return [Event.model_validate(document) async for document in found.limit(_SHOWN)]
+
+    @guarded
+    async def newest(self, status: Mailing | None, limit: int) -> list[Event]:
+        """Return the newest events, of one status or of all."""
+        query = {"status": status if status else {"$in": list(Mailing)}}
+        found = self._parcels.find(query).sort("created_at", DESCENDING).limit(limit)
+        return [Event.model_validate(document) async for document in found]
+
+    @guarded
+    async def late(self) -> tuple[int, float]:
+        """Return how many events are to go out, and by how many seconds the latest is late.
+
+        One that waits to be tried again is not: it is late when its time has passed.
+        """
+        count = await self._parcels.count_documents({"status": Mailing.CREATED})
+        found = await self._parcels.aggregate(
+            [
+                {"$match": {"status": Mailing.CREATED}},
+                {"$sort": {"due_at": 1}},
+                {"$limit": 1},
+                {"$project": {"late": {"$subtract": ["$$NOW", "$due_at"]}}},
+            ]
+        ).to_list(1)
+        return count, max(0.0, found[0]["late"] / 1000) if found else 0.0
+
+    @guarded
+    async def make(self, event: Event, kind: str, body: str, at: datetime) -> bool:
+        """Keep what is told, so that each attempt says the same; False if it is another's."""
+        made = {"type": kind, "body": body, "happened_at": at}
+        return await self._held(event, {k: {"$literal": v} for k, v in made.items()})
+
+    def _more(self, parcel: Event) -> Document:
+        """Note the attempt that was made, with whatever else is noted of it."""
+        if parcel.made is None:
+            return {}
+        entries = {"$concatArrays": ["$log", [{"$literal": parcel.made.model_dump()}]]}
+        return {"log": {"$slice": [entries, -self._log]}}
