@@ -154,21 +154,26 @@ async def test_over_http_while_another_is_served(client: Client, worker: Any) ->
     """Nothing is answered with 5xx, every task ends, and another's pictures come through."""
     numbers = iter(range(SENT))
     ends: Counter[str] = Counter()
-    attacking = asyncio.gather(*(_attack(client, numbers, ends) for _ in range(AT_ONCE)))
-    served = 0
-    while not attacking.done() or not served:
-        form = pictures.form(pictures.png(30, 20, seed=served), "good.png")
-        answer = await client.post("/thumbnail?wait=60", data=form)
-        said = await answer.json()
-        assert (answer.status, said["status"]) in {(200, "SUCCESS"), (303, "SUCCESS")}, said
-        result = await client.get(said["url"])
-        assert result.status == 200
-        assert pictures.decoded(await result.read()).size == (30, 20)
-        served += 1
-    await attacking
+    async with asyncio.TaskGroup() as group:
+        attackers = [group.create_task(_attack(client, numbers, ends)) for _ in range(AT_ONCE)]
+        served = 0
+        while not served or not all(task.done() for task in attackers):
+            await _served(client, served)
+            served += 1
     assert set(ends) <= {"SUCCESS"} | ENDS, ends
     assert ends["SUCCESS"] and ends["bad_image"]
     assert sum(ends.values()) == SENT
+
+
+async def _served(client: Client, number: int) -> None:
+    """Send a good picture, and get it."""
+    form = pictures.form(pictures.png(30, 20, seed=number), "good.png")
+    answer = await client.post("/thumbnail?wait=60", data=form)
+    said = await answer.json()
+    assert (answer.status, said["status"]) == (200, "SUCCESS"), said
+    result = await client.get(said["url"])
+    assert result.status == 200
+    assert pictures.decoded(await result.read()).size == (30, 20)
 
 
 async def _attack(client: Client, numbers: Iterator[int], ends: Counter[str]) -> None:

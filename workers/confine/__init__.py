@@ -52,7 +52,7 @@ def confine(room: Room) -> Layers:
         try:
             put[name]()
             said[name] = ""
-        except (OSError, AttributeError) as error:  # AttributeError: not Linux, no such function
+        except (OSError, ValueError, AttributeError) as error:  # the last: this is no Linux
             said[name] = str(error) or repr(error)
     return said
 
