@@ -32,7 +32,9 @@ _SOF_BYTES = 8  # of a frame header without components: length, precision, heigh
 _CRC_STEP = 1024 * 1024
 # In JPEG's entropy-coded data FF is followed by 00 or a restart marker; all else ends the scan.
 _SCAN_END = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]", re.DOTALL)
-_MARKER = re.compile(rb"\xff+[^\x00\xff]", re.DOTALL)
+# Any number of FF may stand before a marker. Only the last is asked for: a pattern that takes them
+# all is tried anew from each, which of a megabyte of them takes hours.
+_MARKER = re.compile(rb"\xff[^\x00\xff]", re.DOTALL)
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF markers: they carry the size
 _EXIF = b"Exif\0\0"
 _GIF_HEADER = 13  # bytes: signature, logical screen

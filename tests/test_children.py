@@ -211,7 +211,7 @@ async def test_a_defect_in_a_child_is_told_not_taken_for_a_crash(tmp_path: Path)
     children = Children(Settings(worker_processes=1))
     await children.start()
     (pid,) = children.pids
-    wrong = replace(request(tmp_path), folder=str(tmp_path / "nowhere"))
+    wrong = replace(request(tmp_path), format="nowhere")  # type: ignore[arg-type]
     answer = await children.run(wrong, ignore)
     assert "nowhere" in answer["defect"]
     assert children.pids == [pid]

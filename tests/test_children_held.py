@@ -10,6 +10,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -21,8 +22,9 @@ from tests.house import ROOT
 from tests.test_children import ignore, request
 from tests.test_own_networks import own
 from tests.test_worker import slow_picture
-from workers import guard
 from workers.children import Children
+from workers.confine import meter
+from workers.process import Child
 
 
 async def settled(children: Children, count: int) -> None:
@@ -47,6 +49,59 @@ async def test_a_child_that_holds_too_much_is_replaced(
     await settled(children, 1)
     assert children.pids != [first] and not psutil.pid_exists(first)
     await children.stop()
+
+
+async def test_a_child_is_replaced_after_its_tasks_by_one_that_waits_already(
+    tmp_path: Path,
+) -> None:
+    causes: list[str] = []
+    children = Children(Settings(worker_processes=1, child_tasks=2), causes.append)
+    await children.start()
+    seen: list[int] = []
+    real = Child.run
+
+    async def noting(self: Child, *given: Any) -> Any:
+        seen.append(self.pid)
+        if self.tasks + 1 == 2:  # its last: the next one starts beside it
+            await settled(children, 2)
+        return await real(self, *given)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Child, "run", noting)
+        for _ in range(5):
+            assert (await children.run(request(tmp_path), ignore))["results"]
+    first, second, third = dict.fromkeys(seen)
+    assert seen == [first, first, second, second, third]
+    assert causes == ["recycled", "recycled"]
+    assert not psutil.pid_exists(first)
+    await children.stop()
+
+
+async def test_never_is_never(tmp_path: Path) -> None:
+    children = Children(Settings(worker_processes=1, child_tasks=0))
+    await children.start()
+    before = children.pids
+    for _ in range(5):
+        await children.run(request(tmp_path), ignore)
+    assert children.pids == before
+    await children.stop()
+
+
+async def test_a_successor_is_not_left_behind(tmp_path: Path) -> None:
+    """Stopped while the last task of a child is done, and the next child starts."""
+    children = Children(Settings(worker_processes=1, child_tasks=1))
+    await children.start()
+    begun = asyncio.Event()
+    work = asyncio.ensure_future(
+        children.run(request(tmp_path, slow_picture()), lambda share: begun.set())
+    )
+    await begun.wait()
+    work.cancel()
+    await asyncio.gather(work, return_exceptions=True)
+    await children.stop()
+    assert children.pids == []
+    ours = [p for p in psutil.Process().children() if p.status() != psutil.STATUS_ZOMBIE]
+    assert not [p for p in ours if "workers.child" in " ".join(p.cmdline())]
 
 
 async def test_a_cancelled_child_is_dying_when_its_memory_is_given_back(tmp_path: Path) -> None:
@@ -83,7 +138,7 @@ guard.limit(None)
     hard, soft = map(int, done.stdout.split())
     assert hard == 3_000_000_000
     assert 600_000_000 < soft < hard
-    assert guard.held() > 10_000_000
+    assert meter.held() > 10_000_000
     assert resource.getrlimit(resource.RLIMIT_DATA)[0] == resource.RLIM_INFINITY
 
 

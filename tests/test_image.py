@@ -152,6 +152,8 @@ def test_hostile_structures_cost_little_and_are_named() -> None:
         with pytest.raises(BadImage, match=sentence):
             look(data)
     assert look(whole[:2] + b"\xff" * 8_000_000 + whole[2:]).width == 40
+    with pytest.raises(BadImage, match="truncated"):  # once it took hours, with the GIL held
+        look(whole[:2] + b"\xff" * 8_000_000 + b"\0" + whole[2:-2])
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 60_000_000  # the test's own data

@@ -3,7 +3,8 @@
 One JSON line in for each task, JSON lines out: ``{"progress": 0.5}`` and ``{"log": {...}}`` any
 number of times, then ``{"results": [...], "kept": {...}}`` or ``{"error": {...}}``. Nothing is
 pickled: what comes back from a process that decodes hostile bytes is read as data. Its standard
-input ends with its parent, and so does it.
+input ends with its parent, and so does it. What it may do is cut down (``workers.confine``) before
+it imports a decoder.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from typing import Any, NoReturn, TextIO
 
 import structlog
 
+from workers import confine
+from workers.confine import meter
 from workers.request import Request
 
 _LONGEST = 1000  # characters of one fact in the log
@@ -32,11 +35,14 @@ def main() -> None:
     # The answers keep the real standard output; what libraries print goes to the log instead.
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
+    setup = json.loads(sys.stdin.readline())
+    layers = _confined(setup, answers)  # while there is one thread: others would not be held
     requests: queue.SimpleQueue[str] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(requests,), daemon=True).start()
-    setup = json.loads(requests.get())
-    # OpenCV reads its pixel limit when it is imported, and never again.
-    os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(setup["max_pixels"])
+    from workers import decoders
+
+    decoders.limit(setup["max_pixels"])
+    decoders.close()
     import cv2  # noqa: F401 -- with its pixel limit
 
     from models.catalogue import Catalogue
@@ -52,11 +58,29 @@ def main() -> None:
     writing = Writing(**setup["writing"])
     structlog.configure(processors=[lambda _, level, said: _event(answers, level, said)])
     engine, why = choose(setup["engine"], setup["precision"], catalogue)
-    _say(answers, {"ready": True, "engine": engine.said, "why": why})
+    ready = {"ready": True, "engine": engine.said, "why": why, "layers": layers}
+    _say(answers, ready)
     tools = (catalogue, limits, writing, engine)
     while True:
-        answer = _answer(Request(**json.loads(requests.get())), tools, answers)
-        _say(answers, {**answer, "held": guard.held()})
+        request = Request(**json.loads(requests.get()))
+        guard.hurry(setup["cpu_seconds"])
+        answer = _answer(request, tools, answers)
+        _say(answers, {**answer, "held": meter.held()})
+
+
+def _confined(setup: dict[str, Any], answers: TextIO) -> confine.Layers:
+    """Put on the layers that CHILD_SANDBOX asks for; end where one is required and missing."""
+    if setup["sandbox"] == "off":
+        return dict.fromkeys(confine.LAYERS, "CHILD_SANDBOX=off")
+    room = confine.Room(
+        setup["folder"], setup["weights_dir"], setup["most_memory"], setup["most_file"]
+    )
+    layers = confine.confine(room)
+    missing = confine.missing(layers)
+    if missing and setup["sandbox"] == "require":
+        _say(answers, {"refused": f"CHILD_SANDBOX=require, and {'; '.join(missing)}"})
+        sys.exit(1)
+    return layers
 
 
 def _listen(requests: queue.SimpleQueue[str]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,14 +10,14 @@ from typing import Any
 
 import cv2
 import numpy as np
-from PIL import Image, JpegImagePlugin, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, JpegImagePlugin, UnidentifiedImageError
 
 from models.errors import BadImage, TooManyPixels
 from models.exif import Orientation, orientation, upright
 from models.image import check_pixels
 from models.operations import Encoding, Size
 from models.writing import DEFAULT, Writing
-from workers import gamma, guard, notes, png, profiles, sixteen
+from workers import decoders, gamma, guard, notes, png, profiles, sixteen
 from workers.picture import Picture, Pixels
 
 _WEBP_METHOD = 4  # 6 takes twice as long for files 3 % smaller, 2 half as long for 4 % larger
@@ -42,12 +41,6 @@ _TURNS: dict[Orientation, Image.Transpose] = {
 _MIRRORED = frozenset({2, 3, 6, 7})  # upright, the right or lower edge as stored is on the left
 _UPSIDE_DOWN = frozenset({3, 4, 7, 8})  # ... is on top
 
-# Pixels are held to our own limit, before anything is decoded.
-Image.MAX_IMAGE_PIXELS = None
-# Long comments and profiles are allowed up to here, all text together up to Pillow's own 64 MiB.
-PngImagePlugin.MAX_TEXT_CHUNK = 16 * 1024 * 1024
-
-
 Enough = Callable[[int, int], Size | None]
 
 
@@ -66,11 +59,7 @@ def decode(path: Path, max_pixels: int, enough: Enough | None = None) -> Picture
         TooManyPixels: more than ``max_pixels``.
     """
     try:
-        # Pillow warns of each broken tag: a stranger's file would write thousands of log lines.
-        with (
-            warnings.catch_warnings(action="ignore"),
-            Image.open(path, formats=["PNG", "JPEG", "GIF"]) as file,
-        ):
+        with decoders.opened(path, max_pixels) as file:
             check_pixels(
                 file.width, file.height, max_pixels, what="the picture", setting="MAX_PIXELS"
             )
@@ -95,6 +84,8 @@ def decode(path: Path, max_pixels: int, enough: Enough | None = None) -> Picture
             return replace(picture, full=full, box=box, notes=said)
     except (TooManyPixels, MemoryError):
         raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise decoders.too_many(path, max_pixels) from None
     except UnidentifiedImageError:
         raise BadImage("the picture cannot be decoded: its header is broken") from None
     except Exception as error:  # Pillow's decoders raise many kinds on hostile bytes

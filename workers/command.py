@@ -79,8 +79,9 @@ def run(given: argparse.Namespace, settings: Settings) -> int:
     except (Wrong, BadParameter) as error:
         print(f"darkroom: {printable(str(error))}", file=sys.stderr)
         return 2
-    # OpenCV reads its pixel limit when it is imported, and never again.
-    os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(settings.max_pixels)
+    from workers import decoders
+
+    decoders.limit(settings.max_pixels)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what lies half done is cleared away
     try:
         with Bar(sys.stderr or io.StringIO()) as bar:  # None: it was closed

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 import resource
-from pathlib import Path
 
 import cv2
 
 from models.errors import TooMuchMemory
+from workers.confine import meter
 
 _SLACK = 512_000_000  # bytes: allocators keep some, compilers of networks take some
 _NO_MEMORY = ("bad_alloc", "Failed to allocate", "can't alloc", "could not allocate")
@@ -25,23 +26,24 @@ def limit(need: int | None) -> None:
     if need is None:
         return
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    soft = _now("VmData") + need * 5 // 4 + _SLACK + _STACK * (os.cpu_count() or 1)
+    soft = meter.data() + need * 5 // 4 + _SLACK + _STACK * (os.cpu_count() or 1)
     if hard != resource.RLIM_INFINITY:
         soft = min(soft, hard)
     resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
 
 
-def held() -> int:
-    """Return the bytes of memory that this process has in use (Linux; else 0)."""
-    return _now("VmRSS")
+def hurry(seconds: float) -> None:
+    """Let this process use ``seconds`` of processor time from now on; then it is killed (SIGXCPU).
 
-
-def _now(what: str) -> int:
-    try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-        return 1024 * int(next(line for line in lines if line.startswith(f"{what}:")).split()[1])
-    except (OSError, StopIteration):
-        return 0
+    A worker kills a late child long before that. Where the worker itself stands still, nobody else
+    would stop C code that never comes back. Only the soft limit is set: a child lives on, and so
+    does its count.
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    soft = math.ceil(meter.seconds() + seconds)
+    if hard != resource.RLIM_INFINITY:
+        soft = min(soft, hard)
+    resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
 
 
 def is_shortage(error: Exception) -> bool:

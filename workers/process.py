@@ -6,24 +6,29 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import structlog
 
 from models.errors import WorkerCrashed
+from workers.answer import cleared, taken
 from workers.request import Request
 
 log = structlog.get_logger()
 
 _LAST_WORDS = 0.5  # seconds a child that fell silent has to end by itself
 _LONGEST = 100  # characters of an event's name
+_MOST_LOGGED = 100  # of one task, by a child that should say next to nothing
 _LINE_BYTES = 1024 * 1024  # longest answer a child may give
 _ROOT = Path(__file__).resolve().parent.parent
-_KEPT = ("PATH", "LANG", "LC_ALL", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
+_PROGRAM = "workers.child"
+_KEPT = ("PATH", "LANG", "LC_ALL", "HOME", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 """The only variables a child sees: it has no use for the addresses and secrets of the stores."""
 
 Message = dict[str, Any]
@@ -36,38 +41,54 @@ class NotStarted(OSError):
 class Child:
     """One process of ``workers.child``; a context in which one task at a time runs."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, folder: Path) -> None:
         self._process = process
+        self._folder = folder
         self.said: Message = {}
-        """What it said when it was ready: its engine, and why it is not the one hoped for."""
+        """What it said when it was ready: its engine, why it is not the one hoped for, layers."""
+        self.tasks = 0
+        """How many it was given."""
 
     @classmethod
     async def start(cls, setup: Message) -> Child:
         """Start a process and wait until it has loaded what it needs.
 
+        It gets a folder of its own below ``scratch``, where nobody else writes.
+
         Raises:
-            NotStarted: it died before it was ready.
+            NotStarted: it died before it was ready, or refused to work unconfined.
         """
+        folder = Path(tempfile.mkdtemp(prefix="child-", dir=setup.get("scratch")))
+        try:
+            return await cls._started({**setup, "folder": str(folder)}, folder)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+    @classmethod
+    async def _started(cls, setup: Message, folder: Path) -> Child:
         starting = asyncio.create_task(
             asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "workers.child"),
+                *(sys.executable, "-m", _PROGRAM),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 limit=_LINE_BYTES,
                 cwd=_ROOT,
-                env={name: os.environ[name] for name in _KEPT if name in os.environ},
+                env=_environment() | {"TMPDIR": str(folder)},
                 start_new_session=True,  # a Ctrl-C is the worker's to handle, not each child's
             )
         )
         try:
-            child = cls(await asyncio.shield(starting))
+            child = cls(await asyncio.shield(starting), folder)
         except asyncio.CancelledError:
             # asyncio hangs when it is cancelled while it connects the pipes: let it finish first.
-            await cls(await starting).stop()
+            await cls(await starting, folder).stop()
             raise
         try:
             await child._ask(setup)
             child.said = await child._hear()
+            if "refused" in child.said:
+                raise NotStarted(f"a child process does not start: {child.said['refused']}")
         except WorkerCrashed as error:
             raise NotStarted(f"a child process does not start: {error.facts}") from None
         except BaseException:
@@ -112,15 +133,34 @@ class Child:
 
     async def run(self, request: Request, progress: Callable[[float], None]) -> Message:
         """Send ``request`` and return the final answer, passing progress on as it comes."""
-        await self._ask(asdict(request))
+        self.tasks += 1
+        logged = 0
+        await self._ask(asdict(await asyncio.to_thread(self._given, request)))
         while True:
             message = await self._hear()
             if "progress" in message:
                 progress(float(message["progress"]))
             elif "log" in message:
-                _log(message["log"])
+                logged += 1
+                if logged <= _MOST_LOGGED:
+                    _log(message["log"])
             else:
-                return message
+                break
+        try:
+            return await asyncio.to_thread(taken, message, self._folder, Path(request.folder))
+        except ValueError as error:  # not a process to be trusted further
+            log.error("child_answers_strangely", reason=str(error)[:_LONGEST])
+            raise await self._crashed() from None
+
+    def _given(self, request: Request) -> Request:
+        """Return ``request`` with its picture in the child's folder, and nothing else there."""
+        cleared(self._folder)
+        source = self._folder / "original"
+        try:
+            os.link(request.source, source)
+        except OSError:  # another disk, or one without links
+            shutil.copyfile(request.source, source)
+        return replace(request, source=str(source), folder=str(self._folder))
 
     def kill(self) -> None:
         """Have it die now; ``stop`` also waits for that."""
@@ -131,6 +171,11 @@ class Child:
     async def stop(self) -> None:
         self.kill()
         await self._process.wait()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _environment() -> dict[str, str]:
+    return {name: os.environ[name] for name in _KEPT if name in os.environ}
 
 
 def _log(said: Mapping[str, Any]) -> None:

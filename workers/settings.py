@@ -25,6 +25,7 @@ from workers import metrics, scratch
 from workers.attempt import Worker
 from workers.cancelled import heed
 from workers.children import Children
+from workers.confine import held
 from workers.housekeeping import housekeep
 from workers.jobs import process
 from workers.loop import DarkroomWorker
@@ -57,7 +58,8 @@ def create(
     async def start(ctx: dict[str, Any]) -> None:
         instruments = Instruments(Source.WORKER)
         store = await Store.open(settings, instruments.clock(MONGODB))
-        children = Children(settings, lambda cause: instruments.count(REPLACED, cause))
+        mine = scratch.claim()
+        children = Children(settings, lambda cause: instruments.count(REPLACED, cause), mine)
         catalogue = Catalogue.read(settings.networks, settings.onnx)
         for problem in catalogue.problems:
             log.warning("network_refused", reason=problem)
@@ -74,7 +76,7 @@ def create(
             queue=Queue(redis, settings.store_timeout, instruments.clock(REDIS)),
             children=children,
             catalogue=catalogue,
-            scratch=scratch.claim(),
+            scratch=mine,
             room=Room(memory.budget(settings)),
             instruments=instruments,
         )
@@ -96,6 +98,7 @@ def create(
             worker=worker.name,
             children=settings.children,
             engine=children.engine,
+            confined_by=held(children.layers),
         )
 
     async def stop(ctx: dict[str, Any]) -> None:

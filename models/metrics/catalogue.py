@@ -102,8 +102,8 @@ REPLACED = Metric(
     _C,
     _WORKER,
     "Child processes that died or were killed, and replaced: crashed, over TASK_TIMEOUT, its task "
-    "cancelled or lost, holding too much memory, failing otherwise.",
-    {"cause": ("crashed", "timeout", "cancelled", "memory", "failed")},
+    "cancelled or lost, holding too much memory, after CHILD_TASKS, failing otherwise.",
+    {"cause": ("crashed", "timeout", "cancelled", "memory", "recycled", "failed")},
 )
 CHILDREN = Metric(
     "darkroom_children",

@@ -62,6 +62,18 @@ class Work(BaseSettings):
             raise ValueError("0, or 32 and more: smaller tiles are mostly overlap")
         return value
 
+    child_sandbox: Literal["auto", "require", "off"] = Field(
+        "auto",
+        description="Confinement of the processes that decode pictures (docs/security.md): auto: "
+        "all that this kernel offers, and a warning names what it does not; require: they do not "
+        "start without all of it; off: none, to find a mistake with.",
+    )
+    child_tasks: int = Field(
+        1000,
+        ge=0,
+        description="Tasks after which such a process is replaced by a fresh one; 0: never; 1: no "
+        "picture ever meets what another left behind, for half a second of a core each.",
+    )
     max_attempts: int = Field(
         3, ge=1, description="Times a task is tried when its process dies; then worker_crashed."
     )
