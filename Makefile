@@ -13,7 +13,9 @@ test: .venv/.dev $(if $(TRAINING),.venv/.train)
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
-	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=15
+	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=15 || \
+	{ [ $$? -eq 1 ] && echo "make test: once more, one after the other, what failed above" && \
+	$(PY) -m pytest --last-failed --last-failed-no-failures none; }
 
 bench: .venv/.dev
 	$(PY) -m bench.flows
