@@ -16,11 +16,12 @@ def main() -> int:
     commands = parser.add_subparsers(dest="what", required=True)
     commands.add_parser("env", help="print env_example as the settings class has it")
     commands.add_parser("metrics", help="print the table in docs/metrics.md")
-    commands.add_parser(
+    signing = commands.add_parser(
         "webhook-secret",
         help="print what webhooks are signed with, for their receivers: WEBHOOK_SECRET, or what is "
         "made of SECRET_KEY or of the secret in MONGO_URL or in the running store of DATA_DIR",
     )
+    signing.add_argument("--key", default="", metavar="ID", help="of the API key with this id")
     check = commands.add_parser(
         "check",
         help="check tasks, names and bytes in MONGO_URL, or in the running store of DATA_DIR; exit "
@@ -56,7 +57,7 @@ def main() -> int:
         )
         return 2
     if given.what == "webhook-secret":
-        return asyncio.run(checking.webhook_secret(settings))
+        return asyncio.run(checking.webhook_secret(settings, given.key))
     return asyncio.run(checking.check(settings, fast=given.fast, repair=given.repair))
 
 

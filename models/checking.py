@@ -9,7 +9,7 @@ from typing import TextIO
 
 from models.errors import StoreUnavailable
 from models.settings import Settings
-from models.signature import secrets_of
+from models.signature import secrets_for, secrets_of
 from models.store import Store
 from models.store.replica import address
 
@@ -23,8 +23,11 @@ def embedded(data_dir: Path) -> str:
     return address("127.0.0.1", int(port.read_text())) if port.exists() else ""
 
 
-async def webhook_secret(settings: Settings, out: TextIO = sys.stdout) -> int:
-    """Print the secrets that sign webhooks, one a line; 2 if MongoDB does not answer."""
+async def webhook_secret(settings: Settings, owner: str = "", out: TextIO = sys.stdout) -> int:
+    """Print the secrets that sign webhooks, one a line; 2 if MongoDB does not answer.
+
+    ``owner``: the id of an API key, whose events are signed with secrets of their own.
+    """
     store = Store(settings)
     try:
         own = settings.webhook_secret.get_secret_value() or settings.secret_key.get_secret_value()
@@ -33,7 +36,7 @@ async def webhook_secret(settings: Settings, out: TextIO = sys.stdout) -> int:
         return _away(error)
     finally:
         store.close()
-    print("\n".join(secrets_of(settings, secret)), file=out)
+    print("\n".join(secrets_for(secrets_of(settings, secret), owner)), file=out)
     return 0
 
 

@@ -49,7 +49,8 @@ class Event(Parcel):
     It is put down WAITING when the callback_url comes, so that no ending can slip by: ``pending``
     is the task it waits for now, of ``tasks``. ``after``: an ending no later than that was told.
     ``type``, ``body`` and ``happened_at`` are made once, before the first call. ``client`` is a
-    pseudonym of who asked. ``log``: the newest attempts, oldest first.
+    pseudonym of who asked, ``owner`` the API key's id, by which it is signed. ``log``: the newest
+    attempts, oldest first.
     """
 
     about: About
@@ -61,6 +62,7 @@ class Event(Parcel):
     url: str
     host: str
     client: str = ""
+    owner: str = ""
     type: str | None = None
     body: str | None = None
     happened_at: datetime | None = None
@@ -86,6 +88,7 @@ class Callback:
     tasks: list[str]
     url: str
     client: str
+    owner: str = ""
 
     @property
     def host(self) -> str:
@@ -99,9 +102,9 @@ class Callback:
 
 def of_task(task: Task, name: str, url: str, client: str) -> Callback:
     """Return what tells the end of ``task``, which was sent as ``name``."""
-    return Callback(About.TASK, task.id, name, [task.id], url, client)
+    return Callback(About.TASK, task.id, name, [task.id], url, client, task.owner)
 
 
 def of_group(group: Group, url: str, client: str) -> Callback:
     """Return what tells that all of ``group`` has ended."""
-    return Callback(About.GROUP, group.id, None, group.task_ids, url, client)
+    return Callback(About.GROUP, group.id, None, group.task_ids, url, client, group.owner)

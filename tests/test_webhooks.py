@@ -12,13 +12,16 @@ import pytest
 from aiohttp.test_utils import TestClient
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
+from models.checking import webhook_secret
 from models.event import About
 from models.parcel import Mailing
 from models.settings import Settings
+from models.signature import secrets_for
 from models.store import Store
 from service.app import create_app
 from tests import pictures
 from tests.conftest import Client, working
+from tests.keyed import opening
 from tests.letters import fail_task, until
 from tests.receivers import (
     SECRET,
@@ -260,3 +263,28 @@ async def test_secrets_change_over(settings: Settings, aiohttp_client: Any, stor
         await tell_due(calling(settings, receiver, webhook_secret=""), store)
         with pytest.raises(WebhookVerificationError):
             verified(*receiver.calls[-1], SECRET)
+
+
+async def test_each_key_has_a_secret_of_its_own(
+    settings: Settings, aiohttp_client: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who knows the one of the house or of another key cannot speak to this key's receiver."""
+    async with receiving() as receiver:
+        chosen = calling(settings, receiver)
+        door = await opening(chosen, aiohttp_client)()
+        ann, bob = await door.key(name="ann"), await door.key(name="bob")
+        for shown in (ann, bob):
+            task = await door.send(shown, callback_url=receiver.url)
+            await door.ask("DELETE", f"/tasks/{task['task_id']}", shown)
+        await tell_due(chosen, door.store)
+        secrets = secrets_for([SECRET], ann.key.id), secrets_for([SECRET], bob.key.id)
+        for (headers, body), ((own,), (other,)) in zip(
+            receiver.calls, (secrets, secrets[::-1]), strict=True
+        ):
+            assert verified(headers, body, own)["type"] == "task.cancelled"
+            for wrong in (SECRET, other):
+                with pytest.raises(WebhookVerificationError):
+                    verified(headers, body, wrong)
+        capsys.readouterr()  # the log of what was done
+        assert await webhook_secret(chosen, ann.key.id) == 0
+        assert capsys.readouterr().out.split() == secrets[0]

@@ -63,6 +63,7 @@ class Events(Outbox[Event]):
             "url": callback.url,
             "host": callback.host,
             "client": callback.client,
+            "owner": callback.owner,
         }
         await self._insert(document, callback.key)
         await self._awaited.settle(callback.tasks[-1])
@@ -107,7 +108,7 @@ class Events(Outbox[Event]):
                 continue  # only its newest counts
             seen.add(event["key"])
             if not str(event["type"]).endswith(".succeeded"):
-                kept = ("about", "subject", "name", "tasks", "url", "host", "client")
+                kept = ("about", "subject", "name", "tasks", "url", "host", "client", "owner")
                 copied = {name: event[name] for name in kept}
                 await self._insert({**copied, **until}, event["key"])
 

@@ -10,7 +10,7 @@ from models.errors import BadCallback
 from models.event import Attempt, Event
 from models.metrics.catalogue import WEBHOOK_TIMES, WEBHOOKS
 from models.settings import Settings
-from models.signature import headers
+from models.signature import headers, secrets_for
 from workers.attempt import Worker
 from workers.parcels import Hand, Lost, Refused, Rules, Trouble, begin, deliver
 from workers.patience import patient
@@ -74,7 +74,7 @@ async def _call(teller: Teller, event: Event, body: str) -> Call:
     except BadCallback as error:
         return Call.refused(error.detail)
     now = datetime.now(UTC)
-    signed = headers(teller.secrets, event.id, body, now)
+    signed = headers(secrets_for(teller.secrets, event.owner), event.id, body, now)
     return await teller.caller.post(
         url, body, {**signed, "Content-Type": "application/json", "User-Agent": "Darkroom"}
     )
