@@ -72,14 +72,19 @@ def _take(made: Made, own: Path, folder: Path) -> None:
         raise Strange("a file outside the child's folder")
     mine = folder / path.name
     try:
+        _size(path)  # to another disk it is copied, which of a pipe would never end
         shutil.move(path, mine)
-        # Looked at where the child cannot change it: a link would give away what it points at.
-        found = mine.lstat()
+        # Again, where the child cannot change it: a link would give away what it points at.
+        made.path, made.bytes = str(mine), _size(mine)
     except OSError as error:
         raise Strange(f"a file that is not there: {error.strerror}") from None
+
+
+def _size(path: Path) -> int:
+    found = path.lstat()
     if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
         raise Strange("a link or a device in place of a file")
-    made.path, made.bytes = str(mine), found.st_size
+    return found.st_size
 
 
 def cleared(folder: Path) -> None:
