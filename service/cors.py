@@ -15,12 +15,12 @@ from service.keys import SETTINGS
 _METHODS = "GET, HEAD, POST, DELETE"
 _HEADERS = (
     "Accept, Authorization, Content-Type, If-Match, If-None-Match, If-Range, Last-Event-ID, "
-    "Prefer, Range, X-Request-ID"
+    "Prefer, Range, X-API-Key, X-Request-ID"
 )
 _EXPOSED = (
     "Accept-Ranges, Allow, Content-Disposition, Content-Location, Content-Range, ETag, Location, "
-    "Retry-After, WWW-Authenticate, X-Darkroom-Skipped-Images, X-Darkroom-Skipped-Operations, "
-    "X-Request-ID"
+    "RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, X-Darkroom-Skipped-Images, "
+    "X-Darkroom-Skipped-Operations, X-Request-ID"
 )
 _AGE = 600  # seconds a browser remembers the answer to its question; most take no more
 _OPERATORS = "/dashboard"

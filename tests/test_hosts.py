@@ -70,7 +70,8 @@ async def test_probes_may_use_any_name(opened: Open) -> None:
 
 
 async def test_listed_names_and_no_others(opened: Open) -> None:
-    client = await opened(host="0.0.0.0", allowed_hosts="Pictures.example.org, 192.0.2.7")
+    listed = "Pictures.example.org, 192.0.2.7"
+    client = await opened(host="0.0.0.0", allowed_hosts=listed, allow_anonymous=True)
     for host in ("pictures.example.org", "PICTURES.example.org:443", "192.0.2.7:8080", *LOOPBACK):
         assert (await client.get("/", headers={"Host": host})).status == 200
     for host in ("example.org", "x.pictures.example.org", "192.0.2.8", *STRANGE):
