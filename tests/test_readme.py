@@ -102,3 +102,15 @@ def test_no_wheel_is_without_a_reason() -> None:
         for line in (ROOT / name).read_text().splitlines():
             if "==" in line and not line.startswith(("#", "types-")):
                 assert re.search(r"==\S+.*#\s+\S+ \S+", line), line
+
+
+def test_what_the_page_on_security_names_exists() -> None:
+    page = (ROOT / "docs" / "security.md").read_text()
+    tests = set(re.findall(r"`((?:\w+/)*test_\w+\.py)`", page))
+    assert tests
+    for name in tests:
+        assert (ROOT / "tests" / name.removeprefix("tests/")).exists(), name
+    known = {name.upper() for name in Settings.model_fields}
+    named = set(re.findall(r"`([A-Z][A-Z_]{3,})(?:=\w+)?`", page))
+    assert named
+    assert named <= known
