@@ -24,7 +24,7 @@ log = structlog.get_logger()
 
 COOKIE = "darkroom_key"
 HEADER = "X-API-Key"
-_SAFE = frozenset({"GET", "HEAD"})
+SAFE = frozenset({"GET", "HEAD"})
 _MOST = 10_000  # keys that one service remembers
 _HOW = "send Authorization: Bearer <key>"
 
@@ -60,7 +60,7 @@ class Doorkeeper:
         found = await self.session(request)
         if found is None:
             return ANYBODY
-        if request.method not in _SAFE:
+        if request.method not in SAFE:
             own(request, self._settings, must=True)
         return found
 

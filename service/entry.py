@@ -8,8 +8,9 @@ from aiohttp.typedefs import Handler
 from models import links
 from models.errors import Forbidden, Unauthorized
 from service.caller import ANYBODY, CALLER, Caller
-from service.doorkeeper import DOORKEEPER
+from service.doorkeeper import DOORKEEPER, SAFE
 from service.keys import SETTINGS
+from service.origin import not_strangers
 from service.rights import SCOPES, Right, of
 from service.toll import TOLL
 
@@ -22,13 +23,16 @@ async def enter(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Let a request in, or refuse it.
 
     Raises:
-        Unauthorized: it needs a key, or shows a bad one. Forbidden: the key lacks a scope.
+        Unauthorized: it needs a key, or shows a bad one. Forbidden: the key lacks a scope, or
+        nobody's key is shown and another site's page asks for a change.
         RateLimited: too many came.
     """
     right = of(request)
     if right is None:  # there is no such route, and the handler says so
         return await handler(request)
     request[CALLER] = caller = await _caller(request, right)
+    if caller.means == "nothing" and right is not Right.GATE and request.method not in SAFE:
+        not_strangers(request, request.app[SETTINGS])
     if right not in _UNCOUNTED:
         what = "submit" if right is Right.SUBMIT else "read"
         await request.app[TOLL].count(request, caller, what)

@@ -34,6 +34,29 @@ def own(request: web.Request, settings: Settings, *, must: bool) -> None:
         raise Forbidden("send Origin or Sec-Fetch-Site with the cookie, or the token itself")
 
 
+def not_strangers(request: web.Request, settings: Settings) -> None:
+    """Return unless a page of a site that CORS_ORIGINS does not list made the request.
+
+    A form or a script of any page makes a visitor's browser send pictures where only that browser
+    comes: to this machine, or into an office. Programs send neither header. Without the first, as
+    on plain http, "null" may be our own page, which tells nobody where it is.
+
+    Raises:
+        Forbidden: one did.
+    """
+    site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
+    if origin in settings.origins or site in {"same-origin", "none"}:
+        return
+    ours = {request.host.lower(), authority(settings.url)}
+    if site is None and (origin in {None, "null"} or authority(origin or "") in ours):
+        return
+    raise Forbidden(
+        "this was asked by a page of another site, and not done; a site that may is listed in "
+        "CORS_ORIGINS",
+        setting="CORS_ORIGINS",
+    )
+
+
 def is_https(request: web.Request, settings: Settings) -> bool:
     """Tell whether the client came by https, as far as we and our proxies know."""
     said = request.headers.get("X-Forwarded-Proto", "") if settings.proxies else ""

@@ -131,3 +131,43 @@ def test_what_is_no_origin_is_no_setting(origins: str) -> None:
 def test_origins_are_kept_as_browsers_write_them() -> None:
     given = " https://Shop.Example.org:443 ,http://localhost:3000,http://[::1]:80,"
     assert Settings(cors_origins=given).origins == {SHOP, OTHER, "http://[::1]"}
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"},
+        {"Origin": "null", "Sec-Fetch-Site": "cross-site"},  # a sandboxed frame
+        {"Sec-Fetch-Site": "same-site"},
+        {"Origin": "https://evil.example"},  # on plain http browsers say no more
+        {"Origin": "http://127.0.0.1:1"},
+    ],
+)
+async def test_another_sites_page_has_nothing_done(open_client: Client, headers: Any) -> None:
+    """Neither by a form nor by a script without questions, whose answer it could not read."""
+    for path, options in (
+        ("/thumbnail", {"data": pictures.form(pictures.png(), "a.png")}),
+        ("/items/", {"data": b'{"images": []}'}),  # as text/plain, of which no browser asks
+        ("/subscribe", {"data": {"email": "ann@example.org"}}),
+    ):
+        response = await open_client.post(path, headers=headers, **options)
+        body = await response.json()
+        assert (response.status, body["code"]) == (403, "forbidden")
+        assert body["setting"] == "CORS_ORIGINS"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Origin": SHOP, "Sec-Fetch-Site": "cross-site"},
+        {"Origin": "null", "Sec-Fetch-Site": "same-origin"},
+        {"Origin": "null"},  # our own page on plain http
+        {"Sec-Fetch-Site": "none"},
+    ],
+)
+async def test_programs_listed_sites_and_our_pages_do(open_client: Client, headers: Any) -> None:
+    response = await open_client.post(
+        "/thumbnail", data=pictures.form(pictures.png(), "a.png"), headers=headers
+    )
+    assert response.status == 202
