@@ -109,4 +109,9 @@ class House:
         return json.loads(answer)
 
     def task(self, task_id: str, wait: float = 0) -> Any:
-        return json.loads(self.get(f"/tasks/{task_id}?wait={wait}")[1])
+        """Return the task; with ``wait`` once it has ended, or as it is after four times as long."""
+        deadline = time.monotonic() + 4 * wait
+        while True:
+            body = json.loads(self.get(f"/tasks/{task_id}?wait={wait}")[1])
+            if body["status"] not in {"CREATED", "STARTED"} or time.monotonic() >= deadline:
+                return body

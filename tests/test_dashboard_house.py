@@ -28,7 +28,7 @@ def test_a_worker_that_is_killed_is_in_the_timeline(
     house.until(lambda: task()["status"] == "STARTED", "started")
     first = task()["worker"]
     house.kill("worker-0")
-    house.until(lambda: task()["status"] == "SUCCESS", "done")
+    house.until(lambda: task()["status"] == "SUCCESS", "done", 240)
     done = task()
     assert [(e["what"], e["worker"], e["cause"]) for e in done["timeline"]] == [
         ("claimed", first, None),

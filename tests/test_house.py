@@ -33,15 +33,15 @@ def children_of(house: House) -> list[psutil.Process]:
 
 
 def test_the_session_of_the_readme(house: House, tmp_path: Path) -> None:
-    path = picture(tmp_path)
+    path = picture(tmp_path, "session.png")
     head = house.curl("-si", "-F", f"image=@{path}", f"{house.url}/upscale")
     assert head.startswith("HTTP/1.1 202")
     task_id = json.loads(head.splitlines()[-1])["task_id"]
     assert f"Location: /tasks/{task_id}" in head
     done = json.loads(house.curl(f"{house.url}/tasks/{task_id}?wait=30"))
-    assert (done["status"], done["url"]) == ("SUCCESS", "/processed/cat-upscale-x2.png")
+    assert (done["status"], done["url"]) == ("SUCCESS", "/processed/session-upscale-x2.png")
     house.curl("-OJ", f"{house.url}{done['url']}")
-    saved = house.data_dir.parent / "cat-upscale-x2.png"
+    saved = house.data_dir.parent / "session-upscale-x2.png"
     assert pictures.decoded(saved.read_bytes()).size == (80, 60)
 
 

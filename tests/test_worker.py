@@ -49,7 +49,7 @@ def slow_picture() -> bytes:
     """A picture whose upscaling takes seconds: large, and quick to make."""
     from PIL import Image
 
-    return pictures.encoded(Image.radial_gradient("L").resize((3000, 3000)).convert("RGB"))
+    return pictures.encoded(Image.radial_gradient("L").resize((2200, 2200)).convert("RGB"))
 
 
 async def test_corrupt_picture_fails_at_once_and_is_not_retried(send: Send, worker: Any) -> None:
