@@ -109,7 +109,7 @@ class House:
         return json.loads(answer)
 
     def task(self, task_id: str, wait: float = 0) -> Any:
-        """Return the task; with ``wait`` once it has ended, or as it is after four times as long."""
+        """Return the task; with ``wait`` once it has ended, or after four times as long."""
         deadline = time.monotonic() + 4 * wait
         while True:
             body = json.loads(self.get(f"/tasks/{task_id}?wait={wait}")[1])
