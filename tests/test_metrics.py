@@ -97,6 +97,7 @@ def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[House, Scra
             lambda s: (
                 s.sum("darkroom_attempts_total") == 8
                 and s.sum("darkroom_children", state="idle") == 2
+                and s.sum("darkroom_request_duration_seconds_count", route="/metrics") >= 1
             ),
             "all told",
         )

@@ -147,7 +147,7 @@ class Child:
             else:
                 break
         try:
-            return await asyncio.to_thread(taken, message, self._folder, Path(request.folder))
+            return await asyncio.to_thread(self._received, message, Path(request.folder))
         except ValueError as error:  # not a process to be trusted further
             log.error("child_answers_strangely", reason=str(error)[:_LONGEST])
             raise await self._crashed() from None
@@ -161,6 +161,12 @@ class Child:
         except OSError:  # another disk, or one without links
             shutil.copyfile(request.source, source)
         return replace(request, source=str(source), folder=str(self._folder))
+
+    def _received(self, message: Message, folder: Path) -> Message:
+        """Return the answer, its files moved to ``folder``; the picture does not stay behind."""
+        made = taken(message, self._folder, folder)
+        cleared(self._folder)
+        return made
 
     def kill(self) -> None:
         """Have it die now; ``stop`` also waits for that."""

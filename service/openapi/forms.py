@@ -158,7 +158,6 @@ def _common(settings: Settings) -> dict[str, Schema]:
         },
         "callback_url": {
             "type": "string",
-            "anyOf": [{"format": "uri"}, {"const": ""}],
             "maxLength": settings.webhook_url_length,
             "description": "Called when the task, or all of the group, has ended: a POST with the "
             "document of the answer, signed (docs/webhooks.md). Public http or https.",
