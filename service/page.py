@@ -10,6 +10,9 @@ from typing import Any
 from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from models.errors import AppError
+from service.errors import answer
+
 _FOLDER = Path(__file__).parent / "pages"
 _STYLE = (_FOLDER / "plain.css").read_text()
 _pages = Environment(
@@ -47,6 +50,30 @@ def live_page(template: str, here: str, *, status: int = 200, **values: Any) -> 
     ``here``: the path of the page, marked in the header.
     """
     return _response(_pages.get_template(template).render(here=here, **values), status, _LIVE)
+
+
+def login_page(
+    template: str, here: str, error: AppError | None = None, **values: Any
+) -> web.Response:
+    """Return a live page that asks for a secret; ``error``: why the last one did not do."""
+    refusal = answer(error) if error else None
+    page = live_page(
+        template,
+        here,
+        status=refusal.status if refusal else 200,
+        problem=error.detail if error else "",
+        **values,
+    )
+    page.headers["Referrer-Policy"] = "same-origin"  # else browsers say Origin: null
+    for name in ("Retry-After", "WWW-Authenticate"):
+        if refusal is not None and name in refusal.headers:
+            page.headers[name] = refusal.headers[name]
+    return page
+
+
+def see_other(where: str) -> web.Response:
+    """Send a browser on after a form."""
+    return web.Response(status=303, headers={"Location": where, "Cache-Control": "no-store"})
 
 
 def _response(text: str, status: int, policy: str) -> web.Response:

@@ -2,15 +2,14 @@
 
 Low resolution by Matlab's bicubic, mean PSNR on full-range Y in dB with ``scale`` pixels cropped,
 8-bit pictures in and out, in OpenVINO; clean input and input after JPEG; in brackets what it is
-over bicubic.
-Milliseconds are the best of five for 640x480 in colour: ``cv2.dnn_superres`` untiled, and OpenVINO
-in f32 and tiles, as the service runs it. Prints a Markdown table for each scale.
+over bicubic. Milliseconds for 640x480 in colour are those of ``training.speed``.
+Prints a Markdown table for each scale.
 """
 
 from __future__ import annotations
 
 import argparse
-import time
+import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -21,10 +20,8 @@ import numpy as np
 from models.catalogue import Catalogue
 from training.degrade import Plane, bicubic, psnr
 from training.pictures import Pair, pair, read_luma, split
+from training.speed import ENGINES, Times, speeds
 from training.validation import VALIDATED
-from workers.picture import Pixels
-from workers.upscaler import tiles
-from workers.upscaler.opencv import REFERENCE
 from workers.upscaler.openvino import OpenVINO
 
 Enlarge = Callable[[Plane], Plane]
@@ -63,32 +60,16 @@ def score(enlarge: Enlarge, pairs: list[Pair], scale: int) -> list[float]:
     ]
 
 
-def milliseconds(enlarge: Callable[[Pixels], Pixels]) -> float:
-    """Return the best of five for a 640x480 picture in colour."""
-    picture = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
-    enlarge(picture)
-    times = []
-    for _ in range(5):
-        began = time.perf_counter()
-        enlarge(picture)
-        times.append(time.perf_counter() - began)
-    return min(times) * 1000
+def processor() -> str:
+    """Return which vector instructions convolutions have, which decides about their speed."""
+    flags = Path("/proc/cpuinfo").read_text().split() if Path("/proc/cpuinfo").exists() else []
+    known = [flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_tile") if flag in flags]
+    return f"{os.cpu_count()} cores, {', '.join(known) or 'vector instructions unknown'}"
 
 
-def speeds(catalogue: Catalogue, name: str, scale: int) -> str:
-    """Return milliseconds in plain dnn_superres and in OpenVINO's tiles, as two cells."""
-    if not any((w.name, w.scale) == (name, scale) for w in catalogue.available()):
-        return "| | |"
-    weights = catalogue.find(name, scale)
-    path, engine = catalogue.path(weights), OpenVINO()
-
-    def tiled(picture: Pixels) -> Pixels:
-        run = partial(engine.enlarge, path, weights)
-        side = tiles.side(engine.tile, weights, picture.shape[0] * picture.shape[1])
-        return tiles.apply(run, picture, scale, side, weights.radius, lambda share: None)
-
-    plain = milliseconds(partial(REFERENCE.enlarge, path, weights))
-    return f"| {plain:.0f} | {milliseconds(tiled):.0f} |"
+def cells(times: Times, name: str) -> str:
+    """Return milliseconds in each engine as cells, empty for what is no network."""
+    return " | ".join(f"{times[name, e]:.0f}" if (name, e) in times else "" for e in ENGINES)
 
 
 def main() -> None:
@@ -98,8 +79,11 @@ def main() -> None:
     parser.add_argument("--scales", type=int, nargs="+", default=[2, 3, 4])
     given = parser.parse_args()
     catalogue = Catalogue.read(given.weights)
+    print(processor())
     for scale in given.scales:
         pairs = [pair(read_luma(path), scale, VALIDATED) for path in split(given.pictures)[1]]
+        names = [w.name for w in catalogue.available() if w.scale == scale]
+        times = speeds(given.weights, names, scale)
         compressed = " | ".join(f"JPEG {quality}, dB" for quality in VALIDATED)
         print(f"\n| x{scale} | clean, dB | {compressed} | dnn_superres, ms | OpenVINO, ms |")
         print("|---|---|" + "---|" * len(VALIDATED) + "---|---|")
@@ -107,8 +91,8 @@ def main() -> None:
         for name, enlarge in contestants(catalogue, scale):
             found = score(enlarge, pairs, scale)
             base = base or found
-            cells = [f"{a:.2f} ({a - b:+.2f})" for a, b in zip(found, base, strict=True)]
-            print(f"| {name} | {' | '.join(cells)} {speeds(catalogue, name, scale)}", flush=True)
+            shown = [f"{a:.2f} ({a - b:+.2f})" for a, b in zip(found, base, strict=True)]
+            print(f"| {name} | {' | '.join(shown)} | {cells(times, name)} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -10,12 +10,11 @@ from models.errors import AppError, Forbidden, RateLimited, Unauthorized
 from service import session
 from service.client import pseudonym
 from service.dashboard.gate import COOKIE, PATH, gate
-from service.errors import answer
 from service.fields import read_fields
 from service.keys import SETTINGS, TOKENS
 from service.openapi.call import unlisted
 from service.origin import is_https, own
-from service.page import live_page, wants_page
+from service.page import login_page, see_other, wants_page
 
 log = structlog.get_logger()
 
@@ -26,7 +25,7 @@ _LONGEST_QUERY = 1000  # characters of what is to be seen after the login
 async def form(request: web.Request) -> web.StreamResponse:
     """GET /dashboard/login?next=: the form; without ADMIN_TOKEN there is nothing to log in to."""
     if not gate(request).locked:
-        return _to(PATH)
+        return see_other(PATH)
     return _form(request.query.get("next", ""))
 
 
@@ -53,7 +52,7 @@ async def login(request: web.Request) -> web.StreamResponse:
         return _form(query, error)
     settings = request.app[SETTINGS]
     log.info("logged_in", client=pseudonym(request))
-    response = _to(_seen(query))
+    response = see_other(_seen(query))
     if key is not None:
         session.begin(request, response, key)
         return response
@@ -73,7 +72,7 @@ async def login(request: web.Request) -> web.StreamResponse:
 async def logout(request: web.Request) -> web.StreamResponse:
     """POST /dashboard/logout: the browser forgets its session."""
     own(request, request.app[SETTINGS], must=False)
-    response = _to(f"{PATH}/login")
+    response = see_other(f"{PATH}/login")
     if request.app[SETTINGS].keys_on:
         session.end(response)
     response.del_cookie(COOKIE, path=PATH, httponly=True, samesite="Strict")
@@ -84,7 +83,7 @@ def to_login(request: web.Request) -> web.Response:
     """Send a browser to the form, and from there back to what it asked for."""
     where = URL(f"{PATH}/login")
     query = request.query_string[:_LONGEST_QUERY]
-    return _to(str(where.with_query(next=query) if query else where))
+    return see_other(str(where.with_query(next=query) if query else where))
 
 
 def _seen(query: str) -> str:
@@ -96,20 +95,4 @@ def _seen(query: str) -> str:
 
 
 def _form(query: str, error: AppError | None = None) -> web.Response:
-    refusal = answer(error) if error else None
-    page = live_page(
-        "login.html",
-        PATH,
-        status=refusal.status if refusal else 200,
-        next=query[:_LONGEST_QUERY],
-        problem=error.detail if error else "",
-    )
-    page.headers["Referrer-Policy"] = "same-origin"  # else browsers say Origin: null
-    for name in ("Retry-After", "WWW-Authenticate"):
-        if refusal is not None and name in refusal.headers:
-            page.headers[name] = refusal.headers[name]
-    return page
-
-
-def _to(where: str) -> web.Response:
-    return web.Response(status=303, headers={"Location": where, "Cache-Control": "no-store"})
+    return login_page("login.html", PATH, error, next=query[:_LONGEST_QUERY])

@@ -5,15 +5,14 @@ from __future__ import annotations
 import structlog
 from aiohttp import web
 
-from models.errors import AppError, Forbidden, RateLimited, Unauthorized
+from models.errors import Forbidden, RateLimited, Unauthorized
 from service import session
 from service.doorkeeper import DOORKEEPER
-from service.errors import answer
 from service.fields import read_fields
 from service.keys import SETTINGS
 from service.openapi.call import unlisted
 from service.origin import own
-from service.page import live_page, wants_page
+from service.page import login_page, see_other, wants_page
 from service.toll import TOLL
 
 log = structlog.get_logger()
@@ -23,8 +22,8 @@ log = structlog.get_logger()
 async def form(request: web.Request) -> web.StreamResponse:
     """GET /login: the form; where no keys are asked for there is nothing to log in to."""
     if not request.app[SETTINGS].keys_on:
-        return _to("/")
-    return _form()
+        return see_other("/")
+    return login_page("key.html", "/")
 
 
 @unlisted("the form of a page")
@@ -47,9 +46,9 @@ async def login(request: web.Request) -> web.StreamResponse:
         if not wants_page(request):
             raise
         log.info("refused", **error.document())
-        return _form(error)
+        return login_page("key.html", "/", error)
     log.info("logged_in", key=key.id)
-    response = _to("/")
+    response = see_other("/")
     session.begin(request, response, key)
     return response
 
@@ -58,25 +57,6 @@ async def login(request: web.Request) -> web.StreamResponse:
 async def logout(request: web.Request) -> web.StreamResponse:
     """POST /logout: the browser forgets its session."""
     own(request, request.app[SETTINGS], must=False)
-    response = _to("/login")
+    response = see_other("/login")
     session.end(response)
     return response
-
-
-def _form(error: AppError | None = None) -> web.Response:
-    refusal = answer(error) if error else None
-    page = live_page(
-        "key.html",
-        "/",
-        status=refusal.status if refusal else 200,
-        problem=error.detail if error else "",
-    )
-    page.headers["Referrer-Policy"] = "same-origin"  # else browsers say Origin: null
-    for name in ("Retry-After", "WWW-Authenticate"):
-        if refusal is not None and name in refusal.headers:
-            page.headers[name] = refusal.headers[name]
-    return page
-
-
-def _to(where: str) -> web.Response:
-    return web.Response(status=303, headers={"Location": where, "Cache-Control": "no-store"})
