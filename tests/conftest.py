@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
+import shutil
 import signal
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -30,6 +32,12 @@ _numbers = itertools.count()
 
 # A shell's background job begins with Ctrl-C ignored, and so would every program that tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+_MEMORY, _ROOM = Path("/dev/shm"), 6_000_000_000
+if os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _ROOM:
+    # MongoDB waits for the disk with each collection and index, and each test has a ledger of its
+    # own: on a disk most of the tests' time is that.
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
 
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 

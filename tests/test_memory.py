@@ -113,17 +113,17 @@ def test_a_heavy_network_counts_and_does_not_shrink_with_the_picture() -> None:
 def test_large_tiles_count(shared: Path) -> None:
     catalogue = Catalogue.read(None)
     header = Header("jpeg", 4000, 3000)
-    assert memory.need(header, UPSCALE, "png", catalogue, 0)[1] == 60 * MB
+    assert memory.need(header, UPSCALE, "png", catalogue, 0)[1] == 120 * MB
     assert memory.need(header, UPSCALE, "png", catalogue, 4000)[1] > 700 * MB
 
 
 async def test_refused_at_submission(settings: Settings, aiohttp_client: Any) -> None:
-    small = settings.model_copy(update={"memory_budget": 264 * MB})
+    small = settings.model_copy(update={"memory_budget": 324 * MB})
     client = await aiohttp_client(create_app(small))
     form = pictures.form(slow_picture(), "cat.png")
     response = await client.post("/upscale", data=form)
     body = await response.json()
-    assert (response.status, body["code"], body["limit"]) == (422, "too_much_memory", 264 * MB)
+    assert (response.status, body["code"], body["limit"]) == (422, "too_much_memory", 324 * MB)
     fits = await client.post("/upscale", data=pictures.form(pictures.png(), "cat.png"))
     assert fits.status == 202
 

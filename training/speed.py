@@ -20,7 +20,7 @@ from workers.picture import Pixels
 from workers.upscaler import tiles
 
 ENGINES = ("dnn_superres", "openvino")
-_ROUNDS, _RUNS = 3, 3
+_ROUNDS, _RUNS = 3, 1
 Times = dict[tuple[str, str], float]
 """Milliseconds by network and engine."""
 

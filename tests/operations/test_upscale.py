@@ -159,6 +159,7 @@ def test_lapsrn_has_smaller_tiles_the_finer_its_features() -> None:
     assert sides == {2: 256, 4: 128, 8: 64}
     ours = [w for w in known if w.name.startswith("darkroom-")]
     assert {tiles.side(256, w, 10**6) for w in ours} == {512}
+    assert min(tiles.side(256, w, 640 * 480) for w in ours) >= 640
     assert {tiles.side(160, w, 10**6) for w in ours} == {160}
     assert {tiles.side(256, w, 10**7) for w in ours} == {256}
     others = [w for w in known if w not in ours and w.name != "LapSRN"]
