@@ -19,7 +19,8 @@ def main() -> int:
     signing = commands.add_parser(
         "webhook-secret",
         help="print what webhooks are signed with, for their receivers: WEBHOOK_SECRET, or what is "
-        "made of SECRET_KEY or of the secret in MONGO_URL or in the running store of DATA_DIR",
+        "made of SECRET_KEY or of the secret in MONGO_URL or in the running store of DATA_DIR; "
+        "with --key always the latter",
     )
     signing.add_argument("--key", default="", metavar="ID", help="of the API key with this id")
     check = commands.add_parser(

@@ -9,7 +9,7 @@ from typing import TextIO
 
 from models.errors import StoreUnavailable
 from models.settings import Settings
-from models.signature import secrets_for, secrets_of
+from models.signature import secrets_of
 from models.store import Store
 from models.store.replica import address
 
@@ -23,20 +23,28 @@ def embedded(data_dir: Path) -> str:
     return address("127.0.0.1", int(port.read_text())) if port.exists() else ""
 
 
-async def webhook_secret(settings: Settings, owner: str = "", out: TextIO = sys.stdout) -> int:
-    """Print the secrets that sign webhooks, one a line; 2 if MongoDB does not answer.
+async def webhook_secret(settings: Settings, key_id: str = "", out: TextIO = sys.stdout) -> int:
+    """Print the secrets that sign webhooks, one a line.
 
-    ``owner``: the id of an API key, whose events are signed with secrets of their own.
+    ``key_id``: of an API key, whose events are signed with a secret of their own. Returns 2 if
+    there is no such key, or MongoDB does not answer.
     """
     store = Store(settings)
+    secret, made = settings.secret_key.get_secret_value(), 0
     try:
-        own = settings.webhook_secret.get_secret_value() or settings.secret_key.get_secret_value()
-        secret = own or await store.secret.get()
+        if key_id:
+            key = await store.keys.get(key_id)
+            if key is None:
+                print(f"darkroom: there is no key {key_id!a}", file=sys.stderr)
+                return 2
+            made = key.made
+        if not secret and (key_id or not settings.webhook_secret.get_secret_value()):
+            secret = await store.secret.get()
     except StoreUnavailable as error:
         return _away(error)
     finally:
         store.close()
-    print("\n".join(secrets_for(secrets_of(settings, secret), owner)), file=out)
+    print("\n".join(secrets_of(settings, secret).of(key_id, made)), file=out)
     return 0
 
 

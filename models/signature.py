@@ -4,34 +4,44 @@ from __future__ import annotations
 
 import base64
 import hmac
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from standardwebhooks.webhooks import Webhook
 
 from models.settings import Settings
 
-_MARK = "whsec_"
 
+@dataclass(frozen=True, repr=False)
+class Secrets:
+    """What signs: ``house`` the events of nobody's key, and of each key one made of ``root``.
 
-def secrets_of(settings: Settings, secret_key: str) -> list[str]:
-    """Return WEBHOOK_SECRET's secrets, or the one that is made of ``secret_key``."""
-    given = settings.webhook_secret.get_secret_value().split()
-    return given or [_made(secret_key.encode(), b"darkroom:webhook")]
-
-
-def secrets_for(secrets: list[str], owner: str) -> list[str]:
-    """Return what signs the events of ``owner``: an API key's are its own, nobody's as they are.
-
-    Whoever has a secret can sign with it, so those of different keys must not share one.
+    Every receiver is given the secret of what it receives, so whoever knows ``house`` must not be
+    able to compute a key's from it: ``root`` is SECRET_KEY, which no receiver is ever given.
     """
-    if not owner:
-        return secrets
-    keys = [base64.b64decode(each.removeprefix(_MARK)) for each in secrets]
-    return [_made(key, f"darkroom:owner:{owner}".encode()) for key in keys]
+
+    house: list[str]
+    root: bytes
+
+    def of(self, owner: str, made: int = 0) -> list[str]:
+        """Return what signs the events of ``owner``, a key's id; ``made``: see ``models.key``."""
+        if not owner:
+            return self.house
+        return [_made(self.root, f"darkroom:webhook:key:{owner}:{made}")]
 
 
-def _made(key: bytes, purpose: bytes) -> str:
-    return _MARK + base64.b64encode(hmac.digest(key, purpose, "sha256")).decode()
+def secrets_of(settings: Settings, secret_key: str) -> Secrets:
+    """Return what signs; ``secret_key``: SECRET_KEY, or the one that is kept in MongoDB.
+
+    Without WEBHOOK_SECRET ``house`` is made of it, too.
+    """
+    root = secret_key.encode()
+    given = settings.webhook_secret.get_secret_value().split()
+    return Secrets(given or [_made(root, "darkroom:webhook")], root)
+
+
+def _made(root: bytes, purpose: str) -> str:
+    return "whsec_" + base64.b64encode(hmac.digest(root, purpose.encode(), "sha256")).decode()
 
 
 def headers(secrets: list[str], message_id: str, body: str, now: datetime) -> dict[str, str]:

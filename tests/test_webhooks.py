@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hmac
-import io
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -13,16 +12,13 @@ import pytest
 from aiohttp.test_utils import TestClient
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-from models.checking import webhook_secret
 from models.event import About
 from models.parcel import Mailing
 from models.settings import Settings
-from models.signature import secrets_for
 from models.store import Store
 from service.app import create_app
 from tests import pictures
 from tests.conftest import Client, working
-from tests.keyed import opening
 from tests.letters import fail_task, until
 from tests.receivers import (
     SECRET,
@@ -245,45 +241,3 @@ async def test_off_and_limited(settings: Settings, aiohttp_client: Any) -> None:
     answer = await send(client, "https://example.org/", "a.png")
     assert (answer["code"], answer["setting"]) == ("rate_limited", "WEBHOOKS_PER_CLIENT")
     assert "task_id" in await send(client, "", "a.png")
-
-
-async def test_secrets_change_over(settings: Settings, aiohttp_client: Any, store: Store) -> None:
-    """While two are set both sign; without any, one made of the secret that all programs share."""
-    other = "whsec_" + base64.b64encode(b"another secret of the same" * 2).decode()
-    async with receiving() as receiver:
-        chosen = calling(settings, receiver, webhook_secret=f"{other} {SECRET}")
-        client = await opened(aiohttp_client, chosen)
-        task_id = (await send(client, receiver.url, "a.png"))["task_id"]
-        await client.delete(f"/tasks/{task_id}")
-        await tell_due(chosen, store)
-        ((headers, body),) = receiver.calls
-        for secret in (other, SECRET):
-            verified(headers, body, secret)
-        await send(client, receiver.url, "a.png")
-        await client.delete(f"/tasks/{task_id}")
-        await tell_due(calling(settings, receiver, webhook_secret=""), store)
-        with pytest.raises(WebhookVerificationError):
-            verified(*receiver.calls[-1], SECRET)
-
-
-async def test_each_key_has_a_secret_of_its_own(settings: Settings, aiohttp_client: Any) -> None:
-    """Who knows the one of the house or of another key cannot speak to this key's receiver."""
-    async with receiving() as receiver:
-        chosen = calling(settings, receiver)
-        door = await opening(chosen, aiohttp_client)()
-        ann, bob = await door.key(name="ann"), await door.key(name="bob")
-        for shown in (ann, bob):
-            task = await door.send(shown, callback_url=receiver.url)
-            await door.ask("DELETE", f"/tasks/{task['task_id']}", shown)
-        await tell_due(chosen, door.store)
-        secrets = secrets_for([SECRET], ann.key.id), secrets_for([SECRET], bob.key.id)
-        for (headers, body), ((own,), (other,)) in zip(
-            receiver.calls, (secrets, secrets[::-1]), strict=True
-        ):
-            assert verified(headers, body, own)["type"] == "task.cancelled"
-            for wrong in (SECRET, other):
-                with pytest.raises(WebhookVerificationError):
-                    verified(headers, body, wrong)
-        printed = io.StringIO()
-        assert await webhook_secret(chosen, ann.key.id, printed) == 0
-        assert printed.getvalue().split() == secrets[0]

@@ -22,7 +22,8 @@ class Webhooks(BaseSettings):
     webhook_secret: SecretStr = Field(
         SecretStr(""),
         description="Signs what is sent (whsec_ and base64 of 24 to 64 bytes); several, with "
-        "spaces between, all sign, so that receivers can change over. Empty: made of SECRET_KEY.",
+        "spaces between, all sign, so that receivers can change over. Empty: made of SECRET_KEY, "
+        "as those of API keys always are.",
     )
     webhook_ports: str = Field(
         "80,443", description="Ports that a callback_url may name, with commas between them."

@@ -10,7 +10,7 @@ from models.errors import BadCallback
 from models.event import Attempt, Event
 from models.metrics.catalogue import WEBHOOK_TIMES, WEBHOOKS
 from models.settings import Settings
-from models.signature import headers, secrets_for
+from models.signature import Secrets, headers
 from workers.attempt import Worker
 from workers.parcels import Hand, Lost, Refused, Rules, Trouble, begin, deliver
 from workers.patience import patient
@@ -28,7 +28,7 @@ class Teller:
     worker: Worker
     caller: Caller
     reach: Reach
-    secrets: list[str]
+    secrets: Secrets
 
 
 async def tell(teller: Teller, event: Event) -> None:
@@ -46,8 +46,9 @@ async def tell(teller: Teller, event: Event) -> None:
             body = content.body
             if not await patient(store.events.make)(event, content.kind, body, content.at):
                 raise Lost
+        secrets = await _secrets(teller, event)
         await begin(hand)
-        call = await _call(teller, event, body)
+        call = await _call(teller, event, body, secrets)
         instruments = teller.worker.instruments
         instruments.count(WEBHOOKS, call.outcome)
         instruments.observe(WEBHOOK_TIMES, call.ms / 1000)
@@ -68,13 +69,19 @@ async def tell(teller: Teller, event: Event) -> None:
     await deliver(hand, send)
 
 
-async def _call(teller: Teller, event: Event, body: str) -> Call:
+async def _secrets(teller: Teller, event: Event) -> list[str]:
+    """Return what signs the event as its key stands now: one that was rotated has another."""
+    key = await teller.worker.store.keys.get(event.owner) if event.owner else None
+    return teller.secrets.of(event.owner, key.made if key else 0)
+
+
+async def _call(teller: Teller, event: Event, body: str, secrets: list[str]) -> Call:
     try:
         url = callback(event.url, teller.reach)  # again: settings may have changed since it came
     except BadCallback as error:
         return Call.refused(error.detail)
     now = datetime.now(UTC)
-    signed = headers(secrets_for(teller.secrets, event.owner), event.id, body, now)
+    signed = headers(secrets, event.id, body, now)
     return await teller.caller.post(
         url, body, {**signed, "Content-Type": "application/json", "User-Agent": "Darkroom"}
     )
