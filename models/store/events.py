@@ -19,7 +19,7 @@ from models.parcel import NEW, Mailing
 from models.store.awaited import Awaited
 from models.store.clock import after
 from models.store.guard import guarded
-from models.store.outbox import Outbox
+from models.store.outbox import DUE, Outbox
 
 Document = dict[str, Any]
 
@@ -46,6 +46,9 @@ class Events(Outbox[Event]):
     async def prepare(self) -> None:
         await super().prepare()
         await self._awaited.prepare()
+        # Of each client what is due, without reading those that are left out: ``whose_turn``.
+        turns = ("status", "client", "due_at", "host")
+        await self._parcels.create_index([(field, ASCENDING) for field in turns])
         await self._parcels.create_index([("tasks", ASCENDING), ("created_at", DESCENDING)])
         await self._parcels.create_index([("status", ASCENDING), ("created_at", DESCENDING)])
 
@@ -90,6 +93,20 @@ class Events(Outbox[Event]):
             )
         except DuplicateKeyError:
             return  # the same waits already
+
+    @guarded
+    async def whose_turn(self, last: str, held: list[str], but: Document) -> str | None:
+        """Return the client after ``last``, in a circle, of whom something is due; None if none.
+
+        ``held``: clients that are left out; ``but``: conditions that what is due must meet besides.
+        """
+        for after_last in ({"$gt": last}, {}):
+            due = {**DUE, **but, "client": {"$nin": held, **after_last}}
+            shown = {"_id": 0, "client": 1}
+            found = await self._parcels.find_one(due, shown, sort=[("client", ASCENDING)])
+            if found is not None:
+                return str(found["client"])
+        return None
 
     @guarded
     async def again(self, task_id: str) -> None:

@@ -22,6 +22,9 @@ from models.store.guard import guarded
 Document = dict[str, Any]
 P = TypeVar("P", bound=Parcel)
 
+DUE: Document = {"status": Mailing.CREATED, "$expr": {"$lte": ["$due_at", "$$NOW"]}}
+"""What is to be sent now."""
+
 
 class Outbox(Generic[P]):
     """A collection of parcels as those who send them see it."""
@@ -47,11 +50,7 @@ class Outbox(Generic[P]):
         died = {"$eq": ["$lease.begun", True]}
         missed = {"$ifNull": ["$missed", []]}
         document = await self._parcels.find_one_and_update(
-            {
-                "status": Mailing.CREATED,
-                "$expr": {"$lte": ["$due_at", "$$NOW"]},
-                **(but or {}),
-            },
+            {**DUE, **(but or {})},
             [
                 {
                     "$set": {

@@ -26,15 +26,17 @@ _LAST = 5.0  # seconds a stopping sender gives the calls in its hands
 
 
 class Busy:
-    """Which hosts and clients have as many deliveries in hand as they may."""
+    """How many deliveries of which hosts and clients are in hand, and whose was taken ``last``."""
 
     def __init__(self, per_host: int, per_party: int) -> None:
         self._limits = {"host": per_host, "client": per_party}
         self._counts: dict[str, Counter[str]] = {name: Counter() for name in self._limits}
+        self.last = ""
 
     def take(self, event: Event) -> None:
         for name, counts in self._counts.items():
             counts[getattr(event, name)] += 1
+        self.last = event.client
 
     def leave(self, event: Event) -> None:
         for name, counts in self._counts.items():
@@ -42,8 +44,13 @@ class Busy:
             counts += Counter()  # forgets what is at nought
 
     @property
+    def clients(self) -> list[str]:
+        """Clients of whom anything is in hand."""
+        return list(self._counts["client"])
+
+    @property
     def but(self) -> dict[str, Any]:
-        """The condition that leaves out events of these."""
+        """The condition that leaves out hosts and clients with as many as they may have."""
         full = {
             name: [each for each, count in counts.items() if count >= self._limits[name]]
             for name, counts in self._counts.items()
@@ -110,9 +117,18 @@ async def ended(worker: Worker, task_id: str) -> None:
 
 
 async def _claim(worker: Worker, busy: Busy) -> Event | None:
+    """Take an event of a client without any in hand, by turns; else the one due longest.
+
+    By age alone, a few clients with many slow receivers would fill every place, for what they left
+    behind is always older.
+    """
     token, seconds = secrets.token_hex(8), worker.settings.lease_seconds
+    events, event = worker.store.events, None
     try:
-        return await worker.store.events.claim(token, seconds, busy.but)
+        client = await events.whose_turn(busy.last, busy.clients, busy.but)
+        if client is not None:
+            event = await events.claim(token, seconds, {**busy.but, "client": client})
+        return event or await events.claim(token, seconds, busy.but)
     except StoreUnavailable as error:
         log.warning("webhooks_wait", **error.document())
     except Exception:
