@@ -8,8 +8,9 @@ from aiohttp.typedefs import Handler
 from models import event as events
 from models.callback import Reach, callback
 from models.errors import BadCallback, Forbidden
+from models.event import Callback
 from models.group import Group
-from models.task import Task
+from models.task import Status, Task
 from service.client import admit, party
 from service.keys import SETTINGS, STORE
 
@@ -50,10 +51,38 @@ async def accepted(request: web.Request, given: str | None) -> str | None:
 
 
 async def tell_of_task(request: web.Request, url: str, task: Task, name: str) -> None:
-    """Have the end of ``task``, sent as ``name``, told to ``url``; at once if it has ended."""
-    await request.app[STORE].events.put(events.of_task(task, name, url, party(request)))
+    """Have the end of ``task``, sent as ``name``, told to ``url``; at once if it has ended.
+
+    Raises:
+        BadCallback: as many are told of it as may be.
+    """
+    callback = events.of_task(task, name, url, party(request))
+    if task.status is not Status.SUCCESS:  # after that nothing is told again
+        await _check_room(request, callback)
+    await request.app[STORE].events.put(callback)
 
 
 async def tell_of_group(request: web.Request, url: str, group: Group) -> None:
-    """Have told to ``url`` that all of ``group`` has ended."""
-    await request.app[STORE].events.put(events.of_group(group, url, party(request)))
+    """Have told to ``url`` that all of ``group`` has ended.
+
+    Raises:
+        BadCallback: as many are told of it as may be.
+    """
+    callback = events.of_group(group, url, party(request))
+    await _check_room(request, callback)
+    await request.app[STORE].events.put(callback)
+
+
+async def _check_room(request: web.Request, callback: Callback) -> None:
+    limit = request.app[SETTINGS].webhooks_per_task
+    others = await request.app[STORE].events.others(callback)
+    if others >= limit:
+        raise BadCallback(
+            f"{others} others are told already how {callback.about} {callback.subject} ends; at "
+            f"most {limit} are (WEBHOOKS_PER_TASK). It is worked at all the same: ask for it "
+            "without a callback_url",
+            parameter="callback_url",
+            setting="WEBHOOKS_PER_TASK",
+            limit=limit,
+            measured=others,
+        )

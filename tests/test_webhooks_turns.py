@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from models import event as drafts
 from models.settings import Settings
 from models.store import Store
 from tests.letters import until
@@ -68,8 +69,8 @@ async def profiled(store: Store, asked: Any) -> dict[str, Any]:
 
 
 async def test_what_is_left_out_is_not_read(store: Store) -> None:
-    """However much waits of a client whose turn it is not."""
-    await put(store, "http://127.0.0.1/", client="mallory")
+    """However much waits of a client whose turn it is not, or is told of one task."""
+    task_id = await put(store, "http://127.0.0.1/", client="mallory")
     event: Any = await store.events._parcels.find_one()
     copies = [
         {
@@ -85,3 +86,10 @@ async def test_what_is_left_out_is_not_read(store: Store) -> None:
     seen = await profiled(store, store.events.whose_turn("a", ["mallory"], {"host": {"$nin": [1]}}))
     assert (seen["docsExamined"], seen["nreturned"]) == (1, 1)
     assert seen["keysExamined"] < 10
+    await store._database["system.profile"].drop()
+    task = await store.tasks.get(task_id)
+    assert task is not None
+    callback = drafts.of_task(task, "other", "http://127.0.0.1/", "mallory")
+    assert await store.events.others(callback) == 301
+    seen = await profiled(store, store.events.others(callback))
+    assert (seen["docsExamined"], seen.get("hasSortStage")) == (0, None)

@@ -48,7 +48,14 @@ class Webhooks(BaseSettings):
         3600,
         ge=1,
         description="Calls with a callback_url an hour of one client; more get 429: nobody has us "
-        "hammer a stranger's server.",
+        "hammer a stranger's server. Counted apart, as many are told again of tasks begun anew.",
+    )
+    webhooks_per_task: int = Field(
+        100,
+        ge=1,
+        le=1000,
+        description="Names and URLs one client may have told of one task or group that has not "
+        "succeeded; more get 422. All are told again when it is begun anew.",
     )
     webhook_timeout: float = Field(
         10,

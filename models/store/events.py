@@ -10,20 +10,25 @@ import secrets
 from datetime import datetime
 from typing import Any
 
+import structlog
 from motor.motor_asyncio import AsyncIOMotorDatabase
 from pymongo import ASCENDING, DESCENDING
 from pymongo.errors import DuplicateKeyError
 
 from models.event import Callback, Event
 from models.parcel import NEW, Mailing
+from models.settings import Settings
 from models.store.awaited import Awaited
 from models.store.clock import after
 from models.store.guard import guarded
 from models.store.outbox import DUE, Outbox
+from models.store.quotas import Quotas
+
+log = structlog.get_logger()
 
 Document = dict[str, Any]
 
-_MOST = 1000  # events of one task that are looked through when it begins anew
+_CLIENTS = 10  # whose events of one task are looked through, had each as many as one may have
 _SHOWN = 50  # events of one task
 _FRESH = {"due_at": "$$NOW", "created_at": "$$NOW", "looked_at": "$$NOW"}
 
@@ -34,14 +39,20 @@ class Events(Outbox[Event]):
     _claimed_by = ("status", "due_at", "host", "client")  # some of these are left out, see ``Busy``
 
     def __init__(
-        self, database: AsyncIOMotorDatabase[Document], awaited: Awaited, keep: float, log: int
+        self,
+        database: AsyncIOMotorDatabase[Document],
+        awaited: Awaited,
+        quotas: Quotas,
+        settings: Settings,
     ) -> None:
-        """``keep``: seconds one that ended is remembered; ``log``: attempts of each."""
         super().__init__(database["webhooks"], Event)
         self._tasks = database["tasks"]
         self._awaited = awaited
-        self._keep = keep
-        self._log = log
+        self._quotas = quotas
+        self._keep = settings.webhook_keep
+        self._log = settings.webhook_log
+        self._per_client = settings.webhooks_per_client
+        self._most = _CLIENTS * settings.webhooks_per_task
 
     async def prepare(self) -> None:
         await super().prepare()
@@ -50,7 +61,28 @@ class Events(Outbox[Event]):
         turns = ("status", "client", "due_at", "host")
         await self._parcels.create_index([(field, ASCENDING) for field in turns])
         await self._parcels.create_index([("tasks", ASCENDING), ("created_at", DESCENDING)])
+        # All that ``others`` asks for: bodies may be large, and none is read.
+        asked = ("subject", "client", "created_at", "key", "type")
+        await self._parcels.create_index([(field, ASCENDING) for field in asked])
         await self._parcels.create_index([("status", ASCENDING), ("created_at", DESCENDING)])
+
+    @guarded
+    async def others(self, callback: Callback) -> int:
+        """Return how much else its client would be told if its subject began anew, see ``again``.
+
+        Two that are asked for at once may both find room for one.
+        """
+        whose = {"subject": callback.subject, "client": callback.client}
+        pipeline: list[Document] = [
+            {"$match": {**whose, "key": {"$ne": callback.key}}},
+            {"$sort": {"created_at": DESCENDING}},
+            {"$limit": self._most},
+            {"$group": {"_id": "$key", "type": {"$first": "$type"}}},
+            {"$match": {"type": {"$not": {"$regex": r"\.succeeded$"}}}},
+            {"$count": "count"},
+        ]
+        found = await self._parcels.aggregate(pipeline).to_list(1)
+        return int(found[0]["count"]) if found else 0
 
     @guarded
     async def put(self, callback: Callback) -> None:
@@ -113,21 +145,30 @@ class Events(Outbox[Event]):
         """Have the next end of a task told, too, to whom its last one was, unless it was SUCCESS.
 
         To be called before a task begins anew: should that not come to pass, nothing is told.
+        Who may begin it may do so for ever, so each event counts against WEBHOOKS_PER_CLIENT; apart
+        from what its client asks for, which a stranger with the same picture must not use up.
         """
         task = await self._tasks.find_one({"_id": task_id}, {"finished_at": 1})
         if task is None:
             return
         until = {"pending": task_id, "after": task["finished_at"]}
         seen: set[str] = set()
+        spent: set[str] = set()
         told = {"tasks": task_id, "status": {"$ne": Mailing.WAITING}}
-        async for event in self._parcels.find(told).sort("created_at", DESCENDING).limit(_MOST):
-            if event["key"] in seen:
+        kept = ("about", "subject", "name", "tasks", "url", "host", "client", "owner")
+        found = self._parcels.find(told, ["key", "type", *kept]).sort("created_at", DESCENDING)
+        async for event in found.limit(self._most):
+            key, client = event["key"], event["client"]
+            if key in seen:
                 continue  # only its newest counts
-            seen.add(event["key"])
-            if not str(event["type"]).endswith(".succeeded"):
-                kept = ("about", "subject", "name", "tasks", "url", "host", "client", "owner")
-                copied = {name: event[name] for name in kept}
-                await self._insert({**copied, **until}, event["key"])
+            seen.add(key)
+            if str(event["type"]).endswith(".succeeded") or client in spent:
+                continue
+            if await self._quotas.hit(f"webhooks-again:{client}", self._per_client):
+                log.warning("webhooks_not_told_again", task_id=task_id, client=client)
+                spent.add(client)
+                continue
+            await self._insert({**{name: event[name] for name in kept}, **until}, key)
 
     @guarded
     async def redeliver(self, event_id: str) -> tuple[bool, Event | None]:
