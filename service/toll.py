@@ -8,7 +8,7 @@ import structlog
 from aiohttp import web
 
 from models.bounds import Bound, Reading
-from models.errors import RateLimited, StoreUnavailable
+from models.errors import RateLimited
 from models.settings import Settings
 from service.caller import Caller
 from service.client import client_of
@@ -74,12 +74,7 @@ class Toll:
             return
         bounds = [Bound(name, getattr(self._settings, name.lower()), who) for name, who in whose]
         ask = self._rates.hit if count else self._rates.look
-        try:
-            reading = await ask(bounds)
-        except StoreUnavailable:
-            if self._settings.rate_limit_fail == "closed":
-                raise
-            return
+        reading = await ask(bounds)
         if reading is None:
             return
         request[_READING] = reading
@@ -88,7 +83,7 @@ class Toll:
 
     def _refusal(self, reading: Reading) -> RateLimited:
         setting = reading.bound.setting
-        what = "wrong keys, sessions or signatures" if setting == _FAILURES else "such calls"
+        what = "wrong keys or signatures" if setting == _FAILURES else "such calls"
         return RateLimited(
             f"more than {reading.limit} {what} in {reading.window} s ({setting}); the next one is "
             f"looked at in {reading.reset} s",

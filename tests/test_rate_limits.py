@@ -118,10 +118,11 @@ async def asked(door: Door, ann: Shown) -> list[int]:
     return [(await door.ask("GET", f"/tasks/{ID}", ann))[0] for _ in range(3)]
 
 
-async def test_without_redis_calls_pass_or_not_as_is_set(opened: Opened) -> None:
+async def test_without_redis_each_service_counts_or_none_is_let_in(opened: Opened) -> None:
     away = {"redis_url": f"redis://127.0.0.1:{stores.free_port()}/0", "rate_limit_read": "1/hour"}
     door = await opened(**away)
-    assert await asked(door, await door.key()) == [404, 404, 404]
+    assert await asked(door, await door.key()) == [404, 429, 429]
+    assert await asked(door, await door.key()) == [404, 429, 429]
     door = await opened(**away, rate_limit_fail="closed")
     ann = await door.key()
     assert await asked(door, ann) == [503, 503, 503]

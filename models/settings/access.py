@@ -66,13 +66,13 @@ class Access(BaseSettings):
     )
     rate_limit_failures: str = Field(
         "30/minute",
-        description="Wrong keys, sessions and signatures from one client address; then none from "
-        "there is looked at for a while.",
+        description="Wrong keys and signatures from one client address; then none from there is "
+        "looked at for a while.",
     )
     rate_limit_fail: Literal["open", "closed"] = Field(
         "open",
-        description="While Redis does not answer, calls are not counted (open) or are refused "
-        "with 503 (closed).",
+        description="While Redis does not answer, each service counts by itself (open), or calls "
+        "are refused with 503 (closed).",
     )
     rate_limit_timeout: float = Field(
         0.25, gt=0, le=5, description="Seconds a call waits for Redis to count it."
