@@ -16,6 +16,7 @@ from models.errors import NoRoom, QueueFull, StoreUnavailable
 from models.settings import Settings
 from models.store import Store
 from service.glance import Glance
+from service.spool import Spool, Spools
 
 log = structlog.get_logger()
 
@@ -33,6 +34,7 @@ class Admission:
         self._gauges = store.gauges
         self._open = Glance(self._count)
         self._disk = Glance(self._free)
+        self._spools = Spools(max(settings.max_spool_bytes, settings.max_batch_bytes))
         self._added = 0  # by this service since the count
         self._coming: Counter[str] = Counter()
 
@@ -84,8 +86,12 @@ class Admission:
             retry_after=wait,
         )
 
+    def spool(self) -> Spool:
+        """Return a place for pictures on their way, in which NoRoom may be raised: see there."""
+        return Spool(self._spools)
+
     async def room(self) -> None:
-        """Return if there is room for pictures on the disks.
+        """Return if there is room for pictures on the disks; asked often, it is looked at seldom.
 
         Raises:
             NoRoom: less than MIN_FREE_DISK is free here, or where MongoDB keeps its data.

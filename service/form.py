@@ -14,6 +14,7 @@ from models.image import Kind
 from models.settings import Settings
 from service.arrival import Arrival, text, too_large
 from service.documents import too_long
+from service.keys import ADMISSION
 from service.pace import Pace
 from service.requests import content_type
 from service.spool import Spool
@@ -21,6 +22,7 @@ from service.spool import Spool
 _HEADERS = 16  # a part has two or three
 _HEADER_BYTES = 4096
 _SLACK = 64 * 1024  # boundaries and part headers of a form
+_LOOK = 4 * 1024 * 1024  # bytes of a form that come between two looks at the room for them
 
 
 @dataclass(frozen=True)
@@ -180,7 +182,7 @@ async def read_form(request: web.Request, spool: Spool, shape: Shape, settings: 
 
     Raises:
         BadRequest: no form, too many pictures or fields, or a form out of shape.
-        TooLarge, TooSlow: see the settings.
+        TooLarge, TooSlow, NoRoom: see the settings.
     """
     kind = content_type(request)
     if kind != "multipart/form-data":
@@ -196,13 +198,16 @@ async def read_form(request: web.Request, spool: Spool, shape: Shape, settings: 
         raise _too_much(shape, settings, request.content_length or 0)
     form = Form()
     collector = _Collector(form, spool, shape, settings)
-    pace = Pace(settings)
+    pace, looked = Pace(settings), 0
     try:
         parser = collector.parser(_boundary(request))
         while data := await pace.hold(request.content.readany()):
             pace.received += len(data)
             if pace.received > most:
                 raise _too_much(shape, settings, pace.received)
+            if pace.received - looked > _LOOK:
+                looked = pace.received
+                await request.app[ADMISSION].room()
             parser.write(data)
             pace.pictures = len(form.pictures)
     except FormParserError as error:

@@ -26,6 +26,12 @@ class Intake(BaseSettings):
         ge=1,
         description="Most bytes of one submission; they lie on the service's disk meanwhile.",
     )
+    max_spool_bytes: int = Field(
+        4096 * MIB,
+        ge=1,
+        description="Most bytes of all submissions that are on their way into one service at a "
+        "time; then 503. Less than MAX_BATCH_BYTES counts as that.",
+    )
     max_group: int = Field(
         1000, ge=1, le=10_000, description="Most tasks that POST /groups makes one group of."
     )
