@@ -9,6 +9,7 @@ from aiohttp import web
 from models.errors import BadRequest
 from models.settings import Settings
 from service.form import Shape, read_form
+from service.held import still_good
 from service.judge import Refused, Upload, judge
 from service.keys import ADMISSION
 from service.spool import Spool
@@ -30,6 +31,7 @@ async def receive(request: web.Request, spool: Spool, shape: Shape, settings: Se
     Raises:
         BadRequest: no form, no picture, too many, or a form out of shape.
         TooLarge, TooSlow, NoRoom: see the settings.
+        Unauthorized: the key was revoked while it came.
     """
     await request.app[ADMISSION].room()
     form = await read_form(request, spool, shape, settings)
@@ -42,5 +44,6 @@ async def receive(request: web.Request, spool: Spool, shape: Shape, settings: Se
             field=expected,
         )
     pictures = [await judge(arrival, settings) for arrival in form.pictures]
+    await still_good(request)
     fields = {arrival.field for arrival in form.pictures}
     return Received(pictures, form.fields, form.lists, fields)

@@ -19,7 +19,8 @@ from service.caller import caller
 from service.client import admit
 from service.documents import read_json
 from service.gather import Gathering, members, read_gathering
-from service.keys import ADMISSION, ENDINGS, SETTINGS, STORE
+from service.held import ended_group, still_good
+from service.keys import ADMISSION, SETTINGS, STORE
 from service.named import Owned, Signed
 from service.openapi.call import JSON, Answer, Body, call
 from service.openapi.faults import FORM, LINKED, STORED
@@ -78,6 +79,7 @@ async def gather(request: web.Request) -> web.StreamResponse:
     await request.app[ADMISSION].room()
     await admit(request, "groups", "GROUPS_PER_CLIENT")
     asked = read_gathering(await read_json(request, settings), settings)
+    await still_good(request)
     tasks = await store.tasks.many([each.task_id for each in asked.picked], caller(request).view)
     email = address(asked.email) if asked.email else None
     url = await accepted(request, asked.callback_url)
@@ -152,7 +154,7 @@ async def find(request: web.Request) -> tuple[Group, dict[str, Task]]:
     """
     wait = seconds(request, request.app[SETTINGS].max_wait)
     view = caller(request).view
-    found = await request.app[ENDINGS].wait_group(request.match_info["id"], wait, view)
+    found = await ended_group(request, request.match_info["id"], wait, view)
     if found is None:
         raise NotFound("there is no group of this id")
     structlog.contextvars.bind_contextvars(group_id=found[0].id)

@@ -31,8 +31,9 @@ from service.caller import caller
 from service.client import party
 from service.documents import read_body, to_json
 from service.folder import Folder
+from service.held import ended_task, still_good
 from service.judge import Refused, judge
-from service.keys import ENDINGS, SETTINGS, SUBMITTER
+from service.keys import ADMISSION, SETTINGS, SUBMITTER
 from service.openapi.call import JSON, Answer, Body, call
 from service.openapi.faults import FORM, PICTURES, WORK
 from service.order import Image, Order, check, format_of, read_order, targets_of
@@ -91,6 +92,7 @@ async def run(request: web.Request) -> web.StreamResponse:
             setting="IMAGES_ROOT",
         )
     body = await read_body(request, settings)
+    await still_good(request)
     items = read_order(to_json(body), settings)
     job = _Run(request, settings, Folder(settings.images_root), items, read(items.operations))
     check_results(job.older.operations, len(items.images), settings)
@@ -112,7 +114,7 @@ async def _start(job: _Run, number: int, image: Image) -> None:
     if not operations or encoding(operations, output).format != output:
         # The output's name has the last word on its format.
         operations.append(parse("convert", {"format": output}))
-    with Spool() as spool:
+    with job.request.app[ADMISSION].spool() as spool:
         try:
             arrival = await asyncio.to_thread(_fetch, job, image, spool)
             picture = await judge(arrival, job.settings)
@@ -151,7 +153,7 @@ async def _ended(job: _Run) -> None:
     for number, task in job.tasks.items():
         if not task.ended:
             left = max(0.0, deadline - loop.time())
-            job.tasks[number] = await job.request.app[ENDINGS].wait(task.id, left) or task
+            job.tasks[number] = await ended_task(job.request, task.id, left) or task
     if not all(task.ended for task in job.tasks.values()):
         raise NotFinished(
             f"the workers did not finish within {limit:g} s (ITEMS_TIMEOUT); "

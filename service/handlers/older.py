@@ -22,15 +22,15 @@ from service.client import party
 from service.errors import answer
 from service.form import Shape
 from service.handlers.submissions import ANSWERS, PICTURES, Asked
+from service.held import ended_task
 from service.judge import Refused
-from service.keys import ENDINGS, SETTINGS, STORE, SUBMITTER
+from service.keys import ADMISSION, SETTINGS, STORE, SUBMITTER
 from service.openapi import forms
 from service.openapi.call import FORM, Answer, Body, call
 from service.openapi.faults import PICTURES as REFUSALS
 from service.openapi.faults import STORED, WORK
 from service.openapi.headers import Prefer
 from service.results import result_bytes
-from service.spool import Spool
 from service.stream import stream
 from service.upload import Received, receive
 from service.waiting import Waiting, only
@@ -65,12 +65,12 @@ async def grayscale(request: web.Request) -> web.StreamResponse:
     """POST /convert/ with ``uploaded_file``: the grayscale picture itself, in the answer."""
     settings = request.app[SETTINGS]
     only(request)
-    with Spool() as spool:
+    with request.app[ADMISSION].spool() as spool:
         shape = Shape({"uploaded_file": ACCEPTED})
         received = await receive(request, spool, shape, settings)
         task, _ = await _task(request, received, parse("grayscale", received.fields))
     if not task.ended:
-        task = await request.app[ENDINGS].wait(task.id, settings.sync_timeout) or task
+        task = await ended_task(request, task.id, settings.sync_timeout) or task
     if task.status is Status.SUCCESS:
         result = task.results[0]
         response = web.StreamResponse(
@@ -121,7 +121,7 @@ async def convert(request: web.Request) -> web.StreamResponse:
     pictures = {**PICTURES, _THUMBNAIL_FIELD: _WITH_GIF}
     shape = Shape(pictures, most=settings.max_batch)
     asked = Asked.of(request)
-    with Spool() as spool:
+    with request.app[ADMISSION].spool() as spool:
         received = await receive(request, spool, shape, settings)
         if _THUMBNAIL_FIELD in received.sent:
             if len(received.sent) > 1:

@@ -25,13 +25,13 @@ from service.callbacks import accepted, tell_of_group, tell_of_task
 from service.caller import caller
 from service.client import party
 from service.form import Shape
-from service.keys import ENDINGS, SETTINGS, STORE, SUBMITTER
+from service.held import ended_group, ended_task
+from service.keys import ADMISSION, SETTINGS, STORE, SUBMITTER
 from service.openapi import forms
 from service.openapi.call import FORM, Answer, Body, call
 from service.openapi.faults import PICTURES as REFUSALS
 from service.openapi.faults import WORK
 from service.openapi.headers import Prefer
-from service.spool import Spool
 from service.upload import Received, receive
 from service.views import respond, respond_group
 from service.waiting import Waiting, only, seconds, wants_picture
@@ -68,7 +68,7 @@ def submission(op: str) -> Handler:
     )
     async def submit(request: web.Request) -> web.StreamResponse:
         asked = Asked.of(request)
-        with Spool() as spool:
+        with request.app[ADMISSION].spool() as spool:
             received = await receive(request, spool, asked.shape(), asked.settings)
             batch = await asked.submit_to(op, received)
         return await asked.answer(batch)
@@ -93,7 +93,7 @@ def submission(op: str) -> Handler:
 async def process(request: web.Request) -> web.StreamResponse:
     """POST /process: several operations, left to right."""
     asked = Asked.of(request)
-    with Spool() as spool:
+    with request.app[ADMISSION].spool() as spool:
         shape = asked.shape(frozenset({"operations", "operations[]"}))
         received = await receive(request, spool, shape, asked.settings)
         batch = await asked.submit(received, _several)
@@ -188,8 +188,8 @@ class Asked:
         if self.callback:
             await tell_of_group(self.request, self.callback, group)
         if self.wait:
-            endings = self.request.app[ENDINGS]
-            group, tasks = await endings.wait_group(group.id, self.wait) or (group, tasks)
+            found = await ended_group(self.request, group.id, self.wait)
+            group, tasks = found or (group, tasks)
         status = 200 if standing(group, tasks).ended else 202
         return respond_group(self.request, group, tasks, status=status, redirect=self.redirect)
 
@@ -207,7 +207,7 @@ class Asked:
         if self.callback:
             await tell_of_task(self.request, self.callback, task, name)
         if self.wait and not task.ended:
-            task = await self.request.app[ENDINGS].wait(task.id, self.wait) or task
+            task = await ended_task(self.request, task.id, self.wait) or task
         return respond(
             self.request,
             task,

@@ -24,7 +24,8 @@ from models.owner import View
 from models.task import AGAIN, Status, Task
 from service.caller import caller
 from service.client import party
-from service.keys import ENDINGS, INSTRUMENTS, SETTINGS, STORE, SUBMITTER
+from service.held import ended_task
+from service.keys import INSTRUMENTS, SETTINGS, STORE, SUBMITTER
 from service.openapi.call import Answer, call
 from service.openapi.faults import STORED, WORK
 from service.openapi.headers import Prefer
@@ -69,7 +70,7 @@ async def show(request: web.Request) -> web.StreamResponse:
     wait = seconds(request, request.app[SETTINGS].max_wait)
     redirect = wants_picture(request)
     view = caller(request).view
-    task = _there(await request.app[ENDINGS].wait(request.match_info["id"], wait, view))
+    task = _there(await ended_task(request, request.match_info["id"], wait, view))
     return respond(request, task, name=request.query.get("name"), status=200, redirect=redirect)
 
 
