@@ -32,6 +32,7 @@ def entries(group: Group, tasks: Mapping[str, Task]) -> list[Entry]:
     the later one gets a number.
     """
     found: dict[str, Entry] = {}
+    numbers: dict[str, int] = {}
     for member in group.members:
         task = tasks.get(member.task_id or "")
         if task is None:
@@ -40,17 +41,18 @@ def entries(group: Group, tasks: Mapping[str, Task]) -> list[Entry]:
             known = found.get(name.casefold())
             if known is not None and known.result.file_id == result.file_id:
                 continue
-            free = _free(name, found)
+            free = _free(name, found, numbers)
             found[free.casefold()] = Entry(free, result)
     return list(found.values())
 
 
-def _free(name: str, taken: Mapping[str, Entry]) -> str:
+def _free(name: str, taken: Mapping[str, Entry], numbers: dict[str, int]) -> str:
+    """Return ``name``, with a number if it is taken; ``numbers`` has the last one of each name."""
     stem, _, suffix = name.rpartition(".")
-    number, free = 1, name
+    key, free = name.casefold(), name
     while free.casefold() in taken:
-        number += 1
-        free = f"{stem}-{number}.{suffix}"
+        numbers[key] = numbers.get(key, 1) + 1
+        free = f"{stem}-{numbers[key]}.{suffix}"
     return free
 
 

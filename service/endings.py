@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import TypeVar
 
 from models.group import Group
@@ -15,6 +15,8 @@ from models.store.feed import Change
 from models.task import ENDED, Task
 
 T = TypeVar("T")
+
+_ANY = ""  # no task's id: whichever it is
 
 
 class _Waiter:
@@ -30,9 +32,10 @@ class _Waiter:
 
     def ended(self, task_id: str) -> None:
         self.heard.add(task_id)
-        self.remaining.discard(task_id)
-        if not self.remaining:
-            self.event.set()
+        if task_id in self.remaining:
+            self.remaining.remove(task_id)
+            if not self.remaining:
+                self.event.set()
 
 
 class Endings:
@@ -46,8 +49,9 @@ class Endings:
     def heard(self, change: Change) -> None:
         """Wake who waits for the task, if it has ended."""
         if change.status in ENDED:
-            for waiter in self._waiting.get(change.task_id, ()):
-                waiter.ended(change.task_id)
+            for key in (change.task_id, _ANY):
+                for waiter in self._waiting.get(key, ()):
+                    waiter.ended(change.task_id)
 
     def missed(self) -> None:
         """Have everybody look up whether it ended while nobody watched."""
@@ -76,7 +80,7 @@ class Endings:
         def unfinished(task: Task) -> set[str]:
             return set() if task.ended else {task.id}
 
-        return await self._hold([task_id], look, unfinished, seconds)
+        return await self._hold(look, lambda task: [task.id], unfinished, seconds)
 
     async def wait_group(
         self, group_id: str, seconds: float, view: View = EVERYTHING
@@ -93,26 +97,27 @@ class Endings:
         def unfinished(found: tuple[Group, dict[str, Task]]) -> set[str]:
             return {task.id for task in found[1].values() if not task.ended}
 
-        found = await look()
-        if found is None or seconds <= 0:
-            return found
-        return await self._hold(found[0].task_ids, look, unfinished, seconds)
+        return await self._hold(look, lambda found: found[0].task_ids, unfinished, seconds)
 
     async def _hold(
         self,
-        task_ids: Iterable[str],
         look: Callable[[], Awaitable[T | None]],
+        task_ids: Callable[[T], Sequence[str]],
         unfinished: Callable[[T], set[str]],
         seconds: float,
     ) -> T | None:
         """Look, and again when nothing is unfinished any more, or time is up.
 
-        Listening begins before the first look, so that no ending slips between the two.
+        Listening begins before the first look, so that no ending slips between the two; to all
+        tasks, as only that look tells which are meant.
         """
-        with self._listening(task_ids) as waiter:
-            found = await look()
-            if found is None or seconds <= 0:
-                return found
+        waiter = _Waiter()
+        with contextlib.ExitStack() as listening:
+            with self._listening(waiter, [_ANY]):
+                found = await look()
+                if found is None or seconds <= 0:
+                    return found
+                listening.enter_context(self._listening(waiter, task_ids(found)))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     while (left := unfinished(found)) and not self._closing:
@@ -126,15 +131,13 @@ class Endings:
             return await look()  # its progress now, not as it was before
 
     @contextlib.contextmanager
-    def _listening(self, task_ids: Iterable[str]) -> Iterator[_Waiter]:
-        ids = list(task_ids)
-        waiter = _Waiter()
-        for task_id in ids:
+    def _listening(self, waiter: _Waiter, task_ids: Sequence[str]) -> Iterator[None]:
+        for task_id in task_ids:
             self._waiting[task_id].add(waiter)
         try:
-            yield waiter
+            yield
         finally:
-            for task_id in ids:
+            for task_id in task_ids:
                 self._waiting[task_id].discard(waiter)
                 if not self._waiting[task_id]:
                     del self._waiting[task_id]

@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 from bson import ObjectId
 
-from models.archive import FAILURES, Archive, entries
+from models.archive import FAILURES, Archive, _free, entries
 from models.group import Group, Member, standing
 from models.settings import Settings
 from models.store import Store
@@ -49,6 +49,24 @@ def task(number: int, *names: str, size: int = 10, **changes: Any) -> Task:
 def group(*tasks: Task, created_at: datetime = NOW) -> tuple[Group, dict[str, Task]]:
     members = [Member(name="cat.png", task_id=each.id) for each in tasks]
     return Group(id="g", members=members, created_at=created_at), {t.id: t for t in tasks}
+
+
+def test_many_results_of_one_name_cost_no_more_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = 0
+
+    class Taken(dict[str, Any]):
+        def __contains__(self, name: object) -> bool:
+            nonlocal tried
+            tried += 1
+            return super().__contains__(name)
+
+    def counted(name: str, taken: Any, numbers: dict[str, int]) -> str:
+        return _free(name, Taken(taken), numbers)
+
+    monkeypatch.setattr("models.archive._free", counted)
+    found = entries(*group(*(task(number, "cat.png") for number in range(200))))
+    assert {each.name for each in found} == {"cat.png", *(f"cat-{n}.png" for n in range(2, 201))}
+    assert tried <= 3 * 200
 
 
 async def test_archive_of_a_group(client: Any, settings: Settings) -> None:

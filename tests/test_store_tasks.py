@@ -172,6 +172,10 @@ async def test_a_result_name_has_one_holder(store: Store) -> None:
     assert await names.reserve([["a.png", "b.png"]], f"task{holder}") == ["a.png"]
     assert await names.find("a.png") == (f"task{holder}", 0)
     assert await names.find("nope") is None
+    # Nobody's names and an owner's are apart, also for who asks for /processed/ann%2Fa.png.
+    assert await names.reserve([["a.png"]], "hers", "ann") == ["a.png"]
+    assert await names.find("a.png", "ann") == ("hers", 0)
+    assert await names.find("ann/a.png") is None
 
 
 async def test_names_of_several_parts_are_reserved_at_once(store: Store) -> None:
@@ -202,6 +206,28 @@ async def test_newest_of_a_name(store: Store) -> None:
     newest = await store.tasks.newest("cat.png")
     assert newest is not None and newest.id == TASK
     assert await store.tasks.newest("dog.png") is None
+
+
+async def test_the_newest_of_a_name_is_looked_for_in_bounds(store: Store) -> None:
+    """Who deletes much must not make every look-up by that name walk through all of it."""
+    for mark in ("cd" * 32, MARK):
+        await created(store, mark)
+        await store.leases.claim(mark[:32], worker="w", token="t", seconds=9, max_attempts=1)
+        await store.leases.finish(mark[:32], "t", [result()])
+    database = store._database
+    newest: Any = await database["tasks"].find_one({"_id": TASK})
+    newest["deleted"] = [{"name": "cat-upscale-x2.png", "at": newest["finished_at"]}]
+    await database["tasks"].delete_one({"_id": TASK})
+    await database["tasks"].insert_many([newest | {"_id": f"{n:032}"} for n in range(99)])
+    found = await store.tasks.newest("cat.png")
+    assert found is not None and found.id == "cd" * 16
+    await database["tasks"].insert_many([newest | {"_id": f"{n:032}"} for n in range(99, 300)])
+    await database.command("profile", 2)
+    assert await store.tasks.newest("cat.png") is None
+    await database.command("profile", 0)
+    mine = {"op": "query", "ns": f"{database.name}.tasks"}
+    (read,) = [each async for each in database["system.profile"].find(mine)]
+    assert read["docsExamined"] <= 100 and not read.get("hasSortStage")
 
 
 async def test_presence(store: Store, monkeypatch: Any) -> None:

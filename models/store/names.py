@@ -83,5 +83,7 @@ class Names:
     @guarded
     async def find(self, name: str, owner: str = "") -> tuple[str, int] | None:
         """Return (task id, index of the result) that ``name`` of ``owner`` stands for."""
+        if "/" in name:  # no name: else it would reach, of nobody's, what another owner has
+            return None
         holder = await self._names.find_one({"_id": key(name, owner)})
         return (str(holder["task_id"]), int(holder["part"])) if holder else None

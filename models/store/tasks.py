@@ -24,6 +24,8 @@ from models.task import ENDED, Status, Task, Upload, What
 
 Document = dict[str, Any]
 
+_WALK = 100  # tasks of one upload name that are looked through for one whose result is there
+
 
 class Tasks:
     """The collection ``tasks``."""
@@ -62,10 +64,12 @@ class Tasks:
         """Return the task that finished last of those whose upload had that name.
 
         One whose result was deleted is passed over. One whose time is up is not: all before it are
-        older.
+        older. Beyond _WALK of them nothing is looked for: who deletes much must not make every
+        look-up walk through all of it.
         """
         query = {**view.query(), "uploads.name": upload_name, "status": Status.SUCCESS}
-        async for document in self._tasks.find(query).sort("finished_at", DESCENDING):
+        found = self._tasks.find(query).sort("finished_at", DESCENDING).limit(_WALK)
+        async for document in found:
             task = Task.model_validate(document)
             gone = task.gone(task.upload(upload_name).results[0], 0)
             if gone is None or gone.reason == "expired":
