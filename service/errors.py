@@ -68,7 +68,10 @@ def problem(
     facts: dict[str, Any] | None = None,
     headers: dict[str, str] | None = None,
 ) -> web.Response:
-    """Return an RFC 9457 answer; ``error`` repeats ``detail`` for plain clients."""
+    """Return an RFC 9457 answer; ``error`` repeats ``detail`` for plain clients.
+
+    Caches may keep 404, 405 and 410 unless told not to, and give one client's to another.
+    """
     body = {
         **(facts or {}),
         "type": f"urn:darkroom:error:{code}",
@@ -82,7 +85,7 @@ def problem(
         status=status,
         text=json.dumps(body) + "\n",
         content_type="application/problem+json",
-        headers=headers,
+        headers={"Cache-Control": "no-store", **(headers or {})},
     )
 
 
@@ -110,7 +113,6 @@ def spoken(response: web.Response) -> bytes:
         **response.headers,
         "Content-Length": str(len(body)),
         "X-Content-Type-Options": "nosniff",
-        "Cache-Control": "no-store",
         "Connection": "close",
     }
     lines = [f"HTTP/1.1 {response.status} {response.reason}"]

@@ -54,8 +54,6 @@ async def identify(request: web.Request, handler: Handler) -> web.StreamResponse
                 status=status,
                 ms=round((time.monotonic() - began) * 1000, 1),
             )
-            # Requests of one connection share a context: the next one is another's.
-            structlog.contextvars.unbind_contextvars("task_id", "key")
 
 
 async def sign(request: web.Request, response: web.StreamResponse) -> None:

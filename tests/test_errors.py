@@ -7,11 +7,14 @@ import logging
 from typing import Any
 
 import pytest
+from aiohttp import web
+from structlog.contextvars import bind_contextvars, get_contextvars
 
 from models import errors
 from models.errors import BY_CODE, AppError, BadImage, from_document
 from service.app import create_app
-from service.errors import STATUS, answer
+from service.errors import STATUS, answer, spoken
+from service.requests import identify
 
 
 def test_every_error_that_can_reach_a_client_has_a_status() -> None:
@@ -44,6 +47,8 @@ def test_problem_documents(kind: type[AppError]) -> None:
     assert (body["code"], body["detail"], body["error"]) == (kind.code, "what helps", "what helps")
     assert (body["status"], body["limit"], body["measured"]) == (response.status, 1, 2)
     assert ("Retry-After" in response.headers) == (response.status in {429, 503})
+    assert response.headers.getall("Cache-Control") == ["no-store"]
+    assert spoken(response).lower().count(b"cache-control: no-store") == 1
 
 
 def test_facts_cannot_overwrite_the_standard_members() -> None:
@@ -61,6 +66,24 @@ async def test_unknown_routes_and_methods(client: Any) -> None:
     assert (response.status, response.headers["Allow"]) == (405, "POST")
     assert (await response.json())["allowed"] == ["POST"]
     assert response.content_type == "application/problem+json"
+    for path in ("/nope", "/upscale", "/tasks/x", "/processed/x.png"):
+        response = await client.get(path)
+        assert response.headers.getall("Cache-Control") == ["no-store"], path
+
+
+async def test_what_a_request_bound_in_the_log_is_not_the_next_ones(aiohttp_client: Any) -> None:
+    async def bind(request: Any) -> Any:
+        bind_contextvars(task_id="t", key="k")
+        return web.json_response([id(request.transport)])
+
+    async def seen(request: Any) -> Any:
+        return web.json_response([id(request.transport), *get_contextvars()])
+
+    app = web.Application(middlewares=[identify])
+    app.add_routes([web.get("/bind", bind), web.get("/seen", seen)])
+    client = await aiohttp_client(app)
+    connection = await (await client.get("/bind")).json()
+    assert await (await client.get("/seen")).json() == [*connection, "request_id"]
 
 
 async def test_unexpected_errors_get_an_id_that_is_in_the_log(
