@@ -38,8 +38,8 @@ def not_strangers(request: web.Request, settings: Settings) -> None:
     """Return unless a page of a site that CORS_ORIGINS does not list made the request.
 
     A form or a script of any page makes a visitor's browser send pictures where only that browser
-    comes: to this machine, or into an office. Programs send neither header. Without the first, as
-    on plain http, "null" may be our own page, which tells nobody where it is.
+    comes: to this machine, or into an office. Programs send neither header. "null" is never our own
+    page, see ``service.page``.
 
     Raises:
         Forbidden: one did.
@@ -48,7 +48,7 @@ def not_strangers(request: web.Request, settings: Settings) -> None:
     if origin in settings.origins or site in {"same-origin", "none"}:
         return
     ours = {request.host.lower(), authority(settings.url)}
-    if site is None and (origin in {None, "null"} or authority(origin or "") in ours):
+    if site is None and (origin is None or authority(origin) in ours):
         return
     raise Forbidden(
         "this was asked by a page of another site, and not done; a site that may is listed in "

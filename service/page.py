@@ -22,7 +22,9 @@ _pages = Environment(
 )
 _HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 _ALWAYS = {
-    "Referrer-Policy": "no-referrer",  # the page's address may carry a token
+    # The page's address may carry a token, and no address is told. Without any referrer browsers
+    # say Origin: null, as strangers' frames do, when the page's form is sent.
+    "Referrer-Policy": "strict-origin",
     "Cache-Control": "no-store",
     "X-Robots-Tag": "noindex",
 }
@@ -49,7 +51,9 @@ def live_page(template: str, here: str, *, status: int = 200, **values: Any) -> 
 
     ``here``: the path of the page, marked in the header.
     """
-    return _response(_pages.get_template(template).render(here=here, **values), status, _LIVE)
+    shown = _response(_pages.get_template(template).render(here=here, **values), status, _LIVE)
+    shown.headers["Referrer-Policy"] = "same-origin"  # its address is no secret
+    return shown
 
 
 def login_page(
@@ -64,7 +68,6 @@ def login_page(
         problem=error.detail if error else "",
         **values,
     )
-    page.headers["Referrer-Policy"] = "same-origin"  # else browsers say Origin: null
     for name in ("Retry-After", "WWW-Authenticate"):
         if refusal is not None and name in refusal.headers:
             page.headers[name] = refusal.headers[name]

@@ -105,7 +105,7 @@ async def test_pages_run_nothing_and_tell_nobody(client: Any, store: Store) -> N
         policy = response.headers["Content-Security-Policy"]
         assert "default-src 'none'" in policy and "script-src" not in policy
         assert "unsafe" not in policy and "frame-ancestors 'none'" in policy
-        assert response.headers["Referrer-Policy"] == "no-referrer"
+        assert response.headers["Referrer-Policy"] == "strict-origin"
         assert response.headers["Cache-Control"] == "no-store"
         assert "<script" not in text and "<b>" not in text and token not in text
         style = re.search(r"<style>(.*)</style>", text, re.DOTALL)

@@ -51,6 +51,8 @@ async def test_pages(client: Client, path: str) -> None:
     assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
     assert "camera=()" in headers["Permissions-Policy"]
     assert headers["X-Frame-Options"] == "DENY"
+    # Never none: browsers would say Origin: null, as a stranger's sandboxed frame does.
+    assert headers["Referrer-Policy"] in {"same-origin", "strict-origin"}
 
 
 async def test_a_picture_that_is_a_page_as_well_stays_a_picture(

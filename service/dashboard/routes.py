@@ -70,15 +70,13 @@ async def started(app: web.Application) -> AsyncIterator[None]:
 @unlisted("a page for people")
 async def show(request: web.Request) -> web.StreamResponse:
     """GET /dashboard: the page; its script asks the API."""
-    shown = live_page(
+    return live_page(
         "dashboard.html",
         PATH,
         locked=gate(request).locked,
         statuses=_STATUSES,
         operations=list(OPERATIONS),
     )
-    shown.headers["Referrer-Policy"] = "same-origin"  # else browsers say Origin: null at logout
-    return shown
 
 
 def _guarded(handler: Handler, *, change: bool = False) -> Handler:

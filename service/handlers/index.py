@@ -48,8 +48,6 @@ async def index(request: web.Request) -> web.StreamResponse:
         largest |= {"key": seen.key.name if seen and seen.key else ""}
         answer = live_page("upload.html", "/", settings=settings, accepted=ACCEPTED, **largest)
         answer.headers.update(_VARY)
-        if seen:
-            answer.headers["Referrer-Policy"] = "same-origin"  # else browsers say Origin: null
         return answer
     url = settings.url.removeprefix("http://")
     text = _TEXT.format(url=url, operations=", ".join(OPERATIONS))

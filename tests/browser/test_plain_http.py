@@ -1,0 +1,69 @@
+"""On plain http browsers say of a request only its Origin: ours, and never "null"."""
+
+from __future__ import annotations
+
+import shutil
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser, Request, async_playwright, expect
+
+from models.settings import Settings
+from models.tokens import Purpose
+from service.app import create_app
+from service.keys import TOKENS
+from tests import pictures
+from tests.browser.conftest import Tab
+from tests.browser.uploading import add, ready, start
+from tests.conftest import Client
+
+NAME = "darkroom.example"  # what is not loopback is plain http to a browser
+
+
+@pytest.fixture
+async def browser() -> Any:
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    assert program, "no chromium; `make test` installs it"
+    async with async_playwright() as driver:
+        started: Browser = await driver.chromium.launch(
+            executable_path=program,
+            args=["--no-sandbox", f"--host-resolver-rules=MAP {NAME} 127.0.0.1"],
+        )
+        yield started
+        await started.close()
+
+
+async def test_our_pages_are_told_from_a_strangers_frame(
+    settings: Settings, aiohttp_client: Any, tab: Tab
+) -> None:
+    chosen = settings.model_copy(update={"allowed_hosts": NAME})
+    client: Client = await aiohttp_client(create_app(chosen))
+    ours = f"http://{NAME}:{client.port}"
+    sent: list[Request] = []
+    tab.page.on("request", lambda each: sent.append(each) if each.method == "POST" else None)
+    # The page that takes pictures.
+    await tab.page.goto(f"{ours}/")
+    await ready(tab.page)
+    await add(tab.page, {"cat.png": pictures.png(40, 30, 1)})
+    async with tab.page.expect_response(lambda each: each.request.method == "POST") as taken:
+        await start(tab.page)
+    assert (await taken.value).status == 202
+    # A form of a page whose address carries a token.
+    app: Any = client.app
+    token = app[TOKENS].make(Purpose.UNSUBSCRIBE, "x" * 24)
+    where = f"{ours}/unsubscribe?token={token}"
+    await tab.page.goto(where)
+    await tab.page.get_by_role("button").click()
+    await expect(tab.page.get_by_role("heading")).to_have_text("Done")
+    for each in sent:
+        headers = await each.all_headers()
+        assert headers["origin"] == ours and "sec-fetch-site" not in headers
+        assert "token" not in headers.get("referer", "")
+    # A page that is nobody's, as a sandboxed frame is.
+    await tab.page.goto("about:blank")
+    await tab.page.set_content(f'<form method="post" action="{where}"><button>x</button></form>')
+    async with tab.page.expect_response(lambda each: each.request.method == "POST") as refused:
+        await tab.page.get_by_role("button").click()
+    answer = await refused.value
+    assert (await answer.request.all_headers())["origin"] == "null"
+    assert answer.status == 403
