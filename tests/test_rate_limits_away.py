@@ -58,7 +58,7 @@ async def held_up(
 ) -> list[Reading | BaseException | None]:
     """Return what calls were told whose answers came while the loop stood still, and too late."""
     redis = connect(settings)
-    await redis.execute_command("CLIENT", "PAUSE", int(PATIENCE * 1000), "ALL")
+    await redis.client_pause(int(PATIENCE * 1000))
     asked = [asyncio.create_task(counting.hit([BOUND])) for _ in range(calls)]
     for _ in range(20):  # turns of the loop in which each of them asks
         await asyncio.sleep(0)
@@ -142,8 +142,9 @@ async def test_what_is_counted_here_is_bounded_and_ends(
     assert left(await made.hit([last])) == left(await made.look([last])) == 7
     assert len(made._here._counters) == 3
     now = time.monotonic()
-    monkeypatch.setattr(rates.time, "monotonic", lambda: now + 3601)
-    assert left(await made.look([last])) == 9
+    with monkeypatch.context() as later:
+        later.setattr(time, "monotonic", lambda: now + 3601)
+        assert left(await made.look([last])) == 9
     await made.close()
 
 
