@@ -14,6 +14,8 @@ from service.pace import Pace
 
 M = TypeVar("M", bound=BaseModel)
 
+_MISTAKES = 20  # that are looked into: pydantic writes them all down or none
+
 
 async def read_body(request: web.Request, settings: Settings) -> bytes:
     """Return the body.
@@ -79,9 +81,20 @@ def validated(model: type[M], document: Any, example: str) -> M:
     try:
         return model.model_validate(document)
     except ValidationError as error:
+        if error.error_count() > _MISTAKES:
+            raise BadRequest(f"it has {error.error_count()} mistakes; send {example}") from None
         first = error.errors(include_url=False)[0]
         where = ascii(".".join(str(part) for part in first["loc"])[:80])[1:-1]
         raise BadRequest(f"{where or 'the body'}: {first['msg']}; send {example}") from None
+
+
+def unknown(name: str, known: tuple[str, ...]) -> BadParameter:
+    """Return the refusal of a field that means nothing here."""
+    return BadParameter(
+        f"unknown field {name[:40]!a}; known: {', '.join(known)}",
+        parameter=ascii(name[:40])[1:-1],
+        known=list(known),
+    )
 
 
 def at_most(count: int, limit: int, what: str, setting: str) -> None:

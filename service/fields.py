@@ -9,14 +9,13 @@ from aiohttp import web
 
 from models.errors import BadParameter, BadRequest
 from models.settings import Settings
-from service.documents import read_body, read_json
+from service.documents import read_body, read_json, unknown
 from service.form import Shape, read_form
 from service.keys import SETTINGS
-from service.requests import content_type
+from service.parameters import media_type
 from service.spool import Spool
 
 _FORMS = "multipart/form-data, application/x-www-form-urlencoded or application/json"
-_NO_FILES = Shape({}, most=0)
 
 
 async def read_fields(request: web.Request, *known: str) -> dict[str, str]:
@@ -28,26 +27,25 @@ async def read_fields(request: web.Request, *known: str) -> dict[str, str]:
         TooLarge, TooSlow: more than MAX_JSON_BYTES, or too slow, see the settings.
     """
     settings: Settings = request.app[SETTINGS]
-    pairs = await _pairs(request, settings)
+    pairs = await _pairs(request, known, settings)
     fields: dict[str, str] = {}
     for name, value in pairs:
         if name not in known:
-            raise BadParameter(
-                f"unknown field {name[:40]!a}; known: {', '.join(known)}",
-                parameter=ascii(name[:40])[1:-1],
-                known=list(known),
-            )
+            raise unknown(name, known)
         if name in fields:
             raise BadRequest(f"the field {name!a} came twice")
         fields[name] = value
     return fields
 
 
-async def _pairs(request: web.Request, settings: Settings) -> list[tuple[str, str]]:
-    kind = content_type(request)
+async def _pairs(
+    request: web.Request, known: tuple[str, ...], settings: Settings
+) -> list[tuple[str, str]]:
+    kind = media_type(request)
     if kind == "multipart/form-data":
         with Spool() as spool:
-            return list((await read_form(request, spool, _NO_FILES, settings)).fields.items())
+            form = await read_form(request, spool, Shape({}, most=0, known=known), settings)
+            return list(form.fields.items())
     if kind == "application/json":
         return _json(await read_json(request, settings))
     data = await read_body(request, settings)

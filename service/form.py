@@ -7,20 +7,20 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartParser, parse_options_header
+from python_multipart.multipart import MultipartParser
 
 from models.errors import BadRequest, TooLarge
 from models.image import Kind
 from models.settings import Settings
 from service.arrival import Arrival, text, too_large
-from service.documents import too_long
+from service.documents import too_long, unknown
 from service.keys import ADMISSION
 from service.pace import Pace
-from service.requests import content_type
+from service.parameters import boundary_of, media_type, parameters
 from service.spool import Spool
 
 _HEADERS = 16  # a part has two or three
-_HEADER_BYTES = 4096
+_HEADER_BYTES = 2048  # no file system's names have a thousand
 _SLACK = 64 * 1024  # boundaries and part headers of a form
 _LOOK = 4 * 1024 * 1024  # bytes of a form that come between two looks at the room for them
 
@@ -30,11 +30,13 @@ class Shape:
     """What a route takes: the names of its picture fields, each with the kinds it accepts.
 
     ``most``: how many pictures. ``repeated``: names of text fields that may come several times.
+    ``known``: the names of all text fields, where no others are taken.
     """
 
     pictures: Mapping[str, tuple[Kind, ...]]
     most: int = 1
     repeated: frozenset[str] = frozenset()
+    known: tuple[str, ...] | None = None
 
 
 @dataclass
@@ -93,7 +95,7 @@ class _Collector:
         self._header = (b"", b"")
 
     def _headers_finished(self) -> None:
-        _, options = parse_options_header(self._headers.get(b"content-disposition", b""))
+        options = parameters(self._headers.get(b"content-disposition", b""), "Content-Disposition")
         self._name = text(options.get(b"name", b""), "a field's name")
         file_name = options.get(b"filename")
         shown = f"{self._name[:40]!a}"
@@ -112,6 +114,8 @@ class _Collector:
                 f"e.g. curl -F {expected}=@cat.png",
                 field=expected,
             )
+        if self._shape.known is not None and self._name not in self._shape.known:
+            raise unknown(self._name, self._shape.known)
         self._texts += 1
         if self._texts > self._settings.max_fields:
             raise BadRequest(
@@ -184,7 +188,7 @@ async def read_form(request: web.Request, spool: Spool, shape: Shape, settings: 
         BadRequest: no form, too many pictures or fields, or a form out of shape.
         TooLarge, TooSlow, NoRoom: see the settings.
     """
-    kind = content_type(request)
+    kind = media_type(request)
     if kind != "multipart/form-data":
         raise BadRequest(
             "send the picture as multipart/form-data, "
@@ -200,7 +204,7 @@ async def read_form(request: web.Request, spool: Spool, shape: Shape, settings: 
     collector = _Collector(form, spool, shape, settings)
     pace, looked = Pace(settings), 0
     try:
-        parser = collector.parser(_boundary(request))
+        parser = collector.parser(boundary_of(request))
         while data := await pace.hold(request.content.readany()):
             pace.received += len(data)
             if pace.received > most:
@@ -243,13 +247,3 @@ def _too_much(shape: Shape, settings: Settings, measured: int) -> TooLarge:
         limit=settings.max_batch_bytes,
         measured=measured,
     )
-
-
-def _boundary(request: web.Request) -> bytes:
-    # As bytes: a header may carry any, and a str of them cannot always be encoded again.
-    given = request.headers["Content-Type"].encode("utf-8", "surrogateescape")
-    _, options = parse_options_header(given)
-    boundary = options.get(b"boundary", b"")
-    if not boundary:
-        raise BadRequest("the Content-Type multipart/form-data lacks its boundary")
-    return boundary

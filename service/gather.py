@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, FailFast, Field
 
 from models.errors import BadRequest, NotFound
 from models.group import Member
@@ -32,7 +32,7 @@ class Gathering(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid")
-    tasks: list[str | Picked] = Field(min_length=1)
+    tasks: Annotated[list[str | Picked], FailFast()] = Field(min_length=1)
     email: str | None = None
     callback_url: str | None = None
 
@@ -49,13 +49,14 @@ def read_gathering(document: Any, settings: Settings) -> Gathering:
     Raises:
         BadRequest: it is none. BadParameter: it has more tasks than MAX_GROUP.
     """
+    tasks = document.get("tasks") if isinstance(document, dict) else None
+    if isinstance(tasks, list):  # before each of them is looked at
+        at_most(len(tasks), settings.max_group, "tasks", "MAX_GROUP")
     try:
         json.dumps(document, ensure_ascii=False).encode()
     except UnicodeEncodeError:  # half a surrogate: no id, no name, and nothing to ask MongoDB for
         raise BadRequest(f"a text in it is no Unicode; send {_EXAMPLE}") from None
-    gathering = validated(Gathering, document, _EXAMPLE)
-    at_most(len(gathering.tasks), settings.max_group, "tasks", "MAX_GROUP")
-    return gathering
+    return validated(Gathering, document, _EXAMPLE)
 
 
 def members(gathering: Gathering, tasks: Mapping[str, Task], settings: Settings) -> list[Member]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, FailFast, Field
 
 from models.errors import BadParameter
 from models.image import FORMAT_OF, Format
@@ -28,8 +28,8 @@ class Order(BaseModel):
     """What the older service took."""
 
     model_config = ConfigDict(extra="ignore")
-    images: list[Image] = Field(min_length=1)
-    operations: list[str] = []
+    images: Annotated[list[Image], FailFast()] = Field(min_length=1)
+    operations: Annotated[list[str], FailFast()] = []
 
 
 def read_order(document: Any, settings: Settings) -> Order:
