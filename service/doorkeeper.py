@@ -17,6 +17,7 @@ from models.settings import Settings
 from models.store import Store
 from models.tokens import Tokens
 from service.caller import ANYBODY, Caller
+from service.cookies import cookie
 from service.origin import own
 from service.toll import Toll
 
@@ -66,7 +67,7 @@ class Doorkeeper:
 
     async def session(self, request: web.Request) -> Caller | None:
         """Return who logged in on the page; None if nobody did, or no longer counts."""
-        said = self._tokens.key_in(request.cookies.get(COOKIE, ""))
+        said = self._tokens.key_in(cookie(request, COOKIE))
         if said is None:
             return None
         key = await self.find(said[0])

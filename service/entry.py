@@ -6,7 +6,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from models import links
-from models.errors import Forbidden, Unauthorized
+from models.errors import Forbidden, StoreUnavailable, Unauthorized
 from service.caller import ANYBODY, CALLER, Caller
 from service.doorkeeper import DOORKEEPER, SAFE
 from service.keys import SETTINGS
@@ -15,7 +15,6 @@ from service.rights import SCOPES, Right, of
 from service.toll import TOLL
 
 _UNASKED = frozenset({Right.FREE, Right.OPEN, Right.GATE})
-_UNCOUNTED = frozenset({Right.FREE, Right.GATE})
 
 
 @web.middleware
@@ -30,13 +29,24 @@ async def enter(request: web.Request, handler: Handler) -> web.StreamResponse:
     right = of(request)
     if right is None:  # there is no such route, and the handler says so
         return await handler(request)
+    toll, what = request.app[TOLL], _what(request, right)
+    if right is not Right.FREE:  # before anything is asked: refusals cost something, too
+        try:
+            await toll.arrived(request, what)
+        except StoreUnavailable:
+            if right is not Right.GATE:  # the dashboard is looked at most when a store is away
+                raise
     request[CALLER] = caller = await _caller(request, right)
     if caller.means == "nothing" and right is not Right.GATE and request.method not in SAFE:
         not_strangers(request, request.app[SETTINGS])
-    if right not in _UNCOUNTED:
-        what = "submit" if right is Right.SUBMIT else "read"
-        await request.app[TOLL].count(request, caller, what)
+    await toll.count(request, caller, what)
     return await handler(request)
+
+
+def _what(request: web.Request, right: Right) -> str:
+    """Return as what a call counts."""
+    works = right is Right.ADMIN and request.method not in SAFE
+    return "submit" if works or right is Right.SUBMIT else "read"
 
 
 async def _caller(request: web.Request, right: Right) -> Caller:
@@ -47,10 +57,11 @@ async def _caller(request: web.Request, right: Right) -> Caller:
         return ANYBODY
     caller = await request.app[DOORKEEPER].caller(request)
     if caller.key is None:
-        if settings.allow_anonymous:
+        if settings.allow_anonymous and right is not Right.ADMIN:
             return caller
+        needed = "an admin's key" if right is Right.ADMIN else "a key"
         raise Unauthorized(
-            "a key is needed: send Authorization: Bearer <key>; people log in at /login"
+            f"{needed} is needed: send Authorization: Bearer <key>; people log in at /login"
         )
     scope = SCOPES.get(right)
     if scope is not None and not caller.key.allows(scope):

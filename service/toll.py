@@ -37,18 +37,23 @@ class Toll:
         if self._rates is not None:
             await self._rates.close()
 
-    async def count(self, request: web.Request, caller: Caller, what: str) -> None:
-        """Count a call; ``what``: submit or read.
+    async def arrived(self, request: web.Request, what: str) -> None:
+        """Count a call of an address, whoever it will turn out to be; ``what``: submit or read.
 
         Raises:
             RateLimited: one more than may be. StoreUnavailable: it cannot be counted, and
             RATE_LIMIT_FAIL=closed.
         """
-        name = f"RATE_LIMIT_{what.upper()}"
-        bounds = [(f"{name}_ADDRESS", self._address(request))]
+        await self._hit(request, f"RATE_LIMIT_{what.upper()}_ADDRESS", self._address(request))
+
+    async def count(self, request: web.Request, caller: Caller, what: str) -> None:
+        """Count a call of a key, if one was shown.
+
+        Raises:
+            RateLimited, StoreUnavailable: as for ``arrived``.
+        """
         if caller.key is not None:
-            bounds.append((name, caller.key.id))
-        await self._hit(request, bounds)
+            await self._hit(request, f"RATE_LIMIT_{what.upper()}", caller.key.id)
 
     async def may_try(self, request: web.Request) -> None:
         """Return if something that a client shows is to be looked at.
@@ -56,7 +61,7 @@ class Toll:
         Raises:
             RateLimited: too much from there was not good.
         """
-        await self._hit(request, [(_FAILURES, self._address(request))], count=False)
+        await self._hit(request, _FAILURES, self._address(request), count=False)
 
     async def failed(self, request: web.Request) -> None:
         """Count that what a client showed was not good.
@@ -65,19 +70,22 @@ class Toll:
             RateLimited: too much was.
         """
         log.warning("not_let_in", client=self._address(request), path=request.path[:200])
-        await self._hit(request, [(_FAILURES, self._address(request))])
+        await self._hit(request, _FAILURES, self._address(request))
 
     async def _hit(
-        self, request: web.Request, whose: list[tuple[str, str]], *, count: bool = True
+        self, request: web.Request, name: str, whose: str, *, count: bool = True
     ) -> None:
         if self._rates is None:
             return
-        bounds = [Bound(name, getattr(self._settings, name.lower()), who) for name, who in whose]
+        bound = Bound(name, getattr(self._settings, name.lower()), whose)
         ask = self._rates.hit if count else self._rates.look
-        reading = await ask(bounds)
+        reading = await ask([bound])
         if reading is None:
             return
-        request[_READING] = reading
+        known = request.get(_READING, reading)
+        request[_READING] = min(
+            known, reading, key=lambda each: (each.passed, each.left / each.limit)
+        )
         if not reading.passed:
             raise self._refusal(reading)
 
