@@ -29,6 +29,7 @@ class Right(StrEnum):
     SUBMIT = "submit"
     """Whatever makes, changes or sends something."""
     ADMIN = "admin"
+    """That scope, also where ALLOW_ANONYMOUS lets in who shows no key."""
     GATE = "gate"
     """What ``service.dashboard.gate`` asks for."""
 

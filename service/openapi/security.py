@@ -46,7 +46,7 @@ def security(method: str, path: str, settings: Settings) -> list[dict[str, list[
     found: list[dict[str, list[str]]] = [{name: scope} for name in _KEYS]
     if asked is Right.LINKED:
         found.append({_LINK: []})
-    return [*found, {}] if settings.allow_anonymous else found
+    return [*found, {}] if settings.allow_anonymous and asked is not Right.ADMIN else found
 
 
 def refusals(method: str, path: str, settings: Settings) -> tuple[type[AppError], ...]:
