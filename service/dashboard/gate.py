@@ -14,6 +14,7 @@ from models.settings import Settings
 from models.store import Store
 from models.tokens import Tokens
 from service.client import pseudonym
+from service.cookies import cookie
 from service.doorkeeper import HEADER, Doorkeeper, shown
 from service.hosts import hostname
 from service.origin import own
@@ -62,7 +63,7 @@ class Gate:
 
         Raises:
             Forbidden: it comes from elsewhere than it may. Unauthorized: it shows no token.
-            RateLimited: so many wrong tokens came that none is looked at for a while.
+            RateLimited: so many wrong tokens came from there that none is looked at for a while.
         """
         if not self.locked:
             self._local(request)
@@ -80,7 +81,7 @@ class Gate:
             )
 
     async def _logged_in(self, request: web.Request) -> bool:
-        if self._token and self._tokens.is_session(request.cookies.get(COOKIE, "")):
+        if self._token and self._tokens.is_session(cookie(request, COOKIE)):
             return True
         if not self._settings.keys_on:
             return False
@@ -92,13 +93,11 @@ class Gate:
 
         Raises:
             Unauthorized: it is neither. Forbidden: a key, but no admin's.
-            RateLimited: too many were wrong, so this one is not looked at.
+            RateLimited: too many of this client were wrong, so this one is not looked at; or too
+            many of all clients, and this one is wrong, too: else strangers could lock us out.
         """
         client = pseudonym(request)
-        for whose in (_EVERYBODY, client):
-            until, refusal = self._blocked.get(whose, (0.0, None))
-            if refusal and asyncio.get_running_loop().time() < until:
-                raise refusal
+        self._unblocked(client)
         if self._token and self._tokens.is_same(token, self._token):
             return None
         if self._settings.keys_on and id_of(token):
@@ -115,26 +114,30 @@ class Gate:
         """Return if a login of this client would be looked at.
 
         Raises:
-            RateLimited: too many were wrong; also those that another service saw.
+            RateLimited: too many of its were wrong; also those that another service saw.
         """
-        for whose, name, limit in self._limits(pseudonym(request)):
-            wait = await self._store.quotas.left(self._key(whose), limit)
-            if wait:
-                raise self._block(whose, name, limit, wait)
+        client, limit = pseudonym(request), self._settings.admin_logins
+        self._unblocked(client)
+        wait = await self._store.quotas.left(self._key(client), limit)
+        if wait:
+            raise self._block(client, "ADMIN_LOGINS", limit, wait)
 
     async def _count(self, client: str) -> None:
-        for whose, name, limit in self._limits(client):
+        own, total = self._settings.admin_logins, self._settings.admin_logins_total
+        for whose, name, limit in (
+            (client, "ADMIN_LOGINS", own),
+            (_EVERYBODY, "ADMIN_LOGINS_TOTAL", total),
+        ):
+            self._unblocked(whose)
             wait = await self._store.quotas.hit(self._key(whose), limit)
             if wait:
                 log.warning("logins_blocked", client=client, setting=name)
                 raise self._block(whose, name, limit, wait)
 
-    def _limits(self, client: str) -> tuple[tuple[str, str, int], ...]:
-        own, total = self._settings.admin_logins, self._settings.admin_logins_total
-        return (
-            (client, "ADMIN_LOGINS", own),
-            (_EVERYBODY, "ADMIN_LOGINS_TOTAL", total),
-        )
+    def _unblocked(self, whose: str) -> None:
+        until, refusal = self._blocked.get(whose, (0.0, None))
+        if refusal and asyncio.get_running_loop().time() < until:
+            raise refusal
 
     @staticmethod
     def _key(whose: str) -> str:
