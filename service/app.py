@@ -92,6 +92,7 @@ def create_app(settings: Settings) -> web.Application:
     app[SETTINGS] = settings
     app[DRAINING] = asyncio.Event()
     app[INSTRUMENTS] = Instruments(Source.SERVICE)
+    app[health.LOOK] = health.look(app)
     app[CATALOGUE] = Catalogue.read(settings.networks, settings.onnx)
     for problem in app[CATALOGUE].problems:
         log.warning("network_refused", reason=problem)

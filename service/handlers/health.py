@@ -9,8 +9,15 @@ from aiohttp import web
 from models.errors import StoreUnavailable
 from service.bodies import Alive, Part, Readiness
 from service.errors import RETRY_AFTER
+from service.glance import Glance
 from service.keys import DRAINING, QUEUE, SETTINGS, STORE
 from service.openapi.call import Answer, call
+
+Seen = tuple[bool, bool, int]
+"""Whether MongoDB and Redis answer, and how many workers were seen lately."""
+
+LOOK: web.AppKey[Glance[Seen]] = web.AppKey("look", Glance)
+_FRESH = 0.25  # seconds
 
 
 @call(
@@ -24,6 +31,26 @@ async def alive(request: web.Request) -> web.StreamResponse:
     return web.json_response(document)
 
 
+def look(app: web.Application) -> Glance[Seen]:
+    """Return what all calls of /readyz share: anybody may ask it, and nobody counts them."""
+
+    async def ask() -> Seen:
+        store, queue, settings = app[STORE], app[QUEUE], app[SETTINGS]
+        answers = await asyncio.gather(
+            store.ping(),
+            queue.ping(),
+            store.presence.alive(settings.worker_seen_seconds),
+            return_exceptions=True,
+        )
+        for answer in answers:
+            if isinstance(answer, BaseException) and not isinstance(answer, StoreUnavailable):
+                raise answer
+        mongodb, redis, workers = answers
+        return mongodb is None, redis is None, workers if isinstance(workers, int) else 0
+
+    return Glance(ask, _FRESH)
+
+
 @call(
     "Service",
     "Whether the service can do what it is for",
@@ -35,29 +62,18 @@ async def alive(request: web.Request) -> web.StreamResponse:
 )
 async def ready(request: web.Request) -> web.StreamResponse:
     """Answer 200 if the stores answer and a worker was seen lately, else 503 and what lacks."""
-    store, queue, settings = request.app[STORE], request.app[QUEUE], request.app[SETTINGS]
-    answers = await asyncio.gather(
-        store.ping(),
-        queue.ping(),
-        store.presence.alive(settings.worker_seen_seconds),
-        return_exceptions=True,
-    )
-    for answer in answers:
-        if isinstance(answer, BaseException) and not isinstance(answer, StoreUnavailable):
-            raise answer
-    mongodb, redis, workers = answers
-    seen = workers if isinstance(workers, int) else 0
+    mongodb, redis, workers = await request.app[LOOK].get()
     checks: dict[Part, bool] = {
-        "mongodb": mongodb is None,
-        "redis": redis is None,
-        "workers": seen > 0,
+        "mongodb": mongodb,
+        "redis": redis,
+        "workers": workers > 0,
         "draining": not request.app[DRAINING].is_set(),
     }
     missing = [name for name, good in checks.items() if not good]
     document: Readiness = {
         "status": "not ready" if missing else "ready",
         "missing": missing,
-        "workers": seen,
+        "workers": workers,
     }
     headers = {"Retry-After": str(RETRY_AFTER)} if missing else None
     return web.json_response(document, status=503 if missing else 200, headers=headers)

@@ -1,0 +1,36 @@
+"""/readyz is open to everybody and counted for nobody: the stores are asked once for all."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from models.settings import Settings
+from service.app import create_app
+from service.handlers import health
+from service.keys import DRAINING, STORE
+
+
+async def test_however_many_ask_the_stores_are_asked_once(
+    aiohttp_client: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "_FRESH", 3600)
+    client = await aiohttp_client(create_app(settings))
+    store, asked = client.app[STORE], 0
+    ping = store.ping
+
+    async def counted() -> None:
+        nonlocal asked
+        asked += 1
+        await ping()
+
+    monkeypatch.setattr(store, "ping", counted)
+    answers = await asyncio.gather(*(client.get("/readyz") for _ in range(20)))
+    assert {answer.status for answer in answers} == {503}  # there is no worker
+    assert asked == 1
+    client.app[DRAINING].set()  # which is no store's to say, and told at once
+    body = await (await client.get("/readyz")).json()
+    assert body["missing"] == ["workers", "draining"]
+    assert asked == 1
