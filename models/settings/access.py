@@ -29,7 +29,8 @@ class Access(BaseSettings):
     allow_anonymous: bool = Field(
         False,
         description="Let in who shows no key, on whatever address: for networks whose every member "
-        "is trusted. All of them share their tasks; a wrong key is refused all the same.",
+        "is trusted. All of them share their tasks; a wrong key is refused all the same, and what "
+        "takes an admin's key (GET /metrics, POST /items/) takes it while keys are on.",
     )
     key_seconds: float = Field(
         2,

@@ -29,7 +29,8 @@ class Admin(BaseSettings):
     admin_logins_total: int = Field(
         200,
         ge=1,
-        description="Wrong tokens an hour from everywhere; then nobody logs in for a while.",
+        description="Wrong tokens an hour from everywhere; then each further one gets 429. The "
+        "right one is let in, or strangers could lock everybody out.",
     )
     dashboard_page: int = Field(
         25, ge=1, le=1000, description="Tasks that one page of the dashboard shows."
