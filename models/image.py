@@ -34,7 +34,12 @@ _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"<svg", "SVG"),
     (b"<?xml", "XML or SVG"),
 )
-_WALKS = {"png": structure.png, "jpeg": structure.jpeg, "gif": structure.gif}
+_WALKS = {
+    "png": structure.png,
+    "jpeg": structure.jpeg,
+    "gif": structure.gif,
+    "webp": structure.webp,
+}
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,7 @@ class Header:
     They are read of PNGs, and are the most there is elsewhere.
     """
 
-    kind: Kind
+    kind: Kind | Format
     width: int
     height: int
     depth: int = 16
@@ -57,7 +62,7 @@ class Header:
         return "png" if self.kind == "gif" else self.kind
 
 
-def sniff(start: bytes, accepted: Sequence[Kind] = ACCEPTED) -> Kind:
+def sniff(start: bytes, accepted: Sequence[Kind | Format] = ACCEPTED) -> Kind | Format:
     """Return the format that the first 16 bytes of a file name.
 
     Raises:
@@ -85,14 +90,14 @@ class Mapped(Protocol):
 
 
 def inspect(
-    file: Mapped, accepted: Sequence[Kind] = ACCEPTED, start: int = 0, size: int = 0
+    file: Mapped, accepted: Sequence[Kind | Format] = ACCEPTED, start: int = 0, size: int = 0
 ) -> Header:
     """Return the header of the picture in ``file`` after checking that it is whole.
 
     It lies in ``size`` bytes from ``start``, a multiple of ``mmap.ALLOCATIONGRANULARITY``; 0: up to
     the end.
     Nothing is decoded: PNG chunks are walked with their CRCs, JPEG segments and GIF blocks up to
-    the end mark. Takes some milliseconds for a large file: call it off the event loop.
+    the end mark, chunks of WebP up to the end. Takes some milliseconds for a large file: call it off the event loop.
 
     Raises:
         UnsupportedFormat: none of ``accepted``.

@@ -1,4 +1,4 @@
-"""The structure of PNG, JPEG and GIF files, walked without decoding: sizes, and wholeness.
+"""The structure of PNG, JPEG, GIF and WebP files, walked without decoding: sizes, and wholeness.
 
 Hostile files cost little: each walk is one pass, and the number of its steps is bounded. Sizes are
 of the upright picture, after its EXIF orientation.
@@ -38,6 +38,10 @@ _MARKER = re.compile(rb"\xff[^\x00\xff]", re.DOTALL)
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF markers: they carry the size
 _EXIF = b"Exif\0\0"
 _GIF_HEADER = 13  # bytes: signature, logical screen
+_RIFF_HEADER = 12  # bytes: signature, length, kind
+_VP8_HEADER = 10  # bytes up to and with the size; of VP8X too
+_VP8L_HEADER = 5
+_WEBP_SIDE = (1 << 14) - 1
 
 
 def png(data: Bytes) -> tuple[int, int]:
@@ -159,6 +163,44 @@ def gif(data: Bytes) -> tuple[int, int]:
         else:
             at += 1
     raise BadImage(f"the GIF file has more than {_STEPS} blocks", limit=_STEPS)
+
+
+def webp(data: Bytes) -> tuple[int, int]:
+    """Return (width, height) of a WebP file (RFC 9649) of one picture, which fills its canvas.
+
+    Raises:
+        BadImage: it ends early or too late, or holds anything else.
+    """
+    at, end, pictures = _RIFF_HEADER, len(data), 0
+    size = canvas = (0, 0)
+    if end < at or end != 8 + int.from_bytes(data[4:8], "little"):
+        raise BadImage("the WebP file is truncated, or more than it says; send all of it")
+    for _ in range(_STEPS):
+        if at == end:
+            if canvas not in {(0, 0), size}:
+                raise BadImage("the WebP file is broken: its picture does not fill its canvas")
+            return _checked("WebP", size, pictures == 1)
+        if at + 8 > end:
+            break
+        kind, length = struct.unpack_from("<4sI", data, at)
+        head = data[at + 8 : at + 8 + min(length, _VP8_HEADER)]
+        at += 8 + length + length % 2
+        if at > end:
+            break
+        if kind == b"VP8X" and len(head) == _VP8_HEADER:
+            canvas = (1 + _little(head[4:7]), 1 + _little(head[7:10]))
+        elif kind == b"VP8 " and head[3:6] == b"\x9d\x01\x2a" and len(head) == _VP8_HEADER:
+            size = (_little(head[6:8]) & _WEBP_SIDE, _little(head[8:10]) & _WEBP_SIDE)
+            pictures += 1
+        elif kind == b"VP8L" and head[:1] == b"\x2f" and len(head) >= _VP8L_HEADER:
+            bits = _little(head[1:5])
+            size = (1 + (bits & _WEBP_SIDE), 1 + (bits >> 14 & _WEBP_SIDE))
+            pictures += 1
+    raise BadImage("the WebP file is broken: its chunks do not end where it does")
+
+
+def _little(data: bytes) -> int:
+    return int.from_bytes(data, "little")
 
 
 def _colours(flags: int) -> int:

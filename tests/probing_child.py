@@ -119,7 +119,7 @@ def _answer(request: Request, tools: Any, answers: Any) -> dict[str, Any]:
             said = _refused(PROBES[asked["probe"]], path)
             if "answer" in asked:  # a lie, instead of what it found
                 return dict(asked["answer"])
-            return {"error": {"code": "probed", "detail": said}}
+            return {"error": {"code": "bad_image", "detail": said}}
     return _real(request, tools, answers)
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+import tempfile
 
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from models.errors import BadImage, TooManyPixels
-from models.image import check_side
+from models.errors import BadImage, TooManyPixels, UnsupportedFormat
+from models.image import Header, check_side, inspect
 from models.operations import Encoding
 from tests import pictures
 from tests.operations import bgr
@@ -76,3 +77,41 @@ def test_sides_it_cannot_hold() -> None:
         check_side(1, 16_384, "webp")
     with pytest.raises(BadImage, match="16384 x 1"):
         codec.encode(Picture(np.zeros((1, 16_384, 3), np.uint8)), Encoding("webp"))
+
+
+def look(data: bytes) -> Header:
+    with tempfile.TemporaryFile() as file:
+        file.write(data)
+        file.flush()
+        return inspect(file, ("webp",))
+
+
+def samples() -> list[bytes]:
+    alpha = bgr(61, 51)[:, :, 1].copy()
+    made = [
+        codec.encode(picture, Encoding("webp"))
+        for picture in (Picture(bgr(61, 51)), Picture(bgr(61, 51), alpha, ICC), Picture(alpha))
+    ]
+    return [*made, pictures.encoded(Image.fromarray(pictures.scene(61, 51)), "WEBP", lossless=True)]
+
+
+def test_its_structure_is_walked() -> None:
+    assert {data[12:16] for data in samples()} == {b"VP8 ", b"VP8L", b"VP8X"}
+    for data in samples():
+        assert look(data) == Header("webp", 61, 51)
+        for end in range(len(data)):
+            with pytest.raises((BadImage, UnsupportedFormat)):
+                look(data[:end])
+        with pytest.raises(BadImage):
+            look(data + b"<html>")
+    assert look(codec.encode(Picture(bgr(16_383, 1)), Encoding("webp"))).width == 16_383
+
+
+def test_what_is_no_picture_of_its_canvas_is_refused() -> None:
+    still = Image.fromarray(pictures.scene(61, 51))
+    moving = pictures.encoded(still, "WEBP", save_all=True, append_images=[still.rotate(90)])
+    whole = bytearray(samples()[1])
+    whole[24] += 1  # the canvas of VP8X
+    for data in (moving, bytes(whole), b"RIFF\x04\0\0\0WEBP", b"RIFF\x0c\0\0\0WEBPVP8 \0\0\0\0"):
+        with pytest.raises(BadImage):
+            look(data)

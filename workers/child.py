@@ -25,9 +25,9 @@ import structlog
 
 from workers import confine
 from workers.confine import meter
+from workers.lines import DETAIL, FACT, TRACE
 from workers.request import Request
 
-_LONGEST = 1000  # characters of one fact in the log
 PROGRESS_PAUSE = 0.1  # seconds between two progress lines: a tile may take a millisecond
 
 
@@ -95,8 +95,8 @@ def _say(answers: TextIO, message: dict[str, Any]) -> None:
 
 def _event(answers: TextIO, level: str, said: MutableMapping[str, Any]) -> NoReturn:
     """Send what is logged to the worker, which knows the task and where the log goes."""
-    event = str(said.pop("event"))
-    facts = {name: str(value)[:_LONGEST] for name, value in said.items()}
+    event = str(said.pop("event"))[:FACT]
+    facts = {name: str(value)[:FACT] for name, value in said.items()}
     _say(answers, {"log": {"level": level, "event": event, "facts": facts}})
     raise structlog.DropEvent
 
@@ -137,12 +137,12 @@ def _answer(request: Request, tools: tuple[Any, Any, Any, Any], answers: TextIO)
         limit = limits.max_output_pixels if request.own else limits.max_pixels
         outputs = pipeline.process(Path(request.source), Path(request.folder), limit, request.notes)
     except AppError as error:
-        return {"error": error.document()}
+        return {"error": {**error.document(), "detail": error.detail[:DETAIL]}}
     except Exception as error:
         if guard.is_shortage(error):
             return {"error": guard.shortage(request.memory or 0).document()}
         # a defect of ours: the worker logs it under the task's id
-        return {"defect": traceback.format_exc()}
+        return {"defect": traceback.format_exc()[-TRACE:]}
     return outputs.document()
 
 

@@ -9,6 +9,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -17,7 +18,8 @@ from typing import Any
 import structlog
 
 from models.errors import WorkerCrashed
-from workers.answer import cleared, taken
+from workers.answer import Strange, cleared, taken
+from workers.lines import Line, Logged, Progress, Ready, Unwilling, read
 from workers.request import Request
 
 log = structlog.get_logger()
@@ -26,6 +28,7 @@ _LAST_WORDS = 0.5  # seconds a child that fell silent has to end by itself
 _LONGEST = 100  # characters of an event's name
 _MOST_LOGGED = 100  # of one task, by a child that should say next to nothing
 _LINE_BYTES = 1024 * 1024  # longest answer a child may give
+_AT_ONCE, _A_SECOND = 10_000, 20  # lines of one task; a child tells its progress ten times a second
 _ROOT = Path(__file__).resolve().parent.parent
 _PROGRAM = "workers.child"
 _KEPT = ("PATH", "LANG", "LC_ALL", "HOME", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
@@ -86,9 +89,12 @@ class Child:
             raise
         try:
             await child._ask(setup)
-            child.said = await child._hear()
-            if "refused" in child.said:
-                raise NotStarted(f"a child process does not start: {child.said['refused']}")
+            line = await child._hear()
+            if isinstance(line, Unwilling):
+                raise NotStarted(f"a child process does not start: {line.refused}")
+            if not isinstance(line, Ready):
+                raise NotStarted("a child process does not start: it says something else")
+            child.said = line.model_dump()
         except WorkerCrashed as error:
             raise NotStarted(f"a child process does not start: {error.facts}") from None
         except BaseException:
@@ -112,16 +118,20 @@ class Child:
         except (BrokenPipeError, ConnectionResetError):
             raise await self._crashed() from None
 
-    async def _hear(self) -> Message:
+    async def _hear(self) -> Line:
         assert self._process.stdout is not None
         try:
             line = await self._process.stdout.readline()
-            message: Message = json.loads(line) if line else {}
-        except ValueError:  # no JSON, or too long a line: not a process to be trusted further
-            message = {}
-        if not message:
-            raise await self._crashed()
-        return message
+            if line.endswith(b"\n"):  # else it died
+                return read(line)
+        except (ValueError, RecursionError) as error:  # also too long a line
+            raise await self._strange(error) from None
+        raise await self._crashed()
+
+    async def _strange(self, error: Exception) -> WorkerCrashed:
+        """Return the crash that a strange line is: not a process to be trusted further."""
+        log.error("child_answers_strangely", reason=str(error)[:_LONGEST])
+        return await self._crashed()
 
     async def _crashed(self) -> WorkerCrashed:
         with contextlib.suppress(TimeoutError):  # its own end says more than our killing it
@@ -134,23 +144,25 @@ class Child:
     async def run(self, request: Request, progress: Callable[[float], None]) -> Message:
         """Send ``request`` and return the final answer, passing progress on as it comes."""
         self.tasks += 1
-        logged = 0
+        heard, logged, began = 0, 0, time.monotonic()
         await self._ask(asdict(await asyncio.to_thread(self._given, request)))
-        while True:
-            message = await self._hear()
-            if "progress" in message:
-                progress(float(message["progress"]))
-            elif "log" in message:
-                logged += 1
-                if logged <= _MOST_LOGGED:
-                    _log(message["log"])
-            else:
-                break
         try:
-            return await asyncio.to_thread(self._received, message, Path(request.folder))
-        except ValueError as error:  # not a process to be trusted further
-            log.error("child_answers_strangely", reason=str(error)[:_LONGEST])
-            raise await self._crashed() from None
+            while True:
+                line = await self._hear()
+                heard += 1
+                if heard > _AT_ONCE + _A_SECOND * (time.monotonic() - began):
+                    raise Strange("more lines than there is to say")
+                if isinstance(line, Progress):
+                    progress(line.progress)
+                elif isinstance(line, Logged):
+                    logged += 1
+                    if logged <= _MOST_LOGGED:
+                        _log(line.log.model_dump())
+                else:
+                    break
+            return await asyncio.to_thread(self._received, line, request)
+        except Strange as error:
+            raise await self._strange(error) from None
 
     def _given(self, request: Request) -> Request:
         """Return ``request`` with its picture in the child's folder, and nothing else there."""
@@ -162,9 +174,9 @@ class Child:
             shutil.copyfile(request.source, source)
         return replace(request, source=str(source), folder=str(self._folder))
 
-    def _received(self, message: Message, folder: Path) -> Message:
-        """Return the answer, its files moved to ``folder``; the picture does not stay behind."""
-        made = taken(message, self._folder, folder)
+    def _received(self, line: Line, request: Request) -> Message:
+        """Return the answer, its files taken from the child; the picture does not stay behind."""
+        made = taken(line, request, self._folder)
         cleared(self._folder)
         return made
 

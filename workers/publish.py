@@ -14,7 +14,7 @@ from models import memory
 from models.errors import from_document
 from models.image import Header, Kind, inspect
 from models.operations import load
-from models.operations.pipeline import encoding
+from models.operations.pipeline import encoding, parts
 from models.task import Result
 from workers.attempt import Attempt, Worker
 from workers.patience import patient
@@ -62,6 +62,7 @@ async def work(worker: Worker, attempt: Attempt) -> None:
             keep=[prefix.count - skipped for prefix in kept],
             report=task.wants_report,
             memory=need,
+            results=parts(operations),
         )
         began = time.monotonic()
         async with worker.room.hold(need):

@@ -15,7 +15,8 @@ class Request:
 
     ``own``: ``source`` was written by a worker, so it is held to the limit of results, not to that
     of uploads. ``notes``: what was said of it before. ``keep``: see ``workers.pipeline``.
-    ``memory``: bytes predicted for it, None: no limit. ``threads``: for one operation.
+    ``memory``: bytes predicted for it, None: no limit. ``threads``: for one operation. ``results``:
+    how many the operations make.
     """
 
     source: str
@@ -29,3 +30,4 @@ class Request:
     report: bool = False
     memory: int | None = None
     threads: int = 1
+    results: int = 1
