@@ -97,7 +97,8 @@ def inspect(
     It lies in ``size`` bytes from ``start``, a multiple of ``mmap.ALLOCATIONGRANULARITY``; 0: up to
     the end.
     Nothing is decoded: PNG chunks are walked with their CRCs, JPEG segments and GIF blocks up to
-    the end mark, chunks of WebP up to the end. Takes some milliseconds for a large file: call it off the event loop.
+    the end mark, chunks of WebP to the end. Takes some milliseconds for a large file: call it off
+    the event loop.
 
     Raises:
         UnsupportedFormat: none of ``accepted``.

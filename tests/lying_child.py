@@ -44,8 +44,8 @@ def _answer(request: Request, tools: Any, answers: Any) -> dict[str, Any]:
             data = lie["bytes"].encode("latin-1")
             Path(made["path"]).write_bytes(data)
             made["sha256"] = hashlib.sha256(data).hexdigest()
-        made |= lie.get("made", {})
-    return answer | lie.get("answer", {})
+        made.update(lie.get("made", {}))
+    return {**answer, **lie.get("answer", {})}
 
 
 _real = child._answer

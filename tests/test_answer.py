@@ -133,7 +133,7 @@ def test_a_file_must_be_a_whole_picture(data: bytes, own: Path) -> None:
 
 def test_an_answer_must_be_one_to_what_was_asked(own: Path) -> None:
     path = f"{own}/result-1.png"
-    report = {"ms": {}, "upscales": []}
+    report: dict[str, Any] = {"ms": {}, "upscales": []}
     for change, asked in (
         ({"results": []}, {}),
         ({"results": [made(path), made(path)]}, {}),

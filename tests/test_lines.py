@@ -17,8 +17,13 @@ from workers import lines
 
 ERROR = {"code": "bad_parameter", "detail": "x"}
 UPSCALED = {
-    **{"model": "darkroom-fast", "scale": 2, "weights_sha256": "0" * 64, "engine": "opencv"},
-    **{"psnr": 30.5, "ssim": 0.9, "detail_gain_db": -1},
+    "model": "darkroom-fast",
+    "scale": 2,
+    "weights_sha256": "0" * 64,
+    "engine": "opencv",
+    "psnr": 30.5,
+    "ssim": 0.9,
+    "detail_gain_db": -1,
 }
 REPORT = {"ms": {"decode": 1.5}, "upscales": [UPSCALED]}
 LOG = {"level": "warning", "event": "bad_output", "facts": {"engine": "opencv"}}
