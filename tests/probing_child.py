@@ -1,8 +1,8 @@
 """``python -m tests.probing_child``: a real child, that tries what a taken-over one would.
 
 All of ``workers.child`` runs, its layers and its start-up too; only a task that names a probe is
-answered by trying it. ``LANG=lacks-files`` takes the kernel a layer: of the environment little
-reaches a child.
+answered by trying it. ``LANG=lacks-files`` takes the kernel a layer, ``LANG=lacks-truncate`` what
+Landlock learned with Linux 6.2: of the environment little reaches a child.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import resource
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,40 @@ def _shared() -> int:
     return len(held)
 
 
+def _open(path: str, flags: int) -> int:
+    """Open by the call that C libraries no longer make, where there is one; closes it again."""
+    name = ctypes.create_string_buffer(path.encode())
+    old = os.uname().machine == "x86_64"
+    given = [2] if old else [56, -100]
+    fd = _call(*given, ctypes.addressof(name), flags, 0)
+    os.close(fd)
+    return fd
+
+
+def _fill(path: str, files: int, size: int) -> None:
+    """Make files until somebody ends it, or there are so many."""
+    for number in range(files):
+        fd = os.open(f"{path}/more-{number}", os.O_WRONLY | os.O_CREAT)
+        for _ in range(size >> 20):
+            os.write(fd, os.urandom(1 << 20))
+        os.close(fd)
+    time.sleep(600)
+
+
+def _say(fd: int, text: bytes, times: int) -> None:
+    for _ in range(times):
+        os.write(fd, text)
+
+
+def _die(_: str) -> None:
+    _say(2, b"one of many\n", 500)
+    os.write(2, b"why it dies")
+    os.abort()
+
+
+_ANSWERS = 3
+"""The descriptor of a child's answers: the first that it opens."""
+
 PROBES: dict[str, Callable[[str], Any]] = {
     "socket": lambda _: socket.socket(),
     "unix socket": lambda _: socket.socket(socket.AF_UNIX),
@@ -93,6 +128,23 @@ PROBES: dict[str, Callable[[str], Any]] = {
     },
     "thread": lambda _: _thread(),
     "endless": _endless,
+    "empty": lambda path: os.open(path, os.O_RDONLY | os.O_TRUNC),
+    "empty by open": lambda path: _open(path, os.O_RDONLY | os.O_TRUNC),
+    "neither": lambda path: os.open(path, os.O_ACCMODE),
+    "neither, by open": lambda path: _open(path, os.O_ACCMODE | os.O_TRUNC),
+    "openat2": lambda _: _call(437, -100, 0, 0, 0),
+    "nameless": lambda path: os.open(path, os.O_TMPFILE | os.O_RDWR, 0o600),
+    "rename": lambda path: Path(path).rename(f"{path}-2"),
+    "affinity": lambda pid: os.sched_setaffinity(int(pid), os.sched_getaffinity(0)),
+    "read 2": lambda _: os.read(2, 10),
+    "empty 2": lambda _: os.ftruncate(2, 0),
+    "do not wait at 2": lambda _: os.set_blocking(2, False),
+    "many files": lambda path: _fill(path, 50, 0),
+    "large files": lambda path: _fill(path, 2, 64 << 20),
+    "say": lambda text: _say(2, text.encode(), 1),
+    "say much": lambda text: _say(2, text.encode() * 1000, 500),
+    "answer much": lambda text: _say(_ANSWERS, text.encode() * 1000, 10_000),
+    "die": _die,
     "decoders": lambda _: _decoders(),
 }
 
@@ -130,8 +182,12 @@ def _lacking(layer: str) -> None:
     def refuse(*_: Any) -> None:
         raise OSError(38, "Function not implemented")
 
-    place = {"files": (confine.landlock, "restrict"), "calls": (confine.syscalls, "refuse")}
-    setattr(*place[layer], refuse)
+    place = {
+        "files": (confine.landlock, "restrict", refuse),
+        "calls": (confine.syscalls, "refuse", refuse),
+        "truncate": (confine.landlock, "abi", lambda: 2),
+    }
+    setattr(*place[layer])
 
 
 if __name__ == "__main__":

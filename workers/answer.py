@@ -6,11 +6,11 @@ copied, and it is the copy that is looked at, hashed and published.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import shutil
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -57,7 +57,7 @@ def _take(made: Made, kind: Format, own: Path, copy: Path) -> None:
         raise Strange("a file outside the child's folder")
     with _opened(path) as file, copy.open("wb") as to:
         made.bytes, sha256 = _copied(file, to)
-    with contextlib.suppress(OSError):
+    with suppress(OSError):
         path.unlink()  # not twice on the disk for longer than this takes
     if sha256 != made.sha256:
         raise Strange("other bytes than their SHA-256 says")
@@ -99,9 +99,18 @@ def _copied(file: BinaryIO, to: BinaryIO) -> tuple[int, str]:
 
 
 def cleared(folder: Path) -> None:
-    """Delete whatever lies in ``folder``."""
-    for path in folder.iterdir():
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
+    """Delete whatever lies in ``folder``, name by name: there may be millions."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path, ignore_errors=True)
+            else:
+                with suppress(FileNotFoundError):
+                    os.unlink(entry.path)  # noqa: PTH108 -- Path would keep each name in memory
+
+
+def removed(folder: Path) -> None:
+    """Delete ``folder`` with whatever lies in it, if it is there."""
+    with suppress(OSError):
+        cleared(folder)
+        folder.rmdir()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import json
 import os
 import shutil
@@ -18,14 +19,19 @@ from typing import Any
 import structlog
 
 from models.errors import WorkerCrashed
-from workers.answer import Strange, cleared, taken
+from workers.answer import Strange, cleared, removed, taken
 from workers.lines import Line, Logged, Progress, Ready, Unwilling, read
+from workers.quota import Quota
 from workers.request import Request
+from workers.stderr import Stderr
 
 log = structlog.get_logger()
 
 _LAST_WORDS = 0.5  # seconds a child that fell silent has to end by itself
-_LONGEST = 100  # characters of an event's name
+_LOOK = 1.0  # seconds between two looks into a child's folder
+_LONGEST = 100  # characters of an event's name, or a fact's
+_LONGEST_FACT = 1000  # characters
+_MOST_FACTS = 20  # of one event
 _MOST_LOGGED = 100  # of one task, by a child that should say next to nothing
 _LINE_BYTES = 1024 * 1024  # longest answer a child may give
 _AT_ONCE, _A_SECOND = 10_000, 20  # lines of one task; a child tells its progress ten times a second
@@ -44,9 +50,15 @@ class NotStarted(OSError):
 class Child:
     """One process of ``workers.child``; a context in which one task at a time runs."""
 
-    def __init__(self, process: asyncio.subprocess.Process, folder: Path) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, folder: Path, setup: Message) -> None:
+        assert process.stderr is not None
         self._process = process
         self._folder = folder
+        self._setup = setup
+        self._quota = Quota()
+        self._context = contextvars.copy_context()
+        self._stderr = Stderr(process.stderr, lambda line: self._say("child_said", line=line))
+        self._watching = asyncio.create_task(self._watch())
         self.said: Message = {}
         """What it said when it was ready: its engine, why it is not the one hoped for, layers."""
         self.tasks = 0
@@ -65,7 +77,7 @@ class Child:
         try:
             return await cls._started({**setup, "folder": str(folder)}, folder)
         except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
+            await asyncio.to_thread(removed, folder)
             raise
 
     @classmethod
@@ -75,6 +87,7 @@ class Child:
                 *(sys.executable, "-m", _PROGRAM),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,  # the worker's own it could read, or empty
                 limit=_LINE_BYTES,
                 cwd=_ROOT,
                 env=_environment() | {"TMPDIR": str(folder)},
@@ -82,10 +95,10 @@ class Child:
             )
         )
         try:
-            child = cls(await asyncio.shield(starting), folder)
+            child = cls(await asyncio.shield(starting), folder, setup)
         except asyncio.CancelledError:
             # asyncio hangs when it is cancelled while it connects the pipes: let it finish first.
-            await cls(await starting, folder).stop()
+            await cls(await starting, folder, setup).stop()
             raise
         try:
             await child._ask(setup)
@@ -144,6 +157,8 @@ class Child:
     async def run(self, request: Request, progress: Callable[[float], None]) -> Message:
         """Send ``request`` and return the final answer, passing progress on as it comes."""
         self.tasks += 1
+        self._context = contextvars.copy_context()
+        self._stderr.begin()
         heard, logged, began = 0, 0, time.monotonic()
         await self._ask(asdict(await asyncio.to_thread(self._given, request)))
         try:
@@ -168,6 +183,8 @@ class Child:
         """Return ``request`` with its picture in the child's folder, and nothing else there."""
         cleared(self._folder)
         source = self._folder / "original"
+        most = self._setup["max_output_pixels"], self._setup["max_pixels"]
+        self._quota = Quota.of(request, *most)
         try:
             os.link(request.source, source)
         except OSError:  # another disk, or one without links
@@ -188,8 +205,28 @@ class Child:
 
     async def stop(self) -> None:
         self.kill()
+        # asyncio tells of an end only when every pipe was read to its own.
+        await asyncio.gather(self._stderr.end(), self._drain())
         await self._process.wait()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._watching.cancel()
+        await asyncio.to_thread(removed, self._folder)
+
+    async def _drain(self) -> None:
+        assert self._process.stdout is not None
+        with contextlib.suppress(RuntimeError):  # somebody else reads it, and to its end
+            while await self._process.stdout.read(_LINE_BYTES):
+                pass
+
+    async def _watch(self) -> None:
+        """Kill it when too much lies in its folder, whether it works or not."""
+        while not await asyncio.to_thread(self._quota.exceeded, self._folder):
+            await asyncio.sleep(_LOOK)
+        self._say("child_fills_its_folder", files=self._quota.files, bytes=self._quota.bytes)
+        self.kill()
+
+    def _say(self, event: str, **facts: Any) -> None:
+        """Log under the id of the task that it works at, or worked at last."""
+        self._context.run(log.warning, event, pid=self.pid, **facts)
 
 
 def _environment() -> dict[str, str]:
@@ -199,5 +236,6 @@ def _environment() -> dict[str, str]:
 def _log(said: Mapping[str, Any]) -> None:
     """Log what a child wants logged; it is not trusted to name a level or to overwrite fields."""
     level = said["level"] if said["level"] in {"info", "warning", "error"} else "warning"
-    facts = {f"child_{name}": value for name, value in said["facts"].items()}
+    found = list(said["facts"].items())[:_MOST_FACTS]
+    facts = {f"child_{name[:_LONGEST]}": str(value)[:_LONGEST_FACT] for name, value in found}
     getattr(log, level)(str(said["event"])[:_LONGEST], **facts)
