@@ -21,7 +21,7 @@ _VERSION = 1
 _PATH_BENEATH = 1
 
 _WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 1, 1 << 2, 1 << 3
-_REMOVE_FILE, _MAKE_REG, _TRUNCATE = 1 << 5, 1 << 8, 1 << 14
+_MAKE_REG, _TRUNCATE = 1 << 8, 1 << 14
 _FS_BITS = {1: 13, 2: 14, 3: 15, 4: 15}  # by ABI; from 5 on there are 16
 _FS_MOST = 16
 _NET = 3  # binding and connecting TCP
@@ -29,7 +29,7 @@ _SCOPES = 3  # abstract sockets, signals
 _OF_FILES = _WRITE_FILE | _READ_FILE | _TRUNCATE
 
 _READ = _READ_FILE | _READ_DIR
-_OWN = _READ | _WRITE_FILE | _TRUNCATE | _MAKE_REG | _REMOVE_FILE
+_OWN = _READ | _WRITE_FILE | _TRUNCATE | _MAKE_REG  # not to remove: see ``calls``
 
 _UNREACHED = (FileNotFoundError, NotADirectoryError, PermissionError)
 

@@ -17,6 +17,8 @@ FILES = 64
 
 _LIBRARIES = 4 << 30  # bytes: code and networks that are mapped, about 1 GiB; the rest is room
 _HEAPS = 1 << 30  # bytes a core: glibc reserves 128 MiB for each of the heaps of up to 8 threads
+# Not models.settings.cores: glibc and the libraries' pools count the affinity's, whatever the quota
+_CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def hold(memory: int, file: int) -> None:
@@ -32,8 +34,7 @@ def hold(memory: int, file: int) -> None:
     _cut(resource.RLIMIT_NOFILE, FILES)
     _cut(resource.RLIMIT_FSIZE, file)
     _cut(resource.RLIMIT_DATA, meter.data() + memory)
-    heaps = _HEAPS * (os.cpu_count() or 1)
-    _cut(resource.RLIMIT_AS, meter.addresses() + memory + _LIBRARIES + heaps)
+    _cut(resource.RLIMIT_AS, meter.addresses() + memory + _LIBRARIES + _HEAPS * _CORES)
 
 
 def _cut(what: int, value: int) -> None:
