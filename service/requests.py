@@ -85,18 +85,6 @@ def _last(status: int, detail: str) -> web.Response:
     return refusal
 
 
-def content_type(request: web.Request) -> str:
-    """Return the media type of the body.
-
-    Raises:
-        BadRequest: the header is one that Python's parser stumbles over.
-    """
-    try:
-        return request.content_type
-    except (UnicodeError, ValueError, IndexError, LookupError):
-        raise BadRequest("the Content-Type of the request cannot be read") from None
-
-
 async def expect(request: web.Request) -> web.Response | None:
     """Handle ``Expect``: aiohttp's own handler answers others than 100-continue in bare text."""
     if request.headers["Expect"].lower() != "100-continue":
