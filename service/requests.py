@@ -12,7 +12,6 @@ from aiohttp import HttpVersion10, HttpVersion11, web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 
-from models.errors import BadRequest
 from service.errors import problem
 from service.keys import DRAINING
 
