@@ -120,7 +120,7 @@ def test_large_tiles_count(shared: Path) -> None:
 async def test_refused_at_submission(settings: Settings, aiohttp_client: Any) -> None:
     small = settings.model_copy(update={"memory_budget": 324 * MB})
     client = await aiohttp_client(create_app(small))
-    form = pictures.form(slow_picture(), "cat.png")
+    form = pictures.form(slow_picture(2200), "cat.png")
     response = await client.post("/upscale", data=form)
     body = await response.json()
     assert (response.status, body["code"], body["limit"]) == (422, "too_much_memory", 324 * MB)

@@ -19,7 +19,7 @@ from tests import pictures
 from tests.house import ROOT, House
 
 TOKEN = "0123456789abcdef"
-CASES = 10  # of each operation and kind, beside those that cover its schema
+CASES = 6  # of each operation and kind, beside those that cover its schema
 
 
 @pytest.fixture

@@ -59,7 +59,7 @@ async def test_the_largest_task_stays_within(
     data = pictures.by_hand(noise)
     asked = [{"op": "split"}]
     async with started(max_output_pixels=1_000_000) as children:
-        given = replace(request(tmp_path, data), operations=asked, keep=[0])
+        given = replace(request(tmp_path, data), operations=asked, results=4, keep=[0])
         answer = await children.run(given, ignore)
     assert len(answer["results"]) == 4 and len(answer["kept"]) == 1
     assert sum(each["bytes"] for each in answer["results"]) > 8_000_000

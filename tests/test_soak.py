@@ -20,7 +20,7 @@ _SETTLED_LATE = ("memory", "threads")
 
 @pytest.mark.timeout(900)
 async def test_nothing_is_left_behind_and_no_answer_is_a_fault() -> None:
-    report = await course(24, 20, "test", "tests/test_soak.py")
+    report = await course(14, 20, "test", "tests/test_soak.py")
     late = [f"{line.what}: " for line in report.lines if line.what.endswith(_SETTLED_LATE)]
     complaints = [
         each

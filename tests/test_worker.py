@@ -7,11 +7,14 @@ import itertools
 import json
 import os
 import signal
+import time
 import zlib
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from models.catalogue import Catalogue
@@ -45,11 +48,26 @@ async def until(condition: Callable[[], Any], seconds: float = 20) -> None:
             await asyncio.sleep(0.01)
 
 
-def slow_picture() -> bytes:
-    """A picture whose upscaling takes seconds: large, and quick to make."""
+def slow_picture(side: int = 0) -> bytes:
+    """A picture whose upscaling takes seconds: large, and quick to make.
+
+    ``side``: in pixels; else as many as make it the same seconds on a fast machine and a slow one.
+    """
     from PIL import Image
 
-    return pictures.encoded(Image.radial_gradient("L").resize((2200, 2200)).convert("RGB"))
+    side = side or round(2200 * min(1.0, max(0.3, billions() / 150)) ** 0.5)
+    return pictures.encoded(Image.radial_gradient("L").resize((side, side)).convert("RGB"))
+
+
+@lru_cache(maxsize=1)
+def billions() -> float:
+    """Return how many billion floating-point operations this machine does in a second."""
+    matrix, best = np.ones((1000, 1000), np.float32), float("inf")
+    for _ in range(5):
+        began = time.perf_counter()
+        matrix @ matrix
+        best = min(best, time.perf_counter() - began)
+    return 2 / best
 
 
 async def test_corrupt_picture_fails_at_once_and_is_not_retried(send: Send, worker: Any) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import AsyncIterator
+import subprocess
+import time
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,21 @@ SHOTS = Path(__file__).parents[2] / "artefacts" / "screenshots"
 """Kept for people to look at; ignored by git."""
 WIDTHS = {390: 844, 820: 1180, 1440: 900}
 """A phone, a tablet and a desk: width and height in CSS pixels."""
+_ARGUMENTS = [
+    "--headless",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-extensions",
+    "--disable-background-timer-throttling",
+    "--disable-backgrounding-occluded-windows",
+    "--disable-renderer-backgrounding",
+    "--disable-ipc-flooding-protection",
+    "--force-color-profile=srgb",
+    "--hide-scrollbars",
+    "--mute-audio",
+]
+"""What Playwright starts it with, too, where it matters."""
 
 
 class Tab:
@@ -33,8 +50,8 @@ class Tab:
         if message.type == "error" and "Failed to load resource" not in message.text:
             self.trouble.append(f"console: {message.text}")
 
-    async def shots(self, name: str) -> None:
-        """Take screenshots of the whole page in all widths, light and dark."""
+    async def shots(self, name: str, *, whole: bool = True) -> None:
+        """Take screenshots of the page in all widths, light and dark; ``whole``: all its length."""
         SHOTS.mkdir(parents=True, exist_ok=True)
         before = self.page.viewport_size
         for width, height in WIDTHS.items():
@@ -42,7 +59,7 @@ class Tab:
             for scheme in ("light", "dark"):
                 await self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
                 path = SHOTS / f"{name}-{width}-{scheme}.png"
-                await self.page.screenshot(path=path, full_page=True)
+                await self.page.screenshot(path=path, full_page=whole)
                 assert await self.overflow() <= 0, f"{name} scrolls sideways at {width}"
         await self.page.emulate_media(color_scheme="light")
         if before:
@@ -69,16 +86,40 @@ class Tab:
         return found
 
 
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Start one browser for all tests, for that takes seconds; gives where it is steered."""
     program = shutil.which("chromium") or shutil.which("google-chrome")
     assert program, "no chromium; `make test` installs it"
+    profile = tmp_path_factory.mktemp("chromium")
+    arguments = [*_ARGUMENTS, f"--user-data-dir={profile}", "--remote-debugging-port=0"]
     # The sandbox of chromium does not start as root; the pages are ours.
-    arguments = ["--no-sandbox"] if os.getuid() == 0 else []
+    arguments += ["--no-sandbox"] if os.getuid() == 0 else []
+    with (profile / "log").open("wb") as log:
+        process = subprocess.Popen([program, *arguments], stdout=log, stderr=log)
+    try:
+        yield f"http://127.0.0.1:{_port(profile, process)}"
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _port(profile: Path, process: subprocess.Popen[bytes]) -> int:
+    """Return the port that chromium chose, once it has written it down."""
+    chosen, deadline = profile / "DevToolsActivePort", time.monotonic() + 60
+    while not (chosen.exists() and chosen.read_text().strip()):
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise AssertionError((profile / "log").read_text()[-4000:])
+        time.sleep(0.05)
+    return int(chosen.read_text().split()[0])
+
+
+@pytest.fixture
+async def browser(chromium: str) -> AsyncIterator[Browser]:
     async with async_playwright() as driver:
-        started = await driver.chromium.launch(executable_path=program, args=arguments)
-        yield started
-        await started.close()
+        connected = await driver.chromium.connect_over_cdp(chromium)
+        yield connected
+        await connected.close()  # with the windows that the test opened; chromium stays
 
 
 @pytest.fixture

@@ -74,10 +74,10 @@ def card(page: Page, name: str) -> Locator:
     return page.locator(".card").filter(has=heading)
 
 
-async def ended(page: Page, state: str, count: int) -> None:
+async def ended(page: Page, state: str, count: int, seconds: int = 60) -> None:
     """Wait until that many pictures are in that state, and, if done, shown."""
     cards = page.locator(f'.card[data-state="{state}"]')
-    await expect(cards).to_have_count(count, timeout=60_000)
+    await expect(cards).to_have_count(count, timeout=seconds * 1000)
     if state == "done":
         for each in await cards.locator("img").all():
             await each.evaluate("img => img.decode()")
