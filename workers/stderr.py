@@ -12,9 +12,7 @@ from collections.abc import Callable
 _MOST = 100  # lines of one task that are logged, and the last one of all
 _LONGEST = 500  # bytes of a line
 _CHUNK = 1 << 16
-_PAUSE = (
-    0.01  # seconds between two chunks once enough was said: a flood does not keep the loop busy
-)
+_PAUSE = 0.01  # seconds between two chunks of a flood: it does not keep the loop busy
 
 
 class Stderr:
