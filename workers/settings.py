@@ -40,6 +40,7 @@ from workers.webhooks import sender as webhooks
 log = structlog.get_logger()
 
 _LOOK = 300.0  # seconds between two looks for a newsletter that is due
+_AGAIN = 10.0  # seconds until one is cancelled again: senders take five for what is in their hands
 _SLACK = 900  # seconds beyond TASK_TIMEOUT for waiting, fetching and publishing
 
 
@@ -102,8 +103,11 @@ def create(
         )
 
     async def stop(ctx: dict[str, Any]) -> None:
-        for task in background:
-            task.cancel()
+        left = set(background)
+        while left:  # drivers swallow a cancellation now and then: the worker would never end
+            for task in left:
+                task.cancel()
+            _, left = await asyncio.wait(left, timeout=_AGAIN)
         await asyncio.gather(*background, return_exceptions=True)
         worker: Worker | None = ctx.get("worker")
         if worker is not None:
