@@ -18,8 +18,8 @@ _DEEP, _FAR, _LARGE = 10, 40, 256
 further than ten pixels loses a fifth of tiles of 256 to it: 183 ms against 166 in tiles of 512."""
 _WHOLE = 320_000
 """Pixels up to which a picture is one tile for them: as many as a tile of 512 has with its overlap.
-640x480 in one takes 294, 590 and 7961 ms with darkroom-fast, balanced and best, in two 336, 662 and
-9316."""
+By hand, two cores with AVX2: 640x480 in one takes 294, 590 and 7961 ms with darkroom-fast, balanced
+and best, in two 336, 662 and 9316."""
 _SMALL = 2_000_000
 """Pixels above which a picture gets no larger tiles: memory is shorter than time then."""
 
