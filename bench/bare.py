@@ -14,7 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from models.catalogue import Catalogue
+from models.networks.catalogue import Catalogue
 from models.operations import Encoding
 from models.operations.upscale import Upscale
 from models.settings import Settings

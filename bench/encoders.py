@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 
 from bench.flows import SHARED
-from models.catalogue import Catalogue
+from models.networks.catalogue import Catalogue
 from tests.pictures import psnr, scene
 from workers.picture import Pixels
 from workers.upscaler.opencv import REFERENCE

@@ -22,7 +22,7 @@ import openvino
 
 from bench.flows import SHARED, picture
 from bench.tiles import fastest, tiled
-from models.catalogue import Catalogue
+from models.networks.catalogue import Catalogue
 from models.operations import Encoding
 from models.operations.upscale import Upscale
 from models.settings import cores

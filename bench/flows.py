@@ -26,7 +26,7 @@ import psutil
 
 from bench.bare import Model, bare, latencies, ours, plain, rate
 from bench.running import running
-from models.catalogue import Catalogue
+from models.networks.catalogue import Catalogue
 from models.settings import cores
 
 _KINDS = ("mongod", "redis-server", "workers.child", "workers", "service", "standalone", "spawn")

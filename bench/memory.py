@@ -15,9 +15,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from models.catalogue import Catalogue
-from models.image import Format, inspect
-from models.memory import need as predicted
+from models.images.inspect import Format, inspect
+from models.memory_estimate import need as predicted
+from models.networks.catalogue import Catalogue
 from models.operations import load
 from models.settings import Settings
 from workers import png

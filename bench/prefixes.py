@@ -18,9 +18,9 @@ import cv2
 
 from bench.flows import picture
 from bench.running import own_store
-from models.catalogue import Catalogue
+from models.networks.catalogue import Catalogue
 from models.operations import Encoding
-from models.operations.pipeline import read
+from models.operations.steps import read
 from models.settings import Settings
 from models.store import Store
 from workers import codec

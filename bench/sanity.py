@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from bench.flows import SHARED
-from models.catalogue import Catalogue
+from models.networks.catalogue import Catalogue
 from workers.picture import Pixels
 from workers.upscaler import sanity
 from workers.upscaler.bounds import Bounds

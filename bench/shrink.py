@@ -16,7 +16,7 @@ import numpy as np
 
 from bench.flows import picture
 from bench.tiles import median
-from models.catalogue import Catalogue
+from models.networks.catalogue import Catalogue
 from models.operations import Operation, parse
 from workers import codec
 from workers.operations import Tools, run

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from bench.flows import SHARED, picture
-from models.catalogue import Catalogue, Weights
+from models.networks.catalogue import Catalogue, Weights
 from workers.picture import Pixels
 from workers.upscaler import tiles
 from workers.upscaler.engine import Engine

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from models.problems import MEMBERS, REFUSED
+from models.error_members import MEMBERS, REFUSED
 from service.openapi.problems import listed
 
 _HEAD = """# Error codes
@@ -21,7 +21,9 @@ A request with an `Expect` other than `100-continue` is a `bad_request` with sta
 | member | what it says |
 |---|---|"""
 
-_ORIGIN = "<sub>Written by `python -m docs` from `models/errors.py` and `models/problems.py`.</sub>"
+_ORIGIN = (
+    "<sub>Written by `python -m docs` from `models/errors.py` and `models/error_members.py`.</sub>"
+)
 
 
 def page() -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from models.names import result_names
 from models.operations import OPERATIONS, Operation, parse
-from models.operations.help import fields, listed, rows, summary
-from models.operations.pipeline import encoding
+from models.operations.parameter_docs import fields, listed, rows, summary
+from models.operations.steps import encoding
+from models.tasks.filenames import result_names
 
 _FROM = "cat.png"
 _ORIGIN = (

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from models.catalogue import Catalogue
+from models.networks.catalogue import Catalogue
 from models.operations import Operation, parse
-from models.operations.pipeline import encoding
 from models.operations.spec import Size
+from models.operations.steps import encoding
 from workers.pipeline import Limits, Pipeline
 
 BEFORE: Size = (180, 210)

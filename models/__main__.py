@@ -7,7 +7,7 @@ import asyncio
 import sys
 
 from models.errors import BadSettings
-from models.metrics.catalogue import table
+from models.metrics.definitions import table
 from models.settings import Settings, env_example
 
 
@@ -47,10 +47,10 @@ def main() -> int:
         print(f"darkroom: {error}", file=sys.stderr)
         return 2
     # Imported here: env_example needs no store.
-    from models import checking
+    from models import cli
 
     if not settings.mongo_url:
-        settings = settings.model_copy(update={"mongo_url": checking.embedded(settings.data_dir)})
+        settings = settings.model_copy(update={"mongo_url": cli.embedded(settings.data_dir)})
     if not settings.mongo_url:
         print(
             f"darkroom: MONGO_URL must be set: no store ever ran in DATA_DIR={settings.data_dir}",
@@ -58,8 +58,8 @@ def main() -> int:
         )
         return 2
     if given.what == "webhook-secret":
-        return asyncio.run(checking.webhook_secret(settings, given.key))
-    return asyncio.run(checking.check(settings, fast=given.fast, repair=given.repair))
+        return asyncio.run(cli.webhook_secret(settings, given.key))
+    return asyncio.run(cli.check(settings, fast=given.fast, repair=given.repair))
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ class AppError(Exception):
     """An error with a stable ``code`` and a sentence that helps.
 
     ``facts`` (limit, measured, ...) go to the client beside the sentence, as JSON values; of those
-    ``members`` it has what there is to say, see ``models.problems``.
+    ``members`` it has what there is to say, see ``models.error_members``.
     """
 
     code: ClassVar[str] = "error"

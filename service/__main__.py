@@ -10,7 +10,7 @@ import urllib.error
 import urllib.request
 
 from models.errors import BadSettings
-from models.log import configure
+from models.logging_setup import configure
 from models.settings import Settings
 from service import keyring
 from service.app import create_app

@@ -8,17 +8,17 @@ from collections.abc import AsyncIterator
 import structlog
 from aiohttp import web
 
-from models.cache import Cache
-from models.catalogue import Catalogue
-from models.metrics import lag
-from models.metrics.catalogue import MONGODB, REDIS
+from models.auth.tokens import Tokens
+from models.metrics import event_loop_lag
+from models.metrics.definitions import MONGODB, REDIS
 from models.metrics.instruments import Instruments
 from models.metrics.metric import Source
+from models.networks.catalogue import Catalogue
 from models.operations import OPERATIONS
-from models.queue import Queue
+from models.redis.queue import Queue
+from models.redis.result_cache import Cache
 from models.settings import Settings
 from models.store import Store
-from models.tokens import Tokens
 from service import assets, cors, hosts, opening, rights
 from service.admission import Admission
 from service.callbacks import no_loop
@@ -189,7 +189,7 @@ async def _endings(app: web.Application) -> AsyncIterator[None]:
 async def _figures(app: web.Application) -> AsyncIterator[None]:
     instruments = app[INSTRUMENTS]
     scrape = app[SCRAPE] = Scrape(app[SETTINGS], app[STORE], app[QUEUE], instruments)
-    watching = asyncio.create_task(lag.watch(instruments))
+    watching = asyncio.create_task(event_loop_lag.watch(instruments))
     yield
     watching.cancel()
     await asyncio.gather(watching, return_exceptions=True)

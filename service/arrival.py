@@ -6,7 +6,7 @@ import hashlib
 from typing import BinaryIO, Self
 
 from models.errors import AppError, BadRequest, TooLarge
-from models.image import ACCEPTED, Kind, sniff
+from models.images.inspect import ACCEPTED, Kind, sniff
 from models.settings import Settings
 from service.spool import Spool, Window
 

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from models.errors import AppError, StoreUnavailable
-from models.group import Group, Member
-from models.image import Format
+from models.images.inspect import Format
 from models.operations import Operation
 from models.store import Store
-from models.task import Task
+from models.tasks.group import Group, Member
+from models.tasks.task import Task
 from service.judge import Refused, Upload
 from service.submit import Submitter, check_results
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from models.bodies import Id, Path, Time
+from models.tasks.schemas import Id, Path, Time
 
 
 class LinkBody(TypedDict):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from models import event as events
-from models.callback import Reach, callback
 from models.errors import BadCallback, Forbidden
-from models.event import Callback
-from models.group import Group
-from models.task import Status, Task
+from models.outbox import webhook as events
+from models.outbox.webhook import Callback
+from models.outbox.webhook_url import Reach, callback
+from models.tasks.group import Group
+from models.tasks.task import Status, Task
 from service.client import admit, party
 from service.keys import SETTINGS, STORE
 

@@ -7,8 +7,8 @@ from typing import Literal
 
 from aiohttp import web
 
-from models.key import Key, Scope
-from models.owner import NOBODYS, View
+from models.auth.api_key import Key, Scope
+from models.auth.visibility import NOBODYS, View
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Protocol
 import structlog
 
 from models.errors import StoreUnavailable
-from models.store.feed import Change, Feed
+from models.store.tasks.change_stream import Change, Feed
 
 log = structlog.get_logger()
 

@@ -9,13 +9,13 @@ from typing import Literal
 import structlog
 from aiohttp import web
 
-from models import links
+from models.auth import signed_links
+from models.auth.api_key import Key, id_of
+from models.auth.tokens import Tokens
+from models.auth.visibility import View
 from models.errors import BadRequest, Forbidden, LinkExpired, Unauthorized
-from models.key import Key, id_of
-from models.owner import View
 from models.settings import Settings
 from models.store import Store
-from models.tokens import Tokens
 from service.caller import ANYBODY, Caller
 from service.cookies import cookie
 from service.origin import own
@@ -91,9 +91,9 @@ class Doorkeeper:
         """
         await self._toll.may_try(request)
         try:
-            link = links.read(request.path, request.query)
+            link = signed_links.read(request.path, request.query)
             made = await self.made(link.owner)
-            link.check(self._tokens, made, request.query.get(links.SIGNATURE, ""))
+            link.check(self._tokens, made, request.query.get(signed_links.SIGNATURE, ""))
         except Forbidden as error:
             if not isinstance(error, LinkExpired):  # which it was once, and nobody's guess
                 await self._toll.failed(request)

@@ -8,11 +8,11 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import TypeVar
 
-from models.group import Group
-from models.owner import EVERYTHING, View
+from models.auth.visibility import EVERYTHING, View
 from models.store import Store
-from models.store.feed import Change
-from models.task import ENDED, Task
+from models.store.tasks.change_stream import Change
+from models.tasks.group import Group
+from models.tasks.task import ENDED, Task
 
 T = TypeVar("T")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from models import links
+from models.auth import signed_links
 from models.errors import Forbidden, StoreUnavailable, Unauthorized
 from service.caller import ANYBODY, CALLER, Caller
 from service.doorkeeper import DOORKEEPER, SAFE
@@ -51,7 +51,7 @@ def _what(request: web.Request, right: Right) -> str:
 
 async def _caller(request: web.Request, right: Right) -> Caller:
     settings = request.app[SETTINGS]
-    if right is Right.LINKED and links.SIGNATURE in request.query:
+    if right is Right.LINKED and signed_links.SIGNATURE in request.query:
         return await request.app[DOORKEEPER].linked(request)
     if right in _UNASKED or not settings.keys_on:
         return ANYBODY

@@ -10,7 +10,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser
 
 from models.errors import BadRequest, TooLarge
-from models.image import Kind
+from models.images.inspect import Kind
 from models.settings import Settings
 from service.arrival import Arrival, text, too_large
 from service.documents import too_long, unknown

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, FailFast, Field
 
 from models.errors import BadRequest, NotFound
-from models.group import Member
 from models.settings import Settings
-from models.task import Task
+from models.tasks.group import Member
+from models.tasks.task import Task
 from service.documents import at_most, validated
 
 _EXAMPLE = '{"tasks": ["<task_id>", {"task_id": "...", "name": "cat.png"}]}'

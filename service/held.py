@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from models.auth.visibility import EVERYTHING, View
 from models.errors import Unauthorized
-from models.group import Group
-from models.owner import EVERYTHING, View
-from models.task import Task
+from models.tasks.group import Group
+from models.tasks.task import Task
 from service.caller import caller
 from service.doorkeeper import DOORKEEPER
 from service.keys import ENDINGS

@@ -6,9 +6,9 @@ import asyncio
 from dataclasses import dataclass
 
 from models.errors import AppError
-from models.image import Header, check_pixels, inspect
-from models.names import safe
+from models.images.inspect import Header, check_pixels, inspect
 from models.settings import Settings
+from models.tasks.filenames import safe
 from service.arrival import Arrival
 from service.spool import Window
 

@@ -8,9 +8,9 @@ import sys
 from collections.abc import Sequence
 from datetime import datetime
 
-from models import checking
+from models import cli
+from models.auth.api_key import Key, Scope
 from models.errors import StoreUnavailable
-from models.key import Key, Scope
 from models.settings import Settings
 from models.store import Store
 
@@ -21,7 +21,7 @@ _DEFAULT = (Scope.SUBMIT, Scope.READ)
 def run(settings: Settings, arguments: Sequence[str]) -> int:
     """Do what ``arguments`` say and return the exit status; 2: it could not be done."""
     given = _parser().parse_args(arguments)
-    url = settings.mongo_url or checking.embedded(settings.data_dir)
+    url = settings.mongo_url or cli.embedded(settings.data_dir)
     if not url:
         return _trouble(f"MONGO_URL must be set: no store ever ran in DATA_DIR={settings.data_dir}")
     return asyncio.run(_run(settings.model_copy(update={"mongo_url": url}), given))

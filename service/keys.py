@@ -6,13 +6,13 @@ import asyncio
 
 from aiohttp import web
 
-from models.cache import Cache
-from models.catalogue import Catalogue
+from models.auth.tokens import Tokens
 from models.metrics.instruments import Instruments
-from models.queue import Queue
+from models.networks.catalogue import Catalogue
+from models.redis.queue import Queue
+from models.redis.result_cache import Cache
 from models.settings import Settings
 from models.store import Store
-from models.tokens import Tokens
 from service.admission import Admission
 from service.endings import Endings
 from service.listeners import Listeners

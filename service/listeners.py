@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from models.auth.visibility import View
 from models.errors import NotFound, StoreUnavailable
-from models.metrics.catalogue import EVENT_STREAMS
+from models.metrics.definitions import EVENT_STREAMS
 from models.metrics.instruments import Instruments
-from models.owner import View
 from models.settings import Settings
 from models.store import Store
-from models.store.feed import Change
-from models.task import Task
+from models.store.tasks.change_stream import Change
+from models.tasks.task import Task
 from service.lookout import Lookout, waits
 from service.places import Places
 from service.subject import Event, Kind, Subject

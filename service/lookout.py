@@ -6,10 +6,10 @@ import asyncio
 import math
 from collections.abc import Mapping
 
-from models.outlook import Outlook
 from models.settings import Settings
 from models.store import Store
-from models.task import Status, Task
+from models.tasks.queue_position import Outlook
+from models.tasks.task import Status, Task
 from service.glance import Glance
 
 _SHARE = 0.1  # of the time may go into looks at the queue, however long one takes

@@ -7,7 +7,7 @@ import time
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from models.metrics.catalogue import REQUESTS, REQUESTS_NOW
+from models.metrics.definitions import REQUESTS, REQUESTS_NOW
 from service.keys import INSTRUMENTS
 
 _UNKNOWN = "unknown"  # no route of ours: the path is the client's

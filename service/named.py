@@ -10,10 +10,10 @@ from aiohttp import web
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from models.auth.visibility import View
 from models.errors import NotFound, NotReady
-from models.names import safe
-from models.owner import View
-from models.task import Result, Status, Task
+from models.tasks.filenames import safe
+from models.tasks.task import Result, Status, Task
 from service.caller import caller
 from service.keys import SETTINGS, STORE
 from service.results import no_longer
@@ -34,7 +34,7 @@ class Owned(TypedDict, total=False):
 
 
 class Signed(TypedDict, total=False):
-    """The query of a signed link, beside what it leads to; see ``models.links``."""
+    """The query of a signed link, beside what it leads to; see ``models.auth.signed_links``."""
 
     expires: Annotated[
         str, Field(description="Of a signed link, which shows no key; see POST .../link.")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, FailFast, Field
 
 from models.errors import BadParameter
-from models.image import FORMAT_OF, Format
+from models.images.inspect import FORMAT_OF, Format
 from models.settings import Settings
 from service.documents import at_most, validated
 from service.folder import Folder

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from models.errors import AppError, NotFound, ResultGone
 from models.settings import Settings
-from models.task import Gone, Result, Task
+from models.tasks.task import Gone, Result, Task
 from service.keys import CACHE, STORE
 
 

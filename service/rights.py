@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from aiohttp import web
 
-from models.key import Scope
+from models.auth.api_key import Scope
 from models.operations import OPERATIONS
 
 

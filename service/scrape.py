@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from models.errors import StoreUnavailable
-from models.metrics import figures
-from models.metrics.catalogue import (
+from models.metrics import snapshot as figures
+from models.metrics.definitions import (
     DATA_BYTES,
     DISK_FREE,
     DISK_SIZE,
@@ -29,11 +29,11 @@ from models.metrics.catalogue import (
     WEBHOOKS_LATE,
     WORKERS,
 )
-from models.metrics.exposition import Part, exposition
-from models.metrics.figures import Figures
 from models.metrics.instruments import Instruments
 from models.metrics.metric import Kind
-from models.queue import Queue
+from models.metrics.prometheus_text import Part, exposition
+from models.metrics.snapshot import Figures
+from models.redis.queue import Queue
 from models.settings import Settings
 from models.store import Store
 

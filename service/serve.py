@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 import structlog
 from aiohttp import web
 
-from models import ready
+from models import ready_pipe
 from models.loopback import is_loopback
 from models.settings import Settings
 from service.app import create_app
@@ -34,7 +34,7 @@ async def serve(
     """Serve until SIGINT or SIGTERM, then drain.
 
     ``descriptors``: listening sockets that were inherited, as systemd and ``make run`` hand them
-    over; without any, HOST and PORT are bound. ``ready_fd``: see ``models.ready``.
+    over; without any, HOST and PORT are bound. ``ready_fd``: see ``models.ready_pipe``.
     """
     sockets = [socket.socket(fileno=each) for each in descriptors]
     settings = _as_reached(settings, sockets)
@@ -50,7 +50,7 @@ async def serve(
             crowd = Crowd(settings, _files())
             watching = asyncio.create_task(crowd.watch())
             ports = await _listen(settings, sockets, lambda: Connection(crowd, settings, server))
-            ready.tell(ready_fd)
+            ready_pipe.tell(ready_fd)
             await leave.wait()
             await _drain(runner, ports)
             watching.cancel()

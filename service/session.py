@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from models.key import Key
+from models.auth.api_key import Key
 from service.doorkeeper import COOKIE
 from service.keys import SETTINGS, TOKENS
 from service.origin import is_https

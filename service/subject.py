@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from models.descriptions import as_of_old, body, group_body
-from models.group import Group
-from models.outlook import Outlook
-from models.owner import View
-from models.task import Task
+from models.auth.visibility import View
+from models.tasks.group import Group
+from models.tasks.queue_position import Outlook
+from models.tasks.serializers import as_of_old, body, group_body
+from models.tasks.task import Task
 
 Kind = Literal["task", "group"]
 

@@ -9,19 +9,19 @@ from weakref import WeakValueDictionary
 
 from bson import ObjectId
 
-from models import memory
-from models.catalogue import Catalogue
+from models import memory_estimate
+from models.auth.visibility import View
 from models.errors import BadParameter, OriginalGone
-from models.image import Format, check_side
-from models.names import result_names
+from models.images.inspect import Format, check_side
+from models.networks.catalogue import Catalogue
 from models.operations import Operation, fingerprint
-from models.operations.pipeline import encoding, parts, sizes
-from models.owner import View
-from models.queue import Queue
+from models.operations.steps import encoding, parts, sizes
+from models.redis.queue import Queue
 from models.settings import Settings
 from models.store import Store
-from models.task import Task
-from models.task import Upload as TaskUpload
+from models.tasks.filenames import result_names
+from models.tasks.task import Task
+from models.tasks.task import Upload as TaskUpload
 from service.admission import Admission
 from service.judge import Upload
 
@@ -117,8 +117,8 @@ class Submitter:
         ):
             check_side(*size, output)
         tile = self.settings.tile_pixels
-        need, fixed = memory.need(header, operations, output, self.catalogue, tile)
-        memory.check(need, self.settings, fixed)
+        need, fixed = memory_estimate.need(header, operations, output, self.catalogue, tile)
+        memory_estimate.check(need, self.settings, fixed)
         mark = fingerprint(
             upload.sha256, operations, output, weights, self.settings.writing, report, owner
         )

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import structlog
 from aiohttp import web
 
-from models.bounds import Bound, Reading
+from models.auth.rate_limit_types import Bound, Reading
 from models.errors import RateLimited
 from models.settings import Settings
 from service.caller import Caller
 from service.client import client_of
 
 if TYPE_CHECKING:  # it takes half a second to import, and is not needed where nothing is counted
-    from models.rates import Rates
+    from models.redis.rate_counters import Rates
 
 log = structlog.get_logger()
 
@@ -29,7 +29,7 @@ class Toll:
         self._settings = settings
         self._rates: Rates | None = None
         if settings.rates_on:
-            from models.rates import Rates
+            from models.redis.rate_counters import Rates
 
             self._rates = Rates(settings)
 

@@ -7,11 +7,11 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from models.bodies import GroupBody, TaskBody
-from models.descriptions import as_of_old, body, group_body, result_url
 from models.errors import from_document
-from models.group import Group
-from models.task import Status, Task
+from models.tasks.group import Group
+from models.tasks.schemas import GroupBody, TaskBody
+from models.tasks.serializers import as_of_old, body, group_body, result_url
+from models.tasks.task import Status, Task
 from service.answers import json_answer
 from service.caller import caller
 from service.errors import answer

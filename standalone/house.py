@@ -17,7 +17,7 @@ from typing import IO
 import aiohttp
 
 from models.errors import StoreUnavailable
-from models.queue import Queue
+from models.redis.queue import Queue
 from models.settings import Settings
 from models.store import Store
 from service import opening

@@ -67,7 +67,7 @@ class Program:
     async def start(self, ready_fd: int | None = None) -> None:
         """Start the process; in a session of its own, so that a Ctrl-C reaches only the parent.
 
-        ``ready_fd``: the writing end of a pipe, see ``models.ready``.
+        ``ready_fd``: the writing end of a pipe, see ``models.ready_pipe``.
         """
         told = () if ready_fd is None else ("--ready-fd", str(ready_fd))
         self.process = await asyncio.create_subprocess_exec(

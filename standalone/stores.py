@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.store.replica import REPLICA_SET, address, make_primary
+from models.store.mongo.replica_set import REPLICA_SET, address, make_primary
 from standalone import wheels
 from standalone.program import Program, environment
 

@@ -17,7 +17,7 @@ import pytest
 from aiohttp.test_utils import TestClient
 from aiohttp.web import Application, Request
 
-from models.queue import connect
+from models.redis.queue import connect
 from models.settings import Settings
 from models.store import Store
 from service.app import create_app

@@ -8,7 +8,7 @@ from typing import Any
 
 import aiohttp
 
-from models.key import Key, Scope
+from models.auth.api_key import Key, Scope
 from models.settings import Settings
 from models.store import Store
 from service.app import create_app

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from models.store import Store
-from models.store.check import Finding
-from models.task import Result, Task
+from models.store.files.consistency import Finding
+from models.tasks.task import Result, Task
 
 LONG_AGO = datetime.now(UTC) - timedelta(days=365)
 RESULT = b"result " * 30

@@ -17,11 +17,11 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from PIL import Image
 
-from models.group import Member
-from models.letter import Letter
+from models.outbox.email import Letter
 from models.settings import Settings
 from models.store import Store
-from models.task import Result, Upload
+from models.tasks.group import Member
+from models.tasks.task import Result, Upload
 from standalone.stores import free_port
 from tests import pictures
 from workers.mail.desk import Desk

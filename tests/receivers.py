@@ -16,11 +16,11 @@ import dns.rdatatype
 import dns.rrset
 from aiohttp import web
 
-from models.callback import Reach
-from models.event import Event
-from models.queue import Queue
+from models.outbox.webhook import Event
+from models.outbox.webhook_signature import secrets_of
+from models.outbox.webhook_url import Reach
+from models.redis.queue import Queue
 from models.settings import Settings
-from models.signature import secrets_of
 from models.store import Store
 from standalone.stores import free_port
 from workers.attempt import Worker

@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.catalogue import Catalogue
+from models.networks.catalogue import Catalogue
 from models.operations import Encoding
-from models.operations.pipeline import read
+from models.operations.steps import read
 from tests import pictures
 from workers.output import Output
 from workers.pipeline import Limits, Outputs, Pipeline

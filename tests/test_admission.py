@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from models.queue import connect
+from models.redis.queue import connect
 from models.settings import Settings
 from models.store import Store
 from service import glance

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from models.image import Format
+from models.images.inspect import Format
 from models.operations import Encoding
 from tests import pictures
 from tests.operations import bgr

@@ -13,11 +13,11 @@ import aiohttp
 import pytest
 from bson import ObjectId
 
-from models.archive import FAILURES, Archive, _free, entries
-from models.group import Group, Member, standing
 from models.settings import Settings
 from models.store import Store
-from models.task import Result, Status, Task, Upload
+from models.tasks.group import Group, Member, standing
+from models.tasks.task import Result, Status, Task, Upload
+from models.tasks.zip_archive import FAILURES, Archive, _free, entries
 from tests import pictures
 from tests.conftest import working
 from tests.test_batches import TWO, form
@@ -63,7 +63,7 @@ def test_many_results_of_one_name_cost_no_more_each(monkeypatch: pytest.MonkeyPa
     def counted(name: str, taken: Any, numbers: dict[str, int]) -> str:
         return _free(name, Taken(taken), numbers)
 
-    monkeypatch.setattr("models.archive._free", counted)
+    monkeypatch.setattr("models.tasks.zip_archive._free", counted)
     found = entries(*group(*(task(number, "cat.png") for number in range(200))))
     assert {each.name for each in found} == {"cat.png", *(f"cat-{n}.png" for n in range(2, 201))}
     assert tried <= 3 * 200

@@ -190,7 +190,7 @@ async def test_operations_are_listed_with_their_schema(client: Any) -> None:
 async def test_waiting_for_a_group_looks_when_all_have_ended_not_at_each(
     client: Any, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from models.store.groups import Groups
+    from models.store.tasks.groups import Groups
 
     files = [(f"{n}.png", pictures.png(8, 8, seed=n)) for n in range(20)]
     body = await (await client.post("/grayscale", data=form(files))).json()

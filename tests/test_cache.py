@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from models.cache import Cache
+from models.redis.result_cache import Cache
 from models.settings import Settings
 from service.app import create_app
 from service.keys import CACHE

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from models.callback import Reach, callback
 from models.errors import BadCallback
+from models.outbox.webhook_url import Reach, callback
 from models.settings import Settings
 
 REACH = Reach(Settings())

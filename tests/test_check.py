@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 from bson import ObjectId
 
-from models.checking import check
+from models.cli import check
 from models.settings import Settings
 from models.store import Store
-from models.store.files import CHUNK_BYTES
+from models.store.files.gridfs import CHUNK_BYTES
 from tests import pictures
 from tests.conftest import working
 from tests.house import ROOT
@@ -212,7 +212,7 @@ async def test_a_task_that_is_none(done: str, store: Store) -> None:
 
 
 async def test_pages_end(send: Send, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("models.store.check._PAGE", 2)
+    monkeypatch.setattr("models.store.files.consistency._PAGE", 2)
     for number in range(5):
         body = await (await send(pictures.png(seed=number), f"{number}.png")).json()
         await finish(store, body["task_id"])

@@ -15,7 +15,7 @@ from dockerfile_parse import DockerfileParser
 from models.errors import BadSettings
 from models.settings import Settings
 from models.store import Store
-from models.store.replica import REPLICA_SET
+from models.store.mongo.replica_set import REPLICA_SET
 from service import opening
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -12,9 +12,9 @@ from bson import ObjectId
 from models.operations import OPERATIONS
 from models.settings import Settings
 from models.store import Store
-from models.store.board import Lately
-from models.store.gauges import Work
-from models.task import TIMELINE, Status, Task
+from models.store.tasks.search import Lately
+from models.store.tasks.stats import Work
+from models.tasks.task import TIMELINE, Status, Task
 from service.dashboard.alarms import Scene, alarms
 from service.dashboard.bodies import QueueBody
 from service.dashboard.scene import SCENES

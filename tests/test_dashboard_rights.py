@@ -11,9 +11,9 @@ from typing import Any
 import aiohttp
 import pytest
 
+from models.auth.tokens import Tokens
 from models.loopback import is_loopback
 from models.settings import Settings
-from models.tokens import Tokens
 from service.app import create_app
 from service.dashboard.gate import COOKIE
 from service.keys import TOKENS

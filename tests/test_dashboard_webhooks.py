@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
-from models.parcel import Mailing
+from models.outbox.item import Mailing
 from models.settings import Settings
 from models.store import Store
 from service.app import create_app

@@ -15,10 +15,10 @@ from docs.__main__ import FOLDER, write
 from docs.pages import pages
 from docs.pictures import BEFORE, canvas
 from docs.settings import settings_page
+from models.error_members import codes
 from models.operations import OPERATIONS, parse
-from models.operations.help import listed
-from models.operations.pipeline import read
-from models.problems import codes
+from models.operations.parameter_docs import listed
+from models.operations.steps import read
 from tests import pictures
 
 

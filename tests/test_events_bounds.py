@@ -19,7 +19,7 @@ import pytest
 
 from models.settings import Settings
 from models.store import Store
-from models.store.feed import Change
+from models.store.tasks.change_stream import Change
 from service import listeners
 from service.app import create_app
 from service.keys import LISTENERS, STORE

@@ -9,8 +9,8 @@ from bson import ObjectId
 
 from models.settings import Settings
 from models.store import Store
-from models.store.feed import Change
-from models.task import Status, Upload
+from models.store.tasks.change_stream import Change
+from models.tasks.task import Status, Upload
 
 
 async def create(store: Store, number: int) -> str:

@@ -21,10 +21,10 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 
-from models import memory
-from models.catalogue import Catalogue
+from models import memory_estimate
 from models.errors import BY_CODE, AppError
-from models.image import Header, Kind, check_pixels, inspect
+from models.images.inspect import Header, Kind, check_pixels, inspect
+from models.networks.catalogue import Catalogue
 from models.operations import load
 from models.settings import Settings
 from tests import hostile, pictures
@@ -95,7 +95,9 @@ class Bench:
         source.write_bytes(data)
         operations = OPERATIONS[number % len(OPERATIONS)]
         output = header.format
-        need, _ = memory.need(header, [load(o) for o in operations], output, _NO_NETWORKS, 0)
+        need, _ = memory_estimate.need(
+            header, [load(o) for o in operations], output, _NO_NETWORKS, 0
+        )
         request = Request(str(source), str(self.folder), operations, output, memory=need)
         answer = await self.children.run(request, lambda share: None)
         assert "defect" not in answer, answer["defect"]

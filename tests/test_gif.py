@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from models.errors import AppError, BadImage, TooManyPixels, UnsupportedFormat
-from models.image import ACCEPTED, Header, Kind, inspect, sniff
+from models.images.inspect import ACCEPTED, Header, Kind, inspect, sniff
 from tests import pictures
 from workers import codec
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from models.errors import AppError, BadImage, TooManyPixels, UnsupportedFormat
-from models.image import Header, check_pixels, check_side, inspect, sniff
+from models.images.inspect import Header, check_pixels, check_side, inspect, sniff
 from tests import pictures
 
 

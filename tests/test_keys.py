@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
+from models.auth.api_key import Scope, digest, id_of
 from models.errors import BadSettings
-from models.key import Scope, digest, id_of
 from models.settings import Settings
 from models.store import Store
 from service import keyring, opening, rights

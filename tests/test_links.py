@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from itsdangerous import TimestampSigner
 
+from models.auth.tokens import Purpose, Tokens
+from models.outbox.subscriber import Subscription
 from models.settings import Settings
 from models.store import Store
-from models.subscriber import Subscription
-from models.tokens import Purpose, Tokens
 from service.keys import TOKENS
 
 ANN = "ann@example.org"

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def run(program: str, **environment: str) -> list[dict[str, Any]]:
-    begin = "from models.settings import Settings; from models.log import configure\n"
+    begin = "from models.settings import Settings; from models.logging_setup import configure\n"
     begin += "import structlog, logging; configure(Settings(), 'test')\n"
     done = subprocess.run(
         [sys.executable, "-c", begin + program],
@@ -67,7 +67,7 @@ def test_level() -> None:
 def test_log_file_rotates_though_several_processes_write(tmp_path: Path) -> None:
     file = tmp_path / "logs" / "darkroom.log"
     code = (
-        "from models.settings import Settings; from models.log import configure\n"
+        "from models.settings import Settings; from models.logging_setup import configure\n"
         "import structlog; configure(Settings(), 'test')\n"
         "for n in range(300): structlog.get_logger().info('line', number=n, filler='x' * 50)"
     )

@@ -8,7 +8,7 @@ import pytest
 
 from models.settings import Settings
 from models.store import Store
-from models.task import Task
+from models.tasks.task import Task
 from service.lookout import Lookout
 from tests.test_feed import create, run
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from models import letter as drafts
-from models.letter import Draft, Kind
-from models.parcel import Mailing
+from models.outbox import email as drafts
+from models.outbox.email import Draft, Kind
+from models.outbox.item import Mailing
 from models.settings import Settings
 from models.store import Store
 from standalone.stores import free_port

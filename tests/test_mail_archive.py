@@ -8,11 +8,11 @@ from email.message import EmailMessage
 
 import pytest
 
-from models import letter as drafts
-from models.group import Member
-from models.parcel import Mailing
+from models.outbox import email as drafts
+from models.outbox.item import Mailing
 from models.settings import Settings
 from models.store import Store
+from models.tasks.group import Member
 from tests.letters import (
     Mailbox,
     body,
@@ -79,7 +79,7 @@ async def test_a_link_where_it_is_too_large(settings: Settings, store: Store) ->
 
 @pytest.mark.parametrize("spare", [0, -1])
 async def test_the_limit_is_exact(settings: Settings, store: Store, spare: int) -> None:
-    from models.archive import Archive
+    from models.tasks.zip_archive import Archive
 
     task_id = await finished_task(store, "cat.png", b"x" * 500)
     group_id = await group_of(store, Member(name="cat.png", task_id=task_id))

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from models import letter as drafts
 from models.errors import StoreUnavailable
-from models.letter import Kind, Letter
-from models.parcel import Mailing
+from models.outbox import email as drafts
+from models.outbox.email import Kind, Letter
+from models.outbox.item import Mailing
 from models.settings import Settings
 from models.store import Store
 from standalone import stores

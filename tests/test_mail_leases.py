@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from models import letter as drafts
-from models.parcel import Mailing
+from models.outbox import email as drafts
+from models.outbox.item import Mailing
 from models.settings import Settings
 from models.store import Store
 from tests.conftest import working

@@ -8,8 +8,8 @@ from email.message import EmailMessage
 
 import pytest
 
-from models import letter as drafts
-from models.parcel import Mailing
+from models.outbox import email as drafts
+from models.outbox.item import Mailing
 from models.settings import Settings
 from models.store import Store
 from tests.conftest import working

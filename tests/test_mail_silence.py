@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 import aiosmtplib
 import pytest
 
-from models import letter as drafts
-from models.parcel import Mailing
+from models.outbox import email as drafts
+from models.outbox.item import Mailing
 from models.settings import Settings
 from models.store import Store
 from tests.letters import Mailbox, mail_server, posting, send_due, the_letter, until_due

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import trustme
 
-from models import letter as drafts
-from models.parcel import Mailing
+from models.outbox import email as drafts
+from models.outbox.item import Mailing
 from models.settings import Settings
 from models.store import Store
 from tests.letters import (

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from models import memory
-from models.catalogue import Catalogue, Weights
+from models import memory_estimate
 from models.errors import TooMuchMemory
-from models.image import Header
+from models.images.inspect import Header
+from models.networks.catalogue import Catalogue, Weights
 from models.operations import parse
 from models.settings import Settings
 from models.store import Store
@@ -31,25 +31,28 @@ UPSCALE = [parse("upscale", {})]
 
 
 def test_the_largest_legal_upscale_fits_the_goal() -> None:
-    need = memory.predict(Header("jpeg", 8600, 5800), UPSCALE, "png")
+    need = memory_estimate.predict(Header("jpeg", 8600, 5800), UPSCALE, "png")
     raw = 8600 * 5800 * 4 * 3
     assert raw < need < raw + 400 * MB
 
 
 def test_more_pixels_need_more_and_views_need_nothing() -> None:
     sizes = [
-        memory.predict(Header("png", side, side), UPSCALE, "png") for side in (1, 100, 1000, 5000)
+        memory_estimate.predict(Header("png", side, side), UPSCALE, "png")
+        for side in (1, 100, 1000, 5000)
     ]
     assert sizes == sorted(set(sizes))
-    plain = memory.predict(Header("png", 4000, 4000), [], "png")
-    assert memory.predict(Header("png", 4000, 4000), [parse("split", {})], "png") == plain
+    plain = memory_estimate.predict(Header("png", 4000, 4000), [], "png")
+    assert memory_estimate.predict(Header("png", 4000, 4000), [parse("split", {})], "png") == plain
 
 
 def test_what_the_header_says_of_samples_counts() -> None:
     for operations in ([], [parse("blur", {})], UPSCALE):
         needs = [
             [
-                memory.predict(Header("png", 4000, 3000, depth, channels), operations, "png")
+                memory_estimate.predict(
+                    Header("png", 4000, 3000, depth, channels), operations, "png"
+                )
                 for channels in (1, 3, 4)
             ]
             for depth in (8, 16)
@@ -57,38 +60,39 @@ def test_what_the_header_says_of_samples_counts() -> None:
         for narrow, deep in zip(*needs, strict=True):
             assert narrow < deep
         assert needs == [sorted(set(each)) for each in needs]
-    known = memory.predict(Header("png", 4000, 3000, 8, 3), [], "png")
-    assert known < memory.predict(Header("png", 4000, 3000), [], "png")
+    known = memory_estimate.predict(Header("png", 4000, 3000, 8, 3), [], "png")
+    assert known < memory_estimate.predict(Header("png", 4000, 3000), [], "png")
 
 
 def test_a_budget_is_the_machines_or_the_one_that_is_set() -> None:
-    assert memory.budget(Settings()) == memory.available() > 0
-    assert memory.budget(Settings(memory_budget=1000 * MB, workers=4)) == 250 * MB
+    assert memory_estimate.budget(Settings()) == memory_estimate.available() > 0
+    assert memory_estimate.budget(Settings(memory_budget=1000 * MB, workers=4)) == 250 * MB
 
 
 def test_a_container_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     limit = tmp_path / "memory.max"
-    monkeypatch.setattr(memory, "_CGROUPS", (str(limit), "/nowhere"))
-    whole = memory.available()
+    monkeypatch.setattr(memory_estimate, "_CGROUPS", (str(limit), "/nowhere"))
+    whole = memory_estimate.available()
     limit.write_text("max\n")
-    assert memory.available() == whole
+    assert memory_estimate.available() == whole
     limit.write_text("4000000000\n")
-    assert memory.available() == 3_200_000_000
+    assert memory_estimate.available() == 3_200_000_000
     limit.write_text("600000000\n")
-    assert memory.available() == 300_000_000
+    assert memory_estimate.available() == 300_000_000
 
 
 def test_what_never_fits_is_refused_with_what_passes() -> None:
     small = Settings(memory_budget=260 * MB)
     header = Header("jpeg", 4000, 3000)
     with pytest.raises(TooMuchMemory, match=r"260 MB .*MEMORY_BUDGET.* (\d+)% of the pixels") as e:
-        memory.check(memory.predict(header, UPSCALE, "png"), small)
+        memory_estimate.check(memory_estimate.predict(header, UPSCALE, "png"), small)
     assert e.value.facts["setting"] == "MEMORY_BUDGET"
     assert e.value.facts["limit"] == 260 * MB < e.value.facts["measured"]
-    share = (260 * MB - memory.BASE) / (e.value.facts["measured"] - memory.BASE)
+    share = (260 * MB - memory_estimate.BASE) / (e.value.facts["measured"] - memory_estimate.BASE)
     side = share**0.5 * 0.99
-    memory.check(
-        memory.predict(Header("jpeg", int(4000 * side), int(3000 * side)), UPSCALE, "png"), small
+    memory_estimate.check(
+        memory_estimate.predict(Header("jpeg", int(4000 * side), int(3000 * side)), UPSCALE, "png"),
+        small,
     )
 
 
@@ -97,24 +101,26 @@ def test_a_heavy_network_counts_and_does_not_shrink_with_the_picture() -> None:
     catalogue = Catalogue([heavy], {("heavy", 2): Path("heavy_x2.pb")})
     chain = [parse("grayscale", {}), parse("upscale", {"scale": "2", "model": "heavy"})]
     header = Header("jpeg", 4000, 3000)
-    need, fixed = memory.need(header, chain, "png", catalogue, 0)
+    need, fixed = memory_estimate.need(header, chain, "png", catalogue, 0)
     assert fixed == 2100 * MB
-    assert need == memory.predict(header, chain, "png") + fixed
-    assert memory.need(header, UPSCALE, "png", catalogue, 0)[1] == 0  # not at hand: said elsewhere
-    assert memory.need(header, chain, "png", Catalogue([], {}), 0)[1] == 0
+    assert need == memory_estimate.predict(header, chain, "png") + fixed
+    assert (
+        memory_estimate.need(header, UPSCALE, "png", catalogue, 0)[1] == 0
+    )  # not at hand: said elsewhere
+    assert memory_estimate.need(header, chain, "png", Catalogue([], {}), 0)[1] == 0
     with pytest.raises(TooMuchMemory, match=r" (\d+)% of the pixels passes") as caught:
-        memory.check(need, Settings(memory_budget=need - 60 * MB), fixed)
+        memory_estimate.check(need, Settings(memory_budget=need - 60 * MB), fixed)
     share = int(str(caught.value.detail).split("%")[0].split()[-1])
     assert 50 < share < 100
     with pytest.raises(TooMuchMemory, match="a lighter network may"):
-        memory.check(need, Settings(memory_budget=2200 * MB), fixed)
+        memory_estimate.check(need, Settings(memory_budget=2200 * MB), fixed)
 
 
 def test_large_tiles_count(shared: Path) -> None:
     catalogue = Catalogue.read(None)
     header = Header("jpeg", 4000, 3000)
-    assert memory.need(header, UPSCALE, "png", catalogue, 0)[1] == 120 * MB
-    assert memory.need(header, UPSCALE, "png", catalogue, 4000)[1] > 700 * MB
+    assert memory_estimate.need(header, UPSCALE, "png", catalogue, 0)[1] == 120 * MB
+    assert memory_estimate.need(header, UPSCALE, "png", catalogue, 4000)[1] > 700 * MB
 
 
 async def test_refused_at_submission(settings: Settings, aiohttp_client: Any) -> None:
@@ -177,7 +183,9 @@ async def test_two_large_tasks_run_one_after_the_other(
     send: Send, settings: Settings, store: Store
 ) -> None:
     data = [pictures.jpeg(900, 900, seed) for seed in range(2)]
-    need, _ = memory.need(Header("jpeg", 900, 900), UPSCALE, "jpeg", Catalogue.read(None), 0)
+    need, _ = memory_estimate.need(
+        Header("jpeg", 900, 900), UPSCALE, "jpeg", Catalogue.read(None), 0
+    )
     narrow = settings.model_copy(update={"worker_processes": 2, "memory_budget": need + 1})
     async with working(narrow) as arq:
         worker = await ready(arq)
@@ -200,6 +208,6 @@ async def test_a_child_that_takes_far_more_than_predicted_is_refused_it(tmp_path
     answer = await children.run(replace(wild, operations=large, memory=0), ignore)
     assert answer["error"]["code"] == "too_much_memory"
     assert "MEMORY_BUDGET" in str(answer["error"])
-    good = await children.run(replace(request(tmp_path), memory=memory.BASE), ignore)
+    good = await children.run(replace(request(tmp_path), memory=memory_estimate.BASE), ignore)
     assert good["results"] and children.pids == pids
     await children.stop()

@@ -15,7 +15,7 @@ import psutil
 import pytest
 from pymongo import MongoClient
 
-from models.metrics.catalogue import METRICS
+from models.metrics.definitions import METRICS
 from models.metrics.metric import Kind
 from tests import pictures
 from tests.house import ROOT, House

@@ -9,9 +9,9 @@ from typing import Any
 
 import yaml
 
-from models.metrics.catalogue import METRICS, table
+from models.error_members import THEIRS
+from models.metrics.definitions import METRICS, table
 from models.metrics.metric import Kind
-from models.problems import THEIRS
 from models.settings import Settings
 from tests.house import ROOT
 from tests.scrapes import promtool

@@ -14,15 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from models.metrics import figures
-from models.metrics.catalogue import ATTEMPTS, LAG, MONGODB, WAIT, WORKERS
-from models.metrics.exposition import Part, exposition
+from models.metrics import snapshot as figures
+from models.metrics.definitions import ATTEMPTS, LAG, MONGODB, WAIT, WORKERS
 from models.metrics.instruments import Instruments
 from models.metrics.metric import Source
-from models.queue import Queue
+from models.metrics.prometheus_text import Part, exposition
+from models.redis.queue import Queue
 from models.settings import Settings
 from models.store import Store
-from models.task import Upload
+from models.tasks.task import Upload
 from service.app import create_app
 from service.keys import SCRAPE
 from service.scrape import Scrape

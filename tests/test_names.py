@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.names import result_names, safe
 from models.operations.upscale import Upscale
+from models.tasks.filenames import result_names, safe
 
 
 @pytest.mark.parametrize(

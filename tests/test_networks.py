@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from models.catalogue import BUNDLED, Catalogue, Weights, published
+from models.networks.catalogue import BUNDLED, Catalogue, Weights, published
 from models.operations.upscale import Quality, Upscale
 from tests.operations import apply, tools
 from training.degrade import Plane, bicubic, jpeg, psnr

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from models import letter as drafts
-from models.letter import Kind, Letter
-from models.parcel import Mailing
+from models.auth.tokens import Purpose, Tokens
+from models.outbox import email as drafts
+from models.outbox.email import Kind, Letter
+from models.outbox.item import Mailing
+from models.outbox.subscriber import Subscription
 from models.settings import Settings
 from models.store import Store
-from models.subscriber import Subscription
-from models.tokens import Purpose, Tokens
 from service.app import create_app
 from service.keys import TOKENS
 from tests.letters import (

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from models.catalogue import BUNDLED, Catalogue
 from models.errors import BadParameter
+from models.networks.catalogue import BUNDLED, Catalogue
 from models.operations import OPERATIONS, fingerprint, load, parse
 from models.operations.upscale import Upscale
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from bson import ObjectId
 
-from models.outlook import Outlook
 from models.store import Store
-from models.task import Status, Task, Upload
+from models.tasks.queue_position import Outlook
+from models.tasks.task import Status, Task, Upload
 from tests.test_feed import create, run
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)

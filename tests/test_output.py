@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from models.errors import BadImage
-from models.image import EXTENSIONS
+from models.images.encoder_settings import DEFAULT
+from models.images.inspect import EXTENSIONS
 from models.operations import Encoding
-from models.writing import DEFAULT
 from tests import pictures
 from tests.test_codec import ICC
 from workers import codec

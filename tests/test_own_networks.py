@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.catalogue import BUNDLED, Catalogue, hash_file
 from models.errors import BadParameter, WeightsUnusable
-from models.manifest import MAX_BYTES
+from models.networks.catalogue import BUNDLED, Catalogue, hash_file
+from models.networks.manifest import MAX_BYTES
 from models.settings import Settings
 from service.app import create_app
 from tests import graphs, onnx_graphs, pictures

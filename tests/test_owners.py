@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from models.key import Scope
+from models.auth.api_key import Scope
 from models.settings import Settings
 from service import rights
 from service.app import create_app

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.catalogue import Catalogue
 from models.errors import BadParameter, TooManyPixels
-from models.operations import OPERATIONS, Encoding, Operation, load, older, parse
-from models.operations.pipeline import encoding, parts, read, sizes
+from models.networks.catalogue import Catalogue
+from models.operations import OPERATIONS, Encoding, Operation, legacy_syntax, load, parse
+from models.operations.steps import encoding, parts, read, sizes
 from tests import pictures
 from workers.pipeline import Limits, Outputs, Pipeline
 
@@ -174,7 +174,7 @@ def test_documents_come_back_the_same() -> None:
 
 
 def test_older_values_out_of_bounds_are_skipped() -> None:
-    found = older.read(
+    found = legacy_syntax.read(
         [
             "splitQuadrants=True",
             "resize=0",
@@ -189,4 +189,4 @@ def test_older_values_out_of_bounds_are_skipped() -> None:
     assert set(found.skipped) == {2, 3, 4}
     assert "0.05" in found.skipped[2]
     with pytest.raises(BadParameter, match="no operation 'shout'"):
-        older.read(["shout=1"])
+        legacy_syntax.read(["shout=1"])

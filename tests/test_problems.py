@@ -6,8 +6,8 @@ import ast
 
 from docs import errors as page
 from docs.__main__ import ERRORS
+from models.error_members import MEMBERS, codes, meaning
 from models.errors import BY_CODE, AppError
-from models.problems import MEMBERS, codes, meaning
 from tests.house import ROOT
 
 

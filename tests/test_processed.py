@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 from models.store import Store
-from models.task import Result
+from models.tasks.task import Result
 from tests import pictures
 
 Send = Callable[..., Awaitable[Any]]

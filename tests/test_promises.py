@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from models.catalogue import Catalogue
+from models.networks.catalogue import Catalogue
 from models.operations import Encoding
-from models.operations.pipeline import read
+from models.operations.steps import read
 from tests import pictures
 from tests.profiles import ADOBE_RGB, DISPLAY_P3, matrix_profile
 from workers import notes

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from models.key import Scope
-from models.queue import connect
+from models.auth.api_key import Scope
+from models.redis.queue import connect
 from models.settings import Settings
 from standalone import stores
 from tests import keyed, pictures

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from models import rates
-from models.bounds import Bound, Reading
+from models.auth.rate_limit_types import Bound, Reading
 from models.errors import StoreUnavailable
-from models.queue import connect
-from models.rates import Rates
+from models.redis import rate_counters
+from models.redis.queue import connect
+from models.redis.rate_counters import Rates
 from models.settings import Settings
 from standalone import stores
 from tests import keyed
@@ -37,7 +37,7 @@ async def counting(
     settings: Settings, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Rates]:
     """Rates that were asked once, and do not ask again once they gave up on Redis."""
-    monkeypatch.setattr(rates, "_OFF", 3600.0)
+    monkeypatch.setattr(rate_counters, "_OFF", 3600.0)
     made = Rates(
         settings.model_copy(
             update={"rate_limit_timeout": PATIENCE, "rate_limit_fail": request.param}
@@ -89,7 +89,7 @@ async def shared(settings: Settings) -> int:
 async def test_slow_moments_in_a_row_end_with_an_answer(
     counting: Rates, settings: Settings
 ) -> None:
-    for moment in range(rates._SLOW_MOMENTS - 1):
+    for moment in range(rate_counters._SLOW_MOMENTS - 1):
         await held_up(counting, settings, 3)
         assert counting._slow == moment + 1
     await counting.hit([BOUND])
@@ -108,7 +108,7 @@ async def test_a_frozen_redis_is_given_up_on(settings: Settings, tmp_path: Path)
         await redis.aclose(close_connection_pool=True)
         os.kill(pid, signal.SIGSTOP)
         try:
-            found = [left(await made.hit([BOUND])) for _ in range(rates._SLOW_MOMENTS)]
+            found = [left(await made.hit([BOUND])) for _ in range(rate_counters._SLOW_MOMENTS)]
             assert found == [99, 98, 97]  # each counted, by this process
             assert made._off_until > 0
         finally:
@@ -132,7 +132,7 @@ async def test_without_redis_wrong_keys_end_an_addresss_tries(opened: Opened) ->
 async def test_what_is_counted_here_is_bounded_and_ends(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rates, "_MOST", 3)
+    monkeypatch.setattr(rate_counters, "_MOST", 3)
     away = settings.model_copy(update={"redis_url": f"redis://127.0.0.1:{stores.free_port()}/0"})
     made = Rates(away)
     for number in range(20):

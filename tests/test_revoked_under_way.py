@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from models.key import Scope
+from models.auth.api_key import Scope
 from models.settings import Settings
 from service.keys import ENDINGS
 from tests import keyed, pictures

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from models.catalogue import Catalogue, Weights
 from models.errors import BadOutput
+from models.networks.catalogue import Catalogue, Weights
 from models.operations import Encoding
 from models.operations.upscale import Upscale
 from models.settings import Settings

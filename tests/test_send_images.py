@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from models.errors import StoreUnavailable
-from models.group import Member
-from models.letter import Kind
-from models.parcel import Mailing
+from models.outbox.email import Kind
+from models.outbox.item import Mailing
 from models.settings import Settings
 from models.store import Store
+from models.tasks.group import Member
 from service.app import create_app
 from service.keys import STORE
 from tests.conftest import working

@@ -8,11 +8,11 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 
-from models.key import Scope
-from models.letter import Kind, Letter
-from models.links import Link
+from models.auth.api_key import Scope
+from models.auth.signed_links import Link
+from models.auth.tokens import Tokens
+from models.outbox.email import Kind, Letter
 from models.settings import Settings
-from models.tokens import Tokens
 from service.keys import TOKENS
 from tests import keyed, pictures
 from tests.keyed import Door, Opened, Shown

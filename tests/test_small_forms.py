@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from models.letter import Kind
+from models.outbox.email import Kind
 from models.settings import Settings
 from models.store import Store
 from service.app import create_app
@@ -183,7 +183,7 @@ async def test_quotas_slide(store: Store) -> None:
 
 
 def test_addresses_are_normalised() -> None:
-    from models.address import address
+    from models.outbox.email_address import address
 
     assert address(" Ann.Lee+x@EXAMPLE.org ") == "ann.lee+x@example.org"
     assert address("ann@bücher.example.com") == "ann@xn--bcher-kva.example.com"

@@ -13,8 +13,8 @@ from pymongo import MongoClient
 
 from models.settings import Settings
 from models.store import Store
-from models.store.files import CHUNK_BYTES
-from models.store.orphans import Orphans
+from models.store.files.gridfs import CHUNK_BYTES
+from models.store.files.orphans import Orphans
 from tests.test_store_tasks import TASK, claimed, created, result
 
 DATA = bytes(range(256)) * (3 * CHUNK_BYTES // 256) + b"tail"

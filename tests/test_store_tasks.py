@@ -9,7 +9,7 @@ import pytest
 from bson import ObjectId
 
 from models.store import Store
-from models.task import Result, Status, Task, Upload
+from models.tasks.task import Result, Status, Task, Upload
 
 MARK = "ab" * 32
 TASK = MARK[:32]

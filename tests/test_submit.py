@@ -8,7 +8,7 @@ from typing import Any
 
 from models.settings import Settings
 from models.store import Store
-from models.task import Result
+from models.tasks.task import Result
 from service.app import create_app
 from tests import pictures
 from tests.conftest import working

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from models.catalogue import Catalogue
 from models.errors import StoreUnavailable
-from models.queue import Queue, connect
+from models.networks.catalogue import Catalogue
+from models.redis.queue import Queue, connect
 from models.settings import Settings
 from models.store import Store
 from service.app import create_app

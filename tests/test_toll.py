@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from models.key import Scope
+from models.auth.api_key import Scope
 from models.settings import Settings
 from service.doorkeeper import COOKIE
 from standalone import stores

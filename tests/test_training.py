@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.catalogue import BUNDLED, Weights
+from models.networks.catalogue import BUNDLED, Weights
 from models.operations.upscale import Quality
 from tests import pictures
 from training.curve import draw, points

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from models.errors import AppError
-from models.exif import orientation, upright
-from models.image import inspect
+from models.images.exif import orientation, upright
+from models.images.inspect import inspect
 from models.operations import parse
 from tests import pictures
 from workers import codec

@@ -12,8 +12,8 @@ import pytest
 from aiohttp.test_utils import TestClient
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-from models.event import About
-from models.parcel import Mailing
+from models.outbox.item import Mailing
+from models.outbox.webhook import About
 from models.settings import Settings
 from models.store import Store
 from service.app import create_app

@@ -16,7 +16,7 @@ import trustme
 from aiohttp import web
 from yarl import URL
 
-from models.callback import Reach
+from models.outbox.webhook_url import Reach
 from models.settings import Settings
 from tests.receivers import Names, Receiver, calling, naming, receiving
 from workers.webhooks.caller import Call, Caller

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from models import event as drafts
-from models.metrics import figures
-from models.metrics.catalogue import WEBHOOK_TIMES, WEBHOOKS
-from models.parcel import Mailing
+from models.metrics import snapshot
+from models.metrics.definitions import WEBHOOK_TIMES, WEBHOOKS
+from models.outbox import webhook as drafts
+from models.outbox.item import Mailing
 from models.settings import Settings
 from models.store import Store
 from tests.letters import fail_task, unfinished_task, until
@@ -312,13 +312,13 @@ async def test_calls_are_counted(settings: Settings, store: Store) -> None:
             event = await store.events.claim("t", 60)
             assert event is not None
             await tell(teller, event)
-        seen = figures.read(teller.worker.instruments)
+        seen = snapshot.read(teller.worker.instruments)
         assert {k: v for k, v in seen[WEBHOOKS].items() if v} == {
             ("http_error",): 1,
             ("delivered",): 1,
         }
         taken = seen[WEBHOOK_TIMES][()]
-        assert isinstance(taken, figures.Buckets) and taken.counts[-1] == 2
+        assert isinstance(taken, snapshot.Buckets) and taken.counts[-1] == 2
 
 
 async def test_how_late_it_is(settings: Settings, store: Store) -> None:

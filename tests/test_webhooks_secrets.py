@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from standardwebhooks.webhooks import WebhookVerificationError
 
-from models.checking import webhook_secret
+from models.cli import webhook_secret
 from models.settings import Settings
 from models.store import Store
 from tests.keyed import opening

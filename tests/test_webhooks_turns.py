@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from models import event as drafts
+from models.outbox import webhook as drafts
 from models.settings import Settings
 from models.store import Store
 from tests.letters import until

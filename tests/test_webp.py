@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from models.errors import BadImage, TooManyPixels, UnsupportedFormat
-from models.image import Header, check_side, inspect
+from models.images.inspect import Header, check_side, inspect
 from models.operations import Encoding
 from tests import pictures
 from tests.operations import bgr

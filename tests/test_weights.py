@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from models.catalogue import Catalogue, Weights, published
+from models.networks.catalogue import Catalogue, Weights, published
 from models.settings import Settings
 from tests.house import ROOT
 from workers.weights import NotFetched, Patience, fetch, main

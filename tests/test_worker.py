@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.catalogue import Catalogue
-from models.queue import connect
+from models.networks.catalogue import Catalogue
+from models.redis.queue import connect
 from models.settings import Settings
 from models.store import Store
 from service.app import create_app

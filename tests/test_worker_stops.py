@@ -10,7 +10,7 @@ import pytest
 
 from models.settings import Settings
 from models.store import Store
-from models.store.leases import Leases
+from models.store.tasks.leases import Leases
 from tests.conftest import working
 from tests.test_worker import ready, slow_picture, until
 

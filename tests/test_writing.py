@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.image import Format
+from models.images.encoder_settings import DEFAULT, Writing
+from models.images.inspect import Format
 from models.operations import Encoding, fingerprint
 from models.operations.upscale import Upscale
 from models.settings import Settings
-from models.writing import DEFAULT, Writing
 from tests import pictures
 from workers import codec
 from workers.children import Children

@@ -10,7 +10,7 @@ import dataclasses
 import math
 from pathlib import Path
 
-from models.catalogue import BUNDLED
+from models.networks.catalogue import BUNDLED
 from training.bundle import put
 from training.export import write
 from training.recipes import QUALITIES, SCALES, bundled

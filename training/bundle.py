@@ -8,7 +8,7 @@ import json
 import shutil
 from pathlib import Path
 
-from models.catalogue import BUNDLED
+from models.networks.catalogue import BUNDLED
 from models.operations.upscale import Quality
 from training.export import write
 from training.network import Upscaler

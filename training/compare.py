@@ -17,7 +17,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from models.catalogue import Catalogue
+from models.networks.catalogue import Catalogue
 from training.degrade import Plane, bicubic, psnr
 from training.pictures import Pair, pair, read_luma, split
 from training.speed import ENGINES, Times, speeds

@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from models.catalogue import Catalogue
+from models.networks.catalogue import Catalogue
 from training.degrade import bicubic
 from workers.picture import Pixels
 from workers.upscaler.opencv import REFERENCE

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models.catalogue import Catalogue
+from models.networks.catalogue import Catalogue
 from workers.picture import Pixels
 from workers.upscaler import tiles
 

@@ -11,7 +11,7 @@ import socket
 import sys
 
 from models.errors import AppError, BadSettings
-from models.log import configure
+from models.logging_setup import configure
 from models.settings import Settings
 from workers import command
 

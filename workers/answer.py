@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from models.errors import AppError
-from models.image import Format, inspect
+from models.images.inspect import Format, inspect
 from workers.lines import Answer, Defect, Failed, Line, Made
 from workers.request import Request
 

@@ -7,13 +7,13 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from models.catalogue import Catalogue
 from models.metrics.instruments import Instruments
 from models.metrics.metric import Source
-from models.queue import Queue
+from models.networks.catalogue import Catalogue
+from models.redis.queue import Queue
 from models.settings import Settings
 from models.store import Store
-from models.task import Task
+from models.tasks.task import Task
 from workers.children import Children
 from workers.room import Room
 

@@ -7,7 +7,7 @@ import asyncio
 import structlog
 
 from models.errors import StoreUnavailable
-from models.task import Status
+from models.tasks.task import Status
 from workers.attempt import Worker
 
 log = structlog.get_logger()

@@ -45,8 +45,8 @@ def main() -> None:
     decoders.close()
     import cv2  # noqa: F401 -- with its pixel limit
 
-    from models.catalogue import Catalogue
-    from models.writing import Writing
+    from models.images.encoder_settings import Writing
+    from models.networks.catalogue import Catalogue
     from workers import codec, guard  # noqa: F401 -- imported now: the first task need not wait
     from workers.pipeline import Limits
     from workers.upscaler.bounds import Bounds

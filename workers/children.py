@@ -10,7 +10,7 @@ from pathlib import Path
 
 import structlog
 
-from models import memory
+from models import memory_estimate
 from models.errors import TaskTimeout, WorkerCrashed
 from models.settings import Settings, cores
 from workers.confine import Layers, missing
@@ -62,7 +62,7 @@ class Children:
             "precision": settings.upscale_precision,
             "sandbox": settings.child_sandbox,
             "scratch": None if scratch is None else str(scratch),
-            "most_memory": memory.budget(settings) * 5 // 4 + _SLACK,
+            "most_memory": memory_estimate.budget(settings) * 5 // 4 + _SLACK,
             "most_file": settings.max_output_pixels * _SAMPLE + _FILE_SLACK,
             "cpu_seconds": settings.task_timeout * (os.cpu_count() or 1) + _CPU_SLACK,
         }

@@ -13,10 +13,10 @@ import numpy as np
 from PIL import Image, JpegImagePlugin, UnidentifiedImageError
 
 from models.errors import BadImage, TooManyPixels
-from models.exif import Orientation, orientation, upright
-from models.image import check_pixels
+from models.images.encoder_settings import DEFAULT, Writing
+from models.images.exif import Orientation, orientation, upright
+from models.images.inspect import check_pixels
 from models.operations import Encoding, Size
-from models.writing import DEFAULT, Writing
 from workers import decoders, gamma, guard, notes, png, profiles, sixteen
 from workers.picture import Picture, Pixels
 

@@ -20,13 +20,13 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models import memory
-from models.catalogue import Catalogue
+from models import memory_estimate
 from models.errors import AppError, BadParameter
-from models.image import ACCEPTED, FORMAT_OF, Header, check_side, inspect
+from models.images.inspect import ACCEPTED, FORMAT_OF, Header, check_side, inspect
+from models.networks.catalogue import Catalogue
 from models.operations import OPERATIONS
-from models.operations.help import rows, summary
-from models.operations.pipeline import encoding, sizes
+from models.operations.parameter_docs import rows, summary
+from models.operations.steps import encoding, sizes
 from models.settings import Settings
 from workers.bar import Bar, printable
 from workers.order import Order, Wrong
@@ -150,10 +150,10 @@ def _one(
         if os.path.lexists(target) and not order.force:
             raise Refused(f"{target} is there already; -f overwrites it")
     parent = targets[0].parent
-    need, fixed = memory.need(
+    need, fixed = memory_estimate.need(
         header, order.operations, written.format, catalogue, settings.tile_pixels
     )
-    memory.check(need, settings, fixed)
+    memory_estimate.check(need, settings, fixed)
     guard.limit(need)
     if order.folder:
         parent.mkdir(parents=True, exist_ok=True)

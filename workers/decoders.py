@@ -24,7 +24,7 @@ from PIL import (
 )
 
 from models.errors import AppError, TooManyPixels
-from models.image import MAX_SIDE, Kind, check_pixels, inspect
+from models.images.inspect import MAX_SIDE, Kind, check_pixels, inspect
 
 FORMATS = ("PNG", "JPEG", "GIF")
 """What Pillow opens; by itself it would try some forty."""

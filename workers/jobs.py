@@ -11,8 +11,8 @@ from typing import Any
 import structlog
 
 from models.errors import AppError, Internal, StoreUnavailable, WorkerCrashed
-from models.metrics.catalogue import RERINGS
-from models.task import Status, Task
+from models.metrics.definitions import RERINGS
+from models.tasks.task import Status, Task
 from workers import metrics
 from workers.attempt import Attempt, Worker
 from workers.patience import patient

@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 from arq.worker import Worker
 
-from models.queue import TROUBLE
+from models.redis.queue import TROUBLE
 
 log = structlog.get_logger()
 

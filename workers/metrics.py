@@ -9,8 +9,8 @@ import time
 import structlog
 
 from models.errors import StoreUnavailable
-from models.metrics import figures
-from models.metrics.catalogue import (
+from models.metrics import snapshot as figures
+from models.metrics.definitions import (
     ATTEMPTS,
     ATTEMPTS_NOW,
     CHILDREN,
@@ -26,7 +26,7 @@ from models.metrics.catalogue import (
     WAIT,
 )
 from models.metrics.instruments import Instruments, worked
-from models.task import Status, Task
+from models.tasks.task import Status, Task
 from workers.attempt import Attempt, Worker
 
 log = structlog.get_logger()

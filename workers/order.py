@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.image import FORMAT_OF, Format
-from models.names import result_names
+from models.images.inspect import FORMAT_OF, Format
 from models.operations import Operation, parse
-from models.operations.pipeline import encoding, parts, read
+from models.operations.steps import encoding, parts, read
+from models.tasks.filenames import result_names
 
 _NO_TASK = "0" * 64  # where names of results are told apart by a fingerprint, there is none here
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from models.images.encoder_settings import Writing
 from models.operations import Encoding
-from models.writing import Writing
 from workers import codec, notes, png
 from workers.picture import Picture
 

@@ -12,7 +12,7 @@ from typing import Any, Generic
 import structlog
 
 from models.errors import StoreUnavailable
-from models.store.outbox import Outbox, P
+from models.store.outbox.outbox import Outbox, P
 from workers.patience import patient
 
 log = structlog.get_logger()

@@ -9,11 +9,11 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from models.catalogue import Catalogue
-from models.image import EXTENSIONS
+from models.images.encoder_settings import DEFAULT, Writing
+from models.images.inspect import EXTENSIONS
+from models.networks.catalogue import Catalogue
 from models.operations import Encoding, Operation
-from models.operations.pipeline import parts, sizes
-from models.writing import DEFAULT, Writing
+from models.operations.steps import parts, sizes
 from workers import codec
 from workers.operations import Tools, run
 from workers.output import Output, write

@@ -16,8 +16,8 @@ import structlog
 
 from models.errors import BadParameter, OriginalGone, StoreUnavailable
 from models.operations import Operation, fingerprint
-from models.operations.pipeline import parts
-from models.task import Status, Task
+from models.operations.steps import parts
+from models.tasks.task import Status, Task
 from workers.attempt import Worker
 from workers.patience import patient
 

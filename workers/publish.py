@@ -10,12 +10,12 @@ from typing import Any, get_args
 
 import structlog
 
-from models import memory
+from models import memory_estimate
 from models.errors import from_document
-from models.image import Header, Kind, inspect
+from models.images.inspect import Header, Kind, inspect
 from models.operations import load
-from models.operations.pipeline import encoding, parts
-from models.task import Result
+from models.operations.steps import encoding, parts
+from models.tasks.task import Result
 from workers.attempt import Attempt, Worker
 from workers.patience import patient
 from workers.prefixes import Prefix, fetch, keep, worth_keeping
@@ -47,10 +47,10 @@ async def work(worker: Worker, attempt: Attempt) -> None:
         kept = worth_keeping(worker, task, operations, skipped)
         header = await asyncio.to_thread(_inspect, source)
         tile = worker.settings.tile_pixels
-        need, fixed = memory.need(
+        need, fixed = memory_estimate.need(
             header, operations[skipped:], written.format, worker.catalogue, tile
         )
-        memory.check(need, worker.settings, fixed)
+        memory_estimate.check(need, worker.settings, fixed)
         request = Request(
             str(source),
             name,

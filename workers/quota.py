@@ -12,7 +12,7 @@ from pathlib import Path
 
 from models.errors import AppError
 from models.operations import load
-from models.operations.pipeline import parts
+from models.operations.steps import parts
 from workers.request import Request
 
 _FILES = 16  # beside those of the task, in case a library keeps one of its own

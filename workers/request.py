@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from models.image import Format
+from models.images.inspect import Format
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,14 @@ from typing import Any
 import structlog
 from arq.worker import func
 
-from models import memory, ready
-from models.catalogue import Catalogue
+from models import memory_estimate, ready_pipe
 from models.errors import StoreUnavailable
-from models.metrics import lag
-from models.metrics.catalogue import MONGODB, REDIS, REPLACED
+from models.metrics import event_loop_lag
+from models.metrics.definitions import MONGODB, REDIS, REPLACED
 from models.metrics.instruments import Instruments
 from models.metrics.metric import Source
-from models.queue import PROCESS, Queue, connect, from_json, to_json
+from models.networks.catalogue import Catalogue
+from models.redis.queue import PROCESS, Queue, connect, from_json, to_json
 from models.settings import Settings
 from models.store import Store
 from workers import metrics, scratch
@@ -50,7 +50,7 @@ def create(
     """Return the arq worker; it connects and starts its children when it runs.
 
     ``handle_signals``: stop at SIGINT and SIGTERM; False inside another program. ``ready_fd``: see
-    ``models.ready``.
+    ``models.ready_pipe``.
     """
     redis = connect(settings)
     name = worker_name(os.getpid())
@@ -78,7 +78,7 @@ def create(
             children=children,
             catalogue=catalogue,
             scratch=mine,
-            room=Room(memory.budget(settings)),
+            room=Room(memory_estimate.budget(settings)),
             instruments=instruments,
         )
         ctx["worker"] = worker
@@ -90,10 +90,10 @@ def create(
         background.append(asyncio.create_task(webhooks.send(worker)))
         background.append(asyncio.create_task(webhooks.look(worker)))
         background.append(asyncio.create_task(_newsletter(worker)))
-        background.append(asyncio.create_task(lag.watch(instruments)))
+        background.append(asyncio.create_task(event_loop_lag.watch(instruments)))
         if settings.metrics:
             background.append(asyncio.create_task(metrics.report(worker)))
-        ready.tell(ready_fd)
+        ready_pipe.tell(ready_fd)
         log.info(
             "worker_ready",
             worker=worker.name,

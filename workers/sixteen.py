@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from models.errors import BadImage
-from models.exif import Orientation
+from models.images.exif import Orientation
 from workers.picture import Picture, Pixels, Samples
 
 Wide = NDArray[np.uint16]

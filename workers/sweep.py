@@ -7,8 +7,8 @@ import asyncio
 import structlog
 
 from models.errors import StoreUnavailable, WorkerCrashed
-from models.metrics.catalogue import RERINGS
-from models.task import Status, Task
+from models.metrics.definitions import RERINGS
+from models.tasks.task import Status, Task
 from workers import metrics
 from workers.attempt import Worker
 from workers.jobs import crash

@@ -16,8 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from models.catalogue import Weights, hash_file, published
 from models.errors import BadSettings
+from models.networks.catalogue import Weights, hash_file, published
 from models.settings import Settings
 from workers.bar import Bar
 

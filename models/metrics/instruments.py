@@ -9,7 +9,7 @@ from typing import Any
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from models.metrics.catalogue import METRICS, STARTED_AT
+from models.metrics.definitions import METRICS, STARTED_AT
 from models.metrics.metric import Kind, Metric, Observe, Source
 
 

@@ -14,9 +14,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from models.catalogue import Weights
 from models.errors import BadParameter
-from models.image import Format
+from models.images.encoder_settings import DEFAULT, Writing
+from models.images.inspect import Format
+from models.networks.catalogue import Weights
 from models.operations.blur import Blur
 from models.operations.convert import Convert
 from models.operations.crop import Crop
@@ -27,7 +28,6 @@ from models.operations.spec import Encoding, Operation, Size
 from models.operations.split import Split
 from models.operations.thumbnail import Thumbnail
 from models.operations.upscale import Upscale
-from models.writing import DEFAULT, Writing
 
 __all__ = ["OPERATIONS", "Encoding", "Operation", "Size", "fingerprint", "load", "parse"]
 

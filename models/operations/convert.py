@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field, field_validator, model_validator
 
-from models.image import Format
+from models.images.inspect import Format
 from models.operations.spec import Encoding, Operation
 
 

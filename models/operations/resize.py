@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from models.operations.proportion import ample, proportional
+from models.operations.rounding import ample, proportional
 from models.operations.spec import LONGEST, Operation, Size
 
 Enlarging = Literal["lanczos", "cubic"]

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
-from models.catalogue import Catalogue, Weights
-from models.image import MAX_SIDE, Format
+from models.images.inspect import MAX_SIDE, Format
+from models.networks.catalogue import Catalogue, Weights
 
 Size = tuple[int, int]
 """(width, height) in pixels."""

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
-from models.operations.proportion import ample, proportional
+from models.operations.rounding import ample, proportional
 from models.operations.spec import LONGEST, Operation, Size
 
 _SIDE: TypeAdapter[int] = TypeAdapter(Annotated[int, Field(ge=1, le=LONGEST)])

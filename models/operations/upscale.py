@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, get_args
 
 from pydantic import Field, model_validator
 
-from models.catalogue import Catalogue, Weights
+from models.networks.catalogue import Catalogue, Weights
 from models.operations.spec import Operation, Size
 
 Quality = Literal["fast", "balanced", "best"]

@@ -12,24 +12,24 @@ from typing import Self
 from pydantic import SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from models.catalogue import FETCHED
 from models.errors import BadSettings
+from models.images.encoder_settings import Writing
 from models.loopback import is_loopback
-from models.settings.access import Access
-from models.settings.admin import Admin
-from models.settings.answers import Answers
-from models.settings.events import Events
+from models.networks.catalogue import FETCHED
+from models.settings.auth import Access
+from models.settings.dashboard import Admin
+from models.settings.deployment import Place
+from models.settings.encoding import Results
 from models.settings.http import Http
-from models.settings.intake import Intake
-from models.settings.keeping import Keeping
-from models.settings.logs import Logs
+from models.settings.log import Logs
 from models.settings.mail import Mail
-from models.settings.measures import Measures
-from models.settings.place import Place
-from models.settings.results import Results
+from models.settings.metrics import Measures
+from models.settings.responses import Answers
+from models.settings.retention import Keeping
+from models.settings.sse import Events
+from models.settings.uploads import Intake
 from models.settings.webhooks import Webhooks
-from models.settings.work import Work
-from models.writing import Writing
+from models.settings.worker import Work
 
 SECTIONS: tuple[type[BaseSettings], ...] = (
     Place,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import structlog
 from aiohttp import web
 
+from models.auth.visibility import EVERYTHING
 from models.errors import BadParameter, NotFound, OriginalGone, QueueFull, WrongStatus
-from models.owner import EVERYTHING
-from models.parcel import Mailing
-from models.task import Task
+from models.outbox.item import Mailing
+from models.tasks.task import Task
 from service.answers import json_answer
 from service.client import party
 from service.dashboard.bodies import AskedBody, DetailBody, WebhookBody

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from models.problems import THEIRS
+from models.error_members import THEIRS
 from models.settings import Settings
-from models.store.board import Lately
-from models.store.gauges import Work
+from models.store.tasks.search import Lately
+from models.store.tasks.stats import Work
 from service.dashboard.bodies import AlarmBody, WorkerBody
 
 Level = Literal["critical", "warning"]

@@ -14,9 +14,9 @@ from typing_extensions import TypedDict
 
 from models.errors import BadParameter, NotFound
 from models.operations import OPERATIONS
-from models.parcel import Mailing
-from models.store.board import Wanted
-from models.task import Status
+from models.outbox.item import Mailing
+from models.store.tasks.search import Wanted
+from models.tasks.task import Status
 from service.answers import tagged
 from service.dashboard.bodies import (
     DetailBody,

@@ -7,10 +7,10 @@ from typing import Annotated, Literal
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from models.bodies import Id, Percent, TaskBody, Time
-from models.event import OUTCOMES
-from models.parcel import Mailing
-from models.task import Status
+from models.outbox.item import Mailing
+from models.outbox.webhook import OUTCOMES
+from models.tasks.schemas import Id, Percent, TaskBody, Time
+from models.tasks.task import Status
 
 Count = Annotated[int, Field(ge=0)]
 

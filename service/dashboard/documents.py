@@ -11,11 +11,11 @@ from typing import Any, Literal
 
 from yarl import URL
 
-from models.bodies import ResultBody
-from models.descriptions import body, iso
-from models.event import Event
-from models.parcel import Mailing
-from models.task import OPEN, Task
+from models.outbox.item import Mailing
+from models.outbox.webhook import Event
+from models.tasks.schemas import ResultBody
+from models.tasks.serializers import body, iso
+from models.tasks.task import OPEN, Task
 from service.dashboard.bodies import DetailBody, RowBody, WebhookBody, WorkerBody
 
 

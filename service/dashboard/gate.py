@@ -7,12 +7,12 @@ import asyncio
 import structlog
 from aiohttp import web
 
+from models.auth.api_key import Key, Scope, id_of
+from models.auth.tokens import Tokens
 from models.errors import Forbidden, RateLimited, Unauthorized
-from models.key import Key, Scope, id_of
 from models.loopback import is_loopback
 from models.settings import Settings
 from models.store import Store
-from models.tokens import Tokens
 from service.client import pseudonym
 from service.cookies import cookie
 from service.doorkeeper import HEADER, Doorkeeper, shown

@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 from aiohttp import web
 
+from models.auth.signed_links import Link
 from models.errors import Forbidden
-from models.links import Link
-from models.task import Task
+from models.tasks.task import Task
 from service.doorkeeper import DOORKEEPER
 from service.keys import SETTINGS, TOKENS
 

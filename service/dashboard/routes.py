@@ -11,7 +11,7 @@ from aiohttp import web
 
 from models.errors import AppError, Unauthorized
 from models.operations import OPERATIONS
-from models.task import Status
+from models.tasks.task import Status
 from service.dashboard import actions, api, login
 from service.dashboard.gate import GATE, PATH, Gate, gate
 from service.dashboard.recorder import record

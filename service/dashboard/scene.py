@@ -8,12 +8,12 @@ from typing import cast
 
 from aiohttp import web
 
-from models.descriptions import iso
 from models.errors import StoreUnavailable
-from models.queue import Queue
+from models.redis.queue import Queue
 from models.settings import Settings
 from models.store import Store
-from models.store.history import POINTS
+from models.store.tasks.queue_history import POINTS
+from models.tasks.serializers import iso
 from service.dashboard.alarms import Scene, alarms
 from service.dashboard.bodies import HistoryBody, PointBody, QueueBody, WorkerBody
 from service.dashboard.documents import worker_document

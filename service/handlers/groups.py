@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator
 import structlog
 from aiohttp import web
 
-from models.address import address
-from models.archive import Archive
-from models.bodies import GroupBody
 from models.errors import BadCallback, BadParameter, NoRoom, NotFound, NotReady, RateLimited
-from models.group import Group, standing
-from models.task import Result, Task
+from models.outbox.email_address import address
+from models.tasks.group import Group, standing
+from models.tasks.schemas import GroupBody
+from models.tasks.task import Result, Task
+from models.tasks.zip_archive import Archive
 from service import batches
 from service.callbacks import accepted, tell_of_group
 from service.caller import caller

@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
-from models.image import ACCEPTED
+from models.images.inspect import ACCEPTED
 from models.operations import OPERATIONS
 from service.doorkeeper import DOORKEEPER
 from service.keys import SETTINGS

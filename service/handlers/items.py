@@ -22,10 +22,10 @@ from models.errors import (
     from_document,
 )
 from models.operations import parse
-from models.operations.older import Older, read
-from models.operations.pipeline import encoding, parts
+from models.operations.legacy_syntax import Older, read
+from models.operations.steps import encoding, parts
 from models.settings import Settings
-from models.task import Result, Status, Task
+from models.tasks.task import Result, Status, Task
 from service.arrival import Arrival
 from service.caller import caller
 from service.client import party

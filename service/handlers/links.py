@@ -11,9 +11,9 @@ from aiohttp import web
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from models.descriptions import iso
+from models.auth.signed_links import Link
 from models.errors import BadParameter, Forbidden, NotFound, NotReady, ResultGone
-from models.links import Link
+from models.tasks.serializers import iso
 from service.answers import json_answer
 from service.bodies import LinkBody
 from service.doorkeeper import DOORKEEPER

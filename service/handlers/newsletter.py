@@ -10,10 +10,10 @@ from aiohttp import web
 from pydantic import Field, with_config
 from typing_extensions import TypedDict
 
-from models import letter as letters
-from models.address import LONGEST, address
+from models.auth.tokens import Purpose
 from models.errors import BadParameter, BadRequest, RateLimited
-from models.tokens import Purpose
+from models.outbox import email as letters
+from models.outbox.email_address import LONGEST, address
 from service.answers import json_answer
 from service.bodies import Notice
 from service.client import admit, may_write_to

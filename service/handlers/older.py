@@ -8,13 +8,13 @@ from __future__ import annotations
 import structlog
 from aiohttp import web
 
-from models.bodies import GroupBody, TaskBody
-from models.descriptions import result_url
 from models.errors import BadRequest, NotFinished, NotFound, from_document
-from models.image import ACCEPTED, MEDIA_TYPES, Kind
+from models.images.inspect import ACCEPTED, MEDIA_TYPES, Kind
 from models.operations import OPERATIONS, Operation, parse
-from models.operations.help import fields
-from models.task import Status, Task
+from models.operations.parameter_docs import fields
+from models.tasks.schemas import GroupBody, TaskBody
+from models.tasks.serializers import result_url
+from models.tasks.task import Status, Task
 from service.answers import json_answer
 from service.bodies import Said, SubmissionBody
 from service.caller import caller

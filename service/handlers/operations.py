@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from models.catalogue import Catalogue
 from models.errors import StoreUnavailable
+from models.networks.catalogue import Catalogue
 from models.operations import OPERATIONS, Operation
-from models.operations.help import summary
+from models.operations.parameter_docs import summary
 from service.answers import json_answer
 from service.bodies import OperationBody, OperationsBody
 from service.keys import CATALOGUE, SETTINGS, STORE

@@ -11,7 +11,7 @@ import structlog
 from aiohttp import web
 from pydantic import Field
 
-from models.descriptions import result_url
+from models.auth.visibility import View
 from models.errors import (
     BadParameter,
     Changed,
@@ -21,10 +21,10 @@ from models.errors import (
     ResultGone,
     WrongStatus,
 )
-from models.image import MEDIA_TYPES
-from models.names import safe
-from models.owner import View
-from models.task import Result, Status
+from models.images.inspect import MEDIA_TYPES
+from models.tasks.filenames import safe
+from models.tasks.serializers import result_url
+from models.tasks.task import Result, Status
 from service.answers import matches
 from service.caller import caller
 from service.keys import CACHE, SETTINGS, STORE
@@ -202,7 +202,7 @@ def _kept(request: web.Request, exact: bool) -> str:
 
 
 def _disposition(kind: str, name: str) -> str:
-    """Return a Content-Disposition (RFC 6266) for a name that ``models.names`` made safe."""
+    """Return a Content-Disposition (RFC 6266) for a name that ``models.tasks.filenames`` made safe."""
     plain = "".join(c if c.isascii() else "_" for c in name)
     extended = "" if name.isascii() else f"; filename*=UTF-8''{quote(name)}"
     return f'{kind}; filename="{plain}"{extended}'

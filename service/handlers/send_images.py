@@ -7,11 +7,11 @@ from typing import Literal
 
 from aiohttp import web
 
-from models import letter as letters
 from models.errors import BadParameter, NotFound, RateLimited
-from models.group import standing
-from models.letter import Letter
-from models.parcel import Mailing
+from models.outbox import email as letters
+from models.outbox.email import Letter
+from models.outbox.item import Mailing
+from models.tasks.group import standing
 from service.answers import json_answer
 from service.bodies import LetterBody
 from service.caller import caller

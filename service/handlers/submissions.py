@@ -10,16 +10,16 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from models.address import address
-from models.bodies import GroupBody, TaskBody
 from models.errors import BadParameter
-from models.group import Group, standing
-from models.image import ACCEPTED, FORMAT_OF, MEDIA_TYPES, Format
+from models.images.inspect import ACCEPTED, FORMAT_OF, MEDIA_TYPES, Format
 from models.operations import OPERATIONS, Operation, parse
-from models.operations.help import fields, summary
-from models.operations.pipeline import encoding, read
+from models.operations.parameter_docs import fields, summary
+from models.operations.steps import encoding, read
+from models.outbox.email_address import address
 from models.settings import Settings
-from models.task import Task
+from models.tasks.group import Group, standing
+from models.tasks.schemas import GroupBody, TaskBody
+from models.tasks.task import Task
 from service import batches
 from service.callbacks import accepted, tell_of_group, tell_of_task
 from service.caller import caller

@@ -9,7 +9,7 @@ from aiohttp import web
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from models.bodies import TaskBody
+from models.auth.visibility import View
 from models.errors import (
     BadParameter,
     Cancelled,
@@ -18,10 +18,10 @@ from models.errors import (
     QueueFull,
     WrongStatus,
 )
-from models.metrics.catalogue import ENDED_TASKS
+from models.metrics.definitions import ENDED_TASKS
 from models.metrics.instruments import worked
-from models.owner import View
-from models.task import AGAIN, Status, Task
+from models.tasks.schemas import TaskBody
+from models.tasks.task import AGAIN, Status, Task
 from service.caller import caller
 from service.client import party
 from service.held import ended_task

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from models.address import LONGEST
-from models.image import ACCEPTED, FORMAT_OF, Kind
+from models.images.inspect import ACCEPTED, FORMAT_OF, Kind
 from models.operations import OPERATIONS, Operation
-from models.operations.help import listed
+from models.operations.parameter_docs import listed
+from models.outbox.email_address import LONGEST
 from models.settings import Settings
 from service.openapi.call import Schema
 from service.openapi.limits import size

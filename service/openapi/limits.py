@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from models.settings import Settings
-from models.settings.intake import Intake
+from models.settings.uploads import Intake
 
 _MIB = 1024 * 1024
 

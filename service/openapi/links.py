@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 from openapi_pydantic import Link
 
-from models.bodies import GroupBody, TaskBody
+from models.tasks.schemas import GroupBody, TaskBody
 from service.bodies import SubmissionBody
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
 
+from models.error_members import MEMBERS, REFUSED, codes, meaning
 from models.errors import AppError
-from models.problems import MEMBERS, REFUSED, codes, meaning
 from service.errors import STATUS
 from service.openapi.call import Schema
 

@@ -10,7 +10,7 @@ from openapi_pydantic import Schema as Model
 from pydantic import TypeAdapter
 
 from models.settings import Settings
-from models.task import Status
+from models.tasks.task import Status
 from service.openapi.call import Body, Call, Schema
 
 _AT = "#/components/schemas/{model}"

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, Request, async_playwright, expect
 
+from models.auth.tokens import Purpose
 from models.settings import Settings
-from models.tokens import Purpose
 from service.app import create_app
 from service.keys import TOKENS
 from tests import pictures

@@ -8,11 +8,11 @@ from typing import Any
 
 import aiohttp
 
-from models.archive import entries, failures
-from models.group import Group
 from models.settings import Settings
 from models.store import Store
-from models.store.files import CHUNK_BYTES
+from models.store.files.gridfs import CHUNK_BYTES
+from models.tasks.group import Group
+from models.tasks.zip_archive import entries, failures
 from tests import pictures
 from tests.conftest import working
 from tests.housekeeping.conftest import Send

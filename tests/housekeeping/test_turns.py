@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 from bson import ObjectId
 
-from models.queue import connect
+from models.redis.queue import connect
 from models.settings import Settings
 from models.store import Store
-from models.store.files import Files
+from models.store.files.gridfs import Files
 from tests import pictures
 from tests.conftest import working
 from tests.house import ROOT, House
@@ -61,7 +61,7 @@ async def test_a_killed_housekeeper_leaves_nothing_that_the_next_does_not_find(
 async def test_a_walk_that_was_broken_off_goes_on(
     send: Send, store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("models.store.retention._STEP", 2)
+    monkeypatch.setattr("models.store.files.retention._STEP", 2)
     for number in range(7):
         body = await (await send(pictures.png(seed=number), f"{number}.png")).json()
         await finish(store, body["task_id"])
@@ -149,7 +149,7 @@ async def test_workers_keep_house_though_redis_forgets(
 async def test_intermediates_and_orphans_go_in_the_same_turn(
     store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("models.store.files._BATCH", 2)
+    monkeypatch.setattr("models.store.files.gridfs._BATCH", 2)
     for number in range(5):
         await store.intermediates.put(io.BytesIO(b"x"), "x", {"key": f"{number}"})
     assert (await tidy(settings, store))["intermediates"] == 0

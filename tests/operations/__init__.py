@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.catalogue import Catalogue
 from models.errors import BadParameter
+from models.networks.catalogue import Catalogue
 from models.operations import Operation, load, parse
 from tests import pictures
 from workers.operations import Tools, run

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.catalogue import Catalogue
+from models.networks.catalogue import Catalogue
 from models.operations import Encoding, Operation, parse
 from models.operations.convert import Convert
-from models.operations.pipeline import encoding
+from models.operations.steps import encoding
 from tests import pictures
 from tests.operations import NO_NUMBERS, NO_VALUES, apply, bgr, document, refusal
 from workers.picture import Picture

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.catalogue import Catalogue
 from models.errors import BadParameter
+from models.networks.catalogue import Catalogue
 from models.operations import Encoding, parse
 from models.operations.crop import Crop
-from models.operations.pipeline import sizes
+from models.operations.steps import sizes
 from tests import pictures
 from tests.operations import NO_NUMBERS, NO_VALUES, apply, bgr, document, image, refusal
 from workers.picture import Picture

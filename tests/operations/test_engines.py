@@ -12,7 +12,7 @@ import numpy as np
 import openvino
 import pytest
 
-from models.catalogue import Catalogue, Weights, published
+from models.networks.catalogue import Catalogue, Weights, published
 from models.operations.upscale import Upscale
 from tests.graphs import edsr
 from tests.house import ROOT
@@ -215,7 +215,7 @@ def test_nobody_is_told_that_it_runs(tmp_path: Path) -> None:
         "def forbidden(*given, **more): raise SystemExit('it calls someone')\n"
         "socket.socket.connect = socket.getaddrinfo = forbidden\n"
         "from workers.upscaler.choice import choose\n"
-        "from models.catalogue import Catalogue\n"
+        "from models.networks.catalogue import Catalogue\n"
         "print(choose('auto', 'f32', Catalogue.read(None))[0].name)\n"
         "assert not sys.modules.get('openvino_telemetry')\n"
     )

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.catalogue import Catalogue
 from models.errors import BadParameter
+from models.networks.catalogue import Catalogue
 from models.operations import Encoding, Operation, parse
 from models.operations.blur import Blur
 from models.operations.split import Split

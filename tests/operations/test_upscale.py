@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.catalogue import Catalogue
 from models.errors import WeightsMissing
+from models.networks.catalogue import Catalogue
 from models.operations.upscale import Upscale
 from tests import pictures
 from tests.operations import apply, tools

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from models.archive import Archive
-from models.group import Group, standing
-from models.letter import Letter
-from models.links import Link
-from models.task import Status, Task
+from models.auth.signed_links import Link
+from models.outbox.email import Letter
+from models.tasks.group import Group, standing
+from models.tasks.task import Status, Task
+from models.tasks.zip_archive import Archive
 from workers.mail.desk import Attachment, Content, Desk
 from workers.mail.render import render
 from workers.parcels import NotYet, Pointless

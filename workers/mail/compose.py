@@ -8,7 +8,7 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
 
-from models.letter import Letter
+from models.outbox.email import Letter
 from models.settings.mail import sender
 from workers.mail.desk import Content
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
-from models.letter import Kind, Letter
-from models.tokens import Purpose
+from models.auth.tokens import Purpose
+from models.outbox.email import Kind, Letter
 from workers.mail.archive import archive
 from workers.mail.desk import Content, Desk
 from workers.mail.newsletter import newsletter

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from models.letter import Letter
+from models.outbox.email import Letter
 from models.settings import Settings
 from workers.mail.compose import compose
 from workers.mail.content import AUTHORS

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from models.auth.tokens import Purpose, Tokens
 from models.settings import Settings
 from models.store import Store
-from models.tokens import Purpose, Tokens
 
 
 @dataclass(frozen=True)

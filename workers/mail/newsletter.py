@@ -6,13 +6,13 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from models import letter as letters
-from models.letter import Letter
+from models.auth.tokens import Purpose
 from models.operations import OPERATIONS
+from models.outbox import email as letters
+from models.outbox.email import Letter
 from models.settings import Settings
 from models.store import Store
-from models.store.newsletters import CLOSED
-from models.tokens import Purpose
+from models.store.outbox.newsletters import CLOSED
 from workers.mail.desk import Content, Desk
 from workers.mail.render import render
 from workers.parcels import Pointless

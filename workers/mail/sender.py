@@ -7,10 +7,10 @@ import secrets
 
 import structlog
 
+from models.auth.tokens import Tokens
 from models.errors import StoreUnavailable
 from models.settings import Settings
 from models.store import Store
-from models.tokens import Tokens
 from workers.mail.delivery import deliver
 from workers.mail.desk import Desk
 from workers.mail.post import Post

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from models.catalogue import Catalogue
+from models.networks.catalogue import Catalogue
 from models.operations import Operation
 from workers.picture import Picture
 from workers.upscaler.bounds import BOUNDS, Bounds

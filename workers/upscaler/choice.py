@@ -6,8 +6,8 @@ from typing import Literal
 
 import numpy as np
 
-from models.catalogue import BUNDLED_MODEL, Catalogue
 from models.errors import BadParameter
+from models.networks.catalogue import BUNDLED_MODEL, Catalogue
 from workers.picture import Pixels
 from workers.upscaler.engine import Engine
 from workers.upscaler.opencv import REFERENCE

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from models.catalogue import Weights
+from models.networks.catalogue import Weights
 from workers.picture import Pixels
 
 

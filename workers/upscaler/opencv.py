@@ -11,7 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from models.catalogue import Weights
+from models.networks.catalogue import Weights
 from workers.guard import is_shortage
 from workers.picture import Pixels
 from workers.upscaler.engine import Unreadable

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.catalogue import Weights
+from models.networks.catalogue import Weights
 from workers.guard import is_shortage
 from workers.picture import Pixels
 from workers.upscaler.engine import NotFinite, Unreadable

@@ -7,7 +7,7 @@ from math import ceil
 
 import numpy as np
 
-from models.catalogue import Weights
+from models.networks.catalogue import Weights
 from workers.picture import Pixels
 
 _FINE = 512

@@ -13,7 +13,7 @@ from typing import Any, Self
 import aiohttp
 from yarl import URL
 
-from models.callback import Reach
+from models.outbox.webhook_url import Reach
 from models.settings import Settings
 from workers.webhooks.resolver import AddressRefused, Resolver
 
@@ -22,7 +22,7 @@ _READ_AHEAD = 2048  # bytes of an answer's body that may lie in memory; none is 
 
 
 class Call:
-    """How a call went: ``outcome``, see ``models.event.OUTCOMES``."""
+    """How a call went: ``outcome``, see ``models.outbox.webhook.OUTCOMES``."""
 
     def __init__(self, began: float, outcome: str, status: int | None = None) -> None:
         self.ms = round((time.monotonic() - began) * 1000, 1)

@@ -6,11 +6,11 @@ import json
 from datetime import datetime
 from typing import NamedTuple
 
-from models.descriptions import body, group_body, iso
-from models.event import About, Event
-from models.group import standing
+from models.outbox.webhook import About, Event
 from models.store import Store
-from models.task import Status
+from models.tasks.group import standing
+from models.tasks.serializers import body, group_body, iso
+from models.tasks.task import Status
 from workers.parcels import Lost, Pointless
 
 _WORDS = {

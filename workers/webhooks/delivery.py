@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from models.callback import Reach, callback
 from models.errors import BadCallback
-from models.event import Attempt, Event
-from models.metrics.catalogue import WEBHOOK_TIMES, WEBHOOKS
+from models.metrics.definitions import WEBHOOK_TIMES, WEBHOOKS
+from models.outbox.webhook import Attempt, Event
+from models.outbox.webhook_signature import Secrets, headers
+from models.outbox.webhook_url import Reach, callback
 from models.settings import Settings
-from models.signature import Secrets, headers
 from workers.attempt import Worker
 from workers.parcels import Hand, Lost, Refused, Rules, Trouble, begin, deliver
 from workers.patience import patient

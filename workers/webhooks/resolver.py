@@ -13,7 +13,7 @@ import dns.asyncresolver
 import dns.exception
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from models.callback import Reach
+from models.outbox.webhook_url import Reach
 from models.settings import Settings
 from models.settings.webhooks import nameservers
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import structlog
 
-from models.callback import Reach
 from models.errors import StoreUnavailable
-from models.event import Event
-from models.signature import secrets_of
+from models.outbox.webhook import Event
+from models.outbox.webhook_signature import secrets_of
+from models.outbox.webhook_url import Reach
 from workers.attempt import Worker
 from workers.parcels import finish
 from workers.webhooks.caller import Caller

@@ -1,0 +1,1 @@
+"""API keys, permissions, tokens, signed links and what an owner may see."""

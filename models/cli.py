@@ -1,0 +1,88 @@
+"""``python -m models check``, ``webhook-secret``: what is asked of the stores on a command line."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TextIO
+
+from models.errors import StoreUnavailable
+from models.outbox.webhook_signature import secrets_of
+from models.settings import Settings
+from models.store import Store
+from models.store.mongo.replica_set import address
+
+
+def embedded(data_dir: Path) -> str:
+    """Return the URL of the mongod that ``make run`` starts on that folder; empty if it never did.
+
+    It runs while Darkroom does.
+    """
+    port = data_dir / "mongo" / "port"
+    return address("127.0.0.1", int(port.read_text())) if port.exists() else ""
+
+
+async def webhook_secret(settings: Settings, key_id: str = "", out: TextIO = sys.stdout) -> int:
+    """Print the secrets that sign webhooks, one a line.
+
+    ``key_id``: of an API key, whose events are signed with a secret of their own. Returns 2 if
+    there is no such key, or MongoDB does not answer.
+    """
+    store = Store(settings)
+    secret, made = settings.secret_key.get_secret_value(), 0
+    try:
+        if key_id:
+            key = await store.keys.get(key_id)
+            if key is None:
+                print(f"darkroom: there is no key {key_id!a}", file=sys.stderr)
+                return 2
+            made = key.made
+        if not secret and (key_id or not settings.webhook_secret.get_secret_value()):
+            secret = await store.secret.get()
+    except StoreUnavailable as error:
+        return _away(error)
+    finally:
+        store.close()
+    print("\n".join(secrets_of(settings, secret).of(key_id, made)), file=out)
+    return 0
+
+
+def _away(error: StoreUnavailable) -> int:
+    print(
+        f"darkroom: {error.detail} (an embedded store runs only while Darkroom does)",
+        file=sys.stderr,
+    )
+    return 2
+
+
+async def check(
+    settings: Settings, *, fast: bool = False, repair: bool = False, out: TextIO = sys.stdout
+) -> int:
+    """Print one line for each thing that is wrong, then a summary; return the exit status.
+
+    0: nothing is wrong, or all of it was repaired; 1: something is; 2: MongoDB does not answer.
+    """
+    store = Store(settings)
+    walk = store.check(fast=fast)
+    found: Counter[str] = Counter()
+    repaired = 0
+    try:
+        await store.ping()
+        async for finding in walk.findings():
+            found[finding.code] += 1
+            done = repair and await finding.repair()
+            repaired += done
+            print(f"{finding.code}: {finding.what}{'; repaired' if done else ''}", file=out)
+        if repair:
+            await store.originals.collect()
+    except StoreUnavailable as error:
+        return _away(error)
+    finally:
+        store.close()
+    looked = ", ".join(f"{count} {what}" for what, count in sorted(walk.counts.items()))
+    print(f"looked at {looked or 'an empty store'}", file=out)
+    kinds = ", ".join(f"{count} {code}" for code, count in sorted(found.items()))
+    total = found.total()
+    print(f"{total} wrong{f' ({kinds})' if kinds else ''}, {repaired} repaired", file=out)
+    return 0 if repaired == total else 1

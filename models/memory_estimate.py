@@ -1,0 +1,136 @@
+"""How much memory a task's child will take, and how much there is: asked before anything runs."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from models.errors import BadParameter, TooMuchMemory
+from models.images.inspect import Format, Header
+from models.networks.catalogue import Catalogue
+from models.operations import Operation
+from models.settings import Settings
+
+_MB = 1_000_000
+BASE = 200 * _MB
+"""A child with its libraries, both engines and a compiled network, before any picture; bytes."""
+
+# Bytes a pixel, measured by `python -m bench.memory`, and rounded up. A JPEG is taken to be CMYK, a
+# PNG to lie on its side and to need its gamma applied, whether or not.
+_DECODE_OTHER = {"jpeg": 16, "gif": 24}
+_DECODE = {  # by bits a sample and channels
+    (8, 1): 6,
+    (8, 2): 14,
+    (8, 3): 15,
+    (8, 4): 20,
+    (16, 1): 10,
+    (16, 2): 21,
+    (16, 3): 19,
+    (16, 4): 25,
+}
+_SAMPLES = {"jpeg": (8, 3), "gif": (8, 4)}
+_WEIGHTED = {8: 12, 16: 20}  # colours weighted by alpha are filtered in 16 bits, or as floats
+_SPREAD = 30  # of an upscale's input, beside it, where it has alpha
+_ENCODE: dict[Format, int] = {"png": 4, "jpeg": 11, "webp": 56}  # beside the picture itself
+
+_TILE = 60  # bytes a pixel of a tile, measured of darkroom-fast and FSRCNN in OpenCV
+
+_FILTERS = frozenset({"blur", "resize", "thumbnail"})
+_RESERVE = (5, 512 * _MB)  # a fifth, or this if more, is left to the stores, service and system
+_CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+
+def predict(header: Header, operations: Sequence[Operation], output: Format) -> int:
+    """Return the bytes that a child takes at its peak; more than it is measured to take, not less.
+
+    The largest of its moments: decoding, each operation with what goes in and comes out, encoding.
+    """
+    found, kind = [(header.width, header.height)], header.kind
+    depth, channels = _SAMPLES.get(kind, (header.depth, header.channels))
+    before, alpha = header.width * header.height, channels in {2, 4}
+    peak = before * (_DECODE_OTHER.get(kind) or _DECODE[depth, channels])
+    for operation in operations:
+        found = [part for each in found for part in operation.output_sizes(*each)]
+        after = sum(width * height for width, height in found)
+        held = before * channels * depth // 8
+        if operation.op == "upscale":
+            held += _reduced(before, channels, depth) + (before * _SPREAD if alpha else 0)
+            depth = 8
+        each = channels * depth // 8
+        work = max(before, after) * (_WEIGHTED[depth] if alpha else each)
+        peak = max(peak, held + after * each + (work if operation.op in _FILTERS else 0))
+        before = after
+    largest = max(width * height for width, height in found)
+    encode = largest * _ENCODE[output]
+    if output == "png":
+        # A PNG is written row by row; only with alpha it is put together first.
+        encode = max(encode, largest * channels * depth // 8) if alpha else 0
+    else:
+        encode += _reduced(largest, channels, depth)
+    return BASE + max(peak, before * channels * depth // 8 + encode)
+
+
+def _reduced(pixels: int, channels: int, depth: int) -> int:
+    """Return the bytes of a copy in 8 bits a sample, where there are more."""
+    return pixels * channels if depth > 8 else 0
+
+
+def need(
+    header: Header,
+    operations: Sequence[Operation],
+    output: Format,
+    catalogue: Catalogue,
+    tile: int,
+) -> tuple[int, int]:
+    """Return the bytes that a child takes at its peak, and how many of them a smaller picture would
+    take too: those of the largest network, working at a tile of ``tile`` pixels (0: its best).
+
+    A network that is not at hand counts nothing: whoever runs it will say so.
+    """
+    largest = 0
+    for operation in operations:
+        with contextlib.suppress(BadParameter):
+            weights = operation.weights(catalogue)
+            if weights is not None:
+                side = min(tile, header.width * header.height)
+                largest = max(largest, weights.megabytes * _MB, side * side * _TILE)
+    return predict(header, operations, output) + largest, largest
+
+
+def budget(settings: Settings) -> int:
+    """Return the bytes that one worker's tasks may take together: its share of MEMORY_BUDGET."""
+    return (settings.memory_budget or available()) // settings.workers
+
+
+def available() -> int:
+    """Return what is meant for pictures of this machine's memory, or of its container's; bytes."""
+    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    for path in _CGROUPS:
+        try:
+            total = min(total, int(Path(path).read_text()))
+        except (OSError, ValueError):  # no such cgroup, or "max": no limit
+            continue
+    share, least = _RESERVE
+    return max(total - max(total // share, least), total // 2)
+
+
+def check(need: int, settings: Settings, fixed: int = 0) -> None:
+    """Refuse a task that would not even fit alone; ``fixed`` of its bytes do not grow with it.
+
+    Raises:
+        TooMuchMemory: names the budget, the prediction and what would pass.
+    """
+    limit, fixed = budget(settings), BASE + fixed
+    if need <= limit:
+        return
+    share = max(0.0, (limit - fixed) / (need - fixed))
+    passes = f"a picture of {share:.0%} of the pixels passes" if share else "a lighter network may"
+    raise TooMuchMemory(
+        f"this would take about {need // _MB} MB of memory; a worker has {limit // _MB} MB for its "
+        f"tasks (MEMORY_BUDGET divided by WORKERS): {passes}",
+        setting="MEMORY_BUDGET",
+        limit=limit,
+        measured=need,
+    )

@@ -1,0 +1,1 @@
+"""Super-resolution networks: the catalogue, users' manifests and the files' hashes."""

@@ -1,0 +1,1 @@
+"""Documents of the outbox: e-mails, webhooks, subscribers and their addresses."""

@@ -1,0 +1,1 @@
+"""Redis: the arq queue, the result cache and the rate counters."""

@@ -1,0 +1,38 @@
+"""Settings: how results are written. Change them for all programs together."""
+
+from __future__ import annotations
+
+from pydantic import Field
+from pydantic_settings import BaseSettings
+
+from models.images.encoder_settings import DEFAULT, Subsampling
+
+
+class Results(BaseSettings):
+    """How results are written: the same for services and workers; a change makes new tasks."""
+
+    png_level: int = Field(
+        DEFAULT.png_level,
+        ge=0,
+        le=9,
+        description="Compression of PNG. 0: none; 1: runs only, for photographs as small as 6 and "
+        "several times faster; 2 to 9: zlib's levels, smaller for drawings.",
+    )
+    jpeg_quality: int = Field(
+        DEFAULT.jpeg_quality,
+        ge=1,
+        le=100,
+        description="Quality of a JPEG for which none is asked; above 92 files grow fast and no "
+        "difference is seen.",
+    )
+    jpeg_subsampling: Subsampling = Field(
+        DEFAULT.jpeg_subsampling,
+        description="Colour resolution of JPEG: 4:4:4, 4:2:2 or 4:2:0, whose files are a fifth "
+        "smaller and smear red edges.",
+    )
+    webp_quality: int = Field(
+        DEFAULT.webp_quality,
+        ge=1,
+        le=100,
+        description="Quality of a WebP for which none is asked.",
+    )

@@ -1,0 +1,1 @@
+"""GridFS: originals, results, retention, consistency and repair."""

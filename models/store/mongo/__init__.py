@@ -1,0 +1,1 @@
+"""MongoDB itself: errors, server time, upserts, locks, replica set, quotas."""

@@ -1,0 +1,1 @@
+"""The outbox collections: e-mails, webhooks, subscribers, newsletters."""

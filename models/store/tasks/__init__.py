@@ -1,0 +1,1 @@
+"""The task ledger: leases, queue, search, groups, change stream, workers."""

@@ -1,0 +1,1 @@
+"""Tasks and groups: documents, file names, JSON, queue position, archives."""

@@ -1,0 +1,107 @@
+"""A group: the pictures of one submission, each with its task or with why it was refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from models.tasks.task import Status, Task
+
+
+class Member(BaseModel):
+    """One picture: ``task_id``, or ``error`` where it was refused on arrival."""
+
+    name: str
+    task_id: str | None = None
+    error: dict[str, Any] | None = None
+
+
+class Group(BaseModel):
+    """What was submitted together; ``email`` is where the archive may be sent, ``owner`` whose
+    it is, see ``models.auth.visibility``.
+    """
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    id: str = Field(alias="_id")
+    members: list[Member]
+    email: str | None = None
+    owner: str = ""
+    created_at: datetime
+
+    @classmethod
+    def of_one(cls, task: Task, name: str | None = None) -> Group:
+        """Return the group that a task on its own is."""
+        member = Member(name=name or task.uploads[0].name, task_id=task.id)
+        return cls(id=task.id, members=[member], owner=task.owner, created_at=task.created_at)
+
+    @property
+    def task_ids(self) -> list[str]:
+        """The ids of its tasks, each once."""
+        return list(dict.fromkeys(m.task_id for m in self.members if m.task_id))
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far a group is: counts of members, ``progress`` in percent, ``eta`` in seconds."""
+
+    status: Status
+    total: int
+    done: int
+    failed: int
+    progress: int
+    eta: float | None
+
+    @property
+    def ended(self) -> bool:
+        return self.done == self.total
+
+
+def standing(group: Group, tasks: Mapping[str, Task], now: datetime | None = None) -> Standing:
+    """Return how far ``group`` is, given its tasks by id.
+
+    It is SUCCESS when all succeeded, FAILURE when all ended and some did not. The time left is
+    what is left to do divided by the rate measured in this group: what was done since it was
+    submitted (or first worked at), running tasks by their progress.
+    """
+    now = now or datetime.now(UTC)
+    found = [tasks.get(member.task_id) if member.task_id else None for member in group.members]
+    ended = [task is None or task.ended for task in found]
+    failed = sum(
+        task is None or (task.ended and task.status is not Status.SUCCESS) for task in found
+    )
+    shares = [
+        1.0 if over or task is None else task.progress / 100
+        for task, over in zip(found, ended, strict=True)
+    ]
+    total, done = len(found), sum(ended)
+    if done == total:
+        status = Status.FAILURE if failed else Status.SUCCESS
+    elif any(task and task.started_at for task in found):
+        status = Status.STARTED
+    else:
+        status = Status.CREATED
+    distinct = list({task.id: task for task in found if task}.values())
+    return Standing(
+        status=status,
+        total=total,
+        done=done,
+        failed=failed,
+        progress=int(100 * sum(shares) / total) if total else 100,
+        eta=None if done == total else _left(group, distinct, now),
+    )
+
+
+def _left(group: Group, tasks: list[Task], now: datetime) -> float | None:
+    since = group.created_at
+    ours = [task for task in tasks if not task.finished_at or task.finished_at > since]
+    starts = [max(task.started_at, since) for task in ours if task.started_at]
+    work = sum(1.0 if task.ended else task.progress / 100 for task in ours)
+    if not starts or not work:
+        return None
+    elapsed = max((now - min(starts)).total_seconds(), 0.001)
+    return round((len(ours) - work) * elapsed / work, 1)
