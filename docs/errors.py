@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from models.error_members import MEMBERS, REFUSED
-from service.openapi.problems import listed
+from service.openapi.problem_schema import listed
 
 _HEAD = """# Error codes
 

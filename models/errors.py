@@ -40,7 +40,7 @@
     ├── WorkerCrashed        the process died at this task, as often as it may
     └── Internal             a defect of ours; the id is in the log
 
-``service.errors`` is the one place that turns them into HTTP.
+``service.http.errors`` is the one place that turns them into HTTP.
 """
 
 from __future__ import annotations

@@ -12,11 +12,11 @@ import urllib.request
 from models.errors import BadSettings
 from models.logging_setup import configure
 from models.settings import Settings
-from service import keyring
 from service.app import create_app
-from service.keys import OPENAPI
-from service.requests import quieten
-from service.serve import serve
+from service.app_keys import OPENAPI
+from service.auth import keys_cli
+from service.http.request_context import quieten
+from service.server import serve
 
 
 def main() -> int:
@@ -35,7 +35,7 @@ def main() -> int:
     try:
         settings = Settings.load()
         if keys:
-            return keyring.run(settings, sys.argv[2:])
+            return keys_cli.run(settings, sys.argv[2:])
         if given.what == "openapi":
             return openapi(settings)
         settings = settings.with_stores().with_folders()

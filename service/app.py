@@ -19,34 +19,7 @@ from models.redis.queue import Queue
 from models.redis.result_cache import Cache
 from models.settings import Settings
 from models.store import Store
-from service import assets, cors, hosts, opening, rights
-from service.admission import Admission
-from service.callbacks import no_loop
-from service.changes import watch
-from service.dashboard import routes as dashboard
-from service.doorkeeper import DOORKEEPER, Doorkeeper
-from service.endings import Endings
-from service.entry import enter
-from service.errors import translate
-from service.handlers import (
-    docs,
-    entrance,
-    events,
-    groups,
-    health,
-    index,
-    items,
-    links,
-    metrics,
-    newsletter,
-    older,
-    operations,
-    processed,
-    send_images,
-    tasks,
-)
-from service.handlers.submissions import process, submission
-from service.keys import (
+from service.app_keys import (
     ADMISSION,
     CACHE,
     CATALOGUE,
@@ -62,15 +35,43 @@ from service.keys import (
     SUBMITTER,
     TOKENS,
 )
-from service.listeners import Listeners
-from service.measure import measure
+from service.auth import permissions, startup_check
+from service.auth.authenticator import DOORKEEPER, Doorkeeper
+from service.auth.middleware import enter
+from service.auth.rate_limit import TOLL, Toll, tell
+from service.dashboard import routes as dashboard
+from service.events.change_stream import watch
+from service.events.long_poll import Endings
+from service.events.sse_hub import Listeners
+from service.handlers import (
+    docs,
+    events,
+    groups,
+    health,
+    home,
+    links,
+    login,
+    metrics,
+    newsletter,
+    operations,
+    processed,
+    send_images,
+    tasks,
+)
+from service.handlers.submissions import process, submission
+from service.http import allowed_hosts, cors
+from service.http.errors import translate
+from service.http.metrics import measure
+from service.http.request_context import expect, identify, sign, unambiguous
+from service.http.security_headers import harden
+from service.legacy import convert, items
+from service.metrics_collector import Scrape
 from service.openapi.document import document
 from service.openapi.served import Served
-from service.requests import expect, identify, sign, unambiguous
-from service.scrape import Scrape
-from service.shields import harden
-from service.submit import Submitter
-from service.toll import TOLL, Toll, tell
+from service.pages import static_files
+from service.submissions.admission import Admission
+from service.submissions.callbacks import no_loop
+from service.submissions.submit import Submitter
 
 log = structlog.get_logger()
 
@@ -83,7 +84,7 @@ def create_app(settings: Settings) -> web.Application:
             measure,
             translate,
             unambiguous,
-            hosts.check,
+            allowed_hosts.check,
             no_loop,
             cors.preflight,
             enter,
@@ -100,21 +101,21 @@ def create_app(settings: Settings) -> web.Application:
     app.on_response_prepare.extend([sign, harden, cors.allow, tell])
     app.on_shutdown.append(_let_go)
     routes = [
-        web.get("/", index.index),
-        web.get("/login", entrance.form),
-        web.post("/login", entrance.login),
-        web.post("/logout", entrance.logout),
+        web.get("/", home.index),
+        web.get("/login", login.form),
+        web.post("/login", login.login),
+        web.post("/logout", login.logout),
         *(web.post(f"/{op}", submission(op)) for op in OPERATIONS if op != "convert"),
         web.post("/process", process),
-        web.post("/convert", older.convert),  # ours, and the older thumbnail service's
-        web.get("/convert/{id}", older.converted),
-        web.post("/convert/", older.grayscale),
+        web.post("/convert", convert.convert),  # ours, and the older thumbnail service's
+        web.get("/convert/{id}", convert.converted),
+        web.post("/convert/", convert.grayscale),
         web.post("/items/", items.run),
         web.post("/items", items.run),
         web.get("/operations", operations.index),
         web.get("/docs", docs.show),
         web.get("/openapi.json", docs.openapi),
-        web.get("/static/{name}", assets.serve),
+        web.get("/static/{name}", static_files.serve),
         web.get("/tasks/{id}", tasks.show),
         web.delete("/tasks/{id}", tasks.cancel),
         web.post("/tasks/{id}/retry", tasks.retry),
@@ -144,7 +145,7 @@ def create_app(settings: Settings) -> web.Application:
     for route in routes:
         route.kwargs["expect_handler"] = expect
     app.add_routes(routes)
-    rights.check(app.router.routes())
+    permissions.check(app.router.routes())
     app[OPENAPI] = Served(lambda: document(app))
     return app
 
@@ -153,7 +154,7 @@ async def _stores(app: web.Application) -> AsyncIterator[None]:
     settings = app[SETTINGS]
     store = app[STORE] = await Store.open(settings, app[INSTRUMENTS].clock(MONGODB))
     try:
-        await opening.check(settings, store)
+        await startup_check.check(settings, store)
     except BaseException:
         store.close()
         raise

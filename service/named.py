@@ -14,8 +14,8 @@ from models.auth.visibility import View
 from models.errors import NotFound, NotReady
 from models.tasks.filenames import safe
 from models.tasks.task import Result, Status, Task
-from service.caller import caller
-from service.keys import SETTINGS, STORE
+from service.app_keys import SETTINGS, STORE
+from service.auth.identity import caller
 from service.results import no_longer
 
 _OWNER = re.compile(r"(?:[0-9a-f]{16})?")

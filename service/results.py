@@ -9,7 +9,7 @@ from aiohttp import web
 from models.errors import AppError, NotFound, ResultGone
 from models.settings import Settings
 from models.tasks.task import Gone, Result, Task
-from service.keys import CACHE, STORE
+from service.app_keys import CACHE, STORE
 
 
 async def result_bytes(

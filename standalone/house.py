@@ -20,7 +20,7 @@ from models.errors import StoreUnavailable
 from models.redis.queue import Queue
 from models.settings import Settings
 from models.store import Store
-from service import opening
+from service.auth import startup_check
 from standalone import stores
 from standalone.port import Occupied, listen
 from standalone.program import Program, beside, environment, say
@@ -106,7 +106,7 @@ class House:
         """
         store = Store(self._settings)
         try:
-            await opening.check(self._settings, store)
+            await startup_check.check(self._settings, store)
         finally:
             store.close()
 

@@ -12,7 +12,7 @@ from models.auth.api_key import Key, Scope
 from models.settings import Settings
 from models.store import Store
 from service.app import create_app
-from service.keys import STORE
+from service.app_keys import STORE
 from tests import pictures
 from tests.conftest import Client
 

@@ -12,7 +12,7 @@ import pytest
 from models.redis.queue import connect
 from models.settings import Settings
 from models.store import Store
-from service import glance
+from service import ttl_cache
 from service.app import create_app
 from tests import pictures
 from tests.conftest import Client, working
@@ -37,7 +37,7 @@ async def order(settings: Settings) -> list[str]:
 async def test_a_full_queue_refuses_and_says_when_to_come_again(
     settings: Settings, store: Store, aiohttp_client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(glance, "_FRESH", 0)
+    monkeypatch.setattr(ttl_cache, "_FRESH", 0)
     tight = settings.model_copy(update={"max_queue": 3})
     client = await aiohttp_client(create_app(tight))
     first = [await (await post(client, seed)).json() for seed in range(3)]

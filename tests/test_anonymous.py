@@ -9,13 +9,13 @@ import pytest
 from models.auth.api_key import Scope
 from models.settings import Settings
 from models.store import Store
-from service import opening, rights
-from service.rights import Right
+from service.auth import permissions, startup_check
+from service.auth.permissions import Right
 from tests import keyed
 from tests.keyed import Opened
 from tests.test_containers import FILES, as_read, compose
 
-ADMINS = [pair for pair, right in rights.RIGHTS.items() if right is Right.ADMIN]
+ADMINS = [pair for pair, right in permissions.RIGHTS.items() if right is Right.ADMIN]
 OTHERS = {"host": "0.0.0.0", "api_keys": "auto", "allow_anonymous": True}
 
 
@@ -48,5 +48,5 @@ async def test_containers_have_both_ways(store: Store, monkeypatch: pytest.Monke
     environment = compose(FILES[0])["services"]["service"]["environment"]
     assert as_read(environment, monkeypatch).keys_on
     everything = as_read(environment, monkeypatch, API_KEYS="off")
-    await opening.check(everything, store)
+    await startup_check.check(everything, store)
     assert not everything.keys_on

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from models.redis.result_cache import Cache
 from models.settings import Settings
 from service.app import create_app
-from service.keys import CACHE
+from service.app_keys import CACHE
 from standalone.stores import free_port
 from tests.conftest import working
 from tests.test_batches import TWO, form
@@ -91,7 +91,7 @@ async def test_results_come_from_redis_when_hot(
     assert len(set(whole)) == 1
     assert await raw.get(f"darkroom:result:{sha256}") == whole[0]
     # Nothing is read from GridFS any more, and ranges are cut from what Redis has.
-    from service.keys import STORE
+    from service.app_keys import STORE
 
     files: Any = app[STORE].results
 

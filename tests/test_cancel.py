@@ -11,7 +11,7 @@ import pytest
 
 from models.settings import Settings
 from models.store import Store
-from service.keys import ENDINGS
+from service.app_keys import ENDINGS
 from tests import pictures
 from tests.conftest import working
 from tests.test_worker import heart, ready, slow_picture, until

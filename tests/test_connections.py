@@ -15,8 +15,8 @@ from aiohttp import web
 
 from models.settings import Settings
 from service.app import create_app
-from service.connection import Connection
-from service.crowd import Crowd
+from service.http.connection import Connection
+from service.http.connection_limits import Crowd
 from standalone import stores
 from tests.front import Front, drip, rest
 

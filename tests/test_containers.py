@@ -16,7 +16,7 @@ from models.errors import BadSettings
 from models.settings import Settings
 from models.store import Store
 from models.store.mongo.replica_set import REPLICA_SET
-from service import opening
+from service.auth import startup_check
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = ("docker-compose.yml", "docker-compose-mongo-redis.yml")
@@ -172,9 +172,9 @@ async def test_only_the_compose_file_lets_in_who_shows_no_key(
 ) -> None:
     """Its port is published on loopback; the image alone starts with a key, or not at all."""
     environment = compose(FILES[0])["services"]["service"]["environment"]
-    await opening.check(as_read(environment, monkeypatch), store)
+    await startup_check.check(as_read(environment, monkeypatch), store)
     with pytest.raises(BadSettings, match="there is no API key"):
-        await opening.check(as_read(environment, monkeypatch, ALLOW_ANONYMOUS="0"), store)
+        await startup_check.check(as_read(environment, monkeypatch, ALLOW_ANONYMOUS="0"), store)
     assert "ALLOW_ANONYMOUS" not in (ROOT / "Dockerfile").read_text()
     assert Settings(host="0.0.0.0").keys_on
 

@@ -15,9 +15,9 @@ from models.store import Store
 from models.store.tasks.search import Lately
 from models.store.tasks.stats import Work
 from models.tasks.task import TIMELINE, Status, Task
-from service.dashboard.alarms import Scene, alarms
-from service.dashboard.bodies import QueueBody
-from service.dashboard.scene import SCENES
+from service.dashboard.alerts import Scene, alarms
+from service.dashboard.overview import SCENES
+from service.dashboard.schemas import QueueBody
 from tests.conftest import Client, working
 from tests.ledger import finish, got
 from tests.test_store_tasks import TASK, created

@@ -15,8 +15,8 @@ from models.auth.tokens import Tokens
 from models.loopback import is_loopback
 from models.settings import Settings
 from service.app import create_app
-from service.dashboard.gate import COOKIE
-from service.keys import TOKENS
+from service.app_keys import TOKENS
+from service.dashboard.auth import COOKIE
 from tests.conftest import Client
 
 TOKEN = "correct-horse-battery"
@@ -204,7 +204,7 @@ async def test_without_a_token_nobody_else(opened: Open) -> None:
         (await opened(host="0.0.0.0", **ANYBODY), {}),
         (await opened(host="192.168.1.5", **ANYBODY), {}),
         (await opened(proxies=1), {}),
-        (here, {"Host": "192.0.2.7"}),  # other names are refused by service.hosts
+        (here, {"Host": "192.0.2.7"}),  # other names are refused by service.http.allowed_hosts
         (here, {"X-Forwarded-For": "203.0.113.5"}),
     ]
     for client, headers in strangers:

@@ -10,7 +10,7 @@ import pytest
 
 from models.settings import Settings
 from models.store import Store
-from service.keys import CACHE
+from service.app_keys import CACHE
 from tests import pictures
 from tests.ledger import RESULT, age, findings, finish, got, stored
 from workers.housekeeping import tidy

@@ -13,8 +13,8 @@ from structlog.contextvars import bind_contextvars, get_contextvars
 from models import errors
 from models.errors import BY_CODE, AppError, BadImage, from_document
 from service.app import create_app
-from service.errors import STATUS, answer, spoken
-from service.requests import identify
+from service.http.errors import STATUS, answer, spoken
+from service.http.request_context import identify
 
 
 def test_every_error_that_can_reach_a_client_has_a_status() -> None:
@@ -114,7 +114,7 @@ async def test_request_ids_are_taken_up_only_if_harmless(client: Any) -> None:
 
 
 async def test_mongo_away_is_503_with_retry_after(settings: Any, aiohttp_client: Any) -> None:
-    from service.keys import STORE
+    from service.app_keys import STORE
     from standalone.stores import free_port
 
     app = create_app(settings)

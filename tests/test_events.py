@@ -10,7 +10,7 @@ from typing import Any
 from models.settings import Settings
 from models.store import Store
 from service.app import create_app
-from service.keys import LISTENERS
+from service.app_keys import LISTENERS
 from tests import pictures
 from tests.conftest import working
 from tests.house import ROOT

@@ -20,9 +20,9 @@ import pytest
 from models.settings import Settings
 from models.store import Store
 from models.store.tasks.change_stream import Change
-from service import listeners
 from service.app import create_app
-from service.keys import LISTENERS, STORE
+from service.app_keys import LISTENERS, STORE
+from service.events import sse_hub
 from tests import pictures
 from tests.house import House
 from tests.streams import listen
@@ -82,7 +82,7 @@ async def until_streams(store: Store, settings: Settings, count: int) -> None:
 async def test_nobody_listens_nothing_is_read(
     client: Any, send: Send, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listeners, "_LINGER", 0.0)
+    monkeypatch.setattr(sse_hub, "_LINGER", 0.0)
     hub = client.app[LISTENERS]
     heard: list[str | None] = []
     take = hub.heard

@@ -195,7 +195,7 @@ async def test_a_machine_without_room_says_try_again(
     def none_left(**_: Any) -> Any:
         raise OSError(errno.EMFILE, "Too many open files")
 
-    monkeypatch.setattr("service.spool.tempfile.TemporaryFile", none_left)
+    monkeypatch.setattr("service.uploads.spool.tempfile.TemporaryFile", none_left)
     response = await client.post("/blur", data=pictures.form(pictures.png(), "a.png"))
     body = await refused(response, 503, "no_room")
     assert "Too many open files" in body["detail"] and response.headers["Retry-After"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from models.errors import StoreUnavailable
-from service.glance import Glance
+from service.ttl_cache import Glance
 
 
 async def test_one_asks_for_all_and_again_when_it_is_old() -> None:

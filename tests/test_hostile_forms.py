@@ -11,8 +11,8 @@ from python_multipart.multipart import parse_options_header
 
 from models.errors import BadParameter, BadRequest
 from models.settings import Settings
-from service.gather import Gathering, read_gathering
-from service.order import Order, read_order
+from service.legacy.items_request import Order, read_order
+from service.submissions.group_request import Gathering, read_gathering
 from tests import pictures
 from tests.test_upload import refused
 
@@ -30,7 +30,7 @@ def parsed(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
         seen.append(header)
         return parse_options_header(header)
 
-    monkeypatch.setattr("service.parameters.parse_options_header", parse)
+    monkeypatch.setattr("service.http.header_params.parse_options_header", parse)
     return seen
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from models.settings import Settings
 from service.app import create_app
-from service.hosts import is_ours
+from service.http.allowed_hosts import is_ours
 from tests.conftest import Client
 from tests.test_upload import refused
 

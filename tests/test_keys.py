@@ -18,12 +18,12 @@ from models.auth.api_key import Scope, digest, id_of
 from models.errors import BadSettings
 from models.settings import Settings
 from models.store import Store
-from service import keyring, opening, rights
 from service.app import create_app
-from service.doorkeeper import COOKIE
-from service.handlers import index
-from service.keys import OPENAPI
-from service.rights import SCOPES, Right
+from service.app_keys import OPENAPI
+from service.auth import keys_cli, permissions, startup_check
+from service.auth.authenticator import COOKIE
+from service.auth.permissions import SCOPES, Right
+from service.handlers import home
 from standalone.stores import free_port
 from tests import keyed
 from tests.conftest import Client
@@ -46,7 +46,7 @@ def routes(settings: Settings) -> list[tuple[str, str, Right]]:
     for route in create_app(settings).router.routes():
         if route.resource is not None:
             path = route.resource.canonical
-            right = rights.right(route.method, path)
+            right = permissions.right(route.method, path)
             assert right is not None
             filled = path.replace("{id}", ID).replace("{name}", "x.png")
             found.append((route.method, filled, right))
@@ -59,11 +59,11 @@ def test_every_route_is_in_the_table_and_the_table_has_no_other(settings: Settin
         for route in create_app(settings).router.routes()
         if route.resource is not None
     }
-    assert set(rights.RIGHTS) <= known
+    assert set(permissions.RIGHTS) <= known
     app = create_app(settings)
-    app.router.add_get("/new", index.index)
+    app.router.add_get("/new", home.index)
     with pytest.raises(LookupError, match="rights"):
-        rights.check(app.router.routes())
+        permissions.check(app.router.routes())
 
 
 async def test_nothing_but_what_is_open_answers_without_a_key(
@@ -186,7 +186,7 @@ def test_the_document_says_what_each_call_must_show(settings: Settings, anonymou
     schemes = document["components"]["securitySchemes"]
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
-            asked = rights.right(method.upper(), path)
+            asked = permissions.right(method.upper(), path)
             shown = operation.get("security", [])
             if asked in {Right.FREE, Right.OPEN}:
                 assert shown == [], path
@@ -312,18 +312,18 @@ async def test_another_address_is_not_opened_by_accident(
 
     for update in ({}, {"api_keys": "on"}, {"api_keys": "off"}):
         with pytest.raises(BadSettings, match="ALLOW_ANONYMOUS=1"):
-            await opening.check(said(**update), store)
-        await opening.check(said(**update, allow_anonymous=True), store)
+            await startup_check.check(said(**update), store)
+        await startup_check.check(said(**update, allow_anonymous=True), store)
     key, _ = await store.keys.create("ann", keyed.BOTH, -1)
     with pytest.raises(BadSettings, match="no API key"):  # it has expired
-        await opening.check(said(), store)
+        await startup_check.check(said(), store)
     key, _ = await store.keys.create("ann", keyed.BOTH)
-    await opening.check(said(), store)
+    await startup_check.check(said(), store)
     with pytest.raises(BadSettings, match="API_KEYS=off"):
-        await opening.check(said(api_keys="off"), store)
+        await startup_check.check(said(api_keys="off"), store)
     await store.keys.revoke(key.id)
     with pytest.raises(BadSettings, match="service keys create"):
-        await opening.check(said(), store)
+        await startup_check.check(said(), store)
 
 
 async def test_loopback_needs_no_key(client: Client) -> None:
@@ -335,7 +335,7 @@ async def test_the_command_makes_lists_rotates_and_revokes(
     settings: Settings, store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async def run(*arguments: str) -> tuple[int, str]:
-        status = await asyncio.to_thread(keyring.run, settings, arguments)
+        status = await asyncio.to_thread(keys_cli.run, settings, arguments)
         return status, capsys.readouterr().out
 
     status, out = await run("create", "Ann's phone", "--scopes", "read", "--expires", "2")
@@ -361,7 +361,7 @@ async def test_the_command_makes_lists_rotates_and_revokes(
 async def test_without_a_store_the_command_says_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert keyring.run(Settings(data_dir=tmp_path), ["list"]) == 2
+    assert keys_cli.run(Settings(data_dir=tmp_path), ["list"]) == 2
     assert "MONGO_URL" in capsys.readouterr().err
 
 

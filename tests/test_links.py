@@ -13,7 +13,7 @@ from models.auth.tokens import Purpose, Tokens
 from models.outbox.subscriber import Subscription
 from models.settings import Settings
 from models.store import Store
-from service.keys import TOKENS
+from service.app_keys import TOKENS
 
 ANN = "ann@example.org"
 
@@ -121,7 +121,7 @@ def sha256(text: str) -> str:
 
 
 def test_pages_escape() -> None:
-    from service.page import page
+    from service.pages.render import page
 
     made = page("notice.html", title="<b>", detail='"><script>', button="<i>", one_click=False)
     assert made.text is not None

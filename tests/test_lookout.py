@@ -9,7 +9,7 @@ import pytest
 from models.settings import Settings
 from models.store import Store
 from models.tasks.task import Task
-from service.lookout import Lookout
+from service.events.queue_watch import Lookout
 from tests.test_feed import create, run
 
 

@@ -24,8 +24,8 @@ from models.settings import Settings
 from models.store import Store
 from models.tasks.task import Upload
 from service.app import create_app
-from service.keys import SCRAPE
-from service.scrape import Scrape
+from service.app_keys import SCRAPE
+from service.metrics_collector import Scrape
 from tests.conftest import Client, working
 from tests.scrapes import Scraped
 from tests.test_store_tasks import TASK, claimed, created

@@ -15,7 +15,7 @@ from models.outbox.subscriber import Subscription
 from models.settings import Settings
 from models.store import Store
 from service.app import create_app
-from service.keys import TOKENS
+from service.app_keys import TOKENS
 from tests.letters import (
     Mailbox,
     age,

@@ -21,9 +21,9 @@ from models import VERSION
 from models.operations import OPERATIONS
 from models.settings import Settings
 from service.app import create_app
-from service.keys import OPENAPI
-from service.openapi.call import why_unlisted
+from service.app_keys import OPENAPI
 from service.openapi.document import TAGS, document, routes
+from service.openapi.endpoint import why_unlisted
 from tests import pictures
 from tests.house import ROOT, House
 

@@ -10,10 +10,10 @@ import pytest
 
 from models.auth.api_key import Scope
 from models.settings import Settings
-from service import rights
 from service.app import create_app
-from service.keys import LISTENERS
-from service.rights import Right
+from service.app_keys import LISTENERS
+from service.auth import permissions
+from service.auth.permissions import Right
 from tests import keyed, pictures
 from tests.conftest import working
 from tests.keyed import Door, Opened, Shown
@@ -109,7 +109,7 @@ async def test_every_route_answers_as_if_anothers_did_not_exist(
     asked = 0
     for route in create_app(settings).router.routes():
         path = route.resource.canonical if route.resource else ""
-        right = rights.right(route.method, path)
+        right = permissions.right(route.method, path)
         if "{" not in path or right in {Right.FREE, Right.GATE}:
             continue
         for theirs in (*ids, NAME, "cat.png"):

@@ -9,8 +9,8 @@ import pytest
 
 from models.settings import Settings
 from service.app import create_app
+from service.app_keys import DRAINING, STORE
 from service.handlers import health
-from service.keys import DRAINING, STORE
 
 
 async def test_however_many_ask_the_stores_are_asked_once(

@@ -13,7 +13,7 @@ import pytest
 
 from models.auth.api_key import Scope
 from models.settings import Settings
-from service.keys import ENDINGS
+from service.app_keys import ENDINGS
 from tests import keyed, pictures
 from tests.keyed import Door, Opened
 from tests.ledger import finish, stored

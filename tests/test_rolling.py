@@ -22,7 +22,7 @@ from aiohttp.test_utils import TestClient
 
 from models.settings import Settings
 from service.app import create_app
-from service.keys import DRAINING
+from service.app_keys import DRAINING
 from standalone.port import Occupied, listen
 from standalone.program import Program, environment
 from tests import pictures

@@ -14,7 +14,7 @@ from models.settings import Settings
 from models.store import Store
 from models.tasks.group import Member
 from service.app import create_app
-from service.keys import STORE
+from service.app_keys import STORE
 from tests.conftest import working
 from tests.letters import (
     Mailbox,

@@ -13,7 +13,7 @@ from models.auth.signed_links import Link
 from models.auth.tokens import Tokens
 from models.outbox.email import Kind, Letter
 from models.settings import Settings
-from service.keys import TOKENS
+from service.app_keys import TOKENS
 from tests import keyed, pictures
 from tests.keyed import Door, Opened, Shown
 from tests.ledger import RESULT, finish

@@ -148,7 +148,7 @@ async def test_a_client_is_limited_and_told_when_to_come_back(
 def test_clients_behind_proxies() -> None:
     from aiohttp.test_utils import make_mocked_request
 
-    from service.client import client_of
+    from service.http.client_ip import client_of
 
     def seen(proxies: int, *lines: str, peer: str = "9.9.9.9") -> str:
         from multidict import CIMultiDict

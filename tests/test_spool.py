@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from models.settings import Settings
-from service import glance
+from service import ttl_cache
 from service.app import create_app
-from service.glance import Glance
-from service.keys import ADMISSION
+from service.app_keys import ADMISSION
+from service.ttl_cache import Glance
 from tests import pictures
 from tests.conftest import Client
 from tests.test_upload import limited, refused
@@ -109,7 +109,7 @@ async def test_it_is_given_back_by_who_stalls(aiohttp_client: Any, settings: Set
 async def test_a_disk_that_fills_up_ends_what_is_arriving(
     aiohttp_client: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(glance, "_FRESH", 0)
+    monkeypatch.setattr(ttl_cache, "_FRESH", 0)
     client: Client = await aiohttp_client(create_app(settings))
     free = 10 * settings.min_free_disk
 

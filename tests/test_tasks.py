@@ -12,7 +12,7 @@ import pytest
 from models.settings import Settings
 from models.store import Store
 from service.app import create_app
-from service.keys import ENDINGS, STORE
+from service.app_keys import ENDINGS, STORE
 from tests import pictures
 
 Send = Callable[..., Awaitable[Any]]

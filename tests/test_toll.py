@@ -8,7 +8,7 @@ import pytest
 
 from models.auth.api_key import Scope
 from models.settings import Settings
-from service.doorkeeper import COOKIE
+from service.auth.authenticator import COOKIE
 from standalone import stores
 from tests import keyed
 from tests.keyed import Door, Opened

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from service.openapi.limits import size
-from service.openapi.words import names_in, words
+from service.openapi.schema_text import names_in, words
 
 EMAIL = {"type": "string", "anyOf": [{"format": "email"}, {"const": ""}], "maxLength": 9}
 

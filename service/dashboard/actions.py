@@ -9,15 +9,15 @@ from models.auth.visibility import EVERYTHING
 from models.errors import BadParameter, NotFound, OriginalGone, QueueFull, WrongStatus
 from models.outbox.item import Mailing
 from models.tasks.task import Task
-from service.answers import json_answer
-from service.client import party
-from service.dashboard.bodies import AskedBody, DetailBody, WebhookBody
-from service.dashboard.documents import detail, webhook
-from service.dashboard.linking import linking
-from service.dashboard.operator import operator
+from service.app_keys import STORE
+from service.dashboard.endpoint import operator
+from service.dashboard.result_links import linking
+from service.dashboard.schemas import AskedBody, DetailBody, WebhookBody
+from service.dashboard.serializers import detail, webhook
 from service.handlers.tasks import begun_again, cancelled
-from service.keys import STORE
-from service.waiting import only
+from service.http.client_ip import party
+from service.http.query import only
+from service.http.responses import json_answer
 
 log = structlog.get_logger()
 

@@ -7,14 +7,14 @@ from aiohttp import web
 from yarl import URL
 
 from models.errors import AppError, Forbidden, RateLimited, Unauthorized
-from service import session
-from service.client import pseudonym
-from service.dashboard.gate import COOKIE, PATH, gate
-from service.fields import read_fields
-from service.keys import SETTINGS, TOKENS
-from service.openapi.call import unlisted
-from service.origin import is_https, own
-from service.page import login_page, see_other, wants_page
+from service.app_keys import SETTINGS, TOKENS
+from service.auth import session
+from service.dashboard.auth import COOKIE, PATH, gate
+from service.http.client_ip import pseudonym
+from service.http.csrf import is_https, own
+from service.openapi.endpoint import unlisted
+from service.pages.render import login_page, see_other, wants_page
+from service.uploads.small_form import read_fields
 
 log = structlog.get_logger()
 

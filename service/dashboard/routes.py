@@ -12,15 +12,15 @@ from aiohttp import web
 from models.errors import AppError, Unauthorized
 from models.operations import OPERATIONS
 from models.tasks.task import Status
-from service.dashboard import actions, api, login
-from service.dashboard.gate import GATE, PATH, Gate, gate
-from service.dashboard.recorder import record
-from service.dashboard.scene import SCENES, Scenes
-from service.doorkeeper import DOORKEEPER
-from service.errors import answer
-from service.keys import QUEUE, SETTINGS, STORE, TOKENS
-from service.openapi.call import unlisted
-from service.page import live_page, page, wants_page
+from service.app_keys import QUEUE, SETTINGS, STORE, TOKENS
+from service.auth.authenticator import DOORKEEPER
+from service.dashboard import actions, login, queries
+from service.dashboard.auth import GATE, PATH, Gate, gate
+from service.dashboard.history_recorder import record
+from service.dashboard.overview import SCENES, Scenes
+from service.http.errors import answer
+from service.openapi.endpoint import unlisted
+from service.pages.render import live_page, page, wants_page
 
 log = structlog.get_logger()
 
@@ -43,16 +43,16 @@ def routes() -> list[web.RouteDef]:
         web.get(f"{PATH}/login", login.form),
         web.post(f"{PATH}/login", login.login),
         web.post(f"{PATH}/logout", login.logout),
-        web.get(f"{PATH}/api/workers", _guarded(api.workers)),
+        web.get(f"{PATH}/api/workers", _guarded(queries.workers)),
         web.post(f"{PATH}/api/workers/{{name}}/drain", _guarded(actions.drain, change=True)),
         web.post(f"{PATH}/api/workers/{{name}}/resume", _guarded(actions.resume, change=True)),
-        web.get(f"{PATH}/api/queue", _guarded(api.queue)),
-        web.get(f"{PATH}/api/history", _guarded(api.history)),
-        web.get(f"{PATH}/api/tasks", _guarded(api.tasks)),
-        web.get(f"{PATH}/api/tasks/{{id}}", _guarded(api.task)),
+        web.get(f"{PATH}/api/queue", _guarded(queries.queue)),
+        web.get(f"{PATH}/api/history", _guarded(queries.history)),
+        web.get(f"{PATH}/api/tasks", _guarded(queries.tasks)),
+        web.get(f"{PATH}/api/tasks/{{id}}", _guarded(queries.task)),
         web.post(f"{PATH}/api/tasks/{{id}}/cancel", _guarded(actions.cancel, change=True)),
         web.post(f"{PATH}/api/tasks/{{id}}/retry", _guarded(actions.retry, change=True)),
-        web.get(f"{PATH}/api/webhooks", _guarded(api.webhooks)),
+        web.get(f"{PATH}/api/webhooks", _guarded(queries.webhooks)),
         web.post(f"{PATH}/api/webhooks/{{id}}/redeliver", _guarded(actions.redeliver, change=True)),
     ]
 

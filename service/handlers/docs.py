@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from service.answers import tagged
-from service.keys import OPENAPI, SETTINGS
-from service.openapi.call import JSON, Answer, call, unlisted
+from service.app_keys import OPENAPI, SETTINGS
+from service.http.responses import tagged
+from service.openapi.docs_page import bodies, parts
+from service.openapi.endpoint import JSON, Answer, call, unlisted
 from service.openapi.headers import Conditional
 from service.openapi.limits import limits
-from service.openapi.problems import listed
-from service.openapi.reader import bodies, parts
-from service.page import live_page
+from service.openapi.problem_schema import listed
+from service.pages.render import live_page
 
 _HEADERS = ("ETag", "Cache-Control")
 

@@ -9,17 +9,17 @@ from aiohttp import HttpVersion11, web
 from aiohttp_sse import EventSourceResponse
 
 from models.errors import BadParameter, NotFound, StoreUnavailable, TooManyStreams
-from service.caller import caller
-from service.client import party
-from service.doorkeeper import DOORKEEPER
+from service.app_keys import LISTENERS, SETTINGS
+from service.auth.authenticator import DOORKEEPER
+from service.auth.identity import caller
+from service.events.sse_hub import Listener
+from service.events.sse_topic import Kind
 from service.handlers.tasks import Named
-from service.keys import LISTENERS, SETTINGS
-from service.listeners import Listener
-from service.openapi.call import Answer, call
-from service.openapi.faults import STORED
+from service.http.client_ip import party
+from service.http.query import only
+from service.openapi.endpoint import Answer, call
+from service.openapi.error_groups import STORED
 from service.openapi.headers import LastEventId
-from service.subject import Kind
-from service.waiting import only
 
 _RETRY = 2000  # milliseconds before a browser connects again
 _LOOK = 2.0  # seconds between two looks whether the key of who listens is still good

@@ -13,21 +13,21 @@ from models.tasks.group import Group, standing
 from models.tasks.schemas import GroupBody
 from models.tasks.task import Result, Task
 from models.tasks.zip_archive import Archive
-from service import batches
-from service.callbacks import accepted, tell_of_group
-from service.caller import caller
-from service.client import admit
-from service.documents import read_json
-from service.gather import Gathering, members, read_gathering
-from service.held import ended_group, still_good
-from service.keys import ADMISSION, SETTINGS, STORE
+from service.app_keys import ADMISSION, SETTINGS, STORE
+from service.auth.identity import caller
+from service.auth.revalidate import ended_group, still_good
+from service.http.client_ip import admit
+from service.http.json_body import read_json
+from service.http.query import Patience, Waiting, only, seconds, wants_picture
+from service.http.streaming import stream
 from service.named import Owned, Signed
-from service.openapi.call import JSON, Answer, Body, call
-from service.openapi.faults import FORM, LINKED, STORED
+from service.openapi.endpoint import JSON, Answer, Body, call
+from service.openapi.error_groups import FORM, LINKED, STORED
 from service.openapi.headers import Prefer
-from service.stream import stream
-from service.views import respond_group
-from service.waiting import Patience, Waiting, only, seconds, wants_picture
+from service.submissions import batch as batches
+from service.submissions.callbacks import accepted, tell_of_group
+from service.submissions.group_request import Gathering, members, read_gathering
+from service.task_response import respond_group
 
 
 @call(

@@ -7,11 +7,11 @@ import asyncio
 from aiohttp import web
 
 from models.errors import StoreUnavailable
-from service.bodies import Alive, Part, Readiness
-from service.errors import RETRY_AFTER
-from service.glance import Glance
-from service.keys import DRAINING, QUEUE, SETTINGS, STORE
-from service.openapi.call import Answer, call
+from service.app_keys import DRAINING, QUEUE, SETTINGS, STORE
+from service.http.errors import RETRY_AFTER
+from service.openapi.endpoint import Answer, call
+from service.schemas import Alive, Part, Readiness
+from service.ttl_cache import Glance
 
 Seen = tuple[bool, bool, int]
 """Whether MongoDB and Redis answer, and how many workers were seen lately."""

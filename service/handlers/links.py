@@ -14,15 +14,15 @@ from typing_extensions import TypedDict
 from models.auth.signed_links import Link
 from models.errors import BadParameter, Forbidden, NotFound, NotReady, ResultGone
 from models.tasks.serializers import iso
-from service.answers import json_answer
-from service.bodies import LinkBody
-from service.doorkeeper import DOORKEEPER
+from service.app_keys import SETTINGS, TOKENS
+from service.auth.authenticator import DOORKEEPER
 from service.handlers import groups, processed
-from service.keys import SETTINGS, TOKENS
+from service.http.query import only
+from service.http.responses import json_answer
 from service.named import find
-from service.openapi.call import Answer, call
-from service.openapi.faults import STORED
-from service.waiting import only
+from service.openapi.endpoint import Answer, call
+from service.openapi.error_groups import STORED
+from service.schemas import LinkBody
 
 _SECONDS = re.compile(r"[1-9][0-9]{0,8}")
 

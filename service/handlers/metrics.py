@@ -5,8 +5,8 @@ from __future__ import annotations
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
-from service.keys import SCRAPE
-from service.openapi.call import Answer, call
+from service.app_keys import SCRAPE
+from service.openapi.endpoint import Answer, call
 
 
 @call(

@@ -14,17 +14,17 @@ from models.auth.tokens import Purpose
 from models.errors import BadParameter, BadRequest, RateLimited
 from models.outbox import email as letters
 from models.outbox.email_address import LONGEST, address
-from service.answers import json_answer
-from service.bodies import Notice
-from service.client import admit, may_write_to
-from service.errors import STATUS
-from service.fields import read_fields
-from service.keys import SETTINGS, STORE, TOKENS
-from service.openapi.call import FORM, HTML, JSON, URLENCODED, Answer, Body, call
-from service.openapi.faults import FORM as REFUSALS
-from service.openapi.faults import STORED
-from service.page import page, wants_page
-from service.waiting import only
+from service.app_keys import SETTINGS, STORE, TOKENS
+from service.http.client_ip import admit, may_write_to
+from service.http.errors import STATUS
+from service.http.query import only
+from service.http.responses import json_answer
+from service.openapi.endpoint import FORM, HTML, JSON, URLENCODED, Answer, Body, call
+from service.openapi.error_groups import FORM as REFUSALS
+from service.openapi.error_groups import STORED
+from service.pages.render import page, wants_page
+from service.schemas import Notice
+from service.uploads.small_form import read_fields
 
 _FLOOR = 0.1  # seconds an answer takes at least: longer than the work, which differs by address
 _ONE_CLICK = "One-Click"

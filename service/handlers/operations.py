@@ -8,10 +8,10 @@ from models.errors import StoreUnavailable
 from models.networks.catalogue import Catalogue
 from models.operations import OPERATIONS, Operation
 from models.operations.parameter_docs import summary
-from service.answers import json_answer
-from service.bodies import OperationBody, OperationsBody
-from service.keys import CATALOGUE, SETTINGS, STORE
-from service.openapi.call import Answer, call
+from service.app_keys import CATALOGUE, SETTINGS, STORE
+from service.http.responses import json_answer
+from service.openapi.endpoint import Answer, call
+from service.schemas import OperationBody, OperationsBody
 
 
 @call(

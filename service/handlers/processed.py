@@ -25,16 +25,16 @@ from models.images.inspect import MEDIA_TYPES
 from models.tasks.filenames import safe
 from models.tasks.serializers import result_url
 from models.tasks.task import Result, Status
-from service.answers import matches
-from service.caller import caller
-from service.keys import CACHE, SETTINGS, STORE
+from service.app_keys import CACHE, SETTINGS, STORE
+from service.auth.identity import caller
+from service.http.query import only
+from service.http.responses import matches
+from service.http.streaming import stream
 from service.named import Owned, Signed, check_finished, find, whose
-from service.openapi.call import Answer, call
-from service.openapi.faults import LINKED, STORED
+from service.openapi.endpoint import Answer, call
+from service.openapi.error_groups import LINKED, STORED
 from service.openapi.headers import IfMatch, Ranged
 from service.results import result_bytes
-from service.stream import stream
-from service.waiting import only
 
 log = structlog.get_logger()
 

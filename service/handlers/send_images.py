@@ -12,14 +12,14 @@ from models.outbox import email as letters
 from models.outbox.email import Letter
 from models.outbox.item import Mailing
 from models.tasks.group import standing
-from service.answers import json_answer
-from service.bodies import LetterBody
-from service.caller import caller
-from service.client import admit, quota_of
-from service.keys import SETTINGS, STORE
-from service.openapi.call import Answer, call
-from service.openapi.faults import STORED
-from service.waiting import only
+from service.app_keys import SETTINGS, STORE
+from service.auth.identity import caller
+from service.http.client_ip import admit, quota_of
+from service.http.query import only
+from service.http.responses import json_answer
+from service.openapi.endpoint import Answer, call
+from service.openapi.error_groups import STORED
+from service.schemas import LetterBody
 
 
 @call(

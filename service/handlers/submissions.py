@@ -20,21 +20,21 @@ from models.settings import Settings
 from models.tasks.group import Group, standing
 from models.tasks.schemas import GroupBody, TaskBody
 from models.tasks.task import Task
-from service import batches
-from service.callbacks import accepted, tell_of_group, tell_of_task
-from service.caller import caller
-from service.client import party
-from service.form import Shape
-from service.held import ended_group, ended_task
-from service.keys import ADMISSION, SETTINGS, STORE, SUBMITTER
-from service.openapi import forms
-from service.openapi.call import FORM, Answer, Body, call
-from service.openapi.faults import PICTURES as REFUSALS
-from service.openapi.faults import WORK
+from service.app_keys import ADMISSION, SETTINGS, STORE, SUBMITTER
+from service.auth.identity import caller
+from service.auth.revalidate import ended_group, ended_task
+from service.http.client_ip import party
+from service.http.query import Waiting, only, seconds, wants_picture
+from service.openapi import form_schemas
+from service.openapi.endpoint import FORM, Answer, Body, call
+from service.openapi.error_groups import PICTURES as REFUSALS
+from service.openapi.error_groups import WORK
 from service.openapi.headers import Prefer
-from service.upload import Received, receive
-from service.views import respond, respond_group
-from service.waiting import Waiting, only, seconds, wants_picture
+from service.submissions import batch as batches
+from service.submissions.callbacks import accepted, tell_of_group, tell_of_task
+from service.task_response import respond, respond_group
+from service.uploads.multipart import Shape
+from service.uploads.receive import Received, receive
 
 PICTURES = dict.fromkeys(("image", "images", "images[]", "file", "files"), ACCEPTED)
 """Names of the field with the pictures; the first is ours, the others are what people send."""
@@ -61,7 +61,7 @@ def submission(op: str) -> Handler:
         summary(OPERATIONS[op]),
         query=Waiting,
         headers=Prefer,
-        body=Body({FORM: forms.operation(op)}),
+        body=Body({FORM: form_schemas.operation(op)}),
         answers=ANSWERS,
         errors=(*REFUSALS, *WORK),
         examples=(f"curl -F image=@cat.png{fields(OPERATIONS[op])} '{{url}}/{op}?wait=30'",),
@@ -81,7 +81,7 @@ def submission(op: str) -> Handler:
     "Do several operations to a picture, left to right",
     query=Waiting,
     headers=Prefer,
-    body=Body({FORM: forms.pipeline}),
+    body=Body({FORM: form_schemas.pipeline}),
     answers=ANSWERS,
     errors=(*REFUSALS, *WORK),
     examples=(

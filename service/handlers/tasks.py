@@ -22,15 +22,15 @@ from models.metrics.definitions import ENDED_TASKS
 from models.metrics.instruments import worked
 from models.tasks.schemas import TaskBody
 from models.tasks.task import AGAIN, Status, Task
-from service.caller import caller
-from service.client import party
-from service.held import ended_task
-from service.keys import INSTRUMENTS, SETTINGS, STORE, SUBMITTER
-from service.openapi.call import Answer, call
-from service.openapi.faults import STORED, WORK
+from service.app_keys import INSTRUMENTS, SETTINGS, STORE, SUBMITTER
+from service.auth.identity import caller
+from service.auth.revalidate import ended_task
+from service.http.client_ip import party
+from service.http.query import Waiting, only, seconds, wants_picture
+from service.openapi.endpoint import Answer, call
+from service.openapi.error_groups import STORED, WORK
 from service.openapi.headers import Prefer
-from service.views import respond
-from service.waiting import Waiting, only, seconds, wants_picture
+from service.task_response import respond
 
 log = structlog.get_logger()
 

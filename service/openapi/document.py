@@ -22,13 +22,13 @@ from openapi_pydantic import (
 
 from models import VERSION
 from models.settings import Settings
-from service.keys import SETTINGS
-from service.openapi.answers import responses
-from service.openapi.call import Body, Call, declared, why_unlisted
+from service.app_keys import SETTINGS
+from service.openapi.endpoint import Body, Call, declared, why_unlisted
 from service.openapi.limits import limits
 from service.openapi.links import operation_id
 from service.openapi.parameters import parameters
-from service.openapi.problems import problem_schema
+from service.openapi.problem_schema import problem_schema
+from service.openapi.responses import responses
 from service.openapi.schemas import Schemas, model
 from service.openapi.security import SCHEMES, refusals, security
 
@@ -135,7 +135,7 @@ def _listed(app: web.Application) -> list[tuple[Route, Call]]:
     if silent:
         raise LookupError(
             f"{', '.join(silent)}: the handler declares nothing; put @call(...), or "
-            "@unlisted('why'), of service.openapi.call before it"
+            "@unlisted('why'), of service.openapi.endpoint before it"
         )
     return found
 

@@ -8,7 +8,7 @@ from typing import Any, get_args
 from openapi_pydantic import Link
 
 from models.tasks.schemas import GroupBody, TaskBody
-from service.bodies import SubmissionBody
+from service.schemas import SubmissionBody
 
 
 def _group(pointer: str) -> dict[tuple[str, str], str]:

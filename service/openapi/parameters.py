@@ -8,7 +8,7 @@ from openapi_pydantic import Parameter
 from pydantic import TypeAdapter
 
 from models.settings import Settings
-from service.openapi.call import Call
+from service.openapi.endpoint import Call
 from service.openapi.schemas import model
 
 PATH = {

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from models.settings import Settings
 from models.tasks.task import Status
-from service.openapi.call import Body, Call, Schema
+from service.openapi.endpoint import Body, Call, Schema
 
 _AT = "#/components/schemas/{model}"
 
@@ -25,7 +25,7 @@ class Schemas:
             [(kind, "serialization", TypeAdapter(kind)) for kind in types], ref_template=_AT
         )
         self.components: dict[str, Schema] = made.get("$defs", {})
-        if settings.legacy_status:  # as ``service.views`` says it then
+        if settings.legacy_status:  # as ``service.task_response`` says it then
             names = self.components[Status.__name__]["enum"]
             names[names.index(Status.STARTED)] = "PENDING"
 

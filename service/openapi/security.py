@@ -6,8 +6,8 @@ from openapi_pydantic import SecurityScheme
 
 from models.errors import AppError, Forbidden, RateLimited, StoreUnavailable, Unauthorized
 from models.settings import Settings
-from service.doorkeeper import COOKIE, HEADER
-from service.rights import Right, right
+from service.auth.authenticator import COOKIE, HEADER
+from service.auth.permissions import Right, right
 
 _ADMIN = "ADMIN_TOKEN"
 _LINK = "signed_link"

@@ -8,7 +8,7 @@ from typing import Any
 from playwright.async_api import expect
 
 from models.settings import Settings
-from service.doorkeeper import COOKIE
+from service.auth.authenticator import COOKIE
 from tests import keyed, pictures
 from tests.browser.conftest import Tab
 from tests.browser.uploading import add, ended, ready, start

@@ -11,7 +11,7 @@ from playwright.async_api import Browser, Request, async_playwright, expect
 from models.auth.tokens import Purpose
 from models.settings import Settings
 from service.app import create_app
-from service.keys import TOKENS
+from service.app_keys import TOKENS
 from tests import pictures
 from tests.browser.conftest import Tab
 from tests.browser.uploading import add, ready, start

@@ -1,0 +1,1 @@
+"""Server-sent events, long polls and the change stream behind them."""

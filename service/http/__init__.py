@@ -1,0 +1,1 @@
+"""HTTP itself: connections, headers, queries, errors, CORS, CSRF, streaming."""

@@ -1,0 +1,1 @@
+"""Calls of the older services that need code of their own."""

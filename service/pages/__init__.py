@@ -1,0 +1,1 @@
+"""HTML pages: templates, static files and their rendering."""

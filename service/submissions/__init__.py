@@ -1,0 +1,1 @@
+"""From a received upload to tasks: admission, deduplication, groups."""

@@ -1,0 +1,1 @@
+"""Receiving uploads: multipart parser, spool file, validation."""

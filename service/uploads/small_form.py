@@ -1,0 +1,77 @@
+"""Small forms without files: multipart, urlencoded or JSON, a few kilobytes at most."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qsl
+
+from aiohttp import web
+
+from models.errors import BadParameter, BadRequest
+from models.settings import Settings
+from service.app_keys import SETTINGS
+from service.http.header_params import media_type
+from service.http.json_body import read_body, read_json, unknown
+from service.uploads.multipart import Shape, read_form
+from service.uploads.spool import Spool
+
+_FORMS = "multipart/form-data, application/x-www-form-urlencoded or application/json"
+
+
+async def read_fields(request: web.Request, *known: str) -> dict[str, str]:
+    """Return the fields of a small form; those not sent are absent.
+
+    Raises:
+        BadRequest: no form, or one out of shape.
+        BadParameter: a field that means nothing here, or that is no text.
+        TooLarge, TooSlow: more than MAX_JSON_BYTES, or too slow, see the settings.
+    """
+    settings: Settings = request.app[SETTINGS]
+    pairs = await _pairs(request, known, settings)
+    fields: dict[str, str] = {}
+    for name, value in pairs:
+        if name not in known:
+            raise unknown(name, known)
+        if name in fields:
+            raise BadRequest(f"the field {name!a} came twice")
+        fields[name] = value
+    return fields
+
+
+async def _pairs(
+    request: web.Request, known: tuple[str, ...], settings: Settings
+) -> list[tuple[str, str]]:
+    kind = media_type(request)
+    if kind == "multipart/form-data":
+        with Spool() as spool:
+            form = await read_form(request, spool, Shape({}, most=0, known=known), settings)
+            return list(form.fields.items())
+    if kind == "application/json":
+        return _json(await read_json(request, settings))
+    data = await read_body(request, settings)
+    if kind == "application/x-www-form-urlencoded":
+        return _urlencoded(data, settings.max_fields)
+    if not data:
+        return []
+    raise BadRequest(f"send the form as {_FORMS}", measured=kind[:80])
+
+
+def _json(document: Any) -> list[tuple[str, str]]:
+    if not isinstance(document, dict):
+        raise BadRequest('the body is no JSON object; e.g. {"email": "ann@example.org"}')
+    for name, value in document.items():
+        if not isinstance(value, str):
+            shown = ascii(name[:40])[1:-1]
+            raise BadParameter(f"{shown} is no text", parameter=shown)
+    return list(document.items())
+
+
+def _urlencoded(data: bytes, most: int) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(
+            data.decode("ascii"), keep_blank_values=True, max_num_fields=most, errors="strict"
+        )
+    except ValueError:  # UnicodeDecodeError too
+        raise BadRequest(
+            f"the form is not urlencoded UTF-8, or has more than {most} fields (MAX_FIELDS)"
+        ) from None
