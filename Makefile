@@ -26,7 +26,7 @@ chaos: .venv/.dev
 
 # Fetches OpenCV's published networks from their authors into WEIGHTS_DIR, or weights/fetched.
 weights: .venv/.run
-	@$(PY) -m workers.weights
+	@$(PY) -m workers.cli.fetch_weights
 
 # Writes locks/ after a requirements file was changed: every version, and the hash of every file of it.
 # `make lock UPGRADE=--upgrade` takes what is newest, `UPGRADE="--upgrade-package NAME"` of one package.

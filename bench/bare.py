@@ -19,9 +19,9 @@ from models.operations import Encoding
 from models.operations.upscale import Upscale
 from models.settings import Settings
 from workers.pipeline import Limits, Pipeline
-from workers.upscaler.choice import choose
 from workers.upscaler.engine import Engine
 from workers.upscaler.opencv import REFERENCE
+from workers.upscaler.select import choose
 
 Work = Callable[[bytes], tuple[float, int]]
 

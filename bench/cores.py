@@ -15,9 +15,9 @@ from typing import Any
 
 from bench.flows import picture
 from models.settings import Settings, cores
-from workers.children import Children
-from workers.process import Child
-from workers.request import Request
+from workers.child.pool import Children
+from workers.child.process import Child
+from workers.child.request import Request
 
 ROUNDS = 4
 REPEATS = 3

@@ -21,7 +21,7 @@ from PIL import Image
 from bench.flows import SHARED
 from models.networks.catalogue import Catalogue
 from tests.pictures import psnr, scene
-from workers.picture import Pixels
+from workers.imaging.picture import Pixels
 from workers.upscaler.opencv import REFERENCE
 
 Encode = Callable[[Pixels], bytes]

@@ -26,9 +26,9 @@ from models.networks.catalogue import Catalogue
 from models.operations import Encoding
 from models.operations.upscale import Upscale
 from models.settings import cores
-from workers.picture import Pixels
+from workers.imaging.picture import Pixels
 from workers.pipeline import Limits, Pipeline
-from workers.upscaler import graph, tiles
+from workers.upscaler import receptive_field, tiles
 from workers.upscaler.engine import Engine
 from workers.upscaler.opencv import OpenCV, load
 from workers.upscaler.openvino import OpenVINO, shaped
@@ -65,7 +65,7 @@ def peak(precision: str) -> Figures:
     request = openvino.Core().compile_model(model, "CPU", options).create_infer_request()
     given = np.ones((1, 64, 256, 256), np.float32)
     took = fastest(lambda: request.infer([given], share_inputs=True))
-    return {"gflops": graph.flops(model) / took / 1e6}
+    return {"gflops": receptive_field.flops(model) / took / 1e6}
 
 
 def measure(name: str, model: str, scale: int) -> Figures:
@@ -146,7 +146,7 @@ def operations(model: str, scale: int) -> int:
     catalogue = Catalogue.read(SHARED if SHARED.is_dir() else None)
     read = openvino.Core().read_model(catalogue.path(catalogue.find(model, scale)))
     shaped(read, 1, HEIGHT, WIDTH)
-    return graph.flops(read)
+    return receptive_field.flops(read)
 
 
 def networks(catalogue: Catalogue, scales: list[int], models: list[str]) -> None:

@@ -29,7 +29,15 @@ from bench.running import running
 from models.networks.catalogue import Catalogue
 from models.settings import cores
 
-_KINDS = ("mongod", "redis-server", "workers.child", "workers", "service", "standalone", "spawn")
+_KINDS = (
+    "mongod",
+    "redis-server",
+    "workers.child",
+    "workers",
+    "service",
+    "standalone",
+    "spawn",
+)
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared" / "weights"
 
 

@@ -20,9 +20,9 @@ from models.memory_estimate import need as predicted
 from models.networks.catalogue import Catalogue
 from models.operations import load
 from models.settings import Settings
-from workers import png
-from workers.children import Children
-from workers.request import Request
+from workers.child.pool import Children
+from workers.child.request import Request
+from workers.imaging import png16
 
 UPSCALE = {"op": "upscale", "scale": 2, "model": "darkroom-balanced"}
 RESIZE = {"op": "resize", "width": 3000, "height": 2000}
@@ -47,7 +47,7 @@ def noise(path: Path, kind: str, width: int, height: int) -> None:
     pixels = rng.integers(0, np.iinfo(depth).max + 1, (height, width, channels), depth)
     if channels == 2:
         with path.open("wb") as file:
-            png.write(file, pixels[:, :, 0], pixels[:, :, 1], None, 1)
+            png16.write(file, pixels[:, :, 0], pixels[:, :, 1], None, 1)
         return
     ok, data = cv2.imencode(".jpg" if kind == "jpeg" else ".png", pixels)
     if not ok:

@@ -23,9 +23,9 @@ from models.operations import Encoding
 from models.operations.steps import read
 from models.settings import Settings
 from models.store import Store
-from workers import codec
+from workers.imaging import codec
 from workers.operations import Tools, run
-from workers.upscaler.choice import choose
+from workers.upscaler.select import choose
 
 OPERATIONS = (
     "upscale=2",

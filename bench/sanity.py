@@ -12,7 +12,7 @@ import numpy as np
 
 from bench.flows import SHARED
 from models.networks.catalogue import Catalogue
-from workers.picture import Pixels
+from workers.imaging.picture import Pixels
 from workers.upscaler import sanity
 from workers.upscaler.bounds import Bounds
 from workers.upscaler.opencv import REFERENCE

@@ -18,9 +18,9 @@ from bench.flows import picture
 from bench.tiles import median
 from models.networks.catalogue import Catalogue
 from models.operations import Operation, parse
-from workers import codec
+from workers.imaging import codec
+from workers.imaging.picture import Picture
 from workers.operations import Tools, run
-from workers.picture import Picture
 
 WIDTH, HEIGHT = 4000, 3000
 SIDES = (100, 200, 400)

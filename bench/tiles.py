@@ -14,7 +14,7 @@ import numpy as np
 
 from bench.flows import SHARED, picture
 from models.networks.catalogue import Catalogue, Weights
-from workers.picture import Pixels
+from workers.imaging.picture import Pixels
 from workers.upscaler import tiles
 from workers.upscaler.engine import Engine
 from workers.upscaler.opencv import OpenCV

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from models.errors import StoreUnavailable
-from models.metrics import snapshot as figures
+from models.metrics import snapshot
 from models.metrics.definitions import (
     DATA_BYTES,
     DISK_FREE,
@@ -68,7 +68,7 @@ class Scrape:
         self._instruments.set(DISK_FREE, disk.free, "spool")
         self._instruments.set(DISK_SIZE, disk.total, "spool")
         parts = [
-            Part("", figures.read(self._instruments)),
+            Part("", snapshot.read(self._instruments)),
             Part("", up),
             *(part for parts in said if parts for part in parts),
         ]
@@ -120,8 +120,8 @@ class Scrape:
             disk: Figures = {DISK_FREE: {("mongodb",): free}, DISK_SIZE: {("mongodb",): size}}
             parts.append(Part("", disk))
         spoiled = 0
-        for worker, age, snapshot in snapshots:
-            shown, refused = figures.unpack(snapshot)
+        for worker, age, packed in snapshots:
+            shown, refused = snapshot.unpack(packed)
             spoiled += refused
             if worker in alive:
                 shown[SNAPSHOT_AGE] = {(worker,): age}

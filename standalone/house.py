@@ -25,7 +25,7 @@ from standalone import stores
 from standalone.port import Occupied, listen
 from standalone.program import Program, beside, environment, say
 from standalone.stores import Server
-from workers.names import worker_name
+from workers.worker_name import worker_name
 
 _READY_SECONDS = 60
 

@@ -24,7 +24,7 @@ from service.app import create_app
 from standalone import stores
 from tests import pictures
 from tests.house import House
-from workers.settings import create
+from workers.worker import create
 
 Client = TestClient[Request, Application]
 

@@ -24,9 +24,9 @@ from models.tasks.group import Member
 from models.tasks.task import Result, Upload
 from standalone.stores import free_port
 from tests import pictures
-from workers.mail.desk import Desk
-from workers.mail.post import Post
+from workers.mail.context import Desk
 from workers.mail.sender import once, tokens
+from workers.mail.smtp import Post
 
 USER, PASSWORD = "darkroom", "correct horse battery"
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from tests import pictures
-from workers import child
-from workers.request import Request
+from workers.child import __main__ as child
+from workers.child.request import Request
 
 _CHUNK = b"liEs"
 _IEND = 12  # bytes

@@ -21,8 +21,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from workers import child, confine
-from workers.request import Request
+from workers import sandbox
+from workers.child import __main__ as child
+from workers.child.request import Request
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -183,9 +184,9 @@ def _lacking(layer: str) -> None:
         raise OSError(38, "Function not implemented")
 
     place = {
-        "files": (confine.landlock, "restrict", refuse),
-        "calls": (confine.syscalls, "refuse", refuse),
-        "truncate": (confine.landlock, "abi", lambda: 2),
+        "files": (sandbox.landlock, "restrict", refuse),
+        "calls": (sandbox.seccomp, "refuse", refuse),
+        "truncate": (sandbox.landlock, "abi", lambda: 2),
     }
     setattr(*place[layer])
 

@@ -23,8 +23,8 @@ from models.redis.queue import Queue
 from models.settings import Settings
 from models.store import Store
 from standalone.stores import free_port
-from workers.attempt import Worker
-from workers.webhooks.caller import Caller
+from workers.context import Worker
+from workers.webhooks.client import Caller
 from workers.webhooks.delivery import Teller, tell
 
 SECRET = "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

@@ -13,7 +13,7 @@ from models.networks.catalogue import Catalogue
 from models.operations import Encoding
 from models.operations.steps import read
 from tests import pictures
-from workers.output import Output
+from workers.imaging.writer import Output
 from workers.pipeline import Limits, Outputs, Pipeline
 
 Array = NDArray[Any]

@@ -15,11 +15,11 @@ from models.images.inspect import Format
 from models.operations import Encoding
 from tests import pictures
 from tests.operations import bgr
-from workers import codec
-from workers.answer import Strange, cleared, taken
-from workers.lines import Progress, read
-from workers.picture import Picture
-from workers.request import Request
+from workers.child.protocol import Progress, read
+from workers.child.request import Request
+from workers.child.results import Strange, cleared, taken
+from workers.imaging import codec
+from workers.imaging.picture import Picture
 
 PNG = pictures.png(40, 30)
 KEPT = pictures.png(20, 10)

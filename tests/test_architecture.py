@@ -25,8 +25,8 @@ def loaded_by(module: str) -> set[str]:
     ("module", "absent"),
     [
         ("service.app", {"workers", "cv2", "openvino", "standalone"}),
-        ("workers.settings", {"service", "cv2", "openvino", "standalone"}),
-        ("workers.child", {"service", "aiohttp", "arq", "motor", "pymongo"}),
+        ("workers.worker", {"service", "cv2", "openvino", "standalone"}),
+        ("workers.child.__main__", {"service", "aiohttp", "arq", "motor", "pymongo"}),
         ("workers.__main__", {"service", "aiohttp", "arq", "motor", "cv2"}),
         ("models.store", {"service", "workers", "aiohttp", "cv2"}),
         ("models.operations", {"service", "workers", "aiohttp", "cv2", "motor"}),
@@ -55,7 +55,7 @@ def imports(path: Path) -> set[str]:
     [
         ("motor", ("models/store/",)),
         ("pymongo", ("models/store/", "bench/soak/witness.py")),
-        ("arq", ("models/redis/queue.py", "workers/settings.py", "workers/loop.py")),
+        ("arq", ("models/redis/queue.py", "workers/worker.py", "workers/queue/arq_worker.py")),
         (
             "redis",
             (

@@ -10,7 +10,7 @@ import sys
 from bench import cores, memory
 from models.settings import Settings
 from tests.house import ROOT
-from workers.children import Children
+from workers.child.pool import Children
 
 
 def test_flows_prints_its_figures() -> None:

@@ -15,7 +15,7 @@ from service.app_keys import ENDINGS
 from tests import pictures
 from tests.conftest import working
 from tests.test_worker import heart, ready, slow_picture, until
-from workers import publish
+from workers.queue import execute
 
 Send = Callable[..., Awaitable[Any]]
 
@@ -72,7 +72,7 @@ async def test_one_that_publishes_takes_back_what_it_stored(
 ) -> None:
     hands = await ready(worker)
     stored, cancelled = asyncio.Event(), asyncio.Event()
-    store_one = publish._store
+    store_one = execute._store
 
     async def halting(*given: Any) -> Any:
         result = await store_one(*given)
@@ -80,7 +80,7 @@ async def test_one_that_publishes_takes_back_what_it_stored(
         await cancelled.wait()
         return result
 
-    monkeypatch.setattr(publish, "_store", halting)
+    monkeypatch.setattr(execute, "_store", halting)
     body = await (await send()).json()
     await stored.wait()
     assert await files(store) > 0

@@ -22,7 +22,7 @@ from tests import pictures
 from tests.conftest import working
 from tests.house import ROOT
 from tests.ledger import LONG_AGO, age, findings, finish, got, stored, walk
-from workers.housekeeping import tidy
+from workers.background.housekeeping import tidy
 
 Send = Callable[..., Awaitable[Any]]
 URL = "/processed/cat-upscale-x2.png"

@@ -20,9 +20,9 @@ from models.errors import TaskTimeout, WorkerCrashed
 from models.settings import Settings
 from tests import pictures
 from tests.test_worker import slow_picture
-from workers.children import Children
-from workers.process import Child, NotStarted
-from workers.request import Request
+from workers.child.pool import Children
+from workers.child.process import Child, NotStarted
+from workers.child.request import Request
 
 ROOT = Path(__file__).resolve().parent.parent
 ASKED = [{"op": "upscale", "scale": 2, "model": "darkroom-fast"}]
@@ -158,8 +158,8 @@ def test_it_dies_with_its_worker_even_in_the_middle_of_work(tmp_path: Path) -> N
     program = f"""
 import asyncio, os, signal
 from models.settings import Settings
-from workers.children import Children
-from workers.request import Request
+from workers.child.pool import Children
+from workers.child.request import Request
 
 async def main():
     children = Children(Settings(worker_processes=1))
@@ -185,7 +185,7 @@ asyncio.run(main())
 async def test_one_alone_gets_all_cores_and_many_share_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.children.cores", lambda: 8)
+    monkeypatch.setattr("workers.child.pool.cores", lambda: 8)
     children = Children(Settings(worker_processes=4, workers=2))
     await children.start()
     asked: list[int] = []

@@ -22,9 +22,9 @@ from tests.house import ROOT
 from tests.test_children import ignore, request
 from tests.test_own_networks import own
 from tests.test_worker import slow_picture
-from workers.children import Children
-from workers.confine import meter
-from workers.process import Child
+from workers.child.pool import Children
+from workers.child.process import Child
+from workers.sandbox import proc_status
 
 
 async def settled(children: Children, count: int) -> None:
@@ -43,7 +43,7 @@ async def test_a_child_that_holds_too_much_is_replaced(
     (first,) = children.pids
     assert (await children.run(request(tmp_path), ignore))["results"]
     assert children.pids == [first]
-    monkeypatch.setattr("workers.children._MOST_HELD", 1_000_000)
+    monkeypatch.setattr("workers.child.pool._MOST_HELD", 1_000_000)
     answer = await children.run(request(tmp_path), ignore)
     assert answer["results"] and "held" not in answer
     await settled(children, 1)
@@ -138,7 +138,7 @@ guard.limit(None)
     hard, soft = map(int, done.stdout.split())
     assert hard == 3_000_000_000
     assert 600_000_000 < soft < hard
-    assert meter.held() > 10_000_000
+    assert proc_status.held() > 10_000_000
     assert resource.getrlimit(resource.RLIMIT_DATA)[0] == resource.RLIM_INFINITY
 
 

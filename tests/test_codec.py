@@ -14,8 +14,8 @@ from PIL import Image, ImageCms
 from models.errors import BadImage, TooManyPixels
 from models.operations import Encoding
 from tests import pictures
-from workers import codec, profiles
-from workers.picture import Picture, Samples
+from workers.imaging import codec, icc_profile
+from workers.imaging.picture import Picture, Samples
 
 ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 MANY = 10_000_000
@@ -279,7 +279,7 @@ def test_flattening_in_bands_leaves_no_seam() -> None:
 
 def test_a_profile_for_other_samples_is_dropped() -> None:
     lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
-    assert profiles.sound(lab) is None
-    assert profiles.sound(lab[:10]) is None
+    assert icc_profile.sound(lab) is None
+    assert icc_profile.sound(lab[:10]) is None
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    assert profiles.sound(srgb) == srgb
+    assert icc_profile.sound(srgb) == srgb

@@ -16,7 +16,7 @@ from PIL import Image
 
 from tests import pictures
 from tests.conftest import SHARED
-from workers.bar import line
+from workers.cli.progress_bar import line
 
 ROOT = Path(__file__).resolve().parent.parent
 

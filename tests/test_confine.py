@@ -27,10 +27,10 @@ from tests import pictures
 from tests.house import ROOT
 from tests.test_answer import answered
 from tests.test_children import ignore, request
-from workers import confine
-from workers.children import Children
-from workers.confine import calls, readable
-from workers.process import Child, NotStarted
+from workers import sandbox
+from workers.child.pool import Children
+from workers.child.process import Child, NotStarted
+from workers.sandbox import readable_paths, syscall_table
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="layers of Linux")
 pytestmark = linux
@@ -38,7 +38,7 @@ pytestmark = linux
 
 @pytest.fixture(autouse=True)
 def _probing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workers.process._PROGRAM", "tests.probing_child")
+    monkeypatch.setattr("workers.child.process._PROGRAM", "tests.probing_child")
 
 
 @asynccontextmanager
@@ -75,8 +75,8 @@ async def test_all_layers_hold_and_the_engine_is_the_one_without_them(tmp_path: 
         assert set(children.layers.values()) == {"CHILD_SANDBOX=off"}
     async with started() as children:
         assert children.engine == free
-        assert tuple(children.layers) == confine.LAYERS
-        assert {name: holds(name) for name in confine.LAYERS} == {
+        assert tuple(children.layers) == sandbox.LAYERS
+        assert {name: holds(name) for name in sandbox.LAYERS} == {
             name: not why for name, why in children.layers.items()
         }
         assert (await children.run(request(tmp_path), ignore))["results"]
@@ -190,12 +190,12 @@ def test_it_dies_with_its_worker_even_in_code_that_never_comes_back(tmp_path: Pa
     asked = replace(request(tmp_path), operations=[{"probe": "endless"}])
     program = f"""
 import asyncio, os, signal
-import workers.process
+import workers.child.process
 from models.settings import Settings
-from workers.children import Children
-from workers.request import Request
+from workers.child.pool import Children
+from workers.child.request import Request
 
-workers.process._PROGRAM = "tests.probing_child"
+workers.child.process._PROGRAM = "tests.probing_child"
 
 async def main():
     children = Children(Settings(worker_processes=1))
@@ -236,7 +236,7 @@ async def test_a_layer_that_is_missing_is_said_and_required_it_ends(
 
 
 async def test_required_and_whole_it_starts() -> None:
-    if not all(map(holds, confine.LAYERS)):
+    if not all(map(holds, sandbox.LAYERS)):
         pytest.skip("this kernel lacks a layer")
     async with started(child_sandbox="require") as children:
         assert not any(children.layers.values())
@@ -270,7 +270,10 @@ async def test_no_other_decoder_can_be_reached(tmp_path: Path) -> None:
 
 
 def test_env_and_data_are_not_among_what_a_child_reads() -> None:
-    allowed = [path.resolve() for path in (*readable.folders(ROOT / "weights"), *readable.files())]
+    allowed = [
+        path.resolve()
+        for path in (*readable_paths.folders(ROOT / "weights"), *readable_paths.files())
+    ]
     for hidden in (ROOT / ".env", ROOT / "data", Path.home() / ".ssh", Path("/etc/shadow")):
         assert not [path for path in allowed if hidden.resolve().is_relative_to(path)], hidden
 
@@ -293,9 +296,9 @@ def test_numbers_are_those_of_the_kernel(
         known.setdefault(name, known.get(other, -1))
     known.setdefault("newfstatat", known.get("fstatat", -1))
     monkeypatch.setattr(platform, "machine", lambda: machine)
-    listed = {**calls.looked_at()}
-    for part in calls._ALLOWED.values():
-        listed |= calls._numbers(part)
+    listed = {**syscall_table.looked_at()}
+    for part in syscall_table._ALLOWED.values():
+        listed |= syscall_table._numbers(part)
     assert listed == {name: known[name] for name in listed}
     for name in (
         "socket",
@@ -306,13 +309,13 @@ def test_numbers_are_those_of_the_kernel(
         "mount",
         "process_vm_readv",
     ):
-        assert known[name] not in calls.allowed()
+        assert known[name] not in syscall_table.allowed()
 
 
 def test_an_unlisted_machine_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platform, "machine", lambda: "riscv64")
     with pytest.raises(OSError, match="system calls of riscv64 are not listed"):
-        calls.machine()
+        syscall_table.machine()
 
 
 async def test_each_child_has_a_folder_that_goes_with_it(tmp_path: Path) -> None:

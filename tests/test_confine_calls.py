@@ -19,7 +19,7 @@ EPERM = "refused: Operation not permitted"
 
 @pytest.fixture(autouse=True)
 def _probing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workers.process._PROGRAM", "tests.probing_child")
+    monkeypatch.setattr("workers.child.process._PROGRAM", "tests.probing_child")
 
 
 @needs_calls

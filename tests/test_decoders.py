@@ -14,8 +14,8 @@ from PIL import Image
 from models.errors import BadImage, TooManyPixels
 from tests import pictures
 from tests.house import ROOT
-from workers import decoders
-from workers.codec import decode
+from workers.imaging import decoders
+from workers.imaging.codec import decode
 
 
 @pytest.mark.parametrize("limit", [1199, 700, 100])

@@ -13,7 +13,7 @@ from models.store import Store
 from service.app_keys import CACHE
 from tests import pictures
 from tests.ledger import RESULT, age, findings, finish, got, stored
-from workers.housekeeping import tidy
+from workers.background.housekeeping import tidy
 
 Send = Callable[..., Awaitable[Any]]
 URL = "/processed/cat-upscale-x2.png"

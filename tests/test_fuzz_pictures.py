@@ -29,8 +29,8 @@ from models.operations import load
 from models.settings import Settings
 from tests import hostile, pictures
 from tests.conftest import Client
-from workers.children import Children
-from workers.request import Request
+from workers.child.pool import Children
+from workers.child.request import Request
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "2000"))
 

@@ -16,7 +16,7 @@ from PIL import Image
 from models.errors import AppError, BadImage, TooManyPixels, UnsupportedFormat
 from models.images.inspect import ACCEPTED, Header, Kind, inspect, sniff
 from tests import pictures
-from workers import codec
+from workers.imaging import codec
 
 ALL: tuple[Kind, ...] = ("png", "jpeg", "gif")
 

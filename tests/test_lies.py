@@ -45,7 +45,7 @@ async def test_a_lie_fails_its_task_and_ends_its_child(
     send: Send,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("workers.process._PROGRAM", "tests.lying_child")
+    monkeypatch.setattr("workers.child.process._PROGRAM", "tests.lying_child")
     async with working(settings.model_copy(update={"max_attempts": 1})) as arq:
         worker = await ready(arq)
         for number, lie in enumerate(lies):
@@ -66,7 +66,7 @@ async def test_a_lie_fails_its_task_and_ends_its_child(
 async def test_lines_without_end_end_their_child(
     settings: Settings, send: Send, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.process._PROGRAM", "tests.lying_child")
+    monkeypatch.setattr("workers.child.process._PROGRAM", "tests.lying_child")
     async with working(settings.model_copy(update={"max_attempts": 1})):
         flood = ['{"progress": 0}'] * 20_000
         body = await (await send(picture(lines=flood), query="?wait=30")).json()
@@ -76,7 +76,7 @@ async def test_lines_without_end_end_their_child(
 async def test_true_facts_of_an_error_arrive(
     settings: Settings, send: Send, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.process._PROGRAM", "tests.lying_child")
+    monkeypatch.setattr("workers.child.process._PROGRAM", "tests.lying_child")
     said = {"code": "bad_parameter", "detail": "crop", "limit": [4, 3], "measured": [5, 3]}
     async with working(settings) as arq:
         worker = await ready(arq)

@@ -13,7 +13,7 @@ import pytest
 from models.errors import BY_CODE
 from tests.house import ROOT
 from tests.test_answer import answered
-from workers import lines
+from workers.child import protocol
 
 ERROR = {"code": "bad_parameter", "detail": "x"}
 UPSCALED = {
@@ -46,12 +46,12 @@ LOG = {"level": "warning", "event": "bad_output", "facts": {"engine": "opencv"}}
     ],
 )
 def test_what_a_child_says_is_read(said: dict[str, Any]) -> None:
-    assert lines.read(json.dumps(said).encode()).model_dump() in (said, {**said, "held": 0})
+    assert protocol.read(json.dumps(said).encode()).model_dump() in (said, {**said, "held": 0})
 
 
 def refused(said: str) -> None:
     with pytest.raises(ValueError, match=r"."):
-        lines.read(said.encode())
+        protocol.read(said.encode())
 
 
 @pytest.mark.parametrize(
@@ -150,4 +150,4 @@ def test_every_error_that_a_child_raises_may_be_said() -> None:
                 if isinstance(node, ast.Call):
                     made.add(ast.unparse(node.func))
     kinds = {kind.code for kind in BY_CODE.values() if kind.__name__ in made}
-    assert kinds - {"bad_settings"} == set(get_args(lines.Code))
+    assert kinds - {"bad_settings"} == set(get_args(protocol.Code))

@@ -26,9 +26,9 @@ from tests.letters import (
     until,
     until_due,
 )
-from workers.mail import content, sender
-from workers.mail.compose import compose
-from workers.mail.desk import Content
+from workers.mail import contents, sender
+from workers.mail.context import Content
+from workers.mail.mime import compose
 
 DRAFT = drafts.confirm("s1", "ann@example.org")
 
@@ -140,7 +140,7 @@ async def test_a_letter_we_stumble_over_stops_nobody_and_ends(
     async def broken(desk: Any, letter: Any) -> Any:
         raise ZeroDivisionError("a defect of ours")
 
-    monkeypatch.setitem(content.AUTHORS, Kind.GOODBYE, broken)
+    monkeypatch.setitem(contents.AUTHORS, Kind.GOODBYE, broken)
     mailbox = Mailbox()
     await store.mail.put(drafts.goodbye("s1", "ann@example.org", None))
     await store.mail.put(DRAFT)
@@ -191,7 +191,7 @@ async def test_no_header_is_smuggled_in(store: Store, bad: str) -> None:
 
 
 async def test_template_text_is_one_line_per_value() -> None:
-    from workers.mail.render import line, render
+    from workers.mail.templates import line, render
 
     assert line("a\r\nb\u2028c\u202ed") == "a b c d"
     text, html = render(
@@ -211,7 +211,7 @@ async def test_template_text_is_one_line_per_value() -> None:
 
 
 def test_every_kind_has_an_author_and_a_key_of_its_own() -> None:
-    assert set(content.AUTHORS) == set(Kind)
+    assert set(contents.AUTHORS) == set(Kind)
     made: list[Draft] = [
         drafts.confirm("i", "a@b.cc"),
         drafts.goodbye("i", "a@b.cc", None),

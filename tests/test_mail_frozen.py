@@ -30,8 +30,8 @@ from tests.letters import (
     the_letter,
     until,
 )
-from workers.mail import content, sender
-from workers.mail.desk import Content, Desk
+from workers.mail import contents, sender
+from workers.mail.context import Content, Desk
 
 DRAFT = drafts.confirm("s1", "ann@example.org")
 LEASE = 0.5  # shorter than a frozen store takes to be noticed: twice STORE_TIMEOUT
@@ -87,7 +87,7 @@ async def test_outages_longer_than_the_lease_are_no_faults(
 ) -> None:
     """Whoever loses a letter to another because the store was away did not die of it."""
     settings, store, pid = brittle
-    write = content.AUTHORS[Kind.CONFIRM]
+    write = contents.AUTHORS[Kind.CONFIRM]
     reading, away, noticed = asyncio.Event(), asyncio.Event(), asyncio.Event()
     outages = 4
 
@@ -100,7 +100,7 @@ async def test_outages_longer_than_the_lease_are_no_faults(
             raise StoreUnavailable("away", store="mongodb")
         return await write(desk, letter)
 
-    monkeypatch.setitem(content.AUTHORS, Kind.CONFIRM, author)
+    monkeypatch.setitem(contents.AUTHORS, Kind.CONFIRM, author)
     await store.mail.put(DRAFT)
     mailbox = Mailbox()
     with mail_server(mailbox) as port:

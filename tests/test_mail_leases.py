@@ -26,8 +26,8 @@ from tests.letters import (
     until,
     until_due,
 )
-from workers.mail.post import Post
 from workers.mail.sender import once
+from workers.mail.smtp import Post
 
 DRAFT = drafts.confirm("s1", "ann@example.org")
 

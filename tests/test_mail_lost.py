@@ -28,10 +28,10 @@ from tests.letters import (
     until,
     until_due,
 )
-from workers.mail import content, sender
-from workers.mail.desk import Content, Desk
-from workers.mail.post import Post
-from workers.parcels import NotYet
+from workers.mail import contents, sender
+from workers.mail.context import Content, Desk
+from workers.mail.smtp import Post
+from workers.outbox import NotYet
 
 DRAFT = drafts.confirm("s1", "ann@example.org")
 
@@ -60,13 +60,13 @@ async def test_who_loses_the_lease_stops_and_was_not_dead(settings: Settings, st
 async def test_what_another_has_sent_meanwhile_is_not_posted(
     settings: Settings, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = content.AUTHORS[Kind.CONFIRM]
+    write = contents.AUTHORS[Kind.CONFIRM]
 
     async def slow(desk: Desk, letter: Letter) -> Content:
         await store.mail.sent(letter, 60)
         return await write(desk, letter)
 
-    monkeypatch.setitem(content.AUTHORS, Kind.CONFIRM, slow)
+    monkeypatch.setitem(contents.AUTHORS, Kind.CONFIRM, slow)
     await store.mail.put(DRAFT)
     mailbox = Mailbox()
     with mail_server(mailbox) as port:
@@ -88,7 +88,7 @@ async def test_a_letter_that_waits_for_its_group_is_given_back_patiently(
             raise StoreUnavailable("away", store="mongodb")
         return await postpone(letter, seconds)
 
-    monkeypatch.setitem(content.AUTHORS, Kind.CONFIRM, early)
+    monkeypatch.setitem(contents.AUTHORS, Kind.CONFIRM, early)
     monkeypatch.setattr(store.mail, "postpone", away)
     await store.mail.put(DRAFT)
     await send_due(settings, store)

@@ -214,7 +214,7 @@ async def test_a_store_that_is_away_is_asked_again(
     weekly: Settings, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from models.errors import StoreUnavailable
-    from workers import settings as running
+    from workers import worker as running
 
     calls: list[Any] = []
 

@@ -22,8 +22,8 @@ from tests import pictures
 from tests.conftest import working
 from tests.test_children import ignore, request
 from tests.test_worker import ready, slow_picture, until
-from workers.children import Children
-from workers.room import Room
+from workers.child.memory_semaphore import Room
+from workers.child.pool import Children
 
 Send = Callable[..., Awaitable[Any]]
 MB = 1_000_000

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from models.metrics import snapshot as figures
+from models.metrics import snapshot
 from models.metrics.definitions import ATTEMPTS, LAG, MONGODB, WAIT, WORKERS
 from models.metrics.instruments import Instruments
 from models.metrics.metric import Source
@@ -47,10 +47,10 @@ def shown(*parts: Part) -> Scraped:
 
 
 def test_what_is_packed_is_unpacked() -> None:
-    given_ = figures.read(instruments())
-    snapshot = figures.pack(given_)
-    assert figures.unpack(snapshot) == (given_, 0)
-    assert len(snapshot) < 4000
+    given_ = snapshot.read(instruments())
+    written = snapshot.pack(given_)
+    assert snapshot.unpack(written) == (given_, 0)
+    assert len(written) < 4000
     seen = shown(Part("host:1", given_), Part("host:2", given_))
     assert seen.sum("darkroom_attempts_total", outcome="success") == 2
     wait = seen.of("darkroom_task_wait_seconds_bucket", worker="host:1")
@@ -61,7 +61,7 @@ def test_what_is_packed_is_unpacked() -> None:
 
 
 def test_gauges_are_left_out_where_asked() -> None:
-    assert figures.read(instruments(), gauges=False).keys() < figures.read(instruments()).keys()
+    assert snapshot.read(instruments(), gauges=False).keys() < snapshot.read(instruments()).keys()
 
 
 def packed(document: Any) -> bytes:
@@ -104,25 +104,25 @@ COUNTS = [0] * (len(LAG.buckets) + 1)
     ],
 )
 def test_odd_snapshots_are_refused_part_by_part(document: Any, refused: int) -> None:
-    assert figures.unpack(packed(document)) == ({}, refused)
+    assert snapshot.unpack(packed(document)) == ({}, refused)
 
 
 @pytest.mark.parametrize(
-    "snapshot",
+    "stored",
     [
         *(None, 7, "text", b"", b"rubbish", packed({})[:-3]),
         zlib.compress(b"[" * 100_000),
-        zlib.compress(bytes(10 * figures.MOST_BYTES)),
+        zlib.compress(bytes(10 * snapshot.MOST_BYTES)),
         zlib.compress(b"\xff{}"),
     ],
     ids=range(9),
 )
-def test_what_is_no_snapshot_is_refused(snapshot: object) -> None:
-    assert figures.unpack(snapshot) == ({}, 1)
+def test_what_is_no_snapshot_is_refused(stored: object) -> None:
+    assert snapshot.unpack(stored) == ({}, 1)
 
 
 def test_a_label_nobody_knows_becomes_other() -> None:
-    found, refused = figures.unpack(packed({NAME: [[["success"], 1], [["of tomorrow"], 2]]}))
+    found, refused = snapshot.unpack(packed({NAME: [[["success"], 1], [["of tomorrow"], 2]]}))
     assert (found, refused) == ({ATTEMPTS: {("success",): 1, ("other",): 2}}, 0)
 
 
@@ -135,7 +135,7 @@ _NAMES = st.sampled_from([NAME, HISTOGRAM, MONGODB.name]) | st.text()
 
 @given(st.dictionaries(_NAMES, _JSON | st.lists(st.tuples(st.lists(st.text()), _JSON))))
 def test_no_document_breaks_the_exposition(document: Any) -> None:
-    found, _ = figures.unpack(packed(document))
+    found, _ = snapshot.unpack(packed(document))
     list(text_string_to_metric_families(exposition([Part('odd"\\\n', found)]).decode()))
 
 
@@ -144,7 +144,7 @@ async def test_odd_entries_of_the_ledger_do_not_break_a_scrape(
 ) -> None:
     snapshots = store._database["snapshots"]
     now = datetime.now(UTC)
-    good = figures.pack(figures.read(instruments()))
+    good = snapshot.pack(snapshot.read(instruments()))
     odd: list[dict[str, Any]] = [
         {"_id": "no figures", "at": now},
         {"_id": "text", "at": now, "figures": "x"},
@@ -229,9 +229,9 @@ async def test_a_worker_that_stops_leaves_its_last_counts_and_no_gauges(
 async def test_zombies_are_counted(
     send: Any, settings: Settings, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from workers import publish
+    from workers.queue import execute
 
-    original = publish._store
+    original = execute._store
 
     async def stolen(worker: Any, attempt: Any, part: int, output: Any) -> Any:
         await steal(attempt.task.id)
@@ -252,7 +252,7 @@ async def test_zombies_are_counted(
         await until(started)
         await steal(late)
         await until(lambda: counted.labels("lease_lost")._value.get() == 1)
-        monkeypatch.setattr(publish, "_store", stolen)
+        monkeypatch.setattr(execute, "_store", stolen)
         await send()
         await until(lambda: counted.labels("fenced")._value.get() >= 1)
         assert counted.labels("success")._value.get() == 0

@@ -16,7 +16,7 @@ from models.operations.upscale import Quality, Upscale
 from tests.operations import apply, tools
 from training.degrade import Plane, bicubic, jpeg, psnr
 from training.pictures import read_luma
-from workers.picture import Picture
+from workers.imaging.picture import Picture
 from workers.upscaler.opencv import REFERENCE
 from workers.upscaler.openvino import OpenVINO
 

@@ -14,9 +14,9 @@ from models.images.inspect import EXTENSIONS
 from models.operations import Encoding
 from tests import pictures
 from tests.test_codec import ICC
-from workers import codec
-from workers.output import write
-from workers.picture import Picture
+from workers.imaging import codec
+from workers.imaging.picture import Picture
+from workers.imaging.writer import write
 
 DEEP = pictures.scene().astype(np.uint16) * 257 + 3
 GRAY = np.arange(35, dtype=np.uint8).reshape(5, 7)

@@ -15,7 +15,7 @@ from tests import pictures
 from tests.conftest import working
 from tests.sixteen import scene
 from tests.test_batches import TWO, form
-from workers import notes
+from workers.imaging import notes
 
 
 async def ask(

@@ -18,8 +18,8 @@ from models.operations import Encoding
 from models.operations.steps import read
 from tests import pictures
 from tests.profiles import ADOBE_RGB, DISPLAY_P3, matrix_profile
-from workers import notes
-from workers.output import Output
+from workers.imaging import notes
+from workers.imaging.writer import Output
 from workers.pipeline import Limits, Pipeline
 
 LIMITS = Limits(10**7, 10**7, 64)

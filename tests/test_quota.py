@@ -19,8 +19,8 @@ from models.errors import WorkerCrashed
 from tests import pictures
 from tests.test_children import ignore, request
 from tests.test_confine import probe, started
-from workers.answer import cleared, removed
-from workers.quota import Quota
+from workers.child.disk_quota import Quota
+from workers.child.results import cleared, removed
 
 
 @pytest.mark.parametrize("what", ["many files", "large files"])
@@ -28,7 +28,7 @@ from workers.quota import Quota
 async def test_a_child_that_fills_its_folder_is_killed(
     what: str, sandbox: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.process._PROGRAM", "tests.probing_child")
+    monkeypatch.setattr("workers.child.process._PROGRAM", "tests.probing_child")
     settings = {"max_output_pixels": 1_000_000, "task_timeout": 30}
     with structlog.testing.capture_logs() as said:
         async with started(child_sandbox=sandbox, **settings) as children:
@@ -53,7 +53,7 @@ async def test_the_largest_task_stays_within(
         looked.append((folder / "result-4.png").exists())
         return real(self, folder)
 
-    monkeypatch.setattr("workers.process._LOOK", 0)
+    monkeypatch.setattr("workers.child.process._LOOK", 0)
     monkeypatch.setattr(Quota, "exceeded", noting)
     noise = np.random.default_rng(0).integers(0, 1 << 16, (1000, 1000, 4), np.uint16)
     data = pictures.by_hand(noise)
@@ -99,7 +99,7 @@ async def test_the_loop_does_not_wait_for_it(monkeypatch: pytest.MonkeyPatch) ->
         threads.append(threading.current_thread())
         removed(folder)
 
-    monkeypatch.setattr("workers.process.removed", noting)
+    monkeypatch.setattr("workers.child.process.removed", noting)
     async with started():
         pass
     assert threads and threading.main_thread() not in threads

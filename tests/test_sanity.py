@@ -15,11 +15,11 @@ from models.operations import Encoding
 from models.operations.upscale import Upscale
 from models.settings import Settings
 from tests import pictures
-from workers.children import Children
+from workers.child.pool import Children
+from workers.imaging.picture import Picture, Pixels
 from workers.operations import Tools, upscale
-from workers.picture import Picture, Pixels
 from workers.pipeline import Limits, Pipeline
-from workers.upscaler import report, sanity
+from workers.upscaler import quality_report, sanity
 from workers.upscaler.bounds import BOUNDS, Bounds
 from workers.upscaler.engine import Engine
 from workers.upscaler.opencv import REFERENCE
@@ -174,12 +174,16 @@ def test_the_report(tmp_path: Path) -> None:
 
 def test_figures_against_what_is_known() -> None:
     tall = np.ascontiguousarray(pictures.scene(40, 600)[:, :, ::-1])  # of several bands
-    found = report.measure(tall, cubic(tall), 2)
+    found = quality_report.measure(tall, cubic(tall), 2)
     assert abs(found["detail_gain_db"]) < 0.1  # bicubic against itself, but for the bands' ends
     back = cv2.resize(cubic(tall), (40, 600), interpolation=cv2.INTER_AREA)
     assert found["psnr"] == pytest.approx(pictures.psnr(tall, back), abs=0.01)
-    same = report.measure(tall, np.repeat(np.repeat(tall, 2, axis=0), 2, axis=1), 2)
+    same = quality_report.measure(tall, np.repeat(np.repeat(tall, 2, axis=0), 2, axis=1), 2)
     assert (same["psnr"], same["ssim"]) == (99.0, 1.0)
     assert same["detail_gain_db"] > 1
     flat = np.full((9, 9, 3), 7, np.uint8)
-    assert report.measure(flat, cubic(flat), 2) == {"psnr": 99.0, "ssim": 1.0, "detail_gain_db": 0}
+    assert quality_report.measure(flat, cubic(flat), 2) == {
+        "psnr": 99.0,
+        "ssim": 1.0,
+        "detail_gain_db": 0,
+    }

@@ -17,8 +17,8 @@ from service.app_keys import TOKENS
 from tests import keyed, pictures
 from tests.keyed import Door, Opened, Shown
 from tests.ledger import RESULT, finish
-from workers.mail.archive import archive
-from workers.mail.desk import Desk
+from workers.mail.archive_email import archive
+from workers.mail.context import Desk
 
 NAME = "cat-thumbnail-100x100.png"
 

@@ -14,7 +14,7 @@ from tests import pictures
 from tests.profiles import DISPLAY_P3, matrix_profile
 from tests.sixteen import KINDS, Array, file_of, process, results, scene, split_up, unfiltered
 from tests.test_codec import ICC
-from workers import notes
+from workers.imaging import notes
 
 # The oracle: matrices over rows and columns, in double precision, colour weighted by alpha.
 

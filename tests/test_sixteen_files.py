@@ -17,8 +17,8 @@ from tests.sixteen import KINDS, file_of, results, scene, split_up, unfiltered
 from tests.test_codec import ICC
 from tests.test_command import command
 from tests.test_upright import block
-from workers import codec, notes, png, sixteen
-from workers.picture import Picture
+from workers.imaging import codec, depth16, notes, png16
+from workers.imaging.picture import Picture
 
 
 @pytest.mark.parametrize("interlaced", [False, True])
@@ -80,9 +80,9 @@ def test_gamma_of_sixteen_bits(tmp_path: Path, kind: str) -> None:
 def test_all_levels_are_rounded_to_eight_bits_not_cut() -> None:
     levels = np.arange(65536, dtype=np.uint16).reshape(256, 256)
     expected = (levels.astype(np.int64) * 255 + 32767) // 65535
-    assert (sixteen.eight(levels) == expected).all()
+    assert (depth16.eight(levels) == expected).all()
     narrow = expected.astype(np.uint8)
-    assert sixteen.eight(narrow) is narrow
+    assert depth16.eight(narrow) is narrow
 
 
 @pytest.mark.parametrize("icc", [ICC, ICC + bytes(3)])
@@ -174,7 +174,7 @@ def test_our_own_writer(shape: Sequence[int], level: int) -> None:
     alpha = cut[:, :, -1] if cut.shape[2] in {2, 4} else None
     pixels = cut[:, :, 0] if cut.shape[2] < 3 else cut[:, :, 2::-1]
     buffer = io.BytesIO()
-    png.write(buffer, pixels, alpha, None, level)
+    png16.write(buffer, pixels, alpha, None, level)
     written = buffer.getvalue()
     assert (unfiltered(written)[1] == wide).all()
     assert pictures.decoded(written).size == (shape[1], shape[0])
@@ -183,11 +183,11 @@ def test_our_own_writer(shape: Sequence[int], level: int) -> None:
 def test_colour_and_alpha_are_reduced_together_and_once() -> None:
     deep = Picture(np.zeros((2, 2), np.uint16), np.zeros((2, 2), np.uint16))
     assert deep.deep and not Picture(np.zeros((2, 2), np.uint8)).deep
-    reduced = sixteen.reduced(deep, "why")
+    reduced = depth16.reduced(deep, "why")
     assert reduced.alpha is not None
     assert {str(each.dtype) for each in (reduced.pixels, reduced.alpha)} == {"uint8"}
     assert reduced.notes == ("why",)
-    assert sixteen.reduced(reduced, "again") is reduced
+    assert depth16.reduced(reduced, "again") is reduced
 
 
 def test_on_the_command_line_too(tmp_path: Path) -> None:

@@ -12,12 +12,12 @@ from structlog.contextvars import bound_contextvars, merge_contextvars
 
 from models.errors import TaskTimeout, WorkerCrashed
 from tests.test_confine import probe, started
-from workers.process import Child, NotStarted, _log
+from workers.child.process import Child, NotStarted, _log
 
 
 @pytest.fixture(autouse=True)
 def _probing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workers.process._PROGRAM", "tests.probing_child")
+    monkeypatch.setattr("workers.child.process._PROGRAM", "tests.probing_child")
 
 
 def lines(said: Any) -> list[str]:
@@ -66,7 +66,7 @@ async def test_why_one_died_is_logged_after_whatever_it_said_before(tmp_path: Pa
 
 
 async def test_why_one_does_not_start_is_logged(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workers.process._PROGRAM", "tests.nowhere")
+    monkeypatch.setattr("workers.child.process._PROGRAM", "tests.nowhere")
     with structlog.testing.capture_logs() as said, pytest.raises(NotStarted):
         await Child.start({})
     assert "No module named tests.nowhere" in lines(said)[-1]

@@ -19,10 +19,10 @@ from service.app import create_app
 from tests import pictures
 from tests.conftest import working
 from tests.test_worker import until
-from workers import sweep as sweeping
-from workers.attempt import Worker
-from workers.children import Children
-from workers.room import Room
+from workers.background import sweep as sweeping
+from workers.child.memory_semaphore import Room
+from workers.child.pool import Children
+from workers.context import Worker
 
 Send = Callable[..., Awaitable[Any]]
 

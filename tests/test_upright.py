@@ -19,7 +19,7 @@ from models.images.exif import orientation, upright
 from models.images.inspect import inspect
 from models.operations import parse
 from tests import pictures
-from workers import codec
+from workers.imaging import codec
 
 
 def look(data: bytes) -> tuple[int, int]:

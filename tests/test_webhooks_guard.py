@@ -19,7 +19,7 @@ from yarl import URL
 from models.outbox.webhook_url import Reach
 from models.settings import Settings
 from tests.receivers import Names, Receiver, calling, naming, receiving
-from workers.webhooks.caller import Call, Caller
+from workers.webhooks.client import Call, Caller
 
 PLAIN = {"Content-Type": "application/json"}
 

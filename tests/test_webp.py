@@ -14,8 +14,8 @@ from models.images.inspect import Header, check_side, inspect
 from models.operations import Encoding
 from tests import pictures
 from tests.operations import bgr
-from workers import codec
-from workers.picture import Picture
+from workers.imaging import codec
+from workers.imaging.picture import Picture
 
 ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 

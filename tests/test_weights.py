@@ -20,7 +20,7 @@ import pytest
 from models.networks.catalogue import Catalogue, Weights, published
 from models.settings import Settings
 from tests.house import ROOT
-from workers.weights import NotFetched, Patience, fetch, main
+from workers.cli.fetch_weights import NotFetched, Patience, fetch, main
 
 BODY = bytes(range(256)) * 1000
 QUICK = Patience(timeout=5, tries=3, pause=0.01)
@@ -220,7 +220,7 @@ def test_ctrl_c_keeps_what_came_for_the_next_time(
 ) -> None:
     server.body = (shared / "weights/FSRCNN_x2.pb").read_bytes()
     server.plan = ["stall"]
-    program = [sys.executable, "-m", "workers.weights", "FSRCNN", "--mirror", server.url]
+    program = [sys.executable, "-m", "workers.cli.fetch_weights", "FSRCNN", "--mirror", server.url]
     environment = {**os.environ, "WEIGHTS_DIR": str(tmp_path)}
     with subprocess.Popen(program, cwd=ROOT, env=environment, stderr=subprocess.PIPE) as process:
         assert server.stalled.wait(30)

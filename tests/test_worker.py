@@ -24,8 +24,8 @@ from models.store import Store
 from service.app import create_app
 from tests import pictures
 from tests.conftest import working
-from workers import sweep as sweeping
-from workers.attempt import Worker
+from workers.background import sweep as sweeping
+from workers.context import Worker
 
 Send = Callable[..., Awaitable[Any]]
 
@@ -255,10 +255,10 @@ async def test_redis_holds_json_and_nothing_is_left_in_it(
 async def test_scratch_of_dead_workers_goes_and_that_of_living_ones_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from workers import scratch
+    from workers.queue import scratch_dir
 
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    mine = scratch.claim()
+    mine = scratch_dir.claim()
     assert mine.stat().st_mode & 0o777 == 0o700
     dead = mine.parent / "999999999"
     living = mine.parent / str(os.getppid())
@@ -266,7 +266,7 @@ async def test_scratch_of_dead_workers_goes_and_that_of_living_ones_stays(
         folder.mkdir()
         (folder / "original").write_bytes(b"x")
     (mine / "left by a worker of the same number").write_bytes(b"x")
-    assert scratch.claim() == mine
+    assert scratch_dir.claim() == mine
     assert list(mine.iterdir()) == []
     assert {path.name for path in mine.parent.iterdir()} == {mine.name, living.name}
 
@@ -274,7 +274,7 @@ async def test_scratch_of_dead_workers_goes_and_that_of_living_ones_stays(
 async def test_a_machine_in_trouble_costs_no_attempt(
     send: Send, settings: Settings, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from workers import jobs
+    from workers.queue import jobs
 
     monkeypatch.setattr(jobs, "_TROUBLE_PAUSE", 0.05)
     monkeypatch.setattr(sweeping, "_RING_PATIENCE", 0.05)

@@ -16,10 +16,10 @@ from models.operations import Encoding, fingerprint
 from models.operations.upscale import Upscale
 from models.settings import Settings
 from tests import pictures
-from workers import codec
-from workers.children import Children
-from workers.picture import Picture
-from workers.request import Request
+from workers.child.pool import Children
+from workers.child.request import Request
+from workers.imaging import codec
+from workers.imaging.picture import Picture
 
 SCENE = np.ascontiguousarray(pictures.scene(200, 150)[:, :, ::-1])
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from models.networks.catalogue import Catalogue
 from training.degrade import bicubic
-from workers.picture import Pixels
+from workers.imaging.picture import Pixels
 from workers.upscaler.opencv import REFERENCE
 
 PHOTOGRAPHS = Path(__file__).resolve().parent.parent / "tests" / "photographs"

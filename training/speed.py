@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from models.networks.catalogue import Catalogue
-from workers.picture import Pixels
+from workers.imaging.picture import Pixels
 from workers.upscaler import tiles
 
 ENGINES = ("dnn_superres", "openvino")

@@ -13,16 +13,16 @@ import sys
 from models.errors import AppError, BadSettings
 from models.logging_setup import configure
 from models.settings import Settings
-from workers import command
+from workers.cli import commands
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m workers", description=__doc__)
-    commands = parser.add_subparsers(dest="what", metavar="COMMAND")
-    running = commands.add_parser("run", help="one arq worker; so does no command at all")
+    subparsers = parser.add_subparsers(dest="what", metavar="COMMAND")
+    running = subparsers.add_parser("run", help="one arq worker; so does no command at all")
     running.add_argument("--ready-fd", type=int, help="a pipe to write a line to when it works")
-    commands.add_parser("health", help="whether a worker lives on this host; exit status 0 or 1")
-    command.add(commands)
+    subparsers.add_parser("health", help="whether a worker lives on this host; exit status 0 or 1")
+    commands.add(subparsers)
     given = parser.parse_args()
     try:
         settings = Settings.load()
@@ -36,7 +36,7 @@ def main() -> int:
     if given.what == "health":
         return asyncio.run(health(settings))
     # Imported here: an operation on the command line needs neither arq nor a store.
-    from workers.settings import create
+    from workers.worker import create
 
     create(settings, ready_fd=getattr(given, "ready_fd", None)).run()
     return 0

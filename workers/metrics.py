@@ -9,7 +9,7 @@ import time
 import structlog
 
 from models.errors import StoreUnavailable
-from models.metrics import snapshot as figures
+from models.metrics import snapshot
 from models.metrics.definitions import (
     ATTEMPTS,
     ATTEMPTS_NOW,
@@ -27,7 +27,7 @@ from models.metrics.definitions import (
 )
 from models.metrics.instruments import Instruments, worked
 from models.tasks.task import Status, Task
-from workers.attempt import Attempt, Worker
+from workers.context import Attempt, Worker
 
 log = structlog.get_logger()
 
@@ -58,8 +58,8 @@ async def report(worker: Worker) -> None:
     while True:
         try:
             _look(worker)
-            snapshot = figures.pack(figures.read(worker.instruments))
-            await worker.store.snapshots.put(worker.name, snapshot)
+            packed = snapshot.pack(snapshot.read(worker.instruments))
+            await worker.store.snapshots.put(worker.name, packed)
         except StoreUnavailable:
             pass  # the next one says it all
         except Exception:
@@ -73,8 +73,8 @@ async def leave(worker: Worker) -> None:
     Raises:
         StoreUnavailable: the counts since the last snapshot are lost.
     """
-    snapshot = figures.pack(figures.read(worker.instruments, gauges=False))
-    await worker.store.snapshots.put(worker.name, snapshot)
+    packed = snapshot.pack(snapshot.read(worker.instruments, gauges=False))
+    await worker.store.snapshots.put(worker.name, packed)
 
 
 def _look(worker: Worker) -> None:

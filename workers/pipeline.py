@@ -14,10 +14,10 @@ from models.images.inspect import EXTENSIONS
 from models.networks.catalogue import Catalogue
 from models.operations import Encoding, Operation
 from models.operations.steps import parts, sizes
-from workers import codec
+from workers.imaging import codec
+from workers.imaging.picture import Picture
+from workers.imaging.writer import Output, write
 from workers.operations import Tools, run
-from workers.output import Output, write
-from workers.picture import Picture
 from workers.upscaler.bounds import BOUNDS, Bounds
 from workers.upscaler.engine import Engine
 from workers.upscaler.opencv import REFERENCE

@@ -98,7 +98,7 @@ class Submitter:
         """Return the owner's task for ``upload``: a new one, the running one, or the finished one.
 
         Results are written as the operations say, else as ``asked``, else as the upload came.
-        With ``report`` the task carries what was measured, see ``workers.upscaler.report``.
+        With ``report`` the task carries what was measured, see ``workers.upscaler.quality_report``.
 
         A failed or cancelled one is started anew. The same bytes under another name are the same
         task with a second name.

@@ -17,8 +17,8 @@ from tests import pictures
 from tests.conftest import working
 from tests.housekeeping.conftest import Send
 from tests.ledger import RESULT, age, findings, finish, got, stored
-from workers.housekeeping import tidy
-from workers.mail.archive import _failed
+from workers.background.housekeeping import tidy
+from workers.mail.archive_email import _failed
 
 URL = "/processed/cat-upscale-x2.png"
 

@@ -25,7 +25,7 @@ from tests.house import ROOT, House
 from tests.housekeeping.conftest import Send
 from tests.ledger import LONG_AGO, age, findings, finish, stored
 from tests.test_worker import until
-from workers.housekeeping import TURN, tidy, turn
+from workers.background.housekeeping import TURN, tidy, turn
 
 URL = "/processed/cat-upscale-x2.png"
 
@@ -120,7 +120,7 @@ async def test_who_loses_the_turn_stops(
             stopped.set()
         return {}
 
-    monkeypatch.setattr("workers.housekeeping.tidy", slow)
+    monkeypatch.setattr("workers.background.housekeeping.tidy", slow)
     short = settings.model_copy(update={"lease_seconds": 0.2})
     keeping = asyncio.create_task(turn("w", short, store))
     await began.wait()

@@ -14,8 +14,8 @@ from models.errors import BadParameter
 from models.networks.catalogue import Catalogue
 from models.operations import Operation, load, parse
 from tests import pictures
+from workers.imaging.picture import Picture, Pixels
 from workers.operations import Tools, run
-from workers.picture import Picture, Pixels
 
 NO_NUMBERS = ["", " ", "nan", "inf", "-inf", "1e400", "ten", "9" * 5000, "0x10", "2;3", "\0"]
 """What a form may send where a number is wanted."""

@@ -23,7 +23,7 @@ from tests.operations import (
     refusal,
     visible,
 )
-from workers.picture import Picture
+from workers.imaging.picture import Picture
 
 
 def gaussian(pixels: NDArray[Any], side: int, sigma: float) -> NDArray[Any]:

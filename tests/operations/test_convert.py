@@ -14,7 +14,7 @@ from models.operations.convert import Convert
 from models.operations.steps import encoding
 from tests import pictures
 from tests.operations import NO_NUMBERS, NO_VALUES, apply, bgr, document, refusal
-from workers.picture import Picture
+from workers.imaging.picture import Picture
 from workers.pipeline import Limits, Pipeline
 
 

@@ -15,7 +15,7 @@ from models.operations.crop import Crop
 from models.operations.steps import sizes
 from tests import pictures
 from tests.operations import NO_NUMBERS, NO_VALUES, apply, bgr, document, image, refusal
-from workers.picture import Picture
+from workers.imaging.picture import Picture
 from workers.pipeline import Limits, Pipeline
 
 

@@ -18,9 +18,9 @@ from tests.graphs import edsr
 from tests.house import ROOT
 from tests.operations import apply, bgr, tools
 from tests.operations.test_upscale import PUBLISHED
+from workers.imaging.picture import Picture, Pixels, Samples
 from workers.operations import Tools
-from workers.picture import Picture, Pixels, Samples
-from workers.upscaler import choice, graph, tiles
+from workers.upscaler import receptive_field, select, tiles
 from workers.upscaler.engine import Engine, Unreadable
 from workers.upscaler.opencv import REFERENCE
 from workers.upscaler.openvino import OpenVINO, shaped
@@ -83,7 +83,7 @@ def test_openvino_is_within_a_level_of_the_reference(shared: Path, model: str, s
     for pixels in (bgr(70, 31), np.ascontiguousarray(bgr(33, 40)[:, :, 1]), bgr(1, 1), bgr(1, 9)):
         expected = REFERENCE.enlarge(path, weights, pixels)
         assert apart(OPENVINO.enlarge(path, weights, pixels), expected) <= 1
-        assert apart(HALF.enlarge(path, weights, pixels), expected) <= choice.APART["bf16"]
+        assert apart(HALF.enlarge(path, weights, pixels), expected) <= select.APART["bf16"]
 
 
 @pytest.mark.parametrize(("model", "scale"), [*OURS, *PUBLISHED])
@@ -92,15 +92,18 @@ def test_the_catalogue_has_the_radius_that_the_graph_has(
 ) -> None:
     catalogue = Catalogue.read(shared / "weights")
     weights = catalogue.find(model, scale)
-    assert graph.radius(openvino.Core().read_model(catalogue.path(weights))) == weights.radius
+    assert (
+        receptive_field.radius(openvino.Core().read_model(catalogue.path(weights)))
+        == weights.radius
+    )
 
 
 def test_radius_and_operations_by_hand(tiny: tuple[Path, Weights]) -> None:
     """Five 3x3 convolutions see 5 pixels each way; 3x8, three 8x8 and 8x12 kernels of 9."""
     model = openvino.Core().read_model(tiny[0])
-    assert graph.radius(model) == 5
+    assert receptive_field.radius(model) == 5
     shaped(model, 3, 10, 20)
-    assert graph.flops(model) == 2 * 9 * (3 * 8 + 3 * 8 * 8 + 8 * 12) * 200
+    assert receptive_field.flops(model) == 2 * 9 * (3 * 8 + 3 * 8 * 8 + 8 * 12) * 200
 
 
 def test_a_radius_one_less_shows_seams() -> None:
@@ -166,7 +169,7 @@ def test_the_catalogue_has_the_radius_of_edsr(tmp_path: Path) -> None:
     model = openvino.Core().read_model(path)
     shaped(model, 3, 10, 20)
     known = {weights.radius for weights in published() if weights.name == "EDSR"}
-    assert known == {graph.radius(model)} == {67}
+    assert known == {receptive_field.radius(model)} == {67}
 
 
 def test_the_operation_uses_the_engine_it_is_given() -> None:
@@ -179,10 +182,10 @@ def test_the_operation_uses_the_engine_it_is_given() -> None:
 
 def test_auto_takes_openvino_where_it_proves_itself() -> None:
     catalogue = Catalogue.read(None)
-    assert choice.choose("auto", "f32", catalogue)[0].name == "openvino"
-    engine, why = choice.choose("auto", "bf16", catalogue)
+    assert select.choose("auto", "f32", catalogue)[0].name == "openvino"
+    engine, why = select.choose("auto", "bf16", catalogue)
     assert (engine.said.split()[-1], why) == ("bf16", "")
-    assert choice.choose("opencv", "f32", catalogue) == (REFERENCE, "")
+    assert select.choose("opencv", "f32", catalogue) == (REFERENCE, "")
 
 
 def test_auto_falls_back_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,19 +196,19 @@ def test_auto_falls_back_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with monkeypatch.context() as patch:
         patch.setattr(OpenVINO, "enlarge", dim)
-        engine, why = choice.choose("auto", "f32", catalogue)
+        engine, why = select.choose("auto", "f32", catalogue)
         assert engine is REFERENCE
         assert "levels off the reference" in why
-        assert choice.choose("openvino", "f32", catalogue)[0].name == "openvino"
-    engine, why = choice.choose("auto", "f32", Catalogue([], {}))
+        assert select.choose("openvino", "f32", catalogue)[0].name == "openvino"
+    engine, why = select.choose("auto", "f32", Catalogue([], {}))
     assert engine is REFERENCE
     assert why.startswith("no self-test")
     monkeypatch.setitem(sys.modules, "workers.upscaler.openvino", None)
-    engine, why = choice.choose("auto", "f32", catalogue)
+    engine, why = select.choose("auto", "f32", catalogue)
     assert engine is REFERENCE
     assert "does not work: ModuleNotFoundError" in why
     with pytest.raises(ImportError):
-        choice.choose("openvino", "f32", catalogue)
+        select.choose("openvino", "f32", catalogue)
 
 
 def test_nobody_is_told_that_it_runs(tmp_path: Path) -> None:
@@ -214,7 +217,7 @@ def test_nobody_is_told_that_it_runs(tmp_path: Path) -> None:
         "import socket, sys\n"
         "def forbidden(*given, **more): raise SystemExit('it calls someone')\n"
         "socket.socket.connect = socket.getaddrinfo = forbidden\n"
-        "from workers.upscaler.choice import choose\n"
+        "from workers.upscaler.select import choose\n"
         "from models.networks.catalogue import Catalogue\n"
         "print(choose('auto', 'f32', Catalogue.read(None))[0].name)\n"
         "assert not sys.modules.get('openvino_telemetry')\n"

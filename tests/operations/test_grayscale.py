@@ -12,8 +12,8 @@ from models.operations import Encoding, parse
 from models.operations.grayscale import Grayscale
 from tests import pictures
 from tests.operations import apply, bgr, document, image, refusal
-from workers import codec, profiles
-from workers.picture import Picture
+from workers.imaging import codec, icc_profile
+from workers.imaging.picture import Picture
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
@@ -57,11 +57,11 @@ def test_colours_go_through_their_profile_which_then_goes() -> None:
     assert tagged.icc is None
     assert np.abs(plain.pixels.astype(int) - tagged.pixels).max() <= 2
     high = np.ascontiguousarray(np.resize(bgr(), (1100, 60, 3)))
-    whole = profiles.to_srgb(image(Picture(high)), swapped()).convert("L")
+    whole = icc_profile.to_srgb(image(Picture(high)), swapped()).convert("L")
     tall = apply(Picture(high, icc=swapped()), Grayscale()).pixels
     assert np.abs(tall.astype(int) - np.asarray(whole)).max() <= 1
     other = apply(Picture(bgr(), icc=swapped()), Grayscale())
-    expected = profiles.to_srgb(image(Picture(bgr())), swapped()).convert("L")
+    expected = icc_profile.to_srgb(image(Picture(bgr())), swapped()).convert("L")
     assert np.abs(other.pixels.astype(int) - np.asarray(expected)).max() <= 1
     assert pictures.psnr(other.pixels, plain.pixels) < 30
 

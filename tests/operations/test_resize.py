@@ -24,8 +24,8 @@ from tests.operations import (
     refusal,
     visible,
 )
-from workers import codec
-from workers.picture import Picture
+from workers.imaging import codec
+from workers.imaging.picture import Picture
 
 
 def averaged(pixels: NDArray[Any], new: int, axis: int) -> NDArray[Any]:

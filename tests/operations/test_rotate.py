@@ -11,7 +11,7 @@ from PIL import Image
 from models.operations import parse
 from models.operations.rotate import Rotate
 from tests.operations import NO_NUMBERS, NO_VALUES, apply, bgr, document, image, refusal
-from workers.picture import Picture
+from workers.imaging.picture import Picture
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,8 @@ from models.operations.thumbnail import Thumbnail
 from models.operations.upscale import Upscale
 from tests import pictures
 from tests.operations import bgr, document, refusal, tools
+from workers.imaging.picture import Picture
 from workers.operations import run
-from workers.picture import Picture
 from workers.pipeline import Limits, Pipeline
 
 

@@ -31,8 +31,8 @@ from tests.operations import (
     refusal,
     visible,
 )
-from workers import codec
-from workers.picture import Picture
+from workers.imaging import codec
+from workers.imaging.picture import Picture
 
 SIDES = st.integers(1, 30_000)
 

@@ -14,8 +14,8 @@ from models.networks.catalogue import Catalogue
 from models.operations.upscale import Upscale
 from tests import pictures
 from tests.operations import apply, tools
+from workers.imaging.picture import Picture, Pixels
 from workers.operations import Tools
-from workers.picture import Picture, Pixels
 from workers.upscaler import tiles
 
 PUBLISHED = [

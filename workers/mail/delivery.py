@@ -6,12 +6,12 @@ import asyncio
 
 from models.outbox.email import Letter
 from models.settings import Settings
-from workers.mail.compose import compose
-from workers.mail.content import AUTHORS
-from workers.mail.desk import Desk
-from workers.mail.post import Post
-from workers.parcels import Hand, Rules, begin
-from workers.parcels import deliver as deliver_parcel
+from workers.mail.contents import AUTHORS
+from workers.mail.context import Desk
+from workers.mail.mime import compose
+from workers.mail.smtp import Post
+from workers.outbox import Hand, Rules, begin
+from workers.outbox import deliver as deliver_parcel
 
 
 async def deliver(desk: Desk, post: Post, letter: Letter) -> None:

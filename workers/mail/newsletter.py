@@ -13,9 +13,9 @@ from models.outbox.email import Letter
 from models.settings import Settings
 from models.store import Store
 from models.store.outbox.newsletters import CLOSED
-from workers.mail.desk import Content, Desk
-from workers.mail.render import render
-from workers.parcels import Pointless
+from workers.mail.context import Content, Desk
+from workers.mail.templates import render
+from workers.outbox import Pointless
 
 log = structlog.get_logger()
 

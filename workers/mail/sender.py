@@ -11,10 +11,10 @@ from models.auth.tokens import Tokens
 from models.errors import StoreUnavailable
 from models.settings import Settings
 from models.store import Store
+from workers.mail.context import Desk
 from workers.mail.delivery import deliver
-from workers.mail.desk import Desk
-from workers.mail.post import Post
-from workers.parcels import finish
+from workers.mail.smtp import Post
+from workers.outbox import finish
 
 log = structlog.get_logger()
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from models.networks.catalogue import Catalogue
 from models.operations import Operation
-from workers.picture import Picture
+from workers.imaging.picture import Picture
 from workers.upscaler.bounds import BOUNDS, Bounds
 from workers.upscaler.engine import Engine
 from workers.upscaler.opencv import REFERENCE

@@ -7,9 +7,9 @@ import math
 import cv2
 
 from models.operations.blur import Blur
-from workers.alpha import Plane, filtered
+from workers.imaging.picture import Picture
+from workers.imaging.premultiply import Plane, filtered
 from workers.operations import Tools
-from workers.picture import Picture
 
 _REACH = 3  # sigmas each way; what lies further out weighs 0.3 % together
 _FAINT = 0.1  # pixels: below it the neighbours weigh nothing in 16 bits

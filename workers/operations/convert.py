@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from models.operations.convert import Convert
+from workers.imaging.picture import Picture
 from workers.operations import Tools
-from workers.picture import Picture
 
 
 def convert(picture: Picture, spec: Convert, tools: Tools) -> Picture:

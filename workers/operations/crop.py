@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from models.operations.crop import Crop
+from workers.imaging.picture import Picture
 from workers.operations import Tools
-from workers.picture import Picture
 
 
 def crop(picture: Picture, spec: Crop, tools: Tools) -> Picture:

@@ -9,9 +9,9 @@ import numpy as np
 from PIL import Image
 
 from models.operations.grayscale import Grayscale
-from workers import notes, profiles, sixteen
+from workers.imaging import depth16, icc_profile, notes
+from workers.imaging.picture import Picture, Pixels
 from workers.operations import Tools
-from workers.picture import Picture, Pixels
 
 _BAND = 512  # rows at a time: Pillow copies each pixel thrice, four bytes a time
 
@@ -23,14 +23,14 @@ def grayscale(picture: Picture, spec: Grayscale, tools: Tools) -> Picture:
     then dropped: a gray file may not carry a profile for RGB. Profiles are applied in 8 bits.
     """
     if picture.pixels.ndim == 2:
-        fits = picture.icc is None or profiles.is_gray(picture.icc)
+        fits = picture.icc is None or icc_profile.is_gray(picture.icc)
         return picture if fits else replace(picture, icc=None)
     icc = picture.icc
     if icc is None:
         gray = cv2.cvtColor(picture.pixels, cv2.COLOR_BGR2GRAY)
         return picture.with_pixels(np.asarray(gray, picture.pixels.dtype), picture.alpha)
-    picture = sixteen.reduced(picture, notes.FOR_PROFILE)
-    luma = _through(sixteen.eight(picture.pixels), icc)
+    picture = depth16.reduced(picture, notes.FOR_PROFILE)
+    luma = _through(depth16.eight(picture.pixels), icc)
     return replace(picture.with_pixels(luma, picture.alpha), icc=None)
 
 
@@ -38,6 +38,6 @@ def _through(pixels: Pixels, icc: bytes) -> Pixels:
     luma = np.empty(pixels.shape[:2], np.uint8)
     for top in range(0, len(pixels), _BAND):
         band = np.ascontiguousarray(pixels[top : top + _BAND, :, ::-1])
-        srgb = profiles.to_srgb(Image.fromarray(band), icc)
+        srgb = icc_profile.to_srgb(Image.fromarray(band), icc)
         luma[top : top + _BAND] = cv2.cvtColor(np.asarray(srgb), cv2.COLOR_RGB2GRAY)
     return luma

@@ -5,9 +5,9 @@ from __future__ import annotations
 import cv2
 
 from models.operations.resize import Enlarging, Resize
+from workers.imaging.picture import Picture
+from workers.imaging.resample import resample
 from workers.operations import Tools
-from workers.picture import Picture
-from workers.resample import resample
 
 _FILTERS: dict[Enlarging, int] = {
     "lanczos": cv2.INTER_LANCZOS4,

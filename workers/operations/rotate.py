@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 
 from models.operations.rotate import Rotate
+from workers.imaging.picture import Picture, Samples
 from workers.operations import Tools
-from workers.picture import Picture, Samples
 
 _TURNS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
 

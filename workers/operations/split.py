@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from models.operations.split import Split
+from workers.imaging.picture import Picture
 from workers.operations import Tools
-from workers.picture import Picture
 
 
 def split(picture: Picture, spec: Split, tools: Tools) -> list[Picture]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from models.operations.thumbnail import Thumbnail
+from workers.imaging.picture import Picture
+from workers.imaging.resample import resample
 from workers.operations import Tools
-from workers.picture import Picture
-from workers.resample import resample
 
 
 def thumbnail(picture: Picture, spec: Thumbnail, tools: Tools) -> Picture:

@@ -9,10 +9,10 @@ import numpy as np
 
 from models.errors import BadParameter, WeightsMissing
 from models.operations.upscale import Upscale
-from workers import notes, sixteen
+from workers.imaging import depth16, notes
+from workers.imaging.picture import Picture, Pixels
 from workers.operations import Tools
-from workers.picture import Picture, Pixels
-from workers.upscaler import report, sanity, tiles
+from workers.upscaler import quality_report, sanity, tiles
 from workers.upscaler.engine import Engine
 from workers.upscaler.opencv import REFERENCE
 
@@ -35,7 +35,7 @@ def upscale(picture: Picture, spec: Upscale, tools: Tools) -> Picture:
         raise WeightsMissing(f"on this worker: {error.detail}") from None
     tools.catalogue.check(weights)
     path = tools.catalogue.path(weights)
-    picture = sixteen.reduced(picture, notes.FOR_NETWORK)
+    picture = depth16.reduced(picture, notes.FOR_NETWORK)
     before = _spread(picture)
 
     def attempt(engine: Engine) -> Callable[[], Pixels]:
@@ -57,7 +57,7 @@ def upscale(picture: Picture, spec: Upscale, tools: Tools) -> Picture:
                 "scale": weights.scale,
                 "weights_sha256": weights.sha256,
                 "engine": used,
-                **report.measure(before, pixels, spec.scale),
+                **quality_report.measure(before, pixels, spec.scale),
             }
         )
     alpha = None
@@ -78,7 +78,7 @@ def _spread(picture: Picture) -> Pixels:
 
     Colour nobody sees (often black) would bleed into the visible edge as a fringe.
     """
-    pixels = sixteen.eight(picture.pixels)
+    pixels = depth16.eight(picture.pixels)
     if picture.alpha is None or bool((picture.alpha >= _SEEN).all()):
         return pixels
     hidden = picture.alpha < _SEEN

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from models.networks.catalogue import Weights
-from workers.picture import Pixels
+from workers.imaging.picture import Pixels
 
 
 class Unreadable(Exception):

@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 
 from models.networks.catalogue import Weights
-from workers.guard import is_shortage
-from workers.picture import Pixels
+from workers.child.task_limits import is_shortage
+from workers.imaging.picture import Pixels
 from workers.upscaler.engine import Unreadable
 
 Network = Any

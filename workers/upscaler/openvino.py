@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.networks.catalogue import Weights
-from workers.guard import is_shortage
-from workers.picture import Pixels
+from workers.child.task_limits import is_shortage
+from workers.imaging.picture import Pixels
 from workers.upscaler.engine import NotFinite, Unreadable
 from workers.upscaler.opencv import REFERENCE
 

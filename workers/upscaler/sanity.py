@@ -15,7 +15,7 @@ import numpy as np
 import structlog
 
 from models.errors import BadOutput, WeightsUnusable
-from workers.picture import Pixels
+from workers.imaging.picture import Pixels
 from workers.upscaler.bounds import Bounds
 from workers.upscaler.engine import NotFinite, Unreadable
 

@@ -8,7 +8,7 @@ from math import ceil
 import numpy as np
 
 from models.networks.catalogue import Weights
-from workers.picture import Pixels
+from workers.imaging.picture import Pixels
 
 _FINE = 512
 """Most pixels of the result a side of LapSRN's tiles: it has 64 channels at half that resolution,

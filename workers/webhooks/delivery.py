@@ -11,11 +11,11 @@ from models.outbox.webhook import Attempt, Event
 from models.outbox.webhook_signature import Secrets, headers
 from models.outbox.webhook_url import Reach, callback
 from models.settings import Settings
-from workers.attempt import Worker
-from workers.parcels import Hand, Lost, Refused, Rules, Trouble, begin, deliver
-from workers.patience import patient
-from workers.webhooks.caller import Call, Caller
-from workers.webhooks.content import write
+from workers.context import Worker
+from workers.outbox import Hand, Lost, Refused, Rules, Trouble, begin, deliver
+from workers.store_retry import patient
+from workers.webhooks.client import Call, Caller
+from workers.webhooks.payload import write
 
 _FINAL = frozenset({"gone", "refused_address", "bad_callback"})
 """Outcomes after which nothing is tried again: the receiver said so, or it is not to be called."""

@@ -14,9 +14,9 @@ from models.errors import StoreUnavailable
 from models.outbox.webhook import Event
 from models.outbox.webhook_signature import secrets_of
 from models.outbox.webhook_url import Reach
-from workers.attempt import Worker
-from workers.parcels import finish
-from workers.webhooks.caller import Caller
+from workers.context import Worker
+from workers.outbox import finish
+from workers.webhooks.client import Caller
 from workers.webhooks.delivery import Teller, tell
 
 log = structlog.get_logger()

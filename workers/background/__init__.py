@@ -1,0 +1,1 @@
+"""Periodic jobs of a worker: sweep, retention, housekeeping."""

@@ -1,0 +1,1 @@
+"""The child process that decodes and processes pictures, and its pool."""

@@ -1,0 +1,1 @@
+"""The command line: operations on local files, fetching networks."""

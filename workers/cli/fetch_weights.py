@@ -1,0 +1,176 @@
+"""``python -m workers.cli.fetch_weights`` (``make weights``): fetch OpenCV's published networks.
+
+Each file is taken from where its author published it, checked by size and SHA-256, and only then
+given its name. What is there already is left alone; an interrupted download goes on where it ended.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from models.errors import BadSettings
+from models.networks.catalogue import Weights, hash_file, published
+from models.settings import Settings
+from workers.cli.progress_bar import Bar
+
+_CHUNK = 64 * 1024
+_PARTIAL, _NO_RANGE = 206, 416
+
+
+class NotFetched(Exception):
+    """A file could not be had; the text says why, and whether trying again may help."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long one silence may last, how often to try, how long to pause first; in seconds."""
+
+    timeout: float = 30
+    tries: int = 4
+    pause: float = 1
+
+
+def fetch(
+    weights: Weights, folder: Path, progress: Callable[[float], None], patience: Patience
+) -> bool:
+    """Have the file of ``weights`` in ``folder``; return False if it was there already.
+
+    Raises:
+        NotFetched: it cannot be had, or what comes is not what is meant.
+        OSError: the folder cannot be written.
+    """
+    target = folder / weights.file
+    if target.exists():
+        if hash_file(target) == weights.sha256:
+            return False
+        raise NotFetched("another file of that name is there; move it away to fetch this one")
+    part = target.with_name(target.name + ".part")
+    for attempt in range(patience.tries):
+        try:
+            _download(weights, part, progress, patience.timeout)
+            break
+        except urllib.error.HTTPError as error:
+            error.close()
+            reason, hopeless = f"the server answers {error.code} {error.reason}", error.code < 500
+        except urllib.error.URLError as error:
+            reason, hopeless = f"{error.reason}", False
+        except (http.client.HTTPException, ConnectionError, TimeoutError) as error:
+            reason, hopeless = f"the connection broke: {error or type(error).__name__}", False
+        if hopeless or attempt == patience.tries - 1:
+            raise NotFetched(f"{reason} ({weights.url})")
+        time.sleep(patience.pause * 2**attempt)
+    found = hash_file(part)
+    if found != weights.sha256:
+        part.unlink()
+        raise NotFetched(
+            f"what came from {weights.url} is another file (SHA-256 {found}, not "
+            f"{weights.sha256}); it was not kept"
+        )
+    part.replace(target)
+    return True
+
+
+def _download(
+    weights: Weights, part: Path, progress: Callable[[float], None], timeout: float
+) -> None:
+    """Complete ``part``, which may begin with what an earlier download left."""
+    have = part.stat().st_size if part.exists() else 0
+    if have == weights.bytes:
+        return
+    with _open(weights.url, have if have < weights.bytes else 0, timeout) as answer:
+        said = str(answer.headers.get("Content-Range", ""))
+        going_on = answer.status == _PARTIAL and said.startswith(f"bytes {have}-")
+        have = have if going_on else 0
+        with part.open("ab" if going_on else "wb") as file:
+            while have <= weights.bytes and (data := answer.read(_CHUNK)):
+                have += len(data)
+                file.write(data)
+                progress(have / weights.bytes)
+    if have > weights.bytes:
+        part.unlink()
+        raise NotFetched(f"{weights.url} is longer than {weights.bytes} bytes; it was not kept")
+    if have < weights.bytes:
+        raise http.client.IncompleteRead(b"", weights.bytes - have)
+
+
+def _open(url: str, start: int, timeout: float) -> http.client.HTTPResponse:
+    """Ask for what lies at ``url`` from byte ``start`` on; a server may answer with all of it."""
+    if not url.startswith(("https://", "http://")):
+        raise NotFetched(f"{url} is no http address")
+    request = urllib.request.Request(url)  # noqa: S310 -- checked above
+    if start:
+        request.add_header("Range", f"bytes={start}-")
+    try:
+        answer: http.client.HTTPResponse = urllib.request.urlopen(  # noqa: S310 -- as above
+            request, timeout=timeout
+        )
+    except urllib.error.HTTPError as error:
+        if not start or error.code != _NO_RANGE:
+            raise
+        error.close()
+        return _open(url, 0, timeout)
+    return answer
+
+
+def main(arguments: list[str] | None = None, patience: Patience = Patience()) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m workers.cli.fetch_weights", description=__doc__
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help="e.g. FSRCNN; default: all")
+    parser.add_argument(
+        "--mirror", metavar="URL", help="take the files from URL/NAME.pb instead of their authors'"
+    )
+    given = parser.parse_args(arguments)
+    known = [weights for weights in published() if weights.url]
+    unknown = set(given.names) - {weights.name for weights in known}
+    if unknown:
+        names = ", ".join(dict.fromkeys(weights.name for weights in known))
+        print(f"darkroom: {', '.join(sorted(unknown))}: known are {names}", file=sys.stderr)
+        return 2
+    try:
+        folder = Settings.load().networks
+    except BadSettings as error:
+        print(f"darkroom: {error}", file=sys.stderr)
+        return 2
+    wanted = [weights for weights in known if not given.names or weights.name in given.names]
+    if given.mirror:
+        base = given.mirror.rstrip("/")
+        wanted = [replace(weights, url=f"{base}/{weights.file}") for weights in wanted]
+    try:
+        with Bar(sys.stderr) as bar:
+            return _all(wanted, folder, bar, patience)
+    except KeyboardInterrupt:
+        return 130
+
+
+def _all(wanted: list[Weights], folder: Path, bar: Bar, patience: Patience) -> int:
+    fetched, there, failed = 0, 0, 0
+    for weights in wanted:
+        bar.begin(weights.file)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if fetch(weights, folder, bar.show, patience):
+                fetched += 1
+            else:
+                there += 1
+        except NotFetched as error:
+            failed += 1
+            bar.say(f"darkroom: {weights.file}: {error}")
+        except OSError as error:  # disk full, no permission: it would be so for every file
+            bar.say(f"darkroom: {error.filename or folder}: {error.strerror or error}")
+            return 1
+    bar.clear()
+    print(f"{fetched} fetched, {there} there already, {failed} failed; in {folder}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Decoding, colour, alpha, depth and encoding of pictures."""

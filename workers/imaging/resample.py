@@ -1,0 +1,40 @@
+"""Another size for a picture: areas averaged where it shrinks, a smooth kernel where it grows."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from models.operations import Size
+from workers.imaging.picture import Picture
+from workers.imaging.premultiply import Plane, filtered
+
+
+def resample(picture: Picture, size: Size, enlarging: int = cv2.INTER_LANCZOS4) -> Picture:
+    """Return ``picture`` in ``size`` (width, height); ``enlarging`` is OpenCV's filter for that.
+
+    Where one axis shrinks and the other grows each gets its own filter.
+    """
+    box = picture.box or (0.0, 0.0, float(picture.width), float(picture.height))
+    if (picture.width, picture.height) == size and picture.box is None:
+        return picture
+    return filtered(picture, lambda plane: _plane(plane, size, box, enlarging))
+
+
+def _plane(
+    plane: Plane, size: Size, box: tuple[float, float, float, float], enlarging: int
+) -> Plane:
+    left, top, right, bottom = box
+    shrink = (min(1.0, size[0] / (right - left)), min(1.0, size[1] / (bottom - top)))
+    if min(shrink) < 1:
+        # By factors, not by sizes: OpenCV then averages exact areas from the first pixel on, also
+        # where the box is no whole number. The size is right all the same: what the box lacks to
+        # whole pixels is less than one, and less than half of one after shrinking so far. A box
+        # that starts inside the first pixel is turned round for it.
+        mirror = (slice(None, None, -1 if top else 1), slice(None, None, -1 if left else 1))
+        plane = np.ascontiguousarray(plane[mirror])
+        plane = cv2.resize(plane, None, fx=shrink[0], fy=shrink[1], interpolation=cv2.INTER_AREA)
+        plane = plane[mirror]
+    if (plane.shape[1], plane.shape[0]) != size:
+        plane = cv2.resize(plane, size, interpolation=enlarging)
+    return np.ascontiguousarray(plane)

@@ -1,0 +1,77 @@
+"""Finished files: a picture written to disk, and what is said of it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from models.images.encoder_settings import Writing
+from models.operations import Encoding
+from workers.imaging import codec, notes, png16
+from workers.imaging.picture import Picture
+
+
+@dataclass(frozen=True)
+class Output:
+    """A finished file on disk; sides in pixels. ``notes``: what the user should know of it."""
+
+    path: str
+    width: int
+    height: int
+    bytes: int
+    sha256: str
+    notes: tuple[str, ...] = ()
+
+
+def write(picture: Picture, encoding: Encoding, writing: Writing, path: Path) -> Output:
+    """Write ``picture`` to ``path``, the same bytes as ``codec.encode`` gives.
+
+    Raises:
+        BadImage: the encoder refuses it.
+    """
+    if encoding.format != "png" or not _streamed(picture, writing.png_level, path):
+        if encoding.format == "png" and picture.deep:
+            with path.open("wb") as to:
+                png16.write(to, picture.pixels, picture.alpha, picture.icc, writing.png_level)
+        else:
+            path.write_bytes(codec.encode(picture, encoding, writing))
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    said = picture.notes
+    if encoding.format != "png" and picture.deep:
+        said = (*said, notes.FOR_FORMAT)
+    if encoding.format == "jpeg" and picture.alpha is not None:
+        said = (*said, notes.ON_WHITE)
+    size = path.stat().st_size
+    return Output(str(path), picture.width, picture.height, size, sha256, said)
+
+
+def _streamed(picture: Picture, level: int, path: Path) -> bool:
+    """Write a PNG row by row: encoded in memory it would take up to its raw size, twice.
+
+    False where OpenCV cannot: gray with alpha, and profiles that libpng refuses.
+    """
+    pixels = picture.pixels
+    if picture.alpha is not None:
+        if pixels.ndim == 2:
+            return False
+        pixels = np.dstack([pixels, picture.alpha])
+    try:
+        if picture.icc is None:
+            return bool(cv2.imwrite(str(path), pixels, codec.png_flags(level)))
+        profile = np.frombuffer(picture.icc, np.uint8)
+        return bool(
+            cv2.imwriteWithMetadata(
+                str(path),
+                pixels,
+                [cv2.IMAGE_METADATA_ICCP],
+                [profile],
+                codec.png_flags(level),
+            )
+        )
+    except cv2.error:
+        return False

@@ -1,0 +1,1 @@
+"""The arq worker: jobs, attempts, task groups."""
