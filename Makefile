@@ -18,7 +18,7 @@ test: .venv/.dev $(if $(TRAINING),.venv/.train)
 	$(PY) -m pytest --last-failed --last-failed-no-failures none; }
 
 bench: .venv/.dev
-	$(PY) -m bench.flows
+	$(PY) -m bench.throughput
 
 # A storm of SECONDS, the same again with the SEED it printed: everything is killed, nothing lost.
 chaos: .venv/.dev

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from bench.flows import SHARED
+from bench.throughput import SHARED
 from models.networks.catalogue import Catalogue
 from tests.pictures import psnr, scene
 from workers.imaging.picture import Pixels

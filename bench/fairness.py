@@ -15,8 +15,8 @@ from typing import Any
 
 import aiohttp
 
-from bench.flows import picture
-from bench.running import running
+from bench.darkroom import running
+from bench.throughput import picture
 
 TIMES = 3
 BATCH = 100

@@ -10,7 +10,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from bench.flows import SHARED
+from bench.throughput import SHARED
 from models.networks.catalogue import Catalogue
 from workers.imaging.picture import Pixels
 from workers.upscaler import sanity

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from bench.flows import SHARED, picture
+from bench.throughput import SHARED, picture
 from models.networks.catalogue import Catalogue, Weights
 from workers.imaging.picture import Pixels
 from workers.upscaler import tiles

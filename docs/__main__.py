@@ -10,10 +10,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from docs import errors, licences
-from docs.pages import pages
-from docs.pictures import draw, source
-from docs.settings import settings_page
+from docs.generate import errors, licences
+from docs.generate.illustrations import draw, source
+from docs.generate.operations import pages
+from docs.generate.settings import settings_page
 from models.operations import OPERATIONS
 
 HERE = Path(__file__).resolve().parent

@@ -7,10 +7,10 @@ import sys
 
 from models.errors import BadSettings
 from models.settings import Settings
-from standalone.house import House
-from standalone.port import Occupied
-from standalone.program import say
-from standalone.wheels import NoServer
+from standalone.binaries import NoServer
+from standalone.process import say
+from standalone.sockets import Occupied
+from standalone.supervisor import House
 
 
 def main() -> int:

@@ -21,7 +21,7 @@ from models.redis.queue import connect
 from models.settings import Settings
 from models.store import Store
 from service.app import create_app
-from standalone import stores
+from standalone import embedded_stores
 from tests import pictures
 from tests.house import House
 from workers.worker import create
@@ -43,7 +43,7 @@ SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 
 
 @contextmanager
-def running(server: stores.Server) -> Iterator[stores.Server]:
+def running(server: embedded_stores.Server) -> Iterator[embedded_stores.Server]:
     """Run one store without a supervisor."""
     command = list(server.program.command)
     process = subprocess.Popen(
@@ -60,14 +60,14 @@ def running(server: stores.Server) -> Iterator[stores.Server]:
 
 
 @pytest.fixture(scope="session")
-def mongo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[stores.Server]:
-    with running(stores.mongo(tmp_path_factory.mktemp("mongo"))) as server:
+def mongo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded_stores.Server]:
+    with running(embedded_stores.mongo(tmp_path_factory.mktemp("mongo"))) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[stores.Server]:
-    with running(stores.redis(tmp_path_factory.mktemp("redis"))) as server:
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded_stores.Server]:
+    with running(embedded_stores.redis(tmp_path_factory.mktemp("redis"))) as server:
         yield server
 
 
@@ -83,7 +83,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def settings(
-    mongo: stores.Server, redis: stores.Server, tmp_path: Path
+    mongo: embedded_stores.Server, redis: embedded_stores.Server, tmp_path: Path
 ) -> AsyncIterator[Settings]:
     """Settings with a database and a queue that no other test uses."""
     number = next(_numbers)

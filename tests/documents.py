@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from models.settings import Settings
-from standalone.stores import free_port
+from standalone.embedded_stores import free_port
 from tests import pictures
 from tests.house import ROOT
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from models.settings import Settings
-from standalone.stores import free_port
+from standalone.embedded_stores import free_port
 from tests.house import ROOT
 
 PATIENCE = 60.0  # seconds before a test gives up; none waits that long on purpose

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from models.settings import Settings
-from standalone.stores import free_port
+from standalone.embedded_stores import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 _SETTINGS = {name.upper() for name in Settings.model_fields}

@@ -22,7 +22,7 @@ from models.settings import Settings
 from models.store import Store
 from models.tasks.group import Member
 from models.tasks.task import Result, Upload
-from standalone.stores import free_port
+from standalone.embedded_stores import free_port
 from tests import pictures
 from workers.mail.context import Desk
 from workers.mail.sender import once, tokens

@@ -22,7 +22,7 @@ from models.outbox.webhook_url import Reach
 from models.redis.queue import Queue
 from models.settings import Settings
 from models.store import Store
-from standalone.stores import free_port
+from standalone.embedded_stores import free_port
 from workers.context import Worker
 from workers.webhooks.client import Caller
 from workers.webhooks.delivery import Teller, tell

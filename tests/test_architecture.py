@@ -54,7 +54,7 @@ def imports(path: Path) -> set[str]:
     ("library", "rooms"),
     [
         ("motor", ("models/store/",)),
-        ("pymongo", ("models/store/", "bench/soak/witness.py")),
+        ("pymongo", ("models/store/", "bench/soak/store_stats.py")),
         ("arq", ("models/redis/queue.py", "workers/worker.py", "workers/queue/arq_worker.py")),
         (
             "redis",
@@ -62,7 +62,7 @@ def imports(path: Path) -> set[str]:
                 "models/redis/queue.py",
                 "models/redis/result_cache.py",
                 "models/redis/rate_counters.py",
-                "bench/soak/witness.py",
+                "bench/soak/store_stats.py",
             ),
         ),
         ("limits", ("models/redis/rate_counters.py",)),

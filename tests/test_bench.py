@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 
-from bench import cores, memory
+from bench import memory, threads
 from models.settings import Settings
 from tests.house import ROOT
 from workers.child.pool import Children
@@ -27,7 +27,7 @@ def test_flows_prints_its_figures() -> None:
         "48",
     ]
     done = subprocess.run(
-        [sys.executable, "-m", "bench.flows", *small],
+        [sys.executable, "-m", "bench.throughput", *small],
         cwd=ROOT,
         env=os.environ,
         capture_output=True,
@@ -52,5 +52,5 @@ async def test_memory_measures_a_child() -> None:
 async def test_cores_counts_pictures() -> None:
     children = Children(Settings(worker_processes=1))
     await children.start()
-    assert await cores.rate(children, 1, 1) > 0
+    assert await threads.rate(children, 1, 1) > 0
     await children.stop()

@@ -13,7 +13,7 @@ from models.redis.result_cache import Cache
 from models.settings import Settings
 from service.app import create_app
 from service.app_keys import CACHE
-from standalone.stores import free_port
+from standalone.embedded_stores import free_port
 from tests.conftest import working
 from tests.test_batches import TWO, form
 

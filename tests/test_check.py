@@ -296,7 +296,7 @@ async def test_the_command(done: str, store: Store, settings: Settings) -> None:
 
 
 async def test_the_command_without_a_store(settings: Settings, tmp_path: Path) -> None:
-    from standalone.stores import free_port
+    from standalone.embedded_stores import free_port
 
     url = f"mongodb://127.0.0.1:{free_port()}/?replicaSet=x"
     away = settings.model_copy(update={"mongo_url": url, "store_timeout": 0.3})

@@ -17,7 +17,7 @@ from models.settings import Settings
 from service.app import create_app
 from service.http.connection import Connection
 from service.http.connection_limits import Crowd
-from standalone import stores
+from standalone import embedded_stores
 from tests.front import Front, drip, rest
 
 HOST = b"Host: localhost\r\n"
@@ -30,7 +30,9 @@ CHUNKED = b"Transfer-Encoding: chunked\r\n"
 
 @pytest.fixture(scope="module")
 def shared_front(
-    mongo: stores.Server, redis: stores.Server, tmp_path_factory: pytest.TempPathFactory
+    mongo: embedded_stores.Server,
+    redis: embedded_stores.Server,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Front]:
     """A service that is impatient where these tests wait for its patience to end."""
     folder = tmp_path_factory.mktemp("front")

@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 from docs.__main__ import FOLDER, write
-from docs.pages import pages
-from docs.pictures import BEFORE, canvas
-from docs.settings import settings_page
+from docs.generate.illustrations import BEFORE, canvas
+from docs.generate.operations import pages
+from docs.generate.settings import settings_page
 from models.error_members import codes
 from models.operations import OPERATIONS, parse
 from models.operations.parameter_docs import listed

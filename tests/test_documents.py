@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from standalone import stores
+from standalone import embedded_stores
 from tests.documents import ANY, RUN, Block, Stage, alike, blocks, calls
 from tests.house import ROOT
 
@@ -63,7 +63,7 @@ OPERATIONS = [page for page in PAGES if page.parent.name == "operations" and com
 @pytest.mark.parametrize("page", OWN, ids=lambda path: path.relative_to(ROOT).as_posix())
 @pytest.mark.timeout(300)
 def test_the_commands_of_a_page_run(
-    page: Path, tmp_path: Path, redis: stores.Server, mongo: stores.Server
+    page: Path, tmp_path: Path, redis: embedded_stores.Server, mongo: embedded_stores.Server
 ) -> None:
     known = {
         "redis://127.0.0.1:6379/0": redis.url.replace("/0", "/14"),

@@ -115,7 +115,7 @@ async def test_request_ids_are_taken_up_only_if_harmless(client: Any) -> None:
 
 async def test_mongo_away_is_503_with_retry_after(settings: Any, aiohttp_client: Any) -> None:
     from service.app_keys import STORE
-    from standalone.stores import free_port
+    from standalone.embedded_stores import free_port
 
     app = create_app(settings)
     client = await aiohttp_client(app)

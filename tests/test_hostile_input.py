@@ -21,7 +21,7 @@ from urllib.parse import quote
 import pytest
 
 from models.settings import Settings
-from standalone import stores
+from standalone import embedded_stores
 from tests import pictures
 from tests.front import Front, exchange
 from tests.house import House
@@ -196,7 +196,9 @@ def test_names_that_are_no_text_are_refused(sent: Sent) -> None:
 
 @pytest.fixture(scope="module")
 def front(
-    mongo: stores.Server, redis: stores.Server, tmp_path_factory: pytest.TempPathFactory
+    mongo: embedded_stores.Server,
+    redis: embedded_stores.Server,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Front]:
     folder = tmp_path_factory.mktemp("input")
     settings = Settings(

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from standalone.program import Program, environment
+from standalone.process import Program, environment
 from tests import pictures
 from tests.house import ROOT, House
 from tests.test_house import NewHouse, children_of, picture
@@ -207,7 +207,7 @@ def test_a_store_that_never_gets_ready_does_not_hold_the_end_up(tmp_path: Path) 
     """Its thread cannot be ended; with a thread of the loop's own this would run for ever."""
     script = f"""
 import asyncio, pathlib, sys, threading
-from standalone.program import Program, environment
+from standalone.process import Program, environment
 
 async def main():
     program = Program("short", ["/bin/false"], environment(), pathlib.Path({str(tmp_path)!r}))

@@ -24,7 +24,7 @@ from service.auth import keys_cli, permissions, startup_check
 from service.auth.authenticator import COOKIE
 from service.auth.permissions import SCOPES, Right
 from service.handlers import home
-from standalone.stores import free_port
+from standalone.embedded_stores import free_port
 from tests import keyed
 from tests.conftest import Client
 from tests.house import ROOT, House

@@ -12,7 +12,7 @@ from models.outbox.email import Draft, Kind
 from models.outbox.item import Mailing
 from models.settings import Settings
 from models.store import Store
-from standalone.stores import free_port
+from standalone.embedded_stores import free_port
 from tests.conftest import working
 from tests.letters import (
     Mailbox,

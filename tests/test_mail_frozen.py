@@ -19,7 +19,7 @@ from models.outbox.email import Kind, Letter
 from models.outbox.item import Mailing
 from models.settings import Settings
 from models.store import Store
-from standalone import stores
+from standalone import embedded_stores
 from tests.conftest import running
 from tests.letters import (
     Gate,
@@ -42,7 +42,7 @@ FROZEN = {"lease_seconds": LEASE, "store_timeout": 0.4, "sweep_seconds": 0.02}
 def breakable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int]]:
     """The URL and process id of a mongod that may be frozen."""
     folder = tmp_path_factory.mktemp("breakable")
-    with running(stores.mongo(folder)) as server:
+    with running(embedded_stores.mongo(folder)) as server:
         lock = Path(folder, "mongo", "db", "mongod.lock")
         yield server.url, int(lock.read_text())
 

@@ -187,7 +187,7 @@ async def test_scrapes_at_once_ask_each_store_once(store: Store, settings: Setti
 
 
 async def test_a_redis_that_is_away_is_said(settings: Settings, aiohttp_client: Any) -> None:
-    from standalone.stores import free_port
+    from standalone.embedded_stores import free_port
 
     away = settings.model_copy(update={"redis_url": f"redis://127.0.0.1:{free_port()}/0"})
     client = await aiohttp_client(create_app(away))

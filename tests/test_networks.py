@@ -14,8 +14,8 @@ import pytest
 from models.networks.catalogue import BUNDLED, Catalogue, Weights, published
 from models.operations.upscale import Quality, Upscale
 from tests.operations import apply, tools
+from training.dataset import read_luma
 from training.degrade import Plane, bicubic, jpeg, psnr
-from training.pictures import read_luma
 from workers.imaging.picture import Picture
 from workers.upscaler.opencv import REFERENCE
 from workers.upscaler.openvino import OpenVINO

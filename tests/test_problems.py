@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 
-from docs import errors as page
 from docs.__main__ import ERRORS
+from docs.generate import errors as page
 from models.error_members import MEMBERS, codes, meaning
 from models.errors import BY_CODE, AppError
 from tests.house import ROOT

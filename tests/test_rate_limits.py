@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from models.auth.api_key import Scope
 from models.redis.queue import connect
 from models.settings import Settings
-from standalone import stores
+from standalone import embedded_stores
 from tests import keyed, pictures
 from tests.conftest import running
 from tests.keyed import Door, Opened, Shown
@@ -119,7 +119,10 @@ async def asked(door: Door, ann: Shown) -> list[int]:
 
 
 async def test_without_redis_each_service_counts_or_none_is_let_in(opened: Opened) -> None:
-    away = {"redis_url": f"redis://127.0.0.1:{stores.free_port()}/0", "rate_limit_read": "1/hour"}
+    away = {
+        "redis_url": f"redis://127.0.0.1:{embedded_stores.free_port()}/0",
+        "rate_limit_read": "1/hour",
+    }
     door = await opened(**away)
     assert await asked(door, await door.key()) == [404, 429, 429]
     assert await asked(door, await door.key()) == [404, 429, 429]
@@ -133,7 +136,7 @@ async def test_without_redis_each_service_counts_or_none_is_let_in(opened: Opene
 
 async def test_a_frozen_redis_holds_nobody(opened: Opened, tmp_path: Any) -> None:
     """Every call has given up on Redis by itself long before the test's own patience ends."""
-    with running(stores.redis(tmp_path)) as server:
+    with running(embedded_stores.redis(tmp_path)) as server:
         door = await opened(redis_url=server.url, rate_limit_timeout=0.1, store_timeout=600)
         ann = await door.key(Scope.READ)
         assert await asked(door, ann) == [404] * 3

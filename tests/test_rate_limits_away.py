@@ -18,7 +18,7 @@ from models.redis import rate_counters
 from models.redis.queue import connect
 from models.redis.rate_counters import Rates
 from models.settings import Settings
-from standalone import stores
+from standalone import embedded_stores
 from tests import keyed
 from tests.conftest import running
 from tests.keyed import Opened
@@ -97,7 +97,7 @@ async def test_slow_moments_in_a_row_end_with_an_answer(
 
 
 async def test_a_frozen_redis_is_given_up_on(settings: Settings, tmp_path: Path) -> None:
-    with running(stores.redis(tmp_path)) as server:
+    with running(embedded_stores.redis(tmp_path)) as server:
         chosen = settings.model_copy(
             update={"redis_url": server.url, "rate_limit_timeout": PATIENCE}
         )
@@ -120,7 +120,7 @@ async def test_without_redis_wrong_keys_end_an_addresss_tries(opened: Opened) ->
     door = await opened(
         rate_limits="on",
         rate_limit_failures="3/hour",
-        redis_url=f"redis://127.0.0.1:{stores.free_port()}/0",
+        redis_url=f"redis://127.0.0.1:{embedded_stores.free_port()}/0",
     )
     wrong = {"X-API-Key": f"dk_{'0' * 16}_{'0' * 64}"}
     for _ in range(3):
@@ -133,7 +133,9 @@ async def test_what_is_counted_here_is_bounded_and_ends(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rate_counters, "_MOST", 3)
-    away = settings.model_copy(update={"redis_url": f"redis://127.0.0.1:{stores.free_port()}/0"})
+    away = settings.model_copy(
+        update={"redis_url": f"redis://127.0.0.1:{embedded_stores.free_port()}/0"}
+    )
     made = Rates(away)
     for number in range(20):
         assert left(await made.hit([Bound("RATE_LIMIT_READ", "9/hour", str(number))])) == 8

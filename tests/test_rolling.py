@@ -23,8 +23,8 @@ from aiohttp.test_utils import TestClient
 from models.settings import Settings
 from service.app import create_app
 from service.app_keys import DRAINING
-from standalone.port import Occupied, listen
-from standalone.program import Program, environment
+from standalone.process import Program, environment
+from standalone.sockets import Occupied, listen
 from tests import pictures
 from tests.house import House
 from tests.test_house import NewHouse, picture

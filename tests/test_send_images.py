@@ -83,7 +83,7 @@ async def test_it_says_what_it_waits_for(client: Any, store: Store) -> None:
 async def test_trouble_of_the_mail_server_is_said(
     client: Any, settings: Settings, store: Store
 ) -> None:
-    from standalone.stores import free_port
+    from standalone.embedded_stores import free_port
 
     group_id = await finished_group(store)
     await client.post(f"/send_images/{group_id}")

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from bench.soak.__main__ import BEGIN, END, into
-from bench.soak.books import Books
-from bench.soak.course import course
+from bench.soak.growth import judge
 from bench.soak.load import KINDS
+from bench.soak.records import Books
 from bench.soak.report import Report
-from bench.soak.verdict import judge
+from bench.soak.run import course
 from tests.house import ROOT
 
 _SETTLED_LATE = ("memory", "threads")

@@ -135,7 +135,7 @@ async def test_failed_and_asked_again_is_tried_again(
 async def test_redis_away_and_the_upload_is_still_accepted(
     settings: Settings, aiohttp_client: Any, store: Store
 ) -> None:
-    from standalone.stores import free_port
+    from standalone.embedded_stores import free_port
 
     away = settings.model_copy(update={"redis_url": f"redis://127.0.0.1:{free_port()}/0"})
     client = await aiohttp_client(create_app(away))

@@ -13,7 +13,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from docs import licences, locks
+from docs.generate import licences, locks
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = {

@@ -30,7 +30,7 @@ Send = Callable[..., Awaitable[Any]]
 async def test_a_ring_that_never_happened_is_rung_by_the_sweep(
     settings: Settings, store: Store, aiohttp_client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from standalone.stores import free_port
+    from standalone.embedded_stores import free_port
 
     away = settings.model_copy(update={"redis_url": f"redis://127.0.0.1:{free_port()}/0"})
     client = await aiohttp_client(create_app(away))

@@ -9,7 +9,7 @@ import pytest
 from models.auth.api_key import Scope
 from models.settings import Settings
 from service.auth.authenticator import COOKIE
-from standalone import stores
+from standalone import embedded_stores
 from tests import keyed
 from tests.keyed import Door, Opened
 
@@ -82,7 +82,7 @@ async def test_of_two_bounds_the_nearer_one_is_told(opened: Opened) -> None:
 
 
 async def test_the_dashboard_is_there_while_redis_is_not(opened: Opened) -> None:
-    away = f"redis://127.0.0.1:{stores.free_port()}/0"
+    away = f"redis://127.0.0.1:{embedded_stores.free_port()}/0"
     door = await opened(redis_url=away, rate_limit_fail="closed", admin_token="t" * 16)
     token = {"Authorization": f"Bearer {'t' * 16}"}
     assert (await door.ask("GET", "/operations", await door.key()))[0] == 503

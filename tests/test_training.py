@@ -17,8 +17,8 @@ from models.networks.catalogue import BUNDLED, Weights
 from models.operations.upscale import Quality
 from tests import pictures
 from training.curve import draw, points
+from training.dataset import HELD_OUT, Pair, pair, split
 from training.degrade import Plane, bicubic, jpeg, psnr
-from training.pictures import HELD_OUT, Pair, pair, split
 from workers.upscaler.opencv import REFERENCE
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -18,8 +18,8 @@ import cv2
 import numpy as np
 
 from models.networks.catalogue import Catalogue
+from training.dataset import Pair, pair, read_luma, split
 from training.degrade import Plane, bicubic, psnr
-from training.pictures import Pair, pair, read_luma, split
 from training.speed import ENGINES, Times, speeds
 from training.validation import VALIDATED
 from workers.upscaler.openvino import OpenVINO

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from training.pictures import Pair
+from training.dataset import Pair
 
 
 class Patches:

@@ -17,11 +17,11 @@ import torch
 from torch.nn import functional as F
 from tqdm import tqdm
 
+from training.dataset import load, pair, read_luma, split
 from training.export import read
 from training.muon import StackedMuon
 from training.network import Upscaler
 from training.patches import Patches
-from training.pictures import load, pair, read_luma, split
 from training.validation import VALIDATED, Validation
 
 WARM_UP = 0.02  # share of the run over which the learning rates rise

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import torch
 
+from training.dataset import Pair
 from training.degrade import Plane, bicubic, psnr
 from training.network import Upscaler
-from training.pictures import Pair
 
 VALIDATED = (85, 60)  # JPEG qualities of the compressed validation pictures
 

@@ -11,7 +11,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from bench.soak.course import course
+from bench.soak.run import course
 
 BEGIN, END = "<!-- soak: begin -->", "<!-- soak: end -->"
 

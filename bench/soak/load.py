@@ -9,12 +9,16 @@ import time
 
 import aiohttp
 
-from bench.soak import good, hostile, wire
-from bench.soak.books import Books
-from bench.soak.house import House
-from bench.soak.visitor import Visitor
+from bench.soak import hostile_connections, hostile_requests, valid_requests
+from bench.soak.client import Visitor
+from bench.soak.darkroom import House
+from bench.soak.records import Books
 
-KINDS = {"good": good.ACTS, "hostile": hostile.ACTS, "below HTTP": wire.ACTS}
+KINDS = {
+    "good": valid_requests.ACTS,
+    "hostile": hostile_requests.ACTS,
+    "below HTTP": hostile_connections.ACTS,
+}
 _SHARE = {"good": 5, "hostile": 3, "below HTTP": 2}  # of ten acts
 _LONGEST = aiohttp.ClientTimeout(total=120)
 _IDLE = 2  # seconds: shorter than the service's KEEPALIVE_TIMEOUT, or requests would meet its close

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from bench.soak.books import Books
+from bench.soak.growth import Line
 from bench.soak.load import KINDS
-from bench.soak.verdict import Line
+from bench.soak.records import Books
 from models.settings import cores
 
 

@@ -26,7 +26,7 @@ import psutil
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
-from standalone import stores
+from standalone import embedded_stores
 from tests import pictures
 from tests.chaos import harms
 from tests.chaos.storm import poison
@@ -161,7 +161,11 @@ def service_lost(room: Darkroom, house: House) -> float:
 @contextlib.contextmanager
 def unsupervised(folder: Path) -> Iterator[Darkroom]:
     """Run the stores, a service and two workers, each by itself: nobody restarts or tells."""
-    redis, mongo, port = stores.redis(folder), stores.mongo(folder), stores.free_port()
+    redis, mongo, port = (
+        embedded_stores.redis(folder),
+        embedded_stores.mongo(folder),
+        embedded_stores.free_port(),
+    )
     given = {"REDIS_URL": redis.url, "MONGO_URL": mongo.url, "PORT": str(port), **_SETTINGS}
     running = []
 

@@ -130,9 +130,9 @@ def test_a_network_that_is_not_here_is_said() -> None:
 def test_bundled_network_beats_bicubic_by_three_decibels_on_held_out_pictures(
     shared: Path,
 ) -> None:
-    """The validation split of training/pictures.py; low resolution as the literature has it."""
+    """The validation split of training/dataset.py; low resolution as the literature has it."""
+    from training.dataset import read_luma, split
     from training.degrade import bicubic, psnr
-    from training.pictures import read_luma, split
 
     gains = []
     for path in split(shared / "train")[1]:

@@ -2,7 +2,7 @@
 
 Kept is the picture after a costly operation (an upscale), without loss, under the fingerprint of
 the original and the operations so far. Every other operation is done again in less time than a
-picture takes to be encoded, stored, fetched and decoded (``python -m bench.prefixes``). What a
+picture takes to be encoded, stored, fetched and decoded (``python -m bench.intermediates``). What a
 finished task published as PNG under that fingerprint is used as it is.
 """
 

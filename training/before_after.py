@@ -1,4 +1,4 @@
-"""``python -m training.sample OUT.png``: photographs before and after and as they were.
+"""``python -m training.before_after OUT.png``: photographs before and after and as they were.
 
 From left to right: the input by pixels, bicubic, a bundled network, and the original, of which the
 input was made as the literature has it. Each pixel of the result is shown twice as large.
@@ -54,7 +54,7 @@ def compose(picture: Pixels, model: str, scale: int, x: int, y: int) -> Pixels:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m training.sample", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m training.before_after", description=__doc__)
     parser.add_argument("output", type=Path)
     parser.add_argument("--model", default="darkroom-best")
     given = parser.parse_args()

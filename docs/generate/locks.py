@@ -9,7 +9,7 @@ from pathlib import Path
 from packaging.markers import Marker
 from packaging.utils import canonicalize_name
 
-FOLDER = Path(__file__).resolve().parent.parent / "locks"
+FOLDER = Path(__file__).resolve().parents[2] / "locks"
 
 
 @dataclass(frozen=True)

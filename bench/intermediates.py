@@ -1,4 +1,4 @@
-"""``python -m bench.prefixes``: is it cheaper to compute an operation again, or to keep its result?
+"""``python -m bench.intermediates``: is it cheaper to compute an operation again, or to keep its result?
 
 Prints a Markdown table for one 640x480 picture: milliseconds (median of five, one thread) to
 compute each operation, to keep its result (encode without loss, store), to take it up again (fetch,
@@ -16,8 +16,8 @@ from pathlib import Path
 
 import cv2
 
-from bench.flows import picture
-from bench.running import own_store
+from bench.darkroom import own_store
+from bench.throughput import picture
 from models.networks.catalogue import Catalogue
 from models.operations import Encoding
 from models.operations.steps import read

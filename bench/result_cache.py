@@ -1,4 +1,4 @@
-"""``python -m bench.cache``: what the Redis cache gives to results that are asked for often.
+"""``python -m bench.result_cache``: what the Redis cache gives to results that are asked for often.
 
 Starts one Darkroom with it and one without, asks both in turn for the same results, and prints a
 Markdown table: milliseconds of one request after the other, requests a second with 16 at once, and
@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import aiohttp
 
-from bench.flows import picture
-from bench.running import running
+from bench.darkroom import running
+from bench.throughput import picture
 
 SIZES = ((64, 48), (240, 180), (400, 300))
 ROUNDS = 3

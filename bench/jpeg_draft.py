@@ -1,4 +1,4 @@
-"""``python -m bench.shrink``: how long a JPEG of 12 megapixels takes to become a thumbnail.
+"""``python -m bench.jpeg_draft``: how long a JPEG of 12 megapixels takes to become a thumbnail.
 
 Prints a Markdown table: milliseconds, the median of five, one thread, from the file to the pixels
 of the result, decoded whole and with the decoder's own scaling, and their ratio. What remains of
@@ -14,7 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from bench.flows import picture
+from bench.throughput import picture
 from bench.tiles import median
 from models.networks.catalogue import Catalogue
 from models.operations import Operation, parse

@@ -1,4 +1,4 @@
-"""``python -m bench.engine``: what each engine makes of each network at hand, and of this machine.
+"""``python -m bench.engines``: what each engine makes of each network at hand, and of this machine.
 
 Prints two Markdown tables. Every row of the first is a process of its own (its memory is its own):
 the tiles of a 640x480 picture, next to one ``dnn_superres.upsample`` of the whole picture, both in
@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 import openvino
 
-from bench.flows import SHARED, picture
+from bench.throughput import SHARED, picture
 from bench.tiles import fastest, tiled
 from models.networks.catalogue import Catalogue
 from models.operations import Encoding
@@ -135,7 +135,7 @@ WORK: dict[str, Callable[..., Figures]] = {
 
 def alone(work: str, *given: str | int) -> Figures:
     """Return what ``work`` returns in a fresh process, so that one row does not warm the next."""
-    command = [sys.executable, "-m", "bench.engine", "--alone", json.dumps([work, *given])]
+    command = [sys.executable, "-m", "bench.engines", "--alone", json.dumps([work, *given])]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     figures: Figures = json.loads(done.stdout)
     return figures
@@ -175,7 +175,7 @@ def networks(catalogue: Catalogue, scales: list[int], models: list[str]) -> None
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench.engine", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.engines", description=__doc__)
     parser.add_argument("--scales", type=int, nargs="+", default=[2, 3, 4, 8])
     parser.add_argument("--models", nargs="+", default=[])
     parser.add_argument("--alone", help=argparse.SUPPRESS)

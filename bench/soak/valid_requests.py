@@ -9,8 +9,8 @@ from typing import Any
 
 import aiohttp
 
-from bench.soak import pictures
-from bench.soak.visitor import Visitor
+from bench.soak import images
+from bench.soak.client import Visitor
 
 Act = Callable[[Visitor], Awaitable[None]]
 
@@ -63,7 +63,7 @@ async def _ended(visitor: Visitor, task_id: str) -> dict[str, Any]:
 async def picture(visitor: Visitor) -> None:
     """Send one, wait, fetch it whole, in part, by its ETag, its head."""
     operation, fields = visitor.rng.choice(OPERATIONS)
-    data = pictures.sound(visitor.rng, visitor.rng.choice(["PNG", "JPEG"]))
+    data = images.sound(visitor.rng, visitor.rng.choice(["PNG", "JPEG"]))
     tasks = await visitor.submit(f"/{operation}?wait=5", form(fields, ("cat.png", data)))
     for promised in tasks:
         task = await _ended(visitor, promised["task_id"])
@@ -83,13 +83,13 @@ async def picture(visitor: Visitor) -> None:
 async def again(visitor: Visitor) -> None:
     """Send what was sent before, perhaps at this very moment."""
     number = visitor.rng.randrange(_SAME)
-    data = pictures.sound(type(visitor.rng)(number), "PNG")
+    data = images.sound(type(visitor.rng)(number), "PNG")
     await visitor.submit("/grayscale", form({}, (f"same-{number}.png", data)))
 
 
 async def group(visitor: Visitor) -> None:
     """Send several, watch them, fetch the archive, make a group of them once more."""
-    files = [(f"{n}.jpg", pictures.sound(visitor.rng, "JPEG")) for n in range(3)]
+    files = [(f"{n}.jpg", images.sound(visitor.rng, "JPEG")) for n in range(3)]
     tasks = await visitor.submit("/resize", form({"scale": "0.5"}, *files))
     if len(tasks) < 2:
         return
@@ -102,7 +102,7 @@ async def group(visitor: Visitor) -> None:
 
 async def events(visitor: Visitor) -> None:
     """Listen to a task until it has ended."""
-    data = pictures.sound(visitor.rng, "PNG")
+    data = images.sound(visitor.rng, "PNG")
     for task in await visitor.submit("/blur", form({"kernel": "3"}, ("a.png", data))):
         path = f"/tasks/{task['task_id']}/events"
         await visitor.ask("GET", path, must=True, timeout=_NEVER_SILENT)
@@ -110,7 +110,7 @@ async def events(visitor: Visitor) -> None:
 
 async def change_of_mind(visitor: Visitor) -> None:
     """Cancel what was just sent, and sometimes ask for it again."""
-    data = pictures.sound(visitor.rng, "PNG", 400)
+    data = images.sound(visitor.rng, "PNG", 400)
     fields = {"scale": "3", "quality": "best"}
     for task in await visitor.submit("/upscale", form(fields, ("a.png", data))):
         await visitor.ask("DELETE", f"/tasks/{task['task_id']}", must=True)
@@ -134,7 +134,7 @@ async def look(visitor: Visitor) -> None:
 async def older(visitor: Visitor) -> None:
     """Call as the clients of older services do: the picture comes in the answer."""
     data = aiohttp.FormData()
-    data.add_field("uploaded_file", pictures.sound(visitor.rng, "PNG"), filename="a.png")
+    data.add_field("uploaded_file", images.sound(visitor.rng, "PNG"), filename="a.png")
     await visitor.ask("POST", "/convert/", data=data, must=True)
 
 

@@ -9,7 +9,7 @@ import sys
 
 from packaging.utils import canonicalize_name
 
-from docs import locks
+from docs.generate import locks
 
 _SPDX = {
     "3-Clause BSD License": "BSD-3-Clause",
@@ -49,7 +49,7 @@ _SETS = (
 _NOTES = """\
 Nothing of this is in the repository: it is fetched from the package index, by hash, when Darkroom
 is set up. Darkroom itself is MIT, and so are its networks. `tests/test_supply.py` holds this page
-to what is installed and refuses a licence that is not on the list in `docs/licences.py`. Listed is
+to what is installed and refuses a licence that is not on the list in `docs/generate/licences.py`. Listed is
 what Linux on x86-64 with Python 3.11 installs.
 
 Some wheels carry libraries in compiled form, with their licences in the wheel:

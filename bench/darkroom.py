@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from standalone import stores
-from standalone.stores import free_port
+from standalone import embedded_stores
+from standalone.embedded_stores import free_port
 
 _ROOT = Path(__file__).resolve().parent.parent
 
@@ -45,7 +45,7 @@ def running(**environment: str) -> Iterator[str]:
 def own_store() -> Iterator[str]:
     """Run a mongod of the benchmark's own and give its URL."""
     with tempfile.TemporaryDirectory(prefix="darkroom-bench-") as folder:
-        server = stores.mongo(Path(folder))
+        server = embedded_stores.mongo(Path(folder))
         process = subprocess.Popen(
             server.program.command, stdout=server.program.output, stderr=subprocess.STDOUT
         )

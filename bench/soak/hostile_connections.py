@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from bench.soak import pictures
-from bench.soak.good import Act
-from bench.soak.house import UPLOAD_TIMEOUT
-from bench.soak.visitor import Visitor
+from bench.soak import images
+from bench.soak.client import Visitor
+from bench.soak.darkroom import UPLOAD_TIMEOUT
+from bench.soak.valid_requests import Act
 
 _HEAD = (
     b"POST /grayscale HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n"
@@ -55,7 +55,7 @@ async def slow_head(visitor: Visitor) -> None:
 async def slow_body(visitor: Visitor) -> None:
     """Send a picture a few bytes at a time, for longer than UPLOAD_TIMEOUT allows."""
     async with visitor.line() as (reader, writer):
-        writer.write(_HEAD + pictures.PNG)
+        writer.write(_HEAD + images.PNG)
         for _ in range(visitor.rng.randint(1, 2 * UPLOAD_TIMEOUT)):
             writer.write(b"slow")
             await writer.drain()
@@ -66,7 +66,7 @@ async def slow_body(visitor: Visitor) -> None:
 async def cut_upload(visitor: Visitor) -> None:
     """Leave in the middle of a picture."""
     async with visitor.line() as (_, writer):
-        writer.write(_HEAD + pictures.sound(visitor.rng, "PNG")[:400])
+        writer.write(_HEAD + images.sound(visitor.rng, "PNG")[:400])
         await writer.drain()
         await asyncio.sleep(visitor.rng.uniform(0, 0.3))
         visitor.books.ended(visitor.act, "left")

@@ -1,4 +1,4 @@
-"""``python -m bench.flows``: upload, poll, fetch, N at a time, against the bare work.
+"""``python -m bench.throughput``: upload, poll, fetch, N at a time, against the bare work.
 
 Prints JSON: flows a second, latencies in ms, the same work in bare processes in the same run, by
 plain OpenCV and by the workers' own pipeline, and the ratios. Every picture is distinct, so that
@@ -24,8 +24,8 @@ import cv2
 import numpy as np
 import psutil
 
-from bench.bare import Model, bare, latencies, ours, plain, rate
-from bench.running import running
+from bench.baseline import Model, bare, latencies, ours, plain, rate
+from bench.darkroom import running
 from models.networks.catalogue import Catalogue
 from models.settings import cores
 
@@ -191,7 +191,7 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench.flows", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.throughput", description=__doc__)
     parser.add_argument("--concurrency", type=int, default=8)
     parser.add_argument("--flows", type=int, default=48, help="flows in each round")
     parser.add_argument("--rounds", type=int, default=3)

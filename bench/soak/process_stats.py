@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import psutil
 
-from bench.soak.house import House
+from bench.soak.darkroom import House
 
 KINDS = {
     "workers.child": "children",

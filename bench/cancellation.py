@@ -1,4 +1,4 @@
-"""``python -m bench.cancel``: milliseconds until a cancelled or late task lets go of the machine.
+"""``python -m bench.cancellation``: milliseconds until a cancelled or late task lets go of the machine.
 
 Prints a Markdown table. A 3000x3000 picture is upscaled, at its first progress DELETE is sent (or
 TASK_TIMEOUT passes), and the clock runs until the child process that worked at it is no more, and
@@ -19,8 +19,8 @@ from typing import Any
 import aiohttp
 import psutil
 
-from bench.flows import picture
-from bench.running import running
+from bench.darkroom import running
+from bench.throughput import picture
 
 TIMES = 8
 TIMEOUT = 3.0  # seconds; the picture takes longer

@@ -8,13 +8,13 @@ import time
 from collections import Counter
 from contextlib import closing
 
-from bench.soak import gauge
-from bench.soak.books import Books
-from bench.soak.house import House, house
+from bench.soak import process_stats
+from bench.soak.darkroom import House, house
+from bench.soak.growth import judge
 from bench.soak.load import load
+from bench.soak.records import Books
 from bench.soak.report import Report
-from bench.soak.verdict import judge
-from bench.soak.witness import Witness
+from bench.soak.store_stats import Witness
 
 _SAMPLE_PAUSE = 3.0
 _REST_SECONDS = 120  # at most, until what was to go is gone
@@ -62,7 +62,7 @@ async def course(seconds: float, lanes: int, seed: str, command: str) -> Report:
 
 async def _figures(ours: House, witness: Witness) -> Counter[str]:
     def both() -> Counter[str]:
-        return gauge.figures(ours) + Counter(witness.figures())
+        return process_stats.figures(ours) + Counter(witness.figures())
 
     return await asyncio.to_thread(both)
 

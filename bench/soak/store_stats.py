@@ -7,7 +7,7 @@ from typing import Any
 from pymongo import MongoClient
 from redis import Redis
 
-from bench.soak.house import House
+from bench.soak.darkroom import House
 
 _BUCKETS = ("originals", "results", "intermediates")
 _ENDED = ("SUCCESS", "FAILURE", "CANCELLED")

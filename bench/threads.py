@@ -1,4 +1,4 @@
-"""``python -m bench.cores``: one picture alone and as many as cores at once, by threads of each.
+"""``python -m bench.threads``: one picture alone and as many as cores at once, by threads of each.
 
 Prints pictures a second through real child processes: upscale x2 of 1200x900, PNG to PNG. `by load`
 is what a worker does: its cores divided by the tasks in its hands.
@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bench.flows import picture
+from bench.throughput import picture
 from models.settings import Settings, cores
 from workers.child.pool import Children
 from workers.child.process import Child

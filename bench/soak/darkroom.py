@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 
 from models.settings import Settings
-from standalone.stores import free_port
+from standalone.embedded_stores import free_port
 
 _ROOT = Path(__file__).resolve().parent.parent.parent
 _START_SECONDS = 120
