@@ -20,7 +20,7 @@ from PIL import Image
 
 from bench.throughput import SHARED
 from models.networks.catalogue import Catalogue
-from tests.pictures import psnr, scene
+from tests.support.images import psnr, scene
 from workers.imaging.picture import Pixels
 from workers.upscaler.opencv import REFERENCE
 

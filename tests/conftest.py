@@ -22,8 +22,9 @@ from models.settings import Settings
 from models.store import Store
 from service.app import create_app
 from standalone import embedded_stores
-from tests import pictures
-from tests.house import House
+from tests.support import images
+from tests.support.paths import SHARED
+from tests.support.standalone_process import House
 from workers.worker import create
 
 Client = TestClient[Request, Application]
@@ -38,8 +39,6 @@ if os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _ROOM:
     # MongoDB waits for the disk with each collection and index, and each test has a ledger of its
     # own: on a disk most of the tests' time is that.
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
-
-SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 
 
 @contextmanager
@@ -178,7 +177,7 @@ def send(client: Client) -> Callable[..., Awaitable[Any]]:
     async def post(
         data: bytes | None = None, name: str = "cat.png", query: str = "", **fields: str
     ) -> Any:
-        form = pictures.form(pictures.png() if data is None else data, name, **fields)
+        form = images.form(images.png() if data is None else data, name, **fields)
         return await client.post(f"/upscale{query}", data=form)
 
     return post

@@ -48,7 +48,7 @@ _SETS = (
 
 _NOTES = """\
 Nothing of this is in the repository: it is fetched from the package index, by hash, when Darkroom
-is set up. Darkroom itself is MIT, and so are its networks. `tests/test_supply.py` holds this page
+is set up. Darkroom itself is MIT, and so are its networks. `tests/project/test_dependencies.py` holds this page
 to what is installed and refuses a licence that is not on the list in `docs/generate/licences.py`. Listed is
 what Linux on x86-64 with Python 3.11 installs.
 

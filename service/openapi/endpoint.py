@@ -10,7 +10,7 @@
     )
     async def show(request): ...
 
-A route whose handler declares nothing fails ``tests/test_openapi.py``; one that is no part of the
+A route whose handler declares nothing fails ``tests/service/openapi/test_document.py``; one that is no part of the
 API says so with ``unlisted("why")``.
 """
 

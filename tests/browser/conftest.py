@@ -14,7 +14,9 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page, ViewportSize, async_playwright
 
-SHOTS = Path(__file__).parents[2] / "artefacts" / "screenshots"
+from tests.support.paths import ROOT
+
+SHOTS = ROOT / "artefacts" / "screenshots"
 """Kept for people to look at; ignored by git."""
 WIDTHS = {390: 844, 820: 1180, 1440: 900}
 """A phone, a tablet and a desk: width and height in CSS pixels."""

@@ -17,11 +17,11 @@ from playwright.async_api import expect
 from models.settings import Settings
 from models.store import Store
 from service.app import create_app
-from tests import pictures
 from tests.browser.conftest import Tab
 from tests.conftest import Client, working
-from tests.test_dashboard_rights import TOKEN
-from tests.test_worker import ready, slow_picture, until
+from tests.service.dashboard.test_auth import TOKEN
+from tests.support import images
+from tests.workers.queue.test_jobs import ready, slow_picture, until
 
 Open = Callable[..., Any]
 expect.set_options(timeout=30_000)  # of conditions, on a machine that does other things, too
@@ -41,7 +41,7 @@ def opened(settings: Settings, aiohttp_client: Any) -> Open:
 async def send(
     client: Client, data: bytes, name: str, path: str = "/upscale", **fields: str
 ) -> Any:
-    response = await client.post(path, data=pictures.form(data, name, **fields))
+    response = await client.post(path, data=images.form(data, name, **fields))
     return await response.json()
 
 
@@ -235,7 +235,7 @@ async def test_rows_move_without_reload_and_are_steered(
     page = tab.page
     async with looking(tab, url):
         await page.evaluate("window.same = true")
-        first = (await send(client, pictures.png(), "first.png"))["task_id"]
+        first = (await send(client, images.png(), "first.png"))["task_id"]
         row = page.locator(f'tr[data-key="{first}"]')
         await expect(row).to_contain_text("waiting")
         async with working(settings) as arq:
@@ -258,7 +258,7 @@ async def test_rows_move_without_reload_and_are_steered(
             await card.get_by_role("button", name="Drain").click()
             await page.get_by_role("button", name="Drain the worker").click()
             await expect(card).to_contain_text("draining")
-            third = (await send(client, pictures.png(seed=3), "third.png"))["task_id"]
+            third = (await send(client, images.png(seed=3), "third.png"))["task_id"]
             await expect(card).to_contain_text("drained", timeout=90_000)
             await expect(row).to_contain_text("done")
             waiting = page.locator(f'tr[data-key="{third}"]')

@@ -7,7 +7,7 @@ import json
 from playwright.async_api import Route, expect
 
 from tests.browser.conftest import Tab
-from tests.house import House
+from tests.support.standalone_process import House
 
 
 async def test_a_mistake_of_the_page_is_seen_and_does_not_end_the_asking(

@@ -9,8 +9,8 @@ from models.settings import Settings
 from models.store import Store
 from tests.browser.conftest import Tab
 from tests.browser.test_dashboard import Open, looking, opened
-from tests.receivers import calling, receiving, tell_due
-from tests.test_webhooks import send
+from tests.support.webhook_receiver import calling, receiving, tell_due
+from tests.workers.webhooks.test_end_to_end import send
 
 __all__ = ["opened"]  # a fixture
 

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests import pictures
 from tests.browser.conftest import WIDTHS, Tab
 from tests.conftest import working
+from tests.support import images
 
 
 def there(client: Any, path: str = "/docs") -> str:
@@ -29,7 +29,7 @@ async def test_an_upload_ends_in_its_task(
     client: Any, settings: Any, tab: Tab, tmp_path: Path
 ) -> None:
     picture = tmp_path / "cat's eye.png"
-    picture.write_bytes(pictures.png())
+    picture.write_bytes(images.png())
     page = tab.page
     await page.goto(there(client))
     call = page.locator("#post_blur")

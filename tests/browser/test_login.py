@@ -9,16 +9,16 @@ from playwright.async_api import expect
 
 from models.settings import Settings
 from service.auth.authenticator import COOKIE
-from tests import keyed, pictures
 from tests.browser.conftest import Tab
-from tests.browser.uploading import add, ended, ready, start
+from tests.browser.upload_page import add, ended, ready, start
 from tests.conftest import working
+from tests.support import api_key_clients, images
 
 
 async def test_in_with_a_key_a_picture_through_and_out(
     settings: Settings, aiohttp_client: Any, tab: Tab
 ) -> None:
-    door = await keyed.opening(settings, aiohttp_client)()
+    door = await api_key_clients.opening(settings, aiohttp_client)()
     shown = await door.key(name="Ann")
     page = tab.page
     async with working(door.settings):
@@ -33,7 +33,7 @@ async def test_in_with_a_key_a_picture_through_and_out(
         await page.get_by_role("button", name="Log in").click()
         await ready(page)
         # Sent by XMLHttpRequest, heard of by an EventSource, shown by <img>: all by the cookie.
-        await add(page, {"cat.png": pictures.png(40, 30, 1)})
+        await add(page, {"cat.png": images.png(40, 30, 1)})
         await start(page, "Upscale 1 picture")
         await ended(page, "done", 1)
         assert COOKIE not in await page.evaluate("document.cookie")

@@ -12,10 +12,10 @@ from models.auth.tokens import Purpose
 from models.settings import Settings
 from service.app import create_app
 from service.app_keys import TOKENS
-from tests import pictures
 from tests.browser.conftest import Tab
-from tests.browser.uploading import add, ready, start
+from tests.browser.upload_page import add, ready, start
 from tests.conftest import Client
+from tests.support import images
 
 NAME = "darkroom.example"  # what is not loopback is plain http to a browser
 
@@ -44,7 +44,7 @@ async def test_our_pages_are_told_from_a_strangers_frame(
     # The page that takes pictures.
     await tab.page.goto(f"{ours}/")
     await ready(tab.page)
-    await add(tab.page, {"cat.png": pictures.png(40, 30, 1)})
+    await add(tab.page, {"cat.png": images.png(40, 30, 1)})
     async with tab.page.expect_response(lambda each: each.request.method == "POST") as taken:
         await start(tab.page)
     assert (await taken.value).status == 202

@@ -10,18 +10,10 @@ from typing import Any
 
 from playwright.async_api import FileChooser, Page, expect
 
-from tests import pictures
 from tests.browser.conftest import Tab
-from tests.browser.uploading import (
-    add,
-    card,
-    drop,
-    ended,
-    opened,
-    paste,
-    start,
-)
-from tests.house import House
+from tests.browser.upload_page import add, card, drop, ended, opened, paste, start
+from tests.support import images
+from tests.support.standalone_process import House
 
 
 async def saved(page: Page, link: Any) -> bytes:
@@ -43,7 +35,7 @@ async def test_a_program_and_a_browser_get_what_they_read(house: House, tab: Tab
 
 async def test_two_dropped_pictures_to_the_compared_result(house: House, tab: Tab) -> None:
     page = await opened(tab, house)
-    files = {"cat.png": pictures.png(160, 120, 1), "dog.jpg": pictures.jpeg(150, 150, 2)}
+    files = {"cat.png": images.png(160, 120, 1), "dog.jpg": images.jpeg(150, 150, 2)}
     await drop(page, files)
     await expect(page.locator("#tray li")).to_have_count(2)
     await tab.shots("upload-chosen")
@@ -67,7 +59,7 @@ async def test_two_dropped_pictures_to_the_compared_result(house: House, tab: Ta
     await tab.shots("upload-done")
     assert await tab.findings() == []
     data = await saved(page, cat.get_by_role("link", name="Download"))
-    assert pictures.decoded(data).size == (320, 240)
+    assert images.decoded(data).size == (320, 240)
     url = await cat.get_by_role("link", name="Download").get_attribute("href")
     assert url is not None
     etag = re.search(r'(?im)^etag: "(\w+)"', house.curl("-sI", f"{house.url}{url}"))
@@ -77,7 +69,7 @@ async def test_two_dropped_pictures_to_the_compared_result(house: House, tab: Ta
 
 async def test_by_the_pixels_in_a_window_of_its_own(house: House, tab: Tab) -> None:
     page = await opened(tab, house)
-    await add(page, {"wide.png": pictures.png(900, 700, 3)})
+    await add(page, {"wide.png": images.png(900, 700, 3)})
     await start(page)
     await ended(page, "done", 1)
     await page.get_by_role("button", name="Large view").click()
@@ -105,7 +97,7 @@ async def test_without_a_picture_at_hand(house: House, tab: Tab) -> None:
 
 async def test_a_pasted_picture(house: House, tab: Tab) -> None:
     page = await opened(tab, house)
-    await paste(page, "image.png", pictures.png(50, 40, 4))
+    await paste(page, "image.png", images.png(50, 40, 4))
     await expect(page.locator("#tray li")).to_have_count(1)
     await start(page)
     await ended(page, "done", 1)
@@ -115,14 +107,14 @@ async def test_what_has_another_shape_stands_beside_its_original(house: House, t
     page = await opened(tab, house)
     await page.locator("#options > summary").click()
     await page.locator("#steps").get_by_label("Operation").select_option("split")
-    await add(page, {"quarters.png": pictures.png(121, 90, 5)})
+    await add(page, {"quarters.png": images.png(121, 90, 5)})
     await start(page, "Split 1 picture")
     await ended(page, "done", 1)
     await expect(page.locator(".card .pair img")).to_have_count(5)
     await expect(page.locator(".card .stage")).to_have_count(0)
     links = page.get_by_role("link", name="Download")
     await expect(links).to_have_count(4)
-    assert pictures.decoded(await saved(page, links.nth(1))).size == (61, 45)
+    assert images.decoded(await saved(page, links.nth(1))).size == (61, 45)
     await tab.shots("upload-split")
     assert await tab.findings() == []
 
@@ -130,7 +122,7 @@ async def test_what_has_another_shape_stands_beside_its_original(house: House, t
 async def test_with_the_keyboard_alone(house: House, tab: Tab, tmp_path: Path) -> None:
     page = await opened(tab, house)
     picture = tmp_path / "keys.png"
-    picture.write_bytes(pictures.png(60, 50, 6))
+    picture.write_bytes(images.png(60, 50, 6))
 
     async def walk(role: str, name: str) -> None:
         wanted = page.get_by_role(role, name=name).first  # type: ignore[arg-type]
@@ -159,4 +151,4 @@ async def test_with_the_keyboard_alone(house: House, tab: Tab, tmp_path: Path) -
     async with page.expect_download() as download:
         await page.keyboard.press("Enter")
     data = Path(await (await download.value).path()).read_bytes()
-    assert pictures.decoded(data).size == (120, 100)
+    assert images.decoded(data).size == (120, 100)

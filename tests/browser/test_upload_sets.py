@@ -8,10 +8,10 @@ from pathlib import Path
 
 from playwright.async_api import Browser, FilePayload, ViewportSize, expect
 
-from tests import pictures
 from tests.browser.conftest import Tab
-from tests.browser.uploading import add, card, ended, opened, ready, start
-from tests.house import House
+from tests.browser.upload_page import add, card, ended, opened, ready, start
+from tests.support import images
+from tests.support.standalone_process import House
 
 
 async def test_a_pipeline_built_in_the_form(house: House, tab: Tab) -> None:
@@ -35,7 +35,7 @@ async def test_a_pipeline_built_in_the_form(house: House, tab: Tab) -> None:
     await page.get_by_role("button", name="Remove step 1").click()
     await expect(page.locator("#plan")).to_have_text("Rotate angle 90 → Resize ×0.5")
     await page.get_by_label("File format of the results").select_option("webp")
-    await add(page, {"turned.png": pictures.png(80, 60, 21)})
+    await add(page, {"turned.png": images.png(80, 60, 21)})
     await page.reload()
     await ready(page)
     await start(page, "Start with 1 picture")
@@ -51,7 +51,7 @@ async def test_a_parameter_out_of_range_is_not_sent(house: House, tab: Tab) -> N
     assert await kernel.get_attribute("max") == "255"
     await kernel.fill("256")
     await page.locator("#options > summary").click()
-    await add(page, {"blurred.png": pictures.png(40, 40, 22)})
+    await add(page, {"blurred.png": images.png(40, 40, 22)})
     await start(page)
     await expect(kernel).to_be_visible()
     assert await kernel.evaluate("node => !node.validity.valid")
@@ -65,7 +65,7 @@ async def test_many_pictures_by_few_connections_and_one_zip(house: House, tab: T
     page = await opened(tab, house)
     streams: list[str] = []
     page.on("request", lambda r: streams.append(r.url) if "/events" in r.url else None)
-    files = {f"many-{n}.png": pictures.png(70 + n, 60, n) for n in range(12)}
+    files = {f"many-{n}.png": images.png(70 + n, 60, n) for n in range(12)}
     await add(page, files | {"broken.png": b"no picture"})
     await start(page, "Upscale 13 pictures")
     await ended(page, "done", 12)
@@ -83,7 +83,7 @@ async def test_many_pictures_by_few_connections_and_one_zip(house: House, tab: T
 
 async def test_the_results_by_mail(house: House, tab: Tab) -> None:
     page = await opened(tab, house)
-    await add(page, {"post.png": pictures.png(35, 35, 23)})
+    await add(page, {"post.png": images.png(35, 35, 23)})
     await start(page)
     await ended(page, "done", 1)
     await page.get_by_role("button", name="E-mail").click()
@@ -104,7 +104,7 @@ async def test_the_results_by_mail(house: House, tab: Tab) -> None:
 
 async def test_the_same_picture_under_two_names(house: House, tab: Tab) -> None:
     page = await opened(tab, house)
-    data = pictures.png(300, 200, 24)
+    data = images.png(300, 200, 24)
     await add(page, {"twin-a.png": data, "twin-b.png": data})
     await start(page)
     await ended(page, "done", 2)
@@ -116,7 +116,7 @@ async def test_the_same_picture_under_two_names(house: House, tab: Tab) -> None:
 async def test_history_is_kept_and_forgotten(house: House, tab: Tab) -> None:
     page = await opened(tab, house)
     for name in ("first", "second"):
-        await add(page, {f"{name}.png": pictures.png(36, 36, len(name))})
+        await add(page, {f"{name}.png": images.png(36, 36, len(name))})
         await start(page)
         await expect(page.locator(".set .chip").first).to_have_text("done")
     await page.reload()
@@ -136,7 +136,7 @@ async def test_history_is_kept_and_forgotten(house: House, tab: Tab) -> None:
 
 async def test_the_same_pictures_again_for_something_else(house: House, tab: Tab) -> None:
     page = await opened(tab, house)
-    await add(page, {"again.png": pictures.png(37, 37, 25)})
+    await add(page, {"again.png": images.png(37, 37, 25)})
     await start(page)
     await ended(page, "done", 1)
     await page.get_by_role("button", name="Use again").click()
@@ -150,7 +150,7 @@ async def test_the_same_pictures_again_for_something_else(house: House, tab: Tab
 async def test_without_streams_it_asks(house: House, tab: Tab) -> None:
     page = await opened(tab, house)
     await page.route("**/events*", lambda route: route.abort())
-    await add(page, {f"asked-{n}.png": pictures.png(38, 38, n) for n in range(3)})
+    await add(page, {f"asked-{n}.png": images.png(38, 38, n) for n in range(3)})
     await start(page)
     await ended(page, "done", 3)
 
@@ -163,7 +163,7 @@ async def test_on_a_phone_by_touch(house: House, browser: Browser) -> None:
     await expect(page.get_by_text("Drop pictures here")).to_be_hidden()
     async with page.expect_file_chooser() as chooser:
         await page.locator("#choose").tap()
-    data = pictures.png(300, 200, 26)
+    data = images.png(300, 200, 26)
     given = FilePayload(name="phone.png", mimeType="image/png", buffer=data)
     await (await chooser.value).set_files(given)
     await page.locator("#start").tap()

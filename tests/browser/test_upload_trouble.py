@@ -13,10 +13,10 @@ import numpy as np
 from PIL import Image
 from playwright.async_api import Page, expect
 
-from tests import pictures
 from tests.browser.conftest import Tab
-from tests.browser.uploading import add, card, ended, opened, ready, start
-from tests.house import House
+from tests.browser.upload_page import add, card, ended, opened, ready, start
+from tests.support import images
+from tests.support.standalone_process import House
 
 _HALFWAY = "() => document.querySelector('.card progress').value > 0.1"
 
@@ -30,7 +30,7 @@ _MOVING = """() => {
 def noise(side: int, seed: int) -> bytes:
     """Return a PNG that does not compress: three bytes a pixel."""
     pixels = np.random.default_rng(seed).integers(0, 256, (side, side, 3), np.uint8)
-    return pictures.encoded(Image.fromarray(pixels))
+    return images.encoded(Image.fromarray(pixels))
 
 
 def vast() -> bytes:
@@ -38,7 +38,7 @@ def vast() -> bytes:
     head = struct.pack(">IIBBBBB", 20000, 20000, 1, 0, 0, 0, 0)
     data = zlib.compress(b"")
     parts = [(b"IHDR", head), (b"IDAT", data), (b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(pictures.chunk(*part) for part in parts)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(images.chunk(*part) for part in parts)
 
 
 async def slowly(page: Page, rate: int) -> None:
@@ -60,7 +60,7 @@ async def choose(page: Page, **values: str) -> None:
 async def test_refusals_as_the_api_says_them(house: House, tab: Tab) -> None:
     page = await opened(tab, house)
     name = "<img src=x onerror=alert(1)>.png"
-    await add(page, {name: b"hello", "vast.png": vast(), "good.png": pictures.png(30, 30, 11)})
+    await add(page, {name: b"hello", "vast.png": vast(), "good.png": images.png(30, 30, 11)})
     await tab.shots("upload-strange-names")
     await start(page)
     await ended(page, "failed", 2)
@@ -91,7 +91,7 @@ async def test_what_is_too_large_is_said_so(new_house: Callable[..., House], tab
 async def test_a_reload_while_it_is_sent(house: House, tab: Tab) -> None:
     page = await opened(tab, house)
     data = noise(300, 13)
-    await add(page, {"sent.png": data, "kept.png": pictures.png(31, 31, 13)})
+    await add(page, {"sent.png": data, "kept.png": images.png(31, 31, 13)})
     await slowly(page, 40_000)
     await start(page)
     await page.wait_for_function(_HALFWAY)
@@ -108,7 +108,7 @@ async def test_a_reload_while_it_is_sent(house: House, tab: Tab) -> None:
 async def test_what_was_only_chosen_is_there_after_a_reload(house: House, tab: Tab) -> None:
     page = await opened(tab, house)
     await choose(page, Scale="3")
-    await add(page, {"later.png": pictures.png(32, 32, 14)})
+    await add(page, {"later.png": images.png(32, 32, 14)})
     await page.reload()
     await ready(page)
     await expect(page.locator("#tray li")).to_have_count(1)
@@ -161,7 +161,7 @@ async def test_what_is_cancelled_when_all_is_sent_is_not_done(house: House, tab:
     pattern = {"urlPattern": "*/process", "requestStage": "Response"}
     await session.send("Fetch.enable", {"patterns": [pattern]})
     await choose(page, Scale="4", Quality="best")
-    await add(page, {"late.jpg": pictures.jpeg(2600, 2000, 29)})
+    await add(page, {"late.jpg": images.jpeg(2600, 2000, 29)})
     await start(page)
     answer = await asyncio.wait_for(held, 30)
     await page.get_by_role("button", name="Cancel: late.jpg").click()
@@ -202,7 +202,7 @@ async def test_of_what_ended_the_oldest_is_forgotten(
 async def test_a_task_is_watched_on_after_a_reload_and_cancelled(house: House, tab: Tab) -> None:
     page = await opened(tab, house)
     await choose(page, Scale="4", Quality="best")
-    await add(page, {"long.jpg": pictures.jpeg(2600, 2000, 15)})
+    await add(page, {"long.jpg": images.jpeg(2600, 2000, 15)})
     await start(page)
     await ended(page, "working", 1)
     await page.reload()
@@ -225,10 +225,10 @@ async def test_how_many_are_before_it(
     house = new_house(WORKER_PROCESSES="1")
     for seed in range(4):
         path = tmp_path / f"{seed}.jpg"
-        path.write_bytes(pictures.jpeg(2600, 2000, 30 + seed))
+        path.write_bytes(images.jpeg(2600, 2000, 30 + seed))
         house.upload(path, "", "scale=4", "quality=best")
     page = await opened(tab, house)
-    await add(page, {"last.png": pictures.png(40, 40, 35)})
+    await add(page, {"last.png": images.png(40, 40, 35)})
     await start(page)
     await ended(page, "working", 1)
     note = card(page, "last.png").locator(".note")
@@ -252,7 +252,7 @@ async def test_a_full_queue_is_waited_for(new_house: Callable[..., House], tab: 
     page = await opened(tab, house)
     await choose(page, Scale="4", Quality="best")
     for number in (16, 17):
-        await add(page, {f"{number}.jpg": pictures.jpeg(500, 500, number)})
+        await add(page, {f"{number}.jpg": images.jpeg(500, 500, number)})
         await start(page)
         await expect(page.locator(".card .chip", has_text="in work")).to_have_count(1)
     waiting = page.locator(".card .note", has_text="trying again in")
@@ -264,7 +264,7 @@ async def test_a_full_queue_is_waited_for(new_house: Callable[..., House], tab: 
 async def test_without_a_network_it_waits(house: House, tab: Tab) -> None:
     page = await opened(tab, house)
     await page.context.set_offline(True)
-    await add(page, {"offline.png": pictures.png(33, 33, 18)})
+    await add(page, {"offline.png": images.png(33, 33, 18)})
     await start(page)
     await expect(page.locator(".card .note")).to_contain_text("offline")
     await page.context.set_offline(False)
@@ -276,7 +276,7 @@ async def test_a_service_that_is_away_is_waited_for(
 ) -> None:
     house = new_house()
     page = await opened(tab, house)
-    await add(page, {"away.png": pictures.png(34, 34, 19)})
+    await add(page, {"away.png": images.png(34, 34, 19)})
     house.stop()
     await start(page)
     await expect(page.locator(".card .note")).to_contain_text("cannot be reached; trying again")
@@ -287,7 +287,7 @@ async def test_a_service_that_is_away_is_waited_for(
 
 async def test_a_result_that_was_deleted_meanwhile(house: House, tab: Tab) -> None:
     page = await opened(tab, house)
-    await add(page, {"gone.png": pictures.png(39, 39, 20)})
+    await add(page, {"gone.png": images.png(39, 39, 20)})
     await start(page)
     await ended(page, "done", 1)
     house.curl("-X", "DELETE", f"{house.url}/processed/gone-upscale-x2.png")

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import aiohttp
 
-from tests.chaos.submissions import Submission
+from tests.chaos.workload import Submission
 
 Body = dict[str, Any]
 

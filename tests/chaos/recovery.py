@@ -27,10 +27,11 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 from standalone import embedded_stores
-from tests import pictures
-from tests.chaos import harms
+from tests.chaos import faults
 from tests.chaos.storm import poison
-from tests.house import ROOT, House
+from tests.support import images
+from tests.support.paths import ROOT
+from tests.support.standalone_process import House
 
 _PAUSE = 0.005  # seconds between two looks: how exact the figures are
 _OPEN = 200  # tasks that wait when Redis forgets them
@@ -66,7 +67,7 @@ class Darkroom:
 
     def small(self) -> str | None:
         number = next(_numbers)
-        return self.post("/grayscale", f"{number}.png", pictures.png(seed=number))
+        return self.post("/grayscale", f"{number}.png", images.png(seed=number))
 
     def task(self, task_id: str) -> Document:
         with contextlib.suppress(PyMongoError):
@@ -123,11 +124,11 @@ def worker_lost(room: Darkroom, signum: signal.Signals) -> float:
 
 def redis_wiped(room: Darkroom, house: House) -> float:
     """Return seconds from FLUSHALL until every task that waited has been rung again."""
-    workers = list(harms.workers_of(house))
+    workers = list(faults.workers_of(house))
     for worker in workers:
         worker.suspend()
     made = [room.small() for _ in range(_OPEN)]
-    harms.flush(house)
+    faults.flush(house)
     for worker in workers:
         worker.resume()
     began = time.monotonic()
@@ -214,7 +215,7 @@ def measure(folder: Path, times: int) -> None:
     """Print the table; ``times`` deaths of each kind."""
     print(f"| what dies, {times} times each | median s | worst s |\n|---|---|---|")
     with House(folder / "data", **_SETTINGS) as house:
-        room = Darkroom(house.url, harms.port(house, "mongo"))
+        room = Darkroom(house.url, faults.port(house, "mongo"))
         until(lambda: _ready(room.url))
         killed = []
         for _ in range(times):
@@ -231,7 +232,7 @@ def measure(folder: Path, times: int) -> None:
             ("Redis killed", lambda: house.kill("redis")),
             ("mongod killed", lambda: house.kill("mongo")),
             ("mongod told to end", lambda: os.kill(house.pid("mongo"), signal.SIGTERM)),
-            ("primary told to step down for 1 s", lambda: harms.step_down(house)),
+            ("primary told to step down for 1 s", lambda: faults.step_down(house)),
         ):
             pairs = [store_lost(room, harm) for _ in range(times)]
             row(f"{what}: until an upload is accepted", [pair[0] for pair in pairs])

@@ -14,15 +14,15 @@ from pathlib import Path
 import psutil
 from PIL import Image
 
-from tests import pictures
-from tests.chaos import books
-from tests.chaos.books import Digests
+from tests.chaos import verification
 from tests.chaos.client import Client
-from tests.chaos.harms import Harms, workers_of
+from tests.chaos.faults import Harms, workers_of
+from tests.chaos.oplog import Witness
 from tests.chaos.schedule import Harm, schedule
-from tests.chaos.submissions import Submission, submissions
-from tests.chaos.witness import Witness
-from tests.house import House
+from tests.chaos.verification import Digests
+from tests.chaos.workload import Submission, submissions
+from tests.support import images
+from tests.support.standalone_process import House
 
 _CALLERS = 6  # clients that submit at the same time
 _KILLED_ABOVE = 500_000_000  # bytes; with the other pictures and all their networks it is under 350
@@ -69,7 +69,7 @@ def poison() -> Submission:
     """
     gradient = Image.radial_gradient("L").resize((7000, 7000)).convert("RGB")
     gradient.putalpha(128)
-    data = pictures.encoded(gradient)
+    data = images.encoded(gradient)
     fields = (("scale", "2"), ("quality", "fast"))
     return Submission("/upscale", fields, ("poison.png",), lambda _: data, (0,))
 
@@ -99,7 +99,7 @@ def run(folder: Path, *, seconds: float, pause: float, count: int, seed: int) ->
         witness = Witness(house)
         left = witness.until_nothing_unowned(60)
         report.complaints += [f"left over: {n} {what}" for what, n in left.items()]
-        report.complaints += asyncio.run(books.served(house, expected, witness))
+        report.complaints += asyncio.run(verification.served(house, expected, witness))
         witness.close()
     _, alive = psutil.wait_procs(harms.seen, timeout=30)
     report.complaints += [f"left over: process {process}" for process in alive]
@@ -164,7 +164,9 @@ async def _storm(
     report.promised, report.troubles = len(client.promised), client.troubles
     report.done = Counter(f"{harm.what} {harm.who}" for *_, harm in harms.done)
     report.missed = len(harms.missed)
-    report.complaints += books.kept(witness, harms, set(client.promised), bad, expected, _ATTEMPTS)
+    report.complaints += verification.kept(
+        witness, harms, set(client.promised), bad, expected, _ATTEMPTS
+    )
     report.attempts = Counter(task["attempts"] for task in witness.tasks().values())
 
 

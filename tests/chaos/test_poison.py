@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 from tests.chaos import storm
 from tests.chaos.client import Client
-from tests.chaos.submissions import submissions
-from tests.chaos.witness import Witness
-from tests.house import House
+from tests.chaos.oplog import Witness
+from tests.chaos.workload import submissions
+from tests.support.standalone_process import House
 
 
 async def test_poison_ends_as_worker_crashed_and_charges_nobody_else(

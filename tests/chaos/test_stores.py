@@ -9,11 +9,11 @@ from collections.abc import Callable
 import aiohttp
 import psutil
 
-from tests import pictures
 from tests.chaos.client import Client
-from tests.chaos.submissions import Submission, submissions
-from tests.chaos.witness import Witness
-from tests.house import House
+from tests.chaos.oplog import Witness
+from tests.chaos.workload import Submission, submissions
+from tests.support import images
+from tests.support.standalone_process import House
 
 NewHouse = Callable[..., House]
 
@@ -63,5 +63,5 @@ async def test_redis_away_uploads_are_taken_and_everybody_survives(new_house: Ne
 
 
 def _small(number: int) -> Submission:
-    data = pictures.png(seed=1000 + number)
+    data = images.png(seed=1000 + number)
     return Submission("/grayscale", (), (f"{number}.png",), lambda _: data, (number,))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos import schedule, storm
-from tests.chaos.submissions import submissions
+from tests.chaos.workload import submissions
 
 
 @pytest.mark.timeout(600)  # a ceiling: undisturbed by others it takes a minute

@@ -1,0 +1,83 @@
+"""What people do on the page that takes pictures, for the tests of it."""
+
+from __future__ import annotations
+
+import base64
+import re
+from typing import Any
+
+from playwright.async_api import FilePayload, Locator, Page, expect
+
+from tests.browser.conftest import Tab
+from tests.support.standalone_process import House
+
+_FILES = """files => {
+  const transfer = new DataTransfer();
+  for (const [name, data] of Object.entries(files)) {
+    const bytes = Uint8Array.from(atob(data), each => each.charCodeAt(0));
+    transfer.items.add(new File([bytes], name, {type: "image/png"}));
+  }
+  return transfer;
+}"""
+
+
+async def opened(tab: Tab, house: House) -> Page:
+    """Open the page; return when all of it answers."""
+    await tab.page.goto(house.url)
+    await ready(tab.page)
+    return tab.page
+
+
+async def ready(page: Page) -> None:
+    await expect(page.locator("body[data-ready]")).to_have_count(1)
+
+
+async def _transfer(page: Page, files: dict[str, bytes]) -> Any:
+    given = {name: base64.b64encode(data).decode() for name, data in files.items()}
+    return await page.evaluate_handle(_FILES, given)
+
+
+async def drop(page: Page, files: dict[str, bytes]) -> None:
+    """Drag files over the page and let them go."""
+    transfer = await _transfer(page, files)
+    for event in ("dragenter", "dragover"):
+        await page.dispatch_event("#drop", event, {"dataTransfer": transfer})
+    await expect(page.locator("#drop.over")).to_have_count(1)
+    await page.dispatch_event("#drop", "drop", {"dataTransfer": transfer})
+    await expect(page.locator("#drop.over")).to_have_count(0)
+
+
+async def paste(page: Page, name: str, data: bytes) -> None:
+    transfer = await _transfer(page, {name: data})
+    event = "t => window.dispatchEvent(new ClipboardEvent('paste', {clipboardData: t}))"
+    await page.evaluate(event, transfer)
+
+
+async def add(page: Page, files: dict[str, bytes]) -> None:
+    """Choose files; return when they are taken up."""
+    given = [
+        FilePayload(name=name, mimeType="application/octet-stream", buffer=data)
+        for name, data in files.items()
+    ]
+    await page.set_input_files("#files", given)
+    await expect(page.locator("#tray li")).to_have_count(len(files))
+
+
+async def start(page: Page, name: str = "") -> None:
+    button = page.locator("#start")
+    await expect(button).to_contain_text(name or re.compile(r"\w+"))
+    await button.click()
+
+
+def card(page: Page, name: str) -> Locator:
+    heading = page.get_by_role("heading", name=name, exact=True)
+    return page.locator(".card").filter(has=heading)
+
+
+async def ended(page: Page, state: str, count: int, seconds: int = 60) -> None:
+    """Wait until that many pictures are in that state, and, if done, shown."""
+    cards = page.locator(f'.card[data-state="{state}"]')
+    await expect(cards).to_have_count(count, timeout=seconds * 1000)
+    if state == "done":
+        for each in await cards.locator("img").all():
+            await each.evaluate("img => img.decode()")

@@ -1,0 +1,202 @@
+"""What a file says of itself: formats by bytes, sizes, and files that end early."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+import tracemalloc
+import zlib
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import settings as limits
+from hypothesis import strategies as st
+from PIL import Image
+
+from models.errors import AppError, BadImage, TooManyPixels, UnsupportedFormat
+from models.images.inspect import Header, check_pixels, check_side, inspect, sniff
+from tests.support import images
+
+
+def look(data: bytes) -> Header:
+    with tempfile.TemporaryFile() as file:
+        file.write(data)
+        file.flush()
+        return inspect(file)
+
+
+def multi_scan() -> bytes:
+    return images.jpeg(64, 48, progressive=True)
+
+
+def test_headers() -> None:
+    assert look(images.png(41, 29)) == Header("png", 41, 29, 8, 3)
+    assert look(images.jpeg(41, 29)) == Header("jpeg", 41, 29)
+    assert look(multi_scan()) == Header("jpeg", 64, 48)
+
+
+@pytest.mark.parametrize("key", [(), (1,)])
+@pytest.mark.parametrize("depth", [np.uint8, np.uint16])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_a_png_says_its_samples(channels: int, depth: Any, key: tuple[int, ...]) -> None:
+    key = key * channels if channels in {1, 3} else ()
+    wide = np.zeros((3, 5, channels), depth)
+    for interlaced in (False, True):
+        header = look(images.by_hand(wide, key=key, interlaced=interlaced))
+        expected = (8 * np.dtype(depth).itemsize, channels + bool(key))
+        assert header == Header("png", 5, 3, *expected)
+
+
+def test_palettes_and_few_bits_say_what_they_become() -> None:
+    palette = Image.fromarray(images.scene()).quantize(4)
+    for image, options, channels in (
+        *((palette, {}, 3), (palette, {"transparency": 1}, 4)),
+        *((Image.new("1", (5, 4)), {}, 1), (Image.new("1", (5, 4)), {"transparency": 1}, 2)),
+    ):
+        header = look(images.encoded(image, "PNG", **options))
+        assert (header.depth, header.channels) == (8, channels)
+
+
+def test_a_kind_of_samples_that_does_not_exist_counts_as_the_most() -> None:
+    data = bytearray(images.png())
+    data[25] = 5
+    data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
+    assert look(bytes(data)).channels == 4
+
+
+def test_what_cameras_append_is_no_truncation() -> None:
+    assert look(images.jpeg() + b"\0" * 1000).format == "jpeg"
+
+
+def test_a_thumbnail_inside_does_not_count_as_the_end() -> None:
+    thumbnail = images.jpeg(16, 16)
+    exif = b"Exif\0\0" + thumbnail
+    segment = b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif
+    whole = images.jpeg(64, 48)
+    data = whole[:2] + segment + whole[2:]
+    assert look(data).width == 64
+    with pytest.raises(BadImage, match="truncated"):
+        look(data[:-200])
+
+
+@pytest.mark.parametrize("whole", [images.png(64, 48), images.jpeg(64, 48), multi_scan()])
+def test_truncated_anywhere_is_refused(whole: bytes) -> None:
+    for length in range(20, len(whole) - 1, max(1, len(whole) // 150)):
+        with pytest.raises(BadImage):
+            look(whole[:length])
+
+
+def test_a_changed_byte_in_a_png_is_seen() -> None:
+    data = bytearray(images.png(64, 48))
+    data[len(data) // 2] ^= 1
+    with pytest.raises(BadImage, match="broken: wrong checksum|truncated"):
+        look(bytes(data))
+
+
+@pytest.mark.parametrize(
+    ("kind", "named"),
+    [("GIF", "GIF"), ("BMP", "BMP"), ("TIFF", "TIFF"), ("WEBP", "WebP")],
+)
+def test_other_formats_are_named(kind: str, named: str) -> None:
+    data = images.encoded(Image.fromarray(images.scene()), kind)
+    with pytest.raises(UnsupportedFormat, match=f"{named}.*send PNG or JPEG"):
+        sniff(data[:16])
+
+
+@pytest.mark.parametrize(
+    "start", [b"<svg xmlns=", b"<?xml versi", b"%PDF-1.7", b"hello", b"", b"\xff\xd8", b"\x89PNG\r"]
+)
+def test_what_is_no_picture_is_refused(start: bytes) -> None:
+    with pytest.raises(UnsupportedFormat):
+        sniff(start)
+
+
+def test_pixel_bomb_is_read_from_its_header_only() -> None:
+    bomb = images.encoded(Image.new("1", (20000, 20000)))
+    header = look(bomb)
+    with pytest.raises(TooManyPixels, match="400000000 pixels; at most 50000000 are allowed") as e:
+        check_pixels(header.width, header.height, 50_000_000, what="it", setting="MAX_PIXELS")
+    assert e.value.facts == {"setting": "MAX_PIXELS", "limit": 50_000_000, "measured": 400_000_000}
+
+
+@given(st.integers(0, 10_000), st.binary(min_size=1, max_size=6), st.booleans())
+@limits(max_examples=300, deadline=None)
+def test_mutated_files_never_raise_anything_else(at: int, change: bytes, png: bool) -> None:
+    data = bytearray(images.png(24, 24) if png else images.jpeg(24, 24))
+    at %= len(data)
+    data[at : at + len(change)] = change
+    try:
+        header = look(bytes(data))
+    except AppError:
+        return
+    assert header.width > 0
+
+
+def test_empty_and_tiny_files() -> None:
+    for size in range(20):
+        with pytest.raises((BadImage, UnsupportedFormat)):
+            look(io.BytesIO(images.jpeg()).read(size))
+
+
+def test_hostile_structures_cost_little_and_are_named() -> None:
+    """Millions of empty segments, fill bytes and chunks: one bounded pass, no memory."""
+    whole, chunked = images.jpeg(), images.png()
+    empty = b"\0\0\0\0abCd" + zlib.crc32(b"abCd").to_bytes(4, "big")
+    tracemalloc.start()
+    for data, sentence in (
+        (whole[:2] + b"\xff\xe2\x00\x02" * 4_000_000 + whole[2:], "100000 segments"),
+        (chunked[:33] + empty * 1_000_000 + chunked[33:], "100000 chunks"),
+    ):
+        with pytest.raises(BadImage, match=sentence):
+            look(data)
+    assert look(whole[:2] + b"\xff" * 8_000_000 + whole[2:]).width == 40
+    with pytest.raises(BadImage, match="truncated"):  # once it took hours, with the GIL held
+        look(whole[:2] + b"\xff" * 8_000_000 + b"\0" + whole[2:-2])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 60_000_000  # the test's own data
+
+
+def test_stray_bytes_between_segments_are_no_truncation() -> None:
+    whole = images.jpeg()
+    end = 2 + 2 + int.from_bytes(whole[4:6], "big")
+    assert look(whole[:end] + b"\x01\x02" + whole[end:]).width == 40
+
+
+def test_long_comments_and_files_without_a_picture() -> None:
+    whole = images.png()
+    body = b"a\0\0" + zlib.compress(bytes(2_000_000))
+    crc = zlib.crc32(b"zTXt" + body).to_bytes(4, "big")
+    text = len(body).to_bytes(4, "big") + b"zTXt" + body + crc
+    assert look(whole[:33] + text + whole[33:]).width == 40
+    with pytest.raises(BadImage, match="holds no picture"):
+        look(whole[:33] + whole[-12:])
+
+
+def test_sides_a_format_cannot_hold() -> None:
+    check_side(65_500, 1, "jpeg")
+    with pytest.raises(TooManyPixels, match="JPEG holds at most 65500 pixels a side; ask for form"):
+        check_side(1, 65_501, "jpeg")
+    with pytest.raises(TooManyPixels, match="PNG holds at most 1000000"):
+        check_side(1_000_001, 1, "png")
+
+
+def test_headers_too_short_to_hold_a_size() -> None:
+    for body in (b"", b"abc"):
+        crc = zlib.crc32(b"IHDR" + body).to_bytes(4, "big")
+        with pytest.raises(BadImage):
+            look(b"\x89PNG\r\n\x1a\n" + len(body).to_bytes(4, "big") + b"IHDR" + body + crc)
+    with pytest.raises(BadImage, match="holds no picture"):
+        look(bytes.fromhex("ffd8ffc00002ffda0002ffd9") + bytes(8))
+
+
+def test_scans_are_limited() -> None:
+    """A hundred thousand empty scans would keep a decoder busy for minutes."""
+    data = images.jpeg(40, 30, progressive=True)
+    assert look(data).width == 40
+    start = data.rindex(b"\xff\xda")
+    many = data[:start] + data[start:-2] * 200 + data[-2:]
+    with pytest.raises(BadImage, match="more than 200 scans"):
+        look(many)

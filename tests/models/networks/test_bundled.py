@@ -1,0 +1,113 @@
+"""The bundled networks: the files meant, small enough, better than bicubic on photographs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cache
+
+import cv2
+import numpy as np
+import pytest
+
+from models.networks.catalogue import BUNDLED, Catalogue, Weights, published
+from models.operations.upscale import Quality, Upscale
+from tests.support.paths import PHOTOGRAPHS
+from tests.workers.operations import apply, tools
+from training.dataset import read_luma
+from training.degrade import Plane, bicubic, jpeg, psnr
+from workers.imaging.picture import Picture
+from workers.upscaler.opencv import REFERENCE
+from workers.upscaler.openvino import OpenVINO
+
+OURS = [w for w in published() if (BUNDLED / w.file).is_file()]
+MB = 1_000_000
+
+MARGIN = {
+    ("fast", 2): 2.35,
+    ("fast", 3): 1.6,
+    ("fast", 4): 1.2,
+    ("balanced", 2): 2.5,
+    ("balanced", 3): 1.7,
+    ("balanced", 4): 1.3,
+    ("best", 2): 2.8,
+    ("best", 3): 1.88,
+    ("best", 4): 1.45,
+}
+"""Decibels over cv2's bicubic that each keeps on the mean of the photographs."""
+
+
+def name(weights: Weights) -> str:
+    return f"{weights.name}-x{weights.scale}"
+
+
+@cache
+def pictures(scale: int, quality: int | None) -> list[tuple[Plane, Plane]]:
+    """Return (low, high) luma of each photograph; ``quality``: of the JPEG that low was, if any."""
+    made = []
+    for path in PHOTOGRAPHS:
+        high = read_luma(path)
+        low = bicubic(high, high.shape[0] // scale, high.shape[1] // scale)
+        made.append((low if quality is None else jpeg(low, quality), high))
+    return made
+
+
+def gain(weights: Weights, quality: int | None = None) -> float:
+    """Return the mean PSNR over cv2's bicubic, in dB."""
+    found = []
+    for low, high in pictures(weights.scale, quality):
+        size = (high.shape[1], high.shape[0])
+        cubic = np.asarray(cv2.resize(low, size, interpolation=cv2.INTER_CUBIC), np.uint8)
+        ours = REFERENCE.enlarge(BUNDLED / weights.file, weights, low)
+        found.append(psnr(ours, high, weights.scale) - psnr(cubic, high, weights.scale))
+    return float(np.mean(found))
+
+
+def test_three_qualities_at_three_scales() -> None:
+    assert {(w.name, w.scale) for w in OURS} == {
+        (f"darkroom-{quality}", scale) for quality, scale in MARGIN
+    }
+    assert sum((BUNDLED / w.file).stat().st_size for w in OURS) < 25 * MB
+
+
+@pytest.mark.parametrize("weights", OURS, ids=name)
+def test_the_file_is_the_recorded_one(weights: Weights) -> None:
+    data = (BUNDLED / weights.file).read_bytes()
+    assert len(data) < 8 * MB
+    assert hashlib.sha256(data).hexdigest() == weights.sha256
+    run = json.loads((BUNDLED / weights.file).with_suffix(".json").read_text())
+    assert (run["recipe"]["scale"], run["recipe"]["depth"] + 2) == (weights.scale, weights.radius)
+    last = run["curve"][-1]
+    assert last["step"] == run["recipe"]["steps"]
+    readme = (BUNDLED / "README.md").read_text()
+    assert weights.sha256 in readme
+
+
+@pytest.mark.parametrize("weights", OURS, ids=name)
+def test_it_beats_bicubic(weights: Weights) -> None:
+    quality = weights.name.removeprefix("darkroom-")
+    assert gain(weights) > MARGIN[quality, weights.scale]
+    assert gain(weights, 85) > 0.6
+    assert gain(weights, 60) > 0.3
+
+
+@pytest.mark.parametrize("weights", OURS, ids=name)
+def test_both_engines_agree(weights: Weights) -> None:
+    picture = cv2.imread(str(PHOTOGRAPHS[0]))
+    assert picture is not None
+    part = np.ascontiguousarray(picture[:61, :90], np.uint8)
+    path = BUNDLED / weights.file
+    expected = REFERENCE.enlarge(path, weights, part)
+    made = OpenVINO().enlarge(path, weights, part)
+    assert np.abs(made.astype(int) - expected).max() <= 1
+
+
+@pytest.mark.parametrize("quality", ["fast", "balanced", "best"])
+def test_quality_names_a_network(quality: Quality) -> None:
+    asked = Upscale.model_validate({"quality": quality, "scale": 3})
+    assert asked == Upscale(model=f"darkroom-{quality}", scale=3)
+    assert asked.weights(Catalogue.read(None)) is not None
+    part = cv2.imread(str(PHOTOGRAPHS[0]))
+    assert part is not None
+    made = apply(Picture(np.asarray(part[:20, :30], np.uint8)), asked, tools())
+    assert (made.width, made.height) == (90, 60)

@@ -1,0 +1,87 @@
+"""The encoders' settings: they reach the bytes, and the task's fingerprint."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from models.images.encoder_settings import DEFAULT, Writing
+from models.images.inspect import Format
+from models.operations import Encoding, fingerprint
+from models.operations.upscale import Upscale
+from models.settings import Settings
+from tests.support import images
+from workers.child.pool import Children
+from workers.child.request import Request
+from workers.imaging import codec
+from workers.imaging.picture import Picture
+
+SCENE = np.ascontiguousarray(images.scene(200, 150)[:, :, ::-1])
+
+
+def test_every_field_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings().writing == DEFAULT
+    monkeypatch.setenv("PNG_LEVEL", "7")
+    monkeypatch.setenv("JPEG_QUALITY", "80")
+    monkeypatch.setenv("JPEG_SUBSAMPLING", "4:2:0")
+    monkeypatch.setenv("WEBP_QUALITY", "70")
+    assert Settings().writing == Writing(7, 80, "4:2:0", 70)
+
+
+@pytest.mark.parametrize(
+    ("output", "change"),
+    [
+        ("png", {"png_level": 6}),
+        ("jpeg", {"jpeg_quality": 80}),
+        ("jpeg", {"jpeg_subsampling": "4:2:0"}),
+        ("webp", {"webp_quality": 50}),
+    ],
+)
+def test_a_setting_changes_its_format_and_its_fingerprints(
+    output: Format, change: dict[str, Any]
+) -> None:
+    changed = replace(DEFAULT, **change)
+    picture = Picture(SCENE)
+    usual = codec.encode(picture, Encoding(output), DEFAULT)
+    assert codec.encode(picture, Encoding(output), changed) != usual
+    assert codec.encode(picture, Encoding(output)) == usual
+    formats: tuple[Format, ...] = ("png", "jpeg", "webp")
+    for each in formats:
+        one, other = (
+            fingerprint("a" * 64, [Upscale()], each, [], writing) for writing in (DEFAULT, changed)
+        )
+        assert (one != other) == (each == output)
+
+
+@pytest.mark.parametrize("level", range(10))
+@pytest.mark.parametrize("icc", [None, b"no profile that libpng takes"])
+def test_every_level_is_exact(level: int, icc: bytes | None) -> None:
+    data = codec.encode(Picture(SCENE, None, icc), Encoding("png"), Writing(png_level=level))
+    assert (np.asarray(images.decoded(data)) == images.scene(200, 150)).all()
+
+
+def test_what_the_children_are_told() -> None:
+    chosen = Settings(png_level=3, jpeg_subsampling="4:2:2")
+    assert Children(chosen)._setup["writing"] == asdict(chosen.writing)
+
+
+def test_a_child_writes_as_it_is_told(tmp_path: Path) -> None:
+    source = tmp_path / "source.png"
+    source.write_bytes(images.png(200, 150))
+    request = Request(str(source), str(tmp_path), [], "jpeg")
+
+    async def size(**settings: int) -> int:
+        children = Children(Settings(worker_processes=1, **settings))  # type: ignore[arg-type]
+        await children.start()
+        try:
+            answer = await children.run(request, lambda share: None)
+        finally:
+            await children.stop()
+        return int(answer["results"][0]["bytes"])
+
+    assert asyncio.run(size(jpeg_quality=40)) < asyncio.run(size()) / 2

@@ -1,0 +1,75 @@
+"""Settings: one frozen object, and env_example tells the truth about it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from pydantic import ValidationError
+
+from models.errors import BadSettings
+from models.settings import Settings, cores
+from tests.support.paths import ROOT
+
+
+def test_env_example_is_what_the_class_says() -> None:
+    printed = subprocess.run(
+        [sys.executable, "-m", "models", "env"], capture_output=True, text=True, check=True
+    ).stdout
+    assert (ROOT / "env_example").read_text() == printed
+    for name, field in Settings.model_fields.items():
+        assert f"\n{name.upper()}=" in printed
+        assert field.description
+        assert field.description in printed
+
+
+def test_env_example_as_env_file_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(Settings.model_config, "env_file", str(ROOT / "env_example"))
+    from_file = Settings()
+    monkeypatch.setitem(Settings.model_config, "env_file", None)
+    assert from_file == Settings()
+
+
+def test_environment_overrides_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT", "9123")
+    monkeypatch.setenv("MAX_PIXELS", "10")
+    assert (Settings().port, Settings().max_pixels) == (9123, 10)
+
+
+def test_frozen() -> None:
+    settings = Settings()
+    with pytest.raises(ValidationError):
+        settings.port = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("PORT", "70000"), ("MAX_PIXELS", "0"), ("WORKERS", "no")]
+)
+def test_nonsense_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ValidationError, match=name.lower()):
+        Settings()
+
+
+def test_addresses_of_stores_have_no_default_and_are_asked_for() -> None:
+    with pytest.raises(BadSettings, match="REDIS_URL and MONGO_URL"):
+        Settings().with_stores()
+    with pytest.raises(BadSettings, match="^MONGO_URL must"):
+        Settings(redis_url="redis://r").with_stores()
+
+
+def test_programs_refuse_to_start_without_stores() -> None:
+    for program in ("service", "workers"):
+        done = subprocess.run(
+            [sys.executable, "-m", program], capture_output=True, text=True, check=False, cwd=ROOT
+        )
+        assert done.returncode == 2
+        assert "MONGO_URL" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_children_are_the_cores_shared_by_the_workers() -> None:
+    assert Settings(workers=1).children == cores()
+    assert Settings(workers=cores() * 2).children == 1
+    assert Settings(worker_processes=7).children == 7

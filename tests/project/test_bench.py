@@ -1,0 +1,56 @@
+"""The benchmarks run and print what bench/README.md says they do."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+from bench import memory, threads
+from models.settings import Settings
+from tests.support.paths import ROOT
+from workers.child.pool import Children
+
+
+def test_flows_prints_its_figures() -> None:
+    small = [
+        "--flows",
+        "6",
+        "--rounds",
+        "1",
+        "--concurrency",
+        "3",
+        "--width",
+        "64",
+        "--height",
+        "48",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.throughput", *small],
+        cwd=ROOT,
+        env=os.environ,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    printed = json.loads(done.stdout)
+    (measured,) = printed["rounds"]
+    assert measured["flows_per_second"] > 0
+    assert measured["ratio_to_opencv"] > 0
+    assert set(measured["latency_ms"]) == {"p50", "p95", "p99"}
+    assert set(printed["single_ms"]) == {"flow", "bare_opencv", "bare_pipeline"}
+
+
+async def test_memory_measures_a_child() -> None:
+    for kind in memory.KINDS:
+        need, measured, raw = await memory.measure(kind, 200, 100, memory.UPSCALE, "png")
+        assert raw == 400 * 200 * 3
+        assert 50_000_000 < measured < need
+
+
+async def test_cores_counts_pictures() -> None:
+    children = Children(Settings(worker_processes=1))
+    await children.start()
+    assert await threads.rate(children, 1, 1) > 0
+    await children.stop()

@@ -1,0 +1,275 @@
+"""The container files: valid, true to the settings, careful. No engine runs where CI does."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from dockerfile_parse import DockerfileParser
+
+from models.errors import BadSettings
+from models.settings import Settings
+from models.store import Store
+from models.store.mongo.replica_set import REPLICA_SET
+from service.auth import startup_check
+from tests.support.paths import ROOT
+
+FILES = ("docker-compose.yml", "docker-compose-mongo-redis.yml")
+MAIL = "docker-compose-mail.yml"
+NAMES = {name.upper() for name in Settings.model_fields}
+DATA = "/home/darkroom/data"
+"""Where our containers may write: a volume of each one's own, not memory."""
+
+
+def compose(name: str) -> Any:
+    return yaml.safe_load((ROOT / name).read_text())
+
+
+def check(path: Path) -> None:
+    """Hold a file against the schema of Compose."""
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "check_jsonschema"),
+            *("--builtin-schema", "vendor.compose-spec", str(path)),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def as_read(environment: Any, monkeypatch: pytest.MonkeyPatch, **given: str) -> Settings:
+    """Return the settings of a program in its container; ``given``: the operator's variables."""
+    for name, value in environment.items():
+        filled = re.sub(
+            r"\$\{(\w+):-(.*?)\}", lambda found: given.get(found[1]) or found[2], str(value)
+        )
+        monkeypatch.setenv(name, filled)
+    return Settings.load().with_stores()
+
+
+@pytest.mark.parametrize("name", [*FILES, MAIL])
+def test_valid_by_the_schema_of_compose(name: str) -> None:
+    check(ROOT / name)
+
+
+def test_environment_names_settings_that_exist_with_values_they_take(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    services = compose(FILES[0])["services"]
+    for name in ("service", "worker"):
+        environment = services[name]["environment"]
+        assert set(environment) <= NAMES
+        settings = as_read(environment, monkeypatch)
+        assert settings.mongo_url.endswith(f"replicaSet={REPLICA_SET}")
+    text = (ROOT / FILES[0]).read_text()
+    assert set(re.findall(r"\$\{(\w+)", text)) <= NAMES
+
+
+def test_two_programs_of_one_image_wait_for_healthy_stores() -> None:
+    services = compose(FILES[0])["services"]
+    assert services["service"]["command"] == ["python", "-m", "service"]
+    assert services["worker"]["command"] == ["python", "-m", "workers"]
+    assert services["service"]["image"] == services["worker"]["image"]
+    for name in ("service", "worker"):
+        assert services[name]["depends_on"] == {
+            "redis": {"condition": "service_healthy"},
+            "mongo": {"condition": "service_healthy"},
+        }
+        assert services[name]["deploy"]["resources"]["limits"]["memory"]
+    assert "ports" not in services["worker"]  # else --scale worker=2 would clash
+    assert "container_name" not in services["worker"]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_stores_keep_their_data_and_are_a_replica_set(name: str) -> None:
+    file = compose(name)
+    redis, mongo = file["services"]["redis"], file["services"]["mongo"]
+    assert redis["command"][1:3] == ["--appendonly", "yes"]
+    assert "--replSet" in mongo["command"] and REPLICA_SET in mongo["command"]
+    check = mongo["healthcheck"]["test"][-1]
+    host = "mongo" if name == FILES[0] else "localhost"
+    assert f'_id: "{REPLICA_SET}"' in check and f'host: "{host}:27017"' in check
+    for store in (redis, mongo):
+        volume = store["volumes"][0].partition(":")[0]
+        assert volume in file["volumes"]
+        assert store["healthcheck"]["test"]
+
+
+@pytest.mark.parametrize("name", ["service", "worker"])
+def test_empty_mail_settings_are_the_defaults_and_a_password_is_never_in_the_clear(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = compose(FILES[0])["services"][name]["environment"]
+    passed = {f"SMTP_{what}" for what in ("HOST", "PORT", "TLS", "USER", "PASSWORD", "FROM")}
+    # The same secret and the same sender on both sides, or links would not work.
+    for variable in {*passed, "PUBLIC_URL", "SECRET_KEY"}:
+        assert environment[variable] == f"${{{variable}:-}}"
+        field = Settings.model_fields[variable.lower()]
+        assert getattr(as_read(environment, monkeypatch), variable.lower()) == field.default
+    login = {"SMTP_HOST": "mail.example.org", "SMTP_USER": "ann", "SMTP_PASSWORD": "hush"}
+    settings = as_read(environment, monkeypatch, **login)
+    assert (settings.smtp_host, settings.smtp_port) == ("mail.example.org", 587)
+    assert (settings.smtp_user, settings.smtp_tls) == ("ann", "starttls")
+
+
+def test_the_mail_catcher_is_a_file_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "mailpit" not in compose(FILES[0])["services"]
+    assert f"docker compose -f {FILES[0]} -f {MAIL} up --build" in (ROOT / "README.md").read_text()
+    assert compose(MAIL)["name"] == compose(FILES[0])["name"]
+    services = compose(MAIL)["services"]
+    assert set(services) == {"service", "worker", "mailpit"}
+    catcher = services["mailpit"]
+    assert catcher["image"].startswith("axllent/mailpit:")
+    assert catcher["ports"] == ["127.0.0.1:8025:8025"]
+    assert catcher["deploy"]["resources"]["limits"]["memory"]
+    real = {"SMTP_HOST": "mail.example.org", "SMTP_USER": "ann", "SMTP_PASSWORD": "hush"}
+    for name in ("service", "worker"):
+        assert set(services[name]) == {"environment"}  # the rest is the first file's
+        merged = {
+            **compose(FILES[0])["services"][name]["environment"],
+            **services[name]["environment"],
+        }
+        settings = as_read(merged, monkeypatch, **real)
+        assert (settings.smtp_host, settings.smtp_port) == ("mailpit", 1025)  # as it listens
+        # What logs in to the real server is not sent to the catcher, which is in the clear.
+        assert (settings.smtp_tls, settings.smtp_user) == ("none", "")
+        assert settings.smtp_password.get_secret_value() == ""
+
+
+def test_a_folder_of_pictures_is_mounted_by_taking_away_two_marks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (ROOT / FILES[0]).read_text()
+    text, count = re.subn(r"# (IMAGES_ROOT: |- \./images:)", r"\1", text)
+    assert count == 2
+    path = tmp_path / FILES[0]
+    path.write_text(text)
+    check(path)
+    services = yaml.safe_load(text)["services"]
+    settings = as_read(services["service"]["environment"], monkeypatch)
+    assert services["service"]["volumes"] == [DATA, f"./images:{settings.images_root}"]
+    assert services["worker"]["volumes"] == [DATA]
+    assert "IMAGES_ROOT" not in services["worker"]["environment"]
+    assert compose(FILES[0])["services"]["service"]["volumes"] == [DATA]  # off until asked for
+
+
+def test_ports_are_published_on_loopback_only() -> None:
+    for name in (*FILES, MAIL):
+        for service in compose(name)["services"].values():
+            for port in service.get("ports", []):
+                assert port.startswith("127.0.0.1:")
+
+
+async def test_only_the_compose_file_lets_in_who_shows_no_key(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its port is published on loopback; the image alone starts with a key, or not at all."""
+    environment = compose(FILES[0])["services"]["service"]["environment"]
+    await startup_check.check(as_read(environment, monkeypatch), store)
+    with pytest.raises(BadSettings, match="there is no API key"):
+        await startup_check.check(as_read(environment, monkeypatch, ALLOW_ANONYMOUS="0"), store)
+    assert "ALLOW_ANONYMOUS" not in (ROOT / "Dockerfile").read_text()
+    assert Settings(host="0.0.0.0").keys_on
+
+
+def test_dockerfile() -> None:
+    steps = DockerfileParser(str(ROOT / "Dockerfile")).structure
+    order = [step["instruction"] for step in steps]
+    values = {step["instruction"]: step["value"] for step in steps}
+    values["RUN_1"] = next(step["value"] for step in steps if step["instruction"] == "RUN")
+    assert values["FROM"].startswith("python:3.11-slim")
+    assert values["USER"] == "darkroom"
+    assert order.index("USER") > order.index("RUN")
+    assert '"service", "health"' in values["HEALTHCHECK"]
+    assert values["CMD"] == '["python", "-m", "service"]'
+    environment = dict(re.findall(r"(\w+)=(\S+)", values["ENV"]))
+    ours = {name for name in environment if not name.startswith("PYTHON")}
+    assert ours - {"TMPDIR"} <= NAMES
+    assert environment["DATA_DIR"] == DATA
+    assert environment["TMPDIR"].startswith(f"{DATA}/")
+    (user,) = re.findall(r"useradd (.*?) &&", " ".join(values["RUN_1"].split()))
+    assert "--uid 10001" in user
+    made = re.findall(r"install -d -o darkroom -g darkroom -m 700 (.*)", values["RUN_1"])
+    assert made == [f"{DATA} {environment['TMPDIR']}"]  # or the volume would be root's
+    copied = {s["value"].split()[0] for s in steps if s["instruction"] == "COPY"}
+    assert {"models", "service", "workers", "weights"} <= copied
+    allowed = (ROOT / ".dockerignore").read_text().split()
+    assert {f"!{name}" for name in copied} <= set(allowed)
+
+
+def test_health_commands(house: Any) -> None:
+    ports = {n: (house.data_dir / n / "port").read_text().strip() for n in ("redis", "mongo")}
+    stores = {
+        "REDIS_URL": f"redis://127.0.0.1:{ports['redis']}/0",
+        "MONGO_URL": f"mongodb://127.0.0.1:{ports['mongo']}/?replicaSet={REPLICA_SET}",
+    }
+
+    def health(program: str, **environment: str) -> int:
+        command = [sys.executable, "-m", program, "health"]
+        environment = {"PATH": "/usr/bin:/bin", **stores, **environment}
+        return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+
+    assert health("service", PORT=str(house.port)) == 0
+    assert health("service", PORT="1") == 1
+    assert health("workers") == 0
+    assert health("workers", MONGO_DB="empty") == 1
+
+
+def test_service_and_worker_are_told_the_same_memory_and_the_worker_has_it() -> None:
+    services = compose(FILES[0])["services"]
+    said = {services[name]["environment"]["MEMORY_BUDGET"] for name in ("service", "worker")}
+    (value,) = said
+    budget = int(re.sub(r"\$\{\w+:-(.*)\}", r"\1", value))
+    assert services["worker"]["deploy"]["resources"]["limits"]["memory"] == "4g"
+    assert 2 * 10**9 <= budget <= 4 * 1024**3 - 512 * 1024**2
+
+
+@pytest.mark.parametrize("name", [*FILES, MAIL])
+def test_every_container_has_no_right_that_it_does_not_need(name: str) -> None:
+    for called, service in compose(name)["services"].items():
+        if set(service) == {"environment"}:
+            continue  # the rest is the first file's
+        assert service["cap_drop"] == ["ALL"], called
+        assert "cap_add" not in service and "privileged" not in service
+        assert service["security_opt"] == ["no-new-privileges:true"]
+        assert service["pids_limit"] > 0
+        if called != "mailpit":  # a program to try things out, which writes where it likes
+            assert service["read_only"] is True
+            assert service["tmpfs"][0].startswith("/tmp:size=")
+    for called, service in compose(name)["services"].items():
+        if called in {"redis", "mongo"}:
+            assert service["user"] == {"redis": "redis", "mongo": "mongodb"}[called]
+
+
+def test_pictures_lie_on_a_disk_that_no_other_container_sees() -> None:
+    """In memory MAX_BATCH_BYTES would not fit; shared, workers would clear each other's scratch."""
+    services = compose(FILES[0])["services"]
+    limit = re.fullmatch(r"(\d+)g", services["service"]["deploy"]["resources"]["limits"]["memory"])
+    settings = Settings()
+    assert limit and settings.max_batch_bytes + settings.min_free_disk > int(limit[1]) * 1024**3
+    for called in ("service", "worker"):
+        assert services[called]["volumes"] == [DATA]  # no name before it: one for each container
+    assert not any("darkroom" in name for name in compose(FILES[0])["volumes"])
+
+
+def test_stores_are_on_a_network_that_leads_nowhere() -> None:
+    file = compose(FILES[0])
+    assert file["networks"]["stores"] == {"internal": True}
+    published = {name for name, each in file["services"].items() if "ports" in each}
+    assert published == {"service"}
+    for name in ("redis", "mongo"):
+        assert file["services"][name]["networks"] == ["stores"]
+    for name in ("service", "worker"):
+        assert (
+            set(file["services"][name]["networks"])
+            == {"stores", "outside"}
+            <= set(file["networks"])
+        )
+    assert compose(MAIL)["services"]["mailpit"]["networks"] == ["outside"]

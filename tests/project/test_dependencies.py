@@ -1,0 +1,183 @@
+"""What Darkroom is made of: locked and hashed, all of it used, under known licences."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from docs.generate import licences, locks
+from tests.support.paths import ROOT
+
+SOURCES = {
+    "run": "requirements.txt",
+    "standalone": "requirements-standalone.txt",
+    "dev": "requirements-dev.txt",
+    "training": "training/requirements.txt",
+}
+ROOMS = ("models", "service", "workers", "standalone")
+
+
+def asked(path: Path) -> Iterator[Requirement]:
+    """Yield what a requirements file asks for, and those it includes."""
+    for line in path.read_text().splitlines():
+        said = line.partition(" #")[0].strip()
+        if said.startswith("-r "):
+            yield from asked(path.parent / said.removeprefix("-r "))
+        elif said and not said.startswith("#"):
+            yield Requirement(said)
+
+
+def closure(requirements: list[Requirement], names: set[str]) -> set[str]:
+    """Return what these bring in here, by what the installed packages say of themselves."""
+    found: set[str] = set()
+    done: set[tuple[str, str]] = set()
+    waiting = [(each, "") for each in requirements]
+    while waiting:
+        each, extra = waiting.pop()
+        if each.marker and not each.marker.evaluate({"extra": extra}):
+            continue
+        name = canonicalize_name(each.name)
+        assert name in names, f"{each} is not locked: run make lock"
+        found.add(name)
+        for wanted in ("", *each.extras):
+            if (name, wanted) not in done:
+                done.add((name, wanted))
+                brings = importlib.metadata.requires(name) or []
+                waiting += [(Requirement(line), wanted) for line in brings]
+    return found
+
+
+@pytest.mark.parametrize("lock", SOURCES)
+def test_a_lock_pins_what_is_asked_for_and_every_file_by_its_hash(lock: str) -> None:
+    locked = locks.read(lock)
+    for each in asked(ROOT / SOURCES[lock]):
+        (pin,) = each.specifier
+        found = locked.get(canonicalize_name(each.name))
+        assert found, f"{each} is not in locks/{lock}.txt: run make lock"
+        assert (pin.operator, pin.version) == ("==", found.version), "run make lock"
+    for name, package in locked.items():
+        assert package.hashes, name
+        assert all(re.fullmatch(r"[0-9a-f]{64}", each) for each in package.hashes), name
+
+
+@pytest.mark.parametrize("lock", ["run", "standalone", "dev"])
+def test_a_lock_holds_all_that_is_brought_in_and_nothing_else(lock: str) -> None:
+    locked = locks.read(lock)
+    wanted = closure(list(asked(ROOT / SOURCES[lock])), set(locked))
+    unasked = {name for name, package in locked.items() if package.here} - wanted
+    assert not unasked, "run make lock"
+
+
+def test_the_locks_agree() -> None:
+    everything = locks.read("dev")
+    for lock in ("run", "standalone", "training"):
+        for name, package in locks.read(lock).items():
+            other = everything.get(name, package)  # training has some of its own
+            assert (package.version, package.hashes) == (other.version, other.hashes), name
+    assert locks.read("run").keys() <= locks.read("standalone").keys() <= everything.keys()
+
+
+def test_nothing_is_installed_that_has_no_hash() -> None:
+    setup = (ROOT / "standalone" / "setup.sh").read_text()
+    installs = re.findall(r"pip install (?:.|\\\n)*?-r \S+", setup)
+    assert ["--require-hashes" in each for each in installs] == [True, False]
+    assert "training/torch.txt" in installs[1]  # see there why
+    (line,) = re.findall(r"^RUN pip .*$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert "--require-hashes --only-binary :all: -r run.txt" in line
+    for page in ROOT.rglob("*.md"):
+        if ".venv" not in page.parts:
+            for found in re.findall(r"pip install.*", page.read_text()):
+                assert "-r requirements" not in found, page
+
+
+def test_a_changed_file_is_not_installed(tmp_path: Path) -> None:
+    """As pip does it here: the same name and version, other bytes."""
+    wheel = tmp_path / "motor-3.7.1-py3-none-any.whl"
+    wheel.write_bytes(b"PK\x05\x06" + bytes(18))  # an empty archive
+    pinned = "motor==3.7.1" + "".join(
+        f" --hash=sha256:{digest}" for digest in locks.read("run")["motor"].hashes
+    )
+    (tmp_path / "lock.txt").write_text(pinned)
+    install = ("install", "--no-index", "--no-deps", "--require-hashes", "--only-binary", ":all:")
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "pip", *install),
+            *("--find-links", str(tmp_path), "--target", str(tmp_path / "to")),
+            *("-r", str(tmp_path / "lock.txt")),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "DO NOT MATCH THE HASHES" in done.stderr
+    assert not (tmp_path / "to" / "motor").exists()
+
+
+@pytest.mark.parametrize(
+    ("rooms", "requirements"),
+    [
+        (ROOMS, ("requirements.txt",)),
+        (
+            (*ROOMS, "tests", "bench", "docs", "training"),
+            ("requirements-dev.txt", "training/requirements.txt", "training/torch.txt"),
+        ),
+    ],
+    ids=["what serves", "all"],
+)
+def test_every_requirement_is_imported_and_every_import_required(
+    rooms: tuple[str, ...], requirements: tuple[str, ...]
+) -> None:
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "deptry", *rooms, "--no-ansi", "--config", "deptry.toml"),
+            *("-rf", ",".join(requirements)),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_import_that_nothing_requires_is_found(tmp_path: Path) -> None:
+    """The check above does see: an import too many, a requirement too many."""
+    (tmp_path / "room").mkdir()
+    (tmp_path / "room" / "noun.py").write_text("import yarl\n")
+    (tmp_path / "requirements.txt").write_text("arq==0.28.0\n")
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "deptry", "room", "--no-ansi"),
+            *("--config", str(ROOT / "deptry.toml"), "-rf", "requirements.txt"),
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "DEP003 'yarl'" in done.stderr
+    assert "DEP002 'arq'" in done.stderr
+
+
+def test_only_licences_that_were_looked_at_come_in() -> None:
+    known = licences.licences()
+    for lock in ("run", "standalone", "dev"):
+        for name, package in locks.read(lock).items():
+            if package.here:
+                assert known[name], name
+                allowed = licences.ALLOWED | licences.APART.get(name, set())
+                assert known[name] <= allowed, f"{name}: {known[name] - allowed}"
+
+
+def test_the_committed_licences_are_what_the_generator_writes() -> None:
+    assert (ROOT / "docs" / "licences.md").read_text() == licences.page(), "run python -m docs"

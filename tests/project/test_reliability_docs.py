@@ -1,0 +1,29 @@
+"""docs/reliability.md names tests, files and settings that exist."""
+
+from __future__ import annotations
+
+import re
+
+from models.settings import Settings
+from tests.support.paths import ROOT
+
+TEXT = (ROOT / "docs" / "reliability.md").read_text()
+
+
+def test_each_promise_names_a_proof_that_exists() -> None:
+    promises = TEXT.partition("| what is promised")[2].partition("\n\n")[0]
+    rows = [line for line in promises.splitlines()[2:] if line.startswith("|")]
+    assert rows
+    for row in rows:
+        assert "storm" in row.split("|")[-2] or "tests/" in row.split("|")[-2], row
+    for path, name in re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", TEXT):
+        assert (ROOT / path).exists(), path
+        assert f"def {name}" in (ROOT / path).read_text(), name
+
+
+def test_settings_and_commands_it_names_exist() -> None:
+    known = {name.upper() for name in Settings.model_fields}
+    named = set(re.findall(r"`([A-Z][A-Z_]+)`", TEXT)) - {"FLUSHALL"}
+    assert named
+    assert named <= known
+    assert re.search(r"^chaos:", (ROOT / "Makefile").read_text(), re.MULTILINE)

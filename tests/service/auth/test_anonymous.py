@@ -1,0 +1,52 @@
+"""Who shows nothing where ALLOW_ANONYMOUS lets them in: never more than a key is allowed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from models.auth.api_key import Scope
+from models.settings import Settings
+from models.store import Store
+from service.auth import permissions, startup_check
+from service.auth.permissions import Right
+from tests.project.test_containers import FILES, as_read, compose
+from tests.support import api_key_clients
+from tests.support.api_key_clients import Opened
+
+ADMINS = [pair for pair, right in permissions.RIGHTS.items() if right is Right.ADMIN]
+OTHERS = {"host": "0.0.0.0", "api_keys": "auto", "allow_anonymous": True}
+
+
+@pytest.fixture
+def opened(settings: Settings, aiohttp_client: Any) -> Opened:
+    return api_key_clients.opening(settings, aiohttp_client)
+
+
+@pytest.mark.parametrize(("method", "path"), ADMINS)
+async def test_an_admins_routes_take_an_admins_key(opened: Opened, method: str, path: str) -> None:
+    door = await opened(**OTHERS)
+    status, body = await door.ask(method, path)
+    assert (status, body["code"]) == (401, "unauthorized")
+    assert "an admin's key is needed" in body["detail"]
+    assert (await door.ask(method, path, await door.key()))[0] == 403
+    assert (await door.ask(method, path, await door.key(Scope.ADMIN)))[0] not in {401, 403}
+    assert (await door.ask("GET", "/operations"))[0] == 200
+    assert (await door.send(None))["status"] == "CREATED"
+
+
+@pytest.mark.parametrize("where", [{"host": "0.0.0.0", "allow_anonymous": True}, {}])
+async def test_with_keys_off_nobody_is_asked(opened: Opened, where: dict[str, Any]) -> None:
+    door = await opened(**{"api_keys": "off", **where})
+    assert (await door.ask("GET", "/metrics"))[0] == 200
+    status, body = await door.ask("POST", "/items/", json={})
+    assert (status, body["setting"]) == (404, "IMAGES_ROOT")  # let in, and off until it is set
+
+
+async def test_containers_have_both_ways(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    environment = compose(FILES[0])["services"]["service"]["environment"]
+    assert as_read(environment, monkeypatch).keys_on
+    everything = as_read(environment, monkeypatch, API_KEYS="off")
+    await startup_check.check(everything, store)
+    assert not everything.keys_on

@@ -1,0 +1,399 @@
+"""API keys: who is let in, how far, and that nothing opens by accident."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import subprocess
+import sys
+from http.cookies import SimpleCookie
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.auth.api_key import Scope, digest, id_of
+from models.errors import BadSettings
+from models.settings import Settings
+from models.store import Store
+from service.app import create_app
+from service.app_keys import OPENAPI
+from service.auth import keys_cli, permissions, startup_check
+from service.auth.authenticator import COOKIE
+from service.auth.permissions import SCOPES, Right
+from service.handlers import home
+from standalone.embedded_stores import free_port
+from tests.conftest import Client
+from tests.support import api_key_clients
+from tests.support.api_key_clients import HTML, Opened
+from tests.support.paths import ROOT
+from tests.support.standalone_process import House
+from tests.support.task_factory import RESULT, finish
+
+ID = "ab" * 16
+_DOORS = {"/dashboard/login", "/dashboard/logout"}
+
+
+@pytest.fixture
+def opened(settings: Settings, aiohttp_client: Any) -> Opened:
+    return api_key_clients.opening(settings, aiohttp_client)
+
+
+def routes(settings: Settings) -> list[tuple[str, str, Right]]:
+    """Return (method, a path, what it asks for) of every route."""
+    found = []
+    for route in create_app(settings).router.routes():
+        if route.resource is not None:
+            path = route.resource.canonical
+            right = permissions.right(route.method, path)
+            assert right is not None
+            filled = path.replace("{id}", ID).replace("{name}", "x.png")
+            found.append((route.method, filled, right))
+    return found
+
+
+def test_every_route_is_in_the_table_and_the_table_has_no_other(settings: Settings) -> None:
+    known = {
+        (route.method, route.resource.canonical)
+        for route in create_app(settings).router.routes()
+        if route.resource is not None
+    }
+    assert set(permissions.RIGHTS) <= known
+    app = create_app(settings)
+    app.router.add_get("/new", home.index)
+    with pytest.raises(LookupError, match="rights"):
+        permissions.check(app.router.routes())
+
+
+async def test_nothing_but_what_is_open_answers_without_a_key(
+    opened: Opened, settings: Settings
+) -> None:
+    door = await opened(admin_logins=1000)
+    short = await door.key()
+    last = "1" if short.token[-1] == "0" else "0"
+    bad = [
+        {},
+        {"Authorization": f"Bearer {short.token[:-1]}{last}"},
+        {"Authorization": f"Bearer {short.token}0"},
+        {"Authorization": f"Bearer dk_{'0' * 16}_{'0' * 64}"},
+        {"Authorization": f"Basic {short.token}"},
+        {"Authorization": short.token},
+        {"X-API-Key": "é"},
+        {"X-API-Key": ""},
+        {"Cookie": f"{COOKIE}={short.token}"},
+        {"Cookie": f"{COOKIE}=WyJhIiwwXQ.aaaa.bbbb"},
+    ]
+    for method, path, right in routes(settings):
+        if right in {Right.FREE, Right.OPEN} or path in _DOORS:
+            continue
+        for headers in bad if right is Right.READ else bad[:2]:
+            status, body = await door.ask(method, path, headers=headers)
+            assert status == 401, (method, path, headers)
+            if method != "HEAD":
+                assert body["code"] == "unauthorized"
+                assert short.token not in json.dumps(body)
+    response = await door.client.get(f"/tasks/{ID}")
+    assert response.headers["WWW-Authenticate"] == "Bearer"
+
+
+async def test_a_key_does_what_its_scopes_say(opened: Opened, settings: Settings) -> None:
+    door = await opened()
+    keys = {
+        Scope.SUBMIT: await door.key(Scope.SUBMIT),
+        Scope.READ: await door.key(Scope.READ),
+        Scope.ADMIN: await door.key(Scope.ADMIN),
+    }
+    for method, path, right in routes(settings):
+        if method == "HEAD" or right not in SCOPES:
+            continue
+        needed = SCOPES[right]
+        for scope, shown in keys.items():
+            status, body = await door.ask(method, path, shown)
+            if scope in {needed, Scope.ADMIN}:
+                assert status not in {401, 403}, (method, path, scope)
+            else:
+                assert (status, body["scope"]) == (403, str(needed)), (method, path, scope)
+
+
+async def test_either_header_will_do_but_not_two_keys(opened: Opened) -> None:
+    door = await opened()
+    one, other = await door.key(), await door.key()
+    path = "/operations"
+    assert (await door.ask("GET", path, headers={"X-API-Key": one.token}))[0] == 200
+    assert (await door.ask("GET", path, one, headers={"X-API-Key": one.token}))[0] == 200
+    assert (await door.ask("GET", path, headers={"Authorization": f"bearer {one.token}"}))[0] == 200
+    status, body = await door.ask("GET", path, one, headers={"X-API-Key": other.token})
+    assert (status, body["code"]) == (400, "bad_request")
+
+
+async def test_revoked_everywhere_expired_and_rotated(opened: Opened) -> None:
+    here, there = await opened(key_seconds=0), await opened(key_seconds=0)
+    shown = await here.key()
+    for door in (here, there):
+        assert (await door.ask("GET", "/operations", shown))[0] == 200
+    rotated = await here.store.keys.rotate(shown.key.id)
+    assert rotated is not None
+    anew = api_key_clients.Shown(*rotated)
+    for door in (here, there):
+        assert (await door.ask("GET", "/operations", shown))[0] == 401
+        assert (await door.ask("GET", "/operations", anew))[0] == 200
+    assert (await here.store.keys.revoke(shown.key.id)) is not None
+    assert await here.store.keys.rotate(shown.key.id) is None
+    for door in (here, there):
+        assert (await door.ask("GET", "/operations", anew))[0] == 401
+    expired = await here.key(seconds=-1)
+    assert (await here.ask("GET", "/operations", expired))[0] == 401
+
+
+async def test_what_is_known_of_a_key_is_good_for_key_seconds_only(opened: Opened) -> None:
+    door = await opened(key_seconds=60)
+    shown = await door.key()
+    assert (await door.ask("GET", "/operations", shown))[0] == 200
+    await door.store.keys.revoke(shown.key.id)
+    assert (await door.ask("GET", "/operations", shown))[0] == 200
+    other = await opened(key_seconds=60)  # has not seen it
+    assert (await other.ask("GET", "/operations", shown))[0] == 401
+
+
+async def test_only_the_hash_is_kept_and_use_is_noted(opened: Opened) -> None:
+    door = await opened(key_seconds=0)
+    shown = await door.key()
+    await door.ask("GET", "/operations", shown)
+    (document,) = [each async for each in door.store._database["keys"].find()]
+    assert shown.token not in str(document) and shown.token[-64:] not in str(document)
+    assert document["digest"] == digest(shown.token) and len(document["digest"]) == 64
+    noted = document["used_at"]
+    assert noted is not None
+    await door.ask("GET", "/operations", shown)
+    again = await door.store.keys.get(shown.key.id)
+    assert again is not None and again.used_at == noted
+    assert id_of(shown.token) == shown.key.id and id_of(shown.token.upper()) is None
+
+
+async def test_anonymous_where_it_is_allowed_but_no_wrong_key(opened: Opened) -> None:
+    door = await opened(allow_anonymous=True)
+    assert (await door.ask("GET", "/operations"))[0] == 200
+    status, _ = await door.ask("GET", "/operations", headers={"X-API-Key": "dk_no"})
+    assert status == 401
+
+
+@pytest.mark.parametrize("anonymous", [False, True])
+def test_the_document_says_what_each_call_must_show(settings: Settings, anonymous: bool) -> None:
+    said = {**settings.model_dump(), "api_keys": "on", "allow_anonymous": anonymous}
+    document = create_app(Settings(**said))[OPENAPI].document
+    assert "Bearer <key>" in document["info"]["description"]
+    schemes = document["components"]["securitySchemes"]
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            asked = permissions.right(method.upper(), path)
+            shown = operation.get("security", [])
+            if asked in {Right.FREE, Right.OPEN}:
+                assert shown == [], path
+                continue
+            assert {name for each in shown for name in each} <= set(schemes)
+            keyless = asked not in {Right.GATE, Right.ADMIN}
+            assert ({} in shown) == (anonymous and keyless), path
+            if asked is not Right.GATE:
+                assert {"401", "403", "429"} <= set(operation["responses"]), path
+    linked = document["paths"]["/processed/{name}"]["get"]["security"]
+    assert {"signed_link": ["read"]} in linked or {"signed_link": []} in linked
+
+
+async def test_an_open_stream_ends_with_its_key(opened: Opened) -> None:
+    door = await opened(key_seconds=0)
+    shown = await door.key()
+    task = await door.send(shown)
+    path = f"/tasks/{task['task_id']}/events"
+    async with door.client.get(path, headers=shown.headers) as stream:
+        await stream.content.readuntil(b"\n\n")
+        await door.store.keys.revoke(shown.key.id)
+        async with asyncio.timeout(60):
+            rest = await stream.content.read()
+    assert b"event: end" not in rest
+
+
+async def test_the_dashboard_links_to_what_is_a_keys(opened: Opened) -> None:
+    door = await opened(admin_token="correct-horse-battery")
+    task = await door.send(await door.key())
+    await finish(door.store, task["task_id"])
+    token = {"Authorization": "Bearer correct-horse-battery"}
+    path = f"/dashboard/api/tasks/{task['task_id']}"
+    _, body = await door.ask("GET", path, headers=token)
+    assert body["url"] == body["results"][0]["url"] and "signature=" in body["url"]
+    response = await door.client.get(body["url"])  # as a browser follows it: with no key
+    assert (response.status, await response.read()) == (200, RESULT)
+
+
+# People
+
+
+async def session(door: api_key_clients.Door, shown: api_key_clients.Shown) -> dict[str, str]:
+    status, response = await door.ask("POST", "/login", data={"key": f" {shown.token} "})
+    assert (status, response.headers["Location"]) == (303, "/")
+    cookie = SimpleCookie(response.headers["Set-Cookie"])[COOKIE]
+    assert (cookie["httponly"], cookie["samesite"], cookie["path"]) == (True, "Strict", "/")
+    assert shown.token not in cookie.value
+    return {COOKIE: cookie.value}
+
+
+async def test_a_person_logs_in_on_the_page_and_out(opened: Opened) -> None:
+    door = await opened(key_seconds=0)
+    shown = await door.key(name="Ann <b>")
+    status, response = await door.ask("GET", "/", headers=HTML)
+    assert (status, response.headers["Location"]) == (303, "/login")
+    status, response = await door.ask("GET", "/login", headers=HTML)
+    assert status == 200 and 'type="password"' in await response.text()
+    cookies = await session(door, shown)
+    status, response = await door.ask("GET", "/", headers=HTML, cookies=cookies)
+    assert status == 200 and "Ann &lt;b&gt;" in await response.text()
+    assert (await door.ask("GET", "/operations", cookies=cookies))[0] == 200
+    status, response = await door.ask("POST", "/logout", cookies=cookies)
+    assert SimpleCookie(response.headers["Set-Cookie"])[COOKIE].value == ""
+    await door.store.keys.rotate(shown.key.id)  # ends all sessions
+    assert (await door.ask("GET", "/operations", cookies=cookies))[0] == 401
+
+
+async def test_a_session_is_no_use_to_another_sites_page(opened: Opened) -> None:
+    door = await opened()
+    shown = await door.key()
+    cookies = await session(door, shown)
+    path = f"/tasks/{ID}"
+    for headers in (
+        {},
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ):
+        status, body = await door.ask("DELETE", path, cookies=cookies, headers=headers)
+        assert (status, body["code"]) == (403, "forbidden"), headers
+        if headers:
+            status, _ = await door.ask("POST", "/login", data={"key": "x"}, headers=headers)
+            assert status == 403
+    own = {"Sec-Fetch-Site": "same-origin"}
+    assert (await door.ask("DELETE", path, cookies=cookies, headers=own))[0] == 404
+    assert (await door.ask("DELETE", path, shown))[0] == 404  # a program says nothing of pages
+
+
+async def test_a_wrong_key_on_the_page_is_said_on_the_page(opened: Opened) -> None:
+    door = await opened()
+    status, response = await door.ask("POST", "/login", data={"key": "dk_<b>"}, headers=HTML)
+    text = await response.text()
+    assert status == 401 and 'role="alert"' in text and "dk_<b>" not in text
+
+
+async def test_the_dashboard_opens_to_an_admins_key_and_to_no_other(opened: Opened) -> None:
+    door = await opened(key_seconds=0)
+    admin, plain = await door.key(Scope.ADMIN), await door.key()
+    assert (await door.ask("GET", "/dashboard/api/queue", admin))[0] == 200
+    status, body = await door.ask("GET", "/dashboard/api/queue", plain)
+    assert (status, body["scope"]) == (403, "admin")
+    assert (await door.ask("GET", "/dashboard/api/queue", headers={"X-API-Key": ""}))[0] == 401
+    cookies = await session(door, plain)
+    assert (await door.ask("GET", "/dashboard/api/queue", cookies=cookies))[0] == 401
+    status, response = await door.ask("POST", "/dashboard/login", data={"token": admin.token})
+    assert (status, response.headers["Location"]) == (303, "/dashboard")
+    cookies = {COOKIE: SimpleCookie(response.headers["Set-Cookie"])[COOKIE].value}
+    assert (await door.ask("GET", "/dashboard/api/queue", cookies=cookies))[0] == 200
+    await door.store.keys.revoke(admin.key.id)
+    assert (await door.ask("GET", "/dashboard/api/queue", cookies=cookies))[0] == 401
+
+
+# Starting
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "192.168.1.5", "pictures.example.org"])
+async def test_another_address_is_not_opened_by_accident(
+    settings: Settings, store: Store, host: str
+) -> None:
+    def said(**update: Any) -> Settings:
+        return Settings(**{**settings.model_dump(), "host": host, **update})
+
+    for update in ({}, {"api_keys": "on"}, {"api_keys": "off"}):
+        with pytest.raises(BadSettings, match="ALLOW_ANONYMOUS=1"):
+            await startup_check.check(said(**update), store)
+        await startup_check.check(said(**update, allow_anonymous=True), store)
+    key, _ = await store.keys.create("ann", api_key_clients.BOTH, -1)
+    with pytest.raises(BadSettings, match="no API key"):  # it has expired
+        await startup_check.check(said(), store)
+    key, _ = await store.keys.create("ann", api_key_clients.BOTH)
+    await startup_check.check(said(), store)
+    with pytest.raises(BadSettings, match="API_KEYS=off"):
+        await startup_check.check(said(api_keys="off"), store)
+    await store.keys.revoke(key.id)
+    with pytest.raises(BadSettings, match="service keys create"):
+        await startup_check.check(said(), store)
+
+
+async def test_loopback_needs_no_key(client: Client) -> None:
+    assert (await client.get("/operations")).status == 200
+    assert (await client.get("/login", allow_redirects=False)).status == 303
+
+
+async def test_the_command_makes_lists_rotates_and_revokes(
+    settings: Settings, store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def run(*arguments: str) -> tuple[int, str]:
+        status = await asyncio.to_thread(keys_cli.run, settings, arguments)
+        return status, capsys.readouterr().out
+
+    status, out = await run("create", "Ann's phone", "--scopes", "read", "--expires", "2")
+    assert status == 0 and re.fullmatch(r"dk_[0-9a-f]{16}_[0-9a-f]{64}\n", out)
+    key_id = id_of(out.strip())
+    assert key_id is not None
+    key = await store.keys.get(key_id)
+    assert key is not None and key.opens(out.strip())
+    assert (key.name, key.scopes, key.live) == ("Ann's phone", [Scope.READ], True)
+    assert key.expires_at is not None
+    assert (key.expires_at - key.created_at).total_seconds() == 2 * 86400
+    status, listed = await run("list")
+    assert status == 0 and key_id in listed and "live" in listed and out.strip()[-64:] not in listed
+    assert (await run("revoke", key_id))[0] == 0
+    assert "revoked" in (await run("list"))[1]
+    assert (await run("rotate", key_id))[0] == 2
+    assert (await run("revoke", "$ne"))[0] == 2
+    for wrong in (["create", "a\x1b[0m"], ["create", "a", "--scopes", "root"], ["create", ""]):
+        with pytest.raises(SystemExit):
+            await run(*wrong)
+
+
+async def test_without_a_store_the_command_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert keys_cli.run(Settings(data_dir=tmp_path), ["list"]) == 2
+    assert "MONGO_URL" in capsys.readouterr().err
+
+
+@pytest.mark.timeout(300)
+async def test_the_program_refuses_to_start_and_says_both_ways_out(settings: Settings) -> None:
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-m", "service"],
+        cwd=ROOT,
+        env={
+            "PATH": os.environ["PATH"],
+            "MONGO_URL": settings.mongo_url,
+            "REDIS_URL": settings.redis_url,
+            "MONGO_DB": settings.mongo_db,
+            "HOST": "0.0.0.0",
+            "PORT": str(free_port()),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=280,
+    )
+    assert done.returncode == 2
+    assert "ALLOW_ANONYMOUS=1" in done.stderr and "service keys create" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.timeout(300)
+def test_make_run_refuses_too_and_does_not_try_again_and_again(tmp_path: Any) -> None:
+    house = House(tmp_path / "data", HOST="0.0.0.0")
+    house.launch()
+    assert house.process is not None
+    assert house.process.wait(280) == 2
+    assert house.log.read_text().count("ALLOW_ANONYMOUS=1") == 1

@@ -1,0 +1,83 @@
+"""Guessing at the dashboard's door: it is bounded, and locks no operator out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from models.auth.api_key import Scope
+from models.settings import Settings
+from tests.support import api_key_clients
+from tests.support.api_key_clients import Door, Opened
+
+TOKEN = "correct-horse-battery"
+QUEUE = "/dashboard/api/queue"
+LOGIN = "/dashboard/login"
+
+
+@pytest.fixture
+def opened(settings: Settings, aiohttp_client: Any) -> Opened:
+    start = api_key_clients.opening(settings, aiohttp_client)
+
+    async def locked(**update: Any) -> Door:
+        return await start(**{"admin_token": TOKEN, "proxies": 1, **update})
+
+    return locked
+
+
+def of(number: int) -> dict[str, str]:
+    return {"X-Forwarded-For": f"203.0.113.{number}"}
+
+
+async def guess(door: Door, number: int, token: str = "no") -> tuple[int, str]:
+    """Return the status, and which setting refused."""
+    headers = {**of(number), "Authorization": f"Bearer {token}"}
+    status, body = await door.ask("GET", QUEUE, headers=headers)
+    return status, body.get("setting", "")
+
+
+async def test_strangers_together_lock_no_operator_out(opened: Opened) -> None:
+    door, other = await opened(admin_logins_total=3), await opened(admin_logins_total=3)
+    admin = await door.key(Scope.ADMIN)
+    for number in range(3):
+        assert await guess(door, number) == (401, "")
+    for at in (door, other):  # another service knows, too
+        for number in (3, 4):
+            assert await guess(at, number) == (429, "ADMIN_LOGINS_TOTAL")
+        assert (await guess(at, 5, TOKEN))[0] == 200
+        assert (await guess(at, 5, admin.token))[0] == 200
+        for token in (TOKEN, admin.token):
+            status, _ = await at.ask("POST", LOGIN, data={"token": token}, headers=of(6))
+            assert status == 303
+
+
+async def test_each_clients_own_bound_holds_beside_that_of_all(opened: Opened) -> None:
+    door = await opened(admin_logins=2, admin_logins_total=1)
+    assert await guess(door, 1) == (401, "")
+    for _ in range(2):
+        assert await guess(door, 2) == (429, "ADMIN_LOGINS_TOTAL")
+    for token in ("no", TOKEN):
+        assert await guess(door, 2, token) == (429, "ADMIN_LOGINS")
+
+
+async def test_who_is_blocked_asks_nothing_of_the_store(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door = await opened(admin_logins=1)
+    for status in (401, 429):
+        assert (await guess(door, 1))[0] == status
+    asked: list[str] = []
+
+    async def ask(key: str, *_: Any, **__: Any) -> int:
+        asked.append(key)
+        return 0
+
+    for name in ("left", "hit"):
+        monkeypatch.setattr(door.store.quotas, name, ask)
+    for _ in range(3):
+        status, body = await door.ask("POST", LOGIN, data={"token": TOKEN}, headers=of(1))
+        assert (status, body["setting"]) == (429, "ADMIN_LOGINS")
+    assert asked == []
+    assert (await door.ask("POST", LOGIN, data={"token": TOKEN}, headers=of(2)))[0] == 303
+    assert len(asked) == 1

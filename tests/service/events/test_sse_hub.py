@@ -1,0 +1,252 @@
+"""Server-sent events: what is told, in which order, to how many, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from models.settings import Settings
+from models.store import Store
+from service.app import create_app
+from service.app_keys import LISTENERS
+from tests.conftest import working
+from tests.support import images
+from tests.support.paths import ROOT
+from tests.support.sse_client import Event, listen
+from tests.workers.queue.test_jobs import ready, slow_picture
+
+Send = Callable[..., Awaitable[Any]]
+
+ERROR = {"code": "bad_image", "detail": "broken"}
+
+
+async def claim(store: Store, task_id: str) -> None:
+    assert await store.leases.claim(task_id, worker="w", token="t", seconds=60, max_attempts=9)
+
+
+def far(event: Event) -> tuple[str, int, int | None]:
+    return event.data["status"], event.data["progress"], event.data["position"]
+
+
+async def test_from_the_queue_to_the_end(client: Any, send: Send, settings: Settings) -> None:
+    task_id = (await (await send(slow_picture(), "big.png")).json())["task_id"]
+    stream = await listen(client, f"/tasks/{task_id}/events")
+    first = await stream.next()
+    assert (first.kind, far(first), first.data["eta_seconds"]) == ("task", ("CREATED", 0, 0), None)
+    asked = await (await client.get(f"/tasks/{task_id}")).json()
+    assert {**asked, "position": 0, "eta_seconds": None} == first.data
+    async with working(settings):
+        *told, last, end = await stream.all()
+    assert (end.kind, end.data, end.id) == ("end", {}, None)
+    assert stream.response.content.at_eof()
+    assert {event.kind for event in [*told, last]} == {"task"}
+    assert (far(last), last.data["eta_seconds"]) == (("SUCCESS", 100, None), 0)
+    shown = await (await client.get(f"/tasks/{task_id}")).json()
+    assert {**shown, "position": None, "eta_seconds": 0} == last.data
+    work = [event.data for event in told if event.data["status"] == "STARTED"]
+    steps = [data["progress"] for data in work]
+    assert steps == sorted(set(steps))
+    assert len(steps) >= 4, "it does not move by tiles"
+    assert all(data["position"] is None for data in work)
+    assert all(0 < data["eta_seconds"] < 600 for data in work if data["progress"])
+    ids = [event.id for event in [first, *told, last]]
+    assert len(set(ids)) == len(ids)
+    assert stream.retries == [2000]
+
+
+async def test_headers(client: Any, send: Send) -> None:
+    task_id = (await (await send()).json())["task_id"]
+    stream = await listen(client, f"/tasks/{task_id}/events")
+    assert stream.response.headers["Cache-Control"] == "no-store"
+    assert stream.response.headers["X-Accel-Buffering"] == "no"
+    assert stream.response.headers["X-Content-Type-Options"] == "nosniff"
+    stream.response.close()
+
+
+async def test_the_place_in_the_queue_counts_down(
+    client: Any, send: Send, settings: Settings
+) -> None:
+    count = 6
+    ids = [
+        (await (await send(images.png(seed=n), f"{n}.png")).json())["task_id"] for n in range(count)
+    ]
+    heard = [await listen(client, f"/tasks/{task_id}/events") for task_id in ids]
+    for place, stream in enumerate(heard):
+        assert far(await stream.next()) == ("CREATED", 0, place)
+    async with working(settings):
+        told = await asyncio.gather(*(stream.all() for stream in heard))
+    for place, events in enumerate(told):
+        places = [e.data["position"] for e in events if e.data.get("status") == "CREATED"]
+        assert places == sorted(places, reverse=True)
+        assert all(each is not None and each <= place for each in places)
+        assert far(events[-2]) == ("SUCCESS", 100, None)
+
+
+async def test_the_place_of_one_that_waits_alone(client: Any, send: Send, store: Store) -> None:
+    """Moved by another task's end and start, not by its own."""
+    ids = [(await (await send(images.png(seed=n), f"{n}.png")).json())["task_id"] for n in range(3)]
+    stream = await listen(client, f"/tasks/{ids[2]}/events")
+    assert far(await stream.next()) == ("CREATED", 0, 2)
+    await claim(store, ids[0])
+    assert far(await stream.next()) == ("CREATED", 0, 1)
+    await client.delete(f"/tasks/{ids[1]}")
+    assert far(await stream.next()) == ("CREATED", 0, 0)
+    await store.leases.release(ids[0], "t", charge=False)  # it comes back, before everybody
+    assert far(await stream.next()) == ("CREATED", 0, 1)
+    stream.response.close()
+
+
+async def test_the_time_left_of_one_that_waits(
+    client: Any, send: Send, settings: Settings, worker: Any
+) -> None:
+    await ready(worker)
+    await send(query="?wait=30")  # so that there is a rate
+    busy = (await (await send(slow_picture(), "slow.png")).json())["task_id"]
+    behind = (await (await send(images.png(seed=9), "b.png")).json())["task_id"]
+    stream = await listen(client, f"/tasks/{behind}/events")
+    first = await stream.next()
+    if first.data["status"] == "CREATED":
+        assert 0 < first.data["eta_seconds"] < 600
+    await client.delete(f"/tasks/{busy}")
+    last = (await stream.all())[-2]
+    assert (last.data["status"], last.data["eta_seconds"]) == ("SUCCESS", 0)
+
+
+async def test_what_was_told_is_not_told_again(client: Any, send: Send, store: Store) -> None:
+    task_id = (await (await send()).json())["task_id"]
+    path = f"/tasks/{task_id}/events"
+    stream = await listen(client, path)
+    first = await stream.next()
+    stream.response.close()
+    again = await listen(client, path, first.id)
+    await claim(store, task_id)
+    started = await again.next()
+    assert far(started) == ("STARTED", 0, None)
+    again.response.close()
+    await store.leases.fail(task_id, "t", ERROR)
+    events = await (await listen(client, path, started.id)).all()
+    assert [event.kind for event in events] == ["task", "end"]
+    assert events[0].data["error"] == ERROR
+    over = await client.get(path, headers={"Last-Event-ID": str(events[0].id)})
+    assert (over.status, await over.read()) == (204, b"")
+    for unknown in ("nonsense", "", "\xff" * 50):
+        fresh = await (await listen(client, path, unknown)).all()
+        assert [event.id for event in fresh] == [events[0].id, None]
+
+
+async def test_a_tag_is_the_same_in_every_service(
+    client: Any, send: Send, settings: Settings, aiohttp_client: Any
+) -> None:
+    task_id = (await (await send()).json())["task_id"]
+    other = await aiohttp_client(create_app(settings))
+    tags = []
+    for each in (client, other):
+        stream = await listen(each, f"/tasks/{task_id}/events")
+        tags.append((await stream.next()).id)
+        stream.response.close()
+    assert tags[0] == tags[1]
+
+
+async def test_changes_are_told_together(
+    settings: Settings, aiohttp_client: Any, store: Store
+) -> None:
+    client = await aiohttp_client(create_app(settings.model_copy(update={"events_pause": 1.0})))
+    form = images.form(images.png(), "a.png")
+    task_id = (await (await client.post("/upscale", data=form)).json())["task_id"]
+    stream = await listen(client, f"/tasks/{task_id}/events")
+    await stream.next()
+    await claim(store, task_id)
+    for progress in range(1, 100):
+        await store.leases.extend(task_id, "t", seconds=60, progress=progress)
+    await store.leases.fail(task_id, "t", ERROR)
+    told = await stream.all()
+    assert len(told) < 20
+    assert far(told[-2])[0] == "FAILURE"
+
+
+async def test_a_name_of_the_same_bytes(client: Any, send: Send) -> None:
+    task_id = (await (await send()).json())["task_id"]
+    await send(name="dog.png")
+    for query, name in (("?name=dog.png", "dog.png"), ("", "cat.png"), ("?name=no", "cat.png")):
+        stream = await listen(client, f"/tasks/{task_id}/events{query}")
+        assert (await stream.next()).data["name"] == name
+        stream.response.close()
+
+
+async def test_keep_alives(settings: Settings, aiohttp_client: Any) -> None:
+    often = settings.model_copy(update={"events_keepalive": 0.05, "events_seconds": 1.0})
+    client = await aiohttp_client(create_app(often))
+    form = images.form(images.png(), "a.png")
+    task_id = (await (await client.post("/upscale", data=form)).json())["task_id"]
+    stream = await listen(client, f"/tasks/{task_id}/events")
+    # Nothing happens; after EVENTS_SECONDS it is closed without an end: the browser comes again.
+    assert [event.kind for event in await stream.all()] == ["task"]
+    assert len(stream.comments) >= 3
+
+
+async def test_a_group(client: Any, settings: Settings) -> None:
+    form = images.form(images.png(seed=1), "a.png")
+    for name, data in (("b.png", images.png(seed=2)), ("c.png", b"no picture")):
+        form.add_field("image", data, filename=name)
+    group = await (await client.post("/upscale", data=form)).json()
+    path = f"/status/{group['group_id']}"
+    stream = await listen(client, f"{path}/events")
+    first = await stream.next()
+    assert first.kind == "group"
+    assert first.data == {**(await (await client.get(path)).json()), "position": 0}
+    async with working(settings):
+        *told, last, end = await stream.all()
+    assert end.kind == "end"
+    shown = await (await client.get(path)).json()
+    assert last.data == {**shown, "position": None, "eta_seconds": 0}
+    assert (last.data["done"], last.data["failed"]) == (3, 1)
+    done = [event.data["done"] for event in [first, *told, last]]
+    assert done == sorted(done)
+    over = await client.get(f"{path}/events", headers={"Last-Event-ID": str(last.id)})
+    assert over.status == 204
+
+
+async def test_a_task_is_a_group_of_one_and_a_refused_group_has_ended(
+    client: Any, send: Send
+) -> None:
+    task_id = (await (await send()).json())["task_id"]
+    stream = await listen(client, f"/status/{task_id}/events")
+    event = await stream.next()
+    assert (event.kind, event.data["group_id"], event.data["position"]) == ("group", task_id, 0)
+    stream.response.close()
+
+
+async def test_the_older_word_for_started(
+    settings: Settings, aiohttp_client: Any, store: Store
+) -> None:
+    client = await aiohttp_client(create_app(settings.model_copy(update={"legacy_status": True})))
+    form = images.form(images.png(), "a.png")
+    task_id = (await (await client.post("/upscale", data=form)).json())["task_id"]
+    await claim(store, task_id)
+    for path in (f"/tasks/{task_id}/events", f"/status/{task_id}/events"):
+        stream = await listen(client, path)
+        assert (await stream.next()).data["status"] == "PENDING"
+        stream.response.close()
+
+
+async def test_unknown_and_wrong(client: Any, send: Send) -> None:
+    for path in ("/tasks/nope/events", "/status/nope/events", "/tasks/%24ne/events"):
+        response = await client.get(path)
+        assert (response.status, response.content_type) == (404, "application/problem+json")
+        assert (await response.json())["code"] == "not_found"
+    task_id = (await (await send()).json())["task_id"]
+    assert (await client.get(f"/tasks/{task_id}/events?wait=3")).status == 422
+    assert (await client.get(f"/status/{task_id}/events?name=a")).status == 422
+    assert (await client.head(f"/tasks/{task_id}/events")).status == 405
+    assert not client.app[LISTENERS]._subjects
+    assert not client.app[LISTENERS]._places.taken
+
+
+def test_the_page_names_settings_that_exist() -> None:
+    page = (ROOT / "docs" / "events.md").read_text()
+    names = set(re.findall(r"`((?:EVENTS|PROGRESS)_[A-Z_]+)`", page))
+    assert names == {
+        name.upper() for name in Settings.model_fields if name.startswith(("events_", "progress_"))
+    }

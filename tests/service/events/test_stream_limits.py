@@ -1,0 +1,368 @@
+"""Event streams by the hundred, that vanish, stall, are too many, or must go on elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import socket
+import struct
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from models.settings import Settings
+from models.store import Store
+from models.store.tasks.change_stream import Change
+from service.app import create_app
+from service.app_keys import LISTENERS, STORE
+from service.events import sse_hub
+from tests.models.store.test_change_stream import streams
+from tests.service.events.test_sse_hub import ERROR, claim, far
+from tests.standalone.test_supervisor import NewHouse, picture
+from tests.support import images
+from tests.support.sse_client import listen
+from tests.support.standalone_process import House
+from tests.workers.queue.test_jobs import slow_picture, until
+
+Send = Callable[..., Awaitable[Any]]
+
+
+async def test_two_hundred_listeners_cost_what_one_costs(
+    settings: Settings,
+    aiohttp_client: Any,
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    many = 200
+    app = create_app(settings.model_copy(update={"events_per_client": many}))
+    client = await aiohttp_client(app, connector=aiohttp.TCPConnector(limit=0))
+    form = images.form(images.png(), "a.png")
+    task_id = (await (await client.post("/upscale", data=form)).json())["task_id"]
+    asked: list[str] = []
+    theirs = client.app[STORE]
+    for room, name in ((theirs.tasks, "get"), (theirs.tasks, "many"), (theirs.backlog, "outlook")):
+        call = getattr(room, name)
+
+        async def counted(*given: Any, call: Any = call, name: str = name) -> Any:
+            asked.append(name)
+            return await call(*given)
+
+        monkeypatch.setattr(room, name, counted)
+    path = f"/tasks/{task_id}/events"
+    heard = await asyncio.gather(*(listen(client, path) for _ in range(many)))
+    assert {far(e) for e in await asyncio.gather(*(s.next() for s in heard))} == {("CREATED", 0, 0)}
+    await until_streams(store, settings, 1)
+    text = await (await client.get("/metrics")).text()
+    assert f'darkroom_event_streams{{of="task"}} {many}' in text
+    await claim(store, task_id)
+    for progress in (10, 50, 90):
+        await store.leases.extend(task_id, "t", seconds=60, progress=progress)
+    await store.leases.fail(task_id, "t", ERROR)
+    told = await asyncio.gather(*(stream.all() for stream in heard))
+    assert {far(events[-2])[0] for events in told} == {"FAILURE"}
+    assert asked.count("get") == 1
+    assert asked.count("many") <= 8
+    assert asked.count("outlook") <= 4
+    await until(lambda: not client.app[LISTENERS]._listeners)
+
+
+async def until_streams(store: Store, settings: Settings, count: int) -> None:
+    async with asyncio.timeout(20):
+        while await streams(store, settings) != count:
+            await asyncio.sleep(0.05)
+
+
+async def test_nobody_listens_nothing_is_read(
+    client: Any, send: Send, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sse_hub, "_LINGER", 0.0)
+    hub = client.app[LISTENERS]
+    heard: list[str | None] = []
+    take = hub.heard
+
+    def noted(change: Change) -> None:
+        heard.append(change.status)
+        take(change)
+
+    monkeypatch.setattr(hub, "heard", noted)
+    task_id = (await (await send()).json())["task_id"]
+    stream = await listen(client, f"/tasks/{task_id}/events")
+    await claim(store, task_id)
+    progress = 0
+    async with asyncio.timeout(20):
+        while None not in heard:
+            progress = progress % 99 + 1
+            await store.leases.extend(task_id, "t", seconds=60, progress=progress)
+    stream.response.close()
+    await until(lambda: not hub._listeners and not client.app[STORE].feed._wide)
+    heard.clear()
+    other = (await (await send(images.png(seed=5), "o.png", query="?wait=0.01")).json())["task_id"]
+    await claim(store, other)
+    await store.leases.extend(other, "t", seconds=60, progress=50)
+    waiting = asyncio.create_task(client.get(f"/tasks/{other}?wait=30"))
+    await store.leases.fail(other, "t", ERROR)
+    assert (await (await waiting).json())["status"] == "FAILURE"
+    await until(lambda: "FAILURE" in heard)
+    assert heard == ["FAILURE"]
+
+
+def connect(client: Any, path: str, **options: Any) -> socket.socket:
+    """Connect as a page does, and read nothing."""
+    raw = socket.socket()
+    for option, value in options.items():
+        raw.setsockopt(socket.SOL_SOCKET, getattr(socket, option), value)
+    raw.connect((client.host, client.port))
+    raw.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    return raw
+
+
+@pytest.mark.parametrize("abruptly", [True, False])
+async def test_a_page_that_vanishes_leaves_nothing(
+    client: Any, send: Send, settings: Settings, abruptly: bool
+) -> None:
+    task_id = (await (await send()).json())["task_id"]
+    hub = client.app[LISTENERS]
+    pages = [connect(client, f"/{kind}/{task_id}/events") for kind in ("tasks", "status") * 5]
+    await until(lambda: len(hub._listeners) == 10)
+    assert hub._places.taken.total() == 10
+    for page in pages:
+        if abruptly:  # a reset instead of a goodbye
+            page.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        page.close()
+    await until(lambda: not hub._listeners)
+    await until(lambda: not hub._subjects)
+    assert (dict(hub._by_task), dict(hub._places.taken)) == ({}, {})
+    text = await (await client.get("/metrics")).text()
+    assert 'darkroom_event_streams{of="task"} 0' in text
+
+
+async def test_a_page_that_takes_nothing_in_is_cut(
+    settings: Settings, aiohttp_client: Any, store: Store
+) -> None:
+    """Its socket fills up; from then on nothing is kept for it but the newest state."""
+    quick = settings.model_copy(update={"events_stall": 0.5, "events_pause": 0.001})
+    client = await aiohttp_client(create_app(quick))
+    form = aiohttp.FormData()
+    for seed in range(60):
+        form.add_field("image", images.png(seed=seed), filename=f"{seed}-{'x' * 90}.png")
+    group = await (await client.post("/grayscale", data=form)).json()
+    hub = client.app[LISTENERS]
+    page = connect(client, f"/status/{group['group_id']}/events", SO_RCVBUF=2048)
+    await until(lambda: hub._listeners)
+    (task_id, *_) = [task["task_id"] for task in group["tasks"]]
+    await claim(store, task_id)
+    progress = 0
+    async with asyncio.timeout(60):
+        while hub._listeners:
+            progress = progress % 99 + 1
+            await store.leases.extend(task_id, "t", seconds=60, progress=progress)
+    page.close()
+
+
+async def test_too_many_of_one_client(settings: Settings, aiohttp_client: Any) -> None:
+    tight = settings.model_copy(update={"events_per_client": 2, "events_total": 3, "proxies": 1})
+    client = await aiohttp_client(create_app(tight))
+    form = images.form(images.png(), "a.png")
+    path = f"/tasks/{(await (await client.post('/upscale', data=form)).json())['task_id']}/events"
+
+    async def connected(who: str) -> Any:
+        return await client.get(path, headers={"X-Forwarded-For": who})
+
+    one, two = [await connected("198.51.100.1") for _ in range(2)]
+    refused = await connected("198.51.100.1")
+    said = await refused.json()
+    assert (refused.status, said["code"]) == (429, "too_many_streams")
+    assert (said["setting"], said["limit"], said["measured"]) == ("EVENTS_PER_CLIENT", 2, 2)
+    assert int(refused.headers["Retry-After"]) == said["retry_after"] > 0
+    assert (await connected("198.51.100.2")).status == 200
+    said = await (await connected("198.51.100.3")).json()
+    assert (said["setting"], said["limit"], said["measured"]) == ("EVENTS_TOTAL", 3, 3)
+    one.close()
+    await until(lambda: client.app[LISTENERS]._places.taken.total() == 2)
+    assert (await connected("198.51.100.1")).status == 200
+    two.close()
+
+
+async def test_too_many_tasks_in_the_streams_of_one_client(
+    settings: Settings, aiohttp_client: Any
+) -> None:
+    changes = {"events_tasks_per_client": 3, "events_tasks_total": 5, "proxies": 1}
+    client = await aiohttp_client(create_app(settings.model_copy(update=changes)))
+    form = images.form(images.png(seed=1), "a.png")
+    form.add_field("image", images.png(seed=2), filename="b.png")
+    group = await (await client.post("/upscale", data=form)).json()
+    path = f"/status/{group['group_id']}/events"
+
+    async def connected(who: str) -> Any:
+        return await client.get(path, headers={"X-Forwarded-For": who})
+
+    assert (await connected("198.51.100.1")).status == 200
+    said = await (await connected("198.51.100.1")).json()
+    assert said["code"] == "too_many_streams"
+    assert (said["setting"], said["limit"], said["measured"]) == ("EVENTS_TASKS_PER_CLIENT", 3, 2)
+    assert (await connected("198.51.100.2")).status == 200
+    said = await (await connected("198.51.100.3")).json()
+    assert (said["setting"], said["limit"], said["measured"]) == ("EVENTS_TASKS_TOTAL", 5, 4)
+
+
+async def test_who_is_gone_before_the_answer_is_no_mistake_of_ours(
+    client: Any, send: Send, caplog: pytest.LogCaptureFixture
+) -> None:
+    task_id = (await (await send()).json())["task_id"]
+    hub = client.app[LISTENERS]
+    for _ in range(40):
+        page = connect(client, f"/tasks/{task_id}/events")
+        page.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        page.close()
+    assert (await client.get("/healthz")).status == 200
+    await until(lambda: not hub._listeners and not hub._places.taken)
+    text = await (await client.get("/metrics")).text()
+    counts = [line for line in text.splitlines() if "/events" in line and 'status="500"' in line]
+    assert counts == []
+
+
+async def test_many_who_are_refused_leave_nothing(client: Any) -> None:
+    hub = client.app[LISTENERS]
+    answers = await asyncio.gather(*(client.get(f"/tasks/{n}/events") for n in range(50)))
+    assert {answer.status for answer in answers} == {404}
+    assert (hub._subjects, dict(hub._by_task), dict(hub._places.taken)) == ({}, {}, {})
+
+
+async def test_the_connection_serves_on_after_the_end(client: Any, send: Send) -> None:
+    task_id = (await (await send()).json())["task_id"]
+    await client.delete(f"/tasks/{task_id}")
+    with connect(client, f"/tasks/{task_id}/events") as page:
+        page.setblocking(False)
+        loop, heard = asyncio.get_running_loop(), b""
+        async with asyncio.timeout(20):
+            while not heard.endswith(b"\r\n0\r\n\r\n"):
+                heard += await loop.sock_recv(page, 65536)
+            assert b"event: end\ndata: {}\n" in heard
+            await loop.sock_sendall(page, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert b"200 OK" in await loop.sock_recv(page, 65536)
+
+
+async def test_to_a_client_of_http_1_0_the_end_of_the_connection_is_the_end(
+    client: Any, send: Send
+) -> None:
+    task_id = (await (await send()).json())["task_id"]
+    await client.delete(f"/tasks/{task_id}")
+    with socket.create_connection((client.host, client.port)) as page:
+        line = f"GET /tasks/{task_id}/events HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
+        page.sendall(line.encode())
+        page.setblocking(False)
+        heard = b""
+        async with asyncio.timeout(20):
+            while data := await asyncio.get_running_loop().sock_recv(page, 65536):
+                heard += data
+        assert heard.endswith(b"event: end\ndata: {}\n\n")
+
+
+async def test_a_broken_change_stream_is_not_noticed(
+    client: Any, send: Send, store: Store, settings: Settings
+) -> None:
+    task_id = (await (await send()).json())["task_id"]
+    stream = await listen(client, f"/tasks/{task_id}/events")
+    await stream.next()
+    await until(lambda: client.app[STORE].feed._wide)
+    for _ in range(2):
+        operations = store._client.admin.aggregate([{"$currentOp": {"idleCursors": True}}])
+        cursors = [
+            op["cursor"]["cursorId"]
+            async for op in operations
+            if op.get("cursor", {}).get("tailable") and op["ns"].startswith(settings.mongo_db)
+        ]
+        await store._database.command("killCursors", "tasks", cursors=cursors)
+    await claim(store, task_id)
+    assert far(await stream.next()) == ("STARTED", 0, None)
+    await store.leases.fail(task_id, "t", ERROR)
+    assert [event.kind for event in await stream.all()] == ["task", "end"]
+
+
+async def test_draining_ends_streams_at_once(client: Any, send: Send, aiohttp_client: Any) -> None:
+    task_id = (await (await send()).json())["task_id"]
+    stream = await listen(client, f"/tasks/{task_id}/events")
+    await stream.next()
+    client.app[LISTENERS].close()
+    assert await stream.all() == []  # and no end: the browser connects to the next service
+    other = await aiohttp_client(client.server)
+    late = await listen(other, f"/tasks/{task_id}/events")
+    assert (await late.all(), late.retries) == ([], [2000])
+
+
+class Page(threading.Thread):
+    """A browser: listens, and connects again with the last id whenever it is cut off."""
+
+    def __init__(self, house: House, path: str) -> None:
+        super().__init__()
+        self.house, self.path = house, path
+        self.lines: list[str] = []
+        self.connections = 0
+        self.statuses: list[int] = []
+        self.leave = False
+
+    def run(self) -> None:
+        last = ""
+        while not self.leave:
+            request = urllib.request.Request(f"{self.house.url}{self.path}")
+            request.add_header("Last-Event-ID", last)
+            try:
+                with urllib.request.urlopen(request, timeout=60) as answer:
+                    self.connections += 1
+                    self.statuses.append(answer.status)
+                    if answer.status == 204:
+                        return
+                    for raw in answer:
+                        line = raw.decode().strip()
+                        self.lines.append(line)
+                        if line.startswith("id: "):
+                            last = line[4:]
+            except urllib.error.HTTPError as error:
+                self.statuses.append(error.code)
+            except OSError:
+                continue
+
+    def said(self, text: str) -> bool:
+        return any(text in line for line in list(self.lines))
+
+
+def cancel(house: House, task_id: str) -> bool:
+    answer = house.curl("-X", "DELETE", f"{house.url}/tasks/{task_id}")
+    return bool(answer) and json.loads(answer)["status"] == "CANCELLED"
+
+
+def test_mongodb_killed_in_the_middle(new_house: NewHouse, tmp_path: Path) -> None:
+    house = new_house()
+    task_id = house.upload(picture(tmp_path, "slow.png", slow_picture()))["task_id"]
+    page = Page(house, f"/tasks/{task_id}/events")
+    page.start()
+    house.until(lambda: page.said('"STARTED"'), "started")
+    house.kill("mongo")
+    house.until(lambda: cancel(house, task_id), "back")
+    house.until(lambda: page.said("event: end"), "ended")
+    page.join(30)
+    assert page.said('"CANCELLED"')
+    assert page.statuses == [200, 204]  # never cut off
+
+
+def test_a_rolling_restart_does_not_wait_for_listeners(new_house: NewHouse, tmp_path: Path) -> None:
+    house = new_house(SHUTDOWN_TIMEOUT="300", DRAIN_SECONDS="1")
+    task_id = house.upload(picture(tmp_path, "slow.png", slow_picture()))["task_id"]
+    page = Page(house, f"/tasks/{task_id}/events")
+    page.start()
+    house.until(lambda: page.connections == 1 and page.lines, "listening")
+    assert house.process is not None
+    house.process.send_signal(signal.SIGUSR2)
+    house.until(lambda: b"\nreplaced\n" in house.log.read_bytes(), "replaced", 100)
+    house.until(lambda: page.connections == 2, "connected again")
+    house.until(lambda: cancel(house, task_id), "cancelled")
+    house.until(lambda: page.said("event: end"), "told by the next one")
+    page.join(30)
+    assert page.statuses == [200, 200, 204]

@@ -1,0 +1,196 @@
+"""A group's results as one zip file: right names, right bytes, flat memory, cut when broken."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import zipfile
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+import aiohttp
+import pytest
+from bson import ObjectId
+
+from models.settings import Settings
+from models.store import Store
+from models.tasks.group import Group, Member, standing
+from models.tasks.task import Result, Status, Task, Upload
+from models.tasks.zip_archive import FAILURES, Archive, _free, entries
+from tests.conftest import working
+from tests.service.submissions.test_batch import TWO, form
+from tests.service.uploads.test_validation import refused
+from tests.support import images
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def task(number: int, *names: str, size: int = 10, **changes: Any) -> Task:
+    made = Task(
+        id=f"{number:032x}",
+        fingerprint=f"{number:064x}",
+        status=Status.SUCCESS,
+        original_id=ObjectId(),
+        original_sha256="0",
+        uploads=[Upload(name="cat.png", results=list(names))],
+        operations=[],
+        format="png",
+        results=[
+            Result(file_id=ObjectId(), format="png", width=1, height=1, bytes=size, sha256="0")
+            for _ in names
+        ],
+        created_at=NOW,
+        finished_at=NOW,
+    )
+    return made.model_copy(update=changes)
+
+
+def group(*tasks: Task, created_at: datetime = NOW) -> tuple[Group, dict[str, Task]]:
+    members = [Member(name="cat.png", task_id=each.id) for each in tasks]
+    return Group(id="g", members=members, created_at=created_at), {t.id: t for t in tasks}
+
+
+def test_many_results_of_one_name_cost_no_more_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = 0
+
+    class Taken(dict[str, Any]):
+        def __contains__(self, name: object) -> bool:
+            nonlocal tried
+            tried += 1
+            return super().__contains__(name)
+
+    def counted(name: str, taken: Any, numbers: dict[str, int]) -> str:
+        return _free(name, Taken(taken), numbers)
+
+    monkeypatch.setattr("models.tasks.zip_archive._free", counted)
+    found = entries(*group(*(task(number, "cat.png") for number in range(200))))
+    assert {each.name for each in found} == {"cat.png", *(f"cat-{n}.png" for n in range(2, 201))}
+    assert tried <= 3 * 200
+
+
+async def test_archive_of_a_group(client: Any, settings: Settings) -> None:
+    files = [*TWO, ("notes.txt", b"no picture at all"), TWO[0]]
+    async with working(settings):
+        body = await (await client.post("/split?wait=30", data=form(files))).json()
+        response = await client.get(body["archive_url"])
+        data = await response.read()
+        contents = {
+            result["name"]: await (await client.get(result["url"])).read()
+            for each in body["tasks"]
+            for result in each["results"]
+        }
+    assert response.content_type == "application/zip"
+    assert int(response.headers["Content-Length"]) == len(data)
+    assert response.headers["Content-Disposition"].startswith('attachment; filename="darkroom-')
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        assert archive.testzip() is None
+        names = archive.namelist()
+        assert sorted(names) == sorted([*contents, FAILURES])
+        assert len(names) == 9
+        assert {info.compress_type for info in archive.infolist()} == {zipfile.ZIP_STORED}
+        for name, expected in contents.items():
+            assert archive.read(name) == expected
+        assert b"notes.txt: this looks like no picture" in archive.read(FAILURES)
+    head = await client.head(body["archive_url"])
+    assert head.headers["Content-Length"] == str(len(data))
+
+
+async def test_not_finished_unknown_and_empty(client: Any, store: Store) -> None:
+    body = await (await client.post("/grayscale", data=form(TWO))).json()
+    where = f"/status/{body['group_id']}/archive"
+    problem = await refused(await client.get(where), 404, "not_ready")
+    assert (problem["done"], problem["total"]) == (0, 2)
+    await refused(await client.get("/status/nobody/archive"), 404, "not_found")
+    await refused(await client.get("/status/nobody"), 404, "not_found")
+    for each in body["tasks"]:
+        await store.leases.claim(each["task_id"], worker="w", token="t", seconds=9, max_attempts=3)
+        await store.leases.fail(each["task_id"], "t", {"code": "bad_image", "detail": "broken"})
+    ended = await (await client.get(f"/status/{body['group_id']}")).json()
+    assert (ended["status"], ended["failed"], ended["archive_url"]) == ("FAILURE", 2, None)
+    await refused(await client.get(where), 404, "not_found")
+
+
+async def test_redirect_to_the_archive(client: Any, settings: Settings) -> None:
+    async with working(settings):
+        response = await client.post("/grayscale?wait=30&redirect=1", data=form(TWO))
+    assert response.content_type == "application/zip"
+
+
+def test_names_that_differ_in_case_only_do_not_clash() -> None:
+    made = group(task(1, "Cat.png"), task(2, "cat.png"), task(3, "CAT.PNG"))
+    assert [entry.name for entry in entries(*made)] == ["Cat.png", "cat-2.png", "CAT-3.PNG"]
+
+
+async def test_memory_is_flat_and_the_length_is_known() -> None:
+    """A gigabyte and a half goes through; never more than two chunks are there at once."""
+    size, chunk = 300 * 1024 * 1024, bytes(1024 * 1024)
+    made = group(*(task(n, f"{n}.png", size=size) for n in range(5)))
+    given = taken = most = 0
+
+    async def read(result: Result) -> AsyncIterator[bytes]:
+        nonlocal given
+        for _ in range(size // len(chunk)):
+            given += len(chunk)
+            yield chunk
+
+    archive = Archive(*made, read)
+    total = 0
+    async for piece in archive.stream():
+        total += len(piece)
+        taken += len(piece)
+        most = max(most, given - taken)
+    assert total == archive.length > 5 * size
+    assert most <= 2 * len(chunk)
+
+
+async def test_an_archive_that_breaks_is_cut_not_ended(
+    client: Any, settings: Settings, store: Store
+) -> None:
+    async with working(settings):
+        body = await (await client.post("/grayscale?wait=30", data=form(TWO))).json()
+    victim = await store.tasks.get(body["tasks"][1]["task_id"])
+    assert victim is not None
+    await store.results.delete(victim.results[0].file_id)
+    response = await client.get(body["archive_url"])
+    with pytest.raises(aiohttp.ClientPayloadError):
+        await response.read()
+
+
+async def test_a_reader_that_goes_away_leaves_nothing(client: Any, settings: Settings) -> None:
+    files = [(f"{n}.png", images.png(300, 300, seed=n)) for n in range(4)]
+    async with working(settings):
+        body = await (await client.post("/grayscale?wait=30", data=form(files))).json()
+    before = len(asyncio.all_tasks())
+    for _ in range(5):
+        response = await client.get(body["archive_url"])
+        await response.content.read(10)
+        response.close()
+    for _ in range(100):
+        if len(asyncio.all_tasks()) <= before:
+            break
+        await asyncio.sleep(0.01)
+    assert len(asyncio.all_tasks()) <= before
+
+
+def test_how_far_a_group_is() -> None:
+    def at(seconds: float) -> datetime:
+        return datetime.fromtimestamp(NOW.timestamp() + seconds, UTC)
+
+    done = task(1, "a", started_at=at(1), finished_at=at(5))
+    half = task(2, status=Status.STARTED, progress=50, started_at=at(5), finished_at=None)
+    open_ = task(3, status=Status.CREATED, finished_at=None)
+    before = task(4, "b", started_at=at(-9), finished_at=at(-8))
+    far = standing(*group(done, half, open_), now=at(7))
+    assert (far.status, far.done, far.total, far.progress) == (Status.STARTED, 1, 3, 50)
+    assert far.eta == 6.0  # 1.5 of 3 in 6 s
+    # What was finished before the group was sent says nothing about the rate.
+    assert standing(*group(before, half, open_), now=at(7)).eta == 6.0  # 0.5 of 2 in 2 s
+    assert standing(*group(open_), now=at(7)).eta is None
+    assert standing(*group(open_), now=at(7)).status is Status.CREATED
+    assert standing(*group(done, before), now=at(7)).status is Status.SUCCESS
+    failed = task(5, status=Status.FAILURE)
+    far = standing(*group(done, failed), now=at(7))
+    assert (far.status, far.failed, far.ended) == (Status.FAILURE, 1, True)
+    lost = Group(id="g", members=[Member(name="x", task_id="gone")], created_at=NOW)
+    assert standing(lost, {}).status is Status.FAILURE

@@ -1,0 +1,202 @@
+"""Cancelling and retrying: what is stopped, what is fenced, and who is told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import psutil
+import pytest
+
+from models.settings import Settings
+from models.store import Store
+from service.app_keys import ENDINGS
+from tests.conftest import working
+from tests.support import images
+from tests.workers.queue.test_jobs import heart, ready, slow_picture, until
+from workers.queue import execute
+
+Send = Callable[..., Awaitable[Any]]
+
+
+async def running(store: Store, task_id: str) -> None:
+    async def seen() -> bool:
+        task = await store.tasks.get(task_id)
+        return task is not None and task.progress > 0
+
+    await until(seen)
+
+
+async def files(store: Store) -> int:
+    database = store._database
+    return int(
+        await database["results.files"].count_documents({})
+        + await database["results.chunks"].count_documents({})
+    )
+
+
+async def test_before_it_starts(client: Any, send: Send, settings: Settings, store: Store) -> None:
+    body = await (await send()).json()
+    response = await client.delete(f"/tasks/{body['task_id']}")
+    cancelled = await response.json()
+    assert (response.status, cancelled["status"]) == (200, "CANCELLED")
+    assert cancelled["error"]["code"] == "cancelled"
+    assert cancelled["finished_at"] and not cancelled["started_at"]
+    async with working(settings) as arq:
+        await until(lambda: arq.jobs_complete == 1)  # its bell rang in vain
+        task = await store.tasks.get(body["task_id"])
+        assert task is not None and (task.status, task.attempts) == ("CANCELLED", 0)
+
+
+async def test_in_the_middle_of_work(client: Any, send: Send, store: Store, worker: Any) -> None:
+    hands = await ready(worker)
+    body = await (await send(slow_picture())).json()
+    await running(store, body["task_id"])
+    (busy,) = hands.children.pids
+    waiting = asyncio.create_task(client.get(f"/tasks/{body['task_id']}?wait=60"))
+    await until(lambda: client.app[ENDINGS]._waiting)
+    response = await client.delete(f"/tasks/{body['task_id']}")
+    assert response.status == 200
+    assert (await (await waiting).json())["status"] == "CANCELLED"
+    # Well before its work would have ended, and without a heartbeat (each third of a lease):
+    await until(lambda: not psutil.pid_exists(busy), 2)
+    await until(lambda: hands.children.pids and not hands.attempts, 5)
+    assert await files(store) == 0
+    good = await (await send(query="?wait=30")).json()
+    assert good["status"] == "SUCCESS"
+
+
+async def test_one_that_publishes_takes_back_what_it_stored(
+    client: Any, send: Send, store: Store, worker: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hands = await ready(worker)
+    stored, cancelled = asyncio.Event(), asyncio.Event()
+    store_one = execute._store
+
+    async def halting(*given: Any) -> Any:
+        result = await store_one(*given)
+        stored.set()
+        await cancelled.wait()
+        return result
+
+    monkeypatch.setattr(execute, "_store", halting)
+    body = await (await send()).json()
+    await stored.wait()
+    assert await files(store) > 0
+    assert (await client.delete(f"/tasks/{body['task_id']}")).status == 200
+    (attempt,) = hands.attempts
+    await attempt.lost.wait()
+    cancelled.set()
+    await until(lambda: not hands.attempts)
+    assert await files(store) == 0
+    shown = await (await client.get(f"/tasks/{body['task_id']}")).json()
+    assert (shown["status"], shown["results"]) == ("CANCELLED", [])
+
+
+async def test_cancel_and_finish_at_once_never_both(client: Any, send: Send, store: Store) -> None:
+    ends = set()
+    for number in range(30):
+        body = await (await send(images.png(seed=number), f"{number}.png")).json()
+        task_id = body["task_id"]
+        await store.leases.claim(task_id, worker="w", token="t", seconds=9, max_attempts=1)
+        finishing = asyncio.ensure_future(store.leases.finish(task_id, "t", []))
+        for _ in range(number % 6):  # let the one have a start on the other
+            await asyncio.sleep(0)
+        response = await client.delete(f"/tasks/{task_id}")
+        finished = await finishing
+        assert finished == (response.status == 409)
+        shown = await (await client.get(f"/tasks/{task_id}")).json()
+        assert shown["status"] == ("SUCCESS" if finished else "CANCELLED")
+        ends.add(shown["status"])
+    assert ends <= {"SUCCESS", "CANCELLED"}
+
+
+async def test_a_cancelled_task_fences_its_worker(client: Any, send: Send, store: Store) -> None:
+    task_id = (await (await send()).json())["task_id"]
+    await store.leases.claim(task_id, worker="w", token="t", seconds=9, max_attempts=3)
+    assert (await client.delete(f"/tasks/{task_id}")).status == 200
+    assert not await store.leases.extend(task_id, "t", seconds=9, progress=5)
+    assert not await store.leases.finish(task_id, "t", [])
+    assert not await store.leases.release(task_id, "t", charge=True)
+    assert (
+        await store.leases.claim(task_id, worker="w", token="u", seconds=9, max_attempts=3) is None
+    )
+
+
+async def test_ended_or_unknown_is_refused(client: Any, send: Send, store: Store) -> None:
+    for method, path in (("DELETE", "/tasks/nope"), ("POST", "/tasks/nope/retry")):
+        response = await client.request(method, path)
+        assert (response.status, (await response.json())["code"]) == (404, "not_found")
+    task_id = (await (await send()).json())["task_id"]
+    early = await client.post(f"/tasks/{task_id}/retry")
+    refused = await early.json()
+    assert (early.status, refused["code"], refused["measured"]) == (409, "wrong_status", "CREATED")
+    assert refused["allowed"] == ["CANCELLED", "FAILURE"]
+    await client.delete(f"/tasks/{task_id}")
+    again = await client.delete(f"/tasks/{task_id}")
+    refused = await again.json()
+    assert (again.status, refused["measured"]) == (409, "CANCELLED")
+    assert "only one that is CREATED or STARTED can be cancelled" in refused["detail"]
+    assert (await client.delete(f"/tasks/{task_id}?force=1")).status == 422
+
+
+async def test_retry_begins_anew(client: Any, send: Send, store: Store, worker: Any) -> None:
+    done = (await (await send(query="?wait=30")).json())["task_id"]
+    response = await client.post(f"/tasks/{done}/retry")
+    assert (response.status, (await response.json())["measured"]) == (409, "SUCCESS")
+    slow = (await (await send(slow_picture())).json())["task_id"]
+    await running(store, slow)
+    await client.delete(f"/tasks/{slow}")
+    response = await client.post(f"/tasks/{slow}/retry")
+    body = await response.json()
+    assert (response.status, body["error"]) == (202, None)
+    assert body["status"] in {"CREATED", "STARTED"}  # the worker may have it already
+    ended = body
+    while ended["status"] in {"CREATED", "STARTED"}:
+        ended = await (await client.get(f"/tasks/{slow}?wait=60")).json()
+    assert (ended["status"], ended["progress"]) == ("SUCCESS", 100)
+    task = await store.tasks.get(slow)
+    assert task is not None and task.attempts == 1
+
+
+async def test_sent_again_it_is_tried_again(client: Any, send: Send, settings: Settings) -> None:
+    body = await (await send()).json()
+    await client.delete(f"/tasks/{body['task_id']}")
+    async with working(settings):
+        again = await (await send(query="?wait=30")).json()
+    assert (again["task_id"], again["status"]) == (body["task_id"], "SUCCESS")
+
+
+async def test_a_group_with_a_cancelled_member(client: Any, settings: Settings) -> None:
+    form = images.form(images.png(seed=1), "a.png")
+    form.add_field("image", images.png(seed=2), filename="b.png", content_type="image/png")
+    group = await (await client.post("/upscale", data=form)).json()
+    first, second = group["tasks"]
+    await client.delete(f"/tasks/{first['task_id']}")
+    async with working(settings):
+        shown = await (await client.get(f"/status/{group['group_id']}?wait=30")).json()
+    assert (shown["status"], shown["done"], shown["failed"]) == ("FAILURE", 2, 1)
+    assert [task["status"] for task in shown["tasks"]] == ["CANCELLED", "SUCCESS"]
+    assert shown["tasks"][1]["task_id"] == second["task_id"]
+    archive = await (await client.get(shown["archive_url"])).read()
+    assert b"b-upscale-x2.png" in archive and b"(cancelled)" in archive
+
+
+async def test_a_stream_that_breaks_is_opened_again(
+    client: Any, send: Send, store: Store, worker: Any
+) -> None:
+    hands = await ready(worker)
+    body = await (await send(slow_picture())).json()
+    await running(store, body["task_id"])
+    operations = store._client.admin.aggregate([{"$currentOp": {"idleCursors": True}}])
+    streams = [
+        op["cursor"]["cursorId"]
+        async for op in operations
+        if op.get("cursor", {}).get("tailable") and op["ns"].startswith(store._database.name + ".")
+    ]
+    assert streams
+    await store._database.command("killCursors", "tasks", cursors=streams)
+    await client.delete(f"/tasks/{body['task_id']}")
+    await until(lambda: not heart(worker).attempts, 5)
+    assert hands.children is not None

@@ -1,0 +1,45 @@
+"""GET /: a page for browsers, text for programs."""
+
+from __future__ import annotations
+
+import re
+
+from models.settings import Settings
+from tests.conftest import Client
+from tests.service.uploads.test_validation import limited
+from tests.support.paths import ROOT
+
+BROWSER = {"Accept": "text/html,application/xhtml+xml,image/webp,*/*;q=0.8"}
+STATIC = ROOT / "service" / "pages" / "static"
+
+
+async def test_a_program_reads_text(client: Client) -> None:
+    response = await client.get("/", headers={"Accept": "*/*"})
+    assert response.content_type == "text/plain"
+    assert response.headers["Vary"] == "Accept"
+    assert (await response.text()).startswith("Darkroom: send pictures")
+
+
+async def test_a_browser_gets_the_page(settings: Settings, aiohttp_client: object) -> None:
+    client = await limited(aiohttp_client, settings, max_upload_bytes=3 * 2**19, max_pixels=10**6)
+    response = await client.get("/", headers=BROWSER)
+    text = await response.text()
+    assert (response.content_type, response.headers["Vary"]) == ("text/html", "Accept")
+    policy = response.headers["Content-Security-Policy"]
+    assert "script-src 'self';" in policy
+    assert "unsafe" not in policy
+    assert "up to 1.5 MiB and 1 megapixels" in text
+    assert not re.search(r"(?i)<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)", text)
+    for name in re.findall(r'"/static/([^"]+)"', text):
+        assert (await client.get(f"/static/{name}")).status == 200
+
+
+def test_scripts_come_from_here_and_make_no_markup() -> None:
+    """Each module is one room; data never becomes markup, and nothing comes from elsewhere."""
+    for script in STATIC.glob("*.js"):
+        text = script.read_text()
+        assert len(text.splitlines()) <= 200, script.name
+        assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", text)
+        assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", text), script.name
+        for name in re.findall(r'from "(?:\./|/static/)([^"]+)"', text):
+            assert (STATIC / name).is_file(), f"{script.name} imports {name}"

@@ -1,0 +1,199 @@
+"""Subscribing and unsubscribing over HTTP, as people, mail programs and attackers do it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from models.auth.tokens import Purpose, Tokens
+from models.outbox import email as drafts
+from models.outbox.email import Kind, Letter
+from models.outbox.item import Mailing
+from models.outbox.subscriber import Subscription
+from models.settings import Settings
+from models.store import Store
+from service.app import create_app
+from service.app_keys import TOKENS
+from tests.support.smtp import (
+    Mailbox,
+    age,
+    letters,
+    link_in,
+    mail_server,
+    posting,
+    send_due,
+    the_letter,
+    until_due,
+)
+
+ANN = "ann@example.org"
+
+
+DISPOSITION = "Content-Disposition: form-data; "
+
+
+async def said(response: Any) -> tuple[int, str, set[tuple[str, str]]]:
+    """Return all of an answer that may not differ."""
+    varying = {"X-Request-ID", "Date"}
+    headers = {(k, v) for k, v in response.headers.items() if k not in varying}
+    return response.status, await response.text(), headers
+
+
+def token_for(client: Any, purpose: Purpose, subscriber_id: str) -> str:
+    tokens: Tokens = client.app[TOKENS]
+    return tokens.make(purpose, subscriber_id)
+
+
+async def subscribed(store: Store, address: str = ANN) -> str:
+    person = await store.subscribers.ask(address, 3600)
+    await store.subscribers.confirm(person.id)
+    return person.id
+
+
+async def status_of(store: Store, address: str = ANN) -> str:
+    person = await store.subscribers.find(address)
+    return person.status if person else "unknown"
+
+
+async def of_kind(store: Store, kind: Kind) -> list[Letter]:
+    return [letter for letter in await letters(store) if letter.kind is kind]
+
+
+async def test_the_whole_way(client: Any, settings: Settings, store: Store) -> None:
+    """Asked for, confirmed by the button, left by address, back by the goodbye's link."""
+    mailbox = Mailbox()
+    with mail_server(mailbox) as port:
+        chosen = posting(settings, port)
+        assert (await client.post("/subscribe", data={"email": ANN})).status == 202
+        await send_due(chosen, store)
+        link = link_in(mailbox.messages[-1], "/subscribe/confirm")
+        page = await client.get(link)
+        assert page.status == 200 and "<form method=" in await page.text()
+        assert await status_of(store) == Subscription.PENDING  # a scanner's GET does nothing
+        assert (await client.post(link)).status == 200
+        assert await status_of(store) == Subscription.CONFIRMED
+        assert (await client.post("/unsubscribe", data={"email": ANN})).status == 200
+        assert await status_of(store) == Subscription.UNSUBSCRIBED
+        await send_due(chosen, store)
+        assert mailbox.messages[-1]["Subject"] == "You are unsubscribed"
+        back = link_in(mailbox.messages[-1], "/subscribe/confirm")
+        assert (await client.post(back)).status == 200
+        assert await status_of(store) == Subscription.CONFIRMED
+    assert len(mailbox.messages) == 2
+
+
+async def test_nobody_learns_who_is_subscribed(
+    settings: Settings, store: Store, aiohttp_client: Any
+) -> None:
+    client = await aiohttp_client(
+        create_app(settings.model_copy(update={"mail_per_client": 1000, "mail_per_address": 2}))
+    )
+    await subscribed(store, "in@example.org")
+    await store.subscribers.ask("asked@example.org", 3600)
+    gone = await subscribed(store, "gone@example.org")
+    await store.subscribers.leave(gone, 3600)
+    for _ in range(2):
+        await store.quotas.hit("address:limited@example.org", 2)
+    people = [f"{name}@example.org" for name in ("in", "asked", "gone", "new", "limited")]
+    for path in ("/subscribe", "/unsubscribe"):
+        answers = [await said(await client.post(path, data={"email": who})) for who in people]
+        assert all(answer == answers[0] for answer in answers)
+        assert not any(who in answers[0][1] for who in people)
+    confirms = {letter.to for letter in await of_kind(store, Kind.CONFIRM)}
+    assert confirms == {f"{name}@example.org" for name in ("asked", "gone", "new")}
+    goodbyes = [letter.to for letter in await of_kind(store, Kind.GOODBYE)]
+    assert goodbyes == ["in@example.org"]
+
+
+async def test_answers_take_the_same_time(
+    client: Any, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An answer waits for the floor, and for the work where that takes longer."""
+    from service.handlers import newsletter
+
+    done: list[str] = []
+
+    async def floor(seconds: float) -> None:
+        done.append("floor")
+
+    async def work() -> None:
+        done.append("work")
+
+    monkeypatch.setattr("asyncio.sleep", floor)
+    await newsletter._in_equal_time(work())
+    assert sorted(done) == ["floor", "work"]
+
+
+async def test_one_letter_while_one_waits_and_few_in_an_hour(
+    client: Any, settings: Settings, store: Store
+) -> None:
+    for _ in range(3):
+        await client.post("/subscribe", data={"email": ANN})
+    assert len(await letters(store)) == 1
+    for _ in range(settings.mail_per_address):
+        await send_due(settings, store)
+        await client.post("/subscribe", data={"email": ANN})
+    # MAIL_PER_ADDRESS counts what was asked, so at most that many letters came of it.
+    assert len(await letters(store)) == settings.mail_per_address - 2
+
+
+async def test_one_click_as_mail_programs_do_it(client: Any, store: Store) -> None:
+    subscriber_id = await subscribed(store)
+    path = f"/unsubscribe?token={token_for(client, Purpose.UNSUBSCRIBE, subscriber_id)}"
+    page = await client.get(path)
+    assert await status_of(store) == Subscription.CONFIRMED
+    assert 'name="List-Unsubscribe" value="One-Click"' in await page.text()
+    refused = await client.post(path, data={})
+    assert (refused.status, (await refused.json())["known"]) == (422, ["One-Click"])
+    assert await status_of(store) == Subscription.CONFIRMED
+    multipart = f'--b\r\n{DISPOSITION}name="List-Unsubscribe"\r\n\r\nOne-Click\r\n--b--\r\n'
+    response = await client.post(
+        path, data=multipart, headers={"Content-Type": "multipart/form-data; boundary=b"}
+    )
+    assert response.status == 200
+    assert "Set-Cookie" not in response.headers and not response.history
+    assert await status_of(store) == Subscription.UNSUBSCRIBED
+    # Asked again it is still true; a click needs no goodbye, it came from the mailbox itself.
+    again = await client.post(path, data="List-Unsubscribe=One-Click", headers=URLENCODED)
+    assert await said(again) == await said(response)
+    assert await letters(store) == []
+
+
+URLENCODED = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+async def test_no_goodbye_to_who_is_still_there(settings: Settings, store: Store) -> None:
+    """The service died after it wrote the letter and before it unsubscribed anybody."""
+    subscriber_id = await subscribed(store)
+    reader = await store.subscribers.get(subscriber_id)
+    assert reader is not None
+    await store.mail.put(drafts.goodbye(subscriber_id, ANN, reader.confirmed_at))
+    await send_due(settings, store)
+    assert (await the_letter(store)).status is Mailing.CREATED
+    await age(store, 61, "created_at")
+    await until_due(store)
+    await send_due(settings, store)
+    assert (await the_letter(store)).error == "still subscribed, or again"
+
+
+async def test_unsubscribing_twice_says_goodbye_once(client: Any, store: Store) -> None:
+    await subscribed(store)
+    answers = await asyncio.gather(
+        *(client.post("/unsubscribe", data={"email": ANN}) for _ in range(5))
+    )
+    assert {answer.status for answer in answers} == {200}
+    assert len(await letters(store)) == 1
+
+
+async def test_addresses_reach_no_log(
+    client: Any, store: Store, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    token = token_for(client, Purpose.CONFIRM, await subscribed(store))
+    await client.post(f"/subscribe/confirm?token={token}")
+    await client.post("/subscribe", data={"email": "bob@example.org"})
+    await client.post("/unsubscribe", data={"email": ANN})
+    shown = "".join(capsys.readouterr()) + caplog.text
+    assert "/subscribe" in shown
+    assert ANN not in shown and "bob@" not in shown and token not in shown

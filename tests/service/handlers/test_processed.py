@@ -1,0 +1,214 @@
+"""Results over HTTP: caches, ranges, names, and memory that stays flat."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+import tracemalloc
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import aiohttp
+import pytest
+
+from models.store import Store
+from models.tasks.task import Result
+from tests.support import images
+
+Send = Callable[..., Awaitable[Any]]
+
+
+async def publish(store: Store, send: Send, data: Any, size: int, sha256: str) -> str:
+    """Finish the task of a new upload with ``data`` as its result; return its URL."""
+    body = await (await send()).json()
+    task_id = body["task_id"]
+    await store.leases.claim(task_id, worker="w", token="t", seconds=60, max_attempts=1)
+    file_id = await store.results.put(data, "x", {"task_id": task_id, "token": "t"})
+    result = Result(file_id=file_id, format="png", width=1, height=1, bytes=size, sha256=sha256)
+    assert await store.leases.finish(task_id, "t", [result])
+    return "/processed/cat-upscale-x2.png"
+
+
+@pytest.fixture
+async def done(send: Send, worker: Any) -> Any:
+    return await (await send(query="?wait=30")).json()
+
+
+async def test_whole(client: Any, done: Any) -> None:
+    response = await client.get(done["url"])
+    data = await response.read()
+    digest = hashlib.sha256(data).hexdigest()
+    assert response.status == 200
+    assert digest == done["results"][0]["sha256"]
+    assert response.headers["ETag"] == f'"{digest}"'
+    assert response.headers["Content-Length"] == str(len(data))
+    assert response.headers["Content-Type"] == "image/png"
+    assert response.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    assert response.headers["Accept-Ranges"] == "bytes"
+    disposition = response.headers["Content-Disposition"]
+    assert disposition == 'inline; filename="cat-upscale-x2.png"'
+    assert "Server" not in response.headers
+    assert response.headers["X-Request-ID"]
+
+
+async def test_download(client: Any, done: Any) -> None:
+    response = await client.get(done["url"] + "?download=1")
+    assert response.headers["Content-Disposition"].startswith("attachment; filename=")
+    assert (await client.get(done["url"] + "?download=x")).status == 422
+
+
+async def test_head(client: Any, done: Any) -> None:
+    head, get = await client.head(done["url"]), await client.get(done["url"])
+    for name in ("ETag", "Content-Length", "Content-Type", "Cache-Control"):
+        assert head.headers[name] == get.headers[name]
+    assert (head.status, await head.read()) == (200, b"")
+
+
+async def test_not_modified(client: Any, done: Any) -> None:
+    etag = (await client.get(done["url"])).headers["ETag"]
+    for header in (etag, f'"x", {etag}', "*", f"W/{etag}"):
+        response = await client.get(done["url"], headers={"If-None-Match": header})
+        assert (response.status, await response.read()) == (304, b"")
+        assert response.headers["ETag"] == etag
+    other = await client.get(done["url"], headers={"If-None-Match": '"x"'})
+    assert other.status == 200
+
+
+@pytest.mark.parametrize(
+    ("asked", "start", "stop"),
+    [
+        ("bytes=0-9", 0, 10),
+        ("bytes=5-", 5, None),
+        ("bytes=-7", -7, None),
+        ("bytes=3-99999999", 3, None),
+    ],
+)
+async def test_ranges(client: Any, done: Any, asked: str, start: int, stop: int | None) -> None:
+    whole = await (await client.get(done["url"])).read()
+    response = await client.get(done["url"], headers={"Range": asked})
+    part = await response.read()
+    assert (response.status, part) == (206, whole[start:stop])
+    first = start % len(whole)
+    expected = f"bytes {first}-{first + len(part) - 1}/{len(whole)}"
+    assert response.headers["Content-Range"] == expected
+    assert response.headers["Content-Length"] == str(len(part))
+
+
+async def test_range_behind_the_end(client: Any, done: Any) -> None:
+    size = done["results"][0]["bytes"]
+    assert (await client.get(done["url"], headers={"Range": "bytes=-0"})).status == 416
+    response = await client.get(done["url"], headers={"Range": f"bytes={size}-"})
+    assert response.status == 416
+    assert response.headers["Content-Range"] == f"bytes */{size}"
+    assert (await response.json())["measured"] == size
+
+
+@pytest.mark.parametrize("asked", ["bytes=0-1,5-6", "lines=1-2", "bytes=9-2", "bytes=x", "bytes="])
+async def test_other_ranges_are_answered_whole(client: Any, done: Any, asked: str) -> None:
+    response = await client.get(done["url"], headers={"Range": asked})
+    assert response.status == 200
+
+
+async def test_if_range(client: Any, done: Any) -> None:
+    etag = (await client.get(done["url"])).headers["ETag"]
+    same = await client.get(done["url"], headers={"Range": "bytes=0-1", "If-Range": etag})
+    other = await client.get(done["url"], headers={"Range": "bytes=0-1", "If-Range": '"x"'})
+    assert (same.status, other.status) == (206, 200)
+
+
+async def test_by_the_name_as_uploaded_it_is_the_newest(client: Any, send: Send, done: Any) -> None:
+    response = await client.get("/processed/cat.png")
+    assert response.status == 200
+    assert response.headers["Cache-Control"] == "no-cache"
+    assert response.headers["ETag"] == f'"{done["results"][0]["sha256"]}"'
+    assert 'filename="cat-upscale-x2.png"' in response.headers["Content-Disposition"]
+    newer = await (await send(images.png(seed=5), query="?wait=30")).json()
+    response = await client.get("/processed/cat.png")
+    assert response.headers["ETag"] == f'"{newer["results"][0]["sha256"]}"'
+
+
+@pytest.mark.parametrize(
+    "name", ["nope.png", "..%2f..%2fetc%2fpasswd", "%00", "$ne", "a" * 3000, "{}"]
+)
+async def test_unknown_names(client: Any, name: str) -> None:
+    response = await client.get(f"/processed/{name}")
+    assert response.status == 404
+    assert (await response.json())["code"] == "not_found"
+
+
+async def test_unfinished_is_not_served_and_says_where_to_look(client: Any, send: Send) -> None:
+    body = await (await send()).json()
+    response = await client.get("/processed/cat-upscale-x2.png")
+    assert response.status == 404
+    problem = await response.json()
+    assert (problem["code"], problem["task_id"]) == ("not_ready", body["task_id"])
+
+
+async def test_names_with_signs_survive_the_url(client: Any, send: Send, worker: Any) -> None:
+    form = images.form(images.png(seed=9), "my cat (1) + dog.png")
+    # aiohttp's client percent-encodes the name, so the service sees it as such a name
+    body = await (await client.post("/upscale?wait=30", data=form)).json()
+    response = await client.get(body["url"])
+    assert response.status == 200
+
+
+async def test_memory_stays_flat(client: Any, send: Send, store: Store) -> None:
+    size = 64 * 1024 * 1024
+    with tempfile.TemporaryFile() as file:
+        file.truncate(size)
+        url = await publish(store, send, file, size, "e" * 64)
+    tracemalloc.start()
+    try:
+        response = await client.get(url)
+        got = 0
+        async for data in response.content.iter_chunked(65536):
+            got += len(data)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert got == size
+    assert peak < 16 * 1024 * 1024
+
+
+async def test_missing_bytes_are_an_error_not_an_empty_picture(
+    client: Any, send: Send, store: Store
+) -> None:
+    with tempfile.TemporaryFile() as file:
+        file.write(b"x" * 100)
+        file.seek(0)
+        url = await publish(store, send, file, 100, "e" * 64)
+    await store._database["results.chunks"].delete_many({})
+    response = await client.get(url)
+    assert response.status == 500
+    assert (await response.json())["code"] == "internal"
+
+
+async def test_bytes_that_fail_in_mid_stream_cut_the_connection(
+    client: Any, send: Send, store: Store
+) -> None:
+    """An error document after the headers would become the tail of somebody's picture."""
+    size = 3 * 1024 * 1024
+    with tempfile.TemporaryFile() as file:
+        file.truncate(size)
+        url = await publish(store, send, file, size, "e" * 64)
+    await store._database["results.chunks"].delete_one({"n": 2})
+    response = await client.get(url)
+    assert response.status == 200
+    with pytest.raises(aiohttp.ClientPayloadError):
+        await response.read()
+
+
+async def test_names_in_headers(client: Any, send: Send, worker: Any) -> None:
+    response = await client.get("/processed/nope")
+    assert response.status == 404
+    from service.handlers.processed import _disposition
+
+    assert _disposition("inline", "a b (1).png") == 'inline; filename="a b (1).png"'
+    assert _disposition("inline", "猫.png") == (
+        "inline; filename=\"_.png\"; filename*=UTF-8''%E7%8C%AB.png"
+    )
+
+
+async def test_empty_environment_has_no_results(client: Any) -> None:
+    assert (await client.get("/processed/cat.png")).status == 404

@@ -1,0 +1,222 @@
+"""GET and POST /send_images/<group_id>: one letter with the results, to whoever sent them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from models.errors import StoreUnavailable
+from models.outbox.email import Kind
+from models.outbox.item import Mailing
+from models.settings import Settings
+from models.store import Store
+from models.tasks.group import Member
+from service.app import create_app
+from service.app_keys import STORE
+from tests.conftest import working
+from tests.support.smtp import (
+    Mailbox,
+    age,
+    finished_task,
+    group_of,
+    letters,
+    mail_server,
+    posting,
+    send_due,
+    the_letter,
+    unfinished_task,
+    until,
+)
+
+ANN = "ann@example.org"
+
+
+async def finished_group(store: Store, email: str | None = ANN) -> str:
+    task_id = await finished_task(store, "cat.png", b"x" * 100)
+    return await group_of(store, Member(name="cat.png", task_id=task_id), email=email)
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_one_letter_however_often_asked(
+    client: Any, settings: Settings, store: Store, method: str
+) -> None:
+    group_id = await finished_group(store)
+    first = await client.request(method, f"/send_images/{group_id}")
+    assert first.status == 202
+    assert await first.json() == {
+        "group_id": group_id,
+        "status": "queued",
+        "detail": "the letter is on its way",
+    }
+    second = await (await client.request(method, f"/send_images/{group_id}")).json()
+    assert (second["status"], "no second one" in second["detail"]) == ("queued", True)
+    await send_due(settings, store)
+    third = await (await client.request(method, f"/send_images/{group_id}")).json()
+    assert (third["status"], "no second one" in third["detail"]) == ("sent", True)
+    letter = await the_letter(store)
+    assert (letter.kind, letter.to, letter.status) == (Kind.ARCHIVE, ANN, Mailing.SENT)
+    await age(store, settings.mail_again + 1, "ended_at")
+    fourth = await (await client.request(method, f"/send_images/{group_id}")).json()
+    assert fourth["status"] == "queued"
+    assert len(await letters(store)) == 2
+    for answer in (second, third, fourth):
+        assert "ann" not in str(answer) and "example.org" not in str(answer)
+
+
+async def test_many_at_once(client: Any, store: Store) -> None:
+    group_id = await finished_group(store)
+    answers = await asyncio.gather(*(client.get(f"/send_images/{group_id}") for _ in range(8)))
+    assert {answer.status for answer in answers} == {202}
+    assert len(await letters(store)) == 1
+
+
+async def test_it_says_what_it_waits_for(client: Any, store: Store) -> None:
+    member = Member(name="a.png", task_id=await unfinished_task(store, "a.png"))
+    refused = Member(name="b.txt", error={"code": "x", "detail": "y"})
+    group_id = await group_of(store, member, refused)
+    body = await (await client.post(f"/send_images/{group_id}")).json()
+    assert body["detail"] == "the letter goes when all pictures are done: 1 of 2 are"
+
+
+async def test_trouble_of_the_mail_server_is_said(
+    client: Any, settings: Settings, store: Store
+) -> None:
+    from standalone.embedded_stores import free_port
+
+    group_id = await finished_group(store)
+    await client.post(f"/send_images/{group_id}")
+    await send_due(posting(settings, free_port(), mail_retry=60), store)
+    body = await (await client.post(f"/send_images/{group_id}")).json()
+    assert body["status"] == "queued" and "tried 1 times" in body["detail"]
+
+
+async def test_unknown_groups_and_such_without_an_address(client: Any, store: Store) -> None:
+    for unknown in ("0" * 32, "nope", "%24ne", "a" * 3000):
+        assert (await client.get(f"/send_images/{unknown}")).status == 404
+    for group_id in (await finished_group(store, email=None), await finished_task(store, "a", b"")):
+        response = await client.get(f"/send_images/{group_id}")
+        body = await response.json()
+        assert (response.status, body["code"], body["parameter"]) == (422, "bad_parameter", "email")
+        assert "-F email=" in body["detail"]
+    assert (await client.get(f"/send_images/{group_id}?email={ANN}")).status == 422
+    assert (await client.head(f"/send_images/{await finished_group(store)}")).status == 405
+    assert await letters(store) == []
+
+
+async def test_limits(settings: Settings, store: Store, aiohttp_client: Any) -> None:
+    strict = settings.model_copy(update={"mail_per_address": 2, "mail_per_client": 3})
+    client = await aiohttp_client(create_app(strict))
+    groups = [await finished_group(store) for _ in range(3)]
+    others = [await finished_group(store, "bob@example.org") for _ in range(2)]
+    statuses = [(await client.get(f"/send_images/{g}")).status for g in groups]
+    assert statuses == [202, 202, 429]
+    response = await client.get(f"/send_images/{others[0]}")
+    assert (response.status, (await response.json())["setting"]) == (429, "MAIL_PER_CLIENT")
+    # What is queued already costs nothing to ask about.
+    assert (await client.get(f"/send_images/{groups[0]}")).status == 202
+    assert len(await letters(store)) == 2
+
+
+async def test_only_what_was_queued_counts(
+    settings: Settings, store: Store, aiohttp_client: Any
+) -> None:
+    """Calls that make no letter leave the address as many as it had."""
+    client = await aiohttp_client(create_app(settings.model_copy(update={"mail_per_address": 2})))
+    groups = [await finished_group(store) for _ in range(3)]
+    answers = await asyncio.gather(*(client.get(f"/send_images/{groups[0]}") for _ in range(5)))
+    assert [answer.status for answer in answers] == [202] * 5
+    assert [(await client.get(f"/send_images/{g}")).status for g in groups] == [202, 202, 429]
+    assert len(await letters(store)) == 2
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize(("room", "step"), [("mail", "put"), ("quotas", "hit")])
+async def test_what_a_store_that_went_away_lost_counts_nothing(
+    settings: Settings,
+    store: Store,
+    aiohttp_client: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    room: str,
+    step: str,
+    when: str,
+) -> None:
+    chosen = settings.model_copy(update={"mail_per_address": 1})
+    client = await aiohttp_client(create_app(chosen))
+    group_id = await finished_group(store)
+    owner = getattr(client.app[STORE], room)
+    real = getattr(owner, step)
+
+    async def away(*args: Any, **more: Any) -> Any:
+        if when == "after":
+            await real(*args, **more)
+        raise StoreUnavailable("away", store="mongodb")
+
+    with monkeypatch.context() as patch:
+        # Only for the letter: the client's own count comes first, by the same step.
+        patch.setattr("service.handlers.send_images.admit", _admit)
+        patch.setattr(owner, step, away)
+        assert (await client.get(f"/send_images/{group_id}")).status == 503
+    assert await letters(store) == []
+    assert (await client.get(f"/send_images/{group_id}")).status == 202
+    assert len(await letters(store)) == 1
+
+
+async def _admit(request: Any) -> None:
+    """Let everybody in."""
+
+
+async def test_many_groups_at_once_stay_within_the_limit(
+    settings: Settings, store: Store, aiohttp_client: Any
+) -> None:
+    client = await aiohttp_client(create_app(settings.model_copy(update={"mail_per_address": 3})))
+    groups = [await finished_group(store) for _ in range(12)]
+    answers = await asyncio.gather(*(client.get(f"/send_images/{g}") for g in groups))
+    assert sorted(answer.status for answer in answers) == [202] * 3 + [429] * 9
+    assert len(await letters(store)) == 3
+    for answer in answers:
+        if answer.status == 429:
+            said = await answer.json()
+            assert (said["setting"], said["limit"], said["measured"]) == ("MAIL_PER_ADDRESS", 3, 4)
+            assert 0 < int(answer.headers["Retry-After"]) <= 3600
+
+
+async def test_a_letter_that_failed_can_be_asked_for_again(
+    client: Any, settings: Settings, store: Store
+) -> None:
+    group_id = await finished_group(store)
+    await client.get(f"/send_images/{group_id}")
+    mailbox = Mailbox()
+    mailbox.refused = {ANN: "550 full"}
+    with mail_server(mailbox) as port:
+        await send_due(posting(settings, port), store)
+        assert (await the_letter(store)).status is Mailing.FAILED
+        mailbox.refused = {}
+        body = await (await client.get(f"/send_images/{group_id}")).json()
+        assert body["status"] == "queued"
+        await send_due(posting(settings, port), store)
+    assert mailbox.receivers == [ANN]
+
+
+async def test_through_a_real_worker(settings: Settings, store: Store, aiohttp_client: Any) -> None:
+    """A picture is uploaded, worked at and sent: nobody lends a hand."""
+    from tests.support import images
+
+    mailbox = Mailbox()
+    with mail_server(mailbox) as port:
+        chosen = posting(settings, port)
+        client = await aiohttp_client(create_app(chosen))
+        task = await (
+            await client.post("/upscale", data=images.form(images.png(), "cat.png"))
+        ).json()
+        group_id = await group_of(store, Member(name="cat.png", task_id=task["task_id"]))
+        assert (await client.post(f"/send_images/{group_id}")).status == 202
+        async with working(chosen):
+
+            async def arrived() -> bool:
+                return bool(mailbox.messages)
+
+            await until(arrived, 60)
+    (attachment,) = mailbox.messages[0].iter_attachments()
+    assert attachment.get_content_type() == "application/zip"

@@ -1,0 +1,212 @@
+"""Watching a task: at once, by long poll, or straight on to its picture."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from models.settings import Settings
+from models.store import Store
+from service.app import create_app
+from service.app_keys import ENDINGS, STORE
+from tests.support import images
+
+Send = Callable[..., Awaitable[Any]]
+
+
+async def test_unknown_task(client: Any) -> None:
+    for task_id in ("nope", "0" * 32, "%24ne", "a" * 5000):
+        response = await client.get(f"/tasks/{task_id}")
+        assert response.status == 404
+        assert response.content_type == "application/problem+json"
+        assert (await response.json())["code"] == "not_found"
+
+
+async def test_created_task(client: Any, send: Send) -> None:
+    body = await (await send()).json()
+    response = await client.get(f"/tasks/{body['task_id']}")
+    assert response.status == 200
+    assert await response.json() == body
+    assert response.headers["Cache-Control"] == "no-store"
+
+
+async def test_wait_ends_with_the_task(client: Any, send: Send, worker: Any) -> None:
+    body = await (await send()).json()
+    response = await client.get(f"/tasks/{body['task_id']}?wait=30")
+    done = await response.json()
+    assert (response.status, done["status"], done["progress"]) == (200, "SUCCESS", 100)
+    assert done["url"] == "/processed/cat-upscale-x2.png"
+
+
+async def test_wait_ends_with_the_time(client: Any, send: Send) -> None:
+    posted = await send(query="?wait=0.05")
+    assert posted.status == 202
+    body = await posted.json()
+    assert body["status"] == "CREATED"
+    polled = await client.get(f"/tasks/{body['task_id']}?wait=0.05")
+    assert (polled.status, (await polled.json())["status"]) == (200, "CREATED")
+
+
+async def test_wait_that_ends_with_the_time_tells_the_state_of_then(
+    client: Any, send: Send, store: Store
+) -> None:
+    body = await (await send()).json()
+    waiting = asyncio.create_task(client.get(f"/tasks/{body['task_id']}?wait=0.5"))
+    while not client.app[ENDINGS]._waiting:
+        await asyncio.sleep(0.01)
+    await store.leases.claim(body["task_id"], worker="w", token="t", seconds=9, max_attempts=1)
+    await store.leases.extend(body["task_id"], "t", seconds=9, progress=50)
+    answer = await (await waiting).json()
+    assert (answer["status"], answer["progress"]) == ("STARTED", 50)
+
+
+async def test_waiting_asks_the_database_twice_not_in_a_loop(
+    client: Any, send: Send, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = await (await send()).json()
+    asked = 0
+    tasks = client.app[STORE].tasks
+    get = tasks.get
+
+    async def counting(*wanted: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        return await get(*wanted)
+
+    monkeypatch.setattr(tasks, "get", counting)
+    waiting = [
+        asyncio.create_task(client.get(f"/tasks/{body['task_id']}?wait=30")) for _ in range(20)
+    ]
+    while asked < 20:
+        await asyncio.sleep(0.01)
+    await store.leases.claim(body["task_id"], worker="w", token="t", seconds=9, max_attempts=1)
+    await store.leases.extend(body["task_id"], "t", seconds=9, progress=50)
+    await store.leases.fail(body["task_id"], "t", {"code": "bad_image", "detail": "broken"})
+    answers = [await (await response).json() for response in waiting]
+    assert {answer["status"] for answer in answers} == {"FAILURE"}
+    assert answers[0]["error"] == {"code": "bad_image", "detail": "broken"}
+    assert asked == 40
+
+
+async def test_waiting_survives_a_broken_change_stream(
+    client: Any, send: Send, store: Store
+) -> None:
+    body = await (await send()).json()
+    waiting = asyncio.create_task(client.get(f"/tasks/{body['task_id']}?wait=30"))
+    while not client.app[ENDINGS]._waiting:
+        await asyncio.sleep(0.01)
+    admin = store._client.admin
+    operations = admin.aggregate([{"$currentOp": {"idleCursors": True}}])
+    streams = [
+        op["cursor"]["cursorId"]
+        async for op in operations
+        if op.get("cursor", {}).get("tailable") and op["ns"].startswith(store._database.name + ".")
+    ]
+    assert streams
+    await store._database.command("killCursors", "tasks", cursors=streams)
+    await store.leases.claim(body["task_id"], worker="w", token="t", seconds=9, max_attempts=1)
+    await store.leases.fail(body["task_id"], "t", {"code": "bad_image", "detail": "broken"})
+    assert (await (await waiting).json())["status"] == "FAILURE"
+
+
+@pytest.mark.parametrize("wait", ["abc", "-1", "nan", "inf", "1e999", "1_0", "１", ""])
+async def test_nonsense_waits(client: Any, wait: str) -> None:
+    response = await client.get(f"/tasks/x?wait={wait}")
+    assert response.status == 422
+    assert (await response.json())["parameter"] == "wait"
+
+
+async def test_long_waits_are_cut(settings: Settings, aiohttp_client: Any) -> None:
+    client = await aiohttp_client(create_app(settings.model_copy(update={"max_wait": 0.05})))
+    form = images.form(images.png(), "cat.png")
+    assert (await client.post("/upscale?wait=99999", data=form)).status == 202
+
+
+async def test_prefer_wait(send: Send, client: Any, worker: Any) -> None:
+    form = images.form(images.png(), "cat.png")
+    response = await client.post(
+        "/upscale", data=form, headers={"Prefer": "respond-async, wait=30"}
+    )
+    assert (response.status, (await response.json())["status"]) == (200, "SUCCESS")
+
+
+async def test_redirect_to_the_picture(client: Any, worker: Any) -> None:
+    for query, headers in (
+        ("?wait=30&redirect=1", {}),
+        ("?wait=30", {"Accept": "image/*"}),
+        ("?wait=30", {"Accept": "image/png;q=0.9"}),
+    ):
+        response = await client.post(
+            f"/upscale{query}",
+            data=images.form(images.png(), "cat.png"),
+            headers=headers,
+            allow_redirects=False,
+        )
+        assert response.status == 303
+        assert response.headers["Location"] == "/processed/cat-upscale-x2.png"
+        assert response.headers["X-Request-ID"]
+
+
+async def test_no_redirect_unasked(client: Any, worker: Any) -> None:
+    for query, headers in (
+        ("", {"Accept": "*/*"}),
+        ("", {"Accept": "text/html,image/avif,image/webp,*/*;q=0.8"}),
+        ("&redirect=0", {"Accept": "image/*"}),
+    ):
+        response = await client.post(
+            f"/upscale?wait=30{query}",
+            data=images.form(images.png(), "cat.png"),
+            headers=headers,
+            allow_redirects=False,
+        )
+        assert response.status == 200
+    response = await client.get("/tasks/x?redirect=yes")
+    assert response.status == 422
+
+
+async def test_redirect_follows_to_the_bytes(client: Any, worker: Any) -> None:
+    form = images.form(images.png(), "cat.png")
+    response = await client.post("/upscale?wait=30&redirect=1", data=form)
+    assert response.content_type == "image/png"
+    assert images.decoded(await response.read()).size == (80, 60)
+
+
+async def test_redirect_before_the_end_is_202_with_the_way(send: Send) -> None:
+    response = await send(query="?redirect=1")
+    assert response.status == 202
+    assert response.headers["Location"].startswith("/tasks/")
+
+
+async def test_redirect_of_a_failed_task_is_its_error(
+    send: Send, client: Any, store: Store
+) -> None:
+    body = await (await send()).json()
+    await store.leases.claim(body["task_id"], worker="w", token="t", seconds=9, max_attempts=1)
+    await store.leases.fail(body["task_id"], "t", {"code": "bad_image", "detail": "broken"})
+    response = await client.get(f"/tasks/{body['task_id']}?redirect=1")
+    assert response.status == 422
+    assert (await response.json())["code"] == "bad_image"
+    plain = await client.get(f"/tasks/{body['task_id']}")
+    assert (plain.status, (await plain.json())["status"]) == (200, "FAILURE")
+
+
+async def test_stopping_lets_those_who_wait_answer(
+    settings: Settings, aiohttp_server: Any, aiohttp_client: Any
+) -> None:
+    server = await aiohttp_server(create_app(settings))
+    client = await aiohttp_client(server)
+    response = await client.post("/upscale", data=images.form(images.png(), "a.png"))
+    task_id = (await response.json())["task_id"]
+    waiting = asyncio.create_task(client.get(f"/tasks/{task_id}?wait=60"))
+    while not server.app[ENDINGS]._waiting:
+        await asyncio.sleep(0.01)
+    began = time.monotonic()
+    closing = asyncio.create_task(server.close())
+    answer = await waiting
+    assert (answer.status, (await answer.json())["status"]) == (200, "CREATED")
+    assert time.monotonic() - began < 30
+    await closing

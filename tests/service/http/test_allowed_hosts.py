@@ -1,0 +1,104 @@
+"""Whom a request may be for: names that lead here without being ours are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from models.settings import Settings
+from service.app import create_app
+from service.http.allowed_hosts import is_ours
+from tests.conftest import Client
+from tests.service.uploads.test_validation import refused
+
+Open = Callable[..., Awaitable[Client]]
+
+
+@pytest.fixture
+async def opened(settings: Settings, aiohttp_client: Any) -> Open:
+    async def start(**update: Any) -> Client:
+        client: Client = await aiohttp_client(
+            create_app(Settings(**{**settings.model_dump(), **update}))
+        )
+        return client
+
+    return start
+
+
+LOOPBACK = ["localhost", "LOCALHOST:8080", "127.0.0.1:8080", "127.9.9.9", "[::1]:8080"]
+STRANGE = [
+    "evil.example",
+    "evil.example:8080",
+    "localhost.evil.example",
+    "127.0.0.1.evil.example",
+    "localhost:999999",
+    "localhost:80:80",
+    "user@localhost",
+    "localhost/x",
+    "a b",
+    "[::1",
+    "*",
+]
+
+
+@pytest.mark.parametrize("path", ["/", "/operations", "/tasks/x", "/dashboard", "/nope"])
+async def test_on_loopback_a_strangers_name_reaches_nothing(client: Client, path: str) -> None:
+    for host in STRANGE:
+        answer = await client.get(path, headers={"Host": host})
+        body = await refused(answer, 421, "misdirected")
+        assert body["setting"] == "ALLOWED_HOSTS"
+
+
+async def test_on_loopback_the_machine_itself_is_answered(client: Client) -> None:
+    for host in [*LOOPBACK, "192.0.2.7:8080"]:
+        assert (await client.get("/operations", headers={"Host": host})).status == 200
+
+
+async def test_a_post_of_a_rebound_name_uploads_nothing(client: Client) -> None:
+    for path in ("/blur", "/subscribe", "/groups"):
+        answer = await client.post(path, data=b"x", headers={"Host": "evil.example"})
+        await refused(answer, 421, "misdirected")
+
+
+async def test_probes_may_use_any_name(opened: Open) -> None:
+    client = await opened(allowed_hosts="pictures.example.org")
+    for path, status in (("/healthz", 200), ("/readyz", 503)):
+        for host in ("10.0.0.7:8080", "pod-1.internal"):
+            assert (await client.get(path, headers={"Host": host})).status == status
+
+
+async def test_listed_names_and_no_others(opened: Open) -> None:
+    listed = "Pictures.example.org, 192.0.2.7"
+    client = await opened(host="0.0.0.0", allowed_hosts=listed, allow_anonymous=True)
+    for host in ("pictures.example.org", "PICTURES.example.org:443", "192.0.2.7:8080", *LOOPBACK):
+        assert (await client.get("/", headers={"Host": host})).status == 200
+    for host in ("example.org", "x.pictures.example.org", "192.0.2.8", *STRANGE):
+        assert (await client.get("/", headers={"Host": host})).status == 421
+
+
+@pytest.mark.parametrize(
+    ("update", "host", "ours"),
+    [
+        ({}, "evil.example", False),
+        ({}, "", True),  # HTTP 1.0; browsers always name one
+        ({"public_url": "https://pictures.example.org"}, "pictures.example.org", True),
+        ({"public_url": "https://pictures.example.org"}, "evil.example", False),
+        ({"public_url": "https://pictures.example.org", "proxies": 1}, "evil.example", False),
+        ({"proxies": 1}, "pictures.example.org", True),
+        ({"host": "0.0.0.0"}, "evil.example", True),
+        ({"host": "::"}, "evil.example", True),
+        ({"host": "0.0.0.0", "allowed_hosts": "a.example"}, "", False),
+        ({"host": "::1"}, "evil.example", False),
+        ({"host": "0.0.0.0", "allowed_hosts": "::1,2001:db8::7"}, "2001:db8::7", True),
+    ],
+)
+def test_which_names_are_ours(update: dict[str, Any], host: str, ours: bool) -> None:
+    assert is_ours(host, Settings(**update)) is ours
+
+
+@pytest.mark.parametrize("name", ["*", "*.example.org", "http://a", "a:80", "a b", "-a", "a/b"])
+def test_what_is_no_name_is_no_setting(name: str) -> None:
+    with pytest.raises(ValueError, match="is no host name"):
+        Settings(allowed_hosts=f"a.example,{name}")

@@ -1,0 +1,474 @@
+"""Clients that are slow, many, or speak no HTTP, by raw sockets to a service of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from models.settings import Settings
+from service.app import create_app
+from service.http.connection import Connection
+from service.http.connection_limits import Crowd
+from standalone import embedded_stores
+from tests.support.service_process import Front, drip, rest
+
+HOST = b"Host: localhost\r\n"
+GET = b"GET /healthz HTTP/1.1\r\n" + HOST + b"\r\n"
+FORM = b"Content-Type: multipart/form-data; boundary=x\r\n"
+JSON = b"Content-Type: application/json\r\n"
+PART = b'--x\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\n'
+CHUNKED = b"Transfer-Encoding: chunked\r\n"
+
+
+@pytest.fixture(scope="module")
+def shared_front(
+    mongo: embedded_stores.Server,
+    redis: embedded_stores.Server,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Front]:
+    """A service that is impatient where these tests wait for its patience to end."""
+    folder = tmp_path_factory.mktemp("front")
+    settings = Settings(
+        redis_url=redis.url, mongo_url=mongo.url, mongo_db="front", data_dir=folder / "data"
+    )
+    with Front(
+        settings,
+        folder,
+        KEEPALIVE_TIMEOUT="3",
+        HEADER_TIMEOUT="2",
+        UPLOAD_GRACE="1",
+        LINGER_TIMEOUT="0.5",
+        ANSWER_STALL="2",
+        MAX_JSON_BYTES="100000",
+    ) as started:
+        yield started
+
+
+@pytest.fixture
+def front(shared_front: Front) -> Front:
+    shared_front.mark()
+    return shared_front
+
+
+def post(path: bytes, *headers: bytes, body: bytes = b"", version: bytes = b"1.1") -> bytes:
+    head = b"POST " + path + b" HTTP/" + version + b"\r\n" + HOST
+    return head + b"".join(headers) + b"\r\n" + body
+
+
+def read(answer: bytes) -> tuple[int, dict[str, str], Any]:
+    """Return (status, headers, problem document) of the last answer in ``answer``."""
+    raw_head, _, body = answer[answer.rindex(b"HTTP/1.") :].partition(b"\r\n\r\n")
+    first, *lines = raw_head.decode().split("\r\n")
+    headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
+    return int(first.split()[1]), headers, json.loads(body)
+
+
+def refused(answer: bytes, status: int, code: str) -> Any:
+    found, headers, body = read(answer)
+    assert (found, body["code"], body["status"]) == (status, code, status), answer
+    assert headers["content-type"].startswith("application/problem+json")
+    assert headers["x-content-type-options"] == "nosniff"
+    assert "server" not in headers
+    return body
+
+
+# Slow ones. Each of these would stay for ever, if nobody closed it.
+
+
+def test_an_idle_connection_is_closed(front: Front) -> None:
+    with front.connection() as opened:
+        assert rest(opened) == b""
+
+
+def test_a_connection_kept_alive_is_closed_after_its_last_answer(front: Front) -> None:
+    with front.connection() as opened:
+        opened.sendall(GET)
+        assert rest(opened).startswith(b"HTTP/1.1 200")
+
+
+def test_half_a_head_is_closed(front: Front) -> None:
+    assert front.ask(GET[:-10]) == b""
+
+
+def test_a_head_that_drips_is_closed(front: Front) -> None:
+    with front.connection() as opened:
+        drip(opened, b"GET / HTTP/1.1\r\nX: " + b"a" * 600, 0.1)
+
+
+def test_a_head_that_drips_after_an_answer_is_closed(front: Front) -> None:
+    with front.connection() as opened:
+        opened.sendall(GET)
+        assert opened.recv(65536).startswith(b"HTTP/1.1 200")
+        drip(opened, b"GET / HTTP/1.1\r\nX: " + b"a" * 600, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "start"),
+    [(b"/blur", FORM, PART), (b"/groups", JSON, b"{"), (b"/subscribe", FORM, b"--x\r\n")],
+)
+def test_a_body_that_stalls_is_refused_and_closed(
+    front: Front, path: bytes, kind: bytes, start: bytes
+) -> None:
+    answer = front.ask(post(path, kind, b"Content-Length: 90000\r\n", body=start))
+    assert "UPLOAD_MIN_RATE" in refused(answer, 408, "too_slow")["detail"]
+
+
+def test_a_multipart_that_drips_is_refused_and_closed(front: Front) -> None:
+    with front.connection() as opened:
+        opened.sendall(post(b"/blur", FORM, b"Content-Length: 90000\r\n"))
+        drip(opened, PART + b"a" * 600, 0.1)
+
+
+def test_chunks_that_carry_nothing_are_no_progress(front: Front) -> None:
+    """Extensions of chunks are dropped by the parser: they must not count as an upload."""
+    with front.connection() as opened:
+        opened.sendall(post(b"/blur", FORM, CHUNKED, body=b"1;"))
+        drip(opened, b"a" * 600, 0.1)
+
+
+@pytest.mark.parametrize("path", [b"/nope", b"/healthz"])
+def test_a_body_that_nobody_reads_is_closed(front: Front, path: bytes) -> None:
+    answer = front.ask(post(path, FORM, b"Content-Length: 90000\r\n", body=PART))
+    assert read(answer)[0] in {404, 405}
+
+
+def test_an_upload_that_came_fast_may_not_stand_still(settings: Settings, tmp_path: Path) -> None:
+    with Front(settings, tmp_path, UPLOAD_STALL="1", LINGER_TIMEOUT="0.5") as front:
+        start = PART + b"\x89PNG\r\n\x1a\n" + bytes(2_000_000)
+        answer = front.ask(post(b"/blur", FORM, b"Content-Length: 9000000\r\n", body=start))
+    assert "UPLOAD_STALL" in refused(answer, 408, "too_slow")["detail"]
+
+
+def test_a_client_that_takes_no_answer_in_is_cut(front: Front) -> None:
+    ask = (b"GET /openapi.json HTTP/1.1\r\n" + HOST + b"\r\n") * 500
+    with socket.socket() as opened:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        opened.settimeout(60)
+        opened.connect(("127.0.0.1", front.port))
+        with contextlib.suppress(ConnectionError):
+            while True:  # a TimeoutError ends the test
+                opened.sendall(ask)
+        with pytest.raises(ConnectionError):
+            opened.sendall(ask)
+
+
+def test_a_client_that_takes_its_time_gets_all_of_it(front: Front) -> None:
+    """Slower than ANSWER_STALL in all, but never standing still."""
+    number = 40
+    ask = (b"GET /openapi.json HTTP/1.1\r\n" + HOST + b"\r\n") * number
+    with socket.socket() as opened:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        opened.settimeout(60)
+        opened.connect(("127.0.0.1", front.port))
+        opened.sendall(ask)
+        assert rest(opened).count(b"HTTP/1.1 200 OK") == number
+
+
+# Many
+
+
+def test_connections_of_one_client_are_limited(settings: Settings, tmp_path: Path) -> None:
+    with (
+        Front(settings, tmp_path, MAX_CONNECTIONS_PER_CLIENT="3") as front,
+        contextlib.ExitStack() as open_,
+    ):
+        kept = [open_.enter_context(front.connection()) for _ in range(3)]
+        for each in kept:
+            each.sendall(GET)
+            assert each.recv(65536).startswith(b"HTTP/1.1 200")
+        answer = front.ask(GET)
+        body = refused(answer, 503, "too_many_connections")
+        assert (body["setting"], body["limit"]) == ("MAX_CONNECTIONS_PER_CLIENT", 3)
+        assert read(answer)[1]["retry-after"] == str(body["retry_after"])
+        kept[0].close()  # and the next one finds its place
+        while not front.ask(GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")).startswith(
+            b"HTTP/1.1 200"
+        ):
+            pass
+        assert "connections_refused" in {line["event"] for line in front.lines()}
+
+
+def test_connections_are_limited_in_all_behind_a_proxy(settings: Settings, tmp_path: Path) -> None:
+    few = {"MAX_CONNECTIONS": "3", "MAX_CONNECTIONS_PER_CLIENT": "1", "PROXIES": "1"}
+    with Front(settings, tmp_path, **few) as front, contextlib.ExitStack() as open_:
+        for _ in range(3):
+            each = open_.enter_context(front.connection())
+            each.sendall(GET)
+            assert each.recv(65536).startswith(b"HTTP/1.1 200")
+        body = refused(front.ask(GET), 503, "too_many_connections")
+        assert (body["setting"], body["limit"]) == ("MAX_CONNECTIONS", 3)
+
+
+def test_there_is_room_beside_all_event_streams() -> None:
+    s = Settings()
+    assert s.events_total < s.max_connections
+    assert s.events_per_client < s.max_connections_per_client
+
+
+class Someone:
+    def look(self, now: float) -> None: ...
+
+
+async def test_no_more_connections_than_files(settings: Settings) -> None:
+    crowd = Crowd(settings, 256 + 2)
+    someone = [Someone() for _ in range(103)]
+    answers = [crowd.enter(each, f"10.0.0.{n}") for n, each in enumerate(someone)]
+    assert answers[:2] == [None, None]
+    assert all(answer and b"503 Service Unavailable" in answer for answer in answers[2:102])
+    assert answers[102] == b""  # a hundred read why already
+    crowd.leave(someone[0], "10.0.0.0")
+    crowd.leave(someone[0], "10.0.0.0")
+    assert crowd.enter(Someone(), "10.0.0.0") is None
+    assert crowd.enter(Someone(), "10.0.0.1") is not None
+
+
+async def test_what_was_closed_is_forgotten(settings: Settings) -> None:
+    """By whichever side, for whatever reason: neither we nor aiohttp keep anything of it."""
+    quick = settings.model_copy(
+        update={
+            "keepalive_timeout": 0.5,
+            "header_timeout": 0.3,
+            "max_head_bytes": 1024,
+            "max_connections_per_client": 5,
+        }
+    )
+    runner = web.AppRunner(create_app(quick))
+    await runner.setup()
+    server, crowd = runner.server, Crowd(quick, 10_000)
+    assert server is not None
+    loop = asyncio.get_running_loop()
+    port = await loop.create_server(lambda: Connection(crowd, quick, server), "127.0.0.1", 0)
+    watching = asyncio.create_task(crowd.watch())
+    where = port.sockets[0].getsockname()
+    large = GET[:-2] + b"X: " + b"a" * 2000
+    with contextlib.ExitStack() as open_:
+        for sent in (b"GET / HT", large, b"rubbish\r\n\r\n", GET, b"", b"", b"", b""):
+            opened = open_.enter_context(socket.create_connection(where))
+            opened.sendall(sent)
+        socket.create_connection(where).close()
+        async with asyncio.timeout(60):
+            while len(crowd._open) + len(crowd._refused) == 0:
+                await asyncio.sleep(0.01)
+            while server.connections or crowd._refused or crowd._open:
+                await asyncio.sleep(0.01)
+    assert not crowd._by_client
+    watching.cancel()
+    port.close()
+    await runner.cleanup()
+
+
+# Large heads
+
+
+@pytest.mark.parametrize(
+    ("head", "setting"),
+    [
+        (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\n" + HOST + b"\r\n", "MAX_HEADER_BYTES"),
+        (b"GET / HTTP/1.1\r\n" + HOST + b"X: " + b"a" * 9000 + b"\r\n\r\n", "MAX_HEADER_BYTES"),
+        (b"GET / HTTP/1.1\r\n" + HOST + b"a" * 9000 + b": x\r\n\r\n", "MAX_HEADER_BYTES"),
+        (b"GET / HTTP/1.1\r\n" + HOST + b"X: a\r\n" * 200 + b"\r\n", "MAX_HEADERS"),
+        (
+            post(b"/groups", JSON, CHUNKED, body=b"2\r\n{}\r\n0\r\n" + b"X: a\r\n" * 200),
+            "MAX_HEADERS",
+        ),
+    ],
+    ids=["address", "value", "name", "count", "trailers"],
+)
+def test_large_heads(front: Front, head: bytes, setting: str) -> None:
+    assert refused(front.ask(head), 431, "head_too_large")["setting"] == setting
+
+
+def test_a_head_in_pieces_is_bounded_in_all(front: Front) -> None:
+    with front.connection() as opened:
+        opened.sendall(b"GET / HTTP/1.1\r\n" + HOST)
+        with contextlib.suppress(ConnectionError):
+            for number in range(60):
+                opened.sendall(b"X-%d: " % number + b"a" * 1000 + b"\r\n")
+        body = refused(rest(opened), 431, "head_too_large")
+    assert (body["setting"], body["limit"]) == ("MAX_HEAD_BYTES", 32768)
+
+
+# No HTTP, or HTTP that two programs read in two ways
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        post(b"/groups", b"Content-Length: 2\r\nContent-Length: 3\r\n", body=b"{}"),
+        post(b"/groups", b"Content-Length: 2\r\nContent-Length: 2\r\n", body=b"{}"),
+        post(b"/groups", b"Content-Length: 2\r\n", CHUNKED, body=b"0\r\n\r\n"),
+        post(b"/groups", CHUNKED, b"Content-Length: 2\r\n", body=b"0\r\n\r\n"),
+        post(b"/groups", CHUNKED, CHUNKED, body=b"0\r\n\r\n"),
+        post(b"/groups", b"Transfer-Encoding: xchunked\r\n", body=b"0\r\n\r\n"),
+        post(b"/groups", b"Transfer-Encoding: chunked, gzip\r\n", body=b"0\r\n\r\n"),
+        post(b"/groups", b"Transfer-Encoding: gzip, chunked\r\n", body=b"0\r\n\r\n"),
+        post(b"/groups", CHUNKED, body=b"0\r\n\r\n", version=b"1.0"),
+        post(b"/groups", b"Transfer-Encoding : chunked\r\n", body=b"0\r\n\r\n"),
+        post(b"/groups", b"Content-Length: -1\r\n", body=b"{}"),
+        post(b"/groups", b"Content-Length: +2\r\n", body=b"{}"),
+        post(b"/groups", b"Content-Length: 0x2\r\n", body=b"{}"),
+        post(b"/groups", b"Content-Length: 99999999999999999999999\r\n", body=b"{}"),
+        post(b"/groups", JSON, CHUNKED, body=b"zz\r\n{}\r\n0\r\n\r\n"),
+        post(b"/groups", JSON, CHUNKED, body=b"-2\r\n{}\r\n0\r\n\r\n"),
+        post(b"/groups", JSON, CHUNKED, body=b"0x2\r\n{}\r\n0\r\n\r\n"),
+        post(b"/groups", JSON, CHUNKED, body=b"fffffffffffffffff\r\n{}\r\n0\r\n\r\n"),
+        post(b"/groups", JSON, CHUNKED, body=b"1\r\n{}\r\n0\r\n\r\n"),
+        post(b"/groups", JSON, CHUNKED, body=b"2\n{}\n0\n\n"),
+        b"GET / HTTP/1.1\r\n" + HOST + b"Host: evil.example\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\n" + HOST + b"X: a\r\n b\r\n\r\n",
+        b"GET / HTTP/1.1\r\n" + HOST + b"X : a\r\n\r\n",
+        b"GET / HTTP/1.1\r\n" + HOST + b"X: a\0b\r\n\r\n",
+        b"GET / HTTP/1.1\r\n" + HOST + b"X: a\rSet-Cookie: b\r\n\r\n",
+        b"GET /healthz HTTP/1.1\nHost: localhost\n\n",
+        b"GET http://evil.example/healthz HTTP/1.1\r\n" + HOST + b"\r\n",
+        b"GET /\xff\xfe HTTP/1.1\r\n" + HOST + b"\r\n",
+        b"FOO / HTTP/1.1\r\n" + HOST + b"\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    ],
+    ids=[
+        "two-lengths",
+        "one-length-twice",
+        "length-and-chunks",
+        "chunks-and-length",
+        "chunks-twice",
+        "unknown-coding",
+        "chunked-not-last",
+        "coding-before-chunked",
+        "chunks-of-http-1.0",
+        "space-before-colon-of-coding",
+        "negative-length",
+        "length-with-plus",
+        "length-in-hex",
+        "length-of-23-digits",
+        "chunk-size-no-number",
+        "chunk-size-negative",
+        "chunk-size-0x",
+        "chunk-size-overflow",
+        "chunk-longer-than-said",
+        "chunks-by-line-feeds",
+        "two-hosts",
+        "no-host",
+        "folded-header",
+        "space-before-colon",
+        "nul-in-header",
+        "bare-cr-in-header",
+        "bare-lf",
+        "address-and-host-differ",
+        "address-of-raw-bytes",
+        "unknown-method",
+        "tls",
+        "http-2-preface",
+    ],
+)
+def test_ambiguous_requests_are_refused(front: Front, request_: bytes) -> None:
+    refused(front.ask(request_), 400, "bad_request")
+
+
+@pytest.mark.parametrize("version", [b" HTTP/2.0", b" HTTP/0.9", b""])
+def test_other_versions_are_refused(front: Front, version: bytes) -> None:
+    answer = front.ask(b"GET /operations" + version + b"\r\n" + HOST + b"\r\n")
+    assert b'operations":' not in answer and b"bad_request" in answer
+
+
+def test_a_body_that_is_a_request_is_a_body(front: Front) -> None:
+    """A GET with a body: what it holds is dropped, not answered."""
+    inner = b"GET /readyz HTTP/1.1\r\n" + HOST + b"\r\n"
+    answer = front.ask(
+        b"GET /healthz HTTP/1.1\r\n" + HOST + b"Content-Length: %d\r\n\r\n" % len(inner) + inner
+    )
+    assert answer.count(b"HTTP/1.1 ") == 1 and b"alive" in answer
+
+
+def test_a_length_shorter_than_the_body(front: Front) -> None:
+    answer = front.ask(post(b"/groups", JSON, b"Content-Length: 1\r\n", body=b"{}"))
+    refused(answer, 400, "bad_request")  # what is left of it is no request
+
+
+def test_a_length_far_longer_than_the_body(front: Front) -> None:
+    answer = front.ask(post(b"/groups", JSON, b"Content-Length: 9999999999999\r\n", body=b"{}"))
+    body = refused(answer, 413, "too_large")
+    assert (body["setting"], body["measured"]) == ("MAX_JSON_BYTES", 9999999999999)
+
+
+def test_a_million_tiny_chunks_are_counted(front: Front) -> None:
+    """Six bytes on the wire for each of the body: 100,000 of those are taken, no more."""
+    chunks = b"1\r\na\r\n" * 1_000_000
+    with front.connection() as opened:
+        with contextlib.suppress(ConnectionError):
+            opened.sendall(post(b"/groups", JSON, CHUNKED) + chunks)
+        answer = rest(opened)
+    assert answer == b"" or refused(answer, 413, "too_large")["limit"] == 100_000
+    refusals = [line for line in front.lines() if line["event"] == "refused"]
+    assert [line["setting"] for line in refusals] == ["MAX_JSON_BYTES"]
+
+
+@pytest.mark.parametrize("coding", [b"gzip", b"deflate", b"br", b"zstd", b"x-evil"])
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [(b"/groups", JSON), (b"/blur", FORM), (b"/subscribe", FORM), (b"/nope", JSON)],
+)
+def test_no_body_is_unpacked(front: Front, path: bytes, kind: bytes, coding: bytes) -> None:
+    """Nothing that is no gzip is tried to be read as such, let alone a bomb unfolded."""
+    body = b"no gzip at all" * 50
+    sent = post(
+        path,
+        kind,
+        b"Content-Encoding: " + coding + b"\r\n",
+        b"Content-Length: %d\r\n" % len(body),
+        b"Connection: close\r\n",
+        body=body,
+    )
+    status, _, problem = read(front.ask(sent))
+    assert (status, problem["code"]) in {(400, "bad_request"), (404, "not_found")}
+    assert [line for line in front.lines() if line["level"] == "error"] == []
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        (b"TRACE / HTTP/1.1", 405),
+        (b"CONNECT evil.example:80 HTTP/1.1", 404),
+        (b"OPTIONS * HTTP/1.1", 404),
+        (b"OPTIONS / HTTP/1.1", 405),
+        (b"PROPFIND / HTTP/1.1", 405),
+    ],
+)
+def test_methods_nobody_needs(front: Front, line: bytes, status: int) -> None:
+    secret = b"Cookie: secret\r\n"
+    answer = front.ask(line + b"\r\n" + HOST + secret + b"Connection: close\r\n\r\n")
+    assert read(answer)[0] == status
+    assert b"secret" not in answer
+
+
+def test_no_upgrade(front: Front) -> None:
+    for to in (b"h2c", b"websocket", b"TLS/1.0"):
+        answer = front.ask(GET[:-2] + b"Connection: Upgrade\r\nUpgrade: " + to + b"\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 200") and b"101" not in answer.split(b"\r\n")[0]
+
+
+def test_expect_of_a_body_that_is_too_large(front: Front) -> None:
+    head = post(b"/groups", JSON, b"Expect: 100-continue\r\nContent-Length: 200000\r\n")
+    refused(front.ask(head), 413, "too_large")
+
+
+def test_http_1_0_is_served_and_closed(front: Front) -> None:
+    assert front.ask(b"GET /healthz HTTP/1.0\r\n\r\n").endswith(b'{"status": "alive"}')
+
+
+def test_nothing_of_this_is_an_error_of_ours(front: Front) -> None:
+    front.ask(b"\x00\xff rubbish \r\n\r\n")
+    front.ask(post(b"/groups", JSON, CHUNKED, body=b"zz\r\n"))
+    with front.connection() as opened:
+        opened.sendall(post(b"/blur", FORM, b"Content-Length: 900\r\n", body=PART))
+    front.ask(GET)
+    assert {line["level"] for line in front.lines()} <= {"info", "debug"}

@@ -1,0 +1,173 @@
+"""Pages of other sites: listed ones may call the API, from a real browser's point of view."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from models.settings import Settings
+from service.app import create_app
+from tests.conftest import Client
+from tests.support import images
+
+SHOP, OTHER = "https://shop.example.org", "http://localhost:3000"
+ASKED = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
+EVIL = [
+    "https://evil.example",
+    "http://shop.example.org",
+    "https://shop.example.org:444",
+    "https://shop.example.org.evil.example",
+    "https://x.shop.example.org",
+    "https://evil.example/https://shop.example.org",
+    "HTTPS://SHOP.EXAMPLE.ORG",
+    "https://shop.example.org,https://evil.example",
+    "null",
+    "*",
+    "",
+]
+
+
+@pytest.fixture
+async def open_client(settings: Settings, aiohttp_client: Any) -> Client:
+    app = create_app(settings.model_copy(update={"cors_origins": f"{SHOP},{OTHER}"}))
+    client: Client = await aiohttp_client(app)
+    return client
+
+
+def granted(response: Any) -> str | None:
+    found: str | None = response.headers.get("Access-Control-Allow-Origin")
+    return found
+
+
+@pytest.mark.parametrize("path", ["/blur", "/process", "/tasks/x", "/processed/x.png", "/nope"])
+async def test_a_browser_that_asks_first(open_client: Client, path: str) -> None:
+    for origin in (SHOP, OTHER):
+        response = await open_client.options(path, headers={"Origin": origin, **ASKED})
+        assert (response.status, granted(response), await response.read()) == (204, origin, b"")
+        said = {n: v.split(", ") for n, v in response.headers.items() if n.startswith("Access")}
+        assert set(said["Access-Control-Allow-Methods"]) == {"GET", "HEAD", "POST", "DELETE"}
+        needed = {"Authorization", "X-API-Key", "Content-Type", "Range", "Last-Event-ID"}
+        assert needed <= set(said["Access-Control-Allow-Headers"])
+        assert int(response.headers["Access-Control-Max-Age"]) > 0
+        assert "Origin" in response.headers["Vary"]
+        assert "Access-Control-Allow-Credentials" not in response.headers
+
+
+@pytest.mark.parametrize("origin", EVIL)
+async def test_another_site_is_granted_nothing(open_client: Client, origin: str) -> None:
+    response = await open_client.options("/blur", headers={"Origin": origin, **ASKED})
+    assert (response.status, granted(response)) == (403, None)
+    assert (await response.json())["setting"] == "CORS_ORIGINS"
+    for path in ("/operations", "/tasks/x", "/nope"):
+        response = await open_client.get(path, headers={"Origin": origin})
+        assert granted(response) is None and "Origin" in response.headers["Vary"]
+        assert "evil" not in str(response.headers)
+
+
+async def test_answers_and_refusals_can_be_read(open_client: Client) -> None:
+    head = {"Origin": SHOP}
+    form = images.form(images.png(), "cat.png")
+    accepted = await open_client.post("/blur", data=form, headers=head)
+    assert (accepted.status, granted(accepted)) == (202, SHOP)
+    exposed = set(accepted.headers["Access-Control-Expose-Headers"].split(", "))
+    assert {"Location", "Retry-After", "ETag", "X-Request-ID", "Content-Disposition"} <= exposed
+    for method, path, status in (
+        ("GET", "/operations", 200),
+        ("HEAD", "/operations", 200),
+        ("GET", "/tasks/x", 404),
+        ("GET", "/nope", 404),
+        ("GET", "/blur", 405),
+        ("POST", "/blur", 400),
+        ("GET", "/", 200),
+    ):
+        response = await open_client.request(method, path, headers=head)
+        assert (response.status, granted(response)) == (status, SHOP), path
+        assert response.headers["Vary"].endswith("Origin")
+
+
+async def test_event_streams_can_be_read(open_client: Client) -> None:
+    form = images.form(images.png(), "cat.png")
+    task = await (await open_client.post("/blur", data=form)).json()
+    path = f"/tasks/{task['task_id']}/events"
+    async with open_client.get(path, headers={"Origin": SHOP}) as stream:
+        assert (stream.status, stream.content_type) == (200, "text/event-stream")
+        assert granted(stream) == SHOP
+        assert (await stream.content.readline()).startswith(b"retry")
+    async with open_client.get(path, headers={"Origin": "https://evil.example"}) as stream:
+        assert granted(stream) is None
+
+
+@pytest.mark.parametrize("path", ["/dashboard", "/dashboard/api/queue", "/dashboard/login"])
+async def test_never_the_dashboard(open_client: Client, path: str) -> None:
+    response = await open_client.options(path, headers={"Origin": SHOP, **ASKED})
+    assert (response.status, granted(response)) == (403, None)
+    assert granted(await open_client.get(path, headers={"Origin": SHOP})) is None
+
+
+async def test_none_unless_listed(client: Client) -> None:
+    response = await client.options("/blur", headers={"Origin": SHOP, **ASKED})
+    assert (response.status, granted(response)) == (405, None)
+    response = await client.get("/operations", headers={"Origin": SHOP})
+    assert granted(response) is None and "Vary" not in response.headers
+
+
+@pytest.mark.parametrize(
+    "origins",
+    [
+        "*",
+        "null",
+        "https://*.example.org",
+        "https://a.example/",
+        "a.example",
+        "https://u@a.example",
+    ],
+)
+def test_what_is_no_origin_is_no_setting(origins: str) -> None:
+    with pytest.raises(ValueError, match="is no origin|is no host name"):
+        Settings(cors_origins=f"{SHOP},{origins}")
+
+
+def test_origins_are_kept_as_browsers_write_them() -> None:
+    given = " https://Shop.Example.org:443 ,http://localhost:3000,http://[::1]:80,"
+    assert Settings(cors_origins=given).origins == {SHOP, OTHER, "http://[::1]"}
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"},
+        {"Origin": "null", "Sec-Fetch-Site": "cross-site"},  # a sandboxed frame
+        {"Sec-Fetch-Site": "same-site"},
+        {"Origin": "https://evil.example"},  # on plain http browsers say no more
+        {"Origin": "http://127.0.0.1:1"},
+        {"Origin": "null"},
+    ],
+)
+async def test_another_sites_page_has_nothing_done(open_client: Client, headers: Any) -> None:
+    """Neither by a form nor by a script without questions, whose answer it could not read."""
+    for path, options in (
+        ("/thumbnail", {"data": images.form(images.png(), "a.png")}),
+        ("/items/", {"data": b'{"images": []}'}),  # as text/plain, of which no browser asks
+        ("/subscribe", {"data": {"email": "ann@example.org"}}),
+    ):
+        response = await open_client.post(path, headers=headers, **options)
+        body = await response.json()
+        assert (response.status, body["code"]) == (403, "forbidden")
+        assert body["setting"] == "CORS_ORIGINS"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Origin": SHOP, "Sec-Fetch-Site": "cross-site"},
+        {"Origin": "null", "Sec-Fetch-Site": "same-origin"},
+        {"Sec-Fetch-Site": "none"},
+    ],
+)
+async def test_programs_listed_sites_and_our_pages_do(open_client: Client, headers: Any) -> None:
+    response = await open_client.post(
+        "/thumbnail", data=images.form(images.png(), "a.png"), headers=headers
+    )
+    assert response.status == 202

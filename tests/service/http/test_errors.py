@@ -1,0 +1,158 @@
+"""One tree of errors, one translation, and nothing of our insides in it."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+import pytest
+from aiohttp import web
+from structlog.contextvars import bind_contextvars, get_contextvars
+
+from models import errors
+from models.errors import BY_CODE, AppError, BadImage, from_document
+from service.app import create_app
+from service.http.errors import STATUS, answer, spoken
+from service.http.request_context import identify
+
+
+def test_every_error_that_can_reach_a_client_has_a_status() -> None:
+    internal = {errors.AppError, errors.BadSettings}
+    assert set(BY_CODE.values()) - internal == set(STATUS)
+    assert len(BY_CODE) == len({kind.code for kind in BY_CODE.values()})
+
+
+def test_the_docstring_draws_the_whole_tree() -> None:
+    assert errors.__doc__ is not None
+    for kind in BY_CODE.values():
+        assert f" {kind.__name__} " in errors.__doc__ + " " or kind is AppError
+
+
+def test_documents_round_trip() -> None:
+    error = BadImage("broken", measured=3)
+    again = from_document(error.document())
+    assert type(again) is BadImage
+    assert again.document() == {"code": "bad_image", "detail": "broken", "measured": 3}
+    assert from_document({"code": "from the future", "detail": "x"}).code == "internal"
+
+
+@pytest.mark.parametrize("kind", list(STATUS))
+def test_problem_documents(kind: type[AppError]) -> None:
+    response = answer(kind("what helps", limit=1, measured=2))
+    assert response.status == STATUS[kind]
+    assert response.content_type == "application/problem+json"
+    assert response.text is not None
+    body = json.loads(response.text)
+    assert (body["code"], body["detail"], body["error"]) == (kind.code, "what helps", "what helps")
+    assert (body["status"], body["limit"], body["measured"]) == (response.status, 1, 2)
+    assert ("Retry-After" in response.headers) == (response.status in {429, 503})
+    assert response.headers.getall("Cache-Control") == ["no-store"]
+    assert spoken(response).lower().count(b"cache-control: no-store") == 1
+
+
+def test_facts_cannot_overwrite_the_standard_members() -> None:
+    response = answer(BadImage("x", status=200, type="evil"))
+    assert response.text is not None
+    body = json.loads(response.text)
+    assert body["status"] == 422
+    assert body["type"] == "urn:darkroom:error:bad_image"
+
+
+async def test_unknown_routes_and_methods(client: Any) -> None:
+    response = await client.get("/nope")
+    assert (response.status, (await response.json())["code"]) == (404, "not_found")
+    response = await client.get("/upscale")
+    assert (response.status, response.headers["Allow"]) == (405, "POST")
+    assert (await response.json())["allowed"] == ["POST"]
+    assert response.content_type == "application/problem+json"
+    for path in ("/nope", "/upscale", "/tasks/x", "/processed/x.png"):
+        response = await client.get(path)
+        assert response.headers.getall("Cache-Control") == ["no-store"], path
+
+
+async def test_what_a_request_bound_in_the_log_is_not_the_next_ones(aiohttp_client: Any) -> None:
+    async def bind(request: Any) -> Any:
+        bind_contextvars(task_id="t", key="k")
+        return web.json_response([id(request.transport)])
+
+    async def seen(request: Any) -> Any:
+        return web.json_response([id(request.transport), *get_contextvars()])
+
+    app = web.Application(middlewares=[identify])
+    app.add_routes([web.get("/bind", bind), web.get("/seen", seen)])
+    client = await aiohttp_client(app)
+    connection = await (await client.get("/bind")).json()
+    assert await (await client.get("/seen")).json() == [*connection, "request_id"]
+
+
+async def test_unexpected_errors_get_an_id_that_is_in_the_log(
+    settings: Any, aiohttp_client: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken(request: Any) -> Any:
+        raise ZeroDivisionError("secret of our insides")
+
+    app = create_app(settings)
+    app.router.add_get("/broken", broken)
+    client = await aiohttp_client(app)
+    with caplog.at_level(logging.ERROR):
+        response = await client.get("/broken", headers={"X-Request-ID": "mine-1"})
+    text = await response.text()
+    assert response.status == 500
+    assert "ZeroDivision" not in text and "secret" not in text and "Traceback" not in text
+    assert json.loads(text)["incident"] in json.loads(text)["detail"]
+    assert response.headers["X-Request-ID"] == "mine-1"
+
+
+async def test_request_ids_are_taken_up_only_if_harmless(client: Any) -> None:
+    kept = await client.get("/healthz", headers={"X-Request-ID": "abc_DEF-1"})
+    assert kept.headers["X-Request-ID"] == "abc_DEF-1"
+    for evil in ("a b", "x" * 65, "ä", '"', ""):
+        response = await client.get("/healthz", headers={"X-Request-ID": evil})
+        assert response.headers["X-Request-ID"] != evil
+        assert len(response.headers["X-Request-ID"]) == 16
+
+
+async def test_mongo_away_is_503_with_retry_after(settings: Any, aiohttp_client: Any) -> None:
+    from service.app_keys import STORE
+    from standalone.embedded_stores import free_port
+
+    app = create_app(settings)
+    client = await aiohttp_client(app)
+    away = settings.model_copy(
+        update={
+            "mongo_url": f"mongodb://127.0.0.1:{free_port()}/?replicaSet=x",
+            "store_timeout": 0.2,
+        }
+    )
+    from models.store import Store
+    from tests.support import images
+
+    store = Store(away)
+    for name in ("tasks", "leases", "names", "originals", "results", "presence", "ping"):
+        setattr(app[STORE], name, getattr(store, name))
+    response = await client.post("/upscale", data=images.form(images.png(), "a.png"))
+    assert (response.status, response.headers["Retry-After"]) == (503, "2")
+    assert (await response.json())["code"] == "store_unavailable"
+    for path in ("/tasks/x", "/processed/x"):
+        assert (await client.get(path)).status == 503
+    ready = await client.get("/readyz")
+    assert ready.status == 503
+    assert (await ready.json())["missing"] == ["mongodb", "workers"]
+    assert (await client.get("/healthz")).status == 200
+    store.close()
+
+
+async def test_ready_and_alive(client: Any, worker: Any) -> None:
+    while (await client.get("/readyz")).status != 200:
+        pass
+    body = await (await client.get("/readyz")).json()
+    assert body == {"status": "ready", "missing": [], "workers": 1}
+    assert await (await client.get("/healthz")).json() == {"status": "alive"}
+
+
+async def test_index_tells_how_to_begin(client: Any) -> None:
+    text = await (await client.get("/")).text()
+    assert "curl -F image=@" in text
+    assert (await client.get("/", headers={"Host": "localhost:99999"})).status == 200
+    assert "upscale" in text

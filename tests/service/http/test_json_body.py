@@ -1,0 +1,129 @@
+"""Small bodies that cost much to parse, from whoever shows no key: refused before the work."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from aiohttp import helpers
+from pydantic import BaseModel, ValidationError
+from python_multipart.multipart import parse_options_header
+
+from models.errors import BadParameter, BadRequest
+from models.settings import Settings
+from service.legacy.items_request import Order, read_order
+from service.submissions.group_request import Gathering, read_gathering
+from tests.service.uploads.test_validation import refused
+from tests.support import images
+
+OPEN = ("/unsubscribe", "/login", "/dashboard/login")
+FORM = {"Content-Type": "multipart/form-data; boundary=x"}
+MANY = 80_000
+
+
+@pytest.fixture
+def parsed(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """The headers that were given to the parser of parameters."""
+    seen: list[bytes] = []
+
+    def parse(header: bytes) -> Any:
+        seen.append(header)
+        return parse_options_header(header)
+
+    monkeypatch.setattr("service.http.header_params.parse_options_header", parse)
+    return seen
+
+
+def part(name: str, extra: str = "") -> bytes:
+    head = f'Content-Disposition: form-data; name="{name}"{extra}'
+    return f"--x\r\n{head}\r\n\r\nx\r\n".encode()
+
+
+@pytest.fixture
+def keyed(settings: Settings) -> Settings:
+    """Settings with which there is something to log in to."""
+    return Settings(**{**settings.model_dump(), "api_keys": "on", "rate_limits": "off"})
+
+
+@pytest.mark.parametrize("path", OPEN)
+async def test_a_part_of_semicolons_reaches_no_parser(
+    aiohttp_client: Any, keyed: Settings, parsed: list[bytes], path: str
+) -> None:
+    from service.app import create_app
+
+    client = await aiohttp_client(create_app(keyed))
+    body = b"".join(part(f"f{n}", ";" * 1000) for n in range(40)) + b"--x--\r\n"
+    facts = await refused(await client.post(path, data=body, headers=FORM), 400, "bad_request")
+    assert "Content-Disposition has 1001 semicolons" in facts["detail"]
+    assert facts["limit"] == 8
+    assert parsed == [FORM["Content-Type"].encode()]
+
+
+async def test_nor_does_one_of_a_submission(client: Any, parsed: list[bytes]) -> None:
+    body = part("image", '; filename="a"' + ";" * 7) + b"--x--\r\n"
+    await refused(await client.post("/blur", data=body, headers=FORM), 400, "bad_request")
+    assert len(parsed) == 1
+
+
+@pytest.mark.parametrize("more", [";" * 1500, ";a=b" * 1500, '"\\"' * 2000, "\udcff"])
+async def test_a_content_type_reaches_no_parser_that_it_could_keep_busy(
+    client: Any, parsed: list[bytes], monkeypatch: pytest.MonkeyPatch, more: str
+) -> None:
+    def ours_only(raw: str) -> Any:
+        assert raw in {"application/problem+json; charset=utf-8", "application/problem+json"}
+        return real(raw)
+
+    real = helpers.parse_content_type
+    monkeypatch.setattr(helpers, "parse_content_type", ours_only)
+    for path in ("/unsubscribe", "/blur"):
+        for kind in ("multipart/form-data", "application/x-www-form-urlencoded", "x", ""):
+            head = {"Content-Type": f"{kind}; boundary=x{more}"}
+            answer = await client.post(path, data=b"x", headers=head)
+            await refused(answer, answer.status, (await answer.json())["code"])
+            assert answer.status in {400, 422}
+    assert max((header.count(b";") for header in parsed), default=0) <= 8
+
+
+async def test_an_unknown_field_ends_a_form_whose_fields_are_known(
+    client: Any, parsed: list[bytes]
+) -> None:
+    body = part("nope") + part("email") * 30 + b"--x--\r\n"
+    answer = await client.post("/unsubscribe", data=body, headers=FORM)
+    facts = await refused(answer, 422, "bad_parameter")
+    assert (facts["parameter"], facts["known"]) == ("nope", ["email"])
+    assert len(parsed) == 2  # the request's own, and the first part's
+
+
+async def test_a_files_name_may_have_semicolons(client: Any) -> None:
+    form = images.form(images.png(), "a;b;c;d;e;f.png")
+    answer = await client.post("/blur", data=form)
+    assert answer.status == 202
+
+
+@pytest.mark.parametrize(
+    ("model", "document"),
+    [
+        (Gathering, {"tasks": [1] * MANY}),
+        (Order, {"images": [1] * MANY}),
+        (Order, {"images": [{"input": "a", "output": "b"}], "operations": [1] * MANY}),
+    ],
+)
+def test_of_many_wrong_elements_one_is_noted(model: type[BaseModel], document: Any) -> None:
+    with pytest.raises(ValidationError) as refusal:
+        model.model_validate(document)
+    assert refusal.value.error_count() <= 2  # an element may be one thing or another
+
+
+async def test_many_mistakes_are_counted_and_not_described(client: Any, settings: Settings) -> None:
+    extra = {f"x{number}": 1 for number in range(20_000)}
+    for tasks in (["a"], [{"task_id": "a", **extra}]):
+        document = {"tasks": tasks, **(extra if tasks == ["a"] else {})}
+        answer = await client.post("/groups", json=document)
+        facts = await refused(answer, 400, "bad_request")
+        assert facts["detail"].startswith("it has 2000")
+    with pytest.raises(BadRequest, match="images.0: "):
+        read_order({"images": [1] * MANY}, settings)
+    with pytest.raises(BadRequest, match="tasks.0"):
+        read_gathering({"tasks": [1] * settings.max_group}, settings)
+    with pytest.raises(BadParameter, match="80000 tasks; at most"):
+        read_gathering({"tasks": [1] * MANY}, settings)

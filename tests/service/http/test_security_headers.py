@@ -1,0 +1,88 @@
+"""Headers that tell browsers what not to do with an answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from models.settings import Settings
+from service.app import create_app
+from tests.conftest import Client
+from tests.support import images
+
+HTML = {"Accept": "text/html"}
+NO_PAGE = "default-src 'none'; frame-ancestors 'none'; sandbox"
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/operations", 200),
+        ("/openapi.json", 200),
+        ("/healthz", 200),
+        ("/static/api.js", 200),
+        ("/tasks/x", 404),
+        ("/nope", 404),
+        ("/blur", 405),
+        ("/", 200),
+    ],
+)
+async def test_every_answer(client: Client, path: str, status: int) -> None:
+    response = await client.get(path)
+    assert response.status == status
+    headers = response.headers
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Content-Security-Policy"] == NO_PAGE
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert headers["X-Frame-Options"] == "DENY"
+    assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert "Server" not in headers and "Strict-Transport-Security" not in headers
+
+
+@pytest.mark.parametrize("path", ["/", "/docs", "/dashboard", "/subscribe/confirm"])
+async def test_pages(client: Client, path: str) -> None:
+    response = await client.get(path, headers=HTML)
+    assert response.content_type == "text/html"
+    headers = response.headers
+    policy = headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy and "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
+    assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
+    assert "camera=()" in headers["Permissions-Policy"]
+    assert headers["X-Frame-Options"] == "DENY"
+    # Never none: browsers would say Origin: null, as a stranger's sandboxed frame does.
+    assert headers["Referrer-Policy"] in {"same-origin", "strict-origin"}
+
+
+async def test_a_picture_that_is_a_page_as_well_stays_a_picture(
+    client: Client, worker: Any
+) -> None:
+    """The original holds a script, its name says .html; what is served is neither."""
+    data = images.png() + b"<html><script>alert(1)</script></html>"
+    form = images.form(data, "page.html")
+    task = await (await client.post("/grayscale?wait=60", data=form)).json()
+    assert task["url"] == "/processed/page-grayscale.png"
+    response = await client.get(task["url"], headers=HTML)
+    assert (response.status, response.content_type) == (200, "image/png")
+    assert b"<script>" not in await response.read()
+    assert response.headers["Content-Security-Policy"] == NO_PAGE
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    # Other sites may show it, as <img> does, and only so.
+    assert response.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
+    assert response.headers["X-Frame-Options"] == "DENY"
+    stale = {"If-None-Match": response.headers["ETag"]}
+    assert (await client.get(task["url"], headers=stale)).headers[
+        "Content-Security-Policy"
+    ] == NO_PAGE
+
+
+async def test_https_only_where_it_is_https(settings: Settings, aiohttp_client: Any) -> None:
+    secure = {"public_url": "https://pictures.example.org"}
+    client = await aiohttp_client(create_app(settings.model_copy(update=secure)))
+    said = (await client.get("/healthz")).headers["Strict-Transport-Security"]
+    assert said == "max-age=31536000"
+    client = await aiohttp_client(
+        create_app(settings.model_copy(update={**secure, "hsts_seconds": 0}))
+    )
+    assert "Strict-Transport-Security" not in (await client.get("/healthz")).headers

@@ -1,0 +1,153 @@
+"""docs/migrating.md: every call of the five older services, sent by curl as it stands there."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import shlex
+import subprocess
+import zipfile
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from tests.service.legacy.test_convert import animation
+from tests.support import images
+from tests.support.paths import ROOT
+from tests.support.standalone_process import House
+
+TEXT = (ROOT / "docs" / "migrating.md").read_text()
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    folder = tmp_path_factory.mktemp("older")
+    (folder / "in").mkdir()
+    (folder / "in" / "cat.png").write_bytes(images.png(41, 30))
+    (folder / "cat.png").write_bytes(images.png(41, 30))
+    (folder / "dog.jpg").write_bytes(images.jpeg(60, 40))
+    (folder / "holiday.gif").write_bytes(animation())
+    with House(folder / "data", IMAGES_ROOT=str(folder)) as house:
+        yield house
+
+
+def blocks(title: str) -> list[tuple[str, str]]:
+    """Return (command, answer shown) of each call in the section ``title``."""
+    section = re.search(rf"^## {title}\n(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL)
+    assert section is not None
+    found = []
+    for block in re.findall(r"^```console\n(.*?)^```", section[1], re.MULTILINE | re.DOTALL):
+        for call in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, _, answer = call.partition("\n")
+            found.append((command, answer.strip()))
+    return found
+
+
+class Session:
+    """Runs calls one after the other; ``<name>`` is what an answer above said."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._said: dict[str, str] = {}
+        self.folder = house.data_dir.parent
+
+    def run(self, command: str) -> str:
+        line = command.replace("localhost:8080", f"127.0.0.1:{self._house.port}")
+        line = re.sub(r"<(\w+)>", lambda match: self._said[match[1]], line)
+        arguments = shlex.split(line)
+        assert arguments[0] == "curl"
+        done = subprocess.run(
+            ["curl", "-sS", "--fail-with-body", "--max-time", "60", *arguments[1:]],
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{command}\n{done.stderr}{done.stdout}"
+        return done.stdout
+
+    def json(self, command: str, until: Any = None) -> Any:
+        """Run a call that answers JSON; again until ``status`` is as shown."""
+        while True:
+            body = json.loads(self.run(command))
+            self._said |= {k: v for k, v in body.items() if isinstance(v, str)}
+            if until is None or body.get("status") == until:
+                return body
+            assert body["status"] not in {"SUCCESS", "FAILURE"}, body
+
+    def play(self, title: str) -> list[Any]:
+        """Run all calls of a section; hold JSON answers against what is shown."""
+        answers: list[Any] = []
+        for command, shown in blocks(title):
+            if not shown:
+                answers.append(self.run(command))
+                continue
+            expected = json.loads(shown)
+            began = expected.get("status") == "CREATED"  # as often as not it is done already
+            body = self.json(command, None if began else expected.get("status"))
+            assert list(body) == list(expected), command
+            for name in ("submission_result", "total", "url", "images") if not began else ():
+                assert body.get(name) == expected.get(name), command
+            answers.append(body)
+        return answers
+
+
+def test_every_section_has_calls() -> None:
+    titles = re.findall(r"^## (.*)$", TEXT, re.MULTILINE)
+    assert len(titles) == 5
+    assert all(blocks(title) for title in titles)
+
+
+def test_grayscale_converter(served: House) -> None:
+    session = Session(served)
+    session.play("Grayscale converter")
+    for name, kind in (("gray.png", "PNG"), ("gray.jpg", "JPEG")):
+        with Image.open(session.folder / name) as picture:
+            assert (picture.mode, picture.format) == ("L", kind)
+
+
+def test_thumbnail_service(served: House) -> None:
+    session = Session(served)
+    session.play("Thumbnail service")
+    with Image.open(session.folder / "holiday-thumbnail-100x100.png") as picture:
+        assert picture.size == (100, 60)
+
+
+def test_json_batch_processor(served: House) -> None:
+    session = Session(served)
+    said = session.play("JSON batch processor")[-1]
+    for line in re.findall(r"^    (X-Darkroom-Skipped-\w+: [\d ]+)$", TEXT, re.MULTILINE):
+        assert line in said
+    out = session.folder / "out"
+    assert sorted(path.name for path in out.iterdir()) == [
+        *(f"cat_{n}.png" for n in (1, 2, 3, 4)),
+        "small.jpg",
+    ]
+    with Image.open(out / "small.jpg") as picture:
+        assert picture.size == (21, 15) or picture.size == (20, 15)
+
+
+def test_blur_service(served: House) -> None:
+    session = Session(served)
+    session.play("Blur service")
+    (archive,) = session.folder.glob("darkroom-*.zip")
+    with zipfile.ZipFile(io.BytesIO(archive.read_bytes())) as opened:
+        assert sorted(opened.namelist()) == ["cat-blur-s5.png", "dog-blur-s5.jpg"]
+
+    def letters() -> list[str]:
+        found = (session.folder / "data" / "outbox").glob("*.eml")
+        return [path.read_text() for path in found]
+
+    served.until(lambda: sum("application/zip" in text for text in letters()) == 1, "sent")
+    served.until(lambda: any("subscribe" in text for text in letters()), "asked to confirm")
+
+
+def test_upscaler(served: House) -> None:
+    session = Session(served)
+    session.play("Upscaler")
+    for name in ("big.png", "big-too.png"):
+        with Image.open(session.folder / name) as picture:
+            assert picture.size == (82, 60)

@@ -1,0 +1,355 @@
+"""The OpenAPI document: every route and nothing else, valid, true, and with examples that run."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from models import VERSION
+from models.operations import OPERATIONS
+from models.settings import Settings
+from service.app import create_app
+from service.app_keys import OPENAPI
+from service.openapi.document import TAGS, document, routes
+from service.openapi.endpoint import why_unlisted
+from tests.support import images
+from tests.support.paths import ROOT
+from tests.support.standalone_process import House
+
+
+def application(**settings: Any) -> web.Application:
+    return create_app(Settings(redis_url="redis://x", mongo_url="mongodb://x", **settings))
+
+
+@pytest.fixture
+def said() -> Any:
+    return application()[OPENAPI].document
+
+
+CANCEL = {("DELETE", "/tasks/{id}"), ("POST", "/dashboard/api/tasks/{id}/cancel")}
+AFTER = {
+    "/tasks/{id}/retry",
+    "/dashboard/api/tasks/{id}/retry",
+    "/dashboard/api/workers/{name}/resume",
+}
+"""Paths whose calls undo what the call before them did."""
+
+
+def operations(document: Any) -> Iterator[tuple[str, str, Any]]:
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            yield method.upper(), path, operation
+
+
+def test_every_route_is_in_the_document_and_nothing_else() -> None:
+    app = application()
+    there = {(route.method, route.path) for route in routes(app) if not why_unlisted(route.handler)}
+    assert {(method, path) for method, path, _ in operations(app[OPENAPI].document)} == there
+
+
+def test_what_is_left_out_is_pages_and_their_files() -> None:
+    found = [(route.path, why_unlisted(route.handler)) for route in routes(application())]
+    left = {path: reason for path, reason in found if reason}
+    assert left.keys() == {
+        "/",
+        "/docs",
+        "/login",
+        "/logout",
+        "/static/{name}",
+        "/dashboard",
+        "/dashboard/login",
+        "/dashboard/logout",
+    }
+    assert all(len(str(reason)) > 5 for reason in left.values())
+
+
+def test_a_route_that_declares_nothing_is_named_with_what_to_do() -> None:
+    async def forgotten(request: web.Request) -> web.Response:
+        return web.Response()
+
+    app = application()
+    app.router.add_post("/forgotten", forgotten)
+    with pytest.raises(LookupError, match=r"POST /forgotten \(.*forgotten\): .* put @call"):
+        document(app)
+
+
+def test_a_route_that_is_off_is_not_in_it() -> None:
+    assert "/metrics" not in application(metrics=False)[OPENAPI].document["paths"]
+
+
+def test_it_is_openapi_3_1(said: Any) -> None:
+    assert said["openapi"].startswith("3.1")
+    errors = list(OpenAPIV31SpecValidator(said).iter_errors())
+    assert [str(error)[:300] for error in errors] == []
+    for name, schema in said["components"]["schemas"].items():
+        Draft202012Validator.check_schema(schema)
+        assert schema.get("description") or "enum" in schema, name
+
+
+def test_every_operation_has_a_name_a_tag_and_a_summary(said: Any) -> None:
+    names = [operation["operationId"] for _, _, operation in operations(said)]
+    assert len(names) == len(set(names))
+    used = {tag for _, _, operation in operations(said) for tag in operation["tags"]}
+    assert used == set(TAGS) == {tag["name"] for tag in said["tags"]}
+    for method, path, operation in operations(said):
+        assert operation["summary"], (method, path)
+        assert "500" in operation["responses"]
+        for parameter in operation.get("parameters", ()):
+            assert parameter["description"], (method, path, parameter["name"])
+
+
+def test_links_lead_to_calls_and_their_parameters(said: Any) -> None:
+    known = {
+        operation["operationId"]: {each["name"] for each in operation["parameters"]}
+        for _, _, operation in operations(said)
+        if "parameters" in operation
+    }
+    led = 0
+    for _, _, operation in operations(said):
+        for answer in operation["responses"].values():
+            for link in answer.get("links", {}).values():
+                assert link["parameters"].keys() <= known[link["operationId"]]
+                led += 1
+    assert led > 50
+
+
+def test_the_version_is_the_projects(said: Any) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["version"] == VERSION == said["info"]["version"]
+    assert said["servers"] == [{"url": "/"}]
+
+
+def test_forms_are_the_specs(said: Any) -> None:
+    for op, spec in OPERATIONS.items():
+        body = said["paths"][f"/{op}"]["post"]["requestBody"]["content"]["multipart/form-data"]
+        fields = body["schema"]["properties"]
+        own = {"image", "format", "email", "callback_url", "report", *spec.model_fields}
+        assert fields.keys() - ({"file", "width", "height"} if op == "convert" else set()) == own
+        for name, field in spec.model_fields.items():
+            assert field.description == fields[name]["description"]
+            assert "anyOf" not in fields[name], "null is not sent in a form"
+
+
+def test_limits_are_the_settings() -> None:
+    text = json.dumps(application(max_pixels=1234, max_batch=7, max_wait=8)[OPENAPI].document)
+    assert "1,234 pixels (MAX_PIXELS)" in text
+    assert '"maxItems": 7' in text
+    assert "cut to 8 (MAX_WAIT)" in text
+    status = application(legacy_status=True)[OPENAPI].document["components"]["schemas"]["Status"]
+    assert "PENDING" in status["enum"]
+    assert "STARTED" not in status["enum"]
+
+
+async def test_it_is_served_with_an_etag(client: Any) -> None:
+    answer = await client.get("/openapi.json")
+    assert (answer.status, answer.content_type) == (200, "application/json")
+    assert "max-age" in answer.headers["Cache-Control"]
+    assert (await answer.json())["paths"].keys() >= {"/upscale", "/openapi.json"}
+    tag = answer.headers["ETag"]
+    again = await client.get("/openapi.json", headers={"If-None-Match": tag})
+    assert (again.status, again.headers["ETag"], await again.read()) == (304, tag, b"")
+
+
+def test_it_is_printed_without_stores() -> None:
+    command = [sys.executable, "-m", "service", "openapi"]
+    done = subprocess.run(command, capture_output=True, check=True, cwd=ROOT)
+    assert (
+        json.loads(done.stdout)["paths"].keys() == application()[OPENAPI].document["paths"].keys()
+    )
+
+
+async def test_an_unknown_query_is_refused_with_those_of_the_document(
+    client: Any, said: Any
+) -> None:
+    asked = 0
+    for method, path, operation in operations(said):
+        answer = await client.request(
+            method, re.sub(r"\{\w+\}", "0" * 32, path), params={"nonsense": "1"}
+        )
+        body = await answer.text()
+        if answer.status == 422 and "unknown query parameter" in body:
+            known = {
+                each["name"] for each in operation.get("parameters", ()) if each["in"] == "query"
+            }
+            assert set(json.loads(body)["known"]) == known, (method, path)
+            asked += 1
+    assert asked > 15
+
+
+def closed(schema: Any) -> Any:
+    """Return ``schema`` with nothing let in that it does not name."""
+    if isinstance(schema, list):
+        return [closed(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    made = {key: closed(value) for key, value in schema.items()}
+    if "properties" in made and "additionalProperties" not in made and "allOf" not in made:
+        made["additionalProperties"] = False
+    return made
+
+
+class Judge:
+    """Holds an answer against the document, with no member that it does not name."""
+
+    def __init__(self, document: Any) -> None:
+        self.document = document
+        self.schemas = closed(document["components"])
+
+    def check(self, method: str, path: str, status: int, media: str, body: bytes) -> None:
+        answers = self.document["paths"][path][method.lower()]["responses"]
+        assert str(status) in answers, (method, path, status, body[:300])
+        content = answers[str(status)].get("content", {})
+        if not body:
+            return
+        assert media in content, (method, path, status, media)
+        schema = content[media].get("schema")
+        if schema and media.endswith("json"):
+            whole = {**closed(schema), "components": self.schemas}
+            errors = list(Draft202012Validator(whole).iter_errors(json.loads(body)))
+            assert [error.message[:300] for error in errors] == [], (method, path, status)
+
+
+async def test_real_answers_are_as_the_document_says(client: Any, worker: Any, said: Any) -> None:
+    judge = Judge(said)
+
+    async def ask(method: str, path: str, there: str = "", status: int = 200, **more: Any) -> Any:
+        answer = await client.request(method, there or path, allow_redirects=False, **more)
+        body = await answer.read()
+        assert answer.status == status, body[:300]
+        judge.check(method, path, answer.status, answer.content_type, body)
+        return json.loads(body) if answer.content_type == "application/json" else body
+
+    while (await client.get("/readyz")).status != 200:
+        pass
+    for path in ("/healthz", "/readyz", "/operations", "/openapi.json", "/metrics"):
+        await ask("GET", path)
+    form = images.form(images.png(), "cat.png", report="1", email="ann@example.org")
+    task = await ask("POST", "/upscale", "/upscale?wait=60", data=form)
+    task_id, group_id, name = task["task_id"], task["group_id"], task["results"][0]["name"]
+    await ask("GET", "/tasks/{id}", f"/tasks/{task_id}")
+    await ask("GET", "/tasks/{id}", f"/tasks/{task_id}?redirect=1", status=303)
+    await ask("GET", "/tasks/{id}", "/tasks/nothing", status=404)
+    await ask("DELETE", "/tasks/{id}", f"/tasks/{task_id}", status=409)
+    await ask("POST", "/tasks/{id}/retry", f"/tasks/{task_id}/retry", status=409)
+    await ask("GET", "/status/{id}", f"/status/{group_id}")
+    await ask("GET", "/status/{id}/archive", f"/status/{group_id}/archive")
+    await ask("POST", "/send_images/{id}", f"/send_images/{group_id}", status=202)
+    await ask("GET", "/send_images/{id}", f"/send_images/{task_id}", status=422)
+    several = images.form(images.png(seed=1), "a.png")
+    several.add_field("image", b"GIF89a nothing of the kind", filename="b.png")
+    group = await ask("POST", "/blur", "/blur?wait=60", data=several)
+    assert [each["task_id"] is None for each in group["tasks"]] == [False, True]
+    broken = images.form(b"no picture at all", "c.png")
+    await ask("POST", "/blur", status=415, data=broken)
+    odd = images.form(images.png(), "d.png", kernel="4")
+    await ask("POST", "/blur", status=422, data=odd)
+    file = aiohttp.FormData()
+    file.add_field("file", images.png(), filename="e.png")
+    submission = await ask("POST", "/convert", status=202, data=file)
+    there = f"/convert/{submission['submission_task_id']}"
+    while (await ask("GET", "/convert/{id}", there))["submission_result"] is None:
+        pass
+    file = aiohttp.FormData()
+    file.add_field("uploaded_file", images.png(), filename="e.png")
+    await ask("POST", "/convert/", data=file)
+    await ask("POST", "/items/", status=404, json={"images": [{"input": "a", "output": "b"}]})
+    await ask("POST", "/subscribe", status=202, data={"email": "ann@example.org"})
+    await ask("POST", "/unsubscribe", json={"email": "ann@example.org"})
+    await ask("POST", "/subscribe/confirm", "/subscribe/confirm?token=x", status=422)
+    served, there = "/processed/{name}", f"/processed/{name}"
+    await ask("GET", served, there)
+    await ask("GET", served, there, status=206, headers={"Range": "bytes=0-3"})
+    await ask("GET", served, there, status=416, headers={"Range": "bytes=999999999-"})
+    await ask("DELETE", served, there, status=412, headers={"If-Match": '"other"'})
+    await ask("DELETE", served, there, status=204)
+    shown = await ask("GET", "/tasks/{id}", f"/tasks/{task_id}")
+    assert shown["results"][0]["gone"]["reason"] == "deleted"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """A house with a folder for POST /items/."""
+    folder = tmp_path_factory.mktemp("home")
+    (folder / "images").mkdir()
+    (folder / "images" / "cat.png").write_bytes(images.png())
+    settings = {"WEBHOOK_ALLOWED": "127.0.0.0/8", "WEBHOOK_PORTS": "9", "WEBHOOK_RETRY": "1000"}
+    with House(folder / "data", IMAGES_ROOT=str(folder / "images"), **settings) as started:
+        yield started
+
+
+def test_examples_run(home: House, tmp_path: Path) -> None:
+    """Every example as it stands, with the ids of this run; each is answered with a success."""
+    (tmp_path / "dog.jpg").write_bytes(images.jpeg())
+    document = json.loads(home.get("/openapi.json")[1])
+    judge = Judge(document)
+    ids: dict[str, str] = {}
+    ran = set()
+    for number, (method, path, operation) in enumerate(operations(document)):
+        for sample in operation.get("x-codeSamples", ()):
+            if path not in AFTER:
+                ids = _prepared(home, tmp_path, number, cancel=(method, path) in CANCEL)
+            if "WEBHOOK_ID" in sample["source"]:
+                ids["WEBHOOK_ID"] = _webhook(home, ids["TASK_ID"])
+            line = _filled(sample["source"], ids)
+            assert line.startswith("curl ")
+            line = line.replace("curl", "curl -sS -m 70 -D headers", 1)
+            done = subprocess.run(
+                line, shell=True, cwd=tmp_path, capture_output=True, check=True, timeout=80
+            )
+            status = int((tmp_path / "headers").read_text().split()[1])
+            assert status < 300, (line, done.stdout[:500])
+            head = (tmp_path / "headers").read_text()
+            media = re.search(r"(?im)^content-type: ([\w/+.-]+)", head)
+            judge.check(method, path, status, media[1] if media else "", done.stdout)
+            ran.add((method, path))
+            if path.endswith("/retry"):  # long work, which the next ones need not wait for
+                home.curl("-X", "DELETE", f"{home.url}/tasks/{ids['TASK_ID']}")
+    tokens = {
+        ("POST", "/subscribe/confirm"),
+        ("GET", "/subscribe/confirm"),
+        ("GET", "/unsubscribe"),
+    }
+    assert {(m, p) for m, p, _ in operations(document)} - ran == tokens
+
+
+def _filled(line: str, ids: dict[str, str]) -> str:
+    return re.sub("TASK_ID|GROUP_ID|WEBHOOK_ID|NAME|WORKER", lambda found: ids[found[0]], line)
+
+
+def _webhook(home: House, task_id: str) -> str:
+    """Return the id of the task's webhook once nobody is at it, as nobody took it."""
+    found: dict[str, str] = {}
+
+    def waits() -> bool:
+        (hook,) = json.loads(home.get(f"/dashboard/api/tasks/{task_id}")[1])["webhooks"]
+        found["id"] = hook["id"]
+        return bool(hook["actions"])
+
+    home.until(waits, "told")
+    return found["id"]
+
+
+def _prepared(home: House, folder: Path, seed: int, *, cancel: bool) -> dict[str, str]:
+    """Send a picture of its own; what is to be cancelled is large enough to be at work still."""
+    picture = folder / "cat.png"
+    side = 1500 if cancel else 160
+    picture.write_bytes(images.png(side, side, seed=seed))
+    nobody = "callback_url=http://127.0.0.1:9/"
+    fields = ["email=ann@example.org", nobody, f"quality={'best' if cancel else 'fast'}"]
+    task = home.upload(picture, "" if cancel else "?wait=60", *fields)
+    name = task["results"][0]["name"] if task["results"] else ""
+    worker = json.loads(home.get("/dashboard/api/workers")[1])["workers"][0]["name"]
+    ids = {"TASK_ID": task["task_id"], "GROUP_ID": task["group_id"]}
+    return {**ids, "NAME": name, "WORKER": worker}

@@ -1,0 +1,48 @@
+"""The list of error codes: complete, true to what is raised, and the committed page is it."""
+
+from __future__ import annotations
+
+import ast
+
+from docs.__main__ import ERRORS
+from docs.generate import errors as page
+from models.error_members import MEMBERS, codes, meaning
+from models.errors import BY_CODE, AppError
+from tests.support.paths import ROOT
+
+
+def test_the_committed_page_is_what_the_generator_writes() -> None:
+    assert ERRORS.read_text() == page.page(), "run python -m docs"
+
+
+def test_every_code_says_when_it_comes() -> None:
+    for kind in codes():
+        assert len(meaning(kind)) > 10, kind
+        assert f"`{kind.code}`" in page.page()
+
+
+def test_every_member_has_a_meaning() -> None:
+    named = {name for kind in BY_CODE.values() for name in kind.members}
+    assert named == set(MEMBERS)
+
+
+def raised() -> dict[str, set[str]]:
+    """Return the members with which each error is made anywhere in the code."""
+    names = {kind.__name__ for kind in BY_CODE.values()}
+    found: dict[str, set[str]] = {name: set() for name in names}
+    for package in ("models", "service", "workers"):
+        for path in (ROOT / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if not isinstance(node, ast.Call):
+                    continue
+                called = ast.unparse(node.func).rpartition(".")[2]
+                if called in names:
+                    found[called] |= {each.arg for each in node.keywords if each.arg}
+    return found
+
+
+def test_errors_are_raised_with_the_members_they_declare() -> None:
+    given = raised()
+    for kind in BY_CODE.values():
+        if kind is not AppError:
+            assert given[kind.__name__] == set(kind.members), kind.__name__

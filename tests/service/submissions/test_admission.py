@@ -1,0 +1,154 @@
+"""Backpressure and fair turns: how much may be open, whose turn it is, room on the disk."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import aiohttp
+import pytest
+
+from models.redis.queue import connect
+from models.settings import Settings
+from models.store import Store
+from service import ttl_cache
+from service.app import create_app
+from tests.conftest import Client, working
+from tests.support import images
+
+Send = Callable[..., Awaitable[Any]]
+
+
+async def post(client: Client, seed: int, *, who: str = "", path: str = "/grayscale") -> Any:
+    headers = {"X-Forwarded-For": who} if who else {}
+    form = images.form(images.png(seed=seed), f"{seed}.png")
+    return await client.post(path, data=form, headers=headers)
+
+
+async def order(settings: Settings) -> list[str]:
+    """Return the ids of the tasks that wait, as arq serves them."""
+    redis = connect(settings)
+    jobs = await redis.zrange("arq:queue", 0, -1)
+    await redis.aclose(close_connection_pool=True)
+    return [job.decode().partition(":")[0] for job in jobs]
+
+
+async def test_a_full_queue_refuses_and_says_when_to_come_again(
+    settings: Settings, store: Store, aiohttp_client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ttl_cache, "_FRESH", 0)
+    tight = settings.model_copy(update={"max_queue": 3})
+    client = await aiohttp_client(create_app(tight))
+    first = [await (await post(client, seed)).json() for seed in range(3)]
+    refused = await post(client, 3)
+    body = await refused.json()
+    assert (refused.status, body["code"]) == (429, "queue_full")
+    assert (body["setting"], body["limit"], body["measured"]) == ("MAX_QUEUE", 3, 3)
+    assert refused.headers["Retry-After"] == str(body["retry_after"]) == "30"  # nothing ended yet
+    assert (await post(client, 0)).status == 202  # asked for again it is no new task
+    assert (await client.delete(f"/tasks/{first[0]['task_id']}")).status == 200
+    assert (await post(client, 3)).status == 202
+    # One cancelled asked for again is open again, so it needs a place, too.
+    again = await client.post(f"/tasks/{first[0]['task_id']}/retry")
+    body = await again.json()
+    assert (again.status, body["code"]) == (429, "queue_full")
+    assert again.headers["Retry-After"] == "60"  # one ended within the minute
+    assert await store.originals.count() == 4
+
+
+async def test_one_clients_share(settings: Settings, aiohttp_client: Any) -> None:
+    tight = settings.model_copy(update={"max_queue_per_client": 2, "proxies": 1})
+    client = await aiohttp_client(create_app(tight))
+    for seed in range(2):
+        assert (await post(client, seed, who="198.51.100.1")).status == 202
+    refused = await post(client, 2, who="198.51.100.1")
+    body = await refused.json()
+    assert (refused.status, body["setting"], body["limit"]) == (429, "MAX_QUEUE_PER_CLIENT", 2)
+    assert (await post(client, 2, who="198.51.100.2")).status == 202
+
+
+async def test_many_at_once_do_not_slip_through(settings: Settings, aiohttp_client: Any) -> None:
+    tight = settings.model_copy(update={"max_queue_per_client": 5})
+    client = await aiohttp_client(create_app(tight))
+    answers = await asyncio.gather(*(post(client, seed) for seed in range(20)))
+    assert sorted(answer.status for answer in answers) == [202] * 5 + [429] * 15
+
+
+async def test_of_a_batch_what_has_no_place_is_refused_alone(
+    settings: Settings, aiohttp_client: Any
+) -> None:
+    tight = settings.model_copy(update={"max_queue_per_client": 2})
+    client = await aiohttp_client(create_app(tight))
+    form = aiohttp.FormData()
+    for seed in range(4):
+        form.add_field("image", images.png(seed=seed), filename=f"{seed}.png")
+    body = await (await client.post("/grayscale", data=form)).json()
+    assert body["total"] == 4
+    codes = [(task["error"] or {}).get("code") for task in body["tasks"]]
+    assert codes == [None, None, "queue_full", "queue_full"]
+
+
+async def test_a_batch_lets_others_pass(settings: Settings, aiohttp_client: Any) -> None:
+    fair = settings.model_copy(update={"proxies": 1})
+    client = await aiohttp_client(create_app(fair))
+    batch = [await (await post(client, seed, who="198.51.100.1")).json() for seed in range(10)]
+    single = await (await post(client, 10, who="198.51.100.2")).json()
+    second = await (await post(client, 11, who="198.51.100.2")).json()
+    third = await (await post(client, 12, who="198.51.100.3")).json()
+    ids = [body["task_id"] for body in batch]
+    # Round by round; within a round who came first.
+    expected = [ids[0], single, third, ids[1], second, *ids[2:]]
+    expected = [each if isinstance(each, str) else each["task_id"] for each in expected]
+    served = await order(settings)
+    assert served[3:] == expected[3:] or set(served[:3]) == set(expected[:3])
+    assert set(served[:3]) == set(expected[:3])
+    assert set(served[3:5]) == set(expected[3:5])
+    assert served[5:] == expected[5:]
+
+
+async def test_who_is_served_moves_the_round_on(
+    settings: Settings, store: Store, aiohttp_client: Any
+) -> None:
+    """A newcomer joins the round that is served, not the first one: nobody is passed for ever."""
+    fair = settings.model_copy(update={"proxies": 1})
+    client = await aiohttp_client(create_app(fair))
+    batch = [await (await post(client, seed, who="198.51.100.1")).json() for seed in range(6)]
+    for body in batch[:4]:
+        await store.leases.claim(body["task_id"], worker="w", token="t", seconds=60, max_attempts=3)
+    late = await (await post(client, 6, who="198.51.100.2")).json()
+    task = await store.tasks.get(late["task_id"])
+    assert task is not None and task.turn == 5
+    assert len(task.client) == 16 and "198" not in task.client
+
+
+async def test_served_in_turn_by_a_real_worker(settings: Settings, aiohttp_client: Any) -> None:
+    fair = settings.model_copy(update={"proxies": 1})
+    client = await aiohttp_client(create_app(fair))
+    for seed in range(8):
+        await post(client, seed, who="198.51.100.1")
+    single = await (await post(client, 8, who="198.51.100.2")).json()
+    async with working(fair):
+        url = f"/tasks/{single['task_id']}?wait=30"
+        assert (await (await client.get(url)).json())["status"] == "SUCCESS"
+        store = await Store.open(fair)
+        ended = store._database["tasks"].find({}, {"finished_at": 1, "client": 1})
+        order = [d["_id"] async for d in ended.sort("finished_at", 1) if d["finished_at"]]
+        store.close()
+    assert order.index(single["task_id"]) <= 1
+
+
+async def test_a_full_disk_takes_no_pictures(settings: Settings, aiohttp_client: Any) -> None:
+    greedy = settings.model_copy(update={"min_free_disk": 10**18})
+    client = await aiohttp_client(create_app(greedy))
+    refused = await post(client, 0)
+    body = await refused.json()
+    assert (refused.status, body["code"], body["setting"]) == (503, "no_room", "MIN_FREE_DISK")
+    assert body["limit"] == 10**18 and 0 < body["measured"] < 10**18
+    assert refused.headers["Retry-After"] == "30"
+    assert (await client.get("/operations")).status == 200
+
+
+async def test_mongodbs_disk_is_looked_at(store: Store) -> None:
+    disk = (await store.gauges.space()).disk
+    assert disk is not None and 0 < disk[0] < disk[1]

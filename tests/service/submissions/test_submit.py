@@ -1,0 +1,174 @@
+"""One task for one wish, however often, by whom and under which name it is asked for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from models.settings import Settings
+from models.store import Store
+from models.tasks.task import Result
+from service.app import create_app
+from tests.conftest import working
+from tests.support import images
+
+Send = Callable[..., Awaitable[Any]]
+
+
+async def count(store: Store, collection: str) -> int:
+    return await store._database[collection].count_documents({})
+
+
+async def test_two_hundred_at_once_are_one_task_and_one_computation(
+    send: Send, store: Store, settings: Settings, caplog: Any
+) -> None:
+    async with working(settings) as worker:
+        responses = await asyncio.gather(*(send(query="?wait=30") for _ in range(200)))
+        bodies = [await response.json() for response in responses]
+        assert {response.status for response in responses} == {200}
+        assert len({body["task_id"] for body in bodies}) == 1
+        assert {body["status"] for body in bodies} == {"SUCCESS"}
+        assert {body["url"] for body in bodies} == {"/processed/cat-upscale-x2.png"}
+        assert worker.jobs_complete == 1
+    assert await count(store, "tasks") == 1
+    assert await count(store, "names") == 1
+    assert await count(store, "originals.files") == 1
+    assert await count(store, "results.files") == 1
+    task = await store.tasks.get(bodies[0]["task_id"])
+    assert task is not None and (task.attempts, task.rings) == (1, 0)
+
+
+async def test_two_services_at_once_are_one_task(
+    settings: Settings, store: Store, aiohttp_client: Any
+) -> None:
+    clients = [await aiohttp_client(create_app(settings)) for _ in range(3)]
+    posts = [
+        client.post("/upscale", data=images.form(images.png(), "cat.png"))
+        for client in clients
+        for _ in range(5)
+    ]
+    bodies = [await response.json() for response in await asyncio.gather(*posts)]
+    assert len({body["task_id"] for body in bodies}) == 1
+    assert await count(store, "tasks") == 1
+    assert await count(store, "originals.files") == 1
+    assert await count(store, "originals.chunks") == 1
+
+
+async def test_asked_again_when_done_answers_200_at_once(send: Send, worker: Any) -> None:
+    first = await send(query="?wait=30")
+    second = await send()
+    assert (first.status, second.status) == (200, 200)
+    assert await first.json() == await second.json()
+
+
+async def test_other_parameters_are_another_task_with_another_name(send: Send, worker: Any) -> None:
+    png = await (await send(query="?wait=30")).json()
+    jpeg = await (await send(query="?wait=30", format="jpeg")).json()
+    assert png["task_id"] != jpeg["task_id"]
+    assert (png["url"], jpeg["url"]) == (
+        "/processed/cat-upscale-x2.png",
+        "/processed/cat-upscale-x2.jpg",
+    )
+    assert jpeg["results"][0]["format"] == "jpeg"
+
+
+async def test_other_bytes_of_the_same_name_get_a_name_of_their_own(
+    send: Send, client: Any, worker: Any
+) -> None:
+    one = await (await send(images.png(seed=1), query="?wait=30")).json()
+    two = await (await send(images.png(seed=2), query="?wait=30")).json()
+    assert one["url"] == "/processed/cat-upscale-x2.png"
+    assert two["url"] == f"/processed/cat-upscale-x2-{two['task_id'][:8]}.png"
+    first, second = [await (await client.get(body["url"])).read() for body in (one, two)]
+    assert first != second
+
+
+async def test_same_bytes_under_a_second_name(
+    send: Send, client: Any, store: Store, worker: Any
+) -> None:
+    cat = await (await send(name="cat.png", query="?wait=30")).json()
+    answer = await send(name="dog.png")
+    dog = await answer.json()
+    assert dog["task_id"] == cat["task_id"]
+    assert (dog["name"], dog["url"]) == ("dog.png", "/processed/dog-upscale-x2.png")
+    assert answer.headers["Location"] == f"/tasks/{cat['task_id']}?name=dog.png"
+    polled = await (await client.get(answer.headers["Location"])).json()
+    assert polled["url"] == dog["url"]
+    assert (await (await client.get(f"/tasks/{cat['task_id']}")).json())["name"] == "cat.png"
+    bytes_ = [await (await client.get(body["url"])).read() for body in (cat, dog)]
+    assert bytes_[0] == bytes_[1]
+    assert await count(store, "results.files") == 1
+
+
+async def test_names_beyond_the_limit_get_the_first_names_url(
+    settings: Settings, store: Store, aiohttp_client: Any
+) -> None:
+    limited = settings.model_copy(update={"max_names_per_task": 2})
+    client = await aiohttp_client(create_app(limited))
+    names = []
+    for name in ("a.png", "b.png", "c.png", "c.png"):
+        form = images.form(images.png(), name)
+        response = await client.post("/upscale", data=form)
+        assert response.status == 202
+        names.append((await response.json())["name"])
+    assert names == ["a.png", "b.png", "a.png", "a.png"]
+    assert await count(store, "names") == 2
+
+
+async def test_failed_and_asked_again_is_tried_again(
+    send: Send, store: Store, settings: Settings
+) -> None:
+    body = await (await send()).json()
+    task_id = body["task_id"]
+    await store.leases.claim(task_id, worker="w", token="t", seconds=60, max_attempts=1)
+    await store.leases.fail(task_id, "t", {"code": "worker_crashed", "detail": "boom"})
+    again = await send()
+    assert again.status == 202
+    assert (await again.json())["status"] == "CREATED"
+    async with working(settings):
+        done = await (await send(query="?wait=30")).json()
+    assert done["status"] == "SUCCESS"
+    assert done["error"] is None
+
+
+async def test_redis_away_and_the_upload_is_still_accepted(
+    settings: Settings, aiohttp_client: Any, store: Store
+) -> None:
+    from standalone.embedded_stores import free_port
+
+    away = settings.model_copy(update={"redis_url": f"redis://127.0.0.1:{free_port()}/0"})
+    client = await aiohttp_client(create_app(away))
+    response = await client.post("/upscale", data=images.form(images.png(), "cat.png"))
+    assert response.status == 202
+    ready = await client.get("/readyz")
+    assert ready.status == 503
+    assert (await ready.json())["missing"] == ["redis", "workers"]
+    task_id = (await response.json())["task_id"]
+    task = await store.tasks.get(task_id)
+    assert task is not None and not task.ended
+
+
+async def test_a_half_made_submission_is_completed_by_the_next(
+    send: Send, store: Store, settings: Settings
+) -> None:
+    """The service died between reserving the name and inserting the task."""
+    body = await (await send()).json()
+    await store._database["tasks"].delete_one({"_id": body["task_id"]})
+    again = await (await send()).json()
+    assert again["task_id"] == body["task_id"]
+    task = await store.tasks.get(body["task_id"])
+    assert task is not None
+    assert task.uploads[0].results == ["cat-upscale-x2.png"]
+
+
+async def test_result_lists_what_it_is(send: Send, client: Any, worker: Any) -> None:
+    body = await (await send(query="?wait=30")).json()
+    (result,) = body["results"]
+    data = await (await client.get(result["url"])).read()
+    image = images.decoded(data)
+    assert (result["width"], result["height"]) == image.size == (80, 60)
+    assert (result["format"], result["bytes"]) == ("png", len(data))
+    assert result["name"] == "cat-upscale-x2.png"
+    assert body["started_at"] and body["finished_at"]
+    assert Result.model_fields.keys() >= {"width", "height", "format", "bytes", "sha256"}

@@ -1,0 +1,201 @@
+"""Forms out of shape: each refused with a sentence, none with a 500."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import gzip
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import aiohttp
+import pytest
+
+from models.settings import Settings
+from tests.service.uploads.test_validation import limited, refused
+from tests.support import images
+
+Send = Callable[..., Awaitable[Any]]
+
+
+async def test_missing_field(client: Any) -> None:
+    form = aiohttp.FormData({"scale": "2"}, default_to_multipart=True)
+    body = await refused(await client.post("/upscale", data=form), 400, "bad_request")
+    assert "-F image=@" in body["detail"]
+    assert "'scale'" in body["detail"]
+
+
+async def test_picture_in_another_field(client: Any) -> None:
+    form = aiohttp.FormData()
+    form.add_field("photo", images.png(), filename="a.png")
+    body = await refused(await client.post("/upscale", data=form), 400, "bad_request")
+    assert "'photo'" in body["detail"] and "'image'" in body["detail"]
+
+
+async def test_picture_as_text(client: Any) -> None:
+    form = aiohttp.FormData({"image": "cat.png"}, default_to_multipart=True)
+    body = await refused(await client.post("/upscale", data=form), 400, "bad_request")
+    assert "put @ before" in body["detail"]
+
+
+async def test_duplicate_field(client: Any) -> None:
+    form = images.form(images.png(), "a.png", scale="2")
+    form.add_field("scale", "2")
+    body = await refused(await client.post("/upscale", data=form), 400, "bad_request")
+    assert "'scale' came twice" in body["detail"]
+
+
+async def test_no_form(client: Any) -> None:
+    for kind in ("application/json", "image/png", "multipart/form-data"):
+        response = await client.post("/upscale", data=b"{}", headers={"Content-Type": kind})
+        await refused(response, 400, "bad_request")
+
+
+async def test_broken_and_nested_multipart(client: Any) -> None:
+    head = {"Content-Type": "multipart/form-data; boundary=x"}
+    inner = b'--y\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n--y--\r\n'
+    nested = (
+        b'--x\r\nContent-Disposition: form-data; name="image"\r\n'
+        b"Content-Type: multipart/mixed; boundary=y\r\n\r\n" + inner + b"\r\n--x--\r\n"
+    )
+    start = b'--x\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\n'
+    unfinished = start + images.png()
+    for data in (b"no boundary at all", b"--x\r\nno header", nested, unfinished, b""):
+        response = await client.post("/upscale", data=data, headers=head)
+        await refused(response, 400, "bad_request")
+
+
+async def test_limit_of_fields(aiohttp_client: Any, settings: Settings) -> None:
+    client = await limited(aiohttp_client, settings, max_fields=2, max_field_bytes=10)
+    many = images.form(images.png(), "a.png", a="1", b="2", c="3")
+    body = await refused(await client.post("/upscale", data=many), 400, "bad_request")
+    assert (body["setting"], body["limit"]) == ("MAX_FIELDS", 2)
+    long = images.form(images.png(), "a.png", scale="2" * 11)
+    body = await refused(await client.post("/upscale", data=long), 413, "too_large")
+    assert (body["setting"], body["limit"]) == ("MAX_FIELD_BYTES", 10)
+
+
+@pytest.mark.parametrize(
+    ("part", "limit"),
+    [
+        (b"X-A: b\r\n" * 100, "header"),
+        (b"X-A: " + b"b" * 10_000 + b"\r\n", "header"),
+        (b"X-" + b"a" * 10_000 + b": b\r\n", "header"),
+    ],
+    ids=["a-hundred", "a-long-value", "a-long-name"],
+)
+async def test_headers_of_a_part_are_bounded(client: Any, part: bytes, limit: str) -> None:
+    start = b'--x\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n'
+    data = start + part + b"\r\n" + images.png() + b"\r\n--x--\r\n"
+    head = {"Content-Type": "multipart/form-data; boundary=x"}
+    body = await refused(await client.post("/upscale", data=data, headers=head), 400, "bad_request")
+    assert limit in body["detail"].lower()
+
+
+@pytest.mark.parametrize(
+    ("part", "setting"),
+    [
+        (b'--x\r\nContent-Disposition: form-data; name="%d"\r\n\r\n\r\n', "MAX_FIELDS"),
+        (
+            b'--x\r\nContent-Disposition: form-data; name="image"; filename="%d"\r\n\r\n\r\n',
+            "MAX_BATCH",
+        ),
+    ],
+    ids=["fields", "pictures"],
+)
+async def test_a_thousand_parts(client: Any, part: bytes, setting: str) -> None:
+    data = b"".join(part % number for number in range(1000)) + b"--x--\r\n"
+    head = {"Content-Type": "multipart/form-data; boundary=x"}
+    body = await refused(await client.post("/upscale", data=data, headers=head), 400, "bad_request")
+    assert body["setting"] == setting
+
+
+@pytest.mark.parametrize("name", [b"scale", b"email", b"format", b"SCALE", b"scale\x00"])
+async def test_which_of_two_is_never_guessed(client: Any, name: bytes) -> None:
+    """The second field, or one that a laxer program takes for it, is no way around the first."""
+    field = b'--x\r\nContent-Disposition: form-data; name="%s"\r\n\r\n3\r\n'
+    data = field % b"scale" + field % b"email" + field % b"format" + field % name + b"--x--\r\n"
+    head = {"Content-Type": "multipart/form-data; boundary=x"}
+    response = await client.post("/upscale", data=data, headers=head)
+    assert response.status in {400, 422}
+
+
+async def raw(client: Any, name: str) -> Any:
+    """Upload with the name as curl and browsers send it: UTF-8, neither quoted nor checked."""
+    data = (
+        b'--x\r\nContent-Disposition: form-data; name="image"; filename="'
+        + name.encode()
+        + b'"\r\n\r\n'
+        + images.png()
+        + b"\r\n--x--\r\n"
+    )
+    head = {"Content-Type": "multipart/form-data; boundary=x"}
+    response = await client.post("/upscale", data=data, headers=head)
+    assert response.status == 202
+    assert "Set-Cookie" not in response.headers
+    return (await response.json())["name"]
+
+
+async def test_names_as_clients_send_them(client: Any) -> None:
+    assert await raw(client, "котик 猫.png") == "котик 猫.png"
+    assert await raw(client, "../../etc/passwd") == "passwd"
+    assert await raw(client, "x\\\\..\\\\y.png") == "y.png"
+    assert await raw(client, "%2e%2e%2fcat.png") == "_2e_2e_2fcat.png"
+    assert len(await raw(client, "x" * 300 + ".png")) == 100
+
+
+async def test_compressed_bodies_and_preambles_are_refused(client: Any) -> None:
+    """Sixty kilobytes that unfold into a hundred megabytes of line ends must not cost seconds."""
+    body = (
+        b'--x\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\n'
+        + images.png()
+        + b"\r\n--x--\r\n"
+    )
+    head = {"Content-Type": "multipart/form-data; boundary=x"}
+    packed = gzip.compress(b"\r\n" * 5_000_000 + body, 9)
+    gzipped = {**head, "Content-Encoding": "gzip"}
+    await refused(await client.post("/upscale", data=packed, headers=gzipped), 400, "bad_request")
+    response = await client.post("/upscale", data=b"hello\r\n" + body, headers=head)
+    await refused(response, 400, "bad_request")
+    assert (await client.post("/upscale", data=body, headers=head)).status == 202
+
+
+@pytest.mark.parametrize("kind", ["boundary=\u20ac", "x=\u20ac; boundary=x", "boundary=", ""])
+async def test_content_types_that_are_no_text(client: Any, kind: str) -> None:
+    head = {"Content-Type": f"multipart/form-data; {kind}"}
+    await refused(await client.post("/upscale", data=b"x", headers=head), 400, "bad_request")
+
+
+async def test_field_names_that_are_no_text(client: Any) -> None:
+    data = b'--x\r\nContent-Disposition: form-data; name="\xff\xfe"\r\n\r\n1\r\n--x--\r\n'
+    head = {"Content-Type": "multipart/form-data; boundary=x"}
+    await refused(await client.post("/upscale", data=data, headers=head), 400, "bad_request")
+
+
+async def test_headers_that_parsers_stumble_over(client: Any) -> None:
+    kind = {"Content-Type": "multipart/form-data; boundary*=utf-16''%41"}
+    for path in ("/blur", "/convert/", "/subscribe", "/process"):
+        await refused(await client.post(path, data=b"x", headers=kind), 400, "bad_request")
+
+
+async def test_expect(client: Any) -> None:
+    for value in ("200-ok", "\xff", "\udcff"):
+        reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
+        host = "Host: localhost\r\n"
+        line = f"POST /blur HTTP/1.1\r\n{host}Expect: {value}\r\nContent-Length: 0\r\n\r\n"
+        writer.write(line.encode("utf-8", "surrogateescape"))
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 417") and b"application/problem+json" in head
+        writer.close()
+
+
+async def test_a_machine_without_room_says_try_again(
+    client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none_left(**_: Any) -> Any:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr("service.uploads.spool.tempfile.TemporaryFile", none_left)
+    response = await client.post("/blur", data=images.form(images.png(), "a.png"))
+    body = await refused(response, 503, "no_room")
+    assert "Too many open files" in body["detail"] and response.headers["Retry-After"]

@@ -1,0 +1,82 @@
+"""Applications that ask for keys, and clients that show them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+
+from models.auth.api_key import Key, Scope
+from models.settings import Settings
+from models.store import Store
+from service.app import create_app
+from service.app_keys import STORE
+from tests.conftest import Client
+from tests.support import images
+
+BOTH = (Scope.SUBMIT, Scope.READ)
+HTML = {"Accept": "text/html"}
+
+Opened = Callable[..., Awaitable["Door"]]
+
+
+@dataclass
+class Shown:
+    """A key, and what is sent with it."""
+
+    key: Key
+    token: str
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"}
+
+
+@dataclass
+class Door:
+    """A service with keys on, and a client of it that keeps no cookie."""
+
+    client: Client
+    settings: Settings
+
+    @property
+    def store(self) -> Store:
+        return self.client.app[STORE]
+
+    async def key(self, *scopes: Scope, name: str = "ann", seconds: float | None = None) -> Shown:
+        return Shown(*await self.store.keys.create(name, scopes or BOTH, seconds))
+
+    async def ask(
+        self, method: str, path: str, shown: Shown | None = None, **options: Any
+    ) -> tuple[int, Any]:
+        """Return (status, JSON or the response)."""
+        headers = {**(shown.headers if shown else {}), **options.pop("headers", {})}
+        response = await self.client.request(
+            method, path, headers=headers, allow_redirects=False, **options
+        )
+        if method != "HEAD" and "json" in response.content_type:
+            return response.status, await response.json()
+        await response.read()
+        return response.status, response
+
+    async def send(
+        self, shown: Shown | None, data: bytes | None = None, op: str = "thumbnail", **fields: str
+    ) -> Any:
+        form = images.form(images.png() if data is None else data, "cat.png", **fields)
+        status, body = await self.ask("POST", f"/{op}", shown, data=form)
+        assert status in {200, 202}, body
+        return body
+
+
+def opening(settings: Settings, aiohttp_client: Any) -> Opened:
+    async def start(**update: Any) -> Door:
+        chosen = Settings(
+            **{**settings.model_dump(), "api_keys": "on", "rate_limits": "off", **update}
+        )
+        jar = aiohttp.DummyCookieJar()
+        client: Client = await aiohttp_client(create_app(chosen), cookie_jar=jar)
+        return Door(client, chosen)
+
+    return start

@@ -1,0 +1,13 @@
+"""Where things are that tests read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+"""The project's root folder."""
+
+SHARED = ROOT.parent / "shared"
+"""Weights and photographs that are not committed; missing on a user's machine."""
+
+PHOTOGRAPHS = sorted((ROOT / "tests" / "photographs").glob("*.png"))

@@ -1,0 +1,198 @@
+"""``python -m tests.support.sandbox_probe``: a real child, that tries what a taken-over one would.
+
+All of ``workers.child`` runs, its layers and its start-up too; only a task that names a probe is
+answered by trying it. ``LANG=lacks-files`` takes the kernel a layer, ``LANG=lacks-truncate`` what
+Landlock learned with Linux 6.2: of the environment little reaches a child.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import mmap
+import os
+import re
+import resource
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from workers import sandbox
+from workers.child import __main__ as child
+from workers.child.request import Request
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _call(number: int, *values: int) -> int:
+    result = int(_libc.syscall(ctypes.c_long(number), *map(ctypes.c_long, values)))
+    if result < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return result
+
+
+def _thread() -> str:
+    said: list[str] = []
+    thread = threading.Thread(target=lambda: said.append(_refused(lambda _: socket.socket(), "")))
+    thread.start()
+    thread.join()
+    return f"a thread is refused: {said[0]}"
+
+
+def _endless(_: str) -> None:
+    re.match(r"(a+)+b", "a" * 60)  # C code that burns a core, and no other thread gets to run
+
+
+def _grow(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(1 << 40)
+
+
+def _shared() -> int:
+    held = []
+    with contextlib.suppress(OSError, MemoryError):
+        for _ in range(10_000):
+            held.append(mmap.mmap(-1, 1 << 30))  # shared and anonymous: no data to RLIMIT_DATA
+    return len(held)
+
+
+def _open(path: str, flags: int) -> int:
+    """Open by the call that C libraries no longer make, where there is one; closes it again."""
+    name = ctypes.create_string_buffer(path.encode())
+    old = os.uname().machine == "x86_64"
+    given = [2] if old else [56, -100]
+    fd = _call(*given, ctypes.addressof(name), flags, 0)
+    os.close(fd)
+    return fd
+
+
+def _fill(path: str, files: int, size: int) -> None:
+    """Make files until somebody ends it, or there are so many."""
+    for number in range(files):
+        fd = os.open(f"{path}/more-{number}", os.O_WRONLY | os.O_CREAT)
+        for _ in range(size >> 20):
+            os.write(fd, os.urandom(1 << 20))
+        os.close(fd)
+    time.sleep(600)
+
+
+def _say(fd: int, text: bytes, times: int) -> None:
+    for _ in range(times):
+        os.write(fd, text)
+
+
+def _die(_: str) -> None:
+    _say(2, b"one of many\n", 500)
+    os.write(2, b"why it dies")
+    os.abort()
+
+
+_ANSWERS = 3
+"""The descriptor of a child's answers: the first that it opens."""
+
+PROBES: dict[str, Callable[[str], Any]] = {
+    "socket": lambda _: socket.socket(),
+    "unix socket": lambda _: socket.socket(socket.AF_UNIX),
+    "socket pair": lambda _: socket.socketpair(),
+    "netlink": lambda _: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW),
+    "exec": lambda _: os.execv("/bin/true", ["true"]),
+    "fork": lambda _: os.fork(),
+    "program": lambda _: subprocess.run(["/bin/true"], check=True),
+    "ptrace": lambda _: _call({"x86_64": 101}.get(os.uname().machine, 117), 16, os.getppid()),
+    "io_uring": lambda _: _call(425, 1, 0),
+    "userns": lambda _: _call({"x86_64": 272}.get(os.uname().machine, 97), 0x10000000),
+    "kill": lambda _: os.kill(os.getppid(), 0),
+    "kill all": lambda _: os.kill(-1, 0),
+    "chmod": lambda path: Path(path).chmod(0o777),
+    "read": lambda path: Path(path).read_bytes()[:10].decode("latin-1"),
+    "list": lambda path: sorted(map(str, Path(path).iterdir())),
+    "write": lambda path: Path(path).write_text("mine"),
+    "append": lambda path: Path(path).open("a"),  # noqa: SIM115
+    "truncate": lambda path: os.truncate(path, 0),
+    "grow": lambda path: _grow(Path(path)),
+    "delete": lambda path: Path(path).unlink(),
+    "link": lambda path: Path(path).symlink_to("/etc/passwd"),
+    "environment": lambda _: sorted(os.environ),
+    "parent": lambda _: Path(f"/proc/{os.getppid()}/environ").read_bytes(),
+    "parent memory": lambda _: Path(f"/proc/{os.getppid()}/mem").open("rb"),  # noqa: SIM115
+    "own status": lambda _: Path("/proc/self/status").read_text(),
+    "files": lambda _: [os.open("/dev/null", os.O_RDONLY) for _ in range(1000)],
+    "shared memory": lambda _: _shared(),
+    "raise limit": lambda _: resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096)),
+    "limits": lambda _: {
+        name: resource.getrlimit(getattr(resource, name))[1]
+        for name in ("RLIMIT_CORE", "RLIMIT_NOFILE", "RLIMIT_FSIZE", "RLIMIT_DATA", "RLIMIT_AS")
+    },
+    "thread": lambda _: _thread(),
+    "endless": _endless,
+    "empty": lambda path: os.open(path, os.O_RDONLY | os.O_TRUNC),
+    "empty by open": lambda path: _open(path, os.O_RDONLY | os.O_TRUNC),
+    "neither": lambda path: os.open(path, os.O_ACCMODE),
+    "neither, by open": lambda path: _open(path, os.O_ACCMODE | os.O_TRUNC),
+    "openat2": lambda _: _call(437, -100, 0, 0, 0),
+    "nameless": lambda path: os.open(path, os.O_TMPFILE | os.O_RDWR, 0o600),
+    "rename": lambda path: Path(path).rename(f"{path}-2"),
+    "affinity": lambda pid: os.sched_setaffinity(int(pid), os.sched_getaffinity(0)),
+    "read 2": lambda _: os.read(2, 10),
+    "empty 2": lambda _: os.ftruncate(2, 0),
+    "do not wait at 2": lambda _: os.set_blocking(2, False),
+    "many files": lambda path: _fill(path, 50, 0),
+    "large files": lambda path: _fill(path, 2, 64 << 20),
+    "say": lambda text: _say(2, text.encode(), 1),
+    "say much": lambda text: _say(2, text.encode() * 1000, 500),
+    "answer much": lambda text: _say(_ANSWERS, text.encode() * 1000, 10_000),
+    "die": _die,
+    "decoders": lambda _: _decoders(),
+}
+
+
+def _decoders() -> list[str]:
+    from PIL import Image
+
+    return sorted(Image.OPEN)
+
+
+def _refused(probe: Callable[[str], Any], path: str) -> str:
+    try:
+        return f"done: {probe(path)}"
+    except OSError as error:
+        return f"refused: {error.strerror}"
+    except ValueError as error:
+        return f"refused: {error}"
+
+
+def _answer(request: Request, tools: Any, answers: Any) -> dict[str, Any]:
+    for asked in request.operations:
+        if "probe" in asked:
+            path = str(asked.get("path", "")).replace("OWN", request.folder)
+            said = _refused(PROBES[asked["probe"]], path)
+            if "answer" in asked:  # a lie, instead of what it found
+                return dict(asked["answer"])
+            return {"error": {"code": "bad_image", "detail": said}}
+    return _real(request, tools, answers)
+
+
+_real = child._answer
+
+
+def _lacking(layer: str) -> None:
+    def refuse(*_: Any) -> None:
+        raise OSError(38, "Function not implemented")
+
+    place = {
+        "files": (sandbox.landlock, "restrict", refuse),
+        "calls": (sandbox.seccomp, "refuse", refuse),
+        "truncate": (sandbox.landlock, "abi", lambda: 2),
+    }
+    setattr(*place[layer])
+
+
+if __name__ == "__main__":
+    child._answer = _answer
+    if os.environ.get("LANG", "").startswith("lacks-"):
+        _lacking(os.environ["LANG"].removeprefix("lacks-"))
+    child.main()

@@ -1,0 +1,20 @@
+"""Hooks of schemathesis: what it sends as a picture is one, so that it gets behind the decoder."""
+
+from __future__ import annotations
+
+import schemathesis
+from hypothesis import strategies
+
+from tests.support import images
+
+schemathesis.openapi.format(
+    "binary",
+    strategies.sampled_from(
+        [
+            images.png(16, 12),
+            images.jpeg(16, 12),
+            images.png(9, 9, seed=1),
+            images.png()[:200],  # cut off
+        ]
+    ),
+)

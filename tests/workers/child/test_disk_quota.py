@@ -1,0 +1,105 @@
+"""No child fills the disk, and what one left is deleted beside the worker's other business."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import tracemalloc
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import structlog
+
+from models.errors import WorkerCrashed
+from tests.support import images
+from tests.workers.child.test_pool import ignore, request
+from tests.workers.sandbox.test_sandbox import probe, started
+from workers.child.disk_quota import Quota
+from workers.child.results import cleared, removed
+
+
+@pytest.mark.parametrize("what", ["many files", "large files"])
+@pytest.mark.parametrize("sandbox", ["auto", "off"])
+async def test_a_child_that_fills_its_folder_is_killed(
+    what: str, sandbox: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.child.process._PROGRAM", "tests.support.sandbox_probe")
+    settings = {"max_output_pixels": 1_000_000, "task_timeout": 30}
+    with structlog.testing.capture_logs() as said:
+        async with started(child_sandbox=sandbox, **settings) as children:
+            (own,) = [child._folder for child in children._all if child]
+            with pytest.raises(WorkerCrashed) as caught:
+                await probe(children, tmp_path, what, "OWN")
+            assert caught.value.facts == {"exit_status": -signal.SIGKILL}
+            assert not own.exists()
+            assert await probe(children, tmp_path, "read", "OWN/original")
+    (found,) = [each for each in said if each["event"] == "child_fills_its_folder"]
+    assert found["files"] == 1 + 16
+
+
+async def test_the_largest_task_stays_within(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Noise in 16 bits with alpha is what compresses least; as many pixels as the limits allow."""
+    looked: list[bool] = []
+    real = Quota.exceeded
+
+    def noting(self: Quota, folder: Path) -> bool:
+        looked.append((folder / "result-4.png").exists())
+        return real(self, folder)
+
+    monkeypatch.setattr("workers.child.process._LOOK", 0)
+    monkeypatch.setattr(Quota, "exceeded", noting)
+    noise = np.random.default_rng(0).integers(0, 1 << 16, (1000, 1000, 4), np.uint16)
+    data = images.by_hand(noise)
+    asked = [{"op": "split"}]
+    async with started(max_output_pixels=1_000_000) as children:
+        given = replace(request(tmp_path, data), operations=asked, results=4, keep=[0])
+        answer = await children.run(given, ignore)
+    assert len(answer["results"]) == 4 and len(answer["kept"]) == 1
+    assert sum(each["bytes"] for each in answer["results"]) > 8_000_000
+    assert any(looked)
+
+
+def test_what_is_not_there_is_not_too_much(tmp_path: Path) -> None:
+    assert not Quota(0, 0).exceeded(tmp_path / "nowhere")
+    assert not Quota(0, 0).exceeded(tmp_path)
+    (tmp_path / "large").write_bytes(b"a")
+    os.truncate(tmp_path / "large", 1 << 40)
+    assert not Quota(1, 1 << 20).exceeded(tmp_path)  # a hole takes no room
+    assert Quota(0, 1 << 20).exceeded(tmp_path)
+    assert Quota(1, 1).exceeded(tmp_path)
+
+
+@pytest.mark.parametrize("delete", [cleared, removed])
+def test_names_are_deleted_one_by_one(delete: Callable[[Path], None], tmp_path: Path) -> None:
+    folder = tmp_path / "child"
+    folder.mkdir()
+    for number in range(5000):
+        (folder / str(number)).touch()
+    tracemalloc.start()
+    try:
+        delete(folder)
+        assert tracemalloc.get_traced_memory()[1] < 200_000
+    finally:
+        tracemalloc.stop()
+    assert folder.exists() == (delete is cleared)
+    assert not folder.exists() or not list(folder.iterdir())
+
+
+async def test_the_loop_does_not_wait_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[Any] = []
+
+    def noting(folder: Path) -> None:
+        threads.append(threading.current_thread())
+        removed(folder)
+
+    monkeypatch.setattr("workers.child.process.removed", noting)
+    async with started():
+        pass
+    assert threads and threading.main_thread() not in threads

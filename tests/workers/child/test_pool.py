@@ -1,0 +1,218 @@
+"""The child processes: what they see, how they end, and that they never outlive their worker."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from models.errors import TaskTimeout, WorkerCrashed
+from models.settings import Settings
+from tests.support import images
+from tests.support.paths import ROOT
+from tests.workers.queue.test_jobs import slow_picture
+from workers.child.pool import Children
+from workers.child.process import Child, NotStarted
+from workers.child.request import Request
+
+ASKED = [{"op": "upscale", "scale": 2, "model": "darkroom-fast"}]
+
+
+def request(folder: Path, data: bytes | None = None) -> Request:
+    source = folder / "original"
+    source.write_bytes(data or images.png())
+    return Request(str(source), str(folder), ASKED, "png")
+
+
+def ignore(share: float) -> None:
+    pass
+
+
+async def test_a_child_answers_many_tasks(tmp_path: Path) -> None:
+    children = Children(Settings(worker_processes=1))
+    await children.start()
+    (pid,) = children.pids
+    told: list[float] = []
+    for _ in range(3):
+        answer = await children.run(request(tmp_path), told.append)
+        assert answer["results"][0]["width"] == 80
+    assert children.pids == [pid]
+    assert told
+    await children.stop()
+    assert children.pids == []
+
+
+@pytest.mark.parametrize(("asked", "precision"), [("opencv", "f32"), ("openvino", "bf16")])
+async def test_it_works_with_the_engine_that_is_asked_for(
+    tmp_path: Path, asked: str, precision: str
+) -> None:
+    settings = {"upscale_engine": asked, "upscale_precision": precision}
+    children = Children(Settings(worker_processes=1).model_copy(update=settings))
+    await children.start()
+    assert children.engine.split()[::2] == [asked, precision]
+    assert (await children.run(request(tmp_path), ignore))["results"]
+    await children.stop()
+
+
+async def test_secrets_of_the_worker_do_not_reach_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MONGO_URL", "mongodb://user:secret@host/")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    children = Children(Settings(worker_processes=1))
+    await children.start()
+    seen = psutil.Process(children.pids[0]).environ()
+    assert "secret" not in str(seen)
+    assert "MONGO_URL" not in seen
+    await children.stop()
+
+
+async def test_a_late_child_is_killed_and_replaced(tmp_path: Path) -> None:
+    children = Children(Settings(worker_processes=1, task_timeout=0.4))
+    await children.start()
+    (late,) = children.pids
+    with pytest.raises(TaskTimeout, match=r"0.4 s \(TASK_TIMEOUT\)"):
+        await children.run(request(tmp_path, slow_picture()), ignore)
+    assert (await children.run(request(tmp_path), ignore))["results"]
+    assert not psutil.pid_exists(late)
+    await children.stop()
+
+
+async def test_a_cancelled_task_frees_its_place_at_once(tmp_path: Path) -> None:
+    children = Children(Settings(worker_processes=1))
+    await children.start()
+    began = asyncio.Event()
+    work = asyncio.create_task(
+        children.run(request(tmp_path, slow_picture()), lambda share: began.set())
+    )
+    await began.wait()
+    (busy,) = children.pids
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    assert (await children.run(request(tmp_path), ignore))["results"]
+    assert not psutil.pid_exists(busy)
+    await children.stop()
+
+
+async def test_a_crash_is_told_with_the_signal(tmp_path: Path) -> None:
+    children = Children(Settings(worker_processes=1))
+    await children.start()
+    (pid,) = children.pids
+
+    def kill(share: float) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+    with pytest.raises(WorkerCrashed) as caught:
+        await children.run(request(tmp_path, slow_picture()), kill)
+    assert caught.value.facts == {"exit_status": -signal.SIGKILL}
+    await children.stop()
+
+
+async def test_an_idle_child_that_dies_costs_nothing(tmp_path: Path) -> None:
+    children = Children(Settings(worker_processes=2))
+    await children.start()
+    for pid in children.pids:
+        os.kill(pid, signal.SIGKILL)
+    while children.pids:
+        await asyncio.sleep(0.01)
+    answers = await asyncio.gather(*(children.run(request(tmp_path), ignore) for _ in range(4)))
+    assert all(answer["results"] for answer in answers)
+    await children.stop()
+
+
+async def test_stopping_while_children_start_leaves_none_and_does_not_hang() -> None:
+    for pause in (0, 0.001, 0.005, 0.05, 0.2):
+        children = Children(Settings(worker_processes=2))
+        starting = asyncio.create_task(children.start())
+        await asyncio.sleep(pause)
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        await children.stop()
+    ours = [p for p in psutil.Process().children() if p.status() != psutil.STATUS_ZOMBIE]
+    assert not [p for p in ours if "workers.child" in " ".join(p.cmdline())]
+
+
+async def test_one_that_does_not_start_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(NotStarted, match="does not start"):
+        await Child.start({})
+
+
+async def test_rubbish_from_a_child_is_a_crash(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/echo")
+    with pytest.raises(NotStarted):
+        await Child.start({})
+
+
+def test_it_dies_with_its_worker_even_in_the_middle_of_work(tmp_path: Path) -> None:
+    program = f"""
+import asyncio, os, signal
+from models.settings import Settings
+from workers.child.pool import Children
+from workers.child.request import Request
+
+async def main():
+    children = Children(Settings(worker_processes=1))
+    await children.start()
+    print(children.pids[0], flush=True)
+    def die(share):
+        os.kill(os.getpid(), signal.SIGKILL)
+    await children.run({request(tmp_path, slow_picture())!r}, die)
+
+asyncio.run(main())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == -signal.SIGKILL
+    pid = int(done.stdout)
+    deadline = time.monotonic() + 5
+    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+async def test_one_alone_gets_all_cores_and_many_share_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.child.pool.cores", lambda: 8)
+    children = Children(Settings(worker_processes=4, workers=2))
+    await children.start()
+    asked: list[int] = []
+    run = Child.run
+
+    async def noting(self: Child, given: Request, progress: Any) -> dict[str, Any]:
+        asked.append(given.threads)
+        return await run(self, given, progress)
+
+    monkeypatch.setattr(Child, "run", noting)
+    await children.run(request(tmp_path), ignore)
+    folders = [tmp_path / str(number) for number in range(4)]
+    for folder in folders:
+        folder.mkdir()
+    await asyncio.gather(*(children.run(request(folder), ignore) for folder in folders))
+    await children.run(request(tmp_path), ignore)
+    assert asked[0] == asked[-1] == 4
+    assert sorted(asked[1:-1]) == [1, 1, 2, 4]
+    await children.stop()
+
+
+async def test_a_defect_in_a_child_is_told_not_taken_for_a_crash(tmp_path: Path) -> None:
+    children = Children(Settings(worker_processes=1))
+    await children.start()
+    (pid,) = children.pids
+    wrong = replace(request(tmp_path), format="nowhere")  # type: ignore[arg-type]
+    answer = await children.run(wrong, ignore)
+    assert "nowhere" in answer["defect"]
+    assert children.pids == [pid]
+    await children.stop()

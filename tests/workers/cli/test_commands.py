@@ -1,0 +1,266 @@
+"""The operations on the command line, as a Unix user meets them: no servers, no surprises."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.support import images
+from tests.support.paths import ROOT, SHARED
+from workers.cli.progress_bar import line
+
+
+def command(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "workers", *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environ},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def size(path: Path) -> tuple[str | None, int, int]:
+    image = images.decoded(path.read_bytes())
+    return (image.format, *image.size)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "cat.png").write_bytes(images.png(40, 30))
+    (tmp_path / "dog.jpg").write_bytes(images.jpeg(50, 20))
+    (tmp_path / "broken.png").write_bytes(images.png()[:200])
+    (tmp_path / "note.png").write_text("no picture")
+    return tmp_path
+
+
+def test_upscale_one(folder: Path) -> None:
+    done = command(folder, "upscale", "cat.png", "out.png", "--scale", "2")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert size(folder / "out.png") == ("PNG", 80, 60)
+
+
+@pytest.mark.skipif(not (SHARED / "images").is_dir(), reason="../shared/images is not here")
+def test_a_photograph_through_a_named_network(folder: Path) -> None:
+    weights = str(SHARED / "weights")
+    done = command(
+        folder,
+        *("upscale", str(SHARED / "images/lama.png"), "x.jpg", "--scale", "3", "--model", "FSRCNN"),
+        WEIGHTS_DIR=weights,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert size(folder / "x.jpg") == ("JPEG", 257 * 3, 300 * 3)
+
+
+def test_the_format_is_the_outputs(folder: Path) -> None:
+    assert command(folder, "resize", "cat.png", "a.webp", "--width", "20").returncode == 0
+    assert size(folder / "a.webp") == ("WEBP", 20, 15)
+    done = command(folder, "convert", "cat.png", "b.jpg", "--format", "webp")
+    assert done.returncode == 2
+    assert "b.jpg: jpeg is asked for, and webp too" in done.stderr
+
+
+def test_many_into_a_folder_that_is_made(folder: Path) -> None:
+    done = command(folder, "upscale", "cat.png", "dog.jpg", "-o", "new/out/")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert size(folder / "new/out/cat-upscale-x2.png") == ("PNG", 80, 60)
+    assert size(folder / "new/out/dog-upscale-x2.jpg") == ("JPEG", 100, 40)
+    assert len(list((folder / "new/out").iterdir())) == 2
+
+
+def test_several_operations_and_several_results(folder: Path) -> None:
+    done = command(
+        folder, "process", "cat.png", "part.png", "--operations", "grayscale", "split", "resize=2"
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [size(folder / f"part-{n}.png") for n in (1, 2, 3, 4)] == [("PNG", 40, 30)] * 4
+
+
+def test_the_bad_fail_by_name_and_the_good_are_done(folder: Path) -> None:
+    done = command(
+        folder, "grayscale", "broken.png", "cat.png", "none.png", "note.png", ".", "-o", "out"
+    )
+    assert done.returncode == 1
+    lines = done.stderr.splitlines()
+    assert [line.split(": ")[1] for line in lines] == ["broken.png", "none.png", "note.png", "."]
+    assert all(line.startswith("darkroom: ") for line in lines)
+    assert "none.png: No such file or directory" in lines[1]
+    assert [p.name for p in (folder / "out").iterdir()] == ["cat-grayscale.png"]
+
+
+def test_nothing_is_overwritten_unless_forced(folder: Path) -> None:
+    before = (folder / "cat.png").read_bytes()
+    done = command(folder, "grayscale", "dog.jpg", "cat.png")
+    assert done.returncode == 1
+    assert done.stderr == "darkroom: dog.jpg: cat.png is there already; -f overwrites it\n"
+    assert (folder / "cat.png").read_bytes() == before
+    assert command(folder, "grayscale", "-f", "dog.jpg", "cat.png").returncode == 0
+    assert size(folder / "cat.png") == ("PNG", 50, 20)
+
+
+def test_two_of_one_name_are_not_one_result(folder: Path) -> None:
+    (folder / "b").mkdir()
+    (folder / "b/cat.png").write_bytes(images.png(10, 10))
+    done = command(folder, "grayscale", "-f", "cat.png", "b/cat.png", "-o", "out")
+    assert done.returncode == 1
+    assert "cat-grayscale.png was just made of cat.png" in done.stderr
+    assert size(folder / "out/cat-grayscale.png") == ("PNG", 40, 30)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["upscale"], "usage: "),
+        (["shout", "a", "b"], "invalid choice"),
+        (["upscale", "cat.png"], "-o FOLDER"),
+        (["upscale", "cat.png", "dog.jpg", "out"], "-o FOLDER"),
+        (["upscale", "cat.png", "out.png", "--scale", "x"], "scale"),
+        (["upscale", "cat.png", "out.png", "--scale", "7"], "scale 7 is not at hand"),
+        (["upscale", "cat.png", "out.png", "--model", "X"], "there is no model of that name"),
+        (["upscale", "cat.png", "out.bmp"], "must end in one of png, jpg, jpeg, webp"),
+        (["upscale", "cat.png", "dog.jpg", "-o", "note.png"], "is no folder"),
+        (["process", "cat.png", "out.png", "--operations", "shout"], "no operation 'shout'"),
+    ],
+)
+def test_wrong_commands(folder: Path, arguments: list[str], sentence: str) -> None:
+    done = command(folder, *arguments)
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(list(folder.iterdir())) == 4
+
+
+def test_limits_are_the_settings(folder: Path) -> None:
+    done = command(folder, "upscale", "cat.png", "out.png", MAX_PIXELS="1199")
+    assert done.returncode == 1
+    assert "1200 pixels; at most 1199 are allowed (MAX_PIXELS)" in done.stderr
+    done = command(folder, "upscale", "cat.png", "out.png", MAX_PIXELS="many")
+    assert done.returncode == 2
+    assert "MAX_PIXELS='many'" in done.stderr
+
+
+def long_work(folder: Path) -> list[str]:
+    """Return a command that takes seconds, so that it can be met at work."""
+    noise = np.random.default_rng(0).integers(0, 256, (2500, 2500, 3), np.uint8)
+    (folder / "large.jpg").write_bytes(images.encoded(Image.fromarray(noise), "JPEG", quality=30))
+    return [sys.executable, "-m", "workers", "upscale", "large.jpg", "-o", "out/"]
+
+
+@pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_terminal_sees_a_bar_and_ctrl_c_leaves_nothing(
+    folder: Path, sent: signal.Signals, status: int
+) -> None:
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        long_work(folder),
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "60"},
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    seen = b""
+    deadline = time.monotonic() + 60
+    while b"#" not in seen and time.monotonic() < deadline:
+        seen += os.read(ours, 4096)
+    process.send_signal(sent)
+    assert process.wait(60) == status
+    while data := _read(ours):
+        seen += data
+    os.close(ours)
+    assert b"large.jpg [#" in seen
+    assert b"Traceback" not in seen
+    assert seen.endswith(b"\r\x1b[K")
+    assert list((folder / "out").iterdir()) == []
+
+
+def test_bounds_and_memory_are_the_settings(folder: Path) -> None:
+    for name, value, sentence in (
+        ("MIN_CONSISTENCY", "90", "not the one that was sent"),
+        ("MEMORY_BUDGET", "1000000", "MEMORY_BUDGET"),
+    ):
+        done = command(folder, "upscale", "cat.png", "out.png", **{name: value})
+        assert done.returncode == 1
+        assert sentence in done.stderr
+        assert not (folder / "out.png").exists()
+
+
+def test_names_that_are_empty_or_move_the_cursor(folder: Path) -> None:
+    done = command(folder, "upscale", "cat.png", "")
+    assert (done.returncode, done.stderr) == (2, "darkroom: one of the names is empty\n")
+    (folder / "z\n\x1b[31mred.png").write_bytes(b"")
+    done = command(folder, "upscale", "z\n\x1b[31mred.png", "cat.png", "-o", "out")
+    assert done.returncode == 1
+    (said,) = done.stderr.splitlines()
+    assert said.startswith("darkroom: z??[31mred.png: ")
+
+
+def test_what_is_no_file_is_not_waited_for(folder: Path) -> None:
+    os.mkfifo(folder / "pipe.png")
+    done = command(folder, "grayscale", "pipe.png", "out.png")
+    assert done.returncode == 1
+    assert "pipe.png: it is no file" in done.stderr
+    done = command(folder, "grayscale", "cat.png", "nowhere/out.png")
+    assert done.returncode == 1
+    assert "there is no folder nowhere" in done.stderr
+
+
+def test_links_and_modes_outlive_an_overwriting(folder: Path) -> None:
+    (folder / "real.png").write_bytes(b"old")
+    (folder / "real.png").chmod(0o640)
+    (folder / "link.png").symlink_to("real.png")
+    assert command(folder, "grayscale", "cat.png", "link.png", "-f").returncode == 0
+    assert (folder / "link.png").is_symlink()
+    assert size(folder / "real.png") == ("PNG", 40, 30)
+    assert (folder / "real.png").stat().st_mode & 0o777 == 0o640
+
+
+def test_without_openvino(folder: Path) -> None:
+    (folder / "openvino.py").write_text("raise ImportError('no wheel for this machine')")
+    here = {"PYTHONPATH": f"{folder}:{ROOT}"}
+    done = command(folder, "upscale", "cat.png", "out.png", **here, UPSCALE_ENGINE="openvino")
+    assert done.returncode == 2
+    assert "no wheel for this machine" in done.stderr and "Traceback" not in done.stderr
+    done = command(folder, "upscale", "cat.png", "out.png", **here)
+    assert done.returncode == 0
+    assert "OpenCV works instead" in done.stderr
+    assert size(folder / "out.png") == ("PNG", 80, 60)
+    done = command(folder, "grayscale", "cat.png", "gray.png", **here)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_with_standard_error_closed(folder: Path) -> None:
+    program = [sys.executable, "-m", "workers", "grayscale", "cat.png", "out.png"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    line = ["sh", "-c", 'exec "$@" 2>&-', "sh", *program]
+    done = subprocess.run(line, cwd=folder, env=environment, check=False, timeout=60)
+    assert done.returncode == 0
+    assert size(folder / "out.png") == ("PNG", 40, 30)
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 4096)
+    except OSError:  # Linux's way to say that the other end is closed
+        return b""
+
+
+@pytest.mark.parametrize("columns", [1, 5, 20, 60, 200])
+@pytest.mark.parametrize("label", ["", "cat.png", "x" * 300, "a\x1b[2Jb\n"])
+def test_a_bar_never_wraps_nor_moves_the_cursor(label: str, columns: int) -> None:
+    for share in (-1, 0, 0.5, 1, 1.0001):
+        drawn = line(label, share, columns)
+        assert len(drawn) < max(2, columns)
+        assert drawn.isprintable()
+    assert line("cat", 0.5, 60).endswith("[##########..........]  50%")

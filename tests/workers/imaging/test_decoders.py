@@ -1,0 +1,81 @@
+"""The limits that the decoders have of their own, for what a header hides."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from models.errors import BadImage, TooManyPixels
+from tests.support import images
+from tests.support.paths import ROOT
+from workers.imaging import decoders
+from workers.imaging.codec import decode
+
+
+@pytest.mark.parametrize("limit", [1199, 700, 100])
+def test_pillow_counts_pixels_itself(limit: int, tmp_path: Path) -> None:
+    """Below its limit it is silent, up to twice as many it would warn: both are refused."""
+    path = tmp_path / "picture.png"
+    path.write_bytes(images.png(40, 30))
+    with (
+        pytest.raises(
+            Image.DecompressionBombWarning if limit > 600 else Image.DecompressionBombError
+        ),
+        decoders.opened(path, limit),
+    ):
+        pass
+    with pytest.raises(TooManyPixels, match=f"40 x 30 = 1200 pixels; at most {limit} are allow"):
+        decode(path, limit)
+    assert decode(path, 1200).size == (40, 30)
+    assert limit != Image.MAX_IMAGE_PIXELS
+
+
+def test_a_comment_unpacks_to_no_more_than_its_limit(tmp_path: Path) -> None:
+    path, whole = tmp_path / "picture.png", images.png()
+    for megabytes, fits in ((15, True), (17, False)):
+        body = b"a\0\0" + zlib.compress(bytes(megabytes << 20), 9)
+        path.write_bytes(whole[:33] + images.chunk(b"zTXt", body) + whole[33:])
+        if fits:
+            assert decode(path, 10_000).size == (40, 30)
+        else:
+            with pytest.raises(BadImage):
+                decode(path, 10_000)
+    body = b"a\0\0" + zlib.compress(bytes(15 << 20), 9)
+    path.write_bytes(whole[:33] + images.chunk(b"zTXt", body) * 5 + whole[33:])
+    with pytest.raises(BadImage):
+        decode(path, 10_000)
+
+
+def test_opencv_has_the_limit_before_it_is_imported() -> None:
+    program = """
+import sys
+import numpy as np
+from workers import decoders
+assert "cv2" not in sys.modules
+decoders.limit(1000)
+decoders.close()
+import cv2
+from PIL import Image
+data = np.frombuffer(sys.stdin.buffer.read(), np.uint8)
+try:
+    cv2.imdecode(data, cv2.IMREAD_COLOR)
+except cv2.error as error:
+    print(error.err)
+print(sorted(Image.OPEN))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        input=images.png(40, 30),
+        capture_output=True,
+        check=True,
+        cwd=ROOT,
+        env={k: v for k, v in os.environ.items() if not k.startswith("OPENCV")},
+    )
+    assert b"CV_IO_MAX_IMAGE_PIXELS" in done.stdout
+    assert b"['GIF', 'JPEG', 'PNG']" in done.stdout

@@ -1,0 +1,199 @@
+"""16-bit PNGs read and written: whole and upright, or refused."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.errors import BadImage
+from tests.models.images.test_exif import block
+from tests.support import images
+from tests.support.png16 import KINDS, file_of, results, scene, split_up, unfiltered
+from tests.workers.cli.test_commands import command
+from tests.workers.imaging.test_codec import ICC
+from workers.imaging import codec, depth16, notes, png16
+from workers.imaging.picture import Picture
+
+
+@pytest.mark.parametrize("interlaced", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+def test_written_as_it_came(tmp_path: Path, kind: str, interlaced: bool) -> None:
+    for size in ((40, 30), (1, 1), (1, 9), (9, 1), (13, 7), (127, 97)):
+        wide = scene(kind, *size)
+        data = file_of(kind, wide, interlaced=interlaced)
+        ((made, written),) = results(tmp_path, data, "convert=png")
+        colours, alpha = split_up(kind, wide)
+        expected = colours if alpha is None else np.dstack([colours, alpha])
+        colour, found = unfiltered(written)
+        assert (found == expected).all()
+        assert colour == {1: 0, 2: 4, 3: 2, 4: 6}[1 if found.ndim == 2 else found.shape[2]]
+        assert (made.width, made.height, made.notes) == (*size, ())
+
+
+@pytest.mark.parametrize("turned", range(1, 9))
+@pytest.mark.parametrize("kind", KINDS)
+def test_turned_upright_once(tmp_path: Path, kind: str, turned: int) -> None:
+    wide = scene(kind, 7, 5)
+    colours, alpha = split_up(kind, wide)
+    expected = colours if alpha is None else np.dstack([colours, alpha])
+    expected = {
+        1: expected,
+        2: np.fliplr(expected),
+        3: np.rot90(expected, 2),
+        4: np.flipud(expected),
+        5: expected.swapaxes(0, 1),
+        6: np.rot90(expected, -1),
+        7: np.rot90(expected, 2).swapaxes(0, 1),
+        8: np.rot90(expected),
+    }[turned]
+    exif = images.chunk(b"eXIf", block(turned)[6:])
+    for where in ("before", "after"):
+        data = file_of(kind, wide, **{where: exif})
+        ((_, written),) = results(tmp_path, data, "convert=png")
+        assert (unfiltered(written)[1] == expected).all()
+        again = results(tmp_path, written, "convert=png")[0][1]
+        assert again == written
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_gamma_of_sixteen_bits(tmp_path: Path, kind: str) -> None:
+    wide = scene(kind)
+    colours, alpha = split_up(kind, wide)
+    data = file_of(kind, wide, before=images.chunk(b"gAMA", struct.pack(">I", 100000)))
+    ((made, written),) = results(tmp_path, data, "convert=png")
+    expected = np.rint(65535 * (colours / 65535.0) ** (1 / 2.2))
+    found = unfiltered(written)[1]
+    if alpha is not None:
+        assert (found[:, :, -1] == alpha).all()
+        found = found[:, :, :-1].reshape(colours.shape)
+    assert (found == expected).all()
+    assert made.notes == (notes.GAMMA,)
+    assert len(np.unique(found)) > 256
+
+
+def test_all_levels_are_rounded_to_eight_bits_not_cut() -> None:
+    levels = np.arange(65536, dtype=np.uint16).reshape(256, 256)
+    expected = (levels.astype(np.int64) * 255 + 32767) // 65535
+    assert (depth16.eight(levels) == expected).all()
+    narrow = expected.astype(np.uint8)
+    assert depth16.eight(narrow) is narrow
+
+
+@pytest.mark.parametrize("icc", [ICC, ICC + bytes(3)])
+@pytest.mark.parametrize("kind", KINDS)
+def test_profiles_are_kept(tmp_path: Path, kind: str, icc: bytes) -> None:
+    """The second is padded: libpng refuses to write it."""
+    profile = images.chunk(b"iCCP", b"sRGB\0\0" + zlib.compress(icc))
+    wide = scene(kind)
+    data = file_of(kind, wide, before=profile)
+    ((_, written),) = results(tmp_path, data, "convert=png")
+    assert images.decoded(written).info["icc_profile"] == icc
+    colours, alpha = split_up(kind, wide)
+    expected = colours if alpha is None else np.dstack([colours, alpha])
+    assert (unfiltered(written)[1] == expected).all()
+
+
+def broken(kind: str) -> list[tuple[str, bytes]]:
+    wide = scene(kind)
+    data, rows = file_of(kind, wide), images.raw(wide)
+    packed = zlib.compress(rows)
+    at = data.index(b"IDAT")
+    turned = bytearray(packed)
+    turned[len(packed) // 2] ^= 0x55
+    checked = bytearray(data)
+    checked[at + 50] ^= 1
+    last = bytes([*packed[:-1], packed[-1] ^ 1])
+    return [
+        *((f"cut at {n}", data[:n]) for n in (8, 20, 33, 40, at + 6, at + 60, len(data) // 2)),
+        ("cut in the last chunk of samples", data[:-30]),
+        ("wrong CRC", bytes(checked)),
+        ("broken deflate", file_of(kind, wide, packed=bytes(turned))),
+        ("wrong Adler", file_of(kind, wide, packed=last)),
+        ("deflate cut short", file_of(kind, wide, packed=packed[: len(packed) // 2])),
+        ("no such filter", file_of(kind, wide, packed=zlib.compress(b"\x07" + rows[1:]))),
+        ("no samples", file_of(kind, wide, packed=b"")),
+    ]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_broken_is_refused(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "picture"
+    for name, data in broken(kind):
+        path.write_bytes(data)
+        with pytest.raises(BadImage, match="the picture cannot be decoded") as refused:
+            codec.decode(path, 10**6)
+        assert len(str(refused.value)) < 200, name
+
+
+def test_colours_that_end_early_are_refused_though_packed_well(tmp_path: Path) -> None:
+    """OpenCV gives no half picture: memory nobody wrote to must not be published."""
+    path = tmp_path / "picture"
+    wide = scene("rgba")
+    path.write_bytes(images.by_hand(wide, packed=zlib.compress(images.raw(wide[:20]))))
+    with pytest.raises(BadImage, match="broken or incomplete"):
+        codec.decode(path, 10**6)
+
+
+def test_strange_chunks_write_no_log(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    odd = images.chunk(b"gAMA", bytes(4)) * 50 + images.chunk(b"iCCP", b"x\0\0junk") * 50
+    odd += images.chunk(b"tRNS", struct.pack(">HHH", 1, 2, 3)) * 50
+    path = tmp_path / "picture"
+    wide = scene("rgb")
+    path.write_bytes(images.by_hand(wide, before=odd, after=odd))
+    picture = codec.decode(path, 10**6)
+    assert (picture.pixels == wide[:, :, ::-1]).all()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_of_an_animation_the_default_picture_counts(tmp_path: Path) -> None:
+    wide = scene("rgb")
+    rest = zlib.compress(images.raw(65535 - wide))
+    control = struct.pack(">IIIIHHBB", 40, 30, 0, 0, 1, 10, 0, 0)
+    chunk = images.chunk
+    before = chunk(b"acTL", struct.pack(">II", 2, 0)) + chunk(b"fcTL", bytes(4) + control)
+    after = chunk(b"fcTL", b"\0\0\0\1" + control) + chunk(b"fdAT", b"\0\0\0\2" + rest)
+    data = images.by_hand(wide, before=before, after=after)
+    ((made, written),) = results(tmp_path, data, "convert=png")
+    assert (unfiltered(written)[1] == wide).all()
+    assert made.notes == (notes.FIRST_FRAME,)
+
+
+@pytest.mark.parametrize("level", [0, 1, 6])
+@pytest.mark.parametrize("shape", [(1, 1, 2), (5, 7), (5, 7, 2), (5, 7, 3), (600, 900, 4)])
+def test_our_own_writer(shape: Sequence[int], level: int) -> None:
+    """The last is larger than a band."""
+    wide = np.random.default_rng(1).integers(0, 65536, tuple(shape), dtype=np.uint16)
+    wide[: shape[0] // 2] //= 5000
+    cut = wide[:, :, None] if wide.ndim == 2 else wide
+    alpha = cut[:, :, -1] if cut.shape[2] in {2, 4} else None
+    pixels = cut[:, :, 0] if cut.shape[2] < 3 else cut[:, :, 2::-1]
+    buffer = io.BytesIO()
+    png16.write(buffer, pixels, alpha, None, level)
+    written = buffer.getvalue()
+    assert (unfiltered(written)[1] == wide).all()
+    assert images.decoded(written).size == (shape[1], shape[0])
+
+
+def test_colour_and_alpha_are_reduced_together_and_once() -> None:
+    deep = Picture(np.zeros((2, 2), np.uint16), np.zeros((2, 2), np.uint16))
+    assert deep.deep and not Picture(np.zeros((2, 2), np.uint8)).deep
+    reduced = depth16.reduced(deep, "why")
+    assert reduced.alpha is not None
+    assert {str(each.dtype) for each in (reduced.pixels, reduced.alpha)} == {"uint8"}
+    assert reduced.notes == ("why",)
+    assert depth16.reduced(reduced, "again") is reduced
+
+
+def test_on_the_command_line_too(tmp_path: Path) -> None:
+    wide = scene("gray+alpha")
+    (tmp_path / "in.png").write_bytes(file_of("gray+alpha", wide))
+    done = command(tmp_path, "rotate", "in.png", "out.png", "--angle", "180")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    found = unfiltered((tmp_path / "out.png").read_bytes())[1]
+    assert (found == np.rot90(wide, 2)).all()

@@ -1,0 +1,117 @@
+"""WebP as a result: alpha and profile kept, quality as asked, gray made colour."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+
+from models.errors import BadImage, TooManyPixels, UnsupportedFormat
+from models.images.inspect import Header, check_side, inspect
+from models.operations import Encoding
+from tests.support import images
+from tests.workers.operations import bgr
+from workers.imaging import codec
+from workers.imaging.picture import Picture
+
+ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def written(picture: Picture, quality: int | None = None) -> Image.Image:
+    return images.decoded(codec.encode(picture, Encoding("webp", quality)))
+
+
+def test_colours_stay() -> None:
+    image = written(Picture(bgr(120, 90)))
+    assert (image.format, image.mode, image.size) == ("WEBP", "RGB", (120, 90))
+    assert images.psnr(np.asarray(image), images.scene(120, 90)) > 22
+    flat = written(Picture(np.full((32, 32, 3), (30, 60, 200), np.uint8)))
+    assert np.abs(np.asarray(flat).astype(int) - (200, 60, 30)).max() <= 3
+
+
+def test_alpha_and_profile_are_kept() -> None:
+    rng = np.random.default_rng(0)
+    alpha = rng.integers(0, 256, (50, 60), dtype=np.uint8)
+    for pixels in (bgr(), bgr()[:, :, 0].copy()):
+        image = written(Picture(pixels, alpha, ICC))
+        assert image.mode == "RGBA"
+        assert (np.asarray(image)[:, :, 3] == alpha).all()
+    assert written(Picture(bgr(), None, ICC)).info["icc_profile"] == ICC
+
+
+def test_gray_becomes_colour_without_a_profile_that_does_not_fit() -> None:
+    plane = np.full((20, 30), 77, np.uint8)
+    for icc in (None, ICC, b"junk"):
+        image = written(Picture(plane, icc=icc))
+        assert "icc_profile" not in image.info
+        assert np.abs(np.asarray(image.convert("RGB")).astype(int) - 77).max() <= 1
+
+
+def test_quality() -> None:
+    sizes = [
+        len(codec.encode(Picture(bgr(120, 90)), Encoding("webp", q))) for q in (1, 50, None, 100)
+    ]
+    assert sizes == sorted(sizes)
+    assert len(set(sizes)) == 4
+    jpegs = [
+        len(codec.encode(Picture(bgr(120, 90)), Encoding("jpeg", q))) for q in (1, 50, None, 100)
+    ]
+    assert jpegs == sorted(jpegs)
+    assert len(set(jpegs)) == 4
+
+
+def test_views_and_odd_sizes_are_written() -> None:
+    source = Picture(bgr(61, 51), bgr(61, 51)[:, :, 1])
+    for output in ("png", "jpeg", "webp"):
+        data = codec.encode(source.window(3, 5, 17, 13), Encoding(output))
+        with Image.open(io.BytesIO(data)) as image:
+            assert image.size == (17, 13)
+
+
+def test_sides_it_cannot_hold() -> None:
+    check_side(16_383, 1, "webp")
+    with pytest.raises(TooManyPixels, match="WEBP holds at most 16383 .*; ask for format=png"):
+        check_side(1, 16_384, "webp")
+    with pytest.raises(BadImage, match="16384 x 1"):
+        codec.encode(Picture(np.zeros((1, 16_384, 3), np.uint8)), Encoding("webp"))
+
+
+def look(data: bytes) -> Header:
+    with tempfile.TemporaryFile() as file:
+        file.write(data)
+        file.flush()
+        return inspect(file, ("webp",))
+
+
+def samples() -> list[bytes]:
+    alpha = bgr(61, 51)[:, :, 1].copy()
+    made = [
+        codec.encode(picture, Encoding("webp"))
+        for picture in (Picture(bgr(61, 51)), Picture(bgr(61, 51), alpha, ICC), Picture(alpha))
+    ]
+    return [*made, images.encoded(Image.fromarray(images.scene(61, 51)), "WEBP", lossless=True)]
+
+
+def test_its_structure_is_walked() -> None:
+    assert {data[12:16] for data in samples()} == {b"VP8 ", b"VP8L", b"VP8X"}
+    for data in samples():
+        assert look(data) == Header("webp", 61, 51)
+        for end in range(len(data)):
+            with pytest.raises((BadImage, UnsupportedFormat)):
+                look(data[:end])
+        with pytest.raises(BadImage):
+            look(data + b"<html>")
+    assert look(codec.encode(Picture(bgr(16_383, 1)), Encoding("webp"))).width == 16_383
+
+
+def test_what_is_no_picture_of_its_canvas_is_refused() -> None:
+    still = Image.fromarray(images.scene(61, 51))
+    moving = images.encoded(still, "WEBP", save_all=True, append_images=[still.rotate(90)])
+    whole = bytearray(samples()[1])
+    whole[24] += 1  # the canvas of VP8X
+    for data in (moving, bytes(whole), b"RIFF\x04\0\0\0WEBP", b"RIFF\x0c\0\0\0WEBPVP8 \0\0\0\0"):
+        with pytest.raises(BadImage):
+            look(data)

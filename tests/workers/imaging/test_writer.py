@@ -1,0 +1,52 @@
+"""Written files are the same bytes as encoded ones, whichever way they are written."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.errors import BadImage
+from models.images.encoder_settings import DEFAULT
+from models.images.inspect import EXTENSIONS
+from models.operations import Encoding
+from tests.support import images
+from tests.workers.imaging.test_codec import ICC
+from workers.imaging import codec
+from workers.imaging.picture import Picture
+from workers.imaging.writer import write
+
+DEEP = images.scene().astype(np.uint16) * 257 + 3
+GRAY = np.arange(35, dtype=np.uint8).reshape(5, 7)
+
+
+@pytest.mark.parametrize("output", ["png", "jpeg", "webp"])
+@pytest.mark.parametrize(
+    "picture",
+    [
+        Picture(images.scene()),
+        Picture(images.scene(), icc=ICC),
+        Picture(images.scene(), images.scene()[:, :, 0]),
+        Picture(GRAY),
+        Picture(GRAY, GRAY),
+        Picture(images.scene(), icc=b"no profile at all"),
+        *(Picture(DEEP, alpha, icc) for alpha in (None, DEEP[:, :, 0]) for icc in (None, ICC)),
+        Picture(DEEP[:, :, 0], DEEP[:, :, 1]),
+        Picture(DEEP, DEEP[:, :, 0], b"no profile at all"),
+    ],
+)
+def test_the_same_bytes(picture: Picture, output: str, tmp_path: Path) -> None:
+    encoding = Encoding(output)  # type: ignore[arg-type]
+    expected = codec.encode(picture, encoding)
+    said = write(picture, encoding, DEFAULT, tmp_path / f"result.{EXTENSIONS[encoding.format]}")
+    assert Path(said.path).read_bytes() == expected
+    assert (said.width, said.height) == (picture.width, picture.height)
+    assert (said.bytes, said.sha256) == (len(expected), hashlib.sha256(expected).hexdigest())
+
+
+def test_what_cannot_be_written_is_said(tmp_path: Path) -> None:
+    wide = Picture(np.zeros((1, 70_000), np.uint8))
+    with pytest.raises(BadImage):
+        write(wide, Encoding("jpeg"), DEFAULT, tmp_path / "result.jpg")

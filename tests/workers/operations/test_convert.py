@@ -1,0 +1,99 @@
+"""The convert operation: pixels as they were, written as asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from models.networks.catalogue import Catalogue
+from models.operations import Encoding, Operation, parse
+from models.operations.convert import Convert
+from models.operations.steps import encoding
+from tests.support import images
+from tests.workers.operations import NO_NUMBERS, NO_VALUES, apply, bgr, document, refusal
+from workers.imaging.picture import Picture
+from workers.pipeline import Limits, Pipeline
+
+
+def written(tmp_path: Path, data: bytes, operations: list[Operation]) -> bytes:
+    source = tmp_path / "picture"
+    source.write_bytes(data)
+    pipeline = Pipeline(
+        operations,
+        encoding(operations, "png"),
+        Catalogue.read(None),
+        Limits(10**6, 10**6, 64),
+        lambda s: None,
+    )
+    (result,) = pipeline.process(source, tmp_path, 10**6).results
+    return Path(result.path).read_bytes()
+
+
+def test_pixels_are_not_touched() -> None:
+    source = Picture(bgr(), bgr()[:, :, 0].copy(), b"profile")
+    assert apply(source, Convert(format="webp")) is source
+
+
+def test_png_is_exact(tmp_path: Path) -> None:
+    data = written(tmp_path, images.png(), [Convert(format="png")])
+    assert (np.asarray(images.decoded(data)) == images.scene()).all()
+
+
+@pytest.mark.parametrize(("asked", "kind"), [("jpg", "JPEG"), ("webp", "WEBP"), ("png", "PNG")])
+def test_the_format_is_the_one_asked_for(tmp_path: Path, asked: str, kind: str) -> None:
+    data = written(tmp_path, images.jpeg(), [parse("convert", {"format": asked})])
+    assert images.decoded(data).format == kind
+
+
+@pytest.mark.parametrize("output", ["jpeg", "webp"])
+def test_quality_is_size_and_likeness(tmp_path: Path, output: str) -> None:
+    found = []
+    for quality in (5, 50, 95):
+        spec = parse("convert", {"format": output, "quality": str(quality)})
+        data = written(tmp_path, images.png(200, 160), [spec])
+        likeness = images.psnr(
+            np.asarray(images.decoded(data).convert("RGB")), images.scene(200, 160)
+        )
+        found.append((len(data), likeness))
+    assert found == sorted(found)
+    assert found[0][1] + 5 < found[2][1]
+
+
+def test_the_last_one_that_says_so_decides() -> None:
+    said = [Convert(format="jpeg", quality=10), Convert(format="webp"), parse("grayscale", {})]
+    assert encoding(said, "png") == Encoding("webp")
+    assert encoding([parse("blur", {})], "png") == Encoding("png")
+
+
+def test_documents_and_labels() -> None:
+    expected = {"op": "convert", "format": "jpeg", "quality": 80}
+    for spelt in ("jpg", "JPG", "jpeg", " Jpeg "):
+        assert document("convert", format=spelt, quality="80") == expected
+    assert document("convert", format="png") == {
+        "op": "convert", "format": "png", "quality": None,
+    }  # fmt: skip
+    assert parse("convert", {"format": "webp", "quality": "80"}).label() == "convert-q80"
+    assert parse("convert", {"format": "webp"}).label() == "convert"
+
+
+@pytest.mark.parametrize("value", ["", "bmp", "gif", "image/png", "nan", 3, *NO_VALUES])
+def test_formats_that_are_none(value: Any) -> None:
+    assert refusal("convert", format=value).startswith(
+        "convert: format: true and false"
+        if value is True
+        else "convert: format: Input should be 'png', 'jpeg' or 'webp'"
+    )
+
+
+@pytest.mark.parametrize("value", [*NO_NUMBERS, True, [1], {"a": 1}, "0", "101", "-1", "80.5"])
+def test_qualities_that_are_none(value: Any) -> None:
+    assert refusal("convert", format="jpeg", quality=value).startswith("convert: quality: ")
+
+
+def test_refusals_say_what_would_pass() -> None:
+    assert "ask for jpeg or webp" in refusal("convert", format="png", quality="80")
+    assert "format is missing: Format of the result" in refusal("convert")
+    assert "known: format, quality" in refusal("convert", format="png", level="9")

@@ -1,0 +1,289 @@
+"""A worker at work: what ends well, what ends badly, and what is taken up by another."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import os
+import signal
+import time
+import zlib
+from collections.abc import Awaitable, Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from models.networks.catalogue import Catalogue
+from models.redis.queue import connect
+from models.settings import Settings
+from models.store import Store
+from service.app import create_app
+from tests.conftest import working
+from tests.support import images
+from workers.background import sweep as sweeping
+from workers.context import Worker
+
+Send = Callable[..., Awaitable[Any]]
+
+
+def heart(arq: Any) -> Worker:
+    worker: Worker = arq.ctx["worker"]
+    return worker
+
+
+async def ready(arq: Any) -> Worker:
+    while "worker" not in arq.ctx:
+        await asyncio.sleep(0.01)
+    return heart(arq)
+
+
+async def until(condition: Callable[[], Any], seconds: float = 20) -> None:
+    """Wait for something that will happen; fail if it does not."""
+    async with asyncio.timeout(seconds):
+        while not (await condition() if asyncio.iscoroutinefunction(condition) else condition()):
+            await asyncio.sleep(0.01)
+
+
+def slow_picture(side: int = 0) -> bytes:
+    """A picture whose upscaling takes seconds: large, and quick to make.
+
+    ``side``: in pixels; else as many as make it the same seconds on a fast machine and a slow one.
+    """
+    from PIL import Image
+
+    side = side or round(2200 * min(1.0, max(0.3, billions() / 150)) ** 0.5)
+    return images.encoded(Image.radial_gradient("L").resize((side, side)).convert("RGB"))
+
+
+@lru_cache(maxsize=1)
+def billions() -> float:
+    """Return how many billion floating-point operations this machine does in a second."""
+    matrix, best = np.ones((1000, 1000), np.float32), float("inf")
+    for _ in range(5):
+        began = time.perf_counter()
+        matrix @ matrix
+        best = min(best, time.perf_counter() - began)
+    return 2 / best
+
+
+async def test_corrupt_picture_fails_at_once_and_is_not_retried(send: Send, worker: Any) -> None:
+    whole = images.png(64, 64)
+    at = whole.index(b"IDAT") + 4
+    length = int.from_bytes(whole[at - 8 : at - 4], "big")
+    rubbish = bytes(length)
+    crc = zlib.crc32(b"IDAT" + rubbish).to_bytes(4, "big")
+    data = whole[:at] + rubbish + crc + whole[at + length + 4 :]
+    body = await (await send(data, query="?wait=30")).json()
+    assert body["status"] == "FAILURE"
+    assert body["error"]["code"] == "bad_image"
+    assert body["url"] is None and body["results"] == []
+    await until(lambda: worker.jobs_complete == 1)
+    assert worker.jobs_retried == 0
+
+
+async def test_pictures_are_worked_at_side_by_side(settings: Settings, send: Send) -> None:
+    two = settings.model_copy(update={"worker_processes": 2})
+    async with working(two) as arq:
+        worker = await ready(arq)
+        posts = [send(images.png(300, 300, seed), f"{seed}.png", "?wait=60") for seed in range(4)]
+        bodies = [await response.json() for response in await asyncio.gather(*posts)]
+        assert {body["status"] for body in bodies} == {"SUCCESS"}
+        spans = sorted((body["started_at"], body["finished_at"]) for body in bodies)
+        overlaps = [later[0] < earlier[1] for earlier, later in itertools.pairwise(spans)]
+        assert any(overlaps)
+        assert len(worker.children.pids) == 2
+
+
+async def test_deadline_ends_the_child_not_the_worker(
+    send: Send, client: Any, settings: Settings
+) -> None:
+    strict = settings.model_copy(update={"task_timeout": 0.5})
+    async with working(strict) as arq:
+        worker = await ready(arq)
+        before = worker.children.pids
+        body = await (await send(slow_picture(), query="?wait=60")).json()
+        assert body["status"] == "FAILURE"
+        assert body["error"]["code"] == "task_timeout"
+        assert body["error"]["limit"] == 0.5
+        await until(lambda: worker.children.pids and worker.children.pids != before)
+        good = await (await send(query="?wait=60")).json()
+        assert good["status"] == "SUCCESS"
+
+
+async def test_a_dying_child_costs_an_attempt_then_the_task_succeeds(
+    send: Send, settings: Settings, store: Store
+) -> None:
+    async with working(settings) as arq:
+        worker = await ready(arq)
+        body = await (await send(slow_picture())).json()
+
+        async def started() -> bool:
+            task = await store.tasks.get(body["task_id"])
+            return task is not None and task.progress > 0
+
+        await until(started)
+        os.kill(worker.children.pids[0], signal.SIGKILL)
+        done = await (await send(slow_picture(), query="?wait=60")).json()
+        assert done["status"] == "SUCCESS"
+        task = await store.tasks.get(body["task_id"])
+        assert task is not None and task.attempts == 2
+        assert worker.name == heart(arq).name
+
+
+async def test_a_picture_that_kills_every_child_fails_and_others_succeed(
+    send: Send, settings: Settings, store: Store
+) -> None:
+    async with working(settings.model_copy(update={"max_attempts": 2})) as arq:
+        worker = await ready(arq)
+        body = await (await send(slow_picture(), "bad.png")).json()
+        for attempt in (1, 2):
+
+            async def started(number: int = attempt) -> bool:
+                task = await store.tasks.get(body["task_id"])
+                return task is not None and (task.attempts == number and task.progress > 0)
+
+            await until(started)
+            os.kill(worker.children.pids[0], signal.SIGKILL)
+        good = await (await send(images.png(seed=3), "good.png", "?wait=60")).json()
+        assert good["status"] == "SUCCESS"
+        task = await store.tasks.get(body["task_id"])
+        assert task is not None and task.error is not None
+        assert (task.error["code"], task.error["attempts"]) == ("worker_crashed", 2)
+
+
+async def test_progress_is_told(send: Send, store: Store, worker: Any) -> None:
+    body = await (await send(slow_picture())).json()
+    seen: set[int] = set()
+
+    async def ended() -> bool:
+        task = await store.tasks.get(body["task_id"])
+        assert task is not None
+        seen.add(task.progress)
+        return task.ended
+
+    await until(ended, 60)
+    assert seen - {0, 100}
+    assert max(seen) == 100
+
+
+async def test_operations_say_what_living_workers_upscale_with(
+    client: Any, settings: Settings
+) -> None:
+    assert (await (await client.get("/operations")).json())["engines"] == {}
+    async with working(settings) as arq:
+        engine = (await ready(arq)).children.engine
+
+        async def said() -> bool:
+            engines = (await (await client.get("/operations")).json())["engines"]
+            return bool(engines == {engine: 1})
+
+        await until(said)
+    assert engine.startswith("openvino")
+
+
+async def test_a_zombie_is_fenced(send: Send, settings: Settings, store: Store) -> None:
+    """A worker loses its lease while it computes: what it made is not published."""
+    async with working(settings.model_copy(update={"lease_seconds": 0.6})) as arq:
+        worker = await ready(arq)
+        body = await (await send(slow_picture())).json()
+
+        async def started() -> bool:
+            task = await store.tasks.get(body["task_id"])
+            return task is not None and task.status == "STARTED"
+
+        await until(started)
+        await store._database["tasks"].update_one(
+            {"_id": body["task_id"]}, {"$set": {"lease.token": "another"}}
+        )
+        await until(lambda: arq.jobs_complete == 1)
+        task = await store.tasks.get(body["task_id"])
+        assert task is not None and task.status == "STARTED"
+        assert await store._database["results.files"].count_documents({}) == 0
+        await until(lambda: worker.children.pids)
+
+
+async def test_different_weights_on_the_worker_are_said(
+    settings: Settings, aiohttp_client: Any, shared: Path
+) -> None:
+    rich = settings.model_copy(update={"weights_dir": shared / "weights"})
+    client = await aiohttp_client(create_app(rich))
+    async with working(settings):
+        form = images.form(images.png(), "cat.png", model="FSRCNN")
+        body = await (await client.post("/upscale?wait=30", data=form)).json()
+    assert body["error"]["code"] == "weights_missing"
+    assert "FSRCNN" not in {w.name for w in Catalogue.read(None).available()}
+
+
+async def test_published_models_through_the_whole_service(
+    settings: Settings, aiohttp_client: Any, shared: Path
+) -> None:
+    rich = settings.model_copy(update={"weights_dir": shared / "weights"})
+    client = await aiohttp_client(create_app(rich))
+    async with working(rich):
+        for model, scale in (("FSRCNN", 3), ("FSRCNN-small", 2), ("ESPCN", 4), ("LapSRN", 8)):
+            form = images.form(images.png(), "cat.png", model=model, scale=str(scale))
+            body = await (await client.post("/upscale?wait=60", data=form)).json()
+            assert body["status"] == "SUCCESS"
+            assert body["url"] == f"/processed/cat-upscale-x{scale}.png" or scale == 2
+            assert body["results"][0]["width"] == 40 * scale
+
+
+async def test_redis_holds_json_and_nothing_is_left_in_it(
+    send: Send, settings: Settings, store: Store
+) -> None:
+    body = await (await send()).json()
+    redis = connect(settings)
+    job = json.loads(await redis.get(f"arq:job:{body['task_id']}:0"))
+    assert (job["f"], job["a"]) == ("process", [body["task_id"]])
+    async with working(settings) as arq:
+        await send(query="?wait=30")
+        await until(lambda: arq.jobs_complete == 1)
+        worker = await ready(arq)
+        expected = {f"arq:health-check:{worker.name}"}
+        async with asyncio.timeout(30):  # arq counts a job before it clears up behind it
+            while {key.decode() async for key in redis.scan_iter()} - {"darkroom:mark"} != expected:
+                await asyncio.sleep(0.01)
+        assert arq.queue_read_limit >= 2000
+        assert arq.poll_delay_s <= 0.01
+    await redis.aclose(close_connection_pool=True)
+
+
+async def test_scratch_of_dead_workers_goes_and_that_of_living_ones_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from workers.queue import scratch_dir
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    mine = scratch_dir.claim()
+    assert mine.stat().st_mode & 0o777 == 0o700
+    dead = mine.parent / "999999999"
+    living = mine.parent / str(os.getppid())
+    for folder in (dead, living):
+        folder.mkdir()
+        (folder / "original").write_bytes(b"x")
+    (mine / "left by a worker of the same number").write_bytes(b"x")
+    assert scratch_dir.claim() == mine
+    assert list(mine.iterdir()) == []
+    assert {path.name for path in mine.parent.iterdir()} == {mine.name, living.name}
+
+
+async def test_a_machine_in_trouble_costs_no_attempt(
+    send: Send, settings: Settings, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from workers.queue import jobs
+
+    monkeypatch.setattr(jobs, "_TROUBLE_PAUSE", 0.05)
+    monkeypatch.setattr(sweeping, "_RING_PATIENCE", 0.05)
+    async with working(settings) as arq:
+        worker = await ready(arq)
+        good, worker.scratch = worker.scratch, Path("/nowhere")
+        body = await (await send()).json()
+        await until(lambda: arq.jobs_complete > 1)
+        task = await store.tasks.get(body["task_id"])
+        assert task is not None and not task.ended and task.attempts <= 1
+        worker.scratch = good
+        assert (await (await send(query="?wait=30")).json())["status"] == "SUCCESS"

@@ -1,0 +1,337 @@
+"""What a child that a picture has taken over can still do, tried from inside a real one."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import functools
+import os
+import platform
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import structlog
+
+from models.errors import WorkerCrashed
+from models.settings import Settings
+from tests.support import images
+from tests.support.paths import ROOT
+from tests.workers.child.test_pool import ignore, request
+from tests.workers.child.test_results import answered
+from workers import sandbox
+from workers.child.pool import Children
+from workers.child.process import Child, NotStarted
+from workers.sandbox import readable_paths, syscall_table
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="layers of Linux")
+pytestmark = linux
+
+
+@pytest.fixture(autouse=True)
+def _probing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workers.child.process._PROGRAM", "tests.support.sandbox_probe")
+
+
+@asynccontextmanager
+async def started(**settings: Any) -> AsyncIterator[Children]:
+    children = Children(Settings(worker_processes=1, **settings))
+    try:
+        await children.start()
+        yield children
+    finally:
+        await children.stop()
+
+
+async def probe(children: Children, folder: Path, what: str, path: str = "", **more: Any) -> str:
+    asked = replace(request(folder), operations=[{"probe": what, "path": path, **more}])
+    answer = await children.run(asked, ignore)
+    return str(answer["error"]["detail"])
+
+
+@functools.cache
+def holds(layer: str) -> bool:
+    """Tell whether this kernel has a layer at all; not a matter of how it is put on."""
+    program = f"""
+import sys, tempfile
+from workers import confine
+room = confine.Room(tempfile.gettempdir(), "weights", 1 << 32, 1 << 30)
+sys.exit(bool(confine.confine(room)[{layer!r}]))
+"""
+    return subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False).returncode == 0
+
+
+async def test_all_layers_hold_and_the_engine_is_the_one_without_them(tmp_path: Path) -> None:
+    async with started(child_sandbox="off") as children:
+        free = children.engine
+        assert set(children.layers.values()) == {"CHILD_SANDBOX=off"}
+    async with started() as children:
+        assert children.engine == free
+        assert tuple(children.layers) == sandbox.LAYERS
+        assert {name: holds(name) for name in sandbox.LAYERS} == {
+            name: not why for name, why in children.layers.items()
+        }
+        assert (await children.run(request(tmp_path), ignore))["results"]
+
+
+@pytest.mark.skipif(not holds("calls"), reason="no seccomp here")
+async def test_it_reaches_no_network_starts_nothing_and_touches_no_process(tmp_path: Path) -> None:
+    tried = (
+        *("socket", "unix socket", "socket pair", "netlink", "exec", "fork", "program"),
+        *("ptrace", "io_uring", "userns", "kill", "kill all"),
+    )
+    async with started() as children:
+        for what in tried:
+            said = await probe(children, tmp_path, what)
+            assert said == "refused: Operation not permitted", what
+        said = await probe(children, tmp_path, "thread")
+        assert said.endswith("a thread is refused: refused: Operation not permitted")
+        assert "refused" in await probe(children, tmp_path, "chmod", "OWN/original")
+
+
+@pytest.mark.skipif(not holds("files"), reason="no Landlock here")
+async def test_it_reads_and_writes_its_own_folder_only(tmp_path: Path) -> None:
+    secret, scratch = tmp_path / "secret", tmp_path / "scratch"
+    secret.write_text("mongodb://user:secret@host/")
+    scratch.mkdir()
+    children = Children(Settings(worker_processes=2), scratch=scratch)
+    await children.start()
+    one, other = scratch.iterdir()
+    for path in ("/etc/passwd", "/etc/hostname", str(secret), f"{ROOT}/README.md"):
+        assert await probe(children, tmp_path, "read", path) == "refused: Permission denied", path
+    for path in ("/", "/etc", str(ROOT), str(tmp_path), str(scratch)):
+        assert await probe(children, tmp_path, "list", path) == "refused: Permission denied", path
+    (mine,) = {one, other} - {await _neighbour(children, tmp_path, one, other)}
+    for what in ("write", "append", "truncate", "delete", "link"):
+        for place in (tmp_path, ROOT / "weights", ROOT / "workers", Path("/dev/shm"), scratch):
+            path = str(secret if what in {"truncate", "delete"} else place / "left-behind")
+            assert (await probe(children, tmp_path, what, path)).startswith("refused: "), path
+    assert secret.read_text() == "mongodb://user:secret@host/"
+    # "Permission denied" or, by seccomp, "Operation not permitted".
+    assert (await probe(children, tmp_path, "link", "OWN/link")).startswith("refused")
+    for what in ("parent", "parent memory"):
+        assert (await probe(children, tmp_path, what)).startswith("refused"), what
+    assert (await probe(children, tmp_path, "own status")).startswith("done: Name:")
+    assert await probe(children, tmp_path, "write", "OWN/mine") == "done: 4"
+    assert (
+        await probe(children, tmp_path, "read", "OWN/original") == "done: \x89PNG\r\n\x1a\n\x00\x00"
+    )
+    # What one task left there is gone when the next begins.
+    assert "mine" not in await probe(children, tmp_path, "list", "OWN")
+    assert mine in {one, other}
+    await children.stop()
+    assert list(scratch.iterdir()) == []
+
+
+async def _neighbour(children: Children, folder: Path, one: Path, other: Path) -> Path:
+    """Return the folder of the child that does not answer; it can be told by who reads it."""
+    said = [await probe(children, folder, "list", str(path)) for path in (one, other)]
+    assert sorted(text.split(":")[0] for text in said) == ["done", "refused"]
+    return one if said[0].startswith("refused") else other
+
+
+async def test_limits_are_there_and_cannot_be_raised(tmp_path: Path) -> None:
+    settings = {"max_output_pixels": 1_000_000, "memory_budget": 400_000_000}
+    async with started(**settings) as children:
+        limits = ast.literal_eval(
+            (await probe(children, tmp_path, "limits")).removeprefix("done: ")
+        )
+        assert limits["RLIMIT_CORE"] == 0
+        assert limits["RLIMIT_NOFILE"] == 64
+        assert limits["RLIMIT_FSIZE"] == 8_000_000 + (64 << 20)
+        assert 2_000_000_000 < limits["RLIMIT_DATA"] < 3_000_000_000
+        assert limits["RLIMIT_AS"] > limits["RLIMIT_DATA"]
+        assert "not allowed to raise" in await probe(children, tmp_path, "raise limit")
+        assert await probe(children, tmp_path, "grow", "OWN/new") == "refused: File too large"
+        assert await probe(children, tmp_path, "files") == "refused: Too many open files"
+        (taken,) = re.findall(r"\d+", await probe(children, tmp_path, "shared memory"))
+        assert int(taken) < 100  # GiB, asked for 10,000
+        (pid,) = children.pids
+        seen = psutil.Process(pid).rlimit(psutil.RLIMIT_CPU)[0]
+        assert 0 < seen < Settings().task_timeout * (os.cpu_count() or 1) + 1000
+        before = sorted(psutil.Process(pid).environ()) if os.getuid() == 0 else []
+        assert set(before) <= {"PATH", "LANG", "LC_ALL", "HOME", "TMPDIR", "LD_LIBRARY_PATH"} | {
+            "VIRTUAL_ENV",
+            "LC_CTYPE",  # Python's own doing, where the language is C
+        }
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc")
+async def test_it_has_no_capabilities_and_gains_none(tmp_path: Path) -> None:
+    async with started() as children:
+        status = Path(f"/proc/{children.pids[0]}/status").read_text()
+    said = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+    assert {said[f"Cap{kind}"] for kind in ("Inh", "Prm", "Eff", "Amb")} == {"0" * 16}
+    assert said["NoNewPrivs"] == "1"
+    if holds("calls"):
+        assert said["Seccomp"] == "2"
+
+
+async def test_nobody_waits_for_code_that_never_comes_back(tmp_path: Path) -> None:
+    """Its worker killed or standing still, and no Python runs: the kernel ends it."""
+    children = Children(Settings(worker_processes=1))
+    children._setup["cpu_seconds"] = 1.0
+    await children.start()
+    with pytest.raises(WorkerCrashed) as caught:
+        await probe(children, tmp_path, "endless")
+    assert caught.value.facts == {"exit_status": -signal.SIGXCPU}
+    await children.stop()
+
+
+def test_it_dies_with_its_worker_even_in_code_that_never_comes_back(tmp_path: Path) -> None:
+    asked = replace(request(tmp_path), operations=[{"probe": "endless"}])
+    program = f"""
+import asyncio, os, signal
+import workers.child.process
+from models.settings import Settings
+from workers.child.pool import Children
+from workers.child.request import Request
+
+workers.child.process._PROGRAM = "tests.support.sandbox_probe"
+
+async def main():
+    children = Children(Settings(worker_processes=1))
+    await children.start()
+    print(children.pids[0], flush=True)
+    asyncio.ensure_future(children.run({asked!r}, print))
+    while open(f"/proc/{{children.pids[0]}}/stat").read().split()[2] != "R":
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.1)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+asyncio.run(main())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    try:
+        left = psutil.Process(int(done.stdout))
+    except psutil.NoSuchProcess:
+        return
+    assert left.wait(30) is None
+
+
+@pytest.mark.parametrize("layer", ["files", "calls"])
+async def test_a_layer_that_is_missing_is_said_and_required_it_ends(
+    layer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LANG", f"lacks-{layer}")
+    with structlog.testing.capture_logs() as said:
+        async with started() as children:
+            assert (await children.run(request(tmp_path), ignore))["results"]
+    (found,) = [each for each in said if each["event"] == "children_not_fully_confined"]
+    assert f"{layer}: [Errno 38] Function not implemented" in found["missing"]
+    with pytest.raises(NotStarted, match=f"CHILD_SANDBOX=require, and .*{layer}: .Errno 38"):
+        async with started(child_sandbox="require"):
+            pass
+
+
+async def test_required_and_whole_it_starts() -> None:
+    if not all(map(holds, sandbox.LAYERS)):
+        pytest.skip("this kernel lacks a layer")
+    async with started(child_sandbox="require") as children:
+        assert not any(children.layers.values())
+
+
+async def test_a_lie_ends_the_child_and_gives_nothing_away(tmp_path: Path) -> None:
+    """Else one that was taken over had its worker publish what only the worker may read."""
+    (tmp_path / "secret").write_text("mongodb://user:secret@host/")
+    folder = tmp_path / "task"
+    folder.mkdir()
+    async with started(child_sandbox="off") as children:  # so that it can make a link
+        (own,) = [child._folder for child in children._all if child]
+        for path in (f"{own}/link", f"{tmp_path}/secret"):
+            (strange,) = children.pids
+            with pytest.raises(WorkerCrashed):
+                await probe(children, folder, "link", "OWN/link", answer=answered(path))
+            assert not [left for left in folder.iterdir() if b"secret" in left.read_bytes()]
+            assert (await children.run(request(folder), ignore))["results"]
+            assert not psutil.pid_exists(strange)
+            (own,) = [child._folder for child in children._all if child]
+
+
+async def test_no_other_decoder_can_be_reached(tmp_path: Path) -> None:
+    async with started() as children:
+        exif = images.jpeg(20, 20, exif=images.decoded(images.jpeg()).getexif())
+        for data in (images.png(), images.jpeg(), exif):
+            for kind in ("png", "jpeg", "webp"):
+                asked = replace(request(tmp_path, data), operations=[], format=kind)
+                assert (await children.run(asked, ignore))["results"]
+        assert await probe(children, tmp_path, "decoders") == "done: ['GIF', 'JPEG', 'PNG']"
+
+
+def test_env_and_data_are_not_among_what_a_child_reads() -> None:
+    allowed = [
+        path.resolve()
+        for path in (*readable_paths.folders(ROOT / "weights"), *readable_paths.files())
+    ]
+    for hidden in (ROOT / ".env", ROOT / "data", Path.home() / ".ssh", Path("/etc/shadow")):
+        assert not [path for path in allowed if hidden.resolve().is_relative_to(path)], hidden
+
+
+@pytest.mark.parametrize(
+    ("machine", "header"),
+    [
+        ("x86_64", "/usr/include/x86_64-linux-gnu/asm/unistd_64.h"),
+        ("aarch64", "/usr/include/asm-generic/unistd.h"),
+    ],
+)
+def test_numbers_are_those_of_the_kernel(
+    machine: str, header: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not Path(header).exists():
+        pytest.skip(f"needs {header}")
+    text = Path(header).read_text()
+    known = {m[1]: int(m[2]) for m in re.finditer(r"#define __NR(?:3264)?_(\w+) (\d+)", text)}
+    for name, other in re.findall(r"#define __NR_(\w+) __NR3264_(\w+)", text):
+        known.setdefault(name, known.get(other, -1))
+    known.setdefault("newfstatat", known.get("fstatat", -1))
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    listed = {**syscall_table.looked_at()}
+    for part in syscall_table._ALLOWED.values():
+        listed |= syscall_table._numbers(part)
+    assert listed == {name: known[name] for name in listed}
+    for name in (
+        "socket",
+        "execve",
+        "ptrace",
+        "io_uring_setup",
+        "bpf",
+        "mount",
+        "process_vm_readv",
+    ):
+        assert known[name] not in syscall_table.allowed()
+
+
+def test_an_unlisted_machine_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: "riscv64")
+    with pytest.raises(OSError, match="system calls of riscv64 are not listed"):
+        syscall_table.machine()
+
+
+async def test_each_child_has_a_folder_that_goes_with_it(tmp_path: Path) -> None:
+    children = Children(Settings(worker_processes=1, child_tasks=1), scratch=tmp_path / "scratch")
+    (tmp_path / "scratch").mkdir()
+    await children.start()
+    for _ in range(3):
+        assert (await children.run(request(tmp_path), ignore))["results"]
+    os.kill(children.pids[0], signal.SIGKILL)
+    while children.pids:
+        await asyncio.sleep(0.01)
+    assert (await children.run(request(tmp_path), ignore))["results"]
+    await children.stop()
+    assert list((tmp_path / "scratch").iterdir()) == []
+
+
+async def test_a_child_that_lacks_its_folder_does_not_start(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="nowhere"):
+        await Child.start({"scratch": str(tmp_path / "nowhere")})

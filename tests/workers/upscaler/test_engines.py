@@ -1,0 +1,234 @@
+"""The engines: alike within a level, tiles or none, and proven before they are used."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openvino
+import pytest
+
+from models.networks.catalogue import Catalogue, Weights, published
+from models.operations.upscale import Upscale
+from tests.support.paths import ROOT
+from tests.support.tensorflow_graphs import edsr
+from tests.workers.operations import apply, bgr, tools
+from tests.workers.operations.test_upscale import PUBLISHED
+from workers.imaging.picture import Picture, Pixels, Samples
+from workers.operations import Tools
+from workers.upscaler import receptive_field, select, tiles
+from workers.upscaler.engine import Engine, Unreadable
+from workers.upscaler.opencv import REFERENCE
+from workers.upscaler.openvino import OpenVINO, shaped
+
+OURS = [(w.name, w.scale) for w in published() if w.name.startswith("darkroom-")]
+OPENVINO = OpenVINO()
+HALF = OpenVINO("bf16")
+
+
+def apart(a: Samples, b: Samples) -> int:
+    """Return the largest difference in levels."""
+    assert a.shape == b.shape
+    return int(np.abs(a.astype(int) - b).max())
+
+
+def seams(engine: Engine, path: Path, weights: Weights) -> int:
+    """Return the largest difference, in levels, between a tiled and an untiled run."""
+    source = bgr(150, 80) if weights.scale < 4 else bgr(90, 30)
+    tiled = tiles.apply(
+        lambda part: engine.enlarge(path, weights, part),
+        source,
+        weights.scale,
+        64 if weights.scale < 4 else 30,
+        weights.radius,
+        lambda share: None,
+    )
+    return apart(tiled, engine.enlarge(path, weights, source))
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> tuple[Path, Weights]:
+    """A network in the shape of EDSR."""
+    path = tmp_path / "EDSR_x2.pb"
+    path.write_bytes(edsr(2))
+    return path, Weights("EDSR", "edsr", 2, path.name, "", 5, "", "")
+
+
+@pytest.mark.parametrize("engine", [REFERENCE, OPENVINO])
+@pytest.mark.parametrize(("model", "scale"), OURS)
+def test_tiles_leave_no_seam_with_a_bundled_network(model: str, scale: int, engine: Engine) -> None:
+    catalogue = Catalogue.read(None)
+    weights = catalogue.find(model, scale)
+    assert seams(engine, catalogue.path(weights), weights) <= 1
+
+
+@pytest.mark.parametrize("engine", [REFERENCE, OPENVINO])
+@pytest.mark.parametrize(("model", "scale"), PUBLISHED)
+def test_tiles_leave_no_seam(shared: Path, model: str, scale: int, engine: Engine) -> None:
+    catalogue = Catalogue.read(shared / "weights")
+    weights = catalogue.find(model, scale)
+    # Winograd convolution rounds by position: one level, at a few pixels.
+    assert seams(engine, catalogue.path(weights), weights) <= 1
+
+
+@pytest.mark.parametrize(("model", "scale"), PUBLISHED)
+def test_openvino_is_within_a_level_of_the_reference(shared: Path, model: str, scale: int) -> None:
+    catalogue = Catalogue.read(shared / "weights")
+    weights = catalogue.find(model, scale)
+    path = catalogue.path(weights)
+    for pixels in (bgr(70, 31), np.ascontiguousarray(bgr(33, 40)[:, :, 1]), bgr(1, 1), bgr(1, 9)):
+        expected = REFERENCE.enlarge(path, weights, pixels)
+        assert apart(OPENVINO.enlarge(path, weights, pixels), expected) <= 1
+        assert apart(HALF.enlarge(path, weights, pixels), expected) <= select.APART["bf16"]
+
+
+@pytest.mark.parametrize(("model", "scale"), [*OURS, *PUBLISHED])
+def test_the_catalogue_has_the_radius_that_the_graph_has(
+    shared: Path, model: str, scale: int
+) -> None:
+    catalogue = Catalogue.read(shared / "weights")
+    weights = catalogue.find(model, scale)
+    assert (
+        receptive_field.radius(openvino.Core().read_model(catalogue.path(weights)))
+        == weights.radius
+    )
+
+
+def test_radius_and_operations_by_hand(tiny: tuple[Path, Weights]) -> None:
+    """Five 3x3 convolutions see 5 pixels each way; 3x8, three 8x8 and 8x12 kernels of 9."""
+    model = openvino.Core().read_model(tiny[0])
+    assert receptive_field.radius(model) == 5
+    shaped(model, 3, 10, 20)
+    assert receptive_field.flops(model) == 2 * 9 * (3 * 8 + 3 * 8 * 8 + 8 * 12) * 200
+
+
+def test_a_radius_one_less_shows_seams() -> None:
+    """The radius is not generous: what is tested here would be seen."""
+    catalogue = Catalogue.read(None)
+    weights = catalogue.find("darkroom-fast", 2)
+    short = Weights(**{**vars(weights), "radius": 4})
+    assert seams(REFERENCE, catalogue.path(weights), short) > 1
+
+
+def test_edsr_takes_all_channels(tiny: tuple[Path, Weights]) -> None:
+    path, weights = tiny
+    for pixels in (bgr(61, 40), np.ascontiguousarray(bgr(40, 33)[:, :, 2])):
+        expected = REFERENCE.enlarge(path, weights, pixels)
+        made = OPENVINO.enlarge(path, weights, pixels)
+        assert made.shape[:2] == (2 * pixels.shape[0], 2 * pixels.shape[1])
+        assert apart(made, expected) <= 1
+        assert apart(made[::2, ::2], pixels) < 40  # the picture itself, not noise
+    assert seams(OPENVINO, path, weights) <= 1
+    assert seams(REFERENCE, path, weights) <= 1
+
+
+def test_a_network_of_another_scale_or_kind_is_refused(tiny: tuple[Path, Weights]) -> None:
+    path, weights = tiny
+    with pytest.raises(Unreadable, match="nothing 3 times as large of 3 channels"):
+        OPENVINO.enlarge(path, Weights(**{**vars(weights), "scale": 3}), bgr())
+    with pytest.raises(Unreadable, match="no picture of 1 channels"):
+        OPENVINO.enlarge(path, Weights(**{**vars(weights), "algorithm": "espcn"}), bgr())
+
+
+def test_the_reference_refuses_them_too(tiny: tuple[Path, Weights]) -> None:
+    path, weights = tiny
+    with pytest.raises(Unreadable):
+        REFERENCE.enlarge(path, Weights(**{**vars(weights), "scale": 3}), bgr())
+    with pytest.raises(Unreadable):
+        REFERENCE.enlarge(path.with_name("none.pb"), weights, bgr())
+
+
+def test_edsr_as_published_is_in_8_bits_and_goes_to_the_reference(tmp_path: Path) -> None:
+    """TensorFlow's quantize_weights wrote it; OpenVINO has no operation Dequantize."""
+    path = tmp_path / "mine_x2.pb"
+    path.write_bytes(edsr(2, quantized=True))
+    fine = tmp_path / "fine_x2.pb"
+    fine.write_bytes(edsr(2))
+    weights = Weights("mine", "edsr", 2, path.name, "", 5)
+    pixels = bgr(61, 40)
+    with pytest.raises(Unreadable) as caught:
+        OPENVINO.enlarge(path, weights, pixels)
+    assert "Dequantize" in caught.value.detail
+    expected = REFERENCE.enlarge(path, weights, pixels)
+    assert 0 < apart(expected, REFERENCE.enlarge(fine, weights, pixels)) < 40
+    catalogue = Catalogue([weights], {("mine", 2): path})
+    told: list[dict[str, Any]] = []
+    using = Tools(catalogue, 0, lambda share: None, report=told.append, engine=OPENVINO)
+    made = apply(Picture(pixels), Upscale(model="mine", scale=2), using)
+    assert apart(made.pixels, expected) == 0
+    assert told[0]["engine"] == REFERENCE.said
+
+
+def test_the_catalogue_has_the_radius_of_edsr(tmp_path: Path) -> None:
+    path = tmp_path / "full_x2.pb"
+    path.write_bytes(edsr(2, features=4, blocks=32))
+    model = openvino.Core().read_model(path)
+    shaped(model, 3, 10, 20)
+    known = {weights.radius for weights in published() if weights.name == "EDSR"}
+    assert known == {receptive_field.radius(model)} == {67}
+
+
+def test_the_operation_uses_the_engine_it_is_given() -> None:
+    plain = tools()
+    fast = Tools(plain.catalogue, 0, plain.progress, engine=OPENVINO)
+    picture = Picture(bgr(200, 170))
+    expected = apply(picture, Upscale(), plain).pixels
+    assert apart(apply(picture, Upscale(), fast).pixels, expected) <= 1
+
+
+def test_auto_takes_openvino_where_it_proves_itself() -> None:
+    catalogue = Catalogue.read(None)
+    assert select.choose("auto", "f32", catalogue)[0].name == "openvino"
+    engine, why = select.choose("auto", "bf16", catalogue)
+    assert (engine.said.split()[-1], why) == ("bf16", "")
+    assert select.choose("opencv", "f32", catalogue) == (REFERENCE, "")
+
+
+def test_auto_falls_back_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    catalogue = Catalogue.read(None)
+
+    def dim(self: Any, path: Path, weights: Weights, pixels: Pixels) -> Pixels:
+        return REFERENCE.enlarge(path, weights, pixels) // 2
+
+    with monkeypatch.context() as patch:
+        patch.setattr(OpenVINO, "enlarge", dim)
+        engine, why = select.choose("auto", "f32", catalogue)
+        assert engine is REFERENCE
+        assert "levels off the reference" in why
+        assert select.choose("openvino", "f32", catalogue)[0].name == "openvino"
+    engine, why = select.choose("auto", "f32", Catalogue([], {}))
+    assert engine is REFERENCE
+    assert why.startswith("no self-test")
+    monkeypatch.setitem(sys.modules, "workers.upscaler.openvino", None)
+    engine, why = select.choose("auto", "f32", catalogue)
+    assert engine is REFERENCE
+    assert "does not work: ModuleNotFoundError" in why
+    with pytest.raises(ImportError):
+        select.choose("openvino", "f32", catalogue)
+
+
+def test_nobody_is_told_that_it_runs(tmp_path: Path) -> None:
+    """OpenVINO's telemetry writes ~/intel and calls Google when it is imported, unless hindered."""
+    code = (
+        "import socket, sys\n"
+        "def forbidden(*given, **more): raise SystemExit('it calls someone')\n"
+        "socket.socket.connect = socket.getaddrinfo = forbidden\n"
+        "from workers.upscaler.select import choose\n"
+        "from models.networks.catalogue import Catalogue\n"
+        "print(choose('auto', 'f32', Catalogue.read(None))[0].name)\n"
+        "assert not sys.modules.get('openvino_telemetry')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("openvino\n", "")
+    assert list(tmp_path.iterdir()) == []

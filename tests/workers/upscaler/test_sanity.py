@@ -1,0 +1,189 @@
+"""No black picture is a success: what a broken engine makes is found, retried, refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from models.errors import BadOutput
+from models.networks.catalogue import Catalogue, Weights
+from models.operations import Encoding
+from models.operations.upscale import Upscale
+from models.settings import Settings
+from tests.support import images
+from workers.child.pool import Children
+from workers.imaging.picture import Picture, Pixels
+from workers.operations import Tools, upscale
+from workers.pipeline import Limits, Pipeline
+from workers.upscaler import quality_report, sanity
+from workers.upscaler.bounds import BOUNDS, Bounds
+from workers.upscaler.engine import Engine
+from workers.upscaler.opencv import REFERENCE
+
+SCENE = np.ascontiguousarray(images.scene(160, 120)[:, :, ::-1])
+LIMITS = Limits(10**6, 10**7, 64)
+
+
+def cubic(pixels: Pixels) -> Pixels:
+    size = (pixels.shape[1] * 2, pixels.shape[0] * 2)
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_CUBIC), np.uint8)
+
+
+def tile_missing(pixels: Pixels) -> Pixels:
+    large = cubic(pixels)
+    large[:80, :80] = 0
+    return large
+
+
+BROKEN: dict[str, Callable[[Pixels], Pixels]] = {
+    "black": lambda p: np.zeros_like(cubic(p)),
+    "gray": lambda p: np.full_like(cubic(p), 128),
+    "inverted": lambda p: 255 - cubic(p),
+    "noise": lambda p: np.random.default_rng(0).integers(0, 2, cubic(p).shape, np.uint8) * 255,
+    "a black tile": tile_missing,
+    "washed out": lambda p: np.clip(cubic(p).astype(int) + 90, 0, 255).astype(np.uint8),
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_broken_is_found(kind: str) -> None:
+    assert sanity.examine(SCENE, BROKEN[kind](SCENE), BOUNDS).fault
+    gray = np.asarray(cv2.cvtColor(SCENE, cv2.COLOR_BGR2GRAY), np.uint8)
+    assert sanity.examine(gray, BROKEN[kind](gray), BOUNDS).fault
+
+
+def test_a_dark_picture_may_not_turn_black_in_part_or_in_luma() -> None:
+    night = (SCENE // 12).astype(np.uint8)
+    assert not sanity.examine(night, cubic(night), BOUNDS).fault
+    large = cubic(night)
+    large[:80, :80] = 0
+    assert "of its light" in sanity.examine(night, large, BOUNDS).fault
+    luma = cv2.cvtColor(cubic(night), cv2.COLOR_BGR2YCrCb)
+    luma[:, :, 0] = 0
+    black = np.asarray(cv2.cvtColor(luma, cv2.COLOR_YCrCb2BGR), np.uint8)
+    assert sanity.examine(night, black, BOUNDS).fault
+    flat = np.full((40, 40, 3), 20, np.uint8)
+    assert sanity.examine(flat, np.zeros((80, 80, 3), np.uint8), BOUNDS).fault
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 60), (3, 3), (7, 200), (8, 8), (33, 31)])
+def test_flat_and_small_pictures_pass(size: tuple[int, int]) -> None:
+    for value in (0, 1, 255):
+        flat = np.full((*size, 3), value, np.uint8)
+        assert not sanity.examine(flat, cubic(flat), BOUNDS).fault
+    noise = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    assert not sanity.examine(noise, cubic(noise), BOUNDS).fault
+
+
+def test_bounds_are_held_exactly() -> None:
+    found = sanity.examine(SCENE, cubic(SCENE), BOUNDS)
+    assert 20 < found.psnr < 99
+    assert not sanity.examine(SCENE, cubic(SCENE), Bounds(found.psnr, found.block)).fault
+    assert sanity.examine(SCENE, cubic(SCENE), Bounds(found.psnr + 0.01, 255)).fault
+    assert sanity.examine(SCENE, cubic(SCENE), Bounds(0, found.block - 0.5)).fault
+
+
+@pytest.mark.parametrize("pattern", ["noise", "checkerboard", "columns", "saturated"])
+def test_the_hardest_patterns_pass_through_the_bundled_network(pattern: str) -> None:
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[0:64, 0:64]
+    made = {
+        "noise": rng.integers(0, 256, (64, 64, 3)),
+        "checkerboard": np.repeat(((x + y) % 2 * 255)[:, :, None], 3, axis=2),
+        "columns": np.repeat((x % 2 * 255)[:, :, None], 3, axis=2),
+        "saturated": rng.integers(0, 2, (64, 64, 3)) * 255,
+    }[pattern].astype(np.uint8)
+    tools = Tools(Catalogue.read(None), 64, lambda share: None)
+    picture = Picture(made)
+    assert upscale.upscale(picture, Upscale(), tools).width == 128
+
+
+def test_bounds_are_settings() -> None:
+    assert Bounds(Settings().min_consistency, Settings().max_shift) == BOUNDS
+    chosen = Settings(min_consistency=7, max_shift=50)
+    assert Children(chosen)._setup["bounds"] == [7, 50]
+
+
+def through(tmp_path: Path, measured: bool = False) -> Pipeline:
+    (tmp_path / "source.png").write_bytes(images.png(160, 120))
+    return Pipeline(
+        [Upscale()],
+        Encoding("png"),
+        Catalogue.read(None),
+        LIMITS,
+        lambda share: None,
+        report=measured,
+    )
+
+
+class Broken:
+    """An engine whose pictures are black."""
+
+    name = said = "broken"
+    tile = 64
+
+    def enlarge(self, path: Path, weights: Weights, pixels: Pixels) -> Pixels:
+        return BROKEN["black"](pixels)
+
+
+def test_a_broken_engine_is_replaced_by_the_reference(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = upscale.engines
+
+    def both(tools: Tools) -> list[Engine]:
+        return [Broken(), *good(tools)]
+
+    (expected,) = through(tmp_path).process(tmp_path / "source.png", tmp_path, 10**6).results
+    monkeypatch.setattr(upscale, "engines", both)
+    outputs = through(tmp_path, measured=True).process(tmp_path / "source.png", tmp_path, 10**6)
+    assert outputs.results[0].sha256 == expected.sha256
+    assert outputs.report is not None
+    assert outputs.report["upscales"][0]["engine"] == REFERENCE.said
+
+
+def test_without_a_sound_engine_it_is_a_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upscale, "engines", lambda tools: [Broken()])
+    with pytest.raises(BadOutput, match="all of it is 0, and the input is not flat") as caught:
+        through(tmp_path).process(tmp_path / "source.png", tmp_path, 10**6)
+    assert caught.value.document()["code"] == "bad_output"
+    assert caught.value.facts == {"engines": ["broken"]}
+
+
+def test_the_report(tmp_path: Path) -> None:
+    outputs = through(tmp_path, measured=True).process(tmp_path / "source.png", tmp_path, 10**6)
+    assert outputs.report is not None
+    assert set(outputs.report["ms"]) == {"decode", "upscale", "encode"}
+    assert all(spent > 0 for spent in outputs.report["ms"].values())
+    (figures,) = outputs.report["upscales"]
+    weights = Catalogue.read(None).find("darkroom-balanced", 2)
+    assert figures["weights_sha256"] == weights.sha256
+    assert (figures["model"], figures["scale"]) == ("darkroom-balanced", 2)
+    assert figures["psnr"] > 25
+    assert 0.8 < figures["ssim"] <= 1
+    assert outputs.document()["report"] == outputs.report
+    plain = through(tmp_path).process(tmp_path / "source.png", tmp_path, 10**6)
+    assert plain.report is None
+
+
+def test_figures_against_what_is_known() -> None:
+    tall = np.ascontiguousarray(images.scene(40, 600)[:, :, ::-1])  # of several bands
+    found = quality_report.measure(tall, cubic(tall), 2)
+    assert abs(found["detail_gain_db"]) < 0.1  # bicubic against itself, but for the bands' ends
+    back = cv2.resize(cubic(tall), (40, 600), interpolation=cv2.INTER_AREA)
+    assert found["psnr"] == pytest.approx(images.psnr(tall, back), abs=0.01)
+    same = quality_report.measure(tall, np.repeat(np.repeat(tall, 2, axis=0), 2, axis=1), 2)
+    assert (same["psnr"], same["ssim"]) == (99.0, 1.0)
+    assert same["detail_gain_db"] > 1
+    flat = np.full((9, 9, 3), 7, np.uint8)
+    assert quality_report.measure(flat, cubic(flat), 2) == {
+        "psnr": 99.0,
+        "ssim": 1.0,
+        "detail_gain_db": 0,
+    }
