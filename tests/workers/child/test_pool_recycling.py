@@ -124,13 +124,13 @@ async def test_a_cancelled_child_is_dying_when_its_memory_is_given_back(tmp_path
 def test_the_limit_is_beside_what_is_there_and_within_a_hard_one() -> None:
     program = """
 import resource
-from workers import guard
+from workers.child import task_limits
 resource.setrlimit(resource.RLIMIT_DATA, (3_000_000_000, 3_000_000_000))
-guard.limit(10_000_000_000)
+task_limits.limit(10_000_000_000)
 print(resource.getrlimit(resource.RLIMIT_DATA)[0])
-guard.limit(100_000_000)
+task_limits.limit(100_000_000)
 print(resource.getrlimit(resource.RLIMIT_DATA)[0])
-guard.limit(None)
+task_limits.limit(None)
 """
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True

@@ -56,7 +56,7 @@ def test_opencv_has_the_limit_before_it_is_imported() -> None:
     program = """
 import sys
 import numpy as np
-from workers import decoders
+from workers.imaging import decoders
 assert "cv2" not in sys.modules
 decoders.limit(1000)
 decoders.close()

@@ -62,9 +62,9 @@ def holds(layer: str) -> bool:
     """Tell whether this kernel has a layer at all; not a matter of how it is put on."""
     program = f"""
 import sys, tempfile
-from workers import confine
-room = confine.Room(tempfile.gettempdir(), "weights", 1 << 32, 1 << 30)
-sys.exit(bool(confine.confine(room)[{layer!r}]))
+from workers import sandbox
+room = sandbox.Room(tempfile.gettempdir(), "weights", 1 << 32, 1 << 30)
+sys.exit(bool(sandbox.confine(room)[{layer!r}]))
 """
     return subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False).returncode == 0
 
