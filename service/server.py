@@ -19,7 +19,7 @@ from models.settings import Settings
 from service.app import create_app
 from service.app_keys import DRAINING, ENDINGS, LISTENERS
 from service.http.connection import Connection
-from service.http.connection_limits import Crowd
+from service.http.connection_limits import ConnectionLimiter
 
 log = structlog.get_logger()
 
@@ -47,7 +47,7 @@ async def serve(
         if await _set_up(runner, leave):
             server = runner.server
             assert server is not None
-            crowd = Crowd(settings, _files())
+            crowd = ConnectionLimiter(settings, _files())
             watching = asyncio.create_task(crowd.watch())
             ports = await _listen(settings, sockets, lambda: Connection(crowd, settings, server))
             ready_pipe.tell(ready_fd)

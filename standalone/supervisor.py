@@ -159,7 +159,7 @@ class House:
                 # A sweep would ring for them too, but up to SWEEP_SECONDS later.
                 for task in await store.leases.stalled():
                     number = await store.leases.next_ring(task.id)
-                    await queue.ring(task.id, number, 0, task.created_at)
+                    await queue.enqueue(task.id, number, 0, task.created_at)
         except StoreUnavailable:
             pass  # the leases run out by themselves, and the sweep rings
         finally:

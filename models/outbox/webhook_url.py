@@ -45,7 +45,7 @@ _CLOSED_6 = [
 _NAT64 = ip_network("64:ff9b::/96")
 
 
-class Reach:
+class AddressPolicy:
     """What may be called: ports, and addresses that are public or allowed by WEBHOOK_ALLOWED."""
 
     def __init__(self, settings: Settings) -> None:
@@ -67,7 +67,7 @@ class Reach:
         return None if _public(meant) else "is not a public address (see WEBHOOK_ALLOWED)"
 
 
-def callback(text: str, reach: Reach) -> URL:
+def callback(text: str, reach: AddressPolicy) -> URL:
     """Return the callback_url in ``text``.
 
     Raises:

@@ -73,7 +73,7 @@ class Queue:
     async def close(self) -> None:
         await self._redis.aclose(close_connection_pool=True)
 
-    async def ring(
+    async def enqueue(
         self, task_id: str, number: int, turn: int, since: datetime | None = None
     ) -> bool:
         """Ring for a task; False (and a log line) if Redis could not be reached in time.

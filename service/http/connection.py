@@ -16,7 +16,7 @@ from aiohttp.http_exceptions import BadHttpMessage, HttpProcessingError, LineToo
 from models.errors import AppError, BadRequest, HeadTooLarge, Internal
 from models.settings import Settings
 from service.http.client_ip import network
-from service.http.connection_limits import Crowd
+from service.http.connection_limits import ConnectionLimiter
 from service.http.errors import answer, spoken
 
 log = structlog.get_logger()
@@ -27,7 +27,7 @@ _LAST_WORD = 1.0  # seconds that one which was refused has to read why
 class Connection(web.RequestHandler):
     """The protocol of one connection."""
 
-    def __init__(self, crowd: Crowd, settings: Settings, server: web.Server) -> None:
+    def __init__(self, crowd: ConnectionLimiter, settings: Settings, server: web.Server) -> None:
         s = settings
         super().__init__(
             server,

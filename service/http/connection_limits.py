@@ -27,7 +27,7 @@ class Watched(Protocol):
     def look(self, now: float) -> None: ...
 
 
-class Crowd:
+class ConnectionLimiter:
     """All connections of a service."""
 
     def __init__(self, settings: Settings, files: int) -> None:

@@ -8,7 +8,7 @@ from aiohttp.typedefs import Handler
 from models.errors import BadCallback, Forbidden
 from models.outbox import webhook as events
 from models.outbox.webhook import Callback
-from models.outbox.webhook_url import Reach, callback
+from models.outbox.webhook_url import AddressPolicy, callback
 from models.tasks.group import Group
 from models.tasks.task import Status, Task
 from service.app_keys import SETTINGS, STORE
@@ -45,7 +45,7 @@ async def accepted(request: web.Request, given: str | None) -> str | None:
             parameter="callback_url",
             setting="WEBHOOKS",
         )
-    url = str(callback(given, Reach(settings)))
+    url = str(callback(given, AddressPolicy(settings)))
     await admit(request, "webhooks", "WEBHOOKS_PER_CLIENT")
     return url
 

@@ -159,7 +159,7 @@ class Submitter:
             if not await self.store.tasks.revive(task.id, original, client, turn):
                 return False
         ring = await self.store.leases.next_ring(task.id)
-        await self.queue.ring(task.id, ring, turn, task.created_at)
+        await self.queue.enqueue(task.id, ring, turn, task.created_at)
         return True
 
     async def _submit(self, wanted: _Wanted) -> Task:
@@ -212,7 +212,7 @@ class Submitter:
             )
         if not created:  # another service was faster; this upload's name counts all the same
             await self._add_name(wanted.task_id, named)
-        elif not await self.queue.ring(wanted.task_id, 0, turn):
+        elif not await self.queue.enqueue(wanted.task_id, 0, turn):
             # Redis is away: the task is accepted all the same, and the next sweep rings for it.
             await self.store.leases.unheard(wanted.task_id)
 

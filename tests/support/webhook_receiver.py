@@ -18,7 +18,7 @@ from aiohttp import web
 
 from models.outbox.webhook import Event
 from models.outbox.webhook_signature import secrets_of
-from models.outbox.webhook_url import Reach
+from models.outbox.webhook_url import AddressPolicy
 from models.redis.queue import Queue
 from models.settings import Settings
 from models.store import Store
@@ -152,7 +152,7 @@ def a_worker(settings: Settings, store: Store, name: str = "press:1") -> Worker:
 
 @asynccontextmanager
 async def a_teller(settings: Settings, store: Store) -> AsyncIterator[Teller]:
-    reach = Reach(settings)
+    reach = AddressPolicy(settings)
     caller = await Caller.open(settings, reach)
     try:
         secret = secrets_of(settings, await store.secret.get())

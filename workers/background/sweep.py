@@ -61,7 +61,7 @@ async def _ring(worker: Worker, task: Task, *, waiting: bool = False) -> None:
         return
     # One that was begun had its turn already.
     turn = 0 if task.status is Status.STARTED else task.turn
-    await worker.queue.ring(task.id, number, turn, task.created_at)
+    await worker.queue.enqueue(task.id, number, turn, task.created_at)
 
 
 async def _remind(worker: Worker) -> int:

@@ -177,7 +177,7 @@ async def _crashed(worker: Worker, attempt: Attempt, error: WorkerCrashed) -> No
     if await release(attempt.task.id, attempt.token, charge=True, cause="crashed"):
         number = await worker.store.leases.next_ring(attempt.task.id)
         worker.instruments.count(RERINGS, "crash")
-        await worker.queue.ring(attempt.task.id, number, 0, attempt.task.created_at)
+        await worker.queue.enqueue(attempt.task.id, number, 0, attempt.task.created_at)
 
 
 def crash(attempts: int, **facts: Any) -> WorkerCrashed:

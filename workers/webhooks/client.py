@@ -13,7 +13,7 @@ from typing import Any, Self
 import aiohttp
 from yarl import URL
 
-from models.outbox.webhook_url import Reach
+from models.outbox.webhook_url import AddressPolicy
 from models.settings import Settings
 from workers.webhooks.resolver import AddressRefused, Resolver
 
@@ -42,7 +42,7 @@ class Call:
 class Caller:
     """Calls receivers; one for each worker."""
 
-    def __init__(self, settings: Settings, reach: Reach, context: ssl.SSLContext) -> None:
+    def __init__(self, settings: Settings, reach: AddressPolicy, context: ssl.SSLContext) -> None:
         self._reach = reach
         self._timeout = settings.webhook_timeout
         self._session = aiohttp.ClientSession(
@@ -65,7 +65,7 @@ class Caller:
         )
 
     @classmethod
-    async def open(cls, settings: Settings, reach: Reach) -> Self:
+    async def open(cls, settings: Settings, reach: AddressPolicy) -> Self:
         # In a thread: it reads the machine's whole list of authorities.
         file = settings.webhook_ca_file
         context = await asyncio.to_thread(

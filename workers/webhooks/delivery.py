@@ -9,7 +9,7 @@ from models.errors import BadCallback
 from models.metrics.definitions import WEBHOOK_TIMES, WEBHOOKS
 from models.outbox.webhook import Attempt, Event
 from models.outbox.webhook_signature import Secrets, headers
-from models.outbox.webhook_url import Reach, callback
+from models.outbox.webhook_url import AddressPolicy, callback
 from models.settings import Settings
 from workers.context import Worker
 from workers.outbox import Hand, Lost, Refused, Rules, Trouble, begin, deliver
@@ -27,7 +27,7 @@ class Teller:
 
     worker: Worker
     caller: Caller
-    reach: Reach
+    reach: AddressPolicy
     secrets: Secrets
 
 

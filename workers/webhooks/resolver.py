@@ -13,7 +13,7 @@ import dns.asyncresolver
 import dns.exception
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from models.outbox.webhook_url import Reach
+from models.outbox.webhook_url import AddressPolicy
 from models.settings import Settings
 from models.settings.webhooks import nameservers
 
@@ -27,7 +27,7 @@ class AddressRefused(Exception):
 class Resolver(AbstractResolver):
     """What aiohttp asks for the addresses of a name."""
 
-    def __init__(self, settings: Settings, reach: Reach) -> None:
+    def __init__(self, settings: Settings, reach: AddressPolicy) -> None:
         self._servers = nameservers(settings.webhook_nameservers)
         self._lifetime = settings.webhook_timeout
         self._reach = reach

@@ -13,7 +13,7 @@ import structlog
 from models.errors import StoreUnavailable
 from models.outbox.webhook import Event
 from models.outbox.webhook_signature import secrets_of
-from models.outbox.webhook_url import Reach
+from models.outbox.webhook_url import AddressPolicy
 from workers.context import Worker
 from workers.outbox import finish
 from workers.webhooks.client import Caller
@@ -70,7 +70,7 @@ async def send(worker: Worker) -> None:
         except StoreUnavailable as error:
             log.warning("webhooks_wait", **error.document())
             await asyncio.sleep(settings.sweep_seconds)
-    reach = Reach(settings)
+    reach = AddressPolicy(settings)
     caller = await Caller.open(settings, reach)
     teller = Teller(worker, caller, reach, secrets_of(settings, secret))
     busy = Busy(settings.webhook_per_host, settings.webhook_per_party)

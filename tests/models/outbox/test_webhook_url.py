@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from models.errors import BadCallback
-from models.outbox.webhook_url import Reach, callback
+from models.outbox.webhook_url import AddressPolicy, callback
 from models.settings import Settings
 
-REACH = Reach(Settings())
+REACH = AddressPolicy(Settings())
 
 GOOD = [
     ("https://example.org/hook", "https://example.org/hook"),
@@ -132,7 +132,7 @@ def test_nor_one_of_version_six(address: ipaddress.IPv6Address) -> None:
 
 
 def test_what_is_allowed_is_called() -> None:
-    reach = Reach(Settings(webhook_allowed="10.1.0.0/16, ::1/128", webhook_ports="8443"))
+    reach = AddressPolicy(Settings(webhook_allowed="10.1.0.0/16, ::1/128", webhook_ports="8443"))
     assert callback("https://10.1.2.3:8443/", reach).port == 8443
     assert reach.refusal("::1") is None
     assert reach.refusal("::ffff:10.1.0.1") is None  # the same machine by another name

@@ -16,7 +16,7 @@ from aiohttp import web
 from models.settings import Settings
 from service.app import create_app
 from service.http.connection import Connection
-from service.http.connection_limits import Crowd
+from service.http.connection_limits import ConnectionLimiter
 from standalone import embedded_stores
 from tests.support.service_process import Front, drip, rest
 
@@ -218,7 +218,7 @@ class Someone:
 
 
 async def test_no_more_connections_than_files(settings: Settings) -> None:
-    crowd = Crowd(settings, 256 + 2)
+    crowd = ConnectionLimiter(settings, 256 + 2)
     someone = [Someone() for _ in range(103)]
     answers = [crowd.enter(each, f"10.0.0.{n}") for n, each in enumerate(someone)]
     assert answers[:2] == [None, None]
@@ -242,7 +242,7 @@ async def test_what_was_closed_is_forgotten(settings: Settings) -> None:
     )
     runner = web.AppRunner(create_app(quick))
     await runner.setup()
-    server, crowd = runner.server, Crowd(quick, 10_000)
+    server, crowd = runner.server, ConnectionLimiter(quick, 10_000)
     assert server is not None
     loop = asyncio.get_running_loop()
     port = await loop.create_server(lambda: Connection(crowd, quick, server), "127.0.0.1", 0)

@@ -189,7 +189,7 @@ async def test_a_redis_that_accepts_and_never_answers_holds_nobody(settings: Set
     )
     queue = Queue.open(frozen)
     async with asyncio.timeout(20):
-        assert not await queue.ring("t", 0, 1)
+        assert not await queue.enqueue("t", 0, 1)
         with pytest.raises(StoreUnavailable):
             await queue.ping()
         with pytest.raises(StoreUnavailable):

@@ -16,7 +16,7 @@ import trustme
 from aiohttp import web
 from yarl import URL
 
-from models.outbox.webhook_url import Reach
+from models.outbox.webhook_url import AddressPolicy
 from models.settings import Settings
 from tests.support.webhook_receiver import Names, Receiver, calling, naming, receiving
 from workers.webhooks.client import Call, Caller
@@ -44,7 +44,7 @@ def outward(receiver: Receiver, server: str, **more: Any) -> Settings:
 
 
 async def post(settings: Settings, url: str, caller: Caller | None = None) -> Call:
-    caller = caller or await Caller.open(settings, Reach(settings))
+    caller = caller or await Caller.open(settings, AddressPolicy(settings))
     try:
         return await caller.post(URL(url), "{}", PLAIN)
     finally:
@@ -73,7 +73,7 @@ async def test_a_name_that_was_public_and_turns_inward_is_not_called(
     dns, server = names
     dns.answers["hook.example"] = [["127.0.0.2"], ["127.0.0.1"]]
     settings = outward(receiver, server, webhook_allowed="127.0.0.2/32")
-    caller = await Caller.open(settings, Reach(settings))
+    caller = await Caller.open(settings, AddressPolicy(settings))
     try:
         url = URL(f"http://hook.example:{receiver.port}/")
         first = await caller.post(url, "{}", PLAIN)  # nobody listens at 127.0.0.2
@@ -120,7 +120,7 @@ async def test_of_mixed_addresses_none_is_called(
 async def test_the_socket_is_the_last_wall(receiver: Receiver, names: tuple[Names, str]) -> None:
     """Whatever found the address, a literal or a resolver that judges nothing: it is judged."""
 
-    class Trusting(Reach):
+    class Trusting(AddressPolicy):
         def refusal(self, given: str) -> str | None:
             return None
 
@@ -129,7 +129,7 @@ async def test_the_socket_is_the_last_wall(receiver: Receiver, names: tuple[Name
     settings = outward(receiver, server)
     for url in (f"http://127.0.0.1:{receiver.port}/", f"http://hook.example:{receiver.port}/"):
         caller = await Caller.open(settings, Trusting(settings))
-        caller._reach = Reach(settings)  # of the socket; the resolver has the trusting one
+        caller._reach = AddressPolicy(settings)  # of the socket; the resolver has the trusting one
         call = await post(settings, url, caller)
         assert (call.outcome, receiver.calls) == ("refused_address", []), url
 
@@ -156,7 +156,7 @@ async def test_neither_proxies_nor_cookies_nor_netrc(
         cookie.set_cookie("session", "1")
         receiver.says.append(cookie)
         settings = calling(Settings(), receiver)
-        caller = await Caller.open(settings, Reach(settings))
+        caller = await Caller.open(settings, AddressPolicy(settings))
         for _ in range(2):
             await caller.post(URL(receiver.url), "{}", PLAIN)
         await caller.close()
