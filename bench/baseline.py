@@ -1,4 +1,4 @@
-"""The peers: the same work in bare processes, by plain OpenCV and by the workers' own pipeline."""
+"""Baselines: the same work in bare processes, by plain OpenCV and by the workers' own pipeline."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from models.settings import Settings
 from workers.pipeline import Limits, Pipeline
 from workers.upscaler.engine import Engine
 from workers.upscaler.opencv import REFERENCE
-from workers.upscaler.select import choose
+from workers.upscaler.select import choose_engine
 
 Work = Callable[[bytes], tuple[float, int]]
 
@@ -47,13 +47,13 @@ def _prepare(model: Model, threads: int) -> None:
     global _network, _model, _catalogue, _engine  # noqa: PLW0603 -- a pool's initializer has no other place
     _model, _catalogue = model, Catalogue.read(model.weights_dir)
     cv2.setNumThreads(threads)
-    _engine, _ = choose("auto", "f32", _catalogue)
+    _engine, _ = choose_engine("auto", "f32", _catalogue)
     _network = cv2.dnn_superres.DnnSuperResImpl_create()  # type: ignore[attr-defined]
     _network.readModel(str(model.path))
     _network.setModel(model.algorithm, model.scale)
 
 
-def plain(data: bytes) -> tuple[float, int]:
+def by_opencv(data: bytes) -> tuple[float, int]:
     """Return (seconds, bytes of the result) for one picture."""
     began = time.perf_counter()
     picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
@@ -61,8 +61,8 @@ def plain(data: bytes) -> tuple[float, int]:
     return time.perf_counter() - began, len(result)
 
 
-def ours(data: bytes) -> tuple[float, int]:
-    """The same through ``workers.pipeline``, from a file to a file, as a worker's child does it."""
+def by_pipeline(data: bytes) -> tuple[float, int]:
+    """Return the same for ``workers.pipeline``, from file to file, as a child process does it."""
     assert _model is not None
     assert _catalogue is not None
     with tempfile.TemporaryDirectory() as name:
@@ -81,7 +81,7 @@ def ours(data: bytes) -> tuple[float, int]:
         return time.perf_counter() - began, output.bytes
 
 
-def bare(model: Model, processes: int, threads: int) -> Pool:
+def start_pool(model: Model, processes: int, threads: int) -> Pool:
     """Return a pool of ``processes`` that each computes with ``threads``."""
     context = multiprocessing.get_context("spawn")
     return context.Pool(processes, _prepare, (model, threads))

@@ -1,4 +1,4 @@
-"""A Darkroom of the benchmark's own, in a temporary folder, on a free port."""
+"""Start a Darkroom, or only a mongod, for a benchmark: in a temporary folder, on a free port."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _ROOT = Path(__file__).resolve().parent.parent
 
 
 @contextmanager
-def running(**environment: str) -> Iterator[str]:
-    """Run ``python -m standalone`` and give its URL."""
+def run_darkroom(**environment: str) -> Iterator[str]:
+    """Run ``python -m standalone`` and yield its URL."""
     with tempfile.TemporaryDirectory(prefix="darkroom-bench-") as folder:
         settings = {"PORT": str(free_port()), "DATA_DIR": folder, "LOG_LEVEL": "WARNING"}
         process = subprocess.Popen(
@@ -42,18 +42,18 @@ def running(**environment: str) -> Iterator[str]:
 
 
 @contextmanager
-def own_store() -> Iterator[str]:
-    """Run a mongod of the benchmark's own and give its URL."""
+def run_mongod() -> Iterator[str]:
+    """Run a separate mongod and yield its URL."""
     with tempfile.TemporaryDirectory(prefix="darkroom-bench-") as folder:
         server = embedded_stores.mongo(Path(folder))
         process = subprocess.Popen(
-            server.program.command, stdout=server.program.output, stderr=subprocess.STDOUT
+            server.process.command, stdout=server.process.output, stderr=subprocess.STDOUT
         )
         try:
-            server.ready()
+            server.wait_until_ready()
             yield server.url
         finally:
             process.terminate()
             process.wait(30)
-            if server.program.output:
-                server.program.output.close()
+            if server.process.output:
+                server.process.output.close()

@@ -20,18 +20,18 @@ import cv2
 import numpy as np
 import openvino
 
-from bench.throughput import SHARED, picture
-from bench.tiles import fastest, tiled
+from bench.throughput import SHARED, make_image
+from bench.tiles import fastest, upscale_in_tiles
 from models.networks.catalogue import Catalogue
 from models.operations import Encoding
 from models.operations.upscale import Upscale
-from models.settings import cores
+from models.settings import usable_cores
 from workers.imaging.picture import Pixels
 from workers.pipeline import Limits, Pipeline
 from workers.upscaler import receptive_field, tiles
 from workers.upscaler.engine import Engine
-from workers.upscaler.opencv import OpenCV, load
-from workers.upscaler.openvino import OpenVINO, shaped
+from workers.upscaler.opencv import OpenCV, load_network
+from workers.upscaler.openvino import OpenVINO, set_input_shape
 
 WIDTH, HEIGHT = 640, 480
 MEGAPIXELS = (1, 2, 4, 8, 16, 50)
@@ -41,7 +41,7 @@ Figures = dict[str, float]
 
 
 def pixels(width: int = WIDTH, height: int = HEIGHT) -> Pixels:
-    data = np.frombuffer(picture(0, width, height), np.uint8)
+    data = np.frombuffer(make_image(0, width, height), np.uint8)
     return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
 
 
@@ -61,7 +61,7 @@ def peak(precision: str) -> Figures:
     for _ in range(4):
         node = ops.convolution(node, ops.constant(kernel), [1, 1], [1, 1], [1, 1], [1, 1])
     model = openvino.Model([node], [low], "peak")
-    options = {"INFERENCE_NUM_THREADS": cores(), "INFERENCE_PRECISION_HINT": precision}
+    options = {"INFERENCE_NUM_THREADS": usable_cores(), "INFERENCE_PRECISION_HINT": precision}
     request = openvino.Core().compile_model(model, "CPU", options).create_infer_request()
     given = np.ones((1, 64, 256, 256), np.float32)
     took = fastest(lambda: request.infer([given], share_inputs=True))
@@ -76,13 +76,13 @@ def measure(name: str, model: str, scale: int) -> Figures:
     path = catalogue.path(weights)
     using.enlarge(path, weights, source[:32, :32])  # what reading and compiling takes stays
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    side = tiles.side(using.tile, weights, WIDTH * HEIGHT)
+    side = tiles.tile_side(using.tile_side, weights, WIDTH * HEIGHT)
     runs = 5 if scale < 4 else 2
     if name == "plain":
-        network = load(path, weights.algorithm, scale)
+        network = load_network(path, weights.algorithm, scale)
         took = fastest(lambda: network.upsample(source), runs)
     else:
-        took = fastest(lambda: tiled(using, catalogue, weights, source, side), runs)
+        took = fastest(lambda: upscale_in_tiles(using, catalogue, weights, source, side), runs)
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {"ms": took, "mb": (after - before) / 1024}
 
@@ -93,8 +93,8 @@ def end_to_end(name: str) -> Figures:
     weights = catalogue.find("FSRCNN", 2)
     with tempfile.TemporaryDirectory(prefix="darkroom-bench-") as folder:
         source = Path(folder) / "original"
-        source.write_bytes(picture(0, WIDTH, HEIGHT))
-        network = load(catalogue.path(weights), weights.algorithm, 2)
+        source.write_bytes(make_image(0, WIDTH, HEIGHT))
+        network = load_network(catalogue.path(weights), weights.algorithm, 2)
         using = engine(name)
 
         def plain() -> None:
@@ -120,7 +120,7 @@ def linear(name: str, megapixels: int) -> Figures:
     source = np.asarray(cv2.resize(pixels(), (height * 4 // 3, height)), np.uint8)
     using = engine(name)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    took = fastest(lambda: tiled(using, catalogue, weights, source, using.tile), 1)
+    took = fastest(lambda: upscale_in_tiles(using, catalogue, weights, source, using.tile_side), 1)
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {"ms": took, "mb": (after - before) / 1024}
 
@@ -133,7 +133,7 @@ WORK: dict[str, Callable[..., Figures]] = {
 }
 
 
-def alone(work: str, *given: str | int) -> Figures:
+def run_isolated(work: str, *given: str | int) -> Figures:
     """Return what ``work`` returns in a fresh process, so that one row does not warm the next."""
     command = [sys.executable, "-m", "bench.engines", "--alone", json.dumps([work, *given])]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -145,7 +145,7 @@ def operations(model: str, scale: int) -> int:
     """Return the floating-point operations of one 640x480 picture, untiled."""
     catalogue = Catalogue.read(SHARED if SHARED.is_dir() else None)
     read = openvino.Core().read_model(catalogue.path(catalogue.find(model, scale)))
-    shaped(read, 1, HEIGHT, WIDTH)
+    set_input_shape(read, 1, HEIGHT, WIDTH)
     return receptive_field.flops(read)
 
 
@@ -157,11 +157,13 @@ def networks(catalogue: Catalogue, scales: list[int], models: list[str]) -> None
         if weights.scale not in scales or weights.name not in (models or weights.name):
             continue
         for precision, best in peaks.items():
-            peaks[precision] = max(best, alone("peak", precision)["gflops"])
+            peaks[precision] = max(best, run_isolated("peak", precision)["gflops"])
         for name in ENGINES:
-            figures = alone("measure", name, weights.name, weights.scale)
+            figures = run_isolated("measure", name, weights.name, weights.scale)
             measured.append((weights.name, weights.scale, name, figures))
-    print(", ".join(f"{p}: {g:.0f} GFLOP/s" for p, g in peaks.items()), f"on {cores()} cores\n")
+    print(
+        ", ".join(f"{p}: {g:.0f} GFLOP/s" for p, g in peaks.items()), f"on {usable_cores()} cores\n"
+    )
     print("| model | scale | engine | ms | to plain | MP/s | GFLOP/s | of peak | MB more |")
     print("|---|---|---|---|---|---|---|---|---|")
     plain = 0.0
@@ -180,7 +182,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=[])
     parser.add_argument("--alone", help=argparse.SUPPRESS)
     asked = parser.parse_args()
-    cv2.setNumThreads(cores())
+    cv2.setNumThreads(usable_cores())
     if asked.alone:
         work, *given = json.loads(asked.alone)
         print(json.dumps(WORK[work](*given)))
@@ -189,11 +191,11 @@ def main() -> None:
     networks(catalogue, asked.scales, asked.models)
     print("\n| file to file, FSRCNN x2, 640x480 | " + " | ".join(ENGINES) + " |")
     print("|---|" + "---|" * len(ENGINES))
-    took = [alone("end_to_end", name)["ms"] for name in ENGINES]
+    took = [run_isolated("end_to_end", name)["ms"] for name in ENGINES]
     print("| ms | " + " | ".join(f"{ms:.0f}" for ms in took) + " |\n")
     print("| megapixels, FSRCNN x2 | ms a megapixel | MB more |\n|---|---|---|")
     for size in MEGAPIXELS:
-        figures = alone("linear", "openvino f32", size)
+        figures = run_isolated("linear", "openvino f32", size)
         print(f"| {size} | {figures['ms'] / size:.0f} | {figures['mb']:.0f} |", flush=True)
 
 

@@ -1,9 +1,9 @@
-"""``python -m bench.fairness``: how long one picture waits behind somebody's batch of a hundred.
+"""``python -m bench.fairness``: how long one picture waits behind a batch of a hundred.
 
 Prints a Markdown table, seconds from submission to the result. Each time a hundred pictures of
-640x480 are sent to be upscaled, then at once one more: by another client, or by the same one, for
-whom it comes after the hundred, as it would for everybody were there one queue for all. The share
-is of the time that the hundred took. The first row is the picture on its own.
+640x480 are sent to be upscaled, then at once one more: by another client, or by the same one, where
+it comes after the hundred, as with one queue for all clients. The share is of the time that the
+hundred took. The first row is the picture on its own.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Any
 
 import aiohttp
 
-from bench.darkroom import running
-from bench.throughput import picture
+from bench.darkroom import run_darkroom
+from bench.throughput import make_image
 
 TIMES = 3
 BATCH = 100
@@ -28,7 +28,7 @@ Body = dict[str, Any]
 async def send(url: str, who: str, numbers: range) -> Body:
     form = aiohttp.FormData({"format": "jpeg"})
     for number in numbers:
-        form.add_field("image", picture(number, 640, 480), filename=f"{number}.png")
+        form.add_field("image", make_image(number, 640, 480), filename=f"{number}.png")
     headers = {"X-Forwarded-For": who}
     async with (
         aiohttp.ClientSession() as session,
@@ -39,8 +39,8 @@ async def send(url: str, who: str, numbers: range) -> Body:
         return body
 
 
-async def ended(url: str, path: str) -> float:
-    """Return when everything at ``path`` had ended."""
+async def wait_until_ended(url: str, path: str) -> float:
+    """Return the time at which the task or group at ``path`` has ended."""
     async with aiohttp.ClientSession() as session:
         while True:
             async with session.get(f"{url}{path}", params={"wait": "60"}) as response:
@@ -49,33 +49,33 @@ async def ended(url: str, path: str) -> float:
                 return time.perf_counter()
 
 
-async def once(url: str, first: int, batch: int, who: str) -> tuple[float, float]:
+async def measure_once(url: str, first: int, batch: int, who: str) -> tuple[float, float]:
     """Return the seconds of the single picture and of the batch before it."""
     began = time.perf_counter()
     group = await send(url, ONE, range(first, first + batch)) if batch else None
     sent = time.perf_counter()
     single = await send(url, who, range(first + batch, first + batch + 1))
-    waits = [ended(url, f"/tasks/{single['task_id']}")]
+    waits = [wait_until_ended(url, f"/tasks/{single['task_id']}")]
     if group:
-        waits.append(ended(url, f"/status/{group['group_id']}"))
+        waits.append(wait_until_ended(url, f"/status/{group['group_id']}"))
     times = await asyncio.gather(*waits)
     return times[0] - sent, times[-1] - began
 
 
 def main() -> None:
-    print("| the picture comes | seconds to its result, median | worst | share of the batch's |")
+    print("| the picture is sent | seconds to its result, median | worst | share of batch time |")
     print("|---|---|---|---|")
     first = 0
-    with running(PROXIES="1") as url:
-        asyncio.run(once(url, 10**6, 4, OTHER))  # warms up
+    with run_darkroom(PROXIES="1") as url:
+        asyncio.run(measure_once(url, 10**6, 4, OTHER))  # warms up
         for name, batch, who in (
             ("alone", 0, OTHER),
             ("behind another client's hundred", BATCH, OTHER),
-            ("behind one's own hundred", BATCH, ONE),
+            ("behind the same client's hundred", BATCH, ONE),
         ):
             found = []
             for _ in range(TIMES):
-                found.append(asyncio.run(once(url, first, batch, who)))
+                found.append(asyncio.run(measure_once(url, first, batch, who)))
                 first += 1000
             own = [seconds for seconds, _ in found]
             share = statistics.median(a / b for a, b in found) if batch else 1.0

@@ -1,8 +1,8 @@
-"""``python -m bench.intermediates``: is it cheaper to compute an operation again, or to keep its result?
+"""``python -m bench.intermediates``: cost of computing an operation again or keeping its result.
 
 Prints a Markdown table for one 640x480 picture: milliseconds (median of five, one thread) to
-compute each operation, to keep its result (encode without loss, store), to take it up again (fetch,
-decode), and how many times dearer computing is than taking up.
+compute each operation, to keep its result (encode without loss, store), to load it again (fetch,
+decode), and the ratio of computing to loading.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from pathlib import Path
 
 import cv2
 
-from bench.darkroom import own_store
-from bench.throughput import picture
+from bench.darkroom import run_mongod
+from bench.throughput import make_image
 from models.networks.catalogue import Catalogue
 from models.operations import Encoding
 from models.operations.steps import read
@@ -25,7 +25,7 @@ from models.settings import Settings
 from models.store import Store
 from workers.imaging import codec
 from workers.operations import Tools, run
-from workers.upscaler.select import choose
+from workers.upscaler.select import choose_engine
 
 OPERATIONS = (
     "upscale=2",
@@ -56,7 +56,7 @@ async def row(text: str, source: Path, store: Store, folder: Path) -> str:
     limit = 10**9
     whole = codec.decode(source, limit)
     catalogue = Catalogue.read(None)
-    engine, _ = choose("auto", "f32", catalogue)
+    engine, _ = choose_engine("auto", "f32", catalogue)
     tools = Tools(catalogue, Settings().tile_pixels, lambda share: None, engine=engine)
     path = folder / "kept.png"
 
@@ -69,7 +69,7 @@ async def row(text: str, source: Path, store: Store, folder: Path) -> str:
             kept.append(await store.intermediates.put(file, "kept", {}))
 
     async def take() -> None:
-        await store.intermediates.save(kept[-1], path)
+        await store.intermediates.download(kept[-1], path)
         codec.decode(path, limit)
 
     (changed,) = run(whole, spec, tools)
@@ -84,8 +84,8 @@ async def row(text: str, source: Path, store: Store, folder: Path) -> str:
 async def measure(url: str, folder: Path) -> None:
     store = await Store.open(Settings(mongo_url=url, redis_url="redis://unused"))
     source = folder / "source.png"
-    source.write_bytes(picture(0, 640, 480))
-    print("| operation | result | compute | keep | take up | compute / take up |")
+    source.write_bytes(make_image(0, 640, 480))
+    print("| operation | result | compute | keep | reuse | compute / reuse |")
     print("|---|---|---|---|---|---|")
     for text in OPERATIONS:
         print(await row(text, source, store, folder))
@@ -94,7 +94,7 @@ async def measure(url: str, folder: Path) -> None:
 
 def main() -> None:
     cv2.setNumThreads(1)
-    with tempfile.TemporaryDirectory(prefix="darkroom-bench-") as name, own_store() as url:
+    with tempfile.TemporaryDirectory(prefix="darkroom-bench-") as name, run_mongod() as url:
         asyncio.run(measure(url, Path(name)))
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from bench.throughput import picture
+from bench.throughput import make_image
 from bench.tiles import median
 from models.networks.catalogue import Catalogue
 from models.operations import Operation, parse
@@ -27,14 +27,14 @@ SIDES = (100, 200, 400)
 SOFTNESS = {"grainy": 1, "smooth": 101}  # side of the Gaussian that a picture goes through
 
 
-def shrunk(path: Path, spec: Operation, enough: codec.Enough | None) -> Picture:
+def shrink(path: Path, spec: Operation, enough: codec.MinimumSize | None) -> Picture:
     tools = Tools(Catalogue([], {}), 0, lambda share: None)
     return run(codec.decode(path, WIDTH * HEIGHT, enough), spec, tools)[0]
 
 
 def main() -> None:
     cv2.setNumThreads(1)
-    data = np.frombuffer(picture(0, WIDTH, HEIGHT), np.uint8)
+    data = np.frombuffer(make_image(0, WIDTH, HEIGHT), np.uint8)
     pixels = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
     print("| picture | MB | result | decoded whole | scaled by the decoder | ratio |")
     print("|---|---|---|---|---|---|")
@@ -51,8 +51,8 @@ def rows(path: Path) -> Iterator[str]:
     """Yield the cells of one result each: its size, both times and their ratio."""
     for side in SIDES:
         spec = parse("thumbnail", {"width": str(side)})
-        whole = median(lambda s=spec: shrunk(path, s, None))  # type: ignore[misc]
-        scaled = median(lambda s=spec: shrunk(path, s, s.enough))  # type: ignore[misc]
+        whole = median(lambda s=spec: shrink(path, s, None))  # type: ignore[misc]
+        scaled = median(lambda s=spec: shrink(path, s, s.enough))  # type: ignore[misc]
         width, height = spec.output_sizes(WIDTH, HEIGHT)[0]
         yield f"{width}x{height} | {whole:.0f} | {scaled:.0f} | {whole / scaled:.1f}"
 

@@ -15,18 +15,18 @@ from typing import Any
 import cv2
 import numpy as np
 
-from models.images.inspect import Format, inspect
+from models.images.inspect import OutputFormat, inspect
 from models.memory_estimate import need as predicted
 from models.networks.catalogue import Catalogue
 from models.operations import load
 from models.settings import Settings
-from workers.child.pool import Children
+from workers.child.pool import ChildPool
 from workers.child.request import Request
 from workers.imaging import png16
 
 UPSCALE = {"op": "upscale", "scale": 2, "model": "darkroom-balanced"}
 RESIZE = {"op": "resize", "width": 3000, "height": 2000}
-WORK: list[tuple[dict[str, Any], Format]] = [
+WORK: list[tuple[dict[str, Any], OutputFormat]] = [
     ({"op": "rotate", "angle": 90}, "png"),
     ({"op": "blur", "kernel": 25}, "jpeg"),
     (RESIZE, "png"),
@@ -36,7 +36,9 @@ WORK: list[tuple[dict[str, Any], Format]] = [
 KINDS = ("jpeg", "gray", "rgb", "rgba", "gray16", "gray+alpha16", "rgb16", "rgba16")
 CHANNELS = {"gray": 1, "gray+alpha": 2, "rgb": 3, "rgba": 4, "jpeg": 3}
 CASES = [(kind, 2000, 1500, *work) for kind in KINDS for work in WORK]
-LARGE: list[tuple[str, int, int, dict[str, Any], Format]] = [("jpeg", 8600, 5800, UPSCALE, "png")]
+LARGE: list[tuple[str, int, int, dict[str, Any], OutputFormat]] = [
+    ("jpeg", 8600, 5800, UPSCALE, "png")
+]
 
 
 def noise(path: Path, kind: str, width: int, height: int) -> None:
@@ -62,17 +64,18 @@ def peak(pid: int) -> int:
 
 
 async def measure(
-    kind: str, width: int, height: int, operation: dict[str, Any], output: Format
+    kind: str, width: int, height: int, operation: dict[str, Any], output: OutputFormat
 ) -> tuple[int, int, int]:
     """Return (predicted, measured, raw output) in bytes."""
-    children = Children(Settings(worker_processes=1))
+    children = ChildPool(Settings(worker_processes=1))
     await children.start()
     with tempfile.TemporaryDirectory() as name:
         source = Path(name) / "original"
         noise(source, kind, width, height)
         with source.open("rb") as file:
             need, _ = predicted(inspect(file), [load(operation)], output, Catalogue.read(None), 0)
-        request = Request(str(source), name, [operation], output, memory=need)
+        results = load(operation).parts
+        request = Request(str(source), name, [operation], output, memory_bytes=need, result_count=results)
         answer = await children.run(request, lambda share: None)
         if "results" not in answer:
             raise RuntimeError(str(answer))

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import aiohttp
 
-from bench.darkroom import running
-from bench.throughput import picture
+from bench.darkroom import run_darkroom
+from bench.throughput import make_image
 
 SIZES = ((64, 48), (240, 180), (400, 300))
 ROUNDS = 3
@@ -34,7 +34,7 @@ class Measured:
 async def result(session: aiohttp.ClientSession, url: str, width: int, height: int) -> str:
     """Return the URL of a result of that size."""
     form = aiohttp.FormData({"angle": "90"})
-    form.add_field("image", picture(1, width, height), filename=f"{width}.png")
+    form.add_field("image", make_image(1, width, height), filename=f"{width}.png")
     async with session.post(f"{url}/rotate?wait=30", data=form) as response:
         return url + str((await response.json())["url"])
 
@@ -82,8 +82,8 @@ async def compare(cached: str, plain: str) -> None:
 
 def main() -> None:
     with (
-        running(CACHE_MAX_BYTES=str(1024 * 1024)) as cached,
-        running(CACHE_MAX_BYTES="0") as plain,
+        run_darkroom(CACHE_MAX_BYTES=str(1024 * 1024)) as cached,
+        run_darkroom(CACHE_MAX_BYTES="0") as plain,
     ):
         asyncio.run(compare(cached, plain))
 

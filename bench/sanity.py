@@ -1,8 +1,8 @@
-"""``python -m bench.sanity``: how far sound results are from their inputs, and broken ones.
+"""``python -m bench.sanity``: how far valid and broken results are from their inputs.
 
 Prints a Markdown table: for each kind of picture the lowest PSNR in dB and the largest difference
-of a block's mean in levels, over all models and scales at hand, after scaling down. MIN_CONSISTENCY
-and MAX_SHIFT lie beyond what sound networks do to the worst of these.
+of a block's mean in levels, over all available models and scales, after scaling down.
+UPSCALE_MIN_PSNR and UPSCALE_MAX_SHIFT lie beyond the worst of a valid network.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from bench.throughput import SHARED
 from models.networks.catalogue import Catalogue
 from workers.imaging.picture import Pixels
 from workers.upscaler import sanity
-from workers.upscaler.bounds import Bounds
 from workers.upscaler.opencv import REFERENCE
+from workers.upscaler.sanity import SanityLimits
 
-_ANY = Bounds(0, 256)
+_ANY = SanityLimits(0, 256)
 
 
 def pictures() -> dict[str, Pixels]:
@@ -64,8 +64,8 @@ def main() -> None:
         rows = []
         for weights in catalogue.available():
             after = REFERENCE.enlarge(catalogue.path(weights), weights, pixels)
-            found = sanity.examine(pixels, after, _ANY)
-            rows.append((found.psnr, found.block, f"{weights.name} x{weights.scale}"))
+            found = sanity.check_enlargement(pixels, after, _ANY)
+            rows.append((found.psnr_db, found.block_shift, f"{weights.name} x{weights.scale}"))
         psnr, _, of = min(rows)
         _, block, by = max(rows, key=lambda row: row[1])
         print(f"| {name} | {psnr:.1f} | {of} | {block:.0f} | {by} |")

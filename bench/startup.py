@@ -1,4 +1,4 @@
-"""``python -m bench.startup``: seconds to ready, and from kill -9 of a worker to its task's success.
+"""``python -m bench.startup``: seconds to ready, and from a worker's kill -9 to the task's success.
 
 Prints JSON. The task is a 3000x3000 picture with the bundled network, killed at its first progress;
 ``undisturbed`` is the same work without the kill, so the difference is what the death cost.
@@ -17,8 +17,8 @@ from typing import Any
 
 import aiohttp
 
-from bench.darkroom import running
-from bench.throughput import picture
+from bench.darkroom import run_darkroom
+from bench.throughput import make_image
 
 
 async def task(url: str, data: bytes, kill: Path | None) -> float:
@@ -40,12 +40,12 @@ async def task(url: str, data: bytes, kill: Path | None) -> float:
 
 
 def main() -> None:
-    data = picture(1, 3000, 3000)
+    data = make_image(1, 3000, 3000)
     figures: dict[str, float] = {}
     with tempfile.TemporaryDirectory(prefix="darkroom-bench-") as folder:
         for name in ("first_start", "second_start"):
             began = time.perf_counter()
-            with running(DATA_DIR=folder) as url:
+            with run_darkroom(DATA_DIR=folder) as url:
                 figures[name] = round(time.perf_counter() - began, 2)
                 if name == "second_start":
                     figures["undisturbed"] = round(asyncio.run(task(url, data, None)), 2)

@@ -13,10 +13,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bench.throughput import picture
-from models.settings import Settings, cores
-from workers.child.pool import Children
-from workers.child.process import Child
+from bench.throughput import make_image
+from models.settings import Settings, usable_cores
+from workers.child.pool import ChildPool
+from workers.child.process import ChildProcess
 from workers.child.request import Request
 
 ROUNDS = 4
@@ -24,26 +24,26 @@ REPEATS = 3
 UPSCALE = [{"op": "upscale", "scale": 2, "model": "darkroom-fast"}]
 
 
-def fixed(threads: int) -> None:
+def fixed_threads(threads: int) -> None:
     """Have every child use ``threads``, whatever its worker says; 0: as the worker says."""
     run = _ORIGINAL
 
-    async def forced(self: Child, request: Request, progress: Any) -> dict[str, Any]:
+    async def forced(self: ChildProcess, request: Request, progress: Any) -> dict[str, Any]:
         return await run(self, replace(request, threads=threads or request.threads), progress)
 
-    Child.run = forced  # type: ignore[method-assign]
+    ChildProcess.run = forced  # type: ignore[method-assign]
 
 
-_ORIGINAL = Child.run
+_ORIGINAL = ChildProcess.run
 
 
-async def rate(children: Children, at_once: int, rounds: int) -> float:
+async def rate(children: ChildPool, at_once: int, rounds: int) -> float:
     """Return pictures a second with ``at_once`` in work at any time."""
     with tempfile.TemporaryDirectory() as name:
         folders = [Path(name) / str(number) for number in range(at_once)]
         for number, folder in enumerate(folders):
             folder.mkdir()
-            (folder / "original").write_bytes(picture(number, 1200, 900))
+            (folder / "original").write_bytes(make_image(number, 1200, 900))
 
         async def work(folder: Path, times: int) -> None:
             request = Request(str(folder / "original"), str(folder), UPSCALE, "png")
@@ -59,13 +59,13 @@ async def rate(children: Children, at_once: int, rounds: int) -> float:
 
 
 async def main() -> None:
-    available = cores()
-    children = Children(Settings(worker_processes=available, newsletter_weekday="off"))
+    available = usable_cores()
+    children = ChildPool(Settings(worker_processes=available, newsletter_weekday="off"))
     await children.start()
     best: dict[int, list[float]] = {threads: [0.0, 0.0] for threads in (1, available, 0)}
     for _ in range(REPEATS):  # in turns, and the best of each: other work comes and goes
         for threads, rates in best.items():
-            fixed(threads)
+            fixed_threads(threads)
             rates[0] = max(rates[0], await rate(children, 1, ROUNDS))
             rates[1] = max(rates[1], await rate(children, available, ROUNDS))
     print(f"| threads of each ({available} cores) | one alone | {available} at once |")

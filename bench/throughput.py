@@ -1,8 +1,8 @@
 """``python -m bench.throughput``: upload, poll, fetch, N at a time, against the bare work.
 
 Prints JSON: flows a second, latencies in ms, the same work in bare processes in the same run, by
-plain OpenCV and by the workers' own pipeline, and the ratios. Every picture is distinct, so that
-nothing is answered from an earlier flow.
+plain OpenCV and by the workers' own pipeline, and the ratios. Every image is distinct, so that no
+result is reused.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ import cv2
 import numpy as np
 import psutil
 
-from bench.baseline import Model, bare, latencies, ours, plain, rate
-from bench.darkroom import running
+from bench.baseline import Model, by_opencv, by_pipeline, latencies, rate, start_pool
+from bench.darkroom import run_darkroom
 from models.networks.catalogue import Catalogue
-from models.settings import cores
+from models.settings import usable_cores
 
 _KINDS = (
     "mongod",
@@ -41,7 +41,7 @@ _KINDS = (
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared" / "weights"
 
 
-def picture(seed: int, width: int, height: int) -> bytes:
+def make_image(seed: int, width: int, height: int) -> bytes:
     """Return a distinct PNG with edges, texture and smooth parts, of a photograph's entropy."""
     rng = np.random.default_rng(seed)
     small = rng.integers(0, 256, (height // 16, width // 16, 3), dtype=np.uint8)
@@ -55,7 +55,7 @@ def picture(seed: int, width: int, height: int) -> bytes:
     return bytes(cv2.imencode(".png", pixels)[1])
 
 
-async def flow(
+async def run_flow(
     session: aiohttp.ClientSession, url: str, data: bytes, form: dict[str, str]
 ) -> float:
     """Run one flow; return its seconds."""
@@ -77,7 +77,7 @@ async def flow(
     return time.perf_counter() - began
 
 
-async def flows(
+async def run_flows(
     url: str, pictures: list[bytes], form: dict[str, str], concurrency: int
 ) -> tuple[float, list[float]]:
     """Return (flows a second, seconds of each) at ``concurrency``."""
@@ -86,7 +86,7 @@ async def flows(
 
     async def lane(session: aiohttp.ClientSession) -> None:
         for data in waiting:
-            seconds.append(await flow(session, url, data, form))
+            seconds.append(await run_flow(session, url, data, form))
 
     async with aiohttp.ClientSession() as session:
         began = time.perf_counter()
@@ -125,32 +125,32 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
     seeds = iter(range(10**9))
 
     def some(count: int) -> list[bytes]:
-        return [picture(next(seeds), given.width, given.height) for _ in range(count)]
+        return [make_image(next(seeds), given.width, given.height) for _ in range(count)]
 
     form = {"model": given.model, "scale": str(given.scale)}
     environment = {"WEIGHTS_DIR": str(weights_dir)} if weights_dir else {}
     rounds: list[dict[str, Any]] = []
     with (
-        bare(model, cores(), 1) as each_core,
-        bare(model, 1, cores()) as one_process,
-        bare(model, 1, 1) as one_thread,
-        running(**environment) as url,
+        start_pool(model, usable_cores(), 1) as each_core,
+        start_pool(model, 1, usable_cores()) as one_process,
+        start_pool(model, 1, 1) as one_thread,
+        run_darkroom(**environment) as url,
     ):
 
         def peers(pictures: list[bytes]) -> tuple[float, float]:
             """Pictures a second of plain OpenCV, used at its best, and of our pipeline."""
             return (
-                max(rate(each_core, plain, pictures), rate(one_process, plain, pictures)),
-                rate(each_core, ours, pictures),
+                max(rate(each_core, by_opencv, pictures), rate(one_process, by_opencv, pictures)),
+                rate(each_core, by_pipeline, pictures),
             )
 
-        asyncio.run(flows(url, some(4), form, 2))  # networks read, indexes warm
+        asyncio.run(run_flows(url, some(4), form, 2))  # networks read, indexes warm
         for _ in range(given.rounds):
-            # Peers, subject, peers: a machine that slows down meanwhile slows all.
+            # Baselines, Darkroom, baselines: a machine that slows down meanwhile slows all of them.
             work = some(given.flows)
             before = peers(work)
             with cpu_time(len(work)) as spent:
-                speed, seconds = asyncio.run(flows(url, work, form, given.concurrency))
+                speed, seconds = asyncio.run(run_flows(url, work, form, given.concurrency))
             opencv, pipeline = [sum(pair) / 2 for pair in zip(before, peers(work), strict=True)]
             rounds.append(
                 {
@@ -165,9 +165,9 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
             )
         alone = some(30)
         single = {
-            "flow": asyncio.run(flows(url, alone, form, 1))[1],
-            "bare_opencv": latencies(one_thread, plain, alone),
-            "bare_pipeline": latencies(one_thread, ours, alone),
+            "flow": asyncio.run(run_flows(url, alone, form, 1))[1],
+            "bare_opencv": latencies(one_thread, by_opencv, alone),
+            "bare_pipeline": latencies(one_thread, by_pipeline, alone),
         }
 
     def ratio(measured: dict[str, Any]) -> float:
@@ -175,7 +175,7 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
 
     median = {name: statistics.median(values) * 1000 for name, values in single.items()}
     return {
-        "machine": {"cores": cores(), "cpu": platform.processor() or platform.machine()},
+        "machine": {"cores": usable_cores(), "cpu": platform.processor() or platform.machine()},
         "python": platform.python_version(),
         "load_before": round(os.getloadavg()[0], 2),
         "work": {**form, "width": given.width, "height": given.height, "flows": given.flows},

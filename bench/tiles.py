@@ -8,11 +8,12 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 
 import cv2
 import numpy as np
 
-from bench.throughput import SHARED, picture
+from bench.throughput import SHARED, make_image
 from models.networks.catalogue import Catalogue, Weights
 from workers.imaging.picture import Pixels
 from workers.upscaler import tiles
@@ -48,7 +49,7 @@ def fastest(work: Callable[[], object], runs: int = 7) -> float:
     return min(times) * 1000
 
 
-def tiled(
+def upscale_in_tiles(
     engine: Engine, catalogue: Catalogue, weights: Weights, pixels: Pixels, side: int
 ) -> Pixels:
     """Return ``pixels`` enlarged in tiles of ``side``."""
@@ -65,7 +66,7 @@ def tiled(
 
 def main() -> None:
     cv2.setNumThreads(1)
-    data = np.frombuffer(picture(0, 640, 480), np.uint8)
+    data = np.frombuffer(make_image(0, 640, 480), np.uint8)
     pixels = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
     catalogue = Catalogue.read(SHARED if SHARED.is_dir() else None)
     print("| model | engine | untiled | " + " | ".join(map(str, SIDES)) + " |")
@@ -75,7 +76,7 @@ def main() -> None:
             continue
         for engine in (OpenCV(), OpenVINO()):
             cells = [
-                fastest(lambda e=engine, w=weights, s=side: tiled(e, catalogue, w, pixels, s))  # type: ignore[misc]
+                fastest(partial(upscale_in_tiles, engine, catalogue, weights, pixels, side))
                 for side in (1000, *SIDES)
             ]
             listed = " | ".join(f"{cell:.0f}" for cell in cells)

@@ -1,8 +1,7 @@
-"""``python -m docs [PICTURE]``: write docs/operations/ and the pages of settings,
-errors and licences.
+"""``python -m docs``: write docs/operations/ and the pages of settings, errors and licences.
 
-PICTURE is any photograph that Pillow reads; each operation is done to it by the workers' own
-pipeline. The texts do not depend on it: without one, only they are written.
+The workers' own pipeline draws the illustrations from a photograph that the repository ships.
+Illustrations that are there stay as they are; ``--redraw`` draws all of them.
 """
 
 from __future__ import annotations
@@ -18,27 +17,27 @@ from models.operations import OPERATIONS
 
 HERE = Path(__file__).resolve().parent
 FOLDER = HERE / "operations"
-ERRORS = HERE / "errors.md"
+PHOTOGRAPH = HERE.parent / "tests" / "photographs" / "chelsea.png"
 
 
-def write(picture: Path | None, folder: Path) -> None:
-    """Write every page and, of ``picture``, every illustration into ``folder``."""
+def write(folder: Path, redraw: bool = False) -> None:
+    """Write every operation's page into ``folder``, and the illustrations that are missing."""
     folder.mkdir(exist_ok=True)
     for name, text in pages().items():
         (folder / name).write_text(text)
-    if picture is None:
-        return
-    before = source(picture)
+    before = source(PHOTOGRAPH)
     for op, spec in OPERATIONS.items():
-        draw(spec, before, folder / f"{op}.jpg")
+        illustration = folder / f"{op}.jpg"
+        if redraw or not illustration.exists():
+            draw(spec, before, illustration)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m docs", description=__doc__)
-    parser.add_argument("picture", type=Path, nargs="?", help="a photograph")
-    write(parser.parse_args().picture, FOLDER)
+    parser.add_argument("--redraw", action="store_true", help="draw all illustrations again")
+    write(FOLDER, parser.parse_args().redraw)
     (HERE / "settings.md").write_text(settings_page())
-    ERRORS.write_text(errors.page())
+    (HERE / "errors.md").write_text(errors.page())
     (HERE / "licences.md").write_text(licences.page())
 
 

@@ -1,7 +1,7 @@
-"""What the service and the workers both speak: settings, errors, specs, documents, stores.
+"""What the service and the workers share: settings, errors, specs, documents, stores.
 
-Imports neither side, nor aiohttp, nor cv2.
+It imports neither of them, nor aiohttp, nor cv2.
 """
 
-VERSION = "0.1.0"
-"""Of all programs and of the API; a test holds it against pyproject.toml."""
+VERSION = "0.2.0"
+"""Version of all programs and of the API; a test compares it with pyproject.toml."""

@@ -1,4 +1,4 @@
-"""``python -m models check``, ``webhook-secret``: what is asked of the stores on a command line."""
+"""Commands ``python -m models check`` and ``webhook-secret``."""
 
 from __future__ import annotations
 
@@ -8,47 +8,47 @@ from pathlib import Path
 from typing import TextIO
 
 from models.errors import StoreUnavailable
-from models.outbox.webhook_signature import secrets_of
+from models.outbox.webhook_signature import signing_secrets
 from models.settings import Settings
 from models.store import Store
-from models.store.mongo.replica_set import address
+from models.store.mongo.replica_set import replica_set_url
 
 
-def embedded(data_dir: Path) -> str:
-    """Return the URL of the mongod that ``make run`` starts on that folder; empty if it never did.
+def embedded_mongo_url(data_dir: Path) -> str:
+    """Return the URL of the mongod that ``make run`` starts in ``data_dir``; "" if it never did.
 
-    It runs while Darkroom does.
+    That mongod runs only while Darkroom runs.
     """
     port = data_dir / "mongo" / "port"
-    return address("127.0.0.1", int(port.read_text())) if port.exists() else ""
+    return replica_set_url("127.0.0.1", int(port.read_text())) if port.exists() else ""
 
 
 async def webhook_secret(settings: Settings, key_id: str = "", out: TextIO = sys.stdout) -> int:
     """Print the secrets that sign webhooks, one a line.
 
-    ``key_id``: of an API key, whose events are signed with a secret of their own. Returns 2 if
-    there is no such key, or MongoDB does not answer.
+    ``key_id``: id of an API key; its webhooks have a secret of their own. Returns 2 if there is no
+    such key, or if MongoDB does not answer.
     """
     store = Store(settings)
-    secret, made = settings.secret_key.get_secret_value(), 0
+    secret, generation = settings.secret_key.get_secret_value(), 0
     try:
         if key_id:
-            key = await store.keys.get(key_id)
+            key = await store.api_keys.get(key_id)
             if key is None:
                 print(f"darkroom: there is no key {key_id!a}", file=sys.stderr)
                 return 2
-            made = key.made
+            generation = key.generation
         if not secret and (key_id or not settings.webhook_secret.get_secret_value()):
-            secret = await store.secret.get()
+            secret = await store.shared_secret.get()
     except StoreUnavailable as error:
-        return _away(error)
+        return _print_unavailable(error)
     finally:
         store.close()
-    print("\n".join(secrets_of(settings, secret).of(key_id, made)), file=out)
+    print("\n".join(signing_secrets(settings, secret).for_owner(key_id, generation)), file=out)
     return 0
 
 
-def _away(error: StoreUnavailable) -> int:
+def _print_unavailable(error: StoreUnavailable) -> int:
     print(
         f"darkroom: {error.detail} (an embedded store runs only while Darkroom does)",
         file=sys.stderr,
@@ -59,9 +59,9 @@ def _away(error: StoreUnavailable) -> int:
 async def check(
     settings: Settings, *, fast: bool = False, repair: bool = False, out: TextIO = sys.stdout
 ) -> int:
-    """Print one line for each thing that is wrong, then a summary; return the exit status.
+    """Print one line for each error, then a summary; return the exit status.
 
-    0: nothing is wrong, or all of it was repaired; 1: something is; 2: MongoDB does not answer.
+    0: no errors, or all were repaired; 1: errors remain; 2: MongoDB does not answer.
     """
     store = Store(settings)
     walk = store.check(fast=fast)
@@ -75,9 +75,9 @@ async def check(
             repaired += done
             print(f"{finding.code}: {finding.what}{'; repaired' if done else ''}", file=out)
         if repair:
-            await store.originals.collect()
+            await store.originals.delete_marked()
     except StoreUnavailable as error:
-        return _away(error)
+        return _print_unavailable(error)
     finally:
         store.close()
     looked = ", ".join(f"{count} {what}" for what, count in sorted(walk.counts.items()))

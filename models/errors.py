@@ -1,46 +1,46 @@
-"""Everything that can go wrong, each with a code that clients may rely on.
+"""Every error of Darkroom, each with a stable code that clients can rely on.
 
     AppError
-    ├── BadSettings          a setting is missing or wrong; the program does not start
-    ├── BadRequest           the request is malformed or lacks something
-    ├── Unauthorized         who asks has shown no key or token, or one that is not good
-    ├── Forbidden            not from there, not for strangers, or not with this key
-    │   └── LinkExpired      a signed link whose time is up
-    ├── NotFound             no such task, result or route
-    │   └── NotReady         known, but not finished
-    ├── Misdirected          the Host header names another machine than this; see ALLOWED_HOSTS
-    ├── MethodNotAllowed     there is something at this path, but not by this method
-    ├── ResultGone           it was there, and its time is up
-    ├── OriginalGone         the picture that was sent is no longer kept; send it again
-    ├── Changed              it is not what If-Match says it should be
-    ├── TooLarge             more bytes than a limit allows
-    ├── HeadTooLarge         the address or the headers of a request are longer than allowed
-    ├── TooManyConnections   as many connections are open as may be; close one, or try again
-    ├── TooSlow              the upload took too long or stalled
-    ├── UnsupportedFormat    not a format that is accepted
-    ├── BadImage             broken, truncated or undecodable
-    ├── TooManyPixels        more pixels than a limit allows, in or out
-    ├── TooMuchMemory        it would take, or took, more memory than there is for it
-    ├── BadParameter         a parameter is unknown or out of range
-    │   └── BadCallback      a callback_url that is none, or is never called
-    ├── RangeNotSatisfiable  bytes asked for that a result does not have
-    ├── RateLimited          asked more often than a limit allows; try again later
-    │   ├── QueueFull        as many tasks are open as may be; try again later
-    │   └── TooManyStreams   as many event streams are open as may be; close one
-    ├── NotFinished          the workers did not get to it in time; ask again
-    ├── WrongStatus          not to be done to a task as far as it is: it has ended, or has not
-    ├── Cancelled            the task was cancelled before it had a result
-    ├── NotWritten           a result could not be written below IMAGES_ROOT
-    ├── NoRoom               the service lacks disk or open files for now; try again
-    ├── StoreUnavailable     MongoDB or Redis does not answer; try again
-    ├── WeightsMissing       a worker lacks the network a task was promised
-    ├── WeightsUnusable      no engine can run the network, or its file was changed
-    ├── BadOutput            what a network made of a picture is not that picture
-    ├── TaskTimeout          the pixel work ran past its deadline
-    ├── WorkerCrashed        the process died at this task, as often as it may
-    └── Internal             a defect of ours; the id is in the log
+    ├── BadSettings            a setting is missing or wrong; the program does not start
+    ├── BadRequest             the request is malformed or incomplete
+    ├── Unauthorized           the key or token is missing or wrong
+    ├── Forbidden              not allowed from this site or address, or with this key
+    │   └── LinkExpired        a signed link has expired
+    ├── NotFound               there is no such task, result or route
+    │   └── NotReady           the task exists, but has not finished
+    ├── MisdirectedRequest     the Host header names another machine; see ALLOWED_HOSTS
+    ├── MethodNotAllowed       this path exists, but not for this method
+    ├── ResultGone             the result was deleted or has expired
+    ├── OriginalGone           the picture that was sent is no longer stored; send it again
+    ├── PreconditionFailed     the result is not the one that If-Match names
+    ├── TooLarge               there are more bytes than a limit allows
+    ├── RequestHeadTooLarge    the path or the headers of a request are longer than allowed
+    ├── TooManyConnections     the limit of open connections is reached; close one, or try again
+    ├── UploadTooSlow          the upload took too long or stalled
+    ├── UnsupportedFormat      the format is not accepted
+    ├── BadImage               the picture is broken, truncated or cannot be decoded
+    ├── TooManyPixels          the input or the result has more pixels than a limit allows
+    ├── TooMuchMemory          the task needs, or used, more memory than there is for it
+    ├── BadParameter           a parameter is unknown or out of range
+    │   └── BadCallbackUrl     the callback_url is malformed, or its address is never called
+    ├── RangeNotSatisfiable    the result does not have the bytes of this range
+    ├── RateLimited            there were more requests than a limit allows; try again later
+    │   ├── QueueFull          the limit of open tasks is reached; try again later
+    │   └── TooManyStreams     the limit of open event streams is reached; close one
+    ├── WaitTimedOut           the workers did not finish in time; ask again
+    ├── WrongStatus            the task's status does not allow this
+    ├── TaskCancelled          the task was cancelled before it had a result
+    ├── ResultNotWritten       a result could not be written below IMAGES_ROOT
+    ├── InsufficientResources  the service lacks disk space or open files for now; try again
+    ├── StoreUnavailable       MongoDB or Redis does not answer; try again
+    ├── WeightsMissing         a worker lacks the network that the task needs
+    ├── WeightsUnusable        no engine can run the network, or its file was changed
+    ├── BadOutput              the network's output does not match the picture
+    ├── TaskTimeout            the pixel work took longer than its limit
+    ├── WorkerCrashed          the worker process died at this task too many times
+    └── InternalError          a defect of Darkroom; the incident's id is in the log
 
-``service.http.errors`` is the one place that turns them into HTTP.
+``service.http.errors`` is the only place that turns them into HTTP responses.
 """
 
 from __future__ import annotations
@@ -49,10 +49,9 @@ from typing import Any, ClassVar
 
 
 class AppError(Exception):
-    """An error with a stable ``code`` and a sentence that helps.
+    """An error with a stable ``code`` and a sentence, ``detail``, for the client.
 
-    ``facts`` (limit, measured, ...) go to the client beside the sentence, as JSON values; of those
-    ``members`` it has what there is to say, see ``models.error_members``.
+    ``facts`` go to the client as JSON members; ``members`` are those that a class may have.
     """
 
     code: ClassVar[str] = "error"
@@ -64,7 +63,7 @@ class AppError(Exception):
         self.facts = facts
 
     def document(self) -> dict[str, Any]:
-        """Return what a task's document and a child's answer carry of this error."""
+        """Return this error as JSON, for a task's document or a child's response."""
         return {"code": self.code, "detail": self.detail, **self.facts}
 
 
@@ -111,7 +110,7 @@ class OriginalGone(AppError):
     members = ("setting", "limit", "task_id")
 
 
-class Misdirected(AppError):
+class MisdirectedRequest(AppError):
     code = "misdirected"
     members = ("setting", "measured")
 
@@ -121,7 +120,7 @@ class MethodNotAllowed(AppError):
     members = ("allowed",)
 
 
-class Changed(AppError):
+class PreconditionFailed(AppError):
     code = "changed"
     members = ("measured",)
 
@@ -131,7 +130,7 @@ class TooLarge(AppError):
     members = ("setting", "limit", "measured")
 
 
-class HeadTooLarge(AppError):
+class RequestHeadTooLarge(AppError):
     code = "head_too_large"
     members = ("setting", "limit")
 
@@ -141,7 +140,7 @@ class TooManyConnections(AppError):
     members = ("setting", "limit", "retry_after")
 
 
-class TooSlow(AppError):
+class UploadTooSlow(AppError):
     code = "too_slow"
     members = ("limit", "measured", "min_rate")
 
@@ -171,9 +170,8 @@ class BadParameter(AppError):
     members = ("parameter", "setting", "limit", "measured", "known")
 
 
-class BadCallback(BadParameter):
+class BadCallbackUrl(BadParameter):
     code = "bad_callback"
-    members = ("parameter", "setting", "limit", "measured", "known")
 
 
 class RangeNotSatisfiable(AppError):
@@ -188,14 +186,13 @@ class RateLimited(AppError):
 
 class QueueFull(RateLimited):
     code = "queue_full"
-    members = ("setting", "limit", "measured", "retry_after")
 
 
 class TooManyStreams(RateLimited):
     code = "too_many_streams"
 
 
-class NotFinished(AppError):
+class WaitTimedOut(AppError):
     code = "not_finished"
     members = ("setting", "limit", "task_id")
 
@@ -205,16 +202,16 @@ class WrongStatus(AppError):
     members = ("task_id", "measured", "allowed")
 
 
-class Cancelled(AppError):
+class TaskCancelled(AppError):
     code = "cancelled"
 
 
-class NotWritten(AppError):
+class ResultNotWritten(AppError):
     code = "not_written"
     members = ("image",)
 
 
-class NoRoom(AppError):
+class InsufficientResources(AppError):
     code = "no_room"
     members = ("setting", "limit", "measured", "retry_after")
 
@@ -247,23 +244,6 @@ class WorkerCrashed(AppError):
     members = ("attempts", "exit_status")
 
 
-class Internal(AppError):
+class InternalError(AppError):
     code = "internal"
     members = ("incident",)
-
-
-def _tree(root: type[AppError]) -> dict[str, type[AppError]]:
-    found = {root.code: root}
-    for child in root.__subclasses__():
-        found |= _tree(child)
-    return found
-
-
-BY_CODE: dict[str, type[AppError]] = _tree(AppError)
-
-
-def from_document(document: dict[str, Any]) -> AppError:
-    """Return the error that ``AppError.document`` described; an unknown code becomes Internal."""
-    facts = {k: v for k, v in document.items() if k not in {"code", "detail"}}
-    kind = BY_CODE.get(str(document.get("code")), Internal)
-    return kind(str(document.get("detail", "")), **facts)

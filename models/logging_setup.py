@@ -1,4 +1,4 @@
-"""Structured logs for both programs: JSON lines with the request's and the task's id on each."""
+"""Logging setup: structured JSON lines with the ids of the request and the task."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from structlog.typing import Processor
 
 from models.settings import Settings
 
-_QUIET = ("arq", "asyncio", "pymongo", "PIL", "aiohttp.access")
-"""Libraries whose chatter is not ours to show below a warning."""
+_QUIET_LOGGERS = ("arq", "asyncio", "pymongo", "PIL", "aiohttp.access")
+"""Libraries that log only warnings and errors."""
 
 
-def configure(settings: Settings, program: str) -> None:
-    """Send all logging of this process, ours and the libraries', to stderr and LOG_FILE as JSON.
+def configure_logging(settings: Settings, program: str) -> None:
+    """Send all logging of this process and its libraries to stderr and LOG_FILE as JSON.
 
-    Client text is only ever a JSON value, so it cannot forge a line.
+    Text of clients is always a JSON value, so it cannot forge a line.
     """
     structlog.contextvars.bind_contextvars(program=program)
     shared: list[Processor] = [
@@ -46,13 +46,13 @@ def configure(settings: Settings, program: str) -> None:
             )
         )
     root = logging.getLogger()
-    for old in root.handlers[:]:
-        root.removeHandler(old)
+    for handler in root.handlers[:]:
+        root.removeHandler(handler)
     for handler in handlers:
         handler.setFormatter(formatter)
         root.addHandler(handler)
     root.setLevel(settings.log_level)
-    for name in _QUIET:
+    for name in _QUIET_LOGGERS:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

@@ -1,4 +1,4 @@
-"""Which addresses only this machine can reach."""
+"""Recognize loopback addresses, which only this machine can reach."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from ipaddress import ip_address
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether ``host`` is this machine as seen from itself: localhost, 127.0.0.0/8 or ::1."""
+    """Return whether ``host`` is localhost, in 127.0.0.0/8 or ::1."""
     if host.lower() == "localhost":
         return True
     try:

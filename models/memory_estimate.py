@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from models.errors import BadParameter, TooMuchMemory
-from models.images.inspect import Format, Header
+from models.images.inspect import ImageHeader, OutputFormat
 from models.networks.catalogue import Catalogue
 from models.operations import Operation
 from models.settings import Settings
@@ -33,16 +33,15 @@ _DECODE = {  # by bits a sample and channels
 _SAMPLES = {"jpeg": (8, 3), "gif": (8, 4)}
 _WEIGHTED = {8: 12, 16: 20}  # colours weighted by alpha are filtered in 16 bits, or as floats
 _SPREAD = 30  # of an upscale's input, beside it, where it has alpha
-_ENCODE: dict[Format, int] = {"png": 4, "jpeg": 11, "webp": 56}  # beside the picture itself
+_ENCODE: dict[OutputFormat, int] = {"png": 4, "jpeg": 11, "webp": 56}  # beside the picture itself
 
 _TILE = 60  # bytes a pixel of a tile, measured of darkroom-fast and FSRCNN in OpenCV
 
-_FILTERS = frozenset({"blur", "resize", "thumbnail"})
 _RESERVE = (5, 512 * _MB)  # a fifth, or this if more, is left to the stores, service and system
 _CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
-def predict(header: Header, operations: Sequence[Operation], output: Format) -> int:
+def predict(header: ImageHeader, operations: Sequence[Operation], output: OutputFormat) -> int:
     """Return the bytes that a child takes at its peak; more than it is measured to take, not less.
 
     The largest of its moments: decoding, each operation with what goes in and comes out, encoding.
@@ -55,12 +54,12 @@ def predict(header: Header, operations: Sequence[Operation], output: Format) -> 
         found = [part for each in found for part in operation.output_sizes(*each)]
         after = sum(width * height for width, height in found)
         held = before * channels * depth // 8
-        if operation.op == "upscale":
+        if operation.runs_network:
             held += _reduced(before, channels, depth) + (before * _SPREAD if alpha else 0)
             depth = 8
         each = channels * depth // 8
         work = max(before, after) * (_WEIGHTED[depth] if alpha else each)
-        peak = max(peak, held + after * each + (work if operation.op in _FILTERS else 0))
+        peak = max(peak, held + after * each + (work if operation.mixes_neighbours else 0))
         before = after
     largest = max(width * height for width, height in found)
     encode = largest * _ENCODE[output]
@@ -78,9 +77,9 @@ def _reduced(pixels: int, channels: int, depth: int) -> int:
 
 
 def need(
-    header: Header,
+    header: ImageHeader,
     operations: Sequence[Operation],
-    output: Format,
+    output: OutputFormat,
     catalogue: Catalogue,
     tile: int,
 ) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""How a program tells whoever started it that it does its work now."""
+"""Notify the parent process, through a pipe, that this process is ready."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import contextlib
 import os
 
 
-def tell(descriptor: int | None) -> None:
-    """Write a line to ``descriptor``, the writing end of a pipe, and close it; None: nobody asks.
+def notify_ready(descriptor: int | None) -> None:
+    """Write a line to ``descriptor``, the write end of a pipe, and close it; None: do nothing.
 
-    A program that ends before it was ready closes its end without a line.
+    A process that ends before it is ready closes the pipe without a line.
     """
     if descriptor is None:
         return
-    with contextlib.suppress(OSError):  # who asked may have given up
+    with contextlib.suppress(OSError):  # the parent may have given up
         os.write(descriptor, b"ready\n")
     with contextlib.suppress(OSError):
         os.close(descriptor)

@@ -1,4 +1,4 @@
-"""``python -m service``: the HTTP service; ``health``, ``openapi``: of it; ``keys``: who may."""
+"""``python -m service``: run the HTTP service, check its health, print its API, manage its keys."""
 
 from __future__ import annotations
 
@@ -9,28 +9,32 @@ import sys
 import urllib.error
 import urllib.request
 
+from models import VERSION
 from models.errors import BadSettings
-from models.logging_setup import configure
+from models.logging_setup import configure_logging
 from models.settings import Settings
 from service.app import create_app
-from service.app_keys import OPENAPI
 from service.auth import keys_cli
-from service.http.request_context import quieten
+from service.http.request_context import filter_client_errors
+from service.openapi.document import OPENAPI
 from service.server import serve
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m service", description=__doc__)
+    parser.add_argument("--version", action="version", version=f"darkroom {VERSION}")
     parser.add_argument("what", nargs="?", choices=["run", "health", "openapi"], default="run")
     parser.add_argument(
         "--fd",
         type=int,
         action="append",
         default=[],
-        help="a listening socket to serve on, inherited (systemd: 3); without: HOST and PORT",
+        help="an inherited listening socket (systemd: 3); default: bind HOST and PORT",
     )
-    parser.add_argument("--ready-fd", type=int, help="a pipe to write a line to when it serves")
-    keys = sys.argv[1:2] == ["keys"]  # has options of its own
+    parser.add_argument(
+        "--ready-fd", type=int, help="a pipe that gets a line once the service listens"
+    )
+    keys = sys.argv[1:2] == ["keys"]  # it has its own options
     given = parser.parse_args([] if keys else None)
     try:
         settings = Settings.load()
@@ -38,15 +42,15 @@ def main() -> int:
             return keys_cli.run(settings, sys.argv[2:])
         if given.what == "openapi":
             return openapi(settings)
-        settings = settings.with_stores().with_folders()
+        settings = settings.require_stores().require_folders()
     except BadSettings as error:
         print(f"darkroom: {error}", file=sys.stderr)
         return 2
     if given.what == "health":
         return health(settings)
-    configure(settings, "service")
-    quieten()
-    _open_many_files()
+    configure_logging(settings, "service")
+    filter_client_errors()
+    _raise_file_limit()
     try:
         asyncio.run(serve(settings, given.fd, given.ready_fd))
     except BadSettings as error:
@@ -55,20 +59,20 @@ def main() -> int:
     return 0
 
 
-def _open_many_files() -> None:
-    """Allow as many open files as the system lets us: the usual 1024 are a few hundred uploads."""
+def _raise_file_limit() -> None:
+    """Raise the limit of open files to the maximum: 1024 suffice for a few hundred uploads only."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def openapi(settings: Settings) -> int:
-    """Print the OpenAPI document as these settings have it; needs no store."""
+    """Print the OpenAPI document for these settings; no store is needed."""
     sys.stdout.buffer.write(create_app(settings)[OPENAPI].body)
     return 0
 
 
 def health(settings: Settings) -> int:
-    """Return 0 if the service on this machine answers, for a container's health check."""
+    """Return 0 if the service on this machine responds: a container's health check."""
     url = f"http://127.0.0.1:{settings.port}/healthz"
     try:
         with urllib.request.urlopen(url, timeout=4) as response:

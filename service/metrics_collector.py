@@ -1,4 +1,4 @@
-"""The figures that /metrics shows: this service's, the stores', and those workers left there."""
+"""MetricsCollector: the metrics of this service, the stores and the workers for /metrics."""
 
 from __future__ import annotations
 
@@ -8,42 +8,43 @@ import tempfile
 from collections.abc import Awaitable, Callable
 
 import structlog
+from aiohttp import web
 
 from models.errors import StoreUnavailable
 from models.metrics import snapshot
 from models.metrics.definitions import (
-    DATA_BYTES,
     DISK_FREE,
     DISK_SIZE,
-    LEASES_OVER,
-    LEDGER_TASKS,
-    OLDEST,
-    OVERDUE,
-    REFUSED,
-    RINGS,
-    RUNNING,
+    LEASES_EXPIRED,
+    LIVE_WORKERS,
+    MONGODB_DATA_BYTES,
+    OLDEST_DUE_WEBHOOK,
+    OLDEST_EXPIRED_LEASE,
+    OLDEST_WAITING,
+    QUEUED_JOBS,
     SNAPSHOT_AGE,
+    SNAPSHOT_METRICS_REJECTED,
     STORE_UP,
-    WAITING,
+    TASKS_RUNNING,
+    TASKS_STORED,
+    TASKS_WAITING,
     WEBHOOKS_DUE,
-    WEBHOOKS_LATE,
-    WORKERS,
 )
 from models.metrics.instruments import Instruments
-from models.metrics.metric import Kind
-from models.metrics.prometheus_text import Part, exposition
-from models.metrics.snapshot import Figures
+from models.metrics.metric import MetricKind
+from models.metrics.prometheus_text import ProcessMetrics, render
+from models.metrics.snapshot import MetricValues
 from models.redis.queue import Queue
 from models.settings import Settings
 from models.store import Store
 
 log = structlog.get_logger()
 
-Read = Callable[[], Awaitable[list[Part]]]
+Read = Callable[[], Awaitable[list[ProcessMetrics]]]
 
 
-class Scrape:
-    """Answers scrapes; however many come at once, each store is asked by one of them.
+class MetricsCollector:
+    """Collects metrics; concurrent scrapes share one query to each store.
 
     So neither a hostile client nor a store that hangs can make scrapes pile up in it.
     """
@@ -55,88 +56,95 @@ class Scrape:
         self._store = store
         self._queue = queue
         self._instruments = instruments
-        self._reading: dict[str, asyncio.Task[list[Part] | None]] = {}
+        self._reading: dict[str, asyncio.Task[list[ProcessMetrics] | None]] = {}
 
-    async def text(self) -> bytes:
-        """Return what can be had within STORE_TIMEOUT, in the format of Prometheus."""
+    async def exposition(self) -> bytes:
+        """Return what the stores give within STORE_TIMEOUT, in Prometheus' text format."""
         reads = {"mongodb": self._mongodb, "redis": self._redis}
-        said = await asyncio.gather(*(self._within(name, read) for name, read in reads.items()))
-        up: Figures = {STORE_UP: {}}
+        said = await asyncio.gather(
+            *(self._read_within_timeout(name, read) for name, read in reads.items())
+        )
+        up: MetricValues = {STORE_UP: {}}
         for name, answer in zip(reads, said, strict=True):
             up[STORE_UP][name,] = 0 if answer is None else 1
         disk = shutil.disk_usage(tempfile.gettempdir())
         self._instruments.set(DISK_FREE, disk.free, "spool")
         self._instruments.set(DISK_SIZE, disk.total, "spool")
         parts = [
-            Part("", snapshot.read(self._instruments)),
-            Part("", up),
+            ProcessMetrics("", snapshot.collect(self._instruments)),
+            ProcessMetrics("", up),
             *(part for parts in said if parts for part in parts),
         ]
-        # The text of many workers takes a while to write: others are answered meanwhile.
-        return await asyncio.to_thread(exposition, parts)
+        # In a thread: the text of many workers takes a while.
+        return await asyncio.to_thread(render, parts)
 
     async def close(self) -> None:
         for task in self._reading.values():
             task.cancel()
         await asyncio.gather(*self._reading.values(), return_exceptions=True)
 
-    async def _within(self, name: str, read: Read) -> list[Part] | None:
-        """Return what ``read`` gives; None if it does not within STORE_TIMEOUT."""
+    async def _read_within_timeout(self, name: str, read: Read) -> list[ProcessMetrics] | None:
+        """Return what ``read`` gives; None after STORE_TIMEOUT."""
         task = self._reading.get(name)
         if task is None or task.done():
-            task = self._reading[name] = asyncio.create_task(_quietly(name, read))
+            task = self._reading[name] = asyncio.create_task(_read_or_none(name, read))
         try:
             return await asyncio.wait_for(asyncio.shield(task), self._settings.store_timeout)
         except TimeoutError:
             return None
 
-    async def _redis(self) -> list[Part]:
-        return [Part("", {RINGS: {(): float(await self._queue.depth())}})]
+    async def _redis(self) -> list[ProcessMetrics]:
+        return [ProcessMetrics("", {QUEUED_JOBS: {(): float(await self._queue.depth())}})]
 
-    async def _mongodb(self) -> list[Part]:
+    async def _mongodb(self) -> list[ProcessMetrics]:
         settings, store = self._settings, self._store
         work, space, late, alive, snapshots = await asyncio.gather(
-            store.gauges.work(),
-            store.gauges.space(),
-            store.events.late(),
-            store.presence.names(settings.worker_seen_seconds),
-            store.snapshots.recent(settings.metrics_kept_seconds, settings.metrics_workers),
+            store.task_stats.queue(),
+            store.task_stats.storage(),
+            store.webhooks.lateness(),
+            store.workers.names(settings.worker_heartbeat_timeout),
+            store.metric_snapshots.recent(
+                settings.metrics_retention_seconds, settings.metrics_workers_max
+            ),
         )
-        ledger: Figures = {
-            WAITING: {(): work.waiting},
-            OLDEST: {(): work.oldest},
-            RUNNING: {(): work.running},
-            LEASES_OVER: {(): work.over},
-            OVERDUE: {(): work.overdue},
+        ledger: MetricValues = {
+            TASKS_WAITING: {(): work.waiting},
+            OLDEST_WAITING: {(): work.oldest_seconds},
+            TASKS_RUNNING: {(): work.running},
+            LEASES_EXPIRED: {(): work.expired_leases},
+            OLDEST_EXPIRED_LEASE: {(): work.longest_expired_seconds},
             WEBHOOKS_DUE: {(): late[0]},
-            WEBHOOKS_LATE: {(): late[1]},
-            LEDGER_TASKS: {(): work.known},
-            DATA_BYTES: {(): space.data},
-            WORKERS: {(): len(alive)},
+            OLDEST_DUE_WEBHOOK: {(): late[1]},
+            TASKS_STORED: {(): work.total},
+            MONGODB_DATA_BYTES: {(): space.data_bytes},
+            LIVE_WORKERS: {(): len(alive)},
         }
-        parts = [Part("", ledger)]
+        parts = [ProcessMetrics("", ledger)]
         if space.disk is not None:
             free, size = space.disk
-            disk: Figures = {DISK_FREE: {("mongodb",): free}, DISK_SIZE: {("mongodb",): size}}
-            parts.append(Part("", disk))
+            disk: MetricValues = {DISK_FREE: {("mongodb",): free}, DISK_SIZE: {("mongodb",): size}}
+            parts.append(ProcessMetrics("", disk))
         spoiled = 0
         for worker, age, packed in snapshots:
             shown, refused = snapshot.unpack(packed)
             spoiled += refused
             if worker in alive:
                 shown[SNAPSHOT_AGE] = {(worker,): age}
-            else:  # what counts on is shown a while longer, what is in hand is no more
-                shown = {m: series for m, series in shown.items() if m.kind is not Kind.GAUGE}
-            parts.append(Part(worker, shown))
-        ledger[REFUSED] = {(): spoiled}
+            else:  # counters of a stopped worker stay a while, gauges do not
+                shown = {m: series for m, series in shown.items() if m.kind is not MetricKind.GAUGE}
+            parts.append(ProcessMetrics(worker, shown))
+        ledger[SNAPSHOT_METRICS_REJECTED] = {(): spoiled}
         return parts
 
 
-async def _quietly(name: str, read: Read) -> list[Part] | None:
+async def _read_or_none(name: str, read: Read) -> list[ProcessMetrics] | None:
     try:
         return await read()
     except StoreUnavailable:
         return None
     except Exception:
-        log.exception("figures_unread", store=name)
+        log.exception("metrics_read_failed", store=name)
         return None
+
+
+METRICS_COLLECTOR = web.AppKey("scrape", MetricsCollector)

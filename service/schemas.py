@@ -1,4 +1,4 @@
-"""The JSON that the API answers with: typed here once, for what is answered and what is promised.
+"""Types of the JSON responses, shared by the handlers and the OpenAPI document.
 
 The OpenAPI document is made from these types; ``service.task_response`` and the handlers fill them.
 """
@@ -16,43 +16,43 @@ from models.tasks.schemas import Id, Path, Time
 class LinkBody(TypedDict):
     """A signed link."""
 
-    url: Annotated[Path, Field(description="The link on this service; it carries its signature.")]
-    link: Annotated[str, Field(description="The same in whole, behind PUBLIC_URL.")]
+    url: Annotated[Path, Field(description="The path of the link, with its signature.")]
+    link: Annotated[str, Field(description="The absolute URL, below PUBLIC_URL.")]
     expires_at: Time | None
 
 
-class Notice(TypedDict):
-    """That something was done, or will be."""
+class StatusBody(TypedDict):
+    """Something was done, or will be."""
 
     status: str
     detail: str
 
 
-class LetterBody(TypedDict):
-    """How the letter with a group's results stands."""
+class EmailStatusBody(TypedDict):
+    """The state of the e-mail with a group's results."""
 
     group_id: Id
     status: Literal["queued", "sent"]
     detail: str
 
 
-Said = Literal["PENDING", "STARTED", "SUCCESS", "FAILURE"]
+LegacyStatus = Literal["PENDING", "STARTED", "SUCCESS", "FAILURE"]
 
 
-class SubmissionBody(TypedDict):
-    """A thumbnail, as the older thumbnail service said it."""
+class LegacySubmissionBody(TypedDict):
+    """A thumbnail task in the format of the older thumbnail service."""
 
     submission_task_id: Id
-    submission_status: Said
-    status: Annotated[Said, Field(description="The same as submission_status.")]
+    submission_status: LegacyStatus
+    status: Annotated[LegacyStatus, Field(description="The same as submission_status.")]
     submission_result: Annotated[
-        bool | str | None, Field(description="true, or why there is none; null until it ended.")
+        bool | str | None, Field(description="true, or why it failed; null until it ended.")
     ]
     url: NotRequired[Path]
 
 
 class NetworkBody(TypedDict):
-    """A super-resolution network that may be asked for."""
+    """An available super-resolution network."""
 
     model: str
     scale: int
@@ -66,34 +66,35 @@ class OperationBody(TypedDict):
     op: str
     summary: str
     route: Path
-    shorthand: Annotated[str, Field(description="Its form in a list of operations.")]
+    shorthand: Annotated[str, Field(description="Its short form in a list of operations.")]
     example: dict[str, str]
-    results: Annotated[int, Field(ge=1, description="How many pictures one picture becomes.")]
+    results: Annotated[int, Field(ge=1, description="How many results it makes of one image.")]
     parameters: Annotated[dict[str, Any], Field(description="JSON Schema of its parameters.")]
     models: NotRequired[list[NetworkBody]]
 
 
 class OperationsBody(TypedDict):
-    """What can be done to a picture, and what living workers do it with."""
+    """The operations, and the engines of the live workers."""
 
     operations: list[OperationBody]
     engines: Annotated[
-        dict[str, int], Field(description="Living workers by the engine they upscale with.")
+        dict[str, int], Field(description="Number of live workers by upscale engine.")
     ]
 
 
-class Alive(TypedDict):
-    """That the process answers."""
+class HealthBody(TypedDict):
+    """The process is alive."""
 
     status: Literal["alive"]
+    version: str
 
 
-Part = Literal["mongodb", "redis", "workers", "draining"]
+MissingPart = Literal["mongodb", "redis", "workers", "draining"]
 
 
-class Readiness(TypedDict):
-    """Whether the service can do what it is for."""
+class ReadinessBody(TypedDict):
+    """Whether the service can process images."""
 
     status: Literal["ready", "not ready"]
-    missing: list[Part]
-    workers: Annotated[int, Field(ge=0, description="How many were seen lately.")]
+    missing: list[MissingPart]
+    workers: Annotated[int, Field(ge=0, description="Live workers.")]

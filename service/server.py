@@ -1,4 +1,4 @@
-"""The service from its start to its end: listens, serves, and drains when it is told to stop."""
+"""The server process: binds sockets, serves, drains on SIGINT or SIGTERM."""
 
 from __future__ import annotations
 
@@ -17,15 +17,17 @@ from models import ready_pipe
 from models.loopback import is_loopback
 from models.settings import Settings
 from service.app import create_app
-from service.app_keys import DRAINING, ENDINGS, LISTENERS
+from service.app_keys import DRAINING
+from service.events.long_poll import COMPLETION_WAITER
+from service.events.sse_hub import EVENT_HUB
 from service.http.connection import Connection
 from service.http.connection_limits import ConnectionLimiter
 
 log = structlog.get_logger()
 
-_LAST_WORD = 2.0  # seconds an open connection has to send one more request before it is closed
-_LOOK = 0.02
-_BACKLOG = 1024  # connections that wait to be accepted
+_DRAIN_SECONDS = 2.0  # in which an open connection may send one more request
+_POLL_SECONDS = 0.02
+_LISTEN_BACKLOG = 1024  # connections that are not accepted yet
 
 
 async def serve(
@@ -33,45 +35,45 @@ async def serve(
 ) -> None:
     """Serve until SIGINT or SIGTERM, then drain.
 
-    ``descriptors``: listening sockets that were inherited, as systemd and ``make run`` hand them
-    over; without any, HOST and PORT are bound. ``ready_fd``: see ``models.ready_pipe``.
+    ``descriptors``: inherited listening sockets, from systemd or ``make run``; without any, HOST
+    and PORT are bound. ``ready_fd``: see ``models.ready_pipe``.
     """
     sockets = [socket.socket(fileno=each) for each in descriptors]
-    settings = _as_reached(settings, sockets)
-    leave = asyncio.Event()
+    settings = _with_bound_host(settings, sockets)
+    stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(signum, leave.set)
+        loop.add_signal_handler(signum, stop.set)
     runner = web.AppRunner(create_app(settings), shutdown_timeout=settings.shutdown_timeout)
     try:
-        if await _set_up(runner, leave):
+        if await _set_up(runner, stop):
             server = runner.server
             assert server is not None
-            crowd = ConnectionLimiter(settings, _files())
-            watching = asyncio.create_task(crowd.watch())
-            ports = await _listen(settings, sockets, lambda: Connection(crowd, settings, server))
-            ready_pipe.tell(ready_fd)
-            await leave.wait()
+            limiter = ConnectionLimiter(settings, _max_open_files())
+            watching = asyncio.create_task(limiter.watch())
+            ports = await _listen(settings, sockets, lambda: Connection(limiter, settings, server))
+            ready_pipe.notify_ready(ready_fd)
+            await stop.wait()
             await _drain(runner, ports)
             watching.cancel()
     finally:
         await runner.cleanup()
 
 
-def _as_reached(settings: Settings, sockets: Sequence[socket.socket]) -> Settings:
-    """Return the settings with the HOST that inherited sockets are bound to, whatever it says."""
+def _with_bound_host(settings: Settings, sockets: Sequence[socket.socket]) -> Settings:
+    """Return the settings with HOST replaced by the address of the inherited sockets."""
     internet = (socket.AF_INET, socket.AF_INET6)
     hosts = [str(each.getsockname()[0]) for each in sockets if each.family in internet]
     open_ = [host for host in hosts if not is_loopback(host)]
     return settings.model_copy(update={"host": open_[0]}) if open_ else settings
 
 
-async def _set_up(runner: web.AppRunner, leave: asyncio.Event) -> bool:
-    """Connect to the stores, which may take until they come up; False if told to leave first."""
+async def _set_up(runner: web.AppRunner, stop: asyncio.Event) -> bool:
+    """Connect to the stores, waiting until they are up; return False if stopped meanwhile."""
     starting = asyncio.create_task(runner.setup())
-    leaving = asyncio.create_task(leave.wait())
-    await asyncio.wait({starting, leaving}, return_when=asyncio.FIRST_COMPLETED)
-    leaving.cancel()
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
     if not starting.done():
         starting.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -87,30 +89,33 @@ async def _listen(
     loop = asyncio.get_running_loop()
     if inherited:
         return [
-            await loop.create_server(protocol, sock=each, backlog=_BACKLOG) for each in inherited
+            await loop.create_server(protocol, sock=each, backlog=_LISTEN_BACKLOG)
+            for each in inherited
         ]
-    return [await loop.create_server(protocol, settings.host, settings.port, backlog=_BACKLOG)]
+    return [
+        await loop.create_server(protocol, settings.host, settings.port, backlog=_LISTEN_BACKLOG)
+    ]
 
 
-def _files() -> int:
-    """Return how many files this process may open; see ``__main__``, which asks for more."""
+def _max_open_files() -> int:
+    """Return the limit of open files; ``__main__`` raises it."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return sys.maxsize if soft == resource.RLIM_INFINITY else soft
 
 
 async def _drain(runner: web.AppRunner, ports: Sequence[asyncio.Server]) -> None:
-    """Accept no more connections; answer what is open, and say on each that it will be closed.
+    """Stop accepting; finish open requests and announce the close in their responses.
 
-    To close a connection at once that is kept alive would lose the request that is on its way.
+    Closing a kept-alive connection at once would lose a request that is being sent.
     """
     for port in ports:
         port.close()
     app = runner.app
     app[DRAINING].set()
-    app[ENDINGS].close()  # who waits for a task is answered now
-    app[LISTENERS].close()  # who listens connects again, to whoever serves then
+    app[COMPLETION_WAITER].close()  # long polls are answered now
+    app[EVENT_HUB].close()  # event streams reconnect to another process
     log.info("draining")
     loop = asyncio.get_running_loop()
-    until = loop.time() + _LAST_WORD
+    until = loop.time() + _DRAIN_SECONDS
     while runner.server is not None and runner.server.connections and loop.time() < until:
-        await asyncio.sleep(_LOOK)
+        await asyncio.sleep(_POLL_SECONDS)

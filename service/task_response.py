@@ -1,4 +1,4 @@
-"""How a task or a group is answered: its body, or the way to its result."""
+"""Responses for a task or group: its JSON, or a redirect to its result."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from models.errors import from_document
+from models.error_codes import from_document
 from models.tasks.group import Group
 from models.tasks.schemas import GroupBody, TaskBody
-from models.tasks.serializers import as_of_old, body, group_body, result_url
+from models.tasks.serializers import group_body, result_url, task_body, with_legacy_status
 from models.tasks.task import Status, Task
 from service.app_keys import SETTINGS
-from service.auth.identity import caller
-from service.http.errors import answer
-from service.http.responses import json_answer
-from service.results import no_longer
+from service.auth.identity import identity
+from service.http.errors import error_response
+from service.http.responses import json_response
+from service.results import result_gone_error
 
 
 def location(task: Task, name: str | None) -> str:
-    """Return the task's path; a second name for the same bytes is kept in its query."""
+    """Return the task's path; an upload name other than the first is in its query."""
     upload = task.upload(name)
     query = "" if upload is task.uploads[0] else "?" + urlencode({"name": upload.name})
     return f"/tasks/{task.id}{query}"
 
 
-def respond(
+def respond_task(
     request: web.Request,
     task: Task,
     *,
@@ -35,19 +35,19 @@ def respond(
     redirect: bool,
     group_id: str | None = None,
 ) -> web.Response:
-    """Answer for a task: its body, or with ``redirect`` the way to its result once there is one.
+    """Respond with a task: its JSON, or with ``redirect`` 303 to its result once it succeeded.
 
-    A client that wants the picture gets a failed task's error as an error, not as a picture.
+    With ``redirect`` a failed task is an error response, since the client expects an image.
     """
-    where, view = location(task, name), caller(request).view
+    where, view = location(task, name), identity(request).view
     if redirect and task.status is Status.SUCCESS:
         first = task.upload(name).results[0]
-        if gone := task.gone(first, 0):
-            return answer(no_longer(task, first, gone, request.app[SETTINGS]))
+        if gone := task.removal(first, 0):
+            return error_response(result_gone_error(task, first, gone, request.app[SETTINGS]))
         return web.Response(status=303, headers={"Location": result_url(first, task.owner, view)})
     if redirect and task.error is not None:
-        return answer(from_document(task.error))
-    return _json(request, body(task, name, group_id, view), status, where)
+        return error_response(from_document(task.error))
+    return _json(request, task_body(task, name, group_id, view), status, where)
 
 
 def respond_group(
@@ -58,8 +58,8 @@ def respond_group(
     status: int,
     redirect: bool,
 ) -> web.Response:
-    """Answer for a group: its body, or with ``redirect`` the way to its archive once it is done."""
-    document = group_body(group, tasks, caller(request).view)
+    """Respond with a group: its JSON, or with ``redirect`` 303 to its archive once it has ended."""
+    document = group_body(group, tasks, identity(request).view)
     if redirect and document["archive_url"]:
         return web.Response(status=303, headers={"Location": document["archive_url"]})
     return _json(request, document, status, f"/status/{group.id}")
@@ -69,5 +69,5 @@ def _json(
     request: web.Request, document: TaskBody | GroupBody, status: int, location: str
 ) -> web.Response:
     if request.app[SETTINGS].legacy_status:
-        return json_answer(as_of_old(document), status, {"Location": location})
-    return json_answer(document, status, {"Location": location})
+        return json_response(with_legacy_status(document), status, {"Location": location})
+    return json_response(document, status, {"Location": location})

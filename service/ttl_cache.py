@@ -1,4 +1,4 @@
-"""Figures that many ask for at once, and one of them asks the store."""
+"""TTLCache: one value with a time to live, loaded by one caller for all (single flight)."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-_FRESH = 1.0  # seconds a figure is good for, unless said
+_DEFAULT_TTL_SECONDS = 1.0
 
 
-class Glance(Generic[T]):
-    """A figure that is asked for again only when it is ``seconds`` old, a second unless said."""
+class TTLCache(Generic[T]):
+    """A value that ``load`` gives, cached for ``seconds`` (default: 1)."""
 
-    def __init__(self, ask: Callable[[], Awaitable[T]], seconds: float | None = None) -> None:
-        self._ask = ask
+    def __init__(self, load: Callable[[], Awaitable[T]], seconds: float | None = None) -> None:
+        self._load = load
         self._seconds = seconds
         self._lock = asyncio.Lock()
         self._until = -math.inf
@@ -24,24 +24,24 @@ class Glance(Generic[T]):
         self.value: T
 
     async def get(self, due: Callable[[float], bool] | None = None) -> T:
-        """Return the figure; if asking fails, all who waited for it fail with it, and at once.
+        """Return the value; if loading fails, all callers that waited for it fail at once.
 
-        Else each would ask in its turn, and wait for a store that is away as long as the first.
-        ``due``: whether to ask again, instead of by its age; given when it was wanted.
+        Otherwise each of them would wait for an unavailable store as long as the first.
+        ``due``: decides whether to load again instead of the age; gets the time of this call.
         """
         wanted = asyncio.get_running_loop().time()
         async with self._lock:
             if self._failed and self._failed[0] >= wanted:
                 raise self._failed[1]
-            if self._until == -math.inf or (due or self._old)(wanted):
+            if self._until == -math.inf or (due or self._expired)(wanted):
                 try:
-                    self.value = await self._ask()
+                    self.value = await self._load()
                 except Exception as error:
                     self._failed = asyncio.get_running_loop().time(), error
                     raise
-                fresh = _FRESH if self._seconds is None else self._seconds
+                fresh = _DEFAULT_TTL_SECONDS if self._seconds is None else self._seconds
                 self._until = asyncio.get_running_loop().time() + fresh
         return self.value
 
-    def _old(self, _: float) -> bool:
+    def _expired(self, _: float) -> bool:
         return asyncio.get_running_loop().time() >= self._until

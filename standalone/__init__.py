@@ -1,1 +1,1 @@
-"""Darkroom on one machine by one command: real stores from their wheels, service, workers."""
+"""Run all of Darkroom on one machine with one command: stores from wheels, service, workers."""

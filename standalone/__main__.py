@@ -1,4 +1,4 @@
-"""``python -m standalone`` (make run): stores, service and workers, until SIGINT or SIGTERM."""
+"""``python -m standalone`` (make run): run stores, service and workers until SIGINT or SIGTERM."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import sys
 
 from models.errors import BadSettings
 from models.settings import Settings
-from standalone.binaries import NoServer
-from standalone.process import say
-from standalone.sockets import Occupied
-from standalone.supervisor import House
+from standalone.binaries import BinaryNotFound
+from standalone.process import print_status
+from standalone.sockets import AlreadyInUse
+from standalone.supervisor import Supervisor
 
 
 def main() -> int:
     try:
-        return asyncio.run(House(Settings.load().with_folders()).run())
-    except (NoServer, Occupied, BadSettings, TimeoutError) as error:
-        say(f"darkroom: {error}")
+        return asyncio.run(Supervisor(Settings.load().require_folders()).run())
+    except (BinaryNotFound, AlreadyInUse, BadSettings, TimeoutError) as error:
+        print_status(f"darkroom: {error}")
         return 2
 
 

@@ -1,7 +1,7 @@
-"""The sockets that the service listens on, held by whoever starts it.
+"""The listening sockets of the service, held by the supervisor.
 
-Held here, they outlive each service process: while one is replaced or restarted, who connects waits
-in the sockets' queue instead of being refused.
+They outlive each service process: while one is replaced or restarted, connections wait in the
+sockets' backlog instead of being refused.
 """
 
 from __future__ import annotations
@@ -9,18 +9,18 @@ from __future__ import annotations
 import errno
 import socket
 
-_QUEUE = 1024  # connections that may wait to be accepted
+_BACKLOG = 1024  # connections that may wait to be accepted
 
 
-class Occupied(Exception):
-    """The data folder or the port is another program's."""
+class AlreadyInUse(Exception):
+    """Another process uses the data folder or the port."""
 
 
 def listen(host: str, port: int) -> list[socket.socket]:
-    """Return listening sockets on all addresses of ``host``; empty: on all of this machine.
+    """Return listening sockets on all addresses of ``host``; if it is empty, of this machine.
 
     Raises:
-        Occupied: the port is taken, or the host is not this machine's.
+        AlreadyInUse: the port is taken, or the host is not an address of this machine.
     """
     sockets: list[socket.socket] = []
     try:
@@ -31,16 +31,16 @@ def listen(host: str, port: int) -> list[socket.socket]:
             try:
                 sockets.append(_listening(family, address))
             except OSError as error:
-                # "localhost" has an IPv6 address on machines without IPv6, too.
+                # "localhost" has an IPv6 address even on machines without IPv6.
                 if error.errno not in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}:
                     raise
                 unavailable = error
         if not sockets:
             raise unavailable
     except OSError as error:
-        for each in sockets:
-            each.close()
-        raise Occupied(
+        for opened in sockets:
+            opened.close()
+        raise AlreadyInUse(
             f"port {port} on {host} cannot be used ({error.strerror}); set PORT or HOST"
         ) from None
     return sockets
@@ -53,7 +53,7 @@ def _listening(family: int, address: object) -> socket.socket:
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listener.bind(address)  # type: ignore[arg-type]
-        listener.listen(_QUEUE)
+        listener.listen(_BACKLOG)
     except BaseException:
         listener.close()
         raise

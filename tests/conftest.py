@@ -24,7 +24,7 @@ from service.app import create_app
 from standalone import embedded_stores
 from tests.support import images
 from tests.support.paths import SHARED
-from tests.support.standalone_process import House
+from tests.support.standalone_process import StandaloneProcess
 from workers.worker import create
 
 Client = TestClient[Request, Application]
@@ -42,30 +42,30 @@ if os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _ROOM:
 
 
 @contextmanager
-def running(server: embedded_stores.Server) -> Iterator[embedded_stores.Server]:
+def running(server: embedded_stores.EmbeddedStore) -> Iterator[embedded_stores.EmbeddedStore]:
     """Run one store without a supervisor."""
-    command = list(server.program.command)
+    command = list(server.process.command)
     process = subprocess.Popen(
-        command, stdout=server.program.output, stderr=subprocess.STDOUT, start_new_session=True
+        command, stdout=server.process.output, stderr=subprocess.STDOUT, start_new_session=True
     )
     try:
-        server.ready()
+        server.wait_until_ready()
         yield server
     finally:
         process.terminate()
         process.wait(30)
-        if server.program.output:
-            server.program.output.close()
+        if server.process.output:
+            server.process.output.close()
 
 
 @pytest.fixture(scope="session")
-def mongo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded_stores.Server]:
+def mongo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded_stores.EmbeddedStore]:
     with running(embedded_stores.mongo(tmp_path_factory.mktemp("mongo"))) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded_stores.Server]:
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded_stores.EmbeddedStore]:
     with running(embedded_stores.redis(tmp_path_factory.mktemp("redis"))) as server:
         yield server
 
@@ -77,12 +77,12 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.setitem(Settings.model_config, "env_file", None)
     # What `make weights` fetched on this machine does not reach them either.
-    monkeypatch.setattr("models.settings.FETCHED", SHARED / "nowhere")
+    monkeypatch.setattr("models.settings.FETCHED_DIR", SHARED / "nowhere")
 
 
 @pytest.fixture
 async def settings(
-    mongo: embedded_stores.Server, redis: embedded_stores.Server, tmp_path: Path
+    mongo: embedded_stores.EmbeddedStore, redis: embedded_stores.EmbeddedStore, tmp_path: Path
 ) -> AsyncIterator[Settings]:
     """Settings with a database and a queue that no other test uses."""
     number = next(_numbers)
@@ -91,7 +91,7 @@ async def settings(
         mongo_url=mongo.url,
         mongo_db=f"test{number}",
         worker_processes=1,
-        sweep_seconds=0.1,
+        sweep_interval_seconds=0.1,
         store_timeout=3,
         drain_seconds=1,
         data_dir=tmp_path / "data",
@@ -140,26 +140,26 @@ async def worker(settings: Settings) -> AsyncIterator[Any]:
 
 
 @pytest.fixture(scope="session")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """The whole of ``make run`` in processes of its own, shared by tests that do it no harm."""
+def darkroom(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandaloneProcess]:
+    """A whole ``make run`` in its own processes, shared by tests that do not harm it."""
     weights = SHARED / "weights"
     extra = {"WEIGHTS_DIR": str(weights)} if weights.is_dir() else {}
-    with House(tmp_path_factory.mktemp("house"), **extra) as started:
+    with StandaloneProcess(tmp_path_factory.mktemp("darkroom"), **extra) as started:
         yield started
 
 
 @pytest.fixture
-def new_house(tmp_path: Path) -> Iterator[Callable[..., House]]:
-    """Start houses of a test's own, to be harmed; all are stopped at its end."""
-    houses: list[House] = []
+def start_darkroom(tmp_path: Path) -> Iterator[Callable[..., StandaloneProcess]]:
+    """Start instances for one test, which may harm them; all are stopped at its end."""
+    instances: list[StandaloneProcess] = []
 
-    def start(**environment: str) -> House:
-        houses.append(House(tmp_path / "data", **environment).__enter__())
-        return houses[-1]
+    def start(**environment: str) -> StandaloneProcess:
+        instances.append(StandaloneProcess(tmp_path / "data", **environment).__enter__())
+        return instances[-1]
 
     yield start
-    for each in houses:
-        each.stop()
+    for instance in instances:
+        instance.stop()
 
 
 @pytest.fixture

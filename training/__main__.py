@@ -10,11 +10,11 @@ import dataclasses
 import math
 from pathlib import Path
 
-from models.networks.catalogue import BUNDLED
-from training.bundle import put
+from models.networks.catalogue import BUNDLED_DIR
+from training.bundle import bundle_network
 from training.export import write
 from training.recipes import QUALITIES, SCALES, bundled
-from training.train import Origins, Recipe, train
+from training.train import Recipe, StartingPoints, train
 
 
 def main() -> None:
@@ -22,7 +22,9 @@ def main() -> None:
     parser.add_argument("pictures", type=Path, help="folder of training pictures, read recursively")
     parser.add_argument("output", type=Path, nargs="?", help="the .pb to write; without it: all")
     parser.add_argument("--run", type=Path, default=Path("data/training"), help="checkpoints")
-    parser.add_argument("--weights", type=Path, default=BUNDLED, help="where all are written to")
+    parser.add_argument(
+        "--weights", type=Path, default=BUNDLED_DIR, help="where all are written to"
+    )
     parser.add_argument("--qualities", nargs="+", choices=QUALITIES, default=QUALITIES)
     parser.add_argument("--scales", nargs="+", type=int, choices=SCALES, default=SCALES)
     parser.add_argument("--start", type=Path, help="a run or a .pb to begin with")
@@ -35,7 +37,7 @@ def main() -> None:
     if given.output is not None:
         names = {field.name for field in dataclasses.fields(Recipe)}
         recipe = Recipe(**{name: value for name, value in vars(given).items() if name in names})
-        origins = Origins(given.start, given.teacher)
+        origins = StartingPoints(given.start, given.teacher)
         network = train(recipe, given.pictures, given.run, origins=origins, minutes=given.minutes)
         write(network, given.output)
         print(given.output)
@@ -46,8 +48,8 @@ def main() -> None:
             recipe, run = bundled(quality, scale), given.run / f"{quality}_x{scale}"
             start = None if scale == 2 else given.run / f"{quality}_x2"
             teacher = None if quality == "best" else given.run / f"best_x{scale}"
-            network = train(recipe, given.pictures, run, origins=Origins(start, teacher))
-            print(put(network, quality, run, given.weights))
+            network = train(recipe, given.pictures, run, origins=StartingPoints(start, teacher))
+            print(bundle_network(network, quality, run, given.weights))
 
 
 if __name__ == "__main__":

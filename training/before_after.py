@@ -1,7 +1,7 @@
-"""``python -m training.before_after OUT.png``: photographs before and after and as they were.
+"""``python -m training.before_after OUT.png``: compare an upscale with its input and the original.
 
-From left to right: the input by pixels, bicubic, a bundled network, and the original, of which the
-input was made as the literature has it. Each pixel of the result is shown twice as large.
+From left to right: the input by pixels, bicubic, a bundled network, and the original, from which
+Matlab's bicubic made the input. Each pixel of the result is shown twice as large.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from workers.upscaler.opencv import REFERENCE
 
 PHOTOGRAPHS = Path(__file__).resolve().parent.parent / "tests" / "photographs"
 ROWS = (("chelsea.png", 2, (60, 40)), ("astronaut.png", 3, (40, 30)))
-"""What the README shows: picture, scale, and the corner of the crop."""
-SIDE = 96  # pixels of the result shown
-SHOWN = 2  # times each of them is enlarged for the page
-GAP = 6
+"""Photograph, scale and corner of the crop, for each row."""
+SIDE = 96  # pixels of the result in a panel
+ZOOM = 2  # side of each of these pixels in the output
+GAP = 6  # pixels between panels
 
 
 def small(picture: Pixels, scale: int) -> Pixels:
@@ -44,11 +44,11 @@ def compose(picture: Pixels, model: str, scale: int, x: int, y: int) -> Pixels:
         REFERENCE.enlarge(catalogue.path(weights), weights, low),
         picture,
     )
-    gap = np.full((SIDE * SHOWN, GAP, 3), 255, np.uint8)
+    gap = np.full((SIDE * ZOOM, GAP, 3), 255, np.uint8)
     row = []
     for version in versions:
         crop = np.asarray(version, np.uint8)[y : y + SIDE, x : x + SIDE]
-        shown = cv2.resize(crop, None, fx=SHOWN, fy=SHOWN, interpolation=cv2.INTER_NEAREST)
+        shown = cv2.resize(crop, None, fx=ZOOM, fy=ZOOM, interpolation=cv2.INTER_NEAREST)
         row += [np.asarray(shown, np.uint8), gap]
     return np.hstack(row[:-1])
 
@@ -62,7 +62,7 @@ def main() -> None:
     for name, scale, corner in ROWS:
         picture = cv2.imread(str(PHOTOGRAPHS / name))
         if picture is None:
-            parser.error(f"{name} is not a picture that OpenCV reads")
+            parser.error(f"{name} is not an image that OpenCV reads")
         rows.append(compose(np.asarray(picture, np.uint8), given.model, scale, *corner))
         rows.append(np.full((GAP, rows[0].shape[1], 3), 255, np.uint8))
     cv2.imwrite(str(given.output), np.vstack(rows[:-1]))

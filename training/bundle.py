@@ -8,7 +8,7 @@ import json
 import shutil
 from pathlib import Path
 
-from models.networks.catalogue import BUNDLED
+from models.networks.catalogue import BUNDLED_DIR
 from models.operations.upscale import Quality
 from training.export import write
 from training.network import Upscaler
@@ -19,7 +19,7 @@ MEGABYTES: dict[Quality, int] = {"fast": 25, "balanced": 60, "best": 260}
 """What OpenVINO takes for tiles of 512 beside what a child has to spare; bench.memory."""
 
 
-def put(network: Upscaler, quality: Quality, run: Path, folder: Path) -> Path:
+def bundle_network(network: Upscaler, quality: Quality, run: Path, folder: Path) -> Path:
     """Write network, record of its run and entry in the catalogue; return the network's path.
 
     A file whose hash is not the catalogue's would not be loaded.
@@ -56,9 +56,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.bundle", description=__doc__)
     parser.add_argument("run", type=Path)
     parser.add_argument("quality", choices=QUALITIES)
-    parser.add_argument("--weights", type=Path, default=BUNDLED)
+    parser.add_argument("--weights", type=Path, default=BUNDLED_DIR)
     given = parser.parse_args()
-    print(put(averaged(given.run), given.quality, given.run, given.weights))
+    print(bundle_network(averaged(given.run), given.quality, given.run, given.weights))
 
 
 if __name__ == "__main__":

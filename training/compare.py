@@ -27,7 +27,7 @@ from workers.upscaler.openvino import OpenVINO
 Enlarge = Callable[[Plane], Plane]
 
 
-def contestants(catalogue: Catalogue, scale: int) -> Iterator[tuple[str, Enlarge]]:
+def candidates(catalogue: Catalogue, scale: int) -> Iterator[tuple[str, Enlarge]]:
     """Yield (name, function from a low plane to a high one) for interpolations and networks."""
 
     def matlab(low: Plane) -> Plane:
@@ -89,7 +89,7 @@ def main() -> None:
         print(f"\n| x{scale} | clean, dB | {compressed} | dnn_superres, ms | OpenVINO, ms |")
         print("|---|---|" + "---|" * len(VALIDATED) + "---|---|")
         base: list[float] = []
-        for name, enlarge in contestants(catalogue, scale):
+        for name, enlarge in candidates(catalogue, scale):
             found = score(enlarge, pairs, scale)
             base = base or found
             shown = [f"{a:.2f} ({a - b:+.2f})" for a, b in zip(found, base, strict=True)]

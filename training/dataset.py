@@ -18,7 +18,7 @@ from training.degrade import Plane, bicubic, jpeg
 EXTRA_SIZE = 0.72  # a second, smaller copy of each large picture: more detail per pixel
 QUALITIES = (60, 95)  # of JPEG, least and best, that networks are to cope with
 VERSIONS = 3  # compressed copies of each picture, each at a quality of its own
-_FEW = 64  # pictures that are read sooner than processes for them are started
+_MIN_PICTURES_FOR_PROCESSES = 64  # fewer are read sooner than processes start
 HELD_OUT = 20  # the last pictures by name validate and are never trained on
 
 
@@ -61,7 +61,7 @@ def load(paths: list[Path], scale: int, rng: np.random.Generator, smallest: int)
     """Read ``paths`` and shrunken copies of them; drop what has a low side under ``smallest``."""
     drawn = rng.integers(*QUALITIES, size=(len(paths), 2, VERSIONS), endpoint=True)
     one = partial(_copies, scale=scale, smallest=smallest)
-    if len(paths) < _FEW:
+    if len(paths) < _MIN_PICTURES_FOR_PROCESSES:
         return [each for copies in map(one, paths, drawn) for each in copies]
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as processes:
         return [each for copies in processes.map(one, paths, drawn, chunksize=8) for each in copies]

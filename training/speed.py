@@ -69,7 +69,7 @@ def _enlarger(
 
     runner = OpenVINO()
     run = partial(runner.enlarge, path, weights)
-    side = tiles.side(runner.tile, weights, 640 * 480)
+    side = tiles.tile_side(runner.tile_side, weights, 640 * 480)
     return lambda picture: tiles.apply(
         run, picture, scale, side, weights.radius, lambda share: None
     )

@@ -24,10 +24,10 @@ from training.network import Upscaler
 from training.patches import Patches
 from training.validation import VALIDATED, Validation
 
-WARM_UP = 0.02  # share of the run over which the learning rates rise
+WARM_UP_SHARE = 0.02  # share of the run over which the learning rates rise
 FLOOR = 0.005  # what is left of them at the end of the cosine
 AVERAGE = 0.999  # of the exponential moving average that is validated and exported
-TAUGHT = 0.5  # share of the loss that is the distance from what the teacher says
+TEACHER_SHARE = 0.5  # share of the loss that is the distance from what the teacher says
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Recipe:
 
 
 @dataclass(frozen=True)
-class Origins:
+class StartingPoints:
     """What a run begins with and learns from, beside the pictures.
 
     ``start``: a run or a ``.pb`` of a network of the same width and depth. ``teacher``: a run of a
@@ -68,9 +68,11 @@ def rate(share: float) -> float:
 
     A linear warm-up, then a cosine.
     """
-    if share < WARM_UP:
-        return share / WARM_UP
-    return FLOOR + (1 - FLOOR) * 0.5 * (1 + math.cos(math.pi * (share - WARM_UP) / (1 - WARM_UP)))
+    if share < WARM_UP_SHARE:
+        return share / WARM_UP_SHARE
+    return FLOOR + (1 - FLOOR) * 0.5 * (
+        1 + math.cos(math.pi * (share - WARM_UP_SHARE) / (1 - WARM_UP_SHARE))
+    )
 
 
 def averaged(run: Path) -> Upscaler:
@@ -121,7 +123,7 @@ class _State:
         self.step, self.seconds, self.curve = saved["step"], saved["seconds"], saved["curve"]
 
 
-def _begin(recipe: Recipe, device: str, start: Path | None) -> _State:
+def _initial_state(recipe: Recipe, device: str, start: Path | None) -> _State:
     network = recipe.network().to(device)
     if start is not None:
         network.take(read(start) if start.is_file() else averaged(start).state_dict())
@@ -138,7 +140,7 @@ def train(
     folder: Path,
     run: Path,
     every: int = 2000,
-    origins: Origins = Origins(),
+    origins: StartingPoints = StartingPoints(),
     minutes: float = math.inf,
 ) -> Upscaler:
     """Train by ``recipe`` on the pictures below ``folder``; resume where ``run`` has a checkpoint.
@@ -159,7 +161,7 @@ def train(
     validation = Validation(
         [pair(read_luma(path), recipe.scale, VALIDATED) for path in held_out], recipe.scale
     )
-    state = _begin(recipe, device, origins.start)
+    state = _initial_state(recipe, device, origins.start)
     checkpoint = run / "checkpoint.pt"
     if checkpoint.exists():
         earlier = json.loads((run / "run.json").read_text())
@@ -212,7 +214,7 @@ def _one_step(
         if teacher is not None:
             with torch.no_grad():
                 answer = teacher(low).float()
-            loss = torch.lerp(loss, F.l1_loss(out, answer), TAUGHT)
+            loss = torch.lerp(loss, F.l1_loss(out, answer), TEACHER_SHARE)
     loss.backward()
     for optimiser in state.optimisers:
         optimiser.step()
@@ -224,7 +226,7 @@ def _one_step(
 
 
 def _record(
-    run: Path, recipe: Recipe, state: _State, device: str, pictures: int, origins: Origins
+    run: Path, recipe: Recipe, state: _State, device: str, pictures: int, origins: StartingPoints
 ) -> None:
     facts = {
         "recipe": asdict(recipe),

@@ -1,4 +1,4 @@
-"""What a network is worth on held-out pictures."""
+"""Validation: PSNR of a network on held-out pictures."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The work: arq rings, the ledger is claimed, a child process does the pixels."""
+"""Worker processes: run tasks in child processes, send e-mails and webhooks, clean up."""

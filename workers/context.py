@@ -1,4 +1,4 @@
-"""One claim of one task, and what the jobs of a worker share."""
+"""What the jobs of one worker process share, and the state of one attempt."""
 
 from __future__ import annotations
 
@@ -8,50 +8,51 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from models.metrics.instruments import Instruments
-from models.metrics.metric import Source
+from models.metrics.metric import MetricSource
 from models.networks.catalogue import Catalogue
 from models.redis.queue import Queue
 from models.settings import Settings
 from models.store import Store
 from models.tasks.task import Task
-from workers.child.memory_semaphore import Room
-from workers.child.pool import Children
+from workers.child.memory_semaphore import MemorySemaphore
+from workers.child.pool import ChildPool
 
 
 @dataclass
-class Worker:
+class WorkerContext:
     """What the jobs of one worker process share.
 
-    ``done`` and ``failed``: attempts since it started that ended their task so. ``draining``: it
-    takes no new tasks. ``due``: set when a webhook is, so that nobody waits for the next look.
+    ``scratch``: its temporary folder. ``memory``: shared by its running child processes.
+    ``done`` and ``failed``: tasks it ended so since its start. ``draining``: it takes no new tasks.
+    ``webhook_due``: set when a webhook is due, so that the sender need not wait for its next poll.
     """
 
     name: str
     settings: Settings
     store: Store
     queue: Queue
-    children: Children
+    children: ChildPool
     catalogue: Catalogue
     scratch: Path
-    room: Room
-    instruments: Instruments = field(default_factory=lambda: Instruments(Source.WORKER))
+    memory: MemorySemaphore
+    instruments: Instruments = field(default_factory=lambda: Instruments(MetricSource.WORKER))
     attempts: set[Attempt] = field(default_factory=set)
     done: int = 0
     failed: int = 0
     draining: bool = False
-    due: asyncio.Event = field(default_factory=asyncio.Event)
+    webhook_due: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass(eq=False)
 class Attempt:
     """One claim of one task.
 
-    ``publishing``: its results are being stored; from there on only its token decides, so that
-    nothing is left half stored. ``doubt``: set to have the lease looked at now, not at the next
-    heartbeat. ``lost``: set when it turned out to be another's, or the task to be cancelled.
-    ``began`` and ``renewed``: when it was claimed, and its lease last extended, by time.monotonic.
-    ``outcome``: how it ended, as the metrics call it. ``stages``: milliseconds, as the metrics have
-    them; ``pixels``: what the child measured of the stage ``work``.
+    ``publishing``: its results are being stored; from then on only its token decides, so that
+    nothing is left half stored. ``check_lease``: set to check the lease now, not at the next
+    heartbeat. ``lost``: set when another worker has the lease, or the task was cancelled.
+    ``started`` and ``lease_renewed``: times of the claim and of the last extension of the lease, by
+    time.monotonic. ``outcome``: how it ended, a label of the metrics. ``stages``: milliseconds by
+    stage, as in the metrics; ``child_stages``: what the child process measured of stage ``work``.
     """
 
     task: Task
@@ -59,22 +60,25 @@ class Attempt:
     progress: int = 0
     publishing: bool = False
     stages: dict[str, float] = field(default_factory=dict)
-    pixels: dict[str, float] = field(default_factory=dict)
-    doubt: asyncio.Event = field(default_factory=asyncio.Event)
+    child_stages: dict[str, float] = field(default_factory=dict)
+    check_lease: asyncio.Event = field(default_factory=asyncio.Event)
     lost: asyncio.Event = field(default_factory=asyncio.Event)
-    began: float = field(default_factory=time.monotonic)
-    renewed: float = field(default_factory=time.monotonic)
+    started: float = field(default_factory=time.monotonic)
+    lease_renewed: float = field(default_factory=time.monotonic)
     outcome: str = "other"
 
-    def story(self) -> dict[str, float]:
-        """Return the milliseconds of each stage so far: the child's own in place of ``work``."""
-        told: dict[str, float] = {}
+    def stage_times(self) -> dict[str, float]:
+        """Return the milliseconds of each stage so far, with the child's stages for ``work``."""
+        times: dict[str, float] = {}
         for stage, spent in self.stages.items():
             name = stage.removesuffix("_ms")
-            told |= self.pixels if name == "work" and self.pixels else {name: spent}
-        return told
+            if name == "work" and self.child_stages:
+                times |= self.child_stages
+            else:
+                times[name] = spent
+        return times
 
-    def end(self, outcome: str) -> None:
-        """Note how it ended, once: what is published stays so whatever goes wrong afterwards."""
+    def set_outcome(self, outcome: str) -> None:
+        """Record how it ended; only the first call counts: what is published stays published."""
         if self.outcome == "other":
             self.outcome = outcome

@@ -1,4 +1,4 @@
-"""What a worker measures of itself, and how it says so."""
+"""The metrics of a worker process, and the snapshots that it writes for the service."""
 
 from __future__ import annotations
 
@@ -12,83 +12,83 @@ from models.errors import StoreUnavailable
 from models.metrics import snapshot
 from models.metrics.definitions import (
     ATTEMPTS,
-    ATTEMPTS_NOW,
-    CHILDREN,
+    ATTEMPTS_IN_PROGRESS,
+    CHILD_PROCESSES,
     DISK_FREE,
     DISK_SIZE,
-    ENDED_TASKS,
-    FAILURES,
     LEASE_AGE,
     MEMORY_FREE,
-    MEMORY_WAITING,
-    RUN,
-    STAGES,
-    WAIT,
+    STAGE_DURATION,
+    TASK_FAILURES,
+    TASK_RUN,
+    TASK_WAIT,
+    TASKS_ENDED,
+    TASKS_WAITING_FOR_MEMORY,
 )
-from models.metrics.instruments import Instruments, worked
+from models.metrics.instruments import Instruments, operation_label
 from models.tasks.task import Status, Task
-from workers.context import Attempt, Worker
+from workers.context import Attempt, WorkerContext
 
 log = structlog.get_logger()
 
 
-def attempted(instruments: Instruments, attempt: Attempt) -> None:
-    """Count an attempt that is over: how it ended, and how long each of its stages took."""
+def count_attempt(instruments: Instruments, attempt: Attempt) -> None:
+    """Count an ended attempt: its outcome, and how long each of its stages took."""
     task = attempt.task
     instruments.count(ATTEMPTS, attempt.outcome)
     if task.attempts == 1 and task.started_at is not None:
         waited = task.started_at - (task.asked_at or task.created_at)
-        instruments.observe(WAIT, max(0.0, waited.total_seconds()))
+        instruments.observe(TASK_WAIT, max(0.0, waited.total_seconds()))
     for stage, spent in attempt.stages.items():
-        instruments.observe(STAGES, spent / 1000, stage.removesuffix("_ms"))
+        instruments.observe(STAGE_DURATION, spent / 1000, stage.removesuffix("_ms"))
     if attempt.outcome == "success":
-        operation = worked(task.operations)
-        instruments.count(ENDED_TASKS, operation, Status.SUCCESS)
-        instruments.observe(RUN, time.monotonic() - attempt.began, operation)
+        operation = operation_label(task.operations)
+        instruments.count(TASKS_ENDED, operation, Status.SUCCESS)
+        instruments.observe(TASK_RUN, time.monotonic() - attempt.started, operation)
 
 
-def failed(instruments: Instruments, task: Task, code: str) -> None:
+def count_failure(instruments: Instruments, task: Task, code: str) -> None:
     """Count a task that ended FAILURE."""
-    instruments.count(ENDED_TASKS, worked(task.operations), Status.FAILURE)
-    instruments.count(FAILURES, code)
+    instruments.count(TASKS_ENDED, operation_label(task.operations), Status.FAILURE)
+    instruments.count(TASK_FAILURES, code)
 
 
-async def report(worker: Worker) -> None:
-    """Write a snapshot every METRICS_SECONDS until cancelled."""
+async def write_snapshots(worker: WorkerContext) -> None:
+    """Write a snapshot every METRICS_INTERVAL_SECONDS until cancelled."""
     while True:
         try:
-            _look(worker)
-            packed = snapshot.pack(snapshot.read(worker.instruments))
-            await worker.store.snapshots.put(worker.name, packed)
+            _set_gauges(worker)
+            packed = snapshot.pack(snapshot.collect(worker.instruments))
+            await worker.store.metric_snapshots.put(worker.name, packed)
         except StoreUnavailable:
-            pass  # the next one says it all
+            pass  # the next snapshot has the same counts and more
         except Exception:
             log.exception("snapshot_failed")
-        await asyncio.sleep(worker.settings.metrics_seconds)
+        await asyncio.sleep(worker.settings.metrics_interval_seconds)
 
 
-async def leave(worker: Worker) -> None:
-    """Write the last snapshot, of what counts on: a worker that is gone has nothing in hand.
+async def write_last_snapshot(worker: WorkerContext) -> None:
+    """Write the last snapshot: counters only, since a stopped worker has no gauges.
 
     Raises:
         StoreUnavailable: the counts since the last snapshot are lost.
     """
-    packed = snapshot.pack(snapshot.read(worker.instruments, gauges=False))
-    await worker.store.snapshots.put(worker.name, packed)
+    packed = snapshot.pack(snapshot.collect(worker.instruments, gauges=False))
+    await worker.store.metric_snapshots.put(worker.name, packed)
 
 
-def _look(worker: Worker) -> None:
-    """Set the gauges to what is now."""
-    see = worker.instruments.set
+def _set_gauges(worker: WorkerContext) -> None:
+    """Set the gauges to the current values."""
+    set_gauge = worker.instruments.set
     children, alive = worker.children, len(worker.children.pids)
-    see(CHILDREN, children.busy, "busy")
-    see(CHILDREN, max(0, alive - children.busy), "idle")
-    see(CHILDREN, max(0, worker.settings.children - alive), "missing")
-    see(ATTEMPTS_NOW, len(worker.attempts))
-    oldest = min((attempt.renewed for attempt in worker.attempts), default=None)
-    see(LEASE_AGE, 0 if oldest is None else time.monotonic() - oldest)
-    see(MEMORY_FREE, worker.room.free)
-    see(MEMORY_WAITING, worker.room.waiting)
+    set_gauge(CHILD_PROCESSES, children.busy, "busy")
+    set_gauge(CHILD_PROCESSES, max(0, alive - children.busy), "idle")
+    set_gauge(CHILD_PROCESSES, max(0, worker.settings.child_processes - alive), "missing")
+    set_gauge(ATTEMPTS_IN_PROGRESS, len(worker.attempts))
+    oldest = min((attempt.lease_renewed for attempt in worker.attempts), default=None)
+    set_gauge(LEASE_AGE, 0 if oldest is None else time.monotonic() - oldest)
+    set_gauge(MEMORY_FREE, worker.memory.free_bytes)
+    set_gauge(TASKS_WAITING_FOR_MEMORY, worker.memory.waiting)
     disk = shutil.disk_usage(worker.scratch)
-    see(DISK_FREE, disk.free, "scratch")
-    see(DISK_SIZE, disk.total, "scratch")
+    set_gauge(DISK_FREE, disk.free, "scratch")
+    set_gauge(DISK_SIZE, disk.total, "scratch")

@@ -1,4 +1,4 @@
-"""One parcel in a sender's hands: sent, and its end recorded by whoever still holds it."""
+"""Deliver one outbox item under a lease: send it, retry it or give up, and record how it ended."""
 
 from __future__ import annotations
 
@@ -12,128 +12,129 @@ from typing import Any, Generic
 import structlog
 
 from models.errors import StoreUnavailable
-from models.store.outbox.outbox import Outbox, P
-from workers.store_retry import patient
+from models.store.outbox.outbox import Item, Outbox
+from workers.store_retry import retry_store
 
 log = structlog.get_logger()
 
-LONGEST_PAUSE = 3600.0
-"""Seconds between two tries."""
+MAX_RETRY_SECONDS = 3600.0
+"""The longest pause between two attempts, unless the receiver asks for more."""
 
 
-class NotYet(Exception):
-    """What the parcel is about is not there yet; to be looked at again in ``seconds``."""
+class NotReady(Exception):
+    """The item cannot be made yet; look at it again in ``seconds``."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(f"look again in {seconds:g} s")
         self.seconds = seconds
 
 
-class Pointless(Exception):
-    """The parcel has lost its point, so it is not sent."""
+class Obsolete(Exception):
+    """The item has lost its purpose and is not sent."""
 
 
-class Trouble(Exception):
-    """The parcel could not be handed over now; not again before ``pause`` seconds."""
+class TemporaryFailure(Exception):
+    """The receiver did not take the item now; wait at least ``retry_after`` seconds."""
 
-    def __init__(self, said: str, pause: float = 0) -> None:
-        super().__init__(said)
-        self.pause = pause
-
-
-class Refused(Exception):
-    """The parcel will never be taken."""
+    def __init__(self, detail: str, retry_after: float = 0) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
 
 
-class Lost(Exception):
-    """Another sender has the parcel, or has sent it."""
+class PermanentFailure(Exception):
+    """The receiver will never take the item."""
+
+
+class LeaseLost(Exception):
+    """Another sender holds the item, or has sent it."""
 
 
 @dataclass(frozen=True)
-class Rules:
-    """How long a sender tries: seconds, but for ``attempts``. ``settings`` begin the names of both.
+class RetryPolicy:
+    """How long an item is tried; ``settings_prefix`` begins the names of its settings.
 
-    ``lease``: until a silent sender loses it; ``keep``: an ended one is remembered; ``retry``:
-    before the second try; ``give_up``: of trouble, until it fails.
+    ``lease_seconds``: until a silent sender loses the item; ``keep_seconds``: how long an ended
+    item is kept; ``retry_seconds``: the pause before the second attempt; ``give_up_seconds``: how
+    long an item may keep failing; ``max_crashes``: how often its worker may die or raise.
     """
 
-    settings: str
-    lease: float
-    keep: float
-    retry: float
-    give_up: float
-    attempts: int
+    settings_prefix: str
+    lease_seconds: float
+    keep_seconds: float
+    retry_seconds: float
+    give_up_seconds: float
+    max_crashes: int
 
 
 @dataclass
-class Hand(Generic[P]):
-    """A claimed parcel, which the log calls ``what``; ``posted`` once its receiver has taken it.
+class Delivery(Generic[Item]):
+    """A claimed item. ``kind`` begins its log events; ``delivered`` once its receiver has taken it.
 
-    ``masked`` takes out of an error what must not be logged.
+    ``mask`` removes from an error text what must not be logged.
     """
 
-    outbox: Outbox[P]
-    parcel: P
-    rules: Rules
-    what: str
-    about: dict[str, Any] = field(default_factory=dict)
-    masked: Callable[[str], str] = str
-    posted: bool = False
+    outbox: Outbox[Item]
+    item: Item
+    policy: RetryPolicy
+    kind: str
+    log_fields: dict[str, Any] = field(default_factory=dict)
+    mask: Callable[[str], str] = str
+    delivered: bool = False
 
     @property
-    def says(self) -> Any:
-        """The logger that knows what it is about."""
-        known = {self.what: self.parcel.id, "attempt": self.parcel.attempts}
-        return log.bind(**known, **self.about)
+    def logger(self) -> Any:
+        """The logger with this item's fields bound."""
+        known = {self.kind: self.item.id, "attempt": self.item.attempts}
+        return log.bind(**known, **self.log_fields)
 
-    def said(self, error: Exception) -> str:
-        return self.masked(str(error))
+    def error_text(self, error: Exception) -> str:
+        return self.mask(str(error))
 
 
-async def deliver(hand: Hand[P], send: Callable[[], Awaitable[None]]) -> None:
-    """Send a claimed parcel and record how it ended, unless its lease is lost on the way.
+async def deliver(delivery: Delivery[Item], send: Callable[[], Awaitable[None]]) -> None:
+    """Send a claimed item and record how it ended, unless its lease is lost on the way.
 
-    ``send`` makes it, begins with it (``Outbox.begin``) and hands it over; it raises NotYet,
-    Pointless, Trouble, Refused or Lost.
+    ``send`` builds the item, calls ``mark_begun`` and hands the item over. It raises NotReady,
+    Obsolete, TemporaryFailure, PermanentFailure or LeaseLost.
 
     Raises:
-        StoreUnavailable: MongoDB was away for longer than patience lasts.
+        StoreUnavailable: MongoDB was away for longer than ``retry_store`` waits.
     """
-    working = asyncio.create_task(_work(hand, send))
-    beating = asyncio.create_task(_hold(hand))
+    working = asyncio.create_task(_attempt(delivery, send))
+    extending = asyncio.create_task(_extend_lease(delivery))
     try:
-        await asyncio.wait({working, beating}, return_when=asyncio.FIRST_COMPLETED)
-        if not working.done() and not hand.posted:
-            hand.says.warning(f"{hand.what}_lost")
-            working.cancel()  # another sender has it: two must not post it
+        await asyncio.wait({working, extending}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done() and not delivery.delivered:
+            delivery.logger.warning(f"{delivery.kind}_lease_lost")
+            working.cancel()  # another sender has it: two must not send it
         await asyncio.wait({working})
     except asyncio.CancelledError:
         working.cancel()
         await asyncio.wait({working})
         raise
     finally:
-        beating.cancel()
-        await asyncio.gather(beating, return_exceptions=True)
+        extending.cancel()
+        await asyncio.gather(extending, return_exceptions=True)
         if working.cancelled():
-            await _give_back(hand)
+            await _release(delivery)
     if not working.cancelled():
         working.result()
 
 
-async def begin(hand: Hand[P]) -> None:
-    """Begin with what may kill the worker.
+async def mark_begun(delivery: Delivery[Item]) -> None:
+    """Record that the risky part begins: if the sender dies from here on, it counts as a crash.
 
     Raises:
-        Lost: another has it, or has sent it.
+        LeaseLost: another sender holds the item, or has sent it.
     """
-    if not await patient(hand.outbox.begin)(hand.parcel):
-        raise Lost
+    if not await retry_store(delivery.outbox.begin)(delivery.item):
+        raise LeaseLost
 
 
-async def finish(working: asyncio.Task[None], seconds: float) -> None:
-    """Await a delivery; when cancelled, give it ``seconds`` more and then end it.
+async def await_with_grace(working: asyncio.Task[None], seconds: float) -> None:
+    """Await a delivery; when cancelled, give it ``seconds`` more before it is cancelled too.
 
-    What a receiver is just taking in is not asked of it twice.
+    So a receiver that is just accepting an item does not get it twice.
     """
     try:
         await asyncio.shield(working)
@@ -144,71 +145,80 @@ async def finish(working: asyncio.Task[None], seconds: float) -> None:
         raise
 
 
-async def _hold(hand: Hand[P]) -> None:
-    """Extend the lease as long as the parcel is being worked at; return when it is lost."""
-    seconds = hand.rules.lease
+async def _extend_lease(delivery: Delivery[Item]) -> None:
+    """Extend the lease until cancelled; return when it is lost."""
+    seconds = delivery.policy.lease_seconds
     held = True
     while held:
         await asyncio.sleep(seconds / 3)
         with contextlib.suppress(StoreUnavailable):
-            held = await hand.outbox.extend(hand.parcel, seconds)
+            held = await delivery.outbox.extend(delivery.item, seconds)
 
 
-async def _give_back(hand: Hand[P]) -> None:
-    """Hand over what was interrupted. Not patient: whoever stops must not wait for a store."""
+async def _release(delivery: Delivery[Item]) -> None:
+    """Give back an interrupted item. Without retries: a shutdown must not wait for a store."""
     with contextlib.suppress(StoreUnavailable):
-        if hand.posted:
-            await hand.outbox.sent(hand.parcel, hand.rules.keep)
+        if delivery.delivered:
+            await delivery.outbox.mark_sent(delivery.item, delivery.policy.keep_seconds)
         else:
-            await hand.outbox.postpone(hand.parcel, 0)
+            await delivery.outbox.postpone(delivery.item, 0)
 
 
-async def _work(hand: Hand[P], send: Callable[[], Awaitable[None]]) -> None:
-    """Make and send the parcel; never raises for the parcel's sake."""
-    parcel, rules, outbox = hand.parcel, hand.rules, hand.outbox
+async def _attempt(delivery: Delivery[Item], send: Callable[[], Awaitable[None]]) -> None:
+    """Build and send the item; raises only StoreUnavailable."""
+    item, policy, outbox = delivery.item, delivery.policy, delivery.outbox
     try:
-        if parcel.faults >= rules.attempts:
-            setting = f"{rules.settings}_ATTEMPTS"
-            raise Pointless(f"its worker died or stumbled {parcel.faults} times ({setting})")
+        if item.faults >= policy.max_crashes:
+            setting = f"{policy.settings_prefix}_MAX_CRASHES"
+            raise Obsolete(f"its worker crashed {item.faults} times ({setting})")
         await send()
-        hand.posted = True
-    except Lost:
+        delivery.delivered = True
+    except LeaseLost:
         return
-    except NotYet as wait:
-        await patient(outbox.postpone)(parcel, wait.seconds)
-    except (Pointless, Refused) as error:
-        await patient(outbox.fail)(parcel, hand.said(error), rules.keep)
-        hand.says.warning(f"{hand.what}_failed", error=hand.said(error))
-    except Trouble as error:
-        await _again(hand, hand.said(error), fault=False, pause=error.pause)
+    except NotReady as wait:
+        await retry_store(outbox.postpone)(item, wait.seconds)
+    except (Obsolete, PermanentFailure) as error:
+        text = delivery.error_text(error)
+        await retry_store(outbox.fail)(item, text, policy.keep_seconds)
+        delivery.logger.warning(f"{delivery.kind}_failed", error=text)
+    except TemporaryFailure as error:
+        text = delivery.error_text(error)
+        await _retry(delivery, text, fault=False, retry_after=error.retry_after)
     except StoreUnavailable:
-        await patient(outbox.postpone)(parcel, 0)  # else it waited for its lease to run out
+        await retry_store(outbox.postpone)(item, 0)  # else it waits until its lease runs out
     except Exception as error:
-        hand.says.exception(f"{hand.what}_stumbled")
-        await _again(hand, hand.said(error), fault=True)
-    if hand.posted:
-        await _record(hand)
-        hand.says.info(f"{hand.what}_sent")
+        delivery.logger.exception(f"{delivery.kind}_crashed")
+        await _retry(delivery, delivery.error_text(error), fault=True)
+    if delivery.delivered:
+        await _record_sent(delivery)
+        delivery.logger.info(f"{delivery.kind}_sent")
 
 
-async def _record(hand: Hand[P]) -> None:
-    """Note that it was sent, however long the store is away: else it went once more."""
+async def _record_sent(delivery: Delivery[Item]) -> None:
+    """Record that the item was sent, however long the store is away: else it is sent again."""
     while True:
         with contextlib.suppress(StoreUnavailable):
-            await patient(hand.outbox.sent)(hand.parcel, hand.rules.keep)
+            await retry_store(delivery.outbox.mark_sent)(
+                delivery.item, delivery.policy.keep_seconds
+            )
             return
 
 
-async def _again(hand: Hand[P], error: str, *, fault: bool, pause: float = 0) -> None:
-    """Give a parcel back to be tried later, or fail it when it is given up."""
-    parcel, rules, outbox = hand.parcel, hand.rules, hand.outbox
-    if parcel.trouble.total_seconds() > rules.give_up:
-        said = f"{error} (given up, see {rules.settings}_GIVE_UP)"
-        await patient(outbox.fail)(parcel, said, rules.keep)
-        hand.says.warning(f"{hand.what}_failed", error=error, given_up_after=rules.give_up)
+async def _retry(
+    delivery: Delivery[Item], error: str, *, fault: bool, retry_after: float = 0
+) -> None:
+    """Give an item back to be tried later, or fail it when its time is up."""
+    item, policy, outbox = delivery.item, delivery.policy, delivery.outbox
+    if item.failing_for.total_seconds() > policy.give_up_seconds:
+        text = f"{error} (given up, see {policy.settings_prefix}_GIVE_UP_SECONDS)"
+        await retry_store(outbox.fail)(item, text, policy.keep_seconds)
+        seconds = policy.give_up_seconds
+        delivery.logger.warning(f"{delivery.kind}_failed", error=error, given_up_after=seconds)
         return
-    grown = min(rules.retry * 2.0 ** min(parcel.troubles, 30), LONGEST_PAUSE)
-    grown *= random.uniform(0.8, 1.2)  # so that a receiver that is back is not met by all at once
-    pause = max(grown, pause)
-    await patient(outbox.retry)(parcel, pause, error, fault=fault)
-    hand.says.warning(f"{hand.what}_waits", error=error, seconds=round(pause, 1))
+    pause = min(policy.retry_seconds * 2.0 ** min(item.troubles, 30), MAX_RETRY_SECONDS)
+    pause *= random.uniform(0.8, 1.2)  # jitter: a receiver that is back is not met by all at once
+    pause = max(pause, retry_after)
+    await retry_store(outbox.retry)(item, pause, error, fault=fault)
+    delivery.logger.warning(
+        f"{delivery.kind}_retry_scheduled", error=error, seconds=round(pause, 1)
+    )

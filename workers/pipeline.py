@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from models.images.encoder_settings import DEFAULT, Writing
+from models.images.encoder_settings import DEFAULT, EncoderSettings
 from models.images.inspect import EXTENSIONS
 from models.networks.catalogue import Catalogue
 from models.operations import Encoding, Operation
@@ -18,26 +18,26 @@ from workers.imaging import codec
 from workers.imaging.picture import Picture
 from workers.imaging.writer import Output, write
 from workers.operations import Tools, run
-from workers.upscaler.bounds import BOUNDS, Bounds
 from workers.upscaler.engine import Engine
 from workers.upscaler.opencv import REFERENCE
+from workers.upscaler.sanity import DEFAULT_LIMITS, SanityLimits
 
 _LOSSLESS = Encoding("png")
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What the pipeline holds a picture to; see the settings of the same names."""
+    """Limits of the pipeline; see the settings of the same names."""
 
     max_pixels: int
     max_output_pixels: int
     tile_pixels: int
-    bounds: Bounds = BOUNDS
+    sanity: SanityLimits = DEFAULT_LIMITS
 
 
 @dataclass
 class Outputs:
-    """The results in order, and what was kept: after how many operations, as which file."""
+    """Results in order, and intermediate results by the number of operations applied."""
 
     results: list[Output] = field(default_factory=list)
     kept: dict[int, Output] = field(default_factory=dict)
@@ -54,9 +54,9 @@ class Outputs:
 
 
 class Pipeline:
-    """Takes one picture file through ``operations``; splits fan out, depth first.
+    """Takes one image file through ``operations``; splits fan out, depth first.
 
-    So one part at a time is in memory beside what it was cut from.
+    So only one part at a time is in memory beside the image it was cut from.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Pipeline:
         limits: Limits,
         progress: Callable[[float], None],
         keep: Collection[int] = (),
-        writing: Writing = DEFAULT,
+        writing: EncoderSettings = DEFAULT,
         report: bool = False,
         engine: Engine = REFERENCE,
     ) -> None:
@@ -94,12 +94,12 @@ class Pipeline:
     def process(
         self, source: Path, folder: Path, max_pixels: int, said: Sequence[str] = ()
     ) -> Outputs:
-        """Run over the picture file ``source``, write into ``folder``, return what was written.
+        """Process the image file ``source``; write results into ``folder`` and return them.
 
-        ``said``: notes of what was done to it before.
+        ``said``: notes made before.
 
         Raises:
-            AppError: the picture or a parameter is at fault; trying again would not help.
+            AppError: the image or a parameter is at fault; a retry would not help.
         """
         enough = self._operations[0].enough if self._operations else None
         with self._timed("decode"):
@@ -132,7 +132,7 @@ class Pipeline:
             self._catalogue,
             self._limits.tile_pixels,
             self._step,
-            bounds=self._limits.bounds,
+            sanity=self._limits.sanity,
             report=None if self._upscales is None else self._upscales.append,
             engine=self._engine,
         )

@@ -1,4 +1,4 @@
-"""How long work in a worker's hands waits for a store that is away."""
+"""Retry store calls while a store is unavailable."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_rand
 
 from models.errors import StoreUnavailable
 
-_PATIENCE = 600  # seconds until the work is left to whoever takes it up next
+_MAX_RETRY_SECONDS = 600  # then the lease expires and another worker takes the work
 
-# Trouble with a store is waited out: it is nobody's fault and must cost neither work nor attempts.
-patient = retry(
+# An outage of a store must cost neither finished work nor attempts.
+retry_store = retry(
     retry=retry_if_exception_type(StoreUnavailable),
     wait=wait_random_exponential(multiplier=0.2, max=10),
-    stop=stop_after_delay(_PATIENCE),
+    stop=stop_after_delay(_MAX_RETRY_SECONDS),
     reraise=True,
 )

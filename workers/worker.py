@@ -1,4 +1,4 @@
-"""arq's worker as this project runs it; each value has its reason."""
+"""Create the arq worker with its startup, shutdown and background tasks."""
 
 from __future__ import annotations
 
@@ -14,43 +14,43 @@ from arq.worker import func
 from models import memory_estimate, ready_pipe
 from models.errors import StoreUnavailable
 from models.metrics import event_loop_lag
-from models.metrics.definitions import MONGODB, REDIS, REPLACED
+from models.metrics.definitions import CHILD_PROCESSES_REPLACED, MONGODB_COMMANDS, REDIS_CALLS
 from models.metrics.instruments import Instruments
-from models.metrics.metric import Source
+from models.metrics.metric import MetricSource
 from models.networks.catalogue import Catalogue
-from models.redis.queue import PROCESS, Queue, connect, from_json, to_json
+from models.redis.queue import JOB_NAME, Queue, connect, from_json, to_json
 from models.settings import Settings
 from models.store import Store
 from workers import metrics
-from workers.background.cancellation import heed
-from workers.background.heartbeat import present
+from workers.background.cancellation import watch_cancellations
+from workers.background.heartbeat import report_heartbeats
 from workers.background.housekeeping import housekeep
 from workers.background.sweep import sweep
-from workers.child.memory_semaphore import Room
-from workers.child.pool import Children
-from workers.context import Worker
-from workers.mail.newsletter import publish
-from workers.mail.sender import send
+from workers.child.memory_semaphore import MemorySemaphore
+from workers.child.pool import ChildPool
+from workers.context import WorkerContext
+from workers.mail.newsletter import enqueue_newsletter
+from workers.mail.sender import send_emails
 from workers.queue import scratch_dir
 from workers.queue.arq_worker import DarkroomWorker
-from workers.queue.jobs import process
-from workers.sandbox import held
-from workers.webhooks import sender as webhooks
+from workers.queue.jobs import run_task
+from workers.sandbox import active_layers
+from workers.webhooks.sender import check_pending, send_webhooks
 from workers.worker_name import worker_name
 
 log = structlog.get_logger()
 
-_LOOK = 300.0  # seconds between two looks for a newsletter that is due
-_AGAIN = 10.0  # seconds until one is cancelled again: senders take five for what is in their hands
-_SLACK = 900  # seconds beyond TASK_TIMEOUT for waiting, fetching and publishing
+_NEWSLETTER_POLL_SECONDS = 300.0
+_CANCEL_AGAIN_SECONDS = 10.0  # senders take five to finish what they are sending
+_JOB_SLACK_SECONDS = 900  # beyond TASK_TIMEOUT, for waiting, fetching and publishing
 
 
 def create(
     settings: Settings, *, handle_signals: bool = True, ready_fd: int | None = None
 ) -> DarkroomWorker:
-    """Return the arq worker; it connects and starts its children when it runs.
+    """Return the arq worker; it connects and starts its child processes when it runs.
 
-    ``handle_signals``: stop at SIGINT and SIGTERM; False inside another program. ``ready_fd``: see
+    ``handle_signals``: stop on SIGINT and SIGTERM; False inside another program. ``ready_fd``: see
     ``models.ready_pipe``.
     """
     redis = connect(settings)
@@ -58,11 +58,13 @@ def create(
     background: list[asyncio.Task[None]] = []
 
     async def start(ctx: dict[str, Any]) -> None:
-        instruments = Instruments(Source.WORKER)
-        store = await Store.open(settings, instruments.clock(MONGODB))
-        mine = scratch_dir.claim()
-        children = Children(settings, lambda cause: instruments.count(REPLACED, cause), mine)
-        catalogue = Catalogue.read(settings.networks, settings.onnx)
+        instruments = Instruments(MetricSource.WORKER)
+        store = await Store.open(settings, instruments.call_observer(MONGODB_COMMANDS))
+        scratch = scratch_dir.create()
+        children = ChildPool(
+            settings, lambda cause: instruments.count(CHILD_PROCESSES_REPLACED, cause), scratch
+        )
+        catalogue = Catalogue.read(settings.networks_dir, settings.onnx_enabled)
         for problem in catalogue.problems:
             log.warning("network_refused", reason=problem)
         try:
@@ -71,72 +73,72 @@ def create(
             await children.stop()
             store.close()
             raise
-        worker = Worker(
+        worker = WorkerContext(
             name=name,
             settings=settings,
             store=store,
-            queue=Queue(redis, settings.store_timeout, instruments.clock(REDIS)),
+            queue=Queue(redis, settings.store_timeout, instruments.call_observer(REDIS_CALLS)),
             children=children,
             catalogue=catalogue,
-            scratch=mine,
-            room=Room(memory_estimate.budget(settings)),
+            scratch=scratch,
+            memory=MemorySemaphore(memory_estimate.budget(settings)),
             instruments=instruments,
         )
         ctx["worker"] = worker
         background.append(asyncio.create_task(sweep(worker)))
         background.append(asyncio.create_task(housekeep(worker)))
-        background.append(asyncio.create_task(heed(worker)))
-        background.append(asyncio.create_task(present(worker, loop)))
-        background.append(asyncio.create_task(send(settings, store)))
-        background.append(asyncio.create_task(webhooks.send(worker)))
-        background.append(asyncio.create_task(webhooks.look(worker)))
-        background.append(asyncio.create_task(_newsletter(worker)))
-        background.append(asyncio.create_task(event_loop_lag.watch(instruments)))
+        background.append(asyncio.create_task(watch_cancellations(worker)))
+        background.append(asyncio.create_task(report_heartbeats(worker, loop)))
+        background.append(asyncio.create_task(send_emails(settings, store)))
+        background.append(asyncio.create_task(send_webhooks(worker)))
+        background.append(asyncio.create_task(check_pending(worker)))
+        background.append(asyncio.create_task(_poll_newsletter(worker)))
+        background.append(asyncio.create_task(event_loop_lag.measure_lag(instruments)))
         if settings.metrics:
-            background.append(asyncio.create_task(metrics.report(worker)))
-        ready_pipe.tell(ready_fd)
+            background.append(asyncio.create_task(metrics.write_snapshots(worker)))
+        ready_pipe.notify_ready(ready_fd)
         log.info(
             "worker_ready",
             worker=worker.name,
-            children=settings.children,
+            children=settings.child_processes,
             engine=children.engine,
-            confined_by=held(children.layers),
+            confined_by=active_layers(children.layers),
         )
 
     async def stop(ctx: dict[str, Any]) -> None:
-        left = set(background)
-        while left:  # drivers swallow a cancellation now and then: the worker would never end
-            for task in left:
+        pending = set(background)
+        while pending:  # drivers sometimes swallow a cancellation: the worker would never stop
+            for task in pending:
                 task.cancel()
-            _, left = await asyncio.wait(left, timeout=_AGAIN)
+            _, pending = await asyncio.wait(pending, timeout=_CANCEL_AGAIN_SECONDS)
         await asyncio.gather(*background, return_exceptions=True)
-        worker: Worker | None = ctx.get("worker")
+        worker: WorkerContext | None = ctx.get("worker")
         if worker is not None:
             await worker.children.stop()
             with contextlib.suppress(StoreUnavailable):
-                await worker.store.presence.gone(worker.name)
+                await worker.store.workers.remove(worker.name)
                 if settings.metrics:
-                    await metrics.leave(worker)
+                    await metrics.write_last_snapshot(worker)
             worker.store.close()
             shutil.rmtree(worker.scratch, ignore_errors=True)
         log.info("worker_stopped")
 
     loop = DarkroomWorker(
-        # Attempts are counted in the ledger; arq must never drop a ring on its own account.
-        [func(process, name=PROCESS, max_tries=1_000_000, keep_result=0)],
+        # The ledger counts attempts; arq must never drop a job by itself.
+        [func(run_task, name=JOB_NAME, max_tries=1_000_000, keep_result=0)],
         redis_pool=redis,
         on_startup=start,
         on_shutdown=stop,
-        # What has no child free is left in the queue, where an idle worker finds it.
-        max_jobs=settings.children,
-        job_timeout=settings.task_timeout + _SLACK,
+        # Without a free child process a job stays in the queue, where an idle worker finds it.
+        max_jobs=settings.child_processes,
+        job_timeout=settings.task_timeout + _JOB_SLACK_SECONDS,
         handle_signals=handle_signals,
         job_completion_wait=settings.drain_seconds,
         keep_result=0,  # the ledger has the result
-        poll_delay=0.01,  # 7 ms from ring to start, for 3 % of a core when idle
-        queue_read_limit=2000,  # arq skips what is in progress anywhere only within this many
+        poll_delay=0.01,  # 7 ms from enqueue to start, for 3 % of a core when idle
+        queue_read_limit=2000,  # arq skips jobs in progress elsewhere only within this many
         health_check_interval=5,
-        health_check_key=f"arq:health-check:{name}",  # shared by default: one would hide another
+        health_check_key=f"arq:health-check:{name}",  # arq shares one by default
         max_tries=1_000_000,
         job_serializer=to_json,
         job_deserializer=from_json,
@@ -145,16 +147,16 @@ def create(
     return loop
 
 
-async def _newsletter(worker: Worker) -> None:
-    """Look every few minutes whether the week's newsletter is due, until cancelled.
+async def _poll_newsletter(worker: WorkerContext) -> None:
+    """Enqueue the weekly newsletter when it is due; polls until cancelled.
 
-    Not a job of arq, which would wait behind all tasks. A restart catches up on what was due.
+    Not an arq job, which would wait behind all tasks. A restarted worker catches up.
     """
     while True:
         try:
-            await publish(worker.settings, worker.store)
+            await enqueue_newsletter(worker.settings, worker.store)
         except StoreUnavailable as error:
-            log.warning("newsletter_waits", **error.document())
+            log.warning("newsletter_store_unavailable", **error.document())
         except Exception:
             log.exception("newsletter_failed")
-        await asyncio.sleep(_LOOK)
+        await asyncio.sleep(_NEWSLETTER_POLL_SECONDS)

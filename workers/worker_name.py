@@ -1,4 +1,4 @@
-"""What a worker is called, by itself and by the supervisor that sees it die."""
+"""The name of a worker, as the worker and its supervisor use it."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""A long mixed load, valid and hostile, after which everything must be as small as before."""
+"""Soak test: a long mixed load, valid and hostile, after which no figure may have grown."""

@@ -1,7 +1,7 @@
-"""``python -m bench.soak``: valid and hostile load side by side, then whether anything grew.
+"""``python -m bench.soak``: valid and hostile load side by side; then it checks that nothing grew.
 
 Starts a Darkroom of its own on loopback and prints the block of docs/security.md; ``--into`` also
-writes it there. Exit status 1: something grew, was lost, or an answer was a fault of ours.
+writes it there. Exit status 1: something grew, was lost, or an answer was a fault of darkroom.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import asyncio
 import sys
 from pathlib import Path
 
-from bench.soak.run import course
+from bench.soak.run import soak
 
 BEGIN, END = "<!-- soak: begin -->", "<!-- soak: end -->"
 
 
-def into(page: Path, block: str) -> None:
+def write_into(page: Path, block: str) -> None:
     """Write ``block`` between the marks of ``page``."""
     before, _, rest = page.read_text().partition(BEGIN)
     _, _, after = rest.partition(END)
@@ -34,12 +34,12 @@ def main() -> int:
         f"python -m bench.soak --seconds {given.seconds:g} --concurrency {given.concurrency} "
         f"--seed {given.seed}"
     )
-    report = asyncio.run(course(given.seconds, given.concurrency, given.seed, command))
+    report = asyncio.run(soak(given.seconds, given.concurrency, given.seed, command))
     print(report)
     for complaint in report.complaints:
         print(f"\nwrong: {complaint}", file=sys.stderr)
     if given.into:
-        into(given.into, str(report))
+        write_into(given.into, str(report))
     return 1 if report.complaints else 0
 
 

@@ -1,4 +1,4 @@
-"""One who asks: by aiohttp where HTTP is kept to, by a bare socket where it is not."""
+"""The client of a lane: aiohttp for valid HTTP, a raw socket for everything else."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from typing import Any
 
 import aiohttp
 
-from bench.soak.records import Books
+from bench.soak.records import Records
 
-_SUBMITTED = frozenset({200, 202})
-_MOST = 64 * 1024
-_ANSWER_SECONDS = 20
-_BROKEN = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError)
-_SAFE = frozenset({"GET", "HEAD"})
+_ACCEPTED_STATUSES = frozenset({200, 202})
+_MAX_HEAD_BYTES = 64 * 1024
+_RESPONSE_SECONDS = 20
+_CONNECTION_ERRORS = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError)
+_SAFE_METHODS = frozenset({"GET", "HEAD"})
 
 
-class Visitor:
-    """A lane's hands; ``act`` says what it is doing at the moment."""
+class SoakClient:
+    """The client of one lane; ``act`` names what it does at the moment."""
 
     def __init__(
         self,
@@ -32,85 +32,91 @@ class Visitor:
         fresh: aiohttp.ClientSession,
         url: str,
         port: int,
-        books: Books,
+        records: Records,
         rng: random.Random,
     ) -> None:
         """``kept``: keeps its connections; ``fresh``: makes a new one for each request.
 
-        A request on a connection that is just being closed is lost; only what is safe to ask again
-        is asked again by aiohttp.
+        A request on a connection that is just being closed is lost; aiohttp repeats only safe
+        methods.
         """
         self._kept = kept
         self._fresh = fresh
         self._url = url
         self._port = port
-        self.books = books
+        self.records = records
         self.rng = rng
         self.act = ""
 
-    async def ask(
+    async def request(
         self, method: str, path: str, *, must: bool = False, **given: Any
     ) -> tuple[int, bytes]:
-        """Return (status, body) of an answer, (0, b"") where there was none.
+        """Return (status, body) of the response, (0, b"") without one.
 
-        ``must``: it is a fault if there is none.
+        ``must``: a missing response is a fault.
         """
-        session = self._kept if method in _SAFE else self._fresh
+        session = self._kept if method in _SAFE_METHODS else self._fresh
         try:
             async with session.request(method, self._url + path, **given) as response:
                 body = await response.read()
-        except _BROKEN as error:
-            self.books.ended(self.act, "closed")
+        except _CONNECTION_ERRORS as error:
+            self.records.record_disconnect(self.act, "closed")
             if must:
-                self.books.fault(f"{self.act}: {method} {path}: {error!r}")
+                self.records.fault(f"{self.act}: {method} {path}: {error!r}")
             return 0, b""
-        self.books.note(self.act, response.status, response.headers, body)
+        self.records.record(self.act, response.status, response.headers, body)
         return response.status, body
 
     async def submit(
         self, path: str, form: aiohttp.FormData, *, must: bool = True
     ) -> list[dict[str, Any]]:
-        """Return the tasks that were promised; none if the service had no room for them.
+        """Return the accepted tasks; none if the service refused them.
 
-        ``must``: it is a fault if there is no answer. There may be none where a submission is
-        refused before it has arrived.
+        ``must``: a missing response is a fault. A submission that is refused before it has arrived
+        may have none.
         """
-        status, body = await self.ask("POST", path, data=form, must=must)
-        if status not in _SUBMITTED:
+        status, body = await self.request("POST", path, data=form, must=must)
+        if status not in _ACCEPTED_STATUSES:
             return []
         said = json.loads(body)
         tasks = [task for task in said.get("tasks", [said]) if task.get("task_id")]
         for task in tasks:
-            self.books.promise(task["task_id"])
+            self.records.accept(task["task_id"])
         if len(tasks) > 1:
-            self.books.groups.append(said["group_id"])
+            self.records.groups.append(said["group_id"])
         return tasks
 
     @asynccontextmanager
-    async def line(self) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-        """Open a bare connection; it is cut without a goodbye when the block ends."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self._port, limit=_MOST)
+    async def raw_connection(
+        self,
+    ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+        """Open a raw connection; it is reset when the block ends."""
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", self._port, limit=_MAX_HEAD_BYTES
+        )
         try:
             with contextlib.suppress(ConnectionError):
                 yield reader, writer
         finally:
-            # Zero seconds to linger: the peer gets a reset, whatever was on its way.
+            # SO_LINGER of zero seconds: the peer gets a reset, whatever was on its way.
             held = writer.get_extra_info("socket")
             held.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             writer.close()
 
-    async def answer(self, reader: asyncio.StreamReader, seconds: float = _ANSWER_SECONDS) -> None:
-        """Note the status that comes, or how the connection ends, within ``seconds``."""
+    async def record_response(
+        self, reader: asyncio.StreamReader, seconds: float = _RESPONSE_SECONDS
+    ) -> None:
+        """Record the status that comes, or how the connection ends, within ``seconds``."""
         try:
             async with asyncio.timeout(seconds):
                 head = await reader.readuntil(b"\r\n\r\n")
         except TimeoutError:
-            self.books.ended(self.act, "left")
+            self.records.record_disconnect(self.act, "left")
         except asyncio.IncompleteReadError:
-            self.books.ended(self.act, "closed")
+            self.records.record_disconnect(self.act, "closed")
         except (ConnectionError, asyncio.LimitOverrunError):
-            self.books.ended(self.act, "reset")
+            self.records.record_disconnect(self.act, "reset")
         else:
             first, *lines = head.decode("latin-1").split("\r\n")
             headers = {name.strip().title(): "" for name, _, _ in (x.partition(":") for x in lines)}
-            self.books.note(self.act, int(first.split()[1]), headers, head)
+            self.records.record(self.act, int(first.split()[1]), headers, head)

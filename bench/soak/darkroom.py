@@ -1,4 +1,4 @@
-"""A Darkroom of the soak's own: all its times short, so that what is to go is gone when we look."""
+"""Start a Darkroom for the soak; its times are short, so that all that expires soon is gone."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from models.settings import Settings
 from standalone.embedded_stores import free_port
 
 _ROOT = Path(__file__).resolve().parent.parent.parent
-_START_SECONDS = 120
+_START_TIMEOUT_SECONDS = 120
 MAX_UPLOAD_BYTES = 1024 * 1024
 UPLOAD_TIMEOUT = 6
 
-_SHORT = {
-    # What a hostile client may keep for how long
+_SHORT_SETTINGS = {
+    # How long a hostile client may keep something
     "KEEPALIVE_TIMEOUT": "5",
     "UPLOAD_TIMEOUT": str(UPLOAD_TIMEOUT),
-    "UPLOAD_GRACE": "2",
-    "EVENTS_STALL": "5",
+    "UPLOAD_GRACE_SECONDS": "2",
+    "EVENTS_STALL_TIMEOUT": "5",
     "MAX_WAIT": "10",
-    # What is kept for how long
+    # How long something is stored
     "RESULT_TTL": "10",
     "ORIGINAL_TTL": "5",
     "INTERMEDIATE_TTL": "5",
-    "DELETE_GRACE": "10",
-    "ORPHAN_SECONDS": "10",
+    "DELETE_GRACE_SECONDS": "10",
+    "ORPHAN_AGE_SECONDS": "10",
     "CACHE_TTL": "5",
-    "HOUSEKEEPING_SECONDS": "1",
-    # What is refused at little cost for this program
+    "HOUSEKEEPING_INTERVAL_SECONDS": "1",
+    # Limits that this program can exceed at little cost
     "MAX_UPLOAD_BYTES": str(MAX_UPLOAD_BYTES),
     "MAX_QUEUE_PER_CLIENT": "300",
     "LOG_LEVEL": "WARNING",
@@ -45,7 +45,7 @@ _SHORT = {
 
 
 @dataclass(frozen=True)
-class House:
+class Darkroom:
     """A running Darkroom."""
 
     url: str
@@ -60,11 +60,15 @@ class House:
         return int((self.data_dir / store / "port").read_text())
 
     def check(self) -> str:
-        """Return what ``python -m models check`` has to say; empty if all is well."""
+        """Return what ``python -m models check`` prints; "" if it finds nothing."""
         done = subprocess.run(
             [sys.executable, "-m", "models", "check"],
             cwd=_ROOT,
-            env={**_clean(), **_SHORT, "DATA_DIR": str(self.data_dir)},
+            env={
+                **_environment_without_settings(),
+                **_SHORT_SETTINGS,
+                "DATA_DIR": str(self.data_dir),
+            },
             capture_output=True,
             text=True,
             check=False,
@@ -72,17 +76,17 @@ class House:
         return "" if done.returncode == 0 else done.stdout + done.stderr
 
 
-def _clean() -> dict[str, str]:
-    ours = {name.upper() for name in Settings.model_fields}
-    return {name: value for name, value in os.environ.items() if name not in ours}
+def _environment_without_settings() -> dict[str, str]:
+    darkroom = {name.upper() for name in Settings.model_fields}
+    return {name: value for name, value in os.environ.items() if name not in darkroom}
 
 
 @contextmanager
-def house() -> Iterator[House]:
+def start_darkroom() -> Iterator[Darkroom]:
     """Run ``python -m standalone`` in a temporary folder.
 
     Raises:
-        RuntimeError: it does not start; says what it wrote.
+        RuntimeError: it does not start; the message holds its log.
     """
     with tempfile.TemporaryDirectory(prefix="darkroom-soak-") as name:
         folder = Path(name)
@@ -95,17 +99,17 @@ def house() -> Iterator[House]:
             process = subprocess.Popen(
                 [sys.executable, "-m", "standalone"],
                 cwd=_ROOT,
-                env={**_clean(), **_SHORT, **environment},
+                env={**_environment_without_settings(), **_SHORT_SETTINGS, **environment},
                 stdout=written,
                 stderr=subprocess.STDOUT,
             )
         try:
-            deadline = time.monotonic() + _START_SECONDS
+            deadline = time.monotonic() + _START_TIMEOUT_SECONDS
             while b"is ready" not in log.read_bytes():
                 if process.poll() is not None or time.monotonic() > deadline:
                     raise RuntimeError(f"Darkroom did not start:\n{log.read_text()[-4000:]}")
                 time.sleep(0.05)
-            yield House(
+            yield Darkroom(
                 f"http://127.0.0.1:{port}",
                 port,
                 folder / "data",

@@ -1,15 +1,15 @@
-"""Whether anything grew: what was held at rest after the first half, and after the second."""
+"""Growth: figures at rest after the first half compared with those after the second."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from models.settings import cores
+from models.settings import usable_cores
 
 _MB = 1_000_000
 
-_NOTHING = frozenset(
+_MUST_BE_ZERO = frozenset(
     {
         "MongoDB: intermediates.chunks",
         "MongoDB: intermediates.files",
@@ -22,30 +22,30 @@ _NOTHING = frozenset(
         "service: connections of clients",
     }
 )
-"""Of these nothing may be left: all of it has had its time."""
+"""Figures that must be zero at rest: all of it has expired."""
 
-_MORE = {"handles": 4, "threads": 4, "keys": 4}
-"""How many more there may be: a pool that was not full before."""
+_MAX_MORE = {"handles": 4, "threads": 4, "keys": 4}
+"""Allowed increase: a pool was perhaps not full before."""
 
-_MOST = {
-    "children: threads": 24 * cores(),  # an engine has some for each network it keeps
+_MAX_ABSOLUTE = {
+    "children: threads": 24 * usable_cores(),  # an engine has some for each network it keeps
     "mongod: memory": 700 * _MB,  # its cache takes 256 MB
     "mongod: threads": 300,  # one for each connection in the pools, of a hundred at most
 }
-"""Where there is a bound that may be reached late."""
+"""Absolute limits, for figures that may reach their limit late."""
 
-_MEMORY = {
+_MAX_MEMORY_GROWTH = {
     "children": (0.15, 40 * _MB),  # an engine keeps what the largest picture so far needed
     "Redis": (0.0, 1 * _MB),
 }
 """Share and bytes by which memory may be more; other processes: ``_USUAL``."""
 
-_USUAL = (0.05, 10 * _MB)  # what an allocator does not give back
+_DEFAULT_MEMORY_GROWTH = (0.05, 10 * _MB)  # an allocator keeps some freed memory
 
 
 @dataclass(frozen=True)
-class Line:
-    """One figure of the table."""
+class GrowthRow:
+    """One row of the table: a figure at rest, under load, and at rest again."""
 
     what: str
     middle: int
@@ -64,29 +64,31 @@ class Line:
         return f"| {self.what} | {' | '.join(shown)} |{' **grew** |' if self.grew else ''}"
 
 
-def _most(what: str, middle: int) -> int:
-    """Return how much there may be at the end of what was ``middle`` after the first half."""
-    if what in _NOTHING:
+def _maximum(what: str, middle: int) -> int:
+    """Return the highest allowed value at the end of a figure that was ``middle`` before."""
+    if what in _MUST_BE_ZERO:
         return 0
-    if what in _MOST:
-        return _MOST[what]
+    if what in _MAX_ABSOLUTE:
+        return _MAX_ABSOLUTE[what]
     owner, _, kind = what.partition(": ")
     if kind == "memory":
-        share, least = _MEMORY.get(owner, _USUAL)
+        share, least = _MAX_MEMORY_GROWTH.get(owner, _DEFAULT_MEMORY_GROWTH)
         return middle + max(least, round(middle * share))
-    return middle + _MORE[kind]
+    return middle + _MAX_MORE[kind]
 
 
-def judge(middle: Mapping[str, int], peak: Mapping[str, int], end: Mapping[str, int]) -> list[Line]:
-    """Return a line for each figure, those that were not there once counting as zero then."""
+def compare(
+    middle: Mapping[str, int], peak: Mapping[str, int], end: Mapping[str, int]
+) -> list[GrowthRow]:
+    """Return a row for each figure; a missing one counts as zero."""
     names = sorted({*middle, *end}, key=lambda name: (name.partition(": ")[2], name))
     return [
-        Line(
+        GrowthRow(
             name,
             middle.get(name, 0),
             max(peak.get(name, 0), middle.get(name, 0), end.get(name, 0)),
             end.get(name, 0),
-            _most(name, middle.get(name, 0)),
+            _maximum(name, middle.get(name, 0)),
         )
         for name in names
     ]

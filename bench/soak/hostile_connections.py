@@ -1,11 +1,11 @@
-"""What hostile clients do below HTTP: connections that say nothing, little, slowly or nonsense."""
+"""Hostile acts below HTTP: connections that send nothing, little, slowly or nonsense."""
 
 from __future__ import annotations
 
 import asyncio
 
 from bench.soak import images
-from bench.soak.client import Visitor
+from bench.soak.client import SoakClient
 from bench.soak.darkroom import UPLOAD_TIMEOUT
 from bench.soak.valid_requests import Act
 
@@ -35,91 +35,91 @@ _NONSENSE = [
 ]
 
 
-async def silent(visitor: Visitor) -> None:
-    """Connect and say nothing, or half of a request."""
-    async with visitor.line() as (reader, writer):
-        writer.write(visitor.rng.choice([b"", b"G", b"GET / HTTP/1.1\r\nHost: loc"]))
-        await visitor.answer(reader, visitor.rng.uniform(0.5, 8))
+async def silent_connection(client: SoakClient) -> None:
+    """Connect and send nothing, or half of a request."""
+    async with client.raw_connection() as (reader, writer):
+        writer.write(client.rng.choice([b"", b"G", b"GET / HTTP/1.1\r\nHost: loc"]))
+        await client.record_response(reader, client.rng.uniform(0.5, 8))
 
 
-async def slow_head(visitor: Visitor) -> None:
-    async with visitor.line() as (reader, writer):
+async def slow_head(client: SoakClient) -> None:
+    async with client.raw_connection() as (reader, writer):
         writer.write(b"GET / HTTP/1.1\r\n")
-        for number in range(visitor.rng.randint(2, 12)):
+        for number in range(client.rng.randint(2, 12)):
             writer.write(b"X-%d: a\r\n" % number)
             await writer.drain()
             await asyncio.sleep(0.5)
-        await visitor.answer(reader, 1)
+        await client.record_response(reader, 1)
 
 
-async def slow_body(visitor: Visitor) -> None:
+async def slow_body(client: SoakClient) -> None:
     """Send a picture a few bytes at a time, for longer than UPLOAD_TIMEOUT allows."""
-    async with visitor.line() as (reader, writer):
+    async with client.raw_connection() as (reader, writer):
         writer.write(_HEAD + images.PNG)
-        for _ in range(visitor.rng.randint(1, 2 * UPLOAD_TIMEOUT)):
+        for _ in range(client.rng.randint(1, 2 * UPLOAD_TIMEOUT)):
             writer.write(b"slow")
             await writer.drain()
             await asyncio.sleep(0.5)
-        await visitor.answer(reader, 2)
+        await client.record_response(reader, 2)
 
 
-async def cut_upload(visitor: Visitor) -> None:
+async def cut_upload(client: SoakClient) -> None:
     """Leave in the middle of a picture."""
-    async with visitor.line() as (_, writer):
-        writer.write(_HEAD + images.sound(visitor.rng, "PNG")[:400])
+    async with client.raw_connection() as (_, writer):
+        writer.write(_HEAD + images.valid(client.rng, "PNG")[:400])
         await writer.drain()
-        await asyncio.sleep(visitor.rng.uniform(0, 0.3))
-        visitor.books.ended(visitor.act, "left")
+        await asyncio.sleep(client.rng.uniform(0, 0.3))
+        client.records.record_disconnect(client.act, "left")
 
 
-async def nonsense(visitor: Visitor) -> None:
-    async with visitor.line() as (reader, writer):
-        writer.write(visitor.rng.choice(_NONSENSE))
+async def nonsense(client: SoakClient) -> None:
+    async with client.raw_connection() as (reader, writer):
+        writer.write(client.rng.choice(_NONSENSE))
         await writer.drain()
-        await visitor.answer(reader, 6)
+        await client.record_response(reader, 6)
 
 
-async def unread_answer(visitor: Visitor) -> None:
-    """Ask for much, many times over on one connection, and take none of it in."""
-    async with visitor.line() as (_, writer):
+async def unread_response(client: SoakClient) -> None:
+    """Pipeline many requests for large responses on one connection, and read none of them."""
+    async with client.raw_connection() as (_, writer):
         writer.write(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 30)
         await writer.drain()
-        await asyncio.sleep(visitor.rng.uniform(0.5, 5))
-        visitor.books.ended(visitor.act, "left")
+        await asyncio.sleep(client.rng.uniform(0.5, 5))
+        client.records.record_disconnect(client.act, "left")
 
 
-async def unread_events(visitor: Visitor) -> None:
-    """Open a stream of events and leave it without a word, at once or after a while."""
-    known = visitor.books.groups if visitor.rng.random() < 0.5 else visitor.books.tasks
+async def unread_events(client: SoakClient) -> None:
+    """Open an event stream and reset it, at once or after a while."""
+    known = client.records.groups if client.rng.random() < 0.5 else client.records.tasks
     if not known:
         return
-    place = "status" if known is visitor.books.groups else "tasks"
-    path = f"/{place}/{visitor.rng.choice(known)}/events"
-    async with visitor.line() as (_, writer):
+    place = "status" if known is client.records.groups else "tasks"
+    path = f"/{place}/{client.rng.choice(known)}/events"
+    async with client.raw_connection() as (_, writer):
         writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         await writer.drain()
-        await asyncio.sleep(visitor.rng.uniform(0, 3))
-        visitor.books.ended(visitor.act, "left")
+        await asyncio.sleep(client.rng.uniform(0, 3))
+        client.records.record_disconnect(client.act, "left")
 
 
-async def left_wait(visitor: Visitor) -> None:
-    """Ask to be told when a task ends, and do not wait for it."""
-    if not visitor.books.tasks:
+async def abandoned_long_poll(client: SoakClient) -> None:
+    """Start a long poll and abandon it."""
+    if not client.records.tasks:
         return
-    path = f"/tasks/{visitor.books.tasks[-1]}?wait=10"
-    async with visitor.line() as (reader, writer):
+    path = f"/tasks/{client.records.tasks[-1]}?wait=10"
+    async with client.raw_connection() as (reader, writer):
         writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-        await visitor.answer(reader, visitor.rng.uniform(0.05, 1))
+        await client.record_response(reader, client.rng.uniform(0.05, 1))
 
 
 ACTS: dict[str, tuple[Act, int]] = {
-    "a silent or half-open connection": (silent, 3),
+    "a silent or half-open connection": (silent_connection, 3),
     "a slow head": (slow_head, 2),
     "a slow body": (slow_body, 3),
     "an upload that is cut": (cut_upload, 4),
-    "no HTTP, or two requests in one": (nonsense, 5),
-    "answers nobody reads": (unread_answer, 2),
-    "event streams nobody reads": (unread_events, 4),
-    "a long poll that is left": (left_wait, 3),
+    "not HTTP, or two requests in one": (nonsense, 5),
+    "unread responses": (unread_response, 2),
+    "unread event streams": (unread_events, 4),
+    "an abandoned long poll": (abandoned_long_poll, 3),
 }
-"""What is done, and how often compared to the others."""
+"""Each act, and its weight compared to the others."""

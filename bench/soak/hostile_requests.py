@@ -1,4 +1,4 @@
-"""What hostile clients do, within the form of HTTP: pictures, fields, names, methods, ranges."""
+"""Hostile acts within valid HTTP: pictures, fields, names, methods, ranges."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import aiohttp
 
 from bench.soak import images
-from bench.soak.client import Visitor
+from bench.soak.client import SoakClient
 from bench.soak.darkroom import MAX_UPLOAD_BYTES
 from bench.soak.valid_requests import OPERATIONS, Act, form
 
@@ -63,28 +63,28 @@ _RANGES = [
 ]
 
 
-async def bad_picture(visitor: Visitor) -> None:
-    """Send each operation what no decoder should believe; 2xx where it has the form of one."""
-    kind = visitor.rng.choice(list(images.HOSTILE))
-    operation, fields = visitor.rng.choice(OPERATIONS)
-    data = images.HOSTILE[kind](visitor.rng)
-    await visitor.submit(f"/{operation}", form(fields, (f"{kind}.png", data)), must=False)
+async def bad_picture(client: SoakClient) -> None:
+    """Send malformed images to the operations; 2xx where only the container is checked."""
+    kind = client.rng.choice(list(images.HOSTILE))
+    operation, fields = client.rng.choice(OPERATIONS)
+    data = images.HOSTILE[kind](client.rng)
+    await client.submit(f"/{operation}", form(fields, (f"{kind}.png", data)), must=False)
 
 
-async def mixed_group(visitor: Visitor) -> None:
-    """Send hostile pictures between sound ones: each fails alone."""
-    files = [(f"{name}.png", make(visitor.rng)) for name, make in images.HOSTILE.items()]
-    files.append(("sound.png", images.sound(visitor.rng, "PNG")))
-    visitor.rng.shuffle(files)
-    await visitor.submit("/thumbnail", form({}, *files), must=False)
+async def mixed_group(client: SoakClient) -> None:
+    """Send hostile pictures beside valid ones: each fails alone."""
+    files = [(f"{name}.png", make(client.rng)) for name, make in images.HOSTILE.items()]
+    files.append(("sound.png", images.valid(client.rng, "PNG")))
+    client.rng.shuffle(files)
+    await client.submit("/thumbnail", form({}, *files), must=False)
 
 
-async def too_large(visitor: Visitor) -> None:
+async def too_large(client: SoakClient) -> None:
     """Send more than MAX_UPLOAD_BYTES, of known or of unknown length."""
-    size = MAX_UPLOAD_BYTES + visitor.rng.randint(1, MAX_UPLOAD_BYTES)
-    if visitor.rng.random() < 0.5:
+    size = MAX_UPLOAD_BYTES + client.rng.randint(1, MAX_UPLOAD_BYTES)
+    if client.rng.random() < 0.5:
         data = form({}, ("large.png", images.PNG + bytes(size)))
-        await visitor.ask("POST", "/grayscale", data=data)
+        await client.request("POST", "/grayscale", data=data)
         return
 
     async def endless() -> AsyncIterator[bytes]:
@@ -94,11 +94,11 @@ async def too_large(visitor: Visitor) -> None:
             yield bytes(64 * 1024)
 
     headers = {"Content-Type": "multipart/form-data; boundary=x"}
-    await visitor.ask("POST", "/grayscale", data=endless(), headers=headers)
+    await client.request("POST", "/grayscale", data=endless(), headers=headers)
 
 
-async def bad_form(visitor: Visitor) -> None:
-    """Send what calls itself a form and is none, or one with too much of something."""
+async def bad_form(client: SoakClient) -> None:
+    """Send malformed forms, and forms with too much of something."""
     kinds = [
         "multipart/form-data",
         "multipart/form-data; boundary=x",
@@ -116,58 +116,58 @@ async def bad_form(visitor: Visitor) -> None:
         + b"\r\n--x--",
         b"--x\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n" * 50,
     ]
-    headers = {"Content-Type": visitor.rng.choice(kinds)}
-    await visitor.ask("POST", "/upscale", data=visitor.rng.choice(bodies), headers=headers)
+    headers = {"Content-Type": client.rng.choice(kinds)}
+    await client.request("POST", "/upscale", data=client.rng.choice(bodies), headers=headers)
 
 
-async def bad_name(visitor: Visitor) -> None:
-    """Send a sound picture under a name that is an attack."""
-    data = images.sound(visitor.rng, "PNG", 32)
+async def bad_name(client: SoakClient) -> None:
+    """Send a valid picture under a hostile file name."""
+    data = images.valid(client.rng, "PNG", 32)
     made = aiohttp.FormData(quote_fields=False)
-    name = visitor.rng.choice(NAMES).replace("\x00", "%00").replace('"', "")
+    name = client.rng.choice(NAMES).replace("\x00", "%00").replace('"', "")
     made.add_field("image", data, filename=name)
-    await visitor.submit("/grayscale", made, must=False)
+    await client.submit("/grayscale", made, must=False)
 
 
-async def bad_path(visitor: Visitor) -> None:
-    await visitor.ask("GET", visitor.rng.choice(PATHS))
+async def bad_path(client: SoakClient) -> None:
+    await client.request("GET", client.rng.choice(PATHS))
 
 
-async def bad_method(visitor: Visitor) -> None:
-    path = visitor.rng.choice(["/", "/upscale", "/tasks/x", "/processed/x", "/healthz", "/metrics"])
-    await visitor.ask(visitor.rng.choice(_METHODS), path)
+async def bad_method(client: SoakClient) -> None:
+    path = client.rng.choice(["/", "/upscale", "/tasks/x", "/processed/x", "/healthz", "/metrics"])
+    await client.request(client.rng.choice(_METHODS), path)
 
 
-async def bad_document(visitor: Visitor) -> None:
+async def bad_document(client: SoakClient) -> None:
     headers = {"Content-Type": "application/json"}
-    path = visitor.rng.choice(["/groups", "/items/", "/subscribe", "/process"])
-    await visitor.ask("POST", path, data=visitor.rng.choice(_DOCUMENTS), headers=headers)
+    path = client.rng.choice(["/groups", "/items/", "/subscribe", "/process"])
+    await client.request("POST", path, data=client.rng.choice(_DOCUMENTS), headers=headers)
 
 
-async def bad_range(visitor: Visitor) -> None:
-    if visitor.books.results:
-        url = visitor.rng.choice(visitor.books.results)
-        headers = {"Range": visitor.rng.choice(_RANGES), "If-Range": "x", "If-None-Match": ",,,"}
-        await visitor.ask("GET", url, headers=headers)
+async def bad_range(client: SoakClient) -> None:
+    if client.records.results:
+        url = client.rng.choice(client.records.results)
+        headers = {"Range": client.rng.choice(_RANGES), "If-Range": "x", "If-None-Match": ",,,"}
+        await client.request("GET", url, headers=headers)
 
 
-async def somebody_elses_mail(visitor: Visitor) -> None:
-    """Have letters sent to others, with headers of one's own: a few pass, then 429."""
-    address = f"victim{visitor.rng.randrange(50)}@example.org"
-    bad = visitor.rng.choice(["", "\r\nBcc: all@example.org", ", other@example.org", "\x00"])
-    await visitor.ask("POST", "/subscribe", data={"email": address + bad})
+async def email_bomb(client: SoakClient) -> None:
+    """Request e-mails to other addresses, with injected headers: a few pass, then 429."""
+    address = f"victim{client.rng.randrange(50)}@example.org"
+    bad = client.rng.choice(["", "\r\nBcc: all@example.org", ", other@example.org", "\x00"])
+    await client.request("POST", "/subscribe", data={"email": address + bad})
 
 
 ACTS: dict[str, tuple[Act, int]] = {
     "a hostile picture": (bad_picture, 10),
     "hostile pictures in a group": (mixed_group, 2),
     "too large, or without end": (too_large, 2),
-    "a form that is none": (bad_form, 3),
+    "a malformed form": (bad_form, 3),
     "a hostile name": (bad_name, 2),
     "a hostile path or id": (bad_path, 4),
     "a wrong method": (bad_method, 2),
     "a hostile document": (bad_document, 2),
     "a hostile range": (bad_range, 2),
-    "letters to others": (somebody_elses_mail, 1),
+    "e-mails to others": (email_bomb, 1),
 }
-"""What is done, and how often compared to the others."""
+"""Each act, and its weight compared to the others."""

@@ -1,4 +1,4 @@
-"""Pictures for the soak: sound ones, all different, and hostile ones."""
+"""Images for the soak: valid ones, all different, and hostile ones."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from PIL import Image
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
-def sound(rng: random.Random, kind: str, most: int = 120) -> bytes:
-    """Return a picture of at most ``most`` pixels a side, such as no other call returns."""
+def valid(rng: random.Random, kind: str, most: int = 120) -> bytes:
+    """Return a distinct picture of at most ``most`` pixels a side."""
     width, height = rng.randint(16, most), rng.randint(16, most)
     noise = np.random.default_rng(rng.getrandbits(64))
     small = noise.integers(0, 256, (height // 8 + 1, width // 8 + 1, 3), np.uint8)
@@ -45,25 +45,25 @@ def _bomb(width: int, height: int) -> bytes:
 
 
 _LARGE = _bomb(20_000, 400)  # sound, if anybody means it; said to be larger below
-_LIAR = _LARGE.replace(struct.pack(">II", 20_000, 400), struct.pack(">II", 20_000, 20_000))
+_LYING_HEADER = _LARGE.replace(struct.pack(">II", 20_000, 400), struct.pack(">II", 20_000, 20_000))
 _PROFILE = zlib.compress(bytes(4_000_000), 9)
 
 
-def torn(rng: random.Random) -> bytes:
-    data = sound(rng, rng.choice(["PNG", "JPEG"]))
+def truncated(rng: random.Random) -> bytes:
+    data = valid(rng, rng.choice(["PNG", "JPEG"]))
     return data[: rng.randint(1, len(data) - 1)]
 
 
-def flipped(rng: random.Random) -> bytes:
-    """Return a JPEG with a few bytes changed: most still have the form of one."""
-    data = bytearray(sound(rng, "JPEG"))
+def flipped_bits(rng: random.Random) -> bytes:
+    """Return a JPEG with a few bytes changed: most still parse."""
+    data = bytearray(valid(rng, "JPEG"))
     for _ in range(rng.randint(1, 20)):
         data[rng.randrange(2, len(data))] = rng.getrandbits(8)
     return bytes(data)
 
 
-def unpacked_wrongly(rng: random.Random) -> bytes:
-    """Return a PNG whose checksums are right and whose samples are none."""
+def bad_zlib(rng: random.Random) -> bytes:
+    """Return a PNG with right checksums and wrong compressed data."""
     packed = rng.choice(
         [
             rng.randbytes(300),
@@ -79,26 +79,26 @@ def wrong_checksum(rng: random.Random) -> bytes:
 
 
 def bomb(rng: random.Random) -> bytes:
-    """Return one that is larger than it looks: in its header, its pixels, or its profile."""
+    """Return a decompression bomb: in its header, its pixels or its profile."""
     if rng.random() < 0.4:
-        return _LIAR
+        return _LYING_HEADER
     if rng.random() < 0.5:
         return _png(2**31 - 1, 2**31 - 1, zlib.compress(b""))
     profile = _chunk(b"iCCP", b"x\0\0" + _PROFILE)
     return _png(8, 8, zlib.compress((b"\0" + rng.randbytes(24)) * 8), profile)
 
 
-def no_picture(rng: random.Random) -> bytes:
+def not_an_image(rng: random.Random) -> bytes:
     return rng.choice(
         [b"", b"GIF89a", b"<svg/>", PNG, b"\xff\xd8\xff", b"hello" * 100, rng.randbytes(500)]
     )
 
 
 HOSTILE = {
-    "torn": torn,
-    "bytes changed": flipped,
-    "samples that are none": unpacked_wrongly,
+    "torn": truncated,
+    "bytes changed": flipped_bits,
+    "samples that are none": bad_zlib,
     "wrong checksum": wrong_checksum,
     "bomb": bomb,
-    "no picture": no_picture,
+    "no picture": not_an_image,
 }

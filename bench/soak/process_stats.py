@@ -1,4 +1,4 @@
-"""What the processes of a house hold: memory, handles, threads, connections of clients."""
+"""Memory, file handles, threads and client connections of Darkroom's processes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import psutil
 
-from bench.soak.darkroom import House
+from bench.soak.darkroom import Darkroom
 
 KINDS = {
     "workers.child": "children",
@@ -30,19 +30,19 @@ def _kind(process: psutil.Process) -> str:
     return "other processes"
 
 
-def _processes(house: House) -> Iterator[psutil.Process]:
-    yield house.process
-    yield from house.process.children(recursive=True)
+def _processes(darkroom: Darkroom) -> Iterator[psutil.Process]:
+    yield darkroom.process
+    yield from darkroom.process.children(recursive=True)
 
 
-def figures(house: House) -> Counter[str]:
+def measure(darkroom: Darkroom) -> Counter[str]:
     """Return bytes, handles and threads of each kind of process, connections, files.
 
-    Handles are without connections to the stores: those are pooled, as many as were ever needed.
+    Handles do not count connections to the stores: pools keep as many as were ever needed.
     """
     found: Counter[str] = Counter()
-    stores = {house.store_port("mongo"), house.store_port("redis")}
-    for process in _processes(house):
+    stores = {darkroom.store_port("mongo"), darkroom.store_port("redis")}
+    for process in _processes(darkroom):
         with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
             kind = _kind(process)
             found[f"{kind}: memory"] += process.memory_info().rss
@@ -56,9 +56,9 @@ def figures(house: House) -> Counter[str]:
             found[f"{kind}: handles"] += process.num_fds() - pooled
             if kind == "service":
                 found["service: connections of clients"] += sum(
-                    here == house.port for here, _ in lines
+                    here == darkroom.port for here, _ in lines
                 )
     found["files in scratch folders"] = sum(
-        1 for path in house.scratch.rglob("*") if path.is_file()
+        1 for path in darkroom.scratch.rglob("*") if path.is_file()
     )
     return found

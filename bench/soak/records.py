@@ -1,48 +1,48 @@
-"""What was answered, and what was promised; shared by all lanes."""
+"""Records of responses and of accepted tasks; all lanes share them."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
 from collections.abc import Mapping
 
-_REMEMBERED = 200
-_FAULTS_KEPT = 20
-_OVERLOAD = 503  # with Retry-After: said on purpose
+_MAX_REMEMBERED = 200
+_MAX_FAULTS = 20
+_OVERLOAD = 503  # on purpose, when it has Retry-After
 
 
-class Books:
-    """Notes every answer by the act that got it."""
+class Records:
+    """Counts every response by the act that received it."""
 
     def __init__(self) -> None:
-        self.answers: dict[str, Counter[str]] = defaultdict(Counter)
+        self.responses: dict[str, Counter[str]] = defaultdict(Counter)
         self.faults: list[str] = []
-        """Answers that no request excuses, the first of them."""
+        """Responses that no request justifies; the first ones."""
         self.fault_count = 0
-        self.promised: set[str] = set()
-        """Every task that was answered 200 or 202."""
-        self.tasks: deque[str] = deque(maxlen=_REMEMBERED)
-        self.groups: deque[str] = deque(maxlen=_REMEMBERED)
-        self.results: deque[str] = deque(maxlen=_REMEMBERED)
+        self.accepted: set[str] = set()
+        """The id of every task that was answered with 200 or 202."""
+        self.tasks: deque[str] = deque(maxlen=_MAX_REMEMBERED)
+        self.groups: deque[str] = deque(maxlen=_MAX_REMEMBERED)
+        self.results: deque[str] = deque(maxlen=_MAX_REMEMBERED)
 
-    def note(self, act: str, status: int, headers: Mapping[str, str], body: bytes = b"") -> None:
-        """Note an answer; a 5xx is a fault but for a 503 that says when to come again."""
-        self.answers[act][str(status)] += 1
+    def record(self, act: str, status: int, headers: Mapping[str, str], body: bytes = b"") -> None:
+        """Record a response; a 5xx is a fault, except a 503 with Retry-After."""
+        self.responses[act][str(status)] += 1
         if status >= 500 and not (status == _OVERLOAD and "Retry-After" in headers):
             self.fault(f"{act}: {status} {body[:300]!r}")
 
-    def ended(self, act: str, how: str) -> None:
-        """Note a connection that ended without an answer: ``how`` is closed, reset or left."""
-        self.answers[act][how] += 1
+    def record_disconnect(self, act: str, how: str) -> None:
+        """Record a connection that ended without a response: ``how`` is closed, reset or left."""
+        self.responses[act][how] += 1
 
     def fault(self, what: str) -> None:
         self.fault_count += 1
-        if len(self.faults) < _FAULTS_KEPT:
+        if len(self.faults) < _MAX_FAULTS:
             self.faults.append(what)
 
-    def promise(self, task_id: str) -> None:
-        self.promised.add(task_id)
+    def accept(self, task_id: str) -> None:
+        self.accepted.add(task_id)
         self.tasks.append(task_id)
 
     @property
     def total(self) -> int:
-        return sum(each.total() for each in self.answers.values())
+        return sum(each.total() for each in self.responses.values())

@@ -1,4 +1,4 @@
-"""The course of a soak: load, rest, look, load again, rest, look."""
+"""Run a soak: load, rest, measure, load again, rest, measure."""
 
 from __future__ import annotations
 
@@ -9,83 +9,83 @@ from collections import Counter
 from contextlib import closing
 
 from bench.soak import process_stats
-from bench.soak.darkroom import House, house
-from bench.soak.growth import judge
+from bench.soak.darkroom import Darkroom, start_darkroom
+from bench.soak.growth import compare
 from bench.soak.load import load
-from bench.soak.records import Books
+from bench.soak.records import Records
 from bench.soak.report import Report
-from bench.soak.store_stats import Witness
+from bench.soak.store_stats import StoreStats
 
-_SAMPLE_PAUSE = 3.0
-_REST_SECONDS = 120  # at most, until what was to go is gone
-_AT_REST = 5  # samples, a second apart: the median counts
+_SAMPLE_SECONDS = 3.0
+_REST_SECONDS = 120  # at most, until all that expires is gone
+_REST_SAMPLES = 5  # samples, a second apart: the median counts
 
 
-async def course(seconds: float, lanes: int, seed: str, command: str) -> Report:
-    """Soak a Darkroom of our own for ``seconds`` in two halves."""
-    with house() as ours, closing(Witness(ours)) as witness:
-        books = Books()
+async def soak(seconds: float, lanes: int, seed: str, command: str) -> Report:
+    """Soak a Darkroom that is started for it, for ``seconds`` in two halves."""
+    with start_darkroom() as darkroom, closing(StoreStats(darkroom)) as stores:
+        records = Records()
         peak: Counter[str] = Counter()
-        watching = asyncio.create_task(_watch(ours, witness, peak))
+        watching = asyncio.create_task(_track_peak(darkroom, stores, peak))
         health, rests, loaded = [], [], 0.0
         for half in ("first", "second"):
             began = time.monotonic()
-            health += await load(ours, books, seconds / 2, lanes, f"{seed}:{half}")
+            health += await load(darkroom, records, seconds / 2, lanes, f"{seed}:{half}")
             loaded += time.monotonic() - began
-            rests.append(await _rest(ours, witness))
+            rests.append(await _wait_for_rest(darkroom, stores))
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
-        lines = judge(rests[0], peak, rests[1])
+        lines = compare(rests[0], peak, rests[1])
         complaints = [
             f"{line.what}: {line.end}, at most {line.most}" for line in lines if line.grew
         ]
-        complaints += books.faults
-        lost = await asyncio.to_thread(witness.lost, books.promised)
+        complaints += records.faults
+        lost = await asyncio.to_thread(stores.lost, records.accepted)
         if lost:
             complaints.append(f"{len(lost)} tasks were promised and lost: {sorted(lost)[:10]}")
-        if wrong := await asyncio.to_thread(ours.check):
+        if wrong := await asyncio.to_thread(darkroom.check):
             complaints.append(f"python -m models check: {wrong}")
-        if books.fault_count or complaints:
-            complaints.append(f"the log ends with:\n{ours.log.read_text()[-6000:]}")
+        if records.fault_count or complaints:
+            complaints.append(f"the log ends with:\n{darkroom.log.read_text()[-6000:]}")
         return Report(
             command,
             loaded,
-            books,
+            records,
             lines,
             len(lost),
-            await asyncio.to_thread(witness.entries),
-            await asyncio.to_thread(witness.endings),
+            await asyncio.to_thread(stores.collection_counts),
+            await asyncio.to_thread(stores.status_counts),
             health,
             complaints,
         )
 
 
-async def _figures(ours: House, witness: Witness) -> Counter[str]:
+async def _figures(darkroom: Darkroom, stores: StoreStats) -> Counter[str]:
     def both() -> Counter[str]:
-        return process_stats.figures(ours) + Counter(witness.figures())
+        return process_stats.measure(darkroom) + Counter(stores.measure())
 
     return await asyncio.to_thread(both)
 
 
-async def _watch(ours: House, witness: Witness, peak: Counter[str]) -> None:
-    """Keep the most there was of everything, until cancelled."""
+async def _track_peak(darkroom: Darkroom, stores: StoreStats, peak: Counter[str]) -> None:
+    """Keep the highest value of each figure, until cancelled."""
     while True:
-        peak |= await _figures(ours, witness)
-        await asyncio.sleep(_SAMPLE_PAUSE)
+        peak |= await _figures(darkroom, stores)
+        await asyncio.sleep(_SAMPLE_SECONDS)
 
 
-async def _rest(ours: House, witness: Witness) -> dict[str, int]:
-    """Wait until what was to go is gone, or _REST_SECONDS; return what there is then."""
+async def _wait_for_rest(darkroom: Darkroom, stores: StoreStats) -> dict[str, int]:
+    """Wait until all that expires is gone, at most _REST_SECONDS; return the figures then."""
     deadline = time.monotonic() + _REST_SECONDS
     while True:
-        now = await _figures(ours, witness)
-        left = any(line.grew for line in judge(now, now, now))
+        now = await _figures(darkroom, stores)
+        left = any(line.grew for line in compare(now, now, now))
         if not left or time.monotonic() > deadline:
             break
         await asyncio.sleep(1)
     samples = []
-    for _ in range(_AT_REST):
+    for _ in range(_REST_SAMPLES):
         await asyncio.sleep(1)
-        samples.append(await _figures(ours, witness))
+        samples.append(await _figures(darkroom, stores))
     names = {name for sample in samples for name in sample}
     return {name: round(statistics.median(s[name] for s in samples)) for name in names}

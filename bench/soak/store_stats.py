@@ -1,4 +1,4 @@
-"""What lies in the two stores, counted from outside: by drivers of our own, not by Darkroom's."""
+"""Counts in MongoDB and Redis, by separate drivers rather than Darkroom's own code."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from typing import Any
 from pymongo import MongoClient
 from redis import Redis
 
-from bench.soak.darkroom import House
+from bench.soak.darkroom import Darkroom
 
 _BUCKETS = ("originals", "results", "intermediates")
 _ENDED = ("SUCCESS", "FAILURE", "CANCELLED")
 
 
-class Witness:
-    """Counts; blocks while it does."""
+class StoreStats:
+    """Counts documents and keys; its methods block."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, darkroom: Darkroom) -> None:
         self._mongo: MongoClient[dict[str, Any]] = MongoClient(
-            port=house.store_port("mongo"), directConnection=True
+            port=darkroom.store_port("mongo"), directConnection=True
         )
         self._database = self._mongo["darkroom"]
-        self._redis = Redis(port=house.store_port("redis"))
+        self._redis = Redis(port=darkroom.store_port("redis"))
 
     def close(self) -> None:
         self._mongo.close()
         self._redis.close()
 
-    def figures(self) -> dict[str, int]:
-        """Return what must not grow: keys, bytes of Redis, bytes of pictures, open tasks."""
+    def measure(self) -> dict[str, int]:
+        """Return figures that must not grow: Redis keys and bytes, GridFS documents, open tasks."""
         memory = self._redis.info("memory")
         assert isinstance(memory, dict)
         found = {"Redis: keys": self._keys(), "Redis: memory": int(memory["used_memory"])}
@@ -39,8 +39,8 @@ class Witness:
         found["MongoDB: tasks not ended"] = self._open()
         return found
 
-    def entries(self) -> dict[str, int]:
-        """Return how many documents each other collection has; a task keeps one for ever."""
+    def collection_counts(self) -> dict[str, int]:
+        """Return the number of documents in each other collection; a task keeps its document."""
         names = self._database.list_collection_names()
         return {
             name: self._database[name].estimated_document_count()
@@ -53,8 +53,8 @@ class Witness:
         ended = self._database["tasks"].find({"status": {"$in": _ENDED}}, {"_id": 1})
         return promised - {str(task["_id"]) for task in ended}
 
-    def endings(self) -> dict[str, int]:
-        """Return how many tasks ended how."""
+    def status_counts(self) -> dict[str, int]:
+        """Return the number of tasks by status."""
         pipeline = [{"$group": {"_id": "$status", "count": {"$sum": 1}}}]
         return {each["_id"]: each["count"] for each in self._database["tasks"].aggregate(pipeline)}
 

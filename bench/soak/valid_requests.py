@@ -1,4 +1,4 @@
-"""What honest clients do: every one of these has to be answered."""
+"""Acts of valid clients: each of them must get a response."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 import aiohttp
 
 from bench.soak import images
-from bench.soak.client import Visitor
+from bench.soak.client import SoakClient
 
-Act = Callable[[Visitor], Awaitable[None]]
+Act = Callable[[SoakClient], Awaitable[None]]
 
 OPERATIONS: list[tuple[str, dict[str, str]]] = [
     ("upscale", {"scale": "2", "quality": "fast"}),
@@ -36,8 +36,10 @@ _PATHS = [
     "/metrics",
     "/dashboard",
 ]
-_NEVER_SILENT = aiohttp.ClientTimeout(total=None, sock_read=60)  # it says something every 15 s
-_SAME = 8  # pictures that are sent again and again
+_SSE_TIMEOUT = aiohttp.ClientTimeout(
+    total=None, sock_read=60
+)  # the stream sends something every 15 s
+_REPEATED_IMAGES = 8  # pictures that are sent repeatedly
 
 
 def form(fields: dict[str, str], *files: tuple[str, bytes]) -> aiohttp.FormData:
@@ -51,101 +53,101 @@ def form(fields: dict[str, str], *files: tuple[str, bytes]) -> aiohttp.FormData:
     return made
 
 
-async def _ended(visitor: Visitor, task_id: str) -> dict[str, Any]:
-    """Wait for the end of a task by long polls; {} where it does not come in time."""
+async def _wait_for_task(client: SoakClient, task_id: str) -> dict[str, Any]:
+    """Wait for the end of a task by long polls; {} if it does not end in time."""
     for _ in range(6):
-        status, body = await visitor.ask("GET", f"/tasks/{task_id}?wait=5", must=True)
+        status, body = await client.request("GET", f"/tasks/{task_id}?wait=5", must=True)
         if status == 200 and (task := json.loads(body))["finished_at"]:
             return dict(task)
     return {}
 
 
-async def picture(visitor: Visitor) -> None:
-    """Send one, wait, fetch it whole, in part, by its ETag, its head."""
-    operation, fields = visitor.rng.choice(OPERATIONS)
-    data = images.sound(visitor.rng, visitor.rng.choice(["PNG", "JPEG"]))
-    tasks = await visitor.submit(f"/{operation}?wait=5", form(fields, ("cat.png", data)))
+async def upload(client: SoakClient) -> None:
+    """Upload one, wait, and fetch the result: whole, in part, by its ETag, its head."""
+    operation, fields = client.rng.choice(OPERATIONS)
+    data = images.valid(client.rng, client.rng.choice(["PNG", "JPEG"]))
+    tasks = await client.submit(f"/{operation}?wait=5", form(fields, ("cat.png", data)))
     for promised in tasks:
-        task = await _ended(visitor, promised["task_id"])
+        task = await _wait_for_task(client, promised["task_id"])
         if task.get("status") == "FAILURE":
-            visitor.books.fault(f"a sound picture failed: {task['error']}")
+            client.records.fault(f"a sound picture failed: {task['error']}")
         if not task.get("url"):
             continue
         url = task["url"]
-        visitor.books.results.append(url)
-        await visitor.ask("GET", url, must=True)
-        await visitor.ask("GET", url, headers={"Range": "bytes=1-40"}, must=True)
+        client.records.results.append(url)
+        await client.request("GET", url, must=True)
+        await client.request("GET", url, headers={"Range": "bytes=1-40"}, must=True)
         etag = f'"{task["results"][0]["sha256"]}"'
-        await visitor.ask("GET", url, headers={"If-None-Match": etag}, must=True)
-        await visitor.ask("HEAD", url, must=True)
+        await client.request("GET", url, headers={"If-None-Match": etag}, must=True)
+        await client.request("HEAD", url, must=True)
 
 
-async def again(visitor: Visitor) -> None:
-    """Send what was sent before, perhaps at this very moment."""
-    number = visitor.rng.randrange(_SAME)
-    data = images.sound(type(visitor.rng)(number), "PNG")
-    await visitor.submit("/grayscale", form({}, (f"same-{number}.png", data)))
+async def same_image(client: SoakClient) -> None:
+    """Send an image that was sent before, perhaps at the same moment."""
+    number = client.rng.randrange(_REPEATED_IMAGES)
+    data = images.valid(type(client.rng)(number), "PNG")
+    await client.submit("/grayscale", form({}, (f"same-{number}.png", data)))
 
 
-async def group(visitor: Visitor) -> None:
-    """Send several, watch them, fetch the archive, make a group of them once more."""
-    files = [(f"{n}.jpg", images.sound(visitor.rng, "JPEG")) for n in range(3)]
-    tasks = await visitor.submit("/resize", form({"scale": "0.5"}, *files))
+async def group(client: SoakClient) -> None:
+    """Send several, wait for them, fetch the archive, and group them once more."""
+    files = [(f"{n}.jpg", images.valid(client.rng, "JPEG")) for n in range(3)]
+    tasks = await client.submit("/resize", form({"scale": "0.5"}, *files))
     if len(tasks) < 2:
         return
-    group_id = visitor.books.groups[-1]
-    await visitor.ask("GET", f"/status/{group_id}?wait=10", must=True)
-    await visitor.ask("GET", f"/status/{group_id}/archive?wait=10", must=True)
+    group_id = client.records.groups[-1]
+    await client.request("GET", f"/status/{group_id}?wait=10", must=True)
+    await client.request("GET", f"/status/{group_id}/archive?wait=10", must=True)
     ids = [task["task_id"] for task in tasks]
-    await visitor.ask("POST", "/groups", json={"tasks": ids}, must=True)
+    await client.request("POST", "/groups", json={"tasks": ids}, must=True)
 
 
-async def events(visitor: Visitor) -> None:
+async def events(client: SoakClient) -> None:
     """Listen to a task until it has ended."""
-    data = images.sound(visitor.rng, "PNG")
-    for task in await visitor.submit("/blur", form({"kernel": "3"}, ("a.png", data))):
+    data = images.valid(client.rng, "PNG")
+    for task in await client.submit("/blur", form({"kernel": "3"}, ("a.png", data))):
         path = f"/tasks/{task['task_id']}/events"
-        await visitor.ask("GET", path, must=True, timeout=_NEVER_SILENT)
+        await client.request("GET", path, must=True, timeout=_SSE_TIMEOUT)
 
 
-async def change_of_mind(visitor: Visitor) -> None:
-    """Cancel what was just sent, and sometimes ask for it again."""
-    data = images.sound(visitor.rng, "PNG", 400)
+async def cancel_and_retry(client: SoakClient) -> None:
+    """Cancel a task that was just sent, and sometimes retry it."""
+    data = images.valid(client.rng, "PNG", 400)
     fields = {"scale": "3", "quality": "best"}
-    for task in await visitor.submit("/upscale", form(fields, ("a.png", data))):
-        await visitor.ask("DELETE", f"/tasks/{task['task_id']}", must=True)
-        if visitor.rng.random() < 0.3:
-            await visitor.ask("POST", f"/tasks/{task['task_id']}/retry", must=True)
+    for task in await client.submit("/upscale", form(fields, ("a.png", data))):
+        await client.request("DELETE", f"/tasks/{task['task_id']}", must=True)
+        if client.rng.random() < 0.3:
+            await client.request("POST", f"/tasks/{task['task_id']}/retry", must=True)
 
 
-async def delete(visitor: Visitor) -> None:
-    if visitor.books.results:
-        url = visitor.rng.choice(visitor.books.results)
-        await visitor.ask("DELETE", url, must=True)
+async def delete(client: SoakClient) -> None:
+    if client.records.results:
+        url = client.rng.choice(client.records.results)
+        await client.request("DELETE", url, must=True)
 
 
-async def look(visitor: Visitor) -> None:
-    """Poll what is known, and read the pages."""
-    for task_id in visitor.rng.sample(list(visitor.books.tasks), min(3, len(visitor.books.tasks))):
-        await visitor.ask("GET", f"/tasks/{task_id}", must=True)
-    await visitor.ask("GET", visitor.rng.choice(_PATHS), must=True)
+async def poll(client: SoakClient) -> None:
+    """Poll known tasks and read the pages."""
+    for task_id in client.rng.sample(list(client.records.tasks), min(3, len(client.records.tasks))):
+        await client.request("GET", f"/tasks/{task_id}", must=True)
+    await client.request("GET", client.rng.choice(_PATHS), must=True)
 
 
-async def older(visitor: Visitor) -> None:
-    """Call as the clients of older services do: the picture comes in the answer."""
+async def legacy_call(client: SoakClient) -> None:
+    """Call as clients of the older services do: the response is the picture."""
     data = aiohttp.FormData()
-    data.add_field("uploaded_file", images.sound(visitor.rng, "PNG"), filename="a.png")
-    await visitor.ask("POST", "/convert/", data=data, must=True)
+    data.add_field("uploaded_file", images.valid(client.rng, "PNG"), filename="a.png")
+    await client.request("POST", "/convert/", data=data, must=True)
 
 
 ACTS: dict[str, tuple[Act, int]] = {
-    "a picture: send, wait, fetch": (picture, 10),
-    "the same picture again": (again, 4),
+    "a picture: send, wait, fetch": (upload, 10),
+    "the same picture again": (same_image, 4),
     "a group, its archive": (group, 3),
     "events until the end": (events, 3),
-    "cancel, retry": (change_of_mind, 2),
+    "cancel, retry": (cancel_and_retry, 2),
     "delete a result": (delete, 2),
-    "poll, read pages": (look, 6),
-    "an older call": (older, 2),
+    "poll, read pages": (poll, 6),
+    "an older call": (legacy_call, 2),
 }
-"""What is done, and how often compared to the others."""
+"""Each act, and its weight compared to the others."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from models.error_members import MEMBERS, REFUSED
-from service.openapi.problem_schema import listed
+from service.openapi.problem_schema import error_codes
 
 _HEAD = """# Error codes
 
@@ -29,7 +29,7 @@ _ORIGIN = (
 def page() -> str:
     """Return the page, its codes by their status."""
     lines = []
-    for each in listed():
+    for each in error_codes():
         members = ", ".join(f"`{name}`" for name in each.members) or "none"
         cells = (f"`{each.code}`", str(each.status), each.title, each.meaning, members)
         lines.append(f"| {' | '.join(cells)} |")

@@ -47,9 +47,10 @@ _SETS = (
 )
 
 _NOTES = """\
-Nothing of this is in the repository: it is fetched from the package index, by hash, when Darkroom
-is set up. Darkroom itself is MIT, and so are its networks. `tests/project/test_dependencies.py` holds this page
-to what is installed and refuses a licence that is not on the list in `docs/generate/licences.py`. Listed is
+The repository contains none of these packages: `make run` fetches them from the package index and
+checks their hashes. Darkroom itself is MIT, and so are its networks.
+`tests/project/test_dependencies.py` compares this page with what is installed and refuses a licence
+that is not on the list in `docs/generate/licences.py`. The page lists
 what Linux on x86-64 with Python 3.11 installs.
 
 Some wheels carry libraries in compiled form, with their licences in the wheel:

@@ -1,4 +1,4 @@
-"""The texts of docs/operations/: all that they say is read from the registry."""
+"""The pages of docs/operations/, made from the registry of operations."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from models.tasks.filenames import result_names
 
 _FROM = "cat.png"
 _ORIGIN = (
-    "<sub>Written by `python -m docs PICTURE` from `models/operations/{module}`; "
+    "<sub>Written by `python -m docs` from `models/operations/{module}`; "
     "change it there.</sub>\n"
 )
 

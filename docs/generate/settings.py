@@ -24,5 +24,5 @@ def settings_page() -> str:
             text = (field.description or "").replace("|", "\\|")
             lines.append(f"| `{name.upper()}` | {shown} | {text} |")
     return "\n".join(
-        [*lines, "", "<sub>Written by `python -m docs PICTURE` from `models/settings/`.</sub>", ""]
+        [*lines, "", "<sub>Written by `python -m docs` from `models/settings/`.</sub>", ""]
     )

@@ -1,10 +1,10 @@
-"""API keys: what a client shows, and what is kept of it.
+"""API keys: the token that a client sends, and the document that MongoDB stores.
 
     dk_<id>_<secret>      16 and 64 hex digits
 
-The id is no secret: it stands in logs, and owns what is submitted with the key. Of the whole only
-the SHA-256 is kept. A slow hash protects passwords, which people choose; 256 random bits cannot be
-tried out, and every request would pay for it.
+The id is not secret: logs show it, and it is the owner of what the key submits. Only the SHA-256 of
+the token is stored. It needs no slow hash: that protects passwords that people choose, while 256
+random bits cannot be guessed, and every request would pay for it.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field
 
-COARSE = timedelta(minutes=10)
-"""By which ``used_at`` may lag behind: a write for each request would not do."""
+USED_AT_PRECISION = timedelta(minutes=10)
+"""How far ``used_at`` may lag behind: a write for each request would cost too much."""
 _TOKEN = re.compile(r"dk_([0-9a-f]{16})_[0-9a-f]{64}")
 
 
 class Scope(StrEnum):
-    """What a key is good for; ``admin`` includes the others."""
+    """What a key permits; ``admin`` includes the others."""
 
     SUBMIT = "submit"
     READ = "read"
     ADMIN = "admin"
 
 
-class Key(BaseModel):
-    """A key as it is kept; ``digest`` is the SHA-256 of what is shown, in hex.
+class ApiKey(BaseModel):
+    """A stored key; ``digest`` is the SHA-256 of its token, in hex.
 
-    ``made`` is raised by ``rotate``: what was signed for the key before is void then.
+    ``rotate`` raises ``generation`` (``made`` in MongoDB): older signatures of the key become void.
     """
 
     model_config = ConfigDict(populate_by_name=True, extra="ignore")
@@ -43,29 +43,29 @@ class Key(BaseModel):
     name: str
     scopes: list[Scope]
     digest: str
-    made: int = 0
+    generation: int = Field(0, alias="made")
     created_at: datetime
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
     used_at: datetime | None = None
 
     @property
-    def live(self) -> bool:
-        """Whether it was not revoked, and its time is not up."""
+    def active(self) -> bool:
+        """Whether it is neither revoked nor expired."""
         return self.revoked_at is None and (
             self.expires_at is None or datetime.now(UTC) < self.expires_at
         )
 
     @property
-    def stale(self) -> bool:
-        """Whether ``used_at`` says nothing of the last minutes."""
-        return self.used_at is None or datetime.now(UTC) - self.used_at > COARSE
+    def used_at_stale(self) -> bool:
+        """Whether ``used_at`` is older than USED_AT_PRECISION."""
+        return self.used_at is None or datetime.now(UTC) - self.used_at > USED_AT_PRECISION
 
     def allows(self, scope: Scope) -> bool:
         return scope in self.scopes or Scope.ADMIN in self.scopes
 
-    def opens(self, token: str) -> bool:
-        """Tell whether ``token`` is this key, in a time that tells nothing of it."""
+    def matches(self, token: str) -> bool:
+        """Return whether ``token`` is this key's; compares in constant time."""
         return hmac.compare_digest(digest(token), self.digest)
 
 
@@ -74,7 +74,7 @@ def new_id() -> str:
 
 
 def new_token(key_id: str) -> str:
-    """Return a new secret of that key, to be shown once."""
+    """Return a new token of that key; it is shown once."""
     return f"dk_{key_id}_{secrets.token_hex(32)}"
 
 
@@ -82,7 +82,7 @@ def digest(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def id_of(token: str) -> str | None:
-    """Return the id in ``token``; None if it has not the form of a key."""
-    found = _TOKEN.fullmatch(token)
-    return found[1] if found else None
+def key_id_of(token: str) -> str | None:
+    """Return the key id in ``token``; None if it does not have the form of a token."""
+    match = _TOKEN.fullmatch(token)
+    return match[1] if match else None

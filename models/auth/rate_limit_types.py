@@ -1,4 +1,4 @@
-"""How often something may be asked, and how that stands: what ``models.redis.rate_counters`` counts."""
+"""A rate limit and its current state, as ``models.redis.rate_counters`` counts them."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Bound:
-    """A limit: the setting that holds it, as it is written there, and for whom it is counted."""
+class RateLimit:
+    """One limit: the name of its setting, its value (``120/minute``) and the counted client."""
 
     setting: str
     rate: str
-    whose: str
+    subject: str
 
 
 @dataclass(frozen=True)
-class Reading:
-    """How a limit stands: ``limit`` in ``window`` seconds, ``left`` for ``reset`` seconds more."""
+class RateLimitState:
+    """State of a limit: ``remaining`` of ``limit`` requests until ``reset_seconds`` from now."""
 
-    bound: Bound
+    rate_limit: RateLimit
     limit: int
-    window: int
-    left: int
-    reset: int
-    passed: bool
+    window_seconds: int
+    remaining: int
+    reset_seconds: int
+    allowed: bool

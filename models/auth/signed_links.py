@@ -1,7 +1,7 @@
-"""Signed links: a result or an archive for whoever has the link, until it expires.
+"""Signed links: they open a result or an archive without a key until they expire.
 
-The signature covers the path, whose it is, when it expires, whether it is to be saved, and how
-often the owner's key was made anew: all links of a key end with it.
+The signature covers the path, the owner, the expiry, whether browsers save the file, and the
+generation of the owner's key: rotating a key ends all of its links.
 """
 
 from __future__ import annotations
@@ -16,59 +16,59 @@ from models.errors import Forbidden, LinkExpired
 
 SIGNATURE = "signature"
 _QUERY = frozenset({"owner", "expires", "download", SIGNATURE})
-_DIGITS = 11  # of a time in seconds; ours have ten
+_MAX_EXPIRES_DIGITS = 11  # of a Unix time; today's have ten
 
 
 @dataclass(frozen=True)
-class Link:
-    """What a link opens; ``path`` as it is, not quoted; ``expires`` in seconds since 1970."""
+class SignedLink:
+    """One link: ``path`` is not URL-quoted; ``expires`` is Unix time in seconds."""
 
     path: str
     owner: str
     expires: int
     download: bool = False
 
-    def sealed(self, tokens: Tokens, made: int) -> str:
-        """Return path and query; ``made``: of the owner's key."""
+    def signed_url(self, tokens: Tokens, generation: int) -> str:
+        """Return path and query; ``generation`` is that of the owner's key."""
         query = {"expires": str(self.expires)}
         if self.owner:
             query["owner"] = self.owner
         if self.download:
             query["download"] = "1"
-        query[SIGNATURE] = self._seal(tokens, made)
+        query[SIGNATURE] = self._sign(tokens, generation)
         return f"{quote(self.path)}?{urlencode(query)}"
 
-    def check(self, tokens: Tokens, made: int, signature: str) -> None:
-        """Return if ``signature`` is this link's and its time is not up.
+    def verify(self, tokens: Tokens, generation: int, signature: str) -> None:
+        """Return if ``signature`` is this link's and the link has not expired.
 
         Raises:
-            Forbidden: it is not. LinkExpired: it is.
+            Forbidden: the signature is wrong. LinkExpired: the link has expired.
         """
-        if not tokens.is_same(signature, self._seal(tokens, made)):
-            raise _not_ours()
+        if not tokens.equal(signature, self._sign(tokens, generation)):
+            raise _invalid_link()
         until = datetime.fromtimestamp(self.expires, UTC)
         if datetime.now(UTC) >= until:
             at = until.isoformat(timespec="seconds")
             raise LinkExpired(
-                f"this link was good until {at}; whoever made it can make another", expired_at=at
+                f"this link expired at {at}; ask its sender for a new one", expired_at=at
             )
 
-    def _seal(self, tokens: Tokens, made: int) -> str:
-        return tokens.seal(self.path, self.owner, self.expires, self.download, made)
+    def _sign(self, tokens: Tokens, generation: int) -> str:
+        return tokens.sign(self.path, self.owner, self.expires, self.download, generation)
 
 
-def read(path: str, query: Mapping[str, str]) -> Link:
-    """Return the link that a request is, signed or not.
+def parse(path: str, query: Mapping[str, str]) -> SignedLink:
+    """Return the link in a request; its signature is not checked yet.
 
     Raises:
-        Forbidden: it is none of ours.
+        Forbidden: the query is malformed.
     """
     expires, download = query.get("expires", ""), query.get("download", "0")
-    number = expires.isascii() and expires.isdecimal() and len(expires) <= _DIGITS
+    number = expires.isascii() and expires.isdecimal() and len(expires) <= _MAX_EXPIRES_DIGITS
     if not number or download not in {"0", "1"} or set(query) - _QUERY:
-        raise _not_ours()
-    return Link(path, query.get("owner", ""), int(expires), download == "1")
+        raise _invalid_link()
+    return SignedLink(path, query.get("owner", ""), int(expires), download == "1")
 
 
-def _not_ours() -> Forbidden:
-    return Forbidden("this link is not one of ours, or not complete; copy it whole")
+def _invalid_link() -> Forbidden:
+    return Forbidden("this link is not valid or not complete; copy all of it")

@@ -1,4 +1,4 @@
-"""What we sign: tokens in letters and cookies, which expire, and links to results."""
+"""Signed tokens: in e-mails and session cookies, which expire, and in links to results."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from itsdangerous import BadData, SignatureExpired, URLSafeTimedSerializer
 from models.errors import BadParameter
 from models.settings import Settings
 
-_LONGEST = 512  # characters; ours have about 100
+_MAX_TOKEN_CHARACTERS = 512  # a token has about 100
 
 
 class Purpose(StrEnum):
-    """What a token allows; one made for another purpose is worth nothing."""
+    """What a token permits; it is invalid for any other purpose."""
 
     CONFIRM = "confirm"
     UNSUBSCRIBE = "unsubscribe"
 
 
 class Tokens:
-    """Makes and reads tokens; they carry a subscriber's random id, never the address."""
+    """Make and read tokens; those in e-mails carry a subscriber's random id, never the address."""
 
     def __init__(self, key: str, settings: Settings) -> None:
         self._key = key.encode()
@@ -46,40 +46,40 @@ class Tokens:
         self._key_sessions = URLSafeTimedSerializer(
             key, salt="darkroom:key", signer_kwargs={**signing, "key_derivation": "hmac"}
         )
-        # Another ADMIN_TOKEN is another salt: it ends all sessions.
+        # ADMIN_TOKEN is part of the salt, so a new one ends all sessions.
         self._sessions = URLSafeTimedSerializer(
             key,
             salt=f"darkroom:session:{admin}",
             signer_kwargs={**signing, "key_derivation": "hmac"},
         )
 
-    def key_session(self, key_id: str, made: int) -> str:
-        """Return a token that shows for KEY_SESSION_SECONDS that its bearer had that key."""
-        token = self._key_sessions.dumps([key_id, made])
+    def make_key_session(self, key_id: str, generation: int) -> str:
+        """Return a token that proves for KEY_SESSION_SECONDS that its bearer had that key."""
+        token = self._key_sessions.dumps([key_id, generation])
         return token.decode() if isinstance(token, bytes) else token
 
-    def key_in(self, token: str) -> tuple[str, int] | None:
-        """Return what ``key_session`` was given; None if the token is none, or its time is up."""
-        if not token or len(token) > _LONGEST or not token.isascii():
+    def read_key_session(self, token: str) -> tuple[str, int] | None:
+        """Return (key id, generation) of a key session; None if it is invalid or has expired."""
+        if not token or len(token) > _MAX_TOKEN_CHARACTERS or not token.isascii():
             return None
         try:
-            key_id, made = self._key_sessions.loads(token, max_age=self._key_session_ttl)
+            key_id, generation = self._key_sessions.loads(token, max_age=self._key_session_ttl)
         except BadData:
             return None
-        return str(key_id), int(made)
+        return str(key_id), int(generation)
 
-    def seal(self, *parts: str | int) -> str:
+    def sign(self, *parts: str | int) -> str:
         """Return a signature of ``parts`` for a link: 64 hex digits."""
         return self._digest("darkroom:link:" + json.dumps(parts))
 
-    def session(self) -> str:
-        """Return a token that shows for ADMIN_SESSION_SECONDS that its bearer had ADMIN_TOKEN."""
+    def make_session(self) -> str:
+        """Return a token that proves for ADMIN_SESSION_SECONDS that its bearer had ADMIN_TOKEN."""
         token = self._sessions.dumps(secrets.token_hex(8))
         return token.decode() if isinstance(token, bytes) else token
 
-    def is_session(self, token: str) -> bool:
-        """Tell whether ``token`` is such a one, and still good."""
-        if len(token) > _LONGEST or not token.isascii():
+    def is_session_valid(self, token: str) -> bool:
+        """Return whether ``token`` is an admin session that has not expired."""
+        if len(token) > _MAX_TOKEN_CHARACTERS or not token.isascii():
             return False
         try:
             self._sessions.loads(token, max_age=self._session_ttl)
@@ -87,49 +87,49 @@ class Tokens:
             return False
         return True
 
-    def is_same(self, one: str, other: str) -> bool:
-        """Compare two secrets in a time that tells nothing of either."""
+    def equal(self, one: str, other: str) -> bool:
+        """Compare two secrets in constant time."""
         return hmac.compare_digest(self._digest(one), self._digest(other))
 
     def _digest(self, text: str) -> str:
         return hmac.new(self._key, text.encode("utf-8", "surrogatepass"), "sha256").hexdigest()
 
     def pseudonym(self, client: str) -> str:
-        """Return what stands for a client's address where it is kept: 16 hex digits."""
+        """Return the pseudonym under which a client's address is stored: 16 hex digits."""
         return hmac.new(self._key, b"darkroom:client:" + client.encode(), "sha256").hexdigest()[:16]
 
-    def make(self, purpose: Purpose, subscriber_id: str) -> str:
+    def make_subscriber_token(self, purpose: Purpose, subscriber_id: str) -> str:
         token = self._serializers[purpose].dumps(subscriber_id)
         return token.decode() if isinstance(token, bytes) else token
 
-    def read(self, purpose: Purpose, token: str) -> str:
+    def read_subscriber_token(self, purpose: Purpose, token: str) -> str:
         """Return the subscriber's id in ``token``.
 
         Raises:
-            BadParameter: expired, or not made by us for this purpose; ``parameter`` is ``token``.
+            BadParameter: expired or not valid for this purpose; ``parameter`` is ``token``.
         """
         ttl = self._ttl[purpose]
-        if len(token) <= _LONGEST and token.isascii():
+        if len(token) <= _MAX_TOKEN_CHARACTERS and token.isascii():
             try:
-                found = self._serializers[purpose].loads(token, max_age=ttl)
+                subscriber_id = self._serializers[purpose].loads(token, max_age=ttl)
             except SignatureExpired:
                 raise BadParameter(
-                    f"this link has expired: it was good for {_span(ttl)}; ask for a new letter",
+                    f"this link has expired after {_format_duration(ttl)}; ask for a new e-mail",
                     parameter="token",
                     limit=ttl,
                 ) from None
             except BadData:
-                found = None
-            if isinstance(found, str):
-                return found
+                subscriber_id = None
+            if isinstance(subscriber_id, str):
+                return subscriber_id
         raise BadParameter(
-            "this link is not one of ours, or not complete; copy it whole from the letter",
+            "this link is not valid or not complete; copy all of it from the e-mail",
             parameter="token",
         )
 
 
-def _span(seconds: int) -> str:
-    """Return ``seconds`` as people say it: "48 hours", "60 days"."""
+def _format_duration(seconds: int) -> str:
+    """Return ``seconds`` in words: "48 hours", "60 days"."""
     for size, name in ((86400, "days"), (3600, "hours"), (60, "minutes")):
         if seconds >= (3 if name == "days" else 1) * size:
             return f"{seconds // size} {name}"

@@ -1,7 +1,7 @@
-"""Whose a task is, and whose somebody may see.
+"""Visibility: which owners' tasks, groups and files a client may see.
 
-An owner is the id of an API key; tasks of those who showed none have the owner "". What is another
-owner's is answered as if it did not exist.
+An owner is the id of an API key; tasks submitted without a key have the owner "" (anonymous).
+Documents of other owners are answered as if they did not exist.
 """
 
 from __future__ import annotations
@@ -12,39 +12,39 @@ from typing import Any
 
 @dataclass(frozen=True)
 class View:
-    """What somebody sees: what is of ``owner``, or everything where that is None.
+    """What a client may see: documents of ``owner``; all documents if ``owner`` is None.
 
-    ``own``: what is theirs, of those who see everything.
+    ``viewer``: the client's own id as an owner, for a client that sees all documents.
     """
 
     owner: str | None
-    own: str = ""
+    viewer: str = ""
 
     def query(self) -> dict[str, Any]:
-        """Return the condition on a document of the ledger."""
+        """Return the MongoDB query for the visible documents."""
         if self.owner is None:
             return {}
-        # Those of before there were owners have none, and are nobody's, too.
+        # Older documents have no owner; treat them as anonymous.
         return {"owner": self.owner or {"$in": ["", None]}}
 
     def sees(self, owner: str) -> bool:
         return self.owner is None or self.owner == owner
 
     def is_foreign(self, owner: str) -> bool:
-        """Tell whether what is of ``owner`` is seen, and another's."""
-        return self.owner is None and owner != self.own
+        """Return whether documents of ``owner`` are visible, but not the viewer's own."""
+        return self.owner is None and owner != self.viewer
 
 
-EVERYTHING = View(None)
-"""What workers, the dashboard and keys with the scope ``admin`` see."""
+UNRESTRICTED_VIEW = View(None)
+"""View of workers, the dashboard and keys with the scope ``admin``: all documents."""
 
-NOBODYS = View("")
-"""What those see who show no key."""
+ANONYMOUS_VIEW = View("")
+"""View of clients without a key."""
 
 
-def scoped(owner: str, name: str, mark: str) -> str:
-    """Return ``name`` as it is kept for ``owner``: for nobody's as it is, else behind a ``mark``.
+def scoped(owner: str, name: str, separator: str) -> str:
+    """Return the stored form of ``name`` for ``owner``: with owner and ``separator`` in front.
 
-    ``mark`` must be a character that no such name has.
+    Names of anonymous clients stay as they are. ``separator`` must not occur in such names.
     """
-    return f"{owner}{mark}{name}" if owner else name
+    return f"{owner}{separator}{name}" if owner else name

@@ -1,1 +1,1 @@
-"""What a file's bytes say about a picture: container formats, headers, limits, EXIF, encoder settings."""
+"""Image files: container formats, headers, limits, EXIF and encoder settings."""

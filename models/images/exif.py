@@ -1,4 +1,4 @@
-"""The one thing an EXIF block is asked for: which way up its picture is."""
+"""Read the orientation from an EXIF block."""
 
 from __future__ import annotations
 
@@ -6,28 +6,29 @@ import struct
 from typing import Literal
 
 Orientation = Literal[1, 2, 3, 4, 5, 6, 7, 8]
-"""As the EXIF tag 0x0112 counts them: 1 is upright, 5 to 8 lie on their side."""
+"""Values of the EXIF tag 0x0112: 1 is upright, 5 to 8 swap width and height."""
 
 _PREFIX = b"Exif\0\0"
-_TAG = 0x0112
-_LONGEST = 65_536
-"""Most bytes that are looked at: no JPEG segment holds more; a PNG chunk might have millions."""
+_ORIENTATION_TAG = 0x0112
+_MAX_BLOCK_BYTES = 65_536
+"""Bytes of a block that are read: no JPEG segment holds more; a PNG chunk might have millions."""
 
-_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
-_FORMS = {1: "B", 3: "H", 4: "I"}  # by EXIF's type: byte, short (what cameras write), long
+_BYTE_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
+_TYPE_CODES = {1: "B", 3: "H", 4: "I"}  # EXIF types byte, short (used by cameras), long
 _ORIENTATIONS: dict[int, Orientation] = {1: 1, 2: 2, 3: 3, 4: 4, 5: 5, 6: 6, 7: 7, 8: 8}
 
 
-def orientation(block: object) -> Orientation:
-    """Return the orientation that an EXIF block (with or without its ``Exif`` prefix) names.
+def read_orientation(block: object) -> Orientation:
+    """Return the orientation in an EXIF block, with or without its ``Exif`` prefix.
 
-    Service and decoder both ask here, so they agree about every file. Hostile blocks cost one pass
-    over at most 64 KiB and never raise: what cannot be read, or is no ``bytes``, is upright.
+    Service and decoder both call this, so they agree about every file. A hostile block costs one
+    pass over at most 64 KiB and never raises: unreadable blocks, and other types than ``bytes``,
+    count as upright.
     """
     if not isinstance(block, bytes):
         return 1
-    data = block[:_LONGEST].removeprefix(_PREFIX)
-    order = _ORDERS.get(data[:4])
+    data = block[:_MAX_BLOCK_BYTES].removeprefix(_PREFIX)
+    order = _BYTE_ORDERS.get(data[:4])
     if order is None:
         return 1
     try:
@@ -35,16 +36,16 @@ def orientation(block: object) -> Orientation:
         (count,) = struct.unpack_from(f"{order}H", data, start)
         for at in range(start + 2, min(start + 2 + 12 * count, len(data)), 12):
             tag, kind, values = struct.unpack_from(f"{order}HHI", data, at)
-            if tag == _TAG:
-                if kind not in _FORMS or values != 1:
+            if tag == _ORIENTATION_TAG:
+                if kind not in _TYPE_CODES or values != 1:
                     return 1
-                (value,) = struct.unpack_from(order + _FORMS[kind], data, at + 8)
+                (value,) = struct.unpack_from(order + _TYPE_CODES[kind], data, at + 8)
                 return _ORIENTATIONS.get(value, 1)
-    except struct.error:  # it points past its own end
+    except struct.error:  # an offset points past the end
         pass
     return 1
 
 
-def upright(width: int, height: int, turned: Orientation) -> tuple[int, int]:
-    """Return (width, height) in pixels of a stored picture once it is turned upright."""
-    return (height, width) if turned >= 5 else (width, height)
+def upright_size(width: int, height: int, stored: Orientation) -> tuple[int, int]:
+    """Return (width, height) in pixels of a picture after its orientation is applied."""
+    return (height, width) if stored >= 5 else (width, height)

@@ -1,4 +1,4 @@
-"""What a picture file says of itself before anything is decoded: format, size, wholeness."""
+"""Inspect an image file without decoding it: format, size, limits, completeness."""
 
 from __future__ import annotations
 
@@ -9,19 +9,28 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from models.errors import TooManyPixels, UnsupportedFormat
-from models.images import structure
+from models.images import gif, jpeg, png, webp
 
-Kind = Literal["png", "jpeg", "gif"]
-"""What may come in; GIF only where an older service took it."""
-Format = Literal["png", "jpeg", "webp"]
-"""What may go out."""
-ACCEPTED: tuple[Kind, ...] = ("png", "jpeg")
-MEDIA_TYPES: dict[Format, str] = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
-EXTENSIONS: dict[Format, str] = {"png": "png", "jpeg": "jpg", "webp": "webp"}
-FORMAT_OF: dict[str, Format] = {"png": "png", "jpg": "jpeg", "jpeg": "jpeg", "webp": "webp"}
-"""What a file name's suffix asks for."""
-MAX_SIDE: dict[Format, int] = {"png": 1_000_000, "jpeg": 65_500, "webp": 16_383}
-"""Longest side that libpng, libjpeg-turbo and libwebp write, in pixels."""
+InputFormat = Literal["png", "jpeg", "gif"]
+"""Formats of inputs; GIF only on legacy routes."""
+OutputFormat = Literal["png", "jpeg", "webp"]
+"""Formats of results."""
+ACCEPTED_FORMATS: tuple[InputFormat, ...] = ("png", "jpeg")
+MEDIA_TYPES: dict[OutputFormat, str] = {
+    "png": "image/png",
+    "jpeg": "image/jpeg",
+    "webp": "image/webp",
+}
+EXTENSIONS: dict[OutputFormat, str] = {"png": "png", "jpeg": "jpg", "webp": "webp"}
+FORMAT_BY_EXTENSION: dict[str, OutputFormat] = {
+    "png": "png",
+    "jpg": "jpeg",
+    "jpeg": "jpeg",
+    "webp": "webp",
+}
+"""Output format by the suffix of a file name."""
+MAX_SIDE_PIXELS: dict[OutputFormat, int] = {"png": 1_000_000, "jpeg": 65_500, "webp": 16_383}
+"""Longest side that libpng, libjpeg-turbo and libwebp can write."""
 
 _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"\x89PNG\r\n\x1a\n", "PNG"),
@@ -34,39 +43,41 @@ _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"<svg", "SVG"),
     (b"<?xml", "XML or SVG"),
 )
-_WALKS = {
-    "png": structure.png,
-    "jpeg": structure.jpeg,
-    "gif": structure.gif,
-    "webp": structure.webp,
+_READ_SIZE = {
+    "png": png.read_size,
+    "jpeg": jpeg.read_size,
+    "gif": gif.read_size,
+    "webp": webp.read_size,
 }
 
 
 @dataclass(frozen=True)
-class Header:
-    """What the header of a picture says; sides in pixels, upright, after its EXIF orientation.
+class ImageHeader:
+    """Header of an image file; sides in pixels, upright, after its EXIF orientation.
 
-    ``depth``: bits a sample, 8 or 16; ``channels``: 1 to 4, alpha among them, once it is decoded.
-    They are read of PNGs, and are the most there is elsewhere.
+    ``depth``: bits a sample, 8 or 16; ``channels``: 1 to 4 with alpha, both of the decoded picture.
+    They are read from PNGs; for other formats they are the maximum.
     """
 
-    kind: Kind | Format
+    kind: InputFormat | OutputFormat
     width: int
     height: int
     depth: int = 16
     channels: int = 4
 
     @property
-    def format(self) -> Format:
-        """The format results are written in unless another is asked for; of a GIF it is PNG."""
+    def format(self) -> OutputFormat:
+        """Default format of results: that of the input, PNG for a GIF."""
         return "png" if self.kind == "gif" else self.kind
 
 
-def sniff(start: bytes, accepted: Sequence[Kind | Format] = ACCEPTED) -> Kind | Format:
-    """Return the format that the first 16 bytes of a file name.
+def sniff(
+    start: bytes, accepted: Sequence[InputFormat | OutputFormat] = ACCEPTED_FORMATS
+) -> InputFormat | OutputFormat:
+    """Return the format of a file by its first 16 bytes.
 
     Raises:
-        UnsupportedFormat: none of ``accepted``; says what it looks like and what is accepted.
+        UnsupportedFormat: it is not in ``accepted``; the error names both.
     """
     named = next((name for magic, name in _SIGNATURES if start.startswith(magic)), "")
     if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
@@ -76,67 +87,69 @@ def sniff(start: bytes, accepted: Sequence[Kind | Format] = ACCEPTED) -> Kind | 
             return kind
     *others, last = (kind.upper() for kind in accepted)
     raise UnsupportedFormat(
-        f"this looks like {named or 'no picture'}, judged by its first bytes; "
+        f"{f'this is a {named} file' if named else 'not an image'}, judged by its first bytes; "
         f"send {', '.join(others)}{' or ' if others else ''}{last}",
         measured=named or "unknown",
         accepted=list(accepted),
     )
 
 
-class Mapped(Protocol):
-    """A file on disk, of which some bytes are a picture."""
+class SupportsFileno(Protocol):
+    """An open file on disk."""
 
     def fileno(self) -> int: ...
 
 
 def inspect(
-    file: Mapped, accepted: Sequence[Kind | Format] = ACCEPTED, start: int = 0, size: int = 0
-) -> Header:
-    """Return the header of the picture in ``file`` after checking that it is whole.
+    file: SupportsFileno,
+    accepted: Sequence[InputFormat | OutputFormat] = ACCEPTED_FORMATS,
+    start: int = 0,
+    size: int = 0,
+) -> ImageHeader:
+    """Return the header of the picture in ``file`` after checking that it is complete.
 
-    It lies in ``size`` bytes from ``start``, a multiple of ``mmap.ALLOCATIONGRANULARITY``; 0: up to
-    the end.
-    Nothing is decoded: PNG chunks are walked with their CRCs, JPEG segments and GIF blocks up to
-    the end mark, chunks of WebP to the end. Takes some milliseconds for a large file: call it off
-    the event loop.
+    The picture takes ``size`` bytes from ``start``, a multiple of ``mmap.ALLOCATIONGRANULARITY``;
+    size 0: up to the end. Nothing is decoded: PNG chunks are walked with their CRCs, JPEG segments
+    and GIF blocks up to the end mark, WebP chunks to the end. A large file takes some milliseconds:
+    do not call it on the event loop.
 
     Raises:
-        UnsupportedFormat: none of ``accepted``.
+        UnsupportedFormat: the format is not in ``accepted``.
         BadImage: the structure is broken or the file ends early.
     """
     if os.fstat(file.fileno()).st_size == start:
         sniff(b"", accepted)
     with mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ, offset=start) as data:
         kind = sniff(data[:16], accepted)
-        width, height = _WALKS[kind](data)
+        width, height = _READ_SIZE[kind](data)
         if kind == "png":
-            return Header(kind, width, height, *structure.samples(data))
-    return Header(kind, width, height)
+            return ImageHeader(kind, width, height, *png.read_samples(data))
+    return ImageHeader(kind, width, height)
 
 
-def check_side(width: int, height: int, output: Format) -> None:
-    """Refuse a result that its format cannot hold.
+def check_side(width: int, height: int, output: OutputFormat) -> None:
+    """Check that the output format can hold a result of this size.
 
     Raises:
-        TooManyPixels: names the longer side, the limit and what would pass.
+        TooManyPixels: a side is too long; the error names it, the limit and what would pass.
     """
     longest = max(width, height)
-    if longest > MAX_SIDE[output]:
-        fits = output != "png" and longest <= MAX_SIDE["png"]
+    if longest > MAX_SIDE_PIXELS[output]:
+        fits = output != "png" and longest <= MAX_SIDE_PIXELS["png"]
         other = "; ask for format=png" if fits else ""
         raise TooManyPixels(
             f"the result would be {width} x {height}; {output.upper()} holds at most "
-            f"{MAX_SIDE[output]} pixels a side{other}",
-            limit=MAX_SIDE[output],
+            f"{MAX_SIDE_PIXELS[output]} pixels a side{other}",
+            limit=MAX_SIDE_PIXELS[output],
             measured=longest,
         )
 
 
 def check_pixels(width: int, height: int, limit: int, *, what: str, setting: str) -> None:
-    """Refuse a picture of more than ``limit`` pixels.
+    """Check that a picture has at most ``limit`` pixels.
 
     Raises:
-        TooManyPixels: names the limit, the measured value and what would pass.
+        TooManyPixels: it has more; the error names the limit and the measured value.
     """
     if width * height > limit:
         raise TooManyPixels(

@@ -1,1 +1,1 @@
-"""What is measured: the metrics, the instruments a process counts with, snapshots of them."""
+"""Prometheus metrics: definitions, instruments of a process, snapshots, text format."""

@@ -1,16 +1,16 @@
-"""Every metric of Darkroom; docs/metrics.md has them as a table."""
+"""All metrics of Darkroom; docs/metrics.md lists them in a table."""
 
 from __future__ import annotations
 
-from models.errors import BY_CODE
-from models.metrics.metric import OPEN, OTHER, Kind, Metric, Source
+from models.error_codes import BY_CODE
+from models.metrics.metric import ANY_VALUE, OTHER, Metric, MetricKind, MetricSource
 from models.operations import OPERATIONS
 from models.outbox.webhook import OUTCOMES
 from models.tasks.task import ENDED
 
-_QUICK = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-_LONG = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
-_WORK = (*OPERATIONS, "pipeline", OTHER)
+_CALL_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_TASK_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
+_OPERATION_LABELS = (*OPERATIONS, "pipeline", OTHER)
 _CODES = tuple(sorted({*BY_CODE, OTHER}))
 _OUTCOMES = ("ok", "error")
 _COMMANDS = (
@@ -21,226 +21,229 @@ _COMMANDS = (
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", OTHER)
 _DISK = {"place": ("mongodb", "spool", "scratch")}
 
-_C, _G, _H = Kind
-_SERVICE, _WORKER, _BOTH, _STORES = Source
+_C, _G, _H = MetricKind
+_SERVICE, _WORKER, _BOTH, _STORES = MetricSource
 
-REQUESTS = Metric(
+REQUEST_DURATION = Metric(
     "darkroom_request_duration_seconds",
     _H,
     _SERVICE,
-    "HTTP requests until the last byte of the answer, those that ?wait= for a task included; "
-    "status 499: the client went away.",
-    {"method": _METHODS, "route": OPEN, "status": OPEN},
-    _LONG,
+    "HTTP requests until the last byte of the response, including those that ?wait= for a task; "
+    "status 499: the client disconnected.",
+    {"method": _METHODS, "route": ANY_VALUE, "status": ANY_VALUE},
+    _TASK_BUCKETS,
 )
-REQUESTS_NOW = Metric(
-    "darkroom_requests_in_progress", _G, _SERVICE, "HTTP requests being answered."
+REQUESTS_IN_PROGRESS = Metric(
+    "darkroom_requests_in_progress", _G, _SERVICE, "HTTP requests in progress."
 )
 EVENT_STREAMS = Metric(
     "darkroom_event_streams",
     _G,
     _SERVICE,
-    "Streams of server-sent events that are open, by what they tell of.",
-    {"of": ("task", "group")},
+    "Open streams of server-sent events, by what they follow.",
+    {"subject": ("task", "group")},
 )
-ENDED_TASKS = Metric(
+TASKS_ENDED = Metric(
     "darkroom_tasks_total",
     _C,
     _BOTH,
-    "Tasks that ended, by operation (pipeline: several) and status; CANCELLED by a service.",
-    {"operation": _WORK, "status": tuple(sorted(ENDED))},
+    "Tasks that ended, by operation (pipeline: several) and status; services count CANCELLED.",
+    {"operation": _OPERATION_LABELS, "status": tuple(sorted(ENDED))},
 )
-FAILURES = Metric(
-    "darkroom_task_failures_total", _C, _WORKER, "Tasks that ended FAILURE.", {"code": _CODES}
+TASK_FAILURES = Metric(
+    "darkroom_task_failures_total",
+    _C,
+    _WORKER,
+    "Tasks that ended with FAILURE, by error code.",
+    {"code": _CODES},
 )
 ATTEMPTS = Metric(
     "darkroom_attempts_total",
     _C,
     _WORKER,
-    "Attempts at tasks by how they ended. lease_lost: another's while it computed; fenced: found "
-    "out when it published; store_away: left to the sweep; handed_back: the worker was stopped.",
+    "Attempts at tasks, by outcome. lease_lost: another worker took the task during the work; "
+    "fenced: the same, noticed when it published; store_unavailable: left to the sweep; "
+    "handed_back: the worker was stopped.",
     {
         "outcome": (
             *("success", "failure", "crashed", "lease_lost", "fenced", "cancelled"),
-            *("handed_back", "store_away", "machine_trouble", OTHER),
+            *("handed_back", "store_unavailable", "machine_trouble", OTHER),
         )
     },
 )
-WAIT = Metric(
+TASK_WAIT = Metric(
     "darkroom_task_wait_seconds",
     _H,
     _WORKER,
-    "Asked for (or asked again) until first claimed, by the clock of MongoDB.",
-    buckets=_LONG,
+    "Time from submission (or resubmission) until the first claim, by the clock of MongoDB.",
+    buckets=_TASK_BUCKETS,
 )
-RUN = Metric(
+TASK_RUN = Metric(
     "darkroom_task_run_seconds",
     _H,
     _WORKER,
-    "Claimed until published, of attempts that ended in SUCCESS.",
-    {"operation": _WORK},
-    _LONG,
+    "Time from claim until publication, of attempts that ended with SUCCESS.",
+    {"operation": _OPERATION_LABELS},
+    _TASK_BUCKETS,
 )
-STAGES = Metric(
+STAGE_DURATION = Metric(
     "darkroom_stage_duration_seconds",
     _H,
     _WORKER,
-    "Stages of attempts: fetch the picture, wait for memory, work in the child, publish.",
+    "Stages of attempts: fetch the picture, wait for memory, work in the child process, publish.",
     {"stage": ("fetch", "wait", "work", "publish")},
-    _LONG,
+    _TASK_BUCKETS,
 )
-RERINGS = Metric(
-    "darkroom_rerings_total",
+TASKS_REENQUEUED = Metric(
+    "darkroom_tasks_reenqueued_total",
     _C,
     _WORKER,
-    "Tasks rung for again: never rung or the ring was lost, Redis lost all its data, its worker's "
-    "lease ended, its child crashed.",
-    {"cause": ("lost_ring", "wiped_redis", "dead_lease", "crash")},
+    "Tasks enqueued again. lost_job: no job in Redis; redis_data_lost: Redis lost all data; "
+    "lease_expired: the worker stopped renewing the lease; crash: the child process died.",
+    {"cause": ("lost_job", "redis_data_lost", "lease_expired", "crash")},
 )
-REPLACED = Metric(
-    "darkroom_children_replaced_total",
+CHILD_PROCESSES_REPLACED = Metric(
+    "darkroom_child_processes_replaced_total",
     _C,
     _WORKER,
-    "Child processes that died or were killed, and replaced: crashed, over TASK_TIMEOUT, its task "
-    "cancelled or lost, holding too much memory, after CHILD_TASKS, failing otherwise.",
+    "Child processes replaced. timeout: over TASK_TIMEOUT; cancelled: its task was cancelled or "
+    "lost; memory: it kept too much; recycled: after CHILD_MAX_TASKS; failed: any other error.",
     {"cause": ("crashed", "timeout", "cancelled", "memory", "recycled", "failed")},
 )
-CHILDREN = Metric(
-    "darkroom_children",
+CHILD_PROCESSES = Metric(
+    "darkroom_child_processes",
     _G,
     _WORKER,
-    "Child processes by state; missing: died, or not started yet.",
+    "Child processes by state; missing: dead, or not started yet.",
     {"state": ("busy", "idle", "missing")},
 )
-ATTEMPTS_NOW = Metric(
-    "darkroom_attempts_in_progress", _G, _WORKER, "Tasks in hand; 0: an idle worker."
+ATTEMPTS_IN_PROGRESS = Metric(
+    "darkroom_attempts_in_progress",
+    _G,
+    _WORKER,
+    "Tasks that the worker has; 0: the worker is idle.",
 )
 LEASE_AGE = Metric(
     "darkroom_lease_age_seconds",
     _G,
     _WORKER,
-    "Since that of its leases was extended which was not for longest; LEASE_SECONDS is too late.",
+    "Seconds since the stalest lease was renewed; a lease expires after LEASE_SECONDS.",
 )
 MEMORY_FREE = Metric(
-    "darkroom_memory_budget_free_bytes", _G, _WORKER, "Of MEMORY_BUDGET, what no task holds."
+    "darkroom_memory_budget_free_bytes", _G, _WORKER, "Part of MEMORY_BUDGET that no task holds."
 )
-MEMORY_WAITING = Metric(
-    "darkroom_memory_waiting_tasks", _G, _WORKER, "Tasks in hand that wait for memory."
+TASKS_WAITING_FOR_MEMORY = Metric(
+    "darkroom_tasks_waiting_for_memory", _G, _WORKER, "Tasks of the worker that wait for memory."
 )
-WEBHOOKS = Metric(
+WEBHOOK_CALLS = Metric(
     "darkroom_webhook_calls_total",
     _C,
     _WORKER,
-    "Calls of a callback_url by how they ended: delivered is 2xx, http_error another status but "
-    "redirect and gone (410), refused_address a name that leads to a private network.",
+    "Calls of a callback_url, by outcome. delivered: 2xx; redirect: 3xx; gone: 410; http_error: "
+    "any other status; refused_address: the host name resolves to a private network.",
     {"outcome": OUTCOMES},
 )
-WEBHOOK_TIMES = Metric(
-    "darkroom_webhook_duration_seconds", _H, _WORKER, "Calls of a callback_url.", buckets=_LONG
+WEBHOOK_DURATION = Metric(
+    "darkroom_webhook_duration_seconds",
+    _H,
+    _WORKER,
+    "Duration of calls of a callback_url.",
+    buckets=_TASK_BUCKETS,
 )
-MONGODB = Metric(
+MONGODB_COMMANDS = Metric(
     "darkroom_mongodb_command_duration_seconds",
     _H,
     _BOTH,
-    "Commands to MongoDB; not those in which a change stream waits for news.",
+    "Commands to MongoDB, except those in which a change stream waits for changes.",
     {"command": _COMMANDS, "outcome": _OUTCOMES},
-    _QUICK,
+    _CALL_BUCKETS,
 )
-REDIS = Metric(
+REDIS_CALLS = Metric(
     "darkroom_redis_call_duration_seconds",
     _H,
     _BOTH,
-    "Calls to the queue in Redis; arq's own polling is not among them.",
-    {"call": ("ring", "ringing", "ping", "depth"), "outcome": _OUTCOMES},
-    _QUICK,
+    "Calls to the queue in Redis, except arq's own polling.",
+    {"call": ("enqueue", "are_queued", "ping", "depth"), "outcome": _OUTCOMES},
+    _CALL_BUCKETS,
 )
-LAG = Metric(
+EVENT_LOOP_LAG = Metric(
     "darkroom_event_loop_lag_seconds",
     _H,
     _BOTH,
-    "How late the event loop woke up from a short sleep.",
-    buckets=_QUICK,
+    "Delay of the event loop after a short sleep.",
+    buckets=_CALL_BUCKETS,
 )
-STARTED_AT = Metric(
-    "darkroom_start_time_seconds", _G, _BOTH, "When the process began, in Unix time."
-)
+START_TIME = Metric("darkroom_start_time_seconds", _G, _BOTH, "Start of the process, in Unix time.")
 DISK_FREE = Metric(
     "darkroom_disk_free_bytes",
     _G,
     _BOTH,
-    "Free where MongoDB, the service (uploads) and a worker (pictures in work) write.",
+    "Free disk space of MongoDB, of the service (spool) and of a worker (scratch).",
     _DISK,
 )
-DISK_SIZE = Metric("darkroom_disk_size_bytes", _G, _BOTH, "Size of the same.", _DISK)
+DISK_SIZE = Metric("darkroom_disk_size_bytes", _G, _BOTH, "Size of these disks.", _DISK)
 STORE_UP = Metric(
     "darkroom_store_up",
     _G,
     _STORES,
-    "1 if the store answered this scrape within STORE_TIMEOUT, else 0, and its figures lack.",
+    "1 if the store answered this scrape within STORE_TIMEOUT; else 0, without its metrics.",
     {"store": ("mongodb", "redis")},
 )
-WAITING = Metric("darkroom_tasks_waiting", _G, _STORES, "Tasks that no worker has: CREATED.")
-RUNNING = Metric("darkroom_tasks_running", _G, _STORES, "Tasks that a worker has: STARTED.")
-OLDEST = Metric(
+TASKS_WAITING = Metric(
+    "darkroom_tasks_waiting", _G, _STORES, "Tasks that no worker has: status CREATED."
+)
+TASKS_RUNNING = Metric(
+    "darkroom_tasks_running", _G, _STORES, "Tasks that a worker has: status STARTED."
+)
+OLDEST_WAITING = Metric(
     "darkroom_oldest_waiting_task_seconds",
     _G,
     _STORES,
-    "Since the oldest waiting task was asked for; 0: none waits.",
+    "Seconds since the oldest waiting task was submitted; 0: no task waits.",
 )
-LEASES_OVER = Metric(
-    "darkroom_leases_over", _G, _STORES, "Tasks whose worker fell silent and that nobody took up."
-)
-OVERDUE = Metric(
-    "darkroom_lease_overdue_seconds",
+LEASES_EXPIRED = Metric(
+    "darkroom_leases_expired",
     _G,
     _STORES,
-    "Since the first of these leases ended; 0: there is none.",
+    "Tasks with an expired lease that no worker has claimed again.",
+)
+OLDEST_EXPIRED_LEASE = Metric(
+    "darkroom_oldest_expired_lease_seconds",
+    _G,
+    _STORES,
+    "Seconds since the first of these leases expired; 0: there is none.",
 )
 WEBHOOKS_DUE = Metric(
-    "darkroom_webhooks_due",
+    "darkroom_webhooks_due", _G, _STORES, "Webhooks that are due for a first call or a retry."
+)
+OLDEST_DUE_WEBHOOK = Metric(
+    "darkroom_oldest_due_webhook_seconds",
     _G,
     _STORES,
-    "Events for a callback_url that are to be sent, or to be tried again.",
+    "Seconds since the oldest of these was due; 0: there is none.",
 )
-WEBHOOKS_LATE = Metric(
-    "darkroom_webhooks_late_seconds",
-    _G,
-    _STORES,
-    "Since that of these should have been sent, or tried again, which is latest; 0: none is late.",
+TASKS_STORED = Metric("darkroom_tasks_stored", _G, _STORES, "Stored tasks, estimated.")
+MONGODB_DATA_BYTES = Metric(
+    "darkroom_mongodb_data_bytes", _G, _STORES, "Size on disk of Darkroom's data in MongoDB."
 )
-LEDGER_TASKS = Metric("darkroom_ledger_tasks", _G, _STORES, "Tasks remembered, about.")
-DATA_BYTES = Metric(
-    "darkroom_store_data_bytes", _G, _STORES, "What MongoDB's files of Darkroom take on disk."
+QUEUED_JOBS = Metric(
+    "darkroom_queue_jobs", _G, _STORES, "Jobs in Redis that no worker has taken yet."
 )
-RINGS = Metric("darkroom_queue_rings", _G, _STORES, "Rings in Redis that no worker took yet.")
-WORKERS = Metric("darkroom_workers", _G, _STORES, "Workers seen alive within WORKER_SEEN_SECONDS.")
+LIVE_WORKERS = Metric(
+    "darkroom_workers", _G, _STORES, "Workers with a heartbeat within WORKER_HEARTBEAT_TIMEOUT."
+)
 SNAPSHOT_AGE = Metric(
     "darkroom_snapshot_age_seconds",
     _G,
     _STORES,
-    "Since a worker wrote the figures that are shown of it.",
-    {"worker": OPEN},
+    "Seconds since the worker wrote the metrics that this scrape shows.",
+    {"worker": ANY_VALUE},
 )
-REFUSED = Metric(
-    "darkroom_snapshots_refused",
+SNAPSHOT_METRICS_REJECTED = Metric(
+    "darkroom_snapshot_metrics_rejected",
     _G,
     _STORES,
-    "Metrics in workers' snapshots that were not understood: another version, or spoiled.",
+    "Metrics in workers' snapshots that were rejected: another version, or damaged.",
 )
 
 METRICS: tuple[Metric, ...] = tuple(m for m in list(globals().values()) if isinstance(m, Metric))
-
-
-def table() -> str:
-    """Return the metrics as a Markdown table, as docs/metrics.md has it."""
-    rows = ["| metric | kind | labels | measured by | |", "|---|---|---|---|---|"]
-    for m in METRICS:
-        labels = ", ".join(_label(name, m.labels.get(name, OPEN)) for name in m.exposed_labels)
-        rows.append(f"| `{m.name}` | {m.kind} | {labels} | {m.source} | {m.help} |")
-    return "\n".join(rows) + "\n"
-
-
-def _label(name: str, values: tuple[str, ...]) -> str:
-    """Return the label with its values where they are few."""
-    few = [value for value in values if value != OTHER] if len(values) <= 10 else []
-    return f"`{name}` ({', '.join(few)})" if few else f"`{name}`"

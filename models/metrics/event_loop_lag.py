@@ -1,19 +1,19 @@
-"""How late the event loop is: what blocks it makes everybody wait."""
+"""Measure the event loop's lag: code that blocks the loop delays all requests and tasks."""
 
 from __future__ import annotations
 
 import asyncio
 
-from models.metrics.definitions import LAG
+from models.metrics.definitions import EVENT_LOOP_LAG
 from models.metrics.instruments import Instruments
 
-_PAUSE = 0.5  # seconds of one sleep; a lag shorter than that may fall between two looks
+_SLEEP_SECONDS = 0.5  # a shorter lag may fall between two measurements
 
 
-async def watch(instruments: Instruments) -> None:
-    """Sleep and see how much longer it took, until cancelled."""
+async def measure_lag(instruments: Instruments) -> None:
+    """Sleep repeatedly and record how much longer it took, until cancelled."""
     loop = asyncio.get_running_loop()
     while True:
-        due = loop.time() + _PAUSE
-        await asyncio.sleep(_PAUSE)
-        instruments.observe(LAG, max(0.0, loop.time() - due))
+        due = loop.time() + _SLEEP_SECONDS
+        await asyncio.sleep(_SLEEP_SECONDS)
+        instruments.observe(EVENT_LOOP_LAG, max(0.0, loop.time() - due))

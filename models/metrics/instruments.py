@@ -1,4 +1,4 @@
-"""What a process counts with."""
+"""Counters, gauges and histograms of one process."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from typing import Any
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from models.metrics.definitions import METRICS, STARTED_AT
-from models.metrics.metric import Kind, Metric, Observe, Source
+from models.metrics.definitions import METRICS, START_TIME
+from models.metrics.metric import CallObserver, Metric, MetricKind, MetricSource
 
 
 class Instruments:
-    """The counters, gauges and histograms of one process; safe to use from any thread.
+    """The instruments of one process; safe to use from any thread.
 
-    Counters whose label values are known begin at 0, so that a first event is an increase.
+    Counters with known label values start at 0, so that the first increment shows as an increase.
     """
 
-    def __init__(self, side: Source) -> None:
-        mine = [metric for metric in METRICS if metric.source in {side, Source.BOTH}]
-        of = {kind: [metric for metric in mine if metric.kind is kind] for kind in Kind}
-        self.counters = {m: Counter(*_described(m), registry=None) for m in of[Kind.COUNTER]}
-        self.gauges = {m: Gauge(*_described(m), registry=None) for m in of[Kind.GAUGE]}
+    def __init__(self, source: MetricSource) -> None:
+        mine = [metric for metric in METRICS if metric.source in {source, MetricSource.BOTH}]
+        of = {kind: [metric for metric in mine if metric.kind is kind] for kind in MetricKind}
+        self.counters = {m: Counter(*_describe(m), registry=None) for m in of[MetricKind.COUNTER]}
+        self.gauges = {m: Gauge(*_describe(m), registry=None) for m in of[MetricKind.GAUGE]}
         self.histograms = {
-            m: Histogram(*_described(m), registry=None, buckets=m.buckets)
-            for m in of[Kind.HISTOGRAM]
+            m: Histogram(*_describe(m), registry=None, buckets=m.buckets)
+            for m in of[MetricKind.HISTOGRAM]
         }
         for metric, counter in self.counters.items():
             for values in product(*metric.labels.values()):
                 counter.labels(*values)
-        self.set(STARTED_AT, time.time())
+        self.set(START_TIME, time.time())
 
     def count(self, metric: Metric, *labels: str, by: int = 1) -> None:
-        """Add one, or ``by``."""
+        """Increase a counter by ``by``."""
         counter = self.counters[metric]
         (counter.labels(*metric.bounded(labels)) if labels else counter).inc(by)
 
@@ -46,8 +46,8 @@ class Instruments:
         gauge = self.gauges[metric]
         (gauge.labels(*metric.bounded(labels)) if labels else gauge).set(value)
 
-    def clock(self, metric: Metric) -> Observe:
-        """Return what takes the times of calls as ``metric``."""
+    def call_observer(self, metric: Metric) -> CallObserver:
+        """Return an observer that records durations of calls as ``metric``."""
 
         def observe(call: str, outcome: str, seconds: float) -> None:
             self.observe(metric, seconds, call, outcome)
@@ -55,11 +55,11 @@ class Instruments:
         return observe
 
 
-def _described(metric: Metric) -> tuple[str, str, tuple[str, ...]]:
+def _describe(metric: Metric) -> tuple[str, str, tuple[str, ...]]:
     return metric.name, metric.help, tuple(metric.labels)
 
 
-def worked(operations: Iterable[Mapping[str, Any]]) -> str:
-    """Return the label ``operation`` of a task with these operations."""
+def operation_label(operations: Iterable[Mapping[str, Any]]) -> str:
+    """Return the value of the label ``operation`` for a task with these operations."""
     names = [str(operation["op"]) for operation in operations]
     return names[0] if len(names) == 1 else "pipeline"

@@ -1,4 +1,4 @@
-"""What a metric is: its kind, who measures it, its labels and what values they take."""
+"""The definition of a metric: kind, source, labels and their values."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-Observe = Callable[[str, str, float], None]
-"""What a store calls after each call: its name, ``ok`` or ``error``, and seconds."""
+CallObserver = Callable[[str, str, float], None]
+"""Callback of a store after each call: name, ``ok`` or ``error``, seconds."""
 
 OTHER = "other"
-"""Label value of whatever is not in a metric's list: no client can invent a series."""
-OPEN: tuple[str, ...] = ()
+"""Label value for values outside a metric's list, so that clients cannot create series."""
+ANY_VALUE: tuple[str, ...] = ()
 
 
-class Kind(StrEnum):
-    """The kinds of Prometheus that are used here."""
+class MetricKind(StrEnum):
+    """Metric types of Prometheus."""
 
     COUNTER = "counter"
     GAUGE = "gauge"
     HISTOGRAM = "histogram"
 
 
-class Source(StrEnum):
-    """Who measures: each service its own, each worker its own, both, or the stores when asked."""
+class MetricSource(StrEnum):
+    """Where a metric comes from: each service, each worker, both, or a query of the stores."""
 
     SERVICE = "service"
     WORKER = "worker"
@@ -33,28 +33,29 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, eq=False)
 class Metric:
-    """One metric; ``labels`` maps each label to the values it takes (``OPEN``: those of our code).
+    """One metric; ``labels`` maps each label to its possible values.
 
-    ``buckets``: upper bounds of a histogram, in the unit the name ends with.
+    ``ANY_VALUE``: they are not listed, since only Darkroom's code sets them. ``buckets``: upper
+    bounds of a histogram, in the unit that the name ends with.
     """
 
     name: str
-    kind: Kind
-    source: Source
+    kind: MetricKind
+    source: MetricSource
     help: str
     labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     buckets: tuple[float, ...] = ()
 
     @property
     def by_worker(self) -> bool:
-        """Whether its series carry the label ``worker``, which is empty for the service's own."""
-        return self.source in {Source.WORKER, Source.BOTH}
+        """Whether its series have the label ``worker``, which is empty for services."""
+        return self.source in {MetricSource.WORKER, MetricSource.BOTH}
 
     @property
     def exposed_labels(self) -> tuple[str, ...]:
         return (*(("worker",) if self.by_worker else ()), *self.labels)
 
     def bounded(self, labels: tuple[str, ...]) -> tuple[str, ...]:
-        """Return ``labels`` with ``other`` for values that are not in the lists."""
+        """Return ``labels`` with ``other`` in place of values that are not listed."""
         pairs = zip(self.labels.values(), labels, strict=True)
         return tuple(v if not known or v in known else OTHER for known, v in pairs)

@@ -1,4 +1,4 @@
-"""Figures of many processes as one text in the format of Prometheus."""
+"""Metrics of many processes in the text format of Prometheus."""
 
 from __future__ import annotations
 
@@ -10,25 +10,27 @@ from prometheus_client.metrics_core import Metric as Family
 
 from models.metrics.definitions import METRICS
 from models.metrics.metric import Metric
-from models.metrics.snapshot import Buckets, Figures, Labels
+from models.metrics.snapshot import HistogramValue, LabelValues, MetricValues
 
 
-class Part(NamedTuple):
-    """The figures of one process; ``worker`` is empty for the service and for the stores."""
+class ProcessMetrics(NamedTuple):
+    """Metric values of one process; ``worker`` is empty for the service and the stores."""
 
     worker: str
-    figures: Figures
+    values: MetricValues
 
 
-def exposition(parts: Iterable[Part]) -> bytes:
-    """Return the text; each metric stands in it once, with the series of all ``parts``."""
-    given = list(parts)
+def render(processes: Iterable[ProcessMetrics]) -> bytes:
+    """Return the text; each metric occurs once, with the series of all ``processes``."""
+    listed = list(processes)
     registry = CollectorRegistry()
-    registry.register(_All([_family(metric, given) for metric in METRICS]))
+    registry.register(_Families([_family(metric, listed) for metric in METRICS]))
     return generate_latest(registry)
 
 
-class _All:
+class _Families:
+    """The collector that prometheus_client expects."""
+
     def __init__(self, families: list[Family]) -> None:
         self._families = families
 
@@ -36,20 +38,22 @@ class _All:
         yield from self._families
 
 
-def _family(metric: Metric, parts: list[Part]) -> Family:
+def _family(metric: Metric, processes: list[ProcessMetrics]) -> Family:
     family = Family(metric.name.removesuffix("_total"), metric.help, metric.kind)
-    for part in parts:
-        ours: Labels = (part.worker,) if metric.by_worker else ()
-        for values, value in part.figures.get(metric, {}).items():
-            labels = dict(zip(metric.exposed_labels, (*ours, *values), strict=True))
-            if isinstance(value, Buckets):
-                _histogram(family, metric, labels, value)
+    for process in processes:
+        worker: LabelValues = (process.worker,) if metric.by_worker else ()
+        for values, value in process.values.get(metric, {}).items():
+            labels = dict(zip(metric.exposed_labels, (*worker, *values), strict=True))
+            if isinstance(value, HistogramValue):
+                _add_histogram(family, metric, labels, value)
             else:
                 family.add_sample(metric.name, labels, value)
     return family
 
 
-def _histogram(family: Family, metric: Metric, labels: dict[str, str], value: Buckets) -> None:
+def _add_histogram(
+    family: Family, metric: Metric, labels: dict[str, str], value: HistogramValue
+) -> None:
     bounds = (*map(str, metric.buckets), "+Inf")
     for bound, count in zip(bounds, value.counts, strict=True):
         family.add_sample(f"{metric.name}_bucket", {**labels, "le": bound}, count)

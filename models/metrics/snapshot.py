@@ -1,7 +1,7 @@
-"""The figures of one process at one moment, and how they travel from a worker to a service.
+"""Snapshots: metric values of one process, packed to travel from a worker to a service.
 
-A snapshot is zlib over JSON: {name: [[labels, value], ...]}, the value of a histogram being
-[[count of each bucket, cumulative], sum]. What is read back is believed in no point.
+A snapshot is zlib-compressed JSON: {name: [[labels, value], ...]}; the value of a histogram is
+[[cumulative count of each bucket], sum]. A service validates all of it.
 """
 
 from __future__ import annotations
@@ -13,82 +13,82 @@ from typing import Any, NamedTuple
 
 from models.metrics.definitions import METRICS
 from models.metrics.instruments import Instruments
-from models.metrics.metric import Kind, Metric, Source
+from models.metrics.metric import Metric, MetricKind, MetricSource
 
-MOST_BYTES = 1024 * 1024
-"""Of a snapshot unpacked; one of a busy worker has some 50 KB."""
+MAX_SNAPSHOT_BYTES = 1024 * 1024
+"""Maximum size of an unpacked snapshot; a busy worker's has about 50 KB."""
 
-_MOST_SERIES = 1000  # of one metric of one worker
-_LONGEST = 100  # characters of a label's value
-_FROM_WORKERS = {m.name: m for m in METRICS if m.source in {Source.WORKER, Source.BOTH}}
+_MAX_SERIES = 1000  # of one metric of one worker
+_MAX_LABEL_CHARACTERS = 100
+_FROM_WORKERS = {m.name: m for m in METRICS if m.source in {MetricSource.WORKER, MetricSource.BOTH}}
 
 
-class Buckets(NamedTuple):
-    """A histogram: how many were at most as large as each bound, all of them last, and the sum."""
+class HistogramValue(NamedTuple):
+    """A histogram: cumulative counts by upper bound, the last one of all values, and the sum."""
 
     counts: tuple[float, ...]
     total: float
 
 
-Labels = tuple[str, ...]
-Figures = dict[Metric, dict[Labels, float | Buckets]]
+LabelValues = tuple[str, ...]
+MetricValues = dict[Metric, dict[LabelValues, float | HistogramValue]]
 
 
-def read(instruments: Instruments, *, gauges: bool = True) -> Figures:
-    """Return what ``instruments`` show now; without ``gauges`` only what counts on for ever."""
-    figures: Figures = {}
+def collect(instruments: Instruments, *, gauges: bool = True) -> MetricValues:
+    """Return the current values of ``instruments``; optionally without gauges."""
+    values: MetricValues = {}
     plain = {**instruments.counters, **(instruments.gauges if gauges else {})}
-    for metric, made in plain.items():
-        (family,) = made.collect()
-        # prometheus_client also tells when each began; Prometheus notices resets without it.
-        values = [s for s in family.samples if not s.name.endswith("_created")]
-        figures[metric] = {tuple(sample.labels.values()): sample.value for sample in values}
+    for metric, instrument in plain.items():
+        (family,) = instrument.collect()
+        # prometheus_client adds _created samples; Prometheus notices resets without them.
+        samples = [s for s in family.samples if not s.name.endswith("_created")]
+        values[metric] = {tuple(sample.labels.values()): sample.value for sample in samples}
     for metric, histogram in instruments.histograms.items():
         (family,) = histogram.collect()
-        counts: dict[Labels, list[float]] = {}
-        totals: dict[Labels, float] = {}
+        counts: dict[LabelValues, list[float]] = {}
+        totals: dict[LabelValues, float] = {}
         for sample in family.samples:
-            labels = tuple(value for name, value in sample.labels.items() if name != "le")
+            labels = tuple(text for name, text in sample.labels.items() if name != "le")
             if sample.name.endswith("_bucket"):
                 counts.setdefault(labels, []).append(sample.value)
             elif sample.name.endswith("_sum"):
                 totals[labels] = sample.value
-        figures[metric] = {k: Buckets(tuple(v), totals[k]) for k, v in counts.items()}
-    return figures
+        values[metric] = {k: HistogramValue(tuple(v), totals[k]) for k, v in counts.items()}
+    return values
 
 
-def pack(figures: Figures) -> bytes:
-    """Return ``figures`` as a snapshot."""
-    document = {m.name: [[k, v] for k, v in series.items()] for m, series in figures.items()}
+def pack(values: MetricValues) -> bytes:
+    """Return ``values`` as a snapshot."""
+    document = {m.name: [[k, v] for k, v in series.items()] for m, series in values.items()}
     return zlib.compress(json.dumps(document, separators=(",", ":")).encode(), 1)
 
 
-def unpack(snapshot: object) -> tuple[Figures, int]:
-    """Return what is sound in ``snapshot``, and how many metrics in it are not.
+def unpack(snapshot: object) -> tuple[MetricValues, int]:
+    """Return the valid metrics of ``snapshot``, and the number of invalid ones.
 
-    Metrics of unknown names are left out: the worker is of a newer version.
+    Metrics with unknown names are ignored: the worker has a newer version.
     """
     try:
         document = _document(snapshot)
     except (ValueError, TypeError, RecursionError, zlib.error):
         return {}, 1
-    figures: Figures = {}
-    refused = 0
+    values: MetricValues = {}
+    rejected = 0
     for name, metric in _FROM_WORKERS.items():
         if name not in document:
             continue
         try:
-            figures[metric] = _series(metric, document[name])
+            values[metric] = _series(metric, document[name])
         except (ValueError, TypeError, OverflowError):
-            refused += 1
-    return figures, refused
+            rejected += 1
+    return values, rejected
 
 
 def _document(snapshot: object) -> dict[str, Any]:
     if not isinstance(snapshot, bytes):
         raise TypeError
     unpacker = zlib.decompressobj()
-    text = unpacker.decompress(snapshot, MOST_BYTES)
+    text = unpacker.decompress(snapshot, MAX_SNAPSHOT_BYTES)
     if not unpacker.eof:
         raise ValueError("too long, or cut")
     document = json.loads(text)
@@ -97,40 +97,44 @@ def _document(snapshot: object) -> dict[str, Any]:
     return document
 
 
-def _series(metric: Metric, entries: object) -> dict[Labels, float | Buckets]:
-    if not isinstance(entries, list) or len(entries) > _MOST_SERIES:
+def _series(metric: Metric, entries: object) -> dict[LabelValues, float | HistogramValue]:
+    if not isinstance(entries, list) or len(entries) > _MAX_SERIES:
         raise TypeError
-    series: dict[Labels, float | Buckets] = {}
+    series: dict[LabelValues, float | HistogramValue] = {}
     for entry in entries:
         labels, value = entry
         checked = _labels(metric, labels)
-        if metric.kind is not Kind.HISTOGRAM:
-            series[checked] = _number(value, metric.kind is Kind.COUNTER)
+        if metric.kind is not MetricKind.HISTOGRAM:
+            series[checked] = _number(value, non_negative=metric.kind is MetricKind.COUNTER)
             continue
         counts, total = value
         if not isinstance(counts, list) or len(counts) != len(metric.buckets) + 1:
             raise ValueError("other buckets")
-        numbers = tuple(_number(count, True) for count in counts)
+        numbers = tuple(_number(count, non_negative=True) for count in counts)
         if list(numbers) != sorted(numbers):
             raise ValueError("not cumulative")
-        series[checked] = Buckets(numbers, _number(total, False))
+        series[checked] = HistogramValue(numbers, _number(total, non_negative=False))
     return series
 
 
-def _labels(metric: Metric, values: object) -> Labels:
-    """Return ``values`` if they are what this metric's labels may be; no surrogate passes."""
+def _labels(metric: Metric, values: object) -> LabelValues:
+    """Return ``values`` if they are valid labels of this metric; surrogates are not."""
     if not isinstance(values, list):
         raise TypeError
     for value in values:
-        if not isinstance(value, str) or len(value) > _LONGEST or not value.isprintable():
-            raise ValueError("no label")
+        if (
+            not isinstance(value, str)
+            or len(value) > _MAX_LABEL_CHARACTERS
+            or not value.isprintable()
+        ):
+            raise ValueError("not a label")
     return metric.bounded(tuple(values))
 
 
-def _number(value: object, counted: bool) -> float:
+def _number(value: object, *, non_negative: bool) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError
     number = float(value)
-    if not math.isfinite(number) or (counted and number < 0):
-        raise ValueError("no figure")
+    if not math.isfinite(number) or (non_negative and number < 0):
+        raise ValueError("not a metric value")
     return number

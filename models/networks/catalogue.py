@@ -1,4 +1,4 @@
-"""The networks the upscaler knows: which there are, where their files lie, what is in them."""
+"""The catalogue of super-resolution networks: published and user-provided ones, and their files."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pathlib import Path
 from models.errors import BadParameter, WeightsUnusable
 from models.networks.manifest import BadManifest, read_manifest
 
-BUNDLED = Path(__file__).resolve().parents[2] / "weights"
-FETCHED = BUNDLED / "fetched"
-"""Where ``make weights`` puts networks, and where they are looked for unless WEIGHTS_DIR is set."""
+BUNDLED_DIR = Path(__file__).resolve().parents[2] / "weights"
+FETCHED_DIR = BUNDLED_DIR / "fetched"
+"""Where ``make weights`` puts networks, and where they are searched unless WEIGHTS_DIR is set."""
 BUNDLED_MODEL = ("darkroom-fast", 2)
 
 
@@ -21,10 +21,10 @@ BUNDLED_MODEL = ("darkroom-fast", 2)
 class Weights:
     """One network for one scale.
 
-    ``radius`` is how far, in input pixels, an output pixel's inputs may lie from its own place:
-    half of the receptive field. Tiles overlap by it. ``url`` and ``bytes`` say where its file can
-    be fetched and how long it is; empty and 0 where it is bundled or a user's own. ``megabytes``:
-    memory that the network takes with a tile, where that is more than a child has to spare.
+    ``radius``: half of the receptive field in input pixels; tiles overlap by it. ``url`` and
+    ``bytes``: where its file can be downloaded, and its size; empty and 0 for a bundled network or
+    a user's own. ``megabytes``: memory that the network needs with a tile, if that is more than
+    every child process reserves.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Weights:
 
 
 class Catalogue:
-    """The known networks and the files found for them."""
+    """The known networks, and which of their files are available."""
 
     def __init__(
         self,
@@ -49,26 +49,26 @@ class Catalogue:
         found: dict[tuple[str, int], Path],
         problems: Sequence[str] = (),
     ) -> None:
-        """``problems``: a sentence for each file that lies there and is not used."""
+        """``problems``: one sentence for each file that was found and is not used."""
         self.known = known
         self.problems = problems
         self._found = found
-        self._states = {path: _state(path) for path in found.values()}
+        self._states = {path: _file_state(path) for path in found.values()}
 
     @classmethod
     def read(cls, weights_dir: Path | None, onnx: bool = True) -> Catalogue:
-        """Read ``weights/catalogue.json`` and find each file whose hash is right.
+        """Read ``weights/catalogue.json`` and find the files with the right hash.
 
-        ``weights_dir`` is searched before the bundled folder; manifests there (``*.json``) add
-        networks of the user's own. What is wrong there is a problem of that network alone.
-        ``onnx``: whether networks in that format can be run; OpenCV alone cannot.
+        ``weights_dir`` is searched before the bundled folder; manifests there (``*.json``) add the
+        user's own networks. An error there affects only its network. ``onnx``: whether ONNX
+        networks can run; OpenCV cannot run them.
         """
-        known = published()
+        known = published_networks()
         found: dict[tuple[str, int], Path] = {}
         problems: list[str] = []
         for weights in known:
-            for folder in filter(None, (weights_dir, BUNDLED)):
-                if _usable(folder / weights.file, weights.sha256, problems):
+            for folder in filter(None, (weights_dir, BUNDLED_DIR)):
+                if _has_hash(folder / weights.file, weights.sha256, problems):
                     found[weights.name, weights.scale] = (folder / weights.file).resolve()
                     break
         taken = {weights.name for weights in known}
@@ -82,31 +82,31 @@ class Catalogue:
             if own.name in taken or key in found:
                 problems.append(f"{path}: there is a network {own.name} for x{own.scale} already")
             elif own.file.endswith(".onnx") and not onnx:
-                problems.append(f"{path}: ONNX takes OpenVINO, and UPSCALE_ENGINE is opencv")
+                problems.append(f"{path}: ONNX needs OpenVINO, but UPSCALE_ENGINE is opencv")
             elif not (path.parent / own.file).is_file():
                 problems.append(f"{path}: there is no {own.file} beside it")
-            elif _usable(path.parent / own.file, own.sha256, problems):
+            elif _has_hash(path.parent / own.file, own.sha256, problems):
                 known.append(Weights(**own.model_dump()))
                 found[key] = (path.parent / own.file).resolve()
         return cls(known, found, problems)
 
     def available(self) -> Iterator[Weights]:
-        """Yield the networks whose files are there and hash right."""
+        """Yield the networks whose files exist with the right hash."""
         return (w for w in self.known if (w.name, w.scale) in self._found)
 
     def path(self, weights: Weights) -> Path:
         return self._found[weights.name, weights.scale]
 
     def check(self, weights: Weights) -> None:
-        """Make sure that the file is still the one that was found.
+        """Check that the file has not changed since it was read.
 
         Raises:
-            WeightsUnusable: another one was put in its place.
+            WeightsUnusable: its hash is another one now.
         """
         path = self.path(weights)
-        if (now := _state(path)) == self._states[path]:
+        if (now := _file_state(path)) == self._states[path]:
             return
-        if _usable(path, weights.sha256, []):
+        if _has_hash(path, weights.sha256, []):
             self._states[path] = now
             return
         raise WeightsUnusable(
@@ -117,64 +117,63 @@ class Catalogue:
         """Return the available network ``model`` for ``scale``.
 
         Raises:
-            BadParameter: unknown or not at hand; lists what is.
+            BadParameter: it is unknown or not available; the error lists those that are.
         """
-        at_hand = list(self.available())
-        names = list(dict.fromkeys(w.name for w in at_hand))
-        scales = [w.scale for w in at_hand if w.name == model]
+        available = list(self.available())
+        names = list(dict.fromkeys(w.name for w in available))
+        scales = [w.scale for w in available if w.name == model]
         if scale in scales:
-            return next(w for w in at_hand if w.name == model and w.scale == scale)
+            return next(w for w in available if w.name == model and w.scale == scale)
         if scales:
             raise BadParameter(
-                f"scale {scale} is not at hand for model {model}; it has {_listed(scales)}",
+                f"model {model} is not available for scale {scale}, only for {_join(scales)}",
                 parameter="scale",
                 known=scales,
             )
         if any(w.name == model for w in self.known):
             raise BadParameter(
-                f"model {model} is known, but its file is not here (make weights fetches "
-                f"the published ones); "
-                f"at hand: {_listed(names)}",
+                f"the file of model {model} is missing (make weights fetches the published ones); "
+                f"available: {_join(names)}",
                 parameter="model",
                 known=names,
             )
         raise BadParameter(
-            f"there is no model of that name; at hand: {_listed(names)}",
+            f"there is no model of that name; available: {_join(names)}",
             parameter="model",
             known=names,
         )
 
 
-def _state(path: Path) -> tuple[int, int, int] | None:
-    """Return what changes when the file at ``path`` does; None if it is gone."""
+def _file_state(path: Path) -> tuple[int, int, int] | None:
+    """Return a value that changes with the file at ``path``; None if the file is missing."""
     try:
-        found = path.stat()
+        stat = path.stat()
     except OSError:
         return None
-    return found.st_ino, found.st_size, found.st_mtime_ns
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns
 
 
-def _listed(values: list[str] | list[int]) -> str:
+def _join(values: list[str] | list[int]) -> str:
     return ", ".join(map(str, values)) or "none"
 
 
-def published() -> list[Weights]:
+def published_networks() -> list[Weights]:
     """Return the networks that ``weights/catalogue.json`` lists."""
-    return [Weights(**entry) for entry in json.loads((BUNDLED / "catalogue.json").read_text())]
+    return [Weights(**entry) for entry in json.loads((BUNDLED_DIR / "catalogue.json").read_text())]
 
 
-def _usable(path: Path, sha256: str, problems: list[str]) -> bool:
-    """Tell whether the file is there and is the one meant; add a sentence if it is another."""
+def _has_hash(path: Path, sha256: str, problems: list[str]) -> bool:
+    """Return whether the file exists with this hash; add a sentence if its hash differs."""
     try:
         if not path.is_file():
             return False
-        found = hash_file(path)
+        actual = hash_file(path)
     except OSError as error:
         problems.append(f"{path}: {error.strerror}")
         return False
-    if found != sha256:
-        problems.append(f"{path}: its SHA-256 is {found}, not {sha256}: it is not used")
-    return found == sha256
+    if actual != sha256:
+        problems.append(f"{path}: its SHA-256 is {actual}, not {sha256}: it is not used")
+    return actual == sha256
 
 
 def hash_file(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""A user's own network: what the few lines of JSON beside its file say."""
+"""Manifest of a user's own network: a small JSON file beside the network's file."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-MAX_BYTES = 4096
-"""Longest manifest: five lines are 200 bytes, and whatever else ends in .json is not read whole."""
+MAX_MANIFEST_BYTES = 4096
+"""Maximum size: a manifest has about 200 bytes, and other .json files should not be read whole."""
 
 
 class BadManifest(Exception):
-    """The file is no manifest; the text says why."""
+    """The file is not a valid manifest; the text says why."""
 
 
 class Manifest(BaseModel):
     """One network for one scale; its file lies beside the manifest.
 
-    ``algorithm``: how it takes a picture: luma (espcn, fsrcnn, lapsrn), BGR less the mean of DIV2K
-    (edsr), or RGB in 0 to 1 (rgb, ONNX only: dnn_superres knows no such network).
-    ``radius``: half of the network's receptive field in input pixels, by which tiles overlap; too
-    large costs time, too small shows seams. ``megabytes``: memory it takes, if above 500.
+    ``algorithm``: its input: luma (espcn, fsrcnn, lapsrn), BGR minus the mean of DIV2K (edsr), or
+    RGB from 0 to 1 (rgb; ONNX only, since dnn_superres does not support it).
+    ``radius``: half of the receptive field in input pixels, by which tiles overlap; a larger one
+    costs time, a smaller one shows seams. ``megabytes``: memory it needs, if above 500.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -38,9 +38,9 @@ class Manifest(BaseModel):
     licence: str = Field("", max_length=80)
 
     @model_validator(mode="after")
-    def _runs_somewhere(self) -> Self:
+    def _check_algorithm(self) -> Self:
         if self.algorithm == "rgb" and not self.file.endswith(".onnx"):
-            raise ValueError("rgb is for .onnx files; a .pb takes luma, or BGR as edsr does")
+            raise ValueError("rgb is for .onnx files; a .pb takes luma, or BGR with edsr")
         return self
 
 
@@ -48,20 +48,22 @@ def read_manifest(path: Path) -> Manifest:
     """Return the manifest at ``path``.
 
     Raises:
-        BadManifest: it is none.
+        BadManifest: it is not valid.
     """
-    if not path.is_file():  # a pipe would be waited for, for ever
-        raise BadManifest("it is no file")
+    if not path.is_file():  # reading a pipe would block for ever
+        raise BadManifest("it is not a file")
     try:
         with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
+            data = file.read(MAX_MANIFEST_BYTES + 1)
     except OSError as error:
         raise BadManifest(error.strerror or str(error)) from None
-    if len(data) > MAX_BYTES:
-        raise BadManifest(f"longer than the {MAX_BYTES} bytes of a manifest")
+    if len(data) > MAX_MANIFEST_BYTES:
+        raise BadManifest(
+            f"it is longer than the {MAX_MANIFEST_BYTES} bytes that a manifest may have"
+        )
     try:
         return Manifest.model_validate_json(data.removeprefix(codecs.BOM_UTF8))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"])) or "the file"
-        raise BadManifest(f"no manifest of a network: {where}: {first['msg']}") from None
+        raise BadManifest(f"not a valid manifest: {where}: {first['msg']}") from None

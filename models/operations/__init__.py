@@ -1,23 +1,18 @@
-"""The operations: one pydantic spec each, their canonical form and a task's fingerprint.
+"""The registry of operations: one pydantic spec each, parsed from a form or from a task's document.
 
-Adding an operation is a class in a module here with its entry in ``OPERATIONS``, and a function of
-the same name in ``workers/operations/<op>.py``. Routes, validation and documents read this
-registry.
+To add an operation, add a class in a module here with its entry in ``OPERATIONS``, and a function
+of the same name in ``workers/operations/<op>.py``: see CONTRIBUTING.md. Routes, validation,
+fingerprints, pages and documents read this registry.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
 
 from models.errors import BadParameter
-from models.images.encoder_settings import DEFAULT, Writing
-from models.images.inspect import Format
-from models.networks.catalogue import Weights
 from models.operations.blur import Blur
 from models.operations.convert import Convert
 from models.operations.crop import Crop
@@ -29,10 +24,7 @@ from models.operations.split import Split
 from models.operations.thumbnail import Thumbnail
 from models.operations.upscale import Upscale
 
-__all__ = ["OPERATIONS", "Encoding", "Operation", "Size", "fingerprint", "load", "parse"]
-
-PIPELINE_VERSION = 4
-"""Raised when the same request would give other bytes: old results are then no longer served."""
+__all__ = ["OPERATIONS", "Encoding", "Operation", "Size", "load", "parse"]
 
 OPERATIONS: dict[str, type[Operation]] = {
     spec.op: spec
@@ -76,31 +68,3 @@ def load(document: Mapping[str, Any]) -> Operation:
     """Return the operation that ``Operation.document`` described."""
     parameters = {k: v for k, v in document.items() if k != "op"}
     return parse(str(document["op"]), parameters)
-
-
-def fingerprint(
-    sha256: str,
-    operations: Sequence[Operation],
-    output: Format,
-    weights: Sequence[Weights],
-    writing: Writing = DEFAULT,
-    report: bool = False,
-    owner: str = "",
-) -> str:
-    """Return 64 hex digits that are equal exactly when two requests ask for the same bytes.
-
-    ``owner``: whose the picture is: nobody may learn that another has the same. ``report``:
-    measured while computing, so a task that has one is another than one that has none.
-    """
-    asked = {
-        "original": sha256,
-        "operations": [operation.document() for operation in operations],
-        "format": output,
-        "encoder": writing.mark(output),
-        "weights": [w.sha256 for w in weights],
-        "version": PIPELINE_VERSION,
-        **({"report": True} if report else {}),
-        **({"owner": owner} if owner else {}),
-    }
-    canonical = json.dumps(asked, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()

@@ -17,6 +17,7 @@ class Blur(Operation):
     """Blur a picture with a Gaussian; edges of what is transparent get no dark fringe."""
 
     op: ClassVar[str] = "blur"
+    mixes_neighbours: ClassVar[bool] = True
     shorthand: ClassVar[str | None] = "kernel"
     example: ClassVar[Mapping[str, str]] = {"kernel": "25"}
 
@@ -50,11 +51,6 @@ class Blur(Operation):
                 f"a kernel has a middle, so its side is odd; {kernel - 1} or {kernel + 1} would do"
             )
         return kernel
-
-    @field_validator("sigma")
-    @classmethod
-    def _without_sign(cls, sigma: float) -> float:
-        return sigma + 0.0  # -0.0 passes ge=0, and would make another document
 
     @model_validator(mode="after")
     def _something(self) -> Blur:

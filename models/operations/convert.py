@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field, field_validator, model_validator
 
-from models.images.inspect import Format
+from models.images.inspect import OutputFormat
 from models.operations.spec import Encoding, Operation
 
 
@@ -18,7 +18,7 @@ class Convert(Operation):
     shorthand: ClassVar[str | None] = "format"
     example: ClassVar[Mapping[str, str]] = {"format": "webp", "quality": "80"}
 
-    format: Format = Field(description="Format of the result; jpg is jpeg.")
+    format: OutputFormat = Field(description="Format of the result; jpg is jpeg.")
     quality: int | None = Field(
         None,
         ge=1,

@@ -15,6 +15,7 @@ class Crop(Operation):
     """Keep a rectangle of a picture, which must lie inside it."""
 
     op: ClassVar[str] = "crop"
+    same_frame: ClassVar[bool] = False
     example: ClassVar[Mapping[str, str]] = {
         "x": "5",
         "y": "0",

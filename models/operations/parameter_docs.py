@@ -1,4 +1,4 @@
-"""What people read of an operation's parameters: from the fields of its spec, nothing by hand."""
+"""Help texts of an operation and its parameters, made from the fields of its spec."""
 
 from __future__ import annotations
 
@@ -62,16 +62,25 @@ def _default(value: Any) -> str:
 
 def _values(said: dict[str, Any]) -> str:
     """Return what values a parameter takes, from its JSON schema."""
-    # An optional parameter is "this or null"; nobody sends null in a form.
+    # An optional parameter is "this or null"; a form cannot send null.
     (kind,) = [kind for kind in said.get("anyOf", [said]) if kind.get("type") != "null"]
     if "enum" in kind:
         return ", ".join(map(str, kind["enum"]))
     if kind["type"] == "string":
-        return f"up to {kind['maxLength']} characters"
+        limit = kind.get("maxLength")
+        return "text" if limit is None else f"up to {limit} characters"
     what = {"integer": "whole numbers", "number": "numbers"}[kind["type"]]
-    below = kind.get("exclusiveMaximum")
-    high = f"below {_plain(below)}" if below is not None else _plain(kind["maximum"])
-    return f"{what} from {_plain(kind['minimum'])} to {high}"
+    low = _limit(kind, minimum="from", exclusiveMinimum="above")
+    high = _limit(kind, maximum="up to" if not low else "to", exclusiveMaximum="below")
+    return " ".join(filter(None, [what, low, high]))
+
+
+def _limit(schema: dict[str, Any], **words: str) -> str:
+    """Return the first of the keywords in ``words`` that the schema has, in words; "" for none."""
+    for keyword, word in words.items():
+        if keyword in schema:
+            return f"{word} {_plain(schema[keyword])}"
+    return ""
 
 
 def _plain(number: float) -> str:

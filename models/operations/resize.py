@@ -19,6 +19,7 @@ class Resize(Operation):
     """Give a picture another size: by a factor, or by its new width, height or both."""
 
     op: ClassVar[str] = "resize"
+    mixes_neighbours: ClassVar[bool] = True
     shorthand: ClassVar[str | None] = "scale"
     example: ClassVar[Mapping[str, str]] = {"scale": "0.5"}
 

@@ -16,6 +16,7 @@ class Rotate(Operation):
     """Turn a picture clockwise by quarter turns; no pixel is changed."""
 
     op: ClassVar[str] = "rotate"
+    same_frame: ClassVar[bool] = False
     shorthand: ClassVar[str | None] = "angle"
     example: ClassVar[Mapping[str, str]] = {"angle": "90"}
 

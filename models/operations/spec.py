@@ -8,13 +8,13 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
-from models.images.inspect import MAX_SIDE, Format
+from models.images.inspect import MAX_SIDE_PIXELS, OutputFormat
 from models.networks.catalogue import Catalogue, Weights
 
 Size = tuple[int, int]
 """(width, height) in pixels."""
 
-LONGEST = MAX_SIDE["png"]
+LONGEST = MAX_SIDE_PIXELS["png"]
 """Longest side that may be asked for, in pixels: no format holds more. Areas are limited apart."""
 
 
@@ -22,7 +22,7 @@ LONGEST = MAX_SIDE["png"]
 class Encoding:
     """How results are written; ``quality`` 1 to 100, or None for the format's default."""
 
-    format: Format
+    format: OutputFormat
     quality: int | None = None
 
 
@@ -44,10 +44,20 @@ class Operation(BaseModel):
     """The parameter that ``op=value`` sets in a list of operations; None: it takes no value."""
 
     parts: ClassVar[int] = 1
-    """How many pictures one picture becomes."""
+    """How many images one image becomes."""
 
     costly: ClassVar[bool] = False
     """Whether keeping the result for other pipelines is cheaper than computing it again."""
+
+    mixes_neighbours: ClassVar[bool] = False
+    """Whether a pixel of the result depends on several pixels: where there is alpha, colours are
+    then weighted by it in wider copies, which the memory estimate counts."""
+
+    runs_network: ClassVar[bool] = False
+    """Whether a network does it: in 8 bits a sample, with a filled copy of an input with alpha."""
+
+    same_frame: ClassVar[bool] = True
+    """Whether the result shows the whole original, so that a page can lay one over the other."""
 
     @field_validator("*", mode="before")
     @classmethod
@@ -55,6 +65,12 @@ class Operation(BaseModel):
         if isinstance(value, bool):  # JSON's true would otherwise count as 1
             raise ValueError("true and false are no values of it")  # noqa: TRY004 -- pydantic's way
         return value
+
+    @field_validator("*")
+    @classmethod
+    def _without_negative_zero(cls, value: Any) -> Any:
+        """Return 0.0 for -0.0: they are equal, but their documents and fingerprints are not."""
+        return value + 0.0 if isinstance(value, float) else value
 
     def label(self) -> str:
         """Return what a result's name says of the operation, e.g. ``upscale-x2``."""

@@ -12,6 +12,7 @@ class Split(Operation):
     """Cut a picture into four quadrants: top left, top right, bottom left, bottom right."""
 
     op: ClassVar[str] = "split"
+    same_frame: ClassVar[bool] = False
     parts: ClassVar[int] = 4
 
     def output_sizes(self, width: int, height: int) -> list[Size]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from models.errors import BadParameter, TooManyPixels
-from models.images.inspect import Format
+from models.images.inspect import OutputFormat
 from models.operations import OPERATIONS, Encoding, Operation, Size, parse
 
 _NONE = {"", "true", "1", "yes"}
@@ -108,7 +108,7 @@ def known(op: str) -> str:
     return op
 
 
-def encoding(operations: Sequence[Operation], default: Format) -> Encoding:
+def encoding(operations: Sequence[Operation], default: OutputFormat) -> Encoding:
     """Return how the results are written: as the last operation that says so, or as ``default``."""
     said = [e for operation in operations if (e := operation.encoding()) is not None]
     return said[-1] if said else Encoding(default)

@@ -17,6 +17,7 @@ class Thumbnail(Operation):
     """Shrink a picture to fit into a box, keeping its shape; it is never enlarged."""
 
     op: ClassVar[str] = "thumbnail"
+    mixes_neighbours: ClassVar[bool] = True
     shorthand: ClassVar[str | None] = "width"
     example: ClassVar[Mapping[str, str]] = {"width": "100"}
 

@@ -18,6 +18,7 @@ class Upscale(Operation):
     """Enlarge a picture with a super-resolution network."""
 
     op: ClassVar[str] = "upscale"
+    runs_network: ClassVar[bool] = True
     shorthand: ClassVar[str | None] = "scale"
     costly: ClassVar[bool] = True
     example: ClassVar[Mapping[str, str]] = {"scale": "2"}

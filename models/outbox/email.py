@@ -1,4 +1,4 @@
-"""A letter as the outbox keeps it, and what each kind is made of."""
+"""E-mails of the outbox, and drafts of each kind."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from models.outbox.item import Parcel
+from models.outbox.item import OutboxItem
 
 
-class Kind(StrEnum):
-    """What a letter is about; each has its templates in ``workers/mail/letters``."""
+class EmailKind(StrEnum):
+    """Kinds of e-mail; each has its templates in ``workers/mail/templates``."""
 
     CONFIRM = "confirm"
     GOODBYE = "goodbye"
@@ -20,47 +20,50 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True)
-class Draft:
-    """What is to be sent; no two letters have the same ``key``."""
+class EmailDraft:
+    """An e-mail to send; ``key`` is unique, so that the same e-mail is never sent twice."""
 
     key: str
-    kind: Kind
+    kind: EmailKind
     to: str
     context: dict[str, str]
 
 
-class Letter(Parcel):
-    """One letter.
+class Email(OutboxItem):
+    """One e-mail of the outbox.
 
-    ``message_id`` is made once, so that a letter that was sent twice by accident is known as the
-    same.
+    ``message_id`` is made once, so that a mail client recognizes an e-mail that was accidentally
+    sent twice.
     """
 
     key: str
-    kind: Kind
+    kind: EmailKind
     to: str
     context: dict[str, str]
     message_id: str
 
 
-def confirm(subscriber_id: str, to: str) -> Draft:
-    return Draft(f"confirm:{subscriber_id}", Kind.CONFIRM, to, {"subscriber_id": subscriber_id})
+def confirmation_draft(subscriber_id: str, to: str) -> EmailDraft:
+    context = {"subscriber_id": subscriber_id}
+    return EmailDraft(f"confirm:{subscriber_id}", EmailKind.CONFIRM, to, context)
 
 
-def goodbye(subscriber_id: str, to: str, confirmed_at: datetime | None) -> Draft:
-    """One for each time that somebody was subscribed."""
+def goodbye_draft(subscriber_id: str, to: str, confirmed_at: datetime | None) -> EmailDraft:
+    """Return the e-mail after unsubscribing; there is one for each subscription."""
     since = round(confirmed_at.timestamp() * 1000) if confirmed_at else 0
     context = {"subscriber_id": subscriber_id}
-    return Draft(f"goodbye:{subscriber_id}:{since}", Kind.GOODBYE, to, context)
+    return EmailDraft(f"goodbye:{subscriber_id}:{since}", EmailKind.GOODBYE, to, context)
 
 
-def newsletter(week: str, subscriber_id: str, to: str) -> Draft:
-    """One for each subscriber and week."""
+def newsletter_draft(week: str, subscriber_id: str, to: str) -> EmailDraft:
+    """Return the newsletter; there is one for each subscriber and week."""
     context = {"week": week, "subscriber_id": subscriber_id}
-    return Draft(f"newsletter:{week}:{subscriber_id}", Kind.NEWSLETTER, to, context)
+    return EmailDraft(f"newsletter:{week}:{subscriber_id}", EmailKind.NEWSLETTER, to, context)
 
 
-def archive(group_id: str, to: str) -> Draft:
-    """The results of a group; the same group may be sent to another address as well."""
+def archive_draft(group_id: str, to: str) -> EmailDraft:
+    """Return the e-mail with a group's results; there is one for each group and address."""
     receiver = hashlib.sha256(to.encode()).hexdigest()[:16]
-    return Draft(f"archive:{group_id}:{receiver}", Kind.ARCHIVE, to, {"group_id": group_id})
+    return EmailDraft(
+        f"archive:{group_id}:{receiver}", EmailKind.ARCHIVE, to, {"group_id": group_id}
+    )

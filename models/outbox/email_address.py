@@ -1,4 +1,4 @@
-"""E-mail addresses from strangers."""
+"""Validation of e-mail addresses."""
 
 from __future__ import annotations
 
@@ -9,54 +9,57 @@ from email_validator import EmailNotValidError, validate_email
 
 from models.errors import BadParameter
 
-LONGEST = 254
-"""Characters an address may have: RFC 5321's path of 256 without its angle brackets."""
+MAX_CHARACTERS = 254
+"""Maximum length of an address: RFC 5321's path of 256 without its angle brackets."""
 
 
-def address(text: str) -> str:
+def parse_email_address(text: str) -> str:
     """Return the address in ``text`` in lower case, its domain in ASCII (IDNA).
 
-    Lower case, because nobody has two boxes that differ in nothing else, while people write theirs
-    now this way and now that.
+    Lower case, because people write the same address in different case, and no two mailboxes
+    differ in case alone.
 
     Raises:
-        BadParameter: it is no address that a letter can be sent to; ``parameter`` is ``email``.
+        BadParameter: no e-mail can be sent to it; ``parameter`` is ``email``.
     """
     given = text.strip(" ")
-    if len(given) > LONGEST:
+    if len(given) > MAX_CHARACTERS:
         raise BadParameter(
-            f"the address has {len(given)} characters; at most {LONGEST} are possible",
+            f"the address has {len(given)} characters; at most {MAX_CHARACTERS} are allowed",
             parameter="email",
-            limit=LONGEST,
+            limit=MAX_CHARACTERS,
             measured=len(given),
         )
     try:
-        # Only what every mail server takes: no letters beyond ASCII before the @, no quotes.
-        found = validate_email(given, check_deliverability=False, allow_smtputf8=False, strict=True)
+        # Only what every mail server accepts: ASCII before the @, no quotes.
+        validated = validate_email(
+            given, check_deliverability=False, allow_smtputf8=False, strict=True
+        )
     except (EmailNotValidError, UnicodeError) as error:
         reason = str(error) if isinstance(error, EmailNotValidError) else "it is not Unicode"
         raise BadParameter(
-            # Without what was given: refusals are logged, and nearly an address is one to a reader.
-            f"this is no e-mail address: {_plain(reason)} (e.g. ann@example.org)",
+            # Without the input: errors are logged, and a mistyped address is personal data too.
+            f"this is not an e-mail address: {_to_ascii(reason)} (e.g. ann@example.org)",
             parameter="email",
         ) from None
-    normal = (found.ascii_email or found.normalized).lower()
-    if len(normal) > LONGEST:
+    normal = (validated.ascii_email or validated.normalized).lower()
+    if len(normal) > MAX_CHARACTERS:
         raise BadParameter(
-            f"the address has {len(normal)} characters in ASCII; at most {LONGEST} are possible",
+            f"the address has {len(normal)} characters in ASCII; "
+            f"at most {MAX_CHARACTERS} are allowed",
             parameter="email",
-            limit=LONGEST,
+            limit=MAX_CHARACTERS,
             measured=len(normal),
         )
     try:
-        Address(addr_spec=normal)  # what a letter's header is made of; it is pickier in places
+        Address(addr_spec=normal)  # the class that writes the header is stricter in places
     except (ValueError, IndexError, HeaderParseError, MessageDefect):
         raise BadParameter(
-            "the address is one that no letter can be written to (e.g. ann@example.org)",
+            "no e-mail can be sent to this address (e.g. ann@example.org)",
             parameter="email",
         ) from None
     return normal
 
 
-def _plain(reason: str) -> str:
+def _to_ascii(reason: str) -> str:
     return reason.encode("ascii", "backslashreplace").decode().rstrip(".")

@@ -1,4 +1,4 @@
-"""What waits in an outbox: a letter, or an event for somebody's callback_url."""
+"""Items of an outbox: an e-mail or a webhook that waits for its delivery."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 
-class Mailing(StrEnum):
-    """WAITING -> CREATED -> SENT | FAILED; letters begin CREATED."""
+class DeliveryStatus(StrEnum):
+    """WAITING -> CREATED -> SENT | FAILED; e-mails begin as CREATED."""
 
     WAITING = "WAITING"
     CREATED = "CREATED"
@@ -18,17 +18,18 @@ class Mailing(StrEnum):
     FAILED = "FAILED"
 
 
-class Parcel(BaseModel):
-    """One thing to be sent.
+class OutboxItem(BaseModel):
+    """One item to deliver.
 
-    ``attempts`` counts claims, ``troubles`` those that ended with trouble, ``faults`` those that a
-    worker died or stumbled over; a store that was away is neither.
+    ``attempts`` counts claims; ``troubles`` counts failures of the receiver; ``faults`` counts
+    claims that ended because the worker died or raised an unexpected error. A store that does not
+    answer counts as neither.
     """
 
     model_config = ConfigDict(populate_by_name=True)
 
     id: str = Field(alias="_id")
-    status: Mailing
+    status: DeliveryStatus
     attempts: int = 0
     troubles: int = 0
     faults: int = 0
@@ -42,19 +43,19 @@ class Parcel(BaseModel):
 
     @property
     def token(self) -> str:
-        """What its holder shows to change it."""
+        """Token of its lease, which a worker must show to change it; "" without a lease."""
         return str(self.lease["token"]) if self.lease else ""
 
     @property
-    def trouble(self) -> timedelta:
-        """How long the receiver's trouble with it had lasted when it was claimed."""
+    def failing_for(self) -> timedelta:
+        """How long its deliveries had been failing when it was last claimed."""
         if self.claimed_at is None or self.troubled_at is None:
             return timedelta()
         return self.claimed_at - self.troubled_at
 
 
-NEW: dict[str, Any] = {
-    "status": Mailing.CREATED,
+NEW_ITEM: dict[str, Any] = {
+    "status": DeliveryStatus.CREATED,
     "attempts": 0,
     "troubles": 0,
     "faults": 0,
@@ -65,4 +66,4 @@ NEW: dict[str, Any] = {
     "ended_at": None,
     "error": None,
 }
-"""Of a document that is put into an outbox."""
+"""Fields of a document that is added to an outbox."""

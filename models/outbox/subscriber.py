@@ -1,4 +1,4 @@
-"""A subscriber of the newsletter as the ledger keeps one."""
+"""The document of a newsletter's subscriber."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Subscription(StrEnum):
 
 
 class Subscriber(BaseModel):
-    """``id`` is random: what a link carries tells nothing about who got it."""
+    """A subscriber; ``id`` is random, so that links reveal nothing about their receiver."""
 
     model_config = ConfigDict(populate_by_name=True)
 

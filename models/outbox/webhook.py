@@ -1,4 +1,4 @@
-"""What is told to a callback_url: that a task or a group has ended; and how that went."""
+"""Webhooks: a call to a callback_url when a task or a group ends, and its attempts."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from enum import StrEnum
 from pydantic import BaseModel, Field
 from yarl import URL
 
-from models.outbox.item import Mailing, Parcel
+from models.outbox.item import DeliveryStatus, OutboxItem
 from models.tasks.group import Group
 from models.tasks.task import Task
 
 
-class About(StrEnum):
-    """What has ended: the first word of an event's type."""
+class SubjectKind(StrEnum):
+    """What has ended: the first word of a webhook's type."""
 
     TASK = "task"
     GROUP = "group"
 
 
-class Attempt(BaseModel):
+class WebhookAttempt(BaseModel):
     """One call: when, how long it took, and how it ended.
 
-    ``outcome``: see ``OUTCOMES``; ``status`` of the answer, if one came. Nothing else of an answer
-    is kept: whoever names a URL must not learn through us what stands there.
+    ``outcome``: see ``OUTCOMES``. ``status``: HTTP status of the response, if any. Nothing else
+    of the response is stored: a client must not read a URL's content through Darkroom.
     """
 
     at: datetime
@@ -40,20 +40,20 @@ OUTCOMES = (
     *("delivered", "http_error", "redirect", "gone", "timeout", "dns", "refused_address"),
     *("tls", "connection", "bad_callback"),
 )
-"""delivered: 2xx; http_error: any other status but redirect (3xx) and gone (410)."""
+"""delivered: 2xx; redirect: 3xx; gone: 410; http_error: any other status."""
 
 
-class Event(Parcel):
-    """That ``subject`` has ended, for ``url``; its id is the webhook-id.
+class WebhookEvent(OutboxItem):
+    """A webhook: tells ``url`` that ``subject`` has ended; its id is the webhook-id.
 
-    It is put down WAITING when the callback_url comes, so that no ending can slip by: ``pending``
-    is the task it waits for now, of ``tasks``. ``after``: an ending no later than that was told.
-    ``type``, ``body`` and ``happened_at`` are made once, before the first call. ``client`` is a
-    pseudonym of who asked, ``owner`` the API key's id, by which it is signed. ``log``: the newest
+    It is stored as WAITING when the callback_url arrives, so that no end is missed: ``pending`` is
+    the one of ``tasks`` that it waits for now. ``after``: ends up to that time were sent before.
+    ``type``, ``body`` and ``happened_at`` are set once, before the first call. ``client`` is a
+    pseudonym of the client; ``owner`` is the id of the API key that signs it. ``log``: the newest
     attempts, oldest first.
     """
 
-    about: About
+    about: SubjectKind
     subject: str
     name: str | None = None
     tasks: list[str]
@@ -66,23 +66,23 @@ class Event(Parcel):
     type: str | None = None
     body: str | None = None
     happened_at: datetime | None = None
-    log: list[Attempt] = Field(default_factory=list)
-    made: Attempt | None = Field(None, exclude=True)
-    """The attempt that is not in the ledger yet."""
+    log: list[WebhookAttempt] = Field(default_factory=list)
+    new_attempt: WebhookAttempt | None = Field(None, exclude=True)
+    """The attempt that is not stored yet."""
 
     @property
     def redeliverable(self) -> bool:
-        """Whether it can be sent once more: there is something to send, and nobody is at it."""
-        if self.status is Mailing.CREATED:
+        """Whether it can be sent again: it has a body, and no worker is sending it."""
+        if self.status is DeliveryStatus.CREATED:
             return self.body is not None and self.lease is None
         return self.body is not None
 
 
 @dataclass(frozen=True)
-class Callback:
-    """What is to be told to whom; no two that wait have the same ``key``."""
+class WebhookRequest:
+    """A webhook to register; no two that wait have the same ``key``."""
 
-    about: About
+    about: SubjectKind
     subject: str
     name: str | None
     tasks: list[str]
@@ -100,11 +100,13 @@ class Callback:
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
-def of_task(task: Task, name: str, url: str, client: str) -> Callback:
-    """Return what tells the end of ``task``, which was sent as ``name``."""
-    return Callback(About.TASK, task.id, name, [task.id], url, client, task.owner)
+def task_webhook(task: Task, name: str, url: str, client: str) -> WebhookRequest:
+    """Return the webhook for the end of ``task``, which was uploaded as ``name``."""
+    return WebhookRequest(SubjectKind.TASK, task.id, name, [task.id], url, client, task.owner)
 
 
-def of_group(group: Group, url: str, client: str) -> Callback:
-    """Return what tells that all of ``group`` has ended."""
-    return Callback(About.GROUP, group.id, None, group.task_ids, url, client, group.owner)
+def group_webhook(group: Group, url: str, client: str) -> WebhookRequest:
+    """Return the webhook for the end of all tasks of ``group``."""
+    return WebhookRequest(
+        SubjectKind.GROUP, group.id, None, group.task_ids, url, client, group.owner
+    )

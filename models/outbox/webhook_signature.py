@@ -1,4 +1,4 @@
-"""Signatures of webhooks, as the Standard Webhooks have them."""
+"""Signatures of webhooks according to Standard Webhooks."""
 
 from __future__ import annotations
 
@@ -13,39 +13,41 @@ from models.settings import Settings
 
 
 @dataclass(frozen=True, repr=False)
-class Secrets:
-    """What signs: ``house`` the events of nobody's key, and of each key one made of ``root``.
+class SigningSecrets:
+    """Signing secrets: ``shared`` for anonymous clients, one derived from ``root`` for each key.
 
-    Every receiver is given the secret of what it receives, so whoever knows ``house`` must not be
-    able to compute a key's from it: ``root`` is SECRET_KEY, which no receiver is ever given.
+    A receiver knows the secret that signs its webhooks, and must not be able to compute another
+    key's secret from ``shared``: ``root`` is SECRET_KEY, which no receiver ever gets.
     """
 
-    house: list[str]
+    shared: list[str]
     root: bytes
 
-    def of(self, owner: str, made: int = 0) -> list[str]:
-        """Return what signs the events of ``owner``, a key's id; ``made``: see ``models.auth.api_key``."""
+    def for_owner(self, owner: str, generation: int = 0) -> list[str]:
+        """Return the secrets for webhooks of ``owner``, a key's id, in its ``generation``."""
         if not owner:
-            return self.house
-        return [_made(self.root, f"darkroom:webhook:key:{owner}:{made}")]
+            return self.shared
+        return [_derive(self.root, f"darkroom:webhook:key:{owner}:{generation}")]
 
 
-def secrets_of(settings: Settings, secret_key: str) -> Secrets:
-    """Return what signs; ``secret_key``: SECRET_KEY, or the one that is kept in MongoDB.
+def signing_secrets(settings: Settings, secret_key: str) -> SigningSecrets:
+    """Return the signing secrets; ``secret_key``: SECRET_KEY, or the one stored in MongoDB.
 
-    Without WEBHOOK_SECRET ``house`` is made of it, too.
+    Without WEBHOOK_SECRET the shared secret is derived from it, too.
     """
     root = secret_key.encode()
-    given = settings.webhook_secret.get_secret_value().split()
-    return Secrets(given or [_made(root, "darkroom:webhook")], root)
+    configured = settings.webhook_secret.get_secret_value().split()
+    return SigningSecrets(configured or [_derive(root, "darkroom:webhook")], root)
 
 
-def _made(root: bytes, purpose: str) -> str:
+def _derive(root: bytes, purpose: str) -> str:
     return "whsec_" + base64.b64encode(hmac.digest(root, purpose.encode(), "sha256")).decode()
 
 
-def headers(secrets: list[str], message_id: str, body: str, now: datetime) -> dict[str, str]:
-    """Return the headers that show who sends ``body``; each secret signs."""
+def signature_headers(
+    secrets: list[str], message_id: str, body: str, now: datetime
+) -> dict[str, str]:
+    """Return the headers that sign ``body`` with each of ``secrets``."""
     moment = now.astimezone(UTC).replace(microsecond=0)
     signatures = [Webhook(secret).sign(message_id, moment, body) for secret in secrets]
     return {

@@ -1,7 +1,7 @@
-"""Addresses that strangers have us call: which ones are, and which are never called.
+"""Validation of callback_url against SSRF: malformed URLs and private addresses are refused.
 
-A callback_url is judged when it comes, and again before each call, since settings change. A name is
-judged by the addresses it has at the moment of the call, by ``Reach.refusal``.
+A callback_url is checked when it arrives and again before each call, since settings change. A host
+name is checked by its addresses at the moment of the call, with ``AddressPolicy.refusal``.
 """
 
 from __future__ import annotations
@@ -9,36 +9,36 @@ from __future__ import annotations
 import re
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
-from yarl import URL  # the parser of the client that calls: both must see the same host
+from yarl import URL  # the parser of aiohttp's client: both must see the same host
 
-from models.errors import BadCallback
+from models.errors import BadCallbackUrl
 from models.settings import Settings
-from models.settings.webhooks import listed
+from models.settings.webhooks import split_list
 
 Address = IPv4Address | IPv6Address
 
-_ODD = re.compile(r"[\x00-\x20\x7f\\]")
+_FORBIDDEN_CHARACTERS = re.compile(r"[\x00-\x20\x7f\\]")
 _LABEL = "[a-z0-9_][a-z0-9_-]{0,62}"
 _NAME = re.compile(rf"(?=.{{1,253}}$)({_LABEL}\.)*{_LABEL}", re.IGNORECASE)
 _AUTHORITY = re.compile(r"^[^/?#]*//([^/?#]*)")
-_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.IGNORECASE)
-_NEVER = "this callback_url is not called"
-_LOCAL = IPv4Address("127.0.0.1")
+_NUMERIC = re.compile(r"[0-9]+|0x[0-9a-f]*", re.IGNORECASE)
+_NOT_CALLED = "this callback_url is not called"
+_LOCALHOST = IPv4Address("127.0.0.1")
 
-# ``is_global`` of Python's ipaddress is left alone: its answers differ between patch releases. The
-# lists are the special-purpose registries of IANA (RFC 6890) and what clouds answer secrets at.
-_CLOSED_4 = [
+# ``is_global`` of Python's ipaddress is not used: it differs between patch releases. The lists are
+# IANA's special-purpose registries (RFC 6890) and addresses at which clouds serve secrets.
+_PRIVATE_IPV4 = [
     ip_network(each)
     for each in (
         *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16"),
         *("172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24", "192.31.196.0/24", "192.52.193.0/24"),
         *("192.88.99.0/24", "192.168.0.0/16", "192.175.48.0/24", "198.18.0.0/15"),
         *("198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/3"),
-        "168.63.129.16/32",  # of Azure's machines; public by its number only
+        "168.63.129.16/32",  # Azure's virtual machines; its number alone looks public
     )
 ]
-_OPEN_6 = ip_network("2000::/3")
-_CLOSED_6 = [
+_PUBLIC_IPV6 = ip_network("2000::/3")
+_PRIVATE_IPV6 = [
     ip_network(each)
     for each in ("2001::/23", "2001:db8::/32", "2002::/16", "2620:4f:8000::/48", "3fff::/20")
 ]
@@ -46,102 +46,106 @@ _NAT64 = ip_network("64:ff9b::/96")
 
 
 class AddressPolicy:
-    """What may be called: ports, and addresses that are public or allowed by WEBHOOK_ALLOWED."""
+    """Ports and addresses that may be called: public ones and WEBHOOK_ALLOWED_NETWORKS."""
 
     def __init__(self, settings: Settings) -> None:
-        self.ports = [int(port) for port in listed(settings.webhook_ports)]
-        self.longest = settings.webhook_url_length
-        self._allowed = [ip_network(each) for each in listed(settings.webhook_allowed)]
+        self.ports = [int(port) for port in split_list(settings.webhook_ports)]
+        self.max_characters = settings.webhook_url_max_characters
+        self._allowed = [ip_network(each) for each in split_list(settings.webhook_allowed_networks)]
 
     def refusal(self, given: str) -> str | None:
-        """Return why the address is not called; None if it may be."""
+        """Return why the address must not be called; None if it may be."""
         try:
             address = ip_address(given)
         except ValueError:
-            return "is no address"
+            return "is not an IP address"
         if isinstance(address, IPv6Address) and address.scope_id is not None:
             return "has a zone"
-        meant = _meant(address)
-        if any(each in network for network in self._allowed for each in (address, meant)):
+        effective = _mapped_ipv4(address)
+        if any(a in network for network in self._allowed for a in (address, effective)):
             return None
-        return None if _public(meant) else "is not a public address (see WEBHOOK_ALLOWED)"
+        if _is_public(effective):
+            return None
+        return "is not a public address (see WEBHOOK_ALLOWED_NETWORKS)"
 
 
-def callback(text: str, reach: AddressPolicy) -> URL:
+def parse_callback_url(text: str, policy: AddressPolicy) -> URL:
     """Return the callback_url in ``text``.
 
     Raises:
-        BadCallback: it is none, or one that is never called; says what would be.
+        BadCallbackUrl: it is malformed or must not be called; the error says what would pass.
     """
-    if len(text) > reach.longest:
-        raise BadCallback(
-            f"{_NEVER}: it has {len(text)} characters; at most {reach.longest} are taken "
-            "(WEBHOOK_URL_LENGTH)",
+    if len(text) > policy.max_characters:
+        raise BadCallbackUrl(
+            f"{_NOT_CALLED}: it has {len(text)} characters; at most "
+            f"{policy.max_characters} are allowed (WEBHOOK_URL_MAX_CHARACTERS)",
             parameter="callback_url",
-            setting="WEBHOOK_URL_LENGTH",
-            limit=reach.longest,
+            setting="WEBHOOK_URL_MAX_CHARACTERS",
+            limit=policy.max_characters,
             measured=len(text),
         )
-    if _ODD.search(text):
-        raise _refused("it has a space, a backslash or a control character: encode them")
+    if _FORBIDDEN_CHARACTERS.search(text):
+        raise _bad_url("it has a space, a backslash or a control character: encode them")
     try:
         url = URL(text)
         host, port = url.raw_host or "", url.port
     except (ValueError, UnicodeError):
-        raise _refused("it is no URL") from None
+        raise _bad_url("it is not a URL") from None
     if url.scheme not in {"http", "https"}:
-        raise _refused("it does not begin with https:// or http://")
+        raise _bad_url("it does not begin with https:// or http://")
     authority = _AUTHORITY.match(text)
     if authority is None or "@" in authority[1]:
-        raise _refused("it has a name or password in it; put a secret in the path or the query")
+        raise _bad_url(
+            "it contains a user name or password; put a secret into the path or the query"
+        )
     if url.raw_fragment or text.endswith("#"):
-        raise _refused("it has a fragment (#...), which is never sent")
-    if port not in reach.ports:
-        raise BadCallback(
-            f"{_NEVER}: its port is {port}; {', '.join(map(str, reach.ports))} are called "
+        raise _bad_url("it has a fragment (#...), which is never sent")
+    if port not in policy.ports:
+        raise BadCallbackUrl(
+            f"{_NOT_CALLED}: its port is {port}; allowed are {', '.join(map(str, policy.ports))} "
             "(WEBHOOK_PORTS)",
             parameter="callback_url",
             setting="WEBHOOK_PORTS",
             measured=port,
-            known=reach.ports,
+            known=policy.ports,
         )
-    address = _address(host)
-    if address is not None and (why := reach.refusal(str(address))):
+    address = _ip_address(host)
+    if address is not None and (why := policy.refusal(str(address))):
         shown = ascii(host[:80])[1:-1]
-        raise BadCallback(
-            f"{_NEVER}: its host {shown} {why}",
+        raise BadCallbackUrl(
+            f"{_NOT_CALLED}: its host {shown} {why}",
             parameter="callback_url",
-            setting="WEBHOOK_ALLOWED",
+            setting="WEBHOOK_ALLOWED_NETWORKS",
             measured=shown,
         )
     return url
 
 
-def _address(host: str) -> Address | None:
-    """Return the address that a host is as it stands; None if it is a name.
+def _ip_address(host: str) -> Address | None:
+    """Return the host as an IP address; None if it is a name.
 
     Raises:
-        BadCallback: it is neither: programs differ over what it is.
+        BadCallbackUrl: it is neither, or programs disagree about it.
     """
     try:
-        return ip_address(host)  # with a zone, too, which is refused
+        return ip_address(host)  # also with a zone, which is refused later
     except ValueError:
         pass
     name = host.lower()
-    if name == "localhost" or name.endswith(".localhost"):  # RFC 6761: never asked of a DNS
-        return _LOCAL
+    if name == "localhost" or name.endswith(".localhost"):  # RFC 6761: never resolved by DNS
+        return _LOCALHOST
     # 2130706433, 0177.0.0.1, 0x7f.1: addresses to some programs, names to others.
-    if not _NAME.fullmatch(host) or _NUMBER.fullmatch(name.rpartition(".")[2]):
-        raise _refused("its host is neither a name nor a plain address (192.0.2.1, [2001:db8::1])")
+    if not _NAME.fullmatch(host) or _NUMERIC.fullmatch(name.rpartition(".")[2]):
+        raise _bad_url("its host is neither a name nor a plain address (192.0.2.1, [2001:db8::1])")
     return None
 
 
-def _refused(why: str) -> BadCallback:
-    return BadCallback(f"{_NEVER}: {why}", parameter="callback_url")
+def _bad_url(why: str) -> BadCallbackUrl:
+    return BadCallbackUrl(f"{_NOT_CALLED}: {why}", parameter="callback_url")
 
 
-def _meant(address: Address) -> Address:
-    """Return the address of version 4 that one of version 6 stands for; else itself."""
+def _mapped_ipv4(address: Address) -> Address:
+    """Return the IPv4 address that an IPv6 address maps to; else the address itself."""
     if isinstance(address, IPv6Address):
         if address.ipv4_mapped is not None:
             return address.ipv4_mapped
@@ -150,7 +154,7 @@ def _meant(address: Address) -> Address:
     return address
 
 
-def _public(address: Address) -> bool:
+def _is_public(address: Address) -> bool:
     if isinstance(address, IPv4Address):
-        return not any(address in network for network in _CLOSED_4)
-    return address in _OPEN_6 and not any(address in network for network in _CLOSED_6)
+        return not any(address in network for network in _PRIVATE_IPV4)
+    return address in _PUBLIC_IPV6 and not any(address in network for network in _PRIVATE_IPV6)

@@ -1,4 +1,4 @@
-"""The only room that enqueues: Redis and arq are a doorbell, and the ledger remembers who rang."""
+"""The arq queue in Redis: enqueue tasks. The ledger in MongoDB stays the source of truth."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from models.errors import StoreUnavailable
-from models.metrics.metric import Observe
+from models.metrics.metric import CallObserver
 from models.settings import Settings
 
 log = structlog.get_logger()
 
-_EXPIRES = 24 * 3600  # seconds a ring may wait before arq drops it; the sweep would ring again
-TROUBLE = (RedisError, OSError, TimeoutError)
-"""What a call of this client raises where Redis is away, frozen or refuses."""
+_JOB_EXPIRES_SECONDS = 24 * 3600  # then arq drops a waiting job, and the sweep enqueues it again
+REDIS_ERRORS = (RedisError, OSError, TimeoutError)
+"""Errors of a call if Redis is down, frozen or refuses it."""
 
-_MARK = "darkroom:mark"
+_MARK_KEY = "darkroom:mark"
 
-PROCESS = "process"
-"""Name of the one arq job: process(task_id)."""
+JOB_NAME = "process"
+"""Name of the only arq job: process(task_id)."""
 
 
 def to_json(job: dict[str, Any]) -> bytes:
-    """Serialize an arq job; JSON, so that nobody who reaches Redis can make a worker run code."""
+    """Serialize an arq job; as JSON, because a pickle in Redis could run code in a worker."""
     return json.dumps(job).encode()
 
 
@@ -46,28 +46,30 @@ def from_json(data: bytes) -> dict[str, Any]:
 
 
 def connect(settings: Settings) -> ArqRedis:
-    """Return arq's Redis client; it connects when first used and retries what may be retried."""
+    """Return arq's Redis client; it connects when first used and retries after lost connections."""
     pool: ConnectionPool = ConnectionPool.from_url(
         settings.redis_url,
         socket_timeout=settings.store_timeout,
         socket_connect_timeout=settings.store_timeout,
         retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), 5),
         retry_on_timeout=True,
-        retry_on_error=[RedisConnectionError],  # a restarted Redis drops what was connected
+        retry_on_error=[RedisConnectionError],  # a restarted Redis drops its connections
     )
     return ArqRedis(pool, job_serializer=to_json, job_deserializer=from_json)
 
 
 class Queue:
-    """Rings for tasks; a ring that fails or is lost is rung again by the sweep."""
+    """Enqueue tasks; the sweep enqueues a task again whose job failed or was lost."""
 
-    def __init__(self, redis: ArqRedis, patience: float, observe: Observe | None = None) -> None:
+    def __init__(
+        self, redis: ArqRedis, timeout_seconds: float, observe: CallObserver | None = None
+    ) -> None:
         self._redis = redis
         self._observe = observe
-        self._patience = patience  # seconds for one call: a frozen Redis must not hold a caller
+        self._timeout_seconds = timeout_seconds  # of one call: a frozen Redis must not block
 
     @classmethod
-    def open(cls, settings: Settings, observe: Observe | None = None) -> Queue:
+    def open(cls, settings: Settings, observe: CallObserver | None = None) -> Queue:
         return cls(connect(settings), settings.store_timeout, observe)
 
     async def close(self) -> None:
@@ -76,87 +78,89 @@ class Queue:
     async def enqueue(
         self, task_id: str, number: int, turn: int, since: datetime | None = None
     ) -> bool:
-        """Ring for a task; False (and a log line) if Redis could not be reached in time.
+        """Enqueue a task; return False, and log, if Redis did not answer in time.
 
-        ``number`` must be new for each ring: arq refuses the id of a job that a dead worker holds.
-        ``turn``: lower ones are served first (``models.store.tasks.fair_queue``), of equal ones that which
-        was created earlier; ``since`` is when, or now.
+        ``number`` must be new each time: arq refuses the id of a job that a dead worker holds.
+        Lower ``turn``s (``models.store.tasks.fair_queue``) are served first; of equal ones the task
+        that was created earlier, at ``since``, or now.
         """
         try:
-            with self._timed("ring"):
-                async with asyncio.timeout(self._patience):
+            with self._timed("enqueue"):
+                async with asyncio.timeout(self._timeout_seconds):
                     await self._redis.enqueue_job(
-                        PROCESS,
+                        JOB_NAME,
                         task_id,
                         _job_id=_job_id(task_id, number),
-                        _defer_until=_place(turn, since or datetime.now(UTC)),
-                        _expires=_EXPIRES,
+                        _defer_until=_queue_score(turn, since or datetime.now(UTC)),
+                        _expires=_JOB_EXPIRES_SECONDS,
                     )
-        except TROUBLE as error:
-            log.warning("ring_failed", task_id=task_id, reason=repr(error))
+        except REDIS_ERRORS as error:
+            log.warning("enqueue_failed", task_id=task_id, reason=repr(error))
             return False
         return True
 
-    async def ringing(self, rings: Sequence[tuple[str, int]], *, taken: bool = False) -> list[bool]:
-        """Tell for each (task id, ring number) whether its job waits in the queue, not taken yet.
+    async def are_queued(
+        self, jobs: Sequence[tuple[str, int]], *, include_taken: bool = False
+    ) -> list[bool]:
+        """Return for each (task id, number) whether its job is in the queue and not yet taken.
 
-        ``taken``: one that a worker has taken, which it may since have died with, counts, too.
+        ``include_taken``: count jobs that a worker has taken, too; it may have died since.
 
         Raises:
             StoreUnavailable: Redis does not answer.
         """
         try:
-            with self._timed("ringing"):
+            with self._timed("are_queued"):
                 async with (
-                    asyncio.timeout(self._patience),
+                    asyncio.timeout(self._timeout_seconds),
                     self._redis.pipeline(transaction=False) as pipe,
                 ):
-                    for task_id, number in rings:
+                    for task_id, number in jobs:
                         pipe.zscore(default_queue_name, _job_id(task_id, number))
                         pipe.exists(in_progress_key_prefix + _job_id(task_id, number))
-                    answers = await pipe.execute()
-        except TROUBLE as error:
+                    replies = await pipe.execute()
+        except REDIS_ERRORS as error:
             raise _unavailable() from error
-        pairs = zip(answers[::2], answers[1::2], strict=True)
-        return [score is not None and (taken or not held) for score, held in pairs]
+        pairs = zip(replies[::2], replies[1::2], strict=True)
+        return [score is not None and (include_taken or not taken) for score, taken in pairs]
 
-    async def forgot(self) -> bool:
-        """Tell, once, whether Redis lost what it had: what was left there as a mark is gone.
+    async def lost_data(self) -> bool:
+        """Return whether Redis lost its data since the last call: a marker key is missing.
 
         Raises:
             StoreUnavailable: Redis does not answer.
         """
         try:
-            async with asyncio.timeout(self._patience):
-                return bool(await self._redis.set(_MARK, b"1", nx=True))
-        except TROUBLE as error:
+            async with asyncio.timeout(self._timeout_seconds):
+                return bool(await self._redis.set(_MARK_KEY, b"1", nx=True))
+        except REDIS_ERRORS as error:
             raise _unavailable() from error
 
     async def ping(self) -> None:
-        """Return if Redis answers; raise StoreUnavailable if not."""
+        """Raise StoreUnavailable if Redis does not answer."""
         try:
             with self._timed("ping"):
-                async with asyncio.timeout(self._patience):
+                async with asyncio.timeout(self._timeout_seconds):
                     await self._redis.ping()
-        except TROUBLE as error:
+        except REDIS_ERRORS as error:
             raise _unavailable() from error
 
     async def depth(self) -> int:
-        """Return how many rings wait in Redis.
+        """Return how many jobs wait in Redis.
 
         Raises:
             StoreUnavailable: Redis does not answer.
         """
         try:
             with self._timed("depth"):
-                async with asyncio.timeout(self._patience):
+                async with asyncio.timeout(self._timeout_seconds):
                     return int(await self._redis.zcard(default_queue_name))
-        except TROUBLE as error:
+        except REDIS_ERRORS as error:
             raise _unavailable() from error
 
     @contextmanager
     def _timed(self, call: str) -> Iterator[None]:
-        """Tell the observer how long the block took; one that is cancelled does not count."""
+        """Report the block's duration to the observer, unless it is cancelled."""
         began = time.perf_counter()
         outcome = "error"
         try:
@@ -174,11 +178,11 @@ def _job_id(task_id: str, number: int) -> str:
     return f"{task_id}:{number}"
 
 
-def _place(turn: int, since: datetime) -> datetime:
-    """Return the place in arq's queue, which is ordered by time: long ago, the turn decides.
+def _queue_score(turn: int, since: datetime) -> datetime:
+    """Return the time that arq's queue sorts the job by: it lies in 1970, ordered by turn.
 
-    A turn is a second; within it decide the tenths of seconds of the last hundred seconds, which
-    orders all of a round but those on both sides of a hundred's end. Zero is no place to arq.
+    Each turn is one second. Within it jobs are ordered by tenths of seconds of ``since``, modulo
+    100 s, so that only jobs on both sides of such a boundary may swap. arq does not accept 0.
     """
     tenths = int(since.timestamp() * 10) % 1000
     return datetime.fromtimestamp(turn + (1 + min(tenths, 998)) / 1000, UTC)

@@ -1,8 +1,8 @@
-"""How often something was asked lately, counted in Redis for all services together.
+"""Rate limit counters in Redis, shared by all services, with a local fallback.
 
-The windows are fixed ones: at the edge of two, twice the limit may pass. The library's own storage
-for Redis needs scripts, which the embedded server has switched off (they are where most of Redis'
-holes were), and asks three times for each limit; here one transaction asks for all of them.
+Windows are fixed: at the boundary of two, twice the limit may pass. The storage of the ``limits``
+library is not used: it needs Lua scripts, which the embedded Redis disables (most of Redis'
+vulnerabilities were there), and three round trips for each limit. Here one transaction reads all.
 """
 
 from __future__ import annotations
@@ -18,156 +18,164 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeout
 
-from models.auth.rate_limit_types import Bound, Reading
+from models.auth.rate_limit_types import RateLimit, RateLimitState
 from models.errors import StoreUnavailable
 from models.settings import Settings
 
 log = structlog.get_logger()
 
-_CONNECTIONS = 32
-_OFF = 1.0  # seconds nobody waits for Redis after it failed
-_SLOW_MOMENTS = 3  # in a row, after which it counts as failed
-_MOST = 10_000  # counters that one process keeps while Redis is away
-_SLOW = (TimeoutError, RedisTimeout)
-_TROUBLE = (RedisError, OSError, TimeoutError)
-_PREFIX = "darkroom:rate:"
+_MAX_CONNECTIONS = 32
+_OFF_SECONDS = 1.0  # after a failure, during which only local counters are used
+_MAX_TIMEOUTS_IN_A_ROW = 3  # then Redis counts as failed
+_MAX_LOCAL_COUNTERS = 10_000  # of one process while Redis does not answer
+_TIMEOUT_ERRORS = (TimeoutError, RedisTimeout)
+_REDIS_ERRORS = (RedisError, OSError, TimeoutError)
+_KEY_PREFIX = "darkroom:rate:"
 
-_Wanted = Sequence[tuple[Bound, RateLimitItem]]
+_Limits = Sequence[tuple[RateLimit, RateLimitItem]]
 _Counts = list[tuple[int, float]]
-"""Of each limit the calls in its window, and the seconds that this has left."""
+"""For each limit: requests in its window, and remaining seconds of the window."""
 
 
-class _Counters:
-    """Counters in this process, for while Redis is away: the ``_MOST`` that began last."""
+class _LocalCounters:
+    """Counters of this process while Redis does not answer: the newest _MAX_LOCAL_COUNTERS."""
 
     def __init__(self) -> None:
         self._counters: dict[str, tuple[int, float]] = {}
 
-    def read(self, wanted: _Wanted, *, count: bool) -> _Counts:
-        return [self._one(_key(*each), each[1].get_expiry(), count) for each in wanted]
+    def read(self, limits: _Limits, *, count: bool) -> _Counts:
+        return [self._count(_key(*limit), limit[1].get_expiry(), count) for limit in limits]
 
-    def _one(self, key: str, window: int, count: bool) -> tuple[int, float]:
+    def _count(self, key: str, window: int, count: bool) -> tuple[int, float]:
         now = time.monotonic()
         calls, until = self._counters.get(key, (0, 0.0))
         if until <= now:
             self._counters.pop(key, None)
             calls, until = 0, now + window
         if count:
-            if key not in self._counters and len(self._counters) >= _MOST:
+            if key not in self._counters and len(self._counters) >= _MAX_LOCAL_COUNTERS:
                 del self._counters[next(iter(self._counters))]
             calls += 1
             self._counters[key] = calls, until
         return calls, until - now
 
 
-class Rates:
-    """Counts against limits; nobody waits for Redis longer than RATE_LIMIT_TIMEOUT."""
+class RateCounters:
+    """Count requests against limits; a call waits at most RATE_LIMIT_TIMEOUT for Redis."""
 
     def __init__(self, settings: Settings) -> None:
-        self._patience = settings.rate_limit_timeout
-        self._closed = settings.rate_limit_fail == "closed"
+        self._timeout_seconds = settings.rate_limit_timeout
+        self._closed = settings.rate_limit_fail_mode == "closed"
         self._redis = Redis.from_pool(
             BlockingConnectionPool.from_url(
                 settings.redis_url,
-                max_connections=_CONNECTIONS,
-                timeout=self._patience,
-                socket_timeout=self._patience,
-                socket_connect_timeout=self._patience,
+                max_connections=_MAX_CONNECTIONS,
+                timeout=self._timeout_seconds,
+                socket_timeout=self._timeout_seconds,
+                socket_connect_timeout=self._timeout_seconds,
             )
         )
-        self._here = _Counters()
+        self._local = _LocalCounters()
         self._off_until = 0.0
-        self._slow = 0  # moments in a row
-        self._slow_at = 0.0
+        self._timeouts = 0  # in a row
+        self._timeout_at = 0.0
 
     async def close(self) -> None:
         await self._redis.aclose(close_connection_pool=True)
 
-    async def hit(self, bounds: Sequence[Bound]) -> Reading | None:
-        """Count a call against all ``bounds``; return the one that stands worst, None without any.
+    async def hit(self, rate_limits: Sequence[RateLimit]) -> RateLimitState | None:
+        """Count a request against all limits; return the state of the tightest, None without any.
 
         Raises:
-            StoreUnavailable: Redis does not answer, and RATE_LIMIT_FAIL=closed.
+            StoreUnavailable: Redis does not answer, and RATE_LIMIT_FAIL_MODE=closed.
         """
-        return await self._ask(bounds, count=True)
+        return await self._check(rate_limits, count=True)
 
-    async def look(self, bounds: Sequence[Bound]) -> Reading | None:
-        """Return how the bounds stand, as ``hit`` does, and count nothing."""
-        return await self._ask(bounds, count=False)
+    async def peek(self, rate_limits: Sequence[RateLimit]) -> RateLimitState | None:
+        """Return the same state as ``hit`` without counting."""
+        return await self._check(rate_limits, count=False)
 
-    async def _ask(self, bounds: Sequence[Bound], *, count: bool) -> Reading | None:
-        wanted = [(b, item) for b in bounds if b.rate for item in parse_many(b.rate)]
-        if not wanted:
+    async def _check(
+        self, rate_limits: Sequence[RateLimit], *, count: bool
+    ) -> RateLimitState | None:
+        limits = [(r, item) for r in rate_limits if r.rate for item in parse_many(r.rate)]
+        if not limits:
             return None
-        counts = await self._shared(wanted, count=count)
+        counts = await self._count_in_redis(limits, count=count)
         if counts is None:
             if self._closed:
                 raise StoreUnavailable(
-                    "Redis does not answer, and calls that are not counted for all services are "
-                    "refused (RATE_LIMIT_FAIL)",
+                    "Redis does not answer, and requests that cannot be counted are refused "
+                    "(RATE_LIMIT_FAIL_MODE=closed)",
                     store="redis",
                 )
-            counts = self._here.read(wanted, count=count)
-        read = [
-            _reading(*each, *counted, count=count)
-            for each, counted in zip(wanted, counts, strict=True)
+            counts = self._local.read(limits, count=count)
+        states = [
+            _state(*limit, *counted, count=count)
+            for limit, counted in zip(limits, counts, strict=True)
         ]
-        return min(read, key=lambda each: (each.passed, each.left / each.limit))
+        return min(states, key=lambda state: (state.allowed, state.remaining / state.limit))
 
-    async def _shared(self, wanted: _Wanted, *, count: bool) -> _Counts | None:
-        """Return what Redis has; None: it does not answer, or did not a moment ago."""
+    async def _count_in_redis(self, limits: _Limits, *, count: bool) -> _Counts | None:
+        """Return the counts in Redis; None if it does not answer, or failed a moment ago."""
         began = time.monotonic()
         if began < self._off_until:
             return None
         try:
-            async with asyncio.timeout(self._patience):
-                counts = await self._read(wanted, count=count)
-        except _TROUBLE as error:
-            self._failed(error, began)
+            async with asyncio.timeout(self._timeout_seconds):
+                counts = await self._read(limits, count=count)
+        except _REDIS_ERRORS as error:
+            self._note_failure(error, began)
             return None
-        self._slow = 0
+        self._timeouts = 0
         return counts
 
-    async def _read(self, wanted: _Wanted, *, count: bool) -> _Counts:
+    async def _read(self, limits: _Limits, *, count: bool) -> _Counts:
         async with self._redis.pipeline(transaction=True) as pipe:
-            for bound, item in wanted:
-                key = _PREFIX + _key(bound, item)
+            for rate_limit, item in limits:
+                key = _KEY_PREFIX + _key(rate_limit, item)
                 if count:
                     pipe.set(key, 0, ex=item.get_expiry(), nx=True)
                     pipe.incr(key)
                 else:
                     pipe.get(key)
                 pipe.pttl(key)
-            answers = await pipe.execute()
-        each = 3 if count else 2
+            replies = await pipe.execute()
+        size = 3 if count else 2  # replies for one limit
         return [
-            (int(answers[end - 2] or 0), max(0, answers[end - 1]) / 1000)
-            for end in range(each, len(answers) + 1, each)
+            (int(replies[end - 2] or 0), max(0, replies[end - 1]) / 1000)
+            for end in range(size, len(replies) + 1, size)
         ]
 
-    def _failed(self, error: BaseException, began: float) -> None:
-        """Note that Redis did not answer, or not in time, a call that ``began`` then.
+    def _note_failure(self, error: BaseException, began: float) -> None:
+        """Handle an error of a call that began at ``began``.
 
-        Too late for one call may be ours: of a loop that was held up, all calls under way are, also
-        those that Redis has answered. So they count as one, and some in a row make it Redis'.
+        A timeout may be this process' fault: if the event loop was blocked, all pending calls time
+        out, even those that Redis has answered. So timeouts of overlapping calls count as one, and
+        Redis counts as failed only after some in a row.
         """
         now = time.monotonic()
-        if isinstance(error, _SLOW):
-            if began < self._slow_at:
+        if isinstance(error, _TIMEOUT_ERRORS):
+            if began < self._timeout_at:
                 return
-            self._slow, self._slow_at = self._slow + 1, now
-            if self._slow < _SLOW_MOMENTS:
-                log.info("rates_slow", moments=self._slow)
+            self._timeouts, self._timeout_at = self._timeouts + 1, now
+            if self._timeouts < _MAX_TIMEOUTS_IN_A_ROW:
+                log.info("rate_counters_timeout", in_a_row=self._timeouts)
                 return
-        log.warning("rates_off", seconds=_OFF, reason=repr(error))
-        self._off_until = now + _OFF
+        log.warning("rate_counters_off", seconds=_OFF_SECONDS, reason=repr(error))
+        self._off_until = now + _OFF_SECONDS
 
 
-def _key(bound: Bound, item: RateLimitItem) -> str:
-    return item.key_for(bound.setting, bound.whose)
+def _key(rate_limit: RateLimit, item: RateLimitItem) -> str:
+    return item.key_for(rate_limit.setting, rate_limit.subject)
 
 
-def _reading(bound: Bound, item: RateLimitItem, calls: int, left: float, *, count: bool) -> Reading:
-    passed = calls <= item.amount if count else calls < item.amount
-    free = max(0, item.amount - calls)
-    return Reading(bound, item.amount, item.get_expiry(), free, max(1, ceil(left)), passed)
+def _state(
+    rate_limit: RateLimit, item: RateLimitItem, calls: int, left: float, *, count: bool
+) -> RateLimitState:
+    allowed = calls <= item.amount if count else calls < item.amount
+    remaining = max(0, item.amount - calls)
+    reset_seconds = max(1, ceil(left))
+    return RateLimitState(
+        rate_limit, item.amount, item.get_expiry(), remaining, reset_seconds, allowed
+    )

@@ -1,6 +1,6 @@
 """All settings of Darkroom: one frozen object, read once at an entry point and passed down.
 
-Each module here is a section of ``env_example``; a setting belongs to the one it is about.
+Each module here is a section of ``env_example``.
 """
 
 from __future__ import annotations
@@ -13,61 +13,61 @@ from pydantic import SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.errors import BadSettings
-from models.images.encoder_settings import Writing
+from models.images.encoder_settings import EncoderSettings
 from models.loopback import is_loopback
-from models.networks.catalogue import FETCHED
-from models.settings.auth import Access
-from models.settings.dashboard import Admin
-from models.settings.deployment import Place
-from models.settings.encoding import Results
-from models.settings.http import Http
-from models.settings.log import Logs
-from models.settings.mail import Mail
-from models.settings.metrics import Measures
-from models.settings.responses import Answers
-from models.settings.retention import Keeping
-from models.settings.sse import Events
-from models.settings.uploads import Intake
-from models.settings.webhooks import Webhooks
-from models.settings.worker import Work
+from models.networks.catalogue import FETCHED_DIR
+from models.settings.auth import AuthSettings
+from models.settings.dashboard import DashboardSettings
+from models.settings.deployment import DeploymentSettings
+from models.settings.encoding import EncodingSettings
+from models.settings.http import HttpSettings
+from models.settings.log import LogSettings
+from models.settings.mail import MailSettings
+from models.settings.metrics import MetricsSettings
+from models.settings.responses import ResponseSettings
+from models.settings.retention import RetentionSettings
+from models.settings.sse import SseSettings
+from models.settings.uploads import UploadSettings
+from models.settings.webhooks import WebhookSettings
+from models.settings.worker import WorkerSettings
 
 SECTIONS: tuple[type[BaseSettings], ...] = (
-    Place,
-    Http,
-    Access,
-    Intake,
-    Answers,
-    Events,
-    Work,
-    Keeping,
-    Results,
-    Mail,
-    Webhooks,
-    Measures,
-    Admin,
-    Logs,
+    DeploymentSettings,
+    HttpSettings,
+    AuthSettings,
+    UploadSettings,
+    ResponseSettings,
+    SseSettings,
+    WorkerSettings,
+    RetentionSettings,
+    EncodingSettings,
+    MailSettings,
+    WebhookSettings,
+    MetricsSettings,
+    DashboardSettings,
+    LogSettings,
 )
 
 
 class Settings(
-    Logs,
-    Admin,
-    Measures,
-    Webhooks,
-    Mail,
-    Results,
-    Keeping,
-    Work,
-    Events,
-    Answers,
-    Intake,
-    Access,
-    Http,
-    Place,
+    LogSettings,
+    DashboardSettings,
+    MetricsSettings,
+    WebhookSettings,
+    MailSettings,
+    EncodingSettings,
+    RetentionSettings,
+    WorkerSettings,
+    SseSettings,
+    ResponseSettings,
+    UploadSettings,
+    AuthSettings,
+    HttpSettings,
+    DeploymentSettings,
 ):
-    """Every variable of the environment that Darkroom reads, upper case, with its default.
+    """All environment variables of Darkroom with their defaults; their names are in upper case.
 
-    The descriptions are the reasons; ``python -m models env`` prints ``env_example`` from them.
+    ``python -m models env`` prints ``env_example`` from the fields and their descriptions.
     """
 
     model_config = SettingsConfigDict(
@@ -86,7 +86,7 @@ class Settings(
         """Read the settings from the environment and ``.env``.
 
         Raises:
-            BadSettings: a value is not one that its setting takes; says which and why.
+            BadSettings: a value is invalid; the error names the setting and the reason.
         """
         try:
             return cls()
@@ -95,31 +95,31 @@ class Settings(
             raise BadSettings("; ".join(problems)) from None
 
     @property
-    def keys_on(self) -> bool:
-        """Whether calls need a key: as API_KEYS says, or unless HOST is loopback."""
+    def api_keys_enabled(self) -> bool:
+        """Whether requests need a key: API_KEYS; auto: unless HOST is loopback."""
         auto = self.api_keys == "auto" and not is_loopback(self.host)
         return self.api_keys == "on" or auto
 
     @property
-    def rates_on(self) -> bool:
-        """Whether calls are counted: as RATE_LIMITS says, or where others may come in."""
-        open_ = self.keys_on or not is_loopback(self.host)
-        return self.rate_limits == "on" or (self.rate_limits == "auto" and open_)
+    def rate_limits_enabled(self) -> bool:
+        """Whether rate limits apply: RATE_LIMITS; auto: unless only this machine has access."""
+        reachable = self.api_keys_enabled or not is_loopback(self.host)
+        return self.rate_limits == "on" or (self.rate_limits == "auto" and reachable)
 
     @property
-    def children(self) -> int:
-        """Child processes of one worker: WORKER_PROCESSES, or the cores divided by WORKERS."""
-        return self.worker_processes or max(1, cores() // self.workers)
+    def child_processes(self) -> int:
+        """Number of child processes of one worker: WORKER_PROCESSES, or the cores over WORKERS."""
+        return self.worker_processes or max(1, usable_cores() // self.workers)
 
     @property
-    def onnx(self) -> bool:
-        """Whether networks in ONNX may be at hand: OpenCV, asked for by name, runs none."""
+    def onnx_enabled(self) -> bool:
+        """Whether ONNX networks can run: not if UPSCALE_ENGINE is opencv."""
         return self.upscale_engine != "opencv"
 
     @property
-    def writing(self) -> Writing:
-        """How results are written."""
-        return Writing(
+    def encoder_settings(self) -> EncoderSettings:
+        """Encoder settings of results."""
+        return EncoderSettings(
             png_level=self.png_level,
             jpeg_quality=self.jpeg_quality,
             jpeg_subsampling=self.jpeg_subsampling,
@@ -127,27 +127,27 @@ class Settings(
         )
 
     @property
-    def networks(self) -> Path:
-        """Folder with networks beside the bundled one: WEIGHTS_DIR, or where they are fetched."""
-        return self.weights_dir or FETCHED
+    def networks_dir(self) -> Path:
+        """Folder of networks beside the bundled ones: WEIGHTS_DIR, or FETCHED_DIR."""
+        return self.weights_dir or FETCHED_DIR
 
     @property
-    def url(self) -> str:
-        """Where people reach the service: PUBLIC_URL, or this machine; without a slash."""
+    def base_url(self) -> str:
+        """URL of the service without a trailing slash: PUBLIC_URL, or http://localhost:PORT."""
         return self.public_url.rstrip("/") or f"http://localhost:{self.port}"
 
-    def with_folders(self) -> Self:
-        """Return self if the folders that the service works in are there.
+    def require_folders(self) -> Self:
+        """Return self if the folders of the service exist.
 
         Raises:
-            BadSettings: IMAGES_ROOT is no folder.
+            BadSettings: IMAGES_ROOT is not a folder.
         """
         if self.images_root is not None and not self.images_root.is_dir():
-            raise BadSettings(f"IMAGES_ROOT={self.images_root} is no folder on this machine")
+            raise BadSettings(f"IMAGES_ROOT={self.images_root} is not a folder on this machine")
         return self
 
-    def with_stores(self) -> Self:
-        """Return self if both stores are named.
+    def require_stores(self) -> Self:
+        """Return self if both stores are set.
 
         Raises:
             BadSettings: REDIS_URL or MONGO_URL is empty.
@@ -155,7 +155,7 @@ class Settings(
         missing = [n for n in ("REDIS_URL", "MONGO_URL") if not getattr(self, n.lower())]
         if missing:
             raise BadSettings(
-                f"{' and '.join(missing)} must be set (make run starts embedded stores by itself)"
+                f"{' and '.join(missing)} must be set (make run starts embedded stores)"
             )
         return self
 
@@ -165,8 +165,8 @@ def _problem(name: str, value: object, message: str) -> str:
     return f"{name.upper()}={'(not shown)' if secret else repr(value)}: {message}"
 
 
-def cores() -> int:
-    """Return the number of cores this process may use: its affinity, and its container's quota."""
+def usable_cores() -> int:
+    """Return the number of cores this process may use, by its affinity and container quota."""
     allowed = (
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )
@@ -178,10 +178,10 @@ def cores() -> int:
 
 
 def env_example() -> str:
-    """Return the text of ``env_example``: every variable, its reason and its default."""
+    """Return the text of ``env_example``: all variables, descriptions and defaults."""
     lines = [
-        "# Every setting of Darkroom with its default. Copy to .env, or set in the environment.",
-        "# Written by `python -m models env > env_example`; a test holds it against the class.",
+        "# All settings of Darkroom with their defaults. Copy to .env, or set in the environment.",
+        "# Written by `python -m models env > env_example`; a test compares it with the code.",
     ]
     for section in SECTIONS:
         lines += ["", f"### {section.__doc__}"]

@@ -1,4 +1,4 @@
-"""Settings: where it runs."""
+"""Settings: addresses, folders, stores and processes."""
 
 from __future__ import annotations
 
@@ -8,31 +8,32 @@ from pydantic import Field
 from pydantic_settings import BaseSettings
 
 
-class Place(BaseSettings):
-    """Where it runs."""
+class DeploymentSettings(BaseSettings):
+    """Addresses, folders, stores and processes."""
 
     host: str = Field("127.0.0.1", description="Address the service listens on.")
     port: int = Field(8080, ge=1, le=65535, description="Port the service listens on.")
     data_dir: Path = Field(
         Path("data"),
-        description="Data of the embedded stores and process ids (make run), and letters that "
-        "were not sent because SMTP_HOST is empty.",
+        description="Folder for the data of the embedded stores and process ids (make run), and "
+        "for e-mails that are not sent because SMTP_HOST is empty.",
     )
     public_url: str = Field(
         "",
-        description="Where people reach the service, e.g. https://pictures.example.org: links in "
-        "letters begin with it; empty: http://localhost:PORT.",
+        description="URL of the service for users, e.g. https://pictures.example.org; links in "
+        "e-mails begin with it. Empty: http://localhost:PORT.",
     )
     images_root: Path | None = Field(
-        None, description="Folder that POST /items/ reads and writes below; empty: it is off."
+        None,
+        description="Folder below which POST /items/ reads and writes; empty: that route is off.",
     )
     workers: int = Field(1, ge=1, le=64, description="arq worker processes (make run only).")
     worker_processes: int = Field(
         0,
         ge=0,
         le=256,
-        description="Child processes of each worker that do the pixel work; "
-        "0 = the cores divided by WORKERS.",
+        description="Child processes of each worker that do the pixel work; 0: the cores divided "
+        "by WORKERS.",
     )
     redis_url: str = Field(
         "", description="Redis, e.g. redis://redis:6379/0; empty: make run starts its own."
@@ -45,6 +46,6 @@ class Place(BaseSettings):
     mongo_db: str = Field("darkroom", description="Name of the database.")
     weights_dir: Path | None = Field(
         None,
-        description="Folder with further networks (.pb) and manifests of your own, searched before "
-        "the bundled ones; empty: weights/fetched, where make weights puts them.",
+        description="Folder with further networks (.pb) and manifests of your own, searched "
+        "before the bundled ones; empty: weights/fetched, where make weights puts them.",
     )

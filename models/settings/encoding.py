@@ -1,4 +1,4 @@
-"""Settings: how results are written. Change them for all programs together."""
+"""Settings: encoders of results. Change them for all programs together."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from pydantic_settings import BaseSettings
 from models.images.encoder_settings import DEFAULT, Subsampling
 
 
-class Results(BaseSettings):
-    """How results are written: the same for services and workers; a change makes new tasks."""
+class EncodingSettings(BaseSettings):
+    """Encoders of results: the same for services and workers; a change makes new tasks."""
 
     png_level: int = Field(
         DEFAULT.png_level,
         ge=0,
         le=9,
-        description="Compression of PNG. 0: none; 1: runs only, for photographs as small as 6 and "
-        "several times faster; 2 to 9: zlib's levels, smaller for drawings.",
+        description="Compression of PNG. 0: none; 1: run lengths only, for photographs as small "
+        "as 6 and several times faster; 2 to 9: zlib's levels, smaller for drawings.",
     )
     jpeg_quality: int = Field(
         DEFAULT.jpeg_quality,
         ge=1,
         le=100,
-        description="Quality of a JPEG for which none is asked; above 92 files grow fast and no "
-        "difference is seen.",
+        description="Quality of a JPEG if the request names none; above 92 files grow fast "
+        "without a visible difference.",
     )
     jpeg_subsampling: Subsampling = Field(
         DEFAULT.jpeg_subsampling,
@@ -34,5 +34,5 @@ class Results(BaseSettings):
         DEFAULT.webp_quality,
         ge=1,
         le=100,
-        description="Quality of a WebP for which none is asked.",
+        description="Quality of a WebP if the request names none.",
     )

@@ -1,4 +1,4 @@
-"""Settings: how letters leave."""
+"""Settings: e-mails and the newsletter."""
 
 from __future__ import annotations
 
@@ -16,100 +16,104 @@ HOUR = 3600
 DAY = 24 * HOUR
 
 
-class Mail(BaseSettings):
-    """How letters leave."""
+class MailSettings(BaseSettings):
+    """E-mails and the newsletter."""
 
     smtp_host: str = Field(
-        "", description="Mail server; empty: letters become .eml files in DATA_DIR/outbox."
+        "", description="Mail server; empty: e-mails become .eml files in DATA_DIR/outbox."
     )
     smtp_port: int = Field(587, ge=1, le=65535, description="Port of the mail server.")
     smtp_tls: Literal["none", "starttls", "tls"] = Field(
         "starttls",
-        description="none: in the clear; starttls: refused unless the server offers it "
-        "(port 587); tls: from the first byte (port 465).",
+        description="none: unencrypted; starttls: fails unless the server offers it (port 587); "
+        "tls: from the first byte (port 465).",
     )
-    smtp_user: str = Field("", description="Name to log in with; empty: without a login.")
+    smtp_user: str = Field("", description="User name for the mail server; empty: no login.")
     smtp_password: SecretStr = Field(
         SecretStr(""), validate_default=True, description="Password of SMTP_USER; never logged."
     )
     smtp_from: str = Field(
         "Darkroom <darkroom@localhost>",
-        description="Sender of all letters; its domain is also that of their Message-ID.",
+        description="Sender of all e-mails; its domain is also that of their Message-ID.",
     )
     smtp_timeout: float = Field(
-        30, gt=0, description="Seconds one answer of the mail server may take; a letter ten times."
+        30,
+        gt=0,
+        description="Seconds one reply of the mail server may take; ten times that for a whole "
+        "e-mail.",
     )
     smtp_ca_file: Path | None = Field(
-        None, description="Certificates (PEM) that the SMTP server is checked against, if private."
+        None, description="File with CA certificates (PEM) for a mail server with a private CA."
     )
     max_attachment_bytes: int = Field(
         10 * MIB,
         ge=0,
-        description="Largest archive sent in a letter, which grows by a third on its way; larger "
-        "ones become a link.",
+        description="Largest archive sent as an attachment, which base64 makes a third larger; "
+        "for larger ones the e-mail has a link.",
     )
     mail_per_address: int = Field(
-        5, ge=1, description="Letters an hour that strangers can have sent to one address."
+        5, ge=1, description="E-mails an hour to one address that clients can cause."
     )
     mail_per_client: int = Field(
-        30, ge=1, description="Calls an hour of one client that may send letters; then 429."
+        30, ge=1, description="Requests an hour of one client that may send e-mails; then 429."
     )
     proxies: int = Field(
         0,
         ge=0,
         le=10,
-        description="Reverse proxies before the service that each append to X-Forwarded-For, to "
-        "tell clients apart; 0: the header is not believed.",
+        description="Reverse proxies in front of the service, each of which appends to "
+        "X-Forwarded-For, to tell clients apart; 0: the header is ignored.",
     )
-    mail_retry: float = Field(
+    mail_retry_seconds: float = Field(
         30,
         gt=0,
-        description="Seconds before a letter is tried again after trouble with the mail server; "
+        description="Seconds before an e-mail is retried after a failure of the mail server; "
         "doubles each time, up to an hour.",
     )
-    mail_give_up: float = Field(
-        3 * DAY, gt=0, description="Seconds of such trouble after which a letter is FAILED."
+    mail_give_up_seconds: float = Field(
+        3 * DAY, gt=0, description="Seconds of such failures after which an e-mail is FAILED."
     )
-    mail_attempts: int = Field(
+    mail_max_crashes: int = Field(
         5,
         ge=1,
-        description="Times a letter is tried over which its worker died or stumbled; then FAILED.",
+        description="Attempts at an e-mail that end with a crash or an unexpected error of the "
+        "worker; then FAILED.",
     )
-    mail_keep: float = Field(
+    mail_retention_seconds: float = Field(
         30 * DAY,
         ge=8 * DAY,
-        description="Seconds the outbox remembers letters that were sent or failed; longer than a "
-        "week, so that no newsletter goes twice.",
+        description="Seconds the outbox keeps e-mails that were sent or failed; longer than a "
+        "week, so that no newsletter is sent twice.",
     )
-    mail_again: float = Field(
-        HOUR, ge=0, description="Seconds before /send_images sends the same archive once more."
+    mail_archive_resend_seconds: float = Field(
+        HOUR, ge=0, description="Seconds before /send_images sends the same archive again."
     )
     confirm_ttl: int = Field(
-        48 * HOUR, ge=60, description="Seconds the link in a confirmation letter is good."
+        48 * HOUR, ge=60, description="Seconds the link in a confirmation e-mail is valid."
     )
     unsubscribe_ttl: int = Field(
-        60 * DAY, ge=60, description="Seconds the unsubscribe link in a newsletter is good."
+        60 * DAY, ge=60, description="Seconds the unsubscribe link in a newsletter is valid."
     )
     newsletter_weekday: Literal["off", "mon", "tue", "wed", "thu", "fri", "sat", "sun"] = Field(
-        "mon", description="Day of the weekly newsletter; off: none is sent."
+        "mon", description="Day of the weekly newsletter; off: no newsletter."
     )
     newsletter_hour: int = Field(8, ge=0, le=23, description="Hour of the newsletter, in UTC.")
     secret_key: SecretStr = Field(
         SecretStr(""),
-        description="Signs the links in letters, 32 characters or more; empty: one is made once "
-        "and kept in MongoDB for all programs.",
+        description="Key that signs links in e-mails, 32 characters or more; empty: one is made "
+        "once and stored in MongoDB for all programs.",
     )
 
     @field_validator("smtp_password")
     @classmethod
-    def _with_a_user(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
+    def _check_password(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
         if bool(value.get_secret_value()) != bool(info.data.get("smtp_user")):
-            raise ValueError("SMTP_USER and SMTP_PASSWORD are set both or neither")
+            raise ValueError("set both SMTP_USER and SMTP_PASSWORD, or neither")
         return value
 
     @field_validator("secret_key")
     @classmethod
-    def _long_enough(cls, value: SecretStr) -> SecretStr:
+    def _check_secret_key(cls, value: SecretStr) -> SecretStr:
         length = len(value.get_secret_value())
         if 0 < length < 32:
             raise ValueError(f"it has {length} characters; 32 or more are needed, or none")
@@ -117,25 +121,25 @@ class Mail(BaseSettings):
 
     @field_validator("smtp_from")
     @classmethod
-    def _is_a_sender(cls, value: str) -> str:
-        sender(value)
+    def _check_sender(cls, value: str) -> str:
+        parse_sender(value)
         return value
 
 
-def sender(text: str) -> Address:
+def parse_sender(text: str) -> Address:
     """Return ``text`` ("Name <box@domain>" or "box@domain") as an address for a header.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is malformed.
     """
-    refusal = ValueError(f"{text!a} is no sender; e.g. Darkroom <pictures@example.org>")
-    name, box = parseaddr(text)
-    if not text.isprintable() or not box.isascii():
-        raise refusal
+    malformed = ValueError(f"{text!a} is not a sender; e.g. Darkroom <pictures@example.org>")
+    name, mailbox = parseaddr(text)
+    if not text.isprintable() or not mailbox.isascii():
+        raise malformed
     try:
-        address = Address(name, addr_spec=box)
+        address = Address(name, addr_spec=mailbox)
     except (HeaderParseError, IndexError):
-        raise refusal from None
+        raise malformed from None
     if not address.username or not address.domain:
-        raise refusal
+        raise malformed
     return address

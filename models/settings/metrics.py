@@ -1,4 +1,4 @@
-"""Settings: what it measures."""
+"""Settings: Prometheus metrics."""
 
 from __future__ import annotations
 
@@ -6,24 +6,27 @@ from pydantic import Field
 from pydantic_settings import BaseSettings
 
 
-class Measures(BaseSettings):
-    """What it measures."""
+class MetricsSettings(BaseSettings):
+    """Prometheus metrics."""
 
     metrics: bool = Field(
         True,
-        description="Answer GET /metrics for Prometheus. It tells no secret, but what is going on: "
-        "a proxy in front should not publish it. Say the same to services and workers.",
+        description="Serve GET /metrics for Prometheus. It shows no secret, but how much the "
+        "service is used: a proxy in front should not publish it. Set it alike for services and "
+        "workers.",
     )
-    metrics_seconds: float = Field(
-        2, gt=0, description="Pause between two snapshots that a worker writes of its figures."
+    metrics_interval_seconds: float = Field(
+        2, gt=0, description="Seconds between two snapshots that a worker writes of its metrics."
     )
-    metrics_kept_seconds: float = Field(
+    metrics_retention_seconds: float = Field(
         300,
         gt=0,
         le=3600,
-        description="Seconds the counters of a worker that ended are still shown, so that a scrape "
-        "sees the last of them; longer than the pause between two scrapes.",
+        description="Seconds the counters of a stopped worker are still shown, so that a scrape "
+        "sees their last values; set it longer than the scrape interval.",
     )
-    metrics_workers: int = Field(
-        500, ge=1, description="Workers whose figures one scrape shows, those heard last first."
+    metrics_workers_max: int = Field(
+        500,
+        ge=1,
+        description="Workers whose metrics one scrape shows; the latest heartbeats come first.",
     )

@@ -1,4 +1,4 @@
-"""Settings: how it answers."""
+"""Settings: waiting, caching and shutdown of the service."""
 
 from __future__ import annotations
 
@@ -9,17 +9,20 @@ KIB = 1024
 MIB = 1024 * KIB
 
 
-class Answers(BaseSettings):
-    """How it answers."""
+class ResponseSettings(BaseSettings):
+    """Waiting, caching and shutdown of the service."""
 
     max_wait: float = Field(
-        60, gt=0, description="Longest ?wait= in seconds; proxies close what is silent longer."
+        60,
+        gt=0,
+        description="Maximum of ?wait= in seconds; proxies close connections that are silent for "
+        "longer.",
     )
     keepalive_timeout: float = Field(
         15, gt=0, description="Seconds an idle or half-sent request keeps its connection."
     )
     shutdown_timeout: float = Field(
-        10, gt=0, description="Seconds the service gives answers in flight when it is stopped."
+        10, gt=0, description="Seconds that running requests may take when the service stops."
     )
     sync_timeout: float = Field(
         30,
@@ -32,22 +35,22 @@ class Answers(BaseSettings):
         description="Seconds POST /items/ waits for the workers; then 503: send it again.",
     )
     cache_max_bytes: int = Field(
-        64 * KIB, ge=0, description="Largest result kept in Redis when asked for often; 0: none."
+        64 * KIB, ge=0, description="Largest result that Redis caches if requested often; 0: none."
     )
     cache_ttl: int = Field(600, ge=1, description="Seconds a result stays in Redis.")
     cache_total_bytes: int = Field(
         64 * MIB,
         ge=0,
-        description="Memory Redis may use in all before no more results are put there.",
+        description="Memory of Redis in all, above which no more results are cached.",
     )
-    max_history: int = Field(
+    max_page_history: int = Field(
         300,
         ge=1,
-        description="Pictures that ended and the page at / remembers, in each browser; never "
-        "forgotten are those not sent yet.",
+        description="Finished pictures that the page at / remembers, in each browser; pictures "
+        "that are not sent yet are always kept.",
     )
     legacy_status: bool = Field(
         False,
-        description="Say PENDING where the contract says STARTED, for clients of the older "
-        "upscaler that know no STARTED.",
+        description="Report PENDING instead of STARTED, for clients of the older upscaler that do "
+        "not know STARTED.",
     )

@@ -1,4 +1,4 @@
-"""Settings: how long it keeps."""
+"""Settings: retention of originals and results."""
 
 from __future__ import annotations
 
@@ -6,29 +6,30 @@ from pydantic import Field
 from pydantic_settings import BaseSettings
 
 
-class Keeping(BaseSettings):
-    """How long it keeps: the same for services and workers."""
+class RetentionSettings(BaseSettings):
+    """Retention of originals and results: the same for services and workers."""
 
     result_ttl: float = Field(
         0,
         ge=0,
-        description="Seconds results are kept after their task ended; then 410, and sent again the "
-        "picture is computed anew. 0: for ever.",
+        description="Seconds results are kept after their task ended; then they answer 410, and "
+        "sending the picture again computes them anew. 0: for ever.",
     )
     original_ttl: float = Field(
         0,
         ge=0,
-        description="Seconds a picture that came in is kept after it last came in, or was retried; "
-        "longer while a task needs it. 0: for ever.",
+        description="Seconds an original is kept after it was last sent or retried; longer while "
+        "a task needs it. 0: for ever.",
     )
-    delete_grace: float = Field(
+    delete_grace_seconds: float = Field(
         600,
         gt=0,
-        description="Seconds bytes outlive their last name, for who is in the middle of reading "
-        "them, and an original its upload; longer than a submission or a download takes.",
+        description="Seconds that bytes outlive their last name, for downloads in progress, and "
+        "that an original outlives its upload; set it longer than an upload or a download takes.",
     )
-    housekeeping_seconds: float = Field(
+    housekeeping_interval_seconds: float = Field(
         60,
         gt=0,
-        description="Pause between two times that one worker of all deletes what is to go.",
+        description="Seconds between two runs of housekeeping, in which one worker of all deletes "
+        "what has expired.",
     )

@@ -1,4 +1,4 @@
-"""Settings: how it tells of progress."""
+"""Settings: progress and server-sent events."""
 
 from __future__ import annotations
 
@@ -6,55 +6,56 @@ from pydantic import Field
 from pydantic_settings import BaseSettings
 
 
-class Events(BaseSettings):
-    """How it tells of progress."""
+class SseSettings(BaseSettings):
+    """Progress and server-sent events."""
 
-    progress_seconds: float = Field(
+    progress_interval_seconds: float = Field(
         0.25,
         gt=0,
-        description="Pause between two writes of a task's progress; each is one small update in "
-        "MongoDB, and none is made while the progress stays the same.",
+        description="Seconds between two writes of a task's progress; each is one small update in "
+        "MongoDB, and unchanged progress is not written.",
     )
-    events_pause: float = Field(
+    events_interval_seconds: float = Field(
         0.25,
         gt=0,
-        description="Pause between two events of a stream; what changes meanwhile is told as one.",
+        description="Seconds between two events of a stream; changes in between are sent as one.",
     )
-    events_keepalive: float = Field(
+    events_keepalive_seconds: float = Field(
         15,
         gt=0,
-        description="Pause between two comments in an event stream, so that proxies keep it open.",
+        description="Seconds between two comments in an event stream, so that proxies keep it "
+        "open.",
     )
-    events_seconds: float = Field(
+    events_max_seconds: float = Field(
         3600,
         gt=0,
-        description="Longest life of an event stream; browsers then connect again by themselves.",
+        description="Maximum duration of an event stream; browsers then reconnect by themselves.",
     )
-    events_stall: float = Field(
+    events_stall_timeout: float = Field(
         20,
         gt=0,
-        description="Seconds a listener may take nothing in before its stream is cut; it gets the "
-        "newest state when it connects again.",
+        description="Seconds a client may read nothing before its stream is closed; it gets the "
+        "latest state when it reconnects.",
     )
     events_per_client: int = Field(
         100,
         ge=1,
-        description="Most event streams open from one client address (see PROXIES); then 429.",
+        description="Maximum open event streams of one client address (see PROXIES); then 429.",
     )
     events_tasks_per_client: int = Field(
         3000,
         ge=1,
-        description="Most tasks that the streams of one client tell of together: a group's counts "
-        "as many as it has; then 429.",
+        description="Maximum tasks that all streams of one client follow; a group counts each of "
+        "its tasks; then 429.",
     )
     events_tasks_total: int = Field(
         20_000,
         ge=1,
-        description="Most tasks that all streams of one service tell of; one costs about 0.05 ms "
-        "of work with each event; then 429.",
+        description="Maximum tasks that all streams of one service follow; each costs about 0.05 "
+        "ms of work per event; then 429.",
     )
     events_total: int = Field(
         2000,
         ge=1,
-        description="Most event streams open of one service; each holds a connection; then 429.",
+        description="Maximum open event streams of one service; each holds a connection; then 429.",
     )

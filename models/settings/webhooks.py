@@ -1,4 +1,4 @@
-"""Settings: how the ends of tasks are told to a callback_url."""
+"""Settings: webhooks."""
 
 from __future__ import annotations
 
@@ -12,94 +12,101 @@ from pydantic_settings import BaseSettings
 
 from models.settings.mail import DAY, HOUR
 
-_KEY_BYTES = range(24, 65)  # of a secret, as the Standard Webhooks have it
+_KEY_BYTES = range(24, 65)  # of a secret, by Standard Webhooks
 
 
-class Webhooks(BaseSettings):
-    """How the ends of tasks are told to a callback_url."""
+class WebhookSettings(BaseSettings):
+    """Webhooks: calls to a callback_url when a task or group ends."""
 
-    webhooks: bool = Field(True, description="Take callback_url; False: it is refused.")
+    webhooks: bool = Field(True, description="Accept callback_url; False: it is refused.")
     webhook_secret: SecretStr = Field(
         SecretStr(""),
-        description="Signs what is sent (whsec_ and base64 of 24 to 64 bytes); several, with "
-        "spaces between, all sign, so that receivers can change over. Empty: made of SECRET_KEY, "
-        "as those of API keys always are.",
+        description="Secret that signs webhooks (whsec_ and base64 of 24 to 64 bytes); several, "
+        "separated by spaces, all sign, so that receivers can rotate them. Empty: derived from "
+        "SECRET_KEY, as the secrets of API keys always are.",
     )
     webhook_ports: str = Field(
-        "80,443", description="Ports that a callback_url may name, with commas between them."
+        "80,443", description="Ports that a callback_url may have, separated by commas."
     )
-    webhook_allowed: str = Field(
+    webhook_allowed_networks: str = Field(
         "",
-        description="Networks (10.1.0.0/16, ::1/128, ...), with commas, that may be called "
-        "though private: receivers of your own. Everybody who may submit can then reach them.",
+        description="Private networks (10.1.0.0/16, ::1/128, ...) that may be called, separated "
+        "by commas, for your own receivers. All clients that may submit can then reach them.",
     )
     webhook_nameservers: str = Field(
         "",
-        description="DNS servers for names of receivers (address or address:port, with commas); "
-        "empty: those of this machine. /etc/hosts is not read.",
+        description="DNS servers for the host names of receivers (address or address:port, "
+        "separated by commas); empty: those of this machine. /etc/hosts is not read.",
     )
     webhook_ca_file: Path | None = Field(
-        None, description="Certificates (PEM) that receivers are checked against, if private."
+        None, description="File with CA certificates (PEM) for receivers with a private CA."
     )
-    webhook_url_length: int = Field(
-        2000, ge=1, le=8000, description="Characters a callback_url may have."
+    webhook_url_max_characters: int = Field(
+        2000, ge=1, le=8000, description="Maximum characters of a callback_url."
     )
     webhooks_per_client: int = Field(
         3600,
         ge=1,
-        description="Calls with a callback_url an hour of one client; more get 429: nobody has us "
-        "hammer a stranger's server. Counted apart, as many are told again of tasks begun anew.",
+        description="Requests with a callback_url an hour of one client; more get 429, so that "
+        "the service cannot be used to flood a server. Webhooks of restarted tasks count apart, "
+        "with the same limit.",
     )
     webhooks_per_task: int = Field(
         100,
         ge=1,
         le=1000,
-        description="Names and URLs one client may have told of one task or group that has not "
-        "succeeded; more get 422. All are told again when it is begun anew.",
+        description="Pairs of name and URL that one client may register for one task or group "
+        "that has not succeeded; more get 422. All are called again after a restart of the task.",
     )
     webhook_timeout: float = Field(
         10,
         gt=0,
-        description="Seconds a receiver has in all: name, connection, TLS and its status line.",
+        description="Seconds for a whole call: DNS, connection, TLS and the status line.",
     )
-    webhook_senders: int = Field(
-        16, ge=1, le=1000, description="Deliveries of one worker at the same time."
+    webhook_concurrency: int = Field(
+        16, ge=1, le=1000, description="Concurrent deliveries of one worker."
     )
-    webhook_per_host: int = Field(
-        2, ge=1, description="Of these, how many to one host: a slow one holds up nobody else."
+    webhook_concurrency_per_host: int = Field(
+        2,
+        ge=1,
+        description="Concurrent deliveries of one worker to one host, so that a slow one does not "
+        "delay others.",
     )
-    webhook_per_party: int = Field(
-        8, ge=1, description="Of these, how many for one client, whatever hosts it names."
+    webhook_concurrency_per_client: int = Field(
+        8, ge=1, description="Concurrent deliveries of one worker for one client, to any hosts."
     )
-    webhook_retry: float = Field(
+    webhook_retry_seconds: float = Field(
         10,
         gt=0,
-        description="Seconds before a delivery that failed is tried again; doubles each time, up "
-        "to an hour.",
+        description="Seconds before a failed delivery is retried; doubles each time, up to an "
+        "hour.",
     )
-    webhook_retry_after: float = Field(
-        HOUR, ge=0, description="Seconds of a receiver's Retry-After that are heeded at most."
+    webhook_retry_after_max: float = Field(
+        HOUR, ge=0, description="Maximum seconds of a receiver's Retry-After that are respected."
     )
-    webhook_give_up: float = Field(
+    webhook_give_up_seconds: float = Field(
         DAY, gt=0, description="Seconds of such failures after which a delivery is FAILED."
     )
-    webhook_attempts: int = Field(
-        5, ge=1, description="Times one is tried over which its worker died or stumbled."
+    webhook_max_crashes: int = Field(
+        5,
+        ge=1,
+        description="Attempts at a delivery that end with a crash or an unexpected error of the "
+        "worker; then FAILED.",
     )
-    webhook_keep: float = Field(
+    webhook_retention_seconds: float = Field(
         7 * DAY,
         gt=0,
-        description="Seconds deliveries that ended are shown, and can be redelivered.",
+        description="Seconds that ended deliveries are kept, shown, and can be sent again.",
     )
-    webhook_log: int = Field(
-        40, ge=1, le=500, description="Attempts of one delivery that are remembered, the newest."
+    webhook_log_attempts: int = Field(
+        40, ge=1, le=500, description="Attempts of one delivery that are kept, the newest."
     )
 
     @field_validator("webhook_secret")
     @classmethod
-    def _are_secrets(cls, value: SecretStr) -> SecretStr:
-        for number, each in enumerate(value.get_secret_value().split(), 1):
-            if not each.startswith("whsec_") or len(_decoded(each)) not in _KEY_BYTES:
+    def _check_secrets(cls, value: SecretStr) -> SecretStr:
+        for number, secret in enumerate(value.get_secret_value().split(), 1):
+            if not secret.startswith("whsec_") or len(_decode_secret(secret)) not in _KEY_BYTES:
                 raise ValueError(
                     f"secret {number} is not whsec_ and the base64 of 24 to 64 bytes, e.g. from "
                     "`echo whsec_$(openssl rand -base64 32)`"
@@ -108,52 +115,52 @@ class Webhooks(BaseSettings):
 
     @field_validator("webhook_ports")
     @classmethod
-    def _are_ports(cls, value: str) -> str:
-        for each in listed(value):
-            if not (each.isascii() and each.isdigit() and 1 <= int(each) <= 65535):
-                raise ValueError(f"{each!a} is no port; e.g. 80,443")
-        if not listed(value):
-            raise ValueError("no port at all; WEBHOOKS=False switches webhooks off")
+    def _check_ports(cls, value: str) -> str:
+        for port in split_list(value):
+            if not (port.isascii() and port.isdigit() and 1 <= int(port) <= 65535):
+                raise ValueError(f"{port!a} is not a port; e.g. 80,443")
+        if not split_list(value):
+            raise ValueError("at least one port is needed; WEBHOOKS=False switches webhooks off")
         return value
 
-    @field_validator("webhook_allowed")
+    @field_validator("webhook_allowed_networks")
     @classmethod
-    def _are_networks(cls, value: str) -> str:
-        for each in listed(value):
-            ip_network(each)
+    def _check_networks(cls, value: str) -> str:
+        for network in split_list(value):
+            ip_network(network)
         return value
 
     @field_validator("webhook_nameservers")
     @classmethod
-    def _are_nameservers(cls, value: str) -> str:
-        nameservers(value)
+    def _check_nameservers(cls, value: str) -> str:
+        parse_nameservers(value)
         return value
 
 
-def listed(value: str) -> list[str]:
-    """Return what stands between commas."""
-    return [each.strip() for each in value.split(",") if each.strip()]
+def split_list(value: str) -> list[str]:
+    """Return the parts between commas."""
+    return [part.strip() for part in value.split(",") if part.strip()]
 
 
-def nameservers(value: str) -> list[tuple[str, int]]:
+def parse_nameservers(value: str) -> list[tuple[str, int]]:
     """Return (address, port) of each DNS server.
 
     Raises:
-        ValueError: one is no address.
+        ValueError: an address is malformed.
     """
-    found = []
-    for each in listed(value):
-        address, port = each, "53"
-        if each.startswith("["):
-            address, _, port = each[1:].partition("]")
+    servers = []
+    for server in split_list(value):
+        address, port = server, "53"
+        if server.startswith("["):
+            address, _, port = server[1:].partition("]")
             port = port.removeprefix(":") or "53"
-        elif each.count(":") == 1:
-            address, _, port = each.partition(":")
-        found.append((str(ip_network(address).network_address), int(port)))
-    return found
+        elif server.count(":") == 1:
+            address, _, port = server.partition(":")
+        servers.append((str(ip_network(address).network_address), int(port)))
+    return servers
 
 
-def _decoded(secret: str) -> bytes:
+def _decode_secret(secret: str) -> bytes:
     try:
         return base64.b64decode(secret.removeprefix("whsec_"), validate=True)
     except (binascii.Error, ValueError):

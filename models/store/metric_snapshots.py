@@ -1,4 +1,4 @@
-"""What workers last said of their figures, for whichever service is asked."""
+"""The latest metrics of each worker, stored so that any service can serve them."""
 
 from __future__ import annotations
 
@@ -8,53 +8,55 @@ from bson.binary import Binary
 from motor.motor_asyncio import AsyncIOMotorCollection
 from pymongo import WriteConcern
 
-from models.store.mongo.errors import guarded
-from models.store.mongo.server_time import after
+from models.store.mongo.errors import translate_errors
+from models.store.mongo.server_time import now_plus
 
-_FORGOTTEN_AFTER = 3600  # seconds after which a snapshot is dropped; METRICS_KEPT_SECONDS at most
-_LONGEST = 300  # characters of a worker's name
+_EXPIRE_SECONDS = 3600  # a TTL index drops older ones; METRICS_RETENTION_SECONDS is at most this
+_MAX_NAME_CHARACTERS = 300
 
 
-class Snapshot(NamedTuple):
-    """A snapshot of unproven content, and its age in seconds."""
+class MetricSnapshot(NamedTuple):
+    """A snapshot with its age in seconds; its content is not validated."""
 
     worker: str
     age: float
     figures: object
 
 
-class Snapshots:
-    """The collection ``snapshots``: {_id: worker, at, figures}, apart from who is alive.
+class MetricSnapshots:
+    """The collection ``snapshots``: {_id: worker, at, figures}, separate from the worker registry.
 
-    A worker that ended is gone from ``workers`` at once; its counters are shown a while longer.
+    A worker that ends leaves ``workers`` at once; its counters are served for some time after.
     """
 
     def __init__(self, collection: AsyncIOMotorCollection[dict[str, Any]]) -> None:
-        # Lost with a server they are written again in seconds: nobody need wait for a majority.
+        # A server loses at most a few seconds of snapshots: no need to wait for a majority.
         self._snapshots = collection.with_options(write_concern=WriteConcern(w=1))
 
     async def prepare(self) -> None:
-        await self._snapshots.create_index("at", expireAfterSeconds=_FORGOTTEN_AFTER)
+        await self._snapshots.create_index("at", expireAfterSeconds=_EXPIRE_SECONDS)
 
-    @guarded
+    @translate_errors
     async def put(self, worker: str, figures: bytes) -> None:
         change = {"$currentDate": {"at": True}, "$set": {"figures": Binary(figures)}}
         await self._snapshots.update_one({"_id": worker}, change, upsert=True)
 
-    @guarded
-    async def recent(self, seconds: float, most: int) -> list[Snapshot]:
+    @translate_errors
+    async def recent(self, seconds: float, limit: int) -> list[MetricSnapshot]:
         """Return the newest ``most`` of those written in the last ``seconds``."""
-        since = {"$expr": {"$gt": ["$at", after(-seconds)]}, "at": {"$type": "date"}}
+        since = {"$expr": {"$gt": ["$at", now_plus(-seconds)]}, "at": {"$type": "date"}}
         aged = {"figures": 1, "age": {"$subtract": ["$$NOW", "$at"]}}
-        found = self._snapshots.aggregate(
-            [{"$match": since}, {"$sort": {"at": -1}}, {"$limit": most}, {"$project": aged}]
+        cursor = self._snapshots.aggregate(
+            [{"$match": since}, {"$sort": {"at": -1}}, {"$limit": limit}, {"$project": aged}]
         )
         return [
-            Snapshot(each["_id"], max(0, each["age"]) / 1000, each.get("figures"))
-            async for each in found
-            if _is_name(each["_id"])
+            MetricSnapshot(document["_id"], max(0, document["age"]) / 1000, document.get("figures"))
+            async for document in cursor
+            if _is_name(document["_id"])
         ]
 
 
 def _is_name(worker: object) -> bool:
-    return isinstance(worker, str) and 0 < len(worker) <= _LONGEST and worker.isprintable()
+    return (
+        isinstance(worker, str) and 0 < len(worker) <= _MAX_NAME_CHARACTERS and worker.isprintable()
+    )

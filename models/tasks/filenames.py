@@ -1,42 +1,44 @@
-"""File names from strangers made safe, and the names of results made from them."""
+"""File names: sanitize uploaded ones, and make the names of results from them."""
 
 from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator, Sequence
 
-from models.images.inspect import EXTENSIONS, Format
+from models.images.inspect import EXTENSIONS, OutputFormat
 from models.operations import Operation
 
-_LABEL = 60  # longest label of a long pipeline: with the stem it must stay a file name
-_FILE_NAME = 250  # bytes of a result's name: file systems take 255, and archives may add a number
-_KEPT = frozenset("-_. ()+")
-_RESERVED = frozenset(
+_MAX_LABEL_CHARACTERS = 60  # of a long pipeline: stem and label must fit into a file name
+_MAX_NAME_BYTES = 250  # file systems allow 255, and archives may add a number
+_SAFE_SIGNS = frozenset("-_. ()+")
+_WINDOWS_DEVICES = frozenset(
     {"con", "prn", "aux", "nul"} | {f"{d}{n}" for d in ("com", "lpt") for n in range(1, 10)}
 )
 
 
-def _harmless(character: str) -> bool:
-    """Tell whether a character is a letter, a digit, a letter's mark, or one of a few signs."""
-    return character.isalnum() or character in _KEPT or unicodedata.category(character)[0] == "M"
+def _is_safe(character: str) -> bool:
+    """Return whether a character is a letter, a digit, a combining mark, or in _SAFE_SIGNS."""
+    return (
+        character.isalnum() or character in _SAFE_SIGNS or unicodedata.category(character)[0] == "M"
+    )
 
 
-def safe(name: str, limit: int) -> str:
-    """Return ``name`` as it may be kept: its last path part, of letters, digits and ``-_. ()+``.
+def sanitize(name: str, limit: int) -> str:
+    """Return the last path part of ``name`` with only letters, digits and ``-_. ()+``.
 
-    Anything else becomes ``_`` (controls, bidirectional marks and separators included), leading
-    dots go, Windows device names and what programs take for an option (``-rf``) get a ``_``, and
-    the stem is cut so that at most ``limit`` characters remain. Never empty, and the same name
-    always gives the same answer.
+    All other characters become ``_`` (controls, bidirectional marks and separators included).
+    Leading dots are removed. Windows device names, and names that look like an option (``-rf``),
+    get a leading ``_``. The stem is cut so that at most ``limit`` characters remain. The result is
+    never empty, and is the same for the same name.
     """
     last = unicodedata.normalize("NFC", name).replace("\\", "/").rsplit("/", 1)[-1]
-    kept = "".join(c if _harmless(c) else "_" for c in last).strip(" .")
-    stem, dot, suffix = kept.rpartition(".")
+    safe = "".join(c if _is_safe(c) else "_" for c in last).strip(" .")
+    stem, dot, suffix = safe.rpartition(".")
     if not dot:
-        stem, suffix = kept, ""
+        stem, suffix = safe, ""
     suffix = suffix[:12]
     stem = (stem or "image")[: limit - len(suffix) - len(dot)].rstrip(" .") or "image"
-    if stem.startswith("-") or stem.split(".")[0].lower() in _RESERVED:
+    if stem.startswith("-") or stem.split(".")[0].lower() in _WINDOWS_DEVICES:
         stem = f"_{stem}"[: limit - len(suffix) - len(dot)]
     return f"{stem}{dot}{suffix}"
 
@@ -49,19 +51,21 @@ def _cut(stem: str, size: int) -> str:
 def result_names(
     name: str,
     operations: Sequence[Operation],
-    output: Format,
+    output: OutputFormat,
     fingerprint: str,
     number: int = 0,
 ) -> Iterator[str]:
-    """Yield names for a result of the upload ``name``, best first: plain, then ever more unique.
+    """Yield names for a result of the upload ``name``: the shortest first, then more unique ones.
 
-    ``number``: which of several results it is, from 1; 0 for the only one.
+    ``number``: the result's number among several, from 1; 0 if it is the only one.
     """
     label = "-".join(operation.label() for operation in operations)
-    if len(label) > _LABEL:
-        label = f"{label[:_LABEL]}-{fingerprint[:8]}"
+    if len(label) > _MAX_LABEL_CHARACTERS:
+        label = f"{label[:_MAX_LABEL_CHARACTERS]}-{fingerprint[:8]}"
     part = f"-{number}" if number else ""
-    room = _FILE_NAME - len(f"-{label}-{fingerprint[:32]}{part}.{EXTENSIONS[output]}".encode())
-    stem = _cut(name.rpartition(".")[0] or name, room)
+    stem_bytes = _MAX_NAME_BYTES - len(
+        f"-{label}-{fingerprint[:32]}{part}.{EXTENSIONS[output]}".encode()
+    )
+    stem = _cut(name.rpartition(".")[0] or name, stem_bytes)
     for mark in ("", f"-{fingerprint[:8]}", f"-{fingerprint[:32]}"):
         yield f"{stem}-{label}{mark}{part}.{EXTENSIONS[output]}"

@@ -1,4 +1,4 @@
-"""A group: the pictures of one submission, each with its task or with why it was refused."""
+"""A group: the pictures of one submission, each with its task or its error."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from models.tasks.task import Status, Task
 
 
 class Member(BaseModel):
-    """One picture: ``task_id``, or ``error`` where it was refused on arrival."""
+    """One picture: it has a ``task_id``, or an ``error`` if it was refused on arrival."""
 
     name: str
     task_id: str | None = None
@@ -21,8 +21,9 @@ class Member(BaseModel):
 
 
 class Group(BaseModel):
-    """What was submitted together; ``email`` is where the archive may be sent, ``owner`` whose
-    it is, see ``models.auth.visibility``.
+    """Pictures that were submitted together.
+
+    ``email``: address that the archive may be sent to; ``owner``: see ``models.auth.visibility``.
     """
 
     model_config = ConfigDict(populate_by_name=True)
@@ -35,38 +36,40 @@ class Group(BaseModel):
 
     @classmethod
     def of_one(cls, task: Task, name: str | None = None) -> Group:
-        """Return the group that a task on its own is."""
+        """Return the group of a single task."""
         member = Member(name=name or task.uploads[0].name, task_id=task.id)
         return cls(id=task.id, members=[member], owner=task.owner, created_at=task.created_at)
 
     @property
     def task_ids(self) -> list[str]:
-        """The ids of its tasks, each once."""
+        """The ids of its tasks without duplicates."""
         return list(dict.fromkeys(m.task_id for m in self.members if m.task_id))
 
 
 @dataclass(frozen=True)
-class Standing:
-    """How far a group is: counts of members, ``progress`` in percent, ``eta`` in seconds."""
+class GroupProgress:
+    """Progress of a group: counts of its members; ``progress`` in percent."""
 
     status: Status
     total: int
     done: int
     failed: int
     progress: int
-    eta: float | None
+    eta_seconds: float | None
 
     @property
     def ended(self) -> bool:
         return self.done == self.total
 
 
-def standing(group: Group, tasks: Mapping[str, Task], now: datetime | None = None) -> Standing:
-    """Return how far ``group`` is, given its tasks by id.
+def group_progress(
+    group: Group, tasks: Mapping[str, Task], now: datetime | None = None
+) -> GroupProgress:
+    """Return the progress of ``group``, given its tasks by id.
 
-    It is SUCCESS when all succeeded, FAILURE when all ended and some did not. The time left is
-    what is left to do divided by the rate measured in this group: what was done since it was
-    submitted (or first worked at), running tasks by their progress.
+    The status is SUCCESS when all tasks succeeded, FAILURE when all ended and some did not succeed.
+    The ETA is the remaining work divided by the group's own rate: the work done since its first
+    task started (but not before it was submitted); running tasks count by their progress.
     """
     now = now or datetime.now(UTC)
     found = [tasks.get(member.task_id) if member.task_id else None for member in group.members]
@@ -86,22 +89,22 @@ def standing(group: Group, tasks: Mapping[str, Task], now: datetime | None = Non
     else:
         status = Status.CREATED
     distinct = list({task.id: task for task in found if task}.values())
-    return Standing(
+    return GroupProgress(
         status=status,
         total=total,
         done=done,
         failed=failed,
         progress=int(100 * sum(shares) / total) if total else 100,
-        eta=None if done == total else _left(group, distinct, now),
+        eta_seconds=None if done == total else _eta_seconds(group, distinct, now),
     )
 
 
-def _left(group: Group, tasks: list[Task], now: datetime) -> float | None:
+def _eta_seconds(group: Group, tasks: list[Task], now: datetime) -> float | None:
     since = group.created_at
-    ours = [task for task in tasks if not task.finished_at or task.finished_at > since]
-    starts = [max(task.started_at, since) for task in ours if task.started_at]
-    work = sum(1.0 if task.ended else task.progress / 100 for task in ours)
+    recent = [task for task in tasks if not task.finished_at or task.finished_at > since]
+    starts = [max(task.started_at, since) for task in recent if task.started_at]
+    work = sum(1.0 if task.ended else task.progress / 100 for task in recent)
     if not starts or not work:
         return None
     elapsed = max((now - min(starts)).total_seconds(), 0.001)
-    return round((len(ours) - work) * elapsed / work, 1)
+    return round((len(recent) - work) * elapsed / work, 1)

@@ -1,6 +1,6 @@
-"""What is said of a task and of a group, wherever it is: in answers, in events, to a callback_url.
+"""JSON schemas of a task and a group: in responses, server-sent events and webhooks.
 
-``models.tasks.serializers`` fills these types; the OpenAPI document is made from them.
+``models.tasks.serializers`` fills these types; the OpenAPI document is generated from them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from models.images.inspect import Format
+from models.images.inspect import OutputFormat
 from models.tasks.task import Status
 
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
@@ -22,10 +22,11 @@ Path = Annotated[str, Field(json_schema_extra={"format": "uri-reference"})]
 
 
 class GoneBody(TypedDict):
-    """That the bytes of a result are no longer kept."""
+    """Why and when the bytes of a result were removed."""
 
     reason: Annotated[
-        Literal["expired", "deleted"], Field(description="RESULT_TTL, or somebody's DELETE.")
+        Literal["expired", "deleted"],
+        Field(description="expired: RESULT_TTL; deleted: a DELETE request."),
     ]
     at: Time | None
 
@@ -34,57 +35,59 @@ class ResultBody(TypedDict):
     """One finished picture."""
 
     name: Annotated[str, Field(description="Its name below /processed/.")]
-    url: Annotated[Path | None, Field(description="Where its bytes are; null: they are gone.")]
+    url: Annotated[Path | None, Field(description="Path of its bytes; null: they were removed.")]
     width: Annotated[int, Field(ge=1, description="In pixels.")]
     height: Annotated[int, Field(ge=1, description="In pixels.")]
-    format: Format
+    format: OutputFormat
     bytes: Annotated[int, Field(ge=1)]
-    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$", description="Of its bytes; its ETag.")]
-    notes: Annotated[list[str], Field(description="What had to be given up, in words.")]
+    sha256: Annotated[
+        str, Field(pattern="^[0-9a-f]{64}$", description="SHA-256 of its bytes; also its ETag.")
+    ]
+    notes: Annotated[list[str], Field(description="What the result lost, in words.")]
     gone: NotRequired[GoneBody]
 
 
 Failure = Annotated[
     dict[str, Any],
     Field(
-        description="Why there is no result: code, detail, and the members that a refusal with "
-        "this code would have.",
+        description="Why there is no result: code, detail, and the members that an error "
+        "response with this code has.",
         json_schema_extra={
             "required": ["code", "detail"],
             "properties": {"code": {"type": "string"}, "detail": {"type": "string"}},
         },
     ),
 ]
-"""What ``AppError.document`` returns."""
+"""JSON of an error, as ``AppError.document`` returns it."""
 
 
 class _Picture(TypedDict):
     group_id: Id
     status: Status
     progress: Percent
-    name: Annotated[str, Field(description="The file name it was sent under, made safe.")]
+    name: Annotated[str, Field(description="The uploaded file name, sanitized.")]
     url: Annotated[Path | None, Field(description="The first result's; null until SUCCESS.")]
     results: list[ResultBody]
     operations: Annotated[
-        list[dict[str, Any]], Field(description="What was asked, all defaults filled in.")
+        list[dict[str, Any]], Field(description="The operations, with all defaults.")
     ]
     created_at: Time | None
     started_at: Time | None
     finished_at: Time | None
     error: Failure | None
     report: Annotated[
-        dict[str, Any] | None, Field(description="What was measured, where report=1 asked.")
+        dict[str, Any] | None, Field(description="Measurements, if the request had report=1.")
     ]
 
 
 class TaskBody(_Picture):
-    """A task: what was asked of one picture, and how far it is."""
+    """A task: one picture, its operations and its progress."""
 
     task_id: Id
 
 
 class RefusedBody(_Picture):
-    """A picture of a group that was refused on arrival, or whose task is no longer kept."""
+    """A picture of a group that was refused on arrival, or whose task is no longer stored."""
 
     task_id: None
 
@@ -94,19 +97,17 @@ class GroupBody(TypedDict):
 
     group_id: Id
     status: Annotated[
-        Status, Field(description="SUCCESS: all are; FAILURE: all ended, some without a result.")
+        Status, Field(description="SUCCESS: all succeeded; FAILURE: all ended, some failed.")
     ]
     total: Annotated[int, Field(ge=1)]
-    done: Annotated[int, Field(ge=0, description="How many ended, in whatever way.")]
+    done: Annotated[int, Field(ge=0, description="Pictures that ended, with any status.")]
     failed: Annotated[int, Field(ge=0)]
     progress: Percent
     eta_seconds: Annotated[
-        float | None, Field(ge=0, description="What is left, at this group's own rate so far.")
+        float | None, Field(ge=0, description="Estimated from this group's own rate so far.")
     ]
     created_at: Time | None
     archive_url: Annotated[
-        Path | None, Field(description="The results as a zip file, once all pictures ended.")
+        Path | None, Field(description="Path of a zip file with all results, once all ended.")
     ]
-    tasks: Annotated[
-        list[TaskBody | RefusedBody], Field(description="In the order they were sent.")
-    ]
+    tasks: Annotated[list[TaskBody | RefusedBody], Field(description="In the order of the upload.")]

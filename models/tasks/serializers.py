@@ -1,4 +1,4 @@
-"""What the API says of a task and of a group: the same body wherever one is answered or told."""
+"""Tasks and groups to JSON: the same body in responses, server-sent events and webhooks."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from models.auth.visibility import NOBODYS, View
-from models.tasks.group import Group, Member, standing
+from models.auth.visibility import ANONYMOUS_VIEW, View
+from models.tasks.group import Group, Member, group_progress
 from models.tasks.schemas import GroupBody, RefusedBody, ResultBody, TaskBody
 from models.tasks.task import Status, Task
 
 _PENDING = "PENDING"
 
 
-def result_url(name: str, owner: str = "", view: View = NOBODYS) -> str:
-    """Return the path of a result of ``owner``, for those who have ``view``."""
-    whose = f"?owner={owner}" if view.is_foreign(owner) else ""
-    return f"/processed/{quote(name)}{whose}"
+def result_url(name: str, owner: str = "", view: View = ANONYMOUS_VIEW) -> str:
+    """Return the path of a result of ``owner``, for a client with ``view``."""
+    query = f"?owner={owner}" if view.is_foreign(owner) else ""
+    return f"/processed/{quote(name)}{query}"
 
 
-def body(
-    task: Task, name: str | None = None, group_id: str | None = None, view: View = NOBODYS
+def task_body(
+    task: Task, name: str | None = None, group_id: str | None = None, view: View = ANONYMOUS_VIEW
 ) -> TaskBody:
-    """Return the JSON body for a task, with the names of its upload ``name`` (else the first)."""
+    """Return the JSON body of a task, with the names of its upload ``name``, else of the first."""
     upload = task.upload(name)
     results = [
         _result_body(task, result_name, part, view)
@@ -47,11 +47,11 @@ def body(
 
 
 def _result_body(task: Task, name: str, part: int, view: View) -> ResultBody:
-    """Return what is said of one result; its ``url`` is null where its bytes are gone."""
-    result, gone = task.results[part], task.gone(name, part)
-    shown: ResultBody = {
+    """Return the JSON of one result; ``url`` is null if its bytes were removed."""
+    result, removal = task.results[part], task.removal(name, part)
+    result_body: ResultBody = {
         "name": name,
-        "url": None if gone else result_url(name, task.owner, view),
+        "url": None if removal else result_url(name, task.owner, view),
         "width": result.width,
         "height": result.height,
         "format": result.format,
@@ -59,25 +59,25 @@ def _result_body(task: Task, name: str, part: int, view: View) -> ResultBody:
         "sha256": result.sha256,
         "notes": result.notes,
     }
-    if gone:
-        shown["gone"] = {"reason": gone.reason, "at": iso(gone.at)}
-    return shown
+    if removal:
+        result_body["gone"] = {"reason": removal.reason, "at": iso(removal.at)}
+    return result_body
 
 
-def group_body(group: Group, tasks: Mapping[str, Task], view: View = NOBODYS) -> GroupBody:
-    """Return the JSON body for a group; one picture after the other, in the order they came."""
-    far = standing(group, tasks)
-    succeeded = far.total - far.failed
+def group_body(group: Group, tasks: Mapping[str, Task], view: View = ANONYMOUS_VIEW) -> GroupBody:
+    """Return the JSON body of a group, its pictures in the order of the upload."""
+    progress = group_progress(group, tasks)
+    succeeded = progress.total - progress.failed
     return {
         "group_id": group.id,
-        "status": far.status,
-        "total": far.total,
-        "done": far.done,
-        "failed": far.failed,
-        "progress": far.progress,
-        "eta_seconds": far.eta,
+        "status": progress.status,
+        "total": progress.total,
+        "done": progress.done,
+        "failed": progress.failed,
+        "progress": progress.progress,
+        "eta_seconds": progress.eta_seconds,
         "created_at": iso(group.created_at),
-        "archive_url": archive_url(group) if far.ended and succeeded else None,
+        "archive_url": archive_url(group) if progress.ended and succeeded else None,
         "tasks": [_member_body(group, member, tasks, view) for member in group.members],
     }
 
@@ -91,8 +91,8 @@ def _member_body(
 ) -> TaskBody | RefusedBody:
     task = tasks.get(member.task_id or "")
     if task is not None:
-        return body(task, member.name, group.id, view)
-    lost = {"code": "not_found", "detail": "its task is no longer kept"}
+        return task_body(task, member.name, group.id, view)
+    lost = {"code": "not_found", "detail": "its task is no longer stored"}
     return {
         "task_id": None,
         "group_id": group.id,
@@ -110,16 +110,16 @@ def _member_body(
     }
 
 
-def as_of_old(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a body that says PENDING where this one says STARTED (LEGACY_STATUS)."""
-    older = {**document}
-    if "tasks" in older:
-        older["tasks"] = [as_of_old(each) for each in older["tasks"]]
-    if older["status"] == Status.STARTED:
-        older["status"] = _PENDING
-    return older
+def with_legacy_status(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the body with PENDING in place of STARTED (LEGACY_STATUS)."""
+    legacy = {**document}
+    if "tasks" in legacy:
+        legacy["tasks"] = [with_legacy_status(task) for task in legacy["tasks"]]
+    if legacy["status"] == Status.STARTED:
+        legacy["status"] = _PENDING
+    return legacy
 
 
 def iso(value: Any) -> str | None:
-    """Return a time as the API writes it: UTC, to the millisecond."""
+    """Return a time in RFC 3339: UTC, with milliseconds."""
     return value.isoformat(timespec="milliseconds").replace("+00:00", "Z") if value else None

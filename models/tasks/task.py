@@ -1,4 +1,4 @@
-"""A task as the ledger keeps it."""
+"""The task document of the ledger."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Literal
 from bson import ObjectId
 from pydantic import BaseModel, ConfigDict, Field
 
-from models.images.inspect import Format
+from models.images.inspect import OutputFormat
 
 
 class Status(StrEnum):
@@ -24,16 +24,16 @@ class Status(StrEnum):
 
 ENDED = frozenset({Status.SUCCESS, Status.FAILURE, Status.CANCELLED})
 OPEN = frozenset({Status.CREATED, Status.STARTED})
-AGAIN = frozenset({Status.FAILURE, Status.CANCELLED})
-"""States from which asking for the same task starts it anew; also SUCCESS without its bytes."""
+RESTARTABLE = frozenset({Status.FAILURE, Status.CANCELLED})
+"""Statuses in which submitting the same task restarts it; so does SUCCESS without its bytes."""
 
 
-TIMELINE = 40
-"""Entries of a task's timeline that are kept, the newest: some ten attempts' worth."""
+MAX_TIMELINE_ENTRIES = 40
+"""A task's timeline keeps this many entries, the newest: about ten attempts."""
 
 
-class What(StrEnum):
-    """What happened to a task."""
+class TimelineAction(StrEnum):
+    """Kinds of entries in a task's timeline."""
 
     CLAIMED = "claimed"
     RELEASED = "released"
@@ -49,14 +49,14 @@ class _Document(BaseModel):
 
 
 class Upload(_Document):
-    """A name under which the task's original was sent, and the names its results have for it."""
+    """A name under which the original was uploaded, and the names of its results."""
 
     name: str
     results: list[str]
 
 
-class Gone(_Document):
-    """That bytes are no longer kept: since when, and whether their time was up."""
+class Removal(_Document):
+    """Why and when the bytes of a result were removed."""
 
     reason: Literal["expired", "deleted"]
     at: datetime
@@ -65,51 +65,52 @@ class Gone(_Document):
 class Result(_Document):
     """One finished picture; its bytes are the file ``file_id`` of the bucket ``results``.
 
-    ``gone``: they are not any more; the rest is history.
+    ``gone``: set once the bytes are removed; the other fields stay.
     """
 
     file_id: ObjectId
-    format: Format
+    format: OutputFormat
     width: int
     height: int
     bytes: int
     sha256: str
     notes: list[str] = []
-    gone: Gone | None = None
+    gone: Removal | None = None
 
 
-class Deleted(_Document):
-    """A result's name that was deleted. It stays the task's: caches may hold its bytes for ever."""
+class DeletedName(_Document):
+    """A deleted name of a result. No other task may reuse it: caches may still hold its bytes."""
 
     name: str
     at: datetime
 
 
-class Waste(_Document):
-    """A file the task let go of; it is deleted after ``until``, when nobody reads it any more."""
+class ReleasedFile(_Document):
+    """A file that the task no longer uses; it is deleted after ``until``, when downloads ended."""
 
     file_id: ObjectId
     until: datetime
 
 
-class Event(_Document):
-    """One change of a task's state: when, which, by which worker, and why, as a code."""
+class TimelineEntry(_Document):
+    """One change of a task: time, TimelineAction, worker and, as an error code, the cause."""
 
     at: datetime
-    what: str  # a newer version may know more
+    what: str  # not TimelineAction: a newer version may have more
     worker: str | None = None
     cause: str | None = None
 
 
 class Task(_Document):
-    """One task: what was asked of which original, and how far it is.
+    """One task: an original, the operations on it, and its progress in percent.
 
-    ``progress`` is in percent. The lease's ``token`` is what a worker must show to change anything.
-    ``owner`` is whose it is, see ``models.auth.visibility``; ``client`` is a pseudonym of who asked first,
-    ``turn`` the task's among all that wait, see ``models.store.tasks.fair_queue``; 0: before everybody.
-    ``asked_at``: when it was created, or last asked for again after it had failed.
-    ``worker`` claimed it last; ``timeline`` has its newest TIMELINE changes, oldest first, and
-    ``stages`` the milliseconds of its last run's stages, in their order.
+    A worker must show the lease's ``token`` to change the task. ``rings`` counts how often it was
+    put into the queue. ``owner``: see ``models.auth.visibility``. ``client``: pseudonym of the
+    client that submitted it first. ``turn``: its place among all waiting tasks, see
+    ``models.store.tasks.fair_queue``; 0 comes first. ``asked_at``: when it was created, or last
+    submitted again after a failure. ``worker`` claimed it last. ``timeline``: the newest
+    MAX_TIMELINE_ENTRIES changes, oldest first. ``stages``: milliseconds of the stages of its last
+    run, in their order.
     """
 
     id: str = Field(alias="_id")
@@ -120,13 +121,13 @@ class Task(_Document):
     original_sha256: str
     uploads: list[Upload]
     operations: list[dict[str, Any]]
-    format: Format
+    format: OutputFormat
     attempts: int = 0
     rings: int = 0
     lease: dict[str, Any] | None = None
     results: list[Result] = []
-    deleted: list[Deleted] = []
-    waste: list[Waste] = []
+    deleted: list[DeletedName] = []
+    waste: list[ReleasedFile] = []
     error: dict[str, Any] | None = None
     owner: str = ""
     client: str = ""
@@ -138,35 +139,35 @@ class Task(_Document):
     started_at: datetime | None = None
     finished_at: datetime | None = None
     worker: str | None = None
-    timeline: list[Event] = []
+    timeline: list[TimelineEntry] = []
     stages: dict[str, float] | None = None
 
     def upload(self, name: str | None) -> Upload:
-        """Return the upload of that name, or the first."""
+        """Return the upload called ``name``, else the first."""
         return next((u for u in self.uploads if u.name == name), self.uploads[0])
 
-    def gone(self, name: str, part: int) -> Gone | None:
-        """Return why the result ``part`` is not served as ``name``; None if it is."""
-        at = next((each.at for each in self.deleted if each.name == name), None)
+    def removal(self, name: str, part: int) -> Removal | None:
+        """Return why the result number ``part`` is not served as ``name``; None if it is."""
+        at = next((deleted.at for deleted in self.deleted if deleted.name == name), None)
         if at is not None:
-            return Gone(reason="deleted", at=at)
+            return Removal(reason="deleted", at=at)
         return self.results[part].gone if part < len(self.results) else None
 
-    def served(self, upload: Upload) -> list[tuple[str, Result]]:
-        """Return the names of ``upload`` that are served, each with its result."""
+    def available_results(self, upload: Upload) -> list[tuple[str, Result]]:
+        """Return (name, result) of all results of ``upload`` that are still served."""
         pairs = zip(upload.results, self.results, strict=False)
-        return [(n, r) for part, (n, r) in enumerate(pairs) if self.gone(n, part) is None]
+        return [(n, r) for part, (n, r) in enumerate(pairs) if self.removal(n, part) is None]
 
     @property
     def ended(self) -> bool:
         return self.status in ENDED
 
     @property
-    def again(self) -> bool:
-        """Whether asking for the same starts it anew: it failed, or its result is gone."""
-        return self.status in AGAIN or self.lost
+    def restartable(self) -> bool:
+        """Whether submitting the same restarts it: it failed, or a result was removed."""
+        return self.status in RESTARTABLE or self.results_lost
 
     @property
-    def lost(self) -> bool:
-        """Whether it had all its results and has them no more."""
+    def results_lost(self) -> bool:
+        """Whether results were stored and removed since."""
         return any(result.gone for result in self.results)

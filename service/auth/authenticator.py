@@ -1,4 +1,4 @@
-"""Who asks: the key in a header, the session in a cookie, or the signature of a link."""
+"""Authentication by API key header, session cookie or signed link."""
 
 from __future__ import annotations
 
@@ -10,162 +10,165 @@ import structlog
 from aiohttp import web
 
 from models.auth import signed_links
-from models.auth.api_key import Key, id_of
+from models.auth.api_key import ApiKey, key_id_of
 from models.auth.tokens import Tokens
 from models.auth.visibility import View
 from models.errors import BadRequest, Forbidden, LinkExpired, Unauthorized
 from models.settings import Settings
 from models.store import Store
-from service.auth.identity import ANYBODY, Caller
-from service.auth.rate_limit import Toll
-from service.cookies import cookie
-from service.http.csrf import own
+from service.auth.identity import ANONYMOUS, Identity
+from service.auth.rate_limit import RateLimiter
+from service.auth.session import SESSION_COOKIE, read_cookie
+from service.http.csrf import require_same_origin
 
 log = structlog.get_logger()
 
-COOKIE = "darkroom_key"
-HEADER = "X-API-Key"
-SAFE = frozenset({"GET", "HEAD"})
-_MOST = 10_000  # keys that one service remembers
-_HOW = "send Authorization: Bearer <key>"
+API_KEY_HEADER = "X-API-Key"
+SAFE_METHODS = frozenset({"GET", "HEAD"})
+_MAX_CACHED_KEYS = 10_000
+_HOW_TO_SEND = "send Authorization: Bearer <key>"
 
 
-class Doorkeeper:
-    """Knows keys for KEY_SECONDS; one for each service.
+class Authenticator:
+    """Authenticates requests; caches keys for KEY_CACHE_SECONDS.
 
-    What cannot be right, or was wrong lately from the same address, asks nothing of MongoDB.
+    Malformed tokens, and addresses with too many failures, cause no MongoDB query.
     """
 
-    def __init__(self, settings: Settings, store: Store, tokens: Tokens, toll: Toll) -> None:
+    def __init__(
+        self, settings: Settings, store: Store, tokens: Tokens, rate_limiter: RateLimiter
+    ) -> None:
         self._settings = settings
         self._store = store
         self._tokens = tokens
-        self._toll = toll
-        self._known: dict[str, tuple[float, Key]] = {}
+        self._rate_limiter = rate_limiter
+        self._key_cache: dict[str, tuple[float, ApiKey]] = {}
 
-    async def caller(self, request: web.Request) -> Caller:
-        """Return who asks; ``ANYBODY`` who shows nothing.
+    async def identify(self, request: web.Request) -> Identity:
+        """Return the identity of the request; ``ANONYMOUS`` without credentials.
 
         Raises:
-            Unauthorized: what is shown is not good. Forbidden: another site's page asks.
-            RateLimited: too much that was shown from there was not good.
+            Unauthorized: invalid key. Forbidden: cross-site request with a session.
+            RateLimited: too many failures from this address.
             StoreUnavailable: the key cannot be looked up.
         """
-        token = shown(request)
+        token = token_from_headers(request)
         if token is not None:
-            key = await self.opened(request, token)
+            key = await self.key_of_token(request, token)
             if key is None:
-                await self._toll.failed(request)
-                raise Unauthorized(f"this key is not good: unknown, revoked or expired; {_HOW}")
-            return await self._used(key, "key")
-        found = await self.session(request)
+                await self._rate_limiter.count_failure(request)
+                raise Unauthorized(f"invalid API key: unknown, revoked or expired; {_HOW_TO_SEND}")
+            return await self._identity_of(key, "key")
+        found = await self.session_identity(request)
         if found is None:
-            return ANYBODY
-        if request.method not in SAFE:
-            own(request, self._settings, must=True)
+            return ANONYMOUS
+        if request.method not in SAFE_METHODS:
+            require_same_origin(request, self._settings, require_headers=True)
         return found
 
-    async def session(self, request: web.Request) -> Caller | None:
-        """Return who logged in on the page; None if nobody did, or no longer counts."""
-        said = self._tokens.key_in(cookie(request, COOKIE))
-        if said is None:
+    async def session_identity(self, request: web.Request) -> Identity | None:
+        """Return the identity of the session cookie; None if it is missing or no longer valid."""
+        session = self._tokens.read_key_session(read_cookie(request, SESSION_COOKIE))
+        if session is None:
             return None
-        key = await self.find(said[0])
-        if key is None or not key.live or key.made != said[1]:
+        key = await self.find_key(session[0])
+        if key is None or not key.active or key.generation != session[1]:
             return None
-        return await self._used(key, "session")
+        return await self._identity_of(key, "session")
 
-    async def still(self, who: Caller) -> bool:
-        """Tell whether the key by which somebody was let in is as it was, and still good."""
-        if who.key is None:
+    async def is_still_valid(self, identity: Identity) -> bool:
+        """Tell whether the key of ``identity`` is unchanged and still active."""
+        if identity.key is None:
             return True
-        key = await self.find(who.key.id)
-        return key is not None and key.live and key.made == who.key.made
+        key = await self.find_key(identity.key.id)
+        return key is not None and key.active and key.generation == identity.key.generation
 
-    async def linked(self, request: web.Request) -> Caller:
-        """Return who has a signed link: they see what it leads to.
+    async def identify_by_link(self, request: web.Request) -> Identity:
+        """Return the identity of a signed link: it sees what the link leads to.
 
         Raises:
-            Forbidden: it is none of ours, or its key was revoked. LinkExpired: its time is up.
-            RateLimited: too much that was shown from there was not good.
+            Forbidden: invalid signature or revoked key. LinkExpired: the link expired.
+            RateLimited: too many failures from this address.
         """
-        await self._toll.may_try(request)
+        await self._rate_limiter.check_failures(request)
         try:
-            link = signed_links.read(request.path, request.query)
-            made = await self.made(link.owner)
-            link.check(self._tokens, made, request.query.get(signed_links.SIGNATURE, ""))
+            link = signed_links.parse(request.path, request.query)
+            generation = await self.link_generation(link.owner)
+            link.verify(self._tokens, generation, request.query.get(signed_links.SIGNATURE, ""))
         except Forbidden as error:
-            if not isinstance(error, LinkExpired):  # which it was once, and nobody's guess
-                await self._toll.failed(request)
+            if not isinstance(
+                error, LinkExpired
+            ):  # an expired link was valid once, so it is not a guess
+                await self._rate_limiter.count_failure(request)
             raise
-        return Caller(None, "link", View(link.owner))
+        return Identity(None, "link", View(link.owner))
 
-    async def made(self, owner: str) -> int:
-        """Return what links of ``owner`` are signed with.
+    async def link_generation(self, owner: str) -> int:
+        """Return the key generation with which links of ``owner`` are signed.
 
         Raises:
-            Forbidden: no link of this owner is good any more.
+            Forbidden: the owner's key is not active.
         """
         if not owner:
             return 0
-        key = await self.find(owner) if id_of(f"dk_{owner}_{'0' * 64}") else None
-        if key is None or not key.live:
-            raise Forbidden("this link is not good any more, or not one of ours")
-        return key.made
+        key = await self.find_key(owner) if key_id_of(f"dk_{owner}_{'0' * 64}") else None
+        if key is None or not key.active:
+            raise Forbidden("invalid link: wrong signature, or its key was revoked")
+        return key.generation
 
-    async def opened(self, request: web.Request, token: str) -> Key | None:
-        """Return the live key that ``token`` is; None if it is none.
+    async def key_of_token(self, request: web.Request, token: str) -> ApiKey | None:
+        """Return the active key of ``token``; None if there is none.
 
         Raises:
-            RateLimited: too much that was shown from there was not good.
+            RateLimited: too many failures from this address.
         """
-        key_id = id_of(token)
-        if key_id is None or key_id not in self._known:
-            await self._toll.may_try(request)
-        key = await self.find(key_id) if key_id else None
-        return key if key and key.opens(token) and key.live else None
+        key_id = key_id_of(token)
+        if key_id is None or key_id not in self._key_cache:
+            await self._rate_limiter.check_failures(request)
+        key = await self.find_key(key_id) if key_id else None
+        return key if key and key.matches(token) and key.active else None
 
-    async def find(self, key_id: str) -> Key | None:
-        """Return the key of that id as it was at most KEY_SECONDS ago, void or not."""
+    async def find_key(self, key_id: str) -> ApiKey | None:
+        """Return the key, active or not, at most KEY_CACHE_SECONDS old."""
         now = asyncio.get_running_loop().time()
-        until, key = self._known.get(key_id, (0.0, None))
+        until, key = self._key_cache.get(key_id, (0.0, None))
         if key is not None and now < until:
             return key
-        key = await self._store.keys.get(key_id)
+        key = await self._store.api_keys.get(key_id)
         if key is None:
-            self._known.pop(key_id, None)
+            self._key_cache.pop(key_id, None)
             return None
-        if len(self._known) >= _MOST and key_id not in self._known:
-            del self._known[next(iter(self._known))]
-        self._known[key_id] = now + self._settings.key_seconds, key
+        if len(self._key_cache) >= _MAX_CACHED_KEYS and key_id not in self._key_cache:
+            del self._key_cache[next(iter(self._key_cache))]
+        self._key_cache[key_id] = now + self._settings.key_cache_seconds, key
         return key
 
-    async def _used(self, key: Key, means: Literal["key", "session"]) -> Caller:
+    async def _identity_of(self, key: ApiKey, means: Literal["key", "session"]) -> Identity:
         structlog.contextvars.bind_contextvars(key=key.id)
-        if key.stale:
-            until, _ = self._known.get(key.id, (0.0, None))
+        if key.used_at_stale:
+            until, _ = self._key_cache.get(key.id, (0.0, None))
             key = key.model_copy(update={"used_at": datetime.now(UTC)})
-            self._known[key.id] = until, key
-            await self._store.keys.used(key.id)
-        return Caller.of(key, means)
+            self._key_cache[key.id] = until, key
+            await self._store.api_keys.mark_used(key.id)
+        return Identity.of(key, means)
 
 
-def shown(request: web.Request) -> str | None:
-    """Return the key that a request's headers show; None: they show none.
+def token_from_headers(request: web.Request) -> str | None:
+    """Return the API key in the request headers; None if there is none.
 
     Raises:
-        BadRequest: two different ones. Unauthorized: something else than a key.
+        BadRequest: two different keys. Unauthorized: another authorization scheme.
     """
-    found = [each.strip() for each in request.headers.getall(HEADER, [])]
-    for each in request.headers.getall("Authorization", []):
-        scheme, _, token = each.partition(" ")
+    found = [each.strip() for each in request.headers.getall(API_KEY_HEADER, [])]
+    for header in request.headers.getall("Authorization", []):
+        scheme, _, token = header.partition(" ")
         if scheme.lower() == "bearer":
             found.append(token.strip())
         elif not found:
-            raise Unauthorized(_HOW)
+            raise Unauthorized(_HOW_TO_SEND)
     if len(set(found)) > 1:
-        raise BadRequest(f"several keys came; send one, in Authorization or in {HEADER}")
+        raise BadRequest(f"several API keys; send one, in Authorization or in {API_KEY_HEADER}")
     return found[0] if found else None
 
 
-DOORKEEPER = web.AppKey("doorkeeper", Doorkeeper)
+AUTHENTICATOR = web.AppKey("authenticator", Authenticator)

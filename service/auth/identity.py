@@ -1,4 +1,4 @@
-"""Who asks, as far as it was found out at the door."""
+"""Identity of a request: API key, how it authenticated, what it may see."""
 
 from __future__ import annotations
 
@@ -7,37 +7,37 @@ from typing import Literal
 
 from aiohttp import web
 
-from models.auth.api_key import Key, Scope
-from models.auth.visibility import NOBODYS, View
+from models.auth.api_key import ApiKey, Scope
+from models.auth.visibility import ANONYMOUS_VIEW, View
 
 
 @dataclass(frozen=True)
-class Caller:
-    """Who asks: with a ``key``, by what ``means``; ``view`` is what they see."""
+class Identity:
+    """An authenticated client: its ``key``, the ``means`` of authentication, its ``view``."""
 
-    key: Key | None = None
+    key: ApiKey | None = None
     means: Literal["nothing", "key", "session", "link"] = "nothing"
-    view: View = NOBODYS
+    view: View = ANONYMOUS_VIEW
 
     @property
     def owner(self) -> str:
-        """Whose what they submit is."""
+        """Owner of what this identity submits; "" if anonymous."""
         return self.key.id if self.key else ""
 
     @classmethod
-    def of(cls, key: Key, means: Literal["key", "session"]) -> Caller:
-        """Return who has ``key``."""
+    def of(cls, key: ApiKey, means: Literal["key", "session"]) -> Identity:
+        """Return the identity of ``key``."""
         view = View(None, key.id) if key.allows(Scope.ADMIN) else View(key.id)
         return cls(key, means, view)
 
 
-ANYBODY = Caller()
-"""Who shows nothing."""
+ANONYMOUS = Identity()
+"""Identity of a request without credentials."""
 
-CALLER = web.RequestKey("caller", Caller)
+IDENTITY = web.RequestKey("identity", Identity)
 
 
-def caller(request: web.Request) -> Caller:
-    """Return who asks."""
-    found: Caller = request.get(CALLER, ANYBODY)
+def identity(request: web.Request) -> Identity:
+    """Return the identity that the auth middleware found."""
+    found: Identity = request.get(IDENTITY, ANONYMOUS)
     return found

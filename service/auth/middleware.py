@@ -1,4 +1,4 @@
-"""The door: who calls is found out, held against the table of rights, and counted."""
+"""Auth middleware: rate limit, authenticate, authorize, CSRF check."""
 
 from __future__ import annotations
 
@@ -8,65 +8,73 @@ from aiohttp.typedefs import Handler
 from models.auth import signed_links
 from models.errors import Forbidden, StoreUnavailable, Unauthorized
 from service.app_keys import SETTINGS
-from service.auth.authenticator import DOORKEEPER, SAFE
-from service.auth.identity import ANYBODY, CALLER, Caller
-from service.auth.permissions import SCOPES, Right, of
-from service.auth.rate_limit import TOLL
-from service.http.csrf import not_strangers
+from service.auth.authenticator import AUTHENTICATOR, SAFE_METHODS
+from service.auth.identity import ANONYMOUS, IDENTITY, Identity
+from service.auth.permissions import SCOPES, Permission, request_permission
+from service.auth.rate_limit import RATE_LIMITER
+from service.http.csrf import reject_cross_site
 
-_UNASKED = frozenset({Right.FREE, Right.OPEN, Right.GATE})
+_WITHOUT_IDENTITY = frozenset(
+    {Permission.PUBLIC_UNCOUNTED, Permission.PUBLIC, Permission.DASHBOARD}
+)
 
 
 @web.middleware
-async def enter(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Let a request in, or refuse it.
+async def auth_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Let the request pass, or refuse it.
 
     Raises:
-        Unauthorized: it needs a key, or shows a bad one. Forbidden: the key lacks a scope, or
-        nobody's key is shown and another site's page asks for a change.
-        RateLimited: too many came.
+        Unauthorized: a key is needed, or the key is invalid. Forbidden: the key lacks a scope, or
+        an anonymous cross-site request would change something.
+        RateLimited: too many requests.
     """
-    right = of(request)
-    if right is None:  # there is no such route, and the handler says so
+    permission = request_permission(request)
+    if permission is None:  # no such route: the handler answers 404 or 405
         return await handler(request)
-    toll, what = request.app[TOLL], _what(request, right)
-    if right is not Right.FREE:  # before anything is asked: refusals cost something, too
+    rate_limiter, kind = request.app[RATE_LIMITER], _rate_limit_kind(request, permission)
+    if (
+        permission is not Permission.PUBLIC_UNCOUNTED
+    ):  # before authentication: refusals cost something, too
         try:
-            await toll.arrived(request, what)
+            await rate_limiter.count_address(request, kind)
         except StoreUnavailable:
-            if right is not Right.GATE:  # the dashboard is looked at most when a store is away
+            if permission is not Permission.DASHBOARD:  # the dashboard must work during an outage
                 raise
-    request[CALLER] = caller = await _caller(request, right)
-    if caller.means == "nothing" and right is not Right.GATE and request.method not in SAFE:
-        not_strangers(request, request.app[SETTINGS])
-    await toll.count(request, caller, what)
+    request[IDENTITY] = client = await _authenticate(request, permission)
+    if (
+        client.means == "nothing"
+        and permission is not Permission.DASHBOARD
+        and request.method not in SAFE_METHODS
+    ):
+        reject_cross_site(request, request.app[SETTINGS])
+    await rate_limiter.count_key(request, client, kind)
     return await handler(request)
 
 
-def _what(request: web.Request, right: Right) -> str:
-    """Return as what a call counts."""
-    works = right is Right.ADMIN and request.method not in SAFE
-    return "submit" if works or right is Right.SUBMIT else "read"
+def _rate_limit_kind(request: web.Request, permission: Permission) -> str:
+    """Return the rate limit that the request counts for: submit or read."""
+    works = permission is Permission.ADMIN and request.method not in SAFE_METHODS
+    return "submit" if works or permission is Permission.SUBMIT else "read"
 
 
-async def _caller(request: web.Request, right: Right) -> Caller:
+async def _authenticate(request: web.Request, permission: Permission) -> Identity:
     settings = request.app[SETTINGS]
-    if right is Right.LINKED and signed_links.SIGNATURE in request.query:
-        return await request.app[DOORKEEPER].linked(request)
-    if right in _UNASKED or not settings.keys_on:
-        return ANYBODY
-    caller = await request.app[DOORKEEPER].caller(request)
-    if caller.key is None:
-        if settings.allow_anonymous and right is not Right.ADMIN:
-            return caller
-        needed = "an admin's key" if right is Right.ADMIN else "a key"
+    if permission is Permission.READ_OR_LINK and signed_links.SIGNATURE in request.query:
+        return await request.app[AUTHENTICATOR].identify_by_link(request)
+    if permission in _WITHOUT_IDENTITY or not settings.api_keys_enabled:
+        return ANONYMOUS
+    client = await request.app[AUTHENTICATOR].identify(request)
+    if client.key is None:
+        if settings.allow_anonymous and permission is not Permission.ADMIN:
+            return client
+        needed = "an admin API key" if permission is Permission.ADMIN else "an API key"
         raise Unauthorized(
-            f"{needed} is needed: send Authorization: Bearer <key>; people log in at /login"
+            f"{needed} is required: send Authorization: Bearer <key>, or log in at /login"
         )
-    scope = SCOPES.get(right)
-    if scope is not None and not caller.key.allows(scope):
+    scope = SCOPES.get(permission)
+    if scope is not None and not client.key.allows(scope):
         raise Forbidden(
-            f"this key lacks the scope {scope}; it has {', '.join(caller.key.scopes)}",
+            f"this key lacks the scope {scope}; it has {', '.join(client.key.scopes)}",
             scope=str(scope),
         )
-    return caller
+    return client

@@ -1,6 +1,6 @@
-"""What each route asks of who calls it: one table, and what is not in it is not served.
+"""Route permissions: one table; a route outside it stops the start.
 
-It holds while keys are on (API_KEYS); the dashboard's own gate always does.
+The table applies while API_KEYS is on; the dashboard's own check always applies.
 """
 
 from __future__ import annotations
@@ -14,101 +14,102 @@ from models.auth.api_key import Scope
 from models.operations import OPERATIONS
 
 
-class Right(StrEnum):
-    """What is asked for."""
+class Permission(StrEnum):
+    """What a route requires."""
 
-    FREE = "free"
-    """Nothing, and calls are not counted."""
-    OPEN = "open"
-    """Nothing: pages, and links in letters, which are signed."""
-    KEY = "key"
+    PUBLIC_UNCOUNTED = "free"
+    """Nothing; not rate limited."""
+    PUBLIC = "open"
+    """Nothing: pages, and signed links in e-mails."""
+    ANY_KEY = "key"
     """Any key."""
     READ = "read"
-    LINKED = "linked"
+    READ_OR_LINK = "linked"
     """The scope ``read``, or a signed link."""
     SUBMIT = "submit"
-    """Whatever makes, changes or sends something."""
+    """The scope ``submit``: creates, changes or sends something."""
     ADMIN = "admin"
-    """That scope, also where ALLOW_ANONYMOUS lets in who shows no key."""
-    GATE = "gate"
-    """What ``service.dashboard.auth`` asks for."""
+    """The scope ``admin``, even with ALLOW_ANONYMOUS."""
+    DASHBOARD = "gate"
+    """Checked by ``service.dashboard.auth``."""
 
 
 SCOPES = {
-    Right.READ: Scope.READ,
-    Right.LINKED: Scope.READ,
-    Right.SUBMIT: Scope.SUBMIT,
-    Right.ADMIN: Scope.ADMIN,
+    Permission.READ: Scope.READ,
+    Permission.READ_OR_LINK: Scope.READ,
+    Permission.SUBMIT: Scope.SUBMIT,
+    Permission.ADMIN: Scope.ADMIN,
 }
-"""The scope that a key must have."""
+"""Scope that a key needs for a permission."""
 
-Table = dict[tuple[str, str], Right]
+PermissionTable = dict[tuple[str, str], Permission]
 
-_SUBMIT = [f"/{op}" for op in OPERATIONS] + ["/process", "/convert/", "/groups", "/subscribe"]
+_SUBMIT_PATHS = [f"/{op}" for op in OPERATIONS] + ["/process", "/convert/", "/groups", "/subscribe"]
 
-RIGHTS: Table = {
-    ("GET", "/healthz"): Right.FREE,
-    ("GET", "/readyz"): Right.FREE,
-    ("GET", "/static/{name}"): Right.FREE,
-    ("GET", "/"): Right.OPEN,
-    ("GET", "/login"): Right.OPEN,
-    ("POST", "/login"): Right.OPEN,
-    ("POST", "/logout"): Right.OPEN,
-    ("GET", "/docs"): Right.OPEN,
-    ("GET", "/openapi.json"): Right.OPEN,
-    ("GET", "/subscribe/confirm"): Right.OPEN,
-    ("POST", "/subscribe/confirm"): Right.OPEN,
-    ("GET", "/unsubscribe"): Right.OPEN,
-    ("POST", "/unsubscribe"): Right.OPEN,
-    ("GET", "/operations"): Right.KEY,
-    ("GET", "/tasks/{id}"): Right.READ,
-    ("GET", "/tasks/{id}/events"): Right.READ,
-    ("GET", "/status/{id}"): Right.READ,
-    ("GET", "/status/{id}/events"): Right.READ,
-    ("GET", "/convert/{id}"): Right.READ,
-    ("POST", "/processed/{name}/link"): Right.READ,
-    ("POST", "/status/{id}/archive/link"): Right.READ,
-    ("GET", "/processed/{name}"): Right.LINKED,
-    ("GET", "/status/{id}/archive"): Right.LINKED,
-    **{("POST", path): Right.SUBMIT for path in _SUBMIT},
-    ("DELETE", "/tasks/{id}"): Right.SUBMIT,
-    ("POST", "/tasks/{id}/retry"): Right.SUBMIT,
-    ("DELETE", "/processed/{name}"): Right.SUBMIT,
-    ("GET", "/send_images/{id}"): Right.SUBMIT,  # it sends a letter
-    ("POST", "/send_images/{id}"): Right.SUBMIT,
-    ("POST", "/items/"): Right.ADMIN,  # files of this machine, which have no owner
-    ("POST", "/items"): Right.ADMIN,
-    ("GET", "/metrics"): Right.ADMIN,
+PERMISSIONS: PermissionTable = {
+    ("GET", "/healthz"): Permission.PUBLIC_UNCOUNTED,
+    ("GET", "/readyz"): Permission.PUBLIC_UNCOUNTED,
+    ("GET", "/static/{name}"): Permission.PUBLIC_UNCOUNTED,
+    ("GET", "/"): Permission.PUBLIC,
+    ("GET", "/login"): Permission.PUBLIC,
+    ("POST", "/login"): Permission.PUBLIC,
+    ("POST", "/logout"): Permission.PUBLIC,
+    ("GET", "/docs"): Permission.PUBLIC,
+    ("GET", "/openapi.json"): Permission.PUBLIC,
+    ("GET", "/subscribe/confirm"): Permission.PUBLIC,
+    ("POST", "/subscribe/confirm"): Permission.PUBLIC,
+    ("GET", "/unsubscribe"): Permission.PUBLIC,
+    ("POST", "/unsubscribe"): Permission.PUBLIC,
+    ("GET", "/operations"): Permission.ANY_KEY,
+    ("GET", "/tasks/{id}"): Permission.READ,
+    ("GET", "/tasks/{id}/events"): Permission.READ,
+    ("GET", "/status/{id}"): Permission.READ,
+    ("GET", "/status/{id}/events"): Permission.READ,
+    ("GET", "/convert/{id}"): Permission.READ,
+    ("POST", "/processed/{name}/link"): Permission.READ,
+    ("POST", "/status/{id}/archive/link"): Permission.READ,
+    ("GET", "/processed/{name}"): Permission.READ_OR_LINK,
+    ("GET", "/status/{id}/archive"): Permission.READ_OR_LINK,
+    **{("POST", path): Permission.SUBMIT for path in _SUBMIT_PATHS},
+    ("DELETE", "/tasks/{id}"): Permission.SUBMIT,
+    ("POST", "/tasks/{id}/retry"): Permission.SUBMIT,
+    ("DELETE", "/processed/{name}"): Permission.SUBMIT,
+    ("GET", "/send_images/{id}"): Permission.SUBMIT,  # sends an e-mail
+    ("POST", "/send_images/{id}"): Permission.SUBMIT,
+    ("POST", "/items/"): Permission.ADMIN,  # local files, which have no owner
+    ("POST", "/items"): Permission.ADMIN,
+    ("GET", "/metrics"): Permission.ADMIN,
 }
 
 
-def right(method: str, path: str) -> Right | None:
-    """Return what a route asks for; None: it is in no table."""
+def route_permission(method: str, path: str) -> Permission | None:
+    """Return the permission that a route requires; None if the table lacks it."""
     if path == "/dashboard" or path.startswith("/dashboard/"):
-        return Right.GATE
-    return RIGHTS.get(("GET" if method == "HEAD" else method, path))
+        return Permission.DASHBOARD
+    return PERMISSIONS.get(("GET" if method == "HEAD" else method, path))
 
 
-def check(routes: Iterable[web.AbstractRoute]) -> None:
-    """Return if every route is in the table.
+def check_routes(routes: Iterable[web.AbstractRoute]) -> None:
+    """Check at start that the table has every route.
 
     Raises:
-        LookupError: one is not.
+        LookupError: a route is missing.
     """
     for route in routes:
         resource = route.resource
-        if resource is not None and right(route.method, resource.canonical) is None:
+        if resource is not None and route_permission(route.method, resource.canonical) is None:
             raise LookupError(
-                f"{route.method} {resource.canonical}: say in service/auth/permissions.py who may call it"
+                f"{route.method} {resource.canonical} lacks a permission in "
+                "service/auth/permissions.py"
             )
 
 
-def of(request: web.Request) -> Right | None:
-    """Return what the route of a request asks for; None where there is no such route."""
+def request_permission(request: web.Request) -> Permission | None:
+    """Return the permission that the request's route requires; None if no route matches."""
     resource = request.match_info.route.resource
     if resource is None or request.match_info.http_exception is not None:
         return None
-    found = right(request.method, resource.canonical)
+    found = route_permission(request.method, resource.canonical)
     if found is None:
-        raise LookupError(f"{request.method} {resource.canonical} is in no table of rights")
+        raise LookupError(f"{request.method} {resource.canonical} lacks a permission")
     return found

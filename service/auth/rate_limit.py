@@ -1,4 +1,4 @@
-"""How often somebody may call: what is counted for whom, and what they are told of it."""
+"""Rate limiter: counts requests per API key and address, sets the RateLimit headers (throttle)."""
 
 from __future__ import annotations
 
@@ -7,111 +7,113 @@ from typing import TYPE_CHECKING
 import structlog
 from aiohttp import web
 
-from models.auth.rate_limit_types import Bound, Reading
+from models.auth.rate_limit_types import RateLimit, RateLimitState
 from models.errors import RateLimited
 from models.settings import Settings
-from service.auth.identity import Caller
-from service.http.client_ip import client_of
+from service.auth.identity import Identity
+from service.http.client_ip import client_ip
 
-if TYPE_CHECKING:  # it takes half a second to import, and is not needed where nothing is counted
-    from models.redis.rate_counters import Rates
+if TYPE_CHECKING:  # takes half a second to import; not needed without limits
+    from models.redis.rate_counters import RateCounters
 
 log = structlog.get_logger()
 
-_READING = web.RequestKey("reading", Reading)
-_FAILURES = "RATE_LIMIT_FAILURES"
+_READING = web.RequestKey("reading", RateLimitState)
+_FAILURES_SETTING = "RATE_LIMIT_AUTH_FAILURES"
 
 
-class Toll:
-    """Counts calls where RATE_LIMITS says so; one for each service."""
+class RateLimiter:
+    """Counts requests if RATE_LIMITS is on."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._rates: Rates | None = None
-        if settings.rates_on:
-            from models.redis.rate_counters import Rates
+        self._counters: RateCounters | None = None
+        if settings.rate_limits_enabled:
+            from models.redis.rate_counters import RateCounters
 
-            self._rates = Rates(settings)
+            self._counters = RateCounters(settings)
 
     async def close(self) -> None:
-        if self._rates is not None:
-            await self._rates.close()
+        if self._counters is not None:
+            await self._counters.close()
 
-    async def arrived(self, request: web.Request, what: str) -> None:
-        """Count a call of an address, whoever it will turn out to be; ``what``: submit or read.
-
-        Raises:
-            RateLimited: one more than may be. StoreUnavailable: it cannot be counted, and
-            RATE_LIMIT_FAIL=closed.
-        """
-        await self._hit(request, f"RATE_LIMIT_{what.upper()}_ADDRESS", self._address(request))
-
-    async def count(self, request: web.Request, caller: Caller, what: str) -> None:
-        """Count a call of a key, if one was shown.
+    async def count_address(self, request: web.Request, kind: str) -> None:
+        """Count a request of the address, before authentication; ``kind``: submit or read.
 
         Raises:
-            RateLimited, StoreUnavailable: as for ``arrived``.
+            RateLimited: limit exceeded. StoreUnavailable: Redis is unavailable and
+            RATE_LIMIT_FAIL_MODE=closed.
         """
-        if caller.key is not None:
-            await self._hit(request, f"RATE_LIMIT_{what.upper()}", caller.key.id)
+        await self._hit(request, f"RATE_LIMIT_{kind.upper()}_ADDRESS", self._address(request))
 
-    async def may_try(self, request: web.Request) -> None:
-        """Return if something that a client shows is to be looked at.
+    async def count_key(self, request: web.Request, identity: Identity, kind: str) -> None:
+        """Count a request of the API key, if there is one.
 
         Raises:
-            RateLimited: too much from there was not good.
+            RateLimited, StoreUnavailable: as for ``count_address``.
         """
-        await self._hit(request, _FAILURES, self._address(request), count=False)
+        if identity.key is not None:
+            await self._hit(request, f"RATE_LIMIT_{kind.upper()}", identity.key.id)
 
-    async def failed(self, request: web.Request) -> None:
-        """Count that what a client showed was not good.
+    async def check_failures(self, request: web.Request) -> None:
+        """Return if the address may try to authenticate.
 
         Raises:
-            RateLimited: too much was.
+            RateLimited: too many failures.
         """
-        log.warning("not_let_in", client=self._address(request), path=request.path[:200])
-        await self._hit(request, _FAILURES, self._address(request))
+        await self._hit(request, _FAILURES_SETTING, self._address(request), count=False)
+
+    async def count_failure(self, request: web.Request) -> None:
+        """Count a failed authentication.
+
+        Raises:
+            RateLimited: too many failures.
+        """
+        log.warning("auth_failed", client=self._address(request), path=request.path[:200])
+        await self._hit(request, _FAILURES_SETTING, self._address(request))
 
     async def _hit(
-        self, request: web.Request, name: str, whose: str, *, count: bool = True
+        self, request: web.Request, setting: str, client: str, *, count: bool = True
     ) -> None:
-        if self._rates is None:
+        if self._counters is None:
             return
-        bound = Bound(name, getattr(self._settings, name.lower()), whose)
-        ask = self._rates.hit if count else self._rates.look
+        bound = RateLimit(setting, getattr(self._settings, setting.lower()), client)
+        ask = self._counters.hit if count else self._counters.peek
         reading = await ask([bound])
         if reading is None:
             return
         known = request.get(_READING, reading)
         request[_READING] = min(
-            known, reading, key=lambda each: (each.passed, each.left / each.limit)
+            known, reading, key=lambda each: (each.allowed, each.remaining / each.limit)
         )
-        if not reading.passed:
-            raise self._refusal(reading)
+        if not reading.allowed:
+            raise self._rate_limited(reading)
 
-    def _refusal(self, reading: Reading) -> RateLimited:
-        setting = reading.bound.setting
-        what = "wrong keys or signatures" if setting == _FAILURES else "such calls"
+    def _rate_limited(self, reading: RateLimitState) -> RateLimited:
+        setting = reading.rate_limit.setting
+        what = "failed authentications" if setting == _FAILURES_SETTING else "requests"
         return RateLimited(
-            f"more than {reading.limit} {what} in {reading.window} s ({setting}); the next one is "
-            f"looked at in {reading.reset} s",
+            f"more than {reading.limit} {what} in {reading.window_seconds} s "
+            f"({setting}); retry in {reading.reset_seconds} s",
             setting=setting,
             limit=reading.limit,
             measured=reading.limit + 1,
-            retry_after=reading.reset,
+            retry_after=reading.reset_seconds,
         )
 
     def _address(self, request: web.Request) -> str:
-        return client_of(request, self._settings.proxies)
+        return client_ip(request, self._settings.proxies)
 
 
-async def tell(request: web.Request, response: web.StreamResponse) -> None:
-    """Signal on_response_prepare: how the limit stands that is nearest (RateLimit headers)."""
+async def set_rate_limit_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """Signal on_response_prepare: set the RateLimit headers of the tightest limit."""
     reading = request.get(_READING)
     if reading is not None:
-        name = reading.bound.setting.lower().replace("_", "-")
-        response.headers["RateLimit-Policy"] = f'"{name}";q={reading.limit};w={reading.window}'
-        response.headers["RateLimit"] = f'"{name}";r={reading.left};t={reading.reset}'
+        name = reading.rate_limit.setting.lower().replace("_", "-")
+        response.headers["RateLimit-Policy"] = (
+            f'"{name}";q={reading.limit};w={reading.window_seconds}'
+        )
+        response.headers["RateLimit"] = f'"{name}";r={reading.remaining};t={reading.reset_seconds}'
 
 
-TOLL = web.AppKey("toll", Toll)
+RATE_LIMITER = web.AppKey("rate_limiter", RateLimiter)

@@ -1,4 +1,4 @@
-"""Whether the service may open its door: never by accident to everybody."""
+"""Refuse to start if the service would be reachable from elsewhere without API keys."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ async def check(settings: Settings, store: Store) -> None:
     """Return if the service may listen on HOST.
 
     Raises:
-        BadSettings: others could reach it, and nothing says who may come in.
+        BadSettings: other hosts could reach it without an API key.
     """
     if settings.allow_anonymous:
         return
-    if settings.keys_on:
-        if await store.keys.any_live():
+    if settings.api_keys_enabled:
+        if await store.api_keys.any_live():
             return
-        if is_loopback(settings.host):  # nobody comes in, and a key can be made any time
+        if is_loopback(settings.host):  # all requests are refused until a key is created
             log.warning("no_keys", make="python -m service keys create NAME")
             return
         lack = "there is no API key"
@@ -34,7 +34,7 @@ async def check(settings: Settings, store: Store) -> None:
     else:
         lack = "API_KEYS=off"
     raise BadSettings(
-        f"HOST={settings.host} can be reached from elsewhere, and {lack}: make a key with "
-        "`python -m service keys create NAME` (and leave API_KEYS to be auto or on), or set "
-        "ALLOW_ANONYMOUS=1 where everybody who reaches it may use it"
+        f"HOST={settings.host} is reachable from other hosts, and {lack}: create a key with "
+        "`python -m service keys create NAME` (with API_KEYS=auto or on), or set "
+        "ALLOW_ANONYMOUS=1 to accept requests without a key"
     )

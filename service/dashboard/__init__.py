@@ -1,4 +1,4 @@
-"""The dashboard: workers, queue and tasks as the ledger has them, for whoever may see them.
+"""The dashboard: workers, queue and tasks from the ledger, for operators.
 
-``gate`` says who that is; ``routes`` is the table of contents.
+``auth`` decides who may see it; ``routes`` lists its routes.
 """

@@ -1,124 +1,125 @@
-"""The dashboard's JSON API: what is done."""
+"""JSON API of the dashboard: actions on tasks, webhooks and workers."""
 
 from __future__ import annotations
 
 import structlog
 from aiohttp import web
 
-from models.auth.visibility import EVERYTHING
+from models.auth.visibility import UNRESTRICTED_VIEW
 from models.errors import BadParameter, NotFound, OriginalGone, QueueFull, WrongStatus
-from models.outbox.item import Mailing
+from models.outbox.item import DeliveryStatus
 from models.tasks.task import Task
 from service.app_keys import STORE
-from service.dashboard.endpoint import operator
-from service.dashboard.result_links import linking
-from service.dashboard.schemas import AskedBody, DetailBody, WebhookBody
-from service.dashboard.serializers import detail, webhook
-from service.handlers.tasks import begun_again, cancelled
-from service.http.client_ip import party
-from service.http.query import only
-from service.http.responses import json_answer
+from service.auth.client_id import client_id
+from service.dashboard.endpoint import dashboard_endpoint
+from service.dashboard.result_links import result_link_signer
+from service.dashboard.schemas import DrainBody, TaskDetailBody, WebhookBody
+from service.dashboard.serializers import task_detail, webhook_document
+from service.http.query import reject_unknown_query
+from service.http.responses import json_response
+from service.submissions.task_actions import cancel_task, retry_task
 
 log = structlog.get_logger()
 
-_NAME = {"name": "The worker's name, as /dashboard/api/workers says it."}
+_WORKER_NAME = {"name": "The worker's name, from GET /dashboard/api/workers."}
 
 
-@operator(
-    "Try a task again",
-    DetailBody,
+@dashboard_endpoint(
+    "Retry a task",
+    TaskDetailBody,
     status=202,
     errors=(NotFound, WrongStatus, OriginalGone, QueueFull, BadParameter),
-    description="One that failed or was cancelled, or whose result is gone.",
+    description="A task that failed, was cancelled, or whose result is gone.",
     examples=("curl -X POST '{url}/dashboard/api/tasks/TASK_ID/retry'",),
 )
 async def retry(request: web.Request) -> web.StreamResponse:
     """POST /dashboard/api/tasks/<id>/retry."""
-    only(request)
-    task = await begun_again(request, request.match_info["id"], EVERYTHING)
-    log.info("retried_by_operator", task_id=task.id, client=party(request))
-    return await _answer(request, task, 202)
+    reject_unknown_query(request)
+    task = await retry_task(request, request.match_info["id"], UNRESTRICTED_VIEW)
+    log.info("task_retried_by_operator", task_id=task.id, client=client_id(request))
+    return await _task_response(request, task, 202)
 
 
-@operator(
+@dashboard_endpoint(
     "Cancel a task",
-    DetailBody,
+    TaskDetailBody,
     errors=(NotFound, WrongStatus, BadParameter),
-    description="For everybody who waits for the same picture; the work stops.",
+    description="Stops the work, also for other clients that wait for the same task.",
     examples=("curl -X POST '{url}/dashboard/api/tasks/TASK_ID/cancel'",),
 )
 async def cancel(request: web.Request) -> web.StreamResponse:
     """POST /dashboard/api/tasks/<id>/cancel."""
-    only(request)
-    task = await cancelled(request, request.match_info["id"], EVERYTHING)
-    log.info("cancelled_by_operator", task_id=task.id, client=party(request))
-    return await _answer(request, task, 200)
+    reject_unknown_query(request)
+    task = await cancel_task(request, request.match_info["id"], UNRESTRICTED_VIEW)
+    log.info("task_cancelled_by_operator", task_id=task.id, client=client_id(request))
+    return await _task_response(request, task, 200)
 
 
-@operator(
-    "Send a webhook once more",
+@dashboard_endpoint(
+    "Redeliver a webhook",
     WebhookBody,
     status=202,
     errors=(NotFound, WrongStatus, BadParameter),
-    path={"id": "The webhook's id, as the task says it."},
-    description="At once, under the same webhook-id, whether it was delivered, failed or waits to "
-    "be tried again.",
+    path={"id": "The webhook's id, from the task's webhooks."},
+    description="Sends it at once with the same webhook-id, whether it was delivered, failed or "
+    "waits for its next attempt.",
     examples=("curl -X POST '{url}/dashboard/api/webhooks/WEBHOOK_ID/redeliver'",),
 )
 async def redeliver(request: web.Request) -> web.StreamResponse:
     """POST /dashboard/api/webhooks/<id>/redeliver."""
-    only(request)
-    event_id = request.match_info["id"]
-    asked, event = await request.app[STORE].events.redeliver(event_id)
+    reject_unknown_query(request)
+    requested, event = await request.app[STORE].webhooks.redeliver(request.match_info["id"])
     if event is None:
-        raise NotFound("there is no webhook of this id, or it is no longer kept")
-    if not asked:
+        raise NotFound("there is no webhook with this id, or it is no longer kept")
+    if not requested:
         raise WrongStatus(
-            f"the webhook is {event.status}: what it is about has not ended, or it is being sent "
-            "just now",
+            f"the webhook is {event.status}: its task or group has not ended, or it is being sent "
+            "right now; only a webhook that is SENT or FAILED can be redelivered",
             measured=event.status,
-            allowed=[Mailing.SENT, Mailing.FAILED],
+            allowed=[DeliveryStatus.SENT, DeliveryStatus.FAILED],
         )
-    log.info("redelivered_by_operator", webhook=event.id, client=party(request))
-    return json_answer(webhook(event), 202)
+    log.info("webhook_redelivered_by_operator", webhook=event.id, client=client_id(request))
+    return json_response(webhook_document(event), 202)
 
 
-@operator(
+@dashboard_endpoint(
     "Drain a worker",
-    AskedBody,
+    DrainBody,
     status=202,
     errors=(NotFound, BadParameter),
-    path=_NAME,
-    description="It finishes what it has, and takes no more.",
+    path=_WORKER_NAME,
+    description="The worker finishes its tasks and takes no new ones.",
     examples=("curl -X POST '{url}/dashboard/api/workers/WORKER/drain'",),
 )
 async def drain(request: web.Request) -> web.StreamResponse:
-    """POST /dashboard/api/workers/<name>/drain: it finishes what it has, and takes no more."""
-    return await _ask(request, drain=True)
+    """POST /dashboard/api/workers/<name>/drain: finish the current tasks, take no new ones."""
+    return await _request_drain(request, drain=True)
 
 
-@operator(
+@dashboard_endpoint(
     "Resume a worker",
-    AskedBody,
+    DrainBody,
     status=202,
     errors=(NotFound, BadParameter),
-    path=_NAME,
+    path=_WORKER_NAME,
     examples=("curl -X POST '{url}/dashboard/api/workers/WORKER/resume'",),
 )
 async def resume(request: web.Request) -> web.StreamResponse:
-    """POST /dashboard/api/workers/<name>/resume: it takes new tasks again."""
-    return await _ask(request, drain=False)
+    """POST /dashboard/api/workers/<name>/resume: take new tasks again."""
+    return await _request_drain(request, drain=False)
 
 
-async def _answer(request: web.Request, task: Task, status: int) -> web.Response:
-    events = await request.app[STORE].events.of_task(task.id)
-    return json_answer(detail(task, events, await linking(request, task)), status)
+async def _task_response(request: web.Request, task: Task, status: int) -> web.Response:
+    events = await request.app[STORE].webhooks.of_task(task.id)
+    return json_response(task_detail(task, events, await result_link_signer(request, task)), status)
 
 
-async def _ask(request: web.Request, *, drain: bool) -> web.Response:
-    only(request)
+async def _request_drain(request: web.Request, *, drain: bool) -> web.Response:
+    reject_unknown_query(request)
     name = request.match_info["name"]
-    if not name.isprintable() or not await request.app[STORE].presence.ask(name, drain=drain):
-        raise NotFound("there is no worker of this name, or it has ended")
-    log.info("drain_asked" if drain else "resume_asked", worker=name, client=party(request))
-    return json_answer({"name": name, "drain": drain}, 202)
+    if not name.isprintable() or not await request.app[STORE].workers.set_drain(name, drain=drain):
+        raise NotFound("there is no worker with this name, or it has ended")
+    log.info(
+        "drain_requested" if drain else "resume_requested", worker=name, client=client_id(request)
+    )
+    return json_response({"name": name, "drain": drain}, 202)

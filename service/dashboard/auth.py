@@ -1,4 +1,4 @@
-"""Who may see the dashboard: who has ADMIN_TOKEN or an admin's key, or this machine."""
+"""Authentication of the dashboard: ADMIN_TOKEN, an admin key, or loopback without either."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ import asyncio
 import structlog
 from aiohttp import web
 
-from models.auth.api_key import Key, Scope, id_of
+from models.auth.api_key import ApiKey, Scope, key_id_of
 from models.auth.tokens import Tokens
 from models.errors import Forbidden, RateLimited, Unauthorized
 from models.loopback import is_loopback
 from models.settings import Settings
 from models.store import Store
-from service.auth.authenticator import HEADER, Doorkeeper, shown
-from service.cookies import cookie
-from service.http.allowed_hosts import hostname
-from service.http.client_ip import pseudonym
-from service.http.csrf import own
+from service.auth.authenticator import API_KEY_HEADER, Authenticator, token_from_headers
+from service.auth.client_id import ip_pseudonym
+from service.auth.session import read_cookie
+from service.http.allowed_hosts import request_hostname
+from service.http.csrf import require_same_origin
 
 log = structlog.get_logger()
 
-COOKIE = "darkroom_session"
-PATH = "/dashboard"
-_FORWARDED = (
+SESSION_COOKIE = "darkroom_session"
+DASHBOARD_PATH = "/dashboard"
+_PROXY_HEADERS = (
     "Forwarded",
     "Via",
     "X-Forwarded-For",
@@ -36,153 +36,164 @@ _FORWARDED = (
     "True-Client-IP",
     "CF-Connecting-IP",
 )
-_MOST_BLOCKED = 10_000  # clients remembered as blocked; the ledger knows them all
-_EVERYBODY = "admin"
+_MAX_BLOCKED_CLIENTS = 10_000  # blocked clients kept in memory; MongoDB counts the failures of all
+_ALL_CLIENTS = "admin"
 
 
-class Gate:
-    """Judges requests to the dashboard; one for each service."""
+class DashboardAuth:
+    """Authorizes requests to the dashboard; one per service process."""
 
     def __init__(
-        self, settings: Settings, store: Store, tokens: Tokens, doorkeeper: Doorkeeper
+        self, settings: Settings, store: Store, tokens: Tokens, authenticator: Authenticator
     ) -> None:
         self._settings = settings
         self._store = store
         self._tokens = tokens
-        self._doorkeeper = doorkeeper
-        self._token = settings.admin_token.get_secret_value()
+        self._authenticator = authenticator
+        self._admin_token = settings.admin_token.get_secret_value()
         self._blocked: dict[str, tuple[float, RateLimited]] = {}
 
     @property
-    def locked(self) -> bool:
-        """Whether something must be shown: ADMIN_TOKEN is set, or keys are on."""
-        return bool(self._token) or self._settings.keys_on
+    def login_required(self) -> bool:
+        """Whether a token or key is needed: ADMIN_TOKEN is set, or API keys are on."""
+        return bool(self._admin_token) or self._settings.api_keys_enabled
 
-    async def admit(self, request: web.Request, *, change: bool = False) -> None:
-        """Return if the request may pass; ``change``: it asks for something to be done.
+    async def authorize(self, request: web.Request, *, change: bool = False) -> None:
+        """Return if the request is allowed; ``change``: it changes something, so check its origin.
 
         Raises:
-            Forbidden: it comes from elsewhere than it may. Unauthorized: it shows no token.
-            RateLimited: so many wrong tokens came from there that none is looked at for a while.
+            Forbidden: it comes from another machine or site. Unauthorized: it has no valid token.
+            RateLimited: its client sent too many wrong tokens.
         """
-        if not self.locked:
-            self._local(request)
+        if not self.login_required:
+            self._require_loopback(request)
             if change:
-                own(request, self._settings, must=False)
-        elif "Authorization" in request.headers or HEADER in request.headers:
-            await self.check(request, shown(request) or "")
-        elif await self._logged_in(request):
+                require_same_origin(request, self._settings, require_headers=False)
+        elif "Authorization" in request.headers or API_KEY_HEADER in request.headers:
+            await self.verify_token(request, token_from_headers(request) or "")
+        elif await self._has_admin_session(request):
             if change:
-                own(request, self._settings, must=True)
+                require_same_origin(request, self._settings, require_headers=True)
         else:
             raise Unauthorized(
-                "send Authorization: Bearer <ADMIN_TOKEN>, or an admin's key; people log "
-                "in at /dashboard/login"
+                "send Authorization: Bearer <ADMIN_TOKEN>, or a key with the scope admin; "
+                "in a browser, log in at /dashboard/login"
             )
 
-    async def _logged_in(self, request: web.Request) -> bool:
-        if self._token and self._tokens.is_session(cookie(request, COOKIE)):
+    async def _has_admin_session(self, request: web.Request) -> bool:
+        if self._admin_token and self._tokens.is_session_valid(
+            read_cookie(request, SESSION_COOKIE)
+        ):
             return True
-        if not self._settings.keys_on:
+        if not self._settings.api_keys_enabled:
             return False
-        found = await self._doorkeeper.session(request)
+        found = await self._authenticator.session_identity(request)
         return found is not None and found.key is not None and found.key.allows(Scope.ADMIN)
 
-    async def check(self, request: web.Request, token: str) -> Key | None:
-        """Return if ``token`` is ADMIN_TOKEN, or the admin's key that it is; wrong ones count.
+    async def verify_token(self, request: web.Request, token: str) -> ApiKey | None:
+        """Return None if ``token`` is ADMIN_TOKEN, or the admin key that it is; count wrong ones.
 
         Raises:
-            Unauthorized: it is neither. Forbidden: a key, but no admin's.
-            RateLimited: too many of this client were wrong, so this one is not looked at; or too
-            many of all clients, and this one is wrong, too: else strangers could lock us out.
+            Unauthorized: it is neither. Forbidden: it is a key without the scope admin.
+            RateLimited: this client sent too many wrong tokens, so even a right one fails; or all
+            clients together did, and this one is wrong too. The limit of all clients spares right
+            tokens, so that strangers cannot lock operators out.
         """
-        client = pseudonym(request)
-        self._unblocked(client)
-        if self._token and self._tokens.is_same(token, self._token):
+        client = ip_pseudonym(request)
+        self._raise_if_blocked(client)
+        if self._admin_token and self._tokens.equal(token, self._admin_token):
             return None
-        if self._settings.keys_on and id_of(token):
-            key = await self._doorkeeper.opened(request, token)
+        if self._settings.api_keys_enabled and key_id_of(token):
+            key = await self._authenticator.key_of_token(request, token)
             if key is not None and not key.allows(Scope.ADMIN):
-                raise Forbidden("this key lacks the scope admin", scope=str(Scope.ADMIN))
+                raise Forbidden(
+                    "this key lacks the scope admin; use a key that has it, or ADMIN_TOKEN",
+                    scope=str(Scope.ADMIN),
+                )
             if key is not None:
                 return key
-        await self._count(client)
+        await self._count_failure(client)
         log.warning("login_failed", client=client)
-        raise Unauthorized("this is not ADMIN_TOKEN, nor a key")
+        raise Unauthorized("wrong token: send ADMIN_TOKEN or a key with the scope admin")
 
-    async def look(self, request: web.Request) -> None:
-        """Return if a login of this client would be looked at.
+    async def reject_blocked_client(self, request: web.Request) -> None:
+        """Return if this client may try to log in.
 
         Raises:
-            RateLimited: too many of its were wrong; also those that another service saw.
+            RateLimited: it sent too many wrong tokens, to this or to another service process.
         """
-        client, limit = pseudonym(request), self._settings.admin_logins
-        self._unblocked(client)
-        wait = await self._store.quotas.left(self._key(client), limit)
+        client, limit = ip_pseudonym(request), self._settings.admin_login_failures
+        self._raise_if_blocked(client)
+        wait = await self._store.quotas.retry_after(self._quota_key(client), limit)
         if wait:
-            raise self._block(client, "ADMIN_LOGINS", limit, wait)
+            raise self._block(client, "ADMIN_LOGIN_FAILURES", limit, wait)
 
-    async def _count(self, client: str) -> None:
-        own, total = self._settings.admin_logins, self._settings.admin_logins_total
-        for whose, name, limit in (
-            (client, "ADMIN_LOGINS", own),
-            (_EVERYBODY, "ADMIN_LOGINS_TOTAL", total),
+    async def _count_failure(self, client: str) -> None:
+        own_limit, total_limit = (
+            self._settings.admin_login_failures,
+            self._settings.admin_login_failures_total,
+        )
+        for counted, setting, limit in (
+            (client, "ADMIN_LOGIN_FAILURES", own_limit),
+            (_ALL_CLIENTS, "ADMIN_LOGIN_FAILURES_TOTAL", total_limit),
         ):
-            self._unblocked(whose)
-            wait = await self._store.quotas.hit(self._key(whose), limit)
+            self._raise_if_blocked(counted)
+            wait = await self._store.quotas.consume(self._quota_key(counted), limit)
             if wait:
-                log.warning("logins_blocked", client=client, setting=name)
-                raise self._block(whose, name, limit, wait)
+                log.warning("logins_blocked", client=client, setting=setting)
+                raise self._block(counted, setting, limit, wait)
 
-    def _unblocked(self, whose: str) -> None:
-        until, refusal = self._blocked.get(whose, (0.0, None))
+    def _raise_if_blocked(self, client: str) -> None:
+        until, refusal = self._blocked.get(client, (0.0, None))
         if refusal and asyncio.get_running_loop().time() < until:
             raise refusal
 
     @staticmethod
-    def _key(whose: str) -> str:
-        return f"login:{whose}"
+    def _quota_key(client: str) -> str:
+        return f"login:{client}"
 
-    def _block(self, whose: str, name: str, limit: int, wait: int) -> RateLimited:
+    def _block(self, client: str, setting: str, limit: int, wait: int) -> RateLimited:
         refusal = RateLimited(
-            f"more than {limit} wrong tokens within an hour ({name}); the next one is looked at "
-            f"in {wait} s",
-            setting=name,
+            f"more than {limit} wrong tokens within an hour ({setting}); try again in {wait} s",
+            setting=setting,
             limit=limit,
             measured=limit + 1,
             retry_after=wait,
         )
-        if len(self._blocked) >= _MOST_BLOCKED:
+        if len(self._blocked) >= _MAX_BLOCKED_CLIENTS:
             del self._blocked[next(iter(self._blocked))]
-        self._blocked[whose] = (asyncio.get_running_loop().time() + wait, refusal)
+        self._blocked[client] = (asyncio.get_running_loop().time() + wait, refusal)
         return refusal
 
-    def _local(self, request: web.Request) -> None:
-        """Return if the request was made on this machine, by a name that no stranger can give it.
+    def _require_loopback(self, request: web.Request) -> None:
+        """Return if the request came from this machine and names a loopback host.
 
-        A name of a stranger's that leads to 127.0.0.1 would let his page read ours.
+        The name matters because of DNS rebinding: with a foreign name that resolves to 127.0.0.1,
+        another site's page could read the dashboard.
         """
         settings = self._settings
         reasons = {
             f"HOST={settings.host} is not loopback": not is_loopback(settings.host),
             f"PROXIES={settings.proxies}": settings.proxies > 0,
-            "the request comes through a proxy": any(h in request.headers for h in _FORWARDED),
-            "the request comes from another machine": not is_loopback(request.remote or ""),
-            "the request is for another host than localhost": not is_loopback(hostname(request)),
+            "the request came through a proxy": any(h in request.headers for h in _PROXY_HEADERS),
+            "the request came from another machine": not is_loopback(request.remote or ""),
+            "the request names a host other than localhost": not is_loopback(
+                request_hostname(request)
+            ),
         }
-        for reason, holds in reasons.items():
-            if holds:
+        for reason, applies in reasons.items():
+            if applies:
                 raise Forbidden(
-                    f"without ADMIN_TOKEN the dashboard answers only this machine, and {reason}: "
-                    "set ADMIN_TOKEN (16 characters or more, e.g. from `openssl rand -hex 16`), "
-                    "or open http://localhost on the machine itself",
+                    "without ADMIN_TOKEN the dashboard is open to this machine only, and "
+                    f"{reason}: set ADMIN_TOKEN (16 characters or more, e.g. from "
+                    "`openssl rand -hex 16`), or open http://localhost on the machine itself",
                     setting="ADMIN_TOKEN",
                 )
 
 
-GATE = web.AppKey("gate", Gate)
+DASHBOARD_AUTH = web.AppKey("dashboard_auth", DashboardAuth)
 
 
-def gate(request: web.Request) -> Gate:
-    """Return the gate of this service."""
-    return request.app[GATE]
+def dashboard_auth(request: web.Request) -> DashboardAuth:
+    """Return the dashboard authentication of the application."""
+    return request.app[DASHBOARD_AUTH]

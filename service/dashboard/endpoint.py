@@ -1,4 +1,4 @@
-"""How the dashboard's handlers declare themselves: what all of them share is said once."""
+"""Declare a dashboard endpoint: @endpoint with the errors that all of them share."""
 
 from __future__ import annotations
 
@@ -6,29 +6,29 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from models.errors import AppError, Forbidden, RateLimited, Unauthorized
-from service.openapi.endpoint import Answer, call
-from service.openapi.error_groups import STORED
+from service.openapi.endpoint import ResponseSpec, endpoint
+from service.openapi.error_groups import STORE_ERRORS
 
-H = TypeVar("H", bound=Callable[..., Any])
+Handler = TypeVar("Handler", bound=Callable[..., Any])
 
-_RIGHTS = (Unauthorized, Forbidden, RateLimited)
+_AUTH_ERRORS = (Unauthorized, Forbidden, RateLimited)
 
 
-def operator(
+def dashboard_endpoint(
     summary: str,
     body: Any,
     *,
     status: int = 200,
     errors: tuple[type[AppError], ...] = (),
     **more: Any,
-) -> Callable[[H], H]:
-    """Declare a handler that asks the gate first; see ``service.openapi.endpoint.call``."""
+) -> Callable[[Handler], Handler]:
+    """Declare a handler of the dashboard; see ``service.openapi.endpoint.endpoint``."""
     headers = ("ETag",) if status == 200 and "description" not in more else ()
-    return call(
+    return endpoint(
         "Dashboard",
         summary,
-        answers={status: Answer(f"{summary}.", body, headers=headers)},
-        errors=(*_RIGHTS, *errors, *STORED),
-        pages=True,
+        responses={status: ResponseSpec(f"{summary}.", body, headers=headers)},
+        errors=(*_AUTH_ERRORS, *errors, *STORE_ERRORS),
+        html_errors=True,
         **more,
     )

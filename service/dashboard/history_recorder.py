@@ -1,4 +1,4 @@
-"""Notes of queue length and throughput, written by one service of all at a time."""
+"""Record queue length and throughput periodically; one service process does so at a time."""
 
 from __future__ import annotations
 
@@ -13,24 +13,26 @@ from models.store import Store
 
 log = structlog.get_logger()
 
-_TURN = "history"
+_LOCK_NAME = "history"
 
 
-async def record(settings: Settings, store: Store) -> None:
-    """Write a note every HISTORY_SECONDS until cancelled.
+async def record_history(settings: Settings, store: Store) -> None:
+    """Write a record every QUEUE_HISTORY_INTERVAL_SECONDS until cancelled.
 
-    A service, not a worker: that no worker is alive must be seen, too.
+    The service does it, not a worker, so that the history also shows when no worker is alive.
     """
-    holder, pause = secrets.token_hex(8), settings.history_seconds
+    holder, interval = secrets.token_hex(8), settings.queue_history_interval_seconds
     while True:
         try:
-            if await store.turns.take(_TURN, holder, max(pause, settings.lease_seconds)):
-                work = await store.gauges.work()
-                workers = await store.presence.alive(settings.worker_seen_seconds)
-                await store.history.note(work, workers, pause)
-                await store.turns.leave(_TURN, holder, pause)
+            if await store.periodic_lock.acquire(
+                _LOCK_NAME, holder, max(interval, settings.lease_seconds)
+            ):
+                work = await store.task_stats.queue()
+                workers = await store.workers.count_alive(settings.worker_heartbeat_timeout)
+                await store.queue_history.record(work, workers, interval)
+                await store.periodic_lock.release(_LOCK_NAME, holder, interval)
         except StoreUnavailable:
             pass
         except Exception:
-            log.exception("history_failed")
-        await asyncio.sleep(pause)
+            log.exception("history_recording_failed")
+        await asyncio.sleep(interval)

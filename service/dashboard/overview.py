@@ -1,4 +1,4 @@
-"""How it is now: asked of the stores once a second, however many look."""
+"""The current state of workers and queue and their history, cached so that polling is cheap."""
 
 from __future__ import annotations
 
@@ -12,101 +12,108 @@ from models.errors import StoreUnavailable
 from models.redis.queue import Queue
 from models.settings import Settings
 from models.store import Store
-from models.store.tasks.queue_history import POINTS
+from models.store.tasks.queue_history import MAX_POINTS
 from models.tasks.serializers import iso
-from service.dashboard.alerts import Scene, alarms
-from service.dashboard.schemas import HistoryBody, PointBody, QueueBody, WorkerBody
+from service.dashboard.alerts import Snapshot, find_alerts
+from service.dashboard.schemas import HistoryBody, HistoryPointBody, QueueBody, WorkerBody
 from service.dashboard.serializers import worker_document
-from service.ttl_cache import Glance
+from service.ttl_cache import TTLCache
 
-_LONGEST = 60.0  # seconds after which even a week's series is asked for again, at most
-_MOST_SERIES = 16  # series of different lengths that are kept
+_MAX_CACHE_SECONDS = 60.0  # even the history of a week is loaded again after this
+_MAX_HISTORY_CACHES = 16  # histories of different lengths in the cache
 
 
-class Scenes:
-    """The workers, the queue and what is wrong; one for each service."""
+class Overview:
+    """Workers, queue, alerts and history for the dashboard; one per service process."""
 
     def __init__(self, settings: Settings, store: Store, queue: Queue) -> None:
         self._settings = settings
         self._store = store
         self._queue = queue
-        self._workers = Glance(self._ask_workers)
-        self._now = Glance(self._ask_now)
-        self._series: dict[int, Glance[HistoryBody]] = {}
+        self._worker_cache = TTLCache(self._load_workers)
+        self._queue_cache = TTLCache(self._load_queue)
+        self._history_caches: dict[int, TTLCache[HistoryBody]] = {}
 
     async def workers(self) -> list[WorkerBody]:
-        return await self._workers.get()
+        return await self._worker_cache.get()
 
-    async def now(self) -> QueueBody:
-        return await self._now.get()
+    async def queue_state(self) -> QueueBody:
+        return await self._queue_cache.get()
 
     async def history(self, minutes: int) -> HistoryBody:
-        """Return the series of the last ``minutes``, noted anew when a point may have changed."""
-        glance = self._series.pop(minutes, None)
-        if glance is None:
-            width = max(self._settings.history_seconds, minutes * 60 / POINTS)
-            glance = Glance(partial(self._ask_history, minutes), min(width, _LONGEST) / 2)
-        self._series[minutes] = glance  # the one asked for last is dropped last
-        while len(self._series) > _MOST_SERIES:
-            del self._series[next(iter(self._series))]
-        return await glance.get()
+        """Return the history of the last ``minutes``, reloaded when a point may have changed."""
+        cache = self._history_caches.pop(minutes, None)
+        if cache is None:
+            width = max(self._settings.queue_history_interval_seconds, minutes * 60 / MAX_POINTS)
+            cache = TTLCache(
+                partial(self._load_history, minutes), min(width, _MAX_CACHE_SECONDS) / 2
+            )
+        self._history_caches[minutes] = cache  # least recently used first
+        while len(self._history_caches) > _MAX_HISTORY_CACHES:
+            del self._history_caches[next(iter(self._history_caches))]
+        return await cache.get()
 
-    async def _ask_history(self, minutes: int) -> HistoryBody:
-        pause = self._settings.history_seconds
-        width, points = await self._store.history.series(minutes * 60, pause)
+    async def _load_history(self, minutes: int) -> HistoryBody:
+        interval = self._settings.queue_history_interval_seconds
+        width, points = await self._store.queue_history.series(minutes * 60, interval)
         return {
             "minutes": minutes,
             "point_seconds": width,
-            "points": [cast("PointBody", {**each, "at": iso(each["at"])}) for each in points],
+            "points": [
+                cast("HistoryPointBody", {**each, "at": iso(each["at"])}) for each in points
+            ],
         }
 
-    def forget(self) -> None:
-        """Ask anew at the next look: something was done."""
-        self._workers = Glance(self._ask_workers)
-        self._now = Glance(self._ask_now)
+    def invalidate(self) -> None:
+        """Load workers and queue again at the next request, since an action changed them."""
+        self._worker_cache = TTLCache(self._load_workers)
+        self._queue_cache = TTLCache(self._load_queue)
 
-    async def _ask_workers(self) -> list[WorkerBody]:
+    async def _load_workers(self) -> list[WorkerBody]:
         settings = self._settings
-        seconds, most = settings.dashboard_silent_seconds, settings.dashboard_workers
-        entries = await self._store.presence.entries(seconds, most)
-        return [worker_document(entry, settings.worker_seen_seconds) for entry in entries]
-
-    async def _ask_now(self) -> QueueBody:
-        settings, store = self._settings, self._store
-        work, workers, lately, before, rings = await asyncio.gather(
-            store.gauges.work(),
-            self._workers.get(),
-            store.board.lately(settings.dashboard_lately_seconds),
-            store.history.before(300, settings.history_seconds),
-            self._rings(),
+        max_silence, max_workers = (
+            settings.dashboard_silent_worker_seconds,
+            settings.dashboard_workers_max,
         )
-        scene = Scene(work, workers, lately, before, redis=rings is not None)
+        entries = await self._store.workers.entries(max_silence, max_workers)
+        return [worker_document(entry, settings.worker_heartbeat_timeout) for entry in entries]
+
+    async def _load_queue(self) -> QueueBody:
+        settings, store = self._settings, self._store
+        stats, workers, recent, waiting_before, depth = await asyncio.gather(
+            store.task_stats.queue(),
+            self._worker_cache.get(),
+            store.task_search.outcomes(settings.dashboard_recent_failure_seconds),
+            store.queue_history.waiting_before(300, settings.queue_history_interval_seconds),
+            self._redis_depth(),
+        )
+        snapshot = Snapshot(stats, workers, recent, waiting_before, redis_up=depth is not None)
         return {
-            "alarms": [alarm.document() for alarm in alarms(scene, settings)],
-            "waiting": work.waiting,
-            "oldest_seconds": round(work.oldest),
-            "running": work.running,
-            "known": work.known,
-            "rings": rings,
+            "alarms": [alert.document() for alert in find_alerts(snapshot, settings)],
+            "waiting": stats.waiting,
+            "oldest_seconds": round(stats.oldest_seconds),
+            "running": stats.running,
+            "known": stats.total,
+            "rings": depth,
             "workers": {
                 "alive": sum(each["state"] != "silent" for each in workers),
                 "running": sum(each["state"] == "running" for each in workers),
             },
             "lately": {
-                "seconds": settings.dashboard_lately_seconds,
-                "succeeded": lately.succeeded,
-                "failed": lately.failed,
-                "cancelled": lately.cancelled,
-                "codes": lately.codes,
+                "seconds": settings.dashboard_recent_failure_seconds,
+                "succeeded": recent.succeeded,
+                "failed": recent.failed,
+                "cancelled": recent.cancelled,
+                "codes": recent.codes,
             },
         }
 
-    async def _rings(self) -> int | None:
-        """Return how many rings wait in Redis; None if it does not answer."""
+    async def _redis_depth(self) -> int | None:
+        """Return how many jobs wait in Redis; None if it does not answer."""
         try:
             return await self._queue.depth()
         except StoreUnavailable:
             return None
 
 
-SCENES = web.AppKey("scenes", Scenes)
+OVERVIEW = web.AppKey("overview", Overview)

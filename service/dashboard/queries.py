@@ -1,4 +1,4 @@
-"""The dashboard's JSON API: what is asked."""
+"""JSON API of the dashboard: workers, queue, history, tasks and webhooks."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ from typing_extensions import TypedDict
 
 from models.errors import BadParameter, NotFound
 from models.operations import OPERATIONS
-from models.outbox.item import Mailing
-from models.store.tasks.search import Wanted
+from models.outbox.item import DeliveryStatus
+from models.store.tasks.search import TaskFilter
 from models.tasks.task import Status
 from service.app_keys import SETTINGS, STORE
-from service.dashboard.endpoint import operator
-from service.dashboard.overview import SCENES
-from service.dashboard.result_links import linking
+from service.dashboard.endpoint import dashboard_endpoint
+from service.dashboard.overview import OVERVIEW
+from service.dashboard.result_links import result_link_signer
 from service.dashboard.schemas import (
-    DetailBody,
     HistoryBody,
     QueueBody,
-    RowsBody,
+    TaskDetailBody,
+    TaskPageBody,
     WebhooksBody,
     WorkersBody,
 )
-from service.dashboard.serializers import detail, row, webhook
-from service.http.query import only
-from service.http.responses import tagged
+from service.dashboard.serializers import task_detail, task_row, webhook_document
+from service.http.query import reject_unknown_query
+from service.http.responses import etag_response
 from service.openapi.endpoint import JSON
 
-_MINUTES = 60  # of history, unless asked for more or less
-_WORKER = 300  # characters of a worker's name
-_NUMBER = re.compile(r"[0-9]{1,6}")
+_DEFAULT_MINUTES = 60  # of history by default
+_MAX_WORKER_CHARACTERS = 300  # of the worker filter
+_INTEGER = re.compile(r"[0-9]{1,6}")
 
 
-class _Minutes(TypedDict, total=False):
-    minutes: Annotated[int, Field(ge=1, description="How far back; an hour unless given.")]
+class _HistoryQuery(TypedDict, total=False):
+    minutes: Annotated[int, Field(ge=1, description="Minutes of history; 60 by default.")]
 
 
-class _Filter(TypedDict, total=False):
+class _TasksQuery(TypedDict, total=False):
     status: Annotated[
         str,
         Field(
@@ -59,134 +59,147 @@ class _Filter(TypedDict, total=False):
         ),
     ]
     worker: Annotated[str, Field(description="Only tasks that this worker claimed last.")]
-    search: Annotated[str, Field(description="The beginning of an id or of a picture's name.")]
-    after: Annotated[str, Field(description="What the page before said as its next.")]
-    limit: Annotated[int, Field(ge=1, description="How many; see DASHBOARD_PAGE_MOST.")]
+    search: Annotated[str, Field(description="Start of a task id or of a file name; case matters.")]
+    after: Annotated[str, Field(description="The value of next of the previous page.")]
+    limit: Annotated[int, Field(ge=1, description="How many; see DASHBOARD_PAGE_SIZE_MAX.")]
 
 
-class _Webhooks(TypedDict, total=False):
+class _WebhooksQuery(TypedDict, total=False):
     status: Annotated[
         str,
         Field(
-            description="Only those of this status; WAITING: what they are about has not ended.",
-            json_schema_extra={"enum": [str(each) for each in Mailing]},
+            description="Only webhooks of this status; WAITING: the task or group has not ended.",
+            json_schema_extra={"enum": [str(each) for each in DeliveryStatus]},
         ),
     ]
-    limit: Annotated[int, Field(ge=1, description="How many; see DASHBOARD_PAGE_MOST.")]
+    limit: Annotated[int, Field(ge=1, description="How many; see DASHBOARD_PAGE_SIZE_MAX.")]
 
 
-@operator("The workers", WorkersBody, examples=("curl '{url}/dashboard/api/workers'",))
+@dashboard_endpoint(
+    "List the workers", WorkersBody, examples=("curl '{url}/dashboard/api/workers'",)
+)
 async def workers(request: web.Request) -> web.StreamResponse:
     """GET /dashboard/api/workers."""
-    only(request)
-    found = await request.app[SCENES].workers()
-    return _answer(request, {"workers": found})
+    reject_unknown_query(request)
+    found = await request.app[OVERVIEW].workers()
+    return _json_response(request, {"workers": found})
 
 
-@operator("How it is now", QueueBody, examples=("curl '{url}/dashboard/api/queue'",))
+@dashboard_endpoint(
+    "Show the queue and the alerts", QueueBody, examples=("curl '{url}/dashboard/api/queue'",)
+)
 async def queue(request: web.Request) -> web.StreamResponse:
-    """GET /dashboard/api/queue: how it is now, and what is wrong."""
-    only(request)
-    return _answer(request, await request.app[SCENES].now())
+    """GET /dashboard/api/queue: queue, workers and alerts now."""
+    reject_unknown_query(request)
+    return _json_response(request, await request.app[OVERVIEW].queue_state())
 
 
-@operator(
-    "Queue and throughput over time",
+@dashboard_endpoint(
+    "Show queue length and throughput over time",
     HistoryBody,
-    query=_Minutes,
+    query=_HistoryQuery,
     errors=(BadParameter,),
     examples=("curl '{url}/dashboard/api/history?minutes=5'",),
 )
 async def history(request: web.Request) -> web.StreamResponse:
     """GET /dashboard/api/history?minutes=: queue length and throughput over time."""
-    only(request, "minutes")
+    reject_unknown_query(request, "minutes")
     settings = request.app[SETTINGS]
-    minutes = _number(request, "minutes", _MINUTES, settings.history_kept_seconds // 60)
-    return _answer(request, await request.app[SCENES].history(minutes))
+    minutes = _int_parameter(
+        request, "minutes", _DEFAULT_MINUTES, settings.queue_history_retention_seconds // 60
+    )
+    return _json_response(request, await request.app[OVERVIEW].history(minutes))
 
 
-@operator(
-    "Tasks",
-    RowsBody,
-    query=_Filter,
+@dashboard_endpoint(
+    "List tasks",
+    TaskPageBody,
+    query=_TasksQuery,
     errors=(BadParameter,),
     examples=("curl '{url}/dashboard/api/tasks?status=SUCCESS&limit=5'",),
 )
 async def tasks(request: web.Request) -> web.StreamResponse:
     """GET /dashboard/api/tasks: a page of tasks, newest first."""
-    only(request, "status", "operation", "worker", "search", "after", "limit")
+    reject_unknown_query(request, "status", "operation", "worker", "search", "after", "limit")
     settings = request.app[SETTINGS]
-    wanted = _wanted(request, settings.max_name_length)
-    most = max(settings.dashboard_page, settings.dashboard_page_most)
-    limit = _number(request, "limit", settings.dashboard_page, most)
-    page, cursor = await request.app[STORE].board.page(wanted, limit)
-    return _answer(request, {"tasks": [row(task) for task in page], "next": cursor})
+    wanted = _task_filter(request, settings.max_name_characters)
+    max_limit = max(settings.dashboard_page_size, settings.dashboard_page_size_max)
+    limit = _int_parameter(request, "limit", settings.dashboard_page_size, max_limit)
+    page, cursor = await request.app[STORE].task_search.page(wanted, limit)
+    return _json_response(request, {"tasks": [task_row(task) for task in page], "next": cursor})
 
 
-@operator(
-    "One task",
-    DetailBody,
+@dashboard_endpoint(
+    "Show a task",
+    TaskDetailBody,
     errors=(NotFound, BadParameter),
     examples=("curl '{url}/dashboard/api/tasks/TASK_ID'",),
 )
 async def task(request: web.Request) -> web.StreamResponse:
-    """GET /dashboard/api/tasks/<id>: all that an operator may know of it."""
-    only(request)
+    """GET /dashboard/api/tasks/<id>: the details of a task."""
+    reject_unknown_query(request)
     found = await request.app[STORE].tasks.get(request.match_info["id"])
     if found is None:
-        raise NotFound("there is no task of this id")
-    events = await request.app[STORE].events.of_task(found.id)
-    return _answer(request, detail(found, events, await linking(request, found)))
+        raise NotFound("there is no task with this id")
+    events = await request.app[STORE].webhooks.of_task(found.id)
+    return _json_response(
+        request, task_detail(found, events, await result_link_signer(request, found))
+    )
 
 
-@operator(
-    "Webhooks",
+@dashboard_endpoint(
+    "List webhooks",
     WebhooksBody,
-    query=_Webhooks,
+    query=_WebhooksQuery,
     errors=(BadParameter,),
-    description="The newest, of all tasks and groups.",
+    description="The newest webhooks of all tasks and groups.",
     examples=("curl '{url}/dashboard/api/webhooks?status=FAILED'",),
 )
 async def webhooks(request: web.Request) -> web.StreamResponse:
-    """GET /dashboard/api/webhooks: the newest events for callback_urls."""
-    only(request, "status", "limit")
+    """GET /dashboard/api/webhooks: the newest webhooks."""
+    reject_unknown_query(request, "status", "limit")
     settings = request.app[SETTINGS]
-    given, known = request.query.get("status", ""), [str(status) for status in Mailing]
+    given, known = request.query.get("status", ""), [str(status) for status in DeliveryStatus]
     if given and given not in known:
         raise BadParameter(
-            f"status={given[:40]!a} is none; known: {', '.join(known)}",
+            f"status={given[:40]!a} is unknown; use one of {', '.join(known)}",
             parameter="status",
             known=known,
         )
-    most = max(settings.dashboard_page, settings.dashboard_page_most)
-    limit = _number(request, "limit", settings.dashboard_page, most)
-    status = Mailing(given) if given else None
-    found = await request.app[STORE].events.newest(status, limit)
-    return _answer(request, {"webhooks": [webhook(event) for event in found]})
+    max_limit = max(settings.dashboard_page_size, settings.dashboard_page_size_max)
+    limit = _int_parameter(request, "limit", settings.dashboard_page_size, max_limit)
+    status = DeliveryStatus(given) if given else None
+    found = await request.app[STORE].webhooks.newest(status, limit)
+    return _json_response(request, {"webhooks": [webhook_document(event) for event in found]})
 
 
-def _wanted(request: web.Request, longest: int) -> Wanted:
+def _task_filter(request: web.Request, max_name_characters: int) -> TaskFilter:
     query = {name: request.query.get(name, "") for name in ("status", "operation", "worker")}
     search = request.query.get("search", "").strip()
     statuses = [str(status) for status in Status]
     for name, known in (("status", statuses), ("operation", list(OPERATIONS))):
         if query[name] and query[name] not in known:
             raise BadParameter(
-                f"{name}={query[name][:40]!a} is none; known: {', '.join(known)}",
+                f"{name}={query[name][:40]!a} is unknown; use one of {', '.join(known)}",
                 parameter=name,
                 known=known,
             )
-    for name, value, most in (("worker", query["worker"], _WORKER), ("search", search, longest)):
-        if len(value) > most:
+    for name, value, max_length in (
+        ("worker", query["worker"], _MAX_WORKER_CHARACTERS),
+        ("search", search, max_name_characters),
+    ):
+        if len(value) > max_length:
             raise BadParameter(
-                f"{name} has {len(value)} characters; at most {most} are looked for",
+                f"{name} has {len(value)} characters; at max_length {max_length} are allowed",
                 parameter=name,
-                limit=most,
+                limit=max_length,
                 measured=len(value),
             )
         if not value.isprintable():
-            raise BadParameter(f"{name} has characters that no name has", parameter=name)
-    return Wanted(
+            raise BadParameter(
+                f"{name} contains characters that are not printable; remove them", parameter=name
+            )
+    return TaskFilter(
         status=Status(query["status"]) if query["status"] else None,
         operation=query["operation"],
         worker=query["worker"],
@@ -195,16 +208,22 @@ def _wanted(request: web.Request, longest: int) -> Wanted:
     )
 
 
-def _number(request: web.Request, name: str, default: int, most: int) -> int:
+def _int_parameter(request: web.Request, name: str, default: int, maximum: int) -> int:
     given = request.query.get(name)
     if given is None:
         return default
-    if not _NUMBER.fullmatch(given) or not 1 <= int(given) <= most:
-        raise BadParameter(f"{name}={given[:20]!a} is not 1 to {most}", parameter=name, limit=most)
+    if not _INTEGER.fullmatch(given) or not 1 <= int(given) <= maximum:
+        raise BadParameter(
+            f"{name}={given[:20]!a} is not a whole number from 1 to {maximum}",
+            parameter=name,
+            limit=maximum,
+        )
     return int(given)
 
 
-def _answer(request: web.Request, document: Mapping[str, object]) -> web.Response:
-    """Answer with the document, or with 304 to whoever has it already."""
+def _json_response(request: web.Request, document: Mapping[str, object]) -> web.Response:
+    """Return the document, or 304 if the client has it already."""
     body = (json.dumps(document) + "\n").encode()
-    return tagged(request, body, hashlib.sha256(body).hexdigest()[:32], JSON, "private, no-cache")
+    return etag_response(
+        request, body, hashlib.sha256(body).hexdigest()[:32], JSON, "private, no-cache"
+    )

@@ -1,4 +1,4 @@
-"""Links to results for operators, who need not have a key: the dashboard has ways of its own in."""
+"""Signed result links for operators, who may have ADMIN_TOKEN but no API key."""
 
 from __future__ import annotations
 
@@ -7,30 +7,32 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from models.auth.signed_links import Link
+from models.auth.signed_links import SignedLink
 from models.errors import Forbidden
 from models.tasks.task import Task
 from service.app_keys import SETTINGS, TOKENS
-from service.auth.authenticator import DOORKEEPER
+from service.auth.authenticator import AUTHENTICATOR
 
-_ROUND = 600  # seconds to which its end is rounded, or each poll would say something new
+_ROUND_SECONDS = 600  # round the expiry, so that polls return the same link and their ETags match
 
 
-async def linking(request: web.Request, task: Task) -> Callable[[str], str] | None:
-    """Return what signs the paths of a task's results; None where they open without.
+async def result_link_signer(request: web.Request, task: Task) -> Callable[[str], str] | None:
+    """Return a function that signs result URLs of ``task``; None where it cannot or need not.
 
-    They are no longer to be opened where the task's key is void.
+    Without API keys no signature is needed; for a task of a revoked key none is made.
     """
     settings = request.app[SETTINGS]
-    if not settings.keys_on:
+    if not settings.api_keys_enabled:
         return None
     try:
-        made = await request.app[DOORKEEPER].made(task.owner)
+        generation = await request.app[AUTHENTICATOR].link_generation(task.owner)
     except Forbidden:
         return None
-    until = (int(time.time() + settings.link_ttl) // _ROUND + 1) * _ROUND
+    until = (int(time.time() + settings.link_ttl) // _ROUND_SECONDS + 1) * _ROUND_SECONDS
 
     def link(name: str) -> str:
-        return Link(f"/processed/{name}", task.owner, until).sealed(request.app[TOKENS], made)
+        return SignedLink(f"/processed/{name}", task.owner, until).signed_url(
+            request.app[TOKENS], generation
+        )
 
     return link

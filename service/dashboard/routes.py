@@ -1,4 +1,4 @@
-"""The dashboard's part of the route table, and what it needs while the service runs."""
+"""The routes of the dashboard, and the objects it needs while the service runs."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from models.errors import AppError, Unauthorized
 from models.operations import OPERATIONS
 from models.tasks.task import Status
 from service.app_keys import QUEUE, SETTINGS, STORE, TOKENS
-from service.auth.authenticator import DOORKEEPER
+from service.auth.authenticator import AUTHENTICATOR
 from service.dashboard import actions, login, queries
-from service.dashboard.auth import GATE, PATH, Gate, gate
-from service.dashboard.history_recorder import record
-from service.dashboard.overview import SCENES, Scenes
-from service.http.errors import answer
+from service.dashboard.auth import DASHBOARD_AUTH, DASHBOARD_PATH, DashboardAuth, dashboard_auth
+from service.dashboard.history_recorder import record_history
+from service.dashboard.overview import OVERVIEW, Overview
+from service.http.errors import error_response
 from service.openapi.endpoint import unlisted
-from service.pages.render import live_page, page, wants_page
+from service.pages.render import layout_page, standalone_page, wants_page
 
 log = structlog.get_logger()
 
@@ -31,87 +31,99 @@ _STATUSES = (
     (Status.FAILURE, "failed"),
     (Status.CANCELLED, "cancelled"),
 )
-"""As the page calls them."""
+"""The page's name of each status."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def routes() -> list[web.RouteDef]:
-    """Return the dashboard's routes; every one but the login asks the gate first."""
+    """Return the routes of the dashboard; all but the login need authorization."""
     return [
-        web.get(PATH, _guarded(show)),
-        web.get(f"{PATH}/login", login.form),
-        web.post(f"{PATH}/login", login.login),
-        web.post(f"{PATH}/logout", login.logout),
-        web.get(f"{PATH}/api/workers", _guarded(queries.workers)),
-        web.post(f"{PATH}/api/workers/{{name}}/drain", _guarded(actions.drain, change=True)),
-        web.post(f"{PATH}/api/workers/{{name}}/resume", _guarded(actions.resume, change=True)),
-        web.get(f"{PATH}/api/queue", _guarded(queries.queue)),
-        web.get(f"{PATH}/api/history", _guarded(queries.history)),
-        web.get(f"{PATH}/api/tasks", _guarded(queries.tasks)),
-        web.get(f"{PATH}/api/tasks/{{id}}", _guarded(queries.task)),
-        web.post(f"{PATH}/api/tasks/{{id}}/cancel", _guarded(actions.cancel, change=True)),
-        web.post(f"{PATH}/api/tasks/{{id}}/retry", _guarded(actions.retry, change=True)),
-        web.get(f"{PATH}/api/webhooks", _guarded(queries.webhooks)),
-        web.post(f"{PATH}/api/webhooks/{{id}}/redeliver", _guarded(actions.redeliver, change=True)),
+        web.get(DASHBOARD_PATH, _authorized(dashboard_page_size)),
+        web.get(f"{DASHBOARD_PATH}/login", login.form),
+        web.post(f"{DASHBOARD_PATH}/login", login.login),
+        web.post(f"{DASHBOARD_PATH}/logout", login.logout),
+        web.get(f"{DASHBOARD_PATH}/api/workers", _authorized(queries.workers)),
+        web.post(
+            f"{DASHBOARD_PATH}/api/workers/{{name}}/drain", _authorized(actions.drain, change=True)
+        ),
+        web.post(
+            f"{DASHBOARD_PATH}/api/workers/{{name}}/resume",
+            _authorized(actions.resume, change=True),
+        ),
+        web.get(f"{DASHBOARD_PATH}/api/queue", _authorized(queries.queue)),
+        web.get(f"{DASHBOARD_PATH}/api/history", _authorized(queries.history)),
+        web.get(f"{DASHBOARD_PATH}/api/tasks", _authorized(queries.tasks)),
+        web.get(f"{DASHBOARD_PATH}/api/tasks/{{id}}", _authorized(queries.task)),
+        web.post(
+            f"{DASHBOARD_PATH}/api/tasks/{{id}}/cancel", _authorized(actions.cancel, change=True)
+        ),
+        web.post(
+            f"{DASHBOARD_PATH}/api/tasks/{{id}}/retry", _authorized(actions.retry, change=True)
+        ),
+        web.get(f"{DASHBOARD_PATH}/api/webhooks", _authorized(queries.webhooks)),
+        web.post(
+            f"{DASHBOARD_PATH}/api/webhooks/{{id}}/redeliver",
+            _authorized(actions.redeliver, change=True),
+        ),
     ]
 
 
-async def started(app: web.Application) -> AsyncIterator[None]:
-    """Make the gate and keep the history while the service runs; the stores are there before."""
-    app[GATE] = Gate(app[SETTINGS], app[STORE], app[TOKENS], app[DOORKEEPER])
-    app[SCENES] = Scenes(app[SETTINGS], app[STORE], app[QUEUE])
-    recording = asyncio.create_task(record(app[SETTINGS], app[STORE]))
+async def dashboard_context(app: web.Application) -> AsyncIterator[None]:
+    """Set up authentication and overview, and record the history while the service runs."""
+    app[DASHBOARD_AUTH] = DashboardAuth(app[SETTINGS], app[STORE], app[TOKENS], app[AUTHENTICATOR])
+    app[OVERVIEW] = Overview(app[SETTINGS], app[STORE], app[QUEUE])
+    recording = asyncio.create_task(record_history(app[SETTINGS], app[STORE]))
     yield
     recording.cancel()
     await asyncio.gather(recording, return_exceptions=True)
 
 
-@unlisted("a page for people")
-async def show(request: web.Request) -> web.StreamResponse:
-    """GET /dashboard: the page; its script asks the API."""
-    return live_page(
+@unlisted("an HTML page")
+async def dashboard_page_size(request: web.Request) -> web.StreamResponse:
+    """GET /dashboard: the page, whose scripts call the API."""
+    return layout_page(
         "dashboard.html",
-        PATH,
-        locked=gate(request).locked,
+        DASHBOARD_PATH,
+        login_required=dashboard_auth(request).login_required,
         statuses=_STATUSES,
         operations=list(OPERATIONS),
     )
 
 
-def _guarded(handler: Handler, *, change: bool = False) -> Handler:
-    """Return a handler that asks the gate first; browsers get its refusals as pages."""
+def _authorized(handler: Handler, *, change: bool = False) -> Handler:
+    """Return ``handler`` behind an authorization check; browsers get errors as HTML pages."""
 
-    @functools.wraps(handler)  # what it declared holds for the guarded one
-    async def passed(request: web.Request) -> web.StreamResponse:
+    @functools.wraps(handler)  # keeps the endpoint declaration
+    async def authorized(request: web.Request) -> web.StreamResponse:
         try:
-            await gate(request).admit(request, change=change)
+            await dashboard_auth(request).authorize(request, change=change)
             response = await handler(request)
         except AppError as error:
             if not wants_page(request):
                 raise
             log.info("refused", **error.document())
-            if isinstance(error, Unauthorized) and request.path == PATH:
-                return login.to_login(request)
-            return _page(error)
+            if isinstance(error, Unauthorized) and request.path == DASHBOARD_PATH:
+                return login.redirect_to_login(request)
+            return _error_page(error)
         if change:
-            request.app[SCENES].forget()
+            request.app[OVERVIEW].invalidate()
         return response
 
-    return passed
+    return authorized
 
 
-def _page(error: AppError) -> web.Response:
-    refusal = answer(error)
-    shown = page(
+def _error_page(error: AppError) -> web.Response:
+    response = error_response(error)
+    error_page = standalone_page(
         "notice.html",
-        status=refusal.status,
-        title="Not here",
+        status=response.status,
+        title="This did not work",
         detail=f"{error.detail[0].upper()}{error.detail[1:]}.",
         button="",
         one_click=False,
     )
     for name in ("Retry-After", "WWW-Authenticate"):
-        if name in refusal.headers:
-            shown.headers[name] = refusal.headers[name]
-    return shown
+        if name in response.headers:
+            error_page.headers[name] = response.headers[name]
+    return error_page

@@ -1,4 +1,4 @@
-"""The JSON of the dashboard's API, typed as ``service.schemas`` types that of everybody's."""
+"""TypedDicts of the dashboard API; ``service.schemas`` has those of the public API."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from models.outbox.item import Mailing
+from models.outbox.item import DeliveryStatus
 from models.outbox.webhook import OUTCOMES
 from models.tasks.schemas import Id, Percent, TaskBody, Time
 from models.tasks.task import Status
@@ -15,24 +15,24 @@ from models.tasks.task import Status
 Count = Annotated[int, Field(ge=0)]
 
 
-class AlarmBody(TypedDict):
-    """One thing that is wrong."""
+class AlertBody(TypedDict):
+    """One problem with workers, queue or Redis."""
 
     code: str
     level: Literal["critical", "warning"]
     text: str
-    status: Annotated[str | None, Field(description="The status of the tasks it is about.")]
+    status: Annotated[str | None, Field(description="The status of the affected tasks.")]
 
 
-class AliveBody(TypedDict):
-    """How many workers were seen lately, and how many of them take new tasks."""
+class WorkerCountsBody(TypedDict):
+    """How many workers are alive, and how many of them take new tasks."""
 
     alive: Count
     running: Count
 
 
-class LatelyBody(TypedDict):
-    """How tasks ended lately; ``codes``: of those that failed, the most frequent first."""
+class RecentBody(TypedDict):
+    """How tasks ended recently; ``codes``: error codes and their counts, most frequent first."""
 
     seconds: float
     succeeded: Count
@@ -42,27 +42,29 @@ class LatelyBody(TypedDict):
 
 
 class QueueBody(TypedDict):
-    """How it is now, and what is wrong: what is critical first."""
+    """The queue now, and the alerts, critical ones first."""
 
-    alarms: list[AlarmBody]
+    alarms: list[AlertBody]
     waiting: Count
-    oldest_seconds: Annotated[int, Field(ge=0, description="The longest that one waits already.")]
+    oldest_seconds: Annotated[int, Field(ge=0, description="How long the oldest task has waited.")]
     running: Count
-    known: Annotated[int, Field(ge=0, description="Tasks in the ledger.")]
-    rings: Annotated[int | None, Field(description="In Redis; null: it does not answer.")]
-    workers: AliveBody
-    lately: LatelyBody
+    known: Annotated[int, Field(ge=0, description="Number of tasks in the ledger.")]
+    rings: Annotated[
+        int | None, Field(description="Jobs waiting in Redis; null: Redis does not answer.")
+    ]
+    workers: WorkerCountsBody
+    lately: RecentBody
 
 
-class HandBody(TypedDict):
-    """A task in a worker's hands."""
+class RunningTaskBody(TypedDict):
+    """A task that a worker runs."""
 
     task_id: Id
     progress: Percent
     since: Time | None
 
 
-class ChildBody(TypedDict):
+class ChildProcessBody(TypedDict):
     """One of a worker's child processes."""
 
     pid: int
@@ -70,42 +72,42 @@ class ChildBody(TypedDict):
 
 
 class MemoryBody(TypedDict):
-    """Resident bytes."""
+    """Resident memory in bytes."""
 
     worker: int | None
     children: int | None
 
 
 class WorkerBody(TypedDict):
-    """A worker, as it said itself; null: it does not say."""
+    """A worker, as its last heartbeat described it; null: unknown."""
 
     name: str
     host: str
     pid: int | None
     state: Literal["running", "draining", "drained", "silent"]
-    drain: Annotated[bool, Field(description="Whether it was asked to drain.")]
+    drain: Annotated[bool, Field(description="Whether it was told to drain.")]
     silent_seconds: float
     started_at: Time | None
     engine: str
-    places: Annotated[int | None, Field(description="How many tasks it works at side by side.")]
-    children: list[ChildBody]
-    tasks: list[HandBody]
+    places: Annotated[int | None, Field(description="How many tasks it can run at once.")]
+    children: list[ChildProcessBody]
+    tasks: list[RunningTaskBody]
     in_hand: Count
     done: int | None
     failed: int | None
-    load: Annotated[float | None, Field(description="Of its machine, over a minute.")]
+    load: Annotated[float | None, Field(description="Load average of its machine over one minute.")]
     cores: int | None
     memory: MemoryBody
 
 
 class WorkersBody(TypedDict):
-    """The workers that were seen lately."""
+    """Workers with a recent heartbeat."""
 
     workers: list[WorkerBody]
 
 
-class PointBody(TypedDict):
-    """What was noted in one span of time; of counts the sum, of levels the highest."""
+class HistoryPointBody(TypedDict):
+    """One interval of the history: the sum of each count and the highest value of each level."""
 
     at: Time | None
     seconds: float
@@ -121,40 +123,42 @@ class PointBody(TypedDict):
 
 
 class HistoryBody(TypedDict):
-    """Queue length and throughput, oldest point first; where nobody noted there is none."""
+    """Queue length and throughput, oldest point first; gaps where no service was running."""
 
     minutes: Count
     point_seconds: float
-    points: list[PointBody]
+    points: list[HistoryPointBody]
 
 
-class RowBody(TypedDict):
-    """A task as one of many."""
+class TaskRowBody(TypedDict):
+    """A task in a list."""
 
     task_id: Id
     status: Status
     progress: Percent
     name: str
-    names: Annotated[int, Field(ge=1, description="Under how many names it was sent.")]
+    names: Annotated[int, Field(ge=1, description="Number of file names it was uploaded under.")]
     operations: list[str]
     worker: str | None
     attempts: Count
-    error: Annotated[str | None, Field(description="Its code.")]
+    error: Annotated[str | None, Field(description="The error code.")]
     created_at: Time | None
     asked_at: Time | None
     started_at: Time | None
     finished_at: Time | None
 
 
-class RowsBody(TypedDict):
+class TaskPageBody(TypedDict):
     """A page of tasks, newest first."""
 
-    tasks: list[RowBody]
-    next: Annotated[str | None, Field(description="``after`` of the next page, if there is one.")]
+    tasks: list[TaskRowBody]
+    next: Annotated[
+        str | None, Field(description="Value of ``after`` for the next page, if there is one.")
+    ]
 
 
-class MomentBody(TypedDict):
-    """Something that happened to a task."""
+class TimelineBody(TypedDict):
+    """One event in the history of a task."""
 
     at: Time | None
     what: str
@@ -162,59 +166,65 @@ class MomentBody(TypedDict):
     cause: str | None
 
 
-class CallBody(TypedDict):
-    """One call of a receiver."""
+class WebhookAttemptBody(TypedDict):
+    """One attempt to deliver a webhook."""
 
     at: Time | None
     ms: float
     outcome: Annotated[str, Field(json_schema_extra={"enum": list(OUTCOMES)})]
-    status: Annotated[int | None, Field(description="Of the answer, if one came.")]
+    status: Annotated[
+        int | None, Field(description="HTTP status of the response, if there was one.")
+    ]
     worker: str
 
 
 class WebhookBody(TypedDict):
-    """One event for a callback_url, and every call it took: the newest WEBHOOK_LOG."""
+    """A webhook and its delivery attempts, the newest WEBHOOK_LOG_ATTEMPTS of them."""
 
-    id: Annotated[str, Field(description="The webhook-id; the same however often it is sent.")]
-    type: Annotated[str | None, Field(description="task.succeeded, ...; null: not ended yet.")]
+    id: Annotated[str, Field(description="The webhook-id, the same for every attempt.")]
+    type: Annotated[
+        str | None, Field(description="task.succeeded, ...; null: the task or group has not ended.")
+    ]
     about: Literal["task", "group"]
-    subject: Annotated[str, Field(description="Id of that task or group.")]
-    url: Annotated[str, Field(description="Whom it is for; its query is not shown.")]
-    status: Mailing
+    subject: Annotated[str, Field(description="Id of the task or group.")]
+    url: Annotated[str, Field(description="The receiver, without its query string.")]
+    status: DeliveryStatus
     attempts: Count
     created_at: Time | None
-    due_at: Annotated[Time | None, Field(description="When it is tried next.")]
+    due_at: Annotated[Time | None, Field(description="Time of the next attempt.")]
     ended_at: Time | None
-    error: Annotated[str | None, Field(description="Why it was not delivered, lately.")]
-    calls: Annotated[list[CallBody], Field(description="Oldest first.")]
+    error: Annotated[str | None, Field(description="Why the last attempt failed.")]
+    calls: Annotated[
+        list[WebhookAttemptBody], Field(description="Delivery attempts, oldest first.")
+    ]
     actions: list[Literal["redeliver"]]
 
 
 class WebhooksBody(TypedDict):
-    """The newest events."""
+    """The newest webhooks."""
 
     webhooks: list[WebhookBody]
 
 
-class DetailBody(TaskBody):
-    """All that an operator may know of a task."""
+class TaskDetailBody(TaskBody):
+    """A task with the details for operators."""
 
     names: list[str]
     attempts: Count
-    client: Annotated[str, Field(description="A pseudonym of who asked first.")]
+    client: Annotated[str, Field(description="Pseudonym of the client that uploaded first.")]
     worker: str | None
     lease_until: Time | None
     asked_at: Time | None
-    timeline: list[MomentBody]
+    timeline: list[TimelineBody]
     stages_ms: dict[str, float] | None
     webhooks: Annotated[
-        list[WebhookBody], Field(description="About it or a group it is in, newest first.")
+        list[WebhookBody], Field(description="Webhooks of the task and its groups, newest first.")
     ]
     actions: list[Literal["retry", "cancel"]]
 
 
-class AskedBody(TypedDict):
-    """What a worker was asked."""
+class DrainBody(TypedDict):
+    """Whether a worker was told to drain."""
 
     name: str
     drain: bool

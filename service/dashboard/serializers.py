@@ -1,7 +1,6 @@
-"""What the dashboard's API says of a worker and of a task.
+"""Serialize workers, tasks and webhooks for the dashboard API.
 
-No lease's token, no address: a client is a pseudonym, and the public document of a task stays as it
-is.
+Lease tokens and client addresses are left out; a client is a pseudonym.
 """
 
 from __future__ import annotations
@@ -11,16 +10,16 @@ from typing import Any, Literal
 
 from yarl import URL
 
-from models.outbox.item import Mailing
-from models.outbox.webhook import Event
+from models.outbox.item import DeliveryStatus
+from models.outbox.webhook import WebhookEvent
 from models.tasks.schemas import ResultBody
-from models.tasks.serializers import body, iso
+from models.tasks.serializers import iso, task_body
 from models.tasks.task import OPEN, Task
-from service.dashboard.schemas import DetailBody, RowBody, WebhookBody, WorkerBody
+from service.dashboard.schemas import TaskDetailBody, TaskRowBody, WebhookBody, WorkerBody
 
 
 def worker_document(entry: Mapping[str, Any], silent_after: float) -> WorkerBody:
-    """Return what is said of a worker; one of an older version says less of itself."""
+    """Return the document of a worker; workers of older versions report fewer members."""
     silent = max(0.0, float(entry["silent"]))
     memory = entry.get("memory") or {}
     return {
@@ -49,8 +48,8 @@ def worker_document(entry: Mapping[str, Any], silent_after: float) -> WorkerBody
     }
 
 
-def row(task: Task) -> RowBody:
-    """Return a task as one of many."""
+def task_row(task: Task) -> TaskRowBody:
+    """Return the document of a task in a list."""
     code = task.error.get("code") if task.error else None
     return {
         "task_id": task.id,
@@ -69,16 +68,16 @@ def row(task: Task) -> RowBody:
     }
 
 
-def detail(
-    task: Task, events: Sequence[Event], link: Callable[[str], str] | None = None
-) -> DetailBody:
-    """Return all that an operator may know of a task; ``link`` signs the paths of its results."""
-    lease, shown = task.lease or {}, body(task)
+def task_detail(
+    task: Task, events: Sequence[WebhookEvent], link: Callable[[str], str] | None = None
+) -> TaskDetailBody:
+    """Return the details of a task; ``link`` signs the URLs of its results."""
+    lease, document = task.lease or {}, task_body(task)
     if link is not None:
-        shown["results"] = [_linked(each, link) for each in shown["results"]]
-        shown["url"] = shown["results"][0]["url"] if shown["results"] else None
+        document["results"] = [_with_signed_url(each, link) for each in document["results"]]
+        document["url"] = document["results"][0]["url"] if document["results"] else None
     return {
-        **shown,
+        **document,
         "names": [upload.name for upload in task.uploads],
         "attempts": task.attempts,
         "client": task.client,
@@ -90,19 +89,19 @@ def detail(
             for each in task.timeline
         ],
         "stages_ms": task.stages,
-        "webhooks": [webhook(event) for event in events],
-        "actions": _actions(task),
+        "webhooks": [webhook_document(event) for event in events],
+        "actions": _allowed_actions(task),
     }
 
 
-def _linked(result: ResultBody, link: Callable[[str], str]) -> ResultBody:
+def _with_signed_url(result: ResultBody, link: Callable[[str], str]) -> ResultBody:
     return {**result, "url": link(result["name"])} if result["url"] else result
 
 
-def webhook(event: Event) -> WebhookBody:
-    """Return an event and its calls; a query may hold the receiver's secret, so it is left out."""
+def webhook_document(event: WebhookEvent) -> WebhookBody:
+    """Return a webhook and its attempts, without the URL's query, which may hold a secret."""
     url = URL(event.url)
-    open_one = event.status is Mailing.CREATED
+    pending = event.status is DeliveryStatus.CREATED
     return {
         "id": event.id,
         "type": event.type,
@@ -112,7 +111,7 @@ def webhook(event: Event) -> WebhookBody:
         "status": event.status,
         "attempts": event.attempts,
         "created_at": iso(event.created_at),
-        "due_at": iso(event.due_at) if open_one else None,
+        "due_at": iso(event.due_at) if pending else None,
         "ended_at": iso(event.ended_at),
         "error": event.error,
         "calls": [
@@ -129,7 +128,7 @@ def webhook(event: Event) -> WebhookBody:
     }
 
 
-def _actions(task: Task) -> list[Literal["retry", "cancel"]]:
+def _allowed_actions(task: Task) -> list[Literal["retry", "cancel"]]:
     if task.status in OPEN:
         return ["cancel"]
-    return ["retry"] if task.again else []
+    return ["retry"] if task.restartable else []

@@ -1,4 +1,4 @@
-"""The one subscription of a service to the ledger: long polls and event streams live of it."""
+"""One MongoDB change stream per service, which feeds long polls and event streams."""
 
 from __future__ import annotations
 
@@ -9,35 +9,35 @@ from typing import Protocol
 import structlog
 
 from models.errors import StoreUnavailable
-from models.store.tasks.change_stream import Change, Feed
+from models.store.tasks.change_stream import TaskChange, TaskChangeStream
 
 log = structlog.get_logger()
 
-_PAUSE = 0.5  # seconds before a broken stream is opened again
+_REOPEN_SECONDS = 0.5  # before a broken stream is reopened
 
 
-class Ear(Protocol):
-    """Somebody who wants to know what changes."""
+class ChangeListener(Protocol):
+    """Receives the changes of tasks."""
 
-    def heard(self, change: Change) -> None:
-        """Take note of a change; it must not wait for anything."""
+    def on_change(self, change: TaskChange) -> None:
+        """Handle a change; must not block."""
 
-    def missed(self) -> None:
-        """Take note that changes may have been missed: look up what matters."""
+    def on_missed_changes(self) -> None:
+        """Handle possibly missed changes: read the state again."""
 
 
-async def watch(feed: Feed, ears: Sequence[Ear]) -> None:
-    """Follow the ledger until cancelled, through any number of breaks."""
+async def watch_changes(feed: TaskChangeStream, listeners: Sequence[ChangeListener]) -> None:
+    """Follow the change stream until cancelled; reopen it after errors."""
     while True:
         try:
             async with feed.changes() as changes:
-                for ear in ears:
-                    ear.missed()  # what happened while nobody watched
+                for listener in listeners:
+                    listener.on_missed_changes()  # changes before the stream was open
                 async for change in changes:
-                    for ear in ears:
-                        ear.heard(change)
+                    for listener in listeners:
+                        listener.on_change(change)
         except StoreUnavailable as error:
-            log.warning("ledger_unwatched", **error.document())
+            log.warning("change_stream_unavailable", **error.document())
         except Exception:
-            log.exception("watching_failed")
-        await asyncio.sleep(_PAUSE)
+            log.exception("change_stream_failed")
+        await asyncio.sleep(_REOPEN_SECONDS)

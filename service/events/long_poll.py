@@ -1,4 +1,4 @@
-"""Who waits for which task to end: one change stream wakes any number of requests."""
+"""Long polls (?wait=): one change stream wakes all requests whose tasks ended."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import TypeVar
 
-from models.auth.visibility import EVERYTHING, View
+from aiohttp import web
+
+from models.auth.visibility import UNRESTRICTED_VIEW, View
 from models.store import Store
-from models.store.tasks.change_stream import Change
+from models.store.tasks.change_stream import TaskChange
 from models.tasks.group import Group
 from models.tasks.task import ENDED, Task
+from service.auth.revalidate import revalidate
 
 T = TypeVar("T")
 
-_ANY = ""  # no task's id: whichever it is
+_ANY_TASK = ""  # not a task id: matches all
 
 
 class _Waiter:
@@ -27,51 +30,53 @@ class _Waiter:
 
     def __init__(self) -> None:
         self.remaining: set[str] = set()
-        self.heard: set[str] = set()
-        self.event = asyncio.Event()
+        self.ended_meanwhile: set[str] = set()
+        self.wake = asyncio.Event()
 
-    def ended(self, task_id: str) -> None:
-        self.heard.add(task_id)
+    def mark_ended(self, task_id: str) -> None:
+        self.ended_meanwhile.add(task_id)
         if task_id in self.remaining:
             self.remaining.remove(task_id)
             if not self.remaining:
-                self.event.set()
+                self.wake.set()
 
 
-class Endings:
-    """Wakes those who wait for tasks when these end."""
+class CompletionWaiter:
+    """Wakes requests when the tasks they wait for end."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._waiting: dict[str, set[_Waiter]] = defaultdict(set)
+        self._waiters: dict[str, set[_Waiter]] = defaultdict(set)
         self._closing = False
 
-    def heard(self, change: Change) -> None:
-        """Wake who waits for the task, if it has ended."""
+    def on_change(self, change: TaskChange) -> None:
+        """Wake the requests that wait for the task, if it ended."""
         if change.status in ENDED:
-            for key in (change.task_id, _ANY):
-                for waiter in self._waiting.get(key, ()):
-                    waiter.ended(change.task_id)
+            for key in (change.task_id, _ANY_TASK):
+                for waiter in self._waiters.get(key, ()):
+                    waiter.mark_ended(change.task_id)
 
-    def missed(self) -> None:
-        """Have everybody look up whether it ended while nobody watched."""
+    def on_missed_changes(self) -> None:
+        """Wake all requests to read the state again."""
         self._wake_all()
 
     def close(self) -> None:
-        """Let everybody who waits answer now: the service is being stopped."""
+        """Wake all requests so that they respond now: the service shuts down."""
         self._closing = True
         self._wake_all()
 
     def _wake_all(self) -> None:
-        for waiters in self._waiting.values():
+        for waiters in self._waiters.values():
             for waiter in waiters:
-                waiter.event.set()
+                waiter.wake.set()
 
-    async def wait(self, task_id: str, seconds: float, view: View = EVERYTHING) -> Task | None:
-        """Return the task when it has ended or ``seconds`` are over; None if ``view`` has none.
+    async def wait_for_task(
+        self, task_id: str, seconds: float, view: View = UNRESTRICTED_VIEW
+    ) -> Task | None:
+        """Return the task when it has ended or after ``seconds``; None if not in ``view``.
 
         Raises:
-            StoreUnavailable: the ledger does not answer.
+            StoreUnavailable: MongoDB is unavailable.
         """
 
         async def look() -> Task | None:
@@ -80,15 +85,15 @@ class Endings:
         def unfinished(task: Task) -> set[str]:
             return set() if task.ended else {task.id}
 
-        return await self._hold(look, lambda task: [task.id], unfinished, seconds)
+        return await self._wait_until_ended(look, lambda task: [task.id], unfinished, seconds)
 
-    async def wait_group(
-        self, group_id: str, seconds: float, view: View = EVERYTHING
+    async def wait_for_group(
+        self, group_id: str, seconds: float, view: View = UNRESTRICTED_VIEW
     ) -> tuple[Group, dict[str, Task]] | None:
-        """Return the group and its tasks when all have ended or ``seconds`` are over.
+        """Return the group and its tasks when all have ended or after ``seconds``.
 
         Raises:
-            StoreUnavailable: the ledger does not answer.
+            StoreUnavailable: MongoDB is unavailable.
         """
 
         async def look() -> tuple[Group, dict[str, Task]] | None:
@@ -97,47 +102,80 @@ class Endings:
         def unfinished(found: tuple[Group, dict[str, Task]]) -> set[str]:
             return {task.id for task in found[1].values() if not task.ended}
 
-        return await self._hold(look, lambda found: found[0].task_ids, unfinished, seconds)
+        return await self._wait_until_ended(
+            look, lambda found: found[0].task_ids, unfinished, seconds
+        )
 
-    async def _hold(
+    async def _wait_until_ended(
         self,
         look: Callable[[], Awaitable[T | None]],
         task_ids: Callable[[T], Sequence[str]],
         unfinished: Callable[[T], set[str]],
         seconds: float,
     ) -> T | None:
-        """Look, and again when nothing is unfinished any more, or time is up.
+        """Read, and read again when all have ended or time is up.
 
-        Listening begins before the first look, so that no ending slips between the two; to all
-        tasks, as only that look tells which are meant.
+        Registers before the first read, so that no completion is missed in between; for all tasks,
+        since only that read tells which ones matter.
         """
         waiter = _Waiter()
-        with contextlib.ExitStack() as listening:
-            with self._listening(waiter, [_ANY]):
+        with contextlib.ExitStack() as registrations:
+            with self._registered(waiter, [_ANY_TASK]):
                 found = await look()
                 if found is None or seconds <= 0:
                     return found
-                listening.enter_context(self._listening(waiter, task_ids(found)))
+                registrations.enter_context(self._registered(waiter, task_ids(found)))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     while (left := unfinished(found)) and not self._closing:
-                        waiter.remaining = left - waiter.heard
+                        waiter.remaining = left - waiter.ended_meanwhile
                         if waiter.remaining:
-                            await waiter.event.wait()
-                        waiter.event.clear()
-                        waiter.heard.clear()
+                            await waiter.wake.wait()
+                        waiter.wake.clear()
+                        waiter.ended_meanwhile.clear()
                         found = await look() or found
                     return found
-            return await look()  # its progress now, not as it was before
+            return await look()  # the current progress
 
     @contextlib.contextmanager
-    def _listening(self, waiter: _Waiter, task_ids: Sequence[str]) -> Iterator[None]:
+    def _registered(self, waiter: _Waiter, task_ids: Sequence[str]) -> Iterator[None]:
         for task_id in task_ids:
-            self._waiting[task_id].add(waiter)
+            self._waiters[task_id].add(waiter)
         try:
             yield
         finally:
             for task_id in task_ids:
-                self._waiting[task_id].discard(waiter)
-                if not self._waiting[task_id]:
-                    del self._waiting[task_id]
+                self._waiters[task_id].discard(waiter)
+                if not self._waiters[task_id]:
+                    del self._waiters[task_id]
+
+
+async def long_poll_task(
+    request: web.Request, task_id: str, seconds: float, view: View = UNRESTRICTED_VIEW
+) -> Task | None:
+    """Return the task as ``CompletionWaiter.wait_for_task`` does.
+
+    Raises:
+        Unauthorized, Forbidden, StoreUnavailable: see ``revalidate``.
+    """
+    task = await request.app[COMPLETION_WAITER].wait_for_task(task_id, seconds, view)
+    if seconds:
+        await revalidate(request)
+    return task
+
+
+async def long_poll_group(
+    request: web.Request, group_id: str, seconds: float, view: View = UNRESTRICTED_VIEW
+) -> tuple[Group, dict[str, Task]] | None:
+    """Return the group and its tasks as ``CompletionWaiter.wait_for_group`` does.
+
+    Raises:
+        Unauthorized, Forbidden, StoreUnavailable: see ``revalidate``.
+    """
+    found = await request.app[COMPLETION_WAITER].wait_for_group(group_id, seconds, view)
+    if seconds:
+        await revalidate(request)
+    return found
+
+
+COMPLETION_WAITER = web.AppKey("completion_waiter", CompletionWaiter)

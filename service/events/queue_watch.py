@@ -1,4 +1,4 @@
-"""The queue as all who listen see it: one look for all of them, and only when it moved."""
+"""Queue snapshots for all event streams: one read for all, throttled, only after changes."""
 
 from __future__ import annotations
 
@@ -8,59 +8,61 @@ from collections.abc import Mapping
 
 from models.settings import Settings
 from models.store import Store
-from models.tasks.queue_position import Outlook
+from models.tasks.queue_position import QueueSnapshot
 from models.tasks.task import Status, Task
-from service.ttl_cache import Glance
+from service.ttl_cache import TTLCache
 
-_SHARE = 0.1  # of the time may go into looks at the queue, however long one takes
-_FRESH = 5.0  # seconds the figures are good for where nobody is told a place
+_MAX_TIME_SHARE = 0.1  # of the time may go into reading the queue
+_FRESH_SECONDS = 5.0  # snapshot lifetime when no queue position is shown
 
 
-def waits(tasks: Mapping[str, Task]) -> bool:
-    """Tell whether one of the tasks has a place in the queue."""
+def any_queued(tasks: Mapping[str, Task]) -> bool:
+    """Tell whether one of the tasks is queued."""
     return any(task.status is Status.CREATED for task in tasks.values())
 
 
-class Lookout:
-    """The last look at the queue; ``moved``: it is not that any more."""
+class QueueWatch:
+    """Cached queue snapshot; ``changed``: the queue changed since it was read."""
 
     def __init__(self, settings: Settings, store: Store) -> None:
         self._store = store
-        self._pause = settings.events_pause
-        self._seen = settings.worker_seen_seconds
-        self._glance = Glance(self._look)
-        self._began = self._rest_until = -math.inf
-        self.moved = True
+        self._min_interval_seconds = settings.events_interval_seconds
+        self._heartbeat_timeout_seconds = settings.worker_heartbeat_timeout
+        self._cache = TTLCache(self._read_queue)
+        self._read_at = self._next_read_at = -math.inf
+        self.changed = True
 
-    async def see(self, *, moved: bool = False, of: Mapping[str, Task] | None = None) -> Outlook:
-        """Return the queue as it is, or as it was lately.
+    async def snapshot(
+        self, *, if_changed: bool = False, tasks: Mapping[str, Task] | None = None
+    ) -> QueueSnapshot:
+        """Return a current or recent queue snapshot.
 
-        ``moved``: it matters whether it moved. ``of``: tasks whose places must be in it. Neither
-        has it looked at more often than the pauses say.
+        ``if_changed``: read again after a change. ``tasks``: tasks whose positions it must contain.
+        Neither reads more often than the throttle allows.
 
         Raises:
-            StoreUnavailable: the ledger does not answer.
+            StoreUnavailable: MongoDB is unavailable.
         """
-        return await self._glance.get(lambda wanted: self._due(wanted, moved, of or {}))
+        return await self._cache.get(lambda wanted: self._due(wanted, if_changed, tasks or {}))
 
-    def _due(self, wanted: float, moved: bool, of: Mapping[str, Task]) -> bool:
-        if self._began >= wanted:
-            return False  # somebody had it looked at meanwhile
-        if moved and self.moved:
-            return wanted >= self._rest_until
-        waiting = {task.id for task in of.values() if task.status is Status.CREATED}
-        if not self._glance.value.places.keys() >= waiting:
-            return wanted >= self._rest_until
-        return wanted - self._began > _FRESH
+    def _due(self, wanted: float, if_changed: bool, tasks: Mapping[str, Task]) -> bool:
+        if self._read_at >= wanted:
+            return False  # read meanwhile for another stream
+        if if_changed and self.changed:
+            return wanted >= self._next_read_at
+        waiting = {task.id for task in tasks.values() if task.status is Status.CREATED}
+        if not self._cache.value.positions.keys() >= waiting:
+            return wanted >= self._next_read_at
+        return wanted - self._read_at > _FRESH_SECONDS
 
-    async def _look(self) -> Outlook:
+    async def _read_queue(self) -> QueueSnapshot:
         loop = asyncio.get_running_loop()
-        self.moved, before, began = False, self.moved, loop.time()
+        self.changed, before, began = False, self.changed, loop.time()
         try:
-            outlook = await self._store.backlog.outlook(self._seen)
+            snapshot = await self._store.fair_queue.snapshot(self._heartbeat_timeout_seconds)
         except BaseException:
-            self.moved = before
+            self.changed = before
             raise
-        self._began, spent = began, loop.time() - began
-        self._rest_until = began + max(self._pause, spent / _SHARE)
-        return outlook
+        self._read_at, spent = began, loop.time() - began
+        self._next_read_at = began + max(self._min_interval_seconds, spent / _MAX_TIME_SHARE)
+        return snapshot

@@ -1,4 +1,4 @@
-"""Who listens to which task or group: however many do, each is read and written down once."""
+"""Server-sent events: all open streams; each task or group is read and serialized once."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import structlog
+from aiohttp import web
 
 from models.auth.visibility import View
 from models.errors import NotFound, StoreUnavailable
@@ -18,145 +19,150 @@ from models.metrics.definitions import EVENT_STREAMS
 from models.metrics.instruments import Instruments
 from models.settings import Settings
 from models.store import Store
-from models.store.tasks.change_stream import Change
+from models.store.tasks.change_stream import TaskChange
 from models.tasks.task import Task
-from service.events.queue_watch import Lookout, waits
-from service.events.sse_topic import Event, Kind, Subject
-from service.events.stream_limits import Places
+from service.events.queue_watch import QueueWatch, any_queued
+from service.events.sse_topic import Event, Kind, Topic
+from service.events.stream_limits import StreamLimits
 
 log = structlog.get_logger()
 
-_GLANCE = 1.0  # seconds between two looks for pages that vanished
-_SHARE = 0.5  # of the time may go into writing down what changed
-_LINGER = 5.0  # seconds all changes are read on when nobody listens any more: somebody may come
+_DISCONNECT_CHECK_SECONDS = 1.0  # between two checks for disconnected clients
+_MAX_TIME_SHARE = 0.5  # of the time may go into serialization
+_IDLE_SECONDS = 5.0  # the full change stream stays open without streams
 
 
 @dataclass(eq=False)
-class Listener:
-    """One open stream; ``vanished`` tells whether the other side has gone away."""
+class EventStream:
+    """One open stream; ``disconnected`` tells whether the client has gone."""
 
-    hub: Listeners
-    subject: Subject
+    hub: EventHub
+    topic: Topic
     name: str | None
-    vanished: Callable[[], bool]
-    stirred: asyncio.Event = field(default_factory=asyncio.Event)
+    disconnected: Callable[[], bool]
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
-    def over(self) -> bool:
-        """Whether nothing more is told, whatever happens."""
-        return self.hub.closing or self.subject.gone or self.vanished()
+    def closed(self) -> bool:
+        """Whether no more events follow."""
+        return self.hub.closing or self.topic.gone or self.disconnected()
 
-    def now(self) -> Event:
-        """Return the state as it is known."""
-        return self.subject.event(self.name)
+    def current_event(self) -> Event:
+        """Return the known state."""
+        return self.topic.event(self.name)
 
-    async def next(self, last: str, until: float) -> Event | None:
-        """Return the newest state that is not ``last``; None when the stream is to be closed.
+    async def next_event(self, last: str, until: float) -> Event | None:
+        """Return the newest state other than ``last``; None when the stream must close.
 
-        What comes between two calls is not kept: a slow reader gets what counts then.
+        States between two calls are dropped: a slow reader gets the newest one.
         """
         loop = asyncio.get_running_loop()
-        while loop.time() < until and not self.over:
-            event = self.now()
+        while loop.time() < until and not self.closed:
+            event = self.current_event()
             if event.tag != last:
                 return event
-            self.stirred.clear()
+            self.changed.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout_at(until):
-                    await self.stirred.wait()
+                    await self.changed.wait()
         return None
 
 
-class Listeners:
+class EventHub:
     """All event streams of a service."""
 
     def __init__(self, settings: Settings, store: Store, instruments: Instruments) -> None:
         self._settings = settings
         self._store = store
         self._instruments = instruments
-        self._subjects: dict[tuple[Kind, str, View], Subject] = {}
-        self._by_task: dict[str, set[Subject]] = defaultdict(set)
-        self._listeners: set[Listener] = set()
-        self._places = Places(settings)
-        self._stirred = asyncio.Event()
-        self._lookout = Lookout(settings, store)
-        self._spent = 0.0  # seconds of writing since the last pause
+        self._topics: dict[tuple[Kind, str, View], Topic] = {}
+        self._topics_by_task: dict[str, set[Topic]] = defaultdict(set)
+        self._streams: set[EventStream] = set()
+        self._limits = StreamLimits(settings)
+        self._changed = asyncio.Event()
+        self._queue_watch = QueueWatch(settings, store)
+        self._serialize_seconds = 0.0  # since the last pause
         self.closing = False
         for kind in ("task", "group"):
             instruments.set(EVENT_STREAMS, 0, kind)
 
-    # What happens in the ledger
+    # Changes of tasks
 
-    def heard(self, change: Change) -> None:
+    def on_change(self, change: TaskChange) -> None:
         if change.status is not None:
-            self._lookout.moved = True  # everybody behind it moves up
-        for subject in self._by_task.get(change.task_id, ()):
-            subject.stale.add(change.task_id)
-        if self._subjects:
-            self._stirred.set()
+            self._queue_watch.changed = True  # tasks behind it move up
+        for topic in self._topics_by_task.get(change.task_id, ()):
+            topic.stale.add(change.task_id)
+        if self._topics:
+            self._changed.set()
 
-    def missed(self) -> None:
-        self._lookout.moved = True
-        for subject in self._subjects.values():
-            subject.stale.update(subject.ids)
-        self._stirred.set()
+    def on_missed_changes(self) -> None:
+        self._queue_watch.changed = True
+        for topic in self._topics.values():
+            topic.stale.update(topic.ids)
+        self._changed.set()
 
     async def run(self) -> None:
-        """Tell who listens what is new, at most once in EVENTS_PAUSE, until cancelled."""
+        """Send changes, at most once per EVENTS_INTERVAL_SECONDS, until cancelled."""
         while True:
-            await self._rest()
+            await self._wait_for_change()
             try:
-                await self._look()
+                await self._update_topics()
             except StoreUnavailable as error:
-                log.debug("listeners_wait", **error.document())
-                self._stirred.set()
+                log.debug("event_streams_store_unavailable", **error.document())
+                self._changed.set()
             except Exception:
-                log.exception("listeners_failed")
-            # Writing takes at most half of the time, however many large groups are listened to.
-            await asyncio.sleep(max(self._settings.events_pause, self._spent / _SHARE))
-            self._spent = 0.0
+                log.exception("event_streams_failed")
+            # Serialization takes at most half of the time, however many large groups are open.
+            await asyncio.sleep(
+                max(
+                    self._settings.events_interval_seconds,
+                    self._serialize_seconds / _MAX_TIME_SHARE,
+                )
+            )
+            self._serialize_seconds = 0.0
 
     def close(self) -> None:
-        """End all streams: the service is being stopped, and browsers find the next one."""
+        """End all streams: the service shuts down, and browsers reconnect."""
         self.closing = True
-        for listener in self._listeners:
-            listener.stirred.set()
+        for stream in self._streams:
+            stream.changed.set()
 
-    async def _rest(self) -> None:
-        """Return when something stirred; meanwhile see who vanished."""
+    async def _wait_for_change(self) -> None:
+        """Return after a change; meanwhile close disconnected streams."""
         loop = asyncio.get_running_loop()
         lonely = loop.time()
         while True:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_GLANCE):
-                    await self._stirred.wait()
-            for listener in self._listeners:
-                if listener.vanished():
-                    listener.stirred.set()
-            if self._subjects:
+                async with asyncio.timeout(_DISCONNECT_CHECK_SECONDS):
+                    await self._changed.wait()
+            for stream in self._streams:
+                if stream.disconnected():
+                    stream.changed.set()
+            if self._topics:
                 lonely = loop.time()
-                if self._stirred.is_set():
+                if self._changed.is_set():
                     return
-            elif loop.time() - lonely > _LINGER:
-                self._store.feed.widen(False)
-            self._stirred.clear()
+            elif loop.time() - lonely > _IDLE_SECONDS:
+                self._store.change_stream.set_detailed(False)
+            self._changed.clear()
 
-    async def _look(self) -> None:
-        """Read again what changed, and the queue if it moved; the tasks first.
+    async def _update_topics(self) -> None:
+        """Read the changed tasks, then the queue if it changed.
 
-        So one that waits and is not in the queue was claimed between the two: it is the next.
+        In this order, a queued task missing from the queue was claimed in between: it is next.
         """
-        self._stirred.clear()
-        ready = [each for each in self._subjects.values() if each.ready]
+        self._changed.clear()
+        ready = [each for each in self._topics.values() if each.loaded]
         stale = {each: each.stale for each in ready if each.stale}
         for each in stale:
             each.stale = set()
         try:
             ids = set().union(*stale.values())
-            read = await self._store.tasks.many(list(ids)) if ids else {}
-            tasks = {each: each.with_read(stale.get(each, set()), read) for each in ready}
-            waiting = any(waits(each) for each in tasks.values())
-            outlook = await self._lookout.see(moved=waiting)
+            read = await self._store.tasks.get_many(list(ids)) if ids else {}
+            tasks = {each: each.merge(stale.get(each, set()), read) for each in ready}
+            waiting = any(any_queued(each) for each in tasks.values())
+            outlook = await self._queue_watch.snapshot(if_changed=waiting)
         except BaseException:
             for each, before in stale.items():
                 each.stale |= before
@@ -164,87 +170,90 @@ class Listeners:
         for each in ready:
             if each.update(tasks[each], outlook):
                 began = time.perf_counter()
-                each.wake()
-                self._spent += time.perf_counter() - began
-                await asyncio.sleep(0)  # a large group takes milliseconds: others come between
-        if waiting and self._lookout.moved:
-            self._stirred.set()  # it was looked at too lately
+                each.notify()
+                self._serialize_seconds += time.perf_counter() - began
+                await asyncio.sleep(0)  # a large group takes milliseconds: let others run
+        if waiting and self._queue_watch.changed:
+            self._changed.set()  # the throttle kept it from being read
 
-    # Who listens
+    # Open streams
 
     @asynccontextmanager
-    async def listening(
+    async def open_stream(
         self,
         kind: Kind,
-        what: str,
+        topic_id: str,
         name: str | None,
         client: str,
         view: View,
-        vanished: Callable[[], bool],
-    ) -> AsyncIterator[Listener]:
-        """Enter a listener of ``client`` to the task or group ``what`` in ``view``.
+        disconnected: Callable[[], bool],
+    ) -> AsyncIterator[EventStream]:
+        """Open a stream of ``client`` for the task or group ``topic_id`` in ``view``.
 
         Raises:
-            NotFound: there is none. TooManyStreams: see ``Places``.
-            StoreUnavailable: the ledger does not answer.
+            NotFound: no such task or group. TooManyStreams: see ``StreamLimits``.
+            StoreUnavailable: MongoDB is unavailable.
         """
-        with self._places.one(client):
-            async with self._subject(kind, what, view) as subject:
-                with self._places.of(client, len(subject.ids)):
-                    listener = Listener(self, subject, name, vanished)
-                    subject.awaited.add(listener.stirred)
-                    self._listeners.add(listener)
-                    self._count(kind, 1)
+        with self._limits.hold_stream(client):
+            async with self._topic(kind, topic_id, view) as topic:
+                with self._limits.hold_tasks(client, len(topic.ids)):
+                    stream = EventStream(self, topic, name, disconnected)
+                    topic.listeners.add(stream.changed)
+                    self._streams.add(stream)
+                    self._count_stream(kind, 1)
                     try:
-                        yield listener
+                        yield stream
                     finally:
-                        self._count(kind, -1)
-                        self._listeners.discard(listener)
-                        subject.awaited.discard(listener.stirred)
+                        self._count_stream(kind, -1)
+                        self._streams.discard(stream)
+                        topic.listeners.discard(stream.changed)
 
-    def _count(self, kind: Kind, by: int) -> None:
+    def _count_stream(self, kind: Kind, by: int) -> None:
         self._instruments.gauges[EVENT_STREAMS].labels(kind).inc(by)
 
     @asynccontextmanager
-    async def _subject(self, kind: Kind, what: str, view: View) -> AsyncIterator[Subject]:
-        """Give the subject that all who see the same share, once it is read."""
-        subject = self._subjects.get((kind, what, view))
-        if subject is None:
-            subject = Subject(kind, what, self._settings.legacy_status, view)
-            self._subjects[kind, what, view] = subject
-            self._store.feed.widen(True)
-            subject.loading = asyncio.create_task(self._load(subject))
-        assert subject.loading is not None
-        subject.users += 1
+    async def _topic(self, kind: Kind, topic_id: str, view: View) -> AsyncIterator[Topic]:
+        """Return the loaded topic, which all streams of the same kind, id and view share."""
+        topic = self._topics.get((kind, topic_id, view))
+        if topic is None:
+            topic = Topic(kind, topic_id, self._settings.legacy_status, view)
+            self._topics[kind, topic_id, view] = topic
+            self._store.change_stream.set_detailed(True)
+            topic.loading = asyncio.create_task(self._load(topic))
+        assert topic.loading is not None
+        topic.stream_count += 1
         try:
-            await asyncio.shield(subject.loading)
-            yield subject
+            await asyncio.shield(topic.loading)
+            yield topic
         finally:
-            subject.users -= 1
-            if not subject.users:
-                subject.loading.cancel()
-                del self._subjects[kind, what, view]
-                for task_id in subject.ids:
-                    self._by_task[task_id].discard(subject)
-                    if not self._by_task[task_id]:
-                        del self._by_task[task_id]
+            topic.stream_count -= 1
+            if not topic.stream_count:
+                topic.loading.cancel()
+                del self._topics[kind, topic_id, view]
+                for task_id in topic.ids:
+                    self._topics_by_task[task_id].discard(topic)
+                    if not self._topics_by_task[task_id]:
+                        del self._topics_by_task[task_id]
 
-    async def _load(self, subject: Subject) -> None:
+    async def _load(self, topic: Topic) -> None:
         tasks: Mapping[str, Task]
-        if subject.kind == "task":
-            self._by_task[subject.id].add(subject)
-            task = await self._store.tasks.get(subject.id, subject.view)
+        if topic.kind == "task":
+            self._topics_by_task[topic.id].add(topic)
+            task = await self._store.tasks.get(topic.id, topic.view)
             if task is None:
-                raise NotFound("there is no task of this id")
+                raise NotFound("no such task")
             tasks = {task.id: task}
         else:
-            found = await self._store.groups.find(subject.id, subject.view)
+            found = await self._store.groups.find(topic.id, topic.view)
             if found is None:
-                raise NotFound("there is no group of this id")
-            subject.group, tasks = found
-            for task_id in subject.ids:
-                self._by_task[task_id].add(subject)
-            # What changed before it was known which tasks are its own was not heard.
-            subject.stale.update(subject.ids)
-        subject.update(tasks, await self._lookout.see(of=tasks))
-        self._stirred.set()  # for what was heard meanwhile
+                raise NotFound("no such group")
+            topic.group, tasks = found
+            for task_id in topic.ids:
+                self._topics_by_task[task_id].add(topic)
+            # Changes before the group was read were missed.
+            topic.stale.update(topic.ids)
+        topic.update(tasks, await self._queue_watch.snapshot(tasks=tasks))
+        self._changed.set()  # for changes meanwhile
+
+
+EVENT_HUB = web.AppKey("event_hub", EventHub)

@@ -1,4 +1,4 @@
-"""What event streams tell of: a task or a group as it is now, written down once for all of them."""
+"""SSE topic: state of one task or group, serialized once for all streams."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 from models.auth.visibility import View
 from models.tasks.group import Group
-from models.tasks.queue_position import Outlook
-from models.tasks.serializers import as_of_old, body, group_body
+from models.tasks.queue_position import QueueSnapshot
+from models.tasks.serializers import group_body, task_body, with_legacy_status
 from models.tasks.task import Task
 
 Kind = Literal["task", "group"]
@@ -20,7 +20,7 @@ Kind = Literal["task", "group"]
 
 @dataclass(frozen=True)
 class Event:
-    """A state: ``text`` is one line of JSON, ``tag`` its name, ``ended``: no other follows."""
+    """A state: ``text`` is one line of JSON, ``tag`` its event id; ``ended``: it is the last."""
 
     tag: str
     text: str
@@ -28,7 +28,7 @@ class Event:
 
 
 @dataclass(eq=False)
-class Subject:
+class Topic:
     """A task (``group`` is None) or a group, with ``tasks`` by id, of those whose ``view`` has it.
 
     ``stale``: ids of tasks that changed since they were read. ``gone``: there is none any more.
@@ -41,12 +41,12 @@ class Subject:
     view: View
     group: Group | None = None
     tasks: Mapping[str, Task] = field(default_factory=dict)
-    outlook: Outlook | None = None
+    outlook: QueueSnapshot | None = None
     stale: set[str] = field(default_factory=set)
     gone: bool = False
-    awaited: set[asyncio.Event] = field(default_factory=set)
+    listeners: set[asyncio.Event] = field(default_factory=set)
     loading: asyncio.Task[None] | None = None
-    users: int = 0
+    stream_count: int = 0
     _state: object = None
     _events: dict[str | None, Event] = field(default_factory=dict)
 
@@ -55,12 +55,12 @@ class Subject:
         return self.group.task_ids if self.group else [self.id]
 
     @property
-    def ready(self) -> bool:
-        """Whether it was read."""
+    def loaded(self) -> bool:
+        """Whether it has been read."""
         return bool(self.tasks)
 
-    def with_read(self, ids: set[str], read: Mapping[str, Task]) -> dict[str, Task]:
-        """Return its tasks, those of ``ids`` as they are in ``read``, if they are there."""
+    def merge(self, ids: set[str], read: Mapping[str, Task]) -> dict[str, Task]:
+        """Return the tasks; those of ``ids`` from ``read``, if it has them."""
         known = {i: task for i, task in self.tasks.items() if i not in ids}
         known |= {i: read[i] for i in ids if i in read}
         return {i: known[i] for i in self.ids if i in known}
@@ -69,8 +69,8 @@ class Subject:
     def ended(self) -> bool:
         return all(task.ended for task in self.tasks.values())
 
-    def update(self, tasks: Mapping[str, Task], outlook: Outlook | None) -> bool:
-        """Take what was read; tell whether that says anything new."""
+    def update(self, tasks: Mapping[str, Task], outlook: QueueSnapshot | None) -> bool:
+        """Store what was read; tell whether the state changed."""
         self.outlook = outlook
         if self.kind == "task" and not tasks:
             self.gone = True
@@ -83,34 +83,34 @@ class Subject:
             return True
         return False
 
-    def wake(self) -> None:
-        """Write down what is new, once for all, and wake who listens."""
-        if not self.gone and self.awaited:
+    def notify(self) -> None:
+        """Serialize the new state once and wake all streams."""
+        if not self.gone and self.listeners:
             self.event(None)
-        for event in self.awaited:
+        for event in self.listeners:
             event.set()
 
     def event(self, name: str | None) -> Event:
-        """Return the state as it is told to those who know the task by its upload ``name``."""
+        """Return the state for streams that know the task by its upload ``name``."""
         if self.kind == "task":
             name = self.tasks[self.id].upload(name).name
         if name not in self._events:
-            self._events[name] = self._written(name)
+            self._events[name] = self._serialize(name)
         return self._events[name]
 
-    def _written(self, name: str | None) -> Event:
+    def _serialize(self, name: str | None) -> Event:
         described: Mapping[str, object] = (
-            body(self.tasks[self.id], name, view=self.view)
+            task_body(self.tasks[self.id], name, view=self.view)
             if self.group is None
             else group_body(self.group, self.tasks, self.view)
         )
-        document: dict[str, Any] = as_of_old(described) if self.legacy else {**described}
-        # Not of the time that is left: it passes, and nothing is new.
+        document: dict[str, Any] = with_legacy_status(described) if self.legacy else {**described}
+        # The tag excludes the ETA, which changes without a new state.
         left = document.pop("eta_seconds", None)
         document["position"] = self._position()
         text = json.dumps(document)
         tag = hashlib.sha256(text.encode()).hexdigest()[:16]
-        eta = json.dumps(self._left() if left is None else left)
+        eta = json.dumps(self._eta_seconds() if left is None else left)
         return Event(tag, f'{text[:-1]}, "eta_seconds": {eta}}}', self.ended)
 
     def _position(self) -> int | None:
@@ -119,12 +119,12 @@ class Subject:
         places = [self.outlook.position(task) for task in self.tasks.values()]
         return min((place for place in places if place is not None), default=None)
 
-    def _left(self) -> float | None:
-        """Return the seconds until all have ended; of a group that gives no rate itself, too."""
+    def _eta_seconds(self) -> float | None:
+        """Return the seconds until all have ended, also for a group."""
         if self.ended:
             return 0
         if self.outlook is None:
             return None
-        left = [self.outlook.left(task) for task in self.tasks.values() if not task.ended]
+        left = [self.outlook.eta_seconds(task) for task in self.tasks.values() if not task.ended]
         known = [each for each in left if each is not None]
         return max(known) if len(known) == len(left) else None

@@ -1,4 +1,4 @@
-"""How many event streams may be open, and of how much: each holds a connection and costs work."""
+"""Limits for open event streams (like a semaphore): EVENTS_PER_CLIENT, EVENTS_TOTAL, and tasks."""
 
 from __future__ import annotations
 
@@ -9,46 +9,46 @@ from collections.abc import Iterator
 from models.errors import TooManyStreams
 from models.settings import Settings
 
-_RETRY_AFTER = 5  # seconds; streams end when their task does, nobody knows when
+_RETRY_AFTER_SECONDS = 5  # streams end with their task, at an unknown time
 
 
-class Places:
-    """What is taken of the bounds for open streams, in all and by each client."""
+class StreamLimits:
+    """Counts open streams and their tasks, in total and per client."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self.taken: Counter[str] = Counter()
-        self.members: Counter[str] = Counter()
+        self.streams: Counter[str] = Counter()
+        self.tasks: Counter[str] = Counter()
 
-    def one(self, client: str) -> contextlib.AbstractContextManager[None]:
-        """Hold a place for a stream of ``client``.
+    def hold_stream(self, client: str) -> contextlib.AbstractContextManager[None]:
+        """Count one stream of ``client`` while open.
 
         Raises:
-            TooManyStreams: EVENTS_PER_CLIENT or EVENTS_TOTAL are taken.
+            TooManyStreams: EVENTS_PER_CLIENT or EVENTS_TOTAL is reached.
         """
         s = self._settings
         limits = (
             ("EVENTS_PER_CLIENT", s.events_per_client),
             ("EVENTS_TOTAL", s.events_total),
         )
-        return _held(self.taken, client, 1, limits, "event streams")
+        return _hold(self.streams, client, 1, limits, "event streams")
 
-    def of(self, client: str, members: int) -> contextlib.AbstractContextManager[None]:
-        """Hold what a stream costs that tells of so many tasks.
+    def hold_tasks(self, client: str, members: int) -> contextlib.AbstractContextManager[None]:
+        """Count the tasks of a stream while open.
 
         Raises:
-            TooManyStreams: it would be more than EVENTS_TASKS_PER_CLIENT or EVENTS_TASKS_TOTAL.
+            TooManyStreams: more than EVENTS_TASKS_PER_CLIENT or EVENTS_TASKS_TOTAL.
         """
         s = self._settings
         limits = (
             ("EVENTS_TASKS_PER_CLIENT", s.events_tasks_per_client),
             ("EVENTS_TASKS_TOTAL", s.events_tasks_total),
         )
-        return _held(self.members, client, members, limits, "tasks in event streams")
+        return _hold(self.tasks, client, members, limits, "tasks in event streams")
 
 
 @contextlib.contextmanager
-def _held(
+def _hold(
     taken: Counter[str], client: str, amount: int, limits: tuple[tuple[str, int], ...], what: str
 ) -> Iterator[None]:
     own, total = limits
@@ -58,12 +58,12 @@ def _held(
     ):
         if measured + amount > limit:
             raise TooManyStreams(
-                f"{measured} {what}{whose} are open; with this one at most {limit} may be "
-                f"({setting}): close one, or ask with ?wait=30 instead",
+                f"{measured} {what}{whose} are open; at most {limit} are allowed "
+                f"({setting}): close one, or poll with ?wait=30",
                 setting=setting,
                 limit=limit,
                 measured=measured,
-                retry_after=_RETRY_AFTER,
+                retry_after=_RETRY_AFTER_SECONDS,
             )
     taken[client] += amount
     try:

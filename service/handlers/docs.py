@@ -1,50 +1,51 @@
-"""GET /openapi.json: the whole API for programs; GET /docs: the same for people."""
+"""GET /openapi.json and GET /docs: the API document as JSON and as a page."""
 
 from __future__ import annotations
 
 from aiohttp import web
 
-from service.app_keys import OPENAPI, SETTINGS
-from service.http.responses import tagged
-from service.openapi.docs_page import bodies, parts
-from service.openapi.endpoint import JSON, Answer, call, unlisted
-from service.openapi.headers import Conditional
-from service.openapi.limits import limits
-from service.openapi.problem_schema import listed
-from service.pages.render import live_page
+from service.app_keys import SETTINGS
+from service.http.responses import etag_response
+from service.openapi.docs_page import schema_docs, tag_sections
+from service.openapi.document import OPENAPI
+from service.openapi.endpoint import JSON, ResponseSpec, endpoint, unlisted
+from service.openapi.headers import ConditionalHeaders
+from service.openapi.limits import upload_limits
+from service.openapi.problem_schema import error_codes
+from service.pages.render import layout_page
 
 _HEADERS = ("ETag", "Cache-Control")
 
 
-@call(
+@endpoint(
     "Service",
     "This document",
-    headers=Conditional,
-    answers={
-        200: Answer("OpenAPI 3.1.", dict[str, object], headers=_HEADERS),
-        304: Answer("If-None-Match has it.", headers=_HEADERS),
+    headers=ConditionalHeaders,
+    responses={
+        200: ResponseSpec("OpenAPI 3.1.", dict[str, object], headers=_HEADERS),
+        304: ResponseSpec("If-None-Match has it.", headers=_HEADERS),
     },
     examples=("curl {url}/openapi.json",),
 )
 async def openapi(request: web.Request) -> web.StreamResponse:
     """GET /openapi.json; the same until the service starts with other code or settings."""
-    served = request.app[OPENAPI]
+    openapi_document = request.app[OPENAPI]
     # A minute: after a new version clients may still have the last one for as long.
-    return tagged(request, served.body, served.tag, JSON, "public, max-age=60")
+    return etag_response(request, openapi_document.body, openapi_document.etag, JSON, "public, max-age=60")
 
 
-@unlisted("a page for people")
+@unlisted("an HTML page")
 async def show(request: web.Request) -> web.StreamResponse:
-    """GET /docs: made of the document that programs read."""
+    """GET /docs: the API reference, made from the OpenAPI document."""
     document, settings = request.app[OPENAPI].document, request.app[SETTINGS]
-    return live_page(
+    return layout_page(
         "docs.html",
         "/docs",
         version=document["info"]["version"],
         openapi=document["openapi"],
-        url=settings.url,
-        parts=parts(document),
-        bodies=bodies(document),
-        errors=listed(),
-        limits=limits(settings),
+        url=settings.base_url,
+        sections=tag_sections(document),
+        schemas=schema_docs(document),
+        errors=error_codes(),
+        limits=upload_limits(settings),
     )

@@ -1,4 +1,4 @@
-"""GET /tasks/<id>/events, GET /status/<id>/events: how far it is, as server-sent events."""
+"""GET /tasks/<id>/events, GET /status/<id>/events: progress as server-sent events (SSE)."""
 
 from __future__ import annotations
 
@@ -9,129 +9,133 @@ from aiohttp import HttpVersion11, web
 from aiohttp_sse import EventSourceResponse
 
 from models.errors import BadParameter, NotFound, StoreUnavailable, TooManyStreams
-from service.app_keys import LISTENERS, SETTINGS
-from service.auth.authenticator import DOORKEEPER
-from service.auth.identity import caller
-from service.events.sse_hub import Listener
+from service.app_keys import SETTINGS
+from service.auth.authenticator import AUTHENTICATOR
+from service.auth.client_id import client_id
+from service.auth.identity import identity
+from service.events.sse_hub import EVENT_HUB, EventStream
 from service.events.sse_topic import Kind
-from service.handlers.tasks import Named
-from service.http.client_ip import party
-from service.http.query import only
-from service.openapi.endpoint import Answer, call
-from service.openapi.error_groups import STORED
-from service.openapi.headers import LastEventId
+from service.handlers.tasks import TaskNameQuery
+from service.http.query import reject_unknown_query
+from service.openapi.endpoint import ResponseSpec, endpoint
+from service.openapi.error_groups import STORE_ERRORS
+from service.openapi.headers import LastEventIdHeader
 
-_RETRY = 2000  # milliseconds before a browser connects again
-_LOOK = 2.0  # seconds between two looks whether the key of who listens is still good
+_RECONNECT_MILLISECONDS = 2000
+_KEY_CHECK_SECONDS = 2.0  # between two checks of the key of an open stream
 _ANSWERS = {
-    200: Answer("Events, until it has ended.", media=("text/event-stream",)),
-    204: Answer("It has ended, and whose id was sent as Last-Event-ID was the last event."),
+    200: ResponseSpec("Events until the end.", media=("text/event-stream",)),
+    204: ResponseSpec("It has ended, and Last-Event-ID is the ID of the last event."),
 }
-_ERRORS = (NotFound, BadParameter, TooManyStreams, *STORED)
+_ERRORS = (NotFound, BadParameter, TooManyStreams, *STORE_ERRORS)
 
 
-@call(
+@endpoint(
     "Tasks",
-    "How far a task is, as it happens",
-    description="Server-sent events: `task`, whose data is the task with its `position` in the "
-    "queue and `eta_seconds`, whenever any of it changed; `end`, after which the answer is closed.",
-    query=Named,
-    headers=LastEventId,
-    answers=_ANSWERS,
+    "Follow a task",
+    description="Server-sent events: `task`, with the task, its `position` in the queue and its "
+    "`eta_seconds`, at each change; `end`, after which the stream is closed.",
+    query=TaskNameQuery,
+    headers=LastEventIdHeader,
+    responses=_ANSWERS,
     errors=_ERRORS,
     examples=("curl -N '{url}/tasks/TASK_ID/events'",),
 )
 async def task(request: web.Request) -> web.StreamResponse:
-    """Tell how far a task is until it ends; ``?name=`` as for the task itself."""
-    only(request, "name")
+    """GET /tasks/<id>/events; ``?name=`` as for the task itself."""
+    reject_unknown_query(request, "name")
     return await _stream(request, "task", request.query.get("name"))
 
 
-@call(
+@endpoint(
     "Groups",
-    "How far a group is, as it happens",
-    description="As those of a task; the events are called `group`.",
-    headers=LastEventId,
-    answers=_ANSWERS,
+    "Follow a group",
+    description="As for a task; the events are called `group`.",
+    headers=LastEventIdHeader,
+    responses=_ANSWERS,
     errors=_ERRORS,
     examples=("curl -N '{url}/status/GROUP_ID/events'",),
 )
 async def group(request: web.Request) -> web.StreamResponse:
-    """Tell how far a group is until all of it has ended."""
-    only(request)
+    """GET /status/<id>/events, until all tasks of the group have ended."""
+    reject_unknown_query(request)
     return await _stream(request, "group", None)
 
 
 async def _stream(request: web.Request, kind: Kind, name: str | None) -> web.StreamResponse:
-    """Answer with events; 204, by which browsers stop, where the end was told already.
+    """Respond with events; with 204, which stops browsers, if the client has the last event.
 
     Raises:
         NotFound: there is no such task or group. TooManyStreams: see EVENTS_PER_CLIENT.
     """
 
-    def vanished() -> bool:
+    def disconnected() -> bool:
         return request.transport is None or request.transport.is_closing()
 
-    what = request.match_info["id"]
-    view = caller(request).view
-    listening = request.app[LISTENERS].listening(kind, what, name, party(request), view, vanished)
-    async with listening as listener:
-        structlog.contextvars.bind_contextvars(**{f"{kind}_id": what})
-        told = request.headers.get("Last-Event-ID", "")
-        first = listener.now()
-        if first.ended and first.tag == told:
+    topic_id = request.match_info["id"]
+    view = identity(request).view
+    stream_context = request.app[EVENT_HUB].open_stream(
+        kind, topic_id, name, client_id(request), view, disconnected
+    )
+    async with stream_context as listener:
+        structlog.contextvars.bind_contextvars(**{f"{kind}_id": topic_id})
+        last_id = request.headers.get("Last-Event-ID", "")
+        first = listener.current_event()
+        if first.ended and first.tag == last_id:
             return web.Response(status=204, headers={"Cache-Control": "no-store"})
         settings = request.app[SETTINGS]
         response = EventSourceResponse(
             sep="\n",
-            send_timeout=settings.events_stall,
-            ping_interval=settings.events_keepalive,
+            send_timeout=settings.events_stall_timeout,
+            ping_interval=settings.events_keepalive_seconds,
         )
         response.headers["Cache-Control"] = "no-store"
-        if request.version < HttpVersion11:  # there the end of the connection is that of the answer
+        if request.version < HttpVersion11:  # HTTP/1.0: the end of the connection ends the response
             response.headers["Connection"] = "close"
             response.force_close()
-        if vanished():  # the library takes it for a mistake of ours
-            raise ConnectionResetError("the listener went away")
+        if disconnected():  # aiohttp_sse would report it as our error
+            raise ConnectionResetError("the client disconnected")
         await response.prepare(request)
         async with response:
             try:
-                await response.write(f"retry: {_RETRY}\n\n".encode())
-                until = asyncio.get_running_loop().time() + settings.events_seconds
-                await _tell(request, response, listener, told, until)
-            except TimeoutError:  # it took nothing in: the library has cut the connection
-                structlog.get_logger().info("listener_stalled", limit=settings.events_stall)
-        if vanished():
-            raise ConnectionResetError("the listener went away")
+                await response.write(f"retry: {_RECONNECT_MILLISECONDS}\n\n".encode())
+                until = asyncio.get_running_loop().time() + settings.events_max_seconds
+                await _send_events(request, response, listener, last_id, until)
+            except TimeoutError:  # a stalled client: aiohttp_sse has closed the connection
+                structlog.get_logger().info(
+                    "event_stream_stalled", limit=settings.events_stall_timeout
+                )
+        if disconnected():
+            raise ConnectionResetError("the client disconnected")
         if listener.hub.closing:
-            response.force_close()  # the next connection goes to whoever listens then
+            response.force_close()  # the client reconnects to another process
         return response
 
 
-async def _tell(
+async def _send_events(
     request: web.Request,
     response: EventSourceResponse,
-    listener: Listener,
-    told: str,
+    listener: EventStream,
+    last_id: str,
     until: float,
 ) -> None:
-    loop, who = asyncio.get_running_loop(), caller(request)
+    loop, caller = asyncio.get_running_loop(), identity(request)
     while True:
-        look = until if who.key is None else min(until, loop.time() + _LOOK)
-        event = await listener.next(told, look)
-        # No longer than other calls of a key are answered: it may have been revoked.
+        wake_at = until if caller.key is None else min(until, loop.time() + _KEY_CHECK_SECONDS)
+        event = await listener.next_event(last_id, wake_at)
+        # A revoked key ends the stream as soon as it ends other calls.
         try:
-            good = await request.app[DOORKEEPER].still(who)
-        except StoreUnavailable:  # the browser comes again, and is told so
+            valid = await request.app[AUTHENTICATOR].is_still_valid(caller)
+        except StoreUnavailable:  # the client reconnects and gets this error
             return
-        if not good:
+        if not valid:
             return
         if event is None:
-            if listener.over or loop.time() >= until:
+            if listener.closed or loop.time() >= until:
                 return
             continue
-        await response.send(event.text, id=event.tag, event=listener.subject.kind)
-        told = event.tag
+        await response.send(event.text, id=event.tag, event=listener.topic.kind)
+        last_id = event.tag
         if event.ended:
             await response.send("{}", event="end")
             return

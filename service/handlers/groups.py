@@ -1,4 +1,4 @@
-"""GET /status/<group_id>: how far a group is, /archive: its results; POST /groups: one of tasks."""
+"""GET /status/<group_id>: a group, /archive: its results as zip; POST /groups: group of tasks."""
 
 from __future__ import annotations
 
@@ -7,133 +7,158 @@ from collections.abc import AsyncIterator
 import structlog
 from aiohttp import web
 
-from models.errors import BadCallback, BadParameter, NoRoom, NotFound, NotReady, RateLimited
-from models.outbox.email_address import address
-from models.tasks.group import Group, standing
+from models.errors import (
+    BadCallbackUrl,
+    BadParameter,
+    InsufficientResources,
+    NotFound,
+    NotReady,
+    RateLimited,
+)
+from models.outbox.email_address import parse_email_address
+from models.tasks.group import Group, group_progress
 from models.tasks.schemas import GroupBody
 from models.tasks.task import Result, Task
-from models.tasks.zip_archive import Archive
-from service.app_keys import ADMISSION, SETTINGS, STORE
-from service.auth.identity import caller
-from service.auth.revalidate import ended_group, still_good
-from service.http.client_ip import admit
+from models.tasks.zip_archive import GroupArchive
+from service.app_keys import SETTINGS, STORE
+from service.auth.identity import identity
+from service.auth.quotas import count_call
+from service.auth.revalidate import revalidate
+from service.events.long_poll import long_poll_group
 from service.http.json_body import read_json
-from service.http.query import Patience, Waiting, only, seconds, wants_picture
-from service.http.streaming import stream
-from service.named import Owned, Signed
-from service.openapi.endpoint import JSON, Answer, Body, call
-from service.openapi.error_groups import FORM, LINKED, STORED
-from service.openapi.headers import Prefer
-from service.submissions import batch as batches
-from service.submissions.callbacks import accepted, tell_of_group
-from service.submissions.group_request import Gathering, members, read_gathering
+from service.http.query import (
+    WaitQuery,
+    WaitRedirectQuery,
+    reject_unknown_query,
+    wait_seconds,
+    wants_image_redirect,
+)
+from service.http.streaming import stream_response
+from service.openapi.endpoint import JSON, BodySpec, ResponseSpec, endpoint
+from service.openapi.error_groups import FORM_ERRORS, LINK_ERRORS, STORE_ERRORS
+from service.openapi.headers import PreferHeader
+from service.results import OwnerQuery, SignedLinkQuery
+from service.submissions.callbacks import add_group_callback, validate_callback_url
+from service.submissions.group_creation import create_group
+from service.submissions.group_request import GroupRequest, group_members, read_group_request
 from service.task_response import respond_group
+from service.uploads.disk_space import DISK_SPACE
 
 
-@call(
+@endpoint(
     "Groups",
-    "How far a group is",
-    query=Waiting,
-    headers=Prefer,
-    answers={
-        200: Answer("The group; a task is one, too.", GroupBody, headers=("Location",)),
-        303: Answer("The way to its archive, with redirect=1.", headers=("Location",)),
+    "Get a group",
+    query=WaitRedirectQuery,
+    headers=PreferHeader,
+    responses={
+        200: ResponseSpec("The group; a task ID works, too.", GroupBody, headers=("Location",)),
+        303: ResponseSpec("With redirect=1: to its archive.", headers=("Location",)),
     },
-    errors=(NotFound, BadParameter, *STORED),
+    errors=(NotFound, BadParameter, *STORE_ERRORS),
     examples=("curl '{url}/status/GROUP_ID?wait=30'",),
 )
 async def show(request: web.Request) -> web.StreamResponse:
-    """Answer how far the group is, at once or when all of it has ended; a task is a group too."""
-    only(request, "wait", "redirect")
-    redirect = wants_picture(request)
-    group, tasks = await find(request)
+    """GET /status/<id>: the group, at once or when all tasks have ended; a task ID works, too."""
+    reject_unknown_query(request, "wait", "redirect")
+    redirect = wants_image_redirect(request)
+    group, tasks = await find_group(request)
     return respond_group(request, group, tasks, status=200, redirect=redirect)
 
 
-@call(
+@endpoint(
     "Groups",
-    "Make a group of tasks",
-    description="Of tasks that were submitted one by one. The same tasks again are the same group; "
-    "with an address it is a new one under a secret id.",
-    body=Body({JSON: Gathering}, example={"tasks": ["TASK_ID"]}),
-    answers={
-        200: Answer("The group; all of it has ended.", GroupBody, headers=("Location",)),
-        202: Answer("The group.", GroupBody, headers=("Location",)),
+    "Make a group of existing tasks",
+    description="For tasks that were submitted one by one. The same tasks make the same group; "
+    "with an e-mail address they make a new group with a secret ID.",
+    body=BodySpec({JSON: GroupRequest}, example={"tasks": ["TASK_ID"]}),
+    responses={
+        200: ResponseSpec("The group; all tasks have ended.", GroupBody, headers=("Location",)),
+        202: ResponseSpec("The group.", GroupBody, headers=("Location",)),
     },
-    errors=(NotFound, NoRoom, RateLimited, BadCallback, *FORM, *STORED),
+    errors=(
+        NotFound,
+        InsufficientResources,
+        RateLimited,
+        BadCallbackUrl,
+        *FORM_ERRORS,
+        *STORE_ERRORS,
+    ),
     examples=(
         "curl -H 'Content-Type: application/json' -d '{\"tasks\": [\"TASK_ID\"]}' {url}/groups",
     ),
 )
-async def gather(request: web.Request) -> web.StreamResponse:
-    """POST /groups: tasks that were submitted one by one become a group, with all a group can do.
+async def create(request: web.Request) -> web.StreamResponse:
+    """POST /groups: make a group of existing tasks.
 
-    The same tasks again are the same group; with ``email`` it is a new one under a secret id.
+    The same tasks make the same group; with ``email`` they make a new one with a secret ID.
 
     Raises:
-        BadRequest: the body is no such document. NotFound: a task is not there.
-        BadParameter: too many tasks or results, or the address or the callback_url is none.
+        BadRequest: the body is malformed. NotFound: a task does not exist.
+        BadParameter: too many tasks or results, or an invalid e-mail address.
+        BadCallbackUrl: an invalid callback_url.
     """
-    only(request)
+    reject_unknown_query(request)
     settings, store = request.app[SETTINGS], request.app[STORE]
-    await request.app[ADMISSION].room()
-    await admit(request, "groups", "GROUPS_PER_CLIENT")
-    asked = read_gathering(await read_json(request, settings), settings)
-    await still_good(request)
-    tasks = await store.tasks.many([each.task_id for each in asked.picked], caller(request).view)
-    email = address(asked.email) if asked.email else None
-    url = await accepted(request, asked.callback_url)
-    batch = batches.Batch(members(asked, tasks, settings))
-    group, tasks = await batches.keep(store, batch, email, caller(request).owner)
+    await request.app[DISK_SPACE].check_free()
+    await count_call(request, "groups", "GROUPS_PER_CLIENT")
+    wanted = read_group_request(await read_json(request, settings), settings)
+    await revalidate(request)
+    tasks = await store.tasks.get_many(
+        [each.task_id for each in wanted.members], identity(request).view
+    )
+    email = parse_email_address(wanted.email) if wanted.email else None
+    url = await validate_callback_url(request, wanted.callback_url)
+    chosen = group_members(wanted, tasks, settings)
+    group, tasks = await create_group(store, chosen, email, identity(request).owner)
     structlog.contextvars.bind_contextvars(group_id=group.id)
     if url:
-        await tell_of_group(request, url, group)
-    status = 200 if standing(group, tasks).ended else 202
+        await add_group_callback(request, url, group)
+    status = 200 if group_progress(group, tasks).ended else 202
     return respond_group(request, group, tasks, status=status, redirect=False)
 
 
-class _Fetched(Patience, Owned, Signed, total=False):
+class _ArchiveQuery(WaitQuery, OwnerQuery, SignedLinkQuery, total=False):
     """The query of an archive."""
 
 
-@call(
+@endpoint(
     "Groups",
-    "The results of a group as one zip file",
-    query=_Fetched,
-    headers=Prefer,
-    answers={
-        200: Answer(
-            "Streamed, of known length; nothing is packed, pictures are already.",
+    "Download the results of a group as a zip file",
+    query=_ArchiveQuery,
+    headers=PreferHeader,
+    responses={
+        200: ResponseSpec(
+            "Streamed, with Content-Length; stored without compression.",
             media=("application/zip",),
             headers=("Content-Disposition",),
         )
     },
-    errors=(NotFound, NotReady, BadParameter, *LINKED, *STORED),
+    errors=(NotFound, NotReady, BadParameter, *LINK_ERRORS, *STORE_ERRORS),
     examples=("curl -OJ '{url}/status/GROUP_ID/archive?wait=30'",),
 )
 async def archive(request: web.Request) -> web.StreamResponse:
     """Stream the results of a group that has ended as one zip file."""
-    if caller(request).means != "link":  # whose query is checked already
-        only(request, "wait", "owner", "expires", "signature")
-    group, tasks = await find(request)
-    far = standing(group, tasks)
-    if not far.ended:
+    if identity(request).means != "link":  # the query of a link is checked with its signature
+        reject_unknown_query(request, "wait", "owner", "expires", "signature")
+    group, tasks = await find_group(request)
+    progress = group_progress(group, tasks)
+    if not progress.ended:
         raise NotReady(
-            f"the group is not finished: {far.done} of {far.total} are; "
+            f"the group is not finished: {progress.done} of {progress.total} tasks are; "
             f"ask again with ?wait=30, or see /status/{group.id}",
-            task_status=far.status,
-            done=far.done,
-            total=far.total,
+            task_status=progress.status,
+            done=progress.done,
+            total=progress.total,
         )
     store = request.app[STORE]
 
     def read(result: Result) -> AsyncIterator[bytes]:
         return store.results.read(result.file_id, 0, result.bytes)
 
-    made = Archive(group, tasks, read)
-    if not made.entries:
+    zipped = GroupArchive(group, tasks, read)
+    if not zipped.entries:
         raise NotFound(
-            "no picture of this group has a result; /status tells why", group_id=group.id
+            "no image of this group has a result; see /status for the errors", group_id=group.id
         )
     response = web.StreamResponse(
         headers={
@@ -142,20 +167,20 @@ async def archive(request: web.Request) -> web.StreamResponse:
         }
     )
     response.content_type = "application/zip"
-    response.content_length = made.length
-    return await stream(request, response, made.stream(), group.id)
+    response.content_length = zipped.length
+    return await stream_response(request, response, zipped.stream(), group.id)
 
 
-async def find(request: web.Request) -> tuple[Group, dict[str, Task]]:
-    """Return the group that a request names, when all of it has ended or its patience has.
+async def find_group(request: web.Request) -> tuple[Group, dict[str, Task]]:
+    """Return the requested group when all tasks have ended or ``wait`` is over.
 
     Raises:
-        NotFound: who asks has none of this id.
+        NotFound: the caller has no group with this ID.
     """
-    wait = seconds(request, request.app[SETTINGS].max_wait)
-    view = caller(request).view
-    found = await ended_group(request, request.match_info["id"], wait, view)
+    wait = wait_seconds(request, request.app[SETTINGS].max_wait)
+    view = identity(request).view
+    found = await long_poll_group(request, request.match_info["id"], wait, view)
     if found is None:
-        raise NotFound("there is no group of this id")
+        raise NotFound("there is no group with this id")
     structlog.contextvars.bind_contextvars(group_id=found[0].id)
     return found

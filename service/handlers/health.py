@@ -1,4 +1,4 @@
-"""GET /healthz: alive. GET /readyz: able to do what it is for, or what is missing."""
+"""GET /healthz: liveness and version. GET /readyz: readiness, or what is missing."""
 
 from __future__ import annotations
 
@@ -6,40 +6,41 @@ import asyncio
 
 from aiohttp import web
 
+from models import VERSION
 from models.errors import StoreUnavailable
 from service.app_keys import DRAINING, QUEUE, SETTINGS, STORE
-from service.http.errors import RETRY_AFTER
-from service.openapi.endpoint import Answer, call
-from service.schemas import Alive, Part, Readiness
-from service.ttl_cache import Glance
+from service.http.errors import RETRY_AFTER_SECONDS
+from service.openapi.endpoint import ResponseSpec, endpoint
+from service.schemas import HealthBody, MissingPart, ReadinessBody
+from service.ttl_cache import TTLCache
 
-Seen = tuple[bool, bool, int]
-"""Whether MongoDB and Redis answer, and how many workers were seen lately."""
+StoreStates = tuple[bool, bool, int]
+"""Whether MongoDB and Redis respond, and the number of live workers."""
 
-LOOK: web.AppKey[Glance[Seen]] = web.AppKey("look", Glance)
-_FRESH = 0.25  # seconds
+READINESS: web.AppKey[TTLCache[StoreStates]] = web.AppKey("look", TTLCache)
+_CACHE_SECONDS = 0.25
 
 
-@call(
+@endpoint(
     "Service",
-    "Whether the process answers",
-    answers={200: Answer("It does.", Alive)},
+    "Liveness",
+    responses={200: ResponseSpec("The process responds.", HealthBody)},
     examples=("curl {url}/healthz",),
 )
-async def alive(request: web.Request) -> web.StreamResponse:
-    document: Alive = {"status": "alive"}
+async def healthz(request: web.Request) -> web.StreamResponse:
+    document: HealthBody = {"status": "alive", "version": VERSION}
     return web.json_response(document)
 
 
-def look(app: web.Application) -> Glance[Seen]:
-    """Return what all calls of /readyz share: anybody may ask it, and nobody counts them."""
+def readiness_cache(app: web.Application) -> TTLCache[StoreStates]:
+    """Return the state that all calls of /readyz share: they are not rate limited."""
 
-    async def ask() -> Seen:
+    async def load() -> StoreStates:
         store, queue, settings = app[STORE], app[QUEUE], app[SETTINGS]
         answers = await asyncio.gather(
             store.ping(),
             queue.ping(),
-            store.presence.alive(settings.worker_seen_seconds),
+            store.workers.count_alive(settings.worker_heartbeat_timeout),
             return_exceptions=True,
         )
         for answer in answers:
@@ -48,32 +49,32 @@ def look(app: web.Application) -> Glance[Seen]:
         mongodb, redis, workers = answers
         return mongodb is None, redis is None, workers if isinstance(workers, int) else 0
 
-    return Glance(ask, _FRESH)
+    return TTLCache(load, _CACHE_SECONDS)
 
 
-@call(
+@endpoint(
     "Service",
-    "Whether the service can do what it is for",
-    answers={
-        200: Answer("The stores answer, and a worker was seen lately.", Readiness),
-        503: Answer("Something is missing.", Readiness, headers=("Retry-After",)),
+    "Readiness",
+    responses={
+        200: ResponseSpec("The stores respond, and a worker is alive.", ReadinessBody),
+        503: ResponseSpec("Something is missing.", ReadinessBody, headers=("Retry-After",)),
     },
     examples=("curl {url}/readyz",),
 )
-async def ready(request: web.Request) -> web.StreamResponse:
-    """Answer 200 if the stores answer and a worker was seen lately, else 503 and what lacks."""
-    mongodb, redis, workers = await request.app[LOOK].get()
-    checks: dict[Part, bool] = {
+async def readyz(request: web.Request) -> web.StreamResponse:
+    """Respond 200 if the stores respond and a worker is alive, else 503 with what is missing."""
+    mongodb, redis, workers = await request.app[READINESS].get()
+    checks: dict[MissingPart, bool] = {
         "mongodb": mongodb,
         "redis": redis,
         "workers": workers > 0,
         "draining": not request.app[DRAINING].is_set(),
     }
-    missing = [name for name, good in checks.items() if not good]
-    document: Readiness = {
+    missing = [name for name, passed in checks.items() if not passed]
+    document: ReadinessBody = {
         "status": "not ready" if missing else "ready",
         "missing": missing,
         "workers": workers,
     }
-    headers = {"Retry-After": str(RETRY_AFTER)} if missing else None
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if missing else None
     return web.json_response(document, status=503 if missing else 200, headers=headers)

@@ -1,4 +1,4 @@
-"""GET /: for a browser the page that takes pictures, for a program how to use this."""
+"""GET /: the upload page for browsers, usage examples for programs."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from typing import Any
 
 from aiohttp import web
 
-from models.images.inspect import ACCEPTED
+from models.images.inspect import ACCEPTED_FORMATS
 from models.operations import OPERATIONS
 from service.app_keys import SETTINGS
-from service.auth.authenticator import DOORKEEPER
+from service.auth.authenticator import AUTHENTICATOR
 from service.openapi.endpoint import unlisted
-from service.pages.render import live_page, wants_page
+from service.pages.render import layout_page, wants_page
 
 _TEXT = """Darkroom: send pictures, get tasks, fetch the results.
 
   curl -F image=@cat.png {url}/upscale          202, a task
-  curl '{url}/tasks/<task_id>?wait=30'          how it ended, and its url
+  curl '{url}/tasks/<task_id>?wait=30'          its status, and the result's url
   curl -OJ {url}/processed/<name>               the result
   curl -L -F image=@cat.png '{url}/upscale?wait=30&redirect=1' -o big.png
 
   curl -F image=@a.png -F image=@b.png {url}/blur          a group of tasks
-  curl '{url}/status/<group_id>?wait=30'                   how far it is
+  curl '{url}/status/<group_id>?wait=30'                   its progress
   curl -OJ {url}/status/<group_id>/archive                 all results as a zip file
   curl -F image=@a.png -F operations=split -F operations=resize=2 {url}/process
 
@@ -38,17 +38,25 @@ _NOW = {"Cache-Control": "no-store"}
 async def index(request: web.Request) -> web.StreamResponse:
     settings = request.app[SETTINGS]
     if wants_page(request):
-        seen = await request.app[DOORKEEPER].session(request) if settings.keys_on else None
-        if settings.keys_on and not seen and not settings.allow_anonymous:
+        seen = (
+            await request.app[AUTHENTICATOR].session_identity(request)
+            if settings.api_keys_enabled
+            else None
+        )
+        if settings.api_keys_enabled and not seen and not settings.allow_anonymous:
             return web.Response(status=303, headers={"Location": "/login", **_VARY, **_NOW})
         largest: dict[str, Any] = {
             "mebibytes": f"{settings.max_upload_bytes / 2**20:g}",
             "megapixels": f"{settings.max_pixels / 1e6:g}",
         }
+        reshaping = [op for op, spec in OPERATIONS.items() if not spec.same_frame]
+        largest |= {"reshaping": " ".join(reshaping)}
         largest |= {"key": seen.key.name if seen and seen.key else ""}
-        answer = live_page("upload.html", "/", settings=settings, accepted=ACCEPTED, **largest)
+        answer = layout_page(
+            "upload.html", "/", settings=settings, accepted=ACCEPTED_FORMATS, **largest
+        )
         answer.headers.update(_VARY)
         return answer
-    url = settings.url.removeprefix("http://")
+    url = settings.base_url.removeprefix("http://")
     text = _TEXT.format(url=url, operations=", ".join(OPERATIONS))
     return web.Response(text=text, headers=_VARY)

@@ -1,4 +1,4 @@
-"""POST /processed/<name>/link, POST /status/<id>/archive/link: links for those without a key."""
+"""POST /processed/<name>/link, POST /status/<id>/archive/link: signed links."""
 
 from __future__ import annotations
 
@@ -11,93 +11,94 @@ from aiohttp import web
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from models.auth.signed_links import Link
+from models.auth.signed_links import SignedLink
 from models.errors import BadParameter, Forbidden, NotFound, NotReady, ResultGone
 from models.tasks.serializers import iso
 from service.app_keys import SETTINGS, TOKENS
-from service.auth.authenticator import DOORKEEPER
+from service.auth.authenticator import AUTHENTICATOR
 from service.handlers import groups, processed
-from service.http.query import only
-from service.http.responses import json_answer
-from service.named import find
-from service.openapi.endpoint import Answer, call
-from service.openapi.error_groups import STORED
+from service.http.query import reject_unknown_query
+from service.http.responses import json_response
+from service.openapi.endpoint import ResponseSpec, endpoint
+from service.openapi.error_groups import STORE_ERRORS
+from service.results import find_result
 from service.schemas import LinkBody
 
 _SECONDS = re.compile(r"[1-9][0-9]{0,8}")
 
 
-class _Lasting(TypedDict, total=False):
-    """The query of a link that is asked for."""
+class _LinkQuery(TypedDict, total=False):
+    """The query of a request for a link."""
 
     seconds: Annotated[
         str,
         Field(
             pattern=f"^{_SECONDS.pattern}$",
             examples=["600"],
-            description="How long it is good; else {LINK_TTL} (LINK_TTL), at most "
-            "{LINK_TTL_MOST} (LINK_TTL_MOST).",
+            description="Lifetime; default {LINK_TTL} (LINK_TTL), at most {LINK_TTL_MAX} "
+            "(LINK_TTL_MAX).",
         ),
     ]
 
 
-class _LastingResult(_Lasting, processed.Saved, total=False):
-    """The same, of a result."""
+class _ResultLinkQuery(_LinkQuery, processed.DownloadQuery, total=False):
+    """The query of a request for a link to a result."""
 
 
-_ANSWERS = {200: Answer("The link.", LinkBody)}
+_ANSWERS = {200: ResponseSpec("The link.", LinkBody)}
 
 
-@call(
+@endpoint(
     "Results",
-    "A link to a result for those without a key",
-    description="It is signed and expires; of an upload's name it leads to the result that is the "
-    "newest now.",
-    query=_LastingResult,
-    answers=_ANSWERS,
-    errors=(NotFound, NotReady, ResultGone, BadParameter, Forbidden, *STORED),
+    "Make a signed link to a result",
+    description="It works without a key and expires. For an upload's name it leads to the result "
+    "that is newest now.",
+    query=_ResultLinkQuery,
+    responses=_ANSWERS,
+    errors=(NotFound, NotReady, ResultGone, BadParameter, Forbidden, *STORE_ERRORS),
     examples=("curl -X POST '{url}/processed/NAME/link?seconds=600'",),
 )
 async def result(request: web.Request) -> web.StreamResponse:
-    only(request, "seconds", "download", "owner")
-    download = processed.download(request)
-    task, name, _, _ = await find(request)
+    reject_unknown_query(request, "seconds", "download", "owner")
+    download = processed.wants_download(request)
+    task, name, _, _ = await find_result(request)
     return await _respond(request, f"/processed/{name}", task.owner, download)
 
 
-@call(
+@endpoint(
     "Groups",
-    "A link to the archive of a group for those without a key",
-    description="It is signed and expires.",
-    query=_Lasting,
-    answers=_ANSWERS,
-    errors=(NotFound, BadParameter, Forbidden, *STORED),
+    "Make a signed link to the archive of a group",
+    description="It works without a key and expires.",
+    query=_LinkQuery,
+    responses=_ANSWERS,
+    errors=(NotFound, BadParameter, Forbidden, *STORE_ERRORS),
     examples=("curl -X POST {url}/status/GROUP_ID/archive/link",),
 )
 async def archive(request: web.Request) -> web.StreamResponse:
-    only(request, "seconds")
-    group, _ = await groups.find(request)
+    reject_unknown_query(request, "seconds")
+    group, _ = await groups.find_group(request)
     return await _respond(request, f"/status/{group.id}/archive", group.owner, False)
 
 
 async def _respond(request: web.Request, path: str, owner: str, download: bool) -> web.Response:
     settings = request.app[SETTINGS]
-    given, most = request.query.get("seconds", str(settings.link_ttl)), settings.link_ttl_most
-    if not _SECONDS.fullmatch(given) or int(given) > most:
+    given = request.query.get("seconds", str(settings.link_ttl))
+    longest = settings.link_ttl_max
+    if not _SECONDS.fullmatch(given) or int(given) > longest:
         raise BadParameter(
-            f"seconds={given[:20]!a} is not 1 to {most} (LINK_TTL_MOST)",
+            f"seconds={given[:20]!a} is not 1 to {longest} (LINK_TTL_MAX)",
             parameter="seconds",
-            setting="LINK_TTL_MOST",
-            limit=most,
+            setting="LINK_TTL_MAX",
+            limit=longest,
         )
-    until = int(time.time()) + int(given)
-    made = await request.app[DOORKEEPER].made(owner)
-    url = Link(path, owner, until, download).sealed(request.app[TOKENS], made)
+    expires = int(time.time()) + int(given)
+    generation = await request.app[AUTHENTICATOR].link_generation(owner)
+    url = SignedLink(path, owner, expires, download).signed_url(request.app[TOKENS], generation)
     document: LinkBody = {
         "url": url,
-        "link": settings.url + url,
-        "expires_at": iso(datetime.fromtimestamp(until, UTC)),
+        "link": settings.base_url + url,
+        "expires_at": iso(datetime.fromtimestamp(expires, UTC)),
     }
-    response = json_answer(document, 200)
+    response = json_response(document, 200)
     response.headers["Cache-Control"] = "no-store"
     return response

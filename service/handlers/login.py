@@ -1,4 +1,4 @@
-"""GET and POST /login, POST /logout: a person enters a key, and the pages work with it."""
+"""GET and POST /login, POST /logout: a browser session for an API key."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from aiohttp import web
 from models.errors import Forbidden, RateLimited, Unauthorized
 from service.app_keys import SETTINGS
 from service.auth import session
-from service.auth.authenticator import DOORKEEPER
-from service.auth.rate_limit import TOLL
-from service.http.csrf import own
+from service.auth.authenticator import AUTHENTICATOR
+from service.auth.rate_limit import RATE_LIMITER
+from service.http.csrf import require_same_origin
 from service.openapi.endpoint import unlisted
-from service.pages.render import login_page, see_other, wants_page
+from service.pages.render import login_page, redirect_after_form, wants_page
 from service.uploads.small_form import read_fields
 
 log = structlog.get_logger()
@@ -20,43 +20,43 @@ log = structlog.get_logger()
 
 @unlisted("a page for people")
 async def form(request: web.Request) -> web.StreamResponse:
-    """GET /login: the form; where no keys are asked for there is nothing to log in to."""
-    if not request.app[SETTINGS].keys_on:
-        return see_other("/")
-    return login_page("key.html", "/")
+    """GET /login: the form; without API_KEYS a redirect to the upload page."""
+    if not request.app[SETTINGS].api_keys_enabled:
+        return redirect_after_form("/")
+    return login_page("login.html", "/")
 
 
 @unlisted("the form of a page")
 async def login(request: web.Request) -> web.StreamResponse:
-    """POST /login: a good key gets a session.
+    """POST /login: start a session for a valid key.
 
     Raises:
-        Unauthorized: a bad one. RateLimited: too many were. Forbidden: another site's form.
+        Unauthorized: an invalid key. RateLimited: too many of them. Forbidden: cross-site.
     """
     try:
-        if not request.app[SETTINGS].keys_on:
-            raise Forbidden("no keys are asked for (API_KEYS): there is nothing to log in to")
-        own(request, request.app[SETTINGS], must=False)
+        if not request.app[SETTINGS].api_keys_enabled:
+            raise Forbidden("API keys are off (API_KEYS); no login is needed")
+        require_same_origin(request, request.app[SETTINGS], require_headers=False)
         fields = await read_fields(request, "key")
-        key = await request.app[DOORKEEPER].opened(request, fields.get("key", "").strip())
+        key = await request.app[AUTHENTICATOR].key_of_token(request, fields.get("key", "").strip())
         if key is None:
-            await request.app[TOLL].failed(request)
-            raise Unauthorized("this key is not good: mistyped, revoked or expired")
+            await request.app[RATE_LIMITER].count_failure(request)
+            raise Unauthorized("invalid key: mistyped, revoked or expired")
     except (Unauthorized, RateLimited, Forbidden) as error:
         if not wants_page(request):
             raise
-        log.info("refused", **error.document())
-        return login_page("key.html", "/", error)
+        log.info("login_failed", **error.document())
+        return login_page("login.html", "/", error)
     log.info("logged_in", key=key.id)
-    response = see_other("/")
-    session.begin(request, response, key)
+    response = redirect_after_form("/")
+    session.set_session_cookie(request, response, key)
     return response
 
 
 @unlisted("the button of a page")
 async def logout(request: web.Request) -> web.StreamResponse:
-    """POST /logout: the browser forgets its session."""
-    own(request, request.app[SETTINGS], must=False)
-    response = see_other("/login")
-    session.end(response)
+    """POST /logout: delete the session cookie."""
+    require_same_origin(request, request.app[SETTINGS], require_headers=False)
+    response = redirect_after_form("/login")
+    session.clear_session_cookie(response)
     return response

@@ -1,24 +1,24 @@
-"""GET /metrics: what goes on, for Prometheus."""
+"""GET /metrics: metrics for Prometheus."""
 
 from __future__ import annotations
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
-from service.app_keys import SCRAPE
-from service.openapi.endpoint import Answer, call
+from service.metrics_collector import METRICS_COLLECTOR
+from service.openapi.endpoint import ResponseSpec, endpoint
 
 
-@call(
+@endpoint(
     "Service",
-    "What goes on, for Prometheus",
-    answers={200: Answer("Prometheus' text format, 0.0.4.", media=("text/plain",))},
+    "Metrics for Prometheus",
+    responses={200: ResponseSpec("Prometheus' text format, 0.0.4.", media=("text/plain",))},
     examples=("curl {url}/metrics",),
 )
 async def show(request: web.Request) -> web.StreamResponse:
-    """Answer 200 with what can be had; which store is away stands in ``darkroom_store_up``."""
+    """Respond 200 with the available metrics; ``darkroom_store_up`` says which store is down."""
     response = web.Response(
-        body=await request.app[SCRAPE].text(),
+        body=await request.app[METRICS_COLLECTOR].exposition(),
         headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4, "Cache-Control": "no-store"},
     )
     response.enable_compression()

@@ -1,4 +1,4 @@
-"""GET /operations: what can be done to a picture, as the registry has it."""
+"""GET /operations: the operations with their parameters."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from models.networks.catalogue import Catalogue
 from models.operations import OPERATIONS, Operation
 from models.operations.parameter_docs import summary
 from service.app_keys import CATALOGUE, SETTINGS, STORE
-from service.http.responses import json_answer
-from service.openapi.endpoint import Answer, call
+from service.http.responses import json_response
+from service.openapi.endpoint import ResponseSpec, endpoint
 from service.schemas import OperationBody, OperationsBody
 
 
-@call(
+@endpoint(
     "Service",
-    "What can be done to a picture",
-    answers={200: Answer("The operations and the engines.", OperationsBody)},
+    "List the operations",
+    responses={200: ResponseSpec("The operations and the engines.", OperationsBody)},
     examples=("curl {url}/operations",),
 )
 async def index(request: web.Request) -> web.StreamResponse:
-    """List the operations, and the engines that living workers upscale with; {} while unknown."""
-    listed = [document(spec, request.app[CATALOGUE]) for spec in OPERATIONS.values()]
+    """List the operations, and the engines of the live workers; {} while MongoDB is down."""
+    listed = [operation_body(spec, request.app[CATALOGUE]) for spec in OPERATIONS.values()]
     try:
-        seen = request.app[SETTINGS].worker_seen_seconds
-        engines = await request.app[STORE].presence.engines(seen)
-    except StoreUnavailable:  # what can be asked for is known without the store
+        seen = request.app[SETTINGS].worker_heartbeat_timeout
+        engines = await request.app[STORE].workers.engines(seen)
+    except StoreUnavailable:  # the operations are known without the store
         engines = {}
-    said: OperationsBody = {"operations": listed, "engines": engines}
-    return json_answer(said, headers={"Cache-Control": "no-cache"})
+    body: OperationsBody = {"operations": listed, "engines": engines}
+    return json_response(body, headers={"Cache-Control": "no-cache"})
 
 
-def document(spec: type[Operation], catalogue: Catalogue) -> OperationBody:
-    """Return what a client needs to offer the operation: route, help text, JSON schema."""
-    said: OperationBody = {
+def operation_body(spec: type[Operation], catalogue: Catalogue) -> OperationBody:
+    """Return the route, help text and JSON Schema of an operation."""
+    body: OperationBody = {
         "op": spec.op,
         "summary": summary(spec),
         "route": f"/{spec.op}",
@@ -44,8 +44,8 @@ def document(spec: type[Operation], catalogue: Catalogue) -> OperationBody:
         "parameters": spec.model_json_schema(),
     }
     if "model" in spec.model_fields:
-        said["models"] = [
+        body["models"] = [
             {"model": w.name, "scale": w.scale, "source": w.source, "licence": w.licence}
             for w in catalogue.available()
         ]
-    return said
+    return body

@@ -1,4 +1,4 @@
-"""/processed/<name>: the bytes of a result, with all that a cache or a player asks for; DELETE."""
+"""GET /processed/<name>: a result with ETag, Range and caching headers; DELETE."""
 
 from __future__ import annotations
 
@@ -14,60 +14,66 @@ from pydantic import Field
 from models.auth.visibility import View
 from models.errors import (
     BadParameter,
-    Changed,
     NotFound,
     NotReady,
+    PreconditionFailed,
     RangeNotSatisfiable,
     ResultGone,
     WrongStatus,
 )
 from models.images.inspect import MEDIA_TYPES
-from models.tasks.filenames import safe
+from models.tasks.filenames import sanitize
 from models.tasks.serializers import result_url
 from models.tasks.task import Result, Status
 from service.app_keys import CACHE, SETTINGS, STORE
-from service.auth.identity import caller
-from service.http.query import only
-from service.http.responses import matches
-from service.http.streaming import stream
-from service.named import Owned, Signed, check_finished, find, whose
-from service.openapi.endpoint import Answer, call
-from service.openapi.error_groups import LINKED, STORED
-from service.openapi.headers import IfMatch, Ranged
-from service.results import result_bytes
+from service.auth.identity import identity
+from service.http.query import reject_unknown_query
+from service.http.responses import etag_matches
+from service.http.streaming import stream_response
+from service.openapi.endpoint import ResponseSpec, endpoint
+from service.openapi.error_groups import LINK_ERRORS, STORE_ERRORS
+from service.openapi.headers import IfMatchHeader, RangeHeaders
+from service.results import (
+    OwnerQuery,
+    SignedLinkQuery,
+    check_finished,
+    find_result,
+    read_result,
+    requested_owner,
+)
 
 log = structlog.get_logger()
 
-_NO_BYTES = re.compile(r"bytes=-0+")  # "the last none": which aiohttp reads as all
+_EMPTY_RANGE = re.compile(r"bytes=-0+")  # the last 0 bytes; aiohttp reads it as all
 _IMMUTABLE = "public, max-age=31536000, immutable"
-_KEYS = "Authorization, X-API-Key, Cookie"
+_VARY = "Authorization, X-API-Key, Cookie"
 
 _HEADERS = ("ETag", "Cache-Control", "Accept-Ranges", "Content-Disposition")
 
 
-class Saved(Owned, total=False):
+class DownloadQuery(OwnerQuery, total=False):
     """The query of a result."""
 
-    download: Annotated[Literal["0", "1"], Field(description="1: browsers save it.")]
+    download: Annotated[Literal["0", "1"], Field(description="1: browsers save it as a file.")]
 
 
-class _Shown(Saved, Signed, total=False):
-    """The same, and what a signed link has besides."""
+class _ResultQuery(DownloadQuery, SignedLinkQuery, total=False):
+    """The query of a result, also with a signed link."""
 
 
-@call(
+@endpoint(
     "Results",
-    "The bytes of a result",
-    query=_Shown,
-    headers=Ranged,
-    answers={
-        200: Answer("All of them.", media=tuple(MEDIA_TYPES.values()), headers=_HEADERS),
-        206: Answer(
-            "The range asked for.",
+    "Download a result",
+    query=_ResultQuery,
+    headers=RangeHeaders,
+    responses={
+        200: ResponseSpec("The whole file.", media=tuple(MEDIA_TYPES.values()), headers=_HEADERS),
+        206: ResponseSpec(
+            "The requested range.",
             media=tuple(MEDIA_TYPES.values()),
             headers=(*_HEADERS, "Content-Range"),
         ),
-        304: Answer("If-None-Match has it.", headers=_HEADERS),
+        304: ResponseSpec("Unchanged: If-None-Match has its ETag.", headers=_HEADERS),
     },
     errors=(
         NotFound,
@@ -75,27 +81,28 @@ class _Shown(Saved, Signed, total=False):
         ResultGone,
         RangeNotSatisfiable,
         BadParameter,
-        *LINKED,
-        *STORED,
+        *LINK_ERRORS,
+        *STORE_ERRORS,
     ),
     examples=("curl -OJ {url}/processed/NAME",),
 )
 async def serve(request: web.Request) -> web.StreamResponse:
-    """Answer with a result's bytes, by its own name or by the name of the upload.
+    """GET /processed/<name>: the bytes of a result, by its own name or by the upload's name.
 
     A result's name always means the same bytes; an upload's name means its newest result.
     """
-    task, name, result, exact = await find(request)
-    kind = "attachment" if download(request) else "inline"
+    task, name, result, exact = await find_result(request)
+    kind = "attachment" if wants_download(request) else "inline"
     headers = {
         "ETag": f'"{result.sha256}"',
-        "Cache-Control": _kept(request, exact),
+        "Cache-Control": _cache_control(request, exact),
         "Accept-Ranges": "bytes",
         "Content-Disposition": _disposition(kind, name),
     }
-    if request.app[SETTINGS].keys_on:  # the same name means another's picture to another key
-        headers["Vary"] = _KEYS
-    if matches(request.if_none_match, result.sha256):
+    # With keys the same name means another result to another key.
+    if request.app[SETTINGS].api_keys_enabled:
+        headers["Vary"] = _VARY
+    if etag_matches(request.if_none_match, result.sha256):
         return web.Response(status=304, headers=headers)
     start, stop, partial = _range(request, result)
     if partial:
@@ -103,37 +110,37 @@ async def serve(request: web.Request) -> web.StreamResponse:
     response = web.StreamResponse(status=206 if partial else 200, headers=headers)
     response.content_type = MEDIA_TYPES[result.format]
     response.content_length = stop - start
-    return await stream(
-        request, response, result_bytes(request.app, task, result, start, stop), name
+    return await stream_response(
+        request, response, read_result(request.app, task, result, start, stop), name
     )
 
 
-@call(
+@endpoint(
     "Results",
     "Delete a result",
-    description="By its own name only. The bytes go with the last name of the result.",
-    query=Owned,
-    headers=IfMatch,
-    answers={204: Answer("The name is gone.")},
-    errors=(NotFound, WrongStatus, Changed, BadParameter, *STORED),
+    description="By its own name only. The bytes are deleted with the last name of the result.",
+    query=OwnerQuery,
+    headers=IfMatchHeader,
+    responses={204: ResponseSpec("The name is deleted.")},
+    errors=(NotFound, WrongStatus, PreconditionFailed, BadParameter, *STORE_ERRORS),
     examples=("curl -X DELETE {url}/processed/NAME",),
 )
 async def delete(request: web.Request) -> web.StreamResponse:
-    """DELETE /processed/<name>: 204; the bytes go with the last name of their result.
+    """DELETE /processed/<name>: delete a name; the bytes go with the last name of their result.
 
-    Only a result's own name is deleted, not the one of an upload, which means now this result, now
-    that. ``If-Match``: only if the result is still that one.
+    The name of an upload is refused, since it means different results over time.
+    ``If-Match``: only if the result has this ETag.
 
     Raises:
-        NotFound: there is no result of this name. WrongStatus: it is still being made.
-        Changed: If-Match names another result.
+        NotFound: there is no result with this name. WrongStatus: its task has not ended.
+        PreconditionFailed: If-Match names another result.
     """
-    only(request, "owner")
-    store, name, owner = request.app[STORE], request.match_info["name"], whose(request)
-    held = await store.names.find(name, owner)
-    task = await store.tasks.get(held[0], View(owner)) if held else None
-    if held is None or task is None:
-        raise await _not_own(request, name)
+    reject_unknown_query(request, "owner")
+    store, name, owner = request.app[STORE], request.match_info["name"], requested_owner(request)
+    reserved = await store.result_names.find(name, owner)
+    task = await store.tasks.get(reserved[0], View(owner)) if reserved else None
+    if reserved is None or task is None:
+        raise await _no_such_result(request, name)
     structlog.contextvars.bind_contextvars(task_id=task.id)
     if not task.ended:
         raise WrongStatus(
@@ -144,96 +151,96 @@ async def delete(request: web.Request) -> web.StreamResponse:
             allowed=[Status.SUCCESS],
         )
     check_finished(task, name)
-    part, sha256 = held[1], task.results[held[1]].sha256
+    part, sha256 = reserved[1], task.results[reserved[1]].sha256
     if any(each.name == name for each in task.deleted):
-        raise NotFound("there is no result of this name; it was deleted", task_id=task.id)
-    asked = request.if_match
-    if asked is not None and (task.gone(name, part) or not matches(asked, sha256)):
-        raise Changed(
-            "the result is not the one that If-Match names; nothing was deleted",
+        raise NotFound("there is no result with this name; it was deleted", task_id=task.id)
+    if_match = request.if_match
+    if if_match is not None and (task.removal(name, part) or not etag_matches(if_match, sha256)):
+        raise PreconditionFailed(
+            "If-Match does not match the result's ETag; nothing was deleted",
             measured=f'"{sha256}"',
         )
-    after = await store.retention.forget(task.id, name, part, sha256 if asked else None)
-    if after is None:  # another was faster, or it begins anew
-        raise NotFound("there is no result of this name any more", task_id=task.id)
+    after = await store.retention.delete_name(task.id, name, part, sha256 if if_match else None)
+    if after is None:  # deleted by a concurrent request, or the task restarted
+        raise NotFound("there is no result with this name any more", task_id=task.id)
     if after.results[part].gone:
-        await request.app[CACHE].drop(sha256, owner)
-    log.info("deleted", name=name, freed=after.results[part].gone is not None)
+        await request.app[CACHE].delete(sha256, owner)
+    log.info("result_deleted", name=name, freed=after.results[part].gone is not None)
     return web.Response(status=204)
 
 
-async def _not_own(request: web.Request, name: str) -> NotFound:
-    """Return the refusal of a name that no result has; helpful where it is an upload's."""
-    uploaded = safe(name, request.app[SETTINGS].max_name_length)
-    owner = whose(request)
-    task = await request.app[STORE].tasks.newest(uploaded, View(owner))
-    names = [each for each, _ in task.served(task.upload(uploaded))] if task else []
+async def _no_such_result(request: web.Request, name: str) -> NotFound:
+    """Return the error for an unknown name; for an upload's name it lists its results."""
+    uploaded = sanitize(name, request.app[SETTINGS].max_name_characters)
+    owner = requested_owner(request)
+    task = await request.app[STORE].tasks.newest_of_upload(uploaded, View(owner))
+    names = [each for each, _ in task.available_results(task.upload(uploaded))] if task else []
     if not names:
-        return NotFound("there is no result of this name")
-    urls = [result_url(each, owner, caller(request).view) for each in names]
+        return NotFound("there is no result with this name")
+    urls = [result_url(each, owner, identity(request).view) for each in names]
     return NotFound(
-        f"{uploaded} is the name of an upload, which stands for its newest result; delete that by "
-        f"its own name: DELETE {urls[0]}",
+        f"{uploaded} is the name of an upload; delete its newest result by its own name: "
+        f"DELETE {urls[0]}",
         results=urls,
     )
 
 
-def download(request: web.Request) -> bool:
-    """Tell whether browsers are to save what is asked for.
+def wants_download(request: web.Request) -> bool:
+    """Return whether the query says ``download=1``.
 
     Raises:
-        BadParameter: the query says neither.
+        BadParameter: neither 0 nor 1.
     """
-    asked = request.query.get("download", "0")
-    if asked not in {"0", "1"}:
+    given = request.query.get("download", "0")
+    if given not in {"0", "1"}:
         raise BadParameter("download takes 0 or 1", parameter="download", known=["0", "1"])
-    return asked == "1"
+    return given == "1"
 
 
-def _kept(request: web.Request, exact: bool) -> str:
-    """Return how long a result may be kept, and by whom."""
-    who = caller(request)
-    if who.means == "link":
+def _cache_control(request: web.Request, exact: bool) -> str:
+    """Return the Cache-Control header of a result; ``exact``: requested by its own name."""
+    caller = identity(request)
+    if caller.means == "link":
         left = max(0, int(request.query["expires"]) - int(time.time()))
         return f"private, max-age={left}"
-    if who.key is not None:  # asked each time: the key may be void by then
+    if caller.key is not None:  # revalidated each time: the key may be revoked
         return "private, no-cache"
     return _IMMUTABLE if exact else "no-cache"
 
 
 def _disposition(kind: str, name: str) -> str:
-    """Return a Content-Disposition (RFC 6266) for a name that ``models.tasks.filenames`` made safe."""
+    """Return a Content-Disposition (RFC 6266); ``name`` is sanitized already."""
     plain = "".join(c if c.isascii() else "_" for c in name)
     extended = "" if name.isascii() else f"; filename*=UTF-8''{quote(name)}"
     return f'{kind}; filename="{plain}"{extended}'
 
 
 def _range(request: web.Request, result: Result) -> tuple[int, int, bool]:
-    """Return (first byte, byte after the last, whether a part was asked for).
+    """Return (first byte, byte after the last, whether the request has a range).
 
-    One range is served; several, or a malformed one, are answered whole as RFC 9110 (14.2) allows.
+    Several ranges or a malformed one give the whole file, as RFC 9110 (14.2) allows.
 
     Raises:
-        RangeNotSatisfiable: it begins behind the end.
+        RangeNotSatisfiable: it begins after the end.
     """
     size = result.bytes
     if_range = request.headers.get("If-Range")
     if if_range is not None and if_range != f'"{result.sha256}"':
         return 0, size, False
     try:
-        asked = request.http_range
+        given = request.http_range
     except ValueError:
         return 0, size, False
-    if asked.start is None and asked.stop is None:
+    if given.start is None and given.stop is None:
         return 0, size, False
-    if _NO_BYTES.fullmatch(request.headers.get("Range", "")):
-        asked = slice(size, None)
-    start = asked.start or 0
+    if _EMPTY_RANGE.fullmatch(request.headers.get("Range", "")):
+        given = slice(size, None)
+    start = given.start or 0
     if start < 0:
         start = max(0, size + start)
-    stop = min(asked.stop if asked.stop is not None else size, size)
+    stop = min(given.stop if given.stop is not None else size, size)
     if start >= stop:
         raise RangeNotSatisfiable(
-            f"the result has {size} bytes; the range asked for has none of them", measured=size
+            f"the result has {size} bytes; the range begins after its end", measured=size
         )
     return start, stop, True

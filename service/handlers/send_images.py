@@ -1,4 +1,4 @@
-"""GET or POST /send_images/<group_id>: the group's results by e-mail, when it has ended."""
+"""GET or POST /send_images/<group_id>: e-mail the results of a group once it has ended."""
 
 from __future__ import annotations
 
@@ -8,59 +8,59 @@ from typing import Literal
 from aiohttp import web
 
 from models.errors import BadParameter, NotFound, RateLimited
-from models.outbox import email as letters
-from models.outbox.email import Letter
-from models.outbox.item import Mailing
-from models.tasks.group import standing
+from models.outbox import email as emails
+from models.outbox.email import Email
+from models.outbox.item import DeliveryStatus
+from models.tasks.group import group_progress
 from service.app_keys import SETTINGS, STORE
-from service.auth.identity import caller
-from service.http.client_ip import admit, quota_of
-from service.http.query import only
-from service.http.responses import json_answer
-from service.openapi.endpoint import Answer, call
-from service.openapi.error_groups import STORED
-from service.schemas import LetterBody
+from service.auth.identity import identity
+from service.auth.quotas import address_quota_key, count_call
+from service.http.query import reject_unknown_query
+from service.http.responses import json_response
+from service.openapi.endpoint import ResponseSpec, endpoint
+from service.openapi.error_groups import STORE_ERRORS
+from service.schemas import EmailStatusBody
 
 
-@call(
+@endpoint(
     "E-mail",
     "Send the results of a group by e-mail",
-    description="To the address that came with the pictures, when all of them are done: as a zip "
-    "file, or as a link where it is too large.",
-    answers={202: Answer("The letter waits, or was sent lately.", LetterBody)},
-    errors=(NotFound, BadParameter, RateLimited, *STORED),
+    description="To the address that was sent with the images, once all tasks have ended: as a zip "
+    "file, or as a link if that is too large.",
+    responses={202: ResponseSpec("The e-mail is queued, or was sent lately.", EmailStatusBody)},
+    errors=(NotFound, BadParameter, RateLimited, *STORE_ERRORS),
     examples=("curl -X POST {url}/send_images/GROUP_ID",),
 )
 async def send(request: web.Request) -> web.StreamResponse:
-    """Put one letter into the outbox; asked again meanwhile, say how it stands.
+    """Queue one e-mail; further calls return its state.
 
-    Where it goes is never said: whoever knows a group's id need not know who sent it.
+    The response never contains the address: a client that knows the group's ID need not know it.
     """
-    only(request)
+    reject_unknown_query(request)
     settings, store = request.app[SETTINGS], request.app[STORE]
     group_id = request.match_info["id"]
-    found = await store.groups.find(group_id, caller(request).view)
+    found = await store.groups.find(group_id, identity(request).view)
     if found is None:
-        raise NotFound("there is no group of this id")
+        raise NotFound("there is no group with this id")
     group, tasks = found
     if not group.email:
         raise BadParameter(
-            "this group has no address to send to; give one with its pictures, "
+            "this group has no e-mail address; send one with its images, "
             "e.g. curl -F image=@cat.png -F email=ann@example.org",
             parameter="email",
         )
-    draft = letters.archive(group.id, group.email)
-    known = await store.mail.find(draft.key)
-    if known is not None and _counts(known, settings.mail_again):
-        return _answer(group.id, known)
-    await admit(request)
+    draft = emails.archive_draft(group.id, group.email)
+    known = await store.emails.find_by_key(draft.key)
+    if known is not None and _blocks_another(known, settings.mail_archive_resend_seconds):
+        return _respond_known(group.id, known)
+    await count_call(request)
     limit = settings.mail_per_address
-    queued, wait = await store.postage.put(
-        draft, quota_of(group.email), limit, again=settings.mail_again
+    queued, wait = await store.email_quota.put(
+        draft, address_quota_key(group.email), limit, resend_after=settings.mail_archive_resend_seconds
     )
     if wait:
         raise RateLimited(
-            f"this group's address was sent {limit} letters within the hour (MAIL_PER_ADDRESS); "
+            f"this group's address got {limit} e-mails within the hour (MAIL_PER_ADDRESS); "
             f"the next one is possible in {wait} s",
             setting="MAIL_PER_ADDRESS",
             limit=limit,
@@ -68,33 +68,33 @@ async def send(request: web.Request) -> web.StreamResponse:
             retry_after=wait,
         )
     if not queued:
-        known = await store.mail.find(draft.key)  # another call was faster
+        known = await store.emails.find_by_key(draft.key)  # a concurrent call queued it
         if known is not None:
-            return _answer(group.id, known)
-    state = standing(group, tasks)
-    detail = "the letter is on its way"
+            return _respond_known(group.id, known)
+    state = group_progress(group, tasks)
+    detail = "the e-mail is queued"
     if not state.ended:
-        detail = f"the letter goes when all pictures are done: {state.done} of {state.total} are"
+        detail = f"the e-mail is sent when all tasks have ended: {state.done} of {state.total} have"
     return _respond(group.id, "queued", detail)
 
 
-def _counts(known: Letter, again: float) -> bool:
-    """Tell whether a letter stands in the way of another: waiting, or sent lately."""
-    if known.status is Mailing.SENT and known.ended_at is not None:
+def _blocks_another(known: Email, again: float) -> bool:
+    """Return whether an e-mail prevents another one: it is queued, or was sent lately."""
+    if known.status is DeliveryStatus.SENT and known.ended_at is not None:
         return (datetime.now(UTC) - known.ended_at).total_seconds() < again
-    return known.status is Mailing.CREATED
+    return known.status is DeliveryStatus.CREATED
 
 
-def _answer(group_id: str, known: Letter) -> web.Response:
-    if known.status is Mailing.SENT and known.ended_at is not None:
+def _respond_known(group_id: str, known: Email) -> web.Response:
+    if known.status is DeliveryStatus.SENT and known.ended_at is not None:
         when = known.ended_at.isoformat(timespec="seconds").replace("+00:00", "Z")
-        return _respond(group_id, "sent", f"the letter was sent at {when}; no second one is sent")
-    detail = "the letter is waiting already; no second one is sent"
+        return _respond(group_id, "sent", f"the e-mail was sent at {when}; no second one is sent")
+    detail = "the e-mail is queued already; no second one is sent"
     if known.troubles:
-        detail += f"; the mail server was tried {known.troubles} times and will be again"
+        detail += f"; {known.troubles} deliveries failed, the next one follows"
     return _respond(group_id, "queued", detail)
 
 
 def _respond(group_id: str, status: Literal["queued", "sent"], detail: str) -> web.Response:
-    said: LetterBody = {"group_id": group_id, "status": status, "detail": detail}
-    return json_answer(said, 202)
+    body: EmailStatusBody = {"group_id": group_id, "status": status, "detail": detail}
+    return json_response(body, 202)

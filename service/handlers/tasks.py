@@ -1,165 +1,114 @@
-"""GET /tasks/<id>: how far it is, at once or when it has ended; DELETE: cancel; POST retry."""
+"""GET /tasks/<id>: a task, at once or when it has ended; DELETE: cancel; POST retry."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-import structlog
 from aiohttp import web
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from models.auth.visibility import View
 from models.errors import (
     BadParameter,
-    Cancelled,
     NotFound,
     OriginalGone,
     QueueFull,
     WrongStatus,
 )
-from models.metrics.definitions import ENDED_TASKS
-from models.metrics.instruments import worked
 from models.tasks.schemas import TaskBody
-from models.tasks.task import AGAIN, Status, Task
-from service.app_keys import INSTRUMENTS, SETTINGS, STORE, SUBMITTER
-from service.auth.identity import caller
-from service.auth.revalidate import ended_task
-from service.http.client_ip import party
-from service.http.query import Waiting, only, seconds, wants_picture
-from service.openapi.endpoint import Answer, call
-from service.openapi.error_groups import STORED, WORK
-from service.openapi.headers import Prefer
-from service.task_response import respond
+from service.app_keys import SETTINGS
+from service.auth.identity import identity
+from service.events.long_poll import long_poll_task
+from service.http.query import (
+    WaitRedirectQuery,
+    reject_unknown_query,
+    wait_seconds,
+    wants_image_redirect,
+)
+from service.openapi.endpoint import ResponseSpec, endpoint
+from service.openapi.error_groups import STORE_ERRORS, TASK_ERRORS
+from service.openapi.headers import PreferHeader
+from service.submissions.task_actions import cancel_task, require_task, retry_task
+from service.task_response import respond_task
 
-log = structlog.get_logger()
 
-_OPEN = (Status.CREATED, Status.STARTED)
-
-
-class Named(TypedDict, total=False):
-    """The query of what is done to a task."""
+class TaskNameQuery(TypedDict, total=False):
+    """The query of a call about a task."""
 
     name: Annotated[
         str,
         Field(
-            description="The file name it was sent under, where the same bytes came under several; "
-            "Location has it."
+            description="The file name of the upload, if the same bytes were sent under several; "
+            "see Location."
         ),
     ]
 
 
-class _Shown(Waiting, Named, total=False):
+class _TaskQuery(WaitRedirectQuery, TaskNameQuery, total=False):
     """The query of a task."""
 
 
-@call(
+@endpoint(
     "Tasks",
-    "How far a task is",
-    query=_Shown,
-    headers=Prefer,
-    answers={
-        200: Answer("The task.", TaskBody, headers=("Location",)),
-        303: Answer("The way to its picture, with redirect=1.", headers=("Location",)),
+    "Get a task",
+    query=_TaskQuery,
+    headers=PreferHeader,
+    responses={
+        200: ResponseSpec("The task.", TaskBody, headers=("Location",)),
+        303: ResponseSpec("With redirect=1: to its result.", headers=("Location",)),
     },
-    errors=(NotFound, BadParameter, *STORED, *WORK),
+    errors=(NotFound, BadParameter, *STORE_ERRORS, *TASK_ERRORS),
     examples=("curl '{url}/tasks/TASK_ID?wait=30'",),
 )
 async def show(request: web.Request) -> web.StreamResponse:
-    only(request, "wait", "redirect", "name")
-    wait = seconds(request, request.app[SETTINGS].max_wait)
-    redirect = wants_picture(request)
-    view = caller(request).view
-    task = _there(await ended_task(request, request.match_info["id"], wait, view))
-    return respond(request, task, name=request.query.get("name"), status=200, redirect=redirect)
+    reject_unknown_query(request, "wait", "redirect", "name")
+    wait = wait_seconds(request, request.app[SETTINGS].max_wait)
+    redirect = wants_image_redirect(request)
+    view = identity(request).view
+    task = require_task(await long_poll_task(request, request.match_info["id"], wait, view))
+    return respond_task(
+        request, task, name=request.query.get("name"), status=200, redirect=redirect
+    )
 
 
-@call(
+@endpoint(
     "Tasks",
     "Cancel a task",
-    description="For everybody who waits for the same picture; the work stops.",
-    query=Named,
-    answers={200: Answer("The task, CANCELLED.", TaskBody, headers=("Location",))},
-    errors=(NotFound, WrongStatus, BadParameter, *STORED),
+    description="Stops the work, also for other clients that wait for the same task.",
+    query=TaskNameQuery,
+    responses={200: ResponseSpec("The task, CANCELLED.", TaskBody, headers=("Location",))},
+    errors=(NotFound, WrongStatus, BadParameter, *STORE_ERRORS),
     examples=("curl -X DELETE {url}/tasks/TASK_ID",),
 )
 async def cancel(request: web.Request) -> web.StreamResponse:
-    """DELETE /tasks/<id>: it ends CANCELLED; whatever works at it is stopped.
+    """DELETE /tasks/<id>: end the task CANCELLED and stop its worker.
 
     Raises:
         NotFound: there is no such task. WrongStatus: it has ended.
     """
-    only(request, "name")
-    task = await cancelled(request, request.match_info["id"], caller(request).view)
-    return respond(request, task, name=request.query.get("name"), status=200, redirect=False)
+    reject_unknown_query(request, "name")
+    task = await cancel_task(request, request.match_info["id"], identity(request).view)
+    return respond_task(request, task, name=request.query.get("name"), status=200, redirect=False)
 
 
-async def cancelled(request: web.Request, task_id: str, view: View) -> Task:
-    """Cancel a task in ``view`` and return it.
-
-    Raises:
-        NotFound: there is no such task. WrongStatus: it has ended.
-    """
-    store, tasks = request.app[STORE], request.app[STORE].tasks
-    error = Cancelled("it was cancelled; sent again, or retried, it is worked at again")
-    task = await tasks.cancel(task_id, error.document(), view)
-    if task is None:
-        found = _there(await tasks.get(task_id, view))
-        raise _wrong(found, "cancelled", _OPEN)
-    structlog.contextvars.bind_contextvars(task_id=task.id)
-    log.info("cancelled")
-    await store.awaited.settle(task.id)
-    request.app[INSTRUMENTS].count(ENDED_TASKS, worked(task.operations), task.status)
-    return task
-
-
-@call(
+@endpoint(
     "Tasks",
-    "Try a task again",
-    description="One that failed, was cancelled, or whose result is no longer kept.",
-    query=Named,
-    answers={202: Answer("The task, begun anew.", TaskBody, headers=("Location",))},
-    errors=(NotFound, WrongStatus, OriginalGone, QueueFull, BadParameter, *STORED),
+    "Retry a task",
+    description="A task that failed, was cancelled, or whose result is gone.",
+    query=TaskNameQuery,
+    responses={202: ResponseSpec("The restarted task.", TaskBody, headers=("Location",))},
+    errors=(NotFound, WrongStatus, OriginalGone, QueueFull, BadParameter, *STORE_ERRORS),
     examples=("curl -X POST {url}/tasks/TASK_ID/retry",),
 )
 async def retry(request: web.Request) -> web.StreamResponse:
-    """POST /tasks/<id>/retry: a failed or cancelled task begins anew, all its attempts before it.
+    """POST /tasks/<id>/retry: restart a task that failed, was cancelled or lost its result.
 
-    So does one whose result is no longer kept.
-
-    Raises:
-        NotFound: there is no such task. WrongStatus: it did not fail.
-        OriginalGone: its picture is no longer kept.
-    """
-    only(request, "name")
-    task = await begun_again(request, request.match_info["id"], caller(request).view)
-    return respond(request, task, name=request.query.get("name"), status=202, redirect=False)
-
-
-async def begun_again(request: web.Request, task_id: str, view: View) -> Task:
-    """Have a task in ``view`` that failed, was cancelled or lost its result begin anew.
+    All attempts are available again.
 
     Raises:
-        NotFound: there is no such task. WrongStatus: it did not fail.
-        OriginalGone: its picture is no longer kept.
+        NotFound: there is no such task. WrongStatus: it is in another state.
+        OriginalGone: the original was deleted.
     """
-    begun = await request.app[SUBMITTER].again(task_id, view, party(request))
-    task = _there(await request.app[STORE].tasks.get(task_id, view))
-    if not begun:
-        raise _wrong(task, "retried", sorted(AGAIN))
-    return task
-
-
-def _there(task: Task | None) -> Task:
-    if task is None:
-        raise NotFound("there is no task of this id")
-    structlog.contextvars.bind_contextvars(task_id=task.id)
-    return task
-
-
-def _wrong(task: Task, done: str, allowed: tuple[Status, ...] | list[Status]) -> WrongStatus:
-    return WrongStatus(
-        f"the task is {task.status}; only one that is {' or '.join(allowed)} can be {done}",
-        measured=task.status,
-        allowed=list(allowed),
-    )
+    reject_unknown_query(request, "name")
+    task = await retry_task(request, request.match_info["id"], identity(request).view)
+    return respond_task(request, task, name=request.query.get("name"), status=202, redirect=False)

@@ -1,7 +1,7 @@
-"""Whom a request is for: a name that leads here without being ours lets a stranger's page read us.
+"""Host header check against DNS rebinding.
 
-That is DNS rebinding: a page of evil.example whose name comes to mean 127.0.0.1 is, for its
-browser, of the same origin as we. Its requests say ``Host: evil.example``.
+DNS rebinding: evil.example comes to resolve to 127.0.0.1, so that for the browser its page has the
+same origin as this service. Its requests still say ``Host: evil.example``.
 """
 
 from __future__ import annotations
@@ -13,48 +13,52 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from yarl import URL
 
-from models.errors import BadRequest, Misdirected
+from models.errors import BadRequest, MisdirectedRequest
 from models.loopback import is_loopback
 from models.settings import Settings
 from service.app_keys import SETTINGS
 
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\s/@:?#\[\]]+)(?::[0-9]{1,5})?")
-_PROBES = frozenset({"/healthz", "/readyz"})  # asked by address, and they tell nothing of anybody
+_PROBE_PATHS = frozenset(
+    {"/healthz", "/readyz"}
+)  # probes use an IP address; the responses hold no client data
 
 
 @web.middleware
-async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuse what is meant for another host.
+async def allowed_hosts_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Middleware: refuse a request for another host.
 
     Raises:
-        Misdirected: see ALLOWED_HOSTS. BadRequest: the address and the Host header disagree.
+        MisdirectedRequest: see ALLOWED_HOSTS. BadRequest: the address and the Host header disagree.
     """
     settings = request.app[SETTINGS]
     absolute = authority(request.raw_path)
     if absolute != "-" and absolute != request.headers.get("Host", "").lower():
-        raise BadRequest("the address of the request and its Host header name two hosts")
-    if request.path not in _PROBES and not is_ours(hostname(request), settings):
-        raise Misdirected(
-            f"this service does not answer to the name {hostname(request)[:80]!a}; "
-            "if it is its name, add it to ALLOWED_HOSTS, or set PUBLIC_URL",
+        raise BadRequest("the request URL and the Host header name different hosts")
+    if request.path not in _PROBE_PATHS and not is_allowed_host(
+        request_hostname(request), settings
+    ):
+        raise MisdirectedRequest(
+            f"the host {request_hostname(request)[:80]!a} is not allowed; "
+            "add it to ALLOWED_HOSTS, or set PUBLIC_URL",
             setting="ALLOWED_HOSTS",
-            measured=hostname(request)[:80],
+            measured=request_hostname(request)[:80],
         )
     return await handler(request)
 
 
-def is_ours(host: str, settings: Settings) -> bool:
-    """Tell whether a request for ``host`` (no port; empty: it named none) is for this service."""
-    if is_loopback(host) or host in settings.hosts | {_public(settings)} - {""}:
+def is_allowed_host(host: str, settings: Settings) -> bool:
+    """Tell whether requests for ``host`` (without port; "" without Host header) are accepted."""
+    if is_loopback(host) or host in settings.allowed_host_names | {_public_host(settings)} - {""}:
         return True
-    if settings.hosts:
+    if settings.allowed_host_names:
         return False
-    if not is_loopback(settings.host) or (settings.proxies and not _public(settings)):
+    if not is_loopback(settings.host) or (settings.proxies and not _public_host(settings)):
         return True
-    return not host or is_address(host)  # an address is nobody's name, and browsers send one
+    return not host or is_ip_address(host)  # an IP address cannot be rebound
 
 
-def is_address(host: str) -> bool:
+def is_ip_address(host: str) -> bool:
     """Tell whether ``host`` is an IP address, not a name."""
     try:
         ip_address(host)
@@ -63,10 +67,8 @@ def is_address(host: str) -> bool:
     return True
 
 
-def hostname(request: web.Request) -> str:
-    """Return the Host header without its port, lower case; "" if there is none, "-" if it is no
-    host at all, which is nobody's name.
-    """
+def request_hostname(request: web.Request) -> str:
+    """Return the Host header in lower case without port; "" if it is missing, "-" if malformed."""
     given = request.headers.get("Host", "").lower()
     if not given:
         return ""
@@ -75,7 +77,7 @@ def hostname(request: web.Request) -> str:
 
 
 def authority(origin: str) -> str:
-    """Return host:port of an origin as a Host header has it; "-" if it is none, which none is."""
+    """Return host:port of an origin as in a Host header; "-" if it is not an http(s) origin."""
     try:
         url = URL(origin)
         if not url.host or url.scheme not in {"http", "https"}:
@@ -86,7 +88,7 @@ def authority(origin: str) -> str:
         return "-"
 
 
-def _public(settings: Settings) -> str:
+def _public_host(settings: Settings) -> str:
     try:
         return (URL(settings.public_url).host or "").lower()
     except ValueError:

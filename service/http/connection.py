@@ -1,7 +1,7 @@
-"""One client's connection, and how slow it may be; aiohttp bounds neither heads nor slow readers.
+"""Client connection with timeouts for slow headers (slowloris) and slow readers.
 
-What aiohttp does by itself: it closes an idle connection KEEPALIVE_TIMEOUT after an answer. Bodies
-are timed where they are read, by ``service.http.upload_rate``.
+aiohttp limits neither; it only closes an idle connection KEEPALIVE_TIMEOUT after a response.
+Request bodies are timed by ``service.http.upload_rate``.
 """
 
 from __future__ import annotations
@@ -13,86 +13,86 @@ import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import BadHttpMessage, HttpProcessingError, LineTooLong
 
-from models.errors import AppError, BadRequest, HeadTooLarge, Internal
+from models.errors import AppError, BadRequest, InternalError, RequestHeadTooLarge
 from models.settings import Settings
-from service.http.client_ip import network
+from service.http.client_ip import client_network
 from service.http.connection_limits import ConnectionLimiter
-from service.http.errors import answer, spoken
+from service.http.errors import error_response, serialize_response
 
 log = structlog.get_logger()
 
-_LAST_WORD = 1.0  # seconds that one which was refused has to read why
+_REFUSAL_SECONDS = 1.0  # a refused client gets this long to read the response
 
 
 class Connection(web.RequestHandler):
-    """The protocol of one connection."""
+    """aiohttp protocol of one connection."""
 
-    def __init__(self, crowd: ConnectionLimiter, settings: Settings, server: web.Server) -> None:
+    def __init__(self, limiter: ConnectionLimiter, settings: Settings, server: web.Server) -> None:
         s = settings
         super().__init__(
             server,
             loop=asyncio.get_running_loop(),
             keepalive_timeout=s.keepalive_timeout,
             lingering_time=s.linger_timeout,
-            max_line_size=s.max_line_bytes,
+            max_line_size=s.max_request_line_bytes,
             max_field_size=s.max_header_bytes,
             max_headers=s.max_headers,
-            auto_decompress=False,  # no route takes a compressed body, so none is unpacked
+            auto_decompress=False,  # no route accepts a compressed body
             access_log=cast(
                 Any, None
             ),  # service.http.request_context writes one line a request, with its id
         )
-        self._crowd = crowd
+        self._limiter = limiter
         self._settings = s
         self._client = ""
-        self._wire: asyncio.Transport
-        self._entered = False
+        self._socket_transport: asyncio.Transport
+        self._accepted = False
         self._refused_at: float | None = None
         self._head_since: float | None = None
         self._head_bytes = 0
-        self._stall: tuple[float, int] | None = None  # since when, and how much was left then
+        self._stall: tuple[float, int] | None = None  # start time, bytes left then
         self._resumed = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._wire = cast(asyncio.Transport, transport)
+        self._socket_transport = cast(asyncio.Transport, transport)
         peer = transport.get_extra_info("peername")
         if peer and not self._settings.proxies:
-            self._client = network(str(peer[0]))
-        refusal = self._crowd.enter(self, self._client)
+            self._client = client_network(str(peer[0]))
+        refusal = self._limiter.register(self, self._client)
         if refusal is None:
-            self._entered = True
+            self._accepted = True
             self._head_since = self._loop.time()
             super().connection_made(transport)
         elif refusal:
             self._refuse(refusal)
         else:
             self._refused_at = self._loop.time()
-            self._wire.abort()
+            self._socket_transport.abort()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        self._crowd.leave(self, self._client)
-        if self._entered:  # else it was refused, and aiohttp never knew of it
+        self._limiter.unregister(self, self._client)
+        if self._accepted:  # aiohttp never saw a refused connection
             super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         if self._refused_at is not None:
             return
         super().data_received(data)
-        if not self._idle():
+        if not self._awaits_head():
             self._head_since, self._head_bytes = None, 0
             return
         if self._head_since is None:
             self._head_since = self._loop.time()
         self._head_bytes += len(data)
-        most = self._settings.max_head_bytes
+        most = self._settings.max_request_head_bytes
         if self._head_bytes > most:
             self.close()
             self._refuse(
-                spoken(
-                    answer(
-                        HeadTooLarge(
-                            f"the head of the request is longer than {most} bytes (MAX_HEAD_BYTES)",
-                            setting="MAX_HEAD_BYTES",
+                serialize_response(
+                    error_response(
+                        RequestHeadTooLarge(
+                            f"request head is longer than {most} bytes (MAX_REQUEST_HEAD_BYTES)",
+                            setting="MAX_REQUEST_HEAD_BYTES",
                             limit=most,
                         )
                     )
@@ -103,29 +103,29 @@ class Connection(web.RequestHandler):
         self._resumed = True
         super().resume_writing()
 
-    def look(self, now: float) -> None:
-        """Close it if the other side is too slow."""
+    def close_if_slow(self, now: float) -> None:
+        """Close the connection if the client sends its head or reads its response too slowly."""
         s = self._settings
         if self._refused_at is not None:
-            if now - self._refused_at > _LAST_WORD:
-                self._wire.abort()
+            if now - self._refused_at > _REFUSAL_SECONDS:
+                self._socket_transport.abort()
             return
         since = self._head_since
-        if since is not None and self._idle() and now - since > s.header_timeout:
-            log.debug("closed_slow", what="head")
+        if since is not None and self._awaits_head() and now - since > s.header_timeout:
+            log.debug("slow_client_closed", phase="head")
             self.force_close()
-        left = self._wire.get_write_buffer_size()
+        left = self._socket_transport.get_write_buffer_size()
         if not left:
             self._stall = None
         elif self._stall is None:
             self._stall, self._resumed = (now, left), False
-        elif now - self._stall[0] > s.answer_stall:
+        elif now - self._stall[0] > s.response_stall_timeout:
             taken = self._stall[1] - left
-            if self._resumed or taken >= s.answer_min_rate * s.answer_stall:
+            if self._resumed or taken >= s.response_min_rate * s.response_stall_timeout:
                 self._stall, self._resumed = (now, left), False
             else:
-                log.debug("closed_slow", what="answer")
-                self._wire.abort()
+                log.debug("slow_client_closed", phase="response")
+                self._socket_transport.abort()
 
     def handle_error(
         self,
@@ -134,28 +134,30 @@ class Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Answer what is no HTTP, or what no handler of ours caught, as all errors are answered."""
+        """Return problem+json for malformed HTTP and for exceptions that no middleware caught."""
         if isinstance(exc, HttpProcessingError):
-            log.debug("client_trouble", reason=type(exc).__name__)
+            log.debug("client_error", reason=type(exc).__name__)
         else:
-            log.error("unexpected", exc_info=exc)
+            log.error("unexpected_error", exc_info=exc)
         if request.writer.output_size > 0:
-            raise ConnectionError("the answer was begun: an error would become a part of it")
-        return _Raw(spoken(answer(_error(exc, self._settings))))
+            raise ConnectionError(
+                "response already started: an error document would become part of it"
+            )
+        return _RawResponse(serialize_response(error_response(_error(exc, self._settings))))
 
-    def _idle(self) -> bool:
-        """Tell whether a head is waited for; aiohttp's own timer looks at the same future."""
+    def _awaits_head(self) -> bool:
+        """Tell whether a request head is awaited; aiohttp's timer checks the same future."""
         return self._waiter is not None and not self._waiter.done()
 
     def _refuse(self, refusal: bytes) -> None:
-        """Answer and close; what still comes is dropped for a moment, else the answer is lost."""
+        """Send the refusal and close; drop input for a moment, else a reset loses the response."""
         self._refused_at = self._loop.time()
-        self._wire.write(refusal)
-        self._wire.write_eof()
+        self._socket_transport.write(refusal)
+        self._socket_transport.write_eof()
 
 
-class _Raw(web.Response):
-    """An answer to what is no request: written as it is, and the last one."""
+class _RawResponse(web.Response):
+    """Pre-serialized response to a malformed request; closes the connection."""
 
     def __init__(self, written: bytes) -> None:
         super().__init__()
@@ -172,19 +174,20 @@ class _Raw(web.Response):
 
 def _error(exc: BaseException | None, s: Settings) -> AppError:
     if isinstance(exc, LineTooLong):
-        return HeadTooLarge(
-            f"the address or a header is longer than {s.max_line_bytes} (MAX_LINE_BYTES) or "
+        return RequestHeadTooLarge(
+            f"the URL or a header is longer than {s.max_request_line_bytes} "
+            "(MAX_REQUEST_LINE_BYTES) or "
             f"{s.max_header_bytes} bytes (MAX_HEADER_BYTES)",
             setting="MAX_HEADER_BYTES",
             limit=s.max_header_bytes,
         )
     if isinstance(exc, BadHttpMessage) and exc.message.startswith("Too many headers"):
-        return HeadTooLarge(
+        return RequestHeadTooLarge(
             f"the request has more than {s.max_headers} headers (MAX_HEADERS)",
             setting="MAX_HEADERS",
             limit=s.max_headers,
         )
     if isinstance(exc, HttpProcessingError):
         why = exc.message.split("\n")[0].rstrip(":.")[:80]
-        return BadRequest(f"this is no good HTTP request: {why!a}")
-    return Internal("something went wrong on our side")
+        return BadRequest(f"malformed HTTP request: {why!a}")
+    return InternalError("internal server error")

@@ -1,4 +1,4 @@
-"""Connections from strangers: how many there may be, in all and from one address."""
+"""Connection limits: MAX_CONNECTIONS in total, MAX_CONNECTIONS_PER_CLIENT per address."""
 
 from __future__ import annotations
 
@@ -10,54 +10,56 @@ import structlog
 
 from models.errors import TooManyConnections
 from models.settings import Settings
-from service.http.errors import answer, spoken
+from service.http.errors import error_response, serialize_response
 
 log = structlog.get_logger()
 
-_LOOK = 0.5  # seconds between two looks at all connections
-_MOST_REFUSED = 100  # that read why at the same time; more are cut without a word
-_SPARE_FILES = 256  # open files beside connections: stores, logs, pictures on their way
-_RETRY_AFTER = 5
-_COMPLAINT = 60.0  # seconds between two lines in the log about refused connections
+_CHECK_SECONDS = 0.5  # between two checks for slow connections
+_MAX_REFUSED = 100  # refused clients that get a response at the same time; more are aborted
+_SPARE_FILES = 256  # open files besides connections: stores, logs, uploads
+_RETRY_AFTER_SECONDS = 5
+_LOG_SECONDS = 60.0  # between two log lines about refused connections
 
 
-class Watched(Protocol):
-    """What is counted: something to look at now and then."""
+class LimitedConnection(Protocol):
+    """A counted connection that closes itself when it is too slow."""
 
-    def look(self, now: float) -> None: ...
+    def close_if_slow(self, now: float) -> None: ...
 
 
 class ConnectionLimiter:
-    """All connections of a service."""
+    """Counts the open connections of a service and refuses those above the limits."""
 
     def __init__(self, settings: Settings, files: int) -> None:
-        """``files``: how many this process may open."""
+        """``files``: RLIMIT_NOFILE of this process."""
         self._per_client = settings.max_connections_per_client
-        self._most = max(1, min(settings.max_connections, files - _SPARE_FILES))
-        self._open: set[Watched] = set()
-        self._refused: set[Watched] = set()
+        self._max_open = max(1, min(settings.max_connections, files - _SPARE_FILES))
+        self._open: set[LimitedConnection] = set()
+        self._refused: set[LimitedConnection] = set()
         self._by_client: Counter[str] = Counter()
-        self._complained = 0.0
-        if self._most < settings.max_connections:
-            log.warning("few_files", setting="MAX_CONNECTIONS", files=files, connections=self._most)
+        self._next_log_at = 0.0
+        if self._max_open < settings.max_connections:
+            log.warning(
+                "few_files", setting="MAX_CONNECTIONS", files=files, connections=self._max_open
+            )
 
-    def enter(self, connection: Watched, client: str) -> bytes | None:
-        """Count a new connection; return the answer that refuses it, b"" for none at all."""
-        if len(self._open) >= self._most:
-            refusal = _too_many("MAX_CONNECTIONS", self._most, "in all")
+    def register(self, connection: LimitedConnection, client: str) -> bytes | None:
+        """Return None if accepted, else the raw refusal; b"" closes without one."""
+        if len(self._open) >= self._max_open:
+            refusal = _too_many("MAX_CONNECTIONS", self._max_open, "in all")
         elif client and self._by_client[client] >= self._per_client:
             refusal = _too_many("MAX_CONNECTIONS_PER_CLIENT", self._per_client, "from your address")
         else:
             self._open.add(connection)
             self._by_client[client] += 1
             return None
-        self._complain(refusal)
-        if len(self._refused) >= _MOST_REFUSED:
+        self._log_refusal(refusal)
+        if len(self._refused) >= _MAX_REFUSED:
             return b""
         self._refused.add(connection)
-        return spoken(answer(refusal))
+        return serialize_response(error_response(refusal))
 
-    def leave(self, connection: Watched, client: str) -> None:
+    def unregister(self, connection: LimitedConnection, client: str) -> None:
         self._refused.discard(connection)
         if connection in self._open:
             self._open.discard(connection)
@@ -66,20 +68,20 @@ class ConnectionLimiter:
                 del self._by_client[client]
 
     async def watch(self) -> None:
-        """Close what is too slow, until cancelled."""
+        """Close slow connections until cancelled."""
         loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(_LOOK)
+            await asyncio.sleep(_CHECK_SECONDS)
             for each in [*self._open, *self._refused]:
                 try:
-                    each.look(loop.time())
-                except Exception:  # one that cannot be looked at must not keep the others open
-                    log.exception("look_failed")
+                    each.close_if_slow(loop.time())
+                except Exception:  # one failure must not keep the other connections open
+                    log.exception("connection_check_failed")
 
-    def _complain(self, refusal: TooManyConnections) -> None:
+    def _log_refusal(self, refusal: TooManyConnections) -> None:
         now = asyncio.get_running_loop().time()
-        if now >= self._complained:
-            self._complained = now + _COMPLAINT
+        if now >= self._next_log_at:
+            self._next_log_at = now + _LOG_SECONDS
             log.warning("connections_refused", **refusal.document())
 
 
@@ -88,5 +90,5 @@ def _too_many(setting: str, limit: int, where: str) -> TooManyConnections:
         f"{limit} connections are open {where} ({setting}); close one, or try again shortly",
         setting=setting,
         limit=limit,
-        retry_after=_RETRY_AFTER,
+        retry_after=_RETRY_AFTER_SECONDS,
     )

@@ -1,7 +1,7 @@
-"""Pages of other sites that may call the API: those that CORS_ORIGINS lists, without cookies.
+"""CORS for the origins in CORS_ORIGINS, without credentials.
 
-``aiohttp-cors`` was tried: it hangs on routes, so that 404, 405 and refusals of middlewares say
-nothing a page may read, adds a route of its own to each, and forgets ``Vary: Origin``.
+``aiohttp-cors`` was tried: it works per route, so that 404, 405 and middleware errors lack CORS
+headers; it adds a route to each route and omits ``Vary: Origin``.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from service.app_keys import SETTINGS
-from service.http.errors import problem
+from service.http.errors import problem_response
 
 _METHODS = "GET, HEAD, POST, DELETE"
 _HEADERS = (
@@ -22,21 +22,21 @@ _EXPOSED = (
     "RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, X-Darkroom-Skipped-Images, "
     "X-Darkroom-Skipped-Operations, X-Request-ID"
 )
-_AGE = 600  # seconds a browser remembers the answer to its question; most take no more
-_OPERATORS = "/dashboard"
+_MAX_AGE_SECONDS = 600  # browsers cache a preflight; most cap it at this
+_DASHBOARD_PATH = "/dashboard"
 
 
 @web.middleware
-async def preflight(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer a browser that asks what a page may send; all else goes on."""
+async def cors_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Middleware: answer CORS preflight requests; pass on all others."""
     asked = request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
-    if not asked or not request.app[SETTINGS].origins:
+    if not asked or not request.app[SETTINGS].allowed_origins:
         return await handler(request)
-    if not _granted(request):
-        return problem(
+    if not _is_allowed_origin(request):
+        return problem_response(
             403,
             "forbidden",
-            "pages of this origin may not call this; see CORS_ORIGINS",
+            "this origin is not allowed; see CORS_ORIGINS",
             {"setting": "CORS_ORIGINS"},
         )
     return web.Response(
@@ -44,28 +44,28 @@ async def preflight(request: web.Request, handler: Handler) -> web.StreamRespons
         headers={
             "Access-Control-Allow-Methods": _METHODS,
             "Access-Control-Allow-Headers": _HEADERS,
-            "Access-Control-Max-Age": str(_AGE),
+            "Access-Control-Max-Age": str(_MAX_AGE_SECONDS),
         },
     )
 
 
-async def allow(request: web.Request, response: web.StreamResponse) -> None:
-    """Signal on_response_prepare: say that the page may read the answer, also that of a refusal."""
-    if not request.app[SETTINGS].origins or _theirs(request):
+async def set_cors_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """Signal on_response_prepare: let the page read the response, errors included."""
+    if not request.app[SETTINGS].allowed_origins or _is_dashboard(request):
         return
-    # Else a cache would give the answer made for one site, or for none, to another.
+    # Without it, a cache could give the response for one origin to another.
     known = response.headers.get("Vary")
     response.headers["Vary"] = f"{known}, Origin" if known else "Origin"
-    if _granted(request):
+    if _is_allowed_origin(request):
         response.headers["Access-Control-Allow-Origin"] = request.headers["Origin"]
         response.headers["Access-Control-Expose-Headers"] = _EXPOSED
 
 
-def _granted(request: web.Request) -> bool:
-    listed = request.app[SETTINGS].origins
-    return request.headers.get("Origin") in listed and not _theirs(request)
+def _is_allowed_origin(request: web.Request) -> bool:
+    listed = request.app[SETTINGS].allowed_origins
+    return request.headers.get("Origin") in listed and not _is_dashboard(request)
 
 
-def _theirs(request: web.Request) -> bool:
-    """Tell whether it is the operators' dashboard, which no other site ever reads."""
-    return request.path == _OPERATORS or request.path.startswith(f"{_OPERATORS}/")
+def _is_dashboard(request: web.Request) -> bool:
+    """Tell whether the path is the dashboard, which no other origin may read."""
+    return request.path == _DASHBOARD_PATH or request.path.startswith(f"{_DASHBOARD_PATH}/")

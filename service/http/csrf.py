@@ -1,4 +1,4 @@
-"""Which page made a request, and how it came: what browsers say of both."""
+"""CSRF protection by the Origin and Sec-Fetch-Site headers of browsers."""
 
 from __future__ import annotations
 
@@ -9,55 +9,54 @@ from models.settings import Settings
 from service.http.allowed_hosts import authority
 
 
-def own(request: web.Request, settings: Settings, *, must: bool) -> None:
-    """Return if a page of ours made the request.
+def require_same_origin(request: web.Request, settings: Settings, *, require_headers: bool) -> None:
+    """Return if a page of this service made the request.
 
-    Browsers say where a request that changes something comes from, programs need not:
-    ``must`` they, too?
+    Browsers send Origin or Sec-Fetch-Site with unsafe methods, other programs may omit both:
+    ``require_headers`` refuses those.
 
     Raises:
-        Forbidden: another site's page made it.
+        Forbidden: a page of another site made it.
     """
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
-    if site == "same-origin":  # no script can say so
+    if site == "same-origin":  # scripts cannot set this header
         return
     if site is not None:
-        raise Forbidden("this was asked by a page of another site, and not done")
+        raise Forbidden("cross-site request blocked")
     if origin is not None:
-        if authority(origin) not in {request.host.lower(), authority(settings.url)}:
+        if authority(origin) not in {request.host.lower(), authority(settings.base_url)}:
             raise Forbidden(
-                "this was asked by a page of another origin, and not done; behind a proxy "
-                "pass the Host header on, or set PUBLIC_URL",
+                "cross-origin request blocked; behind a proxy, forward the Host header or set "
+                "PUBLIC_URL",
                 setting="PUBLIC_URL",
             )
-    elif must:
+    elif require_headers:
         raise Forbidden("send Origin or Sec-Fetch-Site with the cookie, or the token itself")
 
 
-def not_strangers(request: web.Request, settings: Settings) -> None:
-    """Return unless a page of a site that CORS_ORIGINS does not list made the request.
+def reject_cross_site(request: web.Request, settings: Settings) -> None:
+    """Return unless a page of a site outside CORS_ORIGINS made the request.
 
-    A form or a script of any page makes a visitor's browser send pictures where only that browser
-    comes: to this machine, or into an office. Programs send neither header. "null" is never our own
-    page, see ``service.pages.render``.
+    A form or script on any page can make a browser send images to hosts that only this browser
+    reaches: localhost or an intranet. Other programs send neither header. The origin "null" is
+    never a page of this service, see ``service.pages.render``.
 
     Raises:
-        Forbidden: one did.
+        Forbidden: cross-site request.
     """
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
-    if origin in settings.origins or site in {"same-origin", "none"}:
+    if origin in settings.allowed_origins or site in {"same-origin", "none"}:
         return
-    ours = {request.host.lower(), authority(settings.url)}
+    ours = {request.host.lower(), authority(settings.base_url)}
     if site is None and (origin is None or authority(origin) in ours):
         return
     raise Forbidden(
-        "this was asked by a page of another site, and not done; a site that may is listed in "
-        "CORS_ORIGINS",
+        "cross-site request blocked; CORS_ORIGINS lists the allowed origins",
         setting="CORS_ORIGINS",
     )
 
 
 def is_https(request: web.Request, settings: Settings) -> bool:
-    """Tell whether the client came by https, as far as we and our proxies know."""
+    """Tell whether the client used HTTPS, directly or according to a trusted proxy."""
     said = request.headers.get("X-Forwarded-Proto", "") if settings.proxies else ""
     return request.secure or said.rpartition(",")[2].strip().lower() == "https"

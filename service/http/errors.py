@@ -1,4 +1,4 @@
-"""The one place that turns errors into HTTP: RFC 9457, application/problem+json."""
+"""Error responses: AppError to RFC 9457 application/problem+json."""
 
 from __future__ import annotations
 
@@ -21,56 +21,56 @@ log = structlog.get_logger()
 STATUS: dict[type[AppError], int] = {
     errors.BadRequest: 400,
     errors.BadParameter: 422,
-    errors.BadCallback: 422,
+    errors.BadCallbackUrl: 422,
     errors.Unauthorized: 401,
     errors.Forbidden: 403,
     errors.LinkExpired: 403,
     errors.NotFound: 404,
     errors.NotReady: 404,
     errors.MethodNotAllowed: 405,
-    errors.TooSlow: 408,
+    errors.UploadTooSlow: 408,
     errors.WrongStatus: 409,
-    errors.Cancelled: 409,
+    errors.TaskCancelled: 409,
     errors.OriginalGone: 409,
     errors.ResultGone: 410,
-    errors.Changed: 412,
+    errors.PreconditionFailed: 412,
     errors.TooLarge: 413,
     errors.UnsupportedFormat: 415,
     errors.RangeNotSatisfiable: 416,
-    errors.Misdirected: 421,
+    errors.MisdirectedRequest: 421,
     errors.BadImage: 422,
     errors.TooManyPixels: 422,
     errors.TooMuchMemory: 422,
     errors.RateLimited: 429,
     errors.QueueFull: 429,
     errors.TooManyStreams: 429,
-    errors.HeadTooLarge: 431,
+    errors.RequestHeadTooLarge: 431,
     errors.TooManyConnections: 503,
-    errors.NotFinished: 503,
-    errors.NotWritten: 500,
-    errors.NoRoom: 503,
+    errors.WaitTimedOut: 503,
+    errors.ResultNotWritten: 500,
+    errors.InsufficientResources: 503,
     errors.StoreUnavailable: 503,
     errors.BadOutput: 500,
     errors.TaskTimeout: 500,
     errors.WorkerCrashed: 500,
     errors.WeightsMissing: 500,
     errors.WeightsUnusable: 500,
-    errors.Internal: 500,
+    errors.InternalError: 500,
 }
-_NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT})
-RETRY_AFTER = 2  # seconds; a store that restarts is back in less
+_NO_SPACE_ERRNOS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT})
+RETRY_AFTER_SECONDS = 2  # a restarting store needs less
 
 
-def problem(
+def problem_response(
     status: int,
     code: str,
     detail: str,
     facts: dict[str, Any] | None = None,
     headers: dict[str, str] | None = None,
 ) -> web.Response:
-    """Return an RFC 9457 answer; ``error`` repeats ``detail`` for plain clients.
+    """Return an RFC 9457 response; ``error`` repeats ``detail`` for simple clients.
 
-    Caches may keep 404, 405 and 410 unless told not to, and give one client's to another.
+    ``no-store``: caches may otherwise keep 404, 405 and 410 and give them to other clients.
     """
     body = {
         **(facts or {}),
@@ -89,25 +89,25 @@ def problem(
     )
 
 
-def answer(error: AppError) -> web.Response:
-    """Return the answer for one of our own errors."""
+def error_response(error: AppError) -> web.Response:
+    """Return the response for an ``AppError``."""
     status = STATUS.get(type(error), 500)
     headers = {}
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     if status in {429, 503}:
-        headers["Retry-After"] = str(error.facts.get("retry_after", RETRY_AFTER))
+        headers["Retry-After"] = str(error.facts.get("retry_after", RETRY_AFTER_SECONDS))
     if isinstance(error, errors.RangeNotSatisfiable):
         headers["Content-Range"] = f"bytes */{error.facts['measured']}"
     if status in {408, 413} or isinstance(
-        error, errors.NoRoom
+        error, errors.InsufficientResources
     ):  # the rest of the body is not read, so the connection cannot go on
         headers["Connection"] = "close"
-    return problem(status, error.code, error.detail, error.facts, headers)
+    return problem_response(status, error.code, error.detail, error.facts, headers)
 
 
-def spoken(response: web.Response) -> bytes:
-    """Return ``response`` as it is written where there is no request to answer; the last word."""
+def serialize_response(response: web.Response) -> bytes:
+    """Return ``response`` as raw HTTP/1.1 for a connection without request; it closes."""
     body = response.body if isinstance(response.body, bytes) else b""
     headers = {
         **response.headers,
@@ -121,47 +121,47 @@ def spoken(response: web.Response) -> bytes:
 
 
 @web.middleware
-async def translate(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn whatever a handler raises into a problem document; never a traceback."""
+async def error_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Middleware: turn every exception of a handler into problem+json, never a traceback."""
     try:
         return await handler(request)
     except AppError as error:
         log.info("refused", **error.document())
-        return answer(error)
+        return error_response(error)
     except web.HTTPException as error:
         if error.status < 400:
             raise
-        return _routing(request, error)
-    except ConnectionError:  # the client went away: aiohttp closes, nobody is left to answer
+        return _routing_error(request, error)
+    except ConnectionError:  # the client disconnected: aiohttp closes
         raise
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in _NO_ROOM:
-            log.error("no_room", reason=repr(error))
-            return answer(
-                errors.NoRoom(
-                    f"this machine lacks room: {os.strerror(error.errno or 0)}; nothing was "
-                    "accepted, try again shortly"
+        if isinstance(error, OSError) and error.errno in _NO_SPACE_ERRNOS:
+            log.error("out_of_space", reason=repr(error))
+            return error_response(
+                errors.InsufficientResources(
+                    f"the server is out of space: {os.strerror(error.errno or 0)}; nothing was "
+                    "accepted, retry shortly"
                 )
             )
         incident = secrets.token_hex(8)
-        log.exception("unexpected", incident=incident)
-        return problem(
+        log.exception("unexpected_error", incident=incident)
+        return problem_response(
             500,
-            errors.Internal.code,
-            f"something went wrong on our side; the log has it as {incident}",
+            errors.InternalError.code,
+            f"internal server error; logged as incident {incident}",
             {"incident": incident},
         )
 
 
-def _routing(request: web.Request, error: web.HTTPException) -> web.Response:
-    """Translate what aiohttp itself refuses: unknown routes, methods, malformed requests."""
+def _routing_error(request: web.Request, error: web.HTTPException) -> web.Response:
+    """Convert errors of aiohttp itself: unknown route, method not allowed, bad request."""
     if error.status == 404:
-        return problem(404, "not_found", "there is nothing at this path")
+        return problem_response(404, "not_found", "no such path")
     if isinstance(error, web.HTTPMethodNotAllowed):
         allowed = sorted(error.allowed_methods)
-        refusal = answer(
-            errors.MethodNotAllowed(f"this path takes {', '.join(allowed)}", allowed=allowed)
+        refusal = error_response(
+            errors.MethodNotAllowed(f"allowed methods: {', '.join(allowed)}", allowed=allowed)
         )
         refusal.headers["Allow"] = ", ".join(allowed)
         return refusal
-    return problem(error.status, "bad_request", error.reason)
+    return problem_response(error.status, "bad_request", error.reason)

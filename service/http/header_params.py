@@ -1,8 +1,8 @@
-"""Headers with parameters, from strangers: their semicolons are counted before a parser looks.
+"""Safe parsing of Content-Type and Content-Disposition parameters: semicolons are limited first.
 
-The parser takes microseconds for each, and a form has as many such headers as it has parts. The
-one behind aiohttp's ``request.content_type`` takes more than a second for 8 KB of them, or of
-quotes, and is not used.
+The parser takes microseconds per parameter, and a form has such headers in each part. The parser
+behind aiohttp's ``request.content_type`` takes more than a second for 8 KB of parameters or quotes
+and is not used.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from python_multipart.multipart import parse_options_header
 
 from models.errors import BadRequest
 
-_SEMICOLONS = 8  # one or two are needed, and the name of a file may have some
+_MAX_SEMICOLONS = 8  # one or two are needed; a file name may contain some
 
 
 def media_type(request: web.Request) -> str:
@@ -21,31 +21,31 @@ def media_type(request: web.Request) -> str:
     return given.partition(";")[0].strip().lower()
 
 
-def boundary_of(request: web.Request) -> bytes:
-    """Return what stands between the parts of a form.
+def multipart_boundary(request: web.Request) -> bytes:
+    """Return the boundary of a multipart form.
 
     Raises:
-        BadRequest: the header does not say, or has more parameters than any needs.
+        BadRequest: the boundary is missing, or the header has too many parameters.
     """
-    # As bytes: a header may carry any, and a str of them cannot always be encoded again.
+    # As bytes: a header may hold any, and surrogates cannot be encoded strictly.
     given = request.headers["Content-Type"].encode("utf-8", "surrogateescape")
-    boundary = parameters(given, "Content-Type").get(b"boundary", b"")
+    boundary = header_parameters(given, "Content-Type").get(b"boundary", b"")
     if not boundary:
-        raise BadRequest("the Content-Type multipart/form-data lacks its boundary")
+        raise BadRequest("Content-Type multipart/form-data lacks the boundary")
     return boundary
 
 
-def parameters(header: bytes, name: str) -> dict[bytes, bytes]:
+def header_parameters(header: bytes, name: str) -> dict[bytes, bytes]:
     """Return the parameters of the header of that name.
 
     Raises:
-        BadRequest: it has more of them than any needs.
+        BadRequest: the header has too many parameters.
     """
     count = header.count(b";")
-    if count > _SEMICOLONS:
+    if count > _MAX_SEMICOLONS:
         raise BadRequest(
-            f"a header {name} has {count} semicolons; at most {_SEMICOLONS} are taken",
-            limit=_SEMICOLONS,
+            f"header {name} has {count} semicolons; at most {_MAX_SEMICOLONS} are allowed",
+            limit=_MAX_SEMICOLONS,
             measured=count,
         )
     return parse_options_header(header)[1]

@@ -1,4 +1,4 @@
-"""Bodies that are small documents, from strangers: bounded in length, depth and time."""
+"""JSON request bodies: limited in size, depth and time, validated by pydantic."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pydantic import BaseModel, ValidationError
 
 from models.errors import BadParameter, BadRequest, TooLarge
 from models.settings import Settings
-from service.http.upload_rate import Pace
+from service.http.upload_rate import MinimumRate
 
 M = TypeVar("M", bound=BaseModel)
 
-_MISTAKES = 20  # that are looked into: pydantic writes them all down or none
+_MAX_VALIDATION_ERRORS = 20  # above this, only the count is reported: pydantic formats all or none
 
 
 async def read_body(request: web.Request, settings: Settings) -> bytes:
@@ -22,74 +22,76 @@ async def read_body(request: web.Request, settings: Settings) -> bytes:
 
     Raises:
         TooLarge: it is longer than MAX_JSON_BYTES.
-        TooSlow: it does not keep up the pace of an upload.
-        BadRequest: it is compressed, or ended early.
+        UploadTooSlow: it arrives more slowly than UPLOAD_MIN_RATE.
+        BadRequest: it is compressed or ends early.
     """
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise BadRequest("send the body without Content-Encoding")
     limit = settings.max_json_bytes
     if (request.content_length or 0) > limit:
-        raise too_long(limit, request.content_length or 0)
-    pace, body = Pace(settings), bytearray()
+        raise body_too_large(limit, request.content_length or 0)
+    pace, body = MinimumRate(settings), bytearray()
     try:
-        while data := await pace.hold(request.content.readany()):
+        while data := await pace.read(request.content.readany()):
             body += data
-            pace.received = len(body)
+            pace.received_bytes = len(body)
             if len(body) > limit:
-                raise too_long(limit, len(body))
+                raise body_too_large(limit, len(body))
     except (web.RequestPayloadError, ConnectionError):
-        raise BadRequest("the body of the request ended early") from None
+        raise BadRequest("request body ended early") from None
     return bytes(body)
 
 
 async def read_json(request: web.Request, settings: Settings) -> Any:
-    """Return the JSON document that the body is.
+    """Return the parsed JSON body.
 
     Raises:
-        BadRequest: it is none. TooLarge, TooSlow: see ``read_body``.
+        BadRequest: invalid JSON. TooLarge, UploadTooSlow: see ``read_body``.
     """
-    return to_json(await read_body(request, settings))
+    return parse_json(await read_body(request, settings))
 
 
-def to_json(body: bytes) -> Any:
-    """Return the JSON document that ``body`` is.
+def parse_json(body: bytes) -> Any:
+    """Return ``body`` parsed as JSON.
 
     Raises:
-        BadRequest: it is none.
+        BadRequest: invalid JSON.
     """
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
-        raise BadRequest("the body is no JSON document") from None
+        raise BadRequest("the body is not valid JSON") from None
 
 
-def too_long(limit: int, measured: int) -> TooLarge:
+def body_too_large(limit: int, measured: int) -> TooLarge:
     return TooLarge(
-        f"the body has {measured} bytes or more; at most {limit} are accepted (MAX_JSON_BYTES)",
+        f"the body has at least {measured} bytes; at most {limit} are accepted (MAX_JSON_BYTES)",
         setting="MAX_JSON_BYTES",
         limit=limit,
         measured=measured,
     )
 
 
-def validated(model: type[M], document: Any, example: str) -> M:
-    """Return ``document`` as the model has it.
+def validate(model: type[M], document: Any, example: str) -> M:
+    """Return ``document`` as an instance of ``model``.
 
     Raises:
-        BadRequest: it is none; says where, and shows ``example``.
+        BadRequest: validation failed; names the first error and shows ``example``.
     """
     try:
         return model.model_validate(document)
     except ValidationError as error:
-        if error.error_count() > _MISTAKES:
-            raise BadRequest(f"it has {error.error_count()} mistakes; send {example}") from None
+        if error.error_count() > _MAX_VALIDATION_ERRORS:
+            raise BadRequest(
+                f"the body has {error.error_count()} validation errors; send {example}"
+            ) from None
         first = error.errors(include_url=False)[0]
         where = ascii(".".join(str(part) for part in first["loc"])[:80])[1:-1]
         raise BadRequest(f"{where or 'the body'}: {first['msg']}; send {example}") from None
 
 
-def unknown(name: str, known: tuple[str, ...]) -> BadParameter:
-    """Return the refusal of a field that means nothing here."""
+def unknown_field(name: str, known: tuple[str, ...]) -> BadParameter:
+    """Return the error for an unknown field."""
     return BadParameter(
         f"unknown field {name[:40]!a}; known: {', '.join(known)}",
         parameter=ascii(name[:40])[1:-1],
@@ -97,11 +99,11 @@ def unknown(name: str, known: tuple[str, ...]) -> BadParameter:
     )
 
 
-def at_most(count: int, limit: int, what: str, setting: str) -> None:
-    """Return if there are no more than may be.
+def check_count(count: int, limit: int, what: str, setting: str) -> None:
+    """Return if ``count`` is at most ``limit``.
 
     Raises:
-        BadParameter: there are.
+        BadParameter: too many.
     """
     if count > limit:
         raise BadParameter(

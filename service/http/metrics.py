@@ -1,4 +1,4 @@
-"""How many requests of which kind, and how long each takes; never what a client wrote."""
+"""Request count and duration metrics by method, route and status."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ import time
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from models.metrics.definitions import REQUESTS, REQUESTS_NOW
+from models.metrics.definitions import REQUEST_DURATION, REQUESTS_IN_PROGRESS
 from service.app_keys import INSTRUMENTS
 
-_UNKNOWN = "unknown"  # no route of ours: the path is the client's
+_UNKNOWN = "unknown"  # not a route: the path is client input and must not become a label
 
 
 @web.middleware
-async def measure(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Count the request by method, route template and status."""
+async def metrics_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Middleware: count and time the request by method, route template and status."""
     instruments = request.app[INSTRUMENTS]
-    now = instruments.gauges[REQUESTS_NOW]
+    now = instruments.gauges[REQUESTS_IN_PROGRESS]
     resource = request.match_info.route.resource
     route = resource.canonical if resource else _UNKNOWN
-    status = 499  # the client went away
+    status = 499  # client disconnected
     began = time.perf_counter()
     now.inc()
     try:
@@ -33,4 +33,4 @@ async def measure(request: web.Request, handler: Handler) -> web.StreamResponse:
     finally:
         now.dec()
         spent = time.perf_counter() - began
-        instruments.observe(REQUESTS, spent, request.method, route, str(status))
+        instruments.observe(REQUEST_DURATION, spent, request.method, route, str(status))

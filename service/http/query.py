@@ -1,4 +1,4 @@
-"""How long a client wants to wait, and whether it wants the picture itself."""
+"""Query parameters ?wait= and ?redirect=, Prefer: wait; unknown parameters are refused."""
 
 from __future__ import annotations
 
@@ -11,43 +11,43 @@ from typing_extensions import TypedDict
 
 from models.errors import BadParameter
 
-_PREFER = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?([0-9]{1,6})\"?(?:$|[,;\s])", re.IGNORECASE)
-_NEVER = frozenset({"q=0", "q=0.0", "q=0.00", "q=0.000"})
+_PREFER_WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?([0-9]{1,6})\"?(?:$|[,;\s])", re.IGNORECASE)
+_ZERO_QUALITY = frozenset({"q=0", "q=0.0", "q=0.00", "q=0.000"})
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 
-Seconds = Annotated[
+WaitSeconds = Annotated[
     str,
     Field(
         pattern=f"^{_SECONDS.pattern}$",
         examples=["30"],
-        description="Seconds to hold the answer until all has ended; cut to {MAX_WAIT} (MAX_WAIT).",
+        description="Seconds to wait until all tasks have ended; at most {MAX_WAIT} (MAX_WAIT).",
     ),
 ]
 
 
-class Patience(TypedDict, total=False):
-    """The query of what can only be waited for."""
+class WaitQuery(TypedDict, total=False):
+    """Query with ``wait`` only."""
 
-    wait: Seconds
+    wait: WaitSeconds
 
 
-class Waiting(Patience, total=False):
-    """The query of submissions, tasks and groups."""
+class WaitRedirectQuery(WaitQuery, total=False):
+    """Query of submissions, tasks and groups."""
 
     redirect: Annotated[
         Literal["0", "1"],
         Field(
-            description="1: what succeeded is answered with 303 to its picture, or a group's to "
-            "its archive; so is an Accept of images alone."
+            description="1: after success, redirect (303) to the image or archive; an "
+            "Accept header with only images does the same."
         ),
     ]
 
 
-def only(request: web.Request, *known: str) -> None:
-    """Refuse a query parameter that means nothing here: silently ignored it would mislead.
+def reject_unknown_query(request: web.Request, *known: str) -> None:
+    """Refuse unknown query parameters, since ignoring them would mislead.
 
     Raises:
-        BadParameter: there is one.
+        BadParameter: an unknown parameter.
     """
     for name in request.query:
         if name not in known:
@@ -59,39 +59,39 @@ def only(request: web.Request, *known: str) -> None:
             )
 
 
-def seconds(request: web.Request, limit: float) -> float:
-    """Return how long to hold the answer: ``?wait=SECONDS`` or ``Prefer: wait=SECONDS``, else 0.
+def wait_seconds(request: web.Request, limit: float) -> float:
+    """Return the seconds to wait: ``?wait=SECONDS`` or ``Prefer: wait=SECONDS``, else 0.
 
-    Longer than ``limit`` (MAX_WAIT) is cut to it, so that clients need not know it.
+    Values above ``limit`` (MAX_WAIT) are reduced to it, so that clients need not know it.
 
     Raises:
-        BadParameter: no number, negative, or not finite.
+        BadParameter: not a finite number of at least 0.
     """
     given = request.query.get("wait")
     if given is None:
-        preferred = _PREFER.search(request.headers.get("Prefer", ""))
+        preferred = _PREFER_WAIT.search(request.headers.get("Prefer", ""))
         given = preferred.group(1) if preferred else "0"
     if not _SECONDS.fullmatch(given):
         raise BadParameter(
-            f"wait={given[:20]!a} is no number of seconds; e.g. ?wait=30", parameter="wait"
+            f"wait={given[:20]!a} is not a number of seconds; e.g. ?wait=30", parameter="wait"
         )
     return min(float(given), limit)
 
 
-def wants_picture(request: web.Request) -> bool:
-    """Tell whether a finished task is to be answered with the way to its picture.
+def wants_image_redirect(request: web.Request) -> bool:
+    """Tell whether to redirect to the image of a finished task.
 
-    ``redirect=1``, or an ``Accept`` that names images and neither pages nor JSON: browsers list
-    images in the Accept of every page they open.
+    With ``redirect=1``, or an ``Accept`` with images and neither HTML nor JSON: browsers list
+    images in the Accept header of every page load.
     """
     given = request.query.get("redirect")
     if given is not None:
         if given not in {"0", "1"}:
-            raise BadParameter("redirect takes 0 or 1", parameter="redirect", known=["0", "1"])
+            raise BadParameter("redirect must be 0 or 1", parameter="redirect", known=["0", "1"])
         return given == "1"
     accept = request.headers.get("Accept", "")
     entries = [entry.lower().replace(" ", "").split(";") for entry in accept.split(",")]
-    kinds = {kind for kind, *options in entries if not _NEVER & set(options)}
+    kinds = {kind for kind, *options in entries if not _ZERO_QUALITY & set(options)}
     return any(k.startswith("image/") for k in kinds) and not kinds & {
         "text/html",
         "application/json",

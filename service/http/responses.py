@@ -1,4 +1,4 @@
-"""What answers have in common: JSON on a line of its own, and 304 where nothing changed."""
+"""JSON responses, ETag comparison and conditional GET."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 from aiohttp import ETag, web
 
 
-def json_answer(
+def json_response(
     document: Any, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> web.Response:
-    """Return ``document``; caches do not keep it unless ``headers`` say so."""
+    """Return ``document`` as JSON; ``no-store`` unless ``headers`` say otherwise."""
     return web.Response(
         status=status,
         text=json.dumps(document) + "\n",
@@ -21,17 +21,17 @@ def json_answer(
     )
 
 
-def matches(etags: tuple[ETag, ...] | None, tag: str) -> bool:
-    """Tell whether a condition (If-None-Match, If-Match) names ``tag``, or anything."""
+def etag_matches(etags: tuple[ETag, ...] | None, tag: str) -> bool:
+    """Tell whether If-None-Match or If-Match contains ``tag`` or ``*``."""
     return any(etag.value in {tag, "*"} for etag in etags or ())
 
 
-def tagged(
+def etag_response(
     request: web.Request, body: bytes, tag: str, media_type: str, caching: str
 ) -> web.Response:
-    """Return ``body``, or 304 to whoever has it already; ``caching``: Cache-Control."""
+    """Return ``body``, or 304 if the client has this ETag; ``caching``: Cache-Control."""
     headers = {"ETag": f'"{tag}"', "Cache-Control": caching}
-    if matches(request.if_none_match, tag):
+    if etag_matches(request.if_none_match, tag):
         return web.Response(status=304, headers=headers)
     charset = None if media_type.startswith("image/") else "utf-8"
     return web.Response(body=body, content_type=media_type, charset=charset, headers=headers)

@@ -1,4 +1,4 @@
-"""Headers that tell browsers what not to do with an answer."""
+"""Security headers: CSP, HSTS, nosniff, Referrer-Policy, X-Frame-Options, CORP, COOP."""
 
 from __future__ import annotations
 
@@ -7,38 +7,38 @@ from aiohttp import web
 from models.settings import Settings
 from service.app_keys import SETTINGS
 
-# What is no page of ours is no page: a picture that is a script as well never runs, not even where
-# a browser opens it by itself.
-_NO_PAGE = "default-src 'none'; frame-ancestors 'none'; sandbox"
-_PAGES_ONLY = {
+# CSP of everything but HTML pages: an image that is also a script never runs, not even when a
+# browser opens it directly.
+_STRICT_CSP = "default-src 'none'; frame-ancestors 'none'; sandbox"
+_HTML_HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), display-capture=(), geolocation=(), microphone=(), "
     "payment=(), usb=()",
 }
-_RESULTS = "/processed/"
+_RESULTS_PATH = "/processed/"
 
 
-async def harden(request: web.Request, response: web.StreamResponse) -> None:
-    """Signal on_response_prepare: an answer says more only where its handler did."""
+async def set_security_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """Signal on_response_prepare: set the headers that the handler has not set."""
     headers = response.headers
     headers.setdefault("X-Content-Type-Options", "nosniff")
-    headers.setdefault("Content-Security-Policy", _NO_PAGE)
+    headers.setdefault("Content-Security-Policy", _STRICT_CSP)
     headers.setdefault("Referrer-Policy", "no-referrer")
     headers.setdefault("X-Frame-Options", "DENY")
-    # Pictures are made to be shown, also by pages of other sites, as <img> does. All else is read
-    # by our own pages, by programs, and by whom CORS_ORIGINS lists, which this does not concern.
-    embedded = request.path.startswith(_RESULTS)
+    # Pages of other sites may embed result images with <img>. CORP does not affect the rest:
+    # pages of this service, programs and the origins in CORS_ORIGINS.
+    embedded = request.path.startswith(_RESULTS_PATH)
     headers.setdefault(
         "Cross-Origin-Resource-Policy", "cross-origin" if embedded else "same-origin"
     )
     if response.content_type == "text/html":
-        for name, value in _PAGES_ONLY.items():
+        for name, value in _HTML_HEADERS.items():
             headers.setdefault(name, value)
-    age = _https_only(request.app[SETTINGS])
+    age = _hsts_seconds(request.app[SETTINGS])
     if age:
         headers.setdefault("Strict-Transport-Security", f"max-age={age}")
     headers.pop("Server", None)
 
 
-def _https_only(settings: Settings) -> int:
+def _hsts_seconds(settings: Settings) -> int:
     return settings.hsts_seconds if settings.public_url.lower().startswith("https://") else 0

@@ -1,4 +1,4 @@
-"""Bytes from a store to a client, whole or visibly cut."""
+"""Stream an async generator to a client; abort the connection on error."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from aiohttp import web
 log = structlog.get_logger()
 
 
-async def stream(
+async def stream_response(
     request: web.Request,
     response: web.StreamResponse,
     chunks: AsyncGenerator[bytes],
@@ -19,11 +19,10 @@ async def stream(
 ) -> web.StreamResponse:
     """Send ``response`` with ``chunks`` as its body; ``what`` names it in the log.
 
-    A store that is away before the first byte is still an error of its own. After it, an error
-    document would become part of somebody's picture: the connection is cut instead, so that the
-    client sees that bytes are missing.
+    An unavailable store before the first byte is a normal error. Later, an error document would
+    become part of the image: the connection is aborted instead, so that the client notices.
     """
-    async with aclosing(chunks):  # a reader that goes away leaves no cursor open
+    async with aclosing(chunks):  # closes the cursor when the client disconnects
         if request.method == "HEAD":
             await response.prepare(request)
             return response
@@ -37,7 +36,7 @@ async def stream(
         except ConnectionError:
             raise
         except Exception as error:
-            log.warning("broken_off", what=what, reason=repr(error))
+            log.warning("stream_aborted", what=what, reason=repr(error))
             if request.transport is not None:
                 request.transport.abort()
     return response

@@ -1,4 +1,4 @@
-"""How fast an upload must arrive."""
+"""Minimum upload rate (slow clients): UPLOAD_MIN_RATE, UPLOAD_STALL_TIMEOUT, UPLOAD_TIMEOUT."""
 
 from __future__ import annotations
 
@@ -6,54 +6,52 @@ import asyncio
 from collections.abc import Awaitable
 from typing import TypeVar
 
-from models.errors import TooSlow
+from models.errors import UploadTooSlow
 from models.settings import Settings
 
 T = TypeVar("T")
 
 
-class Pace:
-    """UPLOAD_TIMEOUT seconds a picture, UPLOAD_MIN_RATE bytes a second on average after a grace.
+class MinimumRate:
+    """At least UPLOAD_MIN_RATE bytes/s on average, at most UPLOAD_TIMEOUT seconds per image.
 
-    And no more than UPLOAD_STALL seconds without a byte: what came fast is no leave to stop.
-
-    ``received`` and ``pictures`` are the numbers of bytes and pictures that came, kept by the
-    caller.
+    A grace period applies first; at most UPLOAD_STALL_TIMEOUT seconds may pass without a byte. The
+    user of the class updates ``received_bytes`` and ``images``.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._began = asyncio.get_running_loop().time()
-        self.received = 0
-        self.pictures = 0
+        self.received_bytes = 0
+        self.images = 0
 
-    async def hold(self, arriving: Awaitable[T]) -> T:
-        """Wait for what is arriving.
+    async def read(self, arriving: Awaitable[T]) -> T:
+        """Await the next chunk.
 
         Raises:
-            TooSlow: it did not come in time.
+            UploadTooSlow: the upload stalled or is too slow.
         """
         s, waiting = self._settings, asyncio.get_running_loop().time()
-        limit = s.upload_timeout * max(1, self.pictures)
-        allowed = min(s.upload_grace + self.received / s.upload_min_rate, limit)
-        end, stall = self._began + allowed, waiting + s.upload_stall
+        limit = s.upload_timeout * max(1, self.images)
+        allowed = min(s.upload_grace_seconds + self.received_bytes / s.upload_min_rate, limit)
+        end, stall = self._began + allowed, waiting + s.upload_stall_timeout
         try:
             async with asyncio.timeout_at(min(end, stall)):
                 return await arriving
         except TimeoutError:
             if stall < end:
-                raise TooSlow(
-                    f"nothing came for {s.upload_stall:g} s (UPLOAD_STALL), after "
-                    f"{self.received} bytes",
-                    measured=self.received,
-                    limit=s.upload_stall,
+                raise UploadTooSlow(
+                    f"no data for {s.upload_stall_timeout:g} s (UPLOAD_STALL_TIMEOUT), after "
+                    f"{self.received_bytes} bytes",
+                    measured=self.received_bytes,
+                    limit=s.upload_stall_timeout,
                 ) from None
             seconds = asyncio.get_running_loop().time() - self._began
-            raise TooSlow(
-                f"{self.received} bytes came in {seconds:.1f} s; an upload must keep up "
-                f"{s.upload_min_rate} bytes a second (UPLOAD_MIN_RATE) and end within "
-                f"{limit:g} s (UPLOAD_TIMEOUT for each picture)",
-                measured=self.received,
+            raise UploadTooSlow(
+                f"{self.received_bytes} bytes received in {seconds:.1f} s; the minimum is "
+                f"{s.upload_min_rate} bytes per second (UPLOAD_MIN_RATE) and must end within "
+                f"{limit:g} s (UPLOAD_TIMEOUT per picture)",
+                measured=self.received_bytes,
                 min_rate=s.upload_min_rate,
                 limit=limit,
             ) from None

@@ -1,4 +1,4 @@
-"""POST /items/: the older JSON batch processor, over files below IMAGES_ROOT."""
+"""POST /items/: the call of the older JSON batch processor, on files below IMAGES_ROOT."""
 
 from __future__ import annotations
 
@@ -10,37 +10,46 @@ from pathlib import PurePosixPath
 import structlog
 from aiohttp import web
 
+from models.error_codes import from_document
 from models.errors import (
     AppError,
     BadImage,
     BadParameter,
-    NotFinished,
     NotFound,
-    NotWritten,
+    ResultNotWritten,
     StoreUnavailable,
     TooManyPixels,
-    from_document,
+    WaitTimedOut,
 )
 from models.operations import parse
 from models.operations.legacy_syntax import Older, read
 from models.operations.steps import encoding, parts
 from models.settings import Settings
 from models.tasks.task import Result, Status, Task
-from service.app_keys import ADMISSION, SETTINGS, SUBMITTER
-from service.auth.identity import caller
-from service.auth.revalidate import ended_task, still_good
-from service.http.client_ip import party
-from service.http.json_body import read_body, to_json
-from service.http.query import only
-from service.legacy.images_root import Folder
-from service.legacy.items_request import Image, Order, check, format_of, read_order, targets_of
-from service.openapi.endpoint import JSON, Answer, Body, call
-from service.openapi.error_groups import FORM, PICTURES, WORK
-from service.results import result_bytes
-from service.submissions.submit import check_results
-from service.uploads.incoming_file import Arrival
+from service.app_keys import SETTINGS
+from service.auth.client_id import client_id
+from service.auth.identity import identity
+from service.auth.revalidate import revalidate
+from service.events.long_poll import long_poll_task
+from service.http.json_body import parse_json, read_body
+from service.http.query import reject_unknown_query
+from service.legacy.images_root import ImagesRoot
+from service.legacy.items_request import (
+    ItemsImage,
+    ItemsRequest,
+    check_paths,
+    output_format,
+    read_items_request,
+    result_paths,
+)
+from service.openapi.endpoint import JSON, BodySpec, ResponseSpec, endpoint
+from service.openapi.error_groups import FORM_ERRORS, TASK_ERRORS, UPLOAD_ERRORS
+from service.results import read_result
+from service.submissions.submission_request import check_results
+from service.submissions.task_creator import TASK_CREATOR
+from service.uploads.disk_space import DISK_SPACE
+from service.uploads.incoming_file import IncomingFile, RejectedUpload
 from service.uploads.spool import Spool
-from service.uploads.validation import Refused, judge
 
 log = structlog.get_logger()
 
@@ -49,84 +58,86 @@ _EXAMPLE = {
     "operations": ["resize=0.5"],
 }
 _COMMAND = f"curl -H 'Content-Type: application/json' -d '{json.dumps(_EXAMPLE)}' {{url}}/items/"
-_PICTURES_FAULT = (BadImage, BadParameter, TooManyPixels)
+_IMAGE_ERRORS = (BadImage, BadParameter, TooManyPixels)
 
 
 @dataclass
-class _Run:
-    """One request: what is asked, and which images (from 1) are skipped, with the reason."""
+class _ItemsRun:
+    """One request; ``skipped``: the numbers (from 1) of skipped images with the reasons."""
 
     request: web.Request
     settings: Settings
-    folder: Folder
-    items: Order
-    older: Older
+    folder: ImagesRoot
+    items: ItemsRequest
+    parsed: Older
     tasks: dict[int, Task] = field(default_factory=dict)
     skipped: dict[int, str] = field(default_factory=dict)
 
 
-@call(
+@endpoint(
     "Older services",
-    "Do operations to files below IMAGES_ROOT",
-    description="The call of the older batch processor; off unless IMAGES_ROOT is set. Answers "
-    "with the request when the files are there; pictures that are missing or broken are skipped.",
-    body=Body({JSON: Order}, example=_EXAMPLE),
-    answers={
-        200: Answer(
+    "Process files below IMAGES_ROOT",
+    description="The call of the older batch processor; off unless IMAGES_ROOT is set. Responds "
+    "with the request once the files are written; missing or broken images are skipped.",
+    body=BodySpec({JSON: ItemsRequest}, example=_EXAMPLE),
+    responses={
+        200: ResponseSpec(
             "The request.",
-            Order,
+            ItemsRequest,
             headers=("X-Darkroom-Skipped-Operations", "X-Darkroom-Skipped-Images"),
         )
     },
-    errors=(NotFound, *FORM, *PICTURES, *WORK, NotFinished, NotWritten),
+    errors=(NotFound, *FORM_ERRORS, *UPLOAD_ERRORS, *TASK_ERRORS, WaitTimedOut, ResultNotWritten),
     examples=(_COMMAND,),
 )
 async def run(request: web.Request) -> web.StreamResponse:
-    """Do ``operations`` to each of ``images``; answer with the request when the files are there."""
+    """POST /items/: run ``operations`` on ``images``; respond when the files are written."""
     settings = request.app[SETTINGS]
-    only(request)
+    reject_unknown_query(request)
     if settings.images_root is None:
         raise NotFound(
-            "POST /items/ is off: set IMAGES_ROOT to the folder with the pictures, "
+            "POST /items/ is off: set IMAGES_ROOT to the folder with the images, "
             "e.g. make run IMAGES_ROOT=/srv/pictures",
             setting="IMAGES_ROOT",
         )
     body = await read_body(request, settings)
-    await still_good(request)
-    items = read_order(to_json(body), settings)
-    job = _Run(request, settings, Folder(settings.images_root), items, read(items.operations))
-    check_results(job.older.operations, len(items.images), settings)
-    count = parts(job.older.operations)
-    await asyncio.to_thread(check, items, job.folder, count)
+    await revalidate(request)
+    items = read_items_request(parse_json(body), settings)
+    job = _ItemsRun(
+        request, settings, ImagesRoot(settings.images_root), items, read(items.operations)
+    )
+    check_results(job.parsed.operations, len(items.images), settings)
+    count = parts(job.parsed.operations)
+    await asyncio.to_thread(check_paths, items, job.folder, count)
     for number, image in enumerate(items.images, 1):
-        await _start(job, number, image)
-    await _ended(job)
+        await _submit_image(job, number, image)
+    await _wait_for_tasks(job)
     for number, image in enumerate(items.images, 1):
         if number in job.tasks:
-            await _write(job, number, image)
-    return _answer(job, body)
+            await _write_results(job, number, image)
+    return _response(job, body)
 
 
-async def _start(job: _Run, number: int, image: Image) -> None:
-    """Submit one picture; what is missing or broken is skipped."""
-    output = format_of(image.output)
-    operations = list(job.older.operations)
+async def _submit_image(job: _ItemsRun, number: int, image: ItemsImage) -> None:
+    """Submit one image; a missing or broken one is skipped."""
+    output = output_format(image.output)
+    operations = list(job.parsed.operations)
     if not operations or encoding(operations, output).format != output:
-        # The output's name has the last word on its format.
+        # The extension of the output decides the format.
         operations.append(parse("convert", {"format": output}))
-    with job.request.app[ADMISSION].spool() as spool:
+    with job.request.app[DISK_SPACE].spool() as spool:
         try:
-            arrival = await asyncio.to_thread(_fetch, job, image, spool)
-            picture = await judge(arrival, job.settings)
-            if isinstance(picture, Refused):
-                raise picture.error
-            submitter = job.request.app[SUBMITTER]
-            job.tasks[number] = await submitter.submit(
-                picture,
+            incoming = await asyncio.to_thread(_spool_input, job, image, spool)
+            upload = await incoming.validate()
+            if isinstance(upload, RejectedUpload):
+                raise upload.error
+            submitter = job.request.app[TASK_CREATOR]
+            job.tasks[number] = await submitter.find_or_create(
+                upload,
                 operations,
                 output,
-                client=party(job.request),
-                owner=caller(job.request).owner,
+                client=client_id(job.request),
+                owner=identity(job.request).owner,
             )
         except StoreUnavailable:
             raise
@@ -136,16 +147,16 @@ async def _start(job: _Run, number: int, image: Image) -> None:
             job.skipped[number] = f"it cannot be read: {type(error).__name__}"
 
 
-def _fetch(job: _Run, image: Image, spool: Spool) -> Arrival:
+def _spool_input(job: _ItemsRun, image: ItemsImage, spool: Spool) -> IncomingFile:
     with job.folder.open(image.input) as source:
-        return Arrival.of(PurePosixPath(image.input).name, source, spool, job.settings)
+        return IncomingFile.copy_of(PurePosixPath(image.input).name, source, spool, job.settings)
 
 
-async def _ended(job: _Run) -> None:
+async def _wait_for_tasks(job: _ItemsRun) -> None:
     """Wait for all tasks.
 
     Raises:
-        NotFinished: they take longer than ITEMS_TIMEOUT.
+        WaitTimedOut: they take longer than ITEMS_TIMEOUT.
     """
     loop = asyncio.get_running_loop()
     limit = job.settings.items_timeout
@@ -153,47 +164,47 @@ async def _ended(job: _Run) -> None:
     for number, task in job.tasks.items():
         if not task.ended:
             left = max(0.0, deadline - loop.time())
-            job.tasks[number] = await ended_task(job.request, task.id, left) or task
+            job.tasks[number] = await long_poll_task(job.request, task.id, left) or task
     if not all(task.ended for task in job.tasks.values()):
-        raise NotFinished(
+        raise WaitTimedOut(
             f"the workers did not finish within {limit:g} s (ITEMS_TIMEOUT); "
-            "send the same again: what is done is not done twice",
+            "send the request again: finished images are not processed twice",
             setting="ITEMS_TIMEOUT",
             limit=limit,
         )
 
 
-async def _write(job: _Run, number: int, image: Image) -> None:
-    """Write the results of one picture; one whose content is at fault is skipped.
+async def _write_results(job: _ItemsRun, number: int, image: ItemsImage) -> None:
+    """Write the results of one image; an image with bad content is skipped.
 
     Raises:
-        NotWritten: the disk or its rights are at fault.
-        AppError: the workers are at fault; sending the same again tries it again.
+        ResultNotWritten: the file system refused it.
+        AppError: a worker failed; sending the request again retries it.
     """
     task = job.tasks[number]
     if task.status is not Status.SUCCESS:
         error = from_document(task.error or {"code": "internal", "detail": str(task.status)})
-        if not isinstance(error, _PICTURES_FAULT):
+        if not isinstance(error, _IMAGE_ERRORS):
             raise error
         job.skipped[number] = error.detail
         return
-    targets = targets_of(image.output, len(task.results))
+    targets = result_paths(image.output, len(task.results))
     for result, target in zip(task.results, targets, strict=True):
         try:
             await _copy(job, task, result, target)
         except OSError as error:
-            raise NotWritten(
+            raise ResultNotWritten(
                 f"image {number} cannot be written: {error.strerror or type(error).__name__}; "
-                "what came before it is there",
+                "the images before it are written",
                 image=number,
             ) from error
 
 
-async def _copy(job: _Run, task: Task, result: Result, target: str) -> None:
+async def _copy(job: _ItemsRun, task: Task, result: Result, target: str) -> None:
     created = job.folder.create(target)
     file = await asyncio.to_thread(created.__enter__)
     try:
-        async for data in result_bytes(job.request.app, task, result):
+        async for data in read_result(job.request.app, task, result):
             await asyncio.to_thread(file.write, data)
     except BaseException as error:
         created.__exit__(type(error), error, error.__traceback__)
@@ -201,11 +212,13 @@ async def _copy(job: _Run, task: Task, result: Result, target: str) -> None:
     await asyncio.to_thread(created.__exit__, None, None, None)
 
 
-def _answer(job: _Run, body: bytes) -> web.Response:
-    """Return the request's own JSON; numbers of what was skipped in headers, reasons in the log."""
+def _response(job: _ItemsRun, body: bytes) -> web.Response:
+    """Return the request's own JSON; headers list what was skipped, the log has the reasons."""
     headers = {"Cache-Control": "no-store"}
-    for name, skipped in (("Operations", job.older.skipped), ("Images", job.skipped)):
+    for name, skipped in (("Operations", job.parsed.skipped), ("Images", job.skipped)):
         if skipped:
             headers[f"X-Darkroom-Skipped-{name}"] = " ".join(map(str, sorted(skipped)))
-            log.info("skipped", what=name.lower(), reasons={str(k): v for k, v in skipped.items()})
+            log.info(
+                "items_skipped", what=name.lower(), reasons={str(k): v for k, v in skipped.items()}
+            )
     return web.Response(body=body, content_type="application/json", headers=headers)

@@ -1,4 +1,4 @@
-"""An order of the older JSON batch processor: which files below IMAGES_ROOT become which."""
+"""The JSON body of POST /items/: inputs and outputs below IMAGES_ROOT, and operations."""
 
 from __future__ import annotations
 
@@ -8,56 +8,56 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, FailFast, Field
 
 from models.errors import BadParameter
-from models.images.inspect import FORMAT_OF, Format
+from models.images.inspect import FORMAT_BY_EXTENSION, OutputFormat
 from models.settings import Settings
-from service.http.json_body import at_most, validated
-from service.legacy.images_root import Folder
+from service.http.json_body import check_count, validate
+from service.legacy.images_root import ImagesRoot
 
 _EXAMPLE = '{"images": [{"input": "a.png", "output": "b.png"}], "operations": ["resize=2"]}'
 
 
-class Image(BaseModel):
-    """One picture: where it lies and where its results go, both below IMAGES_ROOT."""
+class ItemsImage(BaseModel):
+    """One image: the paths of its input and output, both below IMAGES_ROOT."""
 
     model_config = ConfigDict(extra="ignore")
     input: str
     output: str
 
 
-class Order(BaseModel):
-    """What the older service took."""
+class ItemsRequest(BaseModel):
+    """The body that the older service accepted."""
 
     model_config = ConfigDict(extra="ignore")
-    images: Annotated[list[Image], FailFast()] = Field(min_length=1)
+    images: Annotated[list[ItemsImage], FailFast()] = Field(min_length=1)
     operations: Annotated[list[str], FailFast()] = []
 
 
-def read_order(document: Any, settings: Settings) -> Order:
-    """Return the order that ``document`` is.
+def read_items_request(document: Any, settings: Settings) -> ItemsRequest:
+    """Return ``document`` as an items request.
 
     Raises:
-        BadRequest: it is none. BadParameter: it asks for more than a limit allows.
+        BadRequest: it is malformed. BadParameter: it exceeds a limit.
     """
-    order = validated(Order, document, _EXAMPLE)
-    at_most(len(order.images), settings.max_batch, "images", "MAX_BATCH")
-    at_most(len(order.operations), settings.max_operations, "operations", "MAX_OPERATIONS")
+    order = validate(ItemsRequest, document, _EXAMPLE)
+    check_count(len(order.images), settings.max_batch, "images", "MAX_BATCH")
+    check_count(len(order.operations), settings.max_operations, "operations", "MAX_OPERATIONS")
     return order
 
 
-def check(order: Order, folder: Folder, count: int) -> None:
-    """Refuse paths that lead out, and outputs that cannot be, before anything is done.
+def check_paths(order: ItemsRequest, folder: ImagesRoot, count: int) -> None:
+    """Return if all paths are inside IMAGES_ROOT and all outputs can be written.
 
-    ``count``: how many results each picture has.
+    ``count``: the number of results of each image.
 
     Raises:
-        BadParameter: one is wrong.
+        BadParameter: one is not.
     """
     taken: dict[str, int] = {}
     for number, image in enumerate(order.images, 1):
         folder.check_input(image.input)
         folder.check_output(image.output)
-        format_of(image.output)
-        for target in targets_of(image.output, count):
+        output_format(image.output)
+        for target in result_paths(image.output, count):
             if taken.setdefault(target, number) != number:
                 raise BadParameter(
                     f"image {number} would overwrite a result of image {taken[target]}: "
@@ -65,24 +65,24 @@ def check(order: Order, folder: Folder, count: int) -> None:
                 )
 
 
-def targets_of(output: str, count: int) -> list[str]:
-    """Return where the results of one picture go: several are numbered ``_1``, ``_2``, ..."""
+def result_paths(output: str, count: int) -> list[str]:
+    """Return the paths of the results of one image: several are numbered ``_1``, ``_2``, ..."""
     path = PurePosixPath(output)
     if count == 1:
         return [str(path)]
     return [str(path.with_stem(f"{path.stem}_{part}")) for part in range(1, count + 1)]
 
 
-def format_of(path: str) -> Format:
-    """Return the format that a file name asks for.
+def output_format(path: str) -> OutputFormat:
+    """Return the format that the extension of ``path`` means.
 
     Raises:
-        BadParameter: none that is written.
+        BadParameter: not an output format.
     """
     suffix = PurePosixPath(path).suffix.lower().lstrip(".")
-    if suffix not in FORMAT_OF:
+    if suffix not in FORMAT_BY_EXTENSION:
         raise BadParameter(
-            f"the output {path[:80]!a} must end in one of {', '.join(FORMAT_OF)}",
-            known=list(FORMAT_OF),
+            f"the output {path[:80]!a} must end in one of {', '.join(FORMAT_BY_EXTENSION)}",
+            known=list(FORMAT_BY_EXTENSION),
         )
-    return FORMAT_OF[suffix]
+    return FORMAT_BY_EXTENSION[suffix]

@@ -1,4 +1,4 @@
-"""The OpenAPI document: made of what handlers declare beside themselves, specs, errors, settings.
+"""The OpenAPI document, built from endpoint declarations, operation specs, errors and settings.
 
-``call`` is what a handler declares, ``document`` puts all of it together.
+``endpoint`` holds the decorator for handlers, ``document`` builds the document.
 """

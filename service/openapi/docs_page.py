@@ -1,4 +1,4 @@
-"""The OpenAPI document as a page needs it: what is asked and answered, in words."""
+"""Prepare the OpenAPI document for the template of /docs."""
 
 from __future__ import annotations
 
@@ -8,46 +8,46 @@ from http import HTTPStatus
 from typing import Any
 
 from service.openapi.endpoint import FORM, JSON
-from service.openapi.problem_schema import PROBLEM
-from service.openapi.schema_text import choices, name_of, names_in, words
+from service.openapi.problem_schema import PROBLEM_JSON
+from service.openapi.schema_text import describe, enum_values, ref_name, ref_names
 
-_ORDER = ("path", "body", "field", "query", "header")
+_PLACE_ORDER = ("path", "body", "field", "query", "header")
 
 
 @dataclass(frozen=True)
-class Field:
-    """Something that is sent; ``place``: path, query, header, field or body.
+class FieldDoc:
+    """A parameter or form field; ``place``: path, query, header, field or body.
 
-    ``kind`` is the control it is asked for with: file, choice, lines or text.
+    ``control``: the input on the page: file, choice, lines or text.
     """
 
     name: str
     place: str
     required: bool
-    values: str
+    type_text: str
     default: str
     description: str
-    kind: str
+    control: str
     choices: list[str]
-    many: bool
+    multiple: bool
     example: str
 
 
 @dataclass(frozen=True)
-class Reply:
-    """One status that may be answered; ``codes`` are those of a refusal."""
+class ResponseDoc:
+    """One status of a response; ``codes``: its error codes."""
 
     status: int
     phrase: str
     description: str
-    media: list[str]
-    bodies: list[str]
+    media_types: list[str]
+    schemas: list[str]
     codes: list[str]
     headers: list[str]
 
 
 @dataclass(frozen=True)
-class Item:
+class EndpointDoc:
     """One method at one path."""
 
     id: str
@@ -56,27 +56,27 @@ class Item:
     summary: str
     description: str
     samples: list[str]
-    fields: list[Field]
-    replies: list[Reply]
-    media: str
-    """What the body is sent as; empty: there is none."""
+    fields: list[FieldDoc]
+    responses: list[ResponseDoc]
+    media_type: str
+    """Media type of the request body; empty: no body."""
 
     @property
-    def good(self) -> list[Reply]:
-        return [reply for reply in self.replies if not reply.codes]
+    def successes(self) -> list[ResponseDoc]:
+        return [reply for reply in self.responses if not reply.codes]
 
     @property
-    def bad(self) -> list[Reply]:
-        return [reply for reply in self.replies if reply.codes]
+    def errors(self) -> list[ResponseDoc]:
+        return [reply for reply in self.responses if reply.codes]
 
 
 @dataclass(frozen=True)
-class Part:
-    """The calls of one tag."""
+class TagSection:
+    """The endpoints of one tag."""
 
     name: str
     description: str
-    items: list[Item]
+    endpoints: list[EndpointDoc]
 
     @property
     def id(self) -> str:
@@ -84,33 +84,37 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Body:
-    """A named schema: its members, or the values of an enumeration."""
+class SchemaDoc:
+    """A named schema: its members, or the values of an enum."""
 
     name: str
     description: str
-    values: str
-    members: list[Field]
+    type_text: str
+    members: list[FieldDoc]
 
 
-def parts(document: Any) -> list[Part]:
-    """Return all calls by their tag."""
-    items: dict[str, list[Item]] = {}
+def tag_sections(document: Any) -> list[TagSection]:
+    """Return all endpoints by tag."""
+    endpoints: dict[str, list[EndpointDoc]] = {}
     for path, methods in document["paths"].items():
-        for method, said in methods.items():
-            items.setdefault(said["tags"][0], []).append(_item(document, method, path, said))
-    return [Part(tag["name"], tag["description"], items[tag["name"]]) for tag in document["tags"]]
-
-
-def bodies(document: Any) -> list[Body]:
-    """Return the schemas that answers and requests refer to."""
+        for method, operation in methods.items():
+            endpoint = _endpoint_doc(document, method, path, operation)
+            endpoints.setdefault(operation["tags"][0], []).append(endpoint)
     return [
-        Body(
+        TagSection(tag["name"], tag["description"], endpoints[tag["name"]])
+        for tag in document["tags"]
+    ]
+
+
+def schema_docs(document: Any) -> list[SchemaDoc]:
+    """Return the named schemas of requests and responses."""
+    return [
+        SchemaDoc(
             name=name,
             description=schema.get("description", ""),
-            values="" if "properties" in schema else words(schema),
+            type_text="" if "properties" in schema else describe(schema),
             members=[
-                _field(member, "member", each, member in schema.get("required", ()))
+                _field_doc(member, "member", each, member in schema.get("required", ()))
                 for member, each in schema.get("properties", {}).items()
             ],
         )
@@ -118,86 +122,95 @@ def bodies(document: Any) -> list[Body]:
     ]
 
 
-def _item(document: Any, method: str, path: str, said: Any) -> Item:
-    media, sent = _sent(document, said)
-    asked = [
-        _field(each["name"], each["in"], {**each["schema"], **_about(each)}, each["required"])
-        for each in said.get("parameters", ())
+def _endpoint_doc(document: Any, method: str, path: str, operation: Any) -> EndpointDoc:
+    media_type, body_fields = _body_fields(document, operation)
+    parameters = [
+        _field_doc(
+            each["name"], each["in"], {**each["schema"], **_description_of(each)}, each["required"]
+        )
+        for each in operation.get("parameters", ())
     ]
-    return Item(
-        id=said["operationId"],
+    return EndpointDoc(
+        id=operation["operationId"],
         method=method.upper(),
         path=path,
-        summary=said["summary"],
-        description=said.get("description", ""),
-        samples=[sample["source"] for sample in said.get("x-codeSamples", ())],
-        fields=sorted([*sent, *asked], key=lambda field: _ORDER.index(field.place)),
-        replies=[_reply(int(status), each) for status, each in said["responses"].items()],
-        media=media,
+        summary=operation["summary"],
+        description=operation.get("description", ""),
+        samples=[sample["source"] for sample in operation.get("x-codeSamples", ())],
+        fields=sorted(
+            [*body_fields, *parameters], key=lambda field: _PLACE_ORDER.index(field.place)
+        ),
+        responses=[
+            _response_doc(int(status), each) for status, each in operation["responses"].items()
+        ],
+        media_type=media_type,
     )
 
 
-def _about(said: Any) -> dict[str, str]:
-    return {"description": said.get("description", "")}
+def _description_of(parameter: Any) -> dict[str, str]:
+    return {"description": parameter.get("description", "")}
 
 
-def _sent(document: Any, said: Any) -> tuple[str, list[Field]]:
-    """Return the media type of the body and its fields; of several media the form."""
-    content = said.get("requestBody", {}).get("content", {})
+def _body_fields(document: Any, operation: Any) -> tuple[str, list[FieldDoc]]:
+    """Return the media type of the body and its fields; the form if there are several types."""
+    content = operation.get("requestBody", {}).get("content", {})
     if not content:
         return "", []
     media = FORM if FORM in content else next(iter(content))
     schema = content[media]["schema"]
-    if found := name_of(schema):
+    if found := ref_name(schema):
         schema = document["components"]["schemas"][found]
     if media == JSON:
         example = json.dumps(content[media].get("example", {}), indent=1)
         about = schema.get("description", "")
-        return media, [Field("body", "body", True, found, "", about, "lines", [], False, example)]
+        return media, [
+            FieldDoc("body", "body", True, found, "", about, "lines", [], False, example)
+        ]
     required = schema.get("required", ())
     fields = [
-        _field(name, "field", each, name in required) for name, each in schema["properties"].items()
+        _field_doc(name, "field", each, name in required)
+        for name, each in schema["properties"].items()
     ]
     return media, fields
 
 
-def _field(name: str, place: str, schema: Any, required: bool) -> Field:
+def _field_doc(name: str, place: str, schema: Any, required: bool) -> FieldDoc:
     inner = schema.get("items", {}) if schema.get("type") == "array" else schema
-    listed = choices(schema)
-    kind = "choice" if listed else "text"
+    values = enum_values(schema)
+    control = "choice" if values else "text"
     if inner.get("format") == "binary":
-        kind = "file"
+        control = "file"
     default = schema.get("default")
-    return Field(
+    return FieldDoc(
         name=name,
         place=place,
         required=required,
-        values=words(schema),
+        type_text=describe(schema),
         default="" if default is None else str(default),
         description=schema.get("description", ""),
-        kind=kind,
-        choices=listed,
-        many=inner is not schema,
+        control=control,
+        choices=values,
+        multiple=inner is not schema,
         example=_example(schema),
     )
 
 
 def _example(schema: Any) -> str:
-    """Return a value to begin with, where the schema has one."""
+    """Return an example value, if the schema has one."""
     found = next(iter(schema.get("examples", ())), "")
     return str(found[0] if isinstance(found, list) else found)
 
 
-def _reply(status: int, said: Any) -> Reply:
-    content = said.get("content", {})
-    refused = content.get(PROBLEM, {}).get("schema", {})
-    codes = refused.get("properties", {}).get("code", {}).get("enum", [])
-    return Reply(
+def _response_doc(status: int, response: Any) -> ResponseDoc:
+    content = response.get("content", {})
+    problem = content.get(PROBLEM_JSON, {}).get("schema", {})
+    codes = problem.get("properties", {}).get("code", {}).get("enum", [])
+    return ResponseDoc(
         status=status,
         phrase=HTTPStatus(status).phrase,
-        description="" if codes else said["description"],
-        media=[media for media in content if media != PROBLEM],
-        bodies=names_in(content.get(JSON, {}).get("schema", {})),
+        description="" if codes else response["description"],
+        media_types=[media for media in content if media != PROBLEM_JSON],
+        schemas=ref_names(content.get(JSON, {}).get("schema", {})),
         codes=codes,
-        headers=[name for name in said.get("headers", {}) if name != "X-Request-ID"],
+        headers=[name for name in response.get("headers", {}) if name != "X-Request-ID"],
     )

@@ -1,10 +1,13 @@
-"""The whole document: the application's routes with what their handlers declare, as OpenAPI 3.1."""
+"""Build the OpenAPI 3.1 document from the routes and the declarations of their handlers."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 from aiohttp import web
@@ -23,39 +26,39 @@ from openapi_pydantic import (
 from models import VERSION
 from models.settings import Settings
 from service.app_keys import SETTINGS
-from service.openapi.endpoint import Body, Call, declared, why_unlisted
-from service.openapi.limits import limits
+from service.openapi.endpoint import BodySpec, Endpoint, endpoint_of, unlisted_reason
+from service.openapi.limits import upload_limits
 from service.openapi.links import operation_id
-from service.openapi.parameters import parameters
+from service.openapi.parameters import route_parameters
 from service.openapi.problem_schema import problem_schema
-from service.openapi.responses import responses
-from service.openapi.schemas import Schemas, model
-from service.openapi.security import SCHEMES, refusals, security
+from service.openapi.responses import build_responses
+from service.openapi.schemas import SchemaRegistry, to_model
+from service.openapi.security import SECURITY_SCHEMES, auth_errors, security_requirements
 
 TAGS = {
-    "Pictures": "Send pictures to an operation, or to several in a row.",
-    "Tasks": "How far a picture is; cancel it, try it again.",
-    "Groups": "The pictures of one submission together.",
-    "Results": "The bytes.",
-    "E-mail": "Results and the weekly letter, by e-mail.",
-    "Older services": "Calls of five older services, answered as they were.",
-    "Service": "What it can do and how it is.",
-    "Dashboard": "What operators see and do, with ADMIN_TOKEN; without one from its machine only.",
+    "Pictures": "Upload images to one operation, or to several in a row.",
+    "Tasks": "Follow the progress of a task; cancel or retry it.",
+    "Groups": "Several tasks together.",
+    "Results": "Download, link to or delete the result files.",
+    "E-mail": "Results and the weekly newsletter by e-mail.",
+    "Older services": "Routes of five older services, which answer as those did.",
+    "Service": "Operations, health, metrics and this document.",
+    "Dashboard": "For operators: with ADMIN_TOKEN, or without one from the same machine only.",
 }
 
-_KEYS = """
-Calls need a key, `Authorization: Bearer <key>`, but for a few that are open. Each key sees its \
-own tasks, groups and results; what is another's does not exist to it.
+_KEYS_TEXT = """
+Most calls need an API key: `Authorization: Bearer <key>`. A key sees only its own tasks, groups \
+and results; those of other keys are answered with 404.
 """
 
-_ABOUT = """Send pictures, get tasks at once, fetch the results when they are done.
+_DESCRIPTION = """Upload images, get tasks at once, download the results when they are done.
 
-Every refusal is `application/problem+json` (RFC 9457) with a stable `code`, the limit, what was \
-measured and what would pass. Asking twice costs nothing: the same bytes with the same parameters \
-are the same task. A query parameter or field that means nothing is refused, not ignored.
+Errors are `application/problem+json` (RFC 9457) with a stable `code`, the limit, the measured \
+value and what would pass. The same bytes with the same parameters are the same task, so sending \
+them twice costs nothing. Unknown query parameters and form fields are errors.
 
-Before any call is looked at: 421 `misdirected` where the Host header names another service, 431 \
-`head_too_large`, 503 `too_many_connections`, and 400 for what is no good HTTP.
+Any route may also answer 421 `misdirected` (the Host header names another host), 431 \
+`head_too_large`, 503 `too_many_connections`, and 400 for malformed HTTP.
 {keys}
 Limits of this service:
 
@@ -71,99 +74,127 @@ class Route:
         self.handler = handler
 
     @property
-    def names(self) -> list[str]:
-        """What stands in the path."""
+    def path_parameters(self) -> list[str]:
+        """The names of the parameters in the path."""
         return re.findall(r"\{(\w+)\}", self.path)
 
 
-def routes(app: web.Application) -> Iterator[Route]:
-    """Yield the routes of ``app``; not HEAD, which answers as GET does, without the body."""
+def iter_routes(app: web.Application) -> Iterator[Route]:
+    """Yield the routes of ``app`` except HEAD, which is GET without the body."""
     for route in app.router.routes():
         if route.resource is not None and route.method != "HEAD":
             yield Route(route.method, route.resource.canonical, route.handler)
 
 
-def document(app: web.Application) -> dict[str, Any]:
-    """Return the OpenAPI 3.1 document of ``app``, as its settings have it.
+def build_document(app: web.Application) -> dict[str, Any]:
+    """Return the OpenAPI 3.1 document of ``app`` with its settings.
 
     Raises:
-        LookupError: the handler of a route declares nothing.
+        LookupError: a handler has neither @endpoint nor @unlisted.
     """
     settings = app[SETTINGS]
-    listed = _listed(app)
-    schemas = Schemas([each for _, each in listed], settings)
+    declared = _documented_routes(app)
+    schemas = SchemaRegistry([each for _, each in declared], settings)
     paths: dict[str, dict[str, Operation]] = {}
-    for route, said in listed:
-        operation = _operation(route, said, schemas, settings)
+    for route, endpoint in declared:
+        operation = _operation(route, endpoint, schemas, settings)
         paths.setdefault(route.path, {})[route.method.lower()] = operation
     components = {"Problem": problem_schema(), **schemas.components}
-    used = {said.tag for _, said in listed}
-    made = OpenAPI(
+    used_tags = {each.tag for _, each in declared}
+    openapi = OpenAPI(
         openapi="3.1.1",
         jsonSchemaDialect="https://json-schema.org/draft/2020-12/schema",
         info=Info(
             title="Darkroom",
             version=VERSION,
             summary="A self-hosted image service",
-            description=_ABOUT.format(keys=_KEYS if settings.keys_on else "")
+            description=_DESCRIPTION.format(keys=_KEYS_TEXT if settings.api_keys_enabled else "")
             + "\n".join(
-                f"- `{each.name}` = {each.value}: {each.reason}" for each in limits(settings)
+                f"- `{each.name}` = {each.value}: {each.reason}" for each in upload_limits(settings)
             ),
         ),
         servers=[Server(url="/")],
-        tags=[Tag(name=name, description=TAGS.get(name)) for name in [*TAGS] if name in used],
+        tags=[Tag(name=name, description=TAGS.get(name)) for name in [*TAGS] if name in used_tags],
         paths={path: PathItem.model_validate(methods) for path, methods in paths.items()},
         components=Components(
-            schemas={name: model(each) for name, each in components.items()},
-            securitySchemes=SCHEMES,
+            schemas={name: to_model(each) for name, each in components.items()},
+            securitySchemes=SECURITY_SCHEMES,
         ),
     )
-    dumped: dict[str, Any] = made.model_dump(
+    dumped: dict[str, Any] = openapi.model_dump(
         mode="json", by_alias=True, exclude_none=True, exclude_unset=True
     )
     return dumped
 
 
-def _listed(app: web.Application) -> list[tuple[Route, Call]]:
-    found, silent = [], []
-    for route in routes(app):
-        said = declared(route.handler)
-        if said is not None:
-            found.append((route, said))
-        elif not why_unlisted(route.handler):
-            silent.append(f"{route.method} {route.path} ({route.handler.__qualname__})")
-    if silent:
+def _documented_routes(app: web.Application) -> list[tuple[Route, Endpoint]]:
+    found, undeclared = [], []
+    for route in iter_routes(app):
+        endpoint = endpoint_of(route.handler)
+        if endpoint is not None:
+            found.append((route, endpoint))
+        elif not unlisted_reason(route.handler):
+            undeclared.append(f"{route.method} {route.path} ({route.handler.__qualname__})")
+    if undeclared:
         raise LookupError(
-            f"{', '.join(silent)}: the handler declares nothing; put @call(...), or "
-            "@unlisted('why'), of service.openapi.endpoint before it"
+            f"{', '.join(undeclared)}: the handler is not declared; put @endpoint(...) or "
+            "@unlisted('reason') of service.openapi.endpoint on it"
         )
     return found
 
 
-def _operation(route: Route, said: Call, schemas: Schemas, settings: Settings) -> Operation:
+def _operation(
+    route: Route, endpoint: Endpoint, schemas: SchemaRegistry, settings: Settings
+) -> Operation:
     extra = {}
-    said = replace(said, errors=(*said.errors, *refusals(route.method, route.path, settings)))
-    if said.examples:
+    endpoint = replace(
+        endpoint, errors=(*endpoint.errors, *auth_errors(route.method, route.path, settings))
+    )
+    if endpoint.examples:
         extra["x-codeSamples"] = [
-            {"lang": "Shell", "label": "curl", "source": each.replace("{url}", settings.url)}
-            for each in said.examples
+            {"lang": "Shell", "label": "curl", "source": each.replace("{url}", settings.base_url)}
+            for each in endpoint.examples
         ]
     return Operation(
-        tags=[said.tag],
-        summary=said.summary,
-        description=said.description or None,
+        tags=[endpoint.tag],
+        summary=endpoint.summary,
+        description=endpoint.description or None,
         operationId=operation_id(route.method, route.path),
-        parameters=parameters(route.path, route.names, said, settings) or None,
-        requestBody=_body(said.body, schemas, settings) if said.body else None,
-        responses=responses(said, schemas),
-        security=security(route.method, route.path, settings),
+        parameters=route_parameters(route.path, route.path_parameters, endpoint, settings) or None,
+        requestBody=_request_body(endpoint.body, schemas, settings) if endpoint.body else None,
+        responses=build_responses(endpoint, schemas),
+        security=security_requirements(route.method, route.path, settings),
         **extra,
     )
 
 
-def _body(body: Body, schemas: Schemas, settings: Settings) -> RequestBody:
+def _request_body(body: BodySpec, schemas: SchemaRegistry, settings: Settings) -> RequestBody:
     content = {}
-    for media, said in body.content.items():
-        schema = schemas.of(said) if isinstance(said, type) else model(said(settings))
+    for media, kind in body.content.items():
+        schema = schemas.schema(kind) if isinstance(kind, type) else to_model(kind(settings))
         content[media] = MediaType(media_type_schema=schema, example=body.example)
     return RequestBody(content=content, required=body.required)
+
+
+class CachedDocument:
+    """The OpenAPI document of one application, built and serialized on first use."""
+
+    def __init__(self, app: web.Application) -> None:
+        self._app = app
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        return build_document(self._app)
+
+    @cached_property
+    def body(self) -> bytes:
+        """The document as JSON in UTF-8."""
+        return (json.dumps(self.document, ensure_ascii=False) + "\n").encode()
+
+    @cached_property
+    def etag(self) -> str:
+        """The ETag, without quotes."""
+        return hashlib.sha256(self.body).hexdigest()[:32]
+
+
+OPENAPI = web.AppKey("openapi", CachedDocument)

@@ -1,17 +1,17 @@
-"""What a handler says of itself beside its code: a typed declaration, from which documents come.
+"""Declare a handler's request and responses beside it; the OpenAPI document is built from this.
 
-    @call(
+    @endpoint(
         "Tasks",
         "How far a task is",
         query=Waiting,
-        answers={200: Answer("The task.", TaskBody, headers=("Location",))},
-        errors=(NotFound, BadParameter, *STORED),
+        responses={200: ResponseSpec("The task.", TaskBody, headers=("Location",))},
+        errors=(NotFound, BadParameter, *STORE_ERRORS),
         examples=("curl '{url}/tasks/TASK_ID?wait=30'",),
     )
     async def show(request): ...
 
-A route whose handler declares nothing fails ``tests/service/openapi/test_document.py``; one that is no part of the
-API says so with ``unlisted("why")``.
+A handler that declares nothing fails ``tests/service/openapi/test_document.py``. Mark a handler
+that is not part of the API with ``@unlisted("reason")``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from weakref import WeakKeyDictionary
 from models.errors import AppError
 from models.settings import Settings
 
-H = TypeVar("H", bound=Callable[..., Any])
+Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 Schema = dict[str, Any]
 """A JSON Schema, draft 2020-12."""
@@ -37,11 +37,11 @@ URLENCODED = "application/x-www-form-urlencoded"
 
 
 @dataclass(frozen=True)
-class Answer:
-    """One status: what it means and what its body is.
+class ResponseSpec:
+    """One response: its meaning and its body.
 
-    ``body``: a type of which pydantic makes the schema of the JSON; None: there is no JSON.
-    ``media``: further media types of the same answer. ``headers``: names, see ``headers.ANSWERED``.
+    ``body``: the type of the JSON, from which pydantic makes the schema; None: no JSON.
+    ``media``: further media types. ``headers``: names, see ``headers.RESPONSE_HEADERS``.
     """
 
     description: str
@@ -51,8 +51,8 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Body:
-    """What a request carries, by media type: a type, or what makes the schema of the settings."""
+class BodySpec:
+    """A request body: a type, or a function from settings to schema, by media type."""
 
     content: Mapping[str, type | Callable[[Settings], Schema]]
     required: bool = True
@@ -60,59 +60,60 @@ class Body:
 
 
 @dataclass(frozen=True)
-class Call:
-    """One kind of request; a handler that serves several routes is told of once.
+class Endpoint:
+    """The declaration of a handler, which may serve several routes.
 
-    ``query`` and ``headers`` are TypedDicts whose keys are the parameters. ``errors`` are those
-    beside a defect of ours, which every route may answer with. ``pages``: people get the refusals
-    of this route as HTML, too. ``examples`` are commands with
-    ``{url}`` for where the service is and TASK_ID, GROUP_ID, NAME or WORKER for what an earlier
-    answer said; the tests run them.
+    ``query`` and ``headers``: TypedDicts whose keys are the parameters. ``errors``: all but
+    ``InternalError``, which any route may answer. ``html_errors``: browsers get errors as HTML.
+    ``examples``: commands with ``{url}`` for the service and TASK_ID, GROUP_ID, NAME or WORKER for
+    values from an earlier response; the tests run them.
     """
 
     tag: str
     summary: str
-    answers: Mapping[int, Answer]
+    responses: Mapping[int, ResponseSpec]
     description: str = ""
     query: Any = None
     headers: Any = None
-    body: Body | None = None
+    body: BodySpec | None = None
     errors: tuple[type[AppError], ...] = ()
     examples: tuple[str, ...] = ()
-    pages: bool = False
+    html_errors: bool = False
     path: Mapping[str, str] = field(default_factory=dict)
-    """Descriptions of what stands in the path, where ``document.PATH`` has no fitting one."""
+    """Descriptions of path parameters that ``parameters.PATH_DESCRIPTIONS`` does not have."""
 
 
-_CALLS: WeakKeyDictionary[Callable[..., Any], Call] = WeakKeyDictionary()
+_ENDPOINTS: WeakKeyDictionary[Callable[..., Any], Endpoint] = WeakKeyDictionary()
 _UNLISTED: WeakKeyDictionary[Callable[..., Any], str] = WeakKeyDictionary()
 
 
-def call(tag: str, summary: str, *, answers: Mapping[int, Answer], **more: Any) -> Callable[[H], H]:
-    """Declare what a handler takes and answers; see ``Call``."""
+def endpoint(
+    tag: str, summary: str, *, responses: Mapping[int, ResponseSpec], **more: Any
+) -> Callable[[Handler], Handler]:
+    """Declare a handler's request and responses; see ``Endpoint``."""
 
-    def declare(handler: H) -> H:
-        _CALLS[handler] = Call(tag, summary, answers, **more)
+    def declare(handler: Handler) -> Handler:
+        _ENDPOINTS[handler] = Endpoint(tag, summary, responses, **more)
         return handler
 
     return declare
 
 
-def unlisted(reason: str) -> Callable[[H], H]:
-    """Declare that a handler is no part of the API, and why."""
+def unlisted(reason: str) -> Callable[[Handler], Handler]:
+    """Leave a handler out of the OpenAPI document, with the reason."""
 
-    def declare(handler: H) -> H:
+    def declare(handler: Handler) -> Handler:
         _UNLISTED[handler] = reason
         return handler
 
     return declare
 
 
-def declared(handler: Callable[..., Any]) -> Call | None:
-    """Return what ``handler`` declared, if it did."""
-    return _CALLS.get(unwrap(handler))
+def endpoint_of(handler: Callable[..., Any]) -> Endpoint | None:
+    """Return the declaration of ``handler``, if there is one."""
+    return _ENDPOINTS.get(unwrap(handler))
 
 
-def why_unlisted(handler: Callable[..., Any]) -> str | None:
-    """Return why ``handler`` is left out of the document; None if it is not."""
+def unlisted_reason(handler: Callable[..., Any]) -> str | None:
+    """Return why ``handler`` is left out of the document; None if it is listed."""
     return _UNLISTED.get(unwrap(handler))

@@ -1,29 +1,29 @@
-"""Errors that come together: what may go wrong with a store, a form, a picture, a task."""
+"""Groups of errors for endpoint declarations: stores, forms, uploads, tasks, signed links."""
 
 from __future__ import annotations
 
 from models.errors import (
     AppError,
-    BadCallback,
+    BadCallbackUrl,
     BadImage,
     BadOutput,
     BadParameter,
     BadRequest,
-    Cancelled,
     Forbidden,
-    Internal,
+    InsufficientResources,
+    InternalError,
     LinkExpired,
-    NoRoom,
     QueueFull,
     RateLimited,
     ResultGone,
     StoreUnavailable,
+    TaskCancelled,
     TaskTimeout,
     TooLarge,
     TooManyPixels,
     TooMuchMemory,
-    TooSlow,
     UnsupportedFormat,
+    UploadTooSlow,
     WeightsMissing,
     WeightsUnusable,
     WorkerCrashed,
@@ -31,37 +31,37 @@ from models.errors import (
 
 Errors = tuple[type[AppError], ...]
 
-LINKED: Errors = (Forbidden, LinkExpired)
-"""Of what a signed link opens."""
-STORED: Errors = (StoreUnavailable,)
-"""Of whatever asks a store."""
-FORM: Errors = (BadRequest, BadParameter, TooLarge, TooSlow)
-"""Of a body that is read."""
-PICTURES: Errors = (
-    *FORM,
-    BadCallback,
+LINK_ERRORS: Errors = (Forbidden, LinkExpired)
+"""Of routes that a signed link opens."""
+STORE_ERRORS: Errors = (StoreUnavailable,)
+"""Of routes that use MongoDB or Redis."""
+FORM_ERRORS: Errors = (BadRequest, BadParameter, TooLarge, UploadTooSlow)
+"""Of routes that read a form."""
+UPLOAD_ERRORS: Errors = (
+    *FORM_ERRORS,
+    BadCallbackUrl,
     UnsupportedFormat,
     BadImage,
     TooManyPixels,
     TooMuchMemory,
     QueueFull,
     RateLimited,
-    NoRoom,
-    *STORED,
+    InsufficientResources,
+    *STORE_ERRORS,
 )
-"""Of a submission."""
-WORK: Errors = (
+"""Of routes that accept images."""
+TASK_ERRORS: Errors = (
     BadImage,
     BadParameter,
     TooManyPixels,
     TooMuchMemory,
-    Cancelled,
+    TaskCancelled,
     BadOutput,
     TaskTimeout,
     WorkerCrashed,
     WeightsMissing,
     WeightsUnusable,
-    Internal,
+    InternalError,
     ResultGone,
 )
-"""Of a task whose end is answered as an error, to those who asked for the picture itself."""
+"""Of a failed task, when the request asked for the image itself instead of the task."""

@@ -1,4 +1,4 @@
-"""Headers of requests and answers that mean something here."""
+"""Request and response headers of the API, with their descriptions."""
 
 from __future__ import annotations
 
@@ -7,65 +7,78 @@ from typing import Annotated
 from pydantic import Field
 from typing_extensions import TypedDict
 
-ANSWERED: dict[str, str] = {
-    "Location": "The task, group or picture that the answer is about.",
-    "Content-Location": "The task that made the picture.",
-    "ETag": "Names these bytes exactly; send it back in If-None-Match.",
-    "Cache-Control": "How long it may be kept.",
-    "Content-Disposition": "The file name to save it under.",
-    "Content-Range": "Which bytes these are, and of how many.",
-    "Accept-Ranges": "bytes",
-    "Retry-After": "Seconds after which it is worth trying again.",
-    "X-Request-ID": "The id under which the log has this request.",
-    "X-Darkroom-Skipped-Operations": "Numbers, from 1, of operations that were skipped.",
-    "X-Darkroom-Skipped-Images": "Numbers, from 1, of images that were skipped.",
+RESPONSE_HEADERS: dict[str, str] = {
+    "Location": "The task, group or image that the response is about.",
+    "Content-Location": "The task that made the image.",
+    "ETag": "Identifies these exact bytes; send it back in If-None-Match.",
+    "Cache-Control": "How long the response may be cached.",
+    "Content-Disposition": "The file name for saving the response.",
+    "Content-Range": "The byte range sent, and the total size.",
+    "Accept-Ranges": "Always bytes.",
+    "Retry-After": "Seconds to wait before the next try.",
+    "X-Request-ID": "The id of this request in the log.",
+    "X-Darkroom-Skipped-Operations": "Skipped operations, counted from 1.",
+    "X-Darkroom-Skipped-Images": "Skipped images, counted from 1.",
 }
-"""What an answer's header says, by its name."""
+"""Descriptions of response headers by name."""
 
 
-LastEventId = TypedDict(
-    "LastEventId",
+LastEventIdHeader = TypedDict(
+    "LastEventIdHeader",
     {
         "Last-Event-ID": Annotated[
             str,
-            Field(description="Of the last event that was received; browsers send it themselves."),
+            Field(description="Id of the last event received; browsers send it on reconnect."),
         ]
     },
     total=False,
 )
-"""Headers of event streams."""
+"""Request header of event streams."""
 
 
-class Prefer(TypedDict, total=False):
+class PreferHeader(TypedDict, total=False):
     Prefer: Annotated[
         str,
         Field(
-            description="wait=SECONDS, the same as the query's (RFC 7240).", examples=["wait=30"]
+            description="wait=SECONDS, the same as the query parameter wait (RFC 7240).",
+            examples=["wait=30"],
         ),
     ]
 
 
-Conditional = TypedDict(
-    "Conditional",
-    {"If-None-Match": Annotated[str, Field(description="An ETag: 304 if it is still that.")]},
-    total=False,
-)
-
-Ranged = TypedDict(
-    "Ranged",
+ConditionalHeaders = TypedDict(
+    "ConditionalHeaders",
     {
-        "If-None-Match": Annotated[str, Field(description="An ETag: 304 if it is still that.")],
-        "Range": Annotated[
-            str,
-            Field(description="One range of bytes.", examples=["bytes=0-1023"]),
-        ],
-        "If-Range": Annotated[str, Field(description="An ETag: the range only if it is that.")],
+        "If-None-Match": Annotated[
+            str, Field(description="An ETag: answer 304 if it still matches.")
+        ]
     },
     total=False,
 )
 
-IfMatch = TypedDict(
-    "IfMatch",
-    {"If-Match": Annotated[str, Field(description="An ETag: only if the result is that one.")]},
+RangeHeaders = TypedDict(
+    "RangeHeaders",
+    {
+        "If-None-Match": Annotated[
+            str, Field(description="An ETag: answer 304 if it still matches.")
+        ],
+        "Range": Annotated[
+            str,
+            Field(description="One byte range.", examples=["bytes=0-1023"]),
+        ],
+        "If-Range": Annotated[
+            str, Field(description="An ETag: send the range only if it still matches.")
+        ],
+    },
+    total=False,
+)
+
+IfMatchHeader = TypedDict(
+    "IfMatchHeader",
+    {
+        "If-Match": Annotated[
+            str, Field(description="An ETag: act only if the result still matches.")
+        ]
+    },
     total=False,
 )

@@ -1,38 +1,38 @@
-"""What may come in at most, as the settings have it."""
+"""Upload limits from the settings, shown in the OpenAPI document and at /docs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from models.settings import Settings
-from models.settings.uploads import Intake
+from models.settings.uploads import UploadSettings
 
-_MIB = 1024 * 1024
+_MIB_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True)
 class Limit:
-    """One setting: its name in the environment, its value and its reason."""
+    """One limit: the setting's name in the environment, its value and its reason."""
 
     name: str
     value: str
     reason: str
 
 
-def limits(settings: Settings) -> list[Limit]:
-    """Return the limits of what comes in."""
+def upload_limits(settings: Settings) -> list[Limit]:
+    """Return the limits on uploads."""
     return [
-        Limit(name.upper(), _value(name, getattr(settings, name)), field.description or "")
-        for name, field in Intake.model_fields.items()
+        Limit(name.upper(), _format_value(name, getattr(settings, name)), field.description or "")
+        for name, field in UploadSettings.model_fields.items()
     ]
 
 
-def size(count: int) -> str:
-    """Return a number of bytes, in MiB where it is a whole number of them."""
-    return f"{count:,} bytes" if count % _MIB or not count else f"{count // _MIB:,} MiB"
+def format_bytes(count: int) -> str:
+    """Return a size as text: whole MiB where possible, else bytes."""
+    return f"{count:,} bytes" if count % _MIB_BYTES or not count else f"{count // _MIB_BYTES:,} MiB"
 
 
-def _value(name: str, value: float) -> str:
-    if isinstance(value, int) and name.endswith(("_bytes", "_disk")):
-        return size(value)
+def _format_value(name: str, value: float) -> str:
+    if isinstance(value, int) and name.endswith("_bytes"):
+        return format_bytes(value)
     return f"{value:,}" if isinstance(value, int) else f"{value:g}"

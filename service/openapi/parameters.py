@@ -1,4 +1,4 @@
-"""Parameters of a route: in its path, its query and its headers."""
+"""OpenAPI parameters of a route: path, query and headers."""
 
 from __future__ import annotations
 
@@ -8,32 +8,36 @@ from openapi_pydantic import Parameter
 from pydantic import TypeAdapter
 
 from models.settings import Settings
-from service.openapi.endpoint import Call
-from service.openapi.schemas import model
+from service.openapi.endpoint import Endpoint
+from service.openapi.schemas import to_model
 
-PATH = {
-    "/tasks/{id}": "The task_id that a submission answered with.",
-    "/status/{id}": "The group_id that a submission answered with; a task_id is one, too.",
+PATH_DESCRIPTIONS = {
+    "/tasks/{id}": "The task_id from the submission's response.",
+    "/status/{id}": "The group_id from the submission's response; a task_id works too.",
     "/dashboard/api/tasks/{id}": "The task_id.",
-    "/send_images/{id}": "The group_id that a submission with an email answered with.",
-    "/convert/{id}": "The submission_task_id that POST /convert answered with.",
-    "/processed/{name}": "A result's name, or an upload's name, which means its newest result.",
+    "/send_images/{id}": "The group_id from the response to a submission with email.",
+    "/convert/{id}": "The submission_task_id from the response of POST /convert.",
+    "/processed/{name}": "The name of a result, or of an upload: then its newest result.",
 }
-"""What stands in a path, by the beginning of the path up to there."""
+"""Descriptions of path parameters, by the path up to and including the parameter."""
 
 
-def parameters(path: str, names: list[str], said: Call, settings: Settings) -> list[Parameter]:
-    """Return the parameters of the route at ``path``, which has ``names`` in it."""
-    found = [_in_path(path, name, said) for name in names]
-    found += _declared(said.query, "query", settings)
-    return found + _declared(said.headers, "header", settings)
+def route_parameters(
+    path: str, names: list[str], endpoint: Endpoint, settings: Settings
+) -> list[Parameter]:
+    """Return the parameters of the route ``path``; ``names`` are its path parameters."""
+    found = [_path_parameter(path, name, endpoint) for name in names]
+    found += _typed_dict_parameters(endpoint.query, "query", settings)
+    return found + _typed_dict_parameters(endpoint.headers, "header", settings)
 
 
-def _in_path(path: str, name: str, said: Call) -> Parameter:
+def _path_parameter(path: str, name: str, endpoint: Endpoint) -> Parameter:
     upto = path[: path.index("{" + name + "}") + len(name) + 2]
-    description = said.path.get(name) or PATH.get(upto)
+    description = endpoint.path.get(name) or PATH_DESCRIPTIONS.get(upto)
     if description is None:
-        raise LookupError(f"{path}: say what {name} is, in the declaration's path or in PATH")
+        raise LookupError(
+            f"{path}: describe {name} in the endpoint's path= or in PATH_DESCRIPTIONS"
+        )
     text = {"type": "string", "minLength": 1}
     return Parameter.model_validate(
         {
@@ -41,12 +45,14 @@ def _in_path(path: str, name: str, said: Call) -> Parameter:
             "in": "path",
             "required": True,
             "description": description,
-            "schema": model(text),
+            "schema": to_model(text),
         }
     )
 
 
-def _declared(kind: Any, place: Literal["query", "header"], settings: Settings) -> list[Parameter]:
+def _typed_dict_parameters(
+    kind: Any, place: Literal["query", "header"], settings: Settings
+) -> list[Parameter]:
     if kind is None:
         return []
     schema = TypeAdapter(kind).json_schema()
@@ -54,7 +60,7 @@ def _declared(kind: Any, place: Literal["query", "header"], settings: Settings) 
     found = []
     for name, each in schema["properties"].items():
         kept = {key: value for key, value in each.items() if key not in {"title", "description"}}
-        description = each.get("description", "").format_map(_Limits(settings))
+        description = each.get("description", "").format_map(_SettingValues(settings))
         found.append(
             Parameter.model_validate(
                 {
@@ -62,15 +68,15 @@ def _declared(kind: Any, place: Literal["query", "header"], settings: Settings) 
                     "in": place,
                     "required": name in required,
                     "description": description or None,
-                    "schema": model(kept),
+                    "schema": to_model(kept),
                 }
             )
         )
     return found
 
 
-class _Limits(dict[str, Any]):
-    """Values of settings for the text of a description, e.g. ``{MAX_WAIT}``."""
+class _SettingValues(dict[str, Any]):
+    """Setting values for placeholders in descriptions, e.g. ``{MAX_WAIT}``."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__()

@@ -1,51 +1,56 @@
-"""Answers of a route: what it declares, and the errors it may refuse with."""
+"""OpenAPI responses of an endpoint: the declared ones and its errors."""
 
 from __future__ import annotations
 
 from openapi_pydantic import Header, MediaType, Response
 
-from models.errors import Internal
-from service.openapi.endpoint import HTML, JSON, Answer, Call
-from service.openapi.headers import ANSWERED
-from service.openapi.links import links
-from service.openapi.problem_schema import PROBLEM, by_status, described, refusal
-from service.openapi.schemas import Schemas, model
+from models.errors import InternalError
+from service.openapi.endpoint import HTML, JSON, Endpoint, ResponseSpec
+from service.openapi.headers import RESPONSE_HEADERS
+from service.openapi.links import response_links
+from service.openapi.problem_schema import (
+    PROBLEM_JSON,
+    codes_schema,
+    describe_errors,
+    group_by_status,
+)
+from service.openapi.schemas import SchemaRegistry, to_model
 
 
-def responses(said: Call, schemas: Schemas) -> dict[str, Response]:
-    """Return all answers by status; a defect of ours may meet any route."""
-    found = {str(status): _answer(each, schemas) for status, each in said.answers.items()}
-    for status, kinds in by_status([*said.errors, Internal]).items():
-        content = {PROBLEM: MediaType(media_type_schema=model(refusal(kinds)))}
-        if said.pages:
+def build_responses(endpoint: Endpoint, schemas: SchemaRegistry) -> dict[str, Response]:
+    """Return all responses by status; any endpoint may answer 500."""
+    found = {str(status): _response(each, schemas) for status, each in endpoint.responses.items()}
+    for status, error_types in group_by_status([*endpoint.errors, InternalError]).items():
+        content = {PROBLEM_JSON: MediaType(media_type_schema=to_model(codes_schema(error_types)))}
+        if endpoint.html_errors:
             content[HTML] = MediaType()
         known = found.get(str(status))
-        if known is not None:  # an answer of its own beside refusals, as GET /readyz has
-            known.description += "\n" + described(kinds)
+        if known is not None:  # the status is declared and an error, as 503 of GET /readyz
+            known.description += "\n" + describe_errors(error_types)
             known.content = {**(known.content or {}), **content}
             continue
         retry = ("Retry-After",) if status in {429, 503} else ()
         found[str(status)] = Response(
-            description=described(kinds), content=content, headers=_headers(retry)
+            description=describe_errors(error_types), content=content, headers=_headers(retry)
         )
     return dict(sorted(found.items()))
 
 
-def _answer(said: Answer, schemas: Schemas) -> Response:
-    content = {media: MediaType() for media in said.media}
-    if said.body is not None:
-        content[JSON] = MediaType(media_type_schema=schemas.of(said.body))
+def _response(spec: ResponseSpec, schemas: SchemaRegistry) -> Response:
+    content = {media: MediaType() for media in spec.media}
+    if spec.body is not None:
+        content[JSON] = MediaType(media_type_schema=schemas.schema(spec.body))
     return Response(
-        description=said.description,
+        description=spec.description,
         content=content or None,
-        headers=_headers(said.headers),
-        links=links(said.body) or None,
+        headers=_headers(spec.headers),
+        links=response_links(spec.body) or None,
     )
 
 
 def _headers(names: tuple[str, ...]) -> dict[str, Header]:
     text = {"type": "string"}
     return {
-        name: Header(description=ANSWERED[name], param_schema=model(text))
+        name: Header(description=RESPONSE_HEADERS[name], param_schema=to_model(text))
         for name in (*names, "X-Request-ID")
     }

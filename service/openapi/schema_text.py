@@ -1,4 +1,4 @@
-"""JSON Schemas in words, for people."""
+"""Describe a JSON Schema in words, for /docs."""
 
 from __future__ import annotations
 
@@ -12,46 +12,46 @@ _FORMATS = {
 }
 
 
-def name_of(schema: Any) -> str:
-    """Return the name of the component that ``schema`` refers to, or nothing."""
+def ref_name(schema: Any) -> str:
+    """Return the name of the component that ``schema`` refers to, or an empty string."""
     return str(schema.get("$ref", "")).rpartition("/")[2]
 
 
-def names_in(schema: Any) -> list[str]:
-    """Return the components that ``schema`` is, or is one of."""
-    return [name for each in schema.get("anyOf", [schema]) if (name := name_of(each))]
+def ref_names(schema: Any) -> list[str]:
+    """Return the names of the components in ``schema`` or in its anyOf."""
+    return [name for each in schema.get("anyOf", [schema]) if (name := ref_name(each))]
 
 
-def choices(schema: Any) -> list[str]:
-    """Return the values that are let in, where they are listed; not the empty one."""
+def enum_values(schema: Any) -> list[str]:
+    """Return the values of an enum, without the empty one."""
     return [str(value) for value in schema.get("enum", ()) if value not in {"", None}]
 
 
-def words(schema: Any) -> str:
-    """Return what ``schema`` lets in."""
-    if found := name_of(schema):
+def describe(schema: Any) -> str:
+    """Return which values ``schema`` accepts."""
+    if found := ref_name(schema):
         return found
     if "const" in schema:
         return str(schema["const"])
-    if listed := choices(schema):
+    if listed := enum_values(schema):
         return ", ".join(listed)
     if "anyOf" in schema:
         outer = {key: value for key, value in schema.items() if key != "anyOf"}
-        kinds = [words({**outer, **each}) for each in schema["anyOf"] if each.get("const") != ""]
+        kinds = [describe({**outer, **each}) for each in schema["anyOf"] if each.get("const") != ""]
         return " or ".join(dict.fromkeys(kinds))
-    return _plain(schema)
+    return _describe_type(schema)
 
 
-def _plain(schema: Any) -> str:
+def _describe_type(schema: Any) -> str:
     kind = schema.get("type")
     if isinstance(kind, list):
-        return " or ".join(_plain({**schema, "type": each}) for each in kind)
+        return " or ".join(_describe_type({**schema, "type": each}) for each in kind)
     if kind == "array":
-        what, most = words(schema.get("items", {})), schema.get("maxItems")
-        listed = "files" if what == "file" else f"list of {what}"
-        return f"{listed}, at most {most}" if most else listed
+        item, max_items = describe(schema.get("items", {})), schema.get("maxItems")
+        listed = "files" if item == "file" else f"list of {item}"
+        return f"{listed}, at most {max_items}" if max_items else listed
     if kind in {"integer", "number"}:
-        return f"{'whole number' if kind == 'integer' else 'number'}{_between(schema)}"
+        return f"{'whole number' if kind == 'integer' else 'number'}{_describe_range(schema)}"
     if kind == "string":
         known = _FORMATS.get(schema.get("format", ""))
         if "pattern" in schema and not known:
@@ -61,11 +61,11 @@ def _plain(schema: Any) -> str:
     return {"null": "null", "boolean": "true or false", "object": "object"}.get(kind, "anything")
 
 
-def _between(schema: Any) -> str:
+def _describe_range(schema: Any) -> str:
     low = schema.get("minimum")
     below = schema.get("exclusiveMaximum")
     high = schema.get("maximum")
-    said = "" if low is None else f" from {low:g}"
+    text = "" if low is None else f" from {low:g}"
     if below is not None:
-        return f"{said} below {below:g}"
-    return said if high is None else f"{said} to {high:.7g}"
+        return f"{text} below {below:g}"
+    return text if high is None else f"{text} to {high:.7g}"

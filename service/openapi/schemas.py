@@ -1,4 +1,4 @@
-"""Schemas of the types that handlers declare, each named type once, below components/schemas."""
+"""JSON Schemas of the types that endpoints declare, collected under components/schemas."""
 
 from __future__ import annotations
 
@@ -11,40 +11,41 @@ from pydantic import TypeAdapter
 
 from models.settings import Settings
 from models.tasks.task import Status
-from service.openapi.endpoint import Body, Call, Schema
+from service.openapi.endpoint import BodySpec, Endpoint, Schema
 
-_AT = "#/components/schemas/{model}"
+_REF_TEMPLATE = "#/components/schemas/{model}"
 
 
-class Schemas:
-    """What pydantic makes of the types of several declarations together."""
+class SchemaRegistry:
+    """The pydantic schemas of all types that the endpoints declare."""
 
-    def __init__(self, calls: Sequence[Call], settings: Settings) -> None:
-        types = [*dict.fromkeys(kind for call in calls for kind in _types(call))]
+    def __init__(self, calls: Sequence[Endpoint], settings: Settings) -> None:
+        types = [*dict.fromkeys(kind for call in calls for kind in _declared_types(call))]
         self._of, made = TypeAdapter.json_schemas(
-            [(kind, "serialization", TypeAdapter(kind)) for kind in types], ref_template=_AT
+            [(kind, "serialization", TypeAdapter(kind)) for kind in types],
+            ref_template=_REF_TEMPLATE,
         )
         self.components: dict[str, Schema] = made.get("$defs", {})
-        if settings.legacy_status:  # as ``service.task_response`` says it then
+        if settings.legacy_status:  # ``service.task_response`` then writes PENDING
             names = self.components[Status.__name__]["enum"]
             names[names.index(Status.STARTED)] = "PENDING"
 
-    def of(self, kind: Any) -> Model | Reference:
-        """Return the schema of a declared type: most are a reference."""
-        return model(self._of[kind, "serialization"])
+    def schema(self, kind: Any) -> Model | Reference:
+        """Return the schema of a declared type, usually a reference."""
+        return to_model(self._of[kind, "serialization"])
 
 
-def model(schema: Any) -> Model | Reference:
-    """Return a schema as the library holds it."""
+def to_model(schema: Any) -> Model | Reference:
+    """Return a schema as a model of openapi_pydantic."""
     if set(schema) == {"$ref"}:
         return Reference.model_validate(schema)
     return Model.model_validate(schema)
 
 
-def _types(call: Call) -> list[Any]:
-    types = [answer.body for answer in call.answers.values() if answer.body is not None]
-    return types + _bodies(call.body)
+def _declared_types(call: Endpoint) -> list[Any]:
+    types = [answer.body for answer in call.responses.values() if answer.body is not None]
+    return types + _body_types(call.body)
 
 
-def _bodies(body: Body | None) -> list[Any]:
+def _body_types(body: BodySpec | None) -> list[Any]:
     return [kind for kind in body.content.values() if isinstance(kind, type)] if body else []

@@ -1,4 +1,4 @@
-"""What a call must show, in the document: as the table of rights has it while keys are on."""
+"""Security requirements of each route, from the permission table."""
 
 from __future__ import annotations
 
@@ -6,57 +6,79 @@ from openapi_pydantic import SecurityScheme
 
 from models.errors import AppError, Forbidden, RateLimited, StoreUnavailable, Unauthorized
 from models.settings import Settings
-from service.auth.authenticator import COOKIE, HEADER
-from service.auth.permissions import Right, right
+from service.auth.authenticator import API_KEY_HEADER
+from service.auth.permissions import Permission, route_permission
+from service.auth.session import SESSION_COOKIE
 
 _ADMIN = "ADMIN_TOKEN"
 _LINK = "signed_link"
 _KEYS = ("key", "key_header", "session")
 
-SCHEMES: dict[str, SecurityScheme] = {
+SECURITY_SCHEMES: dict[str, SecurityScheme] = {
     _ADMIN: SecurityScheme(
-        type="http", scheme="bearer", description="The setting, or an admin's key."
+        type="http",
+        scheme="bearer",
+        description="The setting ADMIN_TOKEN, or a key with the scope admin.",
     ),
     "key": SecurityScheme(type="http", scheme="bearer", description="An API key."),
     "key_header": SecurityScheme.model_validate(
-        {"type": "apiKey", "in": "header", "name": HEADER, "description": "The same."}
+        {
+            "type": "apiKey",
+            "in": "header",
+            "name": API_KEY_HEADER,
+            "description": "An API key in a header of its own.",
+        }
     ),
     "session": SecurityScheme.model_validate(
-        {"type": "apiKey", "in": "cookie", "name": COOKIE, "description": "Of POST /login."}
+        {
+            "type": "apiKey",
+            "in": "cookie",
+            "name": SESSION_COOKIE,
+            "description": "The session cookie set by POST /login.",
+        }
     ),
     _LINK: SecurityScheme.model_validate(
-        {"type": "apiKey", "in": "query", "name": "signature", "description": "Of POST .../link."}
+        {
+            "type": "apiKey",
+            "in": "query",
+            "name": "signature",
+            "description": "The signature of a link made by POST .../link.",
+        }
     ),
 }
-"""All that there is, whether it is asked for or not."""
+"""All schemes, whether these settings need them or not."""
 
-_FREE = frozenset({Right.FREE, Right.OPEN})
+_FREE = frozenset({Permission.PUBLIC_UNCOUNTED, Permission.PUBLIC})
 
 
-def security(method: str, path: str, settings: Settings) -> list[dict[str, list[str]]] | None:
-    """Return what will do for a call, any of it; None: nothing is asked for."""
-    asked = right(method, path)
-    if asked is Right.GATE:
-        locked = settings.keys_on or settings.admin_token.get_secret_value()
+def security_requirements(
+    method: str, path: str, settings: Settings
+) -> list[dict[str, list[str]]] | None:
+    """Return the alternatives that authorize a call; None: the route is open."""
+    needed = route_permission(method, path)
+    if needed is Permission.DASHBOARD:
+        locked = settings.api_keys_enabled or settings.admin_token.get_secret_value()
         return [{_ADMIN: []}] if locked else None
-    if asked in _FREE or not settings.keys_on:
+    if needed in _FREE or not settings.api_keys_enabled:
         return None
-    # Which scope: a role may be named for any scheme since OpenAPI 3.1.
-    scope = [] if asked is Right.KEY else [str(Right.READ if asked is Right.LINKED else asked)]
+    # Since OpenAPI 3.1 any scheme may list the scopes it needs.
+    scope: list[str] = []
+    if needed is not Permission.ANY_KEY:
+        scope = [str(Permission.READ if needed is Permission.READ_OR_LINK else needed)]
     found: list[dict[str, list[str]]] = [{name: scope} for name in _KEYS]
-    if asked is Right.LINKED:
+    if needed is Permission.READ_OR_LINK:
         found.append({_LINK: []})
-    return [*found, {}] if settings.allow_anonymous and asked is not Right.ADMIN else found
+    return [*found, {}] if settings.allow_anonymous and needed is not Permission.ADMIN else found
 
 
-def refusals(method: str, path: str, settings: Settings) -> tuple[type[AppError], ...]:
-    """Return the errors that the door may answer with, whatever the handler says."""
-    asked = right(method, path)
-    if asked in {Right.FREE, Right.GATE}:
+def auth_errors(method: str, path: str, settings: Settings) -> tuple[type[AppError], ...]:
+    """Return the errors of the authentication middleware, which the endpoint does not declare."""
+    needed = route_permission(method, path)
+    if needed in {Permission.PUBLIC_UNCOUNTED, Permission.DASHBOARD}:
         return ()
     found: list[type[AppError]] = []
-    if settings.keys_on and asked is not Right.OPEN:
+    if settings.api_keys_enabled and needed is not Permission.PUBLIC:
         found += [Unauthorized, Forbidden, RateLimited, StoreUnavailable]
-    if settings.rates_on:
+    if settings.rate_limits_enabled:
         found += [RateLimited, StoreUnavailable]
     return tuple(found)

@@ -1,4 +1,4 @@
-"""HTML pages: escaped, with nothing in them but what is ours, and browsers told so."""
+"""Render HTML pages from Jinja templates, with Content-Security-Policy headers."""
 
 from __future__ import annotations
 
@@ -11,79 +11,81 @@ from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from models.errors import AppError
-from service.http.errors import answer
+from service.http.errors import error_response
 
 _FOLDER = Path(__file__).parent
-_STYLE = (_FOLDER / "plain.css").read_text()
-_pages = Environment(
+_STYLE = (_FOLDER / "notice.css").read_text()
+_templates = Environment(
     loader=FileSystemLoader(_FOLDER),
     autoescape=select_autoescape(["html"]),
     undefined=StrictUndefined,
 )
 _HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-_ALWAYS = {
-    # The page's address may carry a token, and no address is told. Without any referrer browsers
-    # say Origin: null, as strangers' frames do, when the page's form is sent.
+_COMMON_HEADERS = {
+    # The URL may carry a token, so it must not be sent to other sites. "no-referrer" would not do:
+    # browsers then send the page's form with Origin: null, as sandboxed frames of other sites do.
     "Referrer-Policy": "strict-origin",
     "Cache-Control": "no-store",
     "X-Robots-Tag": "noindex",
 }
-# Nothing is loaded, nothing runs, nobody frames it; only its own form and this one style.
-_STILL = (
+# No scripts, images or frames; only the page's own form and inline style.
+_STANDALONE_CSP = (
     f"default-src 'none'; style-src 'sha256-{_HASH}'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-# Only our own files, and pictures that the page itself has in hand; no inline script or style.
-_LIVE = (
+# Scripts and styles from /static only; images from this site or made by the page (blob:).
+_LAYOUT_CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 
 
-def page(template: str, *, status: int = 200, **values: Any) -> web.Response:
-    """Return a still page made of ``service/pages/<template>``; all values are escaped."""
-    text = _pages.get_template(template).render(style=_STYLE, **values)
-    return _response(text, status, _STILL)
+def standalone_page(template: str, *, status: int = 200, **values: Any) -> web.Response:
+    """Return a page without scripts from ``service/pages/<template>``; all values are escaped."""
+    text = _templates.get_template(template).render(style=_STYLE, **values)
+    return _response(text, status, _STANDALONE_CSP)
 
 
-def live_page(template: str, here: str, *, status: int = 200, **values: Any) -> web.Response:
-    """Return a page that extends live.html, with scripts from /static; all values are escaped.
+def layout_page(template: str, path: str, *, status: int = 200, **values: Any) -> web.Response:
+    """Return a page that extends layout.html, with scripts from /static; values are escaped.
 
-    ``here``: the path of the page, marked in the header.
+    ``path``: the path of the page, marked in the navigation.
     """
-    shown = _response(_pages.get_template(template).render(here=here, **values), status, _LIVE)
-    shown.headers["Referrer-Policy"] = "same-origin"  # its address is no secret
+    shown = _response(
+        _templates.get_template(template).render(path=path, **values), status, _LAYOUT_CSP
+    )
+    shown.headers["Referrer-Policy"] = "same-origin"  # its URL holds no token
     return shown
 
 
 def login_page(
-    template: str, here: str, error: AppError | None = None, **values: Any
+    template: str, path: str, error: AppError | None = None, **values: Any
 ) -> web.Response:
-    """Return a live page that asks for a secret; ``error``: why the last one did not do."""
-    refusal = answer(error) if error else None
-    page = live_page(
+    """Return a login page; ``error``: why the last login failed."""
+    response = error_response(error) if error else None
+    page = layout_page(
         template,
-        here,
-        status=refusal.status if refusal else 200,
+        path,
+        status=response.status if response else 200,
         problem=error.detail if error else "",
         **values,
     )
     for name in ("Retry-After", "WWW-Authenticate"):
-        if refusal is not None and name in refusal.headers:
-            page.headers[name] = refusal.headers[name]
+        if response is not None and name in response.headers:
+            page.headers[name] = response.headers[name]
     return page
 
 
-def see_other(where: str) -> web.Response:
-    """Send a browser on after a form."""
-    return web.Response(status=303, headers={"Location": where, "Cache-Control": "no-store"})
+def redirect_after_form(location: str) -> web.Response:
+    """Redirect a browser with 303 after a form."""
+    return web.Response(status=303, headers={"Location": location, "Cache-Control": "no-store"})
 
 
 def _response(text: str, status: int, policy: str) -> web.Response:
-    headers = {**_ALWAYS, "Content-Security-Policy": policy}
+    headers = {**_COMMON_HEADERS, "Content-Security-Policy": policy}
     return web.Response(status=status, text=text, content_type="text/html", headers=headers)
 
 
 def wants_page(request: web.Request) -> bool:
-    """Tell whether a person's browser asks: programs get JSON."""
+    """Return whether the client is a browser that wants HTML; programs get JSON."""
     return "text/html" in request.headers.get("Accept", "")

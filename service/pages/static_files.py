@@ -1,4 +1,4 @@
-"""What the pages are made of beside their HTML: read once, served by name, never from a path."""
+"""GET /static/<name>: scripts, styles and images of the pages, read at start, served by name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from aiohttp import web
 
 from models.errors import NotFound
-from service.http.responses import tagged
+from service.http.responses import etag_response
 from service.openapi.endpoint import unlisted
 
 _TYPES = {
@@ -19,28 +19,28 @@ _TYPES = {
 }
 
 
-def _read() -> dict[str, tuple[bytes, str, str]]:
+def _read_files() -> dict[str, tuple[bytes, str, str]]:
     folder = Path(__file__).parent / "static"
-    found = {}
+    files = {}
     for path in sorted(folder.iterdir()):
         if path.suffix in _TYPES:
             data = path.read_bytes()
-            found[path.name] = data, _TYPES[path.suffix], hashlib.sha256(data).hexdigest()[:32]
-    return found
+            files[path.name] = data, _TYPES[path.suffix], hashlib.sha256(data).hexdigest()[:32]
+    return files
 
 
-_ASSETS = _read()
+_FILES = _read_files()
 
 
-@unlisted("files of our own pages")
+@unlisted("scripts and styles of the HTML pages")
 async def serve(request: web.Request) -> web.StreamResponse:
-    """GET /static/<name>; asked again each time, and answered 304 while nothing changed.
+    """GET /static/<name>; browsers revalidate it each time and get 304 while it is unchanged.
 
     Raises:
-        NotFound: there is no such file.
+        NotFound: there is no file with this name.
     """
     try:
-        data, media_type, tag = _ASSETS[request.match_info["name"]]
+        data, media_type, tag = _FILES[request.match_info["name"]]
     except KeyError:
-        raise NotFound("there is no such file") from None
-    return tagged(request, data, tag, media_type, "no-cache")
+        raise NotFound("there is no file with this name") from None
+    return etag_response(request, data, tag, media_type, "no-cache")

@@ -1,4 +1,4 @@
-"""Multipart forms from strangers: every byte, part and header counted as it arrives."""
+"""Streaming multipart/form-data parser: limits every byte, part and header as it arrives."""
 
 from __future__ import annotations
 
@@ -10,48 +10,48 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser
 
 from models.errors import BadRequest, TooLarge
-from models.images.inspect import Kind
+from models.images.inspect import InputFormat
 from models.settings import Settings
-from service.app_keys import ADMISSION
-from service.http.header_params import boundary_of, media_type, parameters
-from service.http.json_body import too_long, unknown
-from service.http.upload_rate import Pace
-from service.uploads.incoming_file import Arrival, text, too_large
+from service.http.header_params import header_parameters, media_type, multipart_boundary
+from service.http.json_body import body_too_large, unknown_field
+from service.http.upload_rate import MinimumRate
+from service.uploads.disk_space import DISK_SPACE
+from service.uploads.incoming_file import IncomingFile, decode_text, upload_too_large
 from service.uploads.spool import Spool
 
-_HEADERS = 16  # a part has two or three
-_HEADER_BYTES = 2048  # no file system's names have a thousand
-_SLACK = 64 * 1024  # boundaries and part headers of a form
-_LOOK = 4 * 1024 * 1024  # bytes of a form that come between two looks at the room for them
+_MAX_PART_HEADERS = 16  # a part has two or three
+_MAX_PART_HEADER_BYTES = 2048  # file systems limit names to a few hundred
+_OVERHEAD_BYTES = 64 * 1024  # boundaries and part headers of a form
+_DISK_CHECK_BYTES = 4 * 1024 * 1024  # received between two checks of the free disk space
 
 
 @dataclass(frozen=True)
-class Shape:
-    """What a route takes: the names of its picture fields, each with the kinds it accepts.
+class FormShape:
+    """What a route accepts: the names of its file fields, each with its image formats.
 
-    ``most``: how many pictures. ``repeated``: names of text fields that may come several times.
-    ``known``: the names of all text fields, where no others are taken.
+    ``max_files``: how many files. ``repeated``: names of text fields that may occur several times.
+    ``known``: the names of all text fields; None: the route checks them later.
     """
 
-    pictures: Mapping[str, tuple[Kind, ...]]
-    most: int = 1
+    file_fields: Mapping[str, tuple[InputFormat, ...]]
+    max_files: int = 1
     repeated: frozenset[str] = frozenset()
     known: tuple[str, ...] | None = None
 
 
 @dataclass
 class Form:
-    """What one request carried: pictures in their order, text fields, and lists of those."""
+    """The parsed form: files in their order, text fields, and repeated text fields as lists."""
 
-    pictures: list[Arrival] = field(default_factory=list)
+    files: list[IncomingFile] = field(default_factory=list)
     fields: dict[str, str] = field(default_factory=dict)
     lists: dict[str, list[str]] = field(default_factory=dict)
 
 
-class _Collector:
-    """Takes the parser's events and fills a Form; refuses as soon as something is too much."""
+class _FormBuilder:
+    """Fills a Form from the parser's callbacks; raises as soon as a limit is exceeded."""
 
-    def __init__(self, form: Form, spool: Spool, shape: Shape, settings: Settings) -> None:
+    def __init__(self, form: Form, spool: Spool, shape: FormShape, settings: Settings) -> None:
         self.form = form
         self.complete = False
         self._spool = spool
@@ -60,7 +60,7 @@ class _Collector:
         self._headers: dict[bytes, bytes] = {}
         self._header = (b"", b"")
         self._name = ""
-        self._texts = 0
+        self._text_fields = 0
         self._text: bytearray | None = None
 
     def parser(self, boundary: bytes) -> MultipartParser:
@@ -76,8 +76,8 @@ class _Collector:
                 "on_part_end": self._end,
                 "on_end": self._finish,
             },
-            max_header_count=_HEADERS,
-            max_header_size=_HEADER_BYTES,
+            max_header_count=_MAX_PART_HEADERS,
+            max_header_size=_MAX_PART_HEADER_BYTES,
         )
 
     def _begin(self) -> None:
@@ -95,18 +95,18 @@ class _Collector:
         self._header = (b"", b"")
 
     def _headers_finished(self) -> None:
-        options = parameters(self._headers.get(b"content-disposition", b""), "Content-Disposition")
-        self._name = text(options.get(b"name", b""), "a field's name")
+        options = header_parameters(self._headers.get(b"content-disposition", b""), "Content-Disposition")
+        self._name = decode_text(options.get(b"name", b""), "a field's name")
         file_name = options.get(b"filename")
         shown = f"{self._name[:40]!a}"
         if self._headers.get(b"content-type", b"").lower().startswith(b"multipart/"):
             raise BadRequest(f"the part {shown} is itself multipart; send plain fields")
-        if self._name in self._shape.pictures:
+        if self._name in self._shape.file_fields:
             self._text = None
-            self._picture(file_name, shown)
+            self._begin_file(file_name, shown)
             return
         if file_name is not None:
-            expected = next(iter(self._shape.pictures), None)
+            expected = next(iter(self._shape.file_fields), None)
             if expected is None:
                 raise BadRequest(f"this form takes no files; {shown} came as one")
             raise BadRequest(
@@ -115,9 +115,9 @@ class _Collector:
                 field=expected,
             )
         if self._shape.known is not None and self._name not in self._shape.known:
-            raise unknown(self._name, self._shape.known)
-        self._texts += 1
-        if self._texts > self._settings.max_fields:
+            raise unknown_field(self._name, self._shape.known)
+        self._text_fields += 1
+        if self._text_fields > self._settings.max_fields:
             raise BadRequest(
                 f"the form has more than {self._settings.max_fields} fields (MAX_FIELDS)",
                 setting="MAX_FIELDS",
@@ -127,32 +127,33 @@ class _Collector:
             raise BadRequest(f"the field {shown} came twice")
         self._text = bytearray()
 
-    def _picture(self, file_name: bytes | None, shown: str) -> None:
-        form, most = self.form, self._shape.most
+    def _begin_file(self, file_name: bytes | None, shown: str) -> None:
+        form, max_files = self.form, self._shape.max_files
         if file_name is None:
             raise BadRequest(
                 f"{shown} came as text, not as a file; "
                 f"with curl put @ before the path: -F {self._name}=@cat.png",
                 field=self._name,
             )
-        if len(form.pictures) == most:
-            if most == 1:
+        if len(form.files) == max_files:
+            if max_files == 1:
                 raise BadRequest(f"one picture a request: {shown} came twice", limit=1)
             raise BadRequest(
-                f"more than {most} pictures came; send at most {most} at once (MAX_BATCH)",
+                f"more than {max_files} pictures came; send at most {max_files} at once "
+                "(MAX_BATCH)",
                 setting="MAX_BATCH",
-                limit=most,
+                limit=max_files,
             )
-        name = text(file_name, "the file name")
-        accepted = self._shape.pictures[self._name]
-        form.pictures.append(
-            Arrival(self._name, name, self._spool.window(), accepted, self._settings)
+        name = decode_text(file_name, "the file name")
+        accepted = self._shape.file_fields[self._name]
+        form.files.append(
+            IncomingFile(self._name, name, self._spool.new_file(), accepted, self._settings)
         )
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         part = data[start:end]
         if self._text is None:
-            self.form.pictures[-1].write(part)
+            self.form.files[-1].write(part)
             return
         self._text += part
         limit = self._settings.max_field_bytes
@@ -166,9 +167,9 @@ class _Collector:
 
     def _end(self) -> None:
         if self._text is None:
-            self.form.pictures[-1].close()
+            self.form.files[-1].close()
             return
-        value = text(bytes(self._text), f"the field {self._name[:40]!a}")
+        value = decode_text(bytes(self._text), f"the field {self._name[:40]!a}")
         if self._name in self._shape.repeated:
             self.form.lists.setdefault(self._name, []).append(value)
         else:
@@ -178,68 +179,82 @@ class _Collector:
         self.complete = True
 
 
-async def read_form(request: web.Request, spool: Spool, shape: Shape, settings: Settings) -> Form:
-    """Read a multipart form of ``shape``, its pictures into files of ``spool``.
+async def read_form(
+    request: web.Request, spool: Spool, shape: FormShape, settings: Settings
+) -> Form:
+    """Read a multipart form of ``shape``; its files are written to ``spool``.
 
-    A picture whose content is refused is marked so and costs the others nothing; a form that is
-    too large, too slow or out of shape is refused as a whole.
+    A file with bad content is marked and does not affect the others; a form that exceeds a limit,
+    is too slow or malformed is rejected as a whole.
 
     Raises:
-        BadRequest: no form, too many pictures or fields, or a form out of shape.
-        TooLarge, TooSlow, NoRoom: see the settings.
+        BadRequest: not a form, too many files or fields, or malformed.
+        TooLarge, TooSlow, InsufficientResources: see the settings.
     """
-    kind = media_type(request)
-    if kind != "multipart/form-data":
-        raise BadRequest(
-            "send the picture as multipart/form-data, "
-            f"e.g. curl -F {next(iter(shape.pictures), 'image')}=@cat.png",
-            measured=kind[:80],
-        )
-    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise BadRequest("send the form without Content-Encoding: pictures are compressed already")
-    most = _most_bytes(shape, settings)
-    if (request.content_length or 0) > most:
-        raise _too_much(shape, settings, request.content_length or 0)
+    if shape.max_files:
+        await request.app[DISK_SPACE].check_free()
+    max_bytes = _max_body_bytes(shape, settings)
+    _check_headers(request, shape, settings, max_bytes)
     form = Form()
-    collector = _Collector(form, spool, shape, settings)
-    pace, looked = Pace(settings), 0
+    builder = _FormBuilder(form, spool, shape, settings)
+    pace, checked_at = MinimumRate(settings), 0
     try:
-        parser = collector.parser(boundary_of(request))
-        while data := await pace.hold(request.content.readany()):
-            pace.received += len(data)
-            if pace.received > most:
-                raise _too_much(shape, settings, pace.received)
-            if pace.received - looked > _LOOK:
-                looked = pace.received
-                await request.app[ADMISSION].room()
+        parser = builder.parser(multipart_boundary(request))
+        while data := await pace.read(request.content.readany()):
+            pace.received_bytes += len(data)
+            if pace.received_bytes > max_bytes:
+                raise _body_too_large(shape, settings, pace.received_bytes)
+            if pace.received_bytes - checked_at > _DISK_CHECK_BYTES:
+                checked_at = pace.received_bytes
+                await request.app[DISK_SPACE].check_free()
             parser.write(data)
-            pace.pictures = len(form.pictures)
+            pace.images = len(form.files)
     except FormParserError as error:
         raise BadRequest(f"the multipart form is malformed: {str(error)[:120]!a}") from None
     except (web.RequestPayloadError, ConnectionError):
         raise BadRequest("the body of the request ended early") from None
-    if not collector.complete:
+    if not builder.complete:
         raise BadRequest("the multipart form ends early: its closing boundary is missing")
     return form
 
 
-def _most_bytes(shape: Shape, settings: Settings) -> int:
-    """Return how long a body may be, its fields and boundaries included."""
-    if shape.most == 0:
+def _check_headers(
+    request: web.Request, shape: FormShape, settings: Settings, max_bytes: int
+) -> None:
+    """Reject a request before its body is read."""
+    kind = media_type(request)
+    if kind != "multipart/form-data":
+        raise BadRequest(
+            "send the picture as multipart/form-data, "
+            f"e.g. curl -F {next(iter(shape.file_fields), 'image')}=@cat.png",
+            measured=kind[:80],
+        )
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise BadRequest("send the form without Content-Encoding: pictures are compressed already")
+    if (request.content_length or 0) > max_bytes:
+        raise _body_too_large(shape, settings, request.content_length or 0)
+
+
+def _max_body_bytes(shape: FormShape, settings: Settings) -> int:
+    """Return the maximum length of a body, fields and boundaries included."""
+    if shape.max_files == 0:
         return settings.max_json_bytes
-    pictures = min(shape.most * settings.max_upload_bytes, settings.max_batch_bytes)
-    if shape.most == 1:
-        pictures = settings.max_upload_bytes
+    file_bytes = min(shape.max_files * settings.max_upload_bytes, settings.max_batch_bytes)
+    if shape.max_files == 1:
+        file_bytes = settings.max_upload_bytes
     return (
-        pictures + settings.max_fields * settings.max_field_bytes + _SLACK * (1 + shape.most // 10)
+        file_bytes
+        + settings.max_fields * settings.max_field_bytes
+        + _OVERHEAD_BYTES * (1 + shape.max_files // 10)
     )
 
 
-def _too_much(shape: Shape, settings: Settings, measured: int) -> TooLarge:
-    if shape.most == 0:
-        return too_long(settings.max_json_bytes, measured)
-    if shape.most == 1 or shape.most * settings.max_upload_bytes <= settings.max_batch_bytes:
-        return too_large(settings, measured)
+def _body_too_large(shape: FormShape, settings: Settings, measured: int) -> TooLarge:
+    files = shape.max_files
+    if files == 0:
+        return body_too_large(settings.max_json_bytes, measured)
+    if files == 1 or files * settings.max_upload_bytes <= settings.max_batch_bytes:
+        return upload_too_large(settings, measured)
     return TooLarge(
         f"the request has {measured} bytes or more; at most {settings.max_batch_bytes} are "
         "accepted at once (MAX_BATCH_BYTES): send fewer pictures in each",

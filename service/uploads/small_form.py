@@ -1,4 +1,4 @@
-"""Small forms without files: multipart, urlencoded or JSON, a few kilobytes at most."""
+"""Small forms without files: multipart, urlencoded or JSON, at most MAX_JSON_BYTES."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from models.errors import BadParameter, BadRequest
 from models.settings import Settings
 from service.app_keys import SETTINGS
 from service.http.header_params import media_type
-from service.http.json_body import read_body, read_json, unknown
-from service.uploads.multipart import Shape, read_form
+from service.http.json_body import read_body, read_json, unknown_field
+from service.uploads.multipart import FormShape, read_form
 from service.uploads.spool import Spool
 
 _FORMS = "multipart/form-data, application/x-www-form-urlencoded or application/json"
 
 
 async def read_fields(request: web.Request, *known: str) -> dict[str, str]:
-    """Return the fields of a small form; those not sent are absent.
+    """Return the fields of a small form that were sent.
 
     Raises:
-        BadRequest: no form, or one out of shape.
-        BadParameter: a field that means nothing here, or that is no text.
-        TooLarge, TooSlow: more than MAX_JSON_BYTES, or too slow, see the settings.
+        BadRequest: not a form, or malformed.
+        BadParameter: an unknown field, or not a text.
+        TooLarge, UploadTooSlow: more than MAX_JSON_BYTES, or too slow, see the settings.
     """
     settings: Settings = request.app[SETTINGS]
     pairs = await _pairs(request, known, settings)
     fields: dict[str, str] = {}
     for name, value in pairs:
         if name not in known:
-            raise unknown(name, known)
+            raise unknown_field(name, known)
         if name in fields:
             raise BadRequest(f"the field {name!a} came twice")
         fields[name] = value
@@ -44,7 +44,9 @@ async def _pairs(
     kind = media_type(request)
     if kind == "multipart/form-data":
         with Spool() as spool:
-            form = await read_form(request, spool, Shape({}, most=0, known=known), settings)
+            form = await read_form(
+                request, spool, FormShape({}, max_files=0, known=known), settings
+            )
             return list(form.fields.items())
     if kind == "application/json":
         return _json(await read_json(request, settings))
@@ -58,11 +60,11 @@ async def _pairs(
 
 def _json(document: Any) -> list[tuple[str, str]]:
     if not isinstance(document, dict):
-        raise BadRequest('the body is no JSON object; e.g. {"email": "ann@example.org"}')
+        raise BadRequest('the body is not a JSON object; e.g. {"email": "ann@example.org"}')
     for name, value in document.items():
         if not isinstance(value, str):
             shown = ascii(name[:40])[1:-1]
-            raise BadParameter(f"{shown} is no text", parameter=shown)
+            raise BadParameter(f"{shown} is not a text", parameter=shown)
     return list(document.items())
 
 

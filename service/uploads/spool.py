@@ -1,69 +1,36 @@
-"""Pictures on the service's disk while they are judged: one file a request, however many come."""
+"""The spool: one unnamed temporary file that holds all uploaded images of a request."""
 
 from __future__ import annotations
 
 import mmap
 import os
 import tempfile
-import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import BinaryIO
 
-from models.errors import NoRoom
 
-_RETRY_AFTER = 10
+class SpooledFile:
+    """One image in a spool: bytes ``start`` to ``start + size`` of the temporary file.
 
-
-class Spools:
-    """What lies in all spools of a service: no more than ``most`` bytes together."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._lock = threading.Lock()  # pictures of POST /items/ are spooled in threads
-        self.size = 0
-
-    def grow(self, count: int) -> None:
-        """Count bytes that are about to be written; less than nothing: that are gone.
-
-        Raises:
-            NoRoom: they would be too many.
-        """
-        with self._lock:
-            size = self.size + count
-            if count > 0 and size > self._most:
-                raise NoRoom(
-                    f"{size} bytes of pictures would be on their way at once; at most {self._most} "
-                    "may (MAX_SPOOL_BYTES); nothing was accepted, try again shortly",
-                    setting="MAX_SPOOL_BYTES",
-                    limit=self._most,
-                    measured=size,
-                    retry_after=_RETRY_AFTER,
-                )
-            self.size = size
-
-
-class Window:
-    """One picture in a spool: bytes ``start`` to ``start + size`` of its file.
-
-    Read like a file, without moving anybody else's place in it.
+    It reads like a file; its position is independent of the other images' positions.
     """
 
-    def __init__(self, file: BinaryIO, start: int, grow: Callable[[int], None]) -> None:
-        """``grow`` is told of bytes before they are written, and may refuse them."""
+    def __init__(self, file: BinaryIO, start: int, reserve: Callable[[int], None]) -> None:
+        """``reserve`` is called with the number of bytes before they are written; it may raise."""
         self._file = file
-        self._grow = grow
-        self._at = 0
+        self._reserve = reserve
+        self._position = 0
         self.start = start
         self.size = 0
 
     def write(self, data: bytes) -> None:
-        """Append ``data``; only the spool's last window may.
+        """Append ``data``; allowed only for the last image of the spool.
 
         Raises:
-            NoRoom: too much lies in all spools.
+            InsufficientResources: all spools together would exceed MAX_SPOOL_BYTES.
         """
-        self._grow(len(data))
+        self._reserve(len(data))
         self._file.write(data)
         self.size += len(data)
 
@@ -73,41 +40,42 @@ class Window:
     def fileno(self) -> int:
         return self._file.fileno()
 
-    def seek(self, place: int, /) -> int:
-        self._at = place
-        return place
+    def seek(self, position: int, /) -> int:
+        self._position = position
+        return position
 
     def read(self, size: int = -1) -> bytes:
-        left = self.size - self._at
-        data = os.pread(self.fileno(), left if size < 0 else min(size, left), self.start + self._at)
-        self._at += len(data)
+        left = self.size - self._position
+        count = left if size < 0 else min(size, left)
+        data = os.pread(self.fileno(), count, self.start + self._position)
+        self._position += len(data)
         return data
 
 
 class Spool(ExitStack):
-    """A temporary file without a name, gone when the block ends, and no more counted then."""
+    """An unnamed temporary file; it is deleted, and its bytes are freed, when the block ends."""
 
-    def __init__(self, spools: Spools | None = None) -> None:
-        """``spools``: where what is written counts; None: nowhere, of forms without pictures."""
+    def __init__(self, reserve: Callable[[int], None] | None = None) -> None:
+        """``reserve`` counts bytes, see ``DiskSpace.reserve``; None: they are not counted."""
         super().__init__()
-        self._spools = spools
+        self._reserve_bytes = reserve
         self._size = 0
-        self.callback(self._give_back)  # the first in is the last out: when the file is gone
-        file = tempfile.TemporaryFile(prefix="darkroom-")  # noqa: SIM115 -- the next line sees to its end
+        self.callback(self._free)  # registered first, so that it runs after the file is deleted
+        file = tempfile.TemporaryFile(prefix="darkroom-")  # noqa: SIM115 -- closed by the ExitStack
         self._file: BinaryIO = self.enter_context(file)
 
-    def window(self) -> Window:
-        """Return the place of the next picture; it begins where memory can be mapped."""
+    def new_file(self) -> SpooledFile:
+        """Return an empty file for the next image; it starts where memory can be mapped."""
         end = self._file.seek(0, os.SEEK_END)
         start = -(-end // mmap.ALLOCATIONGRANULARITY) * mmap.ALLOCATIONGRANULARITY
         self._file.seek(start)
-        return Window(self._file, start, self._grow)
+        return SpooledFile(self._file, start, self._reserve)
 
-    def _grow(self, count: int) -> None:
-        if self._spools is not None:
-            self._spools.grow(count)
+    def _reserve(self, count: int) -> None:
+        if self._reserve_bytes is not None:
+            self._reserve_bytes(count)
         self._size += count
 
-    def _give_back(self) -> None:
-        if self._spools is not None:
-            self._spools.grow(-self._size)
+    def _free(self) -> None:
+        if self._reserve_bytes is not None:
+            self._reserve_bytes(-self._size)

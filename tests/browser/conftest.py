@@ -1,4 +1,4 @@
-"""A real browser over the real service: Debian's chromium, driven by Playwright."""
+"""Browser fixtures: chromium driven by Playwright, against the real service."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from playwright.async_api import Browser, Page, ViewportSize, async_playwright
 from tests.support.paths import ROOT
 
 SHOTS = ROOT / "artefacts" / "screenshots"
-"""Kept for people to look at; ignored by git."""
+"""Screenshots for people to look at; ignored by git."""
 WIDTHS = {390: 844, 820: 1180, 1440: 900}
-"""A phone, a tablet and a desk: width and height in CSS pixels."""
+"""Phone, tablet and desktop: height by width, in CSS pixels."""
 _ARGUMENTS = [
     "--headless",
     "--no-first-run",
@@ -34,26 +34,26 @@ _ARGUMENTS = [
     "--hide-scrollbars",
     "--mute-audio",
 ]
-"""What Playwright starts it with, too, where it matters."""
+"""The arguments that Playwright itself would use, as far as they matter."""
 
 
 class Tab:
-    """A page of the browser, and what went wrong in it."""
+    """A browser page, and the errors in it."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
         self.trouble: list[str] = []
-        """Errors of scripts, and what the Content-Security-Policy refused."""
+        """Script errors and Content-Security-Policy violations."""
         page.on("pageerror", lambda error: self.trouble.append(f"script: {error}"))
-        page.on("console", self._said)
+        page.on("console", self._record_error)
 
-    def _said(self, message: Any) -> None:
-        # Answers of the API that are refusals are said here, too; pages show them on their own.
+    def _record_error(self, message: Any) -> None:
+        # Error responses of the API appear here too; the pages show them themselves.
         if message.type == "error" and "Failed to load resource" not in message.text:
             self.trouble.append(f"console: {message.text}")
 
     async def shots(self, name: str, *, whole: bool = True) -> None:
-        """Take screenshots of the page in all widths, light and dark; ``whole``: all its length."""
+        """Take screenshots of the page in all widths, light and dark; ``whole``: full length."""
         SHOTS.mkdir(parents=True, exist_ok=True)
         before = self.page.viewport_size
         for width, height in WIDTHS.items():
@@ -73,7 +73,7 @@ class Tab:
         return int(await self.page.evaluate(f"{root}.scrollWidth - {root}.clientWidth"))
 
     async def findings(self) -> list[str]:
-        """Return what axe-core finds that is serious or worse, in light and in dark."""
+        """Return the serious and critical violations that axe-core finds, in light and dark."""
         found = []
         for scheme in ("light", "dark"):
             await self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
@@ -90,12 +90,12 @@ class Tab:
 
 @pytest.fixture(scope="session")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Start one browser for all tests, for that takes seconds; gives where it is steered."""
+    """Start one browser for all tests, since that takes seconds; yields its debugging URL."""
     program = shutil.which("chromium") or shutil.which("google-chrome")
     assert program, "no chromium; `make test` installs it"
     profile = tmp_path_factory.mktemp("chromium")
     arguments = [*_ARGUMENTS, f"--user-data-dir={profile}", "--remote-debugging-port=0"]
-    # The sandbox of chromium does not start as root; the pages are ours.
+    # Chromium's sandbox does not start as root; the pages are trusted.
     arguments += ["--no-sandbox"] if os.getuid() == 0 else []
     with (profile / "log").open("wb") as log:
         process = subprocess.Popen([program, *arguments], stdout=log, stderr=log)
@@ -107,7 +107,7 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def _port(profile: Path, process: subprocess.Popen[bytes]) -> int:
-    """Return the port that chromium chose, once it has written it down."""
+    """Return the port that chromium chose, once it has written the file."""
     chosen, deadline = profile / "DevToolsActivePort", time.monotonic() + 60
     while not (chosen.exists() and chosen.read_text().strip()):
         if process.poll() is not None or time.monotonic() > deadline:
@@ -121,12 +121,12 @@ async def browser(chromium: str) -> AsyncIterator[Browser]:
     async with async_playwright() as driver:
         connected = await driver.chromium.connect_over_cdp(chromium)
         yield connected
-        await connected.close()  # with the windows that the test opened; chromium stays
+        await connected.close()  # closes the test's windows; chromium keeps running
 
 
 @pytest.fixture
 async def tab(browser: Browser) -> AsyncIterator[Tab]:
-    """A fresh tab with an empty storage; the test fails if a script of the page did."""
+    """A new tab with empty storage; the test fails if a script of the page failed."""
     size: ViewportSize = {"width": 1440, "height": 900}
     context = await browser.new_context(viewport=size, accept_downloads=True)
     context.set_default_timeout(30_000)

@@ -1,4 +1,4 @@
-"""The dashboard in a real browser, over a real service, real stores and a real worker."""
+"""The dashboard in a browser, with real service, stores and worker."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from tests.browser.conftest import Tab
 from tests.conftest import Client, working
 from tests.service.dashboard.test_auth import TOKEN
 from tests.support import images
-from tests.workers.queue.test_jobs import ready, slow_picture, until
+from tests.workers.queue.test_jobs import slow_picture, started_worker, wait_until
 
 Open = Callable[..., Any]
-expect.set_options(timeout=30_000)  # of conditions, on a machine that does other things, too
+expect.set_options(timeout=30_000)  # long, for a busy machine
 NAMES = ("lama.png", "old-harbour-1962.jpg", "IMG_2041.jpg", "grandmother.jpg", "floor plan.png")
 
 
@@ -46,14 +46,14 @@ async def send(
 
 
 def worker(name: str, **said: Any) -> dict[str, Any]:
-    """What a worker of a larger house than a test's says of itself."""
+    """The registry entry of a worker."""
     now = datetime.now(UTC)
     host, _, pid = name.partition(":")
     return {
         "_id": name,
         "host": host,
         "pid": int(pid),
-        "seen_at": now + timedelta(minutes=5),  # it lives as long as the test
+        "seen_at": now + timedelta(minutes=5),  # alive as long as the test
         "started_at": now - timedelta(hours=7, minutes=12),
         "engine": "openvino 2026.4.1 bf16",
         "state": "running",
@@ -113,13 +113,13 @@ def task(number: int, status: str, age: float, **said: Any) -> dict[str, Any]:
     }
 
 
-async def remember(store: Store, *, trouble: bool = False) -> None:
-    """An hour of notes."""
+async def fill_history(store: Store, *, trouble: bool = False) -> None:
+    """Insert an hour of history."""
     now, rng = datetime.now(UTC).replace(microsecond=0), random.Random(4)
     notes = []
     for back in range(3600, 0, -10):
         if not trouble and 2400 > back > 2200:
-            continue  # nobody was there to note
+            continue  # a gap in the history
         wave = max(0, 40 - abs(back - 1500) / 12)
         waiting = int(wave + rng.random() * 4) if not trouble else int((3600 - back) / 90)
         done = 0 if trouble and back < 900 else int(14 + rng.random() * 9)
@@ -129,28 +129,28 @@ async def remember(store: Store, *, trouble: bool = False) -> None:
         counts = {"asked": done, "started": done, "succeeded": done, "failed": failed}
         drop = {"drop_at": now + timedelta(days=1)}
         notes.append({"_id": at, "seconds": 10.0, **levels, **counts, "cancelled": 0, **drop})
-    await store.history._notes.insert_many(notes)
+    await store.queue_history._samples.insert_many(notes)
 
 
 @asynccontextmanager
 async def looking(tab: Tab, url: str) -> AsyncIterator[None]:
     await tab.page.goto(url)
-    await expect(tab.page.locator("#live")).to_have_text("live")
+    await expect(tab.page.locator("#connection")).to_have_text("live")
     yield
 
 
-async def test_an_empty_house(tab: Tab, opened: Open) -> None:
+async def test_an_empty_dashboard(tab: Tab, opened: Open) -> None:
     _, url = await opened()
     async with looking(tab, url):
-        await expect(tab.page.locator("#alarms")).to_contain_text("No worker is alive")
-        await expect(tab.page.locator("#tasks")).to_contain_text("No task yet")
+        await expect(tab.page.locator("#alerts")).to_contain_text("No worker is alive")
+        await expect(tab.page.locator("#tasks")).to_contain_text("No tasks yet")
         await tab.shots("dashboard-empty")
         assert await tab.findings() == []
 
 
-async def test_a_busy_house(tab: Tab, opened: Open, store: Store) -> None:
+async def test_a_busy_dashboard(tab: Tab, opened: Open, store: Store) -> None:
     _, url = await opened()
-    await remember(store)
+    await fill_history(store)
     running = [task(n, "STARTED", 3 + n, progress=17 * (n + 1) % 100) for n in range(4)]
     for each in running:
         until_ = datetime.now(UTC) + timedelta(hours=1)
@@ -169,7 +169,7 @@ async def test_a_busy_house(tab: Tab, opened: Open, store: Store) -> None:
         ]
     )
     async with looking(tab, url):
-        await expect(tab.page.locator("#alarms")).to_contain_text("Nothing is wrong")
+        await expect(tab.page.locator("#alerts")).to_contain_text("Everything works")
         await expect(tab.page.locator(".worker")).to_have_count(2)
         await expect(tab.page.locator(".chart svg")).to_have_count(2)
         await tab.shots("dashboard-busy")
@@ -177,15 +177,15 @@ async def test_a_busy_house(tab: Tab, opened: Open, store: Store) -> None:
         done = tab.page.locator("tr.success a.name").first
         await done.click()
         dialog = tab.page.locator("#detail")
-        await expect(dialog).to_contain_text("What happened")
+        await expect(dialog).to_contain_text("Timeline")
         await expect(dialog).to_contain_text("upscale 910 ms")
         await tab.shots("dashboard-detail")
         assert await tab.findings() == []
 
 
-async def test_trouble_is_seen_first(tab: Tab, opened: Open, store: Store) -> None:
+async def test_alerts_come_first(tab: Tab, opened: Open, store: Store) -> None:
     _, url = await opened()
-    await remember(store, trouble=True)
+    await fill_history(store, trouble=True)
     at = datetime.now(UTC) - timedelta(seconds=400)
     crashed = {
         "code": "worker_crashed",
@@ -211,10 +211,10 @@ async def test_trouble_is_seen_first(tab: Tab, opened: Open, store: Store) -> No
     silent = worker("press-2:917", seen_at=datetime.now(UTC) - timedelta(seconds=41))
     await store._database["workers"].insert_one(silent)
     async with looking(tab, url):
-        said = tab.page.locator("#alarms .problem")
+        said = tab.page.locator("#alerts .problem")
         await expect(said.first).to_contain_text("No worker is alive; 40 tasks wait")
         await expect(said.nth(1)).to_contain_text("has been waiting for 7 min")
-        await expect(tab.page.locator("#alarms")).to_contain_text("worker_crashed 2")
+        await expect(tab.page.locator("#alerts")).to_contain_text("worker_crashed 2")
         await expect(tab.page.locator(".worker")).to_contain_text("silent for")
         await tab.shots("dashboard-trouble")
         assert await tab.findings() == []
@@ -223,12 +223,12 @@ async def test_trouble_is_seen_first(tab: Tab, opened: Open, store: Store) -> No
         assert tab.page.url.endswith("?status=FAILURE")
         await tab.page.locator("tr.failure a.name").first.click()
         dialog = tab.page.locator("#detail")
-        await expect(dialog).to_contain_text("the worker was seen to die")
+        await expect(dialog).to_contain_text("the worker died")
         await tab.shots("dashboard-failure")
         assert await tab.findings() == []
 
 
-async def test_rows_move_without_reload_and_are_steered(
+async def test_rows_update_and_actions_work_without_reload(
     tab: Tab, opened: Open, settings: Settings, store: Store
 ) -> None:
     client, url = await opened()
@@ -239,21 +239,21 @@ async def test_rows_move_without_reload_and_are_steered(
         row = page.locator(f'tr[data-key="{first}"]')
         await expect(row).to_contain_text("waiting")
         async with working(settings) as arq:
-            name = (await ready(arq)).name
+            name = (await started_worker(arq)).name
             await expect(row).to_contain_text("done")
             assert await page.evaluate("window.same")
-            # A slow one is cancelled, after a question; then retried.
+            # Cancel a slow task, after the confirmation; then retry it.
             slow = (await send(client, slow_picture(), "slow.png"))["task_id"]
             row = page.locator(f'tr[data-key="{slow}"]')
             await expect(row).to_contain_text("running")
             await row.get_by_role("button", name="Cancel slow.png").click()
-            await page.get_by_role("button", name="Keep it as it is").click()
+            await page.get_by_role("button", name="Go back").click()
             await row.get_by_role("button", name="Cancel slow.png").click()
             await page.get_by_role("button", name="Cancel the task").click()
             await expect(row).to_contain_text("cancelled")
             await row.get_by_role("button", name="Retry slow.png").click()
             await expect(row).to_contain_text("running")
-            # The worker is drained while it works at it: it finishes it, and takes no more.
+            # Drain the worker while it runs the task: it finishes it and takes no more.
             card = page.get_by_role("article", name=f"Worker {name}")
             await card.get_by_role("button", name="Drain").click()
             await page.get_by_role("button", name="Drain the worker").click()
@@ -263,7 +263,7 @@ async def test_rows_move_without_reload_and_are_steered(
             await expect(row).to_contain_text("done")
             waiting = page.locator(f'tr[data-key="{third}"]')
             await expect(waiting).to_contain_text("waiting")
-            await expect(page.locator("#alarms")).to_contain_text("nothing new is begun")
+            await expect(page.locator("#alerts")).to_contain_text("no task starts")
             await card.get_by_role("button", name="Resume").click()
             await expect(waiting).to_contain_text("done")
             await row.get_by_role("link").click()
@@ -272,14 +272,14 @@ async def test_rows_move_without_reload_and_are_steered(
             await expect(dialog.locator(".legend")).to_contain_text("upscale")
             await dialog.get_by_role("button", name="Close").click()
             await expect(dialog).to_be_hidden()
-        await expect(page.locator("#alarms")).to_contain_text("No worker is alive")
+        await expect(page.locator("#alerts")).to_contain_text("No worker is alive")
         assert await page.evaluate("window.same")
 
 
-async def test_filters_are_in_the_address_and_paging_goes_both_ways(
+async def test_filters_are_in_the_url_and_paging_goes_both_ways(
     tab: Tab, opened: Open, store: Store
 ) -> None:
-    _, url = await opened(dashboard_page=10)
+    _, url = await opened(dashboard_page_size=10)
     await store._database["tasks"].insert_many([task(n, "SUCCESS", n) for n in range(25)])
     page = tab.page
     rows = page.locator("tbody tr.success")
@@ -291,28 +291,28 @@ async def test_filters_are_in_the_address_and_paging_goes_both_ways(
         await page.go_back()
         await expect(rows).to_have_count(10)
         await page.get_by_role("button", name="Newest").click()
-        await page.get_by_label("Name or id begins with").fill("lama")
+        await page.get_by_label("Name or id starts with").fill("lama")
         await page.keyboard.press("Enter")
         await expect(rows).to_have_count(5)
         await page.reload()
         await expect(rows).to_have_count(5)
-        await expect(page.get_by_label("Name or id begins with")).to_have_value("lama")
+        await expect(page.get_by_label("Name or id starts with")).to_have_value("lama")
         await page.get_by_label("State").select_option("failed")
-        await expect(page.locator("#tasks")).to_contain_text("No task is like that")
+        await expect(page.locator("#tasks")).to_contain_text("No task matches")
         await page.get_by_role("button", name="Clear").click()
         await expect(rows).to_have_count(10)
         assert page.url == url
 
 
-async def test_by_keyboard_alone(tab: Tab, opened: Open, store: Store) -> None:
+async def test_keyboard_only(tab: Tab, opened: Open, store: Store) -> None:
     _, url = await opened()
     await store._database["tasks"].insert_many([task(n, "CREATED", n) for n in range(2)])
     page = tab.page
     async with looking(tab, url):
         link = page.locator("tbody a.name").first
         await link.focus()
-        await until(partial(_looked, page, 2))
-        await expect(link).to_be_focused()  # what is asked anew takes no focus away
+        await wait_until(partial(_looked, page, 2))
+        await expect(link).to_be_focused()  # a refresh keeps the focus
         await page.keyboard.press("Enter")
         await expect(page.locator("#detail")).to_be_visible()
         await page.keyboard.press("Escape")
@@ -320,7 +320,7 @@ async def test_by_keyboard_alone(tab: Tab, opened: Open, store: Store) -> None:
         await expect(link).to_be_focused()
         await page.keyboard.press("Tab")
         await page.keyboard.press("Enter")
-        question = page.locator("#sure")
+        question = page.locator("#confirm")
         await expect(question).to_contain_text("Cancel lama.png?")
         await page.keyboard.press("Escape")
         await expect(question).to_be_hidden()
@@ -341,10 +341,10 @@ async def test_login_and_logout(tab: Tab, opened: Open) -> None:
     assert await tab.findings() == []
     await page.get_by_label("Token").fill("not the right one")
     await page.keyboard.press("Enter")
-    await expect(page.get_by_role("alert")).to_contain_text("this is not ADMIN_TOKEN")
+    await expect(page.get_by_role("alert")).to_contain_text("wrong token")
     await page.get_by_label("Token").fill(TOKEN)
     await page.get_by_role("button", name="Log in").click()
-    await expect(page.locator("#live")).to_have_text("live")
+    await expect(page.locator("#connection")).to_have_text("live")
     assert page.url == f"{url}?status=FAILURE"
     await page.get_by_role("button", name="Log out").click()
     await expect(page).to_have_url(f"{url}/login")
@@ -352,9 +352,9 @@ async def test_login_and_logout(tab: Tab, opened: Open) -> None:
     await expect(page).to_have_url(f"{url}/login")
 
 
-async def test_a_service_that_is_away_is_said(tab: Tab, opened: Open) -> None:
+async def test_an_unreachable_service_is_shown(tab: Tab, opened: Open) -> None:
     client, url = await opened()
     async with looking(tab, url):
         await client.server.close()
-        await expect(tab.page.locator("#live")).to_have_text("no connection")
-        await expect(tab.page.locator("#alarms")).to_contain_text("not of now")
+        await expect(tab.page.locator("#connection")).to_have_text("no connection")
+        await expect(tab.page.locator("#alerts")).to_contain_text("out of date")

@@ -1,4 +1,4 @@
-"""The dashboard when it is the page itself that fails."""
+"""The dashboard when its own script fails."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import json
 from playwright.async_api import Route, expect
 
 from tests.browser.conftest import Tab
-from tests.support.standalone_process import House
+from tests.support.standalone_process import StandaloneProcess
 
 
-async def test_a_mistake_of_the_page_is_seen_and_does_not_end_the_asking(
-    house: House, tab: Tab
+async def test_a_script_error_is_shown_and_refreshing_goes_on(
+    darkroom: StandaloneProcess, tab: Tab
 ) -> None:
     page, asked = tab.page, 0
 
@@ -23,13 +23,13 @@ async def test_a_mistake_of_the_page_is_seen_and_does_not_end_the_asking(
         await route.fulfill(status=200, content_type="application/json", body=body)
 
     await page.route("**/dashboard/api/workers", odd)
-    await page.goto(f"{house.url}/dashboard")
-    await expect(page.locator("#live")).to_have_text("no connection")
+    await page.goto(f"{darkroom.url}/dashboard")
+    await expect(page.locator("#connection")).to_have_text("no connection")
     before = asked
     async with page.expect_request("**/dashboard/api/workers"):
         pass
     assert asked >= before
     await page.unroute("**/dashboard/api/workers")
-    await expect(page.locator("#live")).to_have_text("live")
+    await expect(page.locator("#connection")).to_have_text("live")
     assert tab.trouble and all("script: " in each for each in tab.trouble)
     tab.trouble.clear()

@@ -1,4 +1,4 @@
-"""GET /docs in a browser: everything is there, found by keyboard, and what is tried is answered."""
+"""GET /docs in a browser: layout, search, copy and "Try it"."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from tests.conftest import working
 from tests.support import images
 
 
-def there(client: Any, path: str = "/docs") -> str:
+def page_url(client: Any, path: str = "/docs") -> str:
     return str(client.make_url(path))
 
 
-async def test_it_looks_and_reads_well(client: Any, tab: Tab) -> None:
-    await tab.page.goto(there(client))
-    await tab.shots("docs", whole=False)  # it is dozens of windows long
+async def test_layout_and_accessibility(client: Any, tab: Tab) -> None:
+    await tab.page.goto(page_url(client))
+    await tab.shots("docs", whole=False)  # the page is dozens of windows long
     await tab.page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
     assert await tab.findings() == []
     for width, height in WIDTHS.items():
@@ -25,13 +25,11 @@ async def test_it_looks_and_reads_well(client: Any, tab: Tab) -> None:
         assert await tab.overflow() <= 0, width
 
 
-async def test_an_upload_ends_in_its_task(
-    client: Any, settings: Any, tab: Tab, tmp_path: Path
-) -> None:
+async def test_try_it_with_an_upload(client: Any, settings: Any, tab: Tab, tmp_path: Path) -> None:
     picture = tmp_path / "cat's eye.png"
     picture.write_bytes(images.png())
     page = tab.page
-    await page.goto(there(client))
+    await page.goto(page_url(client))
     call = page.locator("#post_blur")
     await call.get_by_text("Try it").click()
     await call.locator('input[type="file"]').set_input_files(picture)
@@ -39,44 +37,44 @@ async def test_an_upload_ends_in_its_task(
     await call.locator('input[name="wait"]').fill("60")
     async with working(settings):
         await call.get_by_role("button", name="Send").click()
-        await call.locator(".answer .chip", has_text="200 OK").wait_for()
-    task = json.loads(await call.get_by_label("Body of the answer").inner_text())
+        await call.locator(".response .chip", has_text="200 OK").wait_for()
+    task = json.loads(await call.get_by_label("Response body").inner_text())
     assert task["status"] == "SUCCESS"
     assert task["operations"][0]["kernel"] == 5
-    said = await call.locator(".answer .command code").inner_text()
+    said = await call.locator(".response .command code").inner_text()
     assert said.startswith(r"curl -F 'image=@cat'\''s eye.png' -F kernel=5 ")
     await tab.page.screenshot(path=str(_shot("docs-try")))
     assert await tab.findings() == []
-    # The ids of this answer are filled in where they are asked for next.
+    # Ids of this response are filled into later forms.
     result = page.locator("#get_processed_name")
     await result.get_by_text("Try it").click()
     assert await result.locator('input[name="name"]').input_value() == task["results"][0]["name"]
     await result.get_by_role("button", name="Send").click()
-    await result.locator(".answer img").wait_for()
-    width = await result.locator(".answer img").evaluate(
+    await result.locator(".response img").wait_for()
+    width = await result.locator(".response img").evaluate(
         "async i => (await i.decode(), i.naturalWidth)"
     )
     assert width == 40
 
 
-async def test_refusals_are_shown_as_what_they_are(client: Any, tab: Tab) -> None:
-    await tab.page.goto(there(client))
+async def test_try_it_shows_errors(client: Any, tab: Tab) -> None:
+    await tab.page.goto(page_url(client))
     call = tab.page.locator("#get_tasks_id")
     await call.get_by_text("Try it").click()
     await call.locator('input[name="id"]').fill("<img src=x>/..")
     await call.get_by_role("button", name="Send").click()
-    await call.locator(".answer .chip", has_text="404 Not Found").wait_for()
-    assert '"not_found"' in await call.get_by_label("Body of the answer").inner_text()
+    await call.locator(".response .chip", has_text="404 Not Found").wait_for()
+    assert '"not_found"' in await call.get_by_label("Response body").inner_text()
     assert await call.locator("img").count() == 0
 
 
-async def test_a_call_is_found_by_keyboard_and_its_command_copied(client: Any, tab: Tab) -> None:
+async def test_find_an_endpoint_and_copy_its_command(client: Any, tab: Tab) -> None:
     page = tab.page
     await page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    await page.goto(there(client))
+    await page.goto(page_url(client))
     await page.keyboard.press("Tab")
     assert await page.evaluate("document.activeElement.className") == "skip"
-    await page.get_by_label("Find a call").focus()
+    await page.get_by_label("Find an endpoint").focus()
     await page.keyboard.type("zip")
     links = page.locator(".contents ul ul a:visible")
     assert [(await each.inner_text()).split() for each in await links.all()] == [
@@ -92,10 +90,10 @@ async def test_a_call_is_found_by_keyboard_and_its_command_copied(client: Any, t
     assert copied.startswith("curl -OJ ")
 
 
-async def test_without_scripts_everything_is_said(browser: Any, client: Any) -> None:
+async def test_the_page_is_complete_without_javascript(browser: Any, client: Any) -> None:
     context = await browser.new_context(java_script_enabled=False)
     page = await context.new_page()
-    await page.goto(there(client))
+    await page.goto(page_url(client))
     assert await page.locator(".call").count() > 40
     assert await page.get_by_text("Try it").first.is_hidden()
     assert await page.get_by_role("button", name="Copy").count() == 0

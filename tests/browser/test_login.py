@@ -1,4 +1,4 @@
-"""The pages where keys are asked for: a person enters one, and all of the page works with it."""
+"""Log in with an API key in a browser, upload, and log out."""
 
 from __future__ import annotations
 
@@ -8,16 +8,14 @@ from typing import Any
 from playwright.async_api import expect
 
 from models.settings import Settings
-from service.auth.authenticator import COOKIE
+from service.auth.session import SESSION_COOKIE
 from tests.browser.conftest import Tab
 from tests.browser.upload_page import add, ended, ready, start
 from tests.conftest import working
 from tests.support import api_key_clients, images
 
 
-async def test_in_with_a_key_a_picture_through_and_out(
-    settings: Settings, aiohttp_client: Any, tab: Tab
-) -> None:
+async def test_login_upload_and_logout(settings: Settings, aiohttp_client: Any, tab: Tab) -> None:
     door = await api_key_clients.opening(settings, aiohttp_client)()
     shown = await door.key(name="Ann")
     page = tab.page
@@ -26,17 +24,17 @@ async def test_in_with_a_key_a_picture_through_and_out(
         await expect(page).to_have_url(re.compile(r"/login$"))
         await tab.shots("login-key")
         assert await tab.findings() == []
-        await page.get_by_label("Key").fill("dk_wrong")
+        await page.get_by_label("API key").fill("dk_wrong")
         await page.get_by_role("button", name="Log in").click()
         await expect(page.get_by_role("alert")).to_contain_text("not good")
-        await page.get_by_label("Key").fill(shown.token)
+        await page.get_by_label("API key").fill(shown.token)
         await page.get_by_role("button", name="Log in").click()
         await ready(page)
-        # Sent by XMLHttpRequest, heard of by an EventSource, shown by <img>: all by the cookie.
+        # XMLHttpRequest, EventSource and <img> all send the cookie.
         await add(page, {"cat.png": images.png(40, 30, 1)})
         await start(page, "Upscale 1 picture")
         await ended(page, "done", 1)
-        assert COOKIE not in await page.evaluate("document.cookie")
+        assert SESSION_COOKIE not in await page.evaluate("document.cookie")
         assert await tab.findings() == []
         await expect(page.get_by_text("Logged in as Ann")).to_be_visible()
         await page.get_by_role("button", name="Log out").click()

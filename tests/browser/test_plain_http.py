@@ -1,4 +1,4 @@
-"""On plain http browsers say of a request only its Origin: ours, and never "null"."""
+"""CSRF checks on plain http, where browsers send Origin but no Sec-Fetch-Site."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.browser.upload_page import add, ready, start
 from tests.conftest import Client
 from tests.support import images
 
-NAME = "darkroom.example"  # what is not loopback is plain http to a browser
+NAME = "darkroom.example"  # not loopback, so browsers treat it as insecure
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ async def browser() -> Any:
         await started.close()
 
 
-async def test_our_pages_are_told_from_a_strangers_frame(
+async def test_own_pages_pass_and_sandboxed_frames_are_blocked(
     settings: Settings, aiohttp_client: Any, tab: Tab
 ) -> None:
     chosen = settings.model_copy(update={"allowed_hosts": NAME})
@@ -41,16 +41,16 @@ async def test_our_pages_are_told_from_a_strangers_frame(
     ours = f"http://{NAME}:{client.port}"
     sent: list[Request] = []
     tab.page.on("request", lambda each: sent.append(each) if each.method == "POST" else None)
-    # The page that takes pictures.
+    # The upload page.
     await tab.page.goto(f"{ours}/")
     await ready(tab.page)
     await add(tab.page, {"cat.png": images.png(40, 30, 1)})
     async with tab.page.expect_response(lambda each: each.request.method == "POST") as taken:
         await start(tab.page)
     assert (await taken.value).status == 202
-    # A form of a page whose address carries a token.
+    # A form on a page whose URL carries a token.
     app: Any = client.app
-    token = app[TOKENS].make(Purpose.UNSUBSCRIBE, "x" * 24)
+    token = app[TOKENS].make_subscriber_token(Purpose.UNSUBSCRIBE, "x" * 24)
     where = f"{ours}/unsubscribe?token={token}"
     await tab.page.goto(where)
     await tab.page.get_by_role("button").click()
@@ -59,7 +59,7 @@ async def test_our_pages_are_told_from_a_strangers_frame(
         headers = await each.all_headers()
         assert headers["origin"] == ours and "sec-fetch-site" not in headers
         assert "token" not in headers.get("referer", "")
-    # A page that is nobody's, as a sandboxed frame is.
+    # A page with an opaque origin, as a sandboxed frame has.
     await tab.page.goto("about:blank")
     await tab.page.set_content(f'<form method="post" action="{where}"><button>x</button></form>')
     async with tab.page.expect_response(lambda each: each.request.method == "POST") as refused:
@@ -67,6 +67,6 @@ async def test_our_pages_are_told_from_a_strangers_frame(
     answer = await refused.value
     assert (await answer.request.all_headers())["origin"] == "null"
     assert answer.status == 403
-    # The page is told that a header of ours means nothing here, which is so.
+    # The browser reports that it ignores this header on plain http, as expected.
     ignored = "The Cross-Origin-Opener-Policy header has been ignored"
     tab.trouble[:] = [each for each in tab.trouble if ignored not in each]

@@ -1,4 +1,4 @@
-"""The page at /: from a drop to a download, as people do it."""
+"""The upload page: from drop to download."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from playwright.async_api import FileChooser, Page, expect
 from tests.browser.conftest import Tab
 from tests.browser.upload_page import add, card, drop, ended, opened, paste, start
 from tests.support import images
-from tests.support.standalone_process import House
+from tests.support.standalone_process import StandaloneProcess
 
 
 async def saved(page: Page, link: Any) -> bytes:
@@ -22,22 +22,24 @@ async def saved(page: Page, link: Any) -> bytes:
     return Path(await (await download.value).path()).read_bytes()
 
 
-async def test_a_program_and_a_browser_get_what_they_read(house: House, tab: Tab) -> None:
-    assert house.curl(house.url).startswith("Darkroom: send pictures")
-    head = house.curl("-si", "-H", "Accept: text/html", house.url)
+async def test_programs_get_text_and_browsers_the_page(
+    darkroom: StandaloneProcess, tab: Tab
+) -> None:
+    assert darkroom.curl(darkroom.url).startswith("Darkroom: send pictures")
+    head = darkroom.curl("-si", "-H", "Accept: text/html", darkroom.url)
     assert re.search(r"(?im)^vary: accept\r?$", head)
     assert "script-src 'self'" in head
-    await opened(tab, house)
+    await opened(tab, darkroom)
     await expect(tab.page.locator("#choose")).to_be_visible()
     await tab.shots("upload-empty")
     assert await tab.findings() == []
 
 
-async def test_two_dropped_pictures_to_the_compared_result(house: House, tab: Tab) -> None:
-    page = await opened(tab, house)
+async def test_drop_compare_and_download(darkroom: StandaloneProcess, tab: Tab) -> None:
+    page = await opened(tab, darkroom)
     files = {"cat.png": images.png(160, 120, 1), "dog.jpg": images.jpeg(150, 150, 2)}
     await drop(page, files)
-    await expect(page.locator("#tray li")).to_have_count(2)
+    await expect(page.locator("#selected li")).to_have_count(2)
     await tab.shots("upload-chosen")
     assert await tab.findings() == []
     await start(page, "Upscale 2 pictures")
@@ -62,13 +64,13 @@ async def test_two_dropped_pictures_to_the_compared_result(house: House, tab: Ta
     assert images.decoded(data).size == (320, 240)
     url = await cat.get_by_role("link", name="Download").get_attribute("href")
     assert url is not None
-    etag = re.search(r'(?im)^etag: "(\w+)"', house.curl("-sI", f"{house.url}{url}"))
+    etag = re.search(r'(?im)^etag: "(\w+)"', darkroom.curl("-sI", f"{darkroom.url}{url}"))
     assert etag is not None
     assert etag.group(1) == hashlib.sha256(data).hexdigest()
 
 
-async def test_by_the_pixels_in_a_window_of_its_own(house: House, tab: Tab) -> None:
-    page = await opened(tab, house)
+async def test_lightbox_at_100_percent(darkroom: StandaloneProcess, tab: Tab) -> None:
+    page = await opened(tab, darkroom)
     await add(page, {"wide.png": images.png(900, 700, 3)})
     await start(page)
     await ended(page, "done", 1)
@@ -86,8 +88,8 @@ async def test_by_the_pixels_in_a_window_of_its_own(house: House, tab: Tab) -> N
     await expect(page.get_by_role("button", name="Large view")).to_be_focused()
 
 
-async def test_without_a_picture_at_hand(house: House, tab: Tab) -> None:
-    page = await opened(tab, house)
+async def test_the_sample_image(darkroom: StandaloneProcess, tab: Tab) -> None:
+    page = await opened(tab, darkroom)
     await page.get_by_role("button", name="Try it with a cat").press("Enter")
     await expect(page.locator("#start")).to_be_focused()
     await page.keyboard.press("Enter")
@@ -95,16 +97,18 @@ async def test_without_a_picture_at_hand(house: House, tab: Tab) -> None:
     await expect(page.locator(".card .facts")).to_contain_text("384 × 384, PNG")
 
 
-async def test_a_pasted_picture(house: House, tab: Tab) -> None:
-    page = await opened(tab, house)
+async def test_a_pasted_picture(darkroom: StandaloneProcess, tab: Tab) -> None:
+    page = await opened(tab, darkroom)
     await paste(page, "image.png", images.png(50, 40, 4))
-    await expect(page.locator("#tray li")).to_have_count(1)
+    await expect(page.locator("#selected li")).to_have_count(1)
     await start(page)
     await ended(page, "done", 1)
 
 
-async def test_what_has_another_shape_stands_beside_its_original(house: House, tab: Tab) -> None:
-    page = await opened(tab, house)
+async def test_results_of_another_shape_stand_beside_the_original(
+    darkroom: StandaloneProcess, tab: Tab
+) -> None:
+    page = await opened(tab, darkroom)
     await page.locator("#options > summary").click()
     await page.locator("#steps").get_by_label("Operation").select_option("split")
     await add(page, {"quarters.png": images.png(121, 90, 5)})
@@ -119,8 +123,8 @@ async def test_what_has_another_shape_stands_beside_its_original(house: House, t
     assert await tab.findings() == []
 
 
-async def test_with_the_keyboard_alone(house: House, tab: Tab, tmp_path: Path) -> None:
-    page = await opened(tab, house)
+async def test_keyboard_only(darkroom: StandaloneProcess, tab: Tab, tmp_path: Path) -> None:
+    page = await opened(tab, darkroom)
     picture = tmp_path / "keys.png"
     picture.write_bytes(images.png(60, 50, 6))
 
@@ -132,7 +136,7 @@ async def test_with_the_keyboard_alone(house: House, tab: Tab, tmp_path: Path) -
             await page.keyboard.press("Tab")
         raise AssertionError(f"Tab does not come to {name}")
 
-    # Asked for before the walk: the driver takes a moment to catch the dialog, a key takes none.
+    # Listen before the walk, since the driver needs a moment to catch the dialog.
     chooser: asyncio.Future[FileChooser] = asyncio.get_running_loop().create_future()
 
     def caught(opened: FileChooser) -> None:

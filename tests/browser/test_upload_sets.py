@@ -1,4 +1,4 @@
-"""The page at /: pipelines, many pictures at once, and what is done with them together."""
+"""The upload page: pipelines, many pictures at once, and actions on sets."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from playwright.async_api import Browser, FilePayload, ViewportSize, expect
 from tests.browser.conftest import Tab
 from tests.browser.upload_page import add, card, ended, opened, ready, start
 from tests.support import images
-from tests.support.standalone_process import House
+from tests.support.standalone_process import StandaloneProcess
 
 
-async def test_a_pipeline_built_in_the_form(house: House, tab: Tab) -> None:
-    page = await opened(tab, house)
+async def test_build_a_pipeline(darkroom: StandaloneProcess, tab: Tab) -> None:
+    page = await opened(tab, darkroom)
     await page.locator("#options > summary").click()
     steps = page.locator("#steps fieldset")
     await steps.nth(0).get_by_label("Operation").select_option("grayscale")
@@ -43,8 +43,8 @@ async def test_a_pipeline_built_in_the_form(house: House, tab: Tab) -> None:
     await expect(page.locator(".card .facts")).to_contain_text("30 × 40, WEBP")
 
 
-async def test_a_parameter_out_of_range_is_not_sent(house: House, tab: Tab) -> None:
-    page = await opened(tab, house)
+async def test_an_invalid_parameter_is_not_sent(darkroom: StandaloneProcess, tab: Tab) -> None:
+    page = await opened(tab, darkroom)
     await page.locator("#options > summary").click()
     await page.locator("#steps").get_by_label("Operation").select_option("blur")
     kernel = page.locator("#steps").get_by_label("Kernel")
@@ -55,14 +55,16 @@ async def test_a_parameter_out_of_range_is_not_sent(house: House, tab: Tab) -> N
     await start(page)
     await expect(kernel).to_be_visible()
     assert await kernel.evaluate("node => !node.validity.valid")
-    await kernel.fill("24")  # a rule the schema does not know: the API says it
+    await kernel.fill("24")  # the schema does not know this rule, the API does
     await start(page)
     await ended(page, "failed", 1)
     await expect(page.locator(".card .problem")).to_contain_text("23 or 25 would do")
 
 
-async def test_many_pictures_by_few_connections_and_one_zip(house: House, tab: Tab) -> None:
-    page = await opened(tab, house)
+async def test_many_pictures_use_few_streams_and_one_zip(
+    darkroom: StandaloneProcess, tab: Tab
+) -> None:
+    page = await opened(tab, darkroom)
     streams: list[str] = []
     page.on("request", lambda r: streams.append(r.url) if "/events" in r.url else None)
     files = {f"many-{n}.png": images.png(70 + n, 60, n) for n in range(12)}
@@ -70,7 +72,7 @@ async def test_many_pictures_by_few_connections_and_one_zip(house: House, tab: T
     await start(page, "Upscale 13 pictures")
     await ended(page, "done", 12)
     await ended(page, "failed", 1)
-    await expect(page.locator("#news")).to_have_text("All ended: 12 done, 1 failed")
+    await expect(page.locator("#announcer")).to_have_text("All finished: 12 done, 1 failed")
     await tab.shots("upload-many")
     assert await tab.findings() == []
     async with page.expect_download() as download:
@@ -81,8 +83,8 @@ async def test_many_pictures_by_few_connections_and_one_zip(house: House, tab: T
     assert 0 < len(streams) < 12
 
 
-async def test_the_results_by_mail(house: House, tab: Tab) -> None:
-    page = await opened(tab, house)
+async def test_results_by_email(darkroom: StandaloneProcess, tab: Tab) -> None:
+    page = await opened(tab, darkroom)
     await add(page, {"post.png": images.png(35, 35, 23)})
     await start(page)
     await ended(page, "done", 1)
@@ -96,14 +98,14 @@ async def test_the_results_by_mail(house: House, tab: Tab) -> None:
     await field.fill("ann@example.org")
     await page.keyboard.press("Enter")
     await expect(news).to_have_text("the letter is on its way")
-    outbox = house.data_dir / "outbox"
-    house.until(
+    outbox = darkroom.data_dir / "outbox"
+    darkroom.until(
         lambda: any(b"ann@example.org" in f.read_bytes() for f in outbox.glob("*.eml")), "sent"
     )
 
 
-async def test_the_same_picture_under_two_names(house: House, tab: Tab) -> None:
-    page = await opened(tab, house)
+async def test_the_same_picture_under_two_names(darkroom: StandaloneProcess, tab: Tab) -> None:
+    page = await opened(tab, darkroom)
     data = images.png(300, 200, 24)
     await add(page, {"twin-a.png": data, "twin-b.png": data})
     await start(page)
@@ -113,8 +115,8 @@ async def test_the_same_picture_under_two_names(house: House, tab: Tab) -> None:
         await expect(link).to_have_attribute("href", f"/processed/{name}-upscale-x2.png?download=1")
 
 
-async def test_history_is_kept_and_forgotten(house: House, tab: Tab) -> None:
-    page = await opened(tab, house)
+async def test_history_is_kept_and_cleared(darkroom: StandaloneProcess, tab: Tab) -> None:
+    page = await opened(tab, darkroom)
     for name in ("first", "second"):
         await add(page, {f"{name}.png": images.png(36, 36, len(name))})
         await start(page)
@@ -122,11 +124,11 @@ async def test_history_is_kept_and_forgotten(house: House, tab: Tab) -> None:
     await page.reload()
     await ready(page)
     await expect(page.locator(".set")).to_have_count(2)
-    await ended(page, "done", 1)  # the newest; older ones are folded
+    await ended(page, "done", 1)  # the newest set; older ones are closed
     await expect(card(page, "second.png").locator(".stage")).to_have_count(1)
     await page.locator(".set summary").nth(1).click()
     await ended(page, "done", 2)
-    await page.get_by_role("button", name="Forget all of it").click()
+    await page.get_by_role("button", name="Clear history").click()
     await expect(page.locator(".set")).to_have_count(0)
     await expect(page.locator("#choose")).to_be_focused()
     await page.reload()
@@ -134,32 +136,32 @@ async def test_history_is_kept_and_forgotten(house: House, tab: Tab) -> None:
     await expect(page.locator(".set")).to_have_count(0)
 
 
-async def test_the_same_pictures_again_for_something_else(house: House, tab: Tab) -> None:
-    page = await opened(tab, house)
+async def test_use_the_same_pictures_again(darkroom: StandaloneProcess, tab: Tab) -> None:
+    page = await opened(tab, darkroom)
     await add(page, {"again.png": images.png(37, 37, 25)})
     await start(page)
     await ended(page, "done", 1)
     await page.get_by_role("button", name="Use again").click()
-    await expect(page.locator("#tray li")).to_have_count(1)
+    await expect(page.locator("#selected li")).to_have_count(1)
     await page.locator("#options > summary").click()
     await page.locator("#steps").get_by_label("Scale").select_option("3")
     await start(page)
     await expect(page.locator(".card .facts").first).to_contain_text("111 × 111")
 
 
-async def test_without_streams_it_asks(house: House, tab: Tab) -> None:
-    page = await opened(tab, house)
+async def test_polling_replaces_failed_streams(darkroom: StandaloneProcess, tab: Tab) -> None:
+    page = await opened(tab, darkroom)
     await page.route("**/events*", lambda route: route.abort())
     await add(page, {f"asked-{n}.png": images.png(38, 38, n) for n in range(3)})
     await start(page)
     await ended(page, "done", 3)
 
 
-async def test_on_a_phone_by_touch(house: House, browser: Browser) -> None:
+async def test_touch_on_a_phone(darkroom: StandaloneProcess, browser: Browser) -> None:
     phone: ViewportSize = {"width": 390, "height": 844}
     context = await browser.new_context(viewport=phone, has_touch=True, is_mobile=True)
     tab = Tab(await context.new_page())
-    page = await opened(tab, house)
+    page = await opened(tab, darkroom)
     await expect(page.get_by_text("Drop pictures here")).to_be_hidden()
     async with page.expect_file_chooser() as chooser:
         await page.locator("#choose").tap()

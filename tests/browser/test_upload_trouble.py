@@ -1,4 +1,4 @@
-"""The page at / when things go wrong: refusals, reloads, full queues, no network, hostile names."""
+"""The upload page when things go wrong: errors, reloads, full queues, offline, hostile names."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from playwright.async_api import Page, expect
 from tests.browser.conftest import Tab
 from tests.browser.upload_page import add, card, ended, opened, ready, start
 from tests.support import images
-from tests.support.standalone_process import House
+from tests.support.standalone_process import StandaloneProcess
 
 _HALFWAY = "() => document.querySelector('.card progress').value > 0.1"
 
@@ -28,7 +28,7 @@ _MOVING = """() => {
 
 
 def noise(side: int, seed: int) -> bytes:
-    """Return a PNG that does not compress: three bytes a pixel."""
+    """Return a PNG that does not compress: three bytes per pixel."""
     pixels = np.random.default_rng(seed).integers(0, 256, (side, side, 3), np.uint8)
     return images.encoded(Image.fromarray(pixels))
 
@@ -42,7 +42,7 @@ def vast() -> bytes:
 
 
 async def slowly(page: Page, rate: int) -> None:
-    """Let the network take ``rate`` bytes a second from this page; -1: all it can."""
+    """Limit uploads of this page to ``rate`` bytes per second; -1: no limit."""
     session = await page.context.new_cdp_session(page)
     limits = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": rate}
     await session.send("Network.enable")
@@ -57,8 +57,8 @@ async def choose(page: Page, **values: str) -> None:
         await page.locator("#steps").get_by_label(label, exact=True).select_option(value)
 
 
-async def test_refusals_as_the_api_says_them(house: House, tab: Tab) -> None:
-    page = await opened(tab, house)
+async def test_api_errors_are_shown(darkroom: StandaloneProcess, tab: Tab) -> None:
+    page = await opened(tab, darkroom)
     name = "<img src=x onerror=alert(1)>.png"
     await add(page, {name: b"hello", "vast.png": vast(), "good.png": images.png(30, 30, 11)})
     await tab.shots("upload-strange-names")
@@ -78,9 +78,11 @@ async def test_refusals_as_the_api_says_them(house: House, tab: Tab) -> None:
     await expect(text).to_have_count(0)
 
 
-async def test_what_is_too_large_is_said_so(new_house: Callable[..., House], tab: Tab) -> None:
-    house = new_house(MAX_UPLOAD_BYTES="100000")
-    page = await opened(tab, house)
+async def test_a_file_that_is_too_large(
+    start_darkroom: Callable[..., StandaloneProcess], tab: Tab
+) -> None:
+    darkroom = start_darkroom(MAX_UPLOAD_BYTES="100000")
+    page = await opened(tab, darkroom)
     await add(page, {"large.png": noise(900, 12)})
     await start(page)
     await ended(page, "failed", 1)
@@ -88,14 +90,14 @@ async def test_what_is_too_large_is_said_so(new_house: Callable[..., House], tab
     await expect(problem.locator(".code")).to_contain_text("too_large · setting: MAX_UPLOAD_BYTES")
 
 
-async def test_a_reload_while_it_is_sent(house: House, tab: Tab) -> None:
-    page = await opened(tab, house)
+async def test_reload_during_an_upload(darkroom: StandaloneProcess, tab: Tab) -> None:
+    page = await opened(tab, darkroom)
     data = noise(300, 13)
     await add(page, {"sent.png": data, "kept.png": images.png(31, 31, 13)})
     await slowly(page, 40_000)
     await start(page)
     await page.wait_for_function(_HALFWAY)
-    await expect(card(page, "sent.png").locator(".note")).to_contain_text("% sent")
+    await expect(card(page, "sent.png").locator(".note")).to_contain_text("% uploaded")
     await tab.shots("upload-sending")
     assert await tab.findings() == []
     await page.reload()
@@ -105,21 +107,21 @@ async def test_a_reload_while_it_is_sent(house: House, tab: Tab) -> None:
     await expect(card(page, "sent.png").locator(".stage .before")).to_have_count(1)
 
 
-async def test_what_was_only_chosen_is_there_after_a_reload(house: House, tab: Tab) -> None:
-    page = await opened(tab, house)
+async def test_chosen_pictures_survive_a_reload(darkroom: StandaloneProcess, tab: Tab) -> None:
+    page = await opened(tab, darkroom)
     await choose(page, Scale="3")
     await add(page, {"later.png": images.png(32, 32, 14)})
     await page.reload()
     await ready(page)
-    await expect(page.locator("#tray li")).to_have_count(1)
+    await expect(page.locator("#selected li")).to_have_count(1)
     await expect(page.locator("#plan")).to_have_text("Upscale ×3, balanced")
     await start(page)
     await ended(page, "done", 1)
     await expect(page.locator(".card .facts")).to_contain_text("96 × 96")
 
 
-async def test_two_tabs_send_a_picture_once(house: House, tab: Tab) -> None:
-    page = await opened(tab, house)
+async def test_two_tabs_upload_a_picture_once(darkroom: StandaloneProcess, tab: Tab) -> None:
+    page = await opened(tab, darkroom)
     sent: list[str] = []
     page.context.on("request", lambda r: sent.append(r.url) if r.method == "POST" else None)
     await add(page, {"once.png": noise(300, 27)})
@@ -127,20 +129,22 @@ async def test_two_tabs_send_a_picture_once(house: House, tab: Tab) -> None:
     await start(page)
     await page.wait_for_function(_HALFWAY)
     other = Tab(await page.context.new_page())
-    await opened(other, house)
+    await opened(other, darkroom)
     note = card(other.page, "once.png").locator(".note")
-    await expect(note).to_have_text("another tab is sending")
+    await expect(note).to_have_text("another tab is uploading")
     await slowly(page, -1)
     for each in (page, other.page):
         await ended(each, "done", 1)
-    assert [url for url in sent if url.endswith("/process")] == [f"{house.url}/process"]
+    assert [url for url in sent if url.endswith("/process")] == [f"{darkroom.url}/process"]
     assert other.trouble == []
 
 
-async def test_what_a_closed_tab_was_sending_another_sends(house: House, tab: Tab) -> None:
-    page = await opened(tab, house)
+async def test_another_tab_finishes_the_upload_of_a_closed_one(
+    darkroom: StandaloneProcess, tab: Tab
+) -> None:
+    page = await opened(tab, darkroom)
     closed = Tab(await page.context.new_page())
-    await opened(closed, house)
+    await opened(closed, darkroom)
     await add(closed.page, {"left.png": noise(300, 28)})
     await slowly(closed.page, 40_000)
     await start(closed.page)
@@ -152,12 +156,12 @@ async def test_what_a_closed_tab_was_sending_another_sends(house: House, tab: Ta
     await ended(page, "done", 1)
 
 
-async def test_what_is_cancelled_when_all_is_sent_is_not_done(house: House, tab: Tab) -> None:
-    page = await opened(tab, house)
+async def test_cancel_after_everything_is_sent(darkroom: StandaloneProcess, tab: Tab) -> None:
+    page = await opened(tab, darkroom)
     session = await page.context.new_cdp_session(page)
     held: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     session.on("Fetch.requestPaused", lambda event: held.set_result(event["requestId"]))
-    # The answer is held, not the request: the service has the picture before the page knows.
+    # Hold the response: the service has the picture before the page knows.
     pattern = {"urlPattern": "*/process", "requestStage": "Response"}
     await session.send("Fetch.enable", {"patterns": [pattern]})
     await choose(page, Scale="4", Quality="best")
@@ -165,7 +169,7 @@ async def test_what_is_cancelled_when_all_is_sent_is_not_done(house: House, tab:
     await start(page)
     answer = await asyncio.wait_for(held, 30)
     await page.get_by_role("button", name="Cancel: late.jpg").click()
-    await expect(card(page, "late.jpg").locator(".note")).to_have_text("to be cancelled")
+    await expect(card(page, "late.jpg").locator(".note")).to_have_text("cancelling")
     async with page.expect_response(lambda r: r.request.method == "DELETE") as deleted:
         await session.send("Fetch.continueRequest", {"requestId": answer})
     response = await deleted.value
@@ -173,18 +177,18 @@ async def test_what_is_cancelled_when_all_is_sent_is_not_done(house: House, tab:
     await ended(page, "cancelled", 1)
 
 
-async def test_what_is_not_sent_is_never_forgotten(house: House, tab: Tab) -> None:
-    page = await opened(tab, house)
+async def test_unsent_pictures_are_never_dropped(darkroom: StandaloneProcess, tab: Tab) -> None:
+    page = await opened(tab, darkroom)
     await add(page, {f"{number}.png": b"not looked at" for number in range(310)})
     await page.reload()
     await ready(page)
-    await expect(page.locator("#tray li")).to_have_count(310)
+    await expect(page.locator("#selected li")).to_have_count(310)
 
 
-async def test_of_what_ended_the_oldest_is_forgotten(
-    new_house: Callable[..., House], tab: Tab
+async def test_the_oldest_finished_picture_is_dropped(
+    start_darkroom: Callable[..., StandaloneProcess], tab: Tab
 ) -> None:
-    page = await opened(tab, new_house(MAX_HISTORY="2"))
+    page = await opened(tab, start_darkroom(MAX_PAGE_HISTORY="2"))
     for name in ("oldest", "older", "newest"):
         await add(page, {f"{name}.png": b"no picture"})
         await start(page)
@@ -192,77 +196,81 @@ async def test_of_what_ended_the_oldest_is_forgotten(
     await add(page, {"chosen.png": b"not looked at"})
     await page.reload()
     await ready(page)
-    await expect(page.locator("#tray li")).to_have_count(1)
+    await expect(page.locator("#selected li")).to_have_count(1)
     await expect(page.locator(".set")).to_have_count(2)
     await page.locator(".set summary").nth(1).click()
     await expect(card(page, "older.png")).to_have_count(1)
     await expect(card(page, "oldest.png")).to_have_count(0)
 
 
-async def test_a_task_is_watched_on_after_a_reload_and_cancelled(house: House, tab: Tab) -> None:
-    page = await opened(tab, house)
+async def test_a_running_task_survives_a_reload_and_is_cancelled(
+    darkroom: StandaloneProcess, tab: Tab
+) -> None:
+    page = await opened(tab, darkroom)
     await choose(page, Scale="4", Quality="best")
     await add(page, {"long.jpg": images.jpeg(2600, 2000, 15)})
     await start(page)
     await ended(page, "working", 1)
     await page.reload()
     await ready(page)
-    await expect(page.locator('.card[data-state="working"] .chip')).to_have_text("in work")
+    await expect(page.locator('.card[data-state="working"] .chip')).to_have_text("running")
     await page.wait_for_function(_MOVING)
     await tab.shots("upload-working")
     assert await tab.findings() == []
     await page.get_by_role("button", name="Cancel: long.jpg").click()
     await ended(page, "cancelled", 1)
-    await page.get_by_role("button", name="Try again: long.jpg").click()
+    await page.get_by_role("button", name="Retry: long.jpg").click()
     await ended(page, "working", 1)
     await page.get_by_role("button", name="Cancel: long.jpg").click()
     await ended(page, "cancelled", 1)
 
 
-async def test_how_many_are_before_it(
-    new_house: Callable[..., House], tab: Tab, tmp_path: Path
+async def test_the_queue_position_is_shown(
+    start_darkroom: Callable[..., StandaloneProcess], tab: Tab, tmp_path: Path
 ) -> None:
-    house = new_house(WORKER_PROCESSES="1")
+    darkroom = start_darkroom(WORKER_PROCESSES="1")
     for seed in range(4):
         path = tmp_path / f"{seed}.jpg"
         path.write_bytes(images.jpeg(2600, 2000, 30 + seed))
-        house.upload(path, "", "scale=4", "quality=best")
-    page = await opened(tab, house)
+        darkroom.upload(path, "", "scale=4", "quality=best")
+    page = await opened(tab, darkroom)
     await add(page, {"last.png": images.png(40, 40, 35)})
     await start(page)
     await ended(page, "working", 1)
     note = card(page, "last.png").locator(".note")
-    await expect(note).to_have_text(re.compile(r"^[1-4] tasks? before it"))
+    await expect(note).to_have_text(re.compile(r"^[1-4] tasks? ahead of it"))
     await page.get_by_role("button", name="Cancel: last.png").click()
     await ended(page, "cancelled", 1)
 
 
-async def test_without_the_sample_it_says_so(house: House, tab: Tab) -> None:
-    page = await opened(tab, house)
+async def test_a_sample_that_cannot_be_loaded(darkroom: StandaloneProcess, tab: Tab) -> None:
+    page = await opened(tab, darkroom)
     await page.context.set_offline(True)
     await page.locator("#sample").click()
-    await expect(page.locator("#sample")).to_have_text(re.compile("cannot be fetched"))
+    await expect(page.locator("#sample")).to_have_text(re.compile("cannot be loaded"))
     await page.context.set_offline(False)
     await page.locator("#sample").click()
-    await expect(page.locator("#tray li")).to_have_count(1)
+    await expect(page.locator("#selected li")).to_have_count(1)
 
 
-async def test_a_full_queue_is_waited_for(new_house: Callable[..., House], tab: Tab) -> None:
-    house = new_house(MAX_QUEUE="1")
-    page = await opened(tab, house)
+async def test_wait_for_a_full_queue(
+    start_darkroom: Callable[..., StandaloneProcess], tab: Tab
+) -> None:
+    darkroom = start_darkroom(MAX_QUEUE="1")
+    page = await opened(tab, darkroom)
     await choose(page, Scale="4", Quality="best")
     for number in (16, 17):
         await add(page, {f"{number}.jpg": images.jpeg(500, 500, number)})
         await start(page)
-        await expect(page.locator(".card .chip", has_text="in work")).to_have_count(1)
+        await expect(page.locator(".card .chip", has_text="running")).to_have_count(1)
     waiting = page.locator(".card .note", has_text="trying again in")
     await expect(waiting).to_contain_text("MAX_QUEUE")
     await tab.shots("upload-waiting")
-    await ended(page, "done", 2, seconds=240)  # the best network twice, on whatever machine
+    await ended(page, "done", 2, seconds=240)  # the best network twice, on a slow machine
 
 
-async def test_without_a_network_it_waits(house: House, tab: Tab) -> None:
-    page = await opened(tab, house)
+async def test_wait_while_offline(darkroom: StandaloneProcess, tab: Tab) -> None:
+    page = await opened(tab, darkroom)
     await page.context.set_offline(True)
     await add(page, {"offline.png": images.png(33, 33, 18)})
     await start(page)
@@ -271,30 +279,30 @@ async def test_without_a_network_it_waits(house: House, tab: Tab) -> None:
     await ended(page, "done", 1)
 
 
-async def test_a_service_that_is_away_is_waited_for(
-    new_house: Callable[..., House], tab: Tab
+async def test_wait_for_an_unreachable_service(
+    start_darkroom: Callable[..., StandaloneProcess], tab: Tab
 ) -> None:
-    house = new_house()
-    page = await opened(tab, house)
+    darkroom = start_darkroom()
+    page = await opened(tab, darkroom)
     await add(page, {"away.png": images.png(34, 34, 19)})
-    house.stop()
+    darkroom.stop()
     await start(page)
     await expect(page.locator(".card .note")).to_contain_text("cannot be reached; trying again")
-    house.launch()
+    darkroom.launch()
     await ended(page, "done", 1)
-    assert Path(house.data_dir).is_dir()
+    assert Path(darkroom.data_dir).is_dir()
 
 
-async def test_a_result_that_was_deleted_meanwhile(house: House, tab: Tab) -> None:
-    page = await opened(tab, house)
+async def test_a_deleted_result(darkroom: StandaloneProcess, tab: Tab) -> None:
+    page = await opened(tab, darkroom)
     await add(page, {"gone.png": images.png(39, 39, 20)})
     await start(page)
     await ended(page, "done", 1)
-    house.curl("-X", "DELETE", f"{house.url}/processed/gone-upscale-x2.png")
+    darkroom.curl("-X", "DELETE", f"{darkroom.url}/processed/gone-upscale-x2.png")
     await page.reload()
     await ready(page)
-    await expect(page.locator(".card .chip")).to_have_text("no longer kept")
+    await expect(page.locator(".card .chip")).to_have_text("no longer stored")
     await expect(page.get_by_role("link", name="Download")).to_have_count(0)
-    await page.get_by_role("button", name="Try again: gone.png").click()
+    await page.get_by_role("button", name="Retry: gone.png").click()
     await expect(page.get_by_role("link", name="Download")).to_have_count(1)
     await expect(page.locator(".card .chip")).to_have_text("done")

@@ -1,4 +1,4 @@
-"""What people do on the page that takes pictures, for the tests of it."""
+"""Actions on the upload page, for its tests."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from playwright.async_api import FilePayload, Locator, Page, expect
 
 from tests.browser.conftest import Tab
-from tests.support.standalone_process import House
+from tests.support.standalone_process import StandaloneProcess
 
 _FILES = """files => {
   const transfer = new DataTransfer();
@@ -21,9 +21,9 @@ _FILES = """files => {
 }"""
 
 
-async def opened(tab: Tab, house: House) -> Page:
-    """Open the page; return when all of it answers."""
-    await tab.page.goto(house.url)
+async def opened(tab: Tab, darkroom: StandaloneProcess) -> Page:
+    """Open the page; return when it is ready."""
+    await tab.page.goto(darkroom.url)
     await ready(tab.page)
     return tab.page
 
@@ -38,7 +38,7 @@ async def _transfer(page: Page, files: dict[str, bytes]) -> Any:
 
 
 async def drop(page: Page, files: dict[str, bytes]) -> None:
-    """Drag files over the page and let them go."""
+    """Drag files over the page and drop them."""
     transfer = await _transfer(page, files)
     for event in ("dragenter", "dragover"):
         await page.dispatch_event("#drop", event, {"dataTransfer": transfer})
@@ -54,13 +54,13 @@ async def paste(page: Page, name: str, data: bytes) -> None:
 
 
 async def add(page: Page, files: dict[str, bytes]) -> None:
-    """Choose files; return when they are taken up."""
+    """Choose files; return when they are listed."""
     given = [
         FilePayload(name=name, mimeType="application/octet-stream", buffer=data)
         for name, data in files.items()
     ]
     await page.set_input_files("#files", given)
-    await expect(page.locator("#tray li")).to_have_count(len(files))
+    await expect(page.locator("#selected li")).to_have_count(len(files))
 
 
 async def start(page: Page, name: str = "") -> None:
@@ -75,7 +75,7 @@ def card(page: Page, name: str) -> Locator:
 
 
 async def ended(page: Page, state: str, count: int, seconds: int = 60) -> None:
-    """Wait until that many pictures are in that state, and, if done, shown."""
+    """Wait until ``count`` pictures are in ``state``, and, if done, their images are loaded."""
     cards = page.locator(f'.card[data-state="{state}"]')
     await expect(cards).to_have_count(count, timeout=seconds * 1000)
     if state == "done":

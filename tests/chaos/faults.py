@@ -1,4 +1,4 @@
-"""How a running house is harmed: signals to its processes, wiped and deposed stores."""
+"""Inject faults into a running Darkroom: kill, freeze, wipe Redis, step down MongoDB's primary."""
 
 from __future__ import annotations
 
@@ -14,65 +14,65 @@ from pymongo.errors import PyMongoError
 from redis import Redis
 from redis.exceptions import RedisError
 
-from tests.chaos.schedule import Harm
-from tests.support.standalone_process import House
+from tests.chaos.schedule import Fault
+from tests.support.standalone_process import StandaloneProcess
 
 _SIGNALS = {"kill": signal.SIGKILL, "terminate": signal.SIGTERM}
-_DEPOSED = 1  # seconds for which a primary that was told to step down does not stand again
+_STEP_DOWN_SECONDS = 1  # for which the old primary does not stand for election
 
 
-class Harms:
-    """Does harm to ``house`` and writes down what was done when, and whom it ever saw alive."""
+class FaultInjector:
+    """Injects faults into ``darkroom`` and records when, and every process it ever saw."""
 
-    def __init__(self, house: House) -> None:
-        self._house = house
+    def __init__(self, darkroom: StandaloneProcess) -> None:
+        self._darkroom = darkroom
         self._thaws: set[asyncio.Task[None]] = set()
-        self.done: list[tuple[float, float, Harm]] = []
-        """(began, ended) by this machine's clock, in seconds since 1970, and the harm."""
-        self.missed: list[Harm] = []
-        """Those whose target was dead already."""
+        self.done: list[tuple[float, float, Fault]] = []
+        """(began, ended) by this machine's clock, in seconds since 1970, and the fault."""
+        self.missed: list[Fault] = []
+        """Faults whose target was already dead."""
         self.seen: set[psutil.Process] = set()
 
-    def look(self) -> None:
-        """Note every process of the house that lives now."""
-        assert self._house.process is not None
+    def record_processes(self) -> None:
+        """Record every process that is alive now."""
+        assert self._darkroom.process is not None
         with contextlib.suppress(psutil.NoSuchProcess):
-            self.seen |= set(psutil.Process(self._house.process.pid).children(recursive=True))
+            self.seen |= set(psutil.Process(self._darkroom.process.pid).children(recursive=True))
 
-    async def do(self, harm: Harm) -> None:
-        """Do ``harm``; a freeze ends by itself later."""
-        self.look()
+    async def inject(self, fault: Fault) -> None:
+        """Inject ``fault``; a freeze ends by itself later."""
+        self.record_processes()
         began = time.time()
         try:
-            if harm.what == "freeze":
-                self._freeze(self._target(harm), harm.seconds)
-            elif harm.what == "flush":
-                await asyncio.to_thread(flush, self._house)
-            elif harm.what == "step down":
-                await asyncio.to_thread(step_down, self._house)
+            if fault.action == "freeze":
+                self._freeze(self._target(fault), fault.seconds)
+            elif fault.action == "flush":
+                await asyncio.to_thread(flush, self._darkroom)
+            elif fault.action == "step down":
+                await asyncio.to_thread(step_down, self._darkroom)
             else:
-                if harm.what == "wipe and kill":
-                    wipe(self._house)
-                self._target(harm).send_signal(_SIGNALS.get(harm.what, signal.SIGKILL))
+                if fault.action == "wipe and kill":
+                    wipe(self._darkroom)
+                self._target(fault).send_signal(_SIGNALS.get(fault.action, signal.SIGKILL))
         except (psutil.NoSuchProcess, FileNotFoundError, IndexError, RedisError, PyMongoError):
-            self.missed.append(harm)
+            self.missed.append(fault)
         else:
-            self.done.append((began, time.time() + harm.seconds, harm))
+            self.done.append((began, time.time() + fault.seconds, fault))
 
-    async def calm(self) -> None:
-        """Return when everything that was frozen goes on."""
+    async def wait_for_thaws(self) -> None:
+        """Return when every frozen process runs again."""
         await asyncio.gather(*self._thaws)
-        self.look()
+        self.record_processes()
 
-    def _target(self, harm: Harm) -> psutil.Process:
-        if harm.who not in {"worker", "child"}:
-            return psutil.Process(self._house.pid(harm.who))
-        workers = list(workers_of(self._house))
-        worker = workers[harm.pick % len(workers)]
-        if harm.who == "worker":
+    def _target(self, fault: Fault) -> psutil.Process:
+        if fault.target not in {"worker", "child"}:
+            return psutil.Process(self._darkroom.pid(fault.target))
+        workers = list(workers_of(self._darkroom))
+        worker = workers[fault.pick % len(workers)]
+        if fault.target == "worker":
             return worker
         children = worker.children()
-        return children[harm.pick % len(children)] if children else workers[len(workers)]
+        return children[fault.pick % len(children)] if children else workers[len(workers)]
 
     def _freeze(self, process: psutil.Process, seconds: float) -> None:
         process.suspend()
@@ -87,33 +87,33 @@ class Harms:
         task.add_done_callback(self._thaws.discard)
 
 
-def workers_of(house: House) -> Iterator[psutil.Process]:
-    """Yield the worker processes that live, in the order of their names."""
-    for file in sorted((house.data_dir / "run").glob("worker-*.pid")):
+def workers_of(darkroom: StandaloneProcess) -> Iterator[psutil.Process]:
+    """Yield the live worker processes, in the order of their names."""
+    for file in sorted((darkroom.data_dir / "run").glob("worker-*.pid")):
         with contextlib.suppress(psutil.NoSuchProcess, FileNotFoundError, ValueError):
             yield psutil.Process(int(file.read_text()))
 
 
-def port(house: House, store: str) -> int:
-    return int((house.data_dir / store / "port").read_text())
+def port(darkroom: StandaloneProcess, store: str) -> int:
+    return int((darkroom.data_dir / store / "port").read_text())
 
 
-def flush(house: House) -> None:
+def flush(darkroom: StandaloneProcess) -> None:
     """Empty Redis."""
-    with Redis(port=port(house, "redis"), socket_timeout=2) as redis:
+    with Redis(port=port(darkroom, "redis"), socket_timeout=2) as redis:
         redis.flushall()
 
 
-def wipe(house: House) -> None:
-    """Take away what Redis would read at its next start: a machine's disk that is lost."""
-    for file in (house.data_dir / "redis").glob("*.aof"):
+def wipe(darkroom: StandaloneProcess) -> None:
+    """Delete the file that Redis reads at its next start, as if the disk was lost."""
+    for file in (darkroom.data_dir / "redis").glob("*.aof"):
         file.unlink(missing_ok=True)
 
 
-def step_down(house: House) -> None:
-    """Depose the primary; alone in its replica set, it is elected again a little later."""
+def step_down(darkroom: StandaloneProcess) -> None:
+    """Make the primary step down; as the only member it is elected again a little later."""
     client: MongoClient[dict[str, object]]
     with MongoClient(
-        port=port(house, "mongo"), directConnection=True, serverSelectionTimeoutMS=2000
+        port=port(darkroom, "mongo"), directConnection=True, serverSelectionTimeoutMS=2000
     ) as client:
-        client.admin.command("replSetStepDown", _DEPOSED, force=True)
+        client.admin.command("replSetStepDown", _STEP_DOWN_SECONDS, force=True)

@@ -1,4 +1,4 @@
-"""The second witness: MongoDB's own log of changes, and what lies in its buckets in the end."""
+"""Independent evidence: MongoDB's oplog, and the final content of its GridFS buckets."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from tests.chaos.faults import port
-from tests.support.standalone_process import House
+from tests.support.standalone_process import StandaloneProcess
 
 Document = dict[str, Any]
 
 BUCKETS = ("originals", "results", "intermediates")
 
 
-class Witness:
-    """Reads ``local.oplog.rs``, which no code of ours writes, and counts what it says of tasks."""
+class OplogReader:
+    """Reads ``local.oplog.rs``, which MongoDB itself writes, and counts status changes of tasks."""
 
-    def __init__(self, house: House, database: str = "darkroom") -> None:
+    def __init__(self, darkroom: StandaloneProcess, database: str = "darkroom") -> None:
         self._client: MongoClient[Document] = MongoClient(
-            port=port(house, "mongo"), directConnection=True, serverSelectionTimeoutMS=2000
+            port=port(darkroom, "mongo"), directConnection=True, serverSelectionTimeoutMS=2000
         )
         self._database = self._client[database]
-        self._mark = Timestamp(0, 0)
-        self.changes: dict[str, Counter[str]] = defaultdict(Counter)
-        """For each task how often it turned to which status."""
+        self._position = Timestamp(0, 0)
+        self.status_changes: dict[str, Counter[str]] = defaultdict(Counter)
+        """For each task, how often it changed to each status."""
 
     def close(self) -> None:
         self._client.close()
 
-    def look(self) -> bool:
-        """Read what was written since the last look; False if MongoDB is away at the moment.
+    def read(self) -> bool:
+        """Read the entries since the last read; False if MongoDB is away now.
 
-        Only what a majority has journaled counts: the rest may be undone by a kill.
+        Only majority-committed entries count: a kill may roll back the others.
         """
         oplog = self._client["local"].get_collection(
             "oplog.rs", read_concern=ReadConcern("majority")
@@ -45,12 +45,12 @@ class Witness:
         try:
             (oldest,) = oplog.find({}, {"ts": 1}).sort("$natural", 1).limit(1)
             (newest,) = oplog.find({}, {"ts": 1}).sort("$natural", -1).limit(1)
-            if self._mark.time and oldest["ts"] > self._mark:
-                raise AssertionError("the log of changes was overwritten before it was read")
+            if self._position.time and oldest["ts"] > self._position:
+                raise AssertionError("the oplog was overwritten before it was read")
             found = list(
                 oplog.find(
                     {
-                        "ts": {"$gt": self._mark, "$lte": newest["ts"]},
+                        "ts": {"$gt": self._position, "$lte": newest["ts"]},
                         "ns": f"{self._database.name}.tasks",
                     }
                 )
@@ -58,25 +58,25 @@ class Witness:
         except PyMongoError:
             return False
         for entry in found:
-            self._note(entry)
-        self._mark = newest["ts"]
+            self._count(entry)
+        self._position = newest["ts"]
         return True
 
-    def _note(self, entry: Document) -> None:
+    def _count(self, entry: Document) -> None:
         change = entry["o"]
         if entry["op"] == "i":
-            self.changes[change["_id"]][change["status"]] += 1
+            self.status_changes[change["_id"]][change["status"]] += 1
         elif entry["op"] == "u":
             written = change.get("diff", {})
             values = {**written.get("u", {}), **written.get("i", {})} if written else change
             if "status" in values:
-                self.changes[entry["o2"]["_id"]][values["status"]] += 1
+                self.status_changes[entry["o2"]["_id"]][values["status"]] += 1
 
     def tasks(self) -> dict[str, Document]:
         return {str(each["_id"]): each for each in self._database["tasks"].find()}
 
-    def unowned(self) -> dict[str, int]:
-        """Count what belongs to nothing: files no task lists, chunks no file lists."""
+    def unreferenced(self) -> dict[str, int]:
+        """Count files that no task lists, chunks that no file lists, and what tasks miss."""
         tasks = self.tasks().values()
         owned: dict[str, set[ObjectId]] = {
             "originals": {task["original_id"] for task in tasks},
@@ -93,15 +93,15 @@ class Witness:
             found[f"{bucket}: files without chunks"] = len(files - chunks)
         return {what: count for what, count in found.items() if count}
 
-    def sets(self) -> Counter[str]:
-        """Count for each task by how many attempts there are result files: one is right."""
+    def result_sets(self) -> Counter[str]:
+        """Count for each task how many attempts have result files: 1 is correct."""
         ids: Document = {"_id": {"task": "$metadata.task_id", "token": "$metadata.token"}}
         found = self._database["results.files"].aggregate([{"$group": ids}])
         return Counter(each["_id"]["task"] for each in found)
 
-    def until_nothing_unowned(self, seconds: float) -> dict[str, int]:
-        """Wait for the housekeeping; return what is still left after ``seconds``."""
+    def wait_until_clean(self, seconds: float) -> dict[str, int]:
+        """Wait for housekeeping; return what is still unreferenced after ``seconds``."""
         deadline = time.monotonic() + seconds
-        while (left := self.unowned()) and time.monotonic() < deadline:
+        while (left := self.unreferenced()) and time.monotonic() < deadline:
             time.sleep(0.1)
         return left

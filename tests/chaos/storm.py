@@ -1,4 +1,4 @@
-"""A storm: clients submit while everything dies; afterwards the books are gone through."""
+"""A storm: clients submit while faults are injected; then every accepted task is verified."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from PIL import Image
 
 from tests.chaos import verification
 from tests.chaos.client import Client
-from tests.chaos.faults import Harms, workers_of
-from tests.chaos.oplog import Witness
-from tests.chaos.schedule import Harm, schedule
+from tests.chaos.faults import FaultInjector, workers_of
+from tests.chaos.oplog import OplogReader
+from tests.chaos.schedule import Fault, schedule
 from tests.chaos.verification import Digests
 from tests.chaos.workload import Submission, submissions
 from tests.support import images
-from tests.support.standalone_process import House
+from tests.support.standalone_process import StandaloneProcess
 
-_CALLERS = 6  # clients that submit at the same time
-_KILLED_ABOVE = 500_000_000  # bytes; with the other pictures and all their networks it is under 350
-_PATIENCE = 180  # seconds for what was promised to end, once the storm is over
-_ATTEMPTS = 6  # a storm hits one task by chance more often than a machine does
-HARMED = {
+_CONCURRENCY = 6  # submissions at the same time
+_MAX_CHILD_BYTES = 500_000_000  # other images, with all their networks, stay below 350 MB
+_END_SECONDS = 180  # for accepted tasks to end once the storm is over
+_ATTEMPTS = 6  # a storm hits one task more often than real machines do
+STORM_SETTINGS = {
     "WORKERS": "2",
     "WORKER_PROCESSES": "2",
     "LEASE_SECONDS": "3",
-    "SWEEP_SECONDS": "0.5",
+    "SWEEP_INTERVAL_SECONDS": "0.5",
     "STORE_TIMEOUT": "2",
     "DRAIN_SECONDS": "2",
     "MAX_ATTEMPTS": str(_ATTEMPTS),
@@ -43,29 +43,29 @@ HARMED = {
 
 @dataclass
 class Report:
-    """What came of a storm; ``complaints`` is empty where every promise was kept."""
+    """The result of a storm; ``problems`` is empty if no accepted task was lost."""
 
-    harms: list[Harm]
+    faults: list[Fault]
     done: Counter[str] = field(default_factory=Counter)
     missed: int = 0
-    promised: int = 0
-    troubles: Counter[str] = field(default_factory=Counter)
+    accepted: int = 0
+    retries: Counter[str] = field(default_factory=Counter)
     attempts: Counter[int] = field(default_factory=Counter)
-    complaints: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
         lines = [
-            f"harms: {dict(sorted(self.done.items()))}, {self.missed} found nobody",
-            f"promised: {self.promised} tasks; in the clients' way: {dict(self.troubles)}",
+            f"faults: {dict(sorted(self.done.items()))}, {self.missed} missed their target",
+            f"accepted: {self.accepted} tasks; retries of the clients: {dict(self.retries)}",
             f"tasks by attempts: {dict(sorted(self.attempts.items()))}",
         ]
-        return "\n".join([*lines, *(self.complaints or ["every promise was kept"])])
+        return "\n".join([*lines, *(self.problems or ["no accepted task was lost"])])
 
 
 def poison() -> Submission:
-    """Return a picture whose child is always killed for the memory it takes.
+    """Return an image whose child process is always killed for its memory use.
 
-    Decoding it takes 600 MB and more, and its upscaling more than a minute.
+    Decoding it takes at least 600 MB, and upscaling it more than a minute.
     """
     gradient = Image.radial_gradient("L").resize((7000, 7000)).convert("RGB")
     gradient.putalpha(128)
@@ -75,133 +75,133 @@ def poison() -> Submission:
 
 
 def run(folder: Path, *, seconds: float, pause: float, count: int, seed: int) -> Report:
-    """Submit ``count`` times in ``seconds`` of storm; harms come about every ``pause`` seconds."""
-    asked = submissions(count, seed)
+    """Submit ``count`` times in ``seconds``; inject a fault about every ``pause`` seconds."""
+    workload = submissions(count, seed)
     report = Report(schedule(seconds, pause, seed))
     scratch = folder / "scratch"
     scratch.mkdir()
-    given = {**HARMED, "TMPDIR": str(scratch)}
-    with House(folder / "calm", **given) as house:
-        expected = asyncio.run(_calm(house, asked))
-    with House(folder / "data", **given) as house:
-        harms, witness = Harms(house), Witness(house)
-        asyncio.run(_storm(house, asked, report, harms, witness, expected, seconds))
-        harms.look()
-        if house.stop() != 0:
-            report.complaints.append("the house did not stop well")
-    # Housekeeping must let results lie for longer than any worker takes to publish: only now may
-    # it be quick, with a house in which nothing is in work.
-    with House(folder / "data", **given, ORPHAN_SECONDS="1") as house:
-        again = Harms(house)
-        again.look()
-        harms.seen |= again.seen
-        witness.close()
-        witness = Witness(house)
-        left = witness.until_nothing_unowned(60)
-        report.complaints += [f"left over: {n} {what}" for what, n in left.items()]
-        report.complaints += asyncio.run(verification.served(house, expected, witness))
-        witness.close()
-    _, alive = psutil.wait_procs(harms.seen, timeout=30)
-    report.complaints += [f"left over: process {process}" for process in alive]
-    report.complaints += [f"left over: {path}" for path in scratch.glob("darkroom-*/*")]
+    environment = {**STORM_SETTINGS, "TMPDIR": str(scratch)}
+    with StandaloneProcess(folder / "undisturbed", **environment) as darkroom:
+        expected = asyncio.run(_run_undisturbed(darkroom, workload))
+    with StandaloneProcess(folder / "data", **environment) as darkroom:
+        injector, oplog = FaultInjector(darkroom), OplogReader(darkroom)
+        asyncio.run(_storm(darkroom, workload, report, injector, oplog, expected, seconds))
+        injector.record_processes()
+        if darkroom.stop() != 0:
+            report.problems.append("Darkroom did not stop with status 0")
+    # Housekeeping must keep unreferenced results for longer than any worker takes to publish. Only
+    # now, with no task running, may it be fast.
+    with StandaloneProcess(folder / "data", **environment, ORPHAN_AGE_SECONDS="1") as darkroom:
+        second = FaultInjector(darkroom)
+        second.record_processes()
+        injector.seen |= second.seen
+        oplog.close()
+        oplog = OplogReader(darkroom)
+        left = oplog.wait_until_clean(60)
+        report.problems += [f"left over: {n} {what}" for what, n in left.items()]
+        report.problems += asyncio.run(verification.check_results(darkroom, expected, oplog))
+        oplog.close()
+    _, alive = psutil.wait_procs(injector.seen, timeout=30)
+    report.problems += [f"left over: process {process}" for process in alive]
+    report.problems += [f"left over: {path}" for path in scratch.glob("darkroom-*/*")]
     return report
 
 
-async def _calm(house: House, asked: list[Submission]) -> Digests:
-    """Return what each task's results are where nothing is disturbed."""
-    async with Client(house.url) as client:
-        await _submit(client, asked, 0)
+async def _run_undisturbed(darkroom: StandaloneProcess, workload: list[Submission]) -> Digests:
+    """Return the digests of each task's results without faults."""
+    async with Client(darkroom.url) as client:
+        await _submit(client, workload, 0)
         return {
-            task_id: await client.digests(await client.ended(task_id, _PATIENCE))
-            for task_id in client.promised
+            task_id: await client.digests(await client.ended(task_id, _END_SECONDS))
+            for task_id in client.accepted
         }
 
 
-async def _submit(client: Client, asked: list[Submission], seconds: float) -> None:
-    """Submit all, spread over ``seconds``, from several callers."""
+async def _submit(client: Client, workload: list[Submission], seconds: float) -> None:
+    """Submit all, spread over ``seconds``, with limited concurrency."""
     began = asyncio.get_running_loop().time()
-    waiting = iter(enumerate(asked))
+    waiting = iter(enumerate(workload))
 
-    async def caller() -> None:
+    async def submit_next() -> None:
         for number, submission in waiting:
-            due = began + seconds * number / len(asked)
+            due = began + seconds * number / len(workload)
             await asyncio.sleep(due - asyncio.get_running_loop().time())
             await client.submit(submission)
 
     async with asyncio.TaskGroup() as group:
-        for _ in range(_CALLERS):
-            group.create_task(caller())
+        for _ in range(_CONCURRENCY):
+            group.create_task(submit_next())
 
 
 async def _storm(
-    house: House,
-    asked: list[Submission],
+    darkroom: StandaloneProcess,
+    workload: list[Submission],
     report: Report,
-    harms: Harms,
-    witness: Witness,
+    injector: FaultInjector,
+    oplog: OplogReader,
     expected: Digests,
     seconds: float,
 ) -> None:
-    async with Client(house.url) as client:
+    async with Client(darkroom.url) as client:
         background = [
-            asyncio.create_task(_watch(harms, witness)),
-            asyncio.create_task(kill_the_large(house)),
+            asyncio.create_task(_watch(injector, oplog)),
+            asyncio.create_task(kill_large_children(darkroom)),
         ]
         async with asyncio.TaskGroup() as group:
-            group.create_task(_harm(harms, report.harms))
-            group.create_task(_submit(client, asked, seconds))
+            group.create_task(_inject(injector, report.faults))
+            group.create_task(_submit(client, workload, seconds))
             (bad,) = await client.submit(poison())
-        await harms.calm()
-        for task_id in client.promised:
-            await client.ended(task_id, _PATIENCE)
+        await injector.wait_for_thaws()
+        for task_id in client.accepted:
+            await client.ended(task_id, _END_SECONDS)
         for task in background:
             task.cancel()
         for outcome in await asyncio.gather(*background, return_exceptions=True):
             if isinstance(outcome, Exception):
                 raise outcome
-        while not await asyncio.to_thread(witness.look):
+        while not await asyncio.to_thread(oplog.read):
             await asyncio.sleep(0.1)
-    report.promised, report.troubles = len(client.promised), client.troubles
-    report.done = Counter(f"{harm.what} {harm.who}" for *_, harm in harms.done)
-    report.missed = len(harms.missed)
-    report.complaints += verification.kept(
-        witness, harms, set(client.promised), bad, expected, _ATTEMPTS
+    report.accepted, report.retries = len(client.accepted), client.retries
+    report.done = Counter(f"{fault.action} {fault.target}" for *_, fault in injector.done)
+    report.missed = len(injector.missed)
+    report.problems += verification.check_ledger(
+        oplog, injector, set(client.accepted), bad, expected, _ATTEMPTS
     )
-    report.attempts = Counter(task["attempts"] for task in witness.tasks().values())
+    report.attempts = Counter(task["attempts"] for task in oplog.tasks().values())
 
 
-async def _harm(harms: Harms, due: list[Harm]) -> None:
+async def _inject(injector: FaultInjector, due: list[Fault]) -> None:
     began = asyncio.get_running_loop().time()
-    for harm in due:
-        await asyncio.sleep(began + harm.at - asyncio.get_running_loop().time())
-        await harms.do(harm)
+    for fault in due:
+        await asyncio.sleep(began + fault.at - asyncio.get_running_loop().time())
+        await injector.inject(fault)
 
 
-async def _watch(harms: Harms, witness: Witness) -> None:
+async def _watch(injector: FaultInjector, oplog: OplogReader) -> None:
     while True:
-        await asyncio.to_thread(witness.look)
-        harms.look()
+        await asyncio.to_thread(oplog.read)
+        injector.record_processes()
         await asyncio.sleep(0.5)
 
 
-async def kill_the_large(house: House) -> None:
-    """Kill what takes too much memory, as a kernel does that is short of it."""
+async def kill_large_children(darkroom: StandaloneProcess) -> None:
+    """Kill child processes that use too much memory, like the kernel's OOM killer."""
     while True:
-        for worker in workers_of(house):
+        for worker in workers_of(darkroom):
             with contextlib.suppress(psutil.NoSuchProcess):
                 for child in worker.children():
-                    if child.memory_info().rss > _KILLED_ABOVE:
+                    if child.memory_info().rss > _MAX_CHILD_BYTES:
                         child.kill()
         await asyncio.sleep(0.02)
 
 
 @contextlib.contextmanager
-def folder_for_a_storm() -> Iterator[Path]:
+def storm_folder() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="darkroom-chaos-") as folder:
         yield Path(folder)
 
 
-def seed_given() -> int:
+def seed_from_environment() -> int:
     """Return CHAOS_SEED, or a new seed."""
     given = os.environ.get("CHAOS_SEED", "")
     return int(given) if given else int.from_bytes(os.urandom(3))

@@ -1,4 +1,4 @@
-"""One store away while uploads are in flight: what is answered, and that it holds."""
+"""A store outage during uploads: what is answered, and that accepted tasks survive."""
 
 from __future__ import annotations
 
@@ -10,56 +10,58 @@ import aiohttp
 import psutil
 
 from tests.chaos.client import Client
-from tests.chaos.oplog import Witness
+from tests.chaos.oplog import OplogReader
 from tests.chaos.workload import Submission, submissions
 from tests.support import images
-from tests.support.standalone_process import House
+from tests.support.standalone_process import StandaloneProcess
 
-NewHouse = Callable[..., House]
+StartDarkroom = Callable[..., StandaloneProcess]
 
 
-async def test_mongod_killed_during_uploads_each_is_refused_well_or_kept(
-    new_house: NewHouse,
+async def test_mongod_killed_during_uploads_each_is_refused_or_kept(
+    start_darkroom: StartDarkroom,
 ) -> None:
-    house = await asyncio.to_thread(new_house, STORE_TIMEOUT="1", LOG_LEVEL="WARNING")
-    asked = submissions(40, 2)
-    async with Client(house.url) as client:
-        first = [client.submit(each) for each in asked[:10]]
+    darkroom = await asyncio.to_thread(start_darkroom, STORE_TIMEOUT="1", LOG_LEVEL="WARNING")
+    workload = submissions(40, 2)
+    async with Client(darkroom.url) as client:
+        first = [client.submit(each) for each in workload[:10]]
         await asyncio.gather(*first)
-        mongo = psutil.Process(house.pid("mongo"))
-        uploads = [asyncio.create_task(client.submit(each)) for each in asked[10:]]
+        mongo = psutil.Process(darkroom.pid("mongo"))
+        uploads = [asyncio.create_task(client.submit(each)) for each in workload[10:]]
         await asyncio.wait(uploads, return_when=asyncio.FIRST_COMPLETED)
-        # Frozen, then killed: it is away for longer than the driver waits, in the middle of all.
+        # Frozen, then killed: it is away for longer than the driver waits.
         mongo.suspend()
-        while not client.troubles["503"]:  # the client itself insists on Retry-After
+        while not client.retries["503"]:  # the client itself insists on Retry-After
             await asyncio.sleep(0.05)
         mongo.kill()
         await asyncio.gather(*uploads)
-        ended = [await client.ended(task_id, 90) for task_id in client.promised]
+        ended = [await client.ended(task_id, 90) for task_id in client.accepted]
     assert {task["status"] for task in ended} == {"SUCCESS"}
-    assert set(client.troubles) == {"503"}
-    witness = Witness(house)
-    assert set(witness.tasks()) == set(client.promised)
-    witness.close()
+    assert set(client.retries) == {"503"}
+    oplog = OplogReader(darkroom)
+    assert set(oplog.tasks()) == set(client.accepted)
+    oplog.close()
 
 
-async def test_redis_away_uploads_are_taken_and_everybody_survives(new_house: NewHouse) -> None:
-    house = await asyncio.to_thread(new_house, STORE_TIMEOUT="1", LOG_LEVEL="WARNING")
-    service, redis = house.pid("service"), psutil.Process(house.pid("redis"))
-    redis.suspend()  # killed it would be back at once; frozen it is away until we say
-    asked = [_small(number) for number in range(5)]
-    async with Client(house.url) as client, aiohttp.ClientSession() as session:
-        for submission in asked:
+async def test_redis_away_uploads_are_accepted_and_processes_survive(
+    start_darkroom: StartDarkroom,
+) -> None:
+    darkroom = await asyncio.to_thread(start_darkroom, STORE_TIMEOUT="1", LOG_LEVEL="WARNING")
+    service, redis = darkroom.pid("service"), psutil.Process(darkroom.pid("redis"))
+    redis.suspend()  # killed, it would be restarted at once; frozen, it stays away
+    workload = [_small(number) for number in range(5)]
+    async with Client(darkroom.url) as client, aiohttp.ClientSession() as session:
+        for submission in workload:
             await client.submit(submission)
-        assert not client.troubles
-        async with session.get(f"{house.url}/readyz") as answer:
+        assert not client.retries
+        async with session.get(f"{darkroom.url}/readyz") as answer:
             assert (answer.status, (await answer.json())["missing"]) == (503, ["redis"])
         redis.send_signal(signal.SIGKILL)
-        ended = [await client.ended(task_id, 90) for task_id in client.promised]
+        ended = [await client.ended(task_id, 90) for task_id in client.accepted]
         assert {task["status"] for task in ended} == {"SUCCESS"}
         (later,) = await client.submit(_small(99))
         assert (await client.ended(later, 60))["status"] == "SUCCESS"
-    assert house.pid("service") == service
+    assert darkroom.pid("service") == service
 
 
 def _small(number: int) -> Submission:

@@ -1,4 +1,4 @@
-"""What is submitted: every operation and pipelines of them, small pictures, the same every time."""
+"""The workload: every operation and some pipelines on small images, the same every time."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from models.operations import OPERATIONS
 from tests.support import images
 
 _SIZE = (112, 108)  # the smallest round size in which every operation's example fits
-_LARGE = (420, 320)  # some work that lasts: what is killed should have something in its hands
+_LARGE = (420, 320)  # some longer tasks, so that faults hit running work
 _PIPELINES: tuple[list[str | dict[str, object]], ...] = (
     ["upscale=2", "grayscale"],
-    ["upscale=2", {"op": "blur", "kernel": 9}],  # begins like the one before: kept and taken up
+    [
+        "upscale=2",
+        {"op": "blur", "kernel": 9},
+    ],  # same beginning as the one before: reuses its intermediate
     ["split", "resize=2"],
     ["rotate=90", "thumbnail=60", "convert=webp"],
     ["grayscale", "blur=5", "resize=0.5", "convert=jpeg"],
@@ -24,7 +27,7 @@ _PIPELINES: tuple[list[str | dict[str, object]], ...] = (
 
 @dataclass(frozen=True)
 class Submission:
-    """One POST: its path, its fields, and how its pictures are made."""
+    """One POST: its path, its fields, and how its images are generated."""
 
     path: str
     fields: tuple[tuple[str, str], ...]
@@ -50,12 +53,12 @@ def large(seed: int) -> bytes:
 
 
 def submissions(count: int, seed: int) -> list[Submission]:
-    """Return ``count`` submissions, each of pictures that no other has; a tenth are groups."""
-    asked: list[tuple[str, dict[str, str], Callable[[int], bytes]]] = [
+    """Return ``count`` submissions of distinct images; a tenth of them are groups."""
+    requests: list[tuple[str, dict[str, str], Callable[[int], bytes]]] = [
         (f"/{op}", dict(spec.example), small) for op, spec in OPERATIONS.items()
     ]
-    asked += [("/process", {"operations": json.dumps(each)}, small) for each in _PIPELINES]
-    asked += [
+    requests += [("/process", {"operations": json.dumps(each)}, small) for each in _PIPELINES]
+    requests += [
         ("/upscale", {"scale": "3", "quality": "fast"}, photograph),
         ("/upscale", {"scale": "2", "quality": "best"}, small),
         ("/upscale", {"scale": "4", "format": "webp"}, photograph),
@@ -64,9 +67,9 @@ def submissions(count: int, seed: int) -> list[Submission]:
     ]
     made = []
     for number in range(count):
-        path, fields, make = asked[number % len(asked)]
-        several = 3 if number % 10 == 9 else 1
-        seeds = tuple(10 * number + part for part in range(several))
+        path, fields, make = requests[number % len(requests)]
+        count_of_images = 3 if number % 10 == 9 else 1
+        seeds = tuple(10 * number + part for part in range(count_of_images))
         names = tuple(f"{each}.png" for each in seeds)
         made.append(Submission(path, tuple(fields.items()), names, make, seeds))
     random.Random(seed).shuffle(made)

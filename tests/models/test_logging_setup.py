@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line, with the ids that lead from a request to its task."""
+"""Logs: one JSON object a line, with the ids of the request and its task."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from tests.support.paths import ROOT
 
 
 def run(program: str, **environment: str) -> list[dict[str, Any]]:
-    begin = "from models.settings import Settings; from models.logging_setup import configure\n"
-    begin += "import structlog, logging; configure(Settings(), 'test')\n"
+    begin = (
+        "from models.settings import Settings; from models.logging_setup import configure_logging\n"
+    )
+    begin += "import structlog, logging; configure_logging(Settings(), 'test')\n"
     done = subprocess.run(
         [sys.executable, "-c", begin + program],
         capture_output=True,
@@ -29,12 +31,12 @@ def run(program: str, **environment: str) -> list[dict[str, Any]]:
 def test_lines_are_json_with_context() -> None:
     (line,) = run(
         "with structlog.contextvars.bound_contextvars(request_id='r', task_id='t'):\n"
-        "    structlog.get_logger('x').info('said', bytes=3)"
+        "    structlog.get_logger('x').info('received', bytes=3)"
     )
     assert {
         k: line[k] for k in ("event", "request_id", "task_id", "bytes", "level", "program")
     } == {
-        "event": "said",
+        "event": "received",
         "request_id": "r",
         "task_id": "t",
         "bytes": 3,
@@ -44,12 +46,12 @@ def test_lines_are_json_with_context() -> None:
     assert line["timestamp"].endswith("Z")
 
 
-def test_client_text_forges_no_line() -> None:
+def test_client_text_cannot_forge_a_line() -> None:
     (line,) = run("structlog.get_logger().info('x', name='a\\n{\"event\": \"forged\"}')")
     assert line["name"] == 'a\n{"event": "forged"}'
 
 
-def test_libraries_log_as_json_too_and_errors_carry_their_traceback() -> None:
+def test_libraries_log_json_and_errors_have_a_traceback() -> None:
     lines = run(
         "logging.getLogger('aiohttp.server').error('oops')\n"
         "try: 1 / 0\n"
@@ -64,11 +66,11 @@ def test_level() -> None:
     assert run("structlog.get_logger().info('x')", LOG_LEVEL="WARNING") == []
 
 
-def test_log_file_rotates_though_several_processes_write(tmp_path: Path) -> None:
+def test_log_file_rotates_with_several_processes(tmp_path: Path) -> None:
     file = tmp_path / "logs" / "darkroom.log"
     code = (
-        "from models.settings import Settings; from models.logging_setup import configure\n"
-        "import structlog; configure(Settings(), 'test')\n"
+        "from models.settings import Settings; from models.logging_setup import configure_logging\n"
+        "import structlog; configure_logging(Settings(), 'test')\n"
         "for n in range(300): structlog.get_logger().info('line', number=n, filler='x' * 50)"
     )
     environment = {

@@ -10,20 +10,21 @@ from typing import Any
 
 import pytest
 
+import bench.memory
 from models import memory_estimate
 from models.errors import TooMuchMemory
-from models.images.inspect import Header
+from models.images.inspect import ImageHeader
 from models.networks.catalogue import Catalogue, Weights
-from models.operations import parse
+from models.operations import OPERATIONS, parse
 from models.settings import Settings
 from models.store import Store
 from service.app import create_app
 from tests.conftest import working
 from tests.support import images
 from tests.workers.child.test_pool import ignore, request
-from tests.workers.queue.test_jobs import ready, slow_picture, until
-from workers.child.memory_semaphore import Room
-from workers.child.pool import Children
+from tests.workers.queue.test_jobs import started_worker, slow_picture, wait_until
+from workers.child.memory_semaphore import MemorySemaphore
+from workers.child.pool import ChildPool
 
 Send = Callable[..., Awaitable[Any]]
 MB = 1_000_000
@@ -31,19 +32,22 @@ UPSCALE = [parse("upscale", {})]
 
 
 def test_the_largest_legal_upscale_fits_the_goal() -> None:
-    need = memory_estimate.predict(Header("jpeg", 8600, 5800), UPSCALE, "png")
+    need = memory_estimate.predict(ImageHeader("jpeg", 8600, 5800), UPSCALE, "png")
     raw = 8600 * 5800 * 4 * 3
     assert raw < need < raw + 400 * MB
 
 
 def test_more_pixels_need_more_and_views_need_nothing() -> None:
     sizes = [
-        memory_estimate.predict(Header("png", side, side), UPSCALE, "png")
+        memory_estimate.predict(ImageHeader("png", side, side), UPSCALE, "png")
         for side in (1, 100, 1000, 5000)
     ]
     assert sizes == sorted(set(sizes))
-    plain = memory_estimate.predict(Header("png", 4000, 4000), [], "png")
-    assert memory_estimate.predict(Header("png", 4000, 4000), [parse("split", {})], "png") == plain
+    plain = memory_estimate.predict(ImageHeader("png", 4000, 4000), [], "png")
+    assert (
+        memory_estimate.predict(ImageHeader("png", 4000, 4000), [parse("split", {})], "png")
+        == plain
+    )
 
 
 def test_what_the_header_says_of_samples_counts() -> None:
@@ -51,7 +55,7 @@ def test_what_the_header_says_of_samples_counts() -> None:
         needs = [
             [
                 memory_estimate.predict(
-                    Header("png", 4000, 3000, depth, channels), operations, "png"
+                    ImageHeader("png", 4000, 3000, depth, channels), operations, "png"
                 )
                 for channels in (1, 3, 4)
             ]
@@ -60,8 +64,8 @@ def test_what_the_header_says_of_samples_counts() -> None:
         for narrow, deep in zip(*needs, strict=True):
             assert narrow < deep
         assert needs == [sorted(set(each)) for each in needs]
-    known = memory_estimate.predict(Header("png", 4000, 3000, 8, 3), [], "png")
-    assert known < memory_estimate.predict(Header("png", 4000, 3000), [], "png")
+    known = memory_estimate.predict(ImageHeader("png", 4000, 3000, 8, 3), [], "png")
+    assert known < memory_estimate.predict(ImageHeader("png", 4000, 3000), [], "png")
 
 
 def test_a_budget_is_the_machines_or_the_one_that_is_set() -> None:
@@ -83,7 +87,7 @@ def test_a_container_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_what_never_fits_is_refused_with_what_passes() -> None:
     small = Settings(memory_budget=260 * MB)
-    header = Header("jpeg", 4000, 3000)
+    header = ImageHeader("jpeg", 4000, 3000)
     with pytest.raises(TooMuchMemory, match=r"260 MB .*MEMORY_BUDGET.* (\d+)% of the pixels") as e:
         memory_estimate.check(memory_estimate.predict(header, UPSCALE, "png"), small)
     assert e.value.facts["setting"] == "MEMORY_BUDGET"
@@ -91,7 +95,9 @@ def test_what_never_fits_is_refused_with_what_passes() -> None:
     share = (260 * MB - memory_estimate.BASE) / (e.value.facts["measured"] - memory_estimate.BASE)
     side = share**0.5 * 0.99
     memory_estimate.check(
-        memory_estimate.predict(Header("jpeg", int(4000 * side), int(3000 * side)), UPSCALE, "png"),
+        memory_estimate.predict(
+            ImageHeader("jpeg", int(4000 * side), int(3000 * side)), UPSCALE, "png"
+        ),
         small,
     )
 
@@ -100,7 +106,7 @@ def test_a_heavy_network_counts_and_does_not_shrink_with_the_picture() -> None:
     heavy = Weights("heavy", "edsr", 2, "heavy_x2.pb", "", 67, megabytes=2100)
     catalogue = Catalogue([heavy], {("heavy", 2): Path("heavy_x2.pb")})
     chain = [parse("grayscale", {}), parse("upscale", {"scale": "2", "model": "heavy"})]
-    header = Header("jpeg", 4000, 3000)
+    header = ImageHeader("jpeg", 4000, 3000)
     need, fixed = memory_estimate.need(header, chain, "png", catalogue, 0)
     assert fixed == 2100 * MB
     assert need == memory_estimate.predict(header, chain, "png") + fixed
@@ -118,7 +124,7 @@ def test_a_heavy_network_counts_and_does_not_shrink_with_the_picture() -> None:
 
 def test_large_tiles_count(shared: Path) -> None:
     catalogue = Catalogue.read(None)
-    header = Header("jpeg", 4000, 3000)
+    header = ImageHeader("jpeg", 4000, 3000)
     assert memory_estimate.need(header, UPSCALE, "png", catalogue, 0)[1] == 120 * MB
     assert memory_estimate.need(header, UPSCALE, "png", catalogue, 4000)[1] > 700 * MB
 
@@ -141,42 +147,42 @@ async def test_a_worker_with_less_than_the_service_says_so(send: Send, settings:
 
 
 async def test_a_large_task_waits_and_is_not_starved() -> None:
-    room, order = Room(10), list[str]()
+    room, order = MemorySemaphore(10), list[str]()
     leave = asyncio.Event()
 
     async def task(name: str, need: int) -> None:
-        async with room.hold(need):
+        async with room.reserve(need):
             order.append(name)
             await leave.wait()
 
     first = asyncio.create_task(task("small", 4))
-    await until(lambda: order)
+    await wait_until(lambda: order)
     rest = [asyncio.create_task(task(*each)) for each in (("large", 9), ("a", 1), ("b", 1))]
-    await until(lambda: room.waiting == 3)
-    assert order == ["small"] and room.free == 6  # there would be room for a and b
+    await wait_until(lambda: room.waiting == 3)
+    assert order == ["small"] and room.free_bytes == 6  # there would be room for a and b
     leave.set()
     await asyncio.gather(first, *rest)
     assert order == ["small", "large", "a", "b"]
-    assert room.free == 10
+    assert room.free_bytes == 10
 
 
 async def test_who_is_cancelled_while_waiting_lets_the_next_in() -> None:
-    room = Room(10)
+    room = MemorySemaphore(10)
     inside = asyncio.Event()
 
     async def small() -> None:
-        async with room.hold(1):
+        async with room.reserve(1):
             inside.set()
 
-    async with room.hold(5):
-        large = asyncio.create_task(room.hold(9).__aenter__())
-        await until(lambda: room.waiting == 1)
+    async with room.reserve(5):
+        large = asyncio.create_task(room.reserve(9).__aenter__())
+        await wait_until(lambda: room.waiting == 1)
         behind = asyncio.create_task(small())
-        await until(lambda: room.waiting == 2)
+        await wait_until(lambda: room.waiting == 2)
         large.cancel()
         await inside.wait()
         await behind
-    assert (room.free, room.waiting) == (10, 0)
+    assert (room.free_bytes, room.waiting) == (10, 0)
 
 
 async def test_two_large_tasks_run_one_after_the_other(
@@ -184,30 +190,39 @@ async def test_two_large_tasks_run_one_after_the_other(
 ) -> None:
     data = [images.jpeg(900, 900, seed) for seed in range(2)]
     need, _ = memory_estimate.need(
-        Header("jpeg", 900, 900), UPSCALE, "jpeg", Catalogue.read(None), 0
+        ImageHeader("jpeg", 900, 900), UPSCALE, "jpeg", Catalogue.read(None), 0
     )
     narrow = settings.model_copy(update={"worker_processes": 2, "memory_budget": need + 1})
     async with working(narrow) as arq:
-        worker = await ready(arq)
+        worker = await started_worker(arq)
         posts: list[Any] = [
             asyncio.ensure_future(send(d, f"{n}.jpg", "?wait=60")) for n, d in enumerate(data)
         ]
-        await until(lambda: worker.room.waiting == 1)
-        assert worker.room.free == 1
+        await wait_until(lambda: worker.memory.waiting == 1)
+        assert worker.memory.free_bytes == 1
         bodies = [await (await post).json() for post in posts]
     assert [body["status"] for body in bodies] == ["SUCCESS", "SUCCESS"]
-    assert worker.room.free == need + 1
+    assert worker.memory.free_bytes == need + 1
+
+
+@pytest.mark.parametrize("op", [op for op, spec in OPERATIONS.items() if not spec.runs_network])
+async def test_every_operation_takes_what_is_predicted(op: str) -> None:
+    """An operation that mixes neighbours and does not say so takes more than is predicted."""
+    document = parse(op, OPERATIONS[op].example).document()
+    _, idle, _ = await bench.memory.measure("rgba16", 20, 15, {"op": "grayscale"}, "png")
+    need, peak, _ = await bench.memory.measure("rgba16", 2000, 1000, document, "png")
+    assert peak - idle <= need - memory_estimate.BASE
 
 
 async def test_a_child_that_takes_far_more_than_predicted_is_refused_it(tmp_path: Path) -> None:
-    children = Children(Settings(worker_processes=1))
+    children = ChildPool(Settings(worker_processes=1))
     await children.start()
     pids = children.pids
     large = [{"op": "resize", "width": 14_000, "height": 14_000}]
     wild = request(tmp_path, images.png(1000, 1000))
-    answer = await children.run(replace(wild, operations=large, memory=0), ignore)
+    answer = await children.run(replace(wild, operations=large, memory_bytes=0), ignore)
     assert answer["error"]["code"] == "too_much_memory"
     assert "MEMORY_BUDGET" in str(answer["error"])
-    good = await children.run(replace(request(tmp_path), memory=memory_estimate.BASE), ignore)
+    good = await children.run(replace(request(tmp_path), memory_bytes=memory_estimate.BASE), ignore)
     assert good["results"] and children.pids == pids
     await children.stop()

@@ -1,10 +1,12 @@
-"""The walls: who may import whom, and how large a room may be."""
+"""The architecture: which folder may import which, which library is known where, sizes of files."""
 
 from __future__ import annotations
 
 import ast
 import subprocess
 import sys
+from collections import Counter
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,8 @@ import pytest
 from tests.support.paths import ROOT
 
 PACKAGES = ("models", "service", "workers", "standalone", "training", "bench", "docs")
+PRODUCT = ("models", "service", "workers", "standalone")
+MAX_LINES = 260
 
 
 def loaded_by(module: str) -> set[str]:
@@ -85,11 +89,65 @@ def test_a_library_is_known_in_its_room_only(library: str, rooms: tuple[str, ...
     assert [path for path in knowing if not path.startswith(rooms or ("-",))] == []
 
 
-def test_no_file_is_two_rooms() -> None:
-    large = {p.name: len(p.read_text().splitlines()) for p in sources()}
-    assert {name: lines for name, lines in large.items() if lines > 260} == {}
+def test_every_file_is_one_room() -> None:
+    sizes = {
+        path.relative_to(ROOT).as_posix(): len(path.read_text().splitlines()) for path in sources()
+    }
+    assert len(sizes) == len(sources())
+    assert {name: lines for name, lines in sizes.items() if lines > MAX_LINES} == {}
 
 
 def test_no_word_for_a_drawer() -> None:
     drawers = {"utils", "common", "helpers", "base", "manager"}
-    assert not {path.stem for path in sources()} & drawers
+    names = {part for path in sources() for part in path.relative_to(ROOT).with_suffix("").parts}
+    assert not names & drawers
+
+
+def test_no_two_modules_of_the_product_have_the_same_folder_and_name() -> None:
+    """Of service/auth/tokens.py and models/auth/tokens.py, a newcomer opens the wrong one."""
+    names = Counter(
+        f"{path.parent.name}/{path.name}"
+        for path in sources()
+        if path.relative_to(ROOT).parts[0] in PRODUCT
+        and path.name != "__init__.py"
+        and path.parent.name != "operations"  # the spec in models, its function in workers
+    )
+    assert [name for name, count in names.items() if count > 1] == []
+
+
+def folder_of(module: str) -> str:
+    """Return the folder of a module; a module directly in a top-level package stands for itself."""
+    path = Path(*module.split("."))
+    if (ROOT / path).is_dir():
+        return path.as_posix() if len(path.parts) > 1 else f"{path}/__init__"
+    return path.as_posix() if len(path.parts) < 3 else path.parent.as_posix()
+
+
+def modules() -> dict[str, Path]:
+    """Return every module of the sources by its dotted name."""
+    found = {}
+    for path in sources():
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def folder_imports() -> dict[str, set[str]]:
+    """Return which folders each folder imports from, imports within functions included."""
+    known, graph = modules(), dict[str, set[str]]()
+    for name, path in known.items():
+        for node in ast.walk(ast.parse(path.read_text())):
+            targets: list[str] = []
+            if isinstance(node, ast.Import):
+                targets = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                submodules = [f"{node.module}.{alias.name}" for alias in node.names]
+                targets = [sub if sub in known else node.module for sub in submodules]
+            for target in targets:
+                if target in known:
+                    graph.setdefault(folder_of(name), set()).add(folder_of(target))
+    return {folder: imported - {folder} for folder, imported in graph.items()}
+
+
+def test_no_circle_between_folders() -> None:
+    TopologicalSorter(folder_imports()).prepare()  # raises CycleError, which names the circle

@@ -10,7 +10,7 @@ import sys
 from bench import memory, threads
 from models.settings import Settings
 from tests.support.paths import ROOT
-from workers.child.pool import Children
+from workers.child.pool import ChildPool
 
 
 def test_flows_prints_its_figures() -> None:
@@ -50,7 +50,7 @@ async def test_memory_measures_a_child() -> None:
 
 
 async def test_cores_counts_pictures() -> None:
-    children = Children(Settings(worker_processes=1))
+    children = ChildPool(Settings(worker_processes=1))
     await children.start()
     assert await threads.rate(children, 1, 1) > 0
     await children.stop()

@@ -51,7 +51,7 @@ def as_read(environment: Any, monkeypatch: pytest.MonkeyPatch, **given: str) -> 
             r"\$\{(\w+):-(.*?)\}", lambda found: given.get(found[1]) or found[2], str(value)
         )
         monkeypatch.setenv(name, filled)
-    return Settings.load().with_stores()
+    return Settings.load().require_stores()
 
 
 @pytest.mark.parametrize("name", [*FILES, MAIL])
@@ -176,7 +176,7 @@ async def test_only_the_compose_file_lets_in_who_shows_no_key(
     with pytest.raises(BadSettings, match="there is no API key"):
         await startup_check.check(as_read(environment, monkeypatch, ALLOW_ANONYMOUS="0"), store)
     assert "ALLOW_ANONYMOUS" not in (ROOT / "Dockerfile").read_text()
-    assert Settings(host="0.0.0.0").keys_on
+    assert Settings(host="0.0.0.0").api_keys_enabled
 
 
 def test_dockerfile() -> None:
@@ -204,8 +204,8 @@ def test_dockerfile() -> None:
     assert {f"!{name}" for name in copied} <= set(allowed)
 
 
-def test_health_commands(house: Any) -> None:
-    ports = {n: (house.data_dir / n / "port").read_text().strip() for n in ("redis", "mongo")}
+def test_health_commands(darkroom: Any) -> None:
+    ports = {n: (darkroom.data_dir / n / "port").read_text().strip() for n in ("redis", "mongo")}
     stores = {
         "REDIS_URL": f"redis://127.0.0.1:{ports['redis']}/0",
         "MONGO_URL": f"mongodb://127.0.0.1:{ports['mongo']}/?replicaSet={REPLICA_SET}",
@@ -216,7 +216,7 @@ def test_health_commands(house: Any) -> None:
         environment = {"PATH": "/usr/bin:/bin", **stores, **environment}
         return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
 
-    assert health("service", PORT=str(house.port)) == 0
+    assert health("service", PORT=str(darkroom.port)) == 0
     assert health("service", PORT="1") == 1
     assert health("workers") == 0
     assert health("workers", MONGO_DB="empty") == 1
@@ -253,7 +253,9 @@ def test_pictures_lie_on_a_disk_that_no_other_container_sees() -> None:
     services = compose(FILES[0])["services"]
     limit = re.fullmatch(r"(\d+)g", services["service"]["deploy"]["resources"]["limits"]["memory"])
     settings = Settings()
-    assert limit and settings.max_batch_bytes + settings.min_free_disk > int(limit[1]) * 1024**3
+    assert (
+        limit and settings.max_batch_bytes + settings.min_free_disk_bytes > int(limit[1]) * 1024**3
+    )
     for called in ("service", "worker"):
         assert services[called]["volumes"] == [DATA]  # no name before it: one for each container
     assert not any("darkroom" in name for name in compose(FILES[0])["volumes"])

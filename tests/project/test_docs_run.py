@@ -1,4 +1,4 @@
-"""Every command that a page shows is run, in order, as somebody who reads it would."""
+"""Every command that a page shows runs, in order, as a reader would run it."""
 
 from __future__ import annotations
 
@@ -13,28 +13,24 @@ from tests.support.paths import ROOT
 PAGES = sorted(
     path
     for path in [*(ROOT / "docs").rglob("*.md"), ROOT / "README.md"]
-    if path.name
-    != "migrating.md"  # tests/service/legacy/test_migrating_docs.py runs it, and looks at the pictures
+    # tests/service/legacy/test_migrating_docs.py runs it, and checks the pictures
+    if path.name != "migrating.md"
 )
 SHOWN = frozenset({"js", "yaml", "ini", "nginx", "json", "html", "text"})
-"""Languages of blocks that are no commands."""
+"""Languages of blocks that are not commands."""
 
 NOT_RUN = {
     "make run     # sets up all it needs, starts stores, service and worker; prints the URL": (
-        "the two commands of the first screen: every page starts the one, CI is the other"
+        "every page starts the first command, CI is the second"
     ),
-    "$ curl -F image=@lama.png localhost:8080/upscale": (
-        "tests/project/test_readme.py runs the session with the picture it was made with"
-    ),
-    "$ curl -L -F image=@lama.png": "the same",
-    "docker compose": "no container engine runs here; tests/project/test_containers.py reads the files",
+    "docker compose": "no container engine; tests/project/test_containers.py checks the files",
     "systemctl": "no systemd runs here",
 }
-"""What a block that is not run has in it, and why it is not."""
+"""Text of a block that does not run, and the reason."""
 
 
-def left_out(block: Block) -> str | None:
-    return next((why for begin, why in NOT_RUN.items() if begin in block.text), None)
+def skip_reason(block: Block) -> str | None:
+    return next((why for text, why in NOT_RUN.items() if text in block.text), None)
 
 
 def commands(page: Path) -> list[Block]:
@@ -42,21 +38,21 @@ def commands(page: Path) -> list[Block]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_every_block_says_what_it_is(page: Path) -> None:
+def test_every_block_names_its_language(page: Path) -> None:
     for block in blocks(page):
         assert block.language in RUN | SHOWN, f"{page.name}:{block.line}: {block.language}"
         assert block.language != "console" or calls(block), f"{page.name}:{block.line}"
 
 
-def test_what_is_not_run_is_still_written() -> None:
+def test_skipped_blocks_still_exist() -> None:
     every = "\n".join(block.text for page in PAGES for block in commands(page))
-    assert [begin for begin in NOT_RUN if begin not in every] == []
+    assert [text for text in NOT_RUN if text not in every] == []
 
 
 OWN = [
     page
     for page in PAGES
-    if page.parent.name != "operations" and any(not left_out(block) for block in commands(page))
+    if page.parent.name != "operations" and any(not skip_reason(block) for block in commands(page))
 ]
 OPERATIONS = [page for page in PAGES if page.parent.name == "operations" and commands(page)]
 
@@ -64,14 +60,17 @@ OPERATIONS = [page for page in PAGES if page.parent.name == "operations" and com
 @pytest.mark.parametrize("page", OWN, ids=lambda path: path.relative_to(ROOT).as_posix())
 @pytest.mark.timeout(300)
 def test_the_commands_of_a_page_run(
-    page: Path, tmp_path: Path, redis: embedded_stores.Server, mongo: embedded_stores.Server
+    page: Path,
+    tmp_path: Path,
+    redis: embedded_stores.EmbeddedStore,
+    mongo: embedded_stores.EmbeddedStore,
 ) -> None:
     known = {
         "redis://127.0.0.1:6379/0": redis.url.replace("/0", "/14"),
         "mongodb://127.0.0.1:27017/?replicaSet=darkroom": mongo.url,
     }
     stage = Stage(tmp_path / "clone", known)
-    run = [each for each in commands(page) if not left_out(each)]
+    run = [each for each in commands(page) if not skip_reason(each)]
     if not any(each.text.startswith("make run") for each in run):
         run.insert(0, Block("sh", "make run", 0))
     try:
@@ -110,5 +109,5 @@ def test_the_commands_of_the_operations_run(tmp_path: Path) -> None:
         ({"created_at": "then"}, {"created_at": "now"}, True),
     ],
 )
-def test_answers_are_compared(shown: object, said: object, same: bool) -> None:
+def test_compare_responses(shown: object, said: object, same: bool) -> None:
     assert alike(shown, said) is same

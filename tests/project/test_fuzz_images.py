@@ -22,14 +22,15 @@ from hypothesis import settings as limits
 from hypothesis import strategies as st
 
 from models import memory_estimate
-from models.errors import BY_CODE, AppError
-from models.images.inspect import Header, Kind, check_pixels, inspect
+from models.error_codes import BY_CODE
+from models.errors import AppError
+from models.images.inspect import ImageHeader, InputFormat, check_pixels, inspect
 from models.networks.catalogue import Catalogue
 from models.operations import load
 from models.settings import Settings
 from tests.conftest import Client
 from tests.support import images, malformed_images
-from workers.child.pool import Children
+from workers.child.pool import ChildPool
 from workers.child.request import Request
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "2000"))
@@ -52,13 +53,13 @@ def files(draw: st.DrawFn) -> bytes:
     return malformed_images.make(lambda n: draw(st.integers(0, n - 1)))
 
 
-def judged(data: bytes) -> Header | None:
+def judged(data: bytes) -> ImageHeader | None:
     """Return what the service finds in ``data``; None: it is refused, with a stable code."""
     with tempfile.TemporaryFile() as file:
         file.write(data)
         file.flush()
         try:
-            header = inspect(file, get_args(Kind))
+            header = inspect(file, get_args(InputFormat))
             check_pixels(header.width, header.height, MAX_PIXELS, what="it", setting="MAX_PIXELS")
         except AppError as error:
             refused = error
@@ -82,15 +83,15 @@ class Bench:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.runner = asyncio.Runner()
-        self.children = Children(
-            Settings(worker_processes=1, max_pixels=MAX_PIXELS, task_timeout=120, child_tasks=0)
+        self.children = ChildPool(
+            Settings(worker_processes=1, max_pixels=MAX_PIXELS, task_timeout=120, child_max_tasks=0)
         )
         self.ends: Counter[str] = Counter()
 
-    def run(self, data: bytes, header: Header, number: int) -> str:
+    def run(self, data: bytes, header: ImageHeader, number: int) -> str:
         return self.runner.run(self._run(data, header, number))
 
-    async def _run(self, data: bytes, header: Header, number: int) -> str:
+    async def _run(self, data: bytes, header: ImageHeader, number: int) -> str:
         source = self.folder / "original"
         source.write_bytes(data)
         operations = OPERATIONS[number % len(OPERATIONS)]
@@ -98,7 +99,7 @@ class Bench:
         need, _ = memory_estimate.need(
             header, [load(o) for o in operations], output, _NO_NETWORKS, 0
         )
-        request = Request(str(source), str(self.folder), operations, output, memory=need)
+        request = Request(str(source), str(self.folder), operations, output, memory_bytes=need)
         answer = await self.children.run(request, lambda share: None)
         assert "defect" not in answer, answer["defect"]
         return "done" if "results" in answer else str(answer["error"]["code"])

@@ -24,7 +24,7 @@ from models.settings import Settings
 from standalone import embedded_stores
 from tests.support import images
 from tests.support.service_process import Front, exchange
-from tests.support.standalone_process import House
+from tests.support.standalone_process import StandaloneProcess
 
 NAMES = {
     "parent": ("../../etc/passwd.png", "passwd.png"),
@@ -88,8 +88,8 @@ def get(path: str, *headers: str) -> bytes:
 class Sent:
     """One group of pictures with hostile names, as it came out everywhere."""
 
-    def __init__(self, house: House) -> None:
-        self.house = house
+    def __init__(self, darkroom: StandaloneProcess) -> None:
+        self.darkroom = darkroom
         body = b"".join(
             part(name, images.png(seed=9000 + number))
             for number, (name, _) in enumerate(NAMES.values())
@@ -101,22 +101,22 @@ class Sent:
         while self.group["status"] in {"CREATED", "STARTED"}:
             self.group = self._json(get(f"/status/{group_id}?wait=30"))
         self.tasks = dict(zip([*NAMES, "bad"], self.group["tasks"], strict=True))
-        self.zip = exchange(house.port, get(self.group["archive_url"]))[2]
+        self.zip = exchange(darkroom.port, get(self.group["archive_url"]))[2]
         self._json(post(f"/send_images/{group_id}", b""))
-        outbox = house.data_dir / "outbox"
-        house.until(lambda: any(outbox.glob("*.eml")), "a letter")
+        outbox = darkroom.data_dir / "outbox"
+        darkroom.until(lambda: any(outbox.glob("*.eml")), "a letter")
         self.letter = max(outbox.glob("*.eml")).read_bytes()
 
     def _json(self, request: bytes) -> Any:
-        status, _, body = exchange(self.house.port, request)
+        status, _, body = exchange(self.darkroom.port, request)
         assert status in {200, 202}, body
         return json.loads(body)
 
 
 @pytest.fixture(scope="module")
 def sent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sent]:
-    with House(tmp_path_factory.mktemp("hostile") / "data") as house:
-        yield Sent(house)
+    with StandaloneProcess(tmp_path_factory.mktemp("hostile") / "data") as darkroom:
+        yield Sent(darkroom)
 
 
 # File names
@@ -132,7 +132,7 @@ def test_name(sent: Sent, trick: str, tmp_path: Path) -> None:
 
     # The address is the name, quoted, and leads to the picture and to nothing else.
     assert result["url"] == "/processed/" + quote(result["name"])
-    status, headers, data = exchange(sent.house.port, get(result["url"]))
+    status, headers, data = exchange(sent.darkroom.port, get(result["url"]))
     assert status == 200 and images.decoded(data).size == (40, 30)
     plain = re.fullmatch(
         r"inline; filename=\"([\w\-. ()+]+)\"(; filename\*=UTF-8''[\w\-.%~]+)?",
@@ -152,7 +152,7 @@ def test_name(sent: Sent, trick: str, tmp_path: Path) -> None:
 def test_name_asked_for(sent: Sent, trick: str) -> None:
     """What was sent as a name is asked for as an address: the same picture, or a refusal."""
     for address in (quote(NAMES[trick][0], safe=""), quote(quote(NAMES[trick][0], safe=""))):
-        status, headers, _ = exchange(sent.house.port, get(f"/processed/{address}"))
+        status, headers, _ = exchange(sent.darkroom.port, get(f"/processed/{address}"))
         assert status in {200, 404}
         assert headers["content-type"].startswith(("image/png", "application/problem+json"))
         assert "set-cookie" not in headers
@@ -187,7 +187,7 @@ def test_names_in_the_letter(sent: Sent) -> None:
 def test_names_that_are_no_text_are_refused(sent: Sent) -> None:
     for raw in (b"\xc0\xae\xc0\xae/a.png", b"\xff\xfe.png", b"\xed\xa0\x80.png"):
         body = part("NAME", images.png()).replace(b"NAME", raw) + b"--x--\r\n"
-        status, _, answer = exchange(sent.house.port, post("/grayscale", body))
+        status, _, answer = exchange(sent.darkroom.port, post("/grayscale", body))
         assert status == 400 and b"is not UTF-8" in answer
 
 
@@ -196,15 +196,15 @@ def test_names_that_are_no_text_are_refused(sent: Sent) -> None:
 
 @pytest.fixture(scope="module")
 def front(
-    mongo: embedded_stores.Server,
-    redis: embedded_stores.Server,
+    mongo: embedded_stores.EmbeddedStore,
+    redis: embedded_stores.EmbeddedStore,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Front]:
     folder = tmp_path_factory.mktemp("input")
     settings = Settings(
         redis_url=redis.url, mongo_url=mongo.url, mongo_db="input", data_dir=folder / "data"
     )
-    options = {"ADMIN_TOKEN": "correct-horse-battery", "ADMIN_LOGINS": "1000"}
+    options = {"ADMIN_TOKEN": "correct-horse-battery", "ADMIN_LOGIN_FAILURES": "1000"}
     with Front(settings, folder, IMAGES_ROOT=str(folder), **options) as started:
         form = part("victim.png", images.png(seed=1)) + b"--x--\r\n"
         assert exchange(started.port, post("/blur", form))[0] == 202
@@ -332,7 +332,7 @@ def test_no_line_of_the_log_is_forged(front: Front, where: str) -> None:
     }
     exchange(front.port, requests[where])
     said = front.lines()  # each is one JSON object, or this fails
-    assert said and {line["event"] for line in said} <= {"request", "refused", "client_trouble"}
+    assert said and {line["event"] for line in said} <= {"request", "refused", "client_error"}
     raw = front.log.read_bytes()
     assert b"\x1b" not in raw and "\u202e".encode() not in raw and "\u2028".encode() not in raw
 

@@ -1,25 +1,36 @@
-"""What is written is true: commands, session, settings, links."""
+"""The README is true: commands, session, settings, links."""
 
 from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from models.settings import Settings
 from service.app import create_app
+from tests.support import images
 from tests.support.paths import ROOT
-from tests.support.standalone_process import House
+from tests.support.standalone_process import StandaloneProcess
 
+PHOTOGRAPHS = ROOT / "tests" / "photographs"
 README = (ROOT / "README.md").read_text()
+DECISIONS = sorted((ROOT / "docs" / "decisions").glob("[a-z]*.md"))
 DOCUMENTS = sorted(
-    [*ROOT.glob("*.md"), ROOT / "weights" / "README.md", ROOT / "bench" / "README.md"]
+    [
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").rglob("*.md"),
+        ROOT / "weights" / "README.md",
+        ROOT / "bench" / "README.md",
+    ]
 )
 
 
-def test_the_first_screen_shows_the_two_commands() -> None:
+def test_first_screen_shows_the_two_commands() -> None:
     first = "\n".join(README.splitlines()[:20])
     assert re.search(r"^make run\s", first, re.MULTILINE)
     assert re.search(r"^make test\s", first, re.MULTILINE)
@@ -33,29 +44,47 @@ def commands() -> list[str]:
     return re.findall(r"^\$ (curl .*)$", README, re.MULTILINE)
 
 
-def test_the_session_runs_as_it_stands(house: House, tmp_path: Path, shared: Path) -> None:
-    """Every curl line of the README, with the port and the id of this run."""
-    import shutil
-    import subprocess
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A folder with what a fresh clone has for the commands of the README."""
+    shutil.copytree(PHOTOGRAPHS, tmp_path / "tests" / "photographs")
+    return tmp_path
 
-    shutil.copy(shared / "images" / "lama.png", tmp_path)
+
+def run(script: str, darkroom: StandaloneProcess, folder: Path) -> str:
+    """Run ``script`` against the service under test; return its output."""
+    script = script.replace("localhost:8080", f"127.0.0.1:{darkroom.port}")
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=folder, capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+def test_first_paste_upscales_the_photographs(darkroom: StandaloneProcess, clone: Path) -> None:
+    (paste,) = re.findall(r"^```sh\n(group=.*?)^```", README, re.MULTILINE | re.DOTALL)
+    shown = json.loads(run(paste, darkroom, clone))
+    assert (shown["status"], shown["done"]) == ("SUCCESS", 3)
+    photographs = {path.stem for path in PHOTOGRAPHS.glob("*.png")}
+    with zipfile.ZipFile(clone / "upscaled.zip") as archive:
+        assert set(archive.namelist()) == {f"{name}-upscale-x2.png" for name in photographs}
+        for name in archive.namelist():
+            assert images.decoded(archive.read(name)).size == (384, 384)
+
+
+def test_session_runs(darkroom: StandaloneProcess, clone: Path) -> None:
+    """Every curl line of the README, with the port and the id of this run."""
     task_id = ""
     answers = []
     assert len(commands()) == 4
     for command in commands():
-        line = command.replace("localhost:8080", f"127.0.0.1:{house.port}")
-        line = re.sub(r"/tasks/[0-9a-f]{32}", f"/tasks/{task_id}", line)
-        done = subprocess.run(
-            line, shell=True, cwd=tmp_path, capture_output=True, text=True, check=True
-        )
-        answers.append(done.stdout)
+        answers.append(run(command.replace("<task_id>", task_id), darkroom, clone))
         if not task_id:
-            task_id = json.loads(done.stdout)["task_id"]
+            task_id = json.loads(answers[0])["task_id"]
     shown = re.findall(r"^(\{.*\})$", README, re.MULTILINE)
     assert set(json.loads(shown[0])) == set(json.loads(answers[0]))
-    assert json.loads(answers[1])["url"] == "/processed/lama-upscale-x2.png"
-    assert (tmp_path / "lama-upscale-x2.png").stat().st_size == (
-        tmp_path / "big.png"
+    assert json.loads(answers[1])["url"] == "/processed/chelsea-upscale-x2.png"
+    assert (clone / "chelsea-upscale-x2.png").stat().st_size == (
+        clone / "chelsea-x2.png"
     ).stat().st_size
 
 
@@ -82,18 +111,33 @@ def test_routes_named_in_the_readme_exist() -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_links_lead_somewhere(document: Path) -> None:
+def test_links_lead_to_files(document: Path) -> None:
     for target in re.findall(r"\]\(([^)#\s]+)", document.read_text()):
         if not target.startswith("http"):
             assert (document.parent / target).exists(), target
 
 
-def test_files_the_architecture_names_exist() -> None:
-    for path in re.findall(r"`((?:models|service|workers|tests|bench|weights)/[\w./]*)`", README):
+@pytest.mark.parametrize(
+    "document", [ROOT / "README.md", *DECISIONS], ids=lambda path: path.relative_to(ROOT).as_posix()
+)
+def test_named_files_exist(document: Path) -> None:
+    folders = "models|service|workers|tests|bench|weights"
+    for path in re.findall(rf"`((?:{folders})/[\w./]*)`", document.read_text()):
         assert (ROOT / path).exists(), path
 
 
-def test_no_wheel_is_without_a_reason() -> None:
+@pytest.mark.parametrize("page", DECISIONS, ids=lambda path: path.name)
+def test_each_decision_has_a_heading_and_at_most_ten_lines(page: Path) -> None:
+    title, *decisions = re.split(r"^## ", page.read_text(), flags=re.MULTILINE)
+    assert len(title.splitlines()) < 10
+    for decision in decisions:
+        heading, *lines = filter(None, decision.splitlines())
+        assert 0 < len(lines) <= 10, heading
+    index = (page.parent / "README.md").read_text()
+    assert f"({page.name})" in index
+
+
+def test_every_requirement_has_a_reason() -> None:
     for name in (
         "requirements.txt",
         "requirements-dev.txt",
@@ -105,7 +149,7 @@ def test_no_wheel_is_without_a_reason() -> None:
                 assert re.search(r"==\S+.*#\s+\S+ \S+", line), line
 
 
-def test_what_the_page_on_security_names_exists() -> None:
+def test_security_page_names_existing_tests_and_settings() -> None:
     page = (ROOT / "docs" / "security.md").read_text()
     tests = set(re.findall(r"`((?:\w+/)*test_\w+\.py)`", page))
     assert tests

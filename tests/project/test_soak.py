@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from bench.soak.__main__ import BEGIN, END, into
-from bench.soak.growth import judge
+from bench.soak.__main__ import BEGIN, END, write_into
+from bench.soak.growth import compare
 from bench.soak.load import KINDS
-from bench.soak.records import Books
+from bench.soak.records import Records
 from bench.soak.report import Report
-from bench.soak.run import course
+from bench.soak.run import soak
 from tests.support.paths import ROOT
 
 _SETTLED_LATE = ("memory", "threads")
@@ -20,51 +20,51 @@ _SETTLED_LATE = ("memory", "threads")
 
 @pytest.mark.timeout(900)
 async def test_nothing_is_left_behind_and_no_answer_is_a_fault() -> None:
-    report = await course(14, 20, "test", "tests/project/test_soak.py")
+    report = await soak(14, 20, "test", "tests/project/test_soak.py")
     late = [f"{line.what}: " for line in report.lines if line.what.endswith(_SETTLED_LATE)]
     complaints = [
         each
         for each in report.complaints
-        if not each.startswith((*late, "the log ends with")) or report.books.fault_count
+        if not each.startswith((*late, "the log ends with")) or report.records.fault_count
     ]
     assert not complaints, "\n".join([*complaints, str(report)])
-    assert report.books.fault_count == report.lost == 0
-    assert len(report.books.promised) > 20
+    assert report.records.fault_count == report.lost == 0
+    assert len(report.records.accepted) > 20
     assert report.endings["SUCCESS"] > 10
     for acts in KINDS.values():
         for act in acts:
             if act not in {"delete a result", "a hostile range"}:  # there may be none yet
-                assert report.books.answers[act].total() > 0, act
+                assert report.records.responses[act].total() > 0, act
 
 
 def test_growth_is_found() -> None:
     rest = {"service: handles": 30, "service: memory": 100_000_000, "MongoDB: results.files": 0}
-    assert not any(line.grew for line in judge(rest, {}, rest))
+    assert not any(line.grew for line in compare(rest, {}, rest))
     for what, more in {
         "service: handles": 35,
         "service: memory": 111_000_000,
         "MongoDB: results.files": 1,
         "another process: handles": 5,
     }.items():
-        (grew,) = [line for line in judge(rest, {}, {**rest, what: more}) if line.grew]
+        (grew,) = [line for line in compare(rest, {}, {**rest, what: more}) if line.grew]
         assert grew.what == what
         assert "**grew**" in str(grew)
 
 
 def test_only_a_503_that_says_when_to_come_again_is_no_fault() -> None:
-    books = Books()
-    books.note("act", 503, {"Retry-After": "1"})
-    books.note("act", 404, {})
-    assert books.fault_count == 0
-    books.note("act", 503, {})
-    books.note("act", 500, {"Retry-After": "1"})
-    assert books.fault_count == 2
+    records = Records()
+    records.record("act", 503, {"Retry-After": "1"})
+    records.record("act", 404, {})
+    assert records.fault_count == 0
+    records.record("act", 503, {})
+    records.record("act", 500, {"Retry-After": "1"})
+    assert records.fault_count == 2
 
 
 def test_the_block_goes_between_the_marks(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(f"before\n{BEGIN}\nstale\n{END}\nafter\n")
-    into(page, str(Report("run", 1.0, Books(), [], 0, {}, {}, [0.1, 0.2], [])))
+    write_into(page, str(Report("run", 1.0, Records(), [], 0, {}, {}, [0.1, 0.2], [])))
     text = page.read_text()
     assert text.startswith(f"before\n{BEGIN}\n`run`, ")
     assert text.endswith(f"{END}\nafter\n")

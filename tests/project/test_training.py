@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.networks.catalogue import BUNDLED, Weights
+from models.networks.catalogue import BUNDLED_DIR, Weights
 from models.operations.upscale import Quality
 from tests.support import images
 from tests.support.paths import ROOT
@@ -89,7 +89,7 @@ def test_pairs_are_whole_multiples() -> None:
 
 
 def test_curve_is_drawn() -> None:
-    record = json.loads((BUNDLED / "darkroom-fast_x2.json").read_text())
+    record = json.loads((BUNDLED_DIR / "darkroom-fast_x2.json").read_text())
     curve = points(record)
     assert [p["step"] for p in curve] == sorted(p["step"] for p in curve)
     assert len(curve) > len(record["curve"]) + 10
@@ -101,7 +101,7 @@ def test_curve_is_drawn() -> None:
 def test_a_finished_run_becomes_a_bundled_network(tmp_path: Path) -> None:
     pytest.importorskip("torch", reason="training needs training/requirements.txt")
     pytest.importorskip("tensorboard", reason="training needs training/requirements.txt")
-    from training.bundle import put
+    from training.bundle import bundle_network
     from training.network import Upscaler
 
     (tmp_path / "run").mkdir()
@@ -110,7 +110,7 @@ def test_a_finished_run_becomes_a_bundled_network(tmp_path: Path) -> None:
     (tmp_path / "catalogue.json").write_text(json.dumps([other]))
     order: list[tuple[Quality, int]] = [("best", 3), ("fast", 2), ("best", 3)]
     for quality, scale in order:
-        path = put(Upscaler(4, 1, scale), quality, tmp_path / "run", tmp_path)
+        path = bundle_network(Upscaler(4, 1, scale), quality, tmp_path / "run", tmp_path)
         assert path.with_suffix(".json").read_text() == "{}"
     first, second, last = json.loads((tmp_path / "catalogue.json").read_text())
     assert (first["file"], second["file"]) == ("darkroom-fast_x2.pb", "darkroom-best_x3.pb")
@@ -125,7 +125,7 @@ def test_recipes_of_the_bundled_networks() -> None:
     for quality in QUALITIES:
         for scale in SCALES:
             recipe = bundled(quality, scale)
-            record = json.loads((BUNDLED / f"darkroom-{quality}_x{scale}.json").read_text())
+            record = json.loads((BUNDLED_DIR / f"darkroom-{quality}_x{scale}.json").read_text())
             # What was begun on two cores and went on on a GPU is one longer run of the recipe.
             steps = points(record)[-1]["step"]
             assert asdict(recipe) == {**record["recipe"], "steps": steps}

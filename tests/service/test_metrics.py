@@ -16,32 +16,32 @@ import pytest
 from pymongo import MongoClient
 
 from models.metrics.definitions import METRICS
-from models.metrics.metric import Kind
+from models.metrics.metric import MetricKind
 from tests.support import images
 from tests.support.paths import ROOT
 from tests.support.prometheus_text import Scraped, promtool
-from tests.support.standalone_process import House
+from tests.support.standalone_process import StandaloneProcess
 from tests.workers.queue.test_jobs import slow_picture
 
-NewHouse = Callable[..., House]
-QUICK = {"METRICS_SECONDS": "0.1", "WORKER_PROCESSES": "1", "WORKERS": "2"}
+StartDarkroom = Callable[..., StandaloneProcess]
+QUICK = {"METRICS_INTERVAL_SECONDS": "0.1", "WORKER_PROCESSES": "1", "WORKERS": "2"}
 
 
-def scrape(house: House) -> Scraped:
-    status, body = house.get("/metrics")
+def scrape(darkroom: StandaloneProcess) -> Scraped:
+    status, body = darkroom.get("/metrics")
     assert status == 200
     return Scraped(body.decode())
 
 
-def scraped(house: House, true: Callable[[Scraped], Any], what: str) -> Scraped:
+def scraped(darkroom: StandaloneProcess, true: Callable[[Scraped], Any], what: str) -> Scraped:
     """Scrape until ``true``; workers tell of themselves now and then."""
     last: list[Scraped] = []
 
     def good() -> bool:
-        last[:] = [scrape(house)]
+        last[:] = [scrape(darkroom)]
         return bool(true(last[0]))
 
-    house.until(good, what)
+    darkroom.until(good, what)
     return last[0]
 
 
@@ -54,10 +54,10 @@ def broken() -> bytes:
     return whole.replace(good, images.chunk(b"IDAT", bytes(length)))
 
 
-def working_child(house: House, task_id: str) -> psutil.Process:
+def working_child(darkroom: StandaloneProcess, task_id: str) -> psutil.Process:
     """Return the child that has the task, once it computes."""
-    house.until(lambda: house.task(task_id)["progress"] > 0, "started")
-    port = int((house.data_dir / "mongo" / "port").read_text())
+    darkroom.until(lambda: darkroom.task(task_id)["progress"] > 0, "started")
+    port = int((darkroom.data_dir / "mongo" / "port").read_text())
     with MongoClient[dict[str, Any]]("127.0.0.1", port, directConnection=True) as client:
         task = client["darkroom"]["tasks"].find_one({"_id": task_id})
     assert task is not None
@@ -66,46 +66,50 @@ def working_child(house: House, task_id: str) -> psutil.Process:
     return child
 
 
-def send(house: House, data: bytes, path: str, *fields: str) -> Any:
-    file = house.data_dir.parent / "sent.png"
+def send(darkroom: StandaloneProcess, data: bytes, path: str, *fields: str) -> Any:
+    file = darkroom.data_dir.parent / "sent.png"
     file.write_bytes(data)
     extra = [part for field in fields for part in ("-F", field)]
-    return json.loads(house.curl("-F", f"image=@{file}", *extra, house.url + path))
+    return json.loads(darkroom.curl("-F", f"image=@{file}", *extra, darkroom.url + path))
 
 
 @pytest.fixture(scope="module")
-def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[House, Scraped]]:
+def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[StandaloneProcess, Scraped]]:
     """A house after 4 good pictures, a broken one, one whose child dies twice, one cancelled."""
-    with House(tmp_path_factory.mktemp("busy") / "data", **QUICK, MAX_ATTEMPTS="2") as house:
+    with StandaloneProcess(
+        tmp_path_factory.mktemp("busy") / "data", **QUICK, MAX_ATTEMPTS="2"
+    ) as darkroom:
         for seed in range(3):
-            assert send(house, images.png(seed=seed), "/upscale?wait=30")["status"] == "SUCCESS"
+            assert send(darkroom, images.png(seed=seed), "/upscale?wait=30")["status"] == "SUCCESS"
         pipeline = ("operations=split", "operations=resize=2")
-        done = send(house, images.png(), "/process?wait=30", *pipeline)
+        done = send(darkroom, images.png(), "/process?wait=30", *pipeline)
         assert done["status"] == "SUCCESS", done
-        assert send(house, broken(), "/grayscale?wait=30")["error"]["code"] == "bad_image"
-        crashing = send(house, slow_picture(), "/upscale")["task_id"]
-        working_child(house, crashing).kill()
-        house.until(lambda: house.task(crashing)["progress"] == 0, "handed on")
-        working_child(house, crashing).kill()
-        assert house.task(crashing, 60)["error"]["code"] == "worker_crashed"
-        cancelled = send(house, slow_picture(), "/upscale", "format=webp")["task_id"]
-        working_child(house, cancelled)
-        house.curl("-X", "DELETE", f"{house.url}/tasks/{cancelled}")
-        house.get("/no/such?path=%3Cscript%3E")
-        house.curl("-X", "PROPFIND", f"{house.url}/upscale")
+        assert send(darkroom, broken(), "/grayscale?wait=30")["error"]["code"] == "bad_image"
+        crashing = send(darkroom, slow_picture(), "/upscale")["task_id"]
+        working_child(darkroom, crashing).kill()
+        darkroom.until(lambda: darkroom.task(crashing)["progress"] == 0, "handed on")
+        working_child(darkroom, crashing).kill()
+        assert darkroom.task(crashing, 60)["error"]["code"] == "worker_crashed"
+        cancelled = send(darkroom, slow_picture(), "/upscale", "format=webp")["task_id"]
+        working_child(darkroom, cancelled)
+        darkroom.curl("-X", "DELETE", f"{darkroom.url}/tasks/{cancelled}")
+        darkroom.get("/no/such?path=%3Cscript%3E")
+        darkroom.curl("-X", "PROPFIND", f"{darkroom.url}/upscale")
         seen = scraped(
-            house,
+            darkroom,
             lambda s: (
                 s.sum("darkroom_attempts_total") == 8
-                and s.sum("darkroom_children", state="idle") == 2
+                and s.sum("darkroom_child_processes", state="idle") == 2
                 and s.sum("darkroom_request_duration_seconds_count", route="/metrics") >= 1
             ),
             "all told",
         )
-        yield house, seen
+        yield darkroom, seen
 
 
-def test_tasks_attempts_and_failures_are_what_was_done(busy: tuple[House, Scraped]) -> None:
+def test_tasks_attempts_and_failures_are_what_was_done(
+    busy: tuple[StandaloneProcess, Scraped],
+) -> None:
     _, seen = busy
     by = seen.by
     assert by("status", "darkroom_tasks_total") == {"SUCCESS": 4, "FAILURE": 2, "CANCELLED": 1}
@@ -127,11 +131,11 @@ def test_tasks_attempts_and_failures_are_what_was_done(busy: tuple[House, Scrape
         "crashed": 1,
         "cancelled": 1,
     }
-    assert by("cause", "darkroom_rerings_total") == {"crash": 1}
-    assert by("cause", "darkroom_children_replaced_total") == {"crashed": 2, "cancelled": 1}
+    assert by("cause", "darkroom_tasks_reenqueued_total") == {"crash": 1}
+    assert by("cause", "darkroom_child_processes_replaced_total") == {"crashed": 2, "cancelled": 1}
 
 
-def test_times_are_counted_once_each(busy: tuple[House, Scraped]) -> None:
+def test_times_are_counted_once_each(busy: tuple[StandaloneProcess, Scraped]) -> None:
     _, seen = busy
     assert seen.sum("darkroom_task_wait_seconds_count") == 7  # the second attempt waited for none
     assert seen.sum("darkroom_task_run_seconds_count") == 4
@@ -152,10 +156,12 @@ def test_times_are_counted_once_each(busy: tuple[House, Scraped]) -> None:
         assert seen.sum("darkroom_mongodb_command_duration_seconds_count", command=command) > 0
     # A change stream that waits for news takes a second each time; nothing else here does.
     assert seen.sum("darkroom_mongodb_command_duration_seconds_sum", command="getMore") < 0.5
-    assert seen.sum("darkroom_redis_call_duration_seconds_count", call="ring") >= 7
+    assert seen.sum("darkroom_redis_call_duration_seconds_count", call="enqueue") >= 7
 
 
-def test_requests_are_counted_by_template_never_by_path(busy: tuple[House, Scraped]) -> None:
+def test_requests_are_counted_by_template_never_by_path(
+    busy: tuple[StandaloneProcess, Scraped],
+) -> None:
     _, seen = busy
     name = "darkroom_request_duration_seconds_count"
     assert seen.sum(name, method="POST", route="/upscale", status="200") == 3
@@ -169,34 +175,39 @@ def test_requests_are_counted_by_template_never_by_path(busy: tuple[House, Scrap
     assert seen.sum("darkroom_requests_in_progress") == 1
 
 
-def test_stores_and_machines(busy: tuple[House, Scraped]) -> None:
-    house, seen = busy
+def test_stores_and_machines(busy: tuple[StandaloneProcess, Scraped]) -> None:
+    darkroom, seen = busy
     assert seen.by("store", "darkroom_store_up") == {"mongodb": 1, "redis": 1}
     assert seen.sum("darkroom_workers") == 2
     for name in (
-        *("tasks_waiting", "tasks_running", "oldest_waiting_task_seconds", "leases_over"),
-        *("lease_overdue_seconds", "snapshots_refused", "queue_rings", "memory_waiting_tasks"),
+        *("tasks_waiting", "tasks_running", "oldest_waiting_task_seconds", "leases_expired"),
+        *(
+            "oldest_expired_lease_seconds",
+            "snapshot_metrics_rejected",
+            "queue_jobs",
+            "tasks_waiting_for_memory",
+        ),
     ):
         assert seen.of(f"darkroom_{name}"), name
         assert seen.sum(f"darkroom_{name}") == 0, name
-    assert seen.sum("darkroom_ledger_tasks") == 7
-    assert seen.by("state", "darkroom_children") == {"idle": 2}
+    assert seen.sum("darkroom_tasks_stored") == 7
+    assert seen.by("state", "darkroom_child_processes") == {"idle": 2}
     assert set(seen.by("place", "darkroom_disk_free_bytes")) == {"mongodb", "spool", "scratch"}
-    workers = {f"{os.uname().nodename}:{house.pid(f'worker-{n}')}" for n in range(2)}
+    workers = {f"{os.uname().nodename}:{darkroom.pid(f'worker-{n}')}" for n in range(2)}
     assert {s.labels["worker"] for s in seen.of("darkroom_snapshot_age_seconds")} == workers
     started = [s.value for s in seen.of("darkroom_start_time_seconds")]
     assert len(started) == 3 and all(0 < time.time() - at < 3600 for at in started)
 
 
-def test_promtool_finds_no_fault_in_the_scrape(busy: tuple[House, Scraped]) -> None:
+def test_promtool_finds_no_fault_in_the_scrape(busy: tuple[StandaloneProcess, Scraped]) -> None:
     done = promtool("check", "metrics", given=busy[1].text)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_label_values_are_those_of_the_catalogue(busy: tuple[House, Scraped]) -> None:
+def test_label_values_are_those_of_the_catalogue(busy: tuple[StandaloneProcess, Scraped]) -> None:
     _, seen = busy
     for metric in METRICS:
-        name = metric.name + ("_count" if metric.kind is Kind.HISTOGRAM else "")
+        name = metric.name + ("_count" if metric.kind is MetricKind.HISTOGRAM else "")
         found = seen.of(name)
         assert found, name
         for sample in found:
@@ -212,49 +223,53 @@ def used(path: str) -> set[str]:
 
 @pytest.mark.parametrize("path", ["docs/prometheus/alerts.yml", "docs/grafana/darkroom.json"])
 def test_what_alerts_and_dashboard_ask_for_is_scraped(
-    path: str, busy: tuple[House, Scraped]
+    path: str, busy: tuple[StandaloneProcess, Scraped]
 ) -> None:
     assert used(path)
     assert used(path) <= {sample.name for sample in busy[1].samples}
 
 
-def test_a_frozen_mongodb_leaves_what_the_service_knows(new_house: NewHouse) -> None:
-    house = new_house(**QUICK, STORE_TIMEOUT="1")
-    scraped(house, lambda s: s.sum("darkroom_workers") == 2, "both workers seen")
-    mongod = house.pid("mongo")
+def test_a_frozen_mongodb_leaves_what_the_service_knows(start_darkroom: StartDarkroom) -> None:
+    darkroom = start_darkroom(**QUICK, STORE_TIMEOUT="1")
+    scraped(darkroom, lambda s: s.sum("darkroom_workers") == 2, "both workers seen")
+    mongod = darkroom.pid("mongo")
     os.kill(mongod, signal.SIGSTOP)
     try:
         for _ in range(3):  # each is answered, none waits for the one before
-            seen = scrape(house)
+            seen = scrape(darkroom)
             assert [s.value for s in seen.of("darkroom_store_up", store="mongodb")] == [0]
             assert seen.by("store", "darkroom_store_up") == {"redis": 1}
             assert seen.sum("darkroom_request_duration_seconds_count") > 0
             assert not seen.of("darkroom_workers") and not seen.of("darkroom_tasks_waiting")
     finally:
         os.kill(mongod, signal.SIGCONT)
-    back = scraped(house, lambda s: s.sum("darkroom_store_up") == 2, "both stores back")
+    back = scraped(darkroom, lambda s: s.sum("darkroom_store_up") == 2, "both stores back")
     assert back.sum("darkroom_workers") == 2
-    old = house.kill("mongo")  # how long it is away is the supervisor's to say: it may not be seen
-    house.until(lambda: house.pid("mongo") != old, "started again")
-    scraped(house, lambda s: s.sum("darkroom_store_up") == 2, "seen again")
+    old = darkroom.kill(
+        "mongo"
+    )  # how long it is away is the supervisor's to say: it may not be seen
+    darkroom.until(lambda: darkroom.pid("mongo") != old, "started again")
+    scraped(darkroom, lambda s: s.sum("darkroom_store_up") == 2, "seen again")
 
 
 def test_counters_of_a_killed_worker_stay_a_while_and_its_gauges_go(
-    new_house: NewHouse, tmp_path: Path
+    start_darkroom: StartDarkroom, tmp_path: Path
 ) -> None:
-    house = new_house(**QUICK, WORKER_SEEN_SECONDS="3", METRICS_KEPT_SECONDS="3000")
-    assert send(house, images.png(), "/upscale?wait=30")["status"] == "SUCCESS"
+    darkroom = start_darkroom(
+        **QUICK, WORKER_HEARTBEAT_TIMEOUT="3", METRICS_RETENTION_SECONDS="3000"
+    )
+    assert send(darkroom, images.png(), "/upscale?wait=30")["status"] == "SUCCESS"
     total = "darkroom_tasks_total"
-    seen = scraped(house, lambda s: s.sum(total, status="SUCCESS") == 1, "told")
+    seen = scraped(darkroom, lambda s: s.sum(total, status="SUCCESS") == 1, "told")
     (worked,) = (s.labels["worker"] for s in seen.of(total, status="SUCCESS") if s.value)
-    names = {f"{os.uname().nodename}:{house.pid(f'worker-{n}')}": f"worker-{n}" for n in (0, 1)}
-    house.kill(names[worked])
+    names = {f"{os.uname().nodename}:{darkroom.pid(f'worker-{n}')}": f"worker-{n}" for n in (0, 1)}
+    darkroom.kill(names[worked])
 
     def over(now: Scraped) -> bool:
         living = {s.labels["worker"] for s in now.of("darkroom_attempts_in_progress")}
         return len(living) == 2 and worked not in living
 
-    now = scraped(house, over, "the dead one gone and its successor there")
+    now = scraped(darkroom, over, "the dead one gone and its successor there")
     assert now.sum("darkroom_workers") == 2
     assert now.sum(total, status="SUCCESS", worker=worked) == 1
     assert now.by("status", total) == {"SUCCESS": 1}

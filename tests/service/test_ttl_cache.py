@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from models.errors import StoreUnavailable
-from service.ttl_cache import Glance
+from service.ttl_cache import TTLCache
 
 
 async def test_one_asks_for_all_and_again_when_it_is_old() -> None:
@@ -17,9 +17,9 @@ async def test_one_asks_for_all_and_again_when_it_is_old() -> None:
         await asyncio.sleep(0)
         return asked
 
-    glance = Glance(ask, 3600)
+    glance = TTLCache(ask, 3600)
     assert await asyncio.gather(*(glance.get() for _ in range(20))) == [1] * 20
-    stale = Glance(ask, 0)
+    stale = TTLCache(ask, 0)
     assert [await stale.get() for _ in range(2)] == [2, 3]
 
 
@@ -35,7 +35,7 @@ async def test_who_waited_for_a_failure_fails_with_it() -> None:
             raise StoreUnavailable("away", store="mongodb")
         return asked
 
-    glance = Glance(ask)
+    glance = TTLCache(ask)
     waiting = [asyncio.create_task(glance.get()) for _ in range(20)]
     await asyncio.sleep(0)
     answer.set()

@@ -1,4 +1,4 @@
-"""Drain and replace: SIGTERM and SIGUSR2 under load cost no request and no task."""
+"""Rolling restart: SIGUSR2 and SIGTERM under load lose no request and no task."""
 
 from __future__ import annotations
 
@@ -23,54 +23,54 @@ from aiohttp.test_utils import TestClient
 from models.settings import Settings
 from service.app import create_app
 from service.app_keys import DRAINING
-from standalone.process import Program, environment
-from standalone.sockets import Occupied, listen
-from tests.standalone.test_supervisor import NewHouse, picture
+from standalone.process import SupervisedProcess, environment
+from standalone.sockets import AlreadyInUse, listen
+from tests.standalone.test_supervisor import StartDarkroom, picture
 from tests.support import images
-from tests.support.standalone_process import House
+from tests.support.standalone_process import StandaloneProcess
 
 
 class Load:
-    """Clients that upload and ask without a pause; whatever is not answered 2xx is kept."""
+    """Clients that upload and query without a pause; records every response that is not 2xx."""
 
-    def __init__(self, house: House, folder: Path) -> None:
-        self.house, self.folder = house, folder
+    def __init__(self, darkroom: StandaloneProcess, folder: Path) -> None:
+        self.darkroom, self.folder = darkroom, folder
         self.tasks: list[str] = []
-        self.trouble: list[str] = []
-        self.answered = 0
-        self._leave = threading.Event()
+        self.errors: list[str] = []
+        self.responses = 0
+        self._stopping = threading.Event()
 
     def _upload(self, number: int) -> None:
-        """As curl: a connection for each picture."""
+        """Like curl: one connection for each upload."""
         count = 0
-        while not self._leave.is_set():
+        while not self._stopping.is_set():
             count += 1
             seed = number * 10_000 + count
             path = picture(self.folder, f"{seed}.png", images.png(seed=seed))
             try:
-                self.tasks.append(self.house.upload(path)["task_id"])
+                self.tasks.append(self.darkroom.upload(path)["task_id"])
             except Exception as error:
-                self.trouble.append(f"upload {seed}: {error!r}")
+                self.errors.append(f"upload {seed}: {error!r}")
 
-    def _ask(self) -> None:
-        """As a browser: one connection for as long as the other side keeps it."""
+    def _query(self) -> None:
+        """Like a browser: one connection as long as the server keeps it open."""
         connection: http.client.HTTPConnection | None = None
-        while not self._leave.is_set():
+        while not self._stopping.is_set():
             try:
                 connection = connection or http.client.HTTPConnection(
-                    "127.0.0.1", self.house.port, timeout=60
+                    "127.0.0.1", self.darkroom.port, timeout=60
                 )
                 connection.request("GET", "/operations")
                 answer = connection.getresponse()
                 answer.read()
                 if answer.status != 200:
-                    self.trouble.append(f"GET: {answer.status}")
-                self.answered += 1
+                    self.errors.append(f"GET: {answer.status}")
+                self.responses += 1
                 if answer.will_close:
                     connection.close()
                     connection = None
             except Exception as error:
-                self.trouble.append(f"GET: {error!r}")
+                self.errors.append(f"GET: {error!r}")
                 connection = None
         if connection is not None:
             connection.close()
@@ -78,59 +78,63 @@ class Load:
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
         threads = [threading.Thread(target=self._upload, args=(n,)) for n in range(2)]
-        threads += [threading.Thread(target=self._ask) for _ in range(2)]
+        threads += [threading.Thread(target=self._query) for _ in range(2)]
         for thread in threads:
             thread.start()
         try:
             yield
         finally:
-            self._leave.set()
+            self._stopping.set()
             for thread in threads:
                 thread.join()
 
 
-def test_a_rolling_restart_under_load_loses_nothing(new_house: NewHouse, tmp_path: Path) -> None:
-    house = new_house(WORKERS="2", DRAIN_SECONDS="5")
-    assert house.process is not None
+def test_rolling_restart_under_load_loses_nothing(
+    start_darkroom: StartDarkroom, tmp_path: Path
+) -> None:
+    darkroom = start_darkroom(WORKERS="2", DRAIN_SECONDS="5")
+    assert darkroom.process is not None
     names = ["service", "worker-0", "worker-1"]
-    load = Load(house, tmp_path)
+    load = Load(darkroom, tmp_path)
     with load.running():
-        for turn in range(1, 3):
-            before = [house.pid(name) for name in names]
-            house.process.send_signal(signal.SIGUSR2)
-            house.until(
-                lambda t=turn: house.log.read_bytes().count(b"\nreplaced\n") == t, "replaced", 120
+        for count in range(1, 3):
+            before = [darkroom.pid(name) for name in names]
+            darkroom.process.send_signal(signal.SIGUSR2)
+            darkroom.until(
+                lambda n=count: darkroom.log.read_bytes().count(b"\nreplaced\n") == n,
+                "replaced",
+                120,
             )
-            assert not {house.pid(name) for name in names} & set(before)
+            assert not {darkroom.pid(name) for name in names} & set(before)
             assert not any(psutil.pid_exists(pid) for pid in before)
-    assert load.trouble == []
-    assert len(load.tasks) > 10 and load.answered > 10
+    assert load.errors == []
+    assert len(load.tasks) > 10 and load.responses > 10
     for task_id in load.tasks:
-        assert house.task(task_id, wait=60)["status"] == "SUCCESS"
-    log = house.log.read_text()
+        assert darkroom.task(task_id, wait=60)["status"] == "SUCCESS"
+    log = darkroom.log.read_text()
     for name in names:
         assert log.count(f"{name} (") == log.count("ended with status 0") / 3 == 2
 
 
-def test_a_killed_service_costs_who_connects_a_wait_only(new_house: NewHouse) -> None:
-    """The socket is the supervisor's: connections queue until the next process takes them."""
-    house = new_house()
-    old = house.kill("service")
-    with urllib.request.urlopen(f"{house.url}/healthz", timeout=60) as answer:
+def test_killed_service_only_delays_connections(start_darkroom: StartDarkroom) -> None:
+    """The supervisor holds the socket: connections queue until the next process accepts them."""
+    darkroom = start_darkroom()
+    old = darkroom.kill("service")
+    with urllib.request.urlopen(f"{darkroom.url}/healthz", timeout=60) as answer:
         assert answer.status == 200
-    assert house.pid("service") != old
+    assert darkroom.pid("service") != old
 
 
-def test_told_to_stop_it_answers_what_is_in_flight(new_house: NewHouse, tmp_path: Path) -> None:
-    house = new_house()
+def test_sigterm_answers_requests_in_flight(start_darkroom: StartDarkroom, tmp_path: Path) -> None:
+    darkroom = start_darkroom()
     path = picture(tmp_path)
-    task_id = house.upload(path)["task_id"]
-    assert house.task(task_id, wait=60)["status"] == "SUCCESS"
-    kept = http.client.HTTPConnection("127.0.0.1", house.port, timeout=60)
+    task_id = darkroom.upload(path)["task_id"]
+    assert darkroom.task(task_id, wait=60)["status"] == "SUCCESS"
+    kept = http.client.HTTPConnection("127.0.0.1", darkroom.port, timeout=60)
     kept.request("GET", "/healthz")
     kept.getresponse().read()
     data = images.png(300, 300, 7)
-    slow = socket.create_connection(("127.0.0.1", house.port), timeout=60)
+    slow = socket.create_connection(("127.0.0.1", darkroom.port), timeout=60)
     body = b"--b\r\nContent-Disposition: form-data; name=image; filename=s.png\r\n\r\n" + data
     body += b"\r\n--b--\r\n"
     slow.sendall(
@@ -139,10 +143,10 @@ def test_told_to_stop_it_answers_what_is_in_flight(new_house: NewHouse, tmp_path
         + f"Content-Length: {len(body)}\r\n\r\n".encode()
         + body[:1000]
     )
-    service = psutil.Process(house.pid("service"))
+    service = psutil.Process(darkroom.pid("service"))
     os.kill(service.pid, signal.SIGTERM)
-    house.until(lambda: b"draining" in house.log.read_bytes(), "draining")
-    # Kept alive: one more request is answered, and told to be the last.
+    darkroom.until(lambda: b"draining" in darkroom.log.read_bytes(), "draining")
+    # Keep-alive: one more request is answered, with Connection: close.
     kept.request("GET", "/readyz")
     last = kept.getresponse()
     assert (last.status, last.getheader("Connection")) == (503, "close")
@@ -151,14 +155,14 @@ def test_told_to_stop_it_answers_what_is_in_flight(new_house: NewHouse, tmp_path
     answer = http.client.HTTPResponse(slow)
     answer.begin()
     assert answer.status == 202
-    promised = json.loads(answer.read())["task_id"]
+    accepted_id = json.loads(answer.read())["task_id"]
     kept.close()
     slow.close()
-    house.until(lambda: b"service ended with status 0" in house.log.read_bytes(), "ended")
-    assert house.task(promised, wait=60)["status"] == "SUCCESS"
+    darkroom.until(lambda: b"service ended with status 0" in darkroom.log.read_bytes(), "ended")
+    assert darkroom.task(accepted_id, wait=60)["status"] == "SUCCESS"
 
 
-async def test_draining_closes_each_connection_with_its_answer(
+async def test_draining_closes_each_connection_after_its_response(
     settings: Settings, aiohttp_client: Any
 ) -> None:
     app = create_app(settings)
@@ -168,8 +172,8 @@ async def test_draining_closes_each_connection_with_its_answer(
     assert (await client.get("/healthz")).headers["Connection"] == "close"
 
 
-async def test_a_new_one_that_does_not_come_up_leaves_the_old_one(tmp_path: Path) -> None:
-    """Whether it ends at once or never says that it is ready."""
+async def test_failed_replacement_keeps_the_old_process(tmp_path: Path) -> None:
+    """Whether the new process exits at once or never becomes ready."""
     script = tmp_path / "program.py"
     script.write_text(
         "import sys, time, pathlib\n"
@@ -182,9 +186,9 @@ async def test_a_new_one_that_does_not_come_up_leaves_the_old_one(tmp_path: Path
     mode = tmp_path / "mode"
     mode.write_text("ends")
     command = [sys.executable, str(script), str(mode)]
-    program = Program("it", command, environment(), tmp_path / "run")
+    program = SupervisedProcess("it", command, environment(), tmp_path / "run")
     await program.start()
-    keeper = asyncio.create_task(program.keep())
+    keeper = asyncio.create_task(program.keep_running())
     old = program.process
     assert old is not None
     assert not await program.replace(30)
@@ -200,9 +204,9 @@ async def test_a_new_one_that_does_not_come_up_leaves_the_old_one(tmp_path: Path
     assert not program.running
 
 
-def test_ports_that_cannot_be_had_are_said() -> None:
+def test_unavailable_ports_are_reported() -> None:
     (taken,) = listen("127.0.0.1", 0)
-    with taken, pytest.raises(Occupied, match="cannot be used"):
+    with taken, pytest.raises(AlreadyInUse, match="cannot be used"):
         listen("127.0.0.1", taken.getsockname()[1])
-    with pytest.raises(Occupied, match=r"192\.0\.2\.1"):
+    with pytest.raises(AlreadyInUse, match=r"192\.0\.2\.1"):
         listen("192.0.2.1", 8080)

@@ -8,7 +8,7 @@ from typing import Any
 
 import aiohttp
 
-from models.auth.api_key import Key, Scope
+from models.auth.api_key import ApiKey, Scope
 from models.settings import Settings
 from models.store import Store
 from service.app import create_app
@@ -26,7 +26,7 @@ Opened = Callable[..., Awaitable["Door"]]
 class Shown:
     """A key, and what is sent with it."""
 
-    key: Key
+    key: ApiKey
     token: str
 
     @property
@@ -46,7 +46,7 @@ class Door:
         return self.client.app[STORE]
 
     async def key(self, *scopes: Scope, name: str = "ann", seconds: float | None = None) -> Shown:
-        return Shown(*await self.store.keys.create(name, scopes or BOTH, seconds))
+        return Shown(*await self.store.api_keys.create(name, scopes or BOTH, seconds))
 
     async def ask(
         self, method: str, path: str, shown: Shown | None = None, **options: Any

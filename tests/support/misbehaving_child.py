@@ -30,15 +30,15 @@ def picture(seed: int = 0, **lie: Any) -> bytes:
     return whole[:-_IEND] + told + whole[-_IEND:]
 
 
-def _answer(request: Request, tools: Any, answers: Any) -> dict[str, Any]:
+def _process(request: Request, tools: Any, output: Any) -> dict[str, Any]:
     _, found, told = Path(request.source).read_bytes().partition(_CHUNK)
     if not found:
-        return _real(request, tools, answers)
+        return _real(request, tools, output)
     lie, _ = json.JSONDecoder().raw_decode(told.decode("latin-1"))
     if "lines" in lie:
-        answers.write("".join(f"{line}\n" for line in lie["lines"]))
+        output.write("".join(f"{line}\n" for line in lie["lines"]))
         threading.Event().wait()
-    answer = _real(request, tools, answers)
+    answer = _real(request, tools, output)
     for made in answer["results"]:
         if "bytes" in lie:
             data = lie["bytes"].encode("latin-1")
@@ -48,8 +48,8 @@ def _answer(request: Request, tools: Any, answers: Any) -> dict[str, Any]:
     return {**answer, **lie.get("answer", {})}
 
 
-_real = child._answer
+_real = child._process
 
 if __name__ == "__main__":
-    child._answer = _answer
+    child._process = _process
     child.main()

@@ -165,7 +165,7 @@ def _refused(probe: Callable[[str], Any], path: str) -> str:
         return f"refused: {error}"
 
 
-def _answer(request: Request, tools: Any, answers: Any) -> dict[str, Any]:
+def _process(request: Request, tools: Any, output: Any) -> dict[str, Any]:
     for asked in request.operations:
         if "probe" in asked:
             path = str(asked.get("path", "")).replace("OWN", request.folder)
@@ -173,10 +173,10 @@ def _answer(request: Request, tools: Any, answers: Any) -> dict[str, Any]:
             if "answer" in asked:  # a lie, instead of what it found
                 return dict(asked["answer"])
             return {"error": {"code": "bad_image", "detail": said}}
-    return _real(request, tools, answers)
+    return _real(request, tools, output)
 
 
-_real = child._answer
+_real = child._process
 
 
 def _lacking(layer: str) -> None:
@@ -185,14 +185,14 @@ def _lacking(layer: str) -> None:
 
     place = {
         "files": (sandbox.landlock, "restrict", refuse),
-        "calls": (sandbox.seccomp, "refuse", refuse),
-        "truncate": (sandbox.landlock, "abi", lambda: 2),
+        "calls": (sandbox.seccomp, "install_filter", refuse),
+        "truncate": (sandbox.landlock, "abi_version", lambda: 2),
     }
     setattr(*place[layer])
 
 
 if __name__ == "__main__":
-    child._answer = _answer
+    child._process = _process
     if os.environ.get("LANG", "").startswith("lacks-"):
         _lacking(os.environ["LANG"].removeprefix("lacks-"))
     child.main()

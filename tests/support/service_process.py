@@ -1,4 +1,4 @@
-"""``python -m service`` in a process of its own, and sockets to it that speak no good HTTP."""
+"""``python -m service`` in its own process, and sockets that send it malformed HTTP."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests of letters share: a real SMTP server, groups with results, senders in place."""
+"""Helpers for e-mail tests: a real SMTP server, groups with results, senders in this process."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from PIL import Image
 
-from models.outbox.email import Letter
+from models.outbox.email import Email
 from models.settings import Settings
 from models.store import Store
 from models.tasks.group import Member
 from models.tasks.task import Result, Upload
 from standalone.embedded_stores import free_port
 from tests.support import images
-from workers.mail.context import Desk
-from workers.mail.sender import once, tokens
-from workers.mail.smtp import Post
+from workers.mail.context import MailContext
+from workers.mail.sender import load_tokens, send_one
+from workers.mail.smtp import SmtpClient
 
 USER, PASSWORD = "darkroom", "correct horse battery"
 
 
 class Mailbox:
-    """Takes what a server accepts; ``says`` are its answers to letters, then it accepts."""
+    """A handler that keeps messages; ``replies`` are its first replies to DATA, then it accepts."""
 
     def __init__(self) -> None:
         self.messages: list[EmailMessage] = []
-        self.seen: list[EmailMessage] = []
-        self.receivers: list[str] = []
-        self.says: list[str] = []
+        self.received: list[EmailMessage] = []
+        self.recipients: list[str] = []
+        self.replies: list[str] = []
         self.refused: dict[str, str] = {}
         self.logins = 0
 
@@ -56,11 +56,11 @@ class Mailbox:
         assert isinstance(envelope.content, bytes)
         message = message_from_bytes(envelope.content, policy=policy.default)
         assert isinstance(message, EmailMessage)
-        self.seen.append(message)
-        if self.says:
-            return self.says.pop(0)
+        self.received.append(message)
+        if self.replies:
+            return self.replies.pop(0)
         self.messages.append(message)
-        self.receivers += envelope.rcpt_tos
+        self.recipients += envelope.rcpt_tos
         return "250 OK"
 
     def authenticate(
@@ -74,8 +74,8 @@ class Mailbox:
         return AuthResult(success=good, handled=good)
 
 
-class Gate(Mailbox):
-    """A mailbox that takes a letter in only when it is told to."""
+class GatedMailbox(Mailbox):
+    """A mailbox that accepts a message only when ``go`` is set."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -98,7 +98,7 @@ def mail_server(
     context: ssl.SSLContext | None = None,
     login: bool = False,
 ) -> Iterator[int]:
-    """Run an SMTP server in a thread; gives its port."""
+    """Run an SMTP server in a thread; yields its port."""
     options: dict[str, Any] = {}
     if login:
         options |= {
@@ -122,45 +122,48 @@ def mail_server(
         controller.stop()
 
 
-def posting(settings: Settings, port: int, **more: Any) -> Settings:
-    """Return settings whose letters go to a server on this machine."""
-    chosen = {"smtp_host": "localhost", "smtp_port": port, "smtp_tls": "none", "mail_retry": 0.01}
+def smtp_settings(settings: Settings, port: int, **more: Any) -> Settings:
+    """Return settings that send e-mail to a server on this machine."""
+    chosen = {
+        "smtp_host": "localhost",
+        "smtp_port": port,
+        "smtp_tls": "none",
+        "mail_retry_seconds": 0.01,
+    }
     return settings.model_copy(update={**chosen, **more})
 
 
-async def desk_of(settings: Settings, store: Store) -> Desk:
-    return Desk(settings, store, await tokens(settings, store))
+async def mail_context(settings: Settings, store: Store) -> MailContext:
+    return MailContext(settings, store, await load_tokens(settings, store))
 
 
 async def send_due(settings: Settings, store: Store) -> int:
-    """Send all that is due now; return how many letters were taken up."""
-    desk, post, count = await desk_of(settings, store), Post(settings), 0
-    while await once(desk, post):
+    """Send all that is due now; return how many e-mails were claimed."""
+    context, client, count = await mail_context(settings, store), SmtpClient(settings), 0
+    while await send_one(context, client):
         count += 1
-    await post.rest()
+    await client.disconnect()
     return count
 
 
-async def letters(store: Store) -> list[Letter]:
-    return [
-        Letter.model_validate(d) async for d in store.mail._parcels.find().sort("created_at", 1)
-    ]
+async def all_emails(store: Store) -> list[Email]:
+    return [Email.model_validate(d) async for d in store.emails._items.find().sort("created_at", 1)]
 
 
-async def the_letter(store: Store) -> Letter:
-    (letter,) = await letters(store)
-    return letter
+async def only_email(store: Store) -> Email:
+    (email,) = await all_emails(store)
+    return email
 
 
-async def until_due(store: Store) -> None:
-    """Make all letters due now, as time would."""
-    await store.mail._parcels.update_many({}, [{"$set": {"due_at": "$$NOW"}}])
+async def make_due(store: Store) -> None:
+    """Make all e-mails due now."""
+    await store.emails._items.update_many({}, [{"$set": {"due_at": "$$NOW"}}])
 
 
-async def age(store: Store, seconds: float, *fields: str) -> None:
-    """Make letters older than they are."""
+async def backdate(store: Store, seconds: float, *fields: str) -> None:
+    """Make e-mails older than they are."""
     earlier = {f: {"$subtract": [f"${f}", round(seconds * 1000)]} for f in fields}
-    await store.mail._parcels.update_many({}, [{"$set": earlier}])
+    await store.emails._items.update_many({}, [{"$set": earlier}])
 
 
 def body(message: EmailMessage, kind: str = "plain") -> str:
@@ -170,13 +173,13 @@ def body(message: EmailMessage, kind: str = "plain") -> str:
 
 
 def link_in(message: EmailMessage, path: str) -> str:
-    """Return the first link to ``path`` in a letter's text, from its path on."""
+    """Return the first link to ``path`` in a message's text, from its path on."""
     words = [word for word in body(message).split() if path in word]
     return words[0][words[0].index(path) :]
 
 
 async def finished_task(store: Store, name: str, data: bytes, op: str = "grayscale") -> str:
-    """Put a task that has ended well into the ledger; return its id."""
+    """Put a task that succeeded into the ledger; return its id."""
     fingerprint = secrets.token_hex(32)
     task_id = fingerprint[:32]
     original = await store.originals.put(io.BytesIO(b"x"), name, {"key": fingerprint})
@@ -200,7 +203,7 @@ async def finished_task(store: Store, name: str, data: bytes, op: str = "graysca
 
 
 async def unfinished_task(store: Store, name: str) -> str:
-    """Put a task that nobody works at into the ledger; return its id."""
+    """Put a task that no worker claims into the ledger; return its id."""
     fingerprint = secrets.token_hex(32)
     original = await store.originals.put(io.BytesIO(b"x"), name, {"key": fingerprint})
     await store.tasks.create(
@@ -229,8 +232,8 @@ def small_png() -> bytes:
     return images.encoded(Image.new("RGB", (4, 4), "red"))
 
 
-async def until(condition: Any, seconds: float = 30) -> None:
-    """Wait for something that will happen; fail if it does not."""
+async def wait_until(condition: Any, seconds: float = 30) -> None:
+    """Wait until the condition is true; fail after ``seconds``."""
     async with asyncio.timeout(seconds):
         while not await condition():
             await asyncio.sleep(0.01)

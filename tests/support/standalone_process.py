@@ -1,4 +1,4 @@
-"""``python -m standalone`` under test, in processes of its own, on free ports."""
+"""Runs ``python -m standalone`` for tests, in its own processes, on free ports."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.paths import ROOT
 _SETTINGS = {name.upper() for name in Settings.model_fields}
 
 
-class House:
+class StandaloneProcess:
     """A running Darkroom: service, worker and stores."""
 
     def __init__(self, data_dir: Path, **environment: str) -> None:
@@ -43,7 +43,7 @@ class House:
         return self
 
     def launch(self) -> None:
-        """Start without waiting for anything."""
+        """Start without waiting until it is ready."""
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "standalone"],
@@ -57,16 +57,16 @@ class House:
         self.stop()
 
     def stop(self, signum: signal.Signals = signal.SIGTERM) -> int:
-        """Stop as an operator does; return the exit status."""
+        """Stop it with a signal; return the exit status."""
         assert self.process is not None
         if self.process.poll() is None:
             self.process.send_signal(signum)
         return self.process.wait(60)
 
-    def until(self, true: Any, what: str, seconds: float = 60) -> None:
-        """Wait until ``true()``; fail with the log if it does not come."""
+    def until(self, condition: Any, what: str, seconds: float = 60) -> None:
+        """Wait until ``condition()`` is true; fail with the log after ``seconds``."""
         deadline = time.monotonic() + seconds
-        while not true():
+        while not condition():
             ended = self.process is not None and self.process.poll() is not None
             if ended or time.monotonic() > deadline:
                 raise AssertionError(f"not {what}:\n{self.log.read_text()[-8000:]}")
@@ -76,13 +76,13 @@ class House:
         return int((self.data_dir / "run" / f"{name}.pid").read_text())
 
     def kill(self, name: str) -> int:
-        """Kill a program with -9; return its process id."""
+        """Kill a process with SIGKILL; return its pid."""
         pid = self.pid(name)
         os.kill(pid, signal.SIGKILL)
         return pid
 
     def get(self, path: str) -> tuple[int, bytes]:
-        """GET; return (status, body), (0, b"") where nobody answers."""
+        """GET; return (status, body), or (0, b"") if the connection fails."""
         try:
             with urllib.request.urlopen(f"{self.url}{path}", timeout=70) as response:
                 return response.status, response.read()
@@ -92,7 +92,7 @@ class House:
             return 0, b""
 
     def curl(self, *arguments: str) -> str:
-        """Run curl as a user does; return its standard output."""
+        """Run curl as users do; return its standard output."""
         done = subprocess.run(
             ["curl", "-sS", "--max-time", "70", *arguments],
             capture_output=True,
@@ -103,13 +103,13 @@ class House:
         return done.stdout
 
     def upload(self, path: Path, query: str = "", *fields: str) -> Any:
-        """Upload a picture with curl; return the answer's JSON."""
+        """Upload an image with curl; return the JSON of the response."""
         extra = [part for field in fields for part in ("-F", field)]
-        answer = self.curl("-F", f"image=@{path}", *extra, f"{self.url}/upscale{query}")
-        return json.loads(answer)
+        response = self.curl("-F", f"image=@{path}", *extra, f"{self.url}/upscale{query}")
+        return json.loads(response)
 
     def task(self, task_id: str, wait: float = 0) -> Any:
-        """Return the task; with ``wait`` once it has ended, or after four times as long."""
+        """Return the task; with ``wait`` once it has ended, or after four times that long."""
         deadline = time.monotonic() + 4 * wait
         while True:
             body = json.loads(self.get(f"/tasks/{task_id}?wait={wait}")[1])

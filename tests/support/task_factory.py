@@ -63,7 +63,7 @@ async def stored(store: Store, bucket: str) -> tuple[int, int]:
 def walk(store: Store, *, fast: bool = False) -> AsyncIterator[Finding]:
     """Walk through what is wrong, of whatever age."""
     check = store.check(fast=fast)
-    check._young = datetime.now(UTC) + timedelta(seconds=5)
+    check._recent_since = datetime.now(UTC) + timedelta(seconds=5)
     return check.findings()
 
 

@@ -1,4 +1,4 @@
-"""What the tests of webhooks share: a real receiver, a real DNS server, and senders in place."""
+"""Helpers for webhook tests: a real receiver, a real DNS server, senders in this process."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ import dns.rdatatype
 import dns.rrset
 from aiohttp import web
 
-from models.outbox.webhook import Event
-from models.outbox.webhook_signature import secrets_of
+from models.outbox.webhook import WebhookEvent
+from models.outbox.webhook_signature import signing_secrets
 from models.outbox.webhook_url import AddressPolicy
 from models.redis.queue import Queue
 from models.settings import Settings
 from models.store import Store
 from standalone.embedded_stores import free_port
-from workers.context import Worker
-from workers.webhooks.client import Caller
-from workers.webhooks.delivery import Teller, tell
+from workers.context import WorkerContext
+from workers.webhooks.client import WebhookClient
+from workers.webhooks.delivery import WebhookContext, deliver_webhook
 
 SECRET = "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
 class Receiver:
-    """A server on loopback that takes what is told; ``says`` are its next answers, then 200."""
+    """A receiver on loopback; ``responses`` are its next responses, then 200."""
 
     def __init__(self) -> None:
         self.port = free_port()
         self.calls: list[tuple[Mapping[str, str], bytes]] = []
         self.paths: list[str] = []
-        self.says: list[web.StreamResponse] = []
+        self.responses: list[web.StreamResponse] = []
         self.hold: asyncio.Event | None = None
-        self.came = asyncio.Event()
-        self.now = self.most = 0
-        """Calls that are being answered at this moment, and how many those were at most."""
+        self.called = asyncio.Event()
+        self.concurrent = self.max_concurrent = 0
+        """Calls in progress, and their maximum so far."""
 
     @property
     def url(self) -> str:
@@ -53,21 +53,21 @@ class Receiver:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         self.paths.append(request.path_qs)
-        self.now += 1
-        self.most = max(self.most, self.now)
+        self.concurrent += 1
+        self.max_concurrent = max(self.max_concurrent, self.concurrent)
         try:
             body = await request.read()
             self.calls.append((request.headers.copy(), body))
-            self.came.set()
+            self.called.set()
             if self.hold is not None:
                 await self.hold.wait()
         finally:
-            self.now -= 1
-        return self.says.pop(0) if self.says else web.Response(text="thanks")
+            self.concurrent -= 1
+        return self.responses.pop(0) if self.responses else web.Response(text="thanks")
 
 
 @asynccontextmanager
-async def receiving(
+async def run_receiver(
     *, host: str = "127.0.0.1", context: ssl.SSLContext | None = None
 ) -> AsyncIterator[Receiver]:
     receiver = Receiver()
@@ -84,29 +84,29 @@ async def receiving(
         await runner.cleanup()
 
 
-def calling(settings: Settings, *receivers: Receiver, **more: Any) -> Settings:
-    """Return settings by which receivers on loopback may be called."""
+def webhook_settings(settings: Settings, *receivers: Receiver, **more: Any) -> Settings:
+    """Return settings that allow calls to receivers on loopback."""
     ports = ",".join(str(receiver.port) for receiver in receivers)
     chosen = {
         "webhook_ports": f"80,443,{ports}" if ports else "80,443",
-        "webhook_allowed": "127.0.0.0/8",
+        "webhook_allowed_networks": "127.0.0.0/8",
         "webhook_secret": SECRET,
-        "webhook_retry": 1000,  # a test that wants it tried again makes it due
+        "webhook_retry_seconds": 1000,  # a test that wants a retry makes it due
         **more,
     }
     return Settings(**{**settings.model_dump(), **chosen})
 
 
-class Names(asyncio.DatagramProtocol):
-    """A DNS server over UDP; ``answers`` maps a name to its addresses, one list for each question.
+class DnsServer(asyncio.DatagramProtocol):
+    """A DNS server over UDP; ``answers`` maps a name to its addresses, one list for each query.
 
-    The last list is for all questions after it. AAAA records are asked apart, and have their own.
+    The last list is for all later queries. A and AAAA queries are counted separately.
     """
 
     def __init__(self) -> None:
         self.answers: dict[str, list[list[str]]] = {}
         self.silent: set[str] = set()
-        self.asked: list[tuple[str, str]] = []
+        self.queries: list[tuple[str, str]] = []
         self._transport: asyncio.DatagramTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -116,15 +116,15 @@ class Names(asyncio.DatagramProtocol):
         query = dns.message.from_wire(data)
         (question,) = query.question
         name, kind = question.name.to_text(omit_final_dot=True), question.rdtype
-        self.asked.append((name, dns.rdatatype.to_text(kind)))
+        self.queries.append((name, dns.rdatatype.to_text(kind)))
         if name in self.silent:
             return
         response = dns.message.make_response(query)
         response.flags |= dns.flags.RA
         wanted = kind == dns.rdatatype.AAAA
         lists = self.answers.get(name, [[]])
-        turn = sum(asked == (name, dns.rdatatype.to_text(kind)) for asked in self.asked) - 1
-        found = [a for a in lists[min(turn, len(lists) - 1)] if (":" in a) == wanted]
+        number = sum(q == (name, dns.rdatatype.to_text(kind)) for q in self.queries) - 1
+        found = [a for a in lists[min(number, len(lists) - 1)] if (":" in a) == wanted]
         if found:
             response.answer.append(
                 dns.rrset.from_text(question.name, 0, "IN", dns.rdatatype.to_text(kind), *found)
@@ -134,56 +134,58 @@ class Names(asyncio.DatagramProtocol):
 
 
 @asynccontextmanager
-async def naming() -> AsyncIterator[tuple[Names, str]]:
-    """Run the DNS server; gives it and what WEBHOOK_NAMESERVERS is to be."""
+async def run_dns_server() -> AsyncIterator[tuple[DnsServer, str]]:
+    """Run the DNS server; yields it and the value for WEBHOOK_NAMESERVERS."""
     loop = asyncio.get_running_loop()
-    transport, names = await loop.create_datagram_endpoint(Names, local_addr=("127.0.0.1", 0))
+    transport, names = await loop.create_datagram_endpoint(DnsServer, local_addr=("127.0.0.1", 0))
     try:
         yield names, f"127.0.0.1:{transport.get_extra_info('sockname')[1]}"
     finally:
         transport.close()
 
 
-def a_worker(settings: Settings, store: Store, name: str = "press:1") -> Worker:
-    """What a sender needs of a worker; it does no pictures."""
+def worker_context(settings: Settings, store: Store, name: str = "press:1") -> WorkerContext:
+    """Return what a sender needs of a worker, without queue and child processes."""
     nothing = cast(Any, None)
-    return Worker(name, settings, store, cast(Queue, nothing), nothing, nothing, Path(), nothing)
+    return WorkerContext(
+        name, settings, store, cast(Queue, nothing), nothing, nothing, Path(), nothing
+    )
 
 
 @asynccontextmanager
-async def a_teller(settings: Settings, store: Store) -> AsyncIterator[Teller]:
-    reach = AddressPolicy(settings)
-    caller = await Caller.open(settings, reach)
+async def webhook_context(settings: Settings, store: Store) -> AsyncIterator[WebhookContext]:
+    policy = AddressPolicy(settings)
+    client = await WebhookClient.open(settings, policy)
     try:
-        secret = secrets_of(settings, await store.secret.get())
-        yield Teller(a_worker(settings, store), caller, reach, secret)
+        secret = signing_secrets(settings, await store.shared_secret.get())
+        yield WebhookContext(worker_context(settings, store), client, policy, secret)
     finally:
-        await caller.close()
+        await client.close()
 
 
-async def tell_due(settings: Settings, store: Store) -> int:
-    """Tell all that is due now; return how many events were taken up."""
+async def deliver_due(settings: Settings, store: Store) -> int:
+    """Deliver all that is due now; return how many webhooks were claimed."""
     count = 0
-    async with a_teller(settings, store) as teller:
-        while event := await store.events.claim(secrets.token_hex(8), settings.lease_seconds):
-            await tell(teller, event)
+    async with webhook_context(settings, store) as context:
+        while webhook := await store.webhooks.claim(secrets.token_hex(8), settings.lease_seconds):
+            await deliver_webhook(context, webhook)
             count += 1
     return count
 
 
-async def events(store: Store) -> list[Event]:
-    return list(reversed(await store.events.newest(None, 1000)))
+async def all_webhooks(store: Store) -> list[WebhookEvent]:
+    return list(reversed(await store.webhooks.newest(None, 1000)))
 
 
-async def the_event(store: Store) -> Event:
-    (event,) = await events(store)
-    return event
+async def only_webhook(store: Store) -> WebhookEvent:
+    (webhook,) = await all_webhooks(store)
+    return webhook
 
 
-async def change_events(store: Store, change: dict[str, Any]) -> None:
-    """Have the time of events pass."""
-    await store.events._parcels.update_many({}, [{"$set": change}])
+async def update_webhooks(store: Store, change: dict[str, Any]) -> None:
+    """Change the stored webhooks, e.g. their times."""
+    await store.webhooks._items.update_many({}, [{"$set": change}])
 
 
-def outcomes(event: Event) -> list[str]:
-    return [each.outcome for each in event.log]
+def outcomes(webhook: WebhookEvent) -> list[str]:
+    return [attempt.outcome for attempt in webhook.log]

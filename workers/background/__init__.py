@@ -1,1 +1,1 @@
-"""Periodic jobs of a worker: sweep, retention, housekeeping."""
+"""Background loops of a worker: sweep, housekeeping, heartbeat, cancellation."""

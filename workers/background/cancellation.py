@@ -1,4 +1,4 @@
-"""What is cancelled is stopped at once: a worker follows the ledger for what it has in hand."""
+"""Stop cancelled tasks at once: each worker watches the ledger for its running attempts."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ import structlog
 
 from models.errors import StoreUnavailable
 from models.tasks.task import Status
-from workers.context import Worker
+from workers.context import WorkerContext
 
 log = structlog.get_logger()
 
-_PAUSE = 0.5  # seconds before a broken stream is opened again
+_REOPEN_SECONDS = 0.5  # before a broken change stream is reopened
 
 
-async def heed(worker: Worker) -> None:
-    """Have the lease of each task that is cancelled looked at, until cancelled itself.
+async def watch_cancellations(worker: WorkerContext) -> None:
+    """Make the attempt at each cancelled task check its lease, until cancelled itself.
 
-    Only the lease decides: the task may have been asked for again since, and be in hand anew.
-    Without the stream an attempt learns the same at its next heartbeat.
+    Only the lease decides: the task may have been restarted since, and be running again.
+    Without the stream an attempt finds out at its next heartbeat.
     """
     while True:
         try:
-            async with worker.store.tasks.endings({Status.CANCELLED}) as endings:
-                for attempt in worker.attempts:  # what was cancelled while nobody watched
-                    attempt.doubt.set()
-                async for task_id in endings:
+            async with worker.store.tasks.watch_ended({Status.CANCELLED}) as cancelled_ids:
+                for attempt in worker.attempts:  # cancelled before the stream opened
+                    attempt.check_lease.set()
+                async for task_id in cancelled_ids:
                     for attempt in worker.attempts:
                         if attempt.task.id == task_id:
-                            attempt.doubt.set()
+                            attempt.check_lease.set()
         except StoreUnavailable as error:
             log.warning("cancellations_unwatched", **error.document())
         except Exception:
             log.exception("cancellations_failed")
-        await asyncio.sleep(_PAUSE)
+        await asyncio.sleep(_REOPEN_SECONDS)

@@ -1,4 +1,4 @@
-"""A worker says what it is and does, every few seconds, and hears whether it is to drain."""
+"""Worker heartbeat: report the worker's status every few seconds, and learn whether to drain."""
 
 from __future__ import annotations
 
@@ -14,50 +14,52 @@ from typing import Any, Protocol
 import structlog
 
 from models.errors import StoreUnavailable
-from workers.context import Worker
+from workers.context import WorkerContext
 
 log = structlog.get_logger()
 
-_PAUSE = 2.0  # seconds between two signs of life
-_MOST = 64  # children and tasks that are told one by one: it is written every two seconds
+_HEARTBEAT_SECONDS = 2.0  # between two heartbeats
+_MAX_LISTED = (
+    64  # children and tasks listed one by one: bounds a document written every two seconds
+)
 _PAGE_BYTES = resource.getpagesize()
 
 
-class Jobs(Protocol):
-    """Who takes jobs from the queue: ``workers.queue.arq_worker.DarkroomWorker``."""
+class JobConsumer(Protocol):
+    """What takes jobs from the queue: ``workers.queue.arq_worker.DarkroomWorker``."""
 
     @property
     def idle(self) -> bool: ...
 
-    def pick(self, *, jobs: bool) -> None: ...
+    def accept_jobs(self, *, accept: bool) -> None: ...
 
 
-async def present(worker: Worker, jobs: Jobs) -> None:
-    """Say so until cancelled; whoever begins is not draining, whatever it was asked before."""
+async def report_heartbeats(worker: WorkerContext, jobs: JobConsumer) -> None:
+    """Report heartbeats until cancelled; a worker starts undrained, whatever was asked before."""
     first, started_at = True, datetime.now(UTC)
     while True:
-        pause = _PAUSE
+        pause = _HEARTBEAT_SECONDS
         try:
-            said = {**_said(worker, jobs), "started_at": started_at}
+            status = {**_status(worker, jobs), "started_at": started_at}
             engine = worker.children.engine
-            drain = await worker.store.presence.here(worker.name, engine, said, first=first)
+            drain = await worker.store.workers.report(worker.name, engine, status, first=first)
             first = False
             if drain != worker.draining:
                 worker.draining = drain
-                jobs.pick(jobs=not drain)
+                jobs.accept_jobs(accept=not drain)
                 log.info("draining" if drain else "resumed")
-                pause = 0  # whoever asked wants to see it
+                pause = 0  # report the change at once
         except StoreUnavailable:
             pass
         except Exception:
-            log.exception("presence_failed")
+            log.exception("heartbeat_failed")
         await asyncio.sleep(pause)
 
 
-def _said(worker: Worker, jobs: Jobs) -> dict[str, Any]:
+def _status(worker: WorkerContext, jobs: JobConsumer) -> dict[str, Any]:
     now, moment = monotonic(), datetime.now(UTC)
     children = worker.children.states
-    attempts = sorted(worker.attempts, key=lambda attempt: attempt.began)
+    attempts = sorted(worker.attempts, key=lambda attempt: attempt.started)
     state = "running"
     if worker.draining:
         state = "drained" if jobs.idle else "draining"
@@ -67,16 +69,16 @@ def _said(worker: Worker, jobs: Jobs) -> dict[str, Any]:
         "state": state,
         "children": [
             {"pid": pid, "state": "busy" if busy else "idle"}
-            for pid, busy in list(children.items())[:_MOST]
+            for pid, busy in list(children.items())[:_MAX_LISTED]
         ],
-        "places": worker.settings.children,
+        "places": worker.settings.child_processes,
         "tasks": [
             {
                 "id": attempt.task.id,
                 "progress": attempt.progress,
-                "since": moment - timedelta(seconds=now - attempt.began),
+                "since": moment - timedelta(seconds=now - attempt.started),
             }
-            for attempt in attempts[:_MOST]
+            for attempt in attempts[:_MAX_LISTED]
         ],
         "in_hand": len(attempts),
         "done": worker.done,
@@ -84,14 +86,14 @@ def _said(worker: Worker, jobs: Jobs) -> dict[str, Any]:
         "load": round(os.getloadavg()[0], 2),
         "cores": os.cpu_count() or 1,
         "memory": {
-            "worker": resident(os.getpid()),
-            "children": sum(resident(pid) for pid in children),
+            "worker": resident_bytes(os.getpid()),
+            "children": sum(resident_bytes(pid) for pid in children),
         },
     }
 
 
-def resident(pid: int) -> int:
-    """Return the bytes of memory a process has in hand; 0 where the system does not say."""
+def resident_bytes(pid: int) -> int:
+    """Return the resident memory of a process in bytes; 0 if the system does not tell."""
     try:
         pages = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]
         return int(pages) * _PAGE_BYTES

@@ -1,7 +1,7 @@
-"""Housekeeping: what is to go is deleted, by one worker of all at a time.
+"""Housekeeping: delete expired and released data, by one worker at a time.
 
-The turn is a lease in MongoDB, not a cron job of arq, whose memory is Redis: it holds when Redis is
-wiped, and when its holder dies another takes it. Doing the work twice at once does no harm.
+The lock is a lease in MongoDB, not a cron job of arq, whose memory is Redis: it survives a wiped
+Redis, and when its holder dies another worker takes it. Two concurrent runs do no harm.
 """
 
 from __future__ import annotations
@@ -15,76 +15,76 @@ import structlog
 from models.errors import StoreUnavailable
 from models.settings import Settings
 from models.store import Store
-from workers.context import Worker
+from workers.context import WorkerContext
 
 log = structlog.get_logger()
 
-TURN = "housekeeping"
+LOCK_NAME = "housekeeping"
 
 
-async def housekeep(worker: Worker) -> None:
-    """Take the turn whenever it is due, until cancelled."""
+async def housekeep(worker: WorkerContext) -> None:
+    """Run housekeeping whenever it is due, until cancelled."""
     while True:
         try:
-            await turn(worker.name, worker.settings, worker.store)
+            await run_if_due(worker.name, worker.settings, worker.store)
         except StoreUnavailable as error:
             log.warning("housekeeping_skipped", **error.document())
         except Exception:
             log.exception("housekeeping_failed")
-        await asyncio.sleep(worker.settings.housekeeping_seconds)
+        await asyncio.sleep(worker.settings.housekeeping_interval_seconds)
 
 
-async def turn(name: str, settings: Settings, store: Store) -> bool:
-    """Keep house if it is due and nobody does; tell whether it was done.
+async def run_if_due(name: str, settings: Settings, store: Store) -> bool:
+    """Run housekeeping if it is due and not locked; return whether it was done.
 
     Raises:
-        StoreUnavailable: it was broken off; whoever has the next turn goes on.
+        StoreUnavailable: it was interrupted; the next run continues.
     """
     holder = f"{name}:{secrets.token_hex(8)}"
-    if not await store.turns.take(TURN, holder, settings.lease_seconds):
+    if not await store.periodic_lock.acquire(LOCK_NAME, holder, settings.lease_seconds):
         return False
-    pause = 0.0  # broken off: due at once
-    working = asyncio.create_task(tidy(settings, store))
-    heart = asyncio.create_task(_beat(store, holder, settings.lease_seconds))
+    pause = 0.0  # if interrupted: due at once
+    deletion = asyncio.create_task(delete_expired(settings, store))
+    extension = asyncio.create_task(_extend_lock(store, holder, settings.lease_seconds))
     try:
-        await asyncio.wait({working, heart}, return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            log.warning("housekeeping_lost")
+        await asyncio.wait({deletion, extension}, return_when=asyncio.FIRST_COMPLETED)
+        if not deletion.done():
+            log.warning("housekeeping_lock_lost")
             return False
-        done = await working
-        if any(done.values()):
-            log.info("housekeeping_done", **done)
-        pause = settings.housekeeping_seconds
+        counts = await deletion
+        if any(counts.values()):
+            log.info("housekeeping_done", **counts)
+        pause = settings.housekeeping_interval_seconds
         return True
     finally:
-        for task in (working, heart):
+        for task in (deletion, extension):
             task.cancel()
-        await asyncio.gather(working, heart, return_exceptions=True)
+        await asyncio.gather(deletion, extension, return_exceptions=True)
         with contextlib.suppress(StoreUnavailable):
-            await store.turns.leave(TURN, holder, pause)
+            await store.periodic_lock.release(LOCK_NAME, holder, pause)
 
 
-async def tidy(settings: Settings, store: Store) -> dict[str, int]:
-    """Delete what is to go; return how much of what that was."""
-    done = {"results_expired": 0, "originals_expired": 0, "intermediates": 0}
+async def delete_expired(settings: Settings, store: Store) -> dict[str, int]:
+    """Delete expired and released data; return the number of each kind."""
+    counts = {"results_expired": 0, "originals_expired": 0, "intermediates": 0}
     if settings.result_ttl:
-        done["results_expired"] = await store.retention.expire(settings.result_ttl)
+        counts["results_expired"] = await store.retention.expire(settings.result_ttl)
     if settings.original_ttl:
-        done["originals_expired"] = await store.originals.expire(settings.original_ttl)
-    done["results_deleted"] = await store.retention.collect()
-    done["originals_deleted"] = await store.originals.collect()
+        counts["originals_expired"] = await store.originals.expire(settings.original_ttl)
+    counts["results_deleted"] = await store.retention.delete_released()
+    counts["originals_deleted"] = await store.originals.delete_marked()
     while count := await store.intermediates.delete_older(settings.intermediate_ttl):
-        done["intermediates"] += count
-    done["orphans"] = await store.orphans.collect()
-    return done
+        counts["intermediates"] += count
+    counts["orphans"] = await store.orphans.collect()
+    return counts
 
 
-async def _beat(store: Store, holder: str, seconds: float) -> None:
-    """Keep the turn; return when it is another's."""
+async def _extend_lock(store: Store, holder: str, seconds: float) -> None:
+    """Extend the lock until another holder has it."""
     while True:
         await asyncio.sleep(seconds / 3)
         try:
-            if not await store.turns.extend(TURN, holder, seconds):
+            if not await store.periodic_lock.extend(LOCK_NAME, holder, seconds):
                 return
         except StoreUnavailable:
             continue

@@ -1,4 +1,4 @@
-"""The sweep: what nobody rang or what stalled is rung again, what is used up fails."""
+"""The sweep: re-enqueue lost and stalled tasks, fail those out of attempts."""
 
 from __future__ import annotations
 
@@ -7,83 +7,89 @@ import asyncio
 import structlog
 
 from models.errors import StoreUnavailable, WorkerCrashed
-from models.metrics.definitions import RERINGS
+from models.metrics.definitions import TASKS_REENQUEUED
 from models.tasks.task import Status, Task
 from workers import metrics
-from workers.context import Worker
-from workers.queue.jobs import crash
-from workers.webhooks.sender import ended
+from workers.context import WorkerContext
+from workers.queue.jobs import worker_crashed
+from workers.webhooks.sender import task_ended
 
 log = structlog.get_logger()
 
-_AT_ONCE = 100  # tasks that are rung for side by side after Redis lost its data
-_RING_PATIENCE = 5  # seconds a created task may wait before the sweep asks Redis for its ring
+_ENQUEUE_BATCH = 100  # tasks enqueued concurrently after Redis lost its data
+_MIN_WAITING_SECONDS = (
+    5  # a created task waits this long before the sweep looks for its job in Redis
+)
 
 
-async def sweep(worker: Worker) -> None:
-    """Sweep every SWEEP_SECONDS until cancelled; any number of workers may do so at once."""
+async def sweep(worker: WorkerContext) -> None:
+    """Sweep every SWEEP_INTERVAL_SECONDS until cancelled; any number of workers may do so."""
     while True:
         try:
-            await once(worker)
+            await sweep_once(worker)
         except StoreUnavailable as error:
             log.warning("sweep_skipped", **error.document())
         except Exception:
             log.exception("sweep_failed")
-        await asyncio.sleep(worker.settings.sweep_seconds)
+        await asyncio.sleep(worker.settings.sweep_interval_seconds)
 
 
-async def once(worker: Worker) -> int:
-    """Sweep once; return how many tasks were rung again."""
+async def sweep_once(worker: WorkerContext) -> int:
+    """Sweep once; return how many tasks were re-enqueued."""
     leases, limit = worker.store.leases, worker.settings.max_attempts
     due: list[Task] = []
-    for task in [*await leases.stalled(), *await leases.waiting(_RING_PATIENCE)]:
+    for task in [*await leases.stalled(), *await leases.waiting(_MIN_WAITING_SECONDS)]:
         if task.attempts >= limit and await leases.give_up(
-            task.id, limit, crash(task.attempts).document()
+            task.id, limit, worker_crashed(task.attempts).document()
         ):
-            log.warning("given_up", task_id=task.id, attempts=task.attempts)
-            metrics.failed(worker.instruments, task, WorkerCrashed.code)
-            await ended(worker, task.id)
+            log.warning("task_given_up", task_id=task.id, attempts=task.attempts)
+            metrics.count_failure(worker.instruments, task, WorkerCrashed.code)
+            await task_ended(worker, task.id)
         else:
             due.append(task)
-    due = await _unheard(worker, due)
+    due = await _without_job(worker, due)
     for task in due:
-        log.warning("rung_again", task_id=task.id, status=task.status)
-        cause = "dead_lease" if task.status is Status.STARTED else "lost_ring"
-        worker.instruments.count(RERINGS, cause)
-        await _ring(worker, task)
-    lost = await _remind(worker) if await worker.queue.forgot() else 0
+        log.warning("task_reenqueued", task_id=task.id, status=task.status)
+        cause = "lease_expired" if task.status is Status.STARTED else "lost_job"
+        worker.instruments.count(TASKS_REENQUEUED, cause)
+        await _enqueue(worker, task)
+    lost = await _reenqueue_all_waiting(worker) if await worker.queue.lost_data() else 0
     return len(due) + lost
 
 
-async def _ring(worker: Worker, task: Task, *, waiting: bool = False) -> None:
-    number = await worker.store.leases.next_ring(task.id, waiting=waiting)
+async def _enqueue(worker: WorkerContext, task: Task, *, only_waiting: bool = False) -> None:
+    number = await worker.store.leases.next_enqueue_number(task.id, only_waiting=only_waiting)
     if not number:
         return
-    # One that was begun had its turn already.
+    # A started task had its turn already.
     turn = 0 if task.status is Status.STARTED else task.turn
     await worker.queue.enqueue(task.id, number, turn, task.created_at)
 
 
-async def _remind(worker: Worker) -> int:
-    """Ring for all that waits: Redis has lost what it had; return how many that were."""
+async def _reenqueue_all_waiting(worker: WorkerContext) -> int:
+    """Re-enqueue all waiting tasks after Redis lost its data; return their number."""
     count = 0
-    async for tasks in worker.store.leases.created(_AT_ONCE):
-        # What a worker has taken it took after the loss: the marks of earlier ones are lost, too.
-        due = await _unheard(worker, tasks, taken=True)
-        await asyncio.gather(*(_ring(worker, task, waiting=True) for task in due))
-        worker.instruments.count(RERINGS, "wiped_redis", by=len(due))
+    async for tasks in worker.store.leases.waiting_batches(_ENQUEUE_BATCH):
+        # A job marked as taken was taken after the loss: earlier marks are lost, too.
+        due = await _without_job(worker, tasks, include_taken=True)
+        await asyncio.gather(*(_enqueue(worker, task, only_waiting=True) for task in due))
+        worker.instruments.count(TASKS_REENQUEUED, "redis_data_lost", by=len(due))
         count += len(due)
     if count:
-        log.warning("redis_was_wiped", rung_again=count)
+        log.warning("redis_data_lost", reenqueued=count)
     return count
 
 
-async def _unheard(worker: Worker, tasks: list[Task], *, taken: bool = False) -> list[Task]:
-    """Return those of ``tasks`` whose ring is not in the queue, or is held by a dead worker."""
+async def _without_job(
+    worker: WorkerContext, tasks: list[Task], *, include_taken: bool = False
+) -> list[Task]:
+    """Return the tasks whose job is not in the queue, or is held by a dead worker."""
     if not tasks:
         return []
-    heard = await worker.queue.ringing([(task.id, task.rings) for task in tasks], taken=taken)
-    await worker.store.leases.seen_ringing(
-        [task.id for task, ok in zip(tasks, heard, strict=True) if ok]
+    queued = await worker.queue.are_queued(
+        [(task.id, task.rings) for task in tasks], include_taken=include_taken
     )
-    return [task for task, ok in zip(tasks, heard, strict=True) if not ok]
+    await worker.store.leases.mark_enqueued(
+        [task.id for task, is_queued in zip(tasks, queued, strict=True) if is_queued]
+    )
+    return [task for task, is_queued in zip(tasks, queued, strict=True) if not is_queued]

@@ -1,10 +1,10 @@
-"""``python -m workers.child``: the process that touches untrusted pixels.
+"""``python -m workers.child``: the process that decodes and processes untrusted images.
 
-One JSON line in for each task, JSON lines out: ``{"progress": 0.5}`` and ``{"log": {...}}`` any
-number of times, then ``{"results": [...], "kept": {...}}`` or ``{"error": {...}}``. Nothing is
-pickled: what comes back from a process that decodes hostile bytes is read as data. Its standard
-input ends with its parent, and so does it. What it may do is cut down (``workers.sandbox``) before
-it imports a decoder.
+It reads a setup line, then one JSON line per task, and writes JSON lines: any number of
+``{"progress": 0.5}`` and ``{"log": {...}}``, then ``{"results": [...], "kept": {...}}``,
+``{"error": {...}}`` or ``{"defect": "..."}``. Nothing is pickled: output of a process that decodes
+hostile bytes is read as data. Its standard input ends with its parent, and so does the process. It
+enters its sandbox (``workers.sandbox``) before it imports a decoder.
 """
 
 from __future__ import annotations
@@ -24,105 +24,119 @@ from typing import Any, NoReturn, TextIO
 import structlog
 
 from workers import sandbox
-from workers.child.protocol import DETAIL, FACT, TRACE
+from workers.child.protocol import (
+    MAX_DETAIL_CHARACTERS,
+    MAX_FACT_CHARACTERS,
+    MAX_TRACEBACK_CHARACTERS,
+)
 from workers.child.request import Request
 from workers.sandbox import proc_status
 
-PROGRESS_PAUSE = 0.1  # seconds between two progress lines: a tile may take a millisecond
+PROGRESS_INTERVAL_SECONDS = 0.1  # seconds between two progress lines: a tile may take a millisecond
 
 
 def main() -> None:
-    # The answers keep the real standard output; what libraries print goes to the log instead.
-    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    # The output keep the real standard output; what libraries print goes to the log instead.
+    output = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     setup = json.loads(sys.stdin.readline())
-    layers = _confined(setup, answers)  # while there is one thread: others would not be held
+    layers = _enter_sandbox(
+        setup, output
+    )  # while there is one thread: others would not be resident_bytes
     requests: queue.SimpleQueue[str] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(requests,), daemon=True).start()
+    threading.Thread(target=_read_requests, args=(requests,), daemon=True).start()
     from workers.imaging import decoders
 
-    decoders.limit(setup["max_pixels"])
-    decoders.close()
+    decoders.configure_opencv(setup["max_pixels"])
+    decoders.unregister_other_formats()
     import cv2  # noqa: F401 -- with its pixel limit
 
-    from models.images.encoder_settings import Writing
+    from models.images.encoder_settings import EncoderSettings
     from models.networks.catalogue import Catalogue
-    from workers.child import task_limits  # noqa: F401 -- imported now: the first task need not wait
+    from workers.child import task_limits
     from workers.imaging import codec  # noqa: F401 -- so that the first task is quick
     from workers.pipeline import Limits
-    from workers.upscaler.bounds import Bounds
-    from workers.upscaler.select import choose
+    from workers.upscaler.sanity import SanityLimits
+    from workers.upscaler.select import choose_engine
 
     catalogue = Catalogue.read(Path(setup["weights_dir"]), setup["onnx"])
     limits = Limits(setup["max_pixels"], setup["max_output_pixels"], setup["tile_pixels"])
-    limits = replace(limits, bounds=Bounds(*setup["bounds"]))
-    writing = Writing(**setup["writing"])
-    structlog.configure(processors=[lambda _, level, said: _event(answers, level, said)])
-    engine, why = choose(setup["engine"], setup["precision"], catalogue)
-    ready = {"ready": True, "engine": engine.said, "why": why, "layers": layers}
-    _say(answers, ready)
+    limits = replace(limits, sanity=SanityLimits(*setup["sanity"]))
+    writing = EncoderSettings(**setup["writing"])
+    structlog.configure(
+        processors=[lambda _, level, record: _send_log_record(output, level, record)]
+    )
+    engine, fallback_reason = choose_engine(setup["engine"], setup["precision"], catalogue)
+    ready = {
+        "ready": True,
+        "engine": engine.label,
+        "fallback_reason": fallback_reason,
+        "layers": layers,
+    }
+    _send(output, ready)
     tools = (catalogue, limits, writing, engine)
     while True:
         request = Request(**json.loads(requests.get()))
-        task_limits.hurry(setup["cpu_seconds"])
-        answer = _answer(request, tools, answers)
-        _say(answers, {**answer, "held": proc_status.held()})
+        task_limits.limit_cpu(setup["cpu_seconds"])
+        result = _process(request, tools, output)
+        _send(output, {**result, "resident_bytes": proc_status.resident_bytes()})
 
 
-def _confined(setup: dict[str, Any], answers: TextIO) -> sandbox.Layers:
-    """Put on the layers that CHILD_SANDBOX asks for; end where one is required and missing."""
+def _enter_sandbox(setup: dict[str, Any], output: TextIO) -> sandbox.Layers:
+    """Apply the layers that CHILD_SANDBOX asks for; exit if a required one is missing."""
     if setup["sandbox"] == "off":
         return dict.fromkeys(sandbox.LAYERS, "CHILD_SANDBOX=off")
-    room = sandbox.Room(
-        setup["folder"], setup["weights_dir"], setup["most_memory"], setup["most_file"]
+    limits = sandbox.SandboxLimits(
+        setup["folder"], setup["weights_dir"], setup["max_memory_bytes"], setup["max_file_bytes"]
     )
-    layers = sandbox.confine(room)
-    missing = sandbox.missing(layers)
-    if missing and setup["sandbox"] == "require":
-        _say(answers, {"refused": f"CHILD_SANDBOX=require, and {'; '.join(missing)}"})
+    layers = sandbox.enter_sandbox(limits)
+    missing_layers = sandbox.missing_layers(layers)
+    if missing_layers and setup["sandbox"] == "require":
+        _send(output, {"refused": f"CHILD_SANDBOX=require, and {'; '.join(missing_layers)}"})
         sys.exit(1)
     return layers
 
 
-def _listen(requests: queue.SimpleQueue[str]) -> None:
+def _read_requests(requests: queue.SimpleQueue[str]) -> None:
     for line in sys.stdin:
         requests.put(line)
     os._exit(0)  # the parent is gone: whatever the main thread computes, nobody waits for it
 
 
-def _say(answers: TextIO, message: dict[str, Any]) -> None:
-    answers.write(json.dumps(message) + "\n")
+def _send(output: TextIO, message: dict[str, Any]) -> None:
+    output.write(json.dumps(message) + "\n")
 
 
-def _event(answers: TextIO, level: str, said: MutableMapping[str, Any]) -> NoReturn:
-    """Send what is logged to the worker, which knows the task and where the log goes."""
-    event = str(said.pop("event"))[:FACT]
-    facts = {name: str(value)[:FACT] for name, value in said.items()}
-    _say(answers, {"log": {"level": level, "event": event, "facts": facts}})
+def _send_log_record(output: TextIO, level: str, record: MutableMapping[str, Any]) -> NoReturn:
+    """Send a log record to the worker, which knows the task and the destination of the log."""
+    event = str(record.pop("event"))[:MAX_FACT_CHARACTERS]
+    facts = {name: str(value)[:MAX_FACT_CHARACTERS] for name, value in record.items()}
+    _send(output, {"log": {"level": level, "event": event, "facts": facts}})
     raise structlog.DropEvent
 
 
-def _answer(request: Request, tools: tuple[Any, Any, Any, Any], answers: TextIO) -> dict[str, Any]:
+def _process(request: Request, tools: tuple[Any, Any, Any, Any], output: TextIO) -> dict[str, Any]:
     import cv2
 
     from models.errors import AppError
     from models.operations import Encoding, load
     from workers.child import task_limits
+    from workers.imaging.out_of_memory import is_out_of_memory, out_of_memory
     from workers.pipeline import Pipeline
 
     catalogue, limits, writing, engine = tools
-    spoken, furthest = 0.0, 0.0
+    sent_at, reported = 0.0, 0.0
 
     def progress(share: float) -> None:
         # Whoever watches is not told of steps back: an upscale that is done again begins anew.
-        nonlocal spoken, furthest
-        if share > furthest and time.monotonic() - spoken >= PROGRESS_PAUSE:
-            spoken, furthest = time.monotonic(), share
-            _say(answers, {"progress": share})
+        nonlocal sent_at, reported
+        if share > reported and time.monotonic() - sent_at >= PROGRESS_INTERVAL_SECONDS:
+            sent_at, reported = time.monotonic(), share
+            _send(output, {"progress": share})
 
     cv2.setNumThreads(request.threads)
     try:
-        task_limits.limit(request.memory)
+        task_limits.limit_memory(request.memory_bytes)
         pipeline = Pipeline(
             [load(document) for document in request.operations],
             Encoding(request.format, request.quality),
@@ -134,16 +148,16 @@ def _answer(request: Request, tools: tuple[Any, Any, Any, Any], answers: TextIO)
             request.report,
             engine,
         )
-        # What a worker kept itself was held to the limit of results, not of uploads.
-        limit = limits.max_output_pixels if request.own else limits.max_pixels
+        # What a worker kept itself was resident_bytes to the limit of results, not of uploads.
+        limit = limits.max_output_pixels if request.is_intermediate else limits.max_pixels
         outputs = pipeline.process(Path(request.source), Path(request.folder), limit, request.notes)
     except AppError as error:
-        return {"error": {**error.document(), "detail": error.detail[:DETAIL]}}
+        return {"error": {**error.document(), "detail": error.detail[:MAX_DETAIL_CHARACTERS]}}
     except Exception as error:
-        if task_limits.is_shortage(error):
-            return {"error": task_limits.shortage(request.memory or 0).document()}
+        if is_out_of_memory(error):
+            return {"error": out_of_memory(request.memory_bytes or 0).document()}
         # a defect of ours: the worker logs it under the task's id
-        return {"defect": traceback.format_exc()[-TRACE:]}
+        return {"defect": traceback.format_exc()[-MAX_TRACEBACK_CHARACTERS:]}
     return outputs.document()
 
 

@@ -1,6 +1,6 @@
-"""How much may lie in a child's folder: one that a picture took over could fill the disk.
+"""Limit what lies in a child's folder: an image that took a child over could fill the disk.
 
-RLIMIT_FSIZE bounds each file; how many there are, and what all of them hold, no kernel bounds.
+RLIMIT_FSIZE limits each file; the kernel limits neither their number nor their total size.
 """
 
 from __future__ import annotations
@@ -15,47 +15,52 @@ from models.operations import load
 from models.operations.steps import parts
 from workers.child.request import Request
 
-_FILES = 16  # beside those of the task, in case a library keeps one of its own
-_SAMPLE = 8  # bytes of a pixel with alpha in 16 bits: no result is much larger than that
-_PROFILE = 255 * 65_519  # bytes of the largest that a JPEG carries; each result carries it on
-_REST = 2 << 20  # bytes of a result beside both
-_BLOCK = 512  # bytes that st_blocks counts in, whatever the file system's are
+_EXTRA_FILES = 16  # beside those of the task, in case a library keeps one of its own
+_BYTES_PER_PIXEL = 8  # bytes of a pixel with alpha in 16 bits: no result is much larger than that
+_MAX_PROFILE_BYTES = (
+    255 * 65_519
+)  # bytes of the largest that a JPEG carries; each result carries it on
+_OVERHEAD_BYTES = 2 << 20  # bytes of a result beside both
+_BLOCK_BYTES = 512  # bytes that st_blocks counts in, whatever the file system's are
 
 
 @dataclass(frozen=True)
-class Quota:
-    """So many ``files``, of so many ``bytes`` together."""
+class DiskQuota:
+    """At most ``files`` files, with ``bytes`` bytes together."""
 
-    files: int = _FILES
-    bytes: int = _FILES * _REST
+    files: int = _EXTRA_FILES
+    bytes: int = _EXTRA_FILES * _OVERHEAD_BYTES
 
     @classmethod
-    def of(cls, request: Request, result_pixels: int, kept_pixels: int) -> Quota:
-        """Return what ``request`` needs.
+    def for_request(cls, request: Request, result_pixels: int, kept_pixels: int) -> DiskQuota:
+        """Return the quota that ``request`` needs.
 
-        ``result_pixels``: the most of all its results together; ``kept_pixels``: of each beginning
-        that is kept.
+        ``result_pixels``: maximum of all its results together; ``kept_pixels``: of each
+        intermediate result.
         """
         original, kept = Path(request.source).stat().st_size, len(request.keep)
-        files = _parts(request) + kept + _FILES
-        samples = (result_pixels + kept * kept_pixels) * _SAMPLE
-        return cls(files, original + samples + files * (min(original, _PROFILE) + _REST))
+        files = _result_count(request) + kept + _EXTRA_FILES
+        samples = (result_pixels + kept * kept_pixels) * _BYTES_PER_PIXEL
+        return cls(
+            files,
+            original + samples + files * (min(original, _MAX_PROFILE_BYTES) + _OVERHEAD_BYTES),
+        )
 
     def exceeded(self, folder: Path) -> bool:
-        """Tell whether there is more in ``folder``; looks no further than that."""
+        """Return whether ``folder`` holds more; stops looking as soon as it does."""
         size = 0
         with suppress(FileNotFoundError), os.scandir(folder) as entries:
             for number, entry in enumerate(entries, 1):
-                with suppress(FileNotFoundError):  # a result, taken a moment ago
-                    size += entry.stat(follow_symlinks=False).st_blocks * _BLOCK
+                with suppress(FileNotFoundError):  # a result that was just collected
+                    size += entry.stat(follow_symlinks=False).st_blocks * _BLOCK_BYTES
                 if number > self.files or size > self.bytes:
                     return True
         return False
 
 
-def _parts(request: Request) -> int:
-    """Return how many results it asks for."""
+def _result_count(request: Request) -> int:
+    """Return the number of results of the request."""
     try:
         return parts([load(document) for document in request.operations])
-    except (AppError, LookupError):  # the child will say so
+    except (AppError, LookupError):  # the child will report it
         return 1

@@ -1,4 +1,4 @@
-"""Memory as a worker gives it out: who does not fit beside the others waits for its turn."""
+"""A weighted FIFO semaphore: a worker's memory budget, shared by its tasks."""
 
 from __future__ import annotations
 
@@ -8,44 +8,44 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 
-class Room:
-    """``size`` bytes that tasks hold parts of; first come, first served.
+class MemorySemaphore:
+    """``size`` bytes that tasks reserve parts of, first come, first served.
 
-    Whoever comes while somebody waits waits behind, even if there is room: small tasks one after
-    the other would otherwise keep a large one out for ever.
+    A newcomer queues behind waiting tasks even if it would fit: small tasks could otherwise starve
+    a large one.
     """
 
     def __init__(self, size: int) -> None:
-        self.free = size
+        self.free_bytes = size
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
     @property
     def waiting(self) -> int:
-        """How many tasks wait."""
+        """Number of waiting tasks."""
         return len(self._waiting)
 
     @asynccontextmanager
-    async def hold(self, need: int) -> AsyncIterator[None]:
-        """Wait until ``need`` bytes are free, at most the whole size, and hold them."""
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        entry = (need, turn)
+    async def reserve(self, need: int) -> AsyncIterator[None]:
+        """Wait until ``need`` bytes (at most the whole size) are free, and reserve them."""
+        admitted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        entry = (need, admitted)
         self._waiting.append(entry)
         self._admit()
         try:
-            await turn
+            await admitted
             yield
         finally:
-            if turn.done() and not turn.cancelled():
-                self.free += need
+            if admitted.done() and not admitted.cancelled():
+                self.free_bytes += need
             else:  # cancelled while it waited
                 self._waiting.remove(entry)
             self._admit()
 
     def _admit(self) -> None:
-        while self._waiting and self._waiting[0][0] <= self.free:
-            need, turn = self._waiting[0]
-            if turn.cancelled():  # its owner is about to take it out and to call again
+        while self._waiting and self._waiting[0][0] <= self.free_bytes:
+            need, admitted = self._waiting[0]
+            if admitted.cancelled():  # its owner will remove it and call this again
                 return
             self._waiting.popleft()
-            self.free -= need
-            turn.set_result(None)
+            self.free_bytes -= need
+            admitted.set_result(None)

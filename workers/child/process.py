@@ -1,4 +1,4 @@
-"""One child process, as its worker holds it: asked, heard, killed."""
+"""One child process: start it, send it requests, read its messages, kill it."""
 
 from __future__ import annotations
 
@@ -19,76 +19,81 @@ from typing import Any
 import structlog
 
 from models.errors import WorkerCrashed
-from workers.child.disk_quota import Quota
-from workers.child.protocol import Line, Logged, Progress, Ready, Unwilling, read
+from workers.child.disk_quota import DiskQuota
+from workers.child.protocol import LogMessage, Message, Progress, Ready, StartRefused, parse_message
 from workers.child.request import Request
-from workers.child.results import Strange, cleared, removed, taken
-from workers.child.stderr import Stderr
+from workers.child.results import ProtocolError, clear_folder, collect, remove_folder
+from workers.child.stderr import StderrReader
 
 log = structlog.get_logger()
 
-_LAST_WORDS = 0.5  # seconds a child that fell silent has to end by itself
-_LOOK = 1.0  # seconds between two looks into a child's folder
-_LONGEST = 100  # characters of an event's name, or a fact's
-_LONGEST_FACT = 1000  # characters
-_MOST_FACTS = 20  # of one event
-_MOST_LOGGED = 100  # of one task, by a child that should say next to nothing
-_LINE_BYTES = 1024 * 1024  # longest answer a child may give
-_AT_ONCE, _A_SECOND = 10_000, 20  # lines of one task; a child tells its progress ten times a second
+_EXIT_GRACE_SECONDS = 0.5  # a silent child may exit by itself in this time
+_QUOTA_CHECK_SECONDS = 1.0
+_MAX_NAME_CHARACTERS = 100  # of a log event or field name
+_MAX_VALUE_CHARACTERS = 1000
+_MAX_LOG_FIELDS = 20  # of one log record
+_MAX_LOG_RECORDS = 100  # of one task; a sound child logs next to nothing
+_MAX_LINE_BYTES = 1024 * 1024
+# Messages of one task; a child reports its progress ten times a second.
+_MESSAGE_BURST, _MESSAGES_PER_SECOND = 10_000, 20
 _ROOT = Path(__file__).resolve().parents[2]
 _PROGRAM = "workers.child"
-_KEPT = ("PATH", "LANG", "LC_ALL", "HOME", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
-"""The only variables a child sees: it has no use for the addresses and secrets of the stores."""
+_PASSED_VARIABLES = ("PATH", "LANG", "LC_ALL", "HOME", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
+"""The only environment variables that a child gets: it needs no address or secret of the stores."""
 
-Message = dict[str, Any]
-
-
-class NotStarted(OSError):
-    """A child died before it was ready: the machine's trouble, not a picture's."""
+JsonObject = dict[str, Any]
 
 
-class Child:
-    """One process of ``workers.child``; a context in which one task at a time runs."""
+class ChildStartError(OSError):
+    """A child died or refused before it was ready: a fault of the machine, not of an image."""
 
-    def __init__(self, process: asyncio.subprocess.Process, folder: Path, setup: Message) -> None:
+
+class ChildProcess:
+    """One process of ``workers.child``, which runs one task at a time."""
+
+    def __init__(
+        self, process: asyncio.subprocess.Process, folder: Path, setup: JsonObject
+    ) -> None:
         assert process.stderr is not None
         self._process = process
         self._folder = folder
         self._setup = setup
-        self._quota = Quota()
+        self._quota = DiskQuota()
         self._context = contextvars.copy_context()
-        self._stderr = Stderr(process.stderr, lambda line: self._say("child_said", line=line))
-        self._watching = asyncio.create_task(self._watch())
-        self.said: Message = {}
-        """What it said when it was ready: its engine, why it is not the one hoped for, layers."""
+        self._stderr = StderrReader(
+            process.stderr, lambda line: self._log_warning("child_stderr", line=line)
+        )
+        self._quota_task = asyncio.create_task(self._watch_quota())
+        self.ready: JsonObject = {}
+        """Its Ready message: the engine, why it is not the preferred one, the sandbox layers."""
         self.tasks = 0
-        """How many it was given."""
+        """Number of tasks it was given."""
 
     @classmethod
-    async def start(cls, setup: Message) -> Child:
+    async def start(cls, setup: JsonObject) -> ChildProcess:
         """Start a process and wait until it has loaded what it needs.
 
-        It gets a folder of its own below ``scratch``, where nobody else writes.
+        It gets its own folder below ``scratch``, where nothing else writes.
 
         Raises:
-            NotStarted: it died before it was ready, or refused to work unconfined.
+            ChildStartError: it died before it was ready, or refused to work without a sandbox.
         """
         folder = Path(tempfile.mkdtemp(prefix="child-", dir=setup.get("scratch")))
         try:
-            return await cls._started({**setup, "folder": str(folder)}, folder)
+            return await cls._launch({**setup, "folder": str(folder)}, folder)
         except BaseException:
-            await asyncio.to_thread(removed, folder)
+            await asyncio.to_thread(remove_folder, folder)
             raise
 
     @classmethod
-    async def _started(cls, setup: Message, folder: Path) -> Child:
+    async def _launch(cls, setup: JsonObject, folder: Path) -> ChildProcess:
         starting = asyncio.create_task(
             asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", _PROGRAM),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,  # the worker's own it could read, or empty
-                limit=_LINE_BYTES,
+                stderr=asyncio.subprocess.PIPE,  # the worker's own could be read or truncated
+                limit=_MAX_LINE_BYTES,
                 cwd=_ROOT,
                 env=_environment() | {"TMPDIR": str(folder)},
                 start_new_session=True,  # a Ctrl-C is the worker's to handle, not each child's
@@ -101,15 +106,17 @@ class Child:
             await cls(await starting, folder, setup).stop()
             raise
         try:
-            await child._ask(setup)
-            line = await child._hear()
-            if isinstance(line, Unwilling):
-                raise NotStarted(f"a child process does not start: {line.refused}")
-            if not isinstance(line, Ready):
-                raise NotStarted("a child process does not start: it says something else")
-            child.said = line.model_dump()
+            await child._send(setup)
+            message = await child._receive()
+            if isinstance(message, StartRefused):
+                raise ChildStartError(f"a child process does not start: {message.refused}")
+            if not isinstance(message, Ready):
+                raise ChildStartError(
+                    "a child process does not start: the first message is not Ready"
+                )
+            child.ready = message.model_dump()
         except WorkerCrashed as error:
-            raise NotStarted(f"a child process does not start: {error.facts}") from None
+            raise ChildStartError(f"a child process does not start: {error.facts}") from None
         except BaseException:
             await child.stop()
             raise
@@ -123,7 +130,7 @@ class Child:
     def alive(self) -> bool:
         return self._process.returncode is None
 
-    async def _ask(self, request: Message) -> None:
+    async def _send(self, request: JsonObject) -> None:
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(json.dumps(request).encode() + b"\n")
@@ -131,111 +138,114 @@ class Child:
         except (BrokenPipeError, ConnectionResetError):
             raise await self._crashed() from None
 
-    async def _hear(self) -> Line:
+    async def _receive(self) -> Message:
         assert self._process.stdout is not None
         try:
             line = await self._process.stdout.readline()
             if line.endswith(b"\n"):  # else it died
-                return read(line)
-        except (ValueError, RecursionError) as error:  # also too long a line
-            raise await self._strange(error) from None
+                return parse_message(line)
+        except (ValueError, RecursionError) as error:  # also a line that is too long
+            raise await self._protocol_error(error) from None
         raise await self._crashed()
 
-    async def _strange(self, error: Exception) -> WorkerCrashed:
-        """Return the crash that a strange line is: not a process to be trusted further."""
-        log.error("child_answers_strangely", reason=str(error)[:_LONGEST])
+    async def _protocol_error(self, error: Exception) -> WorkerCrashed:
+        """Log a message outside the protocol, stop the untrusted process and return the crash."""
+        log.error("child_protocol_error", reason=str(error)[:_MAX_NAME_CHARACTERS])
         return await self._crashed()
 
     async def _crashed(self) -> WorkerCrashed:
-        with contextlib.suppress(TimeoutError):  # its own end says more than our killing it
-            await asyncio.wait_for(self._process.wait(), _LAST_WORDS)
+        with contextlib.suppress(TimeoutError):  # its own exit status says more than our SIGKILL
+            await asyncio.wait_for(self._process.wait(), _EXIT_GRACE_SECONDS)
         await self.stop()
         return WorkerCrashed(
-            "the process working at this picture died", exit_status=self._process.returncode
+            "the process working on this picture died", exit_status=self._process.returncode
         )
 
-    async def run(self, request: Request, progress: Callable[[float], None]) -> Message:
-        """Send ``request`` and return the final answer, passing progress on as it comes."""
+    async def run(self, request: Request, progress: Callable[[float], None]) -> JsonObject:
+        """Send ``request`` and return the final message; report progress as it arrives."""
         self.tasks += 1
         self._context = contextvars.copy_context()
-        self._stderr.begin()
-        heard, logged, began = 0, 0, time.monotonic()
-        await self._ask(asdict(await asyncio.to_thread(self._given, request)))
+        self._stderr.start_task()
+        received, log_records, began = 0, 0, time.monotonic()
+        await self._send(asdict(await asyncio.to_thread(self._prepare, request)))
         try:
             while True:
-                line = await self._hear()
-                heard += 1
-                if heard > _AT_ONCE + _A_SECOND * (time.monotonic() - began):
-                    raise Strange("more lines than there is to say")
-                if isinstance(line, Progress):
-                    progress(line.progress)
-                elif isinstance(line, Logged):
-                    logged += 1
-                    if logged <= _MOST_LOGGED:
-                        _log(line.log.model_dump())
+                message = await self._receive()
+                received += 1
+                if received > _MESSAGE_BURST + _MESSAGES_PER_SECOND * (time.monotonic() - began):
+                    raise ProtocolError("too many messages")
+                if isinstance(message, Progress):
+                    progress(message.progress)
+                elif isinstance(message, LogMessage):
+                    log_records += 1
+                    if log_records <= _MAX_LOG_RECORDS:
+                        _log_record(message.log.model_dump())
                 else:
                     break
-            return await asyncio.to_thread(self._received, line, request)
-        except Strange as error:
-            raise await self._strange(error) from None
+            return await asyncio.to_thread(self._collect, message, request)
+        except ProtocolError as error:
+            raise await self._protocol_error(error) from None
 
-    def _given(self, request: Request) -> Request:
-        """Return ``request`` with its picture in the child's folder, and nothing else there."""
-        cleared(self._folder)
+    def _prepare(self, request: Request) -> Request:
+        """Return ``request`` with its image in the child's folder, emptied before."""
+        clear_folder(self._folder)
         source = self._folder / "original"
         most = self._setup["max_output_pixels"], self._setup["max_pixels"]
-        self._quota = Quota.of(request, *most)
+        self._quota = DiskQuota.for_request(request, *most)
         try:
             os.link(request.source, source)
         except OSError:  # another disk, or one without links
             shutil.copyfile(request.source, source)
         return replace(request, source=str(source), folder=str(self._folder))
 
-    def _received(self, line: Line, request: Request) -> Message:
-        """Return the answer, its files taken from the child; the picture does not stay behind."""
-        made = taken(line, request, self._folder)
-        cleared(self._folder)
-        return made
+    def _collect(self, message: Message, request: Request) -> JsonObject:
+        """Return the final message with its files copied; empty the child's folder."""
+        collected = collect(message, request, self._folder)
+        clear_folder(self._folder)
+        return collected
 
     def kill(self) -> None:
-        """Have it die now; ``stop`` also waits for that."""
+        """Send SIGKILL; ``stop`` also waits for the exit."""
         if self.alive:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
 
     async def stop(self) -> None:
         self.kill()
-        # asyncio tells of an end only when every pipe was read to its own.
-        await asyncio.gather(self._stderr.end(), self._drain())
+        # asyncio reports an exit only after every pipe was read to its end.
+        await asyncio.gather(self._stderr.wait_closed(), self._drain())
         await self._process.wait()
-        self._watching.cancel()
-        await asyncio.to_thread(removed, self._folder)
+        self._quota_task.cancel()
+        await asyncio.to_thread(remove_folder, self._folder)
 
     async def _drain(self) -> None:
         assert self._process.stdout is not None
-        with contextlib.suppress(RuntimeError):  # somebody else reads it, and to its end
-            while await self._process.stdout.read(_LINE_BYTES):
+        with contextlib.suppress(RuntimeError):  # another coroutine already reads it to its end
+            while await self._process.stdout.read(_MAX_LINE_BYTES):
                 pass
 
-    async def _watch(self) -> None:
-        """Kill it when too much lies in its folder, whether it works or not."""
+    async def _watch_quota(self) -> None:
+        """Kill the process when its folder exceeds the quota, busy or not."""
         while not await asyncio.to_thread(self._quota.exceeded, self._folder):
-            await asyncio.sleep(_LOOK)
-        self._say("child_fills_its_folder", files=self._quota.files, bytes=self._quota.bytes)
+            await asyncio.sleep(_QUOTA_CHECK_SECONDS)
+        self._log_warning("child_over_disk_quota", files=self._quota.files, bytes=self._quota.bytes)
         self.kill()
 
-    def _say(self, event: str, **facts: Any) -> None:
-        """Log under the id of the task that it works at, or worked at last."""
+    def _log_warning(self, event: str, **facts: Any) -> None:
+        """Log under the id of its current or last task."""
         self._context.run(log.warning, event, pid=self.pid, **facts)
 
 
 def _environment() -> dict[str, str]:
-    return {name: os.environ[name] for name in _KEPT if name in os.environ}
+    return {name: os.environ[name] for name in _PASSED_VARIABLES if name in os.environ}
 
 
-def _log(said: Mapping[str, Any]) -> None:
-    """Log what a child wants logged; it is not trusted to name a level or to overwrite fields."""
-    level = said["level"] if said["level"] in {"info", "warning", "error"} else "warning"
-    found = list(said["facts"].items())[:_MOST_FACTS]
-    facts = {f"child_{name[:_LONGEST]}": str(value)[:_LONGEST_FACT] for name, value in found}
-    getattr(log, level)(str(said["event"])[:_LONGEST], **facts)
+def _log_record(record: Mapping[str, Any]) -> None:
+    """Log a record from a child, which may neither choose a level nor overwrite fields."""
+    level = record["level"] if record["level"] in {"info", "warning", "error"} else "warning"
+    items = list(record["facts"].items())[:_MAX_LOG_FIELDS]
+    facts = {
+        f"child_{name[:_MAX_NAME_CHARACTERS]}": str(value)[:_MAX_VALUE_CHARACTERS]
+        for name, value in items
+    }
+    getattr(log, level)(str(record["event"])[:_MAX_NAME_CHARACTERS], **facts)

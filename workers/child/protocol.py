@@ -1,7 +1,7 @@
-"""What a child says, a line each, read as a stranger's: a picture may have taken it over.
+"""Messages from a child, one JSON line each; untrusted, since an image may have taken it over.
 
-Each kind of line has its form, with types and bounds for all that is in it. Whatever else comes is
-no line of a child's: it would end in the ledger, in logs and in what others are answered.
+Each kind of message has a model with types and limits for all its members; anything else is
+refused. Otherwise it would end up in the ledger, in logs and in responses to others.
 """
 
 from __future__ import annotations
@@ -18,30 +18,30 @@ from pydantic import (
     model_validator,
 )
 
-from models.errors import BY_CODE
+from models.error_codes import BY_CODE
 
-DETAIL = 2000  # characters of an error's sentence; children shorten what is longer
-TRACE = 20_000  # ... of what is told of a defect
-FACT = 1000  # ... of one fact in the log, and of an event
+MAX_DETAIL_CHARACTERS = 2000  # characters of an error's sentence; children shorten what is longer
+MAX_TRACEBACK_CHARACTERS = 20_000  # ... of what is told of a defect
+MAX_FACT_CHARACTERS = 1000  # ... of one fact in the log, and of an event
 
-_MOST = 1024  # results of a task: MAX_RESULTS is never more
-_UPSCALES = 4096  # of a report: no more fit into a line
-_NOTES = 20  # of a result; there are fewer kinds
-_SIDE = 1 << 31
-_MS = 1e12
-_WHOLE = 1 << 62  # MongoDB holds no larger number
+_MAX_RESULTS = 1024  # results of a task: MAX_RESULTS is never more
+_MAX_UPSCALES = 4096  # of a report: no more fit into a data
+_MAX_NOTES = 20  # of a result; there are fewer kinds
+_SIDE_LIMIT = 1 << 31
+_MAX_MILLISECONDS = 1e12
+_MAX_INTEGER = 1 << 62  # MongoDB holds no larger number
 
 Note = Annotated[str, Field(max_length=500)]
-Word = Annotated[str, Field(max_length=200)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,39}$")]
+ShortText = Annotated[str, Field(max_length=200)]
+Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,39}$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Milliseconds = Annotated[
-    dict[Name, Annotated[float, Field(ge=0, le=_MS)]],
+    dict[Identifier, Annotated[float, Field(ge=0, le=_MAX_MILLISECONDS)]],
     Field(max_length=32),
 ]
-Scalar = Word | Annotated[int, Field(ge=-_WHOLE, le=_WHOLE)] | float | None
+Scalar = ShortText | Annotated[int, Field(ge=-_MAX_INTEGER, le=_MAX_INTEGER)] | float | None
 Fact = Scalar | Annotated[list[Scalar], Field(max_length=100)]
-Code = Literal[
+ErrorCode = Literal[
     "bad_image",
     "bad_output",
     "bad_parameter",
@@ -51,139 +51,141 @@ Code = Literal[
     "weights_missing",
     "weights_unusable",
 ]
-"""What a child can find; all else is for others to say."""
+"""Errors that a child may report; all others are raised outside it."""
 
 
-class _Form(BaseModel):
+class _StrictModel(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
 
-class Ready(_Form):
-    """It has loaded what it needs, and is confined as ``layers`` tell."""
+class Ready(_StrictModel):
+    """It has loaded what it needs; ``layers`` says which sandbox layers are active."""
 
     ready: Literal[True]
-    engine: Word
-    why: str
+    engine: ShortText
+    fallback_reason: str
     layers: dict[str, str]
 
 
-class Unwilling(_Form):
-    """It does not start: a layer is missing, and CHILD_SANDBOX asks for it."""
+class StartRefused(_StrictModel):
+    """It does not start: a layer is missing and CHILD_SANDBOX requires it."""
 
     refused: str
 
 
-class Progress(_Form):
-    """The share of the task that is done."""
+class Progress(_StrictModel):
+    """Share of the task that is done."""
 
     progress: float = Field(ge=0, le=1)
 
 
-class Logged(_Form):
-    """What it wants logged."""
+class LogMessage(_StrictModel):
+    """A record for the log."""
 
-    class Event(_Form):
-        level: Name
-        event: str = Field(max_length=FACT)
-        facts: dict[Name, Annotated[str, Field(max_length=FACT)]] = Field(max_length=32)
+    class Record(_StrictModel):
+        level: Identifier
+        event: str = Field(max_length=MAX_FACT_CHARACTERS)
+        facts: dict[Identifier, Annotated[str, Field(max_length=MAX_FACT_CHARACTERS)]] = Field(
+            max_length=32
+        )
 
-    log: Event
+    log: Record
 
 
-class Made(_Form):
+class WrittenFile(_StrictModel):
     """One file that it wrote."""
 
     path: str = Field(max_length=4096)
-    width: int = Field(gt=0, lt=_SIDE)
-    height: int = Field(gt=0, lt=_SIDE)
-    bytes: int = Field(ge=0, le=_WHOLE)
+    width: int = Field(gt=0, lt=_SIDE_LIMIT)
+    height: int = Field(gt=0, lt=_SIDE_LIMIT)
+    bytes: int = Field(ge=0, le=_MAX_INTEGER)
     sha256: Sha256
-    notes: list[Note] = Field(max_length=_NOTES)
+    notes: list[Note] = Field(max_length=_MAX_NOTES)
 
 
-class Upscaled(_Form):
-    """What it measured of one upscale."""
+class UpscaleReport(_StrictModel):
+    """Measurements of one upscale."""
 
-    model: Word
+    model: ShortText
     scale: int = Field(ge=1, le=100)
     weights_sha256: Sha256
-    engine: Word
+    engine: ShortText
     psnr: float
     ssim: float
     detail_gain_db: float
 
 
-class Report(_Form):
-    """What it measured of a task."""
+class Report(_StrictModel):
+    """Measurements of a task."""
 
     ms: Milliseconds
-    upscales: list[Upscaled] = Field(max_length=_UPSCALES)
+    upscales: list[UpscaleReport] = Field(max_length=_MAX_UPSCALES)
 
 
-class _Final(_Form):
-    """The last line of a task; ``held``: bytes that stay in its memory."""
+class _FinalMessage(_StrictModel):
+    """Last message of a task; ``resident_bytes``: memory that the child still uses."""
 
-    held: int = Field(0, ge=0)
+    resident_bytes: int = Field(0, ge=0)
 
 
-class Answer(_Final):
-    """The task is done. ``kept``: by the number of operations that the file has behind it."""
+class Succeeded(_FinalMessage):
+    """The task is done. ``kept``: intermediate results by the number of operations applied."""
 
-    results: list[Made] = Field(max_length=_MOST)
-    kept: dict[str, Made] = Field(max_length=_MOST)
+    results: list[WrittenFile] = Field(max_length=_MAX_RESULTS)
+    kept: dict[str, WrittenFile] = Field(max_length=_MAX_RESULTS)
     report: Report | None
     ms: Milliseconds
 
 
-class Failed(_Final):
-    """The task cannot be done, as an error's document says."""
+class Failed(_FinalMessage):
+    """The task failed; ``error`` is the AppError's document."""
 
-    class Error(_Form):
+    class Error(_StrictModel):
         model_config = ConfigDict(extra="allow")
         __pydantic_extra__: dict[str, Fact] = Field(init=False)
 
-        code: Code
-        detail: str = Field(max_length=DETAIL)
+        code: ErrorCode
+        detail: str = Field(max_length=MAX_DETAIL_CHARACTERS)
 
         @model_validator(mode="after")
-        def _no_strange_fact(self) -> Self:
-            if strange := self.__pydantic_extra__.keys() - set(BY_CODE[self.code].members):
-                raise ValueError(f"{self.code} has no {min(strange)[:40]!a}")
+        def _only_known_members(self) -> Self:
+            if unknown := self.__pydantic_extra__.keys() - set(BY_CODE[self.code].members):
+                raise ValueError(f"{self.code} has no {min(unknown)[:40]!a}")
             return self
 
     error: Error
 
 
-class Defect(_Final):
-    """A mistake of ours, and where it was."""
+class Defect(_FinalMessage):
+    """A bug of ours, with its traceback."""
 
-    defect: str = Field(max_length=TRACE)
+    defect: str = Field(max_length=MAX_TRACEBACK_CHARACTERS)
 
 
 _TAGS = ("ready", "refused", "progress", "log", "results", "error", "defect")
 
 
-def _tag(said: Any) -> str | None:
-    """Return the kind of a line: each form has a member that no other has."""
-    return next((tag for tag in _TAGS if isinstance(said, dict) and tag in said), None)
+def _tag(message: Any) -> str | None:
+    """Return the kind of a message: each model has a member that no other has."""
+    return next((tag for tag in _TAGS if isinstance(message, dict) and tag in message), None)
 
 
-Line = (
+Message = (
     Annotated[Ready, Tag("ready")]
-    | Annotated[Unwilling, Tag("refused")]
+    | Annotated[StartRefused, Tag("refused")]
     | Annotated[Progress, Tag("progress")]
-    | Annotated[Logged, Tag("log")]
-    | Annotated[Answer, Tag("results")]
+    | Annotated[LogMessage, Tag("log")]
+    | Annotated[Succeeded, Tag("results")]
     | Annotated[Failed, Tag("error")]
     | Annotated[Defect, Tag("defect")]
 )
-_LINE: TypeAdapter[Line] = TypeAdapter(Annotated[Line, Discriminator(_tag)])
+_MESSAGES: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Discriminator(_tag)])
 
 
-def read(line: bytes) -> Line:
-    """Return what ``line`` says.
+def parse_message(data: bytes) -> Message:
+    """Parse one line from a child.
 
     Raises:
-        ValueError: no child of ours says this.
+        ValueError: it is outside the protocol.
     """
-    return _LINE.validate_json(line)
+    return _MESSAGES.validate_json(data)

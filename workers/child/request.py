@@ -1,4 +1,4 @@
-"""What a worker asks of a child, in one line of JSON."""
+"""The request that a worker sends to a child, as one line of JSON."""
 
 from __future__ import annotations
 
@@ -6,28 +6,29 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from models.images.inspect import Format
+from models.images.inspect import OutputFormat
 
 
 @dataclass(frozen=True)
 class Request:
-    """One task's pixels: where they lie, what is done to them, where the results go.
+    """One task: where its image lies, what is done to it, where the results go.
 
-    ``own``: ``source`` was written by a worker, so it is held to the limit of results, not to that
-    of uploads. ``notes``: what was said of it before. ``keep``: see ``workers.pipeline``.
-    ``memory``: bytes predicted for it, None: no limit. ``threads``: for one operation. ``results``:
-    how many the operations make.
+    ``is_intermediate``: a worker wrote ``source``, so the pixel limit of results applies, not that
+    of
+    uploads. ``notes``: notes made before. ``keep``: see ``workers.pipeline``. ``memory_bytes``:
+    predicted for it; None: no limit. ``threads``: for one operation. ``result_count``: number of
+    results that the operations make.
     """
 
     source: str
     folder: str
     operations: Sequence[Mapping[str, Any]]
-    format: Format
+    format: OutputFormat
     quality: int | None = None
-    own: bool = False
+    is_intermediate: bool = False
     notes: Sequence[str] = ()
     keep: Collection[int] = ()
     report: bool = False
-    memory: int | None = None
+    memory_bytes: int | None = None
     threads: int = 1
-    results: int = 1
+    result_count: int = 1

@@ -1,7 +1,7 @@
-"""What a child made, taken from it as from a stranger: a picture may have taken it over.
+"""Collect the files that a child wrote; untrusted, since an image may have taken it over.
 
-So it names no file but those in its own folder, and nothing it says of them is believed: they are
-copied, and it is the copy that is looked at, hashed and published.
+It can name only files in its own folder, and nothing it says about them is believed: they are
+copied, and the copy is inspected, hashed and published.
 """
 
 from __future__ import annotations
@@ -15,102 +15,102 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from models.errors import AppError
-from models.images.inspect import Format, inspect
-from workers.child.protocol import Answer, Defect, Failed, Line, Made
+from models.images.inspect import OutputFormat, inspect
+from workers.child.protocol import Defect, Failed, Message, Succeeded, WrittenFile
 from workers.child.request import Request
 
-_STEP = 1 << 20  # bytes copied at once
+_COPY_CHUNK_BYTES = 1 << 20  # bytes copied at once
 
 
-class Strange(ValueError):
-    """No child of ours answers this."""
+class ProtocolError(ValueError):
+    """A child sent what a sound one never sends."""
 
 
-def taken(line: Line, request: Request, own: Path) -> dict[str, Any]:
-    """Return the answer to ``request``, with copies in its folder of the files in ``own``.
+def collect(message: Message, request: Request, child_folder: Path) -> dict[str, Any]:
+    """Return the final message for ``request``; copy its files from ``child_folder`` to the task's.
 
     Raises:
-        Strange: it is no answer to that, or names what is no file of the child's, or not what it
-            says it is.
+        ProtocolError: the message does not match the request, names a file that is not the child's,
+            or describes one wrongly.
         OSError: a copy cannot be written.
     """
-    if isinstance(line, Failed | Defect):
-        return line.model_dump()
-    if not isinstance(line, Answer):
-        raise Strange("no answer")
-    if len(line.results) != request.results:
-        raise Strange(f"{len(line.results)} results of {request.results}")
-    if not line.kept.keys() <= {str(count) for count in request.keep}:
-        raise Strange("what nobody wanted kept")
-    if (line.report is not None) != request.report:
-        raise Strange("a report that nobody wanted, or none")
-    made = [(each, request.format) for each in line.results]
-    made += [(each, "png") for each in line.kept.values()]
-    for number, (each, kind) in enumerate(made, 1):
-        _take(each, kind, own, Path(request.folder) / f"taken-{number}")
-    return line.model_dump()
+    if isinstance(message, Failed | Defect):
+        return message.model_dump()
+    if not isinstance(message, Succeeded):
+        raise ProtocolError("not a final message")
+    if len(message.results) != request.result_count:
+        raise ProtocolError(f"{len(message.results)} results instead of {request.result_count}")
+    if not message.kept.keys() <= {str(count) for count in request.keep}:
+        raise ProtocolError("an intermediate result that was not requested")
+    if (message.report is not None) != request.report:
+        raise ProtocolError("a report that was not requested, or a missing one")
+    made = [(written, request.format) for written in message.results]
+    made += [(written, "png") for written in message.kept.values()]
+    for number, (written, kind) in enumerate(made, 1):
+        _collect_file(written, kind, child_folder, Path(request.folder) / f"collect-{number}")
+    return message.model_dump()
 
 
-def _take(made: Made, kind: Format, own: Path, copy: Path) -> None:
+def _collect_file(made: WrittenFile, kind: OutputFormat, child_folder: Path, copy: Path) -> None:
     path = Path(made.path)
-    if path.parent != own or path.name in {"", ".."} or "\0" in path.name:
-        raise Strange("a file outside the child's folder")
-    with _opened(path) as file, copy.open("wb") as to:
-        made.bytes, sha256 = _copied(file, to)
+    if path.parent != child_folder or path.name in {"", ".."} or "\0" in path.name:
+        raise ProtocolError("a file outside the child's folder")
+    with _open_regular(path) as file, copy.open("wb") as to:
+        made.bytes, sha256 = _copy(file, to)
     with suppress(OSError):
-        path.unlink()  # not twice on the disk for longer than this takes
+        path.unlink()  # keeps two copies on disk as briefly as possible
     if sha256 != made.sha256:
-        raise Strange("other bytes than their SHA-256 says")
+        raise ProtocolError("a SHA-256 that does not match the bytes")
     try:
         with copy.open("rb") as file:
             header = inspect(file, (kind,))
     except AppError as error:
-        raise Strange(f"no {kind}: {error.detail}") from None
+        raise ProtocolError(f"not a {kind} file: {error.detail}") from None
     if (header.width, header.height) != (made.width, made.height):
-        raise Strange(f"{header.width} x {header.height}, not {made.width} x {made.height}")
+        raise ProtocolError(f"{header.width} x {header.height}, not {made.width} x {made.height}")
     made.path = str(copy)
 
 
-def _opened(path: Path) -> BinaryIO:
+def _open_regular(path: Path) -> BinaryIO:
     try:
-        # A link would give away what it points at; to open a pipe takes until somebody writes.
+        # A link would expose its target; opening a pipe would block until a writer comes.
         file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
-        raise Strange(f"a file that is not there: {error.strerror}") from None
+        raise ProtocolError(f"a file that cannot be opened: {error.strerror}") from None
     found = os.fstat(file)
     if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
         os.close(file)
-        raise Strange("a link or a device in place of a file")
+        raise ProtocolError("not a regular file with one link")
     return os.fdopen(file, "rb")
 
 
-def _copied(file: BinaryIO, to: BinaryIO) -> tuple[int, str]:
-    """Copy a file; return its length and SHA-256.
+def _copy(file: BinaryIO, to: BinaryIO) -> tuple[int, str]:
+    """Copy a file; return its length in bytes and its SHA-256.
 
-    A child may still hold the file open, and write to it or shorten it while it is looked at.
+    A child may still have the file open, and write to it or shorten it meanwhile.
     """
     left, digest = os.fstat(file.fileno()).st_size, hashlib.sha256()
     size = 0
-    while size < left and (data := file.read(min(_STEP, left - size))):
+    while size < left and (data := file.read(min(_COPY_CHUNK_BYTES, left - size))):
         digest.update(data)
         to.write(data)
         size += len(data)
     return size, digest.hexdigest()
 
 
-def cleared(folder: Path) -> None:
-    """Delete whatever lies in ``folder``, name by name: there may be millions."""
+def clear_folder(folder: Path) -> None:
+    """Delete all entries of ``folder``, one by one: there may be millions."""
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 shutil.rmtree(entry.path, ignore_errors=True)
             else:
                 with suppress(FileNotFoundError):
-                    os.unlink(entry.path)  # noqa: PTH108 -- Path would keep each name in memory
+                    os.unlink(entry.path)  # noqa: PTH108 -- Path would keep written name in memory
 
 
-def removed(folder: Path) -> None:
-    """Delete ``folder`` with whatever lies in it, if it is there."""
+def remove_folder(folder: Path) -> None:
+    """Delete ``folder`` and its contents if it exists."""
     with suppress(OSError):
-        cleared(folder)
+        clear_folder(folder)
         folder.rmdir()

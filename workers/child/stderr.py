@@ -1,7 +1,7 @@
-"""What a child writes to its standard error: read by its worker, and logged within bounds.
+"""Read a child's standard error and log it within limits.
 
-Libraries complain there, and Python says why it ends. So does whatever a picture made of the child:
-what it writes becomes a value in the log, never a line of it, and never without end.
+Libraries report there, and Python says why it exits. An image that took the child over can write
+there too: its text becomes a value in the log, never a log line of its own, and it is limited.
 """
 
 from __future__ import annotations
@@ -9,54 +9,54 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-_MOST = 100  # lines of one task that are logged, and the last one of all
-_LONGEST = 500  # bytes of a line
-_CHUNK = 1 << 16
-_PAUSE = 0.01  # seconds between two chunks of a flood: it does not keep the loop busy
+_MAX_LINES = 100  # logged of one task, and the last line of all
+_MAX_LINE_BYTES = 500
+_CHUNK_BYTES = 1 << 16
+_FLOOD_PAUSE_SECONDS = 0.01  # between two chunks of a flood: keeps the event loop free
 
 
-class Stderr:
-    """Reads ``stream`` to its end: else a child that writes would wait for ever.
+class StderrReader:
+    """Reads ``stream`` to its end, so that a child that writes never blocks.
 
-    ``say`` is called with each line that is to be logged.
+    ``log_line`` is called with each line to log.
     """
 
-    def __init__(self, stream: asyncio.StreamReader, say: Callable[[str], None]) -> None:
+    def __init__(self, stream: asyncio.StreamReader, log_line: Callable[[str], None]) -> None:
         self._stream = stream
-        self._say = say
+        self._log_line = log_line
         self._lines = 0
-        self._unsaid = b""
+        self._last_skipped = b""
         self._reading = asyncio.create_task(self._read())
 
-    def begin(self) -> None:
-        """Let a task say as much as any other."""
+    def start_task(self) -> None:
+        """Reset the line limit for a new task."""
         self._lines = 0
 
-    async def end(self) -> None:
-        """Return when all was read of a child that is dead."""
+    async def wait_closed(self) -> None:
+        """Return when all output of a dead child was read."""
         await asyncio.wait({self._reading})
 
     async def _read(self) -> None:
         rest = b""
-        while data := await self._stream.read(_CHUNK):
+        while data := await self._stream.read(_CHUNK_BYTES):
             *lines, rest = (rest + data).split(b"\n")
             for line in lines:
-                self._line(line)
-            rest = rest[:_LONGEST]
-            if self._lines > _MOST:
-                await asyncio.sleep(_PAUSE)
-        self._line(rest)
-        if self._unsaid:  # why it died, after much else
-            self._say(_text(self._unsaid))
+                self._handle_line(line)
+            rest = rest[:_MAX_LINE_BYTES]
+            if self._lines > _MAX_LINES:
+                await asyncio.sleep(_FLOOD_PAUSE_SECONDS)
+        self._handle_line(rest)
+        if self._last_skipped:  # why it died, after much else
+            self._log_line(_text(self._last_skipped))
 
-    def _line(self, line: bytes) -> None:
+    def _handle_line(self, line: bytes) -> None:
         if not line.strip():
             return
         self._lines += 1
-        self._unsaid = b"" if self._lines <= _MOST else line[:_LONGEST]
-        if not self._unsaid:
-            self._say(_text(line))
+        self._last_skipped = b"" if self._lines <= _MAX_LINES else line[:_MAX_LINE_BYTES]
+        if not self._last_skipped:
+            self._log_line(_text(line))
 
 
 def _text(line: bytes) -> str:
-    return line[:_LONGEST].decode("utf-8", "replace")
+    return line[:_MAX_LINE_BYTES].decode("utf-8", "replace")

@@ -22,24 +22,30 @@ from typing import TYPE_CHECKING, Any
 
 from models import memory_estimate
 from models.errors import AppError, BadParameter
-from models.images.inspect import ACCEPTED, FORMAT_OF, Header, check_side, inspect
+from models.images.inspect import (
+    ACCEPTED_FORMATS,
+    FORMAT_BY_EXTENSION,
+    ImageHeader,
+    check_side,
+    inspect,
+)
 from models.networks.catalogue import Catalogue
 from models.operations import OPERATIONS
 from models.operations.parameter_docs import rows, summary
 from models.operations.steps import encoding, sizes
 from models.settings import Settings
-from workers.cli.arguments import Order, Wrong
-from workers.cli.progress_bar import Bar, printable
+from workers.cli.arguments import ParsedCommand, UsageError
+from workers.cli.progress_bar import ProgressBar, printable
 
 if TYPE_CHECKING:
     from workers.imaging.writer import Output
     from workers.upscaler.engine import Engine
 
-_READ = (*ACCEPTED, "gif")
+_READ = (*ACCEPTED_FORMATS, "gif")
 
 
-class Refused(Exception):
-    """One picture cannot be done."""
+class CannotProcess(Exception):
+    """One image cannot be processed."""
 
 
 def add(commands: Any) -> None:
@@ -62,53 +68,55 @@ def _command(commands: Any, name: str, text: str, with_format: bool) -> argparse
     parser.add_argument("-o", "--output", help="file, or folder for several pictures")
     parser.add_argument("-f", "--force", action="store_true", help="overwrite what is there")
     if with_format:
-        parser.add_argument("--format", choices=list(FORMAT_OF), help="default: as the output says")
+        parser.add_argument(
+            "--format", choices=list(FORMAT_BY_EXTENSION), help="default: as the output says"
+        )
     parser.set_defaults(run=run)
     return parser
 
 
 def run(given: argparse.Namespace, settings: Settings) -> int:
-    """Do what the command line says; return the exit status."""
-    catalogue = Catalogue.read(settings.networks, settings.onnx)
+    """Run the command line; return the exit status."""
+    catalogue = Catalogue.read(settings.networks_dir, settings.onnx_enabled)
     for problem in catalogue.problems:
         print(f"darkroom: {printable(problem)}", file=sys.stderr)
     try:
-        order = Order.of(given, settings.max_operations)
+        order = ParsedCommand.from_arguments(given, settings.max_operations)
         for operation in order.operations:
             operation.weights(catalogue)
-    except (Wrong, BadParameter) as error:
+    except (UsageError, BadParameter) as error:
         print(f"darkroom: {printable(str(error))}", file=sys.stderr)
         return 2
     from workers.imaging import decoders
 
-    decoders.limit(settings.max_pixels)
+    decoders.configure_opencv(settings.max_pixels)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what lies half done is cleared away
     try:
-        with Bar(sys.stderr or io.StringIO()) as bar:  # None: it was closed
+        with ProgressBar(sys.stderr or io.StringIO()) as bar:  # None: it was closed
             return _all(order, catalogue, settings, bar)
     except KeyboardInterrupt:
         return 130
 
 
-def _all(order: Order, catalogue: Catalogue, settings: Settings, bar: Bar) -> int:
-    from workers.upscaler.select import choose
+def _all(order: ParsedCommand, catalogue: Catalogue, settings: Settings, bar: ProgressBar) -> int:
+    from workers.upscaler.select import choose_engine
 
     failed = 0
     made: dict[Path, Path] = {}
     try:
-        engine, why = choose(settings.upscale_engine, settings.upscale_precision, catalogue)
+        engine, why = choose_engine(settings.upscale_engine, settings.upscale_precision, catalogue)
     except Exception as error:  # a wheel for another processor fails in ways of its own
-        bar.say(f"darkroom: UPSCALE_ENGINE is openvino, and it does not work: {error}")
+        bar.print_line(f"darkroom: UPSCALE_ENGINE is openvino, and it does not work: {error}")
         return 2
     if why and any(operation.op == "upscale" for operation in order.operations):
-        bar.say(f"darkroom: {why}; OpenCV works instead")
+        bar.print_line(f"darkroom: {why}; OpenCV works instead")
     for number, source in enumerate(order.inputs, 1):
         count = f" {number}/{len(order.inputs)}" if len(order.inputs) > 1 else ""
-        bar.begin(f"{source.name}{count}")
+        bar.start(f"{source.name}{count}")
         try:
             _one(source, order, catalogue, settings, bar, made, engine)
             continue
-        except (AppError, Refused) as error:
+        except (AppError, CannotProcess) as error:
             reason = str(error)
         except OSError as error:
             other = f"{error.filename}: " if error.filename not in {None, str(source)} else ""
@@ -118,26 +126,29 @@ def _all(order: Order, catalogue: Catalogue, settings: Settings, bar: Bar) -> in
         except Exception as error:  # a defect of ours: the other pictures are still done
             reason = f"unexpected, please report: {error!r}"
         failed += 1
-        bar.say(f"darkroom: {source}: {reason}")
+        bar.print_line(f"darkroom: {source}: {reason}")
     return 1 if failed else 0
 
 
 def _one(
     source: Path,
-    order: Order,
+    order: ParsedCommand,
     catalogue: Catalogue,
     settings: Settings,
-    bar: Bar,
+    bar: ProgressBar,
     made: dict[Path, Path],
     engine: Engine,
 ) -> None:
-    """Do one picture; raises AppError or OSError if it cannot be done.
+    """Process one image.
 
-    ``made``: what was written by this command already, and of which picture.
+    ``made``: files that this command already wrote, and from which image.
+
+    Raises:
+        AppError, CannotProcess, OSError: it cannot be processed.
     """
     from workers.child import task_limits
     from workers.pipeline import Limits, Pipeline
-    from workers.upscaler.bounds import Bounds
+    from workers.upscaler.sanity import SanityLimits
 
     header = _inspect(source)
     written = encoding(order.operations, order.format or header.format)
@@ -146,20 +157,22 @@ def _one(
     targets = order.targets(source, written.format)
     for target in targets:
         if target in made:
-            raise Refused(f"{target} was just made of {made[target]}; give them other folders")
+            raise CannotProcess(
+                f"{target} was just made of {made[target]}; give them other folders"
+            )
         if os.path.lexists(target) and not order.force:
-            raise Refused(f"{target} is there already; -f overwrites it")
+            raise CannotProcess(f"{target} is there already; -f overwrites it")
     parent = targets[0].parent
     need, fixed = memory_estimate.need(
         header, order.operations, written.format, catalogue, settings.tile_pixels
     )
     memory_estimate.check(need, settings, fixed)
-    task_limits.limit(need)
+    task_limits.limit_memory(need)
     if order.folder:
         parent.mkdir(parents=True, exist_ok=True)
     elif not parent.is_dir():
-        raise Refused(f"there is no folder {parent}")
-    bounds = Bounds(settings.min_consistency, settings.max_shift)
+        raise CannotProcess(f"there is no folder {parent}")
+    bounds = SanityLimits(settings.upscale_min_psnr, settings.upscale_max_shift)
     limits = Limits(settings.max_pixels, settings.max_output_pixels, settings.tile_pixels, bounds)
     # Beside the target, so that a finished file appears there in one step.
     with tempfile.TemporaryDirectory(prefix=".darkroom-", dir=parent) as name:
@@ -168,8 +181,8 @@ def _one(
             written,
             catalogue,
             limits,
-            bar.show,
-            writing=settings.writing,
+            bar.update,
+            writing=settings.encoder_settings,
             engine=engine,
         )
         outputs = pipeline.process(source, Path(name), settings.max_pixels)
@@ -178,11 +191,11 @@ def _one(
             made[target] = source
 
 
-def _inspect(source: Path) -> Header:
+def _inspect(source: Path) -> ImageHeader:
     if source.is_dir():
-        raise Refused("it is a folder; name the pictures in it")
+        raise CannotProcess("it is a folder; name the pictures in it")
     if source.exists() and not source.is_file():
-        raise Refused("it is no file: a pipe or a device cannot be read twice")
+        raise CannotProcess("it is no file: a pipe or a device cannot be read twice")
     with source.open("rb") as file:
         return inspect(file, _READ)
 
@@ -192,7 +205,7 @@ def _place(output: Output, target: Path, force: bool) -> None:
         try:
             target.open("xb").close()  # so that what came there meanwhile is not overwritten
         except FileExistsError:
-            raise Refused(f"{target} is there already; -f overwrites it") from None
+            raise CannotProcess(f"{target} is there already; -f overwrites it") from None
     made = Path(output.path)
     if target.exists():
         made.chmod(stat.S_IMODE(target.stat().st_mode))

@@ -17,45 +17,45 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from models.errors import BadSettings
-from models.networks.catalogue import Weights, hash_file, published
+from models.networks.catalogue import Weights, hash_file, published_networks
 from models.settings import Settings
-from workers.cli.progress_bar import Bar
+from workers.cli.progress_bar import ProgressBar
 
 _CHUNK = 64 * 1024
 _PARTIAL, _NO_RANGE = 206, 416
 
 
-class NotFetched(Exception):
-    """A file could not be had; the text says why, and whether trying again may help."""
+class DownloadError(Exception):
+    """A file could not be downloaded; the text says why."""
 
 
 @dataclass(frozen=True)
-class Patience:
-    """How long one silence may last, how often to try, how long to pause first; in seconds."""
+class DownloadPolicy:
+    """Timeout of one silence in seconds, number of attempts, first pause in seconds."""
 
-    timeout: float = 30
-    tries: int = 4
-    pause: float = 1
+    timeout_seconds: float = 30
+    max_attempts: int = 4
+    pause_seconds: float = 1
 
 
 def fetch(
-    weights: Weights, folder: Path, progress: Callable[[float], None], patience: Patience
+    weights: Weights, folder: Path, progress: Callable[[float], None], patience: DownloadPolicy
 ) -> bool:
-    """Have the file of ``weights`` in ``folder``; return False if it was there already.
+    """Download the file of ``weights`` into ``folder``; return False if it was already there.
 
     Raises:
-        NotFetched: it cannot be had, or what comes is not what is meant.
+        DownloadError: the download failed, or its content is wrong.
         OSError: the folder cannot be written.
     """
     target = folder / weights.file
     if target.exists():
         if hash_file(target) == weights.sha256:
             return False
-        raise NotFetched("another file of that name is there; move it away to fetch this one")
+        raise DownloadError("another file of that name is there; move it away to fetch this one")
     part = target.with_name(target.name + ".part")
-    for attempt in range(patience.tries):
+    for attempt in range(patience.max_attempts):
         try:
-            _download(weights, part, progress, patience.timeout)
+            _download(weights, part, progress, patience.timeout_seconds)
             break
         except urllib.error.HTTPError as error:
             error.close()
@@ -64,13 +64,13 @@ def fetch(
             reason, hopeless = f"{error.reason}", False
         except (http.client.HTTPException, ConnectionError, TimeoutError) as error:
             reason, hopeless = f"the connection broke: {error or type(error).__name__}", False
-        if hopeless or attempt == patience.tries - 1:
-            raise NotFetched(f"{reason} ({weights.url})")
-        time.sleep(patience.pause * 2**attempt)
+        if hopeless or attempt == patience.max_attempts - 1:
+            raise DownloadError(f"{reason} ({weights.url})")
+        time.sleep(patience.pause_seconds * 2**attempt)
     found = hash_file(part)
     if found != weights.sha256:
         part.unlink()
-        raise NotFetched(
+        raise DownloadError(
             f"what came from {weights.url} is another file (SHA-256 {found}, not "
             f"{weights.sha256}); it was not kept"
         )
@@ -81,7 +81,7 @@ def fetch(
 def _download(
     weights: Weights, part: Path, progress: Callable[[float], None], timeout: float
 ) -> None:
-    """Complete ``part``, which may begin with what an earlier download left."""
+    """Complete ``part``, which may hold the start from an earlier download."""
     have = part.stat().st_size if part.exists() else 0
     if have == weights.bytes:
         return
@@ -96,15 +96,15 @@ def _download(
                 progress(have / weights.bytes)
     if have > weights.bytes:
         part.unlink()
-        raise NotFetched(f"{weights.url} is longer than {weights.bytes} bytes; it was not kept")
+        raise DownloadError(f"{weights.url} is longer than {weights.bytes} bytes; it was not kept")
     if have < weights.bytes:
         raise http.client.IncompleteRead(b"", weights.bytes - have)
 
 
 def _open(url: str, start: int, timeout: float) -> http.client.HTTPResponse:
-    """Ask for what lies at ``url`` from byte ``start`` on; a server may answer with all of it."""
+    """Request ``url`` from byte ``start`` on; a server may return all of it."""
     if not url.startswith(("https://", "http://")):
-        raise NotFetched(f"{url} is no http address")
+        raise DownloadError(f"{url} is no http address")
     request = urllib.request.Request(url)  # noqa: S310 -- checked above
     if start:
         request.add_header("Range", f"bytes={start}-")
@@ -120,7 +120,7 @@ def _open(url: str, start: int, timeout: float) -> http.client.HTTPResponse:
     return answer
 
 
-def main(arguments: list[str] | None = None, patience: Patience = Patience()) -> int:
+def main(arguments: list[str] | None = None, patience: DownloadPolicy = DownloadPolicy()) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m workers.cli.fetch_weights", description=__doc__
     )
@@ -129,14 +129,14 @@ def main(arguments: list[str] | None = None, patience: Patience = Patience()) ->
         "--mirror", metavar="URL", help="take the files from URL/NAME.pb instead of their authors'"
     )
     given = parser.parse_args(arguments)
-    known = [weights for weights in published() if weights.url]
+    known = [weights for weights in published_networks() if weights.url]
     unknown = set(given.names) - {weights.name for weights in known}
     if unknown:
         names = ", ".join(dict.fromkeys(weights.name for weights in known))
         print(f"darkroom: {', '.join(sorted(unknown))}: known are {names}", file=sys.stderr)
         return 2
     try:
-        folder = Settings.load().networks
+        folder = Settings.load().networks_dir
     except BadSettings as error:
         print(f"darkroom: {error}", file=sys.stderr)
         return 2
@@ -145,27 +145,27 @@ def main(arguments: list[str] | None = None, patience: Patience = Patience()) ->
         base = given.mirror.rstrip("/")
         wanted = [replace(weights, url=f"{base}/{weights.file}") for weights in wanted]
     try:
-        with Bar(sys.stderr) as bar:
+        with ProgressBar(sys.stderr) as bar:
             return _all(wanted, folder, bar, patience)
     except KeyboardInterrupt:
         return 130
 
 
-def _all(wanted: list[Weights], folder: Path, bar: Bar, patience: Patience) -> int:
+def _all(wanted: list[Weights], folder: Path, bar: ProgressBar, patience: DownloadPolicy) -> int:
     fetched, there, failed = 0, 0, 0
     for weights in wanted:
-        bar.begin(weights.file)
+        bar.start(weights.file)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            if fetch(weights, folder, bar.show, patience):
+            if fetch(weights, folder, bar.update, patience):
                 fetched += 1
             else:
                 there += 1
-        except NotFetched as error:
+        except DownloadError as error:
             failed += 1
-            bar.say(f"darkroom: {weights.file}: {error}")
+            bar.print_line(f"darkroom: {weights.file}: {error}")
         except OSError as error:  # disk full, no permission: it would be so for every file
-            bar.say(f"darkroom: {error.filename or folder}: {error.strerror or error}")
+            bar.print_line(f"darkroom: {error.filename or folder}: {error.strerror or error}")
             return 1
     bar.clear()
     print(f"{fetched} fetched, {there} there already, {failed} failed; in {folder}")

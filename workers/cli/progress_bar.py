@@ -12,7 +12,7 @@ _WIDEST = 30  # characters of the bar itself
 _ERASE = "\r\x1b[K"
 
 
-class Bar:
+class ProgressBar:
     """One line that is drawn over and over; a context, so that it is gone whatever happens."""
 
     def __init__(self, stream: TextIO) -> None:
@@ -32,12 +32,12 @@ class Bar:
     ) -> None:
         self.clear()
 
-    def begin(self, label: str) -> None:
+    def start(self, label: str) -> None:
         """Start a new bar from nothing; ``label`` stands before it."""
         self._label, self._drawn = label, 0.0
-        self.show(0.0)
+        self.update(0.0)
 
-    def show(self, share: float) -> None:
+    def update(self, share: float) -> None:
         """Draw the bar with ``share`` done, 0 to 1."""
         now = time.monotonic()
         if not self._shown or now - self._drawn < _PAUSE:
@@ -46,7 +46,7 @@ class Bar:
         self._stream.write(_ERASE + line(self._label, share, shutil.get_terminal_size().columns))
         self._stream.flush()
 
-    def say(self, sentence: str) -> None:
+    def print_line(self, sentence: str) -> None:
         """Write a line that stays, terminal or not."""
         self.clear()
         self._stream.write(printable(sentence) + "\n")

@@ -1,4 +1,4 @@
-"""From a file to a Picture and back: the only room that decodes and encodes."""
+"""Decode an image file to a Picture and encode it again; the only module that does."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ import numpy as np
 from PIL import Image, JpegImagePlugin, UnidentifiedImageError
 
 from models.errors import BadImage, TooManyPixels
-from models.images.encoder_settings import DEFAULT, Writing
-from models.images.exif import Orientation, orientation, upright
+from models.images.encoder_settings import DEFAULT, EncoderSettings
+from models.images.exif import Orientation, read_orientation, upright_size
 from models.images.inspect import check_pixels
 from models.operations import Encoding, Size
-from workers.child import task_limits
 from workers.imaging import decoders, depth16, gamma, icc_profile, notes, png16
+from workers.imaging.out_of_memory import is_out_of_memory
 from workers.imaging.picture import Picture, Pixels
 
 _WEBP_METHOD = 4  # 6 takes twice as long for files 3 % smaller, 2 half as long for 4 % larger
-_RUNS = [
+_FAST_PNG_FLAGS = [
     *(cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE),
     *(cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_PAETH),
 ]
-"""Of photographs as small as level 6 makes them, in less time than zlib's own level 1 takes."""
+"""Photographs as small as with level 6, in less time than zlib's own level 1 takes."""
 _WHITE = 255
-_BAND = 128  # rows
-_KEY_SCALE = {"L;2": 85, "L;4": 17}
-_TURNS: dict[Orientation, Image.Transpose] = {
+_BAND_ROWS = 128  # rows
+_GRAY_KEY_SCALE = {"L;2": 85, "L;4": 17}
+_TRANSPOSE: dict[Orientation, Image.Transpose] = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -42,92 +42,100 @@ _TURNS: dict[Orientation, Image.Transpose] = {
 _MIRRORED = frozenset({2, 3, 6, 7})  # upright, the right or lower edge as stored is on the left
 _UPSIDE_DOWN = frozenset({3, 4, 7, 8})  # ... is on top
 
-Enough = Callable[[int, int], Size | None]
+MinimumSize = Callable[[int, int], Size | None]
 
 
-def decode(path: Path, max_pixels: int, enough: Enough | None = None) -> Picture:
+def decode(path: Path, max_pixels: int, minimum_size: MinimumSize | None = None) -> Picture:
     """Decode the PNG, JPEG or GIF file at ``path`` into grayscale or BGR, upright.
 
-    ``enough`` takes the upright (width, height) and returns the least size that will do, if less
-    does; a decoder that can scale then need not decode more. ``Picture.full`` tells when it did.
+    ``minimum_size`` takes the upright (width, height) and returns the smallest size that suffices,
+    or None for all; a decoder that can scale then decodes less. ``Picture.full_size`` tells when it
+    did.
 
-    EXIF orientation is applied; of an animation the first frame counts; palettes are expanded;
-    16-bit samples stay so, all others have 8; CMYK is converted to sRGB through its profile where
-    it has one.
+    EXIF orientation is applied; an animation gives its first frame; palettes are expanded; 16-bit
+    samples stay so, all others have 8; CMYK is converted to sRGB, through its profile if it has
+    one.
 
     Raises:
         BadImage: the data is corrupt.
         TooManyPixels: more than ``max_pixels``.
     """
     try:
-        with decoders.opened(path, max_pixels) as file:
+        with decoders.open_image(path, max_pixels) as file:
             check_pixels(
                 file.width, file.height, max_pixels, what="the picture", setting="MAX_PIXELS"
             )
             stored = str(file.tile[0].args) if file.tile else ""
-            full = _scaled(file, enough) if enough else None
+            full = _draft(file, minimum_size) if minimum_size else None
             file.load()
             # A PNG may say it behind its pixels, so it is asked now.
-            turned = orientation(file.info.get("exif"))
-            said = notes.of_file(file)
-            icc = icc_profile.sound(file.info.get("icc_profile"))
-            if stored in depth16.KINDS:
-                picture = replace(depth16.read(file, stored, path, turned), icc=icc)
+            orientation_tag = read_orientation(file.info.get("exif"))
+            file_notes = notes.for_decoding(file)
+            icc = icc_profile.validated(file.info.get("icc_profile"))
+            if stored in depth16.RAW_MODES:
+                picture = replace(depth16.read(file, stored, path, orientation_tag), icc=icc)
             else:
                 _scale_key(file, stored)
-                turn = _TURNS.get(turned)
-                picture = _picture(file if turn is None else file.transpose(turn), icc)
+                turn = _TRANSPOSE.get(orientation_tag)
+                picture = _to_picture(file if turn is None else file.transpose(turn), icc)
             power = gamma.exponent(file.info)
             if power is not None:
-                said = (*said, notes.GAMMA)
-                picture = replace(picture, pixels=gamma.applied(picture.pixels, power))
-            box = full and _box(picture.size, full, turned)
-            return replace(picture, full=full, box=box, notes=said)
+                file_notes = (*file_notes, notes.GAMMA)
+                picture = replace(picture, pixels=gamma.apply(picture.pixels, power))
+            box = full and _content_box(picture.size, full, orientation_tag)
+            return replace(picture, full_size=full, content_box=box, notes=file_notes)
     except (TooManyPixels, MemoryError):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise decoders.too_many(path, max_pixels) from None
+        raise decoders.too_many_pixels(path, max_pixels) from None
     except UnidentifiedImageError:
         raise BadImage("the picture cannot be decoded: its header is broken") from None
     except Exception as error:  # Pillow's decoders raise many kinds on hostile bytes
-        if task_limits.is_shortage(error):
+        if is_out_of_memory(error):
             raise
         raise BadImage(f"the picture cannot be decoded: {error}") from None
 
 
-def _scaled(file: Image.Image, enough: Enough) -> Size | None:
-    """Let a JPEG decoder scale down as far as ``enough`` allows; return the upright full size."""
+def _draft(file: Image.Image, minimum_size: MinimumSize) -> Size | None:
+    """Let a JPEG decoder scale down as far as ``minimum_size`` allows; return the upright full
+    size.
+    """
     if not isinstance(file, JpegImagePlugin.JpegImageFile):
         return None
-    turned = orientation(file.info.get("exif"))
-    stored, full = file.size, upright(file.width, file.height, turned)
-    least = enough(*full)
+    orientation_tag = read_orientation(file.info.get("exif"))
+    stored, full = file.size, upright_size(file.width, file.height, orientation_tag)
+    least = minimum_size(*full)
     if least is None:
         return None
-    file.draft(None, upright(*least, turned))  # as stored: turning a size back is the same swap
+    file.draft(
+        None, upright_size(*least, orientation_tag)
+    )  # as stored: turning a size back is the same swap
     return full if file.size != stored else None
 
 
-def _box(size: Size, full: Size, turned: Orientation) -> tuple[float, float, float, float]:
-    """Return what the whole picture takes of the ``size`` pixels that a scaling decoder made.
+def _content_box(
+    size: Size, full: Size, orientation_tag: Orientation
+) -> tuple[float, float, float, float]:
+    """Return the part of the ``size`` pixels, made by a scaling decoder, that the image covers.
 
-    As stored, what it rounded up lies on the right and below; upright, where that was turned to.
+    The decoder rounds sides up: as stored, the surplus lies on the right and below; upright, where
+    the orientation moved it.
     """
     times = next(t for t in (2, 4, 8) if tuple(-(-side // t) for side in full) == size)
     width, height = full[0] / times, full[1] / times
-    left = size[0] - width if turned in _MIRRORED else 0.0
-    top = size[1] - height if turned in _UPSIDE_DOWN else 0.0
+    left = size[0] - width if orientation_tag in _MIRRORED else 0.0
+    top = size[1] - height if orientation_tag in _UPSIDE_DOWN else 0.0
     return (left, top, left + width, top + height)
 
 
 def _scale_key(file: Image.Image, stored: str) -> None:
     """Scale the transparent gray (tRNS) of a 2- or 4-bit PNG as Pillow scales its samples."""
     key = file.info.get("transparency")
-    if isinstance(key, int) and stored in _KEY_SCALE:
-        file.info["transparency"] = key * _KEY_SCALE[stored]
+    if isinstance(key, int) and stored in _GRAY_KEY_SCALE:
+        file.info["transparency"] = key * _GRAY_KEY_SCALE[stored]
 
 
-def _picture(image: Image.Image, icc: bytes | None) -> Picture:
+def _to_picture(image: Image.Image, icc: bytes | None) -> Picture:
     if image.mode == "CMYK":
         image, icc = icc_profile.to_srgb(image, icc), None
     if "transparency" in image.info and image.mode in {"1", "L"}:
@@ -144,19 +152,19 @@ def _picture(image: Image.Image, icc: bytes | None) -> Picture:
     return Picture(np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), np.uint8), alpha, icc)
 
 
-def encode(picture: Picture, encoding: Encoding, writing: Writing = DEFAULT) -> bytes:
-    """Encode ``picture``; in JPEG, which has no alpha, it is laid on white.
+def encode(picture: Picture, encoding: Encoding, writing: EncoderSettings = DEFAULT) -> bytes:
+    """Encode ``picture``; JPEG has no alpha, so there it is composed on white.
 
-    16 bits are kept in PNG only. ``writing`` says what ``encoding`` leaves open.
+    Only PNG keeps 16 bits. ``writing`` fills in what ``encoding`` leaves open.
 
     Raises:
         BadImage: the encoder refuses it.
     """
     if encoding.format != "png":
-        picture = depth16.reduced(picture, notes.FOR_FORMAT)
+        picture = depth16.reduce_to_8_bits(picture, notes.REDUCED_FOR_FORMAT)
     if encoding.format == "jpeg":
-        return _by_pillow(
-            Image.fromarray(_rgb(_flattened(picture))),
+        return _save_with_pillow(
+            Image.fromarray(_rgb(_on_white(picture))),
             "JPEG",
             picture.icc,
             quality=encoding.quality or writing.jpeg_quality,
@@ -169,10 +177,10 @@ def encode(picture: Picture, encoding: Encoding, writing: Writing = DEFAULT) -> 
 
 def _png(picture: Picture, level: int) -> bytes:
     if picture.alpha is not None and picture.pixels.ndim == 2:  # OpenCV writes no gray with alpha
-        if picture.deep:
-            return _wide(picture, level)
+        if picture.is_16_bit:
+            return _png16(picture, level)
         bands = [Image.fromarray(picture.pixels), Image.fromarray(picture.alpha)]
-        return _by_pillow(Image.merge("LA", bands), "PNG", picture.icc, compress_level=level)
+        return _save_with_pillow(Image.merge("LA", bands), "PNG", picture.icc, compress_level=level)
     pixels = picture.pixels
     if picture.alpha is not None:
         pixels = np.dstack([pixels, picture.alpha])
@@ -190,39 +198,41 @@ def _png(picture: Picture, level: int) -> bytes:
     if ok:
         return bytes(data)
     # libpng refuses profiles that are padded or oddly long, though colour engines read them.
-    if picture.deep:
-        return _wide(picture, level)
+    if picture.is_16_bit:
+        return _png16(picture, level)
     code = cv2.COLOR_BGRA2RGBA if picture.alpha is not None else cv2.COLOR_BGR2RGB
     ordered = pixels if pixels.ndim == 2 else np.asarray(cv2.cvtColor(pixels, code), pixels.dtype)
-    return _by_pillow(Image.fromarray(ordered), "PNG", picture.icc, compress_level=level)
+    return _save_with_pillow(Image.fromarray(ordered), "PNG", picture.icc, compress_level=level)
 
 
-def _wide(picture: Picture, level: int) -> bytes:
+def _png16(picture: Picture, level: int) -> bytes:
     buffer = io.BytesIO()
     png16.write(buffer, picture.pixels, picture.alpha, picture.icc, level)
     return buffer.getvalue()
 
 
 def png_flags(level: int) -> list[int]:
-    """Return what OpenCV is told of a PNG at PNG_LEVEL ``level``."""
-    return [cv2.IMWRITE_PNG_COMPRESSION, level, *(_RUNS if level == 1 else ())]
+    """Return OpenCV's encoder flags for PNG_LEVEL ``level``."""
+    return [cv2.IMWRITE_PNG_COMPRESSION, level, *(_FAST_PNG_FLAGS if level == 1 else ())]
 
 
 def _webp(picture: Picture, quality: int) -> bytes:
-    """WebP knows no gray: gray pixels go to sRGB through their profile, which would not fit."""
-    image, icc = Image.fromarray(_rgb(depth16.eight(picture.pixels))), picture.icc
+    """WebP has no gray: gray pixels go to sRGB through their profile, which would not fit
+    otherwise.
+    """
+    image, icc = Image.fromarray(_rgb(depth16.to_8_bits(picture.pixels))), picture.icc
     if picture.pixels.ndim == 2:
         image, icc = icc_profile.to_srgb(image, icc), None
     if picture.alpha is not None:
         image.putalpha(Image.fromarray(picture.alpha))
-    return _by_pillow(image, "WEBP", icc, quality=quality, method=_WEBP_METHOD)
+    return _save_with_pillow(image, "WEBP", icc, quality=quality, method=_WEBP_METHOD)
 
 
 def _rgb(pixels: Pixels) -> Pixels:
     return pixels if pixels.ndim == 2 else np.asarray(pixels[:, :, ::-1], np.uint8)
 
 
-def _by_pillow(image: Image.Image, kind: str, icc: bytes | None, **options: Any) -> bytes:
+def _save_with_pillow(image: Image.Image, kind: str, icc: bytes | None, **options: Any) -> bytes:
     buffer = io.BytesIO()
     try:
         image.save(buffer, kind, icc_profile=icc, **options)
@@ -233,15 +243,15 @@ def _by_pillow(image: Image.Image, kind: str, icc: bytes | None, **options: Any)
     return buffer.getvalue()
 
 
-def _flattened(picture: Picture) -> Pixels:
-    """Return 8-bit pixels laid on white."""
-    pixels = depth16.eight(picture.pixels)
+def _on_white(picture: Picture) -> Pixels:
+    """Return 8-bit pixels composed on white."""
+    pixels = depth16.to_8_bits(picture.pixels)
     if picture.alpha is None:
         return pixels
     flat = np.empty_like(pixels)
     # In bands of rows: what is computed on the way takes several times what a picture does.
-    for top in range(0, picture.height, _BAND):
-        rows = slice(top, top + _BAND)
+    for top in range(0, picture.height, _BAND_ROWS):
+        rows = slice(top, top + _BAND_ROWS)
         share = picture.alpha[rows].astype(np.uint16)
         if pixels.ndim == 3:
             share = share[:, :, None]

@@ -1,6 +1,7 @@
-"""Which decoders there are in a process, and the limits that they have of their own.
+"""Restrict the decoders of this process, and their own limits.
 
-Ours come first: what is above them is refused from the header. These are for what a header hides.
+Our limits come first: what exceeds them is refused from the header. These are for data that a
+header hides.
 """
 
 from __future__ import annotations
@@ -24,43 +25,43 @@ from PIL import (
 )
 
 from models.errors import AppError, TooManyPixels
-from models.images.inspect import MAX_SIDE, Kind, check_pixels, inspect
+from models.images.inspect import MAX_SIDE_PIXELS, InputFormat, check_pixels, inspect
 
 FORMATS = ("PNG", "JPEG", "GIF")
-"""What Pillow opens; by itself it would try some forty."""
+"""Formats that Pillow opens; by default it would try some forty."""
 
 # MPO is a camera's JPEG, and EXIF a small TIFF: Pillow would import these readers at the first
-# such picture, and then TIFF could be opened too. WebP is written only.
-_IMPORTED = (
+# such picture, and then TIFF could be open_image too. WebP is written only.
+_PLUGINS = (
     *(GifImagePlugin, JpegImagePlugin, PngImagePlugin),
     *(MpoImagePlugin, TiffImagePlugin, WebPImagePlugin),
 )
-_TEXT = 16 << 20
-"""Bytes of one comment or profile of a PNG, unpacked; the longest profiles have 4 MiB."""
-_TEXTS = 64 << 20
-"""Bytes of all of them together."""
+_MAX_TEXT_BYTES = 16 << 20
+"""One comment or profile of a PNG, unpacked; the longest profiles have 4 MiB."""
+_MAX_TOTAL_TEXT_BYTES = 64 << 20
+"""All of them together."""
 
 
 ImageFile.LOAD_TRUNCATED_IMAGES = False
-PngImagePlugin.MAX_TEXT_CHUNK = _TEXT
-PngImagePlugin.MAX_TEXT_MEMORY = _TEXTS
+PngImagePlugin.MAX_TEXT_CHUNK = _MAX_TEXT_BYTES
+PngImagePlugin.MAX_TEXT_MEMORY = _MAX_TOTAL_TEXT_BYTES
 
 
-def limit(max_pixels: int) -> None:
-    """Set what OpenCV reads from the environment when it is imported, and never again."""
+def configure_opencv(max_pixels: int) -> None:
+    """Set the environment variables that OpenCV reads once, when it is imported."""
     os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(max_pixels)
-    os.environ["OPENCV_IO_MAX_IMAGE_WIDTH"] = str(MAX_SIDE["png"])
-    os.environ["OPENCV_IO_MAX_IMAGE_HEIGHT"] = str(MAX_SIDE["png"])
+    os.environ["OPENCV_IO_MAX_IMAGE_WIDTH"] = str(MAX_SIDE_PIXELS["png"])
+    os.environ["OPENCV_IO_MAX_IMAGE_HEIGHT"] = str(MAX_SIDE_PIXELS["png"])
     for reader in ("OPENEXR", "JASPER", "GDAL"):
         os.environ[f"OPENCV_IO_ENABLE_{reader}"] = "0"
 
 
 @contextmanager
-def opened(path: Path, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
-    """Open a picture; its pixels are counted again wherever Pillow learns of more.
+def open_image(path: Path, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
+    """Open an image; Pillow checks its pixel count again wherever it learns of more.
 
-    Pillow warns of each broken tag: a stranger's file would write thousands of log lines. Of too
-    many pixels, up to twice as many, it warns too: that counts.
+    Pillow warns about each broken tag, so a hostile file could write thousands of log lines. It
+    also only warns about up to twice as many pixels as allowed: that counts as an error.
     """
     before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, max_pixels
     try:
@@ -72,26 +73,26 @@ def opened(path: Path, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
         Image.MAX_IMAGE_PIXELS = before
 
 
-def too_many(path: Path, max_pixels: int) -> AppError:
-    """Return why the picture at ``path`` is refused, which Pillow found too large."""
+def too_many_pixels(path: Path, max_pixels: int) -> AppError:
+    """Return the error for the image at ``path``, which Pillow found too large."""
     try:
         with path.open("rb") as file:
-            found = inspect(file, get_args(Kind))
+            header = inspect(file, get_args(InputFormat))
         check_pixels(
-            found.width, found.height, max_pixels, what="the picture", setting="MAX_PIXELS"
+            header.width, header.height, max_pixels, what="the picture", setting="MAX_PIXELS"
         )
     except AppError as error:
         return error
     return TooManyPixels(
-        f"the picture holds more pixels than its header says; at most {max_pixels} are allowed "
+        f"the picture has more pixels than its header says; at most {max_pixels} are allowed "
         "(MAX_PIXELS)",
         setting="MAX_PIXELS",
         limit=max_pixels,
     )
 
 
-def close() -> None:
-    """Take Pillow in this process every reader but those of ``FORMATS``."""
+def unregister_other_formats() -> None:
+    """Remove all readers but those of ``FORMATS`` from Pillow in this process."""
     Image.preinit()  # it would register BMP and PPM later
     for name in set(Image.OPEN) - set(FORMATS):
         del Image.OPEN[name]

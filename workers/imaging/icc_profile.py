@@ -1,4 +1,4 @@
-"""Colour profiles (ICC): whether they are any, what they are for, and the way to sRGB."""
+"""ICC colour profiles: validate them and convert to sRGB."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import io
 
 from PIL import Image, ImageCms
 
-_SPACES = {b"RGB ", b"GRAY", b"CMYK"}
+_KNOWN_SPACES = {b"RGB ", b"GRAY", b"CMYK"}
 _SPACE = slice(16, 20)  # of the header: the colour space of the samples (ICC.1:2022, 7.2.6)
 
 
-def sound(icc: bytes | None) -> bytes | None:
-    """Return the colour profile if it is one for samples that pictures have.
+def validated(icc: bytes | None) -> bytes | None:
+    """Return the profile if it is valid and for samples that images have, else None.
 
-    A broken one, or one for others (Lab), must not cost the picture.
+    A broken one, or one for another space (Lab), must not fail the image.
     """
-    if not icc or icc[_SPACE] not in _SPACES:
+    if not icc or icc[_SPACE] not in _KNOWN_SPACES:
         return None
     try:
         ImageCms.ImageCmsProfile(io.BytesIO(icc))
@@ -25,14 +25,15 @@ def sound(icc: bytes | None) -> bytes | None:
 
 
 def is_gray(icc: bytes) -> bool:
-    """Tell whether the profile is one for gray samples."""
+    """Return whether the profile is for gray samples."""
     return icc[_SPACE] == b"GRAY"
 
 
 def to_srgb(image: Image.Image, icc: bytes | None) -> Image.Image:
-    """Convert an RGB, CMYK or L image to sRGB (mode RGB), through ``icc`` if it fits, else plainly.
+    """Convert an RGB, CMYK or L image to sRGB (mode RGB), through ``icc`` if it fits, else
+    directly.
 
-    A profile that is broken or for other samples must not cost the picture.
+    A profile that is broken or for other samples must not fail the image.
     """
     if icc is not None:
         try:

@@ -1,26 +1,26 @@
-"""What had to be given up or changed, in words for whoever gets the result."""
+"""Notes for users: what the result lost or how it changed."""
 
 from __future__ import annotations
 
 from PIL import Image
 
-FOR_FORMAT = "16-bit samples were reduced to 8 bits: the format of the result holds no more"
-FOR_NETWORK = "16-bit samples were reduced to 8 bits: upscaling networks work in 8"
-FOR_PROFILE = "16-bit samples were reduced to 8 bits: colour profiles are applied in 8"
-FIRST_FRAME = "of an animation the first frame was taken"
+REDUCED_FOR_FORMAT = "16-bit samples were reduced to 8 bits: the result format stores no more"
+REDUCED_FOR_NETWORK = "16-bit samples were reduced to 8 bits: upscaling networks work in 8 bits"
+REDUCED_FOR_PROFILE = "16-bit samples were reduced to 8 bits: colour profiles are applied in 8 bits"
+FIRST_FRAME = "only the first frame of the animation was used"
 FROM_CMYK = "CMYK colours were converted to sRGB"
-GAMMA = "the file's gamma was applied: the result is in sRGB"
-ON_WHITE = "what was transparent was laid on white"
+GAMMA = "the file's gamma was applied: the result is sRGB"
+ON_WHITE = "transparent areas were placed on white"
 
 
-def of_file(file: Image.Image) -> tuple[str, ...]:
-    """Return what decoding ``file`` changes.
+def for_decoding(file: Image.Image) -> tuple[str, ...]:
+    """Return the notes for decoding ``file``.
 
-    Of a GIF nothing is said of frames: to count them is to walk through all of them.
+    Frames of a GIF are not counted: that would decode all of them.
     """
-    found = []
+    notes = []
     if file.format == "PNG" and getattr(file, "n_frames", 1) > 1:
-        found.append(FIRST_FRAME)
+        notes.append(FIRST_FRAME)
     if file.mode == "CMYK":
-        found.append(FROM_CMYK)
-    return tuple(found)
+        notes.append(FROM_CMYK)
+    return tuple(notes)

@@ -1,4 +1,4 @@
-"""A decoded picture as the operations see it."""
+"""A decoded image as the operations see it."""
 
 from __future__ import annotations
 
@@ -10,27 +10,26 @@ from numpy.typing import NDArray
 Pixels = NDArray[np.uint8]
 """uint8, 0 to 255: (height, width) grayscale or (height, width, 3) BGR."""
 Samples = NDArray[np.uint8 | np.uint16]
-"""The same, or uint16, 0 to 65535: what a 16-bit PNG holds."""
+"""The same, or uint16, 0 to 65535, from a 16-bit PNG."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """Pixels with what belongs to them.
+    """Pixels and what belongs to them.
 
-    ``pixels``: (h, w) or (h, w, 3) BGR, uint8 or uint16. ``alpha``: (h, w) of the same depth, or
-    None for opaque.
-    ``icc``: the colour profile the pixels are in, or None for sRGB. Where the decoder scaled the
-    picture down on the way, ``full`` is the (width, height) of the whole picture, and ``box`` the
-    (left, top, right, bottom) that it takes of the pixels at hand: a decoder rounds up, so that of
-    1601 columns scaled by 8 it makes 201, and the picture ends after an eighth of the last.
-    ``notes``: what had to be given up or changed on the way, in words.
+    ``pixels``: (h, w) or (h, w, 3) BGR, uint8 or uint16. ``alpha``: (h, w) of the same depth; None:
+    opaque. ``icc``: colour profile of the pixels; None: sRGB. If the decoder scaled the image down,
+    ``full_size`` is the (width, height) of the whole image, and ``content_box`` the (left, top,
+    right, bottom) that it covers of the pixels at hand: a decoder rounds up, so 1601 columns scaled
+    by 8 give 201, and the image ends after an eighth of the last. ``notes``: for the user, see
+    ``workers.imaging.notes``.
     """
 
     pixels: Samples
     alpha: Samples | None = None
     icc: bytes | None = None
-    full: tuple[int, int] | None = None
-    box: tuple[float, float, float, float] | None = None
+    full_size: tuple[int, int] | None = None
+    content_box: tuple[float, float, float, float] | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -42,17 +41,22 @@ class Picture:
         return int(self.pixels.shape[0])
 
     @property
-    def deep(self) -> bool:
+    def is_16_bit(self) -> bool:
         """Whether samples have 16 bits, not 8."""
         return bool(self.pixels.dtype == np.uint16)
 
     @property
+    def max_value(self) -> int:
+        """The value of a white sample: 255, or 65535 where samples have 16 bits."""
+        return int(np.iinfo(self.pixels.dtype).max)
+
+    @property
     def size(self) -> tuple[int, int]:
-        """(width, height) of the whole picture, in pixels: what results are computed from."""
-        return self.full or (self.width, self.height)
+        """(width, height) of the whole image in pixels, from which result sizes are computed."""
+        return self.full_size or (self.width, self.height)
 
     def with_pixels(self, pixels: Samples, alpha: Samples | None) -> Picture:
-        return replace(self, pixels=pixels, alpha=alpha, full=None, box=None)
+        return replace(self, pixels=pixels, alpha=alpha, full_size=None, content_box=None)
 
     def window(self, x: int, y: int, width: int, height: int) -> Picture:
         """Return the rectangle from column ``x`` and row ``y`` on, as a view of the same memory."""

@@ -1,4 +1,4 @@
-"""A writer of 16-bit PNGs, for what neither OpenCV nor Pillow writes.
+"""Write 16-bit PNGs that neither OpenCV nor Pillow writes.
 
 That is gray with alpha, and any samples with a profile that libpng refuses.
 """
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from workers.imaging.picture import Samples
 
-_BAND = 1 << 20  # bytes filtered at once: on the way they take some sixteen times as much
+_BAND_BYTES = 1 << 20  # bytes filtered at once: on the way they take some sixteen times as much
 _COLOUR_TYPE = {1: 0, 2: 4, 3: 2, 4: 6}  # by channels: gray, gray and alpha, RGB, RGBA
 _PAETH = 4
 
@@ -23,11 +23,11 @@ _PAETH = 4
 def write(
     file: BinaryIO, pixels: Samples, alpha: Samples | None, icc: bytes | None, level: int
 ) -> None:
-    """Write the PNG (ISO/IEC 15948) of 16-bit samples to ``file``, with ``icc`` just as it is.
+    """Write the PNG (ISO/IEC 15948) of 16-bit samples to ``file``, with ``icc`` unchanged.
 
     ``pixels``: uint16, (h, w) gray or (h, w, 3) BGR; ``alpha``: (h, w) uint16 or None. ``level``:
-    PNG_LEVEL, 0 to 9. All rows have the Paeth filter, and level 1 looks for runs only, as in what
-    OpenCV is told to write (``codec.png_flags``). Nothing is copied but a band at a time.
+    PNG_LEVEL, 0 to 9. All rows use the Paeth filter and level 1 only run lengths, as OpenCV is told
+    in ``codec.png_flags``. Copies one band at a time.
     """
     height, width = pixels.shape[:2]
     parts = [pixels[:, :, None] if pixels.ndim == 2 else pixels[:, :, ::-1]]
@@ -52,7 +52,7 @@ def _filtered(parts: list[NDArray[np.uint8 | np.uint16]], channels: int) -> Iter
     """Yield bands of filtered rows (clause 9) of ``parts``, each (h, w, some channels)."""
     height, width = parts[0].shape[:2]
     step, size = 2 * channels, 2 * channels * width
-    rows = max(1, _BAND // size)
+    rows = max(1, _BAND_BYTES // size)
     above = np.zeros((1, size), np.int16)
     for top in range(0, height, rows):
         samples = np.concatenate([part[top : top + rows] for part in parts], axis=2)

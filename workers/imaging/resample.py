@@ -1,4 +1,4 @@
-"""Another size for a picture: areas averaged where it shrinks, a smooth kernel where it grows."""
+"""Resize an image: area averages to shrink, a smooth kernel to enlarge."""
 
 from __future__ import annotations
 
@@ -7,22 +7,24 @@ import numpy as np
 
 from models.operations import Size
 from workers.imaging.picture import Picture
-from workers.imaging.premultiply import Plane, filtered
+from workers.imaging.premultiply import Plane, filter_premultiplied
 
 
-def resample(picture: Picture, size: Size, enlarging: int = cv2.INTER_LANCZOS4) -> Picture:
-    """Return ``picture`` in ``size`` (width, height); ``enlarging`` is OpenCV's filter for that.
+def resample(picture: Picture, size: Size, enlarge_filter: int = cv2.INTER_LANCZOS4) -> Picture:
+    """Return ``picture`` in ``size`` (width, height); OpenCV's ``enlarge_filter`` enlarges.
 
-    Where one axis shrinks and the other grows each gets its own filter.
+    Where one axis shrinks and the other grows, each gets its own filter.
     """
-    box = picture.box or (0.0, 0.0, float(picture.width), float(picture.height))
-    if (picture.width, picture.height) == size and picture.box is None:
+    box = picture.content_box or (0.0, 0.0, float(picture.width), float(picture.height))
+    if (picture.width, picture.height) == size and picture.content_box is None:
         return picture
-    return filtered(picture, lambda plane: _plane(plane, size, box, enlarging))
+    return filter_premultiplied(
+        picture, lambda plane: _resample_plane(plane, size, box, enlarge_filter)
+    )
 
 
-def _plane(
-    plane: Plane, size: Size, box: tuple[float, float, float, float], enlarging: int
+def _resample_plane(
+    plane: Plane, size: Size, box: tuple[float, float, float, float], enlarge_filter: int
 ) -> Plane:
     left, top, right, bottom = box
     shrink = (min(1.0, size[0] / (right - left)), min(1.0, size[1] / (bottom - top)))
@@ -36,5 +38,5 @@ def _plane(
         plane = cv2.resize(plane, None, fx=shrink[0], fy=shrink[1], interpolation=cv2.INTER_AREA)
         plane = plane[mirror]
     if (plane.shape[1], plane.shape[0]) != size:
-        plane = cv2.resize(plane, size, interpolation=enlarging)
+        plane = cv2.resize(plane, size, interpolation=enlarge_filter)
     return np.ascontiguousarray(plane)

@@ -1,4 +1,4 @@
-"""Finished files: a picture written to disk, and what is said of it."""
+"""Write result files and describe them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from models.images.encoder_settings import Writing
+from models.images.encoder_settings import EncoderSettings
 from models.operations import Encoding
 from workers.imaging import codec, notes, png16
 from workers.imaging.picture import Picture
@@ -17,7 +17,7 @@ from workers.imaging.picture import Picture
 
 @dataclass(frozen=True)
 class Output:
-    """A finished file on disk; sides in pixels. ``notes``: what the user should know of it."""
+    """A finished file on disk; sides in pixels. ``notes``: for the user."""
 
     path: str
     width: int
@@ -27,33 +27,33 @@ class Output:
     notes: tuple[str, ...] = ()
 
 
-def write(picture: Picture, encoding: Encoding, writing: Writing, path: Path) -> Output:
-    """Write ``picture`` to ``path``, the same bytes as ``codec.encode`` gives.
+def write(picture: Picture, encoding: Encoding, writing: EncoderSettings, path: Path) -> Output:
+    """Write ``picture`` to ``path``, the same bytes that ``codec.encode`` returns.
 
     Raises:
         BadImage: the encoder refuses it.
     """
-    if encoding.format != "png" or not _streamed(picture, writing.png_level, path):
-        if encoding.format == "png" and picture.deep:
+    if encoding.format != "png" or not _write_png(picture, writing.png_level, path):
+        if encoding.format == "png" and picture.is_16_bit:
             with path.open("wb") as to:
                 png16.write(to, picture.pixels, picture.alpha, picture.icc, writing.png_level)
         else:
             path.write_bytes(codec.encode(picture, encoding, writing))
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    said = picture.notes
-    if encoding.format != "png" and picture.deep:
-        said = (*said, notes.FOR_FORMAT)
+    notes_made = picture.notes
+    if encoding.format != "png" and picture.is_16_bit:
+        notes_made = (*notes_made, notes.REDUCED_FOR_FORMAT)
     if encoding.format == "jpeg" and picture.alpha is not None:
-        said = (*said, notes.ON_WHITE)
+        notes_made = (*notes_made, notes.ON_WHITE)
     size = path.stat().st_size
-    return Output(str(path), picture.width, picture.height, size, sha256, said)
+    return Output(str(path), picture.width, picture.height, size, sha256, notes_made)
 
 
-def _streamed(picture: Picture, level: int, path: Path) -> bool:
-    """Write a PNG row by row: encoded in memory it would take up to its raw size, twice.
+def _write_png(picture: Picture, level: int, path: Path) -> bool:
+    """Write a PNG row by row: encoded in memory it would take up to twice its raw size.
 
-    False where OpenCV cannot: gray with alpha, and profiles that libpng refuses.
+    Return False where OpenCV cannot: gray with alpha, and profiles that libpng refuses.
     """
     pixels = picture.pixels
     if picture.alpha is not None:

@@ -1,1 +1,1 @@
-"""Letters: what they say, how they are made, and how they leave."""
+"""E-mail: contents, templates, MIME messages, and their delivery over SMTP."""

@@ -1,4 +1,4 @@
-"""The letter that brings the results of a group: attached, or as a link where too large."""
+"""The e-mail with the results of a group: as an attached zip file, or as a link if too large."""
 
 from __future__ import annotations
 
@@ -8,95 +8,99 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from models.auth.signed_links import Link
-from models.outbox.email import Letter
-from models.tasks.group import Group, standing
+from models.auth.signed_links import SignedLink
+from models.outbox.email import Email
+from models.tasks.group import Group, group_progress
 from models.tasks.task import Status, Task
-from models.tasks.zip_archive import Archive
-from workers.mail.context import Attachment, Content, Desk
-from workers.mail.templates import render
-from workers.outbox import NotYet, Pointless
+from models.tasks.zip_archive import GroupArchive
+from workers.mail.context import Attachment, EmailContent, MailContext
+from workers.mail.rendering import render
+from workers.outbox import NotReady, Obsolete
 
-_SHOWN = 100  # failures a letter lists; the archive's errors.txt has all
-_LONGEST_PAUSE = 60.0  # seconds between two looks at a group that is not done
-_ODD = re.compile(r"[^A-Za-z0-9_-]")
+_MAX_LISTED_FAILURES = 100  # in the e-mail; the archive's errors.txt has all
+_MAX_POLL_SECONDS = 60.0  # between two looks at a group that has not ended
+_UNSAFE_CHARACTERS = re.compile(r"[^A-Za-z0-9_-]")
 
 
-async def archive(desk: Desk, letter: Letter) -> Content:
-    """Return the letter for a group that has ended.
+async def archive_content(context: MailContext, email: Email) -> EmailContent:
+    """Return the e-mail for a group that has ended.
 
     Raises:
-        NotYet: it has not.
-        Pointless: there is no such group any more.
+        NotReady: the group has not ended.
+        Obsolete: the group no longer exists.
         StoreUnavailable: the group cannot be read now.
     """
-    group_id = letter.context["group_id"]
-    found = await desk.store.groups.find(group_id)
+    group_id = email.context["group_id"]
+    found = await context.store.groups.find(group_id)
     if found is None:
-        raise Pointless("the group is gone")
+        raise Obsolete("the group no longer exists")
     group, tasks = found
-    if not standing(group, tasks).ended:
-        # The longer it lasts, the less a minute matters.
-        age = (datetime.now(UTC) - letter.created_at).total_seconds()
-        raise NotYet(min(max(desk.settings.sweep_seconds, age / 10), _LONGEST_PAUSE))
-    zipped = Archive(group, tasks, lambda r: desk.store.results.read(r.file_id, 0, r.bytes))
-    limit = desk.settings.max_attachment_bytes
-    results = len(zipped.entries)
-    status = f"{desk.settings.url}/status/{group_id}"
+    if not group_progress(group, tasks).ended:
+        # Poll less often the longer the group takes.
+        age = (datetime.now(UTC) - email.created_at).total_seconds()
+        pause = max(context.settings.sweep_interval_seconds, age / 10)
+        raise NotReady(min(pause, _MAX_POLL_SECONDS))
+    archive = GroupArchive(
+        group, tasks, lambda r: context.store.results.read(r.file_id, 0, r.bytes)
+    )
+    limit = context.settings.max_attachment_bytes
+    results = len(archive.entries)
+    status = f"{context.settings.base_url}/status/{group_id}"
     attachment = None
-    if results and zipped.length <= limit:
-        name = f"darkroom-{_ODD.sub('', group_id)[:40]}.zip"
-        attachment = Attachment(name, lambda: _whole(zipped))
+    if results and archive.length <= limit:
+        name = f"darkroom-{_UNSAFE_CHARACTERS.sub('', group_id)[:40]}.zip"
+        attachment = Attachment(name, lambda: _read_all(archive))
     text, html = render(
         "archive",
-        url=desk.settings.url,
+        url=context.settings.base_url,
         results=results,
         total=len(group.members),
-        failed=_failed(group, tasks),
-        shown=_SHOWN,
-        link="" if attachment or not results else await _link(desk, group),
-        size=_size(zipped.length),
-        limit=_size(limit),
+        failed=_failures(group, tasks),
+        shown=_MAX_LISTED_FAILURES,
+        link="" if attachment or not results else await _archive_link(context, group),
+        size=_size_text(archive.length),
+        limit=_size_text(limit),
         status=status,
     )
-    subject = "Your pictures are ready" if results else "Your pictures could not be made"
-    return Content(subject, text, html, attachment=attachment)
+    subject = "Your pictures are ready" if results else "Your pictures could not be processed"
+    return EmailContent(subject, text, html, attachment=attachment)
 
 
-async def _link(desk: Desk, group: Group) -> str:
-    """Return where the archive is; a key's is signed: who reads the letter need not have the key.
+async def _archive_link(context: MailContext, group: Group) -> str:
+    """Return the URL of the archive; signed if it has an owner: a reader may lack the API key.
 
-    It is refused where the key is void by then.
+    The service refuses the link once the key is void.
     """
     path = f"/status/{group.id}/archive"
+    base_url = context.settings.base_url
     if not group.owner:
-        return f"{desk.settings.url}{path}"
-    key = await desk.store.keys.get(group.owner)
-    until = int(time.time()) + desk.settings.link_ttl_most
-    link = Link(path, group.owner, until)
-    return f"{desk.settings.url}{link.sealed(desk.tokens, key.made if key else 0)}"
+        return f"{base_url}{path}"
+    key = await context.store.api_keys.get(group.owner)
+    until = int(time.time()) + context.settings.link_ttl_max
+    link = SignedLink(path, group.owner, until)
+    return f"{base_url}{link.signed_url(context.tokens, key.generation if key else 0)}"
 
 
-async def _whole(zipped: Archive) -> bytes:
-    return b"".join([piece async for piece in zipped.stream()])
+async def _read_all(archive: GroupArchive) -> bytes:
+    return b"".join([piece async for piece in archive.stream()])
 
 
-def _failed(group: Group, tasks: Mapping[str, Task]) -> list[dict[str, str]]:
-    """Return the name of each picture without a result, and why there is none."""
-    failed = []
+def _failures(group: Group, tasks: Mapping[str, Task]) -> list[dict[str, str]]:
+    """Return the name of each picture without a result, and the reason."""
+    failures = []
     for member in group.members:
         task = tasks.get(member.task_id or "")
         if task is not None and task.status is Status.SUCCESS:
-            if task.results and not task.served(task.upload(member.name)):
-                failed.append({"name": member.name, "detail": "its result is no longer kept"})
+            if task.results and not task.available_results(task.upload(member.name)):
+                failures.append({"name": member.name, "detail": "its result is no longer kept"})
             continue
         error: Mapping[str, Any] = (member.error if task is None else task.error) or {}
-        fallback = "it was cancelled" if task is not None else "it is gone"
-        failed.append({"name": member.name, "detail": str(error.get("detail") or fallback)})
-    return failed
+        fallback = "it was cancelled" if task is not None else "its task no longer exists"
+        failures.append({"name": member.name, "detail": str(error.get("detail") or fallback)})
+    return failures
 
 
-def _size(count: int) -> str:
+def _size_text(count: int) -> str:
     if count < 1024 * 1024:
         return f"{count} bytes"
     return f"{count / 1024 / 1024:.1f} MiB"

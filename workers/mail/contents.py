@@ -1,4 +1,4 @@
-"""What each kind of letter says."""
+"""Content builders: one for each kind of e-mail."""
 
 from __future__ import annotations
 
@@ -6,46 +6,47 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 from models.auth.tokens import Purpose
-from models.outbox.email import Kind, Letter
-from workers.mail.archive_email import archive
-from workers.mail.context import Content, Desk
-from workers.mail.newsletter import newsletter
-from workers.mail.templates import render
-from workers.outbox import NotYet, Pointless
+from models.outbox.email import Email, EmailKind
+from workers.mail.archive_email import archive_content
+from workers.mail.context import EmailContent, MailContext
+from workers.mail.newsletter import newsletter_content
+from workers.mail.rendering import render
+from workers.outbox import NotReady, Obsolete
 
-_MOMENT = timedelta(minutes=1)  # longer than the service takes to unsubscribe somebody
-
-
-async def confirm(desk: Desk, letter: Letter) -> Content:
-    return _with_link(desk, letter, "Please confirm the newsletter")
+_MAX_UNSUBSCRIBE_TIME = timedelta(minutes=1)  # far longer than the service takes to unsubscribe
 
 
-async def goodbye(desk: Desk, letter: Letter) -> Content:
-    """Return the last letter.
+async def confirmation_content(context: MailContext, email: Email) -> EmailContent:
+    return _with_link(context, email, "Please confirm the newsletter")
 
-    It is put into the outbox just before its reader is unsubscribed, so that it cannot be lost.
+
+async def goodbye_content(context: MailContext, email: Email) -> EmailContent:
+    """Return the last e-mail to a reader.
+
+    It enters the outbox just before the reader is unsubscribed, so that it cannot be lost.
 
     Raises:
-        NotYet, Pointless: they are still subscribed, or again.
+        NotReady: the reader is still subscribed.
+        Obsolete: still subscribed after a minute, so subscribed again.
     """
-    reader = await desk.store.subscribers.get(letter.context["subscriber_id"])
+    reader = await context.store.subscribers.get(email.context["subscriber_id"])
     if reader is not None and reader.confirmed:
-        if datetime.now(UTC) - letter.created_at > _MOMENT:
-            raise Pointless("still subscribed, or again")
-        raise NotYet(desk.settings.sweep_seconds)
-    return _with_link(desk, letter, "You are unsubscribed")
+        if datetime.now(UTC) - email.created_at > _MAX_UNSUBSCRIBE_TIME:
+            raise Obsolete("still subscribed, or subscribed again")
+        raise NotReady(context.settings.sweep_interval_seconds)
+    return _with_link(context, email, "You are unsubscribed")
 
 
-def _with_link(desk: Desk, letter: Letter, subject: str) -> Content:
-    link = desk.link("/subscribe/confirm", Purpose.CONFIRM, letter.context["subscriber_id"])
-    hours = max(1, desk.settings.confirm_ttl // 3600)
-    text, html = render(letter.kind, url=desk.settings.url, link=link, hours=hours)
-    return Content(subject, text, html)
+def _with_link(context: MailContext, email: Email, subject: str) -> EmailContent:
+    link = context.link("/subscribe/confirm", Purpose.CONFIRM, email.context["subscriber_id"])
+    hours = max(1, context.settings.confirm_ttl // 3600)
+    text, html = render(email.kind, url=context.settings.base_url, link=link, hours=hours)
+    return EmailContent(subject, text, html)
 
 
-AUTHORS: dict[Kind, Callable[[Desk, Letter], Awaitable[Content]]] = {
-    Kind.CONFIRM: confirm,
-    Kind.GOODBYE: goodbye,
-    Kind.NEWSLETTER: newsletter,
-    Kind.ARCHIVE: archive,
+CONTENT_BUILDERS: dict[EmailKind, Callable[[MailContext, Email], Awaitable[EmailContent]]] = {
+    EmailKind.CONFIRM: confirmation_content,
+    EmailKind.GOODBYE: goodbye_content,
+    EmailKind.NEWSLETTER: newsletter_content,
+    EmailKind.ARCHIVE: archive_content,
 }

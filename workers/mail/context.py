@@ -1,4 +1,4 @@
-"""Where letters are written: what a letter's author needs, and what it hands on."""
+"""What building an e-mail needs, and what it returns."""
 
 from __future__ import annotations
 
@@ -11,23 +11,24 @@ from models.store import Store
 
 
 @dataclass(frozen=True)
-class Desk:
-    """What every letter is written from."""
+class MailContext:
+    """What every e-mail is built from."""
 
     settings: Settings
     store: Store
     tokens: Tokens
 
     def link(self, path: str, purpose: Purpose, subscriber_id: str) -> str:
-        """Return the address of a page that a letter leads to, with its signed token."""
-        return f"{self.settings.url}{path}?token={self.tokens.make(purpose, subscriber_id)}"
+        """Return the URL of a page of this service, with a signed token for the subscriber."""
+        token = self.tokens.make_subscriber_token(purpose, subscriber_id)
+        return f"{self.settings.base_url}{path}?token={token}"
 
 
 @dataclass(frozen=True)
 class Attachment:
-    """A zip file; ``read`` gets its bytes when the message is made, as only then they are risked.
+    """A zip file; ``read`` loads its bytes late, once a crash counts against the e-mail.
 
-    It raises StoreUnavailable or LookupError where they cannot be read.
+    ``read`` raises StoreUnavailable or LookupError.
     """
 
     name: str
@@ -35,8 +36,8 @@ class Attachment:
 
 
 @dataclass(frozen=True)
-class Content:
-    """A letter before it has an envelope."""
+class EmailContent:
+    """What an e-mail says, without sender and recipient."""
 
     subject: str
     text: str

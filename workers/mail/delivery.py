@@ -1,54 +1,53 @@
-"""How a letter leaves: made by its author, folded into a message, handed to the post."""
+"""Deliver one e-mail: build its content, compose the message, hand it to the mail server."""
 
 from __future__ import annotations
 
 import asyncio
 
-from models.outbox.email import Letter
+from models.outbox.email import Email
 from models.settings import Settings
-from workers.mail.contents import AUTHORS
-from workers.mail.context import Desk
-from workers.mail.mime import compose
-from workers.mail.smtp import Post
-from workers.outbox import Hand, Rules, begin
-from workers.outbox import deliver as deliver_parcel
+from workers.mail.contents import CONTENT_BUILDERS
+from workers.mail.context import MailContext
+from workers.mail.mime import compose_message
+from workers.mail.smtp import SmtpClient
+from workers.outbox import Delivery, RetryPolicy, deliver, mark_begun
 
 
-async def deliver(desk: Desk, post: Post, letter: Letter) -> None:
-    """Send a claimed letter and record how it ended, unless its lease is lost on the way.
+async def deliver_email(context: MailContext, client: SmtpClient, email: Email) -> None:
+    """Send a claimed e-mail and record how it ended, unless its lease is lost on the way.
 
     Raises:
-        StoreUnavailable: MongoDB was away for longer than patience lasts.
+        StoreUnavailable: MongoDB was away for longer than ``retry_store`` waits.
     """
 
     async def send() -> None:
-        content = await AUTHORS[letter.kind](desk, letter)
-        await begin(hand)
+        content = await CONTENT_BUILDERS[email.kind](context, email)
+        await mark_begun(delivery)
         attached = await content.attachment.read() if content.attachment else b""
-        sender = desk.settings.smtp_from
+        sender = context.settings.smtp_from
         # In a thread: ten megabytes take half a second to encode.
-        await post.send(await asyncio.to_thread(compose, letter, content, sender, attached))
+        message = await asyncio.to_thread(compose_message, email, content, sender, attached)
+        await client.send(message)
 
-    about = {"kind": letter.kind, "message_id": letter.message_id}
-    hand = Hand(
-        desk.store.mail,
-        letter,
-        rules(desk.settings),
-        "letter",
-        about,
-        # An error goes into logs: without the address.
-        masked=lambda said: said.replace(letter.to, "<the address>"),
+    delivery = Delivery(
+        context.store.emails,
+        email,
+        retry_policy(context.settings),
+        "email",
+        log_fields={"kind": email.kind, "message_id": email.message_id},
+        # Errors go into logs: without the address.
+        mask=lambda text: text.replace(email.to, "<the address>"),
     )
-    await deliver_parcel(hand, send)
+    await deliver(delivery, send)
 
 
-def rules(settings: Settings) -> Rules:
-    """Return how long letters are tried."""
-    return Rules(
+def retry_policy(settings: Settings) -> RetryPolicy:
+    """Return how long e-mails are tried."""
+    return RetryPolicy(
         "MAIL",
-        lease=settings.lease_seconds,
-        keep=settings.mail_keep,
-        retry=settings.mail_retry,
-        give_up=settings.mail_give_up,
-        attempts=settings.mail_attempts,
+        lease_seconds=settings.lease_seconds,
+        keep_seconds=settings.mail_retention_seconds,
+        retry_seconds=settings.mail_retry_seconds,
+        give_up_seconds=settings.mail_give_up_seconds,
+        max_crashes=settings.mail_max_crashes,
     )

@@ -1,4 +1,4 @@
-"""From content to a message: headers that nobody can smuggle anything into."""
+"""Compose MIME messages, safe from header injection."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
 
-from models.outbox.email import Letter
-from models.settings.mail import sender
-from workers.mail.context import Content
+from models.outbox.email import Email
+from models.settings.mail import parse_sender
+from workers.mail.context import EmailContent
 
 
-def compose(
-    letter: Letter, content: Content, smtp_from: str, attached: bytes = b""
+def compose_message(
+    email: Email, content: EmailContent, smtp_from: str, attached: bytes = b""
 ) -> EmailMessage:
     """Return the message: text, HTML, and the attachment, whose bytes are ``attached``.
 
     Raises:
-        ValueError: a header's value would break out of its line.
+        ValueError: a header's value contains a line break.
     """
-    # 7 bits: any server takes them, whatever extensions it has. Long lines are allowed by RFC 5322,
-    # and keep links whole for whoever reads the source.
+    # 7 bits: every server takes them, with or without extensions. Long lines are allowed by
+    # RFC 5322, and keep links whole in the source.
     message = EmailMessage(policy=SMTP.clone(cte_type="7bit", max_line_length=998))
-    message["From"] = sender(smtp_from)
-    message["To"] = Address(addr_spec=letter.to)
+    message["From"] = parse_sender(smtp_from)
+    message["To"] = Address(addr_spec=email.to)
     message["Subject"] = content.subject
     message["Date"] = format_datetime(datetime.now(UTC))
-    message["Message-ID"] = letter.message_id
-    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no holiday answers, please
+    message["Message-ID"] = email.message_id
+    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office replies
     for name, value in content.headers.items():
         message[name] = value
     message.set_content(content.text)

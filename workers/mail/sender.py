@@ -1,4 +1,4 @@
-"""The sender: takes letters that are due out of the outbox until it is stopped."""
+"""The sender loop: claims e-mails that are due and delivers them until it is cancelled."""
 
 from __future__ import annotations
 
@@ -11,70 +11,72 @@ from models.auth.tokens import Tokens
 from models.errors import StoreUnavailable
 from models.settings import Settings
 from models.store import Store
-from workers.mail.context import Desk
-from workers.mail.delivery import deliver
-from workers.mail.smtp import Post
-from workers.outbox import finish
+from workers.mail.context import MailContext
+from workers.mail.delivery import deliver_email
+from workers.mail.smtp import SmtpClient
+from workers.outbox import await_with_grace
 
 log = structlog.get_logger()
 
-SENDERS = 2  # a worker: one letter with a large archive does not hold up all others
-_LAST_LETTER = 5.0  # seconds a stopping sender gives the letter in its hands
+SENDERS_PER_WORKER = 2  # so that an e-mail with a large archive does not hold up all others
+_SHUTDOWN_GRACE_SECONDS = 5.0  # for the e-mail that is being sent
 
 
-async def send(settings: Settings, store: Store) -> None:
+async def send_emails(settings: Settings, store: Store) -> None:
     """Send what is due until cancelled; any number of workers may do so at once."""
     if settings.smtp_host:
-        log.info("letters_go_to", host=settings.smtp_host, port=settings.smtp_port)
+        log.info("emails_go_to_smtp", host=settings.smtp_host, port=settings.smtp_port)
         if settings.smtp_user and settings.smtp_tls == "none":
-            log.warning("smtp_password_in_the_clear", hint="set SMTP_TLS to starttls or tls")
+            log.warning("smtp_password_unencrypted", hint="set SMTP_TLS to starttls or tls")
     else:
-        log.info("letters_go_to_files", folder=str(settings.data_dir / "outbox"))
+        log.info("emails_go_to_files", folder=str(settings.data_dir / "outbox"))
     stopping = asyncio.Event()
     senders = [
-        asyncio.create_task(_keep_sending(settings, store, stopping)) for _ in range(SENDERS)
+        asyncio.create_task(_keep_sending(settings, store, stopping))
+        for _ in range(SENDERS_PER_WORKER)
     ]
     try:
         await asyncio.wait(senders)
     finally:
-        # Beside the cancellation, as asyncio.wait_for (in aiosmtplib) may swallow one on 3.11.
+        # Besides the cancellation: asyncio.wait_for (in aiosmtplib) may swallow one on 3.11.
         stopping.set()
-        for each in senders:
-            each.cancel()
+        for sender in senders:
+            sender.cancel()
         await asyncio.gather(*senders, return_exceptions=True)
 
 
 async def _keep_sending(settings: Settings, store: Store, stopping: asyncio.Event) -> None:
-    post = Post(settings)
-    desk: Desk | None = None
+    client = SmtpClient(settings)
+    context: MailContext | None = None
     try:
         while not stopping.is_set():
             sent = False
             try:
-                if desk is None:
-                    desk = Desk(settings, store, await tokens(settings, store))
-                sent = await once(desk, post)
+                if context is None:
+                    context = MailContext(settings, store, await load_tokens(settings, store))
+                sent = await send_one(context, client)
             except StoreUnavailable as error:
-                log.warning("sender_waits", **error.document())
+                log.warning("email_sender_store_unavailable", **error.document())
             except Exception:
-                log.exception("sender_failed")
+                log.exception("email_sender_failed")
             if not sent:
-                await post.rest()
-                await asyncio.sleep(settings.sweep_seconds)
+                await client.disconnect()
+                await asyncio.sleep(settings.sweep_interval_seconds)
     finally:
-        await post.rest()
+        await client.disconnect()
 
 
-async def tokens(settings: Settings, store: Store) -> Tokens:
-    """Return the maker of links, with SECRET_KEY or the secret that all programs share."""
-    return Tokens(settings.secret_key.get_secret_value() or await store.secret.get(), settings)
+async def load_tokens(settings: Settings, store: Store) -> Tokens:
+    """Return the signer of links: of SECRET_KEY, or of the secret that all processes share."""
+    secret = settings.secret_key.get_secret_value() or await store.shared_secret.get()
+    return Tokens(secret, settings)
 
 
-async def once(desk: Desk, post: Post) -> bool:
-    """Take one letter that is due and send it; False if none is due."""
-    letter = await desk.store.mail.claim(secrets.token_hex(8), desk.settings.lease_seconds)
-    if letter is None:
+async def send_one(context: MailContext, client: SmtpClient) -> bool:
+    """Claim one e-mail that is due and send it; False if none is due."""
+    email = await context.store.emails.claim(secrets.token_hex(8), context.settings.lease_seconds)
+    if email is None:
         return False
-    working = asyncio.create_task(deliver(desk, post, letter))
-    await finish(working, _LAST_LETTER)
+    working = asyncio.create_task(deliver_email(context, client, email))
+    await await_with_grace(working, _SHUTDOWN_GRACE_SECONDS)
     return True

@@ -1,4 +1,4 @@
-"""How a message leaves: to the mail server, or as a file where none is set."""
+"""Send messages to the SMTP server, or write them as .eml files if none is configured."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import aiosmtplib
-import structlog
 from aiosmtplib.errors import (
     SMTPDataError,
     SMTPException,
@@ -25,45 +24,44 @@ from aiosmtplib.errors import (
 )
 
 from models.settings import Settings
-from workers.outbox import Refused, Trouble
+from workers.outbox import PermanentFailure, TemporaryFailure
 
-log = structlog.get_logger()
-
-_WHOLE = 10  # times SMTP_TIMEOUT a letter may take, however quick each answer is
-_ODD = re.compile(r"[^A-Za-z0-9.@_-]")
+_MAX_TIMEOUTS = 10  # times SMTP_TIMEOUT one e-mail may take, however fast each reply is
+_UNSAFE_CHARACTERS = re.compile(r"[^A-Za-z0-9.@_-]")
 
 
-class _TooLong(Exception):
-    """The conversation about one letter has no end."""
+class _ConversationTooLong(Exception):
+    """The SMTP conversation about one e-mail does not end."""
 
 
-class Post:
-    """One way out; keeps its connection from letter to letter until ``rest`` is called."""
+class SmtpClient:
+    """Sends messages over one connection, which stays open until ``disconnect`` is called."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._server: aiosmtplib.SMTP | None = None
 
     async def send(self, message: EmailMessage) -> None:
-        """Hand the message over; when this returns, somebody else answers for it.
+        """Send the message; when this returns, the server has taken it (or the file is on disk).
 
         Raises:
-            Trouble, Refused: it was not taken.
+            TemporaryFailure, PermanentFailure: the server did not take it.
         """
         try:
             if self._settings.smtp_host:
-                await _within(_WHOLE * self._settings.smtp_timeout, self._hand_over(message))
+                limit = _MAX_TIMEOUTS * self._settings.smtp_timeout
+                await _within(limit, self._send_over_smtp(message))
             else:
-                await asyncio.to_thread(self._write, message)
+                await asyncio.to_thread(self._write_file, message)
         except BaseException as error:
-            self._drop()  # in whatever state it is: the next letter gets a new connection
-            refusal = self._late(error) or _refusal(error)
-            if refusal is not None:
-                raise refusal from error
+            self._drop()  # its state is unknown: the next e-mail gets a new connection
+            failure = self._timeout_failure(error) or _failure(error)
+            if failure is not None:
+                raise failure from error
             raise
 
-    async def rest(self) -> None:
-        """Let go of the connection: nothing is due."""
+    async def disconnect(self) -> None:
+        """Close the connection, if one is open."""
         server, self._server = self._server, None
         if server is not None and server.is_connected:
             try:
@@ -76,39 +74,42 @@ class Post:
         if server is not None:
             server.close()
 
-    async def _hand_over(self, message: EmailMessage) -> None:
+    async def _send_over_smtp(self, message: EmailMessage) -> None:
         if self._server is not None and not self._server.is_connected:
             self._drop()
         if self._server is None:
             self._server = await self._connect()
         data = await asyncio.to_thread(message.as_bytes)
-        await self._server.sendmail(_box(message["From"]), [_box(message["To"])], data)
+        await self._server.sendmail(_address(message["From"]), [_address(message["To"])], data)
 
-    def _late(self, error: BaseException) -> Trouble | None:
-        """Return what an error says of our patience; None if it says nothing."""
+    def _timeout_failure(self, error: BaseException) -> TemporaryFailure | None:
+        """Return the failure for a timeout of ours; None for other errors."""
         limit = self._settings.smtp_timeout
         if isinstance(error, SMTPTimeoutError):
-            return Trouble(f"no answer of the mail server within {limit:g} s (SMTP_TIMEOUT)")
-        if isinstance(error, _TooLong):
-            return Trouble(
-                f"the letter took more than {_WHOLE * limit:g} s, {_WHOLE} times SMTP_TIMEOUT"
+            return TemporaryFailure(
+                f"no reply from the mail server within {limit:g} s (SMTP_TIMEOUT)"
+            )
+        if isinstance(error, _ConversationTooLong):
+            return TemporaryFailure(
+                f"the e-mail took more than {_MAX_TIMEOUTS * limit:g} s, "
+                f"{_MAX_TIMEOUTS} times SMTP_TIMEOUT"
             )
         return None
 
     async def _connect(self) -> aiosmtplib.SMTP:
         s = self._settings
         context = None
-        if s.smtp_tls != "none":  # in a thread: it reads the machine's whole list of authorities
-            context = await asyncio.to_thread(_context, s.smtp_ca_file)
+        if s.smtp_tls != "none":  # in a thread: it reads all the machine's CA certificates
+            context = await asyncio.to_thread(_tls_context, s.smtp_ca_file)
         server = aiosmtplib.SMTP(
             hostname=s.smtp_host,
             port=s.smtp_port,
             username=s.smtp_user or None,
             password=s.smtp_password.get_secret_value() or None,
-            local_hostname=socket.gethostname(),  # the default asks the DNS, and waits
+            local_hostname=socket.gethostname(),  # the default asks the DNS and blocks
             timeout=s.smtp_timeout,
             use_tls=s.smtp_tls == "tls",
-            start_tls=s.smtp_tls == "starttls",  # True: an error where it is not offered
+            start_tls=s.smtp_tls == "starttls",  # True: an error if it is not offered
             tls_context=context,
         )
         try:
@@ -118,27 +119,27 @@ class Post:
             raise
         return server
 
-    def _write(self, message: EmailMessage) -> None:
-        """Write the message to the outbox's folder: whole or not at all, readable by us only."""
+    def _write_file(self, message: EmailMessage) -> None:
+        """Write the message atomically to DATA_DIR/outbox, readable only by this user."""
         folder = self._settings.data_dir / "outbox"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = folder / f"{_ODD.sub('', message['Message-ID'])}.eml"
-        half = path.with_suffix(".part")
-        with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        path = folder / f"{_UNSAFE_CHARACTERS.sub('', message['Message-ID'])}.eml"
+        part = path.with_suffix(".part")
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             file.write(message.as_bytes())
             file.flush()
             os.fsync(file.fileno())
-        half.replace(path)
+        part.replace(path)
 
 
 async def _within(seconds: float, conversation: Coroutine[Any, Any, None]) -> None:
-    """Await a conversation, and end it surely after ``seconds`` or when cancelled.
+    """Await a conversation; end it for certain after ``seconds`` or when cancelled.
 
-    asyncio.timeout would not do: it cancels once, and asyncio.wait_for (in aiosmtplib) loses a
-    cancellation that comes with an answer on 3.11.
+    asyncio.timeout is not enough: it cancels once, and on 3.11 asyncio.wait_for (in aiosmtplib)
+    loses a cancellation that arrives together with a reply.
 
     Raises:
-        _TooLong: it had not ended by itself.
+        _ConversationTooLong: it did not end in time.
     """
     task = asyncio.create_task(conversation)
     try:
@@ -148,26 +149,26 @@ async def _within(seconds: float, conversation: Coroutine[Any, Any, None]) -> No
             task.cancel()
             await asyncio.wait({task}, timeout=0.1)
     if task.cancelled():
-        raise _TooLong
+        raise _ConversationTooLong
     task.result()
 
 
-def _box(header: AddressHeader) -> str:
+def _address(header: AddressHeader) -> str:
     return str(header.addresses[0].addr_spec)
 
 
-def _context(ca_file: Path | None) -> ssl.SSLContext:
+def _tls_context(ca_file: Path | None) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
 
 
-def _refusal(error: BaseException) -> Trouble | Refused | None:
-    """Return what an error means for the letter; None for what is no trouble of the post."""
+def _failure(error: BaseException) -> TemporaryFailure | PermanentFailure | None:
+    """Return the failure that an SMTP or network error means; None for other errors."""
     if isinstance(error, SMTPRecipientsRefused) and error.recipients:
-        return _refusal(error.recipients[0])
+        return _failure(error.recipients[0])
     if isinstance(error, (SMTPRecipientRefused, SMTPSenderRefused, SMTPDataError)):
-        said = f"the mail server answered {error.code}: {error.message}"[:500]
-        return Refused(said) if error.code >= 500 else Trouble(said)
-    # A refused login or greeting is not the letter's fault, whatever its code: somebody mends it.
+        text = f"the mail server answered {error.code}: {error.message}"[:500]
+        return PermanentFailure(text) if error.code >= 500 else TemporaryFailure(text)
+    # A refused login or greeting is not the e-mail's fault, whatever its code: it is retried.
     if isinstance(error, (SMTPException, OSError)):  # OSError: also TimeoutError, ssl.SSLError
-        return Trouble(f"{type(error).__name__}: {error}"[:500])
+        return TemporaryFailure(f"{type(error).__name__}: {error}"[:500])
     return None

@@ -1,7 +1,6 @@
-"""One module an operation, named like it, with one function of that name.
+"""One module per operation, with one function of the same name.
 
-Each takes (picture, spec, tools) and returns the picture changed, or a list of the parts it became;
-nothing else reaches it.
+Each takes (picture, spec, tools) and returns the changed picture, or a list of its parts.
 """
 
 from __future__ import annotations
@@ -14,9 +13,9 @@ from typing import Any
 from models.networks.catalogue import Catalogue
 from models.operations import Operation
 from workers.imaging.picture import Picture
-from workers.upscaler.bounds import BOUNDS, Bounds
 from workers.upscaler.engine import Engine
 from workers.upscaler.opencv import REFERENCE
+from workers.upscaler.sanity import DEFAULT_LIMITS, SanityLimits
 
 
 @dataclass(frozen=True)
@@ -29,9 +28,9 @@ class Tools:
     """
 
     catalogue: Catalogue
-    tile: int
+    tile_side: int
     progress: Callable[[float], None]
-    bounds: Bounds = BOUNDS
+    sanity: SanityLimits = DEFAULT_LIMITS
     report: Callable[[dict[str, Any]], None] | None = None
     engine: Engine = field(default=REFERENCE)
 

@@ -8,11 +8,11 @@ import cv2
 
 from models.operations.blur import Blur
 from workers.imaging.picture import Picture
-from workers.imaging.premultiply import Plane, filtered
+from workers.imaging.premultiply import Plane, filter_premultiplied
 from workers.operations import Tools
 
-_REACH = 3  # sigmas each way; what lies further out weighs 0.3 % together
-_FAINT = 0.1  # pixels: below it the neighbours weigh nothing in 16 bits
+_KERNEL_SIGMAS = 3  # sigmas each way; what lies further out weighs 0.3 % together
+_MIN_SIGMA = 0.1  # pixels: below it the neighbours weigh nothing in 16 bits
 
 
 def blur(picture: Picture, spec: Blur, tools: Tools) -> Picture:
@@ -20,12 +20,12 @@ def blur(picture: Picture, spec: Blur, tools: Tools) -> Picture:
 
     Without a sigma OpenCV's follows from the kernel: 0.3 * ((kernel - 1) / 2 - 1) + 0.8.
     """
-    if 0 < spec.sigma < _FAINT:
+    if 0 < spec.sigma < _MIN_SIGMA:
         return picture
     # Said here, because left to itself OpenCV takes other kernels for 16 bits than for 8.
-    side = spec.kernel or 2 * math.ceil(_REACH * spec.sigma) + 1
+    side = spec.kernel or 2 * math.ceil(_KERNEL_SIGMAS * spec.sigma) + 1
 
     def smooth(plane: Plane) -> Plane:
         return cv2.GaussianBlur(plane, (side, side), spec.sigma)
 
-    return filtered(picture, smooth)
+    return filter_premultiplied(picture, smooth)

@@ -1,4 +1,4 @@
-"""Write a picture in another format."""
+"""Convert an image to another format."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from workers.operations import Tools
 
 
 def convert(picture: Picture, spec: Convert, tools: Tools) -> Picture:
-    """Return ``picture`` as it is: ``spec.encoding()`` says how the pipeline writes it."""
+    """Return ``picture`` unchanged: ``spec.encoding()`` tells the pipeline how to write it."""
     return picture

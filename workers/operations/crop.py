@@ -1,4 +1,4 @@
-"""Keep a rectangle of a picture."""
+"""Crop an image to a rectangle."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from workers.operations import Tools
 
 
 def crop(picture: Picture, spec: Crop, tools: Tools) -> Picture:
-    """Return the rectangle as a view into ``picture``.
+    """Return the rectangle as a view of ``picture``.
 
     Raises:
-        BadParameter: it reaches past the picture.
+        BadParameter: it exceeds the picture.
     """
     ((width, height),) = spec.output_sizes(picture.width, picture.height)
     return picture.window(spec.x, spec.y, width, height)

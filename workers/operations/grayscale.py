@@ -1,4 +1,4 @@
-"""Take the colour out of a picture."""
+"""Convert an image to gray."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from workers.imaging import depth16, icc_profile, notes
 from workers.imaging.picture import Picture, Pixels
 from workers.operations import Tools
 
-_BAND = 512  # rows at a time: Pillow copies each pixel thrice, four bytes a time
+_BAND_ROWS = 512  # rows at a time: Pillow copies each pixel thrice, four bytes a time
 
 
 def grayscale(picture: Picture, spec: Grayscale, tools: Tools) -> Picture:
-    """Return ``picture`` with its luma only (ITU-R BT.601), (h, w); alpha is kept.
+    """Return the luma of ``picture`` (ITU-R BT.601), (h, w); alpha is kept.
 
-    Luma is defined for sRGB, so colours are converted to it where they have a profile, which is
-    then dropped: a gray file may not carry a profile for RGB. Profiles are applied in 8 bits.
+    Luma is defined for sRGB, so colours with a profile are converted first, in 8 bits, and the
+    profile is dropped: a gray file may not carry a profile for RGB.
     """
     if picture.pixels.ndim == 2:
         fits = picture.icc is None or icc_profile.is_gray(picture.icc)
@@ -29,15 +29,15 @@ def grayscale(picture: Picture, spec: Grayscale, tools: Tools) -> Picture:
     if icc is None:
         gray = cv2.cvtColor(picture.pixels, cv2.COLOR_BGR2GRAY)
         return picture.with_pixels(np.asarray(gray, picture.pixels.dtype), picture.alpha)
-    picture = depth16.reduced(picture, notes.FOR_PROFILE)
-    luma = _through(depth16.eight(picture.pixels), icc)
+    picture = depth16.reduce_to_8_bits(picture, notes.REDUCED_FOR_PROFILE)
+    luma = _luma_through_profile(depth16.to_8_bits(picture.pixels), icc)
     return replace(picture.with_pixels(luma, picture.alpha), icc=None)
 
 
-def _through(pixels: Pixels, icc: bytes) -> Pixels:
+def _luma_through_profile(pixels: Pixels, icc: bytes) -> Pixels:
     luma = np.empty(pixels.shape[:2], np.uint8)
-    for top in range(0, len(pixels), _BAND):
-        band = np.ascontiguousarray(pixels[top : top + _BAND, :, ::-1])
+    for top in range(0, len(pixels), _BAND_ROWS):
+        band = np.ascontiguousarray(pixels[top : top + _BAND_ROWS, :, ::-1])
         srgb = icc_profile.to_srgb(Image.fromarray(band), icc)
-        luma[top : top + _BAND] = cv2.cvtColor(np.asarray(srgb), cv2.COLOR_RGB2GRAY)
+        luma[top : top + _BAND_ROWS] = cv2.cvtColor(np.asarray(srgb), cv2.COLOR_RGB2GRAY)
     return luma

@@ -1,4 +1,4 @@
-"""Give a picture another size."""
+"""Resize an image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Enlarge a picture with a super-resolution network."""
+"""Enlarge an image with a super-resolution network."""
 
 from __future__ import annotations
 
@@ -16,18 +16,19 @@ from workers.upscaler import quality_report, sanity, tiles
 from workers.upscaler.engine import Engine
 from workers.upscaler.opencv import REFERENCE
 
-_REACH = (9, 9)  # four pixels each way: further in, a network feels nothing of the edge
-_SEEN = 8  # alpha, of 255, under which a colour is as good as hidden: it weighs 3 %
+_SPREAD_KERNEL = (9, 9)  # four pixels engine way: further in, a network feels nothing of the edge
+_MIN_VISIBLE_ALPHA = 8  # alpha, of 255, under which a colour is as good as hidden: it weighs 3 %
 _BORDER = cv2.BORDER_REPLICATE
 
 
 def upscale(picture: Picture, spec: Upscale, tools: Tools) -> Picture:
-    """Return ``picture`` ``spec.scale`` times as wide and high, in 8 bits; alpha goes on its own.
+    """Return ``picture`` ``spec.scale`` times as wide and high, in 8 bits; alpha is enlarged
+    separately.
 
     Raises:
         WeightsMissing: this worker lacks the network that the service found.
         WeightsUnusable: no engine can run it, or its file was changed.
-        BadOutput: what came out is not the picture that went in, with no engine.
+        BadOutput: no engine produced an image that matches the input.
     """
     try:
         weights = tools.catalogue.find(spec.model, spec.scale)
@@ -35,20 +36,22 @@ def upscale(picture: Picture, spec: Upscale, tools: Tools) -> Picture:
         raise WeightsMissing(f"on this worker: {error.detail}") from None
     tools.catalogue.check(weights)
     path = tools.catalogue.path(weights)
-    picture = depth16.reduced(picture, notes.FOR_NETWORK)
-    before = _spread(picture)
+    picture = depth16.reduce_to_8_bits(picture, notes.REDUCED_FOR_NETWORK)
+    before = _spread_colour(picture)
 
     def attempt(engine: Engine) -> Callable[[], Pixels]:
         def enlarge(part: Pixels) -> Pixels:
             return engine.enlarge(path, weights, part)
 
-        tile = tools.tile or tiles.side(engine.tile, weights, before.shape[0] * before.shape[1])
+        tile = tools.tile_side or tiles.tile_side(
+            engine.tile_side, weights, before.shape[0] * before.shape[1]
+        )
         return lambda: tiles.apply(
             enlarge, before, spec.scale, tile, weights.radius, tools.progress
         )
 
-    used, pixels = sanity.enlarged(
-        before, [(each.said, attempt(each)) for each in engines(tools)], tools.bounds
+    used, pixels = sanity.enlarge_checked(
+        before, [(engine.label, attempt(engine)) for engine in engines(tools)], tools.sanity
     )
     if tools.report is not None:
         tools.report(
@@ -69,23 +72,23 @@ def upscale(picture: Picture, spec: Upscale, tools: Tools) -> Picture:
 
 
 def engines(tools: Tools) -> list[Engine]:
-    """Return the engines to try, the reference last: it is asked when the other fails."""
+    """Return the engines to try; the reference is last and serves if the other fails."""
     return [tools.engine] if tools.engine is REFERENCE else [tools.engine, REFERENCE]
 
 
-def _spread(picture: Picture) -> Pixels:
-    """Return the 8-bit pixels with visible colour spread into what is hidden beside it.
+def _spread_colour(picture: Picture) -> Pixels:
+    """Return 8-bit pixels with visible colour spread into hidden neighbours.
 
-    Colour nobody sees (often black) would bleed into the visible edge as a fringe.
+    The hidden colour (often black) would otherwise bleed into the visible edge as a fringe.
     """
-    pixels = depth16.eight(picture.pixels)
-    if picture.alpha is None or bool((picture.alpha >= _SEEN).all()):
+    pixels = depth16.to_8_bits(picture.pixels)
+    if picture.alpha is None or bool((picture.alpha >= _MIN_VISIBLE_ALPHA).all()):
         return pixels
-    hidden = picture.alpha < _SEEN
+    hidden = picture.alpha < _MIN_VISIBLE_ALPHA
     pixels = pixels.copy()
     pixels[hidden] = 0
-    near = cv2.blur(np.where(hidden, 0, 255).astype(np.uint8), _REACH, borderType=_BORDER)
-    colour = cv2.blur(pixels, _REACH, borderType=_BORDER).astype(np.uint16)
+    near = cv2.blur(np.where(hidden, 0, 255).astype(np.uint8), _SPREAD_KERNEL, borderType=_BORDER)
+    colour = cv2.blur(pixels, _SPREAD_KERNEL, borderType=_BORDER).astype(np.uint16)
     weight = np.maximum(near, 1) if pixels.ndim == 2 else np.maximum(near, 1)[:, :, None]
     filled = np.minimum(colour * 255 // weight, 255).astype(np.uint8)
     fill = hidden & (near > 0)

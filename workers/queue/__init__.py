@@ -1,1 +1,1 @@
-"""The arq worker: jobs, attempts, task groups."""
+"""The arq worker and its job: claim, execute and publish tasks."""

@@ -1,4 +1,4 @@
-"""The work of one attempt: fetch the picture, have a child do the pixels, publish the results."""
+"""Execute one attempt: fetch the image, run the operations in a child process, publish results."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from typing import Any, get_args
 import structlog
 
 from models import memory_estimate
-from models.errors import from_document
-from models.images.inspect import Header, Kind, inspect
+from models.error_codes import from_document
+from models.images.inspect import ImageHeader, InputFormat, inspect
 from models.operations import load
 from models.operations.steps import encoding, parts
 from models.tasks.task import Result
 from workers.child.request import Request
-from workers.context import Attempt, Worker
-from workers.queue.intermediates import Prefix, fetch, keep, worth_keeping
-from workers.store_retry import patient
+from workers.context import Attempt, WorkerContext
+from workers.queue.intermediates import Prefix, fetch_input, prefixes_to_store, store_intermediate
+from workers.store_retry import retry_store
 
 log = structlog.get_logger()
 
 
-async def work(worker: Worker, attempt: Attempt) -> None:
-    """Do the task and publish it.
+async def execute(worker: WorkerContext, attempt: Attempt) -> None:
+    """Execute the task and publish its results.
 
     Raises:
-        AppError: the child refused the picture, died or was late.
+        AppError: the child process rejected the image, died or ran into the timeout.
     """
     task = attempt.task
     operations = [load(document) for document in task.operations]
-    written = encoding(operations, task.format)
+    output = encoding(operations, task.format)
 
     def progress(share: float) -> None:
         attempt.progress = min(99, int(share * 100))
@@ -41,100 +41,106 @@ async def work(worker: Worker, attempt: Attempt) -> None:
         folder = Path(name)
         source = folder / "original"
         began = time.monotonic()
-        fetched = await fetch(worker, task, operations, source, whole=task.wants_report)
+        fetched = await fetch_input(
+            worker, task, operations, source, original_only=task.wants_report
+        )
         skipped = fetched.skipped
-        attempt.stages["fetch_ms"] = _since(began)
-        kept = worth_keeping(worker, task, operations, skipped)
+        attempt.stages["fetch_ms"] = _elapsed_ms(began)
+        to_store = prefixes_to_store(worker, task, operations, skipped)
         header = await asyncio.to_thread(_inspect, source)
         tile = worker.settings.tile_pixels
         need, fixed = memory_estimate.need(
-            header, operations[skipped:], written.format, worker.catalogue, tile
+            header, operations[skipped:], output.format, worker.catalogue, tile
         )
         memory_estimate.check(need, worker.settings, fixed)
         request = Request(
             str(source),
             name,
             task.operations[skipped:],
-            written.format,
-            written.quality,
-            own=skipped > 0,
+            output.format,
+            output.quality,
+            is_intermediate=skipped > 0,
             notes=fetched.notes,
-            keep=[prefix.count - skipped for prefix in kept],
+            keep=[prefix.count - skipped for prefix in to_store],
             report=task.wants_report,
-            memory=need,
-            results=parts(operations),
+            memory_bytes=need,
+            result_count=parts(operations),
         )
         began = time.monotonic()
-        async with worker.room.hold(need):
-            attempt.stages["wait_ms"] = _since(began)
+        async with worker.memory.reserve(need):
+            attempt.stages["wait_ms"] = _elapsed_ms(began)
             began = time.monotonic()
-            answer = await worker.children.run(request, progress)
-        attempt.stages["work_ms"] = _since(began)
-        attempt.pixels = answer.get("ms", {})
-        if "defect" in answer:
-            raise RuntimeError(f"in the child:\n{answer['defect']}")
-        if "error" in answer:
-            raise from_document(answer["error"])
-        await _publish(worker, attempt, answer["results"], answer["report"])
-        await _keep(worker, kept, answer["kept"], skipped)
+            message = await worker.children.run(request, progress)
+        attempt.stages["work_ms"] = _elapsed_ms(began)
+        attempt.child_stages = message.get("ms", {})
+        if "defect" in message:
+            raise RuntimeError(f"in the child:\n{message['defect']}")
+        if "error" in message:
+            raise from_document(message["error"])
+        await _publish(worker, attempt, message["results"], message["report"])
+        await _store_intermediates(worker, to_store, message["kept"], skipped)
 
 
-def _inspect(source: Path) -> Header:
+def _inspect(source: Path) -> ImageHeader:
     with source.open("rb") as file:
-        return inspect(file, get_args(Kind))
+        return inspect(file, get_args(InputFormat))
 
 
-async def _keep(
-    worker: Worker, prefixes: list[Prefix], files: dict[str, Any], skipped: int
+async def _store_intermediates(
+    worker: WorkerContext, prefixes: list[Prefix], files: dict[str, Any], skipped: int
 ) -> None:
     for prefix in prefixes:
         output = files.get(str(prefix.count - skipped))
         if output is not None:
-            await keep(worker, prefix, Path(output["path"]), output["notes"])
+            await store_intermediate(worker, prefix, Path(output["path"]), output["notes"])
 
 
-def _since(began: float) -> float:
+def _elapsed_ms(began: float) -> float:
     return round((time.monotonic() - began) * 1000, 1)
 
 
 async def _publish(
-    worker: Worker,
+    worker: WorkerContext,
     attempt: Attempt,
     outputs: list[dict[str, Any]],
     report: dict[str, Any] | None,
 ) -> None:
-    """Store the results under the task's token, then turn the task SUCCESS."""
+    """Store the results under the attempt's token, then set the task to SUCCESS."""
     task = attempt.task
     began = time.monotonic()
     attempt.publishing = True
-    results = [await _store(worker, attempt, *pair) for pair in enumerate(outputs)]
-    finish = patient(worker.store.leases.finish)
-    stages = {**attempt.story(), "publish": _since(began)}  # but for this last call
+    results = [await _store_result(worker, attempt, *pair) for pair in enumerate(outputs)]
+    finish = retry_store(worker.store.leases.finish)
+    stages = {**attempt.stage_times(), "publish": _elapsed_ms(began)}  # all but this last call
     published = await finish(task.id, attempt.token, results, report, stages)
-    if not published and not await _mine(worker, attempt, results):
-        log.warning("fenced", results=len(results))
-        attempt.end("fenced")
+    if not published and not await _already_published(worker, attempt, results):
+        log.warning("publish_fenced", results=len(results))
+        attempt.set_outcome("fenced")
         for result in results:
             await worker.store.results.delete(result.file_id)
         return
-    attempt.stages["publish_ms"] = _since(began)
-    attempt.end("success")
-    log.info("finished", bytes=sum(result.bytes for result in results), **attempt.stages)
+    attempt.stages["publish_ms"] = _elapsed_ms(began)
+    attempt.set_outcome("success")
+    log.info("task_finished", bytes=sum(result.bytes for result in results), **attempt.stages)
     if task.attempts > 1:
-        # What it had before, if it began anew, may be being read.
-        waste = [each.file_id for each in task.waste]
+        # Earlier results, if the task was restarted, may be in use by a reader.
+        waste = [file.file_id for file in task.waste]
         await worker.store.results.delete_others(task.id, attempt.token, waste)
 
 
-@patient
-async def _mine(worker: Worker, attempt: Attempt, results: list[Result]) -> bool:
-    """Tell whether the task lists ``results`` already: they were, and the answer got lost."""
+@retry_store
+async def _already_published(
+    worker: WorkerContext, attempt: Attempt, results: list[Result]
+) -> bool:
+    """Return whether the task lists ``results`` already: published, but the reply was lost."""
     task = await worker.store.tasks.get(attempt.task.id)
     return task is not None and task.results == results
 
 
-@patient
-async def _store(worker: Worker, attempt: Attempt, part: int, output: dict[str, Any]) -> Result:
+@retry_store
+async def _store_result(
+    worker: WorkerContext, attempt: Attempt, part: int, output: dict[str, Any]
+) -> Result:
     task = attempt.task
     metadata = {"task_id": task.id, "token": attempt.token, "sha256": output["sha256"]}
     with Path(output["path"]).open("rb") as file:

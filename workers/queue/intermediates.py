@@ -1,9 +1,9 @@
-"""Beginnings of pipelines that others may share: found in the store, or kept there.
+"""Reuse intermediate results: pipelines with the same beginning compute it once.
 
-Kept is the picture after a costly operation (an upscale), without loss, under the fingerprint of
-the original and the operations so far. Every other operation is done again in less time than a
-picture takes to be encoded, stored, fetched and decoded (``python -m bench.intermediates``). What a
-finished task published as PNG under that fingerprint is used as it is.
+Stored is the image after a costly operation (an upscale), losslessly, under the fingerprint of the
+original and the operations so far. Any other operation is repeated faster than an image is encoded,
+stored, fetched and decoded (``python -m bench.intermediates``). A PNG that a finished task
+published under that fingerprint is used directly.
 """
 
 from __future__ import annotations
@@ -15,111 +15,115 @@ from pathlib import Path
 import structlog
 
 from models.errors import BadParameter, OriginalGone, StoreUnavailable
-from models.operations import Operation, fingerprint
+from models.operations import Operation
+from models.operations.fingerprint import fingerprint
 from models.operations.steps import parts
 from models.tasks.task import Status, Task
-from workers.context import Worker
-from workers.store_retry import patient
+from workers.context import WorkerContext
+from workers.store_retry import retry_store
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
 class Prefix:
-    """The first ``count`` operations of a pipeline; ``mark`` is their fingerprint."""
+    """The first ``count`` operations of a pipeline, and their fingerprint."""
 
     count: int
-    mark: str
+    fingerprint: str
 
 
-def prefixes(worker: Worker, task: Task, operations: Sequence[Operation]) -> list[Prefix]:
-    """Return the beginnings that are worth keeping, longest first."""
-    found = []
+def reusable_prefixes(
+    worker: WorkerContext, task: Task, operations: Sequence[Operation]
+) -> list[Prefix]:
+    """Return the prefixes that end with a costly operation, longest first."""
+    prefixes = []
     for count in range(len(operations) - 1, 0, -1):
-        first = operations[:count]
-        if first[-1].costly and parts(first) == 1:
+        head = operations[:count]
+        if head[-1].costly and parts(head) == 1:
             try:
-                weights = [w for o in first if (w := o.weights(worker.catalogue)) is not None]
-            except BadParameter:  # a network that this worker lacks: its child will say so
+                weights = [w for o in head if (w := o.weights(worker.catalogue)) is not None]
+            except BadParameter:  # this worker lacks a network: its child process reports that
                 continue
-            writing = worker.settings.writing
+            writing = worker.settings.encoder_settings
             mark = fingerprint(
-                task.original_sha256, first, "png", weights, writing, owner=task.owner
+                task.original_sha256, head, "png", weights, writing, owner=task.owner
             )
-            found.append(Prefix(count, mark))
-    return found
+            prefixes.append(Prefix(count, mark))
+    return prefixes
 
 
 @dataclass(frozen=True)
-class Fetched:
-    """How many operations the picture that was fetched has behind it, and what is noted of it."""
+class FetchedInput:
+    """How many operations were already applied to the fetched image, and its notes."""
 
     skipped: int = 0
     notes: tuple[str, ...] = ()
 
 
-async def fetch(
-    worker: Worker,
+async def fetch_input(
+    worker: WorkerContext,
     task: Task,
     operations: Sequence[Operation],
     path: Path,
     *,
-    whole: bool = False,
-) -> Fetched:
-    """Write the best known beginning of the task, or its original, to ``path``.
+    original_only: bool = False,
+) -> FetchedInput:
+    """Write the longest stored prefix of the task, or its original, to ``path``.
 
-    Where ``whole`` is true it is the original: what another task did was not measured for this
-    one's report.
+    ``original_only``: always the original, for a report, which must measure every operation.
     """
-    for prefix in () if whole else prefixes(worker, task, operations):
+    for prefix in () if original_only else reusable_prefixes(worker, task, operations):
         try:
-            notes = await _known(worker, prefix, path)
-        except LookupError:  # it was deleted a moment ago
+            notes = await _load_prefix(worker, prefix, path)
+        except LookupError:  # deleted in the meantime
             continue
         if notes is not None:
-            log.info("prefix_found", operations=prefix.count)
-            return Fetched(prefix.count, tuple(notes))
+            log.info("intermediate_reused", operations=prefix.count)
+            return FetchedInput(prefix.count, tuple(notes))
     try:
-        await patient(worker.store.originals.save)(task.original_id, path)
+        await retry_store(worker.store.originals.download)(task.original_id, path)
     except LookupError as error:
-        # Else the same picture sent again would find what is left of it.
-        await patient(worker.store.originals.condemn)(task.original_id)
+        # Else a new upload of the same image would be matched to the broken original.
+        await retry_store(worker.store.originals.mark_damaged)(task.original_id)
         raise OriginalGone(
-            "the picture that was sent is no longer there, or not whole; send it again"
+            "the uploaded picture is missing or incomplete in the store; upload it again"
         ) from error
-    return Fetched()
+    return FetchedInput()
 
 
-@patient
-async def _known(worker: Worker, prefix: Prefix, path: Path) -> list[str] | None:
-    """Write the beginning to ``path`` and return its notes; None if it is not kept anywhere."""
+@retry_store
+async def _load_prefix(worker: WorkerContext, prefix: Prefix, path: Path) -> list[str] | None:
+    """Write the stored prefix to ``path`` and return its notes; None if it is not stored."""
     store = worker.store
-    task = await store.tasks.get(prefix.mark[:32])
-    same = task is not None and task.fingerprint == prefix.mark
-    if same and task is not None and task.status is Status.SUCCESS and not task.lost:
-        await store.results.save(task.results[0].file_id, path)
+    task = await store.tasks.get(prefix.fingerprint[:32])
+    same = task is not None and task.fingerprint == prefix.fingerprint
+    if same and task is not None and task.status is Status.SUCCESS and not task.results_lost:
+        await store.results.download(task.results[0].file_id, path)
         return task.results[0].notes
-    file_id = await store.intermediates.find(prefix.mark)
+    file_id = await store.intermediates.find(prefix.fingerprint)
     if file_id is None:
         return None
-    await store.intermediates.save(file_id, path)
+    await store.intermediates.download(file_id, path)
     return list((await store.intermediates.metadata(file_id)).get("notes", ()))
 
 
-def worth_keeping(
-    worker: Worker, task: Task, operations: Sequence[Operation], skipped: int
+def prefixes_to_store(
+    worker: WorkerContext, task: Task, operations: Sequence[Operation], skipped: int
 ) -> list[Prefix]:
-    """Return the beginnings that are about to be computed and shall be kept."""
+    """Return the prefixes that this attempt computes and should store."""
     if not worker.settings.intermediate_ttl:
         return []
-    return [p for p in prefixes(worker, task, operations) if p.count > skipped]
+    return [p for p in reusable_prefixes(worker, task, operations) if p.count > skipped]
 
 
-async def keep(worker: Worker, prefix: Prefix, path: Path, notes: Sequence[str]) -> None:
-    """Store the picture at ``path`` with its ``notes``; if the store is away it is not kept."""
+async def store_intermediate(
+    worker: WorkerContext, prefix: Prefix, path: Path, notes: Sequence[str]
+) -> None:
+    """Store the image at ``path`` with its ``notes``; do nothing if the store is away."""
     try:
         with path.open("rb") as file:
-            metadata = {"key": prefix.mark, "notes": list(notes)}
-            await worker.store.intermediates.put(file, f"{prefix.mark}.png", metadata)
+            metadata = {"key": prefix.fingerprint, "notes": list(notes)}
+            await worker.store.intermediates.put(file, f"{prefix.fingerprint}.png", metadata)
     except StoreUnavailable as error:
-        log.warning("prefix_not_kept", **error.document())
+        log.warning("intermediate_not_stored", **error.document())

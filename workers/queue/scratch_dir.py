@@ -1,4 +1,4 @@
-"""Where originals and results lie while a child works; none of it outlives its worker long."""
+"""The worker's temporary folder for originals and results; folders of dead workers are removed."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ import tempfile
 from pathlib import Path
 
 
-def claim() -> Path:
-    """Return a folder for this worker alone, after removing those of workers that died.
+def create() -> Path:
+    """Return a new folder for this worker, after removing the folders of dead workers.
 
-    It lies in the system's temporary folder (TMPDIR), readable by this user only.
+    It is in the system's temporary folder (TMPDIR), readable only by this user.
 
     Raises:
-        PermissionError: somebody else made the folder of our name.
+        PermissionError: another user owns the folder of our name.
     """
     base = Path(tempfile.gettempdir()) / f"darkroom-{os.getuid()}"
     base.mkdir(mode=0o700, exist_ok=True)
     if base.is_symlink() or base.stat().st_uid != os.getuid():
-        raise PermissionError(f"{base} belongs to somebody else; set TMPDIR")
-    for left in base.iterdir():
-        # Our own number too: in a container every worker has the same one after a restart.
-        if left.name == str(os.getpid()) or not _alive(left.name):
-            shutil.rmtree(left, ignore_errors=True)
+        raise PermissionError(f"{base} belongs to another user; set TMPDIR")
+    for folder in base.iterdir():
+        # Our own pid too: in a container a restarted worker gets the same one.
+        if folder.name == str(os.getpid()) or not _alive(folder.name):
+            shutil.rmtree(folder, ignore_errors=True)
     mine = base / str(os.getpid())
     mine.mkdir(mode=0o700)
     return mine

@@ -1,11 +1,11 @@
-"""What a child may no longer do, from before it has read a byte of anybody's picture.
+"""The sandbox of a child process, entered before it reads a byte of an image.
 
-Decoders are large, old and written in C: one day a picture takes one over. What it has taken over
-then is a process without secrets, that reads its own code, the networks and its own folder, writes
-only into that folder, reaches no network, starts no program and touches no other process.
+Decoders are large, old and written in C: one day an image takes one over. The process it then
+controls has no secrets, reads only its code, the networks and its own folder, writes only into that
+folder, has no network, starts no program and touches no other process.
 
-Each layer stands alone and says whether it holds; none can be taken off again, and threads that are
-started later have them too. That is why they are put on before OpenCV and OpenVINO are imported.
+Each layer stands alone and reports whether it is active. None can be removed again, and threads
+started later inherit them. So they are applied before OpenCV and OpenVINO are imported.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from workers.sandbox import landlock, privileges, readable_paths, rlimits, secco
 
 
 @dataclass(frozen=True)
-class Room:
-    """What is left to a child.
+class SandboxLimits:
+    """What a child may still use.
 
-    ``folder``: where alone it writes. ``networks``: folder with weights. ``memory``: bytes beside
-    what it begins with. ``file``: bytes of the largest file that it may write.
+    ``folder``: the only one it writes to. ``networks``: folder with weights. ``memory``: bytes
+    beside what it has at the start. ``file``: bytes of the largest file that it may write.
     """
 
     folder: str
@@ -32,36 +32,36 @@ class Room:
 
 
 LAYERS = ("limits", "privileges", "files", "calls")
-"""setrlimit; no privileges, nor new ones; Landlock; seccomp. In the order they are put on."""
+"""setrlimit; dropped privileges; Landlock; seccomp. In the order of application."""
 
 Layers = dict[str, str]
-"""By layer: "" where it holds, else why it does not."""
+"""By layer: "" if active, else the reason why not."""
 
 
-def confine(room: Room) -> Layers:
-    """Put on every layer that this kernel offers; the last must be the system calls' own."""
-    folders = readable_paths.folders(Path(room.networks))
-    put: dict[str, Callable[[], None]] = {
-        "limits": lambda: rlimits.hold(room.memory, room.file),
+def enter_sandbox(limits: SandboxLimits) -> Layers:
+    """Apply every layer that this kernel offers; seccomp must be the last."""
+    folders = readable_paths.folders(Path(limits.networks))
+    steps: dict[str, Callable[[], None]] = {
+        "limits": lambda: rlimits.apply(limits.memory, limits.file),
         "privileges": privileges.drop,
-        "files": lambda: landlock.restrict(Path(room.folder), folders, readable_paths.files()),
-        "calls": seccomp.refuse,
+        "files": lambda: landlock.restrict(Path(limits.folder), folders, readable_paths.files()),
+        "calls": seccomp.install_filter,
     }
-    said: Layers = {}
+    reasons: Layers = {}
     for name in LAYERS:
         try:
-            put[name]()
-            said[name] = ""
-        except (OSError, ValueError, AttributeError) as error:  # the last: this is no Linux
-            said[name] = str(error) or repr(error)
-    return said
+            steps[name]()
+            reasons[name] = ""
+        except (OSError, ValueError, AttributeError) as error:  # AttributeError: not Linux
+            reasons[name] = str(error) or repr(error)
+    return reasons
 
 
-def held(layers: Layers) -> Sequence[str]:
-    """Return the names of the layers that hold."""
+def active_layers(layers: Layers) -> Sequence[str]:
+    """Return the names of the active layers."""
     return [name for name, why in layers.items() if not why]
 
 
-def missing(layers: Layers) -> Sequence[str]:
-    """Return a sentence for each layer that does not hold."""
+def missing_layers(layers: Layers) -> Sequence[str]:
+    """Return "name: reason" for each inactive layer."""
     return [f"{name}: {why}" for name, why in layers.items() if why]

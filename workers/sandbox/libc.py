@@ -1,4 +1,4 @@
-"""System calls that Python has no function for, by ctypes; each error is an OSError."""
+"""System calls without a Python function, through ctypes; each failure is an OSError."""
 
 from __future__ import annotations
 
@@ -8,45 +8,45 @@ import os
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def checked(what: str, result: int) -> int:
-    """Return ``result`` of a call to libc.
+def checked(name: str, result: int) -> int:
+    """Return ``result`` of a libc call.
 
     Raises:
-        OSError: it failed; says at what.
+        OSError: it failed; the text starts with ``name``.
     """
     if result < 0:
         number = ctypes.get_errno()
-        raise OSError(number, f"{what}: {os.strerror(number)}")
+        raise OSError(number, f"{name}: {os.strerror(number)}")
     return result
 
 
-def prctl(what: str, option: int, *values: int | ctypes.c_void_p) -> int:
-    """Ask the kernel through prctl; ``what`` is the option's name.
+def prctl(name: str, option: int, *values: int | ctypes.c_void_p) -> int:
+    """Set a process option of the kernel; ``name`` is the option's, for the error.
 
     Raises:
-        OSError: the kernel refuses, or does not know it.
-        AttributeError: this is no Linux.
+        OSError: the kernel refuses or does not know it.
+        AttributeError: not Linux.
     """
-    given = [v if isinstance(v, ctypes.c_void_p) else ctypes.c_ulong(v) for v in values]
-    given += [ctypes.c_ulong(0)] * (4 - len(given))
-    return checked(what, _libc.prctl(ctypes.c_int(option), *given))
+    arguments = [v if isinstance(v, ctypes.c_void_p) else ctypes.c_ulong(v) for v in values]
+    arguments += [ctypes.c_ulong(0)] * (4 - len(arguments))
+    return checked(name, _libc.prctl(ctypes.c_int(option), *arguments))
 
 
-def syscall(what: str, number: int, *values: int | ctypes.c_void_p) -> int:
-    """Ask the kernel by number: for what libc has no function of its own.
+def syscall(name: str, number: int, *values: int | ctypes.c_void_p) -> int:
+    """Call the kernel by number, for calls without a libc function.
 
     Raises:
-        OSError: the kernel refuses, or does not know it.
+        OSError: the kernel refuses or does not know it.
     """
-    given = [v if isinstance(v, ctypes.c_void_p) else ctypes.c_long(v) for v in values]
-    return checked(what, int(_libc.syscall(ctypes.c_long(number), *given)))
+    arguments = [v if isinstance(v, ctypes.c_void_p) else ctypes.c_long(v) for v in values]
+    return checked(name, int(_libc.syscall(ctypes.c_long(number), *arguments)))
 
 
 def capset(header: ctypes.Structure, data: ctypes.Array[ctypes.c_uint32]) -> None:
-    """Give this process exactly these capabilities.
+    """Set the capabilities of this process to exactly these.
 
     Raises:
         OSError: the kernel refuses.
-        AttributeError: this is no Linux.
+        AttributeError: not Linux.
     """
     checked("capset", _libc.capset(ctypes.byref(header), data))

@@ -1,4 +1,4 @@
-"""What a child is: nobody that anybody's program would obey."""
+"""Drop the privileges of a child process."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class _Header(ctypes.Structure):
 
 
 def drop() -> None:
-    """Give up what being root gives, and die with the worker whatever C code is stuck in.
+    """Drop root's capabilities, and die with the worker whatever C code is running.
 
-    Others of the same user can no longer look into its memory, nor does it leave a core.
+    Other processes of the same user can no longer read its memory, and it leaves no core file.
 
     Raises:
         OSError: the kernel refuses.

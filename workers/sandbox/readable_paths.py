@@ -1,6 +1,6 @@
-"""What a child reads: code, libraries, networks, and what the system says of itself.
+"""Paths that a child may read: code, libraries, networks, and system information.
 
-The root of the checkout is not among them: ``.env`` lies there, and perhaps the stores' data.
+The root of the checkout is not among them: it holds ``.env`` and perhaps the data of the stores.
 """
 
 from __future__ import annotations
@@ -13,35 +13,39 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
-_LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/nix/store")
-_MACHINE = ("/sys/devices/system", "/sys/kernel/mm", "/sys/fs/cgroup")  # cores, caches, quotas
+_LIBRARY_FOLDERS = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/nix/store")
+_SYSTEM_FOLDERS = (
+    "/sys/devices/system",
+    "/sys/kernel/mm",
+    "/sys/fs/cgroup",
+)  # cores, caches, quotas
 _FILES = (
     *("/etc/ld.so.cache", "/etc/ssl/openssl.cnf", "/etc/pki/tls/openssl.cnf"),
     *("/usr/share/locale/locale.alias", "/dev/null", "/dev/urandom"),
 )
 PROC = ("/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/proc/stat")
-"""Of /proc nothing else: there the environments of other processes lie."""
+"""Nothing else of /proc: it shows the environments of other processes."""
 
 
 def folders(networks: Path) -> list[Path]:
-    """Return the folders that are read with all below them; some may not be there."""
+    """Return the folders that a child reads recursively; some may not exist."""
     return [
         *(ROOT / name for name in ("models", "workers", "weights")),
         networks,
-        *_python(),
-        *map(Path, _LIBRARIES + _MACHINE),
+        *_python_folders(),
+        *map(Path, _LIBRARY_FOLDERS + _SYSTEM_FOLDERS),
         *(Path(part) for part in os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep) if part),
-        *_linked(networks),
+        *_link_targets(networks),
     ]
 
 
 def files() -> list[Path]:
-    """Return the single files that are read; some may not be there."""
+    """Return the single files that a child reads; some may not exist."""
     return [Path(path) for path in _FILES]
 
 
-def _python() -> Iterator[Path]:
-    """Yield where modules come from, and beside the standard library its own libraries."""
+def _python_folders() -> Iterator[Path]:
+    """Yield the import paths, and the libraries beside Python's standard library."""
     for part in sys.path:
         if part and not ROOT.is_relative_to(Path(part).resolve()):
             yield Path(part)
@@ -49,7 +53,7 @@ def _python() -> Iterator[Path]:
         yield Path(sysconfig.get_path(name)).parent
 
 
-def _linked(networks: Path) -> Iterator[Path]:
-    """Yield what links among the networks point at, which may be anywhere."""
+def _link_targets(networks: Path) -> Iterator[Path]:
+    """Yield the targets of links among the networks, which may lie anywhere."""
     if networks.is_dir():
         yield from (path.resolve() for path in networks.iterdir() if path.is_symlink())

@@ -1,8 +1,8 @@
-"""Limits that a child lives with (setrlimit(2)); those of one task are ``workers.child.task_limits``'s.
+"""Limits of a child for its whole life (setrlimit(2)); ``workers.child.task_limits`` has a task's.
 
-RLIMIT_NPROC is left alone: it counts all threads of the user, those of the stores and the service
-too, so that none is small enough to keep a child from starting programs and large enough to let it
-start threads. ``syscalls`` refuses new processes.
+RLIMIT_NPROC is not set: it counts all threads of the user, those of the stores and the service too,
+so no value both stops a child from starting programs and lets it start threads. ``seccomp`` refuses
+new processes.
 """
 
 from __future__ import annotations
@@ -12,33 +12,36 @@ import resource
 
 from workers.sandbox import proc_status
 
-FILES = 64
-"""Open at once: a child has four, and opens a picture, a result and a network beside them."""
+MAX_OPEN_FILES = 64
+"""A child has four open, and opens an image, a result and a network beside them."""
 
-_LIBRARIES = 4 << 30  # bytes: code and networks that are mapped, about 1 GiB; the rest is room
-_HEAPS = 1 << 30  # bytes a core: glibc reserves 128 MiB for each of the heaps of up to 8 threads
+_LIBRARY_BYTES = 4 << 30  # mapped code and networks take about 1 GiB; the rest is spare
+_HEAP_BYTES_PER_CORE = 1 << 30  # glibc reserves 128 MiB for each heap of up to 8 threads
 # Not models.settings.cores: glibc and the libraries' pools count the affinity's, whatever the quota
 _CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def hold(memory: int, file: int) -> None:
-    """Hold this process to ``memory`` bytes beside what it has, and files of ``file`` bytes.
+def apply(memory: int, file: int) -> None:
+    """Limit this process to ``memory`` bytes beside what it has, and its files to ``file`` bytes.
 
-    RLIMIT_DATA is what holds: of what may be written to, all is counted but what is shared.
-    RLIMIT_AS counts that too, but also what is only reserved, which is many times as much.
+    RLIMIT_DATA is the effective limit: it counts all writable memory that is not shared. RLIMIT_AS
+    also counts memory that is only reserved, which is many times as much.
 
     Raises:
         OSError: a limit cannot be set.
     """
-    _cut(resource.RLIMIT_CORE, 0)  # a core file would hold somebody's picture
-    _cut(resource.RLIMIT_NOFILE, FILES)
-    _cut(resource.RLIMIT_FSIZE, file)
-    _cut(resource.RLIMIT_DATA, proc_status.data() + memory)
-    _cut(resource.RLIMIT_AS, proc_status.addresses() + memory + _LIBRARIES + _HEAPS * _CORES)
+    _lower(resource.RLIMIT_CORE, 0)  # a core file would hold a user's image
+    _lower(resource.RLIMIT_NOFILE, MAX_OPEN_FILES)
+    _lower(resource.RLIMIT_FSIZE, file)
+    _lower(resource.RLIMIT_DATA, proc_status.data_bytes() + memory)
+    _lower(
+        resource.RLIMIT_AS,
+        proc_status.virtual_bytes() + memory + _LIBRARY_BYTES + _HEAP_BYTES_PER_CORE * _CORES,
+    )
 
 
-def _cut(what: int, value: int) -> None:
-    """Set both limits, so that nothing the process does raises them again; never raise one."""
-    _, hard = resource.getrlimit(what)
+def _lower(limit: int, value: int) -> None:
+    """Set the soft and the hard limit, so that the process cannot raise them; never raise one."""
+    _, hard = resource.getrlimit(limit)
     value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-    resource.setrlimit(what, (value, value))
+    resource.setrlimit(limit, (value, value))

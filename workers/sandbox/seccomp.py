@@ -1,8 +1,8 @@
 """seccomp (seccomp(2), Linux 3.5 and later): which system calls a process may make.
 
-One small program of the kernel's classic BPF. What is refused gets EPERM, not a signal: libraries
-ask for what they can do without. mprotect stays free, to make code executable too: OpenVINO
-compiles networks to machine code.
+The filter is one small program in the kernel's classic BPF. A refused call gets EPERM, not a
+signal: libraries try calls that they can do without. mprotect stays allowed, executable memory
+included: OpenVINO compiles networks to machine code.
 """
 
 from __future__ import annotations
@@ -16,110 +16,114 @@ from collections.abc import Iterable
 from workers.sandbox import syscall_table
 from workers.sandbox.libc import prctl
 
-_SECCOMP, _MODE_FILTER = 22, 2
+_SET_SECCOMP, _MODE_FILTER = 22, 2
 
 _LOAD, _EQUAL, _GREATER, _ANY_BIT, _RETURN = 0x20, 0x15, 0x25, 0x45, 0x06  # BPF_*, all of words
 _AND = 0x54
 _KILL, _ERRNO, _ALLOW = 0x80000000, 0x00050000, 0x7FFF0000  # SECCOMP_RET_*
-_NUMBER, _MACHINE, _ARGUMENTS = 0, 4, 16  # where struct seccomp_data has them
+_NUMBER, _MACHINE, _ARGUMENTS = 0, 4, 16  # offsets in struct seccomp_data
 
 _CLONE_THREAD = 0x10000
-_NAMES = (15, 16, 0x53564D41)  # PR_SET_NAME, PR_GET_NAME, PR_SET_VMA: threads and memory are named
-_TERMINAL = (
+_PRCTL_OPTIONS = (15, 16, 0x53564D41)  # PR_SET_NAME, PR_GET_NAME, PR_SET_VMA
+_IOCTL_REQUESTS = (
     0x5401,
     0x5413,
     0x802C542A,
     0x5450,
     0x5451,
 )  # asks whether it is one; FIOCLEX, FIONCLEX
-_DESCRIPTORS = (0, 1, 2, 3, 4, 5, 6, 7, 1030)  # F_DUPFD to F_SETLKW, F_DUPFD_CLOEXEC
+_FCNTL_COMMANDS = (0, 1, 2, 3, 4, 5, 6, 7, 1030)  # F_DUPFD to F_SETLKW, F_DUPFD_CLOEXEC
 
 Instruction = tuple[int, int, int, int]
-"""Code, jumps if true and if false, operand."""
+"""Code, jump if true, jump if false, operand."""
 
 
 class _Program(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_char_p))
 
 
-def refuse() -> None:
-    """Leave this thread, and those it starts from now on, the calls of ``calls`` only.
+def install_filter() -> None:
+    """Allow this thread, and threads it starts later, only the calls of ``syscall_table``.
 
     Raises:
-        OSError: the kernel has no seccomp, or the machine is not listed.
+        OSError: the kernel has no seccomp, or the architecture is not listed.
     """
-    code = b"".join(struct.pack("=HBBI", *each) for each in _program(os.getpid()))
+    code = b"".join(
+        struct.pack("=HBBI", *instruction) for instruction in _filter_program(os.getpid())
+    )
     program = _Program(len(code) // 8, code)
     pointer = ctypes.cast(ctypes.byref(program), ctypes.c_void_p)
-    prctl("PR_SET_SECCOMP", _SECCOMP, _MODE_FILTER, pointer)
+    prctl("PR_SET_SECCOMP", _SET_SECCOMP, _MODE_FILTER, pointer)
 
 
-def _program(pid: int) -> list[Instruction]:
-    """Return the filter of the process ``pid``."""
-    number = syscall_table.looked_at()
-    lines: list[Instruction] = [
+def _filter_program(pid: int) -> list[Instruction]:
+    """Return the filter for the process ``pid``."""
+    number = syscall_table.argument_checked()
+    instructions: list[Instruction] = [
         (_LOAD, 0, 0, _MACHINE),
-        (_EQUAL, 1, 0, syscall_table.machine()),
-        _answer(_KILL),  # the same numbers mean other calls on another machine
+        (_EQUAL, 1, 0, syscall_table.audit_arch()),
+        _return(_KILL),  # the same numbers mean other calls on another architecture
         (_LOAD, 0, 0, _NUMBER),
     ]
-    for each in syscall_table.allowed():
-        lines += [(_EQUAL, 0, 1, each), _answer(_ALLOW)]
-    lines += [
-        # Its flags lie in memory, where no filter can look: libraries then ask by clone.
-        *_if(number["clone3"], [_error(errno.ENOSYS)]),
-        *_if(number["clone"], _argument(0, [_CLONE_THREAD], _ANY_BIT)),
-        *_if(number["fcntl"], _argument(1, _DESCRIPTORS)),
-        *_if(number["ioctl"], _argument(1, _TERMINAL)),
-        *(_if(number["open"], _opening(1)) if "open" in number else ()),
-        *_if(number["openat"], _opening(2)),
-        *_if(number["sched_setaffinity"], _argument(0, [0])),  # the thread that asks
-        *_if(number["kill"], _argument(0, [pid])),
-        *_if(number["tgkill"], _argument(0, [pid])),
-        *_if(number["prctl"], _argument(0, _NAMES)),
-        *_if(number["prlimit64"], _argument(0, [0, pid])),
-        (_GREATER, 0, 1, syscall_table.NEWEST),
+    for call in syscall_table.allowed():
+        instructions += [(_EQUAL, 0, 1, call), _return(_ALLOW)]
+    instructions += [
+        # Its flags lie in memory that no filter can read: on ENOSYS libraries fall back to clone.
+        *_on_call(number["clone3"], [_error(errno.ENOSYS)]),
+        *_on_call(number["clone"], _allow_argument(0, [_CLONE_THREAD], _ANY_BIT)),
+        *_on_call(number["fcntl"], _allow_argument(1, _FCNTL_COMMANDS)),
+        *_on_call(number["ioctl"], _allow_argument(1, _IOCTL_REQUESTS)),
+        *(_on_call(number["open"], _check_open_flags(1)) if "open" in number else ()),
+        *_on_call(number["openat"], _check_open_flags(2)),
+        *_on_call(number["sched_setaffinity"], _allow_argument(0, [0])),  # the thread that asks
+        *_on_call(number["kill"], _allow_argument(0, [pid])),
+        *_on_call(number["tgkill"], _allow_argument(0, [pid])),
+        *_on_call(number["prctl"], _allow_argument(0, _PRCTL_OPTIONS)),
+        *_on_call(number["prlimit64"], _allow_argument(0, [0, pid])),
+        (_GREATER, 0, 1, syscall_table.NEWEST_KNOWN),
         _error(errno.ENOSYS),
         _error(errno.EPERM),
     ]
-    return lines
+    return instructions
 
 
-def _if(number: int, then: list[Instruction]) -> list[Instruction]:
-    """Return what looks at one call; ``then`` ends it."""
+def _on_call(number: int, then: list[Instruction]) -> list[Instruction]:
+    """Return instructions that run ``then`` for one call; ``then`` must return."""
     return [(_EQUAL, 0, len(then), number), *then]
 
 
-def _argument(place: int, good: Iterable[int], test: int = _EQUAL) -> list[Instruction]:
-    """Return what allows a call whose argument (its low word) is one of ``good``."""
-    lines = [(_LOAD, 0, 0, _ARGUMENTS + 8 * place)]
-    for value in good:
-        lines += [(test, 0, 1, value), _answer(_ALLOW)]
-    return [*lines, _error(errno.EPERM)]
+def _allow_argument(
+    index: int, allowed_values: Iterable[int], test: int = _EQUAL
+) -> list[Instruction]:
+    """Allow a call if its argument (the low word) is one of ``allowed_values``; else EPERM."""
+    instructions = [(_LOAD, 0, 0, _ARGUMENTS + 8 * index)]
+    for value in allowed_values:
+        instructions += [(test, 0, 1, value), _return(_ALLOW)]
+    return [*instructions, _error(errno.EPERM)]
 
 
-def _opening(place: int) -> list[Instruction]:
-    """Return what allows to open a file, but for what needs no right that Landlock knows of.
+def _check_open_flags(index: int) -> list[Instruction]:
+    """Allow opening a file, except with flags for which Landlock needs no right.
 
-    Before its third version O_TRUNC empties what may only be read; access mode 3, of old drivers,
-    is neither reading nor writing. And a file without a name is seen by no quota.
+    Before Landlock ABI 3 O_TRUNC empties a read-only file; access mode 3, of old drivers, is
+    neither reading nor writing. And a file without a name escapes the disk quota.
     """
     nameless = os.O_TMPFILE & ~os.O_DIRECTORY
     bad = (os.O_RDONLY | os.O_TRUNC, os.O_ACCMODE, os.O_ACCMODE | os.O_TRUNC)
-    lines = [
-        (_LOAD, 0, 0, _ARGUMENTS + 8 * place),
+    instructions = [
+        (_LOAD, 0, 0, _ARGUMENTS + 8 * index),
         (_ANY_BIT, 0, 1, nameless),
         _error(errno.EPERM),
         (_AND, 0, 0, os.O_ACCMODE | os.O_TRUNC),
     ]
     for flags in bad:
-        lines += [(_EQUAL, 0, 1, flags), _error(errno.EPERM)]
-    return [*lines, _answer(_ALLOW)]
+        instructions += [(_EQUAL, 0, 1, flags), _error(errno.EPERM)]
+    return [*instructions, _return(_ALLOW)]
 
 
-def _answer(what: int) -> Instruction:
-    return (_RETURN, 0, 0, what)
+def _return(action: int) -> Instruction:
+    return (_RETURN, 0, 0, action)
 
 
 def _error(number: int) -> Instruction:
-    return _answer(_ERRNO | number)
+    return _return(_ERRNO | number)

@@ -1,8 +1,8 @@
-"""The system calls of a child, with their numbers on x86-64 and on 64-bit ARM (``-``: not there).
+"""System calls that a child may make, with numbers for x86-64 and 64-bit ARM (``-``: none).
 
-Those that Python, OpenCV and OpenVINO were seen to make (strace), and their like. All others are
-refused: sockets, programs, processes, mounts, keys, io_uring, bpf, other processes' memory. So are
-unlink and rename: a file without a name takes room that ``workers.child.disk_quota`` does not see.
+They are those that strace showed Python, OpenCV and OpenVINO making, and similar ones. All others
+are refused: sockets, programs, processes, mounts, keys, io_uring, bpf, memory of other processes.
+So are unlink and rename: ``workers.child.disk_quota`` does not see a file without a name.
 """
 
 from __future__ import annotations
@@ -36,45 +36,45 @@ _ALLOWED = {
     "getrusage 98 165, getsid 124 156, gettid 186 178, getuid 102 174, setrlimit 160 164, "
     "sysinfo 99 179, uname 63 160",
 }
-_LOOKED_AT = (
+_ARGUMENT_CHECKED = (
     "clone 56 220, clone3 435 435, fcntl 72 25, ioctl 16 29, kill 62 129, open 2 -, openat 257 56, "
     "prctl 157 167, prlimit64 302 261, sched_setaffinity 203 122, tgkill 234 131"
 )
-"""Those whose arguments decide."""
+"""Calls whose arguments decide."""
 
-NEWEST = 462
-"""What has a higher number (mseal, Linux 6.10) was not known here: libraries are told it is not
-there, and then do without, as on an older kernel."""
+NEWEST_KNOWN = 462
+"""Higher numbers (from mseal, Linux 6.10) get ENOSYS: libraries then do without them, as on an
+older kernel."""
 
-_MACHINES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
+_AUDIT_ARCHES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 """AUDIT_ARCH_* of linux/audit.h."""
 
 
-def machine() -> int:
-    """Return the kernel's number of this kind of machine.
+def audit_arch() -> int:
+    """Return the AUDIT_ARCH_* number of this machine.
 
     Raises:
-        OSError: its calls are not listed here.
+        OSError: its system calls are not listed here.
     """
     name = platform.machine()
-    if name not in _MACHINES:
+    if name not in _AUDIT_ARCHES:
         raise OSError(
             f"the system calls of {name} are not listed (workers/sandbox/syscall_table.py)"
         )
-    return _MACHINES[name]
+    return _AUDIT_ARCHES[name]
 
 
 def allowed() -> list[int]:
-    """Return the numbers of the calls that are free, on this machine."""
+    """Return the numbers of the calls that are always allowed on this machine."""
     return [number for text in _ALLOWED.values() for number in _numbers(text).values()]
 
 
-def looked_at() -> dict[str, int]:
-    """Return the numbers of the calls whose arguments decide, on this machine."""
-    return _numbers(_LOOKED_AT)
+def argument_checked() -> dict[str, int]:
+    """Return the numbers of the calls whose arguments decide, by name, on this machine."""
+    return _numbers(_ARGUMENT_CHECKED)
 
 
 def _numbers(text: str) -> dict[str, int]:
-    column = 1 + list(_MACHINES).index(platform.machine())
+    column = 1 + list(_AUDIT_ARCHES).index(platform.machine())
     rows = [entry.split() for entry in text.split(", ")]
     return {row[0]: int(row[column]) for row in rows if row[column] != "-"}

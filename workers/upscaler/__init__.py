@@ -1,1 +1,1 @@
-"""Super-resolution networks: reading them, running them, running them in tiles."""
+"""Run super-resolution networks, whole or in tiles, and check their output."""

@@ -1,4 +1,4 @@
-"""What an engine is: it runs a network over a picture, whole or a tile of it."""
+"""The interface of an engine, which runs a network on an image or a tile of it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from models.networks.catalogue import Weights
 from workers.imaging.picture import Pixels
 
 
-class Unreadable(Exception):
-    """This engine cannot run the network; the text says why, to whoever asked for the picture.
+class UnusableNetwork(Exception):
+    """This engine cannot run the network; the text says why, to the user.
 
-    ``detail`` is for the log: libraries name files of this machine and lines of their sources.
+    ``detail`` is for the log: libraries name local files and lines of their sources.
     """
 
     def __init__(self, reason: str, detail: str = "") -> None:
@@ -20,30 +20,30 @@ class Unreadable(Exception):
         self.detail = detail
 
 
-class NotFinite(Exception):
-    """The network gave values that are no numbers."""
+class NonFiniteOutput(Exception):
+    """The network returned NaN or infinity."""
 
 
 class Engine(Protocol):
     """One way to run the networks of the catalogue.
 
-    ``name`` is that of the setting UPSCALE_ENGINE; ``said`` adds version and precision, for people.
-    ``tile`` is the side of the tiles it is fastest with, see bench/README.md.
+    ``name``: its value of the setting UPSCALE_ENGINE. ``label``: with version and precision, for
+    people. ``tile_side``: of the tiles it is fastest with, see bench/README.md.
     """
 
     name: str
-    said: str
-    tile: int
+    label: str
+    tile_side: int
 
     def enlarge(self, path: Path, weights: Weights, pixels: Pixels) -> Pixels:
-        """Return ``pixels`` through the network ``weights``, whose file is ``path``.
+        """Return ``pixels`` enlarged by the network ``weights``, whose file is ``path``.
 
-        ``pixels`` are uint8, gray (height, width) or BGR (height, width, 3); the result is of the
-        same kind, ``weights.scale`` times as high and wide. As many threads work as
-        ``cv2.getNumThreads()`` says.
+        ``pixels``: uint8, gray (height, width) or BGR (height, width, 3); the result likewise,
+        ``weights.scale`` times as high and wide. ``cv2.getNumThreads()`` threads work.
 
         Raises:
-            Unreadable: the file is no network, or none for this engine, or for such a picture.
-            NotFinite: what it gave are no numbers. (OpenCV turns them into 0 and cannot tell.)
+            UnusableNetwork: the file is no network, or not for this engine or such an image.
+            NonFiniteOutput: it returned NaN or infinity. (OpenCV turns them into 0 and cannot
+            tell.)
         """
         ...

@@ -12,61 +12,61 @@ import cv2
 import numpy as np
 
 from models.networks.catalogue import Weights
-from workers.child.task_limits import is_shortage
+from workers.imaging.out_of_memory import is_out_of_memory
 from workers.imaging.picture import Pixels
-from workers.upscaler.engine import Unreadable
+from workers.upscaler.engine import UnusableNetwork
 
 Network = Any
 """A cv2.dnn_superres.DnnSuperResImpl; OpenCV's stubs do not name it."""
 
 
 @lru_cache(maxsize=6)
-def load(path: Path, algorithm: str, scale: int) -> Network:
-    """Read the network at ``path``; once in a process.
+def load_network(path: Path, algorithm: str, scale: int) -> Network:
+    """Read the network at ``path``; cached.
 
     Raises:
-        Unreadable: it is none that dnn_superres reads.
+        UnusableNetwork: dnn_superres cannot read it.
     """
     if path.suffix != ".pb":
-        raise Unreadable("OpenCV's dnn_superres reads TensorFlow's .pb files only")
+        raise UnusableNetwork("OpenCV's dnn_superres reads TensorFlow's .pb files only")
     network = cv2.dnn_superres.DnnSuperResImpl_create()  # type: ignore[attr-defined]
-    with _said_plainly():
+    with _translate_errors():
         network.readModel(str(path))
     network.setModel(algorithm, scale)
     return network
 
 
 class OpenCV:
-    """Luma by the network, chroma bilinear; all channels by EDSR."""
+    """Luma by the network and chroma bilinear; EDSR takes all channels."""
 
     name = "opencv"
-    said = f"opencv {cv2.__version__} f32"
-    tile = 160
+    label = f"opencv {cv2.__version__} f32"
+    tile_side = 160
 
     def enlarge(self, path: Path, weights: Weights, pixels: Pixels) -> Pixels:
         """Return ``pixels`` as ``DnnSuperResImpl.upsample`` enlarges them, see ``Engine``.
 
         Grayscale in, grayscale out: equal channels have no chroma, so one comes back.
         """
-        network = load(path, weights.algorithm, weights.scale)
+        network = load_network(path, weights.algorithm, weights.scale)
         gray = pixels.ndim == 2
-        with _said_plainly():
+        with _translate_errors():
             made = network.upsample(cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR) if gray else pixels)
         size = tuple(weights.scale * side for side in pixels.shape[:2])
         if made.shape[:2] != size:
-            raise Unreadable(f"it is not for scale {weights.scale}")
+            raise UnusableNetwork(f"it is not for scale {weights.scale}")
         return np.asarray(cv2.cvtColor(made, cv2.COLOR_BGR2GRAY) if gray else made, np.uint8)
 
 
 @contextmanager
-def _said_plainly() -> Iterator[None]:
-    """Take what OpenCV says of a network, but not of memory, for a fault of the network's."""
+def _translate_errors() -> Iterator[None]:
+    """Turn errors of OpenCV, except out of memory, into UnusableNetwork."""
     try:
         yield
     except cv2.error as error:
-        if is_shortage(error):
+        if is_out_of_memory(error):
             raise
-        raise Unreadable("OpenCV cannot run it", error.err or str(error)) from None
+        raise UnusableNetwork("OpenCV cannot run it", error.err or str(error)) from None
 
 
 REFERENCE = OpenCV()

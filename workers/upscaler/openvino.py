@@ -1,4 +1,4 @@
-"""The fast engine: OpenVINO over the same .pb files, with what dnn_superres does around them."""
+"""The fast engine: OpenVINO on the same .pb files, with the colour handling of dnn_superres."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.networks.catalogue import Weights
-from workers.child.task_limits import is_shortage
+from workers.imaging.out_of_memory import is_out_of_memory
 from workers.imaging.picture import Pixels
-from workers.upscaler.engine import NotFinite, Unreadable
+from workers.upscaler.engine import NonFiniteOutput, UnusableNetwork
 from workers.upscaler.opencv import REFERENCE
 
-# Importing openvino tells Intel so and writes ~/intel, unasked. Without this module it takes a stub
-# of its own instead, which does neither.
+# Importing openvino sends telemetry and writes ~/intel. Without this module it uses a stub of its
+# own, which does neither.
 sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
 import openvino  # noqa: E402
 
@@ -30,113 +30,118 @@ Plane = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Colour:
-    """How a network takes all channels: their order, the mean taken off, the value of a level."""
+class ColourLayout:
+    """How a network takes all channels: their order, the mean subtracted, the value of a level."""
 
     order: slice
     mean: tuple[float, float, float]
     level: float
 
 
-_COLOUR = {
-    "edsr": Colour(slice(None), (103.1545782, 111.561547, 114.35629928), 1.0),  # mean of DIV2K
-    "rgb": Colour(slice(None, None, -1), (0.0, 0.0, 0.0), 1 / 255),
+_COLOUR_LAYOUTS = {
+    "edsr": ColourLayout(
+        slice(None), (103.1545782, 111.561547, 114.35629928), 1.0
+    ),  # mean of DIV2K
+    "rgb": ColourLayout(slice(None, None, -1), (0.0, 0.0, 0.0), 1 / 255),
 }
-"""``edsr`` as dnn_superres has it, BGR; ``rgb`` as most networks that come as ONNX, 0 to 1."""
+"""``edsr``: BGR, as dnn_superres does; ``rgb``: 0 to 1, as most ONNX networks."""
 
-KEPT = 6
-"""Compiled networks kept; each serves every size of tile and picture (see DECISIONS.md)."""
-_LAYOUTS = 64
-"""Sizes of input for which the CPU plugin keeps what it has prepared; its default is 5000."""
-_BYTE = np.float32(1 / 255)
+MAX_COMPILED_NETWORKS = 6
+"""Compiled networks kept; each serves every size of tile and picture (see
+docs/decisions/networks.md)."""
+_MAX_CACHED_SHAPES = 64
+"""Input sizes for which the CPU plugin caches its preparation; its default is 5000."""
+_LEVEL = np.float32(1 / 255)
 
 
 class OpenVINO:
-    """Luma by the network, chroma bilinear; all channels by EDSR. Within a level of OpenCV in f32.
+    """Luma by the network and chroma bilinear; EDSR takes all channels. In f32 within a level of
+    OpenCV.
 
-    ``precision`` is that of the convolutions: bf16 is faster where the processor has it, and a few
-    levels off (bench/README.md); elsewhere it is taken for f32.
+    ``precision``: of the convolutions. bf16 is faster on processors that have it, and a few levels
+    off (bench/README.md); on others it means f32.
     """
 
     name = "openvino"
-    tile = 256
+    tile_side = 256
 
     def __init__(self, precision: Literal["f32", "bf16"] = "f32") -> None:
         self._core = openvino.Core()
         self._precision = precision
         version = openvino.get_version().partition("-")[0]
-        self.said = f"openvino {version} {precision}"
-        self._compiled = lru_cache(maxsize=KEPT)(self._compile)
+        self.label = f"openvino {version} {precision}"
+        self._compiled = lru_cache(maxsize=MAX_COMPILED_NETWORKS)(self._compile)
 
     def enlarge(self, path: Path, weights: Weights, pixels: Pixels) -> Pixels:
         """Return ``pixels`` enlarged, see ``Engine``.
 
         Raises:
-            Unreadable: the network is not one for pictures, or not for ``weights.scale``, or has
-                operations that OpenVINO does not know (those of TensorFlow's 8-bit weights).
-            NotFinite: it gave NaN or infinity.
+            UnusableNetwork: the network is not for images, not for ``weights.scale``, or has
+            operations
+                that OpenVINO does not know (those of TensorFlow's 8-bit weights).
+            NonFiniteOutput: it returned NaN or infinity.
         """
         if pixels.shape[:2] == (1, 1) and path.suffix == ".pb":
             # In bf16 FSRCNN makes one pixel 79 levels wrong (2026.4.1, a model of any size).
             return REFERENCE.enlarge(path, weights, pixels)
-        channels = 3 if weights.algorithm in _COLOUR else 1
+        channels = 3 if weights.algorithm in _COLOUR_LAYOUTS else 1
         run = self._compiled(path, weights.scale, channels, cv2.getNumThreads())
-        if isinstance(run, Unreadable):
+        if isinstance(run, UnusableNetwork):
             raise run
         if channels == 1:
-            return _luma(pixels, weights.scale, run)
-        return _colour(pixels, run, _COLOUR[weights.algorithm])
+            return _enlarge_luma(pixels, weights.scale, run)
+        return _enlarge_colour(pixels, run, _COLOUR_LAYOUTS[weights.algorithm])
 
     def _compile(
         self, path: Path, scale: int, channels: int, threads: int
-    ) -> Callable[[Plane], Plane] | Unreadable:
-        """Return what runs the network, or why nothing does: that is kept too, not found anew."""
+    ) -> Callable[[Plane], Plane] | UnusableNetwork:
+        """Return a function that runs the network, or the error; both are cached."""
         options = {
             "INFERENCE_NUM_THREADS": threads,
             "INFERENCE_PRECISION_HINT": self._precision,
             "NUM_STREAMS": 1,
             # Each child would pin its threads to the same first cores.
             "ENABLE_CPU_PINNING": False,
-            "CPU_RUNTIME_CACHE_CAPACITY": _LAYOUTS,
+            "CPU_RUNTIME_CACHE_CAPACITY": _MAX_CACHED_SHAPES,
         }
         try:
-            with _said_plainly("OpenVINO cannot run it"):
-                model, output, last = prepared(self._core.read_model(path), channels, scale)
+            with _translate_errors("OpenVINO cannot run it"):
+                model, output, last = prepare(self._core.read_model(path), channels, scale)
                 request = self._core.compile_model(model, "CPU", options).create_infer_request()
-        except Unreadable as error:
+        except UnusableNetwork as error:
             return error
 
         def run(planes: Plane) -> Plane:
             given = planes.transpose(1, 2, 0) if last else planes
             size = f"{planes.shape[2]} x {planes.shape[1]} pixels"
-            with _said_plainly(f"the network does not take {size}"):
+            with _translate_errors(f"the network does not take {size}"):
                 request.infer([np.ascontiguousarray(given)[None]], share_inputs=True)
             made: Plane = request.get_output_tensor(0).data[0]
             if not np.isfinite(made.sum()):
-                raise NotFinite
+                raise NonFiniteOutput
             return made.transpose(2, 0, 1) if output else made
 
         return run
 
 
 @contextmanager
-def _said_plainly(reason: str) -> Iterator[None]:
-    """Take what OpenVINO says of a network, but not of memory, for a fault of the network's."""
+def _translate_errors(reason: str) -> Iterator[None]:
+    """Turn errors of OpenVINO, except out of memory, into UnusableNetwork."""
     try:
         yield
     except ValueError as error:
-        raise Unreadable(str(error)) from None
+        raise UnusableNetwork(str(error)) from None
     except RuntimeError as error:
-        if is_shortage(error):
+        if is_out_of_memory(error):
             raise
-        raise Unreadable(reason, " ".join(str(error).split())) from None
+        raise UnusableNetwork(reason, " ".join(str(error).split())) from None
 
 
-def shaped(model: Any, channels: int, height: int, width: int) -> bool:
-    """Give ``model`` that input (-1: any side); return whether it has its channels last.
+def set_input_shape(model: Any, channels: int, height: int, width: int) -> bool:
+    """Set the input shape of ``model`` (-1: any side); return whether channels come last.
 
     Raises:
-        ValueError: it takes no picture of so many channels, in either order.
+        ValueError: it takes no image of so many channels, in either order.
     """
     for shape, last in (
         ([1, height, width, channels], True),
@@ -147,20 +152,20 @@ def shaped(model: Any, channels: int, height: int, width: int) -> bool:
         except RuntimeError:
             continue
         return last
-    raise ValueError(f"this network takes no picture of {channels} channels")
+    raise ValueError(f"this network takes no image with {channels} channels")
 
 
-def prepared(model: Any, channels: int, scale: int) -> tuple[Any, bool, bool]:
-    """Return ``model`` for any size with only the output that is ``scale`` times as large.
+def prepare(model: Any, channels: int, scale: int) -> tuple[Any, bool, bool]:
+    """Return ``model`` for any size, with only the output that is ``scale`` times as large.
 
-    Also whether that output, and whether the input, has its channels last. LapSRN gives its halfway
-    scales too, for which nobody asked.
+    Also return whether that output, and whether the input, has its channels last. LapSRN also
+    returns its intermediate scales, which are dropped.
 
     Raises:
-        ValueError: it takes or gives no picture of so many channels and such a size.
+        ValueError: it takes or returns no image of so many channels and such a size.
     """
     height, width = 24, 40  # any size shows which output is which
-    last = shaped(model, channels, height, width)
+    last = set_input_shape(model, channels, height, width)
     first = (1, channels, height * scale, width * scale)
     orders = {first: False, (first[0], *first[2:], channels): True}
     for output in model.outputs:
@@ -168,44 +173,44 @@ def prepared(model: Any, channels: int, scale: int) -> tuple[Any, bool, bool]:
             pruned = openvino.Model([output], model.get_parameters(), "upscaler")
             # Known by now, not tried: sides that may be anything fit either order.
             pruned.reshape([1, -1, -1, channels] if last else [1, channels, -1, -1])
-            return _floats(pruned), orders[shape], last
-    raise ValueError(f"this network gives nothing {scale} times as large of {channels} channels")
+            return _with_float_io(pruned), orders[shape], last
+    raise ValueError(f"this network has no output {scale} times as large with {channels} channels")
 
 
-def _floats(model: Any) -> Any:
-    """Return ``model`` taking and giving f32: some are stored in halves throughout."""
+def _with_float_io(model: Any) -> Any:
+    """Return ``model`` with f32 input and output: some are stored in half precision throughout."""
     given = openvino.preprocess.PrePostProcessor(model)
     given.input().tensor().set_element_type(openvino.Type.f32)
     given.output().tensor().set_element_type(openvino.Type.f32)
     return given.build()
 
 
-def _luma(pixels: Pixels, scale: int, run: Callable[[Plane], Plane]) -> Pixels:
-    """As dnn_superres: Y of 8-bit YCrCb through the network, Cr and Cb bilinear, in 0 to 1."""
+def _enlarge_luma(pixels: Pixels, scale: int, run: Callable[[Plane], Plane]) -> Pixels:
+    """Like dnn_superres: Y of 8-bit YCrCb through the network, Cr and Cb bilinear, in 0 to 1."""
     if pixels.ndim == 2:
-        return _bytes(run((pixels * _BYTE)[None])[0], 255.0)
-    split = cv2.cvtColor(pixels, cv2.COLOR_BGR2YCrCb) * _BYTE
+        return _to_uint8(run((pixels * _LEVEL)[None])[0], 255.0)
+    split = cv2.cvtColor(pixels, cv2.COLOR_BGR2YCrCb) * _LEVEL
     luma = run(np.ascontiguousarray(split[:, :, 0])[None])[0]
     size = (pixels.shape[1] * scale, pixels.shape[0] * scale)
     chroma = [
         cv2.resize(np.ascontiguousarray(split[:, :, n]), size, interpolation=cv2.INTER_LINEAR)
         for n in (1, 2)
     ]
-    merged = cv2.merge([_bytes(plane, 255.0) for plane in (luma, *chroma)])
+    merged = cv2.merge([_to_uint8(plane, 255.0) for plane in (luma, *chroma)])
     return np.asarray(cv2.cvtColor(merged, cv2.COLOR_YCrCb2BGR), np.uint8)
 
 
-def _colour(pixels: Pixels, run: Callable[[Plane], Plane], how: Colour) -> Pixels:
+def _enlarge_colour(pixels: Pixels, run: Callable[[Plane], Plane], how: ColourLayout) -> Pixels:
     """All channels through the network; gray goes through as colour."""
     gray = pixels.ndim == 2
     colour = cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR) if gray else pixels
     mean = np.array(how.mean, np.float32)
     planes = ((colour - mean) * np.float32(how.level))[:, :, how.order].transpose(2, 0, 1)
     large = run(np.ascontiguousarray(planes)).transpose(1, 2, 0)[:, :, how.order]
-    made = _bytes(np.ascontiguousarray(large) + mean * np.float32(how.level), 1 / how.level)
+    made = _to_uint8(np.ascontiguousarray(large) + mean * np.float32(how.level), 1 / how.level)
     return np.asarray(cv2.cvtColor(made, cv2.COLOR_BGR2GRAY), np.uint8) if gray else made
 
 
-def _bytes(values: Any, factor: float) -> Pixels:
-    """Return ``values * factor`` rounded and held within 0 to 255, as cv::Mat::convertTo does."""
+def _to_uint8(values: Any, factor: float) -> Pixels:
+    """Return ``values * factor``, rounded and clipped to 0 to 255, as cv::Mat::convertTo does."""
     return np.asarray(cv2.addWeighted(values, factor, values, 0, 0, dtype=cv2.CV_8U), np.uint8)

@@ -1,4 +1,4 @@
-"""What an enlargement did to a picture, in figures."""
+"""Measure an enlargement: PSNR, SSIM and gain of detail."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.imaging.picture import Pixels
-from workers.upscaler.sanity import ratio
+from workers.upscaler.sanity import psnr_db
 
-_BAND = 256  # rows of the input at a time: what is computed takes several times what they do
-_EDGE = 8  # rows further that a band looks, for the filters; more than their radius of 5
+_BAND_ROWS = 256  # rows of the input at a time: what is computed takes several times what they do
+_MARGIN_ROWS = 8  # rows further that a band looks, for the filters; more than their radius of 5
 _WINDOW, _SIGMA = (11, 11), 1.5
 _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
@@ -29,9 +29,9 @@ def measure(before: Pixels, after: Pixels, scale: int) -> dict[str, float]:
     """
     height, width = before.shape[:2]
     square = similar = detail = plain = 0.0
-    for top in range(0, height, _BAND):
-        bottom = min(top + _BAND, height)
-        first, last = max(0, top - _EDGE), min(height, bottom + _EDGE)
+    for top in range(0, height, _BAND_ROWS):
+        bottom = min(top + _BAND_ROWS, height)
+        first, last = max(0, top - _MARGIN_ROWS), min(height, bottom + _MARGIN_ROWS)
         part, large = before[first:last], after[first * scale : last * scale]
         keep = slice(top - first, bottom - first)
         back = cv2.resize(large, (width, last - first), interpolation=cv2.INTER_AREA)
@@ -44,7 +44,7 @@ def measure(before: Pixels, after: Pixels, scale: int) -> dict[str, float]:
         plain += _detail(bicubic, shown)
     gain = 10 * math.log10(detail / plain) if detail > 0 and plain > 0 else 0.0
     return {
-        "psnr": round(ratio(square / before.size), 2),
+        "psnr": round(psnr_db(square / before.size), 2),
         "ssim": round(similar / (width * height), 4),
         "detail_gain_db": round(gain, 2),
     }

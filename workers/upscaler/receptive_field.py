@@ -1,4 +1,4 @@
-"""What a network's graph says of it: how far an output pixel looks, what it costs to compute."""
+"""Read a network's graph: its receptive field and its cost."""
 
 from __future__ import annotations
 
@@ -16,34 +16,39 @@ _CONVOLUTIONS = {"Convolution": 2, "GroupConvolution": 3}
 
 
 def radius(model: Any) -> int:
-    """Return how far, in input pixels, an output pixel's inputs may lie from its own place.
+    """Return the radius of the receptive field of an output pixel, in input pixels.
 
-    ``model`` is an ``openvino.Model``, whose convolutions have channels before height and width.
+    ``model`` is an ``openvino.Model`` whose convolutions have channels before height and width.
     Goes backwards from each output: an odd kernel of side k adds (k - 1) / 2 of its own pixels, an
-    even one k / 2; where depth becomes space by b, r of the fine pixels lie in ceil(r / b) coarse.
+    even one k / 2; where depth becomes space by b, r of the fine pixels lie in ceil(r / b) coarse
+    ones.
 
     Raises:
-        ValueError: an operation of which it is not known how far it looks.
+        ValueError: an operation whose receptive field is unknown.
     """
-    reach: dict[str, int] = {}
+    distances: dict[str, int] = {}
     for node in reversed(model.get_ordered_ops()):
         kind = node.get_type_name()
-        here = reach.get(node.get_friendly_name(), 0)
+        distance = distances.get(node.get_friendly_name(), 0)
         if kind in _CONVOLUTIONS:
             sides = list(node.input(1).get_shape())[_CONVOLUTIONS[kind] :]
             attributes = node.get_attributes()
             if any(step != 1 for step in attributes["strides"]):
-                raise ValueError(f"{node.get_friendly_name()}: a convolution with strides")
+                raise ValueError(
+                    f"{node.get_friendly_name()}: strided convolutions are not supported"
+                )
             steps = attributes["dilations"]
-            here += max(step * (side // 2) for side, step in zip(sides, steps, strict=True))
+            distance += max(step * (side // 2) for side, step in zip(sides, steps, strict=True))
         elif kind == "DepthToSpace":
-            here = ceil(here / node.get_attributes()["block_size"])
+            distance = ceil(distance / node.get_attributes()["block_size"])
         elif kind not in _POINTWISE:
-            raise ValueError(f"{node.get_friendly_name()}: how far does {kind} look?")
+            raise ValueError(
+                f"{node.get_friendly_name()}: the receptive field of {kind} is unknown"
+            )
         for source in node.inputs():
             name = source.get_source_output().get_node().get_friendly_name()
-            reach[name] = max(reach.get(name, 0), here)
-    return max(reach.get(p.get_friendly_name(), 0) for p in model.get_parameters())
+            distances[name] = max(distances.get(name, 0), distance)
+    return max(distances.get(p.get_friendly_name(), 0) for p in model.get_parameters())
 
 
 def flops(model: Any) -> int:

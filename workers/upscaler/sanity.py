@@ -1,7 +1,7 @@
-"""Whether an enlarged picture is the picture that came in: never call a black one a success.
+"""Check that an enlarged image still shows its input: a black one must not count as success.
 
-What was enlarged is scaled down again and held against the input. Networks sharpen, so the two
-differ; how much they may is MIN_CONSISTENCY and MAX_SHIFT, measured by ``python -m bench.sanity``.
+The result is scaled down again and compared with the input. Networks sharpen, so the two differ;
+UPSCALE_MIN_PSNR and UPSCALE_MAX_SHIFT limit by how much, measured by ``python -m bench.sanity``.
 """
 
 from __future__ import annotations
@@ -16,36 +16,57 @@ import structlog
 
 from models.errors import BadOutput, WeightsUnusable
 from workers.imaging.picture import Pixels
-from workers.upscaler.bounds import Bounds
-from workers.upscaler.engine import NotFinite, Unreadable
+from workers.upscaler.engine import NonFiniteOutput, UnusableNetwork
 
 log = structlog.get_logger()
 
-_FLAT = 2.0  # standard deviation, in levels, from which a picture is certainly not of one colour
-_SPARE = 4.0  # levels that a sound network may move a flat picture; measured: 3.2
-_DIM, _LEAST = 8.0, 0.25  # of blocks brighter than 8 levels, sound networks keep 0.56 of the light
-_SMALL = 8  # pixels: a side below it is all border, where networks see mostly padding
-_BAND = 1024  # rows of the input compared at once; of 32-pixel blocks a whole number
-_BLOCK = 32  # side, in input pixels, of the blocks whose mean colour is compared
+_FLAT_DEVIATION_LEVELS = (
+    2.0  # standard deviation, in levels, from which a picture is certainly not of one colour
+)
+_FLAT_TOLERANCE_LEVELS = 4.0  # levels that a sound network may move a flat picture; measured: 3.2
+_DARK_LEVEL, _MIN_LIGHT_SHARE = (
+    8.0,
+    0.25,
+)  # of blocks brighter than 8 levels, sound networks keep 0.56 of the light
+_MIN_CHECKED_SIDE = 8  # pixels: a side below it is all border, where networks see mostly padding
+_BAND_ROWS = 1024  # rows of the input compared at once; of 32-pixel blocks a whole number
+_BLOCK_SIDE = 32  # side, in input pixels, of the blocks whose mean colour is compared
 
 Attempt = tuple[str, Callable[[], Pixels]]
-"""The name of an engine, and what has it enlarge the picture."""
+"""Label of an engine, and a function that enlarges the image with it."""
 
 
 @dataclass(frozen=True)
-class Finding:
-    """What was measured, and what is wrong with it; an empty ``fault`` is none."""
+class SanityLimits:
+    """How far an enlarged image, scaled down again, may differ from its input.
 
-    psnr: float
-    block: float
+    ``min_psnr_db``: of the whole image (UPSCALE_MIN_PSNR). ``max_block_shift``: levels by which the
+    mean colour of the worst block may differ (UPSCALE_MAX_SHIFT).
+    """
+
+    min_psnr_db: float = 6.0
+    max_block_shift: float = 64.0
+
+
+DEFAULT_LIMITS = SanityLimits()
+
+
+@dataclass(frozen=True)
+class SanityCheck:
+    """Measurements, and the fault found; empty: none."""
+
+    psnr_db: float
+    block_shift: float
     fault: str
 
 
-def enlarged(before: Pixels, attempts: Sequence[Attempt], bounds: Bounds) -> tuple[str, Pixels]:
+def enlarge_checked(
+    before: Pixels, attempts: Sequence[Attempt], limits: SanityLimits
+) -> tuple[str, Pixels]:
     """Return the first sound result of ``attempts``, the last being the reference, and its engine.
 
     Raises:
-        BadOutput: none of them was sound.
+        BadOutput: no result was sound.
         WeightsUnusable: no engine can run the network.
     """
     finding = None
@@ -53,38 +74,38 @@ def enlarged(before: Pixels, attempts: Sequence[Attempt], bounds: Bounds) -> tup
     for engine, attempt in attempts:
         try:
             after = attempt()
-        except Unreadable as error:
-            log.warning("network_unreadable", engine=engine, reason=f"{error} {error.detail}")
+        except UnusableNetwork as error:
+            log.warning("network_unusable", engine=engine, reason=f"{error} {error.detail}")
             reasons[engine] = str(error)
             continue
-        except NotFinite:
-            finding = Finding(0.0, 255.0, "it has values that are no numbers")
+        except NonFiniteOutput:
+            finding = SanityCheck(0.0, 255.0, "it has NaN or infinite values")
         else:
-            finding = examine(before, after, bounds)
+            finding = check_enlargement(before, after, limits)
             if not finding.fault:
                 return engine, after
             del after
-        log.error("bad_output", engine=engine, fault=finding.fault)
+        log.error("upscale_check_failed", engine=engine, fault=finding.fault)
     if finding is None:
-        said = "; ".join(f"{engine}: {reason}" for engine, reason in reasons.items())
-        raise WeightsUnusable(f"no engine here can run this network. {said}")
+        details = "; ".join(f"{engine}: {reason}" for engine, reason in reasons.items())
+        raise WeightsUnusable(f"no engine here can run this network. {details}")
     raise BadOutput(
-        f"the enlarged picture is not the one that was sent: {finding.fault}",
+        f"the enlarged picture does not match the input: {finding.fault}",
         engines=[engine for engine, _ in attempts if engine not in reasons],
     )
 
 
-def examine(before: Pixels, after: Pixels, bounds: Bounds) -> Finding:
-    """Compare ``after`` with ``before``, of which it is an enlargement by a whole factor.
+def check_enlargement(before: Pixels, after: Pixels, limits: SanityLimits) -> SanityCheck:
+    """Compare ``after`` with ``before``, which it enlarges by a whole factor s.
 
-    ``before``: (h, w) or (h, w, 3) uint8. ``after``: (h*s, w*s) likewise. They are compared in
-    bands of rows, so that little memory is taken beside them.
+    ``before``: (h, w) or (h, w, 3) uint8. ``after``: (h*s, w*s) likewise. Bands of rows keep the
+    memory small.
     """
     size = (before.shape[1], before.shape[0])
     scale = after.shape[0] // before.shape[0]
     square, block, light = 0.0, 0.0, 1.0
-    for top in range(0, size[1], _BAND):
-        part = before[top : top + _BAND]
+    for top in range(0, size[1], _BAND_ROWS):
+        part = before[top : top + _BAND_ROWS]
         shown = after[top * scale : (top + len(part)) * scale]
         back = np.asarray(
             cv2.resize(shown, (size[0], len(part)), interpolation=cv2.INTER_AREA), np.uint8
@@ -92,39 +113,47 @@ def examine(before: Pixels, after: Pixels, bounds: Bounds) -> Finding:
         square += cv2.norm(part, back, cv2.NORM_L2SQR) / before.size
         shift, kept = _worst_blocks(part, back)
         block, light = max(block, shift), min(light, kept)
-    psnr = ratio(square)
+    psnr = psnr_db(square)
     deviation = np.asarray(cv2.meanStdDev(before)[1])
     fault = ""
-    if deviation.max() > _FLAT and after.min() == after.max():
-        fault = f"all of it is {int(after.flat[0])}, and the input is not flat"
-    elif min(size) >= _SMALL:
-        if psnr < bounds.psnr:
-            fault = f"scaled down it is {psnr:.1f} dB PSNR from the input; {bounds.psnr:g} pass"
-        elif square > float((deviation**2).mean()) + _SPARE**2:
-            fault = "scaled down it is further from the input than one flat colour"
-        elif block > bounds.block:
-            fault = f"a part of it is {block:.0f} levels off on average; {bounds.block:g} pass"
-        elif light < _LEAST:
-            fault = f"a part of it has {light:.0%} of its light"
-    return Finding(psnr, block, fault)
+    if deviation.max() > _FLAT_DEVIATION_LEVELS and after.min() == after.max():
+        fault = f"every pixel is {int(after.flat[0])}, but the input is not flat"
+    elif min(size) >= _MIN_CHECKED_SIDE:
+        if psnr < limits.min_psnr_db:
+            fault = (
+                f"scaled down, its PSNR to the input is {psnr:.1f} dB; at least "
+                f"{limits.min_psnr_db:g} dB pass"
+            )
+        elif square > float((deviation**2).mean()) + _FLAT_TOLERANCE_LEVELS**2:
+            fault = "scaled down, it is further from the input than one flat colour"
+        elif block > limits.max_block_shift:
+            fault = (
+                f"a block of it is {block:.0f} levels off on average; at most "
+                f"{limits.max_block_shift:g} pass"
+            )
+        elif light < _MIN_LIGHT_SHARE:
+            fault = (
+                f"a block of it kept {light:.0%} of its light; at least {_MIN_LIGHT_SHARE:.0%} pass"
+            )
+    return SanityCheck(psnr, block, fault)
 
 
-def ratio(mean_square: float) -> float:
+def psnr_db(mean_square: float) -> float:
     """Return the PSNR in dB of a mean squared error in levels; 99 where there is none."""
     return min(99.0, 10 * math.log10(255**2 / mean_square)) if mean_square > 0 else 99.0
 
 
 def _worst_blocks(before: Pixels, back: Pixels) -> tuple[float, float]:
-    """Return by how many levels a block's mean colour differs at most, and the light it keeps.
+    """Return the largest difference of a block's mean colour in levels, and the least light kept.
 
     The latter is of the block that lost most, 0 to 1; light is the mean of the channels.
     """
-    size = tuple(max(1, side // _BLOCK) for side in before.shape[1::-1])
+    size = tuple(max(1, side // _BLOCK_SIDE) for side in before.shape[1::-1])
     was, now = (
         cv2.resize(p, size, interpolation=cv2.INTER_AREA).astype(np.float32) for p in (before, back)
     )
     shift = float(np.abs(was - now).max())
     if was.ndim == 3:
         was, now = was.mean(axis=2), now.mean(axis=2)
-    kept = now[was > _DIM] / was[was > _DIM]
+    kept = now[was > _DARK_LEVEL] / was[was > _DARK_LEVEL]
     return shift, min(1.0, float(kept.min())) if kept.size else 1.0

@@ -1,4 +1,4 @@
-"""A large picture in parts: memory is bounded by the tile, progress is counted in tiles."""
+"""Process a large image in tiles, which limit memory and count progress."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ import numpy as np
 from models.networks.catalogue import Weights
 from workers.imaging.picture import Pixels
 
-_FINE = 512
+_LAPSRN_MAX_RESULT_SIDE = 512
 """Most pixels of the result a side of LapSRN's tiles: it has 64 channels at half that resolution,
 which take 170 MB in OpenVINO and 300 MB in OpenCV."""
-_DEEP, _FAR, _LARGE = 10, 40, 256
+_MEDIUM_RADIUS, _LARGE_RADIUS, _LARGE_TILE = 10, 40, 256
 """Networks that look further than this get larger tiles: they would be mostly overlap. What looks
 further than ten pixels loses a fifth of tiles of 256 to it: 183 ms against 166 in tiles of 512."""
-_WHOLE = 320_000
+_MAX_SINGLE_TILE_PIXELS = 320_000
 """Pixels up to which a picture is one tile for them: as many as a tile of 512 has with its overlap.
 By hand, two cores with AVX2: 640x480 in one takes 294, 590 and 7961 ms with darkroom-fast, balanced
 and best, in two 336, 662 and 9316."""
-_SMALL = 2_000_000
+_MAX_LARGE_TILE_PIXELS = 2_000_000
 """Pixels above which a picture gets no larger tiles: memory is shorter than time then."""
 
 
-def side(best: int, weights: Weights, area: int) -> int:
+def tile_side(best: int, weights: Weights, area: int) -> int:
     """Return the side of the tiles for ``weights`` and a picture of ``area`` pixels.
 
     ``best``: that of an engine.
     """
     if weights.algorithm == "lapsrn":
-        return min(best, _FINE // weights.scale)
-    if weights.radius > _FAR:
-        return max(best, _LARGE)
-    if best < _LARGE or area > _SMALL or weights.radius <= _DEEP:
+        return min(best, _LAPSRN_MAX_RESULT_SIDE // weights.scale)
+    if weights.radius > _LARGE_RADIUS:
+        return max(best, _LARGE_TILE)
+    if best < _LARGE_TILE or area > _MAX_LARGE_TILE_PIXELS or weights.radius <= _MEDIUM_RADIUS:
         return best
-    return area if area <= _WHOLE else 2 * best
+    return area if area <= _MAX_SINGLE_TILE_PIXELS else 2 * best
 
 
 def spans(length: int, tile: int, overlap: int) -> Iterator[tuple[int, int, int, int]]:
@@ -64,8 +64,8 @@ def apply(
 ) -> Pixels:
     """Return ``enlarge(pixels)``, computed in tiles of at most ``tile + 2 * overlap`` a side.
 
-    ``overlap`` must reach as far as an output pixel looks (a network's radius), else seams show.
-    ``progress`` is called with the share done, 0 to 1, after each tile.
+    ``overlap`` must be at least the radius of the receptive field, else seams show. ``progress`` is
+    called with the share done, 0 to 1, after each tile.
     """
     height, width = pixels.shape[:2]
     result = np.empty((height * scale, width * scale, *pixels.shape[2:]), np.uint8)

@@ -1,1 +1,1 @@
-"""Webhooks: how the end of a task is told to a stranger's server, which may be anybody's."""
+"""Webhooks: signed calls to untrusted receivers when a task or group has ended."""

@@ -1,99 +1,113 @@
-"""One event in a sender's hands: written, signed, told, and what came of it noted."""
+"""Deliver one webhook: build its payload, sign it, call the receiver and record the attempt."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from models.errors import BadCallback
-from models.metrics.definitions import WEBHOOK_TIMES, WEBHOOKS
-from models.outbox.webhook import Attempt, Event
-from models.outbox.webhook_signature import Secrets, headers
-from models.outbox.webhook_url import AddressPolicy, callback
+from models.errors import BadCallbackUrl
+from models.metrics.definitions import WEBHOOK_CALLS, WEBHOOK_DURATION
+from models.outbox.webhook import WebhookAttempt, WebhookEvent
+from models.outbox.webhook_signature import SigningSecrets, signature_headers
+from models.outbox.webhook_url import AddressPolicy, parse_callback_url
 from models.settings import Settings
-from workers.context import Worker
-from workers.outbox import Hand, Lost, Refused, Rules, Trouble, begin, deliver
-from workers.store_retry import patient
-from workers.webhooks.client import Call, Caller
-from workers.webhooks.payload import write
+from workers.context import WorkerContext
+from workers.outbox import (
+    Delivery,
+    LeaseLost,
+    PermanentFailure,
+    RetryPolicy,
+    TemporaryFailure,
+    deliver,
+    mark_begun,
+)
+from workers.store_retry import retry_store
+from workers.webhooks.client import CallResult, WebhookClient
+from workers.webhooks.payload import build_payload
 
-_FINAL = frozenset({"gone", "refused_address", "bad_callback"})
-"""Outcomes after which nothing is tried again: the receiver said so, or it is not to be called."""
+_FINAL_OUTCOMES = frozenset({"gone", "refused_address", "bad_callback"})
+"""Not retried: the receiver answered 410, or it may not be called."""
 
 
 @dataclass(frozen=True)
-class Teller:
-    """What deliveries of one worker share."""
+class WebhookContext:
+    """What the webhook deliveries of one worker share."""
 
-    worker: Worker
-    caller: Caller
-    reach: AddressPolicy
-    secrets: Secrets
+    worker: WorkerContext
+    client: WebhookClient
+    policy: AddressPolicy
+    secrets: SigningSecrets
 
 
-async def tell(teller: Teller, event: Event) -> None:
-    """Deliver a claimed event and record how it ended, unless its lease is lost on the way.
+async def deliver_webhook(context: WebhookContext, webhook: WebhookEvent) -> None:
+    """Deliver a claimed webhook and record how it ended, unless its lease is lost on the way.
 
     Raises:
-        StoreUnavailable: MongoDB was away for longer than patience lasts.
+        StoreUnavailable: MongoDB was away for longer than ``retry_store`` waits.
     """
-    store, settings = teller.worker.store, teller.worker.settings
+    store, settings = context.worker.store, context.worker.settings
 
     async def send() -> None:
-        body = event.body
+        body = webhook.body
         if body is None:
-            content = await write(store, event)
-            body = content.body
-            if not await patient(store.events.make)(event, content.kind, body, content.at):
-                raise Lost
-        secrets = await _secrets(teller, event)
-        await begin(hand)
-        call = await _call(teller, event, body, secrets)
-        instruments = teller.worker.instruments
-        instruments.count(WEBHOOKS, call.outcome)
-        instruments.observe(WEBHOOK_TIMES, call.ms / 1000)
-        event.made = Attempt(
+            payload = await build_payload(store, webhook)
+            body = payload.body
+            if not await retry_store(store.webhooks.set_body)(
+                webhook, payload.type, body, payload.at
+            ):
+                raise LeaseLost
+        secrets = await _signing_secrets(context, webhook)
+        await mark_begun(delivery)
+        result = await _call(context, webhook, body, secrets)
+        instruments = context.worker.instruments
+        instruments.count(WEBHOOK_CALLS, result.outcome)
+        instruments.observe(WEBHOOK_DURATION, result.ms / 1000)
+        webhook.new_attempt = WebhookAttempt(
             at=datetime.now(UTC),
-            ms=call.ms,
-            outcome=call.outcome,
-            status=call.status,
-            worker=teller.worker.name,
+            ms=result.ms,
+            outcome=result.outcome,
+            status=result.status,
+            worker=context.worker.name,
         )
-        if call.outcome in _FINAL:
-            raise Refused(call.said)
-        if call.outcome != "delivered":
-            raise Trouble(call.said, min(call.retry_after, settings.webhook_retry_after))
+        if result.outcome in _FINAL_OUTCOMES:
+            raise PermanentFailure(result.detail)
+        if result.outcome != "delivered":
+            retry_after = min(result.retry_after, settings.webhook_retry_after_max)
+            raise TemporaryFailure(result.detail, retry_after)
 
-    about = {"about": event.about, "subject": event.subject, "host": event.host}
-    hand = Hand(store.events, event, rules(settings), "webhook", about)
-    await deliver(hand, send)
-
-
-async def _secrets(teller: Teller, event: Event) -> list[str]:
-    """Return what signs the event as its key stands now: one that was rotated has another."""
-    key = await teller.worker.store.keys.get(event.owner) if event.owner else None
-    return teller.secrets.of(event.owner, key.made if key else 0)
+    log_fields = {"about": webhook.about, "subject": webhook.subject, "host": webhook.host}
+    delivery = Delivery(store.webhooks, webhook, retry_policy(settings), "webhook", log_fields)
+    await deliver(delivery, send)
 
 
-async def _call(teller: Teller, event: Event, body: str, secrets: list[str]) -> Call:
+async def _signing_secrets(context: WebhookContext, webhook: WebhookEvent) -> list[str]:
+    """Return the secrets that sign the webhook for the current generation of its API key."""
+    owner = webhook.owner
+    key = await context.worker.store.api_keys.get(owner) if owner else None
+    return context.secrets.for_owner(owner, key.generation if key else 0)
+
+
+async def _call(
+    context: WebhookContext, webhook: WebhookEvent, body: str, secrets: list[str]
+) -> CallResult:
     try:
-        url = callback(event.url, teller.reach)  # again: settings may have changed since it came
-    except BadCallback as error:
-        return Call.refused(error.detail)
-    now = datetime.now(UTC)
-    signed = headers(secrets, event.id, body, now)
-    return await teller.caller.post(
+        # Checked again: the settings may have changed since the submission.
+        url = parse_callback_url(webhook.url, context.policy)
+    except BadCallbackUrl as error:
+        return CallResult.not_made(error.detail)
+    signed = signature_headers(secrets, webhook.id, body, datetime.now(UTC))
+    return await context.client.post(
         url, body, {**signed, "Content-Type": "application/json", "User-Agent": "Darkroom"}
     )
 
 
-def rules(settings: Settings) -> Rules:
-    """Return how long events are tried."""
-    return Rules(
+def retry_policy(settings: Settings) -> RetryPolicy:
+    """Return how long webhooks are tried."""
+    return RetryPolicy(
         "WEBHOOK",
-        lease=settings.lease_seconds,
-        keep=settings.webhook_keep,
-        retry=settings.webhook_retry,
-        give_up=settings.webhook_give_up,
-        attempts=settings.webhook_attempts,
+        lease_seconds=settings.lease_seconds,
+        keep_seconds=settings.webhook_retention_seconds,
+        retry_seconds=settings.webhook_retry_seconds,
+        give_up_seconds=settings.webhook_give_up_seconds,
+        max_crashes=settings.webhook_max_crashes,
     )

@@ -1,4 +1,4 @@
-"""What an event says: the document that the service answers, once the task or group has ended."""
+"""The payload of a webhook: the document that the HTTP API serves for the ended task or group."""
 
 from __future__ import annotations
 
@@ -6,60 +6,63 @@ import json
 from datetime import datetime
 from typing import NamedTuple
 
-from models.outbox.webhook import About, Event
+from models.outbox.webhook import SubjectKind, WebhookEvent
 from models.store import Store
-from models.tasks.group import standing
-from models.tasks.serializers import body, group_body, iso
+from models.tasks.group import group_progress
+from models.tasks.serializers import group_body, iso, task_body
 from models.tasks.task import Status
-from workers.outbox import Lost, Pointless
+from workers.outbox import LeaseLost, Obsolete
 
-_WORDS = {
+_TYPE_SUFFIXES = {
     Status.SUCCESS: "succeeded",
     Status.FAILURE: "failed",
     Status.CANCELLED: "cancelled",
 }
 
 
-class Content(NamedTuple):
-    """The type of an event, when it happened, and the body of the call."""
+class Payload(NamedTuple):
+    """The webhook's type, when the task or group ended, and the JSON body."""
 
-    kind: str
+    type: str
     at: datetime
     body: str
 
 
-async def write(store: Store, event: Event) -> Content:
-    """Return what is told, as the ledger has it now.
+async def build_payload(store: Store, webhook: WebhookEvent) -> Payload:
+    """Return the payload from the current state of the ledger.
 
     Raises:
-        Lost: what it is about has begun anew: it waits for the next end.
-        Pointless: that is no longer in the ledger.
+        LeaseLost: the task or group was restarted: the webhook waits for its next end.
+        Obsolete: the task or group is no longer in the ledger.
         StoreUnavailable: it cannot be read now.
     """
-    if event.about is About.TASK:
-        task = await store.tasks.get(event.subject)
+    if webhook.about is SubjectKind.TASK:
+        task = await store.tasks.get(webhook.subject)
         if task is None:
-            raise Pointless("the task is no longer kept")
+            raise Obsolete("the task is no longer kept")
         if task.finished_at is None or not task.ended:
-            await _wait(store, event, task.id)
+            await _wait_for(store, webhook, task.id)
         assert task.finished_at is not None
-        return _content(event, task.status, task.finished_at, dict(body(task, event.name)))
-    found = await store.groups.find(event.subject)
+        return _payload(webhook, task.status, task.finished_at, dict(task_body(task, webhook.name)))
+    found = await store.groups.find(webhook.subject)
     if found is None:
-        raise Pointless("the group is no longer kept")
+        raise Obsolete("the group is no longer kept")
     group, tasks = found
-    going = [task.id for task in tasks.values() if not task.ended]
-    if going:
-        await _wait(store, event, going[0])
+    open_ids = [task.id for task in tasks.values() if not task.ended]
+    if open_ids:
+        await _wait_for(store, webhook, open_ids[0])
     at = max((t.finished_at for t in tasks.values() if t.finished_at), default=group.created_at)
-    return _content(event, standing(group, tasks).status, at, dict(group_body(group, tasks)))
+    status = group_progress(group, tasks).status
+    return _payload(webhook, status, at, dict(group_body(group, tasks)))
 
 
-async def _wait(store: Store, event: Event, task_id: str) -> None:
-    await store.awaited.wait(event.id, {"pending": task_id, "after": None})
-    raise Lost
+async def _wait_for(store: Store, webhook: WebhookEvent, task_id: str) -> None:
+    await store.pending_webhooks.wait_again(webhook.id, {"pending": task_id, "after": None})
+    raise LeaseLost
 
 
-def _content(event: Event, status: Status, at: datetime, data: dict[str, object]) -> Content:
-    kind = f"{event.about}.{_WORDS[status]}"
-    return Content(kind, at, json.dumps({"type": kind, "timestamp": iso(at), "data": data}))
+def _payload(
+    webhook: WebhookEvent, status: Status, at: datetime, data: dict[str, object]
+) -> Payload:
+    kind = f"{webhook.about}.{_TYPE_SUFFIXES[status]}"
+    return Payload(kind, at, json.dumps({"type": kind, "timestamp": iso(at), "data": data}))

@@ -1,7 +1,7 @@
-"""Names of receivers: asked once for each call, and every address judged before one is used.
+"""DNS resolver for webhook receivers: one query per call, every address checked (SSRF).
 
-Asked by dnspython, not by the machine's own resolver: that one waits in a thread, and a few names
-whose servers never answer would take all the threads the pixels need.
+It uses dnspython, not the system resolver: that one blocks a thread, and a few names whose servers
+never answer would take all the threads that image work needs.
 """
 
 from __future__ import annotations
@@ -15,41 +15,44 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from models.outbox.webhook_url import AddressPolicy
 from models.settings import Settings
-from models.settings.webhooks import nameservers
+from models.settings.webhooks import parse_nameservers
 
-_MOST = 16  # addresses of one name: a name of thousands is nobody's receiver
+_MAX_ADDRESSES = 16  # of one name: a real receiver does not have thousands
 
 
 class AddressRefused(Exception):
-    """A name leads, also, to where strangers must not send us; not an OSError, to be told apart."""
+    """A name resolves to an address that must not be called; no OSError, to tell them apart."""
 
 
 class Resolver(AbstractResolver):
-    """What aiohttp asks for the addresses of a name."""
+    """aiohttp resolver that returns only addresses the policy allows."""
 
-    def __init__(self, settings: Settings, reach: AddressPolicy) -> None:
-        self._servers = nameservers(settings.webhook_nameservers)
+    def __init__(self, settings: Settings, policy: AddressPolicy) -> None:
+        self._servers = parse_nameservers(settings.webhook_nameservers)
         self._lifetime = settings.webhook_timeout
-        self._reach = reach
+        self._policy = policy
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """Return the addresses of ``host``, of which each may be called.
+        """Return the addresses of ``host``; each may be called.
 
         Raises:
-            AddressRefused: one may not be; then none is, for whoever chose the name chose it, too.
-            OSError: there is no such name, or nobody says.
+            AddressRefused: at least one may not be called; then none is, since one attacker may
+                have chosen them all.
+            OSError: the name does not exist, or no DNS server answers.
         """
         try:
             addresses = await self._addresses(host)
         except dns.exception.DNSException as error:
             raise OSError(f"{type(error).__name__}: {host}") from error
-        if not 0 < len(addresses) <= _MOST:
-            raise OSError(f"{host} has {len(addresses)} addresses; 1 to {_MOST} are looked at")
+        if not 0 < len(addresses) <= _MAX_ADDRESSES:
+            raise OSError(
+                f"{host} has {len(addresses)} addresses; 1 to {_MAX_ADDRESSES} are accepted"
+            )
         for address in addresses:
-            if why := self._reach.refusal(address):
-                raise AddressRefused(f"{host} leads to {address}, which {why}")
+            if reason := self._policy.refusal(address):
+                raise AddressRefused(f"{host} resolves to {address}, which {reason}")
         return [
             ResolveResult(
                 hostname=host,
@@ -65,8 +68,8 @@ class Resolver(AbstractResolver):
     async def _addresses(self, host: str) -> list[str]:
         name = host.lower().rstrip(".")
         if name == "localhost" or name.endswith(".localhost"):
-            return ["127.0.0.1"]  # RFC 6761: no DNS is asked; it takes WEBHOOK_ALLOWED
-        # Made anew for each call: the machine's DNS servers may have changed.
+            return ["127.0.0.1"]  # RFC 6761: no DNS query; needs WEBHOOK_ALLOWED_NETWORKS
+        # New for each call: the machine's DNS servers may have changed.
         resolver = dns.asyncresolver.Resolver(configure=not self._servers)
         if self._servers:
             resolver.nameservers = [dns_server(*server) for server in self._servers]
@@ -76,7 +79,7 @@ class Resolver(AbstractResolver):
         return list(dict.fromkeys(answers.addresses()))
 
     async def close(self) -> None:
-        """Nothing is kept open."""
+        """Do nothing: no connection stays open."""
 
 
 def dns_server(address: str, port: int) -> dns.nameserver.Nameserver:

@@ -1,4 +1,4 @@
-"""The sender: takes events that are due out of the outbox, so many at the same time."""
+"""The sender loop: claims webhooks that are due and delivers them, several at a time."""
 
 from __future__ import annotations
 
@@ -11,151 +11,158 @@ from typing import Any
 import structlog
 
 from models.errors import StoreUnavailable
-from models.outbox.webhook import Event
-from models.outbox.webhook_signature import secrets_of
+from models.outbox.webhook import WebhookEvent
+from models.outbox.webhook_signature import signing_secrets
 from models.outbox.webhook_url import AddressPolicy
-from workers.context import Worker
-from workers.outbox import finish
-from workers.webhooks.client import Caller
-from workers.webhooks.delivery import Teller, tell
+from workers.context import WorkerContext
+from workers.outbox import await_with_grace
+from workers.webhooks.client import WebhookClient
+from workers.webhooks.delivery import WebhookContext, deliver_webhook
 
 log = structlog.get_logger()
 
-_LOOK = 10.0  # seconds an event waits before it is looked up whether its task has ended after all
-_LAST = 5.0  # seconds a stopping sender gives the calls in its hands
+_RECHECK_SECONDS = 10.0  # a webhook waits before a sender checks itself whether its task has ended
+_SHUTDOWN_GRACE_SECONDS = 5.0  # for the calls in progress
 
 
-class Busy:
-    """How many deliveries of which hosts and clients are in hand, and whose was taken ``last``."""
+class RunningDeliveries:
+    """Counts deliveries in progress by host and client; ``last_client``: whose came last."""
 
-    def __init__(self, per_host: int, per_party: int) -> None:
-        self._limits = {"host": per_host, "client": per_party}
+    def __init__(self, per_host: int, per_client: int) -> None:
+        self._limits = {"host": per_host, "client": per_client}
         self._counts: dict[str, Counter[str]] = {name: Counter() for name in self._limits}
-        self.last = ""
+        self.last_client = ""
 
-    def take(self, event: Event) -> None:
+    def add(self, webhook: WebhookEvent) -> None:
         for name, counts in self._counts.items():
-            counts[getattr(event, name)] += 1
-        self.last = event.client
+            counts[getattr(webhook, name)] += 1
+        self.last_client = webhook.client
 
-    def leave(self, event: Event) -> None:
+    def remove(self, webhook: WebhookEvent) -> None:
         for name, counts in self._counts.items():
-            counts[getattr(event, name)] -= 1
-            counts += Counter()  # forgets what is at nought
+            counts[getattr(webhook, name)] -= 1
+            counts += Counter()  # drops zero counts
 
     @property
     def clients(self) -> list[str]:
-        """Clients of whom anything is in hand."""
+        """Clients with a delivery in progress."""
         return list(self._counts["client"])
 
     @property
-    def but(self) -> dict[str, Any]:
-        """The condition that leaves out hosts and clients with as many as they may have."""
+    def exclusions(self) -> dict[str, Any]:
+        """The MongoDB condition that leaves out hosts and clients at their limit."""
         full = {
-            name: [each for each, count in counts.items() if count >= self._limits[name]]
+            name: [value for value, count in counts.items() if count >= self._limits[name]]
             for name, counts in self._counts.items()
         }
-        return {name: {"$nin": names} for name, names in full.items() if names}
+        return {name: {"$nin": values} for name, values in full.items() if values}
 
 
-async def send(worker: Worker) -> None:
+async def send_webhooks(worker: WorkerContext) -> None:
     """Send what is due until cancelled; any number of workers may do so at once."""
     settings = worker.settings
     if not settings.webhooks:
         return
     while True:
         try:
-            secret = settings.secret_key.get_secret_value() or await worker.store.secret.get()
+            secret = (
+                settings.secret_key.get_secret_value() or await worker.store.shared_secret.get()
+            )
             break
         except StoreUnavailable as error:
-            log.warning("webhooks_wait", **error.document())
-            await asyncio.sleep(settings.sweep_seconds)
-    reach = AddressPolicy(settings)
-    caller = await Caller.open(settings, reach)
-    teller = Teller(worker, caller, reach, secrets_of(settings, secret))
-    busy = Busy(settings.webhook_per_host, settings.webhook_per_party)
-    running: set[asyncio.Task[None]] = set()
+            log.warning("webhook_sender_store_unavailable", **error.document())
+            await asyncio.sleep(settings.sweep_interval_seconds)
+    policy = AddressPolicy(settings)
+    client = await WebhookClient.open(settings, policy)
+    context = WebhookContext(worker, client, policy, signing_secrets(settings, secret))
+    running = RunningDeliveries(
+        settings.webhook_concurrency_per_host, settings.webhook_concurrency_per_client
+    )
+    tasks: set[asyncio.Task[None]] = set()
     try:
         while True:
-            event = None
-            if len(running) < settings.webhook_senders:
-                event = await _claim(worker, busy)
-            if event is None:
-                await _wait(worker, running)
+            webhook = None
+            if len(tasks) < settings.webhook_concurrency:
+                webhook = await _claim(worker, running)
+            if webhook is None:
+                await _wait(worker, tasks)
                 continue
-            busy.take(event)
-            task = asyncio.create_task(_one(teller, event, busy))
-            running.add(task)
-            task.add_done_callback(running.discard)
+            running.add(webhook)
+            task = asyncio.create_task(_deliver(context, webhook, running))
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
     finally:
-        for task in running:
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
-        await caller.close()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await client.close()
 
 
-async def look(worker: Worker) -> None:
-    """Find events whose tasks ended without anybody having said so, until cancelled."""
+async def check_pending(worker: WorkerContext) -> None:
+    """Find webhooks whose tasks ended without a notification, until cancelled."""
     while worker.settings.webhooks:
         try:
-            if await worker.store.awaited.look(_LOOK):
-                worker.due.set()
+            if await worker.store.pending_webhooks.poll(_RECHECK_SECONDS):
+                worker.webhook_due.set()
         except StoreUnavailable as error:
-            log.warning("webhooks_unwatched", **error.document())
+            log.warning("pending_webhooks_store_unavailable", **error.document())
         except Exception:
-            log.exception("webhooks_look_failed")
-        await asyncio.sleep(worker.settings.sweep_seconds)
+            log.exception("pending_webhooks_check_failed")
+        await asyncio.sleep(worker.settings.sweep_interval_seconds)
 
 
-async def ended(worker: Worker, task_id: str) -> None:
-    """Have told what waited for that task's end. Not patient: a look finds what this one missed."""
+async def task_ended(worker: WorkerContext, task_id: str) -> None:
+    """Make due the webhooks that wait for this task. No retry: ``check_pending`` finds the rest."""
     if not worker.settings.webhooks:
         return
     with contextlib.suppress(StoreUnavailable):
-        if await worker.store.awaited.settle(task_id):
-            worker.due.set()
+        if await worker.store.pending_webhooks.release(task_id):
+            worker.webhook_due.set()
 
 
-async def _claim(worker: Worker, busy: Busy) -> Event | None:
-    """Take an event of a client without any in hand, by turns; else the one due longest.
+async def _claim(worker: WorkerContext, running: RunningDeliveries) -> WebhookEvent | None:
+    """Claim a webhook, round-robin over clients without a delivery in progress; else the oldest.
 
-    By age alone, a few clients with many slow receivers would fill every place, for what they left
-    behind is always older.
+    By age alone, a few clients with many slow receivers would take every slot, since their backlog
+    is always older.
     """
     token, seconds = secrets.token_hex(8), worker.settings.lease_seconds
-    events, event = worker.store.events, None
+    webhooks, exclusions, webhook = worker.store.webhooks, running.exclusions, None
     try:
-        client = await events.whose_turn(busy.last, busy.clients, busy.but)
+        client = await webhooks.next_client(running.last_client, running.clients, exclusions)
         if client is not None:
-            event = await events.claim(token, seconds, {**busy.but, "client": client})
-        return event or await events.claim(token, seconds, busy.but)
+            webhook = await webhooks.claim(token, seconds, {**exclusions, "client": client})
+        return webhook or await webhooks.claim(token, seconds, exclusions)
     except StoreUnavailable as error:
-        log.warning("webhooks_wait", **error.document())
+        log.warning("webhook_sender_store_unavailable", **error.document())
     except Exception:
-        log.exception("webhooks_claim_failed")
+        log.exception("webhook_claim_failed")
     return None
 
 
-async def _wait(worker: Worker, running: set[asyncio.Task[None]]) -> None:
-    """Return when something may be due, or a place is free."""
-    due = asyncio.create_task(worker.due.wait())
+async def _wait(worker: WorkerContext, tasks: set[asyncio.Task[None]]) -> None:
+    """Return when a webhook may be due or a delivery has ended."""
+    due = asyncio.create_task(worker.webhook_due.wait())
     try:
         await asyncio.wait(
-            {due, *running},
-            timeout=worker.settings.sweep_seconds,
+            {due, *tasks},
+            timeout=worker.settings.sweep_interval_seconds,
             return_when=asyncio.FIRST_COMPLETED,
         )
     finally:
         due.cancel()
-    worker.due.clear()
+    worker.webhook_due.clear()
 
 
-async def _one(teller: Teller, event: Event, busy: Busy) -> None:
+async def _deliver(
+    context: WebhookContext, webhook: WebhookEvent, running: RunningDeliveries
+) -> None:
     try:
-        await finish(asyncio.create_task(tell(teller, event)), _LAST)
+        working = asyncio.create_task(deliver_webhook(context, webhook))
+        await await_with_grace(working, _SHUTDOWN_GRACE_SECONDS)
     except StoreUnavailable as error:
-        log.warning("webhook_left", event=event.id, **error.document())
+        log.warning("webhook_delivery_store_unavailable", webhook=webhook.id, **error.document())
     except Exception:
-        log.exception("webhook_defect", event=event.id)
+        log.exception("webhook_delivery_failed", webhook=webhook.id)
     finally:
-        busy.leave(event)
+        running.remove(webhook)

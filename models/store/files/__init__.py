@@ -1,1 +1,1 @@
-"""GridFS: originals, results, retention, consistency and repair."""
+"""GridFS buckets, result names, retention, orphan collection, consistency check and repair."""

@@ -1,4 +1,4 @@
-"""Bytes in GridFS, whole or absent, readable by any GridFS client."""
+"""GridFS buckets: a file is whole or absent, and readable by any GridFS client."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from motor.motor_asyncio import (
     AsyncIOMotorGridFSBucket,
 )
 
-from models.store.mongo.errors import guarded
+from models.store.mongo.errors import translate_errors
 
 CHUNK_BYTES = 1024 * 1024
-"""Larger than GridFS' default of 255 KiB: a quarter of the documents for the same picture."""
+"""Larger than GridFS' default of 255 KiB: a quarter of the documents per picture."""
 
-_BATCH = 100  # files deleted at once by age
-_READ_AHEAD = 2  # chunks a batch: a slow reader then costs 2 MiB, not the driver's 16
+_DELETE_BATCH_FILES = 100  # files that one call deletes by age
+_READ_BATCH_CHUNKS = 2  # chunks per batch: a slow reader holds 2 MiB, not the driver's 16
 
 
 class Source(Protocol):
-    """What is stored: read from where it stands to its end."""
+    """Bytes to store: read from the current position to the end."""
 
     def read(self, size: int = -1, /) -> bytes: ...
 
 
-class Files:
+class FileBucket:
     """One GridFS bucket: ``originals``, ``results`` or ``intermediates``."""
 
     def __init__(self, database: AsyncIOMotorDatabase[dict[str, Any]], bucket: str) -> None:
@@ -42,41 +42,41 @@ class Files:
         )
 
     async def prepare(self) -> None:
-        # The same two indexes as the drivers make, so that none of them stops to make its own.
+        # The two indexes that drivers create, so that none has to create its own.
         await self._chunks.create_index([("files_id", 1), ("n", 1)], unique=True)
         await self._files.create_index([("filename", 1), ("uploadDate", 1)])
         await self._files.create_index("metadata.key", unique=True, sparse=True)
         await self._files.create_index("metadata.task_id", sparse=True)
 
-    @guarded
+    @translate_errors
     async def find(self, key: str) -> ObjectId | None:
         """Return the id of the file stored under ``key``."""
         document = await self._files.find_one({"metadata.key": key}, {"_id": 1})
         return document["_id"] if document else None
 
-    @guarded
+    @translate_errors
     async def metadata(self, file_id: ObjectId) -> dict[str, Any]:
-        """Return what was stored with a file; empty where it is gone."""
+        """Return the metadata of a file; empty if it does not exist."""
         document = await self._files.find_one({"_id": file_id}, {"metadata": 1})
         return dict(document["metadata"]) if document else {}
 
-    @guarded
+    @translate_errors
     async def count(self) -> int:
-        """Return how many files there are, about."""
+        """Return the estimated number of files."""
         return await self._files.estimated_document_count()
 
-    @guarded
+    @translate_errors
     async def put(self, source: Source, filename: str, metadata: dict[str, Any]) -> ObjectId:
-        """Store what ``source`` holds and return its id.
+        """Store the bytes of ``source`` and return the file's id.
 
-        Where the ``key`` in ``metadata`` is stored already, that file's id is returned.
+        If a file with the ``key`` in ``metadata`` exists, return its id instead.
         """
         file_id = ObjectId()
         try:
             await self._bucket.upload_from_stream_with_id(
                 file_id, filename, source, metadata=metadata
             )
-        except FileExists:  # as GridFS calls any duplicate key
+        except FileExists:  # GridFS raises it for any duplicate key
             await self._chunks.delete_many({"files_id": file_id})
             document = await self._files.find_one({"metadata.key": metadata["key"]}, {"_id": 1})
             if document is None:
@@ -85,12 +85,12 @@ class Files:
         return file_id
 
     async def read(self, file_id: ObjectId, start: int, stop: int) -> AsyncIterator[bytes]:
-        """Yield the bytes ``start`` to ``stop`` (exclusive), from the chunks they lie in only."""
+        """Yield the bytes ``start`` to ``stop`` (exclusive), reading only their chunks."""
         if start >= stop:
             return
         first, last = start // CHUNK_BYTES, (stop - 1) // CHUNK_BYTES
         query = {"files_id": file_id, "n": {"$gte": first, "$lte": last}}
-        cursor = self._chunks.find(query).sort("n", 1).batch_size(_READ_AHEAD)
+        cursor = self._chunks.find(query).sort("n", 1).batch_size(_READ_BATCH_CHUNKS)
         expected = first
         while (chunk := await self._next(cursor)) is not None:
             if chunk["n"] != expected:
@@ -102,12 +102,12 @@ class Files:
         if expected != last + 1:
             raise LookupError(f"chunk {expected} of file {file_id} is missing")
 
-    @guarded
+    @translate_errors
     async def _next(self, cursor: AgnosticBaseCursor[dict[str, Any]]) -> dict[str, Any] | None:
         return await anext(cursor, None)
 
-    @guarded
-    async def save(self, file_id: ObjectId, path: Path) -> None:
+    @translate_errors
+    async def download(self, file_id: ObjectId, path: Path) -> None:
         """Write the file to ``path``."""
         document = await self._files.find_one({"_id": file_id}, {"length": 1})
         if document is None:
@@ -116,14 +116,14 @@ class Files:
             async for data in self.read(file_id, 0, int(document["length"])):
                 target.write(data)
 
-    @guarded
-    async def flaw(
+    @translate_errors
+    async def find_damage(
         self, file_id: ObjectId, length: int | None = None, sha256: str | None = None
     ) -> str | None:
-        """Return what is wrong with a stored file, None if nothing.
+        """Describe the damage of a stored file; None if it is sound.
 
-        ``length``: how long it must be; None: as its entry says. ``sha256``: of its bytes; None:
-        its chunks are counted, not read.
+        ``length``: the expected bytes; None: that of its entry. ``sha256``: the expected hash;
+        None: chunks are counted, not read.
         """
         entry = await self._files.find_one({"_id": file_id}, {"length": 1})
         if entry is None:
@@ -141,30 +141,34 @@ class Files:
                 digest.update(data)
         except LookupError as error:
             return str(error)
-        return None if digest.hexdigest() == sha256 else "its bytes are not those of its SHA-256"
+        return None if digest.hexdigest() == sha256 else "its bytes do not match its SHA-256"
 
-    @guarded
+    @translate_errors
     async def delete(self, file_id: ObjectId) -> None:
-        """Delete the file; the entry first, so that nobody finds half of it."""
+        """Delete a file; the entry first, so that no reader finds half of it."""
         await self._files.delete_one({"_id": file_id})
         await self._chunks.delete_many({"files_id": file_id})
 
-    @guarded
+    @translate_errors
     async def delete_older(self, seconds: float) -> int:
-        """Delete files stored more than ``seconds`` ago, oldest first, some of them at a time."""
+        """Delete a batch of the oldest files older than ``seconds``; return their number."""
         until = ObjectId.from_datetime(datetime.now(UTC) - timedelta(seconds=seconds))
-        old = self._files.find({"_id": {"$lt": until}}, {"_id": 1}).sort("_id", 1).limit(_BATCH)
-        gone = [document["_id"] async for document in old]
-        for file_id in gone:
+        old = (
+            self._files.find({"_id": {"$lt": until}}, {"_id": 1})
+            .sort("_id", 1)
+            .limit(_DELETE_BATCH_FILES)
+        )
+        file_ids = [document["_id"] async for document in old]
+        for file_id in file_ids:
             await self.delete(file_id)
-        return len(gone)
+        return len(file_ids)
 
-    @guarded
-    async def delete_others(self, task_id: str, token: str, but: Collection[ObjectId] = ()) -> int:
-        """Delete what other attempts at a task left, ``but`` those; return how many files."""
+    @translate_errors
+    async def delete_others(self, task_id: str, token: str, keep: Collection[ObjectId] = ()) -> int:
+        """Delete files of other attempts at a task except ``keep``; return their number."""
         query = {"metadata.task_id": task_id, "metadata.token": {"$ne": token}}
         found = [document["_id"] async for document in self._files.find(query, {"_id": 1})]
-        leftovers = [file_id for file_id in found if file_id not in but]
+        leftovers = [file_id for file_id in found if file_id not in keep]
         for file_id in leftovers:
             await self.delete(file_id)
         return len(leftovers)

@@ -1,4 +1,4 @@
-"""Bytes that belong to nothing: what dead processes left half written, or never took up."""
+"""Orphan collection: partial uploads and unpublished results of dead processes."""
 
 from __future__ import annotations
 
@@ -10,74 +10,77 @@ from bson import ObjectId
 from motor.motor_asyncio import AsyncIOMotorDatabase
 from pymongo.errors import DuplicateKeyError
 
-from models.store.files.gridfs import Files
-from models.store.mongo.errors import guarded
-from models.store.tasks.release import owner
+from models.store.files.gridfs import FileBucket
+from models.store.mongo.errors import translate_errors
+from models.store.tasks.release import owning_task
 
 _BUCKETS = ("originals", "results", "intermediates")
 
 
-class Orphans:
-    """Collects orphans older than ``grace``, walking forward through each bucket by age.
+class OrphanCollector:
+    """Collects orphans older than ``grace``, scanning each bucket forward by age.
 
-    ``state`` remembers how far the walk has come, so a pass costs what was written since the last.
+    The collection ``state`` holds the position, so a pass costs what was written since the last.
     """
 
     def __init__(
-        self, database: AsyncIOMotorDatabase[dict[str, Any]], results: Files, grace: timedelta
+        self, database: AsyncIOMotorDatabase[dict[str, Any]], results: FileBucket, grace: timedelta
     ) -> None:
         self._database = database
         self._results = results
         self._grace = grace
 
-    @guarded
+    @translate_errors
     async def collect(self) -> int:
-        """Delete orphans; return how many files and chunk sets that were.
+        """Delete orphans; return the number of files and chunk sets.
 
-        Several callers at once do the same walk twice, which does no harm.
+        Concurrent callers repeat the same scan, which is harmless.
         """
         state = self._database["state"]
         until = ObjectId.from_datetime(datetime.now(UTC) - self._grace)
-        known = await state.find_one({"_id": "orphans"})
-        since = ObjectId(known["mark"]) if known else ObjectId("0" * 24)
-        # Half a grace period is the least worth a walk.
+        state_document = await state.find_one({"_id": "orphans"})
+        since = ObjectId(state_document["mark"]) if state_document else ObjectId("0" * 24)
+        # Less than half a grace period is not worth a scan.
         if since.generation_time > until.generation_time - self._grace / 2:
             return 0
         total = 0
         for bucket in _BUCKETS:
-            total += await self._half_written(bucket, since, until)
-        deleted, spared = await self._unowned(since, until)
+            total += await self._delete_partial_files(bucket, since, until)
+        deleted, spared = await self._delete_unlisted_results(since, until)
         total += deleted
         until = spared or until
-        # Only now: a walk that was broken off is walked again.
-        with contextlib.suppress(DuplicateKeyError):  # two first ones at once: either will do
+        # Only now: an interrupted scan is repeated.
+        # Of two concurrent first scans either mark is good.
+        with contextlib.suppress(DuplicateKeyError):
             await state.update_one({"_id": "orphans"}, {"$set": {"mark": until}}, upsert=True)
         return total
 
-    async def _unowned(self, since: ObjectId, until: ObjectId) -> tuple[int, ObjectId | None]:
+    async def _delete_unlisted_results(
+        self, since: ObjectId, until: ObjectId
+    ) -> tuple[int, ObjectId | None]:
         """Delete results that their task does not list: their worker died before it could publish.
 
-        Returns how many, and the first that was spared: its attempt may publish it yet, however
-        long its machine slept, as long as nobody else has taken the task. An original without a
-        task stays: the next upload of the same bytes takes it up.
+        Returns their number, and the first result that was spared: its attempt may still publish
+        it, however long its machine slept, as long as no other worker has claimed the task. An
+        original without a task stays: the next upload of the same bytes reuses it.
         """
         files, tasks = self._database["results.files"], self._database["tasks"]
         count, spared = 0, None
-        walk = files.find({"_id": {"$gte": since, "$lt": until}}, {"metadata": 1}).sort("_id", 1)
-        async for document in walk:
+        cursor = files.find({"_id": {"$gte": since, "$lt": until}}, {"metadata": 1}).sort("_id", 1)
+        async for document in cursor:
             file_id, task_id = document["_id"], document["metadata"]["task_id"]
             token = document["metadata"].get("token")
             held = {"_id": task_id, "lease.token": {"$eq": token, "$type": "string"}}
-            # In this order: one that is published between the two looks is found by the second.
+            # In this order: a result published between the two queries is found by the second.
             if await tasks.find_one(held, {"_id": 1}) is not None:
                 spared = spared or file_id
-            elif await tasks.find_one(owner(task_id, file_id), {"_id": 1}) is None:
+            elif await tasks.find_one(owning_task(task_id, file_id), {"_id": 1}) is None:
                 await self._results.delete(file_id)
                 count += 1
         return count, spared
 
-    async def _half_written(self, bucket: str, since: ObjectId, until: ObjectId) -> int:
-        """Delete chunks whose file entry was never written: their writer died before the end."""
+    async def _delete_partial_files(self, bucket: str, since: ObjectId, until: ObjectId) -> int:
+        """Delete chunks without a files entry: their writer died before the end."""
         chunks = self._database[f"{bucket}.chunks"]
         pipeline: list[dict[str, Any]] = [
             {"$match": {"_id": {"$gte": since, "$lt": until}, "n": 0}},

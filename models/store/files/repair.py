@@ -1,6 +1,6 @@
-"""What is done about what ``models.store.files.consistency`` finds; each step holds while programs work.
+"""Repairs for the findings of ``models.store.files.consistency``, safe while programs run.
 
-Every change is conditional on what was found being so still, and may be done twice.
+Every change is conditional on the finding still being true, and may be done twice.
 """
 
 from __future__ import annotations
@@ -14,89 +14,92 @@ from pymongo.errors import DuplicateKeyError
 
 from models.errors import OriginalGone
 from models.store.files.originals import Originals
-from models.store.mongo.errors import guarded
-from models.store.tasks.leases import failure
-from models.store.tasks.release import listing, revived, wasted
+from models.store.mongo.errors import translate_errors
+from models.store.tasks.leases import failure_change
+from models.store.tasks.release import lists_file, released_files, restart
 from models.tasks.task import OPEN, Status
 
 Document = dict[str, Any]
 
-_LOST = OriginalGone(
-    "its result was lost, and so was the picture that was sent; send it again"
+_RESULT_LOST = OriginalGone(
+    "the result and the uploaded picture were lost; send the picture again"
 ).document()
 
 
 class Repair:
-    """Changes of the ledger that make it agree with what is stored."""
+    """Changes that make the ledger agree with the stored files."""
 
     def __init__(
         self, database: AsyncIOMotorDatabase[Document], originals: Originals, grace: float
     ) -> None:
-        """``grace``: seconds until files that a task lets go of are deleted."""
+        """``grace``: seconds until released files are deleted."""
         self._database = database
         self._tasks = database["tasks"]
         self._originals = originals
         self._grace = grace
 
-    @guarded
-    async def compute_again(self, task_id: str, file_id: ObjectId) -> bool:
-        """Set a task back whose result ``file_id`` is bad; FAILURE where its original is gone too.
+    @translate_errors
+    async def recompute(self, task_id: str, file_id: ObjectId) -> bool:
+        """Restart a task whose result ``file_id`` is damaged; FAILURE if its original is gone, too.
 
-        The sweep rings for it.
+        The sweep enqueues it.
         """
-        bad = {"status": Status.SUCCESS, "results": listing(file_id)}
-        task = await self._tasks.find_one({"_id": task_id, **bad})
+        damaged = {"status": Status.SUCCESS, "results": lists_file(file_id)}
+        task = await self._tasks.find_one({"_id": task_id, **damaged})
         if task is None:
             return False
-        original = await self._original(task)
+        original = await self._find_original(task)
         if original is None:
-            change = failure(_LOST) | {"results": [], "waste": wasted(self._grace)}
+            change = failure_change(_RESULT_LOST) | {
+                "results": [],
+                "waste": released_files(self._grace),
+            }
         else:
-            change = revived(self._grace, "result_damaged") | {
+            change = restart(self._grace, "result_damaged") | {
                 "original_id": original,
                 "rung_at": None,
                 "turn": 0,
             }
-        answer = await self._tasks.update_one({"_id": task_id, **bad}, [{"$set": change}])
-        return answer.modified_count == 1
+        outcome = await self._tasks.update_one({"_id": task_id, **damaged}, [{"$set": change}])
+        return outcome.modified_count == 1
 
-    @guarded
-    async def find_original(self, task_id: str, missing: ObjectId) -> bool:
-        """Give an open task the original that its hash names, or FAILURE if there is none."""
+    @translate_errors
+    async def restore_original(self, task_id: str, missing: ObjectId) -> bool:
+        """Point an open task to the original with its hash, or set FAILURE if there is none."""
         lacking = {"_id": task_id, "original_id": missing, "status": {"$in": list(OPEN)}}
         task = await self._tasks.find_one(lacking)
         if task is None:
             return False
-        original = await self._taken(task)
-        change = failure(_LOST) if original is None else {"original_id": original}
-        answer = await self._tasks.update_one(lacking, [{"$set": change}])
-        return answer.modified_count == 1
+        original = await self._find_by_hash(task)
+        change = failure_change(_RESULT_LOST) if original is None else {"original_id": original}
+        outcome = await self._tasks.update_one(lacking, [{"$set": change}])
+        return outcome.modified_count == 1
 
-    async def _original(self, task: Document) -> ObjectId | None:
+    async def _find_original(self, task: Document) -> ObjectId | None:
         if await self._originals.touch(task["original_id"]):
             return ObjectId(task["original_id"])
-        return await self._taken(task)
+        return await self._find_by_hash(task)
 
-    async def _taken(self, task: Document) -> ObjectId | None:
-        return await self._originals.take(task["original_sha256"], task.get("owner") or "")
+    async def _find_by_hash(self, task: Document) -> ObjectId | None:
+        return await self._originals.touch_by_hash(task["original_sha256"], task.get("owner") or "")
 
-    @guarded
+    @translate_errors
     async def drop_chunks(self, bucket: str, file_id: object) -> bool:
-        """Delete chunks that have no files entry."""
+        """Delete chunks without a files entry."""
         if await self._database[f"{bucket}.files"].find_one({"_id": file_id}, {"_id": 1}):
             return False
         await self._database[f"{bucket}.chunks"].delete_many({"files_id": file_id})
         return True
 
-    @guarded
+    @translate_errors
     async def drop_name(self, name: str, task_id: str, at: datetime | None) -> bool:
-        """Remove a name whose task does not exist, unless it was reserved again meanwhile."""
+        """Delete a name whose task does not exist, unless it was reserved again meanwhile."""
         if await self._tasks.find_one({"_id": task_id}, {"_id": 1}):
             return False
         query = {"_id": name, "task_id": task_id, "at": at}
         return (await self._database["names"].delete_one(query)).deleted_count == 1
 
-    @guarded
+    @translate_errors
     async def add_name(self, name: str, task_id: str, part: int, at: datetime) -> bool:
         """Reserve a name that a task lists; False if another task has it."""
         try:

@@ -1,7 +1,7 @@
-"""Results whose time is up, or whose last name was deleted: the bytes go, the history stays.
+"""Retention: delete the bytes of results that expired or lost their last name; keep the history.
 
-Each step is one conditional update of a task, or may be done twice: a housekeeper may be killed
-anywhere, and two of them do no more than one.
+Each step is one conditional update of a task, or may be repeated: housekeeping may be killed at any
+point, and two concurrent runs do no more than one.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ from motor.motor_asyncio import AsyncIOMotorDatabase
 from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
-from models.store.files.gridfs import Files
-from models.store.mongo.errors import guarded
-from models.store.mongo.server_time import now
-from models.store.tasks.release import freed
+from models.store.files.gridfs import FileBucket
+from models.store.mongo.errors import translate_errors
+from models.store.mongo.server_time import server_now
+from models.store.tasks.release import release_results
 from models.tasks.task import Status, Task
 
 Document = dict[str, Any]
 
-_MARK = "retention"
-_STEP = 200  # tasks after which the walk is remembered
-_OVERLAP = timedelta(minutes=1)  # walked again: what finished at the mark may have come late
+_STATE_ID = "retention"
+_SAVE_EVERY_TASKS = 200  # tasks after which the position is saved
+_OVERLAP = timedelta(minutes=1)  # scanned again: a task that finished at the mark may appear late
 
 
 class Retention:
-    """Frees results; their files are deleted ``grace`` seconds later."""
+    """Releases results; their files are deleted ``grace`` seconds later."""
 
     def __init__(
-        self, database: AsyncIOMotorDatabase[Document], results: Files, grace: float
+        self, database: AsyncIOMotorDatabase[Document], results: FileBucket, grace: float
     ) -> None:
         self._database = database
         self._tasks = database["tasks"]
@@ -44,43 +44,44 @@ class Retention:
             "waste.until", partialFilterExpression={"waste.until": {"$exists": True}}
         )
 
-    @guarded
+    @translate_errors
     async def expire(self, seconds: float) -> int:
-        """Free the results of tasks that ended more than ``seconds`` ago; return how many tasks.
+        """Release the results of tasks that ended more than ``seconds`` ago; return how many tasks.
 
-        The walk goes by the time of ending and remembers how far it came.
+        It scans by end time and saves its position.
         """
-        limit = await now(self._database) - timedelta(seconds=seconds)
+        limit = await server_now(self._database) - timedelta(seconds=seconds)
         query: Document = {"status": Status.SUCCESS, "finished_at": {"$lt": limit}}
-        known = await self._state.find_one({"_id": _MARK})
+        known = await self._state.find_one({"_id": _STATE_ID})
         if known is not None:
             query["finished_at"]["$gte"] = known["mark"] - _OVERLAP
-        change = [{"$set": freed(self._grace, "expired")}]
-        count = seen = 0
+        change = [{"$set": release_results(self._grace, "expired")}]
+        count = scanned = 0
         cursor = self._tasks.find(query, {"finished_at": 1, "results": 1}).sort("finished_at", 1)
         async for document in cursor:
             if any(not result.get("gone") for result in document["results"]):
                 same = {k: document[k] for k in ("_id", "finished_at")} | {"status": Status.SUCCESS}
                 count += (await self._tasks.update_one(same, change)).modified_count
-            seen += 1
-            if seen % _STEP == 0:
-                await self._remember(document["finished_at"])
-        await self._remember(limit)
+            scanned += 1
+            if scanned % _SAVE_EVERY_TASKS == 0:
+                await self._save_progress(document["finished_at"])
+        await self._save_progress(limit)
         return count
 
-    async def _remember(self, mark: datetime) -> None:
-        # Back, too: the clock may have been set, or RESULT_TTL made longer.
-        with contextlib.suppress(DuplicateKeyError):  # two first ones at once: either will do
-            await self._state.update_one({"_id": _MARK}, {"$set": {"mark": mark}}, upsert=True)
+    async def _save_progress(self, mark: datetime) -> None:
+        # Also backwards: the clock may have been set, or RESULT_TTL made longer.
+        # Of two concurrent first scans either mark is good.
+        with contextlib.suppress(DuplicateKeyError):
+            await self._state.update_one({"_id": _STATE_ID}, {"$set": {"mark": mark}}, upsert=True)
 
-    @guarded
-    async def forget(
+    @translate_errors
+    async def delete_name(
         self, task_id: str, name: str, part: int, sha256: str | None = None
     ) -> Task | None:
-        """Delete a result's name, and free the result if that was the last it had.
+        """Delete a name of a result, and release the result if that was its last name.
 
-        ``sha256``: only if the result is that. Returns the task as it is then; None if it has not
-        SUCCESS, the name is deleted already, or the result is another.
+        ``sha256``: only if the result has that hash. Returns the changed task; None if its status
+        is not SUCCESS, the name is already deleted, or the result is another.
         """
         query: Document = {
             "_id": task_id,
@@ -90,33 +91,33 @@ class Retention:
         }
         if sha256 is not None:
             query |= {f"results.{part}.sha256": sha256, f"results.{part}.gone": None}
-        gone = {"$concatArrays": ["$deleted", [{"name": {"$literal": name}, "at": "$$NOW"}]]}
+        deleted = {"$concatArrays": ["$deleted", [{"name": {"$literal": name}, "at": "$$NOW"}]]}
         of_part = {"$arrayElemAt": ["$$each", part]}
         names = {"$map": {"input": "$uploads.results", "as": "each", "in": of_part}}
-        left = {"$setDifference": [names, "$deleted.name"]}
-        mine = {"$eq": ["$$each.file_id", {"$arrayElemAt": ["$results.file_id", part]}]}
-        last = {"$and": [{"$eq": [{"$size": left}, 0]}, mine]}
+        remaining_names = {"$setDifference": [names, "$deleted.name"]}
+        is_this_result = {"$eq": ["$$each.file_id", {"$arrayElemAt": ["$results.file_id", part]}]}
+        is_last_name = {"$and": [{"$eq": [{"$size": remaining_names}, 0]}, is_this_result]}
         document = await self._tasks.find_one_and_update(
             query,
             [
                 {"$set": {"deleted": {"$ifNull": ["$deleted", []]}}},
-                {"$set": {"deleted": gone}},
-                {"$set": freed(self._grace, "deleted", last)},
+                {"$set": {"deleted": deleted}},
+                {"$set": release_results(self._grace, "deleted", is_last_name)},
             ],
             return_document=ReturnDocument.AFTER,
         )
         return Task.model_validate(document) if document else None
 
-    @guarded
-    async def collect(self) -> int:
-        """Delete files that tasks let go of long enough ago; return how many."""
-        limit = await now(self._database)
+    @translate_errors
+    async def delete_released(self) -> int:
+        """Delete released files whose grace period is over; return their number."""
+        limit = await server_now(self._database)
         count = 0
         async for document in self._tasks.find({"waste.until": {"$lt": limit}}, {"waste": 1}):
-            due = [each["file_id"] for each in document["waste"] if each["until"] < limit]
+            due = [entry["file_id"] for entry in document["waste"] if entry["until"] < limit]
             for file_id in due:
                 await self._results.delete(file_id)
-            # Only now: whoever goes on after a crash finds here what is left.
+            # Only now: after a crash the next call finds the rest here.
             await self._tasks.update_one(
                 {"_id": document["_id"]}, {"$pull": {"waste": {"file_id": {"$in": due}}}}
             )

@@ -1,1 +1,1 @@
-"""MongoDB itself: errors, server time, upserts, locks, replica set, quotas."""
+"""MongoDB primitives: errors, server time, upserts, locks, quotas, replica set."""

@@ -1,4 +1,4 @@
-"""Turns the driver's errors into ours at the border of this room."""
+"""Translate MongoDB driver errors to StoreUnavailable."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def unavailable(error: PyMongoError) -> bool:
-    """Tell whether ``error`` is trouble that passes: no server, no primary, no answer in time."""
-    passing = (ConnectionFailure, ExecutionTimeout, WTimeoutError)
-    return isinstance(error, passing) or error.has_error_label("RetryableWriteError")
+def is_unavailable(error: PyMongoError) -> bool:
+    """Return whether ``error`` is transient: no server, no primary, or no answer in time."""
+    transient = (ConnectionFailure, ExecutionTimeout, WTimeoutError)
+    return isinstance(error, transient) or error.has_error_label("RetryableWriteError")
 
 
-def guarded(function: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
-    """Make ``function`` raise StoreUnavailable where MongoDB cannot be reached."""
+def translate_errors(function: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
+    """Make ``function`` raise StoreUnavailable when MongoDB cannot be reached."""
 
     @functools.wraps(function)
     async def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return await function(*args, **kwargs)
         except PyMongoError as error:
-            if not unavailable(error):
+            if not is_unavailable(error):
                 raise
             raise StoreUnavailable(
                 "the database does not answer; nothing was lost, try again shortly",

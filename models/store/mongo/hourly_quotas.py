@@ -1,4 +1,4 @@
-"""How often something was asked lately: a sliding hour for each address and each client."""
+"""Quotas over a sliding hour, for each address and each client."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import Any
 from motor.motor_asyncio import AsyncIOMotorClientSession as Session
 from motor.motor_asyncio import AsyncIOMotorCollection
 
-from models.store.mongo.errors import guarded
-from models.store.mongo.server_time import after
-from models.store.mongo.upsert import upserted
+from models.store.mongo.errors import translate_errors
+from models.store.mongo.server_time import now_plus
+from models.store.mongo.upsert import upsert
 
 Document = dict[str, Any]
 
-HOUR = 3600
+HOUR_SECONDS = 3600
 
 
-class Quotas:
+class HourlyQuotas:
     """The collection ``quotas``: {_id: key, hits: times of the last hour, expires_at}.
 
-    One document a key and one atomic update a hit: as many services as there are share the limit.
+    One document a key and one atomic update a hit, so that all services share the limit.
     """
 
     def __init__(self, collection: AsyncIOMotorCollection[Document]) -> None:
@@ -30,46 +30,46 @@ class Quotas:
     async def prepare(self) -> None:
         await self._quotas.create_index("expires_at", expireAfterSeconds=0)
 
-    @guarded
-    async def left(self, key: str, limit: int, window: float = HOUR) -> int:
-        """Return 0 if a hit would be counted, else the seconds until one will be; counts none."""
-        recent = {"$filter": {"input": "$hits", "cond": {"$gt": ["$$this", after(-window)]}}}
-        wait = {"$subtract": [{"$arrayElemAt": ["$hits", -limit]}, after(-window)]}
-        found = await self._quotas.aggregate(
+    @translate_errors
+    async def retry_after(self, key: str, limit: int, window: float = HOUR_SECONDS) -> int:
+        """Return 0 if the quota has room, else the seconds until it has; consumes nothing."""
+        in_window = {"$filter": {"input": "$hits", "cond": {"$gt": ["$$this", now_plus(-window)]}}}
+        wait = {"$subtract": [{"$arrayElemAt": ["$hits", -limit]}, now_plus(-window)]}
+        over_limit = await self._quotas.aggregate(
             [
                 {"$match": {"_id": key}},
-                {"$set": {"hits": recent}},
+                {"$set": {"hits": in_window}},
                 {"$match": {f"hits.{limit - 1}": {"$exists": True}}},
                 {"$project": {"wait": wait}},
             ]
         ).to_list(1)
-        return max(1, math.ceil(found[0]["wait"] / 1000)) if found else 0
+        return max(1, math.ceil(over_limit[0]["wait"] / 1000)) if over_limit else 0
 
-    @guarded
-    async def hit(
-        self, key: str, limit: int, window: float = HOUR, *, session: Session | None = None
+    @translate_errors
+    async def consume(
+        self, key: str, limit: int, window: float = HOUR_SECONDS, *, session: Session | None = None
     ) -> int:
         """Count one more hit in ``window`` seconds if ``limit`` allows it.
 
-        Returns 0 if it was counted, else the seconds until one will be; a refused hit costs
-        nothing. ``session``: of a transaction, to which the hit then belongs.
+        Returns 0 if it was counted, else the seconds until the quota has room; a refused hit
+        does not count. ``session``: of a transaction that the hit joins.
         """
-        recent = {"$gt": ["$$this", after(-window)]}
-        room = {"$lt": [{"$size": "$hits"}, limit]}
-        more = {"$concatArrays": ["$hits", ["$$NOW"]]}
+        in_window = {"$gt": ["$$this", now_plus(-window)]}
+        has_room = {"$lt": [{"$size": "$hits"}, limit]}
+        appended = {"$concatArrays": ["$hits", ["$$NOW"]]}
         pipeline: list[Document] = [
             {
                 "$set": {
-                    "hits": {"$filter": {"input": {"$ifNull": ["$hits", []]}, "cond": recent}},
+                    "hits": {"$filter": {"input": {"$ifNull": ["$hits", []]}, "cond": in_window}},
                     "now": "$$NOW",
-                    "expires_at": after(window),
+                    "expires_at": now_plus(window),
                 }
             },
-            {"$set": {"counted": room, "hits": {"$cond": [room, more, "$hits"]}}},
+            {"$set": {"counted": has_room, "hits": {"$cond": [has_room, appended, "$hits"]}}},
         ]
-        document = await upserted(self._quotas, {"_id": key}, pipeline, session)
+        document = await upsert(self._quotas, {"_id": key}, pipeline, session)
         if document["counted"]:
             return 0
         oldest: datetime = document["hits"][-limit]
-        waited: float = (document["now"] - oldest).total_seconds()
-        return max(1, math.ceil(window - waited))
+        elapsed: float = (document["now"] - oldest).total_seconds()
+        return max(1, math.ceil(window - elapsed))

@@ -1,4 +1,7 @@
-"""Makes a lone mongod a replica set of one: only then does it acknowledge what survives a kill."""
+"""Initiate a one-node replica set.
+
+Only as a replica set does mongod acknowledge writes that survive a kill.
+"""
 
 from __future__ import annotations
 
@@ -9,19 +12,19 @@ from pymongo import MongoClient
 from pymongo.errors import ConnectionFailure, OperationFailure
 
 REPLICA_SET = "darkroom"
-_LOOK_MS = 1000  # milliseconds one look may wait for a server; more looks follow
-_NOT_INITIATED = 94  # MongoDB's error code NotYetInitialized
+_SERVER_SELECTION_MS = 1000  # of one attempt; more follow
+_NOT_INITIATED_CODE = 94  # MongoDB's error code NotYetInitialized
 
 
-def address(host: str, port: int) -> str:
-    """Return the URL of a mongod that is a replica set of one."""
+def replica_set_url(host: str, port: int) -> str:
+    """Return the URL of a mongod that is a one-node replica set."""
     return f"mongodb://{host}:{port}/?replicaSet={REPLICA_SET}"
 
 
-def make_primary(host: str, port: int, seconds: float) -> None:
-    """Initiate the replica set at ``host:port`` if it is new, and wait until it takes writes.
+def ensure_primary(host: str, port: int, seconds: float) -> None:
+    """Initiate the replica set at ``host:port`` if it is new, and wait until it accepts writes.
 
-    A data folder started on another port than last time is told its new address.
+    If the data folder was last used on another port, the configuration gets the new address.
 
     Raises:
         TimeoutError: no primary within ``seconds``.
@@ -30,7 +33,7 @@ def make_primary(host: str, port: int, seconds: float) -> None:
     deadline = time.monotonic() + seconds
     client: MongoClient[dict[str, Any]]
     with MongoClient(
-        host, port, directConnection=True, serverSelectionTimeoutMS=_LOOK_MS
+        host, port, directConnection=True, serverSelectionTimeoutMS=_SERVER_SELECTION_MS
     ) as client:
         while time.monotonic() < deadline:
             try:
@@ -38,7 +41,7 @@ def make_primary(host: str, port: int, seconds: float) -> None:
                 if client.admin.command("hello").get("isWritablePrimary"):
                     return
             except (ConnectionFailure, OperationFailure):
-                pass  # it is starting up, or changing its mind about its address
+                pass  # starting up, or applying its new address
             time.sleep(0.02)
     raise TimeoutError(
         f"mongod at {member} did not become primary within {seconds:g} s; see its log"
@@ -50,7 +53,7 @@ def _configure(client: MongoClient[dict[str, Any]], address: str) -> None:
     try:
         config = client.admin.command("replSetGetConfig")["config"]
     except OperationFailure as error:
-        if error.code != _NOT_INITIATED:
+        if error.code != _NOT_INITIATED_CODE:
             raise
         client.admin.command("replSetInitiate", {"_id": REPLICA_SET, "members": [member]})
         return

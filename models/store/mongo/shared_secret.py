@@ -1,4 +1,4 @@
-"""The secret that signs links, made once for all programs that share the database."""
+"""The secret key that signs links: generated once, shared by all programs on the database."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorCollection
 
-from models.store.mongo.errors import guarded
-from models.store.mongo.upsert import upserted
+from models.store.mongo.errors import translate_errors
+from models.store.mongo.upsert import upsert
 
-_KEY = "secret_key"
+_STATE_ID = "secret_key"
 
 
-class Secret:
+class SharedSecret:
     """The entry ``secret_key`` of the collection ``state``."""
 
     def __init__(self, collection: AsyncIOMotorCollection[dict[str, Any]]) -> None:
         self._state = collection
 
-    @guarded
+    @translate_errors
     async def get(self) -> str:
-        """Return the secret; whoever asks first makes it."""
-        made = {"$setOnInsert": {"value": secrets.token_urlsafe(48)}}
-        return str((await upserted(self._state, {"_id": _KEY}, made))["value"])
+        """Return the secret; the first caller generates it."""
+        generated = {"$setOnInsert": {"value": secrets.token_urlsafe(48)}}
+        return str((await upsert(self._state, {"_id": _STATE_ID}, generated))["value"])

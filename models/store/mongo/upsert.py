@@ -1,4 +1,4 @@
-"""Update or insert, whoever else does so at the same moment."""
+"""Update or insert, safe against concurrent inserts of the same document."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from pymongo.errors import DuplicateKeyError
 Document = dict[str, Any]
 
 
-async def upserted(
+async def upsert(
     collection: AsyncIOMotorCollection[Document],
     query: Mapping[str, Any],
     change: Mapping[str, Any] | Sequence[Mapping[str, Any]],
     session: Session | None = None,
 ) -> Document:
-    """Return the document of ``query`` after ``change``; ``query`` names it by a unique field.
+    """Return the document of ``query`` after ``change``; ``query`` selects it by a unique field.
 
-    ``session``: of a transaction, which must begin anew where another inserts it at once.
+    ``session``: of a transaction, which must start again if another inserts it concurrently.
 
     Raises:
-        DuplicateKeyError: so it must.
+        DuplicateKeyError: the transaction must start again.
     """
     while True:
         try:
             return await collection.find_one_and_update(
                 query, change, upsert=True, return_document=ReturnDocument.AFTER, session=session
             )
-        except DuplicateKeyError:  # two inserted it at once: now there is one to update
+        except DuplicateKeyError:  # a concurrent insert won: now there is a document to update
             if session is not None:
                 raise

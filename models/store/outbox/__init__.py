@@ -1,1 +1,1 @@
-"""The outbox collections: e-mails, webhooks, subscribers, newsletters."""
+"""Outbox collections: e-mails, webhooks, e-mail quota, subscribers, newsletters."""

@@ -1,4 +1,4 @@
-"""A letter and its place in the quota of its address: both or neither."""
+"""Insert an e-mail and count it against the quota of its address, in one transaction."""
 
 from __future__ import annotations
 
@@ -11,76 +11,82 @@ from pymongo import WriteConcern
 from pymongo.errors import ConnectionFailure, DuplicateKeyError, PyMongoError
 
 from models.errors import StoreUnavailable
-from models.outbox.email import Draft
-from models.store.mongo.errors import guarded
-from models.store.mongo.hourly_quotas import Quotas
-from models.store.outbox.emails import Mail
+from models.outbox.email import EmailDraft
+from models.store.mongo.errors import translate_errors
+from models.store.mongo.hourly_quotas import HourlyQuotas
+from models.store.outbox.emails import EmailOutbox
 
-# Who collides tries again: one of them always got on, unless a service died within a transaction,
-# which MongoDB then ends after a minute or two.
-_TRIES = 200
-_PAUSE = 0.05  # seconds, at most
+# On a conflict the transaction is retried: one of those in conflict always succeeds, unless a
+# service died within a transaction, which MongoDB then ends after a minute or two.
+_MAX_TRANSACTION_ATTEMPTS = 200
+_MAX_RETRY_SECONDS = 0.05  # of random delay before a retry, at most
 
 
-class Postage:
-    """What puts letters into the outbox as far as the quota allows, in one transaction each."""
+class EmailQuota:
+    """Inserts e-mails into the outbox within the quota, one transaction each."""
 
     def __init__(
-        self, client: AsyncIOMotorClient[dict[str, Any]], mail: Mail, quotas: Quotas
+        self, client: AsyncIOMotorClient[dict[str, Any]], emails: EmailOutbox, quotas: HourlyQuotas
     ) -> None:
         self._client = client
-        self._mail = mail
+        self._emails = emails
         self._quotas = quotas
-        self._lost: list[Any] = []  # sessions whose transaction may still be open
+        self._lost_sessions: list[Any] = []  # sessions whose transaction may still be open
 
-    @guarded
-    async def put(self, draft: Draft, key: str, limit: int, again: float) -> tuple[bool, int]:
-        """Put a letter as ``Mail.put`` does if fewer than ``limit`` count for ``key`` this hour.
+    @translate_errors
+    async def put(
+        self, draft: EmailDraft, key: str, limit: int, resend_after: float
+    ) -> tuple[bool, int]:
+        """Insert an e-mail as ``EmailOutbox.put`` if ``key`` has fewer than ``limit`` this hour.
 
-        Returns whether this call did, and the seconds until ``key`` has room where it has none.
-        Nothing counts but a letter that was put: not one that is there already, nor one that a
-        store which went away lost.
+        Returns whether this call inserted it, and the seconds until ``key`` has room, 0 if it has.
+        Only inserted e-mails count: not one that exists already, nor one lost because MongoDB
+        became unreachable.
         """
-        # Two steps would not do: counted first, a letter that is then not put has taken a place;
-        # put first, one may be sent before the limit refuses it.
-        for _ in range(_TRIES):
+        # Two separate steps fail: if counted first, an e-mail that is then not inserted uses up
+        # quota; if inserted first, it may be sent before the limit refuses it.
+        for _ in range(_MAX_TRANSACTION_ATTEMPTS):
             try:
-                await self._clear()
-                return await self._try(draft, key, limit, again)
+                await self._end_lost_transactions()
+                return await self._put_in_transaction(draft, key, limit, resend_after)
             except PyMongoError as error:
-                if isinstance(error, ConnectionFailure) or not _collided(error):
+                if isinstance(error, ConnectionFailure) or not _is_conflict(error):
                     raise
-            await asyncio.sleep(random.uniform(0, _PAUSE))
-        raise StoreUnavailable("the outbox is too busy just now; try again", store="mongodb")
+            await asyncio.sleep(random.uniform(0, _MAX_RETRY_SECONDS))
+        raise StoreUnavailable("too many e-mail requests at once; try again", store="mongodb")
 
-    async def _try(self, draft: Draft, key: str, limit: int, again: float) -> tuple[bool, int]:
+    async def _put_in_transaction(
+        self, draft: EmailDraft, key: str, limit: int, resend_after: float
+    ) -> tuple[bool, int]:
         session = await self._client.start_session()
         try:
             session.start_transaction(write_concern=WriteConcern(w="majority", j=True))
-            queued, wait = await self._mail.put(draft, again=again, session=session), 0
+            wait = 0
+            queued = await self._emails.put(draft, resend_after=resend_after, session=session)
             if queued:
-                wait = await self._quotas.hit(key, limit, session=session)
+                wait = await self._quotas.consume(key, limit, session=session)
             if queued and not wait:
                 await session.commit_transaction()
         except (StoreUnavailable, ConnectionFailure):
-            self._lost.append(session.session_id)  # to end it now were to wait once more
+            # Ending it now would wait for MongoDB once more.
+            self._lost_sessions.append(session.session_id)
             raise
         except BaseException:
             await session.end_session()
             raise
-        await session.end_session()  # which undoes what was not committed
+        await session.end_session()  # which rolls back what was not committed
         return queued and not wait, wait
 
-    async def _clear(self) -> None:
-        """End what a store that went away still has open: it stands in the way of its address."""
-        lost = list(self._lost)
+    async def _end_lost_transactions(self) -> None:
+        """End transactions left open when MongoDB was unreachable: they block their address."""
+        lost = list(self._lost_sessions)
         if lost:
             await self._client.admin.command("killSessions", lost)
-            del self._lost[: len(lost)]
+            del self._lost_sessions[: len(lost)]
 
 
-def _collided(error: PyMongoError) -> bool:
-    """Tell whether another transaction was in the way, which has got on thereby."""
+def _is_conflict(error: PyMongoError) -> bool:
+    """Return whether a concurrent transaction conflicted, which then succeeded."""
     return isinstance(error, DuplicateKeyError) or error.has_error_label(
         "TransientTransactionError"
     )

@@ -1,4 +1,4 @@
-"""The outbox of letters: they wait here until a mail server has taken them."""
+"""The e-mail outbox: e-mails wait here until a mail server accepts them."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from motor.motor_asyncio import AsyncIOMotorClientSession as Session
 from motor.motor_asyncio import AsyncIOMotorCollection
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
-from models.outbox.email import Draft, Letter
-from models.outbox.item import NEW, Mailing
-from models.store.mongo.errors import guarded
-from models.store.mongo.server_time import after
+from models.outbox.email import Email, EmailDraft
+from models.outbox.item import NEW_ITEM, DeliveryStatus
+from models.store.mongo.errors import translate_errors
+from models.store.mongo.server_time import now_plus
 from models.store.outbox.outbox import Outbox
 
 Document = dict[str, Any]
 
-_DUPLICATE = 11000  # MongoDB's error code DuplicateKey
-_NOW = {"due_at": "$$NOW", "created_at": "$$NOW"}
+_DUPLICATE_KEY_CODE = 11000  # MongoDB's error code DuplicateKey
+_TIMES = {"due_at": "$$NOW", "created_at": "$$NOW"}
 
 
-class Mail(Outbox[Letter]):
+class EmailOutbox(Outbox[Email]):
     """The collection ``mail``."""
 
     def __init__(self, collection: AsyncIOMotorCollection[Document], domain: str) -> None:
-        """``domain`` is the right side of each Message-ID."""
-        super().__init__(collection, Letter)
+        """``domain`` is the part of each Message-ID after the @."""
+        super().__init__(collection, Email)
         self._domain = domain
 
     async def prepare(self) -> None:
         await super().prepare()
-        await self._parcels.create_index("key", unique=True)
+        await self._items.create_index("key", unique=True)
 
-    def _document(self, draft: Draft) -> Document:
+    def _document(self, draft: EmailDraft) -> Document:
         return {
             "_id": secrets.token_hex(16),
             "key": draft.key,
@@ -42,36 +42,43 @@ class Mail(Outbox[Letter]):
             "to": draft.to,
             "context": draft.context,
             "message_id": f"<{secrets.token_hex(16)}@{self._domain}>",
-            **NEW,
+            **NEW_ITEM,
         }
 
-    @guarded
-    async def find(self, key: str) -> Letter | None:
-        document = await self._parcels.find_one({"key": key})
-        return Letter.model_validate(document) if document else None
+    @translate_errors
+    async def find_by_key(self, key: str) -> Email | None:
+        document = await self._items.find_one({"key": key})
+        return Email.model_validate(document) if document else None
 
-    @guarded
+    @translate_errors
     async def put(
-        self, draft: Draft, *, again: float | None = None, session: Session | None = None
+        self,
+        draft: EmailDraft,
+        *,
+        resend_after: float | None = None,
+        session: Session | None = None,
     ) -> bool:
-        """Insert a letter unless there is one of its key; tell whether this call did.
+        """Insert an e-mail unless its key exists; return whether this call inserted it.
 
-        ``again``: one that was sent at least that many seconds ago, or failed, counts no more.
-        ``session``: of a transaction, which is lost where this returns False.
+        ``resend_after``: an e-mail sent at least that many seconds ago, or failed, does not block.
+        ``session``: of a transaction, which is aborted if this returns False.
         """
-        if again is not None:
-            past = {"$expr": {"$lte": ["$ended_at", after(-again)]}}
-            ended = [{"status": Mailing.FAILED}, {"status": Mailing.SENT, **past}]
-            await self._parcels.update_one(
+        if resend_after is not None:
+            old_enough = {"$expr": {"$lte": ["$ended_at", now_plus(-resend_after)]}}
+            ended = [
+                {"status": DeliveryStatus.FAILED},
+                {"status": DeliveryStatus.SENT, **old_enough},
+            ]
+            await self._items.update_one(
                 {"key": draft.key, "$or": ended},
                 [{"$set": {"key": {"$concat": ["$key", "#", "$_id"]}}}],
                 session=session,
             )
         document = self._document(draft)
-        try:  # an update, as only those can take the server's time
-            await self._parcels.update_one(
+        try:  # an update, since only updates can use the server's time
+            await self._items.update_one(
                 {"_id": document["_id"]},
-                [{"$replaceWith": {"$mergeObjects": [{"$literal": document}, _NOW]}}],
+                [{"$replaceWith": {"$mergeObjects": [{"$literal": document}, _TIMES]}}],
                 upsert=True,
                 session=session,
             )
@@ -79,20 +86,21 @@ class Mail(Outbox[Letter]):
             return False
         return True
 
-    @guarded
-    async def put_all(self, drafts: Sequence[Draft]) -> int:
-        """Insert those letters whose key is new; return how many those were."""
+    @translate_errors
+    async def put_all(self, drafts: Sequence[EmailDraft]) -> int:
+        """Insert the e-mails whose key is new; return their number."""
         if not drafts:
             return 0
-        now = (await self._parcels.database.command("hello"))["localTime"]
+        now = (await self._items.database.command("hello"))["localTime"]
         documents = [{**self._document(d), "due_at": now, "created_at": now} for d in drafts]
         try:
-            answer = await self._parcels.insert_many(documents, ordered=False)
+            outcome = await self._items.insert_many(documents, ordered=False)
         except BulkWriteError as error:
             details = error.details or {}
             if details.get("writeConcernErrors") or any(
-                each["code"] != _DUPLICATE for each in details.get("writeErrors", [])
+                write_error["code"] != _DUPLICATE_KEY_CODE
+                for write_error in details.get("writeErrors", [])
             ):
                 raise
             return int(details["nInserted"])
-        return len(answer.inserted_ids)
+        return len(outcome.inserted_ids)

@@ -1,4 +1,4 @@
-"""The ledger of newsletters: which week is on its way, which is done, and its figures."""
+"""Weekly newsletter issues: open or closed, with their figures."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from motor.motor_asyncio import AsyncIOMotorCollection
 from pymongo.errors import DuplicateKeyError
 
-from models.store.mongo.errors import guarded
+from models.store.mongo.errors import translate_errors
 from models.tasks.task import Status
 
 Document = dict[str, Any]
@@ -26,18 +26,18 @@ class Newsletters:
         self._tasks = tasks
 
     async def prepare(self) -> None:
-        # A week's figures must not cost a walk through the whole ledger.
+        # A week's figures must not scan the whole ledger.
         await self._tasks.create_index(
             "finished_at", partialFilterExpression={"status": Status.SUCCESS}
         )
 
-    @guarded
+    @translate_errors
     async def find(self, week: str) -> Document | None:
         return await self._newsletters.find_one({"_id": week})
 
-    @guarded
+    @translate_errors
     async def open(self, week: str, due: datetime, figures: Document) -> bool:
-        """Begin a week; False if it was begun already."""
+        """Open a week's issue; False if it exists already."""
         document = {"_id": week, "status": OPEN, "due_at": due, "figures": figures}
         try:
             await self._newsletters.insert_one({**document, "closed_at": None})
@@ -45,22 +45,22 @@ class Newsletters:
             return False
         return True
 
-    @guarded
+    @translate_errors
     async def close(self, week: str) -> bool:
-        """End a week: each subscriber's letter is in the outbox; tell whether this call did."""
-        answer = await self._newsletters.update_one(
+        """Close a week: all its e-mails are in the outbox; return whether this call closed it."""
+        outcome = await self._newsletters.update_one(
             {"_id": week, "status": OPEN}, [{"$set": {"status": CLOSED, "closed_at": "$$NOW"}}]
         )
-        return answer.modified_count == 1
+        return outcome.modified_count == 1
 
-    @guarded
+    @translate_errors
     async def figures(self, since: datetime, until: datetime) -> Document:
-        """Return how many tasks succeeded in a span, and how many pictures each operation made."""
+        """Count the tasks that succeeded in a time span, and the pictures of each operation."""
         span = {"status": Status.SUCCESS, "finished_at": {"$gte": since, "$lt": until}}
-        counts: list[Document] = [
+        pipeline: list[Document] = [
             {"$match": span},
             {"$unwind": "$operations"},
-            # A pipeline that resizes twice made one picture by resizing.
+            # A pipeline that resizes twice counts once.
             {"$group": {"_id": {"task": "$_id", "op": "$operations.op"}}},
             {"$group": {"_id": "$_id.op", "count": {"$sum": 1}}},
             {"$sort": {"count": -1, "_id": 1}},
@@ -68,7 +68,7 @@ class Newsletters:
         return {
             "tasks": await self._tasks.count_documents(span),
             "operations": [
-                {"op": str(found["_id"]), "count": int(found["count"])}
-                async for found in self._tasks.aggregate(counts)
+                {"op": str(row["_id"]), "count": int(row["count"])}
+                async for row in self._tasks.aggregate(pipeline)
             ],
         }

@@ -1,11 +1,11 @@
-"""An outbox: what is in it waits until its receiver has taken it.
+"""A generic outbox: an item waits in it until its receiver has accepted it.
 
-A parcel is claimed under a lease by MongoDB's own clock, as tasks are: whoever dies holding one
-loses it to another worker. ``due_at`` moves with the lease, so one index finds all that is due.
+An item is claimed under a lease by MongoDB's own clock, as tasks are: if its holder dies, another
+worker claims it. ``due_at`` moves with the lease, so one index finds all due items.
 
-A lease runs out when its holder died, but also when this store was away for longer. So a fault is
-counted only for a holder that had begun with what may kill it, and one that speaks up after all
-takes its own back.
+A lease expires when its holder dies, but also when MongoDB is unreachable for longer. So a fault is
+counted only for a holder that had begun work that may kill it, and a holder that turns out to be
+alive takes its fault back.
 """
 
 from __future__ import annotations
@@ -15,53 +15,59 @@ from typing import Any, Generic, TypeVar
 from motor.motor_asyncio import AsyncIOMotorCollection
 from pymongo import ASCENDING, ReturnDocument
 
-from models.outbox.item import Mailing, Parcel
-from models.store.mongo.errors import guarded
-from models.store.mongo.server_time import after
+from models.outbox.item import DeliveryStatus, OutboxItem
+from models.store.mongo.errors import translate_errors
+from models.store.mongo.server_time import now_plus
 
 Document = dict[str, Any]
-P = TypeVar("P", bound=Parcel)
+Item = TypeVar("Item", bound=OutboxItem)
 
-DUE: Document = {"status": Mailing.CREATED, "$expr": {"$lte": ["$due_at", "$$NOW"]}}
-"""What is to be sent now."""
+DUE: Document = {"status": DeliveryStatus.CREATED, "$expr": {"$lte": ["$due_at", "$$NOW"]}}
+"""The query for items to be sent now."""
 
 
-class Outbox(Generic[P]):
-    """A collection of parcels as those who send them see it."""
+class Outbox(Generic[Item]):
+    """A collection of outbox items, for their senders."""
 
-    _claimed_by: tuple[str, ...] = ("status", "due_at")
-    """Fields of the index that finds what is due."""
+    _claim_index: tuple[str, ...] = ("status", "due_at")
+    """Fields of the index that finds due items."""
 
-    def __init__(self, collection: AsyncIOMotorCollection[Document], model: type[P]) -> None:
-        self._parcels = collection
+    def __init__(self, collection: AsyncIOMotorCollection[Document], model: type[Item]) -> None:
+        self._items = collection
         self._model = model
 
     async def prepare(self) -> None:
-        await self._parcels.create_index([(field, ASCENDING) for field in self._claimed_by])
-        await self._parcels.create_index("expires_at", expireAfterSeconds=0)
+        await self._items.create_index([(field, ASCENDING) for field in self._claim_index])
+        await self._items.create_index("expires_at", expireAfterSeconds=0)
 
-    @guarded
-    async def claim(self, token: str, seconds: float, but: Document | None = None) -> P | None:
-        """Take the parcel that is due longest; None if none is.
+    @translate_errors
+    async def claim(
+        self, token: str, seconds: float, conditions: Document | None = None
+    ) -> Item | None:
+        """Lease the item that has been due longest; None if none is due.
 
-        ``but``: conditions it must meet besides.
-        One whose last holder had begun and fell silent has a fault more; ``missed`` says whose.
+        ``conditions``: further conditions on the item.
+        If its last holder had begun and its lease expired, its faults grow by one, and ``missed``
+        gets the token of that holder.
         """
-        died = {"$eq": ["$lease.begun", True]}
+        holder_died = {"$eq": ["$lease.begun", True]}
         missed = {"$ifNull": ["$missed", []]}
-        document = await self._parcels.find_one_and_update(
-            {**DUE, **(but or {})},
+        document = await self._items.find_one_and_update(
+            {**DUE, **(conditions or {})},
             [
                 {
                     "$set": {
                         "attempts": {"$add": ["$attempts", 1]},
-                        "faults": {"$add": ["$faults", {"$cond": [died, 1, 0]}]},
+                        "faults": {"$add": ["$faults", {"$cond": [holder_died, 1, 0]}]},
                         "missed": {
-                            "$concatArrays": [missed, {"$cond": [died, ["$lease.token"], []]}]
+                            "$concatArrays": [
+                                missed,
+                                {"$cond": [holder_died, ["$lease.token"], []]},
+                            ]
                         },
                         "claimed_at": "$$NOW",
-                        "lease": {"token": token, "until": after(seconds), "begun": False},
-                        "due_at": after(seconds),
+                        "lease": {"token": token, "until": now_plus(seconds), "begun": False},
+                        "due_at": now_plus(seconds),
                     }
                 }
             ],
@@ -70,74 +76,84 @@ class Outbox(Generic[P]):
         )
         return self._model.model_validate(document) if document else None
 
-    async def _held(self, parcel: P, change: Document, *, sound: bool = True) -> bool:
-        """Change a parcel if its token still holds it.
+    async def _update_if_held(
+        self, item: Item, change: Document, *, undo_fault: bool = True
+    ) -> bool:
+        """Change an item if its token still holds the lease.
 
-        If not, and its holder is ``sound``, the fault that was counted as its death is taken back.
+        If not, and ``undo_fault``, take back the fault counted for this holder's presumed death.
         """
-        answer = await self._parcels.update_one(
-            {"_id": parcel.id, "status": Mailing.CREATED, "lease.token": parcel.token},
+        outcome = await self._items.update_one(
+            {"_id": item.id, "status": DeliveryStatus.CREATED, "lease.token": item.token},
             [{"$set": change}],
         )
-        if answer.matched_count == 1:
+        if outcome.matched_count == 1:
             return True
-        if sound:
-            await self._parcels.update_one(
-                {"_id": parcel.id, "missed": parcel.token},
-                {"$inc": {"faults": -1}, "$pull": {"missed": parcel.token}},
+        if undo_fault:
+            await self._items.update_one(
+                {"_id": item.id, "missed": item.token},
+                {"$inc": {"faults": -1}, "$pull": {"missed": item.token}},
             )
         return False
 
-    @guarded
-    async def begin(self, parcel: P) -> bool:
-        """Note that from now on a silent holder is a dead one; False if it is another's, or ended.
+    @translate_errors
+    async def begin(self, item: Item) -> bool:
+        """Record that an expired lease now means a dead holder; False if it is lost or has ended.
 
-        What comes next may kill a worker: it makes what is sent, and sends it.
+        The next step may kill a worker: it builds the message and sends it.
         """
-        return await self._held(parcel, {"lease": {"begun": True}})
+        return await self._update_if_held(item, {"lease": {"begun": True}})
 
-    @guarded
-    async def extend(self, parcel: P, seconds: float) -> bool:
-        until = after(seconds)
-        return await self._held(parcel, {"lease": {"until": until}, "due_at": until})
+    @translate_errors
+    async def extend(self, item: Item, seconds: float) -> bool:
+        until = now_plus(seconds)
+        return await self._update_if_held(item, {"lease": {"until": until}, "due_at": until})
 
-    @guarded
-    async def postpone(self, parcel: P, seconds: float) -> bool:
-        """Give it back: what it is about is not there yet, or its worker stops."""
-        return await self._held(parcel, {"lease": None, "due_at": after(seconds)})
+    @translate_errors
+    async def postpone(self, item: Item, seconds: float) -> bool:
+        """Return an item to the outbox: its subject does not exist yet, or the worker stops."""
+        return await self._update_if_held(item, {"lease": None, "due_at": now_plus(seconds)})
 
-    @guarded
-    async def retry(self, parcel: P, seconds: float, error: str, *, fault: bool) -> bool:
-        """Give it back after trouble; ``fault``: with the parcel itself, not with its receiver."""
+    @translate_errors
+    async def retry(self, item: Item, seconds: float, error: str, *, fault: bool) -> bool:
+        """Return an item after a failure; ``fault``: the item caused it, not its receiver."""
         change = {
             "lease": None,
-            "due_at": after(seconds),
+            "due_at": now_plus(seconds),
             "troubled_at": {"$ifNull": ["$troubled_at", "$$NOW"]},
             "error": {"$literal": error},
             "troubles": {"$add": ["$troubles", 1]},
             "faults": {"$add": ["$faults", int(fault)]},
-            **self._more(parcel),
+            **self._attempt_change(item),
         }
-        return await self._held(parcel, change, sound=not fault)
+        return await self._update_if_held(item, change, undo_fault=not fault)
 
-    @guarded
-    async def sent(self, parcel: P, keep: float) -> None:
-        """Record that it was sent, whoever holds it by now: it must not go once more."""
-        await self._parcels.update_one(
-            {"_id": parcel.id, "status": {"$ne": Mailing.SENT}},
-            [{"$set": {**_ended(Mailing.SENT, keep), "error": None, **self._more(parcel)}}],
+    @translate_errors
+    async def mark_sent(self, item: Item, keep: float) -> None:
+        """Record that an item was sent, even if another holds it: it must not be sent again."""
+        await self._items.update_one(
+            {"_id": item.id, "status": {"$ne": DeliveryStatus.SENT}},
+            [
+                {
+                    "$set": {
+                        **_ended_change(DeliveryStatus.SENT, keep),
+                        "error": None,
+                        **self._attempt_change(item),
+                    }
+                }
+            ],
         )
 
-    @guarded
-    async def fail(self, parcel: P, error: str, keep: float) -> bool:
-        failed = _ended(Mailing.FAILED, keep)
-        change = {**failed, "error": {"$literal": error}, **self._more(parcel)}
-        return await self._held(parcel, change)
+    @translate_errors
+    async def fail(self, item: Item, error: str, keep: float) -> bool:
+        failed = _ended_change(DeliveryStatus.FAILED, keep)
+        change = {**failed, "error": {"$literal": error}, **self._attempt_change(item)}
+        return await self._update_if_held(item, change)
 
-    def _more(self, parcel: P) -> Document:
-        """Return what else changes with the end of an attempt."""
+    def _attempt_change(self, item: Item) -> Document:
+        """Return further changes for the end of an attempt."""
         return {}
 
 
-def _ended(status: Mailing, keep: float) -> Document:
-    return {"status": status, "lease": None, "ended_at": "$$NOW", "expires_at": after(keep)}
+def _ended_change(status: DeliveryStatus, keep: float) -> Document:
+    return {"status": status, "lease": None, "ended_at": "$$NOW", "expires_at": now_plus(keep)}

@@ -1,7 +1,7 @@
-"""Events that wait for a task's end: who ends one may die right after, any worker's look finds it.
+"""Webhooks that wait for a task's end; polling finds those missed when a process died after it.
 
-A group's event waits for one of its tasks after the other, so that an end costs one question
-however large the group is.
+A group's webhook waits for its tasks one after the other, so that the end of a task costs one query
+whatever the size of the group.
 """
 
 from __future__ import annotations
@@ -12,102 +12,118 @@ from typing import Any
 from motor.motor_asyncio import AsyncIOMotorDatabase
 from pymongo.errors import DuplicateKeyError
 
-from models.outbox.item import Mailing
-from models.outbox.webhook import About
-from models.store.mongo.errors import guarded
-from models.store.mongo.server_time import after, now
+from models.outbox.item import DeliveryStatus
+from models.outbox.webhook import SubjectKind
+from models.store.mongo.errors import translate_errors
+from models.store.mongo.server_time import now_plus, server_now
 from models.tasks.task import ENDED, OPEN
 
 Document = dict[str, Any]
 
-_BATCH = 1000  # events one look is at: bounds its work whatever waits
+_MAX_WEBHOOKS = 1000  # of one poll: bounds its work
 
 
-class Awaited:
-    """The collection ``webhooks``, as far as it is WAITING."""
+class PendingWebhooks:
+    """The documents of the collection ``webhooks`` with status WAITING."""
 
     def __init__(self, database: AsyncIOMotorDatabase[Document], keep: float) -> None:
-        """``keep``: seconds one that waits in vain is kept."""
+        """``keep``: seconds until a webhook that waits in vain is deleted."""
         self._database = database
-        self._events = database["webhooks"]
+        self._webhooks = database["webhooks"]
         self._tasks = database["tasks"]
         self._keep = keep
 
     async def prepare(self) -> None:
-        only: Document = {"partialFilterExpression": {"status": str(Mailing.WAITING)}}
-        await self._events.create_index("key", unique=True, **only)
-        await self._events.create_index("pending", **only)
-        await self._events.create_index("looked_at", **only)
+        waiting_only: Document = {
+            "partialFilterExpression": {"status": str(DeliveryStatus.WAITING)}
+        }
+        await self._webhooks.create_index("key", unique=True, **waiting_only)
+        await self._webhooks.create_index("pending", **waiting_only)
+        await self._webhooks.create_index("looked_at", **waiting_only)
 
-    @guarded
-    async def settle(self, task_id: str) -> int:
-        """Have go out what waited for that task's end; return how many events that were."""
-        waiting = {"status": Mailing.WAITING, "pending": task_id}
-        return sum([await self._advance(event) async for event in self._events.find(waiting)])
+    @translate_errors
+    async def release(self, task_id: str) -> int:
+        """Make the webhooks that wait for that task's end due; return their number."""
+        waiting = {"status": DeliveryStatus.WAITING, "pending": task_id}
+        return sum([await self._advance(webhook) async for webhook in self._webhooks.find(waiting)])
 
-    @guarded
-    async def look(self, pause: float) -> int:
-        """Do the same for what nobody looked at for ``pause`` seconds, and whose task ended."""
-        limit = await now(self._database) - timedelta(seconds=pause)
-        waiting = {"status": Mailing.WAITING, "looked_at": {"$lt": limit}}
-        events = await self._events.find(waiting).sort("looked_at").limit(_BATCH).to_list(_BATCH)
-        if not events:
+    @translate_errors
+    async def poll(self, pause: float) -> int:
+        """Do the same for webhooks unchecked for ``pause`` seconds whose task has ended."""
+        limit = await server_now(self._database) - timedelta(seconds=pause)
+        waiting = {"status": DeliveryStatus.WAITING, "looked_at": {"$lt": limit}}
+        cursor = self._webhooks.find(waiting).sort("looked_at").limit(_MAX_WEBHOOKS)
+        webhooks = await cursor.to_list(_MAX_WEBHOOKS)
+        if not webhooks:
             return 0
-        ids, pending = [e["_id"] for e in events], list({e["pending"] for e in events})
-        going = self._tasks.find(
+        ids = [webhook["_id"] for webhook in webhooks]
+        pending = list({webhook["pending"] for webhook in webhooks})
+        open_tasks = self._tasks.find(
             {"_id": {"$in": pending}, "status": {"$in": list(OPEN)}}, {"_id": 1}
         )
-        running = {task["_id"] async for task in going}
-        # What waits for an end that will come is kept; what waits in vain goes after a while.
-        held = [event["_id"] for event in events if event["pending"] in running]
-        await self._events.update_many({"_id": {"$in": ids}}, [{"$set": {"looked_at": "$$NOW"}}])
-        await self._events.update_many(
-            {"_id": {"$in": held}}, [{"$set": {"expires_at": after(self._keep)}}]
+        running = {task["_id"] async for task in open_tasks}
+        # A webhook that waits for an open task is kept; one that waits in vain expires.
+        kept = [webhook["_id"] for webhook in webhooks if webhook["pending"] in running]
+        await self._webhooks.update_many({"_id": {"$in": ids}}, [{"$set": {"looked_at": "$$NOW"}}])
+        await self._webhooks.update_many(
+            {"_id": {"$in": kept}}, [{"$set": {"expires_at": now_plus(self._keep)}}]
         )
-        return sum([await self._advance(e) for e in events if e["pending"] not in running])
+        return sum(
+            [
+                await self._advance(webhook)
+                for webhook in webhooks
+                if webhook["pending"] not in running
+            ]
+        )
 
-    async def _advance(self, event: Document) -> bool:
-        """Have an event go out if all it waits for has ended; else wait for what has not."""
-        going = await self._going(event)
-        if going == event["pending"]:
+    async def _advance(self, webhook: Document) -> bool:
+        """Make a webhook due if all its tasks have ended; else let it wait for an open one."""
+        open_task = await self._find_open_task(webhook)
+        if open_task == webhook["pending"]:
             return False
-        waiting = {"_id": event["_id"], "status": Mailing.WAITING, "pending": event["pending"]}
-        if going is not None:
-            change: Document = {"pending": going, "after": None}
+        waiting = {
+            "_id": webhook["_id"],
+            "status": DeliveryStatus.WAITING,
+            "pending": webhook["pending"],
+        }
+        if open_task is not None:
+            change: Document = {"pending": open_task, "after": None}
         else:
             due = {"due_at": "$$NOW", "expires_at": "$$REMOVE"}
-            change = {"status": Mailing.CREATED, **due}
-        answer = await self._events.update_one(waiting, [{"$set": change}])
-        return going is None and answer.modified_count == 1
+            change = {"status": DeliveryStatus.CREATED, **due}
+        outcome = await self._webhooks.update_one(waiting, [{"$set": change}])
+        return open_task is None and outcome.modified_count == 1
 
-    async def _going(self, event: Document) -> str | None:
-        """Return a task of the event that has not ended; None if there is none."""
-        asked = {"status": 1, "finished_at": 1}
-        task = await self._tasks.find_one({"_id": event["pending"]}, asked)
-        if task is not None and not _over(task, event["after"]):
-            return str(event["pending"])
-        if event["about"] == About.TASK:
+    async def _find_open_task(self, webhook: Document) -> str | None:
+        """Return a task of the webhook that has not ended; None if all have."""
+        fields = {"status": 1, "finished_at": 1}
+        task = await self._tasks.find_one({"_id": webhook["pending"]}, fields)
+        if task is not None and not _ended_since(task, webhook["after"]):
+            return str(webhook["pending"])
+        if webhook["about"] == SubjectKind.TASK:
             return None
-        open_one = {"_id": {"$in": event["tasks"]}, "status": {"$in": list(OPEN)}}
-        other = await self._tasks.find_one(open_one, {"_id": 1})
+        any_open = {"_id": {"$in": webhook["tasks"]}, "status": {"$in": list(OPEN)}}
+        other = await self._tasks.find_one(any_open, {"_id": 1})
         return str(other["_id"]) if other else None
 
-    @guarded
-    async def wait(self, event_id: str, until: Document) -> bool:
-        """Have an event wait again, for ``until``: a task of it has begun anew.
+    @translate_errors
+    async def wait_again(self, webhook_id: str, until: Document) -> bool:
+        """Let a webhook wait again, for ``until``: one of its tasks was restarted.
 
-        Only one that has not been made yet; False if it has been meanwhile.
+        Only if its body is not set yet; False if it has been set meanwhile.
         """
-        unmade = {"_id": event_id, "status": Mailing.CREATED, "body": None}
-        change = {"status": Mailing.WAITING, "lease": None, "looked_at": "$$NOW", **until}
-        change["expires_at"] = after(self._keep)
+        without_body = {"_id": webhook_id, "status": DeliveryStatus.CREATED, "body": None}
+        change = {"status": DeliveryStatus.WAITING, "lease": None, "looked_at": "$$NOW", **until}
+        change["expires_at"] = now_plus(self._keep)
         try:
-            return (await self._events.update_one(unmade, [{"$set": change}])).matched_count == 1
-        except DuplicateKeyError:  # the same waits already
-            return (await self._events.delete_one(unmade)).deleted_count == 1
+            return (
+                await self._webhooks.update_one(without_body, [{"$set": change}])
+            ).matched_count == 1
+        except DuplicateKeyError:  # an equal webhook waits already
+            return (await self._webhooks.delete_one(without_body)).deleted_count == 1
 
 
-def _over(task: Document, told: datetime | None) -> bool:
+def _ended_since(task: Document, since: datetime | None) -> bool:
     if task["status"] not in ENDED:
         return False
-    return told is None or task["finished_at"] is None or task["finished_at"] > told
+    return since is None or task["finished_at"] is None or task["finished_at"] > since

@@ -1,4 +1,4 @@
-"""Who gets the newsletter: asked, confirmed, gone."""
+"""Newsletter subscribers: pending, confirmed, unsubscribed."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 from motor.motor_asyncio import AsyncIOMotorCollection
 
 from models.outbox.subscriber import Subscriber, Subscription
-from models.store.mongo.errors import guarded
-from models.store.mongo.server_time import after
-from models.store.mongo.upsert import upserted
+from models.store.mongo.errors import translate_errors
+from models.store.mongo.server_time import now_plus
+from models.store.mongo.upsert import upsert
 
 Document = dict[str, Any]
 
@@ -20,7 +20,7 @@ _CONFIRMED = {"$eq": ["$status", Subscription.CONFIRMED]}
 
 
 class Subscribers:
-    """The collection ``subscribers``; whoever is not confirmed is forgotten at ``expires_at``."""
+    """The collection ``subscribers``; unconfirmed entries are deleted at ``expires_at``."""
 
     def __init__(self, collection: AsyncIOMotorCollection[Document]) -> None:
         self._subscribers = collection
@@ -30,34 +30,34 @@ class Subscribers:
         await self._subscribers.create_index("expires_at", expireAfterSeconds=0)
         await self._subscribers.create_index([("status", 1), ("_id", 1)])
 
-    @guarded
+    @translate_errors
     async def get(self, subscriber_id: str) -> Subscriber | None:
         return _subscriber(await self._subscribers.find_one({"_id": subscriber_id}))
 
-    @guarded
-    async def find(self, address: str) -> Subscriber | None:
+    @translate_errors
+    async def find_by_address(self, address: str) -> Subscriber | None:
         return _subscriber(await self._subscribers.find_one({"address": address}))
 
-    @guarded
-    async def ask(self, address: str, keep: float) -> Subscriber:
-        """Return the subscriber of ``address``, PENDING if new, kept for ``keep`` seconds more."""
-        until = after(keep)
+    @translate_errors
+    async def get_or_create(self, address: str, keep: float) -> Subscriber:
+        """Return the subscriber with ``address``, PENDING if new; keep it ``keep`` seconds more."""
+        until = now_plus(keep)
         change = {
             "status": {"$ifNull": ["$status", Subscription.PENDING]},
             "asked_at": "$$NOW",
             "expires_at": {"$cond": [_CONFIRMED, "$$REMOVE", {"$max": ["$expires_at", until]}]},
         }
-        document = await upserted(
+        document = await upsert(
             self._subscribers,
             {"address": address},
             [{"$set": {"_id": {"$ifNull": ["$_id", secrets.token_hex(16)]}, **change}}],
         )
         return Subscriber.model_validate(document)
 
-    @guarded
+    @translate_errors
     async def confirm(self, subscriber_id: str) -> bool:
-        """Subscribe; False if there is no such subscriber (any more)."""
-        answer = await self._subscribers.update_one(
+        """Confirm a subscription; False if the subscriber does not exist (any more)."""
+        outcome = await self._subscribers.update_one(
             {"_id": subscriber_id},
             [
                 {
@@ -69,33 +69,35 @@ class Subscribers:
                 }
             ],
         )
-        return answer.matched_count == 1
+        return outcome.matched_count == 1
 
-    @guarded
-    async def leave(self, subscriber_id: str, keep: float) -> bool:
-        """Unsubscribe; tell whether this call did. The entry is kept for ``keep`` seconds."""
-        answer = await self._subscribers.update_one(
+    @translate_errors
+    async def unsubscribe(self, subscriber_id: str, keep: float) -> bool:
+        """Unsubscribe; return whether this call did. The entry is kept for ``keep`` seconds."""
+        outcome = await self._subscribers.update_one(
             {"_id": subscriber_id, "status": Subscription.CONFIRMED},
             [
                 {
                     "$set": {
                         "status": Subscription.UNSUBSCRIBED,
                         "unsubscribed_at": "$$NOW",
-                        "expires_at": after(keep),
+                        "expires_at": now_plus(keep),
                     }
                 }
             ],
         )
-        return answer.modified_count == 1
+        return outcome.modified_count == 1
 
-    async def confirmed(self, before: datetime, batch: int) -> AsyncIterator[list[Subscriber]]:
-        """Yield those confirmed before a moment, ``batch`` at a time, in the order of their ids."""
+    async def confirmed_batches(
+        self, before: datetime, batch: int
+    ) -> AsyncIterator[list[Subscriber]]:
+        """Yield subscribers confirmed before a moment, ``batch`` at a time, ordered by id."""
         last = ""
-        while found := await self._page(before, last, batch):
-            yield found
-            last = found[-1].id
+        while subscribers := await self._page(before, last, batch):
+            yield subscribers
+            last = subscribers[-1].id
 
-    @guarded
+    @translate_errors
     async def _page(self, before: datetime, last: str, batch: int) -> list[Subscriber]:
         query = {
             "status": Subscription.CONFIRMED,

@@ -1,7 +1,7 @@
-"""The outbox of events: what is told to a callback_url when a task or a group has ended.
+"""The webhook outbox: calls to a callback_url when a task or a group has ended.
 
-An event is put down before the answer to the submission that asks for it, so that nobody who ends
-a task can lose it; until then it waits, see ``models.store.outbox.pending_webhooks``.
+A webhook is stored before the response to the submission that requests it, so that no end of a task
+can be missed; until then it waits, see ``models.store.outbox.pending_webhooks``.
 """
 
 from __future__ import annotations
@@ -15,78 +15,78 @@ from motor.motor_asyncio import AsyncIOMotorDatabase
 from pymongo import ASCENDING, DESCENDING
 from pymongo.errors import DuplicateKeyError
 
-from models.outbox.item import NEW, Mailing
-from models.outbox.webhook import Callback, Event
+from models.outbox.item import NEW_ITEM, DeliveryStatus
+from models.outbox.webhook import WebhookEvent, WebhookRequest
 from models.settings import Settings
-from models.store.mongo.errors import guarded
-from models.store.mongo.hourly_quotas import Quotas
-from models.store.mongo.server_time import after
+from models.store.mongo.errors import translate_errors
+from models.store.mongo.hourly_quotas import HourlyQuotas
+from models.store.mongo.server_time import now_plus
 from models.store.outbox.outbox import DUE, Outbox
-from models.store.outbox.pending_webhooks import Awaited
+from models.store.outbox.pending_webhooks import PendingWebhooks
 
 log = structlog.get_logger()
 
 Document = dict[str, Any]
 
-_CLIENTS = 10  # whose events of one task are looked through, had each as many as one may have
-_SHOWN = 50  # events of one task
-_FRESH = {"due_at": "$$NOW", "created_at": "$$NOW", "looked_at": "$$NOW"}
+_MAX_CLIENTS_SEARCHED = 10  # with their maximum of webhooks each: bounds the reads for one task
+_MAX_SHOWN = 50  # webhooks of one task
+_TIMES = {"due_at": "$$NOW", "created_at": "$$NOW", "looked_at": "$$NOW"}
 
 
-class Events(Outbox[Event]):
+class WebhookOutbox(Outbox[WebhookEvent]):
     """The collection ``webhooks``."""
 
-    _claimed_by = ("status", "due_at", "host", "client")  # some of these are left out, see ``Busy``
+    _claim_index = ("status", "due_at", "host", "client")  # hosts and clients may be excluded
 
     def __init__(
         self,
         database: AsyncIOMotorDatabase[Document],
-        awaited: Awaited,
-        quotas: Quotas,
+        pending: PendingWebhooks,
+        quotas: HourlyQuotas,
         settings: Settings,
     ) -> None:
-        super().__init__(database["webhooks"], Event)
+        super().__init__(database["webhooks"], WebhookEvent)
         self._tasks = database["tasks"]
-        self._awaited = awaited
+        self._pending = pending
         self._quotas = quotas
-        self._keep = settings.webhook_keep
-        self._log = settings.webhook_log
+        self._keep = settings.webhook_retention_seconds
+        self._max_log_entries = settings.webhook_log_attempts
         self._per_client = settings.webhooks_per_client
-        self._most = _CLIENTS * settings.webhooks_per_task
+        self._max_searched = _MAX_CLIENTS_SEARCHED * settings.webhooks_per_task
 
     async def prepare(self) -> None:
         await super().prepare()
-        await self._awaited.prepare()
-        # Of each client what is due, without reading those that are left out: ``whose_turn``.
-        turns = ("status", "client", "due_at", "host")
-        await self._parcels.create_index([(field, ASCENDING) for field in turns])
-        await self._parcels.create_index([("tasks", ASCENDING), ("created_at", DESCENDING)])
-        # All that ``others`` asks for: bodies may be large, and none is read.
-        asked = ("subject", "client", "created_at", "key", "type")
-        await self._parcels.create_index([(field, ASCENDING) for field in asked])
-        await self._parcels.create_index([("status", ASCENDING), ("created_at", DESCENDING)])
+        await self._pending.prepare()
+        # For ``next_client``: what is due of each client, without reading excluded clients.
+        by_client = ("status", "client", "due_at", "host")
+        await self._items.create_index([(field, ASCENDING) for field in by_client])
+        await self._items.create_index([("tasks", ASCENDING), ("created_at", DESCENDING)])
+        # Covers ``count_rearmable``: bodies may be large, and none is read.
+        covered = ("subject", "client", "created_at", "key", "type")
+        await self._items.create_index([(field, ASCENDING) for field in covered])
+        await self._items.create_index([("status", ASCENDING), ("created_at", DESCENDING)])
 
-    @guarded
-    async def others(self, callback: Callback) -> int:
-        """Return how much else its client would be told if its subject began anew, see ``again``.
+    @translate_errors
+    async def count_rearmable(self, callback: WebhookRequest) -> int:
+        """Return how many other webhooks of its client a restart would rearm, see ``rearm``.
 
-        Two that are asked for at once may both find room for one.
+        Two concurrent requests may both be accepted though only one more is allowed.
         """
-        whose = {"subject": callback.subject, "client": callback.client}
+        same_subject = {"subject": callback.subject, "client": callback.client}
         pipeline: list[Document] = [
-            {"$match": {**whose, "key": {"$ne": callback.key}}},
+            {"$match": {**same_subject, "key": {"$ne": callback.key}}},
             {"$sort": {"created_at": DESCENDING}},
-            {"$limit": self._most},
+            {"$limit": self._max_searched},
             {"$group": {"_id": "$key", "type": {"$first": "$type"}}},
             {"$match": {"type": {"$not": {"$regex": r"\.succeeded$"}}}},
             {"$count": "count"},
         ]
-        found = await self._parcels.aggregate(pipeline).to_list(1)
+        found = await self._items.aggregate(pipeline).to_list(1)
         return int(found[0]["count"]) if found else 0
 
-    @guarded
-    async def put(self, callback: Callback) -> None:
-        """Have ``callback`` told when its tasks end, or at once if they have; once if it waits."""
+    @translate_errors
+    async def put(self, callback: WebhookRequest) -> None:
+        """Store a webhook, due when its tasks end or have ended; one per key waits."""
         if not callback.tasks:
             return
         document = {
@@ -101,118 +101,119 @@ class Events(Outbox[Event]):
             "owner": callback.owner,
         }
         await self._insert(document, callback.key)
-        await self._awaited.settle(callback.tasks[-1])
+        await self._pending.release(callback.tasks[-1])
 
     async def _insert(self, document: Document, key: str) -> None:
-        fresh = {
-            **NEW,
+        initial = {
+            **NEW_ITEM,
             "after": None,
             **document,
             "_id": f"msg_{secrets.token_hex(16)}",
             "key": key,
-            "status": Mailing.WAITING,
+            "status": DeliveryStatus.WAITING,
             "type": None,
             "body": None,
             "happened_at": None,
             "log": [],
         }
-        times = {**_FRESH, "expires_at": after(self._keep)}
+        times = {**_TIMES, "expires_at": now_plus(self._keep)}
         try:
-            await self._parcels.update_one(
-                {"_id": fresh["_id"]},
-                [{"$replaceWith": {"$mergeObjects": [{"$literal": fresh}, times]}}],
+            await self._items.update_one(
+                {"_id": initial["_id"]},
+                [{"$replaceWith": {"$mergeObjects": [{"$literal": initial}, times]}}],
                 upsert=True,
             )
         except DuplicateKeyError:
-            return  # the same waits already
+            return  # an equal webhook waits already
 
-    @guarded
-    async def whose_turn(self, last: str, held: list[str], but: Document) -> str | None:
-        """Return the client after ``last``, in a circle, of whom something is due; None if none.
+    @translate_errors
+    async def next_client(self, last: str, excluded: list[str], conditions: Document) -> str | None:
+        """Return the next client after ``last``, round-robin, with a due webhook; None if none.
 
-        ``held``: clients that are left out; ``but``: conditions that what is due must meet besides.
+        ``excluded``: clients to skip; ``conditions``: further conditions on the webhook.
         """
         for after_last in ({"$gt": last}, {}):
-            due = {**DUE, **but, "client": {"$nin": held, **after_last}}
-            shown = {"_id": 0, "client": 1}
-            found = await self._parcels.find_one(due, shown, sort=[("client", ASCENDING)])
+            due = {**DUE, **conditions, "client": {"$nin": excluded, **after_last}}
+            projection = {"_id": 0, "client": 1}
+            found = await self._items.find_one(due, projection, sort=[("client", ASCENDING)])
             if found is not None:
                 return str(found["client"])
         return None
 
-    @guarded
-    async def again(self, task_id: str) -> None:
-        """Have the next end of a task told, too, to whom its last one was, unless it was SUCCESS.
+    @translate_errors
+    async def rearm(self, task_id: str) -> None:
+        """Rearm the webhooks of a task's last end for its next one, unless that end was SUCCESS.
 
-        To be called before a task begins anew: should that not come to pass, nothing is told.
-        Who may begin it may do so for ever, so each event counts against WEBHOOKS_PER_CLIENT; apart
-        from what its client asks for, which a stranger with the same picture must not use up.
+        Call it before a restart; if the restart does not happen, nothing is sent. A task may be
+        restarted any number of times, so each webhook counts against WEBHOOKS_PER_CLIENT, but
+        separately from those its client requests: a stranger who restarts the same task must not
+        use those up.
         """
         task = await self._tasks.find_one({"_id": task_id}, {"finished_at": 1})
         if task is None:
             return
         until = {"pending": task_id, "after": task["finished_at"]}
         seen: set[str] = set()
-        spent: set[str] = set()
-        told = {"tasks": task_id, "status": {"$ne": Mailing.WAITING}}
-        kept = ("about", "subject", "name", "tasks", "url", "host", "client", "owner")
-        found = self._parcels.find(told, ["key", "type", *kept]).sort("created_at", DESCENDING)
-        async for event in found.limit(self._most):
-            key, client = event["key"], event["client"]
+        limited: set[str] = set()
+        sent = {"tasks": task_id, "status": {"$ne": DeliveryStatus.WAITING}}
+        copied = ("about", "subject", "name", "tasks", "url", "host", "client", "owner")
+        found = self._items.find(sent, ["key", "type", *copied]).sort("created_at", DESCENDING)
+        async for webhook in found.limit(self._max_searched):
+            key, client = webhook["key"], webhook["client"]
             if key in seen:
-                continue  # only its newest counts
+                continue  # only the newest of a key counts
             seen.add(key)
-            if str(event["type"]).endswith(".succeeded") or client in spent:
+            if str(webhook["type"]).endswith(".succeeded") or client in limited:
                 continue
-            if await self._quotas.hit(f"webhooks-again:{client}", self._per_client):
-                log.warning("webhooks_not_told_again", task_id=task_id, client=client)
-                spent.add(client)
+            if await self._quotas.consume(f"webhooks-again:{client}", self._per_client):
+                log.warning("webhooks_not_rearmed", task_id=task_id, client=client)
+                limited.add(client)
                 continue
-            await self._insert({**{name: event[name] for name in kept}, **until}, key)
+            await self._insert({**{name: webhook[name] for name in copied}, **until}, key)
 
-    @guarded
-    async def redeliver(self, event_id: str) -> tuple[bool, Event | None]:
-        """Have an event sent once more, at once, under its id; tell whether, and return it."""
-        made = {"_id": event_id, "body": {"$ne": None}}
-        fresh = {"troubles": 0, "faults": 0, "troubled_at": None, "error": None, "ended_at": None}
-        change = {"status": Mailing.CREATED, "lease": None, "due_at": "$$NOW", **fresh}
-        # One that is being sent just now is left to its sender.
-        free = {"$or": [{"status": {"$ne": Mailing.CREATED}}, {"lease": None}]}
+    @translate_errors
+    async def redeliver(self, webhook_id: str) -> tuple[bool, WebhookEvent | None]:
+        """Make a webhook due once more, under its id; return whether it was, and the webhook."""
+        with_body = {"_id": webhook_id, "body": {"$ne": None}}
+        initial = {"troubles": 0, "faults": 0, "troubled_at": None, "error": None, "ended_at": None}
+        change = {"status": DeliveryStatus.CREATED, "lease": None, "due_at": "$$NOW", **initial}
+        # A webhook that is being sent now is left to its sender.
+        free = {"$or": [{"status": {"$ne": DeliveryStatus.CREATED}}, {"lease": None}]}
         pipeline: list[Document] = [
             {"$set": change},
             {"$unset": "expires_at"},
         ]
-        answer = await self._parcels.update_one({**made, **free}, pipeline)
-        return answer.matched_count == 1, await self.get(event_id)
+        outcome = await self._items.update_one({**with_body, **free}, pipeline)
+        return outcome.matched_count == 1, await self.get(webhook_id)
 
-    @guarded
-    async def get(self, event_id: str) -> Event | None:
-        document = await self._parcels.find_one({"_id": event_id})
-        return Event.model_validate(document) if document else None
+    @translate_errors
+    async def get(self, webhook_id: str) -> WebhookEvent | None:
+        document = await self._items.find_one({"_id": webhook_id})
+        return WebhookEvent.model_validate(document) if document else None
 
-    @guarded
-    async def of_task(self, task_id: str) -> list[Event]:
-        """Return the newest events about a task, or about groups it is in, newest first."""
-        found = self._parcels.find({"tasks": task_id}).sort("created_at", DESCENDING)
-        return [Event.model_validate(document) async for document in found.limit(_SHOWN)]
+    @translate_errors
+    async def of_task(self, task_id: str) -> list[WebhookEvent]:
+        """Return the newest webhooks of a task, or of groups it is in, newest first."""
+        found = self._items.find({"tasks": task_id}).sort("created_at", DESCENDING)
+        return [WebhookEvent.model_validate(document) async for document in found.limit(_MAX_SHOWN)]
 
-    @guarded
-    async def newest(self, status: Mailing | None, limit: int) -> list[Event]:
-        """Return the newest events, of one status or of all."""
-        query = {"status": status if status else {"$in": list(Mailing)}}
-        found = self._parcels.find(query).sort("created_at", DESCENDING).limit(limit)
-        return [Event.model_validate(document) async for document in found]
+    @translate_errors
+    async def newest(self, status: DeliveryStatus | None, limit: int) -> list[WebhookEvent]:
+        """Return the newest webhooks, of one status or of all."""
+        query = {"status": status if status else {"$in": list(DeliveryStatus)}}
+        found = self._items.find(query).sort("created_at", DESCENDING).limit(limit)
+        return [WebhookEvent.model_validate(document) async for document in found]
 
-    @guarded
-    async def late(self) -> tuple[int, float]:
-        """Return how many events are to go out, and by how many seconds the latest is late.
+    @translate_errors
+    async def lateness(self) -> tuple[int, float]:
+        """Return how many webhooks are to be sent, and how many seconds the most overdue is late.
 
-        One that waits to be tried again is not: it is late when its time has passed.
+        One that waits for a retry is late only after its due time.
         """
-        count = await self._parcels.count_documents({"status": Mailing.CREATED})
-        found = await self._parcels.aggregate(
+        count = await self._items.count_documents({"status": DeliveryStatus.CREATED})
+        found = await self._items.aggregate(
             [
-                {"$match": {"status": Mailing.CREATED}},
+                {"$match": {"status": DeliveryStatus.CREATED}},
                 {"$sort": {"due_at": 1}},
                 {"$limit": 1},
                 {"$project": {"late": {"$subtract": ["$$NOW", "$due_at"]}}},
@@ -220,15 +221,15 @@ class Events(Outbox[Event]):
         ).to_list(1)
         return count, max(0.0, found[0]["late"] / 1000) if found else 0.0
 
-    @guarded
-    async def make(self, event: Event, kind: str, body: str, at: datetime) -> bool:
-        """Keep what is told, so that each attempt says the same; False if it is another's."""
+    @translate_errors
+    async def set_body(self, webhook: WebhookEvent, kind: str, body: str, at: datetime) -> bool:
+        """Store the body, so that each attempt sends the same; False if another holds the lease."""
         made = {"type": kind, "body": body, "happened_at": at}
-        return await self._held(event, {k: {"$literal": v} for k, v in made.items()})
+        return await self._update_if_held(webhook, {k: {"$literal": v} for k, v in made.items()})
 
-    def _more(self, parcel: Event) -> Document:
-        """Note the attempt that was made, with whatever else is noted of it."""
-        if parcel.made is None:
+    def _attempt_change(self, item: WebhookEvent) -> Document:
+        """Append the attempt to the log with any change that ends it."""
+        if item.new_attempt is None:
             return {}
-        entries = {"$concatArrays": ["$log", [{"$literal": parcel.made.model_dump()}]]}
-        return {"log": {"$slice": [entries, -self._log]}}
+        entries = {"$concatArrays": ["$log", [{"$literal": item.new_attempt.model_dump()}]]}
+        return {"log": {"$slice": [entries, -self._max_log_entries]}}

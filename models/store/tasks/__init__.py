@@ -1,1 +1,1 @@
-"""The task ledger: leases, queue, search, groups, change stream, workers."""
+"""The task ledger: tasks, leases, fair queue, search, groups, change stream, worker registry."""

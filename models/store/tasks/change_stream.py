@@ -1,4 +1,4 @@
-"""What changes in the ledger, by one change stream: endings only, unless more is wanted."""
+"""Changes of tasks from one change stream: only those that end, or all of status and progress."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from motor.motor_asyncio import AsyncIOMotorChangeStream, AsyncIOMotorCollection
 from pymongo.errors import PyMongoError
 
 from models.errors import StoreUnavailable
-from models.store.mongo.errors import unavailable
+from models.store.mongo.errors import is_unavailable
 from models.tasks.task import ENDED, Status
 
 Document = dict[str, Any]
@@ -21,111 +21,119 @@ _Stream = AsyncIOMotorChangeStream[Document]
 
 _FIELDS = "updateDescription.updatedFields"
 _ENDINGS: Document = {f"{_FIELDS}.status": {"$in": list(ENDED)}}
-_EVERYTHING: Document = {
+_ALL_CHANGES: Document = {
     "$or": [
         {"operationType": {"$in": ["insert", "replace", "delete"]}},
         {f"{_FIELDS}.status": {"$exists": True}},
         {f"{_FIELDS}.progress": {"$exists": True}},
     ]
 }
-# Not the document: its changes are looked up together, and only those that somebody wants.
-_SHORT: Document = {
+# Not the document: changed tasks are read in one query, and only those with a reader.
+_PROJECTION: Document = {
     "documentKey": 1,
     "clusterTime": 1,
     "status": {"$ifNull": [f"${_FIELDS}.status", "$fullDocument.status"]},
 }
-_AWAIT = 1000  # milliseconds the server holds an answer when nothing happens
+_MAX_AWAIT_MS = 1000  # the server holds its reply this long if nothing changes
 
 
 @dataclass(frozen=True)
-class Change:
-    """A task that is new or changed; ``status``: what it is now, None if that did not change."""
+class TaskChange:
+    """A new or changed task; ``status``: its new status, None if that did not change."""
 
     task_id: str
     status: Status | None
 
 
-class Feed:
-    """The changes of the collection ``tasks``, for one reader."""
+class TaskChangeStream:
+    """Changes of the collection ``tasks``, for one reader."""
 
     def __init__(self, collection: AsyncIOMotorCollection[Document]) -> None:
         self._tasks = collection
-        self._wide = False
-        self._switch = asyncio.Event()
-        self._retiring: set[asyncio.Task[None]] = set()
+        self._detailed = False
+        self._mode_changed = asyncio.Event()
+        self._closing: set[asyncio.Task[None]] = set()
 
-    def widen(self, wide: bool) -> None:
-        """Tell all changes of status and progress from now on, or only tasks that end."""
-        if wide is not self._wide:
-            self._wide = wide
-            self._switch.set()
+    def set_detailed(self, detailed: bool) -> None:
+        """Report all changes of status and progress from now on, or only tasks that end."""
+        if detailed is not self._detailed:
+            self._detailed = detailed
+            self._mode_changed.set()
 
     @asynccontextmanager
-    async def changes(self) -> AsyncIterator[AsyncIterator[Change]]:
-        """Give changes as they happen; to widen it in the middle loses none, and may repeat one.
+    async def changes(self) -> AsyncIterator[AsyncIterator[TaskChange]]:
+        """Yield changes as they happen; switching the mode meanwhile loses none and may repeat one.
 
         Raises:
             StoreUnavailable: the stream broke; changes may have been missed.
         """
-        self._switch.clear()
+        self._mode_changed.clear()
         stream = self._open({})
         try:
-            await stream.try_next()  # opened now, not at the first wait: nothing slips between
-            async with contextlib.aclosing(self._follow(stream)) as followed:
-                yield followed
+            # This opens it now, so that no change before the first wait is missed.
+            await stream.try_next()
+            async with contextlib.aclosing(self._follow(stream)) as changes:
+                yield changes
         except PyMongoError as error:
-            if not unavailable(error) and not error.has_error_label("ResumableChangeStreamError"):
+            if not is_unavailable(error) and not error.has_error_label(
+                "ResumableChangeStreamError"
+            ):
                 raise
             raise StoreUnavailable("the change stream broke", store="mongodb") from error
 
-    def _open(self, place: Document) -> _Stream:
-        wanted = _EVERYTHING if self._wide else _ENDINGS
+    def _open(self, start: Document) -> _Stream:
+        condition = _ALL_CHANGES if self._detailed else _ENDINGS
         stream: _Stream = self._tasks.watch(
-            [{"$match": wanted}, {"$project": _SHORT}],
-            max_await_time_ms=_AWAIT,
-            **place,
+            [{"$match": condition}, {"$project": _PROJECTION}],
+            max_await_time_ms=_MAX_AWAIT_MS,
+            **start,
         )
         return stream
 
-    async def _follow(self, stream: _Stream) -> AsyncGenerator[Change]:
-        """Yield the changes of ``stream``, and of those opened in its place when it is widened."""
-        coming: asyncio.Future[Document | None] | None = None
-        # Where the next stream would begin. The token of a change is no place for it: the server
-        # finds it only by the pipeline that told it. Its time is, and the token of a mere place.
+    async def _follow(self, stream: _Stream) -> AsyncGenerator[TaskChange]:
+        """Yield the changes of ``stream``, and of its replacements when the mode changes."""
+        pending: asyncio.Future[Document | None] | None = None
+        # Where the next stream would start. Not at the token of a change: the server finds that
+        # only with the pipeline that reported it. At the change's time, or at the token of a
+        # mere position.
         token = stream.resume_token
-        place: Document = {"resume_after": token}
+        start: Document = {"resume_after": token}
         try:
             while True:
-                coming = asyncio.ensure_future(stream.try_next())
-                switching = asyncio.ensure_future(self._switch.wait())
-                await asyncio.wait({coming, switching}, return_when=asyncio.FIRST_COMPLETED)
-                switching.cancel()
-                if self._switch.is_set() and not coming.done():
-                    # The next one begins where this one stood: what it is about to tell is told.
-                    self._switch.clear()
-                    self._retire(stream, coming)
-                    stream, coming = self._open(place), None
+                pending = asyncio.ensure_future(stream.try_next())
+                switched = asyncio.ensure_future(self._mode_changed.wait())
+                await asyncio.wait({pending, switched}, return_when=asyncio.FIRST_COMPLETED)
+                switched.cancel()
+                if self._mode_changed.is_set() and not pending.done():
+                    # The next stream starts at this one's position: it reports what this one would.
+                    self._mode_changed.clear()
+                    self._close_in_background(stream, pending)
+                    stream, pending = self._open(start), None
                     continue
-                change, before, token = coming.result(), token, stream.resume_token
+                change, before, token = pending.result(), token, stream.resume_token
                 if change is None:
-                    place = place if token == before else {"resume_after": token}
+                    start = start if token == before else {"resume_after": token}
                 else:
-                    place = {"start_at_operation_time": change["clusterTime"]}
-                    said = change.get("status")
-                    yield Change(str(change["documentKey"]["_id"]), Status(said) if said else None)
+                    start = {"start_at_operation_time": change["clusterTime"]}
+                    status = change.get("status")
+                    yield TaskChange(
+                        str(change["documentKey"]["_id"]), Status(status) if status else None
+                    )
         finally:
-            self._retire(stream, coming)
+            self._close_in_background(stream, pending)
 
-    def _retire(self, stream: _Stream, coming: asyncio.Future[Document | None] | None) -> None:
-        """Close a stream when the call that waits for the server in a thread has come back."""
+    def _close_in_background(
+        self, stream: _Stream, pending: asyncio.Future[Document | None] | None
+    ) -> None:
+        """Close a stream once the call that waits for the server in a thread has returned."""
 
         async def close() -> None:
             with contextlib.suppress(Exception):
-                if coming is not None:
-                    await coming
+                if pending is not None:
+                    await pending
             with contextlib.suppress(Exception):
                 await stream.close()
 
         task = asyncio.create_task(close())
-        self._retiring.add(task)
-        task.add_done_callback(self._retiring.discard)
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)

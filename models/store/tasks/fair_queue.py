@@ -1,9 +1,9 @@
-"""What is open: how much, whose, whose turn comes when, and how fast it goes.
+"""Fair queueing between clients: turns, counts of open tasks, queue positions and throughput.
 
-Turns are those of start-time fair queueing (Goyal, Vin and Cheng, 1996), each task costing one:
-a client's next task goes one round after its last one that waits, a newcomer's first in the round
-that is served now. So a batch of a hundred makes nobody else wait for all of it, and nobody is
-passed for ever.
+A turn is the start tag of start-time fair queueing (Goyal, Vin and Cheng, 1996), each task costing
+one: a client's next task goes one round after its last waiting one, a new client's first in the
+round that is served now. So a batch of a hundred does not delay other clients by all of it, and no
+client starves.
 """
 
 from __future__ import annotations
@@ -15,49 +15,51 @@ from typing import Any
 from motor.motor_asyncio import AsyncIOMotorDatabase
 from pymongo import ASCENDING, DESCENDING
 
-from models.store.mongo.errors import guarded
-from models.store.mongo.server_time import after, now
-from models.store.tasks.worker_registry import Presence
-from models.tasks.queue_position import Outlook
+from models.store.mongo.errors import translate_errors
+from models.store.mongo.server_time import now_plus, server_now
+from models.store.tasks.worker_registry import WorkerRegistry
+from models.tasks.queue_position import QueueSnapshot
 from models.tasks.task import OPEN, Status
 
 Document = dict[str, Any]
 
-_SERVED = ("turn", "created_at", "_id")
+_SERVICE_ORDER = ("turn", "created_at", "_id")
 _OPEN = {"$in": list(OPEN)}
-_MOST_COUNTED = 100_000  # of what ended lately: bounds the count
-_DEEPEST = 100_000  # waiting tasks that are given their place: their ids must fit one document
-_LATELY = timedelta(minutes=10)  # of tasks whose times say how long the next ones take
-_SAMPLE = 100  # of them, the last ones
+_MAX_COUNTED = 100_000  # recently ended tasks: bounds the count
+_MAX_POSITIONS = 100_000  # waiting tasks with a position: their ids must fit one document
+_RECENT = timedelta(minutes=10)  # ended tasks that are used to estimate durations
+_SAMPLE_TASKS = 100  # of them, the latest
 
 
-class Backlog:
-    """The collection ``tasks``, counted; ``client`` is whom ``Task.client`` names."""
+class FairQueue:
+    """Counts over the collection ``tasks``; ``client`` is a ``Task.client``."""
 
-    def __init__(self, database: AsyncIOMotorDatabase[Document], presence: Presence) -> None:
+    def __init__(self, database: AsyncIOMotorDatabase[Document], workers: WorkerRegistry) -> None:
         self._database = database
         self._tasks = database["tasks"]
-        self._presence = presence
+        self._workers = workers
 
     async def prepare(self) -> None:
-        # In the order in which they are served, and covered: 10,000 ids are read in 6 ms.
-        await self._tasks.create_index([(field, ASCENDING) for field in ("status", *_SERVED)])
+        # In service order, and covering: 10,000 ids are read in 6 ms.
+        await self._tasks.create_index(
+            [(field, ASCENDING) for field in ("status", *_SERVICE_ORDER)]
+        )
         await self._tasks.create_index(
             [("client", ASCENDING), ("status", ASCENDING), ("turn", ASCENDING)]
         )
         await self._tasks.create_index([("finished_at", ASCENDING), ("client", ASCENDING)])
 
-    @guarded
-    async def open(self, limit: int, client: str | None = None) -> int:
-        """Return how many tasks wait or are worked at, counted up to ``limit``."""
+    @translate_errors
+    async def count_open(self, limit: int, client: str | None = None) -> int:
+        """Return the number of open tasks (waiting or started), counted up to ``limit``."""
         query: Document = (
             {"status": _OPEN} if client is None else {"client": client, "status": _OPEN}
         )
         return await self._tasks.count_documents(query, limit=max(1, limit))
 
-    @guarded
-    async def turn(self, client: str, ahead: int = 0) -> int:
-        """Return the turn, from 1, of a new task of ``client``, ``ahead`` of its own before it."""
+    @translate_errors
+    async def next_turn(self, client: str, ahead: int = 0) -> int:
+        """Return the turn, from 1, of a new task of ``client`` behind ``ahead`` more of its own."""
         waiting = {"status": Status.CREATED}
         served, own = await asyncio.gather(
             self._tasks.find_one(
@@ -70,39 +72,39 @@ class Backlog:
         now = int(served["turn"]) if served else 1
         return max(now, int(own["turn"]) + 1 if own else 1) + ahead
 
-    @guarded
-    async def ended(self, seconds: float, client: str | None = None) -> int:
-        """Return how many tasks ended in the last ``seconds``."""
-        lately = {"$expr": {"$gt": ["$finished_at", after(-seconds)]}}
-        query: Document = lately if client is None else {"client": client, **lately}
-        return await self._tasks.count_documents(query, limit=_MOST_COUNTED)
+    @translate_errors
+    async def count_ended(self, seconds: float, client: str | None = None) -> int:
+        """Return the number of tasks that ended in the last ``seconds``."""
+        recent = {"$expr": {"$gt": ["$finished_at", now_plus(-seconds)]}}
+        query: Document = recent if client is None else {"client": client, **recent}
+        return await self._tasks.count_documents(query, limit=_MAX_COUNTED)
 
-    @guarded
-    async def outlook(self, seen: float) -> Outlook:
-        """Return the whole queue as it is now; workers count that take tasks and were seen lately.
+    @translate_errors
+    async def snapshot(self, seen_seconds: float) -> QueueSnapshot:
+        """Return a snapshot of the whole queue.
 
-        ``seen``: in that many seconds.
+        ``seen_seconds``: workers count that were seen in that time and take tasks.
 
-        All waiting ids are read, whoever wants to know: one look for everybody that asks.
+        It reads all waiting ids, so callers share one snapshot.
         """
-        moment = await now(self._database)
+        moment = await server_now(self._database)
         ahead = moment - datetime.now(UTC)
-        lately = {"finished_at": {"$gt": moment - _LATELY}, "started_at": {"$ne": None}}
+        recent = {"finished_at": {"$gt": moment - _RECENT}, "started_at": {"$ne": None}}
         waiting, running, took, workers = await asyncio.gather(
             self._tasks.aggregate(
                 [
                     {"$match": {"status": Status.CREATED}},
-                    {"$sort": dict.fromkeys(_SERVED, ASCENDING)},
-                    {"$limit": _DEEPEST},
+                    {"$sort": dict.fromkeys(_SERVICE_ORDER, ASCENDING)},
+                    {"$limit": _MAX_POSITIONS},
                     {"$group": {"_id": None, "ids": {"$push": "$_id"}}},
                 ]
             ).to_list(1),
             self._tasks.count_documents({"status": Status.STARTED}),
             self._tasks.aggregate(
                 [
-                    {"$match": lately},
+                    {"$match": recent},
                     {"$sort": {"finished_at": DESCENDING}},
-                    {"$limit": _SAMPLE},
+                    {"$limit": _SAMPLE_TASKS},
                     {
                         "$group": {
                             "_id": None,
@@ -111,14 +113,14 @@ class Backlog:
                     },
                 ]
             ).to_list(1),
-            self._presence.taking(seen),
+            self._workers.count_accepting(seen_seconds),
         )
         ids = waiting[0]["ids"] if waiting else []
-        return Outlook(
-            places={str(task_id): place for place, task_id in enumerate(ids)},
-            beyond=len(ids) if len(ids) == _DEEPEST else 0,
+        return QueueSnapshot(
+            positions={str(task_id): place for place, task_id in enumerate(ids)},
+            default_position=len(ids) if len(ids) == _MAX_POSITIONS else 0,
             running=running,
-            seconds=took[0]["mean"] / 1000 if took else None,
+            mean_seconds=took[0]["mean"] / 1000 if took else None,
             workers=workers,
-            ahead=ahead,
+            clock_offset=ahead,
         )

@@ -1,4 +1,4 @@
-"""Groups: what was submitted together. A task on its own is a group of one, and needs no entry."""
+"""Groups of tasks submitted together. A single task is a group of one without an entry."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorCollection
 
-from models.auth.visibility import EVERYTHING, View
-from models.store.mongo.errors import guarded
+from models.auth.visibility import UNRESTRICTED_VIEW, View
+from models.store.mongo.errors import translate_errors
 from models.store.tasks.tasks import Tasks
 from models.tasks.group import Group, Member
 from models.tasks.task import Task
@@ -20,7 +20,7 @@ class Groups:
     def __init__(
         self, collection: AsyncIOMotorCollection[dict[str, Any]], tasks: Tasks, ttl: float
     ) -> None:
-        """``ttl``: seconds a group is remembered after it was last submitted."""
+        """``ttl``: seconds until a group is deleted after its last submission."""
         self._groups = collection
         self._tasks = tasks
         self._ttl = ttl
@@ -28,12 +28,12 @@ class Groups:
     async def prepare(self) -> None:
         await self._groups.create_index("expires_at", expireAfterSeconds=0)
 
-    @guarded
+    @translate_errors
     async def create(
         self, group_id: str, members: Sequence[Member], email: str | None, owner: str = ""
     ) -> None:
-        """Insert the group, or start its clock anew: the same pictures were sent again."""
-        over = {"$add": ["$$NOW", round(self._ttl * 1000)]}
+        """Insert the group; if the same pictures were sent before, restart its expiry."""
+        expires_at = {"$add": ["$$NOW", round(self._ttl * 1000)]}
         document = {"members": [m.model_dump() for m in members], "email": email, "owner": owner}
         await self._groups.update_one(
             {"_id": group_id},
@@ -41,7 +41,7 @@ class Groups:
                 {
                     "$set": {
                         "created_at": "$$NOW",
-                        "expires_at": over,
+                        "expires_at": expires_at,
                         **{k: {"$literal": v} for k, v in document.items()},
                     }
                 }
@@ -49,14 +49,14 @@ class Groups:
             upsert=True,
         )
 
-    @guarded
+    @translate_errors
     async def find(
-        self, group_id: str, view: View = EVERYTHING
+        self, group_id: str, view: View = UNRESTRICTED_VIEW
     ) -> tuple[Group, dict[str, Task]] | None:
-        """Return the group and its tasks by id; a task's id is a group of one."""
+        """Return the group and its tasks by id; the id of a task stands for a group of one."""
         document = await self._groups.find_one({"_id": group_id, **view.query()})
         if document is not None:
             group = Group.model_validate(document)
-            return group, await self._tasks.many(group.task_ids)
+            return group, await self._tasks.get_many(group.task_ids)
         task = await self._tasks.get(group_id, view)
         return (Group.of_one(task), {task.id: task}) if task else None

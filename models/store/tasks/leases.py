@@ -1,7 +1,7 @@
-"""Who works at which task: claims, leases, and what is done about those who fell silent.
+"""Task leases: claim, extend, finish, fail, release, and the recovery of stalled tasks.
 
-MongoDB's own clock (``$$NOW``) decides when a lease ends, so clocks of workers may differ. Whoever
-claims gets a lease under a token of its own; only that token can extend, finish, fail or release.
+MongoDB's clock (``$$NOW``) decides when a lease ends, so clocks of workers may differ. Each claim
+gets a lease with its own token; only that token can extend, finish, fail or release.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ from motor.core import AgnosticBaseCursor
 from motor.motor_asyncio import AsyncIOMotorCollection
 from pymongo import ASCENDING, ReturnDocument
 
-from models.store.mongo.errors import guarded
-from models.store.mongo.server_time import after
-from models.store.tasks.timeline import told, told_after_lease
-from models.tasks.task import Result, Status, Task, What
+from models.store.mongo.errors import translate_errors
+from models.store.mongo.server_time import now_plus
+from models.store.tasks.timeline import append_entry, append_entry_after_lease
+from models.tasks.task import Result, Status, Task, TimelineAction
 
 Document = dict[str, Any]
 Stages = Mapping[str, float]
 
-_LEASE_OVER = {"$expr": {"$lt": ["$lease.until", "$$NOW"]}}
-_FREE = {"$or": [{"status": Status.CREATED}, {"status": Status.STARTED, **_LEASE_OVER}]}
+_LEASE_EXPIRED = {"$expr": {"$lt": ["$lease.until", "$$NOW"]}}
+_CLAIMABLE = {"$or": [{"status": Status.CREATED}, {"status": Status.STARTED, **_LEASE_EXPIRED}]}
 _EPOCH = datetime.fromtimestamp(0, UTC)
-_BATCH = 1000  # tasks one sweep looks at: bounds its work whatever the backlog
+_MAX_TASKS = 1000  # of one sweep: bounds its work, however long the queue
 
 
-def failure(error: Document) -> Document:
-    """Return the change by which a task ends in FAILURE with ``error``."""
+def failure_change(error: Document) -> Document:
+    """Return the change that ends a task in FAILURE with ``error``."""
     return {
-        **told(What.FAILED, cause=str(error.get("code"))),
+        **append_entry(TimelineAction.FAILED, cause=str(error.get("code"))),
         "status": Status.FAILURE,
         "error": {"$literal": error},
         "lease": None,
@@ -40,7 +40,7 @@ def failure(error: Document) -> Document:
 
 
 class Leases:
-    """The collection ``tasks`` as workers, the sweep and the supervisor change it."""
+    """The changes that workers, the sweep and the supervisor make to the collection ``tasks``."""
 
     def __init__(self, collection: AsyncIOMotorCollection[Document]) -> None:
         self._tasks = collection
@@ -48,21 +48,21 @@ class Leases:
     async def prepare(self) -> None:
         await self._tasks.create_index([("status", ASCENDING), ("rung_at", ASCENDING)])
 
-    # What a worker does
+    # For workers
 
-    @guarded
+    @translate_errors
     async def claim(
         self, task_id: str, *, worker: str, token: str, seconds: float, max_attempts: int
     ) -> Task | None:
-        """Take a task that nobody works at; None if it is taken, ended or out of attempts."""
-        # What is set to a document is laid over the one that was there: a dead lease's cause, too.
-        until = {"until": after(seconds), "cause": "$$REMOVE"}
+        """Lease a task that is free; None if it is leased, has ended, or has no attempts left."""
+        # $set merges the new lease into an expired one, whose cause must therefore be removed.
+        until = {"until": now_plus(seconds), "cause": "$$REMOVE"}
         lease = {"worker": worker, "token": token, **until}
         document = await self._tasks.find_one_and_update(
             {
                 "_id": task_id,
                 "attempts": {"$lt": max_attempts},
-                **_FREE,
+                **_CLAIMABLE,
             },
             [
                 {
@@ -73,7 +73,7 @@ class Leases:
                         "progress": 0,
                         "lease": lease,
                         "worker": worker,
-                        **told_after_lease(What.CLAIMED, worker=worker),
+                        **append_entry_after_lease(TimelineAction.CLAIMED, worker=worker),
                     }
                 }
             ],
@@ -81,19 +81,19 @@ class Leases:
         )
         return Task.model_validate(document) if document else None
 
-    async def _held(self, task_id: str, token: str, change: Document) -> bool:
-        """Change a task if ``token`` still holds it; a zombie changes nothing."""
-        answer = await self._tasks.update_one(
+    async def _update_if_held(self, task_id: str, token: str, change: Document) -> bool:
+        """Change a task if ``token`` still holds its lease; a zombie worker changes nothing."""
+        outcome = await self._tasks.update_one(
             {"_id": task_id, "status": Status.STARTED, "lease.token": token}, [{"$set": change}]
         )
-        return answer.matched_count == 1
+        return outcome.matched_count == 1
 
-    @guarded
+    @translate_errors
     async def extend(self, task_id: str, token: str, *, seconds: float, progress: int) -> bool:
-        change = {"lease": {"until": after(seconds)}, "progress": progress}
-        return await self._held(task_id, token, change)
+        change = {"lease": {"until": now_plus(seconds)}, "progress": progress}
+        return await self._update_if_held(task_id, token, change)
 
-    @guarded
+    @translate_errors
     async def finish(
         self,
         task_id: str,
@@ -102,9 +102,9 @@ class Leases:
         report: Document | None = None,
         stages: Stages | None = None,
     ) -> bool:
-        """Turn a task SUCCESS; ``stages``: the milliseconds that each stage of this run took."""
+        """Set a task to SUCCESS; ``stages``: the milliseconds that each stage of this run took."""
         change = {
-            **told(What.FINISHED),
+            **append_entry(TimelineAction.FINISHED),
             "stages": {"$literal": stages},
             "status": Status.SUCCESS,
             "progress": 100,
@@ -114,108 +114,113 @@ class Leases:
             "lease": None,
             "finished_at": "$$NOW",
         }
-        return await self._held(task_id, token, change)
+        return await self._update_if_held(task_id, token, change)
 
-    @guarded
+    @translate_errors
     async def fail(
         self, task_id: str, token: str, error: Document, stages: Stages | None = None
     ) -> bool:
-        change = failure(error) | {"stages": {"$literal": stages}}
-        return await self._held(task_id, token, change)
+        change = failure_change(error) | {"stages": {"$literal": stages}}
+        return await self._update_if_held(task_id, token, change)
 
-    @guarded
+    @translate_errors
     async def release(
         self, task_id: str, token: str, *, charge: bool, cause: str | None = None
     ) -> bool:
-        """Hand a task back to be rung again; the attempt counts only where ``charge`` is true.
+        """Return a task to the queue to be enqueued again; the attempt counts only if ``charge``.
 
-        ``cause``: why, for the timeline.
+        ``cause``: the reason, for the timeline.
         """
         change = {
-            **told(What.RELEASED, cause=cause),
+            **append_entry(TimelineAction.RELEASED, cause=cause),
             "status": Status.CREATED,
             "progress": 0,
             "lease": None,
             "rung_at": None,
-            "turn": 0,  # it had its turn
+            "turn": 0,  # served next: it had its turn
             "attempts": {"$subtract": ["$attempts", 0 if charge else 1]},
         }
-        return await self._held(task_id, token, change)
+        return await self._update_if_held(task_id, token, change)
 
-    # What the sweep and the supervisor do
+    # For the sweep and the supervisor
 
-    @guarded
-    async def expire(self, worker: str) -> int:
-        """End the leases of a worker that is known to be dead; return how many there were."""
-        past = {"lease": {"until": after(-0.001), "cause": "worker_died"}}
-        answer = await self._tasks.update_many(
-            {"status": Status.STARTED, "lease.worker": worker}, [{"$set": past}]
+    @translate_errors
+    async def expire_worker(self, worker: str) -> int:
+        """End the leases of a worker that is known to be dead; return their number."""
+        expired = {"lease": {"until": now_plus(-0.001), "cause": "worker_died"}}
+        outcome = await self._tasks.update_many(
+            {"status": Status.STARTED, "lease.worker": worker}, [{"$set": expired}]
         )
-        return answer.modified_count
+        return outcome.modified_count
 
-    @guarded
+    @translate_errors
     async def stalled(self) -> list[Task]:
-        """Return tasks whose worker fell silent."""
-        return await self._many({"status": Status.STARTED, **_LEASE_OVER})
+        """Return started tasks whose lease has expired."""
+        return await self._find({"status": Status.STARTED, **_LEASE_EXPIRED})
 
-    @guarded
+    @translate_errors
     async def waiting(self, seconds: float) -> list[Task]:
-        """Return created tasks whose bell was not seen to ring for ``seconds``, longest first."""
-        rung = {"$ifNull": ["$rung_at", _EPOCH]}
-        quiet = {"$expr": {"$lt": [rung, after(-seconds)]}}
-        return await self._many({"status": Status.CREATED, **quiet})
+        """Return created tasks not seen in the queue for ``seconds``, longest first."""
+        enqueued_at = {"$ifNull": ["$rung_at", _EPOCH]}
+        overdue = {"$expr": {"$lt": [enqueued_at, now_plus(-seconds)]}}
+        return await self._find({"status": Status.CREATED, **overdue})
 
-    async def created(self, batch: int) -> AsyncIterator[list[Task]]:
-        """Yield all tasks that wait, in their turn, ``batch`` at a time.
+    async def waiting_batches(self, batch: int) -> AsyncIterator[list[Task]]:
+        """Yield all waiting tasks in the order of their turns, ``batch`` at a time.
 
         Raises:
-            StoreUnavailable: MongoDB went away meanwhile.
+            StoreUnavailable: MongoDB became unreachable in between.
         """
         cursor = self._tasks.find({"status": Status.CREATED}).sort("turn", ASCENDING)
         while documents := await self._next(cursor, batch):
             yield [Task.model_validate(document) for document in documents]
 
-    @guarded
+    @translate_errors
     async def _next(self, cursor: AgnosticBaseCursor[Document], batch: int) -> list[Document]:
         return await cursor.to_list(batch)
 
-    async def _many(self, query: Document) -> list[Task]:
-        cursor = self._tasks.find(query).sort("rung_at", ASCENDING).limit(_BATCH)
+    async def _find(self, query: Document) -> list[Task]:
+        cursor = self._tasks.find(query).sort("rung_at", ASCENDING).limit(_MAX_TASKS)
         return [Task.model_validate(document) async for document in cursor]
 
-    @guarded
-    async def seen_ringing(self, task_ids: Sequence[str]) -> None:
+    @translate_errors
+    async def mark_enqueued(self, task_ids: Sequence[str]) -> None:
         await self._tasks.update_many(
             {"_id": {"$in": list(task_ids)}}, [{"$set": {"rung_at": "$$NOW"}}]
         )
 
-    @guarded
-    async def unheard(self, task_id: str) -> None:
-        """Note that the bell did not ring: the next sweep need not wait to see that."""
+    @translate_errors
+    async def mark_not_enqueued(self, task_id: str) -> None:
+        """Record that enqueueing failed, so that the next sweep enqueues the task at once."""
         await self._tasks.update_one({"_id": task_id}, {"$set": {"rung_at": None}})
 
-    @guarded
-    async def next_ring(self, task_id: str, *, waiting: bool = False) -> int:
-        """Return a ring number never used for this task: arq remembers the ids of dead jobs.
+    @translate_errors
+    async def next_enqueue_number(self, task_id: str, *, only_waiting: bool = False) -> int:
+        """Return an enqueue number never used for this task: arq remembers the ids of dead jobs.
 
-        ``waiting``: 0 if the task does not wait any more.
+        ``only_waiting``: return 0 if the task no longer waits.
         """
         document = await self._tasks.find_one_and_update(
-            {"_id": task_id, **({"status": Status.CREATED} if waiting else {})},
+            {"_id": task_id, **({"status": Status.CREATED} if only_waiting else {})},
             [{"$set": {"rings": {"$add": ["$rings", 1]}, "rung_at": "$$NOW"}}],
             return_document=ReturnDocument.AFTER,
         )
         return int(document["rings"]) if document else 0
 
-    @guarded
+    @translate_errors
     async def give_up(self, task_id: str, max_attempts: int, error: Document) -> bool:
-        """Fail a task whose attempts are used up and whose worker is gone."""
-        answer = await self._tasks.update_one(
+        """Fail a task that has no attempts left and no live lease."""
+        outcome = await self._tasks.update_one(
             {
                 "_id": task_id,
                 "attempts": {"$gte": max_attempts},
-                **_FREE,
+                **_CLAIMABLE,
             },
-            [{"$set": failure(error) | told_after_lease(What.FAILED, cause=error.get("code"))}],
+            [
+                {
+                    "$set": failure_change(error)
+                    | append_entry_after_lease(TimelineAction.FAILED, cause=error.get("code"))
+                }
+            ],
         )
-        return answer.modified_count == 1
+        return outcome.modified_count == 1

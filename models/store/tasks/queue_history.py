@@ -1,4 +1,4 @@
-"""Queue length and throughput over time: small notes that outlive every restart."""
+"""Queue length and throughput over time, stored so that they survive restarts."""
 
 from __future__ import annotations
 
@@ -9,64 +9,67 @@ from typing import Any
 from motor.motor_asyncio import AsyncIOMotorDatabase
 from pymongo import ASCENDING
 
-from models.store.mongo.errors import guarded
-from models.store.mongo.server_time import now
-from models.store.tasks.stats import Work
+from models.store.mongo.errors import translate_errors
+from models.store.mongo.server_time import server_now
+from models.store.tasks.stats import QueueStats
 from models.tasks.task import Status
 
 Document = dict[str, Any]
 
-_LAG = timedelta(seconds=1)  # what changed a moment ago may not be seen yet
-_GAP = 10  # pauses after which nobody was there to note, and nothing is made up
-POINTS = 120  # of one series: more are not told apart on a screen
+_LAG = timedelta(seconds=1)  # the latest changes may not be visible yet
+_MAX_GAP_INTERVALS = 10  # a longer gap had no recorder, and is not filled
+MAX_POINTS = 120  # of one series: a screen does not show more
 _COUNTS = ("asked", "started", "succeeded", "failed", "cancelled")
 _LEVELS = ("waiting", "running", "workers", "oldest")
 
 
-class History:
-    """The collection ``history``: {_id: when, seconds, waiting, running, ..., asked, failed, ...}.
+class QueueHistory:
+    """The collection ``history``: {_id: time, seconds, waiting, running, ..., asked, failed, ...}.
 
-    Counts are those of the ``seconds`` before ``_id``; the rest is as it was then.
+    Counts cover the ``seconds`` before ``_id``; levels are those at ``_id``.
     """
 
-    def __init__(self, database: AsyncIOMotorDatabase[Document], kept: int) -> None:
-        """``kept``: seconds for which notes are kept."""
+    def __init__(self, database: AsyncIOMotorDatabase[Document], keep_seconds: int) -> None:
+        """``keep_seconds``: for how long samples are kept."""
         self._database = database
         self._tasks = database["tasks"]
-        self._notes = database["history"]
-        self._kept = kept
+        self._samples = database["history"]
+        self._keep_seconds = keep_seconds
 
     async def prepare(self) -> None:
-        await self._notes.create_index("drop_at", expireAfterSeconds=0)
+        await self._samples.create_index("drop_at", expireAfterSeconds=0)
         await self._tasks.create_index([("started_at", ASCENDING)])
 
-    @guarded
-    async def note(self, work: Work, workers: int, pause: float) -> None:
-        """Note how it is; ``pause``: seconds between two notes. One program at a time does so."""
-        at = await now(self._database) - _LAG
-        last = await self._notes.find_one({}, {"_id": 1}, sort=[("_id", -1)])
-        since = at - timedelta(seconds=pause)
-        if last is not None and at - _GAP * timedelta(seconds=pause) < last["_id"] < at:
+    @translate_errors
+    async def record(self, stats: QueueStats, workers: int, interval: float) -> None:
+        """Record a sample; ``interval``: seconds between samples. One program at a time does so."""
+        at = await server_now(self._database) - _LAG
+        last = await self._samples.find_one({}, {"_id": 1}, sort=[("_id", -1)])
+        since = at - timedelta(seconds=interval)
+        if (
+            last is not None
+            and at - _MAX_GAP_INTERVALS * timedelta(seconds=interval) < last["_id"] < at
+        ):
             since = last["_id"]
-        asked, started, ended = await asyncio.gather(
+        created, started, ended = await asyncio.gather(
             self._count("created_at", since, at),
             self._count("started_at", since, at),
             self._ended(since, at),
         )
-        note = {
+        sample = {
             "seconds": (at - since).total_seconds(),
-            "waiting": work.waiting,
-            "running": work.running,
-            "oldest": work.oldest,
+            "waiting": stats.waiting,
+            "running": stats.running,
+            "oldest": stats.oldest_seconds,
             "workers": workers,
-            "asked": asked,
+            "asked": created,
             "started": started,
             "succeeded": ended.get(Status.SUCCESS, 0),
             "failed": ended.get(Status.FAILURE, 0),
             "cancelled": ended.get(Status.CANCELLED, 0),
-            "drop_at": at + timedelta(seconds=self._kept),
+            "drop_at": at + timedelta(seconds=self._keep_seconds),
         }
-        await self._notes.update_one({"_id": at}, {"$setOnInsert": note}, upsert=True)
+        await self._samples.update_one({"_id": at}, {"$setOnInsert": sample}, upsert=True)
 
     async def _count(self, field: str, since: datetime, until: datetime) -> int:
         return await self._tasks.count_documents({field: {"$gt": since, "$lte": until}})
@@ -76,33 +79,33 @@ class History:
         counted = self._tasks.aggregate(
             [{"$match": ended}, {"$group": {"_id": "$status", "count": {"$sum": 1}}}]
         )
-        return {each["_id"]: each["count"] async for each in counted}
+        return {row["_id"]: row["count"] async for row in counted}
 
-    @guarded
-    async def before(self, seconds: float, pause: float) -> int | None:
-        """Return how many tasks waited ``seconds`` ago; None if nobody noted it about then."""
-        at = await now(self._database) - timedelta(seconds=seconds)
-        slack = timedelta(seconds=3 * pause)
+    @translate_errors
+    async def waiting_before(self, seconds: float, interval: float) -> int | None:
+        """Return how many tasks waited ``seconds`` ago; None without a sample near that time."""
+        at = await server_now(self._database) - timedelta(seconds=seconds)
+        slack = timedelta(seconds=3 * interval)
         query = {"_id": {"$gt": at - slack, "$lte": at + slack}}
-        found = await self._notes.find_one(query, {"waiting": 1}, sort=[("_id", -1)])
-        return int(found["waiting"]) if found else None
+        sample = await self._samples.find_one(query, {"waiting": 1}, sort=[("_id", -1)])
+        return int(sample["waiting"]) if sample else None
 
-    @guarded
-    async def series(self, seconds: float, pause: float) -> tuple[float, list[Document]]:
-        """Return what was noted in the last ``seconds``, and how many seconds a point stands for.
+    @translate_errors
+    async def series(self, seconds: float, interval: float) -> tuple[float, list[Document]]:
+        """Return the width of a point in seconds, and the points of the last ``seconds``.
 
-        At most 120 points, oldest first: of counts the sum, of levels the highest. Where nobody
-        noted there is no point.
+        At most 120 points, oldest first: the sum of counts, the maximum of levels. A time without
+        samples has no point.
         """
-        until = await now(self._database)
+        until = await server_now(self._database)
         since = until - timedelta(seconds=seconds)
-        # Points begin at whole multiples of their width, so that they stay what they were.
-        width = max(pause, seconds / POINTS)
+        # Points start at whole multiples of their width, so that they do not change later.
+        width = max(interval, seconds / MAX_POINTS)
         milliseconds = {"$toLong": {"$subtract": ["$_id", datetime.fromtimestamp(0, until.tzinfo)]}}
         bucket = {"$floor": {"$divide": [milliseconds, width * 1000]}}
         sums = {name: {"$sum": f"${name}"} for name in (*_COUNTS, "seconds")}
         highest = {name: {"$max": f"${name}"} for name in _LEVELS}
-        found = self._notes.aggregate(
+        cursor = self._samples.aggregate(
             [
                 {"$match": {"_id": {"$gt": since}}},
                 {"$group": {"_id": bucket, **sums, **highest}},
@@ -110,6 +113,6 @@ class History:
             ]
         )
         return width, [
-            {"at": datetime.fromtimestamp(each.pop("_id") * width, until.tzinfo), **each}
-            async for each in found
+            {"at": datetime.fromtimestamp(row.pop("_id") * width, until.tzinfo), **row}
+            async for row in cursor
         ]

@@ -1,7 +1,7 @@
-"""How a task lets go of bytes: expressions for the one update that changes what it lists.
+"""Expressions that release a task's result files in the same update that changes its results.
 
-What a task no longer lists as a result it lists as ``waste`` in the same update, so that at no
-moment, and whoever dies, a file has no owner. ``models.store.files.retention`` deletes it later.
+A file that leaves ``results`` enters ``waste`` in the same update, so that it always has an owning
+task, whichever process dies. ``models.store.files.retention`` deletes it later.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from typing import Any
 
 from bson import ObjectId
 
-from models.store.mongo.server_time import after
-from models.store.tasks.timeline import told
-from models.tasks.task import AGAIN as _AGAIN
-from models.tasks.task import Status, What
+from models.store.mongo.server_time import now_plus
+from models.store.tasks.timeline import append_entry
+from models.tasks.task import RESTARTABLE as _RESTARTABLE_STATUSES
+from models.tasks.task import Status, TimelineAction
 
 Document = dict[str, Any]
 
-FRESH: Document = {
+NEW_TASK: Document = {
     "status": Status.CREATED,
     "progress": 0,
     "attempts": 0,
@@ -29,57 +29,61 @@ FRESH: Document = {
     "started_at": None,
     "finished_at": None,
 }
-"""A task that nobody has worked at."""
+"""The fields of a task that no worker has claimed."""
 
-AGAIN: Document = {
+RESTARTABLE: Document = {
     "$or": [
-        {"status": {"$in": list(_AGAIN)}},
+        {"status": {"$in": list(_RESTARTABLE_STATUSES)}},
         {"status": Status.SUCCESS, "results.gone.reason": {"$exists": True}},
     ]
 }
-"""The query for ``Task.again``."""
+"""The query for ``Task.restartable``."""
 
-KEPT: Document = {"$eq": [{"$ifNull": ["$$each.gone", None]}, None]}
+HAS_BYTES: Document = {"$eq": [{"$ifNull": ["$$each.gone", None]}, None]}
 """Whether a result (``$$each``) still has its bytes."""
 
 
-def listing(file_id: ObjectId) -> Document:
-    """Return the condition on ``results`` that the file is one of them, and still there."""
+def lists_file(file_id: ObjectId) -> Document:
+    """Return the condition on ``results`` that the file is one of them and not removed."""
     return {"$elemMatch": {"file_id": file_id, "gone": None}}
 
 
-def owner(task_id: str, file_id: ObjectId) -> Document:
-    """Return the query for the task of that id if it lists the file, as a result or as waste."""
-    return {"_id": task_id, "$or": [{"results": listing(file_id)}, {"waste.file_id": file_id}]}
+def owning_task(task_id: str, file_id: ObjectId) -> Document:
+    """Return the query for the task with that id if it lists the file as a result or as waste."""
+    return {"_id": task_id, "$or": [{"results": lists_file(file_id)}, {"waste.file_id": file_id}]}
 
 
 _RESULTS: Document = {"$ifNull": ["$results", []]}
 
 
-def wasted(grace: float, which: Document = KEPT) -> Document:
-    """Return the expression for ``waste`` with the files of those results added."""
-    due = {"$filter": {"input": _RESULTS, "as": "each", "cond": {"$and": [KEPT, which]}}}
-    entry = {"file_id": "$$each.file_id", "until": after(grace)}
-    added = {"$map": {"input": due, "as": "each", "in": entry}}
+def released_files(grace: float, which: Document = HAS_BYTES) -> Document:
+    """Return the expression for ``waste`` plus the files of the results that match ``which``."""
+    released = {"$filter": {"input": _RESULTS, "as": "each", "cond": {"$and": [HAS_BYTES, which]}}}
+    entry = {"file_id": "$$each.file_id", "until": now_plus(grace)}
+    added = {"$map": {"input": released, "as": "each", "in": entry}}
     return {"$concatArrays": [{"$ifNull": ["$waste", []]}, added]}
 
 
-def freed(grace: float, reason: str, which: Document = KEPT) -> Document:
-    """Return the change by which a task lets go of the bytes of those results, not of their story.
+def release_results(grace: float, reason: str, which: Document = HAS_BYTES) -> Document:
+    """Return the change that releases the bytes of results and keeps their metadata.
 
-    ``grace``: seconds until they are deleted. ``which``: a condition on ``$$each``.
+    ``grace``: seconds until the files are deleted. ``which``: a condition on ``$$each``.
     """
-    note = {"$mergeObjects": ["$$each", {"gone": {"reason": reason, "at": "$$NOW"}}]}
-    either = {"$cond": [{"$and": [KEPT, which]}, note, "$$each"]}
+    removed = {"$mergeObjects": ["$$each", {"gone": {"reason": reason, "at": "$$NOW"}}]}
+    result = {"$cond": [{"$and": [HAS_BYTES, which]}, removed, "$$each"]}
     return {
-        "waste": wasted(grace, which),
-        "results": {"$map": {"input": _RESULTS, "as": "each", "in": either}},
+        "waste": released_files(grace, which),
+        "results": {"$map": {"input": _RESULTS, "as": "each", "in": result}},
     }
 
 
-def revived(grace: float, cause: str | None = None) -> Document:
-    """Return the change by which a task begins anew; what it still had is let go of.
+def restart(grace: float, cause: str | None = None) -> Document:
+    """Return the change that restarts a task and releases the results it still had.
 
-    ``cause``: why, where nobody asked for it.
+    ``cause``: the reason, if no client asked for it.
     """
-    return {**FRESH, "waste": wasted(grace), **told(What.ASKED_AGAIN, cause=cause)}
+    return {
+        **NEW_TASK,
+        "waste": released_files(grace),
+        **append_entry(TimelineAction.ASKED_AGAIN, cause=cause),
+    }

@@ -1,4 +1,4 @@
-"""How much work waits, how long already, and whether somebody fell silent over it."""
+"""Queue length, age of the oldest task, expired leases, and disk space."""
 
 from __future__ import annotations
 
@@ -8,52 +8,52 @@ from typing import Any
 from motor.motor_asyncio import AsyncIOMotorDatabase
 from pymongo import ASCENDING
 
-from models.store.mongo.errors import guarded
+from models.store.mongo.errors import translate_errors
 from models.tasks.task import Status
 
 
 @dataclass(frozen=True)
-class Work:
-    """Tasks and leases at one moment; ages in seconds by MongoDB's clock, 0 where there is none."""
+class QueueStats:
+    """Tasks and leases at one moment; ages by MongoDB's clock, 0 if there is none."""
 
     waiting: int
-    oldest: float
+    oldest_seconds: float
     running: int
-    over: int
-    overdue: float
-    known: int
+    expired_leases: int
+    longest_expired_seconds: float
+    total: int
 
 
 @dataclass(frozen=True)
-class Space:
-    """Bytes; ``disk`` is (free, size) of the file system, None where the server does not say."""
+class StorageStats:
+    """Sizes in bytes; ``disk`` is (free, size) of the file system, None if unknown."""
 
-    data: int
+    data_bytes: int
     disk: tuple[int, int] | None
 
 
-class Gauges:
-    """Looks at the collection ``tasks`` and the disk below it, each look bounded by ``seconds``."""
+class TaskStats:
+    """Queries the collection ``tasks`` and its disk; each query takes at most ``seconds``."""
 
     def __init__(self, database: AsyncIOMotorDatabase[dict[str, Any]], seconds: float) -> None:
         self._database = database
         self._tasks = database["tasks"]
-        self._limit = max(1, round(seconds * 1000))  # also the server stops then
+        self._limit_ms = max(1, round(seconds * 1000))  # the server stops then, too
 
     async def prepare(self) -> None:
-        # Holds only what waits, so that it costs little and its first entry is the oldest.
+        # Holds only waiting tasks, so that it costs little and its first entry is the oldest.
         await self._tasks.create_index(
             [("asked_at", ASCENDING)],
             name="waiting_since",
             partialFilterExpression={"status": str(Status.CREATED)},
         )
 
-    @guarded
-    async def work(self) -> Work:
+    @translate_errors
+    async def queue(self) -> QueueStats:
         created = {"status": Status.CREATED}
-        waiting = await self._tasks.count_documents(created, maxTimeMS=self._limit)
+        waiting = await self._tasks.count_documents(created, maxTimeMS=self._limit_ms)
         since = {"$ifNull": ["$asked_at", "$created_at"]}  # older versions wrote no asked_at
-        oldest = await self._one(
+        oldest = await self._first(
             [
                 {"$match": created},
                 {"$sort": {"asked_at": ASCENDING}},
@@ -61,38 +61,38 @@ class Gauges:
                 {"$project": {"age": {"$subtract": ["$$NOW", since]}}},
             ]
         )
-        silence = {"$subtract": ["$$NOW", "$lease.until"]}
-        held = await self._one(
+        expired_ms = {"$subtract": ["$$NOW", "$lease.until"]}
+        started = await self._first(
             [
                 {"$match": {"status": Status.STARTED}},
                 {
                     "$group": {
                         "_id": None,
                         "running": {"$sum": 1},
-                        "over": {"$sum": {"$cond": [{"$gt": [silence, 0]}, 1, 0]}},
-                        "overdue": {"$max": silence},
+                        "over": {"$sum": {"$cond": [{"$gt": [expired_ms, 0]}, 1, 0]}},
+                        "overdue": {"$max": expired_ms},
                     }
                 },
             ]
         )
-        return Work(
+        return QueueStats(
             waiting=waiting,
-            oldest=max(0, oldest.get("age") or 0) / 1000,
-            running=held.get("running", 0),
-            over=held.get("over", 0),
-            overdue=max(0, held.get("overdue") or 0) / 1000,
-            known=await self._tasks.estimated_document_count(maxTimeMS=self._limit),
+            oldest_seconds=max(0, oldest.get("age") or 0) / 1000,
+            running=started.get("running", 0),
+            expired_leases=started.get("over", 0),
+            longest_expired_seconds=max(0, started.get("overdue") or 0) / 1000,
+            total=await self._tasks.estimated_document_count(maxTimeMS=self._limit_ms),
         )
 
-    @guarded
-    async def space(self) -> Space:
-        said = await self._database.command("dbStats", maxTimeMS=self._limit)
-        data = int(said.get("storageSize", 0) + said.get("indexSize", 0))
-        if "fsTotalSize" not in said or "fsUsedSize" not in said:
-            return Space(data, None)
-        size = int(said["fsTotalSize"])
-        return Space(data, (size - int(said["fsUsedSize"]), size))
+    @translate_errors
+    async def storage(self) -> StorageStats:
+        reply = await self._database.command("dbStats", maxTimeMS=self._limit_ms)
+        data = int(reply.get("storageSize", 0) + reply.get("indexSize", 0))
+        if "fsTotalSize" not in reply or "fsUsedSize" not in reply:
+            return StorageStats(data, None)
+        size = int(reply["fsTotalSize"])
+        return StorageStats(data, (size - int(reply["fsUsedSize"]), size))
 
-    async def _one(self, pipeline: list[dict[str, Any]]) -> dict[str, Any]:
-        found = await self._tasks.aggregate(pipeline, maxTimeMS=self._limit).to_list(1)
-        return found[0] if found else {}
+    async def _first(self, pipeline: list[dict[str, Any]]) -> dict[str, Any]:
+        documents = await self._tasks.aggregate(pipeline, maxTimeMS=self._limit_ms).to_list(1)
+        return documents[0] if documents else {}

@@ -1,7 +1,7 @@
-"""The ledger of tasks as the service sees it: asked for, looked up, watched.
+"""The task ledger for the service: create, restart, cancel, look up and watch tasks.
 
-Every change of state is one conditional update, timed by the server; those of workers are in
-``leases``.
+Every change of state is one conditional update with the server's time; ``leases`` has those of
+workers.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from motor.motor_asyncio import AsyncIOMotorCollection
 from pymongo import ASCENDING, DESCENDING, ReturnDocument
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
-from models.auth.visibility import EVERYTHING, View
+from models.auth.visibility import UNRESTRICTED_VIEW, View
 from models.errors import StoreUnavailable
-from models.store.mongo.errors import guarded, unavailable
-from models.store.tasks.release import AGAIN, FRESH, revived
-from models.store.tasks.timeline import told
-from models.tasks.task import ENDED, Status, Task, Upload, What
+from models.store.mongo.errors import is_unavailable, translate_errors
+from models.store.tasks.release import NEW_TASK, RESTARTABLE, restart
+from models.store.tasks.timeline import append_entry
+from models.tasks.task import ENDED, Status, Task, TimelineAction, Upload
 
 Document = dict[str, Any]
 
-_WALK = 100  # tasks of one upload name that are looked through for one whose result is there
+_MAX_TASKS_SEARCHED = 100  # of one upload name, searched for one that still has its result
 
 
 class Tasks:
     """The collection ``tasks``."""
 
     def __init__(self, collection: AsyncIOMotorCollection[Document], grace: float) -> None:
-        """``grace``: seconds bytes stay after a task let go of them."""
+        """``grace``: seconds from the release of a result file to its deletion."""
         self._tasks = collection
         self._grace = grace
 
@@ -44,39 +44,43 @@ class Tasks:
                 ("finished_at", DESCENDING),
             ]
         )
-        await self._tasks.create_index(  # of those who see everything
+        await self._tasks.create_index(  # for views that see everything
             [("uploads.name", ASCENDING), ("status", ASCENDING), ("finished_at", DESCENDING)]
         )
 
-    @guarded
-    async def get(self, task_id: str, view: View = EVERYTHING) -> Task | None:
+    @translate_errors
+    async def get(self, task_id: str, view: View = UNRESTRICTED_VIEW) -> Task | None:
         document = await self._tasks.find_one({"_id": task_id, **view.query()})
         return Task.model_validate(document) if document else None
 
-    @guarded
-    async def many(self, task_ids: Sequence[str], view: View = EVERYTHING) -> dict[str, Task]:
-        """Return those of the tasks that there are, by id."""
+    @translate_errors
+    async def get_many(
+        self, task_ids: Sequence[str], view: View = UNRESTRICTED_VIEW
+    ) -> dict[str, Task]:
+        """Return the tasks that exist, by id."""
         cursor = self._tasks.find({"_id": {"$in": list(task_ids)}, **view.query()})
         return {str(d["_id"]): Task.model_validate(d) async for d in cursor}
 
-    @guarded
-    async def newest(self, upload_name: str, view: View = EVERYTHING) -> Task | None:
-        """Return the task that finished last of those whose upload had that name.
+    @translate_errors
+    async def newest_of_upload(
+        self, upload_name: str, view: View = UNRESTRICTED_VIEW
+    ) -> Task | None:
+        """Return the task with an upload of that name that finished last.
 
-        One whose result was deleted is passed over. One whose time is up is not: all before it are
-        older. Beyond _WALK of them nothing is looked for: who deletes much must not make every
-        look-up walk through all of it.
+        A task whose result was deleted is skipped. One whose result expired is not: all before it
+        are older. At most _MAX_TASKS_SEARCHED tasks are read, so that many deletions do not slow
+        down every look-up.
         """
         query = {**view.query(), "uploads.name": upload_name, "status": Status.SUCCESS}
-        found = self._tasks.find(query).sort("finished_at", DESCENDING).limit(_WALK)
-        async for document in found:
+        cursor = self._tasks.find(query).sort("finished_at", DESCENDING).limit(_MAX_TASKS_SEARCHED)
+        async for document in cursor:
             task = Task.model_validate(document)
-            gone = task.gone(task.upload(upload_name).results[0], 0)
+            gone = task.removal(task.upload(upload_name).results[0], 0)
             if gone is None or gone.reason == "expired":
                 return task
         return None
 
-    @guarded
+    @translate_errors
     async def create(
         self,
         fingerprint: str,
@@ -91,10 +95,10 @@ class Tasks:
         client: str = "",
         turn: int = 0,
     ) -> bool:
-        """Insert a task if there is none of that fingerprint; tell whether it was inserted."""
+        """Insert a task unless its fingerprint exists; return whether it was inserted."""
         task_id = fingerprint[:32]
         document = {
-            **FRESH,
+            **NEW_TASK,
             "_id": task_id,
             "fingerprint": fingerprint,
             "original_id": original_id,
@@ -112,59 +116,61 @@ class Tasks:
         fresh = {"$mergeObjects": [{"$literal": document}, times]}
         missing = {"$eq": [{"$type": "$fingerprint"}, "missing"]}
         try:
-            answer = await self._tasks.update_one(
+            outcome = await self._tasks.update_one(
                 {"_id": task_id},
                 [{"$replaceWith": {"$cond": [missing, fresh, "$$ROOT"]}}],
                 upsert=True,
             )
-        except DuplicateKeyError:  # two upserts at once: the other one won
+        except DuplicateKeyError:  # a concurrent upsert won
             return False
-        return answer.upserted_id is not None
+        return outcome.upserted_id is not None
 
-    @guarded
-    async def revive(
+    @translate_errors
+    async def restart(
         self,
         task_id: str,
         original_id: ObjectId | None = None,
         client: str = "",
         turn: int = 0,
     ) -> bool:
-        """Start a task anew that failed, was cancelled, or whose result is gone.
+        """Restart a task that failed, was cancelled, or has lost a result.
 
-        ``original_id``: what it is to work at from now on, if not what it was. ``client`` asks for
-        it now, ``turn`` is its new one. Tells whether this call did it: of many at once one does.
+        ``original_id``: replaces its original. ``client`` and ``turn``: of the new request. Returns
+        whether this call restarted it: of concurrent calls one does.
         """
         change = {
-            **revived(self._grace),
+            **restart(self._grace),
             "client": {"$literal": client},
             "turn": turn,
             "asked_at": "$$NOW",
         }
         if original_id is not None:
             change["original_id"] = original_id
-        answer = await self._tasks.update_one({"_id": task_id, **AGAIN}, [{"$set": change}])
-        return answer.modified_count == 1
+        outcome = await self._tasks.update_one({"_id": task_id, **RESTARTABLE}, [{"$set": change}])
+        return outcome.modified_count == 1
 
-    @guarded
-    async def restore(self, task_id: str, names: Sequence[str] | None = None) -> None:
-        """Take back that ``names`` (or all) of a task's results were deleted: asked for again."""
+    @translate_errors
+    async def restore_deleted(self, task_id: str, names: Sequence[str] | None = None) -> None:
+        """Undo the deletion of ``names`` (or all) of a task's results: requested again."""
         kept = {} if names is None else {"name": {"$in": list(names)}}
         await self._tasks.update_one(
             {"_id": task_id, "deleted.0": {"$exists": True}}, {"$pull": {"deleted": kept}}
         )
 
-    @guarded
-    async def cancel(self, task_id: str, error: Document, view: View = EVERYTHING) -> Task | None:
-        """End a task that has not ended, and its lease; None if there is none or it has ended.
+    @translate_errors
+    async def cancel(
+        self, task_id: str, error: Document, view: View = UNRESTRICTED_VIEW
+    ) -> Task | None:
+        """Cancel an open task and end its lease; None if it does not exist or has ended.
 
-        The worker that holds it is fenced from then on: nothing it does can make it SUCCESS.
+        The worker that holds it is fenced from then on: it cannot set the task to SUCCESS.
         """
         document = await self._tasks.find_one_and_update(
             {"_id": task_id, **view.query(), "status": {"$nin": list(ENDED)}},
             [
                 {
                     "$set": {
-                        **told(What.CANCELLED),
+                        **append_entry(TimelineAction.CANCELLED),
                         "status": Status.CANCELLED,
                         "error": {"$literal": error},
                         "lease": None,
@@ -176,10 +182,10 @@ class Tasks:
         )
         return Task.model_validate(document) if document else None
 
-    @guarded
+    @translate_errors
     async def add_upload(self, task_id: str, upload: Upload, limit: int) -> bool:
-        """Add a second name for the same bytes; False if known already or ``limit`` are kept."""
-        answer = await self._tasks.update_one(
+        """Add a further upload name; False if the task has it, or has ``limit`` names already."""
+        outcome = await self._tasks.update_one(
             {
                 "_id": task_id,
                 "uploads.name": {"$ne": upload.name},
@@ -187,13 +193,13 @@ class Tasks:
             },
             {"$push": {"uploads": upload.model_dump()}},
         )
-        return answer.modified_count == 1
+        return outcome.modified_count == 1
 
     @asynccontextmanager
-    async def endings(
+    async def watch_ended(
         self, statuses: Collection[Status] = ENDED
     ) -> AsyncIterator[AsyncIterator[str]]:
-        """Give the ids of tasks as they end in one of ``statuses``, by one change stream.
+        """Yield the ids of tasks as they end in one of ``statuses``, from one change stream.
 
         Raises:
             StoreUnavailable: the stream broke; ids may have been missed.
@@ -201,9 +207,12 @@ class Tasks:
         ended = {"updateDescription.updatedFields.status": {"$in": list(statuses)}}
         try:
             async with self._tasks.watch([{"$match": ended}], max_await_time_ms=1000) as stream:
-                await stream.try_next()  # opened now, not at the first wait: nothing slips between
+                # This opens it now, so that no change before the first wait is missed.
+                await stream.try_next()
                 yield (change["documentKey"]["_id"] async for change in stream)
         except PyMongoError as error:
-            if not unavailable(error) and not error.has_error_label("ResumableChangeStreamError"):
+            if not is_unavailable(error) and not error.has_error_label(
+                "ResumableChangeStreamError"
+            ):
                 raise
             raise StoreUnavailable("the change stream broke", store="mongodb") from error

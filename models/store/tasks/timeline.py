@@ -1,50 +1,53 @@
-"""What a task went through: one entry for each change of its state, written by the same update.
+"""A task's timeline: one entry for each change of state, written by the same update.
 
-Expressions for the stage ``$set`` of an update: they see the task as it was before that update.
+The functions return expressions for the ``$set`` stage of an update; they see the task as it was
+before that update.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from models.tasks.task import TIMELINE, Status, What
+from models.tasks.task import MAX_TIMELINE_ENTRIES, Status, TimelineAction
 
 Document = dict[str, Any]
 
-_SO_FAR: Document = {"$ifNull": ["$timeline", []]}  # older versions wrote none
+_ENTRIES: Document = {"$ifNull": ["$timeline", []]}  # older versions wrote none
 
 
-def told(what: What, *, worker: str | None = None, cause: str | None = None) -> Document:
-    """Return the change that adds an entry; of more than TIMELINE the oldest go.
-
-    ``worker``: by default who holds the lease. ``cause``: why, as a code.
-    """
-    return {"timeline": _ended_by([_SO_FAR, [_entry(what, worker, cause)]])}
-
-
-def told_after_lease(
-    what: What, *, worker: str | None = None, cause: str | None = None
+def append_entry(
+    action: TimelineAction, *, worker: str | None = None, cause: str | None = None
 ) -> Document:
-    """Return the same, with an entry before it for a lease that ran out, if there is one."""
+    """Return the change that appends an entry; entries beyond TIMELINE are dropped, oldest first.
+
+    ``worker``: by default the holder of the lease. ``cause``: the reason, as a code.
+    """
+    return {"timeline": _newest([_ENTRIES, [_entry(action, worker, cause)]])}
+
+
+def append_entry_after_lease(
+    action: TimelineAction, *, worker: str | None = None, cause: str | None = None
+) -> Document:
+    """Return the same change, with an entry before it if a lease has expired."""
     over = {
         "at": "$lease.until",
-        "what": str(What.LEASE_EXPIRED),
+        "what": str(TimelineAction.LEASE_EXPIRED),
         "worker": "$lease.worker",
         "cause": "$lease.cause",
     }
     held = {"$cond": [{"$eq": ["$status", Status.STARTED]}, [over], []]}
-    return {"timeline": _ended_by([_SO_FAR, held, [_entry(what, worker, cause)]])}
+    return {"timeline": _newest([_ENTRIES, held, [_entry(action, worker, cause)]])}
 
 
-def _entry(what: What, worker: str | None, cause: str | None) -> Document:
-    # A field whose path leads nowhere is left out.
+def _entry(action: TimelineAction, worker: str | None, cause: str | None) -> Document:
+    # A field whose path does not exist is left out.
     return {
         "at": "$$NOW",
-        "what": str(what),
+        "what": str(action),
         "worker": "$lease.worker" if worker is None else {"$literal": worker},
         "cause": "$$REMOVE" if cause is None else {"$literal": cause},
     }
 
 
-def _ended_by(parts: list[Any]) -> Document:
-    return {"$slice": [{"$concatArrays": parts}, -TIMELINE]}
+def _newest(parts: list[Any]) -> Document:
+    return {"$slice": [{"$concatArrays": parts}, -MAX_TIMELINE_ENTRIES]}

@@ -1,50 +1,50 @@
-/** Talking to Darkroom: refusals as the API says them, and patience where it asks for some. */
+/** Calls to the API: JSON requests, uploads with progress, errors and retries. */
 
-/** A refusal (RFC 9457), or that nobody answered: then `status` is 0. */
-export class Problem extends Error {
+/** An error response (RFC 9457), or no response at all: then `status` is 0. */
+export class ApiError extends Error {
   /**
-   * @param {{status: number, code: string, detail: string, [fact: string]: any}} facts
+   * @param {{status: number, code: string, detail: string, [member: string]: any}} problem the problem document
    * @param {number} [retryAfter] seconds
    */
-  constructor(facts, retryAfter) {
-    super(facts.detail);
-    this.facts = facts;
+  constructor(problem, retryAfter) {
+    super(problem.detail);
+    this.problem = problem;
     this.retryAfter = retryAfter;
   }
 
-  /** Whether the same may pass a little later. */
-  get passing() {
-    return [0, 429, 502, 503, 504].includes(this.facts.status);
+  /** Whether the same request may succeed a little later. */
+  get isTemporary() {
+    return [0, 429, 502, 503, 504].includes(this.problem.status);
   }
 }
 
 const unreachable = () =>
-  new Problem({ status: 0, code: "unreachable", detail: "Darkroom cannot be reached" });
+  new ApiError({ status: 0, code: "unreachable", detail: "Darkroom cannot be reached" });
 
-/** @param {number} status @param {string} text @param {string|null} after Retry-After */
-function read(status, text, after) {
-  let said;
+/** @param {number} status @param {string} text @param {string|null} retryAfter the header Retry-After */
+function parseResponse(status, text, retryAfter) {
+  let body;
   try {
-    said = JSON.parse(text);
+    body = JSON.parse(text);
   } catch {
-    said = null;
+    body = null;
   }
-  if (status >= 200 && status < 300 && said) return said;
-  const detail = said?.detail ?? `the answer was ${status}, and no sentence came with it`;
-  const facts = { code: `http_${status}`, ...said, detail, status };
-  throw new Problem(facts, after && /^\d+$/.test(after) ? Number(after) : undefined);
+  if (status >= 200 && status < 300 && body) return body;
+  const detail = body?.detail ?? `HTTP status ${status} without an explanation`;
+  const problem = { code: `http_${status}`, ...body, detail, status };
+  throw new ApiError(problem, retryAfter && /^\d+$/.test(retryAfter) ? Number(retryAfter) : undefined);
 }
 
 /**
- * Ask the API for a document.
+ * Call the API and return the JSON of its response.
  * @param {string} method @param {string} path
  * @param {any} [body] sent as JSON
- * @param {RequestInit & {heard?: (response: Response) => void}} [options] of fetch; `heard` is told
- *   of whatever is answered
+ * @param {RequestInit & {onResponse?: (response: Response) => void}} [options] of fetch;
+ *   `onResponse` gets every response, errors too
  * @returns {Promise<any>}
- * @throws {Problem}
+ * @throws {ApiError}
  */
-export async function call(method, path, body, { heard, ...options } = {}) {
+export async function callApi(method, path, body, { onResponse, ...options } = {}) {
   const headers = { Accept: "application/json" };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   let response, text;
@@ -54,13 +54,13 @@ export async function call(method, path, body, { heard, ...options } = {}) {
   } catch {
     throw unreachable();
   }
-  heard?.(response);
-  return read(response.status, text, response.headers.get("Retry-After"));
+  onResponse?.(response);
+  return parseResponse(response.status, text, response.headers.get("Retry-After"));
 }
 
 /**
- * Send a form; XMLHttpRequest, as fetch does not say how far it is. Once all of it is sent, it is
- * answered even if `signal` aborts: what the service took up is then known, and can be cancelled.
+ * Upload a form. XMLHttpRequest, since fetch reports no progress. Once everything is sent, the
+ * response is awaited even if `signal` aborts, so that the new task is known and can be cancelled.
  * @param {string} path @param {FormData} form
  * @param {(share: number) => void} progress 0 to 1
  * @param {AbortSignal} signal
@@ -69,58 +69,58 @@ export async function call(method, path, body, { heard, ...options } = {}) {
 export function upload(path, form, progress, signal) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
-    let all = false; // is sent
+    let allSent = false;
     request.open("POST", path);
     request.setRequestHeader("Accept", "application/json");
     request.upload.onprogress = (event) => {
-      all ||= event.lengthComputable && event.loaded === event.total;
+      allSent ||= event.lengthComputable && event.loaded === event.total;
       if (event.lengthComputable) progress(event.loaded / event.total);
     };
-    request.upload.onload = () => (all = true);
+    request.upload.onload = () => (allSent = true);
     request.onload = () => {
       try {
-        const after = request.getResponseHeader("Retry-After");
-        resolve(read(request.status, request.responseText, after));
+        const retryAfter = request.getResponseHeader("Retry-After");
+        resolve(parseResponse(request.status, request.responseText, retryAfter));
       } catch (error) {
         reject(error);
       }
     };
     request.onerror = () => reject(unreachable());
     request.onabort = () => reject(signal.reason);
-    signal.addEventListener("abort", () => all || request.abort(), { once: true });
+    signal.addEventListener("abort", () => allSent || request.abort(), { once: true });
     if (signal.aborted) reject(signal.reason);
     else request.send(form);
   });
 }
 
 /**
- * Do `work` until it succeeds or is refused for good; wait as long as the API asks, visibly.
+ * Repeat `work` until it succeeds or fails for good; wait as long as the API asks.
  * @template T
  * @param {() => Promise<T>} work
- * @param {(note: string) => void} say what is waited for; "" when it is over
+ * @param {(note: string) => void} notify gets the reason for waiting; "" when the wait is over
  * @param {AbortSignal} [signal]
  * @returns {Promise<T>}
  */
-export async function patiently(work, say, signal) {
+export async function withRetries(work, notify, signal) {
   for (let tries = 0; ; tries++) {
     try {
       return await work();
     } catch (error) {
-      if (!(error instanceof Problem) || !error.passing) throw error;
-      await countdown(error.retryAfter ?? Math.min(30, 2 ** tries), error, say, signal);
-      say("");
+      if (!(error instanceof ApiError) || !error.isTemporary) throw error;
+      await countdown(error.retryAfter ?? Math.min(30, 2 ** tries), error, notify, signal);
+      notify("");
     }
   }
 }
 
-/** Wait `seconds`, or without a network until there is one. */
-function countdown(seconds, problem, say, signal) {
+/** Wait `seconds`; while offline, wait for the network. */
+function countdown(seconds, error, notify, signal) {
   return new Promise((resolve, reject) => {
     let left = Math.max(1, seconds);
-    const tell = () =>
+    const showCountdown = () =>
       navigator.onLine
-        ? say(`${problem.message}; trying again in ${left} s`)
-        : say("this device is offline; it goes on when the network is back");
+        ? notify(`${error.message}; trying again in ${left} s`)
+        : notify("this device is offline; waiting for the network");
     const end = (done, value) => {
       clearInterval(timer);
       window.removeEventListener("online", online);
@@ -131,11 +131,11 @@ function countdown(seconds, problem, say, signal) {
     const aborted = () => end(reject, signal.reason);
     const timer = setInterval(() => {
       if (navigator.onLine && --left <= 0) end(resolve);
-      else tell();
+      else showCountdown();
     }, 1000);
     window.addEventListener("online", online);
     signal?.addEventListener("abort", aborted);
     if (signal?.aborted) aborted();
-    else tell();
+    else showCountdown();
   });
 }

@@ -1,27 +1,27 @@
-// Asking the dashboard's API.
+// Calls to the dashboard API.
 
-import { call } from "./api.js";
+import { callApi } from "./api.js";
 
 const ROOT = "/dashboard/api/";
-const PATIENCE = 15000; // ms for one answer
+const TIMEOUT = 15000; // ms for one response
 
-let ahead = 0; // ms by which the service's clock is ahead of this one
+let clockOffset = 0; // ms by which the service's clock is ahead of this browser's
 
-export const now = () => Date.now() + ahead;
+export const now = () => Date.now() + clockOffset;
 
-/** GET; what has not changed comes from the browser's cache, after a question without a body. */
-export const ask = (path, query = {}) => asked("GET", path, query);
-export const act = (path) => asked("POST", path, {});
+/** GET; the browser revalidates its cache, so unchanged data is answered 304 without a body. */
+export const get = (path, query = {}) => request("GET", path, query);
+export const post = (path) => request("POST", path, {});
 
-function asked(method, path, query) {
-  const given = Object.entries(query).filter(([, value]) => value);
-  const url = ROOT + path + (given.length ? `?${new URLSearchParams(given)}` : "");
-  return call(method, url, undefined, { cache: "no-cache", signal: AbortSignal.timeout(PATIENCE), heard });
+function request(method, path, query) {
+  const parameters = Object.entries(query).filter(([, value]) => value);
+  const url = ROOT + path + (parameters.length ? `?${new URLSearchParams(parameters)}` : "");
+  return callApi(method, url, undefined, { cache: "no-cache", signal: AbortSignal.timeout(TIMEOUT), onResponse });
 }
 
-function heard(response) {
-  // The session is over: back to here after the login.
+function onResponse(response) {
+  // The session has expired: the login leads back to this page.
   if (response.status === 401) location.assign(`/dashboard${location.search}`);
   const date = Date.parse(response.headers.get("Date"));
-  if (date) ahead = Math.abs(date - Date.now()) > 2000 ? date - Date.now() : 0;
+  if (date) clockOffset = Math.abs(date - Date.now()) > 2000 ? date - Date.now() : 0;
 }

@@ -1,29 +1,29 @@
-// Elements kept over changes of their data, and how figures read.
+// Update elements in place, and format numbers, times and states.
 
 import { el } from "./dom.js";
 
 export { el };
 
-/** Make the children of `was` those of `made`, and keep the nodes that stay: focus stays with them. */
-export function show(was, ...made) {
-  const is = document.createDocumentFragment();
-  is.append(...made.flat().filter(Boolean));
-  morph(was, is);
+/** Replace the children of `parent`, reusing nodes that stay, so that they keep the focus. */
+export function render(parent, ...children) {
+  const wanted = document.createDocumentFragment();
+  wanted.append(...children.flat().filter(Boolean));
+  morph(parent, wanted);
 }
 
-function morph(was, is) {
+function morph(current, wanted) {
   const kept = new Map();
-  for (const child of was.children) if (child.dataset?.key) kept.set(child.dataset.key, child);
-  let at = was.firstChild;
-  for (const next of [...is.childNodes]) {
+  for (const child of current.children) if (child.dataset?.key) kept.set(child.dataset.key, child);
+  let at = current.firstChild;
+  for (const next of [...wanted.childNodes]) {
     const key = next.dataset?.key;
     const same = key ? kept.get(key) : at;
     if (!same || same.nodeName !== next.nodeName || (!key && same.dataset?.key)) {
-      was.insertBefore(next, at);
+      current.insertBefore(next, at);
       continue;
     }
     if (same === at) at = at.nextSibling;
-    else was.insertBefore(same, at);
+    else current.insertBefore(same, at);
     sync(same, next);
   }
   while (at) {
@@ -33,18 +33,18 @@ function morph(was, is) {
   }
 }
 
-function sync(was, is) {
-  if (was.nodeType !== Node.ELEMENT_NODE) {
-    if (was.nodeValue !== is.nodeValue) was.nodeValue = is.nodeValue;
+function sync(current, wanted) {
+  if (current.nodeType !== Node.ELEMENT_NODE) {
+    if (current.nodeValue !== wanted.nodeValue) current.nodeValue = wanted.nodeValue;
     return;
   }
-  for (const { name } of [...was.attributes]) {
-    if (!is.hasAttribute(name) && name !== "open") was.removeAttribute(name); // who opened it, closes it
+  for (const { name } of [...current.attributes]) {
+    if (!wanted.hasAttribute(name) && name !== "open") current.removeAttribute(name); // the user opens and closes details
   }
-  for (const { name, value } of is.attributes) {
-    if (was.getAttribute(name) !== value) was.setAttribute(name, value);
+  for (const { name, value } of wanted.attributes) {
+    if (current.getAttribute(name) !== value) current.setAttribute(name, value);
   }
-  morph(was, is);
+  morph(current, wanted);
 }
 
 const STATES = {
@@ -57,10 +57,10 @@ const STATES = {
   draining: ["wait", "draining"],
   drained: ["wait", "drained"],
   silent: ["bad", "silent"],
-  "webhook WAITING": ["wait", "to be told"],
-  "webhook CREATED": ["wait", "being told"],
-  "webhook SENT": ["good", "told"],
-  "webhook FAILED": ["bad", "not told"],
+  "webhook WAITING": ["wait", "waiting"],
+  "webhook CREATED": ["wait", "sending"],
+  "webhook SENT": ["good", "sent"],
+  "webhook FAILED": ["bad", "failed"],
 };
 
 export function chip(state) {
@@ -68,12 +68,12 @@ export function chip(state) {
   return el("span", { class: `chip ${kind}` }, word);
 }
 
-export const count = (number) => (number ?? 0).toLocaleString("en");
+export const formatNumber = (number) => (number ?? 0).toLocaleString("en");
 
-export const between = (from, to) => (Date.parse(to) - Date.parse(from)) / 1000;
+export const secondsBetween = (from, to) => (Date.parse(to) - Date.parse(from)) / 1000;
 
-/** When, in this browser's time: the clock today, with the date before. */
-export function when(iso, { seconds = true } = {}) {
+/** A time in the browser's time zone; with the date unless it is today. */
+export function timeElement(iso, { seconds = true } = {}) {
   const at = new Date(iso);
   const clock = { hour: "2-digit", minute: "2-digit", second: seconds ? "2-digit" : undefined, hour12: false };
   const today = at.toDateString() === new Date().toDateString();

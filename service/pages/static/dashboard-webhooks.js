@@ -1,21 +1,21 @@
-// Who is told that a task has ended, every call that took, and once more at the press of a button.
+// The webhooks of a task: delivery attempts, and a button to redeliver.
 
-import { chip, el, when } from "/static/dashboard-dom.js";
+import { chip, el, timeElement } from "/static/dashboard-dom.js";
 
 const OUTCOMES = {
   delivered: "delivered",
-  http_error: "not taken",
-  redirect: "led elsewhere, which is not followed",
-  gone: "the receiver wants no more of it",
-  timeout: "no answer in time",
-  dns: "its name has no address",
-  refused_address: "its name leads to a private network",
-  tls: "its certificate is not good",
-  connection: "no connection",
-  bad_callback: "not called any more, as settings stand",
+  http_error: "error response",
+  redirect: "redirect (not followed)",
+  gone: "receiver gone (410)",
+  timeout: "timed out",
+  dns: "host name not found",
+  refused_address: "private address blocked",
+  tls: "invalid TLS certificate",
+  connection: "connection failed",
+  bad_callback: "URL no longer allowed by the settings",
 };
 
-/** The section about webhooks, nothing where there are none. */
+/** The webhooks section; null if there are none. */
 export function webhooks(task) {
   if (!task.webhooks.length) return null;
   return el(
@@ -27,7 +27,7 @@ export function webhooks(task) {
 }
 
 function webhook(hook, task) {
-  const where = hook.about === "group" ? `of the group ${hook.subject}` : "";
+  const where = hook.about === "group" ? `for group ${hook.subject}` : "";
   return el(
     "div",
     { class: "webhook", "data-key": hook.id },
@@ -37,12 +37,12 @@ function webhook(hook, task) {
     hook.calls.length
       ? el("ol", { class: "timeline", "data-key": "calls" }, hook.calls.map((call, number) => attempt(call, number)))
       : null,
-    hook.due_at ? el("p", { class: "small quiet", "data-key": "due" }, "tried next ", when(hook.due_at)) : null,
+    hook.due_at ? el("p", { class: "small quiet", "data-key": "due" }, "next attempt ", timeElement(hook.due_at)) : null,
     hook.actions.map((what) =>
       el(
         "button",
         { type: "button", "data-key": what, "data-action": what, "data-webhook": hook.id, "data-task": task.task_id },
-        "Send once more",
+        "Redeliver",
       ),
     ),
   );
@@ -52,7 +52,7 @@ function attempt(call, number) {
   return el(
     "li",
     { class: call.outcome === "delivered" ? "finished" : "failed", "data-key": `${call.at}${number}` },
-    when(call.at),
+    timeElement(call.at),
     el("strong", {}, ` ${OUTCOMES[call.outcome] ?? call.outcome}`),
     el("span", { class: "quiet" }, ` ${call.status ?? ""} ${Math.round(call.ms)} ms`),
     el("span", { class: "mono small" }, ` ${call.worker}`),

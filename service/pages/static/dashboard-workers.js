@@ -1,16 +1,16 @@
-// One card a worker: what it is, what it does, what it costs, and whether it is to go on.
+// One card per worker: its state, tasks and resources, and a button to drain or resume it.
 
-import { chip, count, el, show, when } from "/static/dashboard-dom.js";
-import { duration, size } from "/static/words.js";
+import { chip, formatNumber, el, render, timeElement } from "/static/dashboard-dom.js";
+import { formatDuration, formatSize } from "/static/format.js";
 
-export function showWorkers(place, workers) {
+export function showWorkers(container, workers) {
   if (!workers.length) {
-    show(place, el("p", { "data-key": "none" }, "No worker was heard of lately. Start one: ", el("code", {}, "python -m workers"), ", or look into its log."));
+    render(container, el("p", { "data-key": "none" }, "No workers. Start one with ", el("code", {}, "python -m workers"), ", or read its log."));
     return;
   }
   const rank = (worker) => (worker.state === "silent" ? 0 : 1);
   const sorted = [...workers].sort((one, other) => rank(one) - rank(other));
-  show(place, sorted.map(card));
+  render(container, sorted.map(card));
 }
 
 function card(worker) {
@@ -18,12 +18,12 @@ function card(worker) {
   const busy = worker.children.filter((child) => child.state === "busy").length;
   const load = worker.load === null ? "-" : `${worker.load.toFixed(2)} of ${worker.cores} cores`;
   const facts = [
-    ["Heartbeat", silent ? `silent for ${duration(worker.silent_seconds)}` : worker.silent_seconds < 1 ? "just now" : `${duration(Math.round(worker.silent_seconds))} ago`],
-    ["Since", worker.started_at ? when(worker.started_at, { seconds: false }) : "-"],
-    ["Done", count(worker.done)],
-    ["Failed", count(worker.failed)],
+    ["Heartbeat", silent ? `silent for ${formatDuration(worker.silent_seconds)}` : worker.silent_seconds < 1 ? "just now" : `${formatDuration(Math.round(worker.silent_seconds))} ago`],
+    ["Since", worker.started_at ? timeElement(worker.started_at, { seconds: false }) : "-"],
+    ["Done", formatNumber(worker.done)],
+    ["Failed", formatNumber(worker.failed)],
     ["Load", load],
-    ["Memory", `${size(worker.memory.worker)} + ${size(worker.memory.children)} in children`],
+    ["Memory", `${formatSize(worker.memory.worker)} + ${formatSize(worker.memory.children)} in children`],
     ["Children", silent ? "-" : `${worker.children.length} of ${worker.places ?? "?"}, ${busy} busy`],
     ["Engine", worker.engine || "-"],
   ];
@@ -32,18 +32,18 @@ function card(worker) {
     { class: `worker ${worker.state}`, "data-key": worker.name, "aria-label": `Worker ${worker.name}` },
     el("div", { class: "row heading" }, el("h3", { class: "mono" }, worker.name), chip(worker.state)),
     el("dl", { class: "facts" }, facts.map(([name, value]) => el("div", { "data-key": name }, el("dt", {}, name), el("dd", {}, value)))),
-    inHand(worker),
-    silent ? null : switcher(worker),
+    runningTasks(worker),
+    silent ? null : drainButton(worker),
   );
 }
 
-function inHand(worker) {
-  if (worker.state === "silent") return el("p", { class: "small quiet", "data-key": "hand" }, "What it had in hand goes to another worker when its lease is over.");
-  if (!worker.tasks.length) return el("p", { class: "small quiet", "data-key": "hand" }, "Nothing in hand.");
+function runningTasks(worker) {
+  if (worker.state === "silent") return el("p", { class: "small quiet", "data-key": "tasks" }, "Its tasks go to other workers when their leases expire.");
+  if (!worker.tasks.length) return el("p", { class: "small quiet", "data-key": "tasks" }, "No tasks.");
   const more = worker.in_hand - worker.tasks.length;
   return el(
     "ul",
-    { class: "hand", "data-key": "tasks" },
+    { class: "running-tasks", "data-key": "tasks" },
     worker.tasks.map((task) =>
       el(
         "li",
@@ -53,11 +53,11 @@ function inHand(worker) {
         el("span", { class: "small" }, `${task.progress} %`),
       ),
     ),
-    more > 0 ? el("li", { class: "small quiet" }, `and ${count(more)} more`) : null,
+    more > 0 ? el("li", { class: "small quiet" }, `and ${formatNumber(more)} more`) : null,
   );
 }
 
-function switcher(worker) {
+function drainButton(worker) {
   const what = worker.drain ? "resume" : "drain";
   const word = worker.drain ? "Resume" : "Drain";
   return el(

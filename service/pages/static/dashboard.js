@@ -1,84 +1,84 @@
-// The dashboard: what the address says is shown, asked anew every two seconds while anybody looks.
+// The dashboard page: shows what the URL says, and refreshes every two seconds while visible.
 
-import { Problem } from "/static/api.js";
-import { act, ask, now } from "/static/dashboard-api.js";
+import { ApiError } from "/static/api.js";
+import { get, now, post } from "/static/dashboard-api.js";
 import { showCharts } from "/static/dashboard-charts.js";
-import { el, show } from "/static/dashboard-dom.js";
-import { showAlarms, showFigures } from "/static/dashboard-now.js";
-import { showTask } from "/static/dashboard-task.js";
-import { FILTERS, showPager, showTasks } from "/static/dashboard-tasks.js";
+import { el, render } from "/static/dashboard-dom.js";
+import { showAlerts, showFigures } from "/static/dashboard-overview.js";
+import { showTask } from "/static/dashboard-task-detail.js";
+import { FILTERS, showPager, showTasks } from "/static/dashboard-task-table.js";
 import { showWorkers } from "/static/dashboard-workers.js";
-import { sure } from "/static/dashboard-sure.js";
+import { confirmAction } from "/static/dashboard-confirm.js";
 
-const PAUSE = 2000; // ms between two looks
+const REFRESH_INTERVAL = 2000; // ms
 const $ = (id) => document.getElementById(id);
 const filters = $("filters");
 const detail = $("detail");
 let view = {};
 let timer = 0;
-let looking = 0; // number of the newest look: answers to older ones are not shown
+let newest = 0; // number of the newest refresh; results of older ones are dropped
 
-function read() {
+function readUrl() {
   const query = new URLSearchParams(location.search);
   view = Object.fromEntries(query);
   for (const name of FILTERS) filters.elements[name].value = query.get(name) ?? "";
   if (view.minutes) $("minutes").value = view.minutes;
 }
 
-/** Change what is shown, and the address with it, so that it can be linked and gone back from. */
-function go(change) {
+/** Change the view and the URL, so that links and the back button work. */
+function navigate(change) {
   const wanted = Object.entries({ ...view, ...change }).filter(([, value]) => value);
   const query = new URLSearchParams(wanted).toString();
   if (query !== location.search.slice(1)) history.pushState(null, "", query ? `?${query}` : location.pathname);
-  read();
-  look();
+  readUrl();
+  refresh();
 }
 
-async function look() {
+async function refresh() {
   clearTimeout(timer);
-  const mine = ++looking;
+  const number = ++newest;
   const filter = Object.fromEntries([...FILTERS, "after"].map((name) => [name, view[name]]));
   const parts = [
-    [ask("queue"), (queue) => { showAlarms($("alarms"), queue.alarms); showFigures($("figures"), queue); }],
-    [ask("workers"), ({ workers }) => { showWorkers($("workers"), workers); suggest(workers); }],
-    [ask("history", { minutes: $("minutes").value }), (found) => showCharts($("charts"), found, now())],
-    [ask("tasks", filter), (page) => { showTasks($("tasks"), page, view, now()); showPager($("pager"), page, view); }],
-    view.task ? [ask(`tasks/${encodeURIComponent(view.task)}`), open] : [Promise.resolve(), close],
+    [get("queue"), (queue) => { showAlerts($("alerts"), queue.alarms); showFigures($("figures"), queue); }],
+    [get("workers"), ({ workers }) => { showWorkers($("workers"), workers); suggestWorkers(workers); }],
+    [get("history", { minutes: $("minutes").value }), (found) => showCharts($("charts"), found, now())],
+    [get("tasks", filter), (page) => { showTasks($("tasks"), page, view, now()); showPager($("pager"), page, view); }],
+    view.task ? [get(`tasks/${encodeURIComponent(view.task)}`), open] : [Promise.resolve(), close],
   ];
-  for (const [asked] of parts) asked.catch(() => {}); // each is awaited below, in its turn
+  for (const [request] of parts) request.catch(() => {}); // each is awaited below
   const problems = [];
-  for (const [asked, shown] of parts) {
+  for (const [request, show] of parts) {
     try {
-      const answer = await asked;
-      if (mine !== looking) return;
-      shown(answer);
+      const data = await request;
+      if (number !== newest) return;
+      show(data);
     } catch (error) {
-      // A mistake of the page itself, too, must be seen, and must not end the asking.
-      if (!(error instanceof Problem)) reportError(error);
+      // An error in this page must be visible too, and must not stop the refreshing.
+      if (!(error instanceof ApiError)) reportError(error);
       problems.push(error);
     }
   }
-  tell(problems);
-  if (!document.hidden) timer = setTimeout(look, PAUSE);
+  showStatus(problems);
+  if (!document.hidden) timer = setTimeout(refresh, REFRESH_INTERVAL);
 }
 
-function tell(problems) {
-  const status = (problem) => (problem instanceof Problem ? problem.facts.status : 0);
-  const away = problems.find((problem) => status(problem) < 400 || status(problem) >= 500);
-  const refused = problems.find((problem) => problem !== away && status(problem) < 500);
-  $("live").className = `chip ${away ? "bad" : "good"}`;
-  const said = away ? "no connection" : "live";
-  if ($("live").textContent !== said) $("live").textContent = said;
-  if (away) {
-    const text = `What is shown is not of now: ${away.message}. Asked again every two seconds.`;
-    show($("alarms"), el("p", { class: "problem critical", "data-key": "away" }, el("strong", {}, "Critical: "), text));
+function showStatus(problems) {
+  const status = (problem) => (problem instanceof ApiError ? problem.problem.status : 0);
+  const outage = problems.find((problem) => status(problem) < 400 || status(problem) >= 500);
+  const refused = problems.find((problem) => problem !== outage && status(problem) < 500);
+  $("connection").className = `chip ${outage ? "bad" : "good"}`;
+  const label = outage ? "no connection" : "live";
+  if ($("connection").textContent !== label) $("connection").textContent = label;
+  if (outage) {
+    const text = `This page is out of date: ${outage.message}. Trying again every two seconds.`;
+    render($("alerts"), el("p", { class: "problem critical", "data-key": "outage" }, el("strong", {}, "Critical: "), text));
   }
-  $("refusal").hidden = !refused;
-  if (refused && $("refusal").textContent !== refused.message) $("refusal").textContent = refused.message;
+  $("filter-error").hidden = !refused;
+  if (refused && $("filter-error").textContent !== refused.message) $("filter-error").textContent = refused.message;
 }
 
-function suggest(workers) {
-  show($("names"), workers.map((worker) => el("option", { value: worker.name, "data-key": worker.name })));
+function suggestWorkers(workers) {
+  render($("worker-names"), workers.map((worker) => el("option", { value: worker.name, "data-key": worker.name })));
 }
 
 function open(task) {
@@ -94,32 +94,32 @@ function close() {
 }
 
 const ACTIONS = {
-  open: (data) => go({ task: data.task }),
-  close: () => go({ task: "" }),
-  filter: (data) => { go({ status: data.status, search: "", operation: "", worker: "", after: "" }); $("tasks-title").scrollIntoView(); },
-  older: (data) => { go({ after: data.after }); $("tasks-title").scrollIntoView(); },
-  newest: () => go({ after: "" }),
-  retry: (data) => perform(`tasks/${data.task}/retry`),
+  open: (data) => navigate({ task: data.task }),
+  close: () => navigate({ task: "" }),
+  filter: (data) => { navigate({ status: data.status, search: "", operation: "", worker: "", after: "" }); $("tasks-title").scrollIntoView(); },
+  older: (data) => { navigate({ after: data.after }); $("tasks-title").scrollIntoView(); },
+  newest: () => navigate({ after: "" }),
+  retry: (data) => performAction(`tasks/${data.task}/retry`),
   cancel: async (data) => {
-    const text = "What was done of it so far is lost. It can be retried later.";
-    if (await sure(`Cancel ${data.name}?`, text, "Cancel the task")) await perform(`tasks/${data.task}/cancel`);
+    const text = "Its progress is lost. You can retry it later.";
+    if (await confirmAction(`Cancel ${data.name}?`, text, "Cancel the task")) await performAction(`tasks/${data.task}/cancel`);
   },
   drain: async (data) => {
-    const text = "It finishes what it has in hand and takes nothing new until it is resumed or restarted.";
-    if (await sure(`Drain ${data.worker}?`, text, "Drain the worker")) await perform(`workers/${encodeURIComponent(data.worker)}/drain`);
+    const text = "It finishes its current tasks and takes no new ones until it is resumed or restarted.";
+    if (await confirmAction(`Drain ${data.worker}?`, text, "Drain the worker")) await performAction(`workers/${encodeURIComponent(data.worker)}/drain`);
   },
-  redeliver: (data) => perform(`webhooks/${data.webhook}/redeliver`),
-  resume: (data) => perform(`workers/${encodeURIComponent(data.worker)}/resume`),
+  redeliver: (data) => performAction(`webhooks/${data.webhook}/redeliver`),
+  resume: (data) => performAction(`workers/${encodeURIComponent(data.worker)}/resume`),
 };
 
-async function perform(path) {
+async function performAction(path) {
   try {
-    await act(path);
+    await post(path);
   } catch (error) {
-    if (!(error instanceof Problem)) throw error;
-    await sure("That was not done", error.message, "", "Close");
+    if (!(error instanceof ApiError)) throw error;
+    await confirmAction("That did not work", error.message, "", "Close");
   }
-  await look();
+  await refresh();
 }
 
 document.addEventListener("click", (event) => {
@@ -130,19 +130,19 @@ document.addEventListener("click", (event) => {
 });
 filters.addEventListener("submit", (event) => {
   event.preventDefault();
-  go({ ...Object.fromEntries(new FormData(filters)), after: "" });
+  navigate({ ...Object.fromEntries(new FormData(filters)), after: "" });
 });
 filters.addEventListener("change", () => filters.requestSubmit());
 filters.addEventListener("reset", (event) => {
   event.preventDefault();
-  go(Object.fromEntries([...FILTERS, "after"].map((name) => [name, ""])));
+  navigate(Object.fromEntries([...FILTERS, "after"].map((name) => [name, ""])));
 });
-$("minutes").addEventListener("change", () => go({ minutes: $("minutes").value }));
-detail.addEventListener("cancel", (event) => { event.preventDefault(); go({ task: "" }); });
-addEventListener("popstate", () => { read(); look(); });
+$("minutes").addEventListener("change", () => navigate({ minutes: $("minutes").value }));
+detail.addEventListener("cancel", (event) => { event.preventDefault(); navigate({ task: "" }); });
+addEventListener("popstate", () => { readUrl(); refresh(); });
 document.addEventListener("visibilitychange", () => {
   clearTimeout(timer);
-  if (!document.hidden) look();
+  if (!document.hidden) refresh();
 });
-read();
-look();
+readUrl();
+refresh();

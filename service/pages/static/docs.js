@@ -1,15 +1,15 @@
-/* GET /docs: find a call, copy a command, try it. The page says everything without this, too. */
+/* GET /docs: find an endpoint, copy a command, try it. The page is complete without this script. */
 
 import { el } from "./dom.js";
 
-/** What earlier answers said; fills the paths of later calls. */
-const known = {};
+/** Ids from earlier responses, filled into later paths. */
+const ids = {};
 
-for (const button of document.querySelectorAll(".copy")) arm(button);
-for (const details of document.querySelectorAll(".try")) prepare(details);
-contents();
+for (const button of document.querySelectorAll(".copy")) enableCopy(button);
+for (const details of document.querySelectorAll(".try")) enableTryIt(details);
+enableContents();
 
-function arm(button) {
+function enableCopy(button) {
   button.hidden = false;
   button.addEventListener("click", async () => {
     const text = button.previousElementSibling.textContent;
@@ -24,24 +24,24 @@ function arm(button) {
   });
 }
 
-function contents() {
+function enableContents() {
   const filter = document.getElementById("filter");
   const details = filter.closest("details");
-  // On a phone the calls come first; what is in the way is closed.
+  // On narrow screens the contents start closed, so that the endpoints come first.
   const wide = matchMedia("(min-width: 60rem)");
   details.open = wide.matches;
   wide.addEventListener("change", () => { details.open = wide.matches; });
   filter.hidden = false;
   filter.addEventListener("input", () => {
-    const asked = filter.value.trim().toLowerCase();
+    const text = filter.value.trim().toLowerCase();
     for (const group of details.querySelectorAll("ul ul")) {
-      let left = 0;
+      let matches = 0;
       for (const link of group.querySelectorAll("a")) {
-        const fits = `${link.textContent} ${link.dataset.say}`.toLowerCase().includes(asked);
+        const fits = `${link.textContent} ${link.dataset.summary}`.toLowerCase().includes(text);
         link.parentElement.hidden = !fits;
-        left += fits;
+        matches += fits;
       }
-      group.parentElement.hidden = !left;
+      group.parentElement.hidden = !matches;
     }
   });
   filter.addEventListener("keydown", (event) => {
@@ -51,59 +51,59 @@ function contents() {
   });
 }
 
-function prepare(details) {
+function enableTryIt(details) {
   const call = details.closest(".call");
   const form = details.querySelector("form");
   details.hidden = false;
-  details.addEventListener("toggle", () => { if (details.open) recall(form); });
+  details.addEventListener("toggle", () => { if (details.open) fillIds(form); });
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    send(call, form, details.querySelector(".answer"));
+    send(call, form, details.querySelector(".response"));
   });
 }
 
-/** Fill what is empty with what earlier answers said. */
-function recall(form) {
+/** Fill empty path fields with ids from earlier responses. */
+function fillIds(form) {
   const path = form.closest(".call").dataset.path;
   for (const input of form.querySelectorAll('[data-place="path"]')) {
-    let said = known.task;
-    if (input.name === "name") said = known.name;
-    else if (path.startsWith("/status/") || path.startsWith("/send_images/")) said = known.group;
-    if (!input.value && said) input.value = said;
+    let id = ids.task;
+    if (input.name === "name") id = ids.name;
+    else if (path.startsWith("/status/") || path.startsWith("/send_images/")) id = ids.group;
+    if (!input.value && id) input.value = id;
   }
 }
 
-async function send(call, form, answer) {
+async function send(call, form, output) {
   const button = form.querySelector("button");
   const sent = form.querySelector('[data-part="sent"]');
-  const request = read(call, form);
-  const shown = [command(request)];
-  answer.replaceChildren(...shown);
+  const request = readForm(call, form);
+  const parts = [command(request)];
+  output.replaceChildren(...parts);
   button.setAttribute("aria-disabled", "true");
-  sent.textContent = "Waiting for the answer";
+  sent.textContent = "Waiting for the response";
   const began = performance.now();
   try {
     const response = await fetch(request.url, { method: request.method, body: request.body, headers: request.headers });
     const took = Math.round(performance.now() - began);
-    shown.push(status(response, took), ...await content(response));
+    parts.push(status(response, took), ...await content(response));
     sent.textContent = "";
   } catch (error) {
-    shown.push(el("p", { class: "problem" }, `There is no answer: ${error.message}`));
+    parts.push(el("p", { class: "problem" }, `No response: ${error.message}`));
     sent.textContent = "";
   } finally {
     button.removeAttribute("aria-disabled");
-    answer.replaceChildren(...shown);
+    output.replaceChildren(...parts);
   }
 }
 
-/** Return what the form asks for, and the same as arguments of curl. */
-function read(call, form) {
+/** Return the request of the form, and the same as arguments of curl. */
+function readForm(call, form) {
   const { method, media } = call.dataset;
   let { path } = call.dataset;
   const query = new URLSearchParams();
   const fields = new FormData();
   const curl = [];
-  let lines = null;
+  let bodyText = null;
   for (const control of form.elements) {
     const { place } = control.dataset;
     if (!place) continue;
@@ -115,8 +115,8 @@ function read(call, form) {
     } else if (place === "path") {
       path = path.replace(`{${control.name}}`, encodeURIComponent(control.value.trim()));
     } else if (place === "body") {
-      lines = control.value;
-      curl.push("-H", quoted(`Content-Type: ${media}`), "-d", quoted(lines));
+      bodyText = control.value;
+      curl.push("-H", quoted(`Content-Type: ${media}`), "-d", quoted(bodyText));
     } else if (control.value === "") {
       continue;
     } else if (place === "query") {
@@ -130,8 +130,8 @@ function read(call, form) {
   return {
     method,
     url,
-    body: lines ?? (media ? fields : undefined),
-    headers: lines === null ? {} : { "Content-Type": media },
+    body: bodyText ?? (media ? fields : undefined),
+    headers: bodyText === null ? {} : { "Content-Type": media },
     curl: [...(method === "GET" || (method === "POST" && media) ? [] : ["-X", method]), ...curl, quoted(`${location.origin}${url}`)],
   };
 }
@@ -144,52 +144,52 @@ function command(request) {
   const copy = el("button", { type: "button", class: "copy" }, "Copy");
   const text = el("pre", {}, el("code", {}, `curl ${request.curl.join(" ")}`));
   const box = el("div", { class: "command" }, text, copy);
-  arm(copy);
+  enableCopy(copy);
   return box;
 }
 
 function status(response, took) {
   const kind = response.ok ? "good" : "bad";
-  const told = [`${took} ms`];
+  const details = [`${took} ms`];
   for (const name of ["Content-Type", "Location", "ETag", "Retry-After"]) {
     const value = response.headers.get(name);
-    if (value) told.push(`${name}: ${value}`);
+    if (value) details.push(`${name}: ${value}`);
   }
-  if (response.redirected) told.push(`from ${new URL(response.url).pathname}`);
+  if (response.redirected) details.push(`from ${new URL(response.url).pathname}`);
   return el(
     "p",
     { class: "row" },
     el("strong", { class: `chip ${kind}` }, `${response.status} ${response.statusText}`),
-    el("span", { class: "quiet small" }, told.join(", ")),
+    el("span", { class: "quiet small" }, details.join(", ")),
   );
 }
 
-/** Return what shows the body: JSON in lines, a picture, text, or a link to save it. */
+/** Return elements for the body: JSON, text, an image, or a download link. */
 async function content(response) {
   const kind = (response.headers.get("Content-Type") ?? "").split(";")[0];
   if (kind.endsWith("json")) {
-    const said = await response.json();
-    remember(said);
-    return [lines(JSON.stringify(said, null, 2))];
+    const body = await response.json();
+    rememberIds(body);
+    return [textBlock(JSON.stringify(body, null, 2))];
   }
-  if (kind.startsWith("text/")) return [lines((await response.text()).slice(0, 20000))];
+  if (kind.startsWith("text/")) return [textBlock((await response.text()).slice(0, 20000))];
   const blob = await response.blob();
   if (!blob.size) return [];
   const address = URL.createObjectURL(blob);
-  const name = /filename="([^"]+)"/.exec(response.headers.get("Content-Disposition") ?? "")?.[1] ?? "answer";
+  const name = /filename="([^"]+)"/.exec(response.headers.get("Content-Disposition") ?? "")?.[1] ?? "response";
   const link = el("a", { href: address, download: name, class: "button" }, `Save ${name}, ${blob.size} bytes`);
   const row = el("p", { class: "row" }, link);
   if (!kind.startsWith("image/")) return [row];
-  return [el("img", { src: address, alt: `The answer: ${name}` }), row];
+  return [el("img", { src: address, alt: `Response: ${name}` }), row];
 }
 
-function lines(text) {
-  return el("pre", { tabindex: 0, role: "region", "aria-label": "Body of the answer" }, text);
+function textBlock(text) {
+  return el("pre", { tabindex: 0, role: "region", "aria-label": "Response body" }, text);
 }
 
-function remember(said) {
-  const task = said.tasks?.[0] ?? said;
-  known.task = task.task_id ?? said.submission_task_id ?? known.task;
-  known.group = said.group_id ?? known.group;
-  known.name = task.results?.[0]?.name ?? known.name;
+function rememberIds(body) {
+  const task = body.tasks?.[0] ?? body;
+  ids.task = task.task_id ?? body.submission_task_id ?? ids.task;
+  ids.group = body.group_id ?? ids.group;
+  ids.name = task.results?.[0]?.name ?? ids.name;
 }

@@ -1,134 +1,134 @@
-/** The page that takes pictures: its parts made and joined. */
+/** The upload page: creates its parts and connects them. */
 
-import { call, patiently } from "./api.js";
-import { byId, say } from "./dom.js";
-import { Form } from "./form.js";
-import { History } from "./history.js";
-import { listen } from "./intake.js";
-import { Pictures } from "./pictures.js";
-import { Queue } from "./queue.js";
-import { PictureSet } from "./sets.js";
-import { Tray } from "./tray.js";
-import { Watcher } from "./watch.js";
-import { count, plan } from "./words.js";
+import { callApi, withRetries } from "./api.js";
+import { byId, setText } from "./dom.js";
+import { PipelineForm } from "./pipeline-form.js";
+import { HistoryStore } from "./history-store.js";
+import { acceptFiles } from "./file-input.js";
+import { PictureList } from "./picture-list.js";
+import { UploadQueue } from "./upload-queue.js";
+import { PictureSet } from "./picture-set.js";
+import { SelectedFiles } from "./selected-files.js";
+import { TaskWatcher } from "./task-watcher.js";
+import { describeOperations, plural } from "./format.js";
 
-const compose = byId("compose");
+const uploadForm = byId("upload-form");
 const start = byId("start");
 const options = byId("options");
-const news = (text) => say(byId("news"), text);
+const announce = (text) => setText(byId("announcer"), text);
 
-const pictures = new Pictures(await History.open(Number(compose.dataset.maxHistory)));
-const watcher = new Watcher(pictures, Number(compose.dataset.maxGroup));
-const queue = new Queue(pictures, watcher);
-const tray = new Tray(byId("tray"), pictures);
+const pictures = new PictureList(await HistoryStore.open(Number(uploadForm.dataset.maxHistory)));
+const watcher = new TaskWatcher(pictures, Number(uploadForm.dataset.maxGroup));
+const queue = new UploadQueue(pictures, watcher);
+const selectedFiles = new SelectedFiles(byId("selected"), pictures);
 /** @type {Map<string, PictureSet>} by id, oldest first */
 const sets = new Map();
-/** @type {Form|null} null until GET /operations has answered */
+/** @type {PipelineForm|null} null until GET /operations has answered */
 let form = null;
 let restoring = true;
 
-/** @returns {import("./pictures.js").Item[]} */
-const chosen = () => pictures.which((item) => item.state === "chosen");
+/** @returns {import("./picture-list.js").Item[]} */
+const chosen = () => pictures.filter((item) => item.state === "chosen");
 
-/** Say on the button what it will do. */
-function offer() {
-  const some = chosen().length;
-  start.hidden = !some || !form;
-  compose.classList.toggle("chosen", some > 0);
-  byId("choose").classList.toggle("first", !some);
-  say(byId("choose"), some ? "Add more" : "Choose pictures");
+/** Update the buttons for the chosen pictures. */
+function updateControls() {
+  const chosenCount = chosen().length;
+  start.hidden = !chosenCount || !form;
+  uploadForm.classList.toggle("chosen", chosenCount > 0);
+  byId("choose").classList.toggle("primary", !chosenCount);
+  setText(byId("choose"), chosenCount ? "Add more" : "Choose pictures");
   const single = form?.operations.length === 1;
-  const what = single ? plan([{ op: form.operations[0].op }]) : "Start with";
-  say(start, `${what} ${count(some, "picture")}`);
-  compose.classList.toggle("among", sets.size > 0);
-  byId("intro").classList.toggle("unseen", some > 0 || sets.size > 0);
-  byId("forget").hidden = !pictures.items.size;
+  const action = single ? describeOperations([{ op: form.operations[0].op }]) : "Start with";
+  setText(start, `${action} ${plural(chosenCount, "picture")}`);
+  uploadForm.classList.toggle("has-sets", sets.size > 0);
+  byId("intro").classList.toggle("visually-hidden", chosenCount > 0 || sets.size > 0);
+  byId("history-note").hidden = !pictures.items.size;
 }
 
-/** Open the newest set, and fold those in which nothing happens any more. */
-function unfold(newest) {
+/** Open the newest set, and close sets that have ended. */
+function openNewest(newest) {
   sets.forEach((set) => (set.node.open = set === newest || (set.node.open && set.busy)));
 }
 
-/** Show what changed in the set of a picture; the newest set stands first. */
-function arrange(item, gone) {
+/** Show a change in the set of a picture; the newest set comes first. */
+function updateSet(item, removed) {
   let set = sets.get(item.set);
   if (!set) {
     set = new PictureSet(item, pictures, queue);
     sets.set(item.set, set);
     byId("sets").prepend(set.node);
-    if (!restoring) unfold(set);
+    if (!restoring) openNewest(set);
   }
   const before = set.ended;
-  set.take(item, gone);
+  set.update(item, removed);
   if (!set.cards.size) {
     if (set.node.contains(document.activeElement)) byId("choose").focus();
     set.close();
     sets.delete(item.set);
     return;
   }
-  const { open, ended, done, failed } = set.overall();
-  const worse = failed > (set.failed ?? 0);
+  const { open, ended, done, failed } = set.summarize();
+  const newFailure = failed > (set.failed ?? 0);
   Object.assign(set, { ended, failed });
   if (before === undefined || ended === before) return;
-  if (open && ended + open > 3 && !worse) return; // who listens wants to know of the end
-  const bad = failed ? `, ${failed} failed` : "";
-  news(open ? `${ended} of ${ended + open} ended` : `All ended: ${done} done${bad}`);
+  if (open && ended + open > 3 && !newFailure) return; // announce only failures and the end
+  const failures = failed ? `, ${failed} failed` : "";
+  announce(open ? `${ended} of ${ended + open} finished` : `All finished: ${done} done${failures}`);
 }
 
-pictures.listen((item, gone) => {
-  tray.take(item, gone);
-  if (item.set) arrange(item, gone);
-  offer();
+pictures.subscribe((item, removed) => {
+  selectedFiles.update(item, removed);
+  if (item.set) updateSet(item, removed);
+  updateControls();
 });
 
 /** @param {File[]} files */
-async function take(files) {
+async function addFiles(files) {
   const before = chosen().length;
   for (const file of files) await pictures.add(file);
   if (!files.length) return;
-  news(`${count(chosen().length - before, "picture")} added`);
-  const from = [document.body, byId("choose"), byId("sample")];
-  if (from.includes(document.activeElement)) start.focus();
+  announce(`${plural(chosen().length - before, "picture")} added`);
+  const idle = [document.body, byId("choose"), byId("sample")];
+  if (idle.includes(document.activeElement)) start.focus();
 }
 
-compose.addEventListener("submit", (event) => {
+uploadForm.addEventListener("submit", (event) => {
   event.preventDefault();
   const items = chosen();
   if (!form || !items.length) return;
-  if (!compose.checkValidity()) {
-    options.open = true; // what is folded away cannot be pointed at
-    compose.reportValidity();
+  if (!uploadForm.checkValidity()) {
+    options.open = true; // invalid fields must be visible
+    uploadForm.reportValidity();
     return;
   }
   const { operations, format } = form;
   const set = items[0].id;
-  for (const item of items) pictures.settle(item, { set, operations, format, state: "waiting" });
-  news(`Sending ${count(items.length, "picture")}`);
+  for (const item of items) pictures.save(item, { set, operations, format, state: "waiting" });
+  announce(`Uploading ${plural(items.length, "picture")}`);
   options.open = false;
   sets.get(set)?.summary.focus();
-  queue.pump();
+  queue.start();
 });
 
-byId("forget-all").addEventListener("click", async () => {
-  const ended = pictures.which((item) => !["sending", "working"].includes(item.state));
-  await pictures.forget(ended);
-  news(`${count(ended.length, "picture")} forgotten`);
+byId("clear-history").addEventListener("click", async () => {
+  const ended = pictures.filter((item) => !["sending", "working"].includes(item.state));
+  await pictures.remove(ended);
+  announce(`${plural(ended.length, "picture")} cleared`);
   byId("choose").focus();
 });
 
 await pictures.restore();
 restoring = false;
 sets.forEach((set) => (set.node.open = set.busy));
-if (sets.size) unfold([...sets.values()].at(-1));
-listen(take);
-offer();
-queue.pump();
+if (sets.size) openNewest([...sets.values()].at(-1));
+acceptFiles(addFiles);
+updateControls();
+queue.start();
 watcher.watch();
-const wait = (text) => say(byId("plan"), text || "Upscale");
-const { operations } = await patiently(() => call("GET", "/operations"), wait);
-form = new Form(operations, Number(compose.dataset.maxOperations), news);
-byId("options").addEventListener("input", offer);
-byId("options").addEventListener("click", offer);
-offer();
-document.body.dataset.ready = ""; // for those who wait for the page: all of it answers now
+const notify = (text) => setText(byId("plan"), text || "Upscale");
+const { operations } = await withRetries(() => callApi("GET", "/operations"), notify);
+form = new PipelineForm(operations, Number(uploadForm.dataset.maxOperations), announce);
+byId("options").addEventListener("input", updateControls);
+byId("options").addEventListener("click", updateControls);
+updateControls();
+document.body.dataset.ready = ""; // for tests: the page is ready

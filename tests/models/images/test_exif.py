@@ -1,4 +1,4 @@
-"""Which way up: the service says the size that the decoder will find, and rubbish costs nothing."""
+"""EXIF orientation: service and decoder agree on sizes, and malformed blocks cost little."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from models.errors import AppError
-from models.images.exif import orientation, upright
+from models.images.exif import read_orientation, upright_size
 from models.images.inspect import inspect
 from models.operations import parse
 from tests.support import images
@@ -53,7 +53,7 @@ def in_png(exif: bytes, *, late: bool = False) -> bytes:
     return whole[:at] + chunk + whole[at:]
 
 
-def agreed(tmp_path: Path, data: bytes) -> tuple[int, int]:
+def agreed_size(tmp_path: Path, data: bytes) -> tuple[int, int]:
     """Return the size that service and decoder agree on."""
     path = tmp_path / "picture"
     path.write_bytes(data)
@@ -63,23 +63,25 @@ def agreed(tmp_path: Path, data: bytes) -> tuple[int, int]:
 
 @pytest.mark.parametrize("value", range(1, 9))
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
-def test_sizes_are_upright_as_pillow_writes_it(tmp_path: Path, value: int, kind: str) -> None:
+def test_sizes_follow_the_orientation_that_pillow_writes(
+    tmp_path: Path, value: int, kind: str
+) -> None:
     exif = Image.Exif()
     exif[0x0112] = value
     for options in ({}, {"progressive": True} if kind == "JPEG" else {}):
         data = images.encoded(Image.fromarray(images.scene(41, 29)), kind, exif=exif, **options)
-        assert agreed(tmp_path, data) == ((29, 41) if value >= 5 else (41, 29))
+        assert agreed_size(tmp_path, data) == ((29, 41) if value >= 5 else (41, 29))
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("kind", [1, 3, 4])
 @pytest.mark.parametrize("at", [8, 50, 60_000])
-def test_every_way_of_writing_it(tmp_path: Path, order: str, kind: int, at: int) -> None:
+def test_every_encoding_of_the_tag_is_read(tmp_path: Path, order: str, kind: int, at: int) -> None:
     exif = block(8, order, kind, at=at)
-    assert orientation(exif) == orientation(exif[6:]) == 8
-    assert agreed(tmp_path, in_jpeg(exif)) == (29, 41)
-    assert agreed(tmp_path, in_png(exif[6:])) == (29, 41)
-    assert agreed(tmp_path, in_png(exif[6:], late=True)) == (29, 41)
+    assert read_orientation(exif) == read_orientation(exif[6:]) == 8
+    assert agreed_size(tmp_path, in_jpeg(exif)) == (29, 41)
+    assert agreed_size(tmp_path, in_png(exif[6:])) == (29, 41)
+    assert agreed_size(tmp_path, in_png(exif[6:], late=True)) == (29, 41)
 
 
 @pytest.mark.parametrize(
@@ -102,32 +104,32 @@ def test_every_way_of_writing_it(tmp_path: Path, order: str, kind: int, at: int)
         block(6, at=65_600),
     ],
 )
-def test_rubbish_is_upright(tmp_path: Path, exif: bytes) -> None:
-    assert orientation(exif) == 1
-    assert agreed(tmp_path, in_png(exif[6:])) == (41, 29)
+def test_malformed_blocks_count_as_upright(tmp_path: Path, exif: bytes) -> None:
+    assert read_orientation(exif) == 1
+    assert agreed_size(tmp_path, in_png(exif[6:])) == (41, 29)
     if len(exif) < 65_000:
-        assert agreed(tmp_path, in_jpeg(exif)) == (41, 29)
+        assert agreed_size(tmp_path, in_jpeg(exif)) == (41, 29)
 
 
-def test_what_is_no_block_at_all() -> None:
+def test_other_types_than_bytes_count_as_upright() -> None:
     for value in (None, "Exif", 3, [b"Exif"]):
-        assert orientation(value) == 1
+        assert read_orientation(value) == 1
 
 
 @given(st.binary(max_size=200), st.integers(0, 60), st.binary(min_size=1, max_size=8))
 @limits(max_examples=300, deadline=None)
-def test_no_block_raises(data: bytes, at: int, change: bytes) -> None:
-    assert 1 <= orientation(data) <= 8
+def test_fuzzed_blocks_never_raise(data: bytes, at: int, change: bytes) -> None:
+    assert 1 <= read_orientation(data) <= 8
     mutated = bytearray(block())
     mutated[at : at + len(change)] = change
-    assert 1 <= orientation(bytes(mutated)) <= 8
+    assert 1 <= read_orientation(bytes(mutated)) <= 8
     try:
         assert min(look(in_jpeg(bytes(mutated)))) == 29
     except AppError:
         return
 
 
-def test_the_first_of_several_counts_and_so_does_what_stands_before_the_pixels() -> None:
+def test_only_the_first_block_before_the_first_scan_counts() -> None:
     twice = in_jpeg(block(6), in_jpeg(block(1)))
     assert look(twice) == (29, 41)
     xmp = in_jpeg(
@@ -141,7 +143,7 @@ def test_the_first_of_several_counts_and_so_does_what_stands_before_the_pixels()
 
 def test_only_exif_counts_as_in_browsers(tmp_path: Path) -> None:
     xmp = b'http://ns.adobe.com/xap/1.0/\0<x:xmpmeta tiff:Orientation="6"></x:xmpmeta>'
-    assert agreed(tmp_path, in_jpeg(xmp)) == (41, 29)
+    assert agreed_size(tmp_path, in_jpeg(xmp)) == (41, 29)
 
 
 def test_a_huge_block_costs_little() -> None:
@@ -155,31 +157,31 @@ def test_a_huge_block_costs_little() -> None:
     assert peak < 5_000_000  # a chunk's checksum is taken in steps of 1 MiB
 
 
-def test_a_multi_picture_file_is_turned_and_scaled_as_any(tmp_path: Path) -> None:
+def test_multi_picture_files_are_rotated_and_scaled(tmp_path: Path) -> None:
     """Phones write JPEGs with a second picture behind the first (MPO)."""
     exif = Image.Exif()
     exif[0x0112] = 6
     first = Image.fromarray(images.scene(800, 600))
     data = images.encoded(first, "MPO", save_all=True, append_images=[first], exif=exif)
-    assert agreed(tmp_path, data) == (600, 800)
+    assert agreed_size(tmp_path, data) == (600, 800)
     path = tmp_path / "picture"
     scaled = codec.decode(path, 10**6, parse("thumbnail", {"width": "20"}).enough)
-    assert scaled.full == (600, 800)
+    assert scaled.full_size == (600, 800)
     assert scaled.pixels.shape[:2] == (100, 75)
 
 
-def test_the_limit_is_held_against_the_whole_picture(tmp_path: Path) -> None:
+def test_pixel_limit_applies_to_the_full_size(tmp_path: Path) -> None:
     path = tmp_path / "picture.jpg"
     path.write_bytes(images.jpeg(800, 600))
     with pytest.raises(AppError, match="800 x 600 = 480000 pixels; at most 400000"):
         codec.decode(path, 400_000, parse("thumbnail", {"width": "20"}).enough)
 
 
-def test_turning_sizes() -> None:
-    assert upright(3, 2, 1) == upright(2, 3, 6) == (3, 2)
+def test_upright_size() -> None:
+    assert upright_size(3, 2, 1) == upright_size(2, 3, 6) == (3, 2)
 
 
-def test_sixteen_bits_with_a_transparent_colour_are_turned_too(tmp_path: Path) -> None:
+def test_16_bit_pngs_with_a_transparent_colour_are_rotated(tmp_path: Path) -> None:
     pixel, other = b"\x12\x34\x56\x78\x9a\xbc", b"\x12\x35\x56\x78\x9a\xbc"
     chunks = [
         (b"IHDR", struct.pack(">IIBBBBB", 2, 1, 16, 2, 0, 0, 0)),
@@ -192,7 +194,7 @@ def test_sixteen_bits_with_a_transparent_colour_are_turned_too(tmp_path: Path) -
     for kind, body in chunks:
         data += len(body).to_bytes(4, "big") + kind + body
         data += zlib.crc32(kind + body).to_bytes(4, "big")
-    assert agreed(tmp_path, data) == (1, 2)
+    assert agreed_size(tmp_path, data) == (1, 2)
     path = tmp_path / "picture"
     alpha = codec.decode(path, 100).alpha
     assert alpha is not None

@@ -1,4 +1,4 @@
-"""GIF, where an older route takes it: walked without decoding, first frame, canvas counted."""
+"""GIF on legacy routes: walked without decoding, first frame, size of the canvas."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from models.errors import AppError, BadImage, TooManyPixels, UnsupportedFormat
-from models.images.inspect import ACCEPTED, Header, Kind, inspect, sniff
+from models.images.inspect import ACCEPTED_FORMATS, ImageHeader, InputFormat, inspect, sniff
 from tests.support import images
 from workers.imaging import codec
 
-ALL: tuple[Kind, ...] = ("png", "jpeg", "gif")
+ALL: tuple[InputFormat, ...] = ("png", "jpeg", "gif")
 
 
-def look(data: bytes, accepted: tuple[Kind, ...] = ALL) -> Header:
+def look(data: bytes, accepted: tuple[InputFormat, ...] = ALL) -> ImageHeader:
     with tempfile.TemporaryFile() as file:
         file.write(data)
         file.flush()
@@ -41,14 +41,14 @@ def by_hand(screen: tuple[int, int], frame: tuple[int, int, int, int]) -> bytes:
 
 @pytest.mark.parametrize("data", [gif(), gif(3), gif(interlace=1), gif(2, comment=b"x" * 3000)])
 def test_headers(data: bytes) -> None:
-    assert look(data) == Header("gif", 41, 29)
+    assert look(data) == ImageHeader("gif", 41, 29)
     assert look(data).format == "png"
 
 
-def test_it_is_taken_only_where_asked_for() -> None:
-    assert ACCEPTED == ("png", "jpeg")
-    cases: list[tuple[tuple[Kind, ...], str]] = [
-        (ACCEPTED, "looks like GIF, judged by its first bytes; send PNG or JPEG"),
+def test_gif_is_accepted_only_where_listed() -> None:
+    assert ACCEPTED_FORMATS == ("png", "jpeg")
+    cases: list[tuple[tuple[InputFormat, ...], str]] = [
+        (ACCEPTED_FORMATS, "this is a GIF file, judged by its first bytes; send PNG or JPEG"),
         (("png",), "send PNG"),
     ]
     for accepted, sentence in cases:
@@ -59,7 +59,7 @@ def test_it_is_taken_only_where_asked_for() -> None:
     with pytest.raises(UnsupportedFormat, match="send PNG, JPEG or GIF$"):
         sniff(b"BM", ALL)
     assert look(images.png(), ALL).kind == "png"
-    with pytest.raises(UnsupportedFormat, match="looks like PNG.*send GIF"):
+    with pytest.raises(UnsupportedFormat, match="this is a PNG file.*send GIF"):
         sniff(images.png()[:16], ("gif",))
 
 
@@ -70,7 +70,7 @@ def test_truncated_anywhere_is_refused(whole: bytes) -> None:
             look(whole[:length])
 
 
-def test_the_canvas_counts_also_where_the_first_frame_leaves_it(tmp_path: Path) -> None:
+def test_canvas_grows_with_the_first_frame(tmp_path: Path) -> None:
     for screen, frame, size in (
         ((50_000, 50_000), (0, 0, 1, 1), (50_000, 50_000)),
         ((1, 1), (9, 8, 7, 6), (16, 14)),
@@ -89,7 +89,7 @@ def test_the_canvas_counts_also_where_the_first_frame_leaves_it(tmp_path: Path) 
             codec.decode(path, 1_000_000)
 
 
-def test_hostile_structures_are_named() -> None:
+def test_hostile_structures_are_refused_with_a_reason() -> None:
     head = gif()[:13]
     head = head[:10] + b"\0" + head[11:]
     for body, sentence in (
@@ -108,14 +108,14 @@ def test_hostile_structures_are_named() -> None:
         look(b"GIF88a" + gif()[6:])
 
 
-def test_stray_bytes_between_blocks_and_behind_the_end() -> None:
+def test_stray_bytes_between_blocks_and_after_the_end_are_ignored() -> None:
     whole = gif()
     assert look(whole[:-1] + b"\0\0;" + b"rubbish").width == 41
 
 
 @given(st.integers(0, 10_000), st.binary(min_size=1, max_size=6))
 @limits(max_examples=300, deadline=None)
-def test_mutated_files_never_raise_anything_else(at: int, change: bytes) -> None:
+def test_mutated_files_raise_only_app_errors(at: int, change: bytes) -> None:
     data = bytearray(gif(2, 12, 9))
     at %= len(data)
     data[at : at + len(change)] = change
@@ -130,7 +130,7 @@ def test_mutated_files_never_raise_anything_else(at: int, change: bytes) -> None
     assert (header.width, header.height) == picture.size
 
 
-def test_of_an_animation_the_first_frame_is_decoded(tmp_path: Path) -> None:
+def test_first_frame_of_an_animation_is_decoded(tmp_path: Path) -> None:
     path = tmp_path / "picture"
     path.write_bytes(gif(3))
     picture = codec.decode(path, 10**6)

@@ -1,4 +1,4 @@
-"""What a file says of itself: formats by bytes, sizes, and files that end early."""
+"""Inspection of image files: format, size, and truncated or hostile files."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from models.errors import AppError, BadImage, TooManyPixels, UnsupportedFormat
-from models.images.inspect import Header, check_pixels, check_side, inspect, sniff
+from models.images.inspect import ImageHeader, check_pixels, check_side, inspect, sniff
 from tests.support import images
 
 
-def look(data: bytes) -> Header:
+def look(data: bytes) -> ImageHeader:
     with tempfile.TemporaryFile() as file:
         file.write(data)
         file.flush()
@@ -32,24 +32,24 @@ def multi_scan() -> bytes:
 
 
 def test_headers() -> None:
-    assert look(images.png(41, 29)) == Header("png", 41, 29, 8, 3)
-    assert look(images.jpeg(41, 29)) == Header("jpeg", 41, 29)
-    assert look(multi_scan()) == Header("jpeg", 64, 48)
+    assert look(images.png(41, 29)) == ImageHeader("png", 41, 29, 8, 3)
+    assert look(images.jpeg(41, 29)) == ImageHeader("jpeg", 41, 29)
+    assert look(multi_scan()) == ImageHeader("jpeg", 64, 48)
 
 
 @pytest.mark.parametrize("key", [(), (1,)])
 @pytest.mark.parametrize("depth", [np.uint8, np.uint16])
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
-def test_a_png_says_its_samples(channels: int, depth: Any, key: tuple[int, ...]) -> None:
+def test_png_depth_and_channels(channels: int, depth: Any, key: tuple[int, ...]) -> None:
     key = key * channels if channels in {1, 3} else ()
     wide = np.zeros((3, 5, channels), depth)
     for interlaced in (False, True):
         header = look(images.by_hand(wide, key=key, interlaced=interlaced))
         expected = (8 * np.dtype(depth).itemsize, channels + bool(key))
-        assert header == Header("png", 5, 3, *expected)
+        assert header == ImageHeader("png", 5, 3, *expected)
 
 
-def test_palettes_and_few_bits_say_what_they_become() -> None:
+def test_palettes_and_few_bits_report_their_decoded_samples() -> None:
     palette = Image.fromarray(images.scene()).quantize(4)
     for image, options, channels in (
         *((palette, {}, 3), (palette, {"transparency": 1}, 4)),
@@ -59,18 +59,18 @@ def test_palettes_and_few_bits_say_what_they_become() -> None:
         assert (header.depth, header.channels) == (8, channels)
 
 
-def test_a_kind_of_samples_that_does_not_exist_counts_as_the_most() -> None:
+def test_unknown_colour_type_counts_as_four_channels() -> None:
     data = bytearray(images.png())
     data[25] = 5
     data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
     assert look(bytes(data)).channels == 4
 
 
-def test_what_cameras_append_is_no_truncation() -> None:
+def test_bytes_after_the_end_marker_are_ignored() -> None:
     assert look(images.jpeg() + b"\0" * 1000).format == "jpeg"
 
 
-def test_a_thumbnail_inside_does_not_count_as_the_end() -> None:
+def test_end_marker_of_an_embedded_thumbnail_is_ignored() -> None:
     thumbnail = images.jpeg(16, 16)
     exif = b"Exif\0\0" + thumbnail
     segment = b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif
@@ -88,7 +88,7 @@ def test_truncated_anywhere_is_refused(whole: bytes) -> None:
             look(whole[:length])
 
 
-def test_a_changed_byte_in_a_png_is_seen() -> None:
+def test_changed_byte_in_a_png_fails_its_checksum() -> None:
     data = bytearray(images.png(64, 48))
     data[len(data) // 2] ^= 1
     with pytest.raises(BadImage, match="broken: wrong checksum|truncated"):
@@ -108,7 +108,7 @@ def test_other_formats_are_named(kind: str, named: str) -> None:
 @pytest.mark.parametrize(
     "start", [b"<svg xmlns=", b"<?xml versi", b"%PDF-1.7", b"hello", b"", b"\xff\xd8", b"\x89PNG\r"]
 )
-def test_what_is_no_picture_is_refused(start: bytes) -> None:
+def test_other_files_are_refused(start: bytes) -> None:
     with pytest.raises(UnsupportedFormat):
         sniff(start)
 
@@ -123,7 +123,7 @@ def test_pixel_bomb_is_read_from_its_header_only() -> None:
 
 @given(st.integers(0, 10_000), st.binary(min_size=1, max_size=6), st.booleans())
 @limits(max_examples=300, deadline=None)
-def test_mutated_files_never_raise_anything_else(at: int, change: bytes, png: bool) -> None:
+def test_mutated_files_raise_only_app_errors(at: int, change: bytes, png: bool) -> None:
     data = bytearray(images.png(24, 24) if png else images.jpeg(24, 24))
     at %= len(data)
     data[at : at + len(change)] = change
@@ -140,7 +140,7 @@ def test_empty_and_tiny_files() -> None:
             look(io.BytesIO(images.jpeg()).read(size))
 
 
-def test_hostile_structures_cost_little_and_are_named() -> None:
+def test_hostile_structures_cost_little_and_are_refused_with_a_reason() -> None:
     """Millions of empty segments, fill bytes and chunks: one bounded pass, no memory."""
     whole, chunked = images.jpeg(), images.png()
     empty = b"\0\0\0\0abCd" + zlib.crc32(b"abCd").to_bytes(4, "big")
@@ -159,7 +159,7 @@ def test_hostile_structures_cost_little_and_are_named() -> None:
     assert peak < 60_000_000  # the test's own data
 
 
-def test_stray_bytes_between_segments_are_no_truncation() -> None:
+def test_stray_bytes_between_segments_are_ignored() -> None:
     whole = images.jpeg()
     end = 2 + 2 + int.from_bytes(whole[4:6], "big")
     assert look(whole[:end] + b"\x01\x02" + whole[end:]).width == 40

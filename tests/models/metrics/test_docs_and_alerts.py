@@ -1,4 +1,4 @@
-"""docs/metrics.md, the alerts and the dashboard: true to the code, and good for their programs."""
+"""docs/metrics.md, alerts and dashboard agree with the code and are valid."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Any
 
 import yaml
 
-from models.error_members import THEIRS
-from models.metrics.definitions import METRICS, table
-from models.metrics.metric import Kind
+from models.error_members import INPUT_ERRORS
+from models.metrics.definitions import METRICS
+from models.metrics.markdown_table import markdown_table
+from models.metrics.metric import MetricKind
 from models.settings import Settings
 from tests.support.paths import ROOT
 from tests.support.prometheus_text import promtool
@@ -21,11 +22,11 @@ ALERTS = ROOT / "docs" / "prometheus" / "alerts.yml"
 DASHBOARD = json.loads((ROOT / "docs" / "grafana" / "darkroom.json").read_text())
 
 
-def test_the_page_has_every_metric_as_the_code_has_it() -> None:
-    assert PAGE.endswith("\n\n" + table())
+def test_page_has_the_generated_table() -> None:
+    assert PAGE.endswith("\n\n" + markdown_table())
 
 
-def test_the_page_names_settings_files_and_metrics_that_exist() -> None:
+def test_page_refers_only_to_existing_settings_files_and_metrics() -> None:
     for name in re.findall(r"`([A-Z][A-Z_]+)(?:=\w+)?`", PAGE):
         assert name.lower() in Settings.model_fields, name
     for path in re.findall(r"`(docs/[\w./]+)`", PAGE):
@@ -34,34 +35,34 @@ def test_the_page_names_settings_files_and_metrics_that_exist() -> None:
         assert name in {metric.name for metric in METRICS}, name
 
 
-def test_its_scrape_configuration_is_one() -> None:
+def test_scrape_configuration_is_valid() -> None:
     (text,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
     (job,) = yaml.safe_load(text)["scrape_configs"]
     timeout = float(job["scrape_timeout"].removesuffix("s"))
     assert timeout > Settings().store_timeout
-    assert timeout < Settings().metrics_kept_seconds
+    assert timeout < Settings().metrics_retention_seconds
     assert f'job="{job["job_name"]}"' in ALERTS.read_text()
 
 
-def test_metrics_are_named_as_prometheus_asks() -> None:
+def test_metrics_follow_the_naming_conventions() -> None:
     for metric in METRICS:
         assert re.fullmatch(r"darkroom_[a-z][a-z_]*", metric.name)
-        assert metric.name.endswith("_total") == (metric.kind is Kind.COUNTER)
-        assert bool(metric.buckets) == (metric.kind is Kind.HISTOGRAM)
+        assert metric.name.endswith("_total") == (metric.kind is MetricKind.COUNTER)
+        assert bool(metric.buckets) == (metric.kind is MetricKind.HISTOGRAM)
         assert metric.help.endswith(".") and "|" not in metric.help
         assert list(metric.buckets) == sorted(set(metric.buckets))
 
 
-def test_the_alerts_are_valid_and_fire_when_they_should() -> None:
+def test_alert_rules_pass_promtool() -> None:
     checked = promtool("check", "rules", str(ALERTS))
     assert checked.returncode == 0, checked.stdout + checked.stderr
     tested = promtool("test", "rules", str(ALERTS.with_name("alerts_test.yml")))
     assert tested.returncode == 0, tested.stdout + tested.stderr
 
 
-def test_the_alert_and_the_dashboard_forgive_the_same() -> None:
+def test_failure_alert_excludes_input_errors() -> None:
     (codes,) = re.findall(r'task_failures_total\{code!~"([\w|]+)"\}', ALERTS.read_text())
-    assert set(codes.split("|")) == THEIRS
+    assert set(codes.split("|")) == INPUT_ERRORS
 
 
 def test_every_alert_is_tested() -> None:
@@ -75,7 +76,7 @@ def panels() -> list[dict[str, Any]]:
     return [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 
 
-def test_the_dashboard_is_one() -> None:
+def test_dashboard_layout_is_valid() -> None:
     ids = [panel["id"] for panel in DASHBOARD["panels"]]
     assert len(ids) == len(set(ids))
     assert {variable["name"] for variable in DASHBOARD["templating"]["list"]} == {
@@ -99,7 +100,7 @@ def test_the_dashboard_is_one() -> None:
         assert panel["datasource"]["uid"] == "${datasource}"
 
 
-def test_its_queries_are_queries(tmp_path: Path) -> None:
+def test_dashboard_queries_are_valid(tmp_path: Path) -> None:
     queries = [target["expr"] for panel in panels() for target in panel["targets"]]
     assert all('job="$job"' in query for query in queries)
     plain = [
@@ -113,6 +114,6 @@ def test_its_queries_are_queries(tmp_path: Path) -> None:
     assert f"{len(queries)} rules" in done.stdout
 
 
-def test_every_metric_has_its_panel() -> None:
+def test_every_metric_has_a_panel() -> None:
     asked = " ".join(target["expr"] for panel in panels() for target in panel["targets"])
     assert [metric.name for metric in METRICS if metric.name not in asked] == []

@@ -1,4 +1,4 @@
-"""Snapshots of workers: sound or refused; scrapes at once; what waits, as the ledger has it."""
+"""Metric snapshots of workers, scrapes, and metrics of the stores."""
 
 from __future__ import annotations
 
@@ -15,43 +15,48 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from models.metrics import snapshot
-from models.metrics.definitions import ATTEMPTS, LAG, MONGODB, WAIT, WORKERS
+from models.metrics.definitions import (
+    ATTEMPTS,
+    EVENT_LOOP_LAG,
+    LIVE_WORKERS,
+    MONGODB_COMMANDS,
+    TASK_WAIT,
+)
 from models.metrics.instruments import Instruments
-from models.metrics.metric import Source
-from models.metrics.prometheus_text import Part, exposition
+from models.metrics.metric import MetricSource
+from models.metrics.prometheus_text import ProcessMetrics, render
 from models.redis.queue import Queue
 from models.settings import Settings
 from models.store import Store
 from models.tasks.task import Upload
 from service.app import create_app
-from service.app_keys import SCRAPE
-from service.metrics_collector import Scrape
+from service.metrics_collector import METRICS_COLLECTOR, MetricsCollector
 from tests.conftest import Client, working
-from tests.models.store.test_leases import TASK, claimed, created
+from tests.models.store.test_leases import TASK, claim_task, create_task
 from tests.support.prometheus_text import Scraped
-from tests.workers.queue.test_jobs import ready, slow_picture, until
+from tests.workers.queue.test_jobs import slow_picture, started_worker, wait_until
 
 
 def instruments() -> Instruments:
-    made = Instruments(Source.WORKER)
+    made = Instruments(MetricSource.WORKER)
     made.count(ATTEMPTS, "success")
-    made.observe(WAIT, 0.02)
-    made.observe(WAIT, 9000)
-    made.observe(MONGODB, 0.5, "find", "ok")
-    made.observe(MONGODB, 0.5, "a command nobody knows", "ok")
+    made.observe(TASK_WAIT, 0.02)
+    made.observe(TASK_WAIT, 9000)
+    made.observe(MONGODB_COMMANDS, 0.5, "find", "ok")
+    made.observe(MONGODB_COMMANDS, 0.5, "an unknown command", "ok")
     return made
 
 
-def shown(*parts: Part) -> Scraped:
-    return Scraped(exposition(parts).decode())
+def shown(*parts: ProcessMetrics) -> Scraped:
+    return Scraped(render(parts).decode())
 
 
-def test_what_is_packed_is_unpacked() -> None:
-    given_ = snapshot.read(instruments())
+def test_unpack_restores_packed_values() -> None:
+    given_ = snapshot.collect(instruments())
     written = snapshot.pack(given_)
     assert snapshot.unpack(written) == (given_, 0)
     assert len(written) < 4000
-    seen = shown(Part("host:1", given_), Part("host:2", given_))
+    seen = shown(ProcessMetrics("host:1", given_), ProcessMetrics("host:2", given_))
     assert seen.sum("darkroom_attempts_total", outcome="success") == 2
     wait = seen.of("darkroom_task_wait_seconds_bucket", worker="host:1")
     assert [s.value for s in wait if s.labels["le"] in {"0.01", "0.025", "300.0", "+Inf"}] == [
@@ -60,16 +65,19 @@ def test_what_is_packed_is_unpacked() -> None:
     assert seen.sum("darkroom_mongodb_command_duration_seconds_count", command="other") == 2
 
 
-def test_gauges_are_left_out_where_asked() -> None:
-    assert snapshot.read(instruments(), gauges=False).keys() < snapshot.read(instruments()).keys()
+def test_collect_without_gauges() -> None:
+    assert (
+        snapshot.collect(instruments(), gauges=False).keys()
+        < snapshot.collect(instruments()).keys()
+    )
 
 
 def packed(document: Any) -> bytes:
     return zlib.compress(json.dumps(document).encode())
 
 
-NAME, HISTOGRAM = ATTEMPTS.name, LAG.name
-COUNTS = [0] * (len(LAG.buckets) + 1)
+NAME, HISTOGRAM = ATTEMPTS.name, EVENT_LOOP_LAG.name
+COUNTS = [0] * (len(EVENT_LOOP_LAG.buckets) + 1)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +85,7 @@ COUNTS = [0] * (len(LAG.buckets) + 1)
     [
         ({}, 0),
         ({"darkroom_of_tomorrow_total": [[[], 1]]}, 0),
-        ({WORKERS.name: [[[], 77]]}, 0),  # not a worker's to say
+        ({LIVE_WORKERS.name: [[[], 77]]}, 0),  # not a worker's to say
         ([], 1),
         (None, 1),
         ({NAME: None}, 1),
@@ -103,7 +111,7 @@ COUNTS = [0] * (len(LAG.buckets) + 1)
         ({HISTOGRAM: [[[], [COUNTS, None]]]}, 1),
     ],
 )
-def test_odd_snapshots_are_refused_part_by_part(document: Any, refused: int) -> None:
+def test_only_invalid_metrics_of_a_snapshot_are_rejected(document: Any, refused: int) -> None:
     assert snapshot.unpack(packed(document)) == ({}, refused)
 
 
@@ -112,16 +120,16 @@ def test_odd_snapshots_are_refused_part_by_part(document: Any, refused: int) -> 
     [
         *(None, 7, "text", b"", b"rubbish", packed({})[:-3]),
         zlib.compress(b"[" * 100_000),
-        zlib.compress(bytes(10 * snapshot.MOST_BYTES)),
+        zlib.compress(bytes(10 * snapshot.MAX_SNAPSHOT_BYTES)),
         zlib.compress(b"\xff{}"),
     ],
     ids=range(9),
 )
-def test_what_is_no_snapshot_is_refused(stored: object) -> None:
+def test_unreadable_snapshots_are_rejected(stored: object) -> None:
     assert snapshot.unpack(stored) == ({}, 1)
 
 
-def test_a_label_nobody_knows_becomes_other() -> None:
+def test_unknown_label_value_becomes_other() -> None:
     found, refused = snapshot.unpack(packed({NAME: [[["success"], 1], [["of tomorrow"], 2]]}))
     assert (found, refused) == ({ATTEMPTS: {("success",): 1, ("other",): 2}}, 0)
 
@@ -130,21 +138,21 @@ _JSON = st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
 )
-_NAMES = st.sampled_from([NAME, HISTOGRAM, MONGODB.name]) | st.text()
+_NAMES = st.sampled_from([NAME, HISTOGRAM, MONGODB_COMMANDS.name]) | st.text()
 
 
 @given(st.dictionaries(_NAMES, _JSON | st.lists(st.tuples(st.lists(st.text()), _JSON))))
-def test_no_document_breaks_the_exposition(document: Any) -> None:
+def test_fuzzed_snapshots_render(document: Any) -> None:
     found, _ = snapshot.unpack(packed(document))
-    list(text_string_to_metric_families(exposition([Part('odd"\\\n', found)]).decode()))
+    list(text_string_to_metric_families(render([ProcessMetrics('odd"\\\n', found)]).decode()))
 
 
-async def test_odd_entries_of_the_ledger_do_not_break_a_scrape(
+async def test_malformed_stored_snapshots_do_not_break_a_scrape(
     client: Client, store: Store
 ) -> None:
     snapshots = store._database["snapshots"]
     now = datetime.now(UTC)
-    good = snapshot.pack(snapshot.read(instruments()))
+    good = snapshot.pack(snapshot.collect(instruments()))
     odd: list[dict[str, Any]] = [
         {"_id": "no figures", "at": now},
         {"_id": "text", "at": now, "figures": "x"},
@@ -157,7 +165,7 @@ async def test_odd_entries_of_the_ledger_do_not_break_a_scrape(
     ]
     await snapshots.insert_many(odd)
     await store._database["workers"].insert_one({"_id": 7, "seen_at": now})
-    await store.snapshots.put("host:1", good)
+    await store.metric_snapshots.put("host:1", good)
     response = await client.get("/metrics")
     assert response.status == 200
     assert response.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
@@ -167,18 +175,18 @@ async def test_odd_entries_of_the_ledger_do_not_break_a_scrape(
         'quo"ted\\': 1,
         "of tomorrow": 1,
     }
-    assert seen.sum("darkroom_snapshots_refused") == 2
+    assert seen.sum("darkroom_snapshot_metrics_rejected") == 2
 
 
-async def test_scrapes_at_once_ask_each_store_once(store: Store, settings: Settings) -> None:
-    made = Instruments(Source.SERVICE)
-    watched = await Store.open(settings, made.clock(MONGODB))
+async def test_concurrent_scrapes_query_each_store_once(store: Store, settings: Settings) -> None:
+    made = Instruments(MetricSource.SERVICE)
+    watched = await Store.open(settings, made.call_observer(MONGODB_COMMANDS))
     queue = Queue.open(settings)
-    scrape = Scrape(settings, watched, queue, made)
+    scrape = MetricsCollector(settings, watched, queue, made)
     try:
-        texts = await asyncio.gather(*(scrape.text() for _ in range(20)))
+        texts = await asyncio.gather(*(scrape.exposition() for _ in range(20)))
         name = "darkroom_mongodb_command_duration_seconds_count"
-        assert Scraped((await scrape.text()).decode()).sum(name, command="dbStats") in {1, 2}
+        assert Scraped((await scrape.exposition()).decode()).sum(name, command="dbStats") in {1, 2}
         assert all(Scraped(text.decode()).sum("darkroom_store_up") == 2 for text in texts)
     finally:
         await scrape.close()
@@ -186,52 +194,52 @@ async def test_scrapes_at_once_ask_each_store_once(store: Store, settings: Setti
         watched.close()
 
 
-async def test_a_redis_that_is_away_is_said(settings: Settings, aiohttp_client: Any) -> None:
+async def test_store_up_is_0_without_redis(settings: Settings, aiohttp_client: Any) -> None:
     from standalone.embedded_stores import free_port
 
-    away = settings.model_copy(update={"redis_url": f"redis://127.0.0.1:{free_port()}/0"})
-    client = await aiohttp_client(create_app(away))
+    offline = settings.model_copy(update={"redis_url": f"redis://127.0.0.1:{free_port()}/0"})
+    client = await aiohttp_client(create_app(offline))
     seen = Scraped(await (await client.get("/metrics")).text())
     assert seen.by("store", "darkroom_store_up") == {"mongodb": 1}
-    assert not seen.of("darkroom_queue_rings")
+    assert not seen.of("darkroom_queue_jobs")
     assert seen.of("darkroom_tasks_waiting")
 
 
-async def test_switched_off_nothing_is_answered_or_written(
+async def test_metrics_off_serves_and_writes_nothing(
     settings: Settings, store: Store, aiohttp_client: Any
 ) -> None:
-    off = settings.model_copy(update={"metrics": False, "metrics_seconds": 0.01})
+    off = settings.model_copy(update={"metrics": False, "metrics_interval_seconds": 0.01})
     client = await aiohttp_client(create_app(off))
     async with working(off) as arq:
-        await ready(arq)
+        await started_worker(arq)
 
         async def seen() -> bool:
-            return await store.presence.alive(60) == 1
+            return await store.workers.count_alive(60) == 1
 
-        await until(seen)
+        await wait_until(seen)
     assert (await client.get("/metrics")).status == 404
     assert await store._database["snapshots"].count_documents({}) == 0
 
 
-async def test_a_worker_that_stops_leaves_its_last_counts_and_no_gauges(
+async def test_stopped_worker_leaves_counters_but_no_gauges(
     client: Client, settings: Settings
 ) -> None:
-    rare = settings.model_copy(update={"metrics_seconds": 600})
+    rare = settings.model_copy(update={"metrics_interval_seconds": 600})
     async with working(rare) as arq:
-        name = (await ready(arq)).name
+        name = (await started_worker(arq)).name
         arq.ctx["worker"].instruments.count(ATTEMPTS, "success")
     seen = Scraped(await (await client.get("/metrics")).text())
     assert seen.by("worker", "darkroom_attempts_total", outcome="success") == {name: 1}
-    assert not seen.of("darkroom_children")
+    assert not seen.of("darkroom_child_processes")
     assert seen.sum("darkroom_workers") == 0
 
 
-async def test_zombies_are_counted(
+async def test_attempts_that_lost_their_lease_are_counted(
     send: Any, settings: Settings, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from workers.queue import execute
 
-    original = execute._store
+    original = execute._store_result
 
     async def stolen(worker: Any, attempt: Any, part: int, output: Any) -> Any:
         await steal(attempt.task.id)
@@ -242,43 +250,52 @@ async def test_zombies_are_counted(
         await store._database["tasks"].update_one({"_id": task_id}, another)
 
     async with working(settings.model_copy(update={"lease_seconds": 0.6})) as arq:
-        counted = (await ready(arq)).instruments.counters[ATTEMPTS]
+        counted = (await started_worker(arq)).instruments.counters[ATTEMPTS]
         late = (await (await send(slow_picture(), "late.png")).json())["task_id"]
 
         async def started() -> bool:
             task = await store.tasks.get(late)
             return task is not None and task.progress > 0
 
-        await until(started)
+        await wait_until(started)
         await steal(late)
-        await until(lambda: counted.labels("lease_lost")._value.get() == 1)
-        monkeypatch.setattr(execute, "_store", stolen)
+        await wait_until(lambda: counted.labels("lease_lost")._value.get() == 1)
+        monkeypatch.setattr(execute, "_store_result", stolen)
         await send()
-        await until(lambda: counted.labels("fenced")._value.get() >= 1)
+        await wait_until(lambda: counted.labels("fenced")._value.get() >= 1)
         assert counted.labels("success")._value.get() == 0
 
 
-async def test_what_waits_is_counted_from_when_it_was_last_asked_for(store: Store) -> None:
-    nothing = await store.gauges.work()
-    assert (nothing.waiting, nothing.oldest, nothing.running, nothing.overdue) == (0, 0, 0, 0)
-    await created(store)
+async def test_waiting_time_starts_at_the_last_submission(store: Store) -> None:
+    nothing = await store.task_stats.queue()
+    assert (
+        nothing.waiting,
+        nothing.oldest_seconds,
+        nothing.running,
+        nothing.longest_expired_seconds,
+    ) == (0, 0, 0, 0)
+    await create_task(store)
     past = datetime.now(UTC) - timedelta(seconds=1000)
     tasks = store._database["tasks"]
     await tasks.update_one({"_id": TASK}, {"$set": {"asked_at": past, "created_at": past}})
-    work = await store.gauges.work()
-    assert work.waiting == 1 and 990 < work.oldest < 1100
-    task = await claimed(store, "token", seconds=-500)
+    work = await store.task_stats.queue()
+    assert work.waiting == 1 and 990 < work.oldest_seconds < 1100
+    task = await claim_task(store, "token", seconds=-500)
     assert task is not None and task.asked_at is not None
-    work = await store.gauges.work()
-    assert (work.waiting, work.running, work.over) == (0, 1, 1) and 490 < work.overdue < 600
+    work = await store.task_stats.queue()
+    assert (work.waiting, work.running, work.expired_leases) == (
+        0,
+        1,
+        1,
+    ) and 490 < work.longest_expired_seconds < 600
     await store.leases.fail(TASK, "token", {"code": "internal"})
-    assert await store.tasks.revive(TASK)
-    assert (await store.gauges.work()).oldest < 100
+    assert await store.tasks.restart(TASK)
+    assert (await store.task_stats.queue()).oldest_seconds < 100
     await tasks.update_one({"_id": TASK}, {"$unset": {"asked_at": 1}})  # as older versions wrote
-    assert (await store.gauges.work()).oldest > 990
+    assert (await store.task_stats.queue()).oldest_seconds > 990
 
 
-async def test_the_oldest_is_found_by_its_index(store: Store) -> None:
+async def test_oldest_waiting_task_query_uses_an_index(store: Store) -> None:
     for number in range(50):
         await store.tasks.create(
             f"{number:064}",
@@ -288,18 +305,18 @@ async def test_the_oldest_is_found_by_its_index(store: Store) -> None:
             operations=[],
             output="png",
         )
-    look = {
+    query = {
         "find": "tasks",
         "filter": {"status": "CREATED"},
         "sort": {"asked_at": 1},
         "limit": 1,
     }
-    said = await store._database.command("explain", look, verbosity="executionStats")
-    assert "waiting_since" in json.dumps(said["queryPlanner"]["winningPlan"])
-    assert said["executionStats"]["totalDocsExamined"] == 1
+    explained = await store._database.command("explain", query, verbosity="executionStats")
+    assert "waiting_since" in json.dumps(explained["queryPlanner"]["winningPlan"])
+    assert explained["executionStats"]["totalDocsExamined"] == 1
 
 
-async def test_one_scrape_is_the_applications(client: Client) -> None:
-    assert isinstance(client.app[SCRAPE], Scrape)
+async def test_app_has_one_metrics_collector(client: Client) -> None:
+    assert isinstance(client.app[METRICS_COLLECTOR], MetricsCollector)
     assert (await client.post("/metrics")).status == 405
     assert (await client.head("/metrics")).status == 200

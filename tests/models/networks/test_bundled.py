@@ -1,4 +1,4 @@
-"""The bundled networks: the files meant, small enough, better than bicubic on photographs."""
+"""Bundled networks: right files, small enough, better than bicubic on photographs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from models.networks.catalogue import BUNDLED, Catalogue, Weights, published
+from models.networks.catalogue import BUNDLED_DIR, Catalogue, Weights, published_networks
 from models.operations.upscale import Quality, Upscale
 from tests.support.paths import PHOTOGRAPHS
 from tests.workers.operations import apply, tools
@@ -20,7 +20,7 @@ from workers.imaging.picture import Picture
 from workers.upscaler.opencv import REFERENCE
 from workers.upscaler.openvino import OpenVINO
 
-OURS = [w for w in published() if (BUNDLED / w.file).is_file()]
+BUNDLED = [w for w in published_networks() if (BUNDLED_DIR / w.file).is_file()]
 MB = 1_000_000
 
 MARGIN = {
@@ -58,52 +58,52 @@ def gain(weights: Weights, quality: int | None = None) -> float:
     for low, high in pictures(weights.scale, quality):
         size = (high.shape[1], high.shape[0])
         cubic = np.asarray(cv2.resize(low, size, interpolation=cv2.INTER_CUBIC), np.uint8)
-        ours = REFERENCE.enlarge(BUNDLED / weights.file, weights, low)
-        found.append(psnr(ours, high, weights.scale) - psnr(cubic, high, weights.scale))
+        enlarged = REFERENCE.enlarge(BUNDLED_DIR / weights.file, weights, low)
+        found.append(psnr(enlarged, high, weights.scale) - psnr(cubic, high, weights.scale))
     return float(np.mean(found))
 
 
 def test_three_qualities_at_three_scales() -> None:
-    assert {(w.name, w.scale) for w in OURS} == {
+    assert {(w.name, w.scale) for w in BUNDLED} == {
         (f"darkroom-{quality}", scale) for quality, scale in MARGIN
     }
-    assert sum((BUNDLED / w.file).stat().st_size for w in OURS) < 25 * MB
+    assert sum((BUNDLED_DIR / w.file).stat().st_size for w in BUNDLED) < 25 * MB
 
 
-@pytest.mark.parametrize("weights", OURS, ids=name)
-def test_the_file_is_the_recorded_one(weights: Weights) -> None:
-    data = (BUNDLED / weights.file).read_bytes()
+@pytest.mark.parametrize("weights", BUNDLED, ids=name)
+def test_file_has_the_recorded_hash_and_size(weights: Weights) -> None:
+    data = (BUNDLED_DIR / weights.file).read_bytes()
     assert len(data) < 8 * MB
     assert hashlib.sha256(data).hexdigest() == weights.sha256
-    run = json.loads((BUNDLED / weights.file).with_suffix(".json").read_text())
+    run = json.loads((BUNDLED_DIR / weights.file).with_suffix(".json").read_text())
     assert (run["recipe"]["scale"], run["recipe"]["depth"] + 2) == (weights.scale, weights.radius)
     last = run["curve"][-1]
     assert last["step"] == run["recipe"]["steps"]
-    readme = (BUNDLED / "README.md").read_text()
+    readme = (BUNDLED_DIR / "README.md").read_text()
     assert weights.sha256 in readme
 
 
-@pytest.mark.parametrize("weights", OURS, ids=name)
-def test_it_beats_bicubic(weights: Weights) -> None:
+@pytest.mark.parametrize("weights", BUNDLED, ids=name)
+def test_network_beats_bicubic(weights: Weights) -> None:
     quality = weights.name.removeprefix("darkroom-")
     assert gain(weights) > MARGIN[quality, weights.scale]
     assert gain(weights, 85) > 0.6
     assert gain(weights, 60) > 0.3
 
 
-@pytest.mark.parametrize("weights", OURS, ids=name)
+@pytest.mark.parametrize("weights", BUNDLED, ids=name)
 def test_both_engines_agree(weights: Weights) -> None:
     picture = cv2.imread(str(PHOTOGRAPHS[0]))
     assert picture is not None
     part = np.ascontiguousarray(picture[:61, :90], np.uint8)
-    path = BUNDLED / weights.file
+    path = BUNDLED_DIR / weights.file
     expected = REFERENCE.enlarge(path, weights, part)
     made = OpenVINO().enlarge(path, weights, part)
     assert np.abs(made.astype(int) - expected).max() <= 1
 
 
 @pytest.mark.parametrize("quality", ["fast", "balanced", "best"])
-def test_quality_names_a_network(quality: Quality) -> None:
+def test_every_quality_has_a_network(quality: Quality) -> None:
     asked = Upscale.model_validate({"quality": quality, "scale": 3})
     assert asked == Upscale(model=f"darkroom-{quality}", scale=3)
     assert asked.weights(Catalogue.read(None)) is not None

@@ -1,4 +1,4 @@
-"""Networks of a user's own: the manifest, what is wrong with one, and ONNX."""
+"""User-provided networks: manifests, invalid ones, and ONNX."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ import pytest
 from PIL import Image
 
 from models.errors import BadParameter, WeightsUnusable
-from models.networks.catalogue import BUNDLED, Catalogue, hash_file
-from models.networks.manifest import MAX_BYTES
+from models.networks.catalogue import BUNDLED_DIR, Catalogue, hash_file
+from models.networks.manifest import MAX_MANIFEST_BYTES
 from models.settings import Settings
 from service.app import create_app
 from tests.support import images, onnx_graphs, tensorflow_graphs
 from tests.support.tensorflow_graphs import Array
 from tests.workers.cli.test_commands import command, size
 from tests.workers.operations import bgr
-from workers.upscaler.engine import Unreadable
+from workers.upscaler.engine import UnusableNetwork
 from workers.upscaler.opencv import REFERENCE
 from workers.upscaler.openvino import OpenVINO
 
@@ -32,7 +32,7 @@ from workers.upscaler.openvino import OpenVINO
 def own(folder: Path, **changes: Any) -> Path:
     """Add a network of a user's own: the bundled one under another name."""
     weights = Catalogue.read(None).find("darkroom-fast", 2)
-    shutil.copy(BUNDLED / weights.file, folder / "mynet_x2.pb")
+    shutil.copy(BUNDLED_DIR / weights.file, folder / "mynet_x2.pb")
     manifest = {
         "name": "mynet",
         "algorithm": "espcn",
@@ -47,7 +47,7 @@ def own(folder: Path, **changes: Any) -> Path:
     return path
 
 
-def test_a_network_of_ones_own(tmp_path: Path) -> None:
+def test_user_network_upscales(tmp_path: Path) -> None:
     own(tmp_path)
     (tmp_path / "cat.png").write_bytes(images.png())
     arguments = ("upscale", "cat.png", "out.png", "--model", "mynet")
@@ -75,7 +75,7 @@ def test_a_network_of_ones_own(tmp_path: Path) -> None:
         ({"colour": "red"}, "colour"),
     ],
 )
-def test_a_wrong_manifest_costs_its_network_only(
+def test_invalid_manifest_affects_only_its_network(
     tmp_path: Path, changes: dict[str, Any], sentence: str
 ) -> None:
     own(tmp_path, **changes)
@@ -88,14 +88,14 @@ def test_a_wrong_manifest_costs_its_network_only(
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", "null", "\x00\xff", "[" * 100_000, "{" + " " * MAX_BYTES + "}"]
+    "text", ["", "{", "[]", "null", "\x00\xff", "[" * 100_000, "{" + " " * MAX_MANIFEST_BYTES + "}"]
 )
-def test_what_is_no_manifest(tmp_path: Path, text: str) -> None:
+def test_malformed_manifests_are_reported(tmp_path: Path, text: str) -> None:
     own(tmp_path).write_text(text)
     assert len(Catalogue.read(tmp_path).problems) == 1
 
 
-def test_the_service_starts_and_says_so(
+def test_service_starts_and_logs_invalid_manifests(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -115,7 +115,7 @@ def convolutions(channels: int) -> list[tuple[Array, Array]]:
     return [(kernel, np.full(kernel.shape[3], 0.01, np.float32)) for kernel in kernels]
 
 
-def exchanged(
+def onnx_catalogue(
     folder: Path, algorithm: str, half: bool = False, unshuffled: bool = False, **changes: Any
 ) -> Catalogue:
     """Add a network in ONNX and return the catalogue with it."""
@@ -128,8 +128,8 @@ def exchanged(
 
 
 @pytest.mark.parametrize("half", [False, True])
-def test_onnx_computes_what_the_same_graph_of_tensorflow_does(tmp_path: Path, half: bool) -> None:
-    catalogue = exchanged(tmp_path, "espcn", half)
+def test_onnx_matches_the_same_tensorflow_graph(tmp_path: Path, half: bool) -> None:
+    catalogue = onnx_catalogue(tmp_path, "espcn", half)
     weights = catalogue.find("mynet", 2)
     same = tmp_path / "same_x2.pb"
     same.write_bytes(tensorflow_graphs.espcn(convolutions(1), 2))
@@ -140,13 +140,13 @@ def test_onnx_computes_what_the_same_graph_of_tensorflow_does(tmp_path: Path, ha
 
 
 @pytest.mark.parametrize("half", [False, True])
-def test_rgb_is_given_red_first_in_0_to_1(tmp_path: Path, half: bool) -> None:
-    catalogue = exchanged(tmp_path, "rgb", half)
+def test_rgb_network_gets_red_first_from_0_to_1(tmp_path: Path, half: bool) -> None:
+    catalogue = onnx_catalogue(tmp_path, "rgb", half)
     weights = catalogue.find("mynet", 2)
     pixels = bgr(61, 40)
     expected = pixels[:, :, ::-1] / np.float32(255)
     for number, (kernel, bias) in enumerate(convolutions(3)):
-        expected = correlated(expected, kernel) + bias
+        expected = correlate(expected, kernel) + bias
         expected = np.maximum(expected, 0) if number == 0 else expected
     places = expected.reshape(40, 61, 2, 2, 3).transpose(0, 2, 1, 3, 4).reshape(80, 122, 3)
     levels = np.clip(np.rint(places[:, :, ::-1] * 255), 0, 255)
@@ -156,7 +156,7 @@ def test_rgb_is_given_red_first_in_0_to_1(tmp_path: Path, half: bool) -> None:
     assert OpenVINO().enlarge(catalogue.path(weights), weights, gray).shape == (80, 122)
 
 
-def correlated(planes: Any, kernel: Any) -> Any:
+def correlate(planes: Any, kernel: Any) -> Any:
     """Return (h, w, in) through ``kernel`` (h, w, in, out) with zeros around it: the oracle."""
     out: Any = np.zeros((*planes.shape[:2], kernel.shape[3]), np.float32)
     for target in range(kernel.shape[3]):
@@ -168,7 +168,7 @@ def correlated(planes: Any, kernel: Any) -> Any:
 
 
 def test_onnx_from_the_command_line(tmp_path: Path) -> None:
-    exchanged(tmp_path, "rgb")
+    onnx_catalogue(tmp_path, "rgb")
     (tmp_path / "cat.png").write_bytes(images.png())
     arguments = ("upscale", "cat.png", "out.png", "--model", "mynet")
     done = command(tmp_path, *arguments, WEIGHTS_DIR=str(tmp_path))
@@ -181,16 +181,16 @@ def test_onnx_from_the_command_line(tmp_path: Path) -> None:
     assert "there is no model of that name" in refused.stderr
 
 
-def test_opencv_alone_has_no_onnx(tmp_path: Path) -> None:
-    exchanged(tmp_path, "espcn")
-    catalogue = Catalogue.read(tmp_path, onnx=Settings(upscale_engine="opencv").onnx)
+def test_opencv_engine_refuses_onnx(tmp_path: Path) -> None:
+    onnx_catalogue(tmp_path, "espcn")
+    catalogue = Catalogue.read(tmp_path, onnx=Settings(upscale_engine="opencv").onnx_enabled)
     (problem,) = catalogue.problems
-    assert "ONNX takes OpenVINO, and UPSCALE_ENGINE is opencv" in problem
+    assert "ONNX needs OpenVINO, but UPSCALE_ENGINE is opencv" in problem
     with pytest.raises(BadParameter):
         catalogue.find("mynet", 2)
 
 
-def test_a_file_that_is_no_network_is_a_clear_failure(tmp_path: Path) -> None:
+def test_invalid_network_file_fails_with_weights_unusable(tmp_path: Path) -> None:
     for name in ("broken.pb", "broken.onnx"):
         (tmp_path / name).write_bytes(b"no network at all")
         own(tmp_path, file=name, sha256=hash_file(tmp_path / name))
@@ -211,7 +211,7 @@ def dark(folder: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("value", "engine"), [(np.nan, "auto"), (np.nan, "opencv"), (-9.0, "auto")]
 )
-def test_black_and_nan_are_no_success_even_of_a_dark_picture(
+def test_black_and_nan_output_fails_even_for_a_dark_picture(
     tmp_path: Path, value: float, engine: str
 ) -> None:
     kernels = convolutions(1)
@@ -222,20 +222,20 @@ def test_black_and_nan_are_no_success_even_of_a_dark_picture(
     arguments = ("upscale", "night.png", "out.png", "--model", "mynet")
     done = command(tmp_path, *arguments, WEIGHTS_DIR=str(tmp_path), UPSCALE_ENGINE=engine)
     assert done.returncode == 1
-    assert "the enlarged picture is not the one that was sent" in done.stderr
+    assert "the enlarged picture does not match the input" in done.stderr
     assert not (tmp_path / "out.png").exists()
 
 
-def test_sides_that_a_network_does_not_take_are_said(tmp_path: Path) -> None:
-    catalogue = exchanged(tmp_path, "espcn", unshuffled=True)
+def test_unsupported_sides_are_reported(tmp_path: Path) -> None:
+    catalogue = onnx_catalogue(tmp_path, "espcn", unshuffled=True)
     weights = catalogue.find("mynet", 2)
     path = catalogue.path(weights)
     assert OpenVINO().enlarge(path, weights, bgr(60, 40)).shape == (80, 120, 3)
-    with pytest.raises(Unreadable, match="the network does not take 61 x 47 pixels"):
+    with pytest.raises(UnusableNetwork, match="the network does not take 61 x 47 pixels"):
         OpenVINO().enlarge(path, weights, bgr(61, 47))
 
 
-def test_a_file_that_changed_since_is_not_run(tmp_path: Path) -> None:
+def test_changed_file_is_not_run(tmp_path: Path) -> None:
     own(tmp_path)
     catalogue = Catalogue.read(tmp_path)
     weights = catalogue.find("mynet", 2)
@@ -252,11 +252,11 @@ def test_a_file_that_changed_since_is_not_run(tmp_path: Path) -> None:
         catalogue.check(weights)
 
 
-def test_manifests_that_are_pipes_or_come_from_windows(tmp_path: Path) -> None:
+def test_manifest_as_pipe_or_with_byte_order_mark(tmp_path: Path) -> None:
     path = own(tmp_path)
     path.write_bytes(codecs.BOM_UTF8 + path.read_bytes())
     os.mkfifo(tmp_path / "pipe.json")
     catalogue = Catalogue.read(tmp_path)
     assert catalogue.find("mynet", 2)
     (problem,) = catalogue.problems
-    assert "pipe.json: it is no file" in problem
+    assert "pipe.json: it is not a file" in problem

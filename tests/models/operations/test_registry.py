@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from models.errors import BadParameter
-from models.networks.catalogue import BUNDLED, Catalogue
-from models.operations import OPERATIONS, fingerprint, load, parse
+from models.networks.catalogue import BUNDLED_DIR, Catalogue
+from models.operations import OPERATIONS, load, parse
+from models.operations.fingerprint import fingerprint
 from models.operations.upscale import Upscale
 from tests.support.paths import ROOT
 
@@ -73,20 +74,20 @@ def test_bundled_network_is_there_and_hashes_right() -> None:
 
 def test_unknown_model_and_scale_list_the_known() -> None:
     catalogue = Catalogue.read(None)
-    with pytest.raises(BadParameter, match="no model of that name; at hand: darkroom-fast"):
+    with pytest.raises(BadParameter, match="no model of that name; available: darkroom-fast"):
         catalogue.find("nope", 2)
-    with pytest.raises(BadParameter, match="scale 5 is not at hand .* it has 2, 3, 4"):
+    with pytest.raises(BadParameter, match="is not available for scale 5, only for 2, 3, 4"):
         catalogue.find("darkroom-fast", 5)
-    with pytest.raises(BadParameter, match="FSRCNN is known, but its file is not here"):
+    with pytest.raises(BadParameter, match="the file of model FSRCNN is missing"):
         catalogue.find("FSRCNN", 2)
 
 
 def test_weights_dir_is_searched_first_and_hashes_are_checked(tmp_path: Path) -> None:
     weights = Catalogue.read(None).find("darkroom-fast", 2)
-    shutil.copy(BUNDLED / weights.file, tmp_path)
+    shutil.copy(BUNDLED_DIR / weights.file, tmp_path)
     assert Catalogue.read(tmp_path).path(weights) == (tmp_path / weights.file).resolve()
     (tmp_path / weights.file).write_bytes(b"not the network")
-    assert Catalogue.read(tmp_path).path(weights) == (BUNDLED / weights.file).resolve()
+    assert Catalogue.read(tmp_path).path(weights) == (BUNDLED_DIR / weights.file).resolve()
 
 
 def test_published_networks_are_found(shared: Path) -> None:

@@ -1,4 +1,4 @@
-"""Hot small results in Redis: a shortcut that is never believed and never missed."""
+"""Result cache in Redis: bytes are verified, and Redis may be missing."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from models.redis.result_cache import Cache
+from models.redis.result_cache import ResultCache
 from models.settings import Settings
 from service.app import create_app
 from service.app_keys import CACHE
 from standalone.embedded_stores import free_port
 from tests.conftest import working
-from tests.service.submissions.test_batch import TWO, form
+from tests.service.submissions.test_submission_request import TWO, form
 
 DATA = b"some picture"
 SHA = hashlib.sha256(DATA).hexdigest()
 
 
 @pytest.fixture
-async def cache(settings: Settings) -> AsyncIterator[Cache]:
-    opened = Cache(settings)
+async def cache(settings: Settings) -> AsyncIterator[ResultCache]:
+    opened = ResultCache(settings)
     yield opened
     await opened.close()
 
@@ -35,48 +35,54 @@ async def raw(settings: Settings) -> AsyncIterator[Any]:
     await client.aclose()
 
 
-async def ask(cache: Cache) -> bytes | None:
+async def get_or_offer(cache: ResultCache) -> bytes | None:
     known = await cache.get(SHA)
     if known is None:
         cache.offer(SHA, DATA)
-        await cache.settle()
+        await cache.wait_for_offers()
     return known
 
 
-async def test_kept_when_asked_for_twice(cache: Cache, raw: Any, settings: Settings) -> None:
-    assert [await ask(cache) for _ in range(3)] == [None, None, DATA]
+async def test_second_request_stores_the_result(
+    cache: ResultCache, raw: Any, settings: Settings
+) -> None:
+    assert [await get_or_offer(cache) for _ in range(3)] == [None, None, DATA]
     for key in await raw.keys("darkroom:result:*"):
         assert 0 < await raw.ttl(key) <= settings.cache_ttl
 
 
-async def test_what_was_changed_in_redis_is_not_believed(cache: Cache, raw: Any) -> None:
+async def test_changed_bytes_in_redis_are_ignored(cache: ResultCache, raw: Any) -> None:
     for _ in range(2):
-        await ask(cache)
+        await get_or_offer(cache)
     await raw.set(f"darkroom:result:{SHA}", b"another picture")
     assert await cache.get(SHA) is None
 
 
 async def test_size_and_memory_are_limited(settings: Settings, raw: Any) -> None:
-    cache = Cache(settings.model_copy(update={"cache_max_bytes": 100, "cache_total_bytes": 1}))
-    assert cache.takes(100) and not cache.takes(101) and not cache.takes(0)
+    cache = ResultCache(
+        settings.model_copy(update={"cache_max_bytes": 100, "cache_total_bytes": 1})
+    )
+    assert cache.accepts(100) and not cache.accepts(101) and not cache.accepts(0)
     for _ in range(3):
-        assert await ask(cache) is None
+        assert await get_or_offer(cache) is None
     assert not await raw.exists(f"darkroom:result:{SHA}")
     await cache.close()
-    off = Cache(settings.model_copy(update={"cache_max_bytes": 0}))
-    assert not off.takes(1)
+    off = ResultCache(settings.model_copy(update={"cache_max_bytes": 0}))
+    assert not off.accepts(1)
     await off.close()
 
 
-async def test_off_while_redis_is_away(settings: Settings) -> None:
-    cache = Cache(settings.model_copy(update={"redis_url": f"redis://127.0.0.1:{free_port()}/0"}))
-    assert cache.takes(10)
+async def test_cache_is_off_without_redis(settings: Settings) -> None:
+    cache = ResultCache(
+        settings.model_copy(update={"redis_url": f"redis://127.0.0.1:{free_port()}/0"})
+    )
+    assert cache.accepts(10)
     assert await cache.get(SHA) is None
-    assert not cache.takes(10)
+    assert not cache.accepts(10)
     await cache.close()
 
 
-async def test_results_come_from_redis_when_hot(
+async def test_hot_results_come_from_redis(
     aiohttp_client: Any, settings: Settings, raw: Any
 ) -> None:
     app = create_app(settings)
@@ -87,7 +93,7 @@ async def test_results_come_from_redis_when_hot(
     whole = []
     for _ in range(3):
         whole.append(await (await client.get(body["url"])).read())
-        await app[CACHE].settle()
+        await app[CACHE].wait_for_offers()
     assert len(set(whole)) == 1
     assert await raw.get(f"darkroom:result:{sha256}") == whole[0]
     # Nothing is read from GridFS any more, and ranges are cut from what Redis has.

@@ -1,4 +1,4 @@
-"""The encoders' settings: they reach the bytes, and the task's fingerprint."""
+"""Encoder settings change the bytes of results and the fingerprints of tasks."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.images.encoder_settings import DEFAULT, Writing
-from models.images.inspect import Format
-from models.operations import Encoding, fingerprint
+from models.images.encoder_settings import DEFAULT, EncoderSettings
+from models.images.inspect import OutputFormat
+from models.operations import Encoding
+from models.operations.fingerprint import fingerprint
 from models.operations.upscale import Upscale
 from models.settings import Settings
 from tests.support import images
-from workers.child.pool import Children
+from workers.child.pool import ChildPool
 from workers.child.request import Request
 from workers.imaging import codec
 from workers.imaging.picture import Picture
@@ -25,12 +26,12 @@ SCENE = np.ascontiguousarray(images.scene(200, 150)[:, :, ::-1])
 
 
 def test_every_field_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert Settings().writing == DEFAULT
+    assert Settings().encoder_settings == DEFAULT
     monkeypatch.setenv("PNG_LEVEL", "7")
     monkeypatch.setenv("JPEG_QUALITY", "80")
     monkeypatch.setenv("JPEG_SUBSAMPLING", "4:2:0")
     monkeypatch.setenv("WEBP_QUALITY", "70")
-    assert Settings().writing == Writing(7, 80, "4:2:0", 70)
+    assert Settings().encoder_settings == EncoderSettings(7, 80, "4:2:0", 70)
 
 
 @pytest.mark.parametrize(
@@ -42,15 +43,15 @@ def test_every_field_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
         ("webp", {"webp_quality": 50}),
     ],
 )
-def test_a_setting_changes_its_format_and_its_fingerprints(
-    output: Format, change: dict[str, Any]
+def test_setting_changes_only_its_format_and_fingerprints(
+    output: OutputFormat, change: dict[str, Any]
 ) -> None:
     changed = replace(DEFAULT, **change)
     picture = Picture(SCENE)
     usual = codec.encode(picture, Encoding(output), DEFAULT)
     assert codec.encode(picture, Encoding(output), changed) != usual
     assert codec.encode(picture, Encoding(output)) == usual
-    formats: tuple[Format, ...] = ("png", "jpeg", "webp")
+    formats: tuple[OutputFormat, ...] = ("png", "jpeg", "webp")
     for each in formats:
         one, other = (
             fingerprint("a" * 64, [Upscale()], each, [], writing) for writing in (DEFAULT, changed)
@@ -60,23 +61,25 @@ def test_a_setting_changes_its_format_and_its_fingerprints(
 
 @pytest.mark.parametrize("level", range(10))
 @pytest.mark.parametrize("icc", [None, b"no profile that libpng takes"])
-def test_every_level_is_exact(level: int, icc: bytes | None) -> None:
-    data = codec.encode(Picture(SCENE, None, icc), Encoding("png"), Writing(png_level=level))
+def test_every_png_level_is_lossless(level: int, icc: bytes | None) -> None:
+    data = codec.encode(
+        Picture(SCENE, None, icc), Encoding("png"), EncoderSettings(png_level=level)
+    )
     assert (np.asarray(images.decoded(data)) == images.scene(200, 150)).all()
 
 
-def test_what_the_children_are_told() -> None:
+def test_children_get_the_encoder_settings() -> None:
     chosen = Settings(png_level=3, jpeg_subsampling="4:2:2")
-    assert Children(chosen)._setup["writing"] == asdict(chosen.writing)
+    assert ChildPool(chosen)._setup["writing"] == asdict(chosen.encoder_settings)
 
 
-def test_a_child_writes_as_it_is_told(tmp_path: Path) -> None:
+def test_child_applies_the_encoder_settings(tmp_path: Path) -> None:
     source = tmp_path / "source.png"
     source.write_bytes(images.png(200, 150))
     request = Request(str(source), str(tmp_path), [], "jpeg")
 
     async def size(**settings: int) -> int:
-        children = Children(Settings(worker_processes=1, **settings))  # type: ignore[arg-type]
+        children = ChildPool(Settings(worker_processes=1, **settings))  # type: ignore[arg-type]
         await children.start()
         try:
             answer = await children.run(request, lambda share: None)

@@ -1,4 +1,4 @@
-"""Settings of the mail: what is refused, and what is never shown."""
+"""E-mail settings: validation, and secrets that are never shown."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from models.settings import Settings
 from models.store import Store
 
 
-async def test_one_secret_for_all(settings: Settings) -> None:
+async def test_all_programs_get_the_same_secret(settings: Settings) -> None:
     stores = [Store(settings) for _ in range(6)]
-    found = await asyncio.gather(*(each.secret.get() for each in stores))
+    found = await asyncio.gather(*(each.shared_secret.get() for each in stores))
     assert len(set(found)) == 1 and len(found[0]) >= 48
     await stores[0].drop()
     for each in stores:
@@ -35,14 +35,16 @@ def test_secrets_are_not_shown(tmp_path: Path) -> None:
             Settings.load()
         assert "SECRET_KEY" in str(short.value) and "hush" not in str(short.value)
         patch.delenv("SMTP_USER")
-        with pytest.raises(BadSettings, match="both or neither") as alone:
+        with pytest.raises(
+            BadSettings, match="both SMTP_USER and SMTP_PASSWORD, or neither"
+        ) as alone:
             Settings.load()
         assert "hush" not in str(alone.value)
 
 
 @pytest.mark.parametrize("value", ["", "nobody", "a@b\nBcc: x@y.zz", "ä@example.org", "<a@>", "@b"])
-def test_a_sender_that_is_none_is_refused(value: str) -> None:
-    from models.settings.mail import sender
+def test_malformed_sender_is_refused(value: str) -> None:
+    from models.settings.mail import parse_sender
 
     with pytest.raises(ValueError):  # noqa: PT011
-        sender(value)
+        parse_sender(value)

@@ -1,4 +1,4 @@
-"""Settings: one frozen object, and env_example tells the truth about it."""
+"""Settings are frozen, and env_example matches them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import pytest
 from pydantic import ValidationError
 
 from models.errors import BadSettings
-from models.settings import Settings, cores
+from models.settings import Settings, usable_cores
 from tests.support.paths import ROOT
 
 
-def test_env_example_is_what_the_class_says() -> None:
+def test_env_example_is_generated_from_the_settings() -> None:
     printed = subprocess.run(
         [sys.executable, "-m", "models", "env"], capture_output=True, text=True, check=True
     ).stdout
@@ -37,7 +37,7 @@ def test_environment_overrides_defaults(monkeypatch: pytest.MonkeyPatch) -> None
     assert (Settings().port, Settings().max_pixels) == (9123, 10)
 
 
-def test_frozen() -> None:
+def test_settings_are_frozen() -> None:
     settings = Settings()
     with pytest.raises(ValidationError):
         settings.port = 1  # type: ignore[misc]
@@ -46,17 +46,17 @@ def test_frozen() -> None:
 @pytest.mark.parametrize(
     ("name", "value"), [("PORT", "70000"), ("MAX_PIXELS", "0"), ("WORKERS", "no")]
 )
-def test_nonsense_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+def test_invalid_values_are_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(name, value)
     with pytest.raises(ValidationError, match=name.lower()):
         Settings()
 
 
-def test_addresses_of_stores_have_no_default_and_are_asked_for() -> None:
+def test_store_urls_are_required() -> None:
     with pytest.raises(BadSettings, match="REDIS_URL and MONGO_URL"):
-        Settings().with_stores()
+        Settings().require_stores()
     with pytest.raises(BadSettings, match="^MONGO_URL must"):
-        Settings(redis_url="redis://r").with_stores()
+        Settings(redis_url="redis://r").require_stores()
 
 
 def test_programs_refuse_to_start_without_stores() -> None:
@@ -69,7 +69,7 @@ def test_programs_refuse_to_start_without_stores() -> None:
         assert "Traceback" not in done.stderr
 
 
-def test_children_are_the_cores_shared_by_the_workers() -> None:
-    assert Settings(workers=1).children == cores()
-    assert Settings(workers=cores() * 2).children == 1
-    assert Settings(worker_processes=7).children == 7
+def test_child_processes_are_cores_divided_by_workers() -> None:
+    assert Settings(workers=1).child_processes == usable_cores()
+    assert Settings(workers=usable_cores() * 2).child_processes == 1
+    assert Settings(worker_processes=7).child_processes == 7

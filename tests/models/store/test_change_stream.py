@@ -1,4 +1,4 @@
-"""The change stream of the ledger: narrow or wide, switched in the middle, nothing lost."""
+"""The change stream of tasks: endings only or detailed, switched while open, without loss."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from bson import ObjectId
 
 from models.settings import Settings
 from models.store import Store
-from models.store.tasks.change_stream import Change
+from models.store.tasks.change_stream import TaskChange
 from models.tasks.task import Status, Upload
 
 
 async def create(store: Store, number: int) -> str:
     task_id = f"{number:032x}"
-    made = await store.tasks.create(
+    inserted = await store.tasks.create(
         task_id + "0" * 32,
         original_id=ObjectId(),
         original_sha256="0" * 64,
@@ -23,7 +23,7 @@ async def create(store: Store, number: int) -> str:
         operations=[{"op": "grayscale"}],
         output="png",
     )
-    assert made
+    assert inserted
     return task_id
 
 
@@ -35,51 +35,51 @@ async def run(store: Store, task_id: str) -> None:
     assert await store.leases.finish(task_id, "t", [])
 
 
-async def until_ended(changes: AsyncIterator[Change], task_id: str) -> list[Change]:
-    seen: list[Change] = []
+async def until_ended(changes: AsyncIterator[TaskChange], task_id: str) -> list[TaskChange]:
+    seen: list[TaskChange] = []
     async with asyncio.timeout(20):
         async for change in changes:
             seen.append(change)
-            if change == Change(task_id, Status.SUCCESS):
+            if change == TaskChange(task_id, Status.SUCCESS):
                 return seen
     raise AssertionError("the stream ended")
 
 
-async def test_endings_only_unless_more_is_wanted(store: Store) -> None:
-    async with store.feed.changes() as changes:
+async def test_stream_reports_only_endings_unless_detailed(store: Store) -> None:
+    async with store.change_stream.changes() as changes:
         first, second, third = [await create(store, number) for number in range(3)]
         await run(store, first)
-        assert await until_ended(changes, first) == [Change(first, Status.SUCCESS)]
-        store.feed.widen(True)
+        assert await until_ended(changes, first) == [TaskChange(first, Status.SUCCESS)]
+        store.change_stream.set_detailed(True)
         await run(store, second)
         fourth = await create(store, 3)
         await run(store, third)
-        # What happened since the last word is told, however soon after the switch.
-        told = await until_ended(changes, third)
-        assert [change for change in told if change.task_id != first] == [
-            Change(second, Status.STARTED),
-            Change(second, None),
-            Change(second, None),
-            Change(second, Status.SUCCESS),
-            Change(fourth, Status.CREATED),
-            Change(third, Status.STARTED),
-            Change(third, None),
-            Change(third, None),
-            Change(third, Status.SUCCESS),
+        # Changes after the last reported one are reported, however soon after the switch.
+        reported = await until_ended(changes, third)
+        assert [change for change in reported if change.task_id != first] == [
+            TaskChange(second, Status.STARTED),
+            TaskChange(second, None),
+            TaskChange(second, None),
+            TaskChange(second, Status.SUCCESS),
+            TaskChange(fourth, Status.CREATED),
+            TaskChange(third, Status.STARTED),
+            TaskChange(third, None),
+            TaskChange(third, None),
+            TaskChange(third, Status.SUCCESS),
         ]
-        store.feed.widen(False)
+        store.change_stream.set_detailed(False)
         await run(store, fourth)
-        # Of what was on its way when it was narrowed, nothing more than the ending counts.
-        assert (await until_ended(changes, fourth))[-1] == Change(fourth, Status.SUCCESS)
+        # Changes in flight at the switch may still be reported; only the ending counts.
+        assert (await until_ended(changes, fourth))[-1] == TaskChange(fourth, Status.SUCCESS)
 
 
-async def test_switched_again_and_again_no_ending_is_lost(store: Store) -> None:
+async def test_repeated_mode_switches_lose_no_ending(store: Store) -> None:
     count = 30
     tasks = [await create(store, number) for number in range(count)]
     ended: list[str] = []
 
     async def listen() -> None:
-        async with store.feed.changes() as changes:
+        async with store.change_stream.changes() as changes:
             opened.set()
             async for change in changes:
                 if change.status is Status.SUCCESS:
@@ -88,10 +88,10 @@ async def test_switched_again_and_again_no_ending_is_lost(store: Store) -> None:
                     return
 
     async def switch() -> None:
-        wide = False
+        detailed = False
         while True:
-            wide = not wide
-            store.feed.widen(wide)
+            detailed = not detailed
+            store.change_stream.set_detailed(detailed)
             await asyncio.sleep(0.03)
 
     opened = asyncio.Event()
@@ -106,9 +106,9 @@ async def test_switched_again_and_again_no_ending_is_lost(store: Store) -> None:
     assert sorted(set(ended)) == tasks
 
 
-async def test_progress_that_stays_is_no_change(store: Store) -> None:
-    store.feed.widen(True)
-    async with store.feed.changes() as changes:
+async def test_unchanged_progress_is_not_reported(store: Store) -> None:
+    store.change_stream.set_detailed(True)
+    async with store.change_stream.changes() as changes:
         task_id = await create(store, 0)
         assert await store.leases.claim(task_id, worker="w", token="t", seconds=9, max_attempts=1)
         for _ in range(3):
@@ -122,7 +122,7 @@ async def test_progress_that_stays_is_no_change(store: Store) -> None:
 
 
 async def streams(store: Store, settings: Settings) -> int:
-    """Return how many change streams are open on the tests' ledger."""
+    """Return the number of open change streams on the test database."""
     operations = store._client.admin.aggregate([{"$currentOp": {"idleCursors": True}}])
     return len(
         {
@@ -133,12 +133,12 @@ async def streams(store: Store, settings: Settings) -> int:
     )
 
 
-async def test_of_all_that_were_opened_one_is_left(store: Store, settings: Settings) -> None:
-    async with store.feed.changes() as changes:
+async def test_mode_switches_leave_one_open_stream(store: Store, settings: Settings) -> None:
+    async with store.change_stream.changes() as changes:
         last = await create(store, 0)
         reading = asyncio.create_task(until_ended(changes, last))
         for number in range(6):
-            store.feed.widen(number % 2 == 0)
+            store.change_stream.set_detailed(number % 2 == 0)
             await asyncio.sleep(0.05)
         async with asyncio.timeout(20):
             while await streams(store, settings) != 1:

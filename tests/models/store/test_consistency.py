@@ -1,4 +1,4 @@
-"""python -m models check: what it finds, what it repairs, and what it leaves alone."""
+"""python -m models check: findings, repairs, and what it leaves alone."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.conftest import working
 from tests.support import images
 from tests.support.paths import ROOT
 from tests.support.task_factory import LONG_AGO, age, findings, finish, got, stored, walk
-from workers.background.housekeeping import tidy
+from workers.background.housekeeping import delete_expired
 
 Send = Callable[..., Awaitable[Any]]
 URL = "/processed/cat-upscale-x2.png"
@@ -42,11 +42,11 @@ async def codes(store: Store, *, fast: bool = False) -> list[str]:
 
 
 async def repair(store: Store) -> list[bool]:
-    """Repair while it walks, as the command does; tell what was repaired."""
+    """Repair during the scan, as the command does; return the outcomes."""
     return [await finding.repair() async for finding in walk(store)]
 
 
-async def test_nothing_is_wrong(
+async def test_consistent_store_has_no_findings(
     client: Any, send: Send, done: str, store: Store, settings: Settings
 ) -> None:
     await send(images.png(seed=3), "open.png")
@@ -79,27 +79,29 @@ async def damage(store: Store, how: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["bytes", "chunk", "last chunk", "length", "entry"])
-async def test_a_result_that_is_not_whole_is_computed_again(
+async def test_damaged_result_is_recomputed(
     client: Any, send: Send, done: str, store: Store, settings: Settings, how: str
 ) -> None:
     await damage(store, how)
-    lone = ["chunks_unowned"] if how == "entry" else []
-    assert await codes(store, fast=True) == ([] if how == "bytes" else ["result_damaged", *lone])
-    assert await codes(store) == ["result_damaged", *lone]
+    chunk_codes = ["chunks_unowned"] if how == "entry" else []
+    assert await codes(store, fast=True) == (
+        [] if how == "bytes" else ["result_damaged", *chunk_codes]
+    )
+    assert await codes(store) == ["result_damaged", *chunk_codes]
     assert all(await repair(store))
     assert await codes(store) == []
     task = await got(store, done)
     assert (task.status, task.attempts, task.results) == ("CREATED", 0, [])
-    async with working(settings):  # the sweep rings, not we
+    async with working(settings):  # the sweep enqueues it
         made = await (await client.get(f"/tasks/{done}?wait=60")).json()
     assert (made["status"], made["url"]) == ("SUCCESS", URL)
     await age(store)
-    await tidy(settings, store)
+    await delete_expired(settings, store)
     assert await stored(store, "results") == (1, 1)
     assert await codes(store) == []
 
 
-async def test_a_lost_result_of_a_lost_original_fails_until_it_is_sent_again(
+async def test_lost_result_with_lost_original_fails_until_resubmitted(
     client: Any, send: Send, done: str, store: Store
 ) -> None:
     await damage(store, "entry")
@@ -114,20 +116,20 @@ async def test_a_lost_result_of_a_lost_original_fails_until_it_is_sent_again(
     assert await codes(store) == []
 
 
-async def test_a_damaged_original_is_stored_anew(send: Send, store: Store) -> None:
+async def test_damaged_original_is_stored_again(send: Send, store: Store) -> None:
     task_id = (await (await send()).json())["task_id"]
     await store._database["originals.chunks"].delete_many({})
     assert await codes(store) == ["original_damaged"]
-    assert await repair(store) == [True, True]  # it, and the task that needs it
+    assert await repair(store) == [True, True]  # the original, and the task that needs it
     task = await got(store, task_id)
     assert (task.status, (task.error or {})["code"]) == ("FAILURE", "original_gone")
     assert (await (await send()).json())["status"] == "CREATED"
     assert await codes(store) == []
-    await store.originals.collect()
+    await store.originals.delete_marked()
     assert await stored(store, "originals") == (1, 1)
 
 
-async def test_an_open_task_gets_the_original_that_its_hash_names(send: Send, store: Store) -> None:
+async def test_open_task_gets_the_original_with_its_hash(send: Send, store: Store) -> None:
     task_id = (await (await send()).json())["task_id"]
     tasks = store._database["tasks"]
     await tasks.update_one({"_id": task_id}, {"$set": {"original_id": ObjectId()}})
@@ -139,13 +141,15 @@ async def test_an_open_task_gets_the_original_that_its_hash_names(send: Send, st
     assert (await got(store, task_id)).status == "CREATED"
 
 
-async def test_what_nobody_owns(send: Send, done: str, store: Store, settings: Settings) -> None:
+async def test_unowned_files_chunks_and_names_are_found(
+    send: Send, done: str, store: Store, settings: Settings
+) -> None:
     database = store._database
     await store.results.put(io.BytesIO(b"dead"), "x", {"task_id": done, "token": "dead"})
     await store.results.put(io.BytesIO(b"odd"), "x", {})
     await store.originals.put(io.BytesIO(b"lone"), "x", {"key": "no hash of it"})
     for bucket in ("originals", "results", "intermediates"):
-        # without the first chunk, which the sweep of orphans looks for
+        # without the first chunk, which the orphan collector looks for
         await database[f"{bucket}.chunks"].insert_one(
             {"files_id": ObjectId(), "n": 3, "data": b"half"}
         )
@@ -158,45 +162,45 @@ async def test_what_nobody_owns(send: Send, done: str, store: Store, settings: S
         + ["original_damaged", "intermediate_damaged", "name_dangling"]
         + ["chunks_unowned"] * 3
     )
-    # All of it is young, or its age is not known.
-    young = [finding.code async for finding in store.check().findings()]
-    assert sorted(young) == ["intermediate_damaged", "name_dangling", "original_damaged"]
+    # All of it is recent, or of unknown age.
+    recent = [finding.code async for finding in store.check().findings()]
+    assert sorted(recent) == ["intermediate_damaged", "name_dangling", "original_damaged"]
     assert all(await repair(store))
-    await store.originals.collect()
+    await store.originals.delete_marked()
     assert await codes(store) == []
     assert await stored(store, "results") == (1, 4)
     assert await stored(store, "intermediates") == (0, 0)
     assert (await got(store, done)).status == "SUCCESS"
 
 
-async def test_an_original_that_no_task_has(store: Store) -> None:
+async def test_unused_original_is_found_unless_touched(store: Store) -> None:
     import hashlib
 
-    data = b"nobody's"
+    data = b"unowned"
     sha256 = hashlib.sha256(data).hexdigest()
-    await store.originals.keep(io.BytesIO(data), "x", sha256)
+    await store.originals.find_or_store(io.BytesIO(data), "x", sha256)
     assert await codes(store) == ["original_unowned"]
     (finding,) = await findings(store)
-    assert await store.originals.take(sha256)  # it is being made a task of right now
+    assert await store.originals.touch_by_hash(sha256)  # a task for it is being created
     assert not await finding.repair()
     assert await repair(store) == [True]
     assert await codes(store) == []
 
 
-async def test_a_name_that_is_reserved_again_is_not_removed(store: Store) -> None:
+async def test_repair_keeps_a_name_reserved_again(store: Store) -> None:
     task_id = "t" * 32
-    await store.names.reserve([["a.png"]], task_id)
+    await store.result_names.reserve([["a.png"]], task_id)
     await age(store)
     (finding,) = await findings(store)
-    assert await store.names.reserve([["a.png", "b.png"]], task_id) == ["a.png"]
+    assert await store.result_names.reserve([["a.png", "b.png"]], task_id) == ["a.png"]
     assert not await finding.repair()
     assert [each.code async for each in store.check().findings()] == []
     await age(store)
     assert await repair(store) == [True]
-    assert await store.names.find("a.png") is None
+    assert await store.result_names.find("a.png") is None
 
 
-async def test_a_name_that_is_missing_is_reserved(client: Any, done: str, store: Store) -> None:
+async def test_missing_name_is_reserved(client: Any, done: str, store: Store) -> None:
     await store._database["names"].delete_many({})
     assert await codes(store) == ["name_missing"]
     assert await repair(store) == [True]
@@ -205,31 +209,33 @@ async def test_a_name_that_is_missing_is_reserved(client: Any, done: str, store:
     assert await codes(store) == ["name_missing", "name_dangling"]
 
 
-async def test_a_task_that_is_none(done: str, store: Store) -> None:
+async def test_unreadable_task_is_reported(done: str, store: Store) -> None:
     await store._database["tasks"].update_one({"_id": done}, {"$unset": {"created_at": ""}})
     assert await codes(store) == ["task_unreadable"]
     assert await repair(store) == [False]
 
 
-async def test_pages_end(send: Send, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("models.store.files.consistency._PAGE", 2)
+async def test_check_reads_all_pages(
+    send: Send, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("models.store.files.consistency._PAGE_DOCUMENTS", 2)
     for number in range(5):
         body = await (await send(images.png(seed=number), f"{number}.png")).json()
         await finish(store, body["task_id"])
-    looking = store.check()
-    assert [finding async for finding in looking.findings()] == []
-    assert (looking.counts["tasks"], looking.counts["names"]) == (5, 5)
-    assert looking.counts["results.chunks"] == 5
+    scan = store.check()
+    assert [finding async for finding in scan.findings()] == []
+    assert (scan.counts["tasks"], scan.counts["names"]) == (5, 5)
+    assert scan.counts["results.chunks"] == 5
 
 
-async def test_while_the_house_works_nothing_is_found_wrong(
+async def test_check_finds_nothing_under_load(
     client: Any, send: Send, store: Store, settings: Settings
 ) -> None:
-    """Submissions, results, deletions and retention at once; only ORPHAN_SECONDS protects."""
+    """Submissions, results, deletions and retention run at once; ORPHAN_AGE_SECONDS protects."""
     busy = settings.model_copy(
-        update={"result_ttl": 1, "original_ttl": 1, "housekeeping_seconds": 0.05}
+        update={"result_ttl": 1, "original_ttl": 1, "housekeeping_interval_seconds": 0.05}
     )
-    over = asyncio.Event()
+    finished = asyncio.Event()
 
     async def use() -> None:
         for number in range(12):
@@ -238,14 +244,14 @@ async def test_while_the_house_works_nothing_is_found_wrong(
             body = await (await client.post("/grayscale?wait=30", data=form)).json()
             if number % 3 == 0 and body["url"]:
                 await client.delete(body["url"])
-        over.set()
+        finished.set()
 
     found = []
     async with working(busy):
-        using = asyncio.create_task(use())
-        while not over.is_set():
+        client_task = asyncio.create_task(use())
+        while not finished.is_set():
             found += [f"{f.code} {f.what}" async for f in store.check().findings()]
-        await using
+        await client_task
     assert found == []
     assert await codes(store) == []
 
@@ -259,7 +265,7 @@ def run(
         "MONGO_DB": settings.mongo_db,
         "DATA_DIR": str(data_dir),
         "STORE_TIMEOUT": str(settings.store_timeout),
-        "ORPHAN_SECONDS": "0.001",
+        "ORPHAN_AGE_SECONDS": "0.001",
     }
     done = subprocess.run(
         [sys.executable, "-m", "models", "check", *arguments],
@@ -272,7 +278,7 @@ def run(
     return done.returncode, done.stdout, done.stderr
 
 
-async def test_the_command(done: str, store: Store, settings: Settings) -> None:
+async def test_check_command(done: str, store: Store, settings: Settings) -> None:
     async def ran(*arguments: str) -> tuple[int, str, str]:
         return await asyncio.to_thread(run, settings, *arguments)
 
@@ -295,7 +301,7 @@ async def test_the_command(done: str, store: Store, settings: Settings) -> None:
     assert status == 0 and "0 wrong, 0 repaired" in out
 
 
-async def test_the_command_without_a_store(settings: Settings, tmp_path: Path) -> None:
+async def test_check_command_without_a_store(settings: Settings, tmp_path: Path) -> None:
     from standalone.embedded_stores import free_port
 
     url = f"mongodb://127.0.0.1:{free_port()}/?replicaSet=x"

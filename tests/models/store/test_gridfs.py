@@ -1,4 +1,4 @@
-"""Bytes in GridFS: whole or absent, readable by any client, and no orphan for long."""
+"""GridFS buckets: files whole or absent, readable by any client, and orphan collection."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from pymongo import MongoClient
 from models.settings import Settings
 from models.store import Store
 from models.store.files.gridfs import CHUNK_BYTES
-from models.store.files.orphans import Orphans
-from tests.models.store.test_leases import TASK, claimed, created, result
+from models.store.files.orphans import OrphanCollector
+from tests.models.store.test_leases import TASK, claim_task, create_task, make_result
 
 DATA = bytes(range(256)) * (3 * CHUNK_BYTES // 256) + b"tail"
 
 
-async def all_of(store: Store, file_id: ObjectId, start: int, stop: int) -> bytes:
+async def read_all(store: Store, file_id: ObjectId, start: int, stop: int) -> bytes:
     return b"".join([data async for data in store.results.read(file_id, start, stop)])
 
 
-async def test_any_gridfs_client_reads_it(store: Store, settings: Settings) -> None:
+async def test_any_gridfs_client_reads_a_file(store: Store, settings: Settings) -> None:
     file_id = await store.results.put(io.BytesIO(DATA), "cat.png", {"task_id": "t"})
     client: MongoClient[Any]
     with MongoClient(settings.mongo_url) as client:
@@ -44,23 +44,23 @@ async def test_any_gridfs_client_reads_it(store: Store, settings: Settings) -> N
         (5, 5),
     ],
 )
-async def test_ranges(store: Store, start: int, stop: int) -> None:
+async def test_read_returns_byte_ranges(store: Store, start: int, stop: int) -> None:
     file_id = await store.results.put(io.BytesIO(DATA), "x", {})
-    assert await all_of(store, file_id, start, stop) == DATA[start:stop]
+    assert await read_all(store, file_id, start, stop) == DATA[start:stop]
 
 
-async def test_a_missing_chunk_is_noticed(store: Store, settings: Settings) -> None:
+async def test_missing_chunk_raises_lookup_error(store: Store, settings: Settings) -> None:
     file_id = await store.results.put(io.BytesIO(DATA), "x", {})
     client: MongoClient[Any]
     with MongoClient(settings.mongo_url) as client:
         client[settings.mongo_db]["results.chunks"].delete_one({"files_id": file_id, "n": 1})
     with pytest.raises(LookupError, match="chunk 1"):
-        await all_of(store, file_id, 0, len(DATA))
+        await read_all(store, file_id, 0, len(DATA))
     with pytest.raises(LookupError):
-        await all_of(store, ObjectId(), 0, 10)
+        await read_all(store, ObjectId(), 0, 10)
 
 
-async def test_one_file_a_key(store: Store, settings: Settings) -> None:
+async def test_one_file_per_key(store: Store, settings: Settings) -> None:
     first = await store.originals.put(io.BytesIO(DATA), "a", {"key": "sha"})
     second = await store.originals.put(io.BytesIO(DATA), "b", {"key": "sha"})
     assert first == second == await store.originals.find("sha")
@@ -70,50 +70,52 @@ async def test_one_file_a_key(store: Store, settings: Settings) -> None:
         assert client[settings.mongo_db]["originals.chunks"].count_documents({}) == 4
 
 
-async def test_saved_to_disk(store: Store, tmp_path: Path) -> None:
+async def test_download_writes_a_file(store: Store, tmp_path: Path) -> None:
     file_id = await store.originals.put(io.BytesIO(DATA), "a", {})
-    await store.originals.save(file_id, tmp_path / "copy")
+    await store.originals.download(file_id, tmp_path / "copy")
     assert (tmp_path / "copy").read_bytes() == DATA
     with pytest.raises(LookupError):
-        await store.originals.save(ObjectId(), tmp_path / "none")
+        await store.originals.download(ObjectId(), tmp_path / "none")
 
 
-async def test_other_attempts_files_are_deleted(store: Store) -> None:
+async def test_files_of_other_attempts_are_deleted(store: Store) -> None:
     mine = await store.results.put(io.BytesIO(b"1"), "x", {"task_id": "t", "token": "me"})
     other = await store.results.put(io.BytesIO(b"2"), "x", {"task_id": "t", "token": "dead"})
     stranger = await store.results.put(io.BytesIO(b"3"), "x", {"task_id": "u", "token": "dead"})
     assert await store.results.delete_others("t", "me") == 1
-    assert await all_of(store, mine, 0, 1) == b"1"
-    assert await all_of(store, stranger, 0, 1) == b"3"
+    assert await read_all(store, mine, 0, 1) == b"1"
+    assert await read_all(store, stranger, 0, 1) == b"3"
     with pytest.raises(LookupError):
-        await all_of(store, other, 0, 1)
+        await read_all(store, other, 0, 1)
 
 
-async def test_orphans_go_and_owned_bytes_stay(store: Store, settings: Settings) -> None:
-    await created(store)
+async def test_orphans_are_deleted_and_owned_files_stay(store: Store, settings: Settings) -> None:
+    await create_task(store)
     owned = await store.results.put(io.BytesIO(b"good"), "x", {"task_id": TASK, "token": "t"})
     await store.results.put(io.BytesIO(b"dead"), "x", {"task_id": TASK, "token": "dead"})
     original = await store.originals.put(io.BytesIO(b"reused"), "x", {"key": "sha"})
-    await claimed(store, "t")
-    await store.leases.finish(TASK, "t", [result().model_copy(update={"file_id": owned})])
+    await claim_task(store, "t")
+    await store.leases.finish(TASK, "t", [make_result().model_copy(update={"file_id": owned})])
     client: MongoClient[Any]
     with MongoClient(settings.mongo_url) as client:
         database: Any = client[settings.mongo_db]
         half = {"files_id": ObjectId(), "n": 0, "data": b"half written"}
         database["results.chunks"].insert_one(dict(half))
         database["originals.chunks"].insert_one(dict(half))
-        young = settings.orphan_seconds
+        young = settings.orphan_age_seconds
         assert await store.orphans.collect() == 0, f"nothing is older than {young} s"
         assert await orphans(store, settings).collect() == 3
         assert await orphans(store, settings).collect() == 0
         assert database["results.chunks"].count_documents({}) == 1
         assert database["originals.chunks"].count_documents({}) == 1
-    assert await all_of(store, owned, 0, 4) == b"good"
+    assert await read_all(store, owned, 0, 4) == b"good"
     assert await store.originals.find("sha") == original
 
 
-async def test_what_an_attempt_may_publish_yet_is_spared(store: Store, settings: Settings) -> None:
-    """A machine that slept for longer than ORPHAN_SECONDS between storing and publishing."""
+async def test_orphan_collection_spares_results_of_a_live_attempt(
+    store: Store, settings: Settings
+) -> None:
+    """A machine sleeps for longer than ORPHAN_AGE_SECONDS between storing and publishing."""
     tasks = store._database["tasks"]
     await tasks.insert_one({"_id": "t", "status": "STARTED", "lease": {"token": "mine"}})
     kept = await store.results.put(io.BytesIO(b"1"), "a", {"task_id": "t", "token": "mine"})
@@ -121,12 +123,12 @@ async def test_what_an_attempt_may_publish_yet_is_spared(store: Store, settings:
     assert await orphans(store, settings).collect() == 1
     assert await store.results.metadata(kept)
     await tasks.update_one({"_id": "t"}, {"$set": {"lease": None, "status": "CREATED"}})
-    assert await orphans(store, settings).collect() == 1  # it was not walked past
+    assert await orphans(store, settings).collect() == 1  # the scan did not pass it
     assert not await store.results.metadata(kept)
 
 
-def orphans(store: Store, settings: Settings) -> Orphans:
-    """Orphans with a negative grace: what was written this second is old already."""
+def orphans(store: Store, settings: Settings) -> OrphanCollector:
+    """Return a collector with a negative grace: what was just written is old already."""
     from datetime import timedelta
 
-    return Orphans(store._database, store.results, timedelta(seconds=-5))
+    return OrphanCollector(store._database, store.results, timedelta(seconds=-5))

@@ -1,4 +1,4 @@
-"""When a turn comes and when it ends: pure arithmetic over one look at the queue."""
+"""Queue position and ETA: pure arithmetic over one snapshot of the queue."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from bson import ObjectId
 
 from models.store import Store
-from models.tasks.queue_position import Outlook
+from models.tasks.queue_position import QueueSnapshot
 from models.tasks.task import Status, Task, Upload
 from tests.models.store.test_change_stream import create, run
 
@@ -34,82 +34,94 @@ def task(status: Status, progress: int = 0, started: float | None = None, **more
     )
 
 
-def outlook(**said: Any) -> Outlook:
-    usual = {"places": {}, "beyond": 0, "running": 1, "seconds": 4.0, "workers": 1}
-    return Outlook(**{**usual, "ahead": timedelta(), **said})
+def snapshot(**changes: Any) -> QueueSnapshot:
+    usual = {
+        "positions": {},
+        "default_position": 0,
+        "running": 1,
+        "mean_seconds": 4.0,
+        "workers": 1,
+    }
+    return QueueSnapshot(**{**usual, "clock_offset": timedelta(), **changes})
 
 
 @pytest.mark.parametrize("status", [Status.SUCCESS, Status.FAILURE, Status.CANCELLED])
-def test_what_has_ended(status: Status) -> None:
-    assert outlook(places={"t": 3}).position(task(status)) is None
-    assert outlook().left(task(status), NOW) == 0
+def test_ended_tasks_have_no_position_and_eta_0(status: Status) -> None:
+    assert snapshot(positions={"t": 3}).position(task(status)) is None
+    assert snapshot().eta_seconds(task(status), NOW) == 0
 
 
-def test_in_work_by_its_own_progress() -> None:
-    assert outlook().left(task(Status.STARTED, 25, 10), NOW) == 30
-    assert outlook(seconds=None).left(task(Status.STARTED, 50, 2), NOW) == 2
-    assert outlook(places={"t": 3}).position(task(Status.STARTED, 25, 10)) is None
+def test_running_task_with_progress() -> None:
+    assert snapshot().eta_seconds(task(Status.STARTED, 25, 10), NOW) == 30
+    assert snapshot(mean_seconds=None).eta_seconds(task(Status.STARTED, 50, 2), NOW) == 2
+    assert snapshot(positions={"t": 3}).position(task(Status.STARTED, 25, 10)) is None
 
 
-def test_in_work_without_progress_by_what_others_took() -> None:
-    assert outlook().left(task(Status.STARTED, 0, 1), NOW) == 3
-    assert outlook().left(task(Status.STARTED, 0, 5), NOW) is None  # longer than usual: who knows
-    assert outlook(seconds=None).left(task(Status.STARTED, 0, 1), NOW) is None
+def test_running_task_without_progress() -> None:
+    assert snapshot().eta_seconds(task(Status.STARTED, 0, 1), NOW) == 3
+    # Longer than the mean: unknown.
+    assert snapshot().eta_seconds(task(Status.STARTED, 0, 5), NOW) is None
+    assert snapshot(mean_seconds=None).eta_seconds(task(Status.STARTED, 0, 1), NOW) is None
 
 
 @pytest.mark.parametrize(
     ("place", "running", "expected"),
     [
         (0, 0, 4),  # at once, on its own
-        (0, 1, 8),  # after the one in work
+        (0, 1, 8),  # after the running one
         (3, 1, 20),
         (3, 2, 12),  # two at a time: half as long to wait, as long to work
     ],
 )
-def test_waiting_by_what_ends_before_it(place: int, running: int, expected: float) -> None:
-    seen = outlook(places={"t": place}, running=running)
+def test_waiting_task(place: int, running: int, expected: float) -> None:
+    seen = snapshot(positions={"t": place}, running=running)
     assert seen.position(task(Status.CREATED)) == place
-    assert seen.left(task(Status.CREATED), NOW) == expected
+    assert seen.eta_seconds(task(Status.CREATED), NOW) == expected
 
 
-def test_nobody_there_or_nothing_known() -> None:
-    assert outlook(workers=0).left(task(Status.CREATED), NOW) is None
-    assert outlook(seconds=None).left(task(Status.CREATED), NOW) is None
+def test_eta_is_none_without_workers_or_history() -> None:
+    assert snapshot(workers=0).eta_seconds(task(Status.CREATED), NOW) is None
+    assert snapshot(mean_seconds=None).eta_seconds(task(Status.CREATED), NOW) is None
 
 
-def test_claimed_since_the_look_or_too_deep_for_it() -> None:
-    assert outlook().position(task(Status.CREATED)) == 0
-    assert outlook(beyond=100_000).position(task(Status.CREATED)) == 100_000
+def test_task_outside_the_snapshot_gets_the_default_position() -> None:
+    assert snapshot().position(task(Status.CREATED)) == 0
+    assert snapshot(default_position=100_000).position(task(Status.CREATED)) == 100_000
 
 
-def test_by_the_clock_of_the_ledger() -> None:
-    behind = outlook(ahead=timedelta(hours=1))
+def test_eta_uses_the_clock_of_mongodb() -> None:
+    behind = snapshot(clock_offset=timedelta(hours=1))
     began = task(Status.STARTED, 50)
     began.started_at = datetime.now(UTC) + timedelta(hours=1, seconds=-10)
-    left = behind.left(began)
+    left = behind.eta_seconds(began)
     assert left is not None and 10 <= left < 100
 
 
-async def test_one_look_at_the_ledger(store: Store) -> None:
-    empty = await store.backlog.outlook(5)
-    assert (empty.places, empty.beyond, empty.running, empty.seconds) == ({}, 0, 0, None)
-    assert abs(empty.ahead) < timedelta(minutes=1)
+async def test_snapshot_from_mongodb(store: Store) -> None:
+    empty = await store.fair_queue.snapshot(5)
+    assert (empty.positions, empty.default_position, empty.running, empty.mean_seconds) == (
+        {},
+        0,
+        0,
+        None,
+    )
+    assert abs(empty.clock_offset) < timedelta(minutes=1)
     ids = [await create(store, number) for number in range(5)]
     await run(store, ids[0])
     await store.leases.claim(ids[1], worker="w", token="t", seconds=9, max_attempts=1)
     await store.leases.claim(ids[4], worker="w", token="t", seconds=9, max_attempts=9)
-    await store.presence.here("w")
-    seen = await store.backlog.outlook(5)
-    assert seen.places == {ids[2]: 0, ids[3]: 1}
+    await store.workers.report("w")
+    seen = await store.fair_queue.snapshot(5)
+    assert seen.positions == {ids[2]: 0, ids[3]: 1}
     assert (seen.running, seen.workers) == (2, 1)
-    assert seen.seconds is not None and 0 <= seen.seconds < 60
-    await store.presence.ask("w", drain=True)  # it takes nothing new: nobody knows when they end
-    assert (await store.backlog.outlook(5)).workers == 0
+    assert seen.mean_seconds is not None and 0 <= seen.mean_seconds < 60
+    await store.workers.set_drain("w", drain=True)  # it takes no new tasks
+    assert (await store.fair_queue.snapshot(5)).workers == 0
 
 
-async def test_served_by_turn_then_by_age(store: Store) -> None:
+async def test_tasks_are_served_by_turn_then_by_age(store: Store) -> None:
     ids = [await create(store, number) for number in range(4)]
     for task_id, turn in zip(ids, (2, 1, 2, 0), strict=True):
         await store._database["tasks"].update_one({"_id": task_id}, {"$set": {"turn": turn}})
-    seen = await store.backlog.outlook(5)
-    assert seen.places == {ids[3]: 0, ids[1]: 1, ids[0]: 2, ids[2]: 3}
+    seen = await store.fair_queue.snapshot(5)
+    assert seen.positions == {ids[3]: 0, ids[1]: 1, ids[0]: 2, ids[2]: 3}

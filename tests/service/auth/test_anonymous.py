@@ -10,12 +10,12 @@ from models.auth.api_key import Scope
 from models.settings import Settings
 from models.store import Store
 from service.auth import permissions, startup_check
-from service.auth.permissions import Right
+from service.auth.permissions import Permission
 from tests.project.test_containers import FILES, as_read, compose
 from tests.support import api_key_clients
 from tests.support.api_key_clients import Opened
 
-ADMINS = [pair for pair, right in permissions.RIGHTS.items() if right is Right.ADMIN]
+ADMINS = [pair for pair, right in permissions.PERMISSIONS.items() if right is Permission.ADMIN]
 OTHERS = {"host": "0.0.0.0", "api_keys": "auto", "allow_anonymous": True}
 
 
@@ -29,7 +29,7 @@ async def test_an_admins_routes_take_an_admins_key(opened: Opened, method: str, 
     door = await opened(**OTHERS)
     status, body = await door.ask(method, path)
     assert (status, body["code"]) == (401, "unauthorized")
-    assert "an admin's key is needed" in body["detail"]
+    assert "an admin API key is required" in body["detail"]
     assert (await door.ask(method, path, await door.key()))[0] == 403
     assert (await door.ask(method, path, await door.key(Scope.ADMIN)))[0] not in {401, 403}
     assert (await door.ask("GET", "/operations"))[0] == 200
@@ -46,7 +46,7 @@ async def test_with_keys_off_nobody_is_asked(opened: Opened, where: dict[str, An
 
 async def test_containers_have_both_ways(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     environment = compose(FILES[0])["services"]["service"]["environment"]
-    assert as_read(environment, monkeypatch).keys_on
+    assert as_read(environment, monkeypatch).api_keys_enabled
     everything = as_read(environment, monkeypatch, API_KEYS="off")
     await startup_check.check(everything, store)
-    assert not everything.keys_on
+    assert not everything.api_keys_enabled

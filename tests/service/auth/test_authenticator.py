@@ -14,22 +14,22 @@ from typing import Any
 
 import pytest
 
-from models.auth.api_key import Scope, digest, id_of
+from models.auth.api_key import Scope, digest, key_id_of
 from models.errors import BadSettings
 from models.settings import Settings
 from models.store import Store
 from service.app import create_app
-from service.app_keys import OPENAPI
 from service.auth import keys_cli, permissions, startup_check
-from service.auth.authenticator import COOKIE
-from service.auth.permissions import SCOPES, Right
+from service.auth.permissions import SCOPES, Permission
+from service.auth.session import SESSION_COOKIE
 from service.handlers import home
+from service.openapi.document import OPENAPI
 from standalone.embedded_stores import free_port
 from tests.conftest import Client
 from tests.support import api_key_clients
 from tests.support.api_key_clients import HTML, Opened
 from tests.support.paths import ROOT
-from tests.support.standalone_process import House
+from tests.support.standalone_process import StandaloneProcess
 from tests.support.task_factory import RESULT, finish
 
 ID = "ab" * 16
@@ -41,13 +41,13 @@ def opened(settings: Settings, aiohttp_client: Any) -> Opened:
     return api_key_clients.opening(settings, aiohttp_client)
 
 
-def routes(settings: Settings) -> list[tuple[str, str, Right]]:
+def routes(settings: Settings) -> list[tuple[str, str, Permission]]:
     """Return (method, a path, what it asks for) of every route."""
     found = []
     for route in create_app(settings).router.routes():
         if route.resource is not None:
             path = route.resource.canonical
-            right = permissions.right(route.method, path)
+            right = permissions.route_permission(route.method, path)
             assert right is not None
             filled = path.replace("{id}", ID).replace("{name}", "x.png")
             found.append((route.method, filled, right))
@@ -60,17 +60,17 @@ def test_every_route_is_in_the_table_and_the_table_has_no_other(settings: Settin
         for route in create_app(settings).router.routes()
         if route.resource is not None
     }
-    assert set(permissions.RIGHTS) <= known
+    assert set(permissions.PERMISSIONS) <= known
     app = create_app(settings)
     app.router.add_get("/new", home.index)
     with pytest.raises(LookupError, match="rights"):
-        permissions.check(app.router.routes())
+        permissions.check_routes(app.router.routes())
 
 
 async def test_nothing_but_what_is_open_answers_without_a_key(
     opened: Opened, settings: Settings
 ) -> None:
-    door = await opened(admin_logins=1000)
+    door = await opened(admin_login_failures=1000)
     short = await door.key()
     last = "1" if short.token[-1] == "0" else "0"
     bad = [
@@ -82,13 +82,13 @@ async def test_nothing_but_what_is_open_answers_without_a_key(
         {"Authorization": short.token},
         {"X-API-Key": "é"},
         {"X-API-Key": ""},
-        {"Cookie": f"{COOKIE}={short.token}"},
-        {"Cookie": f"{COOKIE}=WyJhIiwwXQ.aaaa.bbbb"},
+        {"Cookie": f"{SESSION_COOKIE}={short.token}"},
+        {"Cookie": f"{SESSION_COOKIE}=WyJhIiwwXQ.aaaa.bbbb"},
     ]
     for method, path, right in routes(settings):
-        if right in {Right.FREE, Right.OPEN} or path in _DOORS:
+        if right in {Permission.PUBLIC_UNCOUNTED, Permission.PUBLIC} or path in _DOORS:
             continue
-        for headers in bad if right is Right.READ else bad[:2]:
+        for headers in bad if right is Permission.READ else bad[:2]:
             status, body = await door.ask(method, path, headers=headers)
             assert status == 401, (method, path, headers)
             if method != "HEAD":
@@ -129,18 +129,18 @@ async def test_either_header_will_do_but_not_two_keys(opened: Opened) -> None:
 
 
 async def test_revoked_everywhere_expired_and_rotated(opened: Opened) -> None:
-    here, there = await opened(key_seconds=0), await opened(key_seconds=0)
+    here, there = await opened(key_cache_seconds=0), await opened(key_cache_seconds=0)
     shown = await here.key()
     for door in (here, there):
         assert (await door.ask("GET", "/operations", shown))[0] == 200
-    rotated = await here.store.keys.rotate(shown.key.id)
+    rotated = await here.store.api_keys.rotate(shown.key.id)
     assert rotated is not None
     anew = api_key_clients.Shown(*rotated)
     for door in (here, there):
         assert (await door.ask("GET", "/operations", shown))[0] == 401
         assert (await door.ask("GET", "/operations", anew))[0] == 200
-    assert (await here.store.keys.revoke(shown.key.id)) is not None
-    assert await here.store.keys.rotate(shown.key.id) is None
+    assert (await here.store.api_keys.revoke(shown.key.id)) is not None
+    assert await here.store.api_keys.rotate(shown.key.id) is None
     for door in (here, there):
         assert (await door.ask("GET", "/operations", anew))[0] == 401
     expired = await here.key(seconds=-1)
@@ -148,17 +148,17 @@ async def test_revoked_everywhere_expired_and_rotated(opened: Opened) -> None:
 
 
 async def test_what_is_known_of_a_key_is_good_for_key_seconds_only(opened: Opened) -> None:
-    door = await opened(key_seconds=60)
+    door = await opened(key_cache_seconds=60)
     shown = await door.key()
     assert (await door.ask("GET", "/operations", shown))[0] == 200
-    await door.store.keys.revoke(shown.key.id)
+    await door.store.api_keys.revoke(shown.key.id)
     assert (await door.ask("GET", "/operations", shown))[0] == 200
-    other = await opened(key_seconds=60)  # has not seen it
+    other = await opened(key_cache_seconds=60)  # has not seen it
     assert (await other.ask("GET", "/operations", shown))[0] == 401
 
 
 async def test_only_the_hash_is_kept_and_use_is_noted(opened: Opened) -> None:
-    door = await opened(key_seconds=0)
+    door = await opened(key_cache_seconds=0)
     shown = await door.key()
     await door.ask("GET", "/operations", shown)
     (document,) = [each async for each in door.store._database["keys"].find()]
@@ -167,9 +167,9 @@ async def test_only_the_hash_is_kept_and_use_is_noted(opened: Opened) -> None:
     noted = document["used_at"]
     assert noted is not None
     await door.ask("GET", "/operations", shown)
-    again = await door.store.keys.get(shown.key.id)
+    again = await door.store.api_keys.get(shown.key.id)
     assert again is not None and again.used_at == noted
-    assert id_of(shown.token) == shown.key.id and id_of(shown.token.upper()) is None
+    assert key_id_of(shown.token) == shown.key.id and key_id_of(shown.token.upper()) is None
 
 
 async def test_anonymous_where_it_is_allowed_but_no_wrong_key(opened: Opened) -> None:
@@ -187,28 +187,28 @@ def test_the_document_says_what_each_call_must_show(settings: Settings, anonymou
     schemes = document["components"]["securitySchemes"]
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
-            asked = permissions.right(method.upper(), path)
+            asked = permissions.route_permission(method.upper(), path)
             shown = operation.get("security", [])
-            if asked in {Right.FREE, Right.OPEN}:
+            if asked in {Permission.PUBLIC_UNCOUNTED, Permission.PUBLIC}:
                 assert shown == [], path
                 continue
             assert {name for each in shown for name in each} <= set(schemes)
-            keyless = asked not in {Right.GATE, Right.ADMIN}
+            keyless = asked not in {Permission.DASHBOARD, Permission.ADMIN}
             assert ({} in shown) == (anonymous and keyless), path
-            if asked is not Right.GATE:
+            if asked is not Permission.DASHBOARD:
                 assert {"401", "403", "429"} <= set(operation["responses"]), path
     linked = document["paths"]["/processed/{name}"]["get"]["security"]
     assert {"signed_link": ["read"]} in linked or {"signed_link": []} in linked
 
 
 async def test_an_open_stream_ends_with_its_key(opened: Opened) -> None:
-    door = await opened(key_seconds=0)
+    door = await opened(key_cache_seconds=0)
     shown = await door.key()
     task = await door.send(shown)
     path = f"/tasks/{task['task_id']}/events"
     async with door.client.get(path, headers=shown.headers) as stream:
         await stream.content.readuntil(b"\n\n")
-        await door.store.keys.revoke(shown.key.id)
+        await door.store.api_keys.revoke(shown.key.id)
         async with asyncio.timeout(60):
             rest = await stream.content.read()
     assert b"event: end" not in rest
@@ -232,14 +232,14 @@ async def test_the_dashboard_links_to_what_is_a_keys(opened: Opened) -> None:
 async def session(door: api_key_clients.Door, shown: api_key_clients.Shown) -> dict[str, str]:
     status, response = await door.ask("POST", "/login", data={"key": f" {shown.token} "})
     assert (status, response.headers["Location"]) == (303, "/")
-    cookie = SimpleCookie(response.headers["Set-Cookie"])[COOKIE]
+    cookie = SimpleCookie(response.headers["Set-Cookie"])[SESSION_COOKIE]
     assert (cookie["httponly"], cookie["samesite"], cookie["path"]) == (True, "Strict", "/")
     assert shown.token not in cookie.value
-    return {COOKIE: cookie.value}
+    return {SESSION_COOKIE: cookie.value}
 
 
 async def test_a_person_logs_in_on_the_page_and_out(opened: Opened) -> None:
-    door = await opened(key_seconds=0)
+    door = await opened(key_cache_seconds=0)
     shown = await door.key(name="Ann <b>")
     status, response = await door.ask("GET", "/", headers=HTML)
     assert (status, response.headers["Location"]) == (303, "/login")
@@ -250,8 +250,8 @@ async def test_a_person_logs_in_on_the_page_and_out(opened: Opened) -> None:
     assert status == 200 and "Ann &lt;b&gt;" in await response.text()
     assert (await door.ask("GET", "/operations", cookies=cookies))[0] == 200
     status, response = await door.ask("POST", "/logout", cookies=cookies)
-    assert SimpleCookie(response.headers["Set-Cookie"])[COOKIE].value == ""
-    await door.store.keys.rotate(shown.key.id)  # ends all sessions
+    assert SimpleCookie(response.headers["Set-Cookie"])[SESSION_COOKIE].value == ""
+    await door.store.api_keys.rotate(shown.key.id)  # ends all sessions
     assert (await door.ask("GET", "/operations", cookies=cookies))[0] == 401
 
 
@@ -285,7 +285,7 @@ async def test_a_wrong_key_on_the_page_is_said_on_the_page(opened: Opened) -> No
 
 
 async def test_the_dashboard_opens_to_an_admins_key_and_to_no_other(opened: Opened) -> None:
-    door = await opened(key_seconds=0)
+    door = await opened(key_cache_seconds=0)
     admin, plain = await door.key(Scope.ADMIN), await door.key()
     assert (await door.ask("GET", "/dashboard/api/queue", admin))[0] == 200
     status, body = await door.ask("GET", "/dashboard/api/queue", plain)
@@ -295,9 +295,9 @@ async def test_the_dashboard_opens_to_an_admins_key_and_to_no_other(opened: Open
     assert (await door.ask("GET", "/dashboard/api/queue", cookies=cookies))[0] == 401
     status, response = await door.ask("POST", "/dashboard/login", data={"token": admin.token})
     assert (status, response.headers["Location"]) == (303, "/dashboard")
-    cookies = {COOKIE: SimpleCookie(response.headers["Set-Cookie"])[COOKIE].value}
+    cookies = {SESSION_COOKIE: SimpleCookie(response.headers["Set-Cookie"])[SESSION_COOKIE].value}
     assert (await door.ask("GET", "/dashboard/api/queue", cookies=cookies))[0] == 200
-    await door.store.keys.revoke(admin.key.id)
+    await door.store.api_keys.revoke(admin.key.id)
     assert (await door.ask("GET", "/dashboard/api/queue", cookies=cookies))[0] == 401
 
 
@@ -315,14 +315,14 @@ async def test_another_address_is_not_opened_by_accident(
         with pytest.raises(BadSettings, match="ALLOW_ANONYMOUS=1"):
             await startup_check.check(said(**update), store)
         await startup_check.check(said(**update, allow_anonymous=True), store)
-    key, _ = await store.keys.create("ann", api_key_clients.BOTH, -1)
+    key, _ = await store.api_keys.create("ann", api_key_clients.BOTH, -1)
     with pytest.raises(BadSettings, match="no API key"):  # it has expired
         await startup_check.check(said(), store)
-    key, _ = await store.keys.create("ann", api_key_clients.BOTH)
+    key, _ = await store.api_keys.create("ann", api_key_clients.BOTH)
     await startup_check.check(said(), store)
     with pytest.raises(BadSettings, match="API_KEYS=off"):
         await startup_check.check(said(api_keys="off"), store)
-    await store.keys.revoke(key.id)
+    await store.api_keys.revoke(key.id)
     with pytest.raises(BadSettings, match="service keys create"):
         await startup_check.check(said(), store)
 
@@ -341,11 +341,11 @@ async def test_the_command_makes_lists_rotates_and_revokes(
 
     status, out = await run("create", "Ann's phone", "--scopes", "read", "--expires", "2")
     assert status == 0 and re.fullmatch(r"dk_[0-9a-f]{16}_[0-9a-f]{64}\n", out)
-    key_id = id_of(out.strip())
+    key_id = key_id_of(out.strip())
     assert key_id is not None
-    key = await store.keys.get(key_id)
-    assert key is not None and key.opens(out.strip())
-    assert (key.name, key.scopes, key.live) == ("Ann's phone", [Scope.READ], True)
+    key = await store.api_keys.get(key_id)
+    assert key is not None and key.matches(out.strip())
+    assert (key.name, key.scopes, key.active) == ("Ann's phone", [Scope.READ], True)
     assert key.expires_at is not None
     assert (key.expires_at - key.created_at).total_seconds() == 2 * 86400
     status, listed = await run("list")
@@ -392,8 +392,8 @@ async def test_the_program_refuses_to_start_and_says_both_ways_out(settings: Set
 
 @pytest.mark.timeout(300)
 def test_make_run_refuses_too_and_does_not_try_again_and_again(tmp_path: Any) -> None:
-    house = House(tmp_path / "data", HOST="0.0.0.0")
-    house.launch()
-    assert house.process is not None
-    assert house.process.wait(280) == 2
-    assert house.log.read_text().count("ALLOW_ANONYMOUS=1") == 1
+    darkroom = StandaloneProcess(tmp_path / "data", HOST="0.0.0.0")
+    darkroom.launch()
+    assert darkroom.process is not None
+    assert darkroom.process.wait(280) == 2
+    assert darkroom.log.read_text().count("ALLOW_ANONYMOUS=1") == 1

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from models.outbox.email import Kind
+from models.outbox.email import EmailKind
 from models.settings import Settings
 from models.store import Store
 from service.app import create_app
-from tests.support.smtp import letters
+from tests.support.smtp import all_emails
 
 ANN = "ann@example.org"
 
@@ -35,8 +35,8 @@ DISPOSITION = "Content-Disposition: form-data; "
 async def test_forms(client: Any, store: Store, form: Any) -> None:
     response = await client.post("/subscribe", **form)
     assert (response.status, (await response.json())["status"]) == (202, "accepted")
-    (letter,) = await letters(store)
-    assert (letter.kind, letter.to) == (Kind.CONFIRM, ANN)
+    (letter,) = await all_emails(store)
+    assert (letter.kind, letter.to) == (EmailKind.CONFIRM, ANN)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ async def test_what_is_no_address_is_refused(client: Any, store: Store, evil: An
         if isinstance(evil, str):
             form = await client.post(path, data={"email": evil})
             assert form.status == 422
-    assert await letters(store) == []
+    assert await all_emails(store) == []
 
 
 async def test_lone_surrogates_are_refused(client: Any) -> None:
@@ -148,14 +148,14 @@ async def test_a_client_is_limited_and_told_when_to_come_back(
 def test_clients_behind_proxies() -> None:
     from aiohttp.test_utils import make_mocked_request
 
-    from service.http.client_ip import client_of
+    from service.http.client_ip import client_ip
 
     def seen(proxies: int, *lines: str, peer: str = "9.9.9.9") -> str:
         from multidict import CIMultiDict
 
         headers = CIMultiDict([("X-Forwarded-For", line) for line in lines])
         request = make_mocked_request("GET", "/", headers=headers)
-        return client_of(request.clone(remote=peer), proxies)
+        return client_ip(request.clone(remote=peer), proxies)
 
     assert seen(0, "1.1.1.1") == "9.9.9.9"
     assert seen(1, "forged, 1.1.1.1") == "1.1.1.1"
@@ -167,25 +167,25 @@ def test_clients_behind_proxies() -> None:
 
 
 async def test_quotas_slide(store: Store) -> None:
-    answers = await asyncio.gather(*(store.quotas.hit("k", 3) for _ in range(10)))
+    answers = await asyncio.gather(*(store.quotas.consume("k", 3) for _ in range(10)))
     assert sorted(map(bool, answers)) == [False] * 3 + [True] * 7
     assert 3590 < max(answers) <= 3600
-    assert await store.quotas.hit("other", 3) == 0
+    assert await store.quotas.consume("other", 3) == 0
     document = await store.quotas._quotas.find_one({"_id": "k"})
     assert document is not None and len(document["hits"]) == 3
     oldest = {"$subtract": ["$now", 3600 * 1000]}
     await store.quotas._quotas.update_one(
         {"_id": "k"}, [{"$set": {"hits": {"$concatArrays": [[oldest], {"$slice": ["$hits", 2]}]}}}]
     )
-    assert await store.quotas.hit("k", 3) == 0
-    assert await store.quotas.hit("k", 3) > 0
-    assert await store.quotas.hit("k", 1) > 0  # a limit that was lowered meanwhile
+    assert await store.quotas.consume("k", 3) == 0
+    assert await store.quotas.consume("k", 3) > 0
+    assert await store.quotas.consume("k", 1) > 0  # a limit that was lowered meanwhile
 
 
 def test_addresses_are_normalised() -> None:
-    from models.outbox.email_address import address
+    from models.outbox.email_address import parse_email_address
 
-    assert address(" Ann.Lee+x@EXAMPLE.org ") == "ann.lee+x@example.org"
-    assert address("ann@bücher.example.com") == "ann@xn--bcher-kva.example.com"
-    assert address("$ne@example.org") == "$ne@example.org"
-    assert json.dumps(address("ann@example.org")) == '"ann@example.org"'
+    assert parse_email_address(" Ann.Lee+x@EXAMPLE.org ") == "ann.lee+x@example.org"
+    assert parse_email_address("ann@bücher.example.com") == "ann@xn--bcher-kva.example.com"
+    assert parse_email_address("$ne@example.org") == "$ne@example.org"
+    assert json.dumps(parse_email_address("ann@example.org")) == '"ann@example.org"'

@@ -84,7 +84,7 @@ async def test_who_shows_no_key_is_counted_by_address(opened: Opened) -> None:
 
 
 async def test_wrong_keys_and_signatures_end_an_addresss_tries(opened: Opened) -> None:
-    door = await opened(rate_limit_failures="3/hour")
+    door = await opened(rate_limit_auth_failures="3/hour")
     ann, unseen = await door.key(), await door.key()
     here = of("192.0.2.1")
     assert (await door.ask("GET", "/operations", ann, headers=here))[0] == 200
@@ -95,7 +95,7 @@ async def test_wrong_keys_and_signatures_end_an_addresss_tries(opened: Opened) -
     assert (await door.ask("POST", "/login", data={"key": "dk_x"}, headers=here))[0] == 401
     for path in ("/operations", link):
         status, body = await door.ask("GET", path, headers=wrong)
-        assert (status, body["setting"]) == (429, "RATE_LIMIT_FAILURES")
+        assert (status, body["setting"]) == (429, "RATE_LIMIT_AUTH_FAILURES")
     # A key that was seen to be good is still good there; one that was not is not tried.
     assert (await door.ask("GET", "/operations", ann, headers=here))[0] == 200
     assert (await door.ask("GET", "/operations", unseen, headers=here))[0] == 429
@@ -126,7 +126,7 @@ async def test_without_redis_each_service_counts_or_none_is_let_in(opened: Opene
     door = await opened(**away)
     assert await asked(door, await door.key()) == [404, 429, 429]
     assert await asked(door, await door.key()) == [404, 429, 429]
-    door = await opened(**away, rate_limit_fail="closed")
+    door = await opened(**away, rate_limit_fail_mode="closed")
     ann = await door.key()
     assert await asked(door, ann) == [503, 503, 503]
     _, body = await door.ask("GET", f"/tasks/{ID}", ann)
@@ -163,7 +163,7 @@ def test_a_rate_that_is_none_is_refused(given: str) -> None:
 
 
 def test_rates_hold_wherever_others_come_in() -> None:
-    assert not Settings().rates_on
-    assert Settings(host="0.0.0.0").rates_on
-    assert Settings(api_keys="on").rates_on
-    assert not Settings(host="0.0.0.0", rate_limits="off").rates_on
+    assert not Settings().rate_limits_enabled
+    assert Settings(host="0.0.0.0").rate_limits_enabled
+    assert Settings(api_keys="on").rate_limits_enabled
+    assert not Settings(host="0.0.0.0", rate_limits="off").rate_limits_enabled

@@ -8,7 +8,7 @@ import pytest
 
 from models.auth.api_key import Scope
 from models.settings import Settings
-from service.auth.authenticator import COOKIE
+from service.auth.session import SESSION_COOKIE
 from standalone import embedded_stores
 from tests.support import api_key_clients
 from tests.support.api_key_clients import Door, Opened
@@ -22,7 +22,7 @@ def opened(settings: Settings, aiohttp_client: Any) -> Opened:
     start = api_key_clients.opening(settings, aiohttp_client)
 
     async def counted(**update: Any) -> Door:
-        return await start(**{"rate_limits": "on", "rate_limit_failures": "", **update})
+        return await start(**{"rate_limits": "on", "rate_limit_auth_failures": "", **update})
 
     return counted
 
@@ -83,7 +83,7 @@ async def test_of_two_bounds_the_nearer_one_is_told(opened: Opened) -> None:
 
 async def test_the_dashboard_is_there_while_redis_is_not(opened: Opened) -> None:
     away = f"redis://127.0.0.1:{embedded_stores.free_port()}/0"
-    door = await opened(redis_url=away, rate_limit_fail="closed", admin_token="t" * 16)
+    door = await opened(redis_url=away, rate_limit_fail_mode="closed", admin_token="t" * 16)
     token = {"Authorization": f"Bearer {'t' * 16}"}
     assert (await door.ask("GET", "/operations", await door.key()))[0] == 503
     assert (await door.ask("GET", "/dashboard/api/queue", headers=token))[0] == 200
@@ -95,19 +95,19 @@ async def test_a_cookie_is_found_among_thousands_and_none_of_them_is_parsed(
     door = await opened()
     shown = await door.key()
     _, answer = await door.ask("POST", "/login", data={"key": shown.token})
-    session = answer.cookies[COOKIE].value
+    session = answer.cookies[SESSION_COOKIE].value
 
     def never(header: str) -> Any:
         raise AssertionError(header)
 
     monkeypatch.setattr("aiohttp.web_request.parse_cookie_header", never)
     for before, name, status in (
-        ("", COOKIE, 200),
-        ("a;" * 3500, COOKIE, 200),
-        ("a=b; ", COOKIE, 200),
-        ("", f"x{COOKIE}", 401),
-        ("", f"{COOKIE}x", 401),
-        (f"{COOKIE}x=", "", 401),
+        ("", SESSION_COOKIE, 200),
+        ("a;" * 3500, SESSION_COOKIE, 200),
+        ("a=b; ", SESSION_COOKIE, 200),
+        ("", f"x{SESSION_COOKIE}", 401),
+        ("", f"{SESSION_COOKIE}x", 401),
+        (f"{SESSION_COOKIE}x=", "", 401),
     ):
         head = {"Cookie": f"{before}{name}={session}; z=1"}
         assert (await door.ask("GET", "/operations", headers=head))[0] == status, (before, name)

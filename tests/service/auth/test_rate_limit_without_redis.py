@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from models.auth.rate_limit_types import Bound, Reading
+from models.auth.rate_limit_types import RateLimit, RateLimitState
 from models.errors import StoreUnavailable
 from models.redis import rate_counters
 from models.redis.queue import connect
-from models.redis.rate_counters import Rates
+from models.redis.rate_counters import RateCounters
 from models.settings import Settings
 from standalone import embedded_stores
 from tests.conftest import running
@@ -24,7 +24,7 @@ from tests.support import api_key_clients
 from tests.support.api_key_clients import Opened
 
 PATIENCE = 0.5
-BOUND = Bound("RATE_LIMIT_READ", "100/hour", "ann")
+BOUND = RateLimit("RATE_LIMIT_READ", "100/hour", "ann")
 
 
 @pytest.fixture
@@ -35,12 +35,12 @@ def opened(settings: Settings, aiohttp_client: Any) -> Opened:
 @pytest.fixture(params=["open", "closed"])
 async def counting(
     settings: Settings, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Rates]:
+) -> AsyncIterator[RateCounters]:
     """Rates that were asked once, and do not ask again once they gave up on Redis."""
-    monkeypatch.setattr(rate_counters, "_OFF", 3600.0)
-    made = Rates(
+    monkeypatch.setattr(rate_counters, "_OFF_SECONDS", 3600.0)
+    made = RateCounters(
         settings.model_copy(
-            update={"rate_limit_timeout": PATIENCE, "rate_limit_fail": request.param}
+            update={"rate_limit_timeout": PATIENCE, "rate_limit_fail_mode": request.param}
         )
     )
     assert left(await made.hit([BOUND])) == 99
@@ -48,14 +48,14 @@ async def counting(
     await made.close()
 
 
-def left(reading: Reading | None) -> int:
+def left(reading: RateLimitState | None) -> int:
     assert reading is not None
-    return reading.left
+    return reading.remaining
 
 
 async def held_up(
-    counting: Rates, settings: Settings, calls: int
-) -> list[Reading | BaseException | None]:
+    counting: RateCounters, settings: Settings, calls: int
+) -> list[RateLimitState | BaseException | None]:
     """Return what calls were told whose answers came while the loop stood still, and too late."""
     redis = connect(settings)
     await redis.client_pause(int(PATIENCE * 1000))
@@ -68,7 +68,9 @@ async def held_up(
     return told
 
 
-async def test_one_slow_moment_turns_nothing_off(counting: Rates, settings: Settings) -> None:
+async def test_one_slow_moment_turns_nothing_off(
+    counting: RateCounters, settings: Settings
+) -> None:
     told = await held_up(counting, settings, 10)
     refused = [each for each in told if isinstance(each, BaseException)]
     assert all(isinstance(each, StoreUnavailable) for each in refused)
@@ -87,13 +89,13 @@ async def shared(settings: Settings) -> int:
 
 
 async def test_slow_moments_in_a_row_end_with_an_answer(
-    counting: Rates, settings: Settings
+    counting: RateCounters, settings: Settings
 ) -> None:
-    for moment in range(rate_counters._SLOW_MOMENTS - 1):
+    for moment in range(rate_counters._MAX_TIMEOUTS_IN_A_ROW - 1):
         await held_up(counting, settings, 3)
-        assert counting._slow == moment + 1
+        assert counting._timeouts == moment + 1
     await counting.hit([BOUND])
-    assert counting._slow == 0
+    assert counting._timeouts == 0
 
 
 async def test_a_frozen_redis_is_given_up_on(settings: Settings, tmp_path: Path) -> None:
@@ -101,14 +103,16 @@ async def test_a_frozen_redis_is_given_up_on(settings: Settings, tmp_path: Path)
         chosen = settings.model_copy(
             update={"redis_url": server.url, "rate_limit_timeout": PATIENCE}
         )
-        made = Rates(chosen)
+        made = RateCounters(chosen)
         assert left(await made.hit([BOUND])) == 99
         redis = connect(chosen)
         pid = int((await redis.info("server"))["process_id"])
         await redis.aclose(close_connection_pool=True)
         os.kill(pid, signal.SIGSTOP)
         try:
-            found = [left(await made.hit([BOUND])) for _ in range(rate_counters._SLOW_MOMENTS)]
+            found = [
+                left(await made.hit([BOUND])) for _ in range(rate_counters._MAX_TIMEOUTS_IN_A_ROW)
+            ]
             assert found == [99, 98, 97]  # each counted, by this process
             assert made._off_until > 0
         finally:
@@ -119,14 +123,14 @@ async def test_a_frozen_redis_is_given_up_on(settings: Settings, tmp_path: Path)
 async def test_without_redis_wrong_keys_end_an_addresss_tries(opened: Opened) -> None:
     door = await opened(
         rate_limits="on",
-        rate_limit_failures="3/hour",
+        rate_limit_auth_failures="3/hour",
         redis_url=f"redis://127.0.0.1:{embedded_stores.free_port()}/0",
     )
     wrong = {"X-API-Key": f"dk_{'0' * 16}_{'0' * 64}"}
     for _ in range(3):
         assert (await door.ask("GET", "/operations", headers=wrong))[0] == 401
     status, body = await door.ask("GET", "/operations", headers=wrong)
-    assert (status, body["setting"]) == (429, "RATE_LIMIT_FAILURES")
+    assert (status, body["setting"]) == (429, "RATE_LIMIT_AUTH_FAILURES")
 
 
 async def test_what_is_counted_here_is_bounded_and_ends(
@@ -136,31 +140,31 @@ async def test_what_is_counted_here_is_bounded_and_ends(
     away = settings.model_copy(
         update={"redis_url": f"redis://127.0.0.1:{embedded_stores.free_port()}/0"}
     )
-    made = Rates(away)
+    made = RateCounters(away)
     for number in range(20):
-        assert left(await made.hit([Bound("RATE_LIMIT_READ", "9/hour", str(number))])) == 8
+        assert left(await made.hit([RateLimit("RATE_LIMIT_READ", "9/hour", str(number))])) == 8
     assert made._off_until > 0  # at once: who refuses is not there
-    last = Bound("RATE_LIMIT_READ", "9/hour", "19")
-    assert left(await made.hit([last])) == left(await made.look([last])) == 7
-    assert len(made._here._counters) == 3
+    last = RateLimit("RATE_LIMIT_READ", "9/hour", "19")
+    assert left(await made.hit([last])) == left(await made.peek([last])) == 7
+    assert len(made._local._counters) == 3
     now = time.monotonic()
     with monkeypatch.context() as later:
         later.setattr(time, "monotonic", lambda: now + 3601)
-        assert left(await made.look([last])) == 9
+        assert left(await made.peek([last])) == 9
     await made.close()
 
 
 async def test_all_limits_of_a_call_cost_one_question(settings: Settings) -> None:
-    made, redis = Rates(settings), connect(settings)
-    bounds = [Bound(name, "5/second;100/hour", "ann") for name in ("RATE_LIMIT_READ", "X")]
+    made, redis = RateCounters(settings), connect(settings)
+    bounds = [RateLimit(name, "5/second;100/hour", "ann") for name in ("RATE_LIMIT_READ", "X")]
 
     async def questions() -> int:
         stats = await redis.info("commandstats")
         return int(stats.get("cmdstat_exec", {}).get("calls", 0))
 
     before = await questions()
-    first, second = await made.hit(bounds), await made.look(bounds)
-    assert first is not None and first == second and (first.limit, first.left) == (5, 4)
+    first, second = await made.hit(bounds), await made.peek(bounds)
+    assert first is not None and first == second and (first.limit, first.remaining) == (5, 4)
     assert await questions() == before + 2
     await redis.aclose(close_connection_pool=True)
     await made.close()

@@ -13,7 +13,7 @@ import pytest
 
 from models.auth.api_key import Scope
 from models.settings import Settings
-from service.app_keys import ENDINGS
+from service.events.long_poll import COMPLETION_WAITER
 from tests.support import api_key_clients, images
 from tests.support.api_key_clients import Door, Opened
 from tests.support.task_factory import finish, stored
@@ -27,7 +27,7 @@ def opened(settings: Settings, aiohttp_client: Any) -> Opened:
     start = api_key_clients.opening(settings, aiohttp_client)
 
     async def at_once(**update: Any) -> Door:
-        return await start(**{"key_seconds": 0, **update})
+        return await start(**{"key_cache_seconds": 0, **update})
 
     return at_once
 
@@ -69,7 +69,7 @@ async def test_nothing_is_made_of_a_body_that_outlives_its_key(
     sending = asyncio.create_task(door.ask("POST", path, ann, data=body(), headers=kind))
     await arriving.wait()
     await let_in(door, sending)
-    assert await door.store.keys.revoke(ann.key.id)
+    assert await door.store.api_keys.revoke(ann.key.id)
     revoked.set()
     status, answer = await sending
     assert (status, answer["code"]) == (401, "unauthorized"), answer
@@ -107,7 +107,7 @@ async def test_who_waits_is_shown_nothing_that_outlives_the_key(
     path = path.replace("TASK", task).replace("GROUP", group["group_id"])
     waiting = asyncio.create_task(door.ask("GET", path, ann))
     await waits(door, waiting, task)
-    assert await getattr(door.store.keys, void)(ann.key.id)
+    assert await getattr(door.store.api_keys, void)(ann.key.id)
     await finish(door.store, task)
     status, body = await waiting
     assert (status, body["code"]) == (401, "unauthorized")
@@ -131,7 +131,7 @@ async def test_nor_who_waits_for_what_was_sent(
         sent.add_field(field, images.png(seed=seed), filename=f"{seed}.png")
     waiting = asyncio.create_task(door.ask("POST", path, ann, data=sent))
     await waits(door, waiting)
-    assert await door.store.keys.revoke(ann.key.id)
+    assert await door.store.api_keys.revoke(ann.key.id)
     async for task in door.store._database["tasks"].find({}, {"_id": 1}):
         await finish(door.store, task["_id"])
     status, body = await waiting
@@ -146,7 +146,7 @@ async def test_nor_who_waits_by_a_link(opened: Opened) -> None:
     patient = {"Prefer": "wait=30"}
     waiting = asyncio.create_task(door.ask("GET", link["url"], headers=patient))
     await waits(door, waiting, task)
-    assert await door.store.keys.revoke(ann.key.id)
+    assert await door.store.api_keys.revoke(ann.key.id)
     await finish(door.store, task)
     status, body = await waiting
     assert (status, body["code"]) == (403, "forbidden")
@@ -155,7 +155,7 @@ async def test_nor_who_waits_by_a_link(opened: Opened) -> None:
 async def waits(door: Door, call: asyncio.Task[Any], task_id: str = "") -> None:
     """Return when a call waits for a task: for that one, if said."""
     app: Any = door.client.app
-    waiting = app[ENDINGS]._waiting
+    waiting = app[COMPLETION_WAITER]._waiters
     while not (task_id in waiting if task_id else any(waiting)):
         assert not call.done(), call.result()
         await asyncio.sleep(0.01)

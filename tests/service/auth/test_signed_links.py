@@ -9,16 +9,16 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import pytest
 
 from models.auth.api_key import Scope
-from models.auth.signed_links import Link
+from models.auth.signed_links import SignedLink
 from models.auth.tokens import Tokens
-from models.outbox.email import Kind, Letter
+from models.outbox.email import Email, EmailKind
 from models.settings import Settings
 from service.app_keys import TOKENS
 from tests.support import api_key_clients, images
 from tests.support.api_key_clients import Door, Opened, Shown
 from tests.support.task_factory import RESULT, finish
-from workers.mail.archive_email import archive
-from workers.mail.context import Desk
+from workers.mail.archive_email import archive_content
+from workers.mail.context import MailContext
 
 NAME = "cat-thumbnail-100x100.png"
 
@@ -38,7 +38,7 @@ async def done(door: Door, shown: Shown) -> str:
 async def linked(door: Door, shown: Shown, path: str, query: str = "") -> str:
     status, body = await door.ask("POST", f"{path}/link{query}", shown)
     assert status == 200, body
-    assert body["link"] == door.settings.url + body["url"]
+    assert body["link"] == door.settings.base_url + body["url"]
     url: str = body["url"]
     return url
 
@@ -119,19 +119,19 @@ async def test_nothing_about_a_link_can_be_changed(opened: Opened) -> None:
 
 
 async def test_a_link_expires(opened: Opened) -> None:
-    door = await opened(rate_limits="on", rate_limit_failures="1/hour")
+    door = await opened(rate_limits="on", rate_limit_auth_failures="1/hour")
     ann = await door.key()
     await done(door, ann)
     tokens: Tokens = door.client.app[TOKENS]
-    old = Link(f"/processed/{NAME}", ann.key.id, int(time.time()) - 1).sealed(tokens, 0)
+    old = SignedLink(f"/processed/{NAME}", ann.key.id, int(time.time()) - 1).signed_url(tokens, 0)
     for _ in range(3):  # to come late is no try at guessing
         status, body = await door.ask("GET", old)
         assert (status, body["code"]) == (403, "link_expired")
-    assert body["expired_at"] and "was good until" in body["detail"]
+    assert body["expired_at"] and "expired at" in body["detail"]
 
 
 async def test_the_longest_and_the_shortest(opened: Opened) -> None:
-    door = await opened(link_ttl_most=1000)
+    door = await opened(link_ttl_max=1000)
     ann = await door.key()
     await done(door, ann)
     for given in ("0", "-1", "1001", "1e3", "1.5", "", "9" * 30):
@@ -143,7 +143,7 @@ async def test_the_longest_and_the_shortest(opened: Opened) -> None:
 
 @pytest.mark.parametrize("void", ["revoke", "rotate"])
 async def test_a_keys_links_end_with_it(opened: Opened, void: str) -> None:
-    door = await opened(key_seconds=0)
+    door = await opened(key_cache_seconds=0)
     ann = await door.key()
     task_id = await done(door, ann)
     urls = [
@@ -152,7 +152,7 @@ async def test_a_keys_links_end_with_it(opened: Opened, void: str) -> None:
     ]
     for url in urls:
         assert (await door.ask("GET", url))[0] == 200
-    await getattr(door.store.keys, void)(ann.key.id)
+    await getattr(door.store.api_keys, void)(ann.key.id)
     for url in urls:
         status, body = await door.ask("GET", url)
         assert (status, body["code"]) == (403, "forbidden")
@@ -194,10 +194,10 @@ async def test_a_letters_link_is_signed(opened: Opened) -> None:
     status, _ = await door.ask("POST", f"/send_images/{body['group_id']}", ann)
     assert status == 202
     (document,) = [each async for each in door.store._database["mail"].find()]
-    letter = Letter.model_validate(document)
-    assert letter.kind is Kind.ARCHIVE
-    desk = Desk(door.settings, door.store, door.client.app[TOKENS])
-    content = await archive(desk, letter)
+    letter = Email.model_validate(document)
+    assert letter.kind is EmailKind.ARCHIVE
+    desk = MailContext(door.settings, door.store, door.client.app[TOKENS])
+    content = await archive_content(desk, letter)
     (link,) = [word for word in content.text.split() if "/archive?" in word]
     assert link.startswith("https://pictures.example.org/status/")
     response = await door.client.get(link.removeprefix("https://pictures.example.org"))

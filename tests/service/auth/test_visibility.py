@@ -11,9 +11,9 @@ import pytest
 from models.auth.api_key import Scope
 from models.settings import Settings
 from service.app import create_app
-from service.app_keys import LISTENERS
 from service.auth import permissions
-from service.auth.permissions import Right
+from service.auth.permissions import Permission
+from service.events.sse_hub import EVENT_HUB
 from tests.conftest import working
 from tests.support import api_key_clients, images
 from tests.support.api_key_clients import Door, Opened, Shown
@@ -68,14 +68,15 @@ async def plain_fingerprint(door: Door, data: bytes) -> str:
     """Return the fingerprint as it was before there were owners."""
     import hashlib
 
-    from models.operations import fingerprint, parse
+    from models.operations import parse
+    from models.operations.fingerprint import fingerprint
 
     return fingerprint(
         hashlib.sha256(data).hexdigest(),
         [parse("thumbnail", {})],
         "png",
         [],
-        door.settings.writing,
+        door.settings.encoder_settings,
     )
 
 
@@ -109,8 +110,8 @@ async def test_every_route_answers_as_if_anothers_did_not_exist(
     asked = 0
     for route in create_app(settings).router.routes():
         path = route.resource.canonical if route.resource else ""
-        right = permissions.right(route.method, path)
-        if "{" not in path or right in {Right.FREE, Right.GATE}:
+        right = permissions.route_permission(route.method, path)
+        if "{" not in path or right in {Permission.PUBLIC_UNCOUNTED, Permission.DASHBOARD}:
             continue
         for theirs in (*ids, NAME, "cat.png"):
             made_up = "0" * len(theirs) if theirs in ids else "nothing.png"
@@ -170,7 +171,7 @@ async def test_listening_is_not_shared_across_keys(opened: Opened) -> None:
     async with door.client.get(path, headers=ann.headers) as stream:
         assert stream.status == 200
         await stream.content.readuntil(b"\n\n")
-        while not door.client.app[LISTENERS]._listeners:
+        while not door.client.app[EVENT_HUB]._streams:
             await asyncio.sleep(0)
         assert (await door.ask("GET", path, bob))[0] == 404
         assert (await door.ask("GET", path))[0] == 401

@@ -1,4 +1,4 @@
-"""The dashboard's API: pages of tasks, details, the queue, its history, and what is done."""
+"""The dashboard API: task pages, task details, the queue, its history, and actions."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from bson import ObjectId
 from models.operations import OPERATIONS
 from models.settings import Settings
 from models.store import Store
-from models.store.tasks.search import Lately
-from models.store.tasks.stats import Work
-from models.tasks.task import TIMELINE, Status, Task
-from service.dashboard.alerts import Scene, alarms
-from service.dashboard.overview import SCENES
+from models.store.tasks.search import TaskOutcomes
+from models.store.tasks.stats import QueueStats
+from models.tasks.task import MAX_TIMELINE_ENTRIES, Status, Task
+from service.dashboard.alerts import Snapshot, find_alerts
+from service.dashboard.overview import OVERVIEW
 from service.dashboard.schemas import QueueBody
 from tests.conftest import Client, working
-from tests.models.store.test_leases import TASK, created
+from tests.models.store.test_leases import TASK, create_task
 from tests.support.task_factory import finish, got
-from tests.workers.queue.test_jobs import ready, slow_picture, until
+from tests.workers.queue.test_jobs import slow_picture, started_worker, wait_until
 
 BEGIN = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -33,7 +33,7 @@ async def api(client: Client, path: str, expected: int = 200, /, **query: str) -
 
 
 async def fill(store: Store, count: int) -> list[str]:
-    """Put tasks into the ledger as older versions wrote them; ids from the newest."""
+    """Insert tasks as older versions wrote them; return their ids, newest first."""
     statuses = list(Status)
     documents: list[dict[str, Any]] = [
         {
@@ -46,7 +46,7 @@ async def fill(store: Store, count: int) -> list[str]:
             "operations": [{"op": "blur" if number % 3 else "upscale"}],
             "format": "png",
             "attempts": 0,
-            # Several of one moment: a page may end in their middle.
+            # Several tasks share a time; a page may end between them.
             "created_at": BEGIN + timedelta(seconds=number // 7),
         }
         for number in range(count)
@@ -70,8 +70,8 @@ async def test_paging_over_a_thousand_tasks(client: Client, store: Store) -> Non
     ids = await fill(store, 1003)
     assert [row["task_id"] for row in await walk(client)] == ids
     first = await api(client, "tasks", limit="10")
-    # What comes meanwhile moves no page.
-    await created(store)
+    # A task that arrives between two pages shifts neither.
+    await create_task(store)
     second = await api(client, "tasks", limit="10", after=first["next"])
     assert [row["task_id"] for row in first["tasks"] + second["tasks"]] == ids[:20]
     assert (await api(client, "tasks", limit="1"))["tasks"][0]["task_id"] == TASK
@@ -94,7 +94,7 @@ async def test_paging_over_a_thousand_tasks(client: Client, store: Store) -> Non
         assert index in plan and "SORT'" not in plan
 
 
-async def test_hostile_queries_find_nothing_or_are_refused(client: Client, store: Store) -> None:
+async def test_hostile_queries_match_nothing_or_fail(client: Client, store: Store) -> None:
     await fill(store, 20)
     for text in (".*", "^IMG", "$where", '{"$gt": ""}', "IMG_00[0-9]", "\\", "'; --", "%00"):
         assert (await api(client, "tasks", search=text))["tasks"] == []
@@ -125,17 +125,17 @@ async def test_hostile_queries_find_nothing_or_are_refused(client: Client, store
     assert (await api(client, "tasks", operation=next(iter(OPERATIONS))))["next"] is None
 
 
-async def test_nothing_new_costs_nothing(client: Client, store: Store) -> None:
+async def test_an_unchanged_page_is_answered_304(client: Client, store: Store) -> None:
     await fill(store, 5)
     first = await client.get("/dashboard/api/tasks")
     again = {"If-None-Match": first.headers["ETag"]}
     assert (await client.get("/dashboard/api/tasks", headers=again)).status == 304
-    await created(store)
+    await create_task(store)
     assert (await client.get("/dashboard/api/tasks", headers=again)).status == 200
 
 
-async def test_the_detail_tells_all_but_secrets(client: Client, store: Store) -> None:
-    await created(store)
+async def test_task_details_hold_no_secrets(client: Client, store: Store) -> None:
+    await create_task(store)
     await store.leases.claim(TASK, worker="h:1", token="s3cret", seconds=60, max_attempts=3)
     body = await api(client, f"tasks/{TASK}")
     assert "s3cret" not in str(body)
@@ -149,14 +149,14 @@ async def test_a_task_of_an_older_version_is_shown(client: Client, store: Store)
     (task_id,) = await fill(store, 1)
     body = await api(client, f"tasks/{task_id}")
     assert (body["timeline"], body["stages_ms"], body["attempts"]) == ([], None, 0)
-    await store.presence._workers.insert_one({"_id": "old:1", "seen_at": datetime.now(UTC)})
+    await store.workers._workers.insert_one({"_id": "old:1", "seen_at": datetime.now(UTC)})
     (worker,) = (await api(client, "workers"))["workers"]
     assert (worker["name"], worker["host"], worker["tasks"]) == ("old:1", "old", [])
     assert await finish(store, task_id)
 
 
 async def test_the_timeline_tells_each_change_and_is_bounded(store: Store) -> None:
-    await created(store)
+    await create_task(store)
     claim: Any = {"seconds": 60, "max_attempts": 1000}
 
     async def story() -> list[tuple[str, str | None, str | None]]:
@@ -165,11 +165,11 @@ async def test_the_timeline_tells_each_change_and_is_bounded(store: Store) -> No
     await store.leases.claim(TASK, worker="a:1", token="1", **claim)
     await store.leases.release(TASK, "1", charge=True, cause="crashed")
     await store.leases.claim(TASK, worker="a:1", token="2", **claim)
-    assert await store.leases.expire("a:1") == 1
-    await until(partial(_claimed, store, "b:2", "3"))
+    assert await store.leases.expire_worker("a:1") == 1
+    await wait_until(partial(_claimed, store, "b:2", "3"))
     error = {"code": "bad_image", "detail": "$broken"}
     assert await store.leases.fail(TASK, "3", error, {"fetch": 1.5})
-    assert await store.tasks.revive(TASK)
+    assert await store.tasks.restart(TASK)
     assert (await got(store, TASK)).stages is None
     await store.tasks.cancel(TASK, {"code": "cancelled", "detail": "x"})
     assert await story() == [
@@ -184,10 +184,10 @@ async def test_the_timeline_tells_each_change_and_is_bounded(store: Store) -> No
     ]
     times = [event.at for event in (await got(store, TASK)).timeline]
     assert times == sorted(times)
-    for number in range(TIMELINE):
-        await store.tasks.revive(TASK)
+    for number in range(MAX_TIMELINE_ENTRIES):
+        await store.tasks.restart(TASK)
         await store.tasks.cancel(TASK, {"code": "cancelled", "detail": str(number)})
-    assert len(await story()) == TIMELINE
+    assert len(await story()) == MAX_TIMELINE_ENTRIES
     lease = await store._database["tasks"].find_one({"_id": TASK}, {"lease": 1})
     assert lease is not None and lease["lease"] is None
 
@@ -197,15 +197,15 @@ async def _claimed(store: Store, worker: str, token: str) -> Task | None:
 
 
 async def test_one_that_is_given_up_says_so(store: Store) -> None:
-    await created(store)
+    await create_task(store)
     await store.leases.claim(TASK, worker="a:1", token="1", seconds=60, max_attempts=1)
-    await store.leases.expire("a:1")
+    await store.leases.expire_worker("a:1")
     error = {"code": "worker_crashed", "detail": "x"}
 
     async def given_up() -> bool:
         return await store.leases.give_up(TASK, 1, error)
 
-    await until(given_up)
+    await wait_until(given_up)
     task = await got(store, TASK)
     assert [(e.what, e.cause) for e in task.timeline] == [
         ("claimed", None),
@@ -219,7 +219,7 @@ async def test_a_worker_says_what_it_does_and_drains(
     client: Client, settings: Settings, store: Store, send: Any
 ) -> None:
     async with working(settings) as arq:
-        worker = await ready(arq)
+        worker = await started_worker(arq)
         task_id = (await (await send(slow_picture(), name="slow.png")).json())["task_id"]
 
         async def shown() -> dict[str, Any]:
@@ -230,7 +230,7 @@ async def test_a_worker_says_what_it_does_and_drains(
             said = await shown()
             return [each["task_id"] for each in said["tasks"]] == [task_id]
 
-        await until(at_work, 60)
+        await wait_until(at_work, 60)
         said = await shown()
         assert (said["state"], said["in_hand"], said["done"]) == ("running", 1, 0)
         assert [child["state"] for child in said["children"]] == ["busy"]
@@ -238,8 +238,8 @@ async def test_a_worker_says_what_it_does_and_drains(
         assert said["engine"] and said["started_at"] and said["load"] >= 0
         response = await client.post(f"/dashboard/api/workers/{worker.name}/drain")
         assert response.status == 202
-        await until(partial(_is, shown, "drained"), 90)
-        # What it had it has finished; what comes now waits.
+        await wait_until(partial(_is, shown, "drained"), 90)
+        # It finished its task; a new task waits.
         assert (await got(store, task_id)).status is Status.SUCCESS
         second = (await (await send(name="second.png", scale="3")).json())["task_id"]
         now = await api(client, "queue")
@@ -251,16 +251,16 @@ async def test_a_worker_says_what_it_does_and_drains(
         async def done() -> bool:
             return (await got(store, second)).status is Status.SUCCESS
 
-        await until(done, 60)
+        await wait_until(done, 60)
         task = await got(store, second)
         assert task.stages is not None
         assert list(task.stages) == ["fetch", "wait", "decode", "upscale", "encode", "publish"]
         assert [e.what for e in task.timeline] == ["claimed", "finished"]
-        await store.presence.ask(worker.name, drain=True)
+        await store.workers.set_drain(worker.name, drain=True)
     assert (await api(client, "workers"))["workers"] == []
-    async with working(settings) as arq:  # of the same name: this process's
-        await ready(arq)
-        await until(partial(_is, shown, "running"))
+    async with working(settings) as arq:  # same process, so the same worker name
+        await started_worker(arq)
+        await wait_until(partial(_is, shown, "running"))
         assert (await (await send(name="x.png", scale="4", query="?wait=60")).json())["status"] == (
             "SUCCESS"
         )
@@ -284,43 +284,45 @@ async def test_retry_and_cancel(client: Client, store: Store, send: Any) -> None
         assert (await client.post(f"/dashboard/api/workers/nobody:1/{what}")).status == 404
 
 
-async def test_history_is_noted_and_survives(
+async def test_history_counts_each_task_once(
     client: Client, settings: Settings, store: Store
 ) -> None:
     for number in range(3):
         mark = f"{number}" * 64
-        await created(store, mark)
+        await create_task(store, mark)
         if number:
             await store.leases.claim(mark[:32], worker="w", token="t", seconds=60, max_attempts=3)
     await store.leases.fail("2" * 32, "t", {"code": "internal", "detail": "x"})
 
     async def noted() -> bool:
-        await store.history.note(await store.gauges.work(), 1, 10)
-        _, points = await store.history.series(600, 10)
+        await store.queue_history.record(await store.task_stats.queue(), 1, 10)
+        _, points = await store.queue_history.series(600, 10)
         return bool(sum(point["asked"] for point in points) >= 3)
 
-    await until(noted)
-    await noted()  # what was counted is not counted again
+    await wait_until(noted)
+    await noted()  # nothing is counted twice
     points = (await api(client, "history"))["points"]
     assert sum(point["asked"] for point in points) == 3
     assert sum(point["started"] for point in points) == 2
     assert sum(point["failed"] for point in points) == 1
     assert max(point["waiting"] for point in points) == 1
     assert max(point["running"] for point in points) == 1
-    assert await store.history.before(5, 10) == 1
+    assert await store.queue_history.waiting_before(5, 10) == 1
 
 
-def scene(**known: Any) -> Scene:
-    idle = Work(waiting=0, oldest=0, running=0, over=0, overdue=0, known=0)
+def snapshot(**known: Any) -> Snapshot:
+    idle = QueueStats(
+        waiting=0, oldest_seconds=0, running=0, expired_leases=0, longest_expired_seconds=0, total=0
+    )
     worker = {"name": "a:1", "state": "running", "silent_seconds": 0.1}
     well: dict[str, Any] = {
-        "work": idle,
+        "stats": idle,
         "workers": [worker],
-        "lately": Lately(10, 0, 0, {}),
-        "before": None,
-        "redis": True,
+        "recent": TaskOutcomes(10, 0, 0, {}),
+        "waiting_before": None,
+        "redis_up": True,
     }
-    return Scene(**{**well, **known})
+    return Snapshot(**{**well, **known})
 
 
 @pytest.mark.parametrize(
@@ -328,14 +330,14 @@ def scene(**known: Any) -> Scene:
     [
         ({}, []),
         ({"workers": []}, ["no_workers"]),
-        ({"workers": [], "redis": False}, ["no_workers", "redis_away"]),
+        ({"workers": [], "redis_up": False}, ["no_workers", "redis_away"]),
         (
-            {"before": 0, "work": Work(20, 301, 1, 1, 7, 21)},
+            {"waiting_before": 0, "stats": QueueStats(20, 301, 1, 1, 7, 21)},
             ["waits_too_long", "queue_grows", "lease_over"],
         ),
-        ({"before": 10, "work": Work(29, 1, 1, 0, 0, 30)}, []),
-        ({"lately": Lately(1, 2, 0, {"bad_image": 2})}, []),
-        ({"lately": Lately(1, 3, 0, {"bad_image": 2, "bad_output": 1})}, ["failures"]),
+        ({"waiting_before": 10, "stats": QueueStats(29, 1, 1, 0, 0, 30)}, []),
+        ({"recent": TaskOutcomes(1, 2, 0, {"bad_image": 2})}, []),
+        ({"recent": TaskOutcomes(1, 3, 0, {"bad_image": 2, "bad_output": 1})}, ["failures"]),
         ({"workers": [{"name": "a:1", "state": "silent", "silent_seconds": 9}]}, ["no_workers"]),
         (
             {
@@ -348,23 +350,23 @@ def scene(**known: Any) -> Scene:
         ),
     ],
 )
-def test_alarms(known: dict[str, Any], codes: list[str]) -> None:
-    found = alarms(scene(**known), Settings())
-    assert [alarm.code for alarm in found] == codes
+def test_alerts(known: dict[str, Any], codes: list[str]) -> None:
+    found = find_alerts(snapshot(**known), Settings())
+    assert [alert.code for alert in found] == codes
     assert [a.level for a in found] == sorted(a.level for a in found)
 
 
-async def test_however_many_look_the_store_is_asked_once(client: Client) -> None:
+async def test_many_requests_load_the_queue_once(client: Client) -> None:
     assert client.app is not None
-    scenes, asked = client.app[SCENES], 0
-    ask = scenes._ask_now
+    overview, loads = client.app[OVERVIEW], 0
+    ask = overview._load_queue
 
     async def counted() -> QueueBody:
-        nonlocal asked
-        asked += 1
+        nonlocal loads
+        loads += 1
         return await ask()
 
-    scenes._now._ask = counted
+    overview._queue_cache._load = counted
     for _ in range(20):
         await api(client, "queue")
-    assert asked <= 3
+    assert loads <= 3

@@ -1,4 +1,4 @@
-"""Who may see the dashboard, and who may not: tokens, sessions, loopback, other sites' pages."""
+"""Authentication of the dashboard: tokens, sessions, loopback, cross-site requests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from models.loopback import is_loopback
 from models.settings import Settings
 from service.app import create_app
 from service.app_keys import TOKENS
-from service.dashboard.auth import COOKIE
+from service.dashboard.auth import SESSION_COOKIE
 from tests.conftest import Client
 
 TOKEN = "correct-horse-battery"
@@ -42,7 +42,7 @@ Open = Callable[..., Awaitable[Client]]
 
 @pytest.fixture
 async def opened(settings: Settings, aiohttp_client: Any) -> Open:
-    """Start the application with settings of a test's own; no cookie is kept between requests."""
+    """Start the application with changed settings; no cookie is kept between requests."""
 
     async def start(**update: Any) -> Client:
         app = create_app(Settings(**{**settings.model_dump(), **update}))
@@ -66,30 +66,32 @@ async def ask(client: Client, method: str, path: str, **options: Any) -> tuple[i
 async def session(client: Client) -> dict[str, str]:
     status, response = await ask(client, "POST", "/login", data={"token": TOKEN})
     assert status == 303
-    return {COOKIE: SimpleCookie(response.headers["Set-Cookie"])[COOKIE].value}
+    return {SESSION_COOKIE: SimpleCookie(response.headers["Set-Cookie"])[SESSION_COOKIE].value}
 
 
-def test_every_route_is_asked_for_here(settings: Settings) -> None:
+def test_all_dashboard_routes_are_covered_here(settings: Settings) -> None:
     app = create_app(settings)
     known = {
         (route.method, route.resource.canonical.replace("{id}", ID).replace("{name}", "x:1"))
         for route in app.router.routes()
         if route.resource and route.resource.canonical.startswith("/dashboard")
     }
-    doors = {("GET", "/login"), ("POST", "/login"), ("POST", "/logout")}
-    asked = {(method, f"/dashboard{path}") for method, path in {*EVERY, *doors}}
+    login_routes = {("GET", "/login"), ("POST", "/login"), ("POST", "/logout")}
+    asked = {(method, f"/dashboard{path}") for method, path in {*EVERY, *login_routes}}
     assert {pair for pair in known if pair[0] != "HEAD"} == asked
 
 
-async def test_with_a_token_set_nothing_is_open(opened: Open) -> None:
-    locked = await opened(admin_token=TOKEN, admin_logins=1000, admin_logins_total=1000)
+async def test_with_admin_token_every_route_needs_it(opened: Open) -> None:
+    locked = await opened(
+        admin_token=TOKEN, admin_login_failures=1000, admin_login_failures_total=1000
+    )
     wrong = [
         {},
         {"Authorization": "Bearer wrong-horse-battery"},
         {"Authorization": f"Basic {TOKEN}"},
         {"Authorization": TOKEN},
-        {"Cookie": f"{COOKIE}={TOKEN}"},
-        {"Cookie": f"{COOKIE}=ImFiY2Qi.aaaa.bbbb"},
+        {"Cookie": f"{SESSION_COOKIE}={TOKEN}"},
+        {"Cookie": f"{SESSION_COOKIE}=ImFiY2Qi.aaaa.bbbb"},
     ]
     for method, path in EVERY:
         for headers in wrong:
@@ -100,7 +102,7 @@ async def test_with_a_token_set_nothing_is_open(opened: Open) -> None:
         assert status == (404 if ID in path or method == "POST" else 200)
 
 
-async def test_a_program_is_told_how_and_a_browser_is_shown_the_way(locked: Client) -> None:
+async def test_programs_get_401_and_browsers_the_login_form(locked: Client) -> None:
     response = await locked.get("/dashboard/api/queue")
     assert response.headers["WWW-Authenticate"] == "Bearer"
     response = await locked.get("/dashboard?status=FAILURE", headers=HTML, allow_redirects=False)
@@ -110,30 +112,30 @@ async def test_a_program_is_told_how_and_a_browser_is_shown_the_way(locked: Clie
     assert 'value="status=FAILURE"' in page and 'type="password"' in page
 
 
-async def test_log_in_look_around_and_out(locked: Client) -> None:
+async def test_login_session_and_logout(locked: Client) -> None:
     form = {"token": f" {TOKEN} ", "next": "status=FAILURE"}
     status, response = await ask(locked, "POST", "/login", data=form, headers=HTML)
     assert (status, response.headers["Location"]) == (303, "/dashboard?status=FAILURE")
-    cookie = SimpleCookie(response.headers["Set-Cookie"])[COOKIE]
+    cookie = SimpleCookie(response.headers["Set-Cookie"])[SESSION_COOKIE]
     assert (cookie["httponly"], cookie["samesite"]) == (True, "Strict")
     assert (cookie["path"], cookie["max-age"], cookie["secure"]) == ("/dashboard", "43200", "")
     assert TOKEN not in cookie.value
-    cookies = {COOKIE: cookie.value}
+    cookies = {SESSION_COOKIE: cookie.value}
     for path in READS[:-1]:
         assert (await ask(locked, "GET", path, cookies=cookies))[0] == 200
     status, response = await ask(locked, "POST", "/logout", cookies=cookies)
     assert (status, response.headers["Location"]) == (303, "/dashboard/login")
-    assert SimpleCookie(response.headers["Set-Cookie"])[COOKIE].value == ""
+    assert SimpleCookie(response.headers["Set-Cookie"])[SESSION_COOKIE].value == ""
 
 
-async def test_half_a_surrogate_in_a_login_is_no_mistake_of_ours(locked: Client) -> None:
+async def test_a_lone_surrogate_in_a_login_is_401_not_500(locked: Client) -> None:
     head = {"Accept": "text/html", "Content-Type": "application/json"}
     body = b'{"token": "x", "next": "\\ud800"}'
     answer = await locked.post("/dashboard/login", data=body, headers=head)
     assert answer.status == 401
 
 
-async def test_a_login_leads_nowhere_else(locked: Client) -> None:
+async def test_login_redirects_only_to_the_dashboard(locked: Client) -> None:
     for evil in ("//evil.example", "https://evil.example/", "\r\nX: y", "a=1&b=\\evil", "#x"):
         status, response = await ask(locked, "POST", "/login", data={"token": TOKEN, "next": evil})
         assert status == 303
@@ -141,29 +143,29 @@ async def test_a_login_leads_nowhere_else(locked: Client) -> None:
         assert "\n" not in response.headers["Location"] and "X" not in response.headers
 
 
-async def test_behind_a_proxy_that_speaks_https_the_cookie_is_secure(opened: Open) -> None:
+async def test_the_cookie_is_secure_behind_an_https_proxy(opened: Open) -> None:
     client = await opened(admin_token=TOKEN, proxies=1)
     secure = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.5"}
     _, response = await ask(client, "POST", "/login", data={"token": TOKEN}, headers=secure)
-    assert SimpleCookie(response.headers["Set-Cookie"])[COOKIE]["secure"] is True
+    assert SimpleCookie(response.headers["Set-Cookie"])[SESSION_COOKIE]["secure"] is True
 
 
-async def test_sessions_end_with_time_and_with_another_token(settings: Settings) -> None:
+async def test_sessions_end_on_expiry_and_on_a_new_token(settings: Settings) -> None:
     def tokens(**update: Any) -> Tokens:
         return Tokens("k" * 40, Settings(**{**settings.model_dump(), **update}))
 
-    made = tokens(admin_token=TOKEN).session()
-    assert tokens(admin_token=TOKEN).is_session(made)
-    assert not tokens(admin_token="another-horse-battery").is_session(made)
-    assert not Tokens("l" * 40, settings).is_session(made)
+    made = tokens(admin_token=TOKEN).make_session()
+    assert tokens(admin_token=TOKEN).is_session_valid(made)
+    assert not tokens(admin_token="another-horse-battery").is_session_valid(made)
+    assert not Tokens("l" * 40, settings).is_session_valid(made)
     for evil in ("", "ä", "x" * 1000, made[:-1], made + "A"):
-        assert not tokens(admin_token=TOKEN).is_session(evil)
+        assert not tokens(admin_token=TOKEN).is_session_valid(evil)
     expired = tokens(admin_token=TOKEN)
     expired._session_ttl = -1
-    assert not expired.is_session(made)
+    assert not expired.is_session_valid(made)
 
 
-async def test_another_sites_page_changes_nothing(locked: Client) -> None:
+async def test_cross_site_requests_are_blocked(locked: Client) -> None:
     cookies = await session(locked)
     host = f"http://{locked.host}:{locked.port}"
     evil: list[dict[str, str]] = [
@@ -184,7 +186,7 @@ async def test_another_sites_page_changes_nothing(locked: Client) -> None:
             assert (await ask(locked, "POST", path, cookies=cookies, headers=headers))[0] == 404
 
 
-async def test_without_a_token_this_machine_may_and_its_browser_is_asked_for_its_origin(
+async def test_without_admin_token_loopback_is_allowed_and_its_origin_checked(
     opened: Open,
 ) -> None:
     client = await opened()
@@ -198,7 +200,7 @@ async def test_without_a_token_this_machine_may_and_its_browser_is_asked_for_its
     assert (await ask(client, "POST", "/login", data={"token": ""}))[0] == 403
 
 
-async def test_without_a_token_nobody_else(opened: Open) -> None:
+async def test_without_admin_token_only_loopback_is_allowed(opened: Open) -> None:
     here = await opened()
     strangers: list[tuple[Client, dict[str, str]]] = [
         (await opened(host="0.0.0.0", **ANYBODY), {}),
@@ -225,15 +227,19 @@ def test_loopback_names() -> None:
     assert is_loopback("::ffff:127.0.0.1")
 
 
-async def test_guessing_ends_soon_for_one_client(opened: Open) -> None:
-    client = await opened(admin_token=TOKEN, admin_logins=3, proxies=1)
+async def test_wrong_tokens_are_limited_per_client(opened: Open) -> None:
+    client = await opened(admin_token=TOKEN, admin_login_failures=3, proxies=1)
     mine, other = {"X-Forwarded-For": "203.0.113.5"}, {"X-Forwarded-For": "203.0.113.6"}
     for _ in range(3):
         status, _ = await ask(client, "POST", "/login", data={"token": "no"}, headers=mine)
         assert status == 401
-    for token in ("no", TOKEN):  # the right one is not looked at, either
+    for token in ("no", TOKEN):  # the right token is rejected too
         status, body = await ask(client, "POST", "/login", data={"token": token}, headers=mine)
-        assert (status, body["code"], body["setting"]) == (429, "rate_limited", "ADMIN_LOGINS")
+        assert (status, body["code"], body["setting"]) == (
+            429,
+            "rate_limited",
+            "ADMIN_LOGIN_FAILURES",
+        )
         assert 3500 < body["retry_after"] <= 3600
     assert (await ask(client, "GET", "/api/queue", headers={**mine, **BEARER}))[0] == 429
     status, page = await ask(
@@ -244,8 +250,8 @@ async def test_guessing_ends_soon_for_one_client(opened: Open) -> None:
     assert (await ask(client, "GET", "/api/queue", headers={**other, **BEARER}))[0] == 200
 
 
-async def test_guessing_ends_for_all_clients_together(opened: Open, settings: Settings) -> None:
-    client = await opened(admin_token=TOKEN, admin_logins_total=5, proxies=1)
+async def test_wrong_tokens_are_limited_in_total(opened: Open, settings: Settings) -> None:
+    client = await opened(admin_token=TOKEN, admin_login_failures_total=5, proxies=1)
     cookies = await session(client)
 
     async def guess(number: int) -> int:
@@ -254,7 +260,9 @@ async def test_guessing_ends_for_all_clients_together(opened: Open, settings: Se
 
     statuses = await asyncio.gather(*(guess(number) for number in range(20)))
     assert sorted(statuses) == [401] * 5 + [429] * 15
-    assert (await ask(client, "GET", "/api/queue", cookies=cookies))[0] == 200  # who is in, is in
+    assert (await ask(client, "GET", "/api/queue", cookies=cookies))[
+        0
+    ] == 200  # an existing session still works
 
 
 async def test_no_token_is_logged(
@@ -271,20 +279,20 @@ async def test_no_token_is_logged(
     assert "127.0.0.1" not in str([r for r in said.splitlines() if "login_failed" in r])
 
 
-async def test_hostile_tokens_are_wrong_tokens(locked: Client) -> None:
+async def test_hostile_tokens_are_401(locked: Client) -> None:
     for token in ("", "ä" * 30, TOKEN + "\x00", "x" * 5000, TOKEN.upper()):
         status, body = await ask(locked, "POST", "/login", data={"token": token})
         assert (status, body["code"]) == (401, "unauthorized")
 
 
 @pytest.mark.parametrize("token", ["short", "ä" * 20, "x" * 20 + "\n"])
-def test_a_token_that_is_easily_guessed_or_cannot_be_sent_is_refused(token: str) -> None:
+def test_admin_token_must_be_long_and_printable_ascii(token: str) -> None:
     with pytest.raises(ValueError, match="admin_token") as refusal:
         Settings(admin_token=token)
     assert "characters; 16 or more" in str(refusal.value) or "ASCII" in str(refusal.value)
 
 
-async def test_the_secret_of_sessions_is_that_of_the_database(locked: Client) -> None:
+async def test_sessions_are_signed_with_the_stored_secret(locked: Client) -> None:
     assert locked.app is not None
     cookies = await session(locked)
-    assert locked.app[TOKENS].is_session(cookies[COOKIE])
+    assert locked.app[TOKENS].is_session_valid(cookies[SESSION_COOKIE])

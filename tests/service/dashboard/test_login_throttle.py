@@ -1,4 +1,4 @@
-"""Guessing at the dashboard's door: it is bounded, and locks no operator out."""
+"""Wrong dashboard tokens are limited per client and in total, without locking operators out."""
 
 from __future__ import annotations
 
@@ -37,14 +37,17 @@ async def guess(door: Door, number: int, token: str = "no") -> tuple[int, str]:
     return status, body.get("setting", "")
 
 
-async def test_strangers_together_lock_no_operator_out(opened: Opened) -> None:
-    door, other = await opened(admin_logins_total=3), await opened(admin_logins_total=3)
+async def test_the_total_limit_spares_right_tokens(opened: Opened) -> None:
+    door, other = (
+        await opened(admin_login_failures_total=3),
+        await opened(admin_login_failures_total=3),
+    )
     admin = await door.key(Scope.ADMIN)
     for number in range(3):
         assert await guess(door, number) == (401, "")
-    for at in (door, other):  # another service knows, too
+    for at in (door, other):  # the limit holds across service processes
         for number in (3, 4):
-            assert await guess(at, number) == (429, "ADMIN_LOGINS_TOTAL")
+            assert await guess(at, number) == (429, "ADMIN_LOGIN_FAILURES_TOTAL")
         assert (await guess(at, 5, TOKEN))[0] == 200
         assert (await guess(at, 5, admin.token))[0] == 200
         for token in (TOKEN, admin.token):
@@ -52,19 +55,19 @@ async def test_strangers_together_lock_no_operator_out(opened: Opened) -> None:
             assert status == 303
 
 
-async def test_each_clients_own_bound_holds_beside_that_of_all(opened: Opened) -> None:
-    door = await opened(admin_logins=2, admin_logins_total=1)
+async def test_the_limit_per_client_holds_beside_the_total(opened: Opened) -> None:
+    door = await opened(admin_login_failures=2, admin_login_failures_total=1)
     assert await guess(door, 1) == (401, "")
     for _ in range(2):
-        assert await guess(door, 2) == (429, "ADMIN_LOGINS_TOTAL")
+        assert await guess(door, 2) == (429, "ADMIN_LOGIN_FAILURES_TOTAL")
     for token in ("no", TOKEN):
-        assert await guess(door, 2, token) == (429, "ADMIN_LOGINS")
+        assert await guess(door, 2, token) == (429, "ADMIN_LOGIN_FAILURES")
 
 
-async def test_who_is_blocked_asks_nothing_of_the_store(
+async def test_a_blocked_client_costs_no_database_query(
     opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    door = await opened(admin_logins=1)
+    door = await opened(admin_login_failures=1)
     for status in (401, 429):
         assert (await guess(door, 1))[0] == status
     asked: list[str] = []
@@ -73,11 +76,11 @@ async def test_who_is_blocked_asks_nothing_of_the_store(
         asked.append(key)
         return 0
 
-    for name in ("left", "hit"):
+    for name in ("retry_after", "consume"):
         monkeypatch.setattr(door.store.quotas, name, ask)
     for _ in range(3):
         status, body = await door.ask("POST", LOGIN, data={"token": TOKEN}, headers=of(1))
-        assert (status, body["setting"]) == (429, "ADMIN_LOGINS")
+        assert (status, body["setting"]) == (429, "ADMIN_LOGIN_FAILURES")
     assert asked == []
     assert (await door.ask("POST", LOGIN, data={"token": TOKEN}, headers=of(2)))[0] == 303
     assert len(asked) == 1

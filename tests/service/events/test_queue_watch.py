@@ -9,7 +9,7 @@ import pytest
 from models.settings import Settings
 from models.store import Store
 from models.tasks.task import Task
-from service.events.queue_watch import Lookout
+from service.events.queue_watch import QueueWatch
 from tests.models.store.test_change_stream import create, run
 
 
@@ -17,18 +17,18 @@ from tests.models.store.test_change_stream import create, run
 def looks(store: Store, monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """What the queue was looked at with, each time."""
     seen: list[float] = []
-    look = store.backlog.outlook
+    look = store.fair_queue.snapshot
 
     async def counted(seconds: float) -> Any:
         seen.append(seconds)
         return await look(seconds)
 
-    monkeypatch.setattr(store.backlog, "outlook", counted)
+    monkeypatch.setattr(store.fair_queue, "snapshot", counted)
     return seen
 
 
 async def members(store: Store, count: int) -> dict[str, Task]:
-    return await store.tasks.many([await create(store, number) for number in range(count)])
+    return await store.tasks.get_many([await create(store, number) for number in range(count)])
 
 
 async def test_a_group_of_which_some_have_ended_is_in_the_look(
@@ -36,18 +36,18 @@ async def test_a_group_of_which_some_have_ended_is_in_the_look(
 ) -> None:
     group = await members(store, 3)
     await run(store, next(iter(group)))
-    group = await store.tasks.many(list(group))
-    lookout = Lookout(settings, store)
+    group = await store.tasks.get_many(list(group))
+    queue_watch = QueueWatch(settings, store)
     for _ in range(20):
-        await lookout.see(of=group)
+        await queue_watch.snapshot(tasks=group)
     assert len(looks) == 1
 
 
 async def test_who_comes_again_and_again_has_it_looked_at_no_more_often(
     store: Store, settings: Settings, looks: list[float]
 ) -> None:
-    lookout = Lookout(settings.model_copy(update={"events_pause": 3600.0}), store)
-    await lookout.see()
+    queue_watch = QueueWatch(settings.model_copy(update={"events_interval_seconds": 3600.0}), store)
+    await queue_watch.snapshot()
     for number in range(5):  # each is new, and not in the look
-        await lookout.see(of=await store.tasks.many([await create(store, number)]))
+        await queue_watch.snapshot(tasks=await store.tasks.get_many([await create(store, number)]))
     assert len(looks) == 1

@@ -10,12 +10,12 @@ from typing import Any
 from models.settings import Settings
 from models.store import Store
 from service.app import create_app
-from service.app_keys import LISTENERS
+from service.events.sse_hub import EVENT_HUB
 from tests.conftest import working
 from tests.support import images
 from tests.support.paths import ROOT
 from tests.support.sse_client import Event, listen
-from tests.workers.queue.test_jobs import ready, slow_picture
+from tests.workers.queue.test_jobs import slow_picture, started_worker
 
 Send = Callable[..., Awaitable[Any]]
 
@@ -101,7 +101,7 @@ async def test_the_place_of_one_that_waits_alone(client: Any, send: Send, store:
 async def test_the_time_left_of_one_that_waits(
     client: Any, send: Send, settings: Settings, worker: Any
 ) -> None:
-    await ready(worker)
+    await started_worker(worker)
     await send(query="?wait=30")  # so that there is a rate
     busy = (await (await send(slow_picture(), "slow.png")).json())["task_id"]
     behind = (await (await send(images.png(seed=9), "b.png")).json())["task_id"]
@@ -152,7 +152,9 @@ async def test_a_tag_is_the_same_in_every_service(
 async def test_changes_are_told_together(
     settings: Settings, aiohttp_client: Any, store: Store
 ) -> None:
-    client = await aiohttp_client(create_app(settings.model_copy(update={"events_pause": 1.0})))
+    client = await aiohttp_client(
+        create_app(settings.model_copy(update={"events_interval_seconds": 1.0}))
+    )
     form = images.form(images.png(), "a.png")
     task_id = (await (await client.post("/upscale", data=form)).json())["task_id"]
     stream = await listen(client, f"/tasks/{task_id}/events")
@@ -176,12 +178,14 @@ async def test_a_name_of_the_same_bytes(client: Any, send: Send) -> None:
 
 
 async def test_keep_alives(settings: Settings, aiohttp_client: Any) -> None:
-    often = settings.model_copy(update={"events_keepalive": 0.05, "events_seconds": 1.0})
+    often = settings.model_copy(
+        update={"events_keepalive_seconds": 0.05, "events_max_seconds": 1.0}
+    )
     client = await aiohttp_client(create_app(often))
     form = images.form(images.png(), "a.png")
     task_id = (await (await client.post("/upscale", data=form)).json())["task_id"]
     stream = await listen(client, f"/tasks/{task_id}/events")
-    # Nothing happens; after EVENTS_SECONDS it is closed without an end: the browser comes again.
+    # Nothing happens; after EVENTS_MAX_SECONDS the stream closes and the browser reconnects.
     assert [event.kind for event in await stream.all()] == ["task"]
     assert len(stream.comments) >= 3
 
@@ -240,8 +244,8 @@ async def test_unknown_and_wrong(client: Any, send: Send) -> None:
     assert (await client.get(f"/tasks/{task_id}/events?wait=3")).status == 422
     assert (await client.get(f"/status/{task_id}/events?name=a")).status == 422
     assert (await client.head(f"/tasks/{task_id}/events")).status == 405
-    assert not client.app[LISTENERS]._subjects
-    assert not client.app[LISTENERS]._places.taken
+    assert not client.app[EVENT_HUB]._topics
+    assert not client.app[EVENT_HUB]._limits.streams
 
 
 def test_the_page_names_settings_that_exist() -> None:

@@ -19,17 +19,18 @@ import pytest
 
 from models.settings import Settings
 from models.store import Store
-from models.store.tasks.change_stream import Change
+from models.store.tasks.change_stream import TaskChange
 from service.app import create_app
-from service.app_keys import LISTENERS, STORE
+from service.app_keys import STORE
 from service.events import sse_hub
+from service.events.sse_hub import EVENT_HUB
 from tests.models.store.test_change_stream import streams
 from tests.service.events.test_sse_hub import ERROR, claim, far
-from tests.standalone.test_supervisor import NewHouse, picture
+from tests.standalone.test_supervisor import StartDarkroom, picture
 from tests.support import images
 from tests.support.sse_client import listen
-from tests.support.standalone_process import House
-from tests.workers.queue.test_jobs import slow_picture, until
+from tests.support.standalone_process import StandaloneProcess
+from tests.workers.queue.test_jobs import slow_picture, wait_until
 
 Send = Callable[..., Awaitable[Any]]
 
@@ -47,7 +48,11 @@ async def test_two_hundred_listeners_cost_what_one_costs(
     task_id = (await (await client.post("/upscale", data=form)).json())["task_id"]
     asked: list[str] = []
     theirs = client.app[STORE]
-    for room, name in ((theirs.tasks, "get"), (theirs.tasks, "many"), (theirs.backlog, "outlook")):
+    for room, name in (
+        (theirs.tasks, "get"),
+        (theirs.tasks, "get_many"),
+        (theirs.fair_queue, "snapshot"),
+    ):
         call = getattr(room, name)
 
         async def counted(*given: Any, call: Any = call, name: str = name) -> Any:
@@ -60,7 +65,7 @@ async def test_two_hundred_listeners_cost_what_one_costs(
     assert {far(e) for e in await asyncio.gather(*(s.next() for s in heard))} == {("CREATED", 0, 0)}
     await until_streams(store, settings, 1)
     text = await (await client.get("/metrics")).text()
-    assert f'darkroom_event_streams{{of="task"}} {many}' in text
+    assert f'darkroom_event_streams{{subject="task"}} {many}' in text
     await claim(store, task_id)
     for progress in (10, 50, 90):
         await store.leases.extend(task_id, "t", seconds=60, progress=progress)
@@ -68,9 +73,9 @@ async def test_two_hundred_listeners_cost_what_one_costs(
     told = await asyncio.gather(*(stream.all() for stream in heard))
     assert {far(events[-2])[0] for events in told} == {"FAILURE"}
     assert asked.count("get") == 1
-    assert asked.count("many") <= 8
-    assert asked.count("outlook") <= 4
-    await until(lambda: not client.app[LISTENERS]._listeners)
+    assert asked.count("get_many") <= 8
+    assert asked.count("snapshot") <= 4
+    await wait_until(lambda: not client.app[EVENT_HUB]._streams)
 
 
 async def until_streams(store: Store, settings: Settings, count: int) -> None:
@@ -82,16 +87,16 @@ async def until_streams(store: Store, settings: Settings, count: int) -> None:
 async def test_nobody_listens_nothing_is_read(
     client: Any, send: Send, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sse_hub, "_LINGER", 0.0)
-    hub = client.app[LISTENERS]
+    monkeypatch.setattr(sse_hub, "_IDLE_SECONDS", 0.0)
+    hub = client.app[EVENT_HUB]
     heard: list[str | None] = []
-    take = hub.heard
+    take = hub.on_change
 
-    def noted(change: Change) -> None:
+    def noted(change: TaskChange) -> None:
         heard.append(change.status)
         take(change)
 
-    monkeypatch.setattr(hub, "heard", noted)
+    monkeypatch.setattr(hub, "on_change", noted)
     task_id = (await (await send()).json())["task_id"]
     stream = await listen(client, f"/tasks/{task_id}/events")
     await claim(store, task_id)
@@ -101,7 +106,7 @@ async def test_nobody_listens_nothing_is_read(
             progress = progress % 99 + 1
             await store.leases.extend(task_id, "t", seconds=60, progress=progress)
     stream.response.close()
-    await until(lambda: not hub._listeners and not client.app[STORE].feed._wide)
+    await wait_until(lambda: not hub._streams and not client.app[STORE].change_stream._detailed)
     heard.clear()
     other = (await (await send(images.png(seed=5), "o.png", query="?wait=0.01")).json())["task_id"]
     await claim(store, other)
@@ -109,7 +114,7 @@ async def test_nobody_listens_nothing_is_read(
     waiting = asyncio.create_task(client.get(f"/tasks/{other}?wait=30"))
     await store.leases.fail(other, "t", ERROR)
     assert (await (await waiting).json())["status"] == "FAILURE"
-    await until(lambda: "FAILURE" in heard)
+    await wait_until(lambda: "FAILURE" in heard)
     assert heard == ["FAILURE"]
 
 
@@ -128,39 +133,41 @@ async def test_a_page_that_vanishes_leaves_nothing(
     client: Any, send: Send, settings: Settings, abruptly: bool
 ) -> None:
     task_id = (await (await send()).json())["task_id"]
-    hub = client.app[LISTENERS]
+    hub = client.app[EVENT_HUB]
     pages = [connect(client, f"/{kind}/{task_id}/events") for kind in ("tasks", "status") * 5]
-    await until(lambda: len(hub._listeners) == 10)
-    assert hub._places.taken.total() == 10
+    await wait_until(lambda: len(hub._streams) == 10)
+    assert hub._limits.streams.total() == 10
     for page in pages:
         if abruptly:  # a reset instead of a goodbye
             page.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         page.close()
-    await until(lambda: not hub._listeners)
-    await until(lambda: not hub._subjects)
-    assert (dict(hub._by_task), dict(hub._places.taken)) == ({}, {})
+    await wait_until(lambda: not hub._streams)
+    await wait_until(lambda: not hub._topics)
+    assert (dict(hub._topics_by_task), dict(hub._limits.streams)) == ({}, {})
     text = await (await client.get("/metrics")).text()
-    assert 'darkroom_event_streams{of="task"} 0' in text
+    assert 'darkroom_event_streams{subject="task"} 0' in text
 
 
 async def test_a_page_that_takes_nothing_in_is_cut(
     settings: Settings, aiohttp_client: Any, store: Store
 ) -> None:
     """Its socket fills up; from then on nothing is kept for it but the newest state."""
-    quick = settings.model_copy(update={"events_stall": 0.5, "events_pause": 0.001})
+    quick = settings.model_copy(
+        update={"events_stall_timeout": 0.5, "events_interval_seconds": 0.001}
+    )
     client = await aiohttp_client(create_app(quick))
     form = aiohttp.FormData()
     for seed in range(60):
         form.add_field("image", images.png(seed=seed), filename=f"{seed}-{'x' * 90}.png")
     group = await (await client.post("/grayscale", data=form)).json()
-    hub = client.app[LISTENERS]
+    hub = client.app[EVENT_HUB]
     page = connect(client, f"/status/{group['group_id']}/events", SO_RCVBUF=2048)
-    await until(lambda: hub._listeners)
+    await wait_until(lambda: hub._streams)
     (task_id, *_) = [task["task_id"] for task in group["tasks"]]
     await claim(store, task_id)
     progress = 0
     async with asyncio.timeout(60):
-        while hub._listeners:
+        while hub._streams:
             progress = progress % 99 + 1
             await store.leases.extend(task_id, "t", seconds=60, progress=progress)
     page.close()
@@ -185,7 +192,7 @@ async def test_too_many_of_one_client(settings: Settings, aiohttp_client: Any) -
     said = await (await connected("198.51.100.3")).json()
     assert (said["setting"], said["limit"], said["measured"]) == ("EVENTS_TOTAL", 3, 3)
     one.close()
-    await until(lambda: client.app[LISTENERS]._places.taken.total() == 2)
+    await wait_until(lambda: client.app[EVENT_HUB]._limits.streams.total() == 2)
     assert (await connected("198.51.100.1")).status == 200
     two.close()
 
@@ -216,23 +223,23 @@ async def test_who_is_gone_before_the_answer_is_no_mistake_of_ours(
     client: Any, send: Send, caplog: pytest.LogCaptureFixture
 ) -> None:
     task_id = (await (await send()).json())["task_id"]
-    hub = client.app[LISTENERS]
+    hub = client.app[EVENT_HUB]
     for _ in range(40):
         page = connect(client, f"/tasks/{task_id}/events")
         page.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         page.close()
     assert (await client.get("/healthz")).status == 200
-    await until(lambda: not hub._listeners and not hub._places.taken)
+    await wait_until(lambda: not hub._streams and not hub._limits.streams)
     text = await (await client.get("/metrics")).text()
     counts = [line for line in text.splitlines() if "/events" in line and 'status="500"' in line]
     assert counts == []
 
 
 async def test_many_who_are_refused_leave_nothing(client: Any) -> None:
-    hub = client.app[LISTENERS]
+    hub = client.app[EVENT_HUB]
     answers = await asyncio.gather(*(client.get(f"/tasks/{n}/events") for n in range(50)))
     assert {answer.status for answer in answers} == {404}
-    assert (hub._subjects, dict(hub._by_task), dict(hub._places.taken)) == ({}, {}, {})
+    assert (hub._topics, dict(hub._topics_by_task), dict(hub._limits.streams)) == ({}, {}, {})
 
 
 async def test_the_connection_serves_on_after_the_end(client: Any, send: Send) -> None:
@@ -271,7 +278,7 @@ async def test_a_broken_change_stream_is_not_noticed(
     task_id = (await (await send()).json())["task_id"]
     stream = await listen(client, f"/tasks/{task_id}/events")
     await stream.next()
-    await until(lambda: client.app[STORE].feed._wide)
+    await wait_until(lambda: client.app[STORE].change_stream._detailed)
     for _ in range(2):
         operations = store._client.admin.aggregate([{"$currentOp": {"idleCursors": True}}])
         cursors = [
@@ -290,7 +297,7 @@ async def test_draining_ends_streams_at_once(client: Any, send: Send, aiohttp_cl
     task_id = (await (await send()).json())["task_id"]
     stream = await listen(client, f"/tasks/{task_id}/events")
     await stream.next()
-    client.app[LISTENERS].close()
+    client.app[EVENT_HUB].close()
     assert await stream.all() == []  # and no end: the browser connects to the next service
     other = await aiohttp_client(client.server)
     late = await listen(other, f"/tasks/{task_id}/events")
@@ -300,9 +307,9 @@ async def test_draining_ends_streams_at_once(client: Any, send: Send, aiohttp_cl
 class Page(threading.Thread):
     """A browser: listens, and connects again with the last id whenever it is cut off."""
 
-    def __init__(self, house: House, path: str) -> None:
+    def __init__(self, darkroom: StandaloneProcess, path: str) -> None:
         super().__init__()
-        self.house, self.path = house, path
+        self.darkroom, self.path = darkroom, path
         self.lines: list[str] = []
         self.connections = 0
         self.statuses: list[int] = []
@@ -311,7 +318,7 @@ class Page(threading.Thread):
     def run(self) -> None:
         last = ""
         while not self.leave:
-            request = urllib.request.Request(f"{self.house.url}{self.path}")
+            request = urllib.request.Request(f"{self.darkroom.url}{self.path}")
             request.add_header("Last-Event-ID", last)
             try:
                 with urllib.request.urlopen(request, timeout=60) as answer:
@@ -333,36 +340,38 @@ class Page(threading.Thread):
         return any(text in line for line in list(self.lines))
 
 
-def cancel(house: House, task_id: str) -> bool:
-    answer = house.curl("-X", "DELETE", f"{house.url}/tasks/{task_id}")
+def cancel(darkroom: StandaloneProcess, task_id: str) -> bool:
+    answer = darkroom.curl("-X", "DELETE", f"{darkroom.url}/tasks/{task_id}")
     return bool(answer) and json.loads(answer)["status"] == "CANCELLED"
 
 
-def test_mongodb_killed_in_the_middle(new_house: NewHouse, tmp_path: Path) -> None:
-    house = new_house()
-    task_id = house.upload(picture(tmp_path, "slow.png", slow_picture()))["task_id"]
-    page = Page(house, f"/tasks/{task_id}/events")
+def test_mongodb_killed_in_the_middle(start_darkroom: StartDarkroom, tmp_path: Path) -> None:
+    darkroom = start_darkroom()
+    task_id = darkroom.upload(picture(tmp_path, "slow.png", slow_picture()))["task_id"]
+    page = Page(darkroom, f"/tasks/{task_id}/events")
     page.start()
-    house.until(lambda: page.said('"STARTED"'), "started")
-    house.kill("mongo")
-    house.until(lambda: cancel(house, task_id), "back")
-    house.until(lambda: page.said("event: end"), "ended")
+    darkroom.until(lambda: page.said('"STARTED"'), "started")
+    darkroom.kill("mongo")
+    darkroom.until(lambda: cancel(darkroom, task_id), "back")
+    darkroom.until(lambda: page.said("event: end"), "ended")
     page.join(30)
     assert page.said('"CANCELLED"')
     assert page.statuses == [200, 204]  # never cut off
 
 
-def test_a_rolling_restart_does_not_wait_for_listeners(new_house: NewHouse, tmp_path: Path) -> None:
-    house = new_house(SHUTDOWN_TIMEOUT="300", DRAIN_SECONDS="1")
-    task_id = house.upload(picture(tmp_path, "slow.png", slow_picture()))["task_id"]
-    page = Page(house, f"/tasks/{task_id}/events")
+def test_a_rolling_restart_does_not_wait_for_listeners(
+    start_darkroom: StartDarkroom, tmp_path: Path
+) -> None:
+    darkroom = start_darkroom(SHUTDOWN_TIMEOUT="300", DRAIN_SECONDS="1")
+    task_id = darkroom.upload(picture(tmp_path, "slow.png", slow_picture()))["task_id"]
+    page = Page(darkroom, f"/tasks/{task_id}/events")
     page.start()
-    house.until(lambda: page.connections == 1 and page.lines, "listening")
-    assert house.process is not None
-    house.process.send_signal(signal.SIGUSR2)
-    house.until(lambda: b"\nreplaced\n" in house.log.read_bytes(), "replaced", 100)
-    house.until(lambda: page.connections == 2, "connected again")
-    house.until(lambda: cancel(house, task_id), "cancelled")
-    house.until(lambda: page.said("event: end"), "told by the next one")
+    darkroom.until(lambda: page.connections == 1 and page.lines, "listening")
+    assert darkroom.process is not None
+    darkroom.process.send_signal(signal.SIGUSR2)
+    darkroom.until(lambda: b"\nreplaced\n" in darkroom.log.read_bytes(), "replaced", 100)
+    darkroom.until(lambda: page.connections == 2, "connected again")
+    darkroom.until(lambda: cancel(darkroom, task_id), "cancelled")
+    darkroom.until(lambda: page.said("event: end"), "told by the next one")
     page.join(30)
     assert page.statuses == [200, 200, 204]

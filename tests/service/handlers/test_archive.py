@@ -15,12 +15,12 @@ from bson import ObjectId
 
 from models.settings import Settings
 from models.store import Store
-from models.tasks.group import Group, Member, standing
+from models.tasks.group import Group, Member, group_progress
 from models.tasks.task import Result, Status, Task, Upload
-from models.tasks.zip_archive import FAILURES, Archive, _free, entries
+from models.tasks.zip_archive import FAILURES_FILE, GroupArchive, _free_name, archive_entries
 from tests.conftest import working
-from tests.service.submissions.test_batch import TWO, form
-from tests.service.uploads.test_validation import refused
+from tests.service.submissions.test_submission_request import TWO, form
+from tests.service.uploads.test_incoming_file import refused
 from tests.support import images
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -61,10 +61,10 @@ def test_many_results_of_one_name_cost_no_more_each(monkeypatch: pytest.MonkeyPa
             return super().__contains__(name)
 
     def counted(name: str, taken: Any, numbers: dict[str, int]) -> str:
-        return _free(name, Taken(taken), numbers)
+        return _free_name(name, Taken(taken), numbers)
 
-    monkeypatch.setattr("models.tasks.zip_archive._free", counted)
-    found = entries(*group(*(task(number, "cat.png") for number in range(200))))
+    monkeypatch.setattr("models.tasks.zip_archive._free_name", counted)
+    found = archive_entries(*group(*(task(number, "cat.png") for number in range(200))))
     assert {each.name for each in found} == {"cat.png", *(f"cat-{n}.png" for n in range(2, 201))}
     assert tried <= 3 * 200
 
@@ -86,12 +86,12 @@ async def test_archive_of_a_group(client: Any, settings: Settings) -> None:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         assert archive.testzip() is None
         names = archive.namelist()
-        assert sorted(names) == sorted([*contents, FAILURES])
+        assert sorted(names) == sorted([*contents, FAILURES_FILE])
         assert len(names) == 9
         assert {info.compress_type for info in archive.infolist()} == {zipfile.ZIP_STORED}
         for name, expected in contents.items():
             assert archive.read(name) == expected
-        assert b"notes.txt: this looks like no picture" in archive.read(FAILURES)
+        assert b"notes.txt: not an image, judged by its first bytes" in archive.read(FAILURES_FILE)
     head = await client.head(body["archive_url"])
     assert head.headers["Content-Length"] == str(len(data))
 
@@ -119,7 +119,7 @@ async def test_redirect_to_the_archive(client: Any, settings: Settings) -> None:
 
 def test_names_that_differ_in_case_only_do_not_clash() -> None:
     made = group(task(1, "Cat.png"), task(2, "cat.png"), task(3, "CAT.PNG"))
-    assert [entry.name for entry in entries(*made)] == ["Cat.png", "cat-2.png", "CAT-3.PNG"]
+    assert [entry.name for entry in archive_entries(*made)] == ["Cat.png", "cat-2.png", "CAT-3.PNG"]
 
 
 async def test_memory_is_flat_and_the_length_is_known() -> None:
@@ -134,7 +134,7 @@ async def test_memory_is_flat_and_the_length_is_known() -> None:
             given += len(chunk)
             yield chunk
 
-    archive = Archive(*made, read)
+    archive = GroupArchive(*made, read)
     total = 0
     async for piece in archive.stream():
         total += len(piece)
@@ -181,16 +181,18 @@ def test_how_far_a_group_is() -> None:
     half = task(2, status=Status.STARTED, progress=50, started_at=at(5), finished_at=None)
     open_ = task(3, status=Status.CREATED, finished_at=None)
     before = task(4, "b", started_at=at(-9), finished_at=at(-8))
-    far = standing(*group(done, half, open_), now=at(7))
+    far = group_progress(*group(done, half, open_), now=at(7))
     assert (far.status, far.done, far.total, far.progress) == (Status.STARTED, 1, 3, 50)
-    assert far.eta == 6.0  # 1.5 of 3 in 6 s
+    assert far.eta_seconds == 6.0  # 1.5 of 3 in 6 s
     # What was finished before the group was sent says nothing about the rate.
-    assert standing(*group(before, half, open_), now=at(7)).eta == 6.0  # 0.5 of 2 in 2 s
-    assert standing(*group(open_), now=at(7)).eta is None
-    assert standing(*group(open_), now=at(7)).status is Status.CREATED
-    assert standing(*group(done, before), now=at(7)).status is Status.SUCCESS
+    assert (
+        group_progress(*group(before, half, open_), now=at(7)).eta_seconds == 6.0
+    )  # 0.5 of 2 in 2 s
+    assert group_progress(*group(open_), now=at(7)).eta_seconds is None
+    assert group_progress(*group(open_), now=at(7)).status is Status.CREATED
+    assert group_progress(*group(done, before), now=at(7)).status is Status.SUCCESS
     failed = task(5, status=Status.FAILURE)
-    far = standing(*group(done, failed), now=at(7))
+    far = group_progress(*group(done, failed), now=at(7))
     assert (far.status, far.failed, far.ended) == (Status.FAILURE, 1, True)
     lost = Group(id="g", members=[Member(name="x", task_id="gone")], created_at=NOW)
-    assert standing(lost, {}).status is Status.FAILURE
+    assert group_progress(lost, {}).status is Status.FAILURE

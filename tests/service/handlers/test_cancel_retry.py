@@ -11,10 +11,10 @@ import pytest
 
 from models.settings import Settings
 from models.store import Store
-from service.app_keys import ENDINGS
+from service.events.long_poll import COMPLETION_WAITER
 from tests.conftest import working
 from tests.support import images
-from tests.workers.queue.test_jobs import heart, ready, slow_picture, until
+from tests.workers.queue.test_jobs import slow_picture, started_worker, wait_until, worker_of
 from workers.queue import execute
 
 Send = Callable[..., Awaitable[Any]]
@@ -25,7 +25,7 @@ async def running(store: Store, task_id: str) -> None:
         task = await store.tasks.get(task_id)
         return task is not None and task.progress > 0
 
-    await until(seen)
+    await wait_until(seen)
 
 
 async def files(store: Store) -> int:
@@ -44,24 +44,24 @@ async def test_before_it_starts(client: Any, send: Send, settings: Settings, sto
     assert cancelled["error"]["code"] == "cancelled"
     assert cancelled["finished_at"] and not cancelled["started_at"]
     async with working(settings) as arq:
-        await until(lambda: arq.jobs_complete == 1)  # its bell rang in vain
+        await wait_until(lambda: arq.jobs_complete == 1)  # its bell rang in vain
         task = await store.tasks.get(body["task_id"])
         assert task is not None and (task.status, task.attempts) == ("CANCELLED", 0)
 
 
 async def test_in_the_middle_of_work(client: Any, send: Send, store: Store, worker: Any) -> None:
-    hands = await ready(worker)
+    hands = await started_worker(worker)
     body = await (await send(slow_picture())).json()
     await running(store, body["task_id"])
     (busy,) = hands.children.pids
     waiting = asyncio.create_task(client.get(f"/tasks/{body['task_id']}?wait=60"))
-    await until(lambda: client.app[ENDINGS]._waiting)
+    await wait_until(lambda: client.app[COMPLETION_WAITER]._waiters)
     response = await client.delete(f"/tasks/{body['task_id']}")
     assert response.status == 200
     assert (await (await waiting).json())["status"] == "CANCELLED"
     # Well before its work would have ended, and without a heartbeat (each third of a lease):
-    await until(lambda: not psutil.pid_exists(busy), 2)
-    await until(lambda: hands.children.pids and not hands.attempts, 5)
+    await wait_until(lambda: not psutil.pid_exists(busy), 2)
+    await wait_until(lambda: hands.children.pids and not hands.attempts, 5)
     assert await files(store) == 0
     good = await (await send(query="?wait=30")).json()
     assert good["status"] == "SUCCESS"
@@ -70,9 +70,9 @@ async def test_in_the_middle_of_work(client: Any, send: Send, store: Store, work
 async def test_one_that_publishes_takes_back_what_it_stored(
     client: Any, send: Send, store: Store, worker: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hands = await ready(worker)
+    hands = await started_worker(worker)
     stored, cancelled = asyncio.Event(), asyncio.Event()
-    store_one = execute._store
+    store_one = execute._store_result
 
     async def halting(*given: Any) -> Any:
         result = await store_one(*given)
@@ -80,7 +80,7 @@ async def test_one_that_publishes_takes_back_what_it_stored(
         await cancelled.wait()
         return result
 
-    monkeypatch.setattr(execute, "_store", halting)
+    monkeypatch.setattr(execute, "_store_result", halting)
     body = await (await send()).json()
     await stored.wait()
     assert await files(store) > 0
@@ -88,7 +88,7 @@ async def test_one_that_publishes_takes_back_what_it_stored(
     (attempt,) = hands.attempts
     await attempt.lost.wait()
     cancelled.set()
-    await until(lambda: not hands.attempts)
+    await wait_until(lambda: not hands.attempts)
     assert await files(store) == 0
     shown = await (await client.get(f"/tasks/{body['task_id']}")).json()
     assert (shown["status"], shown["results"]) == ("CANCELLED", [])
@@ -137,7 +137,7 @@ async def test_ended_or_unknown_is_refused(client: Any, send: Send, store: Store
     again = await client.delete(f"/tasks/{task_id}")
     refused = await again.json()
     assert (again.status, refused["measured"]) == (409, "CANCELLED")
-    assert "only one that is CREATED or STARTED can be cancelled" in refused["detail"]
+    assert "only a task that is CREATED or STARTED can be cancelled" in refused["detail"]
     assert (await client.delete(f"/tasks/{task_id}?force=1")).status == 422
 
 
@@ -186,7 +186,7 @@ async def test_a_group_with_a_cancelled_member(client: Any, settings: Settings) 
 async def test_a_stream_that_breaks_is_opened_again(
     client: Any, send: Send, store: Store, worker: Any
 ) -> None:
-    hands = await ready(worker)
+    hands = await started_worker(worker)
     body = await (await send(slow_picture())).json()
     await running(store, body["task_id"])
     operations = store._client.admin.aggregate([{"$currentOp": {"idleCursors": True}}])
@@ -198,5 +198,5 @@ async def test_a_stream_that_breaks_is_opened_again(
     assert streams
     await store._database.command("killCursors", "tasks", cursors=streams)
     await client.delete(f"/tasks/{body['task_id']}")
-    await until(lambda: not heart(worker).attempts, 5)
+    await wait_until(lambda: not worker_of(worker).attempts, 5)
     assert hands.children is not None

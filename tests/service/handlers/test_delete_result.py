@@ -13,7 +13,7 @@ from models.store import Store
 from service.app_keys import CACHE
 from tests.support import images
 from tests.support.task_factory import RESULT, age, findings, finish, got, stored
-from workers.background.housekeeping import tidy
+from workers.background.housekeeping import delete_expired
 
 Send = Callable[..., Awaitable[Any]]
 URL = "/processed/cat-upscale-x2.png"
@@ -38,10 +38,10 @@ async def test_once(client: Any, done: str, store: Store, settings: Settings) ->
     assert shown["results"][0]["gone"]["reason"] == "deleted"
     seen = await client.get(f"/tasks/{done}?redirect=1", allow_redirects=False)
     assert seen.status == 404
-    await tidy(settings, store)
+    await delete_expired(settings, store)
     assert await stored(store, "results") == (1, 1)  # the grace period
     await age(store)
-    await tidy(settings, store)
+    await delete_expired(settings, store)
     assert await stored(store, "results") == (0, 0)
     assert await findings(store) == []
 
@@ -73,7 +73,7 @@ async def test_the_bytes_go_with_the_last_name(
     assert (await client.delete(URL)).status == 204
     assert (await client.get(URL)).status == 404
     assert (await client.get(OTHER)).status == 200
-    assert not (await got(store, done)).lost
+    assert not (await got(store, done)).results_lost
     shown = await (await client.get(f"/tasks/{done}?name=dog.png")).json()
     assert shown["url"] == OTHER
     # Sent again under the name that was deleted: it is there, nothing is computed.
@@ -82,7 +82,7 @@ async def test_the_bytes_go_with_the_last_name(
     assert (await client.get(URL)).status == 200
     for url in (URL, OTHER):
         assert (await client.delete(url)).status == 204
-    assert (await got(store, done)).lost
+    assert (await got(store, done)).results_lost
 
 
 async def test_a_part_of_several(client: Any, store: Store) -> None:
@@ -157,7 +157,7 @@ async def test_one_whose_time_was_up_is_deleted_too(
     client: Any, done: str, store: Store, settings: Settings
 ) -> None:
     await age(store)
-    await tidy(settings.model_copy(update={"result_ttl": 60}), store)
+    await delete_expired(settings.model_copy(update={"result_ttl": 60}), store)
     assert (await client.get(URL)).status == 410
     assert (await client.delete(URL, headers={"If-Match": "*"})).status == 412
     assert (await client.delete(URL)).status == 204
@@ -183,7 +183,7 @@ async def test_the_cache_forgets_it(client: Any, done: str, store: Store) -> Non
     sha256 = (await got(store, done)).results[0].sha256
     for _ in range(2):
         await client.get(URL)
-        await cache.settle()
+        await cache.wait_for_offers()
     assert await cache.get(sha256) == RESULT
     await client.delete(URL)
     assert await cache.get(sha256) is None
@@ -213,5 +213,5 @@ async def test_deleted_while_it_is_sent_again_under_another_name(
         else:
             assert (answer["status"], answer["url"]) == ("CREATED", None)
         task = await got(store, body["task_id"])
-        assert not task.lost
+        assert not task.results_lost
     assert await findings(store) == []

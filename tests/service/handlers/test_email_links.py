@@ -20,17 +20,17 @@ ANN = "ann@example.org"
 
 def token_for(client: Any, purpose: Purpose, subscriber_id: str) -> str:
     tokens: Tokens = client.app[TOKENS]
-    return tokens.make(purpose, subscriber_id)
+    return tokens.make_subscriber_token(purpose, subscriber_id)
 
 
 async def subscribed(store: Store, address: str = ANN) -> str:
-    person = await store.subscribers.ask(address, 3600)
+    person = await store.subscribers.get_or_create(address, 3600)
     await store.subscribers.confirm(person.id)
     return person.id
 
 
 async def status_of(store: Store, address: str = ANN) -> str:
-    person = await store.subscribers.find(address)
+    person = await store.subscribers.find_by_address(address)
     return person.status if person else "unknown"
 
 
@@ -39,7 +39,9 @@ async def test_tokens_forged_expired_or_of_another_purpose(
 ) -> None:
     subscriber_id = await subscribed(store)
     good = token_for(client, Purpose.UNSUBSCRIBE, subscriber_id)
-    stranger = Tokens("another secret", settings).make(Purpose.UNSUBSCRIBE, subscriber_id)
+    stranger = Tokens("another secret", settings).make_subscriber_token(
+        Purpose.UNSUBSCRIBE, subscriber_id
+    )
     wrong = token_for(client, Purpose.CONFIRM, subscriber_id)
     click = {"List-Unsubscribe": "One-Click"}
     forged = [
@@ -121,8 +123,10 @@ def sha256(text: str) -> str:
 
 
 def test_pages_escape() -> None:
-    from service.pages.render import page
+    from service.pages.render import standalone_page
 
-    made = page("notice.html", title="<b>", detail='"><script>', button="<i>", one_click=False)
+    made = standalone_page(
+        "notice.html", title="<b>", detail='"><script>', button="<i>", one_click=False
+    )
     assert made.text is not None
     assert "<b>" not in made.text and "<script>" not in made.text and "<i>" not in made.text

@@ -16,7 +16,7 @@ from service.handlers import health
 async def test_however_many_ask_the_stores_are_asked_once(
     aiohttp_client: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(health, "_FRESH", 3600)
+    monkeypatch.setattr(health, "_CACHE_SECONDS", 3600)
     client = await aiohttp_client(create_app(settings))
     store, asked = client.app[STORE], 0
     ping = store.ping

@@ -6,7 +6,7 @@ import re
 
 from models.settings import Settings
 from tests.conftest import Client
-from tests.service.uploads.test_validation import limited
+from tests.service.uploads.test_incoming_file import limited
 from tests.support.paths import ROOT
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,image/webp,*/*;q=0.8"}

@@ -9,8 +9,8 @@ import pytest
 
 from models.auth.tokens import Purpose, Tokens
 from models.outbox import email as drafts
-from models.outbox.email import Kind, Letter
-from models.outbox.item import Mailing
+from models.outbox.email import Email, EmailKind
+from models.outbox.item import DeliveryStatus
 from models.outbox.subscriber import Subscription
 from models.settings import Settings
 from models.store import Store
@@ -18,14 +18,14 @@ from service.app import create_app
 from service.app_keys import TOKENS
 from tests.support.smtp import (
     Mailbox,
-    age,
-    letters,
+    all_emails,
+    backdate,
     link_in,
     mail_server,
-    posting,
+    make_due,
+    only_email,
     send_due,
-    the_letter,
-    until_due,
+    smtp_settings,
 )
 
 ANN = "ann@example.org"
@@ -43,29 +43,29 @@ async def said(response: Any) -> tuple[int, str, set[tuple[str, str]]]:
 
 def token_for(client: Any, purpose: Purpose, subscriber_id: str) -> str:
     tokens: Tokens = client.app[TOKENS]
-    return tokens.make(purpose, subscriber_id)
+    return tokens.make_subscriber_token(purpose, subscriber_id)
 
 
 async def subscribed(store: Store, address: str = ANN) -> str:
-    person = await store.subscribers.ask(address, 3600)
+    person = await store.subscribers.get_or_create(address, 3600)
     await store.subscribers.confirm(person.id)
     return person.id
 
 
 async def status_of(store: Store, address: str = ANN) -> str:
-    person = await store.subscribers.find(address)
+    person = await store.subscribers.find_by_address(address)
     return person.status if person else "unknown"
 
 
-async def of_kind(store: Store, kind: Kind) -> list[Letter]:
-    return [letter for letter in await letters(store) if letter.kind is kind]
+async def of_kind(store: Store, kind: EmailKind) -> list[Email]:
+    return [letter for letter in await all_emails(store) if letter.kind is kind]
 
 
 async def test_the_whole_way(client: Any, settings: Settings, store: Store) -> None:
     """Asked for, confirmed by the button, left by address, back by the goodbye's link."""
     mailbox = Mailbox()
     with mail_server(mailbox) as port:
-        chosen = posting(settings, port)
+        chosen = smtp_settings(settings, port)
         assert (await client.post("/subscribe", data={"email": ANN})).status == 202
         await send_due(chosen, store)
         link = link_in(mailbox.messages[-1], "/subscribe/confirm")
@@ -91,19 +91,19 @@ async def test_nobody_learns_who_is_subscribed(
         create_app(settings.model_copy(update={"mail_per_client": 1000, "mail_per_address": 2}))
     )
     await subscribed(store, "in@example.org")
-    await store.subscribers.ask("asked@example.org", 3600)
+    await store.subscribers.get_or_create("asked@example.org", 3600)
     gone = await subscribed(store, "gone@example.org")
-    await store.subscribers.leave(gone, 3600)
+    await store.subscribers.unsubscribe(gone, 3600)
     for _ in range(2):
-        await store.quotas.hit("address:limited@example.org", 2)
+        await store.quotas.consume("address:limited@example.org", 2)
     people = [f"{name}@example.org" for name in ("in", "asked", "gone", "new", "limited")]
     for path in ("/subscribe", "/unsubscribe"):
         answers = [await said(await client.post(path, data={"email": who})) for who in people]
         assert all(answer == answers[0] for answer in answers)
         assert not any(who in answers[0][1] for who in people)
-    confirms = {letter.to for letter in await of_kind(store, Kind.CONFIRM)}
+    confirms = {letter.to for letter in await of_kind(store, EmailKind.CONFIRM)}
     assert confirms == {f"{name}@example.org" for name in ("asked", "gone", "new")}
-    goodbyes = [letter.to for letter in await of_kind(store, Kind.GOODBYE)]
+    goodbyes = [letter.to for letter in await of_kind(store, EmailKind.GOODBYE)]
     assert goodbyes == ["in@example.org"]
 
 
@@ -122,7 +122,7 @@ async def test_answers_take_the_same_time(
         done.append("work")
 
     monkeypatch.setattr("asyncio.sleep", floor)
-    await newsletter._in_equal_time(work())
+    await newsletter._in_constant_time(work())
     assert sorted(done) == ["floor", "work"]
 
 
@@ -131,12 +131,12 @@ async def test_one_letter_while_one_waits_and_few_in_an_hour(
 ) -> None:
     for _ in range(3):
         await client.post("/subscribe", data={"email": ANN})
-    assert len(await letters(store)) == 1
+    assert len(await all_emails(store)) == 1
     for _ in range(settings.mail_per_address):
         await send_due(settings, store)
         await client.post("/subscribe", data={"email": ANN})
     # MAIL_PER_ADDRESS counts what was asked, so at most that many letters came of it.
-    assert len(await letters(store)) == settings.mail_per_address - 2
+    assert len(await all_emails(store)) == settings.mail_per_address - 2
 
 
 async def test_one_click_as_mail_programs_do_it(client: Any, store: Store) -> None:
@@ -158,7 +158,7 @@ async def test_one_click_as_mail_programs_do_it(client: Any, store: Store) -> No
     # Asked again it is still true; a click needs no goodbye, it came from the mailbox itself.
     again = await client.post(path, data="List-Unsubscribe=One-Click", headers=URLENCODED)
     assert await said(again) == await said(response)
-    assert await letters(store) == []
+    assert await all_emails(store) == []
 
 
 URLENCODED = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -169,13 +169,13 @@ async def test_no_goodbye_to_who_is_still_there(settings: Settings, store: Store
     subscriber_id = await subscribed(store)
     reader = await store.subscribers.get(subscriber_id)
     assert reader is not None
-    await store.mail.put(drafts.goodbye(subscriber_id, ANN, reader.confirmed_at))
+    await store.emails.put(drafts.goodbye_draft(subscriber_id, ANN, reader.confirmed_at))
     await send_due(settings, store)
-    assert (await the_letter(store)).status is Mailing.CREATED
-    await age(store, 61, "created_at")
-    await until_due(store)
+    assert (await only_email(store)).status is DeliveryStatus.CREATED
+    await backdate(store, 61, "created_at")
+    await make_due(store)
     await send_due(settings, store)
-    assert (await the_letter(store)).error == "still subscribed, or again"
+    assert (await only_email(store)).error == "still subscribed, or again"
 
 
 async def test_unsubscribing_twice_says_goodbye_once(client: Any, store: Store) -> None:
@@ -184,7 +184,7 @@ async def test_unsubscribing_twice_says_goodbye_once(client: Any, store: Store) 
         *(client.post("/unsubscribe", data={"email": ANN}) for _ in range(5))
     )
     assert {answer.status for answer in answers} == {200}
-    assert len(await letters(store)) == 1
+    assert len(await all_emails(store)) == 1
 
 
 async def test_addresses_reach_no_log(

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from models.errors import StoreUnavailable
-from models.outbox.email import Kind
-from models.outbox.item import Mailing
+from models.outbox.email import EmailKind
+from models.outbox.item import DeliveryStatus
 from models.settings import Settings
 from models.store import Store
 from models.tasks.group import Member
@@ -18,16 +18,16 @@ from service.app_keys import STORE
 from tests.conftest import working
 from tests.support.smtp import (
     Mailbox,
-    age,
+    all_emails,
+    backdate,
     finished_task,
     group_of,
-    letters,
     mail_server,
-    posting,
+    only_email,
     send_due,
-    the_letter,
+    smtp_settings,
     unfinished_task,
-    until,
+    wait_until,
 )
 
 ANN = "ann@example.org"
@@ -55,12 +55,12 @@ async def test_one_letter_however_often_asked(
     await send_due(settings, store)
     third = await (await client.request(method, f"/send_images/{group_id}")).json()
     assert (third["status"], "no second one" in third["detail"]) == ("sent", True)
-    letter = await the_letter(store)
-    assert (letter.kind, letter.to, letter.status) == (Kind.ARCHIVE, ANN, Mailing.SENT)
-    await age(store, settings.mail_again + 1, "ended_at")
+    letter = await only_email(store)
+    assert (letter.kind, letter.to, letter.status) == (EmailKind.ARCHIVE, ANN, DeliveryStatus.SENT)
+    await backdate(store, settings.mail_archive_resend_seconds + 1, "ended_at")
     fourth = await (await client.request(method, f"/send_images/{group_id}")).json()
     assert fourth["status"] == "queued"
-    assert len(await letters(store)) == 2
+    assert len(await all_emails(store)) == 2
     for answer in (second, third, fourth):
         assert "ann" not in str(answer) and "example.org" not in str(answer)
 
@@ -69,7 +69,7 @@ async def test_many_at_once(client: Any, store: Store) -> None:
     group_id = await finished_group(store)
     answers = await asyncio.gather(*(client.get(f"/send_images/{group_id}") for _ in range(8)))
     assert {answer.status for answer in answers} == {202}
-    assert len(await letters(store)) == 1
+    assert len(await all_emails(store)) == 1
 
 
 async def test_it_says_what_it_waits_for(client: Any, store: Store) -> None:
@@ -87,7 +87,7 @@ async def test_trouble_of_the_mail_server_is_said(
 
     group_id = await finished_group(store)
     await client.post(f"/send_images/{group_id}")
-    await send_due(posting(settings, free_port(), mail_retry=60), store)
+    await send_due(smtp_settings(settings, free_port(), mail_retry_seconds=60), store)
     body = await (await client.post(f"/send_images/{group_id}")).json()
     assert body["status"] == "queued" and "tried 1 times" in body["detail"]
 
@@ -102,7 +102,7 @@ async def test_unknown_groups_and_such_without_an_address(client: Any, store: St
         assert "-F email=" in body["detail"]
     assert (await client.get(f"/send_images/{group_id}?email={ANN}")).status == 422
     assert (await client.head(f"/send_images/{await finished_group(store)}")).status == 405
-    assert await letters(store) == []
+    assert await all_emails(store) == []
 
 
 async def test_limits(settings: Settings, store: Store, aiohttp_client: Any) -> None:
@@ -116,7 +116,7 @@ async def test_limits(settings: Settings, store: Store, aiohttp_client: Any) -> 
     assert (response.status, (await response.json())["setting"]) == (429, "MAIL_PER_CLIENT")
     # What is queued already costs nothing to ask about.
     assert (await client.get(f"/send_images/{groups[0]}")).status == 202
-    assert len(await letters(store)) == 2
+    assert len(await all_emails(store)) == 2
 
 
 async def test_only_what_was_queued_counts(
@@ -128,11 +128,11 @@ async def test_only_what_was_queued_counts(
     answers = await asyncio.gather(*(client.get(f"/send_images/{groups[0]}") for _ in range(5)))
     assert [answer.status for answer in answers] == [202] * 5
     assert [(await client.get(f"/send_images/{g}")).status for g in groups] == [202, 202, 429]
-    assert len(await letters(store)) == 2
+    assert len(await all_emails(store)) == 2
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize(("room", "step"), [("mail", "put"), ("quotas", "hit")])
+@pytest.mark.parametrize(("room", "step"), [("emails", "put"), ("quotas", "consume")])
 async def test_what_a_store_that_went_away_lost_counts_nothing(
     settings: Settings,
     store: Store,
@@ -158,9 +158,9 @@ async def test_what_a_store_that_went_away_lost_counts_nothing(
         patch.setattr("service.handlers.send_images.admit", _admit)
         patch.setattr(owner, step, away)
         assert (await client.get(f"/send_images/{group_id}")).status == 503
-    assert await letters(store) == []
+    assert await all_emails(store) == []
     assert (await client.get(f"/send_images/{group_id}")).status == 202
-    assert len(await letters(store)) == 1
+    assert len(await all_emails(store)) == 1
 
 
 async def _admit(request: Any) -> None:
@@ -174,7 +174,7 @@ async def test_many_groups_at_once_stay_within_the_limit(
     groups = [await finished_group(store) for _ in range(12)]
     answers = await asyncio.gather(*(client.get(f"/send_images/{g}") for g in groups))
     assert sorted(answer.status for answer in answers) == [202] * 3 + [429] * 9
-    assert len(await letters(store)) == 3
+    assert len(await all_emails(store)) == 3
     for answer in answers:
         if answer.status == 429:
             said = await answer.json()
@@ -190,13 +190,13 @@ async def test_a_letter_that_failed_can_be_asked_for_again(
     mailbox = Mailbox()
     mailbox.refused = {ANN: "550 full"}
     with mail_server(mailbox) as port:
-        await send_due(posting(settings, port), store)
-        assert (await the_letter(store)).status is Mailing.FAILED
+        await send_due(smtp_settings(settings, port), store)
+        assert (await only_email(store)).status is DeliveryStatus.FAILED
         mailbox.refused = {}
         body = await (await client.get(f"/send_images/{group_id}")).json()
         assert body["status"] == "queued"
-        await send_due(posting(settings, port), store)
-    assert mailbox.receivers == [ANN]
+        await send_due(smtp_settings(settings, port), store)
+    assert mailbox.recipients == [ANN]
 
 
 async def test_through_a_real_worker(settings: Settings, store: Store, aiohttp_client: Any) -> None:
@@ -205,7 +205,7 @@ async def test_through_a_real_worker(settings: Settings, store: Store, aiohttp_c
 
     mailbox = Mailbox()
     with mail_server(mailbox) as port:
-        chosen = posting(settings, port)
+        chosen = smtp_settings(settings, port)
         client = await aiohttp_client(create_app(chosen))
         task = await (
             await client.post("/upscale", data=images.form(images.png(), "cat.png"))
@@ -217,6 +217,6 @@ async def test_through_a_real_worker(settings: Settings, store: Store, aiohttp_c
             async def arrived() -> bool:
                 return bool(mailbox.messages)
 
-            await until(arrived, 60)
+            await wait_until(arrived, 60)
     (attachment,) = mailbox.messages[0].iter_attachments()
     assert attachment.get_content_type() == "application/zip"

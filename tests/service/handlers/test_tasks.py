@@ -12,7 +12,8 @@ import pytest
 from models.settings import Settings
 from models.store import Store
 from service.app import create_app
-from service.app_keys import ENDINGS, STORE
+from service.app_keys import STORE
+from service.events.long_poll import COMPLETION_WAITER
 from tests.support import images
 
 Send = Callable[..., Awaitable[Any]]
@@ -56,7 +57,7 @@ async def test_wait_that_ends_with_the_time_tells_the_state_of_then(
 ) -> None:
     body = await (await send()).json()
     waiting = asyncio.create_task(client.get(f"/tasks/{body['task_id']}?wait=0.5"))
-    while not client.app[ENDINGS]._waiting:
+    while not client.app[COMPLETION_WAITER]._waiters:
         await asyncio.sleep(0.01)
     await store.leases.claim(body["task_id"], worker="w", token="t", seconds=9, max_attempts=1)
     await store.leases.extend(body["task_id"], "t", seconds=9, progress=50)
@@ -97,7 +98,7 @@ async def test_waiting_survives_a_broken_change_stream(
 ) -> None:
     body = await (await send()).json()
     waiting = asyncio.create_task(client.get(f"/tasks/{body['task_id']}?wait=30"))
-    while not client.app[ENDINGS]._waiting:
+    while not client.app[COMPLETION_WAITER]._waiters:
         await asyncio.sleep(0.01)
     admin = store._client.admin
     operations = admin.aggregate([{"$currentOp": {"idleCursors": True}}])
@@ -202,7 +203,7 @@ async def test_stopping_lets_those_who_wait_answer(
     response = await client.post("/upscale", data=images.form(images.png(), "a.png"))
     task_id = (await response.json())["task_id"]
     waiting = asyncio.create_task(client.get(f"/tasks/{task_id}?wait=60"))
-    while not server.app[ENDINGS]._waiting:
+    while not server.app[COMPLETION_WAITER]._waiters:
         await asyncio.sleep(0.01)
     began = time.monotonic()
     closing = asyncio.create_task(server.close())

@@ -30,8 +30,8 @@ CHUNKED = b"Transfer-Encoding: chunked\r\n"
 
 @pytest.fixture(scope="module")
 def shared_front(
-    mongo: embedded_stores.Server,
-    redis: embedded_stores.Server,
+    mongo: embedded_stores.EmbeddedStore,
+    redis: embedded_stores.EmbeddedStore,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Front]:
     """A service that is impatient where these tests wait for its patience to end."""
@@ -44,9 +44,9 @@ def shared_front(
         folder,
         KEEPALIVE_TIMEOUT="3",
         HEADER_TIMEOUT="2",
-        UPLOAD_GRACE="1",
+        UPLOAD_GRACE_SECONDS="1",
         LINGER_TIMEOUT="0.5",
-        ANSWER_STALL="2",
+        RESPONSE_STALL_TIMEOUT="2",
         MAX_JSON_BYTES="100000",
     ) as started:
         yield started
@@ -141,10 +141,10 @@ def test_a_body_that_nobody_reads_is_closed(front: Front, path: bytes) -> None:
 
 
 def test_an_upload_that_came_fast_may_not_stand_still(settings: Settings, tmp_path: Path) -> None:
-    with Front(settings, tmp_path, UPLOAD_STALL="1", LINGER_TIMEOUT="0.5") as front:
+    with Front(settings, tmp_path, UPLOAD_STALL_TIMEOUT="1", LINGER_TIMEOUT="0.5") as front:
         start = PART + b"\x89PNG\r\n\x1a\n" + bytes(2_000_000)
         answer = front.ask(post(b"/blur", FORM, b"Content-Length: 9000000\r\n", body=start))
-    assert "UPLOAD_STALL" in refused(answer, 408, "too_slow")["detail"]
+    assert "UPLOAD_STALL_TIMEOUT" in refused(answer, 408, "too_slow")["detail"]
 
 
 def test_a_client_that_takes_no_answer_in_is_cut(front: Front) -> None:
@@ -161,7 +161,7 @@ def test_a_client_that_takes_no_answer_in_is_cut(front: Front) -> None:
 
 
 def test_a_client_that_takes_its_time_gets_all_of_it(front: Front) -> None:
-    """Slower than ANSWER_STALL in all, but never standing still."""
+    """Slower than RESPONSE_STALL_TIMEOUT in all, but never standing still."""
     number = 40
     ask = (b"GET /openapi.json HTTP/1.1\r\n" + HOST + b"\r\n") * number
     with socket.socket() as opened:
@@ -214,20 +214,20 @@ def test_there_is_room_beside_all_event_streams() -> None:
 
 
 class Someone:
-    def look(self, now: float) -> None: ...
+    def close_if_slow(self, now: float) -> None: ...
 
 
 async def test_no_more_connections_than_files(settings: Settings) -> None:
-    crowd = ConnectionLimiter(settings, 256 + 2)
+    limiter = ConnectionLimiter(settings, 256 + 2)
     someone = [Someone() for _ in range(103)]
-    answers = [crowd.enter(each, f"10.0.0.{n}") for n, each in enumerate(someone)]
+    answers = [limiter.register(each, f"10.0.0.{n}") for n, each in enumerate(someone)]
     assert answers[:2] == [None, None]
     assert all(answer and b"503 Service Unavailable" in answer for answer in answers[2:102])
     assert answers[102] == b""  # a hundred read why already
-    crowd.leave(someone[0], "10.0.0.0")
-    crowd.leave(someone[0], "10.0.0.0")
-    assert crowd.enter(Someone(), "10.0.0.0") is None
-    assert crowd.enter(Someone(), "10.0.0.1") is not None
+    limiter.unregister(someone[0], "10.0.0.0")
+    limiter.unregister(someone[0], "10.0.0.0")
+    assert limiter.register(Someone(), "10.0.0.0") is None
+    assert limiter.register(Someone(), "10.0.0.1") is not None
 
 
 async def test_what_was_closed_is_forgotten(settings: Settings) -> None:
@@ -236,17 +236,17 @@ async def test_what_was_closed_is_forgotten(settings: Settings) -> None:
         update={
             "keepalive_timeout": 0.5,
             "header_timeout": 0.3,
-            "max_head_bytes": 1024,
+            "max_request_head_bytes": 1024,
             "max_connections_per_client": 5,
         }
     )
     runner = web.AppRunner(create_app(quick))
     await runner.setup()
-    server, crowd = runner.server, ConnectionLimiter(quick, 10_000)
+    server, limiter = runner.server, ConnectionLimiter(quick, 10_000)
     assert server is not None
     loop = asyncio.get_running_loop()
-    port = await loop.create_server(lambda: Connection(crowd, quick, server), "127.0.0.1", 0)
-    watching = asyncio.create_task(crowd.watch())
+    port = await loop.create_server(lambda: Connection(limiter, quick, server), "127.0.0.1", 0)
+    watching = asyncio.create_task(limiter.watch())
     where = port.sockets[0].getsockname()
     large = GET[:-2] + b"X: " + b"a" * 2000
     with contextlib.ExitStack() as open_:
@@ -255,11 +255,11 @@ async def test_what_was_closed_is_forgotten(settings: Settings) -> None:
             opened.sendall(sent)
         socket.create_connection(where).close()
         async with asyncio.timeout(60):
-            while len(crowd._open) + len(crowd._refused) == 0:
+            while len(limiter._open) + len(limiter._refused) == 0:
                 await asyncio.sleep(0.01)
-            while server.connections or crowd._refused or crowd._open:
+            while server.connections or limiter._refused or limiter._open:
                 await asyncio.sleep(0.01)
-    assert not crowd._by_client
+    assert not limiter._by_client
     watching.cancel()
     port.close()
     await runner.cleanup()
@@ -293,7 +293,7 @@ def test_a_head_in_pieces_is_bounded_in_all(front: Front) -> None:
             for number in range(60):
                 opened.sendall(b"X-%d: " % number + b"a" * 1000 + b"\r\n")
         body = refused(rest(opened), 431, "head_too_large")
-    assert (body["setting"], body["limit"]) == ("MAX_HEAD_BYTES", 32768)
+    assert (body["setting"], body["limit"]) == ("MAX_REQUEST_HEAD_BYTES", 32768)
 
 
 # No HTTP, or HTTP that two programs read in two ways

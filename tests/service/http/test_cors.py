@@ -130,7 +130,7 @@ def test_what_is_no_origin_is_no_setting(origins: str) -> None:
 
 def test_origins_are_kept_as_browsers_write_them() -> None:
     given = " https://Shop.Example.org:443 ,http://localhost:3000,http://[::1]:80,"
-    assert Settings(cors_origins=given).origins == {SHOP, OTHER, "http://[::1]"}
+    assert Settings(cors_origins=given).allowed_origins == {SHOP, OTHER, "http://[::1]"}
 
 
 @pytest.mark.parametrize(

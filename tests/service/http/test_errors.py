@@ -11,10 +11,11 @@ from aiohttp import web
 from structlog.contextvars import bind_contextvars, get_contextvars
 
 from models import errors
-from models.errors import BY_CODE, AppError, BadImage, from_document
+from models.error_codes import BY_CODE, from_document
+from models.errors import AppError, BadImage
 from service.app import create_app
-from service.http.errors import STATUS, answer, spoken
-from service.http.request_context import identify
+from service.http.errors import STATUS, error_response, serialize_response
+from service.http.request_context import request_context_middleware
 
 
 def test_every_error_that_can_reach_a_client_has_a_status() -> None:
@@ -39,7 +40,7 @@ def test_documents_round_trip() -> None:
 
 @pytest.mark.parametrize("kind", list(STATUS))
 def test_problem_documents(kind: type[AppError]) -> None:
-    response = answer(kind("what helps", limit=1, measured=2))
+    response = error_response(kind("what helps", limit=1, measured=2))
     assert response.status == STATUS[kind]
     assert response.content_type == "application/problem+json"
     assert response.text is not None
@@ -48,11 +49,11 @@ def test_problem_documents(kind: type[AppError]) -> None:
     assert (body["status"], body["limit"], body["measured"]) == (response.status, 1, 2)
     assert ("Retry-After" in response.headers) == (response.status in {429, 503})
     assert response.headers.getall("Cache-Control") == ["no-store"]
-    assert spoken(response).lower().count(b"cache-control: no-store") == 1
+    assert serialize_response(response).lower().count(b"cache-control: no-store") == 1
 
 
 def test_facts_cannot_overwrite_the_standard_members() -> None:
-    response = answer(BadImage("x", status=200, type="evil"))
+    response = error_response(BadImage("x", status=200, type="evil"))
     assert response.text is not None
     body = json.loads(response.text)
     assert body["status"] == 422
@@ -79,7 +80,7 @@ async def test_what_a_request_bound_in_the_log_is_not_the_next_ones(aiohttp_clie
     async def seen(request: Any) -> Any:
         return web.json_response([id(request.transport), *get_contextvars()])
 
-    app = web.Application(middlewares=[identify])
+    app = web.Application(middlewares=[request_context_middleware])
     app.add_routes([web.get("/bind", bind), web.get("/seen", seen)])
     client = await aiohttp_client(app)
     connection = await (await client.get("/bind")).json()
@@ -129,7 +130,7 @@ async def test_mongo_away_is_503_with_retry_after(settings: Any, aiohttp_client:
     from tests.support import images
 
     store = Store(away)
-    for name in ("tasks", "leases", "names", "originals", "results", "presence", "ping"):
+    for name in ("tasks", "leases", "result_names", "originals", "results", "workers", "ping"):
         setattr(app[STORE], name, getattr(store, name))
     response = await client.post("/upscale", data=images.form(images.png(), "a.png"))
     assert (response.status, response.headers["Retry-After"]) == (503, "2")

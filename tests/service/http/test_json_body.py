@@ -11,9 +11,9 @@ from python_multipart.multipart import parse_options_header
 
 from models.errors import BadParameter, BadRequest
 from models.settings import Settings
-from service.legacy.items_request import Order, read_order
-from service.submissions.group_request import Gathering, read_gathering
-from tests.service.uploads.test_validation import refused
+from service.legacy.items_request import ItemsRequest, read_items_request
+from service.submissions.group_request import GroupRequest, read_group_request
+from tests.service.uploads.test_incoming_file import refused
 from tests.support import images
 
 OPEN = ("/unsubscribe", "/login", "/dashboard/login")
@@ -103,9 +103,9 @@ async def test_a_files_name_may_have_semicolons(client: Any) -> None:
 @pytest.mark.parametrize(
     ("model", "document"),
     [
-        (Gathering, {"tasks": [1] * MANY}),
-        (Order, {"images": [1] * MANY}),
-        (Order, {"images": [{"input": "a", "output": "b"}], "operations": [1] * MANY}),
+        (GroupRequest, {"tasks": [1] * MANY}),
+        (ItemsRequest, {"images": [1] * MANY}),
+        (ItemsRequest, {"images": [{"input": "a", "output": "b"}], "operations": [1] * MANY}),
     ],
 )
 def test_of_many_wrong_elements_one_is_noted(model: type[BaseModel], document: Any) -> None:
@@ -122,8 +122,8 @@ async def test_many_mistakes_are_counted_and_not_described(client: Any, settings
         facts = await refused(answer, 400, "bad_request")
         assert facts["detail"].startswith("it has 2000")
     with pytest.raises(BadRequest, match="images.0: "):
-        read_order({"images": [1] * MANY}, settings)
+        read_items_request({"images": [1] * MANY}, settings)
     with pytest.raises(BadRequest, match="tasks.0"):
-        read_gathering({"tasks": [1] * settings.max_group}, settings)
+        read_group_request({"tasks": [1] * settings.max_group}, settings)
     with pytest.raises(BadParameter, match="80000 tasks; at most"):
-        read_gathering({"tasks": [1] * MANY}, settings)
+        read_group_request({"tasks": [1] * MANY}, settings)

@@ -13,8 +13,8 @@ from PIL import Image
 from models.settings import Settings
 from models.store import Store
 from tests.conftest import working
-from tests.service.submissions.test_batch import CAT, DOG, form
-from tests.service.uploads.test_validation import limited, refused
+from tests.service.submissions.test_submission_request import CAT, DOG, form
+from tests.service.uploads.test_incoming_file import limited, refused
 from tests.support import images
 
 

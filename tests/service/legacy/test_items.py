@@ -18,7 +18,7 @@ from models.settings import Settings
 from models.store import Store
 from service.app import create_app
 from tests.conftest import working
-from tests.service.uploads.test_validation import limited, refused
+from tests.service.uploads.test_incoming_file import limited, refused
 from tests.support import images as pictures
 
 
@@ -281,4 +281,4 @@ async def test_workers_that_fail_are_not_taken_for_bad_pictures(
 
 async def test_a_root_that_is_no_folder_is_said_at_the_start(tmp_path: Path) -> None:
     with pytest.raises(BadSettings, match="IMAGES_ROOT=.*is no folder"):
-        Settings(images_root=tmp_path / "nowhere").with_folders()
+        Settings(images_root=tmp_path / "nowhere").require_folders()

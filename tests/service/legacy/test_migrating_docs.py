@@ -17,21 +17,21 @@ from PIL import Image
 from tests.service.legacy.test_convert import animation
 from tests.support import images
 from tests.support.paths import ROOT
-from tests.support.standalone_process import House
+from tests.support.standalone_process import StandaloneProcess
 
 TEXT = (ROOT / "docs" / "migrating.md").read_text()
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandaloneProcess]:
     folder = tmp_path_factory.mktemp("older")
     (folder / "in").mkdir()
     (folder / "in" / "cat.png").write_bytes(images.png(41, 30))
     (folder / "cat.png").write_bytes(images.png(41, 30))
     (folder / "dog.jpg").write_bytes(images.jpeg(60, 40))
     (folder / "holiday.gif").write_bytes(animation())
-    with House(folder / "data", IMAGES_ROOT=str(folder)) as house:
-        yield house
+    with StandaloneProcess(folder / "data", IMAGES_ROOT=str(folder)) as darkroom:
+        yield darkroom
 
 
 def blocks(title: str) -> list[tuple[str, str]]:
@@ -49,13 +49,13 @@ def blocks(title: str) -> list[tuple[str, str]]:
 class Session:
     """Runs calls one after the other; ``<name>`` is what an answer above said."""
 
-    def __init__(self, house: House) -> None:
-        self._house = house
+    def __init__(self, darkroom: StandaloneProcess) -> None:
+        self._darkroom = darkroom
         self._said: dict[str, str] = {}
-        self.folder = house.data_dir.parent
+        self.folder = darkroom.data_dir.parent
 
     def run(self, command: str) -> str:
-        line = command.replace("localhost:8080", f"127.0.0.1:{self._house.port}")
+        line = command.replace("localhost:8080", f"127.0.0.1:{self._darkroom.port}")
         line = re.sub(r"<(\w+)>", lambda match: self._said[match[1]], line)
         arguments = shlex.split(line)
         assert arguments[0] == "curl"
@@ -101,7 +101,7 @@ def test_every_section_has_calls() -> None:
     assert all(blocks(title) for title in titles)
 
 
-def test_grayscale_converter(served: House) -> None:
+def test_grayscale_converter(served: StandaloneProcess) -> None:
     session = Session(served)
     session.play("Grayscale converter")
     for name, kind in (("gray.png", "PNG"), ("gray.jpg", "JPEG")):
@@ -109,14 +109,14 @@ def test_grayscale_converter(served: House) -> None:
             assert (picture.mode, picture.format) == ("L", kind)
 
 
-def test_thumbnail_service(served: House) -> None:
+def test_thumbnail_service(served: StandaloneProcess) -> None:
     session = Session(served)
     session.play("Thumbnail service")
     with Image.open(session.folder / "holiday-thumbnail-100x100.png") as picture:
         assert picture.size == (100, 60)
 
 
-def test_json_batch_processor(served: House) -> None:
+def test_json_batch_processor(served: StandaloneProcess) -> None:
     session = Session(served)
     said = session.play("JSON batch processor")[-1]
     for line in re.findall(r"^    (X-Darkroom-Skipped-\w+: [\d ]+)$", TEXT, re.MULTILINE):
@@ -130,7 +130,7 @@ def test_json_batch_processor(served: House) -> None:
         assert picture.size == (21, 15) or picture.size == (20, 15)
 
 
-def test_blur_service(served: House) -> None:
+def test_blur_service(served: StandaloneProcess) -> None:
     session = Session(served)
     session.play("Blur service")
     (archive,) = session.folder.glob("darkroom-*.zip")
@@ -145,7 +145,7 @@ def test_blur_service(served: House) -> None:
     served.until(lambda: any("subscribe" in text for text in letters()), "asked to confirm")
 
 
-def test_upscaler(served: House) -> None:
+def test_upscaler(served: StandaloneProcess) -> None:
     session = Session(served)
     session.play("Upscaler")
     for name in ("big.png", "big-too.png"):

@@ -1,4 +1,4 @@
-"""The OpenAPI document: every route and nothing else, valid, true, and with examples that run."""
+"""The OpenAPI document: complete, valid, true to real responses, and with examples that run."""
 
 from __future__ import annotations
 
@@ -21,12 +21,11 @@ from models import VERSION
 from models.operations import OPERATIONS
 from models.settings import Settings
 from service.app import create_app
-from service.app_keys import OPENAPI
-from service.openapi.document import TAGS, document, routes
-from service.openapi.endpoint import why_unlisted
+from service.openapi.document import OPENAPI, TAGS, build_document, iter_routes
+from service.openapi.endpoint import unlisted_reason
 from tests.support import images
 from tests.support.paths import ROOT
-from tests.support.standalone_process import House
+from tests.support.standalone_process import StandaloneProcess
 
 
 def application(**settings: Any) -> web.Application:
@@ -44,7 +43,7 @@ AFTER = {
     "/dashboard/api/tasks/{id}/retry",
     "/dashboard/api/workers/{name}/resume",
 }
-"""Paths whose calls undo what the call before them did."""
+"""Paths whose example undoes the example before it."""
 
 
 def operations(document: Any) -> Iterator[tuple[str, str, Any]]:
@@ -55,12 +54,16 @@ def operations(document: Any) -> Iterator[tuple[str, str, Any]]:
 
 def test_every_route_is_in_the_document_and_nothing_else() -> None:
     app = application()
-    there = {(route.method, route.path) for route in routes(app) if not why_unlisted(route.handler)}
+    there = {
+        (route.method, route.path)
+        for route in iter_routes(app)
+        if not unlisted_reason(route.handler)
+    }
     assert {(method, path) for method, path, _ in operations(app[OPENAPI].document)} == there
 
 
-def test_what_is_left_out_is_pages_and_their_files() -> None:
-    found = [(route.path, why_unlisted(route.handler)) for route in routes(application())]
+def test_only_html_pages_and_their_files_are_left_out() -> None:
+    found = [(route.path, unlisted_reason(route.handler)) for route in iter_routes(application())]
     left = {path: reason for path, reason in found if reason}
     assert left.keys() == {
         "/",
@@ -75,17 +78,17 @@ def test_what_is_left_out_is_pages_and_their_files() -> None:
     assert all(len(str(reason)) > 5 for reason in left.values())
 
 
-def test_a_route_that_declares_nothing_is_named_with_what_to_do() -> None:
+def test_an_undeclared_handler_is_reported_with_the_remedy() -> None:
     async def forgotten(request: web.Request) -> web.Response:
         return web.Response()
 
     app = application()
     app.router.add_post("/forgotten", forgotten)
-    with pytest.raises(LookupError, match=r"POST /forgotten \(.*forgotten\): .* put @call"):
-        document(app)
+    with pytest.raises(LookupError, match=r"POST /forgotten \(.*forgotten\): .* put @endpoint"):
+        build_document(app)
 
 
-def test_a_route_that_is_off_is_not_in_it() -> None:
+def test_a_disabled_route_is_not_listed() -> None:
     assert "/metrics" not in application(metrics=False)[OPENAPI].document["paths"]
 
 
@@ -110,7 +113,7 @@ def test_every_operation_has_a_name_a_tag_and_a_summary(said: Any) -> None:
             assert parameter["description"], (method, path, parameter["name"])
 
 
-def test_links_lead_to_calls_and_their_parameters(said: Any) -> None:
+def test_links_name_operations_and_their_parameters(said: Any) -> None:
     known = {
         operation["operationId"]: {each["name"] for each in operation["parameters"]}
         for _, _, operation in operations(said)
@@ -125,13 +128,13 @@ def test_links_lead_to_calls_and_their_parameters(said: Any) -> None:
     assert led > 50
 
 
-def test_the_version_is_the_projects(said: Any) -> None:
+def test_the_version_is_that_of_the_project(said: Any) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert project["version"] == VERSION == said["info"]["version"]
     assert said["servers"] == [{"url": "/"}]
 
 
-def test_forms_are_the_specs(said: Any) -> None:
+def test_forms_match_the_operation_specs(said: Any) -> None:
     for op, spec in OPERATIONS.items():
         body = said["paths"][f"/{op}"]["post"]["requestBody"]["content"]["multipart/form-data"]
         fields = body["schema"]["properties"]
@@ -142,7 +145,7 @@ def test_forms_are_the_specs(said: Any) -> None:
             assert "anyOf" not in fields[name], "null is not sent in a form"
 
 
-def test_limits_are_the_settings() -> None:
+def test_limits_come_from_the_settings() -> None:
     text = json.dumps(application(max_pixels=1234, max_batch=7, max_wait=8)[OPENAPI].document)
     assert "1,234 pixels (MAX_PIXELS)" in text
     assert '"maxItems": 7' in text
@@ -170,7 +173,7 @@ def test_it_is_printed_without_stores() -> None:
     )
 
 
-async def test_an_unknown_query_is_refused_with_those_of_the_document(
+async def test_unknown_query_parameters_are_refused_with_the_documented_ones(
     client: Any, said: Any
 ) -> None:
     asked = 0
@@ -189,7 +192,7 @@ async def test_an_unknown_query_is_refused_with_those_of_the_document(
 
 
 def closed(schema: Any) -> Any:
-    """Return ``schema`` with nothing let in that it does not name."""
+    """Return ``schema`` with additionalProperties false."""
     if isinstance(schema, list):
         return [closed(each) for each in schema]
     if not isinstance(schema, dict):
@@ -200,8 +203,8 @@ def closed(schema: Any) -> Any:
     return made
 
 
-class Judge:
-    """Holds an answer against the document, with no member that it does not name."""
+class ResponseChecker:
+    """Checks responses against the document; undocumented members fail."""
 
     def __init__(self, document: Any) -> None:
         self.document = document
@@ -221,14 +224,14 @@ class Judge:
             assert [error.message[:300] for error in errors] == [], (method, path, status)
 
 
-async def test_real_answers_are_as_the_document_says(client: Any, worker: Any, said: Any) -> None:
-    judge = Judge(said)
+async def test_real_responses_match_the_document(client: Any, worker: Any, said: Any) -> None:
+    checker = ResponseChecker(said)
 
     async def ask(method: str, path: str, there: str = "", status: int = 200, **more: Any) -> Any:
         answer = await client.request(method, there or path, allow_redirects=False, **more)
         body = await answer.read()
         assert answer.status == status, body[:300]
-        judge.check(method, path, answer.status, answer.content_type, body)
+        checker.check(method, path, answer.status, answer.content_type, body)
         return json.loads(body) if answer.content_type == "application/json" else body
 
     while (await client.get("/readyz")).status != 200:
@@ -279,21 +282,27 @@ async def test_real_answers_are_as_the_document_says(client: Any, worker: Any, s
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """A house with a folder for POST /items/."""
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandaloneProcess]:
+    """The standalone processes with a folder for POST /items/."""
     folder = tmp_path_factory.mktemp("home")
     (folder / "images").mkdir()
     (folder / "images" / "cat.png").write_bytes(images.png())
-    settings = {"WEBHOOK_ALLOWED": "127.0.0.0/8", "WEBHOOK_PORTS": "9", "WEBHOOK_RETRY": "1000"}
-    with House(folder / "data", IMAGES_ROOT=str(folder / "images"), **settings) as started:
+    settings = {
+        "WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8",
+        "WEBHOOK_PORTS": "9",
+        "WEBHOOK_RETRY_SECONDS": "1000",
+    }
+    with StandaloneProcess(
+        folder / "data", IMAGES_ROOT=str(folder / "images"), **settings
+    ) as started:
         yield started
 
 
-def test_examples_run(home: House, tmp_path: Path) -> None:
-    """Every example as it stands, with the ids of this run; each is answered with a success."""
+def test_examples_run(home: StandaloneProcess, tmp_path: Path) -> None:
+    """Every example succeeds with real ids."""
     (tmp_path / "dog.jpg").write_bytes(images.jpeg())
     document = json.loads(home.get("/openapi.json")[1])
-    judge = Judge(document)
+    checker = ResponseChecker(document)
     ids: dict[str, str] = {}
     ran = set()
     for number, (method, path, operation) in enumerate(operations(document)):
@@ -312,9 +321,9 @@ def test_examples_run(home: House, tmp_path: Path) -> None:
             assert status < 300, (line, done.stdout[:500])
             head = (tmp_path / "headers").read_text()
             media = re.search(r"(?im)^content-type: ([\w/+.-]+)", head)
-            judge.check(method, path, status, media[1] if media else "", done.stdout)
+            checker.check(method, path, status, media[1] if media else "", done.stdout)
             ran.add((method, path))
-            if path.endswith("/retry"):  # long work, which the next ones need not wait for
+            if path.endswith("/retry"):  # slow work that would delay the next examples
                 home.curl("-X", "DELETE", f"{home.url}/tasks/{ids['TASK_ID']}")
     tokens = {
         ("POST", "/subscribe/confirm"),
@@ -328,8 +337,8 @@ def _filled(line: str, ids: dict[str, str]) -> str:
     return re.sub("TASK_ID|GROUP_ID|WEBHOOK_ID|NAME|WORKER", lambda found: ids[found[0]], line)
 
 
-def _webhook(home: House, task_id: str) -> str:
-    """Return the id of the task's webhook once nobody is at it, as nobody took it."""
+def _webhook(home: StandaloneProcess, task_id: str) -> str:
+    """Return the id of the task's webhook once its failed delivery is over."""
     found: dict[str, str] = {}
 
     def waits() -> bool:
@@ -341,13 +350,13 @@ def _webhook(home: House, task_id: str) -> str:
     return found["id"]
 
 
-def _prepared(home: House, folder: Path, seed: int, *, cancel: bool) -> dict[str, str]:
-    """Send a picture of its own; what is to be cancelled is large enough to be at work still."""
+def _prepared(home: StandaloneProcess, folder: Path, seed: int, *, cancel: bool) -> dict[str, str]:
+    """Upload a new image; large enough to be still running if it is to be cancelled."""
     picture = folder / "cat.png"
     side = 1500 if cancel else 160
     picture.write_bytes(images.png(side, side, seed=seed))
-    nobody = "callback_url=http://127.0.0.1:9/"
-    fields = ["email=ann@example.org", nobody, f"quality={'best' if cancel else 'fast'}"]
+    unreachable = "callback_url=http://127.0.0.1:9/"
+    fields = ["email=ann@example.org", unreachable, f"quality={'best' if cancel else 'fast'}"]
     task = home.upload(picture, "" if cancel else "?wait=60", *fields)
     name = task["results"][0]["name"] if task["results"] else ""
     worker = json.loads(home.get("/dashboard/api/workers")[1])["workers"][0]["name"]

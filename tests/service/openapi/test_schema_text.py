@@ -1,4 +1,4 @@
-"""JSON Schemas in words, as /docs shows them."""
+"""Descriptions of JSON Schemas, as shown at /docs."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from service.openapi.limits import size
-from service.openapi.schema_text import names_in, words
+from service.openapi.limits import format_bytes
+from service.openapi.schema_text import describe, ref_names
 
 EMAIL = {"type": "string", "anyOf": [{"format": "email"}, {"const": ""}], "maxLength": 9}
 
@@ -37,19 +37,19 @@ EMAIL = {"type": "string", "anyOf": [{"format": "email"}, {"const": ""}], "maxLe
         ({}, "anything"),
     ],
 )
-def test_words(schema: Any, said: str) -> None:
-    assert words(schema) == said
+def test_schemas_are_described(schema: Any, said: str) -> None:
+    assert describe(schema) == said
 
 
-def test_names_of_components() -> None:
+def test_referenced_components_are_named() -> None:
     either = {"anyOf": [{"$ref": "#/components/schemas/A"}, {"$ref": "#/components/schemas/B"}]}
-    assert names_in(either) == ["A", "B"]
-    assert names_in({"$ref": "#/components/schemas/A"}) == ["A"]
-    assert names_in({"type": "object"}) == []
+    assert ref_names(either) == ["A", "B"]
+    assert ref_names({"$ref": "#/components/schemas/A"}) == ["A"]
+    assert ref_names({"type": "object"}) == []
 
 
-def test_sizes() -> None:
-    assert [size(n) for n in (0, 8192, 32 * 2**20, 2**20 + 1)] == [
+def test_sizes_in_mib_or_bytes() -> None:
+    assert [format_bytes(n) for n in (0, 8192, 32 * 2**20, 2**20 + 1)] == [
         "0 bytes",
         "8,192 bytes",
         "32 MiB",

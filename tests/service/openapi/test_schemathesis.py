@@ -1,8 +1,8 @@
-"""schemathesis holds the running service, worker and stores to its own OpenAPI document.
+"""schemathesis tests the running service against its own OpenAPI document.
 
-It makes requests from the document, valid and invalid ones, one by one and along the links: no
-answer is a defect (5xx), and status, media type, headers and body are those of the document; what
-violates it is refused, and methods that are not in it are answered with 405 and Allow.
+It makes valid and invalid requests, one by one and along the links. No response is a 5xx; status,
+media type, headers and body match the document; invalid requests are refused, and unknown methods
+get 405 with Allow.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ import pytest
 
 from tests.support import images
 from tests.support.paths import ROOT
-from tests.support.standalone_process import House
+from tests.support.standalone_process import StandaloneProcess
 
 TOKEN = "0123456789abcdef"
-CASES = 6  # of each operation and kind, beside those that cover its schema
+CASES = 6  # per operation and kind, besides those that cover its schema
 
 
 @pytest.fixture
-def hurried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """A house that lets nobody wait for long, with a folder for POST /items/."""
+def hurried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandaloneProcess]:
+    """The standalone processes with short waits and a folder for POST /items/."""
     folder = tmp_path_factory.mktemp("hurried")
     (folder / "images").mkdir()
     (folder / "images" / "cat.png").write_bytes(images.png())
@@ -34,19 +34,19 @@ def hurried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         "MAX_WAIT": "0.05",
         "SYNC_TIMEOUT": "0.5",
         "ITEMS_TIMEOUT": "0.5",
-        "MAX_OUTPUT_PIXELS": "1000000",  # what is enlarged a thousand times is refused at once
+        "MAX_OUTPUT_PIXELS": "1000000",  # so that huge scales fail at once
         "NEWSLETTER_WEEKDAY": "off",
-        "EVENTS_SECONDS": "0.2",
+        "EVENTS_MAX_SECONDS": "0.2",
         "ADMIN_TOKEN": TOKEN,
-        "ADMIN_LOGINS": "1000000",  # wrong tokens are part of the checks
-        "ADMIN_LOGINS_TOTAL": "1000000",
+        "ADMIN_LOGIN_FAILURES": "1000000",  # the checks send wrong tokens
+        "ADMIN_LOGIN_FAILURES_TOTAL": "1000000",
     }
-    with House(folder / "data", **settings) as started:
+    with StandaloneProcess(folder / "data", **settings) as started:
         yield started
 
 
 @pytest.mark.timeout(600)
-def test_the_service_keeps_to_its_document(hurried: House, tmp_path: Path) -> None:
+def test_the_service_follows_its_document(hurried: StandaloneProcess, tmp_path: Path) -> None:
     config = ROOT / "tests" / "schemathesis.toml"
     command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(config), "run"]
     options = ["--checks", "all", "--max-examples", str(CASES), "--seed", "1", "--no-color"]
@@ -58,7 +58,7 @@ def test_the_service_keeps_to_its_document(hurried: House, tmp_path: Path) -> No
             "SCHEMATHESIS_HOOKS": "tests.support.schemathesis_hooks",
             "PYTHONPATH": str(ROOT),
         },
-        cwd=tmp_path,  # where it leaves what it remembers
+        cwd=tmp_path,  # for its state files
         capture_output=True,
         text=True,
         errors="replace",

@@ -37,7 +37,7 @@ async def order(settings: Settings) -> list[str]:
 async def test_a_full_queue_refuses_and_says_when_to_come_again(
     settings: Settings, store: Store, aiohttp_client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ttl_cache, "_FRESH", 0)
+    monkeypatch.setattr(ttl_cache, "_DEFAULT_TTL_SECONDS", 0)
     tight = settings.model_copy(update={"max_queue": 3})
     client = await aiohttp_client(create_app(tight))
     first = [await (await post(client, seed)).json() for seed in range(3)]
@@ -139,16 +139,20 @@ async def test_served_in_turn_by_a_real_worker(settings: Settings, aiohttp_clien
 
 
 async def test_a_full_disk_takes_no_pictures(settings: Settings, aiohttp_client: Any) -> None:
-    greedy = settings.model_copy(update={"min_free_disk": 10**18})
+    greedy = settings.model_copy(update={"min_free_disk_bytes": 10**18})
     client = await aiohttp_client(create_app(greedy))
     refused = await post(client, 0)
     body = await refused.json()
-    assert (refused.status, body["code"], body["setting"]) == (503, "no_room", "MIN_FREE_DISK")
+    assert (refused.status, body["code"], body["setting"]) == (
+        503,
+        "no_room",
+        "MIN_FREE_DISK_BYTES",
+    )
     assert body["limit"] == 10**18 and 0 < body["measured"] < 10**18
     assert refused.headers["Retry-After"] == "30"
     assert (await client.get("/operations")).status == 200
 
 
 async def test_mongodbs_disk_is_looked_at(store: Store) -> None:
-    disk = (await store.gauges.space()).disk
+    disk = (await store.task_stats.storage()).disk
     assert disk is not None and 0 < disk[0] < disk[1]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from models.settings import Settings
-from tests.service.uploads.test_validation import limited, refused
+from tests.service.uploads.test_incoming_file import limited, refused
 from tests.support import images
 
 
@@ -110,5 +110,5 @@ async def test_groups_of_one_client_an_hour(aiohttp_client: Any, settings: Setti
 
 async def test_no_group_without_room(client: Any, aiohttp_client: Any, settings: Settings) -> None:
     asked = {"tasks": [await sent(client, "cat.png", 1)]}
-    full = await limited(aiohttp_client, settings, min_free_disk=10**18)
+    full = await limited(aiohttp_client, settings, min_free_disk_bytes=10**18)
     await refused(await full.post("/groups", json=asked), 503, "no_room")

@@ -8,8 +8,8 @@ import pytest
 
 from models.settings import Settings
 from tests.conftest import working
-from tests.service.submissions.test_batch import TWO, form
-from tests.service.uploads.test_validation import limited, refused
+from tests.service.submissions.test_submission_request import TWO, form
+from tests.service.uploads.test_incoming_file import limited, refused
 from tests.support import images
 
 

@@ -12,10 +12,10 @@ import pytest
 from models.settings import Settings
 from service import ttl_cache
 from service.app import create_app
-from service.app_keys import ADMISSION
-from service.ttl_cache import Glance
+from service.ttl_cache import TTLCache
+from service.uploads.disk_space import DISK_SPACE
 from tests.conftest import Client
-from tests.service.uploads.test_validation import limited, refused
+from tests.service.uploads.test_incoming_file import limited, refused
 from tests.support import images
 
 HEAD = {"Content-Type": "multipart/form-data; boundary=x"}
@@ -45,7 +45,7 @@ class Sent:
 
 def spooled(client: Client) -> int:
     app: Any = client.app
-    return int(app[ADMISSION]._spools.size)
+    return int(app[DISK_SPACE].spooled_bytes)
 
 
 async def full(aiohttp_client: Any, settings: Settings, **update: Any) -> tuple[Client, Sent]:
@@ -101,7 +101,7 @@ async def test_it_is_given_back_however_a_request_ends(
 
 
 async def test_it_is_given_back_by_who_stalls(aiohttp_client: Any, settings: Settings) -> None:
-    client, sent = await full(aiohttp_client, settings, upload_stall=0.2)
+    client, sent = await full(aiohttp_client, settings, upload_stall_timeout=0.2)
     await refused(await sent.answer, 408, "too_slow")
     assert spooled(client) == 0
 
@@ -109,15 +109,15 @@ async def test_it_is_given_back_by_who_stalls(aiohttp_client: Any, settings: Set
 async def test_a_disk_that_fills_up_ends_what_is_arriving(
     aiohttp_client: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ttl_cache, "_FRESH", 0)
+    monkeypatch.setattr(ttl_cache, "_DEFAULT_TTL_SECONDS", 0)
     client: Client = await aiohttp_client(create_app(settings))
-    free = 10 * settings.min_free_disk
+    free = 10 * settings.min_free_disk_bytes
 
     async def measured() -> tuple[str, int]:
         return "the service", free
 
     app: Any = client.app
-    app[ADMISSION]._disk = Glance(measured)
+    app[DISK_SPACE]._least_free = TTLCache(measured)
     more = asyncio.Event()
 
     async def body() -> AsyncIterator[bytes]:
@@ -129,8 +129,8 @@ async def test_a_disk_that_fills_up_ends_what_is_arriving(
     sent = asyncio.ensure_future(client.post("/thumbnail", data=body(), headers=HEAD))
     while spooled(client) < 5 * MIB:
         await asyncio.sleep(0.01)
-    free = settings.min_free_disk - 1
+    free = settings.min_free_disk_bytes - 1
     more.set()
     told = await refused(await sent, 503, "no_room")
-    assert (told["setting"], told["measured"]) == ("MIN_FREE_DISK", free)
+    assert (told["setting"], told["measured"]) == ("MIN_FREE_DISK_BYTES", free)
     assert spooled(client) == 0

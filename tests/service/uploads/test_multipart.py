@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 from models.settings import Settings
-from tests.service.uploads.test_validation import limited, refused
+from tests.service.uploads.test_incoming_file import limited, refused
 from tests.support import images
 
 Send = Callable[..., Awaitable[Any]]

@@ -1,4 +1,4 @@
-"""A ledger that keeps results and originals for an hour, and a task that has its result."""
+"""Settings that keep results and originals for an hour, and a task that has its result."""
 
 from __future__ import annotations
 

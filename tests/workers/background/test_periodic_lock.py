@@ -1,4 +1,4 @@
-"""Who keeps house: one of all, whoever dies or loses its turn in the middle."""
+"""Housekeeping runs on one worker at a time, and survives kills and lost locks."""
 
 from __future__ import annotations
 
@@ -18,97 +18,97 @@ from bson import ObjectId
 from models.redis.queue import connect
 from models.settings import Settings
 from models.store import Store
-from models.store.files.gridfs import Files
+from models.store.files.gridfs import FileBucket
 from tests.conftest import working
 from tests.support import images
 from tests.support.paths import ROOT
-from tests.support.standalone_process import House
+from tests.support.standalone_process import StandaloneProcess
 from tests.support.task_factory import LONG_AGO, age, findings, finish, stored
 from tests.workers.background.conftest import Send
-from tests.workers.queue.test_jobs import until
-from workers.background.housekeeping import TURN, tidy, turn
+from tests.workers.queue.test_jobs import wait_until
+from workers.background.housekeeping import LOCK_NAME, delete_expired, run_if_due
 
 URL = "/processed/cat-upscale-x2.png"
 
 
-async def test_a_killed_housekeeper_leaves_nothing_that_the_next_does_not_find(
+async def test_next_housekeeping_finishes_after_a_kill(
     send: Send, done: str, store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await age(store)
-    await tidy(settings.model_copy(update={"original_ttl": 0}), store)
+    await delete_expired(settings.model_copy(update={"original_ttl": 0}), store)
     await age(store)
 
-    async def half(self: Files, file_id: Any) -> None:
+    async def half(self: FileBucket, file_id: Any) -> None:
         await self._files.delete_one({"_id": file_id})
         raise KeyError("killed")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Files, "delete", half)
+        patch.setattr(FileBucket, "delete", half)
         with pytest.raises(KeyError):
-            await tidy(settings, store)
+            await delete_expired(settings, store)
     assert await stored(store, "results") == (0, 1)
-    assert (await tidy(settings, store))["results_deleted"] == 1
+    assert (await delete_expired(settings, store))["results_deleted"] == 1
     assert await stored(store, "results") == (0, 0)
 
     (original,) = [d async for d in store._database["originals.files"].find({})] or [None]
     if original is not None:  # killed between the two steps of an original's deletion
-        assert await store.originals.doom(original["_id"], {})
+        assert await store.originals.mark_for_deletion(original["_id"], {})
         await store._database["originals.chunks"].delete_many({})
-    await tidy(settings, store)
+    await delete_expired(settings, store)
     assert await stored(store, "originals") == (0, 0)
     assert await findings(store) == []
 
 
-async def test_a_walk_that_was_broken_off_goes_on(
+async def test_interrupted_expiry_continues(
     send: Send, store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("models.store.files.retention._STEP", 2)
+    monkeypatch.setattr("models.store.files.retention._SAVE_EVERY_TASKS", 2)
     for number in range(7):
         body = await (await send(images.png(seed=number), f"{number}.png")).json()
         await finish(store, body["task_id"])
     await age(store)
-    remember, marks = store.retention._remember, []
+    save_progress, marks = store.retention._save_progress, []
 
     async def dies(mark: Any) -> None:
         marks.append(mark)
         if len(marks) == 2:
             raise KeyError("killed")
-        await remember(mark)
+        await save_progress(mark)
 
-    monkeypatch.setattr(store.retention, "_remember", dies)
+    monkeypatch.setattr(store.retention, "_save_progress", dies)
     with pytest.raises(KeyError):
         await store.retention.expire(3600)
     assert await store.retention.expire(3600) == 3
     assert await store.retention.expire(3600) == 0
 
 
-async def test_of_many_housekeepers_one_has_the_turn(
+async def test_one_of_many_workers_runs_housekeeping(
     send: Send, done: str, store: Store, settings: Settings
 ) -> None:
-    turns = await asyncio.gather(*(turn(f"w{n}", settings, store) for n in range(10)))
-    assert sum(turns) == 1
-    assert not await turn("late", settings, store)  # it is not due
+    runs = await asyncio.gather(*(run_if_due(f"w{n}", settings, store) for n in range(10)))
+    assert sum(runs) == 1
+    assert not await run_if_due("late", settings, store)  # not due yet
     await age(store)
     both = await asyncio.gather(*(store.retention.expire(3600) for _ in range(5)))
     assert sum(both) == 1
     await age(store)
-    await asyncio.gather(*(tidy(settings, store) for _ in range(5)))
+    await asyncio.gather(*(delete_expired(settings, store) for _ in range(5)))
     assert await findings(store) == []
     assert await stored(store, "results") == (0, 0)
 
 
-async def test_a_dead_housekeepers_turn_is_taken_over(store: Store, settings: Settings) -> None:
-    assert await store.turns.take(TURN, "dead", 60)
-    assert not await store.turns.take(TURN, "next", 60)
-    await store._database["state"].update_one({"_id": TURN}, [{"$set": {"until": "$$NOW"}}])
-    assert await store.turns.take(TURN, "next", 60)
-    assert not await store.turns.extend(TURN, "dead", 60)
-    assert not await store.turns.leave(TURN, "dead", 0)
-    assert await store.turns.leave(TURN, "next", 0)
-    assert await turn("w", settings, store)
+async def test_lock_of_a_dead_holder_is_taken_over(store: Store, settings: Settings) -> None:
+    assert await store.periodic_lock.acquire(LOCK_NAME, "dead", 60)
+    assert not await store.periodic_lock.acquire(LOCK_NAME, "next", 60)
+    await store._database["state"].update_one({"_id": LOCK_NAME}, [{"$set": {"until": "$$NOW"}}])
+    assert await store.periodic_lock.acquire(LOCK_NAME, "next", 60)
+    assert not await store.periodic_lock.extend(LOCK_NAME, "dead", 60)
+    assert not await store.periodic_lock.release(LOCK_NAME, "dead", 0)
+    assert await store.periodic_lock.release(LOCK_NAME, "next", 0)
+    assert await run_if_due("w", settings, store)
 
 
-async def test_who_loses_the_turn_stops(
+async def test_housekeeping_stops_when_it_loses_the_lock(
     store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     began, stopped = asyncio.Event(), asyncio.Event()
@@ -121,20 +121,20 @@ async def test_who_loses_the_turn_stops(
             stopped.set()
         return {}
 
-    monkeypatch.setattr("workers.background.housekeeping.tidy", slow)
+    monkeypatch.setattr("workers.background.housekeeping.delete_expired", slow)
     short = settings.model_copy(update={"lease_seconds": 0.2})
-    keeping = asyncio.create_task(turn("w", short, store))
+    housekeeping = asyncio.create_task(run_if_due("w", short, store))
     await began.wait()
-    await store._database["state"].update_one({"_id": TURN}, {"$set": {"holder": "other"}})
-    assert not await keeping
+    await store._database["state"].update_one({"_id": LOCK_NAME}, {"$set": {"holder": "other"}})
+    assert not await housekeeping
     assert stopped.is_set()
 
 
-async def test_workers_keep_house_though_redis_forgets(
+async def test_housekeeping_survives_a_wiped_redis(
     client: Any, done: str, store: Store, settings: Settings
 ) -> None:
     await age(store)
-    often = settings.model_copy(update={"housekeeping_seconds": 0.05})
+    often = settings.model_copy(update={"housekeeping_interval_seconds": 0.05})
     redis = connect(settings)
     async with working(often), working(often):
         await redis.flushdb()
@@ -143,44 +143,50 @@ async def test_workers_keep_house_though_redis_forgets(
             await redis.flushdb()
             return bool((await client.get(URL)).status == 410)
 
-        await until(gone)
+        await wait_until(gone)
     await redis.aclose(close_connection_pool=True)
 
 
-async def test_intermediates_and_orphans_go_in_the_same_turn(
+async def test_housekeeping_deletes_intermediates_and_orphans(
     store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("models.store.files.gridfs._BATCH", 2)
+    monkeypatch.setattr("models.store.files.gridfs._DELETE_BATCH_FILES", 2)
     for number in range(5):
         await store.intermediates.put(io.BytesIO(b"x"), "x", {"key": f"{number}"})
-    assert (await tidy(settings, store))["intermediates"] == 0
+    assert (await delete_expired(settings, store))["intermediates"] == 0
     short = settings.model_copy(update={"intermediate_ttl": -5})
-    assert (await tidy(short, store))["intermediates"] == 5
+    assert (await delete_expired(short, store))["intermediates"] == 5
     old = ObjectId.from_datetime(LONG_AGO)
     half = {"_id": old, "files_id": old, "n": 0, "data": b"half"}
     await store._database["results.chunks"].insert_one(half)
-    assert (await tidy(settings, store))["orphans"] == 0  # its walk was past that already
+    assert (await delete_expired(settings, store))["orphans"] == 0  # the scan is past it already
     await store._database["state"].delete_one({"_id": "orphans"})
-    assert (await tidy(settings, store))["orphans"] == 1
+    assert (await delete_expired(settings, store))["orphans"] == 1
 
 
-def test_a_whole_house_keeps_itself(new_house: Callable[..., House], tmp_path: Path) -> None:
-    """Through the death of the one that keeps it; what is left is all there, and nothing else."""
-    house = new_house(
-        RESULT_TTL="1", ORIGINAL_TTL="1", DELETE_GRACE="2", HOUSEKEEPING_SECONDS="0.2", WORKERS="1"
+def test_standalone_housekeeping_survives_worker_kills(
+    start_darkroom: Callable[..., StandaloneProcess], tmp_path: Path
+) -> None:
+    """Housekeeping continues when its worker is killed; the store stays consistent and empties."""
+    darkroom = start_darkroom(
+        RESULT_TTL="1",
+        ORIGINAL_TTL="1",
+        DELETE_GRACE_SECONDS="2",
+        HOUSEKEEPING_INTERVAL_SECONDS="0.2",
+        WORKERS="1",
     )
 
     def status(name: str) -> int:
-        return house.get(f"/processed/{name}")[0]
+        return darkroom.get(f"/processed/{name}")[0]
 
-    for turn_number in range(2):
-        picture = tmp_path / f"{turn_number}.png"
-        picture.write_bytes(images.png(seed=turn_number))
-        body = house.upload(picture, "?wait=60")
+    for number in range(2):
+        picture = tmp_path / f"{number}.png"
+        picture.write_bytes(images.png(seed=number))
+        body = darkroom.upload(picture, "?wait=60")
         assert body["status"] == "SUCCESS"
-        house.kill("worker-0")  # it may well be in the middle of its turn
-        house.until(lambda n=turn_number: status(f"{n}-upscale-x2.png") == 410, "expired")
-        assert house.task(body["task_id"])["url"] is None
+        darkroom.kill("worker-0")  # it may be running housekeeping
+        darkroom.until(lambda n=number: status(f"{n}-upscale-x2.png") == 410, "expired")
+        assert darkroom.task(body["task_id"])["url"] is None
 
     environment = {k: v for k, v in os.environ.items() if k not in {"MONGO_URL", "MONGO_DB"}}
 
@@ -188,7 +194,7 @@ def test_a_whole_house_keeps_itself(new_house: Callable[..., House], tmp_path: P
         done = subprocess.run(
             [sys.executable, "-m", "models", "check"],
             cwd=ROOT,
-            env={**environment, "DATA_DIR": str(house.data_dir), "ORPHAN_SECONDS": "1"},
+            env={**environment, "DATA_DIR": str(darkroom.data_dir), "ORPHAN_AGE_SECONDS": "1"},
             capture_output=True,
             text=True,
             check=False,
@@ -197,12 +203,14 @@ def test_a_whole_house_keeps_itself(new_house: Callable[..., House], tmp_path: P
         assert "2 tasks" in done.stdout
         return done.stdout.count("results.files") + done.stdout.count("originals.files")
 
-    house.until(lambda: left() == 0, "empty")
-    retried = json.loads(house.curl("-X", "POST", f"{house.url}/tasks/{body['task_id']}/retry"))
+    darkroom.until(lambda: left() == 0, "empty")
+    retried = json.loads(
+        darkroom.curl("-X", "POST", f"{darkroom.url}/tasks/{body['task_id']}/retry")
+    )
     assert retried["code"] == "original_gone"
 
 
-async def test_killed_anywhere_the_next_one_ends_it(
+async def test_housekeeping_killed_at_any_step_is_completed(
     client: Any, send: Send, store: Store, settings: Settings
 ) -> None:
     for number in range(16):
@@ -210,18 +218,18 @@ async def test_killed_anywhere_the_next_one_ends_it(
         body = await (await send(data, f"{number}.png")).json()
         await finish(store, body["task_id"])
         await age(store)
-        if number % 2:  # its bytes are let go of already, and their grace is over
+        if number % 2:  # its bytes are released, and their grace period is over
             await store.retention.expire(3600)
             await age(store)
-        keeping = asyncio.create_task(tidy(settings, store))
-        await asyncio.sleep(0.002 * number)  # to be killed at another step each time
-        keeping.cancel()
-        await asyncio.gather(keeping, return_exceptions=True)
+        housekeeping = asyncio.create_task(delete_expired(settings, store))
+        await asyncio.sleep(0.002 * number)  # cancel at a different step each time
+        housekeeping.cancel()
+        await asyncio.gather(housekeeping, return_exceptions=True)
         assert (await client.get(f"/tasks/{body['task_id']}")).status == 200
     await age(store)
-    await tidy(settings, store)
+    await delete_expired(settings, store)
     await age(store)
-    await tidy(settings, store)
+    await delete_expired(settings, store)
     assert await stored(store, "results") == (0, 0)
     assert await stored(store, "originals") == (0, 0)
     assert await findings(store) == []

@@ -1,4 +1,4 @@
-"""Retention: what goes when its time is up, who may still read it, and who computes it anew."""
+"""Retention: expiry of results and originals, the grace period, and recomputation."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from models.settings import Settings
 from models.store import Store
 from models.store.files.gridfs import CHUNK_BYTES
 from models.tasks.group import Group
-from models.tasks.zip_archive import entries, failures
+from models.tasks.zip_archive import archive_entries, failure_report
 from tests.conftest import working
 from tests.support import images
 from tests.support.task_factory import RESULT, age, findings, finish, got, stored
 from tests.workers.background.conftest import Send
-from workers.background.housekeeping import tidy
-from workers.mail.archive_email import _failed
+from workers.background.housekeeping import delete_expired
+from workers.mail.archive_email import _failures
 
 URL = "/processed/cat-upscale-x2.png"
 
 
-async def test_nothing_goes_before_its_time(
+async def test_nothing_is_deleted_before_its_ttl(
     client: Any, done: str, store: Store, settings: Settings
 ) -> None:
-    assert not any((await tidy(settings, store)).values())
+    assert not any((await delete_expired(settings, store)).values())
     assert (await client.get(URL)).status == 200
     await age(store)
     for_ever = settings.model_copy(update={"result_ttl": 0, "original_ttl": 0})
-    assert not any((await tidy(for_ever, store)).values())
+    assert not any((await delete_expired(for_ever, store)).values())
     assert (await client.get(URL)).status == 200
 
 
-async def test_a_result_whose_time_is_up(
+async def test_expired_result_is_410(
     client: Any, done: str, store: Store, settings: Settings
 ) -> None:
     await age(store)
-    assert (await tidy(settings, store))["results_expired"] == 1
-    assert (await tidy(settings, store))["results_expired"] == 0
+    assert (await delete_expired(settings, store))["results_expired"] == 1
+    assert (await delete_expired(settings, store))["results_expired"] == 0
     for path in (URL, "/processed/cat.png", f"/tasks/{done}?redirect=1"):
         response = await client.get(path, allow_redirects=False)
         refused = await response.json()
@@ -53,22 +53,22 @@ async def test_a_result_whose_time_is_up(
     assert result["bytes"] == len(RESULT)
 
 
-async def test_bytes_outlive_it_for_a_grace_period(
+async def test_bytes_are_kept_for_the_grace_period(
     done: str, store: Store, settings: Settings
 ) -> None:
     await age(store)
-    assert (await tidy(settings, store))["results_deleted"] == 0
+    assert (await delete_expired(settings, store))["results_deleted"] == 0
     assert await stored(store, "results") == (1, 1)
     assert await findings(store) == []
     await store.orphans.collect()
     await age(store)
-    assert (await tidy(settings, store))["results_deleted"] == 1
+    assert (await delete_expired(settings, store))["results_deleted"] == 1
     assert await stored(store, "results") == (0, 0)
     assert (await got(store, done)).waste == []
     assert await findings(store) == []
 
 
-async def test_who_is_in_the_middle_of_a_download_gets_all_of_it(
+async def test_running_download_of_an_expired_result_completes(
     client: Any, send: Send, store: Store, settings: Settings
 ) -> None:
     task_id = (await (await send()).json())["task_id"]
@@ -77,16 +77,16 @@ async def test_who_is_in_the_middle_of_a_download_gets_all_of_it(
     response = await client.get(URL)
     got_so_far = await response.content.readexactly(1000)
     await age(store)
-    await tidy(settings, store)
+    await delete_expired(settings, store)
     assert (await client.get(URL)).status == 410
     assert got_so_far + await response.read() == data
 
 
-async def test_sent_again_it_is_computed_anew(
+async def test_resubmission_recomputes_an_expired_result(
     client: Any, send: Send, done: str, store: Store, settings: Settings
 ) -> None:
     await age(store)
-    await tidy(settings, store)
+    await delete_expired(settings, store)
     again = await send()
     body = await again.json()
     assert (again.status, body["task_id"], body["status"]) == (202, done, "CREATED")
@@ -100,23 +100,23 @@ async def test_sent_again_it_is_computed_anew(
     assert await findings(store) == []
 
 
-async def test_retry_computes_anew_what_is_gone(
+async def test_retry_recomputes_an_expired_result(
     client: Any, done: str, store: Store, settings: Settings
 ) -> None:
     assert (await client.post(f"/tasks/{done}/retry")).status == 409
     await age(store)
-    await tidy(settings.model_copy(update={"original_ttl": 0}), store)
+    await delete_expired(settings.model_copy(update={"original_ttl": 0}), store)
     response = await client.post(f"/tasks/{done}/retry")
     assert (response.status, (await response.json())["status"]) == (202, "CREATED")
     await finish(store, done)
     assert (await client.get(URL)).status == 200
 
 
-async def test_retry_without_an_original_is_refused_and_the_picture_taken_up(
+async def test_retry_without_original_is_refused_until_resubmitted(
     client: Any, send: Send, done: str, store: Store, settings: Settings
 ) -> None:
     await age(store)
-    gone = await tidy(settings, store)
+    gone = await delete_expired(settings, store)
     assert (gone["originals_expired"], gone["originals_deleted"]) == (1, 1)
     assert await stored(store, "originals") == (0, 0)
     response = await client.post(f"/tasks/{done}/retry")
@@ -131,7 +131,7 @@ async def test_retry_without_an_original_is_refused_and_the_picture_taken_up(
     # Another operation on the same picture brings it back for a retry, too.
     await client.delete(f"/tasks/{done}")
     await age(store)
-    await tidy(settings, store)
+    await delete_expired(settings, store)
     assert (await client.post(f"/tasks/{done}/retry")).status == 409
     form = images.form(images.png(), "other.png")
     assert (await client.post("/grayscale", data=form)).status == 202
@@ -139,32 +139,34 @@ async def test_retry_without_an_original_is_refused_and_the_picture_taken_up(
     assert await findings(store) == []
 
 
-async def test_an_original_stays_as_long_as_a_task_needs_it(
+async def test_original_is_kept_while_an_open_task_needs_it(
     client: Any, send: Send, store: Store, settings: Settings
 ) -> None:
     task_id = (await (await send()).json())["task_id"]
     await age(store)
-    assert (await tidy(settings, store))["originals_expired"] == 0
+    assert (await delete_expired(settings, store))["originals_expired"] == 0
     claim: Any = {"worker": "w", "token": "t", "seconds": 60, "max_attempts": 3}
     await store.leases.claim(task_id, **claim)
-    assert (await tidy(settings, store))["originals_expired"] == 0
+    assert (await delete_expired(settings, store))["originals_expired"] == 0
     await store.leases.fail(task_id, "t", {"code": "internal", "detail": ""})
-    assert (await tidy(settings, store))["originals_expired"] == 1
+    assert (await delete_expired(settings, store))["originals_expired"] == 1
 
 
-async def test_an_original_of_before_there_was_a_date(store: Store, settings: Settings) -> None:
+async def test_original_without_used_at_gets_its_upload_date(
+    store: Store, settings: Settings
+) -> None:
     old = await store.originals.put(io.BytesIO(b"old"), "x", {"key": "sha"})
-    assert (await tidy(settings, store))["originals_expired"] == 0
+    assert (await delete_expired(settings, store))["originals_expired"] == 0
     entry = await store._database["originals.files"].find_one({"_id": old})
     assert entry is not None and entry["metadata"]["used_at"] == entry["uploadDate"]
     await age(store)
-    assert (await tidy(settings, store))["originals_deleted"] == 1
+    assert (await delete_expired(settings, store))["originals_deleted"] == 1
 
 
-async def test_originals_reused_at_the_moment_they_go(
+async def test_original_reused_while_it_expires(
     client: Any, store: Store, settings: Settings
 ) -> None:
-    """Whoever is first, the task has its original: the old one, or one stored anew."""
+    """Whichever comes first, the task has its original: the old one, or a new copy."""
     kept = 0
     for number in range(24):
         await age(store)
@@ -172,7 +174,7 @@ async def test_originals_reused_at_the_moment_they_go(
         async def late(turns: int = number) -> dict[str, int]:
             for _ in range(turns % 8):
                 await asyncio.sleep(0.001)
-            return await tidy(settings, store)
+            return await delete_expired(settings, store)
 
         form = images.form(images.png(), "cat.png", kernel=str(2 * number + 3))
         posts = [client.post("/blur", data=form)]
@@ -181,15 +183,17 @@ async def test_originals_reused_at_the_moment_they_go(
         assert task.status == "CREATED"
         entry = await store._database["originals.files"].find_one({"_id": task.original_id})
         assert entry is not None and "key" in entry["metadata"]
-        assert await store.originals.flaw(task.original_id, None, task.original_sha256) is None
+        assert (
+            await store.originals.find_damage(task.original_id, None, task.original_sha256) is None
+        )
         kept += 1
         await store.tasks.cancel(task.id, {"code": "cancelled", "detail": ""})
     assert kept == 24
-    await tidy(settings, store)
+    await delete_expired(settings, store)
     assert await findings(store) == []
 
 
-async def test_sent_again_by_many_at_the_moment_it_goes(
+async def test_concurrent_resubmissions_while_a_result_expires(
     client: Any, send: Send, store: Store, settings: Settings
 ) -> None:
     task_id = (await (await send()).json())["task_id"]
@@ -198,37 +202,39 @@ async def test_sent_again_by_many_at_the_moment_it_goes(
         await age(store)
         names = ["cat.png", f"{number}.png", "cat.png", f"{number}-b.png"]
         answers = await asyncio.gather(
-            tidy(settings, store), *(send(name=name) for name in names), tidy(settings, store)
+            delete_expired(settings, store),
+            *(send(name=name) for name in names),
+            delete_expired(settings, store),
         )
         bodies = [await response.json() for response in answers[1:-1]]
         assert {body["status"] for body in bodies} <= {"SUCCESS", "CREATED"}
-        for body in bodies:  # a dead URL is no answer
+        for body in bodies:  # no response has a dead URL
             assert bool(body["url"]) == (body["status"] == "SUCCESS")
         task = await got(store, task_id)
-        if task.status == "SUCCESS":  # all were answered before its time was up
-            assert task.lost
+        if task.status == "SUCCESS":  # all responses came before it expired
+            assert task.results_lost
             assert (await (await send()).json())["status"] == "CREATED"
         task = await got(store, task_id)
         assert (task.status, task.attempts, task.results) == ("CREATED", 0, [])
     await age(store)
-    await tidy(settings, store)
+    await delete_expired(settings, store)
     assert await stored(store, "results") == (0, 0)
     assert await findings(store) == []
 
 
-async def test_an_archive_says_what_is_gone(done: str, store: Store, settings: Settings) -> None:
+async def test_archive_reports_expired_results(done: str, store: Store, settings: Settings) -> None:
     await age(store)
-    await tidy(settings, store)
+    await delete_expired(settings, store)
     task = await got(store, done)
     group = Group.of_one(task)
-    assert entries(group, {task.id: task}) == []
-    assert "(result_gone)" in failures(group, {task.id: task})
-    assert _failed(group, {task.id: task}) == [
+    assert archive_entries(group, {task.id: task}) == []
+    assert "(result_gone)" in failure_report(group, {task.id: task})
+    assert _failures(group, {task.id: task}) == [
         {"name": "cat.png", "detail": "its result is no longer kept"}
     ]
 
 
-async def test_the_older_calls_lead_to_nothing_that_is_gone(
+async def test_legacy_calls_hide_expired_results(
     client: Any, store: Store, settings: Settings
 ) -> None:
     form = aiohttp.FormData()
@@ -238,12 +244,12 @@ async def test_the_older_calls_lead_to_nothing_that_is_gone(
     path = f"/convert/{body['submission_task_id']}"
     assert "url" in await (await client.get(path)).json()
     await age(store)
-    await tidy(settings, store)
+    await delete_expired(settings, store)
     shown = await (await client.get(path)).json()
     assert shown["submission_status"] == "SUCCESS" and "url" not in shown
 
 
-async def test_a_worker_without_an_original_says_so_and_the_picture_can_be_sent_again(
+async def test_worker_without_original_fails_until_resubmitted(
     send: Send, store: Store, settings: Settings
 ) -> None:
     body = await (await send()).json()

@@ -1,4 +1,4 @@
-"""The sweep and the bell: what was not rung, what stalled, what is used up, a Redis that hangs."""
+"""The sweep: tasks never enqueued, stalled or out of attempts, and a Redis that hangs."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from models.store import Store
 from service.app import create_app
 from tests.conftest import working
 from tests.support import images
-from tests.workers.queue.test_jobs import until
-from workers.background import sweep as sweeping
-from workers.child.memory_semaphore import Room
-from workers.child.pool import Children
-from workers.context import Worker
+from tests.workers.queue.test_jobs import wait_until
+from workers.background import sweep as sweep_module
+from workers.child.memory_semaphore import MemorySemaphore
+from workers.child.pool import ChildPool
+from workers.context import WorkerContext
 
 Send = Callable[..., Awaitable[Any]]
 
 
-async def test_a_ring_that_never_happened_is_rung_by_the_sweep(
+async def test_sweep_enqueues_a_task_that_was_never_enqueued(
     settings: Settings, store: Store, aiohttp_client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from standalone.embedded_stores import free_port
 
     away = settings.model_copy(update={"redis_url": f"redis://127.0.0.1:{free_port()}/0"})
     client = await aiohttp_client(create_app(away))
-    monkeypatch.setattr(sweeping, "_RING_PATIENCE", 0.05)
+    monkeypatch.setattr(sweep_module, "_MIN_WAITING_SECONDS", 0.05)
     async with working(settings):
         form = images.form(images.png(), "cat.png")
         body = await (await client.post("/upscale?wait=30", data=form)).json()
     assert body["status"] == "SUCCESS"
 
 
-async def test_a_wiped_redis_is_rung_again(
+async def test_sweep_reenqueues_after_a_wiped_redis(
     send: Send, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bodies = [await (await send(images.png(seed=n), f"{n}.png")).json() for n in range(5)]
@@ -49,32 +49,32 @@ async def test_a_wiped_redis_is_rung_again(
     assert await redis.zcard("arq:queue") == 5
     await redis.flushdb()
     await redis.aclose(close_connection_pool=True)
-    monkeypatch.setattr(sweeping, "_RING_PATIENCE", 0.05)
+    monkeypatch.setattr(sweep_module, "_MIN_WAITING_SECONDS", 0.05)
     async with working(settings):
         for number, body in enumerate(bodies):
             done = await (await send(images.png(seed=number), f"{number}.png", "?wait=30")).json()
             assert (done["task_id"], done["status"]) == (body["task_id"], "SUCCESS")
 
 
-async def test_a_redis_that_lost_everything_is_reminded_at_once(
+async def test_sweep_reenqueues_at_once_when_redis_lost_its_mark(
     send: Send, settings: Settings, store: Store
 ) -> None:
-    """Not when tasks have waited for a while: the mark that every Redis in use bears is gone."""
+    """It does not wait until tasks are overdue: the mark in every Redis in use is missing."""
     bodies = [await (await send(images.png(seed=n), f"{n}.png")).json() for n in range(5)]
     redis = connect(settings)
-    before = await redis.zrange("arq:queue", 0, -1)
-    worker = idle(settings, store, redis, Path())
-    assert await sweeping.once(worker) == 0  # a Redis that is new to us, but has it all
+    jobs_before = await redis.zrange("arq:queue", 0, -1)
+    worker = idle_worker(settings, store, redis, Path())
+    assert await sweep_module.sweep_once(worker) == 0  # a Redis without the mark, but with all jobs
     await redis.flushdb()
-    assert await sweeping.once(worker) == 5
-    after = await redis.zrange("arq:queue", 0, -1)
-    assert [job[:32] for job in after] == [job[:32] for job in before]
-    assert {job[:32].decode() for job in after} == {body["task_id"] for body in bodies}
-    assert await sweeping.once(worker) == 0
+    assert await sweep_module.sweep_once(worker) == 5
+    jobs_after = await redis.zrange("arq:queue", 0, -1)
+    assert [job[:32] for job in jobs_after] == [job[:32] for job in jobs_before]
+    assert {job[:32].decode() for job in jobs_after} == {body["task_id"] for body in bodies}
+    assert await sweep_module.sweep_once(worker) == 0
     await redis.aclose(close_connection_pool=True)
 
 
-async def test_the_ring_of_a_worker_that_died_before_it_claimed_is_rung_again(
+async def test_sweep_reenqueues_a_job_of_a_worker_that_died_before_its_claim(
     send: Send, settings: Settings, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """arq marks a job as in progress before it runs; that mark outlives its worker."""
@@ -82,7 +82,7 @@ async def test_the_ring_of_a_worker_that_died_before_it_claimed_is_rung_again(
     redis = connect(settings)
     await redis.set(f"arq:in-progress:{body['task_id']}:0", b"1")
     await redis.aclose(close_connection_pool=True)
-    monkeypatch.setattr(sweeping, "_RING_PATIENCE", 0.05)
+    monkeypatch.setattr(sweep_module, "_MIN_WAITING_SECONDS", 0.05)
     async with working(settings):
         done = await (await send(query="?wait=30")).json()
     assert done["status"] == "SUCCESS"
@@ -90,42 +90,40 @@ async def test_the_ring_of_a_worker_that_died_before_it_claimed_is_rung_again(
     assert task is not None and task.rings > 0
 
 
-async def test_a_long_queue_is_not_rung_again(
+async def test_sweep_does_not_reenqueue_queued_tasks(
     send: Send, settings: Settings, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(5):
         await send(images.png(seed=number), f"{number}.png")
-    monkeypatch.setattr(sweeping, "_RING_PATIENCE", -1)
+    monkeypatch.setattr(sweep_module, "_MIN_WAITING_SECONDS", -1)
     redis = connect(settings)
-    worker = idle(settings, store, redis, Path())
-    assert await sweeping.once(worker) == 0
+    worker = idle_worker(settings, store, redis, Path())
+    assert await sweep_module.sweep_once(worker) == 0
     assert await redis.zcard("arq:queue") == 5
     await redis.aclose(close_connection_pool=True)
 
 
-async def test_a_silent_workers_task_is_taken_up(
+async def test_task_of_a_silent_worker_is_reclaimed(
     send: Send, settings: Settings, store: Store
 ) -> None:
     body = await (await send()).json()
     await store.leases.claim(body["task_id"], worker="dead", token="t", seconds=0.3, max_attempts=3)
-    left = await store.results.put(
+    leftover = await store.results.put(
         io.BytesIO(b"half"), "x", {"task_id": body["task_id"], "token": "t"}
     )
 
-    async def collected() -> bool:  # after the task has ended: nobody waits for it
-        return await store._database["results.files"].find_one({"_id": left}) is None
+    async def collected() -> bool:  # after the task has ended: no response waits for it
+        return await store._database["results.files"].find_one({"_id": leftover}) is None
 
     async with working(settings):
         done = await (await send(query="?wait=30")).json()
-        await until(collected)
+        await wait_until(collected)
     assert done["status"] == "SUCCESS"
     task = await store.tasks.get(body["task_id"])
     assert task is not None and task.attempts == 2
 
 
-async def test_a_task_out_of_attempts_is_given_up(
-    send: Send, settings: Settings, store: Store
-) -> None:
+async def test_task_out_of_attempts_fails(send: Send, settings: Settings, store: Store) -> None:
     body = await (await send()).json()
     for number in range(3):
         await store.leases.claim(
@@ -138,35 +136,35 @@ async def test_a_task_out_of_attempts_is_given_up(
     assert done["error"]["code"] == "worker_crashed"
 
 
-async def first_place(redis: Any, send: Send) -> float:
-    """Return the score of a newcomer's task in arq's queue."""
+async def new_client_score(redis: Any, send: Send) -> float:
+    """Return the score of a new client's task in arq's queue."""
     body = await (await send(images.png(seed=99), "new.png")).json()
     return float(await redis.zscore("arq:queue", f"{body['task_id']}:0"))
 
 
-def idle(settings: Settings, store: Store, redis: Any, scratch: Path) -> Worker:
-    """A worker that takes nothing: for what a sweep alone does."""
-    children, catalogue, room = Children(settings), Catalogue.read(None), Room(10**9)
-    return Worker("w", settings, store, Queue(redis, 3), children, catalogue, scratch, room)
+def idle_worker(settings: Settings, store: Store, redis: Any, scratch: Path) -> WorkerContext:
+    """Return a worker context that takes no jobs, to sweep alone."""
+    children, catalogue, room = ChildPool(settings), Catalogue.read(None), MemorySemaphore(10**9)
+    return WorkerContext("w", settings, store, Queue(redis, 3), children, catalogue, scratch, room)
 
 
-async def test_a_stalled_task_is_rung_once_not_with_every_sweep(
+async def test_stalled_task_is_reenqueued_once(
     send: Send, settings: Settings, store: Store, tmp_path: Path
 ) -> None:
     body = await (await send()).json()
     task_id = body["task_id"]
     redis = connect(settings)
-    await redis.flushdb()  # the ring was taken by the worker that died
+    await redis.flushdb()  # the job was taken by the worker that died
     await store.leases.claim(task_id, worker="dead", token="t", seconds=-1, max_attempts=3)
-    worker = idle(settings, store, redis, tmp_path)
-    assert [await sweeping.once(worker) for _ in range(4)] == [1, 0, 0, 0]
+    worker = idle_worker(settings, store, redis, tmp_path)
+    assert [await sweep_module.sweep_once(worker) for _ in range(4)] == [1, 0, 0, 0]
     ((job, score),) = await redis.zrange("arq:queue", 0, -1, withscores=True)
     assert job.decode() == f"{task_id}:1"
-    assert score < 1000 <= await first_place(redis, send)  # it had its turn already
+    assert score < 1000 <= await new_client_score(redis, send)  # it had its turn already
     await redis.aclose(close_connection_pool=True)
 
 
-async def test_a_waiting_task_without_attempts_is_given_up(
+async def test_waiting_task_without_attempts_fails(
     send: Send, settings: Settings, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     body = await (await send()).json()
@@ -174,13 +172,13 @@ async def test_a_waiting_task_without_attempts_is_given_up(
     await store.leases.release(body["task_id"], "t", charge=True)
     redis = connect(settings)
     lower = settings.model_copy(update={"max_attempts": 1})
-    await sweeping.once(idle(lower, store, redis, tmp_path))
+    await sweep_module.sweep_once(idle_worker(lower, store, redis, tmp_path))
     task = await store.tasks.get(body["task_id"])
     assert task is not None and task.status == "FAILURE"
     await redis.aclose(close_connection_pool=True)
 
 
-async def test_a_redis_that_accepts_and_never_answers_holds_nobody(settings: Settings) -> None:
+async def test_unresponsive_redis_times_out(settings: Settings) -> None:
     held: list[Any] = []
     server = await asyncio.start_server(lambda r, w: held.append(w), "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
@@ -193,7 +191,7 @@ async def test_a_redis_that_accepts_and_never_answers_holds_nobody(settings: Set
         with pytest.raises(StoreUnavailable):
             await queue.ping()
         with pytest.raises(StoreUnavailable):
-            await queue.ringing([("t", 0)])
+            await queue.are_queued([("t", 0)])
     await queue.close()
     for writer in held:
         writer.close()

@@ -19,8 +19,8 @@ from models.errors import WorkerCrashed
 from tests.support import images
 from tests.workers.child.test_pool import ignore, request
 from tests.workers.sandbox.test_sandbox import probe, started
-from workers.child.disk_quota import Quota
-from workers.child.results import cleared, removed
+from workers.child.disk_quota import DiskQuota
+from workers.child.results import clear_folder, remove_folder
 
 
 @pytest.mark.parametrize("what", ["many files", "large files"])
@@ -32,13 +32,13 @@ async def test_a_child_that_fills_its_folder_is_killed(
     settings = {"max_output_pixels": 1_000_000, "task_timeout": 30}
     with structlog.testing.capture_logs() as said:
         async with started(child_sandbox=sandbox, **settings) as children:
-            (own,) = [child._folder for child in children._all if child]
+            (own,) = [child._folder for child in children._children if child]
             with pytest.raises(WorkerCrashed) as caught:
                 await probe(children, tmp_path, what, "OWN")
             assert caught.value.facts == {"exit_status": -signal.SIGKILL}
             assert not own.exists()
             assert await probe(children, tmp_path, "read", "OWN/original")
-    (found,) = [each for each in said if each["event"] == "child_fills_its_folder"]
+    (found,) = [each for each in said if each["event"] == "child_over_disk_quota"]
     assert found["files"] == 1 + 16
 
 
@@ -47,19 +47,19 @@ async def test_the_largest_task_stays_within(
 ) -> None:
     """Noise in 16 bits with alpha is what compresses least; as many pixels as the limits allow."""
     looked: list[bool] = []
-    real = Quota.exceeded
+    real = DiskQuota.exceeded
 
-    def noting(self: Quota, folder: Path) -> bool:
+    def noting(self: DiskQuota, folder: Path) -> bool:
         looked.append((folder / "result-4.png").exists())
         return real(self, folder)
 
-    monkeypatch.setattr("workers.child.process._LOOK", 0)
-    monkeypatch.setattr(Quota, "exceeded", noting)
+    monkeypatch.setattr("workers.child.process._QUOTA_CHECK_SECONDS", 0)
+    monkeypatch.setattr(DiskQuota, "exceeded", noting)
     noise = np.random.default_rng(0).integers(0, 1 << 16, (1000, 1000, 4), np.uint16)
     data = images.by_hand(noise)
     asked = [{"op": "split"}]
     async with started(max_output_pixels=1_000_000) as children:
-        given = replace(request(tmp_path, data), operations=asked, results=4, keep=[0])
+        given = replace(request(tmp_path, data), operations=asked, result_count=4, keep=[0])
         answer = await children.run(given, ignore)
     assert len(answer["results"]) == 4 and len(answer["kept"]) == 1
     assert sum(each["bytes"] for each in answer["results"]) > 8_000_000
@@ -67,16 +67,16 @@ async def test_the_largest_task_stays_within(
 
 
 def test_what_is_not_there_is_not_too_much(tmp_path: Path) -> None:
-    assert not Quota(0, 0).exceeded(tmp_path / "nowhere")
-    assert not Quota(0, 0).exceeded(tmp_path)
+    assert not DiskQuota(0, 0).exceeded(tmp_path / "nowhere")
+    assert not DiskQuota(0, 0).exceeded(tmp_path)
     (tmp_path / "large").write_bytes(b"a")
     os.truncate(tmp_path / "large", 1 << 40)
-    assert not Quota(1, 1 << 20).exceeded(tmp_path)  # a hole takes no room
-    assert Quota(0, 1 << 20).exceeded(tmp_path)
-    assert Quota(1, 1).exceeded(tmp_path)
+    assert not DiskQuota(1, 1 << 20).exceeded(tmp_path)  # a hole takes no room
+    assert DiskQuota(0, 1 << 20).exceeded(tmp_path)
+    assert DiskQuota(1, 1).exceeded(tmp_path)
 
 
-@pytest.mark.parametrize("delete", [cleared, removed])
+@pytest.mark.parametrize("delete", [clear_folder, remove_folder])
 def test_names_are_deleted_one_by_one(delete: Callable[[Path], None], tmp_path: Path) -> None:
     folder = tmp_path / "child"
     folder.mkdir()
@@ -88,7 +88,7 @@ def test_names_are_deleted_one_by_one(delete: Callable[[Path], None], tmp_path: 
         assert tracemalloc.get_traced_memory()[1] < 200_000
     finally:
         tracemalloc.stop()
-    assert folder.exists() == (delete is cleared)
+    assert folder.exists() == (delete is clear_folder)
     assert not folder.exists() or not list(folder.iterdir())
 
 
@@ -97,9 +97,9 @@ async def test_the_loop_does_not_wait_for_it(monkeypatch: pytest.MonkeyPatch) ->
 
     def noting(folder: Path) -> None:
         threads.append(threading.current_thread())
-        removed(folder)
+        remove_folder(folder)
 
-    monkeypatch.setattr("workers.child.process.removed", noting)
+    monkeypatch.setattr("workers.child.process.remove_folder", noting)
     async with started():
         pass
     assert threads and threading.main_thread() not in threads

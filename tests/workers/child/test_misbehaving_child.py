@@ -13,7 +13,7 @@ from models.store import Store
 from tests.conftest import Client, working
 from tests.support import images
 from tests.support.misbehaving_child import picture
-from tests.workers.queue.test_jobs import Send, ready, until
+from tests.workers.queue.test_jobs import Send, started_worker, wait_until
 
 BAD_IMAGE = {"code": "bad_image", "detail": "x"}
 LINES = [
@@ -47,9 +47,9 @@ async def test_a_lie_fails_its_task_and_ends_its_child(
 ) -> None:
     monkeypatch.setattr("workers.child.process._PROGRAM", "tests.support.misbehaving_child")
     async with working(settings.model_copy(update={"max_attempts": 1})) as arq:
-        worker = await ready(arq)
+        worker = await started_worker(arq)
         for number, lie in enumerate(lies):
-            await until(lambda: len(worker.children.pids) == 1)
+            await wait_until(lambda: len(worker.children.pids) == 1)
             (liar,) = worker.children.pids
             body = await (await send(picture(number, **lie), f"{number}.png", "?wait=30")).json()
             assert body["status"] == "FAILURE", lie
@@ -79,9 +79,9 @@ async def test_true_facts_of_an_error_arrive(
     monkeypatch.setattr("workers.child.process._PROGRAM", "tests.support.misbehaving_child")
     said = {"code": "bad_parameter", "detail": "crop", "limit": [4, 3], "measured": [5, 3]}
     async with working(settings) as arq:
-        worker = await ready(arq)
+        worker = await started_worker(arq)
         before = worker.children.pids
-        line = json.dumps({"error": said, "held": 1})
+        line = json.dumps({"error": said, "resident_bytes": 1})
         body = await (await send(picture(lines=[line]), query="?wait=30")).json()
         assert (body["status"], body["error"]) == ("FAILURE", said)
         assert worker.children.pids == before

@@ -21,8 +21,8 @@ from models.settings import Settings
 from tests.support import images
 from tests.support.paths import ROOT
 from tests.workers.queue.test_jobs import slow_picture
-from workers.child.pool import Children
-from workers.child.process import Child, NotStarted
+from workers.child.pool import ChildPool
+from workers.child.process import ChildProcess, ChildStartError
 from workers.child.request import Request
 
 ASKED = [{"op": "upscale", "scale": 2, "model": "darkroom-fast"}]
@@ -39,7 +39,7 @@ def ignore(share: float) -> None:
 
 
 async def test_a_child_answers_many_tasks(tmp_path: Path) -> None:
-    children = Children(Settings(worker_processes=1))
+    children = ChildPool(Settings(worker_processes=1))
     await children.start()
     (pid,) = children.pids
     told: list[float] = []
@@ -57,7 +57,7 @@ async def test_it_works_with_the_engine_that_is_asked_for(
     tmp_path: Path, asked: str, precision: str
 ) -> None:
     settings = {"upscale_engine": asked, "upscale_precision": precision}
-    children = Children(Settings(worker_processes=1).model_copy(update=settings))
+    children = ChildPool(Settings(worker_processes=1).model_copy(update=settings))
     await children.start()
     assert children.engine.split()[::2] == [asked, precision]
     assert (await children.run(request(tmp_path), ignore))["results"]
@@ -67,7 +67,7 @@ async def test_it_works_with_the_engine_that_is_asked_for(
 async def test_secrets_of_the_worker_do_not_reach_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MONGO_URL", "mongodb://user:secret@host/")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    children = Children(Settings(worker_processes=1))
+    children = ChildPool(Settings(worker_processes=1))
     await children.start()
     seen = psutil.Process(children.pids[0]).environ()
     assert "secret" not in str(seen)
@@ -76,7 +76,7 @@ async def test_secrets_of_the_worker_do_not_reach_it(monkeypatch: pytest.MonkeyP
 
 
 async def test_a_late_child_is_killed_and_replaced(tmp_path: Path) -> None:
-    children = Children(Settings(worker_processes=1, task_timeout=0.4))
+    children = ChildPool(Settings(worker_processes=1, task_timeout=0.4))
     await children.start()
     (late,) = children.pids
     with pytest.raises(TaskTimeout, match=r"0.4 s \(TASK_TIMEOUT\)"):
@@ -87,7 +87,7 @@ async def test_a_late_child_is_killed_and_replaced(tmp_path: Path) -> None:
 
 
 async def test_a_cancelled_task_frees_its_place_at_once(tmp_path: Path) -> None:
-    children = Children(Settings(worker_processes=1))
+    children = ChildPool(Settings(worker_processes=1))
     await children.start()
     began = asyncio.Event()
     work = asyncio.create_task(
@@ -104,7 +104,7 @@ async def test_a_cancelled_task_frees_its_place_at_once(tmp_path: Path) -> None:
 
 
 async def test_a_crash_is_told_with_the_signal(tmp_path: Path) -> None:
-    children = Children(Settings(worker_processes=1))
+    children = ChildPool(Settings(worker_processes=1))
     await children.start()
     (pid,) = children.pids
 
@@ -119,7 +119,7 @@ async def test_a_crash_is_told_with_the_signal(tmp_path: Path) -> None:
 
 
 async def test_an_idle_child_that_dies_costs_nothing(tmp_path: Path) -> None:
-    children = Children(Settings(worker_processes=2))
+    children = ChildPool(Settings(worker_processes=2))
     await children.start()
     for pid in children.pids:
         os.kill(pid, signal.SIGKILL)
@@ -132,7 +132,7 @@ async def test_an_idle_child_that_dies_costs_nothing(tmp_path: Path) -> None:
 
 async def test_stopping_while_children_start_leaves_none_and_does_not_hang() -> None:
     for pause in (0, 0.001, 0.005, 0.05, 0.2):
-        children = Children(Settings(worker_processes=2))
+        children = ChildPool(Settings(worker_processes=2))
         starting = asyncio.create_task(children.start())
         await asyncio.sleep(pause)
         starting.cancel()
@@ -144,14 +144,14 @@ async def test_stopping_while_children_start_leaves_none_and_does_not_hang() -> 
 
 async def test_one_that_does_not_start_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    with pytest.raises(NotStarted, match="does not start"):
-        await Child.start({})
+    with pytest.raises(ChildStartError, match="does not start"):
+        await ChildProcess.start({})
 
 
 async def test_rubbish_from_a_child_is_a_crash(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/echo")
-    with pytest.raises(NotStarted):
-        await Child.start({})
+    with pytest.raises(ChildStartError):
+        await ChildProcess.start({})
 
 
 def test_it_dies_with_its_worker_even_in_the_middle_of_work(tmp_path: Path) -> None:
@@ -186,16 +186,16 @@ async def test_one_alone_gets_all_cores_and_many_share_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("workers.child.pool.cores", lambda: 8)
-    children = Children(Settings(worker_processes=4, workers=2))
+    children = ChildPool(Settings(worker_processes=4, workers=2))
     await children.start()
     asked: list[int] = []
-    run = Child.run
+    run = ChildProcess.run
 
-    async def noting(self: Child, given: Request, progress: Any) -> dict[str, Any]:
+    async def noting(self: ChildProcess, given: Request, progress: Any) -> dict[str, Any]:
         asked.append(given.threads)
         return await run(self, given, progress)
 
-    monkeypatch.setattr(Child, "run", noting)
+    monkeypatch.setattr(ChildProcess, "run", noting)
     await children.run(request(tmp_path), ignore)
     folders = [tmp_path / str(number) for number in range(4)]
     for folder in folders:
@@ -208,7 +208,7 @@ async def test_one_alone_gets_all_cores_and_many_share_them(
 
 
 async def test_a_defect_in_a_child_is_told_not_taken_for_a_crash(tmp_path: Path) -> None:
-    children = Children(Settings(worker_processes=1))
+    children = ChildPool(Settings(worker_processes=1))
     await children.start()
     (pid,) = children.pids
     wrong = replace(request(tmp_path), format="nowhere")  # type: ignore[arg-type]

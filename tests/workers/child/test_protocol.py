@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 import pytest
 
-from models.errors import BY_CODE
+from models.error_codes import BY_CODE
 from tests.support.paths import ROOT
 from tests.workers.child.test_results import answered
 from workers.child import protocol
@@ -38,20 +38,23 @@ LOG = {"level": "warning", "event": "bad_output", "facts": {"engine": "opencv"}}
         {"log": LOG},
         answered("x"),
         {**answered("x"), "report": REPORT},
-        {"error": ERROR, "held": 1},
+        {"error": ERROR, "resident_bytes": 1},
         {"error": {**ERROR, "limit": 1, "measured": 2.5, "known": ["a"], "setting": None}},
-        {"defect": "Traceback", "held": 1},
-        {"ready": True, "engine": "opencv", "why": "", "layers": {"files": ""}},
+        {"defect": "Traceback", "resident_bytes": 1},
+        {"ready": True, "engine": "opencv", "fallback_reason": "", "layers": {"files": ""}},
         {"refused": "why"},
     ],
 )
 def test_what_a_child_says_is_read(said: dict[str, Any]) -> None:
-    assert protocol.read(json.dumps(said).encode()).model_dump() in (said, {**said, "held": 0})
+    assert protocol.parse_message(json.dumps(said).encode()).model_dump() in (
+        said,
+        {**said, "resident_bytes": 0},
+    )
 
 
 def refused(said: str) -> None:
     with pytest.raises(ValueError, match=r"."):
-        protocol.read(said.encode())
+        protocol.parse_message(said.encode())
 
 
 @pytest.mark.parametrize(
@@ -101,7 +104,7 @@ def test_what_no_child_says_is_refused(said: str) -> None:
         {"error": {**ERROR, "limit": "x" * 201}},
         {"error": {**ERROR, "limit": [1] * 101}},
         {"error": ERROR, "ms": {"a": "b"}},
-        {"error": ERROR, "held": -1},
+        {"error": ERROR, "resident_bytes": -1},
         {"defect": "x" * 20_001},
         {"defect": ["x"]},
         {**answered("x"), "ms": {"decode": "soon"}},
@@ -117,7 +120,7 @@ def test_what_no_child_says_is_refused(said: str) -> None:
         {**answered("x"), "results": 1},
         {**answered("x"), "results": [{"path": "x"}]},
         {**answered("x"), "kept": {"1": {}}},
-        {**answered("x"), "held": -1},
+        {**answered("x"), "resident_bytes": -1},
         {**answered("x"), "more": 1},
         answered("x", width=0),
         answered("x", width=1 << 40),
@@ -150,4 +153,4 @@ def test_every_error_that_a_child_raises_may_be_said() -> None:
                 if isinstance(node, ast.Call):
                     made.add(ast.unparse(node.func))
     kinds = {kind.code for kind in BY_CODE.values() if kind.__name__ in made}
-    assert kinds - {"bad_settings"} == set(get_args(protocol.Code))
+    assert kinds - {"bad_settings"} == set(get_args(protocol.ErrorCode))

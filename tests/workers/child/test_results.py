@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from models.images.inspect import Format
+from models.images.inspect import OutputFormat
 from models.operations import Encoding
 from tests.support import images
 from tests.workers.operations import bgr
-from workers.child.protocol import Progress, read
+from workers.child.protocol import Progress, parse_message
 from workers.child.request import Request
-from workers.child.results import Strange, cleared, taken
+from workers.child.results import ProtocolError, clear_folder, collect
 from workers.imaging import codec
 from workers.imaging.picture import Picture
 
@@ -35,7 +35,13 @@ def made(path: str, data: bytes = PNG, **other: Any) -> dict[str, Any]:
 def answered(path: str, **other: Any) -> dict[str, Any]:
     """Return the answer of a child that made one file."""
     ms = {"decode": 1.5}
-    return {"results": [made(path, **other)], "kept": {}, "report": None, "ms": ms, "held": 1}
+    return {
+        "results": [made(path, **other)],
+        "kept": {},
+        "report": None,
+        "ms": ms,
+        "resident_bytes": 1,
+    }
 
 
 @pytest.fixture
@@ -56,7 +62,7 @@ def own(tmp_path: Path) -> Path:
 
 def take(said: dict[str, Any], own: Path, **asked: Any) -> dict[str, Any]:
     request = Request("original", str(own.parent / "task"), [], "png")
-    return taken(read(json.dumps(said).encode()), replace(request, **asked), own)
+    return collect(parse_message(json.dumps(said).encode()), replace(request, **asked), own)
 
 
 def test_its_files_are_copied_and_their_sizes_looked_up(own: Path) -> None:
@@ -89,15 +95,15 @@ def test_what_a_child_still_writes_is_not_published(own: Path) -> None:
         "OWN/" + "a" * 4000,
     ],
 )
-def test_no_other_file_is_taken(path: str, own: Path) -> None:
-    with pytest.raises(Strange):
+def test_no_other_file_is_collect(path: str, own: Path) -> None:
+    with pytest.raises(ProtocolError):
         take(answered(path.replace("OWN", str(own))), own)
     assert list((own.parent / "task").iterdir()) == []
     assert (own.parent / "secret").read_text() == "mongodb://user:secret@host/"
 
 
 @pytest.mark.parametrize("kind", ["png", "jpeg", "webp"])
-def test_every_kind_of_result_is_taken_and_no_other_for_it(kind: Format, own: Path) -> None:
+def test_every_kind_of_result_is_taken_and_no_other_for_it(kind: OutputFormat, own: Path) -> None:
     alpha = bgr(40, 30)[:, :, 0].copy()
     for plain in (Picture(bgr(40, 30)), Picture(bgr(40, 30), alpha), Picture(alpha)):
         data = codec.encode(plain, Encoding(kind))
@@ -107,7 +113,7 @@ def test_every_kind_of_result_is_taken_and_no_other_for_it(kind: Format, own: Pa
             if asked == kind:
                 assert take(said, own, format=asked)["results"][0]["bytes"] == len(data)
             else:
-                with pytest.raises(Strange, match=f"no {asked}"):
+                with pytest.raises(ProtocolError, match=f"not a {asked} file"):
                     take(said, own, format=asked)
 
 
@@ -120,14 +126,14 @@ def test_every_kind_of_result_is_taken_and_no_other_for_it(kind: Format, own: Pa
     ],
 )
 def test_what_is_said_of_a_file_must_be_true(change: Any, why: str, own: Path) -> None:
-    with pytest.raises(Strange, match=why):
+    with pytest.raises(ProtocolError, match=why):
         take(answered(f"{own}/result-1.png", **change), own)
 
 
 @pytest.mark.parametrize("data", [b"", b"<html>", PNG[:-20], PNG[:33] + PNG[-12:]])
 def test_a_file_must_be_a_whole_picture(data: bytes, own: Path) -> None:
     (own / "made").write_bytes(data)
-    with pytest.raises(Strange, match="no png"):
+    with pytest.raises(ProtocolError, match="not a png file"):
         take(answered(f"{own}/made", data=data), own)
 
 
@@ -137,27 +143,27 @@ def test_an_answer_must_be_one_to_what_was_asked(own: Path) -> None:
     for change, asked in (
         ({"results": []}, {}),
         ({"results": [made(path), made(path)]}, {}),
-        ({}, {"results": 2}),
+        ({}, {"result_count": 2}),
         ({"kept": {"1": made(path)}}, {}),
         ({"kept": {"3": made(path)}}, {"keep": [1, 2]}),
         ({"report": report}, {}),
         ({}, {"report": True}),
     ):
-        with pytest.raises(Strange):
+        with pytest.raises(ProtocolError):
             take(answered(path) | change, own, **asked)
-    with pytest.raises(Strange):
-        taken(Progress(progress=1), Request("", "", [], "png"), own)
+    with pytest.raises(ProtocolError):
+        collect(Progress(progress=1), Request("", "", [], "png"), own)
     assert take(answered(path) | {"report": report}, own, report=True)["report"] == report
 
 
 def test_an_error_and_a_defect_are_passed_on(own: Path) -> None:
-    error = {"error": {"code": "bad_image", "detail": "broken", "limit": 3}, "held": 1}
+    error = {"error": {"code": "bad_image", "detail": "broken", "limit": 3}, "resident_bytes": 1}
     assert take(error, own) == error
-    assert take({"defect": "Traceback"}, own) == {"defect": "Traceback", "held": 0}
+    assert take({"defect": "Traceback"}, own) == {"defect": "Traceback", "resident_bytes": 0}
 
 
 def test_whatever_was_left_is_deleted(own: Path) -> None:
     (own / "folder" / "more").write_text("a")
-    cleared(own)
+    clear_folder(own)
     assert list(own.iterdir()) == []
     assert (own.parent / "secret").read_text() == "mongodb://user:secret@host/"

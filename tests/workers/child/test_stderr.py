@@ -12,7 +12,7 @@ from structlog.contextvars import bound_contextvars, merge_contextvars
 
 from models.errors import TaskTimeout, WorkerCrashed
 from tests.workers.sandbox.test_sandbox import probe, started
-from workers.child.process import Child, NotStarted, _log
+from workers.child.process import ChildProcess, ChildStartError, _log_record
 
 
 @pytest.fixture(autouse=True)
@@ -21,7 +21,7 @@ def _probing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def lines(said: Any) -> list[str]:
-    return [each["line"] for each in said if each["event"] == "child_said"]
+    return [each["line"] for each in said if each["event"] == "child_stderr"]
 
 
 async def test_each_line_is_a_value_under_the_id_of_its_task(tmp_path: Path) -> None:
@@ -32,7 +32,7 @@ async def test_each_line_is_a_value_under_the_id_of_its_task(tmp_path: Path) -> 
                 with bound_contextvars(task_id=str(number)):
                     await probe(children, tmp_path, "say", text)
     assert lines(said) == ['{"event": "forged"}', "\x1b[2J\xff"]
-    found = [each for each in said if each["event"] == "child_said"]
+    found = [each for each in said if each["event"] == "child_stderr"]
     assert found[0]["pid"] == found[1]["pid"] == pid
     assert found[0]["task_id"] == "0"
 
@@ -67,15 +67,15 @@ async def test_why_one_died_is_logged_after_whatever_it_said_before(tmp_path: Pa
 
 async def test_why_one_does_not_start_is_logged(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("workers.child.process._PROGRAM", "tests.nowhere")
-    with structlog.testing.capture_logs() as said, pytest.raises(NotStarted):
-        await Child.start({})
+    with structlog.testing.capture_logs() as said, pytest.raises(ChildStartError):
+        await ChildProcess.start({})
     assert "No module named tests.nowhere" in lines(said)[-1]
 
 
 def test_what_it_wants_logged_is_cut() -> None:
     facts = {"name" * 1000: "value" * 1000} | {f"more {number}": 1 for number in range(1000)}
     with structlog.testing.capture_logs() as said:
-        _log({"level": "info", "event": "event" * 1000, "facts": facts})
+        _log_record({"level": "info", "event": "event" * 1000, "facts": facts})
     (found,) = said
     assert len(found) == 20 + 2
     assert max(map(len, found)) <= 100 + len("child_")

@@ -126,7 +126,7 @@ def test_two_of_one_name_are_not_one_result(folder: Path) -> None:
         (["upscale", "cat.png"], "-o FOLDER"),
         (["upscale", "cat.png", "dog.jpg", "out"], "-o FOLDER"),
         (["upscale", "cat.png", "out.png", "--scale", "x"], "scale"),
-        (["upscale", "cat.png", "out.png", "--scale", "7"], "scale 7 is not at hand"),
+        (["upscale", "cat.png", "out.png", "--scale", "7"], "is not available for scale 7"),
         (["upscale", "cat.png", "out.png", "--model", "X"], "there is no model of that name"),
         (["upscale", "cat.png", "out.bmp"], "must end in one of png, jpg, jpeg, webp"),
         (["upscale", "cat.png", "dog.jpg", "-o", "note.png"], "is no folder"),
@@ -187,7 +187,7 @@ def test_a_terminal_sees_a_bar_and_ctrl_c_leaves_nothing(
 
 def test_bounds_and_memory_are_the_settings(folder: Path) -> None:
     for name, value, sentence in (
-        ("MIN_CONSISTENCY", "90", "not the one that was sent"),
+        ("UPSCALE_MIN_PSNR", "90", "not the one that was sent"),
         ("MEMORY_BUDGET", "1000000", "MEMORY_BUDGET"),
     ):
         done = command(folder, "upscale", "cat.png", "out.png", **{name: value})

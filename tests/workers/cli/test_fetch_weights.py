@@ -17,13 +17,13 @@ from typing import Any
 
 import pytest
 
-from models.networks.catalogue import Catalogue, Weights, published
+from models.networks.catalogue import Catalogue, Weights, published_networks
 from models.settings import Settings
 from tests.support.paths import ROOT
-from workers.cli.fetch_weights import NotFetched, Patience, fetch, main
+from workers.cli.fetch_weights import DownloadError, DownloadPolicy, fetch, main
 
 BODY = bytes(range(256)) * 1000
-QUICK = Patience(timeout=5, tries=3, pause=0.01)
+QUICK = DownloadPolicy(timeout_seconds=5, max_attempts=3, pause_seconds=0.01)
 
 
 class Server(http.server.ThreadingHTTPServer):
@@ -121,7 +121,7 @@ def test_a_server_without_ranges(
     (tmp_path / "net_x2.pb.part").write_bytes(b"x" * 1000)
     server.plan = [fault]
     if fault == "shifted":  # starts over from what it has none of, fails the size, tries again
-        with pytest.raises(NotFetched):
+        with pytest.raises(DownloadError):
             get(network, tmp_path)
         return
     assert get(network, tmp_path)[0]
@@ -152,7 +152,7 @@ def test_after_the_last_try_the_part_stays_for_the_next_time(
     server: Server, network: Weights, tmp_path: Path
 ) -> None:
     server.plan = ["cut", "cut", "cut"]
-    with pytest.raises(NotFetched, match="the connection broke"):
+    with pytest.raises(DownloadError, match="the connection broke"):
         get(network, tmp_path)
     (part,) = tmp_path.iterdir()
     assert BODY.startswith(part.read_bytes()) and part.stat().st_size > len(BODY) / 2
@@ -164,7 +164,7 @@ def test_refusals(
     server: Server, network: Weights, tmp_path: Path, plan: list[str], asked: int
 ) -> None:
     server.plan = list(plan)
-    with pytest.raises(NotFetched, match=f"the server answers {plan[0]}"):
+    with pytest.raises(DownloadError, match=f"the server answers {plan[0]}"):
         get(network, tmp_path)
     assert len(server.ranges) == asked
     assert list(tmp_path.iterdir()) == []
@@ -178,7 +178,7 @@ def test_what_is_not_meant_is_not_kept(
     server: Server, network: Weights, tmp_path: Path, body: bytes, sentence: str
 ) -> None:
     server.body = body
-    with pytest.raises(NotFetched, match=sentence):
+    with pytest.raises(DownloadError, match=sentence):
         get(network, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
@@ -187,20 +187,20 @@ def test_another_file_of_that_name_is_left(
     server: Server, network: Weights, tmp_path: Path
 ) -> None:
     (tmp_path / "net_x2.pb").write_bytes(b"mine")
-    with pytest.raises(NotFetched, match="another file of that name"):
+    with pytest.raises(DownloadError, match="another file of that name"):
         get(network, tmp_path)
     assert (tmp_path / "net_x2.pb").read_bytes() == b"mine"
 
 
 def test_nobody_there(network: Weights, tmp_path: Path) -> None:
-    with pytest.raises(NotFetched, match="refused"):
+    with pytest.raises(DownloadError, match="refused"):
         get(replace(network, url="http://127.0.0.1:1/x"), tmp_path)
-    with pytest.raises(NotFetched, match="no http address"):
+    with pytest.raises(DownloadError, match="no http address"):
         get(replace(network, url="file:///etc/hostname"), tmp_path)
 
 
 def test_the_list_is_complete() -> None:
-    fetched = [weights for weights in published() if weights.url]
+    fetched = [weights for weights in published_networks() if weights.url]
     assert len(fetched) == 15
     for weights in fetched:
         assert weights.url.startswith("https://github.com/")
@@ -210,7 +210,7 @@ def test_the_list_is_complete() -> None:
 
 def test_the_list_against_the_files(shared: Path) -> None:
     sums = (shared / "weights/SHA256SUMS").read_text()
-    for weights in (w for w in published() if w.url and w.name != "EDSR"):  # not at hand
+    for weights in (w for w in published_networks() if w.url and w.name != "EDSR"):  # not at hand
         assert f"{weights.sha256}  {weights.file}" in sums
         assert (shared / "weights" / weights.file).stat().st_size == weights.bytes
 
@@ -233,7 +233,7 @@ def test_ctrl_c_keeps_what_came_for_the_next_time(
         _, said = process.communicate(timeout=30)
     assert (process.returncode, said) == (130, b"")
     assert [path.name for path in tmp_path.iterdir()] == [part.name]
-    known = next(weights for weights in published() if weights.file == "FSRCNN_x2.pb")
+    known = next(weights for weights in published_networks() if weights.file == "FSRCNN_x2.pb")
     here = replace(known, url=f"{server.url}/FSRCNN_x2.pb")
     fetch(here, tmp_path, lambda share: None, QUICK)
     assert (tmp_path / "FSRCNN_x2.pb").read_bytes() == server.body
@@ -256,7 +256,7 @@ def test_the_command(
         "FSRCNN-small_x4.pb",
     ]
     assert [p.name for p in (tmp_path / "new").glob("*.pb")] == ["FSRCNN-small_x2.pb"]
-    assert {w.name for w in Catalogue.read(Settings().networks).available()} == {
+    assert {w.name for w in Catalogue.read(Settings().networks_dir).available()} == {
         "darkroom-fast",
         "darkroom-balanced",
         "darkroom-best",

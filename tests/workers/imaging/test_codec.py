@@ -274,12 +274,12 @@ def test_flattening_in_bands_leaves_no_seam() -> None:
     alpha = rng.integers(0, 256, (300, 7), dtype=np.uint8)
     share = alpha[:, :, None].astype(float) / 255
     expected = pixels * share + 255 * (1 - share)
-    assert np.abs(codec._flattened(Picture(pixels, alpha)) - expected).max() <= 0.5001
+    assert np.abs(codec._on_white(Picture(pixels, alpha)) - expected).max() <= 0.5001
 
 
 def test_a_profile_for_other_samples_is_dropped() -> None:
     lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
-    assert icc_profile.sound(lab) is None
-    assert icc_profile.sound(lab[:10]) is None
+    assert icc_profile.validated(lab) is None
+    assert icc_profile.validated(lab[:10]) is None
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    assert icc_profile.sound(srgb) == srgb
+    assert icc_profile.validated(srgb) == srgb

@@ -27,7 +27,7 @@ def test_pillow_counts_pixels_itself(limit: int, tmp_path: Path) -> None:
         pytest.raises(
             Image.DecompressionBombWarning if limit > 600 else Image.DecompressionBombError
         ),
-        decoders.opened(path, limit),
+        decoders.open_image(path, limit),
     ):
         pass
     with pytest.raises(TooManyPixels, match=f"40 x 30 = 1200 pixels; at most {limit} are allow"):
@@ -58,8 +58,8 @@ import sys
 import numpy as np
 from workers.imaging import decoders
 assert "cv2" not in sys.modules
-decoders.limit(1000)
-decoders.close()
+decoders.configure_opencv(1000)
+decoders.unregister_other_formats()
 import cv2
 from PIL import Image
 data = np.frombuffer(sys.stdin.buffer.read(), np.uint8)

@@ -80,9 +80,9 @@ def test_gamma_of_sixteen_bits(tmp_path: Path, kind: str) -> None:
 def test_all_levels_are_rounded_to_eight_bits_not_cut() -> None:
     levels = np.arange(65536, dtype=np.uint16).reshape(256, 256)
     expected = (levels.astype(np.int64) * 255 + 32767) // 65535
-    assert (depth16.eight(levels) == expected).all()
+    assert (depth16.to_8_bits(levels) == expected).all()
     narrow = expected.astype(np.uint8)
-    assert depth16.eight(narrow) is narrow
+    assert depth16.to_8_bits(narrow) is narrow
 
 
 @pytest.mark.parametrize("icc", [ICC, ICC + bytes(3)])
@@ -182,12 +182,12 @@ def test_our_own_writer(shape: Sequence[int], level: int) -> None:
 
 def test_colour_and_alpha_are_reduced_together_and_once() -> None:
     deep = Picture(np.zeros((2, 2), np.uint16), np.zeros((2, 2), np.uint16))
-    assert deep.deep and not Picture(np.zeros((2, 2), np.uint8)).deep
-    reduced = depth16.reduced(deep, "why")
+    assert deep.is_16_bit and not Picture(np.zeros((2, 2), np.uint8)).is_16_bit
+    reduced = depth16.reduce_to_8_bits(deep, "why")
     assert reduced.alpha is not None
     assert {str(each.dtype) for each in (reduced.pixels, reduced.alpha)} == {"uint8"}
     assert reduced.notes == ("why",)
-    assert depth16.reduced(reduced, "again") is reduced
+    assert depth16.reduce_to_8_bits(reduced, "again") is reduced
 
 
 def test_on_the_command_line_too(tmp_path: Path) -> None:

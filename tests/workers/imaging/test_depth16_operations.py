@@ -161,12 +161,12 @@ def test_what_holds_eight_bits_gets_them_and_it_is_said(tmp_path: Path, kind: st
     deep, narrow = file_of(kind, wide), narrowed(kind, wide)
     on_white = (notes.ON_WHITE,) if split_up(kind, wide)[1] is not None else ()
     cases: list[tuple[tuple[str, ...], str, tuple[str, ...]]] = [
-        (("rotate=90",), "jpeg", (notes.FOR_FORMAT, *on_white)),
-        (("split",), "webp", (notes.FOR_FORMAT,)),
-        (("upscale=2",), "png", (notes.FOR_NETWORK,)),
-        (("rotate=90", "upscale=2", "blur=3"), "png", (notes.FOR_NETWORK,)),
-        (("upscale=2", "upscale=2"), "png", (notes.FOR_NETWORK,)),
-        (("split", "upscale=2"), "jpeg", (notes.FOR_NETWORK, *on_white)),
+        (("rotate=90",), "jpeg", (notes.REDUCED_FOR_FORMAT, *on_white)),
+        (("split",), "webp", (notes.REDUCED_FOR_FORMAT,)),
+        (("upscale=2",), "png", (notes.REDUCED_FOR_NETWORK,)),
+        (("rotate=90", "upscale=2", "blur=3"), "png", (notes.REDUCED_FOR_NETWORK,)),
+        (("upscale=2", "upscale=2"), "png", (notes.REDUCED_FOR_NETWORK,)),
+        (("split", "upscale=2"), "jpeg", (notes.REDUCED_FOR_NETWORK, *on_white)),
     ]
     for operations, output, said in cases:
         made = results(tmp_path, deep, *operations, output=output)
@@ -186,7 +186,7 @@ def test_grayscale_through_a_profile_is_done_in_eight_bits(tmp_path: Path) -> No
         ((_, expected),) = results(tmp_path, plain, "grayscale")
         ((made, found),) = results(tmp_path, file_of(kind, wide, before=profile), "grayscale")
         assert found == expected
-        assert made.notes == (notes.FOR_PROFILE,)
+        assert made.notes == (notes.REDUCED_FOR_PROFILE,)
     wide = scene("gray")  # is gray already, whatever the profile says
     ((made, found),) = results(tmp_path, file_of("gray", wide, before=profile), "grayscale")
     assert (unfiltered(found)[1] == wide).all()
@@ -230,13 +230,13 @@ def test_taken_up_anywhere_the_result_is_the_same(
     whole = process(tmp_path / "whole", data, *CUTS, keep=numbers)
     expected = Path(whole.results[0].path).read_bytes()
     first = (notes.GAMMA,) if icc is None else ()
-    assert whole.results[0].notes == (*first, notes.FOR_NETWORK)
+    assert whole.results[0].notes == (*first, notes.REDUCED_FOR_NETWORK)
     for number in numbers:
         kept = whole.kept[number]
         rest = process(
             tmp_path / "rest", Path(kept.path).read_bytes(), *CUTS[number:], said=kept.notes
         )
-        assert kept.notes == (first if number < 4 else (*first, notes.FOR_NETWORK))
+        assert kept.notes == (first if number < 4 else (*first, notes.REDUCED_FOR_NETWORK))
         assert Path(rest.results[0].path).read_bytes() == expected
         assert rest.results[0].notes == whole.results[0].notes
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from models.errors import BadImage, TooManyPixels, UnsupportedFormat
-from models.images.inspect import Header, check_side, inspect
+from models.images.inspect import ImageHeader, check_side, inspect
 from models.operations import Encoding
 from tests.support import images
 from tests.workers.operations import bgr
@@ -79,7 +79,7 @@ def test_sides_it_cannot_hold() -> None:
         codec.encode(Picture(np.zeros((1, 16_384, 3), np.uint8)), Encoding("webp"))
 
 
-def look(data: bytes) -> Header:
+def look(data: bytes) -> ImageHeader:
     with tempfile.TemporaryFile() as file:
         file.write(data)
         file.flush()
@@ -98,7 +98,7 @@ def samples() -> list[bytes]:
 def test_its_structure_is_walked() -> None:
     assert {data[12:16] for data in samples()} == {b"VP8 ", b"VP8L", b"VP8X"}
     for data in samples():
-        assert look(data) == Header("webp", 61, 51)
+        assert look(data) == ImageHeader("webp", 61, 51)
         for end in range(len(data)):
             with pytest.raises((BadImage, UnsupportedFormat)):
                 look(data[:end])

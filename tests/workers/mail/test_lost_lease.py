@@ -1,4 +1,4 @@
-"""Letters that another sender has taken over, and what a holder notes before it begins."""
+"""E-mails that another sender has taken over, and when a delivery is marked as begun."""
 
 from __future__ import annotations
 
@@ -10,96 +10,98 @@ import pytest
 
 from models.errors import StoreUnavailable
 from models.outbox import email as drafts
-from models.outbox.email import Kind, Letter
-from models.outbox.item import Mailing
+from models.outbox.email import Email, EmailKind
+from models.outbox.item import DeliveryStatus
 from models.settings import Settings
 from models.store import Store
 from models.tasks.group import Member
 from tests.support.smtp import (
-    Gate,
+    GatedMailbox,
     Mailbox,
-    desk_of,
     finished_task,
     group_of,
+    mail_context,
     mail_server,
-    posting,
+    make_due,
+    only_email,
     send_due,
-    the_letter,
-    until,
-    until_due,
+    smtp_settings,
+    wait_until,
 )
 from workers.mail import contents, sender
-from workers.mail.context import Content, Desk
-from workers.mail.smtp import Post
-from workers.outbox import NotYet
+from workers.mail.context import EmailContent, MailContext
+from workers.mail.smtp import SmtpClient
+from workers.outbox import NotReady
 
-DRAFT = drafts.confirm("s1", "ann@example.org")
+DRAFT = drafts.confirmation_draft("s1", "ann@example.org")
 
 
-async def test_who_loses_the_lease_stops_and_was_not_dead(settings: Settings, store: Store) -> None:
-    """A letter that is another's is not posted by both; its first holder takes its fault back."""
-    await store.mail.put(DRAFT)
-    gate = Gate()
+async def test_sender_stops_when_its_lease_is_lost(settings: Settings, store: Store) -> None:
+    """Two senders do not both send an e-mail; the first holder takes its fault back."""
+    await store.emails.put(DRAFT)
+    gate = GatedMailbox()
     with mail_server(gate) as port:
-        chosen = posting(settings, port, lease_seconds=1)
-        slow = asyncio.create_task(sender.once(await desk_of(chosen, store), Post(chosen)))
+        chosen = smtp_settings(settings, port, lease_seconds=1)
+        slow = asyncio.create_task(
+            sender.send_one(await mail_context(chosen, store), SmtpClient(chosen))
+        )
         await asyncio.to_thread(gate.arrived.wait, 30)
 
         async def taken_over() -> bool:
-            await until_due(store)
-            return await store.mail.claim("other", 60) is not None
+            await make_due(store)
+            return await store.emails.claim("other", 60) is not None
 
-        await until(taken_over)
-        assert (await the_letter(store)).faults == 1  # as if its holder were dead
+        await wait_until(taken_over)
+        assert (await only_email(store)).faults == 1  # as if its holder had died
         await asyncio.wait_for(slow, 30)  # though the mail server is still silent
         gate.go.set()
-    letter = await the_letter(store)
-    assert (letter.status, letter.token, letter.faults) == (Mailing.CREATED, "other", 0)
+    email = await only_email(store)
+    assert (email.status, email.token, email.faults) == (DeliveryStatus.CREATED, "other", 0)
 
 
-async def test_what_another_has_sent_meanwhile_is_not_posted(
+async def test_email_sent_by_another_is_not_sent_again(
     settings: Settings, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = contents.AUTHORS[Kind.CONFIRM]
+    write = contents.CONTENT_BUILDERS[EmailKind.CONFIRM]
 
-    async def slow(desk: Desk, letter: Letter) -> Content:
-        await store.mail.sent(letter, 60)
-        return await write(desk, letter)
+    async def slow(context: MailContext, email: Email) -> EmailContent:
+        await store.emails.mark_sent(email, 60)
+        return await write(context, email)
 
-    monkeypatch.setitem(contents.AUTHORS, Kind.CONFIRM, slow)
-    await store.mail.put(DRAFT)
+    monkeypatch.setitem(contents.CONTENT_BUILDERS, EmailKind.CONFIRM, slow)
+    await store.emails.put(DRAFT)
     mailbox = Mailbox()
     with mail_server(mailbox) as port:
-        assert await send_due(posting(settings, port), store) == 1
-    assert mailbox.seen == []
+        assert await send_due(smtp_settings(settings, port), store) == 1
+    assert mailbox.received == []
 
 
-async def test_a_letter_that_waits_for_its_group_is_given_back_patiently(
+async def test_postpone_is_retried_while_the_store_is_away(
     settings: Settings, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def early(desk: Desk, letter: Letter) -> Content:
-        raise NotYet(60)
+    async def early(context: MailContext, email: Email) -> EmailContent:
+        raise NotReady(60)
 
-    postpone, failures = store.mail.postpone, [1, 2]
+    postpone, failures = store.emails.postpone, [1, 2]
 
-    async def away(letter: Letter, seconds: float) -> bool:
+    async def away(email: Email, seconds: float) -> bool:
         if failures:
             failures.pop()
             raise StoreUnavailable("away", store="mongodb")
-        return await postpone(letter, seconds)
+        return await postpone(email, seconds)
 
-    monkeypatch.setitem(contents.AUTHORS, Kind.CONFIRM, early)
-    monkeypatch.setattr(store.mail, "postpone", away)
-    await store.mail.put(DRAFT)
+    monkeypatch.setitem(contents.CONTENT_BUILDERS, EmailKind.CONFIRM, early)
+    monkeypatch.setattr(store.emails, "postpone", away)
+    await store.emails.put(DRAFT)
     await send_due(settings, store)
-    letter = await the_letter(store)
-    assert (letter.lease, letter.faults, failures) == (None, 0, [])
+    email = await only_email(store)
+    assert (email.lease, email.faults, failures) == (None, 0, [])
 
 
-async def test_whoever_dies_attaching_had_begun(
+async def test_attachment_is_read_after_begin(
     settings: Settings, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The bytes of an archive are read only once a silent holder counts as a dead one."""
+    """The archive is read only after begin, so that a crash meanwhile counts as a fault."""
     read, seen = store.results.read, []
 
     async def watched(*args: Any) -> AsyncIterator[bytes]:
@@ -107,16 +109,16 @@ async def test_whoever_dies_attaching_had_begun(
         async for piece in read(*args):
             yield piece
 
-    async def begin(letter: Letter) -> bool:
+    async def begin(email: Email) -> bool:
         seen.append("begun")
-        return await begun(letter)
+        return await begun(email)
 
-    begun = store.mail.begin
+    begun = store.emails.begin
     monkeypatch.setattr(store.results, "read", watched)
-    monkeypatch.setattr(store.mail, "begin", begin)
+    monkeypatch.setattr(store.emails, "begin", begin)
     task_id = await finished_task(store, "cat.png", b"x" * 100)
     group_id = await group_of(store, Member(name="cat.png", task_id=task_id))
-    await store.mail.put(drafts.archive(group_id, "ann@example.org"))
+    await store.emails.put(drafts.archive_draft(group_id, "ann@example.org"))
     await send_due(settings, store)
-    assert (await the_letter(store)).status is Mailing.SENT
+    assert (await only_email(store)).status is DeliveryStatus.SENT
     assert seen == ["begun", "read"]

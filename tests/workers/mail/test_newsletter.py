@@ -1,4 +1,4 @@
-"""The newsletter: once per subscriber and week, whoever runs, dies or comes late."""
+"""The newsletter: once per subscriber and week, despite concurrency, crashes and delays."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from typing import Any
 
 import pytest
 
-from models.outbox.email import Draft, Kind, Letter
-from models.outbox.item import Mailing
+from models.outbox.email import Email, EmailDraft, EmailKind
+from models.outbox.item import DeliveryStatus
 from models.settings import Settings
 from models.store import Store
 from tests.conftest import working
 from tests.support.smtp import (
     Mailbox,
+    all_emails,
     body,
     finished_task,
-    letters,
     link_in,
     mail_server,
-    posting,
     send_due,
-    until,
+    smtp_settings,
+    wait_until,
 )
 from workers.mail import newsletter
-from workers.mail.newsletter import last_due, publish
+from workers.mail.newsletter import enqueue_newsletter, last_due
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -43,7 +43,7 @@ def weekly(settings: Settings) -> Settings:
 async def subscribe(store: Store, count: int, *, confirmed: bool = True, start: int = 0) -> None:
     """Subscribe people, a week ago."""
     for number in range(start, start + count):
-        person = await store.subscribers.ask(f"reader{number}@example.org", 3600)
+        person = await store.subscribers.get_or_create(f"reader{number}@example.org", 3600)
         if confirmed:
             await store.subscribers.confirm(person.id)
     await store.subscribers._subscribers.update_many(
@@ -52,11 +52,11 @@ async def subscribe(store: Store, count: int, *, confirmed: bool = True, start: 
     )
 
 
-def receivers(sent: Sequence[Letter]) -> list[str]:
-    return sorted(letter.to for letter in sent)
+def addresses(sent: Sequence[Email]) -> list[str]:
+    return sorted(email.to for email in sent)
 
 
-EVERYBODY = sorted(f"reader{n}@example.org" for n in range(12))
+ALL_READERS = sorted(f"reader{n}@example.org" for n in range(12))
 
 
 @pytest.mark.parametrize(
@@ -74,74 +74,76 @@ def test_last_due(settings: Settings, now: str, due: str) -> None:
     assert last_due(monday, at) == datetime.fromisoformat(due).replace(tzinfo=UTC)
 
 
-async def test_only_those_confirmed_before_it_was_due(weekly: Settings, store: Store) -> None:
+async def test_only_readers_confirmed_before_it_was_due(weekly: Settings, store: Store) -> None:
     await subscribe(store, 3)
     await subscribe(store, 2, confirmed=False, start=3)
-    late = await store.subscribers.ask("late@example.org", 3600)
+    late = await store.subscribers.get_or_create("late@example.org", 3600)
     await store.subscribers.confirm(late.id)
-    left = await store.subscribers.find("reader0@example.org")
+    left = await store.subscribers.find_by_address("reader0@example.org")
     assert left is not None
-    await store.subscribers.leave(left.id, 3600)
-    assert await publish(weekly, store) == 2
-    assert receivers(await letters(store)) == ["reader1@example.org", "reader2@example.org"]
-    assert await publish(weekly, store) == 0
+    await store.subscribers.unsubscribe(left.id, 3600)
+    assert await enqueue_newsletter(weekly, store) == 2
+    assert addresses(await all_emails(store)) == ["reader1@example.org", "reader2@example.org"]
+    assert await enqueue_newsletter(weekly, store) == 0
 
 
-async def test_many_at_once(
+async def test_concurrent_enqueues(
     weekly: Settings, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(newsletter, "_BATCH", 5)
+    monkeypatch.setattr(newsletter, "_BATCH_SIZE", 5)
     await subscribe(store, 12)
-    counts = await asyncio.gather(*(publish(weekly, store) for _ in range(8)))
+    counts = await asyncio.gather(*(enqueue_newsletter(weekly, store) for _ in range(8)))
     assert sum(counts) == 12
-    assert receivers(await letters(store)) == EVERYBODY
+    assert addresses(await all_emails(store)) == ALL_READERS
 
 
-async def test_a_run_that_dies_in_the_middle_is_completed(
+async def test_interrupted_enqueue_is_completed(
     weekly: Settings, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(newsletter, "_BATCH", 5)
+    monkeypatch.setattr(newsletter, "_BATCH_SIZE", 5)
     await subscribe(store, 12)
-    put_all, batches = store.mail.put_all, []
+    put_all, batches = store.emails.put_all, []
 
-    async def dying(drafts: Sequence[Draft]) -> int:
+    async def dying(drafts: Sequence[EmailDraft]) -> int:
         batches.append(len(drafts))
         if len(batches) == 2:
             raise KeyboardInterrupt
         return await put_all(drafts)
 
     with monkeypatch.context() as patch:
-        patch.setattr(store.mail, "put_all", dying)
+        patch.setattr(store.emails, "put_all", dying)
         with pytest.raises(KeyboardInterrupt):
-            await publish(weekly, store)
-    assert len(await letters(store)) == 5
+            await enqueue_newsletter(weekly, store)
+    assert len(await all_emails(store)) == 5
     await send_due(weekly, store)  # the first ones are sent already when the rest is added
-    # Even days later: what was begun is ended.
-    assert await publish(weekly, store, datetime.now(UTC) + timedelta(days=3)) == 7
-    assert receivers(await letters(store)) == EVERYBODY
-    assert await publish(weekly, store) == 0
+    # Even days later: a begun week is completed.
+    assert await enqueue_newsletter(weekly, store, datetime.now(UTC) + timedelta(days=3)) == 7
+    assert addresses(await all_emails(store)) == ALL_READERS
+    assert await enqueue_newsletter(weekly, store) == 0
     assert batches == [5, 5]
 
 
-async def test_next_week_again(weekly: Settings, store: Store) -> None:
+async def test_every_week(weekly: Settings, store: Store) -> None:
     await subscribe(store, 2)
     now = datetime.now(UTC)
-    assert [await publish(weekly, store, now + timedelta(days=7 * n)) for n in range(3)] == [2] * 3
+    assert [
+        await enqueue_newsletter(weekly, store, now + timedelta(days=7 * n)) for n in range(3)
+    ] == [2] * 3
 
 
-async def test_more_than_a_day_late_is_left_out(weekly: Settings, store: Store) -> None:
+async def test_more_than_a_day_late_is_skipped(weekly: Settings, store: Store) -> None:
     await subscribe(store, 2)
     due = last_due(weekly, datetime.now(UTC))
-    assert await publish(weekly, store, due + timedelta(days=1, seconds=1)) == 0
-    assert await publish(weekly, store, due + timedelta(days=1)) == 2
+    assert await enqueue_newsletter(weekly, store, due + timedelta(days=1, seconds=1)) == 0
+    assert await enqueue_newsletter(weekly, store, due + timedelta(days=1)) == 2
 
 
 async def test_off(settings: Settings, store: Store) -> None:
     await subscribe(store, 1)
-    assert await publish(settings, store) == 0
+    assert await enqueue_newsletter(settings, store) == 0
 
 
-async def test_what_it_says(weekly: Settings, store: Store) -> None:
+async def test_newsletter_content(weekly: Settings, store: Store) -> None:
     await subscribe(store, 1)
     for number in range(3):
         await finished_task(store, f"{number}.png", b"x")
@@ -151,14 +153,14 @@ async def test_what_it_says(weekly: Settings, store: Store) -> None:
     await finished_task(store, "now.png", b"x")  # after it was due: next week's
     mailbox = Mailbox()
     with mail_server(mailbox) as port:
-        chosen = posting(weekly, port, public_url="https://pics.example.org")
-        await publish(chosen, store)
+        chosen = smtp_settings(weekly, port, public_url="https://pics.example.org")
+        await enqueue_newsletter(chosen, store)
         await send_due(chosen, store)
     (message,) = mailbox.messages
     year, week, _ = last_due(weekly, datetime.now(UTC)).isocalendar()
     assert message["Subject"] == f"Darkroom: week {week} of {year}"
     text = body(message)
-    assert "In the last seven days 4 tasks were finished:" in text
+    assert "In the last seven days 4 tasks were completed:" in text
     assert re.search(r"grayscale +3 pictures", text) and re.search(r"upscale +1 picture\n", text)
     assert "upscale" in text and "<td" in body(message, "html")
     link = "https://pics.example.org" + link_in(message, "/unsubscribe")
@@ -172,45 +174,45 @@ async def test_a_week_without_pictures(weekly: Settings, store: Store) -> None:
     await subscribe(store, 1)
     mailbox = Mailbox()
     with mail_server(mailbox) as port:
-        await publish(weekly, store)
-        await send_due(posting(weekly, port), store)
-    assert "No pictures were made in the last seven days." in body(mailbox.messages[0])
+        await enqueue_newsletter(weekly, store)
+        await send_due(smtp_settings(weekly, port), store)
+    assert "No pictures were processed in the last seven days." in body(mailbox.messages[0])
 
 
-async def test_who_left_meanwhile_gets_none(weekly: Settings, store: Store) -> None:
+async def test_unsubscribed_reader_gets_none(weekly: Settings, store: Store) -> None:
     await subscribe(store, 2)
-    await publish(weekly, store)
-    left = await store.subscribers.find("reader0@example.org")
+    await enqueue_newsletter(weekly, store)
+    left = await store.subscribers.find_by_address("reader0@example.org")
     assert left is not None
-    await store.subscribers.leave(left.id, 3600)
+    await store.subscribers.unsubscribe(left.id, 3600)
     await send_due(weekly, store)
-    status = {letter.to: letter.status for letter in await letters(store)}
+    status = {email.to: email.status for email in await all_emails(store)}
     assert status == {
-        "reader0@example.org": Mailing.FAILED,
-        "reader1@example.org": Mailing.SENT,
+        "reader0@example.org": DeliveryStatus.FAILED,
+        "reader1@example.org": DeliveryStatus.SENT,
     }
 
 
-async def test_two_real_workers_at_their_start(
+async def test_two_real_workers_starting_together(
     weekly: Settings, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Both find it due; each reader gets one letter."""
+    """Both find it due; each reader gets one e-mail."""
     await subscribe(store, 12)
     mailbox = Mailbox()
     with mail_server(mailbox) as port:
-        chosen = posting(weekly, port)
+        chosen = smtp_settings(weekly, port)
         async with working(chosen), working(chosen):
 
             async def all_sent() -> bool:
-                found = await letters(store)
-                return len(found) == 12 and {each.status for each in found} == {Mailing.SENT}
+                found = await all_emails(store)
+                return len(found) == 12 and {each.status for each in found} == {DeliveryStatus.SENT}
 
-            await until(all_sent)
-    assert sorted(mailbox.receivers) == EVERYBODY
-    assert {letter.kind for letter in await letters(store)} == {Kind.NEWSLETTER}
+            await wait_until(all_sent)
+    assert sorted(mailbox.recipients) == ALL_READERS
+    assert {email.kind for email in await all_emails(store)} == {EmailKind.NEWSLETTER}
 
 
-async def test_a_store_that_is_away_is_asked_again(
+async def test_enqueue_is_retried_while_the_store_is_away(
     weekly: Settings, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from models.errors import StoreUnavailable
@@ -222,11 +224,11 @@ async def test_a_store_that_is_away_is_asked_again(
         calls.append(args)
         raise StoreUnavailable("away", store="mongodb")
 
-    monkeypatch.setattr(running, "publish", away)
-    monkeypatch.setattr(running, "_LOOK", 0.01)
+    monkeypatch.setattr(running, "enqueue_newsletter", away)
+    monkeypatch.setattr(running, "_NEWSLETTER_POLL_SECONDS", 0.01)
     async with working(weekly):
 
         async def asked_again() -> bool:
             return len(calls) >= 3
 
-        await until(asked_again)
+        await wait_until(asked_again)

@@ -1,4 +1,4 @@
-"""Mail servers that take a connection and then say nothing, or never come to an end."""
+"""Mail servers that accept a connection and then fall silent, or never end."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import aiosmtplib
 import pytest
 
 from models.outbox import email as drafts
-from models.outbox.item import Mailing
+from models.outbox.item import DeliveryStatus
 from models.settings import Settings
 from models.store import Store
 from tests.support.smtp import (
     Mailbox,
     mail_server,
-    posting,
+    make_due,
+    only_email,
     send_due,
-    the_letter,
-    until_due,
+    smtp_settings,
 )
 
-DRAFT = drafts.confirm("s1", "ann@example.org")
+DRAFT = drafts.confirmation_draft("s1", "ann@example.org")
 CONVERSATION = [
     b"220 hello\r\n",
     b"250 hello\r\n",
@@ -33,12 +33,12 @@ CONVERSATION = [
 
 
 @asynccontextmanager
-async def falls_silent(answers: int) -> AsyncIterator[int]:
-    """Run a mail server that gives its first answers and then none; gives its port."""
+async def silent_server(replies: int) -> AsyncIterator[int]:
+    """Run a mail server that sends its first replies and then none; yields its port."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        for answer in CONVERSATION[:answers]:
-            writer.write(answer)
+        for reply in CONVERSATION[:replies]:
+            writer.write(reply)
             await writer.drain()
             if not await reader.readline():
                 break
@@ -51,28 +51,30 @@ async def falls_silent(answers: int) -> AsyncIterator[int]:
         yield int(server.sockets[0].getsockname()[1])
 
 
-@pytest.mark.parametrize("answers", range(len(CONVERSATION) + 1))
+@pytest.mark.parametrize("replies", range(len(CONVERSATION) + 1))
 async def test_silence_ends_after_smtp_timeout(
-    settings: Settings, store: Store, answers: int
+    settings: Settings, store: Store, replies: int
 ) -> None:
-    """Wherever it begins, it is the server's trouble, and the letter goes by another."""
-    await store.mail.put(DRAFT)
-    async with falls_silent(answers) as port:
-        await send_due(posting(settings, port, smtp_timeout=0.3, mail_retry=60), store)
-    letter = await the_letter(store)
-    assert (letter.status, letter.troubles, letter.faults) == (Mailing.CREATED, 1, 0)
-    assert letter.error == "no answer of the mail server within 0.3 s (SMTP_TIMEOUT)"
-    await until_due(store)
+    """Wherever the silence begins, it is a temporary failure, and the e-mail is sent later."""
+    await store.emails.put(DRAFT)
+    async with silent_server(replies) as port:
+        await send_due(
+            smtp_settings(settings, port, smtp_timeout=0.3, mail_retry_seconds=60), store
+        )
+    email = await only_email(store)
+    assert (email.status, email.troubles, email.faults) == (DeliveryStatus.CREATED, 1, 0)
+    assert email.error == "no reply from the mail server within 0.3 s (SMTP_TIMEOUT)"
+    await make_due(store)
     mailbox = Mailbox()
     with mail_server(mailbox) as port:
-        await send_due(posting(settings, port), store)
+        await send_due(smtp_settings(settings, port), store)
     assert len(mailbox.messages) == 1
 
 
-async def test_a_letter_takes_ten_times_that_at_most(
+async def test_email_takes_at_most_ten_timeouts(
     settings: Settings, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However long a conversation goes on whose every answer is in time."""
+    """Even if every single reply of the conversation is in time."""
     asked: list[int] = []
 
     async def endless(self: aiosmtplib.SMTP, *_: object) -> None:
@@ -80,10 +82,12 @@ async def test_a_letter_takes_ten_times_that_at_most(
             asked.append((await self.noop()).code)
 
     monkeypatch.setattr(aiosmtplib.SMTP, "sendmail", endless)
-    await store.mail.put(DRAFT)
+    await store.emails.put(DRAFT)
     with mail_server(Mailbox()) as port:
-        await send_due(posting(settings, port, smtp_timeout=0.1, mail_retry=60), store)
-    letter = await the_letter(store)
-    assert (letter.status, letter.troubles, letter.faults) == (Mailing.CREATED, 1, 0)
-    assert letter.error == "the letter took more than 1 s, 10 times SMTP_TIMEOUT"
+        await send_due(
+            smtp_settings(settings, port, smtp_timeout=0.1, mail_retry_seconds=60), store
+        )
+    email = await only_email(store)
+    assert (email.status, email.troubles, email.faults) == (DeliveryStatus.CREATED, 1, 0)
+    assert email.error == "the e-mail took more than 1 s, 10 times SMTP_TIMEOUT"
     assert set(asked) == {250}

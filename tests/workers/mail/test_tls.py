@@ -1,4 +1,4 @@
-"""Letters to mail servers that encrypt or ask who is there, and to such as only pretend to."""
+"""SMTP over TLS and STARTTLS, logins, wrong certificates and wrong passwords."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 import trustme
 
 from models.outbox import email as drafts
-from models.outbox.item import Mailing
+from models.outbox.item import DeliveryStatus
 from models.settings import Settings
 from models.store import Store
 from tests.support.smtp import (
@@ -17,17 +17,17 @@ from tests.support.smtp import (
     USER,
     Mailbox,
     mail_server,
-    posting,
+    make_due,
+    only_email,
     send_due,
-    the_letter,
-    until_due,
+    smtp_settings,
 )
 
-# aiosmtpd knows no TLS but STARTTLS, and warns of a login through a tunnel that is one.
+# aiosmtpd knows only STARTTLS, and warns about a login over implicit TLS.
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not:UserWarning")
 
 
-DRAFT = drafts.confirm("s1", "ann@example.org")
+DRAFT = drafts.confirmation_draft("s1", "ann@example.org")
 
 
 @pytest.fixture(scope="session")
@@ -50,13 +50,13 @@ def certificate(authority: trustme.CA) -> ssl.SSLContext:
 
 
 @pytest.mark.parametrize("tls", ["starttls", "tls"])
-async def test_encrypted_with_a_login(
+async def test_encrypted_login(
     settings: Settings, store: Store, tls: str, certificate: ssl.SSLContext, ca_file: Path
 ) -> None:
     mailbox = Mailbox()
-    await store.mail.put(DRAFT)
+    await store.emails.put(DRAFT)
     with mail_server(mailbox, tls=tls, context=certificate, login=True) as port:
-        chosen = posting(settings, port, smtp_tls=tls, smtp_ca_file=ca_file)
+        chosen = smtp_settings(settings, port, smtp_tls=tls, smtp_ca_file=ca_file)
         chosen = with_login(chosen, PASSWORD)
         await send_due(chosen, store)
     assert (mailbox.logins, len(mailbox.messages)) == (1, 1)
@@ -69,28 +69,30 @@ def with_login(settings: Settings, password: str) -> Settings:
 
 
 @pytest.mark.parametrize("tls", ["starttls", "tls"])
-async def test_a_stranger_with_a_certificate_gets_nothing(
+async def test_untrusted_certificate_gets_nothing(
     settings: Settings, store: Store, tls: str, certificate: ssl.SSLContext
 ) -> None:
     mailbox = Mailbox()
-    await store.mail.put(DRAFT)
+    await store.emails.put(DRAFT)
     with mail_server(mailbox, tls=tls, context=certificate) as port:
-        await send_due(posting(settings, port, smtp_tls=tls, mail_retry=60), store)
-    letter = await the_letter(store)
-    assert (letter.status, mailbox.seen) == (Mailing.CREATED, [])
-    assert letter.error is not None and "certificate" in letter.error.lower()
+        await send_due(smtp_settings(settings, port, smtp_tls=tls, mail_retry_seconds=60), store)
+    email = await only_email(store)
+    assert (email.status, mailbox.received) == (DeliveryStatus.CREATED, [])
+    assert email.error is not None and "certificate" in email.error.lower()
 
 
-async def test_starttls_is_never_left_out(settings: Settings, store: Store) -> None:
+async def test_starttls_is_never_skipped(settings: Settings, store: Store) -> None:
     mailbox = Mailbox()
-    await store.mail.put(DRAFT)
+    await store.emails.put(DRAFT)
     with mail_server(mailbox) as port:
-        await send_due(posting(settings, port, smtp_tls="starttls", mail_retry=60), store)
-    letter = await the_letter(store)
-    assert (letter.status, letter.troubles, mailbox.seen) == (Mailing.CREATED, 1, [])
+        await send_due(
+            smtp_settings(settings, port, smtp_tls="starttls", mail_retry_seconds=60), store
+        )
+    email = await only_email(store)
+    assert (email.status, email.troubles, mailbox.received) == (DeliveryStatus.CREATED, 1, [])
 
 
-async def test_a_wrong_password_is_mended_not_the_letters_fault(
+async def test_wrong_password_is_retried_and_not_logged(
     settings: Settings,
     store: Store,
     certificate: ssl.SSLContext,
@@ -99,16 +101,18 @@ async def test_a_wrong_password_is_mended_not_the_letters_fault(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     mailbox = Mailbox()
-    await store.mail.put(DRAFT)
+    await store.emails.put(DRAFT)
     with mail_server(mailbox, tls="tls", context=certificate, login=True) as port:
-        chosen = posting(settings, port, smtp_tls="tls", smtp_ca_file=ca_file, mail_retry=60)
+        chosen = smtp_settings(
+            settings, port, smtp_tls="tls", smtp_ca_file=ca_file, mail_retry_seconds=60
+        )
         await send_due(with_login(chosen, "wrong but secret"), store)
-        letter = await the_letter(store)
-        assert (letter.status, letter.faults) == (Mailing.CREATED, 0)
-        assert letter.error is not None and "535" in letter.error
-        said = letter.error + caplog.text + capsys.readouterr().out
-        assert "letter_waits" in said and "wrong but secret" not in said
-        await until_due(store)
+        email = await only_email(store)
+        assert (email.status, email.faults) == (DeliveryStatus.CREATED, 0)
+        assert email.error is not None and "535" in email.error
+        text = email.error + caplog.text + capsys.readouterr().out
+        assert "email_retry_scheduled" in text and "wrong but secret" not in text
+        await make_due(store)
         await send_due(with_login(chosen, PASSWORD), store)
     assert len(mailbox.messages) == 1
-    assert (await the_letter(store)).status is Mailing.SENT
+    assert (await only_email(store)).status is DeliveryStatus.SENT

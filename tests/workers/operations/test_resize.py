@@ -165,7 +165,7 @@ def test_the_decoders_own_scaling_gives_the_same(tmp_path: Path, asked: dict[str
         path = tmp_path / "picture.jpg"
         path.write_bytes(rotated(photograph(1003, 777), orientation))
         whole, scaled = codec.decode(path, 10**7), codec.decode(path, 10**7, spec.enough)
-        assert scaled.full is not None
+        assert scaled.full_size is not None
         a, b = apply(whole, spec), apply(scaled, spec)
         assert a.size == b.size
         assert images.psnr(a.pixels, b.pixels) > 40

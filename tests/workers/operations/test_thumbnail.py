@@ -125,11 +125,11 @@ def test_the_decoders_own_scaling_gives_the_same(
         path.write_bytes(rotated(photograph(*size), orientation, **options))
         spec = Thumbnail(width=side, height=side)
         whole, scaled = codec.decode(path, 10**7), codec.decode(path, 10**7, spec.enough)
-        assert scaled.full == whole.size
+        assert scaled.full_size == whole.size
         assert scaled.size == whole.size
         assert scaled.pixels.size < whole.pixels.size / 3
         a, b = apply(whole, spec), apply(scaled, spec)
-        assert (b.full, b.box) == (None, None)
+        assert (b.full_size, b.content_box) == (None, None)
         assert a.size == b.size
         assert [a.size] == spec.output_sizes(*whole.size)
         assert images.psnr(a.pixels, b.pixels) > 40
@@ -166,7 +166,7 @@ def test_gray_and_cmyk_are_scaled_too(tmp_path: Path) -> None:
         photograph(805, 603).convert(mode).save(path, quality=90)
         spec = Thumbnail()
         whole, scaled = codec.decode(path, 10**7), codec.decode(path, 10**7, spec.enough)
-        assert scaled.full == (805, 603)
+        assert scaled.full_size == (805, 603)
         assert images.psnr(apply(whole, spec).pixels, apply(scaled, spec).pixels) > 40
 
 
@@ -175,7 +175,7 @@ def test_what_cannot_be_scaled_is_decoded_whole(tmp_path: Path) -> None:
     for data in (images.png(900, 700), images.jpeg(399, 300), images.jpeg(3000, 3)):
         path.write_bytes(data)
         picture = codec.decode(path, 10**7, Thumbnail().enough)
-        assert (picture.full, picture.box) == (None, None)
+        assert (picture.full_size, picture.content_box) == (None, None)
 
 
 def test_one_side_is_both() -> None:

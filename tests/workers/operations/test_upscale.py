@@ -155,12 +155,12 @@ def test_a_real_photograph(shared: Path) -> None:
 
 def test_lapsrn_has_smaller_tiles_the_finer_its_features() -> None:
     known = Catalogue.read(None).known
-    sides = {w.scale: tiles.side(256, w, 10**6) for w in known if w.name == "LapSRN"}
+    sides = {w.scale: tiles.tile_side(256, w, 10**6) for w in known if w.name == "LapSRN"}
     assert sides == {2: 256, 4: 128, 8: 64}
     ours = [w for w in known if w.name.startswith("darkroom-")]
-    assert {tiles.side(256, w, 10**6) for w in ours} == {512}
-    assert min(tiles.side(256, w, 640 * 480) for w in ours) >= 640
-    assert {tiles.side(160, w, 10**6) for w in ours} == {160}
-    assert {tiles.side(256, w, 10**7) for w in ours} == {256}
+    assert {tiles.tile_side(256, w, 10**6) for w in ours} == {512}
+    assert min(tiles.tile_side(256, w, 640 * 480) for w in ours) >= 640
+    assert {tiles.tile_side(160, w, 10**6) for w in ours} == {160}
+    assert {tiles.tile_side(256, w, 10**7) for w in ours} == {256}
     others = [w for w in known if w not in ours and w.name != "LapSRN"]
-    assert {tiles.side(256, w, 10**6) for w in others} == {256}
+    assert {tiles.tile_side(256, w, 10**6) for w in others} == {256}

@@ -1,4 +1,4 @@
-"""A worker at work: what ends well, what ends badly, and what is taken up by another."""
+"""The arq job in a real worker: success, failure, crashes, timeouts and lost leases."""
 
 from __future__ import annotations
 
@@ -25,43 +25,43 @@ from service.app import create_app
 from tests.conftest import working
 from tests.support import images
 from workers.background import sweep as sweeping
-from workers.context import Worker
+from workers.context import WorkerContext
 
 Send = Callable[..., Awaitable[Any]]
 
 
-def heart(arq: Any) -> Worker:
-    worker: Worker = arq.ctx["worker"]
+def worker_of(arq: Any) -> WorkerContext:
+    worker: WorkerContext = arq.ctx["worker"]
     return worker
 
 
-async def ready(arq: Any) -> Worker:
+async def started_worker(arq: Any) -> WorkerContext:
     while "worker" not in arq.ctx:
         await asyncio.sleep(0.01)
-    return heart(arq)
+    return worker_of(arq)
 
 
-async def until(condition: Callable[[], Any], seconds: float = 20) -> None:
-    """Wait for something that will happen; fail if it does not."""
+async def wait_until(condition: Callable[[], Any], seconds: float = 20) -> None:
+    """Wait until the condition is true; fail after ``seconds``."""
     async with asyncio.timeout(seconds):
         while not (await condition() if asyncio.iscoroutinefunction(condition) else condition()):
             await asyncio.sleep(0.01)
 
 
 def slow_picture(side: int = 0) -> bytes:
-    """A picture whose upscaling takes seconds: large, and quick to make.
+    """An image whose upscaling takes seconds: large, and fast to generate.
 
-    ``side``: in pixels; else as many as make it the same seconds on a fast machine and a slow one.
+    ``side``: in pixels; by default it is scaled to take the same time on fast and slow machines.
     """
     from PIL import Image
 
-    side = side or round(2200 * min(1.0, max(0.3, billions() / 150)) ** 0.5)
+    side = side or round(2200 * min(1.0, max(0.3, gigaflops() / 150)) ** 0.5)
     return images.encoded(Image.radial_gradient("L").resize((side, side)).convert("RGB"))
 
 
 @lru_cache(maxsize=1)
-def billions() -> float:
-    """Return how many billion floating-point operations this machine does in a second."""
+def gigaflops() -> float:
+    """Return how many billion floating-point operations this machine does per second."""
     matrix, best = np.ones((1000, 1000), np.float32), float("inf")
     for _ in range(5):
         began = time.perf_counter()
@@ -70,25 +70,25 @@ def billions() -> float:
     return 2 / best
 
 
-async def test_corrupt_picture_fails_at_once_and_is_not_retried(send: Send, worker: Any) -> None:
+async def test_corrupt_image_fails_at_once_without_retry(send: Send, worker: Any) -> None:
     whole = images.png(64, 64)
     at = whole.index(b"IDAT") + 4
     length = int.from_bytes(whole[at - 8 : at - 4], "big")
-    rubbish = bytes(length)
-    crc = zlib.crc32(b"IDAT" + rubbish).to_bytes(4, "big")
-    data = whole[:at] + rubbish + crc + whole[at + length + 4 :]
+    garbage = bytes(length)
+    crc = zlib.crc32(b"IDAT" + garbage).to_bytes(4, "big")
+    data = whole[:at] + garbage + crc + whole[at + length + 4 :]
     body = await (await send(data, query="?wait=30")).json()
     assert body["status"] == "FAILURE"
     assert body["error"]["code"] == "bad_image"
     assert body["url"] is None and body["results"] == []
-    await until(lambda: worker.jobs_complete == 1)
+    await wait_until(lambda: worker.jobs_complete == 1)
     assert worker.jobs_retried == 0
 
 
-async def test_pictures_are_worked_at_side_by_side(settings: Settings, send: Send) -> None:
+async def test_tasks_run_in_parallel(settings: Settings, send: Send) -> None:
     two = settings.model_copy(update={"worker_processes": 2})
     async with working(two) as arq:
-        worker = await ready(arq)
+        worker = await started_worker(arq)
         posts = [send(images.png(300, 300, seed), f"{seed}.png", "?wait=60") for seed in range(4)]
         bodies = [await response.json() for response in await asyncio.gather(*posts)]
         assert {body["status"] for body in bodies} == {"SUCCESS"}
@@ -98,47 +98,47 @@ async def test_pictures_are_worked_at_side_by_side(settings: Settings, send: Sen
         assert len(worker.children.pids) == 2
 
 
-async def test_deadline_ends_the_child_not_the_worker(
+async def test_timeout_kills_the_child_not_the_worker(
     send: Send, client: Any, settings: Settings
 ) -> None:
     strict = settings.model_copy(update={"task_timeout": 0.5})
     async with working(strict) as arq:
-        worker = await ready(arq)
+        worker = await started_worker(arq)
         before = worker.children.pids
         body = await (await send(slow_picture(), query="?wait=60")).json()
         assert body["status"] == "FAILURE"
         assert body["error"]["code"] == "task_timeout"
         assert body["error"]["limit"] == 0.5
-        await until(lambda: worker.children.pids and worker.children.pids != before)
+        await wait_until(lambda: worker.children.pids and worker.children.pids != before)
         good = await (await send(query="?wait=60")).json()
         assert good["status"] == "SUCCESS"
 
 
-async def test_a_dying_child_costs_an_attempt_then_the_task_succeeds(
+async def test_child_death_costs_an_attempt_then_the_task_succeeds(
     send: Send, settings: Settings, store: Store
 ) -> None:
     async with working(settings) as arq:
-        worker = await ready(arq)
+        worker = await started_worker(arq)
         body = await (await send(slow_picture())).json()
 
         async def started() -> bool:
             task = await store.tasks.get(body["task_id"])
             return task is not None and task.progress > 0
 
-        await until(started)
+        await wait_until(started)
         os.kill(worker.children.pids[0], signal.SIGKILL)
         done = await (await send(slow_picture(), query="?wait=60")).json()
         assert done["status"] == "SUCCESS"
         task = await store.tasks.get(body["task_id"])
         assert task is not None and task.attempts == 2
-        assert worker.name == heart(arq).name
+        assert worker.name == worker_of(arq).name
 
 
-async def test_a_picture_that_kills_every_child_fails_and_others_succeed(
+async def test_image_that_kills_every_child_fails_and_others_succeed(
     send: Send, settings: Settings, store: Store
 ) -> None:
     async with working(settings.model_copy(update={"max_attempts": 2})) as arq:
-        worker = await ready(arq)
+        worker = await started_worker(arq)
         body = await (await send(slow_picture(), "bad.png")).json()
         for attempt in (1, 2):
 
@@ -146,7 +146,7 @@ async def test_a_picture_that_kills_every_child_fails_and_others_succeed(
                 task = await store.tasks.get(body["task_id"])
                 return task is not None and (task.attempts == number and task.progress > 0)
 
-            await until(started)
+            await wait_until(started)
             os.kill(worker.children.pids[0], signal.SIGKILL)
         good = await (await send(images.png(seed=3), "good.png", "?wait=60")).json()
         assert good["status"] == "SUCCESS"
@@ -155,7 +155,7 @@ async def test_a_picture_that_kills_every_child_fails_and_others_succeed(
         assert (task.error["code"], task.error["attempts"]) == ("worker_crashed", 2)
 
 
-async def test_progress_is_told(send: Send, store: Store, worker: Any) -> None:
+async def test_progress_is_written(send: Send, store: Store, worker: Any) -> None:
     body = await (await send(slow_picture())).json()
     seen: set[int] = set()
 
@@ -165,48 +165,46 @@ async def test_progress_is_told(send: Send, store: Store, worker: Any) -> None:
         seen.add(task.progress)
         return task.ended
 
-    await until(ended, 60)
+    await wait_until(ended, 60)
     assert seen - {0, 100}
     assert max(seen) == 100
 
 
-async def test_operations_say_what_living_workers_upscale_with(
-    client: Any, settings: Settings
-) -> None:
+async def test_operations_list_the_engines_of_live_workers(client: Any, settings: Settings) -> None:
     assert (await (await client.get("/operations")).json())["engines"] == {}
     async with working(settings) as arq:
-        engine = (await ready(arq)).children.engine
+        engine = (await started_worker(arq)).children.engine
 
-        async def said() -> bool:
+        async def listed() -> bool:
             engines = (await (await client.get("/operations")).json())["engines"]
             return bool(engines == {engine: 1})
 
-        await until(said)
+        await wait_until(listed)
     assert engine.startswith("openvino")
 
 
-async def test_a_zombie_is_fenced(send: Send, settings: Settings, store: Store) -> None:
-    """A worker loses its lease while it computes: what it made is not published."""
+async def test_lost_lease_publishes_nothing(send: Send, settings: Settings, store: Store) -> None:
+    """A worker loses its lease while it computes: its results are not published."""
     async with working(settings.model_copy(update={"lease_seconds": 0.6})) as arq:
-        worker = await ready(arq)
+        worker = await started_worker(arq)
         body = await (await send(slow_picture())).json()
 
         async def started() -> bool:
             task = await store.tasks.get(body["task_id"])
             return task is not None and task.status == "STARTED"
 
-        await until(started)
+        await wait_until(started)
         await store._database["tasks"].update_one(
             {"_id": body["task_id"]}, {"$set": {"lease.token": "another"}}
         )
-        await until(lambda: arq.jobs_complete == 1)
+        await wait_until(lambda: arq.jobs_complete == 1)
         task = await store.tasks.get(body["task_id"])
         assert task is not None and task.status == "STARTED"
         assert await store._database["results.files"].count_documents({}) == 0
-        await until(lambda: worker.children.pids)
+        await wait_until(lambda: worker.children.pids)
 
 
-async def test_different_weights_on_the_worker_are_said(
+async def test_missing_weights_on_the_worker_fail_the_task(
     settings: Settings, aiohttp_client: Any, shared: Path
 ) -> None:
     rich = settings.model_copy(update={"weights_dir": shared / "weights"})
@@ -218,7 +216,7 @@ async def test_different_weights_on_the_worker_are_said(
     assert "FSRCNN" not in {w.name for w in Catalogue.read(None).available()}
 
 
-async def test_published_models_through_the_whole_service(
+async def test_published_models_end_to_end(
     settings: Settings, aiohttp_client: Any, shared: Path
 ) -> None:
     rich = settings.model_copy(update={"weights_dir": shared / "weights"})
@@ -232,7 +230,7 @@ async def test_published_models_through_the_whole_service(
             assert body["results"][0]["width"] == 40 * scale
 
 
-async def test_redis_holds_json_and_nothing_is_left_in_it(
+async def test_redis_jobs_are_json_and_are_cleaned_up(
     send: Send, settings: Settings, store: Store
 ) -> None:
     body = await (await send()).json()
@@ -241,10 +239,10 @@ async def test_redis_holds_json_and_nothing_is_left_in_it(
     assert (job["f"], job["a"]) == ("process", [body["task_id"]])
     async with working(settings) as arq:
         await send(query="?wait=30")
-        await until(lambda: arq.jobs_complete == 1)
-        worker = await ready(arq)
+        await wait_until(lambda: arq.jobs_complete == 1)
+        worker = await started_worker(arq)
         expected = {f"arq:health-check:{worker.name}"}
-        async with asyncio.timeout(30):  # arq counts a job before it clears up behind it
+        async with asyncio.timeout(30):  # arq counts a job before it cleans up
             while {key.decode() async for key in redis.scan_iter()} - {"darkroom:mark"} != expected:
                 await asyncio.sleep(0.01)
         assert arq.queue_read_limit >= 2000
@@ -252,37 +250,37 @@ async def test_redis_holds_json_and_nothing_is_left_in_it(
     await redis.aclose(close_connection_pool=True)
 
 
-async def test_scratch_of_dead_workers_goes_and_that_of_living_ones_stays(
+async def test_scratch_folders_of_dead_workers_are_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from workers.queue import scratch_dir
 
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    mine = scratch_dir.claim()
+    mine = scratch_dir.create()
     assert mine.stat().st_mode & 0o777 == 0o700
     dead = mine.parent / "999999999"
     living = mine.parent / str(os.getppid())
     for folder in (dead, living):
         folder.mkdir()
         (folder / "original").write_bytes(b"x")
-    (mine / "left by a worker of the same number").write_bytes(b"x")
-    assert scratch_dir.claim() == mine
+    (mine / "left by a worker with the same pid").write_bytes(b"x")
+    assert scratch_dir.create() == mine
     assert list(mine.iterdir()) == []
     assert {path.name for path in mine.parent.iterdir()} == {mine.name, living.name}
 
 
-async def test_a_machine_in_trouble_costs_no_attempt(
+async def test_machine_trouble_costs_no_attempt(
     send: Send, settings: Settings, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from workers.queue import jobs
 
-    monkeypatch.setattr(jobs, "_TROUBLE_PAUSE", 0.05)
-    monkeypatch.setattr(sweeping, "_RING_PATIENCE", 0.05)
+    monkeypatch.setattr(jobs, "_MACHINE_TROUBLE_PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr(sweeping, "_MIN_WAITING_SECONDS", 0.05)
     async with working(settings) as arq:
-        worker = await ready(arq)
+        worker = await started_worker(arq)
         good, worker.scratch = worker.scratch, Path("/nowhere")
         body = await (await send()).json()
-        await until(lambda: arq.jobs_complete > 1)
+        await wait_until(lambda: arq.jobs_complete > 1)
         task = await store.tasks.get(body["task_id"])
         assert task is not None and not task.ended and task.attempts <= 1
         worker.scratch = good

@@ -28,8 +28,8 @@ from tests.support.paths import ROOT
 from tests.workers.child.test_pool import ignore, request
 from tests.workers.child.test_results import answered
 from workers import sandbox
-from workers.child.pool import Children
-from workers.child.process import Child, NotStarted
+from workers.child.pool import ChildPool
+from workers.child.process import ChildProcess, ChildStartError
 from workers.sandbox import readable_paths, syscall_table
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="layers of Linux")
@@ -42,8 +42,8 @@ def _probing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def started(**settings: Any) -> AsyncIterator[Children]:
-    children = Children(Settings(worker_processes=1, **settings))
+async def started(**settings: Any) -> AsyncIterator[ChildPool]:
+    children = ChildPool(Settings(worker_processes=1, **settings))
     try:
         await children.start()
         yield children
@@ -51,7 +51,7 @@ async def started(**settings: Any) -> AsyncIterator[Children]:
         await children.stop()
 
 
-async def probe(children: Children, folder: Path, what: str, path: str = "", **more: Any) -> str:
+async def probe(children: ChildPool, folder: Path, what: str, path: str = "", **more: Any) -> str:
     asked = replace(request(folder), operations=[{"probe": what, "path": path, **more}])
     answer = await children.run(asked, ignore)
     return str(answer["error"]["detail"])
@@ -63,8 +63,8 @@ def holds(layer: str) -> bool:
     program = f"""
 import sys, tempfile
 from workers import sandbox
-room = sandbox.Room(tempfile.gettempdir(), "weights", 1 << 32, 1 << 30)
-sys.exit(bool(sandbox.confine(room)[{layer!r}]))
+room = sandbox.SandboxLimits(tempfile.gettempdir(), "weights", 1 << 32, 1 << 30)
+sys.exit(bool(sandbox.enter_sandbox(room)[{layer!r}]))
 """
     return subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False).returncode == 0
 
@@ -102,7 +102,7 @@ async def test_it_reads_and_writes_its_own_folder_only(tmp_path: Path) -> None:
     secret, scratch = tmp_path / "secret", tmp_path / "scratch"
     secret.write_text("mongodb://user:secret@host/")
     scratch.mkdir()
-    children = Children(Settings(worker_processes=2), scratch=scratch)
+    children = ChildPool(Settings(worker_processes=2), scratch=scratch)
     await children.start()
     one, other = scratch.iterdir()
     for path in ("/etc/passwd", "/etc/hostname", str(secret), f"{ROOT}/README.md"):
@@ -131,7 +131,7 @@ async def test_it_reads_and_writes_its_own_folder_only(tmp_path: Path) -> None:
     assert list(scratch.iterdir()) == []
 
 
-async def _neighbour(children: Children, folder: Path, one: Path, other: Path) -> Path:
+async def _neighbour(children: ChildPool, folder: Path, one: Path, other: Path) -> Path:
     """Return the folder of the child that does not answer; it can be told by who reads it."""
     said = [await probe(children, folder, "list", str(path)) for path in (one, other)]
     assert sorted(text.split(":")[0] for text in said) == ["done", "refused"]
@@ -177,7 +177,7 @@ async def test_it_has_no_capabilities_and_gains_none(tmp_path: Path) -> None:
 
 async def test_nobody_waits_for_code_that_never_comes_back(tmp_path: Path) -> None:
     """Its worker killed or standing still, and no Python runs: the kernel ends it."""
-    children = Children(Settings(worker_processes=1))
+    children = ChildPool(Settings(worker_processes=1))
     children._setup["cpu_seconds"] = 1.0
     await children.start()
     with pytest.raises(WorkerCrashed) as caught:
@@ -230,7 +230,7 @@ async def test_a_layer_that_is_missing_is_said_and_required_it_ends(
             assert (await children.run(request(tmp_path), ignore))["results"]
     (found,) = [each for each in said if each["event"] == "children_not_fully_confined"]
     assert f"{layer}: [Errno 38] Function not implemented" in found["missing"]
-    with pytest.raises(NotStarted, match=f"CHILD_SANDBOX=require, and .*{layer}: .Errno 38"):
+    with pytest.raises(ChildStartError, match=f"CHILD_SANDBOX=require, and .*{layer}: .Errno 38"):
         async with started(child_sandbox="require"):
             pass
 
@@ -248,7 +248,7 @@ async def test_a_lie_ends_the_child_and_gives_nothing_away(tmp_path: Path) -> No
     folder = tmp_path / "task"
     folder.mkdir()
     async with started(child_sandbox="off") as children:  # so that it can make a link
-        (own,) = [child._folder for child in children._all if child]
+        (own,) = [child._folder for child in children._children if child]
         for path in (f"{own}/link", f"{tmp_path}/secret"):
             (strange,) = children.pids
             with pytest.raises(WorkerCrashed):
@@ -256,7 +256,7 @@ async def test_a_lie_ends_the_child_and_gives_nothing_away(tmp_path: Path) -> No
             assert not [left for left in folder.iterdir() if b"secret" in left.read_bytes()]
             assert (await children.run(request(folder), ignore))["results"]
             assert not psutil.pid_exists(strange)
-            (own,) = [child._folder for child in children._all if child]
+            (own,) = [child._folder for child in children._children if child]
 
 
 async def test_no_other_decoder_can_be_reached(tmp_path: Path) -> None:
@@ -296,7 +296,7 @@ def test_numbers_are_those_of_the_kernel(
         known.setdefault(name, known.get(other, -1))
     known.setdefault("newfstatat", known.get("fstatat", -1))
     monkeypatch.setattr(platform, "machine", lambda: machine)
-    listed = {**syscall_table.looked_at()}
+    listed = {**syscall_table.argument_checked()}
     for part in syscall_table._ALLOWED.values():
         listed |= syscall_table._numbers(part)
     assert listed == {name: known[name] for name in listed}
@@ -315,11 +315,13 @@ def test_numbers_are_those_of_the_kernel(
 def test_an_unlisted_machine_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platform, "machine", lambda: "riscv64")
     with pytest.raises(OSError, match="system calls of riscv64 are not listed"):
-        syscall_table.machine()
+        syscall_table.audit_arch()
 
 
 async def test_each_child_has_a_folder_that_goes_with_it(tmp_path: Path) -> None:
-    children = Children(Settings(worker_processes=1, child_tasks=1), scratch=tmp_path / "scratch")
+    children = ChildPool(
+        Settings(worker_processes=1, child_max_tasks=1), scratch=tmp_path / "scratch"
+    )
     (tmp_path / "scratch").mkdir()
     await children.start()
     for _ in range(3):
@@ -334,4 +336,4 @@ async def test_each_child_has_a_folder_that_goes_with_it(tmp_path: Path) -> None
 
 async def test_a_child_that_lacks_its_folder_does_not_start(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="nowhere"):
-        await Child.start({"scratch": str(tmp_path / "nowhere")})
+        await ChildProcess.start({"scratch": str(tmp_path / "nowhere")})

@@ -12,7 +12,7 @@ import numpy as np
 import openvino
 import pytest
 
-from models.networks.catalogue import Catalogue, Weights, published
+from models.networks.catalogue import Catalogue, Weights, published_networks
 from models.operations.upscale import Upscale
 from tests.support.paths import ROOT
 from tests.support.tensorflow_graphs import edsr
@@ -21,11 +21,11 @@ from tests.workers.operations.test_upscale import PUBLISHED
 from workers.imaging.picture import Picture, Pixels, Samples
 from workers.operations import Tools
 from workers.upscaler import receptive_field, select, tiles
-from workers.upscaler.engine import Engine, Unreadable
+from workers.upscaler.engine import Engine, UnusableNetwork
 from workers.upscaler.opencv import REFERENCE
-from workers.upscaler.openvino import OpenVINO, shaped
+from workers.upscaler.openvino import OpenVINO, set_input_shape
 
-OURS = [(w.name, w.scale) for w in published() if w.name.startswith("darkroom-")]
+OURS = [(w.name, w.scale) for w in published_networks() if w.name.startswith("darkroom-")]
 OPENVINO = OpenVINO()
 HALF = OpenVINO("bf16")
 
@@ -83,7 +83,10 @@ def test_openvino_is_within_a_level_of_the_reference(shared: Path, model: str, s
     for pixels in (bgr(70, 31), np.ascontiguousarray(bgr(33, 40)[:, :, 1]), bgr(1, 1), bgr(1, 9)):
         expected = REFERENCE.enlarge(path, weights, pixels)
         assert apart(OPENVINO.enlarge(path, weights, pixels), expected) <= 1
-        assert apart(HALF.enlarge(path, weights, pixels), expected) <= select.APART["bf16"]
+        assert (
+            apart(HALF.enlarge(path, weights, pixels), expected)
+            <= select.MAX_DIFFERENCE_LEVELS["bf16"]
+        )
 
 
 @pytest.mark.parametrize(("model", "scale"), [*OURS, *PUBLISHED])
@@ -102,7 +105,7 @@ def test_radius_and_operations_by_hand(tiny: tuple[Path, Weights]) -> None:
     """Five 3x3 convolutions see 5 pixels each way; 3x8, three 8x8 and 8x12 kernels of 9."""
     model = openvino.Core().read_model(tiny[0])
     assert receptive_field.radius(model) == 5
-    shaped(model, 3, 10, 20)
+    set_input_shape(model, 3, 10, 20)
     assert receptive_field.flops(model) == 2 * 9 * (3 * 8 + 3 * 8 * 8 + 8 * 12) * 200
 
 
@@ -128,17 +131,17 @@ def test_edsr_takes_all_channels(tiny: tuple[Path, Weights]) -> None:
 
 def test_a_network_of_another_scale_or_kind_is_refused(tiny: tuple[Path, Weights]) -> None:
     path, weights = tiny
-    with pytest.raises(Unreadable, match="nothing 3 times as large of 3 channels"):
+    with pytest.raises(UnusableNetwork, match="nothing 3 times as large of 3 channels"):
         OPENVINO.enlarge(path, Weights(**{**vars(weights), "scale": 3}), bgr())
-    with pytest.raises(Unreadable, match="no picture of 1 channels"):
+    with pytest.raises(UnusableNetwork, match="no picture of 1 channels"):
         OPENVINO.enlarge(path, Weights(**{**vars(weights), "algorithm": "espcn"}), bgr())
 
 
 def test_the_reference_refuses_them_too(tiny: tuple[Path, Weights]) -> None:
     path, weights = tiny
-    with pytest.raises(Unreadable):
+    with pytest.raises(UnusableNetwork):
         REFERENCE.enlarge(path, Weights(**{**vars(weights), "scale": 3}), bgr())
-    with pytest.raises(Unreadable):
+    with pytest.raises(UnusableNetwork):
         REFERENCE.enlarge(path.with_name("none.pb"), weights, bgr())
 
 
@@ -150,7 +153,7 @@ def test_edsr_as_published_is_in_8_bits_and_goes_to_the_reference(tmp_path: Path
     fine.write_bytes(edsr(2))
     weights = Weights("mine", "edsr", 2, path.name, "", 5)
     pixels = bgr(61, 40)
-    with pytest.raises(Unreadable) as caught:
+    with pytest.raises(UnusableNetwork) as caught:
         OPENVINO.enlarge(path, weights, pixels)
     assert "Dequantize" in caught.value.detail
     expected = REFERENCE.enlarge(path, weights, pixels)
@@ -160,15 +163,15 @@ def test_edsr_as_published_is_in_8_bits_and_goes_to_the_reference(tmp_path: Path
     using = Tools(catalogue, 0, lambda share: None, report=told.append, engine=OPENVINO)
     made = apply(Picture(pixels), Upscale(model="mine", scale=2), using)
     assert apart(made.pixels, expected) == 0
-    assert told[0]["engine"] == REFERENCE.said
+    assert told[0]["engine"] == REFERENCE.label
 
 
 def test_the_catalogue_has_the_radius_of_edsr(tmp_path: Path) -> None:
     path = tmp_path / "full_x2.pb"
     path.write_bytes(edsr(2, features=4, blocks=32))
     model = openvino.Core().read_model(path)
-    shaped(model, 3, 10, 20)
-    known = {weights.radius for weights in published() if weights.name == "EDSR"}
+    set_input_shape(model, 3, 10, 20)
+    known = {weights.radius for weights in published_networks() if weights.name == "EDSR"}
     assert known == {receptive_field.radius(model)} == {67}
 
 
@@ -182,10 +185,10 @@ def test_the_operation_uses_the_engine_it_is_given() -> None:
 
 def test_auto_takes_openvino_where_it_proves_itself() -> None:
     catalogue = Catalogue.read(None)
-    assert select.choose("auto", "f32", catalogue)[0].name == "openvino"
-    engine, why = select.choose("auto", "bf16", catalogue)
-    assert (engine.said.split()[-1], why) == ("bf16", "")
-    assert select.choose("opencv", "f32", catalogue) == (REFERENCE, "")
+    assert select.choose_engine("auto", "f32", catalogue)[0].name == "openvino"
+    engine, why = select.choose_engine("auto", "bf16", catalogue)
+    assert (engine.label.split()[-1], why) == ("bf16", "")
+    assert select.choose_engine("opencv", "f32", catalogue) == (REFERENCE, "")
 
 
 def test_auto_falls_back_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,19 +199,19 @@ def test_auto_falls_back_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with monkeypatch.context() as patch:
         patch.setattr(OpenVINO, "enlarge", dim)
-        engine, why = select.choose("auto", "f32", catalogue)
+        engine, why = select.choose_engine("auto", "f32", catalogue)
         assert engine is REFERENCE
         assert "levels off the reference" in why
-        assert select.choose("openvino", "f32", catalogue)[0].name == "openvino"
-    engine, why = select.choose("auto", "f32", Catalogue([], {}))
+        assert select.choose_engine("openvino", "f32", catalogue)[0].name == "openvino"
+    engine, why = select.choose_engine("auto", "f32", Catalogue([], {}))
     assert engine is REFERENCE
     assert why.startswith("no self-test")
     monkeypatch.setitem(sys.modules, "workers.upscaler.openvino", None)
-    engine, why = select.choose("auto", "f32", catalogue)
+    engine, why = select.choose_engine("auto", "f32", catalogue)
     assert engine is REFERENCE
     assert "does not work: ModuleNotFoundError" in why
     with pytest.raises(ImportError):
-        select.choose("openvino", "f32", catalogue)
+        select.choose_engine("openvino", "f32", catalogue)
 
 
 def test_nobody_is_told_that_it_runs(tmp_path: Path) -> None:

@@ -15,14 +15,14 @@ from models.operations import Encoding
 from models.operations.upscale import Upscale
 from models.settings import Settings
 from tests.support import images
-from workers.child.pool import Children
+from workers.child.pool import ChildPool
 from workers.imaging.picture import Picture, Pixels
 from workers.operations import Tools, upscale
 from workers.pipeline import Limits, Pipeline
 from workers.upscaler import quality_report, sanity
-from workers.upscaler.bounds import BOUNDS, Bounds
 from workers.upscaler.engine import Engine
 from workers.upscaler.opencv import REFERENCE
+from workers.upscaler.sanity import DEFAULT_LIMITS, SanityLimits
 
 SCENE = np.ascontiguousarray(images.scene(160, 120)[:, :, ::-1])
 LIMITS = Limits(10**6, 10**7, 64)
@@ -51,40 +51,46 @@ BROKEN: dict[str, Callable[[Pixels], Pixels]] = {
 
 @pytest.mark.parametrize("kind", BROKEN)
 def test_broken_is_found(kind: str) -> None:
-    assert sanity.examine(SCENE, BROKEN[kind](SCENE), BOUNDS).fault
+    assert sanity.check_enlargement(SCENE, BROKEN[kind](SCENE), DEFAULT_LIMITS).fault
     gray = np.asarray(cv2.cvtColor(SCENE, cv2.COLOR_BGR2GRAY), np.uint8)
-    assert sanity.examine(gray, BROKEN[kind](gray), BOUNDS).fault
+    assert sanity.check_enlargement(gray, BROKEN[kind](gray), DEFAULT_LIMITS).fault
 
 
 def test_a_dark_picture_may_not_turn_black_in_part_or_in_luma() -> None:
     night = (SCENE // 12).astype(np.uint8)
-    assert not sanity.examine(night, cubic(night), BOUNDS).fault
+    assert not sanity.check_enlargement(night, cubic(night), DEFAULT_LIMITS).fault
     large = cubic(night)
     large[:80, :80] = 0
-    assert "of its light" in sanity.examine(night, large, BOUNDS).fault
+    assert "of its light" in sanity.check_enlargement(night, large, DEFAULT_LIMITS).fault
     luma = cv2.cvtColor(cubic(night), cv2.COLOR_BGR2YCrCb)
     luma[:, :, 0] = 0
     black = np.asarray(cv2.cvtColor(luma, cv2.COLOR_YCrCb2BGR), np.uint8)
-    assert sanity.examine(night, black, BOUNDS).fault
+    assert sanity.check_enlargement(night, black, DEFAULT_LIMITS).fault
     flat = np.full((40, 40, 3), 20, np.uint8)
-    assert sanity.examine(flat, np.zeros((80, 80, 3), np.uint8), BOUNDS).fault
+    assert sanity.check_enlargement(flat, np.zeros((80, 80, 3), np.uint8), DEFAULT_LIMITS).fault
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 60), (3, 3), (7, 200), (8, 8), (33, 31)])
 def test_flat_and_small_pictures_pass(size: tuple[int, int]) -> None:
     for value in (0, 1, 255):
         flat = np.full((*size, 3), value, np.uint8)
-        assert not sanity.examine(flat, cubic(flat), BOUNDS).fault
+        assert not sanity.check_enlargement(flat, cubic(flat), DEFAULT_LIMITS).fault
     noise = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
-    assert not sanity.examine(noise, cubic(noise), BOUNDS).fault
+    assert not sanity.check_enlargement(noise, cubic(noise), DEFAULT_LIMITS).fault
 
 
 def test_bounds_are_held_exactly() -> None:
-    found = sanity.examine(SCENE, cubic(SCENE), BOUNDS)
-    assert 20 < found.psnr < 99
-    assert not sanity.examine(SCENE, cubic(SCENE), Bounds(found.psnr, found.block)).fault
-    assert sanity.examine(SCENE, cubic(SCENE), Bounds(found.psnr + 0.01, 255)).fault
-    assert sanity.examine(SCENE, cubic(SCENE), Bounds(0, found.block - 0.5)).fault
+    found = sanity.check_enlargement(SCENE, cubic(SCENE), DEFAULT_LIMITS)
+    assert 20 < found.psnr_db < 99
+    assert not sanity.check_enlargement(
+        SCENE, cubic(SCENE), SanityLimits(found.psnr_db, found.block_shift)
+    ).fault
+    assert sanity.check_enlargement(
+        SCENE, cubic(SCENE), SanityLimits(found.psnr_db + 0.01, 255)
+    ).fault
+    assert sanity.check_enlargement(
+        SCENE, cubic(SCENE), SanityLimits(0, found.block_shift - 0.5)
+    ).fault
 
 
 @pytest.mark.parametrize("pattern", ["noise", "checkerboard", "columns", "saturated"])
@@ -102,10 +108,10 @@ def test_the_hardest_patterns_pass_through_the_bundled_network(pattern: str) -> 
     assert upscale.upscale(picture, Upscale(), tools).width == 128
 
 
-def test_bounds_are_settings() -> None:
-    assert Bounds(Settings().min_consistency, Settings().max_shift) == BOUNDS
-    chosen = Settings(min_consistency=7, max_shift=50)
-    assert Children(chosen)._setup["bounds"] == [7, 50]
+def test_sanity_limits_come_from_settings() -> None:
+    assert SanityLimits(Settings().upscale_min_psnr, Settings().upscale_max_shift) == DEFAULT_LIMITS
+    chosen = Settings(upscale_min_psnr=7, upscale_max_shift=50)
+    assert ChildPool(chosen)._setup["sanity"] == [7, 50]
 
 
 def through(tmp_path: Path, measured: bool = False) -> Pipeline:
@@ -123,8 +129,8 @@ def through(tmp_path: Path, measured: bool = False) -> Pipeline:
 class Broken:
     """An engine whose pictures are black."""
 
-    name = said = "broken"
-    tile = 64
+    name = label = "broken"
+    tile_side = 64
 
     def enlarge(self, path: Path, weights: Weights, pixels: Pixels) -> Pixels:
         return BROKEN["black"](pixels)
@@ -143,14 +149,14 @@ def test_a_broken_engine_is_replaced_by_the_reference(
     outputs = through(tmp_path, measured=True).process(tmp_path / "source.png", tmp_path, 10**6)
     assert outputs.results[0].sha256 == expected.sha256
     assert outputs.report is not None
-    assert outputs.report["upscales"][0]["engine"] == REFERENCE.said
+    assert outputs.report["upscales"][0]["engine"] == REFERENCE.label
 
 
 def test_without_a_sound_engine_it_is_a_failure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(upscale, "engines", lambda tools: [Broken()])
-    with pytest.raises(BadOutput, match="all of it is 0, and the input is not flat") as caught:
+    with pytest.raises(BadOutput, match="every pixel is 0, but the input is not flat") as caught:
         through(tmp_path).process(tmp_path / "source.png", tmp_path, 10**6)
     assert caught.value.document()["code"] == "bad_output"
     assert caught.value.facts == {"engines": ["broken"]}

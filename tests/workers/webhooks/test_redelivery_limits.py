@@ -1,4 +1,4 @@
-"""What is told again of a task begun anew: bounded, and counted however often that happens."""
+"""Limits on the webhooks of restarted tasks, however often they are restarted."""
 
 from __future__ import annotations
 
@@ -10,80 +10,84 @@ from models.settings import Settings
 from models.store import Store
 from tests.conftest import Client, working
 from tests.support import images
-from tests.support.webhook_receiver import calling, receiving, tell_due
-from tests.workers.webhooks.test_end_to_end import opened, told
+from tests.support.webhook_receiver import deliver_due, run_receiver, webhook_settings
+from tests.workers.webhooks.test_end_to_end import open_client, wait_for_calls
 
 ANN, MALLORY = ({"X-Forwarded-For": f"192.0.2.{n}"} for n in (1, 2))
 
 
-async def ask(client: Client, url: str, whose: dict[str, str] = ANN) -> Any:
+async def submit(client: Client, url: str, whose: dict[str, str] = ANN) -> Any:
     form = images.form(images.png(), "a.png", callback_url=url)
     return await (await client.post("/grayscale", data=form, headers=whose)).json()
 
 
-async def gather(client: Client, task_id: str, url: str) -> Any:
-    asked = {"tasks": [task_id], "callback_url": url}
-    return await (await client.post("/groups", json=asked, headers=ANN)).json()
+async def create_group(client: Client, task_id: str, url: str) -> Any:
+    request = {"tasks": [task_id], "callback_url": url}
+    return await (await client.post("/groups", json=request, headers=ANN)).json()
 
 
-async def told_again(client: Client, task_id: str, settings: Settings, store: Store) -> list[int]:
-    """End the task and begin it anew four times; return how many events went out each time."""
+async def counts_after_restarts(
+    client: Client, task_id: str, settings: Settings, store: Store
+) -> list[int]:
+    """End and restart the task four times; return how many webhooks were sent each time."""
     counts = []
     for _ in range(4):
         assert (await client.delete(f"/tasks/{task_id}", headers=MALLORY)).status == 200
-        counts.append(await tell_due(settings, store))
+        counts.append(await deliver_due(settings, store))
         assert (await client.post(f"/tasks/{task_id}/retry", headers=MALLORY)).status == 202
     return counts
 
 
 @pytest.mark.parametrize("about", ["task", "group"])
-async def test_whoever_begins_a_task_anew_has_no_more_told_than_their_client_may(
+async def test_restarts_are_limited_per_client(
     about: str, settings: Settings, aiohttp_client: Any, store: Store
 ) -> None:
-    async with receiving() as receiver:
-        chosen = calling(settings, receiver, webhooks_per_client=4, proxies=1)
-        client = await opened(aiohttp_client, chosen)
-        task_id = (await ask(client, ""))["task_id"]
+    async with run_receiver() as receiver:
+        chosen = webhook_settings(settings, receiver, webhooks_per_client=4, proxies=1)
+        client = await open_client(aiohttp_client, chosen)
+        task_id = (await submit(client, ""))["task_id"]
         for number in range(3):
             url = f"{receiver.url}?n={number}"
-            await (ask(client, url) if about == "task" else gather(client, task_id, url))
-        assert await told_again(client, task_id, chosen, store) == [3, 3, 1, 0]
+            await (submit(client, url) if about == "task" else create_group(client, task_id, url))
+        assert await counts_after_restarts(client, task_id, chosen, store) == [3, 3, 1, 0]
         assert len(receiver.calls) == 7
-        # What strangers begin anew takes nothing from what Ann may ask for herself.
-        assert "task_id" in await ask(client, f"{receiver.url}?n=3")
-        assert (await ask(client, f"{receiver.url}?n=4"))["setting"] == "WEBHOOKS_PER_CLIENT"
+        # Restarts by others do not use up Ann's own limit.
+        assert "task_id" in await submit(client, f"{receiver.url}?n=3")
+        assert (await submit(client, f"{receiver.url}?n=4"))["setting"] == "WEBHOOKS_PER_CLIENT"
 
 
 @pytest.mark.parametrize("about", ["task", "group"])
-async def test_no_more_are_told_of_one_task_than_may_be_told_again(
+async def test_webhooks_per_task_are_limited(
     about: str, settings: Settings, aiohttp_client: Any, store: Store
 ) -> None:
-    async with receiving() as receiver:
-        chosen = calling(settings, receiver, webhooks_per_task=2, proxies=1)
-        client = await opened(aiohttp_client, chosen)
-        task_id = (await ask(client, ""))["task_id"]
+    async with run_receiver() as receiver:
+        chosen = webhook_settings(settings, receiver, webhooks_per_task=2, proxies=1)
+        client = await open_client(aiohttp_client, chosen)
+        task_id = (await submit(client, ""))["task_id"]
 
-        async def tell(number: int) -> Any:
+        async def request_webhook(number: int) -> Any:
             url = f"{receiver.url}?n={number}"
-            return await (ask(client, url) if about == "task" else gather(client, task_id, url))
+            return await (
+                submit(client, url) if about == "task" else create_group(client, task_id, url)
+            )
 
         async def refused() -> None:
-            answer = await tell(2)
+            answer = await request_webhook(2)
             facts = [answer.get(name) for name in ("code", "setting", "limit", "measured")]
             assert facts == ["bad_callback", "WEBHOOKS_PER_TASK", 2, 2]
 
         for number in (0, 1, 1, 0):
-            assert "code" not in await tell(number)
+            assert "code" not in await request_webhook(number)
         await refused()
         assert (await client.get(f"/tasks/{task_id}")).status == 200
-        assert "code" not in await ask(client, f"{receiver.url}?n=2", MALLORY)  # her own bound
+        assert "code" not in await submit(client, f"{receiver.url}?n=2", MALLORY)  # her own limit
         assert (await client.delete(f"/tasks/{task_id}")).status == 200
-        assert await tell_due(chosen, store) == 3
+        assert await deliver_due(chosen, store) == 3
         await refused()
-        if about == "group":  # the task that was sent again has begun anew by that
+        if about == "group":  # re-uploading the task has restarted it already
             assert (await client.post(f"/tasks/{task_id}/retry")).status == 202
         async with working(chosen):
-            await told(receiver, 6)
-            assert "code" not in await tell(2)  # it has succeeded: nothing is told again
-            assert "code" not in await tell(3)
-            await told(receiver, 8)
+            await wait_for_calls(receiver, 6)
+            assert "code" not in await request_webhook(2)  # it has succeeded: no restart, no limit
+            assert "code" not in await request_webhook(3)
+            await wait_for_calls(receiver, 8)

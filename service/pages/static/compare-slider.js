@@ -1,0 +1,113 @@
+/** Compare an original with its result: a slider in one frame, or side by side. */
+
+import { byId, el } from "./dom.js";
+import { formatDimensions } from "./format.js";
+
+/**
+ * @typedef {object} Image an image to show
+ * @property {string} url
+ * @property {number} width in pixels
+ * @property {number} height
+ */
+
+/** Operations whose result cannot be laid over its original, as their specs say. */
+const RESHAPING = new Set(byId("upload-form").dataset.reshaping.split(" "));
+
+/**
+ * Return whether a result and its original show the same in the same frame.
+ * @param {Image} before @param {Image} after @param {{op: string}[]} operations
+ */
+export function canCompare(before, after, operations) {
+  if (operations.some(({ op }) => RESHAPING.has(op))) return false;
+  // Rounding may change a side by one pixel.
+  const off = Math.abs(before.width * after.height - before.height * after.width);
+  return off <= 1.5 * Math.max(before.width, before.height);
+}
+
+/**
+ * @param {Image} before stretched over the result @param {Image} after
+ * @param {string} name of the picture, for screen readers
+ * @returns {HTMLElement}
+ */
+export function makeSlider(before, after, name) {
+  const first = el("img", { class: "before", src: before.url, alt: `${name}: the original` });
+  const second = el("img", { class: "after", alt: `${name}: the result` });
+  first.decoding = second.decoding = "async";
+  const stage = el(
+    "div",
+    { class: "stage loading" },
+    second,
+    first,
+    el("span", { class: "divider", "aria-hidden": "true" }),
+    el("span", { class: "tag left", "aria-hidden": "true", text: "Before" }),
+    el("span", { class: "tag right", "aria-hidden": "true", text: "After" }),
+  );
+  reserveSize(stage, after);
+  second.addEventListener("load", () => stage.classList.remove("loading"));
+  second.src = after.url;
+  const range = el("input", {
+    type: "range",
+    min: 0,
+    max: 100,
+    value: 50,
+    "aria-label": `${name}: share of the original`,
+  });
+  const setCut = (value) => {
+    range.value = value;
+    stage.style.setProperty("--cut", `${range.value}%`);
+    range.setAttribute("aria-valuetext", `${range.value} % original`);
+  };
+  range.addEventListener("input", () => setCut(range.value));
+  const follow = (event) => {
+    const box = stage.getBoundingClientRect();
+    setCut((100 * (event.clientX - box.left)) / box.width);
+  };
+  stage.addEventListener("pointerdown", (event) => {
+    if (event.button) return;
+    event.preventDefault(); // or the browser would drag the image
+    if (event.pointerType === "mouse") stage.setPointerCapture(event.pointerId);
+    follow(event);
+  });
+  stage.addEventListener("pointermove", (event) => {
+    if (event.buttons & 1) follow(event);
+  });
+  setCut(50);
+  return el("div", { class: "compare" }, el("div", { class: "pan" }, stage), range);
+}
+
+/**
+ * The original and its results side by side.
+ * @param {Image|null} before @param {Image[]} after @param {string} name
+ * @returns {HTMLElement}
+ */
+export function makePair(before, after, name) {
+  const figure = (image, label) => {
+    const img = el("img", { src: image.url, alt: `${name}: ${label.toLowerCase()}` });
+    img.decoding = "async";
+    reserveSize(img, image);
+    const caption = el("figcaption", { text: `${label}, ${formatDimensions(image)}` });
+    return el("figure", {}, img, caption);
+  };
+  const numbered = (at) => (after.length > 1 ? `Result ${at + 1}` : "After");
+  const results = after.map((image, at) => figure(image, numbered(at)));
+  const right = el("div", { class: after.length > 1 ? "parts" : "part" }, ...results);
+  return el("div", { class: "pair" }, before && figure(before, "Before"), right);
+}
+
+/** Reserve the size of an image before it is loaded. */
+function reserveSize(node, { width, height }) {
+  node.style.setProperty("--ratio", `${width / height}`);
+  node.style.setProperty("--natural", `${width}px`);
+  node.style.setProperty("--true", `${width / devicePixelRatio}px`);
+}
+
+/** @param {string} url @returns {Promise<Shown|null>} null: the browser cannot show it */
+export async function loadSize(url) {
+  const img = new Image();
+  const loaded = await new Promise((resolve) => {
+    img.onload = () => resolve(true); // not decode(): it would hold all pixels of all images in memory
+    img.onerror = () => resolve(false);
+    img.src = url;
+  });
+  return loaded ? { url, width: img.naturalWidth, height: img.naturalHeight } : null;
+}

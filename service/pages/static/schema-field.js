@@ -1,0 +1,93 @@
+/** Form fields field from the JSON schema of a parameter. */
+
+import { el, uniqueId } from "./dom.js";
+
+/**
+ * @typedef {object} Field
+ * @property {HTMLElement} node label, control and hint
+ * @property {() => any} read the value for the API; undefined: the default
+ * @property {(value: any) => void} write
+ */
+
+/**
+ * @param {string} name @param {any} schema its JSON schema
+ * @param {{required?: boolean, example?: string, choices?: any[]}} more `choices`: the only valid
+ *   values, where the schema does not list them
+ * @returns {Field}
+ */
+export function makeField(name, schema, more = {}) {
+  const kind = (schema.anyOf ?? [schema]).find((each) => each.type !== "null");
+  const values = more.choices ?? kind.enum;
+  const id = uniqueId();
+  const attributes = { id, name, "aria-describedby": `${id}-hint` };
+  let field;
+  if (values) field = select(attributes, values, schema, more, kind);
+  else if (kind.type === "boolean") field = checkbox(attributes, schema);
+  else if (kind.type === "string") field = text(attributes, schema, kind);
+  else field = number(attributes, schema, kind, more);
+  const title = `${schema.title ?? name}${more.required ? " (required)" : ""}`;
+  const node = el(
+    "div",
+    { class: kind.type === "boolean" ? "field check" : "field" },
+    el("label", { for: id, text: title }),
+    field.control,
+    el("p", { class: "hint", id: `${id}-hint`, text: schema.description ?? "" }),
+  );
+  return { node, read: field.read, write: field.write };
+}
+
+function select(attributes, values, schema, more, kind) {
+  const control = el("select", attributes);
+  const fallback = schema.default ?? null;
+  if (fallback === null && !more.required) control.append(el("option", { value: "", text: "–" }));
+  control.append(...values.map((value) => el("option", { value, text: value })));
+  const numeric = kind.type === "integer" || kind.type === "number";
+  const first = String(fallback ?? more.example ?? control.options[0].value);
+  const write = (value) => {
+    control.value = value ?? first;
+    if (control.selectedIndex < 0) control.value = first;
+  };
+  write(null);
+  const read = () => {
+    // Read a number even if it is the default, for titles like "Upscale ×2".
+    if (control.value === "" || (!numeric && control.value === fallback)) return undefined;
+    return numeric ? Number(control.value) : control.value;
+  };
+  return { control, read, write };
+}
+
+function checkbox(attributes, schema) {
+  const control = el("input", { ...attributes, type: "checkbox" });
+  const write = (value) => (control.checked = value ?? schema.default ?? false);
+  write(null);
+  const read = () => (control.checked === (schema.default ?? false) ? undefined : control.checked);
+  return { control, read, write };
+}
+
+function text(attributes, schema, kind) {
+  const length = { maxlength: kind.maxLength, placeholder: schema.default };
+  const control = el("input", { ...attributes, ...length, type: "text" });
+  return emptyIsDefault(control, (value) => value);
+}
+
+function number(attributes, schema, kind, more) {
+  const control = el("input", {
+    ...attributes,
+    type: "number",
+    inputmode: kind.type === "integer" ? "numeric" : "decimal",
+    min: kind.minimum ?? kind.exclusiveMinimum,
+    max: kind.maximum ?? kind.exclusiveMaximum,
+    step: kind.type === "integer" ? "1" : "any",
+    required: more.required,
+    placeholder: schema.default ?? null,
+    value: more.required ? more.example : null,
+  });
+  return emptyIsDefault(control, Number);
+}
+
+/** A control whose empty value means the default. */
+function emptyIsDefault(control, convert) {
+  const read = () => (control.value === "" ? undefined : convert(control.value));
+  const write = (value) => (control.value = value ?? control.defaultValue);
+  return { control, read, write };
+}

@@ -1,0 +1,222 @@
+"""TaskCreator: stores the original, creates the task, enqueues it; equal requests share a task."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from weakref import WeakValueDictionary
+
+from aiohttp import web
+from bson import ObjectId
+
+from models import memory_estimate
+from models.auth.visibility import View
+from models.errors import OriginalGone
+from models.images.inspect import OutputFormat, check_side
+from models.networks.catalogue import Catalogue
+from models.operations import Operation
+from models.operations.fingerprint import fingerprint
+from models.operations.steps import parts, sizes
+from models.redis.queue import Queue
+from models.settings import Settings
+from models.store import Store
+from models.tasks.filenames import result_names
+from models.tasks.task import Task
+from models.tasks.task import Upload as TaskUpload
+from service.submissions.admission import Admission
+from service.uploads.incoming_file import AcceptedUpload
+
+_MAX_TRIES = 5  # to restart a task whose result is deleted while it is submitted
+
+
+@dataclass(frozen=True)
+class _TaskSpec:
+    """A valid upload with the operations on it; ``fingerprint`` identifies the task."""
+
+    upload: AcceptedUpload
+    operations: Sequence[Operation]
+    output: OutputFormat
+    fingerprint: str
+    report: bool
+    client: str
+    owner: str
+
+    @property
+    def task_id(self) -> str:
+        return self.fingerprint[:32]
+
+
+@dataclass
+class TaskCreator:
+    """Creates, reuses and restarts tasks; one for each service."""
+
+    settings: Settings
+    catalogue: Catalogue
+    store: Store
+    queue: Queue
+    admission: Admission
+
+    def __post_init__(self) -> None:
+        # Of concurrent requests for the same task one stores the original; the others reuse it.
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def find_or_create(
+        self,
+        upload: AcceptedUpload,
+        operations: Sequence[Operation],
+        output: OutputFormat,
+        *,
+        report: bool = False,
+        client: str = "",
+        owner: str = "",
+    ) -> Task:
+        """Return the owner's task for ``upload``: a new one, or the existing one.
+
+        An existing task that failed or was cancelled is restarted. The same bytes under another
+        name are the same task with a second name.
+
+        ``output``: the format of the results. ``report``: whether the task measures the quality of
+        its result, see ``workers.upscaler.quality_report``.
+
+        Raises:
+            BadParameter: a network is not available, or the image is too small for an operation.
+            TooManyPixels: the result would be too large.
+            TooMuchMemory: the task would need too much memory.
+            QueueFull: too many tasks are open. StoreUnavailable: nothing was accepted.
+        """
+        weights = [w for o in operations if (w := o.weights(self.catalogue)) is not None]
+        header = upload.header
+        for size in sizes(
+            operations, (header.width, header.height), self.settings.max_output_pixels
+        ):
+            check_side(*size, output)
+        tile = self.settings.tile_pixels
+        need, fixed = memory_estimate.need(header, operations, output, self.catalogue, tile)
+        memory_estimate.check(need, self.settings, fixed)
+        mark = fingerprint(
+            upload.sha256,
+            operations,
+            output,
+            weights,
+            self.settings.encoder_settings,
+            report,
+            owner,
+        )
+        spec = _TaskSpec(upload, operations, output, mark, report, client, owner)
+        lock = self._locks.setdefault(mark, asyncio.Lock())
+        async with lock:
+            return await self._create_or_reuse(spec)
+
+    async def retry(self, task_id: str, view: View, client: str = "") -> bool:
+        """Restart a task in ``view`` that failed, was cancelled or lost its result.
+
+        Return False if it is in another state, or does not exist.
+
+        Raises:
+            OriginalGone: the original was deleted.
+            QueueFull: too many tasks are open. StoreUnavailable: the ledger does not answer.
+        """
+        task = await self.store.tasks.get(task_id, view)
+        if task is None or not task.restartable:
+            return False
+        original: ObjectId | None = task.original_id
+        if not await self.store.originals.touch(task.original_id):
+            original = await self.store.originals.touch_by_hash(task.original_sha256, task.owner)
+        if original is None:
+            raise OriginalGone(
+                f"{task.uploads[0].name} is no longer kept (ORIGINAL_TTL="
+                f"{self.settings.original_ttl:g}); send it again, and it is worked at again",
+                setting="ORIGINAL_TTL",
+                limit=self.settings.original_ttl,
+                task_id=task_id,
+            )
+        await self.store.tasks.restore_deleted(task_id)
+        return await self._restart(task, original, client)
+
+    async def _restart(self, task: Task, original: ObjectId, client: str) -> bool:
+        async with self.admission.admit(client) as order:
+            await self.store.webhooks.rearm(task.id)
+            if not await self.store.tasks.restart(task.id, original, client, order):
+                return False
+        ring = await self.store.leases.next_enqueue_number(task.id)
+        await self.queue.enqueue(task.id, ring, order, task.created_at)
+        return True
+
+    async def _create_or_reuse(self, spec: _TaskSpec) -> Task:
+        left = _MAX_TRIES
+        while True:
+            task = await self.store.tasks.get(spec.task_id)
+            if task is None:
+                await self._create(spec)
+            else:
+                await self._reuse(task, spec)
+            task = await self.store.tasks.get(spec.task_id)
+            if task is None:
+                raise RuntimeError(f"task {spec.task_id} vanished while it was submitted")
+            left -= 1
+            if not task.results_lost or not left:
+                return task
+
+    async def _reuse(self, task: Task, spec: _TaskSpec) -> None:
+        """Add the upload's name to an existing task, and restart the task if it has no result."""
+        name = spec.upload.name
+        if self._is_new_name(task, name):
+            await self._add_name(task.id, await self._reserve_names(spec))
+        names = task.upload(name).results
+        if any(each.name in names for each in task.deleted):
+            await self.store.tasks.restore_deleted(task.id, names)
+        if task.restartable:
+            await self._restart(task, await self._store_original(spec), spec.client)
+
+    async def _add_name(self, task_id: str, upload: TaskUpload) -> None:
+        await self.store.tasks.add_upload(task_id, upload, self.settings.max_names_per_task)
+
+    def _is_new_name(self, task: Task, name: str) -> bool:
+        known = {upload.name for upload in task.uploads}
+        return name not in known and len(known) < self.settings.max_names_per_task
+
+    async def _create(self, spec: _TaskSpec) -> None:
+        async with self.admission.admit(spec.client) as order:
+            original, upload = await asyncio.gather(
+                self._store_original(spec), self._reserve_names(spec)
+            )
+            created = await self.store.tasks.create(
+                spec.fingerprint,
+                original_id=original,
+                original_sha256=spec.upload.sha256,
+                upload=upload,
+                operations=[operation.document() for operation in spec.operations],
+                output=spec.output,
+                report=spec.report,
+                owner=spec.owner,
+                client=spec.client,
+                turn=order,
+            )
+        if not created:  # another service created it first; add this upload's name to it
+            await self._add_name(spec.task_id, upload)
+        elif not await self.queue.enqueue(spec.task_id, 0, order):
+            # Redis is unavailable: the task is accepted, and the next sweep enqueues it.
+            await self.store.leases.mark_not_enqueued(spec.task_id)
+
+    async def _store_original(self, spec: _TaskSpec) -> ObjectId:
+        """Return the ID of the stored original; the same bytes are stored once for each owner."""
+        upload, owner = spec.upload, spec.owner
+        return await self.store.originals.find_or_store(
+            upload.file, upload.name, upload.sha256, owner
+        )
+
+    async def _reserve_names(self, spec: _TaskSpec) -> TaskUpload:
+        """Return the upload's name with result names that no other task of the owner has."""
+        name, operations = spec.upload.name, spec.operations
+        count = parts(operations)
+        numbers = range(1, count + 1) if count > 1 else (0,)
+        names = await self.store.result_names.reserve(
+            [result_names(name, operations, spec.output, spec.fingerprint, n) for n in numbers],
+            spec.task_id,
+            spec.owner,
+        )
+        return TaskUpload(name=name, results=names)
+
+
+TASK_CREATOR = web.AppKey("task_creator", TaskCreator)

@@ -1,0 +1,260 @@
+"""Several pictures at once, and several operations in a row: one task each, one group in all."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import psutil
+import pytest
+
+from models.settings import Settings
+from models.store import Store
+from service.events.long_poll import COMPLETION_WAITER
+from tests.conftest import working
+from tests.service.uploads.test_incoming_file import drip, limited, refused
+from tests.support import images
+
+CAT, DOG = images.png(40, 30, seed=1), images.jpeg(50, 20, seed=2)
+
+
+def form(files: Sequence[tuple[str, bytes]], field: str = "image", **fields: Any) -> Any:
+    import aiohttp
+
+    made = aiohttp.FormData(default_to_multipart=True)
+    for key, value in fields.items():
+        for each in value if isinstance(value, list) else [value]:
+            made.add_field(key, each)
+    for name, data in files:
+        made.add_field(field, data, filename=name)
+    return made
+
+
+TWO = [("cat.png", CAT), ("dog.jpg", DOG)]
+
+
+async def test_two_pictures_are_a_group(client: Any, settings: Settings) -> None:
+    response = await client.post("/grayscale", data=form(TWO))
+    body = await response.json()
+    assert response.status == 202
+    assert response.headers["Location"] == f"/status/{body['group_id']}"
+    assert (body["status"], body["total"], body["done"], body["failed"]) == ("CREATED", 2, 0, 0)
+    assert (body["progress"], body["eta_seconds"], body["archive_url"]) == (0, None, None)
+    assert [task["name"] for task in body["tasks"]] == ["cat.png", "dog.jpg"]
+    assert {task["group_id"] for task in body["tasks"]} == {body["group_id"]}
+    async with working(settings):
+        done = await (await client.get(f"/status/{body['group_id']}?wait=30")).json()
+    assert (done["status"], done["total"], done["done"]) == ("SUCCESS", 2, 2)
+    assert (done["progress"], done["eta_seconds"]) == (100, None)
+    assert [task["url"] for task in done["tasks"]] == [
+        "/processed/cat-grayscale.png",
+        "/processed/dog-grayscale.jpg",
+    ]
+    assert done["archive_url"] == f"/status/{body['group_id']}/archive"
+    single = await (await client.get(f"/tasks/{done['tasks'][0]['task_id']}")).json()
+    assert single["group_id"] == single["task_id"]
+
+
+async def test_a_task_is_a_group_of_one(client: Any) -> None:
+    task = await (await client.post("/grayscale", data=form(TWO[:1]))).json()
+    assert task["group_id"] == task["task_id"]
+    group = await (await client.get(f"/status/{task['group_id']}")).json()
+    assert (group["group_id"], group["total"]) == (task["task_id"], 1)
+    assert group["tasks"][0] == task
+
+
+@pytest.mark.parametrize("field", ["images", "images[]", "file", "files"])
+async def test_other_names_of_the_field(client: Any, field: str) -> None:
+    assert (await client.post("/blur", data=form(TWO, field))).status == 202
+
+
+async def test_one_that_is_refused_does_not_fail_the_others(
+    client: Any, settings: Settings
+) -> None:
+    bad = [("notes.txt", b"no picture at all"), ("cut.png", CAT[:-20]), ("empty.png", b"")]
+    response = await client.post("/grayscale", data=form([*bad, *TWO]))
+    body = await response.json()
+    assert (response.status, body["total"], body["done"], body["failed"]) == (202, 5, 3, 3)
+    assert [t["status"] for t in body["tasks"]] == ["FAILURE"] * 3 + ["CREATED"] * 2
+    assert [t["error"] and t["error"]["code"] for t in body["tasks"]] == [
+        "unsupported_format",
+        "bad_image",
+        "bad_request",
+        None,
+        None,
+    ]
+    assert body["tasks"][0]["task_id"] is None
+    async with working(settings):
+        done = await (await client.get(f"/status/{body['group_id']}?wait=30")).json()
+    assert (done["status"], done["done"], done["failed"]) == ("FAILURE", 5, 3)
+    assert done["archive_url"]
+
+
+async def test_all_refused_is_a_refusal_that_lists_them(client: Any) -> None:
+    bad = [("a.txt", b"no picture at all"), ("b.png", CAT[:-20])]
+    body = await refused(await client.post("/grayscale", data=form(bad)), 415, "unsupported_format")
+    assert [(each["name"], each["code"]) for each in body["refused"]] == [
+        ("a.txt", "unsupported_format"),
+        ("b.png", "bad_image"),
+    ]
+
+
+async def test_the_same_pictures_again_compute_only_what_is_missing(
+    client: Any, settings: Settings, store: Store
+) -> None:
+    async with working(settings):
+        first = await (await client.post("/grayscale?wait=30", data=form(TWO))).json()
+        again = await client.post("/grayscale", data=form(TWO))
+        assert again.status == 200
+        assert (await again.json())["group_id"] == first["group_id"]
+        fox = ("fox.png", images.png(seed=3))
+        more = await (await client.post("/grayscale?wait=30", data=form([*TWO, fox]))).json()
+    assert more["group_id"] != first["group_id"]
+    assert [t["task_id"] for t in more["tasks"][:2]] == [t["task_id"] for t in first["tasks"]]
+    tasks = await store.tasks.get_many([t["task_id"] for t in more["tasks"]])
+    assert {task.attempts for task in tasks.values()} == {1}
+
+
+async def test_the_same_picture_twice_and_two_of_one_name(client: Any, settings: Settings) -> None:
+    files = [("cat.png", CAT), ("cat.png", CAT), ("cat.png", DOG)]
+    async with working(settings):
+        body = await (await client.post("/grayscale?wait=30", data=form(files))).json()
+    ids = [task["task_id"] for task in body["tasks"]]
+    assert ids[0] == ids[1] != ids[2]
+    assert body["tasks"][2]["url"] != body["tasks"][0]["url"]
+
+
+async def test_limit_of_pictures(aiohttp_client: Any, settings: Settings) -> None:
+    client = await limited(aiohttp_client, settings, max_batch=2)
+    assert (await client.post("/grayscale", data=form(TWO))).status == 202
+    three = form([*TWO, ("fox.png", CAT)])
+    body = await refused(await client.post("/grayscale", data=three), 400, "bad_request")
+    assert (body["setting"], body["limit"]) == ("MAX_BATCH", 2)
+
+
+async def test_a_hundred_pictures(client: Any) -> None:
+    files = [(f"{n}.png", images.png(8, 8, seed=n)) for n in range(100)]
+    body = await (await client.post("/grayscale", data=form(files))).json()
+    assert body["total"] == 100
+    assert len({task["task_id"] for task in body["tasks"]}) == 100
+    files.append(("one more.png", CAT))
+    refusal = await client.post("/grayscale", data=form(files))
+    assert (await refused(refusal, 400, "bad_request"))["setting"] == "MAX_BATCH"
+
+
+async def test_limits_of_bytes_for_each_and_for_all(
+    aiohttp_client: Any, settings: Settings
+) -> None:
+    most = max(len(CAT), len(DOG))
+    client = await limited(aiohttp_client, settings, max_upload_bytes=most)
+    assert (await client.post("/grayscale", data=form(TWO))).status == 202
+    long = ("long.png", CAT + bytes(most))
+    body = await refused(await client.post("/grayscale", data=form([*TWO, long])), 413, "too_large")
+    assert (body["setting"], body["limit"]) == ("MAX_UPLOAD_BYTES", most)
+    assert "'long.png'" in body["detail"]
+    small = await limited(
+        aiohttp_client, settings, max_batch_bytes=1000, max_fields=1, max_field_bytes=1
+    )
+    many = form([(f"{n}.png", images.png(200, 200, seed=n)) for n in range(12)])
+    body = await refused(await small.post("/grayscale", data=many), 413, "too_large")
+    assert (body["setting"], body["limit"]) == ("MAX_BATCH_BYTES", 1000)
+
+
+async def test_legacy_status(aiohttp_client: Any, settings: Settings, store: Store) -> None:
+    client = await limited(aiohttp_client, settings, legacy_status=True)
+    task = await (await client.post("/upscale", data=form(TWO[:1]))).json()
+    assert task["status"] == "CREATED"
+    await store.leases.claim(task["task_id"], worker="w", token="t", seconds=9, max_attempts=3)
+    for path in ("tasks", "status"):
+        body = await (await client.get(f"/{path}/{task['task_id']}")).json()
+        assert body["status"] == "PENDING"
+
+
+async def test_operations_are_listed_with_their_schema(client: Any) -> None:
+    listed = (await (await client.get("/operations")).json())["operations"]
+    by_name = {each["op"]: each for each in listed}
+    assert set(by_name) >= {"upscale", "grayscale", "blur", "thumbnail", "resize", "split"}
+    blur = by_name["blur"]["parameters"]["properties"]
+    assert all(each["description"] for each in blur.values())
+    assert (blur["kernel"]["minimum"], blur["kernel"]["maximum"]) == (0, 255)
+    assert by_name["split"]["results"] == 4
+    assert by_name["resize"]["shorthand"] == "resize=<scale>"
+    assert {"model": "darkroom-fast", "scale": 2}.items() <= by_name["upscale"]["models"][0].items()
+    for each in listed:
+        assert each["summary"].endswith(".")
+        answer = await client.post(each["route"], data=b"")
+        assert answer.status == 400, each["route"]
+
+
+async def test_waiting_for_a_group_looks_when_all_have_ended_not_at_each(
+    client: Any, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from models.store.tasks.groups import Groups
+
+    files = [(f"{n}.png", images.png(8, 8, seed=n)) for n in range(20)]
+    body = await (await client.post("/grayscale", data=form(files))).json()
+    looks = 0
+    find = Groups.find
+
+    async def counted(self: Groups, *asked: Any) -> Any:
+        nonlocal looks
+        looks += 1
+        return await find(self, *asked)
+
+    monkeypatch.setattr(Groups, "find", counted)
+    waiting: Any = asyncio.ensure_future(client.get(f"/status/{body['group_id']}?wait=30"))
+    while body["tasks"][0]["task_id"] not in client.app[COMPLETION_WAITER]._waiters:
+        await asyncio.sleep(0.01)
+    assert looks == 1
+    for task in body["tasks"]:
+        await store.leases.claim(task["task_id"], worker="w", token="t", seconds=9, max_attempts=3)
+        await store.leases.fail(task["task_id"], "t", {"code": "bad_image", "detail": "broken"})
+    done = await (await waiting).json()
+    assert (done["done"], done["status"]) == (20, "FAILURE")
+    assert looks <= 3
+
+
+async def test_many_parts_cost_one_open_file(client: Any) -> None:
+    """Connections that each send a hundred parts and stall must not use up the descriptors."""
+    part = b'--x\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\n'
+    before = psutil.Process().num_fds()
+    head = {"Content-Type": "multipart/form-data; boundary=x"}
+    arrived, stop = asyncio.Event(), asyncio.Event()
+
+    async def body() -> Any:
+        yield (part + CAT + b"\r\n") * 100
+        arrived.set()
+        await stop.wait()
+        yield b"--x--\r\n"
+
+    waiting: Any = asyncio.ensure_future(client.post("/grayscale", data=body(), headers=head))
+    await arrived.wait()
+    await client.get("/healthz")
+    assert psutil.Process().num_fds() - before < 20
+    stop.set()
+    answer = await (await waiting).json()
+    assert answer["total"] == 100
+    assert len({task["task_id"] for task in answer["tasks"]}) == 1
+
+
+async def test_each_picture_has_the_time_of_an_upload(
+    aiohttp_client: Any, settings: Settings
+) -> None:
+    client = await limited(aiohttp_client, settings, upload_timeout=0.2, upload_grace_seconds=60)
+    start = b'--x\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\n'
+    never = asyncio.Event()
+    for count, limit in ((1, 0.2), (3, pytest.approx(0.6))):
+        response = await drip(client, [(start + CAT + b"\r\n") * count], never, "/grayscale")
+        body = await refused(response, 408, "too_slow")
+        assert body["limit"] == limit
+
+
+async def test_a_group_is_forgotten_after_its_time(store: Store, settings: Settings) -> None:
+    await store.groups.create("g", [], "ada@example.org")
+    found = await store._database["groups"].find_one({"_id": "g"})
+    assert found is not None
+    kept = (found["expires_at"] - found["created_at"]).total_seconds()
+    assert kept == settings.group_ttl
+    indexes = await store._database["groups"].index_information()
+    assert indexes["expires_at_1"]["expireAfterSeconds"] == 0

@@ -1,0 +1,213 @@
+"""What may be uploaded, and how each refusal says what would pass."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import aiohttp
+import pytest
+from PIL import Image
+
+from models.settings import Settings
+from service.app import create_app
+from tests.support import images
+
+Send = Callable[..., Awaitable[Any]]
+
+
+async def refused(response: Any, status: int, code: str) -> Any:
+    body = await response.json(content_type="application/problem+json")
+    assert (response.status, body["code"]) == (status, code), body
+    assert body["status"] == status
+    assert body["error"] == body["detail"]
+    assert body["title"]
+    assert body["type"].endswith(code)
+    assert response.headers["X-Request-ID"]
+    return body
+
+
+async def test_accepted(send: Send) -> None:
+    response = await send(images.png(), "cat.png")
+    body = await response.json()
+    assert response.status == 202
+    assert response.headers["Location"] == f"/tasks/{body['task_id']}"
+    assert {**body, "created_at": None} == {
+        "task_id": body["task_id"],
+        "group_id": body["task_id"],
+        "status": "CREATED",
+        "progress": 0,
+        "name": "cat.png",
+        "url": None,
+        "results": [],
+        "operations": [{"op": "upscale", "scale": 2, "model": "darkroom-balanced"}],
+        "created_at": None,
+        "started_at": None,
+        "finished_at": None,
+        "error": None,
+        "report": None,
+    }
+    assert body["created_at"].endswith("Z")
+
+
+async def test_bytes_decide_whatever_the_name_says(send: Send) -> None:
+    assert (await send(images.jpeg(), "cat.png")).status == 202
+    assert (await send(images.png(), "cat.txt")).status == 202
+    body = await refused(await send(b"hello", "cat.png"), 415, "unsupported_format")
+    assert body["accepted"] == ["png", "jpeg"]
+
+
+@pytest.mark.parametrize("kind", ["WEBP", "GIF", "BMP", "TIFF"])
+async def test_other_formats(send: Send, kind: str) -> None:
+    data = images.encoded(Image.fromarray(images.scene()), kind)
+    body = await refused(await send(data), 415, "unsupported_format")
+    assert "send PNG or JPEG" in body["detail"]
+    assert body["measured"].upper() == kind
+
+
+@pytest.mark.parametrize("data", [b"<svg xmlns='x'/>", b"just some text, quite long"])
+async def test_text(send: Send, data: bytes) -> None:
+    await refused(await send(data), 415, "unsupported_format")
+
+
+async def test_truncated(send: Send) -> None:
+    for data in (images.png(), images.jpeg()):
+        body = await refused(await send(data[:-30]), 422, "bad_image")
+        assert "truncated" in body["detail"]
+
+
+async def test_empty(send: Send) -> None:
+    body = await refused(await send(b""), 400, "bad_request")
+    assert "empty" in body["detail"]
+
+
+async def test_unknown_fields_and_values(send: Send) -> None:
+    body = await refused(await send(color="red", size="3"), 422, "bad_parameter")
+    assert "unknown field 'color'; known: scale, quality, model" in body["detail"]
+    assert "'size'" in body["detail"]
+    body = await refused(await send(scale="5"), 422, "bad_parameter")
+    assert body["known"] == [2, 3, 4]
+    body = await refused(await send(model="nope"), 422, "bad_parameter")
+    assert "darkroom-fast" in body["known"]
+    for scale in ("1", "16"):
+        body = await refused(await send(scale=scale), 422, "bad_parameter")
+        assert (body["parameter"], body["known"]) == ("scale", [2, 3, 4])
+    body = await refused(await send(format="gif"), 422, "bad_parameter")
+    assert body["known"] == ["png", "jpeg", "webp"]
+
+
+async def limited(aiohttp_client: Any, settings: Settings, **changes: Any) -> Any:
+    return await aiohttp_client(create_app(settings.model_copy(update=changes)))
+
+
+async def test_limit_of_bytes(aiohttp_client: Any, settings: Settings) -> None:
+    data = images.png(60, 60)
+    exact = await limited(aiohttp_client, settings, max_upload_bytes=len(data))
+    assert (await exact.post("/upscale", data=images.form(data, "a.png"))).status == 202
+    client = await limited(aiohttp_client, settings, max_upload_bytes=len(data) - 1)
+    response = await client.post("/upscale", data=images.form(data, "a.png"))
+    body = await refused(response, 413, "too_large")
+    assert body["setting"] == "MAX_UPLOAD_BYTES"
+    assert body["limit"] == len(data) - 1
+    assert body["measured"] >= len(data)
+
+
+async def test_limit_of_bytes_holds_for_a_body_of_unknown_length(
+    aiohttp_client: Any, settings: Settings
+) -> None:
+    client = await limited(aiohttp_client, settings, max_upload_bytes=100_000)
+    sent = 0
+
+    async def endless() -> Any:
+        nonlocal sent
+        yield b'--x\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\n'
+        while sent < 50_000_000:
+            sent += 65536
+            yield b"\x89PNG\r\n\x1a\n" + bytes(65528)
+
+    head = {"Content-Type": "multipart/form-data; boundary=x"}
+    try:
+        response = await client.post("/upscale", data=endless(), headers=head)
+        await refused(response, 413, "too_large")
+    except aiohttp.ClientConnectionError:
+        pass  # the service answered and hung up while this client still wrote
+    assert sent < 20_000_000
+
+
+async def test_limit_of_pixels(aiohttp_client: Any, settings: Settings) -> None:
+    client = await limited(aiohttp_client, settings, max_pixels=1199)
+    response = await client.post("/upscale", data=images.form(images.png(40, 30), "a.png"))
+    body = await refused(response, 422, "too_many_pixels")
+    assert (body["setting"], body["limit"], body["measured"]) == ("MAX_PIXELS", 1199, 1200)
+    assert "40 x 30" in body["detail"]
+
+
+async def test_limit_of_output_pixels(aiohttp_client: Any, settings: Settings) -> None:
+    client = await limited(aiohttp_client, settings, max_output_pixels=4799)
+    response = await client.post("/upscale", data=images.form(images.png(40, 30), "a.png"))
+    body = await refused(response, 422, "too_many_pixels")
+    assert (body["setting"], body["limit"], body["measured"]) == ("MAX_OUTPUT_PIXELS", 4799, 4800)
+
+
+async def test_pixel_bomb(send: Send) -> None:
+    bomb = images.encoded(Image.new("1", (20000, 20000)))
+    assert len(bomb) < 100_000
+    await refused(await send(bomb), 422, "too_many_pixels")
+
+
+async def drip(client: Any, data: list[bytes], pause: asyncio.Event, path: str = "/upscale") -> Any:
+    async def body() -> Any:
+        for part in data:
+            yield part
+        await pause.wait()
+
+    head = {"Content-Type": "multipart/form-data; boundary=x"}
+    return await client.post(path, data=body(), headers=head)
+
+
+async def test_stalled_upload(aiohttp_client: Any, settings: Settings) -> None:
+    client = await limited(
+        aiohttp_client, settings, upload_grace_seconds=0.2, upload_min_rate=1_000_000
+    )
+    start = b'--x\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\n'
+    response = await drip(client, [start, b"\x89PNG"], asyncio.Event())
+    body = await refused(response, 408, "too_slow")
+    assert "UPLOAD_MIN_RATE" in body["detail"]
+    assert body["min_rate"] == 1_000_000
+
+
+async def test_stalled_before_the_first_part(aiohttp_client: Any, settings: Settings) -> None:
+    client = await limited(aiohttp_client, settings, upload_grace_seconds=0.2)
+    response = await drip(client, [b"--x\r\nContent-"], asyncio.Event())
+    await refused(response, 408, "too_slow")
+
+
+async def test_upload_that_takes_too_long(aiohttp_client: Any, settings: Settings) -> None:
+    client = await limited(aiohttp_client, settings, upload_timeout=0.2)
+    start = b'--x\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\n'
+    response = await drip(client, [start, b"\x89PNG\r\n\x1a\n" + bytes(50_000)], asyncio.Event())
+    body = await refused(response, 408, "too_slow")
+    assert body["limit"] == 0.2
+
+
+async def test_accept_100_continue_is_not_needed(client: Any) -> None:
+    buffer = io.BytesIO(images.png())
+    form = aiohttp.FormData()
+    form.add_field("image", buffer, filename="a.png")
+    response = await client.post("/upscale", data=form, headers={"Expect": "100-continue"})
+    assert response.status == 202
+
+
+async def test_parameters_in_the_query_are_not_silently_ignored(send: Send) -> None:
+    body = await refused(await send(query="?scale=3"), 422, "bad_parameter")
+    assert "form fields" in body["detail"]
+
+
+async def test_sides_the_format_cannot_hold_are_refused_before_any_work(send: Send) -> None:
+    long = images.encoded(Image.new("L", (1, 40_000)))
+    body = await refused(await send(long, format="jpeg"), 422, "too_many_pixels")
+    assert (body["measured"], body["limit"]) == (80_000, 65_500)
+    assert (await send(long)).status == 202
+    assert (await send(images.png(), format="PNG")).status == 202

@@ -1,0 +1,82 @@
+"""Every operation of the registry: sizes, depth, alpha, and an input that it does not change."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from docs.generate.illustrations import BEFORE
+from models.errors import BadParameter
+from models.operations import OPERATIONS, parse
+from tests.support import images
+from tests.workers.operations import tools
+from workers.imaging.picture import Picture, Samples
+from workers.operations import run
+
+KINDS = ("gray", "gray+alpha", "colour", "colour+alpha")
+WIDTH, HEIGHT = BEFORE  # every example fits: the pages illustrate it at this size
+TOLERANCE = 3.5  # levels of 255: OpenCV rounds 8-bit weights to 256ths
+
+
+def picture(kind: str, depth: type[np.uint8 | np.uint16]) -> Picture:
+    """Return WIDTH x HEIGHT pixels; samples of 16 bits are 257 times those of 8 bits."""
+    colour = images.scene(WIDTH, HEIGHT)
+    pixels: NDArray[Any] = colour[:, :, 1] if kind.startswith("gray") else colour[:, :, ::-1]
+    alpha = np.linspace(96, 255, HEIGHT * WIDTH).reshape(HEIGHT, WIDTH).astype(np.uint8)
+    factor = 257 if depth is np.uint16 else 1
+
+    def samples(values: NDArray[Any]) -> Samples:
+        return np.ascontiguousarray(values.astype(depth) * np.array(factor, depth))
+
+    return Picture(samples(pixels), samples(alpha) if kind.endswith("alpha") else None)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("op", OPERATIONS)
+def test_sizes_depth_and_alpha(op: str, kind: str) -> None:
+    spec = parse(op, OPERATIONS[op].example)
+    sizes = spec.output_sizes(WIDTH, HEIGHT)
+    assert len(sizes) == spec.parts
+    narrow, deep = picture(kind, np.uint8), picture(kind, np.uint16)
+    for source in (narrow, deep):
+        kept = replace(source, pixels=source.pixels.copy())
+        results = run(source, spec, tools())
+        assert [(each.width, each.height) for each in results] == sizes
+        assert (source.pixels == kept.pixels).all(), "the input was written to"
+        for result in results:
+            assert result.pixels.dtype == (np.uint8 if spec.runs_network else source.pixels.dtype)
+            assert (result.alpha is None) == (source.alpha is None)
+            if result.alpha is not None:
+                assert result.alpha.dtype == result.pixels.dtype
+                assert result.alpha.shape == result.pixels.shape[:2]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("op", OPERATIONS)
+def test_sixteen_bits_give_what_eight_bits_give(op: str, kind: str) -> None:
+    spec = parse(op, OPERATIONS[op].example)
+    narrow = run(picture(kind, np.uint8), spec, tools())
+    deep = run(picture(kind, np.uint16), spec, tools())
+    for eight, sixteen in zip(narrow, deep, strict=True):
+        scale = 1 if spec.runs_network else 257
+        assert bool(sixteen.notes) == spec.runs_network, "a reduced depth has a note"
+        difference = np.abs(sixteen.pixels / scale - eight.pixels)
+        assert difference.max() <= TOLERANCE
+        if eight.alpha is not None and sixteen.alpha is not None:
+            assert np.abs(sixteen.alpha / scale - eight.alpha).max() <= TOLERANCE
+
+
+@pytest.mark.parametrize("op", OPERATIONS)
+def test_negative_zero_is_zero(op: str) -> None:
+    spec = OPERATIONS[op]
+    for name in spec.model_fields:
+        try:
+            parsed = parse(op, {**spec.example, name: "-0.0"})
+        except BadParameter:
+            continue
+        value = parsed.document()[name]
+        assert not isinstance(value, float) or str(value) != "-0.0"
