@@ -52,7 +52,7 @@ def rows(path: Path) -> Iterator[str]:
     for side in SIDES:
         spec = parse("thumbnail", {"width": str(side)})
         whole = median(lambda s=spec: shrink(path, s, None))  # type: ignore[misc]
-        scaled = median(lambda s=spec: shrink(path, s, s.enough))  # type: ignore[misc]
+        scaled = median(lambda s=spec: shrink(path, s, s.minimum_decode_size))  # type: ignore[misc]
         width, height = spec.output_sizes(WIDTH, HEIGHT)[0]
         yield f"{width}x{height} | {whole:.0f} | {scaled:.0f} | {whole / scaled:.1f}"
 

@@ -69,7 +69,9 @@ def create_app(settings: Settings) -> web.Application:
     app.cleanup_ctx.extend(
         [stores_context, events_context, metrics_context, dashboard.dashboard_context]
     )
-    app.on_response_prepare.extend([set_request_headers, set_security_headers, cors.set_cors_headers, set_rate_limit_headers])
+    app.on_response_prepare.extend(
+        [set_request_headers, set_security_headers, cors.set_cors_headers, set_rate_limit_headers]
+    )
     app.on_shutdown.append(release_waiting)
     app.add_routes(routes(settings))
     permissions.check_routes(app.router.routes())

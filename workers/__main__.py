@@ -22,7 +22,7 @@ def main() -> int:
     running = subparsers.add_parser("run", help="run one arq worker (the default)")
     running.add_argument("--ready-fd", type=int, help="file descriptor to write to when ready")
     subparsers.add_parser("health", help="exit with 0 if a worker runs on this host, else 1")
-    commands.add(subparsers)
+    commands.add_commands(subparsers)
     given = parser.parse_args()
     try:
         settings = Settings.load()

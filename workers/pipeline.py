@@ -85,14 +85,14 @@ class Pipeline:
         self._progress = progress
         self._keep = frozenset(keep)
         self._writing = writing
-        self._ms: dict[str, float] = {}
+        self._stage_ms: dict[str, float] = {}
         self._upscales: list[dict[str, Any]] | None = [] if report else None
         self._engine = engine
-        self._done = 0
-        self._total = sum(parts(operations[:count]) for count in range(len(operations)))
+        self._operations_done = 0
+        self._total_operations = sum(parts(operations[:count]) for count in range(len(operations)))
 
     def process(
-        self, source: Path, folder: Path, max_pixels: int, said: Sequence[str] = ()
+        self, source: Path, folder: Path, max_pixels: int, notes: Sequence[str] = ()
     ) -> Outputs:
         """Process the image file ``source``; write results into ``folder`` and return them.
 
@@ -101,10 +101,10 @@ class Pipeline:
         Raises:
             AppError: the image or a parameter is at fault; a retry would not help.
         """
-        enough = self._operations[0].enough if self._operations else None
+        minimum_size = self._operations[0].minimum_decode_size if self._operations else None
         with self._timed("decode"):
-            picture = codec.decode(source, max_pixels, enough)
-        picture = replace(picture, notes=(*said, *picture.notes))
+            picture = codec.decode(source, max_pixels, minimum_size)
+        picture = replace(picture, notes=(*notes, *picture.notes))
         sizes(self._operations, picture.size, self._limits.max_output_pixels)
         outputs = Outputs()
         finished = self._run(picture, 0, folder, outputs)
@@ -113,7 +113,7 @@ class Pipeline:
             path = folder / f"result-{number}.{EXTENSIONS[self._encoding.format]}"
             with self._timed("encode"):
                 outputs.results.append(write(part, self._encoding, self._writing, path))
-        outputs.ms = {stage: round(spent, 1) for stage, spent in self._ms.items()}
+        outputs.ms = {stage: round(spent, 1) for stage, spent in self._stage_ms.items()}
         if self._upscales is not None:
             outputs.report = {"ms": outputs.ms, "upscales": self._upscales}
         return outputs
@@ -131,7 +131,7 @@ class Pipeline:
         tools = Tools(
             self._catalogue,
             self._limits.tile_pixels,
-            self._step,
+            self._report_progress,
             sanity=self._limits.sanity,
             report=None if self._upscales is None else self._upscales.append,
             engine=self._engine,
@@ -139,16 +139,16 @@ class Pipeline:
         with self._timed(self._operations[count].op):
             changed = run(picture, self._operations[count], tools)
         del picture
-        self._done += 1
+        self._operations_done += 1
         while changed:
             yield from self._run(changed.pop(0), count + 1, folder, outputs)
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:
-        began = time.perf_counter()
+        start = time.perf_counter()
         yield
-        spent = (time.perf_counter() - began) * 1000
-        self._ms[stage] = self._ms.get(stage, 0.0) + spent
+        elapsed_ms = (time.perf_counter() - start) * 1000
+        self._stage_ms[stage] = self._stage_ms.get(stage, 0.0) + elapsed_ms
 
-    def _step(self, share: float) -> None:
-        self._progress((self._done + share) / self._total)
+    def _report_progress(self, share: float) -> None:
+        self._progress((self._operations_done + share) / self._total_operations)

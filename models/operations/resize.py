@@ -67,5 +67,5 @@ class Resize(Operation):
             return [(self.width, proportional(height, self.width, width))]
         return [(self.width, self.height)]
 
-    def enough(self, width: int, height: int) -> Size | None:
+    def minimum_decode_size(self, width: int, height: int) -> Size | None:
         return ample(self.output_sizes(width, height)[0], width, height)

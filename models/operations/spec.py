@@ -84,7 +84,7 @@ class Operation(BaseModel):
         """
         return [(width, height)]
 
-    def enough(self, width: int, height: int) -> Size | None:
+    def minimum_decode_size(self, width: int, height: int) -> Size | None:
         """Return the least size, in pixels, from which the result is as good as from all pixels.
 
         A decoder that can scale need not decode more. None: every pixel counts.

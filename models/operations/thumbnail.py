@@ -56,5 +56,5 @@ class Thumbnail(Operation):
             return [(self.width, proportional(height, self.width, width))]
         return [(proportional(width, self.height, height), self.height)]
 
-    def enough(self, width: int, height: int) -> Size | None:
+    def minimum_decode_size(self, width: int, height: int) -> Size | None:
         return ample(self.output_sizes(width, height)[0], width, height)

@@ -56,7 +56,10 @@ async def send(request: web.Request) -> web.StreamResponse:
     await count_call(request)
     limit = settings.mail_per_address
     queued, wait = await store.email_quota.put(
-        draft, address_quota_key(group.email), limit, resend_after=settings.mail_archive_resend_seconds
+        draft,
+        address_quota_key(group.email),
+        limit,
+        resend_after=settings.mail_archive_resend_seconds,
     )
     if wait:
         raise RateLimited(
@@ -91,7 +94,7 @@ def _respond_known(group_id: str, known: Email) -> web.Response:
         return _respond(group_id, "sent", f"the e-mail was sent at {when}; no second one is sent")
     detail = "the e-mail is queued already; no second one is sent"
     if known.troubles:
-        detail += f"; {known.troubles} deliveries failed, the next one follows"
+        detail += f"; the mail server was tried {known.troubles} times and will be tried again"
     return _respond(group_id, "queued", detail)
 
 

@@ -21,7 +21,7 @@ async def request_smuggling_middleware(
         return _final_response(505, "unsupported HTTP version; use HTTP/1.1 or 1.0")
     if coding is not None and (version == HttpVersion10 or coding.strip().lower() != "chunked"):
         return _final_response(
-            400, "unsupported Transfer-Encoding; only chunked is accepted, and only in HTTP/1.1"
+            400, "unsupported Transfer-Encoding; only chunked is accepted, and not in HTTP 1.0"
         )
     return await handler(request)
 

@@ -72,7 +72,9 @@ async def grayscale(request: web.Request) -> web.StreamResponse:
         )
         response.content_type = MEDIA_TYPES[result.format]
         response.content_length = result.bytes
-        return await stream_response(request, response, read_result(request.app, task, result), task.id)
+        return await stream_response(
+            request, response, read_result(request.app, task, result), task.id
+        )
     if task.error is not None:
         return error_response(from_document(task.error))
     where = f"/tasks/{task.id}"

@@ -95,7 +95,9 @@ class _FormBuilder:
         self._header = (b"", b"")
 
     def _headers_finished(self) -> None:
-        options = header_parameters(self._headers.get(b"content-disposition", b""), "Content-Disposition")
+        options = header_parameters(
+            self._headers.get(b"content-disposition", b""), "Content-Disposition"
+        )
         self._name = decode_text(options.get(b"name", b""), "a field's name")
         file_name = options.get(b"filename")
         shown = f"{self._name[:40]!a}"

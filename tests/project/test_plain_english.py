@@ -21,7 +21,7 @@ RIDDLES = re.compile(
         whom | whoever | whosoever | nobody | everybody | somebody(['’]s)?
         | what\ is\ had | who\ has\ (none|one) | is\ let\ in | are\ let\ in | leads\ here
         | (of|for|to|by)\ those\ (who|which|that) | lives?\ of
-        | (is|are|was)\ no\ (good|picture|image|number|name) | looks\ like\ no
+        | (?<!there\ )(is|are|was)\ no\ (good|picture|image|number|name) | looks\ like\ no
         | without\ being\ ours | and\ not\ done | forget\ all | keeps?\ house | in\ its\ turn
         | doorkeeper | toll | parcels? | crowd | glance
     )\b""",

@@ -55,7 +55,7 @@ class ParsedCommand:
         asked = getattr(given, "format", None)
         wanted = FORMAT_BY_EXTENSION[asked] if asked else None
         if not folder:
-            wanted = _agreed(target, operations, wanted)
+            wanted = _output_format(target, operations, wanted)
         return cls(operations, [Path(p) for p in pictures], target, folder, given.force, wanted)
 
     def targets(self, source: Path, output: OutputFormat) -> list[Path]:
@@ -80,19 +80,19 @@ def _operations(given: argparse.Namespace, limit: int) -> Sequence[Operation]:
     return [parse(given.command, {k: v for k, v in said.items() if v is not None})]
 
 
-def _agreed(
-    target: Path, operations: Sequence[Operation], asked: OutputFormat | None
+def _output_format(
+    target: Path, operations: Sequence[Operation], requested: OutputFormat | None
 ) -> OutputFormat:
     """Return the format of the one output file; suffix, --format and operations must agree."""
     suffix = target.suffix.lower().lstrip(".")
     named = FORMAT_BY_EXTENSION.get(suffix)
-    if named is None and (suffix or asked is None):
+    if named is None and (suffix or requested is None):
         raise UsageError(
             f"{target}: the output must end in one of {', '.join(FORMAT_BY_EXTENSION)}"
         )
-    first = asked or named or "png"
+    first = requested or named or "png"
     said = encoding(operations, first).format
-    for other in (named, asked):
+    for other in (named, requested):
         if other is not None and other != said:
             raise UsageError(f"{target}: {other} is asked for, and {said} too")
     return said

@@ -41,28 +41,28 @@ if TYPE_CHECKING:
     from workers.imaging.writer import Output
     from workers.upscaler.engine import Engine
 
-_READ = (*ACCEPTED_FORMATS, "gif")
+_INPUT_FORMATS = (*ACCEPTED_FORMATS, "gif")
 
 
 class CannotProcess(Exception):
     """One image cannot be processed."""
 
 
-def add(commands: Any) -> None:
+def add_commands(commands: Any) -> None:
     """Add a command for each operation, and ``process``, to an argparse ``subparsers`` object."""
     for op, spec in OPERATIONS.items():
-        parser = _command(commands, op, summary(spec), "format" not in spec.model_fields)
+        parser = _add_parser(commands, op, summary(spec), "format" not in spec.model_fields)
         for row in rows(spec):
             text = f"{row.description} {row.values}; default: {row.default}".replace("%", "%%")
             name = row.name.replace("_", "-")
             parser.add_argument(f"--{name}", dest=f"op_{row.name}", metavar="VALUE", help=text)
-    parser = _command(commands, "process", "Several operations, left to right.", True)
+    parser = _add_parser(commands, "process", "Several operations, left to right.", True)
     parser.add_argument(
         "--operations", nargs="+", required=True, metavar="OP", help="e.g. resize=2 grayscale"
     )
 
 
-def _command(commands: Any, name: str, text: str, with_format: bool) -> argparse.ArgumentParser:
+def _add_parser(commands: Any, name: str, text: str, with_format: bool) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
     parser.add_argument("pictures", nargs="+", metavar="PICTURE", help="input, and output or -o")
     parser.add_argument("-o", "--output", help="file, or folder for several pictures")
@@ -93,12 +93,12 @@ def run(given: argparse.Namespace, settings: Settings) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what lies half done is cleared away
     try:
         with ProgressBar(sys.stderr or io.StringIO()) as bar:  # None: it was closed
-            return _all(order, catalogue, settings, bar)
+            return _process_all(order, catalogue, settings, bar)
     except KeyboardInterrupt:
         return 130
 
 
-def _all(order: ParsedCommand, catalogue: Catalogue, settings: Settings, bar: ProgressBar) -> int:
+def _process_all(order: ParsedCommand, catalogue: Catalogue, settings: Settings, bar: ProgressBar) -> int:
     from workers.upscaler.select import choose_engine
 
     failed = 0
@@ -114,7 +114,7 @@ def _all(order: ParsedCommand, catalogue: Catalogue, settings: Settings, bar: Pr
         count = f" {number}/{len(order.inputs)}" if len(order.inputs) > 1 else ""
         bar.start(f"{source.name}{count}")
         try:
-            _one(source, order, catalogue, settings, bar, made, engine)
+            _process_one(source, order, catalogue, settings, bar, made, engine)
             continue
         except (AppError, CannotProcess) as error:
             reason = str(error)
@@ -130,7 +130,7 @@ def _all(order: ParsedCommand, catalogue: Catalogue, settings: Settings, bar: Pr
     return 1 if failed else 0
 
 
-def _one(
+def _process_one(
     source: Path,
     order: ParsedCommand,
     catalogue: Catalogue,
@@ -187,7 +187,7 @@ def _one(
         )
         outputs = pipeline.process(source, Path(name), settings.max_pixels)
         for target, output in zip(targets, outputs.results, strict=True):
-            _place(output, target, order.force)
+            _move_into_place(output, target, order.force)
             made[target] = source
 
 
@@ -197,10 +197,10 @@ def _inspect(source: Path) -> ImageHeader:
     if source.exists() and not source.is_file():
         raise CannotProcess("it is no file: a pipe or a device cannot be read twice")
     with source.open("rb") as file:
-        return inspect(file, _READ)
+        return inspect(file, _INPUT_FORMATS)
 
 
-def _place(output: Output, target: Path, force: bool) -> None:
+def _move_into_place(output: Output, target: Path, force: bool) -> None:
     if not force:
         try:
             target.open("xb").close()  # so that what came there meanwhile is not overwritten

@@ -21,8 +21,8 @@ from models.networks.catalogue import Weights, hash_file, published_networks
 from models.settings import Settings
 from workers.cli.progress_bar import ProgressBar
 
-_CHUNK = 64 * 1024
-_PARTIAL, _NO_RANGE = 206, 416
+_CHUNK_BYTES = 64 * 1024
+_PARTIAL_CONTENT, _RANGE_NOT_SATISFIABLE = 206, 416
 
 
 class DownloadError(Exception):
@@ -39,7 +39,7 @@ class DownloadPolicy:
 
 
 def fetch(
-    weights: Weights, folder: Path, progress: Callable[[float], None], patience: DownloadPolicy
+    weights: Weights, folder: Path, progress: Callable[[float], None], policy: DownloadPolicy
 ) -> bool:
     """Download the file of ``weights`` into ``folder``; return False if it was already there.
 
@@ -53,9 +53,9 @@ def fetch(
             return False
         raise DownloadError("another file of that name is there; move it away to fetch this one")
     part = target.with_name(target.name + ".part")
-    for attempt in range(patience.max_attempts):
+    for attempt in range(policy.max_attempts):
         try:
-            _download(weights, part, progress, patience.timeout_seconds)
+            _download(weights, part, progress, policy.timeout_seconds)
             break
         except urllib.error.HTTPError as error:
             error.close()
@@ -64,9 +64,9 @@ def fetch(
             reason, hopeless = f"{error.reason}", False
         except (http.client.HTTPException, ConnectionError, TimeoutError) as error:
             reason, hopeless = f"the connection broke: {error or type(error).__name__}", False
-        if hopeless or attempt == patience.max_attempts - 1:
+        if hopeless or attempt == policy.max_attempts - 1:
             raise DownloadError(f"{reason} ({weights.url})")
-        time.sleep(patience.pause_seconds * 2**attempt)
+        time.sleep(policy.pause_seconds * 2**attempt)
     found = hash_file(part)
     if found != weights.sha256:
         part.unlink()
@@ -87,10 +87,10 @@ def _download(
         return
     with _open(weights.url, have if have < weights.bytes else 0, timeout) as answer:
         said = str(answer.headers.get("Content-Range", ""))
-        going_on = answer.status == _PARTIAL and said.startswith(f"bytes {have}-")
+        going_on = answer.status == _PARTIAL_CONTENT and said.startswith(f"bytes {have}-")
         have = have if going_on else 0
         with part.open("ab" if going_on else "wb") as file:
-            while have <= weights.bytes and (data := answer.read(_CHUNK)):
+            while have <= weights.bytes and (data := answer.read(_CHUNK_BYTES)):
                 have += len(data)
                 file.write(data)
                 progress(have / weights.bytes)
@@ -113,14 +113,14 @@ def _open(url: str, start: int, timeout: float) -> http.client.HTTPResponse:
             request, timeout=timeout
         )
     except urllib.error.HTTPError as error:
-        if not start or error.code != _NO_RANGE:
+        if not start or error.code != _RANGE_NOT_SATISFIABLE:
             raise
         error.close()
         return _open(url, 0, timeout)
     return answer
 
 
-def main(arguments: list[str] | None = None, patience: DownloadPolicy = DownloadPolicy()) -> int:
+def main(arguments: list[str] | None = None, policy: DownloadPolicy = DownloadPolicy()) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m workers.cli.fetch_weights", description=__doc__
     )
@@ -146,18 +146,18 @@ def main(arguments: list[str] | None = None, patience: DownloadPolicy = Download
         wanted = [replace(weights, url=f"{base}/{weights.file}") for weights in wanted]
     try:
         with ProgressBar(sys.stderr) as bar:
-            return _all(wanted, folder, bar, patience)
+            return _fetch_all(wanted, folder, bar, policy)
     except KeyboardInterrupt:
         return 130
 
 
-def _all(wanted: list[Weights], folder: Path, bar: ProgressBar, patience: DownloadPolicy) -> int:
+def _fetch_all(wanted: list[Weights], folder: Path, bar: ProgressBar, policy: DownloadPolicy) -> int:
     fetched, there, failed = 0, 0, 0
     for weights in wanted:
         bar.start(weights.file)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            if fetch(weights, folder, bar.update, patience):
+            if fetch(weights, folder, bar.update, policy):
                 fetched += 1
             else:
                 there += 1

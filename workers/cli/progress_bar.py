@@ -7,9 +7,9 @@ import time
 from types import TracebackType
 from typing import Self, TextIO
 
-_PAUSE = 0.05  # seconds between two drawings: a tile takes milliseconds, an eye does not see them
-_WIDEST = 30  # characters of the bar itself
-_ERASE = "\r\x1b[K"
+_REDRAW_SECONDS = 0.05  # seconds between two drawings: a tile takes milliseconds, an eye does not see them
+_MAX_BAR_CHARACTERS = 30  # characters of the bar itself
+_ERASE_LINE = "\r\x1b[K"
 
 
 class ProgressBar:
@@ -40,10 +40,10 @@ class ProgressBar:
     def update(self, share: float) -> None:
         """Draw the bar with ``share`` done, 0 to 1."""
         now = time.monotonic()
-        if not self._shown or now - self._drawn < _PAUSE:
+        if not self._shown or now - self._drawn < _REDRAW_SECONDS:
             return
         self._drawn = now
-        self._stream.write(_ERASE + line(self._label, share, shutil.get_terminal_size().columns))
+        self._stream.write(_ERASE_LINE + render(self._label, share, shutil.get_terminal_size().columns))
         self._stream.flush()
 
     def print_line(self, sentence: str) -> None:
@@ -54,7 +54,7 @@ class ProgressBar:
 
     def clear(self) -> None:
         if self._shown:
-            self._stream.write(_ERASE)
+            self._stream.write(_ERASE_LINE)
             self._stream.flush()
 
 
@@ -63,11 +63,11 @@ def printable(text: str) -> str:
     return "".join(character if character.isprintable() else "?" for character in text)
 
 
-def line(label: str, share: float, columns: int) -> str:
+def render(label: str, share: float, columns: int) -> str:
     """Return one drawing: label, bar, percent; shorter than ``columns``, so that it never wraps."""
     share = min(1.0, max(0.0, share))
     percent = f"{share:4.0%}"
-    width = min(_WIDEST, columns // 3)
+    width = min(_MAX_BAR_CHARACTERS, columns // 3)
     room = max(0, columns - 1 - width - len(percent) - 4)
     shown = printable(label)
     shown = shown if len(shown) <= room else shown[: max(0, room - 3)] + "..."

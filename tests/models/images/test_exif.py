@@ -165,7 +165,7 @@ def test_multi_picture_files_are_rotated_and_scaled(tmp_path: Path) -> None:
     data = images.encoded(first, "MPO", save_all=True, append_images=[first], exif=exif)
     assert agreed_size(tmp_path, data) == (600, 800)
     path = tmp_path / "picture"
-    scaled = codec.decode(path, 10**6, parse("thumbnail", {"width": "20"}).enough)
+    scaled = codec.decode(path, 10**6, parse("thumbnail", {"width": "20"}).minimum_decode_size)
     assert scaled.full_size == (600, 800)
     assert scaled.pixels.shape[:2] == (100, 75)
 
@@ -174,7 +174,7 @@ def test_pixel_limit_applies_to_the_full_size(tmp_path: Path) -> None:
     path = tmp_path / "picture.jpg"
     path.write_bytes(images.jpeg(800, 600))
     with pytest.raises(AppError, match="800 x 600 = 480000 pixels; at most 400000"):
-        codec.decode(path, 400_000, parse("thumbnail", {"width": "20"}).enough)
+        codec.decode(path, 400_000, parse("thumbnail", {"width": "20"}).minimum_decode_size)
 
 
 def test_upright_size() -> None:

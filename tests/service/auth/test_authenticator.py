@@ -63,7 +63,7 @@ def test_every_route_is_in_the_table_and_the_table_has_no_other(settings: Settin
     assert set(permissions.PERMISSIONS) <= known
     app = create_app(settings)
     app.router.add_get("/new", home.index)
-    with pytest.raises(LookupError, match="rights"):
+    with pytest.raises(LookupError, match="permissions"):
         permissions.check_routes(app.router.routes())
 
 

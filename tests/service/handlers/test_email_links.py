@@ -88,7 +88,7 @@ async def test_a_link_whose_subscriber_is_forgotten(client: Any) -> None:
     token = token_for(client, Purpose.CONFIRM, "0" * 32)
     response = await client.post(f"/subscribe/confirm?token={token}")
     assert response.status == 422
-    assert "subscribe anew" in (await response.json())["detail"]
+    assert "subscribe again" in (await response.json())["detail"]
 
 
 async def test_pages_run_nothing_and_tell_nobody(client: Any, store: Store) -> None:

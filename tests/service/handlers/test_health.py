@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 
+from models import VERSION
 from models.settings import Settings
 from service.app import create_app
 from service.app_keys import DRAINING, STORE
 from service.handlers import health
+from tests.support.paths import ROOT
 
 
 async def test_however_many_ask_the_stores_are_asked_once(
@@ -34,3 +38,14 @@ async def test_however_many_ask_the_stores_are_asked_once(
     body = await (await client.get("/readyz")).json()
     assert body["missing"] == ["workers", "draining"]
     assert asked == 1
+
+
+async def test_healthz_shows_the_version(client: Any) -> None:
+    response = await client.get("/healthz")
+    assert await response.json() == {"status": "alive", "version": VERSION}
+
+
+def test_the_command_line_shows_the_version() -> None:
+    command = [sys.executable, "-m", "service", "--version"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    assert shown.stdout == f"darkroom {VERSION}\n"

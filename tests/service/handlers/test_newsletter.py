@@ -175,7 +175,7 @@ async def test_no_goodbye_to_who_is_still_there(settings: Settings, store: Store
     await backdate(store, 61, "created_at")
     await make_due(store)
     await send_due(settings, store)
-    assert (await only_email(store)).error == "still subscribed, or again"
+    assert (await only_email(store)).error == "still subscribed, or subscribed again"
 
 
 async def test_unsubscribing_twice_says_goodbye_once(client: Any, store: Store) -> None:

@@ -48,7 +48,7 @@ async def test_one_letter_however_often_asked(
     assert await first.json() == {
         "group_id": group_id,
         "status": "queued",
-        "detail": "the letter is on its way",
+        "detail": "the e-mail is queued",
     }
     second = await (await client.request(method, f"/send_images/{group_id}")).json()
     assert (second["status"], "no second one" in second["detail"]) == ("queued", True)
@@ -77,7 +77,7 @@ async def test_it_says_what_it_waits_for(client: Any, store: Store) -> None:
     refused = Member(name="b.txt", error={"code": "x", "detail": "y"})
     group_id = await group_of(store, member, refused)
     body = await (await client.post(f"/send_images/{group_id}")).json()
-    assert body["detail"] == "the letter goes when all pictures are done: 1 of 2 are"
+    assert body["detail"] == "the e-mail is sent when all tasks have ended: 1 of 2 have"
 
 
 async def test_trouble_of_the_mail_server_is_said(
@@ -155,7 +155,7 @@ async def test_what_a_store_that_went_away_lost_counts_nothing(
 
     with monkeypatch.context() as patch:
         # Only for the letter: the client's own count comes first, by the same step.
-        patch.setattr("service.handlers.send_images.admit", _admit)
+        patch.setattr("service.handlers.send_images.count_call", _admit)
         patch.setattr(owner, step, away)
         assert (await client.get(f"/send_images/{group_id}")).status == 503
     assert await all_emails(store) == []

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from models import VERSION
 from models.settings import Settings
 from service.app import create_app
 from service.http.connection import Connection
@@ -462,7 +463,9 @@ def test_expect_of_a_body_that_is_too_large(front: Front) -> None:
 
 
 def test_http_1_0_is_served_and_closed(front: Front) -> None:
-    assert front.ask(b"GET /healthz HTTP/1.0\r\n\r\n").endswith(b'{"status": "alive"}')
+    assert front.ask(b"GET /healthz HTTP/1.0\r\n\r\n").endswith(
+        b'{"status": "alive", "version": "%s"}' % VERSION.encode()
+    )
 
 
 def test_nothing_of_this_is_an_error_of_ours(front: Front) -> None:

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 from structlog.contextvars import bind_contextvars, get_contextvars
 
-from models import errors
+from models import VERSION, errors
 from models.error_codes import BY_CODE, from_document
 from models.errors import AppError, BadImage
 from service.app import create_app
@@ -149,7 +149,10 @@ async def test_ready_and_alive(client: Any, worker: Any) -> None:
         pass
     body = await (await client.get("/readyz")).json()
     assert body == {"status": "ready", "missing": [], "workers": 1}
-    assert await (await client.get("/healthz")).json() == {"status": "alive"}
+    assert await (await client.get("/healthz")).json() == {
+        "status": "alive",
+        "version": VERSION,
+    }
 
 
 async def test_index_tells_how_to_begin(client: Any) -> None:

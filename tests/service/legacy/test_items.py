@@ -149,9 +149,9 @@ async def test_links_that_stay_inside_are_followed(items: Any, root: Path) -> No
 @pytest.mark.parametrize(
     ("output", "sentence"),
     [
-        ("in/dog.jpg/a.png", "leads through what is no folder"),
+        ("in/dog.jpg/a.png", "is below a file, not a folder"),
         ("taken.png", "is a folder"),
-        ("x" * 250 + ".png", "has 254 bytes; at most 240"),
+        ("x" * 250 + ".png", "has 254 bytes; the maximum is 240"),
         ("a.tiff", "must end in one of png, jpg, jpeg, webp"),
     ],
 )
@@ -280,5 +280,5 @@ async def test_workers_that_fail_are_not_taken_for_bad_pictures(
 
 
 async def test_a_root_that_is_no_folder_is_said_at_the_start(tmp_path: Path) -> None:
-    with pytest.raises(BadSettings, match="IMAGES_ROOT=.*is no folder"):
+    with pytest.raises(BadSettings, match="IMAGES_ROOT=.*is not a folder"):
         Settings(images_root=tmp_path / "nowhere").require_folders()

@@ -149,7 +149,7 @@ def test_limits_come_from_the_settings() -> None:
     text = json.dumps(application(max_pixels=1234, max_batch=7, max_wait=8)[OPENAPI].document)
     assert "1,234 pixels (MAX_PIXELS)" in text
     assert '"maxItems": 7' in text
-    assert "cut to 8 (MAX_WAIT)" in text
+    assert "at most 8 (MAX_WAIT)" in text
     status = application(legacy_status=True)[OPENAPI].document["components"]["schemas"]["Status"]
     assert "PENDING" in status["enum"]
     assert "STARTED" not in status["enum"]

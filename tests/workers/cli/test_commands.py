@@ -16,7 +16,7 @@ from PIL import Image
 
 from tests.support import images
 from tests.support.paths import ROOT, SHARED
-from workers.cli.progress_bar import line
+from workers.cli.progress_bar import render
 
 
 def command(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -260,7 +260,7 @@ def _read(terminal: int) -> bytes:
 @pytest.mark.parametrize("label", ["", "cat.png", "x" * 300, "a\x1b[2Jb\n"])
 def test_a_bar_never_wraps_nor_moves_the_cursor(label: str, columns: int) -> None:
     for share in (-1, 0, 0.5, 1, 1.0001):
-        drawn = line(label, share, columns)
+        drawn = render(label, share, columns)
         assert len(drawn) < max(2, columns)
         assert drawn.isprintable()
-    assert line("cat", 0.5, 60).endswith("[##########..........]  50%")
+    assert render("cat", 0.5, 60).endswith("[##########..........]  50%")

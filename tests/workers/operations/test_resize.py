@@ -164,7 +164,7 @@ def test_the_decoders_own_scaling_gives_the_same(tmp_path: Path, asked: dict[str
     for orientation in (1, 3, 6, 8):
         path = tmp_path / "picture.jpg"
         path.write_bytes(rotated(photograph(1003, 777), orientation))
-        whole, scaled = codec.decode(path, 10**7), codec.decode(path, 10**7, spec.enough)
+        whole, scaled = codec.decode(path, 10**7), codec.decode(path, 10**7, spec.minimum_decode_size)
         assert scaled.full_size is not None
         a, b = apply(whole, spec), apply(scaled, spec)
         assert a.size == b.size
@@ -172,9 +172,9 @@ def test_the_decoders_own_scaling_gives_the_same(tmp_path: Path, asked: dict[str
 
 
 def test_enlarging_needs_every_pixel() -> None:
-    assert Resize(scale=2).enough(4000, 3000) is None
-    assert Resize(width=10, height=3001).enough(4000, 3000) is None
-    assert Resize(scale=0.1).enough(4000, 3000) == (1600, 1200)
+    assert Resize(scale=2).minimum_decode_size(4000, 3000) is None
+    assert Resize(width=10, height=3001).minimum_decode_size(4000, 3000) is None
+    assert Resize(scale=0.1).minimum_decode_size(4000, 3000) == (1600, 1200)
 
 
 def test_documents_and_labels() -> None:

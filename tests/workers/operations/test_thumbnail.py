@@ -124,7 +124,7 @@ def test_the_decoders_own_scaling_gives_the_same(
     for side, options in ((40, {}), (97, {"progressive": True}), (100, {"subsampling": 0})):
         path.write_bytes(rotated(photograph(*size), orientation, **options))
         spec = Thumbnail(width=side, height=side)
-        whole, scaled = codec.decode(path, 10**7), codec.decode(path, 10**7, spec.enough)
+        whole, scaled = codec.decode(path, 10**7), codec.decode(path, 10**7, spec.minimum_decode_size)
         assert scaled.full_size == whole.size
         assert scaled.size == whole.size
         assert scaled.pixels.size < whole.pixels.size / 3
@@ -144,7 +144,7 @@ def test_every_shape_gets_the_size_that_was_promised(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "picture.jpg"
         path.write_bytes(rotated(Image.new("RGB", (width, height), (9, 200, 30)), orientation))
-        picture = codec.decode(path, 10**6, spec.enough)
+        picture = codec.decode(path, 10**6, spec.minimum_decode_size)
     full = (height, width) if orientation >= 5 else (width, height)
     assert picture.size == full
     result = apply(picture, spec)
@@ -156,7 +156,7 @@ def test_real_photographs_come_out_the_same_too(shared: Path) -> None:
     for path in sorted((shared / "images").glob("*.jpg")):
         for side in (20, 53, 100, 160):
             spec = Thumbnail(width=side, height=side)
-            whole, scaled = codec.decode(path, 10**7), codec.decode(path, 10**7, spec.enough)
+            whole, scaled = codec.decode(path, 10**7), codec.decode(path, 10**7, spec.minimum_decode_size)
             assert images.psnr(apply(whole, spec).pixels, apply(scaled, spec).pixels) > 40
 
 
@@ -165,7 +165,7 @@ def test_gray_and_cmyk_are_scaled_too(tmp_path: Path) -> None:
         path = tmp_path / f"{mode}.jpg"
         photograph(805, 603).convert(mode).save(path, quality=90)
         spec = Thumbnail()
-        whole, scaled = codec.decode(path, 10**7), codec.decode(path, 10**7, spec.enough)
+        whole, scaled = codec.decode(path, 10**7), codec.decode(path, 10**7, spec.minimum_decode_size)
         assert scaled.full_size == (805, 603)
         assert images.psnr(apply(whole, spec).pixels, apply(scaled, spec).pixels) > 40
 
@@ -174,7 +174,7 @@ def test_what_cannot_be_scaled_is_decoded_whole(tmp_path: Path) -> None:
     path = tmp_path / "picture"
     for data in (images.png(900, 700), images.jpeg(399, 300), images.jpeg(3000, 3)):
         path.write_bytes(data)
-        picture = codec.decode(path, 10**7, Thumbnail().enough)
+        picture = codec.decode(path, 10**7, Thumbnail().minimum_decode_size)
         assert (picture.full_size, picture.content_box) == (None, None)
 
 

@@ -192,13 +192,13 @@ def test_it_dies_with_its_worker_even_in_code_that_never_comes_back(tmp_path: Pa
 import asyncio, os, signal
 import workers.child.process
 from models.settings import Settings
-from workers.child.pool import Children
+from workers.child.pool import ChildPool
 from workers.child.request import Request
 
 workers.child.process._PROGRAM = "tests.support.sandbox_probe"
 
 async def main():
-    children = Children(Settings(worker_processes=1))
+    children = ChildPool(Settings(worker_processes=1))
     await children.start()
     print(children.pids[0], flush=True)
     asyncio.ensure_future(children.run({asked!r}, print))
