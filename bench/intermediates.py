@@ -20,7 +20,7 @@ from bench.darkroom import run_mongod
 from bench.throughput import make_image
 from models.networks.catalogue import Catalogue
 from models.operations import Encoding
-from models.operations.steps import read
+from models.operations.steps import read_pipeline
 from models.settings import Settings
 from models.store import Store
 from workers.imaging import codec
@@ -52,7 +52,7 @@ async def median(work: Callable[[], Awaitable[object]]) -> float:
 
 async def row(text: str, source: Path, store: Store, folder: Path) -> str:
     """Return the table's line for one operation."""
-    (spec,) = read([text], 1)
+    (spec,) = read_pipeline([text], 1)
     limit = 10**9
     whole = codec.decode(source, limit)
     catalogue = Catalogue.read(None)

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from models.images.inspect import OutputFormat, inspect
-from models.memory_estimate import need as predicted
+from models.memory_estimate import estimate as predicted
 from models.networks.catalogue import Catalogue
 from models.operations import load
 from models.settings import Settings
@@ -75,7 +75,9 @@ async def measure(
         with source.open("rb") as file:
             need, _ = predicted(inspect(file), [load(operation)], output, Catalogue.read(None), 0)
         results = load(operation).parts
-        request = Request(str(source), name, [operation], output, memory_bytes=need, result_count=results)
+        request = Request(
+            str(source), name, [operation], output, memory_bytes=need, result_count=results
+        )
         answer = await children.run(request, lambda share: None)
         if "results" not in answer:
             raise RuntimeError(str(answer))

@@ -1,4 +1,4 @@
-"""How much memory a task's child will take, and how much there is: asked before anything runs."""
+"""Estimate of a task's peak memory before it runs, and the memory that workers may use."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from models.operations import Operation
 from models.settings import Settings
 
 _MB = 1_000_000
-BASE = 200 * _MB
-"""A child with its libraries, both engines and a compiled network, before any picture; bytes."""
+BASE_BYTES = 200 * _MB
+"""Bytes of a child process with its libraries, both engines and a compiled network."""
 
-# Bytes a pixel, measured by `python -m bench.memory`, and rounded up. A JPEG is taken to be CMYK, a
-# PNG to lie on its side and to need its gamma applied, whether or not.
+# Bytes a pixel, measured by `python -m bench.memory` and rounded up. They assume the worst: every
+# JPEG is CMYK, every PNG is rotated and has a gamma.
 _DECODE_OTHER = {"jpeg": 16, "gif": 24}
 _DECODE = {  # by bits a sample and channels
     (8, 1): 6,
@@ -42,9 +42,9 @@ _CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_
 
 
 def predict(header: ImageHeader, operations: Sequence[Operation], output: OutputFormat) -> int:
-    """Return the bytes that a child takes at its peak; more than it is measured to take, not less.
+    """Return the peak bytes of a child process; never less than measured.
 
-    The largest of its moments: decoding, each operation with what goes in and comes out, encoding.
+    The maximum of decoding, each operation with its input and output, and encoding.
     """
     found, kind = [(header.width, header.height)], header.kind
     depth, channels = _SAMPLES.get(kind, (header.depth, header.channels))
@@ -68,25 +68,25 @@ def predict(header: ImageHeader, operations: Sequence[Operation], output: Output
         encode = max(encode, largest * channels * depth // 8) if alpha else 0
     else:
         encode += _reduced(largest, channels, depth)
-    return BASE + max(peak, before * channels * depth // 8 + encode)
+    return BASE_BYTES + max(peak, before * channels * depth // 8 + encode)
 
 
 def _reduced(pixels: int, channels: int, depth: int) -> int:
-    """Return the bytes of a copy in 8 bits a sample, where there are more."""
+    """Return the bytes of a copy in 8 bits a sample, if samples have more."""
     return pixels * channels if depth > 8 else 0
 
 
-def need(
+def estimate(
     header: ImageHeader,
     operations: Sequence[Operation],
     output: OutputFormat,
     catalogue: Catalogue,
     tile: int,
 ) -> tuple[int, int]:
-    """Return the bytes that a child takes at its peak, and how many of them a smaller picture would
-    take too: those of the largest network, working at a tile of ``tile`` pixels (0: its best).
+    """Return the peak bytes of a child process, and those of its largest network alone.
 
-    A network that is not at hand counts nothing: whoever runs it will say so.
+    ``tile``: side of the tiles in pixels, 0 for the best of the engine. A smaller image needs the
+    bytes of the network too. A missing network counts nothing: the worker reports it.
     """
     largest = 0
     for operation in operations:
@@ -98,13 +98,13 @@ def need(
     return predict(header, operations, output) + largest, largest
 
 
-def budget(settings: Settings) -> int:
+def worker_budget(settings: Settings) -> int:
     """Return the bytes that one worker's tasks may take together: its share of MEMORY_BUDGET."""
-    return (settings.memory_budget or available()) // settings.workers
+    return (settings.memory_budget or available_bytes()) // settings.workers
 
 
-def available() -> int:
-    """Return what is meant for pictures of this machine's memory, or of its container's; bytes."""
+def available_bytes() -> int:
+    """Return the bytes that tasks may take of this machine's or container's memory."""
     total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     for path in _CGROUPS:
         try:
@@ -115,13 +115,13 @@ def available() -> int:
     return max(total - max(total // share, least), total // 2)
 
 
-def check(need: int, settings: Settings, fixed: int = 0) -> None:
-    """Refuse a task that would not even fit alone; ``fixed`` of its bytes do not grow with it.
+def check_fits(need: int, settings: Settings, fixed: int = 0) -> None:
+    """Refuse a task that does not fit alone; ``fixed`` of its bytes do not depend on the image.
 
     Raises:
         TooMuchMemory: names the budget, the prediction and what would pass.
     """
-    limit, fixed = budget(settings), BASE + fixed
+    limit, fixed = worker_budget(settings), BASE_BYTES + fixed
     if need <= limit:
         return
     share = max(0.0, (limit - fixed) / (need - fixed))

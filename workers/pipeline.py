@@ -13,7 +13,7 @@ from models.images.encoder_settings import DEFAULT, EncoderSettings
 from models.images.inspect import EXTENSIONS
 from models.networks.catalogue import Catalogue
 from models.operations import Encoding, Operation
-from models.operations.steps import parts, sizes
+from models.operations.steps import result_count, result_sizes
 from workers.imaging import codec
 from workers.imaging.picture import Picture
 from workers.imaging.writer import Output, write
@@ -54,7 +54,7 @@ class Outputs:
 
 
 class Pipeline:
-    """Takes one image file through ``operations``; splits fan out, depth first.
+    """Applies ``operations`` to one image file; parts of a split are processed depth first.
 
     So only one part at a time is in memory beside the image it was cut from.
     """
@@ -74,9 +74,8 @@ class Pipeline:
         """``progress`` is called with the share of all the work done, 0 to 1.
 
         ``keep``: numbers of operations after which the picture is also written without loss, unless
-        it is larger than an upload may be: then that would take as much memory again. ``report``:
-        whether upscales tell what they measured; the outputs carry it then. Times of stages they
-        always carry.
+        it is larger than an upload may be: that would take as much memory again. ``report``:
+        whether to measure upscales and return the measurements; stage times are always returned.
         """
         self._operations = operations
         self._encoding = encoding
@@ -89,26 +88,26 @@ class Pipeline:
         self._upscales: list[dict[str, Any]] | None = [] if report else None
         self._engine = engine
         self._operations_done = 0
-        self._total_operations = sum(parts(operations[:count]) for count in range(len(operations)))
+        self._total_operations = sum(result_count(operations[:count]) for count in range(len(operations)))
 
     def process(
         self, source: Path, folder: Path, max_pixels: int, notes: Sequence[str] = ()
     ) -> Outputs:
         """Process the image file ``source``; write results into ``folder`` and return them.
 
-        ``said``: notes made before.
+        ``notes``: from earlier steps.
 
         Raises:
-            AppError: the image or a parameter is at fault; a retry would not help.
+            AppError: the image or a parameter is invalid; a retry would not help.
         """
         minimum_size = self._operations[0].minimum_decode_size if self._operations else None
         with self._timed("decode"):
             picture = codec.decode(source, max_pixels, minimum_size)
         picture = replace(picture, notes=(*notes, *picture.notes))
-        sizes(self._operations, picture.size, self._limits.max_output_pixels)
+        result_sizes(self._operations, picture.size, self._limits.max_output_pixels)
         outputs = Outputs()
         finished = self._run(picture, 0, folder, outputs)
-        del picture  # here and below: what was read must not lie beside what is written
+        del picture  # here and below: input and output must not be in memory together
         for number, part in enumerate(finished, 1):
             path = folder / f"result-{number}.{EXTENSIONS[self._encoding.format]}"
             with self._timed("encode"):

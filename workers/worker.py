@@ -81,7 +81,7 @@ def create(
             children=children,
             catalogue=catalogue,
             scratch=scratch,
-            memory=MemorySemaphore(memory_estimate.budget(settings)),
+            memory=MemorySemaphore(memory_estimate.worker_budget(settings)),
             instruments=instruments,
         )
         ctx["worker"] = worker

@@ -11,19 +11,18 @@ import aiohttp
 
 from bench.soak import images
 from bench.soak.client import SoakClient
+from models.operations import OPERATIONS as REGISTRY
 
 Act = Callable[[SoakClient], Awaitable[None]]
 
+_SMALL = {  # where an example does not suit images of 16 to 120 pixels
+    "thumbnail": {"width": "24", "height": "24"},
+    "crop": {"width": "8", "height": "8"},
+}
 OPERATIONS: list[tuple[str, dict[str, str]]] = [
+    *((op, _SMALL.get(op, dict(spec.example))) for op, spec in REGISTRY.items()),
     ("upscale", {"scale": "2", "quality": "fast"}),
-    ("upscale", {"scale": "2"}),
-    ("grayscale", {}),
-    ("blur", {"kernel": "5"}),
-    ("thumbnail", {"width": "24", "height": "24"}),
     ("resize", {"scale": "0.5", "format": "webp"}),
-    ("split", {}),
-    ("crop", {"width": "8", "height": "8"}),
-    ("rotate", {"angle": "90"}),
     ("process", {"operations": '["grayscale", {"op": "resize", "scale": 2}]'}),
 ]
 _PATHS = [

@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 from models.networks.catalogue import Catalogue
 from models.operations import Operation, parse
 from models.operations.spec import Size
-from models.operations.steps import encoding
+from models.operations.steps import final_encoding
 from workers.pipeline import Limits, Pipeline
 
 BEFORE: Size = (180, 210)
@@ -57,7 +57,7 @@ def _results(spec: type[Operation], before: Image.Image) -> list[Image.Image]:
         before.save(original)
         pipeline = Pipeline(
             operations,
-            encoding(operations, "png"),
+            final_encoding(operations, "png"),
             Catalogue.read(None),
             _LIMITS,
             lambda share: None,

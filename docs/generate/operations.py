@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from models.operations import OPERATIONS, Operation, parse
-from models.operations.parameter_docs import fields, listed, rows, summary
-from models.operations.steps import encoding
+from models.operations.parameter_docs import curl_fields, list_form, parameter_rows, summary
+from models.operations.steps import final_encoding
 from models.tasks.filenames import result_names
 
 _FROM = "cat.png"
 _ORIGIN = (
-    "<sub>Written by `python -m docs` from `models/operations/{module}`; "
-    "change it there.</sub>\n"
+    "<sub>Written by `python -m docs` from `models/operations/{module}`; change it there.</sub>\n"
 )
 
 
@@ -43,7 +42,7 @@ def _index() -> str:
 
 def _page(spec: type[Operation]) -> str:
     example = parse(spec.op, spec.example)
-    output = encoding([example], "png").format
+    output = final_encoding([example], "png").format
     number = 1 if spec.parts > 1 else 0
     name = next(result_names(_FROM, [example], output, "0" * 64, number))
     made = f"`{name}`" + (f" and so on, {spec.parts} of them" if number else "")
@@ -56,7 +55,7 @@ def _page(spec: type[Operation]) -> str:
             f"![Before, and after {example.label()}]({spec.op}.jpg)",
             "",
             "```sh",
-            f"curl -F image=@{_FROM}{fields(spec)} localhost:8080/{spec.op}",
+            f"curl -F image=@{_FROM}{curl_fields(spec)} localhost:8080/{spec.op}",
             "```",
             "",
             f"makes {made}. As one of several operations:",
@@ -74,19 +73,21 @@ def _page(spec: type[Operation]) -> str:
 
 def _field(spec: type[Operation]) -> str:
     """Return the form field that asks for the operation's example, as a shell takes it."""
-    field = f"operations={listed(spec)}"
+    field = f"operations={list_form(spec)}"
     return f"'{field}'" if " " in field else field
 
 
 def _list_form(spec: type[Operation]) -> str:
-    return f"`{listed(spec)}`"
+    return f"`{list_form(spec)}`"
 
 
 def _table(spec: type[Operation]) -> list[str]:
     if not spec.model_fields:
         return ["It takes no parameters."]
     lines = ["| parameter | default | takes | what it is |", "|---|---|---|---|"]
-    lines += [f"| `{r.name}` | {r.default} | {r.values} | {r.description} |" for r in rows(spec)]
+    lines += [
+        f"| `{r.name}` | {r.default} | {r.values} | {r.description} |" for r in parameter_rows(spec)
+    ]
     if spec.shorthand is not None:
         lines += ["", f"In a list, `{spec.op}=VALUE` sets `{spec.shorthand}`."]
     return lines

@@ -1,4 +1,4 @@
-"""Blur: a Gaussian, by the size of its kernel or by its sigma."""
+"""The spec of blur: a Gaussian, by the size of its kernel or by its sigma."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pydantic import Field, field_validator, model_validator
 
 from models.operations.spec import Operation
 
-LARGEST_KERNEL = 255  # pixels; its work grows with it: two seconds for 12 megapixels on one core
-LARGEST_SIGMA = 40.0  # pixels; three of them each way are a kernel of 241
+MAX_KERNEL_PIXELS = 255  # odd; 12 megapixels take two seconds on one core
+MAX_SIGMA_PIXELS = 40.0  # three of them each way are a kernel of 241
 
 
 class Blur(Operation):
-    """Blur a picture with a Gaussian; edges of what is transparent get no dark fringe."""
+    """Blur a picture with a Gaussian; transparent edges get no dark fringe."""
 
     op: ClassVar[str] = "blur"
     mixes_neighbours: ClassVar[bool] = True
@@ -24,13 +24,13 @@ class Blur(Operation):
     kernel: int = Field(
         0,
         ge=0,
-        le=LARGEST_KERNEL,
+        le=MAX_KERNEL_PIXELS,
         description="Side of the kernel in pixels, an odd number; 0: as large as sigma needs.",
     )
     sigma: float = Field(
         5.0,
         ge=0,
-        le=LARGEST_SIGMA,
+        le=MAX_SIGMA_PIXELS,
         allow_inf_nan=False,
         description="Standard deviation in pixels; 0, and its default where a kernel is given: "
         "as the kernel needs.",
@@ -47,9 +47,7 @@ class Blur(Operation):
     @classmethod
     def _odd(cls, kernel: int) -> int:
         if kernel and kernel % 2 == 0:
-            raise ValueError(
-                f"a kernel has a middle, so its side is odd; {kernel - 1} or {kernel + 1} would do"
-            )
+            raise ValueError(f"a kernel needs an odd side; {kernel - 1} or {kernel + 1} would pass")
         return kernel
 
     @model_validator(mode="after")
@@ -57,7 +55,7 @@ class Blur(Operation):
         if not self.kernel and not self.sigma:
             raise ValueError(
                 "kernel and sigma are both 0, so neither follows from the other; give an odd "
-                f"kernel up to {LARGEST_KERNEL} or a sigma up to {LARGEST_SIGMA:g}"
+                f"kernel up to {MAX_KERNEL_PIXELS} or a sigma up to {MAX_SIGMA_PIXELS:g}"
             )
         return self
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from models.errors import BadParameter
-from models.operations.spec import LONGEST, Operation, Size
+from models.operations.spec import MAX_REQUESTED_SIDE, Operation, Size
 
 
 class Crop(Operation):
@@ -23,10 +23,16 @@ class Crop(Operation):
         "height": "105",
     }
 
-    x: int = Field(0, ge=0, le=LONGEST, description="First column that is kept, from the left.")
-    y: int = Field(0, ge=0, le=LONGEST, description="First row that is kept, from the top.")
-    width: int = Field(ge=1, le=LONGEST, description="Width of the rectangle in pixels.")
-    height: int = Field(ge=1, le=LONGEST, description="Height of the rectangle in pixels.")
+    x: int = Field(
+        0, ge=0, le=MAX_REQUESTED_SIDE, description="First column that is kept, from the left."
+    )
+    y: int = Field(
+        0, ge=0, le=MAX_REQUESTED_SIDE, description="First row that is kept, from the top."
+    )
+    width: int = Field(ge=1, le=MAX_REQUESTED_SIDE, description="Width of the rectangle in pixels.")
+    height: int = Field(
+        ge=1, le=MAX_REQUESTED_SIDE, description="Height of the rectangle in pixels."
+    )
 
     def label(self) -> str:
         corner = f"-at-{self.x}-{self.y}" if self.x or self.y else ""

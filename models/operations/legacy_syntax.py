@@ -1,4 +1,4 @@
-"""Operations as the older JSON batch processor wrote them: ``splitQuadrants=True``, ..."""
+"""The syntax of the older JSON batch service: ``splitQuadrants=True``, ..."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ from dataclasses import dataclass, field
 
 from models.errors import BadParameter
 from models.operations import Operation, parse
-from models.operations.steps import known, shorthand
+from models.operations.steps import parse_shorthand, require_operation
 
 _SPLIT = frozenset({"split", "splitquadrants"})
 _TRUE = frozenset({"true", "1", "yes", ""})
 
 
 @dataclass
-class Older:
-    """What is to be done, and which of the operations (from 1) are skipped, with the reason."""
+class LegacyPipeline:
+    """The operations, and the numbers (from 1) of skipped ones with the reason."""
 
     operations: list[Operation] = field(default_factory=list)
     skipped: dict[int, str] = field(default_factory=dict)
 
 
-def read(values: Sequence[str]) -> Older:
-    """Return the operations that ``values`` name; one whose value is out of bounds is skipped.
+def read_legacy_operations(values: Sequence[str]) -> LegacyPipeline:
+    """Return the operations that ``values`` name; an invalid value skips its operation.
 
     Raises:
-        BadParameter: there is no operation of a name.
+        BadParameter: an operation is unknown.
     """
-    found = Older()
+    found = LegacyPipeline()
     for number, value in enumerate(values, 1):
         name, _, argument = value.strip().partition("=")
         if name.strip().lower() in _SPLIT:
@@ -36,9 +36,9 @@ def read(values: Sequence[str]) -> Older:
             else:
                 found.skipped[number] = f"split={argument.strip()[:20]!a} asks for nothing"
             continue
-        known(name.strip())
+        require_operation(name.strip())
         try:
-            op, parameters = shorthand(value)
+            op, parameters = parse_shorthand(value)
             found.operations.append(parse(op, parameters))
         except BadParameter as error:
             found.skipped[number] = error.detail

@@ -10,7 +10,7 @@ from models.operations.spec import Operation
 
 
 @dataclass(frozen=True)
-class Row:
+class ParameterRow:
     """One parameter: what it may be, what it is when it is not given, what it means."""
 
     name: str
@@ -24,7 +24,7 @@ def summary(spec: type[Operation]) -> str:
     return (spec.__doc__ or "").strip().splitlines()[0]
 
 
-def listed(spec: type[Operation]) -> str:
+def list_form(spec: type[Operation]) -> str:
     """Return the operation's example as an item of a list of operations, e.g. ``resize=0.5``."""
     if not spec.example:
         return spec.op
@@ -34,17 +34,17 @@ def listed(spec: type[Operation]) -> str:
     return json.dumps({"op": spec.op, **{name: values[name] for name in spec.example}})
 
 
-def fields(spec: type[Operation]) -> str:
+def curl_fields(spec: type[Operation]) -> str:
     """Return the operation's example as curl's options, e.g. `` -F scale=2``."""
     return "".join(f" -F {name}={value}" for name, value in spec.example.items())
 
 
-def rows(spec: type[Operation]) -> list[Row]:
+def parameter_rows(spec: type[Operation]) -> list[ParameterRow]:
     """Return the parameters of ``spec`` in their order."""
     schema = spec.model_json_schema()
     required = schema.get("required", ())
     return [
-        Row(
+        ParameterRow(
             name=name,
             values=_values(said),
             default="required" if name in required else _default(said.get("default")),

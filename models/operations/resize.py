@@ -1,4 +1,4 @@
-"""Resize: to another size, larger or smaller, by classical filters."""
+"""The spec of resize: to another size, larger or smaller, by classical filters."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from models.operations.rounding import ample, proportional
-from models.operations.spec import LONGEST, Operation, Size
+from models.operations.rounding import proportional, sufficient_size
+from models.operations.spec import MAX_REQUESTED_SIDE, Operation, Size
 
-Enlarging = Literal["lanczos", "cubic"]
+EnlargingFilter = Literal["lanczos", "cubic"]
 """Filters for enlarging; shrinking always averages areas."""
 
 
@@ -31,12 +31,18 @@ class Resize(Operation):
         description="How many times wider and higher; excludes width and height.",
     )
     width: int | None = Field(
-        None, ge=1, le=LONGEST, description="New width in pixels; alone, the shape is kept."
+        None,
+        ge=1,
+        le=MAX_REQUESTED_SIDE,
+        description="New width in pixels; alone, the shape is kept.",
     )
     height: int | None = Field(
-        None, ge=1, le=LONGEST, description="New height in pixels; alone, the shape is kept."
+        None,
+        ge=1,
+        le=MAX_REQUESTED_SIDE,
+        description="New height in pixels; alone, the shape is kept.",
     )
-    filter: Enlarging = Field(
+    filter: EnlargingFilter = Field(
         "lanczos", description="Filter for enlarging; shrinking averages areas."
     )
 
@@ -68,4 +74,4 @@ class Resize(Operation):
         return [(self.width, self.height)]
 
     def minimum_decode_size(self, width: int, height: int) -> Size | None:
-        return ample(self.output_sizes(width, height)[0], width, height)
+        return sufficient_size(self.output_sizes(width, height)[0], width, height)

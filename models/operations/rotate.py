@@ -1,4 +1,4 @@
-"""Rotate: by quarter turns."""
+"""The spec of rotate: by quarter turns."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 
 from models.operations.spec import Operation, Size
 
-_TEN_TURNS = 3600  # nobody means more; without a limit an angle could have thousands of digits
+_TEN_TURNS = 3600  # degrees; without a limit an angle could have thousands of digits
 
 
 class Rotate(Operation):

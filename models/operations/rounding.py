@@ -1,13 +1,12 @@
-"""Arithmetic of sides: exact, so that service and worker find the same sizes."""
+"""Exact arithmetic of image sides, so that the service and the workers compute the same sizes."""
 
 from __future__ import annotations
 
 from models.operations.spec import Size
 
-_AMPLE = 4
-"""How many pixels a side a decoder leaves for each of the result: averaging those comes as close to
-averaging all as 41 dB, on the worst of five photographs; with 3 it is 40, with 2 it is 35.
-"""
+_SUFFICIENT_FACTOR = 4
+"""Decoded pixels per result pixel and axis. Their average is within 41 dB of the average of all
+pixels, on the worst of five photographs; with 3 it is 40 dB, with 2 it is 35 dB."""
 
 
 def proportional(length: int, part: int, whole: int) -> int:
@@ -15,7 +14,7 @@ def proportional(length: int, part: int, whole: int) -> int:
     return max(1, (2 * length * part + whole) // (2 * whole))
 
 
-def ample(target: Size, width: int, height: int) -> Size | None:
-    """Return ``_AMPLE`` times ``target``, or None if the picture has fewer pixels on an axis."""
-    least = (_AMPLE * target[0], _AMPLE * target[1])
+def sufficient_size(target: Size, width: int, height: int) -> Size | None:
+    """Return ``_AMPLE`` times ``target``, or None if the image is smaller than that."""
+    least = (_SUFFICIENT_FACTOR * target[0], _SUFFICIENT_FACTOR * target[1])
     return least if least[0] <= width and least[1] <= height else None

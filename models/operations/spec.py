@@ -1,4 +1,4 @@
-"""What every operation says of itself: parameters, sizes, names, how its result is written."""
+"""The base class of specs: parameters, result sizes, name and encoding of an operation."""
 
 from __future__ import annotations
 
@@ -14,37 +14,37 @@ from models.networks.catalogue import Catalogue, Weights
 Size = tuple[int, int]
 """(width, height) in pixels."""
 
-LONGEST = MAX_SIDE_PIXELS["png"]
-"""Longest side that may be asked for, in pixels: no format holds more. Areas are limited apart."""
+MAX_REQUESTED_SIDE = MAX_SIDE_PIXELS["png"]
+"""Longest side of a request in pixels: no format holds more. MAX_OUTPUT_PIXELS limits areas."""
 
 
 @dataclass(frozen=True)
 class Encoding:
-    """How results are written; ``quality`` 1 to 100, or None for the format's default."""
+    """The format of results; ``quality`` is 1 to 100, or None for the format's default."""
 
     format: OutputFormat
     quality: int | None = None
 
 
 class Operation(BaseModel):
-    """The parameters of one operation; frozen, and nothing unknown is let in.
+    """The parameters of one operation; frozen, and unknown parameters are refused.
 
-    The first line of a child's docstring and the descriptions of its fields are its help texts.
+    The first line of a subclass's docstring and its fields' descriptions are its help texts.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     op: ClassVar[str]
-    """Name of the operation: its route and its module."""
+    """The name of the operation, its route and its module."""
 
     example: ClassVar[Mapping[str, str]] = {}
-    """Parameters, as a form sends them, that show the operation well."""
+    """Parameters of a good example, as a form sends them."""
 
     shorthand: ClassVar[str | None] = None
     """The parameter that ``op=value`` sets in a list of operations; None: it takes no value."""
 
     parts: ClassVar[int] = 1
-    """How many images one image becomes."""
+    """The number of images that one image becomes."""
 
     costly: ClassVar[bool] = False
     """Whether keeping the result for other pipelines is cheaper than computing it again."""
@@ -73,14 +73,14 @@ class Operation(BaseModel):
         return value + 0.0 if isinstance(value, float) else value
 
     def label(self) -> str:
-        """Return what a result's name says of the operation, e.g. ``upscale-x2``."""
+        """Return the operation's part of a result's name, e.g. ``upscale-x2``."""
         return self.op
 
     def output_sizes(self, width: int, height: int) -> list[Size]:
         """Return the size of each part for an upright input of that size.
 
         Raises:
-            BadParameter: the operation cannot be done to a picture of that size.
+            BadParameter: the operation does not fit an image of that size.
         """
         return [(width, height)]
 
@@ -92,11 +92,11 @@ class Operation(BaseModel):
         return None
 
     def encoding(self) -> Encoding | None:
-        """Return how the results are to be written, where the operation says so."""
+        """Return the encoding of the results if the operation sets it, else None."""
         return None
 
     def weights(self, catalogue: Catalogue) -> Weights | None:
-        """Return the network the operation needs, if any; raises BadParameter if not at hand."""
+        """Return the network the operation needs, or None; BadParameter if it is not available."""
         return None
 
     def document(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Several operations in a row: how they are asked for, what sizes and which files they make."""
+"""Pipelines: parse a list of operations; the number, sizes and format of its results."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from models.errors import BadParameter, TooManyPixels
 from models.images.inspect import OutputFormat
 from models.operations import OPERATIONS, Encoding, Operation, Size, parse
 
-_NONE = {"", "true", "1", "yes"}
-"""Values of an operation that takes none: ``split=True``."""
+_NO_VALUE = {"", "true", "1", "yes"}
+"""Values that an operation without a value accepts: ``split=True``."""
 
 
-def read(values: Sequence[str], limit: int) -> list[Operation]:
+def read_pipeline(values: Sequence[str], limit: int) -> list[Operation]:
     """Return the operations that ``values`` name, left to right.
 
     Each value is ``op``, ``op=value`` or JSON: an object ``{"op": ..., parameters}``, or a list of
     any of these.
 
     Raises:
-        BadParameter: none, more than ``limit``, or one of them unknown or out of range.
+        BadParameter: there is none, more than ``limit``, or one is unknown or out of range.
     """
     items = [item for value in values for item in _items(value)]
     if not items:
         raise BadParameter(
-            "there are no operations; e.g. operations=resize=2 or "
+            "operations is empty; e.g. operations=resize=2 or "
             'operations=["grayscale", {"op": "blur", "kernel": 25}]',
             parameter="operations",
             known=list(OPERATIONS),
@@ -48,7 +48,7 @@ def _items(value: str) -> list[Any]:
         given = json.loads(value)
     except (ValueError, RecursionError):
         raise BadParameter(
-            f"operations: {value[:40]!a} is no JSON; e.g. "
+            f"operations: {value[:40]!a} is not valid JSON; e.g. "
             '["grayscale", {"op": "blur", "kernel": 25}]',
             parameter="operations",
         ) from None
@@ -58,9 +58,9 @@ def _items(value: str) -> list[Any]:
 def _operation(item: Any, number: int) -> Operation:
     try:
         if isinstance(item, str):
-            return parse(*shorthand(item))
+            return parse(*parse_shorthand(item))
         if isinstance(item, dict) and isinstance(item.get("op"), str):
-            op = known(item["op"])
+            op = require_operation(item["op"])
             return parse(op, {key: v for key, v in item.items() if key != "op"})
     except BadParameter as error:
         raise BadParameter(f"operation {number}: {error.detail}", **error.facts) from None
@@ -72,20 +72,20 @@ def _operation(item: Any, number: int) -> Operation:
     )
 
 
-def shorthand(text: str) -> tuple[str, Mapping[str, str]]:
+def parse_shorthand(text: str) -> tuple[str, Mapping[str, str]]:
     """Return (op, parameters) of ``op`` or ``op=value``.
 
     Raises:
-        BadParameter: there is no such operation, or it takes no value.
+        BadParameter: the operation is unknown, or it takes no value.
     """
     name, equals, value = text.strip().partition("=")
-    op, value = known(name.strip()), value.strip()
+    op, value = require_operation(name.strip()), value.strip()
     parameter = OPERATIONS[op].shorthand
     if not equals:
         return op, {}
     if parameter is not None:
         return op, {parameter: value}
-    if value.lower() in _NONE:
+    if value.lower() in _NO_VALUE:
         return op, {}
     raise BadParameter(
         f'{op} takes no value (got {value[:40]!a}); write {op}, or {{"op": "{op}", parameters}}',
@@ -93,41 +93,82 @@ def shorthand(text: str) -> tuple[str, Mapping[str, str]]:
     )
 
 
-def known(op: str) -> str:
+def require_operation(op: str) -> str:
     """Return ``op`` if it is an operation.
 
     Raises:
-        BadParameter: it is not; lists what is.
+        BadParameter: it is not; the message lists all operations.
     """
     if op not in OPERATIONS:
         raise BadParameter(
-            f"there is no operation {op[:40]!a}; known: {', '.join(OPERATIONS)}",
+            f"unknown operation {op[:40]!a}; known: {', '.join(OPERATIONS)}",
             parameter="op",
             known=list(OPERATIONS),
         )
     return op
 
 
-def encoding(operations: Sequence[Operation], default: OutputFormat) -> Encoding:
-    """Return how the results are written: as the last operation that says so, or as ``default``."""
+def final_encoding(operations: Sequence[Operation], default: OutputFormat) -> Encoding:
+    """Return the encoding of the results: that of the last operation with one, or ``default``."""
     said = [e for operation in operations if (e := operation.encoding()) is not None]
     return said[-1] if said else Encoding(default)
 
 
-def parts(operations: Sequence[Operation]) -> int:
-    """Return how many results the operations make of one picture."""
+def check_format(operations: Sequence[Operation], output: OutputFormat) -> None:
+    """Return if no operation writes another format than ``output``, the field ``format``.
+
+    Raises:
+        BadParameter: one does.
+    """
+    written = final_encoding(operations, output).format
+    if written != output:
+        raise BadParameter(
+            f"format={output} contradicts convert={written}; send one of them", parameter="format"
+        )
+
+
+def result_count(operations: Sequence[Operation]) -> int:
+    """Return the number of results that the operations make of one image."""
     count = 1
     for operation in operations:
         count *= operation.parts
     return count
 
 
-def sizes(operations: Sequence[Operation], size: Size, limit: int) -> list[Size]:
+def check_results(
+    operations: Sequence[Operation], pictures: int, max_results: int, max_batch_results: int
+) -> None:
+    """Return if a submission of ``pictures`` images makes no more results than allowed.
+
+    Raises:
+        BadParameter: more than MAX_RESULTS of each image, or MAX_BATCH_RESULTS in all.
+    """
+    each = result_count(operations)
+    if each > max_results:
+        raise BadParameter(
+            f"the operations make {each} results of each picture; at most {max_results} are "
+            "allowed (MAX_RESULTS)",
+            setting="MAX_RESULTS",
+            limit=max_results,
+            measured=each,
+        )
+    if pictures > 1 and each * pictures > max_batch_results:
+        raise BadParameter(
+            f"{pictures} pictures would make {each * pictures} results; at most "
+            f"{max_batch_results} are allowed of one submission (MAX_BATCH_RESULTS): send fewer "
+            "pictures in each",
+            setting="MAX_BATCH_RESULTS",
+            limit=max_batch_results,
+            measured=each * pictures,
+        )
+
+
+def result_sizes(operations: Sequence[Operation], size: Size, limit: int) -> list[Size]:
     """Return the sizes of all results, in their order, for an upright input of ``size``.
 
     Raises:
-        BadParameter: an operation cannot be done to a picture of its size.
-        TooManyPixels: all parts together have more than ``limit`` pixels after some operation.
+        BadParameter: an operation does not fit an image of its size.
+        TooManyPixels: after an operation, all parts together have more than ``limit`` pixels.
     """
     found = [size]
     for operation in operations:

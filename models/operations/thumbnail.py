@@ -1,4 +1,4 @@
-"""Thumbnail: fit into a box, never larger than before."""
+"""The spec of thumbnail: fit into a box, never larger than before."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
-from models.operations.rounding import ample, proportional
-from models.operations.spec import LONGEST, Operation, Size
+from models.operations.rounding import proportional, sufficient_size
+from models.operations.spec import MAX_REQUESTED_SIDE, Operation, Size
 
-_SIDE: TypeAdapter[int] = TypeAdapter(Annotated[int, Field(ge=1, le=LONGEST)])
+_SIDE: TypeAdapter[int] = TypeAdapter(Annotated[int, Field(ge=1, le=MAX_REQUESTED_SIDE)])
 
 
 class Thumbnail(Operation):
@@ -24,13 +24,13 @@ class Thumbnail(Operation):
     width: int = Field(
         100,
         ge=1,
-        le=LONGEST,
+        le=MAX_REQUESTED_SIDE,
         description="Width of the box in pixels; given alone, its height too.",
     )
     height: int = Field(
         100,
         ge=1,
-        le=LONGEST,
+        le=MAX_REQUESTED_SIDE,
         description="Height of the box in pixels; given alone, its width too.",
     )
 
@@ -41,7 +41,7 @@ class Thumbnail(Operation):
             (side,) = (given[name] for name in ("width", "height") if name in given)
             try:
                 both = _SIDE.validate_python(side)
-            except ValidationError:  # said once, of the side that was given
+            except ValidationError:  # reported once, for the side that was given
                 return given
             return {"width": both, "height": both, **given}
         return given
@@ -57,4 +57,4 @@ class Thumbnail(Operation):
         return [(proportional(width, self.height, height), self.height)]
 
     def minimum_decode_size(self, width: int, height: int) -> Size | None:
-        return ample(self.output_sizes(width, height)[0], width, height)
+        return sufficient_size(self.output_sizes(width, height)[0], width, height)

@@ -24,9 +24,9 @@ from models.settings.http import HttpSettings
 from models.settings.log import LogSettings
 from models.settings.mail import MailSettings
 from models.settings.metrics import MetricsSettings
-from models.settings.responses import ResponseSettings
 from models.settings.retention import RetentionSettings
 from models.settings.sse import SseSettings
+from models.settings.timeouts_and_cache import TimeoutAndCacheSettings
 from models.settings.uploads import UploadSettings
 from models.settings.webhooks import WebhookSettings
 from models.settings.worker import WorkerSettings
@@ -36,7 +36,7 @@ SECTIONS: tuple[type[BaseSettings], ...] = (
     HttpSettings,
     AuthSettings,
     UploadSettings,
-    ResponseSettings,
+    TimeoutAndCacheSettings,
     SseSettings,
     WorkerSettings,
     RetentionSettings,
@@ -59,7 +59,7 @@ class Settings(
     RetentionSettings,
     WorkerSettings,
     SseSettings,
-    ResponseSettings,
+    TimeoutAndCacheSettings,
     UploadSettings,
     AuthSettings,
     HttpSettings,

@@ -16,7 +16,7 @@ from models.auth.visibility import View
 from models.errors import BadRequest, Forbidden, LinkExpired, Unauthorized
 from models.settings import Settings
 from models.store import Store
-from service.auth.identity import ANONYMOUS, Identity
+from service.auth.identity import ANONYMOUS, Identity, identity
 from service.auth.rate_limit import RateLimiter
 from service.auth.session import SESSION_COOKIE, read_cookie
 from service.http.csrf import require_same_origin
@@ -82,6 +82,19 @@ class Authenticator:
             return True
         key = await self.find_key(identity.key.id)
         return key is not None and key.active and key.generation == identity.key.generation
+
+    async def revalidate(self, request: web.Request) -> None:
+        """Check the credentials again after a long upload or poll, within KEY_CACHE_SECONDS.
+
+        Raises:
+            Unauthorized: the key was revoked, rotated or expired. Forbidden: the link is invalid.
+            StoreUnavailable: the key cannot be looked up.
+        """
+        client = identity(request)
+        if client.means == "link":
+            await self.identify_by_link(request)
+        elif not await self.is_still_valid(client):
+            raise Unauthorized("API key is no longer valid: revoked, rotated or expired meanwhile")
 
     async def identify_by_link(self, request: web.Request) -> Identity:
         """Return the identity of a signed link: it sees what the link leads to.

@@ -1,4 +1,4 @@
-"""Identity of a request: API key, how it authenticated, what it may see."""
+"""Identity of a request: API key, how it authenticated, what it may see; its client ID."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from aiohttp import web
 
 from models.auth.api_key import ApiKey, Scope
 from models.auth.visibility import ANONYMOUS_VIEW, View
+from service.app_keys import TOKENS
+from service.http.client_ip import CLIENT_IP
 
 
 @dataclass(frozen=True)
@@ -41,3 +43,14 @@ def identity(request: web.Request) -> Identity:
     """Return the identity that the auth middleware found."""
     found: Identity = request.get(IDENTITY, ANONYMOUS)
     return found
+
+
+def ip_pseudonym(request: web.Request) -> str:
+    """Return the keyed hash of the client's IP address, which is stored instead of the address."""
+    return request.app[TOKENS].pseudonym(request[CLIENT_IP])
+
+
+def client_id(request: web.Request) -> str:
+    """Return the ID for quotas and fair queueing: hash of the API key, else of the IP address."""
+    owner = identity(request).owner
+    return request.app[TOKENS].pseudonym(f"key:{owner}") if owner else ip_pseudonym(request)

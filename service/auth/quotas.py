@@ -7,7 +7,7 @@ from aiohttp import web
 from models.errors import RateLimited
 from service.app_keys import SETTINGS, STORE
 from service.auth.identity import identity
-from service.http.client_ip import client_ip
+from service.http.client_ip import CLIENT_IP
 
 
 async def count_call(
@@ -23,7 +23,7 @@ async def count_call(
     settings = request.app[SETTINGS]
     limit = int(getattr(settings, setting.lower()))
     owner = identity(request).owner
-    client = f"key:{owner}" if owner else client_ip(request, settings.proxies)
+    client = f"key:{owner}" if owner else request[CLIENT_IP]
     wait = await request.app[STORE].quotas.consume(f"{what}:{client}", limit)
     if wait:
         raise RateLimited(

@@ -11,7 +11,7 @@ from models.auth.rate_limit_types import RateLimit, RateLimitState
 from models.errors import RateLimited
 from models.settings import Settings
 from service.auth.identity import Identity
-from service.http.client_ip import client_ip
+from service.http.client_ip import CLIENT_IP
 
 if TYPE_CHECKING:  # takes half a second to import; not needed without limits
     from models.redis.rate_counters import RateCounters
@@ -44,7 +44,7 @@ class RateLimiter:
             RateLimited: limit exceeded. StoreUnavailable: Redis is unavailable and
             RATE_LIMIT_FAIL_MODE=closed.
         """
-        await self._hit(request, f"RATE_LIMIT_{kind.upper()}_ADDRESS", self._address(request))
+        await self._hit(request, f"RATE_LIMIT_{kind.upper()}_ADDRESS", request[CLIENT_IP])
 
     async def count_key(self, request: web.Request, identity: Identity, kind: str) -> None:
         """Count a request of the API key, if there is one.
@@ -61,7 +61,7 @@ class RateLimiter:
         Raises:
             RateLimited: too many failures.
         """
-        await self._hit(request, _FAILURES_SETTING, self._address(request), count=False)
+        await self._hit(request, _FAILURES_SETTING, request[CLIENT_IP], count=False)
 
     async def count_failure(self, request: web.Request) -> None:
         """Count a failed authentication.
@@ -69,8 +69,8 @@ class RateLimiter:
         Raises:
             RateLimited: too many failures.
         """
-        log.warning("auth_failed", client=self._address(request), path=request.path[:200])
-        await self._hit(request, _FAILURES_SETTING, self._address(request))
+        log.warning("auth_failed", client=request[CLIENT_IP], path=request.path[:200])
+        await self._hit(request, _FAILURES_SETTING, request[CLIENT_IP])
 
     async def _hit(
         self, request: web.Request, setting: str, client: str, *, count: bool = True
@@ -100,9 +100,6 @@ class RateLimiter:
             measured=reading.limit + 1,
             retry_after=reading.reset_seconds,
         )
-
-    def _address(self, request: web.Request) -> str:
-        return client_ip(request, self._settings.proxies)
 
 
 async def set_rate_limit_headers(request: web.Request, response: web.StreamResponse) -> None:

@@ -10,7 +10,7 @@ from models.errors import BadParameter, NotFound, OriginalGone, QueueFull, Wrong
 from models.outbox.item import DeliveryStatus
 from models.tasks.task import Task
 from service.app_keys import STORE
-from service.auth.client_id import client_id
+from service.auth.identity import client_id
 from service.dashboard.endpoint import dashboard_endpoint
 from service.dashboard.result_links import result_link_signer
 from service.dashboard.schemas import DrainBody, TaskDetailBody, WebhookBody

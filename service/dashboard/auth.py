@@ -14,7 +14,7 @@ from models.loopback import is_loopback
 from models.settings import Settings
 from models.store import Store
 from service.auth.authenticator import API_KEY_HEADER, Authenticator, token_from_headers
-from service.auth.client_id import ip_pseudonym
+from service.auth.identity import ip_pseudonym
 from service.auth.session import read_cookie
 from service.http.allowed_hosts import request_hostname
 from service.http.csrf import require_same_origin

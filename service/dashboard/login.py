@@ -9,7 +9,7 @@ from yarl import URL
 from models.errors import AppError, Forbidden, RateLimited, Unauthorized
 from service.app_keys import SETTINGS, TOKENS
 from service.auth import session
-from service.auth.client_id import ip_pseudonym
+from service.auth.identity import ip_pseudonym
 from service.dashboard.auth import DASHBOARD_PATH, SESSION_COOKIE, dashboard_auth
 from service.http.csrf import is_https, require_same_origin
 from service.openapi.endpoint import unlisted

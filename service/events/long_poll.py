@@ -15,7 +15,7 @@ from models.store import Store
 from models.store.tasks.change_stream import TaskChange
 from models.tasks.group import Group
 from models.tasks.task import ENDED, Task
-from service.auth.revalidate import revalidate
+from service.auth.authenticator import AUTHENTICATOR
 
 T = TypeVar("T")
 
@@ -23,9 +23,9 @@ _ANY_TASK = ""  # not a task id: matches all
 
 
 class _Waiter:
-    """One request that waits until none of ``remaining`` is open any more.
+    """One request that waits until all tasks of ``remaining`` have ended.
 
-    ``heard``: what ended since its last look began, which that look may have missed.
+    ``ended_meanwhile``: tasks that ended since its last read began; that read may have missed them.
     """
 
     def __init__(self) -> None:
@@ -79,13 +79,13 @@ class CompletionWaiter:
             StoreUnavailable: MongoDB is unavailable.
         """
 
-        async def look() -> Task | None:
+        async def read() -> Task | None:
             return await self._store.tasks.get(task_id, view)
 
         def unfinished(task: Task) -> set[str]:
             return set() if task.ended else {task.id}
 
-        return await self._wait_until_ended(look, lambda task: [task.id], unfinished, seconds)
+        return await self._wait_until_ended(read, lambda task: [task.id], unfinished, seconds)
 
     async def wait_for_group(
         self, group_id: str, seconds: float, view: View = UNRESTRICTED_VIEW
@@ -96,19 +96,19 @@ class CompletionWaiter:
             StoreUnavailable: MongoDB is unavailable.
         """
 
-        async def look() -> tuple[Group, dict[str, Task]] | None:
+        async def read() -> tuple[Group, dict[str, Task]] | None:
             return await self._store.groups.find(group_id, view)
 
         def unfinished(found: tuple[Group, dict[str, Task]]) -> set[str]:
             return {task.id for task in found[1].values() if not task.ended}
 
         return await self._wait_until_ended(
-            look, lambda found: found[0].task_ids, unfinished, seconds
+            read, lambda found: found[0].task_ids, unfinished, seconds
         )
 
     async def _wait_until_ended(
         self,
-        look: Callable[[], Awaitable[T | None]],
+        read: Callable[[], Awaitable[T | None]],
         task_ids: Callable[[T], Sequence[str]],
         unfinished: Callable[[T], set[str]],
         seconds: float,
@@ -121,7 +121,7 @@ class CompletionWaiter:
         waiter = _Waiter()
         with contextlib.ExitStack() as registrations:
             with self._registered(waiter, [_ANY_TASK]):
-                found = await look()
+                found = await read()
                 if found is None or seconds <= 0:
                     return found
                 registrations.enter_context(self._registered(waiter, task_ids(found)))
@@ -133,9 +133,9 @@ class CompletionWaiter:
                             await waiter.wake.wait()
                         waiter.wake.clear()
                         waiter.ended_meanwhile.clear()
-                        found = await look() or found
+                        found = await read() or found
                     return found
-            return await look()  # the current progress
+            return await read()  # the current progress
 
     @contextlib.contextmanager
     def _registered(self, waiter: _Waiter, task_ids: Sequence[str]) -> Iterator[None]:
@@ -156,11 +156,11 @@ async def long_poll_task(
     """Return the task as ``CompletionWaiter.wait_for_task`` does.
 
     Raises:
-        Unauthorized, Forbidden, StoreUnavailable: see ``revalidate``.
+        Unauthorized, Forbidden, StoreUnavailable: see ``Authenticator.revalidate``.
     """
     task = await request.app[COMPLETION_WAITER].wait_for_task(task_id, seconds, view)
     if seconds:
-        await revalidate(request)
+        await request.app[AUTHENTICATOR].revalidate(request)
     return task
 
 
@@ -170,11 +170,11 @@ async def long_poll_group(
     """Return the group and its tasks as ``CompletionWaiter.wait_for_group`` does.
 
     Raises:
-        Unauthorized, Forbidden, StoreUnavailable: see ``revalidate``.
+        Unauthorized, Forbidden, StoreUnavailable: see ``Authenticator.revalidate``.
     """
     found = await request.app[COMPLETION_WAITER].wait_for_group(group_id, seconds, view)
     if seconds:
-        await revalidate(request)
+        await request.app[AUTHENTICATOR].revalidate(request)
     return found
 
 

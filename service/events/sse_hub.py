@@ -8,7 +8,6 @@ import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 
 import structlog
 from aiohttp import web
@@ -22,7 +21,8 @@ from models.store import Store
 from models.store.tasks.change_stream import TaskChange
 from models.tasks.task import Task
 from service.events.queue_watch import QueueWatch, any_queued
-from service.events.sse_topic import Event, Kind, Topic
+from service.events.sse_stream import EventStream
+from service.events.sse_topic import Kind, Topic
 from service.events.stream_limits import StreamLimits
 
 log = structlog.get_logger()
@@ -30,42 +30,6 @@ log = structlog.get_logger()
 _DISCONNECT_CHECK_SECONDS = 1.0  # between two checks for disconnected clients
 _MAX_TIME_SHARE = 0.5  # of the time may go into serialization
 _IDLE_SECONDS = 5.0  # the full change stream stays open without streams
-
-
-@dataclass(eq=False)
-class EventStream:
-    """One open stream; ``disconnected`` tells whether the client has gone."""
-
-    hub: EventHub
-    topic: Topic
-    name: str | None
-    disconnected: Callable[[], bool]
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
-
-    @property
-    def closed(self) -> bool:
-        """Whether no more events follow."""
-        return self.hub.closing or self.topic.gone or self.disconnected()
-
-    def current_event(self) -> Event:
-        """Return the known state."""
-        return self.topic.event(self.name)
-
-    async def next_event(self, last: str, until: float) -> Event | None:
-        """Return the newest state other than ``last``; None when the stream must close.
-
-        States between two calls are dropped: a slow reader gets the newest one.
-        """
-        loop = asyncio.get_running_loop()
-        while loop.time() < until and not self.closed:
-            event = self.current_event()
-            if event.tag != last:
-                return event
-            self.changed.clear()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout_at(until):
-                    await self.changed.wait()
-        return None
 
 
 class EventHub:
@@ -82,7 +46,7 @@ class EventHub:
         self._changed = asyncio.Event()
         self._queue_watch = QueueWatch(settings, store)
         self._serialize_seconds = 0.0  # since the last pause
-        self.closing = False
+        self._shutdown = asyncio.Event()
         for kind in ("task", "group"):
             instruments.set(EVENT_STREAMS, 0, kind)
 
@@ -124,7 +88,7 @@ class EventHub:
 
     def close(self) -> None:
         """End all streams: the service shuts down, and browsers reconnect."""
-        self.closing = True
+        self._shutdown.set()
         for stream in self._streams:
             stream.changed.set()
 
@@ -197,7 +161,7 @@ class EventHub:
         with self._limits.hold_stream(client):
             async with self._topic(kind, topic_id, view) as topic:
                 with self._limits.hold_tasks(client, len(topic.ids)):
-                    stream = EventStream(self, topic, name, disconnected)
+                    stream = EventStream(topic, name, disconnected, self._shutdown)
                     topic.listeners.add(stream.changed)
                     self._streams.add(stream)
                     self._count_stream(kind, 1)

@@ -11,9 +11,9 @@ from aiohttp_sse import EventSourceResponse
 from models.errors import BadParameter, NotFound, StoreUnavailable, TooManyStreams
 from service.app_keys import SETTINGS
 from service.auth.authenticator import AUTHENTICATOR
-from service.auth.client_id import client_id
-from service.auth.identity import identity
-from service.events.sse_hub import EVENT_HUB, EventStream
+from service.auth.identity import client_id, identity
+from service.events.sse_hub import EVENT_HUB
+from service.events.sse_stream import EventStream
 from service.events.sse_topic import Kind
 from service.handlers.tasks import TaskNameQuery
 from service.http.query import reject_unknown_query
@@ -107,7 +107,7 @@ async def _stream(request: web.Request, kind: Kind, name: str | None) -> web.Str
                 )
         if disconnected():
             raise ConnectionResetError("the client disconnected")
-        if listener.hub.closing:
+        if listener.shutdown.is_set():
             response.force_close()  # the client reconnects to another process
         return response
 

@@ -21,9 +21,9 @@ from models.tasks.schemas import GroupBody
 from models.tasks.task import Result, Task
 from models.tasks.zip_archive import GroupArchive
 from service.app_keys import SETTINGS, STORE
+from service.auth.authenticator import AUTHENTICATOR
 from service.auth.identity import identity
 from service.auth.quotas import count_call
-from service.auth.revalidate import revalidate
 from service.events.long_poll import long_poll_group
 from service.http.json_body import read_json
 from service.http.query import (
@@ -102,7 +102,7 @@ async def create(request: web.Request) -> web.StreamResponse:
     await request.app[DISK_SPACE].check_free()
     await count_call(request, "groups", "GROUPS_PER_CLIENT")
     wanted = read_group_request(await read_json(request, settings), settings)
-    await revalidate(request)
+    await request.app[AUTHENTICATOR].revalidate(request)
     tasks = await store.tasks.get_many(
         [each.task_id for each in wanted.members], identity(request).view
     )

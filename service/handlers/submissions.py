@@ -10,8 +10,8 @@ from aiohttp.typedefs import Handler
 from models.errors import BadParameter
 from models.images.inspect import ACCEPTED_FORMATS
 from models.operations import OPERATIONS, Operation, parse
-from models.operations.parameter_docs import fields, summary
-from models.operations.steps import read
+from models.operations.parameter_docs import curl_fields, summary
+from models.operations.steps import read_pipeline
 from models.settings import Settings
 from models.tasks.schemas import GroupBody, TaskBody
 from service.app_keys import SETTINGS
@@ -21,7 +21,7 @@ from service.openapi.endpoint import FORM, BodySpec, ResponseSpec, endpoint
 from service.openapi.error_groups import TASK_ERRORS, UPLOAD_ERRORS
 from service.openapi.headers import PreferHeader
 from service.submissions.submission_request import SubmissionRequest
-from service.uploads.multipart import FormShape
+from service.uploads.form_shape import FormShape
 
 IMAGE_FIELDS = dict.fromkeys(("image", "images", "images[]", "file", "files"), ACCEPTED_FORMATS)
 """Names of the file field with their formats; the first is documented, the others are aliases."""
@@ -54,7 +54,7 @@ def operation_handler(op: str) -> Handler:
         body=BodySpec({FORM: form_schemas.operation_form(op)}),
         responses=SUBMISSION_RESPONSES,
         errors=(*UPLOAD_ERRORS, *TASK_ERRORS),
-        examples=(f"curl -F image=@cat.png{fields(OPERATIONS[op])} '{{url}}/{op}?wait=30'",),
+        examples=(f"curl -F image=@cat.png{curl_fields(OPERATIONS[op])} '{{url}}/{op}?wait=30'",),
     )
     async def submit(request: web.Request) -> web.StreamResponse:
         def operations(submission: SubmissionRequest) -> Sequence[Operation]:
@@ -106,4 +106,4 @@ def _pipeline(submission: SubmissionRequest) -> Sequence[Operation]:
             parameter=next(iter(submission.fields))[:40],
         )
     values = [value for values in submission.lists.values() for value in values]
-    return read(values, submission.settings.max_operations)
+    return read_pipeline(values, submission.settings.max_operations)

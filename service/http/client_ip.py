@@ -6,6 +6,9 @@ from ipaddress import IPv6Address, ip_address, ip_network
 
 from aiohttp import web
 
+CLIENT_IP = web.RequestKey("client_ip", str)
+"""The request's ``client_ip``, which the request context middleware finds once."""
+
 _IPV6_PREFIX_BITS = 64  # one household or server owns a whole /64
 
 

@@ -1,4 +1,4 @@
-"""Request context: X-Request-ID and the access log."""
+"""Request context: X-Request-ID, the client's IP address, and the access log."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 
-from service.app_keys import DRAINING
+from service.app_keys import DRAINING, SETTINGS
+from service.http.client_ip import CLIENT_IP, client_ip
 
 log = structlog.get_logger()
 
@@ -23,13 +24,14 @@ _REQUEST_ID_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 @web.middleware
 async def request_context_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Middleware: bind the request ID to all log lines; write the access log line.
+    """Middleware: bind the request ID to all log lines, find the client's IP address, log access.
 
     A client's X-Request-ID is kept if it has 1 to 64 letters, digits, ``-`` and ``_``.
     """
     given = request.headers.get("X-Request-ID", "")
     request_id = given if _REQUEST_ID_PATTERN.fullmatch(given) else secrets.token_hex(8)
     request[REQUEST_ID] = request_id
+    request[CLIENT_IP] = client_ip(request, request.app[SETTINGS].proxies)
     began = time.monotonic()
     with structlog.contextvars.bound_contextvars(request_id=request_id):
         status = 499  # client disconnected

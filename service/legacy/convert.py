@@ -9,7 +9,7 @@ from models.error_codes import from_document
 from models.errors import BadRequest, NotFound, WaitTimedOut
 from models.images.inspect import ACCEPTED_FORMATS, MEDIA_TYPES, InputFormat
 from models.operations import OPERATIONS, parse
-from models.operations.parameter_docs import fields
+from models.operations.parameter_docs import curl_fields
 from models.tasks.schemas import GroupBody, TaskBody
 from models.tasks.serializers import result_url
 from models.tasks.task import Status, Task
@@ -28,7 +28,7 @@ from service.openapi.headers import PreferHeader
 from service.results import read_result
 from service.schemas import LegacyStatus, LegacySubmissionBody
 from service.submissions.submission_request import SubmissionRequest
-from service.uploads.multipart import FormShape
+from service.uploads.form_shape import FormShape
 
 _THUMBNAIL_FIELD = "file"
 _WITH_GIF: tuple[InputFormat, ...] = (*ACCEPTED_FORMATS, "gif")
@@ -107,7 +107,7 @@ async def grayscale(request: web.Request) -> web.StreamResponse:
     },
     errors=(*UPLOAD_ERRORS, *TASK_ERRORS),
     examples=(
-        f"curl -F image=@cat.png{fields(OPERATIONS['convert'])} '{{url}}/convert?wait=30'",
+        f"curl -F image=@cat.png{curl_fields(OPERATIONS['convert'])} '{{url}}/convert?wait=30'",
         "curl -F file=@cat.png {url}/convert",
     ),
 )
@@ -168,7 +168,7 @@ def _submission_response(
     request: web.Request,
     task: Task,
     name: str | None,
-    said: LegacyStatus,
+    submission_status: LegacyStatus,
     result: bool | str | None,
     *,
     status: int,
@@ -178,8 +178,8 @@ def _submission_response(
         thumbnail = None  # succeeded for the older service, but the result is gone
     body: LegacySubmissionBody = {
         "submission_task_id": task.id,
-        "submission_status": said,
-        "status": said,
+        "submission_status": submission_status,
+        "status": submission_status,
         "submission_result": result,
     }
     if thumbnail is not None:

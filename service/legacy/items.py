@@ -22,14 +22,13 @@ from models.errors import (
     WaitTimedOut,
 )
 from models.operations import parse
-from models.operations.legacy_syntax import Older, read
-from models.operations.steps import encoding, parts
+from models.operations.legacy_syntax import LegacyPipeline, read_legacy_operations
+from models.operations.steps import check_results, final_encoding, result_count
 from models.settings import Settings
 from models.tasks.task import Result, Status, Task
 from service.app_keys import SETTINGS
-from service.auth.client_id import client_id
-from service.auth.identity import identity
-from service.auth.revalidate import revalidate
+from service.auth.authenticator import AUTHENTICATOR
+from service.auth.identity import client_id, identity
 from service.events.long_poll import long_poll_task
 from service.http.json_body import parse_json, read_body
 from service.http.query import reject_unknown_query
@@ -45,7 +44,6 @@ from service.legacy.items_request import (
 from service.openapi.endpoint import JSON, BodySpec, ResponseSpec, endpoint
 from service.openapi.error_groups import FORM_ERRORS, TASK_ERRORS, UPLOAD_ERRORS
 from service.results import read_result
-from service.submissions.submission_request import check_results
 from service.submissions.task_creator import TASK_CREATOR
 from service.uploads.disk_space import DISK_SPACE
 from service.uploads.incoming_file import IncomingFile, RejectedUpload
@@ -69,7 +67,7 @@ class _ItemsRun:
     settings: Settings
     folder: ImagesRoot
     items: ItemsRequest
-    parsed: Older
+    parsed: LegacyPipeline
     tasks: dict[int, Task] = field(default_factory=dict)
     skipped: dict[int, str] = field(default_factory=dict)
 
@@ -101,13 +99,18 @@ async def run(request: web.Request) -> web.StreamResponse:
             setting="IMAGES_ROOT",
         )
     body = await read_body(request, settings)
-    await revalidate(request)
+    await request.app[AUTHENTICATOR].revalidate(request)
     items = read_items_request(parse_json(body), settings)
     job = _ItemsRun(
-        request, settings, ImagesRoot(settings.images_root), items, read(items.operations)
+        request,
+        settings,
+        ImagesRoot(settings.images_root),
+        items,
+        read_legacy_operations(items.operations),
     )
-    check_results(job.parsed.operations, len(items.images), settings)
-    count = parts(job.parsed.operations)
+    limits = settings.max_results, settings.max_batch_results
+    check_results(job.parsed.operations, len(items.images), *limits)
+    count = result_count(job.parsed.operations)
     await asyncio.to_thread(check_paths, items, job.folder, count)
     for number, image in enumerate(items.images, 1):
         await _submit_image(job, number, image)
@@ -122,7 +125,7 @@ async def _submit_image(job: _ItemsRun, number: int, image: ItemsImage) -> None:
     """Submit one image; a missing or broken one is skipped."""
     output = output_format(image.output)
     operations = list(job.parsed.operations)
-    if not operations or encoding(operations, output).format != output:
+    if not operations or final_encoding(operations, output).format != output:
         # The extension of the output decides the format.
         operations.append(parse("convert", {"format": output}))
     with job.request.app[DISK_SPACE].spool() as spool:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from models.images.inspect import ACCEPTED_FORMATS, FORMAT_BY_EXTENSION, InputFormat
 from models.operations import OPERATIONS, Operation
-from models.operations.parameter_docs import listed
+from models.operations.parameter_docs import list_form
 from models.outbox.email_address import MAX_CHARACTERS
 from models.settings import Settings
 from service.openapi.endpoint import Schema
@@ -122,7 +122,7 @@ def _operations_field(settings: Settings) -> Schema:
         "description": "Operations, applied in order; the image is decoded once and encoded once. "
         "Send the field several times, or once with a JSON list. After split, each part is "
         "processed.",
-        "examples": [[listed(spec)] for spec in OPERATIONS.values()],
+        "examples": [[list_form(spec)] for spec in OPERATIONS.values()],
         "items": {
             "anyOf": [
                 {

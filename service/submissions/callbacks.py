@@ -11,7 +11,7 @@ from models.outbox.webhook_url import AddressPolicy, parse_callback_url
 from models.tasks.group import Group
 from models.tasks.task import Status, Task
 from service.app_keys import SETTINGS, STORE
-from service.auth.client_id import client_id
+from service.auth.identity import client_id
 from service.auth.quotas import count_call
 
 

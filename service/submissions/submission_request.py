@@ -12,15 +12,13 @@ from aiohttp import web
 from models.errors import AppError, BadParameter, BadRequest, StoreUnavailable
 from models.images.inspect import FORMAT_BY_EXTENSION, MEDIA_TYPES, OutputFormat
 from models.operations import Operation
-from models.operations.steps import encoding, parts
+from models.operations.steps import check_format, check_results, final_encoding
 from models.outbox.email_address import parse_email_address
-from models.settings import Settings
 from models.tasks.group import Group, Member, group_progress
 from models.tasks.task import Task
 from service.app_keys import SETTINGS, STORE
-from service.auth.client_id import client_id
-from service.auth.identity import identity
-from service.auth.revalidate import revalidate
+from service.auth.authenticator import AUTHENTICATOR
+from service.auth.identity import client_id, identity
 from service.events.long_poll import long_poll_group, long_poll_task
 from service.http.query import reject_unknown_query, wait_seconds, wants_image_redirect
 from service.submissions.callbacks import (
@@ -32,8 +30,9 @@ from service.submissions.group_creation import create_group
 from service.submissions.task_creator import TASK_CREATOR
 from service.task_response import respond_group, respond_task
 from service.uploads.disk_space import DISK_SPACE
+from service.uploads.form_shape import FormShape
 from service.uploads.incoming_file import AcceptedUpload, RejectedUpload
-from service.uploads.multipart import FormShape, read_form
+from service.uploads.multipart import read_form
 
 OperationsOf = Callable[["SubmissionRequest"], Sequence[Operation]]
 
@@ -120,7 +119,7 @@ class SubmissionRequest:
                     field=expected,
                 )
             self.uploads = [await file.validate() for file in form.files]
-            await revalidate(self.request)
+            await self.request.app[AUTHENTICATOR].revalidate(self.request)
             self.file_fields = {file.field for file in form.files}
             self.fields, self.lists = form.fields, form.lists
             yield
@@ -151,8 +150,9 @@ class SubmissionRequest:
             StoreUnavailable: the store is unavailable; it is safe to send the request again.
         """
         if self.format is not None:
-            _check_format(operations, self.format)
-        check_results(operations, len(self.uploads), self.settings)
+            check_format(operations, self.format)
+        limits = self.settings.max_results, self.settings.max_batch_results
+        check_results(operations, len(self.uploads), *limits)
         errors = []
         for upload in self.uploads:
             try:
@@ -181,7 +181,7 @@ class SubmissionRequest:
         return await self.request.app[TASK_CREATOR].find_or_create(
             upload,
             operations,
-            self.format or encoding(operations, upload.header.format).format,
+            self.format or final_encoding(operations, upload.header.format).format,
             report=self.report,
             client=self.client_id,
             owner=self.identity.owner,
@@ -214,10 +214,7 @@ class SubmissionRequest:
     async def _respond_task(self) -> web.StreamResponse:
         task, name = self.first
         structlog.contextvars.bind_contextvars(task_id=task.id)
-        group_id = None
-        if self.email:
-            group, _ = await self._create_group()
-            group_id = group.id
+        group_id = (await self._create_group())[0].id if self.email else None
         if self.callback_url:
             await add_task_callback(self.request, self.callback_url, task, name)
         if self.wait and not task.ended:
@@ -236,45 +233,6 @@ class SubmissionRequest:
         return await create_group(store, self.members, self.email, owner)
 
 
-def check_results(operations: Sequence[Operation], pictures: int, settings: Settings) -> None:
-    """Return unless a submission of ``pictures`` images would make too many results.
-
-    Raises:
-        BadParameter: more than MAX_RESULTS of each image, or MAX_BATCH_RESULTS in all.
-    """
-    each = parts(operations)
-    if each > settings.max_results:
-        raise BadParameter(
-            f"the operations make {each} results of each picture; at most "
-            f"{settings.max_results} are allowed (MAX_RESULTS)",
-            setting="MAX_RESULTS",
-            limit=settings.max_results,
-            measured=each,
-        )
-    limit = settings.max_batch_results
-    if pictures > 1 and each * pictures > limit:
-        raise BadParameter(
-            f"{pictures} pictures would make {each * pictures} results; at most {limit} are "
-            "allowed of one submission (MAX_BATCH_RESULTS): send fewer pictures in each",
-            setting="MAX_BATCH_RESULTS",
-            limit=limit,
-            measured=each * pictures,
-        )
-
-
-def _check_format(operations: Sequence[Operation], output: OutputFormat) -> None:
-    """Return unless an operation writes another format than the field ``format`` says.
-
-    Raises:
-        BadParameter: one does.
-    """
-    written = encoding(operations, output).format
-    if written != output:
-        raise BadParameter(
-            f"format={output} contradicts convert={written}; send one of them", parameter="format"
-        )
-
-
 def _flag(name: str, value: str) -> bool:
     if value not in {"", "0", "1"}:
         raise BadParameter(f"{name} is 1 or 0, not {value[:20]!a}", parameter=name)
@@ -282,12 +240,10 @@ def _flag(name: str, value: str) -> bool:
 
 
 def _format(value: str) -> OutputFormat | None:
-    if not value:
-        return None
-    if value.lower() in FORMAT_BY_EXTENSION:
-        return FORMAT_BY_EXTENSION[value.lower()]
-    raise BadParameter(
-        f"format {value[:20]!a} is not supported; known: {', '.join(MEDIA_TYPES)}",
-        parameter="format",
-        known=list(MEDIA_TYPES),
-    )
+    if value and value.lower() not in FORMAT_BY_EXTENSION:
+        raise BadParameter(
+            f"format {value[:20]!a} is not supported; known: {', '.join(MEDIA_TYPES)}",
+            parameter="format",
+            known=list(MEDIA_TYPES),
+        )
+    return FORMAT_BY_EXTENSION.get(value.lower())

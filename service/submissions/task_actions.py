@@ -11,7 +11,7 @@ from models.metrics.definitions import TASKS_ENDED
 from models.metrics.instruments import operation_label
 from models.tasks.task import RESTARTABLE, Status, Task
 from service.app_keys import INSTRUMENTS, STORE
-from service.auth.client_id import client_id
+from service.auth.identity import client_id
 from service.submissions.task_creator import TASK_CREATOR
 
 log = structlog.get_logger()

@@ -17,7 +17,7 @@ from models.images.inspect import OutputFormat, check_side
 from models.networks.catalogue import Catalogue
 from models.operations import Operation
 from models.operations.fingerprint import fingerprint
-from models.operations.steps import parts, sizes
+from models.operations.steps import result_count, result_sizes
 from models.redis.queue import Queue
 from models.settings import Settings
 from models.store import Store
@@ -58,6 +58,7 @@ class TaskCreator:
     admission: Admission
 
     def __post_init__(self) -> None:
+        self._encoder_settings = self.settings.encoder_settings
         # Of concurrent requests for the same task one stores the original; the others reuse it.
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -87,19 +88,19 @@ class TaskCreator:
         """
         weights = [w for o in operations if (w := o.weights(self.catalogue)) is not None]
         header = upload.header
-        for size in sizes(
+        for size in result_sizes(
             operations, (header.width, header.height), self.settings.max_output_pixels
         ):
             check_side(*size, output)
         tile = self.settings.tile_pixels
-        need, fixed = memory_estimate.need(header, operations, output, self.catalogue, tile)
-        memory_estimate.check(need, self.settings, fixed)
+        need, fixed = memory_estimate.estimate(header, operations, output, self.catalogue, tile)
+        memory_estimate.check_fits(need, self.settings, fixed)
         mark = fingerprint(
             upload.sha256,
             operations,
             output,
             weights,
-            self.settings.encoder_settings,
+            self._encoder_settings,
             report,
             owner,
         )
@@ -139,8 +140,8 @@ class TaskCreator:
             await self.store.webhooks.rearm(task.id)
             if not await self.store.tasks.restart(task.id, original, client, order):
                 return False
-        ring = await self.store.leases.next_enqueue_number(task.id)
-        await self.queue.enqueue(task.id, ring, order, task.created_at)
+        enqueue_number = await self.store.leases.next_enqueue_number(task.id)
+        await self.queue.enqueue(task.id, enqueue_number, order, task.created_at)
         return True
 
     async def _create_or_reuse(self, spec: _TaskSpec) -> Task:
@@ -209,7 +210,7 @@ class TaskCreator:
     async def _reserve_names(self, spec: _TaskSpec) -> TaskUpload:
         """Return the upload's name with result names that no other task of the owner has."""
         name, operations = spec.upload.name, spec.operations
-        count = parts(operations)
+        count = result_count(operations)
         numbers = range(1, count + 1) if count > 1 else (0,)
         names = await self.store.result_names.reserve(
             [result_names(name, operations, spec.output, spec.fingerprint, n) for n in numbers],

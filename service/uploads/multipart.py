@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-
 from aiohttp import web
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser
 
 from models.errors import BadRequest, TooLarge
-from models.images.inspect import InputFormat
 from models.settings import Settings
 from service.http.header_params import header_parameters, media_type, multipart_boundary
 from service.http.json_body import body_too_large, unknown_field
 from service.http.upload_rate import MinimumRate
 from service.uploads.disk_space import DISK_SPACE
+from service.uploads.form_shape import Form, FormShape
 from service.uploads.incoming_file import IncomingFile, decode_text, upload_too_large
 from service.uploads.spool import Spool
 
@@ -23,29 +20,6 @@ _MAX_PART_HEADERS = 16  # a part has two or three
 _MAX_PART_HEADER_BYTES = 2048  # file systems limit names to a few hundred
 _OVERHEAD_BYTES = 64 * 1024  # boundaries and part headers of a form
 _DISK_CHECK_BYTES = 4 * 1024 * 1024  # received between two checks of the free disk space
-
-
-@dataclass(frozen=True)
-class FormShape:
-    """What a route accepts: the names of its file fields, each with its image formats.
-
-    ``max_files``: how many files. ``repeated``: names of text fields that may occur several times.
-    ``known``: the names of all text fields; None: the route checks them later.
-    """
-
-    file_fields: Mapping[str, tuple[InputFormat, ...]]
-    max_files: int = 1
-    repeated: frozenset[str] = frozenset()
-    known: tuple[str, ...] | None = None
-
-
-@dataclass
-class Form:
-    """The parsed form: files in their order, text fields, and repeated text fields as lists."""
-
-    files: list[IncomingFile] = field(default_factory=list)
-    fields: dict[str, str] = field(default_factory=dict)
-    lists: dict[str, list[str]] = field(default_factory=dict)
 
 
 class _FormBuilder:

@@ -12,7 +12,8 @@ from models.settings import Settings
 from service.app_keys import SETTINGS
 from service.http.header_params import media_type
 from service.http.json_body import read_body, read_json, unknown_field
-from service.uploads.multipart import FormShape, read_form
+from service.uploads.form_shape import FormShape
+from service.uploads.multipart import read_form
 from service.uploads.spool import Spool
 
 _FORMS = "multipart/form-data, application/x-www-form-urlencoded or application/json"

@@ -22,7 +22,7 @@ from service.app import create_app
 from tests.conftest import working
 from tests.support import images
 from tests.workers.child.test_pool import ignore, request
-from tests.workers.queue.test_jobs import started_worker, slow_picture, wait_until
+from tests.workers.queue.test_jobs import slow_picture, started_worker, wait_until
 from workers.child.memory_semaphore import MemorySemaphore
 from workers.child.pool import ChildPool
 
@@ -69,32 +69,33 @@ def test_what_the_header_says_of_samples_counts() -> None:
 
 
 def test_a_budget_is_the_machines_or_the_one_that_is_set() -> None:
-    assert memory_estimate.budget(Settings()) == memory_estimate.available() > 0
-    assert memory_estimate.budget(Settings(memory_budget=1000 * MB, workers=4)) == 250 * MB
+    assert memory_estimate.worker_budget(Settings()) == memory_estimate.available_bytes() > 0
+    assert memory_estimate.worker_budget(Settings(memory_budget=1000 * MB, workers=4)) == 250 * MB
 
 
 def test_a_container_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     limit = tmp_path / "memory.max"
     monkeypatch.setattr(memory_estimate, "_CGROUPS", (str(limit), "/nowhere"))
-    whole = memory_estimate.available()
+    whole = memory_estimate.available_bytes()
     limit.write_text("max\n")
-    assert memory_estimate.available() == whole
+    assert memory_estimate.available_bytes() == whole
     limit.write_text("4000000000\n")
-    assert memory_estimate.available() == 3_200_000_000
+    assert memory_estimate.available_bytes() == 3_200_000_000
     limit.write_text("600000000\n")
-    assert memory_estimate.available() == 300_000_000
+    assert memory_estimate.available_bytes() == 300_000_000
 
 
 def test_what_never_fits_is_refused_with_what_passes() -> None:
     small = Settings(memory_budget=260 * MB)
     header = ImageHeader("jpeg", 4000, 3000)
     with pytest.raises(TooMuchMemory, match=r"260 MB .*MEMORY_BUDGET.* (\d+)% of the pixels") as e:
-        memory_estimate.check(memory_estimate.predict(header, UPSCALE, "png"), small)
+        memory_estimate.check_fits(memory_estimate.predict(header, UPSCALE, "png"), small)
     assert e.value.facts["setting"] == "MEMORY_BUDGET"
     assert e.value.facts["limit"] == 260 * MB < e.value.facts["measured"]
-    share = (260 * MB - memory_estimate.BASE) / (e.value.facts["measured"] - memory_estimate.BASE)
+    base = memory_estimate.BASE_BYTES
+    share = (260 * MB - base) / (e.value.facts["measured"] - base)
     side = share**0.5 * 0.99
-    memory_estimate.check(
+    memory_estimate.check_fits(
         memory_estimate.predict(
             ImageHeader("jpeg", int(4000 * side), int(3000 * side)), UPSCALE, "png"
         ),
@@ -107,26 +108,26 @@ def test_a_heavy_network_counts_and_does_not_shrink_with_the_picture() -> None:
     catalogue = Catalogue([heavy], {("heavy", 2): Path("heavy_x2.pb")})
     chain = [parse("grayscale", {}), parse("upscale", {"scale": "2", "model": "heavy"})]
     header = ImageHeader("jpeg", 4000, 3000)
-    need, fixed = memory_estimate.need(header, chain, "png", catalogue, 0)
+    need, fixed = memory_estimate.estimate(header, chain, "png", catalogue, 0)
     assert fixed == 2100 * MB
     assert need == memory_estimate.predict(header, chain, "png") + fixed
     assert (
-        memory_estimate.need(header, UPSCALE, "png", catalogue, 0)[1] == 0
+        memory_estimate.estimate(header, UPSCALE, "png", catalogue, 0)[1] == 0
     )  # not at hand: said elsewhere
-    assert memory_estimate.need(header, chain, "png", Catalogue([], {}), 0)[1] == 0
+    assert memory_estimate.estimate(header, chain, "png", Catalogue([], {}), 0)[1] == 0
     with pytest.raises(TooMuchMemory, match=r" (\d+)% of the pixels passes") as caught:
-        memory_estimate.check(need, Settings(memory_budget=need - 60 * MB), fixed)
+        memory_estimate.check_fits(need, Settings(memory_budget=need - 60 * MB), fixed)
     share = int(str(caught.value.detail).split("%")[0].split()[-1])
     assert 50 < share < 100
     with pytest.raises(TooMuchMemory, match="a lighter network may"):
-        memory_estimate.check(need, Settings(memory_budget=2200 * MB), fixed)
+        memory_estimate.check_fits(need, Settings(memory_budget=2200 * MB), fixed)
 
 
 def test_large_tiles_count(shared: Path) -> None:
     catalogue = Catalogue.read(None)
     header = ImageHeader("jpeg", 4000, 3000)
-    assert memory_estimate.need(header, UPSCALE, "png", catalogue, 0)[1] == 120 * MB
-    assert memory_estimate.need(header, UPSCALE, "png", catalogue, 4000)[1] > 700 * MB
+    assert memory_estimate.estimate(header, UPSCALE, "png", catalogue, 0)[1] == 120 * MB
+    assert memory_estimate.estimate(header, UPSCALE, "png", catalogue, 4000)[1] > 700 * MB
 
 
 async def test_refused_at_submission(settings: Settings, aiohttp_client: Any) -> None:
@@ -189,7 +190,7 @@ async def test_two_large_tasks_run_one_after_the_other(
     send: Send, settings: Settings, store: Store
 ) -> None:
     data = [images.jpeg(900, 900, seed) for seed in range(2)]
-    need, _ = memory_estimate.need(
+    need, _ = memory_estimate.estimate(
         ImageHeader("jpeg", 900, 900), UPSCALE, "jpeg", Catalogue.read(None), 0
     )
     narrow = settings.model_copy(update={"worker_processes": 2, "memory_budget": need + 1})
@@ -211,7 +212,7 @@ async def test_every_operation_takes_what_is_predicted(op: str) -> None:
     document = parse(op, OPERATIONS[op].example).document()
     _, idle, _ = await bench.memory.measure("rgba16", 20, 15, {"op": "grayscale"}, "png")
     need, peak, _ = await bench.memory.measure("rgba16", 2000, 1000, document, "png")
-    assert peak - idle <= need - memory_estimate.BASE
+    assert peak - idle <= need - memory_estimate.BASE_BYTES
 
 
 async def test_a_child_that_takes_far_more_than_predicted_is_refused_it(tmp_path: Path) -> None:
@@ -223,6 +224,7 @@ async def test_a_child_that_takes_far_more_than_predicted_is_refused_it(tmp_path
     answer = await children.run(replace(wild, operations=large, memory_bytes=0), ignore)
     assert answer["error"]["code"] == "too_much_memory"
     assert "MEMORY_BUDGET" in str(answer["error"])
-    good = await children.run(replace(request(tmp_path), memory_bytes=memory_estimate.BASE), ignore)
+    fits = replace(request(tmp_path), memory_bytes=memory_estimate.BASE_BYTES)
+    good = await children.run(fits, ignore)
     assert good["results"] and children.pids == pids
     await children.stop()

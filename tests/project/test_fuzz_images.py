@@ -96,7 +96,7 @@ class Bench:
         source.write_bytes(data)
         operations = OPERATIONS[number % len(OPERATIONS)]
         output = header.format
-        need, _ = memory_estimate.need(
+        need, _ = memory_estimate.estimate(
             header, [load(o) for o in operations], output, _NO_NETWORKS, 0
         )
         request = Request(str(source), str(self.folder), operations, output, memory_bytes=need)

@@ -17,8 +17,8 @@ from docs.generate.operations import pages
 from docs.generate.settings import settings_page
 from models.error_members import codes
 from models.operations import OPERATIONS, parse
-from models.operations.parameter_docs import listed
-from models.operations.steps import read
+from models.operations.parameter_docs import list_form
+from models.operations.steps import read_pipeline
 from tests.support import images as pictures
 
 
@@ -72,8 +72,8 @@ def test_the_commands_of_a_page_ask_for_the_same(op: str) -> None:
     asked = parse(op, fields)
     assert shlex.split(process)[-1] == "localhost:8080/process"
     field = shlex.split(process)[-2]
-    assert field == f"operations={listed(spec)}"
-    assert read([field.removeprefix("operations=")], 1) == [asked]
+    assert field == f"operations={list_form(spec)}"
+    assert read_pipeline([field.removeprefix("operations=")], 1) == [asked]
 
 
 def test_every_parameter_and_its_help_is_on_its_page() -> None:

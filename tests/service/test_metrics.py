@@ -1,4 +1,4 @@
-"""/metrics of a real service with two real workers, against what was done to them."""
+"""/metrics of a real service with two real workers, compared with the tasks they ran."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def scrape(darkroom: StandaloneProcess) -> Scraped:
 
 
 def scraped(darkroom: StandaloneProcess, true: Callable[[Scraped], Any], what: str) -> Scraped:
-    """Scrape until ``true``; workers tell of themselves now and then."""
+    """Scrape until ``true`` holds: workers send snapshots at intervals."""
     last: list[Scraped] = []
 
     def good() -> bool:
@@ -46,7 +46,7 @@ def scraped(darkroom: StandaloneProcess, true: Callable[[Scraped], Any], what: s
 
 
 def broken() -> bytes:
-    """A PNG whole enough for the service, and broken where only a decoder looks."""
+    """Return a PNG that passes the service's checks, but whose pixel data is corrupt."""
     whole = images.png(64, 64)
     at = whole.index(b"IDAT") + 4
     length = int.from_bytes(whole[at - 8 : at - 4], "big")
@@ -55,7 +55,7 @@ def broken() -> bytes:
 
 
 def working_child(darkroom: StandaloneProcess, task_id: str) -> psutil.Process:
-    """Return the child that has the task, once it computes."""
+    """Return the child process of the task once it computes."""
     darkroom.until(lambda: darkroom.task(task_id)["progress"] > 0, "started")
     port = int((darkroom.data_dir / "mongo" / "port").read_text())
     with MongoClient[dict[str, Any]]("127.0.0.1", port, directConnection=True) as client:
@@ -75,7 +75,7 @@ def send(darkroom: StandaloneProcess, data: bytes, path: str, *fields: str) -> A
 
 @pytest.fixture(scope="module")
 def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[StandaloneProcess, Scraped]]:
-    """A house after 4 good pictures, a broken one, one whose child dies twice, one cancelled."""
+    """Darkroom after 4 successes, a broken image, a task that crashed twice, a cancelled one."""
     with StandaloneProcess(
         tmp_path_factory.mktemp("busy") / "data", **QUICK, MAX_ATTEMPTS="2"
     ) as darkroom:
@@ -87,7 +87,7 @@ def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[StandaloneP
         assert send(darkroom, broken(), "/grayscale?wait=30")["error"]["code"] == "bad_image"
         crashing = send(darkroom, slow_picture(), "/upscale")["task_id"]
         working_child(darkroom, crashing).kill()
-        darkroom.until(lambda: darkroom.task(crashing)["progress"] == 0, "handed on")
+        darkroom.until(lambda: darkroom.task(crashing)["progress"] == 0, "retried")
         working_child(darkroom, crashing).kill()
         assert darkroom.task(crashing, 60)["error"]["code"] == "worker_crashed"
         cancelled = send(darkroom, slow_picture(), "/upscale", "format=webp")["task_id"]
@@ -102,12 +102,12 @@ def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[StandaloneP
                 and s.sum("darkroom_child_processes", state="idle") == 2
                 and s.sum("darkroom_request_duration_seconds_count", route="/metrics") >= 1
             ),
-            "all told",
+            "all snapshots received",
         )
         yield darkroom, seen
 
 
-def test_tasks_attempts_and_failures_are_what_was_done(
+def test_tasks_attempts_and_failures_are_counted(
     busy: tuple[StandaloneProcess, Scraped],
 ) -> None:
     _, seen = busy
@@ -135,9 +135,9 @@ def test_tasks_attempts_and_failures_are_what_was_done(
     assert by("cause", "darkroom_child_processes_replaced_total") == {"crashed": 2, "cancelled": 1}
 
 
-def test_times_are_counted_once_each(busy: tuple[StandaloneProcess, Scraped]) -> None:
+def test_durations_are_observed_once_each(busy: tuple[StandaloneProcess, Scraped]) -> None:
     _, seen = busy
-    assert seen.sum("darkroom_task_wait_seconds_count") == 7  # the second attempt waited for none
+    assert seen.sum("darkroom_task_wait_seconds_count") == 7  # the second attempt did not wait
     assert seen.sum("darkroom_task_run_seconds_count") == 4
     assert seen.by("stage", "darkroom_stage_duration_seconds_count") == {
         "fetch": 8,
@@ -154,12 +154,12 @@ def test_times_are_counted_once_each(busy: tuple[StandaloneProcess, Scraped]) ->
     assert len(lag) == 3  # two workers and the service
     for command in ("find", "findAndModify", "insert", "update"):
         assert seen.sum("darkroom_mongodb_command_duration_seconds_count", command=command) > 0
-    # A change stream that waits for news takes a second each time; nothing else here does.
+    # A change stream waits a second for changes each time; its getMore must not be counted.
     assert seen.sum("darkroom_mongodb_command_duration_seconds_sum", command="getMore") < 0.5
     assert seen.sum("darkroom_redis_call_duration_seconds_count", call="enqueue") >= 7
 
 
-def test_requests_are_counted_by_template_never_by_path(
+def test_requests_are_labelled_by_route_template(
     busy: tuple[StandaloneProcess, Scraped],
 ) -> None:
     _, seen = busy
@@ -171,11 +171,11 @@ def test_requests_are_counted_by_template_never_by_path(
     assert seen.sum(name, method="other") == 1
     assert seen.sum(name, route="/metrics") >= 1
     assert "script" not in seen.text and "/no/such" not in seen.text and "PROPFIND" not in seen.text
-    assert not re.search(r"[0-9a-f]{32}", seen.text)  # no task's id either
+    assert not re.search(r"[0-9a-f]{32}", seen.text)  # nor a task ID
     assert seen.sum("darkroom_requests_in_progress") == 1
 
 
-def test_stores_and_machines(busy: tuple[StandaloneProcess, Scraped]) -> None:
+def test_gauges_of_stores_and_machines(busy: tuple[StandaloneProcess, Scraped]) -> None:
     darkroom, seen = busy
     assert seen.by("store", "darkroom_store_up") == {"mongodb": 1, "redis": 1}
     assert seen.sum("darkroom_workers") == 2
@@ -199,12 +199,12 @@ def test_stores_and_machines(busy: tuple[StandaloneProcess, Scraped]) -> None:
     assert len(started) == 3 and all(0 < time.time() - at < 3600 for at in started)
 
 
-def test_promtool_finds_no_fault_in_the_scrape(busy: tuple[StandaloneProcess, Scraped]) -> None:
+def test_promtool_accepts_the_scrape(busy: tuple[StandaloneProcess, Scraped]) -> None:
     done = promtool("check", "metrics", given=busy[1].text)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_label_values_are_those_of_the_catalogue(busy: tuple[StandaloneProcess, Scraped]) -> None:
+def test_label_values_match_the_definitions(busy: tuple[StandaloneProcess, Scraped]) -> None:
     _, seen = busy
     for metric in METRICS:
         name = metric.name + ("_count" if metric.kind is MetricKind.HISTOGRAM else "")
@@ -217,25 +217,25 @@ def test_label_values_are_those_of_the_catalogue(busy: tuple[StandaloneProcess, 
                 assert sample.labels[label] != "other" or not sample.value or label == "method"
 
 
-def used(path: str) -> set[str]:
+def metric_names(path: str) -> set[str]:
     return set(re.findall(r"darkroom_[a-z0-9_]+", (ROOT / path).read_text()))
 
 
 @pytest.mark.parametrize("path", ["docs/prometheus/alerts.yml", "docs/grafana/darkroom.json"])
-def test_what_alerts_and_dashboard_ask_for_is_scraped(
+def test_metrics_of_alerts_and_dashboard_exist(
     path: str, busy: tuple[StandaloneProcess, Scraped]
 ) -> None:
-    assert used(path)
-    assert used(path) <= {sample.name for sample in busy[1].samples}
+    assert metric_names(path)
+    assert metric_names(path) <= {sample.name for sample in busy[1].samples}
 
 
-def test_a_frozen_mongodb_leaves_what_the_service_knows(start_darkroom: StartDarkroom) -> None:
+def test_scrape_works_while_mongodb_is_frozen(start_darkroom: StartDarkroom) -> None:
     darkroom = start_darkroom(**QUICK, STORE_TIMEOUT="1")
     scraped(darkroom, lambda s: s.sum("darkroom_workers") == 2, "both workers seen")
     mongod = darkroom.pid("mongo")
     os.kill(mongod, signal.SIGSTOP)
     try:
-        for _ in range(3):  # each is answered, none waits for the one before
+        for _ in range(3):  # each scrape returns; none waits for an earlier one
             seen = scrape(darkroom)
             assert [s.value for s in seen.of("darkroom_store_up", store="mongodb")] == [0]
             assert seen.by("store", "darkroom_store_up") == {"redis": 1}
@@ -245,14 +245,12 @@ def test_a_frozen_mongodb_leaves_what_the_service_knows(start_darkroom: StartDar
         os.kill(mongod, signal.SIGCONT)
     back = scraped(darkroom, lambda s: s.sum("darkroom_store_up") == 2, "both stores back")
     assert back.sum("darkroom_workers") == 2
-    old = darkroom.kill(
-        "mongo"
-    )  # how long it is away is the supervisor's to say: it may not be seen
+    old = darkroom.kill("mongo")  # it may restart before a scrape sees it down
     darkroom.until(lambda: darkroom.pid("mongo") != old, "started again")
-    scraped(darkroom, lambda s: s.sum("darkroom_store_up") == 2, "seen again")
+    scraped(darkroom, lambda s: s.sum("darkroom_store_up") == 2, "both stores up")
 
 
-def test_counters_of_a_killed_worker_stay_a_while_and_its_gauges_go(
+def test_killed_worker_keeps_its_counters_and_loses_its_gauges(
     start_darkroom: StartDarkroom, tmp_path: Path
 ) -> None:
     darkroom = start_darkroom(
@@ -260,16 +258,16 @@ def test_counters_of_a_killed_worker_stay_a_while_and_its_gauges_go(
     )
     assert send(darkroom, images.png(), "/upscale?wait=30")["status"] == "SUCCESS"
     total = "darkroom_tasks_total"
-    seen = scraped(darkroom, lambda s: s.sum(total, status="SUCCESS") == 1, "told")
+    seen = scraped(darkroom, lambda s: s.sum(total, status="SUCCESS") == 1, "counter received")
     (worked,) = (s.labels["worker"] for s in seen.of(total, status="SUCCESS") if s.value)
     names = {f"{os.uname().nodename}:{darkroom.pid(f'worker-{n}')}": f"worker-{n}" for n in (0, 1)}
     darkroom.kill(names[worked])
 
-    def over(now: Scraped) -> bool:
+    def replaced(now: Scraped) -> bool:
         living = {s.labels["worker"] for s in now.of("darkroom_attempts_in_progress")}
         return len(living) == 2 and worked not in living
 
-    now = scraped(darkroom, over, "the dead one gone and its successor there")
+    now = scraped(darkroom, replaced, "killed worker replaced")
     assert now.sum("darkroom_workers") == 2
     assert now.sum(total, status="SUCCESS", worker=worked) == 1
     assert now.by("status", total) == {"SUCCESS": 1}

@@ -1,4 +1,4 @@
-"""Figures that many ask for at once."""
+"""TTLCache: one load serves all concurrent callers."""
 
 from __future__ import annotations
 
@@ -8,38 +8,38 @@ from models.errors import StoreUnavailable
 from service.ttl_cache import TTLCache
 
 
-async def test_one_asks_for_all_and_again_when_it_is_old() -> None:
-    asked = 0
+async def test_one_load_serves_all_until_it_expires() -> None:
+    loads = 0
 
-    async def ask() -> int:
-        nonlocal asked
-        asked += 1
+    async def load() -> int:
+        nonlocal loads
+        loads += 1
         await asyncio.sleep(0)
-        return asked
+        return loads
 
-    glance = TTLCache(ask, 3600)
-    assert await asyncio.gather(*(glance.get() for _ in range(20))) == [1] * 20
-    stale = TTLCache(ask, 0)
-    assert [await stale.get() for _ in range(2)] == [2, 3]
+    cache = TTLCache(load, 3600)
+    assert await asyncio.gather(*(cache.get() for _ in range(20))) == [1] * 20
+    expired = TTLCache(load, 0)
+    assert [await expired.get() for _ in range(2)] == [2, 3]
 
 
-async def test_who_waited_for_a_failure_fails_with_it() -> None:
-    """Else each would wait in its turn for a store that is away."""
-    asked, answer = 0, asyncio.Event()
+async def test_callers_waiting_for_a_failed_load_fail_with_it() -> None:
+    """Otherwise each would wait in turn for a store that is unavailable."""
+    loads, release = 0, asyncio.Event()
 
-    async def ask() -> int:
-        nonlocal asked
-        asked += 1
-        await answer.wait()
-        if asked == 1:
-            raise StoreUnavailable("away", store="mongodb")
-        return asked
+    async def load() -> int:
+        nonlocal loads
+        loads += 1
+        await release.wait()
+        if loads == 1:
+            raise StoreUnavailable("unavailable", store="mongodb")
+        return loads
 
-    glance = TTLCache(ask)
-    waiting = [asyncio.create_task(glance.get()) for _ in range(20)]
+    cache = TTLCache(load)
+    waiting = [asyncio.create_task(cache.get()) for _ in range(20)]
     await asyncio.sleep(0)
-    answer.set()
+    release.set()
     failed = await asyncio.gather(*waiting, return_exceptions=True)
     assert {type(each) for each in failed} == {StoreUnavailable}
-    assert asked == 1
-    assert await glance.get() == 2  # whoever comes later asks anew
+    assert loads == 1
+    assert await cache.get() == 2  # a later call loads again

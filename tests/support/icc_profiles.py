@@ -1,4 +1,4 @@
-"""Colour profiles made by the tests: matrix and curve, as ICC.1:2001 lays them out."""
+"""Create colour profiles of a matrix and curves, as ICC.1:2001 defines them."""
 
 from __future__ import annotations
 

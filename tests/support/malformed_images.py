@@ -1,6 +1,6 @@
-"""Pictures that nobody means well with: whole files, changed where it hurts.
+"""Malformed pictures: valid files with harmful changes.
 
-What is changed is asked of ``choose(n)``, 0 to n - 1: hypothesis chooses, or a seeded generator.
+``choose(n)`` returns 0 to n - 1 and decides what is changed: hypothesis, or a seeded generator.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Change = Callable[[bytes, Choose], bytes]
 _SIDE = (24, 20)
 _EXTREMES = (0, 1, 2, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x10000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_MANY_ZEROS = zlib.compress(bytes(80_000_000), 9)  # 80 kB; more than a comment may have
+_MANY_ZEROS = zlib.compress(bytes(80_000_000), 9)  # 80 kB; unpacked, more than a comment may have
 
 
 def _exif() -> Image.Exif:
@@ -36,7 +36,7 @@ def _profile(space: bytes) -> bytes:
     return bytes(16) + space + bytes(2000)
 
 
-def _wholes() -> list[bytes]:
+def _valid_files() -> list[bytes]:
     picture = Image.fromarray(images.scene(*_SIDE))
     wide = (images.scene(*_SIDE).astype(np.uint16) * 257).astype(np.uint16)
     key = (1, 2, 3)
@@ -64,15 +64,15 @@ def _wholes() -> list[bytes]:
     ]
 
 
-WHOLES = _wholes()
+VALID_FILES = _valid_files()
 
 
 def make(choose: Choose) -> bytes:
-    """Return one file, changed one to three times; a PNG perhaps with its checksums mended."""
-    data = WHOLES[choose(len(WHOLES))]
+    """Return one file, changed one to three times; a PNG often with valid checksums."""
+    data = VALID_FILES[choose(len(VALID_FILES))]
     for _ in range(1 + choose(3)):
         data = CHANGES[choose(len(CHANGES))](data, choose)
-    return mended(data) if choose(4) else data
+    return with_valid_checksums(data) if choose(4) else data
 
 
 def _flip(data: bytes, choose: Choose) -> bytes:
@@ -109,7 +109,7 @@ def _number(data: bytes, choose: Choose) -> bytes:
 
 
 def _resize(data: bytes, choose: Choose) -> bytes:
-    """Have the header say another size: a bomb, or nothing at all."""
+    """Change the size in the header: a bomb, or nothing at all."""
     width, height = (
         (0, 1, 3, 1999, 2001, 30_000, 65_535, 1_000_000, 0x7FFFFFFF)[choose(9)] for _ in range(2)
     )
@@ -126,7 +126,7 @@ def _resize(data: bytes, choose: Choose) -> bytes:
 
 
 def _stuff(data: bytes, choose: Choose) -> bytes:
-    """Put a large or odd chunk or segment behind the header."""
+    """Insert a large or odd chunk or segment after the header."""
     body = (b"", b"\0", b"a" * 70_000, bytes(1_000_000), _MANY_ZEROS)[choose(5)]
     if data.startswith(_SIGNATURE):
         kind, head = (
@@ -151,7 +151,7 @@ def _stuff(data: bytes, choose: Choose) -> bytes:
 
 
 def _samples(data: bytes, choose: Choose) -> bytes:
-    """Put other samples into a PNG: far too many, none, or no zlib at all."""
+    """Replace the samples of a PNG: far too many, none, or invalid zlib data."""
     packed = (_MANY_ZEROS, zlib.compress(b""), b"\0" * 100, zlib.compress(bytes(10)))[choose(4)]
     at = data.find(b"IDAT") - 4
     if not data.startswith(_SIGNATURE) or at < 0:
@@ -167,13 +167,19 @@ def _polyglot(data: bytes, choose: Choose) -> bytes:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("a.html", "<script>alert(1)</script>")
-    other = (packed.getvalue(), b"<script>alert(1)</script>", b"%PDF-1.7", WHOLES[0], WHOLES[11])
+    other = (
+        packed.getvalue(),
+        b"<script>alert(1)</script>",
+        b"%PDF-1.7",
+        VALID_FILES[0],
+        VALID_FILES[11],
+    )
     extra = other[choose(len(other))]
     return data + extra if choose(2) else extra + data
 
 
 def _crossed(data: bytes, choose: Choose) -> bytes:
-    other = WHOLES[choose(len(WHOLES))]
+    other = VALID_FILES[choose(len(VALID_FILES))]
     return (data[: choose(len(data))] + other[choose(len(other)) :]) or b"\0"
 
 
@@ -183,8 +189,8 @@ CHANGES: tuple[Change, ...] = (
 )
 
 
-def mended(data: bytes) -> bytes:
-    """Return a PNG with the checksum of every chunk made right: so it gets to the decoder."""
+def with_valid_checksums(data: bytes) -> bytes:
+    """Return a PNG with correct checksums, so that the decoder reads its chunks."""
     if not data.startswith(_SIGNATURE):
         return data
     whole, at = bytearray(data), 8

@@ -1,6 +1,6 @@
 """``python -m tests.support.misbehaving_child``: a real child that some pictures take over.
 
-Such a picture has a chunk that says what is done then, see ``picture``. All others are worked at.
+Such a picture has a chunk with instructions, see ``picture``. Other pictures are processed.
 """
 
 from __future__ import annotations
@@ -16,36 +16,36 @@ from workers.child import __main__ as child
 from workers.child.request import Request
 
 _CHUNK = b"liEs"
-_IEND = 12  # bytes
+_IEND_BYTES = 12
 
 
-def picture(seed: int = 0, **lie: Any) -> bytes:
-    """Return a PNG that makes its child lie.
+def picture(seed: int = 0, **forgery: Any) -> bytes:
+    """Return a PNG that makes its child send false messages.
 
-    ``lines``: said as they are, and then nothing more. ``bytes``: in place of each result, with
-    their true SHA-256. ``made``: said of each result. ``answer``: said of all.
+    ``lines``: sent as they are, and then nothing more. ``bytes``: replace each result, with their
+    correct SHA-256. ``file``: members of each result. ``message``: members of the final message.
     """
     whole = images.png(seed=seed)
-    told = images.chunk(_CHUNK, json.dumps(lie).encode())
-    return whole[:-_IEND] + told + whole[-_IEND:]
+    instructions = images.chunk(_CHUNK, json.dumps(forgery).encode())
+    return whole[:-_IEND_BYTES] + instructions + whole[-_IEND_BYTES:]
 
 
 def _process(request: Request, tools: Any, output: Any) -> dict[str, Any]:
-    _, found, told = Path(request.source).read_bytes().partition(_CHUNK)
+    _, found, rest = Path(request.source).read_bytes().partition(_CHUNK)
     if not found:
         return _real(request, tools, output)
-    lie, _ = json.JSONDecoder().raw_decode(told.decode("latin-1"))
-    if "lines" in lie:
-        output.write("".join(f"{line}\n" for line in lie["lines"]))
+    forgery, _ = json.JSONDecoder().raw_decode(rest.decode("latin-1"))
+    if "lines" in forgery:
+        output.write("".join(f"{line}\n" for line in forgery["lines"]))
         threading.Event().wait()
-    answer = _real(request, tools, output)
-    for made in answer["results"]:
-        if "bytes" in lie:
-            data = lie["bytes"].encode("latin-1")
-            Path(made["path"]).write_bytes(data)
-            made["sha256"] = hashlib.sha256(data).hexdigest()
-        made.update(lie.get("made", {}))
-    return {**answer, **lie.get("answer", {})}
+    message = _real(request, tools, output)
+    for file in message["results"]:
+        if "bytes" in forgery:
+            data = forgery["bytes"].encode("latin-1")
+            Path(file["path"]).write_bytes(data)
+            file["sha256"] = hashlib.sha256(data).hexdigest()
+        file.update(forgery.get("file", {}))
+    return {**message, **forgery.get("message", {})}
 
 
 _real = child._process

@@ -1,6 +1,6 @@
-"""Networks in ONNX, byte by byte: what tests need of them without the onnx package.
+"""Write ONNX networks byte by byte: for tests without the onnx package.
 
-Messages and numbers as onnx.proto has them (ONNX IR 8, operators 13).
+Messages and field numbers are those of onnx.proto (ONNX IR 8, operators 13).
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ def _attribute(name: str, value: int | str | list[int]) -> bytes:
     elif isinstance(value, str):
         body += field(4, value.encode()) + field(20, _STRING)
     else:
-        body += b"".join(field(8, each) for each in value) + field(20, _INTS)
+        body += b"".join(field(8, item) for item in value) + field(20, _INTS)
     return field(5, body)
 
 
 def _node(kind: str, output: str, *inputs: str, **attributes: int | str | list[int]) -> bytes:
-    body = b"".join(field(1, each.encode()) for each in inputs) + field(2, output.encode())
+    body = b"".join(field(1, input_.encode()) for input_ in inputs) + field(2, output.encode())
     body += field(3, output.encode()) + field(4, kind.encode())
     return field(1, body + b"".join(_attribute(*pair) for pair in attributes.items()))
 
@@ -41,7 +41,7 @@ def _tensor(name: str, value: NDArray[np.float32], half: bool) -> bytes:
 def _value(number: int, name: str, channels: int, sides: str, half: bool) -> bytes:
     known = [field(1, 1), field(1, channels)]
     dimensions = [*known, *(field(2, f"{sides}{axis}".encode()) for axis in "hw")]
-    shape = b"".join(field(1, each) for each in dimensions)
+    shape = b"".join(field(1, dimension) for dimension in dimensions)
     kind = field(1, field(1, _HALF if half else _FLOAT) + field(2, shape))
     return field(number, field(1, name.encode()) + field(2, kind))
 
@@ -51,9 +51,9 @@ def network(
 ) -> bytes:
     """Return convolutions with ReLU between, shuffled to ``scale`` times the size.
 
-    ``kernels``: (height, width, in, out) and biases, as ``tests.support.tensorflow_graphs`` takes them. ``half``:
-    stored, taken and given in 16 bits. ``unshuffled``: with a way to half the size and back at its
-    beginning, so that only even sides are taken.
+    ``kernels``: (height, width, in, out) and biases, as in ``tests.support.tensorflow_graphs``.
+    ``half``: weights, input and output in 16 bits. ``unshuffled``: starts with half the size and
+    back, so that it takes only even sides.
     """
     graph, last = b"", "low"
     if unshuffled:

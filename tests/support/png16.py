@@ -1,4 +1,4 @@
-"""16-bit PNGs of every kind, made and read by the tests."""
+"""16-bit PNGs of every kind: create, read and process them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from models.networks.catalogue import Catalogue
 from models.operations import Encoding
-from models.operations.steps import read
+from models.operations.steps import read_pipeline
 from tests.support import images
 from workers.imaging.writer import Output
 from workers.pipeline import Limits, Outputs, Pipeline
@@ -37,13 +37,13 @@ def scene(kind: str, width: int = 40, height: int = 30) -> Array:
 
 
 def file_of(kind: str, wide: Array, **options: Any) -> bytes:
-    """Return the PNG; of ``+key`` kinds what is as the last pixel is transparent."""
+    """Return the PNG; in ``+key`` kinds the colour of the last pixel is transparent."""
     key = tuple(int(v) for v in np.atleast_1d(wide[-1, -1])) if kind.endswith("+key") else ()
     return images.by_hand(wide, key=key, **options)
 
 
 def split_up(kind: str, wide: Array) -> tuple[Array, Array | None]:
-    """Return (colours in RGB order or gray, alpha) as they should be seen."""
+    """Return (colours in RGB order or gray, alpha) as a viewer should show them."""
     if kind.endswith("+key"):
         same = wide == wide[-1, -1]
         same = same.all(axis=2) if same.ndim == 3 else same
@@ -54,9 +54,9 @@ def split_up(kind: str, wide: Array) -> tuple[Array, Array | None]:
 
 
 def unfiltered(data: bytes) -> tuple[int, Array]:
-    """Return (colour type, samples) of a 16-bit PNG; OpenCV reads it, its own writer is not asked.
+    """Return (colour type, samples) of a 16-bit PNG, read by OpenCV, not by our code.
 
-    OpenCV makes BGRA of gray with alpha, so the header is looked at.
+    OpenCV decodes gray with alpha as BGRA, so the colour type comes from the header.
     """
     assert data[24] == 16
     wide = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
@@ -74,15 +74,15 @@ def process(
     folder.mkdir(exist_ok=True)
     source = folder / "source"
     source.write_bytes(data)
-    done = read(operations, 9) if operations else []
-    said = options.pop("said", ())
+    steps = read_pipeline(operations, 9) if operations else []
+    notes = options.pop("notes", ())
     catalogue = Catalogue.read(None)
-    pipeline = Pipeline(done, Encoding(output), catalogue, LIMITS, lambda _: None, **options)
-    return pipeline.process(source, folder, LIMITS.max_pixels, said)
+    pipeline = Pipeline(steps, Encoding(output), catalogue, LIMITS, lambda _: None, **options)
+    return pipeline.process(source, folder, LIMITS.max_pixels, notes)
 
 
 def results(
     folder: Path, data: bytes, *operations: str, **options: Any
 ) -> list[tuple[Output, bytes]]:
-    made = process(folder, data, *operations, **options).results
-    return [(each, Path(each.path).read_bytes()) for each in made]
+    outputs = process(folder, data, *operations, **options).results
+    return [(output, Path(output.path).read_bytes()) for output in outputs]

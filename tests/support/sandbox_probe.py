@@ -1,8 +1,8 @@
-"""``python -m tests.support.sandbox_probe``: a real child, that tries what a taken-over one would.
+"""``python -m tests.support.sandbox_probe``: a real child that tries what a taken-over one would.
 
-All of ``workers.child`` runs, its layers and its start-up too; only a task that names a probe is
-answered by trying it. ``LANG=lacks-files`` takes the kernel a layer, ``LANG=lacks-truncate`` what
-Landlock learned with Linux 6.2: of the environment little reaches a child.
+All of ``workers.child`` runs, start-up and sandbox included; only a task that names a probe runs
+that probe instead. ``LANG=lacks-files`` simulates a kernel without that layer,
+``LANG=lacks-truncate`` Landlock before Linux 6.2: LANG is one of the few variables a child gets.
 """
 
 from __future__ import annotations
@@ -36,15 +36,17 @@ def _call(number: int, *values: int) -> int:
 
 
 def _thread() -> str:
-    said: list[str] = []
-    thread = threading.Thread(target=lambda: said.append(_refused(lambda _: socket.socket(), "")))
+    outcomes: list[str] = []
+    thread = threading.Thread(
+        target=lambda: outcomes.append(_outcome(lambda _: socket.socket(), ""))
+    )
     thread.start()
     thread.join()
-    return f"a thread is refused: {said[0]}"
+    return f"a thread is refused: {outcomes[0]}"
 
 
 def _endless(_: str) -> None:
-    re.match(r"(a+)+b", "a" * 60)  # C code that burns a core, and no other thread gets to run
+    re.match(r"(a+)+b", "a" * 60)  # endless C code that holds the GIL
 
 
 def _grow(path: Path) -> None:
@@ -53,25 +55,27 @@ def _grow(path: Path) -> None:
 
 
 def _shared() -> int:
-    held = []
+    maps = []
     with contextlib.suppress(OSError, MemoryError):
         for _ in range(10_000):
-            held.append(mmap.mmap(-1, 1 << 30))  # shared and anonymous: no data to RLIMIT_DATA
-    return len(held)
+            maps.append(
+                mmap.mmap(-1, 1 << 30)
+            )  # shared and anonymous: RLIMIT_DATA does not count it
+    return len(maps)
 
 
 def _open(path: str, flags: int) -> int:
-    """Open by the call that C libraries no longer make, where there is one; closes it again."""
+    """Open and close ``path`` with open(2), which C libraries no longer call, where it exists."""
     name = ctypes.create_string_buffer(path.encode())
-    old = os.uname().machine == "x86_64"
-    given = [2] if old else [56, -100]
-    fd = _call(*given, ctypes.addressof(name), flags, 0)
+    has_open = os.uname().machine == "x86_64"
+    call = [2] if has_open else [56, -100]  # openat, AT_FDCWD
+    fd = _call(*call, ctypes.addressof(name), flags, 0)
     os.close(fd)
     return fd
 
 
 def _fill(path: str, files: int, size: int) -> None:
-    """Make files until somebody ends it, or there are so many."""
+    """Create ``files`` files of ``size`` bytes, then wait to be killed."""
     for number in range(files):
         fd = os.open(f"{path}/more-{number}", os.O_WRONLY | os.O_CREAT)
         for _ in range(size >> 20):
@@ -80,19 +84,19 @@ def _fill(path: str, files: int, size: int) -> None:
     time.sleep(600)
 
 
-def _say(fd: int, text: bytes, times: int) -> None:
+def _write(fd: int, text: bytes, times: int) -> None:
     for _ in range(times):
         os.write(fd, text)
 
 
-def _die(_: str) -> None:
-    _say(2, b"one of many\n", 500)
-    os.write(2, b"why it dies")
+def _abort(_: str) -> None:
+    _write(2, b"one of many\n", 500)
+    os.write(2, b"reason of the crash")
     os.abort()
 
 
-_ANSWERS = 3
-"""The descriptor of a child's answers: the first that it opens."""
+_MESSAGES_FD = 3
+"""Descriptor of a child's messages: the first that it opens."""
 
 PROBES: dict[str, Callable[[str], Any]] = {
     "socket": lambda _: socket.socket(),
@@ -131,21 +135,21 @@ PROBES: dict[str, Callable[[str], Any]] = {
     "endless": _endless,
     "empty": lambda path: os.open(path, os.O_RDONLY | os.O_TRUNC),
     "empty by open": lambda path: _open(path, os.O_RDONLY | os.O_TRUNC),
-    "neither": lambda path: os.open(path, os.O_ACCMODE),
-    "neither, by open": lambda path: _open(path, os.O_ACCMODE | os.O_TRUNC),
+    "access mode 3": lambda path: os.open(path, os.O_ACCMODE),
+    "access mode 3 by open": lambda path: _open(path, os.O_ACCMODE | os.O_TRUNC),
     "openat2": lambda _: _call(437, -100, 0, 0, 0),
-    "nameless": lambda path: os.open(path, os.O_TMPFILE | os.O_RDWR, 0o600),
+    "unnamed file": lambda path: os.open(path, os.O_TMPFILE | os.O_RDWR, 0o600),
     "rename": lambda path: Path(path).rename(f"{path}-2"),
     "affinity": lambda pid: os.sched_setaffinity(int(pid), os.sched_getaffinity(0)),
     "read 2": lambda _: os.read(2, 10),
     "empty 2": lambda _: os.ftruncate(2, 0),
-    "do not wait at 2": lambda _: os.set_blocking(2, False),
+    "unblock 2": lambda _: os.set_blocking(2, False),
     "many files": lambda path: _fill(path, 50, 0),
     "large files": lambda path: _fill(path, 2, 64 << 20),
-    "say": lambda text: _say(2, text.encode(), 1),
-    "say much": lambda text: _say(2, text.encode() * 1000, 500),
-    "answer much": lambda text: _say(_ANSWERS, text.encode() * 1000, 10_000),
-    "die": _die,
+    "write stderr": lambda text: _write(2, text.encode(), 1),
+    "flood stderr": lambda text: _write(2, text.encode() * 1000, 500),
+    "flood messages": lambda text: _write(_MESSAGES_FD, text.encode() * 1000, 10_000),
+    "abort": _abort,
     "decoders": lambda _: _decoders(),
 }
 
@@ -156,7 +160,7 @@ def _decoders() -> list[str]:
     return sorted(Image.OPEN)
 
 
-def _refused(probe: Callable[[str], Any], path: str) -> str:
+def _outcome(probe: Callable[[str], Any], path: str) -> str:
     try:
         return f"done: {probe(path)}"
     except OSError as error:
@@ -166,33 +170,33 @@ def _refused(probe: Callable[[str], Any], path: str) -> str:
 
 
 def _process(request: Request, tools: Any, output: Any) -> dict[str, Any]:
-    for asked in request.operations:
-        if "probe" in asked:
-            path = str(asked.get("path", "")).replace("OWN", request.folder)
-            said = _refused(PROBES[asked["probe"]], path)
-            if "answer" in asked:  # a lie, instead of what it found
-                return dict(asked["answer"])
-            return {"error": {"code": "bad_image", "detail": said}}
+    for operation in request.operations:
+        if "probe" in operation:
+            path = str(operation.get("path", "")).replace("OWN", request.folder)
+            outcome = _outcome(PROBES[operation["probe"]], path)
+            if "message" in operation:  # a false message instead of the outcome
+                return dict(operation["message"])
+            return {"error": {"code": "bad_image", "detail": outcome}}
     return _real(request, tools, output)
 
 
 _real = child._process
 
 
-def _lacking(layer: str) -> None:
+def _disable_layer(layer: str) -> None:
     def refuse(*_: Any) -> None:
         raise OSError(38, "Function not implemented")
 
-    place = {
+    replacement = {
         "files": (sandbox.landlock, "restrict", refuse),
         "calls": (sandbox.seccomp, "install_filter", refuse),
         "truncate": (sandbox.landlock, "abi_version", lambda: 2),
     }
-    setattr(*place[layer])
+    setattr(*replacement[layer])
 
 
 if __name__ == "__main__":
     child._process = _process
     if os.environ.get("LANG", "").startswith("lacks-"):
-        _lacking(os.environ["LANG"].removeprefix("lacks-"))
+        _disable_layer(os.environ["LANG"].removeprefix("lacks-"))
     child.main()

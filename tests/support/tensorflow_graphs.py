@@ -1,7 +1,7 @@
-"""Frozen TensorFlow graphs, byte by byte: networks that tests make without TensorFlow.
+"""Write frozen TensorFlow graphs byte by byte: networks for tests without TensorFlow.
 
-A GraphDef as protocol buffers write it: https://protobuf.dev/programming-guides/encoding/; the
-numbers of the fields are those of tensorflow/core/framework/*.proto.
+A GraphDef in protocol buffers (https://protobuf.dev/programming-guides/encoding/), with the field
+numbers of tensorflow/core/framework/*.proto.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Graph:
     def node(self, op: str, name: str, *inputs: str, **attributes: bytes) -> str:
         """Add a node; ``attributes`` are AttrValue messages."""
         body = field(1, name.encode()) + field(2, op.encode())
-        body += b"".join(field(3, each.encode()) for each in inputs)
+        body += b"".join(field(3, name_.encode()) for name_ in inputs)
         for key, value in attributes.items():
             body += field(5, field(1, key.encode()) + field(2, value))
         self.data += field(1, body)
@@ -55,8 +55,8 @@ class Graph:
         tensor = field(1, kind) + field(2, shape) + field(4, content)
         return self.node("Const", name, dtype=field(6, kind), value=field(8, tensor))
 
-    def coarse(self, name: str, value: Array) -> str:
-        """Add a constant of 256 levels between its least and greatest value."""
+    def quantized_constant(self, name: str, value: Array) -> str:
+        """Add a constant with 256 levels between its minimum and maximum."""
         low, high = np.float32(value.min()), np.float32(value.max())
         levels = np.rint((value - low) / (high - low) * 255).astype(np.uint8)
         parts = {"const": levels, "min": np.array(low), "max": np.array(high)}
@@ -67,7 +67,7 @@ class Graph:
     def convolution(self, name: str, source: str, kernel: Array, bias: Array) -> str:
         """Add a SAME convolution; ``kernel`` is (height, width, in, out)."""
         ones = field(1, field(3, b"\1\1\1\1"))
-        store = self.coarse if self._quantized else self.constant
+        store = self.quantized_constant if self._quantized else self.constant
         weights = store(f"{name}/kernel", kernel)
         layout = field(2, b"NHWC")
         convolved = self.node(
@@ -82,7 +82,7 @@ class Graph:
         return self.node(*added, T=field(6, _FLOAT), data_format=layout)
 
     def shuffled(self, source: str, scale: int) -> str:
-        """Add the end that dnn_superres looks for: depth to space, then channels first."""
+        """Add the output that dnn_superres expects: depth to space, then channels first."""
         kind = field(6, _FLOAT)
         high = self.node(
             *("DepthToSpace", "NHWC_output", source),
@@ -98,8 +98,8 @@ class Graph:
 def edsr(scale: int = 2, features: int = 8, blocks: int = 1, quantized: bool = False) -> bytes:
     """Return an EDSR: head, residual blocks, one more, skip, shuffled to three channels.
 
-    Its weights are random, but for a path that hands the picture's own pixels on. It sees
-    2 * ``blocks`` + 3 pixels each way; the published ones have 32 blocks of 256 features.
+    Its weights are random, except for a path that passes the picture's own pixels on. Its radius
+    is 2 * ``blocks`` + 3 pixels; the published networks have 32 blocks of 256 features.
     """
     draw = np.random.default_rng(11)
     graph = Graph(quantized)

@@ -32,17 +32,15 @@ from workers.child.protocol import (
 from workers.child.request import Request
 from workers.sandbox import proc_status
 
-PROGRESS_INTERVAL_SECONDS = 0.1  # seconds between two progress lines: a tile may take a millisecond
+PROGRESS_INTERVAL_SECONDS = 0.1  # between two progress lines: a tile may take a millisecond
 
 
 def main() -> None:
-    # The output keep the real standard output; what libraries print goes to the log instead.
+    # Messages keep the real standard output; whatever libraries print goes to the log.
     output = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     setup = json.loads(sys.stdin.readline())
-    layers = _enter_sandbox(
-        setup, output
-    )  # while there is one thread: others would not be resident_bytes
+    layers = _enter_sandbox(setup, output)  # before other threads start: it would not bind them
     requests: queue.SimpleQueue[str] = queue.SimpleQueue()
     threading.Thread(target=_read_requests, args=(requests,), daemon=True).start()
     from workers.imaging import decoders
@@ -54,7 +52,7 @@ def main() -> None:
     from models.images.encoder_settings import EncoderSettings
     from models.networks.catalogue import Catalogue
     from workers.child import task_limits
-    from workers.imaging import codec  # noqa: F401 -- so that the first task is quick
+    from workers.imaging import codec  # noqa: F401 -- imported before the first task
     from workers.pipeline import Limits
     from workers.upscaler.sanity import SanityLimits
     from workers.upscaler.select import choose_engine
@@ -100,7 +98,7 @@ def _enter_sandbox(setup: dict[str, Any], output: TextIO) -> sandbox.Layers:
 def _read_requests(requests: queue.SimpleQueue[str]) -> None:
     for line in sys.stdin:
         requests.put(line)
-    os._exit(0)  # the parent is gone: whatever the main thread computes, nobody waits for it
+    os._exit(0)  # the parent is gone: no one needs what the main thread computes
 
 
 def _send(output: TextIO, message: dict[str, Any]) -> None:
@@ -125,13 +123,13 @@ def _process(request: Request, tools: tuple[Any, Any, Any, Any], output: TextIO)
     from workers.pipeline import Pipeline
 
     catalogue, limits, writing, engine = tools
-    sent_at, reported = 0.0, 0.0
+    sent_at, sent_share = 0.0, 0.0
 
     def progress(share: float) -> None:
-        # Whoever watches is not told of steps back: an upscale that is done again begins anew.
-        nonlocal sent_at, reported
-        if share > reported and time.monotonic() - sent_at >= PROGRESS_INTERVAL_SECONDS:
-            sent_at, reported = time.monotonic(), share
+        # An upscale that is repeated starts again at 0: progress never goes back.
+        nonlocal sent_at, sent_share
+        if share > sent_share and time.monotonic() - sent_at >= PROGRESS_INTERVAL_SECONDS:
+            sent_at, sent_share = time.monotonic(), share
             _send(output, {"progress": share})
 
     cv2.setNumThreads(request.threads)
@@ -148,7 +146,7 @@ def _process(request: Request, tools: tuple[Any, Any, Any, Any], output: TextIO)
             request.report,
             engine,
         )
-        # What a worker kept itself was resident_bytes to the limit of results, not of uploads.
+        # An intermediate result obeys the limit of results, not that of uploads.
         limit = limits.max_output_pixels if request.is_intermediate else limits.max_pixels
         outputs = pipeline.process(Path(request.source), Path(request.folder), limit, request.notes)
     except AppError as error:

@@ -1,4 +1,4 @@
-"""Limit what lies in a child's folder: an image that took a child over could fill the disk.
+"""Limit the files in a child's folder: an image that took a child over could fill the disk.
 
 RLIMIT_FSIZE limits each file; the kernel limits neither their number nor their total size.
 """
@@ -12,21 +12,19 @@ from pathlib import Path
 
 from models.errors import AppError
 from models.operations import load
-from models.operations.steps import parts
+from models.operations.steps import result_count
 from workers.child.request import Request
 
-_EXTRA_FILES = 16  # beside those of the task, in case a library keeps one of its own
-_BYTES_PER_PIXEL = 8  # bytes of a pixel with alpha in 16 bits: no result is much larger than that
-_MAX_PROFILE_BYTES = (
-    255 * 65_519
-)  # bytes of the largest that a JPEG carries; each result carries it on
-_OVERHEAD_BYTES = 2 << 20  # bytes of a result beside both
-_BLOCK_BYTES = 512  # bytes that st_blocks counts in, whatever the file system's are
+_EXTRA_FILES = 16  # beside those of the task, for temporary files of libraries
+_BYTES_PER_PIXEL = 8  # 16 bits with alpha: no result is much larger
+_MAX_PROFILE_BYTES = 255 * 65_519  # the largest in a JPEG; every result repeats the profile
+_OVERHEAD_BYTES = 2 << 20  # of a result, beside pixels and profile
+_BLOCK_BYTES = 512  # the unit of st_blocks on every file system
 
 
 @dataclass(frozen=True)
 class DiskQuota:
-    """At most ``files`` files, with ``bytes`` bytes together."""
+    """At most ``files`` files, ``bytes`` bytes in total."""
 
     files: int = _EXTRA_FILES
     bytes: int = _EXTRA_FILES * _OVERHEAD_BYTES
@@ -35,7 +33,7 @@ class DiskQuota:
     def for_request(cls, request: Request, result_pixels: int, kept_pixels: int) -> DiskQuota:
         """Return the quota that ``request`` needs.
 
-        ``result_pixels``: maximum of all its results together; ``kept_pixels``: of each
+        ``result_pixels``: maximum of all results together; ``kept_pixels``: maximum of each
         intermediate result.
         """
         original, kept = Path(request.source).stat().st_size, len(request.keep)
@@ -51,7 +49,7 @@ class DiskQuota:
         size = 0
         with suppress(FileNotFoundError), os.scandir(folder) as entries:
             for number, entry in enumerate(entries, 1):
-                with suppress(FileNotFoundError):  # a result that was just collected
+                with suppress(FileNotFoundError):  # the worker just collected it
                     size += entry.stat(follow_symlinks=False).st_blocks * _BLOCK_BYTES
                 if number > self.files or size > self.bytes:
                     return True
@@ -61,6 +59,6 @@ class DiskQuota:
 def _result_count(request: Request) -> int:
     """Return the number of results of the request."""
     try:
-        return parts([load(document) for document in request.operations])
+        return result_count([load(document) for document in request.operations])
     except (AppError, LookupError):  # the child will report it
         return 1

@@ -19,15 +19,11 @@ from workers.sandbox import Layers, missing_layers
 
 log = structlog.get_logger()
 
-_MAX_RESIDENT_BYTES = 400_000_000  # bytes; twice what a child begins with
-_MEMORY_SLACK_BYTES = (
-    2_000_000_000  # bytes beyond what one task may take: what a child holds, what it compiles
-)
-_BYTES_PER_PIXEL = (
-    8  # bytes of a pixel with alpha in 16 bits: no file of a result is much larger than that
-)
-_FILE_SLACK_BYTES = 64 << 20  # bytes; a profile, and rows of one pixel
-_CPU_SLACK_SECONDS = 10.0  # seconds
+_MAX_RESIDENT_BYTES = 400_000_000  # twice what a child starts with
+_MEMORY_SLACK_BYTES = 2_000_000_000  # beyond one task's need: the idle child, compiled networks
+_BYTES_PER_PIXEL = 8  # 16 bits with alpha: no result file is much larger
+_FILE_SLACK_BYTES = 64 << 20  # a profile, and rows of one pixel
+_CPU_SLACK_SECONDS = 10.0
 
 
 class ChildPool:
@@ -66,11 +62,11 @@ class ChildPool:
             "precision": settings.upscale_precision,
             "sandbox": settings.child_sandbox,
             "scratch": None if scratch is None else str(scratch),
-            "max_memory_bytes": memory_estimate.budget(settings) * 5 // 4 + _MEMORY_SLACK_BYTES,
+            "max_memory_bytes": memory_estimate.worker_budget(settings) * 5 // 4 + _MEMORY_SLACK_BYTES,
             "max_file_bytes": settings.max_output_pixels * _BYTES_PER_PIXEL + _FILE_SLACK_BYTES,
             "cpu_seconds": settings.task_timeout * (os.cpu_count() or 1) + _CPU_SLACK_SECONDS,
         }
-        # A place is a slot for one child; None means that the child is to be started when needed.
+        # Each slot holds one child; None: a child is started when the slot is needed.
         self._slots: asyncio.LifoQueue[ChildProcess | None] = asyncio.LifoQueue()
         self._children: set[ChildProcess | None] = set()
         self._replacements: set[asyncio.Task[None]] = set()
@@ -78,7 +74,7 @@ class ChildPool:
 
     async def start(self) -> None:
         """Start all children; return when each is ready."""
-        # Cancelled or failed, it waits for every one: else the slower would be left behind.
+        # Waits for all, also when cancelled or failed: the slower ones would be left running.
         started = await asyncio.gather(
             *(self._start_child() for _ in range(self._count)), return_exceptions=True
         )
@@ -139,22 +135,21 @@ class ChildPool:
         try:
             if child is None or not child.alive:
                 await self._discard(child)
-                child = None  # until there is one: what fails now must not bury it again
+                child = None  # until the new one runs: a failure now must not discard it twice
                 child = await self._start_child()
             if child.tasks + 1 == self._max_tasks:
-                successor = (
-                    self._start_successor()
-                )  # while the last one is done: nobody waits for it
+                # It starts during the last task, so that no later task waits for it.
+                successor = self._start_successor()
             self._busy_pids.add(child.pid)
             async with asyncio.timeout(self._timeout):
-                # One alone gets all cores; many get one each and do not fight over them.
+                # A single task gets all cores; many get one each, so that they do not compete.
                 threads = max(1, self._cores // self._busy)
-                answer = await child.run(replace(request, threads=threads), progress)
-            # Networks once used stay in memory, and some take gigabytes: nobody counts those here.
-            healthy, cause = int(answer.pop("resident_bytes", 0)) <= _MAX_RESIDENT_BYTES, "memory"
+                message = await child.run(replace(request, threads=threads), progress)
+            # Used networks stay in memory, some take gigabytes, and no budget counts them.
+            healthy, cause = int(message.pop("resident_bytes", 0)) <= _MAX_RESIDENT_BYTES, "memory"
             if healthy and successor is not None:
                 healthy, cause = False, "recycled"
-            return answer
+            return message
         except asyncio.CancelledError:
             cause = "cancelled"
             raise
@@ -174,9 +169,9 @@ class ChildPool:
                 self._busy_pids.discard(child.pid)
             if healthy:
                 self._slots.put_nowait(child)
-            else:  # crashed, late, done with its tasks, holding too much, cancelled: not used again
+            else:  # crashed, timed out, recycled, too much memory or cancelled
                 if child is not None:
-                    child.kill()  # at once: whoever waits for its memory is about to be let in
+                    child.kill()  # at once: the memory semaphore is about to admit the next task
                 self._on_replace(cause)
                 task = asyncio.create_task(self._replace(child, cause, successor))
                 self._replacements.add(task)
@@ -201,8 +196,8 @@ class ChildPool:
         new_child = None
         try:
             if child is not None:
-                say = log.info if cause == "recycled" else log.warning
-                say("child_replaced", pid=child.pid, cause=cause)
+                log_event = log.info if cause == "recycled" else log.warning
+                log_event("child_replaced", pid=child.pid, cause=cause)
                 await self._discard(child)
             new_child = await (successor or self._start_child())
         except OSError as error:

@@ -166,13 +166,13 @@ class ChildProcess:
         self.tasks += 1
         self._context = contextvars.copy_context()
         self._stderr.start_task()
-        received, log_records, began = 0, 0, time.monotonic()
+        received, log_records, start = 0, 0, time.monotonic()
         await self._send(asdict(await asyncio.to_thread(self._prepare, request)))
         try:
             while True:
                 message = await self._receive()
                 received += 1
-                if received > _MESSAGE_BURST + _MESSAGES_PER_SECOND * (time.monotonic() - began):
+                if received > _MESSAGE_BURST + _MESSAGES_PER_SECOND * (time.monotonic() - start):
                     raise ProtocolError("too many messages")
                 if isinstance(message, Progress):
                     progress(message.progress)
@@ -190,8 +190,8 @@ class ChildProcess:
         """Return ``request`` with its image in the child's folder, emptied before."""
         clear_folder(self._folder)
         source = self._folder / "original"
-        most = self._setup["max_output_pixels"], self._setup["max_pixels"]
-        self._quota = DiskQuota.for_request(request, *most)
+        limits = self._setup["max_output_pixels"], self._setup["max_pixels"]
+        self._quota = DiskQuota.for_request(request, *limits)
         try:
             os.link(request.source, source)
         except OSError:  # another disk, or one without links

@@ -1,7 +1,7 @@
 """Messages from a child, one JSON line each; untrusted, since an image may have taken it over.
 
 Each kind of message has a model with types and limits for all its members; anything else is
-refused. Otherwise it would end up in the ledger, in logs and in responses to others.
+refused. Otherwise it would reach the ledger, logs and other users' responses.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from pydantic import (
 
 from models.error_codes import BY_CODE
 
-MAX_DETAIL_CHARACTERS = 2000  # characters of an error's sentence; children shorten what is longer
-MAX_TRACEBACK_CHARACTERS = 20_000  # ... of what is told of a defect
-MAX_FACT_CHARACTERS = 1000  # ... of one fact in the log, and of an event
+MAX_DETAIL_CHARACTERS = 2000  # of an error's text; children truncate longer ones
+MAX_TRACEBACK_CHARACTERS = 20_000  # of a defect
+MAX_FACT_CHARACTERS = 1000  # of one value in the log, and of the name of a log event
 
 _MAX_RESULTS = 1024  # results of a task: MAX_RESULTS is never more
-_MAX_UPSCALES = 4096  # of a report: no more fit into a data
+_MAX_UPSCALES = 4096  # of a report: no more fit into a line
 _MAX_NOTES = 20  # of a result; there are fewer kinds
 _SIDE_LIMIT = 1 << 31
 _MAX_MILLISECONDS = 1e12

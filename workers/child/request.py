@@ -11,12 +11,11 @@ from models.images.inspect import OutputFormat
 
 @dataclass(frozen=True)
 class Request:
-    """One task: where its image lies, what is done to it, where the results go.
+    """One task: path of its image, operations, folder for its results.
 
     ``is_intermediate``: a worker wrote ``source``, so the pixel limit of results applies, not that
-    of
-    uploads. ``notes``: notes made before. ``keep``: see ``workers.pipeline``. ``memory_bytes``:
-    predicted for it; None: no limit. ``threads``: for one operation. ``result_count``: number of
+    of uploads. ``notes``: from earlier steps. ``keep``: see ``workers.pipeline``. ``memory_bytes``:
+    predicted need; None: no limit. ``threads``: for one operation. ``result_count``: number of
     results that the operations make.
     """
 

@@ -1,6 +1,6 @@
 """Collect the files that a child wrote; untrusted, since an image may have taken it over.
 
-It can name only files in its own folder, and nothing it says about them is believed: they are
+It can name only files in its own folder, and nothing it reports about them is trusted: they are
 copied, and the copy is inspected, hashed and published.
 """
 
@@ -73,12 +73,12 @@ def _collect_file(made: WrittenFile, kind: OutputFormat, child_folder: Path, cop
 
 def _open_regular(path: Path) -> BinaryIO:
     try:
-        # A link would expose its target; opening a pipe would block until a writer comes.
+        # A link would expose its target; opening a pipe would block until a writer opens it.
         file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise ProtocolError(f"a file that cannot be opened: {error.strerror}") from None
-    found = os.fstat(file)
-    if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+    status = os.fstat(file)
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
         os.close(file)
         raise ProtocolError("not a regular file with one link")
     return os.fdopen(file, "rb")
@@ -106,7 +106,7 @@ def clear_folder(folder: Path) -> None:
                 shutil.rmtree(entry.path, ignore_errors=True)
             else:
                 with suppress(FileNotFoundError):
-                    os.unlink(entry.path)  # noqa: PTH108 -- Path would keep written name in memory
+                    os.unlink(entry.path)  # noqa: PTH108 -- Path would keep each name in memory
 
 
 def remove_folder(folder: Path) -> None:

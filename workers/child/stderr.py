@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-_MAX_LINES = 100  # logged of one task, and the last line of all
+_MAX_LINES = 100  # logged of one task; the very last line comes on top
 _MAX_LINE_BYTES = 500
 _CHUNK_BYTES = 1 << 16
 _FLOOD_PAUSE_SECONDS = 0.01  # between two chunks of a flood: keeps the event loop free
@@ -46,7 +46,7 @@ class StderrReader:
             if self._lines > _MAX_LINES:
                 await asyncio.sleep(_FLOOD_PAUSE_SECONDS)
         self._handle_line(rest)
-        if self._last_skipped:  # why it died, after much else
+        if self._last_skipped:  # often says why it died
             self._log_line(_text(self._last_skipped))
 
     def _handle_line(self, line: bytes) -> None:

@@ -8,17 +8,15 @@ import resource
 
 from workers.sandbox import proc_status
 
-_SLACK_BYTES = 512_000_000  # bytes: allocators keep some, compilers of networks take some
-_STACK_BYTES_PER_THREAD = (
-    16_000_000  # bytes a thread may add to its process, most of it never touched
-)
+_SLACK_BYTES = 512_000_000  # for allocators and for compiling networks
+_STACK_BYTES_PER_THREAD = 16_000_000  # reserved, most of it never touched
 
 
 def limit_memory(need: int | None) -> None:
     """Allow this process a quarter more than ``need`` bytes beside what it has now; None: no limit.
 
     RLIMIT_DATA counts writable memory; RLIMIT_AS would count mapped libraries too. Only the soft
-    limit is set, so that the next task may have more. What earlier tasks left behind does not count
+    limit is set, so that the next task may have more. Memory left by earlier tasks does not count
     here: a child that keeps too much is replaced (``workers.child.pool``).
     """
     if need is None:
@@ -38,8 +36,9 @@ def limit_memory(need: int | None) -> None:
 def limit_cpu(seconds: float) -> None:
     """Allow this process ``seconds`` more of processor time; then SIGXCPU kills it.
 
-    A worker kills a late child long before that. When the worker itself hangs, nothing else would
-    stop C code that never returns. Only the soft limit is set: the child and its count live on.
+    A worker kills a child that times out long before that. When the worker itself hangs, nothing
+    else would stop C code that never returns. Only the soft limit is set, so that the next task can
+    raise it.
     """
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
     soft = math.ceil(proc_status.cpu_seconds() + seconds)

@@ -1,1 +1,1 @@
-"""The command line: operations on local files, fetching networks."""
+"""The command line: operations on local files, downloading networks."""

@@ -10,12 +10,10 @@ from pathlib import Path
 
 from models.images.inspect import FORMAT_BY_EXTENSION, OutputFormat
 from models.operations import Operation, parse
-from models.operations.steps import encoding, parts, read
+from models.operations.steps import final_encoding, read_pipeline, result_count
 from models.tasks.filenames import result_names
 
-_NO_FINGERPRINT = (
-    "0" * 64
-)  # where names of results are told apart by a fingerprint, there is none here
+_NO_FINGERPRINT = "0" * 64  # of local files, which have none; result_names() may add it
 
 
 class UsageError(Exception):
@@ -24,7 +22,11 @@ class UsageError(Exception):
 
 @dataclass(frozen=True)
 class ParsedCommand:
-    """A parsed command line: operations, inputs, target, whether to overwrite."""
+    """A parsed command line.
+
+    ``target``: the output file, or the output folder if ``folder``. ``force``: overwrite files.
+    ``format``: of the results; None: as each input.
+    """
 
     operations: Sequence[Operation]
     inputs: list[Path]
@@ -42,25 +44,28 @@ class ParsedCommand:
         """
         pictures, output = list(given.pictures), given.output
         if "" in {*pictures, output}:
-            raise UsageError("one of the names is empty")
+            raise UsageError("a file name is empty")
         if output is None:
             if len(pictures) != 2:
-                raise UsageError("say where to: IN OUT, or any number of pictures with -o FOLDER")
+                raise UsageError("no output: use IN OUT, or any number of pictures with -o FOLDER")
             output = pictures.pop()
         target = Path(output)
         folder = len(pictures) > 1 or target.is_dir() or output.endswith(os.sep)
         if folder and target.exists() and not target.is_dir():
-            raise UsageError(f"{output} is no folder, and there are {len(pictures)} pictures")
+            raise UsageError(
+                f"{output} is not a folder, but the output must be one (pictures: {len(pictures)})"
+            )
         operations = _operations(given, limit)
-        asked = getattr(given, "format", None)
-        wanted = FORMAT_BY_EXTENSION[asked] if asked else None
+        extension = getattr(given, "format", None)
+        output_format = FORMAT_BY_EXTENSION[extension] if extension else None
         if not folder:
-            wanted = _output_format(target, operations, wanted)
-        return cls(operations, [Path(p) for p in pictures], target, folder, given.force, wanted)
+            output_format = _output_format(target, operations, output_format)
+        inputs = [Path(picture) for picture in pictures]
+        return cls(operations, inputs, target, folder, given.force, output_format)
 
     def targets(self, source: Path, output: OutputFormat) -> list[Path]:
         """Return the result paths for ``source``; several are numbered from 1."""
-        count = parts(self.operations)
+        count = result_count(self.operations)
         numbers = range(1, count + 1) if count > 1 else (0,)
         if self.folder:
             names = [
@@ -75,9 +80,9 @@ class ParsedCommand:
 
 def _operations(given: argparse.Namespace, limit: int) -> Sequence[Operation]:
     if given.command == "process":
-        return read(given.operations, limit)
-    said = {k.removeprefix("op_"): v for k, v in vars(given).items() if k.startswith("op_")}
-    return [parse(given.command, {k: v for k, v in said.items() if v is not None})]
+        return read_pipeline(given.operations, limit)
+    values = {k.removeprefix("op_"): v for k, v in vars(given).items() if k.startswith("op_")}
+    return [parse(given.command, {k: v for k, v in values.items() if v is not None})]
 
 
 def _output_format(
@@ -85,14 +90,14 @@ def _output_format(
 ) -> OutputFormat:
     """Return the format of the one output file; suffix, --format and operations must agree."""
     suffix = target.suffix.lower().lstrip(".")
-    named = FORMAT_BY_EXTENSION.get(suffix)
-    if named is None and (suffix or requested is None):
+    from_suffix = FORMAT_BY_EXTENSION.get(suffix)
+    if from_suffix is None and (suffix or requested is None):
         raise UsageError(
-            f"{target}: the output must end in one of {', '.join(FORMAT_BY_EXTENSION)}"
+            f"{target}: the output name must end in one of {', '.join(FORMAT_BY_EXTENSION)}"
         )
-    first = requested or named or "png"
-    said = encoding(operations, first).format
-    for other in (named, requested):
-        if other is not None and other != said:
-            raise UsageError(f"{target}: {other} is asked for, and {said} too")
-    return said
+    default = requested or from_suffix or "png"
+    written = final_encoding(operations, default).format
+    for other in (from_suffix, requested):
+        if other is not None and other != written:
+            raise UsageError(f"{target}: conflicting formats, {other} and {written}")
+    return written

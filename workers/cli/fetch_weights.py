@@ -1,7 +1,7 @@
-"""``python -m workers.cli.fetch_weights`` (``make weights``): fetch OpenCV's published networks.
+"""``python -m workers.cli.fetch_weights`` (``make weights``): download networks for OpenCV.
 
-Each file is taken from where its author published it, checked by size and SHA-256, and only then
-given its name. What is there already is left alone; an interrupted download goes on where it ended.
+Each file comes from its author's address and gets its name only after its size and SHA-256 are
+checked. Existing files are left alone; an interrupted download continues where it stopped.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class DownloadError(Exception):
 
 @dataclass(frozen=True)
 class DownloadPolicy:
-    """Timeout of one silence in seconds, number of attempts, first pause in seconds."""
+    """Timeout without data in seconds, number of attempts, pause after the first in seconds."""
 
     timeout_seconds: float = 30
     max_attempts: int = 4
@@ -51,7 +51,9 @@ def fetch(
     if target.exists():
         if hash_file(target) == weights.sha256:
             return False
-        raise DownloadError("another file of that name is there; move it away to fetch this one")
+        raise DownloadError(
+            "a different file with this name exists; move it away to download this one"
+        )
     part = target.with_name(target.name + ".part")
     for attempt in range(policy.max_attempts):
         try:
@@ -59,20 +61,20 @@ def fetch(
             break
         except urllib.error.HTTPError as error:
             error.close()
-            reason, hopeless = f"the server answers {error.code} {error.reason}", error.code < 500
+            reason, is_final = f"HTTP {error.code} {error.reason}", error.code < 500
         except urllib.error.URLError as error:
-            reason, hopeless = f"{error.reason}", False
+            reason, is_final = f"{error.reason}", False
         except (http.client.HTTPException, ConnectionError, TimeoutError) as error:
-            reason, hopeless = f"the connection broke: {error or type(error).__name__}", False
-        if hopeless or attempt == policy.max_attempts - 1:
+            reason, is_final = f"connection lost: {error or type(error).__name__}", False
+        if is_final or attempt == policy.max_attempts - 1:
             raise DownloadError(f"{reason} ({weights.url})")
         time.sleep(policy.pause_seconds * 2**attempt)
-    found = hash_file(part)
-    if found != weights.sha256:
+    sha256 = hash_file(part)
+    if sha256 != weights.sha256:
         part.unlink()
         raise DownloadError(
-            f"what came from {weights.url} is another file (SHA-256 {found}, not "
-            f"{weights.sha256}); it was not kept"
+            f"{weights.url} is a different file (SHA-256 {sha256}, not {weights.sha256}); "
+            "the download was deleted"
         )
     part.replace(target)
     return True
@@ -85,18 +87,20 @@ def _download(
     have = part.stat().st_size if part.exists() else 0
     if have == weights.bytes:
         return
-    with _open(weights.url, have if have < weights.bytes else 0, timeout) as answer:
-        said = str(answer.headers.get("Content-Range", ""))
-        going_on = answer.status == _PARTIAL_CONTENT and said.startswith(f"bytes {have}-")
-        have = have if going_on else 0
-        with part.open("ab" if going_on else "wb") as file:
-            while have <= weights.bytes and (data := answer.read(_CHUNK_BYTES)):
+    with _open(weights.url, have if have < weights.bytes else 0, timeout) as response:
+        content_range = str(response.headers.get("Content-Range", ""))
+        resumed = response.status == _PARTIAL_CONTENT and content_range.startswith(f"bytes {have}-")
+        have = have if resumed else 0
+        with part.open("ab" if resumed else "wb") as file:
+            while have <= weights.bytes and (data := response.read(_CHUNK_BYTES)):
                 have += len(data)
                 file.write(data)
                 progress(have / weights.bytes)
     if have > weights.bytes:
         part.unlink()
-        raise DownloadError(f"{weights.url} is longer than {weights.bytes} bytes; it was not kept")
+        raise DownloadError(
+            f"{weights.url} is longer than {weights.bytes} bytes; the download was deleted"
+        )
     if have < weights.bytes:
         raise http.client.IncompleteRead(b"", weights.bytes - have)
 
@@ -104,12 +108,12 @@ def _download(
 def _open(url: str, start: int, timeout: float) -> http.client.HTTPResponse:
     """Request ``url`` from byte ``start`` on; a server may return all of it."""
     if not url.startswith(("https://", "http://")):
-        raise DownloadError(f"{url} is no http address")
+        raise DownloadError(f"not an HTTP address: {url}")
     request = urllib.request.Request(url)  # noqa: S310 -- checked above
     if start:
         request.add_header("Range", f"bytes={start}-")
     try:
-        answer: http.client.HTTPResponse = urllib.request.urlopen(  # noqa: S310 -- as above
+        response: http.client.HTTPResponse = urllib.request.urlopen(  # noqa: S310 -- as above
             request, timeout=timeout
         )
     except urllib.error.HTTPError as error:
@@ -117,23 +121,25 @@ def _open(url: str, start: int, timeout: float) -> http.client.HTTPResponse:
             raise
         error.close()
         return _open(url, 0, timeout)
-    return answer
+    return response
 
 
 def main(arguments: list[str] | None = None, policy: DownloadPolicy = DownloadPolicy()) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m workers.cli.fetch_weights", description=__doc__
     )
-    parser.add_argument("names", nargs="*", metavar="NAME", help="e.g. FSRCNN; default: all")
     parser.add_argument(
-        "--mirror", metavar="URL", help="take the files from URL/NAME.pb instead of their authors'"
+        "names", nargs="*", metavar="NAME", help="networks, e.g. FSRCNN; default: all"
+    )
+    parser.add_argument(
+        "--mirror", metavar="URL", help="download URL/FILE.pb instead of from the authors"
     )
     given = parser.parse_args(arguments)
     known = [weights for weights in published_networks() if weights.url]
     unknown = set(given.names) - {weights.name for weights in known}
     if unknown:
         names = ", ".join(dict.fromkeys(weights.name for weights in known))
-        print(f"darkroom: {', '.join(sorted(unknown))}: known are {names}", file=sys.stderr)
+        print(f"darkroom: unknown: {', '.join(sorted(unknown))}; known: {names}", file=sys.stderr)
         return 2
     try:
         folder = Settings.load().networks_dir
@@ -151,8 +157,10 @@ def main(arguments: list[str] | None = None, policy: DownloadPolicy = DownloadPo
         return 130
 
 
-def _fetch_all(wanted: list[Weights], folder: Path, bar: ProgressBar, policy: DownloadPolicy) -> int:
-    fetched, there, failed = 0, 0, 0
+def _fetch_all(
+    wanted: list[Weights], folder: Path, bar: ProgressBar, policy: DownloadPolicy
+) -> int:
+    fetched, present, failed = 0, 0, 0
     for weights in wanted:
         bar.start(weights.file)
         try:
@@ -160,15 +168,15 @@ def _fetch_all(wanted: list[Weights], folder: Path, bar: ProgressBar, policy: Do
             if fetch(weights, folder, bar.update, policy):
                 fetched += 1
             else:
-                there += 1
+                present += 1
         except DownloadError as error:
             failed += 1
             bar.print_line(f"darkroom: {weights.file}: {error}")
-        except OSError as error:  # disk full, no permission: it would be so for every file
+        except OSError as error:  # disk full, no permission: every file would fail
             bar.print_line(f"darkroom: {error.filename or folder}: {error.strerror or error}")
             return 1
     bar.clear()
-    print(f"{fetched} fetched, {there} there already, {failed} failed; in {folder}")
+    print(f"{fetched} downloaded, {present} already present, {failed} failed; folder: {folder}")
     return 1 if failed else 0
 
 

@@ -28,7 +28,7 @@ _FAST_PNG_FLAGS = [
 ]
 """Photographs as small as with level 6, in less time than zlib's own level 1 takes."""
 _WHITE = 255
-_BAND_ROWS = 128  # rows
+_BAND_ROWS = 128
 _GRAY_KEY_SCALE = {"L;2": 85, "L;4": 17}
 _TRANSPOSE: dict[Orientation, Image.Transpose] = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -49,8 +49,8 @@ def decode(path: Path, max_pixels: int, minimum_size: MinimumSize | None = None)
     """Decode the PNG, JPEG or GIF file at ``path`` into grayscale or BGR, upright.
 
     ``minimum_size`` takes the upright (width, height) and returns the smallest size that suffices,
-    or None for all; a decoder that can scale then decodes less. ``Picture.full_size`` tells when it
-    did.
+    or None for all; a decoder that can scale then decodes less. ``Picture.full_size`` is set when
+    it did.
 
     EXIF orientation is applied; an animation gives its first frame; palettes are expanded; 16-bit
     samples stay so, all others have 8; CMYK is converted to sRGB, through its profile if it has
@@ -68,7 +68,7 @@ def decode(path: Path, max_pixels: int, minimum_size: MinimumSize | None = None)
             stored = str(file.tile[0].args) if file.tile else ""
             full = _draft(file, minimum_size) if minimum_size else None
             file.load()
-            # A PNG may say it behind its pixels, so it is asked now.
+            # Read after load(): a PNG may carry EXIF after its pixels.
             orientation_tag = read_orientation(file.info.get("exif"))
             file_notes = notes.for_decoding(file)
             icc = icc_profile.validated(file.info.get("icc_profile"))
@@ -97,9 +97,7 @@ def decode(path: Path, max_pixels: int, minimum_size: MinimumSize | None = None)
 
 
 def _draft(file: Image.Image, minimum_size: MinimumSize) -> Size | None:
-    """Let a JPEG decoder scale down as far as ``minimum_size`` allows; return the upright full
-    size.
-    """
+    """Let a JPEG decoder scale down to ``minimum_size``; return the upright full size if it did."""
     if not isinstance(file, JpegImagePlugin.JpegImageFile):
         return None
     orientation_tag = read_orientation(file.info.get("exif"))
@@ -107,9 +105,7 @@ def _draft(file: Image.Image, minimum_size: MinimumSize) -> Size | None:
     least = minimum_size(*full)
     if least is None:
         return None
-    file.draft(
-        None, upright_size(*least, orientation_tag)
-    )  # as stored: turning a size back is the same swap
+    file.draft(None, upright_size(*least, orientation_tag))  # as stored: the same swap back
     return full if file.size != stored else None
 
 
@@ -147,7 +143,7 @@ def _to_picture(image: Image.Image, icc: bytes | None) -> Picture:
     alpha = np.asarray(image.convert("RGBA").getchannel("A"), np.uint8) if transparent else None
     if gray:
         return Picture(np.array(image.convert("L"), np.uint8), alpha, icc)
-    # convert() copies also where there is nothing to do, which costs more than the decoding.
+    # convert() copies even without a change, which costs more than the decoding.
     rgb = np.asarray(image if image.mode == "RGB" else image.convert("RGB"), np.uint8)
     return Picture(np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), np.uint8), alpha, icc)
 
@@ -217,9 +213,7 @@ def png_flags(level: int) -> list[int]:
 
 
 def _webp(picture: Picture, quality: int) -> bytes:
-    """WebP has no gray: gray pixels go to sRGB through their profile, which would not fit
-    otherwise.
-    """
+    """Encode as WebP, which has no gray: a gray profile would not fit, so gray becomes sRGB."""
     image, icc = Image.fromarray(_rgb(depth16.to_8_bits(picture.pixels))), picture.icc
     if picture.pixels.ndim == 2:
         image, icc = icc_profile.to_srgb(image, icc), None
@@ -249,7 +243,7 @@ def _on_white(picture: Picture) -> Pixels:
     if picture.alpha is None:
         return pixels
     flat = np.empty_like(pixels)
-    # In bands of rows: what is computed on the way takes several times what a picture does.
+    # In bands: intermediate arrays take several times the memory of their pixels.
     for top in range(0, picture.height, _BAND_ROWS):
         rows = slice(top, top + _BAND_ROWS)
         share = picture.alpha[rows].astype(np.uint16)

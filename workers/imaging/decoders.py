@@ -1,7 +1,7 @@
-"""Restrict the decoders of this process, and their own limits.
+"""Restrict the decoders of this process: formats, pixels, bytes of text.
 
-Our limits come first: what exceeds them is refused from the header. These are for data that a
-header hides.
+Our own limits come first: they refuse an image by its header. These here are for data that the
+header does not show.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ FORMATS = ("PNG", "JPEG", "GIF")
 """Formats that Pillow opens; by default it would try some forty."""
 
 # MPO is a camera's JPEG, and EXIF a small TIFF: Pillow would import these readers at the first
-# such picture, and then TIFF could be open_image too. WebP is written only.
+# such picture, and then TIFF could be opened too. WebP is only written.
 _PLUGINS = (
     *(GifImagePlugin, JpegImagePlugin, PngImagePlugin),
     *(MpoImagePlugin, TiffImagePlugin, WebPImagePlugin),

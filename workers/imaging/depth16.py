@@ -1,4 +1,4 @@
-"""16-bit samples: read from a PNG in full depth, reduced to 8 bits where the rest needs that."""
+"""16-bit samples: read them from a PNG in full depth, reduce them to 8 bits where needed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RAW_MODES = frozenset({"I;16B", "RGB;16B", "LA;16B", "RGBA;16B"})
 """Pillow's names for the stored samples of such a PNG."""
 
 _GRAY_MODES = frozenset({"I;16B", "LA;16B"})
-_CHUNK_HEADER_BYTES = 8  # bytes of the signature, of a chunk's length and kind
+_CHUNK_HEADER_BYTES = 8  # a chunk's length and kind; the signature is as long
 _NEEDED_CHUNKS = {b"IHDR", b"tRNS", b"IDAT", b"IEND"}
 _ORIENTATIONS: dict[Orientation, Callable[[Samples16], Samples16]] = {
     1: lambda samples: samples,
@@ -41,8 +41,8 @@ _ORIENTATIONS: dict[Orientation, Callable[[Samples16], Samples16]] = {
 def read(file: Image.Image, stored: str, path: Path, orientation: Orientation) -> Picture:
     """Return pixels and alpha of a 16-bit PNG, uint16, upright; closes ``file``.
 
-    ``file`` is the PNG at ``path``, loaded by Pillow, which has thus refused what it refuses
-    elsewhere. It keeps all 16 bits of gray but reduces colours to 8: OpenCV reads those.
+    ``file`` is the PNG at ``path``, loaded by Pillow, so that Pillow's checks apply here too.
+    Pillow keeps all 16 bits of gray but reduces colours to 8: OpenCV reads those.
 
     Raises:
         BadImage: OpenCV (libpng) finds the data broken.
@@ -52,7 +52,7 @@ def read(file: Image.Image, stored: str, path: Path, orientation: Orientation) -
         file.close()
         alpha = None if key is None else np.multiply(samples != key, MAX_SAMPLE, dtype=np.uint16)
     else:
-        file.close()  # its memory goes before more is taken
+        file.close()  # frees its memory before more is taken
         samples, alpha = _read_colours(path), None
     samples = _ORIENTATIONS[orientation](samples)
     if samples.ndim == 3 and samples.shape[2] == 4:
@@ -62,8 +62,8 @@ def read(file: Image.Image, stored: str, path: Path, orientation: Orientation) -
         )
     elif alpha is not None:
         alpha = _ORIENTATIONS[orientation](alpha)
-    whole = None if alpha is None else np.ascontiguousarray(alpha)
-    return Picture(np.ascontiguousarray(samples), whole)
+    contiguous = None if alpha is None else np.ascontiguousarray(alpha)
+    return Picture(np.ascontiguousarray(samples), contiguous)
 
 
 def _read_colours(path: Path) -> Samples16:

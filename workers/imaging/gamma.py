@@ -11,8 +11,8 @@ import numpy as np
 from workers.imaging.picture import Samples
 
 _DISPLAY_GAMMA = 2.2
-_SRGB_TOLERANCE = 0.05  # a product this near to 1 is sRGB's own gamma, as maximum programs write it
-_MIN_GAMMA, _MAX_GAMMA = 0.01, 10.0  # ignored beyond, as browsers do
+_SRGB_TOLERANCE = 0.05  # a product this near to 1 is sRGB's own, as most programs write it
+_MIN_GAMMA, _MAX_GAMMA = 0.01, 10.0  # others are ignored, as in browsers
 
 
 def exponent(info: Mapping[Any, Any]) -> float | None:

@@ -1,4 +1,4 @@
-"""A decoded image as the operations see it."""
+"""A decoded image: pixels, alpha, colour profile, notes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Picture:
     ``pixels``: (h, w) or (h, w, 3) BGR, uint8 or uint16. ``alpha``: (h, w) of the same depth; None:
     opaque. ``icc``: colour profile of the pixels; None: sRGB. If the decoder scaled the image down,
     ``full_size`` is the (width, height) of the whole image, and ``content_box`` the (left, top,
-    right, bottom) that it covers of the pixels at hand: a decoder rounds up, so 1601 columns scaled
+    right, bottom) that it covers of ``pixels``: a decoder rounds up, so 1601 columns scaled
     by 8 give 201, and the image ends after an eighth of the last. ``notes``: for the user, see
     ``workers.imaging.notes``.
     """

@@ -1,6 +1,6 @@
 """Write 16-bit PNGs that neither OpenCV nor Pillow writes.
 
-That is gray with alpha, and any samples with a profile that libpng refuses.
+These are gray with alpha, and any samples with a profile that libpng refuses.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from workers.imaging.picture import Samples
 
-_BAND_BYTES = 1 << 20  # bytes filtered at once: on the way they take some sixteen times as much
+_BAND_BYTES = 1 << 20  # filtered at once; intermediate arrays take some sixteen times as much
 _COLOUR_TYPE = {1: 0, 2: 4, 3: 2, 4: 6}  # by channels: gray, gray and alpha, RGB, RGBA
 _PAETH = 4
 
@@ -26,8 +26,8 @@ def write(
     """Write the PNG (ISO/IEC 15948) of 16-bit samples to ``file``, with ``icc`` unchanged.
 
     ``pixels``: uint16, (h, w) gray or (h, w, 3) BGR; ``alpha``: (h, w) uint16 or None. ``level``:
-    PNG_LEVEL, 0 to 9. All rows use the Paeth filter and level 1 only run lengths, as OpenCV is told
-    in ``codec.png_flags``. Copies one band at a time.
+    PNG_LEVEL, 0 to 9. All rows use the Paeth filter, and level 1 only run lengths, like
+    ``codec.png_flags`` for OpenCV. Copies one band at a time.
     """
     height, width = pixels.shape[:2]
     parts = [pixels[:, :, None] if pixels.ndim == 2 else pixels[:, :, ::-1]]

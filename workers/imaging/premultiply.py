@@ -47,7 +47,7 @@ def filter_premultiplied(picture: Picture, filter_plane: Callable[[Plane], Plane
         shares = cv2.multiply(
             plane, picture.alpha, scale=_ALPHA_WEIGHT / _OPAQUE_8, dtype=cv2.CV_16U
         )
-        # OpenCV gives 0 where the weight is 0, where nothing is visible.
+        # OpenCV gives 0 where the weight is 0: nothing is visible there.
         planes.append(cv2.divide(filter_plane(shares), weight, scale=_OPAQUE_8, dtype=cv2.CV_8U))
     pixels = np.asarray(planes[0] if picture.pixels.ndim == 2 else cv2.merge(planes), np.uint8)
     return picture.with_pixels(pixels, _to_alpha(weight))
@@ -56,7 +56,7 @@ def filter_premultiplied(picture: Picture, filter_plane: Callable[[Plane], Plane
 def _filter_16_bit(
     picture: Picture, alpha: Samples, filter_plane: Callable[[Plane], Plane]
 ) -> Picture:
-    """Floats hold any overshoot: colour and alpha are clipped only after the division."""
+    """Filter in floats, which hold any overshoot; clip colour and alpha after the division."""
     weight = filter_plane(alpha.astype(np.float32))
     visible = weight >= _MIN_VISIBLE_WEIGHT
     planes = []

@@ -30,9 +30,9 @@ def _resample_plane(
     shrink = (min(1.0, size[0] / (right - left)), min(1.0, size[1] / (bottom - top)))
     if min(shrink) < 1:
         # By factors, not by sizes: OpenCV then averages exact areas from the first pixel on, also
-        # where the box is no whole number. The size is right all the same: what the box lacks to
-        # whole pixels is less than one, and less than half of one after shrinking so far. A box
-        # that starts inside the first pixel is turned round for it.
+        # for a fractional box. The size is still right: the box is less than one pixel short of
+        # whole pixels, and less than half a pixel after such a shrink. A box that starts inside
+        # the first pixel is mirrored for this.
         mirror = (slice(None, None, -1 if top else 1), slice(None, None, -1 if left else 1))
         plane = np.ascontiguousarray(plane[mirror])
         plane = cv2.resize(plane, None, fx=shrink[0], fy=shrink[1], interpolation=cv2.INTER_AREA)

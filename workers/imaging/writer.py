@@ -17,7 +17,7 @@ from workers.imaging.picture import Picture
 
 @dataclass(frozen=True)
 class Output:
-    """A finished file on disk; sides in pixels. ``notes``: for the user."""
+    """A result file on disk; sides in pixels. ``notes``: for the user."""
 
     path: str
     width: int
@@ -51,7 +51,7 @@ def write(picture: Picture, encoding: Encoding, writing: EncoderSettings, path: 
 
 
 def _write_png(picture: Picture, level: int, path: Path) -> bool:
-    """Write a PNG row by row: encoded in memory it would take up to twice its raw size.
+    """Write a PNG row by row: encoding in memory would take up to twice its raw size.
 
     Return False where OpenCV cannot: gray with alpha, and profiles that libpng refuses.
     """

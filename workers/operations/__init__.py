@@ -22,9 +22,9 @@ from workers.upscaler.sanity import DEFAULT_LIMITS, SanityLimits
 class Tools:
     """What an operation may use beside its picture.
 
-    ``tile`` is the side of the upscaler's tiles in pixels, 0: the engine's best. ``progress`` takes
-    the share of this operation that is done, 0 to 1. ``bounds``: what an enlarged picture is held
-    to. ``report``: takes what was measured, where that is wanted.
+    ``tile_side``: side of the upscaler's tiles in pixels; 0: the engine's best. ``progress``: takes
+    the share of this operation that is done, 0 to 1. ``sanity``: limits that an enlarged picture
+    must keep. ``report``: takes the measurements; None: do not measure.
     """
 
     catalogue: Catalogue

@@ -11,18 +11,18 @@ from workers.imaging.picture import Picture
 from workers.imaging.premultiply import Plane, filter_premultiplied
 from workers.operations import Tools
 
-_KERNEL_SIGMAS = 3  # sigmas each way; what lies further out weighs 0.3 % together
-_MIN_SIGMA = 0.1  # pixels: below it the neighbours weigh nothing in 16 bits
+_KERNEL_SIGMAS = 3  # each way; the rest weighs 0.3 % together
+_MIN_SIGMA = 0.1  # in pixels; below it neighbours have no weight in 16 bits
 
 
 def blur(picture: Picture, spec: Blur, tools: Tools) -> Picture:
-    """Return ``picture`` blurred; at its border it goes on mirrored.
+    """Return ``picture`` blurred; beyond its border it is mirrored.
 
     Without a sigma OpenCV's follows from the kernel: 0.3 * ((kernel - 1) / 2 - 1) + 0.8.
     """
     if 0 < spec.sigma < _MIN_SIGMA:
         return picture
-    # Said here, because left to itself OpenCV takes other kernels for 16 bits than for 8.
+    # Set here: by default OpenCV uses other kernels for 16 bits than for 8.
     side = spec.kernel or 2 * math.ceil(_KERNEL_SIGMAS * spec.sigma) + 1
 
     def smooth(plane: Plane) -> Plane:

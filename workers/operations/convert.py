@@ -8,5 +8,5 @@ from workers.operations import Tools
 
 
 def convert(picture: Picture, spec: Convert, tools: Tools) -> Picture:
-    """Return ``picture`` unchanged: ``spec.encoding()`` tells the pipeline how to write it."""
+    """Return ``picture`` unchanged: the pipeline writes it as ``spec.encoding()`` says."""
     return picture

@@ -13,7 +13,7 @@ from workers.imaging import depth16, icc_profile, notes
 from workers.imaging.picture import Picture, Pixels
 from workers.operations import Tools
 
-_BAND_ROWS = 512  # rows at a time: Pillow copies each pixel thrice, four bytes a time
+_BAND_ROWS = 512  # at a time: Pillow copies each pixel three times, with four bytes each
 
 
 def grayscale(picture: Picture, spec: Grayscale, tools: Tools) -> Picture:

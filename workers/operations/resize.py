@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import cv2
 
-from models.operations.resize import Enlarging, Resize
+from models.operations.resize import EnlargingFilter, Resize
 from workers.imaging.picture import Picture
 from workers.imaging.resample import resample
 from workers.operations import Tools
 
-_FILTERS: dict[Enlarging, int] = {
+_FILTERS: dict[EnlargingFilter, int] = {
     "lanczos": cv2.INTER_LANCZOS4,
     "cubic": cv2.INTER_CUBIC,
 }

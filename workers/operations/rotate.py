@@ -13,7 +13,7 @@ _ROTATIONS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_
 
 
 def rotate(picture: Picture, spec: Rotate, tools: Tools) -> Picture:
-    """Return ``picture`` rotate_plane clockwise by ``spec.angle`` degrees, alpha with it."""
+    """Return ``picture`` rotated clockwise by ``spec.angle`` degrees, alpha with it."""
 
     def rotate_plane(plane: Samples) -> Samples:
         return np.asarray(cv2.rotate(plane, _ROTATIONS[spec.angle]), plane.dtype)

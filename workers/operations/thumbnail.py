@@ -9,6 +9,6 @@ from workers.operations import Tools
 
 
 def thumbnail(picture: Picture, spec: Thumbnail, tools: Tools) -> Picture:
-    """Return ``picture`` shrunk by averaging areas, or as it is if it fits already."""
+    """Return ``picture`` shrunk by averaging areas, or unchanged if it fits already."""
     (size,) = spec.output_sizes(*picture.size)
     return resample(picture, size)

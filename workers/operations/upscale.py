@@ -16,14 +16,15 @@ from workers.upscaler import quality_report, sanity, tiles
 from workers.upscaler.engine import Engine
 from workers.upscaler.opencv import REFERENCE
 
-_SPREAD_KERNEL = (9, 9)  # four pixels engine way: further in, a network feels nothing of the edge
-_MIN_VISIBLE_ALPHA = 8  # alpha, of 255, under which a colour is as good as hidden: it weighs 3 %
+_SPREAD_KERNEL = (9, 9)  # four pixels each way: further in, an edge does not affect the network
+_MIN_VISIBLE_ALPHA = 8  # of 255: below it a colour weighs under 3 % and counts as hidden
 _BORDER = cv2.BORDER_REPLICATE
 
 
 def upscale(picture: Picture, spec: Upscale, tools: Tools) -> Picture:
-    """Return ``picture`` ``spec.scale`` times as wide and high, in 8 bits; alpha is enlarged
-    separately.
+    """Return ``picture`` ``spec.scale`` times as wide and high, in 8 bits.
+
+    Alpha is enlarged separately.
 
     Raises:
         WeightsMissing: this worker lacks the network that the service found.
@@ -50,7 +51,7 @@ def upscale(picture: Picture, spec: Upscale, tools: Tools) -> Picture:
             enlarge, before, spec.scale, tile, weights.radius, tools.progress
         )
 
-    used, pixels = sanity.enlarge_checked(
+    used_engine, pixels = sanity.enlarge_checked(
         before, [(engine.label, attempt(engine)) for engine in engines(tools)], tools.sanity
     )
     if tools.report is not None:
@@ -59,7 +60,7 @@ def upscale(picture: Picture, spec: Upscale, tools: Tools) -> Picture:
                 "model": weights.name,
                 "scale": weights.scale,
                 "weights_sha256": weights.sha256,
-                "engine": used,
+                "engine": used_engine,
                 **quality_report.measure(before, pixels, spec.scale),
             }
         )

@@ -14,7 +14,7 @@ from models import memory_estimate
 from models.error_codes import from_document
 from models.images.inspect import ImageHeader, InputFormat, inspect
 from models.operations import load
-from models.operations.steps import encoding, parts
+from models.operations.steps import final_encoding, result_count
 from models.tasks.task import Result
 from workers.child.request import Request
 from workers.context import Attempt, WorkerContext
@@ -32,7 +32,7 @@ async def execute(worker: WorkerContext, attempt: Attempt) -> None:
     """
     task = attempt.task
     operations = [load(document) for document in task.operations]
-    output = encoding(operations, task.format)
+    output = final_encoding(operations, task.format)
 
     def progress(share: float) -> None:
         attempt.progress = min(99, int(share * 100))
@@ -49,10 +49,10 @@ async def execute(worker: WorkerContext, attempt: Attempt) -> None:
         to_store = prefixes_to_store(worker, task, operations, skipped)
         header = await asyncio.to_thread(_inspect, source)
         tile = worker.settings.tile_pixels
-        need, fixed = memory_estimate.need(
+        need, fixed = memory_estimate.estimate(
             header, operations[skipped:], output.format, worker.catalogue, tile
         )
-        memory_estimate.check(need, worker.settings, fixed)
+        memory_estimate.check_fits(need, worker.settings, fixed)
         request = Request(
             str(source),
             name,
@@ -64,7 +64,7 @@ async def execute(worker: WorkerContext, attempt: Attempt) -> None:
             keep=[prefix.count - skipped for prefix in to_store],
             report=task.wants_report,
             memory_bytes=need,
-            result_count=parts(operations),
+            result_count=result_count(operations),
         )
         began = time.monotonic()
         async with worker.memory.reserve(need):

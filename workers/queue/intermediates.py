@@ -17,7 +17,7 @@ import structlog
 from models.errors import BadParameter, OriginalGone, StoreUnavailable
 from models.operations import Operation
 from models.operations.fingerprint import fingerprint
-from models.operations.steps import parts
+from models.operations.steps import result_count
 from models.tasks.task import Status, Task
 from workers.context import WorkerContext
 from workers.store_retry import retry_store
@@ -40,7 +40,7 @@ def reusable_prefixes(
     prefixes = []
     for count in range(len(operations) - 1, 0, -1):
         head = operations[:count]
-        if head[-1].costly and parts(head) == 1:
+        if head[-1].costly and result_count(head) == 1:
             try:
                 weights = [w for o in head if (w := o.weights(worker.catalogue)) is not None]
             except BadParameter:  # this worker lacks a network: its child process reports that

@@ -65,7 +65,7 @@ def restrict(own: Path, folders: Iterable[Path], files: Iterable[Path]) -> None:
     version = abi_version()
     handled = (1 << _FS_BITS.get(version, _FS_BITS_NEWEST)) - 1
     ruleset = _Ruleset(handled, _NET_RIGHTS if version >= 4 else 0, _SCOPES if version >= 6 else 0)
-    # An older kernel knows a shorter structure, and takes a longer one whose rest is 0.
+    # An older kernel knows a shorter structure, and accepts a longer one if the rest is 0.
     rules = syscall(
         "landlock_create_ruleset", _CREATE, _pointer(ruleset), ctypes.sizeof(ruleset), 0
     )

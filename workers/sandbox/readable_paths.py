@@ -14,11 +14,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 _LIBRARY_FOLDERS = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/nix/store")
-_SYSTEM_FOLDERS = (
-    "/sys/devices/system",
-    "/sys/kernel/mm",
-    "/sys/fs/cgroup",
-)  # cores, caches, quotas
+# Cores, caches, quotas.
+_SYSTEM_FOLDERS = ("/sys/devices/system", "/sys/kernel/mm", "/sys/fs/cgroup")
 _FILES = (
     *("/etc/ld.so.cache", "/etc/ssl/openssl.cnf", "/etc/pki/tls/openssl.cnf"),
     *("/usr/share/locale/locale.alias", "/dev/null", "/dev/urandom"),

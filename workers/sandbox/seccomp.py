@@ -1,7 +1,7 @@
 """seccomp (seccomp(2), Linux 3.5 and later): which system calls a process may make.
 
 The filter is one small program in the kernel's classic BPF. A refused call gets EPERM, not a
-signal: libraries try calls that they can do without. mprotect stays allowed, executable memory
+signal: libraries try calls that they do not need. mprotect stays allowed, executable memory
 included: OpenVINO compiles networks to machine code.
 """
 
@@ -26,12 +26,9 @@ _NUMBER, _MACHINE, _ARGUMENTS = 0, 4, 16  # offsets in struct seccomp_data
 _CLONE_THREAD = 0x10000
 _PRCTL_OPTIONS = (15, 16, 0x53564D41)  # PR_SET_NAME, PR_GET_NAME, PR_SET_VMA
 _IOCTL_REQUESTS = (
-    0x5401,
-    0x5413,
-    0x802C542A,
-    0x5450,
-    0x5451,
-)  # asks whether it is one; FIOCLEX, FIONCLEX
+    *(0x5401, 0x5413, 0x802C542A),  # TCGETS, TIOCGWINSZ, TCGETS2: is it a terminal, how large
+    *(0x5450, 0x5451),  # FIONCLEX, FIOCLEX
+)
 _FCNTL_COMMANDS = (0, 1, 2, 3, 4, 5, 6, 7, 1030)  # F_DUPFD to F_SETLKW, F_DUPFD_CLOEXEC
 
 Instruction = tuple[int, int, int, int]
@@ -75,7 +72,7 @@ def _filter_program(pid: int) -> list[Instruction]:
         *_on_call(number["ioctl"], _allow_argument(1, _IOCTL_REQUESTS)),
         *(_on_call(number["open"], _check_open_flags(1)) if "open" in number else ()),
         *_on_call(number["openat"], _check_open_flags(2)),
-        *_on_call(number["sched_setaffinity"], _allow_argument(0, [0])),  # the thread that asks
+        *_on_call(number["sched_setaffinity"], _allow_argument(0, [0])),  # the calling thread
         *_on_call(number["kill"], _allow_argument(0, [pid])),
         *_on_call(number["tgkill"], _allow_argument(0, [pid])),
         *_on_call(number["prctl"], _allow_argument(0, _PRCTL_OPTIONS)),

@@ -1,7 +1,7 @@
 """System calls that a child may make, with numbers for x86-64 and 64-bit ARM (``-``: none).
 
-They are those that strace showed Python, OpenCV and OpenVINO making, and similar ones. All others
-are refused: sockets, programs, processes, mounts, keys, io_uring, bpf, memory of other processes.
+strace showed these, or similar ones, in Python, OpenCV and OpenVINO. All others are
+refused: sockets, programs, processes, mounts, keys, io_uring, bpf, memory of other processes.
 So are unlink and rename: ``workers.child.disk_quota`` does not see a file without a name.
 """
 
@@ -40,7 +40,7 @@ _ARGUMENT_CHECKED = (
     "clone 56 220, clone3 435 435, fcntl 72 25, ioctl 16 29, kill 62 129, open 2 -, openat 257 56, "
     "prctl 157 167, prlimit64 302 261, sched_setaffinity 203 122, tgkill 234 131"
 )
-"""Calls whose arguments decide."""
+"""Calls that are allowed or refused by an argument."""
 
 NEWEST_KNOWN = 462
 """Higher numbers (from mseal, Linux 6.10) get ENOSYS: libraries then do without them, as on an
@@ -70,7 +70,7 @@ def allowed() -> list[int]:
 
 
 def argument_checked() -> dict[str, int]:
-    """Return the numbers of the calls whose arguments decide, by name, on this machine."""
+    """Return the numbers, by name, of the calls decided by an argument on this machine."""
     return _numbers(_ARGUMENT_CHECKED)
 
 

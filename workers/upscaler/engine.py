@@ -28,7 +28,7 @@ class Engine(Protocol):
     """One way to run the networks of the catalogue.
 
     ``name``: its value of the setting UPSCALE_ENGINE. ``label``: with version and precision, for
-    people. ``tile_side``: of the tiles it is fastest with, see bench/README.md.
+    people. ``tile_side``: of its fastest tiles, see bench/README.md.
     """
 
     name: str
@@ -42,8 +42,8 @@ class Engine(Protocol):
         ``weights.scale`` times as high and wide. ``cv2.getNumThreads()`` threads work.
 
         Raises:
-            UnusableNetwork: the file is no network, or not for this engine or such an image.
-            NonFiniteOutput: it returned NaN or infinity. (OpenCV turns them into 0 and cannot
-            tell.)
+            UnusableNetwork: the file is not a network, or not for this engine or such an image.
+            NonFiniteOutput: it returned NaN or infinity. (OpenCV turns them into 0
+            unnoticed.)
         """
         ...

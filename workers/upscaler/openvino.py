@@ -38,10 +38,9 @@ class ColourLayout:
     level: float
 
 
+_DIV2K_MEAN = (103.1545782, 111.561547, 114.35629928)  # BGR, in levels
 _COLOUR_LAYOUTS = {
-    "edsr": ColourLayout(
-        slice(None), (103.1545782, 111.561547, 114.35629928), 1.0
-    ),  # mean of DIV2K
+    "edsr": ColourLayout(slice(None), _DIV2K_MEAN, 1.0),
     "rgb": ColourLayout(slice(None, None, -1), (0.0, 0.0, 0.0), 1 / 255),
 }
 """``edsr``: BGR, as dnn_superres does; ``rgb``: 0 to 1, as most ONNX networks."""
@@ -55,11 +54,10 @@ _LEVEL = np.float32(1 / 255)
 
 
 class OpenVINO:
-    """Luma by the network and chroma bilinear; EDSR takes all channels. In f32 within a level of
-    OpenCV.
+    """Luma by the network and chroma bilinear; EDSR takes all channels.
 
-    ``precision``: of the convolutions. bf16 is faster on processors that have it, and a few levels
-    off (bench/README.md); on others it means f32.
+    ``precision``: of the convolutions. f32 is within one level of OpenCV. bf16 is faster on
+    processors that have it, and a few levels off (bench/README.md); on others it means f32.
     """
 
     name = "openvino"
@@ -76,9 +74,8 @@ class OpenVINO:
         """Return ``pixels`` enlarged, see ``Engine``.
 
         Raises:
-            UnusableNetwork: the network is not for images, not for ``weights.scale``, or has
-            operations
-                that OpenVINO does not know (those of TensorFlow's 8-bit weights).
+            UnusableNetwork: the network is not for images or not for ``weights.scale``, or OpenVINO
+                does not know its operations (those of TensorFlow's 8-bit weights).
             NonFiniteOutput: it returned NaN or infinity.
         """
         if pixels.shape[:2] == (1, 1) and path.suffix == ".pb":
@@ -112,10 +109,10 @@ class OpenVINO:
             return error
 
         def run(planes: Plane) -> Plane:
-            given = planes.transpose(1, 2, 0) if last else planes
+            ordered = planes.transpose(1, 2, 0) if last else planes
             size = f"{planes.shape[2]} x {planes.shape[1]} pixels"
             with _translate_errors(f"the network does not take {size}"):
-                request.infer([np.ascontiguousarray(given)[None]], share_inputs=True)
+                request.infer([np.ascontiguousarray(ordered)[None]], share_inputs=True)
             made: Plane = request.get_output_tensor(0).data[0]
             if not np.isfinite(made.sum()):
                 raise NonFiniteOutput
@@ -152,7 +149,7 @@ def set_input_shape(model: Any, channels: int, height: int, width: int) -> bool:
         except RuntimeError:
             continue
         return last
-    raise ValueError(f"this network takes no image with {channels} channels")
+    raise ValueError(f"the network does not take images with {channels} channels")
 
 
 def prepare(model: Any, channels: int, scale: int) -> tuple[Any, bool, bool]:
@@ -171,18 +168,18 @@ def prepare(model: Any, channels: int, scale: int) -> tuple[Any, bool, bool]:
     for output in model.outputs:
         if (shape := tuple(output.shape)) in orders:
             pruned = openvino.Model([output], model.get_parameters(), "upscaler")
-            # Known by now, not tried: sides that may be anything fit either order.
+            # The order is known by now; dynamic sides would fit either order.
             pruned.reshape([1, -1, -1, channels] if last else [1, channels, -1, -1])
             return _with_float_io(pruned), orders[shape], last
-    raise ValueError(f"this network has no output {scale} times as large with {channels} channels")
+    raise ValueError(f"the network has no output {scale} times as large with {channels} channels")
 
 
 def _with_float_io(model: Any) -> Any:
     """Return ``model`` with f32 input and output: some are stored in half precision throughout."""
-    given = openvino.preprocess.PrePostProcessor(model)
-    given.input().tensor().set_element_type(openvino.Type.f32)
-    given.output().tensor().set_element_type(openvino.Type.f32)
-    return given.build()
+    converter = openvino.preprocess.PrePostProcessor(model)
+    converter.input().tensor().set_element_type(openvino.Type.f32)
+    converter.output().tensor().set_element_type(openvino.Type.f32)
+    return converter.build()
 
 
 def _enlarge_luma(pixels: Pixels, scale: int, run: Callable[[Plane], Plane]) -> Pixels:

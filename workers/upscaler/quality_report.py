@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from workers.imaging.picture import Pixels
 from workers.upscaler.sanity import psnr_db
 
-_BAND_ROWS = 256  # rows of the input at a time: what is computed takes several times what they do
-_MARGIN_ROWS = 8  # rows further that a band looks, for the filters; more than their radius of 5
+_BAND_ROWS = 256  # of the input at a time: intermediate arrays take several times their memory
+_MARGIN_ROWS = 8  # read on each side of a band, for filters of radius 5
 _WINDOW, _SIGMA = (11, 11), 1.5
 _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
@@ -21,7 +21,7 @@ Plane = NDArray[np.float32]
 
 
 def measure(before: Pixels, after: Pixels, scale: int) -> dict[str, float]:
-    """Return how well ``after`` comes back to ``before``, and how much detail it has.
+    """Return how close ``after`` is to ``before`` when scaled down, and how much detail it has.
 
     ``psnr`` (dB) and ``ssim`` (mean; Wang et al. 2004, Gaussian window 11x11, luma) of ``after``
     scaled down by area against ``before``; ``detail_gain_db``: mean squared Laplacian of luma

@@ -10,7 +10,7 @@ _POINTWISE = frozenset(
     | {"Multiply", "Parameter", "PRelu", "Relu", "Result", "Sigmoid", "Subtract", "Tanh"}
     | {"Transpose"}
 )
-"""Operations whose output at a place depends on their input at that place only."""
+"""Operations whose output at a pixel depends on their input at that pixel only."""
 _CONVOLUTIONS = {"Convolution": 2, "GroupConvolution": 3}
 """Convolutions, and the axis of their kernels' shapes at which height and width begin."""
 
@@ -20,7 +20,7 @@ def radius(model: Any) -> int:
 
     ``model`` is an ``openvino.Model`` whose convolutions have channels before height and width.
     Goes backwards from each output: an odd kernel of side k adds (k - 1) / 2 of its own pixels, an
-    even one k / 2; where depth becomes space by b, r of the fine pixels lie in ceil(r / b) coarse
+    even one k / 2; through DepthToSpace by b, a radius of r fine pixels becomes ceil(r / b) coarse
     ones.
 
     Raises:
@@ -54,7 +54,7 @@ def radius(model: Any) -> int:
 def flops(model: Any) -> int:
     """Return the floating-point operations of one run; ``model`` has a fixed input shape.
 
-    Two (multiply, add) for each weight of each convolution at each place: the rest is small.
+    Two (multiply, add) for each weight of each convolution at each pixel; the rest is small.
     """
     total = 0
     for node in model.get_ordered_ops():

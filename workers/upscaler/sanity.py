@@ -20,16 +20,12 @@ from workers.upscaler.engine import NonFiniteOutput, UnusableNetwork
 
 log = structlog.get_logger()
 
-_FLAT_DEVIATION_LEVELS = (
-    2.0  # standard deviation, in levels, from which a picture is certainly not of one colour
-)
-_FLAT_TOLERANCE_LEVELS = 4.0  # levels that a sound network may move a flat picture; measured: 3.2
-_DARK_LEVEL, _MIN_LIGHT_SHARE = (
-    8.0,
-    0.25,
-)  # of blocks brighter than 8 levels, sound networks keep 0.56 of the light
-_MIN_CHECKED_SIDE = 8  # pixels: a side below it is all border, where networks see mostly padding
-_BAND_ROWS = 1024  # rows of the input compared at once; of 32-pixel blocks a whole number
+_FLAT_DEVIATION_LEVELS = 2.0  # a picture with a larger standard deviation is not flat
+_FLAT_TOLERANCE_LEVELS = 4.0  # a sound network moves a flat picture by up to 3.2 levels (measured)
+_DARK_LEVEL = 8.0  # darker blocks are not checked for lost light
+_MIN_LIGHT_SHARE = 0.25  # of a block's light; sound networks keep 0.56 (measured)
+_MIN_CHECKED_SIDE = 8  # in pixels; a shorter side is all border, where networks see mostly padding
+_BAND_ROWS = 1024  # of the input compared at once; a whole number of 32-pixel blocks
 _BLOCK_SIDE = 32  # side, in input pixels, of the blocks whose mean colour is compared
 
 Attempt = tuple[str, Callable[[], Pixels]]
@@ -144,9 +140,10 @@ def psnr_db(mean_square: float) -> float:
 
 
 def _worst_blocks(before: Pixels, back: Pixels) -> tuple[float, float]:
-    """Return the largest difference of a block's mean colour in levels, and the least light kept.
+    """Return the largest change of a block's mean colour in levels, and the smallest share of
+    light that a block kept.
 
-    The latter is of the block that lost most, 0 to 1; light is the mean of the channels.
+    The share is 0 to 1; light is the mean of the channels.
     """
     size = tuple(max(1, side // _BLOCK_SIDE) for side in before.shape[1::-1])
     was, now = (

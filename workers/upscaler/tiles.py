@@ -11,23 +11,23 @@ from models.networks.catalogue import Weights
 from workers.imaging.picture import Pixels
 
 _LAPSRN_MAX_RESULT_SIDE = 512
-"""Most pixels of the result a side of LapSRN's tiles: it has 64 channels at half that resolution,
-which take 170 MB in OpenVINO and 300 MB in OpenCV."""
+"""Side of LapSRN's tiles in pixels of the result: its 64 channels at half that resolution take
+170 MB in OpenVINO and 300 MB in OpenCV."""
 _MEDIUM_RADIUS, _LARGE_RADIUS, _LARGE_TILE = 10, 40, 256
-"""Networks that look further than this get larger tiles: they would be mostly overlap. What looks
-further than ten pixels loses a fifth of tiles of 256 to it: 183 ms against 166 in tiles of 512."""
+"""Networks with a larger radius get larger tiles, since small tiles would be mostly overlap. Beyond
+a radius of ten pixels overlap takes a fifth of tiles of 256: 183 ms against 166 in tiles of 512."""
 _MAX_SINGLE_TILE_PIXELS = 320_000
-"""Pixels up to which a picture is one tile for them: as many as a tile of 512 has with its overlap.
-By hand, two cores with AVX2: 640x480 in one takes 294, 590 and 7961 ms with darkroom-fast, balanced
-and best, in two 336, 662 and 9316."""
+"""Pixels up to which these networks take a picture as one tile: as many as a tile of 512 with its
+overlap. By hand, two cores with AVX2: 640x480 in one tile takes 294, 590 and 7961 ms with
+darkroom-fast, balanced and best, in two 336, 662 and 9316."""
 _MAX_LARGE_TILE_PIXELS = 2_000_000
-"""Pixels above which a picture gets no larger tiles: memory is shorter than time then."""
+"""Pixels above which a picture gets no larger tiles: then memory matters more than time."""
 
 
 def tile_side(best: int, weights: Weights, area: int) -> int:
     """Return the side of the tiles for ``weights`` and a picture of ``area`` pixels.
 
-    ``best``: that of an engine.
+    ``best``: the engine's ``tile_side``.
     """
     if weights.algorithm == "lapsrn":
         return min(best, _LAPSRN_MAX_RESULT_SIDE // weights.scale)
@@ -43,8 +43,8 @@ def spans(length: int, tile: int, overlap: int) -> Iterator[tuple[int, int, int,
 
     Kept parts cover the length exactly once; what is read reaches at least ``overlap`` further on
     each side, but never past the ends, so that padding is only ever added at the true border. All
-    windows are of one size: a network's buffers are laid out anew when its input's shape changes.
-    Parts are as long as each other rather than ``tile`` and a rest, whose window would be as large.
+    windows have one size: a network allocates its buffers again when its input's shape changes.
+    Parts are equally long instead of ``tile`` and a rest, whose window would be as large.
     """
     tile = ceil(length / ceil(length / tile))
     window = min(length, tile + 2 * overlap)

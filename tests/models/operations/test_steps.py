@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from models.errors import BadParameter, TooManyPixels
 from models.networks.catalogue import Catalogue
 from models.operations import OPERATIONS, Encoding, Operation, legacy_syntax, load, parse
-from models.operations.steps import encoding, parts, read, sizes
+from models.operations.steps import final_encoding, read_pipeline, result_count, result_sizes
 from tests.support import images
 from workers.pipeline import Limits, Outputs, Pipeline
 
@@ -22,7 +22,7 @@ LIMITS = Limits(10**6, 10**6, 64)
 
 
 def documents(*values: str) -> list[str]:
-    return [f"{o.op} {json.dumps(o.document())}" for o in read(values, 20)]
+    return [f"{o.op} {json.dumps(o.document())}" for o in read_pipeline(values, 20)]
 
 
 def test_ways_to_write_the_same() -> None:
@@ -38,10 +38,10 @@ def test_ways_to_write_the_same() -> None:
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ([], "there are no operations"),
-        (["  "], "there are no operations"),
-        (["[]"], "there are no operations"),
-        (["shout"], r"operation 1: there is no operation 'shout'; known: upscale"),
+        ([], "operations is empty"),
+        (["  "], "operations is empty"),
+        (["[]"], "operations is empty"),
+        (["shout"], r"operation 1: unknown operation 'shout'; known: upscale"),
         (["resize=2", "resize=nan"], r"operation 2: resize: scale"),
         (["resize=2", "resize=0"], r"operation 2: .*0\.05"),
         (["split=9"], "split takes no value"),
@@ -51,20 +51,20 @@ def test_ways_to_write_the_same() -> None:
         (['{"op": 3}'], "operation 1 is"),
         (['{"scale": 3}'], "operation 1 is"),
         (['{"op": "resize", "scale": 2, "colour": "red"}'], "unknown field 'colour'"),
-        (["[" * 100_000], "is no JSON"),
-        (["{"], "is no JSON"),
+        (["[" * 100_000], "is not valid JSON"),
+        (["{"], "is not valid JSON"),
         (["resize=2"] * 21, "21 operations; at most 20 are allowed"),
     ],
 )
 def test_refused(values: list[str], sentence: str) -> None:
     with pytest.raises(BadParameter, match=sentence):
-        read(values, 20)
+        read_pipeline(values, 20)
 
 
 @given(st.lists(st.text(max_size=60), max_size=5))
 def test_any_text_is_read_or_refused(values: list[str]) -> None:
     with contextlib.suppress(BadParameter):
-        assert all(o.op in OPERATIONS for o in read(values, 20))
+        assert all(o.op in OPERATIONS for o in read_pipeline(values, 20))
 
 
 def test_every_shorthand_is_a_parameter() -> None:
@@ -73,22 +73,22 @@ def test_every_shorthand_is_a_parameter() -> None:
 
 
 def test_sizes_of_all_parts() -> None:
-    operations = read(["split", "resize=2", "split"], 20)
-    assert parts(operations) == 16
-    found = sizes(operations, (5, 3), 10**6)
+    operations = read_pipeline(["split", "resize=2", "split"], 20)
+    assert result_count(operations) == 16
+    found = result_sizes(operations, (5, 3), 10**6)
     # 5x3 -> 2x1 3x1 2x2 3x2 -> doubled -> quartered
     assert len(found) == 16
     assert sum(w * h for w, h in found) == 5 * 3 * 4
     with pytest.raises(TooManyPixels, match="resize: 4 times about 4 x 2 = 60 pixels.*MAX_OUTPUT"):
-        sizes(operations, (5, 3), 59)
+        result_sizes(operations, (5, 3), 59)
 
 
 def test_how_results_are_written() -> None:
-    assert encoding(read(["resize=2"], 9), "jpeg") == Encoding("jpeg")
-    converted = read(
+    assert final_encoding(read_pipeline(["resize=2"], 9), "jpeg") == Encoding("jpeg")
+    converted = read_pipeline(
         ["convert=jpeg", "resize=2", '{"op":"convert","format":"webp","quality":7}'], 9
     )
-    assert encoding(converted, "png") == Encoding("webp", 7)
+    assert final_encoding(converted, "png") == Encoding("webp", 7)
 
 
 def run(tmp_path: Path, operations: list[Operation], keep: tuple[int, ...] = ()) -> Outputs:
@@ -109,7 +109,7 @@ def pixels(path: str) -> images.Pixels:
 
 def test_what_follows_a_split_is_done_to_each_part(tmp_path: Path) -> None:
     whole = images.scene(41, 31)
-    outputs = run(tmp_path, read(["split", "rotate=180"], 9))
+    outputs = run(tmp_path, read_pipeline(["split", "rotate=180"], 9))
     assert [(o.width, o.height) for o in outputs.results] == [
         (20, 15),
         (21, 15),
@@ -122,7 +122,7 @@ def test_what_follows_a_split_is_done_to_each_part(tmp_path: Path) -> None:
 
 
 def test_two_splits_make_sixteen_in_order(tmp_path: Path) -> None:
-    outputs = run(tmp_path, read(["split", "split"], 9))
+    outputs = run(tmp_path, read_pipeline(["split", "split"], 9))
     assert len(outputs.results) == 16
     whole = images.scene(41, 31)
     assert (pixels(outputs.results[0].path) == whole[:7, :10]).all()
@@ -132,12 +132,12 @@ def test_two_splits_make_sixteen_in_order(tmp_path: Path) -> None:
 
 def test_nothing_is_lost_between_steps(tmp_path: Path) -> None:
     """Decoded once and encoded once: two steps give what both give in memory."""
-    turned = run(tmp_path, read(["rotate=90", "rotate=270"], 9)).results[0]
+    turned = run(tmp_path, read_pipeline(["rotate=90", "rotate=270"], 9)).results[0]
     assert (pixels(turned.path) == images.scene(41, 31)).all()
 
 
 def test_a_kept_beginning_continues_to_the_same_bytes(tmp_path: Path) -> None:
-    operations = read(["upscale=2", "grayscale"], 9)
+    operations = read_pipeline(["upscale=2", "grayscale"], 9)
     outputs = run(tmp_path, operations, keep=(1,))
     assert set(outputs.kept) == {1}
     kept = Path(outputs.kept[1].path)
@@ -152,7 +152,7 @@ def test_what_is_too_large_is_not_kept(tmp_path: Path) -> None:
     source = tmp_path / "source.png"
     source.write_bytes(images.png(40, 30))
     pipeline = Pipeline(
-        read(["upscale=2", "grayscale"], 9),
+        read_pipeline(["upscale=2", "grayscale"], 9),
         Encoding("png"),
         Catalogue.read(None),
         Limits(80 * 60 - 1, 10**6, 64),
@@ -174,7 +174,7 @@ def test_documents_come_back_the_same() -> None:
 
 
 def test_older_values_out_of_bounds_are_skipped() -> None:
-    found = legacy_syntax.read(
+    found = legacy_syntax.read_legacy_operations(
         [
             "splitQuadrants=True",
             "resize=0",
@@ -188,5 +188,5 @@ def test_older_values_out_of_bounds_are_skipped() -> None:
     assert [o.op for o in found.operations] == ["split", "resize", "blur", "split"]
     assert set(found.skipped) == {2, 3, 4}
     assert "0.05" in found.skipped[2]
-    with pytest.raises(BadParameter, match="no operation 'shout'"):
-        legacy_syntax.read(["shout=1"])
+    with pytest.raises(BadParameter, match="unknown operation 'shout'"):
+        legacy_syntax.read_legacy_operations(["shout=1"])

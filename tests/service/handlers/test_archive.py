@@ -1,4 +1,4 @@
-"""A group's results as one zip file: right names, right bytes, flat memory, cut when broken."""
+"""GET /status/<id>/archive: entry names, contents, memory use, failures while streaming."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def group(*tasks: Task, created_at: datetime = NOW) -> tuple[Group, dict[str, Ta
     return Group(id="g", members=members, created_at=created_at), {t.id: t for t in tasks}
 
 
-def test_many_results_of_one_name_cost_no_more_each(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_free_name_search_is_linear(monkeypatch: pytest.MonkeyPatch) -> None:
     tried = 0
 
     class Taken(dict[str, Any]):
@@ -60,16 +60,16 @@ def test_many_results_of_one_name_cost_no_more_each(monkeypatch: pytest.MonkeyPa
             tried += 1
             return super().__contains__(name)
 
-    def counted(name: str, taken: Any, numbers: dict[str, int]) -> str:
+    def counting_free_name(name: str, taken: Any, numbers: dict[str, int]) -> str:
         return _free_name(name, Taken(taken), numbers)
 
-    monkeypatch.setattr("models.tasks.zip_archive._free_name", counted)
+    monkeypatch.setattr("models.tasks.zip_archive._free_name", counting_free_name)
     found = archive_entries(*group(*(task(number, "cat.png") for number in range(200))))
     assert {each.name for each in found} == {"cat.png", *(f"cat-{n}.png" for n in range(2, 201))}
     assert tried <= 3 * 200
 
 
-async def test_archive_of_a_group(client: Any, settings: Settings) -> None:
+async def test_archive_contents(client: Any, settings: Settings) -> None:
     files = [*TWO, ("notes.txt", b"no picture at all"), TWO[0]]
     async with working(settings):
         body = await (await client.post("/split?wait=30", data=form(files))).json()
@@ -96,10 +96,10 @@ async def test_archive_of_a_group(client: Any, settings: Settings) -> None:
     assert head.headers["Content-Length"] == str(len(data))
 
 
-async def test_not_finished_unknown_and_empty(client: Any, store: Store) -> None:
+async def test_archive_of_unfinished_unknown_and_empty_groups(client: Any, store: Store) -> None:
     body = await (await client.post("/grayscale", data=form(TWO))).json()
-    where = f"/status/{body['group_id']}/archive"
-    problem = await refused(await client.get(where), 404, "not_ready")
+    path = f"/status/{body['group_id']}/archive"
+    problem = await refused(await client.get(path), 404, "not_ready")
     assert (problem["done"], problem["total"]) == (0, 2)
     await refused(await client.get("/status/nobody/archive"), 404, "not_found")
     await refused(await client.get("/status/nobody"), 404, "not_found")
@@ -108,7 +108,7 @@ async def test_not_finished_unknown_and_empty(client: Any, store: Store) -> None
         await store.leases.fail(each["task_id"], "t", {"code": "bad_image", "detail": "broken"})
     ended = await (await client.get(f"/status/{body['group_id']}")).json()
     assert (ended["status"], ended["failed"], ended["archive_url"]) == ("FAILURE", 2, None)
-    await refused(await client.get(where), 404, "not_found")
+    await refused(await client.get(path), 404, "not_found")
 
 
 async def test_redirect_to_the_archive(client: Any, settings: Settings) -> None:
@@ -117,16 +117,16 @@ async def test_redirect_to_the_archive(client: Any, settings: Settings) -> None:
     assert response.content_type == "application/zip"
 
 
-def test_names_that_differ_in_case_only_do_not_clash() -> None:
+def test_entry_names_are_unique_ignoring_case() -> None:
     made = group(task(1, "Cat.png"), task(2, "cat.png"), task(3, "CAT.PNG"))
     assert [entry.name for entry in archive_entries(*made)] == ["Cat.png", "cat-2.png", "CAT-3.PNG"]
 
 
-async def test_memory_is_flat_and_the_length_is_known() -> None:
-    """A gigabyte and a half goes through; never more than two chunks are there at once."""
+async def test_memory_is_constant_and_length_is_known() -> None:
+    """1.5 GB stream through the archive with at most two chunks in memory."""
     size, chunk = 300 * 1024 * 1024, bytes(1024 * 1024)
     made = group(*(task(n, f"{n}.png", size=size) for n in range(5)))
-    given = taken = most = 0
+    given = taken = peak = 0
 
     async def read(result: Result) -> AsyncIterator[bytes]:
         nonlocal given
@@ -139,12 +139,12 @@ async def test_memory_is_flat_and_the_length_is_known() -> None:
     async for piece in archive.stream():
         total += len(piece)
         taken += len(piece)
-        most = max(most, given - taken)
+        peak = max(peak, given - taken)
     assert total == archive.length > 5 * size
-    assert most <= 2 * len(chunk)
+    assert peak <= 2 * len(chunk)
 
 
-async def test_an_archive_that_breaks_is_cut_not_ended(
+async def test_connection_is_cut_when_a_result_is_missing(
     client: Any, settings: Settings, store: Store
 ) -> None:
     async with working(settings):
@@ -157,7 +157,7 @@ async def test_an_archive_that_breaks_is_cut_not_ended(
         await response.read()
 
 
-async def test_a_reader_that_goes_away_leaves_nothing(client: Any, settings: Settings) -> None:
+async def test_disconnected_reader_leaves_no_tasks(client: Any, settings: Settings) -> None:
     files = [(f"{n}.png", images.png(300, 300, seed=n)) for n in range(4)]
     async with working(settings):
         body = await (await client.post("/grayscale?wait=30", data=form(files))).json()
@@ -173,7 +173,7 @@ async def test_a_reader_that_goes_away_leaves_nothing(client: Any, settings: Set
     assert len(asyncio.all_tasks()) <= before
 
 
-def test_how_far_a_group_is() -> None:
+def test_group_progress_and_eta() -> None:
     def at(seconds: float) -> datetime:
         return datetime.fromtimestamp(NOW.timestamp() + seconds, UTC)
 
@@ -181,10 +181,15 @@ def test_how_far_a_group_is() -> None:
     half = task(2, status=Status.STARTED, progress=50, started_at=at(5), finished_at=None)
     open_ = task(3, status=Status.CREATED, finished_at=None)
     before = task(4, "b", started_at=at(-9), finished_at=at(-8))
-    far = group_progress(*group(done, half, open_), now=at(7))
-    assert (far.status, far.done, far.total, far.progress) == (Status.STARTED, 1, 3, 50)
-    assert far.eta_seconds == 6.0  # 1.5 of 3 in 6 s
-    # What was finished before the group was sent says nothing about the rate.
+    summary = group_progress(*group(done, half, open_), now=at(7))
+    assert (summary.status, summary.done, summary.total, summary.progress) == (
+        Status.STARTED,
+        1,
+        3,
+        50,
+    )
+    assert summary.eta_seconds == 6.0  # 1.5 of 3 in 6 s
+    # A task that ended before the group was created does not count for the rate.
     assert (
         group_progress(*group(before, half, open_), now=at(7)).eta_seconds == 6.0
     )  # 0.5 of 2 in 2 s
@@ -192,7 +197,7 @@ def test_how_far_a_group_is() -> None:
     assert group_progress(*group(open_), now=at(7)).status is Status.CREATED
     assert group_progress(*group(done, before), now=at(7)).status is Status.SUCCESS
     failed = task(5, status=Status.FAILURE)
-    far = group_progress(*group(done, failed), now=at(7))
-    assert (far.status, far.failed, far.ended) == (Status.FAILURE, 1, True)
+    summary = group_progress(*group(done, failed), now=at(7))
+    assert (summary.status, summary.failed, summary.ended) == (Status.FAILURE, 1, True)
     lost = Group(id="g", members=[Member(name="x", task_id="gone")], created_at=NOW)
     assert group_progress(lost, {}).status is Status.FAILURE

@@ -1,4 +1,4 @@
-"""Cancelling and retrying: what is stopped, what is fenced, and who is told."""
+"""DELETE /tasks/<id> and POST /tasks/<id>/retry: stopping, fencing, notification."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from workers.queue import execute
 Send = Callable[..., Awaitable[Any]]
 
 
-async def running(store: Store, task_id: str) -> None:
+async def wait_until_running(store: Store, task_id: str) -> None:
     async def seen() -> bool:
         task = await store.tasks.get(task_id)
         return task is not None and task.progress > 0
@@ -28,7 +28,7 @@ async def running(store: Store, task_id: str) -> None:
     await wait_until(seen)
 
 
-async def files(store: Store) -> int:
+async def count_result_documents(store: Store) -> int:
     database = store._database
     return int(
         await database["results.files"].count_documents({})
@@ -36,7 +36,9 @@ async def files(store: Store) -> int:
     )
 
 
-async def test_before_it_starts(client: Any, send: Send, settings: Settings, store: Store) -> None:
+async def test_cancel_before_start(
+    client: Any, send: Send, settings: Settings, store: Store
+) -> None:
     body = await (await send()).json()
     response = await client.delete(f"/tasks/{body['task_id']}")
     cancelled = await response.json()
@@ -44,75 +46,79 @@ async def test_before_it_starts(client: Any, send: Send, settings: Settings, sto
     assert cancelled["error"]["code"] == "cancelled"
     assert cancelled["finished_at"] and not cancelled["started_at"]
     async with working(settings) as arq:
-        await wait_until(lambda: arq.jobs_complete == 1)  # its bell rang in vain
+        await wait_until(lambda: arq.jobs_complete == 1)  # the job ran without a task to claim
         task = await store.tasks.get(body["task_id"])
         assert task is not None and (task.status, task.attempts) == ("CANCELLED", 0)
 
 
-async def test_in_the_middle_of_work(client: Any, send: Send, store: Store, worker: Any) -> None:
-    hands = await started_worker(worker)
+async def test_cancel_kills_the_child_process(
+    client: Any, send: Send, store: Store, worker: Any
+) -> None:
+    queue_worker = await started_worker(worker)
     body = await (await send(slow_picture())).json()
-    await running(store, body["task_id"])
-    (busy,) = hands.children.pids
+    await wait_until_running(store, body["task_id"])
+    (busy,) = queue_worker.children.pids
     waiting = asyncio.create_task(client.get(f"/tasks/{body['task_id']}?wait=60"))
     await wait_until(lambda: client.app[COMPLETION_WAITER]._waiters)
     response = await client.delete(f"/tasks/{body['task_id']}")
     assert response.status == 200
     assert (await (await waiting).json())["status"] == "CANCELLED"
-    # Well before its work would have ended, and without a heartbeat (each third of a lease):
+    # Before the task would have ended, and without a heartbeat (every third of a lease):
     await wait_until(lambda: not psutil.pid_exists(busy), 2)
-    await wait_until(lambda: hands.children.pids and not hands.attempts, 5)
-    assert await files(store) == 0
+    await wait_until(lambda: queue_worker.children.pids and not queue_worker.attempts, 5)
+    assert await count_result_documents(store) == 0
     good = await (await send(query="?wait=30")).json()
     assert good["status"] == "SUCCESS"
 
 
-async def test_one_that_publishes_takes_back_what_it_stored(
+async def test_cancel_while_publishing_deletes_stored_results(
     client: Any, send: Send, store: Store, worker: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hands = await started_worker(worker)
+    queue_worker = await started_worker(worker)
     stored, cancelled = asyncio.Event(), asyncio.Event()
     store_one = execute._store_result
 
-    async def halting(*given: Any) -> Any:
+    async def store_and_pause(*given: Any) -> Any:
         result = await store_one(*given)
         stored.set()
         await cancelled.wait()
         return result
 
-    monkeypatch.setattr(execute, "_store_result", halting)
+    monkeypatch.setattr(execute, "_store_result", store_and_pause)
     body = await (await send()).json()
     await stored.wait()
-    assert await files(store) > 0
+    assert await count_result_documents(store) > 0
     assert (await client.delete(f"/tasks/{body['task_id']}")).status == 200
-    (attempt,) = hands.attempts
+    (attempt,) = queue_worker.attempts
     await attempt.lost.wait()
     cancelled.set()
-    await wait_until(lambda: not hands.attempts)
-    assert await files(store) == 0
+    await wait_until(lambda: not queue_worker.attempts)
+    assert await count_result_documents(store) == 0
     shown = await (await client.get(f"/tasks/{body['task_id']}")).json()
     assert (shown["status"], shown["results"]) == ("CANCELLED", [])
 
 
-async def test_cancel_and_finish_at_once_never_both(client: Any, send: Send, store: Store) -> None:
-    ends = set()
+async def test_concurrent_cancel_and_finish_exclude_each_other(
+    client: Any, send: Send, store: Store
+) -> None:
+    statuses = set()
     for number in range(30):
         body = await (await send(images.png(seed=number), f"{number}.png")).json()
         task_id = body["task_id"]
         await store.leases.claim(task_id, worker="w", token="t", seconds=9, max_attempts=1)
         finishing = asyncio.ensure_future(store.leases.finish(task_id, "t", []))
-        for _ in range(number % 6):  # let the one have a start on the other
+        for _ in range(number % 6):  # vary which of the two comes first
             await asyncio.sleep(0)
         response = await client.delete(f"/tasks/{task_id}")
         finished = await finishing
         assert finished == (response.status == 409)
         shown = await (await client.get(f"/tasks/{task_id}")).json()
         assert shown["status"] == ("SUCCESS" if finished else "CANCELLED")
-        ends.add(shown["status"])
-    assert ends <= {"SUCCESS", "CANCELLED"}
+        statuses.add(shown["status"])
+    assert statuses <= {"SUCCESS", "CANCELLED"}
 
 
-async def test_a_cancelled_task_fences_its_worker(client: Any, send: Send, store: Store) -> None:
+async def test_cancelled_task_refuses_the_old_token(client: Any, send: Send, store: Store) -> None:
     task_id = (await (await send()).json())["task_id"]
     await store.leases.claim(task_id, worker="w", token="t", seconds=9, max_attempts=3)
     assert (await client.delete(f"/tasks/{task_id}")).status == 200
@@ -124,7 +130,9 @@ async def test_a_cancelled_task_fences_its_worker(client: Any, send: Send, store
     )
 
 
-async def test_ended_or_unknown_is_refused(client: Any, send: Send, store: Store) -> None:
+async def test_cancel_and_retry_refuse_wrong_states_and_unknown_tasks(
+    client: Any, send: Send, store: Store
+) -> None:
     for method, path in (("DELETE", "/tasks/nope"), ("POST", "/tasks/nope/retry")):
         response = await client.request(method, path)
         assert (response.status, (await response.json())["code"]) == (404, "not_found")
@@ -141,12 +149,14 @@ async def test_ended_or_unknown_is_refused(client: Any, send: Send, store: Store
     assert (await client.delete(f"/tasks/{task_id}?force=1")).status == 422
 
 
-async def test_retry_begins_anew(client: Any, send: Send, store: Store, worker: Any) -> None:
+async def test_retry_restarts_a_cancelled_task(
+    client: Any, send: Send, store: Store, worker: Any
+) -> None:
     done = (await (await send(query="?wait=30")).json())["task_id"]
     response = await client.post(f"/tasks/{done}/retry")
     assert (response.status, (await response.json())["measured"]) == (409, "SUCCESS")
     slow = (await (await send(slow_picture())).json())["task_id"]
-    await running(store, slow)
+    await wait_until_running(store, slow)
     await client.delete(f"/tasks/{slow}")
     response = await client.post(f"/tasks/{slow}/retry")
     body = await response.json()
@@ -160,7 +170,9 @@ async def test_retry_begins_anew(client: Any, send: Send, store: Store, worker: 
     assert task is not None and task.attempts == 1
 
 
-async def test_sent_again_it_is_tried_again(client: Any, send: Send, settings: Settings) -> None:
+async def test_resubmission_restarts_a_cancelled_task(
+    client: Any, send: Send, settings: Settings
+) -> None:
     body = await (await send()).json()
     await client.delete(f"/tasks/{body['task_id']}")
     async with working(settings):
@@ -168,7 +180,7 @@ async def test_sent_again_it_is_tried_again(client: Any, send: Send, settings: S
     assert (again["task_id"], again["status"]) == (body["task_id"], "SUCCESS")
 
 
-async def test_a_group_with_a_cancelled_member(client: Any, settings: Settings) -> None:
+async def test_group_with_a_cancelled_task(client: Any, settings: Settings) -> None:
     form = images.form(images.png(seed=1), "a.png")
     form.add_field("image", images.png(seed=2), filename="b.png", content_type="image/png")
     group = await (await client.post("/upscale", data=form)).json()
@@ -183,12 +195,12 @@ async def test_a_group_with_a_cancelled_member(client: Any, settings: Settings) 
     assert b"b-upscale-x2.png" in archive and b"(cancelled)" in archive
 
 
-async def test_a_stream_that_breaks_is_opened_again(
+async def test_worker_reopens_a_broken_change_stream(
     client: Any, send: Send, store: Store, worker: Any
 ) -> None:
-    hands = await started_worker(worker)
+    queue_worker = await started_worker(worker)
     body = await (await send(slow_picture())).json()
-    await running(store, body["task_id"])
+    await wait_until_running(store, body["task_id"])
     operations = store._client.admin.aggregate([{"$currentOp": {"idleCursors": True}}])
     streams = [
         op["cursor"]["cursorId"]
@@ -199,4 +211,4 @@ async def test_a_stream_that_breaks_is_opened_again(
     await store._database.command("killCursors", "tasks", cursors=streams)
     await client.delete(f"/tasks/{body['task_id']}")
     await wait_until(lambda: not worker_of(worker).attempts, 5)
-    assert hands.children is not None
+    assert queue_worker.children is not None

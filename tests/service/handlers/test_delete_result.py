@@ -1,4 +1,4 @@
-"""DELETE /processed/<name>: whose name it is, when the bytes go, and what comes back."""
+"""DELETE /processed/<name>: which name is deleted, when the file is, and resubmission."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ async def done(send: Send, store: Store) -> str:
     return task_id
 
 
-async def test_once(client: Any, done: str, store: Store, settings: Settings) -> None:
+async def test_delete_and_file_removal(
+    client: Any, done: str, store: Store, settings: Settings
+) -> None:
     response = await client.delete(URL)
     assert (response.status, await response.read()) == (204, b"")
     for method in ("GET", "HEAD", "DELETE"):
@@ -46,7 +48,7 @@ async def test_once(client: Any, done: str, store: Store, settings: Settings) ->
     assert await findings(store) == []
 
 
-async def test_sent_again_it_is_computed_anew(
+async def test_resubmission_computes_a_deleted_result_again(
     client: Any, send: Send, done: str, store: Store
 ) -> None:
     await client.delete(URL)
@@ -59,14 +61,14 @@ async def test_sent_again_it_is_computed_anew(
     assert await findings(store) == []
 
 
-async def test_retried_it_is_computed_anew(client: Any, done: str, store: Store) -> None:
+async def test_retry_computes_a_deleted_result_again(client: Any, done: str, store: Store) -> None:
     await client.delete(URL)
     assert (await client.post(f"/tasks/{done}/retry")).status == 202
     await finish(store, done)
     assert (await client.get(URL)).status == 200
 
 
-async def test_the_bytes_go_with_the_last_name(
+async def test_file_is_deleted_with_its_last_name(
     client: Any, send: Send, done: str, store: Store
 ) -> None:
     assert (await (await send(name="dog.png")).json())["url"] == OTHER
@@ -76,7 +78,7 @@ async def test_the_bytes_go_with_the_last_name(
     assert not (await got(store, done)).results_lost
     shown = await (await client.get(f"/tasks/{done}?name=dog.png")).json()
     assert shown["url"] == OTHER
-    # Sent again under the name that was deleted: it is there, nothing is computed.
+    # Resubmitted under the deleted name: the result is reused, nothing is computed.
     again = await send()
     assert (again.status, (await again.json())["url"]) == (200, URL)
     assert (await client.get(URL)).status == 200
@@ -85,7 +87,7 @@ async def test_the_bytes_go_with_the_last_name(
     assert (await got(store, done)).results_lost
 
 
-async def test_a_part_of_several(client: Any, store: Store) -> None:
+async def test_delete_one_of_several_results(client: Any, store: Store) -> None:
     form = images.form(images.png(), "cat.png")
     body = await (await client.post("/split", data=form)).json()
     await finish(store, body["task_id"], *(f"part {n}".encode() for n in range(4)))
@@ -104,9 +106,7 @@ async def test_a_part_of_several(client: Any, store: Store) -> None:
     assert await findings(store) == []
 
 
-async def test_what_is_not_finished_is_cancelled_not_deleted(
-    client: Any, send: Send, store: Store
-) -> None:
+async def test_unfinished_result_cannot_be_deleted(client: Any, send: Send, store: Store) -> None:
     body = await (await send()).json()
     response = await client.delete(URL)
     refused = await response.json()
@@ -118,7 +118,7 @@ async def test_what_is_not_finished_is_cancelled_not_deleted(
     assert (response.status, (await response.json())["code"]) == (404, "not_ready")
 
 
-async def test_the_name_of_an_upload_is_refused_with_the_one_to_use(
+async def test_upload_name_is_refused_and_the_result_name_suggested(
     client: Any, done: str, store: Store
 ) -> None:
     response = await client.delete("/processed/cat.png")
@@ -133,12 +133,12 @@ async def test_the_name_of_an_upload_is_refused_with_the_one_to_use(
 
 
 @pytest.mark.parametrize("name", ["nope.png", "..%2f..%2fetc", "%00", "$ne", "{}", "a" * 3000])
-async def test_unknown_names(client: Any, name: str) -> None:
+async def test_unknown_names_are_404(client: Any, name: str) -> None:
     response = await client.delete(f"/processed/{name}")
     assert (response.status, (await response.json())["code"]) == (404, "not_found")
 
 
-async def test_only_if_it_matches(client: Any, done: str, store: Store) -> None:
+async def test_if_match(client: Any, done: str, store: Store) -> None:
     etag = (await client.get(URL)).headers["ETag"]
     response = await client.delete(URL, headers={"If-Match": '"another"'})
     refused = await response.json()
@@ -148,12 +148,12 @@ async def test_only_if_it_matches(client: Any, done: str, store: Store) -> None:
     assert (await client.delete(URL, headers={"If-Match": etag})).status == 404
 
 
-async def test_a_query_means_nothing_here(client: Any, done: str) -> None:
+async def test_query_is_refused(client: Any, done: str) -> None:
     assert (await client.delete(f"{URL}?force=1")).status == 422
     assert (await client.get(URL)).status == 200
 
 
-async def test_one_whose_time_was_up_is_deleted_too(
+async def test_expired_result_can_be_deleted(
     client: Any, done: str, store: Store, settings: Settings
 ) -> None:
     await age(store)
@@ -164,7 +164,7 @@ async def test_one_whose_time_was_up_is_deleted_too(
     assert (await client.get(URL)).status == 404
 
 
-async def test_the_newest_that_is_left_is_served_by_the_uploads_name(
+async def test_upload_name_serves_the_newest_remaining_result(
     client: Any, send: Send, store: Store
 ) -> None:
     urls = []
@@ -172,13 +172,13 @@ async def test_the_newest_that_is_left_is_served_by_the_uploads_name(
         body = await (await send(images.png(seed=seed))).json()
         task = await finish(store, body["task_id"], f"{seed}".encode())
         urls.append(f"/processed/{task.uploads[0].results[0]}")
-    for left in (b"2", b"1", b"0"):
-        assert await (await client.get("/processed/cat.png")).read() == left
-        assert (await client.delete(urls[int(left)])).status == 204
+    for remaining in (b"2", b"1", b"0"):
+        assert await (await client.get("/processed/cat.png")).read() == remaining
+        assert (await client.delete(urls[int(remaining)])).status == 204
     assert (await client.get("/processed/cat.png")).status == 404
 
 
-async def test_the_cache_forgets_it(client: Any, done: str, store: Store) -> None:
+async def test_delete_evicts_the_cache(client: Any, done: str, store: Store) -> None:
     cache = client.app[CACHE]
     sha256 = (await got(store, done)).results[0].sha256
     for _ in range(2):
@@ -189,16 +189,18 @@ async def test_the_cache_forgets_it(client: Any, done: str, store: Store) -> Non
     assert await cache.get(sha256) is None
 
 
-async def test_at_once_only_one_deletes(client: Any, done: str, store: Store) -> None:
-    answers = await asyncio.gather(*(client.delete(URL) for _ in range(8)))
-    assert sorted(answer.status for answer in answers) == [204] + [404] * 7
+async def test_only_one_of_concurrent_deletes_succeeds(
+    client: Any, done: str, store: Store
+) -> None:
+    responses = await asyncio.gather(*(client.delete(URL) for _ in range(8)))
+    assert sorted(answer.status for answer in responses) == [204] + [404] * 7
     assert len((await got(store, done)).waste) == 1
 
 
-async def test_deleted_while_it_is_sent_again_under_another_name(
+async def test_concurrent_delete_and_resubmission_under_another_name(
     client: Any, send: Send, store: Store
 ) -> None:
-    """Either the new name keeps the bytes, or they are computed anew; never a dead URL."""
+    """Either the new name keeps the result, or it is computed again; no URL is dead."""
     for number in range(12):
         data = images.png(seed=number)
         body = await (await send(data, f"a{number}.png")).json()

@@ -1,4 +1,4 @@
-"""The links in letters: signed, expiring, each for one purpose, and the pages they open."""
+"""Links in e-mails: signed, expiring, for one purpose each; and the pages they open."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ async def status_of(store: Store, address: str = ANN) -> str:
     return person.status if person else "unknown"
 
 
-async def test_tokens_forged_expired_or_of_another_purpose(
+async def test_forged_expired_and_wrong_purpose_tokens_are_refused(
     client: Any, store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     subscriber_id = await subscribed(store)
     good = token_for(client, Purpose.UNSUBSCRIBE, subscriber_id)
-    stranger = Tokens("another secret", settings).make_subscriber_token(
+    other_secret = Tokens("another secret", settings).make_subscriber_token(
         Purpose.UNSUBSCRIBE, subscriber_id
     )
     wrong = token_for(client, Purpose.CONFIRM, subscriber_id)
@@ -48,7 +48,7 @@ async def test_tokens_forged_expired_or_of_another_purpose(
         good[:-1],
         good + "x",
         "x" + good,
-        stranger,
+        other_secret,
         wrong,
         "",
         "x" * 10_000,
@@ -69,9 +69,9 @@ async def test_tokens_forged_expired_or_of_another_purpose(
         (Purpose.UNSUBSCRIBE, settings.unsubscribe_ttl, "/unsubscribe"),
         (Purpose.CONFIRM, settings.confirm_ttl, "/subscribe/confirm"),
     ):
-        moment = int(time.time()) - ttl - 5
+        issued_at = int(time.time()) - ttl - 5
         with monkeypatch.context() as patch:
-            patch.setattr(TimestampSigner, "get_timestamp", lambda self, m=moment: m)
+            patch.setattr(TimestampSigner, "get_timestamp", lambda self, m=issued_at: m)
             old = token_for(client, purpose, subscriber_id)
         response = await client.post(path, params={"token": old}, data=click)
         body = await response.json()
@@ -84,14 +84,14 @@ async def test_tokens_forged_expired_or_of_another_purpose(
     assert ANN not in good and subscriber_id not in await page.text()
 
 
-async def test_a_link_whose_subscriber_is_forgotten(client: Any) -> None:
+async def test_link_of_a_deleted_subscriber(client: Any) -> None:
     token = token_for(client, Purpose.CONFIRM, "0" * 32)
     response = await client.post(f"/subscribe/confirm?token={token}")
     assert response.status == 422
     assert "subscribe again" in (await response.json())["detail"]
 
 
-async def test_pages_run_nothing_and_tell_nobody(client: Any, store: Store) -> None:
+async def test_pages_have_no_scripts_and_send_no_referrer(client: Any, store: Store) -> None:
     subscriber_id = await subscribed(store)
     token = token_for(client, Purpose.CONFIRM, subscriber_id)
     browser = {"Accept": "text/html,application/xhtml+xml"}
@@ -122,7 +122,7 @@ def sha256(text: str) -> str:
     return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
 
 
-def test_pages_escape() -> None:
+def test_pages_escape_html() -> None:
     from service.pages.render import standalone_page
 
     made = standalone_page(

@@ -1,4 +1,4 @@
-"""/readyz is open to everybody and counted for nobody: the stores are asked once for all."""
+"""/healthz and /readyz; concurrent readiness probes share one check of the stores."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from service.handlers import health
 from tests.support.paths import ROOT
 
 
-async def test_however_many_ask_the_stores_are_asked_once(
+async def test_concurrent_readiness_probes_ping_the_stores_once(
     aiohttp_client: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(health, "_CACHE_SECONDS", 3600)
     client = await aiohttp_client(create_app(settings))
-    store, asked = client.app[STORE], 0
+    store, pings = client.app[STORE], 0
     ping = store.ping
 
-    async def counted() -> None:
-        nonlocal asked
-        asked += 1
+    async def counting_ping() -> None:
+        nonlocal pings
+        pings += 1
         await ping()
 
-    monkeypatch.setattr(store, "ping", counted)
-    answers = await asyncio.gather(*(client.get("/readyz") for _ in range(20)))
-    assert {answer.status for answer in answers} == {503}  # there is no worker
-    assert asked == 1
-    client.app[DRAINING].set()  # which is no store's to say, and told at once
+    monkeypatch.setattr(store, "ping", counting_ping)
+    responses = await asyncio.gather(*(client.get("/readyz") for _ in range(20)))
+    assert {response.status for response in responses} == {503}  # no worker runs
+    assert pings == 1
+    client.app[DRAINING].set()  # not cached, so it shows at once
     body = await (await client.get("/readyz")).json()
     assert body["missing"] == ["workers", "draining"]
-    assert asked == 1
+    assert pings == 1
 
 
 async def test_healthz_shows_the_version(client: Any) -> None:

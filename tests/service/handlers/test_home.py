@@ -1,4 +1,4 @@
-"""GET /: a page for browsers, text for programs."""
+"""GET /: HTML for browsers, plain text for other clients."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ BROWSER = {"Accept": "text/html,application/xhtml+xml,image/webp,*/*;q=0.8"}
 STATIC = ROOT / "service" / "pages" / "static"
 
 
-async def test_a_program_reads_text(client: Client) -> None:
+async def test_other_clients_get_plain_text(client: Client) -> None:
     response = await client.get("/", headers={"Accept": "*/*"})
     assert response.content_type == "text/plain"
     assert response.headers["Vary"] == "Accept"
     assert (await response.text()).startswith("Darkroom: send pictures")
 
 
-async def test_a_browser_gets_the_page(settings: Settings, aiohttp_client: object) -> None:
+async def test_browsers_get_the_page(settings: Settings, aiohttp_client: object) -> None:
     client = await limited(aiohttp_client, settings, max_upload_bytes=3 * 2**19, max_pixels=10**6)
     response = await client.get("/", headers=BROWSER)
     text = await response.text()
@@ -34,8 +34,8 @@ async def test_a_browser_gets_the_page(settings: Settings, aiohttp_client: objec
         assert (await client.get(f"/static/{name}")).status == 200
 
 
-def test_scripts_come_from_here_and_make_no_markup() -> None:
-    """Each module is one room; data never becomes markup, and nothing comes from elsewhere."""
+def test_scripts_are_same_origin_and_insert_no_markup() -> None:
+    """Scripts are short, never insert data as markup, and load nothing from other origins."""
     for script in STATIC.glob("*.js"):
         text = script.read_text()
         assert len(text.splitlines()) <= 200, script.name

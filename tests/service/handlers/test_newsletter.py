@@ -1,4 +1,4 @@
-"""Subscribing and unsubscribing over HTTP, as people, mail programs and attackers do it."""
+"""/subscribe and /unsubscribe, as used by people, mail programs and attackers."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ ANN = "ann@example.org"
 DISPOSITION = "Content-Disposition: form-data; "
 
 
-async def said(response: Any) -> tuple[int, str, set[tuple[str, str]]]:
-    """Return all of an answer that may not differ."""
+async def comparable(response: Any) -> tuple[int, str, set[tuple[str, str]]]:
+    """Return the parts of a response that must not depend on the address."""
     varying = {"X-Request-ID", "Date"}
     headers = {(k, v) for k, v in response.headers.items() if k not in varying}
     return response.status, await response.text(), headers
@@ -58,11 +58,11 @@ async def status_of(store: Store, address: str = ANN) -> str:
 
 
 async def of_kind(store: Store, kind: EmailKind) -> list[Email]:
-    return [letter for letter in await all_emails(store) if letter.kind is kind]
+    return [email for email in await all_emails(store) if email.kind is kind]
 
 
-async def test_the_whole_way(client: Any, settings: Settings, store: Store) -> None:
-    """Asked for, confirmed by the button, left by address, back by the goodbye's link."""
+async def test_subscription_cycle(client: Any, settings: Settings, store: Store) -> None:
+    """Subscribe, confirm, unsubscribe by address, subscribe again by the goodbye's link."""
     mailbox = Mailbox()
     with mail_server(mailbox) as port:
         chosen = smtp_settings(settings, port)
@@ -84,7 +84,7 @@ async def test_the_whole_way(client: Any, settings: Settings, store: Store) -> N
     assert len(mailbox.messages) == 2
 
 
-async def test_nobody_learns_who_is_subscribed(
+async def test_responses_do_not_reveal_subscribers(
     settings: Settings, store: Store, aiohttp_client: Any
 ) -> None:
     client = await aiohttp_client(
@@ -98,35 +98,37 @@ async def test_nobody_learns_who_is_subscribed(
         await store.quotas.consume("address:limited@example.org", 2)
     people = [f"{name}@example.org" for name in ("in", "asked", "gone", "new", "limited")]
     for path in ("/subscribe", "/unsubscribe"):
-        answers = [await said(await client.post(path, data={"email": who})) for who in people]
-        assert all(answer == answers[0] for answer in answers)
-        assert not any(who in answers[0][1] for who in people)
-    confirms = {letter.to for letter in await of_kind(store, EmailKind.CONFIRM)}
+        responses = [
+            await comparable(await client.post(path, data={"email": who})) for who in people
+        ]
+        assert all(response == responses[0] for response in responses)
+        assert not any(who in responses[0][1] for who in people)
+    confirms = {email.to for email in await of_kind(store, EmailKind.CONFIRM)}
     assert confirms == {f"{name}@example.org" for name in ("asked", "gone", "new")}
-    goodbyes = [letter.to for letter in await of_kind(store, EmailKind.GOODBYE)]
+    goodbyes = [email.to for email in await of_kind(store, EmailKind.GOODBYE)]
     assert goodbyes == ["in@example.org"]
 
 
-async def test_answers_take_the_same_time(
+async def test_responses_take_constant_time(
     client: Any, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An answer waits for the floor, and for the work where that takes longer."""
+    """A response waits for the minimum time, or for the work if that takes longer."""
     from service.handlers import newsletter
 
     done: list[str] = []
 
-    async def floor(seconds: float) -> None:
-        done.append("floor")
+    async def minimum(seconds: float) -> None:
+        done.append("minimum")
 
     async def work() -> None:
         done.append("work")
 
-    monkeypatch.setattr("asyncio.sleep", floor)
+    monkeypatch.setattr("asyncio.sleep", minimum)
     await newsletter._in_constant_time(work())
-    assert sorted(done) == ["floor", "work"]
+    assert sorted(done) == ["minimum", "work"]
 
 
-async def test_one_letter_while_one_waits_and_few_in_an_hour(
+async def test_one_pending_email_and_mail_per_address(
     client: Any, settings: Settings, store: Store
 ) -> None:
     for _ in range(3):
@@ -135,11 +137,11 @@ async def test_one_letter_while_one_waits_and_few_in_an_hour(
     for _ in range(settings.mail_per_address):
         await send_due(settings, store)
         await client.post("/subscribe", data={"email": ANN})
-    # MAIL_PER_ADDRESS counts what was asked, so at most that many letters came of it.
+    # MAIL_PER_ADDRESS counts requests, so there are at most that many e-mails.
     assert len(await all_emails(store)) == settings.mail_per_address - 2
 
 
-async def test_one_click_as_mail_programs_do_it(client: Any, store: Store) -> None:
+async def test_one_click_unsubscribe(client: Any, store: Store) -> None:
     subscriber_id = await subscribed(store)
     path = f"/unsubscribe?token={token_for(client, Purpose.UNSUBSCRIBE, subscriber_id)}"
     page = await client.get(path)
@@ -155,17 +157,17 @@ async def test_one_click_as_mail_programs_do_it(client: Any, store: Store) -> No
     assert response.status == 200
     assert "Set-Cookie" not in response.headers and not response.history
     assert await status_of(store) == Subscription.UNSUBSCRIBED
-    # Asked again it is still true; a click needs no goodbye, it came from the mailbox itself.
+    # A second click responds the same. One-click sends no goodbye: it came from the mailbox.
     again = await client.post(path, data="List-Unsubscribe=One-Click", headers=URLENCODED)
-    assert await said(again) == await said(response)
+    assert await comparable(again) == await comparable(response)
     assert await all_emails(store) == []
 
 
 URLENCODED = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
-async def test_no_goodbye_to_who_is_still_there(settings: Settings, store: Store) -> None:
-    """The service died after it wrote the letter and before it unsubscribed anybody."""
+async def test_goodbye_is_dropped_while_still_subscribed(settings: Settings, store: Store) -> None:
+    """The service died after it queued the e-mail and before it unsubscribed the address."""
     subscriber_id = await subscribed(store)
     reader = await store.subscribers.get(subscriber_id)
     assert reader is not None
@@ -178,16 +180,16 @@ async def test_no_goodbye_to_who_is_still_there(settings: Settings, store: Store
     assert (await only_email(store)).error == "still subscribed, or subscribed again"
 
 
-async def test_unsubscribing_twice_says_goodbye_once(client: Any, store: Store) -> None:
+async def test_concurrent_unsubscribes_send_one_goodbye(client: Any, store: Store) -> None:
     await subscribed(store)
-    answers = await asyncio.gather(
+    responses = await asyncio.gather(
         *(client.post("/unsubscribe", data={"email": ANN}) for _ in range(5))
     )
-    assert {answer.status for answer in answers} == {200}
+    assert {response.status for response in responses} == {200}
     assert len(await all_emails(store)) == 1
 
 
-async def test_addresses_reach_no_log(
+async def test_addresses_are_not_logged(
     client: Any, store: Store, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     token = token_for(client, Purpose.CONFIRM, await subscribed(store))

@@ -1,4 +1,4 @@
-"""Results over HTTP: caches, ranges, names, and memory that stays flat."""
+"""GET /processed/<name>: caching headers, ranges, names, constant memory."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def done(send: Send, worker: Any) -> Any:
     return await (await send(query="?wait=30")).json()
 
 
-async def test_whole(client: Any, done: Any) -> None:
+async def test_full_response_headers(client: Any, done: Any) -> None:
     response = await client.get(done["url"])
     data = await response.read()
     digest = hashlib.sha256(data).hexdigest()
@@ -52,20 +52,20 @@ async def test_whole(client: Any, done: Any) -> None:
     assert response.headers["X-Request-ID"]
 
 
-async def test_download(client: Any, done: Any) -> None:
+async def test_download_parameter(client: Any, done: Any) -> None:
     response = await client.get(done["url"] + "?download=1")
     assert response.headers["Content-Disposition"].startswith("attachment; filename=")
     assert (await client.get(done["url"] + "?download=x")).status == 422
 
 
-async def test_head(client: Any, done: Any) -> None:
+async def test_head_has_the_headers_of_get(client: Any, done: Any) -> None:
     head, get = await client.head(done["url"]), await client.get(done["url"])
     for name in ("ETag", "Content-Length", "Content-Type", "Cache-Control"):
         assert head.headers[name] == get.headers[name]
     assert (head.status, await head.read()) == (200, b"")
 
 
-async def test_not_modified(client: Any, done: Any) -> None:
+async def test_if_none_match(client: Any, done: Any) -> None:
     etag = (await client.get(done["url"])).headers["ETag"]
     for header in (etag, f'"x", {etag}', "*", f"W/{etag}"):
         response = await client.get(done["url"], headers={"If-None-Match": header})
@@ -76,7 +76,7 @@ async def test_not_modified(client: Any, done: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "start", "stop"),
+    ("range_header", "start", "stop"),
     [
         ("bytes=0-9", 0, 10),
         ("bytes=5-", 5, None),
@@ -84,9 +84,11 @@ async def test_not_modified(client: Any, done: Any) -> None:
         ("bytes=3-99999999", 3, None),
     ],
 )
-async def test_ranges(client: Any, done: Any, asked: str, start: int, stop: int | None) -> None:
+async def test_range_requests(
+    client: Any, done: Any, range_header: str, start: int, stop: int | None
+) -> None:
     whole = await (await client.get(done["url"])).read()
-    response = await client.get(done["url"], headers={"Range": asked})
+    response = await client.get(done["url"], headers={"Range": range_header})
     part = await response.read()
     assert (response.status, part) == (206, whole[start:stop])
     first = start % len(whole)
@@ -95,7 +97,7 @@ async def test_ranges(client: Any, done: Any, asked: str, start: int, stop: int 
     assert response.headers["Content-Length"] == str(len(part))
 
 
-async def test_range_behind_the_end(client: Any, done: Any) -> None:
+async def test_unsatisfiable_range(client: Any, done: Any) -> None:
     size = done["results"][0]["bytes"]
     assert (await client.get(done["url"], headers={"Range": "bytes=-0"})).status == 416
     response = await client.get(done["url"], headers={"Range": f"bytes={size}-"})
@@ -104,9 +106,13 @@ async def test_range_behind_the_end(client: Any, done: Any) -> None:
     assert (await response.json())["measured"] == size
 
 
-@pytest.mark.parametrize("asked", ["bytes=0-1,5-6", "lines=1-2", "bytes=9-2", "bytes=x", "bytes="])
-async def test_other_ranges_are_answered_whole(client: Any, done: Any, asked: str) -> None:
-    response = await client.get(done["url"], headers={"Range": asked})
+@pytest.mark.parametrize(
+    "range_header", ["bytes=0-1,5-6", "lines=1-2", "bytes=9-2", "bytes=x", "bytes="]
+)
+async def test_unsupported_ranges_get_the_full_response(
+    client: Any, done: Any, range_header: str
+) -> None:
+    response = await client.get(done["url"], headers={"Range": range_header})
     assert response.status == 200
 
 
@@ -117,7 +123,7 @@ async def test_if_range(client: Any, done: Any) -> None:
     assert (same.status, other.status) == (206, 200)
 
 
-async def test_by_the_name_as_uploaded_it_is_the_newest(client: Any, send: Send, done: Any) -> None:
+async def test_upload_name_serves_the_newest_result(client: Any, send: Send, done: Any) -> None:
     response = await client.get("/processed/cat.png")
     assert response.status == 200
     assert response.headers["Cache-Control"] == "no-cache"
@@ -131,13 +137,13 @@ async def test_by_the_name_as_uploaded_it_is_the_newest(client: Any, send: Send,
 @pytest.mark.parametrize(
     "name", ["nope.png", "..%2f..%2fetc%2fpasswd", "%00", "$ne", "a" * 3000, "{}"]
 )
-async def test_unknown_names(client: Any, name: str) -> None:
+async def test_unknown_names_are_404(client: Any, name: str) -> None:
     response = await client.get(f"/processed/{name}")
     assert response.status == 404
     assert (await response.json())["code"] == "not_found"
 
 
-async def test_unfinished_is_not_served_and_says_where_to_look(client: Any, send: Send) -> None:
+async def test_unfinished_result_is_404_with_the_task_id(client: Any, send: Send) -> None:
     body = await (await send()).json()
     response = await client.get("/processed/cat-upscale-x2.png")
     assert response.status == 404
@@ -145,15 +151,15 @@ async def test_unfinished_is_not_served_and_says_where_to_look(client: Any, send
     assert (problem["code"], problem["task_id"]) == ("not_ready", body["task_id"])
 
 
-async def test_names_with_signs_survive_the_url(client: Any, send: Send, worker: Any) -> None:
+async def test_names_with_special_characters(client: Any, send: Send, worker: Any) -> None:
     form = images.form(images.png(seed=9), "my cat (1) + dog.png")
-    # aiohttp's client percent-encodes the name, so the service sees it as such a name
+    # aiohttp's client percent-encodes the name, so the service gets it encoded
     body = await (await client.post("/upscale?wait=30", data=form)).json()
     response = await client.get(body["url"])
     assert response.status == 200
 
 
-async def test_memory_stays_flat(client: Any, send: Send, store: Store) -> None:
+async def test_memory_is_constant(client: Any, send: Send, store: Store) -> None:
     size = 64 * 1024 * 1024
     with tempfile.TemporaryFile() as file:
         file.truncate(size)
@@ -171,9 +177,7 @@ async def test_memory_stays_flat(client: Any, send: Send, store: Store) -> None:
     assert peak < 16 * 1024 * 1024
 
 
-async def test_missing_bytes_are_an_error_not_an_empty_picture(
-    client: Any, send: Send, store: Store
-) -> None:
+async def test_missing_file_is_500(client: Any, send: Send, store: Store) -> None:
     with tempfile.TemporaryFile() as file:
         file.write(b"x" * 100)
         file.seek(0)
@@ -184,10 +188,10 @@ async def test_missing_bytes_are_an_error_not_an_empty_picture(
     assert (await response.json())["code"] == "internal"
 
 
-async def test_bytes_that_fail_in_mid_stream_cut_the_connection(
+async def test_connection_is_cut_when_the_file_is_incomplete(
     client: Any, send: Send, store: Store
 ) -> None:
-    """An error document after the headers would become the tail of somebody's picture."""
+    """An error document after the headers would be appended to the image."""
     size = 3 * 1024 * 1024
     with tempfile.TemporaryFile() as file:
         file.truncate(size)
@@ -199,7 +203,7 @@ async def test_bytes_that_fail_in_mid_stream_cut_the_connection(
         await response.read()
 
 
-async def test_names_in_headers(client: Any, send: Send, worker: Any) -> None:
+async def test_content_disposition(client: Any, send: Send, worker: Any) -> None:
     response = await client.get("/processed/nope")
     assert response.status == 404
     from service.handlers.processed import _disposition
@@ -210,5 +214,5 @@ async def test_names_in_headers(client: Any, send: Send, worker: Any) -> None:
     )
 
 
-async def test_empty_environment_has_no_results(client: Any) -> None:
+async def test_empty_store_has_no_results(client: Any) -> None:
     assert (await client.get("/processed/cat.png")).status == 404

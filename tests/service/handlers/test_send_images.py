@@ -1,4 +1,4 @@
-"""GET and POST /send_images/<group_id>: one letter with the results, to whoever sent them."""
+"""GET and POST /send_images/<group_id>: e-mails the results to the group's address once."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def finished_group(store: Store, email: str | None = ANN) -> str:
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_one_letter_however_often_asked(
+async def test_one_email_per_group(
     client: Any, settings: Settings, store: Store, method: str
 ) -> None:
     group_id = await finished_group(store)
@@ -55,24 +55,24 @@ async def test_one_letter_however_often_asked(
     await send_due(settings, store)
     third = await (await client.request(method, f"/send_images/{group_id}")).json()
     assert (third["status"], "no second one" in third["detail"]) == ("sent", True)
-    letter = await only_email(store)
-    assert (letter.kind, letter.to, letter.status) == (EmailKind.ARCHIVE, ANN, DeliveryStatus.SENT)
+    queued = await only_email(store)
+    assert (queued.kind, queued.to, queued.status) == (EmailKind.ARCHIVE, ANN, DeliveryStatus.SENT)
     await backdate(store, settings.mail_archive_resend_seconds + 1, "ended_at")
     fourth = await (await client.request(method, f"/send_images/{group_id}")).json()
     assert fourth["status"] == "queued"
     assert len(await all_emails(store)) == 2
-    for answer in (second, third, fourth):
-        assert "ann" not in str(answer) and "example.org" not in str(answer)
+    for response in (second, third, fourth):
+        assert "ann" not in str(response) and "example.org" not in str(response)
 
 
-async def test_many_at_once(client: Any, store: Store) -> None:
+async def test_concurrent_calls_queue_one_email(client: Any, store: Store) -> None:
     group_id = await finished_group(store)
-    answers = await asyncio.gather(*(client.get(f"/send_images/{group_id}") for _ in range(8)))
-    assert {answer.status for answer in answers} == {202}
+    responses = await asyncio.gather(*(client.get(f"/send_images/{group_id}") for _ in range(8)))
+    assert {response.status for response in responses} == {202}
     assert len(await all_emails(store)) == 1
 
 
-async def test_it_says_what_it_waits_for(client: Any, store: Store) -> None:
+async def test_response_tells_how_many_tasks_have_ended(client: Any, store: Store) -> None:
     member = Member(name="a.png", task_id=await unfinished_task(store, "a.png"))
     refused = Member(name="b.txt", error={"code": "x", "detail": "y"})
     group_id = await group_of(store, member, refused)
@@ -80,7 +80,7 @@ async def test_it_says_what_it_waits_for(client: Any, store: Store) -> None:
     assert body["detail"] == "the e-mail is sent when all tasks have ended: 1 of 2 have"
 
 
-async def test_trouble_of_the_mail_server_is_said(
+async def test_response_tells_failed_deliveries(
     client: Any, settings: Settings, store: Store
 ) -> None:
     from standalone.embedded_stores import free_port
@@ -92,7 +92,7 @@ async def test_trouble_of_the_mail_server_is_said(
     assert body["status"] == "queued" and "tried 1 times" in body["detail"]
 
 
-async def test_unknown_groups_and_such_without_an_address(client: Any, store: Store) -> None:
+async def test_unknown_groups_and_groups_without_an_address(client: Any, store: Store) -> None:
     for unknown in ("0" * 32, "nope", "%24ne", "a" * 3000):
         assert (await client.get(f"/send_images/{unknown}")).status == 404
     for group_id in (await finished_group(store, email=None), await finished_task(store, "a", b"")):
@@ -105,7 +105,9 @@ async def test_unknown_groups_and_such_without_an_address(client: Any, store: St
     assert await all_emails(store) == []
 
 
-async def test_limits(settings: Settings, store: Store, aiohttp_client: Any) -> None:
+async def test_mail_per_address_and_mail_per_client(
+    settings: Settings, store: Store, aiohttp_client: Any
+) -> None:
     strict = settings.model_copy(update={"mail_per_address": 2, "mail_per_client": 3})
     client = await aiohttp_client(create_app(strict))
     groups = [await finished_group(store) for _ in range(3)]
@@ -114,75 +116,75 @@ async def test_limits(settings: Settings, store: Store, aiohttp_client: Any) -> 
     assert statuses == [202, 202, 429]
     response = await client.get(f"/send_images/{others[0]}")
     assert (response.status, (await response.json())["setting"]) == (429, "MAIL_PER_CLIENT")
-    # What is queued already costs nothing to ask about.
+    # A repeated call for a queued e-mail does not count.
     assert (await client.get(f"/send_images/{groups[0]}")).status == 202
     assert len(await all_emails(store)) == 2
 
 
-async def test_only_what_was_queued_counts(
+async def test_only_queued_emails_count(
     settings: Settings, store: Store, aiohttp_client: Any
 ) -> None:
-    """Calls that make no letter leave the address as many as it had."""
+    """Calls that queue no e-mail do not count against MAIL_PER_ADDRESS."""
     client = await aiohttp_client(create_app(settings.model_copy(update={"mail_per_address": 2})))
     groups = [await finished_group(store) for _ in range(3)]
-    answers = await asyncio.gather(*(client.get(f"/send_images/{groups[0]}") for _ in range(5)))
-    assert [answer.status for answer in answers] == [202] * 5
+    responses = await asyncio.gather(*(client.get(f"/send_images/{groups[0]}") for _ in range(5)))
+    assert [response.status for response in responses] == [202] * 5
     assert [(await client.get(f"/send_images/{g}")).status for g in groups] == [202, 202, 429]
     assert len(await all_emails(store)) == 2
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize(("room", "step"), [("emails", "put"), ("quotas", "consume")])
-async def test_what_a_store_that_went_away_lost_counts_nothing(
+@pytest.mark.parametrize(("collection", "method_name"), [("emails", "put"), ("quotas", "consume")])
+async def test_call_that_fails_with_the_store_does_not_count(
     settings: Settings,
     store: Store,
     aiohttp_client: Any,
     monkeypatch: pytest.MonkeyPatch,
-    room: str,
-    step: str,
+    collection: str,
+    method_name: str,
     when: str,
 ) -> None:
     chosen = settings.model_copy(update={"mail_per_address": 1})
     client = await aiohttp_client(create_app(chosen))
     group_id = await finished_group(store)
-    owner = getattr(client.app[STORE], room)
-    real = getattr(owner, step)
+    owner = getattr(client.app[STORE], collection)
+    real = getattr(owner, method_name)
 
-    async def away(*args: Any, **more: Any) -> Any:
+    async def fail(*args: Any, **more: Any) -> Any:
         if when == "after":
             await real(*args, **more)
-        raise StoreUnavailable("away", store="mongodb")
+        raise StoreUnavailable("unavailable", store="mongodb")
 
     with monkeypatch.context() as patch:
-        # Only for the letter: the client's own count comes first, by the same step.
-        patch.setattr("service.handlers.send_images.count_call", _admit)
-        patch.setattr(owner, step, away)
+        # Only for the e-mail: the client's quota is consumed first, by the same method.
+        patch.setattr("service.handlers.send_images.count_call", _accept_call)
+        patch.setattr(owner, method_name, fail)
         assert (await client.get(f"/send_images/{group_id}")).status == 503
     assert await all_emails(store) == []
     assert (await client.get(f"/send_images/{group_id}")).status == 202
     assert len(await all_emails(store)) == 1
 
 
-async def _admit(request: Any) -> None:
-    """Let everybody in."""
+async def _accept_call(request: Any) -> None:
+    """Accept every call."""
 
 
-async def test_many_groups_at_once_stay_within_the_limit(
+async def test_concurrent_calls_stay_within_the_limit(
     settings: Settings, store: Store, aiohttp_client: Any
 ) -> None:
     client = await aiohttp_client(create_app(settings.model_copy(update={"mail_per_address": 3})))
     groups = [await finished_group(store) for _ in range(12)]
-    answers = await asyncio.gather(*(client.get(f"/send_images/{g}") for g in groups))
-    assert sorted(answer.status for answer in answers) == [202] * 3 + [429] * 9
+    responses = await asyncio.gather(*(client.get(f"/send_images/{g}") for g in groups))
+    assert sorted(response.status for response in responses) == [202] * 3 + [429] * 9
     assert len(await all_emails(store)) == 3
-    for answer in answers:
-        if answer.status == 429:
-            said = await answer.json()
-            assert (said["setting"], said["limit"], said["measured"]) == ("MAIL_PER_ADDRESS", 3, 4)
-            assert 0 < int(answer.headers["Retry-After"]) <= 3600
+    for response in responses:
+        if response.status == 429:
+            body = await response.json()
+            assert (body["setting"], body["limit"], body["measured"]) == ("MAIL_PER_ADDRESS", 3, 4)
+            assert 0 < int(response.headers["Retry-After"]) <= 3600
 
 
-async def test_a_letter_that_failed_can_be_asked_for_again(
+async def test_failed_email_can_be_sent_again(
     client: Any, settings: Settings, store: Store
 ) -> None:
     group_id = await finished_group(store)
@@ -199,8 +201,10 @@ async def test_a_letter_that_failed_can_be_asked_for_again(
     assert mailbox.recipients == [ANN]
 
 
-async def test_through_a_real_worker(settings: Settings, store: Store, aiohttp_client: Any) -> None:
-    """A picture is uploaded, worked at and sent: nobody lends a hand."""
+async def test_worker_sends_the_email(
+    settings: Settings, store: Store, aiohttp_client: Any
+) -> None:
+    """An image is uploaded, processed and e-mailed by a worker."""
     from tests.support import images
 
     mailbox = Mailbox()

@@ -7,7 +7,7 @@ import pytest
 from tests.conftest import Client
 
 
-async def test_an_asset_is_typed_and_not_sent_twice(client: Client) -> None:
+async def test_static_file_has_a_media_type_and_an_etag(client: Client) -> None:
     response = await client.get("/static/darkroom.css")
     assert response.status == 200
     assert response.headers["Content-Type"] == "text/css; charset=utf-8"
@@ -17,7 +17,7 @@ async def test_an_asset_is_typed_and_not_sent_twice(client: Client) -> None:
 
 
 @pytest.mark.parametrize("name", ["nothing.css", "..%2f..%2fapp.py", "app.py", "..%5capp.py"])
-async def test_nothing_else_is_an_asset(client: Client, name: str) -> None:
+async def test_other_paths_are_not_found(client: Client, name: str) -> None:
     response = await client.get(f"/static/{name}")
     assert response.status in {404, 405}
     assert (await response.json())["code"] == "not_found"

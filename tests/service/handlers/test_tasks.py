@@ -1,4 +1,4 @@
-"""Watching a task: at once, by long poll, or straight on to its picture."""
+"""GET /tasks/<id>: state, long poll, redirect to the result."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def test_created_task(client: Any, send: Send) -> None:
     assert response.headers["Cache-Control"] == "no-store"
 
 
-async def test_wait_ends_with_the_task(client: Any, send: Send, worker: Any) -> None:
+async def test_long_poll_ends_with_the_task(client: Any, send: Send, worker: Any) -> None:
     body = await (await send()).json()
     response = await client.get(f"/tasks/{body['task_id']}?wait=30")
     done = await response.json()
@@ -43,7 +43,7 @@ async def test_wait_ends_with_the_task(client: Any, send: Send, worker: Any) -> 
     assert done["url"] == "/processed/cat-upscale-x2.png"
 
 
-async def test_wait_ends_with_the_time(client: Any, send: Send) -> None:
+async def test_long_poll_times_out(client: Any, send: Send) -> None:
     posted = await send(query="?wait=0.05")
     assert posted.status == 202
     body = await posted.json()
@@ -52,7 +52,7 @@ async def test_wait_ends_with_the_time(client: Any, send: Send) -> None:
     assert (polled.status, (await polled.json())["status"]) == (200, "CREATED")
 
 
-async def test_wait_that_ends_with_the_time_tells_the_state_of_then(
+async def test_long_poll_that_times_out_returns_the_current_state(
     client: Any, send: Send, store: Store
 ) -> None:
     body = await (await send()).json()
@@ -65,24 +65,24 @@ async def test_wait_that_ends_with_the_time_tells_the_state_of_then(
     assert (answer["status"], answer["progress"]) == ("STARTED", 50)
 
 
-async def test_waiting_asks_the_database_twice_not_in_a_loop(
+async def test_long_poll_reads_the_task_twice(
     client: Any, send: Send, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     body = await (await send()).json()
-    asked = 0
+    reads = 0
     tasks = client.app[STORE].tasks
     get = tasks.get
 
-    async def counting(*wanted: Any) -> Any:
-        nonlocal asked
-        asked += 1
+    async def counting_get(*wanted: Any) -> Any:
+        nonlocal reads
+        reads += 1
         return await get(*wanted)
 
-    monkeypatch.setattr(tasks, "get", counting)
+    monkeypatch.setattr(tasks, "get", counting_get)
     waiting = [
         asyncio.create_task(client.get(f"/tasks/{body['task_id']}?wait=30")) for _ in range(20)
     ]
-    while asked < 20:
+    while reads < 20:
         await asyncio.sleep(0.01)
     await store.leases.claim(body["task_id"], worker="w", token="t", seconds=9, max_attempts=1)
     await store.leases.extend(body["task_id"], "t", seconds=9, progress=50)
@@ -90,10 +90,10 @@ async def test_waiting_asks_the_database_twice_not_in_a_loop(
     answers = [await (await response).json() for response in waiting]
     assert {answer["status"] for answer in answers} == {"FAILURE"}
     assert answers[0]["error"] == {"code": "bad_image", "detail": "broken"}
-    assert asked == 40
+    assert reads == 40
 
 
-async def test_waiting_survives_a_broken_change_stream(
+async def test_long_poll_survives_a_broken_change_stream(
     client: Any, send: Send, store: Store
 ) -> None:
     body = await (await send()).json()
@@ -115,13 +115,13 @@ async def test_waiting_survives_a_broken_change_stream(
 
 
 @pytest.mark.parametrize("wait", ["abc", "-1", "nan", "inf", "1e999", "1_0", "１", ""])
-async def test_nonsense_waits(client: Any, wait: str) -> None:
+async def test_invalid_wait_is_refused(client: Any, wait: str) -> None:
     response = await client.get(f"/tasks/x?wait={wait}")
     assert response.status == 422
     assert (await response.json())["parameter"] == "wait"
 
 
-async def test_long_waits_are_cut(settings: Settings, aiohttp_client: Any) -> None:
+async def test_wait_is_capped_at_max_wait(settings: Settings, aiohttp_client: Any) -> None:
     client = await aiohttp_client(create_app(settings.model_copy(update={"max_wait": 0.05})))
     form = images.form(images.png(), "cat.png")
     assert (await client.post("/upscale?wait=99999", data=form)).status == 202
@@ -135,7 +135,7 @@ async def test_prefer_wait(send: Send, client: Any, worker: Any) -> None:
     assert (response.status, (await response.json())["status"]) == (200, "SUCCESS")
 
 
-async def test_redirect_to_the_picture(client: Any, worker: Any) -> None:
+async def test_redirect_to_the_result(client: Any, worker: Any) -> None:
     for query, headers in (
         ("?wait=30&redirect=1", {}),
         ("?wait=30", {"Accept": "image/*"}),
@@ -152,7 +152,7 @@ async def test_redirect_to_the_picture(client: Any, worker: Any) -> None:
         assert response.headers["X-Request-ID"]
 
 
-async def test_no_redirect_unasked(client: Any, worker: Any) -> None:
+async def test_no_redirect_by_default(client: Any, worker: Any) -> None:
     for query, headers in (
         ("", {"Accept": "*/*"}),
         ("", {"Accept": "text/html,image/avif,image/webp,*/*;q=0.8"}),
@@ -169,14 +169,14 @@ async def test_no_redirect_unasked(client: Any, worker: Any) -> None:
     assert response.status == 422
 
 
-async def test_redirect_follows_to_the_bytes(client: Any, worker: Any) -> None:
+async def test_redirect_leads_to_the_image(client: Any, worker: Any) -> None:
     form = images.form(images.png(), "cat.png")
     response = await client.post("/upscale?wait=30&redirect=1", data=form)
     assert response.content_type == "image/png"
     assert images.decoded(await response.read()).size == (80, 60)
 
 
-async def test_redirect_before_the_end_is_202_with_the_way(send: Send) -> None:
+async def test_redirect_of_an_unfinished_task_is_202_with_location(send: Send) -> None:
     response = await send(query="?redirect=1")
     assert response.status == 202
     assert response.headers["Location"].startswith("/tasks/")
@@ -195,7 +195,7 @@ async def test_redirect_of_a_failed_task_is_its_error(
     assert (plain.status, (await plain.json())["status"]) == (200, "FAILURE")
 
 
-async def test_stopping_lets_those_who_wait_answer(
+async def test_shutdown_ends_long_polls(
     settings: Settings, aiohttp_server: Any, aiohttp_client: Any
 ) -> None:
     server = await aiohttp_server(create_app(settings))

@@ -1,4 +1,4 @@
-"""The grayscale converter and the thumbnail service, called as their documents say."""
+"""The documented calls of the older grayscale converter and thumbnail service."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def animation() -> bytes:
 
 
 @pytest.mark.parametrize(("data", "kind"), [(CAT, "png"), (DOG, "jpeg")])
-async def test_grayscale_answers_with_the_picture(
+async def test_grayscale_responds_with_the_image(
     client: Any, settings: Settings, store: Store, data: bytes, kind: str
 ) -> None:
     async with working(settings):
@@ -35,7 +35,7 @@ async def test_grayscale_answers_with_the_picture(
     assert (picture.mode, picture.format) == ("L", kind.upper())
     expected = np.asarray(images.decoded(data).convert("L"))
     assert images.psnr(np.asarray(picture), expected) > 35
-    # No worker runs any more: what was done once is answered again.
+    # No worker runs now: the stored result is sent again.
     again = await client.post("/convert/", data=form([("b", data)], "uploaded_file"))
     assert (again.status, await again.read()) == (200, body)
     task = await store.tasks.get(response.headers["Content-Location"].rpartition("/")[2])
@@ -43,7 +43,7 @@ async def test_grayscale_answers_with_the_picture(
     assert task.attempts == 1
 
 
-async def test_grayscale_does_not_wait_for_ever(aiohttp_client: Any, settings: Settings) -> None:
+async def test_grayscale_sync_timeout(aiohttp_client: Any, settings: Settings) -> None:
     client = await limited(aiohttp_client, settings, sync_timeout=0.1)
     response = await client.post("/convert/", data=form([("a.png", CAT)], "uploaded_file"))
     body = await refused(response, 503, "not_finished")
@@ -53,7 +53,7 @@ async def test_grayscale_does_not_wait_for_ever(aiohttp_client: Any, settings: S
     assert (await client.get(response.headers["Location"])).status == 200
 
 
-async def test_grayscale_refusals(client: Any, settings: Settings, store: Store) -> None:
+async def test_grayscale_errors(client: Any, settings: Settings, store: Store) -> None:
     body = await refused(
         await client.post("/convert/", data=form([("a", CAT)])), 400, "bad_request"
     )
@@ -71,10 +71,10 @@ async def test_grayscale_refusals(client: Any, settings: Settings, store: Store)
     assert body["detail"] == "broken inside"
 
 
-async def until(client: Any, where: str, said: str) -> Any:
+async def poll_until(client: Any, location: str, status: str) -> Any:
     while True:
-        body = await (await client.get(where)).json()
-        if body["submission_status"] == said:
+        body = await (await client.get(location)).json()
+        if body["submission_status"] == status:
             return body
         assert body["submission_status"] in {"PENDING", "STARTED"}, body
         await asyncio.sleep(0.02)
@@ -84,12 +84,14 @@ async def until(client: Any, where: str, said: str) -> Any:
     ("data", "kind"),
     [(images.png(300, 200), "PNG"), (images.jpeg(300, 200), "JPEG"), (animation(), "PNG")],
 )
-async def test_thumbnail(client: Any, settings: Settings, data: bytes, kind: str) -> None:
+async def test_thumbnail_states_and_result(
+    client: Any, settings: Settings, data: bytes, kind: str
+) -> None:
     response = await client.post("/convert", data=form([("holiday.x", data)], "file"))
     body = await response.json()
-    where = f"/convert/{body['submission_task_id']}"
+    location = f"/convert/{body['submission_task_id']}"
     assert response.status == 202
-    assert response.headers["Location"] == where
+    assert response.headers["Location"] == location
     pending = {
         "submission_task_id": body["submission_task_id"],
         "submission_status": "PENDING",
@@ -97,9 +99,9 @@ async def test_thumbnail(client: Any, settings: Settings, data: bytes, kind: str
         "submission_result": None,
     }
     assert body == pending
-    assert await (await client.get(where)).json() == pending
+    assert await (await client.get(location)).json() == pending
     async with working(settings):
-        done = await until(client, where, "SUCCESS")
+        done = await poll_until(client, location, "SUCCESS")
     assert done["submission_result"] is True
     picture = images.decoded(await (await client.get(done["url"])).read())
     assert (max(picture.size), picture.format) == (100, kind)
@@ -107,7 +109,7 @@ async def test_thumbnail(client: Any, settings: Settings, data: bytes, kind: str
     assert (again.status, await again.json()) == (202, pending)
 
 
-async def test_thumbnail_that_fails_says_why(client: Any, store: Store) -> None:
+async def test_failed_thumbnail_shows_the_error(client: Any, store: Store) -> None:
     body = await (await client.post("/convert", data=form([("a.png", CAT)], "file"))).json()
     task_id = body["submission_task_id"]
     await store.leases.claim(task_id, worker="w", token="t", seconds=9, max_attempts=3)
@@ -120,7 +122,9 @@ async def test_thumbnail_that_fails_says_why(client: Any, store: Store) -> None:
     await refused(await client.get("/convert/nobody"), 404, "not_found")
 
 
-async def test_the_same_route_converts_what_comes_as_image(client: Any, settings: Settings) -> None:
+async def test_convert_with_the_field_image_is_the_convert_operation(
+    client: Any, settings: Settings
+) -> None:
     async with working(settings):
         data = form([("a.png", CAT)], format="webp", quality="80")
         body = await (await client.post("/convert?wait=30", data=data)).json()
@@ -136,13 +140,13 @@ async def test_the_same_route_converts_what_comes_as_image(client: Any, settings
     assert "'file' and 'image'" in body["detail"]
 
 
-async def test_gif_is_accepted_nowhere_else(client: Any) -> None:
+async def test_other_routes_refuse_gif(client: Any) -> None:
     for route in ("/upscale", "/thumbnail", "/grayscale"):
-        answer = await client.post(route, data=form([("a.gif", animation())]))
-        await refused(answer, 415, "unsupported_format")
+        response = await client.post(route, data=form([("a.gif", animation())]))
+        await refused(response, 415, "unsupported_format")
 
 
-async def test_a_broken_or_huge_gif(client: Any) -> None:
+async def test_truncated_and_huge_gif_are_refused(client: Any) -> None:
     cut = form([("a.gif", animation()[:-400])], "file")
     await refused(await client.post("/convert", data=cut), 422, "bad_image")
     huge = bytearray(animation())

@@ -49,7 +49,7 @@ async def items(aiohttp_client: Any, settings: Settings, root: Path) -> AsyncIte
         yield post
 
 
-async def test_as_documented(items: Any, root: Path) -> None:
+async def test_documented_call(items: Any, root: Path) -> None:
     operations = ["splitQuadrants=True", "resize=2", "blur=25"]
     response = await items(("in/cat.png", "out/deep/cat.jpg"), operations=operations)
     assert response.status == 200
@@ -68,7 +68,7 @@ async def test_as_documented(items: Any, root: Path) -> None:
     assert sizes == [(40, 30), (42, 30), (40, 30), (42, 30)]
 
 
-async def test_one_result_keeps_its_name_and_replaces(items: Any, root: Path) -> None:
+async def test_single_result_replaces_the_output_file(items: Any, root: Path) -> None:
     (root / "big.png").write_text("old")
     assert (await items(("in/dog.jpg", "big.png"), operations=["resize=2"])).status == 200
     with Image.open(root / "big.png") as picture:
@@ -76,7 +76,7 @@ async def test_one_result_keeps_its_name_and_replaces(items: Any, root: Path) ->
     assert [p.name for p in root.iterdir() if p.name.startswith(".")] == []
 
 
-async def test_out_of_bounds_is_skipped_and_said(items: Any, root: Path) -> None:
+async def test_operations_out_of_bounds_are_skipped(items: Any, root: Path) -> None:
     operations = ["resize=0", "blur=-2", "split=False", "resize=2"]
     response = await items(("in/cat.png", "a.png"), operations=operations)
     assert response.status == 200
@@ -85,13 +85,13 @@ async def test_out_of_bounds_is_skipped_and_said(items: Any, root: Path) -> None
         assert picture.size == (82, 60)
 
 
-async def test_no_operation_left_converts(items: Any, root: Path) -> None:
+async def test_image_is_converted_when_all_operations_are_skipped(items: Any, root: Path) -> None:
     assert (await items(("in/cat.png", "a.webp"), operations=["resize=0"])).status == 200
     with Image.open(root / "a.webp") as picture:
         assert (picture.size, picture.format) == ((41, 30), "WEBP")
 
 
-async def test_missing_and_broken_pictures_are_skipped(items: Any, root: Path) -> None:
+async def test_missing_and_broken_images_are_skipped(items: Any, root: Path) -> None:
     os.mkfifo(root / "in" / "pipe.png")
     response = await items(
         ("in/none.png", "1.png"),
@@ -128,7 +128,7 @@ async def test_missing_and_broken_pictures_are_skipped(items: Any, root: Path) -
         "x" * 2000 + ".png",
     ],
 )
-async def test_no_path_leaves_the_root(items: Any, root: Path, path: str) -> None:
+async def test_path_traversal_is_refused(items: Any, root: Path, path: str) -> None:
     outside = root.parent / "secret.png"
     outside.write_bytes(pictures.png())
     (root / "link").symlink_to(root.parent)
@@ -140,14 +140,14 @@ async def test_no_path_leaves_the_root(items: Any, root: Path, path: str) -> Non
     assert not (root / "out.png").exists()
 
 
-async def test_links_that_stay_inside_are_followed(items: Any, root: Path) -> None:
+async def test_links_within_the_root_are_followed(items: Any, root: Path) -> None:
     (root / "same").symlink_to("in")
     assert (await items(("same/cat.png", "same/big.png"), operations=["resize=2"])).status == 200
     assert (root / "in" / "big.png").is_file()
 
 
 @pytest.mark.parametrize(
-    ("output", "sentence"),
+    ("output", "detail"),
     [
         ("in/dog.jpg/a.png", "is below a file, not a folder"),
         ("taken.png", "is a folder"),
@@ -155,13 +155,13 @@ async def test_links_that_stay_inside_are_followed(items: Any, root: Path) -> No
         ("a.tiff", "must end in one of png, jpg, jpeg, webp"),
     ],
 )
-async def test_outputs_that_cannot_be_are_refused_before_any_work(
-    items: Any, root: Path, output: str, sentence: str
+async def test_invalid_output_paths_are_refused_at_submission(
+    items: Any, root: Path, output: str, detail: str
 ) -> None:
     (root / "taken.png").mkdir()
     response = await items(("in/cat.png", "first.png"), ("in/cat.png", output))
     body = await refused(response, 422, "bad_parameter")
-    assert sentence in body["detail"]
+    assert detail in body["detail"]
     assert not (root / "first.png").exists()
 
 
@@ -169,7 +169,7 @@ async def test_outputs_that_cannot_be_are_refused_before_any_work(
     ("outputs", "operations"),
     [(("a.png", "a.png"), []), (("a.png", "a.png"), ["split="])],
 )
-async def test_outputs_that_would_overwrite_each_other(
+async def test_outputs_that_overwrite_each_other_are_refused(
     items: Any, root: Path, outputs: tuple[str, str], operations: list[str]
 ) -> None:
     pairs = [("in/cat.png", output) for output in outputs]
@@ -177,7 +177,7 @@ async def test_outputs_that_would_overwrite_each_other(
     assert "image 2 would overwrite a result of image 1" in body["detail"]
 
 
-async def test_deep_documents_come_back_as_they_came(items: Any, root: Path) -> None:
+async def test_deeply_nested_documents_are_returned_unchanged(items: Any, root: Path) -> None:
     for depth in (500, 975, 990):
         text = (
             '{"images": [{"input": "in/cat.png", "output": "a.png"}], "operations": ["resize=2"], '
@@ -189,9 +189,7 @@ async def test_deep_documents_come_back_as_they_came(items: Any, root: Path) -> 
             assert await response.text() == text
 
 
-async def test_too_many_results_are_refused(
-    aiohttp_client: Any, settings: Settings, root: Path
-) -> None:
+async def test_max_batch_results(aiohttp_client: Any, settings: Settings, root: Path) -> None:
     client = await limited(aiohttp_client, settings, images_root=root, max_batch_results=7)
     images = [{"input": "in/cat.png", "output": f"{n}.png"} for n in range(2)]
     document = {"images": images, "operations": ["split="]}
@@ -199,7 +197,7 @@ async def test_too_many_results_are_refused(
     assert (body["setting"], body["limit"], body["measured"]) == ("MAX_BATCH_RESULTS", 7, 8)
 
 
-async def test_the_name_of_the_output_has_the_last_word(items: Any, root: Path) -> None:
+async def test_output_extension_overrides_convert(items: Any, root: Path) -> None:
     operations = ["resize=2", "convert=webp"]
     response = await items(("in/cat.png", "a.jpg"), ("in/cat.png", "b.png"), operations=operations)
     assert response.status == 200
@@ -208,7 +206,9 @@ async def test_the_name_of_the_output_has_the_last_word(items: Any, root: Path) 
             assert (picture.format, picture.size) == (kind, (82, 60))
 
 
-async def test_refused_documents(items: Any, aiohttp_client: Any, settings: Settings) -> None:
+async def test_invalid_documents_are_refused(
+    items: Any, aiohttp_client: Any, settings: Settings
+) -> None:
     await refused(await items(("in/cat.png", "a.tiff")), 422, "bad_parameter")
     await refused(
         await items(("in/cat.png", "a.png"), operations=["shout=1"]), 422, "bad_parameter"
@@ -229,14 +229,12 @@ async def test_refused_documents(items: Any, aiohttp_client: Any, settings: Sett
     assert body["setting"] == "MAX_JSON_BYTES"
 
 
-async def test_off_without_a_root(client: Any) -> None:
+async def test_route_is_off_without_images_root(client: Any) -> None:
     body = await refused(await client.post("/items/", json={}), 404, "not_found")
     assert "IMAGES_ROOT" in body["detail"]
 
 
-async def test_workers_that_do_not_come(
-    aiohttp_client: Any, settings: Settings, root: Path
-) -> None:
+async def test_items_timeout(aiohttp_client: Any, settings: Settings, root: Path) -> None:
     client = await limited(aiohttp_client, settings, images_root=root, items_timeout=0.1)
     document = {"images": [{"input": "in/cat.png", "output": "a.png"}], "operations": ["resize=2"]}
     response = await client.post("/items/", data=json.dumps(document))
@@ -245,7 +243,7 @@ async def test_workers_that_do_not_come(
     assert response.headers["Retry-After"]
 
 
-async def test_what_cannot_be_written_is_an_error(
+async def test_write_error_responds_500(
     items: Any, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: Any, **__: Any) -> None:
@@ -260,7 +258,7 @@ async def test_what_cannot_be_written_is_an_error(
     assert (await items(("in/cat.png", "a.png"), operations=["resize=2"])).status == 200
 
 
-async def test_workers_that_fail_are_not_taken_for_bad_pictures(
+async def test_worker_failure_is_an_error_not_a_skipped_image(
     aiohttp_client: Any, settings: Settings, root: Path, store: Store
 ) -> None:
     client = await limited(aiohttp_client, settings, images_root=root)
@@ -279,6 +277,6 @@ async def test_workers_that_fail_are_not_taken_for_bad_pictures(
     assert response.headers["X-Darkroom-Skipped-Images"] == "1"
 
 
-async def test_a_root_that_is_no_folder_is_said_at_the_start(tmp_path: Path) -> None:
+async def test_images_root_must_be_a_folder(tmp_path: Path) -> None:
     with pytest.raises(BadSettings, match="IMAGES_ROOT=.*is not a folder"):
         Settings(images_root=tmp_path / "nowhere").require_folders()

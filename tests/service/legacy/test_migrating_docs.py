@@ -1,4 +1,4 @@
-"""docs/migrating.md: every call of the five older services, sent by curl as it stands there."""
+"""Runs every curl call of docs/migrating.md, and compares responses with those shown."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandaloneProce
         yield darkroom
 
 
-def blocks(title: str) -> list[tuple[str, str]]:
-    """Return (command, answer shown) of each call in the section ``title``."""
+def documented_calls(title: str) -> list[tuple[str, str]]:
+    """Return (command, documented response) of each call in the section ``title``."""
     section = re.search(rf"^## {title}\n(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL)
     assert section is not None
     found = []
@@ -47,16 +47,16 @@ def blocks(title: str) -> list[tuple[str, str]]:
 
 
 class Session:
-    """Runs calls one after the other; ``<name>`` is what an answer above said."""
+    """Runs calls in order; ``<name>`` is the value of that name in an earlier response."""
 
     def __init__(self, darkroom: StandaloneProcess) -> None:
         self._darkroom = darkroom
-        self._said: dict[str, str] = {}
+        self._values: dict[str, str] = {}
         self.folder = darkroom.data_dir.parent
 
     def run(self, command: str) -> str:
         line = command.replace("localhost:8080", f"127.0.0.1:{self._darkroom.port}")
-        line = re.sub(r"<(\w+)>", lambda match: self._said[match[1]], line)
+        line = re.sub(r"<(\w+)>", lambda match: self._values[match[1]], line)
         arguments = shlex.split(line)
         assert arguments[0] == "curl"
         done = subprocess.run(
@@ -70,23 +70,23 @@ class Session:
         return done.stdout
 
     def json(self, command: str, until: Any = None) -> Any:
-        """Run a call that answers JSON; again until ``status`` is as shown."""
+        """Run a call with a JSON response; repeat it until its ``status`` is ``until``."""
         while True:
             body = json.loads(self.run(command))
-            self._said |= {k: v for k, v in body.items() if isinstance(v, str)}
+            self._values |= {k: v for k, v in body.items() if isinstance(v, str)}
             if until is None or body.get("status") == until:
                 return body
             assert body["status"] not in {"SUCCESS", "FAILURE"}, body
 
-    def play(self, title: str) -> list[Any]:
-        """Run all calls of a section; hold JSON answers against what is shown."""
+    def run_section(self, title: str) -> list[Any]:
+        """Run all calls of a section; compare JSON responses with those shown."""
         answers: list[Any] = []
-        for command, shown in blocks(title):
+        for command, shown in documented_calls(title):
             if not shown:
                 answers.append(self.run(command))
                 continue
             expected = json.loads(shown)
-            began = expected.get("status") == "CREATED"  # as often as not it is done already
+            began = expected.get("status") == "CREATED"  # it may have ended already
             body = self.json(command, None if began else expected.get("status"))
             assert list(body) == list(expected), command
             for name in ("submission_result", "total", "url", "images") if not began else ():
@@ -98,12 +98,12 @@ class Session:
 def test_every_section_has_calls() -> None:
     titles = re.findall(r"^## (.*)$", TEXT, re.MULTILINE)
     assert len(titles) == 5
-    assert all(blocks(title) for title in titles)
+    assert all(documented_calls(title) for title in titles)
 
 
 def test_grayscale_converter(served: StandaloneProcess) -> None:
     session = Session(served)
-    session.play("Grayscale converter")
+    session.run_section("Grayscale converter")
     for name, kind in (("gray.png", "PNG"), ("gray.jpg", "JPEG")):
         with Image.open(session.folder / name) as picture:
             assert (picture.mode, picture.format) == ("L", kind)
@@ -111,16 +111,16 @@ def test_grayscale_converter(served: StandaloneProcess) -> None:
 
 def test_thumbnail_service(served: StandaloneProcess) -> None:
     session = Session(served)
-    session.play("Thumbnail service")
+    session.run_section("Thumbnail service")
     with Image.open(session.folder / "holiday-thumbnail-100x100.png") as picture:
         assert picture.size == (100, 60)
 
 
 def test_json_batch_processor(served: StandaloneProcess) -> None:
     session = Session(served)
-    said = session.play("JSON batch processor")[-1]
+    output = session.run_section("JSON batch processor")[-1]
     for line in re.findall(r"^    (X-Darkroom-Skipped-\w+: [\d ]+)$", TEXT, re.MULTILINE):
-        assert line in said
+        assert line in output
     out = session.folder / "out"
     assert sorted(path.name for path in out.iterdir()) == [
         *(f"cat_{n}.png" for n in (1, 2, 3, 4)),
@@ -132,22 +132,22 @@ def test_json_batch_processor(served: StandaloneProcess) -> None:
 
 def test_blur_service(served: StandaloneProcess) -> None:
     session = Session(served)
-    session.play("Blur service")
+    session.run_section("Blur service")
     (archive,) = session.folder.glob("darkroom-*.zip")
     with zipfile.ZipFile(io.BytesIO(archive.read_bytes())) as opened:
         assert sorted(opened.namelist()) == ["cat-blur-s5.png", "dog-blur-s5.jpg"]
 
-    def letters() -> list[str]:
+    def emails() -> list[str]:
         found = (session.folder / "data" / "outbox").glob("*.eml")
         return [path.read_text() for path in found]
 
-    served.until(lambda: sum("application/zip" in text for text in letters()) == 1, "sent")
-    served.until(lambda: any("subscribe" in text for text in letters()), "asked to confirm")
+    served.until(lambda: sum("application/zip" in text for text in emails()) == 1, "sent")
+    served.until(lambda: any("subscribe" in text for text in emails()), "asked to confirm")
 
 
 def test_upscaler(served: StandaloneProcess) -> None:
     session = Session(served)
-    session.play("Upscaler")
+    session.run_section("Upscaler")
     for name in ("big.png", "big-too.png"):
         with Image.open(session.folder / name) as picture:
             assert picture.size == (82, 60)

@@ -1,4 +1,4 @@
-"""Backpressure and fair turns: how much may be open, whose turn it is, room on the disk."""
+"""Admission: queue limits, fair queueing between clients, free disk space."""
 
 from __future__ import annotations
 
@@ -20,21 +20,23 @@ from tests.support import images
 Send = Callable[..., Awaitable[Any]]
 
 
-async def post(client: Client, seed: int, *, who: str = "", path: str = "/grayscale") -> Any:
-    headers = {"X-Forwarded-For": who} if who else {}
+async def post(
+    client: Client, seed: int, *, client_address: str = "", path: str = "/grayscale"
+) -> Any:
+    headers = {"X-Forwarded-For": client_address} if client_address else {}
     form = images.form(images.png(seed=seed), f"{seed}.png")
     return await client.post(path, data=form, headers=headers)
 
 
 async def order(settings: Settings) -> list[str]:
-    """Return the ids of the tasks that wait, as arq serves them."""
+    """Return the ids of the waiting tasks in the order in which arq serves them."""
     redis = connect(settings)
     jobs = await redis.zrange("arq:queue", 0, -1)
     await redis.aclose(close_connection_pool=True)
     return [job.decode().partition(":")[0] for job in jobs]
 
 
-async def test_a_full_queue_refuses_and_says_when_to_come_again(
+async def test_full_queue_responds_429_with_retry_after(
     settings: Settings, store: Store, aiohttp_client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ttl_cache, "_DEFAULT_TTL_SECONDS", 0)
@@ -45,37 +47,40 @@ async def test_a_full_queue_refuses_and_says_when_to_come_again(
     body = await refused.json()
     assert (refused.status, body["code"]) == (429, "queue_full")
     assert (body["setting"], body["limit"], body["measured"]) == ("MAX_QUEUE", 3, 3)
-    assert refused.headers["Retry-After"] == str(body["retry_after"]) == "30"  # nothing ended yet
-    assert (await post(client, 0)).status == 202  # asked for again it is no new task
+    # No task has ended yet, so there is no rate to estimate from.
+    assert refused.headers["Retry-After"] == str(body["retry_after"]) == "30"
+    assert (await post(client, 0)).status == 202  # an existing task, not a new one
     assert (await client.delete(f"/tasks/{first[0]['task_id']}")).status == 200
     assert (await post(client, 3)).status == 202
-    # One cancelled asked for again is open again, so it needs a place, too.
+    # A retried task is open again, so it counts against the limit.
     again = await client.post(f"/tasks/{first[0]['task_id']}/retry")
     body = await again.json()
     assert (again.status, body["code"]) == (429, "queue_full")
-    assert again.headers["Retry-After"] == "60"  # one ended within the minute
+    assert again.headers["Retry-After"] == "60"  # one task ended within the minute
     assert await store.originals.count() == 4
 
 
-async def test_one_clients_share(settings: Settings, aiohttp_client: Any) -> None:
+async def test_max_queue_per_client(settings: Settings, aiohttp_client: Any) -> None:
     tight = settings.model_copy(update={"max_queue_per_client": 2, "proxies": 1})
     client = await aiohttp_client(create_app(tight))
     for seed in range(2):
-        assert (await post(client, seed, who="198.51.100.1")).status == 202
-    refused = await post(client, 2, who="198.51.100.1")
+        assert (await post(client, seed, client_address="198.51.100.1")).status == 202
+    refused = await post(client, 2, client_address="198.51.100.1")
     body = await refused.json()
     assert (refused.status, body["setting"], body["limit"]) == (429, "MAX_QUEUE_PER_CLIENT", 2)
-    assert (await post(client, 2, who="198.51.100.2")).status == 202
+    assert (await post(client, 2, client_address="198.51.100.2")).status == 202
 
 
-async def test_many_at_once_do_not_slip_through(settings: Settings, aiohttp_client: Any) -> None:
+async def test_concurrent_submissions_stay_within_the_limit(
+    settings: Settings, aiohttp_client: Any
+) -> None:
     tight = settings.model_copy(update={"max_queue_per_client": 5})
     client = await aiohttp_client(create_app(tight))
-    answers = await asyncio.gather(*(post(client, seed) for seed in range(20)))
-    assert sorted(answer.status for answer in answers) == [202] * 5 + [429] * 15
+    responses = await asyncio.gather(*(post(client, seed) for seed in range(20)))
+    assert sorted(response.status for response in responses) == [202] * 5 + [429] * 15
 
 
-async def test_of_a_batch_what_has_no_place_is_refused_alone(
+async def test_batch_images_beyond_the_limit_are_refused_alone(
     settings: Settings, aiohttp_client: Any
 ) -> None:
     tight = settings.model_copy(update={"max_queue_per_client": 2})
@@ -89,15 +94,17 @@ async def test_of_a_batch_what_has_no_place_is_refused_alone(
     assert codes == [None, None, "queue_full", "queue_full"]
 
 
-async def test_a_batch_lets_others_pass(settings: Settings, aiohttp_client: Any) -> None:
+async def test_batch_does_not_delay_other_clients(settings: Settings, aiohttp_client: Any) -> None:
     fair = settings.model_copy(update={"proxies": 1})
     client = await aiohttp_client(create_app(fair))
-    batch = [await (await post(client, seed, who="198.51.100.1")).json() for seed in range(10)]
-    single = await (await post(client, 10, who="198.51.100.2")).json()
-    second = await (await post(client, 11, who="198.51.100.2")).json()
-    third = await (await post(client, 12, who="198.51.100.3")).json()
+    batch = [
+        await (await post(client, seed, client_address="198.51.100.1")).json() for seed in range(10)
+    ]
+    single = await (await post(client, 10, client_address="198.51.100.2")).json()
+    second = await (await post(client, 11, client_address="198.51.100.2")).json()
+    third = await (await post(client, 12, client_address="198.51.100.3")).json()
     ids = [body["task_id"] for body in batch]
-    # Round by round; within a round who came first.
+    # Round by round; within a round in order of submission.
     expected = [ids[0], single, third, ids[1], second, *ids[2:]]
     expected = [each if isinstance(each, str) else each["task_id"] for each in expected]
     served = await order(settings)
@@ -107,27 +114,29 @@ async def test_a_batch_lets_others_pass(settings: Settings, aiohttp_client: Any)
     assert served[5:] == expected[5:]
 
 
-async def test_who_is_served_moves_the_round_on(
+async def test_new_client_joins_the_current_round(
     settings: Settings, store: Store, aiohttp_client: Any
 ) -> None:
-    """A newcomer joins the round that is served, not the first one: nobody is passed for ever."""
+    """A new client joins the round that is served, not the first one, so no client starves."""
     fair = settings.model_copy(update={"proxies": 1})
     client = await aiohttp_client(create_app(fair))
-    batch = [await (await post(client, seed, who="198.51.100.1")).json() for seed in range(6)]
+    batch = [
+        await (await post(client, seed, client_address="198.51.100.1")).json() for seed in range(6)
+    ]
     for body in batch[:4]:
         await store.leases.claim(body["task_id"], worker="w", token="t", seconds=60, max_attempts=3)
-    late = await (await post(client, 6, who="198.51.100.2")).json()
+    late = await (await post(client, 6, client_address="198.51.100.2")).json()
     task = await store.tasks.get(late["task_id"])
     assert task is not None and task.turn == 5
     assert len(task.client) == 16 and "198" not in task.client
 
 
-async def test_served_in_turn_by_a_real_worker(settings: Settings, aiohttp_client: Any) -> None:
+async def test_worker_serves_clients_fairly(settings: Settings, aiohttp_client: Any) -> None:
     fair = settings.model_copy(update={"proxies": 1})
     client = await aiohttp_client(create_app(fair))
     for seed in range(8):
-        await post(client, seed, who="198.51.100.1")
-    single = await (await post(client, 8, who="198.51.100.2")).json()
+        await post(client, seed, client_address="198.51.100.1")
+    single = await (await post(client, 8, client_address="198.51.100.2")).json()
     async with working(fair):
         url = f"/tasks/{single['task_id']}?wait=30"
         assert (await (await client.get(url)).json())["status"] == "SUCCESS"
@@ -138,7 +147,7 @@ async def test_served_in_turn_by_a_real_worker(settings: Settings, aiohttp_clien
     assert order.index(single["task_id"]) <= 1
 
 
-async def test_a_full_disk_takes_no_pictures(settings: Settings, aiohttp_client: Any) -> None:
+async def test_full_disk_refuses_uploads(settings: Settings, aiohttp_client: Any) -> None:
     greedy = settings.model_copy(update={"min_free_disk_bytes": 10**18})
     client = await aiohttp_client(create_app(greedy))
     refused = await post(client, 0)
@@ -153,6 +162,6 @@ async def test_a_full_disk_takes_no_pictures(settings: Settings, aiohttp_client:
     assert (await client.get("/operations")).status == 200
 
 
-async def test_mongodbs_disk_is_looked_at(store: Store) -> None:
+async def test_disk_of_mongodb_is_measured(store: Store) -> None:
     disk = (await store.task_stats.storage()).disk
     assert disk is not None and 0 < disk[0] < disk[1]

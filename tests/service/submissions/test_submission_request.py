@@ -1,4 +1,4 @@
-"""Several pictures at once, and several operations in a row: one task each, one group in all."""
+"""Submissions of several images: one task for each, one group for all."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ CAT, DOG = images.png(40, 30, seed=1), images.jpeg(50, 20, seed=2)
 def form(files: Sequence[tuple[str, bytes]], field: str = "image", **fields: Any) -> Any:
     import aiohttp
 
-    made = aiohttp.FormData(default_to_multipart=True)
+    form_data = aiohttp.FormData(default_to_multipart=True)
     for key, value in fields.items():
         for each in value if isinstance(value, list) else [value]:
-            made.add_field(key, each)
+            form_data.add_field(key, each)
     for name, data in files:
-        made.add_field(field, data, filename=name)
-    return made
+        form_data.add_field(field, data, filename=name)
+    return form_data
 
 
 TWO = [("cat.png", CAT), ("dog.jpg", DOG)]
 
 
-async def test_two_pictures_are_a_group(client: Any, settings: Settings) -> None:
+async def test_two_images_become_a_group(client: Any, settings: Settings) -> None:
     response = await client.post("/grayscale", data=form(TWO))
     body = await response.json()
     assert response.status == 202
@@ -56,7 +56,7 @@ async def test_two_pictures_are_a_group(client: Any, settings: Settings) -> None
     assert single["group_id"] == single["task_id"]
 
 
-async def test_a_task_is_a_group_of_one(client: Any) -> None:
+async def test_task_id_is_the_id_of_a_group_of_one(client: Any) -> None:
     task = await (await client.post("/grayscale", data=form(TWO[:1]))).json()
     assert task["group_id"] == task["task_id"]
     group = await (await client.get(f"/status/{task['group_id']}")).json()
@@ -65,13 +65,11 @@ async def test_a_task_is_a_group_of_one(client: Any) -> None:
 
 
 @pytest.mark.parametrize("field", ["images", "images[]", "file", "files"])
-async def test_other_names_of_the_field(client: Any, field: str) -> None:
+async def test_aliases_of_the_image_field(client: Any, field: str) -> None:
     assert (await client.post("/blur", data=form(TWO, field))).status == 202
 
 
-async def test_one_that_is_refused_does_not_fail_the_others(
-    client: Any, settings: Settings
-) -> None:
+async def test_refused_image_does_not_fail_the_others(client: Any, settings: Settings) -> None:
     bad = [("notes.txt", b"no picture at all"), ("cut.png", CAT[:-20]), ("empty.png", b"")]
     response = await client.post("/grayscale", data=form([*bad, *TWO]))
     body = await response.json()
@@ -91,7 +89,7 @@ async def test_one_that_is_refused_does_not_fail_the_others(
     assert done["archive_url"]
 
 
-async def test_all_refused_is_a_refusal_that_lists_them(client: Any) -> None:
+async def test_error_lists_all_images_when_all_are_refused(client: Any) -> None:
     bad = [("a.txt", b"no picture at all"), ("b.png", CAT[:-20])]
     body = await refused(await client.post("/grayscale", data=form(bad)), 415, "unsupported_format")
     assert [(each["name"], each["code"]) for each in body["refused"]] == [
@@ -100,7 +98,7 @@ async def test_all_refused_is_a_refusal_that_lists_them(client: Any) -> None:
     ]
 
 
-async def test_the_same_pictures_again_compute_only_what_is_missing(
+async def test_resubmission_computes_only_new_images(
     client: Any, settings: Settings, store: Store
 ) -> None:
     async with working(settings):
@@ -116,7 +114,9 @@ async def test_the_same_pictures_again_compute_only_what_is_missing(
     assert {task.attempts for task in tasks.values()} == {1}
 
 
-async def test_the_same_picture_twice_and_two_of_one_name(client: Any, settings: Settings) -> None:
+async def test_equal_images_share_a_task_and_equal_names_do_not_clash(
+    client: Any, settings: Settings
+) -> None:
     files = [("cat.png", CAT), ("cat.png", CAT), ("cat.png", DOG)]
     async with working(settings):
         body = await (await client.post("/grayscale?wait=30", data=form(files))).json()
@@ -125,7 +125,7 @@ async def test_the_same_picture_twice_and_two_of_one_name(client: Any, settings:
     assert body["tasks"][2]["url"] != body["tasks"][0]["url"]
 
 
-async def test_limit_of_pictures(aiohttp_client: Any, settings: Settings) -> None:
+async def test_max_batch(aiohttp_client: Any, settings: Settings) -> None:
     client = await limited(aiohttp_client, settings, max_batch=2)
     assert (await client.post("/grayscale", data=form(TWO))).status == 202
     three = form([*TWO, ("fox.png", CAT)])
@@ -133,25 +133,25 @@ async def test_limit_of_pictures(aiohttp_client: Any, settings: Settings) -> Non
     assert (body["setting"], body["limit"]) == ("MAX_BATCH", 2)
 
 
-async def test_a_hundred_pictures(client: Any) -> None:
+async def test_batch_of_a_hundred_images(client: Any) -> None:
     files = [(f"{n}.png", images.png(8, 8, seed=n)) for n in range(100)]
     body = await (await client.post("/grayscale", data=form(files))).json()
     assert body["total"] == 100
     assert len({task["task_id"] for task in body["tasks"]}) == 100
     files.append(("one more.png", CAT))
-    refusal = await client.post("/grayscale", data=form(files))
-    assert (await refused(refusal, 400, "bad_request"))["setting"] == "MAX_BATCH"
+    response = await client.post("/grayscale", data=form(files))
+    assert (await refused(response, 400, "bad_request"))["setting"] == "MAX_BATCH"
 
 
-async def test_limits_of_bytes_for_each_and_for_all(
+async def test_max_upload_bytes_and_max_batch_bytes(
     aiohttp_client: Any, settings: Settings
 ) -> None:
-    most = max(len(CAT), len(DOG))
-    client = await limited(aiohttp_client, settings, max_upload_bytes=most)
+    max_bytes = max(len(CAT), len(DOG))
+    client = await limited(aiohttp_client, settings, max_upload_bytes=max_bytes)
     assert (await client.post("/grayscale", data=form(TWO))).status == 202
-    long = ("long.png", CAT + bytes(most))
+    long = ("long.png", CAT + bytes(max_bytes))
     body = await refused(await client.post("/grayscale", data=form([*TWO, long])), 413, "too_large")
-    assert (body["setting"], body["limit"]) == ("MAX_UPLOAD_BYTES", most)
+    assert (body["setting"], body["limit"]) == ("MAX_UPLOAD_BYTES", max_bytes)
     assert "'long.png'" in body["detail"]
     small = await limited(
         aiohttp_client, settings, max_batch_bytes=1000, max_fields=1, max_field_bytes=1
@@ -187,36 +187,36 @@ async def test_operations_are_listed_with_their_schema(client: Any) -> None:
         assert answer.status == 400, each["route"]
 
 
-async def test_waiting_for_a_group_looks_when_all_have_ended_not_at_each(
+async def test_long_poll_of_a_group_reads_it_once_all_have_ended(
     client: Any, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from models.store.tasks.groups import Groups
 
     files = [(f"{n}.png", images.png(8, 8, seed=n)) for n in range(20)]
     body = await (await client.post("/grayscale", data=form(files))).json()
-    looks = 0
+    reads = 0
     find = Groups.find
 
-    async def counted(self: Groups, *asked: Any) -> Any:
-        nonlocal looks
-        looks += 1
+    async def counting_find(self: Groups, *asked: Any) -> Any:
+        nonlocal reads
+        reads += 1
         return await find(self, *asked)
 
-    monkeypatch.setattr(Groups, "find", counted)
+    monkeypatch.setattr(Groups, "find", counting_find)
     waiting: Any = asyncio.ensure_future(client.get(f"/status/{body['group_id']}?wait=30"))
     while body["tasks"][0]["task_id"] not in client.app[COMPLETION_WAITER]._waiters:
         await asyncio.sleep(0.01)
-    assert looks == 1
+    assert reads == 1
     for task in body["tasks"]:
         await store.leases.claim(task["task_id"], worker="w", token="t", seconds=9, max_attempts=3)
         await store.leases.fail(task["task_id"], "t", {"code": "bad_image", "detail": "broken"})
     done = await (await waiting).json()
     assert (done["done"], done["status"]) == (20, "FAILURE")
-    assert looks <= 3
+    assert reads <= 3
 
 
-async def test_many_parts_cost_one_open_file(client: Any) -> None:
-    """Connections that each send a hundred parts and stall must not use up the descriptors."""
+async def test_many_parts_use_one_spool_file(client: Any) -> None:
+    """A stalled upload of a hundred parts must not use a file descriptor for each."""
     part = b'--x\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\n'
     before = psutil.Process().num_fds()
     head = {"Content-Type": "multipart/form-data; boundary=x"}
@@ -238,9 +238,7 @@ async def test_many_parts_cost_one_open_file(client: Any) -> None:
     assert len({task["task_id"] for task in answer["tasks"]}) == 1
 
 
-async def test_each_picture_has_the_time_of_an_upload(
-    aiohttp_client: Any, settings: Settings
-) -> None:
+async def test_upload_timeout_applies_per_image(aiohttp_client: Any, settings: Settings) -> None:
     client = await limited(aiohttp_client, settings, upload_timeout=0.2, upload_grace_seconds=60)
     start = b'--x\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\n'
     never = asyncio.Event()
@@ -250,7 +248,7 @@ async def test_each_picture_has_the_time_of_an_upload(
         assert body["limit"] == limit
 
 
-async def test_a_group_is_forgotten_after_its_time(store: Store, settings: Settings) -> None:
+async def test_group_expires_after_group_ttl(store: Store, settings: Settings) -> None:
     await store.groups.create("g", [], "ada@example.org")
     found = await store._database["groups"].find_one({"_id": "g"})
     assert found is not None

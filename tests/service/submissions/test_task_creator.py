@@ -1,4 +1,4 @@
-"""One task for one wish, however often, by whom and under which name it is asked for."""
+"""Equal requests share one task, whatever the service, moment or file name."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ async def count(store: Store, collection: str) -> int:
     return await store._database[collection].count_documents({})
 
 
-async def test_two_hundred_at_once_are_one_task_and_one_computation(
+async def test_two_hundred_equal_requests_are_one_task_and_one_attempt(
     send: Send, store: Store, settings: Settings, caplog: Any
 ) -> None:
     async with working(settings) as worker:
@@ -39,7 +39,7 @@ async def test_two_hundred_at_once_are_one_task_and_one_computation(
     assert task is not None and (task.attempts, task.rings) == (1, 0)
 
 
-async def test_two_services_at_once_are_one_task(
+async def test_equal_requests_to_three_services_are_one_task(
     settings: Settings, store: Store, aiohttp_client: Any
 ) -> None:
     clients = [await aiohttp_client(create_app(settings)) for _ in range(3)]
@@ -55,14 +55,14 @@ async def test_two_services_at_once_are_one_task(
     assert await count(store, "originals.chunks") == 1
 
 
-async def test_asked_again_when_done_answers_200_at_once(send: Send, worker: Any) -> None:
+async def test_resubmission_of_a_finished_task_responds_200(send: Send, worker: Any) -> None:
     first = await send(query="?wait=30")
     second = await send()
     assert (first.status, second.status) == (200, 200)
     assert await first.json() == await second.json()
 
 
-async def test_other_parameters_are_another_task_with_another_name(send: Send, worker: Any) -> None:
+async def test_other_parameters_are_another_task(send: Send, worker: Any) -> None:
     png = await (await send(query="?wait=30")).json()
     jpeg = await (await send(query="?wait=30", format="jpeg")).json()
     assert png["task_id"] != jpeg["task_id"]
@@ -73,7 +73,7 @@ async def test_other_parameters_are_another_task_with_another_name(send: Send, w
     assert jpeg["results"][0]["format"] == "jpeg"
 
 
-async def test_other_bytes_of_the_same_name_get_a_name_of_their_own(
+async def test_other_bytes_under_the_same_name_get_another_result_name(
     send: Send, client: Any, worker: Any
 ) -> None:
     one = await (await send(images.png(seed=1), query="?wait=30")).json()
@@ -84,26 +84,24 @@ async def test_other_bytes_of_the_same_name_get_a_name_of_their_own(
     assert first != second
 
 
-async def test_same_bytes_under_a_second_name(
+async def test_same_bytes_under_a_second_name_share_the_task(
     send: Send, client: Any, store: Store, worker: Any
 ) -> None:
     cat = await (await send(name="cat.png", query="?wait=30")).json()
-    answer = await send(name="dog.png")
-    dog = await answer.json()
+    response = await send(name="dog.png")
+    dog = await response.json()
     assert dog["task_id"] == cat["task_id"]
     assert (dog["name"], dog["url"]) == ("dog.png", "/processed/dog-upscale-x2.png")
-    assert answer.headers["Location"] == f"/tasks/{cat['task_id']}?name=dog.png"
-    polled = await (await client.get(answer.headers["Location"])).json()
+    assert response.headers["Location"] == f"/tasks/{cat['task_id']}?name=dog.png"
+    polled = await (await client.get(response.headers["Location"])).json()
     assert polled["url"] == dog["url"]
     assert (await (await client.get(f"/tasks/{cat['task_id']}")).json())["name"] == "cat.png"
-    bytes_ = [await (await client.get(body["url"])).read() for body in (cat, dog)]
-    assert bytes_[0] == bytes_[1]
+    contents = [await (await client.get(body["url"])).read() for body in (cat, dog)]
+    assert contents[0] == contents[1]
     assert await count(store, "results.files") == 1
 
 
-async def test_names_beyond_the_limit_get_the_first_names_url(
-    settings: Settings, store: Store, aiohttp_client: Any
-) -> None:
+async def test_max_names_per_task(settings: Settings, store: Store, aiohttp_client: Any) -> None:
     limited = settings.model_copy(update={"max_names_per_task": 2})
     client = await aiohttp_client(create_app(limited))
     names = []
@@ -116,7 +114,7 @@ async def test_names_beyond_the_limit_get_the_first_names_url(
     assert await count(store, "names") == 2
 
 
-async def test_failed_and_asked_again_is_tried_again(
+async def test_resubmission_restarts_a_failed_task(
     send: Send, store: Store, settings: Settings
 ) -> None:
     body = await (await send()).json()
@@ -132,13 +130,13 @@ async def test_failed_and_asked_again_is_tried_again(
     assert done["error"] is None
 
 
-async def test_redis_away_and_the_upload_is_still_accepted(
+async def test_upload_is_accepted_while_redis_is_unavailable(
     settings: Settings, aiohttp_client: Any, store: Store
 ) -> None:
     from standalone.embedded_stores import free_port
 
-    away = settings.model_copy(update={"redis_url": f"redis://127.0.0.1:{free_port()}/0"})
-    client = await aiohttp_client(create_app(away))
+    without_redis = settings.model_copy(update={"redis_url": f"redis://127.0.0.1:{free_port()}/0"})
+    client = await aiohttp_client(create_app(without_redis))
     response = await client.post("/upscale", data=images.form(images.png(), "cat.png"))
     assert response.status == 202
     ready = await client.get("/readyz")
@@ -149,7 +147,7 @@ async def test_redis_away_and_the_upload_is_still_accepted(
     assert task is not None and not task.ended
 
 
-async def test_a_half_made_submission_is_completed_by_the_next(
+async def test_next_request_completes_an_interrupted_submission(
     send: Send, store: Store, settings: Settings
 ) -> None:
     """The service died between reserving the name and inserting the task."""
@@ -162,7 +160,7 @@ async def test_a_half_made_submission_is_completed_by_the_next(
     assert task.uploads[0].results == ["cat-upscale-x2.png"]
 
 
-async def test_result_lists_what_it_is(send: Send, client: Any, worker: Any) -> None:
+async def test_result_metadata_matches_the_file(send: Send, client: Any, worker: Any) -> None:
     body = await (await send(query="?wait=30")).json()
     (result,) = body["results"]
     data = await (await client.get(result["url"])).read()

@@ -29,7 +29,7 @@ def documented() -> list[str]:
     return re.findall(r"^\| \d+ \| `([\w/.]+)` \|", DOCUMENT, re.MULTILINE)
 
 
-async def test_an_upload_takes_the_documented_path_without_returns(
+async def test_upload_follows_the_documented_path_without_returns(
     settings: Settings, aiohttp_client: Any
 ) -> None:
     trace = CallTrace()

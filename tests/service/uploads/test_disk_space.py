@@ -1,4 +1,4 @@
-"""Room for pictures on their way: looked at while they come, and given back however they end."""
+"""MAX_SPOOL_BYTES and MIN_FREE_DISK_BYTES are checked during uploads; ended uploads free space."""
 
 from __future__ import annotations
 
@@ -20,26 +20,28 @@ from tests.support import images
 
 HEAD = {"Content-Type": "multipart/form-data; boundary=x"}
 PART = b'--x\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\n\r\n'
-END = b"\r\n--x--\r\n"
+CLOSING = b"\r\n--x--\r\n"
 MIB = 1024 * 1024
-MOST = 2 * MIB
-SHARE = images.png() + bytes(MOST * 3 // 4)
+MAX_BYTES = 2 * MIB
+IMAGE = images.png() + bytes(MAX_BYTES * 3 // 4)
 
 
-class Sent:
-    """A submission that is held in the middle until ``rest`` says how it goes on."""
+class PausedUpload:
+    """An upload that pauses in the middle until ``rest`` is set: its remaining bytes, or None."""
 
     def __init__(self, client: Client, path: str = "/thumbnail") -> None:
-        self.arriving = asyncio.Event()
+        self.started = asyncio.Event()
         self.rest: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
-        self.answer = asyncio.ensure_future(client.post(path, data=self._body(), headers=HEAD))
+        self.response_task = asyncio.ensure_future(
+            client.post(path, data=self._body(), headers=HEAD)
+        )
 
     async def _body(self) -> AsyncIterator[bytes]:
-        yield PART + SHARE
-        self.arriving.set()
+        yield PART + IMAGE
+        self.started.set()
         rest = await self.rest
         if rest is None:
-            raise ConnectionError("the client went away")
+            raise ConnectionError("the client disconnected")
         yield rest
 
 
@@ -48,32 +50,41 @@ def spooled(client: Client) -> int:
     return int(app[DISK_SPACE].spooled_bytes)
 
 
-async def full(aiohttp_client: Any, settings: Settings, **update: Any) -> tuple[Client, Sent]:
-    """Return a service whose room is all but taken, and the submission that has it."""
-    tight = {"max_upload_bytes": MOST, "max_batch_bytes": MOST, "max_spool_bytes": 1, **update}
+async def start_filling_upload(
+    aiohttp_client: Any, settings: Settings, **update: Any
+) -> tuple[Client, PausedUpload]:
+    """Return a service whose spool is almost full, and the paused upload that fills it."""
+    tight = {
+        "max_upload_bytes": MAX_BYTES,
+        "max_batch_bytes": MAX_BYTES,
+        "max_spool_bytes": 1,
+        **update,
+    }
     client: Client = await limited(aiohttp_client, settings, **tight)
-    sent = Sent(client)
-    while spooled(client) < len(SHARE):
+    sent = PausedUpload(client)
+    while spooled(client) < len(IMAGE):
         await asyncio.sleep(0.01)
     return client, sent
 
 
-async def test_all_that_arrive_share_one_bound(aiohttp_client: Any, settings: Settings) -> None:
-    client, sent = await full(aiohttp_client, settings)
+async def test_concurrent_uploads_share_the_spool_limit(
+    aiohttp_client: Any, settings: Settings
+) -> None:
+    client, sent = await start_filling_upload(aiohttp_client, settings)
     for path in ("/thumbnail", "/process", "/convert/", "/convert"):
         field = "uploaded_file" if path == "/convert/" else "image"
-        whole = io.BytesIO(PART.replace(b"image", field.encode()) + SHARE + END)
+        whole = io.BytesIO(PART.replace(b"image", field.encode()) + IMAGE + CLOSING)
         response = await client.post(path, data=whole, headers=HEAD)
         body = await refused(response, 503, "no_room")
-        assert (body["setting"], body["limit"]) == ("MAX_SPOOL_BYTES", MOST)
-        assert body["limit"] < body["measured"] <= 2 * len(SHARE)
+        assert (body["setting"], body["limit"]) == ("MAX_SPOOL_BYTES", MAX_BYTES)
+        assert body["limit"] < body["measured"] <= 2 * len(IMAGE)
         assert response.headers["Retry-After"] == str(body["retry_after"])
         assert response.headers["Connection"] == "close"
-        assert spooled(client) == len(SHARE)  # what the refused one had is given back
+        assert spooled(client) == len(IMAGE)  # the refused upload freed its bytes
     small = images.form(images.png(), "b.png")
     assert (await client.post("/thumbnail", data=small)).status == 202
-    sent.rest.set_result(END)
-    assert (await sent.answer).status == 202
+    sent.rest.set_result(CLOSING)
+    assert (await sent.response_task).status == 202
     assert spooled(client) == 0
 
 
@@ -82,31 +93,33 @@ async def test_all_that_arrive_share_one_bound(aiohttp_client: Any, settings: Se
     [
         (b"", 400),  # no closing boundary
         (b"\r\n--x\r\nno header\r\n\r\n--x--", 400),
-        (b"\r\n" + PART + bytes(MOST) + END, 413),
-        (b'\r\n--x\r\nContent-Disposition: form-data; name="width"\r\n\r\n0' + END, 422),
+        (b"\r\n" + PART + bytes(MAX_BYTES) + CLOSING, 413),
+        (b'\r\n--x\r\nContent-Disposition: form-data; name="width"\r\n\r\n0' + CLOSING, 422),
         (None, 0),
     ],
 )
-async def test_it_is_given_back_however_a_request_ends(
+async def test_spool_bytes_are_freed_however_a_request_ends(
     aiohttp_client: Any, settings: Settings, rest: bytes | None, status: int
 ) -> None:
-    client, sent = await full(aiohttp_client, settings)
+    client, sent = await start_filling_upload(aiohttp_client, settings)
     sent.rest.set_result(rest)
     if status:
-        assert (await sent.answer).status == status
+        assert (await sent.response_task).status == status
     else:
-        await asyncio.gather(sent.answer, return_exceptions=True)
+        await asyncio.gather(sent.response_task, return_exceptions=True)
     while spooled(client):
         await asyncio.sleep(0.01)
 
 
-async def test_it_is_given_back_by_who_stalls(aiohttp_client: Any, settings: Settings) -> None:
-    client, sent = await full(aiohttp_client, settings, upload_stall_timeout=0.2)
-    await refused(await sent.answer, 408, "too_slow")
+async def test_spool_bytes_of_a_stalled_upload_are_freed(
+    aiohttp_client: Any, settings: Settings
+) -> None:
+    client, sent = await start_filling_upload(aiohttp_client, settings, upload_stall_timeout=0.2)
+    await refused(await sent.response_task, 408, "too_slow")
     assert spooled(client) == 0
 
 
-async def test_a_disk_that_fills_up_ends_what_is_arriving(
+async def test_upload_ends_when_the_disk_fills_up(
     aiohttp_client: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ttl_cache, "_DEFAULT_TTL_SECONDS", 0)
@@ -131,6 +144,6 @@ async def test_a_disk_that_fills_up_ends_what_is_arriving(
         await asyncio.sleep(0.01)
     free = settings.min_free_disk_bytes - 1
     more.set()
-    told = await refused(await sent, 503, "no_room")
-    assert (told["setting"], told["measured"]) == ("MIN_FREE_DISK_BYTES", free)
+    problem = await refused(await sent, 503, "no_room")
+    assert (problem["setting"], problem["measured"]) == ("MIN_FREE_DISK_BYTES", free)
     assert spooled(client) == 0

@@ -1,4 +1,4 @@
-"""What may be uploaded, and how each refusal says what would pass."""
+"""Which uploads are accepted, and what the errors of refused ones say."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def refused(response: Any, status: int, code: str) -> Any:
     return body
 
 
-async def test_accepted(send: Send) -> None:
+async def test_valid_upload_creates_a_task(send: Send) -> None:
     response = await send(images.png(), "cat.png")
     body = await response.json()
     assert response.status == 202
@@ -52,7 +52,7 @@ async def test_accepted(send: Send) -> None:
     assert body["created_at"].endswith("Z")
 
 
-async def test_bytes_decide_whatever_the_name_says(send: Send) -> None:
+async def test_format_is_detected_from_bytes_not_name(send: Send) -> None:
     assert (await send(images.jpeg(), "cat.png")).status == 202
     assert (await send(images.png(), "cat.txt")).status == 202
     body = await refused(await send(b"hello", "cat.png"), 415, "unsupported_format")
@@ -60,7 +60,7 @@ async def test_bytes_decide_whatever_the_name_says(send: Send) -> None:
 
 
 @pytest.mark.parametrize("kind", ["WEBP", "GIF", "BMP", "TIFF"])
-async def test_other_formats(send: Send, kind: str) -> None:
+async def test_other_image_formats_are_refused(send: Send, kind: str) -> None:
     data = images.encoded(Image.fromarray(images.scene()), kind)
     body = await refused(await send(data), 415, "unsupported_format")
     assert "send PNG or JPEG" in body["detail"]
@@ -68,22 +68,22 @@ async def test_other_formats(send: Send, kind: str) -> None:
 
 
 @pytest.mark.parametrize("data", [b"<svg xmlns='x'/>", b"just some text, quite long"])
-async def test_text(send: Send, data: bytes) -> None:
+async def test_text_is_refused(send: Send, data: bytes) -> None:
     await refused(await send(data), 415, "unsupported_format")
 
 
-async def test_truncated(send: Send) -> None:
+async def test_truncated_image_is_refused(send: Send) -> None:
     for data in (images.png(), images.jpeg()):
         body = await refused(await send(data[:-30]), 422, "bad_image")
         assert "truncated" in body["detail"]
 
 
-async def test_empty(send: Send) -> None:
+async def test_empty_file_is_refused(send: Send) -> None:
     body = await refused(await send(b""), 400, "bad_request")
     assert "empty" in body["detail"]
 
 
-async def test_unknown_fields_and_values(send: Send) -> None:
+async def test_unknown_fields_and_values_are_refused(send: Send) -> None:
     body = await refused(await send(color="red", size="3"), 422, "bad_parameter")
     assert "unknown field 'color'; known: scale, quality, model" in body["detail"]
     assert "'size'" in body["detail"]
@@ -102,7 +102,7 @@ async def limited(aiohttp_client: Any, settings: Settings, **changes: Any) -> An
     return await aiohttp_client(create_app(settings.model_copy(update=changes)))
 
 
-async def test_limit_of_bytes(aiohttp_client: Any, settings: Settings) -> None:
+async def test_max_upload_bytes(aiohttp_client: Any, settings: Settings) -> None:
     data = images.png(60, 60)
     exact = await limited(aiohttp_client, settings, max_upload_bytes=len(data))
     assert (await exact.post("/upscale", data=images.form(data, "a.png"))).status == 202
@@ -114,9 +114,7 @@ async def test_limit_of_bytes(aiohttp_client: Any, settings: Settings) -> None:
     assert body["measured"] >= len(data)
 
 
-async def test_limit_of_bytes_holds_for_a_body_of_unknown_length(
-    aiohttp_client: Any, settings: Settings
-) -> None:
+async def test_max_upload_bytes_of_a_chunked_body(aiohttp_client: Any, settings: Settings) -> None:
     client = await limited(aiohttp_client, settings, max_upload_bytes=100_000)
     sent = 0
 
@@ -132,11 +130,11 @@ async def test_limit_of_bytes_holds_for_a_body_of_unknown_length(
         response = await client.post("/upscale", data=endless(), headers=head)
         await refused(response, 413, "too_large")
     except aiohttp.ClientConnectionError:
-        pass  # the service answered and hung up while this client still wrote
+        pass  # the service responded and closed while this client still sent
     assert sent < 20_000_000
 
 
-async def test_limit_of_pixels(aiohttp_client: Any, settings: Settings) -> None:
+async def test_max_pixels(aiohttp_client: Any, settings: Settings) -> None:
     client = await limited(aiohttp_client, settings, max_pixels=1199)
     response = await client.post("/upscale", data=images.form(images.png(40, 30), "a.png"))
     body = await refused(response, 422, "too_many_pixels")
@@ -144,14 +142,14 @@ async def test_limit_of_pixels(aiohttp_client: Any, settings: Settings) -> None:
     assert "40 x 30" in body["detail"]
 
 
-async def test_limit_of_output_pixels(aiohttp_client: Any, settings: Settings) -> None:
+async def test_max_output_pixels(aiohttp_client: Any, settings: Settings) -> None:
     client = await limited(aiohttp_client, settings, max_output_pixels=4799)
     response = await client.post("/upscale", data=images.form(images.png(40, 30), "a.png"))
     body = await refused(response, 422, "too_many_pixels")
     assert (body["setting"], body["limit"], body["measured"]) == ("MAX_OUTPUT_PIXELS", 4799, 4800)
 
 
-async def test_pixel_bomb(send: Send) -> None:
+async def test_decompression_bomb_is_refused(send: Send) -> None:
     bomb = images.encoded(Image.new("1", (20000, 20000)))
     assert len(bomb) < 100_000
     await refused(await send(bomb), 422, "too_many_pixels")
@@ -167,7 +165,7 @@ async def drip(client: Any, data: list[bytes], pause: asyncio.Event, path: str =
     return await client.post(path, data=body(), headers=head)
 
 
-async def test_stalled_upload(aiohttp_client: Any, settings: Settings) -> None:
+async def test_slow_upload_is_refused(aiohttp_client: Any, settings: Settings) -> None:
     client = await limited(
         aiohttp_client, settings, upload_grace_seconds=0.2, upload_min_rate=1_000_000
     )
@@ -178,13 +176,15 @@ async def test_stalled_upload(aiohttp_client: Any, settings: Settings) -> None:
     assert body["min_rate"] == 1_000_000
 
 
-async def test_stalled_before_the_first_part(aiohttp_client: Any, settings: Settings) -> None:
+async def test_upload_that_stalls_before_its_first_part_is_refused(
+    aiohttp_client: Any, settings: Settings
+) -> None:
     client = await limited(aiohttp_client, settings, upload_grace_seconds=0.2)
     response = await drip(client, [b"--x\r\nContent-"], asyncio.Event())
     await refused(response, 408, "too_slow")
 
 
-async def test_upload_that_takes_too_long(aiohttp_client: Any, settings: Settings) -> None:
+async def test_upload_timeout(aiohttp_client: Any, settings: Settings) -> None:
     client = await limited(aiohttp_client, settings, upload_timeout=0.2)
     start = b'--x\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\n'
     response = await drip(client, [start, b"\x89PNG\r\n\x1a\n" + bytes(50_000)], asyncio.Event())
@@ -192,7 +192,7 @@ async def test_upload_that_takes_too_long(aiohttp_client: Any, settings: Setting
     assert body["limit"] == 0.2
 
 
-async def test_accept_100_continue_is_not_needed(client: Any) -> None:
+async def test_expect_100_continue(client: Any) -> None:
     buffer = io.BytesIO(images.png())
     form = aiohttp.FormData()
     form.add_field("image", buffer, filename="a.png")
@@ -200,12 +200,12 @@ async def test_accept_100_continue_is_not_needed(client: Any) -> None:
     assert response.status == 202
 
 
-async def test_parameters_in_the_query_are_not_silently_ignored(send: Send) -> None:
+async def test_operation_parameters_in_the_query_are_refused(send: Send) -> None:
     body = await refused(await send(query="?scale=3"), 422, "bad_parameter")
     assert "form fields" in body["detail"]
 
 
-async def test_sides_the_format_cannot_hold_are_refused_before_any_work(send: Send) -> None:
+async def test_result_sides_above_the_format_maximum_are_refused(send: Send) -> None:
     long = images.encoded(Image.new("L", (1, 40_000)))
     body = await refused(await send(long, format="jpeg"), 422, "too_many_pixels")
     assert (body["measured"], body["limit"]) == (80_000, 65_500)

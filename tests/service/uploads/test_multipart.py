@@ -1,4 +1,4 @@
-"""Forms out of shape: each refused with a sentence, none with a 500."""
+"""Malformed forms: each is refused with a clear error, none with a 500."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from tests.support import images
 Send = Callable[..., Awaitable[Any]]
 
 
-async def test_missing_field(client: Any) -> None:
+async def test_missing_image_field(client: Any) -> None:
     form = aiohttp.FormData({"scale": "2"}, default_to_multipart=True)
     body = await refused(await client.post("/upscale", data=form), 400, "bad_request")
     assert "-F image=@" in body["detail"]
     assert "'scale'" in body["detail"]
 
 
-async def test_picture_in_another_field(client: Any) -> None:
+async def test_image_in_another_field(client: Any) -> None:
     form = aiohttp.FormData()
     form.add_field("photo", images.png(), filename="a.png")
     body = await refused(await client.post("/upscale", data=form), 400, "bad_request")
     assert "'photo'" in body["detail"] and "'image'" in body["detail"]
 
 
-async def test_picture_as_text(client: Any) -> None:
+async def test_image_field_sent_as_text(client: Any) -> None:
     form = aiohttp.FormData({"image": "cat.png"}, default_to_multipart=True)
     body = await refused(await client.post("/upscale", data=form), 400, "bad_request")
     assert "put @ before" in body["detail"]
@@ -45,7 +45,7 @@ async def test_duplicate_field(client: Any) -> None:
     assert "'scale' came twice" in body["detail"]
 
 
-async def test_no_form(client: Any) -> None:
+async def test_body_that_is_not_a_form(client: Any) -> None:
     for kind in ("application/json", "image/png", "multipart/form-data"):
         response = await client.post("/upscale", data=b"{}", headers={"Content-Type": kind})
         await refused(response, 400, "bad_request")
@@ -65,7 +65,7 @@ async def test_broken_and_nested_multipart(client: Any) -> None:
         await refused(response, 400, "bad_request")
 
 
-async def test_limit_of_fields(aiohttp_client: Any, settings: Settings) -> None:
+async def test_max_fields_and_max_field_bytes(aiohttp_client: Any, settings: Settings) -> None:
     client = await limited(aiohttp_client, settings, max_fields=2, max_field_bytes=10)
     many = images.form(images.png(), "a.png", a="1", b="2", c="3")
     body = await refused(await client.post("/upscale", data=many), 400, "bad_request")
@@ -84,7 +84,7 @@ async def test_limit_of_fields(aiohttp_client: Any, settings: Settings) -> None:
     ],
     ids=["a-hundred", "a-long-value", "a-long-name"],
 )
-async def test_headers_of_a_part_are_bounded(client: Any, part: bytes, limit: str) -> None:
+async def test_part_headers_are_limited(client: Any, part: bytes, limit: str) -> None:
     start = b'--x\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n'
     data = start + part + b"\r\n" + images.png() + b"\r\n--x--\r\n"
     head = {"Content-Type": "multipart/form-data; boundary=x"}
@@ -111,8 +111,8 @@ async def test_a_thousand_parts(client: Any, part: bytes, setting: str) -> None:
 
 
 @pytest.mark.parametrize("name", [b"scale", b"email", b"format", b"SCALE", b"scale\x00"])
-async def test_which_of_two_is_never_guessed(client: Any, name: bytes) -> None:
-    """The second field, or one that a laxer program takes for it, is no way around the first."""
+async def test_repeated_field_is_refused(client: Any, name: bytes) -> None:
+    """A repeated field, or a name that a laxer parser takes for it, does not override the first."""
     field = b'--x\r\nContent-Disposition: form-data; name="%s"\r\n\r\n3\r\n'
     data = field % b"scale" + field % b"email" + field % b"format" + field % name + b"--x--\r\n"
     head = {"Content-Type": "multipart/form-data; boundary=x"}
@@ -120,8 +120,8 @@ async def test_which_of_two_is_never_guessed(client: Any, name: bytes) -> None:
     assert response.status in {400, 422}
 
 
-async def raw(client: Any, name: str) -> Any:
-    """Upload with the name as curl and browsers send it: UTF-8, neither quoted nor checked."""
+async def upload_named(client: Any, name: str) -> Any:
+    """Upload with a name as curl and browsers send it: raw UTF-8, not escaped."""
     data = (
         b'--x\r\nContent-Disposition: form-data; name="image"; filename="'
         + name.encode()
@@ -136,16 +136,16 @@ async def raw(client: Any, name: str) -> Any:
     return (await response.json())["name"]
 
 
-async def test_names_as_clients_send_them(client: Any) -> None:
-    assert await raw(client, "котик 猫.png") == "котик 猫.png"
-    assert await raw(client, "../../etc/passwd") == "passwd"
-    assert await raw(client, "x\\\\..\\\\y.png") == "y.png"
-    assert await raw(client, "%2e%2e%2fcat.png") == "_2e_2e_2fcat.png"
-    assert len(await raw(client, "x" * 300 + ".png")) == 100
+async def test_file_names_are_sanitized(client: Any) -> None:
+    assert await upload_named(client, "котик 猫.png") == "котик 猫.png"
+    assert await upload_named(client, "../../etc/passwd") == "passwd"
+    assert await upload_named(client, "x\\\\..\\\\y.png") == "y.png"
+    assert await upload_named(client, "%2e%2e%2fcat.png") == "_2e_2e_2fcat.png"
+    assert len(await upload_named(client, "x" * 300 + ".png")) == 100
 
 
-async def test_compressed_bodies_and_preambles_are_refused(client: Any) -> None:
-    """Sixty kilobytes that unfold into a hundred megabytes of line ends must not cost seconds."""
+async def test_compressed_body_and_preamble_are_refused(client: Any) -> None:
+    """A compressed body of line ends, which would inflate a thousandfold, must not cost seconds."""
     body = (
         b'--x\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\n'
         + images.png()
@@ -161,24 +161,24 @@ async def test_compressed_bodies_and_preambles_are_refused(client: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", ["boundary=\u20ac", "x=\u20ac; boundary=x", "boundary=", ""])
-async def test_content_types_that_are_no_text(client: Any, kind: str) -> None:
+async def test_malformed_content_type(client: Any, kind: str) -> None:
     head = {"Content-Type": f"multipart/form-data; {kind}"}
     await refused(await client.post("/upscale", data=b"x", headers=head), 400, "bad_request")
 
 
-async def test_field_names_that_are_no_text(client: Any) -> None:
+async def test_field_name_that_is_not_utf8(client: Any) -> None:
     data = b'--x\r\nContent-Disposition: form-data; name="\xff\xfe"\r\n\r\n1\r\n--x--\r\n'
     head = {"Content-Type": "multipart/form-data; boundary=x"}
     await refused(await client.post("/upscale", data=data, headers=head), 400, "bad_request")
 
 
-async def test_headers_that_parsers_stumble_over(client: Any) -> None:
+async def test_extended_boundary_parameter_is_refused(client: Any) -> None:
     kind = {"Content-Type": "multipart/form-data; boundary*=utf-16''%41"}
     for path in ("/blur", "/convert/", "/subscribe", "/process"):
         await refused(await client.post(path, data=b"x", headers=kind), 400, "bad_request")
 
 
-async def test_expect(client: Any) -> None:
+async def test_other_expect_header_is_refused(client: Any) -> None:
     for value in ("200-ok", "\xff", "\udcff"):
         reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
         host = "Host: localhost\r\n"
@@ -189,7 +189,7 @@ async def test_expect(client: Any) -> None:
         writer.close()
 
 
-async def test_a_machine_without_room_says_try_again(
+async def test_out_of_file_descriptors_is_503_with_retry_after(
     client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def none_left(**_: Any) -> Any:

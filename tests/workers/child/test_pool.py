@@ -1,4 +1,4 @@
-"""The child processes: what they see, how they end, and that they never outlive their worker."""
+"""Child processes: what they inherit, how they end, and that they never outlive their worker."""
 
 from __future__ import annotations
 
@@ -25,46 +25,46 @@ from workers.child.pool import ChildPool
 from workers.child.process import ChildProcess, ChildStartError
 from workers.child.request import Request
 
-ASKED = [{"op": "upscale", "scale": 2, "model": "darkroom-fast"}]
+OPERATIONS = [{"op": "upscale", "scale": 2, "model": "darkroom-fast"}]
 
 
 def request(folder: Path, data: bytes | None = None) -> Request:
     source = folder / "original"
     source.write_bytes(data or images.png())
-    return Request(str(source), str(folder), ASKED, "png")
+    return Request(str(source), str(folder), OPERATIONS, "png")
 
 
 def ignore(share: float) -> None:
     pass
 
 
-async def test_a_child_answers_many_tasks(tmp_path: Path) -> None:
+async def test_one_child_runs_many_tasks(tmp_path: Path) -> None:
     children = ChildPool(Settings(worker_processes=1))
     await children.start()
     (pid,) = children.pids
-    told: list[float] = []
+    shares: list[float] = []
     for _ in range(3):
-        answer = await children.run(request(tmp_path), told.append)
-        assert answer["results"][0]["width"] == 80
+        message = await children.run(request(tmp_path), shares.append)
+        assert message["results"][0]["width"] == 80
     assert children.pids == [pid]
-    assert told
+    assert shares
     await children.stop()
     assert children.pids == []
 
 
-@pytest.mark.parametrize(("asked", "precision"), [("opencv", "f32"), ("openvino", "bf16")])
-async def test_it_works_with_the_engine_that_is_asked_for(
-    tmp_path: Path, asked: str, precision: str
+@pytest.mark.parametrize(("engine", "precision"), [("opencv", "f32"), ("openvino", "bf16")])
+async def test_child_uses_the_configured_engine(
+    tmp_path: Path, engine: str, precision: str
 ) -> None:
-    settings = {"upscale_engine": asked, "upscale_precision": precision}
+    settings = {"upscale_engine": engine, "upscale_precision": precision}
     children = ChildPool(Settings(worker_processes=1).model_copy(update=settings))
     await children.start()
-    assert children.engine.split()[::2] == [asked, precision]
+    assert children.engine.split()[::2] == [engine, precision]
     assert (await children.run(request(tmp_path), ignore))["results"]
     await children.stop()
 
 
-async def test_secrets_of_the_worker_do_not_reach_it(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_child_does_not_inherit_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MONGO_URL", "mongodb://user:secret@host/")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     children = ChildPool(Settings(worker_processes=1))
@@ -75,25 +75,25 @@ async def test_secrets_of_the_worker_do_not_reach_it(monkeypatch: pytest.MonkeyP
     await children.stop()
 
 
-async def test_a_late_child_is_killed_and_replaced(tmp_path: Path) -> None:
+async def test_child_is_killed_and_replaced_on_timeout(tmp_path: Path) -> None:
     children = ChildPool(Settings(worker_processes=1, task_timeout=0.4))
     await children.start()
-    (late,) = children.pids
+    (pid,) = children.pids
     with pytest.raises(TaskTimeout, match=r"0.4 s \(TASK_TIMEOUT\)"):
         await children.run(request(tmp_path, slow_picture()), ignore)
     assert (await children.run(request(tmp_path), ignore))["results"]
-    assert not psutil.pid_exists(late)
+    assert not psutil.pid_exists(pid)
     await children.stop()
 
 
-async def test_a_cancelled_task_frees_its_place_at_once(tmp_path: Path) -> None:
+async def test_cancelled_task_frees_its_slot_at_once(tmp_path: Path) -> None:
     children = ChildPool(Settings(worker_processes=1))
     await children.start()
-    began = asyncio.Event()
+    started = asyncio.Event()
     work = asyncio.create_task(
-        children.run(request(tmp_path, slow_picture()), lambda share: began.set())
+        children.run(request(tmp_path, slow_picture()), lambda share: started.set())
     )
-    await began.wait()
+    await started.wait()
     (busy,) = children.pids
     work.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -103,7 +103,7 @@ async def test_a_cancelled_task_frees_its_place_at_once(tmp_path: Path) -> None:
     await children.stop()
 
 
-async def test_a_crash_is_told_with_the_signal(tmp_path: Path) -> None:
+async def test_crash_reports_the_signal(tmp_path: Path) -> None:
     children = ChildPool(Settings(worker_processes=1))
     await children.start()
     (pid,) = children.pids
@@ -118,19 +118,19 @@ async def test_a_crash_is_told_with_the_signal(tmp_path: Path) -> None:
     await children.stop()
 
 
-async def test_an_idle_child_that_dies_costs_nothing(tmp_path: Path) -> None:
+async def test_dead_idle_child_is_replaced_without_a_failure(tmp_path: Path) -> None:
     children = ChildPool(Settings(worker_processes=2))
     await children.start()
     for pid in children.pids:
         os.kill(pid, signal.SIGKILL)
     while children.pids:
         await asyncio.sleep(0.01)
-    answers = await asyncio.gather(*(children.run(request(tmp_path), ignore) for _ in range(4)))
-    assert all(answer["results"] for answer in answers)
+    messages = await asyncio.gather(*(children.run(request(tmp_path), ignore) for _ in range(4)))
+    assert all(message["results"] for message in messages)
     await children.stop()
 
 
-async def test_stopping_while_children_start_leaves_none_and_does_not_hang() -> None:
+async def test_stop_during_start_leaves_no_child_and_does_not_hang() -> None:
     for pause in (0, 0.001, 0.005, 0.05, 0.2):
         children = ChildPool(Settings(worker_processes=2))
         starting = asyncio.create_task(children.start())
@@ -142,27 +142,31 @@ async def test_stopping_while_children_start_leaves_none_and_does_not_hang() -> 
     assert not [p for p in ours if "workers.child" in " ".join(p.cmdline())]
 
 
-async def test_one_that_does_not_start_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_child_that_exits_at_start_raises_child_start_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(ChildStartError, match="does not start"):
         await ChildProcess.start({})
 
 
-async def test_rubbish_from_a_child_is_a_crash(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_invalid_first_message_raises_child_start_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/echo")
     with pytest.raises(ChildStartError):
         await ChildProcess.start({})
 
 
-def test_it_dies_with_its_worker_even_in_the_middle_of_work(tmp_path: Path) -> None:
+def test_busy_child_dies_with_its_worker(tmp_path: Path) -> None:
     program = f"""
 import asyncio, os, signal
 from models.settings import Settings
-from workers.child.pool import Children
+from workers.child.pool import ChildPool
 from workers.child.request import Request
 
 async def main():
-    children = Children(Settings(worker_processes=1))
+    children = ChildPool(Settings(worker_processes=1))
     await children.start()
     print(children.pids[0], flush=True)
     def die(share):
@@ -182,37 +186,37 @@ asyncio.run(main())
         time.sleep(0.01)
 
 
-async def test_one_alone_gets_all_cores_and_many_share_them(
+async def test_single_task_gets_all_cores_and_many_share_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.child.pool.cores", lambda: 8)
+    monkeypatch.setattr("workers.child.pool.usable_cores", lambda: 8)
     children = ChildPool(Settings(worker_processes=4, workers=2))
     await children.start()
-    asked: list[int] = []
+    threads: list[int] = []
     run = ChildProcess.run
 
-    async def noting(self: ChildProcess, given: Request, progress: Any) -> dict[str, Any]:
-        asked.append(given.threads)
-        return await run(self, given, progress)
+    async def recording(self: ChildProcess, task: Request, progress: Any) -> dict[str, Any]:
+        threads.append(task.threads)
+        return await run(self, task, progress)
 
-    monkeypatch.setattr(ChildProcess, "run", noting)
+    monkeypatch.setattr(ChildProcess, "run", recording)
     await children.run(request(tmp_path), ignore)
     folders = [tmp_path / str(number) for number in range(4)]
     for folder in folders:
         folder.mkdir()
     await asyncio.gather(*(children.run(request(folder), ignore) for folder in folders))
     await children.run(request(tmp_path), ignore)
-    assert asked[0] == asked[-1] == 4
-    assert sorted(asked[1:-1]) == [1, 1, 2, 4]
+    assert threads[0] == threads[-1] == 4
+    assert sorted(threads[1:-1]) == [1, 1, 2, 4]
     await children.stop()
 
 
-async def test_a_defect_in_a_child_is_told_not_taken_for_a_crash(tmp_path: Path) -> None:
+async def test_exception_in_a_child_is_reported_as_a_defect(tmp_path: Path) -> None:
     children = ChildPool(Settings(worker_processes=1))
     await children.start()
     (pid,) = children.pids
     wrong = replace(request(tmp_path), format="nowhere")  # type: ignore[arg-type]
-    answer = await children.run(wrong, ignore)
-    assert "nowhere" in answer["defect"]
+    message = await children.run(wrong, ignore)
+    assert "nowhere" in message["defect"]
     assert children.pids == [pid]
     await children.stop()

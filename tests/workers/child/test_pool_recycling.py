@@ -1,4 +1,4 @@
-"""What a child keeps: too much of it has the child replaced. What it logs is passed on."""
+"""Children are replaced by memory and number of tasks; their log records are passed on."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from workers.child.process import ChildProcess
 from workers.sandbox import proc_status
 
 
-async def settled(children: ChildPool, count: int) -> None:
-    """Wait until so many children live and nobody is being replaced."""
+async def wait_until_settled(children: ChildPool, count: int) -> None:
+    """Wait until ``count`` children live and none is being replaced."""
     deadline = time.monotonic() + 60
     while children._replacements or len(children.pids) < count:
         assert time.monotonic() < deadline
         await asyncio.sleep(0.01)
 
 
-async def test_a_child_that_holds_too_much_is_replaced(
+async def test_child_with_too_much_resident_memory_is_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     children = ChildPool(Settings(worker_processes=1))
@@ -44,30 +44,30 @@ async def test_a_child_that_holds_too_much_is_replaced(
     assert (await children.run(request(tmp_path), ignore))["results"]
     assert children.pids == [first]
     monkeypatch.setattr("workers.child.pool._MAX_RESIDENT_BYTES", 1_000_000)
-    answer = await children.run(request(tmp_path), ignore)
-    assert answer["results"] and "resident_bytes" not in answer
-    await settled(children, 1)
+    message = await children.run(request(tmp_path), ignore)
+    assert message["results"] and "resident_bytes" not in message
+    await wait_until_settled(children, 1)
     assert children.pids != [first] and not psutil.pid_exists(first)
     await children.stop()
 
 
-async def test_a_child_is_replaced_after_its_tasks_by_one_that_waits_already(
+async def test_child_is_replaced_after_max_tasks_by_a_started_successor(
     tmp_path: Path,
 ) -> None:
     causes: list[str] = []
     children = ChildPool(Settings(worker_processes=1, child_max_tasks=2), causes.append)
     await children.start()
     seen: list[int] = []
-    real = ChildProcess.run
+    original = ChildProcess.run
 
-    async def noting(self: ChildProcess, *given: Any) -> Any:
+    async def recording(self: ChildProcess, *arguments: Any) -> Any:
         seen.append(self.pid)
-        if self.tasks + 1 == 2:  # its last: the next one starts beside it
-            await settled(children, 2)
-        return await real(self, *given)
+        if self.tasks + 1 == 2:  # its last task: the successor starts meanwhile
+            await wait_until_settled(children, 2)
+        return await original(self, *arguments)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ChildProcess, "run", noting)
+        patch.setattr(ChildProcess, "run", recording)
         for _ in range(5):
             assert (await children.run(request(tmp_path), ignore))["results"]
     first, second, third = dict.fromkeys(seen)
@@ -77,7 +77,7 @@ async def test_a_child_is_replaced_after_its_tasks_by_one_that_waits_already(
     await children.stop()
 
 
-async def test_never_is_never(tmp_path: Path) -> None:
+async def test_child_max_tasks_0_never_recycles(tmp_path: Path) -> None:
     children = ChildPool(Settings(worker_processes=1, child_max_tasks=0))
     await children.start()
     before = children.pids
@@ -87,15 +87,15 @@ async def test_never_is_never(tmp_path: Path) -> None:
     await children.stop()
 
 
-async def test_a_successor_is_not_left_behind(tmp_path: Path) -> None:
-    """Stopped while the last task of a child is done, and the next child starts."""
+async def test_stop_also_stops_a_starting_successor(tmp_path: Path) -> None:
+    """The pool stops while the last task of a child runs and its successor starts."""
     children = ChildPool(Settings(worker_processes=1, child_max_tasks=1))
     await children.start()
-    begun = asyncio.Event()
+    running = asyncio.Event()
     work = asyncio.ensure_future(
-        children.run(request(tmp_path, slow_picture()), lambda share: begun.set())
+        children.run(request(tmp_path, slow_picture()), lambda share: running.set())
     )
-    await begun.wait()
+    await running.wait()
     work.cancel()
     await asyncio.gather(work, return_exceptions=True)
     await children.stop()
@@ -104,24 +104,24 @@ async def test_a_successor_is_not_left_behind(tmp_path: Path) -> None:
     assert not [p for p in ours if "workers.child" in " ".join(p.cmdline())]
 
 
-async def test_a_cancelled_child_is_dying_when_its_memory_is_given_back(tmp_path: Path) -> None:
+async def test_child_is_killed_before_a_cancelled_task_ends(tmp_path: Path) -> None:
     children = ChildPool(Settings(worker_processes=1))
     await children.start()
     process = psutil.Process(children.pids[0])
-    begun = asyncio.Event()
+    running = asyncio.Event()
     work = asyncio.ensure_future(
-        children.run(request(tmp_path, slow_picture()), lambda share: begun.set())
+        children.run(request(tmp_path, slow_picture()), lambda share: running.set())
     )
-    await begun.wait()
+    await running.wait()
     work.cancel()
     with pytest.raises(asyncio.CancelledError):
         await work
-    # Nothing was awaited since: the signal was sent before the task's end was told.
+    # Nothing was awaited since: the signal was sent before the task ended.
     assert process.wait(5) is None or not process.is_running()
     await children.stop()
 
 
-def test_the_limit_is_beside_what_is_there_and_within_a_hard_one() -> None:
+def test_memory_limit_adds_to_current_use_and_keeps_the_hard_limit() -> None:
     program = """
 import resource
 from workers.child import task_limits
@@ -142,18 +142,18 @@ task_limits.limit_memory(None)
     assert resource.getrlimit(resource.RLIMIT_DATA)[0] == resource.RLIM_INFINITY
 
 
-async def test_what_a_child_logs_is_logged_by_its_worker(tmp_path: Path) -> None:
+async def test_worker_logs_the_records_of_its_child(tmp_path: Path) -> None:
     data = edsr(2, quantized=True)
     own(tmp_path, algorithm="edsr", sha256=hashlib.sha256(data).hexdigest(), radius=5)
     (tmp_path / "mynet_x2.pb").write_bytes(data)
     children = ChildPool(Settings(worker_processes=1, weights_dir=tmp_path))
     await children.start()
-    asked = [{"op": "upscale", "scale": 2, "model": "mynet"}]
-    with structlog.testing.capture_logs() as said:
-        answer = await children.run(replace(request(tmp_path), operations=asked), ignore)
+    operations = [{"op": "upscale", "scale": 2, "model": "mynet"}]
+    with structlog.testing.capture_logs() as logs:
+        message = await children.run(replace(request(tmp_path), operations=operations), ignore)
     await children.stop()
-    assert answer["results"]
-    (found,) = [each for each in said if each["event"] == "network_unusable"]
-    assert found["log_level"] == "warning"
-    assert "openvino" in found["child_engine"]
-    assert "Dequantize" in found["child_reason"]
+    assert message["results"]
+    (entry,) = [entry for entry in logs if entry["event"] == "network_unusable"]
+    assert entry["log_level"] == "warning"
+    assert "openvino" in entry["child_engine"]
+    assert "Dequantize" in entry["child_reason"]

@@ -1,4 +1,4 @@
-"""Each kind of line that a child says has its form; all else is refused."""
+"""Messages of a child: valid ones are parsed, all others refused."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import pytest
 
 from models.error_codes import BY_CODE
 from tests.support.paths import ROOT
-from tests.workers.child.test_results import answered
+from tests.workers.child.test_results import succeeded_message
 from workers.child import protocol
 
 ERROR = {"code": "bad_parameter", "detail": "x"}
-UPSCALED = {
+UPSCALE_REPORT = {
     "model": "darkroom-fast",
     "scale": 2,
     "weights_sha256": "0" * 64,
@@ -25,19 +25,19 @@ UPSCALED = {
     "ssim": 0.9,
     "detail_gain_db": -1,
 }
-REPORT = {"ms": {"decode": 1.5}, "upscales": [UPSCALED]}
+REPORT = {"ms": {"decode": 1.5}, "upscales": [UPSCALE_REPORT]}
 LOG = {"level": "warning", "event": "bad_output", "facts": {"engine": "opencv"}}
 
 
 @pytest.mark.parametrize(
-    "said",
+    "message",
     [
         {"progress": 0},
         {"progress": 0.5},
         {"progress": 1.0},
         {"log": LOG},
-        answered("x"),
-        {**answered("x"), "report": REPORT},
+        succeeded_message("x"),
+        {**succeeded_message("x"), "report": REPORT},
         {"error": ERROR, "resident_bytes": 1},
         {"error": {**ERROR, "limit": 1, "measured": 2.5, "known": ["a"], "setting": None}},
         {"defect": "Traceback", "resident_bytes": 1},
@@ -45,20 +45,20 @@ LOG = {"level": "warning", "event": "bad_output", "facts": {"engine": "opencv"}}
         {"refused": "why"},
     ],
 )
-def test_what_a_child_says_is_read(said: dict[str, Any]) -> None:
-    assert protocol.parse_message(json.dumps(said).encode()).model_dump() in (
-        said,
-        {**said, "resident_bytes": 0},
+def test_valid_messages_are_parsed(message: dict[str, Any]) -> None:
+    assert protocol.parse_message(json.dumps(message).encode()).model_dump() in (
+        message,
+        {**message, "resident_bytes": 0},
     )
 
 
-def refused(said: str) -> None:
+def assert_refused(message: str) -> None:
     with pytest.raises(ValueError, match=r"."):
-        protocol.parse_message(said.encode())
+        protocol.parse_message(message.encode())
 
 
 @pytest.mark.parametrize(
-    "said",
+    "message",
     [
         *("", "{}", "[]", "null", "5", '"progress"', '["progress"]', "no JSON", '{"foo": 1}'),
         *(
@@ -69,12 +69,12 @@ def refused(said: str) -> None:
         *('{"progress": NaN}', '{"progress": Infinity}', '{"progress": 1e999}'),
     ],
 )
-def test_what_no_child_says_is_refused(said: str) -> None:
-    refused(said)
+def test_invalid_lines_are_refused(message: str) -> None:
+    assert_refused(message)
 
 
 @pytest.mark.parametrize(
-    "said",
+    "message",
     [
         {"progress": -0.1},
         {"progress": 1.1},
@@ -82,7 +82,7 @@ def test_what_no_child_says_is_refused(said: str) -> None:
         {"progress": True},
         {"progress": None},
         {"progress": 0.5, "more": 1},
-        {"progress": 0.5, **answered("x")},
+        {"progress": 0.5, **succeeded_message("x")},
         {"log": {**LOG, "level": 1}},
         {"log": {**LOG, "event": "x" * 1001}},
         {"log": {**LOG, "facts": {"a.b": "c"}}},
@@ -107,50 +107,56 @@ def test_what_no_child_says_is_refused(said: str) -> None:
         {"error": ERROR, "resident_bytes": -1},
         {"defect": "x" * 20_001},
         {"defect": ["x"]},
-        {**answered("x"), "ms": {"decode": "soon"}},
-        {**answered("x"), "ms": {"decode": float("nan")}},
-        {**answered("x"), "ms": {"decode": -1}},
-        {**answered("x"), "ms": {"a.b": 1}},
-        {**answered("x"), "ms": {"$a": 1}},
-        {**answered("x"), "ms": {f"a{n}": 1 for n in range(33)}},
-        {**answered("x"), "report": {}},
-        {**answered("x"), "report": {**REPORT, "more": 1}},
-        {**answered("x"), "report": {"ms": {}, "upscales": [{**UPSCALED, "psnr": float("inf")}]}},
-        {**answered("x"), "report": {"ms": {}, "upscales": [{**UPSCALED, "model": {"a": 1}}]}},
-        {**answered("x"), "results": 1},
-        {**answered("x"), "results": [{"path": "x"}]},
-        {**answered("x"), "kept": {"1": {}}},
-        {**answered("x"), "resident_bytes": -1},
-        {**answered("x"), "more": 1},
-        answered("x", width=0),
-        answered("x", width=1 << 40),
-        answered("x", height="1"),
-        answered("x", sha256="../" * 20),
-        answered("x", notes=["a" * 501]),
-        answered("x", notes=["a"] * 21),
-        answered("x", notes="abc"),
-        answered("x", more=1),
+        {**succeeded_message("x"), "ms": {"decode": "soon"}},
+        {**succeeded_message("x"), "ms": {"decode": float("nan")}},
+        {**succeeded_message("x"), "ms": {"decode": -1}},
+        {**succeeded_message("x"), "ms": {"a.b": 1}},
+        {**succeeded_message("x"), "ms": {"$a": 1}},
+        {**succeeded_message("x"), "ms": {f"a{n}": 1 for n in range(33)}},
+        {**succeeded_message("x"), "report": {}},
+        {**succeeded_message("x"), "report": {**REPORT, "more": 1}},
+        {
+            **succeeded_message("x"),
+            "report": {"ms": {}, "upscales": [{**UPSCALE_REPORT, "psnr": float("inf")}]},
+        },
+        {
+            **succeeded_message("x"),
+            "report": {"ms": {}, "upscales": [{**UPSCALE_REPORT, "model": {"a": 1}}]},
+        },
+        {**succeeded_message("x"), "results": 1},
+        {**succeeded_message("x"), "results": [{"path": "x"}]},
+        {**succeeded_message("x"), "kept": {"1": {}}},
+        {**succeeded_message("x"), "resident_bytes": -1},
+        {**succeeded_message("x"), "more": 1},
+        succeeded_message("x", width=0),
+        succeeded_message("x", width=1 << 40),
+        succeeded_message("x", height="1"),
+        succeeded_message("x", sha256="../" * 20),
+        succeeded_message("x", notes=["a" * 501]),
+        succeeded_message("x", notes=["a"] * 21),
+        succeeded_message("x", notes="abc"),
+        succeeded_message("x", more=1),
     ],
 )
-def test_what_no_child_says_of_it_is_refused(said: dict[str, Any]) -> None:
-    refused(json.dumps(said))
+def test_invalid_members_are_refused(message: dict[str, Any]) -> None:
+    assert_refused(json.dumps(message))
 
 
-def test_every_error_that_a_child_raises_may_be_said() -> None:
-    """Else a picture that is at fault would be taken for one that kills its process."""
-    rooms = [
+def test_protocol_allows_every_error_that_a_child_raises() -> None:
+    """Otherwise an invalid picture would count as one that kills its process."""
+    modules = [
         f"workers.operations.{p.stem}" for p in (ROOT / "workers/operations").glob("[a-z]*.py")
     ]
-    code = f"import {', '.join(rooms)}, workers.pipeline, sys; print(*sys.modules)"
+    code = f"import {', '.join(modules)}, workers.pipeline, sys; print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
     )
-    made = set()
+    called = set()
     for name in done.stdout.split():
         path = ROOT / f"{name.replace('.', '/')}.py"
         if path.is_file() and name.split(".")[0] in {"models", "workers"}:
             for node in ast.walk(ast.parse(path.read_text())):
                 if isinstance(node, ast.Call):
-                    made.add(ast.unparse(node.func))
-    kinds = {kind.code for kind in BY_CODE.values() if kind.__name__ in made}
+                    called.add(ast.unparse(node.func))
+    kinds = {kind.code for kind in BY_CODE.values() if kind.__name__ in called}
     assert kinds - {"bad_settings"} == set(get_args(protocol.ErrorCode))

@@ -1,4 +1,4 @@
-"""What a child made is taken as from a stranger: copied, looked at and hashed."""
+"""Files of an untrusted child are copied, inspected and hashed."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ PNG = images.png(40, 30)
 KEPT = images.png(20, 10)
 
 
-def made(path: str, data: bytes = PNG, **other: Any) -> dict[str, Any]:
-    """Return what a child says of one file."""
+def file_message(path: str, data: bytes = PNG, **other: Any) -> dict[str, Any]:
+    """Return the description of one file in a child's message."""
     sha256 = hashlib.sha256(data).hexdigest()
-    said = {"path": path, "width": 40, "height": 30, "bytes": 1, "sha256": sha256, "notes": []}
-    return said | other
+    message = {"path": path, "width": 40, "height": 30, "bytes": 1, "sha256": sha256, "notes": []}
+    return message | other
 
 
-def answered(path: str, **other: Any) -> dict[str, Any]:
-    """Return the answer of a child that made one file."""
+def succeeded_message(path: str, **other: Any) -> dict[str, Any]:
+    """Return the message of a child that wrote one file."""
     ms = {"decode": 1.5}
     return {
-        "results": [made(path, **other)],
+        "results": [file_message(path, **other)],
         "kept": {},
         "report": None,
         "ms": ms,
@@ -46,7 +46,7 @@ def answered(path: str, **other: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def own(tmp_path: Path) -> Path:
-    """The child's folder; what only its worker may read lies beside it."""
+    """The child's folder; beside it is a file that only its worker may read."""
     (tmp_path / "secret").write_text("mongodb://user:secret@host/")
     (tmp_path / "task").mkdir()
     folder = tmp_path / "child"
@@ -60,31 +60,33 @@ def own(tmp_path: Path) -> Path:
     return folder
 
 
-def take(said: dict[str, Any], own: Path, **asked: Any) -> dict[str, Any]:
+def collect_message(message: dict[str, Any], own: Path, **request_fields: Any) -> dict[str, Any]:
     request = Request("original", str(own.parent / "task"), [], "png")
-    return collect(parse_message(json.dumps(said).encode()), replace(request, **asked), own)
+    return collect(
+        parse_message(json.dumps(message).encode()), replace(request, **request_fields), own
+    )
 
 
-def test_its_files_are_copied_and_their_sizes_looked_up(own: Path) -> None:
-    said = answered(f"{own}/result-1.png")
-    said["kept"] = {"1": made(f"{own}/kept-1.png", KEPT, width=20, height=10)}
-    answer = take(said, own, keep=[1, 2])
-    (result,) = answer["results"]
+def test_files_are_copied_and_measured(own: Path) -> None:
+    message = succeeded_message(f"{own}/result-1.png")
+    message["kept"] = {"1": file_message(f"{own}/kept-1.png", KEPT, width=20, height=10)}
+    collected = collect_message(message, own, keep=[1, 2])
+    (result,) = collected["results"]
     assert result["bytes"] == len(PNG)
     assert Path(result["path"]).parent == own.parent / "task"
     assert Path(result["path"]).read_bytes() == PNG
-    assert Path(answer["kept"]["1"]["path"]).read_bytes() == KEPT
-    assert answer["ms"] == {"decode": 1.5}
+    assert Path(collected["kept"]["1"]["path"]).read_bytes() == KEPT
+    assert collected["ms"] == {"decode": 1.5}
     assert not (own / "result-1.png").exists()
 
 
-def test_what_a_child_still_writes_is_not_published(own: Path) -> None:
-    with (own / "result-1.png").open("r+b") as held:
-        answer = take(answered(f"{own}/result-1.png"), own)
-        held.write(b"<html>")
-        held.truncate()
-        held.flush()
-        assert Path(answer["results"][0]["path"]).read_bytes() == PNG
+def test_later_writes_of_a_child_are_not_published(own: Path) -> None:
+    with (own / "result-1.png").open("r+b") as file:
+        collected = collect_message(succeeded_message(f"{own}/result-1.png"), own)
+        file.write(b"<html>")
+        file.truncate()
+        file.flush()
+        assert Path(collected["results"][0]["path"]).read_bytes() == PNG
 
 
 @pytest.mark.parametrize(
@@ -95,26 +97,28 @@ def test_what_a_child_still_writes_is_not_published(own: Path) -> None:
         "OWN/" + "a" * 4000,
     ],
 )
-def test_no_other_file_is_collect(path: str, own: Path) -> None:
+def test_files_outside_the_folder_are_refused(path: str, own: Path) -> None:
     with pytest.raises(ProtocolError):
-        take(answered(path.replace("OWN", str(own))), own)
+        collect_message(succeeded_message(path.replace("OWN", str(own))), own)
     assert list((own.parent / "task").iterdir()) == []
     assert (own.parent / "secret").read_text() == "mongodb://user:secret@host/"
 
 
 @pytest.mark.parametrize("kind", ["png", "jpeg", "webp"])
-def test_every_kind_of_result_is_taken_and_no_other_for_it(kind: OutputFormat, own: Path) -> None:
+def test_result_must_have_the_requested_format(kind: OutputFormat, own: Path) -> None:
     alpha = bgr(40, 30)[:, :, 0].copy()
     for plain in (Picture(bgr(40, 30)), Picture(bgr(40, 30), alpha), Picture(alpha)):
         data = codec.encode(plain, Encoding(kind))
-        for asked in ("png", "jpeg", "webp"):
+        for requested in ("png", "jpeg", "webp"):
             (own / "made").write_bytes(data)
-            said = answered(f"{own}/made", data=data)
-            if asked == kind:
-                assert take(said, own, format=asked)["results"][0]["bytes"] == len(data)
+            message = succeeded_message(f"{own}/made", data=data)
+            if requested == kind:
+                assert collect_message(message, own, format=requested)["results"][0][
+                    "bytes"
+                ] == len(data)
             else:
-                with pytest.raises(ProtocolError, match=f"not a {asked} file"):
-                    take(said, own, format=asked)
+                with pytest.raises(ProtocolError, match=f"not a {requested} file"):
+                    collect_message(message, own, format=requested)
 
 
 @pytest.mark.parametrize(
@@ -125,44 +129,50 @@ def test_every_kind_of_result_is_taken_and_no_other_for_it(kind: OutputFormat, o
         ({"sha256": "0" * 64}, "SHA-256"),
     ],
 )
-def test_what_is_said_of_a_file_must_be_true(change: Any, why: str, own: Path) -> None:
+def test_reported_size_and_hash_must_match_the_file(change: Any, why: str, own: Path) -> None:
     with pytest.raises(ProtocolError, match=why):
-        take(answered(f"{own}/result-1.png", **change), own)
+        collect_message(succeeded_message(f"{own}/result-1.png", **change), own)
 
 
 @pytest.mark.parametrize("data", [b"", b"<html>", PNG[:-20], PNG[:33] + PNG[-12:]])
-def test_a_file_must_be_a_whole_picture(data: bytes, own: Path) -> None:
+def test_incomplete_file_is_refused(data: bytes, own: Path) -> None:
     (own / "made").write_bytes(data)
     with pytest.raises(ProtocolError, match="not a png file"):
-        take(answered(f"{own}/made", data=data), own)
+        collect_message(succeeded_message(f"{own}/made", data=data), own)
 
 
-def test_an_answer_must_be_one_to_what_was_asked(own: Path) -> None:
+def test_final_message_must_match_the_request(own: Path) -> None:
     path = f"{own}/result-1.png"
     report: dict[str, Any] = {"ms": {}, "upscales": []}
-    for change, asked in (
+    for change, request_fields in (
         ({"results": []}, {}),
-        ({"results": [made(path), made(path)]}, {}),
+        ({"results": [file_message(path), file_message(path)]}, {}),
         ({}, {"result_count": 2}),
-        ({"kept": {"1": made(path)}}, {}),
-        ({"kept": {"3": made(path)}}, {"keep": [1, 2]}),
+        ({"kept": {"1": file_message(path)}}, {}),
+        ({"kept": {"3": file_message(path)}}, {"keep": [1, 2]}),
         ({"report": report}, {}),
         ({}, {"report": True}),
     ):
         with pytest.raises(ProtocolError):
-            take(answered(path) | change, own, **asked)
+            collect_message(succeeded_message(path) | change, own, **request_fields)
     with pytest.raises(ProtocolError):
         collect(Progress(progress=1), Request("", "", [], "png"), own)
-    assert take(answered(path) | {"report": report}, own, report=True)["report"] == report
+    assert (
+        collect_message(succeeded_message(path) | {"report": report}, own, report=True)["report"]
+        == report
+    )
 
 
-def test_an_error_and_a_defect_are_passed_on(own: Path) -> None:
+def test_error_and_defect_are_passed_on(own: Path) -> None:
     error = {"error": {"code": "bad_image", "detail": "broken", "limit": 3}, "resident_bytes": 1}
-    assert take(error, own) == error
-    assert take({"defect": "Traceback"}, own) == {"defect": "Traceback", "resident_bytes": 0}
+    assert collect_message(error, own) == error
+    assert collect_message({"defect": "Traceback"}, own) == {
+        "defect": "Traceback",
+        "resident_bytes": 0,
+    }
 
 
-def test_whatever_was_left_is_deleted(own: Path) -> None:
+def test_clear_folder_deletes_everything_inside(own: Path) -> None:
     (own / "folder" / "more").write_text("a")
     clear_folder(own)
     assert list(own.iterdir()) == []

@@ -1,4 +1,4 @@
-"""The operations on the command line, as a Unix user meets them: no servers, no surprises."""
+"""Operations on the command line: exit statuses, messages, files; without servers."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_upscale_one(folder: Path) -> None:
+def test_upscale_one_picture(folder: Path) -> None:
     done = command(folder, "upscale", "cat.png", "out.png", "--scale", "2")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert size(folder / "out.png") == ("PNG", 80, 60)
 
 
-@pytest.mark.skipif(not (SHARED / "images").is_dir(), reason="../shared/images is not here")
-def test_a_photograph_through_a_named_network(folder: Path) -> None:
+@pytest.mark.skipif(not (SHARED / "images").is_dir(), reason="needs ../shared/images")
+def test_upscale_with_a_named_network(folder: Path) -> None:
     weights = str(SHARED / "weights")
     done = command(
         folder,
@@ -63,15 +63,15 @@ def test_a_photograph_through_a_named_network(folder: Path) -> None:
     assert size(folder / "x.jpg") == ("JPEG", 257 * 3, 300 * 3)
 
 
-def test_the_format_is_the_outputs(folder: Path) -> None:
+def test_format_follows_the_output_name(folder: Path) -> None:
     assert command(folder, "resize", "cat.png", "a.webp", "--width", "20").returncode == 0
     assert size(folder / "a.webp") == ("WEBP", 20, 15)
     done = command(folder, "convert", "cat.png", "b.jpg", "--format", "webp")
     assert done.returncode == 2
-    assert "b.jpg: jpeg is asked for, and webp too" in done.stderr
+    assert "b.jpg: conflicting formats, jpeg and webp" in done.stderr
 
 
-def test_many_into_a_folder_that_is_made(folder: Path) -> None:
+def test_missing_output_folder_is_created(folder: Path) -> None:
     done = command(folder, "upscale", "cat.png", "dog.jpg", "-o", "new/out/")
     assert (done.returncode, done.stderr) == (0, "")
     assert size(folder / "new/out/cat-upscale-x2.png") == ("PNG", 80, 60)
@@ -79,7 +79,7 @@ def test_many_into_a_folder_that_is_made(folder: Path) -> None:
     assert len(list((folder / "new/out").iterdir())) == 2
 
 
-def test_several_operations_and_several_results(folder: Path) -> None:
+def test_process_with_several_operations_and_results(folder: Path) -> None:
     done = command(
         folder, "process", "cat.png", "part.png", "--operations", "grayscale", "split", "resize=2"
     )
@@ -87,7 +87,7 @@ def test_several_operations_and_several_results(folder: Path) -> None:
     assert [size(folder / f"part-{n}.png") for n in (1, 2, 3, 4)] == [("PNG", 40, 30)] * 4
 
 
-def test_the_bad_fail_by_name_and_the_good_are_done(folder: Path) -> None:
+def test_broken_inputs_fail_by_name_and_others_are_processed(folder: Path) -> None:
     done = command(
         folder, "grayscale", "broken.png", "cat.png", "none.png", "note.png", ".", "-o", "out"
     )
@@ -99,22 +99,22 @@ def test_the_bad_fail_by_name_and_the_good_are_done(folder: Path) -> None:
     assert [p.name for p in (folder / "out").iterdir()] == ["cat-grayscale.png"]
 
 
-def test_nothing_is_overwritten_unless_forced(folder: Path) -> None:
+def test_existing_files_are_overwritten_only_with_force(folder: Path) -> None:
     before = (folder / "cat.png").read_bytes()
     done = command(folder, "grayscale", "dog.jpg", "cat.png")
     assert done.returncode == 1
-    assert done.stderr == "darkroom: dog.jpg: cat.png is there already; -f overwrites it\n"
+    assert done.stderr == "darkroom: dog.jpg: cat.png already exists; -f overwrites it\n"
     assert (folder / "cat.png").read_bytes() == before
     assert command(folder, "grayscale", "-f", "dog.jpg", "cat.png").returncode == 0
     assert size(folder / "cat.png") == ("PNG", 50, 20)
 
 
-def test_two_of_one_name_are_not_one_result(folder: Path) -> None:
+def test_inputs_with_the_same_name_do_not_share_a_result(folder: Path) -> None:
     (folder / "b").mkdir()
     (folder / "b/cat.png").write_bytes(images.png(10, 10))
     done = command(folder, "grayscale", "-f", "cat.png", "b/cat.png", "-o", "out")
     assert done.returncode == 1
-    assert "cat-grayscale.png was just made of cat.png" in done.stderr
+    assert "cat-grayscale.png was already written for cat.png" in done.stderr
     assert size(folder / "out/cat-grayscale.png") == ("PNG", 40, 30)
 
 
@@ -129,11 +129,11 @@ def test_two_of_one_name_are_not_one_result(folder: Path) -> None:
         (["upscale", "cat.png", "out.png", "--scale", "7"], "is not available for scale 7"),
         (["upscale", "cat.png", "out.png", "--model", "X"], "there is no model of that name"),
         (["upscale", "cat.png", "out.bmp"], "must end in one of png, jpg, jpeg, webp"),
-        (["upscale", "cat.png", "dog.jpg", "-o", "note.png"], "is no folder"),
+        (["upscale", "cat.png", "dog.jpg", "-o", "note.png"], "is not a folder"),
         (["process", "cat.png", "out.png", "--operations", "shout"], "no operation 'shout'"),
     ],
 )
-def test_wrong_commands(folder: Path, arguments: list[str], sentence: str) -> None:
+def test_invalid_command_lines(folder: Path, arguments: list[str], sentence: str) -> None:
     done = command(folder, *arguments)
     assert done.returncode == 2
     assert sentence in done.stderr
@@ -141,7 +141,7 @@ def test_wrong_commands(folder: Path, arguments: list[str], sentence: str) -> No
     assert len(list(folder.iterdir())) == 4
 
 
-def test_limits_are_the_settings(folder: Path) -> None:
+def test_limits_come_from_the_settings(folder: Path) -> None:
     done = command(folder, "upscale", "cat.png", "out.png", MAX_PIXELS="1199")
     assert done.returncode == 1
     assert "1200 pixels; at most 1199 are allowed (MAX_PIXELS)" in done.stderr
@@ -150,20 +150,20 @@ def test_limits_are_the_settings(folder: Path) -> None:
     assert "MAX_PIXELS='many'" in done.stderr
 
 
-def long_work(folder: Path) -> list[str]:
-    """Return a command that takes seconds, so that it can be met at work."""
+def slow_command(folder: Path) -> list[str]:
+    """Return a command that runs for seconds, so that it can be interrupted."""
     noise = np.random.default_rng(0).integers(0, 256, (2500, 2500, 3), np.uint8)
     (folder / "large.jpg").write_bytes(images.encoded(Image.fromarray(noise), "JPEG", quality=30))
     return [sys.executable, "-m", "workers", "upscale", "large.jpg", "-o", "out/"]
 
 
 @pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_terminal_sees_a_bar_and_ctrl_c_leaves_nothing(
+def test_progress_bar_and_interrupt_leave_no_files(
     folder: Path, sent: signal.Signals, status: int
 ) -> None:
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        long_work(folder),
+        slow_command(folder),
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "60"},
         stderr=theirs,
@@ -185,9 +185,9 @@ def test_a_terminal_sees_a_bar_and_ctrl_c_leaves_nothing(
     assert list((folder / "out").iterdir()) == []
 
 
-def test_bounds_and_memory_are_the_settings(folder: Path) -> None:
+def test_sanity_and_memory_limits_come_from_the_settings(folder: Path) -> None:
     for name, value, sentence in (
-        ("UPSCALE_MIN_PSNR", "90", "not the one that was sent"),
+        ("UPSCALE_MIN_PSNR", "90", "does not match the input"),
         ("MEMORY_BUDGET", "1000000", "MEMORY_BUDGET"),
     ):
         done = command(folder, "upscale", "cat.png", "out.png", **{name: value})
@@ -196,27 +196,27 @@ def test_bounds_and_memory_are_the_settings(folder: Path) -> None:
         assert not (folder / "out.png").exists()
 
 
-def test_names_that_are_empty_or_move_the_cursor(folder: Path) -> None:
+def test_empty_names_and_control_characters(folder: Path) -> None:
     done = command(folder, "upscale", "cat.png", "")
-    assert (done.returncode, done.stderr) == (2, "darkroom: one of the names is empty\n")
+    assert (done.returncode, done.stderr) == (2, "darkroom: a file name is empty\n")
     (folder / "z\n\x1b[31mred.png").write_bytes(b"")
     done = command(folder, "upscale", "z\n\x1b[31mred.png", "cat.png", "-o", "out")
     assert done.returncode == 1
-    (said,) = done.stderr.splitlines()
-    assert said.startswith("darkroom: z??[31mred.png: ")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("darkroom: z??[31mred.png: ")
 
 
-def test_what_is_no_file_is_not_waited_for(folder: Path) -> None:
+def test_pipes_and_missing_folders_are_refused(folder: Path) -> None:
     os.mkfifo(folder / "pipe.png")
     done = command(folder, "grayscale", "pipe.png", "out.png")
     assert done.returncode == 1
-    assert "pipe.png: it is no file" in done.stderr
+    assert "pipe.png: not a regular file" in done.stderr
     done = command(folder, "grayscale", "cat.png", "nowhere/out.png")
     assert done.returncode == 1
-    assert "there is no folder nowhere" in done.stderr
+    assert "the folder nowhere does not exist" in done.stderr
 
 
-def test_links_and_modes_outlive_an_overwriting(folder: Path) -> None:
+def test_overwriting_keeps_links_and_modes(folder: Path) -> None:
     (folder / "real.png").write_bytes(b"old")
     (folder / "real.png").chmod(0o640)
     (folder / "link.png").symlink_to("real.png")
@@ -228,15 +228,17 @@ def test_links_and_modes_outlive_an_overwriting(folder: Path) -> None:
 
 def test_without_openvino(folder: Path) -> None:
     (folder / "openvino.py").write_text("raise ImportError('no wheel for this machine')")
-    here = {"PYTHONPATH": f"{folder}:{ROOT}"}
-    done = command(folder, "upscale", "cat.png", "out.png", **here, UPSCALE_ENGINE="openvino")
+    environment = {"PYTHONPATH": f"{folder}:{ROOT}"}
+    done = command(
+        folder, "upscale", "cat.png", "out.png", **environment, UPSCALE_ENGINE="openvino"
+    )
     assert done.returncode == 2
     assert "no wheel for this machine" in done.stderr and "Traceback" not in done.stderr
-    done = command(folder, "upscale", "cat.png", "out.png", **here)
+    done = command(folder, "upscale", "cat.png", "out.png", **environment)
     assert done.returncode == 0
-    assert "OpenCV works instead" in done.stderr
+    assert "using OpenCV instead" in done.stderr
     assert size(folder / "out.png") == ("PNG", 80, 60)
-    done = command(folder, "grayscale", "cat.png", "gray.png", **here)
+    done = command(folder, "grayscale", "cat.png", "gray.png", **environment)
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -252,15 +254,15 @@ def test_with_standard_error_closed(folder: Path) -> None:
 def _read(terminal: int) -> bytes:
     try:
         return os.read(terminal, 4096)
-    except OSError:  # Linux's way to say that the other end is closed
+    except OSError:  # Linux reports a closed other end like this
         return b""
 
 
 @pytest.mark.parametrize("columns", [1, 5, 20, 60, 200])
 @pytest.mark.parametrize("label", ["", "cat.png", "x" * 300, "a\x1b[2Jb\n"])
-def test_a_bar_never_wraps_nor_moves_the_cursor(label: str, columns: int) -> None:
+def test_progress_bar_never_wraps_nor_moves_the_cursor(label: str, columns: int) -> None:
     for share in (-1, 0, 0.5, 1, 1.0001):
-        drawn = render(label, share, columns)
-        assert len(drawn) < max(2, columns)
-        assert drawn.isprintable()
+        line = render(label, share, columns)
+        assert len(line) < max(2, columns)
+        assert line.isprintable()
     assert render("cat", 0.5, 60).endswith("[##########..........]  50%")

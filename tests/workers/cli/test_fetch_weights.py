@@ -1,4 +1,4 @@
-"""Fetching networks from a real HTTP server that misbehaves, and adding one's own."""
+"""Download networks from a real HTTP server that misbehaves."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ QUICK = DownloadPolicy(timeout_seconds=5, max_attempts=3, pause_seconds=0.01)
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Serves BODY under any path; ``plan`` says how each request in turn goes wrong."""
+    """Serves BODY under any path; ``plan`` has the faults of the next requests, in order."""
 
     daemon_threads = True
 
@@ -50,8 +50,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
     def do_GET(self) -> None:
-        asked = self.headers.get("Range")
-        self.server.ranges.append(asked)
+        requested = self.headers.get("Range")
+        self.server.ranges.append(requested)
         fault = self.server.plan.pop(0) if self.server.plan else ""
         if fault.isdigit():
             self.send_error(int(fault))
@@ -61,7 +61,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_header("Location", "/elsewhere")
             self.end_headers()
             return
-        start = int(asked.split("=")[1].rstrip("-")) if asked and fault != "whole" else 0
+        start = int(requested.split("=")[1].rstrip("-")) if requested and fault != "whole" else 0
         data = self.server.body[start:]
         self.send_response(206 if start else 200)
         if start:
@@ -74,7 +74,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if fault == "stall":
             self.wfile.flush()
             self.server.stalled.set()
-            self.rfile.read(1)  # until whoever asked is gone
+            self.rfile.read(1)  # until the client is gone
 
 
 @pytest.fixture
@@ -93,20 +93,22 @@ def network(server: Server) -> Weights:
 
 
 def get(network: Weights, folder: Path) -> tuple[bool, list[float]]:
-    told: list[float] = []
-    return fetch(network, folder, told.append, QUICK), told
+    shares: list[float] = []
+    return fetch(network, folder, shares.append, QUICK), shares
 
 
-def test_fetched_checked_and_left(server: Server, network: Weights, tmp_path: Path) -> None:
-    new, told = get(network, tmp_path)
-    assert new and told == sorted(told) and told[-1] == 1
+def test_download_is_checked_and_not_repeated(
+    server: Server, network: Weights, tmp_path: Path
+) -> None:
+    downloaded, shares = get(network, tmp_path)
+    assert downloaded and shares == sorted(shares) and shares[-1] == 1
     assert (tmp_path / "net_x2.pb").read_bytes() == BODY
     assert get(network, tmp_path) == (False, [])
     assert server.ranges == [None]
     assert [p.name for p in tmp_path.iterdir()] == ["net_x2.pb"]
 
 
-def test_a_part_is_continued(server: Server, network: Weights, tmp_path: Path) -> None:
+def test_partial_download_is_resumed(server: Server, network: Weights, tmp_path: Path) -> None:
     (tmp_path / "net_x2.pb.part").write_bytes(BODY[:1000])
     server.plan = ["redirect"]  # as GitHub does
     assert get(network, tmp_path)[0]
@@ -115,12 +117,12 @@ def test_a_part_is_continued(server: Server, network: Weights, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("fault", ["whole", "shifted", "416"])
-def test_a_server_without_ranges(
+def test_server_without_ranges_starts_over(
     server: Server, network: Weights, tmp_path: Path, fault: str
 ) -> None:
     (tmp_path / "net_x2.pb.part").write_bytes(b"x" * 1000)
     server.plan = [fault]
-    if fault == "shifted":  # starts over from what it has none of, fails the size, tries again
+    if fault == "shifted":  # a wrong Content-Range: starts over, gets too few bytes, fails
         with pytest.raises(DownloadError):
             get(network, tmp_path)
         return
@@ -128,7 +130,9 @@ def test_a_server_without_ranges(
     assert (tmp_path / "net_x2.pb").read_bytes() == BODY
 
 
-def test_a_part_that_is_whole_or_too_long(server: Server, network: Weights, tmp_path: Path) -> None:
+def test_complete_or_too_long_partial_download(
+    server: Server, network: Weights, tmp_path: Path
+) -> None:
     part = tmp_path / "net_x2.pb.part"
     part.write_bytes(BODY)
     assert get(network, tmp_path)[0]
@@ -139,7 +143,7 @@ def test_a_part_that_is_whole_or_too_long(server: Server, network: Weights, tmp_
     assert server.ranges == [None]
 
 
-def test_broken_connections_and_server_errors_are_tried_again(
+def test_broken_connections_and_server_errors_are_retried(
     server: Server, network: Weights, tmp_path: Path
 ) -> None:
     server.plan = ["cut", "503"]
@@ -148,33 +152,33 @@ def test_broken_connections_and_server_errors_are_tried_again(
     assert (tmp_path / "net_x2.pb").read_bytes() == BODY
 
 
-def test_after_the_last_try_the_part_stays_for_the_next_time(
+def test_partial_file_remains_after_the_last_attempt(
     server: Server, network: Weights, tmp_path: Path
 ) -> None:
     server.plan = ["cut", "cut", "cut"]
-    with pytest.raises(DownloadError, match="the connection broke"):
+    with pytest.raises(DownloadError, match="connection lost"):
         get(network, tmp_path)
     (part,) = tmp_path.iterdir()
     assert BODY.startswith(part.read_bytes()) and part.stat().st_size > len(BODY) / 2
     assert get(network, tmp_path)[0]
 
 
-@pytest.mark.parametrize(("plan", "asked"), [(["404"], 1), (["500"] * 3, 3)])
-def test_refusals(
-    server: Server, network: Weights, tmp_path: Path, plan: list[str], asked: int
+@pytest.mark.parametrize(("plan", "requests"), [(["404"], 1), (["500"] * 3, 3)])
+def test_client_errors_are_not_retried_and_server_errors_are(
+    server: Server, network: Weights, tmp_path: Path, plan: list[str], requests: int
 ) -> None:
     server.plan = list(plan)
-    with pytest.raises(DownloadError, match=f"the server answers {plan[0]}"):
+    with pytest.raises(DownloadError, match=f"HTTP {plan[0]}"):
         get(network, tmp_path)
-    assert len(server.ranges) == asked
+    assert len(server.ranges) == requests
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
     ("body", "sentence"),
-    [(BODY[:-1] + b"!", "is another file"), (BODY + b"!", "is longer than 256000 bytes")],
+    [(BODY[:-1] + b"!", "is a different file"), (BODY + b"!", "is longer than 256000 bytes")],
 )
-def test_what_is_not_meant_is_not_kept(
+def test_wrong_content_is_deleted(
     server: Server, network: Weights, tmp_path: Path, body: bytes, sentence: str
 ) -> None:
     server.body = body
@@ -183,23 +187,23 @@ def test_what_is_not_meant_is_not_kept(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_another_file_of_that_name_is_left(
+def test_different_file_with_the_same_name_is_left_alone(
     server: Server, network: Weights, tmp_path: Path
 ) -> None:
     (tmp_path / "net_x2.pb").write_bytes(b"mine")
-    with pytest.raises(DownloadError, match="another file of that name"):
+    with pytest.raises(DownloadError, match="a different file with this name"):
         get(network, tmp_path)
     assert (tmp_path / "net_x2.pb").read_bytes() == b"mine"
 
 
-def test_nobody_there(network: Weights, tmp_path: Path) -> None:
+def test_refused_connection_and_other_schemes(network: Weights, tmp_path: Path) -> None:
     with pytest.raises(DownloadError, match="refused"):
         get(replace(network, url="http://127.0.0.1:1/x"), tmp_path)
-    with pytest.raises(DownloadError, match="no http address"):
+    with pytest.raises(DownloadError, match="not an HTTP address"):
         get(replace(network, url="file:///etc/hostname"), tmp_path)
 
 
-def test_the_list_is_complete() -> None:
+def test_manifest_lists_every_published_network() -> None:
     fetched = [weights for weights in published_networks() if weights.url]
     assert len(fetched) == 15
     for weights in fetched:
@@ -208,16 +212,16 @@ def test_the_list_is_complete() -> None:
         assert weights.bytes > 9000
 
 
-def test_the_list_against_the_files(shared: Path) -> None:
+def test_manifest_matches_the_files(shared: Path) -> None:
     sums = (shared / "weights/SHA256SUMS").read_text()
-    for weights in (w for w in published_networks() if w.url and w.name != "EDSR"):  # not at hand
+    for weights in (
+        w for w in published_networks() if w.url and w.name != "EDSR"
+    ):  # not in ../shared
         assert f"{weights.sha256}  {weights.file}" in sums
         assert (shared / "weights" / weights.file).stat().st_size == weights.bytes
 
 
-def test_ctrl_c_keeps_what_came_for_the_next_time(
-    server: Server, shared: Path, tmp_path: Path
-) -> None:
+def test_interrupted_download_is_resumed(server: Server, shared: Path, tmp_path: Path) -> None:
     server.body = (shared / "weights/FSRCNN_x2.pb").read_bytes()
     server.plan = ["stall"]
     program = [sys.executable, "-m", "workers.cli.fetch_weights", "FSRCNN", "--mirror", server.url]
@@ -230,16 +234,16 @@ def test_ctrl_c_keeps_what_came_for_the_next_time(
             assert time.monotonic() < deadline
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=30)
-    assert (process.returncode, said) == (130, b"")
+        _, stderr = process.communicate(timeout=30)
+    assert (process.returncode, stderr) == (130, b"")
     assert [path.name for path in tmp_path.iterdir()] == [part.name]
     known = next(weights for weights in published_networks() if weights.file == "FSRCNN_x2.pb")
-    here = replace(known, url=f"{server.url}/FSRCNN_x2.pb")
-    fetch(here, tmp_path, lambda share: None, QUICK)
+    local = replace(known, url=f"{server.url}/FSRCNN_x2.pb")
+    fetch(local, tmp_path, lambda share: None, QUICK)
     assert (tmp_path / "FSRCNN_x2.pb").read_bytes() == server.body
 
 
-def test_the_command(
+def test_command_downloads_and_reports(
     server: Server,
     shared: Path,
     tmp_path: Path,
@@ -249,9 +253,9 @@ def test_the_command(
     monkeypatch.setenv("WEIGHTS_DIR", str(tmp_path / "new"))
     server.body = (shared / "weights/FSRCNN-small_x2.pb").read_bytes()
     assert main(["FSRCNN-small", "--mirror", server.url + "/"], QUICK) == 1
-    said = capsys.readouterr()
-    assert "1 fetched, 0 there already, 2 failed" in said.out
-    assert [line.split(": ")[1] for line in said.err.splitlines()] == [
+    captured = capsys.readouterr()
+    assert "1 downloaded, 0 already present, 2 failed" in captured.out
+    assert [line.split(": ")[1] for line in captured.err.splitlines()] == [
         "FSRCNN-small_x3.pb",
         "FSRCNN-small_x4.pb",
     ]
@@ -263,7 +267,7 @@ def test_the_command(
         "FSRCNN-small",
     }
     assert main(["Nonsense"], QUICK) == 2
-    assert "known are FSRCNN, FSRCNN-small, ESPCN, LapSRN" in capsys.readouterr().err
+    assert "known: FSRCNN, FSRCNN-small, ESPCN, LapSRN" in capsys.readouterr().err
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("WEIGHTS_DIR", str(tmp_path / "file"))
     assert main(["FSRCNN", "--mirror", server.url], QUICK) == 1

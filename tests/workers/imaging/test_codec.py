@@ -1,4 +1,4 @@
-"""Pictures are promises: what decoding keeps, applies and reduces, and what encoding writes."""
+"""Decoding and encoding: what is kept, applied, reduced and written."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_exif_orientation_is_applied_and_dropped(
     exif = Image.Exif()
     exif[0x0112] = orientation
     image = Image.new("RGB", (24, 16), "black")
-    image.paste("red", (0, 0, 8, 8))  # the corner that says where up is
+    image.paste("red", (0, 0, 8, 8))  # marks the upper left corner
     picture = decode(tmp_path, images.encoded(image, kind, exif=exif, quality=95))
     assert (picture.width, picture.height) == ((24, 16) if orientation < 5 else (16, 24))
     corners = {
@@ -107,20 +107,20 @@ def test_transparent_colour_key(tmp_path: Path) -> None:
     assert picture.alpha.tolist() == [[0, 0, 0, 0], [0, 255, 0, 0]]
 
 
-def test_sixteen_bits_are_kept(tmp_path: Path) -> None:
+def test_16_bits_are_kept(tmp_path: Path) -> None:
     ramp = np.linspace(0, 65535, 256).astype(np.uint16)[None].repeat(2, axis=0)
     picture = decode(tmp_path, images.encoded(Image.fromarray(ramp)))
     assert picture.pixels.dtype == np.uint16
     assert (picture.pixels == ramp).all()
 
 
-def test_one_bit(tmp_path: Path) -> None:
+def test_1_bit_png(tmp_path: Path) -> None:
     picture = decode(tmp_path, images.encoded(Image.new("1", (5, 4), 1)))
     assert (picture.pixels == 255).all()
     assert picture.pixels.shape == (4, 5)
 
 
-def test_cmyk_keeps_its_colours(tmp_path: Path) -> None:
+def test_cmyk_is_converted_to_the_same_colours(tmp_path: Path) -> None:
     image = Image.new("RGB", (32, 32), (200, 40, 40))
     data = images.encoded(image.convert("CMYK"), "JPEG", quality=95)
     picture = decode(tmp_path, data)
@@ -140,13 +140,13 @@ def test_colour_profile_is_kept(tmp_path: Path, output: str) -> None:
         assert written.info["icc_profile"] == ICC
 
 
-def test_of_an_animation_the_first_frame_counts(tmp_path: Path) -> None:
+def test_animation_gives_its_first_frame(tmp_path: Path) -> None:
     frames = [Image.fromarray(images.scene(seed=seed)) for seed in (0, 1)]
     data = images.encoded(frames[0], save_all=True, append_images=frames[1:])
     assert (rgb(decode(tmp_path, data)) == images.scene()).all()
 
 
-def test_jpeg_is_laid_on_white(tmp_path: Path) -> None:
+def test_jpeg_composes_alpha_on_white(tmp_path: Path) -> None:
     alpha = np.zeros((16, 16), np.uint8)
     alpha[:, 8:] = 255
     for pixels in (np.zeros((16, 16, 3), np.uint8), np.zeros((16, 16), np.uint8)):
@@ -184,7 +184,7 @@ def test_transparent_gray_of_every_depth(tmp_path: Path, depth: int, rows: bytes
     assert picture.alpha.tolist() == [[0, *[65535 if depth == 16 else 255] * 3]]
 
 
-def test_transparent_colour_of_sixteen_bits(tmp_path: Path) -> None:
+def test_transparent_colour_in_16_bits(tmp_path: Path) -> None:
     pixel, other = b"\x12\x34\x56\x78\x9a\xbc", b"\x12\x35\x56\x78\x9a\xbc"
     picture = decode(tmp_path, raw_png(16, 2, b"\x00" + pixel + other, 2, 1, pixel))
     assert picture.alpha is not None
@@ -192,7 +192,7 @@ def test_transparent_colour_of_sixteen_bits(tmp_path: Path) -> None:
     assert rgb(picture).tolist() == [[[0x1234, 0x5678, 0x9ABC], [0x1235, 0x5678, 0x9ABC]]]
 
 
-def test_rubbish_in_the_metadata_does_not_cost_the_picture(tmp_path: Path) -> None:
+def test_invalid_metadata_is_ignored(tmp_path: Path) -> None:
     for kind in ("PNG", "JPEG"):
         image = Image.fromarray(images.scene())
         for options in ({"exif": b"Exif\0\0garbage"}, {"icc_profile": b"\xab" * 100}):
@@ -210,7 +210,7 @@ def test_a_large_profile_is_kept_in_jpeg_too() -> None:
 
 
 @pytest.mark.parametrize("padding", [1, 3, 100])
-def test_an_odd_profile_does_not_cost_the_picture(padding: int) -> None:
+def test_profile_refused_by_libpng_is_still_written(padding: int) -> None:
     odd = ICC + bytes(padding)
     scene = images.scene()
     plane = np.ascontiguousarray(scene[:, :, 0])
@@ -241,14 +241,14 @@ def test_corrupt_data_is_a_bad_image(tmp_path: Path) -> None:
         decode(tmp_path, b"\x89PNG\r\n\x1a\n")
 
 
-def test_pixel_limit_holds_in_the_child_too(tmp_path: Path) -> None:
+def test_decoder_enforces_the_pixel_limit(tmp_path: Path) -> None:
     path = tmp_path / "bomb"
     path.write_bytes(images.encoded(Image.new("1", (4000, 4000))))
     with pytest.raises(TooManyPixels, match="16000000 pixels; at most 10000000"):
         codec.decode(path, MANY)
 
 
-def test_text_bomb_is_refused_by_the_decoder(tmp_path: Path) -> None:
+def test_compressed_text_bomb_is_refused(tmp_path: Path) -> None:
     from PIL.PngImagePlugin import PngInfo
 
     info = PngInfo()
@@ -257,7 +257,7 @@ def test_text_bomb_is_refused_by_the_decoder(tmp_path: Path) -> None:
         decode(tmp_path, images.png(pnginfo=info))
 
 
-def test_jpeg_of_a_size_it_cannot_have() -> None:
+def test_jpeg_beyond_its_maximum_side_is_refused() -> None:
     with pytest.raises(BadImage, match="70000 x 1"):
         codec.encode(Picture(np.zeros((1, 70000, 3), np.uint8)), Encoding("jpeg"))
 
@@ -268,7 +268,7 @@ def test_encoded_jpeg_keeps_full_chroma() -> None:
         assert {layer[1:3] for layer in image.layer} == {(1, 1)}  # type: ignore[attr-defined]
 
 
-def test_flattening_in_bands_leaves_no_seam() -> None:
+def test_composing_in_bands_leaves_no_seam() -> None:
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (300, 7, 3), dtype=np.uint8)
     alpha = rng.integers(0, 256, (300, 7), dtype=np.uint8)

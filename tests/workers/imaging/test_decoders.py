@@ -1,4 +1,4 @@
-"""The limits that the decoders have of their own, for what a header hides."""
+"""Limits of the decoders themselves, for data that the header does not show."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from workers.imaging.codec import decode
 
 
 @pytest.mark.parametrize("limit", [1199, 700, 100])
-def test_pillow_counts_pixels_itself(limit: int, tmp_path: Path) -> None:
-    """Below its limit it is silent, up to twice as many it would warn: both are refused."""
+def test_pillow_enforces_the_pixel_limit(limit: int, tmp_path: Path) -> None:
+    """Pillow only warns about up to twice its limit, and raises above: both are refused."""
     path = tmp_path / "picture.png"
     path.write_bytes(images.png(40, 30))
     with (
@@ -36,7 +36,7 @@ def test_pillow_counts_pixels_itself(limit: int, tmp_path: Path) -> None:
     assert limit != Image.MAX_IMAGE_PIXELS
 
 
-def test_a_comment_unpacks_to_no_more_than_its_limit(tmp_path: Path) -> None:
+def test_unpacked_comments_are_limited(tmp_path: Path) -> None:
     path, whole = tmp_path / "picture.png", images.png()
     for megabytes, fits in ((15, True), (17, False)):
         body = b"a\0\0" + zlib.compress(bytes(megabytes << 20), 9)
@@ -52,7 +52,7 @@ def test_a_comment_unpacks_to_no_more_than_its_limit(tmp_path: Path) -> None:
         decode(path, 10_000)
 
 
-def test_opencv_has_the_limit_before_it_is_imported() -> None:
+def test_opencv_limit_is_set_before_import() -> None:
     program = """
 import sys
 import numpy as np

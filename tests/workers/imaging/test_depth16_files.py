@@ -1,4 +1,4 @@
-"""16-bit PNGs read and written: whole and upright, or refused."""
+"""16-bit PNGs are read and written complete and upright, or refused."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from workers.imaging.picture import Picture
 
 @pytest.mark.parametrize("interlaced", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
-def test_written_as_it_came(tmp_path: Path, kind: str, interlaced: bool) -> None:
+def test_16_bit_png_round_trip_is_exact(tmp_path: Path, kind: str, interlaced: bool) -> None:
     for size in ((40, 30), (1, 1), (1, 9), (9, 1), (13, 7), (127, 97)):
         wide = scene(kind, *size)
         data = file_of(kind, wide, interlaced=interlaced)
@@ -36,9 +36,9 @@ def test_written_as_it_came(tmp_path: Path, kind: str, interlaced: bool) -> None
         assert (made.width, made.height, made.notes) == (*size, ())
 
 
-@pytest.mark.parametrize("turned", range(1, 9))
+@pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("kind", KINDS)
-def test_turned_upright_once(tmp_path: Path, kind: str, turned: int) -> None:
+def test_exif_orientation_is_applied_once(tmp_path: Path, kind: str, orientation: int) -> None:
     wide = scene(kind, 7, 5)
     colours, alpha = split_up(kind, wide)
     expected = colours if alpha is None else np.dstack([colours, alpha])
@@ -51,8 +51,8 @@ def test_turned_upright_once(tmp_path: Path, kind: str, turned: int) -> None:
         6: np.rot90(expected, -1),
         7: np.rot90(expected, 2).swapaxes(0, 1),
         8: np.rot90(expected),
-    }[turned]
-    exif = images.chunk(b"eXIf", block(turned)[6:])
+    }[orientation]
+    exif = images.chunk(b"eXIf", block(orientation)[6:])
     for where in ("before", "after"):
         data = file_of(kind, wide, **{where: exif})
         ((_, written),) = results(tmp_path, data, "convert=png")
@@ -62,7 +62,7 @@ def test_turned_upright_once(tmp_path: Path, kind: str, turned: int) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_gamma_of_sixteen_bits(tmp_path: Path, kind: str) -> None:
+def test_gamma_is_applied_in_16_bits(tmp_path: Path, kind: str) -> None:
     wide = scene(kind)
     colours, alpha = split_up(kind, wide)
     data = file_of(kind, wide, before=images.chunk(b"gAMA", struct.pack(">I", 100000)))
@@ -77,7 +77,7 @@ def test_gamma_of_sixteen_bits(tmp_path: Path, kind: str) -> None:
     assert len(np.unique(found)) > 256
 
 
-def test_all_levels_are_rounded_to_eight_bits_not_cut() -> None:
+def test_reduction_to_8_bits_rounds_every_level() -> None:
     levels = np.arange(65536, dtype=np.uint16).reshape(256, 256)
     expected = (levels.astype(np.int64) * 255 + 32767) // 65535
     assert (depth16.to_8_bits(levels) == expected).all()
@@ -88,7 +88,7 @@ def test_all_levels_are_rounded_to_eight_bits_not_cut() -> None:
 @pytest.mark.parametrize("icc", [ICC, ICC + bytes(3)])
 @pytest.mark.parametrize("kind", KINDS)
 def test_profiles_are_kept(tmp_path: Path, kind: str, icc: bytes) -> None:
-    """The second is padded: libpng refuses to write it."""
+    """libpng refuses to write the second profile, which is padded."""
     profile = images.chunk(b"iCCP", b"sRGB\0\0" + zlib.compress(icc))
     wide = scene(kind)
     data = file_of(kind, wide, before=profile)
@@ -104,8 +104,8 @@ def broken(kind: str) -> list[tuple[str, bytes]]:
     data, rows = file_of(kind, wide), images.raw(wide)
     packed = zlib.compress(rows)
     at = data.index(b"IDAT")
-    turned = bytearray(packed)
-    turned[len(packed) // 2] ^= 0x55
+    flipped = bytearray(packed)
+    flipped[len(packed) // 2] ^= 0x55
     checked = bytearray(data)
     checked[at + 50] ^= 1
     last = bytes([*packed[:-1], packed[-1] ^ 1])
@@ -113,7 +113,7 @@ def broken(kind: str) -> list[tuple[str, bytes]]:
         *((f"cut at {n}", data[:n]) for n in (8, 20, 33, 40, at + 6, at + 60, len(data) // 2)),
         ("cut in the last chunk of samples", data[:-30]),
         ("wrong CRC", bytes(checked)),
-        ("broken deflate", file_of(kind, wide, packed=bytes(turned))),
+        ("broken deflate", file_of(kind, wide, packed=bytes(flipped))),
         ("wrong Adler", file_of(kind, wide, packed=last)),
         ("deflate cut short", file_of(kind, wide, packed=packed[: len(packed) // 2])),
         ("no such filter", file_of(kind, wide, packed=zlib.compress(b"\x07" + rows[1:]))),
@@ -122,17 +122,17 @@ def broken(kind: str) -> list[tuple[str, bytes]]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_is_broken_is_refused(tmp_path: Path, kind: str) -> None:
+def test_broken_files_are_refused(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "picture"
     for name, data in broken(kind):
         path.write_bytes(data)
-        with pytest.raises(BadImage, match="the picture cannot be decoded") as refused:
+        with pytest.raises(BadImage, match="the picture cannot be decoded") as caught:
             codec.decode(path, 10**6)
-        assert len(str(refused.value)) < 200, name
+        assert len(str(caught.value)) < 200, name
 
 
-def test_colours_that_end_early_are_refused_though_packed_well(tmp_path: Path) -> None:
-    """OpenCV gives no half picture: memory nobody wrote to must not be published."""
+def test_missing_rows_are_refused(tmp_path: Path) -> None:
+    """A valid stream with missing rows: uninitialised memory must not be published."""
     path = tmp_path / "picture"
     wide = scene("rgba")
     path.write_bytes(images.by_hand(wide, packed=zlib.compress(images.raw(wide[:20]))))
@@ -140,7 +140,7 @@ def test_colours_that_end_early_are_refused_though_packed_well(tmp_path: Path) -
         codec.decode(path, 10**6)
 
 
-def test_strange_chunks_write_no_log(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_odd_chunks_log_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     odd = images.chunk(b"gAMA", bytes(4)) * 50 + images.chunk(b"iCCP", b"x\0\0junk") * 50
     odd += images.chunk(b"tRNS", struct.pack(">HHH", 1, 2, 3)) * 50
     path = tmp_path / "picture"
@@ -151,7 +151,7 @@ def test_strange_chunks_write_no_log(tmp_path: Path, capfd: pytest.CaptureFixtur
     assert capfd.readouterr() == ("", "")
 
 
-def test_of_an_animation_the_default_picture_counts(tmp_path: Path) -> None:
+def test_animation_gives_its_default_picture(tmp_path: Path) -> None:
     wide = scene("rgb")
     rest = zlib.compress(images.raw(65535 - wide))
     control = struct.pack(">IIIIHHBB", 40, 30, 0, 0, 1, 10, 0, 0)
@@ -166,8 +166,8 @@ def test_of_an_animation_the_default_picture_counts(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("level", [0, 1, 6])
 @pytest.mark.parametrize("shape", [(1, 1, 2), (5, 7), (5, 7, 2), (5, 7, 3), (600, 900, 4)])
-def test_our_own_writer(shape: Sequence[int], level: int) -> None:
-    """The last is larger than a band."""
+def test_png16_writer_round_trip(shape: Sequence[int], level: int) -> None:
+    """The last shape is larger than a band."""
     wide = np.random.default_rng(1).integers(0, 65536, tuple(shape), dtype=np.uint16)
     wide[: shape[0] // 2] //= 5000
     cut = wide[:, :, None] if wide.ndim == 2 else wide
@@ -180,17 +180,17 @@ def test_our_own_writer(shape: Sequence[int], level: int) -> None:
     assert images.decoded(written).size == (shape[1], shape[0])
 
 
-def test_colour_and_alpha_are_reduced_together_and_once() -> None:
+def test_colour_and_alpha_are_reduced_together() -> None:
     deep = Picture(np.zeros((2, 2), np.uint16), np.zeros((2, 2), np.uint16))
     assert deep.is_16_bit and not Picture(np.zeros((2, 2), np.uint8)).is_16_bit
     reduced = depth16.reduce_to_8_bits(deep, "why")
     assert reduced.alpha is not None
-    assert {str(each.dtype) for each in (reduced.pixels, reduced.alpha)} == {"uint8"}
+    assert {str(plane.dtype) for plane in (reduced.pixels, reduced.alpha)} == {"uint8"}
     assert reduced.notes == ("why",)
     assert depth16.reduce_to_8_bits(reduced, "again") is reduced
 
 
-def test_on_the_command_line_too(tmp_path: Path) -> None:
+def test_command_line_keeps_16_bits(tmp_path: Path) -> None:
     wide = scene("gray+alpha")
     (tmp_path / "in.png").write_bytes(file_of("gray+alpha", wide))
     done = command(tmp_path, "rotate", "in.png", "out.png", "--angle", "180")

@@ -1,4 +1,4 @@
-"""16 bits a sample: every kind of PNG through every operation, held against sums in numpy."""
+"""16-bit PNGs of every kind through every operation, compared with numpy."""
 
 from __future__ import annotations
 
@@ -98,7 +98,9 @@ FILTERS: list[tuple[str, Callable[[int], Array]]] = [
 
 @pytest.mark.parametrize(("operation", "matrix"), FILTERS)
 @pytest.mark.parametrize("kind", KINDS)
-def test_filters(tmp_path: Path, kind: str, operation: str, matrix: Callable[[int], Array]) -> None:
+def test_filters_match_the_numpy_oracle(
+    tmp_path: Path, kind: str, operation: str, matrix: Callable[[int], Array]
+) -> None:
     wide = scene(kind)
     ((made, written),) = results(tmp_path, file_of(kind, wide), operation)
     planes = split_up(kind, wide)
@@ -108,13 +110,13 @@ def test_filters(tmp_path: Path, kind: str, operation: str, matrix: Callable[[in
     off = abs(found - expected)
     if planes[1] is not None:
         assert off[:, :, -1].max() <= 1
-        off = off[expected[:, :, -1] >= 64]  # under a thousandth of opacity nobody sees a colour
+        off = off[expected[:, :, -1] >= 64]  # below a thousandth of opacity no colour is visible
     assert off.max() <= 2
     assert made.notes == ()
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_only_moves_pixels(tmp_path: Path, kind: str) -> None:
+def test_operations_that_move_pixels_are_exact(tmp_path: Path, kind: str) -> None:
     wide = scene(kind, 41, 31)
     colours, alpha = split_up(kind, wide)
     whole = colours if alpha is None else np.dstack([colours, alpha])
@@ -128,9 +130,9 @@ def test_what_only_moves_pixels(tmp_path: Path, kind: str) -> None:
         ("thumbnail=99", [whole]),
     ):
         made = results(tmp_path, file_of(kind, wide), operation)
-        for (said, written), array in zip(made, expected, strict=True):
+        for (output, written), array in zip(made, expected, strict=True):
             assert (unfiltered(written)[1] == array).all(), operation
-            assert said.notes == ()
+            assert output.notes == ()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -148,15 +150,15 @@ def test_grayscale(tmp_path: Path, kind: str) -> None:
 
 
 def narrowed(kind: str, wide: Array) -> bytes:
-    """Return the PNG with 8 bits a sample that ``wide`` is rounded to."""
+    """Return ``wide`` as a PNG, rounded to 8 bits a sample."""
     colours, alpha = split_up(kind, wide)
     whole = colours if alpha is None else np.dstack([colours, alpha])
     return images.by_hand(((whole.astype(np.int64) * 255 + 32767) // 65535).astype(np.uint8))
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_holds_eight_bits_gets_them_and_it_is_said(tmp_path: Path, kind: str) -> None:
-    """The same bytes as of the picture rounded to 8 bits, and one note of why."""
+def test_reduction_to_8_bits_has_a_note(tmp_path: Path, kind: str) -> None:
+    """The bytes equal those of the picture rounded to 8 bits, and one note gives the reason."""
     wide = scene(kind)
     deep, narrow = file_of(kind, wide), narrowed(kind, wide)
     on_white = (notes.ON_WHITE,) if split_up(kind, wide)[1] is not None else ()
@@ -168,15 +170,15 @@ def test_what_holds_eight_bits_gets_them_and_it_is_said(tmp_path: Path, kind: st
         (("upscale=2", "upscale=2"), "png", (notes.REDUCED_FOR_NETWORK,)),
         (("split", "upscale=2"), "jpeg", (notes.REDUCED_FOR_NETWORK, *on_white)),
     ]
-    for operations, output, said in cases:
+    for operations, output, expected_notes in cases:
         made = results(tmp_path, deep, *operations, output=output)
         plain = results(tmp_path, narrow, *operations, output=output)
-        assert [each for _, each in made] == [each for _, each in plain]
-        assert {each.notes for each, _ in made} == {said}
-        assert {each.notes for each, _ in plain} <= {(), on_white}
+        assert [data for _, data in made] == [data for _, data in plain]
+        assert {result.notes for result, _ in made} == {expected_notes}
+        assert {result.notes for result, _ in plain} <= {(), on_white}
 
 
-def test_grayscale_through_a_profile_is_done_in_eight_bits(tmp_path: Path) -> None:
+def test_grayscale_through_a_profile_works_in_8_bits(tmp_path: Path) -> None:
     icc = matrix_profile("Display P3", DISPLAY_P3, 2.2)
     profile = images.chunk(b"iCCP", b"P3\0\0" + zlib.compress(icc))
     for kind in ("rgb", "rgba"):
@@ -187,7 +189,7 @@ def test_grayscale_through_a_profile_is_done_in_eight_bits(tmp_path: Path) -> No
         ((made, found),) = results(tmp_path, file_of(kind, wide, before=profile), "grayscale")
         assert found == expected
         assert made.notes == (notes.REDUCED_FOR_PROFILE,)
-    wide = scene("gray")  # is gray already, whatever the profile says
+    wide = scene("gray")  # gray already: the profile is not applied
     ((made, found),) = results(tmp_path, file_of("gray", wide, before=profile), "grayscale")
     assert (unfiltered(found)[1] == wide).all()
     assert made.notes == ()
@@ -195,7 +197,7 @@ def test_grayscale_through_a_profile_is_done_in_eight_bits(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("operation", ["resize=2", "resize=0.7", "blur=9", "thumbnail"])
 def test_no_fringe_at_transparent_edges(tmp_path: Path, operation: str) -> None:
-    """White on transparent black: nothing that is seen may turn gray, nothing may wrap round."""
+    """White on transparent black: visible pixels must not turn gray, values must not wrap round."""
     wide = np.zeros((240, 240, 4), np.uint16)
     wide[60:180, 60:180] = 65535
     ((_, written),) = results(tmp_path, images.by_hand(wide), operation)
@@ -205,7 +207,7 @@ def test_no_fringe_at_transparent_edges(tmp_path: Path, operation: str) -> None:
     assert found[seen][:, :3].min() >= 65533
 
 
-def test_overshoot_is_cut_not_wrapped(tmp_path: Path) -> None:
+def test_overshoot_is_clipped_not_wrapped(tmp_path: Path) -> None:
     edge = np.zeros((16, 16, 3), np.uint16)
     edge[:, 8:] = 65535
     for alpha in (None, np.full((16, 16), 30000, np.uint16)):
@@ -215,26 +217,26 @@ def test_overshoot_is_cut_not_wrapped(tmp_path: Path) -> None:
         assert row[:20].max() <= 6000 and row[28:].min() >= 59000
 
 
-CUTS = ("blur=5", "resize=2", "rotate=90", "upscale=2", "blur=3")
+PIPELINE = ("blur=5", "resize=2", "rotate=90", "upscale=2", "blur=3")
 
 
 @pytest.mark.parametrize("icc", [None, ICC, ICC + bytes(3)])
 @pytest.mark.parametrize("kind", KINDS)
-def test_taken_up_anywhere_the_result_is_the_same(
+def test_resuming_from_any_intermediate_result_gives_the_same_bytes(
     tmp_path: Path, kind: str, icc: bytes | None
 ) -> None:
     gamma = images.chunk(b"gAMA", struct.pack(">I", 100000))
     before = gamma if icc is None else images.chunk(b"iCCP", b"x\0\0" + zlib.compress(icc))
     data = file_of(kind, scene(kind, 23, 17), before=before)
-    numbers = range(1, len(CUTS))
-    whole = process(tmp_path / "whole", data, *CUTS, keep=numbers)
+    numbers = range(1, len(PIPELINE))
+    whole = process(tmp_path / "whole", data, *PIPELINE, keep=numbers)
     expected = Path(whole.results[0].path).read_bytes()
     first = (notes.GAMMA,) if icc is None else ()
     assert whole.results[0].notes == (*first, notes.REDUCED_FOR_NETWORK)
     for number in numbers:
         kept = whole.kept[number]
         rest = process(
-            tmp_path / "rest", Path(kept.path).read_bytes(), *CUTS[number:], said=kept.notes
+            tmp_path / "rest", Path(kept.path).read_bytes(), *PIPELINE[number:], notes=kept.notes
         )
         assert kept.notes == (first if number < 4 else (*first, notes.REDUCED_FOR_NETWORK))
         assert Path(rest.results[0].path).read_bytes() == expected

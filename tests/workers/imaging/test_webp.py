@@ -1,4 +1,4 @@
-"""WebP as a result: alpha and profile kept, quality as asked, gray made colour."""
+"""WebP results: alpha and profile are kept, quality is applied, gray becomes colour."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def written(picture: Picture, quality: int | None = None) -> Image.Image:
     return images.decoded(codec.encode(picture, Encoding("webp", quality)))
 
 
-def test_colours_stay() -> None:
+def test_colours_are_kept() -> None:
     image = written(Picture(bgr(120, 90)))
     assert (image.format, image.mode, image.size) == ("WEBP", "RGB", (120, 90))
     assert images.psnr(np.asarray(image), images.scene(120, 90)) > 22
@@ -50,7 +50,7 @@ def test_gray_becomes_colour_without_a_profile_that_does_not_fit() -> None:
         assert np.abs(np.asarray(image.convert("RGB")).astype(int) - 77).max() <= 1
 
 
-def test_quality() -> None:
+def test_quality_changes_the_file_size() -> None:
     sizes = [
         len(codec.encode(Picture(bgr(120, 90)), Encoding("webp", q))) for q in (1, 50, None, 100)
     ]
@@ -71,7 +71,7 @@ def test_views_and_odd_sizes_are_written() -> None:
             assert image.size == (17, 13)
 
 
-def test_sides_it_cannot_hold() -> None:
+def test_sides_beyond_the_webp_maximum_are_refused() -> None:
     check_side(16_383, 1, "webp")
     with pytest.raises(TooManyPixels, match="WEBP holds at most 16383 .*; ask for format=png"):
         check_side(1, 16_384, "webp")
@@ -79,7 +79,7 @@ def test_sides_it_cannot_hold() -> None:
         codec.encode(Picture(np.zeros((1, 16_384, 3), np.uint8)), Encoding("webp"))
 
 
-def look(data: bytes) -> ImageHeader:
+def inspect_webp(data: bytes) -> ImageHeader:
     with tempfile.TemporaryFile() as file:
         file.write(data)
         file.flush()
@@ -95,23 +95,23 @@ def samples() -> list[bytes]:
     return [*made, images.encoded(Image.fromarray(images.scene(61, 51)), "WEBP", lossless=True)]
 
 
-def test_its_structure_is_walked() -> None:
+def test_truncated_or_extended_files_are_refused() -> None:
     assert {data[12:16] for data in samples()} == {b"VP8 ", b"VP8L", b"VP8X"}
     for data in samples():
-        assert look(data) == ImageHeader("webp", 61, 51)
+        assert inspect_webp(data) == ImageHeader("webp", 61, 51)
         for end in range(len(data)):
             with pytest.raises((BadImage, UnsupportedFormat)):
-                look(data[:end])
+                inspect_webp(data[:end])
         with pytest.raises(BadImage):
-            look(data + b"<html>")
-    assert look(codec.encode(Picture(bgr(16_383, 1)), Encoding("webp"))).width == 16_383
+            inspect_webp(data + b"<html>")
+    assert inspect_webp(codec.encode(Picture(bgr(16_383, 1)), Encoding("webp"))).width == 16_383
 
 
-def test_what_is_no_picture_of_its_canvas_is_refused() -> None:
+def test_animations_and_wrong_canvases_are_refused() -> None:
     still = Image.fromarray(images.scene(61, 51))
     moving = images.encoded(still, "WEBP", save_all=True, append_images=[still.rotate(90)])
     whole = bytearray(samples()[1])
     whole[24] += 1  # the canvas of VP8X
     for data in (moving, bytes(whole), b"RIFF\x04\0\0\0WEBP", b"RIFF\x0c\0\0\0WEBPVP8 \0\0\0\0"):
         with pytest.raises(BadImage):
-            look(data)
+            inspect_webp(data)

@@ -1,4 +1,4 @@
-"""Written files are the same bytes as encoded ones, whichever way they are written."""
+"""Written files have the same bytes as encoded ones, however they are written."""
 
 from __future__ import annotations
 
@@ -37,16 +37,23 @@ GRAY = np.arange(35, dtype=np.uint8).reshape(5, 7)
         Picture(DEEP, DEEP[:, :, 0], b"no profile at all"),
     ],
 )
-def test_the_same_bytes(picture: Picture, output: str, tmp_path: Path) -> None:
+def test_written_file_equals_the_encoded_bytes(
+    picture: Picture, output: str, tmp_path: Path
+) -> None:
     encoding = Encoding(output)  # type: ignore[arg-type]
     expected = codec.encode(picture, encoding)
-    said = write(picture, encoding, DEFAULT, tmp_path / f"result.{EXTENSIONS[encoding.format]}")
-    assert Path(said.path).read_bytes() == expected
-    assert (said.width, said.height) == (picture.width, picture.height)
-    assert (said.bytes, said.sha256) == (len(expected), hashlib.sha256(expected).hexdigest())
+    output_file = write(
+        picture, encoding, DEFAULT, tmp_path / f"result.{EXTENSIONS[encoding.format]}"
+    )
+    assert Path(output_file.path).read_bytes() == expected
+    assert (output_file.width, output_file.height) == (picture.width, picture.height)
+    assert (output_file.bytes, output_file.sha256) == (
+        len(expected),
+        hashlib.sha256(expected).hexdigest(),
+    )
 
 
-def test_what_cannot_be_written_is_said(tmp_path: Path) -> None:
+def test_unwritable_size_is_refused(tmp_path: Path) -> None:
     wide = Picture(np.zeros((1, 70_000), np.uint8))
     with pytest.raises(BadImage):
         write(wide, Encoding("jpeg"), DEFAULT, tmp_path / "result.jpg")

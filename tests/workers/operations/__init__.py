@@ -1,4 +1,4 @@
-"""One file an operation: what it does to pixels, and what it refuses."""
+"""Tests of the operations, one file each: effect on pixels, and refused parameters."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from workers.imaging.picture import Picture, Pixels
 from workers.operations import Tools, run
 
 NO_NUMBERS = ["", " ", "nan", "inf", "-inf", "1e400", "ten", "9" * 5000, "0x10", "2;3", "\0"]
-"""What a form may send where a number is wanted."""
+"""Values that a form may send in place of a number."""
 NO_VALUES = [True, None, [1], {"a": 1}]
-"""What JSON may hold where one is wanted."""
+"""Values that JSON may have in place of a number."""
 
 
 def tools(weights_dir: Path | None = None) -> Tools:
@@ -28,7 +28,7 @@ def tools(weights_dir: Path | None = None) -> Tools:
 
 
 def apply(picture: Picture, spec: Operation, using: Tools | None = None) -> Picture:
-    """Return the one picture that ``spec`` makes of ``picture``."""
+    """Return the only result of ``spec`` on ``picture``."""
     (changed,) = run(picture, spec, using or tools())
     return changed
 
@@ -38,13 +38,13 @@ def bgr(width: int = 60, height: int = 50) -> Pixels:
 
 
 def image(picture: Picture) -> Image.Image:
-    """Return the pixels, without alpha, as Pillow has them."""
+    """Return the pixels, without alpha, as a Pillow image."""
     pixels = picture.pixels if picture.pixels.ndim == 2 else picture.pixels[:, :, ::-1]
     return Image.fromarray(np.ascontiguousarray(pixels))
 
 
 def refusal(op: str, **parameters: Any) -> str:
-    """Return the sentence with which ``parameters`` are refused."""
+    """Return the error text that refuses ``parameters``."""
     with pytest.raises(BadParameter) as caught:
         parse(op, parameters)
     assert len(caught.value.detail) < 400
@@ -52,7 +52,7 @@ def refusal(op: str, **parameters: Any) -> str:
 
 
 def document(op: str, **parameters: Any) -> dict[str, Any]:
-    """Return the canonical document, having been through JSON and back as a task's is."""
+    """Return the canonical document; also check that it survives JSON, as a task's does."""
     spec = parse(op, parameters)
     assert load(json.loads(json.dumps(spec.document()))) == spec
     return spec.document()
@@ -68,6 +68,6 @@ def half_hidden(hidden: int, shown: int = 200, side: int = 40) -> Picture:
 
 
 def visible(picture: Picture, least: int = 8) -> Pixels:
-    """Return the pixels of which something can be seen."""
+    """Return the pixels with an alpha of at least ``least``."""
     assert picture.alpha is not None
     return np.asarray(picture.pixels[picture.alpha >= least], np.uint8)

@@ -1,4 +1,4 @@
-"""The blur operation: a Gaussian to the level, no dark fringes, and what is refused."""
+"""The blur operation: an exact Gaussian, no dark fringes, refused parameters."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ def gaussian(pixels: NDArray[Any], side: int, sigma: float) -> NDArray[Any]:
         (0, 40, 241, 40, 3),
     ],
 )
-def test_it_is_the_gaussian_of_the_definition(
+def test_blur_matches_the_gaussian_definition(
     kernel: int, sigma: float, side: int, used: float, levels: int
 ) -> None:
-    """OpenCV counts weights in 256ths for 8-bit samples: that is fast, and off by these levels."""
+    """OpenCV uses weights in 256ths for 8-bit samples: fast, and off by these levels."""
     source = bgr(150, 120)
     expected = gaussian(source, side, used)
     result = apply(Picture(source), Blur(kernel=kernel, sigma=sigma)).pixels
@@ -64,23 +64,23 @@ def test_it_is_the_gaussian_of_the_definition(
     assert (gray == result[:, :, 1]).all()
 
 
-def test_it_is_close_to_what_pillow_makes() -> None:
+def test_blur_is_close_to_pillow() -> None:
     source = Picture(bgr(200, 160))
     expected = np.asarray(image(source).filter(ImageFilter.GaussianBlur(4)))[:, :, ::-1]
-    inner = (slice(16, -16), slice(16, -16))  # Pillow goes on at the border in another way
+    inner = (slice(16, -16), slice(16, -16))  # Pillow extends the border differently
     result = apply(source, Blur(sigma=4)).pixels
     assert images.psnr(result[inner], expected[inner]) > 45
 
 
 @pytest.mark.parametrize("hidden", [0, 255])
 @pytest.mark.parametrize("spec", [Blur(), Blur(kernel=25), Blur(kernel=3)])
-def test_no_fringe_from_what_nobody_sees(spec: Blur, hidden: int) -> None:
+def test_hidden_colour_leaves_no_fringe(spec: Blur, hidden: int) -> None:
     result = apply(half_hidden(hidden), spec)
     assert np.abs(visible(result).astype(int) - 200).max() <= 4
     assert np.abs(visible(result, 128).astype(int) - 200).max() <= 1
 
 
-def test_alpha_is_blurred_as_a_plane_is() -> None:
+def test_alpha_is_blurred_like_a_plane() -> None:
     source = half_hidden(0)
     assert source.alpha is not None
     result = apply(source, Blur(sigma=3))
@@ -119,12 +119,12 @@ def test_pictures_smaller_than_the_kernel(size: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("sigma", [5e-324, 1e-200, 0.05])
-def test_next_to_nothing_changes_nothing(sigma: float) -> None:
+def test_tiny_sigma_changes_nothing(sigma: float) -> None:
     source = Picture(bgr(), bgr()[:, :, 0].copy())
     assert (apply(source, Blur(sigma=sigma)).pixels == source.pixels).all()
 
 
-def test_what_is_left_out_follows() -> None:
+def test_missing_parameters_get_defaults() -> None:
     assert document("blur") == {"op": "blur", "kernel": 0, "sigma": 5.0}
     assert document("blur", kernel="25") == {"op": "blur", "kernel": 25, "sigma": 0.0}
     assert document("blur", sigma="3") == {"op": "blur", "kernel": 0, "sigma": 3.0}
@@ -139,17 +139,17 @@ def test_labels() -> None:
 
 
 @pytest.mark.parametrize("value", [*NO_NUMBERS, *NO_VALUES, "1.5", "-1", "257", "1e9"])
-def test_kernels_that_are_none(value: Any) -> None:
+def test_invalid_kernels_are_refused(value: Any) -> None:
     assert refusal("blur", kernel=value).startswith("blur: kernel: ")
 
 
 @pytest.mark.parametrize("value", [*NO_NUMBERS, *NO_VALUES, "-0.1", "40.001", 10**400])
-def test_sigmas_that_are_none(value: Any) -> None:
+def test_invalid_sigmas_are_refused(value: Any) -> None:
     assert refusal("blur", sigma=value).startswith("blur: sigma: ")
 
 
 def test_refusals_say_what_would_pass() -> None:
-    assert "its side is odd; 23 or 25 would do (got '24')" in refusal("blur", kernel="24")
+    assert "odd side; 23 or 25 would pass (got '24')" in refusal("blur", kernel="24")
     assert "less than or equal to 255" in refusal("blur", kernel="9999")
     assert "an odd kernel up to 255 or a sigma up to 40" in refusal("blur", kernel="0")
     assert "both 0" in refusal("blur", kernel="0", sigma="0")

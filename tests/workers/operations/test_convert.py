@@ -1,4 +1,4 @@
-"""The convert operation: pixels as they were, written as asked."""
+"""The convert operation: unchanged pixels in the requested format."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from models.networks.catalogue import Catalogue
 from models.operations import Encoding, Operation, parse
 from models.operations.convert import Convert
-from models.operations.steps import encoding
+from models.operations.steps import final_encoding
 from tests.support import images
 from tests.workers.operations import NO_NUMBERS, NO_VALUES, apply, bgr, document, refusal
 from workers.imaging.picture import Picture
@@ -23,7 +23,7 @@ def written(tmp_path: Path, data: bytes, operations: list[Operation]) -> bytes:
     source.write_bytes(data)
     pipeline = Pipeline(
         operations,
-        encoding(operations, "png"),
+        final_encoding(operations, "png"),
         Catalogue.read(None),
         Limits(10**6, 10**6, 64),
         lambda s: None,
@@ -32,7 +32,7 @@ def written(tmp_path: Path, data: bytes, operations: list[Operation]) -> bytes:
     return Path(result.path).read_bytes()
 
 
-def test_pixels_are_not_touched() -> None:
+def test_convert_does_not_change_pixels() -> None:
     source = Picture(bgr(), bgr()[:, :, 0].copy(), b"profile")
     assert apply(source, Convert(format="webp")) is source
 
@@ -42,14 +42,14 @@ def test_png_is_exact(tmp_path: Path) -> None:
     assert (np.asarray(images.decoded(data)) == images.scene()).all()
 
 
-@pytest.mark.parametrize(("asked", "kind"), [("jpg", "JPEG"), ("webp", "WEBP"), ("png", "PNG")])
-def test_the_format_is_the_one_asked_for(tmp_path: Path, asked: str, kind: str) -> None:
-    data = written(tmp_path, images.jpeg(), [parse("convert", {"format": asked})])
+@pytest.mark.parametrize(("requested", "kind"), [("jpg", "JPEG"), ("webp", "WEBP"), ("png", "PNG")])
+def test_result_has_the_requested_format(tmp_path: Path, requested: str, kind: str) -> None:
+    data = written(tmp_path, images.jpeg(), [parse("convert", {"format": requested})])
     assert images.decoded(data).format == kind
 
 
 @pytest.mark.parametrize("output", ["jpeg", "webp"])
-def test_quality_is_size_and_likeness(tmp_path: Path, output: str) -> None:
+def test_quality_sets_size_and_fidelity(tmp_path: Path, output: str) -> None:
     found = []
     for quality in (5, 50, 95):
         spec = parse("convert", {"format": output, "quality": str(quality)})
@@ -62,10 +62,14 @@ def test_quality_is_size_and_likeness(tmp_path: Path, output: str) -> None:
     assert found[0][1] + 5 < found[2][1]
 
 
-def test_the_last_one_that_says_so_decides() -> None:
-    said = [Convert(format="jpeg", quality=10), Convert(format="webp"), parse("grayscale", {})]
-    assert encoding(said, "png") == Encoding("webp")
-    assert encoding([parse("blur", {})], "png") == Encoding("png")
+def test_last_convert_decides_the_format() -> None:
+    operations = [
+        Convert(format="jpeg", quality=10),
+        Convert(format="webp"),
+        parse("grayscale", {}),
+    ]
+    assert final_encoding(operations, "png") == Encoding("webp")
+    assert final_encoding([parse("blur", {})], "png") == Encoding("png")
 
 
 def test_documents_and_labels() -> None:
@@ -80,7 +84,7 @@ def test_documents_and_labels() -> None:
 
 
 @pytest.mark.parametrize("value", ["", "bmp", "gif", "image/png", "nan", 3, *NO_VALUES])
-def test_formats_that_are_none(value: Any) -> None:
+def test_invalid_formats_are_refused(value: Any) -> None:
     assert refusal("convert", format=value).startswith(
         "convert: format: true and false"
         if value is True
@@ -89,7 +93,7 @@ def test_formats_that_are_none(value: Any) -> None:
 
 
 @pytest.mark.parametrize("value", [*NO_NUMBERS, True, [1], {"a": 1}, "0", "101", "-1", "80.5"])
-def test_qualities_that_are_none(value: Any) -> None:
+def test_invalid_qualities_are_refused(value: Any) -> None:
     assert refusal("convert", format="jpeg", quality=value).startswith("convert: quality: ")
 
 

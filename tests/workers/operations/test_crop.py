@@ -1,4 +1,4 @@
-"""The crop operation: exactly that rectangle, or a refusal that says what would pass."""
+"""The crop operation: the exact rectangle, or an error that says what would pass."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from models.errors import BadParameter
 from models.networks.catalogue import Catalogue
 from models.operations import Encoding, parse
 from models.operations.crop import Crop
-from models.operations.steps import sizes
+from models.operations.steps import result_sizes
 from tests.support import images
 from tests.workers.operations import NO_NUMBERS, NO_VALUES, apply, bgr, document, image, refusal
 from workers.imaging.picture import Picture
 from workers.pipeline import Limits, Pipeline
 
 
-def test_it_is_the_rectangle_that_pillow_cuts() -> None:
+def test_crop_equals_pillow() -> None:
     alpha = bgr()[:, :, 0].copy()
     source = Picture(bgr(), alpha, b"profile")
     result = apply(source, Crop(x=7, y=5, width=20, height=31))
@@ -39,7 +39,7 @@ def test_one_pixel_of_each_corner(x: int, y: int) -> None:
     assert (whole.pixels == bgr()).all()
 
 
-def test_it_is_written(tmp_path: Path) -> None:
+def test_crop_through_the_pipeline(tmp_path: Path) -> None:
     source = tmp_path / "picture"
     source.write_bytes(images.png(60, 50))
     pipeline = Pipeline(
@@ -64,13 +64,13 @@ def test_it_is_written(tmp_path: Path) -> None:
         {"x": 1_000_000, "y": 1_000_000, "width": 1_000_000, "height": 1_000_000},
     ],
 )
-def test_what_reaches_outside_is_refused_on_both_sides(rectangle: dict[str, int]) -> None:
+def test_rectangle_outside_the_picture_is_refused(rectangle: dict[str, int]) -> None:
     spec = Crop(**rectangle)
     sentence = (
         "the picture is 60 x 50 pixels.*x \\+ width may be at most 60, y \\+ height at most 50"
     )
     with pytest.raises(BadParameter, match=sentence):
-        sizes([spec], (60, 50), 10**9)
+        result_sizes([spec], (60, 50), 10**9)
     with pytest.raises(BadParameter, match=sentence) as caught:
         apply(Picture(bgr()), spec)
     assert caught.value.facts["limit"] == [60, 50]
@@ -86,7 +86,7 @@ def test_documents_and_labels() -> None:
 
 @pytest.mark.parametrize("name", ["x", "y", "width", "height"])
 @pytest.mark.parametrize("value", [*NO_NUMBERS, *NO_VALUES, "-1", "1.5", "1000001"])
-def test_numbers_that_are_none(name: str, value: Any) -> None:
+def test_invalid_numbers_are_refused(name: str, value: Any) -> None:
     parameters = {"width": "1", "height": "1", name: value}
     assert refusal("crop", **parameters).startswith(f"crop: {name}: ")
 

@@ -1,4 +1,4 @@
-"""Every operation of the registry: sizes, depth, alpha, and an input that it does not change."""
+"""Every operation of the registry: sizes, depth, alpha, unchanged input."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_sizes_depth_and_alpha(op: str, kind: str) -> None:
     for source in (narrow, deep):
         kept = replace(source, pixels=source.pixels.copy())
         results = run(source, spec, tools())
-        assert [(each.width, each.height) for each in results] == sizes
+        assert [(result.width, result.height) for result in results] == sizes
         assert (source.pixels == kept.pixels).all(), "the input was written to"
         for result in results:
             assert result.pixels.dtype == (np.uint8 if spec.runs_network else source.pixels.dtype)
@@ -57,7 +57,7 @@ def test_sizes_depth_and_alpha(op: str, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("op", OPERATIONS)
-def test_sixteen_bits_give_what_eight_bits_give(op: str, kind: str) -> None:
+def test_16_bits_give_the_same_result_as_8_bits(op: str, kind: str) -> None:
     spec = parse(op, OPERATIONS[op].example)
     narrow = run(picture(kind, np.uint8), spec, tools())
     deep = run(picture(kind, np.uint16), spec, tools())

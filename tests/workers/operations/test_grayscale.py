@@ -1,4 +1,4 @@
-"""The grayscale operation: luma, alpha as it was, and no profile that does not fit."""
+"""The grayscale operation: luma, unchanged alpha, no unsuitable profile."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
 def gray_profile() -> bytes:
-    """Return a profile that says it is for gray samples, which is all that is looked at."""
+    """Return a profile whose header says gray, the only field that is read."""
     return SRGB[:16] + b"GRAY" + SRGB[20:]
 
 
-def swapped() -> bytes:
-    """Return sRGB with its red and blue primaries exchanged: a profile that does something."""
+def swapped_profile() -> bytes:
+    """Return sRGB with red and blue primaries exchanged: a profile with a visible effect."""
     return SRGB.replace(b"rXYZ", b"tmpX").replace(b"bXYZ", b"rXYZ").replace(b"tmpX", b"bXYZ")
 
 
-def test_it_is_the_luma_that_pillow_computes() -> None:
+def test_luma_equals_pillow() -> None:
     source = Picture(bgr())
     result = apply(source, Grayscale())
     assert result.pixels.shape == (50, 60)
@@ -36,13 +36,13 @@ def test_it_is_the_luma_that_pillow_computes() -> None:
     assert np.abs(result.pixels.astype(int) - expected).max() <= 1
 
 
-def test_primaries_weigh_as_bt601_says() -> None:
+def test_primaries_have_bt601_weights() -> None:
     primaries = np.eye(3, dtype=np.uint8)[None] * 255
     luma = apply(Picture(np.ascontiguousarray(primaries)), Grayscale()).pixels[0]
     assert luma.tolist() == [29, 150, 76]  # blue, green, red: 0.114, 0.587, 0.299
 
 
-def test_alpha_is_kept_and_gray_stays() -> None:
+def test_alpha_and_gray_are_kept() -> None:
     alpha = np.arange(3000, dtype=np.uint32).reshape(50, 60).astype(np.uint8)
     result = apply(Picture(bgr(), alpha), Grayscale())
     assert result.alpha is not None
@@ -51,29 +51,29 @@ def test_alpha_is_kept_and_gray_stays() -> None:
     assert (again.pixels == result.pixels).all()
 
 
-def test_colours_go_through_their_profile_which_then_goes() -> None:
+def test_profile_is_applied_and_dropped() -> None:
     plain = apply(Picture(bgr()), Grayscale())
     tagged = apply(Picture(bgr(), icc=SRGB), Grayscale())
     assert tagged.icc is None
     assert np.abs(plain.pixels.astype(int) - tagged.pixels).max() <= 2
     high = np.ascontiguousarray(np.resize(bgr(), (1100, 60, 3)))
-    whole = icc_profile.to_srgb(image(Picture(high)), swapped()).convert("L")
-    tall = apply(Picture(high, icc=swapped()), Grayscale()).pixels
+    whole = icc_profile.to_srgb(image(Picture(high)), swapped_profile()).convert("L")
+    tall = apply(Picture(high, icc=swapped_profile()), Grayscale()).pixels
     assert np.abs(tall.astype(int) - np.asarray(whole)).max() <= 1
-    other = apply(Picture(bgr(), icc=swapped()), Grayscale())
-    expected = icc_profile.to_srgb(image(Picture(bgr())), swapped()).convert("L")
+    other = apply(Picture(bgr(), icc=swapped_profile()), Grayscale())
+    expected = icc_profile.to_srgb(image(Picture(bgr())), swapped_profile()).convert("L")
     assert np.abs(other.pixels.astype(int) - np.asarray(expected)).max() <= 1
     assert images.psnr(other.pixels, plain.pixels) < 30
 
 
 @pytest.mark.parametrize("icc", [b"junk", SRGB[:200], gray_profile()])
-def test_a_profile_that_does_not_fit_costs_nothing(icc: bytes) -> None:
+def test_unsuitable_profile_is_ignored(icc: bytes) -> None:
     result = apply(Picture(bgr(), icc=icc), Grayscale())
     assert result.icc is None
     assert (result.pixels == apply(Picture(bgr()), Grayscale()).pixels).all()
 
 
-def test_gray_pixels_keep_a_gray_profile_and_lose_another() -> None:
+def test_gray_pixels_keep_only_a_gray_profile() -> None:
     plane = np.ascontiguousarray(bgr()[:, :, 0])
     assert apply(Picture(plane, icc=gray_profile()), Grayscale()).icc == gray_profile()
     assert apply(Picture(plane, icc=SRGB), Grayscale()).icc is None
@@ -88,7 +88,7 @@ def test_the_file_is_gray_and_valid(output: str) -> None:
         assert "icc_profile" not in written.info
 
 
-def test_it_takes_no_parameters() -> None:
+def test_grayscale_has_no_parameters() -> None:
     assert "unknown field 'level'; known: none" in refusal("grayscale", level="3")
     assert document("grayscale") == {"op": "grayscale"}
     assert parse("grayscale", {}).label() == "grayscale"

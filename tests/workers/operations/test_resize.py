@@ -1,4 +1,4 @@
-"""The resize operation: sizes by three ways of asking, areas averaged, curves kept smooth."""
+"""The resize operation: sizes by scale, width or height; area averages; smooth enlarging."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_shrinking_averages_areas_exactly(new: tuple[int, int]) -> None:
     ("name", "filter_"),
     [("lanczos", Image.Resampling.LANCZOS), ("cubic", Image.Resampling.BICUBIC)],
 )
-def test_enlarging_is_like_pillows(name: str, filter_: Image.Resampling) -> None:
+def test_enlarging_is_close_to_pillow(name: str, filter_: Image.Resampling) -> None:
     soft = cv2.GaussianBlur(bgr(90, 70), (5, 5), 0)
     source = Picture(np.asarray(soft, np.uint8))
     spec = parse("resize", {"scale": "2.5", "filter": name})
@@ -62,7 +62,7 @@ def test_enlarging_is_like_pillows(name: str, filter_: Image.Resampling) -> None
     assert cv2.quality.QualitySSIM_compute(result.pixels, expected)[0][0] > 0.98  # type: ignore[attr-defined]
 
 
-def test_filters_differ_in_enlarging_only() -> None:
+def test_filter_affects_only_enlarging() -> None:
     lanczos, cubic = (
         apply(Picture(bgr()), Resize(scale=2, filter=f)) for f in ("lanczos", "cubic")
     )
@@ -74,8 +74,8 @@ def test_filters_differ_in_enlarging_only() -> None:
 
 
 @pytest.mark.parametrize("new", [(40, 100), (120, 25), (40, 50), (60, 100)])
-def test_each_axis_has_its_filter(new: tuple[int, int]) -> None:
-    """What shrinks across is averaged across, whatever happens along the other axis."""
+def test_each_axis_uses_its_own_filter(new: tuple[int, int]) -> None:
+    """An axis that shrinks is averaged, whatever happens on the other axis."""
     source = bgr(60, 50)
     result = apply(Picture(source), Resize(width=new[0], height=new[1]))
     assert result.size == new
@@ -91,24 +91,24 @@ def test_each_axis_has_its_filter(new: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("hidden", [0, 255])
 @pytest.mark.parametrize(
-    "asked",
+    "parameters",
     [{"scale": 2}, {"scale": 3, "filter": "cubic"}, {"scale": 0.3}, {"width": 7, "height": 90}],
 )
-def test_no_fringe_from_what_nobody_sees(asked: dict[str, Any], hidden: int) -> None:
-    result = apply(half_hidden(hidden), Resize(**asked))
+def test_hidden_colour_leaves_no_fringe(parameters: dict[str, Any], hidden: int) -> None:
+    result = apply(half_hidden(hidden), Resize(**parameters))
     assert np.abs(visible(result).astype(int) - 200).max() <= 3
     assert result.alpha is not None
     assert {0, 255} <= set(np.unique(result.alpha))
 
 
 def test_overshoot_gives_no_tint() -> None:
-    """Lanczos overshoots at a hard edge of alpha; colour and alpha must do so alike."""
+    """Lanczos overshoots at a hard edge of alpha; colour and alpha must overshoot alike."""
     for shown in (64, 128, 255):
         result = apply(half_hidden(0, shown), Resize(scale=4))
         assert np.abs(visible(result, 32).astype(int) - shown).max() <= 1
 
 
-def test_gray_alpha_and_profile_stay() -> None:
+def test_gray_alpha_and_profile_are_kept() -> None:
     plane, alpha = bgr()[:, :, 1].copy(), bgr()[:, :, 0].copy()
     result = apply(Picture(plane, alpha, b"profile"), Resize(scale=0.5))
     assert result.pixels.shape == (25, 30)
@@ -121,7 +121,7 @@ def test_gray_alpha_and_profile_stay() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "sizes"),
+    ("parameters", "sizes"),
     [
         ({"scale": "2"}, (514, 600)),
         ({"scale": "0.5"}, (129, 150)),
@@ -132,13 +132,13 @@ def test_gray_alpha_and_profile_stay() -> None:
         ({"width": "1"}, (1, 1)),
     ],
 )
-def test_sizes(asked: dict[str, str], sizes: tuple[int, int]) -> None:
-    assert parse("resize", asked).output_sizes(257, 300) == [sizes]
+def test_result_sizes(parameters: dict[str, str], sizes: tuple[int, int]) -> None:
+    assert parse("resize", parameters).output_sizes(257, 300) == [sizes]
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 1000), (1000, 1)])
 @pytest.mark.parametrize("scale", [0.05, 0.3, 1, 7])
-def test_a_side_never_vanishes(size: tuple[int, int], scale: float) -> None:
+def test_sides_are_at_least_one_pixel(size: tuple[int, int], scale: float) -> None:
     pixels = np.full((size[1], size[0], 3), 90, np.uint8)
     result = apply(Picture(pixels), Resize(scale=scale))
     assert [result.size] == Resize(scale=scale).output_sizes(*size)
@@ -152,26 +152,31 @@ def test_long_strips() -> None:
     assert (apply(strip, Resize(width=1, height=100_000)).pixels == 5).all()
 
 
-def test_the_same_size_is_the_same_picture() -> None:
+def test_same_size_changes_nothing() -> None:
     assert (apply(Picture(bgr()), Resize(scale=1)).pixels == bgr()).all()
 
 
-@pytest.mark.parametrize("asked", [{"scale": 0.1}, {"scale": 0.12}, {"width": 90, "height": 31}])
-def test_the_decoders_own_scaling_gives_the_same(tmp_path: Path, asked: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "parameters", [{"scale": 0.1}, {"scale": 0.12}, {"width": 90, "height": 31}]
+)
+def test_scaled_decoding_gives_the_same_result(tmp_path: Path, parameters: dict[str, Any]) -> None:
     from tests.workers.operations.test_thumbnail import photograph, rotated
 
-    spec = Resize(**asked)
+    spec = Resize(**parameters)
     for orientation in (1, 3, 6, 8):
         path = tmp_path / "picture.jpg"
         path.write_bytes(rotated(photograph(1003, 777), orientation))
-        whole, scaled = codec.decode(path, 10**7), codec.decode(path, 10**7, spec.minimum_decode_size)
+        whole, scaled = (
+            codec.decode(path, 10**7),
+            codec.decode(path, 10**7, spec.minimum_decode_size),
+        )
         assert scaled.full_size is not None
         a, b = apply(whole, spec), apply(scaled, spec)
         assert a.size == b.size
         assert images.psnr(a.pixels, b.pixels) > 40
 
 
-def test_enlarging_needs_every_pixel() -> None:
+def test_enlarging_decodes_every_pixel() -> None:
     assert Resize(scale=2).minimum_decode_size(4000, 3000) is None
     assert Resize(width=10, height=3001).minimum_decode_size(4000, 3000) is None
     assert Resize(scale=0.1).minimum_decode_size(4000, 3000) == (1600, 1200)
@@ -191,20 +196,20 @@ def test_documents_and_labels() -> None:
         ({"width": "300"}, "resize-w300"),
         ({"height": "200"}, "resize-h200"),
     ]
-    for asked, label in labels:
-        assert parse("resize", asked).label() == label
+    for parameters, label in labels:
+        assert parse("resize", parameters).label() == label
 
 
 @pytest.mark.parametrize(
     "value", [*NO_NUMBERS, True, [1], {"a": 1}, "0", "0.049", "100", "-2", 10**400]
 )
-def test_scales_that_are_none(value: Any) -> None:
+def test_invalid_scales_are_refused(value: Any) -> None:
     assert refusal("resize", scale=value).startswith("resize: scale: ")
 
 
 @pytest.mark.parametrize("name", ["width", "height"])
 @pytest.mark.parametrize("value", [*NO_NUMBERS, True, [1], "0", "-1", "2.5", "1000001"])
-def test_sides_that_are_none(name: str, value: Any) -> None:
+def test_invalid_sides_are_refused(name: str, value: Any) -> None:
     assert refusal("resize", **{name: value}).startswith(f"resize: {name}: ")
 
 

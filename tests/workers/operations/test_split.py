@@ -1,4 +1,4 @@
-"""The split operation: four parts in order, of which the whole can be put together again."""
+"""The split operation: four parts in order that make up the whole picture."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from workers.pipeline import Limits, Pipeline
 
 
 @pytest.mark.parametrize("size", [(60, 50), (61, 50), (60, 51), (61, 51), (2, 2), (3, 2), (2, 999)])
-def test_no_pixel_is_lost(size: tuple[int, int]) -> None:
+def test_parts_contain_every_pixel(size: tuple[int, int]) -> None:
     source = Picture(bgr(*size), bgr(*size)[:, :, 0].copy(), b"profile")
     parts = run(source, Split(), tools())
     assert len(parts) == Split.parts
@@ -34,14 +34,14 @@ def test_no_pixel_is_lost(size: tuple[int, int]) -> None:
     assert {part.icc for part in parts} == {b"profile"}
 
 
-def test_the_order_is_that_of_reading() -> None:
+def test_parts_are_in_reading_order() -> None:
     plane = np.array([[1, 2], [3, 4]], np.uint8)
     assert [int(p.pixels[0, 0]) for p in run(Picture(plane), Split(), tools())] == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("encoding", [Encoding("png"), Encoding("jpeg"), Encoding("webp")])
 @pytest.mark.parametrize("after", [Upscale(), Blur(), Thumbnail(width=7, height=7), Split()])
-def test_the_parts_can_be_worked_on_and_written(
+def test_parts_can_be_processed_and_written(
     tmp_path: Path, after: Operation, encoding: Encoding
 ) -> None:
     for name, data in (("colour", images.png(41, 31)), ("gray", gray())):
@@ -66,7 +66,7 @@ def gray() -> bytes:
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 50), (50, 1)])
-def test_what_cannot_be_halved_is_refused(size: tuple[int, int]) -> None:
+def test_sides_of_one_pixel_are_refused(size: tuple[int, int]) -> None:
     with pytest.raises(
         BadParameter, match=f"{size[0]} x {size[1]} pixels; .* at least 2"
     ) as caught:
@@ -74,7 +74,7 @@ def test_what_cannot_be_halved_is_refused(size: tuple[int, int]) -> None:
     assert caught.value.facts == {"limit": 2, "measured": 1}
 
 
-def test_it_takes_no_parameters() -> None:
+def test_split_has_no_parameters() -> None:
     assert document("split") == {"op": "split"}
     assert parse("split", {}).label() == "split"
     assert "unknown field 'parts'; known: none" in refusal("split", parts="4")

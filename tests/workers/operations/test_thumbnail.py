@@ -1,4 +1,4 @@
-"""The thumbnail operation: fits, keeps its shape, never grows, and looks like all the pixels."""
+"""The thumbnail operation: fits its box, keeps its aspect ratio, never grows, averages areas."""
 
 from __future__ import annotations
 
@@ -39,7 +39,9 @@ SIDES = st.integers(1, 30_000)
 
 @given(SIDES, SIDES, SIDES, SIDES)
 @limits(deadline=None)
-def test_it_fits_and_keeps_its_shape(width: int, height: int, box: int, other: int) -> None:
+def test_thumbnail_fits_and_keeps_its_aspect_ratio(
+    width: int, height: int, box: int, other: int
+) -> None:
     ((w, h),) = Thumbnail(width=box, height=other).output_sizes(width, height)
     assert 1 <= w <= min(box, width)
     assert 1 <= h <= min(other, height)
@@ -60,7 +62,7 @@ def test_rounding_is_exact(width: int, height: int, box: int) -> None:
         assert min(w, h) == max(1, math.floor(exact + Fraction(1, 2)))
 
 
-def test_it_averages_areas() -> None:
+def test_thumbnail_averages_areas() -> None:
     source = bgr(400, 300)
     result = apply(Picture(source), Thumbnail())
     assert result.pixels.shape == (75, 100, 3)
@@ -68,7 +70,7 @@ def test_it_averages_areas() -> None:
     assert np.abs(result.pixels - blocks).max() <= 0.51
 
 
-def test_it_looks_like_pillows() -> None:
+def test_thumbnail_is_close_to_pillow() -> None:
     source = Picture(bgr(431, 317))
     result = apply(source, Thumbnail())
     expected = image(source).resize((result.width, result.height), Image.Resampling.BOX)
@@ -77,7 +79,7 @@ def test_it_looks_like_pillows() -> None:
     assert cv2.quality.QualitySSIM_compute(result.pixels, close)[0][1] > 0.95  # type: ignore[attr-defined]
 
 
-def test_small_pictures_are_left_alone() -> None:
+def test_small_pictures_are_unchanged() -> None:
     source = Picture(bgr(60, 50), bgr(60, 50)[:, :, 0].copy(), b"profile")
     result = apply(source, Thumbnail())
     assert (result.pixels == source.pixels).all()
@@ -85,7 +87,7 @@ def test_small_pictures_are_left_alone() -> None:
 
 
 @pytest.mark.parametrize("size", [(1000, 1), (1, 1000), (3000, 2), (1, 1)])
-def test_a_side_never_vanishes(size: tuple[int, int]) -> None:
+def test_sides_are_at_least_one_pixel(size: tuple[int, int]) -> None:
     result = apply(Picture(np.full((size[1], size[0]), 9, np.uint8)), Thumbnail())
     assert min(result.width, result.height) >= 1
     assert max(result.width, result.height) <= 100
@@ -93,7 +95,7 @@ def test_a_side_never_vanishes(size: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("hidden", [0, 255])
-def test_no_fringe_from_what_nobody_sees(hidden: int) -> None:
+def test_hidden_colour_leaves_no_fringe(hidden: int) -> None:
     result = apply(half_hidden(hidden, side=43), Thumbnail(width=10, height=10))
     assert np.abs(visible(result).astype(int) - 200).max() <= 1
 
@@ -107,7 +109,7 @@ def rotated(photo: Image.Image, orientation: int, **options: Any) -> bytes:
 
 
 def photograph(width: int, height: int) -> Image.Image:
-    """Return soft shapes with fine texture: what photographs have, and no pattern of one pixel."""
+    """Return soft shapes with fine texture, like a photograph, without one-pixel patterns."""
     rng = np.random.default_rng(7)
     small = rng.integers(0, 256, (height // 12 + 2, width // 12 + 2, 3), dtype=np.uint8)
     smooth = cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
@@ -117,14 +119,17 @@ def photograph(width: int, height: int) -> Image.Image:
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("size", [(821, 627), (1001, 333), (647, 1203)])
-def test_the_decoders_own_scaling_gives_the_same(
+def test_scaled_decoding_gives_the_same_result(
     tmp_path: Path, orientation: int, size: tuple[int, int]
 ) -> None:
     path = tmp_path / "picture.jpg"
     for side, options in ((40, {}), (97, {"progressive": True}), (100, {"subsampling": 0})):
         path.write_bytes(rotated(photograph(*size), orientation, **options))
         spec = Thumbnail(width=side, height=side)
-        whole, scaled = codec.decode(path, 10**7), codec.decode(path, 10**7, spec.minimum_decode_size)
+        whole, scaled = (
+            codec.decode(path, 10**7),
+            codec.decode(path, 10**7, spec.minimum_decode_size),
+        )
         assert scaled.full_size == whole.size
         assert scaled.size == whole.size
         assert scaled.pixels.size < whole.pixels.size / 3
@@ -137,7 +142,7 @@ def test_the_decoders_own_scaling_gives_the_same(
 
 @given(st.integers(1, 300), st.integers(1, 300), st.integers(1, 8), st.integers(1, 60), SIDES)
 @limits(max_examples=60, deadline=None)
-def test_every_shape_gets_the_size_that_was_promised(
+def test_scaled_decoding_gives_the_predicted_size(
     width: int, height: int, orientation: int, box: int, other: int
 ) -> None:
     spec = Thumbnail(width=box, height=other)
@@ -152,25 +157,31 @@ def test_every_shape_gets_the_size_that_was_promised(
     assert np.ptp(result.pixels.reshape(-1, 3), axis=0).max() <= 1
 
 
-def test_real_photographs_come_out_the_same_too(shared: Path) -> None:
+def test_scaled_decoding_of_photographs_gives_the_same_result(shared: Path) -> None:
     for path in sorted((shared / "images").glob("*.jpg")):
         for side in (20, 53, 100, 160):
             spec = Thumbnail(width=side, height=side)
-            whole, scaled = codec.decode(path, 10**7), codec.decode(path, 10**7, spec.minimum_decode_size)
+            whole, scaled = (
+                codec.decode(path, 10**7),
+                codec.decode(path, 10**7, spec.minimum_decode_size),
+            )
             assert images.psnr(apply(whole, spec).pixels, apply(scaled, spec).pixels) > 40
 
 
-def test_gray_and_cmyk_are_scaled_too(tmp_path: Path) -> None:
+def test_scaled_decoding_of_gray_and_cmyk(tmp_path: Path) -> None:
     for mode in ("L", "CMYK"):
         path = tmp_path / f"{mode}.jpg"
         photograph(805, 603).convert(mode).save(path, quality=90)
         spec = Thumbnail()
-        whole, scaled = codec.decode(path, 10**7), codec.decode(path, 10**7, spec.minimum_decode_size)
+        whole, scaled = (
+            codec.decode(path, 10**7),
+            codec.decode(path, 10**7, spec.minimum_decode_size),
+        )
         assert scaled.full_size == (805, 603)
         assert images.psnr(apply(whole, spec).pixels, apply(scaled, spec).pixels) > 40
 
 
-def test_what_cannot_be_scaled_is_decoded_whole(tmp_path: Path) -> None:
+def test_other_pictures_are_decoded_in_full(tmp_path: Path) -> None:
     path = tmp_path / "picture"
     for data in (images.png(900, 700), images.jpeg(399, 300), images.jpeg(3000, 3)):
         path.write_bytes(data)
@@ -178,7 +189,7 @@ def test_what_cannot_be_scaled_is_decoded_whole(tmp_path: Path) -> None:
         assert (picture.full_size, picture.content_box) == (None, None)
 
 
-def test_one_side_is_both() -> None:
+def test_one_side_sets_both() -> None:
     assert document("thumbnail") == {"op": "thumbnail", "width": 100, "height": 100}
     assert document("thumbnail", width="200") == document("thumbnail", width=200, height="200")
     assert document("thumbnail", height="70.0") == document("thumbnail", width="70", height=70)
@@ -186,7 +197,7 @@ def test_one_side_is_both() -> None:
 
 
 @pytest.mark.parametrize("value", [*NO_NUMBERS, *NO_VALUES, "0", "-5", "1.5", "1000001"])
-def test_sides_that_are_none(value: Any) -> None:
+def test_invalid_sides_are_refused(value: Any) -> None:
     for name in ("width", "height"):
         assert refusal("thumbnail", **{name: value}).startswith(f"thumbnail: {name}: ")
 

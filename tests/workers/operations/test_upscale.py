@@ -1,4 +1,4 @@
-"""The upscale operation: right size, better than bicubic, the same as plain dnn_superres."""
+"""The upscale operation: right size, better than bicubic, equal to plain dnn_superres."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_hidden_colour_does_not_bleed_into_the_visible_edge(hidden: tuple[int, i
 
 
 @pytest.mark.parametrize("faint", [0, 1, 2, 7])
-def test_colour_under_hardly_any_alpha_does_not_bleed_either(faint: int) -> None:
+def test_colour_under_low_alpha_does_not_bleed(faint: int) -> None:
     rows, columns = np.mgrid[0:40, 0:40]
     disc = (rows - 20) ** 2 + (columns - 20) ** 2 < 150
     pixels = np.where(disc, 255, 0).astype(np.uint8)
@@ -68,7 +68,7 @@ def test_colour_under_hardly_any_alpha_does_not_bleed_either(faint: int) -> None
     assert result.pixels[result.alpha > 128].min() > 240
 
 
-def test_gray_is_what_colour_would_give() -> None:
+def test_gray_gives_the_same_as_colour() -> None:
     plane = np.ascontiguousarray(bgr()[:, :, 1])
     gray = apply(Picture(plane), Upscale(), tools()).pixels
     colour = apply(Picture(np.dstack([plane] * 3)), Upscale(), tools()).pixels
@@ -82,9 +82,7 @@ def test_tiny_and_odd_pictures(size: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize(("model", "scale"), PUBLISHED)
-def test_published_networks_are_run_as_opencv_runs_them(
-    shared: Path, model: str, scale: int
-) -> None:
+def test_published_networks_give_the_same_as_opencv(shared: Path, model: str, scale: int) -> None:
     catalogue = Catalogue.read(shared / "weights")
     weights = catalogue.find(model, scale)
     plain = cv2.dnn_superres.DnnSuperResImpl_create()  # type: ignore[attr-defined]
@@ -111,18 +109,18 @@ def test_spans_cover_everything_once_and_stay_inside() -> None:
         assert len(sizes) == 1
 
 
-def test_parts_are_alike_so_that_the_last_does_not_repeat_much() -> None:
+def test_tiles_have_equal_sizes() -> None:
     assert [keep for *_, keep, _ in tiles.spans(300, 256, 6)] == [0, 150]
 
 
 def test_progress_counts_tiles() -> None:
-    told: list[float] = []
-    measured = Tools(Catalogue.read(None), 32, told.append)
-    apply(Picture(bgr(64, 96)), Upscale(), measured)
-    assert told == [pytest.approx(n / 6) for n in range(1, 7)]
+    shares: list[float] = []
+    tiled = Tools(Catalogue.read(None), 32, shares.append)
+    apply(Picture(bgr(64, 96)), Upscale(), tiled)
+    assert shares == [pytest.approx(n / 6) for n in range(1, 7)]
 
 
-def test_a_network_that_is_not_here_is_said() -> None:
+def test_missing_network_is_reported() -> None:
     with pytest.raises(WeightsMissing, match="on this worker: model FSRCNN is known"):
         apply(Picture(bgr()), Upscale(model="FSRCNN"), tools())
 
@@ -130,7 +128,7 @@ def test_a_network_that_is_not_here_is_said() -> None:
 def test_bundled_network_beats_bicubic_by_three_decibels_on_held_out_pictures(
     shared: Path,
 ) -> None:
-    """The validation split of training/dataset.py; low resolution as the literature has it."""
+    """The validation split of training/dataset.py; bicubic low resolution, as in the literature."""
     from training.dataset import read_luma, split
     from training.degrade import bicubic, psnr
 
@@ -153,7 +151,7 @@ def test_a_real_photograph(shared: Path) -> None:
     assert images.psnr(np.asarray(back), source) > 30
 
 
-def test_lapsrn_has_smaller_tiles_the_finer_its_features() -> None:
+def test_tile_side_depends_on_network_and_area() -> None:
     known = Catalogue.read(None).known
     sides = {w.scale: tiles.tile_side(256, w, 10**6) for w in known if w.name == "LapSRN"}
     assert sides == {2: 256, 4: 128, 8: 64}

@@ -1,4 +1,4 @@
-"""What a child that a picture has taken over can still do, tried from inside a real one."""
+"""What a child that a picture took over can still do, tried from inside a real child."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from models.settings import Settings
 from tests.support import images
 from tests.support.paths import ROOT
 from tests.workers.child.test_pool import ignore, request
-from tests.workers.child.test_results import answered
+from tests.workers.child.test_results import succeeded_message
 from workers import sandbox
 from workers.child.pool import ChildPool
 from workers.child.process import ChildProcess, ChildStartError
@@ -51,54 +51,54 @@ async def started(**settings: Any) -> AsyncIterator[ChildPool]:
         await children.stop()
 
 
-async def probe(children: ChildPool, folder: Path, what: str, path: str = "", **more: Any) -> str:
-    asked = replace(request(folder), operations=[{"probe": what, "path": path, **more}])
-    answer = await children.run(asked, ignore)
-    return str(answer["error"]["detail"])
+async def probe(children: ChildPool, folder: Path, name: str, path: str = "", **more: Any) -> str:
+    task = replace(request(folder), operations=[{"probe": name, "path": path, **more}])
+    message = await children.run(task, ignore)
+    return str(message["error"]["detail"])
 
 
 @functools.cache
-def holds(layer: str) -> bool:
-    """Tell whether this kernel has a layer at all; not a matter of how it is put on."""
+def has_layer(layer: str) -> bool:
+    """Return whether this kernel has ``layer``."""
     program = f"""
 import sys, tempfile
 from workers import sandbox
-room = sandbox.SandboxLimits(tempfile.gettempdir(), "weights", 1 << 32, 1 << 30)
-sys.exit(bool(sandbox.enter_sandbox(room)[{layer!r}]))
+limits = sandbox.SandboxLimits(tempfile.gettempdir(), "weights", 1 << 32, 1 << 30)
+sys.exit(bool(sandbox.enter_sandbox(limits)[{layer!r}]))
 """
     return subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False).returncode == 0
 
 
-async def test_all_layers_hold_and_the_engine_is_the_one_without_them(tmp_path: Path) -> None:
+async def test_all_layers_are_active_and_do_not_change_the_engine(tmp_path: Path) -> None:
     async with started(child_sandbox="off") as children:
-        free = children.engine
+        engine = children.engine
         assert set(children.layers.values()) == {"CHILD_SANDBOX=off"}
     async with started() as children:
-        assert children.engine == free
+        assert children.engine == engine
         assert tuple(children.layers) == sandbox.LAYERS
-        assert {name: holds(name) for name in sandbox.LAYERS} == {
+        assert {name: has_layer(name) for name in sandbox.LAYERS} == {
             name: not why for name, why in children.layers.items()
         }
         assert (await children.run(request(tmp_path), ignore))["results"]
 
 
-@pytest.mark.skipif(not holds("calls"), reason="no seccomp here")
-async def test_it_reaches_no_network_starts_nothing_and_touches_no_process(tmp_path: Path) -> None:
-    tried = (
+@pytest.mark.skipif(not has_layer("calls"), reason="no seccomp here")
+async def test_sandbox_blocks_network_programs_and_other_processes(tmp_path: Path) -> None:
+    probes = (
         *("socket", "unix socket", "socket pair", "netlink", "exec", "fork", "program"),
         *("ptrace", "io_uring", "userns", "kill", "kill all"),
     )
     async with started() as children:
-        for what in tried:
-            said = await probe(children, tmp_path, what)
-            assert said == "refused: Operation not permitted", what
-        said = await probe(children, tmp_path, "thread")
-        assert said.endswith("a thread is refused: refused: Operation not permitted")
+        for name in probes:
+            outcome = await probe(children, tmp_path, name)
+            assert outcome == "refused: Operation not permitted", name
+        outcome = await probe(children, tmp_path, "thread")
+        assert outcome.endswith("a thread is refused: refused: Operation not permitted")
         assert "refused" in await probe(children, tmp_path, "chmod", "OWN/original")
 
 
-@pytest.mark.skipif(not holds("files"), reason="no Landlock here")
-async def test_it_reads_and_writes_its_own_folder_only(tmp_path: Path) -> None:
+@pytest.mark.skipif(not has_layer("files"), reason="no Landlock here")
+async def test_sandbox_allows_only_its_own_folder(tmp_path: Path) -> None:
     secret, scratch = tmp_path / "secret", tmp_path / "scratch"
     secret.write_text("mongodb://user:secret@host/")
     scratch.mkdir()
@@ -110,21 +110,21 @@ async def test_it_reads_and_writes_its_own_folder_only(tmp_path: Path) -> None:
     for path in ("/", "/etc", str(ROOT), str(tmp_path), str(scratch)):
         assert await probe(children, tmp_path, "list", path) == "refused: Permission denied", path
     (mine,) = {one, other} - {await _neighbour(children, tmp_path, one, other)}
-    for what in ("write", "append", "truncate", "delete", "link"):
-        for place in (tmp_path, ROOT / "weights", ROOT / "workers", Path("/dev/shm"), scratch):
-            path = str(secret if what in {"truncate", "delete"} else place / "left-behind")
-            assert (await probe(children, tmp_path, what, path)).startswith("refused: "), path
+    for name in ("write", "append", "truncate", "delete", "link"):
+        for parent in (tmp_path, ROOT / "weights", ROOT / "workers", Path("/dev/shm"), scratch):
+            path = str(secret if name in {"truncate", "delete"} else parent / "left-behind")
+            assert (await probe(children, tmp_path, name, path)).startswith("refused: "), path
     assert secret.read_text() == "mongodb://user:secret@host/"
     # "Permission denied" or, by seccomp, "Operation not permitted".
     assert (await probe(children, tmp_path, "link", "OWN/link")).startswith("refused")
-    for what in ("parent", "parent memory"):
-        assert (await probe(children, tmp_path, what)).startswith("refused"), what
+    for name in ("parent", "parent memory"):
+        assert (await probe(children, tmp_path, name)).startswith("refused"), name
     assert (await probe(children, tmp_path, "own status")).startswith("done: Name:")
     assert await probe(children, tmp_path, "write", "OWN/mine") == "done: 4"
     assert (
         await probe(children, tmp_path, "read", "OWN/original") == "done: \x89PNG\r\n\x1a\n\x00\x00"
     )
-    # What one task left there is gone when the next begins.
+    # Files of one task are deleted before the next.
     assert "mine" not in await probe(children, tmp_path, "list", "OWN")
     assert mine in {one, other}
     await children.stop()
@@ -132,13 +132,13 @@ async def test_it_reads_and_writes_its_own_folder_only(tmp_path: Path) -> None:
 
 
 async def _neighbour(children: ChildPool, folder: Path, one: Path, other: Path) -> Path:
-    """Return the folder of the child that does not answer; it can be told by who reads it."""
-    said = [await probe(children, folder, "list", str(path)) for path in (one, other)]
-    assert sorted(text.split(":")[0] for text in said) == ["done", "refused"]
-    return one if said[0].startswith("refused") else other
+    """Return the folder of the other child: the child that answers cannot read it."""
+    outcomes = [await probe(children, folder, "list", str(path)) for path in (one, other)]
+    assert sorted(text.split(":")[0] for text in outcomes) == ["done", "refused"]
+    return one if outcomes[0].startswith("refused") else other
 
 
-async def test_limits_are_there_and_cannot_be_raised(tmp_path: Path) -> None:
+async def test_rlimits_are_set_and_cannot_be_raised(tmp_path: Path) -> None:
     settings = {"max_output_pixels": 1_000_000, "memory_budget": 400_000_000}
     async with started(**settings) as children:
         limits = ast.literal_eval(
@@ -153,30 +153,30 @@ async def test_limits_are_there_and_cannot_be_raised(tmp_path: Path) -> None:
         assert await probe(children, tmp_path, "grow", "OWN/new") == "refused: File too large"
         assert await probe(children, tmp_path, "files") == "refused: Too many open files"
         (taken,) = re.findall(r"\d+", await probe(children, tmp_path, "shared memory"))
-        assert int(taken) < 100  # GiB, asked for 10,000
+        assert int(taken) < 100  # GiB of 10,000 that it tries to map
         (pid,) = children.pids
         seen = psutil.Process(pid).rlimit(psutil.RLIMIT_CPU)[0]
         assert 0 < seen < Settings().task_timeout * (os.cpu_count() or 1) + 1000
         before = sorted(psutil.Process(pid).environ()) if os.getuid() == 0 else []
         assert set(before) <= {"PATH", "LANG", "LC_ALL", "HOME", "TMPDIR", "LD_LIBRARY_PATH"} | {
             "VIRTUAL_ENV",
-            "LC_CTYPE",  # Python's own doing, where the language is C
+            "LC_CTYPE",  # set by Python if the language is C
         }
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc")
-async def test_it_has_no_capabilities_and_gains_none(tmp_path: Path) -> None:
+async def test_child_has_no_capabilities(tmp_path: Path) -> None:
     async with started() as children:
         status = Path(f"/proc/{children.pids[0]}/status").read_text()
-    said = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
-    assert {said[f"Cap{kind}"] for kind in ("Inh", "Prm", "Eff", "Amb")} == {"0" * 16}
-    assert said["NoNewPrivs"] == "1"
-    if holds("calls"):
-        assert said["Seccomp"] == "2"
+    fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+    assert {fields[f"Cap{kind}"] for kind in ("Inh", "Prm", "Eff", "Amb")} == {"0" * 16}
+    assert fields["NoNewPrivs"] == "1"
+    if has_layer("calls"):
+        assert fields["Seccomp"] == "2"
 
 
-async def test_nobody_waits_for_code_that_never_comes_back(tmp_path: Path) -> None:
-    """Its worker killed or standing still, and no Python runs: the kernel ends it."""
+async def test_endless_c_code_is_killed_by_the_cpu_limit(tmp_path: Path) -> None:
+    """The worker hangs and no Python code of the child runs: the kernel kills it."""
     children = ChildPool(Settings(worker_processes=1))
     children._setup["cpu_seconds"] = 1.0
     await children.start()
@@ -186,8 +186,8 @@ async def test_nobody_waits_for_code_that_never_comes_back(tmp_path: Path) -> No
     await children.stop()
 
 
-def test_it_dies_with_its_worker_even_in_code_that_never_comes_back(tmp_path: Path) -> None:
-    asked = replace(request(tmp_path), operations=[{"probe": "endless"}])
+def test_child_in_endless_c_code_dies_with_its_worker(tmp_path: Path) -> None:
+    task = replace(request(tmp_path), operations=[{"probe": "endless"}])
     program = f"""
 import asyncio, os, signal
 import workers.child.process
@@ -201,7 +201,7 @@ async def main():
     children = ChildPool(Settings(worker_processes=1))
     await children.start()
     print(children.pids[0], flush=True)
-    asyncio.ensure_future(children.run({asked!r}, print))
+    asyncio.ensure_future(children.run({task!r}, print))
     while open(f"/proc/{{children.pids[0]}}/stat").read().split()[2] != "R":
         await asyncio.sleep(0.01)
     await asyncio.sleep(0.1)
@@ -214,62 +214,62 @@ asyncio.run(main())
     )
     assert done.returncode == -signal.SIGKILL, done.stderr
     try:
-        left = psutil.Process(int(done.stdout))
+        child = psutil.Process(int(done.stdout))
     except psutil.NoSuchProcess:
         return
-    assert left.wait(30) is None
+    assert child.wait(30) is None
 
 
 @pytest.mark.parametrize("layer", ["files", "calls"])
-async def test_a_layer_that_is_missing_is_said_and_required_it_ends(
+async def test_missing_layer_is_logged_or_refused_if_required(
     layer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LANG", f"lacks-{layer}")
-    with structlog.testing.capture_logs() as said:
+    with structlog.testing.capture_logs() as logs:
         async with started() as children:
             assert (await children.run(request(tmp_path), ignore))["results"]
-    (found,) = [each for each in said if each["event"] == "children_not_fully_confined"]
-    assert f"{layer}: [Errno 38] Function not implemented" in found["missing"]
+    (entry,) = [entry for entry in logs if entry["event"] == "children_not_fully_confined"]
+    assert f"{layer}: [Errno 38] Function not implemented" in entry["missing"]
     with pytest.raises(ChildStartError, match=f"CHILD_SANDBOX=require, and .*{layer}: .Errno 38"):
         async with started(child_sandbox="require"):
             pass
 
 
-async def test_required_and_whole_it_starts() -> None:
-    if not all(map(holds, sandbox.LAYERS)):
+async def test_child_starts_with_all_required_layers() -> None:
+    if not all(map(has_layer, sandbox.LAYERS)):
         pytest.skip("this kernel lacks a layer")
     async with started(child_sandbox="require") as children:
         assert not any(children.layers.values())
 
 
-async def test_a_lie_ends_the_child_and_gives_nothing_away(tmp_path: Path) -> None:
-    """Else one that was taken over had its worker publish what only the worker may read."""
+async def test_forged_result_path_kills_the_child_and_leaks_nothing(tmp_path: Path) -> None:
+    """Otherwise a taken-over child could have its worker publish files that only it may read."""
     (tmp_path / "secret").write_text("mongodb://user:secret@host/")
     folder = tmp_path / "task"
     folder.mkdir()
     async with started(child_sandbox="off") as children:  # so that it can make a link
         (own,) = [child._folder for child in children._children if child]
         for path in (f"{own}/link", f"{tmp_path}/secret"):
-            (strange,) = children.pids
+            (pid,) = children.pids
             with pytest.raises(WorkerCrashed):
-                await probe(children, folder, "link", "OWN/link", answer=answered(path))
+                await probe(children, folder, "link", "OWN/link", message=succeeded_message(path))
             assert not [left for left in folder.iterdir() if b"secret" in left.read_bytes()]
             assert (await children.run(request(folder), ignore))["results"]
-            assert not psutil.pid_exists(strange)
+            assert not psutil.pid_exists(pid)
             (own,) = [child._folder for child in children._children if child]
 
 
-async def test_no_other_decoder_can_be_reached(tmp_path: Path) -> None:
+async def test_only_accepted_decoders_are_registered(tmp_path: Path) -> None:
     async with started() as children:
         exif = images.jpeg(20, 20, exif=images.decoded(images.jpeg()).getexif())
         for data in (images.png(), images.jpeg(), exif):
             for kind in ("png", "jpeg", "webp"):
-                asked = replace(request(tmp_path, data), operations=[], format=kind)
-                assert (await children.run(asked, ignore))["results"]
+                task = replace(request(tmp_path, data), operations=[], format=kind)
+                assert (await children.run(task, ignore))["results"]
         assert await probe(children, tmp_path, "decoders") == "done: ['GIF', 'JPEG', 'PNG']"
 
 
-def test_env_and_data_are_not_among_what_a_child_reads() -> None:
+def test_env_and_data_are_not_readable() -> None:
     allowed = [
         path.resolve()
         for path in (*readable_paths.folders(ROOT / "weights"), *readable_paths.files())
@@ -285,7 +285,7 @@ def test_env_and_data_are_not_among_what_a_child_reads() -> None:
         ("aarch64", "/usr/include/asm-generic/unistd.h"),
     ],
 )
-def test_numbers_are_those_of_the_kernel(
+def test_syscall_numbers_match_the_kernel_headers(
     machine: str, header: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not Path(header).exists():
@@ -312,13 +312,13 @@ def test_numbers_are_those_of_the_kernel(
         assert known[name] not in syscall_table.allowed()
 
 
-def test_an_unlisted_machine_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unlisted_architecture_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platform, "machine", lambda: "riscv64")
     with pytest.raises(OSError, match="system calls of riscv64 are not listed"):
         syscall_table.audit_arch()
 
 
-async def test_each_child_has_a_folder_that_goes_with_it(tmp_path: Path) -> None:
+async def test_folder_of_a_child_is_deleted_with_it(tmp_path: Path) -> None:
     children = ChildPool(
         Settings(worker_processes=1, child_max_tasks=1), scratch=tmp_path / "scratch"
     )
@@ -334,6 +334,6 @@ async def test_each_child_has_a_folder_that_goes_with_it(tmp_path: Path) -> None
     assert list((tmp_path / "scratch").iterdir()) == []
 
 
-async def test_a_child_that_lacks_its_folder_does_not_start(tmp_path: Path) -> None:
+async def test_child_without_a_scratch_folder_does_not_start(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="nowhere"):
         await ChildProcess.start({"scratch": str(tmp_path / "nowhere")})

@@ -1,4 +1,4 @@
-"""Calls that a child may make with some arguments only, and what it inherits; from inside one."""
+"""System calls allowed by argument, and inherited descriptors, tried from inside a child."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.workers.sandbox.test_sandbox import holds, probe, started
+from tests.workers.sandbox.test_sandbox import has_layer, probe, started
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="layers of Linux")
-needs_calls = pytest.mark.skipif(not holds("calls"), reason="no seccomp here")
+needs_calls = pytest.mark.skipif(not has_layer("calls"), reason="no seccomp here")
 
 EPERM = "refused: Operation not permitted"
 
@@ -24,10 +24,10 @@ def _probing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @needs_calls
 @pytest.mark.parametrize("language", ["C", "lacks-truncate"])
-async def test_what_it_may_only_read_it_does_not_empty(
+async def test_read_only_files_cannot_be_truncated(
     language: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Before Linux 6.2 Landlock knows no emptying, and O_RDONLY | O_TRUNC needs no right."""
+    """Before Linux 6.2 Landlock does not control truncation: O_RDONLY | O_TRUNC needs no right."""
     monkeypatch.setenv("LANG", language)
     weights = tmp_path / "weights"
     weights.mkdir()
@@ -35,23 +35,23 @@ async def test_what_it_may_only_read_it_does_not_empty(
     network.write_bytes(b"a network")
     async with started(weights_dir=weights) as children:
         assert await probe(children, tmp_path, "read", str(network)) == "done: a network"
-        for what in ("empty", "empty by open", "neither", "neither, by open", "openat2"):
-            assert await probe(children, tmp_path, what, str(network)) == EPERM, what
+        for name in ("empty", "empty by open", "access mode 3", "access mode 3 by open", "openat2"):
+            assert await probe(children, tmp_path, name, str(network)) == EPERM, name
         assert network.read_bytes() == b"a network"
         assert await probe(children, tmp_path, "write", "OWN/mine") == "done: 4"
 
 
 @needs_calls
-async def test_it_has_no_file_without_a_name(tmp_path: Path) -> None:
-    """Whoever counts what lies in its folder would not see it."""
+async def test_unnamed_files_and_deletion_are_refused(tmp_path: Path) -> None:
+    """The disk quota would not see such files."""
     async with started() as children:
-        for what, path in (("nameless", "OWN"), ("delete", "OWN/original")):
-            assert await probe(children, tmp_path, what, path) == EPERM, what
+        for name, path in (("unnamed file", "OWN"), ("delete", "OWN/original")):
+            assert await probe(children, tmp_path, name, path) == EPERM, name
         assert await probe(children, tmp_path, "rename", "OWN/original") == EPERM
 
 
 @needs_calls
-async def test_no_other_process_is_sent_to_other_cores(tmp_path: Path) -> None:
+async def test_affinity_of_other_processes_is_refused(tmp_path: Path) -> None:
     async with started() as children:
         (pid,) = children.pids
         for other in (os.getpid(), 1, pid):
@@ -60,8 +60,8 @@ async def test_no_other_process_is_sent_to_other_cores(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("sandbox", ["auto", "off"])
-async def test_its_standard_error_is_not_the_workers(sandbox: str, tmp_path: Path) -> None:
-    """Even one that no kernel confines empties no log, reads no keys, stops nobody's writing."""
+async def test_stderr_of_a_child_is_not_the_workers(sandbox: str, tmp_path: Path) -> None:
+    """Even without a sandbox a child cannot truncate the log, read keys or block the worker."""
     log = tmp_path / "log"
     log.write_text("what was logged\n")
     kept = os.dup(2)
@@ -71,8 +71,8 @@ async def test_its_standard_error_is_not_the_workers(sandbox: str, tmp_path: Pat
         async with started(child_sandbox=sandbox) as children:
             assert await probe(children, tmp_path, "read 2") == "refused: Bad file descriptor"
             assert await probe(children, tmp_path, "empty 2") == "refused: Invalid argument"
-            await probe(children, tmp_path, "say", '{"event": "forged"}\n')
-            await probe(children, tmp_path, "do not wait at 2")
+            await probe(children, tmp_path, "write stderr", '{"event": "forged"}\n')
+            await probe(children, tmp_path, "unblock 2")
             assert not fcntl.fcntl(file, fcntl.F_GETFL) & os.O_NONBLOCK
     finally:
         os.dup2(kept, 2)

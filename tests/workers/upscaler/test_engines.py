@@ -1,4 +1,4 @@
-"""The engines: alike within a level, tiles or none, and proven before they are used."""
+"""Engines agree within a level, with or without tiles, and pass a self-test before use."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ OPENVINO = OpenVINO()
 HALF = OpenVINO("bf16")
 
 
-def apart(a: Samples, b: Samples) -> int:
+def max_difference(a: Samples, b: Samples) -> int:
     """Return the largest difference in levels."""
     assert a.shape == b.shape
     return int(np.abs(a.astype(int) - b).max())
@@ -47,7 +47,7 @@ def seams(engine: Engine, path: Path, weights: Weights) -> int:
         weights.radius,
         lambda share: None,
     )
-    return apart(tiled, engine.enlarge(path, weights, source))
+    return max_difference(tiled, engine.enlarge(path, weights, source))
 
 
 @pytest.fixture
@@ -82,17 +82,15 @@ def test_openvino_is_within_a_level_of_the_reference(shared: Path, model: str, s
     path = catalogue.path(weights)
     for pixels in (bgr(70, 31), np.ascontiguousarray(bgr(33, 40)[:, :, 1]), bgr(1, 1), bgr(1, 9)):
         expected = REFERENCE.enlarge(path, weights, pixels)
-        assert apart(OPENVINO.enlarge(path, weights, pixels), expected) <= 1
+        assert max_difference(OPENVINO.enlarge(path, weights, pixels), expected) <= 1
         assert (
-            apart(HALF.enlarge(path, weights, pixels), expected)
+            max_difference(HALF.enlarge(path, weights, pixels), expected)
             <= select.MAX_DIFFERENCE_LEVELS["bf16"]
         )
 
 
 @pytest.mark.parametrize(("model", "scale"), [*OURS, *PUBLISHED])
-def test_the_catalogue_has_the_radius_that_the_graph_has(
-    shared: Path, model: str, scale: int
-) -> None:
+def test_catalogue_radius_matches_the_graph(shared: Path, model: str, scale: int) -> None:
     catalogue = Catalogue.read(shared / "weights")
     weights = catalogue.find(model, scale)
     assert (
@@ -101,7 +99,7 @@ def test_the_catalogue_has_the_radius_that_the_graph_has(
     )
 
 
-def test_radius_and_operations_by_hand(tiny: tuple[Path, Weights]) -> None:
+def test_radius_and_flops_of_a_known_network(tiny: tuple[Path, Weights]) -> None:
     """Five 3x3 convolutions see 5 pixels each way; 3x8, three 8x8 and 8x12 kernels of 9."""
     model = openvino.Core().read_model(tiny[0])
     assert receptive_field.radius(model) == 5
@@ -109,8 +107,8 @@ def test_radius_and_operations_by_hand(tiny: tuple[Path, Weights]) -> None:
     assert receptive_field.flops(model) == 2 * 9 * (3 * 8 + 3 * 8 * 8 + 8 * 12) * 200
 
 
-def test_a_radius_one_less_shows_seams() -> None:
-    """The radius is not generous: what is tested here would be seen."""
+def test_smaller_radius_shows_seams() -> None:
+    """The radius is exact, so the seam tests can fail."""
     catalogue = Catalogue.read(None)
     weights = catalogue.find("darkroom-fast", 2)
     short = Weights(**{**vars(weights), "radius": 4})
@@ -123,21 +121,21 @@ def test_edsr_takes_all_channels(tiny: tuple[Path, Weights]) -> None:
         expected = REFERENCE.enlarge(path, weights, pixels)
         made = OPENVINO.enlarge(path, weights, pixels)
         assert made.shape[:2] == (2 * pixels.shape[0], 2 * pixels.shape[1])
-        assert apart(made, expected) <= 1
-        assert apart(made[::2, ::2], pixels) < 40  # the picture itself, not noise
+        assert max_difference(made, expected) <= 1
+        assert max_difference(made[::2, ::2], pixels) < 40  # the picture itself, not noise
     assert seams(OPENVINO, path, weights) <= 1
     assert seams(REFERENCE, path, weights) <= 1
 
 
-def test_a_network_of_another_scale_or_kind_is_refused(tiny: tuple[Path, Weights]) -> None:
+def test_network_with_another_scale_or_kind_is_refused(tiny: tuple[Path, Weights]) -> None:
     path, weights = tiny
-    with pytest.raises(UnusableNetwork, match="nothing 3 times as large of 3 channels"):
+    with pytest.raises(UnusableNetwork, match="no output 3 times as large with 3 channels"):
         OPENVINO.enlarge(path, Weights(**{**vars(weights), "scale": 3}), bgr())
-    with pytest.raises(UnusableNetwork, match="no picture of 1 channels"):
+    with pytest.raises(UnusableNetwork, match="does not take images with 1 channels"):
         OPENVINO.enlarge(path, Weights(**{**vars(weights), "algorithm": "espcn"}), bgr())
 
 
-def test_the_reference_refuses_them_too(tiny: tuple[Path, Weights]) -> None:
+def test_reference_refuses_them_too(tiny: tuple[Path, Weights]) -> None:
     path, weights = tiny
     with pytest.raises(UnusableNetwork):
         REFERENCE.enlarge(path, Weights(**{**vars(weights), "scale": 3}), bgr())
@@ -145,7 +143,7 @@ def test_the_reference_refuses_them_too(tiny: tuple[Path, Weights]) -> None:
         REFERENCE.enlarge(path.with_name("none.pb"), weights, bgr())
 
 
-def test_edsr_as_published_is_in_8_bits_and_goes_to_the_reference(tmp_path: Path) -> None:
+def test_quantized_edsr_falls_back_to_the_reference(tmp_path: Path) -> None:
     """TensorFlow's quantize_weights wrote it; OpenVINO has no operation Dequantize."""
     path = tmp_path / "mine_x2.pb"
     path.write_bytes(edsr(2, quantized=True))
@@ -157,16 +155,16 @@ def test_edsr_as_published_is_in_8_bits_and_goes_to_the_reference(tmp_path: Path
         OPENVINO.enlarge(path, weights, pixels)
     assert "Dequantize" in caught.value.detail
     expected = REFERENCE.enlarge(path, weights, pixels)
-    assert 0 < apart(expected, REFERENCE.enlarge(fine, weights, pixels)) < 40
+    assert 0 < max_difference(expected, REFERENCE.enlarge(fine, weights, pixels)) < 40
     catalogue = Catalogue([weights], {("mine", 2): path})
-    told: list[dict[str, Any]] = []
-    using = Tools(catalogue, 0, lambda share: None, report=told.append, engine=OPENVINO)
+    reports: list[dict[str, Any]] = []
+    using = Tools(catalogue, 0, lambda share: None, report=reports.append, engine=OPENVINO)
     made = apply(Picture(pixels), Upscale(model="mine", scale=2), using)
-    assert apart(made.pixels, expected) == 0
-    assert told[0]["engine"] == REFERENCE.label
+    assert max_difference(made.pixels, expected) == 0
+    assert reports[0]["engine"] == REFERENCE.label
 
 
-def test_the_catalogue_has_the_radius_of_edsr(tmp_path: Path) -> None:
+def test_catalogue_radius_matches_full_edsr(tmp_path: Path) -> None:
     path = tmp_path / "full_x2.pb"
     path.write_bytes(edsr(2, features=4, blocks=32))
     model = openvino.Core().read_model(path)
@@ -175,23 +173,23 @@ def test_the_catalogue_has_the_radius_of_edsr(tmp_path: Path) -> None:
     assert known == {receptive_field.radius(model)} == {67}
 
 
-def test_the_operation_uses_the_engine_it_is_given() -> None:
+def test_operation_uses_the_given_engine() -> None:
     plain = tools()
     fast = Tools(plain.catalogue, 0, plain.progress, engine=OPENVINO)
     picture = Picture(bgr(200, 170))
     expected = apply(picture, Upscale(), plain).pixels
-    assert apart(apply(picture, Upscale(), fast).pixels, expected) <= 1
+    assert max_difference(apply(picture, Upscale(), fast).pixels, expected) <= 1
 
 
-def test_auto_takes_openvino_where_it_proves_itself() -> None:
+def test_auto_selects_openvino_if_it_passes_its_self_test() -> None:
     catalogue = Catalogue.read(None)
     assert select.choose_engine("auto", "f32", catalogue)[0].name == "openvino"
-    engine, why = select.choose_engine("auto", "bf16", catalogue)
-    assert (engine.label.split()[-1], why) == ("bf16", "")
+    engine, reason = select.choose_engine("auto", "bf16", catalogue)
+    assert (engine.label.split()[-1], reason) == ("bf16", "")
     assert select.choose_engine("opencv", "f32", catalogue) == (REFERENCE, "")
 
 
-def test_auto_falls_back_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_falls_back_with_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     catalogue = Catalogue.read(None)
 
     def dim(self: Any, path: Path, weights: Weights, pixels: Pixels) -> Pixels:
@@ -199,30 +197,30 @@ def test_auto_falls_back_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with monkeypatch.context() as patch:
         patch.setattr(OpenVINO, "enlarge", dim)
-        engine, why = select.choose_engine("auto", "f32", catalogue)
+        engine, reason = select.choose_engine("auto", "f32", catalogue)
         assert engine is REFERENCE
-        assert "levels off the reference" in why
+        assert "levels off the reference" in reason
         assert select.choose_engine("openvino", "f32", catalogue)[0].name == "openvino"
-    engine, why = select.choose_engine("auto", "f32", Catalogue([], {}))
+    engine, reason = select.choose_engine("auto", "f32", Catalogue([], {}))
     assert engine is REFERENCE
-    assert why.startswith("no self-test")
+    assert reason.startswith("no self-test")
     monkeypatch.setitem(sys.modules, "workers.upscaler.openvino", None)
-    engine, why = select.choose_engine("auto", "f32", catalogue)
+    engine, reason = select.choose_engine("auto", "f32", catalogue)
     assert engine is REFERENCE
-    assert "does not work: ModuleNotFoundError" in why
+    assert "does not work: ModuleNotFoundError" in reason
     with pytest.raises(ImportError):
         select.choose_engine("openvino", "f32", catalogue)
 
 
-def test_nobody_is_told_that_it_runs(tmp_path: Path) -> None:
-    """OpenVINO's telemetry writes ~/intel and calls Google when it is imported, unless hindered."""
+def test_openvino_sends_no_telemetry(tmp_path: Path) -> None:
+    """At import OpenVINO's telemetry writes ~/intel and calls Google unless it is blocked."""
     code = (
         "import socket, sys\n"
-        "def forbidden(*given, **more): raise SystemExit('it calls someone')\n"
+        "def forbidden(*given, **more): raise SystemExit('it opens a connection')\n"
         "socket.socket.connect = socket.getaddrinfo = forbidden\n"
-        "from workers.upscaler.select import choose\n"
+        "from workers.upscaler.select import choose_engine\n"
         "from models.networks.catalogue import Catalogue\n"
-        "print(choose('auto', 'f32', Catalogue.read(None))[0].name)\n"
+        "print(choose_engine('auto', 'f32', Catalogue.read(None))[0].name)\n"
         "assert not sys.modules.get('openvino_telemetry')\n"
     )
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""report=1: a task says what was measured while its picture was made."""
+"""report=1: a task returns measurements of its processing."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from tests.support import images
 Send = Callable[..., Awaitable[Any]]
 
 
-async def test_a_report_only_where_it_is_asked_for(client: Client, worker: Any, send: Send) -> None:
+async def test_report_only_if_requested(client: Client, worker: Any, send: Send) -> None:
     plain = await (await send(query="?wait=30")).json()
     assert (plain["status"], plain["report"]) == ("SUCCESS", None)
-    asked = await (await send(query="?wait=30", report="1")).json()
-    assert asked["status"] == "SUCCESS"
-    assert asked["task_id"] != plain["task_id"]
-    assert asked["results"][0]["sha256"] == plain["results"][0]["sha256"]
-    assert set(asked["report"]["ms"]) == {"decode", "upscale", "encode"}
-    (figures,) = asked["report"]["upscales"]
+    reported = await (await send(query="?wait=30", report="1")).json()
+    assert reported["status"] == "SUCCESS"
+    assert reported["task_id"] != plain["task_id"]
+    assert reported["results"][0]["sha256"] == plain["results"][0]["sha256"]
+    assert set(reported["report"]["ms"]) == {"decode", "upscale", "encode"}
+    (figures,) = reported["report"]["upscales"]
     assert set(figures) == {
         *("model", "scale", "weights_sha256", "engine"),
         *("psnr", "ssim", "detail_gain_db"),
     }
     again = await (await send(query="?wait=30", report="1")).json()
-    assert again == asked
+    assert again == reported
     assert (await (await send(query="?wait=30", report="0")).json())["task_id"] == plain["task_id"]
 
 
-async def test_a_pipeline_measures_what_others_did_already(
+async def test_report_repeats_steps_that_have_intermediate_results(
     client: Client, worker: Any, send: Send
 ) -> None:
     await send(query="?wait=30")
@@ -39,7 +39,7 @@ async def test_a_pipeline_measures_what_others_did_already(
     assert len(task["report"]["upscales"]) == 1
 
 
-async def test_what_is_neither_yes_nor_no(client: Client, send: Send) -> None:
-    answer = await send(report="please")
-    assert answer.status == 422
-    assert "report is 1 or 0, not 'please'" in (await answer.json())["detail"]
+async def test_invalid_report_value_is_refused(client: Client, send: Send) -> None:
+    response = await send(report="please")
+    assert response.status == 422
+    assert "report is 1 or 0, not 'please'" in (await response.json())["detail"]

@@ -1,4 +1,4 @@
-"""No black picture is a success: what a broken engine makes is found, retried, refused."""
+"""Results of a broken engine are found, retried with the reference, and refused."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ BROKEN: dict[str, Callable[[Pixels], Pixels]] = {
 
 
 @pytest.mark.parametrize("kind", BROKEN)
-def test_broken_is_found(kind: str) -> None:
+def test_broken_enlargements_are_found(kind: str) -> None:
     assert sanity.check_enlargement(SCENE, BROKEN[kind](SCENE), DEFAULT_LIMITS).fault
     gray = np.asarray(cv2.cvtColor(SCENE, cv2.COLOR_BGR2GRAY), np.uint8)
     assert sanity.check_enlargement(gray, BROKEN[kind](gray), DEFAULT_LIMITS).fault
 
 
-def test_a_dark_picture_may_not_turn_black_in_part_or_in_luma() -> None:
+def test_dark_picture_must_not_turn_black() -> None:
     night = (SCENE // 12).astype(np.uint8)
     assert not sanity.check_enlargement(night, cubic(night), DEFAULT_LIMITS).fault
     large = cubic(night)
@@ -79,7 +79,7 @@ def test_flat_and_small_pictures_pass(size: tuple[int, int]) -> None:
     assert not sanity.check_enlargement(noise, cubic(noise), DEFAULT_LIMITS).fault
 
 
-def test_bounds_are_held_exactly() -> None:
+def test_limits_are_exact() -> None:
     found = sanity.check_enlargement(SCENE, cubic(SCENE), DEFAULT_LIMITS)
     assert 20 < found.psnr_db < 99
     assert not sanity.check_enlargement(
@@ -114,7 +114,7 @@ def test_sanity_limits_come_from_settings() -> None:
     assert ChildPool(chosen)._setup["sanity"] == [7, 50]
 
 
-def through(tmp_path: Path, measured: bool = False) -> Pipeline:
+def pipeline(tmp_path: Path, measured: bool = False) -> Pipeline:
     (tmp_path / "source.png").write_bytes(images.png(160, 120))
     return Pipeline(
         [Upscale()],
@@ -127,7 +127,7 @@ def through(tmp_path: Path, measured: bool = False) -> Pipeline:
 
 
 class Broken:
-    """An engine whose pictures are black."""
+    """An engine whose results are black."""
 
     name = label = "broken"
     tile_side = 64
@@ -144,29 +144,27 @@ def test_a_broken_engine_is_replaced_by_the_reference(
     def both(tools: Tools) -> list[Engine]:
         return [Broken(), *good(tools)]
 
-    (expected,) = through(tmp_path).process(tmp_path / "source.png", tmp_path, 10**6).results
+    (expected,) = pipeline(tmp_path).process(tmp_path / "source.png", tmp_path, 10**6).results
     monkeypatch.setattr(upscale, "engines", both)
-    outputs = through(tmp_path, measured=True).process(tmp_path / "source.png", tmp_path, 10**6)
+    outputs = pipeline(tmp_path, measured=True).process(tmp_path / "source.png", tmp_path, 10**6)
     assert outputs.results[0].sha256 == expected.sha256
     assert outputs.report is not None
     assert outputs.report["upscales"][0]["engine"] == REFERENCE.label
 
 
-def test_without_a_sound_engine_it_is_a_failure(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_sound_engine_raises_bad_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upscale, "engines", lambda tools: [Broken()])
     with pytest.raises(BadOutput, match="every pixel is 0, but the input is not flat") as caught:
-        through(tmp_path).process(tmp_path / "source.png", tmp_path, 10**6)
+        pipeline(tmp_path).process(tmp_path / "source.png", tmp_path, 10**6)
     assert caught.value.document()["code"] == "bad_output"
     assert caught.value.facts == {"engines": ["broken"]}
 
 
-def test_the_report(tmp_path: Path) -> None:
-    outputs = through(tmp_path, measured=True).process(tmp_path / "source.png", tmp_path, 10**6)
+def test_pipeline_report(tmp_path: Path) -> None:
+    outputs = pipeline(tmp_path, measured=True).process(tmp_path / "source.png", tmp_path, 10**6)
     assert outputs.report is not None
     assert set(outputs.report["ms"]) == {"decode", "upscale", "encode"}
-    assert all(spent > 0 for spent in outputs.report["ms"].values())
+    assert all(stage_ms > 0 for stage_ms in outputs.report["ms"].values())
     (figures,) = outputs.report["upscales"]
     weights = Catalogue.read(None).find("darkroom-balanced", 2)
     assert figures["weights_sha256"] == weights.sha256
@@ -174,14 +172,16 @@ def test_the_report(tmp_path: Path) -> None:
     assert figures["psnr"] > 25
     assert 0.8 < figures["ssim"] <= 1
     assert outputs.document()["report"] == outputs.report
-    plain = through(tmp_path).process(tmp_path / "source.png", tmp_path, 10**6)
+    plain = pipeline(tmp_path).process(tmp_path / "source.png", tmp_path, 10**6)
     assert plain.report is None
 
 
-def test_figures_against_what_is_known() -> None:
+def test_measurements_match_known_values() -> None:
     tall = np.ascontiguousarray(images.scene(40, 600)[:, :, ::-1])  # of several bands
     found = quality_report.measure(tall, cubic(tall), 2)
-    assert abs(found["detail_gain_db"]) < 0.1  # bicubic against itself, but for the bands' ends
+    assert (
+        abs(found["detail_gain_db"]) < 0.1
+    )  # bicubic against itself, apart from the ends of the bands
     back = cv2.resize(cubic(tall), (40, 600), interpolation=cv2.INTER_AREA)
     assert found["psnr"] == pytest.approx(images.psnr(tall, back), abs=0.01)
     same = quality_report.measure(tall, np.repeat(np.repeat(tall, 2, axis=0), 2, axis=1), 2)

@@ -1,4 +1,4 @@
-"""Settings: waiting, caching and shutdown of the service."""
+"""Settings: time limits of waits, keep-alive and shutdown; cache; history."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ KIB = 1024
 MIB = 1024 * KIB
 
 
-class ResponseSettings(BaseSettings):
+class TimeoutAndCacheSettings(BaseSettings):
     """Waiting, caching and shutdown of the service."""
 
     max_wait: float = Field(
