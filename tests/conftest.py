@@ -1,4 +1,4 @@
-"""The servers, settings and programs the tests share."""
+"""Fixtures shared by all tests: stores, settings, clients, workers and a Darkroom."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ Client = TestClient[Request, Application]
 
 _numbers = itertools.count()
 
-# A shell's background job begins with Ctrl-C ignored, and so would every program that tests start.
+# A shell's background job ignores Ctrl-C, and programs that tests start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-_MEMORY, _ROOM = Path("/dev/shm"), 6_000_000_000
-if os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _ROOM:
-    # MongoDB waits for the disk with each collection and index, and each test has a ledger of its
-    # own: on a disk most of the tests' time is that.
-    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
+_MEMORY_DIR, _MIN_FREE_BYTES = Path("/dev/shm"), 6_000_000_000
+if os.access(_MEMORY_DIR, os.W_OK) and shutil.disk_usage(_MEMORY_DIR).free > _MIN_FREE_BYTES:
+    # MongoDB syncs to disk for each collection and index, and each test has its own database: on a
+    # disk that takes most of the tests' time.
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY_DIR))
 
 
 @contextmanager
@@ -72,11 +72,11 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded_stores.
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No setting of the machine the tests run on reaches them."""
+    """Remove the machine's own settings."""
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.setitem(Settings.model_config, "env_file", None)
-    # What `make weights` fetched on this machine does not reach them either.
+    # Hide what `make weights` fetched on this machine as well.
     monkeypatch.setattr("models.settings.FETCHED_DIR", SHARED / "nowhere")
 
 
@@ -164,7 +164,7 @@ def start_darkroom(tmp_path: Path) -> Iterator[Callable[..., StandaloneProcess]]
 
 @pytest.fixture
 def shared() -> Path:
-    """The folder of real pictures and published networks, where there is one."""
+    """The folder of real pictures and published networks; skips without it."""
     if not SHARED.is_dir():
         pytest.skip("needs ../shared with its pictures and networks, which users do not have")
     return SHARED

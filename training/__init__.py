@@ -1,4 +1,4 @@
-"""How the bundled networks were made: from a folder of pictures to ``weights/*.pb``.
+"""Train the bundled networks: from a folder of pictures to ``weights/*.pb``.
 
-Needs what ``training/requirements.txt`` names (torch); nothing of the running service imports it.
+Needs ``training/requirements.txt`` and torch; the service and the workers do not import it.
 """

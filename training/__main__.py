@@ -1,6 +1,6 @@
-"""``python -m training PICTURES``: from a folder of pictures to the bundled networks.
+"""``python -m training PICTURES``: train the bundled networks on a folder of pictures.
 
-``python -m training PICTURES WEIGHTS.pb`` trains one network, by the options, into that file.
+``python -m training PICTURES WEIGHTS.pb`` trains one network by the options and writes that file.
 """
 
 from __future__ import annotations
@@ -22,14 +22,12 @@ def main() -> None:
     parser.add_argument("pictures", type=Path, help="folder of training pictures, read recursively")
     parser.add_argument("output", type=Path, nargs="?", help="the .pb to write; without it: all")
     parser.add_argument("--run", type=Path, default=Path("data/training"), help="checkpoints")
-    parser.add_argument(
-        "--weights", type=Path, default=BUNDLED_DIR, help="where all are written to"
-    )
+    parser.add_argument("--weights", type=Path, default=BUNDLED_DIR, help="folder for all networks")
     parser.add_argument("--qualities", nargs="+", choices=QUALITIES, default=QUALITIES)
     parser.add_argument("--scales", nargs="+", type=int, choices=SCALES, default=SCALES)
-    parser.add_argument("--start", type=Path, help="a run or a .pb to begin with")
+    parser.add_argument("--start", type=Path, help="a run or a .pb to start from")
     parser.add_argument("--teacher", type=Path, help="the run of a larger network to learn from")
-    parser.add_argument("--minutes", type=float, default=math.inf, help="when to end at the latest")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="maximum training time")
     parser.add_argument("--residual", action="store_true", help="blocks of two layers")
     for name in ("scale", "channels", "depth", "steps", "batch", "patch", "seed"):
         parser.add_argument(f"--{name}", type=int, default=getattr(Recipe, name))
@@ -42,7 +40,7 @@ def main() -> None:
         write(network, given.output)
         print(given.output)
         return
-    # The best comes first: the others learn from it.
+    # The best is trained first: the others learn from it.
     for quality in sorted(given.qualities, key=QUALITIES.index, reverse=True):
         for scale in sorted(given.scales):
             recipe, run = bundled(quality, scale), given.run / f"{quality}_x{scale}"

@@ -16,13 +16,13 @@ from training.recipes import QUALITIES
 from training.train import averaged
 
 MEGABYTES: dict[Quality, int] = {"fast": 25, "balanced": 60, "best": 260}
-"""What OpenVINO takes for tiles of 512 beside what a child has to spare; bench.memory."""
+"""What OpenVINO needs for tiles of 512 beyond a child's spare memory; see bench.memory."""
 
 
 def bundle_network(network: Upscaler, quality: Quality, run: Path, folder: Path) -> Path:
     """Write network, record of its run and entry in the catalogue; return the network's path.
 
-    A file whose hash is not the catalogue's would not be loaded.
+    The catalogue's hash must match the file, or it is not loaded.
     """
     name = f"darkroom-{quality}"
     path = folder / f"{name}_x{network.scale}.pb"

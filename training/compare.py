@@ -1,8 +1,8 @@
 """``python -m training.compare PICTURES [--weights DIR]``: all networks on held-out pictures.
 
 Low resolution by Matlab's bicubic, mean PSNR on full-range Y in dB with ``scale`` pixels cropped,
-8-bit pictures in and out, in OpenVINO; clean input and input after JPEG; in brackets what it is
-over bicubic. Milliseconds for 640x480 in colour are those of ``training.speed``.
+8-bit pictures in and out, in OpenVINO; clean input and input after JPEG; in brackets the
+gain over bicubic. Milliseconds for 640x480 in colour come from ``training.speed``.
 Prints a Markdown table for each scale.
 """
 
@@ -61,14 +61,14 @@ def score(enlarge: Enlarge, pairs: list[Pair], scale: int) -> list[float]:
 
 
 def processor() -> str:
-    """Return which vector instructions convolutions have, which decides about their speed."""
+    """Return which vector instructions convolutions have, which decide their speed."""
     flags = Path("/proc/cpuinfo").read_text().split() if Path("/proc/cpuinfo").exists() else []
     known = [flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_tile") if flag in flags]
     return f"{os.cpu_count()} cores, {', '.join(known) or 'vector instructions unknown'}"
 
 
 def cells(times: Times, name: str) -> str:
-    """Return milliseconds in each engine as cells, empty for what is no network."""
+    """Return milliseconds in each engine as cells, empty for interpolations."""
     return " | ".join(f"{times[name, e]:.0f}" if (name, e) in times else "" for e in ENGINES)
 
 

@@ -54,7 +54,7 @@ def draw(runs: Mapping[str, Points]) -> NDArray[np.uint8]:
 
 
 def points(record: Mapping[str, Any]) -> Points:
-    """Return the curve of a run, behind that of the run it went on from, if its record has one."""
+    """Return the curve of a run, after that of the run it continued, if its record has one."""
     if "before" not in record:
         return list(record["curve"])
     earlier = points(record["before"])

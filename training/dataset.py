@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from training.degrade import Plane, bicubic, jpeg
 
 EXTRA_SIZE = 0.72  # a second, smaller copy of each large picture: more detail per pixel
-QUALITIES = (60, 95)  # of JPEG, least and best, that networks are to cope with
+QUALITIES = (60, 95)  # JPEG qualities of training inputs, lowest and highest
 VERSIONS = 3  # compressed copies of each picture, each at a quality of its own
-_MIN_PICTURES_FOR_PROCESSES = 64  # fewer are read sooner than processes start
+_MIN_PICTURES_FOR_PROCESSES = 64  # fewer are read faster than processes start
 HELD_OUT = 20  # the last pictures by name validate and are never trained on
 
 
@@ -58,7 +58,7 @@ def split(folder: Path) -> tuple[list[Path], list[Path]]:
 
 
 def load(paths: list[Path], scale: int, rng: np.random.Generator, smallest: int) -> list[Pair]:
-    """Read ``paths`` and shrunken copies of them; drop what has a low side under ``smallest``."""
+    """Read ``paths`` and shrunken copies of them; drop those with a low side under ``smallest``."""
     drawn = rng.integers(*QUALITIES, size=(len(paths), 2, VERSIONS), endpoint=True)
     one = partial(_copies, scale=scale, smallest=smallest)
     if len(paths) < _MIN_PICTURES_FOR_PROCESSES:
@@ -71,7 +71,7 @@ def _copies(path: Path, qualities: NDArray[np.int64], scale: int, smallest: int)
     """Return the picture and its smaller copy, compressed at ``qualities`` (2, VERSIONS)."""
     luma = read_luma(path)
     copies = [luma]
-    if path.parent.name != "t91":  # those are small already
+    if path.parent.name != "t91":  # these are small already
         size = (round(luma.shape[1] * EXTRA_SIZE), round(luma.shape[0] * EXTRA_SIZE))
         copies.append(np.asarray(cv2.resize(luma, size, interpolation=cv2.INTER_AREA), np.uint8))
     return [

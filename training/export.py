@@ -1,4 +1,4 @@
-"""From a trained network to the frozen TensorFlow graph that cv2.dnn_superres reads."""
+"""Export a trained network as a frozen TensorFlow graph for cv2.dnn_superres."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class _Graph:
     def convolution(
         self, name: str, source: str, kernel: NDArray[np.float32], bias: NDArray[np.float32] | None
     ) -> str:
-        """Add a SAME convolution; ``kernel`` comes as torch has it, (out, in, h, w)."""
+        """Add a SAME convolution; ``kernel`` is in torch's order, (out, in, h, w)."""
         weights = self.constant(f"{name}/kernel", kernel.transpose(2, 3, 1, 0))
         node = self._node("Conv2D", name, source, weights)
         node.attr["strides"].list.i.extend([1, 1, 1, 1])
@@ -122,10 +122,10 @@ def _blocks(g: _Graph, low: str, layers: list[_Layer]) -> str:
 
 
 def read(path: Path) -> dict[str, torch.Tensor]:
-    """Return the state of the network that ``write`` wrote to ``path``, to go on from.
+    """Return the state of the network that ``write`` wrote to ``path``, to resume training.
 
     Raises:
-        KeyError: it was not written by ``write``.
+        KeyError: the file was not written by ``write``.
     """
     definition = GraphDef()
     definition.ParseFromString(path.read_bytes())
@@ -153,7 +153,7 @@ def read(path: Path) -> dict[str, torch.Tensor]:
 
 
 def write(network: Upscaler, path: Path) -> None:
-    """Write ``network`` to ``path`` as a frozen graph, whole or not at all."""
+    """Write ``network`` to ``path`` as a frozen graph, atomically."""
     part = path.with_suffix(".part")
     part.write_bytes(graph(network))
     part.replace(path)

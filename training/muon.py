@@ -9,16 +9,16 @@ import torch
 _A, _B, _C = 3.4445, -4.7750, 2.0315
 """The quintic of Newton-Schulz whose slope at zero is steepest (Keller Jordan, Muon, 2024)."""
 _ITERATIONS = 5
-_SMALLEST = 1e-7  # norm by which a gradient of zeros is divided
+_MIN_NORM = 1e-7  # divisor for a gradient of zeros
 
 
 def orthogonalised(stack: torch.Tensor) -> torch.Tensor:
     """Return (n, rows, columns) with the singular values of each matrix brought near one.
 
-    There are no more rows than columns. Computed and returned in bfloat16, as in ``torch.optim``.
+    Needs rows <= columns. Computed and returned in bfloat16, as in ``torch.optim``.
     """
     x = stack.bfloat16()
-    x = x / x.flatten(1).norm(dim=1).clamp(min=_SMALLEST)[:, None, None]
+    x = x / x.flatten(1).norm(dim=1).clamp(min=_MIN_NORM)[:, None, None]
     for _ in range(_ITERATIONS):
         gram = x @ x.mT
         x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=_B, alpha=_C), x, beta=_A)
@@ -28,8 +28,8 @@ def orthogonalised(stack: torch.Tensor) -> torch.Tensor:
 class StackedMuon(torch.optim.Optimizer):
     """``torch.optim.Muon`` without weight decay, for parameters of shape (n, rows, columns).
 
-    torch's own takes one matrix a parameter and some thirty kernels for each: on a GPU a deep
-    network of small layers then waits for its optimiser longer than for its convolutions.
+    torch's own takes one matrix per parameter and some thirty kernels for each: on a GPU a deep
+    network of small layers then spends more time in its optimiser than in its convolutions.
     """
 
     def __init__(self, params: Iterable[torch.Tensor], lr: float, momentum: float = 0.95) -> None:

@@ -15,7 +15,7 @@ class Upscaler(nn.Module):
     Input (n, 1, h, w), output (n, 1, h*scale, w*scale), both float in 0 to 1. The input is added to
     each of the scale^2 channels before depth-to-space, so the network learns a correction only.
 
-    ``residual``: two and two layers of the body are a block whose result is added to what came in,
+    ``residual``: each two layers of the body are a block whose output is added to its input,
     without a ReLU behind it (Lim et al., Enhanced deep residual networks for single image
     super-resolution, 2017); ``depth`` is even then.
     """
@@ -26,14 +26,14 @@ class Upscaler(nn.Module):
             raise ValueError(f"blocks have two layers each, and depth is {depth}")
         self.channels, self.depth, self.scale, self.residual = channels, depth, scale, residual
         self.head = nn.Conv2d(1, channels, 3, padding=1)
-        # All layers in one parameter, matrices of C x 9C: Muon takes them together.
+        # All layers in one parameter, matrices of C x 9C: Muon updates them together.
         self.body = nn.Parameter(torch.empty(depth, channels, channels * 9))
         self.biases = nn.Parameter(torch.zeros(depth, channels))
         self.tail = nn.Conv2d(channels, scale * scale, 3, padding=1)
         self._initialise()
 
     def _initialise(self) -> None:
-        """Begin near the identity: a deep stack that trains at once."""
+        """Initialise near the identity, so that a deep stack trains from the first step."""
         he = (2 / (9 * self.channels)) ** 0.5
         identity = torch.zeros(self.channels, self.channels, 3, 3)
         if not self.residual:
@@ -44,10 +44,10 @@ class Upscaler(nn.Module):
             self.tail.bias.zero_()
 
     def take(self, state: Mapping[str, torch.Tensor]) -> None:
-        """Begin with a trained network, but for its tail if that is for another scale.
+        """Load a trained network, except its tail if that is for another scale.
 
         Raises:
-            ValueError: it is of another width or depth.
+            ValueError: the network has another width or depth.
         """
         own = self.state_dict()
         given = {
@@ -68,7 +68,7 @@ class Upscaler(nn.Module):
         return [layer.view(side, side, 3, 3) for layer in self.body.unbind()]
 
     def forward(self, low: torch.Tensor) -> torch.Tensor:
-        # One input channel does not say in which order the others shall lie.
+        # A single input channel does not determine the memory format of the others.
         x = self.head(low).contiguous(memory_format=torch.channels_last)
         layers = list(zip(self.kernels(), self.biases.unbind(), strict=True))
         if self.residual:

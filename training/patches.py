@@ -11,14 +11,13 @@ from training.dataset import Pair
 
 
 class Patches:
-    """All pictures on the device that trains, and patches of them by the batch.
+    """All pictures on the training device, and batches of patches cut from them.
 
-    Cutting is arithmetic on indices, so that a batch costs a GPU some twenty small kernels and its
-    host nothing.
+    Cutting is index arithmetic: a batch takes some twenty small GPU kernels, and no host work.
     """
 
     def __init__(self, pairs: Sequence[Pair], scale: int, device: str, seed: int) -> None:
-        """``pairs`` have the same number of compressed versions each."""
+        """Each of ``pairs`` has the same number of compressed versions."""
         self._scale, self._device = scale, device
         self._versions = len(pairs[0].compressed)
         self._random = torch.Generator(device).manual_seed(seed)
@@ -82,7 +81,7 @@ class Patches:
         size: int,
         flips: torch.Tensor,
     ) -> torch.Tensor:
-        """Return (count, 1, size, size) of the planes that begin at ``begin``; corners (x, y)."""
+        """Return (count, 1, size, size) from planes starting at index ``begin``, corners (x, y)."""
         along = torch.arange(size, device=self._device)
         rows = torch.where(flips[0, :, None], size - 1 - along, along)[:, :, None]
         columns = torch.where(flips[1, :, None], size - 1 - along, along)[:, None, :]

@@ -1,4 +1,4 @@
-"""The bundled networks: how wide and deep each is, and how long it is trained."""
+"""The bundled networks: width, depth and training steps of each."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _STEPS: dict[Quality, tuple[int, int, int]] = {
     "balanced": (67_953, 17_536, 17_404),
     "best": (19_672, 6129, 6303),
 }
-"""For x2, x3 and x4; the latter begin with what was learned for x2."""
+"""For x2, x3 and x4; the latter two start from the network for x2."""
 
 
 def bundled(quality: Quality, scale: int) -> Recipe:

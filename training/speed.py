@@ -1,7 +1,7 @@
-"""How long networks take, one beside the other: in turns, each time in a process of its own.
+"""Compare the speed of networks: alternating runs, each in a process of its own.
 
-A machine's speed changes within minutes, and what ran before in a process changes where its memory
-comes from; neither then favours a network.
+A machine's speed changes within minutes, and earlier runs in a process change its memory layout;
+so neither favours a network.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Times = dict[tuple[str, str], float]
 def speeds(folder: Path | None, names: list[str], scale: int) -> Times:
     """Return the best of several runs of each network for 640x480 in colour, in each engine."""
     best: Times = {}
-    # One process a task; spawned, for OpenVINO's threads do not survive a fork.
+    # One process a task; spawned, since OpenVINO's threads do not survive a fork.
     with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as pool:
         for _ in range(_ROUNDS):
             for name in names:
@@ -41,7 +41,7 @@ def speeds(folder: Path | None, names: list[str], scale: int) -> Times:
 def milliseconds(folder: Path | None, name: str, scale: int, engine: str) -> float:
     """Return the best run of one network.
 
-    ``engine``: ``dnn_superres``, untiled, or ``openvino``, in f32 and tiles as the service has it.
+    ``engine``: ``dnn_superres``, untiled, or ``openvino``, in f32 and tiles as in the service.
     """
     catalogue = Catalogue.read(folder)
     weights = catalogue.find(name, scale)

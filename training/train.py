@@ -25,9 +25,9 @@ from training.patches import Patches
 from training.validation import VALIDATED, Validation
 
 WARM_UP_SHARE = 0.02  # share of the run over which the learning rates rise
-FLOOR = 0.005  # what is left of them at the end of the cosine
+FLOOR = 0.005  # share of the rates at the end of the cosine
 AVERAGE = 0.999  # of the exponential moving average that is validated and exported
-TEACHER_SHARE = 0.5  # share of the loss that is the distance from what the teacher says
+TEACHER_SHARE = 0.5  # share of the loss that is the distance from the teacher's output
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,10 @@ class Recipe:
 
 @dataclass(frozen=True)
 class StartingPoints:
-    """What a run begins with and learns from, beside the pictures.
+    """The networks that a run starts from and learns from, besides the pictures.
 
     ``start``: a run or a ``.pb`` of a network of the same width and depth. ``teacher``: a run of a
-    larger network for the same scale, whose answers are learned beside the originals (Hinton et
+    larger network for the same scale, whose outputs are learned besides the originals (Hinton et
     al., Distilling the knowledge in a neural network, 2015).
     """
 
@@ -90,7 +90,7 @@ def _saved(path: Path) -> dict[str, Any]:
 
 @dataclass
 class _State:
-    """What a checkpoint holds: enough to go on as if never interrupted, but for the patch order."""
+    """The contents of a checkpoint: training resumes exactly, except for the order of patches."""
 
     network: Upscaler
     averaged: Upscaler
@@ -145,8 +145,8 @@ def train(
 ) -> Upscaler:
     """Train by ``recipe`` on the pictures below ``folder``; resume where ``run`` has a checkpoint.
 
-    ``minutes``: when to end at the latest; the learning rates follow whichever of steps and time
-    is used up first, and the record has the steps that were made.
+    ``minutes``: the maximum time; the learning rates follow steps or time, whichever is used up
+    first, and the record has the steps that were made.
     Writes ``checkpoint.pt`` and ``run.json`` (recipe, versions, validation curve) into ``run`` and
     returns the averaged network.
     """
@@ -157,7 +157,9 @@ def train(
     training, held_out = split(folder)
     pairs = load(training, recipe.scale, np.random.default_rng(recipe.seed), recipe.patch)
     if not pairs or not held_out:
-        raise ValueError(f"{folder} holds too few pictures with sides of {recipe.patch} and more")
+        raise ValueError(
+            f"{folder} holds too few pictures with sides of at least {recipe.patch} pixels"
+        )
     validation = Validation(
         [pair(read_luma(path), recipe.scale, VALIDATED) for path in held_out], recipe.scale
     )
@@ -203,7 +205,7 @@ def _one_step(
     high: torch.Tensor,
     teacher: Upscaler | None,
 ) -> None:
-    """``part``: of the full learning rates."""
+    """Do one optimiser step with ``part`` (0 to 1) of the full learning rates."""
     for optimiser, full in zip(state.optimisers, (recipe.muon, recipe.adam), strict=True):
         for group in optimiser.param_groups:
             group["lr"] = full * part

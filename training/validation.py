@@ -1,4 +1,4 @@
-"""Validation: PSNR of a network on held-out pictures."""
+"""Measure the PSNR of a network on held-out pictures."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def upscale(network: Upscaler, low: Plane) -> Plane:
 
 
 class Validation:
-    """Held-out pictures, clean and compressed at each of VALIDATED, and what needs no network."""
+    """Held-out pictures, clean and compressed at each of VALIDATED; figures of interpolations."""
 
     def __init__(self, pairs: Sequence[Pair], scale: int) -> None:
         self._pairs, self._scale = pairs, scale

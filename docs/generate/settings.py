@@ -1,4 +1,4 @@
-"""The text of docs/settings.md: every setting, as the class has it."""
+"""Generate docs/settings.md from the settings classes."""
 
 from __future__ import annotations
 

@@ -26,7 +26,8 @@ async def test_login_upload_and_logout(settings: Settings, aiohttp_client: Any, 
         assert await tab.findings() == []
         await page.get_by_label("API key").fill("dk_wrong")
         await page.get_by_role("button", name="Log in").click()
-        await expect(page.get_by_role("alert")).to_contain_text("not good")
+        alert = page.get_by_role("alert")
+        await expect(alert).to_contain_text("invalid key: mistyped, revoked or expired")
         await page.get_by_label("API key").fill(shown.token)
         await page.get_by_role("button", name="Log in").click()
         await ready(page)

@@ -123,6 +123,22 @@ async def test_results_of_another_shape_stand_beside_the_original(
     assert await tab.findings() == []
 
 
+async def test_a_crop_of_the_same_proportions_is_shown_as_a_pair(
+    darkroom: StandaloneProcess, tab: Tab
+) -> None:
+    page = await opened(tab, darkroom)
+    await page.locator("#options > summary").click()
+    step = page.locator("#steps")
+    await step.get_by_label("Operation").select_option("crop")
+    await step.get_by_label("Width").fill("60")
+    await step.get_by_label("Height").fill("45")
+    await add(page, {"whole.png": images.png(120, 90, 5)})
+    await start(page)
+    await ended(page, "done", 1)
+    await expect(page.locator(".card .pair img")).to_have_count(2)
+    await expect(page.locator(".card .stage")).to_have_count(0)
+
+
 async def test_keyboard_only(darkroom: StandaloneProcess, tab: Tab, tmp_path: Path) -> None:
     page = await opened(tab, darkroom)
     picture = tmp_path / "keys.png"

@@ -1,4 +1,4 @@
-"""The benchmarks run and print what bench/README.md says they do."""
+"""The benchmarks run and print the figures that bench/README.md describes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.paths import ROOT
 from workers.child.pool import ChildPool
 
 
-def test_flows_prints_its_figures() -> None:
+def test_throughput_prints_its_figures() -> None:
     small = [
         "--flows",
         "6",
@@ -42,14 +42,14 @@ def test_flows_prints_its_figures() -> None:
     assert set(printed["single_ms"]) == {"flow", "bare_opencv", "bare_pipeline"}
 
 
-async def test_memory_measures_a_child() -> None:
+async def test_memory_measures_a_child_process() -> None:
     for kind in memory.KINDS:
         need, measured, raw = await memory.measure(kind, 200, 100, memory.UPSCALE, "png")
         assert raw == 400 * 200 * 3
         assert 50_000_000 < measured < need
 
 
-async def test_cores_counts_pictures() -> None:
+async def test_threads_measures_a_rate() -> None:
     children = ChildPool(Settings(worker_processes=1))
     await children.start()
     assert await threads.rate(children, 1, 1) > 0

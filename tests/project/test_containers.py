@@ -1,4 +1,4 @@
-"""The container files: valid, true to the settings, careful. No engine runs where CI does."""
+"""The container files are valid, match the settings and drop privileges. CI has no engine."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from tests.support.paths import ROOT
 
 FILES = ("docker-compose.yml", "docker-compose-mongo-redis.yml")
 MAIL = "docker-compose-mail.yml"
-NAMES = {name.upper() for name in Settings.model_fields}
-DATA = "/home/darkroom/data"
-"""Where our containers may write: a volume of each one's own, not memory."""
+SETTING_NAMES = {name.upper() for name in Settings.model_fields}
+DATA_DIR = "/home/darkroom/data"
+"""Where the containers write: a volume for each container, not memory."""
 
 
 def compose(name: str) -> Any:
@@ -31,7 +31,7 @@ def compose(name: str) -> Any:
 
 
 def check(path: Path) -> None:
-    """Hold a file against the schema of Compose."""
+    """Validate a file against the schema of Compose."""
     done = subprocess.run(
         [
             *(sys.executable, "-m", "check_jsonschema"),
@@ -44,8 +44,10 @@ def check(path: Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
-def as_read(environment: Any, monkeypatch: pytest.MonkeyPatch, **given: str) -> Settings:
-    """Return the settings of a program in its container; ``given``: the operator's variables."""
+def settings_in_container(
+    environment: Any, monkeypatch: pytest.MonkeyPatch, **given: str
+) -> Settings:
+    """Return the settings of a program in its container; ``given``: operator's variables."""
     for name, value in environment.items():
         filled = re.sub(
             r"\$\{(\w+):-(.*?)\}", lambda found: given.get(found[1]) or found[2], str(value)
@@ -59,20 +61,20 @@ def test_valid_by_the_schema_of_compose(name: str) -> None:
     check(ROOT / name)
 
 
-def test_environment_names_settings_that_exist_with_values_they_take(
+def test_environment_has_existing_settings_with_valid_values(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     services = compose(FILES[0])["services"]
     for name in ("service", "worker"):
         environment = services[name]["environment"]
-        assert set(environment) <= NAMES
-        settings = as_read(environment, monkeypatch)
+        assert set(environment) <= SETTING_NAMES
+        settings = settings_in_container(environment, monkeypatch)
         assert settings.mongo_url.endswith(f"replicaSet={REPLICA_SET}")
     text = (ROOT / FILES[0]).read_text()
-    assert set(re.findall(r"\$\{(\w+)", text)) <= NAMES
+    assert set(re.findall(r"\$\{(\w+)", text)) <= SETTING_NAMES
 
 
-def test_two_programs_of_one_image_wait_for_healthy_stores() -> None:
+def test_service_and_worker_share_an_image_and_wait_for_healthy_stores() -> None:
     services = compose(FILES[0])["services"]
     assert services["service"]["command"] == ["python", "-m", "service"]
     assert services["worker"]["command"] == ["python", "-m", "workers"]
@@ -112,9 +114,12 @@ def test_empty_mail_settings_are_the_defaults_and_a_password_is_never_in_the_cle
     for variable in {*passed, "PUBLIC_URL", "SECRET_KEY"}:
         assert environment[variable] == f"${{{variable}:-}}"
         field = Settings.model_fields[variable.lower()]
-        assert getattr(as_read(environment, monkeypatch), variable.lower()) == field.default
+        assert (
+            getattr(settings_in_container(environment, monkeypatch), variable.lower())
+            == field.default
+        )
     login = {"SMTP_HOST": "mail.example.org", "SMTP_USER": "ann", "SMTP_PASSWORD": "hush"}
-    settings = as_read(environment, monkeypatch, **login)
+    settings = settings_in_container(environment, monkeypatch, **login)
     assert (settings.smtp_host, settings.smtp_port) == ("mail.example.org", 587)
     assert (settings.smtp_user, settings.smtp_tls) == ("ann", "starttls")
 
@@ -136,14 +141,14 @@ def test_the_mail_catcher_is_a_file_of_its_own(monkeypatch: pytest.MonkeyPatch) 
             **compose(FILES[0])["services"][name]["environment"],
             **services[name]["environment"],
         }
-        settings = as_read(merged, monkeypatch, **real)
+        settings = settings_in_container(merged, monkeypatch, **real)
         assert (settings.smtp_host, settings.smtp_port) == ("mailpit", 1025)  # as it listens
-        # What logs in to the real server is not sent to the catcher, which is in the clear.
+        # The real server's login is not sent to the catcher, which uses no TLS.
         assert (settings.smtp_tls, settings.smtp_user) == ("none", "")
         assert settings.smtp_password.get_secret_value() == ""
 
 
-def test_a_folder_of_pictures_is_mounted_by_taking_away_two_marks(
+def test_uncommenting_two_lines_mounts_a_folder_of_pictures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = (ROOT / FILES[0]).read_text()
@@ -153,11 +158,11 @@ def test_a_folder_of_pictures_is_mounted_by_taking_away_two_marks(
     path.write_text(text)
     check(path)
     services = yaml.safe_load(text)["services"]
-    settings = as_read(services["service"]["environment"], monkeypatch)
-    assert services["service"]["volumes"] == [DATA, f"./images:{settings.images_root}"]
-    assert services["worker"]["volumes"] == [DATA]
+    settings = settings_in_container(services["service"]["environment"], monkeypatch)
+    assert services["service"]["volumes"] == [DATA_DIR, f"./images:{settings.images_root}"]
+    assert services["worker"]["volumes"] == [DATA_DIR]
     assert "IMAGES_ROOT" not in services["worker"]["environment"]
-    assert compose(FILES[0])["services"]["service"]["volumes"] == [DATA]  # off until asked for
+    assert compose(FILES[0])["services"]["service"]["volumes"] == [DATA_DIR]  # off by default
 
 
 def test_ports_are_published_on_loopback_only() -> None:
@@ -167,14 +172,16 @@ def test_ports_are_published_on_loopback_only() -> None:
                 assert port.startswith("127.0.0.1:")
 
 
-async def test_only_the_compose_file_lets_in_who_shows_no_key(
+async def test_only_the_compose_file_accepts_requests_without_a_key(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its port is published on loopback; the image alone starts with a key, or not at all."""
     environment = compose(FILES[0])["services"]["service"]["environment"]
-    await startup_check.check(as_read(environment, monkeypatch), store)
+    await startup_check.check(settings_in_container(environment, monkeypatch), store)
     with pytest.raises(BadSettings, match="there is no API key"):
-        await startup_check.check(as_read(environment, monkeypatch, ALLOW_ANONYMOUS="0"), store)
+        await startup_check.check(
+            settings_in_container(environment, monkeypatch, ALLOW_ANONYMOUS="0"), store
+        )
     assert "ALLOW_ANONYMOUS" not in (ROOT / "Dockerfile").read_text()
     assert Settings(host="0.0.0.0").api_keys_enabled
 
@@ -191,13 +198,13 @@ def test_dockerfile() -> None:
     assert values["CMD"] == '["python", "-m", "service"]'
     environment = dict(re.findall(r"(\w+)=(\S+)", values["ENV"]))
     ours = {name for name in environment if not name.startswith("PYTHON")}
-    assert ours - {"TMPDIR"} <= NAMES
-    assert environment["DATA_DIR"] == DATA
-    assert environment["TMPDIR"].startswith(f"{DATA}/")
+    assert ours - {"TMPDIR"} <= SETTING_NAMES
+    assert environment["DATA_DIR"] == DATA_DIR
+    assert environment["TMPDIR"].startswith(f"{DATA_DIR}/")
     (user,) = re.findall(r"useradd (.*?) &&", " ".join(values["RUN_1"].split()))
     assert "--uid 10001" in user
     made = re.findall(r"install -d -o darkroom -g darkroom -m 700 (.*)", values["RUN_1"])
-    assert made == [f"{DATA} {environment['TMPDIR']}"]  # or the volume would be root's
+    assert made == [f"{DATA_DIR} {environment['TMPDIR']}"]  # or the volume would be root's
     copied = {s["value"].split()[0] for s in steps if s["instruction"] == "COPY"}
     assert {"models", "service", "workers", "weights"} <= copied
     allowed = (ROOT / ".dockerignore").read_text().split()
@@ -222,7 +229,7 @@ def test_health_commands(darkroom: Any) -> None:
     assert health("workers", MONGO_DB="empty") == 1
 
 
-def test_service_and_worker_are_told_the_same_memory_and_the_worker_has_it() -> None:
+def test_service_and_worker_have_the_same_memory_budget() -> None:
     services = compose(FILES[0])["services"]
     said = {services[name]["environment"]["MEMORY_BUDGET"] for name in ("service", "worker")}
     (value,) = said
@@ -232,7 +239,7 @@ def test_service_and_worker_are_told_the_same_memory_and_the_worker_has_it() -> 
 
 
 @pytest.mark.parametrize("name", [*FILES, MAIL])
-def test_every_container_has_no_right_that_it_does_not_need(name: str) -> None:
+def test_containers_drop_unneeded_privileges(name: str) -> None:
     for called, service in compose(name)["services"].items():
         if set(service) == {"environment"}:
             continue  # the rest is the first file's
@@ -240,7 +247,7 @@ def test_every_container_has_no_right_that_it_does_not_need(name: str) -> None:
         assert "cap_add" not in service and "privileged" not in service
         assert service["security_opt"] == ["no-new-privileges:true"]
         assert service["pids_limit"] > 0
-        if called != "mailpit":  # a program to try things out, which writes where it likes
+        if called != "mailpit":  # for trying things out; it writes outside its volumes
             assert service["read_only"] is True
             assert service["tmpfs"][0].startswith("/tmp:size=")
     for called, service in compose(name)["services"].items():
@@ -248,7 +255,7 @@ def test_every_container_has_no_right_that_it_does_not_need(name: str) -> None:
             assert service["user"] == {"redis": "redis", "mongo": "mongodb"}[called]
 
 
-def test_pictures_lie_on_a_disk_that_no_other_container_sees() -> None:
+def test_pictures_lie_on_a_volume_of_each_container() -> None:
     """In memory MAX_BATCH_BYTES would not fit; shared, workers would clear each other's scratch."""
     services = compose(FILES[0])["services"]
     limit = re.fullmatch(r"(\d+)g", services["service"]["deploy"]["resources"]["limits"]["memory"])
@@ -257,11 +264,12 @@ def test_pictures_lie_on_a_disk_that_no_other_container_sees() -> None:
         limit and settings.max_batch_bytes + settings.min_free_disk_bytes > int(limit[1]) * 1024**3
     )
     for called in ("service", "worker"):
-        assert services[called]["volumes"] == [DATA]  # no name before it: one for each container
+        # Without a name before it: a volume for each container.
+        assert services[called]["volumes"] == [DATA_DIR]
     assert not any("darkroom" in name for name in compose(FILES[0])["volumes"])
 
 
-def test_stores_are_on_a_network_that_leads_nowhere() -> None:
+def test_stores_are_on_an_internal_network() -> None:
     file = compose(FILES[0])
     assert file["networks"]["stores"] == {"internal": True}
     published = {name for name, each in file["services"].items() if "ports" in each}

@@ -1,4 +1,4 @@
-"""What Darkroom is made of: locked and hashed, all of it used, under known licences."""
+"""Dependencies are locked with hashes, all used, and under allowed licences."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ SOURCES = {
     "dev": "requirements-dev.txt",
     "training": "training/requirements.txt",
 }
-ROOMS = ("models", "service", "workers", "standalone")
+PRODUCT_PACKAGES = ("models", "service", "workers", "standalone")
 
 
-def asked(path: Path) -> Iterator[Requirement]:
-    """Yield what a requirements file asks for, and those it includes."""
+def requirements_in(path: Path) -> Iterator[Requirement]:
+    """Yield the requirements of a file and of the files it includes."""
     for line in path.read_text().splitlines():
         said = line.partition(" #")[0].strip()
         if said.startswith("-r "):
-            yield from asked(path.parent / said.removeprefix("-r "))
+            yield from requirements_in(path.parent / said.removeprefix("-r "))
         elif said and not said.startswith("#"):
             yield Requirement(said)
 
 
 def closure(requirements: list[Requirement], names: set[str]) -> set[str]:
-    """Return what these bring in here, by what the installed packages say of themselves."""
+    """Return these and their transitive requirements on this platform, by installed metadata."""
     found: set[str] = set()
     done: set[tuple[str, str]] = set()
     waiting = [(each, "") for each in requirements]
@@ -56,9 +56,9 @@ def closure(requirements: list[Requirement], names: set[str]) -> set[str]:
 
 
 @pytest.mark.parametrize("lock", SOURCES)
-def test_a_lock_pins_what_is_asked_for_and_every_file_by_its_hash(lock: str) -> None:
+def test_a_lock_pins_each_requirement_and_hashes_every_file(lock: str) -> None:
     locked = locks.read(lock)
-    for each in asked(ROOT / SOURCES[lock]):
+    for each in requirements_in(ROOT / SOURCES[lock]):
         (pin,) = each.specifier
         found = locked.get(canonicalize_name(each.name))
         assert found, f"{each} is not in locks/{lock}.txt: run make lock"
@@ -69,11 +69,11 @@ def test_a_lock_pins_what_is_asked_for_and_every_file_by_its_hash(lock: str) -> 
 
 
 @pytest.mark.parametrize("lock", ["run", "standalone", "dev"])
-def test_a_lock_holds_all_that_is_brought_in_and_nothing_else(lock: str) -> None:
+def test_a_lock_holds_exactly_the_transitive_requirements(lock: str) -> None:
     locked = locks.read(lock)
-    wanted = closure(list(asked(ROOT / SOURCES[lock])), set(locked))
-    unasked = {name for name, package in locked.items() if package.here} - wanted
-    assert not unasked, "run make lock"
+    wanted = closure(list(requirements_in(ROOT / SOURCES[lock])), set(locked))
+    surplus = {name for name, package in locked.items() if package.here} - wanted
+    assert not surplus, "run make lock"
 
 
 def test_the_locks_agree() -> None:
@@ -85,7 +85,7 @@ def test_the_locks_agree() -> None:
     assert locks.read("run").keys() <= locks.read("standalone").keys() <= everything.keys()
 
 
-def test_nothing_is_installed_that_has_no_hash() -> None:
+def test_every_install_requires_hashes() -> None:
     setup = (ROOT / "standalone" / "setup.sh").read_text()
     installs = re.findall(r"pip install (?:.|\\\n)*?-r \S+", setup)
     assert ["--require-hashes" in each for each in installs] == [True, False]
@@ -99,7 +99,7 @@ def test_nothing_is_installed_that_has_no_hash() -> None:
 
 
 def test_a_changed_file_is_not_installed(tmp_path: Path) -> None:
-    """As pip does it here: the same name and version, other bytes."""
+    """pip refuses a wheel with the locked name and version but other bytes."""
     wheel = tmp_path / "motor-3.7.1-py3-none-any.whl"
     wheel.write_bytes(b"PK\x05\x06" + bytes(18))  # an empty archive
     pinned = "motor==3.7.1" + "".join(
@@ -123,22 +123,22 @@ def test_a_changed_file_is_not_installed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rooms", "requirements"),
+    ("packages", "requirements"),
     [
-        (ROOMS, ("requirements.txt",)),
+        (PRODUCT_PACKAGES, ("requirements.txt",)),
         (
-            (*ROOMS, "tests", "bench", "docs", "training"),
+            (*PRODUCT_PACKAGES, "tests", "bench", "docs", "training"),
             ("requirements-dev.txt", "training/requirements.txt", "training/torch.txt"),
         ),
     ],
-    ids=["what serves", "all"],
+    ids=["product", "all"],
 )
 def test_every_requirement_is_imported_and_every_import_required(
-    rooms: tuple[str, ...], requirements: tuple[str, ...]
+    packages: tuple[str, ...], requirements: tuple[str, ...]
 ) -> None:
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "deptry", *rooms, "--no-ansi", "--config", "deptry.toml"),
+            *(sys.executable, "-m", "deptry", *packages, "--no-ansi", "--config", "deptry.toml"),
             *("-rf", ",".join(requirements)),
         ],
         cwd=ROOT,
@@ -149,8 +149,8 @@ def test_every_requirement_is_imported_and_every_import_required(
     assert done.returncode == 0, done.stderr
 
 
-def test_an_import_that_nothing_requires_is_found(tmp_path: Path) -> None:
-    """The check above does see: an import too many, a requirement too many."""
+def test_deptry_finds_a_missing_and_an_unused_requirement(tmp_path: Path) -> None:
+    """The check above reports a missing and an unused requirement."""
     (tmp_path / "room").mkdir()
     (tmp_path / "room" / "noun.py").write_text("import yarl\n")
     (tmp_path / "requirements.txt").write_text("arq==0.28.0\n")
@@ -169,13 +169,13 @@ def test_an_import_that_nothing_requires_is_found(tmp_path: Path) -> None:
     assert "DEP002 'arq'" in done.stderr
 
 
-def test_only_licences_that_were_looked_at_come_in() -> None:
+def test_every_licence_is_allowed() -> None:
     known = licences.licences()
     for lock in ("run", "standalone", "dev"):
         for name, package in locks.read(lock).items():
             if package.here:
                 assert known[name], name
-                allowed = licences.ALLOWED | licences.APART.get(name, set())
+                allowed = licences.ALLOWED | licences.ALLOWED_AS_PROGRAMS.get(name, set())
                 assert known[name] <= allowed, f"{name}: {known[name] - allowed}"
 
 

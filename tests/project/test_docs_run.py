@@ -1,4 +1,4 @@
-"""Every command that a page shows runs, in order, as a reader would run it."""
+"""Every command of a documentation page runs, in order, as a reader would run it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 
 from standalone import embedded_stores
-from tests.support.doc_runner import ANY, RUN, Block, Stage, alike, blocks, calls
+from tests.support.doc_runner import (
+    ANY,
+    RUN_LANGUAGES,
+    Block,
+    PageRunner,
+    blocks,
+    matches,
+    split_commands,
+)
 from tests.support.paths import ROOT
 
 PAGES = sorted(
@@ -16,7 +24,7 @@ PAGES = sorted(
     # tests/service/legacy/test_migrating_docs.py runs it, and checks the pictures
     if path.name != "migrating.md"
 )
-SHOWN = frozenset({"js", "yaml", "ini", "nginx", "json", "html", "text"})
+SHOWN_LANGUAGES = frozenset({"js", "yaml", "ini", "nginx", "json", "html", "text"})
 """Languages of blocks that are not commands."""
 
 NOT_RUN = {
@@ -34,14 +42,16 @@ def skip_reason(block: Block) -> str | None:
 
 
 def commands(page: Path) -> list[Block]:
-    return [each for each in blocks(page) if each.language in RUN]
+    return [each for each in blocks(page) if each.language in RUN_LANGUAGES]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_every_block_names_its_language(page: Path) -> None:
     for block in blocks(page):
-        assert block.language in RUN | SHOWN, f"{page.name}:{block.line}: {block.language}"
-        assert block.language != "console" or calls(block), f"{page.name}:{block.line}"
+        assert block.language in RUN_LANGUAGES | SHOWN_LANGUAGES, (
+            f"{page.name}:{block.line}: {block.language}"
+        )
+        assert block.language != "console" or split_commands(block), f"{page.name}:{block.line}"
 
 
 def test_skipped_blocks_still_exist() -> None:
@@ -49,15 +59,17 @@ def test_skipped_blocks_still_exist() -> None:
     assert [text for text in NOT_RUN if text not in every] == []
 
 
-OWN = [
+PAGES_WITH_COMMANDS = [
     page
     for page in PAGES
     if page.parent.name != "operations" and any(not skip_reason(block) for block in commands(page))
 ]
-OPERATIONS = [page for page in PAGES if page.parent.name == "operations" and commands(page)]
+OPERATION_PAGES = [page for page in PAGES if page.parent.name == "operations" and commands(page)]
 
 
-@pytest.mark.parametrize("page", OWN, ids=lambda path: path.relative_to(ROOT).as_posix())
+@pytest.mark.parametrize(
+    "page", PAGES_WITH_COMMANDS, ids=lambda path: path.relative_to(ROOT).as_posix()
+)
 @pytest.mark.timeout(300)
 def test_the_commands_of_a_page_run(
     page: Path,
@@ -69,31 +81,31 @@ def test_the_commands_of_a_page_run(
         "redis://127.0.0.1:6379/0": redis.url.replace("/0", "/14"),
         "mongodb://127.0.0.1:27017/?replicaSet=darkroom": mongo.url,
     }
-    stage = Stage(tmp_path / "clone", known)
+    runner = PageRunner(tmp_path / "clone", known)
     run = [each for each in commands(page) if not skip_reason(each)]
     if not any(each.text.startswith("make run") for each in run):
         run.insert(0, Block("sh", "make run", 0))
     try:
         for block in run:
-            stage.run(block)
+            runner.run(block)
     finally:
-        stage.close()
+        runner.close()
 
 
 def test_the_commands_of_the_operations_run(tmp_path: Path) -> None:
-    stage = Stage(tmp_path / "clone")
+    runner = PageRunner(tmp_path / "clone")
     try:
-        stage.run(Block("sh", "make run", 0))
-        for page in OPERATIONS:
+        runner.run(Block("sh", "make run", 0))
+        for page in OPERATION_PAGES:
             for block in commands(page):
                 done = f'$ {block.text}?wait=30\n{{"status": "SUCCESS", "{ANY}": "{ANY}"}}'
-                stage.run(Block("console", done, block.line))
+                runner.run(Block("console", done, block.line))
     finally:
-        stage.close()
+        runner.close()
 
 
 @pytest.mark.parametrize(
-    ("shown", "said", "same"),
+    ("shown", "output", "same"),
     [
         ({"a": 1}, {"a": 1}, True),
         ({"a": 1}, {"a": 2}, False),
@@ -109,5 +121,5 @@ def test_the_commands_of_the_operations_run(tmp_path: Path) -> None:
         ({"created_at": "then"}, {"created_at": "now"}, True),
     ],
 )
-def test_compare_responses(shown: object, said: object, same: bool) -> None:
-    assert alike(shown, said) is same
+def test_compare_responses(shown: object, output: object, same: bool) -> None:
+    assert matches(shown, output) is same

@@ -1,6 +1,6 @@
-"""Thousands of pictures that nobody means well with: judged, decoded, and sent over HTTP.
+"""Fuzz tests: thousands of malformed images are inspected, decoded and sent over HTTP.
 
-``FUZZ_EXAMPLES`` says how many, e.g. 100000 for a night; they are the same in every run.
+``FUZZ_EXAMPLES`` is their number, e.g. 100000 for a night; each run has the same ones.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ from workers.child.request import Request
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "2000"))
 
 MAX_PIXELS = 4_000_000
-MOST_HELD = 700_000_000
-"""Bytes of a child: what it begins with, and a picture of 4 megapixels; a bomb takes gigabytes."""
+MAX_CHILD_BYTES = 700_000_000
+"""Peak memory of a child: its start and a picture of 4 megapixels; a bomb takes gigabytes."""
 
 OPERATIONS: tuple[list[dict[str, Any]], ...] = (
     [],
@@ -53,8 +53,8 @@ def files(draw: st.DrawFn) -> bytes:
     return malformed_images.make(lambda n: draw(st.integers(0, n - 1)))
 
 
-def judged(data: bytes) -> ImageHeader | None:
-    """Return what the service finds in ``data``; None: it is refused, with a stable code."""
+def inspect_or_refuse(data: bytes) -> ImageHeader | None:
+    """Return the header that the service reads, or None if it refuses with a stable code."""
     with tempfile.TemporaryFile() as file:
         file.write(data)
         file.flush()
@@ -73,12 +73,12 @@ def judged(data: bytes) -> ImageHeader | None:
 
 @given(files())
 @limits(max_examples=EXAMPLES, deadline=5000, derandomize=True, database=None)
-def test_the_service_judges_every_file_or_refuses_it(data: bytes) -> None:
-    judged(data)
+def test_the_service_accepts_or_refuses_every_file(data: bytes) -> None:
+    inspect_or_refuse(data)
 
 
-class Bench:
-    """One real child, started anew only if it dies; what it held at most, and how tasks ended."""
+class ChildHarness:
+    """A pool of one real child, restarted only if it dies; ``ends`` counts outcomes."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -104,7 +104,7 @@ class Bench:
         assert "defect" not in answer, answer["defect"]
         return "done" if "results" in answer else str(answer["error"]["code"])
 
-    def most_held(self) -> int:
+    def peak_bytes(self) -> int:
         (pid,) = self.children.pids
         status = Path(f"/proc/{pid}/status").read_text()
         return 1024 * int(status.partition("VmHWM:")[2].split()[0])
@@ -114,8 +114,8 @@ _NO_NETWORKS = Catalogue.read(None)
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    made = Bench(tmp_path_factory.mktemp("fuzz"))
+def harness(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChildHarness]:
+    made = ChildHarness(tmp_path_factory.mktemp("fuzz"))
     made.runner.run(made.children.start())
     yield made
     made.runner.run(made.children.stop())
@@ -130,51 +130,53 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     database=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
-def _decoded(bench: Bench, data: bytes, number: int) -> None:
-    header = judged(data)
+def _decoded(harness: ChildHarness, data: bytes, number: int) -> None:
+    header = inspect_or_refuse(data)
     if header is not None:
-        end = bench.run(data, header, number)
+        end = harness.run(data, header, number)
         assert end in {"done", "bad_image", "too_many_pixels"}, end
-        bench.ends[end] += 1
+        harness.ends[end] += 1
 
 
-def test_a_child_decodes_what_is_left_or_says_why_not(bench: Bench) -> None:
-    """None dies, none is late: one process decodes them all, and holds little."""
-    (before,) = bench.children.pids
-    _decoded(bench)
-    assert bench.children.pids == [before]
-    assert bench.ends["done"] and bench.ends["bad_image"], bench.ends
-    assert sum(bench.ends.values()) > EXAMPLES // 10
-    assert bench.most_held() < MOST_HELD, bench.ends
+def test_a_child_decodes_accepted_files_or_reports_an_error(harness: ChildHarness) -> None:
+    """One process decodes all without a crash or a timeout, within its memory limit."""
+    (before,) = harness.children.pids
+    _decoded(harness)
+    assert harness.children.pids == [before]
+    assert harness.ends["done"] and harness.ends["bad_image"], harness.ends
+    assert sum(harness.ends.values()) > EXAMPLES // 10
+    assert harness.peak_bytes() < MAX_CHILD_BYTES, harness.ends
 
 
-SENT = max(20, EXAMPLES // 10)
-AT_ONCE = 6
-ENDS = {"bad_image", "too_many_pixels", "unsupported_format", "too_much_memory"}
+HTTP_EXAMPLES = max(20, EXAMPLES // 10)
+CONCURRENT_CLIENTS = 6
+ERROR_CODES = {"bad_image", "too_many_pixels", "unsupported_format", "too_much_memory"}
 
 
-async def test_over_http_while_another_is_served(client: Client, worker: Any) -> None:
-    """Nothing is answered with 5xx, every task ends, and another's pictures come through."""
-    numbers = iter(range(SENT))
+async def test_broken_uploads_do_not_disturb_other_clients(client: Client, worker: Any) -> None:
+    """No response is 5xx, every task ends, and another client's pictures are processed."""
+    numbers = iter(range(HTTP_EXAMPLES))
     ends: Counter[str] = Counter()
     async with asyncio.TaskGroup() as group:
-        attackers = [group.create_task(_attack(client, numbers, ends)) for _ in range(AT_ONCE)]
+        attackers = [
+            group.create_task(_attack(client, numbers, ends)) for _ in range(CONCURRENT_CLIENTS)
+        ]
         served = 0
         while not served or not all(task.done() for task in attackers):
-            await _served(client, served)
+            await _send_valid_image(client, served)
             served += 1
-    assert set(ends) <= {"SUCCESS"} | ENDS, ends
+    assert set(ends) <= {"SUCCESS"} | ERROR_CODES, ends
     assert ends["SUCCESS"] and ends["bad_image"]
-    assert sum(ends.values()) == SENT
+    assert sum(ends.values()) == HTTP_EXAMPLES
 
 
-async def _served(client: Client, number: int) -> None:
-    """Send a good picture, and get it."""
+async def _send_valid_image(client: Client, number: int) -> None:
+    """Upload a valid picture and fetch its result."""
     form = images.form(images.png(30, 20, seed=number), "good.png")
     answer = await client.post("/thumbnail?wait=60", data=form)
-    said = await answer.json()
-    assert (answer.status, said["status"]) == (200, "SUCCESS"), said
-    result = await client.get(said["url"])
+    task = await answer.json()
+    assert (answer.status, task["status"]) == (200, "SUCCESS"), task
+    result = await client.get(task["url"])
     assert result.status == 200
     assert images.decoded(await result.read()).size == (30, 20)
 
@@ -182,17 +184,17 @@ async def _served(client: Client, number: int) -> None:
 async def _attack(client: Client, numbers: Iterator[int], ends: Counter[str]) -> None:
     for number in numbers:
         data = malformed_images.make(random.Random(number).randrange)
-        asked = ("grayscale", "thumbnail", "convert", "blur")[number % 4]
+        operation = ("grayscale", "thumbnail", "convert", "blur")[number % 4]
         form = aiohttp.FormData()
         form.add_field("image", io.BytesIO(data), filename=f"{number}.png")
-        if asked == "convert":
+        if operation == "convert":
             form.add_field("format", "jpeg")
-        answer = await client.post(f"/{asked}?wait=60", data=form)
-        said = await answer.json()
-        assert answer.status < 500, (number, said)
+        answer = await client.post(f"/{operation}?wait=60", data=form)
+        task = await answer.json()
+        assert answer.status < 500, (number, task)
         if answer.status < 400:
-            assert said["status"] in {"SUCCESS", "FAILURE"}, (number, said)
-            error = said["error"]
+            assert task["status"] in {"SUCCESS", "FAILURE"}, (number, task)
+            error = task["error"]
             ends[error["code"] if error else "SUCCESS"] += 1
         else:
-            ends[said["code"]] += 1
+            ends[task["code"]] += 1

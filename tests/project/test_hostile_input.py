@@ -1,7 +1,7 @@
-"""What strangers write, from file names to query operators, through the whole of a Darkroom.
+"""Hostile input, from file names to query operators, end to end through a Darkroom.
 
-Names go in as raw bytes and come out of every door: the task, the result's name, its
-Content-Disposition, the zip file, the letter. Each trick is a test of its own.
+Names go in as raw bytes and are checked in every output: the task, the result's name, its
+Content-Disposition, the zip file, the e-mail. Each trick is a test of its own.
 """
 
 from __future__ import annotations
@@ -60,12 +60,12 @@ NAMES = {
     "encoded-word": ("=?utf-8?q?evil?=.png", "__utf-8_q_evil__.png"),
     "quote": ('a\\"; filename=evil.png', "a__ filename_evil.png"),
 }
-BAD = '{{7*7}}\u202e<b>"}\\n{"event": "forged"}.txt'  # no picture: named among the failures
+BAD = '{{7*7}}\u202e<b>"}\\n{"event": "forged"}.txt'  # not an image: listed among the failures
 _SAFE = re.compile(r"[\w\-. ()+]+")
 
 
 def hostile(name: str) -> bool:
-    """Tell whether a name may do anything to whoever shows or stores it."""
+    """Return whether a name could harm a program that shows or stores it."""
     odd = {unicodedata.category(each) for each in name} & {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
     return bool(odd) or not _SAFE.fullmatch(unicodedata.normalize("NFC", name)) or name[0] in ".-"
 
@@ -85,8 +85,8 @@ def get(path: str, *headers: str) -> bytes:
     return "\r\n".join(lines).encode("utf-8", "surrogateescape")
 
 
-class Sent:
-    """One group of pictures with hostile names, as it came out everywhere."""
+class HostileUpload:
+    """A group of pictures with hostile names: its tasks, zip file and e-mail."""
 
     def __init__(self, darkroom: StandaloneProcess) -> None:
         self.darkroom = darkroom
@@ -104,8 +104,8 @@ class Sent:
         self.zip = exchange(darkroom.port, get(self.group["archive_url"]))[2]
         self._json(post(f"/send_images/{group_id}", b""))
         outbox = darkroom.data_dir / "outbox"
-        darkroom.until(lambda: any(outbox.glob("*.eml")), "a letter")
-        self.letter = max(outbox.glob("*.eml")).read_bytes()
+        darkroom.until(lambda: any(outbox.glob("*.eml")), "an e-mail")
+        self.message = max(outbox.glob("*.eml")).read_bytes()
 
     def _json(self, request: bytes) -> Any:
         status, _, body = exchange(self.darkroom.port, request)
@@ -114,23 +114,23 @@ class Sent:
 
 
 @pytest.fixture(scope="module")
-def sent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sent]:
+def sent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostileUpload]:
     with StandaloneProcess(tmp_path_factory.mktemp("hostile") / "data") as darkroom:
-        yield Sent(darkroom)
+        yield HostileUpload(darkroom)
 
 
 # File names
 
 
 @pytest.mark.parametrize("trick", NAMES)
-def test_name(sent: Sent, trick: str, tmp_path: Path) -> None:
+def test_name(sent: HostileUpload, trick: str, tmp_path: Path) -> None:
     task = sent.tasks[trick]
     assert (task["status"], task["name"]) == ("SUCCESS", NAMES[trick][1])
     (result,) = task["results"]
     assert not hostile(task["name"]) and not hostile(result["name"])
     assert len(result["name"].encode()) <= 255
 
-    # The address is the name, quoted, and leads to the picture and to nothing else.
+    # The URL is the quoted name and leads to the picture only.
     assert result["url"] == "/processed/" + quote(result["name"])
     status, headers, data = exchange(sent.darkroom.port, get(result["url"]))
     assert status == 200 and images.decoded(data).size == (40, 30)
@@ -142,15 +142,15 @@ def test_name(sent: Sent, trick: str, tmp_path: Path) -> None:
     assert plain and (plain.group(2) or plain.group(1) == result["name"])
     assert not {"set-cookie", "evil"} & set(headers)
 
-    # In the zip file it is one file, below the folder where it is unpacked.
+    # The zip file unpacks it as one file below the target folder.
     with zipfile.ZipFile(io.BytesIO(sent.zip)) as archive:
         where = Path(archive.extract(result["name"], tmp_path))
         assert where == tmp_path / result["name"] and where.read_bytes() == data
 
 
 @pytest.mark.parametrize("trick", NAMES)
-def test_name_asked_for(sent: Sent, trick: str) -> None:
-    """What was sent as a name is asked for as an address: the same picture, or a refusal."""
+def test_hostile_name_as_a_path(sent: HostileUpload, trick: str) -> None:
+    """A hostile name as a path returns a picture or a refusal."""
     for address in (quote(NAMES[trick][0], safe=""), quote(quote(NAMES[trick][0], safe=""))):
         status, headers, _ = exchange(sent.darkroom.port, get(f"/processed/{address}"))
         assert status in {200, 404}
@@ -158,7 +158,7 @@ def test_name_asked_for(sent: Sent, trick: str) -> None:
         assert "set-cookie" not in headers
 
 
-def test_names_in_the_zip_file_are_no_two_of_one(sent: Sent) -> None:
+def test_names_in_the_zip_file_are_unique(sent: HostileUpload) -> None:
     with zipfile.ZipFile(io.BytesIO(sent.zip)) as archive:
         names = archive.namelist()
         assert archive.testzip() is None
@@ -169,13 +169,13 @@ def test_names_in_the_zip_file_are_no_two_of_one(sent: Sent) -> None:
     assert not {unicodedata.category(each) for each in line} & {"Cc", "Cf", "Zl", "Zp"}
 
 
-def test_names_in_the_letter(sent: Sent) -> None:
-    """It names what failed; nothing in it is a tag, a header or a template of a stranger's."""
-    letter = email.message_from_bytes(sent.letter, policy=policy.default)
-    assert letter["To"] == "ann@example.org" and letter["Subject"] == "Your pictures are ready"
-    assert letter["Bcc"] is None and letter["Set-Cookie"] is None
+def test_names_in_the_email(sent: HostileUpload) -> None:
+    """It lists failed files; names become no tags, headers or templates."""
+    message = email.message_from_bytes(sent.message, policy=policy.default)
+    assert message["To"] == "ann@example.org" and message["Subject"] == "Your pictures are ready"
+    assert message["Bcc"] is None and message["Set-Cookie"] is None
     text, html = (
-        letter.get_body((kind,)).get_content()  # type: ignore[union-attr]
+        message.get_body((kind,)).get_content()  # type: ignore[union-attr]
         for kind in ("plain", "html")
     )
     for shown in (text, html):
@@ -184,14 +184,14 @@ def test_names_in_the_letter(sent: Sent) -> None:
     assert "<b>" not in html and "forged" in html
 
 
-def test_names_that_are_no_text_are_refused(sent: Sent) -> None:
+def test_names_that_are_not_utf8_are_refused(sent: HostileUpload) -> None:
     for raw in (b"\xc0\xae\xc0\xae/a.png", b"\xff\xfe.png", b"\xed\xa0\x80.png"):
         body = part("NAME", images.png()).replace(b"NAME", raw) + b"--x--\r\n"
         status, _, answer = exchange(sent.darkroom.port, post("/grayscale", body))
         assert status == 400 and b"is not UTF-8" in answer
 
 
-# Everything else needs no worker
+# The other tests need no worker
 
 
 @pytest.fixture(scope="module")
@@ -256,8 +256,8 @@ def test_operators_in_json(front: Front, value: Any) -> None:
         ("/items/", {"images": [{"input": value, "output": value}], "operations": ["resize=2"]}),
         ("/items/", {"images": [{"input": "a", "output": "b"}], "operations": [value]}),
     ):
-        sent_ = post(path, json.dumps(document).encode(), "application/json")
-        status, headers, _ = exchange(front.port, sent_)
+        request = post(path, json.dumps(document).encode(), "application/json")
+        status, headers, _ = exchange(front.port, request)
         assert status in {400, 422}, (path, document)
         assert headers["content-type"].startswith("application/problem+json")
 
@@ -280,7 +280,7 @@ def test_operators_in_pipelines(front: Front, operations: str) -> None:
 
 
 @pytest.mark.parametrize("search", [".*", "v.*", "^victim", "[a-z]", "(", "$where", '{"$ne":1}'])
-def test_patterns_in_a_search_are_letters(front: Front, search: str) -> None:
+def test_search_patterns_are_literal(front: Front, search: str) -> None:
     ask = get(f"/dashboard/api/tasks?search={quote(search, safe='')}", ADMIN)
     status, _, body = exchange(front.port, ask)
     assert (status, json.loads(body)["tasks"]) == (200, [])
@@ -316,12 +316,12 @@ _FORGED = '\r\n{"event": "forged", "level": "error"}\r\n\u2028\x1b[2J\u202e'
 
 
 @pytest.mark.parametrize("where", ["address", "query", "file-name", "field", "header", "json"])
-def test_no_line_of_the_log_is_forged(front: Front, where: str) -> None:
+def test_log_lines_cannot_be_forged(front: Front, where: str) -> None:
     front.mark()
     marked = f"mark-{where}{_FORGED}"
     address = quote(marked, safe="")
     value = marked.replace("\r\n", "%0d%0a")
-    printed = value.replace("\x1b", "")  # the parser takes no control characters in headers
+    printed = value.replace("\x1b", "")  # the parser refuses control characters in headers
     requests = {
         "address": get(f"/processed/{address}"),
         "query": get(f"/tasks/x?{address}={address}"),
@@ -331,8 +331,8 @@ def test_no_line_of_the_log_is_forged(front: Front, where: str) -> None:
         "json": post("/groups", json.dumps({"tasks": [marked]}).encode(), "application/json"),
     }
     exchange(front.port, requests[where])
-    said = front.lines()  # each is one JSON object, or this fails
-    assert said and {line["event"] for line in said} <= {"request", "refused", "client_error"}
+    lines = front.lines()  # each is one JSON object, or this fails
+    assert lines and {line["event"] for line in lines} <= {"request", "refused", "client_error"}
     raw = front.log.read_bytes()
     assert b"\x1b" not in raw and "\u202e".encode() not in raw and "\u2028".encode() not in raw
 
@@ -360,7 +360,7 @@ def test_no_line_of_the_log_is_forged(front: Front, where: str) -> None:
         *("dashboard", "login-next", "login-token", "redirect", "field", "cookies", "forwarded"),
     ],
 )
-def test_nothing_said_comes_back_in_a_header(front: Front, ask: bytes) -> None:
+def test_request_text_is_not_reflected_in_headers(front: Front, ask: bytes) -> None:
     status, headers, _ = exchange(front.port, ask)
     assert status < 500 and "x-evil" not in headers
     if ask.startswith(b"GET /dashboard?"):  # on the way to the login, and back, encoded

@@ -1,4 +1,4 @@
-"""The pages about operations are what the registry says, and their pictures are there."""
+"""The pages about operations match the registry, and their illustrations exist."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def test_the_committed_settings_are_what_the_generator_writes() -> None:
     assert (FOLDER.parent / "settings.md").read_text() == settings_page(), "run python -m docs"
 
 
-def test_no_page_is_left_of_an_operation_that_is_gone() -> None:
+def test_no_page_of_a_removed_operation_remains() -> None:
     expected = {f"{op}.{kind}" for op in OPERATIONS for kind in ("md", "jpg")} | {"README.md"}
     assert {path.name for path in FOLDER.iterdir()} == expected
 
 
 @pytest.mark.parametrize("op", OPERATIONS)
-def test_each_picture_is_there_and_has_its_size(op: str) -> None:
+def test_each_illustration_has_its_size(op: str) -> None:
     path = FOLDER / f"{op}.jpg"
     with Image.open(path) as image:
         image.load()
@@ -45,7 +45,7 @@ def test_each_picture_is_there_and_has_its_size(op: str) -> None:
     assert path.stat().st_size < 100_000
 
 
-def test_the_generator_writes_all_of_it(tmp_path: Path) -> None:
+def test_the_generator_writes_every_file(tmp_path: Path) -> None:
     write(tmp_path / "operations")
     written = {path.name for path in (tmp_path / "operations").iterdir()}
     assert written == {path.name for path in FOLDER.iterdir()}
@@ -64,16 +64,16 @@ def _arrays(*images: Image.Image) -> tuple[pictures.Pixels, pictures.Pixels]:
 
 
 @pytest.mark.parametrize("op", OPERATIONS)
-def test_the_commands_of_a_page_ask_for_the_same(op: str) -> None:
+def test_both_commands_of_a_page_request_the_same_operation(op: str) -> None:
     spec = OPERATIONS[op]
     own, process = re.findall(r"^curl .*$", pages()[f"{op}.md"], re.MULTILINE)
     assert shlex.split(own)[-1] == f"localhost:8080/{op}"
     fields = dict(f.split("=", 1) for f in shlex.split(own)[4:-1:2])
-    asked = parse(op, fields)
+    expected = parse(op, fields)
     assert shlex.split(process)[-1] == "localhost:8080/process"
     field = shlex.split(process)[-2]
     assert field == f"operations={list_form(spec)}"
-    assert read_pipeline([field.removeprefix("operations=")], 1) == [asked]
+    assert read_pipeline([field.removeprefix("operations=")], 1) == [expected]
 
 
 def test_every_parameter_and_its_help_is_on_its_page() -> None:
@@ -86,25 +86,25 @@ def test_every_parameter_and_its_help_is_on_its_page() -> None:
             assert field.description in page
 
 
-def test_links_lead_somewhere() -> None:
+def test_links_lead_to_files() -> None:
     for name, text in pages().items():
         for target in re.findall(r"\]\(([^)#\s]+)", text):
             assert (FOLDER / target).exists(), f"{name}: {target}"
 
 
-async def test_the_page_of_the_service_says_all_of_the_document(client: Any) -> None:
+async def test_the_docs_page_shows_the_whole_openapi_document(client: Any) -> None:
     page = await client.get("/docs")
     text = html.unescape(await page.text())
     assert page.content_type == "text/html"
     assert "script-src 'self'" in page.headers["Content-Security-Policy"]
     document = await (await client.get("/openapi.json")).json()
     for path, methods in document["paths"].items():
-        for said in methods.values():
-            assert f'id="{said["operationId"]}"' in text, path
-            assert said["summary"] in text
-            for sample in said.get("x-codeSamples", ()):
+        for operation in methods.values():
+            assert f'id="{operation["operationId"]}"' in text, path
+            assert operation["summary"] in text
+            for sample in operation.get("x-codeSamples", ()):
                 assert sample["source"] in text
-            for parameter in said.get("parameters", ()):
+            for parameter in operation.get("parameters", ()):
                 assert parameter["description"] in text
     for spec in OPERATIONS.values():
         for field in spec.model_fields.values():

@@ -10,7 +10,7 @@ from tests.support.paths import ROOT
 TEXT = (ROOT / "docs" / "reliability.md").read_text()
 
 
-def test_each_promise_names_a_proof_that_exists() -> None:
+def test_each_promise_names_an_existing_test() -> None:
     promises = TEXT.partition("| what is promised")[2].partition("\n\n")[0]
     rows = [line for line in promises.splitlines()[2:] if line.startswith("|")]
     assert rows
@@ -21,7 +21,7 @@ def test_each_promise_names_a_proof_that_exists() -> None:
         assert f"def {name}" in (ROOT / path).read_text(), name
 
 
-def test_settings_and_commands_it_names_exist() -> None:
+def test_named_settings_and_commands_exist() -> None:
     known = {name.upper() for name in Settings.model_fields}
     named = set(re.findall(r"`([A-Z][A-Z_]+)`", TEXT)) - {"FLUSHALL"}
     assert named

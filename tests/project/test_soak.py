@@ -1,4 +1,4 @@
-"""A short soak: hostile and valid load together leave nothing behind, and no fault of ours."""
+"""A short soak: hostile and valid load leaks nothing and causes no server fault."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from bench.soak.report import Report
 from bench.soak.run import soak
 from tests.support.paths import ROOT
 
-_SETTLED_LATE = ("memory", "threads")
-"""What has not found its size after seconds; bench.soak judges it after minutes."""
+_SLOW_TO_SETTLE = ("memory", "threads")
+"""Figures that settle only after minutes; bench.soak judges them then."""
 
 
 @pytest.mark.timeout(900)
-async def test_nothing_is_left_behind_and_no_answer_is_a_fault() -> None:
+async def test_short_soak_leaks_nothing_and_has_no_faults() -> None:
     report = await soak(14, 20, "test", "tests/project/test_soak.py")
-    late = [f"{line.what}: " for line in report.lines if line.what.endswith(_SETTLED_LATE)]
+    late = [f"{line.what}: " for line in report.lines if line.what.endswith(_SLOW_TO_SETTLE)]
     complaints = [
         each
         for each in report.complaints
@@ -51,7 +51,7 @@ def test_growth_is_found() -> None:
         assert "**grew**" in str(grew)
 
 
-def test_only_a_503_that_says_when_to_come_again_is_no_fault() -> None:
+def test_503_is_a_fault_unless_it_has_retry_after() -> None:
     records = Records()
     records.record("act", 503, {"Retry-After": "1"})
     records.record("act", 404, {})
@@ -61,7 +61,7 @@ def test_only_a_503_that_says_when_to_come_again_is_no_fault() -> None:
     assert records.fault_count == 2
 
 
-def test_the_block_goes_between_the_marks(tmp_path: Path) -> None:
+def test_report_is_written_between_the_markers(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(f"before\n{BEGIN}\nstale\n{END}\nafter\n")
     write_into(page, str(Report("run", 1.0, Records(), [], 0, {}, {}, [0.1, 0.2], [])))

@@ -126,7 +126,7 @@ def test_recipes_of_the_bundled_networks() -> None:
         for scale in SCALES:
             recipe = bundled(quality, scale)
             record = json.loads((BUNDLED_DIR / f"darkroom-{quality}_x{scale}.json").read_text())
-            # What was begun on two cores and went on on a GPU is one longer run of the recipe.
+            # A run that began on two cores and continued on a GPU is one longer run of the recipe.
             steps = points(record)[-1]["step"]
             assert asdict(recipe) == {**record["recipe"], "steps": steps}
 
@@ -150,7 +150,7 @@ def test_blocks_are_exported_as_they_were_trained(tmp_path: Path) -> None:
         expected = upscale(network, plane).astype(int)
         got = REFERENCE.enlarge(path, weights, plane).astype(int)
         assert np.abs(got - expected).max() <= 1
-        network.residual = False  # the same layers without the blocks' sums are something else
+        network.residual = False  # without the blocks' sums the same layers give another result
         assert np.abs(upscale(network, plane).astype(int) - expected).max() > 3
         state = read(path)
         assert state.keys() == network.state_dict().keys()
@@ -233,7 +233,7 @@ def test_from_pictures_to_a_result(tmp_path: Path) -> None:
         )
         assert done.returncode == 0, done.stderr
     curve = json.loads((run / "run.json").read_text())["curve"]
-    # The second run went on, not anew; the third found its minutes used up after one step.
+    # The second run resumed; the third used up its minutes after one step.
     assert [point["step"] for point in curve] == [20, 30, 31]
     assert json.loads((run / "run.json").read_text())["recipe"]["steps"] == 31
     taught = tmp_path / "taught"

@@ -1,4 +1,4 @@
-"""Pages of the documentation, run as they stand: their commands in order, in one shell."""
+"""Run the code blocks of a documentation page in order, in one shell."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from standalone.embedded_stores import free_port
 from tests.support import images
 from tests.support.paths import ROOT
 
-RUN = frozenset({"sh", "console", "python"})
-"""Languages of blocks that are run; in ``console`` commands begin with ``$ ``, answers follow."""
+RUN_LANGUAGES = frozenset({"sh", "console", "python"})
+"""Languages of blocks that run; in ``console`` a line with ``$ `` is a command, then its output."""
 ANY = "…"
-_VOLATILE = frozenset({"created_at", "started_at", "finished_at", "eta_seconds"})
-_BEGUN = frozenset({"CREATED", "STARTED"})
-_GOES_ON = _BEGUN | {"SUCCESS"}
-_LASTING = frozenset({"task_id", "group_id", "name", "total", "operations"})
-"""What a task that has begun says the same when it has ended."""
-_READY = "Darkroom is ready"
-_SETTINGS = {name.upper() for name in Settings.model_fields}
+_TIME_KEYS = frozenset({"created_at", "started_at", "finished_at", "eta_seconds"})
+_STARTED_STATUSES = frozenset({"CREATED", "STARTED"})
+_LATER_STATUSES = _STARTED_STATUSES | {"SUCCESS"}
+_CONSTANT_KEYS = frozenset({"task_id", "group_id", "name", "total", "operations"})
+"""Members of a task that do not change between its start and its end."""
+_READY_LINE = "Darkroom is ready"
+_SETTING_NAMES = {name.upper() for name in Settings.model_fields}
 
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block of a page; ``line`` is where its fence stands."""
+    """A fenced block of a page; ``line`` is the line of its fence."""
 
     language: str
     text: str
@@ -55,31 +55,31 @@ def blocks(page: Path) -> list[Block]:
     return found
 
 
-def calls(block: Block) -> list[tuple[str, str]]:
-    """Return (command, answer shown) of each command; a script is one command."""
+def split_commands(block: Block) -> list[tuple[str, str]]:
+    """Return (command, expected output) pairs; a script is one command."""
     if block.language != "console":
         return [(block.text, "")]
     parts = re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]
-    # A command goes on after a line that ends in a backslash.
+    # A line that ends in a backslash continues the command.
     split = [re.match(r"(?:.*\\\n)*.*", part) for part in parts]
     return [(m[0], part[m.end() :].strip()) for m, part in zip(split, parts, strict=True) if m]
 
 
-class Stage:
-    """A folder that looks like a clone with a few pictures in it, and a shell that works there.
+class PageRunner:
+    """A shell in a folder that looks like a clone with a few pictures.
 
-    Ports that pages name become free ones, ``<name>`` what a JSON answer above it said of it.
+    Ports become free ones; ``<name>`` becomes the value of that name in an earlier response.
     """
 
     def __init__(self, folder: Path, stores: dict[str, str] | None = None) -> None:
-        """``stores``: addresses that pages name, and those that are meant by them here."""
+        """``stores``: store URLs on the pages, and their replacements."""
         self.folder = folder
         self._stores = stores or {}
         self._ports: dict[str, str] = {}
-        self._said: dict[str, str] = {}
+        self._json_values: dict[str, str] = {}
         self._started: list[subprocess.Popen[bytes]] = []
         self._outputs = 0
-        clean = {k: v for k, v in os.environ.items() if k not in _SETTINGS}
+        clean = {k: v for k, v in os.environ.items() if k not in _SETTING_NAMES}
         self._environment = {**clean, "PYTHONUNBUFFERED": "1"}
         folder.mkdir(exist_ok=True)
         for path in ROOT.iterdir():
@@ -90,32 +90,32 @@ class Stage:
         (folder / "lama.png").write_bytes(images.png(257, 300, seed=3))
 
     def close(self) -> None:
-        """Stop what the page has started, the last first."""
+        """Stop the page's processes, the last one first."""
         for process in reversed(self._started):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGTERM)
             deadline = time.monotonic() + 60
-            while _lives(process) and time.monotonic() < deadline:
+            while _group_is_alive(process) and time.monotonic() < deadline:
                 time.sleep(0.02)
-            if _lives(process):
+            if _group_is_alive(process):
                 os.killpg(process.pid, signal.SIGKILL)
-                raise AssertionError("what the page started does not stop")
+                raise AssertionError("a process of the page does not stop")
 
     def port(self, shown: str) -> str:
         return self._ports.setdefault(shown, str(free_port()))
 
     def run(self, block: Block, seconds: float = 100) -> None:
-        """Run a block; hold what it answers against what the page shows.
+        """Run a block; compare its output with the output that the page shows.
 
         Raises:
-            AssertionError: a command fails, or answers something else.
+            AssertionError: a command fails, or prints something else.
         """
-        for command, shown in calls(block):
+        for command, shown in split_commands(block):
             script = command
             for shown_url, url in self._stores.items():
                 script = script.replace(shown_url, url)
             script = re.sub(r"\b(80[0-9][0-9]|9000)\b", lambda m: self.port(m[1]), script)
-            script = self._filled(script)
+            script = self._fill_placeholders(script)
             if block.language == "python":
                 script = f".venv/bin/python - <<'END_OF_PAGE'\n{script}\nEND_OF_PAGE"
             if re.match(r"make run\b", script):
@@ -123,8 +123,8 @@ class Stage:
             else:
                 self._compare(command, self._shell(script, seconds), shown)
 
-    def _filled(self, text: str) -> str:
-        return re.sub(r"<(\w+)>", lambda m: self._said[m[1]], text)
+    def _fill_placeholders(self, text: str) -> str:
+        return re.sub(r"<(\w+)>", lambda m: self._json_values[m[1]], text)
 
     def _start(self, script: str) -> None:
         """Start ``make run`` and leave it running, as in another terminal."""
@@ -132,13 +132,13 @@ class Stage:
             script = f"PORT={self.port('8080')} {script}"
         process, output = self._spawn(script)
         deadline = time.monotonic() + 100
-        while _READY not in output.read_text():
+        while _READY_LINE not in output.read_text():
             over = process.poll() is not None or time.monotonic() > deadline
             assert not over, f"{script}: not ready:\n{output.read_text()[-4000:]}"
             time.sleep(0.05)
 
     def _spawn(self, script: str) -> tuple[subprocess.Popen[bytes], Path]:
-        """Run bash with what earlier blocks exported; it outlives what it leaves running."""
+        """Run bash in its own process group with the variables that earlier blocks exported."""
         self._outputs += 1
         output = self.folder / f".output-{self._outputs}"
         state = self.folder / ".state"
@@ -158,54 +158,54 @@ class Stage:
         return process, output
 
     def _shell(self, script: str, seconds: float) -> str:
-        # A silent curl that says what was refused, as somebody who pastes the line would see it.
+        # curl without a progress meter; an error status fails and prints the response.
         quiet = 'curl() { command curl -sS --fail-with-body --max-time 60 "$@"; }\n'
         process, output = self._spawn(quiet + script)
         status = process.wait(seconds)
-        said = output.read_text(errors="replace")
-        assert status == 0, f"{script}\nended with {status}:\n{said[-4000:]}"
-        return said
+        text = output.read_text(errors="replace")
+        assert status == 0, f"{script}\nended with {status}:\n{text[-4000:]}"
+        return text
 
-    def _compare(self, command: str, said: str, shown: str) -> None:
+    def _compare(self, command: str, output: str, shown: str) -> None:
         try:
-            answer = json.loads(said)
+            answer = json.loads(output)
         except ValueError:
             for line in shown.splitlines():
                 pattern = ".*".join(re.escape(part) for part in line.strip().split(ANY))
-                assert re.search(pattern, said), f"{command}\nsays\n{said[-3000:]}\nnot\n{line}"
+                assert re.search(pattern, output), f"{command}\nsays\n{output[-3000:]}\nnot\n{line}"
             return
         if isinstance(answer, dict):
-            self._said |= {k: str(v) for k, v in answer.items() if v is not None}
+            self._json_values |= {k: str(v) for k, v in answer.items() if v is not None}
         if shown:
-            assert alike(json.loads(self._filled(shown)), answer), (
-                f"{command}\nsays\n{said}\nnot\n{shown}"
+            assert matches(json.loads(self._fill_placeholders(shown)), answer), (
+                f"{command}\nsays\n{output}\nnot\n{shown}"
             )
 
 
-def alike(shown: Any, said: Any, name: str = "") -> bool:
-    """Tell whether an answer is as shown: ``…`` in a text is anything, times are what they are."""
-    if isinstance(shown, dict) and isinstance(said, dict):
+def matches(shown: Any, output: Any, name: str = "") -> bool:
+    """Compare a response with the one shown: ``…`` matches any text, times are ignored."""
+    if isinstance(shown, dict) and isinstance(output, dict):
         rest = ANY in shown  # {"a": 1, "…": "…"}: and more
         names = set(shown) - {ANY}
-        if not (names <= set(said) if rest else names == set(said)):
+        if not (names <= set(output) if rest else names == set(output)):
             return False
-        if shown.get("status") in _BEGUN and said.get("status") != shown.get("status"):
-            if said.get("status") not in _GOES_ON:
+        if shown.get("status") in _STARTED_STATUSES and output.get("status") != shown.get("status"):
+            if output.get("status") not in _LATER_STATUSES:
                 return False
-            names &= _LASTING  # it has gone on already
-        return all(alike(shown[each], said[each], each) for each in names)
-    if isinstance(shown, list) and isinstance(said, list):
+            names &= _CONSTANT_KEYS  # the task is further on already
+        return all(matches(shown[each], output[each], each) for each in names)
+    if isinstance(shown, list) and isinstance(output, list):
         if shown == [ANY]:
             return True
-        return len(shown) == len(said) and all(map(alike, shown, said))
+        return len(shown) == len(output) and all(map(matches, shown, output))
     if isinstance(shown, str) and ANY in shown:
         pattern = ".*".join(re.escape(part) for part in shown.split(ANY))
-        return re.fullmatch(pattern, str(said), re.DOTALL) is not None
-    return name in _VOLATILE or shown == said
+        return re.fullmatch(pattern, str(output), re.DOTALL) is not None
+    return name in _TIME_KEYS or shown == output
 
 
-def _lives(process: subprocess.Popen[bytes]) -> bool:
-    """Tell whether anything of the process's group lives; itself it is waited for."""
+def _group_is_alive(process: subprocess.Popen[bytes]) -> bool:
+    """Return whether a process of the group is alive; reap the process itself."""
     process.poll()
     try:
         os.killpg(process.pid, 0)

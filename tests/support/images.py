@@ -1,4 +1,4 @@
-"""Pictures made by the tests: deterministic, with edges and texture, small."""
+"""Small deterministic test images with edges and texture."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def raw(samples: NDArray[Any], interlaced: bool = False) -> bytes:
-    """Return the rows of a PNG, unfiltered and not yet packed: (h, w) or (h, w, channels)."""
+    """Return the rows of a PNG, unfiltered and uncompressed: (h, w) or (h, w, channels)."""
     big = samples.astype(samples.dtype.newbyteorder(">"))
     rows = []
     for x0, y0, dx, dy in _ADAM7 if interlaced else ((0, 0, 1, 1),):
@@ -94,10 +94,10 @@ def by_hand(
     after: bytes = b"",
     packed: bytes | None = None,
 ) -> bytes:
-    """Return a PNG of 8- or 16-bit ``samples``, RGB order: Pillow writes few of these.
+    """Return a PNG of 8- or 16-bit ``samples``, RGB order, which Pillow mostly cannot write.
 
     ``key``: the transparent colour; ``before`` and ``after``: chunks around the samples;
-    ``packed``: what stands there in place of them.
+    ``packed``: IDAT bytes to use instead of them.
     """
     height, width = samples.shape[:2]
     channels = samples.shape[2] if samples.ndim == 3 else 1

@@ -1,4 +1,4 @@
-"""Where things are that tests read."""
+"""Paths that tests read."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ ROOT = Path(__file__).resolve().parents[2]
 """The project's root folder."""
 
 SHARED = ROOT.parent / "shared"
-"""Weights and photographs that are not committed; missing on a user's machine."""
+"""Weights and photographs that are not committed; users do not have them."""
 
 PHOTOGRAPHS = sorted((ROOT / "tests" / "photographs").glob("*.png"))

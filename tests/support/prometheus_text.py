@@ -1,4 +1,4 @@
-"""Scrapes as tests read them."""
+"""Parse /metrics responses in tests, and run promtool."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from prometheus_client.samples import Sample
 
 
 class Scraped:
-    """What one scrape said."""
+    """The samples of one /metrics response."""
 
     def __init__(self, text: str) -> None:
         self.text = text
         families = list(text_string_to_metric_families(text))
         self.samples: list[Sample] = [s for family in families for s in family.samples]
         keys = [(s.name, *sorted(s.labels.items())) for s in self.samples]
-        assert len(set(keys)) == len(keys), "a series stands in it twice"
+        assert len(set(keys)) == len(keys), "a series occurs twice"
         assert len({family.name for family in families}) == len(families)
 
     def of(self, name: str, **labels: str) -> list[Sample]:
@@ -29,7 +29,7 @@ class Scraped:
         return sum(sample.value for sample in self.of(name, **labels))
 
     def by(self, label: str, name: str, **labels: str) -> dict[str, float]:
-        """Return the sums that are not 0, by that label."""
+        """Return the sums other than 0 by the value of ``label``."""
         values = {sample.labels[label] for sample in self.of(name, **labels)}
         sums = {value: self.sum(name, **{**labels, label: value}) for value in values}
         return {value: total for value, total in sums.items() if total}

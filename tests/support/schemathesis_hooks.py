@@ -1,4 +1,4 @@
-"""Hooks of schemathesis: what it sends as a picture is one, so that it gets behind the decoder."""
+"""Schemathesis hook: binary fields are real pictures, so requests pass upload validation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tasks brought to their end without a worker, and time that passes without waiting."""
+"""Finish tasks without a worker, and age documents without waiting."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RESULT = b"result " * 30
 
 
 async def finish(store: Store, task_id: str, *parts: bytes) -> Task:
-    """Work at a task as a worker would; ``parts`` are the bytes of its results."""
+    """Claim and finish a task as a worker does; ``parts`` are the bytes of its results."""
     claim: Any = {"worker": "w", "token": "t", "seconds": 60, "max_attempts": 3}
     assert await store.leases.claim(task_id, **claim)
     results = []
@@ -38,7 +38,7 @@ async def got(store: Store, task_id: str) -> Task:
 
 
 async def age(store: Store) -> None:
-    """Let all tasks have ended, all originals be touched and all graces begin long ago."""
+    """Move all ends of tasks, uses of originals and grace periods a year back."""
     database = store._database
     await database["state"].delete_one({"_id": "retention"})  # the walk has come farther than that
     await database["tasks"].update_many(
@@ -61,7 +61,7 @@ async def stored(store: Store, bucket: str) -> tuple[int, int]:
 
 
 def walk(store: Store, *, fast: bool = False) -> AsyncIterator[Finding]:
-    """Walk through what is wrong, of whatever age."""
+    """Yield the findings of the consistency check, recent documents included."""
     check = store.check(fast=fast)
     check._recent_since = datetime.now(UTC) + timedelta(seconds=5)
     return check.findings()

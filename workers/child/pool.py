@@ -62,7 +62,8 @@ class ChildPool:
             "precision": settings.upscale_precision,
             "sandbox": settings.child_sandbox,
             "scratch": None if scratch is None else str(scratch),
-            "max_memory_bytes": memory_estimate.worker_budget(settings) * 5 // 4 + _MEMORY_SLACK_BYTES,
+            "max_memory_bytes": memory_estimate.worker_budget(settings) * 5 // 4
+            + _MEMORY_SLACK_BYTES,
             "max_file_bytes": settings.max_output_pixels * _BYTES_PER_PIXEL + _FILE_SLACK_BYTES,
             "cpu_seconds": settings.task_timeout * (os.cpu_count() or 1) + _CPU_SLACK_SECONDS,
         }

@@ -11,7 +11,7 @@ from models.settings import Settings
 from models.store import Store
 from service.auth import permissions, startup_check
 from service.auth.permissions import Permission
-from tests.project.test_containers import FILES, as_read, compose
+from tests.project.test_containers import FILES, compose, settings_in_container
 from tests.support import api_key_clients
 from tests.support.api_key_clients import Opened
 
@@ -46,7 +46,7 @@ async def test_with_keys_off_nobody_is_asked(opened: Opened, where: dict[str, An
 
 async def test_containers_have_both_ways(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     environment = compose(FILES[0])["services"]["service"]["environment"]
-    assert as_read(environment, monkeypatch).api_keys_enabled
-    everything = as_read(environment, monkeypatch, API_KEYS="off")
+    assert settings_in_container(environment, monkeypatch).api_keys_enabled
+    everything = settings_in_container(environment, monkeypatch, API_KEYS="off")
     await startup_check.check(everything, store)
     assert not everything.api_keys_enabled

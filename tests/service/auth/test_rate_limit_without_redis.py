@@ -136,7 +136,7 @@ async def test_without_redis_wrong_keys_end_an_addresss_tries(opened: Opened) ->
 async def test_what_is_counted_here_is_bounded_and_ends(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rate_counters, "_MOST", 3)
+    monkeypatch.setattr(rate_counters, "_MAX_LOCAL_COUNTERS", 3)
     away = settings.model_copy(
         update={"redis_url": f"redis://127.0.0.1:{embedded_stores.free_port()}/0"}
     )

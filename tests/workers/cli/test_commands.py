@@ -130,7 +130,7 @@ def test_inputs_with_the_same_name_do_not_share_a_result(folder: Path) -> None:
         (["upscale", "cat.png", "out.png", "--model", "X"], "there is no model of that name"),
         (["upscale", "cat.png", "out.bmp"], "must end in one of png, jpg, jpeg, webp"),
         (["upscale", "cat.png", "dog.jpg", "-o", "note.png"], "is not a folder"),
-        (["process", "cat.png", "out.png", "--operations", "shout"], "no operation 'shout'"),
+        (["process", "cat.png", "out.png", "--operations", "shout"], "unknown operation 'shout'"),
     ],
 )
 def test_invalid_command_lines(folder: Path, arguments: list[str], sentence: str) -> None:

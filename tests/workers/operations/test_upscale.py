@@ -121,7 +121,7 @@ def test_progress_counts_tiles() -> None:
 
 
 def test_missing_network_is_reported() -> None:
-    with pytest.raises(WeightsMissing, match="on this worker: model FSRCNN is known"):
+    with pytest.raises(WeightsMissing, match="on this worker: the file of model FSRCNN is missing"):
         apply(Picture(bgr()), Upscale(model="FSRCNN"), tools())
 
 
