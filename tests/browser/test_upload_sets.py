@@ -58,7 +58,7 @@ async def test_an_invalid_parameter_is_not_sent(darkroom: StandaloneProcess, tab
     await kernel.fill("24")  # the schema does not know this rule, the API does
     await start(page)
     await ended(page, "failed", 1)
-    await expect(page.locator(".card .problem")).to_contain_text("23 or 25 would do")
+    await expect(page.locator(".card .problem")).to_contain_text("23 or 25 would pass")
 
 
 async def test_many_pictures_use_few_streams_and_one_zip(
@@ -97,7 +97,7 @@ async def test_results_by_email(darkroom: StandaloneProcess, tab: Tab) -> None:
     await expect(news).to_contain_text("(bad_parameter)")
     await field.fill("ann@example.org")
     await page.keyboard.press("Enter")
-    await expect(news).to_have_text("the letter is on its way")
+    await expect(news).to_have_text("the e-mail is queued")
     outbox = darkroom.data_dir / "outbox"
     darkroom.until(
         lambda: any(b"ann@example.org" in f.read_bytes() for f in outbox.glob("*.eml")), "sent"
