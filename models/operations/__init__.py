@@ -28,7 +28,17 @@ __all__ = ["OPERATIONS", "Encoding", "Operation", "Size", "load", "parse"]
 
 OPERATIONS: dict[str, type[Operation]] = {
     spec.op: spec
-    for spec in (Upscale, Grayscale, Blur, Thumbnail, Resize, Split, Crop, Rotate, Convert)
+    for spec in (
+        Upscale,
+        Grayscale,
+        Blur,
+        Thumbnail,
+        Resize,
+        Split,
+        Crop,
+        Rotate,
+        Convert,
+    )
 }
 
 

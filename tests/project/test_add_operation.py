@@ -56,13 +56,11 @@ def test_the_example_of_contributing_can_be_added(tree: Path) -> None:
     for path in FILES:
         (tree / path).write_text(written(section, path))
     registry = (tree / REGISTRY).read_text()
-    with_import = registry.replace(
-        "from models.operations.resize",
-        "from models.operations.invert import Invert\nfrom models.operations.resize",
-    )
-    (tree / REGISTRY).write_text(
-        with_import.replace("Rotate, Convert)", "Rotate, Convert, Invert)")
-    )
+    for line in ("from models.operations.grayscale import Grayscale\n", "        Convert,\n"):
+        assert registry.count(line) == 1
+        new = line.replace("Grayscale", "Invert").replace("grayscale", "invert")
+        registry = registry.replace(line, line + new.replace("Convert", "Invert"))
+    (tree / REGISTRY).write_text(registry)
 
     def run(*command: str) -> None:
         done = subprocess.run(
@@ -73,7 +71,7 @@ def test_the_example_of_contributing_can_be_added(tree: Path) -> None:
     run("docs")
     assert (tree / "docs" / "operations" / "invert.jpg").is_file()
     changed = (*FILES, REGISTRY)
-    run("ruff", "check", *changed)
+    run("ruff", "check", "--fix", *changed)
     run("ruff", "format", "--check", *changed)
     run("mypy", *changed)
     run("pytest", "-q", "-p", "no:cacheprovider", "-k", "invert or registry or page", *TESTS)
