@@ -25,7 +25,7 @@ def opened(settings: Settings, aiohttp_client: Any) -> Opened:
 
 
 @pytest.mark.parametrize(("method", "path"), ADMINS)
-async def test_an_admins_routes_take_an_admins_key(opened: Opened, method: str, path: str) -> None:
+async def test_admin_routes_need_an_admin_key(opened: Opened, method: str, path: str) -> None:
     door = await opened(**OTHERS)
     status, body = await door.ask(method, path)
     assert (status, body["code"]) == (401, "unauthorized")
@@ -37,14 +37,16 @@ async def test_an_admins_routes_take_an_admins_key(opened: Opened, method: str, 
 
 
 @pytest.mark.parametrize("where", [{"host": "0.0.0.0", "allow_anonymous": True}, {}])
-async def test_with_keys_off_nobody_is_asked(opened: Opened, where: dict[str, Any]) -> None:
+async def test_with_keys_off_no_key_is_needed(opened: Opened, where: dict[str, Any]) -> None:
     door = await opened(**{"api_keys": "off", **where})
     assert (await door.ask("GET", "/metrics"))[0] == 200
     status, body = await door.ask("POST", "/items/", json={})
     assert (status, body["setting"]) == (404, "IMAGES_ROOT")  # let in, and off until it is set
 
 
-async def test_containers_have_both_ways(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_containers_allow_keys_and_anonymous(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     environment = compose(FILES[0])["services"]["service"]["environment"]
     assert settings_in_container(environment, monkeypatch).api_keys_enabled
     everything = settings_in_container(environment, monkeypatch, API_KEYS="off")

@@ -54,7 +54,7 @@ def routes(settings: Settings) -> list[tuple[str, str, Permission]]:
     return found
 
 
-def test_every_route_is_in_the_table_and_the_table_has_no_other(settings: Settings) -> None:
+def test_permission_table_lists_exactly_the_routes(settings: Settings) -> None:
     known = {
         (route.method, route.resource.canonical)
         for route in create_app(settings).router.routes()
@@ -67,9 +67,7 @@ def test_every_route_is_in_the_table_and_the_table_has_no_other(settings: Settin
         permissions.check_routes(app.router.routes())
 
 
-async def test_nothing_but_what_is_open_answers_without_a_key(
-    opened: Opened, settings: Settings
-) -> None:
+async def test_only_public_routes_answer_without_a_key(opened: Opened, settings: Settings) -> None:
     door = await opened(admin_login_failures=1000)
     short = await door.key()
     last = "1" if short.token[-1] == "0" else "0"
@@ -98,7 +96,7 @@ async def test_nothing_but_what_is_open_answers_without_a_key(
     assert response.headers["WWW-Authenticate"] == "Bearer"
 
 
-async def test_a_key_does_what_its_scopes_say(opened: Opened, settings: Settings) -> None:
+async def test_key_may_do_what_its_scopes_allow(opened: Opened, settings: Settings) -> None:
     door = await opened()
     keys = {
         Scope.SUBMIT: await door.key(Scope.SUBMIT),
@@ -117,7 +115,7 @@ async def test_a_key_does_what_its_scopes_say(opened: Opened, settings: Settings
                 assert (status, body["scope"]) == (403, str(needed)), (method, path, scope)
 
 
-async def test_either_header_will_do_but_not_two_keys(opened: Opened) -> None:
+async def test_either_header_works_but_not_two_keys(opened: Opened) -> None:
     door = await opened()
     one, other = await door.key(), await door.key()
     path = "/operations"
@@ -147,7 +145,7 @@ async def test_revoked_everywhere_expired_and_rotated(opened: Opened) -> None:
     assert (await here.ask("GET", "/operations", expired))[0] == 401
 
 
-async def test_what_is_known_of_a_key_is_good_for_key_seconds_only(opened: Opened) -> None:
+async def test_cached_key_expires_after_key_cache_seconds(opened: Opened) -> None:
     door = await opened(key_cache_seconds=60)
     shown = await door.key()
     assert (await door.ask("GET", "/operations", shown))[0] == 200
@@ -157,7 +155,7 @@ async def test_what_is_known_of_a_key_is_good_for_key_seconds_only(opened: Opene
     assert (await other.ask("GET", "/operations", shown))[0] == 401
 
 
-async def test_only_the_hash_is_kept_and_use_is_noted(opened: Opened) -> None:
+async def test_only_the_hash_is_stored_and_use_is_recorded(opened: Opened) -> None:
     door = await opened(key_cache_seconds=0)
     shown = await door.key()
     await door.ask("GET", "/operations", shown)
@@ -172,7 +170,7 @@ async def test_only_the_hash_is_kept_and_use_is_noted(opened: Opened) -> None:
     assert key_id_of(shown.token) == shown.key.id and key_id_of(shown.token.upper()) is None
 
 
-async def test_anonymous_where_it_is_allowed_but_no_wrong_key(opened: Opened) -> None:
+async def test_allow_anonymous_still_refuses_wrong_keys(opened: Opened) -> None:
     door = await opened(allow_anonymous=True)
     assert (await door.ask("GET", "/operations"))[0] == 200
     status, _ = await door.ask("GET", "/operations", headers={"X-API-Key": "dk_no"})
@@ -180,7 +178,7 @@ async def test_anonymous_where_it_is_allowed_but_no_wrong_key(opened: Opened) ->
 
 
 @pytest.mark.parametrize("anonymous", [False, True])
-def test_the_document_says_what_each_call_must_show(settings: Settings, anonymous: bool) -> None:
+def test_openapi_declares_the_security_of_each_route(settings: Settings, anonymous: bool) -> None:
     said = {**settings.model_dump(), "api_keys": "on", "allow_anonymous": anonymous}
     document = create_app(Settings(**said))[OPENAPI].document
     assert "Bearer <key>" in document["info"]["description"]
@@ -201,7 +199,7 @@ def test_the_document_says_what_each_call_must_show(settings: Settings, anonymou
     assert {"signed_link": ["read"]} in linked or {"signed_link": []} in linked
 
 
-async def test_an_open_stream_ends_with_its_key(opened: Opened) -> None:
+async def test_event_stream_ends_when_its_key_is_revoked(opened: Opened) -> None:
     door = await opened(key_cache_seconds=0)
     shown = await door.key()
     task = await door.send(shown)
@@ -214,7 +212,7 @@ async def test_an_open_stream_ends_with_its_key(opened: Opened) -> None:
     assert b"event: end" not in rest
 
 
-async def test_the_dashboard_links_to_what_is_a_keys(opened: Opened) -> None:
+async def test_dashboard_links_to_results_of_keys(opened: Opened) -> None:
     door = await opened(admin_token="correct-horse-battery")
     task = await door.send(await door.key())
     await finish(door.store, task["task_id"])
@@ -238,7 +236,7 @@ async def session(door: api_key_clients.Door, shown: api_key_clients.Shown) -> d
     return {SESSION_COOKIE: cookie.value}
 
 
-async def test_a_person_logs_in_on_the_page_and_out(opened: Opened) -> None:
+async def test_login_and_logout_on_the_page(opened: Opened) -> None:
     door = await opened(key_cache_seconds=0)
     shown = await door.key(name="Ann <b>")
     status, response = await door.ask("GET", "/", headers=HTML)
@@ -255,7 +253,7 @@ async def test_a_person_logs_in_on_the_page_and_out(opened: Opened) -> None:
     assert (await door.ask("GET", "/operations", cookies=cookies))[0] == 401
 
 
-async def test_a_session_is_no_use_to_another_sites_page(opened: Opened) -> None:
+async def test_session_cannot_be_used_cross_site(opened: Opened) -> None:
     door = await opened()
     shown = await door.key()
     cookies = await session(door, shown)
@@ -277,14 +275,14 @@ async def test_a_session_is_no_use_to_another_sites_page(opened: Opened) -> None
     assert (await door.ask("DELETE", path, shown))[0] == 404  # a program says nothing of pages
 
 
-async def test_a_wrong_key_on_the_page_is_said_on_the_page(opened: Opened) -> None:
+async def test_login_page_reports_a_wrong_key(opened: Opened) -> None:
     door = await opened()
     status, response = await door.ask("POST", "/login", data={"key": "dk_<b>"}, headers=HTML)
     text = await response.text()
     assert status == 401 and 'role="alert"' in text and "dk_<b>" not in text
 
 
-async def test_the_dashboard_opens_to_an_admins_key_and_to_no_other(opened: Opened) -> None:
+async def test_dashboard_needs_an_admin_key(opened: Opened) -> None:
     door = await opened(key_cache_seconds=0)
     admin, plain = await door.key(Scope.ADMIN), await door.key()
     assert (await door.ask("GET", "/dashboard/api/queue", admin))[0] == 200
@@ -305,7 +303,7 @@ async def test_the_dashboard_opens_to_an_admins_key_and_to_no_other(opened: Open
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "192.168.1.5", "pictures.example.org"])
-async def test_another_address_is_not_opened_by_accident(
+async def test_other_address_than_loopback_needs_keys_or_allow_anonymous(
     settings: Settings, store: Store, host: str
 ) -> None:
     def said(**update: Any) -> Settings:
@@ -332,7 +330,7 @@ async def test_loopback_needs_no_key(client: Client) -> None:
     assert (await client.get("/login", allow_redirects=False)).status == 303
 
 
-async def test_the_command_makes_lists_rotates_and_revokes(
+async def test_keys_command_creates_lists_rotates_and_revokes(
     settings: Settings, store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async def run(*arguments: str) -> tuple[int, str]:
@@ -359,7 +357,7 @@ async def test_the_command_makes_lists_rotates_and_revokes(
             await run(*wrong)
 
 
-async def test_without_a_store_the_command_says_so(
+async def test_keys_command_reports_a_missing_store(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert keys_cli.run(Settings(data_dir=tmp_path), ["list"]) == 2
@@ -367,7 +365,7 @@ async def test_without_a_store_the_command_says_so(
 
 
 @pytest.mark.timeout(300)
-async def test_the_program_refuses_to_start_and_says_both_ways_out(settings: Settings) -> None:
+async def test_service_refuses_to_start_open_and_names_both_settings(settings: Settings) -> None:
     done = await asyncio.to_thread(
         subprocess.run,
         [sys.executable, "-m", "service"],
@@ -391,7 +389,7 @@ async def test_the_program_refuses_to_start_and_says_both_ways_out(settings: Set
 
 
 @pytest.mark.timeout(300)
-def test_make_run_refuses_too_and_does_not_try_again_and_again(tmp_path: Any) -> None:
+def test_supervisor_refuses_too_and_does_not_restart(tmp_path: Any) -> None:
     darkroom = StandaloneProcess(tmp_path / "data", HOST="0.0.0.0")
     darkroom.launch()
     assert darkroom.process is not None

@@ -69,7 +69,7 @@ async def test_forms(client: Any, store: Store, form: Any) -> None:
         None,
     ],
 )
-async def test_what_is_no_address_is_refused(client: Any, store: Store, evil: Any) -> None:
+async def test_invalid_email_address_is_refused(client: Any, store: Store, evil: Any) -> None:
     for path in ("/subscribe", "/unsubscribe"):
         response = await client.post(path, json={"email": evil})
         body = await response.json()
@@ -115,17 +115,17 @@ async def test_lone_surrogates_are_refused(client: Any) -> None:
         ("", b"", 400),
     ],
 )
-async def test_forms_out_of_shape(client: Any, kind: str, data: bytes, status: int) -> None:
+async def test_malformed_forms(client: Any, kind: str, data: bytes, status: int) -> None:
     response = await client.post("/subscribe", data=data, headers={"Content-Type": kind})
     assert (response.status, response.content_type) == (status, "application/problem+json")
 
 
-async def test_the_wrong_query_is_refused(client: Any) -> None:
+async def test_unknown_query_is_refused(client: Any) -> None:
     response = await client.post(f"/subscribe?email={ANN}", data={"email": ANN})
     assert response.status == 422
 
 
-async def test_a_client_is_limited_and_told_when_to_come_back(
+async def test_limited_client_gets_retry_after(
     settings: Settings, store: Store, aiohttp_client: Any
 ) -> None:
     strict = settings.model_copy(update={"mail_per_client": 3})
@@ -166,7 +166,7 @@ def test_clients_behind_proxies() -> None:
     assert seen(0, peer="::ffff:1.2.3.4") == "1.2.3.4"
 
 
-async def test_quotas_slide(store: Store) -> None:
+async def test_quota_window_slides(store: Store) -> None:
     answers = await asyncio.gather(*(store.quotas.consume("k", 3) for _ in range(10)))
     assert sorted(map(bool, answers)) == [False] * 3 + [True] * 7
     assert 3590 < max(answers) <= 3600

@@ -36,7 +36,7 @@ def of(address: str) -> dict[str, str]:
     return {"X-Forwarded-For": address}
 
 
-async def test_one_more_than_a_key_may(opened: Opened) -> None:
+async def test_one_call_more_than_the_limit_of_a_key(opened: Opened) -> None:
     door, other = await opened(rate_limit_read="3/hour"), await opened(rate_limit_read="3/hour")
     ann, bob = await door.key(), await door.key()
     # Two services, several addresses: one key.
@@ -60,7 +60,7 @@ async def test_one_more_than_a_key_may(opened: Opened) -> None:
     assert (await door.ask("GET", "/healthz", ann))[0] == 200
 
 
-async def test_one_more_than_an_address_may_whatever_keys(opened: Opened) -> None:
+async def test_one_call_more_than_the_limit_of_an_address(opened: Opened) -> None:
     door = await opened(rate_limit_submit_address="2/hour")
     for _ in range(2):
         shown = await door.key()
@@ -74,7 +74,7 @@ async def test_one_more_than_an_address_may_whatever_keys(opened: Opened) -> Non
     assert (await door.ask("DELETE", f"/tasks/{ID}", shown, headers=of("192.0.2.2")))[0] == 404
 
 
-async def test_who_shows_no_key_is_counted_by_address(opened: Opened) -> None:
+async def test_requests_without_a_key_are_counted_by_address(opened: Opened) -> None:
     door = await opened(api_keys="off", rate_limit_submit_address="1/hour")
     form = images.form(images.png(), "cat.png")
     assert (await door.ask("POST", "/thumbnail", data=form, headers=of("192.0.2.1")))[0] == 202
@@ -83,7 +83,7 @@ async def test_who_shows_no_key_is_counted_by_address(opened: Opened) -> None:
     assert (status, body["code"]) == (429, "rate_limited")
 
 
-async def test_wrong_keys_and_signatures_end_an_addresss_tries(opened: Opened) -> None:
+async def test_wrong_keys_and_signatures_are_limited_by_address(opened: Opened) -> None:
     door = await opened(rate_limit_auth_failures="3/hour")
     ann, unseen = await door.key(), await door.key()
     here = of("192.0.2.1")
@@ -102,7 +102,7 @@ async def test_wrong_keys_and_signatures_end_an_addresss_tries(opened: Opened) -
     assert (await door.ask("GET", "/operations", unseen, headers=of("192.0.2.2")))[0] == 200
 
 
-async def test_counters_end_by_themselves(opened: Opened, settings: Settings) -> None:
+async def test_counters_expire(opened: Opened, settings: Settings) -> None:
     door = await opened(rate_limit_read="5/minute")
     ann = await door.key()
     await door.ask("GET", "/operations", ann)
@@ -118,7 +118,7 @@ async def asked(door: Door, ann: Shown) -> list[int]:
     return [(await door.ask("GET", f"/tasks/{ID}", ann))[0] for _ in range(3)]
 
 
-async def test_without_redis_each_service_counts_or_none_is_let_in(opened: Opened) -> None:
+async def test_without_redis_each_service_counts_or_refuses(opened: Opened) -> None:
     away = {
         "redis_url": f"redis://127.0.0.1:{embedded_stores.free_port()}/0",
         "rate_limit_read": "1/hour",
@@ -134,7 +134,7 @@ async def test_without_redis_each_service_counts_or_none_is_let_in(opened: Opene
     assert (await door.ask("GET", "/healthz"))[0] == 200
 
 
-async def test_a_frozen_redis_holds_nobody(opened: Opened, tmp_path: Any) -> None:
+async def test_frozen_redis_delays_no_request(opened: Opened, tmp_path: Any) -> None:
     """Every call has given up on Redis by itself long before the test's own patience ends."""
     with running(embedded_stores.redis(tmp_path)) as server:
         door = await opened(redis_url=server.url, rate_limit_timeout=0.1, store_timeout=600)
@@ -151,18 +151,18 @@ async def test_a_frozen_redis_holds_nobody(opened: Opened, tmp_path: Any) -> Non
             os.kill(pid, signal.SIGCONT)
 
 
-async def test_on_loopback_without_keys_nothing_is_counted(client: Any) -> None:
+async def test_loopback_without_keys_has_no_rate_limit(client: Any) -> None:
     response = await client.get("/operations")
     assert "RateLimit" not in response.headers
 
 
 @pytest.mark.parametrize("given", ["0/minute", "10", "10/fortnight", "-1/hour", "1/minute;", " "])
-def test_a_rate_that_is_none_is_refused(given: str) -> None:
+def test_invalid_rate_is_refused(given: str) -> None:
     with pytest.raises(ValidationError, match="120/minute"):
         Settings(rate_limit_read=given)
 
 
-def test_rates_hold_wherever_others_come_in() -> None:
+def test_rate_limits_hold_on_other_addresses_than_loopback() -> None:
     assert not Settings().rate_limits_enabled
     assert Settings(host="0.0.0.0").rate_limits_enabled
     assert Settings(api_keys="on").rate_limits_enabled

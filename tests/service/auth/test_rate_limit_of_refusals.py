@@ -69,7 +69,7 @@ async def test_a_key_that_lacks_a_scope_is_counted(opened: Opened) -> None:
     assert (await door.ask("DELETE", f"/tasks/{ID}", shown))[0] == 429
 
 
-async def test_of_two_bounds_the_nearer_one_is_told(opened: Opened) -> None:
+async def test_headers_show_the_nearer_of_two_limits(opened: Opened) -> None:
     door = await opened(rate_limit_read="10/hour", rate_limit_read_address="20/hour")
     shown = await door.key()
     answer = await door.client.get("/operations", headers=shown.headers)
@@ -81,7 +81,7 @@ async def test_of_two_bounds_the_nearer_one_is_told(opened: Opened) -> None:
     assert answer.headers["RateLimit-Policy"] == '"rate-limit-submit-address";q=5;w=3600'
 
 
-async def test_the_dashboard_is_there_while_redis_is_not(opened: Opened) -> None:
+async def test_dashboard_works_without_redis(opened: Opened) -> None:
     away = f"redis://127.0.0.1:{embedded_stores.free_port()}/0"
     door = await opened(redis_url=away, rate_limit_fail_mode="closed", admin_token="t" * 16)
     token = {"Authorization": f"Bearer {'t' * 16}"}
@@ -89,7 +89,7 @@ async def test_the_dashboard_is_there_while_redis_is_not(opened: Opened) -> None
     assert (await door.ask("GET", "/dashboard/api/queue", headers=token))[0] == 200
 
 
-async def test_a_cookie_is_found_among_thousands_and_none_of_them_is_parsed(
+async def test_session_cookie_is_found_among_thousands_without_parsing_them(
     opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     door = await opened()

@@ -68,7 +68,7 @@ async def held_up(
     return told
 
 
-async def test_one_slow_moment_turns_nothing_off(
+async def test_one_redis_timeout_does_not_disable_rate_limits(
     counting: RateCounters, settings: Settings
 ) -> None:
     told = await held_up(counting, settings, 10)
@@ -88,7 +88,7 @@ async def shared(settings: Settings) -> int:
     return found
 
 
-async def test_slow_moments_in_a_row_end_with_an_answer(
+async def test_repeated_redis_timeouts_end_with_a_response(
     counting: RateCounters, settings: Settings
 ) -> None:
     for moment in range(rate_counters._MAX_TIMEOUTS_IN_A_ROW - 1):
@@ -98,7 +98,7 @@ async def test_slow_moments_in_a_row_end_with_an_answer(
     assert counting._timeouts == 0
 
 
-async def test_a_frozen_redis_is_given_up_on(settings: Settings, tmp_path: Path) -> None:
+async def test_frozen_redis_times_out(settings: Settings, tmp_path: Path) -> None:
     with running(embedded_stores.redis(tmp_path)) as server:
         chosen = settings.model_copy(
             update={"redis_url": server.url, "rate_limit_timeout": PATIENCE}
@@ -120,7 +120,7 @@ async def test_a_frozen_redis_is_given_up_on(settings: Settings, tmp_path: Path)
         await made.close()
 
 
-async def test_without_redis_wrong_keys_end_an_addresss_tries(opened: Opened) -> None:
+async def test_without_redis_wrong_keys_are_still_limited_by_address(opened: Opened) -> None:
     door = await opened(
         rate_limits="on",
         rate_limit_auth_failures="3/hour",
@@ -133,7 +133,7 @@ async def test_without_redis_wrong_keys_end_an_addresss_tries(opened: Opened) ->
     assert (status, body["setting"]) == (429, "RATE_LIMIT_AUTH_FAILURES")
 
 
-async def test_what_is_counted_here_is_bounded_and_ends(
+async def test_local_counters_are_bounded_and_expire(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rate_counters, "_MAX_LOCAL_COUNTERS", 3)
@@ -154,7 +154,7 @@ async def test_what_is_counted_here_is_bounded_and_ends(
     await made.close()
 
 
-async def test_all_limits_of_a_call_cost_one_question(settings: Settings) -> None:
+async def test_all_limits_of_a_call_cost_one_redis_command(settings: Settings) -> None:
     made, redis = RateCounters(settings), connect(settings)
     bounds = [RateLimit(name, "5/second;100/hour", "ann") for name in ("RATE_LIMIT_READ", "X")]
 

@@ -49,7 +49,7 @@ def form(field: str) -> bytes:
         ("/items/", json.dumps({"images": [{"input": "a.png", "output": "b.png"}]}).encode(), JSON),
     ],
 )
-async def test_nothing_is_made_of_a_body_that_outlives_its_key(
+async def test_upload_is_refused_when_its_key_is_revoked_meanwhile(
     opened: Opened, tmp_path: Path, path: str, data: bytes, kind: dict[str, str]
 ) -> None:
     (tmp_path / "a.png").write_bytes(images.png())
@@ -97,7 +97,7 @@ async def made(door: Door) -> list[int]:
 @pytest.mark.parametrize(
     "path", ["/tasks/TASK?wait=30", "/status/TASK?wait=30", "/status/GROUP/archive?wait=30"]
 )
-async def test_who_waits_is_shown_nothing_that_outlives_the_key(
+async def test_long_poll_is_refused_when_its_key_is_revoked_meanwhile(
     opened: Opened, path: str, void: str
 ) -> None:
     door = await opened()
@@ -121,7 +121,7 @@ async def test_who_waits_is_shown_nothing_that_outlives_the_key(
         ("/convert/", "uploaded_file", 1),
     ],
 )
-async def test_nor_who_waits_for_what_was_sent(
+async def test_submission_with_wait_is_refused_when_its_key_is_revoked_meanwhile(
     opened: Opened, path: str, field: str, count: int
 ) -> None:
     door = await opened()
@@ -138,7 +138,9 @@ async def test_nor_who_waits_for_what_was_sent(
     assert (status, body["code"]) == (401, "unauthorized")
 
 
-async def test_nor_who_waits_by_a_link(opened: Opened) -> None:
+async def test_long_poll_by_link_is_refused_when_the_key_is_revoked_meanwhile(
+    opened: Opened,
+) -> None:
     door = await opened()
     ann = await door.key()
     task = (await door.send(ann))["task_id"]

@@ -74,7 +74,7 @@ async def test_a_link_opens_a_result_without_a_key(opened: Opened) -> None:
     assert (await door.ask("GET", url, bob))[0] == 200
 
 
-async def test_nothing_about_a_link_can_be_changed(opened: Opened) -> None:
+async def test_changed_link_is_refused(opened: Opened) -> None:
     door = await opened()
     ann, bob = await door.key(), await door.key()
     task_id = await done(door, ann)
@@ -130,7 +130,7 @@ async def test_a_link_expires(opened: Opened) -> None:
     assert body["expired_at"] and "expired at" in body["detail"]
 
 
-async def test_the_longest_and_the_shortest(opened: Opened) -> None:
+async def test_longest_and_shortest_link(opened: Opened) -> None:
     door = await opened(link_ttl_max=1000)
     ann = await door.key()
     await done(door, ann)
@@ -142,7 +142,7 @@ async def test_the_longest_and_the_shortest(opened: Opened) -> None:
 
 
 @pytest.mark.parametrize("void", ["revoke", "rotate"])
-async def test_a_keys_links_end_with_it(opened: Opened, void: str) -> None:
+async def test_links_of_a_revoked_key_are_refused(opened: Opened, void: str) -> None:
     door = await opened(key_cache_seconds=0)
     ann = await door.key()
     task_id = await done(door, ann)
@@ -158,7 +158,7 @@ async def test_a_keys_links_end_with_it(opened: Opened, void: str) -> None:
         assert (status, body["code"]) == (403, "forbidden")
 
 
-async def test_an_archive_and_only_this_one(opened: Opened) -> None:
+async def test_archive_link_opens_only_its_archive(opened: Opened) -> None:
     door = await opened()
     ann = await door.key()
     task_id = await done(door, ann)
@@ -171,7 +171,7 @@ async def test_an_archive_and_only_this_one(opened: Opened) -> None:
     assert (await door.ask("GET", url.replace(task_id, other)))[0] == 403
 
 
-async def test_who_cannot_read_makes_no_links(opened: Opened) -> None:
+async def test_link_needs_the_read_scope(opened: Opened) -> None:
     door = await opened()
     ann, bob, admin = await door.key(), await door.key(), await door.key(Scope.ADMIN)
     blind = await door.key(Scope.SUBMIT)
@@ -185,7 +185,7 @@ async def test_who_cannot_read_makes_no_links(opened: Opened) -> None:
     assert (await door.ask("GET", body["url"]))[0] == 200
 
 
-async def test_a_letters_link_is_signed(opened: Opened) -> None:
+async def test_link_in_an_email_is_signed(opened: Opened) -> None:
     door = await opened(max_attachment_bytes=0, public_url="https://pictures.example.org")
     ann = await door.key()
     form = images.form(images.png(60, 40, seed=7), "cat.png", email="ann@example.org")

@@ -32,7 +32,7 @@ async def pair(door: Door) -> tuple[Shown, Shown, Shown]:
     return await door.key(name="ann"), await door.key(name="bob"), await door.key(Scope.ADMIN)
 
 
-async def test_the_same_bytes_of_two_keys_are_two_tasks_and_two_computations(
+async def test_same_bytes_of_two_keys_are_two_tasks(
     opened: Opened,
 ) -> None:
     door = await opened(allow_anonymous=True)
@@ -80,7 +80,7 @@ async def plain_fingerprint(door: Door, data: bytes) -> str:
     )
 
 
-async def test_a_costly_beginning_of_ones_pipeline_is_not_used_for_another(opened: Opened) -> None:
+async def test_intermediates_are_not_shared_between_keys(opened: Opened) -> None:
     door = await opened()
     ann, bob, _ = await pair(door)
     pipeline = {"operations": '["upscale", "grayscale"]'}
@@ -97,7 +97,7 @@ async def test_a_costly_beginning_of_ones_pipeline_is_not_used_for_another(opene
 OTHERS = (404, "not_found")
 
 
-async def test_every_route_answers_as_if_anothers_did_not_exist(
+async def test_every_route_answers_404_for_another_owner(
     opened: Opened, settings: Settings
 ) -> None:
     door = await opened()
@@ -136,7 +136,7 @@ async def test_every_route_answers_as_if_anothers_did_not_exist(
         assert (await door.ask("GET", f"/tasks/{each}", admin))[0] == 200
 
 
-async def test_bobs_name_and_delete_do_not_touch_anns(opened: Opened) -> None:
+async def test_same_name_and_delete_do_not_touch_another_owner(opened: Opened) -> None:
     door = await opened()
     ann, bob, admin = await pair(door)
     theirs = {}
@@ -163,7 +163,7 @@ async def test_bobs_name_and_delete_do_not_touch_anns(opened: Opened) -> None:
     assert (await door.ask("GET", f"/processed/{NAME}", ann))[0] == 200
 
 
-async def test_listening_is_not_shared_across_keys(opened: Opened) -> None:
+async def test_event_streams_are_not_shared_between_keys(opened: Opened) -> None:
     door = await opened()
     ann, bob, _ = await pair(door)
     task = await door.send(ann, PICTURE)
@@ -177,7 +177,7 @@ async def test_listening_is_not_shared_across_keys(opened: Opened) -> None:
         assert (await door.ask("GET", path))[0] == 401
 
 
-async def test_groups_of_the_same_pictures_are_two(opened: Opened) -> None:
+async def test_same_pictures_of_two_keys_are_two_groups(opened: Opened) -> None:
     door = await opened()
     ann, bob, admin = await pair(door)
     groups = []
@@ -198,7 +198,7 @@ async def test_groups_of_the_same_pictures_are_two(opened: Opened) -> None:
     assert (await door.ask("GET", f"/status/{groups[0]}", ann))[0] == 200
 
 
-async def test_what_was_there_before_there_were_owners_stays_nobodys(opened: Opened) -> None:
+async def test_documents_without_an_owner_stay_anonymous(opened: Opened) -> None:
     door = await opened(allow_anonymous=True)
     ann, _, admin = await pair(door)
     task = await door.send(None, PICTURE)
@@ -215,14 +215,14 @@ async def test_what_was_there_before_there_were_owners_stays_nobodys(opened: Ope
     assert (await door.ask("GET", "/processed/cat.png", ann))[0] == 404
 
 
-async def test_turning_keys_off_shows_nobody_what_is_a_keys(opened: Opened, client: Any) -> None:
+async def test_disabling_keys_does_not_show_documents_of_keys(opened: Opened, client: Any) -> None:
     door = await opened()
     ann, _, _ = await pair(door)
     task = await door.send(ann, PICTURE)
     assert (await client.get(f"/tasks/{task['task_id']}")).status == 404
 
 
-async def test_each_key_has_its_own_bound_of_open_tasks(opened: Opened) -> None:
+async def test_each_key_has_its_own_queue_limit(opened: Opened) -> None:
     door = await opened(max_queue_per_client=1)
     ann, bob, _ = await pair(door)
     await door.send(ann, PICTURE)
@@ -233,7 +233,7 @@ async def test_each_key_has_its_own_bound_of_open_tasks(opened: Opened) -> None:
     assert json.dumps(body).find(bob.key.id) == -1
 
 
-async def test_a_lost_original_is_sought_among_the_owners_only(opened: Opened) -> None:
+async def test_lost_original_is_searched_among_the_owners_only(opened: Opened) -> None:
     door = await opened()
     ann, bob, _ = await pair(door)
     task = await door.send(ann, PICTURE)

@@ -31,7 +31,7 @@ async def members(store: Store, count: int) -> dict[str, Task]:
     return await store.tasks.get_many([await create(store, number) for number in range(count)])
 
 
-async def test_a_group_of_which_some_have_ended_is_in_the_look(
+async def test_partly_ended_group_is_in_the_queue_snapshot(
     store: Store, settings: Settings, looks: list[float]
 ) -> None:
     group = await members(store, 3)
@@ -43,7 +43,7 @@ async def test_a_group_of_which_some_have_ended_is_in_the_look(
     assert len(looks) == 1
 
 
-async def test_who_comes_again_and_again_has_it_looked_at_no_more_often(
+async def test_reconnecting_clients_cause_no_extra_queries(
     store: Store, settings: Settings, looks: list[float]
 ) -> None:
     queue_watch = QueueWatch(settings.model_copy(update={"events_interval_seconds": 3600.0}), store)

@@ -30,7 +30,7 @@ def far(event: Event) -> tuple[str, int, int | None]:
     return event.data["status"], event.data["progress"], event.data["position"]
 
 
-async def test_from_the_queue_to_the_end(client: Any, send: Send, settings: Settings) -> None:
+async def test_events_from_queued_to_ended(client: Any, send: Send, settings: Settings) -> None:
     task_id = (await (await send(slow_picture(), "big.png")).json())["task_id"]
     stream = await listen(client, f"/tasks/{task_id}/events")
     first = await stream.next()
@@ -65,9 +65,7 @@ async def test_headers(client: Any, send: Send) -> None:
     stream.response.close()
 
 
-async def test_the_place_in_the_queue_counts_down(
-    client: Any, send: Send, settings: Settings
-) -> None:
+async def test_queue_position_counts_down(client: Any, send: Send, settings: Settings) -> None:
     count = 6
     ids = [
         (await (await send(images.png(seed=n), f"{n}.png")).json())["task_id"] for n in range(count)
@@ -84,7 +82,7 @@ async def test_the_place_in_the_queue_counts_down(
         assert far(events[-2]) == ("SUCCESS", 100, None)
 
 
-async def test_the_place_of_one_that_waits_alone(client: Any, send: Send, store: Store) -> None:
+async def test_queue_position_of_the_only_task(client: Any, send: Send, store: Store) -> None:
     """Moved by another task's end and start, not by its own."""
     ids = [(await (await send(images.png(seed=n), f"{n}.png")).json())["task_id"] for n in range(3)]
     stream = await listen(client, f"/tasks/{ids[2]}/events")
@@ -98,7 +96,7 @@ async def test_the_place_of_one_that_waits_alone(client: Any, send: Send, store:
     stream.response.close()
 
 
-async def test_the_time_left_of_one_that_waits(
+async def test_eta_of_a_waiting_task(
     client: Any, send: Send, settings: Settings, worker: Any
 ) -> None:
     await started_worker(worker)
@@ -114,7 +112,7 @@ async def test_the_time_left_of_one_that_waits(
     assert (last.data["status"], last.data["eta_seconds"]) == ("SUCCESS", 0)
 
 
-async def test_what_was_told_is_not_told_again(client: Any, send: Send, store: Store) -> None:
+async def test_reconnect_does_not_repeat_events(client: Any, send: Send, store: Store) -> None:
     task_id = (await (await send()).json())["task_id"]
     path = f"/tasks/{task_id}/events"
     stream = await listen(client, path)
@@ -136,7 +134,7 @@ async def test_what_was_told_is_not_told_again(client: Any, send: Send, store: S
         assert [event.id for event in fresh] == [events[0].id, None]
 
 
-async def test_a_tag_is_the_same_in_every_service(
+async def test_event_ids_are_equal_in_every_service(
     client: Any, send: Send, settings: Settings, aiohttp_client: Any
 ) -> None:
     task_id = (await (await send()).json())["task_id"]
@@ -149,7 +147,7 @@ async def test_a_tag_is_the_same_in_every_service(
     assert tags[0] == tags[1]
 
 
-async def test_changes_are_told_together(
+async def test_changes_are_sent_together(
     settings: Settings, aiohttp_client: Any, store: Store
 ) -> None:
     client = await aiohttp_client(
@@ -168,7 +166,7 @@ async def test_changes_are_told_together(
     assert far(told[-2])[0] == "FAILURE"
 
 
-async def test_a_name_of_the_same_bytes(client: Any, send: Send) -> None:
+async def test_second_name_of_the_same_bytes(client: Any, send: Send) -> None:
     task_id = (await (await send()).json())["task_id"]
     await send(name="dog.png")
     for query, name in (("?name=dog.png", "dog.png"), ("", "cat.png"), ("?name=no", "cat.png")):
@@ -222,7 +220,7 @@ async def test_a_task_is_a_group_of_one_and_a_refused_group_has_ended(
     stream.response.close()
 
 
-async def test_the_older_word_for_started(
+async def test_legacy_status_of_started(
     settings: Settings, aiohttp_client: Any, store: Store
 ) -> None:
     client = await aiohttp_client(create_app(settings.model_copy(update={"legacy_status": True})))
@@ -235,7 +233,7 @@ async def test_the_older_word_for_started(
         stream.response.close()
 
 
-async def test_unknown_and_wrong(client: Any, send: Send) -> None:
+async def test_unknown_and_malformed_ids(client: Any, send: Send) -> None:
     for path in ("/tasks/nope/events", "/status/nope/events", "/tasks/%24ne/events"):
         response = await client.get(path)
         assert (response.status, response.content_type) == (404, "application/problem+json")

@@ -35,7 +35,7 @@ from tests.workers.queue.test_jobs import slow_picture, wait_until
 Send = Callable[..., Awaitable[Any]]
 
 
-async def test_two_hundred_listeners_cost_what_one_costs(
+async def test_two_hundred_streams_cost_the_queries_of_one(
     settings: Settings,
     aiohttp_client: Any,
     store: Store,
@@ -84,7 +84,7 @@ async def until_streams(store: Store, settings: Settings, count: int) -> None:
             await asyncio.sleep(0.05)
 
 
-async def test_nobody_listens_nothing_is_read(
+async def test_without_streams_nothing_is_queried(
     client: Any, send: Send, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sse_hub, "_IDLE_SECONDS", 0.0)
@@ -129,7 +129,7 @@ def connect(client: Any, path: str, **options: Any) -> socket.socket:
 
 
 @pytest.mark.parametrize("abruptly", [True, False])
-async def test_a_page_that_vanishes_leaves_nothing(
+async def test_disconnected_stream_is_cleaned_up(
     client: Any, send: Send, settings: Settings, abruptly: bool
 ) -> None:
     task_id = (await (await send()).json())["task_id"]
@@ -148,7 +148,7 @@ async def test_a_page_that_vanishes_leaves_nothing(
     assert 'darkroom_event_streams{subject="task"} 0' in text
 
 
-async def test_a_page_that_takes_nothing_in_is_cut(
+async def test_stalled_stream_is_closed(
     settings: Settings, aiohttp_client: Any, store: Store
 ) -> None:
     """Its socket fills up; from then on nothing is kept for it but the newest state."""
@@ -173,7 +173,7 @@ async def test_a_page_that_takes_nothing_in_is_cut(
     page.close()
 
 
-async def test_too_many_of_one_client(settings: Settings, aiohttp_client: Any) -> None:
+async def test_too_many_streams_of_one_client(settings: Settings, aiohttp_client: Any) -> None:
     tight = settings.model_copy(update={"events_per_client": 2, "events_total": 3, "proxies": 1})
     client = await aiohttp_client(create_app(tight))
     form = images.form(images.png(), "a.png")
@@ -219,7 +219,7 @@ async def test_too_many_tasks_in_the_streams_of_one_client(
     assert (said["setting"], said["limit"], said["measured"]) == ("EVENTS_TASKS_TOTAL", 5, 4)
 
 
-async def test_who_is_gone_before_the_answer_is_no_mistake_of_ours(
+async def test_disconnect_before_the_response_is_not_a_server_error(
     client: Any, send: Send, caplog: pytest.LogCaptureFixture
 ) -> None:
     task_id = (await (await send()).json())["task_id"]
@@ -235,14 +235,14 @@ async def test_who_is_gone_before_the_answer_is_no_mistake_of_ours(
     assert counts == []
 
 
-async def test_many_who_are_refused_leave_nothing(client: Any) -> None:
+async def test_refused_streams_are_cleaned_up(client: Any) -> None:
     hub = client.app[EVENT_HUB]
     answers = await asyncio.gather(*(client.get(f"/tasks/{n}/events") for n in range(50)))
     assert {answer.status for answer in answers} == {404}
     assert (hub._topics, dict(hub._topics_by_task), dict(hub._limits.streams)) == ({}, {}, {})
 
 
-async def test_the_connection_serves_on_after_the_end(client: Any, send: Send) -> None:
+async def test_connection_is_reused_after_the_stream_ends(client: Any, send: Send) -> None:
     task_id = (await (await send()).json())["task_id"]
     await client.delete(f"/tasks/{task_id}")
     with connect(client, f"/tasks/{task_id}/events") as page:
@@ -256,9 +256,7 @@ async def test_the_connection_serves_on_after_the_end(client: Any, send: Send) -
             assert b"200 OK" in await loop.sock_recv(page, 65536)
 
 
-async def test_to_a_client_of_http_1_0_the_end_of_the_connection_is_the_end(
-    client: Any, send: Send
-) -> None:
+async def test_http_1_0_stream_ends_with_its_connection(client: Any, send: Send) -> None:
     task_id = (await (await send()).json())["task_id"]
     await client.delete(f"/tasks/{task_id}")
     with socket.create_connection((client.host, client.port)) as page:
@@ -272,7 +270,7 @@ async def test_to_a_client_of_http_1_0_the_end_of_the_connection_is_the_end(
         assert heard.endswith(b"event: end\ndata: {}\n\n")
 
 
-async def test_a_broken_change_stream_is_not_noticed(
+async def test_broken_change_stream_is_reopened_unnoticed(
     client: Any, send: Send, store: Store, settings: Settings
 ) -> None:
     task_id = (await (await send()).json())["task_id"]

@@ -44,32 +44,32 @@ STRANGE = [
 
 
 @pytest.mark.parametrize("path", ["/", "/operations", "/tasks/x", "/dashboard", "/nope"])
-async def test_on_loopback_a_strangers_name_reaches_nothing(client: Client, path: str) -> None:
+async def test_unknown_host_name_is_refused_on_loopback(client: Client, path: str) -> None:
     for host in STRANGE:
         answer = await client.get(path, headers={"Host": host})
         body = await refused(answer, 421, "misdirected")
         assert body["setting"] == "ALLOWED_HOSTS"
 
 
-async def test_on_loopback_the_machine_itself_is_answered(client: Client) -> None:
+async def test_own_host_names_are_accepted_on_loopback(client: Client) -> None:
     for host in [*LOOPBACK, "192.0.2.7:8080"]:
         assert (await client.get("/operations", headers={"Host": host})).status == 200
 
 
-async def test_a_post_of_a_rebound_name_uploads_nothing(client: Client) -> None:
+async def test_dns_rebinding_post_uploads_nothing(client: Client) -> None:
     for path in ("/blur", "/subscribe", "/groups"):
         answer = await client.post(path, data=b"x", headers={"Host": "evil.example"})
         await refused(answer, 421, "misdirected")
 
 
-async def test_probes_may_use_any_name(opened: Open) -> None:
+async def test_health_probes_may_use_any_host_name(opened: Open) -> None:
     client = await opened(allowed_hosts="pictures.example.org")
     for path, status in (("/healthz", 200), ("/readyz", 503)):
         for host in ("10.0.0.7:8080", "pod-1.internal"):
             assert (await client.get(path, headers={"Host": host})).status == status
 
 
-async def test_listed_names_and_no_others(opened: Open) -> None:
+async def test_only_listed_host_names_are_accepted(opened: Open) -> None:
     listed = "Pictures.example.org, 192.0.2.7"
     client = await opened(host="0.0.0.0", allowed_hosts=listed, allow_anonymous=True)
     for host in ("pictures.example.org", "PICTURES.example.org:443", "192.0.2.7:8080", *LOOPBACK):
@@ -94,7 +94,7 @@ async def test_listed_names_and_no_others(opened: Open) -> None:
         ({"host": "0.0.0.0", "allowed_hosts": "::1,2001:db8::7"}, "2001:db8::7", True),
     ],
 )
-def test_which_names_are_ours(update: dict[str, Any], host: str, ours: bool) -> None:
+def test_allowed_host_names(update: dict[str, Any], host: str, ours: bool) -> None:
     assert is_allowed_host(host, Settings(**update)) is ours
 
 

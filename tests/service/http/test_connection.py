@@ -89,22 +89,22 @@ def test_an_idle_connection_is_closed(front: Front) -> None:
         assert rest(opened) == b""
 
 
-def test_a_connection_kept_alive_is_closed_after_its_last_answer(front: Front) -> None:
+def test_keep_alive_connection_is_closed_when_idle(front: Front) -> None:
     with front.connection() as opened:
         opened.sendall(GET)
         assert rest(opened).startswith(b"HTTP/1.1 200")
 
 
-def test_half_a_head_is_closed(front: Front) -> None:
+def test_incomplete_head_times_out(front: Front) -> None:
     assert front.ask(GET[:-10]) == b""
 
 
-def test_a_head_that_drips_is_closed(front: Front) -> None:
+def test_slow_head_times_out(front: Front) -> None:
     with front.connection() as opened:
         drip(opened, b"GET / HTTP/1.1\r\nX: " + b"a" * 600, 0.1)
 
 
-def test_a_head_that_drips_after_an_answer_is_closed(front: Front) -> None:
+def test_slow_head_of_a_second_request_times_out(front: Front) -> None:
     with front.connection() as opened:
         opened.sendall(GET)
         assert opened.recv(65536).startswith(b"HTTP/1.1 200")
@@ -115,20 +115,20 @@ def test_a_head_that_drips_after_an_answer_is_closed(front: Front) -> None:
     ("path", "kind", "start"),
     [(b"/blur", FORM, PART), (b"/groups", JSON, b"{"), (b"/subscribe", FORM, b"--x\r\n")],
 )
-def test_a_body_that_stalls_is_refused_and_closed(
+def test_stalled_body_is_refused_and_closed(
     front: Front, path: bytes, kind: bytes, start: bytes
 ) -> None:
     answer = front.ask(post(path, kind, b"Content-Length: 90000\r\n", body=start))
     assert "UPLOAD_MIN_RATE" in refused(answer, 408, "too_slow")["detail"]
 
 
-def test_a_multipart_that_drips_is_refused_and_closed(front: Front) -> None:
+def test_slow_multipart_is_refused_and_closed(front: Front) -> None:
     with front.connection() as opened:
         opened.sendall(post(b"/blur", FORM, b"Content-Length: 90000\r\n"))
         drip(opened, PART + b"a" * 600, 0.1)
 
 
-def test_chunks_that_carry_nothing_are_no_progress(front: Front) -> None:
+def test_empty_chunks_do_not_count_as_progress(front: Front) -> None:
     """Extensions of chunks are dropped by the parser: they must not count as an upload."""
     with front.connection() as opened:
         opened.sendall(post(b"/blur", FORM, CHUNKED, body=b"1;"))
@@ -136,19 +136,19 @@ def test_chunks_that_carry_nothing_are_no_progress(front: Front) -> None:
 
 
 @pytest.mark.parametrize("path", [b"/nope", b"/healthz"])
-def test_a_body_that_nobody_reads_is_closed(front: Front, path: bytes) -> None:
+def test_unread_body_is_closed(front: Front, path: bytes) -> None:
     answer = front.ask(post(path, FORM, b"Content-Length: 90000\r\n", body=PART))
     assert read(answer)[0] in {404, 405}
 
 
-def test_an_upload_that_came_fast_may_not_stand_still(settings: Settings, tmp_path: Path) -> None:
+def test_fast_upload_must_not_stall_later(settings: Settings, tmp_path: Path) -> None:
     with Front(settings, tmp_path, UPLOAD_STALL_TIMEOUT="1", LINGER_TIMEOUT="0.5") as front:
         start = PART + b"\x89PNG\r\n\x1a\n" + bytes(2_000_000)
         answer = front.ask(post(b"/blur", FORM, b"Content-Length: 9000000\r\n", body=start))
     assert "UPLOAD_STALL_TIMEOUT" in refused(answer, 408, "too_slow")["detail"]
 
 
-def test_a_client_that_takes_no_answer_in_is_cut(front: Front) -> None:
+def test_client_that_does_not_read_is_disconnected(front: Front) -> None:
     ask = (b"GET /openapi.json HTTP/1.1\r\n" + HOST + b"\r\n") * 500
     with socket.socket() as opened:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -161,7 +161,7 @@ def test_a_client_that_takes_no_answer_in_is_cut(front: Front) -> None:
             opened.sendall(ask)
 
 
-def test_a_client_that_takes_its_time_gets_all_of_it(front: Front) -> None:
+def test_slow_but_steady_client_gets_the_whole_response(front: Front) -> None:
     """Slower than RESPONSE_STALL_TIMEOUT in all, but never standing still."""
     number = 40
     ask = (b"GET /openapi.json HTTP/1.1\r\n" + HOST + b"\r\n") * number
@@ -197,7 +197,7 @@ def test_connections_of_one_client_are_limited(settings: Settings, tmp_path: Pat
         assert "connections_refused" in {line["event"] for line in front.lines()}
 
 
-def test_connections_are_limited_in_all_behind_a_proxy(settings: Settings, tmp_path: Path) -> None:
+def test_total_connections_are_limited_behind_a_proxy(settings: Settings, tmp_path: Path) -> None:
     few = {"MAX_CONNECTIONS": "3", "MAX_CONNECTIONS_PER_CLIENT": "1", "PROXIES": "1"}
     with Front(settings, tmp_path, **few) as front, contextlib.ExitStack() as open_:
         for _ in range(3):
@@ -208,7 +208,7 @@ def test_connections_are_limited_in_all_behind_a_proxy(settings: Settings, tmp_p
         assert (body["setting"], body["limit"]) == ("MAX_CONNECTIONS", 3)
 
 
-def test_there_is_room_beside_all_event_streams() -> None:
+def test_event_streams_leave_connections_for_others() -> None:
     s = Settings()
     assert s.events_total < s.max_connections
     assert s.events_per_client < s.max_connections_per_client
@@ -231,7 +231,7 @@ async def test_no_more_connections_than_files(settings: Settings) -> None:
     assert limiter.register(Someone(), "10.0.0.1") is not None
 
 
-async def test_what_was_closed_is_forgotten(settings: Settings) -> None:
+async def test_closed_connections_are_not_counted(settings: Settings) -> None:
     """By whichever side, for whatever reason: neither we nor aiohttp keep anything of it."""
     quick = settings.model_copy(
         update={
@@ -287,7 +287,7 @@ def test_large_heads(front: Front, head: bytes, setting: str) -> None:
     assert refused(front.ask(head), 431, "head_too_large")["setting"] == setting
 
 
-def test_a_head_in_pieces_is_bounded_in_all(front: Front) -> None:
+def test_total_size_of_a_fragmented_head_is_limited(front: Front) -> None:
     with front.connection() as opened:
         opened.sendall(b"GET / HTTP/1.1\r\n" + HOST)
         with contextlib.suppress(ConnectionError):
@@ -376,12 +376,12 @@ def test_ambiguous_requests_are_refused(front: Front, request_: bytes) -> None:
 
 
 @pytest.mark.parametrize("version", [b" HTTP/2.0", b" HTTP/0.9", b""])
-def test_other_versions_are_refused(front: Front, version: bytes) -> None:
+def test_other_http_versions_are_refused(front: Front, version: bytes) -> None:
     answer = front.ask(b"GET /operations" + version + b"\r\n" + HOST + b"\r\n")
     assert b'operations":' not in answer and b"bad_request" in answer
 
 
-def test_a_body_that_is_a_request_is_a_body(front: Front) -> None:
+def test_request_inside_a_body_is_not_executed(front: Front) -> None:
     """A GET with a body: what it holds is dropped, not answered."""
     inner = b"GET /readyz HTTP/1.1\r\n" + HOST + b"\r\n"
     answer = front.ask(
@@ -390,12 +390,12 @@ def test_a_body_that_is_a_request_is_a_body(front: Front) -> None:
     assert answer.count(b"HTTP/1.1 ") == 1 and b"alive" in answer
 
 
-def test_a_length_shorter_than_the_body(front: Front) -> None:
+def test_content_length_shorter_than_the_body(front: Front) -> None:
     answer = front.ask(post(b"/groups", JSON, b"Content-Length: 1\r\n", body=b"{}"))
     refused(answer, 400, "bad_request")  # what is left of it is no request
 
 
-def test_a_length_far_longer_than_the_body(front: Front) -> None:
+def test_content_length_far_longer_than_the_body(front: Front) -> None:
     answer = front.ask(post(b"/groups", JSON, b"Content-Length: 9999999999999\r\n", body=b"{}"))
     body = refused(answer, 413, "too_large")
     assert (body["setting"], body["measured"]) == ("MAX_JSON_BYTES", 9999999999999)
@@ -418,7 +418,9 @@ def test_a_million_tiny_chunks_are_counted(front: Front) -> None:
     ("path", "kind"),
     [(b"/groups", JSON), (b"/blur", FORM), (b"/subscribe", FORM), (b"/nope", JSON)],
 )
-def test_no_body_is_unpacked(front: Front, path: bytes, kind: bytes, coding: bytes) -> None:
+def test_compressed_body_is_not_decompressed(
+    front: Front, path: bytes, kind: bytes, coding: bytes
+) -> None:
     """Nothing that is no gzip is tried to be read as such, let alone a bomb unfolded."""
     body = b"no gzip at all" * 50
     sent = post(
@@ -444,14 +446,14 @@ def test_no_body_is_unpacked(front: Front, path: bytes, kind: bytes, coding: byt
         (b"PROPFIND / HTTP/1.1", 405),
     ],
 )
-def test_methods_nobody_needs(front: Front, line: bytes, status: int) -> None:
+def test_unused_methods_are_refused(front: Front, line: bytes, status: int) -> None:
     secret = b"Cookie: secret\r\n"
     answer = front.ask(line + b"\r\n" + HOST + secret + b"Connection: close\r\n\r\n")
     assert read(answer)[0] == status
     assert b"secret" not in answer
 
 
-def test_no_upgrade(front: Front) -> None:
+def test_upgrade_is_refused(front: Front) -> None:
     for to in (b"h2c", b"websocket", b"TLS/1.0"):
         answer = front.ask(GET[:-2] + b"Connection: Upgrade\r\nUpgrade: " + to + b"\r\n\r\n")
         assert answer.startswith(b"HTTP/1.1 200") and b"101" not in answer.split(b"\r\n")[0]
@@ -468,7 +470,7 @@ def test_http_1_0_is_served_and_closed(front: Front) -> None:
     )
 
 
-def test_nothing_of_this_is_an_error_of_ours(front: Front) -> None:
+def test_hostile_requests_log_no_server_error(front: Front) -> None:
     front.ask(b"\x00\xff rubbish \r\n\r\n")
     front.ask(post(b"/groups", JSON, CHUNKED, body=b"zz\r\n"))
     with front.connection() as opened:

@@ -41,7 +41,7 @@ def granted(response: Any) -> str | None:
 
 
 @pytest.mark.parametrize("path", ["/blur", "/process", "/tasks/x", "/processed/x.png", "/nope"])
-async def test_a_browser_that_asks_first(open_client: Client, path: str) -> None:
+async def test_preflight(open_client: Client, path: str) -> None:
     for origin in (SHOP, OTHER):
         response = await open_client.options(path, headers={"Origin": origin, **ASKED})
         assert (response.status, granted(response), await response.read()) == (204, origin, b"")
@@ -55,7 +55,7 @@ async def test_a_browser_that_asks_first(open_client: Client, path: str) -> None
 
 
 @pytest.mark.parametrize("origin", EVIL)
-async def test_another_site_is_granted_nothing(open_client: Client, origin: str) -> None:
+async def test_unlisted_origin_gets_no_cors_headers(open_client: Client, origin: str) -> None:
     response = await open_client.options("/blur", headers={"Origin": origin, **ASKED})
     assert (response.status, granted(response)) == (403, None)
     assert (await response.json())["setting"] == "CORS_ORIGINS"
@@ -65,7 +65,7 @@ async def test_another_site_is_granted_nothing(open_client: Client, origin: str)
         assert "evil" not in str(response.headers)
 
 
-async def test_answers_and_refusals_can_be_read(open_client: Client) -> None:
+async def test_responses_and_errors_have_cors_headers(open_client: Client) -> None:
     head = {"Origin": SHOP}
     form = images.form(images.png(), "cat.png")
     accepted = await open_client.post("/blur", data=form, headers=head)
@@ -86,7 +86,7 @@ async def test_answers_and_refusals_can_be_read(open_client: Client) -> None:
         assert response.headers["Vary"].endswith("Origin")
 
 
-async def test_event_streams_can_be_read(open_client: Client) -> None:
+async def test_event_streams_have_cors_headers(open_client: Client) -> None:
     form = images.form(images.png(), "cat.png")
     task = await (await open_client.post("/blur", data=form)).json()
     path = f"/tasks/{task['task_id']}/events"
@@ -99,13 +99,13 @@ async def test_event_streams_can_be_read(open_client: Client) -> None:
 
 
 @pytest.mark.parametrize("path", ["/dashboard", "/dashboard/api/queue", "/dashboard/login"])
-async def test_never_the_dashboard(open_client: Client, path: str) -> None:
+async def test_dashboard_never_has_cors_headers(open_client: Client, path: str) -> None:
     response = await open_client.options(path, headers={"Origin": SHOP, **ASKED})
     assert (response.status, granted(response)) == (403, None)
     assert granted(await open_client.get(path, headers={"Origin": SHOP})) is None
 
 
-async def test_none_unless_listed(client: Client) -> None:
+async def test_no_cors_headers_by_default(client: Client) -> None:
     response = await client.options("/blur", headers={"Origin": SHOP, **ASKED})
     assert (response.status, granted(response)) == (405, None)
     response = await client.get("/operations", headers={"Origin": SHOP})
@@ -123,12 +123,12 @@ async def test_none_unless_listed(client: Client) -> None:
         "https://u@a.example",
     ],
 )
-def test_what_is_no_origin_is_no_setting(origins: str) -> None:
+def test_invalid_origin_is_refused_as_a_setting(origins: str) -> None:
     with pytest.raises(ValueError, match="is no origin|is no host name"):
         Settings(cors_origins=f"{SHOP},{origins}")
 
 
-def test_origins_are_kept_as_browsers_write_them() -> None:
+def test_origins_are_normalised_as_browsers_send_them() -> None:
     given = " https://Shop.Example.org:443 ,http://localhost:3000,http://[::1]:80,"
     assert Settings(cors_origins=given).allowed_origins == {SHOP, OTHER, "http://[::1]"}
 
@@ -144,7 +144,7 @@ def test_origins_are_kept_as_browsers_write_them() -> None:
         {"Origin": "null"},
     ],
 )
-async def test_another_sites_page_has_nothing_done(open_client: Client, headers: Any) -> None:
+async def test_cross_site_requests_are_blocked(open_client: Client, headers: Any) -> None:
     """Neither by a form nor by a script without questions, whose answer it could not read."""
     for path, options in (
         ("/thumbnail", {"data": images.form(images.png(), "a.png")}),
@@ -166,7 +166,9 @@ async def test_another_sites_page_has_nothing_done(open_client: Client, headers:
         {"Sec-Fetch-Site": "none"},
     ],
 )
-async def test_programs_listed_sites_and_our_pages_do(open_client: Client, headers: Any) -> None:
+async def test_programs_listed_origins_and_own_pages_are_allowed(
+    open_client: Client, headers: Any
+) -> None:
     response = await open_client.post(
         "/thumbnail", data=images.form(images.png(), "a.png"), headers=headers
     )

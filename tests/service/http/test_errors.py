@@ -24,7 +24,7 @@ def test_every_error_that_can_reach_a_client_has_a_status() -> None:
     assert len(BY_CODE) == len({kind.code for kind in BY_CODE.values()})
 
 
-def test_the_docstring_draws_the_whole_tree() -> None:
+def test_docstring_lists_the_whole_error_tree() -> None:
     assert errors.__doc__ is not None
     for kind in BY_CODE.values():
         assert f" {kind.__name__} " in errors.__doc__ + " " or kind is AppError
@@ -72,7 +72,7 @@ async def test_unknown_routes_and_methods(client: Any) -> None:
         assert response.headers.getall("Cache-Control") == ["no-store"], path
 
 
-async def test_what_a_request_bound_in_the_log_is_not_the_next_ones(aiohttp_client: Any) -> None:
+async def test_log_context_does_not_leak_into_the_next_request(aiohttp_client: Any) -> None:
     async def bind(request: Any) -> Any:
         bind_contextvars(task_id="t", key="k")
         return web.json_response([id(request.transport)])
@@ -105,7 +105,7 @@ async def test_unexpected_errors_get_an_id_that_is_in_the_log(
     assert response.headers["X-Request-ID"] == "mine-1"
 
 
-async def test_request_ids_are_taken_up_only_if_harmless(client: Any) -> None:
+async def test_only_safe_request_ids_are_accepted(client: Any) -> None:
     kept = await client.get("/healthz", headers={"X-Request-ID": "abc_DEF-1"})
     assert kept.headers["X-Request-ID"] == "abc_DEF-1"
     for evil in ("a b", "x" * 65, "ä", '"', ""):
@@ -114,7 +114,9 @@ async def test_request_ids_are_taken_up_only_if_harmless(client: Any) -> None:
         assert len(response.headers["X-Request-ID"]) == 16
 
 
-async def test_mongo_away_is_503_with_retry_after(settings: Any, aiohttp_client: Any) -> None:
+async def test_mongodb_unavailable_is_503_with_retry_after(
+    settings: Any, aiohttp_client: Any
+) -> None:
     from service.app_keys import STORE
     from standalone.embedded_stores import free_port
 
@@ -155,7 +157,7 @@ async def test_ready_and_alive(client: Any, worker: Any) -> None:
     }
 
 
-async def test_index_tells_how_to_begin(client: Any) -> None:
+async def test_index_shows_first_commands(client: Any) -> None:
     text = await (await client.get("/")).text()
     assert "curl -F image=@" in text
     assert (await client.get("/", headers={"Host": "localhost:99999"})).status == 200

@@ -46,7 +46,7 @@ def keyed(settings: Settings) -> Settings:
 
 
 @pytest.mark.parametrize("path", OPEN)
-async def test_a_part_of_semicolons_reaches_no_parser(
+async def test_semicolons_in_a_part_header_are_refused_before_parsing(
     aiohttp_client: Any, keyed: Settings, parsed: list[bytes], path: str
 ) -> None:
     from service.app import create_app
@@ -59,14 +59,16 @@ async def test_a_part_of_semicolons_reaches_no_parser(
     assert parsed == [FORM["Content-Type"].encode()]
 
 
-async def test_nor_does_one_of_a_submission(client: Any, parsed: list[bytes]) -> None:
+async def test_semicolons_in_a_submission_are_refused_before_parsing(
+    client: Any, parsed: list[bytes]
+) -> None:
     body = part("image", '; filename="a"' + ";" * 7) + b"--x--\r\n"
     await refused(await client.post("/blur", data=body, headers=FORM), 400, "bad_request")
     assert len(parsed) == 1
 
 
 @pytest.mark.parametrize("more", [";" * 1500, ";a=b" * 1500, '"\\"' * 2000, "\udcff"])
-async def test_a_content_type_reaches_no_parser_that_it_could_keep_busy(
+async def test_semicolons_in_content_type_are_refused_before_parsing(
     client: Any, parsed: list[bytes], monkeypatch: pytest.MonkeyPatch, more: str
 ) -> None:
     def ours_only(raw: str) -> Any:
@@ -84,9 +86,7 @@ async def test_a_content_type_reaches_no_parser_that_it_could_keep_busy(
     assert max((header.count(b";") for header in parsed), default=0) <= 8
 
 
-async def test_an_unknown_field_ends_a_form_whose_fields_are_known(
-    client: Any, parsed: list[bytes]
-) -> None:
+async def test_unknown_field_is_refused_at_once(client: Any, parsed: list[bytes]) -> None:
     body = part("nope") + part("email") * 30 + b"--x--\r\n"
     answer = await client.post("/unsubscribe", data=body, headers=FORM)
     facts = await refused(answer, 422, "bad_parameter")
@@ -108,7 +108,9 @@ async def test_a_files_name_may_have_semicolons(client: Any) -> None:
         (ItemsRequest, {"images": [{"input": "a", "output": "b"}], "operations": [1] * MANY}),
     ],
 )
-def test_of_many_wrong_elements_one_is_noted(model: type[BaseModel], document: Any) -> None:
+def test_only_the_first_of_many_wrong_elements_is_reported(
+    model: type[BaseModel], document: Any
+) -> None:
     with pytest.raises(ValidationError) as refusal:
         model.model_validate(document)
     assert refusal.value.error_count() <= 2  # an element may be one thing or another

@@ -28,7 +28,7 @@ NO_PAGE = "default-src 'none'; frame-ancestors 'none'; sandbox"
         ("/", 200),
     ],
 )
-async def test_every_answer(client: Client, path: str, status: int) -> None:
+async def test_headers_of_every_response(client: Client, path: str, status: int) -> None:
     response = await client.get(path)
     assert response.status == status
     headers = response.headers
@@ -41,7 +41,7 @@ async def test_every_answer(client: Client, path: str, status: int) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/docs", "/dashboard", "/subscribe/confirm"])
-async def test_pages(client: Client, path: str) -> None:
+async def test_headers_of_pages(client: Client, path: str) -> None:
     response = await client.get(path, headers=HTML)
     assert response.content_type == "text/html"
     headers = response.headers
@@ -55,9 +55,7 @@ async def test_pages(client: Client, path: str) -> None:
     assert headers["Referrer-Policy"] in {"same-origin", "strict-origin"}
 
 
-async def test_a_picture_that_is_a_page_as_well_stays_a_picture(
-    client: Client, worker: Any
-) -> None:
+async def test_polyglot_image_is_served_as_an_image(client: Client, worker: Any) -> None:
     """The original holds a script, its name says .html; what is served is neither."""
     data = images.png() + b"<html><script>alert(1)</script></html>"
     form = images.form(data, "page.html")
@@ -77,7 +75,7 @@ async def test_a_picture_that_is_a_page_as_well_stays_a_picture(
     ] == NO_PAGE
 
 
-async def test_https_only_where_it_is_https(settings: Settings, aiohttp_client: Any) -> None:
+async def test_hsts_only_over_https(settings: Settings, aiohttp_client: Any) -> None:
     secure = {"public_url": "https://pictures.example.org"}
     client = await aiohttp_client(create_app(settings.model_copy(update=secure)))
     said = (await client.get("/healthz")).headers["Strict-Transport-Security"]
