@@ -109,9 +109,7 @@ class Authenticator:
             generation = await self.link_generation(link.owner)
             link.verify(self._tokens, generation, request.query.get(signed_links.SIGNATURE, ""))
         except Forbidden as error:
-            if not isinstance(
-                error, LinkExpired
-            ):  # an expired link was valid once, so it is not a guess
+            if not isinstance(error, LinkExpired):  # it was valid once, so it is not a guess
                 await self._rate_limiter.count_failure(request)
             raise
         return Identity(None, "link", View(link.owner))
@@ -172,16 +170,16 @@ def token_from_headers(request: web.Request) -> str | None:
     Raises:
         BadRequest: two different keys. Unauthorized: another authorization scheme.
     """
-    found = [each.strip() for each in request.headers.getall(API_KEY_HEADER, [])]
+    tokens = [value.strip() for value in request.headers.getall(API_KEY_HEADER, [])]
     for header in request.headers.getall("Authorization", []):
         scheme, _, token = header.partition(" ")
         if scheme.lower() == "bearer":
-            found.append(token.strip())
-        elif not found:
+            tokens.append(token.strip())
+        elif not tokens:
             raise Unauthorized(_HOW_TO_SEND)
-    if len(set(found)) > 1:
+    if len(set(tokens)) > 1:
         raise BadRequest(f"several API keys; send one, in Authorization or in {API_KEY_HEADER}")
-    return found[0] if found else None
+    return tokens[0] if tokens else None
 
 
 AUTHENTICATOR = web.AppKey("authenticator", Authenticator)

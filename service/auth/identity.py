@@ -18,7 +18,7 @@ class Identity:
     """An authenticated client: its ``key``, the ``means`` of authentication, its ``view``."""
 
     key: ApiKey | None = None
-    means: Literal["nothing", "key", "session", "link"] = "nothing"
+    means: Literal["anonymous", "key", "session", "link"] = "anonymous"
     view: View = ANONYMOUS_VIEW
 
     @property

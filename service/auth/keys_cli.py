@@ -14,7 +14,7 @@ from models.errors import StoreUnavailable
 from models.settings import Settings
 from models.store import Store
 
-_MAX_NAME_CHARACTERS = 100  # characters
+_MAX_NAME_CHARACTERS = 100
 _DEFAULT_SCOPES = (Scope.SUBMIT, Scope.READ)
 
 
@@ -29,7 +29,7 @@ def run(settings: Settings, arguments: Sequence[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m service keys", description=__doc__)
-    commands = parser.add_subparsers(dest="what", required=True)
+    commands = parser.add_subparsers(dest="command", required=True)
     create = commands.add_parser("create", help="create a key and print it once")
     create.add_argument("name", type=_name, help="name of the key's owner")
     create.add_argument(
@@ -73,16 +73,16 @@ async def _run(settings: Settings, given: argparse.Namespace) -> int:
 
 
 async def _run_command(store: Store, given: argparse.Namespace) -> int:
-    if given.what == "list":
+    if given.command == "list":
         print("\n".join([_TABLE_HEADER, *map(_table_row, await store.api_keys.all())]))
         return 0
-    if given.what == "revoke":
+    if given.command == "revoke":
         revoked = await store.api_keys.revoke(given.id)
         if revoked is None:
             return _fail(f"no such key: {given.id!a}")
         print(f"{revoked.id} ({revoked.name}) is revoked")
         return 0
-    if given.what == "rotate":
+    if given.command == "rotate":
         found = await store.api_keys.rotate(given.id)
         if found is None:
             return _fail(f"no such active key: {given.id!a}")
@@ -110,6 +110,6 @@ def _date(at: datetime | None) -> str:
     return at.date().isoformat() if at else "never"
 
 
-def _fail(what: str) -> int:
-    print(f"darkroom: {what}", file=sys.stderr)
+def _fail(message: str) -> int:
+    print(f"darkroom: {message}", file=sys.stderr)
     return 2

@@ -21,7 +21,7 @@ _WITHOUT_IDENTITY = frozenset(
 
 @web.middleware
 async def auth_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Let the request pass, or refuse it.
+    """Middleware: count, authenticate and authorize the request, or refuse it.
 
     Raises:
         Unauthorized: a key is needed, or the key is invalid. Forbidden: the key lacks a scope, or
@@ -32,9 +32,8 @@ async def auth_middleware(request: web.Request, handler: Handler) -> web.StreamR
     if permission is None:  # no such route: the handler answers 404 or 405
         return await handler(request)
     rate_limiter, kind = request.app[RATE_LIMITER], _rate_limit_kind(request, permission)
-    if (
-        permission is not Permission.PUBLIC_UNCOUNTED
-    ):  # before authentication: refusals cost something, too
+    # Count before authentication: refused requests cost something, too.
+    if permission is not Permission.PUBLIC_UNCOUNTED:
         try:
             await rate_limiter.count_address(request, kind)
         except StoreUnavailable:
@@ -42,7 +41,7 @@ async def auth_middleware(request: web.Request, handler: Handler) -> web.StreamR
                 raise
     request[IDENTITY] = client = await _authenticate(request, permission)
     if (
-        client.means == "nothing"
+        client.means == "anonymous"
         and permission is not Permission.DASHBOARD
         and request.method not in SAFE_METHODS
     ):

@@ -1,4 +1,4 @@
-"""Route permissions: one table; a route outside it stops the start.
+"""Route permissions: one table; the service does not start with a route outside it.
 
 The table applies while API_KEYS is on; the dashboard's own check always applies.
 """

@@ -11,11 +11,11 @@ from service.http.client_ip import CLIENT_IP
 
 
 async def count_call(
-    request: web.Request, what: str = "client", setting: str = "MAIL_PER_CLIENT"
+    request: web.Request, kind: str = "client", setting: str = "MAIL_PER_CLIENT"
 ) -> None:
     """Count a call that has an hourly quota per client, such as one that may send e-mail.
 
-    ``what``: kind of call. ``setting``: name of the setting with the quota.
+    ``kind``: kind of call, part of the counter's key. ``setting``: the setting with the quota.
 
     Raises:
         RateLimited: the client has used up its quota of this hour.
@@ -24,7 +24,7 @@ async def count_call(
     limit = int(getattr(settings, setting.lower()))
     owner = identity(request).owner
     client = f"key:{owner}" if owner else request[CLIENT_IP]
-    wait = await request.app[STORE].quotas.consume(f"{what}:{client}", limit)
+    wait = await request.app[STORE].quotas.consume(f"{kind}:{client}", limit)
     if wait:
         raise RateLimited(
             f"more than {limit} such calls per hour ({setting}); retry in {wait} s",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # takes half a second to import; not needed without limits
 
 log = structlog.get_logger()
 
-_READING = web.RequestKey("reading", RateLimitState)
+_TIGHTEST_LIMIT = web.RequestKey("tightest_rate_limit", RateLimitState)
 _FAILURES_SETTING = "RATE_LIMIT_AUTH_FAILURES"
 
 
@@ -77,40 +77,38 @@ class RateLimiter:
     ) -> None:
         if self._counters is None:
             return
-        bound = RateLimit(setting, getattr(self._settings, setting.lower()), client)
-        ask = self._counters.hit if count else self._counters.peek
-        reading = await ask([bound])
-        if reading is None:
+        rate_limit = RateLimit(setting, getattr(self._settings, setting.lower()), client)
+        read_counter = self._counters.hit if count else self._counters.peek
+        state = await read_counter([rate_limit])
+        if state is None:
             return
-        known = request.get(_READING, reading)
-        request[_READING] = min(
-            known, reading, key=lambda each: (each.allowed, each.remaining / each.limit)
+        tightest = request.get(_TIGHTEST_LIMIT, state)
+        request[_TIGHTEST_LIMIT] = min(
+            tightest, state, key=lambda s: (s.allowed, s.remaining / s.limit)
         )
-        if not reading.allowed:
-            raise self._rate_limited(reading)
+        if not state.allowed:
+            raise self._rate_limited(state)
 
-    def _rate_limited(self, reading: RateLimitState) -> RateLimited:
-        setting = reading.rate_limit.setting
-        what = "failed authentications" if setting == _FAILURES_SETTING else "requests"
+    def _rate_limited(self, state: RateLimitState) -> RateLimited:
+        setting = state.rate_limit.setting
+        counted = "failed authentications" if setting == _FAILURES_SETTING else "requests"
         return RateLimited(
-            f"more than {reading.limit} {what} in {reading.window_seconds} s "
-            f"({setting}); retry in {reading.reset_seconds} s",
+            f"more than {state.limit} {counted} in {state.window_seconds} s "
+            f"({setting}); retry in {state.reset_seconds} s",
             setting=setting,
-            limit=reading.limit,
-            measured=reading.limit + 1,
-            retry_after=reading.reset_seconds,
+            limit=state.limit,
+            measured=state.limit + 1,
+            retry_after=state.reset_seconds,
         )
 
 
 async def set_rate_limit_headers(request: web.Request, response: web.StreamResponse) -> None:
     """Signal on_response_prepare: set the RateLimit headers of the tightest limit."""
-    reading = request.get(_READING)
-    if reading is not None:
-        name = reading.rate_limit.setting.lower().replace("_", "-")
-        response.headers["RateLimit-Policy"] = (
-            f'"{name}";q={reading.limit};w={reading.window_seconds}'
-        )
-        response.headers["RateLimit"] = f'"{name}";r={reading.remaining};t={reading.reset_seconds}'
+    state = request.get(_TIGHTEST_LIMIT)
+    if state is not None:
+        name = state.rate_limit.setting.lower().replace("_", "-")
+        response.headers["RateLimit-Policy"] = f'"{name}";q={state.limit};w={state.window_seconds}'
+        response.headers["RateLimit"] = f'"{name}";r={state.remaining};t={state.reset_seconds}'
 
 
 RATE_LIMITER = web.AppKey("rate_limiter", RateLimiter)

@@ -26,15 +26,15 @@ async def check(settings: Settings, store: Store) -> None:
         if is_loopback(settings.host):  # all requests are refused until a key is created
             log.warning("no_keys", make="python -m service keys create NAME")
             return
-        lack = "there is no API key"
+        reason = "there is no API key"
     elif is_loopback(settings.host):
         if settings.proxies:
             log.warning("open_behind_proxies", proxies=settings.proxies, setting="API_KEYS")
         return
     else:
-        lack = "API_KEYS=off"
+        reason = "API_KEYS=off"
     raise BadSettings(
-        f"HOST={settings.host} is reachable from other hosts, and {lack}: create a key with "
+        f"HOST={settings.host} is reachable from other hosts, and {reason}: create a key with "
         "`python -m service keys create NAME` (with API_KEYS=auto or on), or set "
         "ALLOW_ANONYMOUS=1 to accept requests without a key"
     )

@@ -23,9 +23,9 @@ _ANY_TASK = ""  # not a task id: matches all
 
 
 class _Waiter:
-    """One request that waits until all tasks of ``remaining`` have ended.
+    """A request that waits until all tasks in ``remaining`` have ended.
 
-    ``ended_meanwhile``: tasks that ended since its last read began; that read may have missed them.
+    ``ended_meanwhile``: tasks that ended after the last read began; the read may have missed them.
     """
 
     def __init__(self) -> None:
@@ -115,8 +115,8 @@ class CompletionWaiter:
     ) -> T | None:
         """Read, and read again when all have ended or time is up.
 
-        Registers before the first read, so that no completion is missed in between; for all tasks,
-        since only that read tells which ones matter.
+        Registers for all tasks before the first read, so that no completion is missed in between:
+        only that read tells which tasks the request waits for.
         """
         waiter = _Waiter()
         with contextlib.ExitStack() as registrations:

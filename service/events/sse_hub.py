@@ -95,7 +95,7 @@ class EventHub:
     async def _wait_for_change(self) -> None:
         """Return after a change; meanwhile close disconnected streams."""
         loop = asyncio.get_running_loop()
-        lonely = loop.time()
+        last_used_at = loop.time()
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_DISCONNECT_CHECK_SECONDS):
@@ -104,10 +104,10 @@ class EventHub:
                 if stream.disconnected():
                     stream.changed.set()
             if self._topics:
-                lonely = loop.time()
+                last_used_at = loop.time()
                 if self._changed.is_set():
                     return
-            elif loop.time() - lonely > _IDLE_SECONDS:
+            elif loop.time() - last_used_at > _IDLE_SECONDS:
                 self._store.change_stream.set_detailed(False)
             self._changed.clear()
 
@@ -117,24 +117,24 @@ class EventHub:
         In this order, a queued task missing from the queue was claimed in between: it is next.
         """
         self._changed.clear()
-        ready = [each for each in self._topics.values() if each.loaded]
-        stale = {each: each.stale for each in ready if each.stale}
-        for each in stale:
-            each.stale = set()
+        topics = [topic for topic in self._topics.values() if topic.loaded]
+        stale = {topic: topic.stale for topic in topics if topic.stale}
+        for topic in stale:
+            topic.stale = set()
         try:
             ids = set().union(*stale.values())
             read = await self._store.tasks.get_many(list(ids)) if ids else {}
-            tasks = {each: each.merge(stale.get(each, set()), read) for each in ready}
-            waiting = any(any_queued(each) for each in tasks.values())
-            outlook = await self._queue_watch.snapshot(if_changed=waiting)
+            tasks = {topic: topic.merge(stale.get(topic, set()), read) for topic in topics}
+            waiting = any(any_queued(by_id) for by_id in tasks.values())
+            queue_snapshot = await self._queue_watch.snapshot(if_changed=waiting)
         except BaseException:
-            for each, before in stale.items():
-                each.stale |= before
+            for topic, before in stale.items():
+                topic.stale |= before
             raise
-        for each in ready:
-            if each.update(tasks[each], outlook):
+        for topic in topics:
+            if topic.update(tasks[topic], queue_snapshot):
                 began = time.perf_counter()
-                each.notify()
+                topic.notify()
                 self._serialize_seconds += time.perf_counter() - began
                 await asyncio.sleep(0)  # a large group takes milliseconds: let others run
         if waiting and self._queue_watch.changed:

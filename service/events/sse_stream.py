@@ -12,7 +12,7 @@ from service.events.sse_topic import Event, Topic
 
 @dataclass(eq=False)
 class EventStream:
-    """One open stream; ``disconnected`` tells whether the client has gone."""
+    """One open stream; ``disconnected`` tells whether the client disconnected."""
 
     topic: Topic
     name: str | None

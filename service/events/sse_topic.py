@@ -29,10 +29,10 @@ class Event:
 
 @dataclass(eq=False)
 class Topic:
-    """A task (``group`` is None) or a group, with ``tasks`` by id, of those whose ``view`` has it.
+    """A task (``group`` is None) or a group with its ``tasks`` by id, for streams of one ``view``.
 
-    ``stale``: ids of tasks that changed since they were read. ``gone``: there is none any more.
-    ``awaited`` are the events of those who listen: set when there is something new.
+    ``stale``: ids of tasks that changed since they were read. ``gone``: the task no longer exists.
+    ``listeners``: one event per open stream, set when the state changed.
     """
 
     kind: Kind
@@ -41,7 +41,7 @@ class Topic:
     view: View
     group: Group | None = None
     tasks: Mapping[str, Task] = field(default_factory=dict)
-    outlook: QueueSnapshot | None = None
+    queue_snapshot: QueueSnapshot | None = None
     stale: set[str] = field(default_factory=set)
     gone: bool = False
     listeners: set[asyncio.Event] = field(default_factory=set)
@@ -56,27 +56,27 @@ class Topic:
 
     @property
     def loaded(self) -> bool:
-        """Whether it has been read."""
+        """Whether the tasks have been read."""
         return bool(self.tasks)
 
     def merge(self, ids: set[str], read: Mapping[str, Task]) -> dict[str, Task]:
-        """Return the tasks; those of ``ids`` from ``read``, if it has them."""
-        known = {i: task for i, task in self.tasks.items() if i not in ids}
-        known |= {i: read[i] for i in ids if i in read}
-        return {i: known[i] for i in self.ids if i in known}
+        """Return the tasks; those of ``ids`` come from ``read``, if it has them."""
+        merged = {i: task for i, task in self.tasks.items() if i not in ids}
+        merged |= {i: read[i] for i in ids if i in read}
+        return {i: merged[i] for i in self.ids if i in merged}
 
     @property
     def ended(self) -> bool:
         return all(task.ended for task in self.tasks.values())
 
-    def update(self, tasks: Mapping[str, Task], outlook: QueueSnapshot | None) -> bool:
+    def update(self, tasks: Mapping[str, Task], queue_snapshot: QueueSnapshot | None) -> bool:
         """Store what was read; tell whether the state changed."""
-        self.outlook = outlook
+        self.queue_snapshot = queue_snapshot
         if self.kind == "task" and not tasks:
             self.gone = True
             return True
         self.tasks = tasks
-        state = [(t.id, t.status, t.progress) for t in tasks.values()], self._position()
+        state = [(t.id, t.status, t.progress) for t in tasks.values()], self._queue_position()
         if state != self._state:
             self._state = state
             self._events.clear()
@@ -99,32 +99,34 @@ class Topic:
         return self._events[name]
 
     def _serialize(self, name: str | None) -> Event:
-        described: Mapping[str, object] = (
+        body: Mapping[str, object] = (
             task_body(self.tasks[self.id], name, view=self.view)
             if self.group is None
             else group_body(self.group, self.tasks, self.view)
         )
-        document: dict[str, Any] = with_legacy_status(described) if self.legacy else {**described}
+        document: dict[str, Any] = with_legacy_status(body) if self.legacy else {**body}
         # The tag excludes the ETA, which changes without a new state.
-        left = document.pop("eta_seconds", None)
-        document["position"] = self._position()
+        task_eta = document.pop("eta_seconds", None)
+        document["position"] = self._queue_position()
         text = json.dumps(document)
         tag = hashlib.sha256(text.encode()).hexdigest()[:16]
-        eta = json.dumps(self._eta_seconds() if left is None else left)
+        eta = json.dumps(self._eta_seconds() if task_eta is None else task_eta)
         return Event(tag, f'{text[:-1]}, "eta_seconds": {eta}}}', self.ended)
 
-    def _position(self) -> int | None:
-        if self.outlook is None:
+    def _queue_position(self) -> int | None:
+        if self.queue_snapshot is None:
             return None
-        places = [self.outlook.position(task) for task in self.tasks.values()]
-        return min((place for place in places if place is not None), default=None)
+        positions = [self.queue_snapshot.position(task) for task in self.tasks.values()]
+        return min((p for p in positions if p is not None), default=None)
 
     def _eta_seconds(self) -> float | None:
         """Return the seconds until all have ended, also for a group."""
         if self.ended:
             return 0
-        if self.outlook is None:
+        if self.queue_snapshot is None:
             return None
-        left = [self.outlook.eta_seconds(task) for task in self.tasks.values() if not task.ended]
-        known = [each for each in left if each is not None]
-        return max(known) if len(known) == len(left) else None
+        etas = [
+            self.queue_snapshot.eta_seconds(task) for task in self.tasks.values() if not task.ended
+        ]
+        known = [eta for eta in etas if eta is not None]
+        return max(known) if len(known) == len(etas) else None

@@ -49,16 +49,16 @@ class StreamLimits:
 
 @contextlib.contextmanager
 def _hold(
-    taken: Counter[str], client: str, amount: int, limits: tuple[tuple[str, int], ...], what: str
+    taken: Counter[str], client: str, amount: int, limits: tuple[tuple[str, int], ...], items: str
 ) -> Iterator[None]:
     own, total = limits
-    for (setting, limit), measured, whose in (
+    for (setting, limit), measured, owner in (
         (own, taken[client], " of yours"),
         (total, taken.total(), ""),
     ):
         if measured + amount > limit:
             raise TooManyStreams(
-                f"{measured} {what}{whose} are open; at most {limit} are allowed "
+                f"{measured} {items}{owner} are open; at most {limit} are allowed "
                 f"({setting}): close one, or poll with ?wait=30",
                 setting=setting,
                 limit=limit,

@@ -19,17 +19,17 @@ from models.settings import Settings
 from service.app_keys import SETTINGS
 
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\s/@:?#\[\]]+)(?::[0-9]{1,5})?")
-_PROBE_PATHS = frozenset(
-    {"/healthz", "/readyz"}
-)  # probes use an IP address; the responses hold no client data
+# Probes use an IP address; the responses hold no client data.
+_PROBE_PATHS = frozenset({"/healthz", "/readyz"})
 
 
 @web.middleware
 async def allowed_hosts_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Middleware: refuse a request for another host.
+    """Middleware: refuse requests whose Host header names another host.
 
     Raises:
-        MisdirectedRequest: see ALLOWED_HOSTS. BadRequest: the address and the Host header disagree.
+        MisdirectedRequest: the host is not allowed, see ALLOWED_HOSTS.
+        BadRequest: the request URL and the Host header name different hosts.
     """
     settings = request.app[SETTINGS]
     absolute = authority(request.raw_path)

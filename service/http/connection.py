@@ -38,9 +38,8 @@ class Connection(web.RequestHandler):
             max_field_size=s.max_header_bytes,
             max_headers=s.max_headers,
             auto_decompress=False,  # no route accepts a compressed body
-            access_log=cast(
-                Any, None
-            ),  # service.http.request_context writes one line a request, with its id
+            # service.http.request_context logs each request once, with its id.
+            access_log=cast(Any, None),
         )
         self._limiter = limiter
         self._settings = s
@@ -84,16 +83,16 @@ class Connection(web.RequestHandler):
         if self._head_since is None:
             self._head_since = self._loop.time()
         self._head_bytes += len(data)
-        most = self._settings.max_request_head_bytes
-        if self._head_bytes > most:
+        limit = self._settings.max_request_head_bytes
+        if self._head_bytes > limit:
             self.close()
             self._refuse(
                 serialize_response(
                     error_response(
                         RequestHeadTooLarge(
-                            f"request head is longer than {most} bytes (MAX_REQUEST_HEAD_BYTES)",
+                            f"request head is longer than {limit} bytes (MAX_REQUEST_HEAD_BYTES)",
                             setting="MAX_REQUEST_HEAD_BYTES",
-                            limit=most,
+                            limit=limit,
                         )
                     )
                 )
@@ -188,6 +187,6 @@ def _error(exc: BaseException | None, s: Settings) -> AppError:
             limit=s.max_headers,
         )
     if isinstance(exc, HttpProcessingError):
-        why = exc.message.split("\n")[0].rstrip(":.")[:80]
-        return BadRequest(f"malformed HTTP request: {why!a}")
+        reason = exc.message.split("\n")[0].rstrip(":.")[:80]
+        return BadRequest(f"malformed HTTP request: {reason!a}")
     return InternalError("internal server error")

@@ -72,9 +72,9 @@ class ConnectionLimiter:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(_CHECK_SECONDS)
-            for each in [*self._open, *self._refused]:
+            for connection in [*self._open, *self._refused]:
                 try:
-                    each.close_if_slow(loop.time())
+                    connection.close_if_slow(loop.time())
                 except Exception:  # one failure must not keep the other connections open
                     log.exception("connection_check_failed")
 

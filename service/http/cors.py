@@ -29,8 +29,10 @@ _DASHBOARD_PATH = "/dashboard"
 @web.middleware
 async def cors_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Middleware: answer CORS preflight requests; pass on all others."""
-    asked = request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
-    if not asked or not request.app[SETTINGS].allowed_origins:
+    is_preflight = (
+        request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
+    )
+    if not is_preflight or not request.app[SETTINGS].allowed_origins:
         return await handler(request)
     if not _is_allowed_origin(request):
         return problem_response(
@@ -54,8 +56,8 @@ async def set_cors_headers(request: web.Request, response: web.StreamResponse) -
     if not request.app[SETTINGS].allowed_origins or _is_dashboard(request):
         return
     # Without it, a cache could give the response for one origin to another.
-    known = response.headers.get("Vary")
-    response.headers["Vary"] = f"{known}, Origin" if known else "Origin"
+    vary = response.headers.get("Vary")
+    response.headers["Vary"] = f"{vary}, Origin" if vary else "Origin"
     if _is_allowed_origin(request):
         response.headers["Access-Control-Allow-Origin"] = request.headers["Origin"]
         response.headers["Access-Control-Expose-Headers"] = _EXPOSED

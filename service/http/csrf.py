@@ -58,5 +58,5 @@ def reject_cross_site(request: web.Request, settings: Settings) -> None:
 
 def is_https(request: web.Request, settings: Settings) -> bool:
     """Tell whether the client used HTTPS, directly or according to a trusted proxy."""
-    said = request.headers.get("X-Forwarded-Proto", "") if settings.proxies else ""
-    return request.secure or said.rpartition(",")[2].strip().lower() == "https"
+    scheme = request.headers.get("X-Forwarded-Proto", "") if settings.proxies else ""
+    return request.secure or scheme.rpartition(",")[2].strip().lower() == "https"

@@ -30,11 +30,11 @@ async def read_body(request: web.Request, settings: Settings) -> bytes:
     limit = settings.max_json_bytes
     if (request.content_length or 0) > limit:
         raise body_too_large(limit, request.content_length or 0)
-    pace, body = MinimumRate(settings), bytearray()
+    rate, body = MinimumRate(settings), bytearray()
     try:
-        while data := await pace.read(request.content.readany()):
+        while data := await rate.read(request.content.readany()):
             body += data
-            pace.received_bytes = len(body)
+            rate.received_bytes = len(body)
             if len(body) > limit:
                 raise body_too_large(limit, len(body))
     except (web.RequestPayloadError, ConnectionError):
@@ -99,15 +99,15 @@ def unknown_field(name: str, known: tuple[str, ...]) -> BadParameter:
     )
 
 
-def check_count(count: int, limit: int, what: str, setting: str) -> None:
-    """Return if ``count`` is at most ``limit``.
+def check_count(count: int, limit: int, items: str, setting: str) -> None:
+    """Return if ``count`` is at most ``limit``; ``items``: their name in the error.
 
     Raises:
         BadParameter: too many.
     """
     if count > limit:
         raise BadParameter(
-            f"{count} {what}; at most {limit} are allowed ({setting})",
+            f"{count} {items}; at most {limit} are allowed ({setting})",
             setting=setting,
             limit=limit,
             measured=count,

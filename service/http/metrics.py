@@ -17,12 +17,12 @@ _UNKNOWN = "unknown"  # not a route: the path is client input and must not becom
 async def metrics_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Middleware: count and time the request by method, route template and status."""
     instruments = request.app[INSTRUMENTS]
-    now = instruments.gauges[REQUESTS_IN_PROGRESS]
+    in_progress = instruments.gauges[REQUESTS_IN_PROGRESS]
     resource = request.match_info.route.resource
     route = resource.canonical if resource else _UNKNOWN
     status = 499  # client disconnected
     began = time.perf_counter()
-    now.inc()
+    in_progress.inc()
     try:
         response = await handler(request)
         status = response.status
@@ -31,6 +31,6 @@ async def metrics_middleware(request: web.Request, handler: Handler) -> web.Stre
         status = error.status
         raise
     finally:
-        now.dec()
+        in_progress.dec()
         spent = time.perf_counter() - began
         instruments.observe(REQUEST_DURATION, spent, request.method, route, str(status))

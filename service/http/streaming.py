@@ -15,9 +15,9 @@ async def stream_response(
     request: web.Request,
     response: web.StreamResponse,
     chunks: AsyncGenerator[bytes],
-    what: str,
+    content: str,
 ) -> web.StreamResponse:
-    """Send ``response`` with ``chunks`` as its body; ``what`` names it in the log.
+    """Send ``response`` with ``chunks`` as its body; ``content`` names it in the log.
 
     An unavailable store before the first byte is a normal error. Later, an error document would
     become part of the image: the connection is aborted instead, so that the client notices.
@@ -36,7 +36,7 @@ async def stream_response(
         except ConnectionError:
             raise
         except Exception as error:
-            log.warning("stream_aborted", what=what, reason=repr(error))
+            log.warning("stream_aborted", content=content, reason=repr(error))
             if request.transport is not None:
                 request.transport.abort()
     return response

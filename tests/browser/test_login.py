@@ -16,11 +16,11 @@ from tests.support import api_key_clients, images
 
 
 async def test_login_upload_and_logout(settings: Settings, aiohttp_client: Any, tab: Tab) -> None:
-    door = await api_key_clients.opening(settings, aiohttp_client)()
-    shown = await door.key(name="Ann")
+    service = await api_key_clients.service_starter(settings, aiohttp_client)()
+    credentials = await service.key(name="Ann")
     page = tab.page
-    async with working(door.settings):
-        await page.goto(str(door.client.make_url("/")))
+    async with working(service.settings):
+        await page.goto(str(service.client.make_url("/")))
         await expect(page).to_have_url(re.compile(r"/login$"))
         await tab.shots("login-key")
         assert await tab.findings() == []
@@ -28,7 +28,7 @@ async def test_login_upload_and_logout(settings: Settings, aiohttp_client: Any, 
         await page.get_by_role("button", name="Log in").click()
         alert = page.get_by_role("alert")
         await expect(alert).to_contain_text("invalid key: mistyped, revoked or expired")
-        await page.get_by_label("API key").fill(shown.token)
+        await page.get_by_label("API key").fill(credentials.token)
         await page.get_by_role("button", name="Log in").click()
         await ready(page)
         # XMLHttpRequest, EventSource and <img> all send the cookie.
@@ -40,5 +40,5 @@ async def test_login_upload_and_logout(settings: Settings, aiohttp_client: Any, 
         await expect(page.get_by_text("Logged in as Ann")).to_be_visible()
         await page.get_by_role("button", name="Log out").click()
         await expect(page).to_have_url(re.compile(r"/login$"))
-        await page.goto(str(door.client.make_url("/")))
+        await page.goto(str(service.client.make_url("/")))
         await expect(page).to_have_url(re.compile(r"/login$"))

@@ -23,7 +23,7 @@ import pytest
 from models.settings import Settings
 from standalone import embedded_stores
 from tests.support import images
-from tests.support.service_process import Front, exchange
+from tests.support.service_process import ServiceProcess, send_request
 from tests.support.standalone_process import StandaloneProcess
 
 NAMES = {
@@ -101,14 +101,14 @@ class HostileUpload:
         while self.group["status"] in {"CREATED", "STARTED"}:
             self.group = self._json(get(f"/status/{group_id}?wait=30"))
         self.tasks = dict(zip([*NAMES, "bad"], self.group["tasks"], strict=True))
-        self.zip = exchange(darkroom.port, get(self.group["archive_url"]))[2]
+        self.zip = send_request(darkroom.port, get(self.group["archive_url"]))[2]
         self._json(post(f"/send_images/{group_id}", b""))
         outbox = darkroom.data_dir / "outbox"
         darkroom.until(lambda: any(outbox.glob("*.eml")), "an e-mail")
         self.message = max(outbox.glob("*.eml")).read_bytes()
 
     def _json(self, request: bytes) -> Any:
-        status, _, body = exchange(self.darkroom.port, request)
+        status, _, body = send_request(self.darkroom.port, request)
         assert status in {200, 202}, body
         return json.loads(body)
 
@@ -132,7 +132,7 @@ def test_name(sent: HostileUpload, trick: str, tmp_path: Path) -> None:
 
     # The URL is the quoted name and leads to the picture only.
     assert result["url"] == "/processed/" + quote(result["name"])
-    status, headers, data = exchange(sent.darkroom.port, get(result["url"]))
+    status, headers, data = send_request(sent.darkroom.port, get(result["url"]))
     assert status == 200 and images.decoded(data).size == (40, 30)
     plain = re.fullmatch(
         r"inline; filename=\"([\w\-. ()+]+)\"(; filename\*=UTF-8''[\w\-.%~]+)?",
@@ -152,7 +152,7 @@ def test_name(sent: HostileUpload, trick: str, tmp_path: Path) -> None:
 def test_hostile_name_as_a_path(sent: HostileUpload, trick: str) -> None:
     """A hostile name as a path returns a picture or a refusal."""
     for address in (quote(NAMES[trick][0], safe=""), quote(quote(NAMES[trick][0], safe=""))):
-        status, headers, _ = exchange(sent.darkroom.port, get(f"/processed/{address}"))
+        status, headers, _ = send_request(sent.darkroom.port, get(f"/processed/{address}"))
         assert status in {200, 404}
         assert headers["content-type"].startswith(("image/png", "application/problem+json"))
         assert "set-cookie" not in headers
@@ -187,7 +187,7 @@ def test_names_in_the_email(sent: HostileUpload) -> None:
 def test_names_that_are_not_utf8_are_refused(sent: HostileUpload) -> None:
     for raw in (b"\xc0\xae\xc0\xae/a.png", b"\xff\xfe.png", b"\xed\xa0\x80.png"):
         body = part("NAME", images.png()).replace(b"NAME", raw) + b"--x--\r\n"
-        status, _, answer = exchange(sent.darkroom.port, post("/grayscale", body))
+        status, _, answer = send_request(sent.darkroom.port, post("/grayscale", body))
         assert status == 400 and b"is not UTF-8" in answer
 
 
@@ -195,19 +195,19 @@ def test_names_that_are_not_utf8_are_refused(sent: HostileUpload) -> None:
 
 
 @pytest.fixture(scope="module")
-def front(
+def service(
     mongo: embedded_stores.EmbeddedStore,
     redis: embedded_stores.EmbeddedStore,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Front]:
+) -> Iterator[ServiceProcess]:
     folder = tmp_path_factory.mktemp("input")
     settings = Settings(
         redis_url=redis.url, mongo_url=mongo.url, mongo_db="input", data_dir=folder / "data"
     )
     options = {"ADMIN_TOKEN": "correct-horse-battery", "ADMIN_LOGIN_FAILURES": "1000"}
-    with Front(settings, folder, IMAGES_ROOT=str(folder), **options) as started:
+    with ServiceProcess(settings, folder, IMAGES_ROOT=str(folder), **options) as started:
         form = part("victim.png", images.png(seed=1)) + b"--x--\r\n"
-        assert exchange(started.port, post("/blur", form))[0] == 202
+        assert send_request(started.port, post("/blur", form))[0] == 202
         yield started
 
 
@@ -226,25 +226,25 @@ OPERATORS = ['{"$gt": ""}', '{"$ne": null}', '{"$where": "sleep(9999)"}', "[$ne]
 
 
 @pytest.mark.parametrize("operator", OPERATORS)
-def test_operators_in_fields(front: Front, operator: str) -> None:
+def test_operators_in_fields(service: ServiceProcess, operator: str) -> None:
     for fields in ({"sigma": operator}, {operator.replace('"', ""): "1"}, {"email": operator}):
-        status, _, body = exchange(front.port, post("/blur", form(**fields)))
+        status, _, body = send_request(service.port, post("/blur", form(**fields)))
         assert (status, json.loads(body)["code"]) == (422, "bad_parameter"), fields
 
 
 @pytest.mark.parametrize("operator", OPERATORS)
-def test_operators_in_addresses(front: Front, operator: str) -> None:
+def test_operators_in_addresses(service: ServiceProcess, operator: str) -> None:
     address = quote(operator, safe="")
     for path in ("/tasks/{}", "/status/{}", "/processed/{}", "/convert/{}", "/tasks/{}/events"):
-        assert exchange(front.port, get(path.format(address)))[0] == 404
+        assert send_request(service.port, get(path.format(address)))[0] == 404
     for query in (f"wait[$gt]={address}", f"wait={address}", f"name[$ne]={address}"):
-        assert exchange(front.port, get(f"/tasks/x?{query}"))[0] in {404, 422}
+        assert send_request(service.port, get(f"/tasks/x?{query}"))[0] in {404, 422}
     for token in (f"token={address}", f"token[$ne]={address}"):
-        assert exchange(front.port, get(f"/subscribe/confirm?{token}"))[0] in {400, 404, 422}
+        assert send_request(service.port, get(f"/subscribe/confirm?{token}"))[0] in {400, 404, 422}
 
 
 @pytest.mark.parametrize("value", [{"$gt": ""}, {"$ne": None}, {"$in": ["a"]}, [{"$ne": 1}], True])
-def test_operators_in_json(front: Front, value: Any) -> None:
+def test_operators_in_json(service: ServiceProcess, value: Any) -> None:
     for path, document in (
         ("/groups", {"tasks": value}),
         ("/groups", {"tasks": [value]}),
@@ -257,7 +257,7 @@ def test_operators_in_json(front: Front, value: Any) -> None:
         ("/items/", {"images": [{"input": "a", "output": "b"}], "operations": [value]}),
     ):
         request = post(path, json.dumps(document).encode(), "application/json")
-        status, headers, _ = exchange(front.port, request)
+        status, headers, _ = send_request(service.port, request)
         assert status in {400, 422}, (path, document)
         assert headers["content-type"].startswith("application/problem+json")
 
@@ -274,19 +274,19 @@ def test_operators_in_json(front: Front, value: Any) -> None:
         '{"$gt": ""}',
     ],
 )
-def test_operators_in_pipelines(front: Front, operations: str) -> None:
-    status, _, body = exchange(front.port, post("/process", form(operations=operations)))
+def test_operators_in_pipelines(service: ServiceProcess, operations: str) -> None:
+    status, _, body = send_request(service.port, post("/process", form(operations=operations)))
     assert status in {400, 422}, body
 
 
 @pytest.mark.parametrize("search", [".*", "v.*", "^victim", "[a-z]", "(", "$where", '{"$ne":1}'])
-def test_search_patterns_are_literal(front: Front, search: str) -> None:
+def test_search_patterns_are_literal(service: ServiceProcess, search: str) -> None:
     ask = get(f"/dashboard/api/tasks?search={quote(search, safe='')}", ADMIN)
-    status, _, body = exchange(front.port, ask)
+    status, _, body = send_request(service.port, ask)
     assert (status, json.loads(body)["tasks"]) == (200, [])
-    status, _, body = exchange(front.port, get("/dashboard/api/tasks?search=victim", ADMIN))
+    status, _, body = send_request(service.port, get("/dashboard/api/tasks?search=victim", ADMIN))
     assert len(json.loads(body)["tasks"]) == 1
-    assert exchange(front.port, get("/dashboard/api/tasks?search[$ne]=x", ADMIN))[0] == 422
+    assert send_request(service.port, get("/dashboard/api/tasks?search[$ne]=x", ADMIN))[0] == 422
 
 
 @pytest.mark.parametrize(
@@ -305,19 +305,19 @@ def test_search_patterns_are_literal(front: Front, search: str) -> None:
         "{{7*7}}@example.org\r\n",
     ],
 )
-def test_addresses_that_would_be_headers(front: Front, evil: str) -> None:
-    status, _, body = exchange(front.port, post("/blur", form(email=evil)))
+def test_addresses_that_would_be_headers(service: ServiceProcess, evil: str) -> None:
+    status, _, body = send_request(service.port, post("/blur", form(email=evil)))
     assert (status, json.loads(body)["parameter"]) == (422, "email")
     document = json.dumps({"email": evil}).encode()
-    assert exchange(front.port, post("/subscribe", document, "application/json"))[0] == 422
+    assert send_request(service.port, post("/subscribe", document, "application/json"))[0] == 422
 
 
 _FORGED = '\r\n{"event": "forged", "level": "error"}\r\n\u2028\x1b[2J\u202e'
 
 
 @pytest.mark.parametrize("where", ["address", "query", "file-name", "field", "header", "json"])
-def test_log_lines_cannot_be_forged(front: Front, where: str) -> None:
-    front.mark()
+def test_log_lines_cannot_be_forged(service: ServiceProcess, where: str) -> None:
+    service.mark()
     marked = f"mark-{where}{_FORGED}"
     address = quote(marked, safe="")
     value = marked.replace("\r\n", "%0d%0a")
@@ -330,10 +330,10 @@ def test_log_lines_cannot_be_forged(front: Front, where: str) -> None:
         "header": get("/tasks/x", f"X-Request-ID: {printed}", f"User-Agent: {printed}"),
         "json": post("/groups", json.dumps({"tasks": [marked]}).encode(), "application/json"),
     }
-    exchange(front.port, requests[where])
-    lines = front.lines()  # each is one JSON object, or this fails
+    send_request(service.port, requests[where])
+    lines = service.lines()  # each is one JSON object, or this fails
     assert lines and {line["event"] for line in lines} <= {"request", "refused", "client_error"}
-    raw = front.log.read_bytes()
+    raw = service.log.read_bytes()
     assert b"\x1b" not in raw and "\u202e".encode() not in raw and "\u2028".encode() not in raw
 
 
@@ -360,8 +360,8 @@ def test_log_lines_cannot_be_forged(front: Front, where: str) -> None:
         *("dashboard", "login-next", "login-token", "redirect", "field", "cookies", "forwarded"),
     ],
 )
-def test_request_text_is_not_reflected_in_headers(front: Front, ask: bytes) -> None:
-    status, headers, _ = exchange(front.port, ask)
+def test_request_text_is_not_reflected_in_headers(service: ServiceProcess, ask: bytes) -> None:
+    status, headers, _ = send_request(service.port, ask)
     assert status < 500 and "x-evil" not in headers
     if ask.startswith(b"GET /dashboard?"):  # on the way to the login, and back, encoded
         assert headers.pop("location").startswith("/dashboard/login?next=")
@@ -385,9 +385,9 @@ def test_request_text_is_not_reflected_in_headers(front: Front, ask: bytes) -> N
 @pytest.mark.parametrize(
     "text", ["{{7*7}}", "{% for a in [7,7] %}49{% endfor %}", "${7*7}<%= 7*7 %>#{7*7}", "<b>49</b>"]
 )
-def test_templates_are_text(front: Front, path: str, text: str) -> None:
+def test_templates_are_text(service: ServiceProcess, path: str, text: str) -> None:
     ask = get(path.format(quote(text, safe="")), "Accept: text/html", ADMIN)
-    status, headers, body = exchange(front.port, ask)
+    status, headers, body = send_request(service.port, ask)
     assert status < 500
     if headers["content-type"].startswith("text/html"):
         page = body.decode()

@@ -1,4 +1,4 @@
-"""Applications that ask for keys, and clients that show them."""
+"""Services that require API keys, and clients that send them."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from tests.support import images
 BOTH = (Scope.SUBMIT, Scope.READ)
 HTML = {"Accept": "text/html"}
 
-Opened = Callable[..., Awaitable["Door"]]
+StartService = Callable[..., Awaitable["KeyedService"]]
 
 
 @dataclass
-class Shown:
-    """A key, and what is sent with it."""
+class Credentials:
+    """An API key and its token."""
 
     key: ApiKey
     token: str
@@ -35,8 +35,8 @@ class Shown:
 
 
 @dataclass
-class Door:
-    """A service with keys on, and a client of it that keeps no cookie."""
+class KeyedService:
+    """A service with API keys on, and a client of it that keeps no cookies."""
 
     client: Client
     settings: Settings
@@ -45,14 +45,16 @@ class Door:
     def store(self) -> Store:
         return self.client.app[STORE]
 
-    async def key(self, *scopes: Scope, name: str = "ann", seconds: float | None = None) -> Shown:
-        return Shown(*await self.store.api_keys.create(name, scopes or BOTH, seconds))
+    async def key(
+        self, *scopes: Scope, name: str = "ann", seconds: float | None = None
+    ) -> Credentials:
+        return Credentials(*await self.store.api_keys.create(name, scopes or BOTH, seconds))
 
-    async def ask(
-        self, method: str, path: str, shown: Shown | None = None, **options: Any
+    async def request(
+        self, method: str, path: str, credentials: Credentials | None = None, **options: Any
     ) -> tuple[int, Any]:
-        """Return (status, JSON or the response)."""
-        headers = {**(shown.headers if shown else {}), **options.pop("headers", {})}
+        """Return the status, and the JSON body or else the response."""
+        headers = {**(credentials.headers if credentials else {}), **options.pop("headers", {})}
         response = await self.client.request(
             method, path, headers=headers, allow_redirects=False, **options
         )
@@ -62,21 +64,25 @@ class Door:
         return response.status, response
 
     async def send(
-        self, shown: Shown | None, data: bytes | None = None, op: str = "thumbnail", **fields: str
+        self,
+        credentials: Credentials | None,
+        data: bytes | None = None,
+        op: str = "thumbnail",
+        **fields: str,
     ) -> Any:
         form = images.form(images.png() if data is None else data, "cat.png", **fields)
-        status, body = await self.ask("POST", f"/{op}", shown, data=form)
+        status, body = await self.request("POST", f"/{op}", credentials, data=form)
         assert status in {200, 202}, body
         return body
 
 
-def opening(settings: Settings, aiohttp_client: Any) -> Opened:
-    async def start(**update: Any) -> Door:
+def service_starter(settings: Settings, aiohttp_client: Any) -> StartService:
+    async def start(**update: Any) -> KeyedService:
         chosen = Settings(
             **{**settings.model_dump(), "api_keys": "on", "rate_limits": "off", **update}
         )
         jar = aiohttp.DummyCookieJar()
         client: Client = await aiohttp_client(create_app(chosen), cookie_jar=jar)
-        return Door(client, chosen)
+        return KeyedService(client, chosen)
 
     return start

@@ -18,16 +18,16 @@ from models.settings import Settings
 from standalone.embedded_stores import free_port
 from tests.support.paths import ROOT
 
-PATIENCE = 60.0  # seconds before a test gives up; none waits that long on purpose
+TIMEOUT_SECONDS = 60.0  # a test gives up after this; none waits that long on purpose
 
 
-class Front:
-    """A running service; no worker, no supervisor."""
+class ServiceProcess:
+    """A running service without worker and supervisor."""
 
     def __init__(self, settings: Settings, folder: Path, **environment: str) -> None:
         self.port = free_port()
-        self.log = folder / f"front.{self.port}.log"
-        self._from = 0
+        self.log = folder / f"service.{self.port}.log"
+        self._log_offset = 0
         names = {name.upper() for name in Settings.model_fields}
         self._environment = {
             **{k: v for k, v in os.environ.items() if k not in names},
@@ -51,77 +51,81 @@ class Front:
                 stderr=subprocess.STDOUT,
             )
         os.close(writing)
-        with os.fdopen(reading, "rb") as told:
-            if not told.readline():
+        with os.fdopen(reading, "rb") as ready:
+            if not ready.readline():
                 raise AssertionError(f"the service did not start:\n{self.log.read_text()}")
         return self
 
     def __exit__(self, *_: object) -> None:
         self.process.terminate()
-        self.process.wait(PATIENCE)
+        self.process.wait(TIMEOUT_SECONDS)
 
     def mark(self) -> None:
-        """Forget what was logged so far."""
-        self._from = self.log.stat().st_size
+        """Make ``lines`` skip what was logged so far."""
+        self._log_offset = self.log.stat().st_size
 
     def lines(self) -> list[dict[str, Any]]:
-        """Return what it has logged since the mark; fails if a line is no JSON."""
-        text = self.log.read_bytes()[self._from :].decode()
+        """Return the log lines since the mark; fail if one is not JSON."""
+        text = self.log.read_bytes()[self._log_offset :].decode()
         return [json.loads(line) for line in text.split("\n") if line]
 
     @contextlib.contextmanager
     def connection(self) -> Iterator[socket.socket]:
-        with socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE) as opened:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=TIMEOUT_SECONDS) as opened:
             yield opened
 
-    def ask(self, request: bytes) -> bytes:
-        """Send ``request`` as it is; return all that comes until the service closes."""
+    def send_raw(self, request: bytes) -> bytes:
+        """Send ``request`` unchanged; return all bytes until the service closes the connection."""
         with self.connection() as opened:
             with contextlib.suppress(ConnectionError):
                 opened.sendall(request)
-            return rest(opened)
+            return read_until_closed(opened)
 
 
-def rest(opened: socket.socket) -> bytes:
-    """Return all that comes until the other side closes.
+def read_until_closed(opened: socket.socket) -> bytes:
+    """Return all bytes until the other side closes.
 
     Raises:
-        TimeoutError: it does not.
+        TimeoutError: it does not close.
     """
-    found = bytearray()
+    received = bytearray()
     with contextlib.suppress(ConnectionError):
         while data := opened.recv(65536):
-            found += data
-    return bytes(found)
+            received += data
+    return bytes(received)
 
 
-def drip(opened: socket.socket, data: bytes, pause: float) -> float:
-    """Send one byte after the other until the other side closes; return the seconds it took.
+def send_slowly(opened: socket.socket, data: bytes, pause_seconds: float) -> float:
+    """Send single bytes until the other side closes; return the seconds until then.
 
     Raises:
-        AssertionError: all of it was taken.
+        AssertionError: the other side accepted all of them.
     """
     began = time.monotonic()
-    opened.settimeout(pause)
-    for each in data:
+    opened.settimeout(pause_seconds)
+    for byte in data:
         try:
-            opened.send(bytes([each]))
+            opened.send(bytes([byte]))
             if opened.recv(65536) == b"":
                 return time.monotonic() - began
         except TimeoutError:
             continue
         except ConnectionError:
             return time.monotonic() - began
-    raise AssertionError(f"{len(data)} bytes were taken, one by one")
+    raise AssertionError(f"{len(data)} bytes were accepted, one by one")
 
 
-def exchange(port: int, request: bytes) -> tuple[int, dict[str, str], bytes]:
-    """Send one request as it is; return (status, headers by lower name, body) of its answer."""
-    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as opened:
+def send_request(port: int, request: bytes) -> tuple[int, dict[str, str], bytes]:
+    """Send one request unchanged; return (status, headers by lower-case name, body)."""
+    with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_SECONDS) as opened:
         with contextlib.suppress(ConnectionError):
             opened.sendall(request)
-        answer = http.client.HTTPResponse(opened)
-        answer.begin()
-        names = [name.lower() for name, _ in answer.getheaders()]
+        response = http.client.HTTPResponse(opened)
+        response.begin()
+        names = [name.lower() for name, _ in response.getheaders()]
         assert len(names) == len(set(names)), names
-        return answer.status, dict(zip(names, answer.headers.values(), strict=True)), answer.read()
+        return (
+            response.status,
+            dict(zip(names, response.headers.values(), strict=True)),
+            response.read(),
+        )

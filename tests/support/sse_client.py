@@ -1,4 +1,4 @@
-"""Listening to server-sent events as the standard reads them (WHATWG HTML, 9.2.6)."""
+"""Client for server-sent events that parses them as the standard says (WHATWG HTML, 9.2.6)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Event:
 
 @dataclass
 class Stream:
-    """The answer of an event stream; ``comments`` and ``retries`` as they came."""
+    """The response of an event stream; ``comments`` and ``retries`` in order of arrival."""
 
     response: Any
     comments: list[str] = field(default_factory=list)
@@ -55,11 +55,11 @@ class Stream:
         return [event async for event in self.events()]
 
 
-async def listen(client: Any, path: str, last: str | None = None) -> Stream:
-    """Connect as a browser's EventSource does; ``last``: the id it saw last."""
+async def listen(client: Any, path: str, last_event_id: str | None = None) -> Stream:
+    """Connect as a browser's EventSource does; ``last_event_id``: of a reconnect."""
     headers = {"Accept": "text/event-stream"}
-    if last is not None:
-        headers["Last-Event-ID"] = last
+    if last_event_id is not None:
+        headers["Last-Event-ID"] = last_event_id
     response = await client.get(path, headers=headers)
     assert response.status == 200, await response.text()
     assert response.content_type == "text/event-stream"

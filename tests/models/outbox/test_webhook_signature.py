@@ -13,7 +13,7 @@ from standardwebhooks.webhooks import WebhookVerificationError
 from models.cli import webhook_secret
 from models.settings import Settings
 from models.store import Store
-from tests.support.api_key_clients import opening
+from tests.support.api_key_clients import service_starter
 from tests.support.webhook_receiver import SECRET, deliver_due, run_receiver, webhook_settings
 from tests.workers.webhooks.test_end_to_end import open_client, send, verified
 
@@ -60,12 +60,12 @@ async def test_each_key_has_its_own_secret(
     """The shared secret or another key's secret cannot forge a webhook of this key."""
     async with run_receiver() as receiver:
         chosen = webhook_settings(settings, receiver, webhook_secret=shared_secret)
-        door = await opening(chosen, aiohttp_client)()
-        ann, bob = await door.key(name="ann"), await door.key(name="bob")
-        for shown in (ann, bob):
-            task = await door.send(shown, callback_url=receiver.url)
-            await door.ask("DELETE", f"/tasks/{task['task_id']}", shown)
-        await deliver_due(chosen, door.store)
+        service = await service_starter(chosen, aiohttp_client)()
+        ann, bob = await service.key(name="ann"), await service.key(name="bob")
+        for credentials in (ann, bob):
+            task = await service.send(credentials, callback_url=receiver.url)
+            await service.request("DELETE", f"/tasks/{task['task_id']}", credentials)
+        await deliver_due(chosen, service.store)
         known = await printed_secret(chosen)  # to receivers of anonymous webhooks
         assert shared_secret in {known, ""}
         keys = ann.key.id, bob.key.id
@@ -86,18 +86,18 @@ async def test_key_secret_changes_with_the_key_and_not_with_webhook_secret(
 ) -> None:
     async with run_receiver() as receiver:
         chosen = webhook_settings(settings, receiver)
-        door = await opening(chosen, aiohttp_client)()
-        ann = await door.key(name="ann")
+        service = await service_starter(chosen, aiohttp_client)()
+        ann = await service.key(name="ann")
         before = await printed_secret(chosen, ann.key.id)
         assert (
             await printed_secret(webhook_settings(settings, webhook_secret=""), ann.key.id)
             == before
         )
-        task = await door.send(ann, callback_url=receiver.url)
-        await door.ask("DELETE", f"/tasks/{task['task_id']}", ann)
-        assert await door.store.api_keys.rotate(ann.key.id)
+        task = await service.send(ann, callback_url=receiver.url)
+        await service.request("DELETE", f"/tasks/{task['task_id']}", ann)
+        assert await service.store.api_keys.rotate(ann.key.id)
         after = await printed_secret(chosen, ann.key.id)
-        await deliver_due(chosen, door.store)  # also webhooks that waited
+        await deliver_due(chosen, service.store)  # also webhooks that waited
         (call,) = receiver.calls
         assert verified(*call, after)["type"] == "task.cancelled"
         with pytest.raises(WebhookVerificationError):

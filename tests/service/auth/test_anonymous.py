@@ -1,4 +1,4 @@
-"""Who shows nothing where ALLOW_ANONYMOUS lets them in: never more than a key is allowed."""
+"""ALLOW_ANONYMOUS: requests without a key may never do more than those with one."""
 
 from __future__ import annotations
 
@@ -13,35 +13,42 @@ from service.auth import permissions, startup_check
 from service.auth.permissions import Permission
 from tests.project.test_containers import FILES, compose, settings_in_container
 from tests.support import api_key_clients
-from tests.support.api_key_clients import Opened
+from tests.support.api_key_clients import StartService
 
 ADMINS = [pair for pair, right in permissions.PERMISSIONS.items() if right is Permission.ADMIN]
 OTHERS = {"host": "0.0.0.0", "api_keys": "auto", "allow_anonymous": True}
 
 
 @pytest.fixture
-def opened(settings: Settings, aiohttp_client: Any) -> Opened:
-    return api_key_clients.opening(settings, aiohttp_client)
+def start_service(settings: Settings, aiohttp_client: Any) -> StartService:
+    return api_key_clients.service_starter(settings, aiohttp_client)
 
 
 @pytest.mark.parametrize(("method", "path"), ADMINS)
-async def test_admin_routes_need_an_admin_key(opened: Opened, method: str, path: str) -> None:
-    door = await opened(**OTHERS)
-    status, body = await door.ask(method, path)
+async def test_admin_routes_need_an_admin_key(
+    start_service: StartService, method: str, path: str
+) -> None:
+    service = await start_service(**OTHERS)
+    status, body = await service.request(method, path)
     assert (status, body["code"]) == (401, "unauthorized")
     assert "an admin API key is required" in body["detail"]
-    assert (await door.ask(method, path, await door.key()))[0] == 403
-    assert (await door.ask(method, path, await door.key(Scope.ADMIN)))[0] not in {401, 403}
-    assert (await door.ask("GET", "/operations"))[0] == 200
-    assert (await door.send(None))["status"] == "CREATED"
+    assert (await service.request(method, path, await service.key()))[0] == 403
+    assert (await service.request(method, path, await service.key(Scope.ADMIN)))[0] not in {
+        401,
+        403,
+    }
+    assert (await service.request("GET", "/operations"))[0] == 200
+    assert (await service.send(None))["status"] == "CREATED"
 
 
 @pytest.mark.parametrize("where", [{"host": "0.0.0.0", "allow_anonymous": True}, {}])
-async def test_with_keys_off_no_key_is_needed(opened: Opened, where: dict[str, Any]) -> None:
-    door = await opened(**{"api_keys": "off", **where})
-    assert (await door.ask("GET", "/metrics"))[0] == 200
-    status, body = await door.ask("POST", "/items/", json={})
-    assert (status, body["setting"]) == (404, "IMAGES_ROOT")  # let in, and off until it is set
+async def test_with_keys_off_no_key_is_needed(
+    start_service: StartService, where: dict[str, Any]
+) -> None:
+    service = await start_service(**{"api_keys": "off", **where})
+    assert (await service.request("GET", "/metrics"))[0] == 200
+    status, body = await service.request("POST", "/items/", json={})
+    assert (status, body["setting"]) == (404, "IMAGES_ROOT")  # authorized, but off by default
 
 
 async def test_containers_allow_keys_and_anonymous(

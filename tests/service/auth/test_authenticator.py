@@ -1,4 +1,4 @@
-"""API keys: who is let in, how far, and that nothing opens by accident."""
+"""API keys: authentication, scopes, sessions, and a start that requires a key."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ from service.openapi.document import OPENAPI
 from standalone.embedded_stores import free_port
 from tests.conftest import Client
 from tests.support import api_key_clients
-from tests.support.api_key_clients import HTML, Opened
+from tests.support.api_key_clients import HTML, StartService
 from tests.support.paths import ROOT
 from tests.support.standalone_process import StandaloneProcess
 from tests.support.task_factory import RESULT, finish
 
 ID = "ab" * 16
-_DOORS = {"/dashboard/login", "/dashboard/logout"}
+_LOGIN_PATHS = {"/dashboard/login", "/dashboard/logout"}
 
 
 @pytest.fixture
-def opened(settings: Settings, aiohttp_client: Any) -> Opened:
-    return api_key_clients.opening(settings, aiohttp_client)
+def start_service(settings: Settings, aiohttp_client: Any) -> StartService:
+    return api_key_clients.service_starter(settings, aiohttp_client)
 
 
 def routes(settings: Settings) -> list[tuple[str, str, Permission]]:
-    """Return (method, a path, what it asks for) of every route."""
+    """Return (method, path, permission) of every route."""
     found = []
     for route in create_app(settings).router.routes():
         if route.resource is not None:
@@ -67,9 +67,11 @@ def test_permission_table_lists_exactly_the_routes(settings: Settings) -> None:
         permissions.check_routes(app.router.routes())
 
 
-async def test_only_public_routes_answer_without_a_key(opened: Opened, settings: Settings) -> None:
-    door = await opened(admin_login_failures=1000)
-    short = await door.key()
+async def test_only_public_routes_answer_without_a_key(
+    start_service: StartService, settings: Settings
+) -> None:
+    service = await start_service(admin_login_failures=1000)
+    short = await service.key()
     last = "1" if short.token[-1] == "0" else "0"
     bad = [
         {},
@@ -84,179 +86,193 @@ async def test_only_public_routes_answer_without_a_key(opened: Opened, settings:
         {"Cookie": f"{SESSION_COOKIE}=WyJhIiwwXQ.aaaa.bbbb"},
     ]
     for method, path, right in routes(settings):
-        if right in {Permission.PUBLIC_UNCOUNTED, Permission.PUBLIC} or path in _DOORS:
+        if right in {Permission.PUBLIC_UNCOUNTED, Permission.PUBLIC} or path in _LOGIN_PATHS:
             continue
         for headers in bad if right is Permission.READ else bad[:2]:
-            status, body = await door.ask(method, path, headers=headers)
+            status, body = await service.request(method, path, headers=headers)
             assert status == 401, (method, path, headers)
             if method != "HEAD":
                 assert body["code"] == "unauthorized"
                 assert short.token not in json.dumps(body)
-    response = await door.client.get(f"/tasks/{ID}")
+    response = await service.client.get(f"/tasks/{ID}")
     assert response.headers["WWW-Authenticate"] == "Bearer"
 
 
-async def test_key_may_do_what_its_scopes_allow(opened: Opened, settings: Settings) -> None:
-    door = await opened()
+async def test_key_may_do_what_its_scopes_allow(
+    start_service: StartService, settings: Settings
+) -> None:
+    service = await start_service()
     keys = {
-        Scope.SUBMIT: await door.key(Scope.SUBMIT),
-        Scope.READ: await door.key(Scope.READ),
-        Scope.ADMIN: await door.key(Scope.ADMIN),
+        Scope.SUBMIT: await service.key(Scope.SUBMIT),
+        Scope.READ: await service.key(Scope.READ),
+        Scope.ADMIN: await service.key(Scope.ADMIN),
     }
     for method, path, right in routes(settings):
         if method == "HEAD" or right not in SCOPES:
             continue
         needed = SCOPES[right]
-        for scope, shown in keys.items():
-            status, body = await door.ask(method, path, shown)
+        for scope, credentials in keys.items():
+            status, body = await service.request(method, path, credentials)
             if scope in {needed, Scope.ADMIN}:
                 assert status not in {401, 403}, (method, path, scope)
             else:
                 assert (status, body["scope"]) == (403, str(needed)), (method, path, scope)
 
 
-async def test_either_header_works_but_not_two_keys(opened: Opened) -> None:
-    door = await opened()
-    one, other = await door.key(), await door.key()
+async def test_either_header_works_but_not_two_keys(start_service: StartService) -> None:
+    service = await start_service()
+    one, other = await service.key(), await service.key()
     path = "/operations"
-    assert (await door.ask("GET", path, headers={"X-API-Key": one.token}))[0] == 200
-    assert (await door.ask("GET", path, one, headers={"X-API-Key": one.token}))[0] == 200
-    assert (await door.ask("GET", path, headers={"Authorization": f"bearer {one.token}"}))[0] == 200
-    status, body = await door.ask("GET", path, one, headers={"X-API-Key": other.token})
+    assert (await service.request("GET", path, headers={"X-API-Key": one.token}))[0] == 200
+    assert (await service.request("GET", path, one, headers={"X-API-Key": one.token}))[0] == 200
+    assert (await service.request("GET", path, headers={"Authorization": f"bearer {one.token}"}))[
+        0
+    ] == 200
+    status, body = await service.request("GET", path, one, headers={"X-API-Key": other.token})
     assert (status, body["code"]) == (400, "bad_request")
 
 
-async def test_revoked_everywhere_expired_and_rotated(opened: Opened) -> None:
-    here, there = await opened(key_cache_seconds=0), await opened(key_cache_seconds=0)
-    shown = await here.key()
-    for door in (here, there):
-        assert (await door.ask("GET", "/operations", shown))[0] == 200
-    rotated = await here.store.api_keys.rotate(shown.key.id)
+async def test_revoked_everywhere_expired_and_rotated(start_service: StartService) -> None:
+    first, second = (
+        await start_service(key_cache_seconds=0),
+        await start_service(key_cache_seconds=0),
+    )
+    credentials = await first.key()
+    for service in (first, second):
+        assert (await service.request("GET", "/operations", credentials))[0] == 200
+    rotated = await first.store.api_keys.rotate(credentials.key.id)
     assert rotated is not None
-    anew = api_key_clients.Shown(*rotated)
-    for door in (here, there):
-        assert (await door.ask("GET", "/operations", shown))[0] == 401
-        assert (await door.ask("GET", "/operations", anew))[0] == 200
-    assert (await here.store.api_keys.revoke(shown.key.id)) is not None
-    assert await here.store.api_keys.rotate(shown.key.id) is None
-    for door in (here, there):
-        assert (await door.ask("GET", "/operations", anew))[0] == 401
-    expired = await here.key(seconds=-1)
-    assert (await here.ask("GET", "/operations", expired))[0] == 401
+    anew = api_key_clients.Credentials(*rotated)
+    for service in (first, second):
+        assert (await service.request("GET", "/operations", credentials))[0] == 401
+        assert (await service.request("GET", "/operations", anew))[0] == 200
+    assert (await first.store.api_keys.revoke(credentials.key.id)) is not None
+    assert await first.store.api_keys.rotate(credentials.key.id) is None
+    for service in (first, second):
+        assert (await service.request("GET", "/operations", anew))[0] == 401
+    expired = await first.key(seconds=-1)
+    assert (await first.request("GET", "/operations", expired))[0] == 401
 
 
-async def test_cached_key_expires_after_key_cache_seconds(opened: Opened) -> None:
-    door = await opened(key_cache_seconds=60)
-    shown = await door.key()
-    assert (await door.ask("GET", "/operations", shown))[0] == 200
-    await door.store.api_keys.revoke(shown.key.id)
-    assert (await door.ask("GET", "/operations", shown))[0] == 200
-    other = await opened(key_cache_seconds=60)  # has not seen it
-    assert (await other.ask("GET", "/operations", shown))[0] == 401
+async def test_cached_key_expires_after_key_cache_seconds(start_service: StartService) -> None:
+    service = await start_service(key_cache_seconds=60)
+    credentials = await service.key()
+    assert (await service.request("GET", "/operations", credentials))[0] == 200
+    await service.store.api_keys.revoke(credentials.key.id)
+    assert (await service.request("GET", "/operations", credentials))[0] == 200
+    other = await start_service(key_cache_seconds=60)  # has not cached it
+    assert (await other.request("GET", "/operations", credentials))[0] == 401
 
 
-async def test_only_the_hash_is_stored_and_use_is_recorded(opened: Opened) -> None:
-    door = await opened(key_cache_seconds=0)
-    shown = await door.key()
-    await door.ask("GET", "/operations", shown)
-    (document,) = [each async for each in door.store._database["keys"].find()]
-    assert shown.token not in str(document) and shown.token[-64:] not in str(document)
-    assert document["digest"] == digest(shown.token) and len(document["digest"]) == 64
+async def test_only_the_hash_is_stored_and_use_is_recorded(start_service: StartService) -> None:
+    service = await start_service(key_cache_seconds=0)
+    credentials = await service.key()
+    await service.request("GET", "/operations", credentials)
+    (document,) = [each async for each in service.store._database["keys"].find()]
+    assert credentials.token not in str(document) and credentials.token[-64:] not in str(document)
+    assert document["digest"] == digest(credentials.token) and len(document["digest"]) == 64
     noted = document["used_at"]
     assert noted is not None
-    await door.ask("GET", "/operations", shown)
-    again = await door.store.api_keys.get(shown.key.id)
+    await service.request("GET", "/operations", credentials)
+    again = await service.store.api_keys.get(credentials.key.id)
     assert again is not None and again.used_at == noted
-    assert key_id_of(shown.token) == shown.key.id and key_id_of(shown.token.upper()) is None
+    assert (
+        key_id_of(credentials.token) == credentials.key.id
+        and key_id_of(credentials.token.upper()) is None
+    )
 
 
-async def test_allow_anonymous_still_refuses_wrong_keys(opened: Opened) -> None:
-    door = await opened(allow_anonymous=True)
-    assert (await door.ask("GET", "/operations"))[0] == 200
-    status, _ = await door.ask("GET", "/operations", headers={"X-API-Key": "dk_no"})
+async def test_allow_anonymous_still_refuses_wrong_keys(start_service: StartService) -> None:
+    service = await start_service(allow_anonymous=True)
+    assert (await service.request("GET", "/operations"))[0] == 200
+    status, _ = await service.request("GET", "/operations", headers={"X-API-Key": "dk_no"})
     assert status == 401
 
 
 @pytest.mark.parametrize("anonymous", [False, True])
 def test_openapi_declares_the_security_of_each_route(settings: Settings, anonymous: bool) -> None:
-    said = {**settings.model_dump(), "api_keys": "on", "allow_anonymous": anonymous}
-    document = create_app(Settings(**said))[OPENAPI].document
+    updated = {**settings.model_dump(), "api_keys": "on", "allow_anonymous": anonymous}
+    document = create_app(Settings(**updated))[OPENAPI].document
     assert "Bearer <key>" in document["info"]["description"]
     schemes = document["components"]["securitySchemes"]
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
-            asked = permissions.route_permission(method.upper(), path)
-            shown = operation.get("security", [])
-            if asked in {Permission.PUBLIC_UNCOUNTED, Permission.PUBLIC}:
-                assert shown == [], path
+            permission = permissions.route_permission(method.upper(), path)
+            security = operation.get("security", [])
+            if permission in {Permission.PUBLIC_UNCOUNTED, Permission.PUBLIC}:
+                assert security == [], path
                 continue
-            assert {name for each in shown for name in each} <= set(schemes)
-            keyless = asked not in {Permission.DASHBOARD, Permission.ADMIN}
-            assert ({} in shown) == (anonymous and keyless), path
-            if asked is not Permission.DASHBOARD:
+            assert {name for each in security for name in each} <= set(schemes)
+            keyless = permission not in {Permission.DASHBOARD, Permission.ADMIN}
+            assert ({} in security) == (anonymous and keyless), path
+            if permission is not Permission.DASHBOARD:
                 assert {"401", "403", "429"} <= set(operation["responses"]), path
     linked = document["paths"]["/processed/{name}"]["get"]["security"]
     assert {"signed_link": ["read"]} in linked or {"signed_link": []} in linked
 
 
-async def test_event_stream_ends_when_its_key_is_revoked(opened: Opened) -> None:
-    door = await opened(key_cache_seconds=0)
-    shown = await door.key()
-    task = await door.send(shown)
+async def test_event_stream_ends_when_its_key_is_revoked(start_service: StartService) -> None:
+    service = await start_service(key_cache_seconds=0)
+    credentials = await service.key()
+    task = await service.send(credentials)
     path = f"/tasks/{task['task_id']}/events"
-    async with door.client.get(path, headers=shown.headers) as stream:
+    async with service.client.get(path, headers=credentials.headers) as stream:
         await stream.content.readuntil(b"\n\n")
-        await door.store.api_keys.revoke(shown.key.id)
+        await service.store.api_keys.revoke(credentials.key.id)
         async with asyncio.timeout(60):
             rest = await stream.content.read()
     assert b"event: end" not in rest
 
 
-async def test_dashboard_links_to_results_of_keys(opened: Opened) -> None:
-    door = await opened(admin_token="correct-horse-battery")
-    task = await door.send(await door.key())
-    await finish(door.store, task["task_id"])
+async def test_dashboard_links_to_results_of_keys(start_service: StartService) -> None:
+    service = await start_service(admin_token="correct-horse-battery")
+    task = await service.send(await service.key())
+    await finish(service.store, task["task_id"])
     token = {"Authorization": "Bearer correct-horse-battery"}
     path = f"/dashboard/api/tasks/{task['task_id']}"
-    _, body = await door.ask("GET", path, headers=token)
+    _, body = await service.request("GET", path, headers=token)
     assert body["url"] == body["results"][0]["url"] and "signature=" in body["url"]
-    response = await door.client.get(body["url"])  # as a browser follows it: with no key
+    response = await service.client.get(body["url"])  # without a key, as a browser follows a link
     assert (response.status, await response.read()) == (200, RESULT)
 
 
-# People
+# Sessions
 
 
-async def session(door: api_key_clients.Door, shown: api_key_clients.Shown) -> dict[str, str]:
-    status, response = await door.ask("POST", "/login", data={"key": f" {shown.token} "})
+async def session(
+    service: api_key_clients.KeyedService, credentials: api_key_clients.Credentials
+) -> dict[str, str]:
+    status, response = await service.request(
+        "POST", "/login", data={"key": f" {credentials.token} "}
+    )
     assert (status, response.headers["Location"]) == (303, "/")
     cookie = SimpleCookie(response.headers["Set-Cookie"])[SESSION_COOKIE]
     assert (cookie["httponly"], cookie["samesite"], cookie["path"]) == (True, "Strict", "/")
-    assert shown.token not in cookie.value
+    assert credentials.token not in cookie.value
     return {SESSION_COOKIE: cookie.value}
 
 
-async def test_login_and_logout_on_the_page(opened: Opened) -> None:
-    door = await opened(key_cache_seconds=0)
-    shown = await door.key(name="Ann <b>")
-    status, response = await door.ask("GET", "/", headers=HTML)
+async def test_login_and_logout_on_the_page(start_service: StartService) -> None:
+    service = await start_service(key_cache_seconds=0)
+    credentials = await service.key(name="Ann <b>")
+    status, response = await service.request("GET", "/", headers=HTML)
     assert (status, response.headers["Location"]) == (303, "/login")
-    status, response = await door.ask("GET", "/login", headers=HTML)
+    status, response = await service.request("GET", "/login", headers=HTML)
     assert status == 200 and 'type="password"' in await response.text()
-    cookies = await session(door, shown)
-    status, response = await door.ask("GET", "/", headers=HTML, cookies=cookies)
+    cookies = await session(service, credentials)
+    status, response = await service.request("GET", "/", headers=HTML, cookies=cookies)
     assert status == 200 and "Ann &lt;b&gt;" in await response.text()
-    assert (await door.ask("GET", "/operations", cookies=cookies))[0] == 200
-    status, response = await door.ask("POST", "/logout", cookies=cookies)
+    assert (await service.request("GET", "/operations", cookies=cookies))[0] == 200
+    status, response = await service.request("POST", "/logout", cookies=cookies)
     assert SimpleCookie(response.headers["Set-Cookie"])[SESSION_COOKIE].value == ""
-    await door.store.api_keys.rotate(shown.key.id)  # ends all sessions
-    assert (await door.ask("GET", "/operations", cookies=cookies))[0] == 401
+    await service.store.api_keys.rotate(credentials.key.id)  # ends its sessions
+    assert (await service.request("GET", "/operations", cookies=cookies))[0] == 401
 
 
-async def test_session_cannot_be_used_cross_site(opened: Opened) -> None:
-    door = await opened()
-    shown = await door.key()
-    cookies = await session(door, shown)
+async def test_session_cannot_be_used_cross_site(start_service: StartService) -> None:
+    service = await start_service()
+    credentials = await service.key()
+    cookies = await session(service, credentials)
     path = f"/tasks/{ID}"
     for headers in (
         {},
@@ -265,64 +281,70 @@ async def test_session_cannot_be_used_cross_site(opened: Opened) -> None:
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
     ):
-        status, body = await door.ask("DELETE", path, cookies=cookies, headers=headers)
+        status, body = await service.request("DELETE", path, cookies=cookies, headers=headers)
         assert (status, body["code"]) == (403, "forbidden"), headers
         if headers:
-            status, _ = await door.ask("POST", "/login", data={"key": "x"}, headers=headers)
+            status, _ = await service.request("POST", "/login", data={"key": "x"}, headers=headers)
             assert status == 403
     own = {"Sec-Fetch-Site": "same-origin"}
-    assert (await door.ask("DELETE", path, cookies=cookies, headers=own))[0] == 404
-    assert (await door.ask("DELETE", path, shown))[0] == 404  # a program says nothing of pages
+    assert (await service.request("DELETE", path, cookies=cookies, headers=own))[0] == 404
+    assert (await service.request("DELETE", path, credentials))[
+        0
+    ] == 404  # programs send neither header
 
 
-async def test_login_page_reports_a_wrong_key(opened: Opened) -> None:
-    door = await opened()
-    status, response = await door.ask("POST", "/login", data={"key": "dk_<b>"}, headers=HTML)
+async def test_login_page_reports_a_wrong_key(start_service: StartService) -> None:
+    service = await start_service()
+    status, response = await service.request("POST", "/login", data={"key": "dk_<b>"}, headers=HTML)
     text = await response.text()
     assert status == 401 and 'role="alert"' in text and "dk_<b>" not in text
 
 
-async def test_dashboard_needs_an_admin_key(opened: Opened) -> None:
-    door = await opened(key_cache_seconds=0)
-    admin, plain = await door.key(Scope.ADMIN), await door.key()
-    assert (await door.ask("GET", "/dashboard/api/queue", admin))[0] == 200
-    status, body = await door.ask("GET", "/dashboard/api/queue", plain)
+async def test_dashboard_needs_an_admin_key(start_service: StartService) -> None:
+    service = await start_service(key_cache_seconds=0)
+    admin, plain = await service.key(Scope.ADMIN), await service.key()
+    assert (await service.request("GET", "/dashboard/api/queue", admin))[0] == 200
+    status, body = await service.request("GET", "/dashboard/api/queue", plain)
     assert (status, body["scope"]) == (403, "admin")
-    assert (await door.ask("GET", "/dashboard/api/queue", headers={"X-API-Key": ""}))[0] == 401
-    cookies = await session(door, plain)
-    assert (await door.ask("GET", "/dashboard/api/queue", cookies=cookies))[0] == 401
-    status, response = await door.ask("POST", "/dashboard/login", data={"token": admin.token})
+    assert (await service.request("GET", "/dashboard/api/queue", headers={"X-API-Key": ""}))[
+        0
+    ] == 401
+    cookies = await session(service, plain)
+    assert (await service.request("GET", "/dashboard/api/queue", cookies=cookies))[0] == 401
+    status, response = await service.request(
+        "POST", "/dashboard/login", data={"token": admin.token}
+    )
     assert (status, response.headers["Location"]) == (303, "/dashboard")
     cookies = {SESSION_COOKIE: SimpleCookie(response.headers["Set-Cookie"])[SESSION_COOKIE].value}
-    assert (await door.ask("GET", "/dashboard/api/queue", cookies=cookies))[0] == 200
-    await door.store.api_keys.revoke(admin.key.id)
-    assert (await door.ask("GET", "/dashboard/api/queue", cookies=cookies))[0] == 401
+    assert (await service.request("GET", "/dashboard/api/queue", cookies=cookies))[0] == 200
+    await service.store.api_keys.revoke(admin.key.id)
+    assert (await service.request("GET", "/dashboard/api/queue", cookies=cookies))[0] == 401
 
 
-# Starting
+# Start
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "192.168.1.5", "pictures.example.org"])
 async def test_other_address_than_loopback_needs_keys_or_allow_anonymous(
     settings: Settings, store: Store, host: str
 ) -> None:
-    def said(**update: Any) -> Settings:
+    def updated(**update: Any) -> Settings:
         return Settings(**{**settings.model_dump(), "host": host, **update})
 
     for update in ({}, {"api_keys": "on"}, {"api_keys": "off"}):
         with pytest.raises(BadSettings, match="ALLOW_ANONYMOUS=1"):
-            await startup_check.check(said(**update), store)
-        await startup_check.check(said(**update, allow_anonymous=True), store)
+            await startup_check.check(updated(**update), store)
+        await startup_check.check(updated(**update, allow_anonymous=True), store)
     key, _ = await store.api_keys.create("ann", api_key_clients.BOTH, -1)
     with pytest.raises(BadSettings, match="no API key"):  # it has expired
-        await startup_check.check(said(), store)
+        await startup_check.check(updated(), store)
     key, _ = await store.api_keys.create("ann", api_key_clients.BOTH)
-    await startup_check.check(said(), store)
+    await startup_check.check(updated(), store)
     with pytest.raises(BadSettings, match="API_KEYS=off"):
-        await startup_check.check(said(api_keys="off"), store)
+        await startup_check.check(updated(api_keys="off"), store)
     await store.api_keys.revoke(key.id)
     with pytest.raises(BadSettings, match="service keys create"):
-        await startup_check.check(said(), store)
+        await startup_check.check(updated(), store)
 
 
 async def test_loopback_needs_no_key(client: Client) -> None:

@@ -1,4 +1,4 @@
-"""Small forms and addresses from strangers, and how often a client may send them."""
+"""E-mail forms and addresses, and hourly quotas per client."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ DISPOSITION = "Content-Disposition: form-data; "
 async def test_forms(client: Any, store: Store, form: Any) -> None:
     response = await client.post("/subscribe", **form)
     assert (response.status, (await response.json())["status"]) == (202, "accepted")
-    (letter,) = await all_emails(store)
-    assert (letter.kind, letter.to) == (EmailKind.CONFIRM, ANN)
+    (email,) = await all_emails(store)
+    assert (email.kind, email.to) == (EmailKind.CONFIRM, ANN)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ async def test_limited_client_gets_retry_after(
         for n in range(5)
     ]
     assert statuses == [202] * 3 + [429] * 2
-    # The header of a stranger changes nothing where no proxy is in front.
+    # Without a proxy in front, X-Forwarded-For is ignored.
     response = await client.post(
         "/unsubscribe", data={"email": ANN}, headers={"X-Forwarded-For": "1.2.3.4"}
     )
@@ -179,7 +179,7 @@ async def test_quota_window_slides(store: Store) -> None:
     )
     assert await store.quotas.consume("k", 3) == 0
     assert await store.quotas.consume("k", 3) > 0
-    assert await store.quotas.consume("k", 1) > 0  # a limit that was lowered meanwhile
+    assert await store.quotas.consume("k", 1) > 0  # the limit was lowered meanwhile
 
 
 def test_addresses_are_normalised() -> None:

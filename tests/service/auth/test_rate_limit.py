@@ -1,4 +1,4 @@
-"""How often a key and an address may call, counted in Redis for all services; and without Redis."""
+"""Rate limits per API key and address, counted in Redis for all services, and without Redis."""
 
 from __future__ import annotations
 
@@ -16,96 +16,119 @@ from models.settings import Settings
 from standalone import embedded_stores
 from tests.conftest import running
 from tests.support import api_key_clients, images
-from tests.support.api_key_clients import Door, Opened, Shown
+from tests.support.api_key_clients import Credentials, KeyedService, StartService
 
-BUSY = {"rate_limits": "on", "proxies": 1}
+RATE_LIMITED = {"rate_limits": "on", "proxies": 1}
 ID = "ab" * 16
 
 
 @pytest.fixture
-def opened(settings: Settings, aiohttp_client: Any) -> Opened:
-    start = api_key_clients.opening(settings, aiohttp_client)
+def start_service(settings: Settings, aiohttp_client: Any) -> StartService:
+    start = api_key_clients.service_starter(settings, aiohttp_client)
 
-    async def busy(**update: Any) -> Door:
-        return await start(**{**BUSY, **update})
+    async def start_limited(**update: Any) -> KeyedService:
+        return await start(**{**RATE_LIMITED, **update})
 
-    return busy
+    return start_limited
 
 
-def of(address: str) -> dict[str, str]:
+def forwarded_for(address: str) -> dict[str, str]:
     return {"X-Forwarded-For": address}
 
 
-async def test_one_call_more_than_the_limit_of_a_key(opened: Opened) -> None:
-    door, other = await opened(rate_limit_read="3/hour"), await opened(rate_limit_read="3/hour")
-    ann, bob = await door.key(), await door.key()
-    # Two services, several addresses: one key.
-    for number, (at, left) in enumerate(((door, 2), (other, 1), (door, 0))):
+async def test_one_call_more_than_the_limit_of_a_key(start_service: StartService) -> None:
+    service, other = (
+        await start_service(rate_limit_read="3/hour"),
+        await start_service(rate_limit_read="3/hour"),
+    )
+    ann, bob = await service.key(), await service.key()
+    # One key counts across services and addresses.
+    for number, (at, left) in enumerate(((service, 2), (other, 1), (service, 0))):
         response = await at.client.get(
-            f"/tasks/{ID}", headers={**ann.headers, **of(f"192.0.2.{number}")}
+            f"/tasks/{ID}", headers={**ann.headers, **forwarded_for(f"192.0.2.{number}")}
         )
         assert response.status == 404
         assert response.headers["RateLimit-Policy"] == '"rate-limit-read";q=3;w=3600'
         assert response.headers["RateLimit"].startswith(f'"rate-limit-read";r={left};t=')
-    for at in (door, other):
+    for at in (service, other):
         response = await at.client.get(f"/tasks/{ID}", headers=ann.headers)
         body = await response.json()
         assert (response.status, body["code"]) == (429, "rate_limited")
         assert (body["setting"], body["limit"]) == ("RATE_LIMIT_READ", 3)
         assert 0 < int(response.headers["Retry-After"]) <= 3600
         assert response.headers["RateLimit"].startswith('"rate-limit-read";r=0;t=')
-    assert (await door.ask("GET", f"/tasks/{ID}", bob))[0] == 404
-    # Submitting is counted on its own; health is not counted at all.
-    assert (await door.ask("DELETE", f"/tasks/{ID}", ann))[0] == 404
-    assert (await door.ask("GET", "/healthz", ann))[0] == 200
+    assert (await service.request("GET", f"/tasks/{ID}", bob))[0] == 404
+    # Submissions have a counter of their own; /healthz is not counted.
+    assert (await service.request("DELETE", f"/tasks/{ID}", ann))[0] == 404
+    assert (await service.request("GET", "/healthz", ann))[0] == 200
 
 
-async def test_one_call_more_than_the_limit_of_an_address(opened: Opened) -> None:
-    door = await opened(rate_limit_submit_address="2/hour")
+async def test_one_call_more_than_the_limit_of_an_address(start_service: StartService) -> None:
+    service = await start_service(rate_limit_submit_address="2/hour")
     for _ in range(2):
-        shown = await door.key()
-        assert (await door.ask("DELETE", f"/tasks/{ID}", shown, headers=of("192.0.2.1")))[0] == 404
-    shown = await door.key()
-    status, body = await door.ask("DELETE", f"/tasks/{ID}", shown, headers=of("192.0.2.1"))
+        credentials = await service.key()
+        assert (
+            await service.request(
+                "DELETE", f"/tasks/{ID}", credentials, headers=forwarded_for("192.0.2.1")
+            )
+        )[0] == 404
+    credentials = await service.key()
+    status, body = await service.request(
+        "DELETE", f"/tasks/{ID}", credentials, headers=forwarded_for("192.0.2.1")
+    )
     assert (status, body["setting"]) == (429, "RATE_LIMIT_SUBMIT_ADDRESS")
-    # What stands further left came from the client, and is not believed.
-    lie = of("203.0.113.9, 192.0.2.1")
-    assert (await door.ask("DELETE", f"/tasks/{ID}", shown, headers=lie))[0] == 429
-    assert (await door.ask("DELETE", f"/tasks/{ID}", shown, headers=of("192.0.2.2")))[0] == 404
+    # Entries further left come from the client and are ignored.
+    forged = forwarded_for("203.0.113.9, 192.0.2.1")
+    assert (await service.request("DELETE", f"/tasks/{ID}", credentials, headers=forged))[0] == 429
+    assert (
+        await service.request(
+            "DELETE", f"/tasks/{ID}", credentials, headers=forwarded_for("192.0.2.2")
+        )
+    )[0] == 404
 
 
-async def test_requests_without_a_key_are_counted_by_address(opened: Opened) -> None:
-    door = await opened(api_keys="off", rate_limit_submit_address="1/hour")
+async def test_requests_without_a_key_are_counted_by_address(start_service: StartService) -> None:
+    service = await start_service(api_keys="off", rate_limit_submit_address="1/hour")
     form = images.form(images.png(), "cat.png")
-    assert (await door.ask("POST", "/thumbnail", data=form, headers=of("192.0.2.1")))[0] == 202
+    assert (
+        await service.request("POST", "/thumbnail", data=form, headers=forwarded_for("192.0.2.1"))
+    )[0] == 202
     form = images.form(images.png(), "cat.png")
-    status, body = await door.ask("POST", "/thumbnail", data=form, headers=of("192.0.2.1"))
+    status, body = await service.request(
+        "POST", "/thumbnail", data=form, headers=forwarded_for("192.0.2.1")
+    )
     assert (status, body["code"]) == (429, "rate_limited")
 
 
-async def test_wrong_keys_and_signatures_are_limited_by_address(opened: Opened) -> None:
-    door = await opened(rate_limit_auth_failures="3/hour")
-    ann, unseen = await door.key(), await door.key()
-    here = of("192.0.2.1")
-    assert (await door.ask("GET", "/operations", ann, headers=here))[0] == 200
-    wrong = {"X-API-Key": f"dk_{'0' * 16}_{'0' * 64}", **here}
+async def test_wrong_keys_and_signatures_are_limited_by_address(
+    start_service: StartService,
+) -> None:
+    service = await start_service(rate_limit_auth_failures="3/hour")
+    ann, unseen = await service.key(), await service.key()
+    address = forwarded_for("192.0.2.1")
+    assert (await service.request("GET", "/operations", ann, headers=address))[0] == 200
+    wrong = {"X-API-Key": f"dk_{'0' * 16}_{'0' * 64}", **address}
     link = "/processed/x.png?expires=99999999999&signature=00"
-    assert (await door.ask("GET", "/operations", headers=wrong))[0] == 401
-    assert (await door.ask("GET", link, headers=here))[0] == 403
-    assert (await door.ask("POST", "/login", data={"key": "dk_x"}, headers=here))[0] == 401
+    assert (await service.request("GET", "/operations", headers=wrong))[0] == 401
+    assert (await service.request("GET", link, headers=address))[0] == 403
+    assert (await service.request("POST", "/login", data={"key": "dk_x"}, headers=address))[
+        0
+    ] == 401
     for path in ("/operations", link):
-        status, body = await door.ask("GET", path, headers=wrong)
+        status, body = await service.request("GET", path, headers=wrong)
         assert (status, body["setting"]) == (429, "RATE_LIMIT_AUTH_FAILURES")
-    # A key that was seen to be good is still good there; one that was not is not tried.
-    assert (await door.ask("GET", "/operations", ann, headers=here))[0] == 200
-    assert (await door.ask("GET", "/operations", unseen, headers=here))[0] == 429
-    assert (await door.ask("GET", "/operations", unseen, headers=of("192.0.2.2")))[0] == 200
+    # A cached key still works from that address; another one is not looked up.
+    assert (await service.request("GET", "/operations", ann, headers=address))[0] == 200
+    assert (await service.request("GET", "/operations", unseen, headers=address))[0] == 429
+    assert (
+        await service.request("GET", "/operations", unseen, headers=forwarded_for("192.0.2.2"))
+    )[0] == 200
 
 
-async def test_counters_expire(opened: Opened, settings: Settings) -> None:
-    door = await opened(rate_limit_read="5/minute")
-    ann = await door.key()
-    await door.ask("GET", "/operations", ann)
+async def test_counters_expire(start_service: StartService, settings: Settings) -> None:
+    service = await start_service(rate_limit_read="5/minute")
+    ann = await service.key()
+    await service.request("GET", "/operations", ann)
     redis = connect(settings)
     keys = [key async for key in redis.scan_iter("darkroom:rate:*")]
     assert keys
@@ -114,39 +137,41 @@ async def test_counters_expire(opened: Opened, settings: Settings) -> None:
     await redis.aclose(close_connection_pool=True)
 
 
-async def asked(door: Door, ann: Shown) -> list[int]:
-    return [(await door.ask("GET", f"/tasks/{ID}", ann))[0] for _ in range(3)]
+async def statuses(service: KeyedService, ann: Credentials) -> list[int]:
+    return [(await service.request("GET", f"/tasks/{ID}", ann))[0] for _ in range(3)]
 
 
-async def test_without_redis_each_service_counts_or_refuses(opened: Opened) -> None:
-    away = {
+async def test_without_redis_each_service_counts_or_refuses(start_service: StartService) -> None:
+    without_redis = {
         "redis_url": f"redis://127.0.0.1:{embedded_stores.free_port()}/0",
         "rate_limit_read": "1/hour",
     }
-    door = await opened(**away)
-    assert await asked(door, await door.key()) == [404, 429, 429]
-    assert await asked(door, await door.key()) == [404, 429, 429]
-    door = await opened(**away, rate_limit_fail_mode="closed")
-    ann = await door.key()
-    assert await asked(door, ann) == [503, 503, 503]
-    _, body = await door.ask("GET", f"/tasks/{ID}", ann)
+    service = await start_service(**without_redis)
+    assert await statuses(service, await service.key()) == [404, 429, 429]
+    assert await statuses(service, await service.key()) == [404, 429, 429]
+    service = await start_service(**without_redis, rate_limit_fail_mode="closed")
+    ann = await service.key()
+    assert await statuses(service, ann) == [503, 503, 503]
+    _, body = await service.request("GET", f"/tasks/{ID}", ann)
     assert (body["code"], body["store"]) == ("store_unavailable", "redis")
-    assert (await door.ask("GET", "/healthz"))[0] == 200
+    assert (await service.request("GET", "/healthz"))[0] == 200
 
 
-async def test_frozen_redis_delays_no_request(opened: Opened, tmp_path: Any) -> None:
-    """Every call has given up on Redis by itself long before the test's own patience ends."""
+async def test_frozen_redis_delays_no_request(start_service: StartService, tmp_path: Any) -> None:
+    """Every request gives up on Redis long before the timeout of the test."""
     with running(embedded_stores.redis(tmp_path)) as server:
-        door = await opened(redis_url=server.url, rate_limit_timeout=0.1, store_timeout=600)
-        ann = await door.key(Scope.READ)
-        assert await asked(door, ann) == [404] * 3
-        redis = connect(door.settings)
+        service = await start_service(
+            redis_url=server.url, rate_limit_timeout=0.1, store_timeout=600
+        )
+        ann = await service.key(Scope.READ)
+        assert await statuses(service, ann) == [404] * 3
+        redis = connect(service.settings)
         pid = int((await redis.info("server"))["process_id"])
         await redis.aclose(close_connection_pool=True)
         os.kill(pid, signal.SIGSTOP)
         try:
             async with asyncio.timeout(60):
-                assert await asked(door, ann) == [404] * 3
+                assert await statuses(service, ann) == [404] * 3
         finally:
             os.kill(pid, signal.SIGCONT)
 

@@ -1,4 +1,4 @@
-"""Whoever is refused at the door has been counted: what a stranger's refusal costs is bounded."""
+"""Refused requests count for the rate limit of their address, so their cost is bounded."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from models.settings import Settings
 from service.auth.session import SESSION_COOKIE
 from standalone import embedded_stores
 from tests.support import api_key_clients
-from tests.support.api_key_clients import Door, Opened
+from tests.support.api_key_clients import KeyedService, StartService
 
 ID = "ab" * 16
-FEW = {"rate_limit_read_address": "3/hour", "rate_limit_submit_address": "3/hour"}
+LOW_LIMITS = {"rate_limit_read_address": "3/hour", "rate_limit_submit_address": "3/hour"}
 
 
 @pytest.fixture
-def opened(settings: Settings, aiohttp_client: Any) -> Opened:
-    start = api_key_clients.opening(settings, aiohttp_client)
+def start_service(settings: Settings, aiohttp_client: Any) -> StartService:
+    start = api_key_clients.service_starter(settings, aiohttp_client)
 
-    async def counted(**update: Any) -> Door:
+    async def start_limited(**update: Any) -> KeyedService:
         return await start(**{"rate_limits": "on", "rate_limit_auth_failures": "", **update})
 
-    return counted
+    return start_limited
 
 
 LINK = "/processed/x.png?expires=99999999999&signature=00"
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "status", "what"),
+    ("method", "path", "status", "limit"),
     [
         ("GET", "/operations", 401, "READ"),
         ("POST", "/thumbnail", 401, "SUBMIT"),
@@ -45,57 +45,59 @@ LINK = "/processed/x.png?expires=99999999999&signature=00"
     ],
 )
 async def test_refusals_are_counted(
-    opened: Opened, method: str, path: str, status: int, what: str
+    start_service: StartService, method: str, path: str, status: int, limit: str
 ) -> None:
-    door = await opened(**FEW)
+    service = await start_service(**LOW_LIMITS)
     for left in (2, 1, 0):
-        answer = await door.client.request(method, path)
-        assert answer.status == status
-        name = f"rate-limit-{what.lower()}-address"
-        assert answer.headers["RateLimit"].startswith(f'"{name}";r={left};')
-    for shown in (None, await door.key(Scope.ADMIN)):
-        refusal, body = await door.ask(method, path, shown)
-        assert (refusal, body["setting"]) == (429, f"RATE_LIMIT_{what}_ADDRESS")
-    for path in ("/healthz", "/readyz", "/static/upload.js"):  # not counted, and never refused
-        answer = await door.client.get(path)
-        assert answer.status != 429 and "RateLimit" not in answer.headers
+        response = await service.client.request(method, path)
+        assert response.status == status
+        name = f"rate-limit-{limit.lower()}-address"
+        assert response.headers["RateLimit"].startswith(f'"{name}";r={left};')
+    for credentials in (None, await service.key(Scope.ADMIN)):
+        refusal, body = await service.request(method, path, credentials)
+        assert (refusal, body["setting"]) == (429, f"RATE_LIMIT_{limit}_ADDRESS")
+    for path in ("/healthz", "/readyz", "/static/upload.js"):  # never counted, never refused
+        response = await service.client.get(path)
+        assert response.status != 429 and "RateLimit" not in response.headers
 
 
-async def test_a_key_that_lacks_a_scope_is_counted(opened: Opened) -> None:
-    door = await opened(**FEW)
-    shown = await door.key(Scope.READ)
+async def test_a_key_that_lacks_a_scope_is_counted(start_service: StartService) -> None:
+    service = await start_service(**LOW_LIMITS)
+    credentials = await service.key(Scope.READ)
     for _ in range(3):
-        assert (await door.ask("DELETE", f"/tasks/{ID}", shown))[0] == 403
-    assert (await door.ask("DELETE", f"/tasks/{ID}", shown))[0] == 429
+        assert (await service.request("DELETE", f"/tasks/{ID}", credentials))[0] == 403
+    assert (await service.request("DELETE", f"/tasks/{ID}", credentials))[0] == 429
 
 
-async def test_headers_show_the_nearer_of_two_limits(opened: Opened) -> None:
-    door = await opened(rate_limit_read="10/hour", rate_limit_read_address="20/hour")
-    shown = await door.key()
-    answer = await door.client.get("/operations", headers=shown.headers)
-    assert answer.headers["RateLimit-Policy"] == '"rate-limit-read";q=10;w=3600'
-    door = await opened(rate_limit_submit="10/hour", rate_limit_submit_address="5/hour")
-    shown = await door.key(Scope.ADMIN)
-    # What works at pictures of this machine is no reading.
-    answer = await door.client.post("/items/", headers=shown.headers)
-    assert answer.headers["RateLimit-Policy"] == '"rate-limit-submit-address";q=5;w=3600'
+async def test_headers_show_the_nearer_of_two_limits(start_service: StartService) -> None:
+    service = await start_service(rate_limit_read="10/hour", rate_limit_read_address="20/hour")
+    credentials = await service.key()
+    response = await service.client.get("/operations", headers=credentials.headers)
+    assert response.headers["RateLimit-Policy"] == '"rate-limit-read";q=10;w=3600'
+    service = await start_service(rate_limit_submit="10/hour", rate_limit_submit_address="5/hour")
+    credentials = await service.key(Scope.ADMIN)
+    # POST /items/ works on images of this machine: it counts as a submission.
+    response = await service.client.post("/items/", headers=credentials.headers)
+    assert response.headers["RateLimit-Policy"] == '"rate-limit-submit-address";q=5;w=3600'
 
 
-async def test_dashboard_works_without_redis(opened: Opened) -> None:
-    away = f"redis://127.0.0.1:{embedded_stores.free_port()}/0"
-    door = await opened(redis_url=away, rate_limit_fail_mode="closed", admin_token="t" * 16)
+async def test_dashboard_works_without_redis(start_service: StartService) -> None:
+    unused_url = f"redis://127.0.0.1:{embedded_stores.free_port()}/0"
+    service = await start_service(
+        redis_url=unused_url, rate_limit_fail_mode="closed", admin_token="t" * 16
+    )
     token = {"Authorization": f"Bearer {'t' * 16}"}
-    assert (await door.ask("GET", "/operations", await door.key()))[0] == 503
-    assert (await door.ask("GET", "/dashboard/api/queue", headers=token))[0] == 200
+    assert (await service.request("GET", "/operations", await service.key()))[0] == 503
+    assert (await service.request("GET", "/dashboard/api/queue", headers=token))[0] == 200
 
 
 async def test_session_cookie_is_found_among_thousands_without_parsing_them(
-    opened: Opened, monkeypatch: pytest.MonkeyPatch
+    start_service: StartService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    door = await opened()
-    shown = await door.key()
-    _, answer = await door.ask("POST", "/login", data={"key": shown.token})
-    session = answer.cookies[SESSION_COOKIE].value
+    service = await start_service()
+    credentials = await service.key()
+    _, response = await service.request("POST", "/login", data={"key": credentials.token})
+    session = response.cookies[SESSION_COOKIE].value
 
     def never(header: str) -> Any:
         raise AssertionError(header)
@@ -110,4 +112,7 @@ async def test_session_cookie_is_found_among_thousands_without_parsing_them(
         (f"{SESSION_COOKIE}x=", "", 401),
     ):
         head = {"Cookie": f"{before}{name}={session}; z=1"}
-        assert (await door.ask("GET", "/operations", headers=head))[0] == status, (before, name)
+        assert (await service.request("GET", "/operations", headers=head))[0] == status, (
+            before,
+            name,
+        )

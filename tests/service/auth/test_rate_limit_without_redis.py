@@ -1,4 +1,4 @@
-"""Rate limits while Redis is slow or away: a slow moment of ours is no outage; all is counted."""
+"""Rate limits while Redis is slow or down: requests count; a blocked loop is not an outage."""
 
 from __future__ import annotations
 
@@ -21,66 +21,66 @@ from models.settings import Settings
 from standalone import embedded_stores
 from tests.conftest import running
 from tests.support import api_key_clients
-from tests.support.api_key_clients import Opened
+from tests.support.api_key_clients import StartService
 
-PATIENCE = 0.5
-BOUND = RateLimit("RATE_LIMIT_READ", "100/hour", "ann")
+TIMEOUT_SECONDS = 0.5
+LIMIT = RateLimit("RATE_LIMIT_READ", "100/hour", "ann")
 
 
 @pytest.fixture
-def opened(settings: Settings, aiohttp_client: Any) -> Opened:
-    return api_key_clients.opening(settings, aiohttp_client)
+def start_service(settings: Settings, aiohttp_client: Any) -> StartService:
+    return api_key_clients.service_starter(settings, aiohttp_client)
 
 
 @pytest.fixture(params=["open", "closed"])
-async def counting(
+async def counters(
     settings: Settings, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[RateCounters]:
-    """Rates that were asked once, and do not ask again once they gave up on Redis."""
+    """Counters with one hit, which do not retry Redis after they gave up on it."""
     monkeypatch.setattr(rate_counters, "_OFF_SECONDS", 3600.0)
-    made = RateCounters(
+    counters = RateCounters(
         settings.model_copy(
-            update={"rate_limit_timeout": PATIENCE, "rate_limit_fail_mode": request.param}
+            update={"rate_limit_timeout": TIMEOUT_SECONDS, "rate_limit_fail_mode": request.param}
         )
     )
-    assert left(await made.hit([BOUND])) == 99
-    yield made
-    await made.close()
+    assert remaining(await counters.hit([LIMIT])) == 99
+    yield counters
+    await counters.close()
 
 
-def left(reading: RateLimitState | None) -> int:
+def remaining(reading: RateLimitState | None) -> int:
     assert reading is not None
     return reading.remaining
 
 
-async def held_up(
-    counting: RateCounters, settings: Settings, calls: int
+async def hit_while_loop_is_blocked(
+    counters: RateCounters, settings: Settings, calls: int
 ) -> list[RateLimitState | BaseException | None]:
-    """Return what calls were told whose answers came while the loop stood still, and too late."""
+    """Return the outcomes of hits whose answers arrive too late, while the loop is blocked."""
     redis = connect(settings)
-    await redis.client_pause(int(PATIENCE * 1000))
-    asked = [asyncio.create_task(counting.hit([BOUND])) for _ in range(calls)]
-    for _ in range(20):  # turns of the loop in which each of them asks
+    await redis.client_pause(int(TIMEOUT_SECONDS * 1000))
+    hits = [asyncio.create_task(counters.hit([LIMIT])) for _ in range(calls)]
+    for _ in range(20):  # iterations of the loop in which all hits are sent
         await asyncio.sleep(0)
-    time.sleep(3 * PATIENCE)  # noqa: ASYNC251 -- this is what is tested
-    told = await asyncio.gather(*asked, return_exceptions=True)
+    time.sleep(3 * TIMEOUT_SECONDS)  # noqa: ASYNC251 -- this is what is tested
+    outcomes = await asyncio.gather(*hits, return_exceptions=True)
     await redis.aclose(close_connection_pool=True)
-    return told
+    return outcomes
 
 
 async def test_one_redis_timeout_does_not_disable_rate_limits(
-    counting: RateCounters, settings: Settings
+    counters: RateCounters, settings: Settings
 ) -> None:
-    told = await held_up(counting, settings, 10)
-    refused = [each for each in told if isinstance(each, BaseException)]
+    outcomes = await hit_while_loop_is_blocked(counters, settings, 10)
+    refused = [each for each in outcomes if isinstance(each, BaseException)]
     assert all(isinstance(each, StoreUnavailable) for each in refused)
-    # The next one is counted by Redis, with what Redis has counted of those.
-    before = await shared(settings)
-    await counting.hit([BOUND])
-    assert await shared(settings) == before + 1
+    # Redis counts the next hit on top of those.
+    before = await redis_count(settings)
+    await counters.hit([LIMIT])
+    assert await redis_count(settings) == before + 1
 
 
-async def shared(settings: Settings) -> int:
+async def redis_count(settings: Settings) -> int:
     redis = connect(settings)
     (key,) = [key async for key in redis.scan_iter("darkroom:rate:*")]
     found = int(await redis.get(key) or 0)
@@ -89,47 +89,50 @@ async def shared(settings: Settings) -> int:
 
 
 async def test_repeated_redis_timeouts_end_with_a_response(
-    counting: RateCounters, settings: Settings
+    counters: RateCounters, settings: Settings
 ) -> None:
     for moment in range(rate_counters._MAX_TIMEOUTS_IN_A_ROW - 1):
-        await held_up(counting, settings, 3)
-        assert counting._timeouts == moment + 1
-    await counting.hit([BOUND])
-    assert counting._timeouts == 0
+        await hit_while_loop_is_blocked(counters, settings, 3)
+        assert counters._timeouts == moment + 1
+    await counters.hit([LIMIT])
+    assert counters._timeouts == 0
 
 
 async def test_frozen_redis_times_out(settings: Settings, tmp_path: Path) -> None:
     with running(embedded_stores.redis(tmp_path)) as server:
         chosen = settings.model_copy(
-            update={"redis_url": server.url, "rate_limit_timeout": PATIENCE}
+            update={"redis_url": server.url, "rate_limit_timeout": TIMEOUT_SECONDS}
         )
-        made = RateCounters(chosen)
-        assert left(await made.hit([BOUND])) == 99
+        counters = RateCounters(chosen)
+        assert remaining(await counters.hit([LIMIT])) == 99
         redis = connect(chosen)
         pid = int((await redis.info("server"))["process_id"])
         await redis.aclose(close_connection_pool=True)
         os.kill(pid, signal.SIGSTOP)
         try:
             found = [
-                left(await made.hit([BOUND])) for _ in range(rate_counters._MAX_TIMEOUTS_IN_A_ROW)
+                remaining(await counters.hit([LIMIT]))
+                for _ in range(rate_counters._MAX_TIMEOUTS_IN_A_ROW)
             ]
-            assert found == [99, 98, 97]  # each counted, by this process
-            assert made._off_until > 0
+            assert found == [99, 98, 97]  # each counted by this process
+            assert counters._off_until > 0
         finally:
             os.kill(pid, signal.SIGCONT)
-        await made.close()
+        await counters.close()
 
 
-async def test_without_redis_wrong_keys_are_still_limited_by_address(opened: Opened) -> None:
-    door = await opened(
+async def test_without_redis_wrong_keys_are_still_limited_by_address(
+    start_service: StartService,
+) -> None:
+    service = await start_service(
         rate_limits="on",
         rate_limit_auth_failures="3/hour",
         redis_url=f"redis://127.0.0.1:{embedded_stores.free_port()}/0",
     )
     wrong = {"X-API-Key": f"dk_{'0' * 16}_{'0' * 64}"}
     for _ in range(3):
-        assert (await door.ask("GET", "/operations", headers=wrong))[0] == 401
-    status, body = await door.ask("GET", "/operations", headers=wrong)
+        assert (await service.request("GET", "/operations", headers=wrong))[0] == 401
+    status, body = await service.request("GET", "/operations", headers=wrong)
     assert (status, body["setting"]) == (429, "RATE_LIMIT_AUTH_FAILURES")
 
 
@@ -140,31 +143,34 @@ async def test_local_counters_are_bounded_and_expire(
     away = settings.model_copy(
         update={"redis_url": f"redis://127.0.0.1:{embedded_stores.free_port()}/0"}
     )
-    made = RateCounters(away)
+    counters = RateCounters(away)
     for number in range(20):
-        assert left(await made.hit([RateLimit("RATE_LIMIT_READ", "9/hour", str(number))])) == 8
-    assert made._off_until > 0  # at once: who refuses is not there
+        assert (
+            remaining(await counters.hit([RateLimit("RATE_LIMIT_READ", "9/hour", str(number))]))
+            == 8
+        )
+    assert counters._off_until > 0  # at once: a refused connection means that Redis is down
     last = RateLimit("RATE_LIMIT_READ", "9/hour", "19")
-    assert left(await made.hit([last])) == left(await made.peek([last])) == 7
-    assert len(made._local._counters) == 3
+    assert remaining(await counters.hit([last])) == remaining(await counters.peek([last])) == 7
+    assert len(counters._local._counters) == 3
     now = time.monotonic()
     with monkeypatch.context() as later:
         later.setattr(time, "monotonic", lambda: now + 3601)
-        assert left(await made.peek([last])) == 9
-    await made.close()
+        assert remaining(await counters.peek([last])) == 9
+    await counters.close()
 
 
 async def test_all_limits_of_a_call_cost_one_redis_command(settings: Settings) -> None:
-    made, redis = RateCounters(settings), connect(settings)
-    bounds = [RateLimit(name, "5/second;100/hour", "ann") for name in ("RATE_LIMIT_READ", "X")]
+    counters, redis = RateCounters(settings), connect(settings)
+    limits = [RateLimit(name, "5/second;100/hour", "ann") for name in ("RATE_LIMIT_READ", "X")]
 
-    async def questions() -> int:
+    async def transactions() -> int:
         stats = await redis.info("commandstats")
         return int(stats.get("cmdstat_exec", {}).get("calls", 0))
 
-    before = await questions()
-    first, second = await made.hit(bounds), await made.peek(bounds)
+    before = await transactions()
+    first, second = await counters.hit(limits), await counters.peek(limits)
     assert first is not None and first == second and (first.limit, first.remaining) == (5, 4)
-    assert await questions() == before + 2
+    assert await transactions() == before + 2
     await redis.aclose(close_connection_pool=True)
-    await made.close()
+    await counters.close()

@@ -1,4 +1,4 @@
-"""A key that is revoked while its call is under way: nothing is made of it, nothing shown."""
+"""A key revoked during its request: nothing is stored, nothing is returned."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from models.auth.api_key import Scope
 from models.settings import Settings
 from service.events.long_poll import COMPLETION_WAITER
 from tests.support import api_key_clients, images
-from tests.support.api_key_clients import Door, Opened
+from tests.support.api_key_clients import KeyedService, StartService
 from tests.support.task_factory import finish, stored
 
 FORM = {"Content-Type": "multipart/form-data; boundary=x"}
@@ -23,13 +23,13 @@ JSON = {"Content-Type": "application/json"}
 
 
 @pytest.fixture
-def opened(settings: Settings, aiohttp_client: Any) -> Opened:
-    start = api_key_clients.opening(settings, aiohttp_client)
+def start_service(settings: Settings, aiohttp_client: Any) -> StartService:
+    start = api_key_clients.service_starter(settings, aiohttp_client)
 
-    async def at_once(**update: Any) -> Door:
+    async def start_without_key_cache(**update: Any) -> KeyedService:
         return await start(**{"key_cache_seconds": 0, **update})
 
-    return at_once
+    return start_without_key_cache
 
 
 def form(field: str) -> bytes:
@@ -50,13 +50,13 @@ def form(field: str) -> bytes:
     ],
 )
 async def test_upload_is_refused_when_its_key_is_revoked_meanwhile(
-    opened: Opened, tmp_path: Path, path: str, data: bytes, kind: dict[str, str]
+    start_service: StartService, tmp_path: Path, path: str, data: bytes, kind: dict[str, str]
 ) -> None:
     (tmp_path / "a.png").write_bytes(images.png())
-    door = await opened(images_root=tmp_path)
-    ann, bob = await door.key(*Scope), await door.key(*Scope, name="bob")
-    task = (await door.send(bob))["task_id"]
-    before = await made(door)
+    service = await start_service(images_root=tmp_path)
+    ann, bob = await service.key(*Scope), await service.key(*Scope, name="bob")
+    task = (await service.send(bob))["task_id"]
+    before = await stored_counts(service)
     arriving, revoked = asyncio.Event(), asyncio.Event()
 
     async def body() -> AsyncIterator[bytes]:
@@ -66,31 +66,31 @@ async def test_upload_is_refused_when_its_key_is_revoked_meanwhile(
         await revoked.wait()
         yield whole[10:]
 
-    sending = asyncio.create_task(door.ask("POST", path, ann, data=body(), headers=kind))
+    sending = asyncio.create_task(service.request("POST", path, ann, data=body(), headers=kind))
     await arriving.wait()
-    await let_in(door, sending)
-    assert await door.store.api_keys.revoke(ann.key.id)
+    await wait_until_authenticated(service, sending)
+    assert await service.store.api_keys.revoke(ann.key.id)
     revoked.set()
-    status, answer = await sending
-    assert (status, answer["code"]) == (401, "unauthorized"), answer
-    assert await made(door) == before
+    status, problem = await sending
+    assert (status, problem["code"]) == (401, "unauthorized"), problem
+    assert await stored_counts(service) == before
     assert not (tmp_path / "b.png").exists()
 
 
-async def let_in(door: Door, sending: asyncio.Task[Any]) -> None:
-    """Return when the key of a call was found good."""
+async def wait_until_authenticated(service: KeyedService, sending: asyncio.Task[Any]) -> None:
+    """Return when the key of the request was accepted."""
     used = {"name": "ann", "used_at": {"$ne": None}}
-    while not await door.store._database["keys"].find_one(used):
+    while not await service.store._database["keys"].find_one(used):
         assert not sending.done()
         await asyncio.sleep(0.01)
 
 
-async def made(door: Door) -> list[int]:
+async def stored_counts(service: KeyedService) -> list[int]:
     found = [
-        await door.store._database[name].count_documents({})
+        await service.store._database[name].count_documents({})
         for name in ("tasks", "groups", "names", "events")
     ]
-    return [*found, *await stored(door.store, "originals")]
+    return [*found, *await stored(service.store, "originals")]
 
 
 @pytest.mark.parametrize("void", ["revoke", "rotate"])
@@ -98,17 +98,17 @@ async def made(door: Door) -> list[int]:
     "path", ["/tasks/TASK?wait=30", "/status/TASK?wait=30", "/status/GROUP/archive?wait=30"]
 )
 async def test_long_poll_is_refused_when_its_key_is_revoked_meanwhile(
-    opened: Opened, path: str, void: str
+    start_service: StartService, path: str, void: str
 ) -> None:
-    door = await opened()
-    ann = await door.key()
-    task = (await door.send(ann))["task_id"]
-    _, group = await door.ask("POST", "/groups", ann, json={"tasks": [task]})
+    service = await start_service()
+    ann = await service.key()
+    task = (await service.send(ann))["task_id"]
+    _, group = await service.request("POST", "/groups", ann, json={"tasks": [task]})
     path = path.replace("TASK", task).replace("GROUP", group["group_id"])
-    waiting = asyncio.create_task(door.ask("GET", path, ann))
-    await waits(door, waiting, task)
-    assert await getattr(door.store.api_keys, void)(ann.key.id)
-    await finish(door.store, task)
+    waiting = asyncio.create_task(service.request("GET", path, ann))
+    await wait_until_polling(service, waiting, task)
+    assert await getattr(service.store.api_keys, void)(ann.key.id)
+    await finish(service.store, task)
     status, body = await waiting
     assert (status, body["code"]) == (401, "unauthorized")
 
@@ -122,41 +122,43 @@ async def test_long_poll_is_refused_when_its_key_is_revoked_meanwhile(
     ],
 )
 async def test_submission_with_wait_is_refused_when_its_key_is_revoked_meanwhile(
-    opened: Opened, path: str, field: str, count: int
+    start_service: StartService, path: str, field: str, count: int
 ) -> None:
-    door = await opened()
-    ann = await door.key()
+    service = await start_service()
+    ann = await service.key()
     sent = aiohttp.FormData()
     for seed in range(count):
         sent.add_field(field, images.png(seed=seed), filename=f"{seed}.png")
-    waiting = asyncio.create_task(door.ask("POST", path, ann, data=sent))
-    await waits(door, waiting)
-    assert await door.store.api_keys.revoke(ann.key.id)
-    async for task in door.store._database["tasks"].find({}, {"_id": 1}):
-        await finish(door.store, task["_id"])
+    waiting = asyncio.create_task(service.request("POST", path, ann, data=sent))
+    await wait_until_polling(service, waiting)
+    assert await service.store.api_keys.revoke(ann.key.id)
+    async for task in service.store._database["tasks"].find({}, {"_id": 1}):
+        await finish(service.store, task["_id"])
     status, body = await waiting
     assert (status, body["code"]) == (401, "unauthorized")
 
 
 async def test_long_poll_by_link_is_refused_when_the_key_is_revoked_meanwhile(
-    opened: Opened,
+    start_service: StartService,
 ) -> None:
-    door = await opened()
-    ann = await door.key()
-    task = (await door.send(ann))["task_id"]
-    _, link = await door.ask("POST", f"/status/{task}/archive/link", ann)
-    patient = {"Prefer": "wait=30"}
-    waiting = asyncio.create_task(door.ask("GET", link["url"], headers=patient))
-    await waits(door, waiting, task)
-    assert await door.store.api_keys.revoke(ann.key.id)
-    await finish(door.store, task)
+    service = await start_service()
+    ann = await service.key()
+    task = (await service.send(ann))["task_id"]
+    _, link = await service.request("POST", f"/status/{task}/archive/link", ann)
+    headers = {"Prefer": "wait=30"}
+    waiting = asyncio.create_task(service.request("GET", link["url"], headers=headers))
+    await wait_until_polling(service, waiting, task)
+    assert await service.store.api_keys.revoke(ann.key.id)
+    await finish(service.store, task)
     status, body = await waiting
     assert (status, body["code"]) == (403, "forbidden")
 
 
-async def waits(door: Door, call: asyncio.Task[Any], task_id: str = "") -> None:
-    """Return when a call waits for a task: for that one, if said."""
-    app: Any = door.client.app
+async def wait_until_polling(
+    service: KeyedService, call: asyncio.Task[Any], task_id: str = ""
+) -> None:
+    """Return when the request waits for a task: for ``task_id``, if given."""
+    app: Any = service.client.app
     waiting = app[COMPLETION_WAITER]._waiters
     while not (task_id in waiting if task_id else any(waiting)):
         assert not call.done(), call.result()

@@ -1,4 +1,4 @@
-"""Server-sent events: what is told, in which order, to how many, and how it ends."""
+"""Server-sent events of tasks and groups: content, order, reconnects, and the end."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def claim(store: Store, task_id: str) -> None:
     assert await store.leases.claim(task_id, worker="w", token="t", seconds=60, max_attempts=9)
 
 
-def far(event: Event) -> tuple[str, int, int | None]:
+def state(event: Event) -> tuple[str, int, int | None]:
     return event.data["status"], event.data["progress"], event.data["position"]
 
 
@@ -34,24 +34,28 @@ async def test_events_from_queued_to_ended(client: Any, send: Send, settings: Se
     task_id = (await (await send(slow_picture(), "big.png")).json())["task_id"]
     stream = await listen(client, f"/tasks/{task_id}/events")
     first = await stream.next()
-    assert (first.kind, far(first), first.data["eta_seconds"]) == ("task", ("CREATED", 0, 0), None)
-    asked = await (await client.get(f"/tasks/{task_id}")).json()
-    assert {**asked, "position": 0, "eta_seconds": None} == first.data
+    assert (first.kind, state(first), first.data["eta_seconds"]) == (
+        "task",
+        ("CREATED", 0, 0),
+        None,
+    )
+    polled = await (await client.get(f"/tasks/{task_id}")).json()
+    assert {**polled, "position": 0, "eta_seconds": None} == first.data
     async with working(settings):
-        *told, last, end = await stream.all()
+        *received, last, end = await stream.all()
     assert (end.kind, end.data, end.id) == ("end", {}, None)
     assert stream.response.content.at_eof()
-    assert {event.kind for event in [*told, last]} == {"task"}
-    assert (far(last), last.data["eta_seconds"]) == (("SUCCESS", 100, None), 0)
+    assert {event.kind for event in [*received, last]} == {"task"}
+    assert (state(last), last.data["eta_seconds"]) == (("SUCCESS", 100, None), 0)
     shown = await (await client.get(f"/tasks/{task_id}")).json()
     assert {**shown, "position": None, "eta_seconds": 0} == last.data
-    work = [event.data for event in told if event.data["status"] == "STARTED"]
+    work = [event.data for event in received if event.data["status"] == "STARTED"]
     steps = [data["progress"] for data in work]
     assert steps == sorted(set(steps))
-    assert len(steps) >= 4, "it does not move by tiles"
+    assert len(steps) >= 4, "progress is not reported per tile"
     assert all(data["position"] is None for data in work)
     assert all(0 < data["eta_seconds"] < 600 for data in work if data["progress"])
-    ids = [event.id for event in [first, *told, last]]
+    ids = [event.id for event in [first, *received, last]]
     assert len(set(ids)) == len(ids)
     assert stream.retries == [2000]
 
@@ -70,29 +74,29 @@ async def test_queue_position_counts_down(client: Any, send: Send, settings: Set
     ids = [
         (await (await send(images.png(seed=n), f"{n}.png")).json())["task_id"] for n in range(count)
     ]
-    heard = [await listen(client, f"/tasks/{task_id}/events") for task_id in ids]
-    for place, stream in enumerate(heard):
-        assert far(await stream.next()) == ("CREATED", 0, place)
+    event_streams = [await listen(client, f"/tasks/{task_id}/events") for task_id in ids]
+    for place, stream in enumerate(event_streams):
+        assert state(await stream.next()) == ("CREATED", 0, place)
     async with working(settings):
-        told = await asyncio.gather(*(stream.all() for stream in heard))
-    for place, events in enumerate(told):
+        received = await asyncio.gather(*(stream.all() for stream in event_streams))
+    for place, events in enumerate(received):
         places = [e.data["position"] for e in events if e.data.get("status") == "CREATED"]
         assert places == sorted(places, reverse=True)
         assert all(each is not None and each <= place for each in places)
-        assert far(events[-2]) == ("SUCCESS", 100, None)
+        assert state(events[-2]) == ("SUCCESS", 100, None)
 
 
 async def test_queue_position_of_the_only_task(client: Any, send: Send, store: Store) -> None:
-    """Moved by another task's end and start, not by its own."""
+    """The position changes when other tasks start, end or return to the queue."""
     ids = [(await (await send(images.png(seed=n), f"{n}.png")).json())["task_id"] for n in range(3)]
     stream = await listen(client, f"/tasks/{ids[2]}/events")
-    assert far(await stream.next()) == ("CREATED", 0, 2)
+    assert state(await stream.next()) == ("CREATED", 0, 2)
     await claim(store, ids[0])
-    assert far(await stream.next()) == ("CREATED", 0, 1)
+    assert state(await stream.next()) == ("CREATED", 0, 1)
     await client.delete(f"/tasks/{ids[1]}")
-    assert far(await stream.next()) == ("CREATED", 0, 0)
-    await store.leases.release(ids[0], "t", charge=False)  # it comes back, before everybody
-    assert far(await stream.next()) == ("CREATED", 0, 1)
+    assert state(await stream.next()) == ("CREATED", 0, 0)
+    await store.leases.release(ids[0], "t", charge=False)  # returns to the front of the queue
+    assert state(await stream.next()) == ("CREATED", 0, 1)
     stream.response.close()
 
 
@@ -100,7 +104,7 @@ async def test_eta_of_a_waiting_task(
     client: Any, send: Send, settings: Settings, worker: Any
 ) -> None:
     await started_worker(worker)
-    await send(query="?wait=30")  # so that there is a rate
+    await send(query="?wait=30")  # so that the ETA has a measured rate
     busy = (await (await send(slow_picture(), "slow.png")).json())["task_id"]
     behind = (await (await send(images.png(seed=9), "b.png")).json())["task_id"]
     stream = await listen(client, f"/tasks/{behind}/events")
@@ -121,14 +125,14 @@ async def test_reconnect_does_not_repeat_events(client: Any, send: Send, store: 
     again = await listen(client, path, first.id)
     await claim(store, task_id)
     started = await again.next()
-    assert far(started) == ("STARTED", 0, None)
+    assert state(started) == ("STARTED", 0, None)
     again.response.close()
     await store.leases.fail(task_id, "t", ERROR)
     events = await (await listen(client, path, started.id)).all()
     assert [event.kind for event in events] == ["task", "end"]
     assert events[0].data["error"] == ERROR
-    over = await client.get(path, headers={"Last-Event-ID": str(events[0].id)})
-    assert (over.status, await over.read()) == (204, b"")
+    ended = await client.get(path, headers={"Last-Event-ID": str(events[0].id)})
+    assert (ended.status, await ended.read()) == (204, b"")
     for unknown in ("nonsense", "", "\xff" * 50):
         fresh = await (await listen(client, path, unknown)).all()
         assert [event.id for event in fresh] == [events[0].id, None]
@@ -161,9 +165,9 @@ async def test_changes_are_sent_together(
     for progress in range(1, 100):
         await store.leases.extend(task_id, "t", seconds=60, progress=progress)
     await store.leases.fail(task_id, "t", ERROR)
-    told = await stream.all()
-    assert len(told) < 20
-    assert far(told[-2])[0] == "FAILURE"
+    received = await stream.all()
+    assert len(received) < 20
+    assert state(received[-2])[0] == "FAILURE"
 
 
 async def test_second_name_of_the_same_bytes(client: Any, send: Send) -> None:
@@ -199,15 +203,15 @@ async def test_a_group(client: Any, settings: Settings) -> None:
     assert first.kind == "group"
     assert first.data == {**(await (await client.get(path)).json()), "position": 0}
     async with working(settings):
-        *told, last, end = await stream.all()
+        *received, last, end = await stream.all()
     assert end.kind == "end"
     shown = await (await client.get(path)).json()
     assert last.data == {**shown, "position": None, "eta_seconds": 0}
     assert (last.data["done"], last.data["failed"]) == (3, 1)
-    done = [event.data["done"] for event in [first, *told, last]]
+    done = [event.data["done"] for event in [first, *received, last]]
     assert done == sorted(done)
-    over = await client.get(f"{path}/events", headers={"Last-Event-ID": str(last.id)})
-    assert over.status == 204
+    ended = await client.get(f"{path}/events", headers={"Last-Event-ID": str(last.id)})
+    assert ended.status == 204
 
 
 async def test_a_task_is_a_group_of_one_and_a_refused_group_has_ended(

@@ -1,4 +1,4 @@
-"""Event streams by the hundred, that vanish, stall, are too many, or must go on elsewhere."""
+"""Event streams: many, disconnected, stalled or above the limits, and across restarts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from service.app_keys import STORE
 from service.events import sse_hub
 from service.events.sse_hub import EVENT_HUB
 from tests.models.store.test_change_stream import streams
-from tests.service.events.test_sse_hub import ERROR, claim, far
+from tests.service.events.test_sse_hub import ERROR, claim, state
 from tests.standalone.test_supervisor import StartDarkroom, picture
 from tests.support import images
 from tests.support.sse_client import listen
@@ -46,23 +46,25 @@ async def test_two_hundred_streams_cost_the_queries_of_one(
     client = await aiohttp_client(app, connector=aiohttp.TCPConnector(limit=0))
     form = images.form(images.png(), "a.png")
     task_id = (await (await client.post("/upscale", data=form)).json())["task_id"]
-    asked: list[str] = []
-    theirs = client.app[STORE]
-    for room, name in (
-        (theirs.tasks, "get"),
-        (theirs.tasks, "get_many"),
-        (theirs.fair_queue, "snapshot"),
+    reads: list[str] = []
+    store_of_app = client.app[STORE]
+    for collection, name in (
+        (store_of_app.tasks, "get"),
+        (store_of_app.tasks, "get_many"),
+        (store_of_app.fair_queue, "snapshot"),
     ):
-        call = getattr(room, name)
+        call = getattr(collection, name)
 
         async def counted(*given: Any, call: Any = call, name: str = name) -> Any:
-            asked.append(name)
+            reads.append(name)
             return await call(*given)
 
-        monkeypatch.setattr(room, name, counted)
+        monkeypatch.setattr(collection, name, counted)
     path = f"/tasks/{task_id}/events"
-    heard = await asyncio.gather(*(listen(client, path) for _ in range(many)))
-    assert {far(e) for e in await asyncio.gather(*(s.next() for s in heard))} == {("CREATED", 0, 0)}
+    received = await asyncio.gather(*(listen(client, path) for _ in range(many)))
+    assert {state(e) for e in await asyncio.gather(*(s.next() for s in received))} == {
+        ("CREATED", 0, 0)
+    }
     await until_streams(store, settings, 1)
     text = await (await client.get("/metrics")).text()
     assert f'darkroom_event_streams{{subject="task"}} {many}' in text
@@ -70,11 +72,11 @@ async def test_two_hundred_streams_cost_the_queries_of_one(
     for progress in (10, 50, 90):
         await store.leases.extend(task_id, "t", seconds=60, progress=progress)
     await store.leases.fail(task_id, "t", ERROR)
-    told = await asyncio.gather(*(stream.all() for stream in heard))
-    assert {far(events[-2])[0] for events in told} == {"FAILURE"}
-    assert asked.count("get") == 1
-    assert asked.count("get_many") <= 8
-    assert asked.count("snapshot") <= 4
+    events = await asyncio.gather(*(stream.all() for stream in received))
+    assert {state(events[-2])[0] for events in events} == {"FAILURE"}
+    assert reads.count("get") == 1
+    assert reads.count("get_many") <= 8
+    assert reads.count("snapshot") <= 4
     await wait_until(lambda: not client.app[EVENT_HUB]._streams)
 
 
@@ -89,11 +91,11 @@ async def test_without_streams_nothing_is_queried(
 ) -> None:
     monkeypatch.setattr(sse_hub, "_IDLE_SECONDS", 0.0)
     hub = client.app[EVENT_HUB]
-    heard: list[str | None] = []
+    received: list[str | None] = []
     take = hub.on_change
 
     def noted(change: TaskChange) -> None:
-        heard.append(change.status)
+        received.append(change.status)
         take(change)
 
     monkeypatch.setattr(hub, "on_change", noted)
@@ -102,24 +104,24 @@ async def test_without_streams_nothing_is_queried(
     await claim(store, task_id)
     progress = 0
     async with asyncio.timeout(20):
-        while None not in heard:
+        while None not in received:
             progress = progress % 99 + 1
             await store.leases.extend(task_id, "t", seconds=60, progress=progress)
     stream.response.close()
     await wait_until(lambda: not hub._streams and not client.app[STORE].change_stream._detailed)
-    heard.clear()
+    received.clear()
     other = (await (await send(images.png(seed=5), "o.png", query="?wait=0.01")).json())["task_id"]
     await claim(store, other)
     await store.leases.extend(other, "t", seconds=60, progress=50)
     waiting = asyncio.create_task(client.get(f"/tasks/{other}?wait=30"))
     await store.leases.fail(other, "t", ERROR)
     assert (await (await waiting).json())["status"] == "FAILURE"
-    await wait_until(lambda: "FAILURE" in heard)
-    assert heard == ["FAILURE"]
+    await wait_until(lambda: "FAILURE" in received)
+    assert received == ["FAILURE"]
 
 
 def connect(client: Any, path: str, **options: Any) -> socket.socket:
-    """Connect as a page does, and read nothing."""
+    """Send the request of an event stream and read nothing."""
     raw = socket.socket()
     for option, value in options.items():
         raw.setsockopt(socket.SOL_SOCKET, getattr(socket, option), value)
@@ -138,7 +140,7 @@ async def test_disconnected_stream_is_cleaned_up(
     await wait_until(lambda: len(hub._streams) == 10)
     assert hub._limits.streams.total() == 10
     for page in pages:
-        if abruptly:  # a reset instead of a goodbye
+        if abruptly:  # a reset instead of a FIN
             page.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         page.close()
     await wait_until(lambda: not hub._streams)
@@ -151,7 +153,7 @@ async def test_disconnected_stream_is_cleaned_up(
 async def test_stalled_stream_is_closed(
     settings: Settings, aiohttp_client: Any, store: Store
 ) -> None:
-    """Its socket fills up; from then on nothing is kept for it but the newest state."""
+    """When the socket buffer is full, only the newest state is kept for the client."""
     quick = settings.model_copy(
         update={"events_stall_timeout": 0.5, "events_interval_seconds": 0.001}
     )
@@ -179,18 +181,22 @@ async def test_too_many_streams_of_one_client(settings: Settings, aiohttp_client
     form = images.form(images.png(), "a.png")
     path = f"/tasks/{(await (await client.post('/upscale', data=form)).json())['task_id']}/events"
 
-    async def connected(who: str) -> Any:
-        return await client.get(path, headers={"X-Forwarded-For": who})
+    async def connected(address: str) -> Any:
+        return await client.get(path, headers={"X-Forwarded-For": address})
 
     one, two = [await connected("198.51.100.1") for _ in range(2)]
     refused = await connected("198.51.100.1")
-    said = await refused.json()
-    assert (refused.status, said["code"]) == (429, "too_many_streams")
-    assert (said["setting"], said["limit"], said["measured"]) == ("EVENTS_PER_CLIENT", 2, 2)
-    assert int(refused.headers["Retry-After"]) == said["retry_after"] > 0
+    problem = await refused.json()
+    assert (refused.status, problem["code"]) == (429, "too_many_streams")
+    assert (problem["setting"], problem["limit"], problem["measured"]) == (
+        "EVENTS_PER_CLIENT",
+        2,
+        2,
+    )
+    assert int(refused.headers["Retry-After"]) == problem["retry_after"] > 0
     assert (await connected("198.51.100.2")).status == 200
-    said = await (await connected("198.51.100.3")).json()
-    assert (said["setting"], said["limit"], said["measured"]) == ("EVENTS_TOTAL", 3, 3)
+    problem = await (await connected("198.51.100.3")).json()
+    assert (problem["setting"], problem["limit"], problem["measured"]) == ("EVENTS_TOTAL", 3, 3)
     one.close()
     await wait_until(lambda: client.app[EVENT_HUB]._limits.streams.total() == 2)
     assert (await connected("198.51.100.1")).status == 200
@@ -207,16 +213,24 @@ async def test_too_many_tasks_in_the_streams_of_one_client(
     group = await (await client.post("/upscale", data=form)).json()
     path = f"/status/{group['group_id']}/events"
 
-    async def connected(who: str) -> Any:
-        return await client.get(path, headers={"X-Forwarded-For": who})
+    async def connected(address: str) -> Any:
+        return await client.get(path, headers={"X-Forwarded-For": address})
 
     assert (await connected("198.51.100.1")).status == 200
-    said = await (await connected("198.51.100.1")).json()
-    assert said["code"] == "too_many_streams"
-    assert (said["setting"], said["limit"], said["measured"]) == ("EVENTS_TASKS_PER_CLIENT", 3, 2)
+    problem = await (await connected("198.51.100.1")).json()
+    assert problem["code"] == "too_many_streams"
+    assert (problem["setting"], problem["limit"], problem["measured"]) == (
+        "EVENTS_TASKS_PER_CLIENT",
+        3,
+        2,
+    )
     assert (await connected("198.51.100.2")).status == 200
-    said = await (await connected("198.51.100.3")).json()
-    assert (said["setting"], said["limit"], said["measured"]) == ("EVENTS_TASKS_TOTAL", 5, 4)
+    problem = await (await connected("198.51.100.3")).json()
+    assert (problem["setting"], problem["limit"], problem["measured"]) == (
+        "EVENTS_TASKS_TOTAL",
+        5,
+        4,
+    )
 
 
 async def test_disconnect_before_the_response_is_not_a_server_error(
@@ -247,11 +261,11 @@ async def test_connection_is_reused_after_the_stream_ends(client: Any, send: Sen
     await client.delete(f"/tasks/{task_id}")
     with connect(client, f"/tasks/{task_id}/events") as page:
         page.setblocking(False)
-        loop, heard = asyncio.get_running_loop(), b""
+        loop, received = asyncio.get_running_loop(), b""
         async with asyncio.timeout(20):
-            while not heard.endswith(b"\r\n0\r\n\r\n"):
-                heard += await loop.sock_recv(page, 65536)
-            assert b"event: end\ndata: {}\n" in heard
+            while not received.endswith(b"\r\n0\r\n\r\n"):
+                received += await loop.sock_recv(page, 65536)
+            assert b"event: end\ndata: {}\n" in received
             await loop.sock_sendall(page, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert b"200 OK" in await loop.sock_recv(page, 65536)
 
@@ -263,11 +277,11 @@ async def test_http_1_0_stream_ends_with_its_connection(client: Any, send: Send)
         line = f"GET /tasks/{task_id}/events HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
         page.sendall(line.encode())
         page.setblocking(False)
-        heard = b""
+        received = b""
         async with asyncio.timeout(20):
             while data := await asyncio.get_running_loop().sock_recv(page, 65536):
-                heard += data
-        assert heard.endswith(b"event: end\ndata: {}\n\n")
+                received += data
+        assert received.endswith(b"event: end\ndata: {}\n\n")
 
 
 async def test_broken_change_stream_is_reopened_unnoticed(
@@ -286,7 +300,7 @@ async def test_broken_change_stream_is_reopened_unnoticed(
         ]
         await store._database.command("killCursors", "tasks", cursors=cursors)
     await claim(store, task_id)
-    assert far(await stream.next()) == ("STARTED", 0, None)
+    assert state(await stream.next()) == ("STARTED", 0, None)
     await store.leases.fail(task_id, "t", ERROR)
     assert [event.kind for event in await stream.all()] == ["task", "end"]
 
@@ -296,14 +310,14 @@ async def test_draining_ends_streams_at_once(client: Any, send: Send, aiohttp_cl
     stream = await listen(client, f"/tasks/{task_id}/events")
     await stream.next()
     client.app[EVENT_HUB].close()
-    assert await stream.all() == []  # and no end: the browser connects to the next service
+    assert await stream.all() == []  # no end event: the browser reconnects elsewhere
     other = await aiohttp_client(client.server)
     late = await listen(other, f"/tasks/{task_id}/events")
     assert (await late.all(), late.retries) == ([], [2000])
 
 
-class Page(threading.Thread):
-    """A browser: listens, and connects again with the last id whenever it is cut off."""
+class BrowserThread(threading.Thread):
+    """Acts as a browser: reconnects with the last event id after each disconnect."""
 
     def __init__(self, darkroom: StandaloneProcess, path: str) -> None:
         super().__init__()
@@ -311,11 +325,11 @@ class Page(threading.Thread):
         self.lines: list[str] = []
         self.connections = 0
         self.statuses: list[int] = []
-        self.leave = False
+        self.stopped = False
 
     def run(self) -> None:
         last = ""
-        while not self.leave:
+        while not self.stopped:
             request = urllib.request.Request(f"{self.darkroom.url}{self.path}")
             request.add_header("Last-Event-ID", last)
             try:
@@ -334,7 +348,7 @@ class Page(threading.Thread):
             except OSError:
                 continue
 
-    def said(self, text: str) -> bool:
+    def has_line(self, text: str) -> bool:
         return any(text in line for line in list(self.lines))
 
 
@@ -346,15 +360,15 @@ def cancel(darkroom: StandaloneProcess, task_id: str) -> bool:
 def test_mongodb_killed_in_the_middle(start_darkroom: StartDarkroom, tmp_path: Path) -> None:
     darkroom = start_darkroom()
     task_id = darkroom.upload(picture(tmp_path, "slow.png", slow_picture()))["task_id"]
-    page = Page(darkroom, f"/tasks/{task_id}/events")
+    page = BrowserThread(darkroom, f"/tasks/{task_id}/events")
     page.start()
-    darkroom.until(lambda: page.said('"STARTED"'), "started")
+    darkroom.until(lambda: page.has_line('"STARTED"'), "started")
     darkroom.kill("mongo")
     darkroom.until(lambda: cancel(darkroom, task_id), "back")
-    darkroom.until(lambda: page.said("event: end"), "ended")
+    darkroom.until(lambda: page.has_line("event: end"), "ended")
     page.join(30)
-    assert page.said('"CANCELLED"')
-    assert page.statuses == [200, 204]  # never cut off
+    assert page.has_line('"CANCELLED"')
+    assert page.statuses == [200, 204]  # never disconnected
 
 
 def test_a_rolling_restart_does_not_wait_for_listeners(
@@ -362,7 +376,7 @@ def test_a_rolling_restart_does_not_wait_for_listeners(
 ) -> None:
     darkroom = start_darkroom(SHUTDOWN_TIMEOUT="300", DRAIN_SECONDS="1")
     task_id = darkroom.upload(picture(tmp_path, "slow.png", slow_picture()))["task_id"]
-    page = Page(darkroom, f"/tasks/{task_id}/events")
+    page = BrowserThread(darkroom, f"/tasks/{task_id}/events")
     page.start()
     darkroom.until(lambda: page.connections == 1 and page.lines, "listening")
     assert darkroom.process is not None
@@ -370,6 +384,6 @@ def test_a_rolling_restart_does_not_wait_for_listeners(
     darkroom.until(lambda: b"\nreplaced\n" in darkroom.log.read_bytes(), "replaced", 100)
     darkroom.until(lambda: page.connections == 2, "connected again")
     darkroom.until(lambda: cancel(darkroom, task_id), "cancelled")
-    darkroom.until(lambda: page.said("event: end"), "told by the next one")
+    darkroom.until(lambda: page.has_line("event: end"), "end event from the next service")
     page.join(30)
     assert page.statuses == [200, 200, 204]

@@ -1,4 +1,4 @@
-"""Whom a request may be for: names that lead here without being ours are refused."""
+"""Host header check against DNS rebinding: other hosts are refused."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from service.http.allowed_hosts import is_allowed_host
 from tests.conftest import Client
 from tests.service.uploads.test_incoming_file import refused
 
-Open = Callable[..., Awaitable[Client]]
+StartClient = Callable[..., Awaitable[Client]]
 
 
 @pytest.fixture
-async def opened(settings: Settings, aiohttp_client: Any) -> Open:
+async def start_client(settings: Settings, aiohttp_client: Any) -> StartClient:
     async def start(**update: Any) -> Client:
         client: Client = await aiohttp_client(
             create_app(Settings(**{**settings.model_dump(), **update}))
@@ -28,7 +28,7 @@ async def opened(settings: Settings, aiohttp_client: Any) -> Open:
 
 
 LOOPBACK = ["localhost", "LOCALHOST:8080", "127.0.0.1:8080", "127.9.9.9", "[::1]:8080"]
-STRANGE = [
+FOREIGN = [
     "evil.example",
     "evil.example:8080",
     "localhost.evil.example",
@@ -45,9 +45,9 @@ STRANGE = [
 
 @pytest.mark.parametrize("path", ["/", "/operations", "/tasks/x", "/dashboard", "/nope"])
 async def test_unknown_host_name_is_refused_on_loopback(client: Client, path: str) -> None:
-    for host in STRANGE:
-        answer = await client.get(path, headers={"Host": host})
-        body = await refused(answer, 421, "misdirected")
+    for host in FOREIGN:
+        response = await client.get(path, headers={"Host": host})
+        body = await refused(response, 421, "misdirected")
         assert body["setting"] == "ALLOWED_HOSTS"
 
 
@@ -58,31 +58,31 @@ async def test_own_host_names_are_accepted_on_loopback(client: Client) -> None:
 
 async def test_dns_rebinding_post_uploads_nothing(client: Client) -> None:
     for path in ("/blur", "/subscribe", "/groups"):
-        answer = await client.post(path, data=b"x", headers={"Host": "evil.example"})
-        await refused(answer, 421, "misdirected")
+        response = await client.post(path, data=b"x", headers={"Host": "evil.example"})
+        await refused(response, 421, "misdirected")
 
 
-async def test_health_probes_may_use_any_host_name(opened: Open) -> None:
-    client = await opened(allowed_hosts="pictures.example.org")
+async def test_health_probes_may_use_any_host_name(start_client: StartClient) -> None:
+    client = await start_client(allowed_hosts="pictures.example.org")
     for path, status in (("/healthz", 200), ("/readyz", 503)):
         for host in ("10.0.0.7:8080", "pod-1.internal"):
             assert (await client.get(path, headers={"Host": host})).status == status
 
 
-async def test_only_listed_host_names_are_accepted(opened: Open) -> None:
+async def test_only_listed_host_names_are_accepted(start_client: StartClient) -> None:
     listed = "Pictures.example.org, 192.0.2.7"
-    client = await opened(host="0.0.0.0", allowed_hosts=listed, allow_anonymous=True)
+    client = await start_client(host="0.0.0.0", allowed_hosts=listed, allow_anonymous=True)
     for host in ("pictures.example.org", "PICTURES.example.org:443", "192.0.2.7:8080", *LOOPBACK):
         assert (await client.get("/", headers={"Host": host})).status == 200
-    for host in ("example.org", "x.pictures.example.org", "192.0.2.8", *STRANGE):
+    for host in ("example.org", "x.pictures.example.org", "192.0.2.8", *FOREIGN):
         assert (await client.get("/", headers={"Host": host})).status == 421
 
 
 @pytest.mark.parametrize(
-    ("update", "host", "ours"),
+    ("update", "host", "allowed"),
     [
         ({}, "evil.example", False),
-        ({}, "", True),  # HTTP 1.0; browsers always name one
+        ({}, "", True),  # HTTP 1.0; browsers always send a Host header
         ({"public_url": "https://pictures.example.org"}, "pictures.example.org", True),
         ({"public_url": "https://pictures.example.org"}, "evil.example", False),
         ({"public_url": "https://pictures.example.org", "proxies": 1}, "evil.example", False),
@@ -94,8 +94,8 @@ async def test_only_listed_host_names_are_accepted(opened: Open) -> None:
         ({"host": "0.0.0.0", "allowed_hosts": "::1,2001:db8::7"}, "2001:db8::7", True),
     ],
 )
-def test_allowed_host_names(update: dict[str, Any], host: str, ours: bool) -> None:
-    assert is_allowed_host(host, Settings(**update)) is ours
+def test_allowed_host_names(update: dict[str, Any], host: str, allowed: bool) -> None:
+    assert is_allowed_host(host, Settings(**update)) is allowed
 
 
 @pytest.mark.parametrize("name", ["*", "*.example.org", "http://a", "a:80", "a b", "-a", "a/b"])

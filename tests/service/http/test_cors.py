@@ -1,4 +1,4 @@
-"""Pages of other sites: listed ones may call the API, from a real browser's point of view."""
+"""CORS and CSRF: pages of listed origins may call the API, pages of other sites may not."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ from tests.conftest import Client
 from tests.support import images
 
 SHOP, OTHER = "https://shop.example.org", "http://localhost:3000"
-ASKED = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
-EVIL = [
+PREFLIGHT = {
+    "Access-Control-Request-Method": "POST",
+    "Access-Control-Request-Headers": "authorization",
+}
+FOREIGN_ORIGINS = [
     "https://evil.example",
     "http://shop.example.org",
     "https://shop.example.org:444",
@@ -35,7 +38,7 @@ async def open_client(settings: Settings, aiohttp_client: Any) -> Client:
     return client
 
 
-def granted(response: Any) -> str | None:
+def allowed_origin(response: Any) -> str | None:
     found: str | None = response.headers.get("Access-Control-Allow-Origin")
     return found
 
@@ -43,25 +46,36 @@ def granted(response: Any) -> str | None:
 @pytest.mark.parametrize("path", ["/blur", "/process", "/tasks/x", "/processed/x.png", "/nope"])
 async def test_preflight(open_client: Client, path: str) -> None:
     for origin in (SHOP, OTHER):
-        response = await open_client.options(path, headers={"Origin": origin, **ASKED})
-        assert (response.status, granted(response), await response.read()) == (204, origin, b"")
-        said = {n: v.split(", ") for n, v in response.headers.items() if n.startswith("Access")}
-        assert set(said["Access-Control-Allow-Methods"]) == {"GET", "HEAD", "POST", "DELETE"}
+        response = await open_client.options(path, headers={"Origin": origin, **PREFLIGHT})
+        assert (response.status, allowed_origin(response), await response.read()) == (
+            204,
+            origin,
+            b"",
+        )
+        cors_headers = {
+            n: v.split(", ") for n, v in response.headers.items() if n.startswith("Access")
+        }
+        assert set(cors_headers["Access-Control-Allow-Methods"]) == {
+            "GET",
+            "HEAD",
+            "POST",
+            "DELETE",
+        }
         needed = {"Authorization", "X-API-Key", "Content-Type", "Range", "Last-Event-ID"}
-        assert needed <= set(said["Access-Control-Allow-Headers"])
+        assert needed <= set(cors_headers["Access-Control-Allow-Headers"])
         assert int(response.headers["Access-Control-Max-Age"]) > 0
         assert "Origin" in response.headers["Vary"]
         assert "Access-Control-Allow-Credentials" not in response.headers
 
 
-@pytest.mark.parametrize("origin", EVIL)
+@pytest.mark.parametrize("origin", FOREIGN_ORIGINS)
 async def test_unlisted_origin_gets_no_cors_headers(open_client: Client, origin: str) -> None:
-    response = await open_client.options("/blur", headers={"Origin": origin, **ASKED})
-    assert (response.status, granted(response)) == (403, None)
+    response = await open_client.options("/blur", headers={"Origin": origin, **PREFLIGHT})
+    assert (response.status, allowed_origin(response)) == (403, None)
     assert (await response.json())["setting"] == "CORS_ORIGINS"
     for path in ("/operations", "/tasks/x", "/nope"):
         response = await open_client.get(path, headers={"Origin": origin})
-        assert granted(response) is None and "Origin" in response.headers["Vary"]
+        assert allowed_origin(response) is None and "Origin" in response.headers["Vary"]
         assert "evil" not in str(response.headers)
 
 
@@ -69,7 +83,7 @@ async def test_responses_and_errors_have_cors_headers(open_client: Client) -> No
     head = {"Origin": SHOP}
     form = images.form(images.png(), "cat.png")
     accepted = await open_client.post("/blur", data=form, headers=head)
-    assert (accepted.status, granted(accepted)) == (202, SHOP)
+    assert (accepted.status, allowed_origin(accepted)) == (202, SHOP)
     exposed = set(accepted.headers["Access-Control-Expose-Headers"].split(", "))
     assert {"Location", "Retry-After", "ETag", "X-Request-ID", "Content-Disposition"} <= exposed
     for method, path, status in (
@@ -82,7 +96,7 @@ async def test_responses_and_errors_have_cors_headers(open_client: Client) -> No
         ("GET", "/", 200),
     ):
         response = await open_client.request(method, path, headers=head)
-        assert (response.status, granted(response)) == (status, SHOP), path
+        assert (response.status, allowed_origin(response)) == (status, SHOP), path
         assert response.headers["Vary"].endswith("Origin")
 
 
@@ -92,24 +106,24 @@ async def test_event_streams_have_cors_headers(open_client: Client) -> None:
     path = f"/tasks/{task['task_id']}/events"
     async with open_client.get(path, headers={"Origin": SHOP}) as stream:
         assert (stream.status, stream.content_type) == (200, "text/event-stream")
-        assert granted(stream) == SHOP
+        assert allowed_origin(stream) == SHOP
         assert (await stream.content.readline()).startswith(b"retry")
     async with open_client.get(path, headers={"Origin": "https://evil.example"}) as stream:
-        assert granted(stream) is None
+        assert allowed_origin(stream) is None
 
 
 @pytest.mark.parametrize("path", ["/dashboard", "/dashboard/api/queue", "/dashboard/login"])
 async def test_dashboard_never_has_cors_headers(open_client: Client, path: str) -> None:
-    response = await open_client.options(path, headers={"Origin": SHOP, **ASKED})
-    assert (response.status, granted(response)) == (403, None)
-    assert granted(await open_client.get(path, headers={"Origin": SHOP})) is None
+    response = await open_client.options(path, headers={"Origin": SHOP, **PREFLIGHT})
+    assert (response.status, allowed_origin(response)) == (403, None)
+    assert allowed_origin(await open_client.get(path, headers={"Origin": SHOP})) is None
 
 
 async def test_no_cors_headers_by_default(client: Client) -> None:
-    response = await client.options("/blur", headers={"Origin": SHOP, **ASKED})
-    assert (response.status, granted(response)) == (405, None)
+    response = await client.options("/blur", headers={"Origin": SHOP, **PREFLIGHT})
+    assert (response.status, allowed_origin(response)) == (405, None)
     response = await client.get("/operations", headers={"Origin": SHOP})
-    assert granted(response) is None and "Vary" not in response.headers
+    assert allowed_origin(response) is None and "Vary" not in response.headers
 
 
 @pytest.mark.parametrize(
@@ -139,16 +153,16 @@ def test_origins_are_normalised_as_browsers_send_them() -> None:
         {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"},
         {"Origin": "null", "Sec-Fetch-Site": "cross-site"},  # a sandboxed frame
         {"Sec-Fetch-Site": "same-site"},
-        {"Origin": "https://evil.example"},  # on plain http browsers say no more
+        {"Origin": "https://evil.example"},  # over plain HTTP browsers omit Sec-Fetch-Site
         {"Origin": "http://127.0.0.1:1"},
         {"Origin": "null"},
     ],
 )
 async def test_cross_site_requests_are_blocked(open_client: Client, headers: Any) -> None:
-    """Neither by a form nor by a script without questions, whose answer it could not read."""
+    """Neither a form nor a script without preflight, which could not read the response, works."""
     for path, options in (
         ("/thumbnail", {"data": images.form(images.png(), "a.png")}),
-        ("/items/", {"data": b'{"images": []}'}),  # as text/plain, of which no browser asks
+        ("/items/", {"data": b'{"images": []}'}),  # text/plain: browsers send no preflight
         ("/subscribe", {"data": {"email": "ann@example.org"}}),
     ):
         response = await open_client.post(path, headers=headers, **options)

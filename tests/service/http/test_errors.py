@@ -1,4 +1,4 @@
-"""One tree of errors, one translation, and nothing of our insides in it."""
+"""Error classes, their problem documents, and that no internals appear in them."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ async def test_unexpected_errors_get_an_id_that_is_in_the_log(
     settings: Any, aiohttp_client: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def broken(request: Any) -> Any:
-        raise ZeroDivisionError("secret of our insides")
+        raise ZeroDivisionError("secret internals")
 
     app = create_app(settings)
     app.router.add_get("/broken", broken)
@@ -125,7 +125,7 @@ async def test_mongodb_unavailable_is_503_with_retry_after(
 
     app = create_app(settings)
     client = await aiohttp_client(app)
-    away = settings.model_copy(
+    unavailable = settings.model_copy(
         update={
             "mongo_url": f"mongodb://127.0.0.1:{free_port()}/?replicaSet=x",
             "store_timeout": 0.2,
@@ -134,7 +134,7 @@ async def test_mongodb_unavailable_is_503_with_retry_after(
     from models.store import Store
     from tests.support import images
 
-    store = Store(away)
+    store = Store(unavailable)
     for name in ("tasks", "leases", "result_names", "originals", "results", "workers", "ping"):
         setattr(app[STORE], name, getattr(store, name))
     response = await client.post("/upscale", data=images.form(images.png(), "a.png"))

@@ -1,4 +1,4 @@
-"""Small bodies that cost much to parse, from whoever shows no key: refused before the work."""
+"""Small bodies that are costly to parse are refused before parsing, also without a key."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from service.submissions.group_request import GroupRequest, read_group_request
 from tests.service.uploads.test_incoming_file import refused
 from tests.support import images
 
-OPEN = ("/unsubscribe", "/login", "/dashboard/login")
+PUBLIC_PATHS = ("/unsubscribe", "/login", "/dashboard/login")
 FORM = {"Content-Type": "multipart/form-data; boundary=x"}
 MANY = 80_000
 
 
 @pytest.fixture
 def parsed(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
-    """The headers that were given to the parser of parameters."""
+    """The headers passed to the parameter parser."""
     seen: list[bytes] = []
 
     def parse(header: bytes) -> Any:
@@ -41,11 +41,11 @@ def part(name: str, extra: str = "") -> bytes:
 
 @pytest.fixture
 def keyed(settings: Settings) -> Settings:
-    """Settings with which there is something to log in to."""
+    """Settings with API keys on, so that the login routes work."""
     return Settings(**{**settings.model_dump(), "api_keys": "on", "rate_limits": "off"})
 
 
-@pytest.mark.parametrize("path", OPEN)
+@pytest.mark.parametrize("path", PUBLIC_PATHS)
 async def test_semicolons_in_a_part_header_are_refused_before_parsing(
     aiohttp_client: Any, keyed: Settings, parsed: list[bytes], path: str
 ) -> None:
@@ -53,9 +53,9 @@ async def test_semicolons_in_a_part_header_are_refused_before_parsing(
 
     client = await aiohttp_client(create_app(keyed))
     body = b"".join(part(f"f{n}", ";" * 1000) for n in range(40)) + b"--x--\r\n"
-    facts = await refused(await client.post(path, data=body, headers=FORM), 400, "bad_request")
-    assert "Content-Disposition has 1001 semicolons" in facts["detail"]
-    assert facts["limit"] == 8
+    problem = await refused(await client.post(path, data=body, headers=FORM), 400, "bad_request")
+    assert "Content-Disposition has 1001 semicolons" in problem["detail"]
+    assert problem["limit"] == 8
     assert parsed == [FORM["Content-Type"].encode()]
 
 
@@ -71,33 +71,33 @@ async def test_semicolons_in_a_submission_are_refused_before_parsing(
 async def test_semicolons_in_content_type_are_refused_before_parsing(
     client: Any, parsed: list[bytes], monkeypatch: pytest.MonkeyPatch, more: str
 ) -> None:
-    def ours_only(raw: str) -> Any:
+    def parse_own_types_only(raw: str) -> Any:
         assert raw in {"application/problem+json; charset=utf-8", "application/problem+json"}
         return real(raw)
 
     real = helpers.parse_content_type
-    monkeypatch.setattr(helpers, "parse_content_type", ours_only)
+    monkeypatch.setattr(helpers, "parse_content_type", parse_own_types_only)
     for path in ("/unsubscribe", "/blur"):
         for kind in ("multipart/form-data", "application/x-www-form-urlencoded", "x", ""):
             head = {"Content-Type": f"{kind}; boundary=x{more}"}
-            answer = await client.post(path, data=b"x", headers=head)
-            await refused(answer, answer.status, (await answer.json())["code"])
-            assert answer.status in {400, 422}
+            response = await client.post(path, data=b"x", headers=head)
+            await refused(response, response.status, (await response.json())["code"])
+            assert response.status in {400, 422}
     assert max((header.count(b";") for header in parsed), default=0) <= 8
 
 
 async def test_unknown_field_is_refused_at_once(client: Any, parsed: list[bytes]) -> None:
     body = part("nope") + part("email") * 30 + b"--x--\r\n"
-    answer = await client.post("/unsubscribe", data=body, headers=FORM)
-    facts = await refused(answer, 422, "bad_parameter")
-    assert (facts["parameter"], facts["known"]) == ("nope", ["email"])
-    assert len(parsed) == 2  # the request's own, and the first part's
+    response = await client.post("/unsubscribe", data=body, headers=FORM)
+    problem = await refused(response, 422, "bad_parameter")
+    assert (problem["parameter"], problem["known"]) == ("nope", ["email"])
+    assert len(parsed) == 2  # the header of the request and that of the first part
 
 
 async def test_a_files_name_may_have_semicolons(client: Any) -> None:
     form = images.form(images.png(), "a;b;c;d;e;f.png")
-    answer = await client.post("/blur", data=form)
-    assert answer.status == 202
+    response = await client.post("/blur", data=form)
+    assert response.status == 202
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_only_the_first_of_many_wrong_elements_is_reported(
 ) -> None:
     with pytest.raises(ValidationError) as refusal:
         model.model_validate(document)
-    assert refusal.value.error_count() <= 2  # an element may be one thing or another
+    assert refusal.value.error_count() <= 2  # an element has up to two types, one error each
 
 
 async def test_many_validation_errors_are_counted_and_not_described(
@@ -122,9 +122,9 @@ async def test_many_validation_errors_are_counted_and_not_described(
     extra = {f"x{number}": 1 for number in range(20_000)}
     for tasks in (["a"], [{"task_id": "a", **extra}]):
         document = {"tasks": tasks, **(extra if tasks == ["a"] else {})}
-        answer = await client.post("/groups", json=document)
-        facts = await refused(answer, 400, "bad_request")
-        assert facts["detail"].startswith("the body has 2000")
+        response = await client.post("/groups", json=document)
+        problem = await refused(response, 400, "bad_request")
+        assert problem["detail"].startswith("the body has 2000")
     with pytest.raises(BadRequest, match="images.0: "):
         read_items_request({"images": [1] * MANY}, settings)
     with pytest.raises(BadRequest, match="tasks.0"):

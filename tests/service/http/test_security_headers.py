@@ -1,4 +1,4 @@
-"""Headers that tell browsers what not to do with an answer."""
+"""Security headers of responses."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.conftest import Client
 from tests.support import images
 
 HTML = {"Accept": "text/html"}
-NO_PAGE = "default-src 'none'; frame-ancestors 'none'; sandbox"
+STRICT_CSP = "default-src 'none'; frame-ancestors 'none'; sandbox"
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ async def test_headers_of_every_response(client: Client, path: str, status: int)
     assert response.status == status
     headers = response.headers
     assert headers["X-Content-Type-Options"] == "nosniff"
-    assert headers["Content-Security-Policy"] == NO_PAGE
+    assert headers["Content-Security-Policy"] == STRICT_CSP
     assert headers["Referrer-Policy"] == "no-referrer"
     assert headers["X-Frame-Options"] == "DENY"
     assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
@@ -51,12 +51,12 @@ async def test_headers_of_pages(client: Client, path: str) -> None:
     assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
     assert "camera=()" in headers["Permissions-Policy"]
     assert headers["X-Frame-Options"] == "DENY"
-    # Never none: browsers would say Origin: null, as a stranger's sandboxed frame does.
+    # Not no-referrer: browsers would send Origin: null, as sandboxed frames of other sites do.
     assert headers["Referrer-Policy"] in {"same-origin", "strict-origin"}
 
 
 async def test_polyglot_image_is_served_as_an_image(client: Client, worker: Any) -> None:
-    """The original holds a script, its name says .html; what is served is neither."""
+    """The original contains a script and is called .html; the served image has neither."""
     data = images.png() + b"<html><script>alert(1)</script></html>"
     form = images.form(data, "page.html")
     task = await (await client.post("/grayscale?wait=60", data=form)).json()
@@ -64,22 +64,22 @@ async def test_polyglot_image_is_served_as_an_image(client: Client, worker: Any)
     response = await client.get(task["url"], headers=HTML)
     assert (response.status, response.content_type) == (200, "image/png")
     assert b"<script>" not in await response.read()
-    assert response.headers["Content-Security-Policy"] == NO_PAGE
+    assert response.headers["Content-Security-Policy"] == STRICT_CSP
     assert response.headers["X-Content-Type-Options"] == "nosniff"
-    # Other sites may show it, as <img> does, and only so.
+    # Other sites may embed it with <img>, not in a frame.
     assert response.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
     assert response.headers["X-Frame-Options"] == "DENY"
-    stale = {"If-None-Match": response.headers["ETag"]}
-    assert (await client.get(task["url"], headers=stale)).headers[
+    cached = {"If-None-Match": response.headers["ETag"]}
+    assert (await client.get(task["url"], headers=cached)).headers[
         "Content-Security-Policy"
-    ] == NO_PAGE
+    ] == STRICT_CSP
 
 
 async def test_hsts_only_over_https(settings: Settings, aiohttp_client: Any) -> None:
     secure = {"public_url": "https://pictures.example.org"}
     client = await aiohttp_client(create_app(settings.model_copy(update=secure)))
-    said = (await client.get("/healthz")).headers["Strict-Transport-Security"]
-    assert said == "max-age=31536000"
+    hsts = (await client.get("/healthz")).headers["Strict-Transport-Security"]
+    assert hsts == "max-age=31536000"
     client = await aiohttp_client(
         create_app(settings.model_copy(update={**secure, "hsts_seconds": 0}))
     )
