@@ -16,14 +16,8 @@ from standalone.process import SupervisedProcess, environment
 HOST = "127.0.0.1"  # the bundled servers have known vulnerabilities that need a reachable port
 _START_SECONDS = 30
 _PORT_RANGE = (15_000, 32_000)  # below the ephemeral ports of Linux, 32768 and above
-_DISABLED_COMMANDS = (
-    "EVAL",
-    "EVALSHA",
-    "SCRIPT",
-    "DEBUG",
-    "MODULE",
-    "CONFIG",
-)  # arq needs none of them
+# arq needs none of these commands.
+_DISABLED_COMMANDS = ("EVAL", "EVALSHA", "SCRIPT", "DEBUG", "MODULE", "CONFIG")
 
 
 def free_port() -> int:

@@ -38,7 +38,7 @@ _MAX_MEMORY_GROWTH = {
     "children": (0.15, 40 * _MB),  # an engine keeps what the largest picture so far needed
     "Redis": (0.0, 1 * _MB),
 }
-"""Share and bytes by which memory may be more; other processes: ``_USUAL``."""
+"""Share and bytes by which memory may be more; else the default."""
 
 _DEFAULT_MEMORY_GROWTH = (0.05, 10 * _MB)  # an allocator keeps some freed memory
 

@@ -15,6 +15,6 @@ def proportional(length: int, part: int, whole: int) -> int:
 
 
 def sufficient_size(target: Size, width: int, height: int) -> Size | None:
-    """Return ``_AMPLE`` times ``target``, or None if the image is smaller than that."""
+    """Return ``_SUFFICIENT_FACTOR`` times ``target``, or None if the image is smaller than that."""
     least = (_SUFFICIENT_FACTOR * target[0], _SUFFICIENT_FACTOR * target[1])
     return least if least[0] <= width and least[1] <= height else None

@@ -19,7 +19,7 @@ _LIVE: dict[str, Any] = {
 
 
 class ApiKeys:
-    """The collection ``keys``; see ``models.auth.api_key.Key``."""
+    """The collection ``keys``; see ``models.auth.api_key.ApiKey``."""
 
     def __init__(self, collection: AsyncIOMotorCollection[dict[str, Any]]) -> None:
         self._keys = collection

@@ -105,7 +105,7 @@ class SubmissionRequest:
 
         Raises:
             BadRequest: not a form, no file, too many, or malformed.
-            TooLarge, TooSlow, InsufficientResources: see the settings.
+            TooLarge, UploadTooSlow, InsufficientResources: see the settings.
             Unauthorized: the key was revoked during the upload.
         """
         with self.request.app[DISK_SPACE].spool() as spool:

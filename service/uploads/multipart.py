@@ -165,7 +165,7 @@ async def read_form(
 
     Raises:
         BadRequest: not a form, too many files or fields, or malformed.
-        TooLarge, TooSlow, InsufficientResources: see the settings.
+        TooLarge, UploadTooSlow, InsufficientResources: see the settings.
     """
     if shape.max_files:
         await request.app[DISK_SPACE].check_free()
