@@ -159,3 +159,10 @@ def test_security_page_names_existing_tests_and_settings() -> None:
     named = set(re.findall(r"`([A-Z][A-Z_]{3,})(?:=\w+)?`", page))
     assert named
     assert named <= known
+
+
+def test_changelog_lists_old_names_of_settings() -> None:
+    """A script that renames a setting everywhere must spare the column of old names."""
+    changelog = (ROOT / "CHANGELOG.md").read_text()
+    rows = re.findall(r"^\| `([A-Z_]+)` \| `([A-Z_]+)` \|$", changelog, re.MULTILINE)
+    assert rows and [old for old, _ in rows if old.lower() in Settings.model_fields] == []

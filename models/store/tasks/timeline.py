@@ -18,7 +18,7 @@ _ENTRIES: Document = {"$ifNull": ["$timeline", []]}  # older versions wrote none
 def append_entry(
     action: TimelineAction, *, worker: str | None = None, cause: str | None = None
 ) -> Document:
-    """Return the change that appends an entry; entries beyond MAX_TIMELINE_ENTRIES are dropped, oldest first.
+    """Return the change that appends an entry; the oldest beyond MAX_TIMELINE_ENTRIES are dropped.
 
     ``worker``: by default the holder of the lease. ``cause``: the reason, as a code.
     """
