@@ -17,20 +17,20 @@ from models.operations import OPERATIONS
 class Permission(StrEnum):
     """What a route requires."""
 
-    PUBLIC_UNCOUNTED = "free"
+    PUBLIC_UNCOUNTED = "public_uncounted"
     """Nothing; not rate limited."""
-    PUBLIC = "open"
+    PUBLIC = "public"
     """Nothing: pages, and signed links in e-mails."""
-    ANY_KEY = "key"
+    ANY_KEY = "any_key"
     """Any key."""
     READ = "read"
-    READ_OR_LINK = "linked"
+    READ_OR_LINK = "read_or_link"
     """The scope ``read``, or a signed link."""
     SUBMIT = "submit"
     """The scope ``submit``: creates, changes or sends something."""
     ADMIN = "admin"
     """The scope ``admin``, even with ALLOW_ANONYMOUS."""
-    DASHBOARD = "gate"
+    DASHBOARD = "dashboard"
     """Checked by ``service.dashboard.auth``."""
 
 
