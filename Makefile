@@ -1,7 +1,7 @@
 # The two commands: `make run` and `make test`. Each sets up all it needs by itself.
 # Settings are variables: `make run PORT=9000 WORKERS=2`; env_example lists them.
 
-.PHONY: run test bench chaos lock audit train weights clean
+.PHONY: run test check lint times coverage mutations bench chaos fuzz soak lock audit train weights clean
 .DEFAULT_GOAL := run
 PY := .venv/bin/python
 
@@ -9,13 +9,35 @@ run: .venv/.run
 	@exec $(PY) -m standalone
 
 # `make test TRAINING=1` also installs torch and tests the training.
-test: .venv/.dev $(if $(TRAINING),.venv/.train)
+test: .venv/.dev $(if $(TRAINING),.venv/.train) lint
+	$(PY) -m pytest $(PARALLEL) || \
+	{ [ $$? -eq 1 ] && echo "make test: once more, one after the other, what failed above" && \
+	$(PY) -m pytest --last-failed --last-failed-no-failures none; }
+PARALLEL := -n 3 --dist worksteal --durations=15
+
+# Without servers, processes and browsers: in a minute.
+check: .venv/.dev lint
+	$(PY) -m pytest -n 2 -m "not integration"
+
+# The whole suite with a table: processor seconds and waiting by file and phase.
+times: .venv/.dev
+	$(PY) -m pytest -p tests.support.phase_times $(PARALLEL)
+
+# Lines and branches of the product, in all its processes but the sandboxed ones.
+coverage: .venv/.dev
+	$(PY) -m coverage erase
+	$(PY) -m coverage run -m pytest $(PARALLEL)
+	$(PY) -m coverage combine --quiet
+	$(PY) -m coverage report
+
+# Breaks one condition after the other, in a copy; the tests must notice.
+mutations: .venv/.dev
+	$(PY) -m tests.support.mutations $(if $(ONLY),--only $(ONLY))
+
+lint: .venv/.dev
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
-	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=15 || \
-	{ [ $$? -eq 1 ] && echo "make test: once more, one after the other, what failed above" && \
-	$(PY) -m pytest --last-failed --last-failed-no-failures none; }
 
 bench: .venv/.dev
 	$(PY) -m bench.throughput
@@ -23,6 +45,15 @@ bench: .venv/.dev
 # A storm of SECONDS, the same again with the SEED it printed: everything is killed, nothing lost.
 chaos: .venv/.dev
 	$(PY) -m tests.chaos storm $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
+
+# Random malformed input, other EXAMPLES in each run.
+EXAMPLES ?= 10000
+fuzz: .venv/.dev
+	FUZZ_EXAMPLES=$(EXAMPLES) $(PY) -m pytest --timeout=0 -m "hypothesis or fuzz"
+
+# Valid and hostile load for SECONDS; then what was in use at rest must not have grown.
+soak: .venv/.dev
+	$(PY) -m bench.soak $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
 
 # Fetches OpenCV's published networks from their authors into WEIGHTS_DIR, or weights/fetched.
 weights: .venv/.run

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import random
+import secrets
 import socket
 import time
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from standalone.process import SupervisedProcess, environment
 
 HOST = "127.0.0.1"  # the bundled servers have known vulnerabilities that need a reachable port
 _START_SECONDS = 30
-_PORT_RANGE = (15_000, 32_000)  # below the ephemeral ports of Linux, 32768 and above
+_PORTS = range(15_000, 32_000)  # below the ephemeral ports of Linux, 32768 and above
 # arq needs none of these commands.
 _DISABLED_COMMANDS = ("EVAL", "EVALSHA", "SCRIPT", "DEBUG", "MODULE", "CONFIG")
 
@@ -26,7 +26,7 @@ def free_port() -> int:
     An ephemeral port could be taken by an outgoing connection before the server starts.
     """
     while True:
-        port = random.randrange(*_PORT_RANGE)
+        port = secrets.choice(_PORTS)
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind((HOST, port))
             return port

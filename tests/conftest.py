@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import os
 import shutil
 import signal
+import socket
 import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +18,19 @@ import pytest
 from aiohttp.test_utils import TestClient
 from aiohttp.web import Application, Request
 
-from models.redis.queue import connect
 from models.settings import Settings
 from models.store import Store
 from service.app import create_app
 from standalone import embedded_stores
-from tests.support import images
+from tests.support import fuzzing, images
+from tests.support.databases import Databases
 from tests.support.paths import SHARED
 from tests.support.standalone_process import StandaloneProcess
 from workers.worker import create
 
 Client = TestClient[Request, Application]
 
-_numbers = itertools.count()
+fuzzing.load_profile()
 
 # A shell's background job ignores Ctrl-C, and programs that tests start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -39,6 +40,41 @@ if os.access(_MEMORY_DIR, os.W_OK) and shutil.disk_usage(_MEMORY_DIR).free > _MI
     # MongoDB syncs to disk for each collection and index, and each test has its own database: on a
     # disk that takes most of the tests' time.
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY_DIR))
+
+
+_INTEGRATION_FIXTURES = {
+    "mongo",
+    "redis",
+    "chromium",
+    "darkroom",
+    "start_darkroom",
+    "aiohttp_client",
+    "aiohttp_server",
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what uses a server by its fixtures; other tests say it themselves (``pytestmark``)."""
+    for item in items:
+        if not _INTEGRATION_FIXTURES.isdisjoint(getattr(item, "fixturenames", ())):
+            item.add_marker("integration")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Fail a unit test, or a fixture of its, that starts a process or opens a connection."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError(
+            "a unit test starts a process or opens a connection: mark it pytest.mark.integration"
+        )
+
+    with pytest.MonkeyPatch.context() as patch:
+        if not item.get_closest_marker("integration"):
+            patch.setattr(subprocess.Popen, "__init__", refuse)
+            patch.setattr(socket.socket, "connect", refuse)
+            patch.setattr(os, "fork", refuse)
+        return (yield)
 
 
 @contextmanager
@@ -80,30 +116,39 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("models.settings.FETCHED_DIR", SHARED / "nowhere")
 
 
+@pytest.fixture(scope="session")
+def databases(
+    mongo: embedded_stores.EmbeddedStore, redis: embedded_stores.EmbeddedStore
+) -> Iterator[Databases]:
+    with Databases(mongo.url, redis.url) as opened:
+        yield opened
+
+
 @pytest.fixture
-async def settings(
-    mongo: embedded_stores.EmbeddedStore, redis: embedded_stores.EmbeddedStore, tmp_path: Path
-) -> AsyncIterator[Settings]:
-    """Settings with a database and a queue that no other test uses."""
-    number = next(_numbers)
-    chosen = Settings(
-        redis_url=redis.url.replace("/0", f"/{number % 16}"),
-        mongo_url=mongo.url,
-        mongo_db=f"test{number}",
+def settings(databases: Databases, tmp_path: Path) -> Iterator[Settings]:
+    """Settings with an empty database and an empty queue that no other test uses now."""
+    with databases.lend() as (mongo_db, redis_url):
+        yield _default_settings().model_copy(
+            update={
+                "redis_url": redis_url,
+                "mongo_url": databases.mongo_url,
+                "mongo_db": mongo_db,
+                "data_dir": tmp_path / "data",
+            }
+        )
+
+
+@cache
+def _default_settings() -> Settings:
+    """Reading the environment takes longer than many a test."""
+    return Settings(
         worker_processes=1,
         sweep_interval_seconds=0.1,
         store_timeout=3,
         drain_seconds=1,
-        data_dir=tmp_path / "data",
         newsletter_weekday="off",  # its job would count among the worker's
+        upscale_engine="opencv",  # OpenVINO's self-test takes a third of a child's start
     )
-    client = connect(chosen)
-    await client.flushdb()
-    await client.aclose(close_connection_pool=True)
-    yield chosen
-    store = Store(chosen)
-    await store.drop()
-    store.close()
 
 
 @pytest.fixture

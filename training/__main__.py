@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 from models.networks.catalogue import BUNDLED_DIR
@@ -17,7 +18,7 @@ from training.recipes import QUALITIES, SCALES, bundled
 from training.train import Recipe, StartingPoints, train
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
     parser.add_argument("pictures", type=Path, help="folder of training pictures, read recursively")
     parser.add_argument("output", type=Path, nargs="?", help="the .pb to write; without it: all")
@@ -31,7 +32,7 @@ def main() -> None:
     parser.add_argument("--residual", action="store_true", help="blocks of two layers")
     for name in ("scale", "channels", "depth", "steps", "batch", "patch", "seed"):
         parser.add_argument(f"--{name}", type=int, default=getattr(Recipe, name))
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     if given.output is not None:
         names = {field.name for field in dataclasses.fields(Recipe)}
         recipe = Recipe(**{name: value for name, value in vars(given).items() if name in names})

@@ -7,17 +7,21 @@ import shutil
 import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
+from aiohttp.test_utils import TestServer
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page, ViewportSize, async_playwright
 
+from models.settings import Settings
+from service.app import create_app
 from tests.support.paths import ROOT
 
-SHOTS = ROOT / "artefacts" / "screenshots"
-"""Screenshots for people to look at; ignored by git."""
+SHOTS = ROOT / "artefacts" / "screenshots" if os.environ.get("SCREENSHOTS") else None
+"""Screenshots for people to look at, with SCREENSHOTS=1; ignored by git."""
 WIDTHS = {390: 844, 820: 1180, 1440: 900}
 """Phone, tablet and desktop: height by width, in CSS pixels."""
 _ARGUMENTS = [
@@ -53,17 +57,21 @@ class Tab:
             self.trouble.append(f"console: {message.text}")
 
     async def shots(self, name: str, *, whole: bool = True) -> None:
-        """Take screenshots of the page in all widths, light and dark; ``whole``: full length."""
-        SHOTS.mkdir(parents=True, exist_ok=True)
+        """Check that the page does not scroll sideways in any width.
+
+        With SCREENSHOTS=1 take pictures, light and dark; ``whole``: full length. They take most of
+        the time of these tests.
+        """
         before = self.page.viewport_size
         for width, height in WIDTHS.items():
             await self.page.set_viewport_size({"width": width, "height": height})
-            for scheme in ("light", "dark"):
-                await self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-                path = SHOTS / f"{name}-{width}-{scheme}.png"
-                await self.page.screenshot(path=path, full_page=whole)
-                assert await self.overflow() <= 0, f"{name} scrolls sideways at {width}"
-        await self.page.emulate_media(color_scheme="light")
+            assert await self.overflow() <= 0, f"{name} scrolls sideways at {width}"
+            if SHOTS is not None:
+                for scheme in ("light", "dark"):
+                    await self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+                    path = SHOTS / f"{name}-{width}-{scheme}.png"
+                    await self.page.screenshot(path=path, full_page=whole)
+                await self.page.emulate_media(color_scheme="light")
         if before:
             await self.page.set_viewport_size(before)
 
@@ -72,12 +80,19 @@ class Tab:
         root = "document.documentElement"
         return int(await self.page.evaluate(f"{root}.scrollWidth - {root}.clientWidth"))
 
-    async def findings(self) -> list[str]:
-        """Return the serious and critical violations that axe-core finds, in light and dark."""
+    async def findings(self, context: str = "body") -> list[str]:
+        """Return the serious and critical violations that axe-core finds within ``context``.
+
+        In dark, only the rule that depends on colours runs again.
+        """
         found = []
-        for scheme in ("light", "dark"):
+        rules: tuple[tuple[Literal["light", "dark"], dict[str, Any]], ...] = (
+            ("light", {}),
+            ("dark", {"runOnly": ["color-contrast"]}),
+        )
+        for scheme, options in rules:
             await self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-            answer = (await Axe().run(self.page)).response
+            answer = (await Axe().run(self.page, context, options)).response
             found += [
                 f"{scheme}: {each['id']} ({each['impact']}): {node['html'][:200]}"
                 for each in answer["violations"]
@@ -86,6 +101,17 @@ class Tab:
             ]
         await self.page.emulate_media(color_scheme="light")
         return found
+
+
+@asynccontextmanager
+async def serving(settings: Settings, port: int = 0) -> AsyncIterator[str]:
+    """Serve the application in this process; gives its URL. ``port`` 0: any."""
+    server = TestServer(create_app(settings), port=port)
+    await server.start_server()
+    try:
+        yield str(server.make_url("/"))
+    finally:
+        await server.close()
 
 
 @pytest.fixture(scope="session")

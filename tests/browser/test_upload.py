@@ -29,14 +29,14 @@ async def test_programs_get_text_and_browsers_the_page(
     head = darkroom.curl("-si", "-H", "Accept: text/html", darkroom.url)
     assert re.search(r"(?im)^vary: accept\r?$", head)
     assert "script-src 'self'" in head
-    await opened(tab, darkroom)
+    await opened(tab, darkroom.url)
     await expect(tab.page.locator("#choose")).to_be_visible()
     await tab.shots("upload-empty")
     assert await tab.findings() == []
 
 
 async def test_drop_compare_and_download(darkroom: StandaloneProcess, tab: Tab) -> None:
-    page = await opened(tab, darkroom)
+    page = await opened(tab, darkroom.url)
     files = {"cat.png": images.png(160, 120, 1), "dog.jpg": images.jpeg(150, 150, 2)}
     await drop(page, files)
     await expect(page.locator("#selected li")).to_have_count(2)
@@ -70,7 +70,7 @@ async def test_drop_compare_and_download(darkroom: StandaloneProcess, tab: Tab) 
 
 
 async def test_lightbox_at_100_percent(darkroom: StandaloneProcess, tab: Tab) -> None:
-    page = await opened(tab, darkroom)
+    page = await opened(tab, darkroom.url)
     await add(page, {"wide.png": images.png(900, 700, 3)})
     await start(page)
     await ended(page, "done", 1)
@@ -89,7 +89,7 @@ async def test_lightbox_at_100_percent(darkroom: StandaloneProcess, tab: Tab) ->
 
 
 async def test_the_sample_image(darkroom: StandaloneProcess, tab: Tab) -> None:
-    page = await opened(tab, darkroom)
+    page = await opened(tab, darkroom.url)
     await page.get_by_role("button", name="Try it with a cat").press("Enter")
     await expect(page.locator("#start")).to_be_focused()
     await page.keyboard.press("Enter")
@@ -98,7 +98,7 @@ async def test_the_sample_image(darkroom: StandaloneProcess, tab: Tab) -> None:
 
 
 async def test_a_pasted_picture(darkroom: StandaloneProcess, tab: Tab) -> None:
-    page = await opened(tab, darkroom)
+    page = await opened(tab, darkroom.url)
     await paste(page, "image.png", images.png(50, 40, 4))
     await expect(page.locator("#selected li")).to_have_count(1)
     await start(page)
@@ -108,7 +108,7 @@ async def test_a_pasted_picture(darkroom: StandaloneProcess, tab: Tab) -> None:
 async def test_results_of_another_shape_stand_beside_the_original(
     darkroom: StandaloneProcess, tab: Tab
 ) -> None:
-    page = await opened(tab, darkroom)
+    page = await opened(tab, darkroom.url)
     await page.locator("#options > summary").click()
     await page.locator("#steps").get_by_label("Operation").select_option("split")
     await add(page, {"quarters.png": images.png(121, 90, 5)})
@@ -126,7 +126,7 @@ async def test_results_of_another_shape_stand_beside_the_original(
 async def test_a_crop_of_the_same_proportions_is_shown_as_a_pair(
     darkroom: StandaloneProcess, tab: Tab
 ) -> None:
-    page = await opened(tab, darkroom)
+    page = await opened(tab, darkroom.url)
     await page.locator("#options > summary").click()
     step = page.locator("#steps")
     await step.get_by_label("Operation").select_option("crop")
@@ -140,7 +140,7 @@ async def test_a_crop_of_the_same_proportions_is_shown_as_a_pair(
 
 
 async def test_keyboard_only(darkroom: StandaloneProcess, tab: Tab, tmp_path: Path) -> None:
-    page = await opened(tab, darkroom)
+    page = await opened(tab, darkroom.url)
     picture = tmp_path / "keys.png"
     picture.write_bytes(images.png(60, 50, 6))
 

@@ -15,7 +15,7 @@ from tests.support.standalone_process import StandaloneProcess
 
 
 async def test_build_a_pipeline(darkroom: StandaloneProcess, tab: Tab) -> None:
-    page = await opened(tab, darkroom)
+    page = await opened(tab, darkroom.url)
     await page.locator("#options > summary").click()
     steps = page.locator("#steps fieldset")
     await steps.nth(0).get_by_label("Operation").select_option("grayscale")
@@ -44,7 +44,7 @@ async def test_build_a_pipeline(darkroom: StandaloneProcess, tab: Tab) -> None:
 
 
 async def test_an_invalid_parameter_is_not_sent(darkroom: StandaloneProcess, tab: Tab) -> None:
-    page = await opened(tab, darkroom)
+    page = await opened(tab, darkroom.url)
     await page.locator("#options > summary").click()
     await page.locator("#steps").get_by_label("Operation").select_option("blur")
     kernel = page.locator("#steps").get_by_label("Kernel")
@@ -64,7 +64,7 @@ async def test_an_invalid_parameter_is_not_sent(darkroom: StandaloneProcess, tab
 async def test_many_pictures_use_few_streams_and_one_zip(
     darkroom: StandaloneProcess, tab: Tab
 ) -> None:
-    page = await opened(tab, darkroom)
+    page = await opened(tab, darkroom.url)
     streams: list[str] = []
     page.on("request", lambda r: streams.append(r.url) if "/events" in r.url else None)
     files = {f"many-{n}.png": images.png(70 + n, 60, n) for n in range(12)}
@@ -84,7 +84,7 @@ async def test_many_pictures_use_few_streams_and_one_zip(
 
 
 async def test_results_by_email(darkroom: StandaloneProcess, tab: Tab) -> None:
-    page = await opened(tab, darkroom)
+    page = await opened(tab, darkroom.url)
     await add(page, {"post.png": images.png(35, 35, 23)})
     await start(page)
     await ended(page, "done", 1)
@@ -105,7 +105,7 @@ async def test_results_by_email(darkroom: StandaloneProcess, tab: Tab) -> None:
 
 
 async def test_the_same_picture_under_two_names(darkroom: StandaloneProcess, tab: Tab) -> None:
-    page = await opened(tab, darkroom)
+    page = await opened(tab, darkroom.url)
     data = images.png(300, 200, 24)
     await add(page, {"twin-a.png": data, "twin-b.png": data})
     await start(page)
@@ -116,7 +116,7 @@ async def test_the_same_picture_under_two_names(darkroom: StandaloneProcess, tab
 
 
 async def test_history_is_kept_and_cleared(darkroom: StandaloneProcess, tab: Tab) -> None:
-    page = await opened(tab, darkroom)
+    page = await opened(tab, darkroom.url)
     for name in ("first", "second"):
         await add(page, {f"{name}.png": images.png(36, 36, len(name))})
         await start(page)
@@ -137,7 +137,7 @@ async def test_history_is_kept_and_cleared(darkroom: StandaloneProcess, tab: Tab
 
 
 async def test_use_the_same_pictures_again(darkroom: StandaloneProcess, tab: Tab) -> None:
-    page = await opened(tab, darkroom)
+    page = await opened(tab, darkroom.url)
     await add(page, {"again.png": images.png(37, 37, 25)})
     await start(page)
     await ended(page, "done", 1)
@@ -150,7 +150,7 @@ async def test_use_the_same_pictures_again(darkroom: StandaloneProcess, tab: Tab
 
 
 async def test_polling_replaces_failed_streams(darkroom: StandaloneProcess, tab: Tab) -> None:
-    page = await opened(tab, darkroom)
+    page = await opened(tab, darkroom.url)
     await page.route("**/events*", lambda route: route.abort())
     await add(page, {f"asked-{n}.png": images.png(38, 38, n) for n in range(3)})
     await start(page)
@@ -161,7 +161,7 @@ async def test_touch_on_a_phone(darkroom: StandaloneProcess, browser: Browser) -
     phone: ViewportSize = {"width": 390, "height": 844}
     context = await browser.new_context(viewport=phone, has_touch=True, is_mobile=True)
     tab = Tab(await context.new_page())
-    page = await opened(tab, darkroom)
+    page = await opened(tab, darkroom.url)
     await expect(page.get_by_text("Drop pictures here")).to_be_hidden()
     async with page.expect_file_chooser() as chooser:
         await page.locator("#choose").tap()

@@ -6,15 +6,20 @@ import asyncio
 import re
 import struct
 import zlib
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import numpy as np
+import pytest
 from PIL import Image
 from playwright.async_api import Page, expect
 
-from tests.browser.conftest import Tab
+from models.settings import Settings
+from service.submissions import admission
+from standalone.embedded_stores import free_port
+from tests.browser.conftest import Tab, serving
 from tests.browser.upload_page import add, card, ended, opened, ready, start
+from tests.conftest import Client, working
 from tests.support import images
 from tests.support.standalone_process import StandaloneProcess
 
@@ -58,7 +63,7 @@ async def choose(page: Page, **values: str) -> None:
 
 
 async def test_api_errors_are_shown(darkroom: StandaloneProcess, tab: Tab) -> None:
-    page = await opened(tab, darkroom)
+    page = await opened(tab, darkroom.url)
     name = "<img src=x onerror=alert(1)>.png"
     await add(page, {name: b"hello", "vast.png": vast(), "good.png": images.png(30, 30, 11)})
     await tab.shots("upload-strange-names")
@@ -78,11 +83,12 @@ async def test_api_errors_are_shown(darkroom: StandaloneProcess, tab: Tab) -> No
     await expect(text).to_have_count(0)
 
 
-async def test_a_file_that_is_too_large(
-    start_darkroom: Callable[..., StandaloneProcess], tab: Tab
-) -> None:
-    darkroom = start_darkroom(MAX_UPLOAD_BYTES="100000")
-    page = await opened(tab, darkroom)
+async def test_a_file_that_is_too_large(settings: Settings, tab: Tab) -> None:
+    async with serving(settings.model_copy(update={"max_upload_bytes": 100_000})) as url:
+        await _refused_for_its_size(await opened(tab, url))
+
+
+async def _refused_for_its_size(page: Page) -> None:
     await add(page, {"large.png": noise(900, 12)})
     await start(page)
     await ended(page, "failed", 1)
@@ -91,7 +97,7 @@ async def test_a_file_that_is_too_large(
 
 
 async def test_reload_during_an_upload(darkroom: StandaloneProcess, tab: Tab) -> None:
-    page = await opened(tab, darkroom)
+    page = await opened(tab, darkroom.url)
     data = noise(300, 13)
     await add(page, {"sent.png": data, "kept.png": images.png(31, 31, 13)})
     await slowly(page, 40_000)
@@ -108,7 +114,7 @@ async def test_reload_during_an_upload(darkroom: StandaloneProcess, tab: Tab) ->
 
 
 async def test_chosen_pictures_survive_a_reload(darkroom: StandaloneProcess, tab: Tab) -> None:
-    page = await opened(tab, darkroom)
+    page = await opened(tab, darkroom.url)
     await choose(page, Scale="3")
     await add(page, {"later.png": images.png(32, 32, 14)})
     await page.reload()
@@ -121,7 +127,7 @@ async def test_chosen_pictures_survive_a_reload(darkroom: StandaloneProcess, tab
 
 
 async def test_two_tabs_upload_a_picture_once(darkroom: StandaloneProcess, tab: Tab) -> None:
-    page = await opened(tab, darkroom)
+    page = await opened(tab, darkroom.url)
     sent: list[str] = []
     page.context.on("request", lambda r: sent.append(r.url) if r.method == "POST" else None)
     await add(page, {"once.png": noise(300, 27)})
@@ -129,7 +135,7 @@ async def test_two_tabs_upload_a_picture_once(darkroom: StandaloneProcess, tab: 
     await start(page)
     await page.wait_for_function(_HALFWAY)
     other = Tab(await page.context.new_page())
-    await opened(other, darkroom)
+    await opened(other, darkroom.url)
     note = card(other.page, "once.png").locator(".note")
     await expect(note).to_have_text("another tab is uploading")
     await slowly(page, -1)
@@ -142,9 +148,9 @@ async def test_two_tabs_upload_a_picture_once(darkroom: StandaloneProcess, tab: 
 async def test_another_tab_finishes_the_upload_of_a_closed_one(
     darkroom: StandaloneProcess, tab: Tab
 ) -> None:
-    page = await opened(tab, darkroom)
+    page = await opened(tab, darkroom.url)
     closed = Tab(await page.context.new_page())
-    await opened(closed, darkroom)
+    await opened(closed, darkroom.url)
     await add(closed.page, {"left.png": noise(300, 28)})
     await slowly(closed.page, 40_000)
     await start(closed.page)
@@ -157,7 +163,7 @@ async def test_another_tab_finishes_the_upload_of_a_closed_one(
 
 
 async def test_cancel_after_everything_is_sent(darkroom: StandaloneProcess, tab: Tab) -> None:
-    page = await opened(tab, darkroom)
+    page = await opened(tab, darkroom.url)
     session = await page.context.new_cdp_session(page)
     held: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     session.on("Fetch.requestPaused", lambda event: held.set_result(event["requestId"]))
@@ -177,18 +183,23 @@ async def test_cancel_after_everything_is_sent(darkroom: StandaloneProcess, tab:
     await ended(page, "cancelled", 1)
 
 
-async def test_unsent_pictures_are_never_dropped(darkroom: StandaloneProcess, tab: Tab) -> None:
-    page = await opened(tab, darkroom)
-    await add(page, {f"{number}.png": b"not looked at" for number in range(310)})
+@pytest.fixture
+async def forgetful(settings: Settings) -> AsyncIterator[str]:
+    """URL of a service whose page keeps two finished sets; no worker runs."""
+    async with serving(settings.model_copy(update={"max_page_history": 2})) as url:
+        yield url
+
+
+async def test_unsent_pictures_are_never_dropped(forgetful: str, tab: Tab) -> None:
+    page = await opened(tab, forgetful)
+    await add(page, {f"{number}.png": b"not looked at" for number in range(12)})
     await page.reload()
     await ready(page)
-    await expect(page.locator("#selected li")).to_have_count(310)
+    await expect(page.locator("#selected li")).to_have_count(12)
 
 
-async def test_the_oldest_finished_picture_is_dropped(
-    start_darkroom: Callable[..., StandaloneProcess], tab: Tab
-) -> None:
-    page = await opened(tab, start_darkroom(MAX_PAGE_HISTORY="2"))
+async def test_the_oldest_finished_picture_is_dropped(forgetful: str, tab: Tab) -> None:
+    page = await opened(tab, forgetful)
     for name in ("oldest", "older", "newest"):
         await add(page, {f"{name}.png": b"no picture"})
         await start(page)
@@ -206,8 +217,8 @@ async def test_the_oldest_finished_picture_is_dropped(
 async def test_a_running_task_survives_a_reload_and_is_cancelled(
     darkroom: StandaloneProcess, tab: Tab
 ) -> None:
-    page = await opened(tab, darkroom)
-    await choose(page, Scale="4", Quality="best")
+    page = await opened(tab, darkroom.url)
+    await choose(page, Scale="4")
     await add(page, {"long.jpg": images.jpeg(2600, 2000, 15)})
     await start(page)
     await ended(page, "working", 1)
@@ -226,14 +237,12 @@ async def test_a_running_task_survives_a_reload_and_is_cancelled(
 
 
 async def test_the_queue_position_is_shown(
-    start_darkroom: Callable[..., StandaloneProcess], tab: Tab, tmp_path: Path
+    client: Client, worker: Any, send: Callable[..., Any], tab: Tab
 ) -> None:
-    darkroom = start_darkroom(WORKER_PROCESSES="1")
+    slow = {"scale": "4", "quality": "best"}
     for seed in range(4):
-        path = tmp_path / f"{seed}.jpg"
-        path.write_bytes(images.jpeg(2600, 2000, 30 + seed))
-        darkroom.upload(path, "", "scale=4", "quality=best")
-    page = await opened(tab, darkroom)
+        await send(images.jpeg(900, 700, 30 + seed), f"{seed}.jpg", **slow)
+    page = await opened(tab, str(client.make_url("/")))
     await add(page, {"last.png": images.png(40, 40, 35)})
     await start(page)
     await ended(page, "working", 1)
@@ -244,7 +253,7 @@ async def test_the_queue_position_is_shown(
 
 
 async def test_a_sample_that_cannot_be_loaded(darkroom: StandaloneProcess, tab: Tab) -> None:
-    page = await opened(tab, darkroom)
+    page = await opened(tab, darkroom.url)
     await page.context.set_offline(True)
     await page.locator("#sample").click()
     await expect(page.locator("#sample")).to_have_text(re.compile("cannot be loaded"))
@@ -254,23 +263,29 @@ async def test_a_sample_that_cannot_be_loaded(darkroom: StandaloneProcess, tab: 
 
 
 async def test_wait_for_a_full_queue(
-    start_darkroom: Callable[..., StandaloneProcess], tab: Tab
+    settings: Settings, tab: Tab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    darkroom = start_darkroom(MAX_QUEUE="1")
-    page = await opened(tab, darkroom)
-    await choose(page, Scale="4", Quality="best")
-    for number in (16, 17):
-        await add(page, {f"{number}.jpg": images.jpeg(500, 500, number)})
-        await start(page)
-        await expect(page.locator(".card .chip", has_text="running")).to_have_count(1)
-    waiting = page.locator(".card .note", has_text="trying again in")
-    await expect(waiting).to_contain_text("MAX_QUEUE")
-    await tab.shots("upload-waiting")
-    await ended(page, "done", 2, seconds=240)  # the best network twice, on a slow machine
+    monkeypatch.setattr(admission, "_DEFAULT_RETRY_SECONDS", 2)
+    full = settings.model_copy(update={"max_queue": 1})
+    async with serving(full) as url, working(full):
+        page = await opened(tab, url)
+        await choose(page, Scale="4", Quality="best")
+        for name, data in {
+            "long.jpg": images.jpeg(900, 700, 16),
+            "next.png": images.png(20, 20, 17),
+        }.items():
+            await add(page, {name: data})
+            await start(page)
+            await expect(page.locator(".card .chip", has_text="running")).to_have_count(1)
+        waiting = page.locator(".card .note", has_text="trying again in")
+        await expect(waiting).to_contain_text("MAX_QUEUE")
+        await tab.shots("upload-waiting")
+        await page.get_by_role("button", name="Cancel: long.jpg").click()
+        await ended(page, "done", 1)
 
 
 async def test_wait_while_offline(darkroom: StandaloneProcess, tab: Tab) -> None:
-    page = await opened(tab, darkroom)
+    page = await opened(tab, darkroom.url)
     await page.context.set_offline(True)
     await add(page, {"offline.png": images.png(33, 33, 18)})
     await start(page)
@@ -279,22 +294,19 @@ async def test_wait_while_offline(darkroom: StandaloneProcess, tab: Tab) -> None
     await ended(page, "done", 1)
 
 
-async def test_wait_for_an_unreachable_service(
-    start_darkroom: Callable[..., StandaloneProcess], tab: Tab
-) -> None:
-    darkroom = start_darkroom()
-    page = await opened(tab, darkroom)
-    await add(page, {"away.png": images.png(34, 34, 19)})
-    darkroom.stop()
+async def test_wait_for_an_unreachable_service(settings: Settings, tab: Tab) -> None:
+    port = free_port()
+    async with serving(settings, port) as url:
+        page = await opened(tab, url)
+        await add(page, {"away.png": images.png(34, 34, 19)})
     await start(page)
     await expect(page.locator(".card .note")).to_contain_text("cannot be reached; trying again")
-    darkroom.launch()
-    await ended(page, "done", 1)
-    assert Path(darkroom.data_dir).is_dir()
+    async with serving(settings, port), working(settings):
+        await ended(page, "done", 1)
 
 
 async def test_a_deleted_result(darkroom: StandaloneProcess, tab: Tab) -> None:
-    page = await opened(tab, darkroom)
+    page = await opened(tab, darkroom.url)
     await add(page, {"gone.png": images.png(39, 39, 20)})
     await start(page)
     await ended(page, "done", 1)

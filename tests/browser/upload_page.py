@@ -9,7 +9,6 @@ from typing import Any
 from playwright.async_api import FilePayload, Locator, Page, expect
 
 from tests.browser.conftest import Tab
-from tests.support.standalone_process import StandaloneProcess
 
 _FILES = """files => {
   const transfer = new DataTransfer();
@@ -21,9 +20,9 @@ _FILES = """files => {
 }"""
 
 
-async def opened(tab: Tab, darkroom: StandaloneProcess) -> Page:
+async def opened(tab: Tab, url: str) -> Page:
     """Open the page; return when it is ready."""
-    await tab.page.goto(darkroom.url)
+    await tab.page.goto(url)
     await ready(tab.page)
     return tab.page
 

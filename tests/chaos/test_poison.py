@@ -19,7 +19,7 @@ async def test_poison_fails_as_worker_crashed_and_charges_no_other_task(
     killer = asyncio.create_task(storm.kill_large_children(darkroom))
     async with Client(darkroom.url) as client:
         (bad,) = await client.submit(storm.poison())
-        others = [client.submit(each) for each in submissions(40, 1)]
+        others = [client.submit(each) for each in submissions(16, 1)]
         ids = [task_id for made in await asyncio.gather(*others) for task_id in made]
         ended = {task_id: await client.ended(task_id, 90) for task_id in [bad, *ids]}
     killer.cancel()

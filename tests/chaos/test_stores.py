@@ -22,7 +22,7 @@ async def test_mongod_killed_during_uploads_each_is_refused_or_kept(
     start_darkroom: StartDarkroom,
 ) -> None:
     darkroom = await asyncio.to_thread(start_darkroom, STORE_TIMEOUT="1", LOG_LEVEL="WARNING")
-    workload = submissions(40, 2)
+    workload = submissions(24, 2)
     async with Client(darkroom.url) as client:
         first = [client.submit(each) for each in workload[:10]]
         await asyncio.gather(*first)

@@ -8,7 +8,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.support.paths import ROOT
+
+pytestmark = pytest.mark.integration
 
 
 def run(program: str, **environment: str) -> list[dict[str, Any]]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 import bench.memory
 from models import memory_estimate
@@ -22,9 +24,10 @@ from service.app import create_app
 from tests.conftest import working
 from tests.support import images
 from tests.workers.child.test_pool import ignore, request
-from tests.workers.queue.test_jobs import slow_picture, started_worker, wait_until
+from tests.workers.queue.test_jobs import started_worker, wait_until
 from workers.child.memory_semaphore import MemorySemaphore
 from workers.child.pool import ChildPool
+from workers.child.request import Request
 
 Send = Callable[..., Awaitable[Any]]
 MB = 1_000_000
@@ -133,7 +136,8 @@ def test_large_tiles_count(shared: Path) -> None:
 async def test_refused_at_submission(settings: Settings, aiohttp_client: Any) -> None:
     small = settings.model_copy(update={"memory_budget": 324 * MB})
     client = await aiohttp_client(create_app(small))
-    form = images.form(slow_picture(2200), "cat.png")
+    large = images.encoded(Image.new("RGB", (2200, 2200)), compress_level=1)
+    form = images.form(large, "cat.png")
     response = await client.post("/upscale", data=form)
     body = await response.json()
     assert (response.status, body["code"], body["limit"]) == (422, "too_much_memory", 324 * MB)
@@ -187,34 +191,60 @@ async def test_who_is_cancelled_while_waiting_lets_the_next_in() -> None:
 
 
 async def test_two_large_tasks_run_one_after_the_other(
-    send: Send, settings: Settings, store: Store
+    send: Send, settings: Settings, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data = [images.jpeg(900, 900, seed) for seed in range(2)]
+    data = [images.jpeg(40, 30, seed) for seed in range(2)]
     need, _ = memory_estimate.estimate(
-        ImageHeader("jpeg", 900, 900), UPSCALE, "jpeg", Catalogue.read(None), 0
+        ImageHeader("jpeg", 40, 30), UPSCALE, "jpeg", Catalogue.read(None), 0
     )
+    running, together = set[str](), list[int]()
+
+    async def counted(self: ChildPool, request: Request, *given: Any) -> dict[str, Any]:
+        running.add(request.source)
+        together.append(len(running))
+        try:
+            return await original(self, request, *given)
+        finally:
+            running.remove(request.source)
+
+    original = ChildPool.run
+    monkeypatch.setattr(ChildPool, "run", counted)
     narrow = settings.model_copy(update={"worker_processes": 2, "memory_budget": need + 1})
     async with working(narrow) as arq:
         worker = await started_worker(arq)
-        posts: list[Any] = [
-            asyncio.ensure_future(send(d, f"{n}.jpg", "?wait=60")) for n, d in enumerate(data)
-        ]
-        await wait_until(lambda: worker.memory.waiting == 1)
-        assert worker.memory.free_bytes == 1
+        async with worker.memory.reserve(2):  # both wait, so that both could start at once
+            posts: list[Any] = [
+                asyncio.ensure_future(send(d, f"{n}.jpg", "?wait=60")) for n, d in enumerate(data)
+            ]
+            await wait_until(lambda: worker.memory.waiting == 2)
+            assert worker.memory.free_bytes == need - 1
         bodies = [await (await post).json() for post in posts]
     assert [body["status"] for body in bodies] == ["SUCCESS", "SUCCESS"]
     assert worker.memory.free_bytes == need + 1
+    assert together == [1, 1]
+
+
+@cache
+def idle_bytes() -> int:
+    """Return what a child takes for a tiny picture."""
+    measured = bench.memory.measure("rgba16", 20, 15, {"op": "grayscale"}, "png")
+    return asyncio.run(measured)[1]
 
 
 @pytest.mark.parametrize("op", [op for op, spec in OPERATIONS.items() if not spec.runs_network])
-async def test_every_operation_takes_what_is_predicted(op: str) -> None:
+@pytest.mark.integration
+async def test_every_operation_takes_what_is_predicted(
+    op: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An operation that mixes neighbours and does not say so takes more than is predicted."""
+    monkeypatch.setenv("UPSCALE_ENGINE", "opencv")  # a child without OpenVINO starts faster
     document = parse(op, OPERATIONS[op].example).document()
-    _, idle, _ = await bench.memory.measure("rgba16", 20, 15, {"op": "grayscale"}, "png")
+    idle = await asyncio.to_thread(idle_bytes)
     need, peak, _ = await bench.memory.measure("rgba16", 2000, 1000, document, "png")
     assert peak - idle <= need - memory_estimate.BASE_BYTES
 
 
+@pytest.mark.integration
 async def test_a_child_that_takes_far_more_than_predicted_is_refused_it(tmp_path: Path) -> None:
     children = ChildPool(Settings(worker_processes=1))
     await children.start()

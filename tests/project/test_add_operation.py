@@ -12,6 +12,8 @@ import pytest
 
 from tests.support.paths import ROOT
 
+pytestmark = pytest.mark.integration
+
 FILES = (
     "models/operations/invert.py",
     "workers/operations/invert.py",

@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections import Counter
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -37,20 +38,29 @@ def loaded_by(module: str) -> set[str]:
         ("models.operations", {"service", "workers", "aiohttp", "cv2", "motor"}),
     ],
 )
+@pytest.mark.integration
 def test_a_fresh_interpreter_loads_only_its_side(module: str, absent: set[str]) -> None:
     assert not loaded_by(module) & absent
 
 
-def sources() -> list[Path]:
-    return [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
+@cache
+def sources() -> tuple[Path, ...]:
+    return tuple(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+
+
+@cache
+def import_statements(path: Path) -> tuple[ast.Import | ast.ImportFrom, ...]:
+    """Return those of a file, within functions too."""
+    nodes = ast.walk(ast.parse(path.read_text()))
+    return tuple(node for node in nodes if isinstance(node, ast.Import | ast.ImportFrom))
 
 
 def imports(path: Path) -> set[str]:
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in import_statements(path):
         if isinstance(node, ast.Import):
             found |= {alias.name.partition(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
+        elif node.module:
             found.add(node.module.partition(".")[0])
     return found
 
@@ -136,11 +146,11 @@ def folder_imports() -> dict[str, set[str]]:
     """Return which folders each folder imports from, imports within functions included."""
     known, graph = modules(), dict[str, set[str]]()
     for name, path in known.items():
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in import_statements(path):
             targets: list[str] = []
             if isinstance(node, ast.Import):
                 targets = [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom) and node.module:
+            elif node.module:
                 submodules = [f"{node.module}.{alias.name}" for alias in node.names]
                 targets = [sub if sub in known else node.module for sub in submodules]
             for target in targets:

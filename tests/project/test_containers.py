@@ -57,6 +57,7 @@ def settings_in_container(
 
 
 @pytest.mark.parametrize("name", [*FILES, MAIL])
+@pytest.mark.integration
 def test_valid_by_the_schema_of_compose(name: str) -> None:
     check(ROOT / name)
 
@@ -148,6 +149,7 @@ def test_the_mail_catcher_is_a_file_of_its_own(monkeypatch: pytest.MonkeyPatch) 
         assert settings.smtp_password.get_secret_value() == ""
 
 
+@pytest.mark.integration
 def test_uncommenting_two_lines_mounts_a_folder_of_pictures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

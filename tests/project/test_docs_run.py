@@ -59,17 +59,24 @@ def test_skipped_blocks_still_exist() -> None:
     assert [text for text in NOT_RUN if text not in every] == []
 
 
-PAGES_WITH_COMMANDS = [
+def run_blocks(page: Path) -> list[Block]:
+    return [block for block in commands(page) if not skip_reason(block)]
+
+
+def starts_darkroom(page: Path) -> bool:
+    return any(block.text.startswith("make run") for block in run_blocks(page))
+
+
+STARTING_PAGES = [page for page in PAGES if starts_darkroom(page) or page == ROOT / "README.md"]
+OPERATION_PAGES = [page for page in PAGES if page.parent.name == "operations" and run_blocks(page)]
+OTHER_PAGES = [
     page
     for page in PAGES
-    if page.parent.name != "operations" and any(not skip_reason(block) for block in commands(page))
+    if page not in STARTING_PAGES and page not in OPERATION_PAGES and run_blocks(page)
 ]
-OPERATION_PAGES = [page for page in PAGES if page.parent.name == "operations" and commands(page)]
 
 
-@pytest.mark.parametrize(
-    "page", PAGES_WITH_COMMANDS, ids=lambda path: path.relative_to(ROOT).as_posix()
-)
+@pytest.mark.parametrize("page", STARTING_PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
 @pytest.mark.timeout(300)
 def test_the_commands_of_a_page_run(
     page: Path,
@@ -82,20 +89,25 @@ def test_the_commands_of_a_page_run(
         "mongodb://127.0.0.1:27017/?replicaSet=darkroom": mongo.url,
     }
     runner = PageRunner(tmp_path / "clone", known)
-    run = [each for each in commands(page) if not skip_reason(each)]
-    if not any(each.text.startswith("make run") for each in run):
-        run.insert(0, Block("sh", "make run", 0))
+    if not starts_darkroom(page):
+        runner.run(Block("sh", "make run", 0))
     try:
-        for block in run:
+        for block in run_blocks(page):
             runner.run(block)
     finally:
         runner.close()
 
 
-def test_the_commands_of_the_operations_run(tmp_path: Path) -> None:
+@pytest.mark.integration
+def test_the_commands_of_the_other_pages_run(tmp_path: Path) -> None:
+    """Those that start no Darkroom of their own, one after the other on one."""
     runner = PageRunner(tmp_path / "clone")
     try:
         runner.run(Block("sh", "make run", 0))
+        assert OTHER_PAGES
+        for page in OTHER_PAGES:
+            for block in run_blocks(page):
+                runner.run(block)
         for page in OPERATION_PAGES:
             for block in commands(page):
                 done = f'$ {block.text}?wait=30\n{{"status": "SUCCESS", "{ANY}": "{ANY}"}}'

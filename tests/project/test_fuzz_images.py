@@ -1,13 +1,13 @@
-"""Fuzz tests: thousands of malformed images are inspected, decoded and sent over HTTP.
+"""Fuzz tests: malformed images are inspected, decoded and sent over HTTP.
 
-``FUZZ_EXAMPLES`` is their number, e.g. 100000 for a night; each run has the same ones.
+`make fuzz EXAMPLES=100000` sends other ones, as many as asked for; `make test` the same ones in
+each run.
 """
 
 from __future__ import annotations
 
 import asyncio
 import io
-import os
 import random
 import tempfile
 from collections import Counter
@@ -30,10 +30,9 @@ from models.operations import load
 from models.settings import Settings
 from tests.conftest import Client
 from tests.support import images, malformed_images
+from tests.support.fuzzing import EXAMPLES
 from workers.child.pool import ChildPool
 from workers.child.request import Request
-
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "2000"))
 
 MAX_PIXELS = 4_000_000
 MAX_CHILD_BYTES = 700_000_000
@@ -72,7 +71,7 @@ def inspect_or_refuse(data: bytes) -> ImageHeader | None:
 
 
 @given(files())
-@limits(max_examples=EXAMPLES, deadline=5000, derandomize=True, database=None)
+@limits(max_examples=EXAMPLES, deadline=5000)
 def test_the_service_accepts_or_refuses_every_file(data: bytes) -> None:
     inspect_or_refuse(data)
 
@@ -125,9 +124,6 @@ def harness(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChildHarness]:
 @given(files(), st.integers(0, len(OPERATIONS) - 1))
 @limits(
     max_examples=EXAMPLES // 2,
-    deadline=None,
-    derandomize=True,
-    database=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
 def _decoded(harness: ChildHarness, data: bytes, number: int) -> None:
@@ -138,6 +134,8 @@ def _decoded(harness: ChildHarness, data: bytes, number: int) -> None:
         harness.ends[end] += 1
 
 
+@pytest.mark.integration
+@pytest.mark.fuzz
 def test_a_child_decodes_accepted_files_or_reports_an_error(harness: ChildHarness) -> None:
     """One process decodes all without a crash or a timeout, within its memory limit."""
     (before,) = harness.children.pids
@@ -153,6 +151,7 @@ CONCURRENT_CLIENTS = 6
 ERROR_CODES = {"bad_image", "too_many_pixels", "unsupported_format", "too_much_memory"}
 
 
+@pytest.mark.fuzz
 async def test_broken_uploads_do_not_disturb_other_clients(client: Client, worker: Any) -> None:
     """No response is 5xx, every task ends, and another client's pictures are processed."""
     numbers = iter(range(HTTP_EXAMPLES))

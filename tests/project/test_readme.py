@@ -35,7 +35,8 @@ def test_first_screen_shows_the_two_commands() -> None:
     assert re.search(r"^make run\s", first, re.MULTILINE)
     assert re.search(r"^make test\s", first, re.MULTILINE)
     makefile = (ROOT / "Makefile").read_text()
-    for target in ("run", "test"):
+    assert re.search(r"^make check\s", first, re.MULTILINE)
+    for target in ("run", "test", "check"):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE)
     assert "make test" in (ROOT / ".ci" / "run").read_text()
 

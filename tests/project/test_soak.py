@@ -19,6 +19,7 @@ _SLOW_TO_SETTLE = ("memory", "threads")
 
 
 @pytest.mark.timeout(900)
+@pytest.mark.integration
 async def test_short_soak_leaks_nothing_and_has_no_faults() -> None:
     report = await soak(14, 20, "test", "tests/project/test_soak.py")
     late = [f"{line.what}: " for line in report.lines if line.what.endswith(_SLOW_TO_SETTLE)]

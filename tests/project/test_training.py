@@ -22,6 +22,9 @@ from training.dataset import HELD_OUT, Pair, pair, split
 from training.degrade import Plane, bicubic, jpeg, psnr
 from workers.upscaler.opencv import REFERENCE
 
+NEEDS_TORCH = pytest.mark.integration
+"""Importing it takes seconds in each process of the tests: not in `make check`."""
+
 
 def test_halving_a_step_by_hand() -> None:
     """Matlab's imresize(x, 0.5): output i lies at 2i + 0.5, its taps at 0.25, 0.75, 1.25, 1.75.
@@ -98,6 +101,7 @@ def test_curve_is_drawn() -> None:
     assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 10
 
 
+@NEEDS_TORCH
 def test_a_finished_run_becomes_a_bundled_network(tmp_path: Path) -> None:
     pytest.importorskip("torch", reason="training needs training/requirements.txt")
     pytest.importorskip("tensorboard", reason="training needs training/requirements.txt")
@@ -118,6 +122,7 @@ def test_a_finished_run_becomes_a_bundled_network(tmp_path: Path) -> None:
     assert (second["radius"], last) == (3, other)
 
 
+@NEEDS_TORCH
 def test_recipes_of_the_bundled_networks() -> None:
     pytest.importorskip("torch", reason="training needs training/requirements.txt")
     from training.recipes import QUALITIES, SCALES, bundled
@@ -131,6 +136,7 @@ def test_recipes_of_the_bundled_networks() -> None:
             assert asdict(recipe) == {**record["recipe"], "steps": steps}
 
 
+@NEEDS_TORCH
 def test_blocks_are_exported_as_they_were_trained(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch", reason="training needs training/requirements.txt")
     pytest.importorskip("tensorboard", reason="training needs training/requirements.txt")
@@ -159,6 +165,7 @@ def test_blocks_are_exported_as_they_were_trained(tmp_path: Path) -> None:
         Upscaler(4, 3, 2, residual=True)
 
 
+@NEEDS_TORCH
 def test_stacked_muon_is_muon() -> None:
     """Three matrices in one parameter move as torch's own Muon moves each of them."""
     torch = pytest.importorskip("torch", reason="training needs training/requirements.txt")
@@ -181,6 +188,7 @@ def test_stacked_muon_is_muon() -> None:
     assert (values > 0.6).all() and (values < 1.3).all()
 
 
+@NEEDS_TORCH
 def test_patches_are_cut_from_the_pictures() -> None:
     """Each low patch lies in its picture, flipped or turned, and each high one where it belongs."""
     pytest.importorskip("torch", reason="training needs training/requirements.txt")
@@ -214,54 +222,46 @@ def _oriented(planes: list[Plane], size: int) -> Iterator[Plane]:
                 yield from (np.ascontiguousarray(patch), np.ascontiguousarray(patch.T))
 
 
+@pytest.mark.integration
+@pytest.mark.filterwarnings("ignore")  # torch's and tensorboard's
 def test_from_pictures_to_a_result(tmp_path: Path) -> None:
     """One command trains, resumes, exports; dnn_superres reads it and agrees with torch."""
     torch = pytest.importorskip("torch", reason="training needs training/requirements.txt")
     pytest.importorskip("tensorboard", reason="training needs training/requirements.txt")
+    from training.__main__ import main
+
     (tmp_path / "pictures").mkdir()
-    source = folder(tmp_path / "pictures")
+    source = str(folder(tmp_path / "pictures"))
     output, run = tmp_path / "tiny.pb", tmp_path / "run"
-    command = [sys.executable, "-W", "ignore", "-m", "training", str(source), str(output)]
     options = ["--run", str(run), "--channels", "4", "--depth", "2", "--patch", "32"]
-    for more in (["--steps", "20"], ["--steps", "30"], ["--steps", "99999", "--minutes", "0.01"]):
-        done = subprocess.run(
-            [*command, *options, *more],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-    curve = json.loads((run / "run.json").read_text())["curve"]
-    # The second run resumed; the third used up its minutes after one step.
-    assert [point["step"] for point in curve] == [20, 30, 31]
-    assert json.loads((run / "run.json").read_text())["recipe"]["steps"] == 31
-    taught = tmp_path / "taught"
-    lesson = ["--teacher", str(run), "--run", str(taught), "--steps", "2", "--residual"]
     done = subprocess.run(
-        [*command[:-1], str(tmp_path / "taught.pb"), *options, *lesson],
+        [*(sys.executable, "-m", "training", source, str(output)), *options, "--steps", "20"],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    # The rest is done in this process: each other one takes seconds to import torch.
+    for more in (["--steps", "30"], ["--steps", "99999", "--minutes", "1e-9"]):
+        main([source, str(output), *options, *more])
+    curve = json.loads((run / "run.json").read_text())["curve"]
+    # The second run resumed; the third used up its minutes after one step.
+    assert [point["step"] for point in curve] == [20, 30, 31]
+    assert json.loads((run / "run.json").read_text())["recipe"]["steps"] == 31
+    taught = tmp_path / "taught"
+    lesson = ["--teacher", str(run), "--run", str(taught), "--steps", "2", "--residual"]
+    main([source, str(tmp_path / "taught.pb"), *options, *lesson])
     assert json.loads((taught / "run.json").read_text())["teacher"] == "run"
-    other = subprocess.run(
-        [*command, *options, "--seed", "9"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert "another recipe" in other.stderr
+    with pytest.raises(ValueError, match="another recipe"):
+        main([source, str(output), *options, "--seed", "9"])
 
     third = ["--start", str(run), "--scale", "3", "--run", str(tmp_path / "third"), "--steps", "1"]
-    for more, sentence in (([], ""), (["--depth", "3"], "of another width or depth")):
-        tripled = subprocess.run(
-            [*command[:-1], str(tmp_path / "tripled.pb"), *options, *third, *more],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert (tripled.returncode != 0) == bool(sentence) and sentence in tripled.stderr
+    tripled = [source, str(tmp_path / "tripled.pb"), *options, *third]
+    main(tripled)
+    assert (tmp_path / "tripled.pb").is_file()
+    with pytest.raises(ValueError, match="of another width or depth"):
+        main([*tripled, "--depth", "3"])
 
     from training.export import read
     from training.network import Upscaler

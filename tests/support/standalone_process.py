@@ -31,6 +31,9 @@ class StandaloneProcess:
         clean = {k: v for k, v in os.environ.items() if k not in _SETTINGS}
         self._environment = {
             **clean,
+            # Less to start: one child, and no self-test of OpenVINO.
+            "WORKER_PROCESSES": "1",
+            "UPSCALE_ENGINE": "opencv",
             "PORT": str(self.port),
             "DATA_DIR": str(data_dir),
             **environment,

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as limits
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -117,7 +116,6 @@ def test_other_types_than_bytes_count_as_upright() -> None:
 
 
 @given(st.binary(max_size=200), st.integers(0, 60), st.binary(min_size=1, max_size=8))
-@limits(max_examples=300, deadline=None)
 def test_fuzzed_blocks_never_raise(data: bytes, at: int, change: bytes) -> None:
     assert 1 <= read_orientation(data) <= 8
     mutated = bytearray(block())

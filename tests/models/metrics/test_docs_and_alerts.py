@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from models.error_members import INPUT_ERRORS
@@ -53,6 +54,7 @@ def test_metrics_follow_the_naming_conventions() -> None:
         assert list(metric.buckets) == sorted(set(metric.buckets))
 
 
+@pytest.mark.integration
 def test_alert_rules_pass_promtool() -> None:
     checked = promtool("check", "rules", str(ALERTS))
     assert checked.returncode == 0, checked.stdout + checked.stderr
@@ -100,6 +102,7 @@ def test_dashboard_layout_is_valid() -> None:
         assert panel["datasource"]["uid"] == "${datasource}"
 
 
+@pytest.mark.integration
 def test_dashboard_queries_are_valid(tmp_path: Path) -> None:
     queries = [target["expr"] for panel in panels() for target in panel["targets"]]
     assert all('job="$job"' in query for query in queries)

@@ -43,10 +43,15 @@ def name(weights: Weights) -> str:
 
 @cache
 def pictures(scale: int, quality: int | None) -> list[tuple[Plane, Plane]]:
-    """Return (low, high) luma of each photograph; ``quality``: of the JPEG that low was, if any."""
+    """Return (low, high) luma of each photograph; ``quality``: of the JPEG that low was, if any.
+
+    Then it is the middle of the photograph only.
+    """
     made = []
     for path in PHOTOGRAPHS:
         high = read_luma(path)
+        if quality is not None:
+            high = high[36:-36, 36:-36]  # 120 x 120: a multiple of every scale
         low = bicubic(high, high.shape[0] // scale, high.shape[1] // scale)
         made.append((low if quality is None else jpeg(low, quality), high))
     return made
@@ -95,7 +100,7 @@ def test_network_beats_bicubic(weights: Weights) -> None:
 def test_both_engines_agree(weights: Weights) -> None:
     picture = cv2.imread(str(PHOTOGRAPHS[0]))
     assert picture is not None
-    part = np.ascontiguousarray(picture[:61, :90], np.uint8)
+    part = np.ascontiguousarray(picture[:31, :50], np.uint8)
     path = BUNDLED_DIR / weights.file
     expected = REFERENCE.enlarge(path, weights, part)
     made = OpenVINO().enlarge(path, weights, part)

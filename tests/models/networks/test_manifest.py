@@ -13,18 +13,20 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
 
-from models.errors import BadParameter, WeightsUnusable
+from models.errors import BadOutput, BadParameter, WeightsUnusable
 from models.networks.catalogue import BUNDLED_DIR, Catalogue, hash_file
 from models.networks.manifest import MAX_MANIFEST_BYTES
+from models.operations.upscale import Upscale
 from models.settings import Settings
 from service.app import create_app
 from tests.support import images, onnx_graphs, tensorflow_graphs
 from tests.support.tensorflow_graphs import Array
 from tests.workers.cli.test_commands import command, size
-from tests.workers.operations import bgr
-from workers.upscaler.engine import UnusableNetwork
+from tests.workers.operations import apply, bgr
+from workers.imaging.picture import Picture, Pixels, Samples
+from workers.operations import Tools
+from workers.upscaler.engine import Engine, UnusableNetwork
 from workers.upscaler.opencv import REFERENCE
 from workers.upscaler.openvino import OpenVINO
 
@@ -47,13 +49,16 @@ def own(folder: Path, **changes: Any) -> Path:
     return path
 
 
+def upscale(folder: Path, pixels: Pixels, engine: Engine = REFERENCE) -> Samples:
+    """Return ``pixels`` enlarged by the network in ``folder``."""
+    using = Tools(Catalogue.read(folder), 0, lambda share: None, engine=engine)
+    return apply(Picture(pixels), Upscale(model="mynet", scale=2), using).pixels
+
+
 def test_user_network_upscales(tmp_path: Path) -> None:
     own(tmp_path)
-    (tmp_path / "cat.png").write_bytes(images.png())
-    arguments = ("upscale", "cat.png", "out.png", "--model", "mynet")
-    done = command(tmp_path, *arguments, WEIGHTS_DIR=str(tmp_path))
-    assert (done.returncode, done.stderr) == (0, "")
-    assert size(tmp_path / "out.png") == ("PNG", 80, 60)
+    same = apply(Picture(bgr()), Upscale(model="darkroom-fast", scale=2)).pixels
+    assert (upscale(tmp_path, bgr()) == same).all()
 
 
 @pytest.mark.parametrize(
@@ -167,18 +172,14 @@ def correlate(planes: Any, kernel: Any) -> Any:
     return out
 
 
-def test_onnx_from_the_command_line(tmp_path: Path) -> None:
+@pytest.mark.integration
+def test_user_network_from_the_command_line(tmp_path: Path) -> None:
     onnx_catalogue(tmp_path, "rgb")
     (tmp_path / "cat.png").write_bytes(images.png())
     arguments = ("upscale", "cat.png", "out.png", "--model", "mynet")
     done = command(tmp_path, *arguments, WEIGHTS_DIR=str(tmp_path))
     assert (done.returncode, done.stderr) == (0, "")
     assert size(tmp_path / "out.png") == ("PNG", 80, 60)
-    refused = command(
-        tmp_path, *arguments, "--force", WEIGHTS_DIR=str(tmp_path), UPSCALE_ENGINE="opencv"
-    )
-    assert refused.returncode != 0
-    assert "there is no model of that name" in refused.stderr
 
 
 def test_opencv_engine_refuses_onnx(tmp_path: Path) -> None:
@@ -186,44 +187,31 @@ def test_opencv_engine_refuses_onnx(tmp_path: Path) -> None:
     catalogue = Catalogue.read(tmp_path, onnx=Settings(upscale_engine="opencv").onnx_enabled)
     (problem,) = catalogue.problems
     assert "ONNX needs OpenVINO, but UPSCALE_ENGINE is opencv" in problem
-    with pytest.raises(BadParameter):
+    with pytest.raises(BadParameter, match="there is no model of that name"):
         catalogue.find("mynet", 2)
 
 
-def test_invalid_network_file_fails_with_weights_unusable(tmp_path: Path) -> None:
-    for name in ("broken.pb", "broken.onnx"):
-        (tmp_path / name).write_bytes(b"no network at all")
-        own(tmp_path, file=name, sha256=hash_file(tmp_path / name))
-        (tmp_path / "cat.png").write_bytes(images.png())
-        arguments = ("upscale", "cat.png", "out.png", "--model", "mynet")
-        done = command(tmp_path, *arguments, WEIGHTS_DIR=str(tmp_path))
-        assert done.returncode == 1
-        assert "no engine here can run this network" in done.stderr
-        assert not (tmp_path / "out.png").exists()
-
-
-def dark(folder: Path, name: str) -> None:
-    """Write a night picture: all its samples under 40."""
-    levels = images.scene(60, 50) // 7
-    Image.fromarray(levels.astype(np.uint8)).save(folder / name)
+@pytest.mark.parametrize("name", ["broken.pb", "broken.onnx"])
+def test_invalid_network_file_fails_with_weights_unusable(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"no network at all")
+    own(tmp_path, file=name, sha256=hash_file(tmp_path / name))
+    with pytest.raises(WeightsUnusable, match="no engine here can run this network"):
+        upscale(tmp_path, bgr(), OpenVINO())
 
 
 @pytest.mark.parametrize(
-    ("value", "engine"), [(np.nan, "auto"), (np.nan, "opencv"), (-9.0, "auto")]
+    ("value", "engine"), [(np.nan, OpenVINO()), (np.nan, REFERENCE), (-9.0, OpenVINO())]
 )
 def test_black_and_nan_output_fails_even_for_a_dark_picture(
-    tmp_path: Path, value: float, engine: str
+    tmp_path: Path, value: float, engine: Engine
 ) -> None:
     kernels = convolutions(1)
     kernels[1] = (kernels[1][0], np.full(4, value, np.float32))
     (tmp_path / "night.pb").write_bytes(tensorflow_graphs.espcn(kernels, 2))
     own(tmp_path, file="night.pb", sha256=hash_file(tmp_path / "night.pb"), radius=3)
-    dark(tmp_path, "night.png")
-    arguments = ("upscale", "night.png", "out.png", "--model", "mynet")
-    done = command(tmp_path, *arguments, WEIGHTS_DIR=str(tmp_path), UPSCALE_ENGINE=engine)
-    assert done.returncode == 1
-    assert "the enlarged picture does not match the input" in done.stderr
-    assert not (tmp_path / "out.png").exists()
+    night = np.asarray(bgr() // 7, np.uint8)  # all its samples are under 40
+    with pytest.raises(BadOutput, match="the enlarged picture does not match the input"):
+        upscale(tmp_path, night, engine)
 
 
 def test_unsupported_sides_are_reported(tmp_path: Path) -> None:

@@ -73,6 +73,7 @@ def test_children_get_the_encoder_settings() -> None:
     assert ChildPool(chosen)._setup["writing"] == asdict(chosen.encoder_settings)
 
 
+@pytest.mark.integration
 def test_child_applies_the_encoder_settings(tmp_path: Path) -> None:
     source = tmp_path / "source.png"
     source.write_bytes(images.png(200, 150))

@@ -13,6 +13,7 @@ from models.settings import Settings, usable_cores
 from tests.support.paths import ROOT
 
 
+@pytest.mark.integration
 def test_env_example_is_generated_from_the_settings() -> None:
     printed = subprocess.run(
         [sys.executable, "-m", "models", "env"], capture_output=True, text=True, check=True
@@ -59,6 +60,7 @@ def test_store_urls_are_required() -> None:
         Settings(redis_url="redis://r").require_stores()
 
 
+@pytest.mark.integration
 def test_programs_refuse_to_start_without_stores() -> None:
     for program in ("service", "workers"):
         done = subprocess.run(

@@ -411,6 +411,7 @@ async def test_service_refuses_to_start_open_and_names_both_settings(settings: S
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.integration
 def test_supervisor_refuses_too_and_does_not_restart(tmp_path: Any) -> None:
     darkroom = StandaloneProcess(tmp_path / "data", HOST="0.0.0.0")
     darkroom.launch()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -26,6 +28,24 @@ async def wait_until_running(store: Store, task_id: str) -> None:
         return task is not None and task.progress > 0
 
     await wait_until(seen)
+
+
+async def send_to_stopped_child(send: Send, store: Store, worker: Any) -> tuple[str, int]:
+    """Upload a picture to a child that SIGSTOP halts: it is running for ever, at no cost.
+
+    Return the task and the child's pid.
+    """
+    queue_worker = await started_worker(worker)
+    (busy,) = queue_worker.children.pids
+    os.kill(busy, signal.SIGSTOP)
+    task_id = (await (await send()).json())["task_id"]
+
+    async def claimed() -> bool:
+        task = await store.tasks.get(task_id)
+        return task is not None and task.status == "STARTED"
+
+    await wait_until(claimed)
+    return task_id, busy
 
 
 async def count_result_documents(store: Store) -> int:
@@ -152,12 +172,11 @@ async def test_cancel_and_retry_refuse_wrong_states_and_unknown_tasks(
 async def test_retry_restarts_a_cancelled_task(
     client: Any, send: Send, store: Store, worker: Any
 ) -> None:
-    done = (await (await send(query="?wait=30")).json())["task_id"]
+    done = (await (await send(images.png(seed=1), query="?wait=30")).json())["task_id"]
     response = await client.post(f"/tasks/{done}/retry")
     assert (response.status, (await response.json())["measured"]) == (409, "SUCCESS")
-    slow = (await (await send(slow_picture())).json())["task_id"]
-    await wait_until_running(store, slow)
-    await client.delete(f"/tasks/{slow}")
+    slow, _ = await send_to_stopped_child(send, store, worker)
+    assert (await client.delete(f"/tasks/{slow}")).status == 200
     response = await client.post(f"/tasks/{slow}/retry")
     body = await response.json()
     assert (response.status, body["error"]) == (202, None)
@@ -198,9 +217,7 @@ async def test_group_with_a_cancelled_task(client: Any, settings: Settings) -> N
 async def test_worker_reopens_a_broken_change_stream(
     client: Any, send: Send, store: Store, worker: Any
 ) -> None:
-    queue_worker = await started_worker(worker)
-    body = await (await send(slow_picture())).json()
-    await wait_until_running(store, body["task_id"])
+    task_id, busy = await send_to_stopped_child(send, store, worker)
     operations = store._client.admin.aggregate([{"$currentOp": {"idleCursors": True}}])
     streams = [
         op["cursor"]["cursorId"]
@@ -209,6 +226,6 @@ async def test_worker_reopens_a_broken_change_stream(
     ]
     assert streams
     await store._database.command("killCursors", "tasks", cursors=streams)
-    await client.delete(f"/tasks/{body['task_id']}")
+    await client.delete(f"/tasks/{task_id}")
     await wait_until(lambda: not worker_of(worker).attempts, 5)
-    assert queue_worker.children is not None
+    await wait_until(lambda: not psutil.pid_exists(busy))

@@ -45,6 +45,7 @@ async def test_healthz_shows_the_version(client: Any) -> None:
     assert await response.json() == {"status": "alive", "version": VERSION}
 
 
+@pytest.mark.integration
 def test_the_command_line_shows_the_version() -> None:
     command = [sys.executable, "-m", "service", "--version"]
     shown = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)

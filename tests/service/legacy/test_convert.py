@@ -7,7 +7,6 @@ import io
 from typing import Any
 
 import numpy as np
-import pytest
 from PIL import Image
 
 from models.settings import Settings
@@ -23,24 +22,28 @@ def animation() -> bytes:
     return images.encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
 
 
-@pytest.mark.parametrize(("data", "kind"), [(CAT, "png"), (DOG, "jpeg")])
 async def test_grayscale_responds_with_the_image(
-    client: Any, settings: Settings, store: Store, data: bytes, kind: str
+    client: Any, settings: Settings, store: Store
 ) -> None:
+    given = ((CAT, "png"), (DOG, "jpeg"))
     async with working(settings):
-        response = await client.post("/convert/", data=form([("a", data)], "uploaded_file"))
-        body = await response.read()
-    assert (response.status, response.content_type) == (200, f"image/{kind}")
-    picture = images.decoded(body)
-    assert (picture.mode, picture.format) == ("L", kind.upper())
-    expected = np.asarray(images.decoded(data).convert("L"))
-    assert images.psnr(np.asarray(picture), expected) > 35
-    # No worker runs now: the stored result is sent again.
-    again = await client.post("/convert/", data=form([("b", data)], "uploaded_file"))
-    assert (again.status, await again.read()) == (200, body)
-    task = await store.tasks.get(response.headers["Content-Location"].rpartition("/")[2])
-    assert task is not None
-    assert task.attempts == 1
+        responses = [
+            await client.post("/convert/", data=form([("a", data)], "uploaded_file"))
+            for data, _ in given
+        ]
+        bodies = [await response.read() for response in responses]
+    for (data, kind), response, body in zip(given, responses, bodies, strict=True):
+        assert (response.status, response.content_type) == (200, f"image/{kind}")
+        picture = images.decoded(body)
+        assert (picture.mode, picture.format) == ("L", kind.upper())
+        expected = np.asarray(images.decoded(data).convert("L"))
+        assert images.psnr(np.asarray(picture), expected) > 35, kind
+        # No worker runs now: the stored result is sent again.
+        again = await client.post("/convert/", data=form([("b", data)], "uploaded_file"))
+        assert (again.status, await again.read()) == (200, body)
+        task = await store.tasks.get(response.headers["Content-Location"].rpartition("/")[2])
+        assert task is not None
+        assert task.attempts == 1
 
 
 async def test_grayscale_sync_timeout(aiohttp_client: Any, settings: Settings) -> None:
@@ -80,33 +83,39 @@ async def poll_until(client: Any, location: str, status: str) -> Any:
         await asyncio.sleep(0.02)
 
 
-@pytest.mark.parametrize(
-    ("data", "kind"),
-    [(images.png(300, 200), "PNG"), (images.jpeg(300, 200), "JPEG"), (animation(), "PNG")],
-)
-async def test_thumbnail_states_and_result(
-    client: Any, settings: Settings, data: bytes, kind: str
-) -> None:
-    response = await client.post("/convert", data=form([("holiday.x", data)], "file"))
-    body = await response.json()
-    location = f"/convert/{body['submission_task_id']}"
-    assert response.status == 202
-    assert response.headers["Location"] == location
-    pending = {
-        "submission_task_id": body["submission_task_id"],
-        "submission_status": "PENDING",
-        "status": "PENDING",
-        "submission_result": None,
-    }
-    assert body == pending
-    assert await (await client.get(location)).json() == pending
+async def test_thumbnail_states_and_result(client: Any, settings: Settings) -> None:
+    given = (
+        (images.png(300, 200), "PNG"),
+        (images.jpeg(300, 200), "JPEG"),
+        (animation(), "PNG"),
+    )
+    answers = []
+    for data, kind in given:
+        response = await client.post("/convert", data=form([("holiday.x", data)], "file"))
+        body = await response.json()
+        location = f"/convert/{body['submission_task_id']}"
+        assert response.status == 202, kind
+        assert response.headers["Location"] == location
+        pending = {
+            "submission_task_id": body["submission_task_id"],
+            "submission_status": "PENDING",
+            "status": "PENDING",
+            "submission_result": None,
+        }
+        assert body == pending
+        assert await (await client.get(location)).json() == pending
+        answers.append(pending)
     async with working(settings):
-        done = await poll_until(client, location, "SUCCESS")
-    assert done["submission_result"] is True
-    picture = images.decoded(await (await client.get(done["url"])).read())
-    assert (max(picture.size), picture.format) == (100, kind)
-    again = await client.post("/convert", data=form([("holiday.x", data)], "file"))
-    assert (again.status, await again.json()) == (202, pending)
+        ended = [
+            await poll_until(client, f"/convert/{pending['submission_task_id']}", "SUCCESS")
+            for pending in answers
+        ]
+    for (data, kind), pending, done in zip(given, answers, ended, strict=True):
+        assert done["submission_result"] is True
+        picture = images.decoded(await (await client.get(done["url"])).read())
+        assert (max(picture.size), picture.format) == (100, kind)
+        again = await client.post("/convert", data=form([("holiday.x", data)], "file"))
+        assert (again.status, await again.json()) == (202, pending)
 
 
 async def test_failed_thumbnail_shows_the_error(client: Any, store: Store) -> None:

@@ -33,7 +33,8 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def items(aiohttp_client: Any, settings: Settings, root: Path) -> AsyncIterator[Any]:
+async def unworked(aiohttp_client: Any, settings: Settings, root: Path) -> Any:
+    """Post documents to a service without a worker."""
     chosen = settings.model_copy(update={"images_root": root})
     client = await aiohttp_client(create_app(chosen))
 
@@ -45,8 +46,14 @@ async def items(aiohttp_client: Any, settings: Settings, root: Path) -> AsyncIte
         return await client.post("/items/", data=text)
 
     post.raw = raw  # type: ignore[attr-defined]
-    async with working(chosen):
-        yield post
+    return post
+
+
+@pytest.fixture
+async def items(unworked: Any, settings: Settings, root: Path) -> AsyncIterator[Any]:
+    """Post documents to a service with a worker."""
+    async with working(settings.model_copy(update={"images_root": root})):
+        yield unworked
 
 
 async def test_documented_call(items: Any, root: Path) -> None:
@@ -68,27 +75,35 @@ async def test_documented_call(items: Any, root: Path) -> None:
     assert sizes == [(40, 30), (42, 30), (40, 30), (42, 30)]
 
 
-async def test_single_result_replaces_the_output_file(items: Any, root: Path) -> None:
+async def test_outputs_of_one_image(items: Any, root: Path) -> None:
+    # A single result replaces the output file.
     (root / "big.png").write_text("old")
     assert (await items(("in/dog.jpg", "big.png"), operations=["resize=2"])).status == 200
     with Image.open(root / "big.png") as picture:
         assert (picture.size, picture.format) == ((120, 80), "PNG")
     assert [p.name for p in root.iterdir() if p.name.startswith(".")] == []
-
-
-async def test_operations_out_of_bounds_are_skipped(items: Any, root: Path) -> None:
+    # Operations out of bounds are skipped.
     operations = ["resize=0", "blur=-2", "split=False", "resize=2"]
     response = await items(("in/cat.png", "a.png"), operations=operations)
     assert response.status == 200
     assert response.headers["X-Darkroom-Skipped-Operations"] == "1 2 3"
     with Image.open(root / "a.png") as picture:
         assert picture.size == (82, 60)
-
-
-async def test_image_is_converted_when_all_operations_are_skipped(items: Any, root: Path) -> None:
+    # The image is converted when all are skipped.
     assert (await items(("in/cat.png", "a.webp"), operations=["resize=0"])).status == 200
     with Image.open(root / "a.webp") as picture:
         assert (picture.size, picture.format) == ((41, 30), "WEBP")
+    # Links within the root are followed.
+    (root / "same").symlink_to("in")
+    assert (await items(("same/cat.png", "same/big.png"), operations=["resize=2"])).status == 200
+    assert (root / "in" / "big.png").is_file()
+    # The extension of the output overrides convert.
+    operations = ["resize=2", "convert=webp"]
+    response = await items(("in/cat.png", "a.jpg"), ("in/cat.png", "b.png"), operations=operations)
+    assert response.status == 200
+    for name, kind in (("a.jpg", "JPEG"), ("b.png", "PNG")):
+        with Image.open(root / name) as picture:
+            assert (picture.format, picture.size) == (kind, (82, 60))
 
 
 async def test_missing_and_broken_images_are_skipped(items: Any, root: Path) -> None:
@@ -128,22 +143,16 @@ async def test_missing_and_broken_images_are_skipped(items: Any, root: Path) -> 
         "x" * 2000 + ".png",
     ],
 )
-async def test_path_traversal_is_refused(items: Any, root: Path, path: str) -> None:
+async def test_path_traversal_is_refused(unworked: Any, root: Path, path: str) -> None:
     outside = root.parent / "secret.png"
     outside.write_bytes(pictures.png())
     (root / "link").symlink_to(root.parent)
     (root / "link.png").symlink_to(outside)
     before = outside.read_bytes()
     for pair in ((path, "out.png"), ("in/cat.png", path)):
-        await refused(await items(pair, operations=["resize=2"]), 422, "bad_parameter")
+        await refused(await unworked(pair, operations=["resize=2"]), 422, "bad_parameter")
     assert outside.read_bytes() == before
     assert not (root / "out.png").exists()
-
-
-async def test_links_within_the_root_are_followed(items: Any, root: Path) -> None:
-    (root / "same").symlink_to("in")
-    assert (await items(("same/cat.png", "same/big.png"), operations=["resize=2"])).status == 200
-    assert (root / "in" / "big.png").is_file()
 
 
 @pytest.mark.parametrize(
@@ -156,10 +165,10 @@ async def test_links_within_the_root_are_followed(items: Any, root: Path) -> Non
     ],
 )
 async def test_invalid_output_paths_are_refused_at_submission(
-    items: Any, root: Path, output: str, detail: str
+    unworked: Any, root: Path, output: str, detail: str
 ) -> None:
     (root / "taken.png").mkdir()
-    response = await items(("in/cat.png", "first.png"), ("in/cat.png", output))
+    response = await unworked(("in/cat.png", "first.png"), ("in/cat.png", output))
     body = await refused(response, 422, "bad_parameter")
     assert detail in body["detail"]
     assert not (root / "first.png").exists()
@@ -170,10 +179,10 @@ async def test_invalid_output_paths_are_refused_at_submission(
     [(("a.png", "a.png"), []), (("a.png", "a.png"), ["split="])],
 )
 async def test_outputs_that_overwrite_each_other_are_refused(
-    items: Any, root: Path, outputs: tuple[str, str], operations: list[str]
+    unworked: Any, outputs: tuple[str, str], operations: list[str]
 ) -> None:
     pairs = [("in/cat.png", output) for output in outputs]
-    body = await refused(await items(*pairs, operations=operations), 422, "bad_parameter")
+    body = await refused(await unworked(*pairs, operations=operations), 422, "bad_parameter")
     assert "image 2 would overwrite a result of image 1" in body["detail"]
 
 
@@ -197,23 +206,14 @@ async def test_max_batch_results(aiohttp_client: Any, settings: Settings, root: 
     assert (body["setting"], body["limit"], body["measured"]) == ("MAX_BATCH_RESULTS", 7, 8)
 
 
-async def test_output_extension_overrides_convert(items: Any, root: Path) -> None:
-    operations = ["resize=2", "convert=webp"]
-    response = await items(("in/cat.png", "a.jpg"), ("in/cat.png", "b.png"), operations=operations)
-    assert response.status == 200
-    for name, kind in (("a.jpg", "JPEG"), ("b.png", "PNG")):
-        with Image.open(root / name) as picture:
-            assert (picture.format, picture.size) == (kind, (82, 60))
-
-
 async def test_invalid_documents_are_refused(
-    items: Any, aiohttp_client: Any, settings: Settings
+    unworked: Any, aiohttp_client: Any, settings: Settings
 ) -> None:
-    await refused(await items(("in/cat.png", "a.tiff")), 422, "bad_parameter")
+    await refused(await unworked(("in/cat.png", "a.tiff")), 422, "bad_parameter")
     await refused(
-        await items(("in/cat.png", "a.png"), operations=["shout=1"]), 422, "bad_parameter"
+        await unworked(("in/cat.png", "a.png"), operations=["shout=1"]), 422, "bad_parameter"
     )
-    await refused(await items(), 400, "bad_request")
+    await refused(await unworked(), 400, "bad_request")
     client = await limited(
         aiohttp_client, settings, images_root=Path("/tmp"), max_batch=1, max_json_bytes=2000
     )

@@ -16,11 +16,15 @@ from pathlib import Path
 import pytest
 
 from tests.support import images
+from tests.support.fuzzing import EXAMPLES
 from tests.support.paths import ROOT
 from tests.support.standalone_process import StandaloneProcess
 
+pytestmark = pytest.mark.integration
+
 TOKEN = "0123456789abcdef"
-CASES = 6  # per operation and kind, besides those that cover its schema
+CASES = max(2, EXAMPLES // 250)
+"""Requests per operation and kind, besides those that cover its schema; more with `make fuzz`."""
 
 
 @pytest.fixture
@@ -45,6 +49,7 @@ def hurried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandaloneProc
         yield started
 
 
+@pytest.mark.fuzz
 @pytest.mark.timeout(600)
 def test_the_service_follows_its_document(hurried: StandaloneProcess, tmp_path: Path) -> None:
     config = ROOT / "tests" / "schemathesis.toml"

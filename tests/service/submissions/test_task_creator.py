@@ -12,12 +12,20 @@ from models.tasks.task import Result
 from service.app import create_app
 from tests.conftest import working
 from tests.support import images
+from tests.support.task_factory import finish
 
 Send = Callable[..., Awaitable[Any]]
 
 
 async def count(store: Store, collection: str) -> int:
     return await store._database[collection].count_documents({})
+
+
+async def finished(send: Send, store: Store, data: bytes) -> Any:
+    """Upload a picture and finish its task, with the picture as its result."""
+    body = await (await send(data)).json()
+    await finish(store, body["task_id"], data)
+    return await (await send(data)).json()
 
 
 async def test_two_hundred_equal_requests_are_one_task_and_one_attempt(
@@ -74,10 +82,9 @@ async def test_other_parameters_are_another_task(send: Send, worker: Any) -> Non
 
 
 async def test_other_bytes_under_the_same_name_get_another_result_name(
-    send: Send, client: Any, worker: Any
+    send: Send, client: Any, store: Store
 ) -> None:
-    one = await (await send(images.png(seed=1), query="?wait=30")).json()
-    two = await (await send(images.png(seed=2), query="?wait=30")).json()
+    one, two = [await finished(send, store, images.png(seed=seed)) for seed in (1, 2)]
     assert one["url"] == "/processed/cat-upscale-x2.png"
     assert two["url"] == f"/processed/cat-upscale-x2-{two['task_id'][:8]}.png"
     first, second = [await (await client.get(body["url"])).read() for body in (one, two)]
@@ -85,9 +92,9 @@ async def test_other_bytes_under_the_same_name_get_another_result_name(
 
 
 async def test_same_bytes_under_a_second_name_share_the_task(
-    send: Send, client: Any, store: Store, worker: Any
+    send: Send, client: Any, store: Store
 ) -> None:
-    cat = await (await send(name="cat.png", query="?wait=30")).json()
+    cat = await finished(send, store, images.png())
     response = await send(name="dog.png")
     dog = await response.json()
     assert dog["task_id"] == cat["task_id"]
@@ -114,9 +121,7 @@ async def test_max_names_per_task(settings: Settings, store: Store, aiohttp_clie
     assert await count(store, "names") == 2
 
 
-async def test_resubmission_restarts_a_failed_task(
-    send: Send, store: Store, settings: Settings
-) -> None:
+async def test_resubmission_restarts_a_failed_task(send: Send, store: Store) -> None:
     body = await (await send()).json()
     task_id = body["task_id"]
     await store.leases.claim(task_id, worker="w", token="t", seconds=60, max_attempts=1)
@@ -124,8 +129,7 @@ async def test_resubmission_restarts_a_failed_task(
     again = await send()
     assert again.status == 202
     assert (await again.json())["status"] == "CREATED"
-    async with working(settings):
-        done = await (await send(query="?wait=30")).json()
+    done = await finished(send, store, images.png())
     assert done["status"] == "SUCCESS"
     assert done["error"] is None
 

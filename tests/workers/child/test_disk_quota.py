@@ -22,6 +22,8 @@ from tests.workers.sandbox.test_sandbox import probe, started
 from workers.child.disk_quota import DiskQuota
 from workers.child.results import clear_folder, remove_folder
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.mark.parametrize("probe_name", ["many files", "large files"])
 @pytest.mark.parametrize("sandbox", ["auto", "off"])

@@ -25,6 +25,8 @@ from workers.child.pool import ChildPool
 from workers.child.process import ChildProcess, ChildStartError
 from workers.child.request import Request
 
+pytestmark = pytest.mark.integration
+
 OPERATIONS = [{"op": "upscale", "scale": 2, "model": "darkroom-fast"}]
 
 

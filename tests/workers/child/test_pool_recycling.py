@@ -26,6 +26,8 @@ from workers.child.pool import ChildPool
 from workers.child.process import ChildProcess
 from workers.sandbox import proc_status
 
+pytestmark = pytest.mark.integration
+
 
 async def wait_until_settled(children: ChildPool, count: int) -> None:
     """Wait until ``count`` children live and none is being replaced."""

@@ -142,6 +142,7 @@ def test_invalid_members_are_refused(message: dict[str, Any]) -> None:
     assert_refused(json.dumps(message))
 
 
+@pytest.mark.integration
 def test_protocol_allows_every_error_that_a_child_raises() -> None:
     """Otherwise an invalid picture would count as one that kills its process."""
     modules = [

@@ -14,6 +14,8 @@ from models.errors import TaskTimeout, WorkerCrashed
 from tests.workers.sandbox.test_sandbox import probe, started
 from workers.child.process import ChildProcess, ChildStartError, _log_record
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture(autouse=True)
 def _probing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,8 @@ from tests.support import images
 from tests.support.paths import ROOT, SHARED
 from workers.cli.progress_bar import render
 
+pytestmark = pytest.mark.integration
+
 
 def command(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(

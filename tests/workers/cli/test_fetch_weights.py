@@ -22,6 +22,8 @@ from models.settings import Settings
 from tests.support.paths import ROOT
 from workers.cli.fetch_weights import DownloadError, DownloadPolicy, fetch, main
 
+pytestmark = pytest.mark.integration
+
 BODY = bytes(range(256)) * 1000
 QUICK = DownloadPolicy(timeout_seconds=5, max_attempts=3, pause_seconds=0.01)
 

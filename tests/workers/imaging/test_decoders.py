@@ -52,6 +52,7 @@ def test_unpacked_comments_are_limited(tmp_path: Path) -> None:
         decode(path, 10_000)
 
 
+@pytest.mark.integration
 def test_opencv_limit_is_set_before_import() -> None:
     program = """
 import sys

@@ -190,6 +190,7 @@ def test_colour_and_alpha_are_reduced_together() -> None:
     assert depth16.reduce_to_8_bits(reduced, "again") is reduced
 
 
+@pytest.mark.integration
 def test_command_line_keeps_16_bits(tmp_path: Path) -> None:
     wide = scene("gray+alpha")
     (tmp_path / "in.png").write_bytes(file_of("gray+alpha", wide))

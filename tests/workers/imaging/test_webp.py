@@ -99,9 +99,12 @@ def test_truncated_or_extended_files_are_refused() -> None:
     assert {data[12:16] for data in samples()} == {b"VP8 ", b"VP8L", b"VP8X"}
     for data in samples():
         assert inspect_webp(data) == ImageHeader("webp", 61, 51)
-        for end in range(len(data)):
-            with pytest.raises((BadImage, UnsupportedFormat)):
-                inspect_webp(data[:end])
+        with tempfile.TemporaryFile() as file:
+            file.write(data)
+            for end in range(len(data) - 1, -1, -1):
+                file.truncate(end)
+                with pytest.raises((BadImage, UnsupportedFormat)):
+                    inspect(file, ("webp",))
         with pytest.raises(BadImage):
             inspect_webp(data + b"<html>")
     assert inspect_webp(codec.encode(Picture(bgr(16_383, 1)), Encoding("webp"))).width == 16_383

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -35,21 +36,28 @@ def picture(kind: str, depth: type[np.uint8 | np.uint16]) -> Picture:
     return Picture(samples(pixels), samples(alpha) if kind.endswith("alpha") else None)
 
 
+@cache
+def results(op: str, kind: str, depth: type[np.uint8 | np.uint16]) -> list[Picture]:
+    """Return what the operation's example makes of ``picture(kind, depth)``, unchanged by it."""
+    source = picture(kind, depth)
+    kept = replace(source, pixels=source.pixels.copy())
+    made = run(source, parse(op, OPERATIONS[op].example), tools())
+    assert (source.pixels == kept.pixels).all(), "the input was written to"
+    return made
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("op", OPERATIONS)
 def test_sizes_depth_and_alpha(op: str, kind: str) -> None:
     spec = parse(op, OPERATIONS[op].example)
     sizes = spec.output_sizes(WIDTH, HEIGHT)
     assert len(sizes) == spec.parts
-    narrow, deep = picture(kind, np.uint8), picture(kind, np.uint16)
-    for source in (narrow, deep):
-        kept = replace(source, pixels=source.pixels.copy())
-        results = run(source, spec, tools())
-        assert [(result.width, result.height) for result in results] == sizes
-        assert (source.pixels == kept.pixels).all(), "the input was written to"
-        for result in results:
-            assert result.pixels.dtype == (np.uint8 if spec.runs_network else source.pixels.dtype)
-            assert (result.alpha is None) == (source.alpha is None)
+    for depth in (np.uint8, np.uint16):
+        made = results(op, kind, depth)
+        assert [(result.width, result.height) for result in made] == sizes
+        for result in made:
+            assert result.pixels.dtype == (np.uint8 if spec.runs_network else depth)
+            assert (result.alpha is None) != kind.endswith("alpha")
             if result.alpha is not None:
                 assert result.alpha.dtype == result.pixels.dtype
                 assert result.alpha.shape == result.pixels.shape[:2]
@@ -58,9 +66,8 @@ def test_sizes_depth_and_alpha(op: str, kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("op", OPERATIONS)
 def test_16_bits_give_the_same_result_as_8_bits(op: str, kind: str) -> None:
-    spec = parse(op, OPERATIONS[op].example)
-    narrow = run(picture(kind, np.uint8), spec, tools())
-    deep = run(picture(kind, np.uint16), spec, tools())
+    spec = OPERATIONS[op]
+    narrow, deep = results(op, kind, np.uint8), results(op, kind, np.uint16)
     for eight, sixteen in zip(narrow, deep, strict=True):
         scale = 1 if spec.runs_network else 257
         assert bool(sixteen.notes) == spec.runs_network, "a reduced depth has a note"

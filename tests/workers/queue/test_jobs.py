@@ -55,7 +55,7 @@ def slow_picture(side: int = 0) -> bytes:
     """
     from PIL import Image
 
-    side = side or round(2200 * min(1.0, max(0.3, gigaflops() / 150)) ** 0.5)
+    side = side or round(1300 * min(1.0, max(0.3, gigaflops() / 150)) ** 0.5)
     return images.encoded(Image.radial_gradient("L").resize((side, side)).convert("RGB"))
 
 
@@ -172,7 +172,7 @@ async def test_progress_is_written(send: Send, store: Store, worker: Any) -> Non
 
 async def test_operations_list_the_engines_of_live_workers(client: Any, settings: Settings) -> None:
     assert (await (await client.get("/operations")).json())["engines"] == {}
-    async with working(settings) as arq:
+    async with working(settings.model_copy(update={"upscale_engine": "auto"})) as arq:
         engine = (await started_worker(arq)).children.engine
 
         async def listed() -> bool:

@@ -33,7 +33,7 @@ from workers.child.process import ChildProcess, ChildStartError
 from workers.sandbox import readable_paths, syscall_table
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="layers of Linux")
-pytestmark = linux
+pytestmark = [pytest.mark.integration, linux]
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,10 @@ import pytest
 
 from tests.workers.sandbox.test_sandbox import has_layer, probe, started
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="layers of Linux")
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.skipif(sys.platform != "linux", reason="layers of Linux"),
+]
 needs_calls = pytest.mark.skipif(not has_layer("calls"), reason="no seccomp here")
 
 EPERM = "refused: Operation not permitted"

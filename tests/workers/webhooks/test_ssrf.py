@@ -27,6 +27,8 @@ from tests.support.webhook_receiver import (
 )
 from workers.webhooks.client import CallResult, WebhookClient
 
+pytestmark = pytest.mark.integration
+
 PLAIN = {"Content-Type": "application/json"}
 
 

@@ -1,0 +1,39 @@
+"""Fixtures of the service's tests: one Darkroom that reads and writes files, and plain tracebacks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from tests.service.legacy.test_convert import animation
+from tests.support import images
+from tests.support.standalone_process import StandaloneProcess
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _plain_tracebacks() -> None:
+    """structlog's own default draws the local variables of each frame: seconds for one exception."""
+    *others, _ = structlog.get_config()["processors"]
+    console = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[*others, console])
+
+
+@pytest.fixture(scope="session")
+def darkroom_with_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandaloneProcess]:
+    """A Darkroom for the documented calls: IMAGES_ROOT is the parent of its DATA_DIR."""
+    folder = tmp_path_factory.mktemp("files")
+    (folder / "in").mkdir()
+    (folder / "in" / "cat.png").write_bytes(images.png(41, 30))
+    (folder / "cat.png").write_bytes(images.png(41, 30))
+    (folder / "dog.jpg").write_bytes(images.jpeg(60, 40))
+    (folder / "holiday.gif").write_bytes(animation())
+    settings = {
+        "IMAGES_ROOT": str(folder),
+        "WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8",
+        "WEBHOOK_PORTS": "9",
+        "WEBHOOK_RETRY_SECONDS": "1000",
+    }
+    with StandaloneProcess(folder / "data", **settings) as started:
+        yield started

@@ -1,0 +1,150 @@
+"""``make mutations``: break one condition at a time in a copy; the tests must notice each.
+
+It prints the mutations that no test noticed, and exits with 1 if there are any.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support.paths import ROOT
+
+LEASES = "models/store/tasks/leases.py"
+PERMISSIONS = "service/auth/permissions.py"
+KEY = "models/auth/api_key.py"
+LINKS = "models/auth/signed_links.py"
+AUTHENTICATOR = "service/auth/authenticator.py"
+ADMISSION = "service/submissions/admission.py"
+SPOOL = "service/uploads/spool.py"
+SANITY = "workers/upscaler/sanity.py"
+
+LEASE_TESTS = ("models/store/test_leases.py", "workers/background/test_sweep.py")
+AUTH_TESTS = ("service/auth",)
+ADMISSION_TESTS = ("service/submissions/test_admission.py",)
+UPLOAD_TESTS = ("service/uploads",)
+SANITY_TESTS = ("workers/upscaler/test_sanity.py",)
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """In ``file``, ``old`` becomes ``new``; ``tests`` are expected to notice."""
+
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+
+
+MUTATIONS = [
+    Mutation(LEASES, '{"$lt": max_attempts}', '{"$lte": max_attempts}', LEASE_TESTS),
+    Mutation(LEASES, '{"$lt": ["$lease.until"', '{"$gt": ["$lease.until"', LEASE_TESTS),
+    Mutation(LEASES, ', "lease.token": token}', "}", LEASE_TESTS),
+    Mutation(LEASES, "0 if charge else 1", "1 if charge else 0", LEASE_TESTS),
+    Mutation(LEASES, ', "lease.worker": worker}', "}", LEASE_TESTS),
+    Mutation(LEASES, "now_plus(-seconds)]}}", "now_plus(seconds)]}}", LEASE_TESTS),
+    Mutation(LEASES, '{"$gte": max_attempts}', '{"$gt": max_attempts}', LEASE_TESTS),
+    Mutation(
+        PERMISSIONS, '"/items/"): Permission.ADMIN', '"/items/"): Permission.SUBMIT', AUTH_TESTS
+    ),
+    Mutation(
+        PERMISSIONS,
+        '("DELETE", "/processed/{name}"): Permission.SUBMIT',
+        '("DELETE", "/processed/{name}"): Permission.READ',
+        AUTH_TESTS,
+    ),
+    Mutation(KEY, "self.revoked_at is None and", "True and", AUTH_TESTS),
+    Mutation(KEY, "or datetime.now(UTC) < self.expires_at", "or True", AUTH_TESTS),
+    Mutation(KEY, "or Scope.ADMIN in self.scopes", "or Scope.READ in self.scopes", AUTH_TESTS),
+    Mutation(AUTHENTICATOR, " or key.generation != session[1]", "", AUTH_TESTS),
+    Mutation(
+        AUTHENTICATOR,
+        "key.active and key.generation == identity.key.generation",
+        "key.active",
+        AUTH_TESTS,
+    ),
+    Mutation(LINKS, "if datetime.now(UTC) >= until:", "if False:", AUTH_TESTS),
+    Mutation(LINKS, "self.download, generation)", "False, generation)", AUTH_TESTS),
+    Mutation(
+        "service/auth/middleware.py",
+        "settings.allow_anonymous and permission is not Permission.ADMIN",
+        "settings.allow_anonymous",
+        AUTH_TESTS,
+    ),
+    Mutation("models/auth/visibility.py", '{"$in": ["", None]}', '{"$ne": 0}', AUTH_TESTS),
+    Mutation(ADMISSION, "total >= self._max_open:", "total > self._max_open:", ADMISSION_TESTS),
+    Mutation(ADMISSION, "own >= self._max", "own > self._max", ADMISSION_TESTS),
+    Mutation(ADMISSION, "counts[1] + pending", "counts[1]", ADMISSION_TESTS),
+    Mutation(SPOOL, "self._reserve_bytes(-self._size)", "self._reserve_bytes(0)", UPLOAD_TESTS),
+    Mutation(
+        "service/uploads/disk_space.py",
+        "total > self._max_spooled_bytes",
+        "total > 2 * self._max_spooled_bytes",
+        UPLOAD_TESTS,
+    ),
+    Mutation(
+        "models/store/mongo/hourly_quotas.py",
+        '"$lt": [{"$size": "$hits"}, limit]',
+        '"$lte": [{"$size": "$hits"}, limit]',
+        ("service/auth/test_quotas.py", "service/handlers/test_send_images.py"),
+    ),
+    Mutation(SANITY, "after.min() == after.max()", "False", SANITY_TESTS),
+    Mutation(SANITY, "psnr < limits.min_psnr_db", "psnr < 0", SANITY_TESTS),
+    Mutation(SANITY, "block > limits.max_block_shift", "False", SANITY_TESTS),
+    Mutation(SANITY, "light < _MIN_LIGHT_SHARE", "False", SANITY_TESTS),
+    Mutation(SANITY, "max(block, shift), min(light, kept)", "shift, kept", SANITY_TESTS),
+    Mutation(SANITY, "float(kept.min())", "float(kept.max())", SANITY_TESTS),
+]
+
+
+def is_noticed(mutation: Mutation, tree: Path) -> bool:
+    """Run the tests of the mutation in ``tree``; return whether one failed.
+
+    Raises:
+        ValueError: the condition does not occur exactly once.
+    """
+    path = tree / mutation.file
+    before = path.read_text()
+    if before.count(mutation.old) != 1:
+        raise ValueError(f"{mutation.file} has {mutation.old!r} {before.count(mutation.old)} times")
+    path.write_text(before.replace(mutation.old, mutation.new))
+    try:
+        tests = [f"tests/{name}" for name in mutation.tests]
+        command = [".venv/bin/python", "-m", "pytest", "-q", "-x", *tests]
+        done = subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False)
+        if done.returncode not in {0, 1}:  # not a test that failed
+            raise ValueError(f"{mutation}: pytest ended with {done.returncode}:\n{done.stdout}")
+        return done.returncode == 1
+    finally:
+        path.write_text(before)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make mutations", description=__doc__)
+    parser.add_argument("--only", default="", help="mutations of files whose path contains this")
+    only = parser.parse_args().only
+    unnoticed = []
+    with tempfile.TemporaryDirectory() as folder:
+        tree = Path(folder, "tree")
+        skipped = shutil.ignore_patterns(
+            ".git", ".venv", "data", "artefacts", "__pycache__", ".*_cache"
+        )
+        shutil.copytree(ROOT, tree, ignore=skipped, symlinks=True)
+        (tree / ".venv").symlink_to(ROOT / ".venv")
+        for mutation in MUTATIONS:
+            if only in mutation.file:
+                noticed = is_noticed(mutation, tree)
+                unnoticed += [] if noticed else [mutation]
+                mark = "noticed " if noticed else "SURVIVED"
+                print(f"{mark} {mutation.file}: {mutation.old} -> {mutation.new}", flush=True)
+    print(f"{len(unnoticed)} survived")
+    return 1 if unnoticed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
