@@ -1,4 +1,4 @@
-"""Fixtures of the service's tests: one Darkroom that reads and writes files, and plain tracebacks."""
+"""Fixtures of the service's tests: a Darkroom with files, and plain tracebacks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.standalone_process import StandaloneProcess
 
 @pytest.fixture(scope="session", autouse=True)
 def _plain_tracebacks() -> None:
-    """structlog's own default draws the local variables of each frame: seconds for one exception."""
+    """By default structlog draws the variables of each frame: seconds for one exception."""
     *others, _ = structlog.get_config()["processors"]
     console = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(processors=[*others, console])
