@@ -49,11 +49,23 @@ class Databases:
         self._redis[number % _REDIS_NUMBERS].flushdb()
         # The one that was returned first: the longer ago, the less can still write to it.
         name = self._empty.popleft() if len(self._empty) > 3 else f"test{number}"
+        self._close_change_streams(name)
         yield name, self._url(number % _REDIS_NUMBERS)
         self._take_back(name)
 
     def _url(self, number: int) -> str:
         return self._redis_url.replace("/0", f"/{number}")
+
+    def _close_change_streams(self, name: str) -> None:
+        """Close those of services that have stopped.
+
+        MongoDB keeps the cursor of a client that left while it waited for ten minutes, and tests
+        count the cursors of their database.
+        """
+        found = self._client.admin.aggregate([{"$currentOp": {"idleCursors": True}}])
+        cursors = [each["cursor"]["cursorId"] for each in found if _is_cursor_of(each, name)]
+        if cursors:
+            self._client[name].command("killCursors", "tasks", cursors=cursors)
 
     def _take_back(self, name: str) -> None:
         database = self._client[name]
@@ -76,3 +88,7 @@ class Databases:
         """Return the number of indexes, not counting the one that each collection has."""
         stats = self._client[name].command("dbStats")
         return int(stats["indexes"]) - int(stats["collections"])
+
+
+def _is_cursor_of(operation: dict[str, Any], name: str) -> bool:
+    return operation.get("ns") == f"{name}.tasks" and "cursor" in operation
