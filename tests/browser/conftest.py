@@ -1,4 +1,8 @@
-"""Browser fixtures: chromium driven by Playwright, against the real service."""
+"""Browser fixtures: chromium driven by Playwright, against the real service.
+
+These tests share one chromium, one driver of Playwright, and so one event loop, in which also
+their services and stores live.
+"""
 
 from __future__ import annotations
 
@@ -7,23 +11,30 @@ import shutil
 import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from aiohttp.test_utils import TestServer
+import pytest_asyncio
+from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.web import Application
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, Page, ViewportSize, async_playwright
+from playwright.async_api import Browser, Page, ViewportSize, async_playwright, expect
 
 from models.settings import Settings
+from models.store import Store
 from service.app import create_app
+from tests.conftest import Client, working
 from tests.support.paths import ROOT
 
 SHOTS = ROOT / "artefacts" / "screenshots" if os.environ.get("SCREENSHOTS") else None
 """Screenshots for people to look at, with SCREENSHOTS=1; ignored by git."""
 WIDTHS = {390: 844, 820: 1180, 1440: 900}
 """Phone, tablet and desktop: height by width, in CSS pixels."""
+INSECURE_NAME = "darkroom.example"
+"""This machine's name; not loopback, so browsers treat plain http to it as insecure."""
+_HERE = Path(__file__).parent
 _ARGUMENTS = [
     "--headless",
     "--no-first-run",
@@ -37,8 +48,23 @@ _ARGUMENTS = [
     "--force-color-profile=srgb",
     "--hide-scrollbars",
     "--mute-audio",
+    f"--host-resolver-rules=MAP {INSECURE_NAME} 127.0.0.1",
+    # Pages of the address bar, which each new context would load at a second of processor time.
+    "--disable-features=WebUIOmniboxPopup,WebUIOmniboxAimPopup",
 ]
-"""The arguments that Playwright itself would use, as far as they matter."""
+"""The arguments that Playwright itself would use, as far as they matter; a name; fewer pages."""
+
+expect.set_options(timeout=30_000)  # long, for a busy machine
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the tests of this folder in one event loop."""
+    for item in items:
+        if _HERE in item.path.parents and pytest_asyncio.is_async_test(item):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+
+
+_VIOLATIONS = "async given => (await axe.run(...given)).violations"
 
 
 class Tab:
@@ -90,12 +116,15 @@ class Tab:
             ("light", {}),
             ("dark", {"runOnly": ["color-contrast"]}),
         )
+        if not await self.page.evaluate("'axe' in window"):
+            await self.page.evaluate(Axe().axe_script)
         for scheme, options in rules:
             await self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-            answer = (await Axe().run(self.page, context, options)).response
+            given = [context, {"resultTypes": ["violations"], **options}]
+            violations = await self.page.evaluate(_VIOLATIONS, given)
             found += [
                 f"{scheme}: {each['id']} ({each['impact']}): {node['html'][:200]}"
-                for each in answer["violations"]
+                for each in violations
                 if each["impact"] in {"serious", "critical"}
                 for node in each["nodes"]
             ]
@@ -142,15 +171,44 @@ def _port(profile: Path, process: subprocess.Popen[bytes]) -> int:
     return int(chosen.read_text().split()[0])
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser(chromium: str) -> AsyncIterator[Browser]:
     async with async_playwright() as driver:
         connected = await driver.chromium.connect_over_cdp(chromium)
         yield connected
-        await connected.close()  # closes the test's windows; chromium keeps running
+        await connected.close()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
+async def store(settings: Settings) -> AsyncIterator[Store]:
+    opened = await Store.open(settings)
+    yield opened
+    opened.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def aiohttp_client() -> AsyncIterator[Any]:
+    async with AsyncExitStack() as opened:
+
+        async def start(app: Application, **options: Any) -> Client:
+            return await opened.enter_async_context(TestClient(TestServer(app), **options))
+
+        yield start
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def client(settings: Settings, aiohttp_client: Any) -> Client:
+    connected: Client = await aiohttp_client(create_app(settings))
+    return connected
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def worker(settings: Settings) -> AsyncIterator[Any]:
+    async with working(settings) as started:
+        yield started
+
+
+@pytest_asyncio.fixture(loop_scope="session")
 async def tab(browser: Browser) -> AsyncIterator[Tab]:
     """A new tab with empty storage; the test fails if a script of the page failed."""
     size: ViewportSize = {"width": 1440, "height": 900}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import random
+import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -21,10 +23,10 @@ from tests.browser.conftest import Tab
 from tests.conftest import Client, working
 from tests.service.dashboard.test_auth import TOKEN
 from tests.support import images
-from tests.workers.queue.test_jobs import slow_picture, started_worker, wait_until
+from tests.workers.queue.test_jobs import started_worker, wait_until
+from workers.context import WorkerContext
 
 Open = Callable[..., Any]
-expect.set_options(timeout=30_000)  # long, for a busy machine
 NAMES = ("lama.png", "old-harbour-1962.jpg", "IMG_2041.jpg", "grandmother.jpg", "floor plan.png")
 
 
@@ -111,6 +113,14 @@ def task(number: int, status: str, age: float, **said: Any) -> dict[str, Any]:
         "stages": {**stages, "publish": 22.7} if status == "SUCCESS" else None,
         **said,
     }
+
+
+async def halt(worker: WorkerContext) -> int:
+    """Halt the child with SIGSTOP, so that its next task runs until SIGCONT; return its pid."""
+    await wait_until(lambda: len(worker.children.pids) == 1)
+    (child,) = worker.children.pids
+    os.kill(child, signal.SIGSTOP)
+    return child
 
 
 async def fill_history(store: Store, *, trouble: bool = False) -> None:
@@ -239,18 +249,23 @@ async def test_rows_update_and_actions_work_without_reload(
         row = page.locator(f'tr[data-key="{first}"]')
         await expect(row).to_contain_text("waiting")
         async with working(settings) as arq:
-            name = (await started_worker(arq)).name
+            queue_worker = await started_worker(arq)
+            name, children = queue_worker.name, queue_worker.children
             await expect(row).to_contain_text("done")
             assert await page.evaluate("window.same")
             # Cancel a slow task, after the confirmation; then retry it.
-            slow = (await send(client, slow_picture(), "slow.png"))["task_id"]
+            halted = await halt(queue_worker)
+            slow = (await send(client, images.png(seed=2), "slow.png"))["task_id"]
             row = page.locator(f'tr[data-key="{slow}"]')
             await expect(row).to_contain_text("running")
+            await wait_until(lambda: children.states[halted])
             await row.get_by_role("button", name="Cancel slow.png").click()
             await page.get_by_role("button", name="Go back").click()
             await row.get_by_role("button", name="Cancel slow.png").click()
             await page.get_by_role("button", name="Cancel the task").click()
             await expect(row).to_contain_text("cancelled")
+            await wait_until(lambda: halted not in children.pids)
+            halted = await halt(queue_worker)
             await row.get_by_role("button", name="Retry slow.png").click()
             await expect(row).to_contain_text("running")
             # Drain the worker while it runs the task: it finishes it and takes no more.
@@ -259,7 +274,8 @@ async def test_rows_update_and_actions_work_without_reload(
             await page.get_by_role("button", name="Drain the worker").click()
             await expect(card).to_contain_text("draining")
             third = (await send(client, images.png(seed=3), "third.png"))["task_id"]
-            await expect(card).to_contain_text("drained", timeout=90_000)
+            os.kill(halted, signal.SIGCONT)
+            await expect(card).to_contain_text("drained")
             await expect(row).to_contain_text("done")
             waiting = page.locator(f'tr[data-key="{third}"]')
             await expect(waiting).to_contain_text("waiting")

@@ -19,10 +19,9 @@ async def test_layout_and_accessibility(client: Any, tab: Tab) -> None:
     await tab.page.goto(page_url(client))
     await tab.shots("docs", whole=False)  # the page is dozens of windows long
     # Every endpoint has the same parts: one for each method is checked with all that it unfolds.
-    assert await tab.findings("header, nav") == []
     await tab.page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
-    for call in ("#post_process", "#get_tasks_id", "#delete_processed_name"):
-        assert await tab.findings(call) == []
+    calls = "#post_process, #get_tasks_id, #delete_processed_name"
+    assert await tab.findings(f"header, nav, {calls}") == []
     for width, height in WIDTHS.items():
         await tab.page.set_viewport_size({"width": width, "height": height})
         assert await tab.overflow() <= 0, width

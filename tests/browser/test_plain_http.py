@@ -2,43 +2,26 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import Any
 
-import pytest
-from playwright.async_api import Browser, Request, async_playwright, expect
+from playwright.async_api import Request, expect
 
 from models.auth.tokens import Purpose
 from models.settings import Settings
 from service.app import create_app
 from service.app_keys import TOKENS
-from tests.browser.conftest import Tab
+from tests.browser.conftest import INSECURE_NAME, Tab
 from tests.browser.upload_page import add, ready, start
 from tests.conftest import Client
 from tests.support import images
-
-NAME = "darkroom.example"  # not loopback, so browsers treat it as insecure
-
-
-@pytest.fixture
-async def browser() -> Any:
-    program = shutil.which("chromium") or shutil.which("google-chrome")
-    assert program, "no chromium; `make test` installs it"
-    async with async_playwright() as driver:
-        started: Browser = await driver.chromium.launch(
-            executable_path=program,
-            args=["--no-sandbox", f"--host-resolver-rules=MAP {NAME} 127.0.0.1"],
-        )
-        yield started
-        await started.close()
 
 
 async def test_own_pages_pass_and_sandboxed_frames_are_blocked(
     settings: Settings, aiohttp_client: Any, tab: Tab
 ) -> None:
-    chosen = settings.model_copy(update={"allowed_hosts": NAME})
+    chosen = settings.model_copy(update={"allowed_hosts": INSECURE_NAME})
     client: Client = await aiohttp_client(create_app(chosen))
-    ours = f"http://{NAME}:{client.port}"
+    ours = f"http://{INSECURE_NAME}:{client.port}"
     sent: list[Request] = []
     tab.page.on("request", lambda each: sent.append(each) if each.method == "POST" else None)
     # The upload page.

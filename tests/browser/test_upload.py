@@ -71,7 +71,8 @@ async def test_drop_compare_and_download(darkroom: StandaloneProcess, tab: Tab) 
 
 async def test_lightbox_at_100_percent(darkroom: StandaloneProcess, tab: Tab) -> None:
     page = await opened(tab, darkroom.url)
-    await add(page, {"wide.png": images.png(900, 700, 3)})
+    await page.set_viewport_size({"width": 700, "height": 500})  # smaller than the result
+    await add(page, {"wide.png": images.png(400, 300, 3)})
     await start(page)
     await ended(page, "done", 1)
     await page.get_by_role("button", name="Large view").click()
@@ -80,7 +81,7 @@ async def test_lightbox_at_100_percent(darkroom: StandaloneProcess, tab: Tab) ->
     await dialog.get_by_role("button", name="100 %").click()
     box = await dialog.locator(".stage").bounding_box()
     assert box is not None
-    assert (box["width"], box["height"]) == (1800, 1400)
+    assert (box["width"], box["height"]) == (800, 600)
     assert await tab.findings() == []
     await tab.shots("upload-large")
     await page.keyboard.press("Escape")

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import pytest_asyncio
 from PIL import Image
 from playwright.async_api import Page, expect
 
@@ -18,10 +19,13 @@ from models.settings import Settings
 from service.submissions import admission
 from standalone.embedded_stores import free_port
 from tests.browser.conftest import Tab, serving
+from tests.browser.test_dashboard import halt
 from tests.browser.upload_page import add, card, ended, opened, ready, start
 from tests.conftest import Client, working
+from tests.service.handlers.test_cancel_retry import send_to_stopped_child
 from tests.support import images
 from tests.support.standalone_process import StandaloneProcess
+from tests.workers.queue.test_jobs import started_worker, wait_until
 
 _HALFWAY = "() => document.querySelector('.card progress').value > 0.1"
 
@@ -183,7 +187,7 @@ async def test_cancel_after_everything_is_sent(darkroom: StandaloneProcess, tab:
     await ended(page, "cancelled", 1)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def forgetful(settings: Settings) -> AsyncIterator[str]:
     """URL of a service whose page keeps two finished sets; no worker runs."""
     async with serving(settings.model_copy(update={"max_page_history": 2})) as url:
@@ -239,9 +243,9 @@ async def test_a_running_task_survives_a_reload_and_is_cancelled(
 async def test_the_queue_position_is_shown(
     client: Client, worker: Any, send: Callable[..., Any], tab: Tab
 ) -> None:
-    slow = {"scale": "4", "quality": "best"}
-    for seed in range(4):
-        await send(images.jpeg(900, 700, 30 + seed), f"{seed}.jpg", **slow)
+    await send_to_stopped_child(send, worker)
+    for seed in range(3):
+        await send(images.png(seed=30 + seed), f"{seed}.png")
     page = await opened(tab, str(client.make_url("/")))
     await add(page, {"last.png": images.png(40, 40, 35)})
     await start(page)
@@ -267,20 +271,19 @@ async def test_wait_for_a_full_queue(
 ) -> None:
     monkeypatch.setattr(admission, "_DEFAULT_RETRY_SECONDS", 2)
     full = settings.model_copy(update={"max_queue": 1})
-    async with serving(full) as url, working(full):
+    async with serving(full) as url, working(full) as arq:
         page = await opened(tab, url)
-        await choose(page, Scale="4", Quality="best")
-        for name, data in {
-            "long.jpg": images.jpeg(900, 700, 16),
-            "next.png": images.png(20, 20, 17),
-        }.items():
-            await add(page, {name: data})
+        worker = await started_worker(arq)
+        halted = await halt(worker)
+        for name in ("long.png", "next.png"):
+            await add(page, {name: images.png(20, 20, len(name) + ord(name[0]))})
             await start(page)
             await expect(page.locator(".card .chip", has_text="running")).to_have_count(1)
         waiting = page.locator(".card .note", has_text="trying again in")
         await expect(waiting).to_contain_text("MAX_QUEUE")
         await tab.shots("upload-waiting")
-        await page.get_by_role("button", name="Cancel: long.jpg").click()
+        await wait_until(lambda: worker.children.states[halted])
+        await page.get_by_role("button", name="Cancel: long.png").click()
         await ended(page, "done", 1)
 
 

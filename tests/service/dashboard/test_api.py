@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -20,8 +22,9 @@ from service.dashboard.overview import OVERVIEW
 from service.dashboard.schemas import QueueBody
 from tests.conftest import Client, working
 from tests.models.store.test_leases import TASK, create_task
+from tests.service.handlers.test_cancel_retry import send_to_stopped_child
 from tests.support.task_factory import finish, got
-from tests.workers.queue.test_jobs import slow_picture, started_worker, wait_until
+from tests.workers.queue.test_jobs import started_worker, wait_until
 
 BEGIN = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -220,7 +223,7 @@ async def test_a_worker_says_what_it_does_and_drains(
 ) -> None:
     async with working(settings) as arq:
         worker = await started_worker(arq)
-        task_id = (await (await send(slow_picture(), name="slow.png")).json())["task_id"]
+        task_id, halted = await send_to_stopped_child(send, arq)
 
         async def shown() -> dict[str, Any]:
             found = (await api(client, "workers"))["workers"]
@@ -238,7 +241,8 @@ async def test_a_worker_says_what_it_does_and_drains(
         assert said["engine"] and said["started_at"] and said["load"] >= 0
         response = await client.post(f"/dashboard/api/workers/{worker.name}/drain")
         assert response.status == 202
-        await wait_until(partial(_is, shown, "drained"), 90)
+        os.kill(halted, signal.SIGCONT)
+        await wait_until(partial(_is, shown, "drained"), 60)
         # It finished its task; a new task waits.
         assert (await got(store, task_id)).status is Status.SUCCESS
         second = (await (await send(name="second.png", scale="3")).json())["task_id"]
