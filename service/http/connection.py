@@ -134,7 +134,7 @@ class Connection(web.RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """Return problem+json for malformed HTTP and for exceptions that no middleware caught."""
-        if isinstance(exc, HttpProcessingError):
+        if isinstance(exc, HttpProcessingError | ConnectionError):  # malformed, or disconnected
             log.debug("client_error", reason=type(exc).__name__)
         else:
             log.error("unexpected_error", exc_info=exc)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import socket
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from service.app import create_app
 from service.http.connection import Connection
 from service.http.connection_limits import ConnectionLimiter
 from standalone import embedded_stores
+from tests.support import images
 from tests.support.service_process import ServiceProcess, read_until_closed, send_slowly
 
 HOST = b"Host: localhost\r\n"
@@ -483,5 +485,19 @@ def test_hostile_requests_log_no_server_error(service: ServiceProcess) -> None:
     service.send_raw(post(b"/groups", JSON, CHUNKED, body=b"zz\r\n"))
     with service.connection() as opened:
         opened.sendall(post(b"/blur", FORM, b"Content-Length: 900\r\n", body=PART))
+    service.send_raw(GET)
+    assert {line["level"] for line in service.lines()} <= {"info", "debug"}
+
+
+def test_reset_event_streams_log_no_server_error(service: ServiceProcess) -> None:
+    body = PART.replace(b'"a"', b'"a.png"') + images.png() + b"\r\n--x--\r\n"
+    length = b"Content-Length: %d\r\n" % len(body)
+    close = b"Connection: close\r\n"
+    response = service.send_raw(post(b"/grayscale", FORM, close, length, body=body))
+    task_id = json.loads(response.partition(b"\r\n\r\n")[2])["task_id"]
+    for _ in range(40):
+        with service.connection() as opened:
+            opened.sendall(b"GET /tasks/%s/events HTTP/1.1\r\n%s\r\n" % (task_id.encode(), HOST))
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     service.send_raw(GET)
     assert {line["level"] for line in service.lines()} <= {"info", "debug"}
