@@ -163,7 +163,7 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
                     "cpu_ms_per_flow": spent,
                 }
             )
-        alone = some(30)
+        alone = some(given.single)
         single = {
             "flow": asyncio.run(run_flows(url, alone, form, 1))[1],
             "bare_opencv": latencies(one_thread, by_opencv, alone),
@@ -195,6 +195,7 @@ def main() -> None:
     parser.add_argument("--concurrency", type=int, default=8)
     parser.add_argument("--flows", type=int, default=48, help="flows in each round")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--single", type=int, default=30, help="flows one after the other")
     parser.add_argument("--width", type=int, default=640)
     parser.add_argument("--height", type=int, default=480)
     default = "FSRCNN" if SHARED.is_dir() else "darkroom-fast"

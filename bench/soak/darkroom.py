@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +55,7 @@ class Darkroom:
     """Its TMPDIR."""
     log: Path
     process: psutil.Process
+    settings: Mapping[str, str]
 
     def store_port(self, store: str) -> int:
         return int((self.data_dir / store / "port").read_text())
@@ -66,7 +67,7 @@ class Darkroom:
             cwd=_ROOT,
             env={
                 **_environment_without_settings(),
-                **_SHORT_SETTINGS,
+                **self.settings,
                 "DATA_DIR": str(self.data_dir),
             },
             capture_output=True,
@@ -82,8 +83,8 @@ def _environment_without_settings() -> dict[str, str]:
 
 
 @contextmanager
-def start_darkroom() -> Iterator[Darkroom]:
-    """Run ``python -m standalone`` in a temporary folder.
+def start_darkroom(changes: Mapping[str, str] | None = None) -> Iterator[Darkroom]:
+    """Run ``python -m standalone`` in a temporary folder; ``changes``: other settings.
 
     Raises:
         RuntimeError: it does not start; the message holds its log.
@@ -93,13 +94,14 @@ def start_darkroom() -> Iterator[Darkroom]:
         scratch = folder / "tmp"
         scratch.mkdir()
         port = free_port()
+        settings = {**_SHORT_SETTINGS, **(changes or {})}
         environment = {"PORT": str(port), "DATA_DIR": str(folder / "data"), "TMPDIR": str(scratch)}
         log = folder / "log"
         with log.open("wb") as written:
             process = subprocess.Popen(
                 [sys.executable, "-m", "standalone"],
                 cwd=_ROOT,
-                env={**_environment_without_settings(), **_SHORT_SETTINGS, **environment},
+                env={**_environment_without_settings(), **settings, **environment},
                 stdout=written,
                 stderr=subprocess.STDOUT,
             )
@@ -116,6 +118,7 @@ def start_darkroom() -> Iterator[Darkroom]:
                 scratch,
                 log,
                 psutil.Process(process.pid),
+                settings,
             )
         finally:
             process.terminate()

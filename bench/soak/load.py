@@ -26,16 +26,14 @@ _PROBE_SECONDS = 0.5
 
 
 async def load(
-    darkroom: Darkroom, records: Records, seconds: float, lanes: int, seed: str
+    darkroom: Darkroom, records: Records, seconds: float, lanes: int, seed: str, least: int = 1
 ) -> list[float]:
-    """Load ``darkroom`` for ``seconds`` with ``lanes`` at once.
+    """Load ``darkroom`` for ``seconds`` with ``lanes`` at once; each act at least ``least`` times.
 
     Returns the seconds that each request to /healthz took meanwhile.
     """
     until = time.monotonic() + seconds
-    first = [
-        (kind, act) for kind, acts in KINDS.items() for act in acts
-    ]  # each act is performed at least once
+    first = [(kind, act) for kind, acts in KINDS.items() for act in acts] * least
     kept = aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE_SECONDS)
     fresh = aiohttp.TCPConnector(limit=0, force_close=True)
     async with (

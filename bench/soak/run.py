@@ -6,6 +6,7 @@ import asyncio
 import statistics
 import time
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import closing
 
 from bench.soak import process_stats
@@ -21,16 +22,27 @@ _REST_SECONDS = 120  # at most, until all that expires is gone
 _REST_SAMPLES = 5  # samples, a second apart: the median counts
 
 
-async def soak(seconds: float, lanes: int, seed: str, command: str) -> Report:
-    """Soak a Darkroom that is started for it, for ``seconds`` in two halves."""
-    with start_darkroom() as darkroom, closing(StoreStats(darkroom)) as stores:
+async def soak(
+    seconds: float,
+    lanes: int,
+    seed: str,
+    command: str,
+    changes: Mapping[str, str] | None = None,
+    least: int = 1,
+) -> Report:
+    """Soak a Darkroom that is started for it, for ``seconds`` in two halves.
+
+    ``changes``: settings that differ from the soak's own. Each act is performed at least once in
+    the first half, and at least ``least`` times in the second.
+    """
+    with start_darkroom(changes) as darkroom, closing(StoreStats(darkroom)) as stores:
         records = Records()
         peak: Counter[str] = Counter()
         watching = asyncio.create_task(_track_peak(darkroom, stores, peak))
         health, rests, loaded = [], [], 0.0
-        for half in ("first", "second"):
+        for half, times in (("first", 1), ("second", least)):
             began = time.monotonic()
-            health += await load(darkroom, records, seconds / 2, lanes, f"{seed}:{half}")
+            health += await load(darkroom, records, seconds / 2, lanes, f"{seed}:{half}", times)
             loaded += time.monotonic() - began
             rests.append(await _wait_for_rest(darkroom, stores))
         watching.cancel()

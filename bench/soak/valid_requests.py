@@ -111,7 +111,7 @@ async def events(client: SoakClient) -> None:
 
 async def cancel_and_retry(client: SoakClient) -> None:
     """Cancel a task that was just sent, and sometimes retry it."""
-    data = images.valid(client.rng, "PNG", 400)
+    data = images.valid(client.rng, "PNG", 240)
     fields = {"scale": "3", "quality": "best"}
     for task in await client.submit("/upscale", form(fields, ("a.png", data))):
         await client.request("DELETE", f"/tasks/{task['task_id']}", must=True)

@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 import os
 import tempfile
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import psutil
-from PIL import Image
 
 from tests.chaos import verification
 from tests.chaos.client import Client
@@ -25,6 +26,7 @@ from tests.support import images
 from tests.support.standalone_process import StandaloneProcess
 
 _CONCURRENCY = 6  # submissions at the same time
+_LOOK_SECONDS = 0.1  # between two looks at their memory: each reads all of /proc
 _MAX_CHILD_BYTES = 500_000_000  # other images, with all their networks, stay below 350 MB
 _END_SECONDS = 180  # for accepted tasks to end once the storm is over
 _ATTEMPTS = 6  # a storm hits one task more often than real machines do
@@ -39,6 +41,9 @@ STORM_SETTINGS = {
     "NEWSLETTER_WEEKDAY": "off",
     "LOG_LEVEL": "WARNING",
 }
+_NO_FAULTS = {"WORKERS": "1", "WORKER_PROCESSES": "1"}
+"""Where nothing is injected, more processes would only have to be started."""
+_POISON_PIXELS = 7000  # a side
 
 
 @dataclass
@@ -63,13 +68,14 @@ class Report:
 
 
 def poison() -> Submission:
-    """Return an image whose child process is always killed for its memory use.
+    """Return a gray image whose child process is always killed for its memory use.
 
     Decoding it takes at least 600 MB, and upscaling it more than a minute.
     """
-    gradient = Image.radial_gradient("L").resize((7000, 7000)).convert("RGB")
-    gradient.putalpha(128)
-    data = images.encoded(gradient)
+    row, packer = b"\0" + b"\x80" * (4 * _POISON_PIXELS), zlib.compressobj(1)
+    packed = b"".join(packer.compress(row) for _ in range(_POISON_PIXELS)) + packer.flush()
+    rgba = np.broadcast_to(np.uint8(0), (_POISON_PIXELS, _POISON_PIXELS, 4))  # no memory
+    data = images.by_hand(rgba, packed=packed)
     fields = (("scale", "2"), ("quality", "fast"))
     return Submission("/upscale", fields, ("poison.png",), lambda _: data, (0,))
 
@@ -81,7 +87,7 @@ def run(folder: Path, *, seconds: float, pause: float, count: int, seed: int) ->
     scratch = folder / "scratch"
     scratch.mkdir()
     environment = {**STORM_SETTINGS, "TMPDIR": str(scratch)}
-    with StandaloneProcess(folder / "undisturbed", **environment) as darkroom:
+    with StandaloneProcess(folder / "undisturbed", **{**environment, **_NO_FAULTS}) as darkroom:
         expected = asyncio.run(_run_undisturbed(darkroom, workload))
     with StandaloneProcess(folder / "data", **environment) as darkroom:
         injector, oplog = FaultInjector(darkroom), OplogReader(darkroom)
@@ -91,7 +97,8 @@ def run(folder: Path, *, seconds: float, pause: float, count: int, seed: int) ->
             report.problems.append("Darkroom did not stop with status 0")
     # Housekeeping must keep unreferenced results for longer than any worker takes to publish. Only
     # now, with no task running, may it be fast.
-    with StandaloneProcess(folder / "data", **environment, ORPHAN_AGE_SECONDS="1") as darkroom:
+    calm = {**environment, **_NO_FAULTS, "ORPHAN_AGE_SECONDS": "1"}
+    with StandaloneProcess(folder / "data", **calm) as darkroom:
         second = FaultInjector(darkroom)
         second.record_processes()
         injector.seen |= second.seen
@@ -192,7 +199,7 @@ async def kill_large_children(darkroom: StandaloneProcess) -> None:
                 for child in worker.children():
                     if child.memory_info().rss > _MAX_CHILD_BYTES:
                         child.kill()
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(_LOOK_SECONDS)
 
 
 @contextlib.contextmanager

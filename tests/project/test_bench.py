@@ -19,21 +19,11 @@ pytestmark = pytest.mark.integration
 
 
 def test_throughput_prints_its_figures() -> None:
-    small = [
-        "--flows",
-        "6",
-        "--rounds",
-        "1",
-        "--concurrency",
-        "3",
-        "--width",
-        "64",
-        "--height",
-        "48",
-    ]
+    small = {"flows": 6, "rounds": 1, "concurrency": 3, "single": 4, "width": 64, "height": 48}
+    arguments = [f"--{name}={value}" for name, value in small.items()]
     cheap = {"UPSCALE_ENGINE": "opencv", "WORKER_PROCESSES": "1"}  # starts in half the time
     done = subprocess.run(
-        [sys.executable, "-m", "bench.throughput", *small],
+        [sys.executable, "-m", "bench.throughput", *arguments],
         cwd=ROOT,
         env={**os.environ, **cheap},
         capture_output=True,
@@ -48,7 +38,8 @@ def test_throughput_prints_its_figures() -> None:
     assert set(printed["single_ms"]) == {"flow", "bare_opencv", "bare_pipeline"}
 
 
-async def test_memory_measures_a_child_process() -> None:
+async def test_memory_measures_a_child_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UPSCALE_ENGINE", "opencv")
     kinds = ("jpeg", "gray16", "rgba", "gray+alpha16")  # each way of writing, 1 to 4 channels
     assert set(kinds) <= set(memory.KINDS)
     for kind in kinds:

@@ -63,20 +63,28 @@ def run_blocks(page: Path) -> list[Block]:
     return [block for block in commands(page) if not skip_reason(block)]
 
 
-def starts_darkroom(page: Path) -> bool:
-    return any(block.text.startswith("make run") for block in run_blocks(page))
+def is_plain_start(block: Block) -> bool:
+    return block.text == "make run"
 
 
-STARTING_PAGES = [page for page in PAGES if starts_darkroom(page) or page == ROOT / "README.md"]
+def starts_own(page: Path) -> bool:
+    """Return whether the page starts a Darkroom with settings of its own."""
+    return any(
+        block.text.startswith("make run") and not is_plain_start(block)
+        for block in run_blocks(page)
+    )
+
+
+OWN_PAGES = [page for page in PAGES if starts_own(page)]
 OPERATION_PAGES = [page for page in PAGES if page.parent.name == "operations" and run_blocks(page)]
-OTHER_PAGES = [
+SHARING_PAGES = [
     page
     for page in PAGES
-    if page not in STARTING_PAGES and page not in OPERATION_PAGES and run_blocks(page)
+    if page not in OWN_PAGES and page not in OPERATION_PAGES and run_blocks(page)
 ]
 
 
-@pytest.mark.parametrize("page", STARTING_PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
+@pytest.mark.parametrize("page", OWN_PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
 @pytest.mark.timeout(300)
 def test_the_commands_of_a_page_run(
     page: Path,
@@ -89,8 +97,6 @@ def test_the_commands_of_a_page_run(
         "mongodb://127.0.0.1:27017/?replicaSet=darkroom": mongo.url,
     }
     runner = PageRunner(tmp_path / "clone", known)
-    if not starts_darkroom(page):
-        runner.run(Block("sh", "make run", 0))
     try:
         for block in run_blocks(page):
             runner.run(block)
@@ -99,15 +105,18 @@ def test_the_commands_of_a_page_run(
 
 
 @pytest.mark.integration
+@pytest.mark.timeout(300)
 def test_the_commands_of_the_other_pages_run(tmp_path: Path) -> None:
-    """Those that start no Darkroom of their own, one after the other on one."""
+    """Those of README and of all pages that need no settings, one after the other on one."""
+    assert ROOT / "README.md" in SHARING_PAGES
     runner = PageRunner(tmp_path / "clone")
     try:
         runner.run(Block("sh", "make run", 0))
-        assert OTHER_PAGES
-        for page in OTHER_PAGES:
+        for number, page in enumerate(SHARING_PAGES):
+            runner.draw(number)
             for block in run_blocks(page):
-                runner.run(block)
+                if not is_plain_start(block):
+                    runner.run(block)
         for page in OPERATION_PAGES:
             for block in commands(page):
                 done = f'$ {block.text}?wait=30\n{{"status": "SUCCESS", "{ANY}": "{ANY}"}}'

@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +24,11 @@ from service.app import create_app
 from service.app_keys import DRAINING
 from standalone.process import SupervisedProcess, environment
 from standalone.sockets import AlreadyInUse, listen
-from tests.standalone.test_supervisor import StartDarkroom, picture
+from tests.standalone.test_supervisor import picture
 from tests.support import images
 from tests.support.standalone_process import StandaloneProcess
 
-_PAUSE_SECONDS = 0.1
+_PAUSE_SECONDS = 0.3
 """Between two requests of a client: the restart is to be hit by some, not to be slowed by all."""
 
 
@@ -91,10 +91,28 @@ class Load:
                 thread.join()
 
 
+@pytest.fixture(scope="module")
+def darkroom(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandaloneProcess]:
+    """A Darkroom whose processes each test replaces or stops: the supervisor starts new ones."""
+    folder = tmp_path_factory.mktemp("rolling_restart")
+    with StandaloneProcess(folder / "data", DRAIN_SECONDS="5") as started:
+        yield started
+
+
+@pytest.fixture
+def logged(darkroom: StandaloneProcess) -> Callable[[], str]:
+    """Return what Darkroom has logged since the test began."""
+    before = len(darkroom.log.read_bytes())
+
+    def read() -> str:
+        return darkroom.log.read_bytes()[before:].decode()
+
+    return read
+
+
 def test_rolling_restart_under_load_loses_nothing(
-    start_darkroom: StartDarkroom, tmp_path: Path
+    darkroom: StandaloneProcess, logged: Callable[[], str], tmp_path: Path
 ) -> None:
-    darkroom = start_darkroom(DRAIN_SECONDS="5")
     assert darkroom.process is not None
     names = ["service", "worker-0"]
     load = Load(darkroom, tmp_path)
@@ -102,24 +120,21 @@ def test_rolling_restart_under_load_loses_nothing(
         for count in range(1, 3):
             before = [darkroom.pid(name) for name in names]
             darkroom.process.send_signal(signal.SIGUSR2)
-            darkroom.until(
-                lambda n=count: darkroom.log.read_bytes().count(b"\nreplaced\n") == n,
-                "replaced",
-                120,
-            )
+            darkroom.until(lambda n=count: logged().count("\nreplaced\n") == n, "replaced", 120)
             assert not {darkroom.pid(name) for name in names} & set(before)
             assert not any(psutil.pid_exists(pid) for pid in before)
     assert load.errors == []
     assert len(load.tasks) > 10 and load.responses > 10
     for task_id in load.tasks:
         assert darkroom.task(task_id, wait=60)["status"] == "SUCCESS"
-    log = darkroom.log.read_text()
+    log = logged()
     for name in names:
         assert log.count(f"{name} (") == log.count("ended with status 0") / 2 == 2
 
 
-def test_sigterm_answers_requests_in_flight(start_darkroom: StartDarkroom, tmp_path: Path) -> None:
-    darkroom = start_darkroom()
+def test_sigterm_answers_requests_in_flight(
+    darkroom: StandaloneProcess, logged: Callable[[], str], tmp_path: Path
+) -> None:
     path = picture(tmp_path)
     task_id = darkroom.upload(path)["task_id"]
     assert darkroom.task(task_id, wait=60)["status"] == "SUCCESS"
@@ -138,7 +153,7 @@ def test_sigterm_answers_requests_in_flight(start_darkroom: StartDarkroom, tmp_p
     )
     service = psutil.Process(darkroom.pid("service"))
     os.kill(service.pid, signal.SIGTERM)
-    darkroom.until(lambda: b"draining" in darkroom.log.read_bytes(), "draining")
+    darkroom.until(lambda: "draining" in logged(), "draining")
     # Keep-alive: one more request is answered, with Connection: close.
     kept.request("GET", "/readyz")
     last = kept.getresponse()
@@ -151,7 +166,7 @@ def test_sigterm_answers_requests_in_flight(start_darkroom: StartDarkroom, tmp_p
     accepted_id = json.loads(answer.read())["task_id"]
     kept.close()
     slow.close()
-    darkroom.until(lambda: b"service ended with status 0" in darkroom.log.read_bytes(), "ended")
+    darkroom.until(lambda: "service ended with status 0" in logged(), "ended")
     assert darkroom.task(accepted_id, wait=60)["status"] == "SUCCESS"
 
 
