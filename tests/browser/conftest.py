@@ -65,6 +65,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 _VIOLATIONS = "async given => (await axe.run(...given)).violations"
+_OPTIONS = {"resultTypes": ["violations"], "selectors": False, "preload": False}
+"""Less work: no selectors of what passes; no style sheets of other hosts, for a moderate rule."""
 
 
 class Tab:
@@ -106,9 +108,10 @@ class Tab:
         root = "document.documentElement"
         return int(await self.page.evaluate(f"{root}.scrollWidth - {root}.clientWidth"))
 
-    async def findings(self, context: str = "body") -> list[str]:
+    async def findings(self, context: str = "body", without: str = "") -> list[str]:
         """Return the serious and critical violations that axe-core finds within ``context``.
 
+        ``without``: the selector of elements that are like others, to be passed over.
         In dark, only the rule that depends on colours runs again.
         """
         found = []
@@ -120,7 +123,8 @@ class Tab:
             await self.page.evaluate(Axe().axe_script)
         for scheme, options in rules:
             await self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-            given = [context, {"resultTypes": ["violations"], **options}]
+            within = {"include": [context], **({"exclude": [without]} if without else {})}
+            given = [within, _OPTIONS | options]
             violations = await self.page.evaluate(_VIOLATIONS, given)
             found += [
                 f"{scheme}: {each['id']} ({each['impact']}): {node['html'][:200]}"

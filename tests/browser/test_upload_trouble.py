@@ -16,16 +16,15 @@ from PIL import Image
 from playwright.async_api import Page, expect
 
 from models.settings import Settings
+from models.store import Store
 from service.submissions import admission
 from standalone.embedded_stores import free_port
 from tests.browser.conftest import Tab, serving
-from tests.browser.test_dashboard import halt
-from tests.browser.upload_page import add, card, ended, opened, ready, start
-from tests.conftest import Client, working
-from tests.service.handlers.test_cancel_retry import send_to_stopped_child
+from tests.browser.upload_page import add, card, created, ended, opened, ready, start
+from tests.conftest import Client
 from tests.support import images
 from tests.support.standalone_process import StandaloneProcess
-from tests.workers.queue.test_jobs import started_worker, wait_until
+from tests.support.task_factory import finish
 
 _HALFWAY = "() => document.querySelector('.card progress').value > 0.1"
 
@@ -93,7 +92,7 @@ async def test_a_file_that_is_too_large(settings: Settings, tab: Tab) -> None:
 
 
 async def _refused_for_its_size(page: Page) -> None:
-    await add(page, {"large.png": noise(900, 12)})
+    await add(page, {"large.png": noise(200, 12)})
     await start(page)
     await ended(page, "failed", 1)
     problem = page.locator(".card .problem")
@@ -102,9 +101,9 @@ async def _refused_for_its_size(page: Page) -> None:
 
 async def test_reload_during_an_upload(darkroom: StandaloneProcess, tab: Tab) -> None:
     page = await opened(tab, darkroom.url)
-    data = noise(300, 13)
+    data = noise(160, 13)
     await add(page, {"sent.png": data, "kept.png": images.png(31, 31, 13)})
-    await slowly(page, 40_000)
+    await slowly(page, 12_000)
     await start(page)
     await page.wait_for_function(_HALFWAY)
     await expect(card(page, "sent.png").locator(".note")).to_contain_text("% uploaded")
@@ -134,8 +133,8 @@ async def test_two_tabs_upload_a_picture_once(darkroom: StandaloneProcess, tab: 
     page = await opened(tab, darkroom.url)
     sent: list[str] = []
     page.context.on("request", lambda r: sent.append(r.url) if r.method == "POST" else None)
-    await add(page, {"once.png": noise(300, 27)})
-    await slowly(page, 40_000)
+    await add(page, {"once.png": noise(160, 27)})
+    await slowly(page, 12_000)
     await start(page)
     await page.wait_for_function(_HALFWAY)
     other = Tab(await page.context.new_page())
@@ -155,8 +154,8 @@ async def test_another_tab_finishes_the_upload_of_a_closed_one(
     page = await opened(tab, darkroom.url)
     closed = Tab(await page.context.new_page())
     await opened(closed, darkroom.url)
-    await add(closed.page, {"left.png": noise(300, 28)})
-    await slowly(closed.page, 40_000)
+    await add(closed.page, {"left.png": noise(160, 28)})
+    await slowly(closed.page, 12_000)
     await start(closed.page)
     await closed.page.wait_for_function(_HALFWAY)
     await page.reload()
@@ -166,16 +165,15 @@ async def test_another_tab_finishes_the_upload_of_a_closed_one(
     await ended(page, "done", 1)
 
 
-async def test_cancel_after_everything_is_sent(darkroom: StandaloneProcess, tab: Tab) -> None:
-    page = await opened(tab, darkroom.url)
+async def test_cancel_after_everything_is_sent(client: Client, tab: Tab) -> None:
+    page = await opened(tab, str(client.make_url("/")))  # no worker runs: the task does not end
     session = await page.context.new_cdp_session(page)
     held: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     session.on("Fetch.requestPaused", lambda event: held.set_result(event["requestId"]))
     # Hold the response: the service has the picture before the page knows.
     pattern = {"urlPattern": "*/process", "requestStage": "Response"}
     await session.send("Fetch.enable", {"patterns": [pattern]})
-    await choose(page, Scale="4", Quality="best")
-    await add(page, {"late.jpg": images.jpeg(2600, 2000, 29)})
+    await add(page, {"late.jpg": images.jpeg(seed=29)})
     await start(page)
     answer = await asyncio.wait_for(held, 30)
     await page.get_by_role("button", name="Cancel: late.jpg").click()
@@ -218,13 +216,20 @@ async def test_the_oldest_finished_picture_is_dropped(forgetful: str, tab: Tab) 
     await expect(card(page, "oldest.png")).to_have_count(0)
 
 
+async def run(store: Store, name: str) -> None:
+    """Claim the task of an upload as a worker does, and make progress; no worker runs."""
+    task_id = await created(store, name)
+    assert await store.leases.claim(task_id, worker="w", token="t", seconds=600, max_attempts=3)
+    assert await store.leases.extend(task_id, "t", seconds=600, progress=37)
+
+
 async def test_a_running_task_survives_a_reload_and_is_cancelled(
-    darkroom: StandaloneProcess, tab: Tab
+    client: Client, store: Store, tab: Tab
 ) -> None:
-    page = await opened(tab, darkroom.url)
-    await choose(page, Scale="4")
-    await add(page, {"long.jpg": images.jpeg(2600, 2000, 15)})
+    page = await opened(tab, str(client.make_url("/")))
+    await add(page, {"long.jpg": images.jpeg(seed=15)})
     await start(page)
+    await run(store, "long.jpg")
     await ended(page, "working", 1)
     await page.reload()
     await ready(page)
@@ -241,9 +246,8 @@ async def test_a_running_task_survives_a_reload_and_is_cancelled(
 
 
 async def test_the_queue_position_is_shown(
-    client: Client, worker: Any, send: Callable[..., Any], tab: Tab
+    client: Client, send: Callable[..., Any], tab: Tab
 ) -> None:
-    await send_to_stopped_child(send, worker)
     for seed in range(3):
         await send(images.png(seed=30 + seed), f"{seed}.png")
     page = await opened(tab, str(client.make_url("/")))
@@ -251,7 +255,7 @@ async def test_the_queue_position_is_shown(
     await start(page)
     await ended(page, "working", 1)
     note = card(page, "last.png").locator(".note")
-    await expect(note).to_have_text(re.compile(r"^[1-4] tasks? ahead of it"))
+    await expect(note).to_have_text(re.compile("^3 tasks ahead of it"))
     await page.get_by_role("button", name="Cancel: last.png").click()
     await ended(page, "cancelled", 1)
 
@@ -267,23 +271,22 @@ async def test_a_sample_that_cannot_be_loaded(darkroom: StandaloneProcess, tab: 
 
 
 async def test_wait_for_a_full_queue(
-    settings: Settings, tab: Tab, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, store: Store, tab: Tab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(admission, "_DEFAULT_RETRY_SECONDS", 2)
-    full = settings.model_copy(update={"max_queue": 1})
-    async with serving(full) as url, working(full) as arq:
+    async with serving(settings.model_copy(update={"max_queue": 1})) as url:
         page = await opened(tab, url)
-        worker = await started_worker(arq)
-        halted = await halt(worker)
         for name in ("long.png", "next.png"):
             await add(page, {name: images.png(20, 20, len(name) + ord(name[0]))})
             await start(page)
+            if name == "long.png":
+                await run(store, name)
             await expect(page.locator(".card .chip", has_text="running")).to_have_count(1)
         waiting = page.locator(".card .note", has_text="trying again in")
         await expect(waiting).to_contain_text("MAX_QUEUE")
         await tab.shots("upload-waiting")
-        await wait_until(lambda: worker.children.states[halted])
         await page.get_by_role("button", name="Cancel: long.png").click()
+        await finish(store, await created(store, "next.png"), images.png(40, 40))
         await ended(page, "done", 1)
 
 
@@ -297,14 +300,15 @@ async def test_wait_while_offline(darkroom: StandaloneProcess, tab: Tab) -> None
     await ended(page, "done", 1)
 
 
-async def test_wait_for_an_unreachable_service(settings: Settings, tab: Tab) -> None:
+async def test_wait_for_an_unreachable_service(settings: Settings, store: Store, tab: Tab) -> None:
     port = free_port()
     async with serving(settings, port) as url:
         page = await opened(tab, url)
         await add(page, {"away.png": images.png(34, 34, 19)})
     await start(page)
     await expect(page.locator(".card .note")).to_contain_text("cannot be reached; trying again")
-    async with serving(settings, port), working(settings):
+    async with serving(settings, port):
+        await finish(store, await created(store, "away.png"), images.png(68, 68))
         await ended(page, "done", 1)
 
 

@@ -8,7 +8,9 @@ from typing import Any
 
 from playwright.async_api import FilePayload, Locator, Page, expect
 
+from models.store import Store
 from tests.browser.conftest import Tab
+from tests.workers.queue.test_jobs import wait_until
 
 _FILES = """files => {
   const transfer = new DataTransfer();
@@ -80,3 +82,16 @@ async def ended(page: Page, state: str, count: int, seconds: int = 60) -> None:
     if state == "done":
         for each in await cards.locator("img").all():
             await each.evaluate("img => img.decode()")
+
+
+async def created(store: Store, name: str = "") -> str:
+    """Return the id of the task of an upload, once there is one; ``name``: as it is stored."""
+    found: list[str] = []
+
+    async def looked() -> bool:
+        cursor = store._database["tasks"].find({"uploads.name": name} if name else {})
+        found.extend([each["_id"] async for each in cursor])
+        return bool(found)
+
+    await wait_until(looked)
+    return found[0]

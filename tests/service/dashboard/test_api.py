@@ -22,9 +22,9 @@ from service.dashboard.overview import OVERVIEW
 from service.dashboard.schemas import QueueBody
 from tests.conftest import Client, working
 from tests.models.store.test_leases import TASK, create_task
-from tests.service.handlers.test_cancel_retry import send_to_stopped_child
+from tests.support import images
 from tests.support.task_factory import finish, got
-from tests.workers.queue.test_jobs import started_worker, wait_until
+from tests.workers.queue.test_jobs import send_to_halted_child, started_worker, wait_until
 
 BEGIN = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -223,7 +223,7 @@ async def test_a_worker_says_what_it_does_and_drains(
 ) -> None:
     async with working(settings) as arq:
         worker = await started_worker(arq)
-        task_id, halted = await send_to_stopped_child(send, arq)
+        task_id, halted = await send_to_halted_child(send, arq)
 
         async def shown() -> dict[str, Any]:
             found = (await api(client, "workers"))["workers"]
@@ -245,7 +245,7 @@ async def test_a_worker_says_what_it_does_and_drains(
         await wait_until(partial(_is, shown, "drained"), 60)
         # It finished its task; a new task waits.
         assert (await got(store, task_id)).status is Status.SUCCESS
-        second = (await (await send(name="second.png", scale="3")).json())["task_id"]
+        second = (await (await send(images.png(seed=2), "second.png")).json())["task_id"]
         now = await api(client, "queue")
         assert [each["code"] for each in now["alarms"]] == ["all_drained"]
         assert (await got(store, second)).status is Status.CREATED
@@ -265,7 +265,7 @@ async def test_a_worker_says_what_it_does_and_drains(
     async with working(settings) as arq:  # same process, so the same worker name
         await started_worker(arq)
         await wait_until(partial(_is, shown, "running"))
-        assert (await (await send(name="x.png", scale="4", query="?wait=60")).json())["status"] == (
+        assert (await (await send(images.png(seed=3), "x.png", "?wait=60")).json())["status"] == (
             "SUCCESS"
         )
 

@@ -13,11 +13,10 @@ from models.store import Store
 from service.app import create_app
 from service.events.sse_hub import EVENT_HUB
 from tests.conftest import working
-from tests.service.handlers.test_cancel_retry import send_to_stopped_child
 from tests.support import images
 from tests.support.paths import ROOT
 from tests.support.sse_client import Event, listen
-from tests.workers.queue.test_jobs import slow_picture, started_worker
+from tests.workers.queue.test_jobs import send_to_halted_child, slow_picture, started_worker
 
 Send = Callable[..., Awaitable[Any]]
 
@@ -113,7 +112,7 @@ async def test_eta_of_a_waiting_task(
 ) -> None:
     await started_worker(worker)
     await send(query="?wait=30")  # so that the ETA has a measured rate
-    busy, _ = await send_to_stopped_child(partial(send, images.png(seed=8)), worker)
+    busy, _ = await send_to_halted_child(partial(send, images.png(seed=8)), worker)
     behind = (await (await send(images.png(seed=9), "b.png")).json())["task_id"]
     stream = await listen(client, f"/tasks/{behind}/events")
     first = await stream.next()

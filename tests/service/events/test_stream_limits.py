@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import signal
 import socket
@@ -10,27 +11,30 @@ import struct
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Awaitable, Callable
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp.test_utils import TestServer, get_port_socket
 
 from models.settings import Settings
 from models.store import Store
+from models.store.mongo.replica_set import replica_set_url
 from models.store.tasks.change_stream import TaskChange
 from service.app import create_app
 from service.app_keys import STORE
 from service.events import sse_hub
 from service.events.sse_hub import EVENT_HUB
+from standalone.embedded_stores import HOST
+from tests.chaos.faults import port
 from tests.models.store.test_change_stream import streams
+from tests.models.store.test_leases import create_task
 from tests.service.events.test_sse_hub import ERROR, claim, state
-from tests.standalone.test_supervisor import StartDarkroom, picture
 from tests.support import images
 from tests.support.sse_client import listen
 from tests.support.standalone_process import StandaloneProcess
-from tests.workers.queue.test_jobs import slow_picture, wait_until
+from tests.workers.queue.test_jobs import wait_until
 
 Send = Callable[..., Awaitable[Any]]
 
@@ -102,11 +106,13 @@ async def test_without_streams_nothing_is_queried(
     task_id = (await (await send()).json())["task_id"]
     stream = await listen(client, f"/tasks/{task_id}/events")
     await claim(store, task_id)
-    progress = 0
-    async with asyncio.timeout(20):
-        while None not in received:
-            progress = progress % 99 + 1
-            await store.leases.extend(task_id, "t", seconds=60, progress=progress)
+    progress = itertools.cycle(range(1, 100))
+
+    async def reported() -> bool:
+        await store.leases.extend(task_id, "t", seconds=60, progress=next(progress))
+        return None in received
+
+    await wait_until(reported)
     stream.response.close()
     await wait_until(lambda: not hub._streams and not client.app[STORE].change_stream._detailed)
     received.clear()
@@ -150,6 +156,13 @@ async def test_disconnected_stream_is_cleaned_up(
     assert 'darkroom_event_streams{subject="task"} 0' in text
 
 
+def _small_buffers(host: str, number: int, family: socket.AddressFamily) -> socket.socket:
+    """Return a listening socket whose connections buffer little of what the service sends."""
+    listening = get_port_socket(host, number, family)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    return listening
+
+
 async def test_stalled_stream_is_closed(
     settings: Settings, aiohttp_client: Any, store: Store
 ) -> None:
@@ -157,9 +170,10 @@ async def test_stalled_stream_is_closed(
     quick = settings.model_copy(
         update={"events_stall_timeout": 0.5, "events_interval_seconds": 0.001}
     )
-    client = await aiohttp_client(create_app(quick))
+    server = TestServer(create_app(quick), socket_factory=_small_buffers)
+    client = await aiohttp_client(server)
     form = aiohttp.FormData()
-    for seed in range(60):
+    for seed in range(40):
         form.add_field("image", images.png(seed=seed), filename=f"{seed}-{'x' * 90}.png")
     group = await (await client.post("/grayscale", data=form)).json()
     hub = client.app[EVENT_HUB]
@@ -320,7 +334,7 @@ class BrowserThread(threading.Thread):
     """Acts as a browser: reconnects with the last event id after each disconnect."""
 
     def __init__(self, darkroom: StandaloneProcess, path: str) -> None:
-        super().__init__()
+        super().__init__(daemon=True)
         self.darkroom, self.path = darkroom, path
         self.lines: list[str] = []
         self.connections = 0
@@ -357,33 +371,50 @@ def cancel(darkroom: StandaloneProcess, task_id: str) -> bool:
     return bool(answer) and json.loads(answer)["status"] == "CANCELLED"
 
 
-def test_mongodb_killed_in_the_middle(start_darkroom: StartDarkroom, tmp_path: Path) -> None:
-    darkroom = start_darkroom()
-    task_id = darkroom.upload(picture(tmp_path, "slow.png", slow_picture()))["task_id"]
-    page = BrowserThread(darkroom, f"/tasks/{task_id}/events")
+@pytest.fixture(scope="module")
+def restarted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandaloneProcess]:
+    """A Darkroom of which these tests restart parts; each leaves it whole."""
+    # No sweep, which would enqueue the tasks of ``start_task``.
+    settings = {"SHUTDOWN_TIMEOUT": "300", "SWEEP_INTERVAL_SECONDS": "3600"}
+    with StandaloneProcess(tmp_path_factory.mktemp("restarted") / "data", **settings) as started:
+        yield started
+
+
+async def start_task(darkroom: StandaloneProcess, mark: str) -> str:
+    """Start a task that no worker runs: only cancelling ends it."""
+    url = replica_set_url(HOST, port(darkroom, "mongo"))
+    store = Store(Settings(mongo_url=url))
+    await create_task(store, mark)
+    await store.leases.claim(mark[:32], worker="w", token="t", seconds=3600, max_attempts=1)
+    store.close()
+    return mark[:32]
+
+
+@pytest.mark.integration
+def test_mongodb_killed_in_the_middle(restarted: StandaloneProcess) -> None:
+    task_id = asyncio.run(start_task(restarted, "a" * 64))
+    page = BrowserThread(restarted, f"/tasks/{task_id}/events")
     page.start()
-    darkroom.until(lambda: page.has_line('"STARTED"'), "started")
-    darkroom.kill("mongo")
-    darkroom.until(lambda: cancel(darkroom, task_id), "back")
-    darkroom.until(lambda: page.has_line("event: end"), "ended")
+    restarted.until(lambda: page.has_line('"STARTED"'), "started")
+    restarted.kill("mongo")
+    restarted.until(lambda: cancel(restarted, task_id), "back")
+    restarted.until(lambda: page.has_line("event: end"), "ended")
     page.join(30)
     assert page.has_line('"CANCELLED"')
     assert page.statuses == [200, 204]  # never disconnected
 
 
-def test_a_rolling_restart_does_not_wait_for_listeners(
-    start_darkroom: StartDarkroom, tmp_path: Path
-) -> None:
-    darkroom = start_darkroom(SHUTDOWN_TIMEOUT="300", DRAIN_SECONDS="1")
-    task_id = darkroom.upload(picture(tmp_path, "slow.png", slow_picture()))["task_id"]
-    page = BrowserThread(darkroom, f"/tasks/{task_id}/events")
+@pytest.mark.integration
+def test_a_rolling_restart_does_not_wait_for_listeners(restarted: StandaloneProcess) -> None:
+    task_id = asyncio.run(start_task(restarted, "b" * 64))
+    page = BrowserThread(restarted, f"/tasks/{task_id}/events")
     page.start()
-    darkroom.until(lambda: page.connections == 1 and page.lines, "listening")
-    assert darkroom.process is not None
-    darkroom.process.send_signal(signal.SIGUSR2)
-    darkroom.until(lambda: b"\nreplaced\n" in darkroom.log.read_bytes(), "replaced", 100)
-    darkroom.until(lambda: page.connections == 2, "connected again")
-    darkroom.until(lambda: cancel(darkroom, task_id), "cancelled")
-    darkroom.until(lambda: page.has_line("event: end"), "end event from the next service")
+    restarted.until(lambda: page.connections == 1 and page.lines, "listening")
+    assert restarted.process is not None
+    restarted.process.send_signal(signal.SIGUSR2)
+    restarted.until(lambda: b"\nreplaced\n" in restarted.log.read_bytes(), "replaced", 100)
+    restarted.until(lambda: page.connections == 2, "connected again")
+    restarted.until(lambda: cancel(restarted, task_id), "cancelled")
+    restarted.until(lambda: page.has_line("event: end"), "end event from the next service")
     page.join(30)
     assert page.statuses == [200, 200, 204]
