@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import TextIO
 
 from models.errors import StoreUnavailable
 from models.outbox.webhook_signature import signing_secrets
@@ -23,7 +22,7 @@ def embedded_mongo_url(data_dir: Path) -> str:
     return replica_set_url("127.0.0.1", int(port.read_text())) if port.exists() else ""
 
 
-async def webhook_secret(settings: Settings, key_id: str = "", out: TextIO = sys.stdout) -> int:
+async def webhook_secret(settings: Settings, key_id: str = "") -> int:
     """Print the secrets that sign webhooks, one a line.
 
     ``key_id``: id of an API key; its webhooks have a secret of their own. Returns 2 if there is no
@@ -44,7 +43,7 @@ async def webhook_secret(settings: Settings, key_id: str = "", out: TextIO = sys
         return _print_unavailable(error)
     finally:
         store.close()
-    print("\n".join(signing_secrets(settings, secret).for_owner(key_id, generation)), file=out)
+    print("\n".join(signing_secrets(settings, secret).for_owner(key_id, generation)))
     return 0
 
 
@@ -56,9 +55,7 @@ def _print_unavailable(error: StoreUnavailable) -> int:
     return 2
 
 
-async def check(
-    settings: Settings, *, fast: bool = False, repair: bool = False, out: TextIO = sys.stdout
-) -> int:
+async def check(settings: Settings, *, fast: bool = False, repair: bool = False) -> int:
     """Print one line for each error, then a summary; return the exit status.
 
     0: no errors, or all were repaired; 1: errors remain; 2: MongoDB does not answer.
@@ -73,7 +70,7 @@ async def check(
             found[finding.code] += 1
             done = repair and await finding.repair()
             repaired += done
-            print(f"{finding.code}: {finding.what}{'; repaired' if done else ''}", file=out)
+            print(f"{finding.code}: {finding.what}{'; repaired' if done else ''}")
         if repair:
             await store.originals.delete_marked()
     except StoreUnavailable as error:
@@ -81,8 +78,8 @@ async def check(
     finally:
         store.close()
     looked = ", ".join(f"{count} {what}" for what, count in sorted(walk.counts.items()))
-    print(f"looked at {looked or 'an empty store'}", file=out)
+    print(f"looked at {looked or 'an empty store'}")
     kinds = ", ".join(f"{count} {code}" for code, count in sorted(found.items()))
     total = found.total()
-    print(f"{total} wrong{f' ({kinds})' if kinds else ''}, {repaired} repaired", file=out)
+    print(f"{total} wrong{f' ({kinds})' if kinds else ''}, {repaired} repaired")
     return 0 if repaired == total else 1

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from aiohttp.test_utils import TestClient
 from aiohttp.web import Application, Request
 
@@ -54,10 +55,16 @@ _INTEGRATION_FIXTURES = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what uses a server by its fixtures; other tests say it themselves (``pytestmark``)."""
+    """Mark what uses a server by its fixtures; other tests say it themselves (``pytestmark``).
+
+    Files with such tests come first: they take long, and short ones fill the time of the processes
+    of xdist that finish early.
+    """
     for item in items:
         if not _INTEGRATION_FIXTURES.isdisjoint(getattr(item, "fixturenames", ())):
             item.add_marker("integration")
+    long = {item.path for item in items if item.get_closest_marker("integration")}
+    items.sort(key=lambda item: item.path not in long)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -106,14 +113,27 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded_stores.
         yield server
 
 
+_SETTING_NAMES = {name.upper() for name in Settings.model_fields}
+
+
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Remove the machine's own settings."""
-    for name in Settings.model_fields:
-        monkeypatch.delenv(name.upper(), raising=False)
+    for name in _SETTING_NAMES & os.environ.keys():
+        monkeypatch.delenv(name)
+    # OpenVINO's self-test takes half of a child's start; tests that are about it ask for it.
+    monkeypatch.setenv("UPSCALE_ENGINE", "opencv")
     monkeypatch.setitem(Settings.model_config, "env_file", None)
     # Hide what `make weights` fetched on this machine as well.
     monkeypatch.setattr("models.settings.FETCHED_DIR", SHARED / "nowhere")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _plain_tracebacks() -> None:
+    """By default structlog draws the variables of each frame: seconds for one exception."""
+    *others, _ = structlog.get_config()["processors"]
+    console = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[*others, console])
 
 
 @pytest.fixture(scope="session")
@@ -147,7 +167,6 @@ def _default_settings() -> Settings:
         store_timeout=3,
         drain_seconds=1,
         newsletter_weekday="off",  # its job would count among the worker's
-        upscale_engine="opencv",  # OpenVINO's self-test takes a third of a child's start
     )
 
 

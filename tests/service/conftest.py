@@ -1,23 +1,14 @@
-"""Fixtures of the service's tests: a Darkroom with files, and plain tracebacks."""
+"""Fixtures of the service's tests: a Darkroom with files."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import pytest
-import structlog
 
 from tests.service.legacy.test_convert import animation
 from tests.support import images
 from tests.support.standalone_process import StandaloneProcess
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _plain_tracebacks() -> None:
-    """By default structlog draws the variables of each frame: seconds for one exception."""
-    *others, _ = structlog.get_config()["processors"]
-    console = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
-    structlog.configure(processors=[*others, console])
 
 
 @pytest.fixture(scope="session")

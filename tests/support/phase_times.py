@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 PHASES = ("setup", "call", "teardown")
-_FILES_SHOWN = 25
+_MIN_SECONDS_SHOWN = 3.0
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -74,16 +74,14 @@ class PhaseTimes:
         for _, row in rows:
             for name, value in row.items():
                 whole[name] += value
-        rest: dict[str, float] = {
-            k: v - sum(r[k] for _, r in rows[:_FILES_SHOWN]) for k, v in whole.items()
-        }
+        shown = [(name, row) for name, row in rows if _cpu(row) >= _MIN_SECONDS_SHOWN]
+        rest: dict[str, float] = {k: v - sum(r[k] for _, r in shown) for k, v in whole.items()}
         write = terminalreporter.write_line
         write(
             "| file | tests | CPU s: set-up | call | teardown | waits s: set-up | call | teardown |"
         )
         write("|---|---|---|---|---|---|---|---|")
-        shown = [*rows[:_FILES_SHOWN], ("the other files", rest), ("all", whole)]
-        for name, row in shown:
+        for name, row in [*shown, ("the other files", rest), ("all", whole)]:
             cpu = [row[f"{phase} cpu"] for phase in PHASES]
             waited = [max(0.0, row[phase] - row[f"{phase} cpu"]) for phase in PHASES]
             cells = " | ".join(f"{value:.1f}" for value in (*cpu, *waited))

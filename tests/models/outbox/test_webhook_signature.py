@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hmac
 import io
 from typing import Any
@@ -20,8 +21,8 @@ from tests.workers.webhooks.test_end_to_end import open_client, send, verified
 
 async def printed_secret(settings: Settings, key_id: str = "") -> str:
     """Return the one secret that ``python -m models webhook-secret`` prints."""
-    out = io.StringIO()
-    assert await webhook_secret(settings, key_id, out) == 0
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        assert await webhook_secret(settings, key_id) == 0
     (secret,) = out.getvalue().split()
     return secret
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import os
-import subprocess
-import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -14,13 +11,14 @@ from typing import Any
 import pytest
 from bson import ObjectId
 
+from models.__main__ import main
 from models.cli import check
 from models.settings import Settings
 from models.store import Store
 from models.store.files.gridfs import CHUNK_BYTES
 from tests.conftest import working
 from tests.support import images
-from tests.support.paths import ROOT
+from tests.support.command import Done, run_main
 from tests.support.task_factory import LONG_AGO, age, findings, finish, got, stored, walk
 from workers.background.housekeeping import delete_expired
 
@@ -47,15 +45,21 @@ async def repair(store: Store) -> list[bool]:
 
 
 async def test_consistent_store_has_no_findings(
-    client: Any, send: Send, done: str, store: Store, settings: Settings
+    client: Any,
+    send: Send,
+    done: str,
+    store: Store,
+    settings: Settings,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     await send(images.png(seed=3), "open.png")
     await send(name="dog.png")
     for fast in (False, True):
         assert await codes(store, fast=fast) == []
-    out = io.StringIO()
-    assert await check(settings, out=out) == 0
-    assert "2 tasks" in out.getvalue() and "0 wrong, 0 repaired" in out.getvalue()
+    capsys.readouterr()
+    assert await check(settings) == 0
+    out, _ = capsys.readouterr()
+    assert "2 tasks" in out and "0 wrong, 0 repaired" in out
     async with working(settings):
         form = images.form(images.png(), "cat.png", operations="upscale=2")
         form.add_field("operations", "grayscale")
@@ -256,30 +260,19 @@ async def test_check_finds_nothing_under_load(
     assert await codes(store) == []
 
 
-def run(
-    settings: Settings, *arguments: str, data_dir: Path = Path("nowhere")
-) -> tuple[int, str, str]:
+def run(settings: Settings, *arguments: str, data_dir: Path = Path("nowhere")) -> Done:
     environment = {
-        **os.environ,
         "MONGO_URL": settings.mongo_url,
         "MONGO_DB": settings.mongo_db,
         "DATA_DIR": str(data_dir),
         "STORE_TIMEOUT": str(settings.store_timeout),
         "ORPHAN_AGE_SECONDS": "0.001",
     }
-    done = subprocess.run(
-        [sys.executable, "-m", "models", "check", *arguments],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env=environment,
-        check=False,
-    )
-    return done.returncode, done.stdout, done.stderr
+    return run_main(main, "check", *arguments, **environment)
 
 
 async def test_check_command(done: str, store: Store, settings: Settings) -> None:
-    async def ran(*arguments: str) -> tuple[int, str, str]:
+    async def ran(*arguments: str) -> Done:
         return await asyncio.to_thread(run, settings, *arguments)
 
     await store._database["names"].insert_one(

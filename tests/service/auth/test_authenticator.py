@@ -34,6 +34,8 @@ from tests.support.task_factory import RESULT, finish
 
 ID = "ab" * 16
 _LOGIN_PATHS = {"/dashboard/login", "/dashboard/logout"}
+_WITHOUT_KEY = {"/", "/login", "/logout", "/docs", "/openapi.json", "/healthz", "/readyz"}
+_WITHOUT_KEY |= {"/subscribe/confirm", "/unsubscribe", "/operations"}  # the last one: any key
 
 
 @pytest.fixture
@@ -65,6 +67,20 @@ def test_permission_table_lists_exactly_the_routes(settings: Settings) -> None:
     app.router.add_get("/new", home.index)
     with pytest.raises(LookupError, match="permissions"):
         permissions.check_routes(app.router.routes())
+
+
+def test_table_grants_what_the_documents_say() -> None:
+    """docs/keys.md in other words than the table's, which all other tests read."""
+    for (method, path), permission in permissions.PERMISSIONS.items():
+        if path in _WITHOUT_KEY or path.startswith("/static/"):
+            expected = None
+        elif path in {"/items/", "/items", "/metrics"}:
+            expected = Scope.ADMIN
+        elif path.endswith("/link") or (method == "GET" and not path.startswith("/send_images/")):
+            expected = Scope.READ
+        else:
+            expected = Scope.SUBMIT
+        assert SCOPES.get(permission) == expected, (method, path)
 
 
 async def test_only_public_routes_answer_without_a_key(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -16,32 +14,15 @@ from models.store import Store
 from service.events.long_poll import COMPLETION_WAITER
 from tests.conftest import working
 from tests.support import images
-from tests.workers.queue.test_jobs import slow_picture, started_worker, wait_until, worker_of
+from tests.workers.queue.test_jobs import (
+    send_to_halted_child,
+    started_worker,
+    wait_until,
+    worker_of,
+)
 from workers.queue import execute
 
 Send = Callable[..., Awaitable[Any]]
-
-
-async def wait_until_running(store: Store, task_id: str) -> None:
-    async def seen() -> bool:
-        task = await store.tasks.get(task_id)
-        return task is not None and task.progress > 0
-
-    await wait_until(seen)
-
-
-async def send_to_stopped_child(send: Send, worker: Any) -> tuple[str, int]:
-    """Upload a picture to a child that SIGSTOP halts: it is running for ever, at no cost.
-
-    Return the task and the child's pid.
-    """
-    queue_worker = await started_worker(worker)
-    (busy,) = queue_worker.children.pids
-    os.kill(busy, signal.SIGSTOP)
-    task_id = (await (await send()).json())["task_id"]
-    # Cancelled any sooner, the attempt would leave its halted child for the next one.
-    await wait_until(lambda: queue_worker.children.states[busy])
-    return task_id, busy
 
 
 async def count_result_documents(store: Store) -> int:
@@ -71,12 +52,10 @@ async def test_cancel_kills_the_child_process(
     client: Any, send: Send, store: Store, worker: Any
 ) -> None:
     queue_worker = await started_worker(worker)
-    body = await (await send(slow_picture())).json()
-    await wait_until_running(store, body["task_id"])
-    (busy,) = queue_worker.children.pids
-    waiting = asyncio.create_task(client.get(f"/tasks/{body['task_id']}?wait=60"))
+    task_id, busy = await send_to_halted_child(send, worker)
+    waiting = asyncio.create_task(client.get(f"/tasks/{task_id}?wait=60"))
     await wait_until(lambda: client.app[COMPLETION_WAITER]._waiters)
-    response = await client.delete(f"/tasks/{body['task_id']}")
+    response = await client.delete(f"/tasks/{task_id}")
     assert response.status == 200
     assert (await (await waiting).json())["status"] == "CANCELLED"
     # Before the task would have ended, and without a heartbeat (every third of a lease):
@@ -171,7 +150,7 @@ async def test_retry_restarts_a_cancelled_task(
     done = (await (await send(images.png(seed=1), query="?wait=30")).json())["task_id"]
     response = await client.post(f"/tasks/{done}/retry")
     assert (response.status, (await response.json())["measured"]) == (409, "SUCCESS")
-    slow, _ = await send_to_stopped_child(send, worker)
+    slow, _ = await send_to_halted_child(send, worker)
     assert (await client.delete(f"/tasks/{slow}")).status == 200
     response = await client.post(f"/tasks/{slow}/retry")
     body = await response.json()
@@ -213,7 +192,7 @@ async def test_group_with_a_cancelled_task(client: Any, settings: Settings) -> N
 async def test_worker_reopens_a_broken_change_stream(
     client: Any, send: Send, store: Store, worker: Any
 ) -> None:
-    task_id, busy = await send_to_stopped_child(send, worker)
+    task_id, busy = await send_to_halted_child(send, worker)
     operations = store._client.admin.aggregate([{"$currentOp": {"idleCursors": True}}])
     streams = [
         op["cursor"]["cursorId"]

@@ -5,23 +5,23 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from bson import ObjectId
+from pymongo import MongoClient
 
+from models.__main__ import main as models_main
+from models.cli import embedded_mongo_url
 from models.redis.queue import connect
 from models.settings import Settings
 from models.store import Store
 from models.store.files.gridfs import FileBucket
 from tests.conftest import working
 from tests.support import images
-from tests.support.paths import ROOT
+from tests.support.command import run_main
 from tests.support.standalone_process import StandaloneProcess
 from tests.support.task_factory import LONG_AGO, age, findings, finish, stored
 from tests.workers.background.conftest import Send
@@ -188,22 +188,13 @@ def test_standalone_housekeeping_survives_worker_kills(
         darkroom.until(lambda n=number: status(f"{n}-upscale-x2.png") == 410, "expired")
         assert darkroom.task(body["task_id"])["url"] is None
 
-    environment = {k: v for k, v in os.environ.items() if k not in {"MONGO_URL", "MONGO_DB"}}
-
-    def left() -> int:
-        done = subprocess.run(
-            [sys.executable, "-m", "models", "check"],
-            cwd=ROOT,
-            env={**environment, "DATA_DIR": str(darkroom.data_dir), "ORPHAN_AGE_SECONDS": "1"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        assert "2 tasks" in done.stdout
-        return done.stdout.count("results.files") + done.stdout.count("originals.files")
-
-    darkroom.until(lambda: left() == 0, "empty")
+    mongo_url = embedded_mongo_url(darkroom.data_dir)
+    with MongoClient[dict[str, Any]](mongo_url) as client:
+        files = [client["darkroom"][f"{kind}.files"] for kind in ("results", "originals")]
+        darkroom.until(lambda: not any(each.count_documents({}) for each in files), "empty")
+    done = run_main(models_main, "check", DATA_DIR=str(darkroom.data_dir), ORPHAN_AGE_SECONDS="1")
+    assert done.returncode == 0, done
+    assert "2 tasks" in done.stdout and ".files" not in done.stdout
     retried = json.loads(
         darkroom.curl("-X", "POST", f"{darkroom.url}/tasks/{body['task_id']}/retry")
     )

@@ -148,7 +148,7 @@ async def test_worker_logs_the_records_of_its_child(tmp_path: Path) -> None:
     data = edsr(2, quantized=True)
     own(tmp_path, algorithm="edsr", sha256=hashlib.sha256(data).hexdigest(), radius=5)
     (tmp_path / "mynet_x2.pb").write_bytes(data)
-    children = ChildPool(Settings(worker_processes=1, weights_dir=tmp_path))
+    children = ChildPool(Settings(worker_processes=1, weights_dir=tmp_path, upscale_engine="auto"))
     await children.start()
     operations = [{"op": "upscale", "scale": 2, "model": "mynet"}]
     with structlog.testing.capture_logs() as logs:

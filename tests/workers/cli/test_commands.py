@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +17,27 @@ import pytest
 from PIL import Image
 
 from tests.support import images
+from tests.support.command import Done, run_main
 from tests.support.paths import ROOT, SHARED
+from workers.__main__ import main
 from workers.cli.progress_bar import render
 
 pytestmark = pytest.mark.integration
 
 
-def command(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+Command = Callable[..., Done]
+
+
+@pytest.fixture
+def command(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Command]:
+    """Run ``python -m workers`` in this process, in the folder."""
+    sigterm = signal.getsignal(signal.SIGTERM)
+    monkeypatch.chdir(folder)
+    yield partial(run_main, main)
+    signal.signal(signal.SIGTERM, sigterm)
+
+
+def process(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "workers", *arguments],
         cwd=folder,
@@ -48,16 +64,15 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_upscale_one_picture(folder: Path) -> None:
-    done = command(folder, "upscale", "cat.png", "out.png", "--scale", "2")
+    done = process(folder, "upscale", "cat.png", "out.png", "--scale", "2")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert size(folder / "out.png") == ("PNG", 80, 60)
 
 
 @pytest.mark.skipif(not (SHARED / "images").is_dir(), reason="needs ../shared/images")
-def test_upscale_with_a_named_network(folder: Path) -> None:
+def test_upscale_with_a_named_network(folder: Path, command: Command) -> None:
     weights = str(SHARED / "weights")
     done = command(
-        folder,
         *("upscale", str(SHARED / "images/lama.png"), "x.jpg", "--scale", "3", "--model", "FSRCNN"),
         WEIGHTS_DIR=weights,
     )
@@ -65,34 +80,34 @@ def test_upscale_with_a_named_network(folder: Path) -> None:
     assert size(folder / "x.jpg") == ("JPEG", 257 * 3, 300 * 3)
 
 
-def test_format_follows_the_output_name(folder: Path) -> None:
-    assert command(folder, "resize", "cat.png", "a.webp", "--width", "20").returncode == 0
+def test_format_follows_the_output_name(folder: Path, command: Command) -> None:
+    assert command("resize", "cat.png", "a.webp", "--width", "20").returncode == 0
     assert size(folder / "a.webp") == ("WEBP", 20, 15)
-    done = command(folder, "convert", "cat.png", "b.jpg", "--format", "webp")
+    done = command("convert", "cat.png", "b.jpg", "--format", "webp")
     assert done.returncode == 2
     assert "b.jpg: conflicting formats, jpeg and webp" in done.stderr
 
 
-def test_missing_output_folder_is_created(folder: Path) -> None:
-    done = command(folder, "upscale", "cat.png", "dog.jpg", "-o", "new/out/")
+def test_missing_output_folder_is_created(folder: Path, command: Command) -> None:
+    done = command("upscale", "cat.png", "dog.jpg", "-o", "new/out/")
     assert (done.returncode, done.stderr) == (0, "")
     assert size(folder / "new/out/cat-upscale-x2.png") == ("PNG", 80, 60)
     assert size(folder / "new/out/dog-upscale-x2.jpg") == ("JPEG", 100, 40)
     assert len(list((folder / "new/out").iterdir())) == 2
 
 
-def test_process_with_several_operations_and_results(folder: Path) -> None:
+def test_process_with_several_operations_and_results(folder: Path, command: Command) -> None:
     done = command(
-        folder, "process", "cat.png", "part.png", "--operations", "grayscale", "split", "resize=2"
+        "process", "cat.png", "part.png", "--operations", "grayscale", "split", "resize=2"
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert [size(folder / f"part-{n}.png") for n in (1, 2, 3, 4)] == [("PNG", 40, 30)] * 4
 
 
-def test_broken_inputs_fail_by_name_and_others_are_processed(folder: Path) -> None:
-    done = command(
-        folder, "grayscale", "broken.png", "cat.png", "none.png", "note.png", ".", "-o", "out"
-    )
+def test_broken_inputs_fail_by_name_and_others_are_processed(
+    folder: Path, command: Command
+) -> None:
+    done = command("grayscale", "broken.png", "cat.png", "none.png", "note.png", ".", "-o", "out")
     assert done.returncode == 1
     lines = done.stderr.splitlines()
     assert [line.split(": ")[1] for line in lines] == ["broken.png", "none.png", "note.png", "."]
@@ -101,20 +116,20 @@ def test_broken_inputs_fail_by_name_and_others_are_processed(folder: Path) -> No
     assert [p.name for p in (folder / "out").iterdir()] == ["cat-grayscale.png"]
 
 
-def test_existing_files_are_overwritten_only_with_force(folder: Path) -> None:
+def test_existing_files_are_overwritten_only_with_force(folder: Path, command: Command) -> None:
     before = (folder / "cat.png").read_bytes()
-    done = command(folder, "grayscale", "dog.jpg", "cat.png")
+    done = command("grayscale", "dog.jpg", "cat.png")
     assert done.returncode == 1
     assert done.stderr == "darkroom: dog.jpg: cat.png already exists; -f overwrites it\n"
     assert (folder / "cat.png").read_bytes() == before
-    assert command(folder, "grayscale", "-f", "dog.jpg", "cat.png").returncode == 0
+    assert command("grayscale", "-f", "dog.jpg", "cat.png").returncode == 0
     assert size(folder / "cat.png") == ("PNG", 50, 20)
 
 
-def test_inputs_with_the_same_name_do_not_share_a_result(folder: Path) -> None:
+def test_inputs_with_the_same_name_do_not_share_a_result(folder: Path, command: Command) -> None:
     (folder / "b").mkdir()
     (folder / "b/cat.png").write_bytes(images.png(10, 10))
-    done = command(folder, "grayscale", "-f", "cat.png", "b/cat.png", "-o", "out")
+    done = command("grayscale", "-f", "cat.png", "b/cat.png", "-o", "out")
     assert done.returncode == 1
     assert "cat-grayscale.png was already written for cat.png" in done.stderr
     assert size(folder / "out/cat-grayscale.png") == ("PNG", 40, 30)
@@ -135,19 +150,21 @@ def test_inputs_with_the_same_name_do_not_share_a_result(folder: Path) -> None:
         (["process", "cat.png", "out.png", "--operations", "shout"], "unknown operation 'shout'"),
     ],
 )
-def test_invalid_command_lines(folder: Path, arguments: list[str], sentence: str) -> None:
-    done = command(folder, *arguments)
+def test_invalid_command_lines(
+    folder: Path, command: Command, arguments: list[str], sentence: str
+) -> None:
+    done = command(*arguments)
     assert done.returncode == 2
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
     assert len(list(folder.iterdir())) == 4
 
 
-def test_limits_come_from_the_settings(folder: Path) -> None:
-    done = command(folder, "upscale", "cat.png", "out.png", MAX_PIXELS="1199")
+def test_limits_come_from_the_settings(folder: Path, command: Command) -> None:
+    done = command("upscale", "cat.png", "out.png", MAX_PIXELS="1199")
     assert done.returncode == 1
     assert "1200 pixels; at most 1199 are allowed (MAX_PIXELS)" in done.stderr
-    done = command(folder, "upscale", "cat.png", "out.png", MAX_PIXELS="many")
+    done = command("upscale", "cat.png", "out.png", MAX_PIXELS="many")
     assert done.returncode == 2
     assert "MAX_PIXELS='many'" in done.stderr
 
@@ -187,42 +204,42 @@ def test_progress_bar_and_interrupt_leave_no_files(
     assert list((folder / "out").iterdir()) == []
 
 
-def test_sanity_and_memory_limits_come_from_the_settings(folder: Path) -> None:
+def test_sanity_and_memory_limits_come_from_the_settings(folder: Path, command: Command) -> None:
     for name, value, sentence in (
         ("UPSCALE_MIN_PSNR", "90", "does not match the input"),
         ("MEMORY_BUDGET", "1000000", "MEMORY_BUDGET"),
     ):
-        done = command(folder, "upscale", "cat.png", "out.png", **{name: value})
+        done = command("upscale", "cat.png", "out.png", **{name: value})
         assert done.returncode == 1
         assert sentence in done.stderr
         assert not (folder / "out.png").exists()
 
 
-def test_empty_names_and_control_characters(folder: Path) -> None:
-    done = command(folder, "upscale", "cat.png", "")
+def test_empty_names_and_control_characters(folder: Path, command: Command) -> None:
+    done = command("upscale", "cat.png", "")
     assert (done.returncode, done.stderr) == (2, "darkroom: a file name is empty\n")
     (folder / "z\n\x1b[31mred.png").write_bytes(b"")
-    done = command(folder, "upscale", "z\n\x1b[31mred.png", "cat.png", "-o", "out")
+    done = command("upscale", "z\n\x1b[31mred.png", "cat.png", "-o", "out")
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert line.startswith("darkroom: z??[31mred.png: ")
 
 
-def test_pipes_and_missing_folders_are_refused(folder: Path) -> None:
+def test_pipes_and_missing_folders_are_refused(folder: Path, command: Command) -> None:
     os.mkfifo(folder / "pipe.png")
-    done = command(folder, "grayscale", "pipe.png", "out.png")
+    done = command("grayscale", "pipe.png", "out.png")
     assert done.returncode == 1
     assert "pipe.png: not a regular file" in done.stderr
-    done = command(folder, "grayscale", "cat.png", "nowhere/out.png")
+    done = command("grayscale", "cat.png", "nowhere/out.png")
     assert done.returncode == 1
     assert "the folder nowhere does not exist" in done.stderr
 
 
-def test_overwriting_keeps_links_and_modes(folder: Path) -> None:
+def test_overwriting_keeps_links_and_modes(folder: Path, command: Command) -> None:
     (folder / "real.png").write_bytes(b"old")
     (folder / "real.png").chmod(0o640)
     (folder / "link.png").symlink_to("real.png")
-    assert command(folder, "grayscale", "cat.png", "link.png", "-f").returncode == 0
+    assert command("grayscale", "cat.png", "link.png", "-f").returncode == 0
     assert (folder / "link.png").is_symlink()
     assert size(folder / "real.png") == ("PNG", 40, 30)
     assert (folder / "real.png").stat().st_mode & 0o777 == 0o640
@@ -231,16 +248,16 @@ def test_overwriting_keeps_links_and_modes(folder: Path) -> None:
 def test_without_openvino(folder: Path) -> None:
     (folder / "openvino.py").write_text("raise ImportError('no wheel for this machine')")
     environment = {"PYTHONPATH": f"{folder}:{ROOT}"}
-    done = command(
+    done = process(
         folder, "upscale", "cat.png", "out.png", **environment, UPSCALE_ENGINE="openvino"
     )
     assert done.returncode == 2
     assert "no wheel for this machine" in done.stderr and "Traceback" not in done.stderr
-    done = command(folder, "upscale", "cat.png", "out.png", **environment)
+    done = process(folder, "upscale", "cat.png", "out.png", **environment)
     assert done.returncode == 0
     assert "using OpenCV instead" in done.stderr
     assert size(folder / "out.png") == ("PNG", 80, 60)
-    done = command(folder, "grayscale", "cat.png", "gray.png", **environment)
+    done = process(folder, "grayscale", "cat.png", "gray.png", **environment)
     assert (done.returncode, done.stderr) == (0, "")
 
 

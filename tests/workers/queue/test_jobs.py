@@ -48,6 +48,20 @@ async def wait_until(condition: Callable[[], Any], seconds: float = 20) -> None:
             await asyncio.sleep(0.01)
 
 
+async def send_to_halted_child(send: Send, arq: Any) -> tuple[str, int]:
+    """Upload a picture to a child that SIGSTOP halts: its task runs for ever, at no cost.
+
+    Return the task and the child's pid.
+    """
+    worker = await started_worker(arq)
+    (busy,) = worker.children.pids
+    os.kill(busy, signal.SIGSTOP)
+    task_id = (await (await send()).json())["task_id"]
+    # Cancelled any sooner, the attempt would leave its halted child for the next one.
+    await wait_until(lambda: worker.children.states[busy])
+    return task_id, busy
+
+
 def slow_picture(side: int = 0) -> bytes:
     """An image whose upscaling takes seconds: large, and fast to generate.
 
@@ -105,12 +119,13 @@ async def test_timeout_kills_the_child_not_the_worker(
     async with working(strict) as arq:
         worker = await started_worker(arq)
         before = worker.children.pids
-        body = await (await send(slow_picture(), query="?wait=60")).json()
+        os.kill(before[0], signal.SIGSTOP)
+        body = await (await send(query="?wait=60")).json()
         assert body["status"] == "FAILURE"
         assert body["error"]["code"] == "task_timeout"
         assert body["error"]["limit"] == 0.5
         await wait_until(lambda: worker.children.pids and worker.children.pids != before)
-        good = await (await send(query="?wait=60")).json()
+        good = await (await send(images.png(seed=3), query="?wait=60")).json()
         assert good["status"] == "SUCCESS"
 
 
@@ -119,17 +134,11 @@ async def test_child_death_costs_an_attempt_then_the_task_succeeds(
 ) -> None:
     async with working(settings) as arq:
         worker = await started_worker(arq)
-        body = await (await send(slow_picture())).json()
-
-        async def started() -> bool:
-            task = await store.tasks.get(body["task_id"])
-            return task is not None and task.progress > 0
-
-        await wait_until(started)
-        os.kill(worker.children.pids[0], signal.SIGKILL)
-        done = await (await send(slow_picture(), query="?wait=60")).json()
-        assert done["status"] == "SUCCESS"
-        task = await store.tasks.get(body["task_id"])
+        task_id, halted = await send_to_halted_child(send, arq)
+        os.kill(halted, signal.SIGKILL)
+        done = await (await send(query="?wait=60")).json()
+        assert (done["task_id"], done["status"]) == (task_id, "SUCCESS")
+        task = await store.tasks.get(task_id)
         assert task is not None and task.attempts == 2
         assert worker.name == worker_of(arq).name
 
@@ -156,7 +165,7 @@ async def test_image_that_kills_every_child_fails_and_others_succeed(
 
 
 async def test_progress_is_written(send: Send, store: Store, worker: Any) -> None:
-    body = await (await send(slow_picture())).json()
+    body = await (await send(slow_picture(640))).json()
     seen: set[int] = set()
 
     async def ended() -> bool:
@@ -187,18 +196,12 @@ async def test_lost_lease_publishes_nothing(send: Send, settings: Settings, stor
     """A worker loses its lease while it computes: its results are not published."""
     async with working(settings.model_copy(update={"lease_seconds": 0.6})) as arq:
         worker = await started_worker(arq)
-        body = await (await send(slow_picture())).json()
-
-        async def started() -> bool:
-            task = await store.tasks.get(body["task_id"])
-            return task is not None and task.status == "STARTED"
-
-        await wait_until(started)
+        task_id, _ = await send_to_halted_child(send, arq)
         await store._database["tasks"].update_one(
-            {"_id": body["task_id"]}, {"$set": {"lease.token": "another"}}
+            {"_id": task_id}, {"$set": {"lease.token": "another"}}
         )
         await wait_until(lambda: arq.jobs_complete == 1)
-        task = await store.tasks.get(body["task_id"])
+        task = await store.tasks.get(task_id)
         assert task is not None and task.status == "STARTED"
         assert await store._database["results.files"].count_documents({}) == 0
         await wait_until(lambda: worker.children.pids)

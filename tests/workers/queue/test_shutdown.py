@@ -12,7 +12,7 @@ from models.settings import Settings
 from models.store import Store
 from models.store.tasks.leases import Leases
 from tests.conftest import working
-from tests.workers.queue.test_jobs import slow_picture, started_worker, wait_until
+from tests.workers.queue.test_jobs import send_to_halted_child
 
 Send = Callable[..., Awaitable[Any]]
 
@@ -21,21 +21,14 @@ async def test_stopping_worker_releases_its_task_uncharged(
     send: Send, settings: Settings, store: Store
 ) -> None:
     async with working(settings) as arq:
-        await started_worker(arq)
-        body = await (await send(slow_picture())).json()
-
-        async def started() -> bool:
-            task = await store.tasks.get(body["task_id"])
-            return task is not None and task.status == "STARTED"
-
-        await wait_until(started)
-    task = await store.tasks.get(body["task_id"])
+        task_id, _ = await send_to_halted_child(send, arq)
+    task = await store.tasks.get(task_id)
     assert task is not None
     assert (task.status, task.attempts, task.lease) == ("CREATED", 0, None)
     assert await store.workers.count_alive(60) == 0
     async with working(settings):
-        done = await (await send(slow_picture(), query="?wait=60")).json()
-        assert done["status"] == "SUCCESS"
+        done = await (await send(query="?wait=60")).json()
+        assert (done["task_id"], done["status"]) == (task_id, "SUCCESS")
 
 
 async def test_worker_stopped_during_a_claim_releases_the_task(
