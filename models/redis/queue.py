@@ -31,6 +31,9 @@ REDIS_ERRORS = (RedisError, OSError, TimeoutError)
 
 _MARK_KEY = "darkroom:mark"
 
+QUEUED_CHANNEL = "darkroom:queued"
+"""A message is published here after each job is enqueued, so that idle workers need not poll."""
+
 JOB_NAME = "process"
 """Name of the only arq job: process(task_id)."""
 
@@ -94,6 +97,7 @@ class Queue:
                         _defer_until=_queue_score(turn, since or datetime.now(UTC)),
                         _expires=_JOB_EXPIRES_SECONDS,
                     )
+                    await self._redis.publish(QUEUED_CHANNEL, b"")
         except REDIS_ERRORS as error:
             log.warning("enqueue_failed", task_id=task_id, reason=repr(error))
             return False

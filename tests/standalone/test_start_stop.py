@@ -26,7 +26,7 @@ def test_stop_and_restart_lose_nothing(start_darkroom: StartDarkroom, tmp_path: 
     """Every upload that was answered 2xx, also during the stop, is done after a restart."""
     darkroom = start_darkroom(DRAIN_SECONDS="1")
     small = darkroom.upload(picture(tmp_path, "small.png"), "?wait=30")
-    big = darkroom.upload(picture(tmp_path, "big.png", slow_picture()))
+    big = darkroom.upload(picture(tmp_path, "big.png", slow_picture(800)))
     accepted = [small["task_id"], big["task_id"]]
     stopping = threading.Event()
 

@@ -34,7 +34,7 @@ def children_of(darkroom: StandaloneProcess) -> list[psutil.Process]:
 
 
 def test_the_session_of_the_readme(darkroom: StandaloneProcess, tmp_path: Path) -> None:
-    path = picture(tmp_path, "session.png")
+    path = picture(tmp_path, "session.png", images.png(seed=9001))  # no other test sends it
     head = darkroom.curl("-si", "-F", f"image=@{path}", f"{darkroom.url}/upscale")
     assert head.startswith("HTTP/1.1 202")
     task_id = json.loads(head.splitlines()[-1])["task_id"]
@@ -124,7 +124,7 @@ def work_started(darkroom: StandaloneProcess, folder: Path, output: str) -> tupl
 
     Return its task and, once it is claimed, the pid of the worker.
     """
-    path = picture(folder, "slow.png", slow_picture())
+    path = picture(folder, "slow.png", slow_picture(800))
     task_id = darkroom.upload(path, "", f"format={output}")["task_id"]
     darkroom.until(lambda: darkroom.task(task_id)["status"] == "STARTED", "started")
     return task_id, int(stored_task(darkroom, task_id)["lease"]["worker"].split(":")[-1])
@@ -141,7 +141,10 @@ def stored_task(darkroom: StandaloneProcess, task_id: str) -> Any:
 @pytest.mark.integration
 def test_several_workers_and_children(pair: StandaloneProcess) -> None:
     for number in range(2):
-        assert len(psutil.Process(pair.pid(f"worker-{number}")).children()) == 2
+        pair.until(
+            lambda n=number: len(psutil.Process(pair.pid(f"worker-{n}")).children()) == 2,
+            "two children, also of a worker that has just been replaced",
+        )
 
 
 @pytest.mark.integration

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 from typing import Any
 
 import structlog
 from arq.worker import Worker
 
-from models.redis.queue import REDIS_ERRORS
+from models.redis.queue import QUEUED_CHANNEL, REDIS_ERRORS
 
 log = structlog.get_logger()
 
 _POLL_SECONDS = 0.2  # between two attempts to reach Redis while it is away
+_MAX_IDLE_SECONDS = 0.5  # then the queue is read without a message: Redis does not keep them
 
 
 class DarkroomWorker(Worker):
@@ -21,10 +23,14 @@ class DarkroomWorker(Worker):
 
     arq exits when a call to Redis fails, and its running attempts with it. The ledger has the
     tasks and the leases, so a worker can continue without Redis and poll again when it is back.
+
+    arq polls the queue at intervals: short ones cost processor time when there is nothing to do,
+    long ones delay tasks. This worker reads it when a job was enqueued or a job slot became free.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
+        super().__init__(*args, poll_delay=0, **options)
+        self._woken = asyncio.Event()
         self._stopping: asyncio.Task[None] | None = None
         self._redis_away = False
         self.on_stop = self._on_stop_signal
@@ -37,6 +43,19 @@ class DarkroomWorker(Worker):
     def accept_jobs(self, *, accept: bool) -> None:
         """Start or stop taking jobs from the queue; running jobs continue."""
         self.allow_pick_jobs = accept
+        self._woken.set()
+
+    async def read_when_queued(self) -> None:
+        """Read the queue whenever a job was enqueued, until cancelled."""
+        while True:
+            with contextlib.suppress(*REDIS_ERRORS):
+                async with self.pool.pubsub(ignore_subscribe_messages=True) as subscription:
+                    await subscription.subscribe(QUEUED_CHANNEL)
+                    self._woken.set()  # for what was enqueued before
+                    while True:
+                        if await subscription.get_message(timeout=_MAX_IDLE_SECONDS):
+                            self._woken.set()
+            await asyncio.sleep(_POLL_SECONDS)
 
     def _on_stop_signal(self, signum: signal.Signals) -> None:
         self._stopping = asyncio.create_task(self.stop())
@@ -64,6 +83,7 @@ class DarkroomWorker(Worker):
         await super().close()
 
     async def _poll_iteration(self) -> None:
+        self._woken.clear()
         try:
             await super()._poll_iteration()
         except REDIS_ERRORS as error:
@@ -75,6 +95,13 @@ class DarkroomWorker(Worker):
             if self._redis_away:
                 log.info("redis_available_again")
             self._redis_away = False
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_MAX_IDLE_SECONDS):
+                    await self._woken.wait()
+
+    def _release_sem_dec_counter_on_complete(self) -> None:
+        super()._release_sem_dec_counter_on_complete()
+        self._woken.set()
 
     async def start_jobs(self, job_ids: list[bytes]) -> None:
         try:

@@ -22,7 +22,7 @@ from models.settings import Settings
 from service.app import create_app
 from tests.support import images, onnx_graphs, tensorflow_graphs
 from tests.support.tensorflow_graphs import Array
-from tests.workers.cli.test_commands import command, size
+from tests.workers.cli.test_commands import process, size
 from tests.workers.operations import apply, bgr
 from workers.imaging.picture import Picture, Pixels, Samples
 from workers.operations import Tools
@@ -177,7 +177,7 @@ def test_user_network_from_the_command_line(tmp_path: Path) -> None:
     onnx_catalogue(tmp_path, "rgb")
     (tmp_path / "cat.png").write_bytes(images.png())
     arguments = ("upscale", "cat.png", "out.png", "--model", "mynet")
-    done = command(tmp_path, *arguments, WEIGHTS_DIR=str(tmp_path))
+    done = process(tmp_path, *arguments, WEIGHTS_DIR=str(tmp_path), UPSCALE_ENGINE="auto")
     assert (done.returncode, done.stderr) == (0, "")
     assert size(tmp_path / "out.png") == ("PNG", 80, 60)
 

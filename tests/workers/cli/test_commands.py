@@ -253,7 +253,7 @@ def test_without_openvino(folder: Path) -> None:
     )
     assert done.returncode == 2
     assert "no wheel for this machine" in done.stderr and "Traceback" not in done.stderr
-    done = process(folder, "upscale", "cat.png", "out.png", **environment)
+    done = process(folder, "upscale", "cat.png", "out.png", **environment, UPSCALE_ENGINE="auto")
     assert done.returncode == 0
     assert "using OpenCV instead" in done.stderr
     assert size(folder / "out.png") == ("PNG", 80, 60)

@@ -15,7 +15,7 @@ from models.errors import BadImage
 from tests.models.images.test_exif import block
 from tests.support import images
 from tests.support.png16 import KINDS, file_of, results, scene, split_up, unfiltered
-from tests.workers.cli.test_commands import command
+from tests.workers.cli.test_commands import process
 from tests.workers.imaging.test_codec import ICC
 from workers.imaging import codec, depth16, notes, png16
 from workers.imaging.picture import Picture
@@ -194,7 +194,7 @@ def test_colour_and_alpha_are_reduced_together() -> None:
 def test_command_line_keeps_16_bits(tmp_path: Path) -> None:
     wide = scene("gray+alpha")
     (tmp_path / "in.png").write_bytes(file_of("gray+alpha", wide))
-    done = command(tmp_path, "rotate", "in.png", "out.png", "--angle", "180")
+    done = process(tmp_path, "rotate", "in.png", "out.png", "--angle", "180")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     found = unfiltered((tmp_path / "out.png").read_bytes())[1]
     assert (found == np.rot90(wide, 2)).all()

@@ -62,14 +62,14 @@ async def send_to_halted_child(send: Send, arq: Any) -> tuple[str, int]:
     return task_id, busy
 
 
-def slow_picture(side: int = 0) -> bytes:
+def slow_picture(side: int = 1300) -> bytes:
     """An image whose upscaling takes seconds: large, and fast to generate.
 
-    ``side``: in pixels; by default it is scaled to take the same time on fast and slow machines.
+    ``side``: in pixels; less on slow machines, so that it takes the same time there.
     """
     from PIL import Image
 
-    side = side or round(1300 * min(1.0, max(0.3, gigaflops() / 150)) ** 0.5)
+    side = round(side * min(1.0, max(0.3, gigaflops() / 150)) ** 0.5)
     return images.encoded(Image.radial_gradient("L").resize((side, side)).convert("RGB"))
 
 
@@ -249,7 +249,6 @@ async def test_redis_jobs_are_json_and_are_cleaned_up(
             while {key.decode() async for key in redis.scan_iter()} - {"darkroom:mark"} != expected:
                 await asyncio.sleep(0.01)
         assert arq.queue_read_limit >= 2000
-        assert arq.poll_delay_s <= 0.01
     await redis.aclose(close_connection_pool=True)
 
 
