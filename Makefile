@@ -13,7 +13,7 @@ test: .venv/.dev $(if $(TRAINING),.venv/.train) lint
 	$(PY) -m pytest $(PARALLEL) || \
 	{ [ $$? -eq 1 ] && echo "make test: once more, one after the other, what failed above" && \
 	$(PY) -m pytest --last-failed --last-failed-no-failures none; }
-PARALLEL := -n 3 --dist loadfile --no-loadscope-reorder --durations=15
+PARALLEL := -n 3 --dist loadscope --no-loadscope-reorder --durations=15
 
 # Without servers, processes and browsers: in a minute.
 check: .venv/.dev lint

@@ -16,15 +16,17 @@ from pathlib import Path
 import pytest
 
 from tests.support import images
-from tests.support.fuzzing import EXAMPLES
+from tests.support.fuzzing import EXAMPLES, LONG
 from tests.support.paths import ROOT
 from tests.support.standalone_process import StandaloneProcess
 
 pytestmark = pytest.mark.integration
 
 TOKEN = "0123456789abcdef"
-CASES = max(2, EXAMPLES // 250)
-"""Requests per operation and kind, besides those that cover its schema; more with `make fuzz`."""
+CASES = EXAMPLES // 100
+"""Requests per operation and kind; more with `make fuzz`."""
+PHASES = "examples,fuzzing,stateful" + (",coverage" if LONG else "")
+"""The coverage phase sends six times as many requests as the others: each limit of each field."""
 
 
 @pytest.fixture
@@ -54,7 +56,8 @@ def hurried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandaloneProc
 def test_the_service_follows_its_document(hurried: StandaloneProcess, tmp_path: Path) -> None:
     config = ROOT / "tests" / "schemathesis.toml"
     command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(config), "run"]
-    options = ["--checks", "all", "--max-examples", str(CASES), "--seed", "1", "--no-color"]
+    options = ["--checks", "all", "--phases", PHASES, "--max-examples", str(CASES)]
+    options += ["--seed", "1", "--no-color"]
     options += ["--header", f"Authorization: Bearer {TOKEN}"]
     done = subprocess.run(
         [*command, *options, f"{hurried.url}/openapi.json"],
@@ -74,3 +77,4 @@ def test_the_service_follows_its_document(hurried: StandaloneProcess, tmp_path: 
     assert done.returncode == 0, said[-20_000:] + done.stderr[-2000:]
     phases = said.partition("Test Phases")[2].partition("Test cases")[0]
     assert "Stateful" in phases and "skipped" not in phases
+    assert phases.count("disabled") == (not LONG)
