@@ -141,6 +141,8 @@ async def archive(request: web.Request) -> web.StreamResponse:
     if identity(request).means != "link":  # the query of a link is checked with its signature
         reject_unknown_query(request, "wait", "owner", "expires", "signature")
     group, tasks = await find_group(request)
+    if request.query.get("owner", group.owner) != group.owner:
+        raise NotFound("there is no group with this id and owner")
     progress = group_progress(group, tasks)
     if not progress.ended:
         raise NotReady(

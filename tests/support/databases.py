@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Self
+from unittest import mock
 
 from pymongo import MongoClient
 from redis import Redis
@@ -22,7 +23,8 @@ class Databases:
     """The databases of one mongod and one redis-server.
 
     Creating the collections and indexes of a database takes a quarter of a second of processor
-    time, more than most tests; emptying them takes a tenth of that.
+    time, more than most tests; emptying them takes a tenth of that. A ``Store`` of this process
+    does not create them again.
     """
 
     def __init__(self, mongo_url: str, redis_url: str) -> None:
@@ -32,12 +34,23 @@ class Databases:
         self._redis = [Redis.from_url(self._url(number)) for number in range(_REDIS_NUMBERS)]
         self._numbers = itertools.count()
         self._empty: deque[str] = deque()
+        self._prepared: set[str] = set()
+        create_indexes = Store._prepare
+
+        async def create_missing_indexes(store: Store) -> None:
+            settings = store._settings
+            if settings.mongo_url != self.mongo_url or settings.mongo_db not in self._prepared:
+                await create_indexes(store)
+
+        self._patch = mock.patch.object(Store, "_prepare", create_missing_indexes)
         self._indexes = asyncio.run(self._count_prepared())
 
     def __enter__(self) -> Self:
+        self._patch.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._patch.stop()
         self._client.close()
         for client in self._redis:
             client.close()
@@ -72,15 +85,18 @@ class Databases:
         collections = database.list_collection_names()
         if self._count_indexes(name) != self._indexes or "system.profile" in collections:
             self._client.drop_database(name)  # never opened, or a test changed more than documents
+            self._prepared.discard(name)
             return
         for collection in collections:
             database[collection].delete_many({})
+        self._prepared.add(name)
         self._empty.append(name)
 
     async def _count_prepared(self) -> int:
         name = f"test{next(self._numbers)}"
         store = await Store.open(Settings(_env_file=None, mongo_url=self.mongo_url, mongo_db=name))
         store.close()
+        self._prepared.add(name)
         self._empty.append(name)
         return self._count_indexes(name)
 

@@ -94,6 +94,9 @@ async def test_archive_contents(client: Any, settings: Settings) -> None:
         assert b"notes.txt: not an image, judged by its first bytes" in archive.read(FAILURES_FILE)
     head = await client.head(body["archive_url"])
     assert head.headers["Content-Length"] == str(len(data))
+    for owner in ("0" * 16, "%C2%86"):
+        other = await client.get(f"{body['archive_url']}?owner={owner}")
+        await refused(other, 404, "not_found")
 
 
 async def test_archive_of_unfinished_unknown_and_empty_groups(client: Any, store: Store) -> None:
