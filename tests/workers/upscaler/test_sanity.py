@@ -56,6 +56,16 @@ def test_broken_enlargements_are_found(kind: str) -> None:
     assert sanity.check_enlargement(gray, BROKEN[kind](gray), DEFAULT_LIMITS).fault
 
 
+@pytest.mark.parametrize("turn", [0, 2])
+def test_a_fault_in_one_band_of_rows_is_found(turn: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sanity, "_BAND_ROWS", 40)
+    before, after = np.rot90(SCENE, turn), np.rot90(tile_missing(SCENE), turn)
+    check = sanity.check_enlargement(
+        np.ascontiguousarray(before), np.ascontiguousarray(after), DEFAULT_LIMITS
+    )
+    assert check.fault
+
+
 def test_dark_picture_must_not_turn_black() -> None:
     night = (SCENE // 12).astype(np.uint8)
     assert not sanity.check_enlargement(night, cubic(night), DEFAULT_LIMITS).fault
