@@ -38,7 +38,10 @@ _MAX_LINE_BYTES = 1024 * 1024
 _MESSAGE_BURST, _MESSAGES_PER_SECOND = 10_000, 20
 _ROOT = Path(__file__).resolve().parents[2]
 _PROGRAM = "workers.child"
-_PASSED_VARIABLES = ("PATH", "LANG", "LC_ALL", "HOME", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
+_PASSED_VARIABLES = (
+    *("PATH", "LANG", "LC_ALL", "HOME"),
+    *("PYTHONPATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV"),
+)
 """The only environment variables that a child gets: it needs no address or secret of the stores."""
 
 JsonObject = dict[str, Any]

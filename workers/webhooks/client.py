@@ -8,6 +8,8 @@ import ssl
 import time
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import cache
+from pathlib import Path
 from typing import Any, Self
 
 import aiohttp
@@ -19,6 +21,11 @@ from workers.webhooks.resolver import AddressRefused, Resolver
 
 _MAX_HEADER_BYTES = 8190  # of the status line, and of each header
 _READ_BUFFER_BYTES = 2048  # of a response body held in memory; the body is never read
+
+
+@cache
+def _ssl_context(ca_file: Path | None) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=ca_file)
 
 
 class CallResult:
@@ -67,10 +74,7 @@ class WebhookClient:
     @classmethod
     async def open(cls, settings: Settings, policy: AddressPolicy) -> Self:
         # In a thread: it reads all the machine's CA certificates.
-        file = settings.webhook_ca_file
-        context = await asyncio.to_thread(
-            ssl.create_default_context, cafile=str(file) if file else None
-        )
+        context = await asyncio.to_thread(_ssl_context, settings.webhook_ca_file)
         return cls(settings, policy, context)
 
     async def close(self) -> None:

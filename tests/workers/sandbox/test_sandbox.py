@@ -159,7 +159,7 @@ async def test_rlimits_are_set_and_cannot_be_raised(tmp_path: Path) -> None:
         assert 0 < seen < Settings().task_timeout * (os.cpu_count() or 1) + 1000
         before = sorted(psutil.Process(pid).environ()) if os.getuid() == 0 else []
         assert set(before) <= {"PATH", "LANG", "LC_ALL", "HOME", "TMPDIR", "LD_LIBRARY_PATH"} | {
-            "VIRTUAL_ENV",
+            *("VIRTUAL_ENV", "PYTHONPATH"),
             "LC_CTYPE",  # set by Python if the language is C
         }
 
