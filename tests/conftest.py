@@ -160,7 +160,7 @@ _SETTING_NAMES = {name.upper() for name in Settings.model_fields}
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Remove the machine's own settings."""
-    for name in _SETTING_NAMES & os.environ.keys():
+    for name in _SETTING_NAMES.intersection(os.environ):
         monkeypatch.delenv(name)
     # OpenVINO's self-test takes half of a child's start; tests that are about it ask for it.
     monkeypatch.setenv("UPSCALE_ENGINE", "opencv")

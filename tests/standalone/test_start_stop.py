@@ -22,8 +22,11 @@ from tests.support.standalone_process import StandaloneProcess
 from tests.workers.queue.test_jobs import slow_picture
 
 
-def test_stop_and_restart_lose_nothing(start_darkroom: StartDarkroom, tmp_path: Path) -> None:
-    """Every upload that was answered 2xx, also during the stop, is done after a restart."""
+def test_stop_kill_and_restarts_lose_nothing(start_darkroom: StartDarkroom, tmp_path: Path) -> None:
+    """Every upload that was answered 2xx, also during the stop, is done after a restart.
+
+    Then its supervisor is killed, and it starts again, at another address.
+    """
     darkroom = start_darkroom(DRAIN_SECONDS="1")
     small = darkroom.upload(picture(tmp_path, "small.png"), "?wait=30")
     big = darkroom.upload(picture(tmp_path, "big.png", slow_picture(800)))
@@ -55,26 +58,28 @@ def test_stop_and_restart_lose_nothing(start_darkroom: StartDarkroom, tmp_path: 
         for task_id in accepted:
             assert restarted.task(task_id, wait=60)["status"] == "SUCCESS"
         assert restarted.get(small["url"])[0] == 200
-        ours = children_of(restarted)
-        assert restarted.stop(signal.SIGINT) == 0
-        assert_stopped(restarted, ours)
+        kill_supervisor(restarted)
+    has_ipv6 = socket.has_ipv6 and Path("/proc/net/if_inet6").exists()
+    host, shown = ("::1", "http://[::1]:") if has_ipv6 else ("127.0.0.1", "http://127.0.0.1:")
+    with StandaloneProcess(darkroom.data_dir, HOST=host) as after_a_kill:
+        assert shown in after_a_kill.log.read_text()
+        ours = children_of(after_a_kill)
+        assert after_a_kill.stop(signal.SIGINT) == 0
+        assert_stopped(after_a_kill, ours)
+
+
+def kill_supervisor(darkroom: StandaloneProcess) -> None:
+    """Its processes end with it, so that the next start finds its ports and files free."""
+    ours = children_of(darkroom)
+    assert darkroom.process is not None
+    darkroom.process.kill()
+    _, alive = psutil.wait_procs(ours, timeout=30)
+    assert alive == []
 
 
 def assert_stopped(darkroom: StandaloneProcess, ours: list[psutil.Process]) -> None:
     assert [p for p in ours if p.is_running() and p.status() != psutil.STATUS_ZOMBIE] == []
     assert list((darkroom.data_dir / "run").glob("*.pid")) == []
-
-
-def test_killed_supervisor_leaves_no_process(start_darkroom: StartDarkroom) -> None:
-    darkroom = start_darkroom()
-    ours = children_of(darkroom)
-    assert darkroom.process is not None
-    darkroom.process.kill()
-    darkroom.process.wait()
-    _, alive = psutil.wait_procs(ours, timeout=30)
-    assert alive == []
-    with StandaloneProcess(darkroom.data_dir) as restarted:
-        assert restarted.get("/readyz")[0] == 200
 
 
 def test_second_instance_on_the_same_data_is_refused(darkroom: StandaloneProcess) -> None:
@@ -195,13 +200,6 @@ async def test_stop_during_the_restart_pause(tmp_path: Path) -> None:
     await keeper
     assert not program.running
     assert list((tmp_path / "run").glob("*.pid")) == []
-
-
-def test_other_hosts(start_darkroom: StartDarkroom) -> None:
-    if not socket.has_ipv6 or not Path("/proc/net/if_inet6").exists():
-        pytest.skip("this machine has no IPv6")
-    darkroom = start_darkroom(HOST="::1")
-    assert b"http://[::1]:" in darkroom.log.read_bytes()
 
 
 @pytest.mark.integration

@@ -116,6 +116,8 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandaloneProcess
         deep / "data", WORKERS="2", WORKER_PROCESSES="2", LOG_FILE=str(deep / "log"), **settings
     ) as started:
         started.until(lambda: json.loads(started.get("/readyz")[1])["workers"] == 2, "two workers")
+        for number in range(2):
+            assert len(psutil.Process(started.pid(f"worker-{number}")).children()) == 2
         yield started
 
 
@@ -136,15 +138,6 @@ def stored_task(darkroom: StandaloneProcess, task_id: str) -> Any:
         return oplog.tasks()[task_id]
     finally:
         oplog.close()
-
-
-@pytest.mark.integration
-def test_several_workers_and_children(pair: StandaloneProcess) -> None:
-    for number in range(2):
-        pair.until(
-            lambda n=number: len(psutil.Process(pair.pid(f"worker-{n}")).children()) == 2,
-            "two children, also of a worker that has just been replaced",
-        )
 
 
 @pytest.mark.integration

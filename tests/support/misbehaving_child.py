@@ -11,7 +11,6 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from tests.support import images
 from workers.child import __main__ as child
 from workers.child.request import Request
 
@@ -25,6 +24,8 @@ def picture(seed: int = 0, **forgery: Any) -> bytes:
     ``lines``: sent as they are, and then nothing more. ``bytes``: replace each result, with their
     correct SHA-256. ``file``: members of each result. ``message``: members of the final message.
     """
+    from tests.support import images  # imported by tests only: it doubles the start of a child
+
     whole = images.png(seed=seed)
     instructions = images.chunk(_CHUNK, json.dumps(forgery).encode())
     return whole[:-_IEND_BYTES] + instructions + whole[-_IEND_BYTES:]
