@@ -20,6 +20,8 @@ COPY models models
 COPY service service
 COPY workers workers
 COPY weights weights
+# The user cannot write there: else each process, and each health check, compiles all modules again.
+RUN python -m compileall -q models service workers
 
 USER darkroom
 EXPOSE 8080

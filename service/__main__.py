@@ -13,11 +13,6 @@ from models import VERSION
 from models.errors import BadSettings
 from models.logging_setup import configure_logging
 from models.settings import Settings
-from service.app import create_app
-from service.auth import keys_cli
-from service.http.request_context import filter_client_errors
-from service.openapi.document import OPENAPI
-from service.server import serve
 
 
 def main() -> int:
@@ -39,6 +34,8 @@ def main() -> int:
     try:
         settings = Settings.load()
         if keys:
+            from service.auth import keys_cli
+
             return keys_cli.run(settings, sys.argv[2:])
         if given.what == "openapi":
             return openapi(settings)
@@ -48,6 +45,10 @@ def main() -> int:
         return 2
     if given.what == "health":
         return health(settings)
+    # Imported here: a health check runs every few seconds, and these imports take a second.
+    from service.http.request_context import filter_client_errors
+    from service.server import serve
+
     configure_logging(settings, "service")
     filter_client_errors()
     _raise_file_limit()
@@ -67,6 +68,9 @@ def _raise_file_limit() -> None:
 
 def openapi(settings: Settings) -> int:
     """Print the OpenAPI document for these settings; no store is needed."""
+    from service.app import create_app
+    from service.openapi.document import OPENAPI
+
     sys.stdout.buffer.write(create_app(settings)[OPENAPI].body)
     return 0
 
