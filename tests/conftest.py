@@ -65,14 +65,20 @@ _INTEGRATION_FIXTURES = {
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what uses a server by its fixtures; other tests say it themselves (``pytestmark``).
 
-    Files with such tests come first, those of the longest scope (``_scope``) before all: they
-    take long, and short ones fill the time of the processes of xdist that finish early.
+    Files with such tests come first, those of the folders ``_LONG`` before all: short ones fill
+    the time of the processes of xdist that finish early.
     """
     for item in items:
         if not _INTEGRATION_FIXTURES.isdisjoint(getattr(item, "fixturenames", ())):
             item.add_marker("integration")
     long = {item.path for item in items if item.get_closest_marker("integration")}
-    items.sort(key=lambda item: (_scope(item.nodeid) != _BROWSER, item.path not in long))
+
+    def rank(item: pytest.Item) -> tuple[bool, int]:
+        scope = _scope(item.nodeid)
+        place = (number for number, name in enumerate(_LONG) if scope.startswith(name))
+        return item.path not in long, next(place, len(_LONG))
+
+    items.sort(key=rank)
 
 
 def pytest_collection_finish() -> None:
@@ -81,6 +87,8 @@ def pytest_collection_finish() -> None:
 
 
 _BROWSER = "tests/browser"
+_LONG = (_BROWSER, "tests/chaos", "tests/standalone", "tests/project")
+"""Folders of tests that start whole Darkrooms, the longest first."""
 _WITH_THE_BROWSER = {
     "tests/project/test_containers.py",
     "tests/project/test_hostile_input.py",

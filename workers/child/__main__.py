@@ -24,7 +24,7 @@ from typing import Any, NoReturn, TextIO
 import structlog
 
 from workers import sandbox
-from workers.child.protocol import (
+from workers.child.message_limits import (
     MAX_DETAIL_CHARACTERS,
     MAX_FACT_CHARACTERS,
     MAX_TRACEBACK_CHARACTERS,

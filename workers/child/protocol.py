@@ -19,10 +19,11 @@ from pydantic import (
 )
 
 from models.error_codes import BY_CODE
-
-MAX_DETAIL_CHARACTERS = 2000  # of an error's text; children truncate longer ones
-MAX_TRACEBACK_CHARACTERS = 20_000  # of a defect
-MAX_FACT_CHARACTERS = 1000  # of one value in the log, and of the name of a log event
+from workers.child.message_limits import (
+    MAX_DETAIL_CHARACTERS,
+    MAX_FACT_CHARACTERS,
+    MAX_TRACEBACK_CHARACTERS,
+)
 
 _MAX_RESULTS = 1024  # results of a task: MAX_RESULTS is never more
 _MAX_UPSCALES = 4096  # of a report: no more fit into a line
