@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import resource
 from collections.abc import Callable
 from typing import NamedTuple
 from unittest import mock
@@ -19,8 +20,12 @@ class Done(NamedTuple):
 
 
 def run_main(main: Callable[[], int], *arguments: str, **environment: str) -> Done:
-    """Call ``main`` with a command line and additions to the environment."""
+    """Call ``main`` with a command line and additions to the environment.
+
+    An operation limits the memory of its process, which later tests need again.
+    """
     out, err = io.StringIO(), io.StringIO()
+    memory = resource.getrlimit(resource.RLIMIT_DATA)
     with (
         mock.patch("sys.argv", ["program", *arguments]),
         mock.patch.dict(os.environ, environment),  # the program itself may change it, too
@@ -31,4 +36,6 @@ def run_main(main: Callable[[], int], *arguments: str, **environment: str) -> Do
             status = main()
         except SystemExit as error:  # argparse
             status = int(error.code or 0)
+        finally:
+            resource.setrlimit(resource.RLIMIT_DATA, memory)
     return Done(status, out.getvalue(), err.getvalue())
