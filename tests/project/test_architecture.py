@@ -31,6 +31,7 @@ def loaded_by(module: str) -> set[str]:
     ("module", "absent"),
     [
         ("service.app", {"workers", "cv2", "openvino", "standalone"}),
+        ("service.__main__", {"workers", "aiohttp", "arq", "motor", "jinja2"}),  # its health check
         ("workers.worker", {"service", "cv2", "openvino", "standalone"}),
         ("workers.child.__main__", {"service", "aiohttp", "arq", "motor", "pymongo"}),
         ("workers.__main__", {"service", "aiohttp", "arq", "motor", "cv2"}),

@@ -73,7 +73,7 @@ class WebhookClient:
 
     @classmethod
     async def open(cls, settings: Settings, policy: AddressPolicy) -> Self:
-        # In a thread: it reads all the machine's CA certificates.
+        # In a thread, and once per process: it reads all the machine's CA certificates.
         context = await asyncio.to_thread(_ssl_context, settings.webhook_ca_file)
         return cls(settings, policy, context)
 
