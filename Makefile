@@ -12,9 +12,7 @@ run: .venv/.run
 
 # `make test TRAINING=1` also installs torch and tests the training.
 test: .venv/.dev $(if $(TRAINING),.venv/.train) lint
-	$(PY) -m pytest $(PARALLEL) || \
-	{ [ $$? -eq 1 ] && echo "make test: once more, one after the other, what failed above" && \
-	$(PY) -m pytest --last-failed --last-failed-no-failures none; }
+	$(PY) -m pytest $(PARALLEL)
 PARALLEL := -n 3 --dist loadscope --no-loadscope-reorder --durations=15
 
 # Without servers, processes and browsers: in a minute.
