@@ -8,9 +8,9 @@ from pathlib import Path
 
 from models.errors import StoreUnavailable
 from models.outbox.webhook_signature import signing_secrets
+from models.replica_set import replica_set_url
 from models.settings import Settings
 from models.store import Store
-from models.store.mongo.replica_set import replica_set_url
 
 
 def embedded_mongo_url(data_dir: Path) -> str:

@@ -36,7 +36,7 @@ from service.http.request_context import request_context_middleware, set_request
 from service.http.security_headers import set_security_headers
 from service.http.webhook_loop import webhook_loop_middleware
 from service.metrics_collector import METRICS_COLLECTOR, MetricsCollector
-from service.openapi.document import OPENAPI, CachedDocument
+from service.openapi.cached_document import OPENAPI, CachedDocument
 from service.routes import routes
 from service.submissions.admission import Admission
 from service.submissions.task_creator import TASK_CREATOR, TaskCreator
@@ -85,7 +85,7 @@ async def stores_context(app: web.Application) -> AsyncIterator[None]:
         settings, app[INSTRUMENTS].call_observer(MONGODB_COMMANDS)
     )
     try:
-        await startup_check.check(settings, store)
+        await startup_check.check(settings, store.api_keys.any_live)
     except BaseException:
         store.close()
         raise

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.store.mongo.replica_set import REPLICA_SET, ensure_primary, replica_set_url
+from models.replica_set import REPLICA_SET, ensure_primary, replica_set_url
 from standalone import binaries
 from standalone.process import SupervisedProcess, environment
 

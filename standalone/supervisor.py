@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import http.client
 import os
 import signal
 import socket
@@ -14,12 +15,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import IO
 
-import aiohttp
-
 from models.errors import StoreUnavailable
-from models.redis.queue import Queue
 from models.settings import Settings
-from models.store import Store
 from service.auth import startup_check
 from standalone import embedded_stores
 from standalone.embedded_stores import EmbeddedStore
@@ -72,7 +69,8 @@ class Supervisor:
         self._sockets = listen(self._settings.host, self._settings.port)
         self._settings = await self._open_stores()
         s = self._settings
-        await self._check_startup()
+        # Checked here as well: a service that may not listen would be restarted again and again.
+        await startup_check.check(s, self._find_key)
         shared = environment(REDIS_URL=s.redis_url, MONGO_URL=s.mongo_url, DATA_DIR=str(self._data))
         run_dir = self._data / "run"
         for number in range(s.workers):
@@ -91,22 +89,19 @@ class Supervisor:
         await self._add(SupervisedProcess("service", service, shared, run_dir, grace, fds=fds))
         host = _reachable(s.host)
         url = f"http://[{host}]:{s.port}" if ":" in host else f"http://{host}:{s.port}"
-        if not await self._ready(url):
+        if not await _is_ready(host, s.port):
             print_status(f"darkroom: not ready within {_READY_SECONDS} s; see the messages above")
             return False
         print_status(f"Darkroom is ready: {url}")
         self._ready_once = True
         return True
 
-    async def _check_startup(self) -> None:
-        """Check that the service may listen; else it would be restarted again and again.
+    async def _find_key(self) -> bool:
+        from models.store import Store
 
-        Raises:
-            BadSettings: it may not.
-        """
         store = Store(self._settings)
         try:
-            await startup_check.check(self._settings, store)
+            return await store.api_keys.any_live()
         finally:
             store.close()
 
@@ -157,6 +152,10 @@ class Supervisor:
         task.add_done_callback(self._reenqueue_tasks.discard)
 
     async def _reenqueue(self, pid: int) -> None:
+        # Imported here: the supervisor of healthy workers needs no clients of the stores.
+        from models.redis.queue import Queue
+        from models.store import Store
+
         store, queue = Store(self._settings), Queue.open(self._settings)
         try:
             count = await store.leases.expire_worker(worker_name(pid))
@@ -172,19 +171,6 @@ class Supervisor:
             await queue.close()
             store.close()
 
-    async def _ready(self, url: str) -> bool:
-        """Poll /readyz until it answers 200; False after _READY_SECONDS."""
-        async with aiohttp.ClientSession() as session:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_READY_SECONDS):
-                    while True:
-                        with contextlib.suppress(aiohttp.ClientError):
-                            async with session.get(f"{url}/readyz") as response:
-                                if response.status == 200:
-                                    return True
-                        await asyncio.sleep(0.05)
-        return False
-
     async def _stop(self) -> None:
         """Stop in reverse order: nothing is accepted that could not be stored."""
         if self._processes:
@@ -199,6 +185,27 @@ class Supervisor:
         for task in (*self._keepers, *self._reenqueue_tasks):
             task.cancel()
         await asyncio.gather(*self._keepers, *self._reenqueue_tasks, return_exceptions=True)
+
+
+async def _is_ready(host: str, port: int) -> bool:
+    """Poll /readyz until it answers 200; False after _READY_SECONDS."""
+
+    def answers() -> bool:
+        connection = http.client.HTTPConnection(host, port, timeout=_READY_SECONDS)
+        try:
+            connection.request("GET", "/readyz")
+            return connection.getresponse().status == http.HTTPStatus.OK
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_READY_SECONDS):
+            while not await run_in_daemon_thread(answers):
+                await asyncio.sleep(0.05)
+            return True
+    return False
 
 
 def _reachable(host: str) -> str:

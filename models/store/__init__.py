@@ -35,6 +35,7 @@ from models.store.metric_snapshots import MetricSnapshots
 from models.store.mongo.command_metrics import CommandMetrics
 from models.store.mongo.errors import translate_errors
 from models.store.mongo.hourly_quotas import HourlyQuotas
+from models.store.mongo.indexes import Indexes
 from models.store.mongo.periodic_lock import PeriodicLock
 from models.store.mongo.shared_secret import SharedSecret
 from models.store.outbox.email_quota import EmailQuota
@@ -127,14 +128,15 @@ class Store:
                 before_sleep=_log_waiting,
             ):
                 with attempt:
-                    await store._prepare()
+                    await store._create_indexes()
         except BaseException:
             store.close()
             raise
         return store
 
     @translate_errors
-    async def _prepare(self) -> None:
+    async def _create_indexes(self) -> None:
+        indexes = Indexes()
         for collection in (
             self.tasks,
             self.leases,
@@ -155,7 +157,8 @@ class Store:
             self.quotas,
             self.retention,
         ):
-            await collection.prepare()
+            collection.declare_indexes(indexes)
+        await indexes.create()
 
     def check(self, *, fast: bool = False) -> ConsistencyCheck:
         """Return a consistency check of the whole store; ``fast`` counts chunks and hashes none."""

@@ -9,6 +9,7 @@ from motor.motor_asyncio import AsyncIOMotorCollection
 from pymongo import WriteConcern
 
 from models.store.mongo.errors import translate_errors
+from models.store.mongo.indexes import Indexes
 from models.store.mongo.server_time import now_plus
 
 _EXPIRE_SECONDS = 3600  # a TTL index drops older ones; METRICS_RETENTION_SECONDS is at most this
@@ -33,8 +34,8 @@ class MetricSnapshots:
         # A server loses at most a few seconds of snapshots: no need to wait for a majority.
         self._snapshots = collection.with_options(write_concern=WriteConcern(w=1))
 
-    async def prepare(self) -> None:
-        await self._snapshots.create_index("at", expireAfterSeconds=_EXPIRE_SECONDS)
+    def declare_indexes(self, indexes: Indexes) -> None:
+        indexes.add(self._snapshots, "at", expireAfterSeconds=_EXPIRE_SECONDS)
 
     @translate_errors
     async def put(self, worker: str, figures: bytes) -> None:

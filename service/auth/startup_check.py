@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 import structlog
 
 from models.errors import BadSettings
 from models.loopback import is_loopback
 from models.settings import Settings
-from models.store import Store
 
 log = structlog.get_logger()
 
 
-async def check(settings: Settings, store: Store) -> None:
-    """Return if the service may listen on HOST.
+async def check(settings: Settings, find_key: Callable[[], Awaitable[bool]]) -> None:
+    """Return if the service may listen on HOST; ``find_key`` tells whether an active key exists.
 
     Raises:
         BadSettings: other hosts could reach it without an API key.
@@ -21,7 +22,7 @@ async def check(settings: Settings, store: Store) -> None:
     if settings.allow_anonymous:
         return
     if settings.api_keys_enabled:
-        if await store.api_keys.any_live():
+        if await find_key():
             return
         if is_loopback(settings.host):  # all requests are refused until a key is created
             log.warning("no_keys", make="python -m service keys create NAME")

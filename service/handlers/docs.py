@@ -6,8 +6,8 @@ from aiohttp import web
 
 from service.app_keys import SETTINGS
 from service.http.responses import etag_response
+from service.openapi.cached_document import OPENAPI
 from service.openapi.docs_page import schema_docs, tag_sections
-from service.openapi.document import OPENAPI
 from service.openapi.endpoint import JSON, ResponseSpec, endpoint, unlisted
 from service.openapi.headers import ConditionalHeaders
 from service.openapi.limits import upload_limits

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import cached_property
 from typing import Any
 
 from aiohttp import web
@@ -174,27 +171,3 @@ def _request_body(body: BodySpec, schemas: SchemaRegistry, settings: Settings) -
         schema = schemas.schema(kind) if isinstance(kind, type) else to_model(kind(settings))
         content[media] = MediaType(media_type_schema=schema, example=body.example)
     return RequestBody(content=content, required=body.required)
-
-
-class CachedDocument:
-    """The OpenAPI document of one application, built and serialized on first use."""
-
-    def __init__(self, app: web.Application) -> None:
-        self._app = app
-
-    @cached_property
-    def document(self) -> dict[str, Any]:
-        return build_document(self._app)
-
-    @cached_property
-    def body(self) -> bytes:
-        """The document as JSON in UTF-8."""
-        return (json.dumps(self.document, ensure_ascii=False) + "\n").encode()
-
-    @cached_property
-    def etag(self) -> str:
-        """The ETag, without quotes."""
-        return hashlib.sha256(self.body).hexdigest()[:32]
-
-
-OPENAPI = web.AppKey("openapi", CachedDocument)

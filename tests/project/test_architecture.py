@@ -30,11 +30,12 @@ def loaded_by(module: str) -> set[str]:
 @pytest.mark.parametrize(
     ("module", "absent"),
     [
-        ("service.app", {"workers", "cv2", "openvino", "standalone"}),
+        ("service.app", {"workers", "cv2", "openvino", "standalone", "openapi_pydantic"}),
         ("service.__main__", {"workers", "aiohttp", "arq", "motor", "jinja2"}),  # its health check
         ("workers.worker", {"service", "cv2", "openvino", "standalone"}),
         ("workers.child.__main__", {"service", "aiohttp", "arq", "motor", "pymongo"}),
         ("workers.__main__", {"service", "aiohttp", "arq", "motor", "cv2"}),
+        ("standalone.__main__", {"aiohttp", "arq", "motor", "jinja2"}),
         ("models.store", {"service", "workers", "aiohttp", "cv2"}),
         ("models.operations", {"service", "workers", "aiohttp", "cv2", "motor"}),
     ],
@@ -70,7 +71,7 @@ def imports(path: Path) -> set[str]:
     ("library", "rooms"),
     [
         ("motor", ("models/store/",)),
-        ("pymongo", ("models/store/", "bench/soak/store_stats.py")),
+        ("pymongo", ("models/store/", "bench/soak/store_stats.py", "models/replica_set.py")),
         ("arq", ("models/redis/queue.py", "workers/worker.py", "workers/queue/arq_worker.py")),
         (
             "redis",
@@ -85,7 +86,7 @@ def imports(path: Path) -> set[str]:
         ("cv2", ("workers/", "training/", "bench/")),
         ("openvino", ("workers/upscaler/openvino.py", "bench/")),
         ("torch", ("training/",)),
-        ("aiohttp", ("service/", "workers/webhooks/", "standalone/", "bench/")),
+        ("aiohttp", ("service/", "workers/webhooks/", "bench/")),
         ("aiohttp_sse", ("service/handlers/events.py",)),
         ("dns", ("workers/webhooks/",)),
         ("standardwebhooks", ("models/outbox/webhook_signature.py",)),

@@ -13,9 +13,9 @@ import yaml
 from dockerfile_parse import DockerfileParser
 
 from models.errors import BadSettings
+from models.replica_set import REPLICA_SET
 from models.settings import Settings
 from models.store import Store
-from models.store.mongo.replica_set import REPLICA_SET
 from service.auth import startup_check
 from tests.support.paths import ROOT
 
@@ -179,10 +179,11 @@ async def test_only_the_compose_file_accepts_requests_without_a_key(
 ) -> None:
     """Its port is published on loopback; the image alone starts with a key, or not at all."""
     environment = compose(FILES[0])["services"]["service"]["environment"]
-    await startup_check.check(settings_in_container(environment, monkeypatch), store)
+    find_key = store.api_keys.any_live
+    await startup_check.check(settings_in_container(environment, monkeypatch), find_key)
     with pytest.raises(BadSettings, match="there is no API key"):
         await startup_check.check(
-            settings_in_container(environment, monkeypatch, ALLOW_ANONYMOUS="0"), store
+            settings_in_container(environment, monkeypatch, ALLOW_ANONYMOUS="0"), find_key
         )
     assert "ALLOW_ANONYMOUS" not in (ROOT / "Dockerfile").read_text()
     assert Settings(host="0.0.0.0").api_keys_enabled

@@ -35,14 +35,14 @@ class Databases:
         self._numbers = itertools.count()
         self._empty: deque[str] = deque()
         self._prepared: set[str] = set()
-        create_indexes = Store._prepare
+        create_indexes = Store._create_indexes
 
         async def create_missing_indexes(store: Store) -> None:
             settings = store._settings
             if settings.mongo_url != self.mongo_url or settings.mongo_db not in self._prepared:
                 await create_indexes(store)
 
-        self._patch = mock.patch.object(Store, "_prepare", create_missing_indexes)
+        self._patch = mock.patch.object(Store, "_create_indexes", create_missing_indexes)
         self._indexes = asyncio.run(self._count_prepared())
 
     def __enter__(self) -> Self:

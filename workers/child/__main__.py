@@ -9,6 +9,7 @@ enters its sandbox (``workers.sandbox``) before it imports a decoder.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import queue
@@ -43,6 +44,7 @@ def main() -> None:
     layers = _enter_sandbox(setup, output)  # before other threads start: it would not bind them
     requests: queue.SimpleQueue[str] = queue.SimpleQueue()
     threading.Thread(target=_read_requests, args=(requests,), daemon=True).start()
+    gc.disable()  # what imports make stays
     from workers.imaging import decoders
 
     decoders.configure_opencv(setup["max_pixels"])
@@ -65,6 +67,8 @@ def main() -> None:
         processors=[lambda _, level, record: _send_log_record(output, level, record)]
     )
     engine, fallback_reason = choose_engine(setup["engine"], setup["precision"], catalogue)
+    gc.freeze()
+    gc.enable()
     ready = {
         "ready": True,
         "engine": engine.label,

@@ -17,6 +17,7 @@ from motor.motor_asyncio import (
 )
 
 from models.store.mongo.errors import translate_errors
+from models.store.mongo.indexes import Indexes
 
 CHUNK_BYTES = 1024 * 1024
 """Larger than GridFS' default of 255 KiB: a quarter of the documents per picture."""
@@ -41,12 +42,12 @@ class FileBucket:
             database, bucket_name=bucket, chunk_size_bytes=CHUNK_BYTES
         )
 
-    async def prepare(self) -> None:
+    def declare_indexes(self, indexes: Indexes) -> None:
         # The two indexes that drivers create, so that none has to create its own.
-        await self._chunks.create_index([("files_id", 1), ("n", 1)], unique=True)
-        await self._files.create_index([("filename", 1), ("uploadDate", 1)])
-        await self._files.create_index("metadata.key", unique=True, sparse=True)
-        await self._files.create_index("metadata.task_id", sparse=True)
+        indexes.add(self._chunks, [("files_id", 1), ("n", 1)], unique=True)
+        indexes.add(self._files, [("filename", 1), ("uploadDate", 1)])
+        indexes.add(self._files, "metadata.key", unique=True, sparse=True)
+        indexes.add(self._files, "metadata.task_id", sparse=True)
 
     @translate_errors
     async def find(self, key: str) -> ObjectId | None:

@@ -18,6 +18,7 @@ from motor.motor_asyncio import AsyncIOMotorDatabase
 from models.auth.visibility import scoped
 from models.store.files.gridfs import FileBucket, Source
 from models.store.mongo.errors import translate_errors
+from models.store.mongo.indexes import Indexes
 from models.store.mongo.server_time import server_now
 from models.tasks.task import OPEN
 
@@ -52,11 +53,11 @@ class Originals(FileBucket):
         self._database = database
         self._grace = grace
 
-    async def prepare(self) -> None:
-        await super().prepare()
-        await self._files.create_index("metadata.used_at")
-        await self._files.create_index(_DOOMED_FIELD, sparse=True)
-        await self._database["tasks"].create_index([("original_id", 1), ("status", 1)])
+    def declare_indexes(self, indexes: Indexes) -> None:
+        super().declare_indexes(indexes)
+        indexes.add(self._files, "metadata.used_at")
+        indexes.add(self._files, _DOOMED_FIELD, sparse=True)
+        indexes.add(self._database["tasks"], [("original_id", 1), ("status", 1)])
 
     async def find_or_store(
         self, source: SeekableSource, filename: str, sha256: str, owner: str = ""

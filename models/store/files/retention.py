@@ -16,6 +16,7 @@ from pymongo.errors import DuplicateKeyError
 
 from models.store.files.gridfs import FileBucket
 from models.store.mongo.errors import translate_errors
+from models.store.mongo.indexes import Indexes
 from models.store.mongo.server_time import server_now
 from models.store.tasks.release import release_results
 from models.tasks.task import Status, Task
@@ -39,9 +40,9 @@ class Retention:
         self._results = results
         self._grace = grace
 
-    async def prepare(self) -> None:
-        await self._tasks.create_index(
-            "waste.until", partialFilterExpression={"waste.until": {"$exists": True}}
+    def declare_indexes(self, indexes: Indexes) -> None:
+        indexes.add(
+            self._tasks, "waste.until", partialFilterExpression={"waste.until": {"$exists": True}}
         )
 
     @translate_errors

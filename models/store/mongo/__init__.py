@@ -1,1 +1,1 @@
-"""MongoDB primitives: errors, server time, upserts, locks, quotas, replica set."""
+"""MongoDB primitives: errors, server time, upserts, locks, quotas."""

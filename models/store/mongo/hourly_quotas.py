@@ -10,6 +10,7 @@ from motor.motor_asyncio import AsyncIOMotorClientSession as Session
 from motor.motor_asyncio import AsyncIOMotorCollection
 
 from models.store.mongo.errors import translate_errors
+from models.store.mongo.indexes import Indexes
 from models.store.mongo.server_time import now_plus
 from models.store.mongo.upsert import upsert
 
@@ -27,8 +28,8 @@ class HourlyQuotas:
     def __init__(self, collection: AsyncIOMotorCollection[Document]) -> None:
         self._quotas = collection
 
-    async def prepare(self) -> None:
-        await self._quotas.create_index("expires_at", expireAfterSeconds=0)
+    def declare_indexes(self, indexes: Indexes) -> None:
+        indexes.add(self._quotas, "expires_at", expireAfterSeconds=0)
 
     @translate_errors
     async def retry_after(self, key: str, limit: int, window: float = HOUR_SECONDS) -> int:

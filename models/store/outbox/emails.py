@@ -13,6 +13,7 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError
 from models.outbox.email import Email, EmailDraft
 from models.outbox.item import NEW_ITEM, DeliveryStatus
 from models.store.mongo.errors import translate_errors
+from models.store.mongo.indexes import Indexes
 from models.store.mongo.server_time import now_plus
 from models.store.outbox.outbox import Outbox
 
@@ -30,9 +31,9 @@ class EmailOutbox(Outbox[Email]):
         super().__init__(collection, Email)
         self._domain = domain
 
-    async def prepare(self) -> None:
-        await super().prepare()
-        await self._items.create_index("key", unique=True)
+    def declare_indexes(self, indexes: Indexes) -> None:
+        super().declare_indexes(indexes)
+        indexes.add(self._items, "key", unique=True)
 
     def _document(self, draft: EmailDraft) -> Document:
         return {

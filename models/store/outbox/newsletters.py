@@ -9,6 +9,7 @@ from motor.motor_asyncio import AsyncIOMotorCollection
 from pymongo.errors import DuplicateKeyError
 
 from models.store.mongo.errors import translate_errors
+from models.store.mongo.indexes import Indexes
 from models.tasks.task import Status
 
 Document = dict[str, Any]
@@ -25,11 +26,9 @@ class Newsletters:
         self._newsletters = collection
         self._tasks = tasks
 
-    async def prepare(self) -> None:
+    def declare_indexes(self, indexes: Indexes) -> None:
         # A week's figures must not scan the whole ledger.
-        await self._tasks.create_index(
-            "finished_at", partialFilterExpression={"status": Status.SUCCESS}
-        )
+        indexes.add(self._tasks, "finished_at", partialFilterExpression={"status": Status.SUCCESS})
 
     @translate_errors
     async def find(self, week: str) -> Document | None:

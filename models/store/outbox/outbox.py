@@ -17,6 +17,7 @@ from pymongo import ASCENDING, ReturnDocument
 
 from models.outbox.item import DeliveryStatus, OutboxItem
 from models.store.mongo.errors import translate_errors
+from models.store.mongo.indexes import Indexes
 from models.store.mongo.server_time import now_plus
 
 Document = dict[str, Any]
@@ -36,9 +37,9 @@ class Outbox(Generic[Item]):
         self._items = collection
         self._model = model
 
-    async def prepare(self) -> None:
-        await self._items.create_index([(field, ASCENDING) for field in self._claim_index])
-        await self._items.create_index("expires_at", expireAfterSeconds=0)
+    def declare_indexes(self, indexes: Indexes) -> None:
+        indexes.add(self._items, [(field, ASCENDING) for field in self._claim_index])
+        indexes.add(self._items, "expires_at", expireAfterSeconds=0)
 
     @translate_errors
     async def claim(

@@ -15,6 +15,7 @@ from pymongo.errors import DuplicateKeyError
 from models.outbox.item import DeliveryStatus
 from models.outbox.webhook import SubjectKind
 from models.store.mongo.errors import translate_errors
+from models.store.mongo.indexes import Indexes
 from models.store.mongo.server_time import now_plus, server_now
 from models.tasks.task import ENDED, OPEN
 
@@ -33,13 +34,13 @@ class PendingWebhooks:
         self._tasks = database["tasks"]
         self._keep = keep
 
-    async def prepare(self) -> None:
+    def declare_indexes(self, indexes: Indexes) -> None:
         waiting_only: Document = {
             "partialFilterExpression": {"status": str(DeliveryStatus.WAITING)}
         }
-        await self._webhooks.create_index("key", unique=True, **waiting_only)
-        await self._webhooks.create_index("pending", **waiting_only)
-        await self._webhooks.create_index("looked_at", **waiting_only)
+        indexes.add(self._webhooks, "key", unique=True, **waiting_only)
+        indexes.add(self._webhooks, "pending", **waiting_only)
+        indexes.add(self._webhooks, "looked_at", **waiting_only)
 
     @translate_errors
     async def release(self, task_id: str) -> int:

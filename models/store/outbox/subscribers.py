@@ -11,6 +11,7 @@ from motor.motor_asyncio import AsyncIOMotorCollection
 
 from models.outbox.subscriber import Subscriber, Subscription
 from models.store.mongo.errors import translate_errors
+from models.store.mongo.indexes import Indexes
 from models.store.mongo.server_time import now_plus
 from models.store.mongo.upsert import upsert
 
@@ -25,10 +26,10 @@ class Subscribers:
     def __init__(self, collection: AsyncIOMotorCollection[Document]) -> None:
         self._subscribers = collection
 
-    async def prepare(self) -> None:
-        await self._subscribers.create_index("address", unique=True)
-        await self._subscribers.create_index("expires_at", expireAfterSeconds=0)
-        await self._subscribers.create_index([("status", 1), ("_id", 1)])
+    def declare_indexes(self, indexes: Indexes) -> None:
+        indexes.add(self._subscribers, "address", unique=True)
+        indexes.add(self._subscribers, "expires_at", expireAfterSeconds=0)
+        indexes.add(self._subscribers, [("status", 1), ("_id", 1)])
 
     @translate_errors
     async def get(self, subscriber_id: str) -> Subscriber | None:

@@ -20,6 +20,7 @@ from models.outbox.webhook import WebhookEvent, WebhookRequest
 from models.settings import Settings
 from models.store.mongo.errors import translate_errors
 from models.store.mongo.hourly_quotas import HourlyQuotas
+from models.store.mongo.indexes import Indexes
 from models.store.mongo.server_time import now_plus
 from models.store.outbox.outbox import DUE, Outbox
 from models.store.outbox.pending_webhooks import PendingWebhooks
@@ -54,17 +55,17 @@ class WebhookOutbox(Outbox[WebhookEvent]):
         self._per_client = settings.webhooks_per_client
         self._max_searched = _MAX_CLIENTS_SEARCHED * settings.webhooks_per_task
 
-    async def prepare(self) -> None:
-        await super().prepare()
-        await self._pending.prepare()
+    def declare_indexes(self, indexes: Indexes) -> None:
+        super().declare_indexes(indexes)
+        self._pending.declare_indexes(indexes)
         # For ``next_client``: what is due of each client, without reading excluded clients.
         by_client = ("status", "client", "due_at", "host")
-        await self._items.create_index([(field, ASCENDING) for field in by_client])
-        await self._items.create_index([("tasks", ASCENDING), ("created_at", DESCENDING)])
+        indexes.add(self._items, [(field, ASCENDING) for field in by_client])
+        indexes.add(self._items, [("tasks", ASCENDING), ("created_at", DESCENDING)])
         # Covers ``count_rearmable``: bodies may be large, and none is read.
         covered = ("subject", "client", "created_at", "key", "type")
-        await self._items.create_index([(field, ASCENDING) for field in covered])
-        await self._items.create_index([("status", ASCENDING), ("created_at", DESCENDING)])
+        indexes.add(self._items, [(field, ASCENDING) for field in covered])
+        indexes.add(self._items, [("status", ASCENDING), ("created_at", DESCENDING)])
 
     @translate_errors
     async def count_rearmable(self, callback: WebhookRequest) -> int:

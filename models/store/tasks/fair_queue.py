@@ -16,6 +16,7 @@ from motor.motor_asyncio import AsyncIOMotorDatabase
 from pymongo import ASCENDING, DESCENDING
 
 from models.store.mongo.errors import translate_errors
+from models.store.mongo.indexes import Indexes
 from models.store.mongo.server_time import now_plus, server_now
 from models.store.tasks.worker_registry import WorkerRegistry
 from models.tasks.queue_position import QueueSnapshot
@@ -39,15 +40,13 @@ class FairQueue:
         self._tasks = database["tasks"]
         self._workers = workers
 
-    async def prepare(self) -> None:
+    def declare_indexes(self, indexes: Indexes) -> None:
         # In service order, and covering: 10,000 ids are read in 6 ms.
-        await self._tasks.create_index(
-            [(field, ASCENDING) for field in ("status", *_SERVICE_ORDER)]
+        indexes.add(self._tasks, [(field, ASCENDING) for field in ("status", *_SERVICE_ORDER)])
+        indexes.add(
+            self._tasks, [("client", ASCENDING), ("status", ASCENDING), ("turn", ASCENDING)]
         )
-        await self._tasks.create_index(
-            [("client", ASCENDING), ("status", ASCENDING), ("turn", ASCENDING)]
-        )
-        await self._tasks.create_index([("finished_at", ASCENDING), ("client", ASCENDING)])
+        indexes.add(self._tasks, [("finished_at", ASCENDING), ("client", ASCENDING)])
 
     @translate_errors
     async def count_open(self, limit: int, client: str | None = None) -> int:

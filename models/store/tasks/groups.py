@@ -9,6 +9,7 @@ from motor.motor_asyncio import AsyncIOMotorCollection
 
 from models.auth.visibility import UNRESTRICTED_VIEW, View
 from models.store.mongo.errors import translate_errors
+from models.store.mongo.indexes import Indexes
 from models.store.tasks.tasks import Tasks
 from models.tasks.group import Group, Member
 from models.tasks.task import Task
@@ -25,8 +26,8 @@ class Groups:
         self._tasks = tasks
         self._ttl = ttl
 
-    async def prepare(self) -> None:
-        await self._groups.create_index("expires_at", expireAfterSeconds=0)
+    def declare_indexes(self, indexes: Indexes) -> None:
+        indexes.add(self._groups, "expires_at", expireAfterSeconds=0)
 
     @translate_errors
     async def create(

@@ -15,6 +15,7 @@ from motor.motor_asyncio import AsyncIOMotorCollection
 from pymongo import ASCENDING, ReturnDocument
 
 from models.store.mongo.errors import translate_errors
+from models.store.mongo.indexes import Indexes
 from models.store.mongo.server_time import now_plus
 from models.store.tasks.timeline import append_entry, append_entry_after_lease
 from models.tasks.task import Result, Status, Task, TimelineAction
@@ -45,8 +46,8 @@ class Leases:
     def __init__(self, collection: AsyncIOMotorCollection[Document]) -> None:
         self._tasks = collection
 
-    async def prepare(self) -> None:
-        await self._tasks.create_index([("status", ASCENDING), ("rung_at", ASCENDING)])
+    def declare_indexes(self, indexes: Indexes) -> None:
+        indexes.add(self._tasks, [("status", ASCENDING), ("rung_at", ASCENDING)])
 
     # For workers
 

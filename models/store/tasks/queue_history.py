@@ -10,6 +10,7 @@ from motor.motor_asyncio import AsyncIOMotorDatabase
 from pymongo import ASCENDING
 
 from models.store.mongo.errors import translate_errors
+from models.store.mongo.indexes import Indexes
 from models.store.mongo.server_time import server_now
 from models.store.tasks.stats import QueueStats
 from models.tasks.task import Status
@@ -36,9 +37,9 @@ class QueueHistory:
         self._samples = database["history"]
         self._keep_seconds = keep_seconds
 
-    async def prepare(self) -> None:
-        await self._samples.create_index("drop_at", expireAfterSeconds=0)
-        await self._tasks.create_index([("started_at", ASCENDING)])
+    def declare_indexes(self, indexes: Indexes) -> None:
+        indexes.add(self._samples, "drop_at", expireAfterSeconds=0)
+        indexes.add(self._tasks, [("started_at", ASCENDING)])
 
     @translate_errors
     async def record(self, stats: QueueStats, workers: int, interval: float) -> None:

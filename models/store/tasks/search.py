@@ -13,6 +13,7 @@ from pymongo.errors import ExecutionTimeout
 
 from models.errors import BadParameter
 from models.store.mongo.errors import translate_errors
+from models.store.mongo.indexes import Indexes
 from models.store.mongo.server_time import server_now
 from models.tasks.task import Status, Task
 
@@ -79,12 +80,14 @@ class TaskSearch:
         self._tasks = database["tasks"]
         self._limit_ms = max(1, round(seconds * 1000))
 
-    async def prepare(self) -> None:
-        await self._tasks.create_index(_NEWEST_FIRST)
+    def declare_indexes(self, indexes: Indexes) -> None:
+        indexes.add(self._tasks, _NEWEST_FIRST)
         for field in ("status", "operations.op"):
-            await self._tasks.create_index([(field, ASCENDING), *_NEWEST_FIRST])
-        await self._tasks.create_index(
-            [("worker", ASCENDING), *_NEWEST_FIRST], partialFilterExpression={"worker": {"$gt": ""}}
+            indexes.add(self._tasks, [(field, ASCENDING), *_NEWEST_FIRST])
+        indexes.add(
+            self._tasks,
+            [("worker", ASCENDING), *_NEWEST_FIRST],
+            partialFilterExpression={"worker": {"$gt": ""}},
         )
 
     @translate_errors

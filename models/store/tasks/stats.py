@@ -9,6 +9,7 @@ from motor.motor_asyncio import AsyncIOMotorDatabase
 from pymongo import ASCENDING
 
 from models.store.mongo.errors import translate_errors
+from models.store.mongo.indexes import Indexes
 from models.tasks.task import Status
 
 
@@ -40,9 +41,10 @@ class TaskStats:
         self._tasks = database["tasks"]
         self._limit_ms = max(1, round(seconds * 1000))  # the server stops then, too
 
-    async def prepare(self) -> None:
+    def declare_indexes(self, indexes: Indexes) -> None:
         # Holds only waiting tasks, so that it costs little and its first entry is the oldest.
-        await self._tasks.create_index(
+        indexes.add(
+            self._tasks,
             [("asked_at", ASCENDING)],
             name="waiting_since",
             partialFilterExpression={"status": str(Status.CREATED)},

@@ -18,6 +18,7 @@ from pymongo.errors import DuplicateKeyError, PyMongoError
 from models.auth.visibility import UNRESTRICTED_VIEW, View
 from models.errors import StoreUnavailable
 from models.store.mongo.errors import is_unavailable, translate_errors
+from models.store.mongo.indexes import Indexes
 from models.store.tasks.release import NEW_TASK, RESTARTABLE, restart
 from models.store.tasks.timeline import append_entry
 from models.tasks.task import ENDED, Status, Task, TimelineAction, Upload
@@ -35,17 +36,19 @@ class Tasks:
         self._tasks = collection
         self._grace = grace
 
-    async def prepare(self) -> None:
-        await self._tasks.create_index(
+    def declare_indexes(self, indexes: Indexes) -> None:
+        indexes.add(
+            self._tasks,
             [
                 ("owner", ASCENDING),
                 ("uploads.name", ASCENDING),
                 ("status", ASCENDING),
                 ("finished_at", DESCENDING),
-            ]
+            ],
         )
-        await self._tasks.create_index(  # for views that see everything
-            [("uploads.name", ASCENDING), ("status", ASCENDING), ("finished_at", DESCENDING)]
+        indexes.add(
+            self._tasks,  # for views that see everything
+            [("uploads.name", ASCENDING), ("status", ASCENDING), ("finished_at", DESCENDING)],
         )
 
     @translate_errors

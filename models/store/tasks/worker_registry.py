@@ -9,6 +9,7 @@ from typing import Any
 from motor.motor_asyncio import AsyncIOMotorCollection
 
 from models.store.mongo.errors import translate_errors
+from models.store.mongo.indexes import Indexes
 from models.store.mongo.server_time import now_plus
 from models.store.mongo.upsert import upsert
 
@@ -21,8 +22,8 @@ class WorkerRegistry:
     def __init__(self, collection: AsyncIOMotorCollection[dict[str, Any]]) -> None:
         self._workers = collection
 
-    async def prepare(self) -> None:
-        await self._workers.create_index("seen_at", expireAfterSeconds=_EXPIRE_SECONDS)
+    def declare_indexes(self, indexes: Indexes) -> None:
+        indexes.add(self._workers, "seen_at", expireAfterSeconds=_EXPIRE_SECONDS)
 
     @translate_errors
     async def report(

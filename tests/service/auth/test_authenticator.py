@@ -23,7 +23,7 @@ from service.auth import keys_cli, permissions, startup_check
 from service.auth.permissions import SCOPES, Permission
 from service.auth.session import SESSION_COOKIE
 from service.handlers import home
-from service.openapi.document import OPENAPI
+from service.openapi.cached_document import OPENAPI
 from standalone.embedded_stores import free_port
 from tests.conftest import Client
 from tests.support import api_key_clients
@@ -349,18 +349,18 @@ async def test_other_address_than_loopback_needs_keys_or_allow_anonymous(
 
     for update in ({}, {"api_keys": "on"}, {"api_keys": "off"}):
         with pytest.raises(BadSettings, match="ALLOW_ANONYMOUS=1"):
-            await startup_check.check(updated(**update), store)
-        await startup_check.check(updated(**update, allow_anonymous=True), store)
+            await startup_check.check(updated(**update), store.api_keys.any_live)
+        await startup_check.check(updated(**update, allow_anonymous=True), store.api_keys.any_live)
     key, _ = await store.api_keys.create("ann", api_key_clients.BOTH, -1)
     with pytest.raises(BadSettings, match="no API key"):  # it has expired
-        await startup_check.check(updated(), store)
+        await startup_check.check(updated(), store.api_keys.any_live)
     key, _ = await store.api_keys.create("ann", api_key_clients.BOTH)
-    await startup_check.check(updated(), store)
+    await startup_check.check(updated(), store.api_keys.any_live)
     with pytest.raises(BadSettings, match="API_KEYS=off"):
-        await startup_check.check(updated(api_keys="off"), store)
+        await startup_check.check(updated(api_keys="off"), store.api_keys.any_live)
     await store.api_keys.revoke(key.id)
     with pytest.raises(BadSettings, match="service keys create"):
-        await startup_check.check(updated(), store)
+        await startup_check.check(updated(), store.api_keys.any_live)
 
 
 async def test_loopback_needs_no_key(client: Client) -> None:

@@ -18,9 +18,9 @@ import aiohttp
 import pytest
 from aiohttp.test_utils import TestServer, get_port_socket
 
+from models.replica_set import replica_set_url
 from models.settings import Settings
 from models.store import Store
-from models.store.mongo.replica_set import replica_set_url
 from models.store.tasks.change_stream import TaskChange
 from service.app import create_app
 from service.app_keys import STORE

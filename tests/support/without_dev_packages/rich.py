@@ -1,3 +1,3 @@
 """Hides the package of this name: see ``tests/conftest.py``."""
 
-raise ImportError("production has no rich")
+raise ModuleNotFoundError("production has no rich")
