@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import secrets
 from enum import StrEnum
 from typing import Any
 
@@ -29,9 +28,7 @@ class Tokens:
 
     def __init__(self, key: str, settings: Settings) -> None:
         self._key = key.encode()
-        self._session_ttl = settings.admin_session_seconds
         self._key_session_ttl = settings.key_session_seconds
-        admin = self._digest("darkroom:admin:" + settings.admin_token.get_secret_value())
         self._ttl = {
             Purpose.CONFIRM: settings.confirm_ttl,
             Purpose.UNSUBSCRIBE: settings.unsubscribe_ttl,
@@ -45,12 +42,6 @@ class Tokens:
         }
         self._key_sessions = URLSafeTimedSerializer(
             key, salt="darkroom:key", signer_kwargs={**signing, "key_derivation": "hmac"}
-        )
-        # ADMIN_TOKEN is part of the salt, so a new one ends all sessions.
-        self._sessions = URLSafeTimedSerializer(
-            key,
-            salt=f"darkroom:session:{admin}",
-            signer_kwargs={**signing, "key_derivation": "hmac"},
         )
 
     def make_key_session(self, key_id: str, generation: int) -> str:
@@ -71,25 +62,6 @@ class Tokens:
     def sign(self, *parts: str | int) -> str:
         """Return a signature of ``parts`` for a link: 64 hex digits."""
         return self._digest("darkroom:link:" + json.dumps(parts))
-
-    def make_session(self) -> str:
-        """Return a token that proves for ADMIN_SESSION_SECONDS that its bearer had ADMIN_TOKEN."""
-        token = self._sessions.dumps(secrets.token_hex(8))
-        return token.decode() if isinstance(token, bytes) else token
-
-    def is_session_valid(self, token: str) -> bool:
-        """Return whether ``token`` is an admin session that has not expired."""
-        if len(token) > _MAX_TOKEN_CHARACTERS or not token.isascii():
-            return False
-        try:
-            self._sessions.loads(token, max_age=self._session_ttl)
-        except BadData:
-            return False
-        return True
-
-    def equal(self, one: str, other: str) -> bool:
-        """Compare two secrets in constant time."""
-        return hmac.compare_digest(self._digest(one), self._digest(other))
 
     def _digest(self, text: str) -> str:
         return hmac.new(self._key, text.encode("utf-8", "surrogatepass"), "sha256").hexdigest()

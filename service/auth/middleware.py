@@ -39,7 +39,7 @@ async def auth_middleware(request: web.Request, handler: Handler) -> web.StreamR
         except StoreUnavailable:
             if permission is not Permission.DASHBOARD:  # the dashboard must work during an outage
                 raise
-    request[IDENTITY] = client = await _authenticate(request, permission)
+    request[IDENTITY] = client = await authenticate(request, permission)
     if (
         client.means == "anonymous"
         and permission is not Permission.DASHBOARD
@@ -56,7 +56,13 @@ def _rate_limit_kind(request: web.Request, permission: Permission) -> str:
     return "submit" if works or permission is Permission.SUBMIT else "read"
 
 
-async def _authenticate(request: web.Request, permission: Permission) -> Identity:
+async def authenticate(request: web.Request, permission: Permission) -> Identity:
+    """Return the identity of the request if it has ``permission``.
+
+    Raises:
+        Unauthorized: a key is needed, or it is invalid. Forbidden: it lacks a scope, or a page of
+        another site sent the session. RateLimited: too many invalid keys from this address.
+    """
     settings = request.app[SETTINGS]
     if permission is Permission.READ_OR_LINK and signed_links.SIGNATURE in request.query:
         return await request.app[AUTHENTICATOR].identify_by_link(request)

@@ -1,4 +1,4 @@
-"""Signed result links for operators, who may have ADMIN_TOKEN but no API key."""
+"""Signed links to the results of other owners, for the dashboard."""
 
 from __future__ import annotations
 

@@ -8,19 +8,20 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import structlog
 from aiohttp import web
+from yarl import URL
 
 from models.errors import AppError, Unauthorized
 from models.operations import OPERATIONS
 from models.tasks.task import Status
-from service.app_keys import QUEUE, SETTINGS, STORE, TOKENS
-from service.auth.authenticator import AUTHENTICATOR
-from service.dashboard import actions, login, queries
-from service.dashboard.auth import DASHBOARD_AUTH, DASHBOARD_PATH, DashboardAuth, dashboard_auth
+from service.app_keys import QUEUE, SETTINGS, STORE
+from service.auth.authenticator import SAFE_METHODS
+from service.dashboard import actions, queries
+from service.dashboard.auth import DASHBOARD_PATH, authorize
 from service.dashboard.history_recorder import record_history
 from service.dashboard.overview import OVERVIEW, Overview
 from service.http.errors import error_response
 from service.openapi.endpoint import unlisted
-from service.pages.render import layout_page, standalone_page, wants_page
+from service.pages.render import layout_page, redirect_after_form, standalone_page, wants_page
 
 log = structlog.get_logger()
 
@@ -37,41 +38,31 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def routes() -> list[web.RouteDef]:
-    """Return the routes of the dashboard; all but the login need authorization."""
+    """Return the routes of the dashboard."""
     return [
         web.get(DASHBOARD_PATH, _authorized(dashboard_page_size)),
-        web.get(f"{DASHBOARD_PATH}/login", login.form),
-        web.post(f"{DASHBOARD_PATH}/login", login.login),
-        web.post(f"{DASHBOARD_PATH}/logout", login.logout),
         web.get(f"{DASHBOARD_PATH}/api/workers", _authorized(queries.workers)),
-        web.post(
-            f"{DASHBOARD_PATH}/api/workers/{{name}}/drain", _authorized(actions.drain, change=True)
-        ),
+        web.post(f"{DASHBOARD_PATH}/api/workers/{{name}}/drain", _authorized(actions.drain)),
         web.post(
             f"{DASHBOARD_PATH}/api/workers/{{name}}/resume",
-            _authorized(actions.resume, change=True),
+            _authorized(actions.resume),
         ),
         web.get(f"{DASHBOARD_PATH}/api/queue", _authorized(queries.queue)),
         web.get(f"{DASHBOARD_PATH}/api/history", _authorized(queries.history)),
         web.get(f"{DASHBOARD_PATH}/api/tasks", _authorized(queries.tasks)),
         web.get(f"{DASHBOARD_PATH}/api/tasks/{{id}}", _authorized(queries.task)),
-        web.post(
-            f"{DASHBOARD_PATH}/api/tasks/{{id}}/cancel", _authorized(actions.cancel, change=True)
-        ),
-        web.post(
-            f"{DASHBOARD_PATH}/api/tasks/{{id}}/retry", _authorized(actions.retry, change=True)
-        ),
+        web.post(f"{DASHBOARD_PATH}/api/tasks/{{id}}/cancel", _authorized(actions.cancel)),
+        web.post(f"{DASHBOARD_PATH}/api/tasks/{{id}}/retry", _authorized(actions.retry)),
         web.get(f"{DASHBOARD_PATH}/api/webhooks", _authorized(queries.webhooks)),
         web.post(
             f"{DASHBOARD_PATH}/api/webhooks/{{id}}/redeliver",
-            _authorized(actions.redeliver, change=True),
+            _authorized(actions.redeliver),
         ),
     ]
 
 
 async def dashboard_context(app: web.Application) -> AsyncIterator[None]:
-    """Set up authentication and overview, and record the history while the service runs."""
-    app[DASHBOARD_AUTH] = DashboardAuth(app[SETTINGS], app[STORE], app[TOKENS], app[AUTHENTICATOR])
+    """Record the history while the service runs."""
     app[OVERVIEW] = Overview(app[SETTINGS], app[STORE], app[QUEUE])
     recording = asyncio.create_task(record_history(app[SETTINGS], app[STORE]))
     yield
@@ -85,28 +76,28 @@ async def dashboard_page_size(request: web.Request) -> web.StreamResponse:
     return layout_page(
         "dashboard.html",
         DASHBOARD_PATH,
-        login_required=dashboard_auth(request).login_required,
+        login_required=request.app[SETTINGS].api_keys_enabled,
         statuses=_STATUSES,
         operations=list(OPERATIONS),
     )
 
 
-def _authorized(handler: Handler, *, change: bool = False) -> Handler:
+def _authorized(handler: Handler) -> Handler:
     """Return ``handler`` behind an authorization check; browsers get errors as HTML pages."""
 
     @functools.wraps(handler)  # keeps the endpoint declaration
     async def authorized(request: web.Request) -> web.StreamResponse:
         try:
-            await dashboard_auth(request).authorize(request, change=change)
+            await authorize(request)
             response = await handler(request)
         except AppError as error:
             if not wants_page(request):
                 raise
             log.info("refused", **error.document())
             if isinstance(error, Unauthorized) and request.path == DASHBOARD_PATH:
-                return login.redirect_to_login(request)
+                return redirect_after_form(str(URL("/login").with_query(next=request.path_qs)))
             return _error_page(error)
-        if change:
+        if request.method not in SAFE_METHODS:
             request.app[OVERVIEW].invalidate()
         return response
 

@@ -40,7 +40,7 @@ TAGS = {
     "E-mail": "Results and the weekly newsletter by e-mail.",
     "Older services": "Routes of five older services, which answer as those did.",
     "Service": "Operations, health, metrics and this document.",
-    "Dashboard": "For operators: with ADMIN_TOKEN, or without one from the same machine only.",
+    "Dashboard": "For operators: a key with the scope admin, or without API keys this machine.",
 }
 
 _KEYS_TEXT = """

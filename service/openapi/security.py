@@ -10,16 +10,10 @@ from service.auth.authenticator import API_KEY_HEADER
 from service.auth.permissions import Permission, route_permission
 from service.auth.session import SESSION_COOKIE
 
-_ADMIN = "ADMIN_TOKEN"
 _LINK = "signed_link"
 _KEYS = ("key", "key_header", "session")
 
 SECURITY_SCHEMES: dict[str, SecurityScheme] = {
-    _ADMIN: SecurityScheme(
-        type="http",
-        scheme="bearer",
-        description="The setting ADMIN_TOKEN, or a key with the scope admin.",
-    ),
     "key": SecurityScheme(type="http", scheme="bearer", description="An API key."),
     "key_header": SecurityScheme.model_validate(
         {
@@ -57,8 +51,7 @@ def security_requirements(
     """Return the alternatives that authorize a call; None: the route is open."""
     needed = route_permission(method, path)
     if needed is Permission.DASHBOARD:
-        locked = settings.api_keys_enabled or settings.admin_token.get_secret_value()
-        return [{_ADMIN: []}] if locked else None
+        needed = Permission.ADMIN
     if needed in _FREE or not settings.api_keys_enabled:
         return None
     # Since OpenAPI 3.1 any scheme may list the scopes it needs.

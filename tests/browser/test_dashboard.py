@@ -16,12 +16,13 @@ import pytest
 from bson import ObjectId
 from playwright.async_api import Route, expect
 
+from models.auth.api_key import Scope
 from models.settings import Settings
 from models.store import Store
 from service.app import create_app
+from service.app_keys import STORE
 from tests.browser.conftest import Tab
 from tests.conftest import Client, working
-from tests.service.dashboard.test_auth import TOKEN
 from tests.support import images
 from tests.workers.queue.test_jobs import started_worker, wait_until
 from workers.context import WorkerContext
@@ -363,23 +364,24 @@ async def _looked(page: Any, times: int) -> bool:
 
 
 async def test_login_and_logout(tab: Tab, opened: Open) -> None:
-    _, url = await opened(admin_token=TOKEN)
-    page = tab.page
+    client, url = await opened(api_keys="on", rate_limits="off")
+    _, key = await client.app[STORE].api_keys.create("operator", (Scope.ADMIN,), None)
+    login, page = url.replace("/dashboard", "/login"), tab.page
     await page.goto(f"{url}?status=FAILURE")
-    await expect(page).to_have_url(f"{url}/login?next=status%3DFAILURE")
+    await expect(page).to_have_url(f"{login}?next=/dashboard?status%3DFAILURE")
     await tab.shots("dashboard-login")
     assert await tab.findings() == []
-    await page.get_by_label("Token").fill("not the right one")
+    await page.get_by_label("API key").fill("not the right one")
     await page.keyboard.press("Enter")
-    await expect(page.get_by_role("alert")).to_contain_text("wrong token")
-    await page.get_by_label("Token").fill(TOKEN)
+    await expect(page.get_by_role("alert")).to_contain_text("invalid key")
+    await page.get_by_label("API key").fill(key)
     await page.get_by_role("button", name="Log in").click()
     await expect(page.locator("#connection")).to_have_text("live")
     assert page.url == f"{url}?status=FAILURE"
     await page.get_by_role("button", name="Log out").click()
-    await expect(page).to_have_url(f"{url}/login")
+    await expect(page).to_have_url(login)
     await page.goto(url)
-    await expect(page).to_have_url(f"{url}/login")
+    await expect(page).to_have_url(f"{login}?next=/dashboard")
 
 
 async def test_an_unreachable_service_is_shown(tab: Tab, opened: Open) -> None:

@@ -6,6 +6,7 @@ Content-Disposition, the zip file, the e-mail. Each trick is a test of its own.
 
 from __future__ import annotations
 
+import asyncio
 import email
 import io
 import json
@@ -20,7 +21,9 @@ from urllib.parse import quote
 
 import pytest
 
+from models.auth.api_key import Scope
 from models.settings import Settings
+from models.store import Store
 from standalone import embedded_stores
 from tests.support import images
 from tests.support.service_process import ServiceProcess, send_request
@@ -211,14 +214,25 @@ def service(
     settings = Settings(
         redis_url=redis.url, mongo_url=mongo.url, mongo_db="input", data_dir=folder / "data"
     )
-    options = {"ADMIN_TOKEN": "correct-horse-battery", "ADMIN_LOGIN_FAILURES": "1000"}
+    options = {"API_KEYS": "on", "ALLOW_ANONYMOUS": "1", "RATE_LIMITS": "off"}
     with ServiceProcess(settings, folder, IMAGES_ROOT=str(folder), **options) as started:
         form = part("victim.png", images.png(seed=1)) + b"--x--\r\n"
         assert send_request(started.port, post("/blur", form))[0] == 202
         yield started
 
 
-ADMIN = "Authorization: Bearer correct-horse-battery"
+@pytest.fixture(scope="module")
+def admin(service: ServiceProcess) -> str:
+    """The header of an admin key of ``service``."""
+
+    async def create_key() -> str:
+        store = Store(service.settings)
+        try:
+            return (await store.api_keys.create("operator", (Scope.ADMIN,), None))[1]
+        finally:
+            store.close()
+
+    return f"Authorization: Bearer {asyncio.run(create_key())}"
 
 
 def form(**fields: str) -> bytes:
@@ -251,7 +265,7 @@ def test_operators_in_addresses(service: ServiceProcess, operator: str) -> None:
 
 
 @pytest.mark.parametrize("value", [{"$gt": ""}, {"$ne": None}, {"$in": ["a"]}, [{"$ne": 1}], True])
-def test_operators_in_json(service: ServiceProcess, value: Any) -> None:
+def test_operators_in_json(service: ServiceProcess, admin: str, value: Any) -> None:
     for path, document in (
         ("/groups", {"tasks": value}),
         ("/groups", {"tasks": [value]}),
@@ -263,7 +277,7 @@ def test_operators_in_json(service: ServiceProcess, value: Any) -> None:
         ("/items/", {"images": [{"input": value, "output": value}], "operations": ["resize=2"]}),
         ("/items/", {"images": [{"input": "a", "output": "b"}], "operations": [value]}),
     ):
-        request = post(path, json.dumps(document).encode(), "application/json")
+        request = post(path, json.dumps(document).encode(), f"application/json\r\n{admin}")
         status, headers, _ = send_request(service.port, request)
         assert status in {400, 422}, (path, document)
         assert headers["content-type"].startswith("application/problem+json")
@@ -287,13 +301,13 @@ def test_operators_in_pipelines(service: ServiceProcess, operations: str) -> Non
 
 
 @pytest.mark.parametrize("search", [".*", "v.*", "^victim", "[a-z]", "(", "$where", '{"$ne":1}'])
-def test_search_patterns_are_literal(service: ServiceProcess, search: str) -> None:
-    ask = get(f"/dashboard/api/tasks?search={quote(search, safe='')}", ADMIN)
+def test_search_patterns_are_literal(service: ServiceProcess, admin: str, search: str) -> None:
+    ask = get(f"/dashboard/api/tasks?search={quote(search, safe='')}", admin)
     status, _, body = send_request(service.port, ask)
     assert (status, json.loads(body)["tasks"]) == (200, [])
-    status, _, body = send_request(service.port, get("/dashboard/api/tasks?search=victim", ADMIN))
+    status, _, body = send_request(service.port, get("/dashboard/api/tasks?search=victim", admin))
     assert len(json.loads(body)["tasks"]) == 1
-    assert send_request(service.port, get("/dashboard/api/tasks?search[$ne]=x", ADMIN))[0] == 422
+    assert send_request(service.port, get("/dashboard/api/tasks?search[$ne]=x", admin))[0] == 422
 
 
 @pytest.mark.parametrize(
@@ -355,8 +369,8 @@ def test_log_lines_cannot_be_forged(service: ServiceProcess, where: str) -> None
         get("/openapi.json", 'If-None-Match: "marked"', "Range: marked"),
         get("/static/marked%0d%0aX-Evil:marked"),
         get("/dashboard?marked%0d%0aX-Evil:marked", "Accept: text/html;marked=1"),
-        get("/dashboard/login?next=marked%0d%0aX-Evil:marked", "Accept: text/html"),
-        post("/dashboard/login", b"token=marked%0d%0a", "application/x-www-form-urlencoded"),
+        get("/login?next=marked%0d%0aX-Evil:marked", "Accept: text/html"),
+        post("/login", b"key=marked%0d%0a", "application/x-www-form-urlencoded"),
         post("/upscale?redirect=1&marked%0d%0aX-Evil=marked", form()),
         post("/blur", form(sigma="2\r\nX-Evil: marked")),
         get("/", "Accept: marked", "Cookie: darkroom_session=marked", "Forwarded: marked"),
@@ -371,14 +385,14 @@ def test_request_text_is_not_reflected_in_headers(service: ServiceProcess, ask: 
     status, headers, _ = send_request(service.port, ask)
     assert status < 500 and "x-evil" not in headers
     if ask.startswith(b"GET /dashboard?"):  # on the way to the login, and back, encoded
-        assert headers.pop("location").startswith("/dashboard/login?next=")
+        assert headers.pop("location").startswith("/login?next=")
     assert "marked" not in str(headers)
 
 
 @pytest.mark.parametrize(
     "path",
     [
-        "/dashboard/login?next={}",
+        "/login?next={}",
         "/subscribe/confirm?token={}",
         "/unsubscribe?token={}",
         "/processed/{}",
@@ -392,8 +406,8 @@ def test_request_text_is_not_reflected_in_headers(service: ServiceProcess, ask: 
 @pytest.mark.parametrize(
     "text", ["{{7*7}}", "{% for a in [7,7] %}49{% endfor %}", "${7*7}<%= 7*7 %>#{7*7}", "<b>49</b>"]
 )
-def test_templates_are_text(service: ServiceProcess, path: str, text: str) -> None:
-    ask = get(path.format(quote(text, safe="")), "Accept: text/html", ADMIN)
+def test_templates_are_text(service: ServiceProcess, admin: str, path: str, text: str) -> None:
+    ask = get(path.format(quote(text, safe="")), "Accept: text/html", admin)
     status, headers, body = send_request(service.port, ask)
     assert status < 500
     if headers["content-type"].startswith("text/html"):

@@ -25,6 +25,7 @@ class ServiceProcess:
     """A running service without worker and supervisor."""
 
     def __init__(self, settings: Settings, folder: Path, **environment: str) -> None:
+        self.settings = settings
         self.port = free_port()
         self.log = folder / f"service.{self.port}.log"
         self._log_offset = 0

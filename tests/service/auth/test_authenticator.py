@@ -33,7 +33,6 @@ from tests.support.standalone_process import StandaloneProcess
 from tests.support.task_factory import RESULT, finish
 
 ID = "ab" * 16
-_LOGIN_PATHS = {"/dashboard/login", "/dashboard/logout"}
 _WITHOUT_KEY = {"/", "/login", "/logout", "/docs", "/openapi.json", "/healthz", "/readyz"}
 _WITHOUT_KEY |= {"/subscribe/confirm", "/unsubscribe", "/operations"}  # the last one: any key
 
@@ -102,7 +101,7 @@ async def test_only_public_routes_answer_without_a_key(
         {"Cookie": f"{SESSION_COOKIE}=WyJhIiwwXQ.aaaa.bbbb"},
     ]
     for method, path, right in routes(settings):
-        if right in {Permission.PUBLIC_UNCOUNTED, Permission.PUBLIC} or path in _LOGIN_PATHS:
+        if right in {Permission.PUBLIC_UNCOUNTED, Permission.PUBLIC}:
             continue
         for headers in bad if right is Permission.READ else bad[:2]:
             status, body = await service.request(method, path, headers=headers)
@@ -241,12 +240,11 @@ async def test_event_stream_ends_when_its_key_is_revoked(start_service: StartSer
 
 
 async def test_dashboard_links_to_results_of_keys(start_service: StartService) -> None:
-    service = await start_service(admin_token="correct-horse-battery")
+    service = await start_service()
     task = await service.send(await service.key())
     await finish(service.store, task["task_id"])
-    token = {"Authorization": "Bearer correct-horse-battery"}
     path = f"/dashboard/api/tasks/{task['task_id']}"
-    _, body = await service.request("GET", path, headers=token)
+    _, body = await service.request("GET", path, await service.key(Scope.ADMIN))
     assert body["url"] == body["results"][0]["url"] and "signature=" in body["url"]
     response = await service.client.get(body["url"])  # without a key, as a browser follows a link
     assert (response.status, await response.read()) == (200, RESULT)
@@ -314,27 +312,6 @@ async def test_login_page_reports_a_wrong_key(start_service: StartService) -> No
     status, response = await service.request("POST", "/login", data={"key": "dk_<b>"}, headers=HTML)
     text = await response.text()
     assert status == 401 and 'role="alert"' in text and "dk_<b>" not in text
-
-
-async def test_dashboard_needs_an_admin_key(start_service: StartService) -> None:
-    service = await start_service(key_cache_seconds=0)
-    admin, plain = await service.key(Scope.ADMIN), await service.key()
-    assert (await service.request("GET", "/dashboard/api/queue", admin))[0] == 200
-    status, body = await service.request("GET", "/dashboard/api/queue", plain)
-    assert (status, body["scope"]) == (403, "admin")
-    assert (await service.request("GET", "/dashboard/api/queue", headers={"X-API-Key": ""}))[
-        0
-    ] == 401
-    cookies = await session(service, plain)
-    assert (await service.request("GET", "/dashboard/api/queue", cookies=cookies))[0] == 401
-    status, response = await service.request(
-        "POST", "/dashboard/login", data={"token": admin.token}
-    )
-    assert (status, response.headers["Location"]) == (303, "/dashboard")
-    cookies = {SESSION_COOKIE: SimpleCookie(response.headers["Set-Cookie"])[SESSION_COOKIE].value}
-    assert (await service.request("GET", "/dashboard/api/queue", cookies=cookies))[0] == 200
-    await service.store.api_keys.revoke(admin.key.id)
-    assert (await service.request("GET", "/dashboard/api/queue", cookies=cookies))[0] == 401
 
 
 # Start

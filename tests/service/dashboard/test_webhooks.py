@@ -6,13 +6,14 @@ from typing import Any
 
 from aiohttp import web
 
+from models.auth.api_key import Scope
 from models.outbox.item import DeliveryStatus
 from models.settings import Settings
 from models.store import Store
 from service.app import create_app
+from service.app_keys import STORE
 from tests.conftest import Client
 from tests.service.dashboard.test_api import api
-from tests.service.dashboard.test_auth import TOKEN
 from tests.support.webhook_receiver import deliver_due, only_webhook, run_receiver, webhook_settings
 from tests.workers.webhooks.test_end_to_end import send
 
@@ -84,8 +85,9 @@ async def test_redelivery_needs_authorization(settings: Settings, aiohttp_client
     path = "/dashboard/api/webhooks/msg_x/redeliver"
     assert (await client.post(path, headers={"Origin": "https://evil.example"})).status == 403
     assert (await client.post(path, headers={"Sec-Fetch-Site": "cross-site"})).status == 403
-    locked = await opened(aiohttp_client, settings, admin_token=TOKEN)
+    locked = await opened(aiohttp_client, settings, api_keys="on")
     assert (await locked.post(path)).status == 401
     assert (await locked.get("/dashboard/api/webhooks")).status == 401
-    mine = {"Authorization": f"Bearer {TOKEN}"}
+    _, key = await locked.app[STORE].api_keys.create("operator", (Scope.ADMIN,), None)
+    mine = {"Authorization": f"Bearer {key}"}
     assert (await locked.post(path, headers=mine)).status == 404

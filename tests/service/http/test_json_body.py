@@ -16,7 +16,7 @@ from service.submissions.group_request import GroupRequest, read_group_request
 from tests.service.uploads.test_incoming_file import refused
 from tests.support import images
 
-PUBLIC_PATHS = ("/unsubscribe", "/login", "/dashboard/login")
+PUBLIC_PATHS = ("/unsubscribe", "/login")
 FORM = {"Content-Type": "multipart/form-data; boundary=x"}
 MANY = 80_000
 
