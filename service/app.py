@@ -14,7 +14,9 @@ from models.metrics.definitions import MONGODB_COMMANDS, REDIS_CALLS
 from models.metrics.instruments import Instruments
 from models.metrics.metric import MetricSource
 from models.networks.catalogue import Catalogue
+from models.redis.connection import RedisConnection
 from models.redis.queue import Queue
+from models.redis.rate_limiter import RateLimiter
 from models.redis.result_cache import ResultCache
 from models.settings import Settings
 from models.store import Store
@@ -22,7 +24,7 @@ from service.app_keys import CACHE, CATALOGUE, DRAINING, INSTRUMENTS, QUEUE, SET
 from service.auth import permissions, startup_check
 from service.auth.authenticator import AUTHENTICATOR, Authenticator
 from service.auth.middleware import auth_middleware
-from service.auth.rate_limit import RATE_LIMITER, RateLimiter, set_rate_limit_headers
+from service.auth.rate_limit import RATE_LIMITER, set_rate_limit_headers
 from service.dashboard import routes as dashboard
 from service.events.change_stream import watch_changes
 from service.events.long_poll import COMPLETION_WAITER, CompletionWaiter
@@ -91,16 +93,19 @@ async def stores_context(app: web.Application) -> AsyncIterator[None]:
         raise
     secret = settings.secret_key.get_secret_value() or await app[STORE].shared_secret.get()
     app[TOKENS] = Tokens(secret, settings)
-    app[RATE_LIMITER] = RateLimiter(settings)
-    app[AUTHENTICATOR] = Authenticator(settings, app[STORE], app[TOKENS], app[RATE_LIMITER])
+    redis = RedisConnection(settings)
+    app[RATE_LIMITER] = RateLimiter(settings, redis)
+    app[AUTHENTICATOR] = Authenticator(settings, app[STORE], app[TOKENS])
     app[QUEUE] = Queue.open(settings, app[INSTRUMENTS].call_observer(REDIS_CALLS))
-    app[CACHE] = ResultCache(settings)
+    app[CACHE] = ResultCache(settings, redis)
     app[DISK_SPACE] = DiskSpace(settings, app[STORE])
     admission = Admission(settings, app[STORE])
-    app[TASK_CREATOR] = TaskCreator(settings, app[CATALOGUE], app[STORE], app[QUEUE], admission)
+    app[TASK_CREATOR] = TaskCreator(
+        settings, app[CATALOGUE], app[STORE], app[QUEUE], admission, app[RATE_LIMITER]
+    )
     yield
-    await app[RATE_LIMITER].close()
     await app[CACHE].close()
+    await redis.close()
     await app[QUEUE].close()
     app[STORE].close()
 

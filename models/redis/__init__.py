@@ -1,1 +1,1 @@
-"""Redis: the arq queue, the result cache and the rate counters."""
+"""Redis: the arq queue, the result cache and the rate limits."""

@@ -17,17 +17,15 @@ from redis.asyncio import ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
 
 from models.errors import StoreUnavailable
 from models.metrics.metric import CallObserver
+from models.redis.connection import REDIS_ERRORS
 from models.settings import Settings
 
 log = structlog.get_logger()
 
 _JOB_EXPIRES_SECONDS = 24 * 3600  # then arq drops a waiting job, and the sweep enqueues it again
-REDIS_ERRORS = (RedisError, OSError, TimeoutError)
-"""Errors of a call if Redis is down, frozen or refuses it."""
 
 _MARK_KEY = "darkroom:mark"
 

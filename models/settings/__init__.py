@@ -21,6 +21,7 @@ from models.settings.dashboard import DashboardSettings
 from models.settings.deployment import DeploymentSettings
 from models.settings.encoding import EncodingSettings
 from models.settings.http import HttpSettings
+from models.settings.limits import LimitSettings
 from models.settings.log import LogSettings
 from models.settings.mail import MailSettings
 from models.settings.metrics import MetricsSettings
@@ -35,6 +36,7 @@ SECTIONS: tuple[type[BaseSettings], ...] = (
     DeploymentSettings,
     HttpSettings,
     AuthSettings,
+    LimitSettings,
     UploadSettings,
     TimeoutAndCacheSettings,
     SseSettings,
@@ -61,6 +63,7 @@ class Settings(
     SseSettings,
     TimeoutAndCacheSettings,
     UploadSettings,
+    LimitSettings,
     AuthSettings,
     HttpSettings,
     DeploymentSettings,

@@ -16,18 +16,6 @@ _DEFAULT_PORTS = {"http": "80", "https": "443"}
 class HttpSettings(BaseSettings):
     """Connections, request limits, hosts and CORS."""
 
-    max_connections: int = Field(
-        4000,
-        ge=1,
-        description="Maximum open connections of one service, including event streams; further "
-        "ones get 503. Fewer if the process may not open as many files.",
-    )
-    max_connections_per_client: int = Field(
-        250,
-        ge=1,
-        description="Maximum of them from one client address; applies only while PROXIES is 0, "
-        "since all clients of a proxy share its address.",
-    )
     header_timeout: float = Field(
         10,
         gt=0,

@@ -51,12 +51,6 @@ class MailSettings(BaseSettings):
         description="Largest archive sent as an attachment, which base64 makes a third larger; "
         "for larger ones the e-mail has a link.",
     )
-    mail_per_address: int = Field(
-        5, ge=1, description="E-mails an hour to one address that clients can cause."
-    )
-    mail_per_client: int = Field(
-        30, ge=1, description="Requests an hour of one client that may send e-mails; then 429."
-    )
     proxies: int = Field(
         0,
         ge=0,

@@ -37,25 +37,3 @@ class SseSettings(BaseSettings):
         description="Seconds a client may read nothing before its stream is closed; it gets the "
         "latest state when it reconnects.",
     )
-    events_per_client: int = Field(
-        100,
-        ge=1,
-        description="Maximum open event streams of one client address (see PROXIES); then 429.",
-    )
-    events_tasks_per_client: int = Field(
-        3000,
-        ge=1,
-        description="Maximum tasks that all streams of one client follow; a group counts each of "
-        "its tasks; then 429.",
-    )
-    events_tasks_total: int = Field(
-        20_000,
-        ge=1,
-        description="Maximum tasks that all streams of one service follow; each costs about 0.05 "
-        "ms of work per event; then 429.",
-    )
-    events_total: int = Field(
-        2000,
-        ge=1,
-        description="Maximum open event streams of one service; each holds a connection; then 429.",
-    )

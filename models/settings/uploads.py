@@ -1,4 +1,4 @@
-"""Settings: limits of uploads, tasks and the queue."""
+"""Settings: limits of uploads."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ MIB = 1024 * 1024
 
 
 class UploadSettings(BaseSettings):
-    """Limits of uploads, tasks and the queue."""
+    """Limits of uploads and tasks."""
 
     max_upload_bytes: int = Field(
         32 * MIB, ge=1, description="Largest picture file; a larger one is refused as it arrives."
@@ -34,9 +34,6 @@ class UploadSettings(BaseSettings):
     )
     max_group: int = Field(
         1000, ge=1, le=10_000, description="Maximum tasks that POST /groups puts into one group."
-    )
-    groups_per_client: int = Field(
-        1000, ge=1, description="Requests to POST /groups an hour of one client; then 429."
     )
     max_operations: int = Field(20, ge=1, le=100, description="Maximum operations of one pipeline.")
     max_results: int = Field(
@@ -68,14 +65,6 @@ class UploadSettings(BaseSettings):
         100,
         ge=1,
         description="Names stored for the same bytes; further ones get the URL of the first.",
-    )
-    max_queue: int = Field(
-        10_000, ge=1, description="Maximum tasks waiting or running; further ones get 429."
-    )
-    max_queue_per_client: int = Field(
-        2000,
-        ge=1,
-        description="Maximum of them from one client address (see PROXIES); further ones get 429.",
     )
     min_free_disk_bytes: int = Field(
         512 * MIB,

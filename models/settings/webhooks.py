@@ -44,13 +44,6 @@ class WebhookSettings(BaseSettings):
     webhook_url_max_characters: int = Field(
         2000, ge=1, le=8000, description="Maximum characters of a callback_url."
     )
-    webhooks_per_client: int = Field(
-        3600,
-        ge=1,
-        description="Requests with a callback_url an hour of one client; more get 429, so that "
-        "the service cannot be used to flood a server. Webhooks of restarted tasks count apart, "
-        "with the same limit.",
-    )
     webhooks_per_task: int = Field(
         100,
         ge=1,
@@ -62,18 +55,6 @@ class WebhookSettings(BaseSettings):
         10,
         gt=0,
         description="Seconds for a whole call: DNS, connection, TLS and the status line.",
-    )
-    webhook_concurrency: int = Field(
-        16, ge=1, le=1000, description="Concurrent deliveries of one worker."
-    )
-    webhook_concurrency_per_host: int = Field(
-        2,
-        ge=1,
-        description="Concurrent deliveries of one worker to one host, so that a slow one does not "
-        "delay others.",
-    )
-    webhook_concurrency_per_client: int = Field(
-        8, ge=1, description="Concurrent deliveries of one worker for one client, to any hosts."
     )
     webhook_retry_seconds: float = Field(
         10,

@@ -34,11 +34,9 @@ from models.store.files.retention import Retention
 from models.store.metric_snapshots import MetricSnapshots
 from models.store.mongo.command_metrics import CommandMetrics
 from models.store.mongo.errors import translate_errors
-from models.store.mongo.hourly_quotas import HourlyQuotas
 from models.store.mongo.indexes import Indexes
 from models.store.mongo.periodic_lock import PeriodicLock
 from models.store.mongo.shared_secret import SharedSecret
-from models.store.outbox.email_quota import EmailQuota
 from models.store.outbox.emails import EmailOutbox
 from models.store.outbox.newsletters import Newsletters
 from models.store.outbox.pending_webhooks import PendingWebhooks
@@ -105,11 +103,9 @@ class Store:
         self.metric_snapshots = MetricSnapshots(database["snapshots"])
         self.emails = EmailOutbox(database["mail"], parse_sender(settings.smtp_from).domain)
         self.pending_webhooks = PendingWebhooks(database, settings.webhook_retention_seconds)
-        self.quotas = HourlyQuotas(database["quotas"])
-        self.webhooks = WebhookOutbox(database, self.pending_webhooks, self.quotas, settings)
+        self.webhooks = WebhookOutbox(database, self.pending_webhooks, settings)
         self.subscribers = Subscribers(database["subscribers"])
         self.newsletters = Newsletters(database["newsletters"], database["tasks"])
-        self.email_quota = EmailQuota(self._client, self.emails, self.quotas)
         self.shared_secret = SharedSecret(database["state"])
         self.retention = Retention(database, self.results, settings.delete_grace_seconds)
         self.periodic_lock = PeriodicLock(database["state"])
@@ -154,7 +150,6 @@ class Store:
             self.webhooks,
             self.subscribers,
             self.newsletters,
-            self.quotas,
             self.retention,
         ):
             collection.declare_indexes(indexes)

@@ -17,7 +17,7 @@ from models.errors import BadRequest, Forbidden, LinkExpired, Unauthorized
 from models.settings import Settings
 from models.store import Store
 from service.auth.identity import ANONYMOUS, Identity, identity
-from service.auth.rate_limit import RateLimiter
+from service.auth.rate_limit import check_failures, count_failure
 from service.auth.session import SESSION_COOKIE, read_cookie
 from service.http.csrf import require_same_origin
 
@@ -35,13 +35,10 @@ class Authenticator:
     Malformed tokens, and addresses with too many failures, cause no MongoDB query.
     """
 
-    def __init__(
-        self, settings: Settings, store: Store, tokens: Tokens, rate_limiter: RateLimiter
-    ) -> None:
+    def __init__(self, settings: Settings, store: Store, tokens: Tokens) -> None:
         self._settings = settings
         self._store = store
         self._tokens = tokens
-        self._rate_limiter = rate_limiter
         self._key_cache: dict[str, tuple[float, ApiKey]] = {}
 
     async def identify(self, request: web.Request) -> Identity:
@@ -56,7 +53,7 @@ class Authenticator:
         if token is not None:
             key = await self.key_of_token(request, token)
             if key is None:
-                await self._rate_limiter.count_failure(request)
+                await count_failure(request)
                 raise Unauthorized(f"invalid API key: unknown, revoked or expired; {_HOW_TO_SEND}")
             return await self._identity_of(key, "key")
         found = await self.session_identity(request)
@@ -103,14 +100,14 @@ class Authenticator:
             Forbidden: invalid signature or revoked key. LinkExpired: the link expired.
             RateLimited: too many failures from this address.
         """
-        await self._rate_limiter.check_failures(request)
+        await check_failures(request)
         try:
             link = signed_links.parse(request.path, request.query)
             generation = await self.link_generation(link.owner)
             link.verify(self._tokens, generation, request.query.get(signed_links.SIGNATURE, ""))
         except Forbidden as error:
             if not isinstance(error, LinkExpired):  # it was valid once, so it is not a guess
-                await self._rate_limiter.count_failure(request)
+                await count_failure(request)
             raise
         return Identity(None, "link", View(link.owner))
 
@@ -135,7 +132,7 @@ class Authenticator:
         """
         key_id = key_id_of(token)
         if key_id is None or key_id not in self._key_cache:
-            await self._rate_limiter.check_failures(request)
+            await check_failures(request)
         key = await self.find_key(key_id) if key_id else None
         return key if key and key.matches(token) and key.active else None
 

@@ -11,7 +11,7 @@ from service.app_keys import SETTINGS
 from service.auth.authenticator import AUTHENTICATOR, SAFE_METHODS
 from service.auth.identity import ANONYMOUS, IDENTITY, Identity
 from service.auth.permissions import SCOPES, Permission, request_permission
-from service.auth.rate_limit import RATE_LIMITER
+from service.auth.rate_limit import count_address, count_key
 from service.http.csrf import reject_cross_site
 
 _WITHOUT_IDENTITY = frozenset(
@@ -31,11 +31,11 @@ async def auth_middleware(request: web.Request, handler: Handler) -> web.StreamR
     permission = request_permission(request)
     if permission is None:  # no such route: the handler answers 404 or 405
         return await handler(request)
-    rate_limiter, kind = request.app[RATE_LIMITER], _rate_limit_kind(request, permission)
+    kind = _rate_limit_kind(request, permission)
     # Count before authentication: refused requests cost something, too.
     if permission is not Permission.PUBLIC_UNCOUNTED:
         try:
-            await rate_limiter.count_address(request, kind)
+            await count_address(request, kind)
         except StoreUnavailable:
             if permission is not Permission.DASHBOARD:  # the dashboard must work during an outage
                 raise
@@ -46,7 +46,7 @@ async def auth_middleware(request: web.Request, handler: Handler) -> web.StreamR
         and request.method not in SAFE_METHODS
     ):
         reject_cross_site(request, request.app[SETTINGS])
-    await rate_limiter.count_key(request, client, kind)
+    await count_key(request, client, kind)
     return await handler(request)
 
 

@@ -1,114 +1,105 @@
-"""Rate limiter: counts requests per API key and address, sets the RateLimit headers (throttle)."""
+"""Rate limits and hourly quotas of requests (throttle), and the RateLimit headers."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import structlog
 from aiohttp import web
 
-from models.auth.rate_limit_types import RateLimit, RateLimitState
-from models.errors import RateLimited
-from models.settings import Settings
-from service.auth.identity import Identity
+from models.redis.rate_limiter import RateLimiter, RateLimitState
+from service.app_keys import SETTINGS, TOKENS
+from service.auth.identity import Identity, identity
 from service.http.client_ip import CLIENT_IP
-
-if TYPE_CHECKING:  # takes half a second to import; not needed without limits
-    from models.redis.rate_counters import RateCounters
 
 log = structlog.get_logger()
 
+RATE_LIMITER = web.AppKey("rate_limiter", RateLimiter)
 _TIGHTEST_LIMIT = web.RequestKey("tightest_rate_limit", RateLimitState)
-_FAILURES_SETTING = "RATE_LIMIT_AUTH_FAILURES"
+_AUTH_FAILURES = "RATE_LIMIT_AUTH_FAILURES"
 
 
-class RateLimiter:
-    """Counts requests if RATE_LIMITS is on."""
+async def count_address(request: web.Request, kind: str) -> None:
+    """Count a request of the address, before authentication; ``kind``: submit or read.
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._counters: RateCounters | None = None
-        if settings.rate_limits_enabled:
-            from models.redis.rate_counters import RateCounters
+    Raises:
+        RateLimited: limit exceeded. StoreUnavailable: Redis is unavailable and
+        RATE_LIMIT_FAIL_MODE=closed.
+    """
+    if request.app[SETTINGS].rate_limits_enabled:
+        await _count(request, f"RATE_LIMIT_{kind.upper()}_ADDRESS", request[CLIENT_IP])
 
-            self._counters = RateCounters(settings)
 
-    async def close(self) -> None:
-        if self._counters is not None:
-            await self._counters.close()
+async def count_key(request: web.Request, client: Identity, kind: str) -> None:
+    """Count a request of the API key, if there is one.
 
-    async def count_address(self, request: web.Request, kind: str) -> None:
-        """Count a request of the address, before authentication; ``kind``: submit or read.
+    Raises:
+        RateLimited, StoreUnavailable: as for ``count_address``.
+    """
+    if request.app[SETTINGS].rate_limits_enabled and client.key is not None:
+        await _count(request, f"RATE_LIMIT_{kind.upper()}", client.key.id)
 
-        Raises:
-            RateLimited: limit exceeded. StoreUnavailable: Redis is unavailable and
-            RATE_LIMIT_FAIL_MODE=closed.
-        """
-        await self._hit(request, f"RATE_LIMIT_{kind.upper()}_ADDRESS", request[CLIENT_IP])
 
-    async def count_key(self, request: web.Request, identity: Identity, kind: str) -> None:
-        """Count a request of the API key, if there is one.
+async def count_call(request: web.Request, setting: str) -> None:
+    """Count a call that has an hourly quota for each client, such as MAIL_PER_CLIENT.
 
-        Raises:
-            RateLimited, StoreUnavailable: as for ``count_address``.
-        """
-        if identity.key is not None:
-            await self._hit(request, f"RATE_LIMIT_{kind.upper()}", identity.key.id)
+    Raises:
+        RateLimited, StoreUnavailable: as for ``count_address``.
+    """
+    owner = identity(request).owner
+    await _count(request, setting, f"key:{owner}" if owner else request[CLIENT_IP])
 
-    async def check_failures(self, request: web.Request) -> None:
-        """Return if the address may try to authenticate.
 
-        Raises:
-            RateLimited: too many failures.
-        """
-        await self._hit(request, _FAILURES_SETTING, request[CLIENT_IP], count=False)
+async def count_email(request: web.Request, address: str) -> RateLimitState:
+    """Count an e-mail to ``address``; the state says whether it is allowed.
 
-    async def count_failure(self, request: web.Request) -> None:
-        """Count a failed authentication.
+    It counts whether or not an e-mail follows, so that a refusal does not reveal subscriptions.
+    """
+    client = request.app[TOKENS].pseudonym(f"address:{address}")
+    state = await request.app[RATE_LIMITER].hit("MAIL_PER_ADDRESS", client)
+    assert state is not None  # this setting has no empty value
+    return state
 
-        Raises:
-            RateLimited: too many failures.
-        """
-        log.warning("auth_failed", client=request[CLIENT_IP], path=request.path[:200])
-        await self._hit(request, _FAILURES_SETTING, request[CLIENT_IP])
 
-    async def _hit(
-        self, request: web.Request, setting: str, client: str, *, count: bool = True
-    ) -> None:
-        if self._counters is None:
-            return
-        rate_limit = RateLimit(setting, getattr(self._settings, setting.lower()), client)
-        read_counter = self._counters.hit if count else self._counters.peek
-        state = await read_counter([rate_limit])
-        if state is None:
-            return
-        tightest = request.get(_TIGHTEST_LIMIT, state)
-        request[_TIGHTEST_LIMIT] = min(
-            tightest, state, key=lambda s: (s.allowed, s.remaining / s.limit)
-        )
-        if not state.allowed:
-            raise self._rate_limited(state)
+async def check_failures(request: web.Request) -> None:
+    """Return if the address may try to authenticate, also while Redis is away.
 
-    def _rate_limited(self, state: RateLimitState) -> RateLimited:
-        setting = state.rate_limit.setting
-        counted = "failed authentications" if setting == _FAILURES_SETTING else "requests"
-        return RateLimited(
-            f"more than {state.limit} {counted} in {state.window_seconds} s "
-            f"({setting}); retry in {state.reset_seconds} s",
-            setting=setting,
-            limit=state.limit,
-            measured=state.limit + 1,
-            retry_after=state.reset_seconds,
-        )
+    Raises:
+        RateLimited: too many failures.
+    """
+    if request.app[SETTINGS].rate_limits_enabled:
+        _note(request, await request.app[RATE_LIMITER].peek(_AUTH_FAILURES, request[CLIENT_IP]))
+
+
+async def count_failure(request: web.Request) -> None:
+    """Count a failed authentication.
+
+    Raises:
+        RateLimited: too many failures.
+    """
+    log.warning("auth_failed", client=request[CLIENT_IP], path=request.path[:200])
+    if request.app[SETTINGS].rate_limits_enabled:
+        await _count(request, _AUTH_FAILURES, request[CLIENT_IP], required=False)
+
+
+async def _count(request: web.Request, setting: str, client: str, *, required: bool = True) -> None:
+    limiter = request.app[RATE_LIMITER]
+    _note(request, await limiter.hit(setting, client, required=required))
+
+
+def _note(request: web.Request, state: RateLimitState | None) -> None:
+    """Remember the tightest limit for the headers; refuse what it does not allow."""
+    if state is None:
+        return
+    tightest = request.get(_TIGHTEST_LIMIT, state)
+    request[_TIGHTEST_LIMIT] = min(tightest, state, key=lambda each: each.tightness)
+    if not state.allowed:
+        failures = state.setting == _AUTH_FAILURES
+        raise state.refusal("failed authentications" if failures else "requests")
 
 
 async def set_rate_limit_headers(request: web.Request, response: web.StreamResponse) -> None:
     """Signal on_response_prepare: set the RateLimit headers of the tightest limit."""
     state = request.get(_TIGHTEST_LIMIT)
     if state is not None:
-        name = state.rate_limit.setting.lower().replace("_", "-")
+        name = state.setting.lower().replace("_", "-")
         response.headers["RateLimit-Policy"] = f'"{name}";q={state.limit};w={state.window_seconds}'
         response.headers["RateLimit"] = f'"{name}";r={state.remaining};t={state.reset_seconds}'
-
-
-RATE_LIMITER = web.AppKey("rate_limiter", RateLimiter)

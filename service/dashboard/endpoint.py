@@ -1,17 +1,15 @@
-"""Declare a dashboard endpoint: @endpoint with the errors that all of them share."""
+"""Declare a dashboard endpoint: @endpoint with what all of them share."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from models.errors import AppError, Forbidden, RateLimited, Unauthorized
+from models.errors import AppError
 from service.openapi.endpoint import ResponseSpec, endpoint
 from service.openapi.error_groups import STORE_ERRORS
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
-
-_AUTH_ERRORS = (Unauthorized, Forbidden, RateLimited)
 
 
 def dashboard_endpoint(
@@ -28,7 +26,7 @@ def dashboard_endpoint(
         "Dashboard",
         summary,
         responses={status: ResponseSpec(f"{summary}.", body, headers=headers)},
-        errors=(*_AUTH_ERRORS, *errors, *STORE_ERRORS),
+        errors=(*errors, *STORE_ERRORS),
         html_errors=True,
         **more,
     )

@@ -23,7 +23,7 @@ from models.tasks.zip_archive import GroupArchive
 from service.app_keys import SETTINGS, STORE
 from service.auth.authenticator import AUTHENTICATOR
 from service.auth.identity import identity
-from service.auth.quotas import count_call
+from service.auth.rate_limit import count_call
 from service.events.long_poll import long_poll_group
 from service.http.json_body import read_json
 from service.http.query import (
@@ -100,7 +100,7 @@ async def create(request: web.Request) -> web.StreamResponse:
     reject_unknown_query(request)
     settings, store = request.app[SETTINGS], request.app[STORE]
     await request.app[DISK_SPACE].check_free()
-    await count_call(request, "groups", "GROUPS_PER_CLIENT")
+    await count_call(request, "GROUPS_PER_CLIENT")
     wanted = read_group_request(await read_json(request, settings), settings)
     await request.app[AUTHENTICATOR].revalidate(request)
     tasks = await store.tasks.get_many(

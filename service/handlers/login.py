@@ -11,7 +11,7 @@ from models.errors import AppError, Forbidden, RateLimited, Unauthorized
 from service.app_keys import SETTINGS
 from service.auth import session
 from service.auth.authenticator import AUTHENTICATOR
-from service.auth.rate_limit import RATE_LIMITER
+from service.auth.rate_limit import count_failure
 from service.http.csrf import require_same_origin
 from service.openapi.endpoint import unlisted
 from service.pages.render import login_page, redirect_after_form, wants_page
@@ -49,7 +49,7 @@ async def login(request: web.Request) -> web.StreamResponse:
         next_page = _local_page(fields.get("next", ""))
         key = await request.app[AUTHENTICATOR].key_of_token(request, fields.get("key", "").strip())
         if key is None:
-            await request.app[RATE_LIMITER].count_failure(request)
+            await count_failure(request)
             raise Unauthorized("invalid key: mistyped, revoked or expired")
         if next_page.startswith(_DASHBOARD) and not key.allows(Scope.ADMIN):
             raise Forbidden(

@@ -15,7 +15,7 @@ from models.errors import BadParameter, BadRequest, RateLimited
 from models.outbox import email as emails
 from models.outbox.email_address import MAX_CHARACTERS, parse_email_address
 from service.app_keys import SETTINGS, STORE, TOKENS
-from service.auth.quotas import count_call, count_email
+from service.auth.rate_limit import count_call, count_email
 from service.http.errors import STATUS
 from service.http.query import reject_unknown_query
 from service.http.responses import json_response
@@ -72,14 +72,14 @@ async def subscribe(request: web.Request) -> web.StreamResponse:
     """POST /subscribe: start a double opt-in; the response is the same for every address."""
     reject_unknown_query(request)
     to = await _address(request)
-    await count_call(request)
+    await count_call(request, "MAIL_PER_CLIENT")
     await _in_constant_time(_start_opt_in(request, to))
     return json_response({"status": "accepted", "detail": _SUBSCRIBE_DETAIL}, 202)
 
 
 async def _start_opt_in(request: web.Request, to: str) -> None:
     settings, store = request.app[SETTINGS], request.app[STORE]
-    if await count_email(request, to):
+    if not (await count_email(request, to)).allowed:
         return
     # As long as a link can be valid: delivery of the e-mail may be retried until it is given up.
     keep = settings.mail_give_up_seconds + settings.confirm_ttl
@@ -173,7 +173,7 @@ async def unsubscribe(request: web.Request) -> web.StreamResponse:
         return await _one_click(request)
     reject_unknown_query(request, "token")
     address = await _address(request)
-    await count_call(request)
+    await count_call(request, "MAIL_PER_CLIENT")
     await _in_constant_time(_unsubscribe(request, address))
     return json_response({"status": "unsubscribed", "detail": _UNSUBSCRIBE_DETAIL}, 200)
 

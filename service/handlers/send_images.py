@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Literal
+from weakref import WeakValueDictionary
 
 from aiohttp import web
 
@@ -14,12 +16,15 @@ from models.outbox.item import DeliveryStatus
 from models.tasks.group import group_progress
 from service.app_keys import SETTINGS, STORE
 from service.auth.identity import identity
-from service.auth.quotas import address_quota_key, count_call
+from service.auth.rate_limit import count_call, count_email
 from service.http.query import reject_unknown_query
 from service.http.responses import json_response
 from service.openapi.endpoint import ResponseSpec, endpoint
 from service.openapi.error_groups import STORE_ERRORS
 from service.schemas import EmailStatusBody
+
+_locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+"""Of concurrent calls for a group one queues the e-mail and counts; the others find it queued."""
 
 
 @endpoint(
@@ -50,30 +55,16 @@ async def send(request: web.Request) -> web.StreamResponse:
             parameter="email",
         )
     draft = emails.archive_draft(group.id, group.email)
-    known = await store.emails.find_by_key(draft.key)
-    if known is not None and _blocks_another(known, settings.mail_archive_resend_seconds):
-        return _respond_known(group.id, known)
-    await count_call(request)
-    limit = settings.mail_per_address
-    queued, wait = await store.email_quota.put(
-        draft,
-        address_quota_key(group.email),
-        limit,
-        resend_after=settings.mail_archive_resend_seconds,
-    )
-    if wait:
-        raise RateLimited(
-            f"this group's address got {limit} e-mails within the hour (MAIL_PER_ADDRESS); "
-            f"the next one is possible in {wait} s",
-            setting="MAIL_PER_ADDRESS",
-            limit=limit,
-            measured=limit + 1,
-            retry_after=wait,
-        )
-    if not queued:
-        known = await store.emails.find_by_key(draft.key)  # a concurrent call queued it
-        if known is not None:
+    again = settings.mail_archive_resend_seconds
+    async with _locks.setdefault(group.id, asyncio.Lock()):
+        known = await store.emails.find_by_key(draft.key)
+        if known is not None and _blocks_another(known, again):
             return _respond_known(group.id, known)
+        await count_call(request, "MAIL_PER_CLIENT")
+        address = await count_email(request, group.email)
+        if not address.allowed:
+            raise address.refusal("e-mails to this group's address")
+        await store.emails.put(draft, resend_after=again)
     state = group_progress(group, tasks)
     detail = "the e-mail is queued"
     if not state.ended:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from typing import Protocol
 
 import structlog
 
 from models.errors import TooManyConnections
 from models.settings import Settings
+from models.slots import Exceeded, Slots
 from service.http.errors import error_response, serialize_response
 
 log = structlog.get_logger()
@@ -32,27 +32,25 @@ class ConnectionLimiter:
 
     def __init__(self, settings: Settings, files: int) -> None:
         """``files``: RLIMIT_NOFILE of this process."""
-        self._per_client = settings.max_connections_per_client
-        self._max_open = max(1, min(settings.max_connections, files - _SPARE_FILES))
+        limit = max(1, min(settings.max_connections, files - _SPARE_FILES))
+        self._slots = Slots(
+            ("MAX_CONNECTIONS_PER_CLIENT", settings.max_connections_per_client),
+            ("MAX_CONNECTIONS", limit),
+        )
         self._open: set[LimitedConnection] = set()
         self._refused: set[LimitedConnection] = set()
-        self._by_client: Counter[str] = Counter()
         self._next_log_at = 0.0
-        if self._max_open < settings.max_connections:
-            log.warning(
-                "few_files", setting="MAX_CONNECTIONS", files=files, connections=self._max_open
-            )
+        if limit < settings.max_connections:
+            log.warning("few_files", setting="MAX_CONNECTIONS", files=files, connections=limit)
 
     def register(self, connection: LimitedConnection, client: str) -> bytes | None:
         """Return None if accepted, else the raw refusal; b"" closes without one."""
-        if len(self._open) >= self._max_open:
-            refusal = _too_many("MAX_CONNECTIONS", self._max_open, "in all")
-        elif client and self._by_client[client] >= self._per_client:
-            refusal = _too_many("MAX_CONNECTIONS_PER_CLIENT", self._per_client, "from your address")
-        else:
+        reached = self._slots.exceeded(client)
+        if reached is None:
             self._open.add(connection)
-            self._by_client[client] += 1
+            self._slots.take(client)
             return None
+        refusal = _too_many(reached)
         self._log_refusal(refusal)
         if len(self._refused) >= _MAX_REFUSED:
             return b""
@@ -63,9 +61,7 @@ class ConnectionLimiter:
         self._refused.discard(connection)
         if connection in self._open:
             self._open.discard(connection)
-            self._by_client[client] -= 1
-            if self._by_client[client] <= 0:
-                del self._by_client[client]
+            self._slots.free(client)
 
     async def watch(self) -> None:
         """Close slow connections until cancelled."""
@@ -85,10 +81,12 @@ class ConnectionLimiter:
             log.warning("connections_refused", **refusal.document())
 
 
-def _too_many(setting: str, limit: int, where: str) -> TooManyConnections:
+def _too_many(reached: Exceeded) -> TooManyConnections:
+    where = "from your address" if reached.own else "in all"
     return TooManyConnections(
-        f"{limit} connections are open {where} ({setting}); close one, or try again shortly",
-        setting=setting,
-        limit=limit,
+        f"{reached.limit} connections are open {where} ({reached.setting}); close one, or try "
+        "again shortly",
+        setting=reached.setting,
+        limit=reached.limit,
         retry_after=_RETRY_AFTER_SECONDS,
     )

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from openapi_pydantic import SecurityScheme
 
-from models.errors import AppError, Forbidden, RateLimited, StoreUnavailable, Unauthorized
+from models.errors import (
+    AppError,
+    BadRequest,
+    Forbidden,
+    RateLimited,
+    StoreUnavailable,
+    Unauthorized,
+)
 from models.settings import Settings
 from service.auth.authenticator import API_KEY_HEADER
 from service.auth.permissions import Permission, route_permission
@@ -67,11 +74,13 @@ def security_requirements(
 def auth_errors(method: str, path: str, settings: Settings) -> tuple[type[AppError], ...]:
     """Return the errors of the authentication middleware, which the endpoint does not declare."""
     needed = route_permission(method, path)
-    if needed in {Permission.PUBLIC_UNCOUNTED, Permission.DASHBOARD}:
+    if needed is Permission.PUBLIC_UNCOUNTED:
         return ()
     found: list[type[AppError]] = []
     if settings.api_keys_enabled and needed is not Permission.PUBLIC:
-        found += [Unauthorized, Forbidden, RateLimited, StoreUnavailable]
+        found += [BadRequest, Unauthorized, Forbidden, RateLimited, StoreUnavailable]
+    elif needed is Permission.DASHBOARD:
+        found.append(Forbidden)
     if settings.rate_limits_enabled:
         found += [RateLimited, StoreUnavailable]
     return tuple(found)

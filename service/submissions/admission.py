@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from models.errors import QueueFull
 from models.settings import Settings
+from models.slots import Slots
 from models.store import Store
 from service.ttl_cache import TTLCache
 
@@ -80,7 +80,7 @@ class Admission:
     def __init__(self, settings: Settings, store: Store) -> None:
         self._limits = QueueLimits(settings, store)
         self._fair_queue = store.fair_queue
-        self._pending: Counter[str] = Counter()  # tasks in creation, by client
+        self._pending = Slots(("MAX_QUEUE_PER_CLIENT", settings.max_queue_per_client))
 
     @asynccontextmanager
     async def admit(self, client: str) -> AsyncIterator[int]:
@@ -90,15 +90,10 @@ class Admission:
             QueueFull: MAX_QUEUE tasks are open, or MAX_QUEUE_PER_CLIENT of this client.
         """
         pending = self._pending[client]
-        self._pending[client] += 1
-        try:
+        with self._pending.hold(client):  # tasks in creation
             counts, order = await asyncio.gather(
                 self._limits.count(client), self._fair_queue.next_turn(client, pending)
             )
             await self._limits.check(client, counts, pending)
             yield order
             self._limits.add()
-        finally:
-            self._pending[client] -= 1
-            if not self._pending[client]:
-                del self._pending[client]

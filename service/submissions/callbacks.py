@@ -12,7 +12,7 @@ from models.tasks.group import Group
 from models.tasks.task import Status, Task
 from service.app_keys import SETTINGS, STORE
 from service.auth.identity import client_id
-from service.auth.quotas import count_call
+from service.auth.rate_limit import count_call
 
 
 async def validate_callback_url(request: web.Request, given: str | None) -> str | None:
@@ -32,7 +32,7 @@ async def validate_callback_url(request: web.Request, given: str | None) -> str 
             setting="WEBHOOKS",
         )
     url = str(parse_callback_url(given, AddressPolicy(settings)))
-    await count_call(request, "webhooks", "WEBHOOKS_PER_CLIENT")
+    await count_call(request, "WEBHOOKS_PER_CLIENT")
     return url
 
 

@@ -19,6 +19,7 @@ from models.operations import Operation
 from models.operations.fingerprint import fingerprint
 from models.operations.steps import result_count, result_sizes
 from models.redis.queue import Queue
+from models.redis.rate_limiter import RateLimiter
 from models.settings import Settings
 from models.store import Store
 from models.tasks.filenames import result_names
@@ -56,6 +57,7 @@ class TaskCreator:
     store: Store
     queue: Queue
     admission: Admission
+    rate_limiter: RateLimiter
 
     def __post_init__(self) -> None:
         self._encoder_settings = self.settings.encoder_settings
@@ -137,12 +139,17 @@ class TaskCreator:
 
     async def _restart(self, task: Task, original: ObjectId, client: str) -> bool:
         async with self.admission.admit(client) as order:
-            await self.store.webhooks.rearm(task.id)
+            await self.store.webhooks.rearm(task.id, self._allows_webhook)
             if not await self.store.tasks.restart(task.id, original, client, order):
                 return False
         enqueue_number = await self.store.leases.next_enqueue_number(task.id)
         await self.queue.enqueue(task.id, enqueue_number, order, task.created_at)
         return True
+
+    async def _allows_webhook(self, client: str) -> bool:
+        """Count a webhook of a restarted task, apart from those that its client requests."""
+        state = await self.rate_limiter.hit("WEBHOOKS_PER_CLIENT", f"again:{client}")
+        return state is None or state.allowed
 
     async def _create_or_reuse(self, spec: _TaskSpec) -> Task:
         left = _MAX_TRIES

@@ -100,7 +100,8 @@ def port(darkroom: StandaloneProcess, store: str) -> int:
 
 def flush(darkroom: StandaloneProcess) -> None:
     """Empty Redis."""
-    with Redis(port=port(darkroom, "redis"), socket_timeout=2) as redis:
+    _, _, password = (darkroom.data_dir / "redis" / "redis.conf").read_text().strip().partition(" ")
+    with Redis(port=port(darkroom, "redis"), password=password, socket_timeout=2) as redis:
         redis.flushall()
 
 

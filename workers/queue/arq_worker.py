@@ -10,7 +10,8 @@ from typing import Any
 import structlog
 from arq.worker import Worker
 
-from models.redis.queue import QUEUED_CHANNEL, REDIS_ERRORS
+from models.redis.connection import REDIS_ERRORS
+from models.redis.queue import QUEUED_CHANNEL
 
 log = structlog.get_logger()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections import Counter
 from typing import Any
 
 import structlog
@@ -14,6 +13,8 @@ from models.errors import StoreUnavailable
 from models.outbox.webhook import WebhookEvent
 from models.outbox.webhook_signature import signing_secrets
 from models.outbox.webhook_url import AddressPolicy
+from models.settings import Settings
+from models.slots import Slots
 from workers.context import WorkerContext
 from workers.outbox import await_with_grace
 from workers.webhooks.client import WebhookClient
@@ -28,33 +29,33 @@ _SHUTDOWN_GRACE_SECONDS = 5.0  # for the calls in progress
 class RunningDeliveries:
     """Counts deliveries in progress by host and client; ``last_client``: whose came last."""
 
-    def __init__(self, per_host: int, per_client: int) -> None:
-        self._limits = {"host": per_host, "client": per_client}
-        self._counts: dict[str, Counter[str]] = {name: Counter() for name in self._limits}
+    def __init__(self, settings: Settings) -> None:
+        self._slots = {
+            "host": Slots(("WEBHOOK_CONCURRENCY_PER_HOST", settings.webhook_concurrency_per_host)),
+            "client": Slots(
+                ("WEBHOOK_CONCURRENCY_PER_CLIENT", settings.webhook_concurrency_per_client)
+            ),
+        }
         self.last_client = ""
 
     def add(self, webhook: WebhookEvent) -> None:
-        for name, counts in self._counts.items():
-            counts[getattr(webhook, name)] += 1
+        for name, slots in self._slots.items():
+            slots.take(getattr(webhook, name))
         self.last_client = webhook.client
 
     def remove(self, webhook: WebhookEvent) -> None:
-        for name, counts in self._counts.items():
-            counts[getattr(webhook, name)] -= 1
-            counts += Counter()  # drops zero counts
+        for name, slots in self._slots.items():
+            slots.free(getattr(webhook, name))
 
     @property
     def clients(self) -> list[str]:
         """Clients with a delivery in progress."""
-        return list(self._counts["client"])
+        return self._slots["client"].clients
 
     @property
     def exclusions(self) -> dict[str, Any]:
         """The MongoDB condition that leaves out hosts and clients at their limit."""
-        full = {
-            name: [value for value, count in counts.items() if count >= self._limits[name]]
-            for name, counts in self._counts.items()
-        }
+        full = {name: slots.full_clients for name, slots in self._slots.items()}
         return {name: {"$nin": values} for name, values in full.items() if values}
 
 
@@ -75,9 +76,7 @@ async def send_webhooks(worker: WorkerContext) -> None:
     policy = AddressPolicy(settings)
     client = await WebhookClient.open(settings, policy)
     context = WebhookContext(worker, client, policy, signing_secrets(settings, secret))
-    running = RunningDeliveries(
-        settings.webhook_concurrency_per_host, settings.webhook_concurrency_per_client
-    )
+    running = RunningDeliveries(settings)
     tasks: set[asyncio.Task[None]] = set()
     try:
         while True:

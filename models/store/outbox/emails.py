@@ -6,7 +6,6 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
-from motor.motor_asyncio import AsyncIOMotorClientSession as Session
 from motor.motor_asyncio import AsyncIOMotorCollection
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
@@ -52,17 +51,10 @@ class EmailOutbox(Outbox[Email]):
         return Email.model_validate(document) if document else None
 
     @translate_errors
-    async def put(
-        self,
-        draft: EmailDraft,
-        *,
-        resend_after: float | None = None,
-        session: Session | None = None,
-    ) -> bool:
+    async def put(self, draft: EmailDraft, *, resend_after: float | None = None) -> bool:
         """Insert an e-mail unless its key exists; return whether this call inserted it.
 
         ``resend_after``: an e-mail sent at least that many seconds ago, or failed, does not block.
-        ``session``: of a transaction, which is aborted if this returns False.
         """
         if resend_after is not None:
             old_enough = {"$expr": {"$lte": ["$ended_at", now_plus(-resend_after)]}}
@@ -73,7 +65,6 @@ class EmailOutbox(Outbox[Email]):
             await self._items.update_one(
                 {"key": draft.key, "$or": ended},
                 [{"$set": {"key": {"$concat": ["$key", "#", "$_id"]}}}],
-                session=session,
             )
         document = self._document(draft)
         try:  # an update, since only updates can use the server's time
@@ -81,7 +72,6 @@ class EmailOutbox(Outbox[Email]):
                 {"_id": document["_id"]},
                 [{"$replaceWith": {"$mergeObjects": [{"$literal": document}, _TIMES]}}],
                 upsert=True,
-                session=session,
             )
         except DuplicateKeyError:
             return False

@@ -7,6 +7,7 @@ can be missed; until then it waits, see ``models.store.outbox.pending_webhooks``
 from __future__ import annotations
 
 import secrets
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
 
@@ -19,7 +20,6 @@ from models.outbox.item import NEW_ITEM, DeliveryStatus
 from models.outbox.webhook import WebhookEvent, WebhookRequest
 from models.settings import Settings
 from models.store.mongo.errors import translate_errors
-from models.store.mongo.hourly_quotas import HourlyQuotas
 from models.store.mongo.indexes import Indexes
 from models.store.mongo.server_time import now_plus
 from models.store.outbox.outbox import DUE, Outbox
@@ -43,16 +43,13 @@ class WebhookOutbox(Outbox[WebhookEvent]):
         self,
         database: AsyncIOMotorDatabase[Document],
         pending: PendingWebhooks,
-        quotas: HourlyQuotas,
         settings: Settings,
     ) -> None:
         super().__init__(database["webhooks"], WebhookEvent)
         self._tasks = database["tasks"]
         self._pending = pending
-        self._quotas = quotas
         self._keep = settings.webhook_retention_seconds
         self._max_log_entries = settings.webhook_log_attempts
-        self._per_client = settings.webhooks_per_client
         self._max_searched = _MAX_CLIENTS_SEARCHED * settings.webhooks_per_task
 
     def declare_indexes(self, indexes: Indexes) -> None:
@@ -142,13 +139,13 @@ class WebhookOutbox(Outbox[WebhookEvent]):
         return None
 
     @translate_errors
-    async def rearm(self, task_id: str) -> None:
+    async def rearm(self, task_id: str, allow: Callable[[str], Awaitable[bool]]) -> None:
         """Rearm the webhooks of a task's last end for its next one, unless that end was SUCCESS.
 
         Call it before a restart; if the restart does not happen, nothing is sent. A task may be
-        restarted any number of times, so each webhook counts against WEBHOOKS_PER_CLIENT, but
-        separately from those its client requests: a stranger who restarts the same task must not
-        use those up.
+        restarted any number of times, so ``allow`` counts each webhook against WEBHOOKS_PER_CLIENT
+        of its client, but separately from those the client requests: a stranger who restarts the
+        same task must not use those up.
         """
         task = await self._tasks.find_one({"_id": task_id}, {"finished_at": 1})
         if task is None:
@@ -166,7 +163,7 @@ class WebhookOutbox(Outbox[WebhookEvent]):
             seen.add(key)
             if str(webhook["type"]).endswith(".succeeded") or client in limited:
                 continue
-            if await self._quotas.consume(f"webhooks-again:{client}", self._per_client):
+            if not await allow(client):
                 log.warning("webhooks_not_rearmed", task_id=task_id, client=client)
                 limited.add(client)
                 continue

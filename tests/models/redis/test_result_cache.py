@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
+from models.redis.connection import RedisConnection
 from models.redis.result_cache import ResultCache
 from models.settings import Settings
 from service.app import create_app
@@ -23,9 +24,11 @@ SHA = hashlib.sha256(DATA).hexdigest()
 
 @pytest.fixture
 async def cache(settings: Settings) -> AsyncIterator[ResultCache]:
-    opened = ResultCache(settings)
+    redis = RedisConnection(settings)
+    opened = ResultCache(settings, redis)
     yield opened
     await opened.close()
+    await redis.close()
 
 
 @pytest.fixture
@@ -59,27 +62,27 @@ async def test_changed_bytes_in_redis_are_ignored(cache: ResultCache, raw: Any) 
 
 
 async def test_size_and_memory_are_limited(settings: Settings, raw: Any) -> None:
+    redis = RedisConnection(settings)
     cache = ResultCache(
-        settings.model_copy(update={"cache_max_bytes": 100, "cache_total_bytes": 1})
+        settings.model_copy(update={"cache_max_bytes": 100, "cache_total_bytes": 1}), redis
     )
     assert cache.accepts(100) and not cache.accepts(101) and not cache.accepts(0)
     for _ in range(3):
         assert await get_or_offer(cache) is None
     assert not await raw.exists(f"darkroom:result:{SHA}")
+    assert not ResultCache(settings.model_copy(update={"cache_max_bytes": 0}), redis).accepts(1)
     await cache.close()
-    off = ResultCache(settings.model_copy(update={"cache_max_bytes": 0}))
-    assert not off.accepts(1)
-    await off.close()
+    await redis.close()
 
 
 async def test_cache_is_off_without_redis(settings: Settings) -> None:
-    cache = ResultCache(
-        settings.model_copy(update={"redis_url": f"redis://127.0.0.1:{free_port()}/0"})
-    )
+    away = settings.model_copy(update={"redis_url": f"redis://127.0.0.1:{free_port()}/0"})
+    redis = RedisConnection(away)
+    cache = ResultCache(away, redis)
     assert cache.accepts(10)
     assert await cache.get(SHA) is None
     assert not cache.accepts(10)
-    await cache.close()
+    await redis.close()
 
 
 async def test_hot_results_come_from_redis(

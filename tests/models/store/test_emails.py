@@ -111,7 +111,6 @@ async def test_sent_emails_expire(store: Store, settings: Settings) -> None:
     for owner, collection in (
         (store.emails, "items"),
         (store.subscribers, "subscribers"),
-        (store.quotas, "quotas"),
     ):
         indexes = await getattr(owner, f"_{collection}").index_information()
         assert indexes["expires_at_1"]["expireAfterSeconds"] == 0

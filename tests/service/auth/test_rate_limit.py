@@ -125,18 +125,6 @@ async def test_wrong_keys_and_signatures_are_limited_by_address(
     )[0] == 200
 
 
-async def test_counters_expire(start_service: StartService, settings: Settings) -> None:
-    service = await start_service(rate_limit_read="5/minute")
-    ann = await service.key()
-    await service.request("GET", "/operations", ann)
-    redis = connect(settings)
-    keys = [key async for key in redis.scan_iter("darkroom:rate:*")]
-    assert keys
-    for key in keys:
-        assert 0 < await redis.ttl(key) <= 60
-    await redis.aclose(close_connection_pool=True)
-
-
 async def statuses(service: KeyedService, ann: Credentials) -> list[int]:
     return [(await service.request("GET", f"/tasks/{ID}", ann))[0] for _ in range(3)]
 
@@ -174,6 +162,21 @@ async def test_frozen_redis_delays_no_request(start_service: StartService, tmp_p
                 assert await statuses(service, ann) == [404] * 3
         finally:
             os.kill(pid, signal.SIGCONT)
+
+
+async def test_without_redis_wrong_keys_are_still_limited_by_address(
+    start_service: StartService,
+) -> None:
+    service = await start_service(
+        rate_limits="on",
+        rate_limit_auth_failures="3/hour",
+        redis_url=f"redis://127.0.0.1:{embedded_stores.free_port()}/0",
+    )
+    wrong = {"X-API-Key": f"dk_{'0' * 16}_{'0' * 64}"}
+    for _ in range(3):
+        assert (await service.request("GET", "/operations", headers=wrong))[0] == 401
+    status, body = await service.request("GET", "/operations", headers=wrong)
+    assert (status, body["setting"]) == (429, "RATE_LIMIT_AUTH_FAILURES")
 
 
 async def test_loopback_without_keys_has_no_rate_limit(client: Any) -> None:

@@ -266,7 +266,7 @@ async def test_closed_connections_are_not_counted(settings: Settings) -> None:
                 await asyncio.sleep(0.01)
             while server.connections or limiter._refused or limiter._open:
                 await asyncio.sleep(0.01)
-    assert not limiter._by_client
+    assert not limiter._slots.clients
     watching.cancel()
     port.close()
     await runner.cleanup()

@@ -9,7 +9,6 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -141,35 +140,3 @@ async def test_frozen_while_the_mail_server_accepts_it(
         assert await sending == 1
     email = await only_email(store)
     assert (email.status, email.faults, len(gate.messages)) == (DeliveryStatus.SENT, 0, 1)
-
-
-async def test_frozen_while_the_quota_is_counted(
-    brittle: tuple[Settings, Store, int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The transaction left open does not block later ones."""
-    _, store, pid = brittle
-    hit = store.quotas.consume
-
-    async def freezing(*args: Any, **more: Any) -> int:
-        with frozen(pid):
-            return await hit(*args, **more)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(store.quotas, "consume", freezing)
-        with pytest.raises(StoreUnavailable):
-            await store.email_quota.put(DRAFT, "ann", 1, resend_after=0)
-    await wait_until(lambda: answers(store))
-    assert await store.emails.find_by_key(DRAFT.key) is None
-    assert await store.email_quota.put(DRAFT, "ann", 1, resend_after=0) == (True, 0)
-    queued, wait = await store.email_quota.put(
-        drafts.archive_draft("g", "a"), "ann", 1, resend_after=0
-    )
-    assert (queued, wait > 0) == (False, True)
-
-
-async def answers(store: Store) -> bool:
-    try:
-        await store.ping()
-    except StoreUnavailable:
-        return False
-    return True

@@ -20,6 +20,7 @@ from service.app import create_app
 from tests.conftest import Client, working
 from tests.support import images
 from tests.support.smtp import fail_task, wait_until
+from tests.support.task_factory import allow
 from tests.support.webhook_receiver import (
     SECRET,
     Receiver,
@@ -164,7 +165,7 @@ async def test_every_end_is_sent_until_success(
         kinds = [json.loads(body)["type"] for _, body in receiver.calls]
         assert kinds == ["task.cancelled", "task.failed", "task.succeeded"]
         assert len(set(receiver.ids)) == 3
-        await store.webhooks.rearm(task_id)
+        await store.webhooks.rearm(task_id, allow)
         assert len(await all_webhooks(store)) == 3
 
 

@@ -17,6 +17,7 @@ from models.outbox.item import DeliveryStatus
 from models.settings import Settings
 from models.store import Store
 from tests.support.smtp import fail_task, unfinished_task, wait_until
+from tests.support.task_factory import allow
 from tests.support.webhook_receiver import (
     all_webhooks,
     deliver_due,
@@ -359,7 +360,7 @@ async def test_waiting_webhooks_expire(settings: Settings, store: Store) -> None
             webhook_settings(settings, receiver, webhook_ports="1", webhook_give_up_seconds=0.001),
             store,
         )
-    await store.webhooks.rearm(task_id)
+    await store.webhooks.rearm(task_id, allow)
     _, copy = await all_webhooks(store)
     assert (copy.status, copy.after is not None) == (DeliveryStatus.WAITING, True)
     document: Any = await store.webhooks._items.find_one({"_id": copy.id})

@@ -1,0 +1,85 @@
+"""Redis for calls that may go without it: rate limits and the result cache of a service."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import structlog
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeout
+
+from models.settings import Settings
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
+REDIS_ERRORS = (RedisError, OSError, TimeoutError)
+"""Errors of a call if Redis is down, frozen or refuses it."""
+_MAX_CONNECTIONS = 32  # a burst waits for a connection, or goes without, instead of opening more
+_AWAY_SECONDS = 1.0  # after a failure, during which no call is made
+_MAX_TIMEOUTS_IN_A_ROW = 3  # then Redis counts as away
+_TIMEOUT_ERRORS = (TimeoutError, RedisTimeout)
+
+
+class RedisConnection:
+    """A pool; a call waits at most RATE_LIMIT_TIMEOUT, and none is made while Redis is away."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._timeout_seconds = settings.rate_limit_timeout
+        self.pool = BlockingConnectionPool.from_url(
+            settings.redis_url,
+            max_connections=_MAX_CONNECTIONS,
+            timeout=self._timeout_seconds,
+            socket_timeout=self._timeout_seconds,
+            socket_connect_timeout=self._timeout_seconds,
+        )
+        self._redis: Redis = Redis(connection_pool=self.pool)
+        self._away_until = 0.0
+        self._timeouts = 0  # in a row
+        self._timeout_at = 0.0
+
+    async def close(self) -> None:
+        await self._redis.aclose()
+        await self.pool.aclose()
+
+    @property
+    def away(self) -> bool:
+        """Whether Redis failed within the last _AWAY_SECONDS."""
+        return time.monotonic() < self._away_until
+
+    async def call(self, make: Callable[[Redis], Awaitable[T]]) -> T | None:
+        """Return the reply to the call; None if Redis is away or does not answer in time."""
+        if self.away:
+            return None
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                reply = await make(self._redis)
+        except REDIS_ERRORS as error:
+            self._note_failure(error, began)
+            return None
+        self._timeouts = 0
+        return reply
+
+    def _note_failure(self, error: BaseException, began: float) -> None:
+        """Handle an error of a call that began at ``began``.
+
+        A timeout may be this process' fault: if the event loop was blocked, all pending calls time
+        out, even those that Redis has answered. So timeouts of overlapping calls count as one, and
+        Redis counts as away only after some in a row.
+        """
+        now = time.monotonic()
+        if isinstance(error, _TIMEOUT_ERRORS):
+            if began < self._timeout_at:
+                return
+            self._timeouts, self._timeout_at = self._timeouts + 1, now
+            if self._timeouts < _MAX_TIMEOUTS_IN_A_ROW:
+                log.info("redis_timeout", in_a_row=self._timeouts)
+                return
+        log.warning("redis_away", seconds=_AWAY_SECONDS, reason=repr(error))
+        self._away_until = now + _AWAY_SECONDS

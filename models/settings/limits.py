@@ -1,0 +1,140 @@
+"""Settings: how much clients may ask for, in a time and at the same time."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings
+
+_RATE = re.compile(r"[1-9][0-9]{0,8}/(second|minute|hour|day)")
+_REQUEST_RATES = (
+    "rate_limit_submit",
+    "rate_limit_submit_address",
+    "rate_limit_read",
+    "rate_limit_read_address",
+    "rate_limit_auth_failures",
+)
+_HOURLY = ("mail_per_client", "mail_per_address", "groups_per_client", "webhooks_per_client")
+RATE_FIELDS = (*_REQUEST_RATES, *_HOURLY)
+"""Settings that limit calls in a time; all others limit what is held at the same time."""
+
+
+class LimitSettings(BaseSettings):
+    """Limits of clients, in a time and at the same time."""
+
+    rate_limits: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="Whether the limits RATE_LIMIT_* apply; auto: unless HOST is loopback and keys "
+        "are off. Write them as 120/minute or 5/second;2000/hour; empty: no limit.",
+    )
+    rate_limit_submit: str = Field(
+        "120/minute", description="Requests of one key that submit or change something."
+    )
+    rate_limit_submit_address: str = Field(
+        "240/minute",
+        description="The same requests of one client address (see PROXIES), with any key.",
+    )
+    rate_limit_read: str = Field("1200/minute", description="All other requests of one key.")
+    rate_limit_read_address: str = Field(
+        "2400/minute", description="All other requests of one client address, with any key."
+    )
+    rate_limit_auth_failures: str = Field(
+        "30/minute",
+        description="Wrong keys and signatures from one client address; beyond it, keys and "
+        "signatures from there are refused unchecked for a while.",
+    )
+    rate_limit_fail_mode: Literal["open", "closed"] = Field(
+        "open",
+        description="While Redis does not answer: open: each service counts by itself; closed: "
+        "requests are refused with 503.",
+    )
+    rate_limit_timeout: float = Field(
+        0.25,
+        gt=0,
+        le=5,
+        description="Seconds a request waits for Redis, to count it or to read a cached result.",
+    )
+    mail_per_address: int = Field(
+        5, ge=1, description="E-mails an hour to one address that clients can cause."
+    )
+    mail_per_client: int = Field(
+        30, ge=1, description="Requests an hour of one client that may send e-mails; then 429."
+    )
+    groups_per_client: int = Field(
+        1000, ge=1, description="Requests to POST /groups an hour of one client; then 429."
+    )
+    webhooks_per_client: int = Field(
+        3600,
+        ge=1,
+        description="Requests with a callback_url an hour of one client; more get 429, so that "
+        "the service cannot be used to flood a server. Webhooks of restarted tasks count apart, "
+        "with the same limit.",
+    )
+    max_connections: int = Field(
+        4000,
+        ge=1,
+        description="Maximum open connections of one service, including event streams; further "
+        "ones get 503. Fewer if the process may not open as many files.",
+    )
+    max_connections_per_client: int = Field(
+        250,
+        ge=1,
+        description="Maximum of them from one client address; applies only while PROXIES is 0, "
+        "since all clients of a proxy share its address.",
+    )
+    max_queue: int = Field(
+        10_000, ge=1, description="Maximum tasks waiting or running; further ones get 429."
+    )
+    max_queue_per_client: int = Field(
+        2000,
+        ge=1,
+        description="Maximum of them from one client address (see PROXIES); further ones get 429.",
+    )
+    events_total: int = Field(
+        2000,
+        ge=1,
+        description="Maximum open event streams of one service; each holds a connection; then 429.",
+    )
+    events_per_client: int = Field(
+        100,
+        ge=1,
+        description="Maximum open event streams of one client address (see PROXIES); then 429.",
+    )
+    events_tasks_total: int = Field(
+        20_000,
+        ge=1,
+        description="Maximum tasks that all streams of one service follow; each costs about 0.05 "
+        "ms of work per event; then 429.",
+    )
+    events_tasks_per_client: int = Field(
+        3000,
+        ge=1,
+        description="Maximum tasks that all streams of one client follow; a group counts each of "
+        "its tasks; then 429.",
+    )
+    webhook_concurrency: int = Field(
+        16, ge=1, le=1000, description="Concurrent webhook deliveries of one worker."
+    )
+    webhook_concurrency_per_host: int = Field(
+        2,
+        ge=1,
+        description="Of them to one host, so that a slow one does not delay others.",
+    )
+    webhook_concurrency_per_client: int = Field(
+        8, ge=1, description="Of them for one client, to any hosts."
+    )
+
+    @field_validator(*_REQUEST_RATES)
+    @classmethod
+    def _check_rate(cls, value: str) -> str:
+        # Not by the library: it takes long to import, and every child reads settings.
+        if value and not all(_RATE.fullmatch(part) for part in value.split(";")):
+            raise ValueError("write it as 120/minute, or 5/second;2000/hour")
+        return value
+
+    def rate(self, field: str) -> str:
+        """Return the rate of one of RATE_FIELDS, such as "120/minute"; "" for no limit."""
+        value = getattr(self, field)
+        return f"{value}/hour" if field in _HOURLY else str(value)
