@@ -25,22 +25,13 @@ from service.pages.render import layout_page, redirect_after_form, standalone_pa
 
 log = structlog.get_logger()
 
-_STATUSES = (
-    (Status.CREATED, "waiting"),
-    (Status.STARTED, "running"),
-    (Status.SUCCESS, "done"),
-    (Status.FAILURE, "failed"),
-    (Status.CANCELLED, "cancelled"),
-)
-"""The page's name of each status."""
-
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def routes() -> list[web.RouteDef]:
     """Return the routes of the dashboard."""
     return [
-        web.get(DASHBOARD_PATH, _authorized(dashboard_page_size)),
+        web.get(DASHBOARD_PATH, _authorized(page)),
         web.get(f"{DASHBOARD_PATH}/api/workers", _authorized(queries.workers)),
         web.post(f"{DASHBOARD_PATH}/api/workers/{{name}}/drain", _authorized(actions.drain)),
         web.post(
@@ -71,13 +62,13 @@ async def dashboard_context(app: web.Application) -> AsyncIterator[None]:
 
 
 @unlisted("an HTML page")
-async def dashboard_page_size(request: web.Request) -> web.StreamResponse:
+async def page(request: web.Request) -> web.StreamResponse:
     """GET /dashboard: the page, whose scripts call the API."""
     return layout_page(
         "dashboard.html",
         DASHBOARD_PATH,
         login_required=request.app[SETTINGS].api_keys_enabled,
-        statuses=_STATUSES,
+        statuses=list(Status),
         operations=list(OPERATIONS),
     )
 

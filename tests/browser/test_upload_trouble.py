@@ -240,7 +240,7 @@ async def test_a_running_task_survives_a_reload_and_is_cancelled(
     await page.get_by_role("button", name="Cancel: long.jpg").click()
     await ended(page, "cancelled", 1)
     await page.get_by_role("button", name="Retry: long.jpg").click()
-    await ended(page, "working", 1)
+    await ended(page, "queued", 1)
     await page.get_by_role("button", name="Cancel: long.jpg").click()
     await ended(page, "cancelled", 1)
 
@@ -253,9 +253,10 @@ async def test_the_queue_position_is_shown(
     page = await opened(tab, str(client.make_url("/")))
     await add(page, {"last.png": images.png(40, 40, 35)})
     await start(page)
-    await ended(page, "working", 1)
+    await ended(page, "queued", 1)
     note = card(page, "last.png").locator(".note")
     await expect(note).to_have_text(re.compile("^3 tasks ahead of it"))
+    await tab.shots("upload-queued")
     await page.get_by_role("button", name="Cancel: last.png").click()
     await ended(page, "cancelled", 1)
 
@@ -321,6 +322,7 @@ async def test_a_deleted_result(darkroom: StandaloneProcess, tab: Tab) -> None:
     await page.reload()
     await ready(page)
     await expect(page.locator(".card .chip")).to_have_text("no longer stored")
+    await tab.shots("upload-gone")
     await expect(page.get_by_role("link", name="Download")).to_have_count(0)
     await page.get_by_role("button", name="Retry: gone.png").click()
     await expect(page.get_by_role("link", name="Download")).to_have_count(1)

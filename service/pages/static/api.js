@@ -1,5 +1,7 @@
 /** Calls to the API: JSON requests, uploads with progress, errors and retries. */
 
+import { t } from "./text.js";
+
 /** An error response (RFC 9457), or no response at all: then `status` is 0. */
 export class ApiError extends Error {
   /**
@@ -19,7 +21,7 @@ export class ApiError extends Error {
 }
 
 const unreachable = () =>
-  new ApiError({ status: 0, code: "unreachable", detail: "Darkroom cannot be reached" });
+  new ApiError({ status: 0, code: "unreachable", detail: t("api.unreachable") });
 
 /** @param {number} status @param {string} text @param {string|null} retryAfter the header Retry-After */
 function parseResponse(status, text, retryAfter) {
@@ -30,7 +32,7 @@ function parseResponse(status, text, retryAfter) {
     body = null;
   }
   if (status >= 200 && status < 300 && body) return body;
-  const detail = body?.detail ?? `HTTP status ${status} without an explanation`;
+  const detail = body?.detail ?? t("api.unexplained", { status });
   const problem = { code: `http_${status}`, ...body, detail, status };
   throw new ApiError(problem, retryAfter && /^\d+$/.test(retryAfter) ? Number(retryAfter) : undefined);
 }
@@ -119,8 +121,8 @@ function countdown(seconds, error, notify, signal) {
     let left = Math.max(1, seconds);
     const showCountdown = () =>
       navigator.onLine
-        ? notify(`${error.message}; trying again in ${left} s`)
-        : notify("this device is offline; waiting for the network");
+        ? notify(t("api.retry", { problem: error.message, seconds: left }))
+        : notify(t("api.offline"));
     const end = (done, value) => {
       clearInterval(timer);
       window.removeEventListener("online", online);

@@ -2,6 +2,7 @@
 
 import { byId, el } from "./dom.js";
 import { formatDimensions } from "./format.js";
+import { t } from "./text.js";
 
 /**
  * @typedef {object} Image an image to show
@@ -30,8 +31,8 @@ export function canCompare(before, after, operations) {
  * @returns {HTMLElement}
  */
 export function makeSlider(before, after, name) {
-  const first = el("img", { class: "before", src: before.url, alt: `${name}: the original` });
-  const second = el("img", { class: "after", alt: `${name}: the result` });
+  const first = el("img", { class: "before", src: before.url, alt: t("compare.original", { name }) });
+  const second = el("img", { class: "after", alt: t("compare.result", { name }) });
   first.decoding = second.decoding = "async";
   const stage = el(
     "div",
@@ -39,8 +40,8 @@ export function makeSlider(before, after, name) {
     second,
     first,
     el("span", { class: "divider", "aria-hidden": "true" }),
-    el("span", { class: "tag left", "aria-hidden": "true", text: "Before" }),
-    el("span", { class: "tag right", "aria-hidden": "true", text: "After" }),
+    el("span", { class: "tag left", "aria-hidden": "true", text: t("compare.before") }),
+    el("span", { class: "tag right", "aria-hidden": "true", text: t("compare.after") }),
   );
   reserveSize(stage, after);
   second.addEventListener("load", () => stage.classList.remove("loading"));
@@ -50,12 +51,12 @@ export function makeSlider(before, after, name) {
     min: 0,
     max: 100,
     value: 50,
-    "aria-label": `${name}: share of the original`,
+    "aria-label": t("compare.share", { name }),
   });
   const setCut = (value) => {
     range.value = value;
     stage.style.setProperty("--cut", `${range.value}%`);
-    range.setAttribute("aria-valuetext", `${range.value} % original`);
+    range.setAttribute("aria-valuetext", t("compare.share_now", { percent: range.value }));
   };
   range.addEventListener("input", () => setCut(range.value));
   const follow = (event) => {
@@ -82,16 +83,16 @@ export function makeSlider(before, after, name) {
  */
 export function makePair(before, after, name) {
   const figure = (image, label) => {
-    const img = el("img", { src: image.url, alt: `${name}: ${label.toLowerCase()}` });
+    const img = el("img", { src: image.url, alt: t("text.labelled", { label: name, text: label }) });
     img.decoding = "async";
     reserveSize(img, image);
-    const caption = el("figcaption", { text: `${label}, ${formatDimensions(image)}` });
+    const caption = el("figcaption", { text: t("compare.caption", { label, dimensions: formatDimensions(image) }) });
     return el("figure", {}, img, caption);
   };
-  const numbered = (at) => (after.length > 1 ? `Result ${at + 1}` : "After");
+  const numbered = (at) => (after.length > 1 ? t("compare.part", { number: at + 1 }) : t("compare.after"));
   const results = after.map((image, at) => figure(image, numbered(at)));
   const right = el("div", { class: after.length > 1 ? "parts" : "part" }, ...results);
-  return el("div", { class: "pair" }, before && figure(before, "Before"), right);
+  return el("div", { class: "pair" }, before && figure(before, t("compare.before")), right);
 }
 
 /** Reserve the size of an image before it is loaded. */
@@ -101,7 +102,7 @@ function reserveSize(node, { width, height }) {
   node.style.setProperty("--true", `${width / devicePixelRatio}px`);
 }
 
-/** @param {string} url @returns {Promise<Shown|null>} null: the browser cannot show it */
+/** @param {string} url @returns {Promise<Image|null>} null: the browser cannot show it */
 export async function loadSize(url) {
   const img = new Image();
   const loaded = await new Promise((resolve) => {

@@ -1,6 +1,9 @@
 // The charts of queue length and throughput: SVG, a sentence for screen readers, and a table.
 
-import { formatNumber, el, render, timeElement } from "/static/dashboard-dom.js";
+import { timeElement } from "./dashboard-parts.js";
+import { el, render } from "./dom.js";
+import { formatNumber } from "./format.js";
+import { t } from "./text.js";
 
 const WIDTH = 600;
 const HEIGHT = 120;
@@ -24,12 +27,12 @@ function queue(points, begin, end, width) {
   });
   const highest = points.reduce((highest, point) => (point.waiting > (highest?.waiting ?? -1) ? point : highest), null);
   const summary = highest
-    ? `now ${formatNumber(points.at(-1).waiting)}, at most ${formatNumber(highest.waiting)}`
-    : "no data yet";
-  return chart("Waiting tasks", summary, top, areas, begin, end, points, [
-    ["Waiting", (point) => formatNumber(point.waiting)],
-    ["Running", (point) => formatNumber(point.running)],
-    ["Workers", (point) => formatNumber(point.workers)],
+    ? t("chart.queue_summary", { now: points.at(-1).waiting, highest: highest.waiting })
+    : t("chart.no_data");
+  return chart(t("chart.queue"), summary, top, areas, begin, end, points, [
+    [t("figure.waiting"), (point) => formatNumber(point.waiting)],
+    [t("figure.running"), (point) => formatNumber(point.running)],
+    [t("figure.workers"), (point) => formatNumber(point.workers)],
   ]);
 }
 
@@ -49,12 +52,13 @@ function throughput(points, begin, end, width) {
     ];
   });
   const sum = (name) => points.reduce((total, point) => total + point[name], 0);
-  const summary = points.length ? `${formatNumber(sum("succeeded"))} done, ${formatNumber(sum("failed"))} failed, ${formatNumber(sum("asked"))} new` : "no data yet";
-  return chart("Finished tasks per minute", summary, top, bars, begin, end, points, [
-    ["New", (point) => formatNumber(point.asked)],
-    ["Started", (point) => formatNumber(point.started)],
-    ["Done", (point) => formatNumber(point.succeeded)],
-    ["Failed", (point) => formatNumber(point.failed)],
+  const sums = { done: sum("succeeded"), failed: sum("failed"), asked: sum("asked") };
+  const summary = points.length ? t("chart.throughput_summary", sums) : t("chart.no_data");
+  return chart(t("chart.throughput"), summary, top, bars, begin, end, points, [
+    [t("figure.new"), (point) => formatNumber(point.asked)],
+    [t("figure.started"), (point) => formatNumber(point.started)],
+    [t("figure.done"), (point) => formatNumber(point.succeeded)],
+    [t("figure.failed"), (point) => formatNumber(point.failed)],
   ]);
 }
 
@@ -67,10 +71,10 @@ function chart(name, summary, top, shapes, begin, end, points, columns) {
     el(
       "div",
       { class: "plot" },
-      el("span", { class: "maximum small quiet", "aria-hidden": "true" }, formatNumber(top)),
-      el("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": `${name}: ${summary}` }, el("line", middle), shapes.filter(Boolean)),
+      el("span", { class: "small quiet", "aria-hidden": "true" }, formatNumber(top)),
+      el("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": t("text.labelled", { label: name, text: summary }) }, el("line", middle), shapes.filter(Boolean)),
     ),
-    el("div", { class: "ends small quiet", "aria-hidden": "true" }, timeElement(new Date(begin).toISOString(), { seconds: false }), "now"),
+    el("div", { class: "ends small quiet", "aria-hidden": "true" }, timeElement(new Date(begin).toISOString(), { seconds: false }), t("chart.now")),
     table(name, points, columns),
   );
 }
@@ -80,12 +84,12 @@ function table(name, points, columns) {
   return el(
     "details",
     {},
-    el("summary", { class: "small" }, "As a table", el("span", { class: "visually-hidden" }, `: ${name}`)),
+    el("summary", { class: "small" }, t("chart.as_table"), el("span", { class: "visually-hidden" }, `: ${name}`)),
     el(
       "table",
       {},
-      el("caption", { class: "visually-hidden" }, `${name}: the newest ${shown.length} points`),
-      el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "From"), columns.map(([title]) => el("th", { scope: "col" }, title)))),
+      el("caption", { class: "visually-hidden" }, t("chart.points", { name, count: shown.length })),
+      el("thead", {}, el("tr", {}, el("th", { scope: "col" }, t("chart.from")), columns.map(([title]) => el("th", { scope: "col" }, title)))),
       el("tbody", {}, shown.map((point) => el("tr", { "data-key": point.at }, el("td", {}, timeElement(point.at)), columns.map(([, read]) => el("td", {}, read(point)))))),
     ),
   );

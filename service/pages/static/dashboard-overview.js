@@ -1,13 +1,12 @@
 // The alerts and the current figures.
 
-import { formatNumber, el, render } from "/static/dashboard-dom.js";
-import { formatDuration } from "/static/format.js";
-
-const LEVELS = { critical: "Critical", warning: "Warning" };
+import { el, render } from "./dom.js";
+import { formatDuration, formatNumber } from "./format.js";
+import { t } from "./text.js";
 
 export function showAlerts(container, alerts) {
   if (!alerts.length) {
-    render(container, el("p", { class: "all-well", "data-key": "all-well" }, el("span", { class: "chip good" }, "OK"), " Everything works."));
+    render(container, el("p", { class: "all-well", "data-key": "all-well" }, el("span", { class: "chip good" }, t("alert.ok")), ` ${t("alert.all_well")}`));
     return;
   }
   render(
@@ -16,10 +15,11 @@ export function showAlerts(container, alerts) {
       el(
         "p",
         { class: `problem ${alert.level}`, "data-key": alert.code },
-        el("strong", {}, `${LEVELS[alert.level]}: `),
+        el("strong", {}, t(alert.level === "critical" ? "alert.critical" : "alert.warning")),
+        " ",
         alert.text[0].toUpperCase() + alert.text.slice(1),
         ". ",
-        alert.status && el("a", { href: `?status=${alert.status}#tasks-title`, "data-action": "filter", "data-status": alert.status }, "Show these tasks"),
+        alert.status && el("a", { href: `?status=${alert.status}#tasks-title`, "data-action": "filter", "data-status": alert.status }, t("alert.show")),
       ),
     ),
   );
@@ -27,20 +27,21 @@ export function showAlerts(container, alerts) {
 
 export function showFigures(container, queue) {
   const recent = queue.lately;
-  const span = formatDuration(recent.seconds);
+  const lately = t("figure.lately", { time: formatDuration(recent.seconds) });
   const codes = Object.entries(recent.codes).map(([code, times]) => `${code} ${times}`);
   const idle = queue.workers.alive - queue.workers.running;
   render(
     container,
-    figure("Waiting", formatNumber(queue.waiting), queue.waiting ? `oldest: ${formatDuration(queue.oldest_seconds)}` : "queue is empty", "CREATED"),
-    figure("Running", formatNumber(queue.running), "on workers now", "STARTED"),
-    figure("Workers", formatNumber(queue.workers.alive), idle ? `${formatNumber(idle)} drained` : "alive", null, !queue.workers.alive),
-    figure("Done", formatNumber(recent.succeeded), `in the last ${span}`, "SUCCESS"),
-    figure("Failed", formatNumber(recent.failed), codes.length ? codes.join(", ") : `in the last ${span}`, "FAILURE", recent.failed > 0),
+    figure(t("figure.waiting"), queue.waiting, queue.waiting ? t("figure.oldest", { time: formatDuration(queue.oldest_seconds) }) : t("figure.empty"), "CREATED"),
+    figure(t("figure.running"), queue.running, t("figure.now"), "STARTED"),
+    figure(t("figure.workers"), queue.workers.alive, idle ? t("figure.drained", { count: idle }) : t("figure.alive"), null, !queue.workers.alive),
+    figure(t("figure.done"), recent.succeeded, lately, "SUCCESS"),
+    figure(t("figure.failed"), recent.failed, codes.join(", ") || lately, "FAILURE", recent.failed > 0),
   );
 }
 
-function figure(name, value, note, status, bad = false) {
+function figure(name, count, note, status, bad = false) {
+  const value = formatNumber(count);
   const number = status
     ? el("a", { href: `?status=${status}#tasks-title`, "data-action": "filter", "data-status": status }, value)
     : value;

@@ -1,27 +1,13 @@
 // The dialog of one task: error, actions, facts, stages, timeline, webhooks and results.
 
-import { chip, formatNumber, el, render, timeElement } from "/static/dashboard-dom.js";
-import { webhooks } from "/static/dashboard-webhooks.js";
-import { formatDuration, formatSize } from "/static/format.js";
-import { took } from "/static/dashboard-task-table.js";
+import { chip, factList, timeElement } from "./dashboard-parts.js";
+import { took } from "./dashboard-task-table.js";
+import { webhooks } from "./dashboard-webhooks.js";
+import { el, render } from "./dom.js";
+import { formatDimensions, formatDuration, formatNumber, formatSize } from "./format.js";
+import { t, tWord } from "./text.js";
 
 const MAX_PREVIEW_BYTES = 3e6; // larger results are links only
-const EVENT_LABELS = {
-  claimed: "started",
-  released: "returned to the queue",
-  lease_expired: "worker lost",
-  failed: "failed",
-  finished: "done",
-  cancelled: "cancelled",
-  asked_again: "retried",
-};
-const CAUSE_LABELS = {
-  crashed: "the process running it crashed",
-  stopping: "the worker was shutting down",
-  machine_trouble: "the worker's machine had a problem",
-  worker_died: "the worker died",
-  result_damaged: "its stored result was damaged",
-};
 
 export function showTask(dialog, task, now) {
   render(
@@ -30,11 +16,11 @@ export function showTask(dialog, task, now) {
       "div",
       { class: "row heading", "data-key": "head" },
       el("h2", { id: "detail-title" }, task.name),
-      chip(task.status),
-      el("button", { type: "button", class: "plain close", "data-action": "close", "aria-label": "Close" }, "✕"),
+      chip("task", task.status),
+      el("button", { type: "button", class: "plain close", "data-action": "close", "aria-label": t("action.close") }, "✕"),
     ),
     el("p", { class: "mono small quiet", "data-key": "id" }, task.task_id),
-    task.status === "STARTED" ? el("progress", { max: 100, value: task.progress, "aria-label": "Progress", "data-key": "bar" }) : null,
+    task.status === "STARTED" ? el("progress", { max: 100, value: task.progress, "aria-label": t("tasks.progress"), "data-key": "bar" }) : null,
     errorBox(task),
     actionButtons(task),
     facts(task, now),
@@ -58,14 +44,13 @@ function errorBox(task) {
 }
 
 function actionButtons(task) {
-  const labels = { retry: "Retry", cancel: "Cancel the task" };
   return el(
     "div",
     { class: "row", "data-key": "actions" },
     task.actions.map((what) =>
-      el("button", { type: "button", "data-key": what, "data-action": what, "data-task": task.task_id, "data-name": task.name }, labels[what]),
+      el("button", { type: "button", "data-key": what, "data-action": what, "data-task": task.task_id, "data-name": task.name }, t(what === "retry" ? "action.retry" : "tasks.cancel")),
     ),
-    el("a", { class: "button", "data-key": "public", href: `/tasks/${task.task_id}` }, "Public task document"),
+    el("a", { class: "button", "data-key": "public", href: `/tasks/${task.task_id}` }, t("tasks.document")),
   );
 }
 
@@ -75,15 +60,15 @@ function facts(task, now) {
     return `${op}${given.length ? ` (${given.map(([name, value]) => `${name} ${value}`).join(", ")})` : ""}`;
   });
   const pairs = [
-    ["Operations", operations.join(", then ") || "-"],
-    ["Names", task.names.join(", ")],
-    ["Attempts", formatNumber(task.attempts)],
-    ["Worker", task.worker ?? "-"],
-    ["Client", task.client || "-"],
-    ["Requested", timeElement(task.asked_at)],
-    ["Took", took(task, now)],
+    [t("tasks.operations"), operations.join(t("tasks.then")) || "-"],
+    [t("tasks.names"), task.names.join(", ")],
+    [t("tasks.attempts"), formatNumber(task.attempts)],
+    [t("tasks.worker"), task.worker ?? "-"],
+    [t("tasks.client"), task.client || "-"],
+    [t("tasks.requested"), timeElement(task.asked_at)],
+    [t("tasks.took"), took(task, now)],
   ];
-  return el("dl", { class: "facts", "data-key": "facts" }, pairs.map(([name, value]) => el("div", { "data-key": name }, el("dt", {}, name), el("dd", {}, value))));
+  return factList(pairs);
 }
 
 function stages(task) {
@@ -98,8 +83,8 @@ function stages(task) {
   });
   return el(
     "section",
-    { "data-key": "stages", "aria-label": "Stages" },
-    el("h3", {}, `Where the time went: ${formatDuration(total / 1000)}`),
+    { "data-key": "stages", "aria-label": t("tasks.stages") },
+    el("h3", {}, t("tasks.stages_title", { time: formatDuration(total / 1000) })),
     el("svg", { class: "bar", viewBox: "0 0 600 24", preserveAspectRatio: "none", "aria-hidden": "true" }, parts),
     el(
       "ul",
@@ -111,11 +96,10 @@ function stages(task) {
 
 function timeline(task) {
   const first = { at: task.created_at, what: "created", worker: null, cause: null };
-  const labels = { ...EVENT_LABELS, created: "created" };
   return el(
     "section",
-    { "data-key": "timeline", "aria-label": "Timeline" },
-    el("h3", {}, "Timeline"),
+    { "data-key": "timeline", "aria-label": t("tasks.timeline") },
+    el("h3", {}, t("tasks.timeline")),
     el(
       "ol",
       { class: "timeline" },
@@ -124,9 +108,9 @@ function timeline(task) {
           "li",
           { class: event.what, "data-key": `${event.at}${number}` },
           timeElement(event.at),
-          el("strong", {}, ` ${labels[event.what] ?? event.what}`),
+          el("strong", {}, ` ${tWord("event", event.what)}`),
           event.worker ? el("span", { class: "mono small" }, ` ${event.worker}`) : null,
-          event.cause ? el("span", { class: "quiet" }, ` ${CAUSE_LABELS[event.cause] ?? event.cause}`) : null,
+          event.cause ? el("span", { class: "quiet" }, ` ${tWord("cause", event.cause)}`) : null,
         ),
       ),
     ),
@@ -138,8 +122,8 @@ function results(task) {
   if (!stored.length) return null;
   return el(
     "section",
-    { "data-key": "results", "aria-label": "Results" },
-    el("h3", {}, "Results"),
+    { "data-key": "results", "aria-label": t("tasks.results") },
+    el("h3", {}, t("tasks.results")),
     el(
       "ul",
       { class: "results" },
@@ -149,7 +133,7 @@ function results(task) {
           { "data-key": result.name },
           result.bytes <= MAX_PREVIEW_BYTES ? el("img", { src: result.url, alt: "", loading: "lazy", width: 160 }) : null,
           el("a", { href: result.url }, result.name),
-          el("span", { class: "small quiet" }, ` ${result.width} x ${result.height}, ${formatSize(result.bytes)}`),
+          el("span", { class: "small quiet" }, ` ${formatDimensions(result)}, ${formatSize(result.bytes)}`),
         ),
       ),
     ),

@@ -1,19 +1,19 @@
 // The dashboard page: shows what the URL says, and refreshes every two seconds while visible.
 
-import { ApiError } from "/static/api.js";
-import { get, now, post } from "/static/dashboard-api.js";
-import { showCharts } from "/static/dashboard-charts.js";
-import { el, render } from "/static/dashboard-dom.js";
-import { showAlerts, showFigures } from "/static/dashboard-overview.js";
-import { showTask } from "/static/dashboard-task-detail.js";
-import { FILTERS, showPager, showTasks } from "/static/dashboard-task-table.js";
-import { showWorkers } from "/static/dashboard-workers.js";
-import { confirmAction } from "/static/dashboard-confirm.js";
+import { ApiError } from "./api.js";
+import { get, now, post } from "./dashboard-api.js";
+import { showCharts } from "./dashboard-charts.js";
+import { confirmAction } from "./dashboard-confirm.js";
+import { showAlerts, showFigures } from "./dashboard-overview.js";
+import { showTask } from "./dashboard-task-detail.js";
+import { FILTERS, showPager, showTasks } from "./dashboard-task-table.js";
+import { showWorkers } from "./dashboard-workers.js";
+import { byId, el, render, setText } from "./dom.js";
+import { t, tWord } from "./text.js";
 
 const REFRESH_INTERVAL = 2000; // ms
-const $ = (id) => document.getElementById(id);
-const filters = $("filters");
-const detail = $("detail");
+const filters = byId("filters");
+const detail = byId("detail");
 let view = {};
 let timer = 0;
 let newest = 0; // number of the newest refresh; results of older ones are dropped
@@ -22,7 +22,7 @@ function readUrl() {
   const query = new URLSearchParams(location.search);
   view = Object.fromEntries(query);
   for (const name of FILTERS) filters.elements[name].value = query.get(name) ?? "";
-  if (view.minutes) $("minutes").value = view.minutes;
+  if (view.minutes) byId("minutes").value = view.minutes;
 }
 
 /** Change the view and the URL, so that links and the back button work. */
@@ -39,10 +39,10 @@ async function refresh() {
   const number = ++newest;
   const filter = Object.fromEntries([...FILTERS, "after"].map((name) => [name, view[name]]));
   const parts = [
-    [get("queue"), (queue) => { showAlerts($("alerts"), queue.alarms); showFigures($("figures"), queue); }],
-    [get("workers"), ({ workers }) => { showWorkers($("workers"), workers); suggestWorkers(workers); }],
-    [get("history", { minutes: $("minutes").value }), (found) => showCharts($("charts"), found, now())],
-    [get("tasks", filter), (page) => { showTasks($("tasks"), page, view, now()); showPager($("pager"), page, view); }],
+    [get("queue"), (queue) => { showAlerts(byId("alerts"), queue.alarms); showFigures(byId("figures"), queue); }],
+    [get("workers"), ({ workers }) => { showWorkers(byId("workers"), workers); suggestWorkers(workers); }],
+    [get("history", { minutes: byId("minutes").value }), (found) => showCharts(byId("charts"), found, now())],
+    [get("tasks", filter), (page) => { showTasks(byId("tasks"), page, view, now()); showPager(byId("pager"), page, view); }],
     view.task ? [get(`tasks/${encodeURIComponent(view.task)}`), open] : [Promise.resolve(), close],
   ];
   for (const [request] of parts) request.catch(() => {}); // each is awaited below
@@ -66,19 +66,18 @@ function showStatus(problems) {
   const status = (problem) => (problem instanceof ApiError ? problem.problem.status : 0);
   const outage = problems.find((problem) => status(problem) < 400 || status(problem) >= 500);
   const refused = problems.find((problem) => problem !== outage && status(problem) < 500);
-  $("connection").className = `chip ${outage ? "bad" : "good"}`;
-  const label = outage ? "no connection" : "live";
-  if ($("connection").textContent !== label) $("connection").textContent = label;
+  byId("connection").className = `chip ${outage ? "bad" : "good"}`;
+  setText(byId("connection"), t(outage ? "connection.lost" : "connection.live"));
   if (outage) {
-    const text = `This page is out of date: ${outage.message}. Trying again every two seconds.`;
-    render($("alerts"), el("p", { class: "problem critical", "data-key": "outage" }, el("strong", {}, "Critical: "), text));
+    const text = ` ${t("connection.outdated", { problem: outage.message })}`;
+    render(byId("alerts"), el("p", { class: "problem critical", "data-key": "outage" }, el("strong", {}, t("alert.critical")), text));
   }
-  $("filter-error").hidden = !refused;
-  if (refused && $("filter-error").textContent !== refused.message) $("filter-error").textContent = refused.message;
+  byId("filter-error").hidden = !refused;
+  if (refused) setText(byId("filter-error"), refused.message);
 }
 
 function suggestWorkers(workers) {
-  render($("worker-names"), workers.map((worker) => el("option", { value: worker.name, "data-key": worker.name })));
+  render(byId("worker-names"), workers.map((worker) => el("option", { value: worker.name, "data-key": worker.name })));
 }
 
 function open(task) {
@@ -96,17 +95,17 @@ function close() {
 const ACTIONS = {
   open: (data) => navigate({ task: data.task }),
   close: () => navigate({ task: "" }),
-  filter: (data) => { navigate({ status: data.status, search: "", operation: "", worker: "", after: "" }); $("tasks-title").scrollIntoView(); },
-  older: (data) => { navigate({ after: data.after }); $("tasks-title").scrollIntoView(); },
+  filter: (data) => { navigate({ status: data.status, search: "", operation: "", worker: "", after: "" }); byId("tasks-title").scrollIntoView(); },
+  older: (data) => { navigate({ after: data.after }); byId("tasks-title").scrollIntoView(); },
   newest: () => navigate({ after: "" }),
   retry: (data) => performAction(`tasks/${data.task}/retry`),
   cancel: async (data) => {
-    const text = "Its progress is lost. You can retry it later.";
-    if (await confirmAction(`Cancel ${data.name}?`, text, "Cancel the task")) await performAction(`tasks/${data.task}/cancel`);
+    const confirmed = await confirmAction(t("confirm.cancel", { name: data.name }), t("confirm.cancel_text"), t("tasks.cancel"));
+    if (confirmed) await performAction(`tasks/${data.task}/cancel`);
   },
   drain: async (data) => {
-    const text = "It finishes its current tasks and takes no new ones until it is resumed or restarted.";
-    if (await confirmAction(`Drain ${data.worker}?`, text, "Drain the worker")) await performAction(`workers/${encodeURIComponent(data.worker)}/drain`);
+    const confirmed = await confirmAction(t("confirm.drain", { name: data.worker }), t("confirm.drain_text"), t("confirm.drain_yes"));
+    if (confirmed) await performAction(`workers/${encodeURIComponent(data.worker)}/drain`);
   },
   redeliver: (data) => performAction(`webhooks/${data.webhook}/redeliver`),
   resume: (data) => performAction(`workers/${encodeURIComponent(data.worker)}/resume`),
@@ -117,7 +116,7 @@ async function performAction(path) {
     await post(path);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    await confirmAction("That did not work", error.message, "", "Close");
+    await confirmAction(t("confirm.failed"), error.message);
   }
   await refresh();
 }
@@ -137,12 +136,13 @@ filters.addEventListener("reset", (event) => {
   event.preventDefault();
   navigate(Object.fromEntries([...FILTERS, "after"].map((name) => [name, ""])));
 });
-$("minutes").addEventListener("change", () => navigate({ minutes: $("minutes").value }));
+byId("minutes").addEventListener("change", () => navigate({ minutes: byId("minutes").value }));
 detail.addEventListener("cancel", (event) => { event.preventDefault(); navigate({ task: "" }); });
 addEventListener("popstate", () => { readUrl(); refresh(); });
 document.addEventListener("visibilitychange", () => {
   clearTimeout(timer);
   if (!document.hidden) refresh();
 });
+for (const option of filters.elements.status.options) if (option.value) option.text = tWord("task", option.value);
 readUrl();
 refresh();

@@ -1,6 +1,7 @@
 /* GET /docs: find an endpoint, copy a command, try it. The page is complete without this script. */
 
-import { el } from "./dom.js";
+import { byId, el } from "./dom.js";
+import { t } from "./text.js";
 
 /** Ids from earlier responses, filled into later paths. */
 const ids = {};
@@ -10,22 +11,23 @@ for (const details of document.querySelectorAll(".try")) enableTryIt(details);
 enableContents();
 
 function enableCopy(button) {
+  button.textContent = t("docs.copy");
   button.hidden = false;
   button.addEventListener("click", async () => {
     const text = button.previousElementSibling.textContent;
     try {
       await navigator.clipboard.writeText(text);
-      button.textContent = "Copied";
+      button.textContent = t("docs.copied");
     } catch {
       getSelection().selectAllChildren(button.previousElementSibling);
-      button.textContent = "Selected";
+      button.textContent = t("docs.selected");
     }
-    setTimeout(() => { button.textContent = "Copy"; }, 2000);
+    setTimeout(() => { button.textContent = t("docs.copy"); }, 2000);
   });
 }
 
 function enableContents() {
-  const filter = document.getElementById("filter");
+  const filter = byId("filter");
   const details = filter.closest("details");
   // On narrow screens the contents start closed, so that the endpoints come first.
   const wide = matchMedia("(min-width: 60rem)");
@@ -80,7 +82,7 @@ async function send(call, form, output) {
   const parts = [command(request)];
   output.replaceChildren(...parts);
   button.setAttribute("aria-disabled", "true");
-  sent.textContent = "Waiting for the response";
+  sent.textContent = t("docs.waiting");
   const began = performance.now();
   try {
     const response = await fetch(request.url, { method: request.method, body: request.body, headers: request.headers });
@@ -88,7 +90,7 @@ async function send(call, form, output) {
     parts.push(status(response, took), ...await content(response));
     sent.textContent = "";
   } catch (error) {
-    parts.push(el("p", { class: "problem" }, `No response: ${error.message}`));
+    parts.push(el("p", { class: "problem" }, t("docs.no_response", { reason: error.message })));
     sent.textContent = "";
   } finally {
     button.removeAttribute("aria-disabled");
@@ -141,7 +143,7 @@ function quoted(text) {
 }
 
 function command(request) {
-  const copy = el("button", { type: "button", class: "copy" }, "Copy");
+  const copy = el("button", { type: "button", class: "copy" });
   const text = el("pre", {}, el("code", {}, `curl ${request.curl.join(" ")}`));
   const box = el("div", { class: "command" }, text, copy);
   enableCopy(copy);
@@ -150,12 +152,12 @@ function command(request) {
 
 function status(response, took) {
   const kind = response.ok ? "good" : "bad";
-  const details = [`${took} ms`];
+  const details = [t("time.ms", { value: took })];
   for (const name of ["Content-Type", "Location", "ETag", "Retry-After"]) {
     const value = response.headers.get(name);
     if (value) details.push(`${name}: ${value}`);
   }
-  if (response.redirected) details.push(`from ${new URL(response.url).pathname}`);
+  if (response.redirected) details.push(t("docs.redirected", { path: new URL(response.url).pathname }));
   return el(
     "p",
     { class: "row" },
@@ -177,14 +179,14 @@ async function content(response) {
   if (!blob.size) return [];
   const address = URL.createObjectURL(blob);
   const name = /filename="([^"]+)"/.exec(response.headers.get("Content-Disposition") ?? "")?.[1] ?? "response";
-  const link = el("a", { href: address, download: name, class: "button" }, `Save ${name}, ${blob.size} bytes`);
+  const link = el("a", { href: address, download: name, class: "button" }, t("docs.save", { name, count: blob.size }));
   const row = el("p", { class: "row" }, link);
   if (!kind.startsWith("image/")) return [row];
-  return [el("img", { src: address, alt: `Response: ${name}` }), row];
+  return [el("img", { src: address, alt: t("docs.response", { name }) }), row];
 }
 
 function textBlock(text) {
-  return el("pre", { tabindex: 0, role: "region", "aria-label": "Response body" }, text);
+  return el("pre", { tabindex: 0, role: "region", "aria-label": t("docs.body") }, text);
 }
 
 function rememberIds(body) {

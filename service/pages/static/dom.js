@@ -1,4 +1,4 @@
-/** Create DOM elements; text stays text, so a file name never becomes markup. */
+/** Create and update DOM elements; text stays text, so a file name never becomes markup. */
 
 const SVG = "http://www.w3.org/2000/svg";
 const SVG_TAGS = new Set(["svg", "rect", "path", "line", "g"]);
@@ -34,4 +34,47 @@ export const uniqueId = () => `x${++ids}`;
 /** Set text only if it differs, or a live region would announce it again. */
 export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
+}
+
+/** Replace the children of `parent`, reusing nodes that stay, so that they keep the focus. */
+export function render(parent, ...children) {
+  const wanted = document.createDocumentFragment();
+  wanted.append(...children.flat().filter(Boolean));
+  morph(parent, wanted);
+}
+
+function morph(current, wanted) {
+  const kept = new Map();
+  for (const child of current.children) if (child.dataset?.key) kept.set(child.dataset.key, child);
+  let at = current.firstChild;
+  for (const next of [...wanted.childNodes]) {
+    const key = next.dataset?.key;
+    const same = key ? kept.get(key) : at;
+    if (!same || same.nodeName !== next.nodeName || (!key && same.dataset?.key)) {
+      current.insertBefore(next, at);
+      continue;
+    }
+    if (same === at) at = at.nextSibling;
+    else current.insertBefore(same, at);
+    sync(same, next);
+  }
+  while (at) {
+    const gone = at;
+    at = at.nextSibling;
+    gone.remove();
+  }
+}
+
+function sync(current, wanted) {
+  if (current.nodeType !== Node.ELEMENT_NODE) {
+    if (current.nodeValue !== wanted.nodeValue) current.nodeValue = wanted.nodeValue;
+    return;
+  }
+  for (const { name } of [...current.attributes]) {
+    if (!wanted.hasAttribute(name) && name !== "open") current.removeAttribute(name); // the user opens and closes details
+  }
+  for (const { name, value } of wanted.attributes) {
+    if (current.getAttribute(name) !== value) current.setAttribute(name, value);
+  }
+  morph(current, wanted);
 }

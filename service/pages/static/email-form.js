@@ -1,7 +1,8 @@
 /** The form that sends the results of a picture set by e-mail. */
 
 import { ApiError, callApi, withRetries } from "./api.js";
-import { el, uniqueId, setText } from "./dom.js";
+import { el, setText, uniqueId } from "./dom.js";
+import { t } from "./text.js";
 
 /**
  * @param {(email: string) => Promise<{group_id: string}>} makeGroup makes a group with that address
@@ -11,11 +12,11 @@ export function makeEmailForm(makeGroup) {
   const inputId = uniqueId();
   const input = el("input", { id: inputId, type: "email", autocomplete: "email", required: true });
   const status = el("p", { class: "small", role: "status" });
-  const send = el("button", { type: "submit", class: "primary", text: "Send" });
-  const label = el("label", { for: inputId, text: "Send the results to this address" });
+  const send = el("button", { type: "submit", class: "primary", text: t("mail.send") });
+  const label = el("label", { for: inputId, text: t("mail.address") });
   const row = el("div", { class: "row" }, input, send);
   const form = el("form", { class: "mail", hidden: true }, label, row, status);
-  const open = el("button", { type: "button", "aria-expanded": "false", text: "E-mail" });
+  const open = el("button", { type: "button", "aria-expanded": "false", text: t("mail.open") });
   open.addEventListener("click", () => {
     form.hidden = !form.hidden;
     open.setAttribute("aria-expanded", String(!form.hidden));
@@ -24,7 +25,7 @@ export function makeEmailForm(makeGroup) {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     send.disabled = true;
-    setText(status, "sending …");
+    setText(status, t("mail.sending"));
     try {
       const { group_id: id } = await makeGroup(input.value);
       const notify = (text) => text && setText(status, text);
@@ -32,7 +33,7 @@ export function makeEmailForm(makeGroup) {
       setText(status, response.detail);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      setText(status, `${error.message} (${error.problem.code})`);
+      setText(status, t("mail.failed", { detail: error.message, code: error.problem.code }));
     }
     send.disabled = false;
     send.focus();

@@ -1,6 +1,7 @@
 /** Accept image files: dropped anywhere on the page, pasted, chosen, or the sample. */
 
 import { byId, setText } from "./dom.js";
+import { t } from "./text.js";
 
 /** @param {(files: File[]) => void} onFiles */
 export function acceptFiles(onFiles) {
@@ -13,16 +14,17 @@ export function acceptFiles(onFiles) {
   drop.addEventListener("click", (event) => {
     if (!event.target.closest("button, input")) files.click();
   });
+  const label = byId("sample").querySelector("span");
+  const invitation = label.textContent;
   byId("sample").addEventListener("click", async () => {
-    const label = byId("sample").querySelector("span");
     try {
       const response = await fetch("/static/sample.png");
-      if (!response.ok) throw new Error(`HTTP status ${response.status}`);
+      if (!response.ok) throw new Error(response.statusText);
       const file = new File([await response.blob()], "chelsea.png", { type: "image/png" });
-      setText(label, "Try it with a cat");
+      setText(label, invitation);
       onFiles([file]);
     } catch {
-      setText(label, "The sample cannot be loaded; try again");
+      setText(label, t("upload.sample_failed"));
     }
   });
   files.addEventListener("change", () => {

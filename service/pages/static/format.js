@@ -1,71 +1,51 @@
-/** Format sizes, durations, states and operations as text. */
+/** Format sizes, durations, times, numbers and operations as text. */
+
+import { LANGUAGE } from "./messages.js";
+import { t } from "./text.js";
+
+const DATE_FORMAT = new Intl.DateTimeFormat(LANGUAGE, { dateStyle: "medium", timeStyle: "short" });
+const ONE_DECIMAL = { minimumFractionDigits: 1, maximumFractionDigits: 1 };
+
+/** One decimal below ten, none above. @param {number} value */
+const short = (value) => (value < 9.95 ? value.toLocaleString(LANGUAGE, ONE_DECIMAL) : Math.round(value));
 
 /** @param {number|null} bytes null: unknown */
 export function formatSize(bytes) {
   if (bytes === null) return "-";
-  if (bytes < 1000) return `${bytes} B`;
-  const [value, unit] =
-    bytes < 1e6 ? [bytes / 1e3, "kB"] : bytes < 1e9 ? [bytes / 1e6, "MB"] : [bytes / 1e9, "GB"];
-  return `${value < 9.95 ? value.toFixed(1) : Math.round(value)} ${unit}`;
+  if (bytes < 1000) return t("size.b", { value: bytes });
+  if (bytes < 1e6) return t("size.kb", { value: short(bytes / 1e3) });
+  if (bytes < 1e9) return t("size.mb", { value: short(bytes / 1e6) });
+  return t("size.gb", { value: short(bytes / 1e9) });
 }
 
 /** @param {number} seconds */
 export function formatDuration(seconds) {
-  if (seconds < 0.9995) return `${Math.max(0, Math.round(seconds * 1000))} ms`;
-  if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
-  if (seconds < 120) return `${Math.round(seconds)} s`;
-  if (seconds < 7200) return `${Math.round(seconds / 60)} min`;
-  return seconds < 172800 ? `${Math.round(seconds / 3600)} h` : `${Math.round(seconds / 86400)} days`;
+  if (seconds < 0.9995) return t("time.ms", { value: Math.max(0, Math.round(seconds * 1000)) });
+  if (seconds < 120) return t("time.s", { value: short(seconds) });
+  if (seconds < 7200) return t("time.min", { value: Math.round(seconds / 60) });
+  if (seconds < 172800) return t("time.h", { value: Math.round(seconds / 3600) });
+  return t("time.days", { count: Math.round(seconds / 86400) });
 }
 
-/** @param {number} count @param {string} one e.g. "picture" */
-export const plural = (count, one) => `${count} ${one}${count === 1 ? "" : "s"}`;
+/** @param {string} from @param {string} to times of the API */
+export const secondsBetween = (from, to) => (Date.parse(to) - Date.parse(from)) / 1000;
+
+/** @param {number} at time in ms since 1970 */
+export const formatDate = (at) => DATE_FORMAT.format(at);
+
+/** @param {number|null} number null: none */
+export const formatNumber = (number) => (number ?? 0).toLocaleString(LANGUAGE);
 
 /** @param {{width: number, height: number}} picture */
-export const formatDimensions = (picture) => `${picture.width} × ${picture.height}`;
-
-const STATES = {
-  chosen: ["chosen", ""],
-  waiting: ["waiting to upload", "wait"],
-  sending: ["uploading", "wait"],
-  working: ["running", "wait"],
-  done: ["done", "good"],
-  failed: ["failed", "bad"],
-  cancelled: ["cancelled", ""],
-};
+export const formatDimensions = ({ width, height }) => t("unit.dimensions", { width: `${width}`, height: `${height}` });
 
 /**
- * @param {import("./picture-list.js").Item} item
- * @returns {[string, string]} the label of its state, and the CSS class of the chip
- */
-export function stateLabel(item) {
-  if (item.note && ["sending", "working"].includes(item.state)) return ["on hold", "wait"];
-  if (item.state === "working" && item.task?.status === "CREATED") return ["in the queue", "wait"];
-  return STATES[item.state];
-}
-
-/**
- * The progress of a picture as one line of text.
- * @param {import("./picture-list.js").Item} item
- */
-export function progressText(item) {
-  if (item.note) return item.note;
-  if (item.state === "sending") return `${Math.round(100 * (item.sent ?? 0))} % uploaded`;
-  if (item.state !== "working") return "";
-  const left = item.eta >= 1 ? `, about ${formatDuration(item.eta)} left` : "";
-  if (item.position) return `${plural(item.position, "task")} ahead of it${left}`;
-  // The position is unknown for tasks of a group and for tasks that are polled.
-  const place = item.position === 0 ? "next in the queue" : "waiting in the queue";
-  if (item.task?.status === "CREATED") return place + left;
-  return `${item.task?.progress ?? 0} %${left}`;
-}
-
-/**
- * The operations as a title, e.g. "Upscale ×2 → Blur".
+ * The operations as a title, e.g. "Upscale ×2 → Blur, as webp".
  * @param {{op: string}[]} operations as the API takes them
+ * @param {string} [format] of the results
  */
-export function describeOperations(operations) {
-  return operations
+export function describeOperations(operations, format) {
+  const steps = operations
     .map(({ op, ...values }) => {
       const parameters = Object.entries(values).map(([name, value]) => {
         if (name === "scale") return `×${value}`;
@@ -75,4 +55,5 @@ export function describeOperations(operations) {
       return [title, parameters.join(", ")].join(" ").trim();
     })
     .join(" → ");
+  return format ? t("plan.as_format", { operations: steps, format }) : steps;
 }

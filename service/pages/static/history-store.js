@@ -1,6 +1,6 @@
 /** Store the pictures and their states in IndexedDB, so that a reload loses nothing. */
 
-import { ENDED } from "./picture-list.js";
+import { isFinal } from "./picture-states.js";
 
 /** @param {IDBRequest} request @returns {Promise<any>} */
 const requestDone = (request) =>
@@ -50,7 +50,7 @@ export class HistoryStore {
     if (!this.database) return [];
     const records = await requestDone(this.database.transaction("items").objectStore("items").getAll());
     records.sort((a, b) => a.added - b.added);
-    const ended = records.filter((record) => ENDED.has(record.state));
+    const ended = records.filter(isFinal);
     const old = new Set(ended.slice(0, Math.max(0, ended.length - this.maxEnded)));
     await this.remove([...old].map((record) => record.id));
     return records.filter((record) => !old.has(record));

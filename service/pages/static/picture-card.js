@@ -3,8 +3,9 @@
 import { canCompare, loadSize, makePair, makeSlider } from "./compare-slider.js";
 import { el, setText } from "./dom.js";
 import { openLightbox } from "./lightbox.js";
-import { ENDED } from "./picture-list.js";
-import { formatDimensions, formatDuration, formatSize, progressText, stateLabel } from "./format.js";
+import { STATES, progressText } from "./picture-states.js";
+import { formatDimensions, formatDuration, formatSize, secondsBetween } from "./format.js";
+import { t } from "./text.js";
 
 /** @typedef {import("./picture-list.js").Item} Item */
 
@@ -27,19 +28,19 @@ export class PictureCard {
     this.title = el("h3", { class: "title", tabindex: "-1", text: item.name });
     this.chip = el("span", { class: "chip" });
     this.facts = el("p", { class: "facts quiet small" });
-    this.bar = el("progress", { max: "1", "aria-label": `Progress of ${item.name}` });
+    this.bar = el("progress", { max: "1", "aria-label": t("progress.of", { name: item.name }) });
     this.note = el("p", { class: "note small" });
     this.problem = el("div", { class: "problem" });
     this.links = el("div", { class: "links" });
-    this.lightboxButton = button("Large view", () => this.openLightbox());
-    this.cancelButton = button("Cancel", () => callbacks.cancel());
-    this.retryButton = button("Retry", () => callbacks.retry());
-    this.removeButton = button("Remove", () => callbacks.remove());
+    this.lightboxButton = button(t("card.large"), () => this.openLightbox());
+    this.cancelButton = button(t("action.cancel"), () => callbacks.cancel());
+    this.retryButton = button(t("action.retry"), () => callbacks.retry());
+    this.removeButton = button(t("action.remove"), () => callbacks.remove());
     this.removeButton.className = "plain remove"; // hidden in a set of one, which has the same button
     const buttons = el("div", { class: "row actions" }, this.links, this.lightboxButton, this.retryButton);
     buttons.append(this.cancelButton, this.removeButton);
     for (const each of [this.lightboxButton, this.cancelButton, this.retryButton, this.removeButton])
-      each.setAttribute("aria-label", `${each.textContent}: ${item.name}`);
+      each.setAttribute("aria-label", t("text.labelled", { label: each.textContent, text: item.name }));
     const head = el("div", { class: "row head" }, this.title, this.chip);
     const progress = el("div", { class: "progress" }, this.bar, this.note);
     const about = el("div", { class: "about" }, head, this.facts, progress, this.problem, buttons);
@@ -48,37 +49,35 @@ export class PictureCard {
     this.update();
   }
 
+  /** Whether it was not accepted, probably because it is not an image. */
+  get refused() {
+    return this.item.state === "failed" && !this.item.task;
+  }
+
   /** Show the item as it is now. */
   update() {
     const { item } = this;
+    const state = STATES[item.state];
+    const shows = (part) => state.shows.includes(part);
     const focused = this.node.contains(document.activeElement) ? document.activeElement : null;
-    const [label, kind] = stateLabel(item);
-    const ended = ENDED.has(item.state);
-    const gone = item.state === "done" && !item.task.url;
-    setText(this.chip, gone ? "no longer stored" : label);
-    this.chip.className = `chip ${gone ? "" : kind}`;
+    setText(this.chip, t(item.note ? state.held : state.label));
+    this.chip.className = `chip ${state.chip}`;
     this.node.dataset.state = item.state;
-    setText(this.facts, describeResult(item));
-    this.progress.hidden = ended && !item.note;
-    this.bar.hidden = ended;
-    this.updateProgress();
+    setText(this.facts, shows("result") ? describeResult(item) : formatSize(item.size));
+    this.progress.hidden = !shows("bar") && !item.note;
+    this.bar.hidden = !shows("bar");
+    if (item.note || !state.share) this.bar.removeAttribute("value");
+    else this.bar.value = state.share(item);
     setText(this.note, progressText(item));
-    this.problem.hidden = !item.problem || item.state !== "failed";
+    this.problem.hidden = !item.problem || !shows("problem");
     if (!this.problem.hidden) this.showProblem(item.problem);
-    this.cancelButton.hidden = ended;
-    this.retryButton.hidden = !["failed", "cancelled"].includes(item.state) && !gone;
-    this.removeButton.hidden = !ended;
-    this.lightboxButton.hidden = item.state !== "done" || gone;
+    this.cancelButton.hidden = !shows("cancel");
+    this.retryButton.hidden = !shows("retry");
+    this.removeButton.hidden = !shows("remove");
+    this.lightboxButton.hidden = !shows("large");
     this.showPictures();
     // If the focused element was hidden, move the focus to the title.
     if (focused && !focused.checkVisibility()) this.title.focus();
-  }
-
-  updateProgress() {
-    const { item } = this;
-    const share = item.state === "sending" ? item.sent : (item.task?.progress ?? 0) / 100;
-    if (item.state === "waiting" || item.note) this.bar.removeAttribute("value");
-    else this.bar.value = share ?? 0;
   }
 
   /** Show a problem document. @param {any} problem */
@@ -95,10 +94,9 @@ export class PictureCard {
   /** Show the images, again only if something changed, since that costs time. */
   showPictures() {
     const { item } = this;
-    const done = item.state === "done" && item.task.url;
+    const done = item.state === "done";
     const results = done ? item.task.results.map((result) => result.url).join() : "";
-    const rejected = item.state === "failed" && !item.task;
-    const now = rejected ? "rejected" : `original ${results}`;
+    const now = this.refused ? "refused" : `original ${results}`;
     if (now === this.shownState) return;
     this.shownState = now;
     this.links.replaceChildren(...(done ? downloads(item) : []));
@@ -111,11 +109,10 @@ export class PictureCard {
   async preview() {
     const { item } = this;
     this.original ??= this.callbacks.file().then((file) => (file ? URL.createObjectURL(file) : ""));
-    if (item.state === "failed" && !item.task) return null; // probably not an image
+    if (this.refused) return null;
     const url = await this.original;
     const before = url ? await loadSize(url) : null;
-    if (item.state !== "done" || !item.task.url)
-      return before && el("img", { class: "plain", src: before.url, alt: "" });
+    if (item.state !== "done") return before && el("img", { class: "plain", src: before.url, alt: "" });
     const after = item.task.results.filter((result) => result.url);
     if (before && after.length === 1 && canCompare(before, after[0], item.task.operations))
       return makeSlider(before, after[0], item.name);
@@ -136,17 +133,18 @@ export class PictureCard {
 
 /** @param {Item} item */
 function describeResult(item) {
-  const { task } = item;
-  const results = item.state === "done" ? task.results : [];
-  if (!results.length) return formatSize(item.size);
-  const took = (Date.parse(task.finished_at) - Date.parse(task.started_at)) / 1000;
-  const bytes = results.reduce((sum, each) => sum + each.bytes, 0);
-  const output = results.length > 1 ? `${results.length} pictures` : formatDimensions(results[0]);
-  const notes = results.flatMap((each) => each.notes ?? []);
-  const format = results[0].format.toUpperCase();
-  const summary = `${output}, ${format}, ${formatSize(bytes)} (was ${formatSize(item.size)})`;
-  const done = Number.isFinite(took) ? `, done in ${formatDuration(took)}` : "";
-  return [summary + done, ...new Set(notes)].join(" · ");
+  const { results, started_at: start, finished_at: end } = item.task;
+  const values = {
+    picture: results.length > 1 ? t("unit.pictures", { count: results.length }) : formatDimensions(results[0]),
+    format: results[0].format.toUpperCase(),
+    size: formatSize(results.reduce((sum, each) => sum + each.bytes, 0)),
+    before: formatSize(item.size),
+  };
+  const took = secondsBetween(start, end);
+  const summary = Number.isFinite(took)
+    ? t("card.result_in", { ...values, time: formatDuration(took) })
+    : t("card.result", values);
+  return [summary, ...new Set(results.flatMap((each) => each.notes ?? []))].join(" · ");
 }
 
 /** @param {Item} item */
@@ -155,9 +153,9 @@ function downloads(item) {
   return results
     .filter((result) => result.url)
     .map((result, at) => {
-      const text = results.length > 1 ? `Download ${at + 1}` : "Download";
+      const text = results.length > 1 ? t("card.download_part", { number: at + 1 }) : t("card.download");
       const href = `${result.url}?download=1`;
-      const label = `${text}: ${result.name}`;
+      const label = t("text.labelled", { label: text, text: result.name });
       const first = results.length > 1 ? "button" : "button primary";
       return el("a", { class: first, href, download: result.name, text, "aria-label": label });
     });

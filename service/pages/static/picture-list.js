@@ -1,14 +1,14 @@
 /** The pictures of this page and their states; notifies views and saves to the history store. */
 
+import { STATES, stateOf } from "./picture-states.js";
+
 /**
- * @typedef {"chosen"|"waiting"|"sending"|"working"|"done"|"failed"|"cancelled"} State
- *
  * @typedef {object} Item one picture
  * @property {string} id
  * @property {string} name of the file, as chosen
  * @property {number} size in bytes
  * @property {number} added time in ms since 1970; unique and increasing
- * @property {State} state
+ * @property {string} state in STATES
  * @property {string} [set] id of the set it was started in
  * @property {{op: string}[]} [operations]
  * @property {string} [format] of the result
@@ -20,11 +20,10 @@
  * @property {number|null} [eta] seconds; not stored
  */
 
-const STATES = { SUCCESS: "done", FAILURE: "failed", CANCELLED: "cancelled" };
 const TRANSIENT = { sent: 0, note: "", position: null, eta: null };
 
-export const ENDED = new Set(["done", "failed", "cancelled"]);
-export const UNSENT = new Set(["waiting", "sending"]);
+/** @param {Item} item */
+const isUnsent = (item) => STATES[item.state].by === "upload";
 
 export class PictureList {
   /** @param {import("./history-store.js").HistoryStore} history */
@@ -53,16 +52,21 @@ export class PictureList {
    * a picture that is still "sending" was left by a closed tab, and is sent from the start.
    */
   async reloadUnsent() {
-    const unsent = this.filter((item) => UNSENT.has(item.state));
+    const unsent = this.unsent();
     const records = await Promise.all(unsent.map((item) => this.history.record(item)));
     for (const [at, item] of unsent.entries()) {
       const record = records[at];
-      if (!UNSENT.has(item.state)) continue; // cancelled in this tab meanwhile
+      if (!isUnsent(item)) continue; // cancelled in this tab meanwhile
       Object.assign(item, TRANSIENT, record);
-      if (item.state === "sending") item.state = "waiting";
+      if (isUnsent(item)) item.state = "waiting";
       if (!record) this.items.delete(item.id);
       this.notify(item, !record);
     }
+  }
+
+  /** @returns {Item[]} the pictures that this or another tab has still to send */
+  unsent() {
+    return this.filter(isUnsent);
   }
 
   /** @param {(item: Item, removed: boolean) => void} listener called after each change */
@@ -120,7 +124,7 @@ export class PictureList {
   /** Update an item from the task document of the API. @param {Item} item @param {any} body */
   async applyTask(item, body) {
     const { position = null, eta_seconds: eta = null, ...task } = body;
-    const state = STATES[task.status] ?? "working";
+    const state = stateOf(task);
     this.checked.add(item.id);
     const same = state === item.state && task.status === item.task?.status;
     if (same) this.update(item, { task, position, eta, note: "" });

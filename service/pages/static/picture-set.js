@@ -4,12 +4,14 @@ import { ApiError, callApi, withRetries } from "./api.js";
 import { PictureCard } from "./picture-card.js";
 import { el, setText } from "./dom.js";
 import { makeEmailForm } from "./email-form.js";
-import { ENDED } from "./picture-list.js";
-import { describeOperations, formatDuration, plural } from "./format.js";
+import { STATES, isFinal, shareOf, withTimeLeft } from "./picture-states.js";
+import { describeOperations, formatDate } from "./format.js";
+import { t } from "./text.js";
 
 /** @typedef {import("./picture-list.js").Item} Item */
 
-const DATE_FORMAT = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" });
+/** @param {Item} item */
+const outcome = (item) => STATES[item.state].outcome;
 
 export class PictureSet {
   /**
@@ -24,23 +26,23 @@ export class PictureSet {
     this.cards = new Map();
     this.checking = false;
     const button = (text, onclick) => el("button", { type: "button", text, onclick });
-    const title = describeOperations(first.operations) + (first.format ? `, as ${first.format}` : "");
+    const title = describeOperations(first.operations, first.format);
     this.title = el("h2", { text: title });
     this.chip = el("span", { class: "chip" });
     this.counts = el("span", { class: "quiet small" });
-    this.startedAt = DATE_FORMAT.format(first.added);
+    this.startedAt = formatDate(first.added);
     const line = el("span", { class: "row" }, this.title, this.chip, this.counts);
     this.summary = el("summary", {}, line);
-    this.bar = el("progress", { max: "1", "aria-label": `Progress of all: ${title}` });
+    this.bar = el("progress", { max: "1", "aria-label": t("set.progress", { title }) });
     this.left = el("p", { class: "small note" });
-    this.zip = button("Download all (zip)", () => this.downloadZip());
+    this.zip = button(t("set.zip"), () => this.downloadZip());
     this.zip.className = "primary";
     this.mail = makeEmailForm((email) => this.makeGroup(email));
-    this.stop = button("Cancel all", () => this.forEach((item) => queue.cancel(item)));
-    this.retry = button("Retry", () => this.retryFailed());
-    this.reuse = button("Use again", () => this.forEach((item) => pictures.addAgain(item)));
-    this.reuse.title = "Choose the same pictures again for other operations";
-    this.removeAll = button("Remove", () => pictures.remove(this.items));
+    this.stop = button(t("set.cancel"), () => this.forEach((item) => queue.cancel(item)));
+    this.retry = button(t("action.retry"), () => this.retryFailed());
+    this.reuse = button(t("set.reuse"), () => this.forEach((item) => pictures.addAgain(item)));
+    this.reuse.title = t("set.reuse_hint");
+    this.removeAll = button(t("action.remove"), () => pictures.remove(this.items));
     this.removeAll.className = "plain";
     this.problem = el("div", { class: "problem", role: "alert", hidden: true });
     this.progress = el("div", { class: "progress" }, this.bar, this.left);
@@ -58,7 +60,7 @@ export class PictureSet {
 
   /** Whether one of its pictures has not ended. */
   get busy() {
-    return this.items.some((item) => !ENDED.has(item.state));
+    return !this.items.every(isFinal);
   }
 
   /** @param {(item: Item) => void} act */
@@ -67,7 +69,7 @@ export class PictureSet {
   }
 
   retryFailed() {
-    const failed = this.items.filter((item) => ["failed", "cancelled"].includes(item.state));
+    const failed = this.items.filter((item) => isFinal(item) && outcome(item) !== "done");
     failed.forEach((item) => this.queue.retry(item));
   }
 
@@ -107,44 +109,36 @@ export class PictureSet {
   async checkResults() {
     if (this.checking) return;
     this.checking = true;
-    const old = (item) => item.state === "done" && !this.pictures.checked.has(item.id);
+    const old = (item) => outcome(item) === "done" && !this.pictures.checked.has(item.id);
     for (let item; (item = this.items.find(old)); ) await this.queue.refresh(item);
     this.checking = false;
   }
 
   summarize() {
     const { items } = this;
-    const done = items.filter((item) => item.state === "done");
-    const failed = items.filter((item) => item.state === "failed").length;
-    const ended = items.filter((item) => ENDED.has(item.state)).length;
-    const open = items.length - ended;
+    const count = (name) => items.filter((item) => outcome(item) === name).length;
+    const [open, done, failed] = [count(""), count("done"), count("failed")];
+    const ended = items.length - open;
     const several = items.length > 1;
-    const failedText = failed ? `${failed} failed` : "cancelled";
-    const [word, kind] = open
-      ? ["running", "wait"]
-      : done.length === items.length
-        ? ["done", "good"]
-        : [failedText, failed ? "bad" : ""];
-    setText(this.chip, word);
-    this.chip.className = `chip ${kind}`;
-    setText(this.counts, `${plural(items.length, "picture")}, ${this.startedAt}`);
+    const whole = open ? "working" : done === items.length ? "done" : failed ? "failed" : "cancelled";
+    const state = STATES[whole];
+    setText(this.chip, state.outcome === "failed" ? t("set.failed", { count: failed }) : t(state.label));
+    this.chip.className = `chip ${state.chip}`;
+    setText(this.counts, t("set.pictures", { count: items.length, date: this.startedAt }));
     this.progress.hidden = !open || !several;
-    this.bar.value = items.reduce((sum, item) => sum + fraction(item), 0) / (items.length || 1);
-    const left = Math.max(0, ...items.map((item) => item.eta ?? 0));
-    const about = left >= 1 ? `, about ${formatDuration(left)} left` : "";
-    setText(this.left, `${ended} of ${items.length} finished${about}`);
-    const stored = done.filter((item) => item.task.url);
+    this.bar.value = items.reduce((sum, item) => sum + shareOf(item), 0) / (items.length || 1);
+    const eta = Math.max(0, ...items.map((item) => item.eta ?? 0));
+    setText(this.left, withTimeLeft(t("set.finished", { ended, total: items.length }), eta));
+    const stored = items.filter((item) => item.state === "done");
     const results = stored.reduce((sum, item) => sum + item.task.results.length, 0);
     this.zip.hidden = open > 0 || results < 2;
     this.mail.open.hidden = open > 0 || !stored.length;
     this.mail.form.hidden ||= this.mail.open.hidden;
     this.stop.hidden = !open || !several;
-    this.retry.hidden = open > 0 || !several || ended === done.length;
-    const retryable = ended - done.length;
-    const which = failed === retryable ? " failed" : failed ? "" : " cancelled";
-    setText(this.retry, `Retry ${retryable}${which}`);
+    this.retry.hidden = open > 0 || !several || ended === done;
+    setText(this.retry, retryText(failed, count("cancelled")));
     this.reuse.hidden = this.removeAll.hidden = open > 0;
-    return { open, ended, done: done.length, failed };
+    return { open, ended, done, failed };
   }
 
   /**
@@ -162,7 +156,7 @@ export class PictureSet {
     try {
       const { archive_url: url } = await this.makeGroup();
       if (url) el("a", { href: url, download: true }).click();
-      else this.showMessage("the results of these pictures are no longer stored");
+      else this.showMessage(t("set.gone"));
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       this.showMessage(error.message);
@@ -181,9 +175,8 @@ export class PictureSet {
   }
 }
 
-/** The progress of a picture from upload to result, 0 to 1. @param {Item} item */
-function fraction(item) {
-  if (ENDED.has(item.state)) return 1;
-  if (item.state === "sending") return 0.2 * (item.sent ?? 0);
-  return item.state === "working" ? 0.2 + (0.8 * (item.task?.progress ?? 0)) / 100 : 0;
+/** @param {number} failed @param {number} cancelled how many pictures it would retry */
+function retryText(failed, cancelled) {
+  if (!cancelled) return t("set.retry_failed", { count: failed });
+  return failed ? t("set.retry", { count: failed + cancelled }) : t("set.retry_cancelled", { count: cancelled });
 }

@@ -3,6 +3,7 @@
 import { byId, el, setText } from "./dom.js";
 import { makeStep } from "./pipeline-step.js";
 import { describeOperations } from "./format.js";
+import { t } from "./text.js";
 
 const STORAGE_KEY = "darkroom.form";
 /** The operations of a first visit. */
@@ -54,7 +55,7 @@ export class PipelineForm {
 
   reset() {
     this.fill(DEFAULT_OPERATIONS, "");
-    this.announce(`Back to ${describeOperations(this.operations)}`);
+    this.announce(t("step.reset", { operations: describeOperations(this.operations) }));
   }
 
   /** @param {Operation[]} operations @param {string} format */
@@ -79,7 +80,7 @@ export class PipelineForm {
     this.steps.push(this.newStep({ op: other ?? DEFAULT_OPERATIONS[0].op }));
     this.refresh();
     this.steps.at(-1).node.querySelector("select").focus();
-    this.announce(`Step ${this.steps.length} added`);
+    this.announce(t("step.added", { number: this.steps.length }));
   }
 
   /** @param {any} step @param {number} by -1: up, 1: down */
@@ -90,7 +91,7 @@ export class PipelineForm {
     this.refresh();
     const button = step.node.querySelector(by < 0 ? ".up" : ".down");
     (button.disabled ? step.node.querySelector(by < 0 ? ".down" : ".up") : button).focus();
-    this.announce(`Now step ${at + by + 1}`);
+    this.announce(t("step.moved", { number: at + by + 1 }));
   }
 
   /** @param {any} step */
@@ -100,7 +101,7 @@ export class PipelineForm {
     this.refresh();
     const next = this.steps[Math.min(at, this.steps.length - 1)];
     next.node.querySelector("select").focus();
-    this.announce(`Step ${at + 1} removed`);
+    this.announce(t("step.removed", { number: at + 1 }));
   }
 
   /** Show the steps and their title, and save them. */
@@ -112,7 +113,7 @@ export class PipelineForm {
     this.steps.forEach((step, at) => step.number(at + 1, this.steps.length));
     byId("add-step").disabled = this.steps.length >= this.maxSteps;
     const { operations, format } = this;
-    setText(byId("plan"), describeOperations(operations) + (format ? `, as ${format}` : ""));
+    setText(byId("plan"), describeOperations(operations, format));
     try {
       localStorage.setItem(STORAGE_KEY, JSON.stringify({ operations, format }));
     } catch {

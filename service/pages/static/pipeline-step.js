@@ -3,6 +3,7 @@
 import { el, uniqueId } from "./dom.js";
 import { makeField } from "./schema-field.js";
 import { describeOperations } from "./format.js";
+import { t } from "./text.js";
 
 /**
  * @typedef {object} Step
@@ -40,7 +41,7 @@ export function makeStep(specs, operation, callbacks) {
   const remove = button("remove", "✕", () => callbacks.remove());
   const moves = el("div", { class: "moves" }, up, down, remove);
   const legend = el("legend");
-  const label = el("label", { class: "visually-hidden", for: id, text: "Operation" });
+  const label = el("label", { class: "visually-hidden", for: id, text: t("step.operation") });
   const what = el("div", { class: "field what" }, label, select, hint);
   const box = el("fieldset", { class: "step" }, legend, what, moves, parameterBox);
   fill(operation);
@@ -52,13 +53,13 @@ export function makeStep(specs, operation, callbacks) {
     node: el("li", {}, box),
     read: () => ({ op: select.value, ...read(fields) }),
     number(at, of) {
-      legend.textContent = of > 1 ? `Step ${at}` : "Operation";
+      legend.textContent = of > 1 ? t("step.title", { number: at }) : t("step.operation");
       moves.hidden = of === 1;
       up.disabled = at === 1;
       down.disabled = at === of;
-      up.setAttribute("aria-label", `Move step ${at} up`);
-      down.setAttribute("aria-label", `Move step ${at} down`);
-      remove.setAttribute("aria-label", `Remove step ${at}`);
+      up.setAttribute("aria-label", t("step.up", { number: at }));
+      down.setAttribute("aria-label", t("step.down", { number: at }));
+      remove.setAttribute("aria-label", t("step.remove", { number: at }));
     },
   };
 }
@@ -91,7 +92,7 @@ function layOut(spec, fields) {
   const nodes = (of) => of.map((name) => fields[name].node);
   const names = Object.keys(fields);
   const folded = nodes(names.filter(rare));
-  const more = el("details", { class: "more" }, el("summary", { text: "More" }), ...folded);
+  const more = el("details", { class: "more" }, el("summary", { text: t("step.more") }), ...folded);
   const shown = el("div", { class: "fields" }, ...nodes(names.filter((name) => !rare(name))));
   return folded.length ? [shown, more] : [shown];
 }

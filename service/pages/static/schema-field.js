@@ -1,6 +1,7 @@
-/** Form fields field from the JSON schema of a parameter. */
+/** Form fields made from the JSON schema of a parameter. */
 
 import { el, uniqueId } from "./dom.js";
+import { t } from "./text.js";
 
 /**
  * @typedef {object} Field
@@ -25,7 +26,8 @@ export function makeField(name, schema, more = {}) {
   else if (kind.type === "boolean") field = checkbox(attributes, schema);
   else if (kind.type === "string") field = text(attributes, schema, kind);
   else field = number(attributes, schema, kind, more);
-  const title = `${schema.title ?? name}${more.required ? " (required)" : ""}`;
+  const plain = schema.title ?? name;
+  const title = more.required ? t("step.required", { title: plain }) : plain;
   const node = el(
     "div",
     { class: kind.type === "boolean" ? "field check" : "field" },

@@ -2,6 +2,7 @@
 
 import { el } from "./dom.js";
 import { formatSize } from "./format.js";
+import { t } from "./text.js";
 
 export class SelectedFiles {
   /** @param {HTMLElement} list @param {import("./picture-list.js").PictureList} pictures */
@@ -34,7 +35,7 @@ export class SelectedFiles {
       type: "button",
       class: "plain",
       text: "✕",
-      "aria-label": `Remove ${item.name}`,
+      "aria-label": t("upload.remove", { name: item.name }),
       onclick: () => this.pictures.remove([item]),
     });
     const name = el("span", { class: "name small", text: item.name, title: item.name });

@@ -1,13 +1,16 @@
 /** Follow running tasks by server-sent events, or by polling where those fail. */
 
 import { ApiError, callApi, withRetries } from "./api.js";
-import { ENDED } from "./picture-list.js";
+import { STATES, isFinal } from "./picture-states.js";
 
 const MAX_STREAMS = 2; // of the six connections that a browser opens per host
 const POLL_INTERVAL = 500; // ms between two rounds of polling
 const STREAM_BACKOFF = 30_000; // ms without new streams after one failed
 
 /** @typedef {import("./picture-list.js").Item} Item */
+
+/** Whether a task is at work for the picture. @param {Item} item */
+const isRunning = (item) => STATES[item.state].by === "task";
 
 export class TaskWatcher {
   /** @param {import("./picture-list.js").PictureList} pictures @param {number} maxTasks of a group */
@@ -28,7 +31,7 @@ export class TaskWatcher {
   unwatched() {
     const connected = [...this.streams].filter(([source]) => !this.disconnected.has(source));
     const watched = new Set(connected.flatMap(([, ids]) => [...ids]));
-    return this.pictures.filter((i) => i.state === "working" && !watched.has(i.task.task_id));
+    return this.pictures.filter((item) => isRunning(item) && !watched.has(item.task.task_id));
   }
 
   /** Make sure that all running tasks are followed. */
@@ -50,7 +53,7 @@ export class TaskWatcher {
   async poll() {
     const open = this.unwatched();
     for (const item of open) {
-      if (item.state === "working") await this.pollTask(item);
+      if (isRunning(item)) await this.pollTask(item);
       await new Promise((resolve) => setTimeout(resolve, POLL_INTERVAL / Math.min(open.length, 5)));
     }
   }
@@ -111,7 +114,7 @@ export class TaskWatcher {
 
   /** Update all pictures of a task from its document. @param {any} body */
   applyUpdate(body) {
-    const ofTask = (item) => item.state === "working" && item.task.task_id === body.task_id;
+    const ofTask = (item) => isRunning(item) && item.task.task_id === body.task_id;
     for (const item of this.pictures.filter(ofTask)) {
       const { name } = item.task;
       // Results have names of their own per upload name: fetch those of another name.
@@ -127,7 +130,7 @@ export class TaskWatcher {
     try {
       const notify = (note) => this.pictures.update(item, { note });
       const task = await withRetries(() => callApi("GET", path), notify);
-      if (!ENDED.has(item.state)) this.pictures.applyTask(item, task);
+      if (!isFinal(item)) this.pictures.applyTask(item, task);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       this.pictures.save(item, { state: "failed", problem: error.problem });

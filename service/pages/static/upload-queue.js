@@ -1,17 +1,14 @@
 /** Upload pictures, a few at a time; cancel and retry them in any state. */
 
 import { ApiError, callApi, upload, withRetries } from "./api.js";
-import { ENDED, UNSENT } from "./picture-list.js";
+import { isFinal } from "./picture-states.js";
+import { t } from "./text.js";
 
 // A browser opens six connections per host: two uploads, two event streams, one poll, one image.
 const MAX_UPLOADS = 2;
 const NOTE_DELAY = 500; // ms before the note that another tab uploads
 
-const MISSING = {
-  status: 0,
-  code: "original_missing",
-  detail: "this browser no longer has the file; choose it again",
-};
+const MISSING = { status: 0, code: "original_missing", detail: t("queue.file_missing") };
 
 /** @typedef {import("./picture-list.js").Item} Item */
 
@@ -49,10 +46,10 @@ export class UploadQueue {
   /** Upload waiting pictures once this tab has the lock, so that no two tabs send the same. */
   async start() {
     if (this.lock === "held") return this.startUploads();
-    if (this.lock || !this.unsent().length) return;
+    if (this.lock || !this.pictures.unsent().length) return;
     this.lock = "requested";
-    const setNote = (item) => this.pictures.update(item, { note: "another tab is uploading" });
-    const timer = setTimeout(() => this.unsent().forEach(setNote), NOTE_DELAY);
+    const setNote = (item) => this.pictures.update(item, { note: t("queue.other_tab") });
+    const timer = setTimeout(() => this.pictures.unsent().forEach(setNote), NOTE_DELAY);
     await withTabLock(async () => {
       clearTimeout(timer);
       await this.pictures.reloadUnsent();
@@ -62,11 +59,6 @@ export class UploadQueue {
       this.startUploads();
       await released;
     });
-  }
-
-  /** @returns {Item[]} */
-  unsent() {
-    return this.pictures.filter((item) => UNSENT.has(item.state));
   }
 
   startUploads() {
@@ -116,14 +108,14 @@ export class UploadQueue {
     } else if (error?.name === "AbortError") {
       await this.pictures.save(item, { state: "cancelled", problem: null });
     } else {
-      const detail = `error in this page: ${error}`;
+      const detail = t("queue.page_error", { error: `${error}` });
       await this.pictures.save(item, { state: "failed", problem: { code: "page", detail } });
     }
   }
 
   /** Cancel a picture in any state. @param {Item} item */
   async cancel(item) {
-    if (ENDED.has(item.state)) return;
+    if (isFinal(item)) return;
     if (item.state === "waiting") this.pictures.save(item, { state: "cancelled" });
     else if (item.state === "sending") this.abortUpload(item);
     else await this.callTask(item, "DELETE", "");
@@ -134,7 +126,7 @@ export class UploadQueue {
     const stop = this.uploads.get(item.id);
     if (!stop) return; // another tab uploads it and can cancel it
     stop.abort();
-    this.pictures.update(item, { note: "cancelling" });
+    this.pictures.update(item, { note: t("queue.cancelling") });
   }
 
   /** Retry a picture that failed or was cancelled. @param {Item} item */

@@ -10,11 +10,14 @@ import { UploadQueue } from "./upload-queue.js";
 import { PictureSet } from "./picture-set.js";
 import { SelectedFiles } from "./selected-files.js";
 import { TaskWatcher } from "./task-watcher.js";
-import { describeOperations, plural } from "./format.js";
+import { describeOperations } from "./format.js";
+import { STATES } from "./picture-states.js";
+import { t } from "./text.js";
 
 const uploadForm = byId("upload-form");
 const start = byId("start");
 const options = byId("options");
+const invitation = byId("choose").textContent;
 const announce = (text) => setText(byId("announcer"), text);
 
 const pictures = new PictureList(await HistoryStore.open(Number(uploadForm.dataset.maxHistory)));
@@ -36,13 +39,18 @@ function updateControls() {
   start.hidden = !chosenCount || !form;
   uploadForm.classList.toggle("chosen", chosenCount > 0);
   byId("choose").classList.toggle("primary", !chosenCount);
-  setText(byId("choose"), chosenCount ? "Add more" : "Choose pictures");
-  const single = form?.operations.length === 1;
-  const action = single ? describeOperations([{ op: form.operations[0].op }]) : "Start with";
-  setText(start, `${action} ${plural(chosenCount, "picture")}`);
+  setText(byId("choose"), chosenCount ? t("upload.add_more") : invitation);
+  setText(start, startText(chosenCount));
   uploadForm.classList.toggle("has-sets", sets.size > 0);
   byId("intro").classList.toggle("visually-hidden", chosenCount > 0 || sets.size > 0);
   byId("history-note").hidden = !pictures.items.size;
+}
+
+/** What the start button will do. @param {number} count of the chosen pictures */
+function startText(count) {
+  if (form?.operations.length !== 1) return t("upload.start", { count });
+  const operation = describeOperations([{ op: form.operations[0].op }]);
+  return t("upload.start_operation", { operation, count });
 }
 
 /** Open the newest set, and close sets that have ended. */
@@ -72,8 +80,8 @@ function updateSet(item, removed) {
   Object.assign(set, { ended, failed });
   if (before === undefined || ended === before) return;
   if (open && ended + open > 3 && !newFailure) return; // announce only failures and the end
-  const failures = failed ? `, ${failed} failed` : "";
-  announce(open ? `${ended} of ${ended + open} finished` : `All finished: ${done} done${failures}`);
+  if (open) announce(t("set.finished", { ended, total: ended + open }));
+  else announce(failed ? t("upload.all_done_some_failed", { done, failed }) : t("upload.all_done", { done }));
 }
 
 pictures.subscribe((item, removed) => {
@@ -87,7 +95,7 @@ async function addFiles(files) {
   const before = chosen().length;
   for (const file of files) await pictures.add(file);
   if (!files.length) return;
-  announce(`${plural(chosen().length - before, "picture")} added`);
+  announce(t("upload.added", { count: chosen().length - before }));
   const idle = [document.body, byId("choose"), byId("sample")];
   if (idle.includes(document.activeElement)) start.focus();
 }
@@ -104,16 +112,16 @@ uploadForm.addEventListener("submit", (event) => {
   const { operations, format } = form;
   const set = items[0].id;
   for (const item of items) pictures.save(item, { set, operations, format, state: "waiting" });
-  announce(`Uploading ${plural(items.length, "picture")}`);
+  announce(t("upload.started", { count: items.length }));
   options.open = false;
   sets.get(set)?.summary.focus();
   queue.start();
 });
 
 byId("clear-history").addEventListener("click", async () => {
-  const ended = pictures.filter((item) => !["sending", "working"].includes(item.state));
-  await pictures.remove(ended);
-  announce(`${plural(ended.length, "picture")} cleared`);
+  const resting = pictures.filter((item) => !STATES[item.state].share); // neither in transit nor in work
+  await pictures.remove(resting);
+  announce(t("upload.cleared", { count: resting.length }));
   byId("choose").focus();
 });
 
@@ -125,7 +133,8 @@ acceptFiles(addFiles);
 updateControls();
 queue.start();
 watcher.watch();
-const notify = (text) => setText(byId("plan"), text || "Upscale");
+const plan = byId("plan").textContent;
+const notify = (text) => setText(byId("plan"), text || plan);
 const { operations } = await withRetries(() => callApi("GET", "/operations"), notify);
 form = new PipelineForm(operations, Number(uploadForm.dataset.maxOperations), announce);
 byId("options").addEventListener("input", updateControls);
