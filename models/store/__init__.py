@@ -36,8 +36,7 @@ from models.store.mongo.command_metrics import CommandMetrics
 from models.store.mongo.errors import translate_errors
 from models.store.mongo.hourly_quotas import HourlyQuotas
 from models.store.mongo.indexes import Indexes
-from models.store.mongo.periodic_lock import PeriodicLock
-from models.store.mongo.shared_secret import SharedSecret
+from models.store.mongo.state import PeriodicLock, SecretKey
 from models.store.outbox.email_quota import EmailQuota
 from models.store.outbox.emails import EmailOutbox
 from models.store.outbox.newsletters import Newsletters
@@ -110,7 +109,7 @@ class Store:
         self.subscribers = Subscribers(database["subscribers"])
         self.newsletters = Newsletters(database["newsletters"], database["tasks"])
         self.email_quota = EmailQuota(self._client, self.emails, self.quotas)
-        self.shared_secret = SharedSecret(database["state"])
+        self.secret_key = SecretKey(database["state"], settings.secret_key)
         self.retention = Retention(database, self.results, settings.delete_grace_seconds)
         self.periodic_lock = PeriodicLock(database["state"])
         self.orphans = OrphanCollector(

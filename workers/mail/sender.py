@@ -53,7 +53,8 @@ async def _keep_sending(settings: Settings, store: Store, stopping: asyncio.Even
             sent = False
             try:
                 if context is None:
-                    context = MailContext(settings, store, await load_tokens(settings, store))
+                    tokens = Tokens(await store.secret_key.get(), settings)
+                    context = MailContext(settings, store, tokens)
                 sent = await send_one(context, client)
             except StoreUnavailable as error:
                 log.warning("email_sender_store_unavailable", **error.document())
@@ -64,12 +65,6 @@ async def _keep_sending(settings: Settings, store: Store, stopping: asyncio.Even
                 await asyncio.sleep(settings.sweep_interval_seconds)
     finally:
         await client.disconnect()
-
-
-async def load_tokens(settings: Settings, store: Store) -> Tokens:
-    """Return the signer of links: of SECRET_KEY, or of the secret that all processes share."""
-    secret = settings.secret_key.get_secret_value() or await store.shared_secret.get()
-    return Tokens(secret, settings)
 
 
 async def send_one(context: MailContext, client: SmtpClient) -> bool:

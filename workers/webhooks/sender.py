@@ -65,9 +65,7 @@ async def send_webhooks(worker: WorkerContext) -> None:
         return
     while True:
         try:
-            secret = (
-                settings.secret_key.get_secret_value() or await worker.store.shared_secret.get()
-            )
+            secret = await worker.store.secret_key.get()
             break
         except StoreUnavailable as error:
             log.warning("webhook_sender_store_unavailable", **error.document())

@@ -1,1 +1,1 @@
-"""MongoDB primitives: errors, server time, upserts, locks, quotas."""
+"""MongoDB primitives: errors, server time, indexes, upserts, leases, quotas."""

@@ -8,19 +8,16 @@ from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorClientSession as Session
 from motor.motor_asyncio import AsyncIOMotorCollection
-from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from models.outbox.email import Email, EmailDraft
 from models.outbox.item import NEW_ITEM, DeliveryStatus
 from models.store.mongo.errors import translate_errors
 from models.store.mongo.indexes import Indexes
-from models.store.mongo.server_time import now_plus
+from models.store.mongo.server_time import now_plus, server_now
+from models.store.mongo.upsert import insert_new, insert_timed
 from models.store.outbox.outbox import Outbox
 
 Document = dict[str, Any]
-
-_DUPLICATE_KEY_CODE = 11000  # MongoDB's error code DuplicateKey
-_TIMES = {"due_at": "$$NOW", "created_at": "$$NOW"}
 
 
 class EmailOutbox(Outbox[Email]):
@@ -75,33 +72,14 @@ class EmailOutbox(Outbox[Email]):
                 [{"$set": {"key": {"$concat": ["$key", "#", "$_id"]}}}],
                 session=session,
             )
-        document = self._document(draft)
-        try:  # an update, since only updates can use the server's time
-            await self._items.update_one(
-                {"_id": document["_id"]},
-                [{"$replaceWith": {"$mergeObjects": [{"$literal": document}, _TIMES]}}],
-                upsert=True,
-                session=session,
-            )
-        except DuplicateKeyError:
-            return False
-        return True
+        times = {"due_at": "$$NOW", "created_at": "$$NOW"}
+        return await insert_timed(self._items, self._document(draft), times, session)
 
     @translate_errors
     async def put_all(self, drafts: Sequence[EmailDraft]) -> int:
         """Insert the e-mails whose key is new; return their number."""
         if not drafts:
             return 0
-        now = (await self._items.database.command("hello"))["localTime"]
+        now = await server_now(self._items.database)
         documents = [{**self._document(d), "due_at": now, "created_at": now} for d in drafts]
-        try:
-            outcome = await self._items.insert_many(documents, ordered=False)
-        except BulkWriteError as error:
-            details = error.details or {}
-            if details.get("writeConcernErrors") or any(
-                write_error["code"] != _DUPLICATE_KEY_CODE
-                for write_error in details.get("writeErrors", [])
-            ):
-                raise
-            return int(details["nInserted"])
-        return len(outcome.inserted_ids)
+        return len(documents) - len(await insert_new(self._items, documents))

@@ -13,12 +13,13 @@ from typing import Any
 from bson import ObjectId
 from motor.motor_asyncio import AsyncIOMotorCollection
 from pymongo import ASCENDING, DESCENDING, ReturnDocument
-from pymongo.errors import DuplicateKeyError, PyMongoError
+from pymongo.errors import PyMongoError
 
 from models.auth.visibility import UNRESTRICTED_VIEW, View
 from models.errors import StoreUnavailable
 from models.store.mongo.errors import is_unavailable, translate_errors
 from models.store.mongo.indexes import Indexes
+from models.store.mongo.upsert import insert_timed
 from models.store.tasks.release import NEW_TASK, RESTARTABLE, restart
 from models.store.tasks.timeline import append_entry
 from models.tasks.task import ENDED, Status, Task, TimelineAction, Upload
@@ -99,10 +100,9 @@ class Tasks:
         turn: int = 0,
     ) -> bool:
         """Insert a task unless its fingerprint exists; return whether it was inserted."""
-        task_id = fingerprint[:32]
         document = {
             **NEW_TASK,
-            "_id": task_id,
+            "_id": fingerprint[:32],
             "fingerprint": fingerprint,
             "original_id": original_id,
             "original_sha256": original_sha256,
@@ -116,17 +116,7 @@ class Tasks:
             "wants_report": report,
         }
         times = {"created_at": "$$NOW", "asked_at": "$$NOW", "rung_at": "$$NOW"}
-        fresh = {"$mergeObjects": [{"$literal": document}, times]}
-        missing = {"$eq": [{"$type": "$fingerprint"}, "missing"]}
-        try:
-            outcome = await self._tasks.update_one(
-                {"_id": task_id},
-                [{"$replaceWith": {"$cond": [missing, fresh, "$$ROOT"]}}],
-                upsert=True,
-            )
-        except DuplicateKeyError:  # a concurrent upsert won
-            return False
-        return outcome.upserted_id is not None
+        return await insert_timed(self._tasks, document, times)
 
     @translate_errors
     async def restart(
