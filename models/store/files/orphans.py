@@ -11,7 +11,7 @@ from motor.motor_asyncio import AsyncIOMotorDatabase
 from models.store.files.gridfs import FileBucket
 from models.store.mongo.errors import translate_errors
 from models.store.mongo.upsert import upsert
-from models.store.tasks.release import owning_task
+from models.store.tasks.transitions import owning_task
 
 _BUCKETS = ("originals", "results", "intermediates")
 

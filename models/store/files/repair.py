@@ -15,8 +15,7 @@ from pymongo.errors import DuplicateKeyError
 from models.errors import OriginalGone
 from models.store.files.originals import Originals
 from models.store.mongo.errors import translate_errors
-from models.store.tasks.leases import failure_change
-from models.store.tasks.release import lists_file, released_files, restart
+from models.store.tasks.transitions import failed, lists_file, released_files, restart
 from models.tasks.task import OPEN, Status
 
 Document = dict[str, Any]
@@ -50,7 +49,7 @@ class Repair:
             return False
         original = await self._find_original(task)
         if original is None:
-            change = failure_change(_RESULT_LOST) | {
+            change = failed(_RESULT_LOST) | {
                 "results": [],
                 "waste": released_files(self._grace),
             }
@@ -71,7 +70,7 @@ class Repair:
         if task is None:
             return False
         original = await self._find_by_hash(task)
-        change = failure_change(_RESULT_LOST) if original is None else {"original_id": original}
+        change = failed(_RESULT_LOST) if original is None else {"original_id": original}
         outcome = await self._tasks.update_one(lacking, [{"$set": change}])
         return outcome.modified_count == 1
 

@@ -17,7 +17,7 @@ from models.store.mongo.errors import translate_errors
 from models.store.mongo.indexes import Indexes
 from models.store.mongo.server_time import server_now
 from models.store.mongo.upsert import upsert
-from models.store.tasks.release import release_results
+from models.store.tasks.transitions import release_results
 from models.tasks.task import Status, Task
 
 Document = dict[str, Any]

@@ -16,7 +16,7 @@ from models.store.mongo.errors import translate_errors
 from models.store.mongo.indexes import Indexes
 from models.store.mongo.lease import Lease
 from models.store.mongo.server_time import now_plus
-from models.store.tasks.timeline import append_entry, append_entry_after_lease
+from models.store.tasks.transitions import append_entry, append_entry_after_lease, ended, failed
 from models.tasks.task import OPEN, Result, Status, Task, TimelineAction
 
 Document = dict[str, Any]
@@ -24,17 +24,6 @@ Stages = Mapping[str, float]
 
 _OPEN = {"$in": list(OPEN)}
 _MAX_TASKS = 1000  # of one sweep: bounds its work, however long the queue
-
-
-def failure_change(error: Document) -> Document:
-    """Return the change that ends a task in FAILURE with ``error``."""
-    return {
-        **append_entry(TimelineAction.FAILED, cause=str(error.get("code"))),
-        "status": Status.FAILURE,
-        "error": {"$literal": error},
-        "lease": None,
-        "finished_at": "$$NOW",
-    }
 
 
 class Leases:
@@ -84,15 +73,11 @@ class Leases:
     ) -> bool:
         """Set a task to SUCCESS; ``stages``: the milliseconds that each stage of this run took."""
         change = {
-            **append_entry(TimelineAction.FINISHED),
+            **ended(Status.SUCCESS, TimelineAction.FINISHED),
             "stages": {"$literal": stages},
-            "status": Status.SUCCESS,
             "progress": 100,
             "results": {"$literal": [result.model_dump() for result in results]},
             "report": {"$literal": report},
-            "error": None,
-            "lease": None,
-            "finished_at": "$$NOW",
         }
         return await self._lease.update_if_held(task_id, token, change)
 
@@ -100,7 +85,7 @@ class Leases:
     async def fail(
         self, task_id: str, token: str, error: Document, stages: Stages | None = None
     ) -> bool:
-        change = failure_change(error) | {"stages": {"$literal": stages}}
+        change = failed(error) | {"stages": {"$literal": stages}}
         return await self._lease.update_if_held(task_id, token, change)
 
     @translate_errors
@@ -190,7 +175,7 @@ class Leases:
     async def give_up(self, task_id: str, max_attempts: int, error: Document) -> bool:
         """Fail a task that has no attempts left and no live lease."""
         used_up = {"_id": task_id, "status": _OPEN, "attempts": {"$gte": max_attempts}}
-        change = failure_change(error) | append_entry_after_lease(
+        change = failed(error) | append_entry_after_lease(
             TimelineAction.FAILED, cause=error.get("code")
         )
         outcome = await self._tasks.update_one(

@@ -20,8 +20,7 @@ from models.errors import StoreUnavailable
 from models.store.mongo.errors import is_unavailable, translate_errors
 from models.store.mongo.indexes import Indexes
 from models.store.mongo.upsert import insert_timed
-from models.store.tasks.release import NEW_TASK, RESTARTABLE, restart
-from models.store.tasks.timeline import append_entry
+from models.store.tasks.transitions import NEW_TASK, RESTARTABLE, ended, restart
 from models.tasks.task import ENDED, Status, Task, TimelineAction, Upload
 
 Document = dict[str, Any]
@@ -160,17 +159,7 @@ class Tasks:
         """
         document = await self._tasks.find_one_and_update(
             {"_id": task_id, **view.query(), "status": {"$nin": list(ENDED)}},
-            [
-                {
-                    "$set": {
-                        **append_entry(TimelineAction.CANCELLED),
-                        "status": Status.CANCELLED,
-                        "error": {"$literal": error},
-                        "lease": None,
-                        "finished_at": "$$NOW",
-                    }
-                }
-            ],
+            [{"$set": ended(Status.CANCELLED, TimelineAction.CANCELLED, error)}],
             return_document=ReturnDocument.AFTER,
         )
         return Task.model_validate(document) if document else None
