@@ -13,11 +13,9 @@ from typing import Any
 from bson import ObjectId
 from motor.motor_asyncio import AsyncIOMotorCollection
 from pymongo import ASCENDING, DESCENDING, ReturnDocument
-from pymongo.errors import PyMongoError
 
 from models.auth.visibility import UNRESTRICTED_VIEW, View
-from models.errors import StoreUnavailable
-from models.store.mongo.errors import is_unavailable, translate_errors
+from models.store.mongo.errors import raising_unavailable, translate_errors
 from models.store.mongo.indexes import Indexes
 from models.store.mongo.upsert import insert_timed
 from models.store.tasks.transitions import NEW_TASK, RESTARTABLE, ended, restart
@@ -187,14 +185,8 @@ class Tasks:
             StoreUnavailable: the stream broke; ids may have been missed.
         """
         ended = {"updateDescription.updatedFields.status": {"$in": list(statuses)}}
-        try:
+        with raising_unavailable():
             async with self._tasks.watch([{"$match": ended}], max_await_time_ms=1000) as stream:
                 # This opens it now, so that no change before the first wait is missed.
                 await stream.try_next()
                 yield (change["documentKey"]["_id"] async for change in stream)
-        except PyMongoError as error:
-            if not is_unavailable(error) and not error.has_error_label(
-                "ResumableChangeStreamError"
-            ):
-                raise
-            raise StoreUnavailable("the change stream broke", store="mongodb") from error
