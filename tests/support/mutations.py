@@ -25,7 +25,11 @@ ADMISSION = "service/submissions/admission.py"
 SPOOL = "service/uploads/spool.py"
 SANITY = "workers/upscaler/sanity.py"
 
-LEASE_TESTS = ("models/store/test_leases.py", "workers/background/test_sweep.py")
+LEASE_TESTS = (
+    "models/store/test_lease.py",
+    "models/store/test_leases.py",
+    "workers/background/test_sweep.py",
+)
 AUTH_TESTS = ("service/auth",)
 ADMISSION_TESTS = ("service/submissions/test_admission.py",)
 UPLOAD_TESTS = ("service/uploads",)

@@ -10,11 +10,11 @@ from typing import Any
 
 from bson import ObjectId
 from motor.motor_asyncio import AsyncIOMotorDatabase
-from pymongo.errors import DuplicateKeyError
 
 from models.errors import OriginalGone
 from models.store.files.originals import Originals
 from models.store.mongo.errors import translate_errors
+from models.store.mongo.upsert import insert_new
 from models.store.tasks.transitions import failed, lists_file, released_files, restart
 from models.tasks.task import OPEN, Status
 
@@ -101,9 +101,5 @@ class Repair:
     @translate_errors
     async def add_name(self, name: str, task_id: str, part: int, at: datetime) -> bool:
         """Reserve a name that a task lists; False if another task has it."""
-        try:
-            entry = {"_id": name, "task_id": task_id, "part": part, "at": at}
-            await self._database["names"].insert_one(entry)
-        except DuplicateKeyError:
-            return False
-        return True
+        entry = {"_id": name, "task_id": task_id, "part": part, "at": at}
+        return not await insert_new(self._database["names"], [entry])

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorCollection
-from pymongo.errors import DuplicateKeyError
 
 from models.auth.visibility import scoped
 from models.store.mongo.errors import translate_errors
@@ -67,8 +65,7 @@ class ResultNames:
         """Insert the entry, or renew it if it is this task's; False if another task has it."""
         same_task = {key: entry[key] for key in ("_id", "task_id", "part")}
         while True:
-            with contextlib.suppress(DuplicateKeyError):
-                await self._names.insert_one(entry)
+            if not await insert_new(self._names, [entry]):
                 return True
             renewed = await self._names.update_one(same_task, {"$set": {"at": entry["at"]}})
             if renewed.matched_count:
