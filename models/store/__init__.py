@@ -118,7 +118,7 @@ class Store:
 
     @classmethod
     async def open(cls, settings: Settings, observe: CallObserver | None = None) -> Self:
-        """Connect, wait until MongoDB answers, create the indexes, and return the store."""
+        """Connect, wait until MongoDB answers, create indexes and secret key; return the store."""
         store = cls(settings, observe)
         try:
             async for attempt in AsyncRetrying(
@@ -128,6 +128,7 @@ class Store:
             ):
                 with attempt:
                     await store._create_indexes()
+                    await store.secret_key.get()
         except BaseException:
             store.close()
             raise

@@ -47,14 +47,11 @@ async def send_emails(settings: Settings, store: Store) -> None:
 
 async def _keep_sending(settings: Settings, store: Store, stopping: asyncio.Event) -> None:
     client = SmtpClient(settings)
-    context: MailContext | None = None
+    context = MailContext(settings, store, Tokens(await store.secret_key.get(), settings))
     try:
         while not stopping.is_set():
             sent = False
             try:
-                if context is None:
-                    tokens = Tokens(await store.secret_key.get(), settings)
-                    context = MailContext(settings, store, tokens)
                 sent = await send_one(context, client)
             except StoreUnavailable as error:
                 log.warning("email_sender_store_unavailable", **error.document())

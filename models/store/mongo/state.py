@@ -20,15 +20,19 @@ class SecretKey:
         self, collection: AsyncIOMotorCollection[dict[str, Any]], configured: SecretStr
     ) -> None:
         self._state = collection
-        self._configured = configured.get_secret_value()
+        self._secret = configured.get_secret_value()
 
     @translate_errors
     async def get(self) -> str:
-        """Return the secret from which all signatures derive; the first caller generates it."""
-        if self._configured:
-            return self._configured
-        generated = {"$setOnInsert": {"value": secrets.token_urlsafe(48)}}
-        return str((await upsert(self._state, {"_id": "secret_key"}, generated))["value"])
+        """Return the secret from which all signatures derive; the first caller generates it.
+
+        Only the first call asks MongoDB; ``Store.open`` makes it.
+        """
+        if not self._secret:
+            generated = {"$setOnInsert": {"value": secrets.token_urlsafe(48)}}
+            document = await upsert(self._state, {"_id": "secret_key"}, generated)
+            self._secret = str(document["value"])
+        return self._secret
 
 
 class PeriodicLock:
