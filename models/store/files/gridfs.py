@@ -62,11 +62,6 @@ class FileBucket:
         return dict(document["metadata"]) if document else {}
 
     @translate_errors
-    async def count(self) -> int:
-        """Return the estimated number of files."""
-        return await self._files.estimated_document_count()
-
-    @translate_errors
     async def put(self, source: Source, filename: str, metadata: dict[str, Any]) -> ObjectId:
         """Store the bytes of ``source`` and return the file's id.
 
