@@ -102,7 +102,7 @@ class Store:
         self.fair_queue = FairQueue(database, self.workers)
         self.task_stats = TaskStats(database, settings.store_timeout)
         self.metric_snapshots = MetricSnapshots(database["snapshots"])
-        self.emails = EmailOutbox(database["mail"], parse_sender(settings.smtp_from).domain)
+        self.emails = EmailOutbox(database, parse_sender(settings.smtp_from).domain)
         self.pending_webhooks = PendingWebhooks(database, settings.webhook_retention_seconds)
         self.quotas = HourlyQuotas(database["quotas"])
         self.webhooks = WebhookOutbox(database, self.pending_webhooks, self.quotas, settings)

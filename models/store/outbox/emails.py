@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorClientSession as Session
-from motor.motor_asyncio import AsyncIOMotorCollection
+from motor.motor_asyncio import AsyncIOMotorDatabase
 
 from models.outbox.email import Email, EmailDraft
 from models.outbox.item import NEW_ITEM, DeliveryStatus
@@ -23,9 +23,10 @@ Document = dict[str, Any]
 class EmailOutbox(Outbox[Email]):
     """The collection ``mail``."""
 
-    def __init__(self, collection: AsyncIOMotorCollection[Document], domain: str) -> None:
+    def __init__(self, database: AsyncIOMotorDatabase[Document], domain: str) -> None:
         """``domain`` is the part of each Message-ID after the @."""
-        super().__init__(collection, Email)
+        super().__init__(database["mail"], Email)
+        self._database = database
         self._domain = domain
 
     def declare_indexes(self, indexes: Indexes) -> None:
@@ -80,6 +81,6 @@ class EmailOutbox(Outbox[Email]):
         """Insert the e-mails whose key is new; return their number."""
         if not drafts:
             return 0
-        now = await server_now(self._items.database)
+        now = await server_now(self._database)
         documents = [{**self._document(d), "due_at": now, "created_at": now} for d in drafts]
         return len(documents) - len(await insert_new(self._items, documents))

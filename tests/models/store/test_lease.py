@@ -90,7 +90,7 @@ async def test_inserts_keep_what_exists(collection: Any) -> None:
     assert sum(outcomes) == 1
     assert not await insert_timed(collection, {**document, "value": 2}, times)
     assert not await insert_timed(collection, {**document, "_id": "b"}, times)
-    more = [{"_id": "c", "key": 1}, {"_id": "a", "key": 2}, {"_id": "d", "key": "$key"}]
+    more: list[Any] = [{"_id": "c", "key": 1}, {"_id": "a", "key": 2}, {"_id": "d", "key": "$key"}]
     assert await insert_new(collection, more) == {1, 2}
     assert await insert_new(collection, [{"_id": "e", "key": 3}]) == set()
     found = {entry["_id"]: entry async for entry in collection.find()}
