@@ -29,7 +29,7 @@ async def webhook_secret(settings: Settings, key_id: str = "") -> int:
     such key, or if MongoDB does not answer.
     """
     store = Store(settings)
-    secret, generation = settings.secret_key.get_secret_value(), 0
+    secret, generation = "", 0
     try:
         if key_id:
             key = await store.api_keys.get(key_id)
@@ -37,8 +37,8 @@ async def webhook_secret(settings: Settings, key_id: str = "") -> int:
                 print(f"darkroom: there is no key {key_id!a}", file=sys.stderr)
                 return 2
             generation = key.generation
-        if not secret and (key_id or not settings.webhook_secret.get_secret_value()):
-            secret = await store.shared_secret.get()
+        if key_id or not settings.webhook_secret.get_secret_value():
+            secret = await store.secret_key.get()
     except StoreUnavailable as error:
         return _print_unavailable(error)
     finally:

@@ -91,8 +91,7 @@ async def stores_context(app: web.Application) -> AsyncIterator[None]:
     except BaseException:
         store.close()
         raise
-    secret = settings.secret_key.get_secret_value() or await app[STORE].shared_secret.get()
-    app[TOKENS] = Tokens(secret, settings)
+    app[TOKENS] = Tokens(await store.secret_key.get(), settings)
     redis = RedisConnection(settings)
     app[RATE_LIMITER] = RateLimiter(settings, redis)
     app[AUTHENTICATOR] = Authenticator(settings, app[STORE], app[TOKENS])

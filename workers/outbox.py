@@ -13,7 +13,7 @@ import structlog
 
 from models.errors import StoreUnavailable
 from models.store.outbox.outbox import Item, Outbox
-from workers.store_retry import retry_store
+from workers.store_retry import extend_until_lost, retry_store
 
 log = structlog.get_logger()
 
@@ -101,7 +101,10 @@ async def deliver(delivery: Delivery[Item], send: Callable[[], Awaitable[None]])
         StoreUnavailable: MongoDB was away for longer than ``retry_store`` waits.
     """
     working = asyncio.create_task(_attempt(delivery, send))
-    extending = asyncio.create_task(_extend_lease(delivery))
+    seconds = delivery.policy.lease_seconds
+    extending = asyncio.create_task(
+        extend_until_lost(lambda: delivery.outbox.extend(delivery.item, seconds), seconds)
+    )
     try:
         await asyncio.wait({working, extending}, return_when=asyncio.FIRST_COMPLETED)
         if not working.done() and not delivery.delivered:
@@ -143,16 +146,6 @@ async def await_with_grace(working: asyncio.Task[None], seconds: float) -> None:
         working.cancel()
         await asyncio.gather(working, return_exceptions=True)
         raise
-
-
-async def _extend_lease(delivery: Delivery[Item]) -> None:
-    """Extend the lease until cancelled; return when it is lost."""
-    seconds = delivery.policy.lease_seconds
-    held = True
-    while held:
-        await asyncio.sleep(seconds / 3)
-        with contextlib.suppress(StoreUnavailable):
-            held = await delivery.outbox.extend(delivery.item, seconds)
 
 
 async def _release(delivery: Delivery[Item]) -> None:

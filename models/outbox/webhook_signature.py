@@ -31,7 +31,7 @@ class SigningSecrets:
 
 
 def signing_secrets(settings: Settings, secret_key: str) -> SigningSecrets:
-    """Return the signing secrets; ``secret_key``: SECRET_KEY, or the one stored in MongoDB.
+    """Return the signing secrets; ``secret_key``: see ``models.store.mongo.state``.
 
     Without WEBHOOK_SECRET the shared secret is derived from it, too.
     """

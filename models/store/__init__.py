@@ -35,8 +35,7 @@ from models.store.metric_snapshots import MetricSnapshots
 from models.store.mongo.command_metrics import CommandMetrics
 from models.store.mongo.errors import translate_errors
 from models.store.mongo.indexes import Indexes
-from models.store.mongo.periodic_lock import PeriodicLock
-from models.store.mongo.shared_secret import SharedSecret
+from models.store.mongo.state import PeriodicLock, SecretKey
 from models.store.outbox.emails import EmailOutbox
 from models.store.outbox.newsletters import Newsletters
 from models.store.outbox.pending_webhooks import PendingWebhooks
@@ -101,12 +100,12 @@ class Store:
         self.fair_queue = FairQueue(database, self.workers)
         self.task_stats = TaskStats(database, settings.store_timeout)
         self.metric_snapshots = MetricSnapshots(database["snapshots"])
-        self.emails = EmailOutbox(database["mail"], parse_sender(settings.smtp_from).domain)
+        self.emails = EmailOutbox(database, parse_sender(settings.smtp_from).domain)
         self.pending_webhooks = PendingWebhooks(database, settings.webhook_retention_seconds)
         self.webhooks = WebhookOutbox(database, self.pending_webhooks, settings)
         self.subscribers = Subscribers(database["subscribers"])
         self.newsletters = Newsletters(database["newsletters"], database["tasks"])
-        self.shared_secret = SharedSecret(database["state"])
+        self.secret_key = SecretKey(database["state"], settings.secret_key)
         self.retention = Retention(database, self.results, settings.delete_grace_seconds)
         self.periodic_lock = PeriodicLock(database["state"])
         self.orphans = OrphanCollector(
@@ -115,7 +114,7 @@ class Store:
 
     @classmethod
     async def open(cls, settings: Settings, observe: CallObserver | None = None) -> Self:
-        """Connect, wait until MongoDB answers, create the indexes, and return the store."""
+        """Connect, wait until MongoDB answers, create indexes and secret key; return the store."""
         store = cls(settings, observe)
         try:
             async for attempt in AsyncRetrying(
@@ -125,6 +124,7 @@ class Store:
             ):
                 with attempt:
                     await store._create_indexes()
+                    await store.secret_key.get()
         except BaseException:
             store.close()
             raise

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tests.support.paths import ROOT
 
+LEASE = "models/store/mongo/lease.py"
 LEASES = "models/store/tasks/leases.py"
 PERMISSIONS = "service/auth/permissions.py"
 KEY = "models/auth/api_key.py"
@@ -24,7 +25,11 @@ ADMISSION = "service/submissions/admission.py"
 SPOOL = "service/uploads/spool.py"
 SANITY = "workers/upscaler/sanity.py"
 
-LEASE_TESTS = ("models/store/test_leases.py", "workers/background/test_sweep.py")
+LEASE_TESTS = (
+    "models/store/test_lease.py",
+    "models/store/test_leases.py",
+    "workers/background/test_sweep.py",
+)
 AUTH_TESTS = ("service/auth",)
 ADMISSION_TESTS = ("service/submissions/test_admission.py",)
 UPLOAD_TESTS = ("service/uploads",)
@@ -43,8 +48,8 @@ class Mutation:
 
 MUTATIONS = [
     Mutation(LEASES, '{"$lt": max_attempts}', '{"$lte": max_attempts}', LEASE_TESTS),
-    Mutation(LEASES, '{"$lt": ["$lease.until"', '{"$gt": ["$lease.until"', LEASE_TESTS),
-    Mutation(LEASES, ', "lease.token": token}', "}", LEASE_TESTS),
+    Mutation(LEASE, '{"$lte": [', '{"$gte": [', LEASE_TESTS),
+    Mutation(LEASE, ", self._holder: token}", "}", LEASE_TESTS),
     Mutation(LEASES, "0 if charge else 1", "1 if charge else 0", LEASE_TESTS),
     Mutation(LEASES, ', "lease.worker": worker}', "}", LEASE_TESTS),
     Mutation(LEASES, "now_plus(-seconds)]}}", "now_plus(seconds)]}}", LEASE_TESTS),

@@ -17,6 +17,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from PIL import Image
 
+from models.auth.tokens import Tokens
 from models.outbox.email import Email
 from models.settings import Settings
 from models.store import Store
@@ -25,7 +26,7 @@ from models.tasks.task import Result, Upload
 from standalone.embedded_stores import free_port
 from tests.support import images
 from workers.mail.context import MailContext
-from workers.mail.sender import load_tokens, send_one
+from workers.mail.sender import send_one
 from workers.mail.smtp import SmtpClient
 
 USER, PASSWORD = "darkroom", "correct horse battery"
@@ -134,7 +135,7 @@ def smtp_settings(settings: Settings, port: int, **more: Any) -> Settings:
 
 
 async def mail_context(settings: Settings, store: Store) -> MailContext:
-    return MailContext(settings, store, await load_tokens(settings, store))
+    return MailContext(settings, store, Tokens(await store.secret_key.get(), settings))
 
 
 async def send_due(settings: Settings, store: Store) -> int:

@@ -157,7 +157,7 @@ async def webhook_context(settings: Settings, store: Store) -> AsyncIterator[Web
     policy = AddressPolicy(settings)
     client = await WebhookClient.open(settings, policy)
     try:
-        secret = signing_secrets(settings, await store.shared_secret.get())
+        secret = signing_secrets(settings, await store.secret_key.get())
         yield WebhookContext(worker_context(settings, store), client, policy, secret)
     finally:
         await client.close()

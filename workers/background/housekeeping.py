@@ -16,6 +16,7 @@ from models.errors import StoreUnavailable
 from models.settings import Settings
 from models.store import Store
 from workers.context import WorkerContext
+from workers.store_retry import extend_until_lost
 
 log = structlog.get_logger()
 
@@ -40,12 +41,15 @@ async def run_if_due(name: str, settings: Settings, store: Store) -> bool:
     Raises:
         StoreUnavailable: it was interrupted; the next run continues.
     """
+    lock, seconds = store.periodic_lock, settings.lease_seconds
     holder = f"{name}:{secrets.token_hex(8)}"
-    if not await store.periodic_lock.acquire(LOCK_NAME, holder, settings.lease_seconds):
+    if not await lock.acquire(LOCK_NAME, holder, seconds):
         return False
     pause = 0.0  # if interrupted: due at once
     deletion = asyncio.create_task(delete_expired(settings, store))
-    extension = asyncio.create_task(_extend_lock(store, holder, settings.lease_seconds))
+    extension = asyncio.create_task(
+        extend_until_lost(lambda: lock.extend(LOCK_NAME, holder, seconds), seconds)
+    )
     try:
         await asyncio.wait({deletion, extension}, return_when=asyncio.FIRST_COMPLETED)
         if not deletion.done():
@@ -61,7 +65,7 @@ async def run_if_due(name: str, settings: Settings, store: Store) -> bool:
             task.cancel()
         await asyncio.gather(deletion, extension, return_exceptions=True)
         with contextlib.suppress(StoreUnavailable):
-            await store.periodic_lock.release(LOCK_NAME, holder, pause)
+            await lock.release(LOCK_NAME, holder, pause)
 
 
 async def delete_expired(settings: Settings, store: Store) -> dict[str, int]:
@@ -77,14 +81,3 @@ async def delete_expired(settings: Settings, store: Store) -> dict[str, int]:
         counts["intermediates"] += count
     counts["orphans"] = await store.orphans.collect()
     return counts
-
-
-async def _extend_lock(store: Store, holder: str, seconds: float) -> None:
-    """Extend the lock until another holder has it."""
-    while True:
-        await asyncio.sleep(seconds / 3)
-        try:
-            if not await store.periodic_lock.extend(LOCK_NAME, holder, seconds):
-                return
-        except StoreUnavailable:
-            continue

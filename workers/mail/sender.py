@@ -47,13 +47,11 @@ async def send_emails(settings: Settings, store: Store) -> None:
 
 async def _keep_sending(settings: Settings, store: Store, stopping: asyncio.Event) -> None:
     client = SmtpClient(settings)
-    context: MailContext | None = None
+    context = MailContext(settings, store, Tokens(await store.secret_key.get(), settings))
     try:
         while not stopping.is_set():
             sent = False
             try:
-                if context is None:
-                    context = MailContext(settings, store, await load_tokens(settings, store))
                 sent = await send_one(context, client)
             except StoreUnavailable as error:
                 log.warning("email_sender_store_unavailable", **error.document())
@@ -64,12 +62,6 @@ async def _keep_sending(settings: Settings, store: Store, stopping: asyncio.Even
                 await asyncio.sleep(settings.sweep_interval_seconds)
     finally:
         await client.disconnect()
-
-
-async def load_tokens(settings: Settings, store: Store) -> Tokens:
-    """Return the signer of links: of SECRET_KEY, or of the secret that all processes share."""
-    secret = settings.secret_key.get_secret_value() or await store.shared_secret.get()
-    return Tokens(secret, settings)
 
 
 async def send_one(context: MailContext, client: SmtpClient) -> bool:

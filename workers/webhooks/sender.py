@@ -64,18 +64,10 @@ async def send_webhooks(worker: WorkerContext) -> None:
     settings = worker.settings
     if not settings.webhooks:
         return
-    while True:
-        try:
-            secret = (
-                settings.secret_key.get_secret_value() or await worker.store.shared_secret.get()
-            )
-            break
-        except StoreUnavailable as error:
-            log.warning("webhook_sender_store_unavailable", **error.document())
-            await asyncio.sleep(settings.sweep_interval_seconds)
+    signing = signing_secrets(settings, await worker.store.secret_key.get())
     policy = AddressPolicy(settings)
     client = await WebhookClient.open(settings, policy)
-    context = WebhookContext(worker, client, policy, signing_secrets(settings, secret))
+    context = WebhookContext(worker, client, policy, signing)
     running = RunningDeliveries(settings)
     tasks: set[asyncio.Task[None]] = set()
     try:

@@ -23,7 +23,7 @@ from models.store.files.originals import Originals, sha256_in_key
 from models.store.files.repair import Repair
 from models.store.files.result_names import name_id
 from models.store.mongo.errors import translate_errors
-from models.store.tasks.release import lists_file, owning_task
+from models.store.tasks.transitions import lists_file, owning_task
 from models.tasks.task import OPEN, Status, Task
 
 Document = dict[str, Any]

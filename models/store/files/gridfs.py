@@ -62,11 +62,6 @@ class FileBucket:
         return dict(document["metadata"]) if document else {}
 
     @translate_errors
-    async def count(self) -> int:
-        """Return the estimated number of files."""
-        return await self._files.estimated_document_count()
-
-    @translate_errors
     async def put(self, source: Source, filename: str, metadata: dict[str, Any]) -> ObjectId:
         """Store the bytes of ``source`` and return the file's id.
 
@@ -79,10 +74,10 @@ class FileBucket:
             )
         except FileExists:  # GridFS raises it for any duplicate key
             await self._chunks.delete_many({"files_id": file_id})
-            document = await self._files.find_one({"metadata.key": metadata["key"]}, {"_id": 1})
-            if document is None:
+            existing = await self.find(metadata["key"])
+            if existing is None:
                 raise
-            return ObjectId(document["_id"])
+            return existing
         return file_id
 
     async def read(self, file_id: ObjectId, start: int, stop: int) -> AsyncIterator[bytes]:

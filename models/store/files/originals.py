@@ -26,6 +26,7 @@ Document = dict[str, Any]
 
 _TOUCH = {"$currentDate": {"metadata.used_at": True}}
 _DOOMED_FIELD = "metadata.doomed"
+_DOOM = {"$unset": {"metadata.key": ""}, "$set": {_DOOMED_FIELD: True}}
 
 
 def original_key(sha256: str, owner: str) -> str:
@@ -113,15 +114,13 @@ class Originals(FileBucket):
         needed = {"original_id": file_id, "status": {"$in": list(OPEN)}}
         if await self._database["tasks"].find_one(needed, {"_id": 1}) is not None:
             return False
-        change = {"$unset": {"metadata.key": ""}, "$set": {_DOOMED_FIELD: True}}
-        outcome = await self._files.update_one({**condition, "_id": file_id}, change)
+        outcome = await self._files.update_one({**condition, "_id": file_id}, _DOOM)
         return outcome.modified_count == 1
 
     @translate_errors
     async def mark_damaged(self, file_id: ObjectId) -> None:
         """Mark a damaged original for deletion, even if tasks need it: it must not be reused."""
-        change = {"$unset": {"metadata.key": ""}, "$set": {_DOOMED_FIELD: True}}
-        await self._files.update_one({"_id": file_id}, change)
+        await self._files.update_one({"_id": file_id}, _DOOM)
 
     @translate_errors
     async def delete_marked(self) -> int:

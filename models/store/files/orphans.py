@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bson import ObjectId
 from motor.motor_asyncio import AsyncIOMotorDatabase
-from pymongo.errors import DuplicateKeyError
 
 from models.store.files.gridfs import FileBucket
 from models.store.mongo.errors import translate_errors
-from models.store.tasks.release import owning_task
+from models.store.mongo.upsert import upsert
+from models.store.tasks.transitions import owning_task
 
 _BUCKETS = ("originals", "results", "intermediates")
 
@@ -50,9 +49,7 @@ class OrphanCollector:
         total += deleted
         until = spared or until
         # Only now: an interrupted scan is repeated.
-        # Of two concurrent first scans either mark is good.
-        with contextlib.suppress(DuplicateKeyError):
-            await state.update_one({"_id": "orphans"}, {"$set": {"mark": until}}, upsert=True)
+        await upsert(state, {"_id": "orphans"}, {"$set": {"mark": until}})
         return total
 
     async def _delete_unlisted_results(

@@ -10,13 +10,12 @@ from typing import Any
 
 from bson import ObjectId
 from motor.motor_asyncio import AsyncIOMotorDatabase
-from pymongo.errors import DuplicateKeyError
 
 from models.errors import OriginalGone
 from models.store.files.originals import Originals
 from models.store.mongo.errors import translate_errors
-from models.store.tasks.leases import failure_change
-from models.store.tasks.release import lists_file, released_files, restart
+from models.store.mongo.upsert import insert_new
+from models.store.tasks.transitions import failed, lists_file, released_files, restart
 from models.tasks.task import OPEN, Status
 
 Document = dict[str, Any]
@@ -50,7 +49,7 @@ class Repair:
             return False
         original = await self._find_original(task)
         if original is None:
-            change = failure_change(_RESULT_LOST) | {
+            change = failed(_RESULT_LOST) | {
                 "results": [],
                 "waste": released_files(self._grace),
             }
@@ -71,7 +70,7 @@ class Repair:
         if task is None:
             return False
         original = await self._find_by_hash(task)
-        change = failure_change(_RESULT_LOST) if original is None else {"original_id": original}
+        change = failed(_RESULT_LOST) if original is None else {"original_id": original}
         outcome = await self._tasks.update_one(lacking, [{"$set": change}])
         return outcome.modified_count == 1
 
@@ -102,9 +101,5 @@ class Repair:
     @translate_errors
     async def add_name(self, name: str, task_id: str, part: int, at: datetime) -> bool:
         """Reserve a name that a task lists; False if another task has it."""
-        try:
-            entry = {"_id": name, "task_id": task_id, "part": part, "at": at}
-            await self._database["names"].insert_one(entry)
-        except DuplicateKeyError:
-            return False
-        return True
+        entry = {"_id": name, "task_id": task_id, "part": part, "at": at}
+        return not await insert_new(self._database["names"], [entry])

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorCollection
-from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from models.auth.visibility import scoped
 from models.store.mongo.errors import translate_errors
-
-_DUPLICATE_KEY_CODE = 11000  # MongoDB's error code DuplicateKey
+from models.store.mongo.upsert import insert_new
 
 
 def name_id(name: str, owner: str) -> str:
@@ -47,20 +44,13 @@ class ResultNames:
         """
         candidates = [list(names) for names in wanted]
         entries = [_entry(n[0], task_id, part, owner) for part, n in enumerate(candidates)]
-        try:
-            await self._names.insert_many(entries, ordered=False)
-        except BulkWriteError as error:
-            problems = (error.details or {}).get("writeErrors", [])
-            if not problems or any(problem["code"] != _DUPLICATE_KEY_CODE for problem in problems):
-                raise
-            taken = {int(problem["index"]) for problem in problems}
-            return [
-                await self._reserve_first_free(names, task_id, part, owner)
-                if part in taken
-                else names[0]
-                for part, names in enumerate(candidates)
-            ]
-        return [names[0] for names in candidates]
+        taken = await insert_new(self._names, entries)
+        return [
+            await self._reserve_first_free(names, task_id, part, owner)
+            if part in taken
+            else names[0]
+            for part, names in enumerate(candidates)
+        ]
 
     async def _reserve_first_free(
         self, candidates: Iterable[str], task_id: str, part: int, owner: str
@@ -75,8 +65,7 @@ class ResultNames:
         """Insert the entry, or renew it if it is this task's; False if another task has it."""
         same_task = {key: entry[key] for key in ("_id", "task_id", "part")}
         while True:
-            with contextlib.suppress(DuplicateKeyError):
-                await self._names.insert_one(entry)
+            if not await insert_new(self._names, [entry]):
                 return True
             renewed = await self._names.update_one(same_task, {"$set": {"at": entry["at"]}})
             if renewed.matched_count:

@@ -6,19 +6,18 @@ point, and two concurrent runs do no more than one.
 
 from __future__ import annotations
 
-import contextlib
 from datetime import datetime, timedelta
 from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorDatabase
 from pymongo import ReturnDocument
-from pymongo.errors import DuplicateKeyError
 
 from models.store.files.gridfs import FileBucket
 from models.store.mongo.errors import translate_errors
 from models.store.mongo.indexes import Indexes
 from models.store.mongo.server_time import server_now
-from models.store.tasks.release import release_results
+from models.store.mongo.upsert import upsert
+from models.store.tasks.transitions import release_results
 from models.tasks.task import Status, Task
 
 Document = dict[str, Any]
@@ -71,9 +70,7 @@ class Retention:
 
     async def _save_progress(self, mark: datetime) -> None:
         # Also backwards: the clock may have been set, or RESULT_TTL made longer.
-        # Of two concurrent first scans either mark is good.
-        with contextlib.suppress(DuplicateKeyError):
-            await self._state.update_one({"_id": _STATE_ID}, {"$set": {"mark": mark}}, upsert=True)
+        await upsert(self._state, {"_id": _STATE_ID}, {"$set": {"mark": mark}})
 
     @translate_errors
     async def delete_name(

@@ -1,1 +1,1 @@
-"""MongoDB primitives: errors, server time, upserts, indexes, locks."""
+"""MongoDB primitives: errors, server time, indexes, upserts, leases."""

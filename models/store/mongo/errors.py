@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
 
 from pymongo.errors import ConnectionFailure, ExecutionTimeout, PyMongoError, WTimeoutError
@@ -14,10 +15,24 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def is_unavailable(error: PyMongoError) -> bool:
-    """Return whether ``error`` is transient: no server, no primary, or no answer in time."""
-    transient = (ConnectionFailure, ExecutionTimeout, WTimeoutError)
-    return isinstance(error, transient) or error.has_error_label("RetryableWriteError")
+_TRANSIENT = (ConnectionFailure, ExecutionTimeout, WTimeoutError)  # no server, or none in time
+_TRANSIENT_LABELS = ("RetryableWriteError", "ResumableChangeStreamError")  # no primary, e.g.
+
+
+@contextmanager
+def raising_unavailable() -> Iterator[None]:
+    """Raise StoreUnavailable when MongoDB cannot be reached, its primary is lost, or it is late."""
+    try:
+        yield
+    except PyMongoError as error:
+        if not isinstance(error, _TRANSIENT) and not any(
+            error.has_error_label(label) for label in _TRANSIENT_LABELS
+        ):
+            raise
+        raise StoreUnavailable(
+            "the database does not answer; nothing was lost, try again shortly",
+            store="mongodb",
+        ) from error
 
 
 def translate_errors(function: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
@@ -25,14 +40,7 @@ def translate_errors(function: Callable[P, Awaitable[T]]) -> Callable[P, Awaitab
 
     @functools.wraps(function)
     async def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
-        try:
+        with raising_unavailable():
             return await function(*args, **kwargs)
-        except PyMongoError as error:
-            if not is_unavailable(error):
-                raise
-            raise StoreUnavailable(
-                "the database does not answer; nothing was lost, try again shortly",
-                store="mongodb",
-            ) from error
 
     return wrapper

@@ -6,28 +6,26 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
-from motor.motor_asyncio import AsyncIOMotorCollection
-from pymongo.errors import BulkWriteError, DuplicateKeyError
+from motor.motor_asyncio import AsyncIOMotorDatabase
 
 from models.outbox.email import Email, EmailDraft
 from models.outbox.item import NEW_ITEM, DeliveryStatus
 from models.store.mongo.errors import translate_errors
 from models.store.mongo.indexes import Indexes
-from models.store.mongo.server_time import now_plus
+from models.store.mongo.server_time import now_plus, server_now
+from models.store.mongo.upsert import insert_new, insert_timed
 from models.store.outbox.outbox import Outbox
 
 Document = dict[str, Any]
-
-_DUPLICATE_KEY_CODE = 11000  # MongoDB's error code DuplicateKey
-_TIMES = {"due_at": "$$NOW", "created_at": "$$NOW"}
 
 
 class EmailOutbox(Outbox[Email]):
     """The collection ``mail``."""
 
-    def __init__(self, collection: AsyncIOMotorCollection[Document], domain: str) -> None:
+    def __init__(self, database: AsyncIOMotorDatabase[Document], domain: str) -> None:
         """``domain`` is the part of each Message-ID after the @."""
-        super().__init__(collection, Email)
+        super().__init__(database["mail"], Email)
+        self._database = database
         self._domain = domain
 
     def declare_indexes(self, indexes: Indexes) -> None:
@@ -66,32 +64,14 @@ class EmailOutbox(Outbox[Email]):
                 {"key": draft.key, "$or": ended},
                 [{"$set": {"key": {"$concat": ["$key", "#", "$_id"]}}}],
             )
-        document = self._document(draft)
-        try:  # an update, since only updates can use the server's time
-            await self._items.update_one(
-                {"_id": document["_id"]},
-                [{"$replaceWith": {"$mergeObjects": [{"$literal": document}, _TIMES]}}],
-                upsert=True,
-            )
-        except DuplicateKeyError:
-            return False
-        return True
+        times = {"due_at": "$$NOW", "created_at": "$$NOW"}
+        return await insert_timed(self._items, self._document(draft), times)
 
     @translate_errors
     async def put_all(self, drafts: Sequence[EmailDraft]) -> int:
         """Insert the e-mails whose key is new; return their number."""
         if not drafts:
             return 0
-        now = (await self._items.database.command("hello"))["localTime"]
+        now = await server_now(self._database)
         documents = [{**self._document(d), "due_at": now, "created_at": now} for d in drafts]
-        try:
-            outcome = await self._items.insert_many(documents, ordered=False)
-        except BulkWriteError as error:
-            details = error.details or {}
-            if details.get("writeConcernErrors") or any(
-                write_error["code"] != _DUPLICATE_KEY_CODE
-                for write_error in details.get("writeErrors", [])
-            ):
-                raise
-            return int(details["nInserted"])
-        return len(outcome.inserted_ids)
+        return len(documents) - len(await insert_new(self._items, documents))

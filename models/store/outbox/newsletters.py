@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorCollection
-from pymongo.errors import DuplicateKeyError
 
 from models.store.mongo.errors import translate_errors
 from models.store.mongo.indexes import Indexes
+from models.store.mongo.upsert import insert_new
 from models.tasks.task import Status
 
 Document = dict[str, Any]
@@ -37,12 +37,9 @@ class Newsletters:
     @translate_errors
     async def open(self, week: str, due: datetime, figures: Document) -> bool:
         """Open a week's issue; False if it exists already."""
-        document = {"_id": week, "status": OPEN, "due_at": due, "figures": figures}
-        try:
-            await self._newsletters.insert_one({**document, "closed_at": None})
-        except DuplicateKeyError:
-            return False
-        return True
+        times = {"due_at": due, "closed_at": None}
+        document = {"_id": week, "status": OPEN, "figures": figures, **times}
+        return not await insert_new(self._newsletters, [document])
 
     @translate_errors
     async def close(self, week: str) -> bool:

@@ -1,7 +1,7 @@
 """A generic outbox: an item waits in it until its receiver has accepted it.
 
-An item is claimed under a lease by MongoDB's own clock, as tasks are: if its holder dies, another
-worker claims it. ``due_at`` moves with the lease, so one index finds all due items.
+An item is leased, see ``models.store.mongo.lease``: if its holder dies, another worker claims it.
+``due_at`` is also the end of the lease, so one index finds all due items.
 
 A lease expires when its holder dies, but also when MongoDB is unreachable for longer. So a fault is
 counted only for a holder that had begun work that may kill it, and a holder that turns out to be
@@ -13,18 +13,16 @@ from __future__ import annotations
 from typing import Any, Generic, TypeVar
 
 from motor.motor_asyncio import AsyncIOMotorCollection
-from pymongo import ASCENDING, ReturnDocument
+from pymongo import ASCENDING
 
 from models.outbox.item import DeliveryStatus, OutboxItem
 from models.store.mongo.errors import translate_errors
 from models.store.mongo.indexes import Indexes
+from models.store.mongo.lease import Lease
 from models.store.mongo.server_time import now_plus
 
 Document = dict[str, Any]
 Item = TypeVar("Item", bound=OutboxItem)
-
-DUE: Document = {"status": DeliveryStatus.CREATED, "$expr": {"$lte": ["$due_at", "$$NOW"]}}
-"""The query for items to be sent now."""
 
 
 class Outbox(Generic[Item]):
@@ -36,6 +34,8 @@ class Outbox(Generic[Item]):
     def __init__(self, collection: AsyncIOMotorCollection[Document], model: type[Item]) -> None:
         self._items = collection
         self._model = model
+        self._lease = Lease(collection, holder="lease.token", until="due_at")
+        self._due = {"status": DeliveryStatus.CREATED, **self._lease.expired}
 
     def declare_indexes(self, indexes: Indexes) -> None:
         indexes.add(self._items, [(field, ASCENDING) for field in self._claim_index])
@@ -52,29 +52,17 @@ class Outbox(Generic[Item]):
         gets the token of that holder.
         """
         holder_died = {"$eq": ["$lease.begun", True]}
-        missed = {"$ifNull": ["$missed", []]}
-        document = await self._items.find_one_and_update(
-            {**DUE, **(conditions or {})},
-            [
-                {
-                    "$set": {
-                        "attempts": {"$add": ["$attempts", 1]},
-                        "faults": {"$add": ["$faults", {"$cond": [holder_died, 1, 0]}]},
-                        "missed": {
-                            "$concatArrays": [
-                                missed,
-                                {"$cond": [holder_died, ["$lease.token"], []]},
-                            ]
-                        },
-                        "claimed_at": "$$NOW",
-                        "lease": {"token": token, "until": now_plus(seconds), "begun": False},
-                        "due_at": now_plus(seconds),
-                    }
-                }
-            ],
-            sort=[("due_at", ASCENDING)],
-            return_document=ReturnDocument.AFTER,
-        )
+        missed = {"$cond": [holder_died, ["$lease.token"], []]}
+        change = {
+            "attempts": {"$add": ["$attempts", 1]},
+            "faults": {"$add": ["$faults", {"$cond": [holder_died, 1, 0]}]},
+            "missed": {"$concatArrays": [{"$ifNull": ["$missed", []]}, missed]},
+            "claimed_at": "$$NOW",
+            "lease.begun": False,
+        }
+        longest_due = [("due_at", ASCENDING)]
+        query = {**self._due, **(conditions or {})}
+        document = await self._lease.claim(query, token, seconds, change, longest_due)
         return self._model.model_validate(document) if document else None
 
     async def _update_if_held(
@@ -84,11 +72,7 @@ class Outbox(Generic[Item]):
 
         If not, and ``undo_fault``, take back the fault counted for this holder's presumed death.
         """
-        outcome = await self._items.update_one(
-            {"_id": item.id, "status": DeliveryStatus.CREATED, "lease.token": item.token},
-            [{"$set": change}],
-        )
-        if outcome.matched_count == 1:
+        if await self._lease.update_if_held(item.id, item.token, change):
             return True
         if undo_fault:
             await self._items.update_one(
@@ -103,12 +87,11 @@ class Outbox(Generic[Item]):
 
         The next step may kill a worker: it builds the message and sends it.
         """
-        return await self._update_if_held(item, {"lease": {"begun": True}})
+        return await self._update_if_held(item, {"lease.begun": True})
 
     @translate_errors
     async def extend(self, item: Item, seconds: float) -> bool:
-        until = now_plus(seconds)
-        return await self._update_if_held(item, {"lease": {"until": until}, "due_at": until})
+        return await self._update_if_held(item, self._lease.until(seconds))
 
     @translate_errors
     async def postpone(self, item: Item, seconds: float) -> bool:

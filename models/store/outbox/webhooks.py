@@ -14,7 +14,6 @@ from typing import Any
 import structlog
 from motor.motor_asyncio import AsyncIOMotorDatabase
 from pymongo import ASCENDING, DESCENDING
-from pymongo.errors import DuplicateKeyError
 
 from models.outbox.item import NEW_ITEM, DeliveryStatus
 from models.outbox.webhook import WebhookEvent, WebhookRequest
@@ -22,7 +21,8 @@ from models.settings import Settings
 from models.store.mongo.errors import translate_errors
 from models.store.mongo.indexes import Indexes
 from models.store.mongo.server_time import now_plus
-from models.store.outbox.outbox import DUE, Outbox
+from models.store.mongo.upsert import insert_timed
+from models.store.outbox.outbox import Outbox
 from models.store.outbox.pending_webhooks import PendingWebhooks
 
 log = structlog.get_logger()
@@ -31,7 +31,6 @@ Document = dict[str, Any]
 
 _MAX_CLIENTS_SEARCHED = 10  # with their maximum of webhooks each: bounds the reads for one task
 _MAX_SHOWN = 50  # webhooks of one task
-_TIMES = {"due_at": "$$NOW", "created_at": "$$NOW", "looked_at": "$$NOW"}
 
 
 class WebhookOutbox(Outbox[WebhookEvent]):
@@ -114,15 +113,11 @@ class WebhookOutbox(Outbox[WebhookEvent]):
             "happened_at": None,
             "log": [],
         }
-        times = {**_TIMES, "expires_at": now_plus(self._keep)}
-        try:
-            await self._items.update_one(
-                {"_id": initial["_id"]},
-                [{"$replaceWith": {"$mergeObjects": [{"$literal": initial}, times]}}],
-                upsert=True,
-            )
-        except DuplicateKeyError:
-            return  # an equal webhook waits already
+        times = {
+            **dict.fromkeys(("due_at", "created_at", "looked_at"), "$$NOW"),
+            "expires_at": now_plus(self._keep),
+        }
+        await insert_timed(self._items, initial, times)  # False: an equal webhook waits already
 
     @translate_errors
     async def next_client(self, last: str, excluded: list[str], conditions: Document) -> str | None:
@@ -131,7 +126,7 @@ class WebhookOutbox(Outbox[WebhookEvent]):
         ``excluded``: clients to skip; ``conditions``: further conditions on the webhook.
         """
         for after_last in ({"$gt": last}, {}):
-            due = {**DUE, **conditions, "client": {"$nin": excluded, **after_last}}
+            due = {**self._due, **conditions, "client": {"$nin": excluded, **after_last}}
             projection = {"_id": 0, "client": 1}
             found = await self._items.find_one(due, projection, sort=[("client", ASCENDING)])
             if found is not None:

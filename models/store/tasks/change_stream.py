@@ -10,10 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorChangeStream, AsyncIOMotorCollection
-from pymongo.errors import PyMongoError
 
-from models.errors import StoreUnavailable
-from models.store.mongo.errors import is_unavailable
+from models.store.mongo.errors import raising_unavailable
 from models.tasks.task import ENDED, Status
 
 Document = dict[str, Any]
@@ -68,18 +66,12 @@ class TaskChangeStream:
             StoreUnavailable: the stream broke; changes may have been missed.
         """
         self._mode_changed.clear()
-        stream = self._open({})
-        try:
+        with raising_unavailable():
+            stream = self._open({})
             # This opens it now, so that no change before the first wait is missed.
             await stream.try_next()
             async with contextlib.aclosing(self._follow(stream)) as changes:
                 yield changes
-        except PyMongoError as error:
-            if not is_unavailable(error) and not error.has_error_label(
-                "ResumableChangeStreamError"
-            ):
-                raise
-            raise StoreUnavailable("the change stream broke", store="mongodb") from error
 
     def _open(self, start: Document) -> _Stream:
         condition = _ALL_CHANGES if self._detailed else _ENDINGS

@@ -10,6 +10,7 @@ from motor.motor_asyncio import AsyncIOMotorCollection
 from models.auth.visibility import UNRESTRICTED_VIEW, View
 from models.store.mongo.errors import translate_errors
 from models.store.mongo.indexes import Indexes
+from models.store.mongo.server_time import now_plus
 from models.store.tasks.tasks import Tasks
 from models.tasks.group import Group, Member
 from models.tasks.task import Task
@@ -34,7 +35,6 @@ class Groups:
         self, group_id: str, members: Sequence[Member], email: str | None, owner: str = ""
     ) -> None:
         """Insert the group; if the same pictures were sent before, restart its expiry."""
-        expires_at = {"$add": ["$$NOW", round(self._ttl * 1000)]}
         document = {"members": [m.model_dump() for m in members], "email": email, "owner": owner}
         await self._groups.update_one(
             {"_id": group_id},
@@ -42,7 +42,7 @@ class Groups:
                 {
                     "$set": {
                         "created_at": "$$NOW",
-                        "expires_at": expires_at,
+                        "expires_at": now_plus(self._ttl),
                         **{k: {"$literal": v} for k, v in document.items()},
                     }
                 }

@@ -1,13 +1,11 @@
 """Task leases: claim, extend, finish, fail, release, and the recovery of stalled tasks.
 
-MongoDB's clock (``$$NOW``) decides when a lease ends, so clocks of workers may differ. Each claim
-gets a lease with its own token; only that token can extend, finish, fail or release.
+See ``models.store.mongo.lease``. A task's lease is {worker, token, until}, null if it has none.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from motor.core import AgnosticBaseCursor
@@ -16,28 +14,16 @@ from pymongo import ASCENDING, ReturnDocument
 
 from models.store.mongo.errors import translate_errors
 from models.store.mongo.indexes import Indexes
+from models.store.mongo.lease import Lease
 from models.store.mongo.server_time import now_plus
-from models.store.tasks.timeline import append_entry, append_entry_after_lease
-from models.tasks.task import Result, Status, Task, TimelineAction
+from models.store.tasks.transitions import append_entry, append_entry_after_lease, ended, failed
+from models.tasks.task import OPEN, Result, Status, Task, TimelineAction
 
 Document = dict[str, Any]
 Stages = Mapping[str, float]
 
-_LEASE_EXPIRED = {"$expr": {"$lt": ["$lease.until", "$$NOW"]}}
-_CLAIMABLE = {"$or": [{"status": Status.CREATED}, {"status": Status.STARTED, **_LEASE_EXPIRED}]}
-_EPOCH = datetime.fromtimestamp(0, UTC)
+_OPEN = {"$in": list(OPEN)}
 _MAX_TASKS = 1000  # of one sweep: bounds its work, however long the queue
-
-
-def failure_change(error: Document) -> Document:
-    """Return the change that ends a task in FAILURE with ``error``."""
-    return {
-        **append_entry(TimelineAction.FAILED, cause=str(error.get("code"))),
-        "status": Status.FAILURE,
-        "error": {"$literal": error},
-        "lease": None,
-        "finished_at": "$$NOW",
-    }
 
 
 class Leases:
@@ -45,6 +31,7 @@ class Leases:
 
     def __init__(self, collection: AsyncIOMotorCollection[Document]) -> None:
         self._tasks = collection
+        self._lease = Lease(collection, holder="lease.token", until="lease.until")
 
     def declare_indexes(self, indexes: Indexes) -> None:
         indexes.add(self._tasks, [("status", ASCENDING), ("rung_at", ASCENDING)])
@@ -56,43 +43,24 @@ class Leases:
         self, task_id: str, *, worker: str, token: str, seconds: float, max_attempts: int
     ) -> Task | None:
         """Lease a task that is free; None if it is leased, has ended, or has no attempts left."""
-        # $set merges the new lease into an expired one, whose cause must therefore be removed.
-        until = {"until": now_plus(seconds), "cause": "$$REMOVE"}
-        lease = {"worker": worker, "token": token, **until}
-        document = await self._tasks.find_one_and_update(
-            {
-                "_id": task_id,
-                "attempts": {"$lt": max_attempts},
-                **_CLAIMABLE,
-            },
-            [
-                {
-                    "$set": {
-                        "status": Status.STARTED,
-                        "started_at": {"$ifNull": ["$started_at", "$$NOW"]},
-                        "attempts": {"$add": ["$attempts", 1]},
-                        "progress": 0,
-                        "lease": lease,
-                        "worker": worker,
-                        **append_entry_after_lease(TimelineAction.CLAIMED, worker=worker),
-                    }
-                }
-            ],
-            return_document=ReturnDocument.AFTER,
-        )
+        claimable = {"_id": task_id, "status": _OPEN, "attempts": {"$lt": max_attempts}}
+        change = {
+            "status": Status.STARTED,
+            "started_at": {"$ifNull": ["$started_at", "$$NOW"]},
+            "attempts": {"$add": ["$attempts", 1]},
+            "progress": 0,
+            "lease.worker": worker,
+            "lease.cause": "$$REMOVE",  # of the end of an expired lease
+            "worker": worker,
+            **append_entry_after_lease(TimelineAction.CLAIMED, worker=worker),
+        }
+        document = await self._lease.claim(claimable, token, seconds, change)
         return Task.model_validate(document) if document else None
-
-    async def _update_if_held(self, task_id: str, token: str, change: Document) -> bool:
-        """Change a task if ``token`` still holds its lease; a zombie worker changes nothing."""
-        outcome = await self._tasks.update_one(
-            {"_id": task_id, "status": Status.STARTED, "lease.token": token}, [{"$set": change}]
-        )
-        return outcome.matched_count == 1
 
     @translate_errors
     async def extend(self, task_id: str, token: str, *, seconds: float, progress: int) -> bool:
-        change = {"lease": {"until": now_plus(seconds)}, "progress": progress}
-        return await self._update_if_held(task_id, token, change)
+        change = {**self._lease.until(seconds), "progress": progress}
+        return await self._lease.update_if_held(task_id, token, change)
 
     @translate_errors
     async def finish(
@@ -105,24 +73,20 @@ class Leases:
     ) -> bool:
         """Set a task to SUCCESS; ``stages``: the milliseconds that each stage of this run took."""
         change = {
-            **append_entry(TimelineAction.FINISHED),
+            **ended(Status.SUCCESS, TimelineAction.FINISHED),
             "stages": {"$literal": stages},
-            "status": Status.SUCCESS,
             "progress": 100,
             "results": {"$literal": [result.model_dump() for result in results]},
             "report": {"$literal": report},
-            "error": None,
-            "lease": None,
-            "finished_at": "$$NOW",
         }
-        return await self._update_if_held(task_id, token, change)
+        return await self._lease.update_if_held(task_id, token, change)
 
     @translate_errors
     async def fail(
         self, task_id: str, token: str, error: Document, stages: Stages | None = None
     ) -> bool:
-        change = failure_change(error) | {"stages": {"$literal": stages}}
-        return await self._update_if_held(task_id, token, change)
+        change = failed(error) | {"stages": {"$literal": stages}}
+        return await self._lease.update_if_held(task_id, token, change)
 
     @translate_errors
     async def release(
@@ -141,14 +105,14 @@ class Leases:
             "turn": 0,  # served next: it had its turn
             "attempts": {"$subtract": ["$attempts", 0 if charge else 1]},
         }
-        return await self._update_if_held(task_id, token, change)
+        return await self._lease.update_if_held(task_id, token, change)
 
     # For the sweep and the supervisor
 
     @translate_errors
     async def expire_worker(self, worker: str) -> int:
         """End the leases of a worker that is known to be dead; return their number."""
-        expired = {"lease": {"until": now_plus(-0.001), "cause": "worker_died"}}
+        expired = {**self._lease.until(0), "lease.cause": "worker_died"}
         outcome = await self._tasks.update_many(
             {"status": Status.STARTED, "lease.worker": worker}, [{"$set": expired}]
         )
@@ -157,13 +121,12 @@ class Leases:
     @translate_errors
     async def stalled(self) -> list[Task]:
         """Return started tasks whose lease has expired."""
-        return await self._find({"status": Status.STARTED, **_LEASE_EXPIRED})
+        return await self._find({"status": Status.STARTED, **self._lease.expired})
 
     @translate_errors
     async def waiting(self, seconds: float) -> list[Task]:
         """Return created tasks not seen in the queue for ``seconds``, longest first."""
-        enqueued_at = {"$ifNull": ["$rung_at", _EPOCH]}
-        overdue = {"$expr": {"$lt": [enqueued_at, now_plus(-seconds)]}}
+        overdue = {"$expr": {"$lt": ["$rung_at", now_plus(-seconds)]}}  # null is always less
         return await self._find({"status": Status.CREATED, **overdue})
 
     async def waiting_batches(self, batch: int) -> AsyncIterator[list[Task]]:
@@ -211,17 +174,11 @@ class Leases:
     @translate_errors
     async def give_up(self, task_id: str, max_attempts: int, error: Document) -> bool:
         """Fail a task that has no attempts left and no live lease."""
+        used_up = {"_id": task_id, "status": _OPEN, "attempts": {"$gte": max_attempts}}
+        change = failed(error) | append_entry_after_lease(
+            TimelineAction.FAILED, cause=error.get("code")
+        )
         outcome = await self._tasks.update_one(
-            {
-                "_id": task_id,
-                "attempts": {"$gte": max_attempts},
-                **_CLAIMABLE,
-            },
-            [
-                {
-                    "$set": failure_change(error)
-                    | append_entry_after_lease(TimelineAction.FAILED, cause=error.get("code"))
-                }
-            ],
+            {**used_up, **self._lease.expired}, [{"$set": change}]
         )
         return outcome.modified_count == 1

@@ -13,14 +13,12 @@ from typing import Any
 from bson import ObjectId
 from motor.motor_asyncio import AsyncIOMotorCollection
 from pymongo import ASCENDING, DESCENDING, ReturnDocument
-from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from models.auth.visibility import UNRESTRICTED_VIEW, View
-from models.errors import StoreUnavailable
-from models.store.mongo.errors import is_unavailable, translate_errors
+from models.store.mongo.errors import raising_unavailable, translate_errors
 from models.store.mongo.indexes import Indexes
-from models.store.tasks.release import NEW_TASK, RESTARTABLE, restart
-from models.store.tasks.timeline import append_entry
+from models.store.mongo.upsert import insert_timed
+from models.store.tasks.transitions import NEW_TASK, RESTARTABLE, ended, restart
 from models.tasks.task import ENDED, Status, Task, TimelineAction, Upload
 
 Document = dict[str, Any]
@@ -99,10 +97,9 @@ class Tasks:
         turn: int = 0,
     ) -> bool:
         """Insert a task unless its fingerprint exists; return whether it was inserted."""
-        task_id = fingerprint[:32]
         document = {
             **NEW_TASK,
-            "_id": task_id,
+            "_id": fingerprint[:32],
             "fingerprint": fingerprint,
             "original_id": original_id,
             "original_sha256": original_sha256,
@@ -116,17 +113,7 @@ class Tasks:
             "wants_report": report,
         }
         times = {"created_at": "$$NOW", "asked_at": "$$NOW", "rung_at": "$$NOW"}
-        fresh = {"$mergeObjects": [{"$literal": document}, times]}
-        missing = {"$eq": [{"$type": "$fingerprint"}, "missing"]}
-        try:
-            outcome = await self._tasks.update_one(
-                {"_id": task_id},
-                [{"$replaceWith": {"$cond": [missing, fresh, "$$ROOT"]}}],
-                upsert=True,
-            )
-        except DuplicateKeyError:  # a concurrent upsert won
-            return False
-        return outcome.upserted_id is not None
+        return await insert_timed(self._tasks, document, times)
 
     @translate_errors
     async def restart(
@@ -170,17 +157,7 @@ class Tasks:
         """
         document = await self._tasks.find_one_and_update(
             {"_id": task_id, **view.query(), "status": {"$nin": list(ENDED)}},
-            [
-                {
-                    "$set": {
-                        **append_entry(TimelineAction.CANCELLED),
-                        "status": Status.CANCELLED,
-                        "error": {"$literal": error},
-                        "lease": None,
-                        "finished_at": "$$NOW",
-                    }
-                }
-            ],
+            [{"$set": ended(Status.CANCELLED, TimelineAction.CANCELLED, error)}],
             return_document=ReturnDocument.AFTER,
         )
         return Task.model_validate(document) if document else None
@@ -208,14 +185,8 @@ class Tasks:
             StoreUnavailable: the stream broke; ids may have been missed.
         """
         ended = {"updateDescription.updatedFields.status": {"$in": list(statuses)}}
-        try:
+        with raising_unavailable():
             async with self._tasks.watch([{"$match": ended}], max_await_time_ms=1000) as stream:
                 # This opens it now, so that no change before the first wait is missed.
                 await stream.try_next()
                 yield (change["documentKey"]["_id"] async for change in stream)
-        except PyMongoError as error:
-            if not is_unavailable(error) and not error.has_error_label(
-                "ResumableChangeStreamError"
-            ):
-                raise
-            raise StoreUnavailable("the change stream broke", store="mongodb") from error

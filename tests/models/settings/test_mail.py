@@ -13,7 +13,7 @@ from models.store import Store
 
 async def test_all_programs_get_the_same_secret(settings: Settings) -> None:
     stores = [Store(settings) for _ in range(6)]
-    found = await asyncio.gather(*(each.shared_secret.get() for each in stores))
+    found = await asyncio.gather(*(each.secret_key.get() for each in stores))
     assert len(set(found)) == 1 and len(found[0]) >= 48
     await stores[0].drop()
     for each in stores:

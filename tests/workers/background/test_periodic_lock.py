@@ -100,7 +100,7 @@ async def test_one_of_many_workers_runs_housekeeping(
 async def test_lock_of_a_dead_holder_is_taken_over(store: Store, settings: Settings) -> None:
     assert await store.periodic_lock.acquire(LOCK_NAME, "dead", 60)
     assert not await store.periodic_lock.acquire(LOCK_NAME, "next", 60)
-    await store._database["state"].update_one({"_id": LOCK_NAME}, [{"$set": {"until": "$$NOW"}}])
+    await store._database["state"].update_one({"_id": LOCK_NAME}, [{"$set": {"due_at": "$$NOW"}}])
     assert await store.periodic_lock.acquire(LOCK_NAME, "next", 60)
     assert not await store.periodic_lock.extend(LOCK_NAME, "dead", 60)
     assert not await store.periodic_lock.release(LOCK_NAME, "dead", 0)

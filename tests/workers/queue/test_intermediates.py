@@ -15,6 +15,7 @@ from tests.conftest import working
 from tests.service.submissions.test_submission_request import TWO, form
 from tests.support import images
 from tests.support.png16 import scene
+from tests.support.task_factory import stored
 from workers.imaging import notes
 
 
@@ -33,7 +34,7 @@ async def submit(
 
 async def wait_until_stored(store: Store, count: int) -> None:
     """Wait until ``count`` intermediates are stored, which happens after a task's results."""
-    while await store.intermediates.count() != count:
+    while (await stored(store, "intermediates"))[0] != count:
         await asyncio.sleep(0.01)
 
 
@@ -123,7 +124,7 @@ async def test_only_costly_prefixes_are_stored_and_not_after_a_split(
     async with working(settings):
         await submit(client, "grayscale", "rotate=90")
         await submit(client, "split", "upscale=2", "grayscale")
-        assert await store.intermediates.count() == 0
+        assert (await stored(store, "intermediates"))[0] == 0
         await submit(client, "rotate=90", "upscale=2", "grayscale")
         await wait_until_stored(store, 1)
 
@@ -149,4 +150,4 @@ async def test_zero_ttl_stores_nothing(
     client = await aiohttp_client(create_app(off))
     async with working(off):
         await submit(client, "upscale=2", "grayscale")
-    assert await store.intermediates.count() == 0
+    assert (await stored(store, "intermediates"))[0] == 0
