@@ -18,6 +18,7 @@ _START_SECONDS = 30
 _PORTS = range(15_000, 32_000)  # below the ephemeral ports of Linux, 32768 and above
 # arq and limits need none of these commands.
 _DISABLED_COMMANDS = ("DEBUG", "MODULE", "CONFIG")
+_REDIS_CONFIG = "redis.conf"
 
 
 def free_port() -> int:
@@ -73,7 +74,7 @@ def redis(data_dir: Path) -> EmbeddedStore:
     # limits needs Lua, in which this version of Redis has vulnerabilities: a password, new in each
     # run, keeps other users of the machine out. It is in a file, since all can read command lines.
     password = secrets.token_hex(32)
-    config = folder / "redis.conf"
+    config = folder / _REDIS_CONFIG
     config.touch(mode=0o600)
     config.write_text(f"requirepass {password}\n")
     command = [
@@ -86,8 +87,14 @@ def redis(data_dir: Path) -> EmbeddedStore:
     for name in _DISABLED_COMMANDS:
         command += ["--rename-command", name, ""]
     process = _process("redis", command, data_dir)
-    url = f"redis://:{password}@{HOST}:{port}/0"
-    return EmbeddedStore(process, port, url, folder / "redis.log")
+    return EmbeddedStore(process, port, redis_url(data_dir), folder / "redis.log")
+
+
+def redis_url(data_dir: Path) -> str:
+    """Return the URL, with the password, of the redis-server that runs in ``data_dir``."""
+    folder = data_dir / "redis"
+    password = (folder / _REDIS_CONFIG).read_text().split()[1]
+    return f"redis://:{password}@{HOST}:{(folder / 'port').read_text().strip()}/0"
 
 
 def mongo(data_dir: Path) -> EmbeddedStore:

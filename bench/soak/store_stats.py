@@ -8,6 +8,7 @@ from pymongo import MongoClient
 from redis import Redis
 
 from bench.soak.darkroom import Darkroom
+from standalone.embedded_stores import redis_url
 
 _BUCKETS = ("originals", "results", "intermediates")
 _ENDED = ("SUCCESS", "FAILURE", "CANCELLED")
@@ -21,7 +22,7 @@ class StoreStats:
             port=darkroom.store_port("mongo"), directConnection=True
         )
         self._database = self._mongo["darkroom"]
-        self._redis = Redis(port=darkroom.store_port("redis"))
+        self._redis = Redis.from_url(redis_url(darkroom.data_dir))
 
     def close(self) -> None:
         self._mongo.close()

@@ -14,6 +14,7 @@ from pymongo.errors import PyMongoError
 from redis import Redis
 from redis.exceptions import RedisError
 
+from standalone.embedded_stores import redis_url
 from tests.chaos.schedule import Fault
 from tests.support.standalone_process import StandaloneProcess
 
@@ -100,8 +101,7 @@ def port(darkroom: StandaloneProcess, store: str) -> int:
 
 def flush(darkroom: StandaloneProcess) -> None:
     """Empty Redis."""
-    _, _, password = (darkroom.data_dir / "redis" / "redis.conf").read_text().strip().partition(" ")
-    with Redis(port=port(darkroom, "redis"), password=password, socket_timeout=2) as redis:
+    with Redis.from_url(redis_url(darkroom.data_dir), socket_timeout=2) as redis:
         redis.flushall()
 
 

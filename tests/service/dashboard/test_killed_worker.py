@@ -68,4 +68,4 @@ def test_settings_named_in_the_docs_exist() -> None:
 
     names = set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+)`", PAGE))
     assert names <= {name.upper() for name in Settings.model_fields}
-    assert {"DASHBOARD_PAGE_SIZE", "QUEUE_HISTORY_INTERVAL_SECONDS"} <= names
+    assert {"KEY_SESSION_SECONDS", "QUEUE_HISTORY_INTERVAL_SECONDS"} <= names
