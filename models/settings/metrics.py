@@ -16,7 +16,7 @@ class MetricsSettings(BaseSettings):
         "workers.",
     )
     metrics_interval_seconds: float = Field(
-        2, gt=0, description="Seconds between two snapshots that a worker writes of its metrics."
+        5, gt=0, description="Seconds between two snapshots that a worker writes of its metrics."
     )
     metrics_retention_seconds: float = Field(
         300,

@@ -16,7 +16,7 @@ from models.redis.queue import QUEUED_CHANNEL
 log = structlog.get_logger()
 
 _POLL_SECONDS = 0.2  # between two attempts to reach Redis while it is away
-_MAX_IDLE_SECONDS = 0.5  # then the queue is read without a message: Redis does not keep them
+_MAX_IDLE_SECONDS = 10.0  # then the queue is read without a message: Redis does not keep them
 
 
 class DarkroomWorker(Worker):
