@@ -153,8 +153,12 @@ class Supervisor:
 
     async def _reenqueue(self, pid: int) -> None:
         # Imported here: the supervisor of healthy workers needs no clients of the stores.
-        from models.redis.queue import Queue
-        from models.store import Store
+        try:
+            from models.redis.queue import Queue
+            from models.store import Store
+        except ImportError as error:  # other code lies on the disk since the start
+            print_status(f"the sweep re-enqueues the tasks of the dead worker {pid}: {error}")
+            return
 
         store, queue = Store(self._settings), Queue.open(self._settings)
         try:

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import structlog
 from redis.asyncio import BlockingConnectionPool, Redis
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeout
 
 from models.settings import Settings
@@ -23,6 +23,7 @@ REDIS_ERRORS = (RedisError, OSError, TimeoutError)
 _MAX_CONNECTIONS = 32  # a burst waits for a connection, or goes without, instead of opening more
 _AWAY_SECONDS = 1.0  # after a failure, during which no call is made
 _MAX_TIMEOUTS_IN_A_ROW = 3  # then Redis counts as away
+_REFUSAL_LOG_SECONDS = 10.0  # between two log lines about commands that Redis refuses
 _TIMEOUT_ERRORS = (TimeoutError, RedisTimeout)
 
 
@@ -42,6 +43,7 @@ class RedisConnection:
         self._away_until = 0.0
         self._timeouts = 0  # in a row
         self._timeout_at = 0.0
+        self._next_refusal_log = 0.0
 
     async def close(self) -> None:
         await self._redis.aclose()
@@ -69,11 +71,19 @@ class RedisConnection:
     def _note_failure(self, error: BaseException, began: float) -> None:
         """Handle an error of a call that began at ``began``.
 
+        An error that Redis answers, such as a full memory or a command it does not have, is none of
+        its absence: other calls may succeed.
+
         A timeout may be this process' fault: if the event loop was blocked, all pending calls time
         out, even those that Redis has answered. So timeouts of overlapping calls count as one, and
         Redis counts as away only after some in a row.
         """
         now = time.monotonic()
+        if isinstance(error, ResponseError):
+            if now >= self._next_refusal_log:
+                self._next_refusal_log = now + _REFUSAL_LOG_SECONDS
+                log.error("redis_refuses_a_command", reason=str(error))
+            return
         if isinstance(error, _TIMEOUT_ERRORS):
             if began < self._timeout_at:
                 return

@@ -17,7 +17,7 @@ from models.redis.connection import RedisConnection
 from models.settings import Settings
 from models.settings.limits import RATE_FIELDS
 
-_KEY_PREFIX = "darkroom:rate"
+_KEY_PREFIX = "darkroom:window"  # older versions had counters at darkroom:rate
 _MAX_LOCAL_WINDOWS = 10_000  # of one process while Redis is away
 
 
@@ -54,6 +54,10 @@ class _LocalWindows:
 
     def __init__(self) -> None:
         self._hits: dict[str, deque[float]] = {}
+
+    def clear(self) -> None:
+        """Forget all: Redis counts again."""
+        self._hits.clear()
 
     def read(self, item: RateLimitItem, key: str, *, count: bool) -> tuple[bool, float, int]:
         """Return whether a call is allowed, when the window resets, and what remains of it."""
@@ -111,9 +115,14 @@ class RateLimiter:
     async def _check(
         self, setting: str, client: str, *, count: bool, required: bool
     ) -> RateLimitState | None:
+        items = self._items[setting]
+        if count and len(items) > 1:  # what one window refuses does not count in the others
+            state = await self._check(setting, client, count=False, required=required)
+            if state is not None and not state.allowed:
+                return state
         states = [
             await self._check_window(item, setting, client, count=count, required=required)
-            for item in self._items[setting]
+            for item in items
         ]
         return min(states, key=lambda state: state.tightness, default=None)
 
@@ -134,6 +143,8 @@ class RateLimiter:
                     store="redis",
                 )
             counted = self._local.read(item, item.key_for(setting, client), count=count)
+        else:
+            self._local.clear()
         allowed, reset_at, remaining = counted
         reset_seconds = max(1, ceil(reset_at - time.time()))
         return RateLimitState(

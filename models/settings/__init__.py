@@ -89,8 +89,14 @@ class Settings(
         """Read the settings from the environment and ``.env``.
 
         Raises:
-            BadSettings: a value is invalid; the error names the setting and the reason.
+            BadSettings: a value is invalid, or a setting was removed; the error says which and why.
         """
+        if _RemovedSettings(_env_file=cls.model_config.get("env_file")).admin_token:
+            raise BadSettings(
+                "ADMIN_TOKEN is no longer used: the dashboard takes API keys. Create one with "
+                "`python -m service keys create NAME --scopes admin`, set API_KEYS=on, and remove "
+                "ADMIN_TOKEN, which would protect nothing now"
+            )
         try:
             return cls()
         except ValidationError as error:
@@ -161,6 +167,14 @@ class Settings(
                 f"{' and '.join(missing)} must be set (make run starts embedded stores)"
             )
         return self
+
+
+class _RemovedSettings(BaseSettings):
+    """Settings of older versions that must not be ignored: an operator relies on them."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore")
+
+    admin_token: str = ""
 
 
 def _problem(name: str, value: object, message: str) -> str:

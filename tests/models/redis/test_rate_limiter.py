@@ -59,7 +59,7 @@ def remaining(state: RateLimitState | None) -> int:
 async def used(settings: Settings) -> int:
     """Return how many hits Redis has counted for the only client."""
     redis = connect(settings)
-    (key,) = [key async for key in redis.scan_iter("darkroom:rate:*")]
+    (key,) = [key async for key in redis.scan_iter("darkroom:window:*")]
     length: Any = redis.llen(key)
     found = int(await length)
     await redis.aclose(close_connection_pool=True)
@@ -119,6 +119,40 @@ async def test_the_tightest_of_several_windows_decides(settings: Settings) -> No
     await redis.close()
 
 
+async def test_what_one_window_refuses_does_not_count_in_another(settings: Settings) -> None:
+    chosen = settings.model_copy(update={"rate_limit_read": "1/minute;5/hour"})
+    redis = RedisConnection(chosen)
+    limiter = RateLimiter(chosen, redis)
+    states = [await limiter.hit(READ, "ann") for _ in range(3)]
+    assert [state.allowed for state in states if state] == [True, False, False]
+    raw = connect(chosen)
+    lengths: list[Any] = [raw.llen(key) async for key in raw.scan_iter("darkroom:window:*")]
+    assert sorted([await length for length in lengths]) == [1, 1]
+    await raw.aclose(close_connection_pool=True)
+    await redis.close()
+
+
+async def test_a_command_that_redis_refuses_is_no_outage(
+    settings: Settings,
+) -> None:
+    """As in a Redis without scripts, or one with a full memory: each process counts by itself."""
+    chosen = settings.model_copy(update={"rate_limit_read": "9/hour"})
+    redis = RedisConnection(chosen)
+    limiter = RateLimiter(chosen, redis)
+    assert remaining(await limiter.hit(READ, "ann")) == 8
+    raw = connect(chosen)
+    (key,) = [key async for key in raw.scan_iter("darkroom:window:*")]
+    await raw.set(key, "1")  # WRONGTYPE
+    assert remaining(await limiter.hit(READ, "ann")) == 8
+    assert not redis.away
+    assert limiter._local._hits
+    await raw.delete(key)
+    assert remaining(await limiter.hit(READ, "ann")) == 8
+    assert not limiter._local._hits
+    await raw.aclose(close_connection_pool=True)
+    await redis.close()
+
+
 async def test_an_empty_limit_counts_nothing(settings: Settings) -> None:
     chosen = settings.model_copy(update={"rate_limit_read": ""})
     redis = RedisConnection(chosen)
@@ -134,7 +168,7 @@ async def test_counters_expire(settings: Settings) -> None:
     for field in RATE_FIELDS:
         await limiter.hit(field.upper(), "ann")
     raw = connect(settings)
-    keys = [key async for key in raw.scan_iter("darkroom:rate:*")]
+    keys = [key async for key in raw.scan_iter("darkroom:window:*")]
     assert len(keys) == len(RATE_FIELDS)
     for key in keys:
         assert 0 < await raw.ttl(key) <= 3600

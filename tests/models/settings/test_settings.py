@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
@@ -51,6 +52,22 @@ def test_invalid_values_are_refused(monkeypatch: pytest.MonkeyPatch, name: str, 
     monkeypatch.setenv(name, value)
     with pytest.raises(ValidationError, match=name.lower()):
         Settings()
+
+
+def test_a_removed_setting_that_protected_something_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("ADMIN_TOKEN", "")
+    Settings.load()
+    monkeypatch.setenv("ADMIN_TOKEN", "correct-horse-battery")
+    with pytest.raises(BadSettings, match="keys create NAME --scopes admin") as refusal:
+        Settings.load()
+    assert "correct-horse" not in str(refusal.value)
+    monkeypatch.delenv("ADMIN_TOKEN")
+    (tmp_path / ".env").write_text("ADMIN_TOKEN=correct-horse-battery\n")
+    monkeypatch.setitem(Settings.model_config, "env_file", tmp_path / ".env")
+    with pytest.raises(BadSettings, match="ADMIN_TOKEN is no longer used"):
+        Settings.load()
 
 
 def test_store_urls_are_required() -> None:
