@@ -140,6 +140,19 @@ def stored_task(darkroom: StandaloneProcess, task_id: str) -> Any:
         oplog.close()
 
 
+def wait_for_workers(darkroom: StandaloneProcess) -> None:
+    """Wait until both workers have started: one that still starts would die with a store."""
+
+    def started() -> bool:
+        status, body = darkroom.get("/dashboard/api/workers")
+        known = (
+            {worker["pid"] for worker in json.loads(body)["workers"]} if status == 200 else set()
+        )
+        return {darkroom.pid("worker-0"), darkroom.pid("worker-1")} <= known
+
+    darkroom.until(started, "both workers started")
+
+
 @pytest.mark.integration
 def test_supervisor_reenqueues_the_tasks_of_a_dead_worker(
     pair: StandaloneProcess, tmp_path: Path
@@ -157,6 +170,7 @@ def test_every_killed_process_is_restarted(pair: StandaloneProcess, tmp_path: Pa
     before = pair.upload(picture(tmp_path, "before.png"), "?wait=30")
     names = (*PROCESS_NAMES, "worker-1")
     for name in names:
+        wait_for_workers(pair)
         running = {other: pair.pid(other) for other in names}
         old = pair.kill(name)
         # The supervisor holds the socket: a connection waits until the next process accepts it.
