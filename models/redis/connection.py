@@ -71,8 +71,8 @@ class RedisConnection:
     def _note_failure(self, error: BaseException, began: float) -> None:
         """Handle an error of a call that began at ``began``.
 
-        An error that Redis answers, such as a full memory or a command it does not have, is none of
-        its absence: other calls may succeed.
+        A reply with an error, such as a full memory or an unknown command, does not make Redis
+        count as away: other calls may succeed.
 
         A timeout may be this process' fault: if the event loop was blocked, all pending calls time
         out, even those that Redis has answered. So timeouts of overlapping calls count as one, and

@@ -34,7 +34,7 @@ class RateLimitState:
 
     @property
     def tightness(self) -> tuple[bool, float]:
-        """Sorts the state of the limit that ends first before others."""
+        """Sort key: refused states first, then those with the smallest share left."""
         return self.allowed, self.remaining / self.limit
 
     def refusal(self, calls: str = "requests") -> RateLimited:

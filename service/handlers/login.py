@@ -12,6 +12,7 @@ from service.app_keys import SETTINGS
 from service.auth import session
 from service.auth.authenticator import AUTHENTICATOR
 from service.auth.rate_limit import count_failure
+from service.dashboard.auth import DASHBOARD_PATH
 from service.http.csrf import require_same_origin
 from service.openapi.endpoint import unlisted
 from service.pages.render import login_page, redirect_after_form, wants_page
@@ -19,7 +20,7 @@ from service.uploads.small_form import read_fields
 
 log = structlog.get_logger()
 
-_UPLOAD_PAGE, _DASHBOARD = "/", "/dashboard"
+_UPLOAD_PAGE = "/"
 _MAX_NEXT_CHARACTERS = 1000
 
 
@@ -51,7 +52,7 @@ async def login(request: web.Request) -> web.StreamResponse:
         if key is None:
             await count_failure(request)
             raise Unauthorized("invalid key: mistyped, revoked or expired")
-        if next_page.startswith(_DASHBOARD) and not key.allows(Scope.ADMIN):
+        if next_page.startswith(DASHBOARD_PATH) and not key.allows(Scope.ADMIN):
             raise Forbidden(
                 f"this key lacks the scope admin; it has {', '.join(key.scopes)}",
                 scope=str(Scope.ADMIN),
@@ -83,7 +84,7 @@ def _local_page(wanted: str) -> str:
     """
     try:
         url = URL(wanted[:_MAX_NEXT_CHARACTERS].encode(errors="replace").decode())
-        if url.absolute or url.path not in {_UPLOAD_PAGE, _DASHBOARD}:
+        if url.absolute or url.path not in {_UPLOAD_PAGE, DASHBOARD_PATH}:
             return _UPLOAD_PAGE
         return str(URL.build(path=url.path, query=url.query))
     except ValueError:
@@ -91,5 +92,5 @@ def _local_page(wanted: str) -> str:
 
 
 def _login_form(next_page: str, error: AppError | None = None) -> web.Response:
-    path = _DASHBOARD if next_page.startswith(_DASHBOARD) else _UPLOAD_PAGE
+    path = DASHBOARD_PATH if next_page.startswith(DASHBOARD_PATH) else _UPLOAD_PAGE
     return login_page("login.html", path, error, next=next_page)

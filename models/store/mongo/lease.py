@@ -1,10 +1,10 @@
 """Leases of documents: tasks, items of an outbox and periodic locks are all held in this way.
 
-A claim is one update of a document that nobody holds, so of concurrent callers one succeeds. It
+A claim is one update of a document without a valid lease, so of concurrent callers one succeeds. It
 writes a token and the time at which the lease ends; every later change by the holder is one update
 on that token. MongoDB's clock (``$$NOW``) decides when a lease ends, so clocks of programs may
-differ. A dead holder loses its lease at that time; a holder that only seemed dead changes nothing
-once another has claimed the document.
+differ. A dead holder loses its lease at that time. A holder that was only slow changes nothing once
+another has claimed the document.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Lease:
 
     @property
     def expired(self) -> Document:
-        """The query for documents that nobody holds."""
+        """The query for documents without a valid lease."""
         return {"$expr": {"$lte": [f"${self._until}", "$$NOW"]}}
 
     def until(self, seconds: float) -> Document:

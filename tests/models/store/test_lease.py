@@ -43,7 +43,7 @@ async def test_only_the_last_holder_makes_changes(collection: Any, lease: Lease)
     await collection.insert_one({"_id": "a"})
     assert await lease.claim({"_id": "a"}, "old", 60, {"count": 1})
     assert await lease.update_if_held("a", "old", lease.until(-1))
-    assert await lease.update_if_held("a", "old", {"count": 2})  # nobody else has it yet
+    assert await lease.update_if_held("a", "old", {"count": 2})  # no other has claimed it yet
     assert await lease.claim({"_id": "a"}, "new", 60, {"count": {"$add": ["$count", 1]}})
     assert not await lease.update_if_held("a", "old", {"count": 0})
     assert await lease.update_if_held("a", "new", {"lease": None})
