@@ -46,7 +46,7 @@ async def wait_until(ask: Callable[[], Coroutine[Any, Any, bool]]) -> float:
 
 def busiest_child(worker: psutil.Process) -> psutil.Process:
     """Return the child process that works: it has used the most CPU time."""
-    return max(worker.children(), key=lambda child: sum(child.cpu_times()[:2]))
+    return max(worker.children(recursive=True), key=lambda child: sum(child.cpu_times()[:2]))
 
 
 async def measure_one(
@@ -104,7 +104,7 @@ def main() -> None:
             worker = psutil.Process(int((Path(folder) / "run" / "worker-0.pid").read_text()))
             figures = [asyncio.run(measure_one(url, worker, n, cancel)) for n in range(TIMES)]
             time.sleep(1)
-            left = len([p for p in worker.children() if p.is_running()]) - 1
+            left = len([p for p in worker.children(recursive=True) if p.is_running()]) - 2
         gone, begun = zip(*figures, strict=True)
         cells = [f(column) for column in (gone, begun) for f in (statistics.median, max)]
         print(f"| {name} | " + " | ".join(f"{c:.0f}" for c in cells) + f" | {left} |", flush=True)

@@ -27,6 +27,7 @@ from service.app import create_app
 from standalone import embedded_stores
 from tests.support import fuzzing, images
 from tests.support.databases import Databases
+from tests.support.fork_servers import shared_fork_server
 from tests.support.paths import ROOT, SHARED
 from tests.support.standalone_process import StandaloneProcess
 from workers.worker import create
@@ -48,6 +49,14 @@ if os.access(_MEMORY_DIR, os.W_OK) and shutil.disk_usage(_MEMORY_DIR).free > _MI
     # MongoDB syncs to disk for each collection and index, and each test has its own database: on a
     # disk that takes most of the tests' time.
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY_DIR))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _shared_fork_servers() -> Iterator[None]:
+    """Let all pools of children in this process share fork servers."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("workers.child.pool.ForkServer", shared_fork_server)
+        yield
 
 
 _INTEGRATION_FIXTURES = {

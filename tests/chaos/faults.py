@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 
 from standalone.embedded_stores import redis_url
 from tests.chaos.schedule import Fault
+from tests.support.fork_servers import children_of
 from tests.support.standalone_process import StandaloneProcess
 
 _SIGNALS = {"kill": signal.SIGKILL, "terminate": signal.SIGTERM}
@@ -72,7 +73,7 @@ class FaultInjector:
         worker = workers[fault.pick % len(workers)]
         if fault.target == "worker":
             return worker
-        children = worker.children()
+        children = children_of(worker)
         return children[fault.pick % len(children)] if children else workers[len(workers)]
 
     def _freeze(self, process: psutil.Process, seconds: float) -> None:

@@ -23,6 +23,7 @@ from tests.chaos.schedule import Fault, schedule
 from tests.chaos.verification import Digests
 from tests.chaos.workload import Submission, submissions
 from tests.support import images
+from tests.support.fork_servers import children_of
 from tests.support.standalone_process import StandaloneProcess
 
 _CONCURRENCY = 6  # submissions at the same time
@@ -197,7 +198,7 @@ async def kill_large_children(darkroom: StandaloneProcess) -> None:
     while True:
         for worker in workers_of(darkroom):
             with contextlib.suppress(psutil.NoSuchProcess):
-                for child in worker.children():
+                for child in children_of(worker):
                     if child.memory_info().rss > _MAX_CHILD_BYTES:
                         child.kill()
         await asyncio.sleep(_LOOK_SECONDS)

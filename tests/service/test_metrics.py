@@ -17,6 +17,7 @@ from pymongo import MongoClient
 from models.metrics.definitions import METRICS
 from models.metrics.metric import MetricKind
 from tests.support import images
+from tests.support.fork_servers import children_of
 from tests.support.paths import ROOT
 from tests.support.prometheus_text import Scraped, promtool
 from tests.support.standalone_process import StandaloneProcess
@@ -69,7 +70,7 @@ def working_child(darkroom: StandaloneProcess, task_id: str) -> psutil.Process:
         task = client["darkroom"]["tasks"].find_one({"_id": task_id})
     assert task is not None
     worker = psutil.Process(int(task["lease"]["worker"].rpartition(":")[2]))
-    (child,) = worker.children()
+    (child,) = children_of(worker)
     return child
 
 

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from standalone.process import SupervisedProcess, environment
-from tests.standalone.test_supervisor import StartDarkroom, children_of, picture
+from tests.standalone.test_supervisor import StartDarkroom, descendants_of, picture
 from tests.support import images
 from tests.support.paths import ROOT
 from tests.support.standalone_process import StandaloneProcess
@@ -48,7 +48,7 @@ def test_stop_kill_and_restarts_lose_nothing(start_darkroom: StartDarkroom, tmp_
     for client in clients:
         client.start()
     darkroom.until(lambda: len(accepted) > 20, "accepted")
-    ours = children_of(darkroom)
+    ours = descendants_of(darkroom)
     assert darkroom.stop() == 0
     stopping.set()
     for client in clients:
@@ -63,14 +63,14 @@ def test_stop_kill_and_restarts_lose_nothing(start_darkroom: StartDarkroom, tmp_
     host, shown = ("::1", "http://[::1]:") if has_ipv6 else ("127.0.0.1", "http://127.0.0.1:")
     with StandaloneProcess(darkroom.data_dir, HOST=host) as after_a_kill:
         assert shown in after_a_kill.log.read_text()
-        ours = children_of(after_a_kill)
+        ours = descendants_of(after_a_kill)
         assert after_a_kill.stop(signal.SIGINT) == 0
         assert_stopped(after_a_kill, ours)
 
 
 def kill_supervisor(darkroom: StandaloneProcess) -> None:
     """Its processes end with it, so that the next start finds its ports and files free."""
-    ours = children_of(darkroom)
+    ours = descendants_of(darkroom)
     assert darkroom.process is not None
     darkroom.process.kill()
     _, alive = psutil.wait_procs(ours, timeout=30)

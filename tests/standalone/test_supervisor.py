@@ -15,6 +15,7 @@ from PIL import Image
 
 from tests.chaos.oplog import OplogReader
 from tests.support import images
+from tests.support.fork_servers import children_of
 from tests.support.standalone_process import StandaloneProcess
 from tests.workers.queue.test_jobs import slow_picture
 
@@ -28,7 +29,7 @@ def picture(folder: Path, name: str = "cat.png", data: bytes | None = None) -> P
     return path
 
 
-def children_of(darkroom: StandaloneProcess) -> list[psutil.Process]:
+def descendants_of(darkroom: StandaloneProcess) -> list[psutil.Process]:
     assert darkroom.process is not None
     return psutil.Process(darkroom.process.pid).children(recursive=True)
 
@@ -117,7 +118,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandaloneProcess
     ) as started:
         started.until(lambda: json.loads(started.get("/readyz")[1])["workers"] == 2, "two workers")
         for number in range(2):
-            assert len(psutil.Process(started.pid(f"worker-{number}")).children()) == 2
+            assert len(children_of(psutil.Process(started.pid(f"worker-{number}")))) == 2
         yield started
 
 
@@ -201,11 +202,11 @@ def test_attempt_survives_a_redis_restart(pair: StandaloneProcess, tmp_path: Pat
 @pytest.mark.integration
 def test_killed_children_are_replaced(pair: StandaloneProcess, tmp_path: Path) -> None:
     task_id, pid = work_started(pair, tmp_path, "webp")
-    killed = psutil.Process(pid).children()
+    killed = children_of(psutil.Process(pid))
     for child in killed:
         child.send_signal(signal.SIGKILL)
     assert pair.task(task_id, wait=60)["status"] == "SUCCESS"
-    replaced = {child.pid for child in psutil.Process(pid).children()}
+    replaced = {child.pid for child in children_of(psutil.Process(pid))}
     assert replaced and not replaced & {child.pid for child in killed}
 
 

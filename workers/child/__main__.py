@@ -1,14 +1,17 @@
-"""``python -m workers.child``: the process that decodes and processes untrusted images.
+"""``python -m workers.child``: the processes that decode and process untrusted images.
 
-It reads a setup line, then one JSON line per task, and writes JSON lines: any number of
-``{"progress": 0.5}`` and ``{"log": {...}}``, then ``{"results": [...], "kept": {...}}``,
-``{"error": {...}}`` or ``{"defect": "..."}``. Nothing is pickled: output of a process that decodes
-hostile bytes is read as data. Its standard input ends with its parent, and so does the process. It
-enters its sandbox (``workers.sandbox``) before it imports a decoder.
+The program is a fork server (``workers.child.fork_server``): it imports the decoders and forks a
+child when the worker asks for one. A child reads a setup line, then one JSON line per task, and
+writes JSON lines: any number of ``{"progress": 0.5}`` and ``{"log": {...}}``, then
+``{"results": [...], "kept": {...}}``, ``{"error": {...}}`` or ``{"defect": "..."}``. Nothing is
+pickled: output of a process that decodes hostile bytes is read as data. Its standard input ends
+with its worker, and so does the process. It enters its sandbox (``workers.sandbox``) before it
+reads a byte of an image.
 """
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import os
@@ -25,6 +28,7 @@ from typing import Any, NoReturn, TextIO
 import structlog
 
 from workers import sandbox
+from workers.child.fork_server import serve
 from workers.child.message_limits import (
     MAX_DETAIL_CHARACTERS,
     MAX_FACT_CHARACTERS,
@@ -37,24 +41,40 @@ PROGRESS_INTERVAL_SECONDS = 0.1  # between two progress lines: a tile may take a
 
 
 def main() -> None:
-    # Messages keep the real standard output; whatever libraries print goes to the log.
-    output = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)
-    setup = json.loads(sys.stdin.readline())
-    layers = _enter_sandbox(setup, output)  # before other threads start: it would not bind them
-    requests: queue.SimpleQueue[str] = queue.SimpleQueue()
-    threading.Thread(target=_read_requests, args=(requests,), daemon=True).start()
+    """Import what children need, with the limits given as arguments, then serve forks."""
+    max_pixels, onnx = map(int, sys.argv[1:])
     gc.disable()  # what imports make stays
     from workers.imaging import decoders
 
-    decoders.configure_opencv(setup["max_pixels"])
+    decoders.configure_opencv(max_pixels)
     decoders.unregister_other_formats()
     import cv2  # noqa: F401 -- with its pixel limit
 
+    from workers import pipeline  # noqa: F401 -- with all that it imports
+    from workers.upscaler import select  # noqa: F401
+
+    if onnx:
+        # A wheel for another processor fails in ways of its own: the child says so.
+        with contextlib.suppress(Exception):
+            import openvino  # noqa: F401
+    serve(_run_child)
+
+
+def _run_child() -> None:
+    # Messages keep the real standard output; whatever libraries print goes to the log.
+    output = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    line = sys.stdin.readline()
+    if not line:  # the worker gave it up while it started
+        return
+    setup = json.loads(line)
+    os.environ["TMPDIR"] = setup["folder"]
+    layers = _enter_sandbox(setup, output)  # before other threads start: it would not bind them
+    requests: queue.SimpleQueue[str] = queue.SimpleQueue()
+    threading.Thread(target=_read_requests, args=(requests,), daemon=True).start()
     from models.images.encoder_settings import EncoderSettings
     from models.networks.catalogue import Catalogue
     from workers.child import task_limits
-    from workers.imaging import codec  # noqa: F401 -- imported before the first task
     from workers.pipeline import Limits
     from workers.upscaler.sanity import SanityLimits
     from workers.upscaler.select import choose_engine

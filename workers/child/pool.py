@@ -13,6 +13,7 @@ import structlog
 from models import memory_estimate
 from models.errors import TaskTimeout, WorkerCrashed
 from models.settings import Settings, usable_cores
+from workers.child.fork_server import ForkServer
 from workers.child.process import ChildProcess, JsonObject
 from workers.child.request import Request
 from workers.sandbox import Layers, missing_layers
@@ -67,6 +68,7 @@ class ChildPool:
             "max_file_bytes": settings.max_output_pixels * _BYTES_PER_PIXEL + _FILE_SLACK_BYTES,
             "cpu_seconds": settings.task_timeout * (os.cpu_count() or 1) + _CPU_SLACK_SECONDS,
         }
+        self._fork_server = ForkServer(settings.max_pixels, settings.onnx_enabled)
         # Each slot holds one child; None: a child is started when the slot is needed.
         self._slots: asyncio.LifoQueue[ChildProcess | None] = asyncio.LifoQueue()
         self._children: set[ChildProcess | None] = set()
@@ -87,7 +89,7 @@ class ChildPool:
             log.warning("children_not_fully_confined", missing=why)
 
     async def _start_child(self) -> ChildProcess:
-        child = await ChildProcess.start(self._setup)
+        child = await ChildProcess.start(self._fork_server, self._setup)
         self._children.add(child)
         self.engine = str(child.ready["engine"])
         self.layers = dict(child.ready["layers"])
@@ -105,6 +107,7 @@ class ChildPool:
             task.cancel()
         await asyncio.gather(*starting, return_exceptions=True)
         await asyncio.gather(*(child.stop() for child in self._children if child))
+        self._fork_server.close()
 
     @property
     def pids(self) -> list[int]:

@@ -8,7 +8,6 @@ import contextvars
 import json
 import os
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -20,6 +19,7 @@ import structlog
 
 from models.errors import WorkerCrashed
 from workers.child.disk_quota import DiskQuota
+from workers.child.fork_server import ForkedProcess, ForkServer
 from workers.child.protocol import LogMessage, Message, Progress, Ready, StartRefused, parse_message
 from workers.child.request import Request
 from workers.child.results import ProtocolError, clear_folder, collect, remove_folder
@@ -33,16 +33,9 @@ _MAX_NAME_CHARACTERS = 100  # of a log event or field name
 _MAX_VALUE_CHARACTERS = 1000
 _MAX_LOG_FIELDS = 20  # of one log record
 _MAX_LOG_RECORDS = 100  # of one task; a sound child logs next to nothing
-_MAX_LINE_BYTES = 1024 * 1024
+_DRAIN_BYTES = 1 << 20
 # Messages of one task; a child reports its progress ten times a second.
 _MESSAGE_BURST, _MESSAGES_PER_SECOND = 10_000, 20
-_ROOT = Path(__file__).resolve().parents[2]
-_PROGRAM = "workers.child"
-_PASSED_VARIABLES = (
-    *("PATH", "LANG", "LC_ALL", "HOME"),
-    *("PYTHONPATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV"),
-)
-"""The only environment variables that a child gets: it needs no address or secret of the stores."""
 
 JsonObject = dict[str, Any]
 
@@ -54,10 +47,7 @@ class ChildStartError(OSError):
 class ChildProcess:
     """One process of ``workers.child``, which runs one task at a time."""
 
-    def __init__(
-        self, process: asyncio.subprocess.Process, folder: Path, setup: JsonObject
-    ) -> None:
-        assert process.stderr is not None
+    def __init__(self, process: ForkedProcess, folder: Path, setup: JsonObject) -> None:
         self._process = process
         self._folder = folder
         self._setup = setup
@@ -73,8 +63,8 @@ class ChildProcess:
         """Number of tasks it was given."""
 
     @classmethod
-    async def start(cls, setup: JsonObject) -> ChildProcess:
-        """Start a process and wait until it has loaded what it needs.
+    async def start(cls, server: ForkServer, setup: JsonObject) -> ChildProcess:
+        """Fork a process and wait until it has loaded what it needs.
 
         It gets its own folder below ``scratch``, where nothing else writes.
 
@@ -83,33 +73,20 @@ class ChildProcess:
         """
         folder = Path(tempfile.mkdtemp(prefix="child-", dir=setup.get("scratch")))
         try:
-            return await cls._launch({**setup, "folder": str(folder)}, folder)
+            return await cls._launch(server, {**setup, "folder": str(folder)}, folder)
         except BaseException:
             await asyncio.to_thread(remove_folder, folder)
             raise
 
     @classmethod
-    async def _launch(cls, setup: JsonObject, folder: Path) -> ChildProcess:
-        starting = asyncio.create_task(
-            asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", _PROGRAM),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,  # the worker's own could be read or truncated
-                limit=_MAX_LINE_BYTES,
-                cwd=_ROOT,
-                env=_environment() | {"TMPDIR": str(folder)},
-                start_new_session=True,  # a Ctrl-C is the worker's to handle, not each child's
-            )
-        )
+    async def _launch(cls, server: ForkServer, setup: JsonObject, folder: Path) -> ChildProcess:
         try:
-            child = cls(await asyncio.shield(starting), folder, setup)
-        except asyncio.CancelledError:
-            # asyncio hangs when it is cancelled while it connects the pipes: let it finish first.
-            await cls(await starting, folder, setup).stop()
-            raise
+            child = cls(await server.fork(), folder, setup)
+        except OSError as error:
+            raise ChildStartError(f"a child process does not start: {error}") from error
         try:
-            await child._send(setup)
+            await child._process.started()
+            child._send(setup)
             message = await child._receive()
             if isinstance(message, StartRefused):
                 raise ChildStartError(f"a child process does not start: {message.refused}")
@@ -127,22 +104,18 @@ class ChildProcess:
 
     @property
     def pid(self) -> int:
+        assert self._process.pid is not None  # a started child has one
         return self._process.pid
 
     @property
     def alive(self) -> bool:
-        return self._process.returncode is None
+        return self._process.alive
 
-    async def _send(self, request: JsonObject) -> None:
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(json.dumps(request).encode() + b"\n")
-            await self._process.stdin.drain()
-        except (BrokenPipeError, ConnectionResetError):
-            raise await self._crashed() from None
+    def _send(self, request: JsonObject) -> None:
+        # Not awaited: if the child is dead, the answer never comes, and ``_receive`` says so.
+        self._process.stdin.write(json.dumps(request).encode() + b"\n")
 
     async def _receive(self) -> Message:
-        assert self._process.stdout is not None
         try:
             line = await self._process.stdout.readline()
             if line.endswith(b"\n"):  # else it died
@@ -170,7 +143,7 @@ class ChildProcess:
         self._context = contextvars.copy_context()
         self._stderr.start_task()
         received, log_records, start = 0, 0, time.monotonic()
-        await self._send(asdict(await asyncio.to_thread(self._prepare, request)))
+        self._send(asdict(await asyncio.to_thread(self._prepare, request)))
         try:
             while True:
                 message = await self._receive()
@@ -209,22 +182,18 @@ class ChildProcess:
 
     def kill(self) -> None:
         """Send SIGKILL; ``stop`` also waits for the exit."""
-        if self.alive:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
+        self._process.kill()
 
     async def stop(self) -> None:
         self.kill()
-        # asyncio reports an exit only after every pipe was read to its end.
-        await asyncio.gather(self._stderr.wait_closed(), self._drain())
-        await self._process.wait()
+        await asyncio.gather(self._stderr.wait_closed(), self._drain(), self._process.wait())
+        self._process.close()
         self._quota_task.cancel()
         await asyncio.to_thread(remove_folder, self._folder)
 
     async def _drain(self) -> None:
-        assert self._process.stdout is not None
         with contextlib.suppress(RuntimeError):  # another coroutine already reads it to its end
-            while await self._process.stdout.read(_MAX_LINE_BYTES):
+            while await self._process.stdout.read(_DRAIN_BYTES):
                 pass
 
     async def _watch_quota(self) -> None:
@@ -236,11 +205,7 @@ class ChildProcess:
 
     def _log_warning(self, event: str, **facts: Any) -> None:
         """Log under the id of its current or last task."""
-        self._context.run(log.warning, event, pid=self.pid, **facts)
-
-
-def _environment() -> dict[str, str]:
-    return {name: os.environ[name] for name in _PASSED_VARIABLES if name in os.environ}
+        self._context.run(log.warning, event, pid=self._process.pid, **facts)
 
 
 def _log_record(record: Mapping[str, Any]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import psutil
 
 from tests.standalone.test_supervisor import picture
+from tests.support.fork_servers import children_of
 from tests.support.paths import ROOT
 from tests.support.standalone_process import StandaloneProcess
 
@@ -22,7 +23,7 @@ def test_the_timeline_shows_a_killed_worker(
 ) -> None:
     darkroom = start_darkroom(QUEUE_HISTORY_INTERVAL_SECONDS="1")
     darkroom.until(lambda: b'"worker_ready"' in darkroom.log.read_bytes(), "a worker")
-    (child,) = psutil.Process(darkroom.pid("worker-0")).children()
+    (child,) = children_of(psutil.Process(darkroom.pid("worker-0")))
     child.suspend()  # so that the task does not end before its worker is killed
     task_id = darkroom.upload(picture(tmp_path))["task_id"]
 

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.integration
 async def test_a_child_that_fills_its_folder_is_killed(
     probe_name: str, sandbox: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.child.process._PROGRAM", "tests.support.sandbox_probe")
+    monkeypatch.setattr("workers.child.fork_server._PROGRAM", "tests.support.sandbox_probe")
     settings = {"max_output_pixels": 1_000_000, "task_timeout": 30}
     with structlog.testing.capture_logs() as logs:
         async with started(child_sandbox=sandbox, **settings) as children:

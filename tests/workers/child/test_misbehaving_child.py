@@ -47,7 +47,7 @@ async def test_invalid_message_fails_the_task_and_kills_the_child(
     send: Send,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("workers.child.process._PROGRAM", "tests.support.misbehaving_child")
+    monkeypatch.setattr("workers.child.fork_server._PROGRAM", "tests.support.misbehaving_child")
     async with working(settings.model_copy(update={"max_attempts": 1})) as arq:
         worker = await started_worker(arq)
         for number, forgery in enumerate(forgeries):
@@ -70,7 +70,7 @@ async def test_invalid_message_fails_the_task_and_kills_the_child(
 async def test_flood_of_messages_kills_the_child(
     settings: Settings, send: Send, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.child.process._PROGRAM", "tests.support.misbehaving_child")
+    monkeypatch.setattr("workers.child.fork_server._PROGRAM", "tests.support.misbehaving_child")
     async with working(settings.model_copy(update={"max_attempts": 1})):
         flood = ['{"progress": 0}'] * 20_000
         body = await (await send(picture(lines=flood), query="?wait=30")).json()
@@ -80,7 +80,7 @@ async def test_flood_of_messages_kills_the_child(
 async def test_valid_error_members_reach_the_response(
     settings: Settings, send: Send, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.child.process._PROGRAM", "tests.support.misbehaving_child")
+    monkeypatch.setattr("workers.child.fork_server._PROGRAM", "tests.support.misbehaving_child")
     error = {"code": "bad_parameter", "detail": "crop", "limit": [4, 3], "measured": [5, 3]}
     async with working(settings) as arq:
         worker = await started_worker(arq)

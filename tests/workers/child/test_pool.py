@@ -19,10 +19,13 @@ import pytest
 from models.errors import TaskTimeout, WorkerCrashed
 from models.settings import Settings
 from tests.support import images
+from tests.support.fork_servers import children_of
 from tests.support.paths import ROOT
 from tests.workers.queue.test_jobs import slow_picture
+from workers.child.fork_server import ForkServer
 from workers.child.pool import ChildPool
 from workers.child.process import ChildProcess, ChildStartError
+from workers.child.protocol import Progress
 from workers.child.request import Request
 
 pytestmark = pytest.mark.integration
@@ -69,6 +72,7 @@ async def test_child_uses_the_configured_engine(
 async def test_child_does_not_inherit_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MONGO_URL", "mongodb://user:secret@host/")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setattr("workers.child.pool.ForkServer", ForkServer)  # starts with these
     children = ChildPool(Settings(worker_processes=1))
     await children.start()
     seen = psutil.Process(children.pids[0]).environ()
@@ -132,6 +136,31 @@ async def test_dead_idle_child_is_replaced_without_a_failure(tmp_path: Path) -> 
     await children.stop()
 
 
+async def test_killed_fork_server_takes_its_children_along_and_is_replaced(tmp_path: Path) -> None:
+    children = ChildPool(Settings(worker_processes=1))
+    await children.start()
+    child = psutil.Process(children.pids[0])
+    server = child.parent()
+    assert server is not None and server.ppid() == os.getpid()
+    server.kill()
+    assert child.wait(30) is None
+    while children.pids:
+        await asyncio.sleep(0.01)
+    assert (await children.run(request(tmp_path), ignore))["results"]
+    assert psutil.Process(children.pids[0]).ppid() != server.pid
+    await children.stop()
+
+
+async def test_first_message_other_than_ready_raises_child_start_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("workers.child.process.parse_message", lambda line: Progress(progress=0.5))
+    children = ChildPool(Settings(worker_processes=1))
+    with pytest.raises(ChildStartError, match="the first message is not Ready"):
+        await children.start()
+    await children.stop()
+
+
 async def test_stop_during_start_leaves_no_child_and_does_not_hang() -> None:
     for pause in (0, 0.001, 0.005, 0.05, 0.2):
         children = ChildPool(Settings(worker_processes=2))
@@ -140,24 +169,18 @@ async def test_stop_during_start_leaves_no_child_and_does_not_hang() -> None:
         starting.cancel()
         await asyncio.gather(starting, return_exceptions=True)
         await children.stop()
-    ours = [p for p in psutil.Process().children() if p.status() != psutil.STATUS_ZOMBIE]
-    assert not [p for p in ours if "workers.child" in " ".join(p.cmdline())]
+    left = children_of(psutil.Process())
+    assert not [p for p in left if "workers.child" in " ".join(p.cmdline())]
 
 
 async def test_child_that_exits_at_start_raises_child_start_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
+    server = ForkServer(1_000_000, onnx=False)
     with pytest.raises(ChildStartError, match="does not start"):
-        await ChildProcess.start({})
-
-
-async def test_invalid_first_message_raises_child_start_error(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(sys, "executable", "/bin/echo")
-    with pytest.raises(ChildStartError):
-        await ChildProcess.start({})
+        await ChildProcess.start(server, {})
+    server.close()
 
 
 def test_busy_child_dies_with_its_worker(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ import structlog
 
 from models.settings import Settings
 from tests.models.networks.test_manifest import own
+from tests.support.fork_servers import children_of
 from tests.support.paths import ROOT
 from tests.support.tensorflow_graphs import edsr
 from tests.workers.child.test_pool import ignore, request
@@ -102,8 +103,8 @@ async def test_stop_also_stops_a_starting_successor(tmp_path: Path) -> None:
     await asyncio.gather(work, return_exceptions=True)
     await children.stop()
     assert children.pids == []
-    ours = [p for p in psutil.Process().children() if p.status() != psutil.STATUS_ZOMBIE]
-    assert not [p for p in ours if "workers.child" in " ".join(p.cmdline())]
+    left = children_of(psutil.Process())
+    assert not [p for p in left if "workers.child" in " ".join(p.cmdline())]
 
 
 async def test_child_is_killed_before_a_cancelled_task_ends(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from structlog.contextvars import bound_contextvars, merge_contextvars
 
 from models.errors import TaskTimeout, WorkerCrashed
 from tests.workers.sandbox.test_sandbox import probe, started
+from workers.child.fork_server import ForkServer
 from workers.child.process import ChildProcess, ChildStartError, _log_record
 
 pytestmark = pytest.mark.integration
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture(autouse=True)
 def _probing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workers.child.process._PROGRAM", "tests.support.sandbox_probe")
+    monkeypatch.setattr("workers.child.fork_server._PROGRAM", "tests.support.sandbox_probe")
 
 
 def lines(logs: Any) -> list[str]:
@@ -67,11 +68,15 @@ async def test_last_line_of_a_crashed_child_is_logged(tmp_path: Path) -> None:
     assert caught.value.facts == {"exit_status": -signal.SIGABRT}
 
 
-async def test_reason_of_a_failed_start_is_logged(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workers.child.process._PROGRAM", "tests.nowhere")
-    with structlog.testing.capture_logs() as logs, pytest.raises(ChildStartError):
-        await ChildProcess.start({})
-    assert "No module named tests.nowhere" in lines(logs)[-1]
+async def test_reason_of_a_failed_start_is_on_standard_error(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("workers.child.fork_server._PROGRAM", "tests.nowhere")
+    server = ForkServer(1_000_000, onnx=False)
+    with pytest.raises(ChildStartError, match="does not start"):
+        await ChildProcess.start(server, {})
+    server.close()
+    assert "No module named tests.nowhere" in capfd.readouterr().err
 
 
 def test_log_records_are_truncated() -> None:

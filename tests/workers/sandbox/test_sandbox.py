@@ -28,6 +28,7 @@ from tests.support.paths import ROOT
 from tests.workers.child.test_pool import ignore, request
 from tests.workers.child.test_results import succeeded_message
 from workers import sandbox
+from workers.child.fork_server import ForkServer
 from workers.child.pool import ChildPool
 from workers.child.process import ChildProcess, ChildStartError
 from workers.sandbox import readable_paths, syscall_table
@@ -38,7 +39,7 @@ pytestmark = [pytest.mark.integration, linux]
 
 @pytest.fixture(autouse=True)
 def _probing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workers.child.process._PROGRAM", "tests.support.sandbox_probe")
+    monkeypatch.setattr("workers.child.fork_server._PROGRAM", "tests.support.sandbox_probe")
 
 
 @asynccontextmanager
@@ -190,12 +191,12 @@ def test_child_in_endless_c_code_dies_with_its_worker(tmp_path: Path) -> None:
     task = replace(request(tmp_path), operations=[{"probe": "endless"}])
     program = f"""
 import asyncio, os, signal
-import workers.child.process
+import workers.child.fork_server
 from models.settings import Settings
 from workers.child.pool import ChildPool
 from workers.child.request import Request
 
-workers.child.process._PROGRAM = "tests.support.sandbox_probe"
+workers.child.fork_server._PROGRAM = "tests.support.sandbox_probe"
 
 async def main():
     children = ChildPool(Settings(worker_processes=1))
@@ -336,4 +337,4 @@ async def test_folder_of_a_child_is_deleted_with_it(tmp_path: Path) -> None:
 
 async def test_child_without_a_scratch_folder_does_not_start(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="nowhere"):
-        await ChildProcess.start({"scratch": str(tmp_path / "nowhere")})
+        await ChildProcess.start(ForkServer(1, onnx=False), {"scratch": str(tmp_path / "nowhere")})

@@ -22,7 +22,7 @@ EPERM = "refused: Operation not permitted"
 
 @pytest.fixture(autouse=True)
 def _probing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workers.child.process._PROGRAM", "tests.support.sandbox_probe")
+    monkeypatch.setattr("workers.child.fork_server._PROGRAM", "tests.support.sandbox_probe")
 
 
 @needs_calls
