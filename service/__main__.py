@@ -74,7 +74,7 @@ def _raise_file_limit() -> None:
 def openapi(settings: Settings) -> int:
     """Print the OpenAPI document for these settings; no store is needed."""
     from service.app import create_app
-    from service.openapi.cached_document import OPENAPI
+    from service.openapi.document import OPENAPI
 
     sys.stdout.buffer.write(create_app(settings)[OPENAPI].body)
     return 0

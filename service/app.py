@@ -38,7 +38,7 @@ from service.http.request_context import request_context_middleware, set_request
 from service.http.security_headers import set_security_headers
 from service.http.webhook_loop import webhook_loop_middleware
 from service.metrics_collector import METRICS_COLLECTOR, MetricsCollector
-from service.openapi.cached_document import OPENAPI, CachedDocument
+from service.openapi.document import OPENAPI, OpenApiDocument
 from service.routes import routes
 from service.submissions.admission import Admission
 from service.submissions.task_creator import TASK_CREATOR, TaskCreator
@@ -77,7 +77,7 @@ def create_app(settings: Settings) -> web.Application:
     app.on_shutdown.append(release_waiting)
     app.add_routes(routes(settings))
     permissions.check_routes(app.router.routes())
-    app[OPENAPI] = CachedDocument(app)
+    app[OPENAPI] = OpenApiDocument(app)
     return app
 
 

@@ -19,7 +19,6 @@ from service.handlers.tasks import TaskNameQuery
 from service.http.query import reject_unknown_query
 from service.openapi.endpoint import ResponseSpec, endpoint
 from service.openapi.error_groups import STORE_ERRORS
-from service.openapi.headers import LastEventIdHeader
 
 _RECONNECT_MILLISECONDS = 2000
 _KEY_CHECK_SECONDS = 2.0  # between two checks of the key of an open stream
@@ -36,7 +35,7 @@ _ERRORS = (NotFound, BadParameter, TooManyStreams, *STORE_ERRORS)
     description="Server-sent events: `task`, with the task, its `position` in the queue and its "
     "`eta_seconds`, at each change; `end`, after which the stream is closed.",
     query=TaskNameQuery,
-    headers=LastEventIdHeader,
+    headers=("Last-Event-ID",),
     responses=_ANSWERS,
     errors=_ERRORS,
     examples=("curl -N '{url}/tasks/TASK_ID/events'",),
@@ -51,7 +50,7 @@ async def task(request: web.Request) -> web.StreamResponse:
     "Groups",
     "Follow a group",
     description="As for a task; the events are called `group`.",
-    headers=LastEventIdHeader,
+    headers=("Last-Event-ID",),
     responses=_ANSWERS,
     errors=_ERRORS,
     examples=("curl -N '{url}/status/GROUP_ID/events'",),

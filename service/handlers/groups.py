@@ -36,7 +36,6 @@ from service.http.query import (
 from service.http.streaming import stream_response
 from service.openapi.endpoint import JSON, BodySpec, ResponseSpec, endpoint
 from service.openapi.error_groups import FORM_ERRORS, LINK_ERRORS, STORE_ERRORS
-from service.openapi.headers import PreferHeader
 from service.results import OwnerQuery, SignedLinkQuery
 from service.submissions.callbacks import add_group_callback, validate_callback_url
 from service.submissions.group_creation import create_group
@@ -49,7 +48,7 @@ from service.uploads.disk_space import DISK_SPACE
     "Groups",
     "Get a group",
     query=WaitRedirectQuery,
-    headers=PreferHeader,
+    headers=("Prefer",),
     responses={
         200: ResponseSpec("The group; a task ID works, too.", GroupBody, headers=("Location",)),
         303: ResponseSpec("With redirect=1: to its archive.", headers=("Location",)),
@@ -125,7 +124,7 @@ class _ArchiveQuery(WaitQuery, OwnerQuery, SignedLinkQuery, total=False):
     "Groups",
     "Download the results of a group as a zip file",
     query=_ArchiveQuery,
-    headers=PreferHeader,
+    headers=("Prefer",),
     responses={
         200: ResponseSpec(
             "Streamed, with Content-Length; stored without compression.",

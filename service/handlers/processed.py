@@ -32,7 +32,6 @@ from service.http.responses import etag_matches
 from service.http.streaming import stream_response
 from service.openapi.endpoint import ResponseSpec, endpoint
 from service.openapi.error_groups import LINK_ERRORS, STORE_ERRORS
-from service.openapi.headers import IfMatchHeader, RangeHeaders
 from service.results import (
     OwnerQuery,
     SignedLinkQuery,
@@ -65,7 +64,7 @@ class _ResultQuery(DownloadQuery, SignedLinkQuery, total=False):
     "Results",
     "Download a result",
     query=_ResultQuery,
-    headers=RangeHeaders,
+    headers=("If-None-Match", "Range", "If-Range"),
     responses={
         200: ResponseSpec("The whole file.", media=tuple(MEDIA_TYPES.values()), headers=_HEADERS),
         206: ResponseSpec(
@@ -120,7 +119,7 @@ async def serve(request: web.Request) -> web.StreamResponse:
     "Delete a result",
     description="By its own name only. The bytes are deleted with the last name of the result.",
     query=OwnerQuery,
-    headers=IfMatchHeader,
+    headers=("If-Match",),
     responses={204: ResponseSpec("The name is deleted.")},
     errors=(NotFound, WrongStatus, PreconditionFailed, BadParameter, *STORE_ERRORS),
     examples=("curl -X DELETE {url}/processed/NAME",),

@@ -19,7 +19,6 @@ from service.http.query import WaitRedirectQuery
 from service.openapi import form_schemas
 from service.openapi.endpoint import FORM, BodySpec, ResponseSpec, endpoint
 from service.openapi.error_groups import TASK_ERRORS, UPLOAD_ERRORS
-from service.openapi.headers import PreferHeader
 from service.submissions.submission_request import SubmissionRequest
 from service.uploads.form_shape import FormShape
 
@@ -50,7 +49,7 @@ def operation_handler(op: str) -> Handler:
         "Pictures",
         summary(OPERATIONS[op]),
         query=WaitRedirectQuery,
-        headers=PreferHeader,
+        headers=("Prefer",),
         body=BodySpec({FORM: form_schemas.operation_form(op)}),
         responses=SUBMISSION_RESPONSES,
         errors=(*UPLOAD_ERRORS, *TASK_ERRORS),
@@ -70,7 +69,7 @@ def operation_handler(op: str) -> Handler:
     "Pictures",
     "Apply several operations, in order",
     query=WaitRedirectQuery,
-    headers=PreferHeader,
+    headers=("Prefer",),
     body=BodySpec({FORM: form_schemas.pipeline_form}),
     responses=SUBMISSION_RESPONSES,
     errors=(*UPLOAD_ERRORS, *TASK_ERRORS),

@@ -27,7 +27,6 @@ from service.http.query import (
 )
 from service.openapi.endpoint import ResponseSpec, endpoint
 from service.openapi.error_groups import STORE_ERRORS, TASK_ERRORS
-from service.openapi.headers import PreferHeader
 from service.submissions.task_actions import cancel_task, require_task, retry_task
 from service.task_response import respond_task
 
@@ -52,7 +51,7 @@ class _TaskQuery(WaitRedirectQuery, TaskNameQuery, total=False):
     "Tasks",
     "Get a task",
     query=_TaskQuery,
-    headers=PreferHeader,
+    headers=("Prefer",),
     responses={
         200: ResponseSpec("The task.", TaskBody, headers=("Location",)),
         303: ResponseSpec("With redirect=1: to its result.", headers=("Location",)),

@@ -24,7 +24,6 @@ from service.http.streaming import stream_response
 from service.openapi import form_schemas
 from service.openapi.endpoint import FORM, BodySpec, ResponseSpec, endpoint
 from service.openapi.error_groups import STORE_ERRORS, TASK_ERRORS, UPLOAD_ERRORS
-from service.openapi.headers import PreferHeader
 from service.results import read_result
 from service.schemas import LegacyStatus, LegacySubmissionBody
 from service.submissions.submission_request import SubmissionRequest
@@ -95,7 +94,7 @@ async def grayscale(request: web.Request) -> web.StreamResponse:
     "Pictures",
     "Convert to another format; with the field file: make a thumbnail, as the older service",
     query=WaitRedirectQuery,
-    headers=PreferHeader,
+    headers=("Prefer",),
     body=BodySpec({FORM: form_schemas.convert_form}),
     responses={
         **SUBMISSION_RESPONSES,

@@ -63,10 +63,11 @@ class BodySpec:
 class Endpoint:
     """The declaration of a handler, which may serve several routes.
 
-    ``query`` and ``headers``: TypedDicts whose keys are the parameters. ``errors``: all but
-    ``InternalError``, which any route may answer. ``html_errors``: browsers get errors as HTML.
-    ``examples``: commands with ``{url}`` for the service and TASK_ID, GROUP_ID, NAME or WORKER for
-    values from an earlier response; the tests run them.
+    ``query``: a TypedDict whose keys are the parameters. ``headers``: names of request headers, see
+    ``headers.REQUEST_HEADERS``. ``errors``: all but ``InternalError``, which any route may answer.
+    ``html_errors``: browsers get errors as HTML. ``examples``: commands with ``{url}`` for the
+    service and TASK_ID, GROUP_ID, NAME or WORKER for values from an earlier response; the tests run
+    them.
     """
 
     tag: str
@@ -74,13 +75,20 @@ class Endpoint:
     responses: Mapping[int, ResponseSpec]
     description: str = ""
     query: Any = None
-    headers: Any = None
+    headers: tuple[str, ...] = ()
     body: BodySpec | None = None
     errors: tuple[type[AppError], ...] = ()
     examples: tuple[str, ...] = ()
     html_errors: bool = False
     path: Mapping[str, str] = field(default_factory=dict)
-    """Descriptions of path parameters that ``parameters.PATH_DESCRIPTIONS`` does not have."""
+    """Descriptions of path parameters that ``operation.PATH_DESCRIPTIONS`` does not have."""
+
+    @property
+    def body_types(self) -> list[Any]:
+        """The types of the JSON in responses and request."""
+        types = [answer.body for answer in self.responses.values() if answer.body is not None]
+        content = self.body.content.values() if self.body else ()
+        return types + [kind for kind in content if isinstance(kind, type)]
 
 
 _ENDPOINTS: WeakKeyDictionary[Callable[..., Any], Endpoint] = WeakKeyDictionary()

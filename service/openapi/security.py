@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from openapi_pydantic import SecurityScheme
-
 from models.errors import (
     AppError,
     BadRequest,
@@ -17,35 +15,26 @@ from service.auth.authenticator import API_KEY_HEADER
 from service.auth.permissions import Permission, route_permission
 from service.auth.session import SESSION_COOKIE
 
-_LINK = "signed_link"
-_KEYS = ("key", "key_header", "session")
-
-SECURITY_SCHEMES: dict[str, SecurityScheme] = {
-    "key": SecurityScheme(type="http", scheme="bearer", description="An API key."),
-    "key_header": SecurityScheme.model_validate(
-        {
-            "type": "apiKey",
-            "in": "header",
-            "name": API_KEY_HEADER,
-            "description": "An API key in a header of its own.",
-        }
-    ),
-    "session": SecurityScheme.model_validate(
-        {
-            "type": "apiKey",
-            "in": "cookie",
-            "name": SESSION_COOKIE,
-            "description": "The session cookie set by POST /login.",
-        }
-    ),
-    _LINK: SecurityScheme.model_validate(
-        {
-            "type": "apiKey",
-            "in": "query",
-            "name": "signature",
-            "description": "The signature of a link made by POST .../link.",
-        }
-    ),
+SECURITY_SCHEMES: dict[str, dict[str, str]] = {
+    "key": {"type": "http", "scheme": "bearer", "description": "An API key."},
+    "key_header": {
+        "type": "apiKey",
+        "in": "header",
+        "name": API_KEY_HEADER,
+        "description": "An API key in a header of its own.",
+    },
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": SESSION_COOKIE,
+        "description": "The session cookie set by POST /login.",
+    },
+    "signed_link": {
+        "type": "apiKey",
+        "in": "query",
+        "name": "signature",
+        "description": "The signature of a link made by POST .../link.",
+    },
 }
 """All schemes, whether these settings need them or not."""
 
@@ -65,9 +54,9 @@ def security_requirements(
     scope: list[str] = []
     if needed is not Permission.ANY_KEY:
         scope = [str(Permission.READ if needed is Permission.READ_OR_LINK else needed)]
-    found: list[dict[str, list[str]]] = [{name: scope} for name in _KEYS]
+    found: list[dict[str, list[str]]] = [{name: scope} for name in ("key", "key_header", "session")]
     if needed is Permission.READ_OR_LINK:
-        found.append({_LINK: []})
+        found.append({"signed_link": []})
     return [*found, {}] if settings.allow_anonymous and needed is not Permission.ADMIN else found
 
 

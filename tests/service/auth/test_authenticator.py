@@ -23,7 +23,7 @@ from service.auth import keys_cli, permissions, startup_check
 from service.auth.permissions import SCOPES, Permission
 from service.auth.session import SESSION_COOKIE
 from service.handlers import home
-from service.openapi.cached_document import OPENAPI
+from service.openapi.document import OPENAPI
 from standalone.embedded_stores import free_port
 from tests.conftest import Client
 from tests.support import api_key_clients

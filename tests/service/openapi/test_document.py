@@ -22,8 +22,7 @@ from models import VERSION
 from models.operations import OPERATIONS
 from models.settings import Settings
 from service.app import create_app
-from service.openapi.cached_document import OPENAPI
-from service.openapi.document import TAGS, build_document, iter_routes
+from service.openapi.document import OPENAPI, TAGS, build_document, iter_routes
 from service.openapi.endpoint import unlisted_reason
 from tests.support import images
 from tests.support.paths import ROOT
