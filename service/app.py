@@ -9,8 +9,8 @@ import structlog
 from aiohttp import web
 
 from models.auth.tokens import Tokens
-from models.metrics import event_loop_lag
 from models.metrics.definitions import MONGODB_COMMANDS, REDIS_CALLS
+from models.metrics.event_loop_lag import measure_lag
 from models.metrics.instruments import Instruments
 from models.metrics.metric import MetricSource
 from models.networks.catalogue import Catalogue
@@ -21,11 +21,14 @@ from models.redis.result_cache import ResultCache
 from models.settings import Settings
 from models.store import Store
 from service.app_keys import CACHE, CATALOGUE, DRAINING, INSTRUMENTS, QUEUE, SETTINGS, STORE, TOKENS
-from service.auth import permissions, startup_check
+from service.auth import startup_check
 from service.auth.authenticator import AUTHENTICATOR, Authenticator
 from service.auth.middleware import auth_middleware
+from service.auth.permissions import PERMISSIONS
 from service.auth.rate_limit import RATE_LIMITER, set_rate_limit_headers
-from service.dashboard import routes as dashboard
+from service.dashboard.history_recorder import record_history
+from service.dashboard.overview import OVERVIEW, Overview
+from service.dashboard.page import dashboard_middleware
 from service.events.change_stream import watch_changes
 from service.events.long_poll import COMPLETION_WAITER, CompletionWaiter
 from service.events.sse_hub import EVENT_HUB, EventHub
@@ -39,7 +42,7 @@ from service.http.security_headers import set_security_headers
 from service.http.webhook_loop import webhook_loop_middleware
 from service.metrics_collector import METRICS_COLLECTOR, MetricsCollector
 from service.openapi.document import OPENAPI, OpenApiDocument
-from service.routes import routes
+from service.routes import add_routes, routes
 from service.submissions.admission import Admission
 from service.submissions.task_creator import TASK_CREATOR, TaskCreator
 from service.uploads.disk_space import DISK_SPACE, DiskSpace
@@ -58,6 +61,7 @@ def create_app(settings: Settings) -> web.Application:
             allowed_hosts.allowed_hosts_middleware,
             webhook_loop_middleware,
             cors.cors_middleware,
+            dashboard_middleware,
             auth_middleware,
         ]
     )
@@ -68,15 +72,13 @@ def create_app(settings: Settings) -> web.Application:
     app[CATALOGUE] = Catalogue.read(settings.networks_dir, settings.onnx_enabled)
     for problem in app[CATALOGUE].problems:
         log.warning("network_refused", reason=problem)
-    app.cleanup_ctx.extend(
-        [stores_context, events_context, metrics_context, dashboard.dashboard_context]
-    )
+    app.cleanup_ctx.extend([stores_context, background_context])
     app.on_response_prepare.extend(
         [set_request_headers, set_security_headers, cors.set_cors_headers, set_rate_limit_headers]
     )
     app.on_shutdown.append(release_waiting)
-    app.add_routes(routes(settings))
-    permissions.check_routes(app.router.routes())
+    app[PERMISSIONS] = {}
+    add_routes(app, routes(settings))
     app[OPENAPI] = OpenApiDocument(app)
     return app
 
@@ -109,30 +111,24 @@ async def stores_context(app: web.Application) -> AsyncIterator[None]:
     app[STORE].close()
 
 
-async def events_context(app: web.Application) -> AsyncIterator[None]:
-    """Long polls and event streams share one change stream."""
-    endings = app[COMPLETION_WAITER] = CompletionWaiter(app[STORE])
-    listeners = app[EVENT_HUB] = EventHub(app[SETTINGS], app[STORE], app[INSTRUMENTS])
+async def background_context(app: web.Application) -> AsyncIterator[None]:
+    """Run what goes on besides requests. Long polls and event streams share a change stream."""
+    settings, store, instruments = app[SETTINGS], app[STORE], app[INSTRUMENTS]
+    endings = app[COMPLETION_WAITER] = CompletionWaiter(store)
+    hub = app[EVENT_HUB] = EventHub(settings, store, instruments)
+    app[METRICS_COLLECTOR] = MetricsCollector(settings, store, app[QUEUE], instruments)
+    app[OVERVIEW] = Overview(settings, store, app[QUEUE])
     working = [
-        asyncio.create_task(watch_changes(app[STORE].change_stream, [endings, listeners])),
-        asyncio.create_task(listeners.run()),
+        asyncio.create_task(watch_changes(store.change_stream, [endings, hub])),
+        asyncio.create_task(hub.run()),
+        asyncio.create_task(measure_lag(instruments)),
+        asyncio.create_task(record_history(settings, store)),
     ]
     yield
     for each in working:
         each.cancel()
     await asyncio.gather(*working, return_exceptions=True)
-
-
-async def metrics_context(app: web.Application) -> AsyncIterator[None]:
-    instruments = app[INSTRUMENTS]
-    scrape = app[METRICS_COLLECTOR] = MetricsCollector(
-        app[SETTINGS], app[STORE], app[QUEUE], instruments
-    )
-    watching = asyncio.create_task(event_loop_lag.measure_lag(instruments))
-    yield
-    watching.cancel()
-    await asyncio.gather(watching, return_exceptions=True)
-    await scrape.close()
+    await app[METRICS_COLLECTOR].close()
 
 
 async def release_waiting(app: web.Application) -> None:

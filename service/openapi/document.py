@@ -15,6 +15,7 @@ from models import VERSION
 from models.settings import Settings
 from models.tasks.task import Status
 from service.app_keys import SETTINGS
+from service.auth.permissions import PERMISSIONS
 from service.openapi.endpoint import Endpoint, Schema, endpoint_of, unlisted_reason
 from service.openapi.limits import upload_limits
 from service.openapi.operation import Route, build_operation
@@ -77,9 +78,9 @@ OPENAPI = web.AppKey("openapi", OpenApiDocument)
 
 def iter_routes(app: web.Application) -> Iterator[Route]:
     """Yield the routes of ``app`` except HEAD, which is GET without the body."""
-    for route in app.router.routes():
+    for route, permission in app[PERMISSIONS].items():
         if route.resource is not None and route.method != "HEAD":
-            yield Route(route.method, route.resource.canonical, route.handler)
+            yield Route(route.method, route.resource.canonical, route.handler, permission)
 
 
 def build_document(app: web.Application) -> Schema:

@@ -12,6 +12,7 @@ from models.error_members import meaning
 from models.errors import AppError, InternalError
 from models.settings import Settings
 from models.tasks.schemas import GroupBody, TaskBody
+from service.auth.permissions import Permission
 from service.http.errors import STATUS
 from service.openapi.endpoint import HTML, JSON, BodySpec, Endpoint, ResponseSpec, Schema
 from service.openapi.headers import REQUEST_HEADERS, RESPONSE_HEADERS
@@ -55,6 +56,7 @@ class Route(NamedTuple):
     method: str
     path: str
     handler: Callable[..., Any]
+    permission: Permission
 
 
 def build_operation(
@@ -65,7 +67,7 @@ def build_operation(
     Raises:
         LookupError: a path parameter has no description.
     """
-    added_errors = auth_errors(route.method, route.path, settings)
+    added_errors = auth_errors(route.permission, settings)
     samples = [each.replace("{url}", settings.base_url) for each in endpoint.examples]
     operation: Schema = {
         "tags": [endpoint.tag],
@@ -82,7 +84,7 @@ def build_operation(
         ],
         "requestBody": _request_body(endpoint.body, schemas, settings) if endpoint.body else None,
         "responses": _responses(endpoint, [*endpoint.errors, *added_errors], schemas),
-        "security": security_requirements(route.method, route.path, settings),
+        "security": security_requirements(route.permission, settings),
         "x-codeSamples": [{"lang": "Shell", "label": "curl", "source": each} for each in samples],
     }
     return {name: value for name, value in operation.items() if value}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from models.auth.api_key import Scope
 from models.errors import (
     AppError,
     BadRequest,
@@ -12,9 +13,10 @@ from models.errors import (
 )
 from models.settings import Settings
 from service.auth.authenticator import API_KEY_HEADER
-from service.auth.permissions import Permission, route_permission
+from service.auth.permissions import SCOPES, Permission
 from service.auth.session import SESSION_COOKIE
 
+_KEYS = ("key", "key_header", "session")
 SECURITY_SCHEMES: dict[str, dict[str, str]] = {
     "key": {"type": "http", "scheme": "bearer", "description": "An API key."},
     "key_header": {
@@ -41,34 +43,27 @@ SECURITY_SCHEMES: dict[str, dict[str, str]] = {
 _FREE = frozenset({Permission.PUBLIC_UNCOUNTED, Permission.PUBLIC})
 
 
-def security_requirements(
-    method: str, path: str, settings: Settings
-) -> list[dict[str, list[str]]] | None:
-    """Return the alternatives that authorize a call; None: the route is open."""
-    needed = route_permission(method, path)
-    if needed is Permission.DASHBOARD:
-        needed = Permission.ADMIN
-    if needed in _FREE or not settings.api_keys_enabled:
-        return None
+def security_requirements(permission: Permission, settings: Settings) -> list[dict[str, list[str]]]:
+    """Return the alternatives that authorize a call; none: the route is open."""
+    if permission in _FREE or not settings.api_keys_enabled:
+        return []
+    scope = SCOPES.get(permission)
     # Since OpenAPI 3.1 any scheme may list the scopes it needs.
-    scope: list[str] = []
-    if needed is not Permission.ANY_KEY:
-        scope = [str(Permission.READ if needed is Permission.READ_OR_LINK else needed)]
-    found: list[dict[str, list[str]]] = [{name: scope} for name in ("key", "key_header", "session")]
-    if needed is Permission.READ_OR_LINK:
+    scopes = [str(scope)] if scope else []
+    found: list[dict[str, list[str]]] = [{name: scopes} for name in _KEYS]
+    if permission is Permission.READ_OR_LINK:
         found.append({"signed_link": []})
-    return [*found, {}] if settings.allow_anonymous and needed is not Permission.ADMIN else found
+    return [*found, {}] if settings.allow_anonymous and scope is not Scope.ADMIN else found
 
 
-def auth_errors(method: str, path: str, settings: Settings) -> tuple[type[AppError], ...]:
+def auth_errors(permission: Permission, settings: Settings) -> tuple[type[AppError], ...]:
     """Return the errors of the authentication middleware, which the endpoint does not declare."""
-    needed = route_permission(method, path)
-    if needed is Permission.PUBLIC_UNCOUNTED:
+    if permission is Permission.PUBLIC_UNCOUNTED:
         return ()
     found: list[type[AppError]] = []
-    if settings.api_keys_enabled and needed is not Permission.PUBLIC:
+    if settings.api_keys_enabled and permission is not Permission.PUBLIC:
         found += [BadRequest, Unauthorized, Forbidden, RateLimited, StoreUnavailable]
-    elif needed is Permission.DASHBOARD:
+    elif permission is Permission.DASHBOARD:
         found.append(Forbidden)
     if settings.rate_limits_enabled:
         found += [RateLimited, StoreUnavailable]

@@ -58,20 +58,12 @@ def layout_page(template: str, path: str, *, status: int = 200, **values: Any) -
     return shown
 
 
-def login_page(
-    template: str, path: str, error: AppError | None = None, **values: Any
-) -> web.Response:
-    """Return a login page; ``error``: why the last login failed."""
-    response = error_response(error) if error else None
-    page = layout_page(
-        template,
-        path,
-        status=response.status if response else 200,
-        problem=error.detail if error else "",
-        **values,
-    )
+def with_error(page: web.Response, error: AppError) -> web.Response:
+    """Return ``page`` with the status and the headers of the response for ``error``."""
+    response = error_response(error)
+    page.set_status(response.status)
     for name in ("Retry-After", "WWW-Authenticate"):
-        if response is not None and name in response.headers:
+        if name in response.headers:
             page.headers[name] = response.headers[name]
     return page
 

@@ -22,8 +22,10 @@ from models import VERSION
 from models.operations import OPERATIONS
 from models.settings import Settings
 from service.app import create_app
+from service.auth.permissions import Permission
 from service.openapi.document import OPENAPI, TAGS, build_document, iter_routes
 from service.openapi.endpoint import unlisted_reason
+from service.routes import add_routes
 from tests.support import images
 from tests.support.paths import ROOT
 from tests.support.standalone_process import StandaloneProcess
@@ -87,7 +89,7 @@ def test_an_undeclared_handler_is_reported_with_the_remedy() -> None:
         return web.Response()
 
     app = application()
-    app.router.add_post("/forgotten", forgotten)
+    add_routes(app, [(Permission.READ, web.post("/forgotten", forgotten))])
     with pytest.raises(LookupError, match=r"POST /forgotten \(.*forgotten\): .* put @endpoint"):
         build_document(app)
 
