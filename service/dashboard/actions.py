@@ -8,13 +8,12 @@ from aiohttp import web
 from models.auth.visibility import UNRESTRICTED_VIEW
 from models.errors import BadParameter, NotFound, OriginalGone, QueueFull, WrongStatus
 from models.outbox.item import DeliveryStatus
-from models.tasks.task import Task
 from service.app_keys import STORE
 from service.auth.identity import client_id
 from service.dashboard.endpoint import dashboard_endpoint
-from service.dashboard.result_links import result_link_signer
 from service.dashboard.schemas import DrainBody, TaskDetailBody, WebhookBody
-from service.dashboard.serializers import task_detail, webhook_document
+from service.dashboard.serializers import webhook_document
+from service.dashboard.task_details import task_details
 from service.http.query import reject_unknown_query
 from service.http.responses import json_response
 from service.submissions.task_actions import cancel_task, retry_task
@@ -37,7 +36,7 @@ async def retry(request: web.Request) -> web.StreamResponse:
     reject_unknown_query(request)
     task = await retry_task(request, request.match_info["id"], UNRESTRICTED_VIEW)
     log.info("task_retried_by_operator", task_id=task.id, client=client_id(request))
-    return await _task_response(request, task, 202)
+    return json_response(await task_details(request, task), 202)
 
 
 @dashboard_endpoint(
@@ -52,7 +51,7 @@ async def cancel(request: web.Request) -> web.StreamResponse:
     reject_unknown_query(request)
     task = await cancel_task(request, request.match_info["id"], UNRESTRICTED_VIEW)
     log.info("task_cancelled_by_operator", task_id=task.id, client=client_id(request))
-    return await _task_response(request, task, 200)
+    return json_response(await task_details(request, task))
 
 
 @dashboard_endpoint(
@@ -107,11 +106,6 @@ async def drain(request: web.Request) -> web.StreamResponse:
 async def resume(request: web.Request) -> web.StreamResponse:
     """POST /dashboard/api/workers/<name>/resume: take new tasks again."""
     return await _request_drain(request, drain=False)
-
-
-async def _task_response(request: web.Request, task: Task, status: int) -> web.Response:
-    events = await request.app[STORE].webhooks.of_task(task.id)
-    return json_response(task_detail(task, events, await result_link_signer(request, task)), status)
 
 
 async def _request_drain(request: web.Request, *, drain: bool) -> web.Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 from aiohttp import web
@@ -20,7 +20,6 @@ from models.tasks.task import Status
 from service.app_keys import SETTINGS, STORE
 from service.dashboard.endpoint import dashboard_endpoint
 from service.dashboard.overview import OVERVIEW
-from service.dashboard.result_links import result_link_signer
 from service.dashboard.schemas import (
     HistoryBody,
     QueueBody,
@@ -29,7 +28,8 @@ from service.dashboard.schemas import (
     WebhooksBody,
     WorkersBody,
 )
-from service.dashboard.serializers import task_detail, task_row, webhook_document
+from service.dashboard.serializers import task_row, webhook_document
+from service.dashboard.task_details import task_details
 from service.http.query import reject_unknown_query
 from service.http.responses import etag_response
 from service.openapi.endpoint import JSON
@@ -121,10 +121,15 @@ async def history(request: web.Request) -> web.StreamResponse:
 async def tasks(request: web.Request) -> web.StreamResponse:
     """GET /dashboard/api/tasks: a page of tasks, newest first."""
     reject_unknown_query(request, "status", "operation", "worker", "search", "after", "limit")
-    settings = request.app[SETTINGS]
-    wanted = _task_filter(request, settings.max_name_characters)
-    max_limit = max(settings.dashboard_page_size, settings.dashboard_page_size_max)
-    limit = _int_parameter(request, "limit", settings.dashboard_page_size, max_limit)
+    status = _choice(request, "status", list(Status))
+    wanted = TaskFilter(
+        status=Status(status) if status else None,
+        operation=_choice(request, "operation", list(OPERATIONS)),
+        worker=_text(request, "worker", _MAX_WORKER_CHARACTERS),
+        search=_text(request, "search", request.app[SETTINGS].max_name_characters),
+        after=request.query.get("after", ""),
+    )
+    limit = _page_size(request)
     page, cursor = await request.app[STORE].task_search.page(wanted, limit)
     return _json_response(request, {"tasks": [task_row(task) for task in page], "next": cursor})
 
@@ -141,10 +146,7 @@ async def task(request: web.Request) -> web.StreamResponse:
     found = await request.app[STORE].tasks.get(request.match_info["id"])
     if found is None:
         raise NotFound("there is no task with this id")
-    events = await request.app[STORE].webhooks.of_task(found.id)
-    return _json_response(
-        request, task_detail(found, events, await result_link_signer(request, found))
-    )
+    return _json_response(request, await task_details(request, found))
 
 
 @dashboard_endpoint(
@@ -158,54 +160,45 @@ async def task(request: web.Request) -> web.StreamResponse:
 async def webhooks(request: web.Request) -> web.StreamResponse:
     """GET /dashboard/api/webhooks: the newest webhooks."""
     reject_unknown_query(request, "status", "limit")
-    settings = request.app[SETTINGS]
-    given, known = request.query.get("status", ""), [str(status) for status in DeliveryStatus]
-    if given and given not in known:
-        raise BadParameter(
-            f"status={given[:40]!a} is unknown; use one of {', '.join(known)}",
-            parameter="status",
-            known=known,
-        )
-    max_limit = max(settings.dashboard_page_size, settings.dashboard_page_size_max)
-    limit = _int_parameter(request, "limit", settings.dashboard_page_size, max_limit)
+    given = _choice(request, "status", list(DeliveryStatus))
     status = DeliveryStatus(given) if given else None
+    limit = _page_size(request)
     found = await request.app[STORE].webhooks.newest(status, limit)
     return _json_response(request, {"webhooks": [webhook_document(event) for event in found]})
 
 
-def _task_filter(request: web.Request, max_name_characters: int) -> TaskFilter:
-    query = {name: request.query.get(name, "") for name in ("status", "operation", "worker")}
-    search = request.query.get("search", "").strip()
-    statuses = [str(status) for status in Status]
-    for name, known in (("status", statuses), ("operation", list(OPERATIONS))):
-        if query[name] and query[name] not in known:
-            raise BadParameter(
-                f"{name}={query[name][:40]!a} is unknown; use one of {', '.join(known)}",
-                parameter=name,
-                known=known,
-            )
-    for name, value, max_length in (
-        ("worker", query["worker"], _MAX_WORKER_CHARACTERS),
-        ("search", search, max_name_characters),
-    ):
-        if len(value) > max_length:
-            raise BadParameter(
-                f"{name} has {len(value)} characters; at max_length {max_length} are allowed",
-                parameter=name,
-                limit=max_length,
-                measured=len(value),
-            )
-        if not value.isprintable():
-            raise BadParameter(
-                f"{name} contains characters that are not printable; remove them", parameter=name
-            )
-    return TaskFilter(
-        status=Status(query["status"]) if query["status"] else None,
-        operation=query["operation"],
-        worker=query["worker"],
-        search=search,
-        after=request.query.get("after", ""),
-    )
+def _choice(request: web.Request, name: str, known: Sequence[str]) -> str:
+    """Return a parameter that is one of ``known``, or empty."""
+    given = request.query.get(name, "")
+    if given and given not in known:
+        raise BadParameter(
+            f"{name}={given[:40]!a} is unknown; use one of {', '.join(known)}",
+            parameter=name,
+            known=[str(each) for each in known],
+        )
+    return given
+
+
+def _text(request: web.Request, name: str, limit: int) -> str:
+    given = request.query.get(name, "").strip()
+    if len(given) > limit:
+        raise BadParameter(
+            f"{name} has {len(given)} characters; at most {limit} are allowed",
+            parameter=name,
+            limit=limit,
+            measured=len(given),
+        )
+    if not given.isprintable():
+        raise BadParameter(
+            f"{name} contains characters that are not printable; remove them", parameter=name
+        )
+    return given
+
+
+def _page_size(request: web.Request) -> int:
+    default = request.app[SETTINGS].dashboard_page_size
+    maximum = max(default, request.app[SETTINGS].dashboard_page_size_max)
+    return _int_parameter(request, "limit", default, maximum)
 
 
 def _int_parameter(request: web.Request, name: str, default: int, maximum: int) -> int:

@@ -20,7 +20,7 @@ from models.settings import Settings
 from models.store import Store
 from models.store.tasks.change_stream import TaskChange
 from models.tasks.task import Task
-from service.events.queue_watch import QueueWatch, any_queued
+from service.events.queue_watch import QueueWatch, queued_ids
 from service.events.sse_stream import EventStream
 from service.events.sse_topic import Kind, Topic
 from service.events.stream_limits import StreamLimits
@@ -125,7 +125,7 @@ class EventHub:
             ids = set().union(*stale.values())
             read = await self._store.tasks.get_many(list(ids)) if ids else {}
             tasks = {topic: topic.merge(stale.get(topic, set()), read) for topic in topics}
-            waiting = any(any_queued(by_id) for by_id in tasks.values())
+            waiting = any(queued_ids(by_id) for by_id in tasks.values())
             queue_snapshot = await self._queue_watch.snapshot(if_changed=waiting)
         except BaseException:
             for topic, before in stale.items():
