@@ -114,7 +114,7 @@ async def stores_context(app: web.Application) -> AsyncIterator[None]:
 async def background_context(app: web.Application) -> AsyncIterator[None]:
     """Run what goes on besides requests. Long polls and event streams share a change stream."""
     settings, store, instruments = app[SETTINGS], app[STORE], app[INSTRUMENTS]
-    endings = app[COMPLETION_WAITER] = CompletionWaiter(store)
+    endings = app[COMPLETION_WAITER] = CompletionWaiter()
     hub = app[EVENT_HUB] = EventHub(settings, store, instruments)
     app[METRICS_COLLECTOR] = MetricsCollector(settings, store, app[QUEUE], instruments)
     app[OVERVIEW] = Overview(settings, store, app[QUEUE])

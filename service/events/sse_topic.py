@@ -1,11 +1,12 @@
-"""SSE topic: state of one task or group, serialized once for all streams."""
+"""State of one task or group, serialized once for all its streams; one open stream."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -45,7 +46,6 @@ class Topic:
     stale: set[str] = field(default_factory=set)
     gone: bool = False
     listeners: set[asyncio.Event] = field(default_factory=set)
-    loading: asyncio.Task[None] | None = None
     stream_count: int = 0
     _state: object = None
     _events: dict[str | None, Event] = field(default_factory=dict)
@@ -130,3 +130,39 @@ class Topic:
         ]
         known = [eta for eta in etas if eta is not None]
         return max(known) if len(known) == len(etas) else None
+
+
+@dataclass(eq=False)
+class EventStream:
+    """One open stream; ``disconnected`` tells whether the client disconnected."""
+
+    topic: Topic
+    name: str | None
+    disconnected: Callable[[], bool]
+    shutdown: asyncio.Event
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def closed(self) -> bool:
+        """Whether no more events follow."""
+        return self.shutdown.is_set() or self.topic.gone or self.disconnected()
+
+    def current_event(self) -> Event:
+        """Return the known state."""
+        return self.topic.event(self.name)
+
+    async def next_event(self, last: str, until: float) -> Event | None:
+        """Return the newest state other than ``last``; None when the stream must close.
+
+        States between two calls are dropped: a slow reader gets the newest one.
+        """
+        loop = asyncio.get_running_loop()
+        while loop.time() < until and not self.closed:
+            event = self.current_event()
+            if event.tag != last:
+                return event
+            self.changed.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(until):
+                    await self.changed.wait()
+        return None

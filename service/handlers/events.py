@@ -13,8 +13,7 @@ from service.app_keys import SETTINGS
 from service.auth.authenticator import AUTHENTICATOR
 from service.auth.identity import client_id, identity
 from service.events.sse_hub import EVENT_HUB
-from service.events.sse_stream import EventStream
-from service.events.sse_topic import Kind
+from service.events.sse_topic import EventStream, Kind
 from service.handlers.tasks import TaskNameQuery
 from service.http.query import reject_unknown_query
 from service.openapi.endpoint import ResponseSpec, endpoint
