@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
-import resource
 import sys
 import urllib.error
 import urllib.request
@@ -56,19 +55,12 @@ def main() -> int:
     gc.enable()
     configure_logging(settings, "service")
     filter_client_errors()
-    _raise_file_limit()
     try:
         asyncio.run(serve(settings, given.fd, given.ready_fd))
     except BadSettings as error:
         print(f"darkroom: {error}", file=sys.stderr)
         return 2
     return 0
-
-
-def _raise_file_limit() -> None:
-    """Raise the limit of open files to the maximum: 1024 suffice for a few hundred uploads only."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def openapi(settings: Settings) -> int:

@@ -128,7 +128,6 @@ async def background_context(app: web.Application) -> AsyncIterator[None]:
     for each in working:
         each.cancel()
     await asyncio.gather(*working, return_exceptions=True)
-    await app[METRICS_COLLECTOR].close()
 
 
 async def release_waiting(app: web.Application) -> None:

@@ -49,7 +49,7 @@ async def serve(
         if await _set_up(runner, stop):
             server = runner.server
             assert server is not None
-            limiter = ConnectionLimiter(settings, _max_open_files())
+            limiter = ConnectionLimiter(settings, _raise_file_limit())
             watching = asyncio.create_task(limiter.watch())
             ports = await _listen(settings, sockets, lambda: Connection(limiter, settings, server))
             ready_pipe.notify_ready(ready_fd)
@@ -97,10 +97,11 @@ async def _listen(
     ]
 
 
-def _max_open_files() -> int:
-    """Return the limit of open files; ``__main__`` raises it."""
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return sys.maxsize if soft == resource.RLIM_INFINITY else soft
+def _raise_file_limit() -> int:
+    """Raise the limit of open files to the maximum: 1024 suffice for a few hundred uploads only."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    return sys.maxsize if most == resource.RLIM_INFINITY else most
 
 
 async def _drain(runner: web.AppRunner, ports: Sequence[asyncio.Server]) -> None:

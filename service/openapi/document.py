@@ -16,7 +16,7 @@ from models.settings import Settings
 from models.tasks.task import Status
 from service.app_keys import SETTINGS
 from service.auth.permissions import PERMISSIONS
-from service.openapi.endpoint import Endpoint, Schema, endpoint_of, unlisted_reason
+from service.openapi.endpoint import Endpoint, Schema, declaration_of
 from service.openapi.limits import upload_limits
 from service.openapi.operation import Route, build_operation
 from service.openapi.problem_schema import problem_schema
@@ -124,10 +124,10 @@ def build_document(app: web.Application) -> Schema:
 def _documented_routes(app: web.Application) -> list[tuple[Route, Endpoint]]:
     found, undeclared = [], []
     for route in iter_routes(app):
-        endpoint = endpoint_of(route.handler)
-        if endpoint is not None:
-            found.append((route, endpoint))
-        elif not unlisted_reason(route.handler):
+        declaration = declaration_of(route.handler)
+        if isinstance(declaration, Endpoint):
+            found.append((route, declaration))
+        elif declaration is None:
             undeclared.append(f"{route.method} {route.path} ({route.handler.__qualname__})")
     if undeclared:
         raise LookupError(

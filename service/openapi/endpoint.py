@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from inspect import unwrap
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -91,37 +90,29 @@ class Endpoint:
         return types + [kind for kind in content if isinstance(kind, type)]
 
 
-_ENDPOINTS: WeakKeyDictionary[Callable[..., Any], Endpoint] = WeakKeyDictionary()
-_UNLISTED: WeakKeyDictionary[Callable[..., Any], str] = WeakKeyDictionary()
+_DECLARED: WeakKeyDictionary[Callable[..., Any], Endpoint | str] = WeakKeyDictionary()
 
 
 def endpoint(
     tag: str, summary: str, *, responses: Mapping[int, ResponseSpec], **more: Any
 ) -> Callable[[Handler], Handler]:
     """Declare a handler's request and responses; see ``Endpoint``."""
-
-    def declare(handler: Handler) -> Handler:
-        _ENDPOINTS[handler] = Endpoint(tag, summary, responses, **more)
-        return handler
-
-    return declare
+    return _declare(Endpoint(tag, summary, responses, **more))
 
 
 def unlisted(reason: str) -> Callable[[Handler], Handler]:
     """Leave a handler out of the OpenAPI document, with the reason."""
+    return _declare(reason)
 
+
+def _declare(declaration: Endpoint | str) -> Callable[[Handler], Handler]:
     def declare(handler: Handler) -> Handler:
-        _UNLISTED[handler] = reason
+        _DECLARED[handler] = declaration
         return handler
 
     return declare
 
 
-def endpoint_of(handler: Callable[..., Any]) -> Endpoint | None:
-    """Return the declaration of ``handler``, if there is one."""
-    return _ENDPOINTS.get(unwrap(handler))
-
-
-def unlisted_reason(handler: Callable[..., Any]) -> str | None:
-    """Return why ``handler`` is left out of the document; None if it is listed."""
-    return _UNLISTED.get(unwrap(handler))
+def declaration_of(handler: Callable[..., Any]) -> Endpoint | str | None:
+    """Return what ``handler`` declares, or the reason why it is unlisted; None: neither."""
+    return _DECLARED.get(handler)
