@@ -6,11 +6,8 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Annotated
 
 from aiohttp import web
-from pydantic import Field
-from typing_extensions import TypedDict
 
 from models.errors import BadParameter, NotFound
 from models.operations import OPERATIONS
@@ -32,47 +29,32 @@ from service.dashboard.serializers import task_row, webhook_document
 from service.dashboard.task_details import task_details
 from service.http.query import reject_unknown_query
 from service.http.responses import etag_response
-from service.openapi.endpoint import JSON
+from service.openapi.endpoint import JSON, parameter
 
 _DEFAULT_MINUTES = 60  # of history by default
 _MAX_WORKER_CHARACTERS = 300  # of the worker filter
 _INTEGER = re.compile(r"[0-9]{1,6}")
 
 
-class _HistoryQuery(TypedDict, total=False):
-    minutes: Annotated[int, Field(ge=1, description="Minutes of history; 60 by default.")]
-
-
-class _TasksQuery(TypedDict, total=False):
-    status: Annotated[
-        str,
-        Field(
-            description="Only tasks of this status.",
-            json_schema_extra={"enum": [str(each) for each in Status]},
-        ),
-    ]
-    operation: Annotated[
-        str,
-        Field(
-            description="Only tasks with this operation.",
-            json_schema_extra={"enum": list(OPERATIONS)},
-        ),
-    ]
-    worker: Annotated[str, Field(description="Only tasks that this worker claimed last.")]
-    search: Annotated[str, Field(description="Start of a task id or of a file name; case matters.")]
-    after: Annotated[str, Field(description="The value of next of the previous page.")]
-    limit: Annotated[int, Field(ge=1, description="How many; see DASHBOARD_PAGE_SIZE_MAX.")]
-
-
-class _WebhooksQuery(TypedDict, total=False):
-    status: Annotated[
-        str,
-        Field(
-            description="Only webhooks of this status; WAITING: the task or group has not ended.",
-            json_schema_extra={"enum": [str(each) for each in DeliveryStatus]},
-        ),
-    ]
-    limit: Annotated[int, Field(ge=1, description="How many; see DASHBOARD_PAGE_SIZE_MAX.")]
+_LIMIT = {"limit": parameter("How many; see DASHBOARD_PAGE_SIZE_MAX.", type="integer", minimum=1)}
+_HISTORY = {
+    "minutes": parameter("Minutes of history; 60 by default.", type="integer", minimum=1),
+}
+_TASKS = {
+    "status": parameter("Only tasks of this status.", enum=list(Status)),
+    "operation": parameter("Only tasks with this operation.", enum=list(OPERATIONS)),
+    "worker": parameter("Only tasks that this worker claimed last."),
+    "search": parameter("Start of a task id or of a file name; case matters."),
+    "after": parameter("The value of next of the previous page."),
+    **_LIMIT,
+}
+_WEBHOOKS = {
+    "status": parameter(
+        "Only webhooks of this status; WAITING: the task or group has not ended.",
+        enum=list(DeliveryStatus),
+    ),
+    **_LIMIT,
+}
 
 
 @dashboard_endpoint(
@@ -97,13 +79,13 @@ async def queue(request: web.Request) -> web.StreamResponse:
 @dashboard_endpoint(
     "Show queue length and throughput over time",
     HistoryBody,
-    query=_HistoryQuery,
+    query=_HISTORY,
     errors=(BadParameter,),
     examples=("curl '{url}/dashboard/api/history?minutes=5'",),
 )
 async def history(request: web.Request) -> web.StreamResponse:
     """GET /dashboard/api/history?minutes=: queue length and throughput over time."""
-    reject_unknown_query(request, "minutes")
+    reject_unknown_query(request)
     settings = request.app[SETTINGS]
     minutes = _int_parameter(
         request, "minutes", _DEFAULT_MINUTES, settings.queue_history_retention_seconds // 60
@@ -114,13 +96,13 @@ async def history(request: web.Request) -> web.StreamResponse:
 @dashboard_endpoint(
     "List tasks",
     TaskPageBody,
-    query=_TasksQuery,
+    query=_TASKS,
     errors=(BadParameter,),
     examples=("curl '{url}/dashboard/api/tasks?status=SUCCESS&limit=5'",),
 )
 async def tasks(request: web.Request) -> web.StreamResponse:
     """GET /dashboard/api/tasks: a page of tasks, newest first."""
-    reject_unknown_query(request, "status", "operation", "worker", "search", "after", "limit")
+    reject_unknown_query(request)
     status = _choice(request, "status", list(Status))
     wanted = TaskFilter(
         status=Status(status) if status else None,
@@ -152,14 +134,14 @@ async def task(request: web.Request) -> web.StreamResponse:
 @dashboard_endpoint(
     "List webhooks",
     WebhooksBody,
-    query=_WebhooksQuery,
+    query=_WEBHOOKS,
     errors=(BadParameter,),
     description="The newest webhooks of all tasks and groups.",
     examples=("curl '{url}/dashboard/api/webhooks?status=FAILED'",),
 )
 async def webhooks(request: web.Request) -> web.StreamResponse:
     """GET /dashboard/api/webhooks: the newest webhooks."""
-    reject_unknown_query(request, "status", "limit")
+    reject_unknown_query(request)
     given = _choice(request, "status", list(DeliveryStatus))
     status = DeliveryStatus(given) if given else None
     limit = _page_size(request)

@@ -14,7 +14,7 @@ from service.auth.authenticator import AUTHENTICATOR
 from service.auth.identity import client_id, identity
 from service.events.sse_hub import EVENT_HUB
 from service.events.sse_topic import EventStream, Kind
-from service.handlers.tasks import TaskNameQuery
+from service.handlers.tasks import NAME
 from service.http.query import reject_unknown_query
 from service.openapi.endpoint import ResponseSpec, endpoint
 from service.openapi.error_groups import STORE_ERRORS
@@ -33,7 +33,7 @@ _ERRORS = (NotFound, BadParameter, TooManyStreams, *STORE_ERRORS)
     "Follow a task",
     description="Server-sent events: `task`, with the task, its `position` in the queue and its "
     "`eta_seconds`, at each change; `end`, after which the stream is closed.",
-    query=TaskNameQuery,
+    query=NAME,
     headers=("Last-Event-ID",),
     responses=_ANSWERS,
     errors=_ERRORS,
@@ -41,7 +41,7 @@ _ERRORS = (NotFound, BadParameter, TooManyStreams, *STORE_ERRORS)
 )
 async def task(request: web.Request) -> web.StreamResponse:
     """GET /tasks/<id>/events; ``?name=`` as for the task itself."""
-    reject_unknown_query(request, "name")
+    reject_unknown_query(request)
     return await _stream(request, "task", request.query.get("name"))
 
 

@@ -19,7 +19,16 @@ from service.auth.rate_limit import count_call, count_email
 from service.http.errors import STATUS
 from service.http.query import reject_unknown_query
 from service.http.responses import json_response
-from service.openapi.endpoint import FORM, HTML, JSON, URLENCODED, BodySpec, ResponseSpec, endpoint
+from service.openapi.endpoint import (
+    FORM,
+    HTML,
+    JSON,
+    URLENCODED,
+    BodySpec,
+    ResponseSpec,
+    endpoint,
+    parameter,
+)
 from service.openapi.error_groups import FORM_ERRORS, STORE_ERRORS
 from service.pages.render import standalone_page, wants_page
 from service.schemas import StatusBody
@@ -53,10 +62,7 @@ class UnsubscribeForm(TypedDict, total=False):
     one_click: Annotated[Literal["One-Click"], Field(alias="List-Unsubscribe")]
 
 
-class _TokenQuery(TypedDict, total=False):
-    """The query of a link in an e-mail."""
-
-    token: Annotated[str, Field(description="From an e-mail.")]
+_TOKEN = {"token": parameter("From an e-mail.")}
 
 
 @endpoint(
@@ -92,7 +98,7 @@ async def _start_opt_in(request: web.Request, to: str) -> None:
     "E-mail",
     "Show the page that confirms a subscription",
     description="For the link in an e-mail. Opening it changes nothing: mail scanners open links.",
-    query=_TokenQuery,
+    query=_TOKEN,
     responses={200: ResponseSpec("The page.", media=(HTML,))},
     errors=(BadParameter,),
     html_errors=True,
@@ -112,7 +118,7 @@ async def confirm_page(request: web.Request) -> web.StreamResponse:
 @endpoint(
     "E-mail",
     "Confirm a subscription",
-    query=_TokenQuery,
+    query=_TOKEN,
     responses={200: ResponseSpec("Subscribed.", StatusBody, media=(HTML,))},
     errors=(BadParameter, *STORE_ERRORS),
     html_errors=True,
@@ -137,7 +143,7 @@ async def confirm(request: web.Request) -> web.StreamResponse:
     "E-mail",
     "Show the page that unsubscribes",
     description="For the link in an e-mail. Opening it changes nothing: mail scanners open links.",
-    query=_TokenQuery,
+    query=_TOKEN,
     responses={200: ResponseSpec("The page.", media=(HTML,))},
     errors=(BadParameter,),
     html_errors=True,
@@ -158,7 +164,7 @@ async def unsubscribe_page(request: web.Request) -> web.StreamResponse:
     "E-mail",
     "Unsubscribe from the newsletter",
     description="By address, or by the token of an e-mail (one-click, RFC 8058).",
-    query=_TokenQuery,
+    query=_TOKEN,
     body=BodySpec(dict.fromkeys((FORM, URLENCODED, JSON), UnsubscribeForm)),
     responses={
         200: ResponseSpec("Unsubscribed; the same for every address.", StatusBody, media=(HTML,))
@@ -171,7 +177,7 @@ async def unsubscribe(request: web.Request) -> web.StreamResponse:
     """POST /unsubscribe: by address, or by the token of an e-mail (one-click, RFC 8058)."""
     if "token" in request.query:
         return await _one_click(request)
-    reject_unknown_query(request, "token")
+    reject_unknown_query(request)
     address = await _address(request)
     await count_call(request, "MAIL_PER_CLIENT")
     await _in_constant_time(_unsubscribe(request, address))
@@ -220,7 +226,7 @@ async def _address(request: web.Request) -> str:
 
 
 def _subscriber_id(request: web.Request, purpose: Purpose) -> str:
-    reject_unknown_query(request, "token")
+    reject_unknown_query(request)
     return request.app[TOKENS].read_subscriber_token(purpose, request.query.get("token", ""))
 
 

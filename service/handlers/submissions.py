@@ -15,7 +15,7 @@ from models.operations.steps import read_pipeline
 from models.settings import Settings
 from models.tasks.schemas import GroupBody, TaskBody
 from service.app_keys import SETTINGS
-from service.http.query import WaitRedirectQuery
+from service.http.query import REDIRECT, WAIT
 from service.openapi import form_schemas
 from service.openapi.endpoint import FORM, BodySpec, ResponseSpec, endpoint
 from service.openapi.error_groups import TASK_ERRORS, UPLOAD_ERRORS
@@ -48,7 +48,7 @@ def operation_handler(op: str) -> Handler:
     @endpoint(
         "Pictures",
         summary(OPERATIONS[op]),
-        query=WaitRedirectQuery,
+        query=WAIT | REDIRECT,
         headers=("Prefer",),
         body=BodySpec({FORM: form_schemas.operation_form(op)}),
         responses=SUBMISSION_RESPONSES,
@@ -68,7 +68,7 @@ def operation_handler(op: str) -> Handler:
 @endpoint(
     "Pictures",
     "Apply several operations, in order",
-    query=WaitRedirectQuery,
+    query=WAIT | REDIRECT,
     headers=("Prefer",),
     body=BodySpec({FORM: form_schemas.pipeline_form}),
     responses=SUBMISSION_RESPONSES,

@@ -18,7 +18,7 @@ from service.auth.identity import identity
 from service.events.long_poll import long_poll_task
 from service.handlers.submissions import IMAGE_FIELDS, SUBMISSION_RESPONSES
 from service.http.errors import error_response
-from service.http.query import WaitRedirectQuery, reject_unknown_query
+from service.http.query import REDIRECT, WAIT, reject_unknown_query
 from service.http.responses import json_response
 from service.http.streaming import stream_response
 from service.openapi import form_schemas
@@ -93,7 +93,7 @@ async def grayscale(request: web.Request) -> web.StreamResponse:
 @endpoint(
     "Pictures",
     "Convert to another format; with the field file: make a thumbnail, as the older service",
-    query=WaitRedirectQuery,
+    query=WAIT | REDIRECT,
     headers=("Prefer",),
     body=BodySpec({FORM: form_schemas.convert_form}),
     responses={

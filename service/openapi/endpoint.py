@@ -3,7 +3,7 @@
     @endpoint(
         "Tasks",
         "How far a task is",
-        query=Waiting,
+        query=WAIT,
         responses={200: ResponseSpec("The task.", TaskBody, headers=("Location",))},
         errors=(NotFound, BadParameter, *STORE_ERRORS),
         examples=("curl '{url}/tasks/TASK_ID?wait=30'",),
@@ -35,6 +35,14 @@ FORM = "multipart/form-data"
 URLENCODED = "application/x-www-form-urlencoded"
 
 
+def parameter(description: str, **schema: Any) -> Schema:
+    """Return a query parameter or header: text, unless ``schema`` says more.
+
+    ``description`` may name settings, e.g. ``{MAX_WAIT}``.
+    """
+    return {"description": description, "schema": {"type": "string", **schema}}
+
+
 @dataclass(frozen=True)
 class ResponseSpec:
     """One response: its meaning and its body.
@@ -62,7 +70,7 @@ class BodySpec:
 class Endpoint:
     """The declaration of a handler, which may serve several routes.
 
-    ``query``: a TypedDict whose keys are the parameters. ``headers``: names of request headers, see
+    ``query``: its parameters by name, see ``parameter``. ``headers``: names of request headers, see
     ``headers.REQUEST_HEADERS``. ``errors``: all but ``InternalError``, which any route may answer.
     ``html_errors``: browsers get errors as HTML. ``examples``: commands with ``{url}`` for the
     service and TASK_ID, GROUP_ID, NAME or WORKER for values from an earlier response; the tests run
@@ -73,7 +81,7 @@ class Endpoint:
     summary: str
     responses: Mapping[int, ResponseSpec]
     description: str = ""
-    query: Any = None
+    query: Mapping[str, Schema] = field(default_factory=dict)
     headers: tuple[str, ...] = ()
     body: BodySpec | None = None
     errors: tuple[type[AppError], ...] = ()

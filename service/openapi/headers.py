@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from service.openapi.endpoint import Schema, parameter
 
 RESPONSE_HEADERS: dict[str, str] = {
     "Location": "The task, group or image that the response is about.",
@@ -20,17 +20,14 @@ RESPONSE_HEADERS: dict[str, str] = {
 """Descriptions of response headers by name."""
 
 
-def _text(description: str, *examples: str) -> dict[str, Any]:
-    schema = {"type": "string", "examples": list(examples)} if examples else {"type": "string"}
-    return {"description": description, "schema": schema}
-
-
-REQUEST_HEADERS: dict[str, dict[str, Any]] = {
-    "If-Match": _text("An ETag: act only if the result still matches."),
-    "If-None-Match": _text("An ETag: answer 304 if it still matches."),
-    "If-Range": _text("An ETag: send the range only if it still matches."),
-    "Last-Event-ID": _text("Id of the last event received; browsers send it on reconnect."),
-    "Prefer": _text("wait=SECONDS, the same as the query parameter wait (RFC 7240).", "wait=30"),
-    "Range": _text("One byte range.", "bytes=0-1023"),
+REQUEST_HEADERS: dict[str, Schema] = {
+    "If-Match": parameter("An ETag: act only if the result still matches."),
+    "If-None-Match": parameter("An ETag: answer 304 if it still matches."),
+    "If-Range": parameter("An ETag: send the range only if it still matches."),
+    "Last-Event-ID": parameter("Id of the last event received; browsers send it on reconnect."),
+    "Prefer": parameter(
+        "wait=SECONDS, the same as the query parameter wait (RFC 7240).", examples=["wait=30"]
+    ),
+    "Range": parameter("One byte range.", examples=["bytes=0-1023"]),
 }
 """Descriptions and schemas of request headers by name; none is required."""

@@ -6,8 +6,6 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, get_args
 
-from pydantic import TypeAdapter
-
 from models.error_members import meaning
 from models.errors import AppError, InternalError
 from models.settings import Settings
@@ -76,10 +74,9 @@ def build_operation(
         "operationId": _operation_id(route),
         "parameters": [
             *_path_parameters(route, endpoint),
-            *_query_parameters(endpoint, settings),
-            *(
-                {"name": name, "in": "header", "required": False, **REQUEST_HEADERS[name]}
-                for name in endpoint.headers
+            *_optional_parameters("query", endpoint.query, settings),
+            *_optional_parameters(
+                "header", {name: REQUEST_HEADERS[name] for name in endpoint.headers}, settings
             ),
         ],
         "requestBody": _request_body(endpoint.body, schemas, settings) if endpoint.body else None,
@@ -111,16 +108,20 @@ def _path_parameters(route: Route, endpoint: Endpoint) -> list[Schema]:
     return found
 
 
-def _query_parameters(endpoint: Endpoint, settings: Settings) -> list[Schema]:
-    if endpoint.query is None:
-        return []
-    found = []
-    for name, schema in TypeAdapter(endpoint.query).json_schema()["properties"].items():
-        del schema["title"]
-        description = schema.pop("description").format_map(_SettingValues(settings))
-        about = {"name": name, "in": "query", "required": False, "description": description}
-        found.append({**about, "schema": schema})
-    return found
+def _optional_parameters(
+    place: str, parameters: Mapping[str, Schema], settings: Settings
+) -> list[Schema]:
+    values = _SettingValues(settings)
+    return [
+        {
+            "name": name,
+            "in": place,
+            "required": False,
+            "description": each["description"].format_map(values),
+            "schema": each["schema"],
+        }
+        for name, each in parameters.items()
+    ]
 
 
 class _SettingValues(dict[str, Any]):
