@@ -11,9 +11,9 @@ from models.outbox.item import DeliveryStatus
 from service.app_keys import STORE
 from service.auth.identity import client_id
 from service.dashboard.endpoint import dashboard_endpoint
+from service.dashboard.queries import task_details
 from service.dashboard.schemas import DrainBody, TaskDetailBody, WebhookBody
 from service.dashboard.serializers import webhook_document
-from service.dashboard.task_details import task_details
 from service.http.query import reject_unknown_query
 from service.http.responses import json_response
 from service.submissions.task_actions import cancel_task, retry_task

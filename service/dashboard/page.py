@@ -15,13 +15,7 @@ from service.auth.authenticator import SAFE_METHODS
 from service.auth.permissions import Permission, request_permission
 from service.dashboard.overview import OVERVIEW
 from service.openapi.endpoint import unlisted
-from service.pages.render import (
-    layout_page,
-    redirect_after_form,
-    standalone_page,
-    wants_page,
-    with_error,
-)
+from service.pages.render import error_page, layout_page, redirect_after_form, wants_page
 
 log = structlog.get_logger()
 
@@ -53,12 +47,7 @@ async def dashboard_middleware(request: web.Request, handler: Handler) -> web.St
         log.info("refused", **error.document())
         if isinstance(error, Unauthorized) and request.path == DASHBOARD_PATH:
             return redirect_after_form(str(URL("/login").with_query(next=request.path_qs)))
-        detail = f"{error.detail[0].upper()}{error.detail[1:]}."
-        title = "This did not work"
-        return with_error(
-            standalone_page("notice.html", title=title, detail=detail, button="", one_click=False),
-            error,
-        )
+        return error_page("This did not work", error)
     if request.method not in SAFE_METHODS:
         request.app[OVERVIEW].invalidate()
     return response

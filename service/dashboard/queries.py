@@ -13,8 +13,9 @@ from models.errors import BadParameter, NotFound
 from models.operations import OPERATIONS
 from models.outbox.item import DeliveryStatus
 from models.store.tasks.search import TaskFilter
-from models.tasks.task import Status
+from models.tasks.task import Status, Task
 from service.app_keys import SETTINGS, STORE
+from service.auth.identity import identity
 from service.dashboard.endpoint import dashboard_endpoint
 from service.dashboard.overview import OVERVIEW
 from service.dashboard.schemas import (
@@ -25,8 +26,7 @@ from service.dashboard.schemas import (
     WebhooksBody,
     WorkersBody,
 )
-from service.dashboard.serializers import task_row, webhook_document
-from service.dashboard.task_details import task_details
+from service.dashboard.serializers import task_detail, task_row, webhook_document
 from service.http.query import reject_unknown_query
 from service.http.responses import etag_response
 from service.openapi.endpoint import JSON, parameter
@@ -147,6 +147,12 @@ async def webhooks(request: web.Request) -> web.StreamResponse:
     limit = _page_size(request)
     found = await request.app[STORE].webhooks.newest(status, limit)
     return _json_response(request, {"webhooks": [webhook_document(event) for event in found]})
+
+
+async def task_details(request: web.Request, task: Task) -> TaskDetailBody:
+    """Return the details of a task with its webhooks."""
+    events = await request.app[STORE].webhooks.of_task(task.id)
+    return task_detail(task, events, identity(request).view)
 
 
 def _choice(request: web.Request, name: str, known: Sequence[str]) -> str:

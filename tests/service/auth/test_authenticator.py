@@ -241,10 +241,14 @@ async def test_dashboard_links_to_results_of_keys(start_service: StartService) -
     task = await service.send(await service.key())
     await finish(service.store, task["task_id"])
     path = f"/dashboard/api/tasks/{task['task_id']}"
-    _, body = await service.request("GET", path, await service.key(Scope.ADMIN))
-    assert body["url"] == body["results"][0]["url"] and "signature=" in body["url"]
-    response = await service.client.get(body["url"])  # without a key, as a browser follows a link
-    assert (response.status, await response.read()) == (200, RESULT)
+    admin = await service.key(Scope.ADMIN)
+    cookies = await session(service, admin)
+    for credentials in ({"credentials": admin}, {"cookies": cookies}):
+        _, body = await service.request("GET", path, **credentials)
+        assert body["url"] == body["results"][0]["url"]
+        status, response = await service.request("GET", body["url"], **credentials)
+        assert (status, await response.read()) == (200, RESULT)
+    assert (await service.request("GET", body["url"]))[0] == 401
 
 
 # Sessions
