@@ -16,10 +16,8 @@ from aiohttp import web
 from models import ready_pipe
 from models.loopback import is_loopback
 from models.settings import Settings
-from service.app import create_app
+from service.app import create_app, release_waiting
 from service.app_keys import DRAINING
-from service.events.long_poll import COMPLETION_WAITER
-from service.events.sse_hub import EVENT_HUB
 from service.http.connection import Connection
 from service.http.connection_limits import ConnectionLimiter
 
@@ -113,8 +111,7 @@ async def _drain(runner: web.AppRunner, ports: Sequence[asyncio.Server]) -> None
         port.close()
     app = runner.app
     app[DRAINING].set()
-    app[COMPLETION_WAITER].close()  # long polls are answered now
-    app[EVENT_HUB].close()  # event streams reconnect to another process
+    await release_waiting(app)  # event streams reconnect to another process
     log.info("draining")
     loop = asyncio.get_running_loop()
     until = loop.time() + _DRAIN_SECONDS

@@ -32,7 +32,6 @@ _WORKER_NAME = {"name": "The worker's name, from GET /dashboard/api/workers."}
     examples=("curl -X POST '{url}/dashboard/api/tasks/TASK_ID/retry'",),
 )
 async def retry(request: web.Request) -> web.StreamResponse:
-    """POST /dashboard/api/tasks/<id>/retry."""
     reject_unknown_query(request)
     task = await retry_task(request, request.match_info["id"], UNRESTRICTED_VIEW)
     log.info("task_retried_by_operator", task_id=task.id, client=client_id(request))
@@ -47,7 +46,6 @@ async def retry(request: web.Request) -> web.StreamResponse:
     examples=("curl -X POST '{url}/dashboard/api/tasks/TASK_ID/cancel'",),
 )
 async def cancel(request: web.Request) -> web.StreamResponse:
-    """POST /dashboard/api/tasks/<id>/cancel."""
     reject_unknown_query(request)
     task = await cancel_task(request, request.match_info["id"], UNRESTRICTED_VIEW)
     log.info("task_cancelled_by_operator", task_id=task.id, client=client_id(request))
@@ -65,7 +63,6 @@ async def cancel(request: web.Request) -> web.StreamResponse:
     examples=("curl -X POST '{url}/dashboard/api/webhooks/WEBHOOK_ID/redeliver'",),
 )
 async def redeliver(request: web.Request) -> web.StreamResponse:
-    """POST /dashboard/api/webhooks/<id>/redeliver."""
     reject_unknown_query(request)
     requested, event = await request.app[STORE].webhooks.redeliver(request.match_info["id"])
     if event is None:
@@ -91,7 +88,6 @@ async def redeliver(request: web.Request) -> web.StreamResponse:
     examples=("curl -X POST '{url}/dashboard/api/workers/WORKER/drain'",),
 )
 async def drain(request: web.Request) -> web.StreamResponse:
-    """POST /dashboard/api/workers/<name>/drain: finish the current tasks, take no new ones."""
     return await _request_drain(request, drain=True)
 
 
@@ -104,7 +100,6 @@ async def drain(request: web.Request) -> web.StreamResponse:
     examples=("curl -X POST '{url}/dashboard/api/workers/WORKER/resume'",),
 )
 async def resume(request: web.Request) -> web.StreamResponse:
-    """POST /dashboard/api/workers/<name>/resume: take new tasks again."""
     return await _request_drain(request, drain=False)
 
 

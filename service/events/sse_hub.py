@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import structlog
@@ -21,7 +21,7 @@ from models.settings import Settings
 from models.slots import Slots
 from models.store import Store
 from models.store.tasks.change_stream import TaskChange
-from models.tasks.task import Task
+from models.tasks.group import Group
 from service.events.queue_watch import QueueWatch, queued_ids
 from service.events.sse_topic import EventStream, Kind, Topic
 from service.events.stream_limits import hold_slots
@@ -207,22 +207,17 @@ class EventHub:
                         del self._topics_by_task[task_id]
 
     async def _load_topic(self, topic: Topic) -> None:
-        tasks: Mapping[str, Task]
         if topic.kind == "task":
-            self._topics_by_task[topic.id].add(topic)
             task = await self._store.tasks.get(topic.id, topic.view)
-            if task is None:
-                raise NotFound("no such task")
-            tasks = {task.id: task}
+            found = (Group.of_one(task), {task.id: task}) if task else None
         else:
             found = await self._store.groups.find(topic.id, topic.view)
-            if found is None:
-                raise NotFound("no such group")
-            topic.group, tasks = found
-            for task_id in topic.ids:
-                self._topics_by_task[task_id].add(topic)
-            # Changes before the group was read were missed.
-            topic.stale.update(topic.ids)
+        if found is None:
+            raise NotFound(f"no such {topic.kind}")
+        topic.group, tasks = found
+        for task_id in topic.ids:
+            self._topics_by_task[task_id].add(topic)
+        topic.stale.update(topic.ids)  # changes before this were missed
         topic.update(tasks, await self._queue_watch.snapshot(tasks=tasks))
         self._changed.set()  # for changes meanwhile
 

@@ -30,11 +30,8 @@ _HEADERS = ("ETag", "Cache-Control")
 )
 async def openapi(request: web.Request) -> web.StreamResponse:
     """GET /openapi.json; the same until the service starts with other code or settings."""
-    openapi_document = request.app[OPENAPI]
     # A minute: after a new version clients may still have the last one for as long.
-    return etag_response(
-        request, openapi_document.body, openapi_document.etag, JSON, "public, max-age=60"
-    )
+    return etag_response(request, request.app[OPENAPI].body, JSON, "public, max-age=60")
 
 
 @unlisted("an HTML page")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -66,11 +65,6 @@ class OpenApiDocument:
     def body(self) -> bytes:
         """The document as JSON in UTF-8."""
         return (json.dumps(self.document, ensure_ascii=False) + "\n").encode()
-
-    @cached_property
-    def etag(self) -> str:
-        """The ETag, without quotes."""
-        return hashlib.sha256(self.body).hexdigest()[:32]
 
 
 OPENAPI = web.AppKey("openapi", OpenApiDocument)
