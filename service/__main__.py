@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
-import resource
 import sys
 import urllib.error
 import urllib.request
@@ -56,7 +55,6 @@ def main() -> int:
     gc.enable()
     configure_logging(settings, "service")
     filter_client_errors()
-    _raise_file_limit()
     try:
         asyncio.run(serve(settings, given.fd, given.ready_fd))
     except BadSettings as error:
@@ -65,16 +63,10 @@ def main() -> int:
     return 0
 
 
-def _raise_file_limit() -> None:
-    """Raise the limit of open files to the maximum: 1024 suffice for a few hundred uploads only."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
 def openapi(settings: Settings) -> int:
     """Print the OpenAPI document for these settings; no store is needed."""
     from service.app import create_app
-    from service.openapi.cached_document import OPENAPI
+    from service.openapi.document import OPENAPI
 
     sys.stdout.buffer.write(create_app(settings)[OPENAPI].body)
     return 0

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 
 import structlog
 from aiohttp import web
 
 from models.auth.tokens import Tokens
-from models.metrics import event_loop_lag
 from models.metrics.definitions import MONGODB_COMMANDS, REDIS_CALLS
+from models.metrics.event_loop_lag import measure_lag
 from models.metrics.instruments import Instruments
 from models.metrics.metric import MetricSource
 from models.networks.catalogue import Catalogue
@@ -21,11 +22,14 @@ from models.redis.result_cache import ResultCache
 from models.settings import Settings
 from models.store import Store
 from service.app_keys import CACHE, CATALOGUE, DRAINING, INSTRUMENTS, QUEUE, SETTINGS, STORE, TOKENS
-from service.auth import permissions, startup_check
+from service.auth import startup_check
 from service.auth.authenticator import AUTHENTICATOR, Authenticator
 from service.auth.middleware import auth_middleware
+from service.auth.permissions import PERMISSIONS
 from service.auth.rate_limit import RATE_LIMITER, set_rate_limit_headers
-from service.dashboard import routes as dashboard
+from service.dashboard.history_recorder import record_history
+from service.dashboard.overview import OVERVIEW, Overview
+from service.dashboard.page import dashboard_middleware
 from service.events.change_stream import watch_changes
 from service.events.long_poll import COMPLETION_WAITER, CompletionWaiter
 from service.events.sse_hub import EVENT_HUB, EventHub
@@ -38,8 +42,8 @@ from service.http.request_context import request_context_middleware, set_request
 from service.http.security_headers import set_security_headers
 from service.http.webhook_loop import webhook_loop_middleware
 from service.metrics_collector import METRICS_COLLECTOR, MetricsCollector
-from service.openapi.cached_document import OPENAPI, CachedDocument
-from service.routes import routes
+from service.openapi.document import OPENAPI, OpenApiDocument
+from service.routes import add_routes, routes
 from service.submissions.admission import Admission
 from service.submissions.task_creator import TASK_CREATOR, TaskCreator
 from service.uploads.disk_space import DISK_SPACE, DiskSpace
@@ -58,6 +62,7 @@ def create_app(settings: Settings) -> web.Application:
             allowed_hosts.allowed_hosts_middleware,
             webhook_loop_middleware,
             cors.cors_middleware,
+            dashboard_middleware,
             auth_middleware,
         ]
     )
@@ -68,71 +73,58 @@ def create_app(settings: Settings) -> web.Application:
     app[CATALOGUE] = Catalogue.read(settings.networks_dir, settings.onnx_enabled)
     for problem in app[CATALOGUE].problems:
         log.warning("network_refused", reason=problem)
-    app.cleanup_ctx.extend(
-        [stores_context, events_context, metrics_context, dashboard.dashboard_context]
-    )
+    app.cleanup_ctx.extend([stores_context, background_context])
     app.on_response_prepare.extend(
         [set_request_headers, set_security_headers, cors.set_cors_headers, set_rate_limit_headers]
     )
     app.on_shutdown.append(release_waiting)
-    app.add_routes(routes(settings))
-    permissions.check_routes(app.router.routes())
-    app[OPENAPI] = CachedDocument(app)
+    app[PERMISSIONS] = {}
+    add_routes(app, routes(settings))
+    app[OPENAPI] = OpenApiDocument(app)
     return app
 
 
 async def stores_context(app: web.Application) -> AsyncIterator[None]:
-    settings = app[SETTINGS]
-    store = app[STORE] = await Store.open(
-        settings, app[INSTRUMENTS].call_observer(MONGODB_COMMANDS)
-    )
-    try:
+    """Connect to the stores; what was opened is closed in reverse, also if the start fails."""
+    settings, instruments = app[SETTINGS], app[INSTRUMENTS]
+    async with AsyncExitStack() as opened:
+        store = app[STORE] = await Store.open(settings, instruments.call_observer(MONGODB_COMMANDS))
+        opened.callback(store.close)
         await startup_check.check(settings, store.api_keys.any_live)
-    except BaseException:
-        store.close()
-        raise
-    app[TOKENS] = Tokens(await store.secret_key.get(), settings)
-    redis = RedisConnection(settings)
-    app[RATE_LIMITER] = RateLimiter(settings, redis)
-    app[AUTHENTICATOR] = Authenticator(settings, app[STORE], app[TOKENS])
-    app[QUEUE] = Queue.open(settings, app[INSTRUMENTS].call_observer(REDIS_CALLS))
-    app[CACHE] = ResultCache(settings, redis)
-    app[DISK_SPACE] = DiskSpace(settings, app[STORE])
-    admission = Admission(settings, app[STORE])
-    app[TASK_CREATOR] = TaskCreator(
-        settings, app[CATALOGUE], app[STORE], app[QUEUE], admission, app[RATE_LIMITER]
-    )
-    yield
-    await app[CACHE].close()
-    await redis.close()
-    await app[QUEUE].close()
-    app[STORE].close()
+        app[TOKENS] = Tokens(await store.secret_key.get(), settings)
+        app[QUEUE] = Queue.open(settings, instruments.call_observer(REDIS_CALLS))
+        opened.push_async_callback(app[QUEUE].close)
+        redis = RedisConnection(settings)
+        opened.push_async_callback(redis.close)
+        app[RATE_LIMITER] = RateLimiter(settings, redis)
+        app[CACHE] = ResultCache(settings, redis)
+        opened.push_async_callback(app[CACHE].close)
+        app[AUTHENTICATOR] = Authenticator(settings, store, app[TOKENS])
+        app[DISK_SPACE] = DiskSpace(settings, store)
+        admission = Admission(settings, store)
+        app[TASK_CREATOR] = TaskCreator(
+            settings, app[CATALOGUE], store, app[QUEUE], admission, app[RATE_LIMITER]
+        )
+        yield
 
 
-async def events_context(app: web.Application) -> AsyncIterator[None]:
-    """Long polls and event streams share one change stream."""
-    endings = app[COMPLETION_WAITER] = CompletionWaiter(app[STORE])
-    listeners = app[EVENT_HUB] = EventHub(app[SETTINGS], app[STORE], app[INSTRUMENTS])
+async def background_context(app: web.Application) -> AsyncIterator[None]:
+    """Run what goes on besides requests. Long polls and event streams share a change stream."""
+    settings, store, instruments = app[SETTINGS], app[STORE], app[INSTRUMENTS]
+    endings = app[COMPLETION_WAITER] = CompletionWaiter()
+    hub = app[EVENT_HUB] = EventHub(settings, store, instruments)
+    app[METRICS_COLLECTOR] = MetricsCollector(settings, store, app[QUEUE], instruments)
+    app[OVERVIEW] = Overview(settings, store, app[QUEUE])
     working = [
-        asyncio.create_task(watch_changes(app[STORE].change_stream, [endings, listeners])),
-        asyncio.create_task(listeners.run()),
+        asyncio.create_task(watch_changes(store.change_stream, [endings, hub])),
+        asyncio.create_task(hub.run()),
+        asyncio.create_task(measure_lag(instruments)),
+        asyncio.create_task(record_history(settings, store)),
     ]
     yield
     for each in working:
         each.cancel()
     await asyncio.gather(*working, return_exceptions=True)
-
-
-async def metrics_context(app: web.Application) -> AsyncIterator[None]:
-    instruments = app[INSTRUMENTS]
-    scrape = app[METRICS_COLLECTOR] = MetricsCollector(
-        app[SETTINGS], app[STORE], app[QUEUE], instruments
-    )
-    watching = asyncio.create_task(event_loop_lag.measure_lag(instruments))
-    yield
-    watching.cancel()
-    await asyncio.gather(watching, return_exceptions=True)
-    await scrape.close()
 
 
 async def release_waiting(app: web.Application) -> None:

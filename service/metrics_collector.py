@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
-from collections.abc import Awaitable, Callable
 
 import structlog
 from aiohttp import web
+from async_lru import alru_cache
 
 from models.errors import StoreUnavailable
 from models.metrics import snapshot
@@ -40,13 +40,11 @@ from models.store import Store
 
 log = structlog.get_logger()
 
-Read = Callable[[], Awaitable[list[ProcessMetrics]]]
-
 
 class MetricsCollector:
     """Collects metrics; concurrent scrapes share one query to each store.
 
-    So neither a hostile client nor a store that hangs can make scrapes pile up in it.
+    So a hostile client cannot make scrapes pile up in a store.
     """
 
     def __init__(
@@ -56,16 +54,16 @@ class MetricsCollector:
         self._store = store
         self._queue = queue
         self._instruments = instruments
-        self._reading: dict[str, asyncio.Task[list[ProcessMetrics] | None]] = {}
+        self._reads = {
+            "mongodb": alru_cache(ttl=0)(self._mongodb),
+            "redis": alru_cache(ttl=0)(self._redis),
+        }
 
     async def exposition(self) -> bytes:
         """Return what the stores give within STORE_TIMEOUT, in Prometheus' text format."""
-        reads = {"mongodb": self._mongodb, "redis": self._redis}
-        said = await asyncio.gather(
-            *(self._read_within_timeout(name, read) for name, read in reads.items())
-        )
+        said = await asyncio.gather(*map(self._read, self._reads))
         up: MetricValues = {STORE_UP: {}}
-        for name, answer in zip(reads, said, strict=True):
+        for name, answer in zip(self._reads, said, strict=True):
             up[STORE_UP][name,] = 0 if answer is None else 1
         disk = shutil.disk_usage(tempfile.gettempdir())
         self._instruments.set(DISK_FREE, disk.free, "spool")
@@ -78,19 +76,14 @@ class MetricsCollector:
         # In a thread: the text of many workers takes a while.
         return await asyncio.to_thread(render, parts)
 
-    async def close(self) -> None:
-        for task in self._reading.values():
-            task.cancel()
-        await asyncio.gather(*self._reading.values(), return_exceptions=True)
-
-    async def _read_within_timeout(self, name: str, read: Read) -> list[ProcessMetrics] | None:
-        """Return what ``read`` gives; None after STORE_TIMEOUT."""
-        task = self._reading.get(name)
-        if task is None or task.done():
-            task = self._reading[name] = asyncio.create_task(_read_or_none(name, read))
+    async def _read(self, name: str) -> list[ProcessMetrics] | None:
+        """Return the metrics of a store; None if it does not give them within STORE_TIMEOUT."""
         try:
-            return await asyncio.wait_for(asyncio.shield(task), self._settings.store_timeout)
-        except TimeoutError:
+            return await asyncio.wait_for(self._reads[name](), self._settings.store_timeout)
+        except (StoreUnavailable, TimeoutError):
+            return None
+        except Exception:
+            log.exception("metrics_read_failed", store=name)
             return None
 
     async def _redis(self) -> list[ProcessMetrics]:
@@ -135,16 +128,6 @@ class MetricsCollector:
             parts.append(ProcessMetrics(worker, shown))
         ledger[SNAPSHOT_METRICS_REJECTED] = {(): spoiled}
         return parts
-
-
-async def _read_or_none(name: str, read: Read) -> list[ProcessMetrics] | None:
-    try:
-        return await read()
-    except StoreUnavailable:
-        return None
-    except Exception:
-        log.exception("metrics_read_failed", store=name)
-        return None
 
 
 METRICS_COLLECTOR = web.AppKey("scrape", MetricsCollector)

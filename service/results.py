@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncGenerator
-from typing import Annotated
 
 import structlog
 from aiohttp import web
-from pydantic import Field
-from typing_extensions import TypedDict
 
 from models.auth.visibility import View
 from models.errors import AppError, NotFound, NotReady, ResultGone
@@ -18,27 +15,21 @@ from models.tasks.filenames import sanitize
 from models.tasks.task import Removal, Result, Status, Task
 from service.app_keys import CACHE, SETTINGS, STORE
 from service.auth.identity import identity
+from service.openapi.endpoint import parameter
 
 _OWNER = re.compile(r"(?:[0-9a-f]{16})?")
 
 
-class OwnerQuery(TypedDict, total=False):
-    """The query of a resource with an owner."""
-
-    owner: Annotated[
-        str,
-        Field(
-            pattern=f"^{_OWNER.pattern}$",
-            description="For admin keys: the ID of the key that owns it.",
-        ),
-    ]
-
-
-class SignedLinkQuery(TypedDict, total=False):
-    """The query of a signed link; see ``models.auth.signed_links``."""
-
-    expires: Annotated[str, Field(description="Part of a signed link; see POST .../link.")]
-    signature: Annotated[str, Field(description="Part of a signed link.")]
+OWNER = {
+    "owner": parameter(
+        "For admin keys: the ID of the key that owns it.", pattern=f"^{_OWNER.pattern}$"
+    )
+}
+SIGNATURE = {
+    "expires": parameter("Part of a signed link; see POST .../link."),
+    "signature": parameter("Part of a signed link."),
+}
+"""The query of a signed link; see ``models.auth.signed_links``."""
 
 
 def requested_owner(request: web.Request) -> str:

@@ -16,10 +16,8 @@ from aiohttp import web
 from models import ready_pipe
 from models.loopback import is_loopback
 from models.settings import Settings
-from service.app import create_app
+from service.app import create_app, release_waiting
 from service.app_keys import DRAINING
-from service.events.long_poll import COMPLETION_WAITER
-from service.events.sse_hub import EVENT_HUB
 from service.http.connection import Connection
 from service.http.connection_limits import ConnectionLimiter
 
@@ -49,7 +47,7 @@ async def serve(
         if await _set_up(runner, stop):
             server = runner.server
             assert server is not None
-            limiter = ConnectionLimiter(settings, _max_open_files())
+            limiter = ConnectionLimiter(settings, _raise_file_limit())
             watching = asyncio.create_task(limiter.watch())
             ports = await _listen(settings, sockets, lambda: Connection(limiter, settings, server))
             ready_pipe.notify_ready(ready_fd)
@@ -97,10 +95,11 @@ async def _listen(
     ]
 
 
-def _max_open_files() -> int:
-    """Return the limit of open files; ``__main__`` raises it."""
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return sys.maxsize if soft == resource.RLIM_INFINITY else soft
+def _raise_file_limit() -> int:
+    """Raise the limit of open files to the maximum: 1024 suffice for a few hundred uploads only."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    return sys.maxsize if most == resource.RLIM_INFINITY else most
 
 
 async def _drain(runner: web.AppRunner, ports: Sequence[asyncio.Server]) -> None:
@@ -112,8 +111,7 @@ async def _drain(runner: web.AppRunner, ports: Sequence[asyncio.Server]) -> None
         port.close()
     app = runner.app
     app[DRAINING].set()
-    app[COMPLETION_WAITER].close()  # long polls are answered now
-    app[EVENT_HUB].close()  # event streams reconnect to another process
+    await release_waiting(app)  # event streams reconnect to another process
     log.info("draining")
     loop = asyncio.get_running_loop()
     until = loop.time() + _DRAIN_SECONDS

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from models.error_members import MEMBERS, REFUSED
+from http import HTTPStatus
+
+from models.error_members import MEMBERS, REFUSED, meaning
+from service.http.errors import STATUS
 from service.openapi.problem_schema import error_codes
 
 _HEAD = """# Error codes
@@ -31,7 +34,8 @@ def page() -> str:
     lines = []
     for each in error_codes():
         members = ", ".join(f"`{name}`" for name in each.members) or "none"
-        cells = (f"`{each.code}`", str(each.status), each.title, each.meaning, members)
+        status = STATUS[each]
+        cells = f"`{each.code}`", str(status), HTTPStatus(status).phrase, meaning(each), members
         lines.append(f"| {' | '.join(cells)} |")
     member_rows = [f"| `{name}` | {each.meaning} |" for name, each in MEMBERS.items()]
     member_rows.append(f"| `refused` | {REFUSED.meaning} |")

@@ -45,12 +45,7 @@ def identity(request: web.Request) -> Identity:
     return found
 
 
-def ip_pseudonym(request: web.Request) -> str:
-    """Return the keyed hash of the client's IP address, which is stored instead of the address."""
-    return request.app[TOKENS].pseudonym(request[CLIENT_IP])
-
-
 def client_id(request: web.Request) -> str:
     """Return the ID for quotas and fair queueing: hash of the API key, else of the IP address."""
     owner = identity(request).owner
-    return request.app[TOKENS].pseudonym(f"key:{owner}") if owner else ip_pseudonym(request)
+    return request.app[TOKENS].pseudonym(f"key:{owner}" if owner else request[CLIENT_IP])

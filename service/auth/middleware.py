@@ -6,17 +6,16 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from models.auth import signed_links
+from models.auth.api_key import Scope
 from models.errors import Forbidden, StoreUnavailable, Unauthorized
 from service.app_keys import SETTINGS
 from service.auth.authenticator import AUTHENTICATOR, SAFE_METHODS
 from service.auth.identity import ANONYMOUS, IDENTITY, Identity
+from service.auth.loopback import require_loopback
 from service.auth.permissions import SCOPES, Permission, request_permission
-from service.auth.rate_limit import count_address, count_key
-from service.http.csrf import reject_cross_site
-
-_WITHOUT_IDENTITY = frozenset(
-    {Permission.PUBLIC_UNCOUNTED, Permission.PUBLIC, Permission.DASHBOARD}
-)
+from service.auth.rate_limit import count_request
+from service.http.client_ip import CLIENT_IP
+from service.http.csrf import reject_cross_site, require_same_origin
 
 
 @web.middleware
@@ -31,52 +30,57 @@ async def auth_middleware(request: web.Request, handler: Handler) -> web.StreamR
     permission = request_permission(request)
     if permission is None:  # no such route: the handler answers 404 or 405
         return await handler(request)
-    kind = _rate_limit_kind(request, permission)
+    limit = _rate_limit(request, permission)
     # Count before authentication: refused requests cost something, too.
     if permission is not Permission.PUBLIC_UNCOUNTED:
         try:
-            await count_address(request, kind)
+            await count_request(request, f"{limit}_ADDRESS", request[CLIENT_IP])
         except StoreUnavailable:
             if permission is not Permission.DASHBOARD:  # the dashboard must work during an outage
                 raise
     request[IDENTITY] = client = await authenticate(request, permission)
-    if (
-        client.means == "anonymous"
-        and permission is not Permission.DASHBOARD
-        and request.method not in SAFE_METHODS
-    ):
+    if permission is Permission.DASHBOARD:
+        return await handler(request)
+    if client.means == "anonymous" and request.method not in SAFE_METHODS:
         reject_cross_site(request, request.app[SETTINGS])
-    await count_key(request, client, kind)
+    if client.key is not None:
+        await count_request(request, limit, client.key.id)
     return await handler(request)
 
 
-def _rate_limit_kind(request: web.Request, permission: Permission) -> str:
-    """Return the rate limit that the request counts for: submit or read."""
+def _rate_limit(request: web.Request, permission: Permission) -> str:
+    """Return the setting with the rate limit of a key for this request."""
     works = permission is Permission.ADMIN and request.method not in SAFE_METHODS
-    return "submit" if works or permission is Permission.SUBMIT else "read"
+    return f"RATE_LIMIT_{'SUBMIT' if works or permission is Permission.SUBMIT else 'READ'}"
 
 
 async def authenticate(request: web.Request, permission: Permission) -> Identity:
     """Return the identity of the request if it has ``permission``.
 
     Raises:
-        Unauthorized: a key is needed, or it is invalid. Forbidden: it lacks a scope, or a page of
-        another site sent the session. RateLimited: too many invalid keys from this address.
+        Unauthorized: a key is needed, or it is invalid. Forbidden: it lacks a scope, a page of
+        another site sent the request, or the dashboard has no keys and another machine asks.
+        RateLimited: too many invalid keys from this address.
     """
     settings = request.app[SETTINGS]
     if permission is Permission.READ_OR_LINK and signed_links.SIGNATURE in request.query:
         return await request.app[AUTHENTICATOR].identify_by_link(request)
-    if permission in _WITHOUT_IDENTITY or not settings.api_keys_enabled:
+    if permission in {Permission.PUBLIC_UNCOUNTED, Permission.PUBLIC}:
         return ANONYMOUS
-    client = await request.app[AUTHENTICATOR].identify(request)
+    if not settings.api_keys_enabled:
+        if permission is Permission.DASHBOARD:
+            require_loopback(request, settings)
+            if request.method not in SAFE_METHODS:
+                require_same_origin(request, settings, require_headers=False)
+        return ANONYMOUS
+    client, scope = await request.app[AUTHENTICATOR].identify(request), SCOPES.get(permission)
     if client.key is None:
-        if settings.allow_anonymous and permission is not Permission.ADMIN:
+        if settings.allow_anonymous and scope is not Scope.ADMIN:
             return client
-        needed = "an admin API key" if permission is Permission.ADMIN else "an API key"
+        needed = "an admin API key" if scope is Scope.ADMIN else "an API key"
         raise Unauthorized(
             f"{needed} is required: send Authorization: Bearer <key>, or log in at /login"
         )
-    scope = SCOPES.get(permission)
     if scope is not None and not client.key.allows(scope):
         raise Forbidden(
             f"this key lacks the scope {scope}; it has {', '.join(client.key.scopes)}",

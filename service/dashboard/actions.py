@@ -8,20 +8,17 @@ from aiohttp import web
 from models.auth.visibility import UNRESTRICTED_VIEW
 from models.errors import BadParameter, NotFound, OriginalGone, QueueFull, WrongStatus
 from models.outbox.item import DeliveryStatus
-from models.tasks.task import Task
 from service.app_keys import STORE
 from service.auth.identity import client_id
 from service.dashboard.endpoint import dashboard_endpoint
-from service.dashboard.result_links import result_link_signer
+from service.dashboard.queries import task_details
 from service.dashboard.schemas import DrainBody, TaskDetailBody, WebhookBody
-from service.dashboard.serializers import task_detail, webhook_document
+from service.dashboard.serializers import webhook_document
 from service.http.query import reject_unknown_query
 from service.http.responses import json_response
 from service.submissions.task_actions import cancel_task, retry_task
 
 log = structlog.get_logger()
-
-_WORKER_NAME = {"name": "The worker's name, from GET /dashboard/api/workers."}
 
 
 @dashboard_endpoint(
@@ -33,11 +30,10 @@ _WORKER_NAME = {"name": "The worker's name, from GET /dashboard/api/workers."}
     examples=("curl -X POST '{url}/dashboard/api/tasks/TASK_ID/retry'",),
 )
 async def retry(request: web.Request) -> web.StreamResponse:
-    """POST /dashboard/api/tasks/<id>/retry."""
     reject_unknown_query(request)
     task = await retry_task(request, request.match_info["id"], UNRESTRICTED_VIEW)
     log.info("task_retried_by_operator", task_id=task.id, client=client_id(request))
-    return await _task_response(request, task, 202)
+    return json_response(await task_details(request, task), 202)
 
 
 @dashboard_endpoint(
@@ -48,11 +44,10 @@ async def retry(request: web.Request) -> web.StreamResponse:
     examples=("curl -X POST '{url}/dashboard/api/tasks/TASK_ID/cancel'",),
 )
 async def cancel(request: web.Request) -> web.StreamResponse:
-    """POST /dashboard/api/tasks/<id>/cancel."""
     reject_unknown_query(request)
     task = await cancel_task(request, request.match_info["id"], UNRESTRICTED_VIEW)
     log.info("task_cancelled_by_operator", task_id=task.id, client=client_id(request))
-    return await _task_response(request, task, 200)
+    return json_response(await task_details(request, task))
 
 
 @dashboard_endpoint(
@@ -60,13 +55,11 @@ async def cancel(request: web.Request) -> web.StreamResponse:
     WebhookBody,
     status=202,
     errors=(NotFound, WrongStatus, BadParameter),
-    path={"id": "The webhook's id, from the task's webhooks."},
     description="Sends it at once with the same webhook-id, whether it was delivered, failed or "
     "waits for its next attempt.",
     examples=("curl -X POST '{url}/dashboard/api/webhooks/WEBHOOK_ID/redeliver'",),
 )
 async def redeliver(request: web.Request) -> web.StreamResponse:
-    """POST /dashboard/api/webhooks/<id>/redeliver."""
     reject_unknown_query(request)
     requested, event = await request.app[STORE].webhooks.redeliver(request.match_info["id"])
     if event is None:
@@ -87,12 +80,10 @@ async def redeliver(request: web.Request) -> web.StreamResponse:
     DrainBody,
     status=202,
     errors=(NotFound, BadParameter),
-    path=_WORKER_NAME,
     description="The worker finishes its tasks and takes no new ones.",
     examples=("curl -X POST '{url}/dashboard/api/workers/WORKER/drain'",),
 )
 async def drain(request: web.Request) -> web.StreamResponse:
-    """POST /dashboard/api/workers/<name>/drain: finish the current tasks, take no new ones."""
     return await _request_drain(request, drain=True)
 
 
@@ -101,17 +92,10 @@ async def drain(request: web.Request) -> web.StreamResponse:
     DrainBody,
     status=202,
     errors=(NotFound, BadParameter),
-    path=_WORKER_NAME,
     examples=("curl -X POST '{url}/dashboard/api/workers/WORKER/resume'",),
 )
 async def resume(request: web.Request) -> web.StreamResponse:
-    """POST /dashboard/api/workers/<name>/resume: take new tasks again."""
     return await _request_drain(request, drain=False)
-
-
-async def _task_response(request: web.Request, task: Task, status: int) -> web.Response:
-    events = await request.app[STORE].webhooks.of_task(task.id)
-    return json_response(task_detail(task, events, await result_link_signer(request, task)), status)
 
 
 async def _request_drain(request: web.Request, *, drain: bool) -> web.Response:

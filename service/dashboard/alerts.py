@@ -4,28 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from models.error_members import INPUT_ERRORS
 from models.settings import Settings
 from models.store.tasks.search import TaskOutcomes
 from models.store.tasks.stats import QueueStats
-from service.dashboard.schemas import AlertBody, WorkerBody
-
-Level = Literal["critical", "warning"]
-
-
-@dataclass(frozen=True)
-class Alert:
-    """One problem. ``status``: the filter that lists the affected tasks, if there is one."""
-
-    code: str
-    level: Level
-    text: str
-    status: str | None = None
-
-    def document(self) -> AlertBody:
-        return {"code": self.code, "level": self.level, "text": self.text, "status": self.status}
+from service.dashboard.schemas import AlertBody, AlertLevel, WorkerBody
 
 
 @dataclass(frozen=True)
@@ -39,7 +23,7 @@ class Snapshot:
     redis_up: bool
 
 
-def find_alerts(snapshot: Snapshot, settings: Settings) -> list[Alert]:
+def find_alerts(snapshot: Snapshot, settings: Settings) -> list[AlertBody]:
     """Return the alerts, critical ones first."""
     alerts = [
         *_workers(snapshot, settings),
@@ -48,22 +32,22 @@ def find_alerts(snapshot: Snapshot, settings: Settings) -> list[Alert]:
     ]
     if not snapshot.redis_up:
         text = "Redis does not answer: uploads are accepted, and wait until it is back"
-        alerts.append(Alert("redis_away", "critical", text))
-    return sorted(alerts, key=lambda alert: alert.level != "critical")
+        alerts.append(_alert("redis_away", "critical", text))
+    return sorted(alerts, key=lambda alert: alert["level"] != "critical")
 
 
-def _workers(snapshot: Snapshot, settings: Settings) -> list[Alert]:
+def _workers(snapshot: Snapshot, settings: Settings) -> list[AlertBody]:
     waiting = snapshot.stats.waiting
     alive = [each for each in snapshot.workers if each["state"] != "silent"]
     if not alive:
         left = f"{_tasks(waiting)} {'waits' if waiting == 1 else 'wait'}"
         text = f"no worker is alive; {left if waiting else 'new tasks will wait'}"
-        return [Alert("no_workers", "critical", text, "CREATED" if waiting else None)]
+        return [_alert("no_workers", "critical", text, "CREATED" if waiting else None)]
     alerts = []
     if all(each["state"] != "running" for each in alive):
         text = "every worker is drained or draining: no task starts until one is resumed"
-        level: Level = "critical" if waiting else "warning"
-        alerts.append(Alert("all_drained", level, text, "CREATED" if waiting else None))
+        level: AlertLevel = "critical" if waiting else "warning"
+        alerts.append(_alert("all_drained", level, text, "CREATED" if waiting else None))
     lost = [
         each
         for each in snapshot.workers
@@ -73,35 +57,39 @@ def _workers(snapshot: Snapshot, settings: Settings) -> list[Alert]:
     if lost:
         names = ", ".join(each["name"] for each in lost[:3]) + (", ..." if len(lost) > 3 else "")
         text = f"workers lost in the last {_recent_span(settings)}, without a shutdown: {names}"
-        alerts.append(Alert("worker_silent", "warning", text))
+        alerts.append(_alert("worker_silent", "warning", text))
     return alerts
 
 
-def _queue(snapshot: Snapshot, settings: Settings) -> list[Alert]:
+def _queue(snapshot: Snapshot, settings: Settings) -> list[AlertBody]:
     alerts, stats, before = [], snapshot.stats, snapshot.waiting_before
     if stats.waiting and stats.oldest_seconds > settings.dashboard_wait_warning_seconds:
         waited = _duration(stats.oldest_seconds)
         text = f"the oldest of {_tasks(stats.waiting)} has been waiting for {waited}"
-        alerts.append(Alert("waits_too_long", "warning", text, "CREATED"))
+        alerts.append(_alert("waits_too_long", "warning", text, "CREATED"))
     if before is not None and stats.waiting - before >= settings.dashboard_growth_warning_tasks:
         text = f"the queue grew from {before} to {stats.waiting} in five minutes"
-        alerts.append(Alert("queue_grows", "warning", text, "CREATED"))
+        alerts.append(_alert("queue_grows", "warning", text, "CREATED"))
     if stats.expired_leases:
         text = (
             f"{_tasks(stats.expired_leases)} held by a lost worker; the oldest lease expired "
             f"{_duration(stats.longest_expired_seconds)} ago"
         )
-        alerts.append(Alert("lease_over", "warning", text, "STARTED"))
+        alerts.append(_alert("lease_over", "warning", text, "STARTED"))
     return alerts
 
 
-def _failures(snapshot: Snapshot, settings: Settings) -> list[Alert]:
+def _failures(snapshot: Snapshot, settings: Settings) -> list[AlertBody]:
     failures = {code: n for code, n in snapshot.recent.codes.items() if code not in INPUT_ERRORS}
     if not failures:
         return []
     counts = ", ".join(f"{code} {count}" for code, count in failures.items())
     text = f"{_tasks(sum(failures.values()))} failed in the last {_recent_span(settings)}: {counts}"
-    return [Alert("failures", "warning", text, "FAILURE")]
+    return [_alert("failures", "warning", text, "FAILURE")]
+
+
+def _alert(code: str, level: AlertLevel, text: str, status: str | None = None) -> AlertBody:
+    return {"code": code, "level": level, "text": text, "status": status}
 
 
 def _tasks(count: int) -> str:

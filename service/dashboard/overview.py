@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from functools import partial
 from typing import cast
 
 from aiohttp import web
+from async_lru import alru_cache
 
 from models.errors import StoreUnavailable
 from models.redis.queue import Queue
 from models.settings import Settings
 from models.store import Store
-from models.store.tasks.queue_history import MAX_POINTS
 from models.tasks.serializers import iso
 from service.dashboard.alerts import Snapshot, find_alerts
 from service.dashboard.schemas import HistoryBody, HistoryPointBody, QueueBody, WorkerBody
 from service.dashboard.serializers import worker_document
-from service.ttl_cache import TTLCache
 
-_MAX_CACHE_SECONDS = 60.0  # even the history of a week is loaded again after this
-_MAX_HISTORY_CACHES = 16  # histories of different lengths in the cache
+_CACHE_SECONDS = 1.0
+_MAX_HISTORIES = 16  # of different lengths in the cache
 
 
 class Overview:
@@ -30,30 +28,19 @@ class Overview:
         self._settings = settings
         self._store = store
         self._queue = queue
-        self._worker_cache = TTLCache(self._load_workers)
-        self._queue_cache = TTLCache(self._load_queue)
-        self._history_caches: dict[int, TTLCache[HistoryBody]] = {}
+        self.workers = alru_cache(ttl=_CACHE_SECONDS)(self._load_workers)
+        self.queue_state = alru_cache(ttl=_CACHE_SECONDS)(self._load_queue)
+        # A new point comes once in an interval.
+        half_interval = settings.queue_history_interval_seconds / 2
+        self.history = alru_cache(_MAX_HISTORIES, ttl=half_interval)(self._load_history)
 
-    async def workers(self) -> list[WorkerBody]:
-        return await self._worker_cache.get()
-
-    async def queue_state(self) -> QueueBody:
-        return await self._queue_cache.get()
-
-    async def history(self, minutes: int) -> HistoryBody:
-        """Return the history of the last ``minutes``, reloaded when a point may have changed."""
-        cache = self._history_caches.pop(minutes, None)
-        if cache is None:
-            width = max(self._settings.queue_history_interval_seconds, minutes * 60 / MAX_POINTS)
-            cache = TTLCache(
-                partial(self._load_history, minutes), min(width, _MAX_CACHE_SECONDS) / 2
-            )
-        self._history_caches[minutes] = cache  # least recently used first
-        while len(self._history_caches) > _MAX_HISTORY_CACHES:
-            del self._history_caches[next(iter(self._history_caches))]
-        return await cache.get()
+    def invalidate(self) -> None:
+        """Load workers and queue again at the next request, since an action changed them."""
+        self.workers.cache_clear()
+        self.queue_state.cache_clear()
 
     async def _load_history(self, minutes: int) -> HistoryBody:
+        """Return the history of the last ``minutes``."""
         interval = self._settings.queue_history_interval_seconds
         width, points = await self._store.queue_history.series(minutes * 60, interval)
         return {
@@ -63,11 +50,6 @@ class Overview:
                 cast("HistoryPointBody", {**each, "at": iso(each["at"])}) for each in points
             ],
         }
-
-    def invalidate(self) -> None:
-        """Load workers and queue again at the next request, since an action changed them."""
-        self._worker_cache = TTLCache(self._load_workers)
-        self._queue_cache = TTLCache(self._load_queue)
 
     async def _load_workers(self) -> list[WorkerBody]:
         settings = self._settings
@@ -82,14 +64,14 @@ class Overview:
         settings, store = self._settings, self._store
         stats, workers, recent, waiting_before, depth = await asyncio.gather(
             store.task_stats.queue(),
-            self._worker_cache.get(),
+            self.workers(),
             store.task_search.outcomes(settings.dashboard_recent_failure_seconds),
             store.queue_history.waiting_before(300, settings.queue_history_interval_seconds),
             self._redis_depth(),
         )
         snapshot = Snapshot(stats, workers, recent, waiting_before, redis_up=depth is not None)
         return {
-            "alarms": [alert.document() for alert in find_alerts(snapshot, settings)],
+            "alarms": find_alerts(snapshot, settings),
             "waiting": stats.waiting,
             "oldest_seconds": round(stats.oldest_seconds),
             "running": stats.running,

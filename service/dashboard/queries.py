@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
-from collections.abc import Mapping
-from typing import Annotated
+from collections.abc import Mapping, Sequence
 
 from aiohttp import web
-from pydantic import Field
-from typing_extensions import TypedDict
 
 from models.errors import BadParameter, NotFound
 from models.operations import OPERATIONS
 from models.outbox.item import DeliveryStatus
 from models.store.tasks.search import TaskFilter
-from models.tasks.task import Status
+from models.tasks.task import Status, Task
 from service.app_keys import SETTINGS, STORE
+from service.auth.identity import identity
 from service.dashboard.endpoint import dashboard_endpoint
 from service.dashboard.overview import OVERVIEW
-from service.dashboard.result_links import result_link_signer
 from service.dashboard.schemas import (
     HistoryBody,
     QueueBody,
@@ -32,54 +28,38 @@ from service.dashboard.schemas import (
 from service.dashboard.serializers import task_detail, task_row, webhook_document
 from service.http.query import reject_unknown_query
 from service.http.responses import etag_response
-from service.openapi.endpoint import JSON
+from service.openapi.endpoint import JSON, parameter
 
 _DEFAULT_MINUTES = 60  # of history by default
 _MAX_WORKER_CHARACTERS = 300  # of the worker filter
 _INTEGER = re.compile(r"[0-9]{1,6}")
 
 
-class _HistoryQuery(TypedDict, total=False):
-    minutes: Annotated[int, Field(ge=1, description="Minutes of history; 60 by default.")]
-
-
-class _TasksQuery(TypedDict, total=False):
-    status: Annotated[
-        str,
-        Field(
-            description="Only tasks of this status.",
-            json_schema_extra={"enum": [str(each) for each in Status]},
-        ),
-    ]
-    operation: Annotated[
-        str,
-        Field(
-            description="Only tasks with this operation.",
-            json_schema_extra={"enum": list(OPERATIONS)},
-        ),
-    ]
-    worker: Annotated[str, Field(description="Only tasks that this worker claimed last.")]
-    search: Annotated[str, Field(description="Start of a task id or of a file name; case matters.")]
-    after: Annotated[str, Field(description="The value of next of the previous page.")]
-    limit: Annotated[int, Field(ge=1, description="How many; see DASHBOARD_PAGE_SIZE_MAX.")]
-
-
-class _WebhooksQuery(TypedDict, total=False):
-    status: Annotated[
-        str,
-        Field(
-            description="Only webhooks of this status; WAITING: the task or group has not ended.",
-            json_schema_extra={"enum": [str(each) for each in DeliveryStatus]},
-        ),
-    ]
-    limit: Annotated[int, Field(ge=1, description="How many; see DASHBOARD_PAGE_SIZE_MAX.")]
+_LIMIT = {"limit": parameter("How many; see DASHBOARD_PAGE_SIZE_MAX.", type="integer", minimum=1)}
+_HISTORY = {
+    "minutes": parameter("Minutes of history; 60 by default.", type="integer", minimum=1),
+}
+_TASKS = {
+    "status": parameter("Only tasks of this status.", enum=list(Status)),
+    "operation": parameter("Only tasks with this operation.", enum=list(OPERATIONS)),
+    "worker": parameter("Only tasks that this worker claimed last."),
+    "search": parameter("Start of a task id or of a file name; case matters."),
+    "after": parameter("The value of next of the previous page."),
+    **_LIMIT,
+}
+_WEBHOOKS = {
+    "status": parameter(
+        "Only webhooks of this status; WAITING: the task or group has not ended.",
+        enum=list(DeliveryStatus),
+    ),
+    **_LIMIT,
+}
 
 
 @dashboard_endpoint(
     "List the workers", WorkersBody, examples=("curl '{url}/dashboard/api/workers'",)
 )
 async def workers(request: web.Request) -> web.StreamResponse:
-    """GET /dashboard/api/workers."""
     reject_unknown_query(request)
     found = await request.app[OVERVIEW].workers()
     return _json_response(request, {"workers": found})
@@ -89,7 +69,6 @@ async def workers(request: web.Request) -> web.StreamResponse:
     "Show the queue and the alerts", QueueBody, examples=("curl '{url}/dashboard/api/queue'",)
 )
 async def queue(request: web.Request) -> web.StreamResponse:
-    """GET /dashboard/api/queue: queue, workers and alerts now."""
     reject_unknown_query(request)
     return _json_response(request, await request.app[OVERVIEW].queue_state())
 
@@ -97,13 +76,12 @@ async def queue(request: web.Request) -> web.StreamResponse:
 @dashboard_endpoint(
     "Show queue length and throughput over time",
     HistoryBody,
-    query=_HistoryQuery,
+    query=_HISTORY,
     errors=(BadParameter,),
     examples=("curl '{url}/dashboard/api/history?minutes=5'",),
 )
 async def history(request: web.Request) -> web.StreamResponse:
-    """GET /dashboard/api/history?minutes=: queue length and throughput over time."""
-    reject_unknown_query(request, "minutes")
+    reject_unknown_query(request)
     settings = request.app[SETTINGS]
     minutes = _int_parameter(
         request, "minutes", _DEFAULT_MINUTES, settings.queue_history_retention_seconds // 60
@@ -114,17 +92,21 @@ async def history(request: web.Request) -> web.StreamResponse:
 @dashboard_endpoint(
     "List tasks",
     TaskPageBody,
-    query=_TasksQuery,
+    query=_TASKS,
     errors=(BadParameter,),
     examples=("curl '{url}/dashboard/api/tasks?status=SUCCESS&limit=5'",),
 )
 async def tasks(request: web.Request) -> web.StreamResponse:
-    """GET /dashboard/api/tasks: a page of tasks, newest first."""
-    reject_unknown_query(request, "status", "operation", "worker", "search", "after", "limit")
-    settings = request.app[SETTINGS]
-    wanted = _task_filter(request, settings.max_name_characters)
-    max_limit = max(settings.dashboard_page_size, settings.dashboard_page_size_max)
-    limit = _int_parameter(request, "limit", settings.dashboard_page_size, max_limit)
+    reject_unknown_query(request)
+    status = _choice(request, "status", list(Status))
+    wanted = TaskFilter(
+        status=Status(status) if status else None,
+        operation=_choice(request, "operation", list(OPERATIONS)),
+        worker=_text(request, "worker", _MAX_WORKER_CHARACTERS),
+        search=_text(request, "search", request.app[SETTINGS].max_name_characters),
+        after=request.query.get("after", ""),
+    )
+    limit = _page_size(request)
     page, cursor = await request.app[STORE].task_search.page(wanted, limit)
     return _json_response(request, {"tasks": [task_row(task) for task in page], "next": cursor})
 
@@ -136,76 +118,68 @@ async def tasks(request: web.Request) -> web.StreamResponse:
     examples=("curl '{url}/dashboard/api/tasks/TASK_ID'",),
 )
 async def task(request: web.Request) -> web.StreamResponse:
-    """GET /dashboard/api/tasks/<id>: the details of a task."""
     reject_unknown_query(request)
     found = await request.app[STORE].tasks.get(request.match_info["id"])
     if found is None:
         raise NotFound("there is no task with this id")
-    events = await request.app[STORE].webhooks.of_task(found.id)
-    return _json_response(
-        request, task_detail(found, events, await result_link_signer(request, found))
-    )
+    return _json_response(request, await task_details(request, found))
 
 
 @dashboard_endpoint(
     "List webhooks",
     WebhooksBody,
-    query=_WebhooksQuery,
+    query=_WEBHOOKS,
     errors=(BadParameter,),
     description="The newest webhooks of all tasks and groups.",
     examples=("curl '{url}/dashboard/api/webhooks?status=FAILED'",),
 )
 async def webhooks(request: web.Request) -> web.StreamResponse:
-    """GET /dashboard/api/webhooks: the newest webhooks."""
-    reject_unknown_query(request, "status", "limit")
-    settings = request.app[SETTINGS]
-    given, known = request.query.get("status", ""), [str(status) for status in DeliveryStatus]
-    if given and given not in known:
-        raise BadParameter(
-            f"status={given[:40]!a} is unknown; use one of {', '.join(known)}",
-            parameter="status",
-            known=known,
-        )
-    max_limit = max(settings.dashboard_page_size, settings.dashboard_page_size_max)
-    limit = _int_parameter(request, "limit", settings.dashboard_page_size, max_limit)
+    reject_unknown_query(request)
+    given = _choice(request, "status", list(DeliveryStatus))
     status = DeliveryStatus(given) if given else None
+    limit = _page_size(request)
     found = await request.app[STORE].webhooks.newest(status, limit)
     return _json_response(request, {"webhooks": [webhook_document(event) for event in found]})
 
 
-def _task_filter(request: web.Request, max_name_characters: int) -> TaskFilter:
-    query = {name: request.query.get(name, "") for name in ("status", "operation", "worker")}
-    search = request.query.get("search", "").strip()
-    statuses = [str(status) for status in Status]
-    for name, known in (("status", statuses), ("operation", list(OPERATIONS))):
-        if query[name] and query[name] not in known:
-            raise BadParameter(
-                f"{name}={query[name][:40]!a} is unknown; use one of {', '.join(known)}",
-                parameter=name,
-                known=known,
-            )
-    for name, value, max_length in (
-        ("worker", query["worker"], _MAX_WORKER_CHARACTERS),
-        ("search", search, max_name_characters),
-    ):
-        if len(value) > max_length:
-            raise BadParameter(
-                f"{name} has {len(value)} characters; at max_length {max_length} are allowed",
-                parameter=name,
-                limit=max_length,
-                measured=len(value),
-            )
-        if not value.isprintable():
-            raise BadParameter(
-                f"{name} contains characters that are not printable; remove them", parameter=name
-            )
-    return TaskFilter(
-        status=Status(query["status"]) if query["status"] else None,
-        operation=query["operation"],
-        worker=query["worker"],
-        search=search,
-        after=request.query.get("after", ""),
-    )
+async def task_details(request: web.Request, task: Task) -> TaskDetailBody:
+    """Return the details of a task with its webhooks."""
+    events = await request.app[STORE].webhooks.of_task(task.id)
+    return task_detail(task, events, identity(request).view)
+
+
+def _choice(request: web.Request, name: str, known: Sequence[str]) -> str:
+    """Return a parameter that is one of ``known``, or empty."""
+    given = request.query.get(name, "")
+    if given and given not in known:
+        raise BadParameter(
+            f"{name}={given[:40]!a} is unknown; use one of {', '.join(known)}",
+            parameter=name,
+            known=[str(each) for each in known],
+        )
+    return given
+
+
+def _text(request: web.Request, name: str, limit: int) -> str:
+    given = request.query.get(name, "").strip()
+    if len(given) > limit:
+        raise BadParameter(
+            f"{name} has {len(given)} characters; at most {limit} are allowed",
+            parameter=name,
+            limit=limit,
+            measured=len(given),
+        )
+    if not given.isprintable():
+        raise BadParameter(
+            f"{name} contains characters that are not printable; remove them", parameter=name
+        )
+    return given
+
+
+def _page_size(request: web.Request) -> int:
+    default = request.app[SETTINGS].dashboard_page_size
+    maximum = max(default, request.app[SETTINGS].dashboard_page_size_max)
+    return _int_parameter(request, "limit", default, maximum)
 
 
 def _int_parameter(request: web.Request, name: str, default: int, maximum: int) -> int:
@@ -224,6 +198,4 @@ def _int_parameter(request: web.Request, name: str, default: int, maximum: int) 
 def _json_response(request: web.Request, document: Mapping[str, object]) -> web.Response:
     """Return the document, or 304 if the client has it already."""
     body = (json.dumps(document) + "\n").encode()
-    return etag_response(
-        request, body, hashlib.sha256(body).hexdigest()[:32], JSON, "private, no-cache"
-    )
+    return etag_response(request, body, JSON, "private, no-cache")

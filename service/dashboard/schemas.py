@@ -15,11 +15,14 @@ from models.tasks.task import Status
 Count = Annotated[int, Field(ge=0)]
 
 
+AlertLevel = Literal["critical", "warning"]
+
+
 class AlertBody(TypedDict):
     """One problem with workers, queue or Redis."""
 
     code: str
-    level: Literal["critical", "warning"]
+    level: AlertLevel
     text: str
     status: Annotated[str | None, Field(description="The status of the affected tasks.")]
 

@@ -5,14 +5,14 @@ Lease tokens and client addresses are left out; a client is a pseudonym.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from yarl import URL
 
+from models.auth.visibility import View
 from models.outbox.item import DeliveryStatus
 from models.outbox.webhook import WebhookEvent
-from models.tasks.schemas import ResultBody
 from models.tasks.serializers import iso, task_body
 from models.tasks.task import OPEN, Task
 from service.dashboard.schemas import TaskDetailBody, TaskRowBody, WebhookBody, WorkerBody
@@ -68,16 +68,11 @@ def task_row(task: Task) -> TaskRowBody:
     }
 
 
-def task_detail(
-    task: Task, events: Sequence[WebhookEvent], link: Callable[[str], str] | None = None
-) -> TaskDetailBody:
-    """Return the details of a task; ``link`` signs the URLs of its results."""
-    lease, document = task.lease or {}, task_body(task)
-    if link is not None:
-        document["results"] = [_with_signed_url(each, link) for each in document["results"]]
-        document["url"] = document["results"][0]["url"] if document["results"] else None
+def task_detail(task: Task, events: Sequence[WebhookEvent], view: View) -> TaskDetailBody:
+    """Return the details of a task and its webhooks, for a client with ``view``."""
+    lease = task.lease or {}
     return {
-        **document,
+        **task_body(task, view=view),
         "names": [upload.name for upload in task.uploads],
         "attempts": task.attempts,
         "client": task.client,
@@ -92,10 +87,6 @@ def task_detail(
         "webhooks": [webhook_document(event) for event in events],
         "actions": _allowed_actions(task),
     }
-
-
-def _with_signed_url(result: ResultBody, link: Callable[[str], str]) -> ResultBody:
-    return {**result, "url": link(result["name"])} if result["url"] else result
 
 
 def webhook_document(event: WebhookEvent) -> WebhookBody:

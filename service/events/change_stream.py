@@ -4,29 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Protocol
 
 import structlog
 
 from models.errors import StoreUnavailable
-from models.store.tasks.change_stream import TaskChange, TaskChangeStream
+from models.store.tasks.change_stream import TaskChangeStream
+from service.events.long_poll import CompletionWaiter
+from service.events.sse_hub import EventHub
 
 log = structlog.get_logger()
 
 _REOPEN_SECONDS = 0.5  # before a broken stream is reopened
 
 
-class ChangeListener(Protocol):
-    """Receives the changes of tasks."""
-
-    def on_change(self, change: TaskChange) -> None:
-        """Handle a change; must not block."""
-
-    def on_missed_changes(self) -> None:
-        """Handle possibly missed changes: read the state again."""
-
-
-async def watch_changes(feed: TaskChangeStream, listeners: Sequence[ChangeListener]) -> None:
+async def watch_changes(
+    feed: TaskChangeStream, listeners: Sequence[CompletionWaiter | EventHub]
+) -> None:
     """Follow the change stream until cancelled; reopen it after errors."""
     while True:
         try:

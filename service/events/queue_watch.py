@@ -6,30 +6,32 @@ import asyncio
 import math
 from collections.abc import Mapping
 
+from async_lru import alru_cache
+
 from models.settings import Settings
 from models.store import Store
 from models.tasks.queue_position import QueueSnapshot
 from models.tasks.task import Status, Task
-from service.ttl_cache import TTLCache
 
 _MAX_TIME_SHARE = 0.1  # of the time may go into reading the queue
 _FRESH_SECONDS = 5.0  # snapshot lifetime when no queue position is shown
 
 
-def any_queued(tasks: Mapping[str, Task]) -> bool:
-    """Tell whether one of the tasks is queued."""
-    return any(task.status is Status.CREATED for task in tasks.values())
+def queued_ids(tasks: Mapping[str, Task]) -> set[str]:
+    """Return the ids of the tasks that are queued."""
+    return {task.id for task in tasks.values() if task.status is Status.CREATED}
 
 
 class QueueWatch:
-    """Cached queue snapshot; ``changed``: the queue changed since it was read."""
+    """The latest queue snapshot; ``changed``: the queue changed since it was read."""
 
     def __init__(self, settings: Settings, store: Store) -> None:
         self._store = store
         self._min_interval_seconds = settings.events_interval_seconds
         self._heartbeat_timeout_seconds = settings.worker_heartbeat_timeout
-        self._cache = TTLCache(self._read_queue)
-        self._read_at = self._next_read_at = -math.inf
+        self._read = alru_cache(ttl=0)(self._read_queue)  # concurrent callers share one read
+        self._snapshot: QueueSnapshot | None = None
+        self._next_read_at = self._stale_at = -math.inf
         self.changed = True
 
     async def snapshot(
@@ -43,17 +45,12 @@ class QueueWatch:
         Raises:
             StoreUnavailable: MongoDB is unavailable.
         """
-        return await self._cache.get(lambda wanted: self._due(wanted, if_changed, tasks or {}))
-
-    def _due(self, wanted: float, if_changed: bool, tasks: Mapping[str, Task]) -> bool:
-        if self._read_at >= wanted:
-            return False  # read meanwhile for another stream
-        if if_changed and self.changed:
-            return wanted >= self._next_read_at
-        waiting = {task.id for task in tasks.values() if task.status is Status.CREATED}
-        if not self._cache.value.positions.keys() >= waiting:
-            return wanted >= self._next_read_at
-        return wanted - self._read_at > _FRESH_SECONDS
+        last, now = self._snapshot, asyncio.get_running_loop().time()
+        known = last is not None and last.positions.keys() >= queued_ids(tasks or {})
+        wanted = not known or (if_changed and self.changed)
+        if last is None or now >= (self._next_read_at if wanted else self._stale_at):
+            last = self._snapshot = await self._read()
+        return last
 
     async def _read_queue(self) -> QueueSnapshot:
         loop = asyncio.get_running_loop()
@@ -63,6 +60,7 @@ class QueueWatch:
         except BaseException:
             self.changed = before
             raise
-        self._read_at, spent = began, loop.time() - began
+        spent = loop.time() - began
         self._next_read_at = began + max(self._min_interval_seconds, spent / _MAX_TIME_SHARE)
+        self._stale_at = began + _FRESH_SECONDS
         return snapshot

@@ -6,24 +6,25 @@ import asyncio
 import contextlib
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import structlog
 from aiohttp import web
+from async_lru import alru_cache
 
 from models.auth.visibility import View
 from models.errors import NotFound, StoreUnavailable
 from models.metrics.definitions import EVENT_STREAMS
 from models.metrics.instruments import Instruments
 from models.settings import Settings
+from models.slots import Slots
 from models.store import Store
 from models.store.tasks.change_stream import TaskChange
-from models.tasks.task import Task
-from service.events.queue_watch import QueueWatch, any_queued
-from service.events.sse_stream import EventStream
-from service.events.sse_topic import Kind, Topic
-from service.events.stream_limits import StreamLimits
+from models.tasks.group import Group
+from service.events.queue_watch import QueueWatch, queued_ids
+from service.events.sse_topic import EventStream, Kind, Topic
+from service.events.stream_limits import hold_slots
 
 log = structlog.get_logger()
 
@@ -42,7 +43,15 @@ class EventHub:
         self._topics: dict[tuple[Kind, str, View], Topic] = {}
         self._topics_by_task: dict[str, set[Topic]] = defaultdict(set)
         self._streams: set[EventStream] = set()
-        self._limits = StreamLimits(settings)
+        self._stream_slots = Slots(
+            ("EVENTS_PER_CLIENT", settings.events_per_client),
+            ("EVENTS_TOTAL", settings.events_total),
+        )
+        self._task_slots = Slots(
+            ("EVENTS_TASKS_PER_CLIENT", settings.events_tasks_per_client),
+            ("EVENTS_TASKS_TOTAL", settings.events_tasks_total),
+        )
+        self._load = alru_cache(ttl=0)(self._load_topic)  # concurrent callers share one load
         self._changed = asyncio.Event()
         self._queue_watch = QueueWatch(settings, store)
         self._serialize_seconds = 0.0  # since the last pause
@@ -125,7 +134,7 @@ class EventHub:
             ids = set().union(*stale.values())
             read = await self._store.tasks.get_many(list(ids)) if ids else {}
             tasks = {topic: topic.merge(stale.get(topic, set()), read) for topic in topics}
-            waiting = any(any_queued(by_id) for by_id in tasks.values())
+            waiting = any(queued_ids(by_id) for by_id in tasks.values())
             queue_snapshot = await self._queue_watch.snapshot(if_changed=waiting)
         except BaseException:
             for topic, before in stale.items():
@@ -155,12 +164,12 @@ class EventHub:
         """Open a stream of ``client`` for the task or group ``topic_id`` in ``view``.
 
         Raises:
-            NotFound: no such task or group. TooManyStreams: see ``StreamLimits``.
+            NotFound: no such task or group. TooManyStreams: see ``stream_limits``.
             StoreUnavailable: MongoDB is unavailable.
         """
-        with self._limits.hold_stream(client):
+        with hold_slots(self._stream_slots, client, 1, "event streams"):
             async with self._topic(kind, topic_id, view) as topic:
-                with self._limits.hold_tasks(client, len(topic.ids)):
+                with hold_slots(self._task_slots, client, len(topic.ids), "tasks in event streams"):
                     stream = EventStream(topic, name, disconnected, self._shutdown)
                     topic.listeners.add(stream.changed)
                     self._streams.add(stream)
@@ -183,39 +192,32 @@ class EventHub:
             topic = Topic(kind, topic_id, self._settings.legacy_status, view)
             self._topics[kind, topic_id, view] = topic
             self._store.change_stream.set_detailed(True)
-            topic.loading = asyncio.create_task(self._load(topic))
-        assert topic.loading is not None
         topic.stream_count += 1
         try:
-            await asyncio.shield(topic.loading)
+            if not topic.loaded:
+                await self._load(topic)
             yield topic
         finally:
             topic.stream_count -= 1
             if not topic.stream_count:
-                topic.loading.cancel()
                 del self._topics[kind, topic_id, view]
                 for task_id in topic.ids:
                     self._topics_by_task[task_id].discard(topic)
                     if not self._topics_by_task[task_id]:
                         del self._topics_by_task[task_id]
 
-    async def _load(self, topic: Topic) -> None:
-        tasks: Mapping[str, Task]
+    async def _load_topic(self, topic: Topic) -> None:
         if topic.kind == "task":
-            self._topics_by_task[topic.id].add(topic)
             task = await self._store.tasks.get(topic.id, topic.view)
-            if task is None:
-                raise NotFound("no such task")
-            tasks = {task.id: task}
+            found = (Group.of_one(task), {task.id: task}) if task else None
         else:
             found = await self._store.groups.find(topic.id, topic.view)
-            if found is None:
-                raise NotFound("no such group")
-            topic.group, tasks = found
-            for task_id in topic.ids:
-                self._topics_by_task[task_id].add(topic)
-            # Changes before the group was read were missed.
-            topic.stale.update(topic.ids)
+        if found is None:
+            raise NotFound(f"no such {topic.kind}")
+        topic.group, tasks = found
+        for task_id in topic.ids:
+            self._topics_by_task[task_id].add(topic)
+        topic.stale.update(topic.ids)  # changes before this were missed
         topic.update(tasks, await self._queue_watch.snapshot(tasks=tasks))
         self._changed.set()  # for changes meanwhile
 

@@ -1,11 +1,12 @@
-"""SSE topic: state of one task or group, serialized once for all streams."""
+"""State of one task or group, serialized once for all its streams; one open stream."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -29,7 +30,7 @@ class Event:
 
 @dataclass(eq=False)
 class Topic:
-    """A task (``group`` is None) or a group with its ``tasks`` by id, for streams of one ``view``.
+    """A task, as a group of one, or a group with its ``tasks`` by id, for streams of one ``view``.
 
     ``stale``: ids of tasks that changed since they were read. ``gone``: the task no longer exists.
     ``listeners``: one event per open stream, set when the state changed.
@@ -41,11 +42,10 @@ class Topic:
     view: View
     group: Group | None = None
     tasks: Mapping[str, Task] = field(default_factory=dict)
-    queue_snapshot: QueueSnapshot | None = None
+    queue_snapshot: QueueSnapshot = field(init=False)
     stale: set[str] = field(default_factory=set)
     gone: bool = False
     listeners: set[asyncio.Event] = field(default_factory=set)
-    loading: asyncio.Task[None] | None = None
     stream_count: int = 0
     _state: object = None
     _events: dict[str | None, Event] = field(default_factory=dict)
@@ -69,7 +69,7 @@ class Topic:
     def ended(self) -> bool:
         return all(task.ended for task in self.tasks.values())
 
-    def update(self, tasks: Mapping[str, Task], queue_snapshot: QueueSnapshot | None) -> bool:
+    def update(self, tasks: Mapping[str, Task], queue_snapshot: QueueSnapshot) -> bool:
         """Store what was read; tell whether the state changed."""
         self.queue_snapshot = queue_snapshot
         if self.kind == "task" and not tasks:
@@ -99,9 +99,10 @@ class Topic:
         return self._events[name]
 
     def _serialize(self, name: str | None) -> Event:
+        assert self.group is not None  # it is loaded
         body: Mapping[str, object] = (
             task_body(self.tasks[self.id], name, view=self.view)
-            if self.group is None
+            if self.kind == "task"
             else group_body(self.group, self.tasks, self.view)
         )
         document: dict[str, Any] = with_legacy_status(body) if self.legacy else {**body}
@@ -114,8 +115,6 @@ class Topic:
         return Event(tag, f'{text[:-1]}, "eta_seconds": {eta}}}', self.ended)
 
     def _queue_position(self) -> int | None:
-        if self.queue_snapshot is None:
-            return None
         positions = [self.queue_snapshot.position(task) for task in self.tasks.values()]
         return min((p for p in positions if p is not None), default=None)
 
@@ -123,10 +122,44 @@ class Topic:
         """Return the seconds until all have ended, also for a group."""
         if self.ended:
             return 0
-        if self.queue_snapshot is None:
-            return None
         etas = [
             self.queue_snapshot.eta_seconds(task) for task in self.tasks.values() if not task.ended
         ]
         known = [eta for eta in etas if eta is not None]
         return max(known) if len(known) == len(etas) else None
+
+
+@dataclass(eq=False)
+class EventStream:
+    """One open stream; ``disconnected`` tells whether the client disconnected."""
+
+    topic: Topic
+    name: str | None
+    disconnected: Callable[[], bool]
+    shutdown: asyncio.Event
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def closed(self) -> bool:
+        """Whether no more events follow."""
+        return self.shutdown.is_set() or self.topic.gone or self.disconnected()
+
+    def current_event(self) -> Event:
+        """Return the known state."""
+        return self.topic.event(self.name)
+
+    async def next_event(self, last: str, until: float) -> Event | None:
+        """Return the newest state other than ``last``; None when the stream must close.
+
+        States between two calls are dropped: a slow reader gets the newest one.
+        """
+        loop = asyncio.get_running_loop()
+        while loop.time() < until and not self.closed:
+            event = self.current_event()
+            if event.tag != last:
+                return event
+            self.changed.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(until):
+                    await self.changed.wait()
+        return None

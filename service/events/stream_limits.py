@@ -1,49 +1,23 @@
-"""Limits for open event streams (like a semaphore): EVENTS_PER_CLIENT, EVENTS_TOTAL, and tasks."""
+"""Limits of what event streams hold: EVENTS_PER_CLIENT, EVENTS_TOTAL, and the same for tasks."""
 
 from __future__ import annotations
 
 import contextlib
 
 from models.errors import TooManyStreams
-from models.settings import Settings
 from models.slots import Slots
 
 _RETRY_AFTER_SECONDS = 5  # streams end with their task, at an unknown time
 
 
-class StreamLimits:
-    """Counts open streams and their tasks, in total and per client."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.streams = Slots(
-            ("EVENTS_PER_CLIENT", settings.events_per_client),
-            ("EVENTS_TOTAL", settings.events_total),
-        )
-        self.tasks = Slots(
-            ("EVENTS_TASKS_PER_CLIENT", settings.events_tasks_per_client),
-            ("EVENTS_TASKS_TOTAL", settings.events_tasks_total),
-        )
-
-    def hold_stream(self, client: str) -> contextlib.AbstractContextManager[None]:
-        """Count one stream of ``client`` while open.
-
-        Raises:
-            TooManyStreams: EVENTS_PER_CLIENT or EVENTS_TOTAL is reached.
-        """
-        return _hold(self.streams, client, 1, "event streams")
-
-    def hold_tasks(self, client: str, members: int) -> contextlib.AbstractContextManager[None]:
-        """Count the tasks of a stream while open.
-
-        Raises:
-            TooManyStreams: more than EVENTS_TASKS_PER_CLIENT or EVENTS_TASKS_TOTAL.
-        """
-        return _hold(self.tasks, client, members, "tasks in event streams")
-
-
-def _hold(
+def hold_slots(
     slots: Slots, client: str, amount: int, items: str
 ) -> contextlib.AbstractContextManager[None]:
+    """Hold ``amount`` of ``slots`` within the block; ``items``: what they are, for the error.
+
+    Raises:
+        TooManyStreams: the limit of ``client`` or of all is reached.
+    """
     if reached := slots.exceeded(client, amount):
         owner = " of yours" if reached.own else ""
         raise TooManyStreams(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from models.error_members import meaning
 from service.app_keys import SETTINGS
+from service.http.errors import STATUS
 from service.http.responses import etag_response
-from service.openapi.cached_document import OPENAPI
-from service.openapi.docs_page import schema_docs, tag_sections
+from service.openapi import docs_page
+from service.openapi.document import OPENAPI
 from service.openapi.endpoint import JSON, ResponseSpec, endpoint, unlisted
-from service.openapi.headers import ConditionalHeaders
 from service.openapi.limits import upload_limits
 from service.openapi.problem_schema import error_codes
 from service.pages.render import layout_page
@@ -20,7 +21,7 @@ _HEADERS = ("ETag", "Cache-Control")
 @endpoint(
     "Service",
     "This document",
-    headers=ConditionalHeaders,
+    headers=("If-None-Match",),
     responses={
         200: ResponseSpec("OpenAPI 3.1.", dict[str, object], headers=_HEADERS),
         304: ResponseSpec("If-None-Match has it.", headers=_HEADERS),
@@ -29,11 +30,8 @@ _HEADERS = ("ETag", "Cache-Control")
 )
 async def openapi(request: web.Request) -> web.StreamResponse:
     """GET /openapi.json; the same until the service starts with other code or settings."""
-    openapi_document = request.app[OPENAPI]
     # A minute: after a new version clients may still have the last one for as long.
-    return etag_response(
-        request, openapi_document.body, openapi_document.etag, JSON, "public, max-age=60"
-    )
+    return etag_response(request, request.app[OPENAPI].body, JSON, "public, max-age=60")
 
 
 @unlisted("an HTML page")
@@ -43,11 +41,11 @@ async def show(request: web.Request) -> web.StreamResponse:
     return layout_page(
         "docs.html",
         "/docs",
-        version=document["info"]["version"],
-        openapi=document["openapi"],
+        docs=docs_page,
+        document=document,
         url=settings.base_url,
-        sections=tag_sections(document),
-        schemas=schema_docs(document),
         errors=error_codes(),
+        statuses=STATUS,
+        meaning=meaning,
         limits=upload_limits(settings),
     )

@@ -13,13 +13,11 @@ from service.app_keys import SETTINGS
 from service.auth.authenticator import AUTHENTICATOR
 from service.auth.identity import client_id, identity
 from service.events.sse_hub import EVENT_HUB
-from service.events.sse_stream import EventStream
-from service.events.sse_topic import Kind
-from service.handlers.tasks import TaskNameQuery
+from service.events.sse_topic import EventStream, Kind
+from service.handlers.tasks import NAME
 from service.http.query import reject_unknown_query
 from service.openapi.endpoint import ResponseSpec, endpoint
 from service.openapi.error_groups import STORE_ERRORS
-from service.openapi.headers import LastEventIdHeader
 
 _RECONNECT_MILLISECONDS = 2000
 _KEY_CHECK_SECONDS = 2.0  # between two checks of the key of an open stream
@@ -35,15 +33,15 @@ _ERRORS = (NotFound, BadParameter, TooManyStreams, *STORE_ERRORS)
     "Follow a task",
     description="Server-sent events: `task`, with the task, its `position` in the queue and its "
     "`eta_seconds`, at each change; `end`, after which the stream is closed.",
-    query=TaskNameQuery,
-    headers=LastEventIdHeader,
+    query=NAME,
+    headers=("Last-Event-ID",),
     responses=_ANSWERS,
     errors=_ERRORS,
     examples=("curl -N '{url}/tasks/TASK_ID/events'",),
 )
 async def task(request: web.Request) -> web.StreamResponse:
     """GET /tasks/<id>/events; ``?name=`` as for the task itself."""
-    reject_unknown_query(request, "name")
+    reject_unknown_query(request)
     return await _stream(request, "task", request.query.get("name"))
 
 
@@ -51,7 +49,7 @@ async def task(request: web.Request) -> web.StreamResponse:
     "Groups",
     "Follow a group",
     description="As for a task; the events are called `group`.",
-    headers=LastEventIdHeader,
+    headers=("Last-Event-ID",),
     responses=_ANSWERS,
     errors=_ERRORS,
     examples=("curl -N '{url}/status/GROUP_ID/events'",),

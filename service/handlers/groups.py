@@ -27,8 +27,8 @@ from service.auth.rate_limit import count_call
 from service.events.long_poll import long_poll_group
 from service.http.json_body import read_json
 from service.http.query import (
-    WaitQuery,
-    WaitRedirectQuery,
+    REDIRECT,
+    WAIT,
     reject_unknown_query,
     wait_seconds,
     wants_image_redirect,
@@ -36,8 +36,7 @@ from service.http.query import (
 from service.http.streaming import stream_response
 from service.openapi.endpoint import JSON, BodySpec, ResponseSpec, endpoint
 from service.openapi.error_groups import FORM_ERRORS, LINK_ERRORS, STORE_ERRORS
-from service.openapi.headers import PreferHeader
-from service.results import OwnerQuery, SignedLinkQuery
+from service.results import OWNER, SIGNATURE
 from service.submissions.callbacks import add_group_callback, validate_callback_url
 from service.submissions.group_creation import create_group
 from service.submissions.group_request import GroupRequest, group_members, read_group_request
@@ -48,8 +47,8 @@ from service.uploads.disk_space import DISK_SPACE
 @endpoint(
     "Groups",
     "Get a group",
-    query=WaitRedirectQuery,
-    headers=PreferHeader,
+    query=WAIT | REDIRECT,
+    headers=("Prefer",),
     responses={
         200: ResponseSpec("The group; a task ID works, too.", GroupBody, headers=("Location",)),
         303: ResponseSpec("With redirect=1: to its archive.", headers=("Location",)),
@@ -59,7 +58,7 @@ from service.uploads.disk_space import DISK_SPACE
 )
 async def show(request: web.Request) -> web.StreamResponse:
     """GET /status/<id>: the group, at once or when all tasks have ended; a task ID works, too."""
-    reject_unknown_query(request, "wait", "redirect")
+    reject_unknown_query(request)
     redirect = wants_image_redirect(request)
     group, tasks = await find_group(request)
     return respond_group(request, group, tasks, status=200, redirect=redirect)
@@ -117,15 +116,11 @@ async def create(request: web.Request) -> web.StreamResponse:
     return respond_group(request, group, tasks, status=status, redirect=False)
 
 
-class _ArchiveQuery(WaitQuery, OwnerQuery, SignedLinkQuery, total=False):
-    """The query of an archive."""
-
-
 @endpoint(
     "Groups",
     "Download the results of a group as a zip file",
-    query=_ArchiveQuery,
-    headers=PreferHeader,
+    query=WAIT | OWNER | SIGNATURE,
+    headers=("Prefer",),
     responses={
         200: ResponseSpec(
             "Streamed, with Content-Length; stored without compression.",
@@ -139,7 +134,7 @@ class _ArchiveQuery(WaitQuery, OwnerQuery, SignedLinkQuery, total=False):
 async def archive(request: web.Request) -> web.StreamResponse:
     """Stream the results of a group that has ended as one zip file."""
     if identity(request).means != "link":  # the query of a link is checked with its signature
-        reject_unknown_query(request, "wait", "owner", "expires", "signature")
+        reject_unknown_query(request)
     group, tasks = await find_group(request)
     if request.query.get("owner", group.owner) != group.owner:
         raise NotFound("there is no group with this id and owner")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from aiohttp import web
+from async_lru import alru_cache
 
 from models import VERSION
 from models.errors import StoreUnavailable
@@ -12,12 +14,11 @@ from service.app_keys import DRAINING, QUEUE, SETTINGS, STORE
 from service.http.errors import RETRY_AFTER_SECONDS
 from service.openapi.endpoint import ResponseSpec, endpoint
 from service.schemas import HealthBody, MissingPart, ReadinessBody
-from service.ttl_cache import TTLCache
 
 StoreStates = tuple[bool, bool, int]
 """Whether MongoDB and Redis respond, and the number of live workers."""
 
-READINESS: web.AppKey[TTLCache[StoreStates]] = web.AppKey("look", TTLCache)
+READINESS: web.AppKey[Callable[[], Awaitable[StoreStates]]] = web.AppKey("readiness")
 _CACHE_SECONDS = 0.25
 
 
@@ -32,7 +33,7 @@ async def healthz(request: web.Request) -> web.StreamResponse:
     return web.json_response(document)
 
 
-def readiness_cache(app: web.Application) -> TTLCache[StoreStates]:
+def readiness_cache(app: web.Application) -> Callable[[], Awaitable[StoreStates]]:
     """Return the state that all calls of /readyz share: they are not rate limited."""
 
     async def load() -> StoreStates:
@@ -49,7 +50,7 @@ def readiness_cache(app: web.Application) -> TTLCache[StoreStates]:
         mongodb, redis, workers = answers
         return mongodb is None, redis is None, workers if isinstance(workers, int) else 0
 
-    return TTLCache(load, _CACHE_SECONDS)
+    return alru_cache(ttl=_CACHE_SECONDS)(load)
 
 
 @endpoint(
@@ -63,7 +64,7 @@ def readiness_cache(app: web.Application) -> TTLCache[StoreStates]:
 )
 async def readyz(request: web.Request) -> web.StreamResponse:
     """Respond 200 if the stores respond and a worker is alive, else 503 with what is missing."""
-    mongodb, redis, workers = await request.app[READINESS].get()
+    mongodb, redis, workers = await request.app[READINESS]()
     checks: dict[MissingPart, bool] = {
         "mongodb": mongodb,
         "redis": redis,

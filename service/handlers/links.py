@@ -5,11 +5,8 @@ from __future__ import annotations
 import re
 import time
 from datetime import UTC, datetime
-from typing import Annotated
 
 from aiohttp import web
-from pydantic import Field
-from typing_extensions import TypedDict
 
 from models.auth.signed_links import SignedLink
 from models.errors import BadParameter, Forbidden, NotFound, NotReady, ResultGone
@@ -19,32 +16,21 @@ from service.auth.authenticator import AUTHENTICATOR
 from service.handlers import groups, processed
 from service.http.query import reject_unknown_query
 from service.http.responses import json_response
-from service.openapi.endpoint import ResponseSpec, endpoint
+from service.openapi.endpoint import ResponseSpec, endpoint, parameter
 from service.openapi.error_groups import STORE_ERRORS
-from service.results import find_result
+from service.results import OWNER, find_result
 from service.schemas import LinkBody
 
 _SECONDS = re.compile(r"[1-9][0-9]{0,8}")
 
 
-class _LinkQuery(TypedDict, total=False):
-    """The query of a request for a link."""
-
-    seconds: Annotated[
-        str,
-        Field(
-            pattern=f"^{_SECONDS.pattern}$",
-            examples=["600"],
-            description="Lifetime; default {LINK_TTL} (LINK_TTL), at most {LINK_TTL_MAX} "
-            "(LINK_TTL_MAX).",
-        ),
-    ]
-
-
-class _ResultLinkQuery(_LinkQuery, processed.DownloadQuery, total=False):
-    """The query of a request for a link to a result."""
-
-
+_LIFETIME = {
+    "seconds": parameter(
+        "Lifetime; default {LINK_TTL} (LINK_TTL), at most {LINK_TTL_MAX} (LINK_TTL_MAX).",
+        pattern=f"^{_SECONDS.pattern}$",
+        examples=["600"],
+    )
+}
 _ANSWERS = {200: ResponseSpec("The link.", LinkBody)}
 
 
@@ -53,13 +39,13 @@ _ANSWERS = {200: ResponseSpec("The link.", LinkBody)}
     "Make a signed link to a result",
     description="It works without a key and expires. For an upload's name it leads to the result "
     "that is newest now.",
-    query=_ResultLinkQuery,
+    query=_LIFETIME | OWNER | processed.DOWNLOAD,
     responses=_ANSWERS,
     errors=(NotFound, NotReady, ResultGone, BadParameter, Forbidden, *STORE_ERRORS),
     examples=("curl -X POST '{url}/processed/NAME/link?seconds=600'",),
 )
 async def result(request: web.Request) -> web.StreamResponse:
-    reject_unknown_query(request, "seconds", "download", "owner")
+    reject_unknown_query(request)
     download = processed.wants_download(request)
     task, name, _, _ = await find_result(request)
     return await _respond(request, f"/processed/{name}", task.owner, download)
@@ -69,13 +55,13 @@ async def result(request: web.Request) -> web.StreamResponse:
     "Groups",
     "Make a signed link to the archive of a group",
     description="It works without a key and expires.",
-    query=_LinkQuery,
+    query=_LIFETIME,
     responses=_ANSWERS,
     errors=(NotFound, BadParameter, Forbidden, *STORE_ERRORS),
     examples=("curl -X POST {url}/status/GROUP_ID/archive/link",),
 )
 async def archive(request: web.Request) -> web.StreamResponse:
-    reject_unknown_query(request, "seconds")
+    reject_unknown_query(request)
     group, _ = await groups.find_group(request)
     return await _respond(request, f"/status/{group.id}/archive", group.owner, False)
 

@@ -12,10 +12,10 @@ from service.app_keys import SETTINGS
 from service.auth import session
 from service.auth.authenticator import AUTHENTICATOR
 from service.auth.rate_limit import count_failure
-from service.dashboard.auth import DASHBOARD_PATH
+from service.dashboard.page import DASHBOARD_PATH
 from service.http.csrf import require_same_origin
 from service.openapi.endpoint import unlisted
-from service.pages.render import login_page, redirect_after_form, wants_page
+from service.pages.render import layout_page, redirect_after_form, wants_page, with_error
 from service.uploads.small_form import read_fields
 
 log = structlog.get_logger()
@@ -93,4 +93,6 @@ def _local_page(wanted: str) -> str:
 
 def _login_form(next_page: str, error: AppError | None = None) -> web.Response:
     path = DASHBOARD_PATH if next_page.startswith(DASHBOARD_PATH) else _UPLOAD_PAGE
-    return login_page("login.html", path, error, next=next_page)
+    problem = error.detail if error else ""
+    page = layout_page("login.html", path, problem=problem, next=next_page)
+    return with_error(page, error) if error else page

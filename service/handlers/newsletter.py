@@ -16,17 +16,26 @@ from models.outbox import email as emails
 from models.outbox.email_address import MAX_CHARACTERS, parse_email_address
 from service.app_keys import SETTINGS, STORE, TOKENS
 from service.auth.rate_limit import count_call, count_email
-from service.http.errors import STATUS
 from service.http.query import reject_unknown_query
 from service.http.responses import json_response
-from service.openapi.endpoint import FORM, HTML, JSON, URLENCODED, BodySpec, ResponseSpec, endpoint
+from service.openapi.endpoint import (
+    FORM,
+    HTML,
+    JSON,
+    URLENCODED,
+    BodySpec,
+    ResponseSpec,
+    endpoint,
+    parameter,
+)
 from service.openapi.error_groups import FORM_ERRORS, STORE_ERRORS
-from service.pages.render import standalone_page, wants_page
+from service.pages.render import error_page, notice_page, wants_page
 from service.schemas import StatusBody
 from service.uploads.small_form import read_fields
 
 _MIN_RESPONSE_SECONDS = 0.1  # longer than the work, whose duration depends on the address
 _ONE_CLICK = "One-Click"
+_BROKEN_LINK = "This link does not work"
 _SUBSCRIBE_DETAIL = (
     "an e-mail with a link is sent to this address, unless it is subscribed already or got "
     "several e-mails within the hour; the newsletter starts when the link is opened and its "
@@ -53,10 +62,7 @@ class UnsubscribeForm(TypedDict, total=False):
     one_click: Annotated[Literal["One-Click"], Field(alias="List-Unsubscribe")]
 
 
-class _TokenQuery(TypedDict, total=False):
-    """The query of a link in an e-mail."""
-
-    token: Annotated[str, Field(description="From an e-mail.")]
+_TOKEN = {"token": parameter("From an e-mail.")}
 
 
 @endpoint(
@@ -92,7 +98,7 @@ async def _start_opt_in(request: web.Request, to: str) -> None:
     "E-mail",
     "Show the page that confirms a subscription",
     description="For the link in an e-mail. Opening it changes nothing: mail scanners open links.",
-    query=_TokenQuery,
+    query=_TOKEN,
     responses={200: ResponseSpec("The page.", media=(HTML,))},
     errors=(BadParameter,),
     html_errors=True,
@@ -102,17 +108,15 @@ async def confirm_page(request: web.Request) -> web.StreamResponse:
     try:
         _subscriber_id(request, Purpose.CONFIRM)
     except BadParameter as error:
-        return _error_page(error)
+        return error_page(_BROKEN_LINK, error)
     detail = "Press the button to get the weekly newsletter of Darkroom."
-    return standalone_page(
-        "notice.html", title="The newsletter", detail=detail, button="Subscribe", one_click=False
-    )
+    return notice_page("The newsletter", detail, button="Subscribe")
 
 
 @endpoint(
     "E-mail",
     "Confirm a subscription",
-    query=_TokenQuery,
+    query=_TOKEN,
     responses={200: ResponseSpec("Subscribed.", StatusBody, media=(HTML,))},
     errors=(BadParameter, *STORE_ERRORS),
     html_errors=True,
@@ -128,7 +132,7 @@ async def confirm(request: web.Request) -> web.StreamResponse:
             )
     except BadParameter as error:
         if wants_page(request):
-            return _error_page(error)
+            return error_page(_BROKEN_LINK, error)
         raise
     return _done_response(request, "subscribed", "You will get the weekly newsletter.")
 
@@ -137,7 +141,7 @@ async def confirm(request: web.Request) -> web.StreamResponse:
     "E-mail",
     "Show the page that unsubscribes",
     description="For the link in an e-mail. Opening it changes nothing: mail scanners open links.",
-    query=_TokenQuery,
+    query=_TOKEN,
     responses={200: ResponseSpec("The page.", media=(HTML,))},
     errors=(BadParameter,),
     html_errors=True,
@@ -147,18 +151,16 @@ async def unsubscribe_page(request: web.Request) -> web.StreamResponse:
     try:
         _subscriber_id(request, Purpose.UNSUBSCRIBE)
     except BadParameter as error:
-        return _error_page(error)
+        return error_page(_BROKEN_LINK, error)
     detail = "Press the button to get no more newsletters of Darkroom."
-    return standalone_page(
-        "notice.html", title="The newsletter", detail=detail, button="Unsubscribe", one_click=True
-    )
+    return notice_page("The newsletter", detail, button="Unsubscribe", one_click=True)
 
 
 @endpoint(
     "E-mail",
     "Unsubscribe from the newsletter",
     description="By address, or by the token of an e-mail (one-click, RFC 8058).",
-    query=_TokenQuery,
+    query=_TOKEN,
     body=BodySpec(dict.fromkeys((FORM, URLENCODED, JSON), UnsubscribeForm)),
     responses={
         200: ResponseSpec("Unsubscribed; the same for every address.", StatusBody, media=(HTML,))
@@ -171,7 +173,7 @@ async def unsubscribe(request: web.Request) -> web.StreamResponse:
     """POST /unsubscribe: by address, or by the token of an e-mail (one-click, RFC 8058)."""
     if "token" in request.query:
         return await _one_click(request)
-    reject_unknown_query(request, "token")
+    reject_unknown_query(request)
     address = await _address(request)
     await count_call(request, "MAIL_PER_CLIENT")
     await _in_constant_time(_unsubscribe(request, address))
@@ -204,7 +206,7 @@ async def _one_click(request: web.Request) -> web.StreamResponse:
             )
     except BadParameter as error:
         if wants_page(request):
-            return _error_page(error)
+            return error_page(_BROKEN_LINK, error)
         raise
     await store.subscribers.unsubscribe(
         subscriber_id, settings.mail_give_up_seconds + settings.confirm_ttl
@@ -220,7 +222,7 @@ async def _address(request: web.Request) -> str:
 
 
 def _subscriber_id(request: web.Request, purpose: Purpose) -> str:
-    reject_unknown_query(request, "token")
+    reject_unknown_query(request)
     return request.app[TOKENS].read_subscriber_token(purpose, request.query.get("token", ""))
 
 
@@ -231,18 +233,5 @@ async def _in_constant_time(work: Awaitable[None]) -> None:
 
 def _done_response(request: web.Request, status: str, detail: str) -> web.Response:
     if wants_page(request):
-        return standalone_page(
-            "notice.html", title="Done", detail=detail, button="", one_click=False
-        )
+        return notice_page("Done", detail)
     return json_response({"status": status, "detail": detail}, 200)
-
-
-def _error_page(error: BadParameter) -> web.Response:
-    return standalone_page(
-        "notice.html",
-        status=STATUS[BadParameter],
-        title="This link does not work",
-        detail=f"{error.detail[0].upper()}{error.detail[1:]}.",
-        button="",
-        one_click=False,
-    )

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 import time
-from typing import Annotated, Literal
 from urllib.parse import quote
 
 import structlog
 from aiohttp import web
-from pydantic import Field
 
 from models.auth.visibility import View
 from models.errors import (
@@ -30,12 +28,11 @@ from service.auth.identity import identity
 from service.http.query import reject_unknown_query
 from service.http.responses import etag_matches
 from service.http.streaming import stream_response
-from service.openapi.endpoint import ResponseSpec, endpoint
+from service.openapi.endpoint import ResponseSpec, endpoint, parameter
 from service.openapi.error_groups import LINK_ERRORS, STORE_ERRORS
-from service.openapi.headers import IfMatchHeader, RangeHeaders
 from service.results import (
-    OwnerQuery,
-    SignedLinkQuery,
+    OWNER,
+    SIGNATURE,
     check_finished,
     find_result,
     read_result,
@@ -51,21 +48,14 @@ _VARY = "Authorization, X-API-Key, Cookie"
 _HEADERS = ("ETag", "Cache-Control", "Accept-Ranges", "Content-Disposition")
 
 
-class DownloadQuery(OwnerQuery, total=False):
-    """The query of a result."""
-
-    download: Annotated[Literal["0", "1"], Field(description="1: browsers save it as a file.")]
-
-
-class _ResultQuery(DownloadQuery, SignedLinkQuery, total=False):
-    """The query of a result, also with a signed link."""
+DOWNLOAD = {"download": parameter("1: browsers save it as a file.", enum=["0", "1"])}
 
 
 @endpoint(
     "Results",
     "Download a result",
-    query=_ResultQuery,
-    headers=RangeHeaders,
+    query=OWNER | DOWNLOAD | SIGNATURE,
+    headers=("If-None-Match", "Range", "If-Range"),
     responses={
         200: ResponseSpec("The whole file.", media=tuple(MEDIA_TYPES.values()), headers=_HEADERS),
         206: ResponseSpec(
@@ -119,8 +109,8 @@ async def serve(request: web.Request) -> web.StreamResponse:
     "Results",
     "Delete a result",
     description="By its own name only. The bytes are deleted with the last name of the result.",
-    query=OwnerQuery,
-    headers=IfMatchHeader,
+    query=OWNER,
+    headers=("If-Match",),
     responses={204: ResponseSpec("The name is deleted.")},
     errors=(NotFound, WrongStatus, PreconditionFailed, BadParameter, *STORE_ERRORS),
     examples=("curl -X DELETE {url}/processed/NAME",),
@@ -135,7 +125,7 @@ async def delete(request: web.Request) -> web.StreamResponse:
         NotFound: there is no result with this name. WrongStatus: its task has not ended.
         PreconditionFailed: If-Match names another result.
     """
-    reject_unknown_query(request, "owner")
+    reject_unknown_query(request)
     store, name, owner = request.app[STORE], request.match_info["name"], requested_owner(request)
     reserved = await store.result_names.find(name, owner)
     task = await store.tasks.get(reserved[0], View(owner)) if reserved else None

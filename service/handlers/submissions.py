@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -15,11 +16,10 @@ from models.operations.steps import read_pipeline
 from models.settings import Settings
 from models.tasks.schemas import GroupBody, TaskBody
 from service.app_keys import SETTINGS
-from service.http.query import WaitRedirectQuery
+from service.http.query import REDIRECT, WAIT
 from service.openapi import form_schemas
 from service.openapi.endpoint import FORM, BodySpec, ResponseSpec, endpoint
 from service.openapi.error_groups import TASK_ERRORS, UPLOAD_ERRORS
-from service.openapi.headers import PreferHeader
 from service.submissions.submission_request import SubmissionRequest
 from service.uploads.form_shape import FormShape
 
@@ -49,9 +49,9 @@ def operation_handler(op: str) -> Handler:
     @endpoint(
         "Pictures",
         summary(OPERATIONS[op]),
-        query=WaitRedirectQuery,
-        headers=PreferHeader,
-        body=BodySpec({FORM: form_schemas.operation_form(op)}),
+        query=WAIT | REDIRECT,
+        headers=("Prefer",),
+        body=BodySpec({FORM: partial(form_schemas.operation_form, op)}),
         responses=SUBMISSION_RESPONSES,
         errors=(*UPLOAD_ERRORS, *TASK_ERRORS),
         examples=(f"curl -F image=@cat.png{curl_fields(OPERATIONS[op])} '{{url}}/{op}?wait=30'",),
@@ -69,8 +69,8 @@ def operation_handler(op: str) -> Handler:
 @endpoint(
     "Pictures",
     "Apply several operations, in order",
-    query=WaitRedirectQuery,
-    headers=PreferHeader,
+    query=WAIT | REDIRECT,
+    headers=("Prefer",),
     body=BodySpec({FORM: form_schemas.pipeline_form}),
     responses=SUBMISSION_RESPONSES,
     errors=(*UPLOAD_ERRORS, *TASK_ERRORS),

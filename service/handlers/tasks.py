@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from aiohttp import web
-from pydantic import Field
-from typing_extensions import TypedDict
 
 from models.errors import (
     BadParameter,
@@ -20,39 +16,29 @@ from service.app_keys import SETTINGS
 from service.auth.identity import identity
 from service.events.long_poll import long_poll_task
 from service.http.query import (
-    WaitRedirectQuery,
+    REDIRECT,
+    WAIT,
     reject_unknown_query,
     wait_seconds,
     wants_image_redirect,
 )
-from service.openapi.endpoint import ResponseSpec, endpoint
+from service.openapi.endpoint import ResponseSpec, endpoint, parameter
 from service.openapi.error_groups import STORE_ERRORS, TASK_ERRORS
-from service.openapi.headers import PreferHeader
 from service.submissions.task_actions import cancel_task, require_task, retry_task
 from service.task_response import respond_task
 
-
-class TaskNameQuery(TypedDict, total=False):
-    """The query of a call about a task."""
-
-    name: Annotated[
-        str,
-        Field(
-            description="The file name of the upload, if the same bytes were sent under several; "
-            "see Location."
-        ),
-    ]
-
-
-class _TaskQuery(WaitRedirectQuery, TaskNameQuery, total=False):
-    """The query of a task."""
+NAME = {
+    "name": parameter(
+        "The file name of the upload, if the same bytes were sent under several; see Location."
+    )
+}
 
 
 @endpoint(
     "Tasks",
     "Get a task",
-    query=_TaskQuery,
-    headers=PreferHeader,
+    query=WAIT | REDIRECT | NAME,
+    headers=("Prefer",),
     responses={
         200: ResponseSpec("The task.", TaskBody, headers=("Location",)),
         303: ResponseSpec("With redirect=1: to its result.", headers=("Location",)),
@@ -61,7 +47,7 @@ class _TaskQuery(WaitRedirectQuery, TaskNameQuery, total=False):
     examples=("curl '{url}/tasks/TASK_ID?wait=30'",),
 )
 async def show(request: web.Request) -> web.StreamResponse:
-    reject_unknown_query(request, "wait", "redirect", "name")
+    reject_unknown_query(request)
     wait = wait_seconds(request, request.app[SETTINGS].max_wait)
     redirect = wants_image_redirect(request)
     view = identity(request).view
@@ -75,7 +61,7 @@ async def show(request: web.Request) -> web.StreamResponse:
     "Tasks",
     "Cancel a task",
     description="Stops the work, also for other clients that wait for the same task.",
-    query=TaskNameQuery,
+    query=NAME,
     responses={200: ResponseSpec("The task, CANCELLED.", TaskBody, headers=("Location",))},
     errors=(NotFound, WrongStatus, BadParameter, *STORE_ERRORS),
     examples=("curl -X DELETE {url}/tasks/TASK_ID",),
@@ -86,7 +72,7 @@ async def cancel(request: web.Request) -> web.StreamResponse:
     Raises:
         NotFound: there is no such task. WrongStatus: it has ended.
     """
-    reject_unknown_query(request, "name")
+    reject_unknown_query(request)
     task = await cancel_task(request, request.match_info["id"], identity(request).view)
     return respond_task(request, task, name=request.query.get("name"), status=200, redirect=False)
 
@@ -95,7 +81,7 @@ async def cancel(request: web.Request) -> web.StreamResponse:
     "Tasks",
     "Retry a task",
     description="A task that failed, was cancelled, or whose result is gone.",
-    query=TaskNameQuery,
+    query=NAME,
     responses={202: ResponseSpec("The restarted task.", TaskBody, headers=("Location",))},
     errors=(NotFound, WrongStatus, OriginalGone, QueueFull, BadParameter, *STORE_ERRORS),
     examples=("curl -X POST {url}/tasks/TASK_ID/retry",),
@@ -109,6 +95,6 @@ async def retry(request: web.Request) -> web.StreamResponse:
         NotFound: there is no such task. WrongStatus: it is in another state.
         OriginalGone: the original was deleted.
     """
-    reject_unknown_query(request, "name")
+    reject_unknown_query(request)
     task = await retry_task(request, request.match_info["id"], identity(request).view)
     return respond_task(request, task, name=request.query.get("name"), status=202, redirect=False)

@@ -3,59 +3,47 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
 
 from aiohttp import web
-from pydantic import Field
-from typing_extensions import TypedDict
 
 from models.errors import BadParameter
+from service.openapi.endpoint import Endpoint, declaration_of, parameter
 
 _PREFER_WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?([0-9]{1,6})\"?(?:$|[,;\s])", re.IGNORECASE)
 _ZERO_QUALITY = frozenset({"q=0", "q=0.0", "q=0.00", "q=0.000"})
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 
-WaitSeconds = Annotated[
-    str,
-    Field(
+WAIT = {
+    "wait": parameter(
+        "Seconds to wait until all tasks have ended; at most {MAX_WAIT} (MAX_WAIT).",
         pattern=f"^{_SECONDS.pattern}$",
         examples=["30"],
-        description="Seconds to wait until all tasks have ended; at most {MAX_WAIT} (MAX_WAIT).",
-    ),
-]
+    )
+}
+REDIRECT = {
+    "redirect": parameter(
+        "1: after success, redirect (303) to the image or archive; an Accept header with only "
+        "images does the same.",
+        enum=["0", "1"],
+    )
+}
 
 
-class WaitQuery(TypedDict, total=False):
-    """Query with ``wait`` only."""
-
-    wait: WaitSeconds
-
-
-class WaitRedirectQuery(WaitQuery, total=False):
-    """Query of submissions, tasks and groups."""
-
-    redirect: Annotated[
-        Literal["0", "1"],
-        Field(
-            description="1: after success, redirect (303) to the image or archive; an "
-            "Accept header with only images does the same."
-        ),
-    ]
-
-
-def reject_unknown_query(request: web.Request, *known: str) -> None:
-    """Refuse unknown query parameters, since ignoring them would mislead.
+def reject_unknown_query(request: web.Request) -> None:
+    """Refuse query parameters that the handler does not declare: ignoring them would mislead.
 
     Raises:
         BadParameter: an unknown parameter.
     """
+    declaration = declaration_of(request.match_info.handler)
+    known = list(declaration.query) if isinstance(declaration, Endpoint) else []
     for name in request.query:
         if name not in known:
             raise BadParameter(
                 f"unknown query parameter {name[:40]!a}; known: {', '.join(known)} "
                 "(parameters of an operation are form fields)",
                 parameter=name[:40],
-                known=list(known),
+                known=known,
             )
 
 

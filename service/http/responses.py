@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -26,10 +27,9 @@ def etag_matches(etags: tuple[ETag, ...] | None, tag: str) -> bool:
     return any(etag.value in {tag, "*"} for etag in etags or ())
 
 
-def etag_response(
-    request: web.Request, body: bytes, tag: str, media_type: str, caching: str
-) -> web.Response:
-    """Return ``body``, or 304 if the client has this ETag; ``caching``: Cache-Control."""
+def etag_response(request: web.Request, body: bytes, media_type: str, caching: str) -> web.Response:
+    """Return ``body``, or 304 if the client has it already; ``caching``: Cache-Control."""
+    tag = hashlib.sha256(body).hexdigest()[:32]
     headers = {"ETag": f'"{tag}"', "Cache-Control": caching}
     if etag_matches(request.if_none_match, tag):
         return web.Response(status=304, headers=headers)

@@ -18,13 +18,12 @@ from service.auth.identity import identity
 from service.events.long_poll import long_poll_task
 from service.handlers.submissions import IMAGE_FIELDS, SUBMISSION_RESPONSES
 from service.http.errors import error_response
-from service.http.query import WaitRedirectQuery, reject_unknown_query
+from service.http.query import REDIRECT, WAIT, reject_unknown_query
 from service.http.responses import json_response
 from service.http.streaming import stream_response
 from service.openapi import form_schemas
 from service.openapi.endpoint import FORM, BodySpec, ResponseSpec, endpoint
 from service.openapi.error_groups import STORE_ERRORS, TASK_ERRORS, UPLOAD_ERRORS
-from service.openapi.headers import PreferHeader
 from service.results import read_result
 from service.schemas import LegacyStatus, LegacySubmissionBody
 from service.submissions.submission_request import SubmissionRequest
@@ -45,7 +44,7 @@ _LEGACY_STATUS: dict[Status, LegacyStatus] = {
     "Older services",
     "Convert to grayscale and return the image",
     description="The call of the older grayscale converter; waits for a worker.",
-    body=BodySpec({FORM: form_schemas.single_image_form("uploaded_file")}),
+    body=BodySpec({FORM: form_schemas.grayscale_form}),
     responses={
         200: ResponseSpec(
             "The image.",
@@ -94,8 +93,8 @@ async def grayscale(request: web.Request) -> web.StreamResponse:
 @endpoint(
     "Pictures",
     "Convert to another format; with the field file: make a thumbnail, as the older service",
-    query=WaitRedirectQuery,
-    headers=PreferHeader,
+    query=WAIT | REDIRECT,
+    headers=("Prefer",),
     body=BodySpec({FORM: form_schemas.convert_form}),
     responses={
         **SUBMISSION_RESPONSES,

@@ -1,4 +1,4 @@
-"""Prepare the OpenAPI document for the template of /docs."""
+"""What the template of /docs calls to show the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -7,210 +7,171 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from service.openapi.endpoint import FORM, JSON
+from service.openapi.endpoint import FORM, JSON, Schema
 from service.openapi.problem_schema import PROBLEM_JSON
-from service.openapi.schema_text import describe, enum_values, ref_name, ref_names
 
 _PLACE_ORDER = ("path", "body", "field", "query", "header")
+_FORMATS = {
+    "binary": "file",
+    "email": "e-mail address",
+    "date-time": "time",
+    "uri-reference": "path",
+}
 
 
 @dataclass(frozen=True)
-class FieldDoc:
-    """A parameter or form field; ``place``: path, query, header, field or body.
+class Field:
+    """A parameter, form field or member of a schema.
 
-    ``control``: the input on the page: file, choice, lines or text.
+    ``place``: path, query, header, field, member, or body: the whole JSON body.
     """
 
     name: str
     place: str
     required: bool
-    type_text: str
-    default: str
-    description: str
-    control: str
-    choices: list[str]
-    multiple: bool
-    example: str
-
-
-@dataclass(frozen=True)
-class ResponseDoc:
-    """One status of a response; ``codes``: its error codes."""
-
-    status: int
-    phrase: str
-    description: str
-    media_types: list[str]
-    schemas: list[str]
-    codes: list[str]
-    headers: list[str]
-
-
-@dataclass(frozen=True)
-class EndpointDoc:
-    """One method at one path."""
-
-    id: str
-    method: str
-    path: str
-    summary: str
-    description: str
-    samples: list[str]
-    fields: list[FieldDoc]
-    responses: list[ResponseDoc]
-    media_type: str
-    """Media type of the request body; empty: no body."""
+    schema: Any
 
     @property
-    def successes(self) -> list[ResponseDoc]:
-        return [reply for reply in self.responses if not reply.codes]
+    def items(self) -> Schema:
+        """The schema of one value, where the field may be sent several times."""
+        listed: Schema = self.schema.get("items", {})
+        return listed if self.multiple else self.schema
 
     @property
-    def errors(self) -> list[ResponseDoc]:
-        return [reply for reply in self.responses if reply.codes]
-
-
-@dataclass(frozen=True)
-class TagSection:
-    """The endpoints of one tag."""
-
-    name: str
-    description: str
-    endpoints: list[EndpointDoc]
+    def multiple(self) -> bool:
+        return bool(self.schema.get("type") == "array")
 
     @property
-    def id(self) -> str:
-        return self.name.lower().replace(" ", "-")
+    def default(self) -> str:
+        """The default value, or an empty string."""
+        found = self.schema.get("default")
+        return "" if found is None else str(found)
+
+    @property
+    def example(self) -> str:
+        """An example value, or an empty string."""
+        found = next(iter(self.schema.get("examples", ())), "")
+        return str(found[0] if isinstance(found, list) else found)
 
 
-@dataclass(frozen=True)
-class SchemaDoc:
-    """A named schema: its members, or the values of an enum."""
-
-    name: str
-    description: str
-    type_text: str
-    members: list[FieldDoc]
-
-
-def tag_sections(document: Any) -> list[TagSection]:
-    """Return all endpoints by tag."""
-    endpoints: dict[str, list[EndpointDoc]] = {}
+def operations_by_tag(document: Any) -> dict[str, list[tuple[str, str, Any]]]:
+    """Return (method, path, operation) of all operations by tag."""
+    found: dict[str, list[tuple[str, str, Any]]] = {tag["name"]: [] for tag in document["tags"]}
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
-            endpoint = _endpoint_doc(document, method, path, operation)
-            endpoints.setdefault(operation["tags"][0], []).append(endpoint)
-    return [
-        TagSection(tag["name"], tag["description"], endpoints[tag["name"]])
-        for tag in document["tags"]
-    ]
+            found[operation["tags"][0]].append((method.upper(), path, operation))
+    return found
 
 
-def schema_docs(document: Any) -> list[SchemaDoc]:
-    """Return the named schemas of requests and responses."""
-    return [
-        SchemaDoc(
-            name=name,
-            description=schema.get("description", ""),
-            type_text="" if "properties" in schema else describe(schema),
-            members=[
-                _field_doc(member, "member", each, member in schema.get("required", ()))
-                for member, each in schema.get("properties", {}).items()
-            ],
-        )
-        for name, schema in sorted(document["components"]["schemas"].items())
-    ]
+def media_type(operation: Any) -> str:
+    """Return the media type of the request body; the form if there are several; "" without body."""
+    content = operation.get("requestBody", {}).get("content", {})
+    return FORM if FORM in content else next(iter(content), "")
 
 
-def _endpoint_doc(document: Any, method: str, path: str, operation: Any) -> EndpointDoc:
-    media_type, body_fields = _body_fields(document, operation)
-    parameters = [
-        _field_doc(
-            each["name"], each["in"], {**each["schema"], **_description_of(each)}, each["required"]
+def request_fields(document: Any, operation: Any) -> list[Field]:
+    """Return the parameters of an operation and the fields of its body."""
+    fields = [
+        Field(
+            each["name"],
+            each["in"],
+            each["required"],
+            {**each["schema"], "description": each["description"]},
         )
         for each in operation.get("parameters", ())
     ]
-    return EndpointDoc(
-        id=operation["operationId"],
-        method=method.upper(),
-        path=path,
-        summary=operation["summary"],
-        description=operation.get("description", ""),
-        samples=[sample["source"] for sample in operation.get("x-codeSamples", ())],
-        fields=sorted(
-            [*body_fields, *parameters], key=lambda field: _PLACE_ORDER.index(field.place)
-        ),
-        responses=[
-            _response_doc(int(status), each) for status, each in operation["responses"].items()
-        ],
-        media_type=media_type,
-    )
+    if media := media_type(operation):
+        body = operation["requestBody"]["content"][media]
+        schema = body["schema"]
+        if found := ref_name(schema):
+            schema = document["components"]["schemas"][found]
+        if media == JSON:
+            example = json.dumps(body.get("example", {}), indent=1)
+            shown = {"description": schema.get("description", ""), "examples": [example]}
+            fields.append(Field("body", "body", True, {**body["schema"], **shown}))
+        else:
+            fields += schema_fields(schema, "field")
+    return sorted(fields, key=lambda field: _PLACE_ORDER.index(field.place))
 
 
-def _description_of(parameter: Any) -> dict[str, str]:
-    return {"description": parameter.get("description", "")}
-
-
-def _body_fields(document: Any, operation: Any) -> tuple[str, list[FieldDoc]]:
-    """Return the media type of the body and its fields; the form if there are several types."""
-    content = operation.get("requestBody", {}).get("content", {})
-    if not content:
-        return "", []
-    media = FORM if FORM in content else next(iter(content))
-    schema = content[media]["schema"]
-    if found := ref_name(schema):
-        schema = document["components"]["schemas"][found]
-    if media == JSON:
-        example = json.dumps(content[media].get("example", {}), indent=1)
-        about = schema.get("description", "")
-        return media, [
-            FieldDoc("body", "body", True, found, "", about, "lines", [], False, example)
-        ]
+def schema_fields(schema: Any, place: str) -> list[Field]:
+    """Return the members of a schema."""
     required = schema.get("required", ())
-    fields = [
-        _field_doc(name, "field", each, name in required)
-        for name, each in schema["properties"].items()
-    ]
-    return media, fields
+    members = schema.get("properties", {}).items()
+    return [Field(name, place, name in required, each) for name, each in members]
 
 
-def _field_doc(name: str, place: str, schema: Any, required: bool) -> FieldDoc:
-    inner = schema.get("items", {}) if schema.get("type") == "array" else schema
-    values = enum_values(schema)
-    control = "choice" if values else "text"
-    if inner.get("format") == "binary":
-        control = "file"
-    default = schema.get("default")
-    return FieldDoc(
-        name=name,
-        place=place,
-        required=required,
-        type_text=describe(schema),
-        default="" if default is None else str(default),
-        description=schema.get("description", ""),
-        control=control,
-        choices=values,
-        multiple=inner is not schema,
-        example=_example(schema),
-    )
+def split_responses(operation: Any) -> tuple[dict[str, Any], dict[str, list[str]]]:
+    """Return the responses that are no errors, and the error codes of the others, by status."""
+    successes, errors = {}, {}
+    for status, response in operation["responses"].items():
+        problem = response.get("content", {}).get(PROBLEM_JSON)
+        if problem is None:
+            successes[status] = response
+        else:
+            errors[status] = problem["schema"]["properties"]["code"]["enum"]
+    return successes, errors
 
 
-def _example(schema: Any) -> str:
-    """Return an example value, if the schema has one."""
-    found = next(iter(schema.get("examples", ())), "")
-    return str(found[0] if isinstance(found, list) else found)
+def phrase(status: str) -> str:
+    """Return the reason phrase of a status."""
+    return HTTPStatus(int(status)).phrase
 
 
-def _response_doc(status: int, response: Any) -> ResponseDoc:
-    content = response.get("content", {})
-    problem = content.get(PROBLEM_JSON, {}).get("schema", {})
-    codes = problem.get("properties", {}).get("code", {}).get("enum", [])
-    return ResponseDoc(
-        status=status,
-        phrase=HTTPStatus(status).phrase,
-        description="" if codes else response["description"],
-        media_types=[media for media in content if media != PROBLEM_JSON],
-        schemas=ref_names(content.get(JSON, {}).get("schema", {})),
-        codes=codes,
-        headers=[name for name in response.get("headers", {}) if name != "X-Request-ID"],
-    )
+def ref_name(schema: Any) -> str:
+    """Return the name of the component that ``schema`` refers to, or an empty string."""
+    return str(schema.get("$ref", "")).rpartition("/")[2]
+
+
+def ref_names(schema: Any) -> list[str]:
+    """Return the names of the components in ``schema`` or in its anyOf."""
+    return [name for each in schema.get("anyOf", [schema]) if (name := ref_name(each))]
+
+
+def enum_values(schema: Any) -> list[str]:
+    """Return the values of an enum, without the empty one."""
+    return [str(value) for value in schema.get("enum", ()) if value not in {"", None}]
+
+
+def describe(schema: Any) -> str:
+    """Return which values ``schema`` accepts."""
+    if found := ref_name(schema):
+        return found
+    if "const" in schema:
+        return str(schema["const"])
+    if listed := enum_values(schema):
+        return ", ".join(listed)
+    if "anyOf" in schema:
+        outer = {key: value for key, value in schema.items() if key != "anyOf"}
+        kinds = [describe({**outer, **each}) for each in schema["anyOf"] if each.get("const") != ""]
+        return " or ".join(dict.fromkeys(kinds))
+    return _describe_type(schema)
+
+
+def _describe_type(schema: Any) -> str:
+    kind = schema.get("type")
+    if isinstance(kind, list):
+        return " or ".join(_describe_type({**schema, "type": each}) for each in kind)
+    if kind == "array":
+        item, max_items = describe(schema.get("items", {})), schema.get("maxItems")
+        listed = "files" if item == "file" else f"list of {item}"
+        return f"{listed}, at most {max_items}" if max_items else listed
+    if kind in {"integer", "number"}:
+        return f"{'whole number' if kind == 'integer' else 'number'}{_describe_range(schema)}"
+    if kind == "string":
+        known = _FORMATS.get(schema.get("format", ""))
+        if "pattern" in schema and not known:
+            shown = next(iter(schema.get("examples", ())), None)
+            return f"text, e.g. {shown}" if shown else f"text that matches {schema['pattern']}"
+        return known or "text"
+    return {"null": "null", "boolean": "true or false", "object": "object"}.get(kind, "anything")
+
+
+def _describe_range(schema: Any) -> str:
+    low = schema.get("minimum")
+    below = schema.get("exclusiveMaximum")
+    high = schema.get("maximum")
+    text = "" if low is None else f" from {low:g}"
+    if below is not None:
+        return f"{text} below {below:g}"
+    return text if high is None else f"{text} to {high:.7g}"

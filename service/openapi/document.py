@@ -1,36 +1,25 @@
-"""Build the OpenAPI 3.1 document from the routes and the declarations of their handlers."""
+"""The OpenAPI 3.1 document, made from the routes and the declarations of their handlers."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+import json
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 from aiohttp import web
-from openapi_pydantic import (
-    Components,
-    Info,
-    MediaType,
-    OpenAPI,
-    Operation,
-    PathItem,
-    RequestBody,
-    Server,
-    Tag,
-)
+from pydantic import TypeAdapter
 
 from models import VERSION
 from models.settings import Settings
+from models.tasks.task import Status
 from service.app_keys import SETTINGS
-from service.openapi.endpoint import BodySpec, Endpoint, endpoint_of, unlisted_reason
+from service.auth.permissions import PERMISSIONS
+from service.openapi.endpoint import Endpoint, Schema, declaration_of
 from service.openapi.limits import upload_limits
-from service.openapi.links import operation_id
-from service.openapi.parameters import route_parameters
+from service.openapi.operation import Route, build_operation
 from service.openapi.problem_schema import problem_schema
-from service.openapi.responses import build_responses
-from service.openapi.schemas import SchemaRegistry, to_model
-from service.openapi.security import SECURITY_SCHEMES, auth_errors, security_requirements
+from service.openapi.security import SECURITY_SCHEMES
 
 TAGS = {
     "Pictures": "Upload images to one operation, or to several in a row.",
@@ -62,75 +51,77 @@ Limits of this service:
 """
 
 
-class Route:
-    """One method at one path."""
+class OpenApiDocument:
+    """The document of one application, built and serialized on first use: it takes a while."""
 
-    def __init__(self, method: str, path: str, handler: Callable[..., Any]) -> None:
-        self.method = method
-        self.path = path
-        self.handler = handler
+    def __init__(self, app: web.Application) -> None:
+        self._app = app
 
-    @property
-    def path_parameters(self) -> list[str]:
-        """The names of the parameters in the path."""
-        return re.findall(r"\{(\w+)\}", self.path)
+    @cached_property
+    def document(self) -> Schema:
+        return build_document(self._app)
+
+    @cached_property
+    def body(self) -> bytes:
+        """The document as JSON in UTF-8."""
+        return (json.dumps(self.document, ensure_ascii=False) + "\n").encode()
+
+
+OPENAPI = web.AppKey("openapi", OpenApiDocument)
 
 
 def iter_routes(app: web.Application) -> Iterator[Route]:
     """Yield the routes of ``app`` except HEAD, which is GET without the body."""
-    for route in app.router.routes():
+    for route, permission in app[PERMISSIONS].items():
         if route.resource is not None and route.method != "HEAD":
-            yield Route(route.method, route.resource.canonical, route.handler)
+            yield Route(route.method, route.resource.canonical, route.handler, permission)
 
 
-def build_document(app: web.Application) -> dict[str, Any]:
-    """Return the OpenAPI 3.1 document of ``app`` with its settings.
+def build_document(app: web.Application) -> Schema:
+    """Return the document of ``app`` with its settings.
 
     Raises:
         LookupError: a handler has neither @endpoint nor @unlisted.
     """
     settings = app[SETTINGS]
     declared = _documented_routes(app)
-    schemas = SchemaRegistry([each for _, each in declared], settings)
-    paths: dict[str, dict[str, Operation]] = {}
+    endpoints = [each for _, each in declared]
+    schemas, components = _schemas(endpoints, settings)
+    paths: dict[str, Schema] = {}
     for route, endpoint in declared:
-        operation = _operation(route, endpoint, schemas, settings)
+        operation = build_operation(route, endpoint, schemas, settings)
         paths.setdefault(route.path, {})[route.method.lower()] = operation
-    components = {"Problem": problem_schema(), **schemas.components}
-    used_tags = {each.tag for _, each in declared}
-    openapi = OpenAPI(
-        openapi="3.1.1",
-        jsonSchemaDialect="https://json-schema.org/draft/2020-12/schema",
-        info=Info(
-            title="Darkroom",
-            version=VERSION,
-            summary="A self-hosted image service",
-            description=_DESCRIPTION.format(keys=_KEYS_TEXT if settings.api_keys_enabled else "")
-            + "\n".join(
-                f"- `{each.name}` = {each.value}: {each.reason}" for each in upload_limits(settings)
-            ),
-        ),
-        servers=[Server(url="/")],
-        tags=[Tag(name=name, description=TAGS.get(name)) for name in [*TAGS] if name in used_tags],
-        paths={path: PathItem.model_validate(methods) for path, methods in paths.items()},
-        components=Components(
-            schemas={name: to_model(each) for name, each in components.items()},
-            securitySchemes=SECURITY_SCHEMES,
-        ),
-    )
-    dumped: dict[str, Any] = openapi.model_dump(
-        mode="json", by_alias=True, exclude_none=True, exclude_unset=True
-    )
-    return dumped
+    limits = [f"- `{each.name}` = {each.value}: {each.reason}" for each in upload_limits(settings)]
+    description = _DESCRIPTION.format(keys=_KEYS_TEXT if settings.api_keys_enabled else "")
+    used_tags = {each.tag for each in endpoints}
+    return {
+        "openapi": "3.1.1",
+        "jsonSchemaDialect": "https://json-schema.org/draft/2020-12/schema",
+        "info": {
+            "title": "Darkroom",
+            "version": VERSION,
+            "summary": "A self-hosted image service",
+            "description": description + "\n".join(limits),
+        },
+        "servers": [{"url": "/"}],
+        "tags": [
+            {"name": name, "description": text} for name, text in TAGS.items() if name in used_tags
+        ],
+        "paths": paths,
+        "components": {
+            "schemas": {"Problem": problem_schema(), **components},
+            "securitySchemes": SECURITY_SCHEMES,
+        },
+    }
 
 
 def _documented_routes(app: web.Application) -> list[tuple[Route, Endpoint]]:
     found, undeclared = [], []
     for route in iter_routes(app):
-        endpoint = endpoint_of(route.handler)
-        if endpoint is not None:
-            found.append((route, endpoint))
-        elif not unlisted_reason(route.handler):
+        declaration = declaration_of(route.handler)
+        if isinstance(declaration, Endpoint):
+            found.append((route, declaration))
+        elif declaration is None:
             undeclared.append(f"{route.method} {route.path} ({route.handler.__qualname__})")
     if undeclared:
         raise LookupError(
@@ -140,34 +131,17 @@ def _documented_routes(app: web.Application) -> list[tuple[Route, Endpoint]]:
     return found
 
 
-def _operation(
-    route: Route, endpoint: Endpoint, schemas: SchemaRegistry, settings: Settings
-) -> Operation:
-    extra = {}
-    endpoint = replace(
-        endpoint, errors=(*endpoint.errors, *auth_errors(route.method, route.path, settings))
+def _schemas(
+    endpoints: Sequence[Endpoint], settings: Settings
+) -> tuple[dict[Any, Schema], dict[str, Schema]]:
+    """Return the schemas of all types that ``endpoints`` declare, and the components they name."""
+    types = dict.fromkeys(kind for endpoint in endpoints for kind in endpoint.body_types)
+    made, rest = TypeAdapter.json_schemas(
+        [(kind, "serialization", TypeAdapter(kind)) for kind in types],
+        ref_template="#/components/schemas/{model}",
     )
-    if endpoint.examples:
-        extra["x-codeSamples"] = [
-            {"lang": "Shell", "label": "curl", "source": each.replace("{url}", settings.base_url)}
-            for each in endpoint.examples
-        ]
-    return Operation(
-        tags=[endpoint.tag],
-        summary=endpoint.summary,
-        description=endpoint.description or None,
-        operationId=operation_id(route.method, route.path),
-        parameters=route_parameters(route.path, route.path_parameters, endpoint, settings) or None,
-        requestBody=_request_body(endpoint.body, schemas, settings) if endpoint.body else None,
-        responses=build_responses(endpoint, schemas),
-        security=security_requirements(route.method, route.path, settings),
-        **extra,
-    )
-
-
-def _request_body(body: BodySpec, schemas: SchemaRegistry, settings: Settings) -> RequestBody:
-    content = {}
-    for media, kind in body.content.items():
-        schema = schemas.schema(kind) if isinstance(kind, type) else to_model(kind(settings))
-        content[media] = MediaType(media_type_schema=schema, example=body.example)
-    return RequestBody(content=content, required=body.required)
+    components: dict[str, Schema] = rest.get("$defs", {})
+    if settings.legacy_status:  # ``service.task_response`` then writes PENDING
+        names = components[Status.__name__]["enum"]
+        names[names.index(Status.STARTED)] = "PENDING"
+    return {kind: schema for (kind, _), schema in made.items()}, components

@@ -3,7 +3,7 @@
     @endpoint(
         "Tasks",
         "How far a task is",
-        query=Waiting,
+        query=WAIT,
         responses={200: ResponseSpec("The task.", TaskBody, headers=("Location",))},
         errors=(NotFound, BadParameter, *STORE_ERRORS),
         examples=("curl '{url}/tasks/TASK_ID?wait=30'",),
@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from inspect import unwrap
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -34,6 +33,14 @@ JSON = "application/json"
 HTML = "text/html"
 FORM = "multipart/form-data"
 URLENCODED = "application/x-www-form-urlencoded"
+
+
+def parameter(description: str, **schema: Any) -> Schema:
+    """Return a query parameter or header: text, unless ``schema`` says more.
+
+    ``description`` may have the values of settings, see ``operation``: ``{MAX_WAIT}``.
+    """
+    return {"description": description, "schema": {"type": "string", **schema}}
 
 
 @dataclass(frozen=True)
@@ -63,57 +70,55 @@ class BodySpec:
 class Endpoint:
     """The declaration of a handler, which may serve several routes.
 
-    ``query`` and ``headers``: TypedDicts whose keys are the parameters. ``errors``: all but
-    ``InternalError``, which any route may answer. ``html_errors``: browsers get errors as HTML.
-    ``examples``: commands with ``{url}`` for the service and TASK_ID, GROUP_ID, NAME or WORKER for
-    values from an earlier response; the tests run them.
+    ``query``: its parameters by name, see ``parameter``. ``headers``: names of request headers, see
+    ``headers.REQUEST_HEADERS``. ``errors``: all but ``InternalError``, which any route may answer.
+    ``html_errors``: browsers get errors as HTML. ``examples``: commands with ``{url}`` for the
+    service and TASK_ID, GROUP_ID, NAME or WORKER for values from an earlier response; the tests run
+    them.
     """
 
     tag: str
     summary: str
     responses: Mapping[int, ResponseSpec]
     description: str = ""
-    query: Any = None
-    headers: Any = None
+    query: Mapping[str, Schema] = field(default_factory=dict)
+    headers: tuple[str, ...] = ()
     body: BodySpec | None = None
     errors: tuple[type[AppError], ...] = ()
     examples: tuple[str, ...] = ()
     html_errors: bool = False
-    path: Mapping[str, str] = field(default_factory=dict)
-    """Descriptions of path parameters that ``parameters.PATH_DESCRIPTIONS`` does not have."""
+
+    @property
+    def body_types(self) -> list[Any]:
+        """The types of the JSON in responses and request."""
+        types = [answer.body for answer in self.responses.values() if answer.body is not None]
+        content = self.body.content.values() if self.body else ()
+        return types + [kind for kind in content if isinstance(kind, type)]
 
 
-_ENDPOINTS: WeakKeyDictionary[Callable[..., Any], Endpoint] = WeakKeyDictionary()
-_UNLISTED: WeakKeyDictionary[Callable[..., Any], str] = WeakKeyDictionary()
+_DECLARED: WeakKeyDictionary[Callable[..., Any], Endpoint | str] = WeakKeyDictionary()
 
 
 def endpoint(
     tag: str, summary: str, *, responses: Mapping[int, ResponseSpec], **more: Any
 ) -> Callable[[Handler], Handler]:
     """Declare a handler's request and responses; see ``Endpoint``."""
-
-    def declare(handler: Handler) -> Handler:
-        _ENDPOINTS[handler] = Endpoint(tag, summary, responses, **more)
-        return handler
-
-    return declare
+    return _declare(Endpoint(tag, summary, responses, **more))
 
 
 def unlisted(reason: str) -> Callable[[Handler], Handler]:
     """Leave a handler out of the OpenAPI document, with the reason."""
+    return _declare(reason)
 
+
+def _declare(declaration: Endpoint | str) -> Callable[[Handler], Handler]:
     def declare(handler: Handler) -> Handler:
-        _UNLISTED[handler] = reason
+        _DECLARED[handler] = declaration
         return handler
 
     return declare
 
 
-def endpoint_of(handler: Callable[..., Any]) -> Endpoint | None:
-    """Return the declaration of ``handler``, if there is one."""
-    return _ENDPOINTS.get(unwrap(handler))
-
-
-def unlisted_reason(handler: Callable[..., Any]) -> str | None:
-    """Return why ``handler`` is left out of the document; None if it is listed."""
-    return _UNLISTED.get(unwrap(handler))
+def declaration_of(handler: Callable[..., Any]) -> Endpoint | str | None:
+    """Return what ``handler`` declares, or the reason why it is unlisted; None: neither."""
+    return _DECLARED.get(handler)

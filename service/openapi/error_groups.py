@@ -2,66 +2,46 @@
 
 from __future__ import annotations
 
-from models.errors import (
-    AppError,
-    BadCallbackUrl,
-    BadImage,
-    BadOutput,
-    BadParameter,
-    BadRequest,
-    Forbidden,
-    InsufficientResources,
-    InternalError,
-    LinkExpired,
-    QueueFull,
-    RateLimited,
-    ResultGone,
-    StoreUnavailable,
-    TaskCancelled,
-    TaskTimeout,
-    TooLarge,
-    TooManyPixels,
-    TooMuchMemory,
-    UnsupportedFormat,
-    UploadTooSlow,
-    WeightsMissing,
-    WeightsUnusable,
-    WorkerCrashed,
-)
+from models import errors
 
-Errors = tuple[type[AppError], ...]
+Errors = tuple[type[errors.AppError], ...]
 
-LINK_ERRORS: Errors = (Forbidden, LinkExpired)
+LINK_ERRORS: Errors = (errors.Forbidden, errors.LinkExpired)
 """Of routes that a signed link opens."""
-STORE_ERRORS: Errors = (StoreUnavailable,)
+STORE_ERRORS: Errors = (errors.StoreUnavailable,)
 """Of routes that use MongoDB or Redis."""
-FORM_ERRORS: Errors = (BadRequest, BadParameter, TooLarge, UploadTooSlow)
+FORM_ERRORS: Errors = (
+    errors.BadRequest,
+    errors.BadParameter,
+    errors.TooLarge,
+    errors.UploadTooSlow,
+)
 """Of routes that read a form."""
 UPLOAD_ERRORS: Errors = (
     *FORM_ERRORS,
-    BadCallbackUrl,
-    UnsupportedFormat,
-    BadImage,
-    TooManyPixels,
-    TooMuchMemory,
-    QueueFull,
-    RateLimited,
-    InsufficientResources,
+    errors.BadCallbackUrl,
+    errors.UnsupportedFormat,
+    errors.BadImage,
+    errors.TooManyPixels,
+    errors.TooMuchMemory,
+    errors.QueueFull,
+    errors.RateLimited,
+    errors.InsufficientResources,
     *STORE_ERRORS,
 )
 """Of routes that accept images."""
 TASK_ERRORS: Errors = (
-    BadImage,
-    BadParameter,
-    TooManyPixels,
-    TooMuchMemory,
-    TaskCancelled,
-    BadOutput,
-    TaskTimeout,
-    WorkerCrashed,
-    WeightsMissing,
-    WeightsUnusable,
-    InternalError,
-    ResultGone,
+    errors.BadImage,
+    errors.BadParameter,
+    errors.TooManyPixels,
+    errors.TooMuchMemory,
+    errors.TaskCancelled,
+    errors.BadOutput,
+    errors.TaskTimeout,
+    errors.WorkerCrashed,
+    errors.WeightsMissing,
+    errors.WeightsUnusable,
+    errors.InternalError,
+    errors.ResultGone,
 )
 """Of a failed task, when the request asked for the image itself instead of the task."""

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import Field
-from typing_extensions import TypedDict
+from service.openapi.endpoint import Schema, parameter
 
 RESPONSE_HEADERS: dict[str, str] = {
     "Location": "The task, group or image that the response is about.",
@@ -23,62 +20,14 @@ RESPONSE_HEADERS: dict[str, str] = {
 """Descriptions of response headers by name."""
 
 
-LastEventIdHeader = TypedDict(
-    "LastEventIdHeader",
-    {
-        "Last-Event-ID": Annotated[
-            str,
-            Field(description="Id of the last event received; browsers send it on reconnect."),
-        ]
-    },
-    total=False,
-)
-"""Request header of event streams."""
-
-
-class PreferHeader(TypedDict, total=False):
-    Prefer: Annotated[
-        str,
-        Field(
-            description="wait=SECONDS, the same as the query parameter wait (RFC 7240).",
-            examples=["wait=30"],
-        ),
-    ]
-
-
-ConditionalHeaders = TypedDict(
-    "ConditionalHeaders",
-    {
-        "If-None-Match": Annotated[
-            str, Field(description="An ETag: answer 304 if it still matches.")
-        ]
-    },
-    total=False,
-)
-
-RangeHeaders = TypedDict(
-    "RangeHeaders",
-    {
-        "If-None-Match": Annotated[
-            str, Field(description="An ETag: answer 304 if it still matches.")
-        ],
-        "Range": Annotated[
-            str,
-            Field(description="One byte range.", examples=["bytes=0-1023"]),
-        ],
-        "If-Range": Annotated[
-            str, Field(description="An ETag: send the range only if it still matches.")
-        ],
-    },
-    total=False,
-)
-
-IfMatchHeader = TypedDict(
-    "IfMatchHeader",
-    {
-        "If-Match": Annotated[
-            str, Field(description="An ETag: act only if the result still matches.")
-        ]
-    },
-    total=False,
-)
+REQUEST_HEADERS: dict[str, Schema] = {
+    "If-Match": parameter("An ETag: act only if the result still matches."),
+    "If-None-Match": parameter("An ETag: answer 304 if it still matches."),
+    "If-Range": parameter("An ETag: send the range only if it still matches."),
+    "Last-Event-ID": parameter("Id of the last event received; browsers send it on reconnect."),
+    "Prefer": parameter(
+        "wait=SECONDS, the same as the query parameter wait (RFC 7240).", examples=["wait=30"]
+    ),
+    "Range": parameter("One byte range.", examples=["bytes=0-1023"]),
+}
+"""Descriptions and schemas of request headers by name; none is required."""

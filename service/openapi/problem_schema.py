@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from http import HTTPStatus
-
-from models.error_members import MEMBERS, REFUSED, codes, meaning
+from models.error_members import MEMBERS, REFUSED, codes
 from models.errors import AppError
 from service.http.errors import STATUS
 from service.openapi.endpoint import Schema
@@ -42,44 +38,6 @@ def problem_schema() -> Schema:
     }
 
 
-@dataclass(frozen=True)
-class ErrorCode:
-    """One error code, as listed at /docs and in docs/errors.md."""
-
-    code: str
-    status: int
-    title: str
-    meaning: str
-    members: tuple[str, ...]
-
-
-def error_codes() -> list[ErrorCode]:
-    """Return the codes that can reach a client, sorted by status."""
-    found = [
-        ErrorCode(
-            kind.code, STATUS[kind], HTTPStatus(STATUS[kind]).phrase, meaning(kind), kind.members
-        )
-        for kind in codes()
-    ]
-    return sorted(found, key=lambda each: (each.status, each.code))
-
-
-def group_by_status(errors: Iterable[type[AppError]]) -> dict[int, list[type[AppError]]]:
-    """Return ``errors`` grouped by HTTP status, without duplicates."""
-    found: dict[int, list[type[AppError]]] = {}
-    for kind in dict.fromkeys(errors):
-        found.setdefault(STATUS[kind], []).append(kind)
-    return dict(sorted(found.items()))
-
-
-def describe_errors(kinds: Iterable[type[AppError]]) -> str:
-    """Return the description of a status: each code and its meaning."""
-    return "\n".join(f"- `{kind.code}`: {meaning(kind)}" for kind in kinds)
-
-
-def codes_schema(kinds: Iterable[type[AppError]]) -> Schema:
-    """Return the schema of a problem document with the codes of ``kinds``."""
-    return {
-        "allOf": [{"$ref": "#/components/schemas/Problem"}],
-        "properties": {"code": {"enum": [kind.code for kind in kinds]}},
-    }
+def error_codes() -> list[type[AppError]]:
+    """Return the errors that can reach a client, sorted by status."""
+    return sorted(codes(), key=lambda kind: (STATUS[kind], kind.code))

@@ -40,38 +40,40 @@ _LAYOUT_CSP = (
 )
 
 
-def standalone_page(template: str, *, status: int = 200, **values: Any) -> web.Response:
-    """Return a page without scripts from ``service/pages/<template>``; all values are escaped."""
-    text = _templates.get_template(template).render(style=_STYLE, **values)
-    return _response(text, status, _STANDALONE_CSP)
+def notice_page(
+    title: str, detail: str, *, button: str = "", one_click: bool = False
+) -> web.Response:
+    """Return a page without scripts: a title, a text, and a form with one button, if named.
+
+    ``one_click``: the form of RFC 8058.
+    """
+    text = _templates.get_template("notice.html").render(
+        style=_STYLE, title=title, detail=detail, button=button, one_click=one_click
+    )
+    return _response(text, _STANDALONE_CSP)
 
 
-def layout_page(template: str, path: str, *, status: int = 200, **values: Any) -> web.Response:
+def error_page(title: str, error: AppError) -> web.Response:
+    """Return a notice of ``error``."""
+    return with_error(notice_page(title, f"{error.detail[0].upper()}{error.detail[1:]}."), error)
+
+
+def layout_page(template: str, path: str, **values: Any) -> web.Response:
     """Return a page that extends layout.html, with scripts from /static; values are escaped.
 
     ``path``: the path of the page, marked in the navigation.
     """
-    shown = _response(
-        _templates.get_template(template).render(path=path, **values), status, _LAYOUT_CSP
-    )
+    shown = _response(_templates.get_template(template).render(path=path, **values), _LAYOUT_CSP)
     shown.headers["Referrer-Policy"] = "same-origin"  # its URL holds no token
     return shown
 
 
-def login_page(
-    template: str, path: str, error: AppError | None = None, **values: Any
-) -> web.Response:
-    """Return a login page; ``error``: why the last login failed."""
-    response = error_response(error) if error else None
-    page = layout_page(
-        template,
-        path,
-        status=response.status if response else 200,
-        problem=error.detail if error else "",
-        **values,
-    )
+def with_error(page: web.Response, error: AppError) -> web.Response:
+    """Return ``page`` with the status and the headers of the response for ``error``."""
+    response = error_response(error)
+    page.set_status(response.status)
     for name in ("Retry-After", "WWW-Authenticate"):
-        if response is not None and name in response.headers:
+        if name in response.headers:
             page.headers[name] = response.headers[name]
     return page
 
@@ -81,9 +83,9 @@ def redirect_after_form(location: str) -> web.Response:
     return web.Response(status=303, headers={"Location": location, "Cache-Control": "no-store"})
 
 
-def _response(text: str, status: int, policy: str) -> web.Response:
+def _response(text: str, policy: str) -> web.Response:
     headers = {**_COMMON_HEADERS, "Content-Security-Policy": policy}
-    return web.Response(status=status, text=text, content_type="text/html", headers=headers)
+    return web.Response(text=text, content_type="text/html", headers=headers)
 
 
 def wants_page(request: web.Request) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 from aiohttp import web
@@ -19,17 +18,11 @@ _TYPES = {
 }
 
 
-def _read_files() -> dict[str, tuple[bytes, str, str]]:
-    folder = Path(__file__).parent / "static"
-    files = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix in _TYPES:
-            data = path.read_bytes()
-            files[path.name] = data, _TYPES[path.suffix], hashlib.sha256(data).hexdigest()[:32]
-    return files
-
-
-_FILES = _read_files()
+_FILES = {
+    path.name: (path.read_bytes(), _TYPES[path.suffix])
+    for path in (Path(__file__).parent / "static").iterdir()
+    if path.suffix in _TYPES
+}
 
 
 @unlisted("scripts and styles of the HTML pages")
@@ -40,7 +33,7 @@ async def serve(request: web.Request) -> web.StreamResponse:
         NotFound: there is no file with this name.
     """
     try:
-        data, media_type, tag = _FILES[request.match_info["name"]]
+        data, media_type = _FILES[request.match_info["name"]]
     except KeyError:
         raise NotFound("there is no file with this name") from None
-    return etag_response(request, data, tag, media_type, "no-cache")
+    return etag_response(request, data, media_type, "no-cache")

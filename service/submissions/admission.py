@@ -7,12 +7,14 @@ import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from async_lru import alru_cache
+
 from models.errors import QueueFull
 from models.settings import Settings
 from models.slots import Slots
 from models.store import Store
-from service.ttl_cache import TTLCache
 
+_COUNT_SECONDS = 1.0  # for which a count of all open tasks is used
 _RATE_SECONDS = 60.0  # over which the rate of ended tasks is measured
 _MAX_RETRY_SECONDS = 600
 _DEFAULT_RETRY_SECONDS = 30  # where no task ended lately
@@ -25,13 +27,13 @@ class QueueLimits:
         self._max_open = settings.max_queue
         self._max_open_per_client = settings.max_queue_per_client
         self._fair_queue = store.fair_queue
-        self._open = TTLCache(self._count_open)
+        self._open = alru_cache(ttl=_COUNT_SECONDS)(self._count_open)
         self._added = 0  # by this service since the last count
 
     async def count(self, client: str) -> tuple[int, int]:
         """Return how many tasks are open in all (at most a second old), and of ``client``."""
         return await asyncio.gather(
-            self._open.get(), self._fair_queue.count_open(self._max_open_per_client, client)
+            self._open(), self._fair_queue.count_open(self._max_open_per_client, client)
         )
 
     async def check(self, client: str, counts: tuple[int, int], pending: int) -> None:

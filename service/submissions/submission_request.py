@@ -70,7 +70,7 @@ class SubmissionRequest:
         Raises:
             BadParameter: a query parameter is unknown or invalid.
         """
-        reject_unknown_query(request, "wait", "redirect")
+        reject_unknown_query(request)
         wait = wait_seconds(request, request.app[SETTINGS].max_wait)
         return cls(request, wait=wait, redirect=wants_image_redirect(request))
 

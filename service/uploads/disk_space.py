@@ -9,15 +9,16 @@ import threading
 
 import structlog
 from aiohttp import web
+from async_lru import alru_cache
 
 from models.errors import InsufficientResources, StoreUnavailable
 from models.settings import Settings
 from models.store import Store
-from service.ttl_cache import TTLCache
 from service.uploads.spool import Spool
 
 log = structlog.get_logger()
 
+_MEASUREMENT_SECONDS = 1.0  # for which a measurement is used
 _SPOOL_FULL_RETRY_SECONDS = 10
 _DISK_FULL_RETRY_SECONDS = 30
 
@@ -32,7 +33,7 @@ class DiskSpace:
         self._min_free_bytes = settings.min_free_disk_bytes
         self._max_spooled_bytes = max(settings.max_spool_bytes, settings.max_batch_bytes)
         self._task_stats = store.task_stats
-        self._least_free = TTLCache(self._measure)
+        self._least_free = alru_cache(ttl=_MEASUREMENT_SECONDS)(self._measure)
         self._lock = threading.Lock()  # POST /items/ spools in threads
         self.spooled_bytes = 0
 
@@ -71,7 +72,7 @@ class DiskSpace:
         if not self._min_free_bytes:
             return
         try:
-            owner, free = await self._least_free.get()
+            owner, free = await self._least_free()
         except StoreUnavailable:
             return  # the next call that needs the store reports it
         if free < self._min_free_bytes:

@@ -30,7 +30,7 @@ def loaded_by(module: str) -> set[str]:
 @pytest.mark.parametrize(
     ("module", "absent"),
     [
-        ("service.app", {"workers", "cv2", "openvino", "standalone", "openapi_pydantic"}),
+        ("service.app", {"workers", "cv2", "openvino", "standalone"}),
         ("service.__main__", {"workers", "aiohttp", "arq", "motor", "jinja2"}),  # its health check
         ("workers.worker", {"service", "cv2", "openvino", "standalone"}),
         ("workers.child.__main__", {"service", "aiohttp", "arq", "motor", "pymongo"}),
@@ -92,7 +92,6 @@ def imports(path: Path) -> set[str]:
         ("dns", ("workers/webhooks/",)),
         ("standardwebhooks", ("models/outbox/webhook_signature.py",)),
         ("prometheus_client", ("models/metrics/", "service/handlers/metrics.py")),
-        ("openapi_pydantic", ("service/openapi/",)),
         ("schemathesis", ()),
         ("pickle", ()),
     ],

@@ -13,7 +13,7 @@ from models.error_members import codes
 from models.metrics.definitions import METRICS
 from models.settings import Settings
 from service.app import create_app
-from service.openapi.cached_document import OPENAPI
+from service.openapi.document import OPENAPI
 from tests.support.paths import ROOT
 
 RIDDLES = re.compile(

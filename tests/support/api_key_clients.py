@@ -7,17 +7,29 @@ from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
+from aiohttp import web
 
 from models.auth.api_key import ApiKey, Scope
 from models.settings import Settings
 from models.store import Store
 from service.app import create_app
 from service.app_keys import STORE
+from service.auth.permissions import PERMISSIONS, Permission
 from tests.conftest import Client
 from tests.support import images
 
 BOTH = (Scope.SUBMIT, Scope.READ)
 HTML = {"Accept": "text/html"}
+
+
+def route_permissions(app: web.Application) -> dict[tuple[str, str], Permission]:
+    """Return what each method and path requires."""
+    return {
+        (route.method, route.resource.canonical): app[PERMISSIONS][route]
+        for route in app.router.routes()
+        if route.resource is not None
+    }
+
 
 StartService = Callable[..., Awaitable["KeyedService"]]
 

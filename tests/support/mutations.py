@@ -17,7 +17,7 @@ from tests.support.paths import ROOT
 
 LEASE = "models/store/mongo/lease.py"
 LEASES = "models/store/tasks/leases.py"
-PERMISSIONS = "service/auth/permissions.py"
+ROUTES = "service/routes.py"
 KEY = "models/auth/api_key.py"
 LINKS = "models/auth/signed_links.py"
 AUTHENTICATOR = "service/auth/authenticator.py"
@@ -55,12 +55,15 @@ MUTATIONS = [
     Mutation(LEASES, "now_plus(-seconds)]}}", "now_plus(seconds)]}}", LEASE_TESTS),
     Mutation(LEASES, '{"$gte": max_attempts}', '{"$gt": max_attempts}', LEASE_TESTS),
     Mutation(
-        PERMISSIONS, '"/items/"): Permission.ADMIN', '"/items/"): Permission.SUBMIT', AUTH_TESTS
+        ROUTES,
+        '(Permission.ADMIN, web.post("/items/"',
+        '(Permission.SUBMIT, web.post("/items/"',
+        AUTH_TESTS,
     ),
     Mutation(
-        PERMISSIONS,
-        '("DELETE", "/processed/{name}"): Permission.SUBMIT',
-        '("DELETE", "/processed/{name}"): Permission.READ',
+        ROUTES,
+        '(Permission.SUBMIT, web.delete("/processed/{name}"',
+        '(Permission.READ, web.delete("/processed/{name}"',
         AUTH_TESTS,
     ),
     Mutation(KEY, "self.revoked_at is None and", "True and", AUTH_TESTS),
@@ -77,7 +80,7 @@ MUTATIONS = [
     Mutation(LINKS, "self.download, generation)", "False, generation)", AUTH_TESTS),
     Mutation(
         "service/auth/middleware.py",
-        "settings.allow_anonymous and permission is not Permission.ADMIN",
+        "settings.allow_anonymous and scope is not Scope.ADMIN",
         "settings.allow_anonymous",
         AUTH_TESTS,
     ),

@@ -189,7 +189,6 @@ async def test_concurrent_scrapes_query_each_store_once(store: Store, settings: 
         assert Scraped((await scrape.exposition()).decode()).sum(name, command="dbStats") in {1, 2}
         assert all(Scraped(text.decode()).sum("darkroom_store_up") == 2 for text in texts)
     finally:
-        await scrape.close()
         await queue.close()
         watched.close()
 

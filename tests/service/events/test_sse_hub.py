@@ -258,7 +258,7 @@ async def test_unknown_and_malformed_ids(client: Any, send: Send) -> None:
     assert (await client.get(f"/status/{task_id}/events?name=a")).status == 422
     assert (await client.head(f"/tasks/{task_id}/events")).status == 405
     assert not client.app[EVENT_HUB]._topics
-    assert not client.app[EVENT_HUB]._limits.streams.total
+    assert not client.app[EVENT_HUB]._stream_slots.total
 
 
 def test_the_page_names_settings_that_exist() -> None:

@@ -144,14 +144,14 @@ async def test_disconnected_stream_is_cleaned_up(
     hub = client.app[EVENT_HUB]
     pages = [connect(client, f"/{kind}/{task_id}/events") for kind in ("tasks", "status") * 5]
     await wait_until(lambda: len(hub._streams) == 10)
-    assert hub._limits.streams.total == 10
+    assert hub._stream_slots.total == 10
     for page in pages:
         if abruptly:  # a reset instead of a FIN
             page.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         page.close()
     await wait_until(lambda: not hub._streams)
     await wait_until(lambda: not hub._topics)
-    assert (dict(hub._topics_by_task), hub._limits.streams.total) == ({}, 0)
+    assert (dict(hub._topics_by_task), hub._stream_slots.total) == ({}, 0)
     text = await (await client.get("/metrics")).text()
     assert 'darkroom_event_streams{subject="task"} 0' in text
 
@@ -212,7 +212,7 @@ async def test_too_many_streams_of_one_client(settings: Settings, aiohttp_client
     problem = await (await connected("198.51.100.3")).json()
     assert (problem["setting"], problem["limit"], problem["measured"]) == ("EVENTS_TOTAL", 3, 3)
     one.close()
-    await wait_until(lambda: client.app[EVENT_HUB]._limits.streams.total == 2)
+    await wait_until(lambda: client.app[EVENT_HUB]._stream_slots.total == 2)
     assert (await connected("198.51.100.1")).status == 200
     two.close()
 
@@ -257,7 +257,7 @@ async def test_disconnect_before_the_response_is_not_a_server_error(
         page.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         page.close()
     assert (await client.get("/healthz")).status == 200
-    await wait_until(lambda: not hub._streams and not hub._limits.streams.total)
+    await wait_until(lambda: not hub._streams and not hub._stream_slots.total)
     text = await (await client.get("/metrics")).text()
     counts = [line for line in text.splitlines() if "/events" in line and 'status="500"' in line]
     assert counts == []
@@ -267,7 +267,7 @@ async def test_refused_streams_are_cleaned_up(client: Any) -> None:
     hub = client.app[EVENT_HUB]
     answers = await asyncio.gather(*(client.get(f"/tasks/{n}/events") for n in range(50)))
     assert {answer.status for answer in answers} == {404}
-    assert (hub._topics, dict(hub._topics_by_task), hub._limits.streams.total) == ({}, {}, 0)
+    assert (hub._topics, dict(hub._topics_by_task), hub._stream_slots.total) == ({}, {}, 0)
 
 
 async def test_connection_is_reused_after_the_stream_ends(client: Any, send: Send) -> None:

@@ -123,10 +123,8 @@ def sha256(text: str) -> str:
 
 
 def test_pages_escape_html() -> None:
-    from service.pages.render import standalone_page
+    from service.pages.render import notice_page
 
-    made = standalone_page(
-        "notice.html", title="<b>", detail='"><script>', button="<i>", one_click=False
-    )
+    made = notice_page("<b>", '"><script>', button="<i>")
     assert made.text is not None
     assert "<b>" not in made.text and "<script>" not in made.text and "<i>" not in made.text

@@ -12,8 +12,8 @@ import pytest
 from models.redis.queue import connect
 from models.settings import Settings
 from models.store import Store
-from service import ttl_cache
 from service.app import create_app
+from service.submissions import admission
 from tests.conftest import Client, working
 from tests.support import images
 from tests.support.task_factory import stored
@@ -40,7 +40,7 @@ async def order(settings: Settings) -> list[str]:
 async def test_full_queue_responds_429_with_retry_after(
     settings: Settings, store: Store, aiohttp_client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ttl_cache, "_DEFAULT_TTL_SECONDS", 0)
+    monkeypatch.setattr(admission, "_COUNT_SECONDS", 0)
     tight = settings.model_copy(update={"max_queue": 3})
     client = await aiohttp_client(create_app(tight))
     first = [await (await post(client, seed)).json() for seed in range(3)]

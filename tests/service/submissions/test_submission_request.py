@@ -11,7 +11,8 @@ import pytest
 
 from models.settings import Settings
 from models.store import Store
-from service.events.long_poll import COMPLETION_WAITER
+from service.app import create_app
+from service.events.long_poll import COMPLETION_WAITER, CompletionWaiter
 from tests.conftest import working
 from tests.service.uploads.test_incoming_file import drip, limited, refused
 from tests.support import images
@@ -188,10 +189,14 @@ async def test_operations_are_listed_with_their_schema(client: Any) -> None:
 
 
 async def test_long_poll_of_a_group_reads_it_once_all_have_ended(
-    client: Any, store: Store, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, store: Store, aiohttp_client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from models.store.tasks.groups import Groups
 
+    opened = asyncio.Event()  # the change stream; whoever waits when it opens reads again
+    monkeypatch.setattr(CompletionWaiter, "on_missed_changes", lambda _: opened.set())
+    client = await aiohttp_client(create_app(settings))
+    await opened.wait()
     files = [(f"{n}.png", images.png(8, 8, seed=n)) for n in range(20)]
     body = await (await client.post("/grayscale", data=form(files))).json()
     reads = 0

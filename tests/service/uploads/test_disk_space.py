@@ -10,9 +10,7 @@ from typing import Any
 import pytest
 
 from models.settings import Settings
-from service import ttl_cache
 from service.app import create_app
-from service.ttl_cache import TTLCache
 from service.uploads.disk_space import DISK_SPACE
 from tests.conftest import Client
 from tests.service.uploads.test_incoming_file import limited, refused
@@ -122,7 +120,6 @@ async def test_spool_bytes_of_a_stalled_upload_are_freed(
 async def test_upload_ends_when_the_disk_fills_up(
     aiohttp_client: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ttl_cache, "_DEFAULT_TTL_SECONDS", 0)
     client: Client = await aiohttp_client(create_app(settings))
     free = 10 * settings.min_free_disk_bytes
 
@@ -130,7 +127,7 @@ async def test_upload_ends_when_the_disk_fills_up(
         return "the service", free
 
     app: Any = client.app
-    app[DISK_SPACE]._least_free = TTLCache(measured)
+    app[DISK_SPACE]._least_free = measured
     more = asyncio.Event()
 
     async def body() -> AsyncIterator[bytes]:

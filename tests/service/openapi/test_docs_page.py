@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from service.openapi.docs_page import describe, ref_names
 from service.openapi.limits import format_bytes
-from service.openapi.schema_text import describe, ref_names
 
 EMAIL = {"type": "string", "anyOf": [{"format": "email"}, {"const": ""}], "maxLength": 9}
 

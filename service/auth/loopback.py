@@ -1,4 +1,4 @@
-"""Who may use the dashboard: keys with the scope admin; without API keys, this machine only."""
+"""Who may use the dashboard without API keys: requests from this machine."""
 
 from __future__ import annotations
 
@@ -7,15 +7,8 @@ from aiohttp import web
 from models.errors import Forbidden
 from models.loopback import is_loopback
 from models.settings import Settings
-from service.app_keys import SETTINGS
-from service.auth.authenticator import SAFE_METHODS
-from service.auth.identity import IDENTITY
-from service.auth.middleware import authenticate
-from service.auth.permissions import Permission
 from service.http.allowed_hosts import request_hostname
-from service.http.csrf import require_same_origin
 
-DASHBOARD_PATH = "/dashboard"
 _PROXY_HEADERS = (
     "Forwarded",
     "Via",
@@ -31,27 +24,14 @@ _PROXY_HEADERS = (
 )
 
 
-async def authorize(request: web.Request) -> None:
-    """Return if the request may use the dashboard.
-
-    Raises:
-        Forbidden: its key lacks the scope admin; or API keys are off and it comes from another
-        machine or site. Unauthorized: it has no valid key. RateLimited: too many wrong keys.
-    """
-    settings = request.app[SETTINGS]
-    if settings.api_keys_enabled:
-        request[IDENTITY] = await authenticate(request, Permission.ADMIN)
-        return
-    _require_loopback(request, settings)
-    if request.method not in SAFE_METHODS:
-        require_same_origin(request, settings, require_headers=False)
-
-
-def _require_loopback(request: web.Request, settings: Settings) -> None:
+def require_loopback(request: web.Request, settings: Settings) -> None:
     """Return if the request came from this machine and names a loopback host.
 
     The name matters because of DNS rebinding: with a foreign name that resolves to 127.0.0.1,
     another site's page could read the dashboard.
+
+    Raises:
+        Forbidden: it did not.
     """
     reasons = {
         f"HOST={settings.host} is not loopback": not is_loopback(settings.host),

@@ -1,0 +1,191 @@
+"""One operation of the OpenAPI document: parameters, request body, responses and links."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple, get_args
+
+from models.error_members import meaning
+from models.errors import AppError, InternalError
+from models.settings import Settings
+from models.tasks.schemas import GroupBody, TaskBody
+from service.auth.permissions import Permission
+from service.http.errors import STATUS
+from service.openapi.endpoint import HTML, JSON, BodySpec, Endpoint, ResponseSpec, Schema
+from service.openapi.headers import REQUEST_HEADERS, RESPONSE_HEADERS
+from service.openapi.problem_schema import PROBLEM_JSON
+from service.openapi.security import auth_errors, security_requirements
+from service.schemas import LegacySubmissionBody
+
+Schemas = Mapping[Any, Schema]
+"""The schema of each declared type, usually a reference to a component."""
+
+PATH_DESCRIPTIONS = {
+    "/tasks/{id}": "The task_id from the submission's response.",
+    "/status/{id}": "The group_id from the submission's response; a task_id works too.",
+    "/dashboard/api/tasks/{id}": "The task_id.",
+    "/dashboard/api/webhooks/{id}": "The webhook's id, from the task's webhooks.",
+    "/dashboard/api/workers/{name}": "The worker's name, from GET /dashboard/api/workers.",
+    "/send_images/{id}": "The group_id from the response to a submission with email.",
+    "/convert/{id}": "The submission_task_id from the response of POST /convert.",
+    "/processed/{name}": "The name of a result, or of an upload: then its newest result.",
+}
+"""Descriptions of path parameters, by the path up to and including the parameter."""
+
+_GROUP_CALLS = ("get_status_id", "get_status_id_archive", "get_status_id_events")
+_GROUP_LINKS = dict.fromkeys([*_GROUP_CALLS, "post_send_images_id"], "/group_id")
+_TASK_CALLS = (
+    "get_tasks_id",
+    "get_tasks_id_events",
+    "get_dashboard_api_tasks_id",
+    "delete_tasks_id",
+    "post_tasks_id_retry",
+)
+LINKS: dict[Any, dict[str, str]] = {
+    TaskBody: _GROUP_LINKS | dict.fromkeys(_TASK_CALLS, "/task_id"),
+    GroupBody: _GROUP_LINKS | dict.fromkeys(_TASK_CALLS, "/tasks/0/task_id"),
+    LegacySubmissionBody: {"get_convert_id": "/submission_task_id"},
+}
+"""By response type: the operations that take one of its ids, and the JSON pointer to that id."""
+
+
+class Route(NamedTuple):
+    """One method at one path."""
+
+    method: str
+    path: str
+    handler: Callable[..., Any]
+    permission: Permission
+
+
+def build_operation(
+    route: Route, endpoint: Endpoint, schemas: Schemas, settings: Settings
+) -> Schema:
+    """Return the operation of a route.
+
+    Raises:
+        LookupError: a path parameter has no description.
+    """
+    added_errors = auth_errors(route.permission, settings)
+    samples = [each.replace("{url}", settings.base_url) for each in endpoint.examples]
+    operation: Schema = {
+        "tags": [endpoint.tag],
+        "summary": endpoint.summary,
+        "description": endpoint.description,
+        "operationId": _operation_id(route),
+        "parameters": [
+            *_path_parameters(route),
+            *_optional_parameters("query", endpoint.query, settings),
+            *_optional_parameters(
+                "header", {name: REQUEST_HEADERS[name] for name in endpoint.headers}, settings
+            ),
+        ],
+        "requestBody": _request_body(endpoint.body, schemas, settings) if endpoint.body else None,
+        "responses": _responses(endpoint, [*endpoint.errors, *added_errors], schemas),
+        "security": security_requirements(route.permission, settings),
+        "x-codeSamples": [{"lang": "Shell", "label": "curl", "source": each} for each in samples],
+    }
+    return {name: value for name, value in operation.items() if value}
+
+
+def _operation_id(route: Route) -> str:
+    """Return the operationId of a route: stable, since it is made of method and path."""
+    words = re.sub(r"[^A-Za-z0-9]+", "_", route.path).strip("_") or "root"
+    slash = "_slash" if route.path.endswith("/") and route.path != "/" else ""
+    return f"{route.method.lower()}_{words}{slash}"
+
+
+def _path_parameters(route: Route) -> list[Schema]:
+    found = []
+    for match in re.finditer(r"{(\w+)}", route.path):
+        name, upto = match[1], route.path[: match.end()]
+        description = PATH_DESCRIPTIONS.get(upto)
+        if description is None:
+            raise LookupError(f"{route.path}: describe {name} in PATH_DESCRIPTIONS")
+        about = {"name": name, "in": "path", "required": True, "description": description}
+        found.append({**about, "schema": {"type": "string", "minLength": 1}})
+    return found
+
+
+def _optional_parameters(
+    place: str, parameters: Mapping[str, Schema], settings: Settings
+) -> list[Schema]:
+    values = {
+        "LINK_TTL": settings.link_ttl,
+        "LINK_TTL_MAX": settings.link_ttl_max,
+        "MAX_WAIT": f"{settings.max_wait:g}",
+    }
+    return [
+        {
+            "name": name,
+            "in": place,
+            "required": False,
+            "description": each["description"].format(**values),
+            "schema": each["schema"],
+        }
+        for name, each in parameters.items()
+    ]
+
+
+def _request_body(body: BodySpec, schemas: Schemas, settings: Settings) -> Schema:
+    content = {}
+    for media, kind in body.content.items():
+        content[media] = {"schema": schemas[kind] if isinstance(kind, type) else kind(settings)}
+        if body.example is not None:
+            content[media]["example"] = body.example
+    return {"content": content, "required": body.required}
+
+
+def _responses(
+    endpoint: Endpoint, errors: Iterable[type[AppError]], schemas: Schemas
+) -> dict[str, Schema]:
+    """Return all responses by status; any endpoint may answer 500."""
+    found = {str(status): _response(each, schemas) for status, each in endpoint.responses.items()}
+    by_status: dict[str, list[type[AppError]]] = {}
+    for kind in dict.fromkeys([*errors, InternalError]):
+        by_status.setdefault(str(STATUS[kind]), []).append(kind)
+    for status, kinds in by_status.items():
+        retry = ("Retry-After",) if status in {"429", "503"} else ()
+        # A status may be both declared and an error, as 503 of GET /readyz.
+        response = found.setdefault(status, {"description": "", "headers": _headers(retry)})
+        text = "\n".join(f"- `{kind.code}`: {meaning(kind)}" for kind in kinds)
+        response["description"] = f"{response['description']}\n{text}".lstrip()
+        problem = {
+            "allOf": [{"$ref": "#/components/schemas/Problem"}],
+            "properties": {"code": {"enum": [kind.code for kind in kinds]}},
+        }
+        content = response.setdefault("content", {})
+        content[PROBLEM_JSON] = {"schema": problem}
+        if endpoint.html_errors:
+            content[HTML] = {}
+    return dict(sorted(found.items()))
+
+
+def _response(spec: ResponseSpec, schemas: Schemas) -> Schema:
+    response: Schema = {"description": spec.description, "headers": _headers(spec.headers)}
+    content: Schema = {media: {} for media in spec.media}
+    if spec.body is not None:
+        content[JSON] = {"schema": schemas[spec.body]}
+    if content:
+        response["content"] = content
+    if links := _links(spec.body):
+        response["links"] = links
+    return response
+
+
+def _headers(names: Iterable[str]) -> Schema:
+    return {
+        name: {"description": RESPONSE_HEADERS[name], "schema": {"type": "string"}}
+        for name in (*names, "X-Request-ID")
+    }
+
+
+def _links(body: Any) -> Schema:
+    """Return the links of a response type; for a union those that all its members share."""
+    first, *others = [LINKS.get(kind, {}) for kind in get_args(body) or (body,)]
+    return {
+        name: {"operationId": name, "parameters": {"id": f"$response.body#{pointer}"}}
+        for name, pointer in first.items()
+        if all(other.get(name) == pointer for other in others)
+    }
