@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from bson.binary import Binary
-from motor.motor_asyncio import AsyncIOMotorCollection
+from motor.motor_asyncio import AsyncIOMotorDatabase
 from pymongo import WriteConcern
 
-from models.store.mongo.errors import translate_errors
-from models.store.mongo.indexes import Indexes
-from models.store.mongo.server_time import now_plus
+from models.settings import Settings
+from models.store.mongo.repository import Document, Repository, now_plus
 
-_EXPIRE_SECONDS = 3600  # a TTL index drops older ones; METRICS_RETENTION_SECONDS is at most this
 _MAX_NAME_CHARACTERS = 300
 
 
@@ -24,25 +22,21 @@ class MetricSnapshot(NamedTuple):
     figures: object
 
 
-class MetricSnapshots:
+class MetricSnapshots(Repository, collection="snapshots"):
     """The collection ``snapshots``: {_id: worker, at, figures}, separate from the worker registry.
 
     A worker that ends leaves ``workers`` at once; its counters are served for some time after.
     """
 
-    def __init__(self, collection: AsyncIOMotorCollection[dict[str, Any]]) -> None:
+    def __init__(self, database: AsyncIOMotorDatabase[Document], settings: Settings) -> None:
+        super().__init__(database, settings)
         # A server loses at most a few seconds of snapshots: no need to wait for a majority.
-        self._snapshots = collection.with_options(write_concern=WriteConcern(w=1))
+        self._snapshots = self._collection.with_options(write_concern=WriteConcern(w=1))
 
-    def declare_indexes(self, indexes: Indexes) -> None:
-        indexes.add(self._snapshots, "at", expireAfterSeconds=_EXPIRE_SECONDS)
-
-    @translate_errors
     async def put(self, worker: str, figures: bytes) -> None:
         change = {"$currentDate": {"at": True}, "$set": {"figures": Binary(figures)}}
         await self._snapshots.update_one({"_id": worker}, change, upsert=True)
 
-    @translate_errors
     async def recent(self, seconds: float, limit: int) -> list[MetricSnapshot]:
         """Return the newest ``most`` of those written in the last ``seconds``."""
         since = {"$expr": {"$gt": ["$at", now_plus(-seconds)]}, "at": {"$type": "date"}}

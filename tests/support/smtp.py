@@ -148,7 +148,9 @@ async def send_due(settings: Settings, store: Store) -> int:
 
 
 async def all_emails(store: Store) -> list[Email]:
-    return [Email.model_validate(d) async for d in store.emails._items.find().sort("created_at", 1)]
+    return [
+        Email.model_validate(d) async for d in store.emails._collection.find().sort("created_at", 1)
+    ]
 
 
 async def only_email(store: Store) -> Email:
@@ -158,13 +160,13 @@ async def only_email(store: Store) -> Email:
 
 async def make_due(store: Store) -> None:
     """Make all e-mails due now."""
-    await store.emails._items.update_many({}, [{"$set": {"due_at": "$$NOW"}}])
+    await store.emails._collection.update_many({}, [{"$set": {"due_at": "$$NOW"}}])
 
 
 async def backdate(store: Store, seconds: float, *fields: str) -> None:
     """Make e-mails older than they are."""
     earlier = {f: {"$subtract": [f"${f}", round(seconds * 1000)]} for f in fields}
-    await store.emails._items.update_many({}, [{"$set": earlier}])
+    await store.emails._collection.update_many({}, [{"$set": earlier}])
 
 
 def body(message: EmailMessage, kind: str = "plain") -> str:

@@ -184,7 +184,7 @@ async def only_webhook(store: Store) -> WebhookEvent:
 
 async def update_webhooks(store: Store, change: dict[str, Any]) -> None:
     """Change the stored webhooks, e.g. their times."""
-    await store.webhooks._items.update_many({}, [{"$set": change}])
+    await store.webhooks._collection.update_many({}, [{"$set": change}])
 
 
 def outcomes(webhook: WebhookEvent) -> list[str]:

@@ -9,7 +9,7 @@ from motor.motor_asyncio import AsyncIOMotorCollection
 from pymongo import ReturnDocument
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
-Document = dict[str, Any]
+from models.store.mongo.repository import Document
 
 _DUPLICATE_KEY_CODE = 11000  # MongoDB's error code DuplicateKey
 

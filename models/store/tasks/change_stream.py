@@ -7,14 +7,12 @@ import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorChangeStream, AsyncIOMotorCollection
 
-from models.store.mongo.errors import raising_unavailable
+from models.store.mongo.repository import Document, raising_unavailable
 from models.tasks.task import ENDED, Status
 
-Document = dict[str, Any]
 _Stream = AsyncIOMotorChangeStream[Document]
 
 _FIELDS = "updateDescription.updatedFields"

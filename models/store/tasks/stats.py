@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from motor.motor_asyncio import AsyncIOMotorDatabase
 from pymongo import ASCENDING
 
-from models.store.mongo.errors import translate_errors
-from models.store.mongo.indexes import Indexes
+from models.store.mongo.repository import Repository
 from models.tasks.task import Status
 
 
@@ -33,24 +31,9 @@ class StorageStats:
     disk: tuple[int, int] | None
 
 
-class TaskStats:
-    """Queries the collection ``tasks`` and its disk; each query takes at most ``seconds``."""
+class TaskStats(Repository):
+    """Queries the collection ``tasks`` and its disk; each query takes at most STORE_TIMEOUT."""
 
-    def __init__(self, database: AsyncIOMotorDatabase[dict[str, Any]], seconds: float) -> None:
-        self._database = database
-        self._tasks = database["tasks"]
-        self._limit_ms = max(1, round(seconds * 1000))  # the server stops then, too
-
-    def declare_indexes(self, indexes: Indexes) -> None:
-        # Holds only waiting tasks, so that it costs little and its first entry is the oldest.
-        indexes.add(
-            self._tasks,
-            [("asked_at", ASCENDING)],
-            name="waiting_since",
-            partialFilterExpression={"status": str(Status.CREATED)},
-        )
-
-    @translate_errors
     async def queue(self) -> QueueStats:
         created = {"status": Status.CREATED}
         waiting = await self._tasks.count_documents(created, maxTimeMS=self._limit_ms)
@@ -86,7 +69,6 @@ class TaskStats:
             total=await self._tasks.estimated_document_count(maxTimeMS=self._limit_ms),
         )
 
-    @translate_errors
     async def storage(self) -> StorageStats:
         reply = await self._database.command("dbStats", maxTimeMS=self._limit_ms)
         data = int(reply.get("storageSize", 0) + reply.get("indexSize", 0))

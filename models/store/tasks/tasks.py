@@ -8,53 +8,26 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
 
 from bson import ObjectId
-from motor.motor_asyncio import AsyncIOMotorCollection
-from pymongo import ASCENDING, DESCENDING, ReturnDocument
+from pymongo import DESCENDING, ReturnDocument
 
 from models.auth.visibility import UNRESTRICTED_VIEW, View
-from models.store.mongo.errors import raising_unavailable, translate_errors
-from models.store.mongo.indexes import Indexes
+from models.store.mongo.repository import Document, Repository, raising_unavailable
 from models.store.mongo.upsert import insert_timed
 from models.store.tasks.transitions import NEW_TASK, RESTARTABLE, ended, restart
 from models.tasks.task import ENDED, Status, Task, TimelineAction, Upload
 
-Document = dict[str, Any]
-
 _MAX_TASKS_SEARCHED = 100  # of one upload name, searched for one that still has its result
 
 
-class Tasks:
+class Tasks(Repository):
     """The collection ``tasks``."""
 
-    def __init__(self, collection: AsyncIOMotorCollection[Document], grace: float) -> None:
-        """``grace``: seconds from the release of a result file to its deletion."""
-        self._tasks = collection
-        self._grace = grace
-
-    def declare_indexes(self, indexes: Indexes) -> None:
-        indexes.add(
-            self._tasks,
-            [
-                ("owner", ASCENDING),
-                ("uploads.name", ASCENDING),
-                ("status", ASCENDING),
-                ("finished_at", DESCENDING),
-            ],
-        )
-        indexes.add(
-            self._tasks,  # for views that see everything
-            [("uploads.name", ASCENDING), ("status", ASCENDING), ("finished_at", DESCENDING)],
-        )
-
-    @translate_errors
     async def get(self, task_id: str, view: View = UNRESTRICTED_VIEW) -> Task | None:
         document = await self._tasks.find_one({"_id": task_id, **view.query()})
         return Task.model_validate(document) if document else None
 
-    @translate_errors
     async def get_many(
         self, task_ids: Sequence[str], view: View = UNRESTRICTED_VIEW
     ) -> dict[str, Task]:
@@ -62,7 +35,6 @@ class Tasks:
         cursor = self._tasks.find({"_id": {"$in": list(task_ids)}, **view.query()})
         return {str(d["_id"]): Task.model_validate(d) async for d in cursor}
 
-    @translate_errors
     async def newest_of_upload(
         self, upload_name: str, view: View = UNRESTRICTED_VIEW
     ) -> Task | None:
@@ -81,7 +53,6 @@ class Tasks:
                 return task
         return None
 
-    @translate_errors
     async def create(
         self,
         fingerprint: str,
@@ -115,7 +86,6 @@ class Tasks:
         times = {"created_at": "$$NOW", "asked_at": "$$NOW", "rung_at": "$$NOW"}
         return await insert_timed(self._tasks, document, times)
 
-    @translate_errors
     async def restart(
         self,
         task_id: str,
@@ -129,7 +99,7 @@ class Tasks:
         whether this call restarted it: of concurrent calls one does.
         """
         change = {
-            **restart(self._grace),
+            **restart(self._settings.delete_grace_seconds),
             "client": {"$literal": client},
             "turn": turn,
             "asked_at": "$$NOW",
@@ -139,7 +109,6 @@ class Tasks:
         outcome = await self._tasks.update_one({"_id": task_id, **RESTARTABLE}, [{"$set": change}])
         return outcome.modified_count == 1
 
-    @translate_errors
     async def restore_deleted(self, task_id: str, names: Sequence[str] | None = None) -> None:
         """Undo the deletion of ``names`` (or all) of a task's results: requested again."""
         kept = {} if names is None else {"name": {"$in": list(names)}}
@@ -147,7 +116,6 @@ class Tasks:
             {"_id": task_id, "deleted.0": {"$exists": True}}, {"$pull": {"deleted": kept}}
         )
 
-    @translate_errors
     async def cancel(
         self, task_id: str, error: Document, view: View = UNRESTRICTED_VIEW
     ) -> Task | None:
@@ -162,7 +130,6 @@ class Tasks:
         )
         return Task.model_validate(document) if document else None
 
-    @translate_errors
     async def add_upload(self, task_id: str, upload: Upload, limit: int) -> bool:
         """Add a further upload name; False if the task has it, or has ``limit`` names already."""
         outcome = await self._tasks.update_one(

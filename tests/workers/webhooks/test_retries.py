@@ -85,7 +85,7 @@ async def test_retry_pauses_grow_and_retry_after_is_respected(
             receiver.responses = [web.Response(status=429, headers=headers)]
             await make_due(store)
             await deliver_due(chosen, store)
-            document = await store.webhooks._items.find_one()
+            document = await store.webhooks._collection.find_one()
             assert document is not None and document["status"] == DeliveryStatus.CREATED
             pauses.append((document["due_at"] - document["claimed_at"]).total_seconds())
         assert 8 <= pauses[0] <= 42 and 16 <= pauses[1] <= 54  # slack for a slow machine
@@ -140,7 +140,7 @@ async def test_given_up_after_webhook_give_up_seconds(settings: Settings, store:
         webhook = await only_webhook(store)
         assert (webhook.status, len(webhook.log)) == (DeliveryStatus.FAILED, 2)
         assert webhook.error == "the receiver answered 500 (given up, see WEBHOOK_GIVE_UP_SECONDS)"
-        document = await store.webhooks._items.find_one()
+        document = await store.webhooks._collection.find_one()
         assert document is not None
         kept = document["expires_at"] - document["ended_at"]
         assert kept.total_seconds() == chosen.webhook_retention_seconds
@@ -316,7 +316,7 @@ async def test_log_is_bounded_and_without_responses(settings: Settings, store: S
                 await deliver_due(chosen, small)
         finally:
             small.close()
-        document: Any = await store.webhooks._items.find_one()
+        document: Any = await store.webhooks._collection.find_one()
         assert [each["status"] for each in document["log"]] == [502, 503, 504]
         assert "secret" not in str(document)
 
@@ -363,8 +363,8 @@ async def test_waiting_webhooks_expire(settings: Settings, store: Store) -> None
     await store.webhooks.rearm(task_id, allow)
     _, copy = await all_webhooks(store)
     assert (copy.status, copy.after is not None) == (DeliveryStatus.WAITING, True)
-    document: Any = await store.webhooks._items.find_one({"_id": copy.id})
+    document: Any = await store.webhooks._collection.find_one({"_id": copy.id})
     assert document["expires_at"] > datetime.now(UTC)
     assert await store.pending_webhooks.poll(0) == 0
-    after: Any = await store.webhooks._items.find_one({"_id": copy.id})
+    after: Any = await store.webhooks._collection.find_one({"_id": copy.id})
     assert after["expires_at"] == document["expires_at"]
