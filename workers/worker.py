@@ -35,7 +35,7 @@ from workers.queue import scratch_dir
 from workers.queue.arq_worker import DarkroomWorker
 from workers.queue.jobs import run_task
 from workers.sandbox import active_layers
-from workers.webhooks.sender import check_pending, send_webhooks
+from workers.webhooks.sender import send_webhooks
 from workers.worker_name import worker_name
 
 log = structlog.get_logger()
@@ -92,7 +92,6 @@ def create(
         background.append(asyncio.create_task(report_heartbeats(worker, loop)))
         background.append(asyncio.create_task(send_emails(settings, store)))
         background.append(asyncio.create_task(send_webhooks(worker)))
-        background.append(asyncio.create_task(check_pending(worker)))
         background.append(asyncio.create_task(_poll_newsletter(worker)))
         background.append(asyncio.create_task(event_loop_lag.measure_lag(instruments)))
         if settings.metrics:

@@ -17,7 +17,6 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from PIL import Image
 
-from models.auth.tokens import Tokens
 from models.outbox.email import Email
 from models.settings import Settings
 from models.store import Store
@@ -25,9 +24,7 @@ from models.tasks.group import Member
 from models.tasks.task import Result, Upload
 from standalone.embedded_stores import free_port
 from tests.support import images
-from workers.mail.context import MailContext
-from workers.mail.sender import send_one
-from workers.mail.smtp import SmtpClient
+from workers.mail.sender import EmailSender
 
 USER, PASSWORD = "darkroom", "correct horse battery"
 
@@ -134,17 +131,21 @@ def smtp_settings(settings: Settings, port: int, **more: Any) -> Settings:
     return settings.model_copy(update={**chosen, **more})
 
 
-async def mail_context(settings: Settings, store: Store) -> MailContext:
-    return MailContext(settings, store, Tokens(await store.secret_key.get(), settings))
-
-
 async def send_due(settings: Settings, store: Store) -> int:
     """Send all that is due now; return how many e-mails were claimed."""
-    context, client, count = await mail_context(settings, store), SmtpClient(settings), 0
-    while await send_one(context, client):
+    sender, count = await EmailSender.open(settings, store), 0
+    while await send_one(sender):
         count += 1
-    await client.disconnect()
+    await sender.rest()
     return count
+
+
+async def send_one(sender: EmailSender) -> bool:
+    """Claim one e-mail that is due and send it; False if none is due."""
+    email = await sender.claim()
+    if email is not None:
+        await sender.deliver(email)
+    return email is not None
 
 
 async def all_emails(store: Store) -> list[Email]:

@@ -13,7 +13,7 @@ from models.outbox.email import Email
 from models.tasks.group import Group, group_progress
 from models.tasks.task import Status, Task
 from models.tasks.zip_archive import GroupArchive
-from workers.mail.context import Attachment, EmailContent, MailContext
+from workers.mail.message import Attachment, EmailContent, MailContext
 from workers.mail.rendering import render
 from workers.outbox import NotReady, Obsolete
 

@@ -12,7 +12,7 @@ from models.outbox.email import Email, newsletter_draft
 from models.settings import Settings
 from models.store import Store
 from models.store.outbox.newsletters import CLOSED
-from workers.mail.context import EmailContent, MailContext
+from workers.mail.message import EmailContent, MailContext
 from workers.mail.rendering import render
 from workers.outbox import Obsolete
 

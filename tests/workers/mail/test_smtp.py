@@ -27,8 +27,7 @@ from tests.support.smtp import (
     wait_until,
 )
 from workers.mail import contents, sender
-from workers.mail.context import EmailContent
-from workers.mail.mime import compose_message
+from workers.mail.message import EmailContent, compose_message
 
 DRAFT = drafts.confirmation_draft("s1", "ann@example.org")
 

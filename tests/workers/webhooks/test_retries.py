@@ -25,12 +25,11 @@ from tests.support.webhook_receiver import (
     outcomes,
     run_receiver,
     update_webhooks,
-    webhook_context,
+    webhook_sender,
     webhook_settings,
     worker_context,
 )
-from workers.webhooks import sender
-from workers.webhooks.delivery import deliver_webhook
+from workers.webhooks.sender import send_webhooks
 
 
 async def put(store: Store, url: str, *, client: str = "c", ended: bool = True) -> str:
@@ -178,10 +177,10 @@ async def test_stopped_sender_releases(settings: Settings, store: Store) -> None
     async with run_receiver() as receiver:
         receiver.hold = asyncio.Event()
         await put(store, receiver.url)
-        async with webhook_context(webhook_settings(settings, receiver), store) as context:
-            webhook = await store.webhooks.claim("t", 60)
+        async with webhook_sender(webhook_settings(settings, receiver), store) as sender:
+            webhook = await sender.claim()
             assert webhook is not None
-            delivering = asyncio.create_task(deliver_webhook(context, webhook))
+            delivering = asyncio.create_task(sender.deliver(webhook))
             await asyncio.wait_for(receiver.called.wait(), 30)
             delivering.cancel()
             await asyncio.gather(delivering, return_exceptions=True)
@@ -193,7 +192,7 @@ async def test_stopped_sender_releases(settings: Settings, store: Store) -> None
 
 
 def start_sender(settings: Settings, store: Store) -> asyncio.Task[None]:
-    return asyncio.create_task(sender.send_webhooks(worker_context(settings, store)))
+    return asyncio.create_task(send_webhooks(worker_context(settings, store)))
 
 
 async def stop(task: asyncio.Task[None]) -> None:
@@ -322,17 +321,16 @@ async def test_log_is_bounded_and_without_responses(settings: Settings, store: S
 
 
 async def test_calls_are_counted(settings: Settings, store: Store) -> None:
-    async with (
-        run_receiver() as receiver,
-        webhook_context(webhook_settings(settings, receiver), store) as context,
-    ):
+    async with run_receiver() as receiver:
+        worker = worker_context(webhook_settings(settings, receiver), store)
         receiver.responses = [web.Response(status=500)]
-        for _ in range(2):
-            await put(store, receiver.url)
-            webhook = await store.webhooks.claim("t", 60)
-            assert webhook is not None
-            await deliver_webhook(context, webhook)
-        seen = snapshot.collect(context.worker.instruments)
+        async with webhook_sender(worker.settings, store, worker) as sender:
+            for _ in range(2):
+                await put(store, receiver.url)
+                webhook = await sender.claim()
+                assert webhook is not None
+                await sender.deliver(webhook)
+        seen = snapshot.collect(worker.instruments)
         assert {k: v for k, v in seen[WEBHOOK_CALLS].items() if v} == {
             ("http_error",): 1,
             ("delivered",): 1,
