@@ -7,10 +7,12 @@ from collections.abc import Iterable, Mapping
 from itertools import product
 from typing import Any
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
 
 from models.metrics.definitions import METRICS, START_TIME
 from models.metrics.metric import CallObserver, Metric, MetricKind, MetricSource
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # resets show without them
 
 
 class Instruments:

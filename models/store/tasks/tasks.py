@@ -1,4 +1,4 @@
-"""The task ledger for the service: create, restart, cancel, look up and watch tasks.
+"""The task ledger for the service: create, restart, cancel and look up tasks.
 
 Every change of state is one conditional update with the server's time; ``leases`` has those of
 workers.
@@ -6,14 +6,13 @@ workers.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 
 from bson import ObjectId
 from pymongo import DESCENDING, ReturnDocument
 
 from models.auth.visibility import UNRESTRICTED_VIEW, View
-from models.store.mongo.repository import Document, Repository, raising_unavailable
+from models.store.mongo.repository import Document, Repository
 from models.store.mongo.upsert import insert_timed
 from models.store.tasks.transitions import NEW_TASK, RESTARTABLE, ended, restart
 from models.tasks.task import ENDED, Status, Task, TimelineAction, Upload
@@ -141,19 +140,3 @@ class Tasks(Repository):
             {"$push": {"uploads": upload.model_dump()}},
         )
         return outcome.modified_count == 1
-
-    @asynccontextmanager
-    async def watch_ended(
-        self, statuses: Collection[Status] = ENDED
-    ) -> AsyncIterator[AsyncIterator[str]]:
-        """Yield the ids of tasks as they end in one of ``statuses``, from one change stream.
-
-        Raises:
-            StoreUnavailable: the stream broke; ids may have been missed.
-        """
-        ended = {"updateDescription.updatedFields.status": {"$in": list(statuses)}}
-        with raising_unavailable():
-            async with self._tasks.watch([{"$match": ended}], max_await_time_ms=1000) as stream:
-                # This opens it now, so that no change before the first wait is missed.
-                await stream.try_next()
-                yield (change["documentKey"]["_id"] async for change in stream)
