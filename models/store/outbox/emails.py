@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from motor.motor_asyncio import AsyncIOMotorDatabase
 
@@ -26,10 +27,7 @@ class EmailOutbox(Outbox[Email], collection="mail"):
     def _document(self, draft: EmailDraft) -> Document:
         return {
             "_id": secrets.token_hex(16),
-            "key": draft.key,
-            "kind": draft.kind,
-            "to": draft.to,
-            "context": draft.context,
+            **asdict(draft),
             "message_id": f"<{secrets.token_hex(16)}@{self._domain}>",
             **NEW_ITEM,
         }

@@ -74,18 +74,18 @@ class Subscribers(Repository, collection="subscribers"):
     ) -> AsyncIterator[list[Subscriber]]:
         """Yield subscribers confirmed before a moment, ``batch`` at a time, ordered by id."""
         last = ""
-        while subscribers := await self._page(before, last, batch):
+        while True:
+            query = {
+                "status": Subscription.CONFIRMED,
+                "_id": {"$gt": last},
+                "confirmed_at": {"$lt": before},
+            }
+            found = self._collection.find(query).sort("_id", 1).limit(batch)
+            subscribers = [Subscriber.model_validate(document) async for document in found]
+            if not subscribers:
+                return
             yield subscribers
             last = subscribers[-1].id
-
-    async def _page(self, before: datetime, last: str, batch: int) -> list[Subscriber]:
-        query = {
-            "status": Subscription.CONFIRMED,
-            "_id": {"$gt": last},
-            "confirmed_at": {"$lt": before},
-        }
-        cursor = self._collection.find(query).sort("_id", 1).limit(batch)
-        return [Subscriber.model_validate(document) async for document in cursor]
 
 
 def _subscriber(document: Document | None) -> Subscriber | None:

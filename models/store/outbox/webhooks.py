@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from datetime import datetime
 
 import structlog
@@ -57,17 +58,7 @@ class WebhookOutbox(Outbox[WebhookEvent], collection="webhooks"):
         """Store a webhook, due when its tasks end or have ended; one per key waits."""
         if not callback.tasks:
             return
-        document = {
-            "about": callback.about,
-            "subject": callback.subject,
-            "name": callback.name,
-            "tasks": callback.tasks,
-            "pending": callback.tasks[-1],
-            "url": callback.url,
-            "host": callback.host,
-            "client": callback.client,
-            "owner": callback.owner,
-        }
+        document = {**asdict(callback), "host": callback.host, "pending": callback.tasks[-1]}
         await self._insert(document, callback.key)
         await self._pending.release(callback.tasks[-1])
 
