@@ -9,9 +9,8 @@ import structlog
 from aiohttp import web
 
 from models.auth.tokens import Tokens
-from models.metrics import event_loop_lag
 from models.metrics.definitions import MONGODB_COMMANDS, REDIS_CALLS
-from models.metrics.instruments import Instruments
+from models.metrics.instruments import Instruments, measure_lag
 from models.metrics.metric import MetricSource
 from models.networks.catalogue import Catalogue
 from models.redis.connection import RedisConnection
@@ -128,7 +127,7 @@ async def metrics_context(app: web.Application) -> AsyncIterator[None]:
     scrape = app[METRICS_COLLECTOR] = MetricsCollector(
         app[SETTINGS], app[STORE], app[QUEUE], instruments
     )
-    watching = asyncio.create_task(event_loop_lag.measure_lag(instruments))
+    watching = asyncio.create_task(measure_lag(instruments))
     yield
     watching.cancel()
     await asyncio.gather(watching, return_exceptions=True)

@@ -13,9 +13,8 @@ from arq.worker import func
 
 from models import memory_estimate, ready_pipe
 from models.errors import StoreUnavailable
-from models.metrics import event_loop_lag
 from models.metrics.definitions import CHILD_PROCESSES_REPLACED, MONGODB_COMMANDS, REDIS_CALLS
-from models.metrics.instruments import Instruments
+from models.metrics.instruments import Instruments, measure_lag
 from models.metrics.metric import MetricSource
 from models.networks.catalogue import Catalogue
 from models.redis.queue import JOB_NAME, Queue, connect, from_json, to_json
@@ -93,7 +92,7 @@ def create(
         background.append(asyncio.create_task(send_emails(settings, store)))
         background.append(asyncio.create_task(send_webhooks(worker)))
         background.append(asyncio.create_task(_poll_newsletter(worker)))
-        background.append(asyncio.create_task(event_loop_lag.measure_lag(instruments)))
+        background.append(asyncio.create_task(measure_lag(instruments)))
         if settings.metrics:
             background.append(asyncio.create_task(metrics.write_snapshots(worker)))
         ready_pipe.notify_ready(ready_fd)

@@ -1,4 +1,4 @@
-"""Snapshots: metric values of one process, packed to travel from a worker to a service.
+"""Metric values of a process: collected, packed to travel from a worker to a service, as text.
 
 A snapshot is zlib-compressed JSON: {name: [[labels, value], ...]}; the value of a histogram is
 [[cumulative count of each bucket], sum]. A service validates all of it.
@@ -9,8 +9,11 @@ from __future__ import annotations
 import json
 import zlib
 from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, NamedTuple
 
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.metrics_core import Metric as Family
 from pydantic import AfterValidator, Field, Strict, TypeAdapter
 
 from models.metrics.definitions import METRICS
@@ -127,3 +130,51 @@ def _fits(metric: Metric, value: float | HistogramValue) -> bool:
         and complete
         and list(value.counts) == sorted(value.counts)
     )
+
+
+class ProcessMetrics(NamedTuple):
+    """Metric values of one process; ``worker`` is empty for the service and the stores."""
+
+    worker: str
+    values: MetricValues
+
+
+def render(processes: Iterable[ProcessMetrics]) -> bytes:
+    """Return the text; each metric occurs once, with the series of all ``processes``."""
+    listed = list(processes)
+    registry = CollectorRegistry()
+    registry.register(_Families([_family(metric, listed) for metric in METRICS]))
+    return generate_latest(registry)
+
+
+class _Families:
+    """The collector that prometheus_client expects."""
+
+    def __init__(self, families: list[Family]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterator[Family]:
+        yield from self._families
+
+
+def _family(metric: Metric, processes: list[ProcessMetrics]) -> Family:
+    family = Family(metric.name.removesuffix("_total"), metric.help, metric.kind)
+    for process in processes:
+        worker: LabelValues = (process.worker,) if metric.by_worker else ()
+        for values, value in process.values.get(metric, {}).items():
+            labels = dict(zip(metric.exposed_labels, (*worker, *values), strict=True))
+            if isinstance(value, HistogramValue):
+                _add_histogram(family, metric, labels, value)
+            else:
+                family.add_sample(metric.name, labels, value)
+    return family
+
+
+def _add_histogram(
+    family: Family, metric: Metric, labels: dict[str, str], value: HistogramValue
+) -> None:
+    bounds = (*map(str, metric.buckets), "+Inf")
+    for bound, count in zip(bounds, value.counts, strict=True):
+        family.add_sample(f"{metric.name}_bucket", {**labels, "le": bound}, count)
+    family.add_sample(f"{metric.name}_count", labels, value.counts[-1])
+    family.add_sample(f"{metric.name}_sum", labels, value.total)

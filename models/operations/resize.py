@@ -8,8 +8,13 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from models.operations.rounding import proportional, sufficient_size
-from models.operations.spec import MAX_REQUESTED_SIDE, Operation, Size
+from models.operations.spec import (
+    MAX_REQUESTED_SIDE,
+    Operation,
+    Size,
+    proportional,
+    sufficient_size,
+)
 
 EnlargingFilter = Literal["lanczos", "cubic"]
 """Filters for enlarging; shrinking always averages areas."""

@@ -7,8 +7,13 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
-from models.operations.rounding import proportional, sufficient_size
-from models.operations.spec import MAX_REQUESTED_SIDE, Operation, Size
+from models.operations.spec import (
+    MAX_REQUESTED_SIDE,
+    Operation,
+    Size,
+    proportional,
+    sufficient_size,
+)
 
 _SIDE: TypeAdapter[int] = TypeAdapter(Annotated[int, Field(ge=1, le=MAX_REQUESTED_SIDE)])
 

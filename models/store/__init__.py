@@ -28,25 +28,21 @@ from models.store.files.originals import Originals
 from models.store.files.orphans import OrphanCollector
 from models.store.files.result_names import ResultNames
 from models.store.files.retention import Retention
-from models.store.metric_snapshots import MetricSnapshots
 from models.store.mongo.command_metrics import CommandMetrics
 from models.store.mongo.indexes import create_indexes
 from models.store.mongo.repository import raising_unavailable
 from models.store.mongo.state import PeriodicLock, SecretKey
 from models.store.outbox.emails import EmailOutbox
-from models.store.outbox.newsletters import Newsletters
 from models.store.outbox.pending_webhooks import PendingWebhooks
-from models.store.outbox.subscribers import Subscribers
+from models.store.outbox.subscribers import Newsletters, Subscribers
 from models.store.outbox.webhooks import WebhookOutbox
 from models.store.tasks.change_stream import TaskChangeStream
 from models.store.tasks.fair_queue import FairQueue
-from models.store.tasks.groups import Groups
 from models.store.tasks.leases import Leases
-from models.store.tasks.queue_history import QueueHistory
+from models.store.tasks.queue_history import QueueHistory, TaskStats
 from models.store.tasks.search import TaskSearch
-from models.store.tasks.stats import TaskStats
-from models.store.tasks.tasks import Tasks
-from models.store.tasks.worker_registry import WorkerRegistry
+from models.store.tasks.tasks import Groups, Tasks
+from models.store.tasks.worker_registry import MetricSnapshots, WorkerRegistry
 
 __all__ = ["Store"]
 

@@ -10,8 +10,7 @@ from models.auth.signed_links import SignedLink
 from models.outbox.email import Email
 from models.tasks.group import Group, group_progress
 from models.tasks.zip_archive import GroupArchive
-from workers.mail.message import Attachment, EmailContent, MailContext
-from workers.mail.rendering import render
+from workers.mail.message import Attachment, EmailContent, MailContext, render
 from workers.outbox import NotReady, Obsolete
 
 _MAX_LISTED_FAILURES = 100  # in the e-mail; the archive's errors.txt has all

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -9,6 +10,10 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from models.auth.tokens import Purpose, Tokens
 from models.outbox.email import Email
@@ -78,3 +83,29 @@ def compose_message(
         name = content.attachment.name
         message.add_attachment(attached, maintype="application", subtype="zip", filename=name)
     return message
+
+
+_CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
+
+
+def single_line(value: object) -> str:
+    """Return ``value`` on one line, without control and bidirectional formatting characters."""
+    return _CONTROL_CHARACTERS.sub(" ", str(value))
+
+
+_templates = Environment(
+    loader=FileSystemLoader(Path(__file__).parent / "templates"),
+    autoescape=select_autoescape(["html"]),
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_templates.filters["single_line"] = single_line
+
+
+def render(kind: str, **values: Any) -> tuple[str, str]:
+    """Return the text and the HTML of an e-mail."""
+    text, html = (
+        _templates.get_template(f"{kind}.{suffix}").render(**values) for suffix in ("txt", "html")
+    )
+    return text.strip() + "\n", html.strip() + "\n"

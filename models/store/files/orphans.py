@@ -9,8 +9,7 @@ from motor.motor_asyncio import AsyncIOMotorDatabase
 
 from models.settings import Settings
 from models.store.files.gridfs import FileBucket
-from models.store.mongo.repository import Document, Repository
-from models.store.mongo.upsert import upsert
+from models.store.mongo.repository import Document, Repository, upsert
 from models.store.tasks.transitions import owning_task
 
 _BUCKETS = ("originals", "results", "intermediates")

@@ -13,8 +13,7 @@ from motor.motor_asyncio import AsyncIOMotorDatabase
 from models.errors import OriginalGone
 from models.settings import Settings
 from models.store.files.originals import Originals
-from models.store.mongo.repository import Document, Repository
-from models.store.mongo.upsert import insert_new
+from models.store.mongo.repository import Document, Repository, insert_new
 from models.store.tasks.transitions import failed, lists_file, released_files, restart
 from models.tasks.task import OPEN, Status
 

@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from models.auth.visibility import scoped
-from models.store.mongo.repository import Repository
-from models.store.mongo.upsert import insert_new
+from models.store.mongo.repository import Repository, insert_new
 
 
 def name_id(name: str, owner: str) -> str:

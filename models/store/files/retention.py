@@ -13,8 +13,7 @@ from pymongo import ReturnDocument
 
 from models.settings import Settings
 from models.store.files.gridfs import FileBucket
-from models.store.mongo.repository import Document, Repository
-from models.store.mongo.upsert import upsert
+from models.store.mongo.repository import Document, Repository, upsert
 from models.store.tasks.transitions import release_results
 from models.tasks.task import Status, Task
 

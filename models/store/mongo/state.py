@@ -8,8 +8,7 @@ from motor.motor_asyncio import AsyncIOMotorDatabase
 
 from models.settings import Settings
 from models.store.mongo.lease import Lease
-from models.store.mongo.repository import Document, Repository
-from models.store.mongo.upsert import upsert
+from models.store.mongo.repository import Document, Repository, upsert
 
 
 class SecretKey(Repository, collection="state"):

@@ -12,8 +12,7 @@ from models.outbox.email import Email, EmailDraft
 from models.outbox.item import NEW_ITEM, DeliveryStatus
 from models.settings import Settings
 from models.settings.mail import parse_sender
-from models.store.mongo.repository import Document, now_plus
-from models.store.mongo.upsert import insert_new, insert_timed
+from models.store.mongo.repository import Document, insert_new, insert_timed, now_plus
 from models.store.outbox.outbox import Outbox
 
 

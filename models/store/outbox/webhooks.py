@@ -18,8 +18,7 @@ from pymongo import ASCENDING, DESCENDING
 from models.outbox.item import NEW_ITEM, DeliveryStatus
 from models.outbox.webhook import WebhookEvent, WebhookRequest
 from models.settings import Settings
-from models.store.mongo.repository import Document, now_plus
-from models.store.mongo.upsert import insert_timed
+from models.store.mongo.repository import Document, insert_timed, now_plus
 from models.store.outbox.outbox import Outbox
 from models.store.outbox.pending_webhooks import PendingWebhooks
 

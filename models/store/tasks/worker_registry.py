@@ -1,13 +1,17 @@
-"""Worker heartbeats: each worker reports every few seconds and learns whether to drain."""
+"""Workers: heartbeats, by which they also learn whether to drain, and their latest metrics."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
-from models.store.mongo.repository import Repository, now_plus
-from models.store.mongo.upsert import upsert
+from bson.binary import Binary
+from motor.motor_asyncio import AsyncIOMotorDatabase
+from pymongo import WriteConcern
+
+from models.settings import Settings
+from models.store.mongo.repository import Document, Repository, now_plus, upsert
 
 
 class WorkerRegistry(Repository, collection="workers"):
@@ -79,3 +83,49 @@ class WorkerRegistry(Repository, collection="workers"):
 def _seen_within(seconds: float) -> dict[str, Any]:
     """Return the query for workers seen in the last ``seconds``."""
     return {"$expr": {"$gt": ["$seen_at", now_plus(-seconds)]}}
+
+
+_MAX_NAME_CHARACTERS = 300
+
+
+class MetricSnapshot(NamedTuple):
+    """A snapshot with its age in seconds; its content is not validated."""
+
+    worker: str
+    age: float
+    figures: object
+
+
+class MetricSnapshots(Repository, collection="snapshots"):
+    """The collection ``snapshots``: {_id: worker, at, figures}, separate from the worker registry.
+
+    A worker that ends leaves ``workers`` at once; its counters are served for some time after.
+    """
+
+    def __init__(self, database: AsyncIOMotorDatabase[Document], settings: Settings) -> None:
+        super().__init__(database, settings)
+        # A server loses at most a few seconds of snapshots: no need to wait for a majority.
+        self._snapshots = self._collection.with_options(write_concern=WriteConcern(w=1))
+
+    async def put(self, worker: str, figures: bytes) -> None:
+        change = {"$currentDate": {"at": True}, "$set": {"figures": Binary(figures)}}
+        await self._snapshots.update_one({"_id": worker}, change, upsert=True)
+
+    async def recent(self, seconds: float, limit: int) -> list[MetricSnapshot]:
+        """Return the newest ``most`` of those written in the last ``seconds``."""
+        since = {"$expr": {"$gt": ["$at", now_plus(-seconds)]}, "at": {"$type": "date"}}
+        aged = {"figures": 1, "age": {"$subtract": ["$$NOW", "$at"]}}
+        cursor = self._snapshots.aggregate(
+            [{"$match": since}, {"$sort": {"at": -1}}, {"$limit": limit}, {"$project": aged}]
+        )
+        return [
+            MetricSnapshot(document["_id"], max(0, document["age"]) / 1000, document.get("figures"))
+            async for document in cursor
+            if _is_name(document["_id"])
+        ]
+
+
+def _is_name(worker: object) -> bool:
+    return (
+        isinstance(worker, str) and 0 < len(worker) <= _MAX_NAME_CHARACTERS and worker.isprintable()
+    )

@@ -14,8 +14,8 @@ from bson import ObjectId
 from models.operations import OPERATIONS
 from models.settings import Settings
 from models.store import Store
+from models.store.tasks.queue_history import QueueStats
 from models.store.tasks.search import TaskOutcomes
-from models.store.tasks.stats import QueueStats
 from models.tasks.task import MAX_TIMELINE_ENTRIES, Status, Task
 from service.app import create_app
 from service.dashboard.alerts import Snapshot, find_alerts

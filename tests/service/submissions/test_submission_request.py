@@ -190,7 +190,7 @@ async def test_operations_are_listed_with_their_schema(client: Any) -> None:
 async def test_long_poll_of_a_group_reads_it_once_all_have_ended(
     client: Any, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from models.store.tasks.groups import Groups
+    from models.store.tasks.tasks import Groups
 
     files = [(f"{n}.png", images.png(8, 8, seed=n)) for n in range(20)]
     body = await (await client.post("/grayscale", data=form(files))).json()

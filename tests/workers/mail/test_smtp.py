@@ -192,7 +192,7 @@ async def test_header_injection_is_refused(store: Store, bad: str) -> None:
 
 
 async def test_template_values_are_single_lines() -> None:
-    from workers.mail.rendering import render, single_line
+    from workers.mail.message import render, single_line
 
     assert single_line("a\r\nb\u2028c\u202ed") == "a b c d"
     text, html = render(
