@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from models.images.inspect import MAX_SIDE_PIXELS, OutputFormat
 from models.networks.catalogue import Catalogue, Weights
@@ -16,6 +16,7 @@ Size = tuple[int, int]
 
 MAX_REQUESTED_SIDE = MAX_SIDE_PIXELS["png"]
 """Longest side of a request in pixels: no format holds more. MAX_OUTPUT_PIXELS limits areas."""
+Side = Annotated[int, Field(ge=1, le=MAX_REQUESTED_SIDE)]
 
 
 @dataclass(frozen=True)
