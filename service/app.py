@@ -16,10 +16,9 @@ from models.networks.catalogue import Catalogue
 from models.redis.connection import RedisConnection
 from models.redis.queue import Queue
 from models.redis.rate_limiter import RateLimiter
-from models.redis.result_cache import ResultCache
 from models.settings import Settings
 from models.store import Store
-from service.app_keys import CACHE, CATALOGUE, DRAINING, INSTRUMENTS, QUEUE, SETTINGS, STORE, TOKENS
+from service.app_keys import CATALOGUE, DRAINING, INSTRUMENTS, QUEUE, SETTINGS, STORE, TOKENS
 from service.auth import permissions, startup_check
 from service.auth.authenticator import AUTHENTICATOR, Authenticator
 from service.auth.middleware import auth_middleware
@@ -95,14 +94,12 @@ async def stores_context(app: web.Application) -> AsyncIterator[None]:
     app[RATE_LIMITER] = RateLimiter(settings, redis)
     app[AUTHENTICATOR] = Authenticator(settings, app[STORE], app[TOKENS])
     app[QUEUE] = Queue.open(settings, app[INSTRUMENTS].call_observer(REDIS_CALLS))
-    app[CACHE] = ResultCache(settings, redis)
     app[DISK_SPACE] = DiskSpace(settings, app[STORE])
     admission = Admission(settings, app[STORE])
     app[TASK_CREATOR] = TaskCreator(
         settings, app[CATALOGUE], app[STORE], app[QUEUE], admission, app[RATE_LIMITER]
     )
     yield
-    await app[CACHE].close()
     await redis.close()
     await app[QUEUE].close()
     app[STORE].close()

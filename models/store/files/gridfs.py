@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncGenerator, Collection
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
@@ -72,7 +72,7 @@ class FileBucket(Repository):
             return existing
         return file_id
 
-    async def read(self, file_id: ObjectId, start: int, stop: int) -> AsyncIterator[bytes]:
+    async def read(self, file_id: ObjectId, start: int, stop: int) -> AsyncGenerator[bytes]:
         """Yield the bytes ``start`` to ``stop`` (exclusive), reading only their chunks."""
         if start >= stop:
             return
