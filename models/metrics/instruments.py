@@ -15,6 +15,8 @@ from models.metrics.metric import CallObserver, Metric, MetricKind, MetricSource
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # resets show without them
 
+_SLEEP_SECONDS = 0.5  # a shorter lag may fall between two measurements
+
 
 class Instruments:
     """The instruments of one process; safe to use from any thread.
@@ -66,9 +68,6 @@ def operation_label(operations: Iterable[Mapping[str, Any]]) -> str:
     """Return the value of the label ``operation`` for a task with these operations."""
     names = [str(operation["op"]) for operation in operations]
     return names[0] if len(names) == 1 else "pipeline"
-
-
-_SLEEP_SECONDS = 0.5  # a shorter lag may fall between two measurements
 
 
 async def measure_lag(instruments: Instruments) -> None:

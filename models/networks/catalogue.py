@@ -18,6 +18,11 @@ from models.errors import BadParameter, WeightsUnusable
 MAX_MANIFEST_BYTES = 4096
 """Maximum size: a manifest has about 200 bytes, and other .json files should not be read whole."""
 
+BUNDLED_DIR = Path(__file__).resolve().parents[2] / "weights"
+FETCHED_DIR = BUNDLED_DIR / "fetched"
+"""Where ``make weights`` puts networks, and where they are searched unless WEIGHTS_DIR is set."""
+BUNDLED_MODEL = ("darkroom-fast", 2)
+
 
 class BadManifest(Exception):
     """The file is not a valid manifest; the text says why."""
@@ -74,12 +79,6 @@ def read_manifest(path: Path) -> Manifest:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"])) or "the file"
         raise BadManifest(f"not a valid manifest: {where}: {first['msg']}") from None
-
-
-BUNDLED_DIR = Path(__file__).resolve().parents[2] / "weights"
-FETCHED_DIR = BUNDLED_DIR / "fetched"
-"""Where ``make weights`` puts networks, and where they are searched unless WEIGHTS_DIR is set."""
-BUNDLED_MODEL = ("darkroom-fast", 2)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,10 @@ MAX_REQUESTED_SIDE = MAX_SIDE_PIXELS["png"]
 """Longest side of a request in pixels: no format holds more. MAX_OUTPUT_PIXELS limits areas."""
 Side = Annotated[int, Field(ge=1, le=MAX_REQUESTED_SIDE)]
 
+_SUFFICIENT_FACTOR = 4
+"""Decoded pixels per result pixel and axis. Their average is within 41 dB of the average of all
+pixels, on the worst of five photographs; with 3 it is 40 dB, with 2 it is 35 dB."""
+
 
 @dataclass(frozen=True)
 class Encoding:
@@ -103,11 +107,6 @@ class Operation(BaseModel):
     def document(self) -> dict[str, Any]:
         """Return the canonical form: the name and every parameter, defaults filled in."""
         return {"op": self.op, **self.model_dump(mode="json")}
-
-
-_SUFFICIENT_FACTOR = 4
-"""Decoded pixels per result pixel and axis. Their average is within 41 dB of the average of all
-pixels, on the worst of five photographs; with 3 it is 40 dB, with 2 it is 35 dB."""
 
 
 def proportional(length: int, part: int, whole: int) -> int:

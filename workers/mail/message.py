@@ -21,6 +21,8 @@ from models.settings import Settings
 from models.settings.mail import parse_sender
 from models.store import Store
 
+_CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
+
 
 @dataclass(frozen=True)
 class MailContext:
@@ -83,9 +85,6 @@ def compose_message(
         name = content.attachment.name
         message.add_attachment(attached, maintype="application", subtype="zip", filename=name)
     return message
-
-
-_CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 
 
 def single_line(value: object) -> str:

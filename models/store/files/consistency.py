@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from bson import ObjectId
 from motor.motor_asyncio import AsyncIOMotorDatabase
 from pydantic import ValidationError
 
@@ -95,7 +94,7 @@ class ConsistencyCheck(Repository):
             if not await self._exists("originals.files", {"_id": file_id, **not_marked}):
                 continue  # it expired since the page was read
             if damage:
-                mark_damaged = partial(self._mark_damaged, file_id)
+                mark_damaged = partial(files.mark_damaged, file_id)
                 yield Finding("original_damaged", f"file {file_id}: {damage}", mark_damaged)
                 continue
             if self._is_recent(metadata.get("used_at") or file_id.generation_time):
@@ -107,10 +106,6 @@ class ConsistencyCheck(Repository):
                 yield Finding(
                     "original_unowned", f"file {file_id}: no task uses it", mark_for_deletion
                 )
-
-    async def _mark_damaged(self, file_id: ObjectId) -> bool:
-        await self._files.mark_damaged(file_id)
-        return True
 
     async def _check_tasks(self) -> AsyncIterator[Finding]:
         async for document in self._walk("tasks", {}):
@@ -172,7 +167,7 @@ class ConsistencyCheck(Repository):
                 continue
             owned = await self._exists("tasks", owning_task(str(metadata.get("task_id")), file_id))
             if not owned and await self._exists("results.files", {"_id": file_id}):
-                delete = partial(self._delete, "results", file_id)
+                delete = partial(self._buckets["results"].delete, file_id)
                 yield Finding("result_unowned", f"file {file_id}: no task lists it", delete)
 
     async def _check_intermediates(self) -> AsyncIterator[Finding]:
@@ -181,12 +176,8 @@ class ConsistencyCheck(Repository):
             file_id = entry["_id"]
             damage = await files.find_damage(file_id)
             if damage and await self._exists("intermediates.files", {"_id": file_id}):
-                delete = partial(self._delete, "intermediates", file_id)
+                delete = partial(files.delete, file_id)
                 yield Finding("intermediate_damaged", f"file {file_id}: {damage}", delete)
-
-    async def _delete(self, bucket: str, file_id: ObjectId) -> bool:
-        await self._buckets[bucket].delete(file_id)
-        return True
 
     async def _check_names(self) -> AsyncIterator[Finding]:
         async for entry in self._walk("names", {}):

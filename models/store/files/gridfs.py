@@ -125,10 +125,11 @@ class FileBucket(Repository):
             return str(error)
         return None if digest.hexdigest() == sha256 else "its bytes do not match its SHA-256"
 
-    async def delete(self, file_id: ObjectId) -> None:
-        """Delete a file; the entry first, so that no reader finds half of it."""
-        await self._files.delete_one({"_id": file_id})
+    async def delete(self, file_id: ObjectId) -> bool:
+        """Delete a file; the entry first, so that no reader finds half of it. False: it is gone."""
+        entry = await self._files.delete_one({"_id": file_id})
         await self._chunks.delete_many({"files_id": file_id})
+        return entry.deleted_count == 1
 
     async def delete_older(self, seconds: float) -> int:
         """Delete a batch of the oldest files older than ``seconds``; return their number."""

@@ -102,9 +102,9 @@ class Originals(FileBucket):
         outcome = await self._files.update_one({**condition, "_id": file_id}, _DOOM)
         return outcome.modified_count == 1
 
-    async def mark_damaged(self, file_id: ObjectId) -> None:
+    async def mark_damaged(self, file_id: ObjectId) -> bool:
         """Mark a damaged original for deletion, even if tasks need it: it must not be reused."""
-        await self._files.update_one({"_id": file_id}, _DOOM)
+        return (await self._files.update_one({"_id": file_id}, _DOOM)).matched_count == 1
 
     async def delete_marked(self) -> int:
         """Delete the originals marked for deletion; return their number."""

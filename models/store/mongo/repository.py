@@ -31,6 +31,8 @@ Document = dict[str, Any]
 _TRANSIENT = (ConnectionFailure, ExecutionTimeout, WTimeoutError)  # no server, or none in time
 _TRANSIENT_LABELS = ("RetryableWriteError", "ResumableChangeStreamError")  # no primary, e.g.
 
+_DUPLICATE_KEY_CODE = 11000  # MongoDB's error code DuplicateKey
+
 
 class Repository:
     """Queries of one subject. Each of its methods and generators may raise StoreUnavailable.
@@ -107,9 +109,6 @@ def _translated_generator(
                     yield item
 
     return generate
-
-
-_DUPLICATE_KEY_CODE = 11000  # MongoDB's error code DuplicateKey
 
 
 async def upsert(

@@ -12,6 +12,8 @@ from models.tasks.task import Status
 
 _CONFIRMED = {"$eq": ["$status", Subscription.CONFIRMED]}
 
+OPEN, CLOSED = "OPEN", "CLOSED"
+
 
 class Subscribers(Repository, collection="subscribers"):
     """The collection ``subscribers``; unconfirmed entries are deleted at ``expires_at``."""
@@ -90,9 +92,6 @@ class Subscribers(Repository, collection="subscribers"):
 
 def _subscriber(document: Document | None) -> Subscriber | None:
     return Subscriber.model_validate(document) if document else None
-
-
-OPEN, CLOSED = "OPEN", "CLOSED"
 
 
 class Newsletters(Repository, collection="newsletters"):

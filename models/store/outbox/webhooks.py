@@ -78,9 +78,8 @@ class WebhookOutbox(Outbox[WebhookEvent], collection="webhooks"):
             **dict.fromkeys(("due_at", "created_at", "looked_at"), "$$NOW"),
             "expires_at": now_plus(self._settings.webhook_retention_seconds),
         }
-        await insert_timed(
-            self._collection, initial, times
-        )  # False: an equal webhook waits already
+        # Inserts nothing if an equal webhook waits already.
+        await insert_timed(self._collection, initial, times)
 
     async def next_client(self, last: str, excluded: list[str], conditions: Document) -> str | None:
         """Return the next client after ``last``, round-robin, with a due webhook; None if none.

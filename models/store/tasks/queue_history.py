@@ -12,6 +12,12 @@ from pymongo import ASCENDING
 from models.store.mongo.repository import Document, Repository
 from models.tasks.task import Status
 
+_LAG = timedelta(seconds=1)  # the latest changes may not be visible yet
+_MAX_GAP_INTERVALS = 10  # a longer gap had no recorder, and is not filled
+MAX_POINTS = 120  # of one series: a screen does not show more
+_COUNTS = ("asked", "started", "succeeded", "failed", "cancelled")
+_LEVELS = ("waiting", "running", "workers", "oldest")
+
 
 @dataclass(frozen=True)
 class QueueStats:
@@ -82,13 +88,6 @@ class TaskStats(Repository):
     async def _first(self, pipeline: list[dict[str, Any]]) -> dict[str, Any]:
         documents = await self._tasks.aggregate(pipeline, maxTimeMS=self._limit_ms).to_list(1)
         return documents[0] if documents else {}
-
-
-_LAG = timedelta(seconds=1)  # the latest changes may not be visible yet
-_MAX_GAP_INTERVALS = 10  # a longer gap had no recorder, and is not filled
-MAX_POINTS = 120  # of one series: a screen does not show more
-_COUNTS = ("asked", "started", "succeeded", "failed", "cancelled")
-_LEVELS = ("waiting", "running", "workers", "oldest")
 
 
 class QueueHistory(Repository, collection="history"):

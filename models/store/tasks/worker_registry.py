@@ -13,6 +13,8 @@ from pymongo import WriteConcern
 from models.settings import Settings
 from models.store.mongo.repository import Document, Repository, now_plus, upsert
 
+_MAX_NAME_CHARACTERS = 300
+
 
 class WorkerRegistry(Repository, collection="workers"):
     """The collection ``workers``: {_id: worker, seen_at, engine, drain, status fields}."""
@@ -85,9 +87,6 @@ def _seen_within(seconds: float) -> dict[str, Any]:
     return {"$expr": {"$gt": ["$seen_at", now_plus(-seconds)]}}
 
 
-_MAX_NAME_CHARACTERS = 300
-
-
 class MetricSnapshot(NamedTuple):
     """A snapshot with its age in seconds; its content is not validated."""
 
@@ -112,7 +111,7 @@ class MetricSnapshots(Repository, collection="snapshots"):
         await self._snapshots.update_one({"_id": worker}, change, upsert=True)
 
     async def recent(self, seconds: float, limit: int) -> list[MetricSnapshot]:
-        """Return the newest ``most`` of those written in the last ``seconds``."""
+        """Return the newest ``limit`` of those written in the last ``seconds``."""
         since = {"$expr": {"$gt": ["$at", now_plus(-seconds)]}, "at": {"$type": "date"}}
         aged = {"figures": 1, "age": {"$subtract": ["$$NOW", "$at"]}}
         cursor = self._snapshots.aggregate(
