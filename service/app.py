@@ -11,17 +11,15 @@ from aiohttp import web
 
 from models.auth.tokens import Tokens
 from models.metrics.definitions import MONGODB_COMMANDS, REDIS_CALLS
-from models.metrics.event_loop_lag import measure_lag
-from models.metrics.instruments import Instruments
+from models.metrics.instruments import Instruments, measure_lag
 from models.metrics.metric import MetricSource
 from models.networks.catalogue import Catalogue
 from models.redis.connection import RedisConnection
 from models.redis.queue import Queue
 from models.redis.rate_limiter import RateLimiter
-from models.redis.result_cache import ResultCache
 from models.settings import Settings
 from models.store import Store
-from service.app_keys import CACHE, CATALOGUE, DRAINING, INSTRUMENTS, QUEUE, SETTINGS, STORE, TOKENS
+from service.app_keys import CATALOGUE, DRAINING, INSTRUMENTS, QUEUE, SETTINGS, STORE, TOKENS
 from service.auth import startup_check
 from service.auth.authenticator import AUTHENTICATOR, Authenticator
 from service.auth.middleware import auth_middleware
@@ -97,8 +95,6 @@ async def stores_context(app: web.Application) -> AsyncIterator[None]:
         redis = RedisConnection(settings)
         opened.push_async_callback(redis.close)
         app[RATE_LIMITER] = RateLimiter(settings, redis)
-        app[CACHE] = ResultCache(settings, redis)
-        opened.push_async_callback(app[CACHE].close)
         app[AUTHENTICATOR] = Authenticator(settings, store, app[TOKENS])
         app[DISK_SPACE] = DiskSpace(settings, store)
         admission = Admission(settings, store)

@@ -10,14 +10,12 @@ from models.auth.tokens import Tokens
 from models.metrics.instruments import Instruments
 from models.networks.catalogue import Catalogue
 from models.redis.queue import Queue
-from models.redis.result_cache import ResultCache
 from models.settings import Settings
 from models.store import Store
 
 SETTINGS = web.AppKey("settings", Settings)
 CATALOGUE = web.AppKey("catalogue", Catalogue)
 STORE = web.AppKey("store", Store)
-CACHE = web.AppKey("cache", ResultCache)
 QUEUE = web.AppKey("queue", Queue)
 DRAINING = web.AppKey("draining", asyncio.Event)
 TOKENS = web.AppKey("tokens", Tokens)

@@ -1,9 +1,8 @@
-"""Results: which one a request names, its bytes from Redis or GridFS, errors for deleted ones."""
+"""Results: which one a request names, errors for deleted ones."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator
 
 import structlog
 from aiohttp import web
@@ -13,7 +12,7 @@ from models.errors import AppError, NotFound, NotReady, ResultGone
 from models.settings import Settings
 from models.tasks.filenames import sanitize
 from models.tasks.task import Removal, Result, Status, Task
-from service.app_keys import CACHE, SETTINGS, STORE
+from service.app_keys import SETTINGS, STORE
 from service.auth.identity import identity
 from service.openapi.endpoint import parameter
 
@@ -80,30 +79,6 @@ def check_finished(task: Task, name: str) -> None:
             task_id=task.id,
             task_status=task.status,
         )
-
-
-async def read_result(
-    app: web.Application, task: Task, result: Result, start: int = 0, stop: int | None = None
-) -> AsyncGenerator[bytes]:
-    """Yield the bytes ``start`` to ``stop`` (exclusive) of a result of ``task``.
-
-    A small result that is requested again is cached in Redis.
-
-    Raises:
-        StoreUnavailable, LookupError: it cannot be read.
-    """
-    stop = result.bytes if stop is None else stop
-    cache, files = app[CACHE], app[STORE].results
-    if not cache.accepts(result.bytes):
-        async for data in files.read(result.file_id, start, stop):
-            yield data
-        return
-    whole = await cache.get(result.sha256, task.owner)
-    if whole is None:
-        parts = [data async for data in files.read(result.file_id, 0, result.bytes)]
-        whole = b"".join(parts)
-        cache.offer(result.sha256, whole, task.owner)
-    yield whole[start:stop]
 
 
 def result_gone_error(task: Task, name: str, gone: Removal, settings: Settings) -> AppError:

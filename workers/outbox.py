@@ -1,13 +1,14 @@
-"""Deliver one outbox item under a lease: send it, retry it or give up, and record how it ended."""
+"""Send the items of one outbox: claim what is due, send it, retry it or give up, record the end."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import random
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from typing import Any, Generic
+import secrets
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic
 
 import structlog
 
@@ -19,6 +20,8 @@ log = structlog.get_logger()
 
 MAX_RETRY_SECONDS = 3600.0
 """The longest pause between two attempts, unless the receiver asks for more."""
+
+_SHUTDOWN_GRACE_SECONDS = 5.0  # so that a receiver that is accepting an item does not get it twice
 
 
 class NotReady(Exception):
@@ -66,152 +69,183 @@ class RetryPolicy:
     max_crashes: int
 
 
-@dataclass
-class Delivery(Generic[Item]):
-    """A claimed item. ``kind`` begins its log events; ``delivered`` once its receiver has taken it.
+class Sender(ABC, Generic[Item]):
+    """Sends what is due in one outbox, ``concurrency`` items at a time.
 
-    ``mask`` removes from an error text what must not be logged.
+    Any number of workers may do so at once. ``kind`` begins its log events. ``poll_seconds``:
+    between two looks at an outbox in which nothing was due; ``due``, when set, ends that pause.
     """
 
-    outbox: Outbox[Item]
-    item: Item
-    policy: RetryPolicy
-    kind: str
-    log_fields: dict[str, Any] = field(default_factory=dict)
-    mask: Callable[[str], str] = str
-    delivered: bool = False
+    kind: ClassVar[str]
 
-    @property
-    def logger(self) -> Any:
-        """The logger with this item's fields bound."""
-        known = {self.kind: self.item.id, "attempt": self.item.attempts}
-        return log.bind(**known, **self.log_fields)
+    def __init__(
+        self, outbox: Outbox[Item], policy: RetryPolicy, concurrency: int, poll_seconds: float
+    ) -> None:
+        self.due = asyncio.Event()
+        self._outbox = outbox
+        self._policy = policy
+        self._concurrency = concurrency
+        self._poll_seconds = poll_seconds
 
-    def error_text(self, error: Exception) -> str:
-        return self.mask(str(error))
+    @abstractmethod
+    async def send(self, item: Item) -> None:
+        """Build the item, call ``begin``, and hand the item over.
 
+        Raises:
+            NotReady, Obsolete, TemporaryFailure, PermanentFailure, LeaseLost: it was not sent.
+        """
 
-async def deliver(delivery: Delivery[Item], send: Callable[[], Awaitable[None]]) -> None:
-    """Send a claimed item and record how it ended, unless its lease is lost on the way.
+    async def claim(self) -> Item | None:
+        """Lease the item that is sent next; None if none is due."""
+        return await self._outbox.claim(secrets.token_hex(8), self._policy.lease_seconds)
 
-    ``send`` builds the item, calls ``mark_begun`` and hands the item over. It raises NotReady,
-    Obsolete, TemporaryFailure, PermanentFailure or LeaseLost.
+    async def rest(self) -> None:
+        """Nothing is due, and nothing is being sent."""
 
-    Raises:
-        StoreUnavailable: MongoDB was away for longer than ``retry_store`` waits.
-    """
-    working = asyncio.create_task(_attempt(delivery, send))
-    seconds = delivery.policy.lease_seconds
-    extending = asyncio.create_task(
-        extend_until_lost(lambda: delivery.outbox.extend(delivery.item, seconds), seconds)
-    )
-    try:
-        await asyncio.wait({working, extending}, return_when=asyncio.FIRST_COMPLETED)
-        if not working.done() and not delivery.delivered:
-            delivery.logger.warning(f"{delivery.kind}_lease_lost")
-            working.cancel()  # another sender has it: two must not send it
-        await asyncio.wait({working})
-    except asyncio.CancelledError:
-        working.cancel()
-        await asyncio.wait({working})
-        raise
-    finally:
-        extending.cancel()
-        await asyncio.gather(extending, return_exceptions=True)
-        if working.cancelled():
-            await _release(delivery)
-    if not working.cancelled():
-        working.result()
+    async def close(self) -> None:
+        """Nothing is sent any more."""
+        await self.rest()
 
+    def log_fields(self, item: Item) -> dict[str, Any]:
+        return {self.kind: item.id, "attempt": item.attempts}
 
-async def mark_begun(delivery: Delivery[Item]) -> None:
-    """Record that the risky part begins: if the sender dies from here on, it counts as a crash.
+    def error_text(self, item: Item, error: Exception) -> str:
+        """Return the text of an error without what must not be logged."""
+        return str(error)
 
-    Raises:
-        LeaseLost: another sender holds the item, or has sent it.
-    """
-    if not await retry_store(delivery.outbox.begin)(delivery.item):
-        raise LeaseLost
+    async def run(self) -> None:
+        """Send what is due until cancelled."""
+        sending: set[asyncio.Task[None]] = set()
 
+        def end(task: asyncio.Task[None]) -> None:
+            sending.discard(task)
+            self.due.set()
 
-async def await_with_grace(working: asyncio.Task[None], seconds: float) -> None:
-    """Await a delivery; when cancelled, give it ``seconds`` more before it is cancelled too.
+        try:
+            while True:
+                self.due.clear()
+                item = await self._claim_or_log() if len(sending) < self._concurrency else None
+                if item is not None:
+                    task = asyncio.create_task(self.deliver(item))
+                    sending.add(task)
+                    task.add_done_callback(end)
+                    continue
+                if not sending:
+                    await self.rest()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self._poll_seconds):
+                        await self.due.wait()
+        finally:
+            if sending:
+                await asyncio.wait(sending, timeout=_SHUTDOWN_GRACE_SECONDS)
+            for task in sending:
+                task.cancel()
+            await asyncio.gather(*sending, return_exceptions=True)
+            await self.close()
 
-    So a receiver that is just accepting an item does not get it twice.
-    """
-    try:
-        await asyncio.shield(working)
-    except asyncio.CancelledError:
-        await asyncio.wait({working}, timeout=seconds)
-        working.cancel()
-        await asyncio.gather(working, return_exceptions=True)
-        raise
+    async def _claim_or_log(self) -> Item | None:
+        try:
+            return await self.claim()
+        except StoreUnavailable as error:
+            log.warning(f"{self.kind}_sender_store_unavailable", **error.document())
+        except Exception:
+            log.exception(f"{self.kind}_claim_failed")
+        return None
 
+    async def deliver(self, item: Item) -> None:
+        """Send a claimed item and record how it ended, unless its lease is lost on the way."""
+        working = asyncio.create_task(self._attempt(item))
+        seconds = self._policy.lease_seconds
+        extending = asyncio.create_task(
+            extend_until_lost(lambda: self._outbox.extend(item, seconds), seconds)
+        )
+        try:
+            await asyncio.wait({working, extending}, return_when=asyncio.FIRST_COMPLETED)
+            if not working.done() and not item.delivered:
+                self._logger(item).warning(f"{self.kind}_lease_lost")
+                working.cancel()  # another sender has it: two must not send it
+            await asyncio.wait({working})
+        except asyncio.CancelledError:
+            working.cancel()
+            await asyncio.wait({working})
+            raise
+        finally:
+            extending.cancel()
+            await asyncio.gather(extending, return_exceptions=True)
+            if working.cancelled():
+                await self._release(item)
+        if not working.cancelled() and (error := working.exception()) is not None:
+            self._logger(item).error(f"{self.kind}_end_not_recorded", reason=repr(error))
 
-async def _release(delivery: Delivery[Item]) -> None:
-    """Give back an interrupted item. Without retries: a shutdown must not wait for a store."""
-    with contextlib.suppress(StoreUnavailable):
-        if delivery.delivered:
-            await delivery.outbox.mark_sent(delivery.item, delivery.policy.keep_seconds)
-        else:
-            await delivery.outbox.postpone(delivery.item, 0)
+    async def begin(self, item: Item) -> None:
+        """Record that the risky part begins: if the sender dies from here on, it counts as a crash.
 
+        Raises:
+            LeaseLost: another sender holds the item, or has sent it.
+        """
+        if not await retry_store(self._outbox.begin)(item):
+            raise LeaseLost
 
-async def _attempt(delivery: Delivery[Item], send: Callable[[], Awaitable[None]]) -> None:
-    """Build and send the item; raises only StoreUnavailable."""
-    item, policy, outbox = delivery.item, delivery.policy, delivery.outbox
-    try:
-        if item.faults >= policy.max_crashes:
-            setting = f"{policy.settings_prefix}_MAX_CRASHES"
-            raise Obsolete(f"its worker crashed {item.faults} times ({setting})")
-        await send()
-        delivery.delivered = True
-    except LeaseLost:
-        return
-    except NotReady as wait:
-        await retry_store(outbox.postpone)(item, wait.seconds)
-    except (Obsolete, PermanentFailure) as error:
-        text = delivery.error_text(error)
-        await retry_store(outbox.fail)(item, text, policy.keep_seconds)
-        delivery.logger.warning(f"{delivery.kind}_failed", error=text)
-    except TemporaryFailure as error:
-        text = delivery.error_text(error)
-        await _retry(delivery, text, fault=False, retry_after=error.retry_after)
-    except StoreUnavailable:
-        await retry_store(outbox.postpone)(item, 0)  # else it waits until its lease runs out
-    except Exception as error:
-        delivery.logger.exception(f"{delivery.kind}_crashed")
-        await _retry(delivery, delivery.error_text(error), fault=True)
-    if delivery.delivered:
-        await _record_sent(delivery)
-        delivery.logger.info(f"{delivery.kind}_sent")
+    def _logger(self, item: Item) -> Any:
+        return log.bind(**self.log_fields(item))
 
-
-async def _record_sent(delivery: Delivery[Item]) -> None:
-    """Record that the item was sent, however long the store is away: else it is sent again."""
-    while True:
+    async def _release(self, item: Item) -> None:
+        """Give back an interrupted item. Without retries: a shutdown must not wait for a store."""
         with contextlib.suppress(StoreUnavailable):
-            await retry_store(delivery.outbox.mark_sent)(
-                delivery.item, delivery.policy.keep_seconds
-            )
+            if item.delivered:
+                await self._outbox.mark_sent(item, self._policy.keep_seconds)
+            else:
+                await self._outbox.postpone(item, 0)
+
+    async def _attempt(self, item: Item) -> None:
+        """Build and send the item; raises StoreUnavailable if its end cannot be recorded."""
+        policy, outbox = self._policy, self._outbox
+        try:
+            if item.faults >= policy.max_crashes:
+                setting = f"{policy.settings_prefix}_MAX_CRASHES"
+                raise Obsolete(f"its worker crashed {item.faults} times ({setting})")
+            await self.send(item)
+            item.delivered = True
+        except LeaseLost:
             return
+        except NotReady as wait:
+            await retry_store(outbox.postpone)(item, wait.seconds)
+        except (Obsolete, PermanentFailure) as error:
+            await self._fail(item, self.error_text(item, error))
+        except TemporaryFailure as error:
+            text = self.error_text(item, error)
+            await self._retry(item, text, fault=False, retry_after=error.retry_after)
+        except StoreUnavailable:
+            await retry_store(outbox.postpone)(item, 0)  # else it waits until its lease runs out
+        except Exception as error:
+            self._logger(item).exception(f"{self.kind}_crashed")
+            await self._retry(item, self.error_text(item, error), fault=True)
+        if item.delivered:
+            await self._record_sent(item)
+            self._logger(item).info(f"{self.kind}_sent")
 
+    async def _record_sent(self, item: Item) -> None:
+        """Record that the item was sent, however long the store is away: else it is sent again."""
+        while True:
+            with contextlib.suppress(StoreUnavailable):
+                await retry_store(self._outbox.mark_sent)(item, self._policy.keep_seconds)
+                return
 
-async def _retry(
-    delivery: Delivery[Item], error: str, *, fault: bool, retry_after: float = 0
-) -> None:
-    """Give an item back to be tried later, or fail it when its time is up."""
-    item, policy, outbox = delivery.item, delivery.policy, delivery.outbox
-    if item.failing_for.total_seconds() > policy.give_up_seconds:
-        text = f"{error} (given up, see {policy.settings_prefix}_GIVE_UP_SECONDS)"
-        await retry_store(outbox.fail)(item, text, policy.keep_seconds)
-        seconds = policy.give_up_seconds
-        delivery.logger.warning(f"{delivery.kind}_failed", error=error, given_up_after=seconds)
-        return
-    pause = min(policy.retry_seconds * 2.0 ** min(item.troubles, 30), MAX_RETRY_SECONDS)
-    pause *= random.uniform(0.8, 1.2)  # jitter: a receiver that is back is not met by all at once
-    pause = max(pause, retry_after)
-    await retry_store(outbox.retry)(item, pause, error, fault=fault)
-    delivery.logger.warning(
-        f"{delivery.kind}_retry_scheduled", error=error, seconds=round(pause, 1)
-    )
+    async def _fail(self, item: Item, error: str) -> None:
+        await retry_store(self._outbox.fail)(item, error, self._policy.keep_seconds)
+        self._logger(item).warning(f"{self.kind}_failed", error=error)
+
+    async def _retry(self, item: Item, error: str, *, fault: bool, retry_after: float = 0) -> None:
+        """Give an item back to be tried later, or fail it when its time is up."""
+        policy = self._policy
+        if item.failing_for.total_seconds() > policy.give_up_seconds:
+            given_up = f"(given up, see {policy.settings_prefix}_GIVE_UP_SECONDS)"
+            await self._fail(item, f"{error} {given_up}")
+            return
+        pause = min(policy.retry_seconds * 2.0 ** min(item.troubles, 30), MAX_RETRY_SECONDS)
+        pause *= random.uniform(0.8, 1.2)  # jitter: a receiver that is back is not met by all
+        pause = max(pause, retry_after)
+        await retry_store(self._outbox.retry)(item, pause, error, fault=fault)
+        self._logger(item).warning(
+            f"{self.kind}_retry_scheduled", error=error, seconds=round(pause, 1)
+        )

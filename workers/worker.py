@@ -13,9 +13,8 @@ from arq.worker import func
 
 from models import memory_estimate, ready_pipe
 from models.errors import StoreUnavailable
-from models.metrics import event_loop_lag
 from models.metrics.definitions import CHILD_PROCESSES_REPLACED, MONGODB_COMMANDS, REDIS_CALLS
-from models.metrics.instruments import Instruments
+from models.metrics.instruments import Instruments, measure_lag
 from models.metrics.metric import MetricSource
 from models.networks.catalogue import Catalogue
 from models.redis.queue import JOB_NAME, Queue, connect, from_json, to_json
@@ -35,7 +34,7 @@ from workers.queue import scratch_dir
 from workers.queue.arq_worker import DarkroomWorker
 from workers.queue.jobs import run_task
 from workers.sandbox import active_layers
-from workers.webhooks.sender import check_pending, send_webhooks
+from workers.webhooks.sender import send_webhooks
 from workers.worker_name import worker_name
 
 log = structlog.get_logger()
@@ -92,9 +91,8 @@ def create(
         background.append(asyncio.create_task(report_heartbeats(worker, loop)))
         background.append(asyncio.create_task(send_emails(settings, store)))
         background.append(asyncio.create_task(send_webhooks(worker)))
-        background.append(asyncio.create_task(check_pending(worker)))
         background.append(asyncio.create_task(_poll_newsletter(worker)))
-        background.append(asyncio.create_task(event_loop_lag.measure_lag(instruments)))
+        background.append(asyncio.create_task(measure_lag(instruments)))
         if settings.metrics:
             background.append(asyncio.create_task(metrics.write_snapshots(worker)))
         ready_pipe.notify_ready(ready_fd)

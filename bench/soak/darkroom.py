@@ -35,7 +35,6 @@ _SHORT_SETTINGS = {
     "INTERMEDIATE_TTL": "5",
     "DELETE_GRACE_SECONDS": "10",
     "ORPHAN_AGE_SECONDS": "10",
-    "CACHE_TTL": "5",
     "HOUSEKEEPING_INTERVAL_SECONDS": "1",
     # Limits that this program can exceed at little cost
     "MAX_UPLOAD_BYTES": str(MAX_UPLOAD_BYTES),

@@ -21,6 +21,7 @@ class Purpose(StrEnum):
 
     CONFIRM = "confirm"
     UNSUBSCRIBE = "unsubscribe"
+    KEY_SESSION = "key"
 
 
 class Tokens:
@@ -28,33 +29,25 @@ class Tokens:
 
     def __init__(self, key: str, settings: Settings) -> None:
         self._key = key.encode()
-        self._key_session_ttl = settings.key_session_seconds
         self._ttl = {
             Purpose.CONFIRM: settings.confirm_ttl,
             Purpose.UNSUBSCRIBE: settings.unsubscribe_ttl,
+            Purpose.KEY_SESSION: settings.key_session_seconds,
         }
-        signing: dict[str, Any] = {"digest_method": hashlib.sha256}
+        signing = {"digest_method": hashlib.sha256, "key_derivation": "hmac"}
         self._serializers = {
-            purpose: URLSafeTimedSerializer(
-                key, salt=f"darkroom:{purpose}", signer_kwargs={**signing, "key_derivation": "hmac"}
-            )
+            purpose: URLSafeTimedSerializer(key, salt=f"darkroom:{purpose}", signer_kwargs=signing)
             for purpose in Purpose
         }
-        self._key_sessions = URLSafeTimedSerializer(
-            key, salt="darkroom:key", signer_kwargs={**signing, "key_derivation": "hmac"}
-        )
 
     def make_key_session(self, key_id: str, generation: int) -> str:
         """Return a token that proves for KEY_SESSION_SECONDS that its bearer had that key."""
-        token = self._key_sessions.dumps([key_id, generation])
-        return token.decode() if isinstance(token, bytes) else token
+        return self._make(Purpose.KEY_SESSION, [key_id, generation])
 
     def read_key_session(self, token: str) -> tuple[str, int] | None:
         """Return (key id, generation) of a key session; None if it is invalid or has expired."""
-        if not token or len(token) > _MAX_TOKEN_CHARACTERS or not token.isascii():
-            return None
         try:
-            key_id, generation = self._key_sessions.loads(token, max_age=self._key_session_ttl)
+            key_id, generation = self._read(Purpose.KEY_SESSION, token)
         except BadData:
             return None
         return str(key_id), int(generation)
@@ -75,8 +68,7 @@ class Tokens:
         return hmac.new(self._key, b"darkroom:client:" + client.encode(), "sha256").hexdigest()[:16]
 
     def make_subscriber_token(self, purpose: Purpose, subscriber_id: str) -> str:
-        token = self._serializers[purpose].dumps(subscriber_id)
-        return token.decode() if isinstance(token, bytes) else token
+        return self._make(purpose, subscriber_id)
 
     def read_subscriber_token(self, purpose: Purpose, token: str) -> str:
         """Return the subscriber's id in ``token``.
@@ -84,24 +76,29 @@ class Tokens:
         Raises:
             BadParameter: expired or not valid for this purpose; ``parameter`` is ``token``.
         """
-        ttl = self._ttl[purpose]
-        if len(token) <= _MAX_TOKEN_CHARACTERS and token.isascii():
-            try:
-                subscriber_id = self._serializers[purpose].loads(token, max_age=ttl)
-            except SignatureExpired:
-                raise BadParameter(
-                    f"this link has expired after {_format_duration(ttl)}; ask for a new e-mail",
-                    parameter="token",
-                    limit=ttl,
-                ) from None
-            except BadData:
-                subscriber_id = None
-            if isinstance(subscriber_id, str):
-                return subscriber_id
-        raise BadParameter(
-            "this link is not valid or not complete; copy all of it from the e-mail",
-            parameter="token",
-        )
+        try:
+            return str(self._read(purpose, token))
+        except SignatureExpired:
+            ttl = self._ttl[purpose]
+            raise BadParameter(
+                f"this link has expired after {_format_duration(ttl)}; ask for a new e-mail",
+                parameter="token",
+                limit=ttl,
+            ) from None
+        except BadData:
+            raise BadParameter(
+                "this link is not valid or not complete; copy all of it from the e-mail",
+                parameter="token",
+            ) from None
+
+    def _make(self, purpose: Purpose, value: Any) -> str:
+        token = self._serializers[purpose].dumps(value)
+        return token.decode() if isinstance(token, bytes) else token
+
+    def _read(self, purpose: Purpose, token: str) -> Any:
+        if len(token) > _MAX_TOKEN_CHARACTERS or not token.isascii():
+            raise BadData("not a token")
+        return self._serializers[purpose].loads(token, max_age=self._ttl[purpose])
 
 
 def _format_duration(seconds: int) -> str:

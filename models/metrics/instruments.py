@@ -1,16 +1,21 @@
-"""Counters, gauges and histograms of one process."""
+"""Counters, gauges and histograms of one process, and the lag of its event loop."""
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterable, Mapping
 from itertools import product
 from typing import Any
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
 
-from models.metrics.definitions import METRICS, START_TIME
+from models.metrics.definitions import EVENT_LOOP_LAG, METRICS, START_TIME
 from models.metrics.metric import CallObserver, Metric, MetricKind, MetricSource
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # resets show without them
+
+_SLEEP_SECONDS = 0.5  # a shorter lag may fall between two measurements
 
 
 class Instruments:
@@ -63,3 +68,12 @@ def operation_label(operations: Iterable[Mapping[str, Any]]) -> str:
     """Return the value of the label ``operation`` for a task with these operations."""
     names = [str(operation["op"]) for operation in operations]
     return names[0] if len(names) == 1 else "pipeline"
+
+
+async def measure_lag(instruments: Instruments) -> None:
+    """Sleep repeatedly and record how much longer it took, until cancelled."""
+    loop = asyncio.get_running_loop()
+    while True:
+        due = loop.time() + _SLEEP_SECONDS
+        await asyncio.sleep(_SLEEP_SECONDS)
+        instruments.observe(EVENT_LOOP_LAG, max(0.0, loop.time() - due))

@@ -1,4 +1,4 @@
-"""Snapshots: metric values of one process, packed to travel from a worker to a service.
+"""Metric values of a process: collected, packed to travel from a worker to a service, as text.
 
 A snapshot is zlib-compressed JSON: {name: [[labels, value], ...]}; the value of a histogram is
 [[cumulative count of each bucket], sum]. A service validates all of it.
@@ -7,9 +7,14 @@ A snapshot is zlib-compressed JSON: {name: [[labels, value], ...]}; the value of
 from __future__ import annotations
 
 import json
-import math
 import zlib
-from typing import Any, NamedTuple
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Any, NamedTuple
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.metrics_core import Metric as Family
+from pydantic import AfterValidator, Field, Strict, TypeAdapter
 
 from models.metrics.definitions import METRICS
 from models.metrics.instruments import Instruments
@@ -19,19 +24,34 @@ MAX_SNAPSHOT_BYTES = 1024 * 1024
 """Maximum size of an unpacked snapshot; a busy worker's has about 50 KB."""
 
 _MAX_SERIES = 1000  # of one metric of one worker
-_MAX_LABEL_CHARACTERS = 100
 _FROM_WORKERS = {m.name: m for m in METRICS if m.source in {MetricSource.WORKER, MetricSource.BOTH}}
+
+
+def _printable(label: str) -> str:
+    if not label.isprintable():  # surrogates are not
+        raise ValueError("not a label")
+    return label
+
+
+_Label = Annotated[str, Strict(), Field(max_length=100), AfterValidator(_printable)]
+_Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
+_Count = Annotated[_Number, Field(ge=0)]
 
 
 class HistogramValue(NamedTuple):
     """A histogram: cumulative counts by upper bound, the last one of all values, and the sum."""
 
-    counts: tuple[float, ...]
-    total: float
+    counts: tuple[_Count, ...]
+    total: _Number
 
 
 LabelValues = tuple[str, ...]
 MetricValues = dict[Metric, dict[LabelValues, float | HistogramValue]]
+
+_Series = Annotated[
+    list[tuple[tuple[_Label, ...], _Number | HistogramValue]], Field(max_length=_MAX_SERIES)
+]
+_SERIES: TypeAdapter[_Series] = TypeAdapter(_Series)
 
 
 def collect(instruments: Instruments, *, gauges: bool = True) -> MetricValues:
@@ -40,20 +60,17 @@ def collect(instruments: Instruments, *, gauges: bool = True) -> MetricValues:
     plain = {**instruments.counters, **(instruments.gauges if gauges else {})}
     for metric, instrument in plain.items():
         (family,) = instrument.collect()
-        # prometheus_client adds _created samples; Prometheus notices resets without them.
-        samples = [s for s in family.samples if not s.name.endswith("_created")]
-        values[metric] = {tuple(sample.labels.values()): sample.value for sample in samples}
+        values[metric] = {tuple(each.labels.values()): each.value for each in family.samples}
     for metric, histogram in instruments.histograms.items():
         (family,) = histogram.collect()
-        counts: dict[LabelValues, list[float]] = {}
-        totals: dict[LabelValues, float] = {}
-        for sample in family.samples:
+        counts: dict[LabelValues, list[float]] = defaultdict(list)
+        values[metric] = {}
+        for sample in family.samples:  # of each series its buckets, then its sum
             labels = tuple(text for name, text in sample.labels.items() if name != "le")
             if sample.name.endswith("_bucket"):
-                counts.setdefault(labels, []).append(sample.value)
+                counts[labels].append(sample.value)
             elif sample.name.endswith("_sum"):
-                totals[labels] = sample.value
-        values[metric] = {k: HistogramValue(tuple(v), totals[k]) for k, v in counts.items()}
+                values[metric][labels] = HistogramValue(tuple(counts[labels]), sample.value)
     return values
 
 
@@ -79,7 +96,7 @@ def unpack(snapshot: object) -> tuple[MetricValues, int]:
             continue
         try:
             values[metric] = _series(metric, document[name])
-        except (ValueError, TypeError, OverflowError):
+        except (ValueError, OverflowError):
             rejected += 1
     return values, rejected
 
@@ -98,43 +115,66 @@ def _document(snapshot: object) -> dict[str, Any]:
 
 
 def _series(metric: Metric, entries: object) -> dict[LabelValues, float | HistogramValue]:
-    if not isinstance(entries, list) or len(entries) > _MAX_SERIES:
-        raise TypeError
-    series: dict[LabelValues, float | HistogramValue] = {}
-    for entry in entries:
-        labels, value = entry
-        checked = _labels(metric, labels)
-        if metric.kind is not MetricKind.HISTOGRAM:
-            series[checked] = _number(value, non_negative=metric.kind is MetricKind.COUNTER)
-            continue
-        counts, total = value
-        if not isinstance(counts, list) or len(counts) != len(metric.buckets) + 1:
-            raise ValueError("other buckets")
-        numbers = tuple(_number(count, non_negative=True) for count in counts)
-        if list(numbers) != sorted(numbers):
-            raise ValueError("not cumulative")
-        series[checked] = HistogramValue(numbers, _number(total, non_negative=False))
-    return series
+    found = _SERIES.validate_python(entries)
+    if not all(_fits(metric, value) for _, value in found):
+        raise ValueError("not a value of this metric")
+    return {metric.bounded(labels): value for labels, value in found}
 
 
-def _labels(metric: Metric, values: object) -> LabelValues:
-    """Return ``values`` if they are valid labels of this metric; surrogates are not."""
-    if not isinstance(values, list):
-        raise TypeError
-    for value in values:
-        if (
-            not isinstance(value, str)
-            or len(value) > _MAX_LABEL_CHARACTERS
-            or not value.isprintable()
-        ):
-            raise ValueError("not a label")
-    return metric.bounded(tuple(values))
+def _fits(metric: Metric, value: float | HistogramValue) -> bool:
+    if not isinstance(value, HistogramValue):
+        return metric.kind is MetricKind.GAUGE or (metric.kind is MetricKind.COUNTER and value >= 0)
+    complete = len(value.counts) == len(metric.buckets) + 1
+    return (
+        metric.kind is MetricKind.HISTOGRAM
+        and complete
+        and list(value.counts) == sorted(value.counts)
+    )
 
 
-def _number(value: object, *, non_negative: bool) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError
-    number = float(value)
-    if not math.isfinite(number) or (non_negative and number < 0):
-        raise ValueError("not a metric value")
-    return number
+class ProcessMetrics(NamedTuple):
+    """Metric values of one process; ``worker`` is empty for the service and the stores."""
+
+    worker: str
+    values: MetricValues
+
+
+def render(processes: Iterable[ProcessMetrics]) -> bytes:
+    """Return the text; each metric occurs once, with the series of all ``processes``."""
+    listed = list(processes)
+    registry = CollectorRegistry()
+    registry.register(_Families([_family(metric, listed) for metric in METRICS]))
+    return generate_latest(registry)
+
+
+class _Families:
+    """The collector that prometheus_client expects."""
+
+    def __init__(self, families: list[Family]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterator[Family]:
+        yield from self._families
+
+
+def _family(metric: Metric, processes: list[ProcessMetrics]) -> Family:
+    family = Family(metric.name.removesuffix("_total"), metric.help, metric.kind)
+    for process in processes:
+        worker: LabelValues = (process.worker,) if metric.by_worker else ()
+        for values, value in process.values.get(metric, {}).items():
+            labels = dict(zip(metric.exposed_labels, (*worker, *values), strict=True))
+            if isinstance(value, HistogramValue):
+                _add_histogram(family, metric, labels, value)
+            else:
+                family.add_sample(metric.name, labels, value)
+    return family
+
+
+def _add_histogram(
+    family: Family, metric: Metric, labels: dict[str, str], value: HistogramValue
+) -> None:
+    bounds = (*map(str, metric.buckets), "+Inf")
+    for bound, count in zip(bounds, value.counts, strict=True):
+        family.add_sample(f"{metric.name}_bucket", {**labels, "le": bound}, count)
+    family.add_sample(f"{metric.name}_count", labels, value.counts[-1])
+    family.add_sample(f"{metric.name}_sum", labels, value.total)

@@ -8,7 +8,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from models.errors import BadParameter
-from models.operations.spec import MAX_REQUESTED_SIDE, Operation, Size
+from models.operations.spec import MAX_REQUESTED_SIDE, Operation, Side, Size
 
 
 class Crop(Operation):
@@ -29,10 +29,8 @@ class Crop(Operation):
     y: int = Field(
         0, ge=0, le=MAX_REQUESTED_SIDE, description="First row that is kept, from the top."
     )
-    width: int = Field(ge=1, le=MAX_REQUESTED_SIDE, description="Width of the rectangle in pixels.")
-    height: int = Field(
-        ge=1, le=MAX_REQUESTED_SIDE, description="Height of the rectangle in pixels."
-    )
+    width: Side = Field(description="Width of the rectangle in pixels.")
+    height: Side = Field(description="Height of the rectangle in pixels.")
 
     def label(self) -> str:
         corner = f"-at-{self.x}-{self.y}" if self.x or self.y else ""

@@ -8,8 +8,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from models.operations.rounding import proportional, sufficient_size
-from models.operations.spec import MAX_REQUESTED_SIDE, Operation, Size
+from models.operations.spec import Operation, Side, Size, proportional, sufficient_size
 
 EnlargingFilter = Literal["lanczos", "cubic"]
 """Filters for enlarging; shrinking always averages areas."""
@@ -30,18 +29,8 @@ class Resize(Operation):
         allow_inf_nan=False,
         description="How many times wider and higher; excludes width and height.",
     )
-    width: int | None = Field(
-        None,
-        ge=1,
-        le=MAX_REQUESTED_SIDE,
-        description="New width in pixels; alone, the shape is kept.",
-    )
-    height: int | None = Field(
-        None,
-        ge=1,
-        le=MAX_REQUESTED_SIDE,
-        description="New height in pixels; alone, the shape is kept.",
-    )
+    width: Side | None = Field(None, description="New width in pixels; alone, the shape is kept.")
+    height: Side | None = Field(None, description="New height in pixels; alone, the shape is kept.")
     filter: EnlargingFilter = Field(
         "lanczos", description="Filter for enlarging; shrinking averages areas."
     )

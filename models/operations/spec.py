@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from models.images.inspect import MAX_SIDE_PIXELS, OutputFormat
 from models.networks.catalogue import Catalogue, Weights
@@ -16,6 +16,11 @@ Size = tuple[int, int]
 
 MAX_REQUESTED_SIDE = MAX_SIDE_PIXELS["png"]
 """Longest side of a request in pixels: no format holds more. MAX_OUTPUT_PIXELS limits areas."""
+Side = Annotated[int, Field(ge=1, le=MAX_REQUESTED_SIDE)]
+
+_SUFFICIENT_FACTOR = 4
+"""Decoded pixels per result pixel and axis. Their average is within 41 dB of the average of all
+pixels, on the worst of five photographs; with 3 it is 40 dB, with 2 it is 35 dB."""
 
 
 @dataclass(frozen=True)
@@ -102,3 +107,14 @@ class Operation(BaseModel):
     def document(self) -> dict[str, Any]:
         """Return the canonical form: the name and every parameter, defaults filled in."""
         return {"op": self.op, **self.model_dump(mode="json")}
+
+
+def proportional(length: int, part: int, whole: int) -> int:
+    """Return ``length * part / whole`` in pixels, rounded half up, at least 1."""
+    return max(1, (2 * length * part + whole) // (2 * whole))
+
+
+def sufficient_size(target: Size, width: int, height: int) -> Size | None:
+    """Return ``_SUFFICIENT_FACTOR`` times ``target``, or None if the image is smaller than that."""
+    least = (_SUFFICIENT_FACTOR * target[0], _SUFFICIENT_FACTOR * target[1])
+    return least if least[0] <= width and least[1] <= height else None

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
-from models.operations.rounding import proportional, sufficient_size
-from models.operations.spec import MAX_REQUESTED_SIDE, Operation, Size
+from models.operations.spec import Operation, Side, Size, proportional, sufficient_size
 
-_SIDE: TypeAdapter[int] = TypeAdapter(Annotated[int, Field(ge=1, le=MAX_REQUESTED_SIDE)])
+_SIDE: TypeAdapter[int] = TypeAdapter(Side)
 
 
 class Thumbnail(Operation):
@@ -21,17 +20,9 @@ class Thumbnail(Operation):
     shorthand: ClassVar[str | None] = "width"
     example: ClassVar[Mapping[str, str]] = {"width": "100"}
 
-    width: int = Field(
-        100,
-        ge=1,
-        le=MAX_REQUESTED_SIDE,
-        description="Width of the box in pixels; given alone, its height too.",
-    )
-    height: int = Field(
-        100,
-        ge=1,
-        le=MAX_REQUESTED_SIDE,
-        description="Height of the box in pixels; given alone, its width too.",
+    width: Side = Field(100, description="Width of the box in pixels; given alone, its height too.")
+    height: Side = Field(
+        100, description="Height of the box in pixels; given alone, its width too."
     )
 
     @model_validator(mode="before")

@@ -1,4 +1,4 @@
-"""E-mails of the outbox, and drafts of each kind."""
+"""E-mails of the outbox, drafts of each kind, and the newsletter's subscribers."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from models.outbox.item import OutboxItem
 
@@ -67,3 +69,26 @@ def archive_draft(group_id: str, to: str) -> EmailDraft:
     return EmailDraft(
         f"archive:{group_id}:{receiver}", EmailKind.ARCHIVE, to, {"group_id": group_id}
     )
+
+
+class Subscription(StrEnum):
+    """PENDING -> CONFIRMED <-> UNSUBSCRIBED."""
+
+    PENDING = "PENDING"
+    CONFIRMED = "CONFIRMED"
+    UNSUBSCRIBED = "UNSUBSCRIBED"
+
+
+class Subscriber(BaseModel):
+    """A subscriber; ``id`` is random, so that links reveal nothing about their receiver."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    id: str = Field(alias="_id")
+    address: str
+    status: Subscription
+    confirmed_at: datetime | None = None
+
+    @property
+    def confirmed(self) -> bool:
+        return self.status is Subscription.CONFIRMED

@@ -40,6 +40,8 @@ class OutboxItem(BaseModel):
     troubled_at: datetime | None = None
     ended_at: datetime | None = None
     error: str | None = None
+    delivered: bool = Field(False, exclude=True)
+    """Whether its receiver has taken it, which is not stored yet."""
 
     @property
     def token(self) -> str:

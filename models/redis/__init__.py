@@ -1,1 +1,1 @@
-"""Redis: the arq queue, the result cache and the rate limits."""
+"""Redis: the arq queue and the rate limits."""

@@ -1,4 +1,4 @@
-"""Redis for calls that may go without it: rate limits and the result cache of a service."""
+"""Redis for calls that may go without it: the rate limits of a service."""
 
 from __future__ import annotations
 

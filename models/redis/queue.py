@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -60,7 +60,10 @@ def connect(settings: Settings) -> ArqRedis:
 
 
 class Queue:
-    """Enqueue tasks; the sweep enqueues a task again whose job failed or was lost."""
+    """Enqueue tasks; the sweep enqueues a task again whose job failed or was lost.
+
+    All methods but ``enqueue`` raise StoreUnavailable if Redis does not answer in time.
+    """
 
     def __init__(
         self, redis: ArqRedis, timeout_seconds: float, observe: CallObserver | None = None
@@ -86,18 +89,17 @@ class Queue:
         that was created earlier, at ``since``, or now.
         """
         try:
-            with self._timed("enqueue"):
-                async with asyncio.timeout(self._timeout_seconds):
-                    await self._redis.enqueue_job(
-                        JOB_NAME,
-                        task_id,
-                        _job_id=_job_id(task_id, number),
-                        _defer_until=_queue_score(turn, since or datetime.now(UTC)),
-                        _expires=_JOB_EXPIRES_SECONDS,
-                    )
-                    await self._redis.publish(QUEUED_CHANNEL, b"")
-        except REDIS_ERRORS as error:
-            log.warning("enqueue_failed", task_id=task_id, reason=repr(error))
+            async with self._call("enqueue"):
+                await self._redis.enqueue_job(
+                    JOB_NAME,
+                    task_id,
+                    _job_id=_job_id(task_id, number),
+                    _defer_until=_queue_score(turn, since or datetime.now(UTC)),
+                    _expires=_JOB_EXPIRES_SECONDS,
+                )
+                await self._redis.publish(QUEUED_CHANNEL, b"")
+        except StoreUnavailable as error:
+            log.warning("enqueue_failed", task_id=task_id, reason=repr(error.__cause__))
             return False
         return True
 
@@ -107,73 +109,50 @@ class Queue:
         """Return for each (task id, number) whether its job is in the queue and not yet taken.
 
         ``include_taken``: count jobs that a worker has taken, too; it may have died since.
-
-        Raises:
-            StoreUnavailable: Redis does not answer.
         """
-        try:
-            with self._timed("are_queued"):
-                async with (
-                    asyncio.timeout(self._timeout_seconds),
-                    self._redis.pipeline(transaction=False) as pipe,
-                ):
-                    for task_id, number in jobs:
-                        pipe.zscore(default_queue_name, _job_id(task_id, number))
-                        pipe.exists(in_progress_key_prefix + _job_id(task_id, number))
-                    replies = await pipe.execute()
-        except REDIS_ERRORS as error:
-            raise _unavailable() from error
+        async with self._call("are_queued"), self._redis.pipeline(transaction=False) as pipe:
+            for task_id, number in jobs:
+                pipe.zscore(default_queue_name, _job_id(task_id, number))
+                pipe.exists(in_progress_key_prefix + _job_id(task_id, number))
+            replies = await pipe.execute()
         pairs = zip(replies[::2], replies[1::2], strict=True)
         return [score is not None and (include_taken or not taken) for score, taken in pairs]
 
     async def lost_data(self) -> bool:
-        """Return whether Redis lost its data since the last call: a marker key is missing.
-
-        Raises:
-            StoreUnavailable: Redis does not answer.
-        """
-        try:
-            async with asyncio.timeout(self._timeout_seconds):
-                return bool(await self._redis.set(_MARK_KEY, b"1", nx=True))
-        except REDIS_ERRORS as error:
-            raise _unavailable() from error
+        """Return whether Redis lost its data since the last call: a marker key is missing."""
+        async with self._call(""):
+            return bool(await self._redis.set(_MARK_KEY, b"1", nx=True))
 
     async def ping(self) -> None:
-        """Raise StoreUnavailable if Redis does not answer."""
-        try:
-            with self._timed("ping"):
-                async with asyncio.timeout(self._timeout_seconds):
-                    await self._redis.ping()
-        except REDIS_ERRORS as error:
-            raise _unavailable() from error
+        async with self._call("ping"):
+            await self._redis.ping()
 
     async def depth(self) -> int:
-        """Return how many jobs wait in Redis.
+        """Return how many jobs wait in Redis."""
+        async with self._call("depth"):
+            return int(await self._redis.zcard(default_queue_name))
+
+    @asynccontextmanager
+    async def _call(self, name: str) -> AsyncIterator[None]:
+        """Limit a block's duration and report it to the observer, unless ``name`` is empty.
 
         Raises:
-            StoreUnavailable: Redis does not answer.
+            StoreUnavailable: Redis did not answer in time.
         """
-        try:
-            with self._timed("depth"):
-                async with asyncio.timeout(self._timeout_seconds):
-                    return int(await self._redis.zcard(default_queue_name))
-        except REDIS_ERRORS as error:
-            raise _unavailable() from error
-
-    @contextmanager
-    def _timed(self, call: str) -> Iterator[None]:
-        """Report the block's duration to the observer, unless it is cancelled."""
         began = time.perf_counter()
         outcome = "error"
         try:
-            yield
+            async with asyncio.timeout(self._timeout_seconds):
+                yield
             outcome = "ok"
         except asyncio.CancelledError:
-            outcome = ""
+            name = ""
             raise
+        except REDIS_ERRORS as error:
+            raise StoreUnavailable("Redis does not answer", store="redis") from error
         finally:
-            if self._observe and outcome:
-                self._observe(call, outcome, time.perf_counter() - began)
+            if self._observe and name:
+                self._observe(name, outcome, time.perf_counter() - began)
 
 
 def _job_id(task_id: str, number: int) -> str:
@@ -188,7 +167,3 @@ def _queue_score(turn: int, since: datetime) -> datetime:
     """
     tenths = int(since.timestamp() * 10) % 1000
     return datetime.fromtimestamp(turn + (1 + min(tenths, 998)) / 1000, UTC)
-
-
-def _unavailable() -> StoreUnavailable:
-    return StoreUnavailable("Redis does not answer", store="redis")

@@ -54,7 +54,7 @@ class LimitSettings(BaseSettings):
         0.25,
         gt=0,
         le=5,
-        description="Seconds a request waits for Redis, to count it or to read a cached result.",
+        description="Seconds a request waits for Redis, which counts it.",
     )
     mail_per_address: int = Field(
         5, ge=1, description="E-mails an hour to one address that clients can cause."

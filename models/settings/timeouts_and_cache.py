@@ -1,16 +1,13 @@
-"""Settings: time limits of waits, keep-alive and shutdown; cache; history."""
+"""Settings: time limits of waits, keep-alive and shutdown; history."""
 
 from __future__ import annotations
 
 from pydantic import Field
 from pydantic_settings import BaseSettings
 
-KIB = 1024
-MIB = 1024 * KIB
-
 
 class TimeoutAndCacheSettings(BaseSettings):
-    """Waiting, caching and shutdown of the service."""
+    """Waiting and shutdown of the service."""
 
     max_wait: float = Field(
         60,
@@ -33,15 +30,6 @@ class TimeoutAndCacheSettings(BaseSettings):
         300,
         gt=0,
         description="Seconds POST /items/ waits for the workers; then 503: send it again.",
-    )
-    cache_max_bytes: int = Field(
-        64 * KIB, ge=0, description="Largest result that Redis caches if requested often; 0: none."
-    )
-    cache_ttl: int = Field(600, ge=1, description="Seconds a result stays in Redis.")
-    cache_total_bytes: int = Field(
-        64 * MIB,
-        ge=0,
-        description="Memory of Redis in all, above which no more results are cached.",
     )
     max_page_history: int = Field(
         300,

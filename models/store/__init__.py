@@ -5,7 +5,6 @@ Only this package knows MongoDB.
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any, Self
 
 import structlog
@@ -22,34 +21,28 @@ from tenacity import (
 from models.errors import StoreUnavailable
 from models.metrics.metric import CallObserver
 from models.settings import Settings
-from models.settings.mail import parse_sender
 from models.store.api_keys import ApiKeys
 from models.store.files.consistency import ConsistencyCheck
 from models.store.files.gridfs import FileBucket
 from models.store.files.originals import Originals
 from models.store.files.orphans import OrphanCollector
-from models.store.files.repair import Repair
 from models.store.files.result_names import ResultNames
 from models.store.files.retention import Retention
-from models.store.metric_snapshots import MetricSnapshots
 from models.store.mongo.command_metrics import CommandMetrics
-from models.store.mongo.errors import translate_errors
-from models.store.mongo.indexes import Indexes
+from models.store.mongo.indexes import create_indexes
+from models.store.mongo.repository import raising_unavailable
 from models.store.mongo.state import PeriodicLock, SecretKey
 from models.store.outbox.emails import EmailOutbox
-from models.store.outbox.newsletters import Newsletters
 from models.store.outbox.pending_webhooks import PendingWebhooks
-from models.store.outbox.subscribers import Subscribers
+from models.store.outbox.subscribers import Newsletters, Subscribers
 from models.store.outbox.webhooks import WebhookOutbox
 from models.store.tasks.change_stream import TaskChangeStream
 from models.store.tasks.fair_queue import FairQueue
-from models.store.tasks.groups import Groups
 from models.store.tasks.leases import Leases
-from models.store.tasks.queue_history import QueueHistory
+from models.store.tasks.queue_history import QueueHistory, TaskStats
 from models.store.tasks.search import TaskSearch
-from models.store.tasks.stats import TaskStats
-from models.store.tasks.tasks import Tasks
-from models.store.tasks.worker_registry import WorkerRegistry
+from models.store.tasks.tasks import Groups, Tasks
+from models.store.tasks.worker_registry import MetricSnapshots, WorkerRegistry
 
 __all__ = ["Store"]
 
@@ -85,32 +78,30 @@ class Store:
         )
         self._settings = settings
         self._database = database
-        self.tasks = Tasks(database["tasks"], settings.delete_grace_seconds)
+        self.tasks = Tasks(database, settings)
         self.change_stream = TaskChangeStream(database["tasks"])
-        self.leases = Leases(database["tasks"])
-        self.task_search = TaskSearch(database, settings.store_timeout)
-        self.queue_history = QueueHistory(database, settings.queue_history_retention_seconds)
-        self.api_keys = ApiKeys(database["keys"])
-        self.result_names = ResultNames(database["names"])
-        self.originals = Originals(database, settings.delete_grace_seconds)
-        self.results = FileBucket(database, "results")
-        self.intermediates = FileBucket(database, "intermediates")
-        self.groups = Groups(database["groups"], self.tasks, settings.group_ttl)
-        self.workers = WorkerRegistry(database["workers"])
-        self.fair_queue = FairQueue(database, self.workers)
-        self.task_stats = TaskStats(database, settings.store_timeout)
-        self.metric_snapshots = MetricSnapshots(database["snapshots"])
-        self.emails = EmailOutbox(database, parse_sender(settings.smtp_from).domain)
-        self.pending_webhooks = PendingWebhooks(database, settings.webhook_retention_seconds)
-        self.webhooks = WebhookOutbox(database, self.pending_webhooks, settings)
-        self.subscribers = Subscribers(database["subscribers"])
-        self.newsletters = Newsletters(database["newsletters"], database["tasks"])
-        self.secret_key = SecretKey(database["state"], settings.secret_key)
-        self.retention = Retention(database, self.results, settings.delete_grace_seconds)
-        self.periodic_lock = PeriodicLock(database["state"])
-        self.orphans = OrphanCollector(
-            database, self.results, timedelta(seconds=settings.orphan_age_seconds)
-        )
+        self.leases = Leases(database, settings)
+        self.task_search = TaskSearch(database, settings)
+        self.queue_history = QueueHistory(database, settings)
+        self.api_keys = ApiKeys(database, settings)
+        self.result_names = ResultNames(database, settings)
+        self.originals = Originals(database, settings)
+        self.results = FileBucket(database, settings, "results")
+        self.intermediates = FileBucket(database, settings, "intermediates")
+        self.groups = Groups(database, settings)
+        self.workers = WorkerRegistry(database, settings)
+        self.fair_queue = FairQueue(database, settings)
+        self.task_stats = TaskStats(database, settings)
+        self.metric_snapshots = MetricSnapshots(database, settings)
+        self.emails = EmailOutbox(database, settings)
+        self.pending_webhooks = PendingWebhooks(database, settings)
+        self.webhooks = WebhookOutbox(database, settings)
+        self.subscribers = Subscribers(database, settings)
+        self.newsletters = Newsletters(database, settings)
+        self.secret_key = SecretKey(database, settings)
+        self.retention = Retention(database, settings)
+        self.periodic_lock = PeriodicLock(database, settings)
+        self.orphans = OrphanCollector(database, settings)
 
     @classmethod
     async def open(cls, settings: Settings, observe: CallObserver | None = None) -> Self:
@@ -130,49 +121,23 @@ class Store:
             raise
         return store
 
-    @translate_errors
     async def _create_indexes(self) -> None:
-        indexes = Indexes()
-        for collection in (
-            self.tasks,
-            self.leases,
-            self.fair_queue,
-            self.task_search,
-            self.queue_history,
-            self.originals,
-            self.results,
-            self.intermediates,
-            self.groups,
-            self.workers,
-            self.task_stats,
-            self.metric_snapshots,
-            self.emails,
-            self.webhooks,
-            self.subscribers,
-            self.newsletters,
-            self.retention,
-        ):
-            collection.declare_indexes(indexes)
-        await indexes.create()
+        with raising_unavailable():
+            await create_indexes(self._database)
 
     def check(self, *, fast: bool = False) -> ConsistencyCheck:
         """Return a consistency check of the whole store; ``fast`` counts chunks and hashes none."""
-        buckets = (self.originals, self.results, self.intermediates)
-        grace = self._settings.delete_grace_seconds
-        repair = Repair(self._database, self.originals, grace)
-        return ConsistencyCheck(
-            self._database, *buckets, repair, self._settings.orphan_age_seconds, fast=fast
-        )
+        return ConsistencyCheck(self._database, self._settings, fast=fast)
 
-    @translate_errors
     async def ping(self) -> None:
         """Raise StoreUnavailable unless MongoDB answers."""
-        await self._database.command("ping")
+        with raising_unavailable():
+            await self._database.command("ping")
 
-    @translate_errors
     async def drop(self) -> None:
         """Delete the whole database: for tests and benchmarks with their own stores."""
-        await self._client.drop_database(self._database.name)
+        with raising_unavailable():
+            await self._client.drop_database(self._database.name)
 
     def close(self) -> None:
         self._client.close()

@@ -11,6 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from models.tasks.task import Status, Task
 
+LOST = {"code": "not_found", "detail": "its task is no longer stored"}
+"""The error of a picture whose task was deleted."""
+
 
 class Member(BaseModel):
     """One picture: it has a ``task_id``, or an ``error`` if it was refused on arrival."""

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from models.auth.visibility import ANONYMOUS_VIEW, View
-from models.tasks.group import Group, Member, group_progress
+from models.tasks.group import LOST, Group, Member, group_progress
 from models.tasks.schemas import GroupBody, RefusedBody, ResultBody, TaskBody
 from models.tasks.task import Status, Task
 
@@ -92,7 +92,6 @@ def _member_body(
     task = tasks.get(member.task_id or "")
     if task is not None:
         return task_body(task, member.name, group.id, view)
-    lost = {"code": "not_found", "detail": "its task is no longer stored"}
     return {
         "task_id": None,
         "group_id": group.id,
@@ -105,7 +104,7 @@ def _member_body(
         "created_at": iso(group.created_at),
         "started_at": None,
         "finished_at": iso(group.created_at),
-        "error": member.error or lost,
+        "error": member.error or LOST,
         "report": None,
     }
 

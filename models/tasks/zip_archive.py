@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from zipstream import ZipStream
 
 from models.errors import ResultGone
-from models.tasks.group import Group
+from models.tasks.group import LOST, Group
 from models.tasks.task import Result, Task
 
 Read = Callable[[Result], AsyncIterator[bytes]]
@@ -56,20 +56,21 @@ def _free_name(name: str, taken: Mapping[str, ArchiveEntry], numbers: dict[str, 
     return free
 
 
-def failure_report(group: Group, tasks: Mapping[str, Task]) -> str:
-    """Return a text with the error of each picture that has no result; "" if all have one."""
-    lines = []
+def failures(group: Group, tasks: Mapping[str, Task]) -> list[dict[str, str]]:
+    """Return name, detail and code of each picture that lacks a result."""
+    found = []
     for member in group.members:
         task = tasks.get(member.task_id or "")
-        error = member.error if task is None else task.error
+        error = (member.error or LOST) if task is None else task.error
         if task is not None and task.results:
             upload = task.upload(member.name)
             missing = len(upload.results) - len(task.available_results(upload))
             if missing:
                 error = {"detail": f"{missing} of its results are gone", "code": ResultGone.code}
         if error is not None:
-            lines.append(f"{member.name}: {error.get('detail', '')} ({error.get('code', '')})\n")
-    return "".join(lines)
+            texts = {key: str(error.get(key, "")) for key in ("detail", "code")}
+            found.append({"name": member.name, **texts})
+    return found
 
 
 class GroupArchive:
@@ -86,9 +87,10 @@ class GroupArchive:
         for entry in self.entries:
             chunks = read(entry.result)
             self._zip.add(self._pull(chunks), entry.name, size=entry.result.bytes)
-        text = failure_report(group, tasks)
-        if text:
-            self._zip.add(text, FAILURES_FILE)
+        self.failures = failures(group, tasks)
+        if self.failures:
+            lines = ["{name}: {detail} ({code})\n".format(**each) for each in self.failures]
+            self._zip.add("".join(lines), FAILURES_FILE)
         self.length = len(self._zip)
 
     async def stream(self) -> AsyncGenerator[bytes]:

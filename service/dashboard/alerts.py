@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from models.error_members import INPUT_ERRORS
 from models.settings import Settings
+from models.store.tasks.queue_history import QueueStats
 from models.store.tasks.search import TaskOutcomes
-from models.store.tasks.stats import QueueStats
 from service.dashboard.schemas import AlertBody, AlertLevel, WorkerBody
 
 

@@ -23,7 +23,7 @@ from models.images.inspect import MEDIA_TYPES
 from models.tasks.filenames import sanitize
 from models.tasks.serializers import result_url
 from models.tasks.task import Result, Status
-from service.app_keys import CACHE, SETTINGS, STORE
+from service.app_keys import SETTINGS, STORE
 from service.auth.identity import identity
 from service.http.query import reject_unknown_query
 from service.http.responses import etag_matches
@@ -35,7 +35,6 @@ from service.results import (
     SIGNATURE,
     check_finished,
     find_result,
-    read_result,
     requested_owner,
 )
 
@@ -81,7 +80,7 @@ async def serve(request: web.Request) -> web.StreamResponse:
 
     A result's name always means the same bytes; an upload's name means its newest result.
     """
-    task, name, result, exact = await find_result(request)
+    _, name, result, exact = await find_result(request)
     kind = "attachment" if wants_download(request) else "inline"
     headers = {
         "ETag": f'"{result.sha256}"',
@@ -100,9 +99,8 @@ async def serve(request: web.Request) -> web.StreamResponse:
     response = web.StreamResponse(status=206 if partial else 200, headers=headers)
     response.content_type = MEDIA_TYPES[result.format]
     response.content_length = stop - start
-    return await stream_response(
-        request, response, read_result(request.app, task, result, start, stop), name
-    )
+    data = request.app[STORE].results.read(result.file_id, start, stop)
+    return await stream_response(request, response, data, name)
 
 
 @endpoint(
@@ -153,8 +151,6 @@ async def delete(request: web.Request) -> web.StreamResponse:
     after = await store.retention.delete_name(task.id, name, part, sha256 if if_match else None)
     if after is None:  # deleted by a concurrent request, or the task restarted
         raise NotFound("there is no result with this name any more", task_id=task.id)
-    if after.results[part].gone:
-        await request.app[CACHE].delete(sha256, owner)
     log.info("result_deleted", name=name, freed=after.results[part].gone is not None)
     return web.Response(status=204)
 

@@ -24,7 +24,6 @@ from service.http.streaming import stream_response
 from service.openapi import form_schemas
 from service.openapi.endpoint import FORM, BodySpec, ResponseSpec, endpoint
 from service.openapi.error_groups import STORE_ERRORS, TASK_ERRORS, UPLOAD_ERRORS
-from service.results import read_result
 from service.schemas import LegacyStatus, LegacySubmissionBody
 from service.submissions.submission_request import SubmissionRequest
 from service.uploads.form_shape import FormShape
@@ -71,9 +70,8 @@ async def grayscale(request: web.Request) -> web.StreamResponse:
         )
         response.content_type = MEDIA_TYPES[result.format]
         response.content_length = result.bytes
-        return await stream_response(
-            request, response, read_result(request.app, task, result), task.id
-        )
+        data = request.app[STORE].results.read(result.file_id, 0, result.bytes)
+        return await stream_response(request, response, data, task.id)
     if task.error is not None:
         return error_response(from_document(task.error))
     where = f"/tasks/{task.id}"

@@ -26,7 +26,7 @@ from models.operations.legacy_syntax import LegacyPipeline, read_legacy_operatio
 from models.operations.steps import check_results, final_encoding, result_count
 from models.settings import Settings
 from models.tasks.task import Result, Status, Task
-from service.app_keys import SETTINGS
+from service.app_keys import SETTINGS, STORE
 from service.auth.authenticator import AUTHENTICATOR
 from service.auth.identity import client_id, identity
 from service.events.long_poll import long_poll_task
@@ -43,7 +43,6 @@ from service.legacy.items_request import (
 )
 from service.openapi.endpoint import JSON, BodySpec, ResponseSpec, endpoint
 from service.openapi.error_groups import FORM_ERRORS, TASK_ERRORS, UPLOAD_ERRORS
-from service.results import read_result
 from service.submissions.task_creator import TASK_CREATOR
 from service.uploads.disk_space import DISK_SPACE
 from service.uploads.incoming_file import IncomingFile, RejectedUpload
@@ -194,7 +193,7 @@ async def _write_results(job: _ItemsRun, number: int, image: ItemsImage) -> None
     targets = result_paths(image.output, len(task.results))
     for result, target in zip(task.results, targets, strict=True):
         try:
-            await _copy(job, task, result, target)
+            await _copy(job, result, target)
         except OSError as error:
             raise ResultNotWritten(
                 f"image {number} cannot be written: {error.strerror or type(error).__name__}; "
@@ -203,11 +202,11 @@ async def _write_results(job: _ItemsRun, number: int, image: ItemsImage) -> None
             ) from error
 
 
-async def _copy(job: _ItemsRun, task: Task, result: Result, target: str) -> None:
+async def _copy(job: _ItemsRun, result: Result, target: str) -> None:
     created = job.folder.create(target)
     file = await asyncio.to_thread(created.__enter__)
     try:
-        async for data in read_result(job.request.app, task, result):
+        async for data in job.request.app[STORE].results.read(result.file_id, 0, result.bytes):
             await asyncio.to_thread(file.write, data)
     except BaseException as error:
         created.__exit__(type(error), error, error.__traceback__)

@@ -140,7 +140,7 @@ async def fill_history(store: Store, *, trouble: bool = False) -> None:
         counts = {"asked": done, "started": done, "succeeded": done, "failed": failed}
         drop = {"drop_at": now + timedelta(days=1)}
         notes.append({"_id": at, "seconds": 10.0, **levels, **counts, "cancelled": 0, **drop})
-    await store.queue_history._samples.insert_many(notes)
+    await store.queue_history._collection.insert_many(notes)
 
 
 @asynccontextmanager

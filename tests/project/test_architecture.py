@@ -77,7 +77,6 @@ def imports(path: Path) -> set[str]:
             "redis",
             (
                 "models/redis/queue.py",
-                "models/redis/result_cache.py",
                 "models/redis/connection.py",
                 "models/redis/rate_limiter.py",
                 "bench/soak/store_stats.py",

@@ -17,7 +17,6 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from PIL import Image
 
-from models.auth.tokens import Tokens
 from models.outbox.email import Email
 from models.settings import Settings
 from models.store import Store
@@ -25,9 +24,7 @@ from models.tasks.group import Member
 from models.tasks.task import Result, Upload
 from standalone.embedded_stores import free_port
 from tests.support import images
-from workers.mail.context import MailContext
-from workers.mail.sender import send_one
-from workers.mail.smtp import SmtpClient
+from workers.mail.sender import EmailSender
 
 USER, PASSWORD = "darkroom", "correct horse battery"
 
@@ -134,21 +131,27 @@ def smtp_settings(settings: Settings, port: int, **more: Any) -> Settings:
     return settings.model_copy(update={**chosen, **more})
 
 
-async def mail_context(settings: Settings, store: Store) -> MailContext:
-    return MailContext(settings, store, Tokens(await store.secret_key.get(), settings))
-
-
 async def send_due(settings: Settings, store: Store) -> int:
     """Send all that is due now; return how many e-mails were claimed."""
-    context, client, count = await mail_context(settings, store), SmtpClient(settings), 0
-    while await send_one(context, client):
+    sender, count = await EmailSender.open(settings, store), 0
+    while await send_one(sender):
         count += 1
-    await client.disconnect()
+    await sender.rest()
     return count
 
 
+async def send_one(sender: EmailSender) -> bool:
+    """Claim one e-mail that is due and send it; False if none is due."""
+    email = await sender.claim()
+    if email is not None:
+        await sender.deliver(email)
+    return email is not None
+
+
 async def all_emails(store: Store) -> list[Email]:
-    return [Email.model_validate(d) async for d in store.emails._items.find().sort("created_at", 1)]
+    return [
+        Email.model_validate(d) async for d in store.emails._collection.find().sort("created_at", 1)
+    ]
 
 
 async def only_email(store: Store) -> Email:
@@ -158,13 +161,13 @@ async def only_email(store: Store) -> Email:
 
 async def make_due(store: Store) -> None:
     """Make all e-mails due now."""
-    await store.emails._items.update_many({}, [{"$set": {"due_at": "$$NOW"}}])
+    await store.emails._collection.update_many({}, [{"$set": {"due_at": "$$NOW"}}])
 
 
 async def backdate(store: Store, seconds: float, *fields: str) -> None:
     """Make e-mails older than they are."""
     earlier = {f: {"$subtract": [f"${f}", round(seconds * 1000)]} for f in fields}
-    await store.emails._items.update_many({}, [{"$set": earlier}])
+    await store.emails._collection.update_many({}, [{"$set": earlier}])
 
 
 def body(message: EmailMessage, kind: str = "plain") -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -17,15 +16,12 @@ import dns.rrset
 from aiohttp import web
 
 from models.outbox.webhook import WebhookEvent
-from models.outbox.webhook_signature import signing_secrets
-from models.outbox.webhook_url import AddressPolicy
 from models.redis.queue import Queue
 from models.settings import Settings
 from models.store import Store
 from standalone.embedded_stores import free_port
 from workers.context import WorkerContext
-from workers.webhooks.client import WebhookClient
-from workers.webhooks.delivery import WebhookContext, deliver_webhook
+from workers.webhooks.sender import WebhookSender
 
 SECRET = "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
@@ -153,22 +149,22 @@ def worker_context(settings: Settings, store: Store, name: str = "press:1") -> W
 
 
 @asynccontextmanager
-async def webhook_context(settings: Settings, store: Store) -> AsyncIterator[WebhookContext]:
-    policy = AddressPolicy(settings)
-    client = await WebhookClient.open(settings, policy)
+async def webhook_sender(
+    settings: Settings, store: Store, worker: WorkerContext | None = None
+) -> AsyncIterator[WebhookSender]:
+    sender = await WebhookSender.open(worker or worker_context(settings, store))
     try:
-        secret = signing_secrets(settings, await store.secret_key.get())
-        yield WebhookContext(worker_context(settings, store), client, policy, secret)
+        yield sender
     finally:
-        await client.close()
+        await sender.close()
 
 
 async def deliver_due(settings: Settings, store: Store) -> int:
     """Deliver all that is due now; return how many webhooks were claimed."""
     count = 0
-    async with webhook_context(settings, store) as context:
-        while webhook := await store.webhooks.claim(secrets.token_hex(8), settings.lease_seconds):
-            await deliver_webhook(context, webhook)
+    async with webhook_sender(settings, store) as sender:
+        while webhook := await sender.claim():
+            await sender.deliver(webhook)
             count += 1
     return count
 
@@ -184,7 +180,7 @@ async def only_webhook(store: Store) -> WebhookEvent:
 
 async def update_webhooks(store: Store, change: dict[str, Any]) -> None:
     """Change the stored webhooks, e.g. their times."""
-    await store.webhooks._items.update_many({}, [{"$set": change}])
+    await store.webhooks._collection.update_many({}, [{"$set": change}])
 
 
 def outcomes(webhook: WebhookEvent) -> list[str]:

@@ -23,12 +23,12 @@ async def watch_cancellations(worker: WorkerContext) -> None:
     """
     while True:
         try:
-            async with worker.store.tasks.watch_ended({Status.CANCELLED}) as cancelled_ids:
+            async with worker.store.change_stream.changes({Status.CANCELLED}) as changes:
                 for attempt in worker.attempts:  # cancelled before the stream opened
                     attempt.check_lease.set()
-                async for task_id in cancelled_ids:
+                async for change in changes:
                     for attempt in worker.attempts:
-                        if attempt.task.id == task_id:
+                        if attempt.task.id == change.task_id:
                             attempt.check_lease.set()
         except StoreUnavailable as error:
             log.warning("cancellations_unwatched", **error.document())

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
 
 from models.auth.signed_links import SignedLink
 from models.outbox.email import Email
 from models.tasks.group import Group, group_progress
-from models.tasks.task import Status, Task
 from models.tasks.zip_archive import GroupArchive
-from workers.mail.context import Attachment, EmailContent, MailContext
-from workers.mail.rendering import render
+from workers.mail.message import Attachment, EmailContent, MailContext, render
 from workers.outbox import NotReady, Obsolete
 
 _MAX_LISTED_FAILURES = 100  # in the e-mail; the archive's errors.txt has all
@@ -55,7 +51,7 @@ async def archive_content(context: MailContext, email: Email) -> EmailContent:
         url=context.settings.base_url,
         results=results,
         total=len(group.members),
-        failed=_failures(group, tasks),
+        failed=archive.failures,
         shown=_MAX_LISTED_FAILURES,
         link="" if attachment or not results else await _archive_link(context, group),
         size=_size_text(archive.length),
@@ -83,21 +79,6 @@ async def _archive_link(context: MailContext, group: Group) -> str:
 
 async def _read_all(archive: GroupArchive) -> bytes:
     return b"".join([piece async for piece in archive.stream()])
-
-
-def _failures(group: Group, tasks: Mapping[str, Task]) -> list[dict[str, str]]:
-    """Return the name of each picture without a result, and the reason."""
-    failures = []
-    for member in group.members:
-        task = tasks.get(member.task_id or "")
-        if task is not None and task.status is Status.SUCCESS:
-            if task.results and not task.available_results(task.upload(member.name)):
-                failures.append({"name": member.name, "detail": "its result is no longer kept"})
-            continue
-        error: Mapping[str, Any] = (member.error if task is None else task.error) or {}
-        fallback = "it was cancelled" if task is not None else "its task no longer exists"
-        failures.append({"name": member.name, "detail": str(error.get("detail") or fallback)})
-    return failures
 
 
 def _size_text(count: int) -> str:

@@ -8,9 +8,8 @@ from datetime import UTC, datetime, timedelta
 from models.auth.tokens import Purpose
 from models.outbox.email import Email, EmailKind
 from workers.mail.archive_email import archive_content
-from workers.mail.context import EmailContent, MailContext
+from workers.mail.message import EmailContent, MailContext, render
 from workers.mail.newsletter import newsletter_content
-from workers.mail.rendering import render
 from workers.outbox import NotReady, Obsolete
 
 _MAX_UNSUBSCRIBE_TIME = timedelta(minutes=1)  # far longer than the service takes to unsubscribe

@@ -11,9 +11,8 @@ from models.operations import OPERATIONS
 from models.outbox.email import Email, newsletter_draft
 from models.settings import Settings
 from models.store import Store
-from models.store.outbox.newsletters import CLOSED
-from workers.mail.context import EmailContent, MailContext
-from workers.mail.rendering import render
+from models.store.outbox.subscribers import CLOSED
+from workers.mail.message import EmailContent, MailContext, render
 from workers.outbox import Obsolete
 
 log = structlog.get_logger()

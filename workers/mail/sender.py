@@ -1,74 +1,84 @@
-"""The sender loop: claims e-mails that are due and delivers them until it is cancelled."""
+"""Send the e-mails of the outbox: build the content, compose the message, hand it over."""
 
 from __future__ import annotations
 
 import asyncio
-import secrets
+from typing import Any, Self
 
 import structlog
 
 from models.auth.tokens import Tokens
-from models.errors import StoreUnavailable
+from models.outbox.email import Email
 from models.settings import Settings
 from models.store import Store
-from workers.mail.context import MailContext
-from workers.mail.delivery import deliver_email
+from workers.mail.contents import CONTENT_BUILDERS
+from workers.mail.message import MailContext, compose_message
 from workers.mail.smtp import SmtpClient
-from workers.outbox import await_with_grace
+from workers.outbox import RetryPolicy, Sender
 
 log = structlog.get_logger()
 
-SENDERS_PER_WORKER = 2  # so that an e-mail with a large archive does not hold up all others
-_SHUTDOWN_GRACE_SECONDS = 5.0  # for the e-mail that is being sent
+CONNECTIONS_PER_WORKER = 2  # so that an e-mail with a large archive does not hold up all others
 
 
 async def send_emails(settings: Settings, store: Store) -> None:
-    """Send what is due until cancelled; any number of workers may do so at once."""
-    if settings.smtp_host:
-        log.info("emails_go_to_smtp", host=settings.smtp_host, port=settings.smtp_port)
-        if settings.smtp_user and settings.smtp_tls == "none":
-            log.warning("smtp_password_unencrypted", hint="set SMTP_TLS to starttls or tls")
-    else:
-        log.info("emails_go_to_files", folder=str(settings.data_dir / "outbox"))
-    stopping = asyncio.Event()
-    senders = [
-        asyncio.create_task(_keep_sending(settings, store, stopping))
-        for _ in range(SENDERS_PER_WORKER)
-    ]
-    try:
-        await asyncio.wait(senders)
-    finally:
-        # Besides the cancellation: asyncio.wait_for (in aiosmtplib) may swallow one on 3.11.
-        stopping.set()
-        for sender in senders:
-            sender.cancel()
-        await asyncio.gather(*senders, return_exceptions=True)
+    """Send what is due until cancelled."""
+    await (await EmailSender.open(settings, store)).run()
 
 
-async def _keep_sending(settings: Settings, store: Store, stopping: asyncio.Event) -> None:
-    client = SmtpClient(settings)
-    context = MailContext(settings, store, Tokens(await store.secret_key.get(), settings))
-    try:
-        while not stopping.is_set():
-            sent = False
-            try:
-                sent = await send_one(context, client)
-            except StoreUnavailable as error:
-                log.warning("email_sender_store_unavailable", **error.document())
-            except Exception:
-                log.exception("email_sender_failed")
-            if not sent:
-                await client.disconnect()
-                await asyncio.sleep(settings.sweep_interval_seconds)
-    finally:
-        await client.disconnect()
+class EmailSender(Sender[Email]):
+    """Sends e-mails over SMTP, or writes them into a folder; a connection stays open while busy."""
 
+    kind = "email"
 
-async def send_one(context: MailContext, client: SmtpClient) -> bool:
-    """Claim one e-mail that is due and send it; False if none is due."""
-    email = await context.store.emails.claim(secrets.token_hex(8), context.settings.lease_seconds)
-    if email is None:
-        return False
-    working = asyncio.create_task(deliver_email(context, client, email))
-    await await_with_grace(working, _SHUTDOWN_GRACE_SECONDS)
-    return True
+    def __init__(self, context: MailContext) -> None:
+        settings = context.settings
+        policy = RetryPolicy(
+            "MAIL",
+            lease_seconds=settings.lease_seconds,
+            keep_seconds=settings.mail_retention_seconds,
+            retry_seconds=settings.mail_retry_seconds,
+            give_up_seconds=settings.mail_give_up_seconds,
+            max_crashes=settings.mail_max_crashes,
+        )
+        super().__init__(
+            context.store.emails, policy, CONNECTIONS_PER_WORKER, settings.sweep_interval_seconds
+        )
+        self._context = context
+        self._free_clients: list[SmtpClient] = []
+
+    @classmethod
+    async def open(cls, settings: Settings, store: Store) -> Self:
+        if settings.smtp_host:
+            log.info("emails_go_to_smtp", host=settings.smtp_host, port=settings.smtp_port)
+            if settings.smtp_user and settings.smtp_tls == "none":
+                log.warning("smtp_password_unencrypted", hint="set SMTP_TLS to starttls or tls")
+        else:
+            log.info("emails_go_to_files", folder=str(settings.data_dir / "outbox"))
+        tokens = Tokens(await store.secret_key.get(), settings)
+        return cls(MailContext(settings, store, tokens))
+
+    async def send(self, item: Email) -> None:
+        content = await CONTENT_BUILDERS[item.kind](self._context, item)
+        await self.begin(item)
+        attached = await content.attachment.read() if content.attachment else b""
+        settings = self._context.settings
+        # In a thread: ten megabytes take half a second to encode.
+        message = await asyncio.to_thread(
+            compose_message, item, content, settings.smtp_from, attached
+        )
+        client = self._free_clients.pop() if self._free_clients else SmtpClient(settings)
+        try:
+            await client.send(message)
+        finally:
+            self._free_clients.append(client)
+
+    async def rest(self) -> None:
+        while self._free_clients:
+            await self._free_clients.pop().disconnect()
+
+    def log_fields(self, item: Email) -> dict[str, Any]:
+        return {**super().log_fields(item), "kind": item.kind, "message_id": item.message_id}
+
+    def error_text(self, item: Email, error: Exception) -> str:
+        return str(error).replace(item.to, "<the address>")

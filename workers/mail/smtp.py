@@ -30,10 +30,6 @@ _MAX_TIMEOUTS = 10  # times SMTP_TIMEOUT one e-mail may take, however fast each 
 _UNSAFE_CHARACTERS = re.compile(r"[^A-Za-z0-9.@_-]")
 
 
-class _ConversationTooLong(Exception):
-    """The SMTP conversation about one e-mail does not end."""
-
-
 class SmtpClient:
     """Sends messages over one connection, which stays open until ``disconnect`` is called."""
 
@@ -55,7 +51,7 @@ class SmtpClient:
                 await asyncio.to_thread(self._write_file, message)
         except BaseException as error:
             self._drop()  # its state is unknown: the next e-mail gets a new connection
-            failure = self._timeout_failure(error) or _failure(error)
+            failure = _failure(error, self._settings.smtp_timeout)
             if failure is not None:
                 raise failure from error
             raise
@@ -81,20 +77,6 @@ class SmtpClient:
             self._server = await self._connect()
         data = await asyncio.to_thread(message.as_bytes)
         await self._server.sendmail(_address(message["From"]), [_address(message["To"])], data)
-
-    def _timeout_failure(self, error: BaseException) -> TemporaryFailure | None:
-        """Return the failure for a timeout of ours; None for other errors."""
-        limit = self._settings.smtp_timeout
-        if isinstance(error, SMTPTimeoutError):
-            return TemporaryFailure(
-                f"no reply from the mail server within {limit:g} s (SMTP_TIMEOUT)"
-            )
-        if isinstance(error, _ConversationTooLong):
-            return TemporaryFailure(
-                f"the e-mail took more than {_MAX_TIMEOUTS * limit:g} s, "
-                f"{_MAX_TIMEOUTS} times SMTP_TIMEOUT"
-            )
-        return None
 
     async def _connect(self) -> aiosmtplib.SMTP:
         s = self._settings
@@ -139,7 +121,7 @@ async def _within(seconds: float, conversation: Coroutine[Any, Any, None]) -> No
     loses a cancellation that arrives together with a reply.
 
     Raises:
-        _ConversationTooLong: it did not end in time.
+        TemporaryFailure: it did not end in time.
     """
     task = asyncio.create_task(conversation)
     try:
@@ -149,7 +131,9 @@ async def _within(seconds: float, conversation: Coroutine[Any, Any, None]) -> No
             task.cancel()
             await asyncio.wait({task}, timeout=0.1)
     if task.cancelled():
-        raise _ConversationTooLong
+        raise TemporaryFailure(
+            f"the e-mail took more than {seconds:g} s, {_MAX_TIMEOUTS} times SMTP_TIMEOUT"
+        )
     task.result()
 
 
@@ -161,10 +145,14 @@ def _tls_context(ca_file: Path | None) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
 
 
-def _failure(error: BaseException) -> TemporaryFailure | PermanentFailure | None:
+def _failure(error: BaseException, timeout: float) -> TemporaryFailure | PermanentFailure | None:
     """Return the failure that an SMTP or network error means; None for other errors."""
+    if isinstance(error, SMTPTimeoutError):
+        return TemporaryFailure(
+            f"no reply from the mail server within {timeout:g} s (SMTP_TIMEOUT)"
+        )
     if isinstance(error, SMTPRecipientsRefused) and error.recipients:
-        return _failure(error.recipients[0])
+        return _failure(error.recipients[0], timeout)
     if isinstance(error, (SMTPRecipientRefused, SMTPSenderRefused, SMTPDataError)):
         text = f"the mail server answered {error.code}: {error.message}"[:500]
         return PermanentFailure(text) if error.code >= 500 else TemporaryFailure(text)

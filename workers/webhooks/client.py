@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-import time
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import aiohttp
 from yarl import URL
@@ -28,22 +27,13 @@ def _ssl_context(ca_file: Path | None) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=ca_file)
 
 
-class CallResult:
-    """How a call went: ``outcome``, see ``models.outbox.webhook.OUTCOMES``."""
+class CallResult(NamedTuple):
+    """How a call went: ``outcome``, see ``models.outbox.webhook.OUTCOMES``; HTTP status, if any."""
 
-    def __init__(self, started: float, outcome: str, status: int | None = None) -> None:
-        self.ms = round((time.monotonic() - started) * 1000, 1)
-        self.outcome = outcome
-        self.status = status
-        self.detail = ""
-        self.retry_after = 0.0
-
-    @classmethod
-    def not_made(cls, detail: str) -> Self:
-        """Return the result of a call that was refused before it was made."""
-        result = cls(time.monotonic(), "bad_callback")
-        result.detail = detail
-        return result
+    outcome: str
+    status: int | None = None
+    detail: str = ""
+    retry_after: float = 0.0
 
 
 class WebhookClient:
@@ -82,7 +72,6 @@ class WebhookClient:
 
     async def post(self, url: URL, body: str, headers: dict[str, str]) -> CallResult:
         """POST ``body`` and return the result; a receiver's failure is never raised."""
-        started = time.monotonic()
         try:
             async with (
                 asyncio.timeout(self._timeout),
@@ -90,18 +79,18 @@ class WebhookClient:
                     url, data=body.encode(), headers=headers, allow_redirects=False
                 ) as response,
             ):
-                return _response_result(started, response)
+                return _response_result(response)
         except AddressRefused as error:
-            return _error_result(started, "refused_address", error)
+            return _error_result("refused_address", error)
         except TimeoutError:
             late = TimeoutError(f"no response within {self._timeout:g} s (WEBHOOK_TIMEOUT)")
-            return _error_result(started, "timeout", late)
+            return _error_result("timeout", late)
         except aiohttp.ClientConnectorDNSError as error:
-            return _error_result(started, "dns", error)
+            return _error_result("dns", error)
         except (aiohttp.ClientSSLError, ssl.SSLError, ssl.CertificateError) as error:
-            return _error_result(started, "tls", error)
+            return _error_result("tls", error)
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            return _error_result(started, "connection", error)
+            return _error_result("connection", error)
 
     def _socket(self, info: tuple[Any, Any, int, str, tuple[Any, ...]]) -> socket.socket:
         """Return a socket for one address. The last check, whatever resolved the address.
@@ -115,26 +104,21 @@ class WebhookClient:
         return socket.socket(family, kind, protocol)
 
 
-def _response_result(started: float, response: aiohttp.ClientResponse) -> CallResult:
-    status = response.status
+def _response_result(response: aiohttp.ClientResponse) -> CallResult:
+    status, detail, retry_after = response.status, f"the receiver answered {response.status}", 0.0
     if 200 <= status < 300:
-        return CallResult(started, "delivered", status)
-    outcome = "redirect" if 300 <= status < 400 else "gone" if status == 410 else "http_error"
-    result = CallResult(started, outcome, status)
-    result.detail = f"the receiver answered {status}"
-    if outcome == "redirect":
-        result.detail += "; redirects are not followed"
+        return CallResult("delivered", status)
+    if 300 <= status < 400:
+        return CallResult("redirect", status, f"{detail}; redirects are not followed")
     if status in {429, 503}:
-        result.retry_after = _parse_retry_after(response.headers.get("Retry-After", ""))
-    return result
+        retry_after = _parse_retry_after(response.headers.get("Retry-After", ""))
+    return CallResult("gone" if status == 410 else "http_error", status, detail, retry_after)
 
 
-def _error_result(started: float, outcome: str, error: Exception) -> CallResult:
-    result = CallResult(started, outcome)
+def _error_result(outcome: str, error: Exception) -> CallResult:
     # Of a connection error only its type: its text may tell about our network.
     ours = isinstance(error, AddressRefused | TimeoutError)
-    result.detail = str(error) if ours else _type_names(error)
-    return result
+    return CallResult(outcome, detail=str(error) if ours else _type_names(error))
 
 
 def _type_names(error: Exception) -> str:

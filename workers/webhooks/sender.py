@@ -1,159 +1,171 @@
-"""The sender loop: claims webhooks that are due and delivers them, several at a time."""
+"""Deliver the webhooks of the outbox: build the payload, sign it, call the receiver, log it."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import secrets
-from typing import Any
+import time
+from datetime import UTC, datetime
+from typing import Any, Self
 
-import structlog
-
-from models.errors import StoreUnavailable
-from models.outbox.webhook import WebhookEvent
-from models.outbox.webhook_signature import signing_secrets
-from models.outbox.webhook_url import AddressPolicy
-from models.settings import Settings
+from models.errors import BadCallbackUrl, StoreUnavailable
+from models.metrics.definitions import WEBHOOK_CALLS, WEBHOOK_DURATION
+from models.outbox.webhook import WebhookAttempt, WebhookEvent
+from models.outbox.webhook_signature import SigningSecrets, signature_headers, signing_secrets
+from models.outbox.webhook_url import AddressPolicy, parse_callback_url
 from models.slots import Slots
 from workers.context import WorkerContext
-from workers.outbox import await_with_grace
-from workers.webhooks.client import WebhookClient
-from workers.webhooks.delivery import WebhookContext, deliver_webhook
+from workers.outbox import LeaseLost, PermanentFailure, RetryPolicy, Sender, TemporaryFailure
+from workers.store_retry import retry_store
+from workers.webhooks.client import CallResult, WebhookClient
+from workers.webhooks.payload import build_payload
 
-log = structlog.get_logger()
-
+_FINAL_OUTCOMES = frozenset({"gone", "refused_address", "bad_callback"})
+"""Not retried: the receiver answered 410, or it may not be called."""
 _RECHECK_SECONDS = 10.0  # a webhook waits before a sender checks itself whether its task has ended
-_SHUTDOWN_GRACE_SECONDS = 5.0  # for the calls in progress
 
 
-class RunningDeliveries:
-    """Counts deliveries in progress by host and client; ``last_client``: whose came last."""
+async def send_webhooks(worker: WorkerContext) -> None:
+    """Send what is due until cancelled."""
+    if worker.settings.webhooks:
+        await (await WebhookSender.open(worker)).run()
 
-    def __init__(self, settings: Settings) -> None:
-        self._slots = {
+
+class WebhookSender(Sender[WebhookEvent]):
+    """Calls receivers, with limits for each host and each client."""
+
+    kind = "webhook"
+
+    def __init__(
+        self,
+        worker: WorkerContext,
+        client: WebhookClient,
+        addresses: AddressPolicy,
+        signing: SigningSecrets,
+    ) -> None:
+        settings = worker.settings
+        policy = RetryPolicy(
+            "WEBHOOK",
+            lease_seconds=settings.lease_seconds,
+            keep_seconds=settings.webhook_retention_seconds,
+            retry_seconds=settings.webhook_retry_seconds,
+            give_up_seconds=settings.webhook_give_up_seconds,
+            max_crashes=settings.webhook_max_crashes,
+        )
+        super().__init__(
+            worker.store.webhooks,
+            policy,
+            settings.webhook_concurrency,
+            settings.sweep_interval_seconds,
+        )
+        self.due = worker.webhook_due
+        self._worker = worker
+        self._client = client
+        self._addresses = addresses
+        self._signing = signing
+        self._running = {
             "host": Slots(("WEBHOOK_CONCURRENCY_PER_HOST", settings.webhook_concurrency_per_host)),
             "client": Slots(
                 ("WEBHOOK_CONCURRENCY_PER_CLIENT", settings.webhook_concurrency_per_client)
             ),
         }
-        self.last_client = ""
+        self._last_client = ""
+        self._next_check = 0.0
 
-    def add(self, webhook: WebhookEvent) -> None:
-        for name, slots in self._slots.items():
-            slots.take(getattr(webhook, name))
-        self.last_client = webhook.client
+    @classmethod
+    async def open(cls, worker: WorkerContext) -> Self:
+        signing = signing_secrets(worker.settings, await worker.store.secret_key.get())
+        addresses = AddressPolicy(worker.settings)
+        client = await WebhookClient.open(worker.settings, addresses)
+        return cls(worker, client, addresses, signing)
 
-    def remove(self, webhook: WebhookEvent) -> None:
-        for name, slots in self._slots.items():
-            slots.free(getattr(webhook, name))
+    async def close(self) -> None:
+        await self._client.close()
 
-    @property
-    def clients(self) -> list[str]:
-        """Clients with a delivery in progress."""
-        return self._slots["client"].clients
+    async def claim(self) -> WebhookEvent | None:
+        """Lease one, round-robin over clients without a delivery in progress; else the oldest.
 
-    @property
-    def exclusions(self) -> dict[str, Any]:
-        """The MongoDB condition that leaves out hosts and clients at their limit."""
-        full = {name: slots.full_clients for name, slots in self._slots.items()}
-        return {name: {"$nin": values} for name, values in full.items() if values}
+        By age alone, a few clients with many slow receivers would take every slot, since their
+        backlog is always older. Hosts and clients at their limit are left out.
+        """
+        await self._check_pending()
+        token, seconds = secrets.token_hex(8), self._policy.lease_seconds
+        webhooks, busy = self._worker.store.webhooks, self._running["client"].clients
+        full = {name: slots.full_clients for name, slots in self._running.items()}
+        conditions: dict[str, Any] = {k: {"$nin": values} for k, values in full.items() if values}
+        client = await webhooks.next_client(self._last_client, busy, conditions)
+        webhook = None
+        if client is not None:
+            webhook = await webhooks.claim(token, seconds, {**conditions, "client": client})
+        elif not busy:
+            return None  # nothing is due
+        webhook = webhook or await webhooks.claim(token, seconds, conditions)
+        if webhook is not None:
+            self._last_client = webhook.client
+            for name, slots in self._running.items():
+                slots.take(getattr(webhook, name))
+        return webhook
 
+    async def _check_pending(self) -> None:
+        """Make due the webhooks whose tasks ended without ``task_ended``: their worker died."""
+        if time.monotonic() >= self._next_check:
+            self._next_check = time.monotonic() + _RECHECK_SECONDS
+            await self._worker.store.pending_webhooks.poll(_RECHECK_SECONDS)
 
-async def send_webhooks(worker: WorkerContext) -> None:
-    """Send what is due until cancelled; any number of workers may do so at once."""
-    settings = worker.settings
-    if not settings.webhooks:
-        return
-    signing = signing_secrets(settings, await worker.store.secret_key.get())
-    policy = AddressPolicy(settings)
-    client = await WebhookClient.open(settings, policy)
-    context = WebhookContext(worker, client, policy, signing)
-    running = RunningDeliveries(settings)
-    tasks: set[asyncio.Task[None]] = set()
-    try:
-        while True:
-            webhook = None
-            if len(tasks) < settings.webhook_concurrency:
-                webhook = await _claim(worker, running)
-            if webhook is None:
-                await _wait(worker, tasks)
-                continue
-            running.add(webhook)
-            task = asyncio.create_task(_deliver(context, webhook, running))
-            tasks.add(task)
-            task.add_done_callback(tasks.discard)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await client.close()
-
-
-async def check_pending(worker: WorkerContext) -> None:
-    """Find webhooks whose tasks ended without a notification, until cancelled."""
-    while worker.settings.webhooks:
+    async def deliver(self, item: WebhookEvent) -> None:
         try:
-            if await worker.store.pending_webhooks.poll(_RECHECK_SECONDS):
-                worker.webhook_due.set()
-        except StoreUnavailable as error:
-            log.warning("pending_webhooks_store_unavailable", **error.document())
-        except Exception:
-            log.exception("pending_webhooks_check_failed")
-        await asyncio.sleep(worker.settings.sweep_interval_seconds)
+            await super().deliver(item)
+        finally:
+            for name, slots in self._running.items():
+                slots.free(getattr(item, name))
+
+    async def send(self, item: WebhookEvent) -> None:
+        worker = self._worker
+        if item.body is None:
+            kind, at, body = await build_payload(worker.store, item)
+            if not await retry_store(worker.store.webhooks.set_body)(item, kind, body, at):
+                raise LeaseLost
+            item.body = body
+        key = await worker.store.api_keys.get(item.owner) if item.owner else None
+        signing = self._signing.for_owner(item.owner, key.generation if key else 0)
+        await self.begin(item)
+        began = time.perf_counter()
+        result = await self._call(item, item.body, signing)
+        seconds = time.perf_counter() - began
+        worker.instruments.count(WEBHOOK_CALLS, result.outcome)
+        worker.instruments.observe(WEBHOOK_DURATION, seconds)
+        item.new_attempt = WebhookAttempt(
+            at=datetime.now(UTC),
+            ms=round(seconds * 1000, 1),
+            outcome=result.outcome,
+            status=result.status,
+            worker=worker.name,
+        )
+        if result.outcome in _FINAL_OUTCOMES:
+            raise PermanentFailure(result.detail)
+        if result.outcome != "delivered":
+            longest = worker.settings.webhook_retry_after_max
+            raise TemporaryFailure(result.detail, min(result.retry_after, longest))
+
+    async def _call(self, webhook: WebhookEvent, body: str, signing: list[str]) -> CallResult:
+        try:
+            # Checked again: the settings may have changed since the submission.
+            url = parse_callback_url(webhook.url, self._addresses)
+        except BadCallbackUrl as error:
+            return CallResult("bad_callback", detail=error.detail)
+        signed = signature_headers(signing, webhook.id, body, datetime.now(UTC))
+        headers = {**signed, "Content-Type": "application/json", "User-Agent": "Darkroom"}
+        return await self._client.post(url, body, headers)
+
+    def log_fields(self, item: WebhookEvent) -> dict[str, Any]:
+        about = {"about": item.about, "subject": item.subject, "host": item.host}
+        return {**super().log_fields(item), **about}
 
 
 async def task_ended(worker: WorkerContext, task_id: str) -> None:
-    """Make due the webhooks that wait for this task. No retry: ``check_pending`` finds the rest."""
+    """Make due the webhooks that wait for this task. No retry: ``WebhookSender`` finds the rest."""
     if not worker.settings.webhooks:
         return
     with contextlib.suppress(StoreUnavailable):
         if await worker.store.pending_webhooks.release(task_id):
             worker.webhook_due.set()
-
-
-async def _claim(worker: WorkerContext, running: RunningDeliveries) -> WebhookEvent | None:
-    """Claim a webhook, round-robin over clients without a delivery in progress; else the oldest.
-
-    By age alone, a few clients with many slow receivers would take every slot, since their backlog
-    is always older.
-    """
-    token, seconds = secrets.token_hex(8), worker.settings.lease_seconds
-    webhooks, exclusions, webhook = worker.store.webhooks, running.exclusions, None
-    try:
-        client = await webhooks.next_client(running.last_client, running.clients, exclusions)
-        if client is not None:
-            webhook = await webhooks.claim(token, seconds, {**exclusions, "client": client})
-        return webhook or await webhooks.claim(token, seconds, exclusions)
-    except StoreUnavailable as error:
-        log.warning("webhook_sender_store_unavailable", **error.document())
-    except Exception:
-        log.exception("webhook_claim_failed")
-    return None
-
-
-async def _wait(worker: WorkerContext, tasks: set[asyncio.Task[None]]) -> None:
-    """Return when a webhook may be due or a delivery has ended."""
-    due = asyncio.create_task(worker.webhook_due.wait())
-    try:
-        await asyncio.wait(
-            {due, *tasks},
-            timeout=worker.settings.sweep_interval_seconds,
-            return_when=asyncio.FIRST_COMPLETED,
-        )
-    finally:
-        due.cancel()
-    worker.webhook_due.clear()
-
-
-async def _deliver(
-    context: WebhookContext, webhook: WebhookEvent, running: RunningDeliveries
-) -> None:
-    try:
-        working = asyncio.create_task(deliver_webhook(context, webhook))
-        await await_with_grace(working, _SHUTDOWN_GRACE_SECONDS)
-    except StoreUnavailable as error:
-        log.warning("webhook_delivery_store_unavailable", webhook=webhook.id, **error.document())
-    except Exception:
-        log.exception("webhook_delivery_failed", webhook=webhook.id)
-    finally:
-        running.remove(webhook)

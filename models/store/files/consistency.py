@@ -12,21 +12,18 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any
 
-from bson import ObjectId
-from motor.motor_asyncio import AsyncIOMotorCollection, AsyncIOMotorDatabase
+from motor.motor_asyncio import AsyncIOMotorDatabase
 from pydantic import ValidationError
 
+from models.settings import Settings
 from models.store.files.gridfs import FileBucket
 from models.store.files.originals import Originals, sha256_in_key
 from models.store.files.repair import Repair
 from models.store.files.result_names import name_id
-from models.store.mongo.errors import translate_errors
+from models.store.mongo.repository import Document, Repository
 from models.store.tasks.transitions import lists_file, owning_task
 from models.tasks.task import OPEN, Status, Task
-
-Document = dict[str, Any]
 
 _PAGE_DOCUMENTS = 100
 _MISSING: Document = {"$exists": False}
@@ -45,27 +42,25 @@ async def _no_repair() -> bool:
     return False
 
 
-class ConsistencyCheck:
+class ConsistencyCheck(Repository):
     """One scan of the whole store; ``counts`` has the numbers of documents checked."""
 
     def __init__(
         self,
         database: AsyncIOMotorDatabase[Document],
-        originals: Originals,
-        results: FileBucket,
-        intermediates: FileBucket,
-        repair: Repair,
-        orphan_age_seconds: float,
+        settings: Settings,
         *,
         fast: bool = False,
     ) -> None:
         """``fast``: chunks are counted, not read and hashed."""
-        self._database = database
-        self._files = originals
-        self._buckets = {"results": results, "intermediates": intermediates}
-        self._repair = repair
+        super().__init__(database, settings)
+        self._files = Originals(database, settings)
+        self._buckets = {
+            name: FileBucket(database, settings, name) for name in ("results", "intermediates")
+        }
+        self._repair = Repair(database, settings)
         self._fast = fast
-        self._recent_since = datetime.now(UTC) - timedelta(seconds=orphan_age_seconds)
+        self._recent_since = datetime.now(UTC) - timedelta(seconds=settings.orphan_age_seconds)
         self.counts: Counter[str] = Counter()
 
     async def findings(self) -> AsyncIterator[Finding]:
@@ -76,15 +71,21 @@ class ConsistencyCheck:
         Raises:
             StoreUnavailable: the scan is incomplete.
         """
-        checks = (self._originals, self._tasks, self._results, self._intermediates, self._names)
+        checks = (
+            self._check_originals,
+            self._check_tasks,
+            self._check_results,
+            self._check_intermediates,
+            self._check_names,
+        )
         for check in checks:
             async for finding in check():
                 yield finding
         for bucket in ("originals", "results", "intermediates"):
-            async for finding in self._chunks(bucket):
+            async for finding in self._check_chunks(bucket):
                 yield finding
 
-    async def _originals(self) -> AsyncIterator[Finding]:
+    async def _check_originals(self) -> AsyncIterator[Finding]:
         files, not_marked = self._files, {"metadata.doomed": _MISSING}
         async for entry in self._walk("originals.files", not_marked):
             file_id, metadata = entry["_id"], entry.get("metadata") or {}
@@ -93,7 +94,7 @@ class ConsistencyCheck:
             if not await self._exists("originals.files", {"_id": file_id, **not_marked}):
                 continue  # it expired since the page was read
             if damage:
-                mark_damaged = partial(self._mark_damaged, file_id)
+                mark_damaged = partial(files.mark_damaged, file_id)
                 yield Finding("original_damaged", f"file {file_id}: {damage}", mark_damaged)
                 continue
             if self._is_recent(metadata.get("used_at") or file_id.generation_time):
@@ -106,11 +107,7 @@ class ConsistencyCheck:
                     "original_unowned", f"file {file_id}: no task uses it", mark_for_deletion
                 )
 
-    async def _mark_damaged(self, file_id: ObjectId) -> bool:
-        await self._files.mark_damaged(file_id)
-        return True
-
-    async def _tasks(self) -> AsyncIterator[Finding]:
+    async def _check_tasks(self) -> AsyncIterator[Finding]:
         async for document in self._walk("tasks", {}):
             try:
                 task = Task.model_validate(document)
@@ -156,37 +153,33 @@ class ConsistencyCheck:
             for part, name in enumerate(upload.results)
         }
         entries = self._database["names"].find({"_id": {"$in": list(parts)}, "task_id": task.id})
-        known = {entry["_id"] for entry in await self._listed(entries)}
+        known = {entry["_id"] async for entry in entries}
         for name, part in parts.items():
             if name not in known:
                 add = partial(self._repair.add_name, name, task.id, part, datetime.now(UTC))
                 what = f"task {task.id} lacks its name {json.dumps(name)}"
                 yield Finding("name_missing", what, add)
 
-    async def _results(self) -> AsyncIterator[Finding]:
+    async def _check_results(self) -> AsyncIterator[Finding]:
         async for entry in self._walk("results.files", {}):
             file_id, metadata = entry["_id"], entry.get("metadata") or {}
             if self._is_recent(file_id.generation_time):
                 continue
             owned = await self._exists("tasks", owning_task(str(metadata.get("task_id")), file_id))
             if not owned and await self._exists("results.files", {"_id": file_id}):
-                delete = partial(self._delete, "results", file_id)
+                delete = partial(self._buckets["results"].delete, file_id)
                 yield Finding("result_unowned", f"file {file_id}: no task lists it", delete)
 
-    async def _intermediates(self) -> AsyncIterator[Finding]:
+    async def _check_intermediates(self) -> AsyncIterator[Finding]:
         files = self._buckets["intermediates"]
         async for entry in self._walk("intermediates.files", {}):
             file_id = entry["_id"]
             damage = await files.find_damage(file_id)
             if damage and await self._exists("intermediates.files", {"_id": file_id}):
-                delete = partial(self._delete, "intermediates", file_id)
+                delete = partial(files.delete, file_id)
                 yield Finding("intermediate_damaged", f"file {file_id}: {damage}", delete)
 
-    async def _delete(self, bucket: str, file_id: ObjectId) -> bool:
-        await self._buckets[bucket].delete(file_id)
-        return True
-
-    async def _names(self) -> AsyncIterator[Finding]:
+    async def _check_names(self) -> AsyncIterator[Finding]:
         async for entry in self._walk("names", {}):
             name, task_id, at = entry["_id"], str(entry["task_id"]), entry.get("at")
             if at is not None and self._is_recent(at):
@@ -196,10 +189,14 @@ class ConsistencyCheck:
                 what = f"{json.dumps(name)}: task {json.dumps(task_id)} does not exist"
                 yield Finding("name_dangling", what, drop)
 
-    async def _chunks(self, bucket: str) -> AsyncIterator[Finding]:
+    async def _check_chunks(self, bucket: str) -> AsyncIterator[Finding]:
         """Yield chunk sets without a files entry, stepping from set to set by their index."""
         last: Document = {}
-        while entry := await self._next_set(bucket, last):
+        chunks = self._database[f"{bucket}.chunks"]
+        key: Document = {"_id": 0, "files_id": 1}  # a covering index: no chunk's bytes are read
+        while entry := await chunks.find_one(
+            {"files_id": {"$type": "objectId"}} | last, key, sort=[("files_id", 1)]
+        ):
             file_id = entry["files_id"]
             last = {"files_id": {"$gt": file_id}}
             self.counts[f"{bucket}.chunks"] += 1
@@ -211,35 +208,18 @@ class ConsistencyCheck:
                 what = f"{bucket}, file {file_id}: chunks without a files entry"
                 yield Finding("chunks_unowned", what, drop)
 
-    @translate_errors
-    async def _next_set(self, bucket: str, after: Document) -> Document | None:
-        # A covering index: no chunk's bytes are read.
-        return await self._database[f"{bucket}.chunks"].find_one(
-            {"files_id": {"$type": "objectId"}} | after,
-            {"_id": 0, "files_id": 1},
-            sort=[("files_id", 1)],
-        )
-
     async def _walk(self, collection: str, query: Document) -> AsyncIterator[Document]:
         """Yield documents by id, a page at a time: no cursor stays open during work on its page."""
         last: Document = {}
-        while page := await self._page(self._database[collection], {**query, **last}):
+        documents = self._database[collection]
+        while (
+            page := await documents.find({**query, **last}).sort("_id", 1).to_list(_PAGE_DOCUMENTS)
+        ):
             for document in page:
                 self.counts[collection] += 1
                 yield document
             last = {"_id": {"$gt": page[-1]["_id"]}}
 
-    @translate_errors
-    async def _page(
-        self, collection: AsyncIOMotorCollection[Document], query: Document
-    ) -> list[Document]:
-        return await self._listed(collection.find(query).sort("_id", 1).limit(_PAGE_DOCUMENTS))
-
-    @translate_errors
-    async def _listed(self, cursor: Any) -> list[Document]:
-        return [document async for document in cursor]
-
-    @translate_errors
     async def _exists(self, collection: str, query: Document) -> bool:
         return await self._database[collection].find_one(query, {"_id": 1}) is not None
 

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncGenerator, Collection
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from bson import ObjectId
 from gridfs.errors import FileExists
-from motor.core import AgnosticBaseCursor
 from motor.motor_asyncio import (
     AsyncIOMotorDatabase,
     AsyncIOMotorGridFSBucket,
 )
 
-from models.store.mongo.errors import translate_errors
-from models.store.mongo.indexes import Indexes
+from models.settings import Settings
+from models.store.mongo.repository import Document, Repository
 
 CHUNK_BYTES = 1024 * 1024
 """Larger than GridFS' default of 255 KiB: a quarter of the documents per picture."""
@@ -32,37 +31,30 @@ class Source(Protocol):
     def read(self, size: int = -1, /) -> bytes: ...
 
 
-class FileBucket:
+class FileBucket(Repository):
     """One GridFS bucket: ``originals``, ``results`` or ``intermediates``."""
 
-    def __init__(self, database: AsyncIOMotorDatabase[dict[str, Any]], bucket: str) -> None:
+    def __init__(
+        self, database: AsyncIOMotorDatabase[Document], settings: Settings, bucket: str
+    ) -> None:
+        super().__init__(database, settings)
         self._files = database[f"{bucket}.files"]
         self._chunks = database[f"{bucket}.chunks"]
         self._bucket = AsyncIOMotorGridFSBucket(
             database, bucket_name=bucket, chunk_size_bytes=CHUNK_BYTES
         )
 
-    def declare_indexes(self, indexes: Indexes) -> None:
-        # The two indexes that drivers create, so that none has to create its own.
-        indexes.add(self._chunks, [("files_id", 1), ("n", 1)], unique=True)
-        indexes.add(self._files, [("filename", 1), ("uploadDate", 1)])
-        indexes.add(self._files, "metadata.key", unique=True, sparse=True)
-        indexes.add(self._files, "metadata.task_id", sparse=True)
-
-    @translate_errors
     async def find(self, key: str) -> ObjectId | None:
         """Return the id of the file stored under ``key``."""
         document = await self._files.find_one({"metadata.key": key}, {"_id": 1})
         return document["_id"] if document else None
 
-    @translate_errors
-    async def metadata(self, file_id: ObjectId) -> dict[str, Any]:
+    async def metadata(self, file_id: ObjectId) -> Document:
         """Return the metadata of a file; empty if it does not exist."""
         document = await self._files.find_one({"_id": file_id}, {"metadata": 1})
         return dict(document["metadata"]) if document else {}
 
-    @translate_errors
-    async def put(self, source: Source, filename: str, metadata: dict[str, Any]) -> ObjectId:
+    async def put(self, source: Source, filename: str, metadata: Document) -> ObjectId:
         """Store the bytes of ``source`` and return the file's id.
 
         If a file with the ``key`` in ``metadata`` exists, return its id instead.
@@ -80,7 +72,7 @@ class FileBucket:
             return existing
         return file_id
 
-    async def read(self, file_id: ObjectId, start: int, stop: int) -> AsyncIterator[bytes]:
+    async def read(self, file_id: ObjectId, start: int, stop: int) -> AsyncGenerator[bytes]:
         """Yield the bytes ``start`` to ``stop`` (exclusive), reading only their chunks."""
         if start >= stop:
             return
@@ -88,7 +80,7 @@ class FileBucket:
         query = {"files_id": file_id, "n": {"$gte": first, "$lte": last}}
         cursor = self._chunks.find(query).sort("n", 1).batch_size(_READ_BATCH_CHUNKS)
         expected = first
-        while (chunk := await self._next(cursor)) is not None:
+        async for chunk in cursor:
             if chunk["n"] != expected:
                 break
             begin = start - expected * CHUNK_BYTES if expected == first else 0
@@ -98,11 +90,6 @@ class FileBucket:
         if expected != last + 1:
             raise LookupError(f"chunk {expected} of file {file_id} is missing")
 
-    @translate_errors
-    async def _next(self, cursor: AgnosticBaseCursor[dict[str, Any]]) -> dict[str, Any] | None:
-        return await anext(cursor, None)
-
-    @translate_errors
     async def download(self, file_id: ObjectId, path: Path) -> None:
         """Write the file to ``path``."""
         document = await self._files.find_one({"_id": file_id}, {"length": 1})
@@ -112,7 +99,6 @@ class FileBucket:
             async for data in self.read(file_id, 0, int(document["length"])):
                 target.write(data)
 
-    @translate_errors
     async def find_damage(
         self, file_id: ObjectId, length: int | None = None, sha256: str | None = None
     ) -> str | None:
@@ -139,13 +125,12 @@ class FileBucket:
             return str(error)
         return None if digest.hexdigest() == sha256 else "its bytes do not match its SHA-256"
 
-    @translate_errors
-    async def delete(self, file_id: ObjectId) -> None:
-        """Delete a file; the entry first, so that no reader finds half of it."""
-        await self._files.delete_one({"_id": file_id})
+    async def delete(self, file_id: ObjectId) -> bool:
+        """Delete a file; the entry first, so that no reader finds half of it. False: it is gone."""
+        entry = await self._files.delete_one({"_id": file_id})
         await self._chunks.delete_many({"files_id": file_id})
+        return entry.deleted_count == 1
 
-    @translate_errors
     async def delete_older(self, seconds: float) -> int:
         """Delete a batch of the oldest files older than ``seconds``; return their number."""
         until = ObjectId.from_datetime(datetime.now(UTC) - timedelta(seconds=seconds))
@@ -159,7 +144,6 @@ class FileBucket:
             await self.delete(file_id)
         return len(file_ids)
 
-    @translate_errors
     async def delete_others(self, task_id: str, token: str, keep: Collection[ObjectId] = ()) -> int:
         """Delete files of other attempts at a task except ``keep``; return their number."""
         query = {"metadata.task_id": task_id, "metadata.token": {"$ne": token}}

@@ -9,20 +9,17 @@ meanwhile: from then on it cannot be found, and the same bytes are stored again.
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Protocol
 
 from bson import ObjectId
 from gridfs.errors import FileExists
 from motor.motor_asyncio import AsyncIOMotorDatabase
 
 from models.auth.visibility import scoped
+from models.settings import Settings
 from models.store.files.gridfs import FileBucket, Source
-from models.store.mongo.errors import translate_errors
-from models.store.mongo.indexes import Indexes
-from models.store.mongo.server_time import server_now
+from models.store.mongo.repository import Document
 from models.tasks.task import OPEN
-
-Document = dict[str, Any]
 
 _TOUCH = {"$currentDate": {"metadata.used_at": True}}
 _DOOMED_FIELD = "metadata.doomed"
@@ -48,17 +45,8 @@ class SeekableSource(Source, Protocol):
 class Originals(FileBucket):
     """The bucket ``originals``: metadata {key, used_at}, or {doomed, used_at}."""
 
-    def __init__(self, database: AsyncIOMotorDatabase[Document], grace: float) -> None:
-        """``grace``: seconds a touch prevents deletion, even if ORIGINAL_TTL is shorter."""
-        super().__init__(database, "originals")
-        self._database = database
-        self._grace = grace
-
-    def declare_indexes(self, indexes: Indexes) -> None:
-        super().declare_indexes(indexes)
-        indexes.add(self._files, "metadata.used_at")
-        indexes.add(self._files, _DOOMED_FIELD, sparse=True)
-        indexes.add(self._database["tasks"], [("original_id", 1), ("status", 1)])
+    def __init__(self, database: AsyncIOMotorDatabase[Document], settings: Settings) -> None:
+        super().__init__(database, settings, "originals")
 
     async def find_or_store(
         self, source: SeekableSource, filename: str, sha256: str, owner: str = ""
@@ -80,7 +68,6 @@ class Originals(FileBucket):
             if await self.touch(file_id):
                 return file_id
 
-    @translate_errors
     async def touch_by_hash(self, sha256: str, owner: str = "") -> ObjectId | None:
         """Touch the owner's original with that hash; return its id, None if it does not exist."""
         document = await self._files.find_one_and_update(
@@ -88,41 +75,37 @@ class Originals(FileBucket):
         )
         return document["_id"] if document else None
 
-    @translate_errors
     async def touch(self, file_id: ObjectId) -> bool:
         """Touch an original; False if it is deleted or marked for deletion."""
         query = {"_id": file_id, _DOOMED_FIELD: {"$exists": False}}
         return (await self._files.update_one(query, _TOUCH)).matched_count == 1
 
-    @translate_errors
     async def expire(self, seconds: float) -> int:
         """Mark originals untouched for ``seconds`` that no open task needs; return their number."""
         # Originals of versions without the date, or whose writer died before the touch.
         await self._files.update_many(
             {"metadata.used_at": None}, [{"$set": {"metadata.used_at": "$uploadDate"}}]
         )
-        before = await server_now(self._database) - timedelta(seconds=max(seconds, self._grace))
+        kept = max(seconds, self._settings.delete_grace_seconds)
+        before = await self._server_now() - timedelta(seconds=kept)
         old = {"metadata.used_at": {"$lt": before}, _DOOMED_FIELD: {"$exists": False}}
         count = 0
         async for document in self._files.find(old, {"_id": 1}).sort("metadata.used_at", 1):
             count += await self.mark_for_deletion(document["_id"], old)
         return count
 
-    @translate_errors
     async def mark_for_deletion(self, file_id: ObjectId, condition: Document) -> bool:
         """Mark an original if ``condition`` matches and no open task needs it; return whether."""
         needed = {"original_id": file_id, "status": {"$in": list(OPEN)}}
-        if await self._database["tasks"].find_one(needed, {"_id": 1}) is not None:
+        if await self._tasks.find_one(needed, {"_id": 1}) is not None:
             return False
         outcome = await self._files.update_one({**condition, "_id": file_id}, _DOOM)
         return outcome.modified_count == 1
 
-    @translate_errors
-    async def mark_damaged(self, file_id: ObjectId) -> None:
+    async def mark_damaged(self, file_id: ObjectId) -> bool:
         """Mark a damaged original for deletion, even if tasks need it: it must not be reused."""
-        await self._files.update_one({"_id": file_id}, _DOOM)
+        return (await self._files.update_one({"_id": file_id}, _DOOM)).matched_count == 1
 
-    @translate_errors
     async def delete_marked(self) -> int:
         """Delete the originals marked for deletion; return their number."""
         count = 0

@@ -3,44 +3,39 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from bson import ObjectId
 from motor.motor_asyncio import AsyncIOMotorDatabase
 
+from models.settings import Settings
 from models.store.files.gridfs import FileBucket
-from models.store.mongo.errors import translate_errors
-from models.store.mongo.upsert import upsert
+from models.store.mongo.repository import Document, Repository, upsert
 from models.store.tasks.transitions import owning_task
 
 _BUCKETS = ("originals", "results", "intermediates")
 
 
-class OrphanCollector:
-    """Collects orphans older than ``grace``, scanning each bucket forward by age.
+class OrphanCollector(Repository, collection="state"):
+    """Collects orphans older than ORPHAN_AGE_SECONDS, scanning each bucket forward by age.
 
     The collection ``state`` holds the position, so a pass costs what was written since the last.
     """
 
-    def __init__(
-        self, database: AsyncIOMotorDatabase[dict[str, Any]], results: FileBucket, grace: timedelta
-    ) -> None:
-        self._database = database
-        self._results = results
-        self._grace = grace
+    def __init__(self, database: AsyncIOMotorDatabase[Document], settings: Settings) -> None:
+        super().__init__(database, settings)
+        self._results = FileBucket(database, settings, "results")
 
-    @translate_errors
     async def collect(self) -> int:
         """Delete orphans; return the number of files and chunk sets.
 
         Concurrent callers repeat the same scan, which is harmless.
         """
-        state = self._database["state"]
-        until = ObjectId.from_datetime(datetime.now(UTC) - self._grace)
-        state_document = await state.find_one({"_id": "orphans"})
+        grace = timedelta(seconds=self._settings.orphan_age_seconds)
+        until = ObjectId.from_datetime(datetime.now(UTC) - grace)
+        state_document = await self._collection.find_one({"_id": "orphans"})
         since = ObjectId(state_document["mark"]) if state_document else ObjectId("0" * 24)
         # Less than half a grace period is not worth a scan.
-        if since.generation_time > until.generation_time - self._grace / 2:
+        if since.generation_time > until.generation_time - grace / 2:
             return 0
         total = 0
         for bucket in _BUCKETS:
@@ -49,7 +44,7 @@ class OrphanCollector:
         total += deleted
         until = spared or until
         # Only now: an interrupted scan is repeated.
-        await upsert(state, {"_id": "orphans"}, {"$set": {"mark": until}})
+        await upsert(self._collection, {"_id": "orphans"}, {"$set": {"mark": until}})
         return total
 
     async def _delete_unlisted_results(
@@ -61,7 +56,7 @@ class OrphanCollector:
         it, however long its machine slept, as long as no other worker has claimed the task. An
         original without a task stays: the next upload of the same bytes reuses it.
         """
-        files, tasks = self._database["results.files"], self._database["tasks"]
+        files, tasks = self._database["results.files"], self._tasks
         count, spared = 0, None
         cursor = files.find({"_id": {"$gte": since, "$lt": until}}, {"metadata": 1}).sort("_id", 1)
         async for document in cursor:
@@ -79,7 +74,7 @@ class OrphanCollector:
     async def _delete_partial_files(self, bucket: str, since: ObjectId, until: ObjectId) -> int:
         """Delete chunks without a files entry: their writer died before the end."""
         chunks = self._database[f"{bucket}.chunks"]
-        pipeline: list[dict[str, Any]] = [
+        pipeline: list[Document] = [
             {"$match": {"_id": {"$gte": since, "$lt": until}, "n": 0}},
             {"$project": {"files_id": 1}},
             {

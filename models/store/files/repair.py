@@ -6,38 +6,29 @@ Every change is conditional on the finding still being true, and may be done twi
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from bson import ObjectId
 from motor.motor_asyncio import AsyncIOMotorDatabase
 
 from models.errors import OriginalGone
+from models.settings import Settings
 from models.store.files.originals import Originals
-from models.store.mongo.errors import translate_errors
-from models.store.mongo.upsert import insert_new
+from models.store.mongo.repository import Document, Repository, insert_new
 from models.store.tasks.transitions import failed, lists_file, released_files, restart
 from models.tasks.task import OPEN, Status
-
-Document = dict[str, Any]
 
 _RESULT_LOST = OriginalGone(
     "the result and the uploaded picture were lost; send the picture again"
 ).document()
 
 
-class Repair:
+class Repair(Repository):
     """Changes that make the ledger agree with the stored files."""
 
-    def __init__(
-        self, database: AsyncIOMotorDatabase[Document], originals: Originals, grace: float
-    ) -> None:
-        """``grace``: seconds until released files are deleted."""
-        self._database = database
-        self._tasks = database["tasks"]
-        self._originals = originals
-        self._grace = grace
+    def __init__(self, database: AsyncIOMotorDatabase[Document], settings: Settings) -> None:
+        super().__init__(database, settings)
+        self._originals = Originals(database, settings)
 
-    @translate_errors
     async def recompute(self, task_id: str, file_id: ObjectId) -> bool:
         """Restart a task whose result ``file_id`` is damaged; FAILURE if its original is gone, too.
 
@@ -51,10 +42,10 @@ class Repair:
         if original is None:
             change = failed(_RESULT_LOST) | {
                 "results": [],
-                "waste": released_files(self._grace),
+                "waste": released_files(self._settings.delete_grace_seconds),
             }
         else:
-            change = restart(self._grace, "result_damaged") | {
+            change = restart(self._settings.delete_grace_seconds, "result_damaged") | {
                 "original_id": original,
                 "rung_at": None,
                 "turn": 0,
@@ -62,7 +53,6 @@ class Repair:
         outcome = await self._tasks.update_one({"_id": task_id, **damaged}, [{"$set": change}])
         return outcome.modified_count == 1
 
-    @translate_errors
     async def restore_original(self, task_id: str, missing: ObjectId) -> bool:
         """Point an open task to the original with its hash, or set FAILURE if there is none."""
         lacking = {"_id": task_id, "original_id": missing, "status": {"$in": list(OPEN)}}
@@ -82,7 +72,6 @@ class Repair:
     async def _find_by_hash(self, task: Document) -> ObjectId | None:
         return await self._originals.touch_by_hash(task["original_sha256"], task.get("owner") or "")
 
-    @translate_errors
     async def drop_chunks(self, bucket: str, file_id: object) -> bool:
         """Delete chunks without a files entry."""
         if await self._database[f"{bucket}.files"].find_one({"_id": file_id}, {"_id": 1}):
@@ -90,7 +79,6 @@ class Repair:
         await self._database[f"{bucket}.chunks"].delete_many({"files_id": file_id})
         return True
 
-    @translate_errors
     async def drop_name(self, name: str, task_id: str, at: datetime | None) -> bool:
         """Delete a name whose task does not exist, unless it was reserved again meanwhile."""
         if await self._tasks.find_one({"_id": task_id}, {"_id": 1}):
@@ -98,7 +86,6 @@ class Repair:
         query = {"_id": name, "task_id": task_id, "at": at}
         return (await self._database["names"].delete_one(query)).deleted_count == 1
 
-    @translate_errors
     async def add_name(self, name: str, task_id: str, part: int, at: datetime) -> bool:
         """Reserve a name that a task lists; False if another task has it."""
         entry = {"_id": name, "task_id": task_id, "part": part, "at": at}

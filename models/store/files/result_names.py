@@ -6,11 +6,8 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from motor.motor_asyncio import AsyncIOMotorCollection
-
 from models.auth.visibility import scoped
-from models.store.mongo.errors import translate_errors
-from models.store.mongo.upsert import insert_new
+from models.store.mongo.repository import Repository, insert_new
 
 
 def name_id(name: str, owner: str) -> str:
@@ -22,7 +19,7 @@ def _entry(name: str, task_id: str, part: int, owner: str) -> dict[str, Any]:
     return {"_id": name_id(name, owner), "task_id": task_id, "part": part, "at": datetime.now(UTC)}
 
 
-class ResultNames:
+class ResultNames(Repository, collection="names"):
     """The collection ``names``: {_id: owner and result name, task_id, part, at}.
 
     A name is reserved before its task is created. ``at``, the time of its last reservation, tells
@@ -30,10 +27,6 @@ class ResultNames:
     program's clock, as all ages of ids are.
     """
 
-    def __init__(self, collection: AsyncIOMotorCollection[dict[str, Any]]) -> None:
-        self._names = collection
-
-    @translate_errors
     async def reserve(
         self, wanted: Sequence[Iterable[str]], task_id: str, owner: str = ""
     ) -> list[str]:
@@ -44,7 +37,7 @@ class ResultNames:
         """
         candidates = [list(names) for names in wanted]
         entries = [_entry(n[0], task_id, part, owner) for part, n in enumerate(candidates)]
-        taken = await insert_new(self._names, entries)
+        taken = await insert_new(self._collection, entries)
         return [
             await self._reserve_first_free(names, task_id, part, owner)
             if part in taken
@@ -65,19 +58,18 @@ class ResultNames:
         """Insert the entry, or renew it if it is this task's; False if another task has it."""
         same_task = {key: entry[key] for key in ("_id", "task_id", "part")}
         while True:
-            if not await insert_new(self._names, [entry]):
+            if not await insert_new(self._collection, [entry]):
                 return True
-            renewed = await self._names.update_one(same_task, {"$set": {"at": entry["at"]}})
+            renewed = await self._collection.update_one(same_task, {"$set": {"at": entry["at"]}})
             if renewed.matched_count:
                 return True
-            if await self._names.find_one({"_id": entry["_id"]}, {"_id": 1}) is not None:
+            if await self._collection.find_one({"_id": entry["_id"]}, {"_id": 1}) is not None:
                 return False
             # It existed, and was removed just now because its task never came.
 
-    @translate_errors
     async def find(self, name: str, owner: str = "") -> tuple[str, int] | None:
         """Return (task id, index of the result) for ``name`` of ``owner``."""
         if "/" in name:  # not a name: an anonymous request could reach another owner's names
             return None
-        holder = await self._names.find_one({"_id": name_id(name, owner)})
+        holder = await self._collection.find_one({"_id": name_id(name, owner)})
         return (str(holder["task_id"]), int(holder["part"])) if holder else None

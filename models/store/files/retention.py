@@ -7,55 +7,39 @@ point, and two concurrent runs do no more than one.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorDatabase
 from pymongo import ReturnDocument
 
+from models.settings import Settings
 from models.store.files.gridfs import FileBucket
-from models.store.mongo.errors import translate_errors
-from models.store.mongo.indexes import Indexes
-from models.store.mongo.server_time import server_now
-from models.store.mongo.upsert import upsert
+from models.store.mongo.repository import Document, Repository, upsert
 from models.store.tasks.transitions import release_results
 from models.tasks.task import Status, Task
-
-Document = dict[str, Any]
 
 _STATE_ID = "retention"
 _SAVE_EVERY_TASKS = 200  # tasks after which the position is saved
 _OVERLAP = timedelta(minutes=1)  # scanned again: a task that finished at the mark may appear late
 
 
-class Retention:
-    """Releases results; their files are deleted ``grace`` seconds later."""
+class Retention(Repository, collection="state"):
+    """Releases results; their files are deleted DELETE_GRACE_SECONDS later."""
 
-    def __init__(
-        self, database: AsyncIOMotorDatabase[Document], results: FileBucket, grace: float
-    ) -> None:
-        self._database = database
-        self._tasks = database["tasks"]
-        self._state = database["state"]
-        self._results = results
-        self._grace = grace
+    def __init__(self, database: AsyncIOMotorDatabase[Document], settings: Settings) -> None:
+        super().__init__(database, settings)
+        self._results = FileBucket(database, settings, "results")
 
-    def declare_indexes(self, indexes: Indexes) -> None:
-        indexes.add(
-            self._tasks, "waste.until", partialFilterExpression={"waste.until": {"$exists": True}}
-        )
-
-    @translate_errors
     async def expire(self, seconds: float) -> int:
         """Release the results of tasks that ended more than ``seconds`` ago; return how many tasks.
 
         It scans by end time and saves its position.
         """
-        limit = await server_now(self._database) - timedelta(seconds=seconds)
+        limit = await self._server_now() - timedelta(seconds=seconds)
         query: Document = {"status": Status.SUCCESS, "finished_at": {"$lt": limit}}
-        known = await self._state.find_one({"_id": _STATE_ID})
+        known = await self._collection.find_one({"_id": _STATE_ID})
         if known is not None:
             query["finished_at"]["$gte"] = known["mark"] - _OVERLAP
-        change = [{"$set": release_results(self._grace, "expired")}]
+        change = [{"$set": release_results(self._settings.delete_grace_seconds, "expired")}]
         count = scanned = 0
         cursor = self._tasks.find(query, {"finished_at": 1, "results": 1}).sort("finished_at", 1)
         async for document in cursor:
@@ -70,9 +54,8 @@ class Retention:
 
     async def _save_progress(self, mark: datetime) -> None:
         # Also backwards: the clock may have been set, or RESULT_TTL made longer.
-        await upsert(self._state, {"_id": _STATE_ID}, {"$set": {"mark": mark}})
+        await upsert(self._collection, {"_id": _STATE_ID}, {"$set": {"mark": mark}})
 
-    @translate_errors
     async def delete_name(
         self, task_id: str, name: str, part: int, sha256: str | None = None
     ) -> Task | None:
@@ -91,6 +74,7 @@ class Retention:
             query |= {f"results.{part}.sha256": sha256, f"results.{part}.gone": None}
         deleted = {"$concatArrays": ["$deleted", [{"name": {"$literal": name}, "at": "$$NOW"}]]}
         of_part = {"$arrayElemAt": ["$$each", part]}
+        grace = self._settings.delete_grace_seconds
         names = {"$map": {"input": "$uploads.results", "as": "each", "in": of_part}}
         remaining_names = {"$setDifference": [names, "$deleted.name"]}
         is_this_result = {"$eq": ["$$each.file_id", {"$arrayElemAt": ["$results.file_id", part]}]}
@@ -100,16 +84,15 @@ class Retention:
             [
                 {"$set": {"deleted": {"$ifNull": ["$deleted", []]}}},
                 {"$set": {"deleted": deleted}},
-                {"$set": release_results(self._grace, "deleted", is_last_name)},
+                {"$set": release_results(grace, "deleted", is_last_name)},
             ],
             return_document=ReturnDocument.AFTER,
         )
         return Task.model_validate(document) if document else None
 
-    @translate_errors
     async def delete_released(self) -> int:
         """Delete released files whose grace period is over; return their number."""
-        limit = await server_now(self._database)
+        limit = await self._server_now()
         count = 0
         async for document in self._tasks.find({"waste.until": {"$lt": limit}}, {"waste": 1}):
             due = [entry["file_id"] for entry in document["waste"] if entry["until"] < limit]

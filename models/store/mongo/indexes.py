@@ -1,35 +1,93 @@
-"""Create the indexes of all collections at once."""
+"""All indexes, by collection; one command creates those of a collection when a program starts."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping
 from typing import Any
 
-from motor.motor_asyncio import AsyncIOMotorCollection
-from pymongo import ASCENDING, IndexModel
+from motor.motor_asyncio import AsyncIOMotorDatabase
+from pymongo import DESCENDING, IndexModel
 
-Keys = str | list[tuple[str, int]]
+from models.outbox.item import DeliveryStatus
+from models.tasks.task import Status
+
+_NEWEST_FIRST = [("created_at", DESCENDING), ("_id", DESCENDING)]
+_EXPIRING = IndexModel("expires_at", expireAfterSeconds=0)
+_WAITING = {"partialFilterExpression": {"status": str(DeliveryStatus.WAITING)}}
+_FILES = [
+    # The first is one that drivers create, so that none has to create its own.
+    IndexModel(["filename", "uploadDate"]),
+    IndexModel("metadata.key", unique=True, sparse=True),
+    IndexModel("metadata.task_id", sparse=True),
+]
+_CHUNKS = [IndexModel(["files_id", "n"], unique=True)]  # drivers create it, too
+
+INDEXES: dict[str, list[IndexModel]] = {
+    "tasks": [
+        # Results by the name of their upload, for one owner and for views that see everything.
+        IndexModel(["owner", "uploads.name", "status", ("finished_at", DESCENDING)]),
+        IndexModel(["uploads.name", "status", ("finished_at", DESCENDING)]),
+        # What the sweep enqueues again.
+        IndexModel(["status", "rung_at"]),
+        # The fair queue: in service order and covering, so that 10,000 ids are read in 6 ms.
+        IndexModel(["status", "turn", "created_at", "_id"]),
+        IndexModel(["client", "status", "turn"]),
+        IndexModel(["finished_at", "client"]),
+        # The search of the dashboard.
+        IndexModel(_NEWEST_FIRST),
+        IndexModel(["status", *_NEWEST_FIRST]),
+        IndexModel(["operations.op", *_NEWEST_FIRST]),
+        IndexModel(["worker", *_NEWEST_FIRST], partialFilterExpression={"worker": {"$gt": ""}}),
+        # Holds only waiting tasks, so that it costs little and its first entry is the oldest.
+        IndexModel(
+            "asked_at",
+            name="waiting_since",
+            partialFilterExpression={"status": str(Status.CREATED)},
+        ),
+        IndexModel("started_at"),
+        # A week's figures of the newsletter must not scan the whole ledger.
+        IndexModel("finished_at", partialFilterExpression={"status": str(Status.SUCCESS)}),
+        IndexModel("waste.until", partialFilterExpression={"waste.until": {"$exists": True}}),
+        IndexModel(["original_id", "status"]),
+    ],
+    "history": [IndexModel("drop_at", expireAfterSeconds=0)],
+    "originals.files": [
+        *_FILES,
+        IndexModel("metadata.used_at"),
+        IndexModel("metadata.doomed", sparse=True),
+    ],
+    "results.files": _FILES,
+    "intermediates.files": _FILES,
+    "originals.chunks": _CHUNKS,
+    "results.chunks": _CHUNKS,
+    "intermediates.chunks": _CHUNKS,
+    "groups": [_EXPIRING],
+    "workers": [IndexModel("seen_at", expireAfterSeconds=24 * 3600)],  # silent for longer
+    # METRICS_RETENTION_SECONDS is at most this.
+    "snapshots": [IndexModel("at", expireAfterSeconds=3600)],
+    "mail": [_EXPIRING, IndexModel(["status", "due_at"]), IndexModel("key", unique=True)],
+    "webhooks": [
+        _EXPIRING,
+        IndexModel(["status", "due_at", "host", "client"]),  # hosts and clients may be excluded
+        IndexModel("key", unique=True, **_WAITING),
+        IndexModel("pending", **_WAITING),
+        IndexModel("looked_at", **_WAITING),
+        # For ``next_client``: what is due of each client, without reading excluded clients.
+        IndexModel(["status", "client", "due_at", "host"]),
+        IndexModel(["tasks", ("created_at", DESCENDING)]),
+        # Covers ``count_rearmable``: bodies may be large, and none is read.
+        IndexModel(["subject", "client", "created_at", "key", "type"]),
+        IndexModel(["status", ("created_at", DESCENDING)]),
+    ],
+    "subscribers": [
+        _EXPIRING,
+        IndexModel("address", unique=True),
+        IndexModel(["status", "_id"]),
+    ],
+}
 
 
-class Indexes:
-    """Indexes that the classes of the store declare; one command creates those of a collection.
-
-    Each program does so when it starts, and 40 commands would take 30 ms of its processor time.
-    """
-
-    def __init__(self) -> None:
-        self._models: dict[str, list[IndexModel]] = defaultdict(list)
-        self._collections: dict[str, AsyncIOMotorCollection[Mapping[str, Any]]] = {}
-
-    def add(self, collection: AsyncIOMotorCollection[Any], keys: Keys, **options: Any) -> None:
-        """Declare an index of ``collection``; ``keys``: one field, or (field, direction) pairs."""
-        pairs = [(keys, ASCENDING)] if isinstance(keys, str) else keys
-        self._models[collection.name].append(IndexModel(pairs, **options))
-        self._collections[collection.name] = collection
-
-    async def create(self) -> None:
-        """Create the indexes that do not exist."""
-        # One after the other: at once they would open a connection each.
-        for name, models in self._models.items():
-            await self._collections[name].create_indexes(models)
+async def create_indexes(database: AsyncIOMotorDatabase[dict[str, Any]]) -> None:
+    """Create the indexes that do not exist."""
+    # One after the other: at once they would open a connection each.
+    for name, indexes in INDEXES.items():
+        await database[name].create_indexes(indexes)

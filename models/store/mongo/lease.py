@@ -9,14 +9,10 @@ another has claimed the document.
 
 from __future__ import annotations
 
-from typing import Any
-
 from motor.motor_asyncio import AsyncIOMotorCollection
 from pymongo import ReturnDocument
 
-from models.store.mongo.server_time import now_plus
-
-Document = dict[str, Any]
+from models.store.mongo.repository import Document, now_plus
 
 
 class Lease:

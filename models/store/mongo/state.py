@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import secrets
-from typing import Any
 
-from motor.motor_asyncio import AsyncIOMotorCollection
-from pydantic import SecretStr
+from motor.motor_asyncio import AsyncIOMotorDatabase
 
-from models.store.mongo.errors import translate_errors
+from models.settings import Settings
 from models.store.mongo.lease import Lease
-from models.store.mongo.upsert import upsert
+from models.store.mongo.repository import Document, Repository, upsert
 
 
-class SecretKey:
+class SecretKey(Repository, collection="state"):
     """SECRET_KEY; without that setting, the document ``secret_key``, which is generated once."""
 
-    def __init__(
-        self, collection: AsyncIOMotorCollection[dict[str, Any]], configured: SecretStr
-    ) -> None:
-        self._state = collection
-        self._secret = configured.get_secret_value()
+    def __init__(self, database: AsyncIOMotorDatabase[Document], settings: Settings) -> None:
+        super().__init__(database, settings)
+        self._secret = settings.secret_key.get_secret_value()
 
-    @translate_errors
     async def get(self) -> str:
         """Return the secret from which all signatures derive; the first caller generates it.
 
@@ -30,12 +25,12 @@ class SecretKey:
         """
         if not self._secret:
             generated = {"$setOnInsert": {"value": secrets.token_urlsafe(48)}}
-            document = await upsert(self._state, {"_id": "secret_key"}, generated)
+            document = await upsert(self._collection, {"_id": "secret_key"}, generated)
             self._secret = str(document["value"])
         return self._secret
 
 
-class PeriodicLock:
+class PeriodicLock(Repository, collection="state"):
     """Leader locks of periodic jobs: {_id: job, holder, due_at}.
 
     Of all programs, one at a time runs a job, once per interval: ``due_at`` is the end of the
@@ -43,17 +38,15 @@ class PeriodicLock:
     Redis, so that they survive a Redis that loses its data.
     """
 
-    def __init__(self, collection: AsyncIOMotorCollection[dict[str, Any]]) -> None:
-        self._state = collection
-        self._lease = Lease(collection, holder="holder", until="due_at")
+    def __init__(self, database: AsyncIOMotorDatabase[Document], settings: Settings) -> None:
+        super().__init__(database, settings)
+        self._lease = Lease(self._collection, holder="holder", until="due_at")
 
-    @translate_errors
     async def acquire(self, job: str, holder: str, seconds: float) -> bool:
         """Lock ``job`` for ``seconds`` if due and free; of concurrent callers one succeeds."""
-        await upsert(self._state, {"_id": job}, {"$setOnInsert": {"holder": ""}})
+        await upsert(self._collection, {"_id": job}, {"$setOnInsert": {"holder": ""}})
         return await self._lease.claim({"_id": job}, holder, seconds) is not None
 
-    @translate_errors
     async def extend(self, job: str, holder: str, seconds: float) -> bool:
         """Extend the lock; False if another holder has it."""
         return await self._lease.update_if_held(job, holder, self._lease.until(seconds))

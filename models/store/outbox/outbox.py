@@ -10,38 +10,30 @@ alive takes its fault back.
 
 from __future__ import annotations
 
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
-from motor.motor_asyncio import AsyncIOMotorCollection
+from motor.motor_asyncio import AsyncIOMotorDatabase
 from pymongo import ASCENDING
 
 from models.outbox.item import DeliveryStatus, OutboxItem
-from models.store.mongo.errors import translate_errors
-from models.store.mongo.indexes import Indexes
+from models.settings import Settings
 from models.store.mongo.lease import Lease
-from models.store.mongo.server_time import now_plus
+from models.store.mongo.repository import Document, Repository, now_plus
 
-Document = dict[str, Any]
 Item = TypeVar("Item", bound=OutboxItem)
 
 
-class Outbox(Generic[Item]):
+class Outbox(Repository, Generic[Item]):
     """A collection of outbox items, for their senders."""
 
-    _claim_index: tuple[str, ...] = ("status", "due_at")
-    """Fields of the index that finds due items."""
-
-    def __init__(self, collection: AsyncIOMotorCollection[Document], model: type[Item]) -> None:
-        self._items = collection
+    def __init__(
+        self, database: AsyncIOMotorDatabase[Document], settings: Settings, model: type[Item]
+    ) -> None:
+        super().__init__(database, settings)
         self._model = model
-        self._lease = Lease(collection, holder="lease.token", until="due_at")
+        self._lease = Lease(self._collection, holder="lease.token", until="due_at")
         self._due = {"status": DeliveryStatus.CREATED, **self._lease.expired}
 
-    def declare_indexes(self, indexes: Indexes) -> None:
-        indexes.add(self._items, [(field, ASCENDING) for field in self._claim_index])
-        indexes.add(self._items, "expires_at", expireAfterSeconds=0)
-
-    @translate_errors
     async def claim(
         self, token: str, seconds: float, conditions: Document | None = None
     ) -> Item | None:
@@ -75,13 +67,12 @@ class Outbox(Generic[Item]):
         if await self._lease.update_if_held(item.id, item.token, change):
             return True
         if undo_fault:
-            await self._items.update_one(
+            await self._collection.update_one(
                 {"_id": item.id, "missed": item.token},
                 {"$inc": {"faults": -1}, "$pull": {"missed": item.token}},
             )
         return False
 
-    @translate_errors
     async def begin(self, item: Item) -> bool:
         """Record that an expired lease now means a dead holder; False if it is lost or has ended.
 
@@ -89,16 +80,13 @@ class Outbox(Generic[Item]):
         """
         return await self._update_if_held(item, {"lease.begun": True})
 
-    @translate_errors
     async def extend(self, item: Item, seconds: float) -> bool:
         return await self._update_if_held(item, self._lease.until(seconds))
 
-    @translate_errors
     async def postpone(self, item: Item, seconds: float) -> bool:
         """Return an item to the outbox: its subject does not exist yet, or the worker stops."""
         return await self._update_if_held(item, {"lease": None, "due_at": now_plus(seconds)})
 
-    @translate_errors
     async def retry(self, item: Item, seconds: float, error: str, *, fault: bool) -> bool:
         """Return an item after a failure; ``fault``: the item caused it, not its receiver."""
         change = {
@@ -112,10 +100,9 @@ class Outbox(Generic[Item]):
         }
         return await self._update_if_held(item, change, undo_fault=not fault)
 
-    @translate_errors
     async def mark_sent(self, item: Item, keep: float) -> None:
         """Record that an item was sent, even if another holds it: it must not be sent again."""
-        await self._items.update_one(
+        await self._collection.update_one(
             {"_id": item.id, "status": {"$ne": DeliveryStatus.SENT}},
             [
                 {
@@ -128,7 +115,6 @@ class Outbox(Generic[Item]):
             ],
         )
 
-    @translate_errors
     async def fail(self, item: Item, error: str, keep: float) -> bool:
         failed = _ended_change(DeliveryStatus.FAILED, keep)
         change = {**failed, "error": {"$literal": error}, **self._attempt_change(item)}

@@ -7,53 +7,36 @@ whatever the size of the group.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
 
-from motor.motor_asyncio import AsyncIOMotorDatabase
 from pymongo.errors import DuplicateKeyError
 
 from models.outbox.item import DeliveryStatus
 from models.outbox.webhook import SubjectKind
-from models.store.mongo.errors import translate_errors
-from models.store.mongo.indexes import Indexes
-from models.store.mongo.server_time import now_plus, server_now
+from models.store.mongo.repository import Document, Repository, now_plus
 from models.tasks.task import ENDED, OPEN
-
-Document = dict[str, Any]
 
 _MAX_WEBHOOKS = 1000  # of one poll: bounds its work
 
 
-class PendingWebhooks:
+class PendingWebhooks(Repository, collection="webhooks"):
     """The documents of the collection ``webhooks`` with status WAITING."""
 
-    def __init__(self, database: AsyncIOMotorDatabase[Document], keep: float) -> None:
-        """``keep``: seconds until a webhook that waits in vain is deleted."""
-        self._database = database
-        self._webhooks = database["webhooks"]
-        self._tasks = database["tasks"]
-        self._keep = keep
+    @property
+    def _expiry(self) -> Document:
+        """When a webhook that waits in vain is deleted."""
+        return now_plus(self._settings.webhook_retention_seconds)
 
-    def declare_indexes(self, indexes: Indexes) -> None:
-        waiting_only: Document = {
-            "partialFilterExpression": {"status": str(DeliveryStatus.WAITING)}
-        }
-        indexes.add(self._webhooks, "key", unique=True, **waiting_only)
-        indexes.add(self._webhooks, "pending", **waiting_only)
-        indexes.add(self._webhooks, "looked_at", **waiting_only)
-
-    @translate_errors
     async def release(self, task_id: str) -> int:
         """Make the webhooks that wait for that task's end due; return their number."""
         waiting = {"status": DeliveryStatus.WAITING, "pending": task_id}
-        return sum([await self._advance(webhook) async for webhook in self._webhooks.find(waiting)])
+        found = self._collection.find(waiting)
+        return sum([await self._advance(webhook) async for webhook in found])
 
-    @translate_errors
     async def poll(self, pause: float) -> int:
         """Do the same for webhooks unchecked for ``pause`` seconds whose task has ended."""
-        limit = await server_now(self._database) - timedelta(seconds=pause)
+        limit = await self._server_now() - timedelta(seconds=pause)
         waiting = {"status": DeliveryStatus.WAITING, "looked_at": {"$lt": limit}}
-        cursor = self._webhooks.find(waiting).sort("looked_at").limit(_MAX_WEBHOOKS)
+        cursor = self._collection.find(waiting).sort("looked_at").limit(_MAX_WEBHOOKS)
         webhooks = await cursor.to_list(_MAX_WEBHOOKS)
         if not webhooks:
             return 0
@@ -65,10 +48,9 @@ class PendingWebhooks:
         running = {task["_id"] async for task in open_tasks}
         # A webhook that waits for an open task is kept; one that waits in vain expires.
         kept = [webhook["_id"] for webhook in webhooks if webhook["pending"] in running]
-        await self._webhooks.update_many({"_id": {"$in": ids}}, [{"$set": {"looked_at": "$$NOW"}}])
-        await self._webhooks.update_many(
-            {"_id": {"$in": kept}}, [{"$set": {"expires_at": now_plus(self._keep)}}]
-        )
+        looked, until = {"looked_at": "$$NOW"}, {"expires_at": self._expiry}
+        await self._collection.update_many({"_id": {"$in": ids}}, [{"$set": looked}])
+        await self._collection.update_many({"_id": {"$in": kept}}, [{"$set": until}])
         return sum(
             [
                 await self._advance(webhook)
@@ -92,7 +74,7 @@ class PendingWebhooks:
         else:
             due = {"due_at": "$$NOW", "expires_at": "$$REMOVE"}
             change = {"status": DeliveryStatus.CREATED, **due}
-        outcome = await self._webhooks.update_one(waiting, [{"$set": change}])
+        outcome = await self._collection.update_one(waiting, [{"$set": change}])
         return open_task is None and outcome.modified_count == 1
 
     async def _find_open_task(self, webhook: Document) -> str | None:
@@ -107,7 +89,6 @@ class PendingWebhooks:
         other = await self._tasks.find_one(any_open, {"_id": 1})
         return str(other["_id"]) if other else None
 
-    @translate_errors
     async def wait_again(self, webhook_id: str, until: Document) -> bool:
         """Let a webhook wait again, for ``until``: one of its tasks was restarted.
 
@@ -115,13 +96,13 @@ class PendingWebhooks:
         """
         without_body = {"_id": webhook_id, "status": DeliveryStatus.CREATED, "body": None}
         change = {"status": DeliveryStatus.WAITING, "lease": None, "looked_at": "$$NOW", **until}
-        change["expires_at"] = now_plus(self._keep)
+        change["expires_at"] = self._expiry
         try:
             return (
-                await self._webhooks.update_one(without_body, [{"$set": change}])
+                await self._collection.update_one(without_body, [{"$set": change}])
             ).matched_count == 1
         except DuplicateKeyError:  # an equal webhook waits already
-            return (await self._webhooks.delete_one(without_body)).deleted_count == 1
+            return (await self._collection.delete_one(without_body)).deleted_count == 1
 
 
 def _ended_since(task: Document, since: datetime | None) -> bool:

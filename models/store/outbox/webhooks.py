@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from datetime import datetime
-from typing import Any
 
 import structlog
 from motor.motor_asyncio import AsyncIOMotorDatabase
@@ -18,52 +18,24 @@ from pymongo import ASCENDING, DESCENDING
 from models.outbox.item import NEW_ITEM, DeliveryStatus
 from models.outbox.webhook import WebhookEvent, WebhookRequest
 from models.settings import Settings
-from models.store.mongo.errors import translate_errors
-from models.store.mongo.indexes import Indexes
-from models.store.mongo.server_time import now_plus
-from models.store.mongo.upsert import insert_timed
+from models.store.mongo.repository import Document, insert_timed, now_plus
 from models.store.outbox.outbox import Outbox
 from models.store.outbox.pending_webhooks import PendingWebhooks
 
 log = structlog.get_logger()
 
-Document = dict[str, Any]
-
 _MAX_CLIENTS_SEARCHED = 10  # with their maximum of webhooks each: bounds the reads for one task
 _MAX_SHOWN = 50  # webhooks of one task
 
 
-class WebhookOutbox(Outbox[WebhookEvent]):
+class WebhookOutbox(Outbox[WebhookEvent], collection="webhooks"):
     """The collection ``webhooks``."""
 
-    _claim_index = ("status", "due_at", "host", "client")  # hosts and clients may be excluded
-
-    def __init__(
-        self,
-        database: AsyncIOMotorDatabase[Document],
-        pending: PendingWebhooks,
-        settings: Settings,
-    ) -> None:
-        super().__init__(database["webhooks"], WebhookEvent)
-        self._tasks = database["tasks"]
-        self._pending = pending
-        self._keep = settings.webhook_retention_seconds
-        self._max_log_entries = settings.webhook_log_attempts
+    def __init__(self, database: AsyncIOMotorDatabase[Document], settings: Settings) -> None:
+        super().__init__(database, settings, WebhookEvent)
+        self._pending = PendingWebhooks(database, settings)
         self._max_searched = _MAX_CLIENTS_SEARCHED * settings.webhooks_per_task
 
-    def declare_indexes(self, indexes: Indexes) -> None:
-        super().declare_indexes(indexes)
-        self._pending.declare_indexes(indexes)
-        # For ``next_client``: what is due of each client, without reading excluded clients.
-        by_client = ("status", "client", "due_at", "host")
-        indexes.add(self._items, [(field, ASCENDING) for field in by_client])
-        indexes.add(self._items, [("tasks", ASCENDING), ("created_at", DESCENDING)])
-        # Covers ``count_rearmable``: bodies may be large, and none is read.
-        covered = ("subject", "client", "created_at", "key", "type")
-        indexes.add(self._items, [(field, ASCENDING) for field in covered])
-        indexes.add(self._items, [("status", ASCENDING), ("created_at", DESCENDING)])
-
-    @translate_errors
     async def count_rearmable(self, callback: WebhookRequest) -> int:
         """Return how many other webhooks of its client a restart would rearm, see ``rearm``.
 
@@ -78,25 +50,14 @@ class WebhookOutbox(Outbox[WebhookEvent]):
             {"$match": {"type": {"$not": {"$regex": r"\.succeeded$"}}}},
             {"$count": "count"},
         ]
-        found = await self._items.aggregate(pipeline).to_list(1)
+        found = await self._collection.aggregate(pipeline).to_list(1)
         return int(found[0]["count"]) if found else 0
 
-    @translate_errors
     async def put(self, callback: WebhookRequest) -> None:
         """Store a webhook, due when its tasks end or have ended; one per key waits."""
         if not callback.tasks:
             return
-        document = {
-            "about": callback.about,
-            "subject": callback.subject,
-            "name": callback.name,
-            "tasks": callback.tasks,
-            "pending": callback.tasks[-1],
-            "url": callback.url,
-            "host": callback.host,
-            "client": callback.client,
-            "owner": callback.owner,
-        }
+        document = {**asdict(callback), "host": callback.host, "pending": callback.tasks[-1]}
         await self._insert(document, callback.key)
         await self._pending.release(callback.tasks[-1])
 
@@ -115,11 +76,11 @@ class WebhookOutbox(Outbox[WebhookEvent]):
         }
         times = {
             **dict.fromkeys(("due_at", "created_at", "looked_at"), "$$NOW"),
-            "expires_at": now_plus(self._keep),
+            "expires_at": now_plus(self._settings.webhook_retention_seconds),
         }
-        await insert_timed(self._items, initial, times)  # False: an equal webhook waits already
+        # Inserts nothing if an equal webhook waits already.
+        await insert_timed(self._collection, initial, times)
 
-    @translate_errors
     async def next_client(self, last: str, excluded: list[str], conditions: Document) -> str | None:
         """Return the next client after ``last``, round-robin, with a due webhook; None if none.
 
@@ -128,12 +89,11 @@ class WebhookOutbox(Outbox[WebhookEvent]):
         for after_last in ({"$gt": last}, {}):
             due = {**self._due, **conditions, "client": {"$nin": excluded, **after_last}}
             projection = {"_id": 0, "client": 1}
-            found = await self._items.find_one(due, projection, sort=[("client", ASCENDING)])
+            found = await self._collection.find_one(due, projection, sort=[("client", ASCENDING)])
             if found is not None:
                 return str(found["client"])
         return None
 
-    @translate_errors
     async def rearm(self, task_id: str, allow: Callable[[str], Awaitable[bool]]) -> None:
         """Rearm the webhooks of a task's last end for its next one, unless that end was SUCCESS.
 
@@ -150,7 +110,7 @@ class WebhookOutbox(Outbox[WebhookEvent]):
         limited: set[str] = set()
         sent = {"tasks": task_id, "status": {"$ne": DeliveryStatus.WAITING}}
         copied = ("about", "subject", "name", "tasks", "url", "host", "client", "owner")
-        found = self._items.find(sent, ["key", "type", *copied]).sort("created_at", DESCENDING)
+        found = self._collection.find(sent, ["key", "type", *copied]).sort("created_at", DESCENDING)
         async for webhook in found.limit(self._max_searched):
             key, client = webhook["key"], webhook["client"]
             if key in seen:
@@ -164,7 +124,6 @@ class WebhookOutbox(Outbox[WebhookEvent]):
                 continue
             await self._insert({**{name: webhook[name] for name in copied}, **until}, key)
 
-    @translate_errors
     async def redeliver(self, webhook_id: str) -> tuple[bool, WebhookEvent | None]:
         """Make a webhook due once more, under its id; return whether it was, and the webhook."""
         with_body = {"_id": webhook_id, "body": {"$ne": None}}
@@ -176,35 +135,31 @@ class WebhookOutbox(Outbox[WebhookEvent]):
             {"$set": change},
             {"$unset": "expires_at"},
         ]
-        outcome = await self._items.update_one({**with_body, **free}, pipeline)
+        outcome = await self._collection.update_one({**with_body, **free}, pipeline)
         return outcome.matched_count == 1, await self.get(webhook_id)
 
-    @translate_errors
     async def get(self, webhook_id: str) -> WebhookEvent | None:
-        document = await self._items.find_one({"_id": webhook_id})
+        document = await self._collection.find_one({"_id": webhook_id})
         return WebhookEvent.model_validate(document) if document else None
 
-    @translate_errors
     async def of_task(self, task_id: str) -> list[WebhookEvent]:
         """Return the newest webhooks of a task, or of groups it is in, newest first."""
-        found = self._items.find({"tasks": task_id}).sort("created_at", DESCENDING)
+        found = self._collection.find({"tasks": task_id}).sort("created_at", DESCENDING)
         return [WebhookEvent.model_validate(document) async for document in found.limit(_MAX_SHOWN)]
 
-    @translate_errors
     async def newest(self, status: DeliveryStatus | None, limit: int) -> list[WebhookEvent]:
         """Return the newest webhooks, of one status or of all."""
         query = {"status": status if status else {"$in": list(DeliveryStatus)}}
-        found = self._items.find(query).sort("created_at", DESCENDING).limit(limit)
+        found = self._collection.find(query).sort("created_at", DESCENDING).limit(limit)
         return [WebhookEvent.model_validate(document) async for document in found]
 
-    @translate_errors
     async def lateness(self) -> tuple[int, float]:
         """Return how many webhooks are to be sent, and how many seconds the most overdue is late.
 
         One that waits for a retry is late only after its due time.
         """
-        count = await self._items.count_documents({"status": DeliveryStatus.CREATED})
-        found = await self._items.aggregate(
+        count = await self._collection.count_documents({"status": DeliveryStatus.CREATED})
+        found = await self._collection.aggregate(
             [
                 {"$match": {"status": DeliveryStatus.CREATED}},
                 {"$sort": {"due_at": 1}},
@@ -214,7 +169,6 @@ class WebhookOutbox(Outbox[WebhookEvent]):
         ).to_list(1)
         return count, max(0.0, found[0]["late"] / 1000) if found else 0.0
 
-    @translate_errors
     async def set_body(self, webhook: WebhookEvent, kind: str, body: str, at: datetime) -> bool:
         """Store the body, so that each attempt sends the same; False if another holds the lease."""
         made = {"type": kind, "body": body, "happened_at": at}
@@ -225,4 +179,4 @@ class WebhookOutbox(Outbox[WebhookEvent]):
         if item.new_attempt is None:
             return {}
         entries = {"$concatArrays": ["$log", [{"$literal": item.new_attempt.model_dump()}]]}
-        return {"log": {"$slice": [entries, -self._max_log_entries]}}
+        return {"log": {"$slice": [entries, -self._settings.webhook_log_attempts]}}

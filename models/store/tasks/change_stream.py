@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorChangeStream, AsyncIOMotorCollection
 
-from models.store.mongo.errors import raising_unavailable
+from models.store.mongo.repository import Document, raising_unavailable
 from models.tasks.task import ENDED, Status
 
-Document = dict[str, Any]
 _Stream = AsyncIOMotorChangeStream[Document]
 
 _FIELDS = "updateDescription.updatedFields"
-_ENDINGS: Document = {f"{_FIELDS}.status": {"$in": list(ENDED)}}
 _ALL_CHANGES: Document = {
     "$or": [
         {"operationType": {"$in": ["insert", "replace", "delete"]}},
@@ -44,10 +41,11 @@ class TaskChange:
 
 
 class TaskChangeStream:
-    """Changes of the collection ``tasks``, for one reader."""
+    """Changes of the collection ``tasks``, for one reader: tasks that end, or all changes."""
 
     def __init__(self, collection: AsyncIOMotorCollection[Document]) -> None:
         self._tasks = collection
+        self._endings: Collection[Status] = ENDED
         self._detailed = False
         self._mode_changed = asyncio.Event()
         self._closing: set[asyncio.Task[None]] = set()
@@ -59,12 +57,17 @@ class TaskChangeStream:
             self._mode_changed.set()
 
     @asynccontextmanager
-    async def changes(self) -> AsyncIterator[AsyncIterator[TaskChange]]:
+    async def changes(
+        self, endings: Collection[Status] = ENDED
+    ) -> AsyncIterator[AsyncIterator[TaskChange]]:
         """Yield changes as they happen; switching the mode meanwhile loses none and may repeat one.
+
+        ``endings``: unless the stream is detailed, only changes to one of these statuses.
 
         Raises:
             StoreUnavailable: the stream broke; changes may have been missed.
         """
+        self._endings = endings
         self._mode_changed.clear()
         with raising_unavailable():
             stream = self._open({})
@@ -74,7 +77,8 @@ class TaskChangeStream:
                 yield changes
 
     def _open(self, start: Document) -> _Stream:
-        condition = _ALL_CHANGES if self._detailed else _ENDINGS
+        endings = {f"{_FIELDS}.status": {"$in": list(self._endings)}}
+        condition = _ALL_CHANGES if self._detailed else endings
         stream: _Stream = self._tasks.watch(
             [{"$match": condition}, {"$project": _PROJECTION}],
             max_await_time_ms=_MAX_AWAIT_MS,

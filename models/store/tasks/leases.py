@@ -6,39 +6,31 @@ See ``models.store.mongo.lease``. A task's lease is {worker, token, until}, null
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any
 
-from motor.core import AgnosticBaseCursor
-from motor.motor_asyncio import AsyncIOMotorCollection
+from motor.motor_asyncio import AsyncIOMotorDatabase
 from pymongo import ASCENDING, ReturnDocument
 
-from models.store.mongo.errors import translate_errors
-from models.store.mongo.indexes import Indexes
+from models.settings import Settings
 from models.store.mongo.lease import Lease
-from models.store.mongo.server_time import now_plus
+from models.store.mongo.repository import Document, Repository, now_plus
 from models.store.tasks.transitions import append_entry, append_entry_after_lease, ended, failed
 from models.tasks.task import OPEN, Result, Status, Task, TimelineAction
 
-Document = dict[str, Any]
 Stages = Mapping[str, float]
 
 _OPEN = {"$in": list(OPEN)}
 _MAX_TASKS = 1000  # of one sweep: bounds its work, however long the queue
 
 
-class Leases:
+class Leases(Repository):
     """The changes that workers, the sweep and the supervisor make to the collection ``tasks``."""
 
-    def __init__(self, collection: AsyncIOMotorCollection[Document]) -> None:
-        self._tasks = collection
-        self._lease = Lease(collection, holder="lease.token", until="lease.until")
-
-    def declare_indexes(self, indexes: Indexes) -> None:
-        indexes.add(self._tasks, [("status", ASCENDING), ("rung_at", ASCENDING)])
+    def __init__(self, database: AsyncIOMotorDatabase[Document], settings: Settings) -> None:
+        super().__init__(database, settings)
+        self._lease = Lease(self._tasks, holder="lease.token", until="lease.until")
 
     # For workers
 
-    @translate_errors
     async def claim(
         self, task_id: str, *, worker: str, token: str, seconds: float, max_attempts: int
     ) -> Task | None:
@@ -57,12 +49,10 @@ class Leases:
         document = await self._lease.claim(claimable, token, seconds, change)
         return Task.model_validate(document) if document else None
 
-    @translate_errors
     async def extend(self, task_id: str, token: str, *, seconds: float, progress: int) -> bool:
         change = {**self._lease.until(seconds), "progress": progress}
         return await self._lease.update_if_held(task_id, token, change)
 
-    @translate_errors
     async def finish(
         self,
         task_id: str,
@@ -81,14 +71,12 @@ class Leases:
         }
         return await self._lease.update_if_held(task_id, token, change)
 
-    @translate_errors
     async def fail(
         self, task_id: str, token: str, error: Document, stages: Stages | None = None
     ) -> bool:
         change = failed(error) | {"stages": {"$literal": stages}}
         return await self._lease.update_if_held(task_id, token, change)
 
-    @translate_errors
     async def release(
         self, task_id: str, token: str, *, charge: bool, cause: str | None = None
     ) -> bool:
@@ -109,7 +97,6 @@ class Leases:
 
     # For the sweep and the supervisor
 
-    @translate_errors
     async def expire_worker(self, worker: str) -> int:
         """End the leases of a worker that is known to be dead; return their number."""
         expired = {**self._lease.until(0), "lease.cause": "worker_died"}
@@ -118,12 +105,10 @@ class Leases:
         )
         return outcome.modified_count
 
-    @translate_errors
     async def stalled(self) -> list[Task]:
         """Return started tasks whose lease has expired."""
         return await self._find({"status": Status.STARTED, **self._lease.expired})
 
-    @translate_errors
     async def waiting(self, seconds: float) -> list[Task]:
         """Return created tasks not seen in the queue for ``seconds``, longest first."""
         overdue = {"$expr": {"$lt": ["$rung_at", now_plus(-seconds)]}}  # null is always less
@@ -136,29 +121,22 @@ class Leases:
             StoreUnavailable: MongoDB became unreachable in between.
         """
         cursor = self._tasks.find({"status": Status.CREATED}).sort("turn", ASCENDING)
-        while documents := await self._next(cursor, batch):
+        while documents := await cursor.to_list(batch):
             yield [Task.model_validate(document) for document in documents]
-
-    @translate_errors
-    async def _next(self, cursor: AgnosticBaseCursor[Document], batch: int) -> list[Document]:
-        return await cursor.to_list(batch)
 
     async def _find(self, query: Document) -> list[Task]:
         cursor = self._tasks.find(query).sort("rung_at", ASCENDING).limit(_MAX_TASKS)
         return [Task.model_validate(document) async for document in cursor]
 
-    @translate_errors
     async def mark_enqueued(self, task_ids: Sequence[str]) -> None:
         await self._tasks.update_many(
             {"_id": {"$in": list(task_ids)}}, [{"$set": {"rung_at": "$$NOW"}}]
         )
 
-    @translate_errors
     async def mark_not_enqueued(self, task_id: str) -> None:
         """Record that enqueueing failed, so that the next sweep enqueues the task at once."""
         await self._tasks.update_one({"_id": task_id}, {"$set": {"rung_at": None}})
 
-    @translate_errors
     async def next_enqueue_number(self, task_id: str, *, only_waiting: bool = False) -> int:
         """Return an enqueue number never used for this task: arq remembers the ids of dead jobs.
 
@@ -171,7 +149,6 @@ class Leases:
         )
         return int(document["rings"]) if document else 0
 
-    @translate_errors
     async def give_up(self, task_id: str, max_attempts: int, error: Document) -> bool:
         """Fail a task that has no attempts left and no live lease."""
         used_up = {"_id": task_id, "status": _OPEN, "attempts": {"$gte": max_attempts}}

@@ -1,21 +1,16 @@
-"""Queue length and throughput over time, stored so that they survive restarts."""
+"""The queue's figures now and over time: lengths, ages, expired leases, throughput, disk."""
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from motor.motor_asyncio import AsyncIOMotorDatabase
 from pymongo import ASCENDING
 
-from models.store.mongo.errors import translate_errors
-from models.store.mongo.indexes import Indexes
-from models.store.mongo.server_time import server_now
-from models.store.tasks.stats import QueueStats
+from models.store.mongo.repository import Document, Repository
 from models.tasks.task import Status
-
-Document = dict[str, Any]
 
 _LAG = timedelta(seconds=1)  # the latest changes may not be visible yet
 _MAX_GAP_INTERVALS = 10  # a longer gap had no recorder, and is not filled
@@ -24,28 +19,87 @@ _COUNTS = ("asked", "started", "succeeded", "failed", "cancelled")
 _LEVELS = ("waiting", "running", "workers", "oldest")
 
 
-class QueueHistory:
+@dataclass(frozen=True)
+class QueueStats:
+    """Tasks and leases at one moment; ages by MongoDB's clock, 0 if there is none."""
+
+    waiting: int
+    oldest_seconds: float
+    running: int
+    expired_leases: int
+    longest_expired_seconds: float
+    total: int
+
+
+@dataclass(frozen=True)
+class StorageStats:
+    """Sizes in bytes; ``disk`` is (free, size) of the file system, None if unknown."""
+
+    data_bytes: int
+    disk: tuple[int, int] | None
+
+
+class TaskStats(Repository):
+    """Queries the collection ``tasks`` and its disk; each query takes at most STORE_TIMEOUT."""
+
+    async def queue(self) -> QueueStats:
+        created = {"status": Status.CREATED}
+        waiting = await self._tasks.count_documents(created, maxTimeMS=self._limit_ms)
+        since = {"$ifNull": ["$asked_at", "$created_at"]}  # older versions wrote no asked_at
+        oldest = await self._first(
+            [
+                {"$match": created},
+                {"$sort": {"asked_at": ASCENDING}},
+                {"$limit": 1},
+                {"$project": {"age": {"$subtract": ["$$NOW", since]}}},
+            ]
+        )
+        expired_ms = {"$subtract": ["$$NOW", "$lease.until"]}
+        started = await self._first(
+            [
+                {"$match": {"status": Status.STARTED}},
+                {
+                    "$group": {
+                        "_id": None,
+                        "running": {"$sum": 1},
+                        "over": {"$sum": {"$cond": [{"$gt": [expired_ms, 0]}, 1, 0]}},
+                        "overdue": {"$max": expired_ms},
+                    }
+                },
+            ]
+        )
+        return QueueStats(
+            waiting=waiting,
+            oldest_seconds=max(0, oldest.get("age") or 0) / 1000,
+            running=started.get("running", 0),
+            expired_leases=started.get("over", 0),
+            longest_expired_seconds=max(0, started.get("overdue") or 0) / 1000,
+            total=await self._tasks.estimated_document_count(maxTimeMS=self._limit_ms),
+        )
+
+    async def storage(self) -> StorageStats:
+        reply = await self._database.command("dbStats", maxTimeMS=self._limit_ms)
+        data = int(reply.get("storageSize", 0) + reply.get("indexSize", 0))
+        if "fsTotalSize" not in reply or "fsUsedSize" not in reply:
+            return StorageStats(data, None)
+        size = int(reply["fsTotalSize"])
+        return StorageStats(data, (size - int(reply["fsUsedSize"]), size))
+
+    async def _first(self, pipeline: list[dict[str, Any]]) -> dict[str, Any]:
+        documents = await self._tasks.aggregate(pipeline, maxTimeMS=self._limit_ms).to_list(1)
+        return documents[0] if documents else {}
+
+
+class QueueHistory(Repository, collection="history"):
     """The collection ``history``: {_id: time, seconds, waiting, running, ..., asked, failed, ...}.
 
     Counts cover the ``seconds`` before ``_id``; levels are those at ``_id``.
     """
 
-    def __init__(self, database: AsyncIOMotorDatabase[Document], keep_seconds: int) -> None:
-        """``keep_seconds``: for how long samples are kept."""
-        self._database = database
-        self._tasks = database["tasks"]
-        self._samples = database["history"]
-        self._keep_seconds = keep_seconds
-
-    def declare_indexes(self, indexes: Indexes) -> None:
-        indexes.add(self._samples, "drop_at", expireAfterSeconds=0)
-        indexes.add(self._tasks, [("started_at", ASCENDING)])
-
-    @translate_errors
     async def record(self, stats: QueueStats, workers: int, interval: float) -> None:
         """Record a sample; ``interval``: seconds between samples. One program at a time does so."""
-        at = await server_now(self._database) - _LAG
-        last = await self._samples.find_one({}, {"_id": 1}, sort=[("_id", -1)])
+        at = await self._server_now() - _LAG
+        last = await self._collection.find_one({}, {"_id": 1}, sort=[("_id", -1)])
         since = at - timedelta(seconds=interval)
         if (
             last is not None
@@ -68,9 +122,9 @@ class QueueHistory:
             "succeeded": ended.get(Status.SUCCESS, 0),
             "failed": ended.get(Status.FAILURE, 0),
             "cancelled": ended.get(Status.CANCELLED, 0),
-            "drop_at": at + timedelta(seconds=self._keep_seconds),
+            "drop_at": at + timedelta(seconds=self._settings.queue_history_retention_seconds),
         }
-        await self._samples.update_one({"_id": at}, {"$setOnInsert": sample}, upsert=True)
+        await self._collection.update_one({"_id": at}, {"$setOnInsert": sample}, upsert=True)
 
     async def _count(self, field: str, since: datetime, until: datetime) -> int:
         return await self._tasks.count_documents({field: {"$gt": since, "$lte": until}})
@@ -82,23 +136,21 @@ class QueueHistory:
         )
         return {row["_id"]: row["count"] async for row in counted}
 
-    @translate_errors
     async def waiting_before(self, seconds: float, interval: float) -> int | None:
         """Return how many tasks waited ``seconds`` ago; None without a sample near that time."""
-        at = await server_now(self._database) - timedelta(seconds=seconds)
+        at = await self._server_now() - timedelta(seconds=seconds)
         slack = timedelta(seconds=3 * interval)
         query = {"_id": {"$gt": at - slack, "$lte": at + slack}}
-        sample = await self._samples.find_one(query, {"waiting": 1}, sort=[("_id", -1)])
+        sample = await self._collection.find_one(query, {"waiting": 1}, sort=[("_id", -1)])
         return int(sample["waiting"]) if sample else None
 
-    @translate_errors
     async def series(self, seconds: float, interval: float) -> tuple[float, list[Document]]:
         """Return the width of a point in seconds, and the points of the last ``seconds``.
 
         At most 120 points, oldest first: the sum of counts, the maximum of levels. A time without
         samples has no point.
         """
-        until = await server_now(self._database)
+        until = await self._server_now()
         since = until - timedelta(seconds=seconds)
         # Points start at whole multiples of their width, so that they do not change later.
         width = max(interval, seconds / MAX_POINTS)
@@ -106,7 +158,7 @@ class QueueHistory:
         bucket = {"$floor": {"$divide": [milliseconds, width * 1000]}}
         sums = {name: {"$sum": f"${name}"} for name in (*_COUNTS, "seconds")}
         highest = {name: {"$max": f"${name}"} for name in _LEVELS}
-        cursor = self._samples.aggregate(
+        cursor = self._collection.aggregate(
             [
                 {"$match": {"_id": {"$gt": since}}},
                 {"$group": {"_id": bucket, **sums, **highest}},

@@ -5,19 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
-from motor.motor_asyncio import AsyncIOMotorDatabase
-from pymongo import ASCENDING, DESCENDING
+from pymongo import DESCENDING
 from pymongo.errors import ExecutionTimeout
 
 from models.errors import BadParameter
-from models.store.mongo.errors import translate_errors
-from models.store.mongo.indexes import Indexes
-from models.store.mongo.server_time import server_now
+from models.store.mongo.repository import Document, Repository
 from models.tasks.task import Status, Task
-
-Document = dict[str, Any]
 
 _CURSOR = re.compile(r"([0-9]{1,14})-([0-9a-f]{1,64})")
 _HEX = re.compile(r"[0-9a-f]{1,32}")
@@ -72,25 +66,9 @@ class TaskOutcomes:
     codes: dict[str, int]
 
 
-class TaskSearch:
-    """Queries over the collection ``tasks``, each of which takes at most ``seconds``."""
+class TaskSearch(Repository):
+    """Queries over the collection ``tasks``, each of which takes at most STORE_TIMEOUT."""
 
-    def __init__(self, database: AsyncIOMotorDatabase[Document], seconds: float) -> None:
-        self._database = database
-        self._tasks = database["tasks"]
-        self._limit_ms = max(1, round(seconds * 1000))
-
-    def declare_indexes(self, indexes: Indexes) -> None:
-        indexes.add(self._tasks, _NEWEST_FIRST)
-        for field in ("status", "operations.op"):
-            indexes.add(self._tasks, [(field, ASCENDING), *_NEWEST_FIRST])
-        indexes.add(
-            self._tasks,
-            [("worker", ASCENDING), *_NEWEST_FIRST],
-            partialFilterExpression={"worker": {"$gt": ""}},
-        )
-
-    @translate_errors
     async def page(self, task_filter: TaskFilter, limit: int) -> tuple[list[Task], str | None]:
         """Return up to ``limit`` tasks, and the cursor of the next page if there is one.
 
@@ -111,11 +89,10 @@ class TaskSearch:
         more = len(documents) > limit
         return tasks, _encode_cursor(tasks[-1]) if more else None
 
-    @translate_errors
     async def outcomes(self, seconds: float) -> TaskOutcomes:
         """Return the counts of tasks that ended in the last ``seconds``."""
         by_code = {"_id": {"status": "$status", "code": "$error.code"}, "count": {"$sum": 1}}
-        since = await server_now(self._database) - timedelta(seconds=seconds)
+        since = await self._server_now() - timedelta(seconds=seconds)
         ended = self._tasks.aggregate(
             [
                 {"$match": {"finished_at": {"$gt": since}}},

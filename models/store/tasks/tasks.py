@@ -1,4 +1,4 @@
-"""The task ledger for the service: create, restart, cancel, look up and watch tasks.
+"""The task ledger for the service: create, restart, cancel and look up tasks.
 
 Every change of state is one conditional update with the server's time; ``leases`` has those of
 workers.
@@ -6,55 +6,29 @@ workers.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import Sequence
 
 from bson import ObjectId
-from motor.motor_asyncio import AsyncIOMotorCollection
-from pymongo import ASCENDING, DESCENDING, ReturnDocument
+from motor.motor_asyncio import AsyncIOMotorDatabase
+from pymongo import DESCENDING, ReturnDocument
 
 from models.auth.visibility import UNRESTRICTED_VIEW, View
-from models.store.mongo.errors import raising_unavailable, translate_errors
-from models.store.mongo.indexes import Indexes
-from models.store.mongo.upsert import insert_timed
+from models.settings import Settings
+from models.store.mongo.repository import Document, Repository, insert_timed, now_plus
 from models.store.tasks.transitions import NEW_TASK, RESTARTABLE, ended, restart
+from models.tasks.group import Group, Member
 from models.tasks.task import ENDED, Status, Task, TimelineAction, Upload
-
-Document = dict[str, Any]
 
 _MAX_TASKS_SEARCHED = 100  # of one upload name, searched for one that still has its result
 
 
-class Tasks:
+class Tasks(Repository):
     """The collection ``tasks``."""
 
-    def __init__(self, collection: AsyncIOMotorCollection[Document], grace: float) -> None:
-        """``grace``: seconds from the release of a result file to its deletion."""
-        self._tasks = collection
-        self._grace = grace
-
-    def declare_indexes(self, indexes: Indexes) -> None:
-        indexes.add(
-            self._tasks,
-            [
-                ("owner", ASCENDING),
-                ("uploads.name", ASCENDING),
-                ("status", ASCENDING),
-                ("finished_at", DESCENDING),
-            ],
-        )
-        indexes.add(
-            self._tasks,  # for views that see everything
-            [("uploads.name", ASCENDING), ("status", ASCENDING), ("finished_at", DESCENDING)],
-        )
-
-    @translate_errors
     async def get(self, task_id: str, view: View = UNRESTRICTED_VIEW) -> Task | None:
         document = await self._tasks.find_one({"_id": task_id, **view.query()})
         return Task.model_validate(document) if document else None
 
-    @translate_errors
     async def get_many(
         self, task_ids: Sequence[str], view: View = UNRESTRICTED_VIEW
     ) -> dict[str, Task]:
@@ -62,7 +36,6 @@ class Tasks:
         cursor = self._tasks.find({"_id": {"$in": list(task_ids)}, **view.query()})
         return {str(d["_id"]): Task.model_validate(d) async for d in cursor}
 
-    @translate_errors
     async def newest_of_upload(
         self, upload_name: str, view: View = UNRESTRICTED_VIEW
     ) -> Task | None:
@@ -81,7 +54,6 @@ class Tasks:
                 return task
         return None
 
-    @translate_errors
     async def create(
         self,
         fingerprint: str,
@@ -115,7 +87,6 @@ class Tasks:
         times = {"created_at": "$$NOW", "asked_at": "$$NOW", "rung_at": "$$NOW"}
         return await insert_timed(self._tasks, document, times)
 
-    @translate_errors
     async def restart(
         self,
         task_id: str,
@@ -129,7 +100,7 @@ class Tasks:
         whether this call restarted it: of concurrent calls one does.
         """
         change = {
-            **restart(self._grace),
+            **restart(self._settings.delete_grace_seconds),
             "client": {"$literal": client},
             "turn": turn,
             "asked_at": "$$NOW",
@@ -139,7 +110,6 @@ class Tasks:
         outcome = await self._tasks.update_one({"_id": task_id, **RESTARTABLE}, [{"$set": change}])
         return outcome.modified_count == 1
 
-    @translate_errors
     async def restore_deleted(self, task_id: str, names: Sequence[str] | None = None) -> None:
         """Undo the deletion of ``names`` (or all) of a task's results: requested again."""
         kept = {} if names is None else {"name": {"$in": list(names)}}
@@ -147,7 +117,6 @@ class Tasks:
             {"_id": task_id, "deleted.0": {"$exists": True}}, {"$pull": {"deleted": kept}}
         )
 
-    @translate_errors
     async def cancel(
         self, task_id: str, error: Document, view: View = UNRESTRICTED_VIEW
     ) -> Task | None:
@@ -162,7 +131,6 @@ class Tasks:
         )
         return Task.model_validate(document) if document else None
 
-    @translate_errors
     async def add_upload(self, task_id: str, upload: Upload, limit: int) -> bool:
         """Add a further upload name; False if the task has it, or has ``limit`` names already."""
         outcome = await self._tasks.update_one(
@@ -175,18 +143,40 @@ class Tasks:
         )
         return outcome.modified_count == 1
 
-    @asynccontextmanager
-    async def watch_ended(
-        self, statuses: Collection[Status] = ENDED
-    ) -> AsyncIterator[AsyncIterator[str]]:
-        """Yield the ids of tasks as they end in one of ``statuses``, from one change stream.
 
-        Raises:
-            StoreUnavailable: the stream broke; ids may have been missed.
-        """
-        ended = {"updateDescription.updatedFields.status": {"$in": list(statuses)}}
-        with raising_unavailable():
-            async with self._tasks.watch([{"$match": ended}], max_await_time_ms=1000) as stream:
-                # This opens it now, so that no change before the first wait is missed.
-                await stream.try_next()
-                yield (change["documentKey"]["_id"] async for change in stream)
+class Groups(Repository, collection="groups"):
+    """The collection ``groups``: {_id, members, email, owner, created_at}."""
+
+    def __init__(self, database: AsyncIOMotorDatabase[Document], settings: Settings) -> None:
+        super().__init__(database, settings)
+        self._ledger = Tasks(database, settings)
+
+    async def create(
+        self, group_id: str, members: Sequence[Member], email: str | None, owner: str = ""
+    ) -> None:
+        """Insert the group; if the same pictures were sent before, restart its expiry."""
+        document = {"members": [m.model_dump() for m in members], "email": email, "owner": owner}
+        await self._collection.update_one(
+            {"_id": group_id},
+            [
+                {
+                    "$set": {
+                        "created_at": "$$NOW",
+                        "expires_at": now_plus(self._settings.group_ttl),
+                        **{k: {"$literal": v} for k, v in document.items()},
+                    }
+                }
+            ],
+            upsert=True,
+        )
+
+    async def find(
+        self, group_id: str, view: View = UNRESTRICTED_VIEW
+    ) -> tuple[Group, dict[str, Task]] | None:
+        """Return the group and its tasks by id; the id of a task stands for a group of one."""
+        document = await self._collection.find_one({"_id": group_id, **view.query()})
+        if document is not None:
+            group = Group.model_validate(document)
+            return group, await self._ledger.get_many(group.task_ids)
+        task = await self._ledger.get(group_id, view)
+        return (Group.of_one(task), {task.id: task}) if task else None

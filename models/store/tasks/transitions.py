@@ -12,11 +12,9 @@ from typing import Any
 
 from bson import ObjectId
 
-from models.store.mongo.server_time import now_plus
+from models.store.mongo.repository import Document, now_plus
 from models.tasks.task import MAX_TIMELINE_ENTRIES, Status, TimelineAction
 from models.tasks.task import RESTARTABLE as _RESTARTABLE_STATUSES
-
-Document = dict[str, Any]
 
 NEW_TASK: Document = {
     "status": Status.CREATED,

@@ -1,31 +1,24 @@
-"""Worker heartbeats: each worker reports every few seconds and learns whether to drain."""
+"""Workers: heartbeats, by which they also learn whether to drain, and their latest metrics."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
-from motor.motor_asyncio import AsyncIOMotorCollection
+from bson.binary import Binary
+from motor.motor_asyncio import AsyncIOMotorDatabase
+from pymongo import WriteConcern
 
-from models.store.mongo.errors import translate_errors
-from models.store.mongo.indexes import Indexes
-from models.store.mongo.server_time import now_plus
-from models.store.mongo.upsert import upsert
+from models.settings import Settings
+from models.store.mongo.repository import Document, Repository, now_plus, upsert
 
-_EXPIRE_SECONDS = 24 * 3600  # a TTL index drops entries of workers silent for longer
+_MAX_NAME_CHARACTERS = 300
 
 
-class WorkerRegistry:
+class WorkerRegistry(Repository, collection="workers"):
     """The collection ``workers``: {_id: worker, seen_at, engine, drain, status fields}."""
 
-    def __init__(self, collection: AsyncIOMotorCollection[dict[str, Any]]) -> None:
-        self._workers = collection
-
-    def declare_indexes(self, indexes: Indexes) -> None:
-        indexes.add(self._workers, "seen_at", expireAfterSeconds=_EXPIRE_SECONDS)
-
-    @translate_errors
     async def report(
         self,
         worker: str,
@@ -45,57 +38,93 @@ class WorkerRegistry:
         }
         if first:
             change["$unset"] = {"drain": ""}
-        return bool((await upsert(self._workers, {"_id": worker}, change)).get("drain"))
+        return bool((await upsert(self._collection, {"_id": worker}, change)).get("drain"))
 
-    @translate_errors
     async def set_drain(self, worker: str, *, drain: bool) -> bool:
         """Ask ``worker`` to take no new tasks, or to take them again; False if unknown."""
         change = {"$set": {"drain": True}} if drain else {"$unset": {"drain": ""}}
-        return (await self._workers.update_one({"_id": worker}, change)).matched_count == 1
+        return (await self._collection.update_one({"_id": worker}, change)).matched_count == 1
 
-    @translate_errors
     async def entries(self, seconds: float, limit: int) -> list[dict[str, Any]]:
         """Return the entries of workers seen in the last ``seconds``; ``silent``: seconds since."""
         query = _seen_within(seconds)
         silence = {"silent": {"$divide": [{"$subtract": ["$$NOW", "$seen_at"]}, 1000]}}
-        cursor = self._workers.aggregate(
+        cursor = self._collection.aggregate(
             [{"$match": query}, {"$sort": {"seen_at": -1}}, {"$limit": limit}, {"$set": silence}]
         )
         return sorted([entry async for entry in cursor], key=lambda entry: str(entry["_id"]))
 
-    @translate_errors
     async def remove(self, worker: str) -> None:
-        await self._workers.delete_one({"_id": worker})
+        await self._collection.delete_one({"_id": worker})
 
-    @translate_errors
     async def count_alive(self, seconds: float, host: str = "") -> int:
         """Return the number of workers (of ``host``, if given) seen in the last ``seconds``."""
         query: dict[str, Any] = _seen_within(seconds)
         if host:
             query["_id"] = {"$regex": f"^{re.escape(host)}:"}
-        return await self._workers.count_documents(query)
+        return await self._collection.count_documents(query)
 
-    @translate_errors
     async def count_accepting(self, seconds: float) -> int:
         """Return the number of workers seen in the last ``seconds`` that are not draining."""
         query = {**_seen_within(seconds), "drain": {"$ne": True}}
-        return await self._workers.count_documents(query)
+        return await self._collection.count_documents(query)
 
-    @translate_errors
     async def names(self, seconds: float) -> set[str]:
         """Return the names of the workers seen in the last ``seconds``."""
         query = _seen_within(seconds)
-        return {str(entry["_id"]) async for entry in self._workers.find(query, {"_id": 1})}
+        return {str(entry["_id"]) async for entry in self._collection.find(query, {"_id": 1})}
 
-    @translate_errors
     async def engines(self, seconds: float) -> dict[str, int]:
         """Return the number of workers of each engine, of those seen in the last ``seconds``."""
         query = {**_seen_within(seconds), "engine": {"$gt": ""}}
         by_engine = {"_id": "$engine", "workers": {"$sum": 1}}
-        counted = self._workers.aggregate([{"$match": query}, {"$group": by_engine}])
+        counted = self._collection.aggregate([{"$match": query}, {"$group": by_engine}])
         return dict(sorted([(entry["_id"], entry["workers"]) async for entry in counted]))
 
 
 def _seen_within(seconds: float) -> dict[str, Any]:
     """Return the query for workers seen in the last ``seconds``."""
     return {"$expr": {"$gt": ["$seen_at", now_plus(-seconds)]}}
+
+
+class MetricSnapshot(NamedTuple):
+    """A snapshot with its age in seconds; its content is not validated."""
+
+    worker: str
+    age: float
+    figures: object
+
+
+class MetricSnapshots(Repository, collection="snapshots"):
+    """The collection ``snapshots``: {_id: worker, at, figures}, separate from the worker registry.
+
+    A worker that ends leaves ``workers`` at once; its counters are served for some time after.
+    """
+
+    def __init__(self, database: AsyncIOMotorDatabase[Document], settings: Settings) -> None:
+        super().__init__(database, settings)
+        # A server loses at most a few seconds of snapshots: no need to wait for a majority.
+        self._snapshots = self._collection.with_options(write_concern=WriteConcern(w=1))
+
+    async def put(self, worker: str, figures: bytes) -> None:
+        change = {"$currentDate": {"at": True}, "$set": {"figures": Binary(figures)}}
+        await self._snapshots.update_one({"_id": worker}, change, upsert=True)
+
+    async def recent(self, seconds: float, limit: int) -> list[MetricSnapshot]:
+        """Return the newest ``limit`` of those written in the last ``seconds``."""
+        since = {"$expr": {"$gt": ["$at", now_plus(-seconds)]}, "at": {"$type": "date"}}
+        aged = {"figures": 1, "age": {"$subtract": ["$$NOW", "$at"]}}
+        cursor = self._snapshots.aggregate(
+            [{"$match": since}, {"$sort": {"at": -1}}, {"$limit": limit}, {"$project": aged}]
+        )
+        return [
+            MetricSnapshot(document["_id"], max(0, document["age"]) / 1000, document.get("figures"))
+            async for document in cursor
+            if _is_name(document["_id"])
+        ]
+
+
+def _is_name(worker: object) -> bool:
+    return (
+        isinstance(worker, str) and 0 < len(worker) <= _MAX_NAME_CHARACTERS and worker.isprintable()
+    )

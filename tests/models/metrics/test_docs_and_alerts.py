@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
+from models.__main__ import markdown_table
 from models.error_members import INPUT_ERRORS
 from models.metrics.definitions import METRICS
-from models.metrics.markdown_table import markdown_table
 from models.metrics.metric import MetricKind
 from models.settings import Settings
 from tests.support.paths import ROOT

@@ -24,7 +24,7 @@ from models.metrics.definitions import (
 )
 from models.metrics.instruments import Instruments
 from models.metrics.metric import MetricSource
-from models.metrics.prometheus_text import ProcessMetrics, render
+from models.metrics.snapshot import ProcessMetrics, render
 from models.redis.queue import Queue
 from models.settings import Settings
 from models.store import Store

@@ -104,13 +104,10 @@ async def test_sent_emails_expire(store: Store, settings: Settings) -> None:
     email = await store.emails.claim("t", 60)
     assert email is not None
     await store.emails.mark_sent(email, settings.mail_retention_seconds)
-    document = await store.emails._items.find_one()
+    document = await store.emails._collection.find_one()
     assert document is not None
     kept = document["expires_at"] - document["ended_at"]
     assert kept.total_seconds() == settings.mail_retention_seconds
-    for owner, collection in (
-        (store.emails, "items"),
-        (store.subscribers, "subscribers"),
-    ):
-        indexes = await getattr(owner, f"_{collection}").index_information()
+    for collection in (store.emails._collection, store.subscribers._collection):
+        indexes = await collection.index_information()
         assert indexes["expires_at_1"]["expireAfterSeconds"] == 0

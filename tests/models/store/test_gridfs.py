@@ -129,6 +129,7 @@ async def test_orphan_collection_spares_results_of_a_live_attempt(
 
 def orphans(store: Store, settings: Settings) -> OrphanCollector:
     """Return a collector with a negative grace: what was just written is old already."""
-    from datetime import timedelta
 
-    return OrphanCollector(store._database, store.results, timedelta(seconds=-5))
+    return OrphanCollector(
+        store._database, store._settings.model_copy(update={"orphan_age_seconds": -5})
+    )

@@ -11,7 +11,7 @@ import pytest
 from models.outbox import email as drafts
 from models.store import Store
 from models.store.mongo.lease import Lease
-from models.store.mongo.upsert import insert_new, insert_timed
+from models.store.mongo.repository import insert_new, insert_timed
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 

@@ -195,15 +195,6 @@ async def test_reserve_names_for_several_parts(store: Store) -> None:
         await names.reserve([["b-2.png"]], "third")
 
 
-async def test_watch_ended_yields_ended_tasks(store: Store) -> None:
-    await create_task(store)
-    async with store.tasks.watch_ended() as ended_ids:
-        await claim_task(store, "t")
-        await store.leases.extend(TASK, "t", seconds=9, progress=1)
-        await store.leases.finish(TASK, "t", [make_result()])
-        assert await anext(ended_ids) == TASK
-
-
 async def test_newest_of_upload(store: Store) -> None:
     for mark in ("cd" * 32, MARK):
         await create_task(store, mark)

@@ -18,7 +18,7 @@ from tests.support import api_key_clients, images
 from tests.support.api_key_clients import Credentials, KeyedService, StartService
 from tests.support.task_factory import RESULT, finish
 from workers.mail.archive_email import archive_content
-from workers.mail.context import MailContext
+from workers.mail.message import MailContext
 
 NAME = "cat-thumbnail-100x100.png"
 

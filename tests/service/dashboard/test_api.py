@@ -14,8 +14,8 @@ from bson import ObjectId
 from models.operations import OPERATIONS
 from models.settings import Settings
 from models.store import Store
+from models.store.tasks.queue_history import QueueStats
 from models.store.tasks.search import TaskOutcomes
-from models.store.tasks.stats import QueueStats
 from models.tasks.task import MAX_TIMELINE_ENTRIES, Status, Task
 from service.app import create_app
 from service.app_keys import STORE
@@ -152,7 +152,7 @@ async def test_a_task_of_an_older_version_is_shown(client: Client, store: Store)
     (task_id,) = await fill(store, 1)
     body = await api(client, f"tasks/{task_id}")
     assert (body["timeline"], body["stages_ms"], body["attempts"]) == ([], None, 0)
-    await store.workers._workers.insert_one({"_id": "old:1", "seen_at": datetime.now(UTC)})
+    await store.workers._collection.insert_one({"_id": "old:1", "seen_at": datetime.now(UTC)})
     (worker,) = (await api(client, "workers"))["workers"]
     assert (worker["name"], worker["host"], worker["tasks"]) == ("old:1", "old", [])
     assert await finish(store, task_id)

@@ -10,9 +10,8 @@ import pytest
 
 from models.settings import Settings
 from models.store import Store
-from service.app_keys import CACHE
 from tests.support import images
-from tests.support.task_factory import RESULT, age, findings, finish, got, stored
+from tests.support.task_factory import age, findings, finish, got, stored
 from workers.background.housekeeping import delete_expired
 
 Send = Callable[..., Awaitable[Any]]
@@ -176,17 +175,6 @@ async def test_upload_name_serves_the_newest_remaining_result(
         assert await (await client.get("/processed/cat.png")).read() == remaining
         assert (await client.delete(urls[int(remaining)])).status == 204
     assert (await client.get("/processed/cat.png")).status == 404
-
-
-async def test_delete_evicts_the_cache(client: Any, done: str, store: Store) -> None:
-    cache = client.app[CACHE]
-    sha256 = (await got(store, done)).results[0].sha256
-    for _ in range(2):
-        await client.get(URL)
-        await cache.wait_for_offers()
-    assert await cache.get(sha256) == RESULT
-    await client.delete(URL)
-    assert await cache.get(sha256) is None
 
 
 async def test_only_one_of_concurrent_deletes_succeeds(

@@ -10,7 +10,7 @@ import pytest
 from itsdangerous import TimestampSigner
 
 from models.auth.tokens import Purpose, Tokens
-from models.outbox.subscriber import Subscription
+from models.outbox.email import Subscription
 from models.settings import Settings
 from models.store import Store
 from service.app_keys import TOKENS

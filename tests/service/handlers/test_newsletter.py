@@ -9,9 +9,8 @@ import pytest
 
 from models.auth.tokens import Purpose, Tokens
 from models.outbox import email as drafts
-from models.outbox.email import Email, EmailKind
+from models.outbox.email import Email, EmailKind, Subscription
 from models.outbox.item import DeliveryStatus
-from models.outbox.subscriber import Subscription
 from models.settings import Settings
 from models.store import Store
 from service.app import create_app

@@ -191,7 +191,7 @@ async def test_operations_are_listed_with_their_schema(client: Any) -> None:
 async def test_long_poll_of_a_group_reads_it_once_all_have_ended(
     settings: Settings, store: Store, aiohttp_client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from models.store.tasks.groups import Groups
+    from models.store.tasks.tasks import Groups
 
     opened = asyncio.Event()  # the change stream; whoever waits when it opens reads again
     monkeypatch.setattr(CompletionWaiter, "on_missed_changes", lambda _: opened.set())

@@ -12,13 +12,12 @@ from models.settings import Settings
 from models.store import Store
 from models.store.files.gridfs import CHUNK_BYTES
 from models.tasks.group import Group
-from models.tasks.zip_archive import archive_entries, failure_report
+from models.tasks.zip_archive import archive_entries, failures
 from tests.conftest import working
 from tests.support import images
 from tests.support.task_factory import RESULT, age, findings, finish, got, stored
 from tests.workers.background.conftest import Send
 from workers.background.housekeeping import delete_expired
-from workers.mail.archive_email import _failures
 
 URL = "/processed/cat-upscale-x2.png"
 
@@ -228,9 +227,8 @@ async def test_archive_reports_expired_results(done: str, store: Store, settings
     task = await got(store, done)
     group = Group.of_one(task)
     assert archive_entries(group, {task.id: task}) == []
-    assert "(result_gone)" in failure_report(group, {task.id: task})
-    assert _failures(group, {task.id: task}) == [
-        {"name": "cat.png", "detail": "its result is no longer kept"}
+    assert failures(group, {task.id: task}) == [
+        {"name": "cat.png", "detail": "1 of its results are gone", "code": "result_gone"}
     ]
 
 

@@ -108,7 +108,7 @@ async def test_failures_are_listed_with_reasons(settings: Settings, store: Store
     assert "1 picture is ready" in text and "3 of 4 failed" in text
     assert "bad.png: the picture is <b>broken</b>" in text
     assert "the picture is &lt;b&gt;broken" in html
-    assert "odd.txt: no picture" in text and "gone.png: its task no longer exists" in text
+    assert "odd.txt: no picture" in text and "gone.png: its task is no longer stored" in text
     (part,) = attachments(message)
     with zipfile.ZipFile(io.BytesIO(part.get_content())) as zipped:
         assert zipped.namelist() == ["made-good.png", "errors.txt"]

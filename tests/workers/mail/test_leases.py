@@ -18,15 +18,16 @@ from tests.conftest import working
 from tests.support.paths import ROOT
 from tests.support.smtp import (
     Mailbox,
-    mail_context,
     mail_server,
     make_due,
     only_email,
     send_due,
+    send_one,
     smtp_settings,
     wait_until,
 )
-from workers.mail.sender import send_one
+from workers import outbox
+from workers.mail.sender import EmailSender, send_emails
 from workers.mail.smtp import SmtpClient
 
 DRAFT = drafts.confirmation_draft("s1", "ann@example.org")
@@ -130,9 +131,7 @@ async def test_sigkill_of_a_sending_worker(settings: Settings, store: Store) -> 
 async def test_stopped_worker_finishes_or_releases(
     settings: Settings, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from workers.mail import sender
-
-    monkeypatch.setattr(sender, "_SHUTDOWN_GRACE_SECONDS", 0.1)
+    monkeypatch.setattr(outbox, "_SHUTDOWN_GRACE_SECONDS", 0.1)
     begun = asyncio.Event()
 
     async def stuck(self: Any, message: Any) -> None:
@@ -141,9 +140,7 @@ async def test_stopped_worker_finishes_or_releases(
 
     monkeypatch.setattr(SmtpClient, "send", stuck)
     await store.emails.put(DRAFT)
-    sending = asyncio.create_task(
-        send_one(await mail_context(settings, store), SmtpClient(settings))
-    )
+    sending = asyncio.create_task(send_emails(settings, store))
     await begun.wait()
     sending.cancel()
     await asyncio.gather(sending, return_exceptions=True)
@@ -163,7 +160,7 @@ async def test_long_delivery_extends_its_lease(
     monkeypatch.setattr(SmtpClient, "send", slow)
     quick = settings.model_copy(update={"lease_seconds": 0.6})
     await store.emails.put(DRAFT)
-    sending = asyncio.create_task(send_one(await mail_context(quick, store), SmtpClient(quick)))
+    sending = asyncio.create_task(send_one(await EmailSender.open(quick, store)))
     await begun.wait()
     first = await only_email(store)
 
@@ -190,8 +187,6 @@ async def test_senders_survive_a_store_outage(
             failures.pop()
             raise StoreUnavailable("away", store="mongodb")
         return await claim(token, seconds)
-
-    from workers.mail.sender import send_emails
 
     monkeypatch.setattr(store.emails, "claim", away)
     await store.emails.put(DRAFT)

@@ -20,17 +20,17 @@ from tests.support.smtp import (
     Mailbox,
     finished_task,
     group_of,
-    mail_context,
     mail_server,
     make_due,
     only_email,
     send_due,
+    send_one,
     smtp_settings,
     wait_until,
 )
-from workers.mail import contents, sender
-from workers.mail.context import EmailContent, MailContext
-from workers.mail.smtp import SmtpClient
+from workers.mail import contents
+from workers.mail.message import EmailContent, MailContext
+from workers.mail.sender import EmailSender
 from workers.outbox import NotReady
 
 DRAFT = drafts.confirmation_draft("s1", "ann@example.org")
@@ -42,9 +42,7 @@ async def test_sender_stops_when_its_lease_is_lost(settings: Settings, store: St
     gate = GatedMailbox()
     with mail_server(gate) as port:
         chosen = smtp_settings(settings, port, lease_seconds=1)
-        slow = asyncio.create_task(
-            sender.send_one(await mail_context(chosen, store), SmtpClient(chosen))
-        )
+        slow = asyncio.create_task(send_one(await EmailSender.open(chosen, store)))
         await asyncio.to_thread(gate.arrived.wait, 30)
 
         async def taken_over() -> bool:

@@ -30,7 +30,7 @@ from tests.support.smtp import (
     wait_until,
 )
 from workers.mail import contents, sender
-from workers.mail.context import EmailContent, MailContext
+from workers.mail.message import EmailContent, MailContext
 
 DRAFT = drafts.confirmation_draft("s1", "ann@example.org")
 LEASE = 0.5  # shorter than a frozen store takes to be noticed: twice STORE_TIMEOUT

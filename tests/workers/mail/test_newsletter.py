@@ -46,7 +46,7 @@ async def subscribe(store: Store, count: int, *, confirmed: bool = True, start: 
         person = await store.subscribers.get_or_create(f"reader{number}@example.org", 3600)
         if confirmed:
             await store.subscribers.confirm(person.id)
-    await store.subscribers._subscribers.update_many(
+    await store.subscribers._collection.update_many(
         {"confirmed_at": {"$exists": True}},
         [{"$set": {"confirmed_at": {"$subtract": ["$confirmed_at", 7 * 86400 * 1000]}}}],
     )

@@ -27,8 +27,7 @@ from tests.support.smtp import (
     wait_until,
 )
 from workers.mail import contents, sender
-from workers.mail.context import EmailContent
-from workers.mail.mime import compose_message
+from workers.mail.message import EmailContent, compose_message
 
 DRAFT = drafts.confirmation_draft("s1", "ann@example.org")
 
@@ -193,7 +192,7 @@ async def test_header_injection_is_refused(store: Store, bad: str) -> None:
 
 
 async def test_template_values_are_single_lines() -> None:
-    from workers.mail.rendering import render, single_line
+    from workers.mail.message import render, single_line
 
     assert single_line("a\r\nb\u2028c\u202ed") == "a b c d"
     text, html = render(

@@ -76,7 +76,7 @@ async def profiled(store: Store, query: Any) -> dict[str, Any]:
 async def test_excluded_webhooks_are_not_read(store: Store) -> None:
     """Even with a large backlog of excluded clients, or of one task."""
     task_id = await put(store, "http://127.0.0.1/", client="mallory")
-    webhook: Any = await store.webhooks._items.find_one()
+    webhook: Any = await store.webhooks._collection.find_one()
     copies = [
         {
             **webhook,
@@ -86,7 +86,7 @@ async def test_excluded_webhooks_are_not_read(store: Store) -> None:
         }
         for number in range(300)
     ]
-    await store.webhooks._items.insert_many(copies)
+    await store.webhooks._collection.insert_many(copies)
     await put(store, "http://127.0.0.1/", client="zoe")
     seen = await profiled(
         store, store.webhooks.next_client("a", ["mallory"], {"host": {"$nin": [1]}})

@@ -25,12 +25,11 @@ from tests.support.webhook_receiver import (
     outcomes,
     run_receiver,
     update_webhooks,
-    webhook_context,
+    webhook_sender,
     webhook_settings,
     worker_context,
 )
-from workers.webhooks import sender
-from workers.webhooks.delivery import deliver_webhook
+from workers.webhooks.sender import send_webhooks
 
 
 async def put(store: Store, url: str, *, client: str = "c", ended: bool = True) -> str:
@@ -85,7 +84,7 @@ async def test_retry_pauses_grow_and_retry_after_is_respected(
             receiver.responses = [web.Response(status=429, headers=headers)]
             await make_due(store)
             await deliver_due(chosen, store)
-            document = await store.webhooks._items.find_one()
+            document = await store.webhooks._collection.find_one()
             assert document is not None and document["status"] == DeliveryStatus.CREATED
             pauses.append((document["due_at"] - document["claimed_at"]).total_seconds())
         assert 8 <= pauses[0] <= 42 and 16 <= pauses[1] <= 54  # slack for a slow machine
@@ -140,7 +139,7 @@ async def test_given_up_after_webhook_give_up_seconds(settings: Settings, store:
         webhook = await only_webhook(store)
         assert (webhook.status, len(webhook.log)) == (DeliveryStatus.FAILED, 2)
         assert webhook.error == "the receiver answered 500 (given up, see WEBHOOK_GIVE_UP_SECONDS)"
-        document = await store.webhooks._items.find_one()
+        document = await store.webhooks._collection.find_one()
         assert document is not None
         kept = document["expires_at"] - document["ended_at"]
         assert kept.total_seconds() == chosen.webhook_retention_seconds
@@ -178,10 +177,10 @@ async def test_stopped_sender_releases(settings: Settings, store: Store) -> None
     async with run_receiver() as receiver:
         receiver.hold = asyncio.Event()
         await put(store, receiver.url)
-        async with webhook_context(webhook_settings(settings, receiver), store) as context:
-            webhook = await store.webhooks.claim("t", 60)
+        async with webhook_sender(webhook_settings(settings, receiver), store) as sender:
+            webhook = await sender.claim()
             assert webhook is not None
-            delivering = asyncio.create_task(deliver_webhook(context, webhook))
+            delivering = asyncio.create_task(sender.deliver(webhook))
             await asyncio.wait_for(receiver.called.wait(), 30)
             delivering.cancel()
             await asyncio.gather(delivering, return_exceptions=True)
@@ -193,7 +192,7 @@ async def test_stopped_sender_releases(settings: Settings, store: Store) -> None
 
 
 def start_sender(settings: Settings, store: Store) -> asyncio.Task[None]:
-    return asyncio.create_task(sender.send_webhooks(worker_context(settings, store)))
+    return asyncio.create_task(send_webhooks(worker_context(settings, store)))
 
 
 async def stop(task: asyncio.Task[None]) -> None:
@@ -316,23 +315,22 @@ async def test_log_is_bounded_and_without_responses(settings: Settings, store: S
                 await deliver_due(chosen, small)
         finally:
             small.close()
-        document: Any = await store.webhooks._items.find_one()
+        document: Any = await store.webhooks._collection.find_one()
         assert [each["status"] for each in document["log"]] == [502, 503, 504]
         assert "secret" not in str(document)
 
 
 async def test_calls_are_counted(settings: Settings, store: Store) -> None:
-    async with (
-        run_receiver() as receiver,
-        webhook_context(webhook_settings(settings, receiver), store) as context,
-    ):
+    async with run_receiver() as receiver:
+        worker = worker_context(webhook_settings(settings, receiver), store)
         receiver.responses = [web.Response(status=500)]
-        for _ in range(2):
-            await put(store, receiver.url)
-            webhook = await store.webhooks.claim("t", 60)
-            assert webhook is not None
-            await deliver_webhook(context, webhook)
-        seen = snapshot.collect(context.worker.instruments)
+        async with webhook_sender(worker.settings, store, worker) as sender:
+            for _ in range(2):
+                await put(store, receiver.url)
+                webhook = await sender.claim()
+                assert webhook is not None
+                await sender.deliver(webhook)
+        seen = snapshot.collect(worker.instruments)
         assert {k: v for k, v in seen[WEBHOOK_CALLS].items() if v} == {
             ("http_error",): 1,
             ("delivered",): 1,
@@ -363,8 +361,8 @@ async def test_waiting_webhooks_expire(settings: Settings, store: Store) -> None
     await store.webhooks.rearm(task_id, allow)
     _, copy = await all_webhooks(store)
     assert (copy.status, copy.after is not None) == (DeliveryStatus.WAITING, True)
-    document: Any = await store.webhooks._items.find_one({"_id": copy.id})
+    document: Any = await store.webhooks._collection.find_one({"_id": copy.id})
     assert document["expires_at"] > datetime.now(UTC)
     assert await store.pending_webhooks.poll(0) == 0
-    after: Any = await store.webhooks._items.find_one({"_id": copy.id})
+    after: Any = await store.webhooks._collection.find_one({"_id": copy.id})
     assert after["expires_at"] == document["expires_at"]

@@ -1,0 +1,162 @@
+"""The base class of the store's parts: collections, server time, driver errors, inserts."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, ParamSpec, TypeVar
+
+from motor.motor_asyncio import AsyncIOMotorCollection, AsyncIOMotorDatabase
+from pymongo import ReturnDocument
+from pymongo.errors import (
+    BulkWriteError,
+    ConnectionFailure,
+    DuplicateKeyError,
+    ExecutionTimeout,
+    PyMongoError,
+    WTimeoutError,
+)
+
+from models.errors import StoreUnavailable
+from models.settings import Settings
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Document = dict[str, Any]
+
+_TRANSIENT = (ConnectionFailure, ExecutionTimeout, WTimeoutError)  # no server, or none in time
+_TRANSIENT_LABELS = ("RetryableWriteError", "ResumableChangeStreamError")  # no primary, e.g.
+
+_DUPLICATE_KEY_CODE = 11000  # MongoDB's error code DuplicateKey
+
+
+class Repository:
+    """Queries of one subject. Each of its methods and generators may raise StoreUnavailable.
+
+    ``collection`` of a subclass names the collection ``_collection``.
+    """
+
+    def __init_subclass__(cls, collection: str = "tasks") -> None:
+        super().__init_subclass__()
+        cls._collection_name = collection
+        for name, member in list(vars(cls).items()):
+            if inspect.iscoroutinefunction(member):
+                setattr(cls, name, _translated(member))
+            elif inspect.isasyncgenfunction(member):
+                setattr(cls, name, _translated_generator(member))
+
+    _collection_name: str
+
+    def __init__(self, database: AsyncIOMotorDatabase[Document], settings: Settings) -> None:
+        self._database = database
+        self._settings = settings
+        self._tasks = database["tasks"]
+        self._collection = database[self._collection_name]
+        # For a query that may take long: the server stops then, too.
+        self._limit_ms = max(1, round(settings.store_timeout * 1000))
+
+    async def _server_now(self) -> datetime:
+        """Return the server's time, for queries where an expression would bypass the index."""
+        moment: datetime = (await self._database.command("hello"))["localTime"]
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def now_plus(seconds: float) -> Document:
+    """Return the expression for the server time plus ``seconds`` (may be negative), in whole ms.
+
+    All programs use MongoDB's clock, since their own may differ.
+    """
+    return {"$add": ["$$NOW", round(seconds * 1000)]}
+
+
+@contextmanager
+def raising_unavailable() -> Iterator[None]:
+    """Raise StoreUnavailable when MongoDB cannot be reached, its primary is lost, or it is late."""
+    try:
+        yield
+    except PyMongoError as error:
+        if not isinstance(error, _TRANSIENT) and not any(
+            error.has_error_label(label) for label in _TRANSIENT_LABELS
+        ):
+            raise
+        raise StoreUnavailable(
+            "the database does not answer; nothing was lost, try again shortly",
+            store="mongodb",
+        ) from error
+
+
+def _translated(function: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
+    @functools.wraps(function)
+    async def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        with raising_unavailable():
+            return await function(*args, **kwargs)
+
+    return call
+
+
+def _translated_generator(
+    function: Callable[P, AsyncGenerator[T]],
+) -> Callable[P, AsyncGenerator[T]]:
+    @functools.wraps(function)
+    async def generate(*args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[T]:
+        with raising_unavailable():
+            async with contextlib.aclosing(function(*args, **kwargs)) as items:
+                async for item in items:
+                    yield item
+
+    return generate
+
+
+async def upsert(
+    collection: AsyncIOMotorCollection[Document],
+    query: Mapping[str, Any],
+    change: Mapping[str, Any] | Sequence[Mapping[str, Any]],
+) -> Document:
+    """Return the document of ``query`` after ``change``; ``query`` selects it by a unique field."""
+    while True:
+        try:
+            return await collection.find_one_and_update(
+                query, change, upsert=True, return_document=ReturnDocument.AFTER
+            )
+        except DuplicateKeyError:
+            continue  # a concurrent insert won: now there is a document to update
+
+
+async def insert_timed(
+    collection: AsyncIOMotorCollection[Document], document: Document, times: Document
+) -> bool:
+    """Insert ``document`` with ``times`` unless its id or another unique field exists already.
+
+    ``times``: expressions of the server's time, ``created_at`` among them. Returns whether this
+    call inserted it.
+    """
+    try:  # an update, since only updates can use the server's time; no document lacks created_at
+        await collection.update_one(
+            {"_id": document["_id"], "created_at": None},
+            [{"$replaceWith": {"$mergeObjects": [{"$literal": document}, times]}}],
+            upsert=True,
+        )
+    except DuplicateKeyError:
+        return False
+    return True
+
+
+async def insert_new(
+    collection: AsyncIOMotorCollection[Document], documents: Sequence[Document]
+) -> set[int]:
+    """Insert the documents whose unique fields are new; return the indexes of the others."""
+    try:
+        await collection.insert_many(documents, ordered=False)
+    except BulkWriteError as error:
+        details = error.details or {}
+        refused = details.get("writeErrors", [])
+        if details.get("writeConcernErrors") or any(
+            each["code"] != _DUPLICATE_KEY_CODE for each in refused
+        ):
+            raise
+        return {int(each["index"]) for each in refused}
+    return set()
