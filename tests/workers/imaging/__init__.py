@@ -14,4 +14,6 @@ from workers.imaging.writer import write
 def encode(picture: Picture, encoding: Encoding, writing: EncoderSettings = DEFAULT) -> bytes:
     """Return the bytes of the file that ``write`` makes."""
     with tempfile.TemporaryDirectory() as folder:
-        return Path(write(picture, encoding, writing, Path(folder) / "result.png").path).read_bytes()
+        return Path(
+            write(picture, encoding, writing, Path(folder) / "result.png").path
+        ).read_bytes()
