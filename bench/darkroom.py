@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -50,7 +51,7 @@ def run_mongod() -> Iterator[str]:
             server.process.command, stdout=server.process.output, stderr=subprocess.STDOUT
         )
         try:
-            server.wait_until_ready()
+            asyncio.run(server.process.ready())
             yield server.url
         finally:
             process.terminate()

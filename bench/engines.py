@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 import openvino
 
+from bench import receptive_field
 from bench.throughput import SHARED, make_image
 from bench.tiles import fastest, upscale_in_tiles
 from models.networks.catalogue import Catalogue
@@ -28,7 +29,7 @@ from models.operations.upscale import Upscale
 from models.settings import usable_cores
 from workers.imaging.picture import Pixels
 from workers.pipeline import Limits, Pipeline
-from workers.upscaler import receptive_field, tiles
+from workers.upscaler import tiles
 from workers.upscaler.engine import Engine
 from workers.upscaler.opencv import OpenCV, load_network
 from workers.upscaler.openvino import OpenVINO, set_input_shape

@@ -18,12 +18,14 @@ import cv2
 
 from bench.darkroom import run_mongod
 from bench.throughput import make_image
+from models.images.encoder_settings import DEFAULT
 from models.networks.catalogue import Catalogue
 from models.operations import Encoding
 from models.operations.steps import read_pipeline
 from models.settings import Settings
 from models.store import Store
 from workers.imaging import codec
+from workers.imaging.writer import write
 from workers.operations import Tools, run
 from workers.upscaler.select import choose_engine
 
@@ -64,7 +66,7 @@ async def row(text: str, source: Path, store: Store, folder: Path) -> str:
         run(whole, spec, tools)
 
     async def keep() -> None:
-        path.write_bytes(codec.encode(changed, Encoding("png")))
+        write(changed, Encoding("png"), DEFAULT, path)
         with path.open("rb") as file:
             kept.append(await store.intermediates.put(file, "kept", {}))
 

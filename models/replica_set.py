@@ -5,10 +5,11 @@ Only as a replica set does mongod acknowledge writes that survive a kill.
 
 from __future__ import annotations
 
-import time
+import asyncio
+import contextlib
 from typing import Any
 
-from pymongo import MongoClient
+from pymongo import AsyncMongoClient
 from pymongo.errors import ConnectionFailure, OperationFailure
 
 REPLICA_SET = "darkroom"
@@ -21,7 +22,7 @@ def replica_set_url(host: str, port: int) -> str:
     return f"mongodb://{host}:{port}/?replicaSet={REPLICA_SET}"
 
 
-def ensure_primary(host: str, port: int, seconds: float) -> None:
+async def ensure_primary(host: str, port: int, seconds: float) -> None:
     """Initiate the replica set at ``host:port`` if it is new, and wait until it accepts writes.
 
     If the data folder was last used on another port, the configuration gets the new address.
@@ -30,34 +31,35 @@ def ensure_primary(host: str, port: int, seconds: float) -> None:
         TimeoutError: no primary within ``seconds``.
     """
     member = f"{host}:{port}"
-    deadline = time.monotonic() + seconds
-    client: MongoClient[dict[str, Any]]
-    with MongoClient(
+    client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(
         host, port, directConnection=True, serverSelectionTimeoutMS=_SERVER_SELECTION_MS
-    ) as client:
-        while time.monotonic() < deadline:
-            try:
-                _configure(client, member)
-                if client.admin.command("hello").get("isWritablePrimary"):
-                    return
-            except (ConnectionFailure, OperationFailure):
-                pass  # starting up, or applying its new address
-            time.sleep(0.02)
+    )
+    async with client:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while True:
+                    # A failure: it is starting up, or applying its new address.
+                    with contextlib.suppress(ConnectionFailure, OperationFailure):
+                        await _configure(client, member)
+                        if (await client.admin.command("hello")).get("isWritablePrimary"):
+                            return
+                    await asyncio.sleep(0.02)
     raise TimeoutError(
         f"mongod at {member} did not become primary within {seconds:g} s; see its log"
     )
 
 
-def _configure(client: MongoClient[dict[str, Any]], address: str) -> None:
+async def _configure(client: AsyncMongoClient[dict[str, Any]], address: str) -> None:
     member = {"_id": 0, "host": address}
     try:
-        config = client.admin.command("replSetGetConfig")["config"]
+        config = (await client.admin.command("replSetGetConfig"))["config"]
     except OperationFailure as error:
         if error.code != _NOT_INITIATED_CODE:
             raise
-        client.admin.command("replSetInitiate", {"_id": REPLICA_SET, "members": [member]})
+        new = {"_id": REPLICA_SET, "members": [member]}
+        await client.admin.command("replSetInitiate", new)
         return
     if config["members"][0]["host"] != address:
         config["members"][0]["host"] = address
         config["version"] += 1
-        client.admin.command("replSetReconfig", config, force=True)
+        await client.admin.command("replSetReconfig", config, force=True)

@@ -7,16 +7,14 @@ import sys
 
 from models.errors import BadSettings
 from models.settings import Settings
-from standalone.binaries import BinaryNotFound
-from standalone.process import print_status
-from standalone.sockets import AlreadyInUse
+from standalone.process import CannotStart, print_status
 from standalone.supervisor import Supervisor
 
 
 def main() -> int:
     try:
         return asyncio.run(Supervisor(Settings.load().require_folders()).run())
-    except (BinaryNotFound, AlreadyInUse, BadSettings, TimeoutError) as error:
+    except (CannotStart, BadSettings, TimeoutError) as error:
         print_status(f"darkroom: {error}")
         return 2
 

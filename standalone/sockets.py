@@ -1,26 +1,25 @@
-"""The listening sockets of the service, held by the supervisor.
-
-They outlive each service process: while one is replaced or restarted, connections wait in the
-sockets' backlog instead of being refused.
-"""
+"""The addresses of the service: its listening sockets, and whether it answers there."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import errno
 import socket
 
+from standalone.process import CannotStart
+
 _BACKLOG = 1024  # connections that may wait to be accepted
-
-
-class AlreadyInUse(Exception):
-    """Another process uses the data folder or the port."""
 
 
 def listen(host: str, port: int) -> list[socket.socket]:
     """Return listening sockets on all addresses of ``host``; if it is empty, of this machine.
 
+    They outlive each service process: while one is replaced or restarted, connections wait in the
+    backlog instead of being refused.
+
     Raises:
-        AlreadyInUse: the port is taken, or the host is not an address of this machine.
+        CannotStart: the port is taken, or the host is not an address of this machine.
     """
     sockets: list[socket.socket] = []
     try:
@@ -29,7 +28,8 @@ def listen(host: str, port: int) -> list[socket.socket]:
         )
         for family, _, _, _, address in dict.fromkeys(addresses):
             try:
-                sockets.append(_listening(family, address))
+                listener = socket.create_server(address, family=family, backlog=_BACKLOG)
+                sockets.append(listener)
             except OSError as error:
                 # "localhost" has an IPv6 address even on machines without IPv6.
                 if error.errno not in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}:
@@ -40,21 +40,29 @@ def listen(host: str, port: int) -> list[socket.socket]:
     except OSError as error:
         for opened in sockets:
             opened.close()
-        raise AlreadyInUse(
+        raise CannotStart(
             f"port {port} on {host} cannot be used ({error.strerror}); set PORT or HOST"
         ) from None
     return sockets
 
 
-def _listening(family: int, address: object) -> socket.socket:
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        listener.bind(address)  # type: ignore[arg-type]
-        listener.listen(_BACKLOG)
-    except BaseException:
-        listener.close()
-        raise
-    return listener
+async def is_ready(host: str, port: int, seconds: float) -> bool:
+    """Poll /readyz until it answers 200; False after ``seconds``."""
+    request = f"GET /readyz HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            while True:
+                with contextlib.suppress(OSError):
+                    reader, writer = await asyncio.open_connection(host, port)
+                    writer.write(request)
+                    status = await reader.readline()
+                    writer.close()
+                    if b" 200 " in status:
+                        return True
+                await asyncio.sleep(0.05)
+    return False
+
+
+def reachable(host: str) -> str:
+    """Return an address of this machine at which a service bound to ``host`` answers."""
+    return {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104

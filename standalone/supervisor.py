@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
-import http.client
 import os
 import signal
 import socket
@@ -19,9 +18,8 @@ from models.errors import StoreUnavailable
 from models.settings import Settings
 from service.auth import startup_check
 from standalone import embedded_stores
-from standalone.embedded_stores import EmbeddedStore
-from standalone.process import SupervisedProcess, environment, print_status, run_in_daemon_thread
-from standalone.sockets import AlreadyInUse, listen
+from standalone.process import CannotStart, SupervisedProcess, print_status
+from standalone.sockets import is_ready, listen, reachable
 from workers.worker_name import worker_name
 
 _READY_SECONDS = 60
@@ -33,7 +31,6 @@ class Supervisor:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._data = settings.data_dir.resolve()
-        self._keepers: set[asyncio.Task[None]] = set()
         self._processes: list[SupervisedProcess] = []
         self._shutdown = asyncio.Event()
         self._reenqueue_tasks: set[asyncio.Task[None]] = set()
@@ -71,14 +68,18 @@ class Supervisor:
         s = self._settings
         # Checked here as well: a service that may not listen would be restarted again and again.
         await startup_check.check(s, self._find_key)
-        shared = environment(REDIS_URL=s.redis_url, MONGO_URL=s.mongo_url, DATA_DIR=str(self._data))
+        shared = {
+            "REDIS_URL": s.redis_url,
+            "MONGO_URL": s.mongo_url,
+            "DATA_DIR": str(self._data),
+        }
         run_dir = self._data / "run"
         for number in range(s.workers):
             worker = SupervisedProcess(
                 f"worker-{number}",
                 [sys.executable, "-m", "workers", "run"],
-                shared,
                 run_dir,
+                shared,
                 grace_seconds=s.drain_seconds + 10,
                 on_death=self._on_worker_death,
             )
@@ -86,10 +87,10 @@ class Supervisor:
         fds = [listener.fileno() for listener in self._sockets]
         service = [sys.executable, "-m", "service", *(f"--fd={fd}" for fd in fds)]
         grace = 2 * s.shutdown_timeout + 5
-        await self._add(SupervisedProcess("service", service, shared, run_dir, grace, fds=fds))
-        host = _reachable(s.host)
+        await self._add(SupervisedProcess("service", service, run_dir, shared, grace, fds=fds))
+        host = reachable(s.host)
         url = f"http://[{host}]:{s.port}" if ":" in host else f"http://{host}:{s.port}"
-        if not await _is_ready(host, s.port):
+        if not await is_ready(host, s.port, _READY_SECONDS):
             print_status(f"darkroom: not ready within {_READY_SECONDS} s; see the messages above")
             return False
         print_status(f"Darkroom is ready: {url}")
@@ -108,25 +109,22 @@ class Supervisor:
     async def _open_stores(self) -> Settings:
         """Start the stores that have no URL in the settings; return settings with both URLs."""
         changes: dict[str, str] = {}
-        servers: list[EmbeddedStore] = []
-        if not self._settings.mongo_url:
-            servers.append(embedded_stores.mongo(self._data))
-            changes["mongo_url"] = servers[-1].url
-        if not self._settings.redis_url:
-            servers.append(embedded_stores.redis(self._data))
-            changes["redis_url"] = servers[-1].url
-        for server in servers:
-            await self._add(server.process, server)
-        await asyncio.gather(*(run_in_daemon_thread(server.wait_until_ready) for server in servers))
+        ready = []
+        for setting, open_store in (
+            ("mongo_url", embedded_stores.mongo),
+            ("redis_url", embedded_stores.redis),
+        ):
+            if not getattr(self._settings, setting):
+                store = open_store(self._data)
+                changes[setting] = store.url
+                await self._add(store.process)
+                ready.append(store.process.ready())
+        await asyncio.gather(*ready)
         return self._settings.model_copy(update=changes)
 
-    async def _add(self, process: SupervisedProcess, server: EmbeddedStore | None = None) -> None:
+    async def _add(self, process: SupervisedProcess) -> None:
         await process.start()
         self._processes.append(process)
-        keeper = asyncio.create_task(
-            process.keep_running(server.wait_until_ready if server else None)
-        )
-        self._keepers.add(keeper)
 
     def _on_sigusr2(self) -> None:
         """Rolling restart: replace workers and service one after the other."""
@@ -181,40 +179,15 @@ class Supervisor:
             print_status("stopping")
         for listener in self._sockets:
             listener.close()
+        if self._replacement:
+            self._replacement.cancel()
+            await asyncio.gather(self._replacement, return_exceptions=True)
         # All workers at once: one must not claim the tasks that another releases.
         for _, kind in groupby(reversed(self._processes), lambda p: p.name.partition("-")[0]):
             await asyncio.gather(*(process.stop() for process in kind))
-        if self._replacement:
-            await asyncio.gather(self._replacement, return_exceptions=True)
-        for task in (*self._keepers, *self._reenqueue_tasks):
+        for task in self._reenqueue_tasks:
             task.cancel()
-        await asyncio.gather(*self._keepers, *self._reenqueue_tasks, return_exceptions=True)
-
-
-async def _is_ready(host: str, port: int) -> bool:
-    """Poll /readyz until it answers 200; False after _READY_SECONDS."""
-
-    def answers() -> bool:
-        connection = http.client.HTTPConnection(host, port, timeout=_READY_SECONDS)
-        try:
-            connection.request("GET", "/readyz")
-            return connection.getresponse().status == http.HTTPStatus.OK
-        except (OSError, http.client.HTTPException):
-            return False
-        finally:
-            connection.close()
-
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_READY_SECONDS):
-            while not await run_in_daemon_thread(answers):
-                await asyncio.sleep(0.05)
-            return True
-    return False
-
-
-def _reachable(host: str) -> str:
-    """Return an address of this machine at which a service bound to ``host`` answers."""
-    return {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+        await asyncio.gather(*self._reenqueue_tasks, return_exceptions=True)
 
 
 @contextlib.contextmanager
@@ -222,14 +195,14 @@ def _lock(data: Path) -> Iterator[None]:
     """Lock the data folder for this process and write its pid into the lock file.
 
     Raises:
-        AlreadyInUse: another process holds the lock.
+        CannotStart: another process holds the lock.
     """
     file: IO[str]
     with (data / "lock").open("a") as file:  # not "w": it may hold another process's pid
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise AlreadyInUse(
+            raise CannotStart(
                 f"another Darkroom runs on {data}; stop it, or set DATA_DIR and PORT"
             ) from None
         file.truncate(0)

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from functools import cache
 from pathlib import Path
@@ -149,7 +150,8 @@ def running(server: embedded_stores.EmbeddedStore) -> Iterator[embedded_stores.E
         command, stdout=server.process.output, stderr=subprocess.STDOUT, start_new_session=True
     )
     try:
-        server.wait_until_ready()
+        with ThreadPoolExecutor(1) as thread:  # this thread may have a loop that runs
+            thread.submit(asyncio.run, server.process.ready()).result()
         yield server
     finally:
         process.terminate()

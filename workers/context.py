@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from models.metrics.instruments import Instruments
@@ -24,6 +25,7 @@ class WorkerContext:
 
     ``scratch``: its temporary folder. ``memory``: shared by its running child processes.
     ``done`` and ``failed``: tasks it ended so since its start. ``draining``: it takes no new tasks.
+    ``reported``: it has sent a heartbeat.
     ``webhook_due``: set when a webhook is due, so that the sender need not wait for its next poll.
     """
 
@@ -39,7 +41,9 @@ class WorkerContext:
     attempts: set[Attempt] = field(default_factory=set)
     done: int = 0
     failed: int = 0
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     draining: bool = False
+    reported: bool = False
     webhook_due: asyncio.Event = field(default_factory=asyncio.Event)
 
 

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 import time
 
-import structlog
-
-from models.errors import StoreUnavailable
 from models.metrics import snapshot
 from models.metrics.definitions import (
     ATTEMPTS,
@@ -28,8 +24,6 @@ from models.metrics.definitions import (
 from models.metrics.instruments import Instruments, operation_label
 from models.tasks.task import Status, Task
 from workers.context import Attempt, WorkerContext
-
-log = structlog.get_logger()
 
 
 def count_attempt(instruments: Instruments, attempt: Attempt) -> None:
@@ -53,18 +47,11 @@ def count_failure(instruments: Instruments, task: Task, code: str) -> None:
     instruments.count(TASK_FAILURES, code)
 
 
-async def write_snapshots(worker: WorkerContext) -> None:
-    """Write a snapshot every METRICS_INTERVAL_SECONDS until cancelled."""
-    while True:
-        try:
-            _set_gauges(worker)
-            packed = snapshot.pack(snapshot.collect(worker.instruments))
-            await worker.store.metric_snapshots.put(worker.name, packed)
-        except StoreUnavailable:
-            pass  # the next snapshot has the same counts and more
-        except Exception:
-            log.exception("snapshot_failed")
-        await asyncio.sleep(worker.settings.metrics_interval_seconds)
+async def write_snapshot(worker: WorkerContext) -> None:
+    """Write the counts so far and the current gauges; a later snapshot has the same and more."""
+    _set_gauges(worker)
+    packed = snapshot.pack(snapshot.collect(worker.instruments))
+    await worker.store.metric_snapshots.put(worker.name, packed)
 
 
 async def write_last_snapshot(worker: WorkerContext) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import shutil
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import structlog
@@ -21,10 +22,11 @@ from models.redis.queue import JOB_NAME, Queue, connect, from_json, to_json
 from models.settings import Settings
 from models.store import Store
 from workers import metrics
-from workers.background.cancellation import watch_cancellations
-from workers.background.heartbeat import report_heartbeats
-from workers.background.housekeeping import housekeep
-from workers.background.sweep import sweep
+from workers.background.cancellation import REOPEN_SECONDS, watch_cancellations
+from workers.background.heartbeat import HEARTBEAT_SECONDS, report_heartbeat
+from workers.background.housekeeping import run_if_due
+from workers.background.periodic import run_periodically
+from workers.background.sweep import sweep_once
 from workers.child.memory_semaphore import MemorySemaphore
 from workers.child.pool import ChildPool
 from workers.context import WorkerContext
@@ -84,17 +86,27 @@ def create(
             instruments=instruments,
         )
         ctx["worker"] = worker
-        background.append(asyncio.create_task(loop.read_when_queued()))
-        background.append(asyncio.create_task(sweep(worker)))
-        background.append(asyncio.create_task(housekeep(worker)))
-        background.append(asyncio.create_task(watch_cancellations(worker)))
-        background.append(asyncio.create_task(report_heartbeats(worker, loop)))
-        background.append(asyncio.create_task(send_emails(settings, store)))
-        background.append(asyncio.create_task(send_webhooks(worker)))
-        background.append(asyncio.create_task(_poll_newsletter(worker)))
-        background.append(asyncio.create_task(measure_lag(instruments)))
+        jobs: list[tuple[str, Callable[[], Awaitable[object]], float]] = [
+            ("sweep", lambda: sweep_once(worker), settings.sweep_interval_seconds),
+            (
+                "housekeeping",
+                lambda: run_if_due(name, settings, store),
+                settings.housekeeping_interval_seconds,
+            ),
+            ("cancellation", lambda: watch_cancellations(worker), REOPEN_SECONDS),
+            ("heartbeat", lambda: report_heartbeat(worker, loop), HEARTBEAT_SECONDS),
+            # Not an arq job, which would wait behind all tasks. A restarted worker catches up.
+            ("newsletter", lambda: enqueue_newsletter(settings, store), _NEWSLETTER_POLL_SECONDS),
+        ]
         if settings.metrics:
-            background.append(asyncio.create_task(metrics.write_snapshots(worker)))
+            interval = settings.metrics_interval_seconds
+            jobs.append(("metrics", lambda: metrics.write_snapshot(worker), interval))
+        running = [
+            *(run_periodically(*job) for job in jobs),
+            *(loop.read_when_queued(), send_emails(settings, store), send_webhooks(worker)),
+            measure_lag(instruments),
+        ]
+        background.extend(asyncio.create_task(job) for job in running)
         ready_pipe.notify_ready(ready_fd)
         log.info(
             "worker_ready",
@@ -143,18 +155,3 @@ def create(
         log_results=False,
     )
     return loop
-
-
-async def _poll_newsletter(worker: WorkerContext) -> None:
-    """Enqueue the weekly newsletter when it is due; polls until cancelled.
-
-    Not an arq job, which would wait behind all tasks. A restarted worker catches up.
-    """
-    while True:
-        try:
-            await enqueue_newsletter(worker.settings, worker.store)
-        except StoreUnavailable as error:
-            log.warning("newsletter_store_unavailable", **error.document())
-        except Exception:
-            log.exception("newsletter_failed")
-        await asyncio.sleep(_NEWSLETTER_POLL_SECONDS)

@@ -7,6 +7,7 @@ it measures the recovery and not the work.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import itertools
 import json
@@ -190,7 +191,7 @@ def unsupervised(folder: Path) -> Iterator[Instance]:
     try:
         for server in (redis, mongo):
             start(*server.process.command)
-            server.wait_until_ready()
+            asyncio.run(server.process.ready())
         for module in ("service", "workers", "workers"):
             start(sys.executable, "-m", module)
         instance = Instance(f"http://127.0.0.1:{port}", mongo.port)

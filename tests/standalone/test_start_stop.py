@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from standalone.process import SupervisedProcess, environment
+from standalone.process import SupervisedProcess
 from tests.standalone.test_supervisor import StartDarkroom, descendants_of, picture
 from tests.support import images
 from tests.support.paths import ROOT
@@ -125,22 +125,18 @@ def test_missing_wheels_are_reported(tmp_path: Path) -> None:
 
 @pytest.mark.integration
 async def test_failing_ready_check_restarts_the_process(tmp_path: Path) -> None:
-    program = SupervisedProcess("short", ["/bin/false"], environment(), tmp_path / "run")
     calls = 0
 
-    def ready() -> None:
+    async def ready() -> None:
         nonlocal calls
         calls += 1
         raise TimeoutError("no primary")
 
+    program = SupervisedProcess("short", ["/bin/false"], tmp_path / "run", ready=ready)
     await program.start()
-    keeper = asyncio.create_task(program.keep_running(ready))
     while calls < 3:
-        assert not keeper.done()
         await asyncio.sleep(0.01)
     await program.stop()
-    keeper.cancel()
-    await asyncio.gather(keeper, return_exceptions=True)
     assert not program.running
 
 
@@ -149,26 +145,26 @@ async def test_death_during_the_ready_check_restarts_at_once(
     tmp_path: Path,
 ) -> None:
     """Regression: a mongod killed before it was primary again was restarted only a minute later."""
-    program = SupervisedProcess("twice", ["/bin/sleep", "600"], environment(), tmp_path / "run")
     calls: list[int] = []
-    stopping = threading.Event()
+    cancelled: list[int] = []
 
-    def ready() -> None:
+    async def ready() -> None:
         calls.append(1)
-        stopping.wait()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.append(1)
 
+    program = SupervisedProcess("twice", ["/bin/sleep", "600"], tmp_path / "run", ready=ready)
     await program.start()
-    keeper = asyncio.create_task(program.keep_running(ready))
     for number in (1, 2, 3):
         assert program.process is not None
         program.process.kill()
         while len(calls) < number:
-            assert not keeper.done()
             await asyncio.sleep(0.01)
-    stopping.set()
     await program.stop()
-    await keeper
     assert not program.running
+    assert len(cancelled) == 3
 
 
 @pytest.mark.integration
@@ -191,41 +187,30 @@ def test_wrong_settings_are_reported_in_one_line() -> None:
 @pytest.mark.integration
 async def test_stop_during_the_restart_pause(tmp_path: Path) -> None:
     """The process is down when the stop comes: it stays down and its pid file is removed."""
-    program = SupervisedProcess("short", ["/bin/false"], environment(), tmp_path / "run")
+    program = SupervisedProcess("short", ["/bin/false"], tmp_path / "run")
     await program.start()
-    keeper = asyncio.create_task(program.keep_running())
     while program.running:
         await asyncio.sleep(0.001)
     await program.stop()
-    await keeper
     assert not program.running
     assert list((tmp_path / "run").glob("*.pid")) == []
 
 
 @pytest.mark.integration
-def test_store_that_never_gets_ready_does_not_block_exit(tmp_path: Path) -> None:
-    """Its thread cannot be stopped; with a thread of the loop's executor this would run forever."""
-    script = f"""
-import asyncio, pathlib, sys, threading
-from standalone.process import SupervisedProcess, environment
-
-async def main():
-    folder = pathlib.Path({str(tmp_path)!r})
-    program = SupervisedProcess("short", ["/bin/false"], environment(), folder)
-    begun = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def never():
-        loop.call_soon_threadsafe(begun.set)
-        threading.Event().wait()
-
+async def test_stop_during_a_replacement_ends_both(tmp_path: Path) -> None:
+    command = ["/bin/sh", "-c", "exec sleep 600"]  # takes --ready-fd, and never answers
+    program = SupervisedProcess("it", command, tmp_path / "run")
     await program.start()
-    keeping = asyncio.create_task(program.keep_running(never))
-    await begun.wait()
-    await program.stop()
-    keeping.cancel()
-    await asyncio.gather(keeping, return_exceptions=True)
+    replacing = asyncio.create_task(program.replace(60))
 
-asyncio.run(main())
-"""
-    subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True, timeout=60)
+    def sleeping() -> list[psutil.Process]:
+        return [p for p in psutil.Process().children() if p.name() == "sleep"]
+
+    while len(ours := sleeping()) < 2:
+        assert not replacing.done()
+        await asyncio.sleep(0.01)
+    replacing.cancel()
+    await asyncio.gather(replacing, return_exceptions=True)
+    await program.stop()
+    _, alive = psutil.wait_procs(ours, timeout=10)
+    assert alive == []

@@ -1,62 +1,48 @@
-"""Worker heartbeat: report the worker's status every few seconds, and learn whether to drain."""
+"""Worker heartbeat: report the worker's status, and learn whether to drain."""
 
 from __future__ import annotations
 
-import asyncio
 import os
-import resource
 import socket
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 
-from models.errors import StoreUnavailable
 from workers.context import WorkerContext
+from workers.queue.arq_worker import DarkroomWorker
+from workers.sandbox import proc_status
 
 log = structlog.get_logger()
 
-_HEARTBEAT_SECONDS = 2.0  # between two heartbeats
-_MAX_LISTED = (
-    64  # children and tasks listed one by one: bounds a document written every two seconds
-)
-_PAGE_BYTES = resource.getpagesize()
+HEARTBEAT_SECONDS = 2.0  # between two heartbeats
+_MAX_LISTED = 64  # children and tasks listed one by one: bounds a document written so often
 
 
-class JobConsumer(Protocol):
-    """What takes jobs from the queue: ``workers.queue.arq_worker.DarkroomWorker``."""
+async def report_heartbeat(worker: WorkerContext, jobs: DarkroomWorker) -> None:
+    """Report the worker's status, and stop or start taking jobs if that was asked for.
 
-    @property
-    def idle(self) -> bool: ...
-
-    def accept_jobs(self, *, accept: bool) -> None: ...
-
-
-async def report_heartbeats(worker: WorkerContext, jobs: JobConsumer) -> None:
-    """Report heartbeats until cancelled; a worker starts undrained, whatever was asked before."""
-    first, started_at = True, datetime.now(UTC)
-    while True:
-        pause = _HEARTBEAT_SECONDS
-        try:
-            status = {**_status(worker, jobs), "started_at": started_at}
-            engine = worker.children.engine
-            drain = await worker.store.workers.report(worker.name, engine, status, first=first)
-            first = False
-            if drain != worker.draining:
-                worker.draining = drain
-                jobs.accept_jobs(accept=not drain)
-                log.info("draining" if drain else "resumed")
-                pause = 0  # report the change at once
-        except StoreUnavailable:
-            pass
-        except Exception:
-            log.exception("heartbeat_failed")
-        await asyncio.sleep(pause)
+    A worker starts undrained, whatever was asked before.
+    """
+    drain = await _report(worker, jobs)
+    if drain != worker.draining:
+        worker.draining = drain
+        jobs.accept_jobs(accept=not drain)
+        log.info("draining" if drain else "resumed")
+        await _report(worker, jobs)  # the change at once
 
 
-def _status(worker: WorkerContext, jobs: JobConsumer) -> dict[str, Any]:
+async def _report(worker: WorkerContext, jobs: DarkroomWorker) -> bool:
+    first, engine = not worker.reported, worker.children.engine
+    drain = await worker.store.workers.report(
+        worker.name, engine, _status(worker, jobs), first=first
+    )
+    worker.reported = True
+    return drain
+
+
+def _status(worker: WorkerContext, jobs: DarkroomWorker) -> dict[str, Any]:
     now, moment = monotonic(), datetime.now(UTC)
     children = worker.children.states
     attempts = sorted(worker.attempts, key=lambda attempt: attempt.started)
@@ -66,6 +52,7 @@ def _status(worker: WorkerContext, jobs: JobConsumer) -> dict[str, Any]:
     return {
         "host": socket.gethostname(),
         "pid": os.getpid(),
+        "started_at": worker.started_at,
         "state": state,
         "children": [
             {"pid": pid, "state": "busy" if busy else "idle"}
@@ -86,16 +73,7 @@ def _status(worker: WorkerContext, jobs: JobConsumer) -> dict[str, Any]:
         "load": round(os.getloadavg()[0], 2),
         "cores": os.cpu_count() or 1,
         "memory": {
-            "worker": resident_bytes(os.getpid()),
-            "children": sum(resident_bytes(pid) for pid in children),
+            "worker": proc_status.resident_bytes(),
+            "children": sum(proc_status.resident_bytes(pid) for pid in children),
         },
     }
-
-
-def resident_bytes(pid: int) -> int:
-    """Return the resident memory of a process in bytes; 0 if the system does not tell."""
-    try:
-        pages = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]
-        return int(pages) * _PAGE_BYTES
-    except (OSError, ValueError, IndexError):
-        return 0

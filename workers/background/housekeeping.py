@@ -1,71 +1,34 @@
-"""Housekeeping: delete expired and released data, by one worker at a time.
+"""Housekeeping: delete expired and released data, by one worker of all.
 
-The lock is a lease in MongoDB, not a cron job of arq, whose memory is Redis: it survives a wiped
-Redis, and when its holder dies another worker takes it. Two concurrent runs do no harm.
+Its turn is kept in MongoDB, not in a cron job of arq, whose memory is Redis: it survives a wiped
+Redis. Two concurrent runs do no harm, so a run that lasts longer than the interval needs no lock.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import secrets
-
 import structlog
 
-from models.errors import StoreUnavailable
 from models.settings import Settings
 from models.store import Store
-from workers.context import WorkerContext
-from workers.store_retry import extend_until_lost
 
 log = structlog.get_logger()
 
 LOCK_NAME = "housekeeping"
 
 
-async def housekeep(worker: WorkerContext) -> None:
-    """Run housekeeping whenever it is due, until cancelled."""
-    while True:
-        try:
-            await run_if_due(worker.name, worker.settings, worker.store)
-        except StoreUnavailable as error:
-            log.warning("housekeeping_skipped", **error.document())
-        except Exception:
-            log.exception("housekeeping_failed")
-        await asyncio.sleep(worker.settings.housekeeping_interval_seconds)
-
-
 async def run_if_due(name: str, settings: Settings, store: Store) -> bool:
-    """Run housekeeping if it is due and not locked; return whether it was done.
+    """Run housekeeping if no worker has begun one within the interval; return whether it ran.
 
     Raises:
         StoreUnavailable: it was interrupted; the next run continues.
     """
-    lock, seconds = store.periodic_lock, settings.lease_seconds
-    holder = f"{name}:{secrets.token_hex(8)}"
-    if not await lock.acquire(LOCK_NAME, holder, seconds):
+    interval = settings.housekeeping_interval_seconds
+    if not await store.periodic_lock.acquire(LOCK_NAME, name, interval):
         return False
-    pause = 0.0  # if interrupted: due at once
-    deletion = asyncio.create_task(delete_expired(settings, store))
-    extension = asyncio.create_task(
-        extend_until_lost(lambda: lock.extend(LOCK_NAME, holder, seconds), seconds)
-    )
-    try:
-        await asyncio.wait({deletion, extension}, return_when=asyncio.FIRST_COMPLETED)
-        if not deletion.done():
-            log.warning("housekeeping_lock_lost")
-            return False
-        counts = await deletion
-        if any(counts.values()):
-            log.info("housekeeping_done", **counts)
-        pause = settings.housekeeping_interval_seconds
-        return True
-    finally:
-        for task in (deletion, extension):
-            task.cancel()
-        await asyncio.gather(deletion, extension, return_exceptions=True)
-        with contextlib.suppress(StoreUnavailable):
-            await lock.release(LOCK_NAME, holder, pause)
+    counts = await delete_expired(settings, store)
+    if any(counts.values()):
+        log.info("housekeeping_done", **counts)
+    return True
 
 
 async def delete_expired(settings: Settings, store: Store) -> dict[str, int]:

@@ -6,7 +6,7 @@ import asyncio
 
 import structlog
 
-from models.errors import StoreUnavailable, WorkerCrashed
+from models.errors import WorkerCrashed
 from models.metrics.definitions import TASKS_REENQUEUED
 from models.tasks.task import Status, Task
 from workers import metrics
@@ -17,25 +17,11 @@ from workers.webhooks.sender import task_ended
 log = structlog.get_logger()
 
 _ENQUEUE_BATCH = 100  # tasks enqueued concurrently after Redis lost its data
-_MIN_WAITING_SECONDS = (
-    5  # a created task waits this long before the sweep looks for its job in Redis
-)
-
-
-async def sweep(worker: WorkerContext) -> None:
-    """Sweep every SWEEP_INTERVAL_SECONDS until cancelled; any number of workers may do so."""
-    while True:
-        try:
-            await sweep_once(worker)
-        except StoreUnavailable as error:
-            log.warning("sweep_skipped", **error.document())
-        except Exception:
-            log.exception("sweep_failed")
-        await asyncio.sleep(worker.settings.sweep_interval_seconds)
+_MIN_WAITING_SECONDS = 5  # before the sweep looks for the job of a created task in Redis
 
 
 async def sweep_once(worker: WorkerContext) -> int:
-    """Sweep once; return how many tasks were re-enqueued."""
+    """Sweep once; return how many tasks were re-enqueued. Any number of workers may do so."""
     leases, limit = worker.store.leases, worker.settings.max_attempts
     due: list[Task] = []
     for task in [*await leases.stalled(), *await leases.waiting(_MIN_WAITING_SECONDS)]:

@@ -1,34 +1,23 @@
-"""Decode an image file to a Picture and encode it again; the only module that does."""
+"""Decode an image file to a Picture; the only module that does."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 from PIL import Image, JpegImagePlugin, UnidentifiedImageError
 
 from models.errors import BadImage, TooManyPixels
-from models.images.encoder_settings import DEFAULT, EncoderSettings
 from models.images.exif import Orientation, read_orientation, upright_size
 from models.images.inspect import check_pixels
-from models.operations import Encoding, Size
-from workers.imaging import decoders, depth16, gamma, icc_profile, notes, png16
+from models.operations import Size
+from workers.imaging import decoders, depth16, gamma, icc_profile, notes
 from workers.imaging.out_of_memory import is_out_of_memory
-from workers.imaging.picture import Picture, Pixels
+from workers.imaging.picture import Picture
 
-_WEBP_METHOD = 4  # 6 takes twice as long for files 3 % smaller, 2 half as long for 4 % larger
-_FAST_PNG_FLAGS = [
-    *(cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE),
-    *(cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_PAETH),
-]
-"""Photographs as small as with level 6, in less time than zlib's own level 1 takes."""
-_WHITE = 255
-_BAND_ROWS = 128
 _GRAY_KEY_SCALE = {"L;2": 85, "L;4": 17}
 _TRANSPOSE: dict[Orientation, Image.Transpose] = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -146,109 +135,3 @@ def _to_picture(image: Image.Image, icc: bytes | None) -> Picture:
     # convert() copies even without a change, which costs more than the decoding.
     rgb = np.asarray(image if image.mode == "RGB" else image.convert("RGB"), np.uint8)
     return Picture(np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), np.uint8), alpha, icc)
-
-
-def encode(picture: Picture, encoding: Encoding, writing: EncoderSettings = DEFAULT) -> bytes:
-    """Encode ``picture``; JPEG has no alpha, so there it is composed on white.
-
-    Only PNG keeps 16 bits. ``writing`` fills in what ``encoding`` leaves open.
-
-    Raises:
-        BadImage: the encoder refuses it.
-    """
-    if encoding.format != "png":
-        picture = depth16.reduce_to_8_bits(picture, notes.REDUCED_FOR_FORMAT)
-    if encoding.format == "jpeg":
-        return _save_with_pillow(
-            Image.fromarray(_rgb(_on_white(picture))),
-            "JPEG",
-            picture.icc,
-            quality=encoding.quality or writing.jpeg_quality,
-            subsampling=writing.jpeg_subsampling,
-        )
-    if encoding.format == "webp":
-        return _webp(picture, encoding.quality or writing.webp_quality)
-    return _png(picture, writing.png_level)
-
-
-def _png(picture: Picture, level: int) -> bytes:
-    if picture.alpha is not None and picture.pixels.ndim == 2:  # OpenCV writes no gray with alpha
-        if picture.is_16_bit:
-            return _png16(picture, level)
-        bands = [Image.fromarray(picture.pixels), Image.fromarray(picture.alpha)]
-        return _save_with_pillow(Image.merge("LA", bands), "PNG", picture.icc, compress_level=level)
-    pixels = picture.pixels
-    if picture.alpha is not None:
-        pixels = np.dstack([pixels, picture.alpha])
-    flags = png_flags(level)
-    try:
-        if picture.icc is None:
-            ok, data = cv2.imencode(".png", pixels, flags)
-        else:
-            profile = np.frombuffer(picture.icc, np.uint8)
-            ok, data = cv2.imencodeWithMetadata(
-                ".png", pixels, [cv2.IMAGE_METADATA_ICCP], [profile], flags
-            )
-    except cv2.error:
-        ok = False
-    if ok:
-        return bytes(data)
-    # libpng refuses profiles that are padded or oddly long, though colour engines read them.
-    if picture.is_16_bit:
-        return _png16(picture, level)
-    code = cv2.COLOR_BGRA2RGBA if picture.alpha is not None else cv2.COLOR_BGR2RGB
-    ordered = pixels if pixels.ndim == 2 else np.asarray(cv2.cvtColor(pixels, code), pixels.dtype)
-    return _save_with_pillow(Image.fromarray(ordered), "PNG", picture.icc, compress_level=level)
-
-
-def _png16(picture: Picture, level: int) -> bytes:
-    buffer = io.BytesIO()
-    png16.write(buffer, picture.pixels, picture.alpha, picture.icc, level)
-    return buffer.getvalue()
-
-
-def png_flags(level: int) -> list[int]:
-    """Return OpenCV's encoder flags for PNG_LEVEL ``level``."""
-    return [cv2.IMWRITE_PNG_COMPRESSION, level, *(_FAST_PNG_FLAGS if level == 1 else ())]
-
-
-def _webp(picture: Picture, quality: int) -> bytes:
-    """Encode as WebP, which has no gray: a gray profile would not fit, so gray becomes sRGB."""
-    image, icc = Image.fromarray(_rgb(depth16.to_8_bits(picture.pixels))), picture.icc
-    if picture.pixels.ndim == 2:
-        image, icc = icc_profile.to_srgb(image, icc), None
-    if picture.alpha is not None:
-        image.putalpha(Image.fromarray(picture.alpha))
-    return _save_with_pillow(image, "WEBP", icc, quality=quality, method=_WEBP_METHOD)
-
-
-def _rgb(pixels: Pixels) -> Pixels:
-    return pixels if pixels.ndim == 2 else np.asarray(pixels[:, :, ::-1], np.uint8)
-
-
-def _save_with_pillow(image: Image.Image, kind: str, icc: bytes | None, **options: Any) -> bytes:
-    buffer = io.BytesIO()
-    try:
-        image.save(buffer, kind, icc_profile=icc, **options)
-    except (OSError, ValueError) as error:
-        raise BadImage(
-            f"{image.width} x {image.height} pixels cannot be written: {error}"
-        ) from None
-    return buffer.getvalue()
-
-
-def _on_white(picture: Picture) -> Pixels:
-    """Return 8-bit pixels composed on white."""
-    pixels = depth16.to_8_bits(picture.pixels)
-    if picture.alpha is None:
-        return pixels
-    flat = np.empty_like(pixels)
-    # In bands: intermediate arrays take several times the memory of their pixels.
-    for top in range(0, picture.height, _BAND_ROWS):
-        rows = slice(top, top + _BAND_ROWS)
-        share = picture.alpha[rows].astype(np.uint16)
-        if pixels.ndim == 3:
-            share = share[:, :, None]
-        mixed = pixels[rows] * share + _WHITE * (255 - share) + 127
-        flat[rows] = mixed // 255
-    return flat

@@ -27,7 +27,7 @@ def write(
 
     ``pixels``: uint16, (h, w) gray or (h, w, 3) BGR; ``alpha``: (h, w) uint16 or None. ``level``:
     PNG_LEVEL, 0 to 9. All rows use the Paeth filter, and level 1 only run lengths, like
-    ``codec.png_flags`` for OpenCV. Copies one band at a time.
+    ``writer`` asks of OpenCV. Copies one band at a time.
     """
     height, width = pixels.shape[:2]
     parts = [pixels[:, :, None] if pixels.ndim == 2 else pixels[:, :, ::-1]]

@@ -18,7 +18,7 @@ from models.operations.steps import final_encoding, result_count
 from models.tasks.task import Result
 from workers.child.request import Request
 from workers.context import Attempt, WorkerContext
-from workers.queue.intermediates import Prefix, fetch_input, prefixes_to_store, store_intermediate
+from workers.queue.intermediates import fetch_input, reusable_prefixes, store_intermediate
 from workers.store_retry import retry_store
 
 log = structlog.get_logger()
@@ -41,12 +41,17 @@ async def execute(worker: WorkerContext, attempt: Attempt) -> None:
         folder = Path(name)
         source = folder / "original"
         began = time.monotonic()
-        fetched = await fetch_input(
-            worker, task, operations, source, original_only=task.wants_report
+        prefixes = reusable_prefixes(worker, task, operations)
+        # A report must measure every operation.
+        skipped, notes = await fetch_input(
+            worker, task, {} if task.wants_report else prefixes, source
         )
-        skipped = fetched.skipped
         attempt.stages["fetch_ms"] = _elapsed_ms(began)
-        to_store = prefixes_to_store(worker, task, operations, skipped)
+        to_store = {
+            count - skipped: mark
+            for count, mark in prefixes.items()
+            if count > skipped and worker.settings.intermediate_ttl
+        }
         header = await asyncio.to_thread(_inspect, source)
         tile = worker.settings.tile_pixels
         need, fixed = memory_estimate.estimate(
@@ -60,8 +65,8 @@ async def execute(worker: WorkerContext, attempt: Attempt) -> None:
             output.format,
             output.quality,
             is_intermediate=skipped > 0,
-            notes=fetched.notes,
-            keep=[prefix.count - skipped for prefix in to_store],
+            notes=notes,
+            keep=list(to_store),
             report=task.wants_report,
             memory_bytes=need,
             result_count=result_count(operations),
@@ -78,21 +83,15 @@ async def execute(worker: WorkerContext, attempt: Attempt) -> None:
         if "error" in message:
             raise from_document(message["error"])
         await _publish(worker, attempt, message["results"], message["report"])
-        await _store_intermediates(worker, to_store, message["kept"], skipped)
+        for count, kept in message["kept"].items():
+            await store_intermediate(
+                worker, to_store[int(count)], Path(kept["path"]), kept["notes"]
+            )
 
 
 def _inspect(source: Path) -> ImageHeader:
     with source.open("rb") as file:
         return inspect(file, get_args(InputFormat))
-
-
-async def _store_intermediates(
-    worker: WorkerContext, prefixes: list[Prefix], files: dict[str, Any], skipped: int
-) -> None:
-    for prefix in prefixes:
-        output = files.get(str(prefix.count - skipped))
-        if output is not None:
-            await store_intermediate(worker, prefix, Path(output["path"]), output["notes"])
 
 
 def _elapsed_ms(began: float) -> float:

@@ -17,9 +17,9 @@ from models.operations.fingerprint import fingerprint
 from models.operations.upscale import Upscale
 from models.settings import Settings
 from tests.support import images
+from tests.workers.imaging import encode
 from workers.child.pool import ChildPool
 from workers.child.request import Request
-from workers.imaging import codec
 from workers.imaging.picture import Picture
 
 SCENE = np.ascontiguousarray(images.scene(200, 150)[:, :, ::-1])
@@ -48,9 +48,9 @@ def test_setting_changes_only_its_format_and_fingerprints(
 ) -> None:
     changed = replace(DEFAULT, **change)
     picture = Picture(SCENE)
-    usual = codec.encode(picture, Encoding(output), DEFAULT)
-    assert codec.encode(picture, Encoding(output), changed) != usual
-    assert codec.encode(picture, Encoding(output)) == usual
+    usual = encode(picture, Encoding(output), DEFAULT)
+    assert encode(picture, Encoding(output), changed) != usual
+    assert encode(picture, Encoding(output)) == usual
     formats: tuple[OutputFormat, ...] = ("png", "jpeg", "webp")
     for each in formats:
         one, other = (
@@ -62,9 +62,7 @@ def test_setting_changes_only_its_format_and_fingerprints(
 @pytest.mark.parametrize("level", range(10))
 @pytest.mark.parametrize("icc", [None, b"no profile that libpng takes"])
 def test_every_png_level_is_lossless(level: int, icc: bytes | None) -> None:
-    data = codec.encode(
-        Picture(SCENE, None, icc), Encoding("png"), EncoderSettings(png_level=level)
-    )
+    data = encode(Picture(SCENE, None, icc), Encoding("png"), EncoderSettings(png_level=level))
     assert (np.asarray(images.decoded(data)) == images.scene(200, 150)).all()
 
 

@@ -14,11 +14,11 @@ import pytest
 from models.images.inspect import OutputFormat
 from models.operations import Encoding
 from tests.support import images
+from tests.workers.imaging import encode
 from tests.workers.operations import bgr
 from workers.child.protocol import Progress, parse_message
 from workers.child.request import Request
 from workers.child.results import ProtocolError, clear_folder, collect
-from workers.imaging import codec
 from workers.imaging.picture import Picture
 
 PNG = images.png(40, 30)
@@ -108,7 +108,7 @@ def test_files_outside_the_folder_are_refused(path: str, own: Path) -> None:
 def test_result_must_have_the_requested_format(kind: OutputFormat, own: Path) -> None:
     alpha = bgr(40, 30)[:, :, 0].copy()
     for plain in (Picture(bgr(40, 30)), Picture(bgr(40, 30), alpha), Picture(alpha)):
-        data = codec.encode(plain, Encoding(kind))
+        data = encode(plain, Encoding(kind))
         for requested in ("png", "jpeg", "webp"):
             (own / "made").write_bytes(data)
             message = succeeded_message(f"{own}/made", data=data)

@@ -14,7 +14,8 @@ from PIL import Image, ImageCms
 from models.errors import BadImage, TooManyPixels
 from models.operations import Encoding
 from tests.support import images
-from workers.imaging import codec, icc_profile
+from tests.workers.imaging import encode
+from workers.imaging import codec, icc_profile, writer
 from workers.imaging.picture import Picture, Samples
 
 ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -42,7 +43,7 @@ def test_png_round_trip_is_exact(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     alpha = rng.integers(0, 256, (30, 40), dtype=np.uint8)
     source = Picture(images.scene(), alpha, ICC)
-    back = decode(tmp_path, codec.encode(source, Encoding("png")))
+    back = decode(tmp_path, encode(source, Encoding("png")))
     assert (back.pixels == source.pixels).all()
     assert back.alpha is not None
     assert (back.alpha == alpha).all()
@@ -65,7 +66,7 @@ def test_exif_orientation_is_applied_and_dropped(
         5: (0, 0), 6: (0, -1), 7: (-1, -1), 8: (-1, 0),
     }  # fmt: skip
     assert rgb(picture)[corners[orientation]][0] > 200
-    written = images.decoded(codec.encode(picture, Encoding("jpeg")))
+    written = images.decoded(encode(picture, Encoding("jpeg")))
     assert 0x0112 not in written.getexif()
 
 
@@ -74,8 +75,8 @@ def test_gray_stays_one_channel(tmp_path: Path) -> None:
     for kind in ("PNG", "JPEG"):
         picture = decode(tmp_path, images.encoded(Image.fromarray(plane), kind))
         assert picture.pixels.shape == (30, 40)
-        assert images.decoded(codec.encode(picture, Encoding("png"))).mode == "L"
-        assert images.decoded(codec.encode(picture, Encoding("jpeg"))).mode == "L"
+        assert images.decoded(encode(picture, Encoding("png"))).mode == "L"
+        assert images.decoded(encode(picture, Encoding("jpeg"))).mode == "L"
 
 
 def test_gray_with_alpha(tmp_path: Path) -> None:
@@ -85,7 +86,7 @@ def test_gray_with_alpha(tmp_path: Path) -> None:
     assert (picture.pixels == plane).all()
     assert picture.alpha is not None
     assert (picture.alpha == 255 - plane).all()
-    written = np.asarray(images.decoded(codec.encode(picture, Encoding("png"))).convert("LA"))
+    written = np.asarray(images.decoded(encode(picture, Encoding("png"))).convert("LA"))
     assert (written[:, :, 0] == plane).all()
 
 
@@ -136,7 +137,7 @@ def test_colour_profile_is_kept(tmp_path: Path, output: str) -> None:
             Image.fromarray(images.scene()), kind, icc_profile=ICC
         ))  # fmt: skip
         assert picture.icc == ICC
-        written = images.decoded(codec.encode(picture, Encoding(output)))  # type: ignore[arg-type]
+        written = images.decoded(encode(picture, Encoding(output)))  # type: ignore[arg-type]
         assert written.info["icc_profile"] == ICC
 
 
@@ -150,7 +151,7 @@ def test_jpeg_composes_alpha_on_white(tmp_path: Path) -> None:
     alpha = np.zeros((16, 16), np.uint8)
     alpha[:, 8:] = 255
     for pixels in (np.zeros((16, 16, 3), np.uint8), np.zeros((16, 16), np.uint8)):
-        back = images.decoded(codec.encode(Picture(pixels, alpha), Encoding("jpeg"))).convert("L")
+        back = images.decoded(encode(Picture(pixels, alpha), Encoding("jpeg"))).convert("L")
         assert back.getpixel((2, 8)) == 255
         assert back.getpixel((13, 8)) == 0
 
@@ -199,13 +200,13 @@ def test_invalid_metadata_is_ignored(tmp_path: Path) -> None:
             picture = decode(tmp_path, images.encoded(image, kind, **options))
             assert picture.icc is None
             for output in ("png", "jpeg"):
-                data = codec.encode(picture, Encoding(output))
+                data = encode(picture, Encoding(output))
                 assert images.decoded(data).size == (40, 30)
 
 
 def test_a_large_profile_is_kept_in_jpeg_too() -> None:
     large = ICC + bytes(100_000)
-    data = codec.encode(Picture(images.scene(), icc=large), Encoding("jpeg"))
+    data = encode(Picture(images.scene(), icc=large), Encoding("jpeg"))
     assert images.decoded(data).info["icc_profile"] == large
 
 
@@ -215,7 +216,7 @@ def test_profile_refused_by_libpng_is_still_written(padding: int) -> None:
     scene = images.scene()
     plane = np.ascontiguousarray(scene[:, :, 0])
     for picture in (Picture(scene, icc=odd), Picture(scene, plane, odd), Picture(plane, icc=odd)):
-        written = images.decoded(codec.encode(picture, Encoding("png")))
+        written = images.decoded(encode(picture, Encoding("png")))
         assert written.info["icc_profile"][: len(ICC)] == ICC
         assert written.mode == {2: "L", 3: "RGB"}[picture.pixels.ndim] + "A" * (
             picture.alpha is not None
@@ -226,7 +227,7 @@ def test_profile_refused_by_libpng_is_still_written(padding: int) -> None:
 
 def test_gray_with_alpha_keeps_its_profile() -> None:
     plane = images.scene()[:, :, 0]
-    written = images.decoded(codec.encode(Picture(plane, plane, ICC), Encoding("png")))
+    written = images.decoded(encode(Picture(plane, plane, ICC), Encoding("png")))
     assert written.mode == "LA"
     assert written.info["icc_profile"] == ICC
 
@@ -259,11 +260,11 @@ def test_compressed_text_bomb_is_refused(tmp_path: Path) -> None:
 
 def test_jpeg_beyond_its_maximum_side_is_refused() -> None:
     with pytest.raises(BadImage, match="70000 x 1"):
-        codec.encode(Picture(np.zeros((1, 70000, 3), np.uint8)), Encoding("jpeg"))
+        encode(Picture(np.zeros((1, 70000, 3), np.uint8)), Encoding("jpeg"))
 
 
 def test_encoded_jpeg_keeps_full_chroma() -> None:
-    data = codec.encode(Picture(images.scene()), Encoding("jpeg"))
+    data = encode(Picture(images.scene()), Encoding("jpeg"))
     with Image.open(io.BytesIO(data)) as image:
         assert {layer[1:3] for layer in image.layer} == {(1, 1)}  # type: ignore[attr-defined]
 
@@ -274,7 +275,7 @@ def test_composing_in_bands_leaves_no_seam() -> None:
     alpha = rng.integers(0, 256, (300, 7), dtype=np.uint8)
     share = alpha[:, :, None].astype(float) / 255
     expected = pixels * share + 255 * (1 - share)
-    assert np.abs(codec._on_white(Picture(pixels, alpha)) - expected).max() <= 0.5001
+    assert np.abs(writer._on_white(Picture(pixels, alpha)) - expected).max() <= 0.5001
 
 
 def test_a_profile_for_other_samples_is_dropped() -> None:

@@ -13,15 +13,15 @@ from models.errors import BadImage, TooManyPixels, UnsupportedFormat
 from models.images.inspect import ImageHeader, check_side, inspect
 from models.operations import Encoding
 from tests.support import images
+from tests.workers.imaging import encode
 from tests.workers.operations import bgr
-from workers.imaging import codec
 from workers.imaging.picture import Picture
 
 ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
 def written(picture: Picture, quality: int | None = None) -> Image.Image:
-    return images.decoded(codec.encode(picture, Encoding("webp", quality)))
+    return images.decoded(encode(picture, Encoding("webp", quality)))
 
 
 def test_colours_are_kept() -> None:
@@ -51,14 +51,10 @@ def test_gray_becomes_colour_without_a_profile_that_does_not_fit() -> None:
 
 
 def test_quality_changes_the_file_size() -> None:
-    sizes = [
-        len(codec.encode(Picture(bgr(120, 90)), Encoding("webp", q))) for q in (1, 50, None, 100)
-    ]
+    sizes = [len(encode(Picture(bgr(120, 90)), Encoding("webp", q))) for q in (1, 50, None, 100)]
     assert sizes == sorted(sizes)
     assert len(set(sizes)) == 4
-    jpegs = [
-        len(codec.encode(Picture(bgr(120, 90)), Encoding("jpeg", q))) for q in (1, 50, None, 100)
-    ]
+    jpegs = [len(encode(Picture(bgr(120, 90)), Encoding("jpeg", q))) for q in (1, 50, None, 100)]
     assert jpegs == sorted(jpegs)
     assert len(set(jpegs)) == 4
 
@@ -66,7 +62,7 @@ def test_quality_changes_the_file_size() -> None:
 def test_views_and_odd_sizes_are_written() -> None:
     source = Picture(bgr(61, 51), bgr(61, 51)[:, :, 1])
     for output in ("png", "jpeg", "webp"):
-        data = codec.encode(source.window(3, 5, 17, 13), Encoding(output))
+        data = encode(source.window(3, 5, 17, 13), Encoding(output))
         with Image.open(io.BytesIO(data)) as image:
             assert image.size == (17, 13)
 
@@ -76,7 +72,7 @@ def test_sides_beyond_the_webp_maximum_are_refused() -> None:
     with pytest.raises(TooManyPixels, match="WEBP holds at most 16383 .*; ask for format=png"):
         check_side(1, 16_384, "webp")
     with pytest.raises(BadImage, match="16384 x 1"):
-        codec.encode(Picture(np.zeros((1, 16_384, 3), np.uint8)), Encoding("webp"))
+        encode(Picture(np.zeros((1, 16_384, 3), np.uint8)), Encoding("webp"))
 
 
 def inspect_webp(data: bytes) -> ImageHeader:
@@ -89,7 +85,7 @@ def inspect_webp(data: bytes) -> ImageHeader:
 def samples() -> list[bytes]:
     alpha = bgr(61, 51)[:, :, 1].copy()
     made = [
-        codec.encode(picture, Encoding("webp"))
+        encode(picture, Encoding("webp"))
         for picture in (Picture(bgr(61, 51)), Picture(bgr(61, 51), alpha, ICC), Picture(alpha))
     ]
     return [*made, images.encoded(Image.fromarray(images.scene(61, 51)), "WEBP", lossless=True)]
@@ -107,7 +103,7 @@ def test_truncated_or_extended_files_are_refused() -> None:
                     inspect(file, ("webp",))
         with pytest.raises(BadImage):
             inspect_webp(data + b"<html>")
-    assert inspect_webp(codec.encode(Picture(bgr(16_383, 1)), Encoding("webp"))).width == 16_383
+    assert inspect_webp(encode(Picture(bgr(16_383, 1)), Encoding("webp"))).width == 16_383
 
 
 def test_animations_and_wrong_canvases_are_refused() -> None:

@@ -11,8 +11,9 @@ from PIL import Image, ImageCms
 from models.operations import Encoding, parse
 from models.operations.grayscale import Grayscale
 from tests.support import images
+from tests.workers.imaging import encode
 from tests.workers.operations import apply, bgr, document, image, refusal
-from workers.imaging import codec, icc_profile
+from workers.imaging import icc_profile
 from workers.imaging.picture import Picture
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -82,7 +83,7 @@ def test_gray_pixels_keep_only_a_gray_profile() -> None:
 @pytest.mark.parametrize("output", ["png", "jpeg"])
 def test_the_file_is_gray_and_valid(output: str) -> None:
     result = apply(Picture(bgr(), icc=SRGB), Grayscale())
-    data = codec.encode(result, Encoding(output))  # type: ignore[arg-type]
+    data = encode(result, Encoding(output))  # type: ignore[arg-type]
     with Image.open(io.BytesIO(data)) as written:
         assert written.mode == "L"
         assert "icc_profile" not in written.info

@@ -12,6 +12,7 @@ import numpy as np
 import openvino
 import pytest
 
+from bench import receptive_field
 from models.networks.catalogue import Catalogue, Weights, published_networks
 from models.operations.upscale import Upscale
 from tests.support.paths import ROOT
@@ -20,7 +21,7 @@ from tests.workers.operations import apply, bgr, tools
 from tests.workers.operations.test_upscale import PUBLISHED
 from workers.imaging.picture import Picture, Pixels, Samples
 from workers.operations import Tools
-from workers.upscaler import receptive_field, select, tiles
+from workers.upscaler import select, tiles
 from workers.upscaler.engine import Engine, UnusableNetwork
 from workers.upscaler.opencv import REFERENCE
 from workers.upscaler.openvino import OpenVINO, set_input_shape
