@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 
 import structlog
 from aiohttp import web
@@ -79,31 +80,27 @@ def create_app(settings: Settings) -> web.Application:
 
 
 async def stores_context(app: web.Application) -> AsyncIterator[None]:
-    settings = app[SETTINGS]
-    store = app[STORE] = await Store.open(
-        settings, app[INSTRUMENTS].call_observer(MONGODB_COMMANDS)
-    )
-    try:
+    """Connect to the stores; what was opened is closed in reverse, also if the start fails."""
+    settings, instruments = app[SETTINGS], app[INSTRUMENTS]
+    async with AsyncExitStack() as opened:
+        store = app[STORE] = await Store.open(settings, instruments.call_observer(MONGODB_COMMANDS))
+        opened.callback(store.close)
         await startup_check.check(settings, store.api_keys.any_live)
-    except BaseException:
-        store.close()
-        raise
-    app[TOKENS] = Tokens(await store.secret_key.get(), settings)
-    redis = RedisConnection(settings)
-    app[RATE_LIMITER] = RateLimiter(settings, redis)
-    app[AUTHENTICATOR] = Authenticator(settings, app[STORE], app[TOKENS])
-    app[QUEUE] = Queue.open(settings, app[INSTRUMENTS].call_observer(REDIS_CALLS))
-    app[CACHE] = ResultCache(settings, redis)
-    app[DISK_SPACE] = DiskSpace(settings, app[STORE])
-    admission = Admission(settings, app[STORE])
-    app[TASK_CREATOR] = TaskCreator(
-        settings, app[CATALOGUE], app[STORE], app[QUEUE], admission, app[RATE_LIMITER]
-    )
-    yield
-    await app[CACHE].close()
-    await redis.close()
-    await app[QUEUE].close()
-    app[STORE].close()
+        app[TOKENS] = Tokens(await store.secret_key.get(), settings)
+        app[QUEUE] = Queue.open(settings, instruments.call_observer(REDIS_CALLS))
+        opened.push_async_callback(app[QUEUE].close)
+        redis = RedisConnection(settings)
+        opened.push_async_callback(redis.close)
+        app[RATE_LIMITER] = RateLimiter(settings, redis)
+        app[CACHE] = ResultCache(settings, redis)
+        opened.push_async_callback(app[CACHE].close)
+        app[AUTHENTICATOR] = Authenticator(settings, store, app[TOKENS])
+        app[DISK_SPACE] = DiskSpace(settings, store)
+        admission = Admission(settings, store)
+        app[TASK_CREATOR] = TaskCreator(
+            settings, app[CATALOGUE], store, app[QUEUE], admission, app[RATE_LIMITER]
+        )
+        yield
 
 
 async def background_context(app: web.Application) -> AsyncIterator[None]:

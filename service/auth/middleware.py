@@ -13,7 +13,8 @@ from service.auth.authenticator import AUTHENTICATOR, SAFE_METHODS
 from service.auth.identity import ANONYMOUS, IDENTITY, Identity
 from service.auth.loopback import require_loopback
 from service.auth.permissions import SCOPES, Permission, request_permission
-from service.auth.rate_limit import count_address, count_key
+from service.auth.rate_limit import count_request
+from service.http.client_ip import CLIENT_IP
 from service.http.csrf import reject_cross_site, require_same_origin
 
 
@@ -29,11 +30,11 @@ async def auth_middleware(request: web.Request, handler: Handler) -> web.StreamR
     permission = request_permission(request)
     if permission is None:  # no such route: the handler answers 404 or 405
         return await handler(request)
-    kind = _rate_limit_kind(request, permission)
+    limit = _rate_limit(request, permission)
     # Count before authentication: refused requests cost something, too.
     if permission is not Permission.PUBLIC_UNCOUNTED:
         try:
-            await count_address(request, kind)
+            await count_request(request, f"{limit}_ADDRESS", request[CLIENT_IP])
         except StoreUnavailable:
             if permission is not Permission.DASHBOARD:  # the dashboard must work during an outage
                 raise
@@ -42,14 +43,15 @@ async def auth_middleware(request: web.Request, handler: Handler) -> web.StreamR
         return await handler(request)
     if client.means == "anonymous" and request.method not in SAFE_METHODS:
         reject_cross_site(request, request.app[SETTINGS])
-    await count_key(request, client, kind)
+    if client.key is not None:
+        await count_request(request, limit, client.key.id)
     return await handler(request)
 
 
-def _rate_limit_kind(request: web.Request, permission: Permission) -> str:
-    """Return the rate limit that the request counts for: submit or read."""
+def _rate_limit(request: web.Request, permission: Permission) -> str:
+    """Return the setting with the rate limit of a key for this request."""
     works = permission is Permission.ADMIN and request.method not in SAFE_METHODS
-    return "submit" if works or permission is Permission.SUBMIT else "read"
+    return f"RATE_LIMIT_{'SUBMIT' if works or permission is Permission.SUBMIT else 'READ'}"
 
 
 async def authenticate(request: web.Request, permission: Permission) -> Identity:

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from models.redis.rate_limiter import RateLimiter, RateLimitState
 from service.app_keys import SETTINGS, TOKENS
-from service.auth.identity import Identity, identity
+from service.auth.identity import identity
 from service.http.request_context import CLIENT_IP
 
 log = structlog.get_logger()
@@ -17,32 +17,22 @@ _TIGHTEST_LIMIT = web.RequestKey("tightest_rate_limit", RateLimitState)
 _AUTH_FAILURES = "RATE_LIMIT_AUTH_FAILURES"
 
 
-async def count_address(request: web.Request, kind: str) -> None:
-    """Count a request of the address, before authentication; ``kind``: submit or read.
+async def count_request(request: web.Request, setting: str, client: str) -> None:
+    """Count a request of ``client``, an address or the id of a key, if RATE_LIMITS are on.
 
     Raises:
         RateLimited: limit exceeded. StoreUnavailable: Redis is unavailable and
         RATE_LIMIT_FAIL_MODE=closed.
     """
     if request.app[SETTINGS].rate_limits_enabled:
-        await _count(request, f"RATE_LIMIT_{kind.upper()}_ADDRESS", request[CLIENT_IP])
-
-
-async def count_key(request: web.Request, client: Identity, kind: str) -> None:
-    """Count a request of the API key, if there is one.
-
-    Raises:
-        RateLimited, StoreUnavailable: as for ``count_address``.
-    """
-    if request.app[SETTINGS].rate_limits_enabled and client.key is not None:
-        await _count(request, f"RATE_LIMIT_{kind.upper()}", client.key.id)
+        await _count(request, setting, client)
 
 
 async def count_call(request: web.Request, setting: str) -> None:
     """Count a call that has an hourly quota for each client, such as MAIL_PER_CLIENT.
 
     Raises:
-        RateLimited, StoreUnavailable: as for ``count_address``.
+        RateLimited, StoreUnavailable: as for ``count_request``.
     """
     owner = identity(request).owner
     await _count(request, setting, f"key:{owner}" if owner else request[CLIENT_IP])

@@ -20,8 +20,6 @@ from service.submissions.task_actions import cancel_task, retry_task
 
 log = structlog.get_logger()
 
-_WORKER_NAME = {"name": "The worker's name, from GET /dashboard/api/workers."}
-
 
 @dashboard_endpoint(
     "Retry a task",
@@ -57,7 +55,6 @@ async def cancel(request: web.Request) -> web.StreamResponse:
     WebhookBody,
     status=202,
     errors=(NotFound, WrongStatus, BadParameter),
-    path={"id": "The webhook's id, from the task's webhooks."},
     description="Sends it at once with the same webhook-id, whether it was delivered, failed or "
     "waits for its next attempt.",
     examples=("curl -X POST '{url}/dashboard/api/webhooks/WEBHOOK_ID/redeliver'",),
@@ -83,7 +80,6 @@ async def redeliver(request: web.Request) -> web.StreamResponse:
     DrainBody,
     status=202,
     errors=(NotFound, BadParameter),
-    path=_WORKER_NAME,
     description="The worker finishes its tasks and takes no new ones.",
     examples=("curl -X POST '{url}/dashboard/api/workers/WORKER/drain'",),
 )
@@ -96,7 +92,6 @@ async def drain(request: web.Request) -> web.StreamResponse:
     DrainBody,
     status=202,
     errors=(NotFound, BadParameter),
-    path=_WORKER_NAME,
     examples=("curl -X POST '{url}/dashboard/api/workers/WORKER/resume'",),
 )
 async def resume(request: web.Request) -> web.StreamResponse:

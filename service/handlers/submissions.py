@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -50,7 +51,7 @@ def operation_handler(op: str) -> Handler:
         summary(OPERATIONS[op]),
         query=WAIT | REDIRECT,
         headers=("Prefer",),
-        body=BodySpec({FORM: form_schemas.operation_form(op)}),
+        body=BodySpec({FORM: partial(form_schemas.operation_form, op)}),
         responses=SUBMISSION_RESPONSES,
         errors=(*UPLOAD_ERRORS, *TASK_ERRORS),
         examples=(f"curl -F image=@cat.png{curl_fields(OPERATIONS[op])} '{{url}}/{op}?wait=30'",),

@@ -43,7 +43,7 @@ _LEGACY_STATUS: dict[Status, LegacyStatus] = {
     "Older services",
     "Convert to grayscale and return the image",
     description="The call of the older grayscale converter; waits for a worker.",
-    body=BodySpec({FORM: form_schemas.single_image_form("uploaded_file")}),
+    body=BodySpec({FORM: form_schemas.grayscale_form}),
     responses={
         200: ResponseSpec(
             "The image.",

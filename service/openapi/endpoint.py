@@ -38,7 +38,7 @@ URLENCODED = "application/x-www-form-urlencoded"
 def parameter(description: str, **schema: Any) -> Schema:
     """Return a query parameter or header: text, unless ``schema`` says more.
 
-    ``description`` may name settings, e.g. ``{MAX_WAIT}``.
+    ``description`` may have the values of settings, see ``operation``: ``{MAX_WAIT}``.
     """
     return {"description": description, "schema": {"type": "string", **schema}}
 
@@ -87,8 +87,6 @@ class Endpoint:
     errors: tuple[type[AppError], ...] = ()
     examples: tuple[str, ...] = ()
     html_errors: bool = False
-    path: Mapping[str, str] = field(default_factory=dict)
-    """Descriptions of path parameters that ``operation.PATH_DESCRIPTIONS`` does not have."""
 
     @property
     def body_types(self) -> list[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from models.images.inspect import ACCEPTED_FORMATS, FORMAT_BY_EXTENSION, InputFormat
 from models.operations import OPERATIONS, Operation
@@ -12,20 +12,13 @@ from models.settings import Settings
 from service.openapi.endpoint import Schema
 from service.openapi.limits import format_bytes
 
-SchemaBuilder = Callable[[Settings], Schema]
 
-
-def operation_form(op: str) -> SchemaBuilder:
-    """Return a function that makes the form schema of ``POST /<op>`` from the settings."""
-    spec = OPERATIONS[op]
-
-    def make(settings: Settings) -> Schema:
-        own, required = parameter_schemas(spec)
-        # The operation's own ``format`` replaces the common one.
-        fields = {"image": _images_field(settings), **own, **_common_fields(settings), **own}
-        return _form(fields, ["image", *required])
-
-    return make
+def operation_form(op: str, settings: Settings) -> Schema:
+    """Return the form schema of ``POST /<op>``."""
+    own, required = parameter_schemas(OPERATIONS[op])
+    # The operation's own ``format`` replaces the common one.
+    fields = {"image": _images_field(settings), **own, **_common_fields(settings), **own}
+    return _form(fields, ["image", *required])
 
 
 def pipeline_form(settings: Settings) -> Schema:
@@ -42,7 +35,7 @@ def convert_form(settings: Settings) -> Schema:
     """Return the form schema of ``POST /convert``: Darkroom's, or the older thumbnail service's."""
     thumbnail, _ = parameter_schemas(OPERATIONS["thumbnail"])
     kinds: tuple[InputFormat, ...] = (*ACCEPTED_FORMATS, "gif")
-    ours = operation_form("convert")(settings)
+    ours = operation_form("convert", settings)
     del ours["properties"]["image"]["minItems"]  # an empty field counts as not sent
     file = _image_field(settings, kinds)
     file["description"] += " Makes a thumbnail, as the older thumbnail service did; takes only "
@@ -55,13 +48,9 @@ def convert_form(settings: Settings) -> Schema:
     }
 
 
-def single_image_form(name: str) -> SchemaBuilder:
-    """Return a function that makes the schema of a form with one image in the field ``name``."""
-
-    def make(settings: Settings) -> Schema:
-        return _form({name: _image_field(settings, ACCEPTED_FORMATS)}, [name])
-
-    return make
+def grayscale_form(settings: Settings) -> Schema:
+    """Return the form schema of ``POST /convert/``, that of the older grayscale converter."""
+    return _form({"uploaded_file": _image_field(settings, ACCEPTED_FORMATS)}, ["uploaded_file"])
 
 
 def parameter_schemas(spec: type[Operation]) -> tuple[dict[str, Schema], list[str]]:

@@ -25,6 +25,8 @@ PATH_DESCRIPTIONS = {
     "/tasks/{id}": "The task_id from the submission's response.",
     "/status/{id}": "The group_id from the submission's response; a task_id works too.",
     "/dashboard/api/tasks/{id}": "The task_id.",
+    "/dashboard/api/webhooks/{id}": "The webhook's id, from the task's webhooks.",
+    "/dashboard/api/workers/{name}": "The worker's name, from GET /dashboard/api/workers.",
     "/send_images/{id}": "The group_id from the response to a submission with email.",
     "/convert/{id}": "The submission_task_id from the response of POST /convert.",
     "/processed/{name}": "The name of a result, or of an upload: then its newest result.",
@@ -73,7 +75,7 @@ def build_operation(
         "description": endpoint.description,
         "operationId": _operation_id(route),
         "parameters": [
-            *_path_parameters(route, endpoint),
+            *_path_parameters(route),
             *_optional_parameters("query", endpoint.query, settings),
             *_optional_parameters(
                 "header", {name: REQUEST_HEADERS[name] for name in endpoint.headers}, settings
@@ -94,15 +96,13 @@ def _operation_id(route: Route) -> str:
     return f"{route.method.lower()}_{words}{slash}"
 
 
-def _path_parameters(route: Route, endpoint: Endpoint) -> list[Schema]:
+def _path_parameters(route: Route) -> list[Schema]:
     found = []
     for match in re.finditer(r"{(\w+)}", route.path):
         name, upto = match[1], route.path[: match.end()]
-        description = endpoint.path.get(name) or PATH_DESCRIPTIONS.get(upto)
+        description = PATH_DESCRIPTIONS.get(upto)
         if description is None:
-            raise LookupError(
-                f"{route.path}: describe {name} in the endpoint's path= or in PATH_DESCRIPTIONS"
-            )
+            raise LookupError(f"{route.path}: describe {name} in PATH_DESCRIPTIONS")
         about = {"name": name, "in": "path", "required": True, "description": description}
         found.append({**about, "schema": {"type": "string", "minLength": 1}})
     return found
@@ -111,29 +111,21 @@ def _path_parameters(route: Route, endpoint: Endpoint) -> list[Schema]:
 def _optional_parameters(
     place: str, parameters: Mapping[str, Schema], settings: Settings
 ) -> list[Schema]:
-    values = _SettingValues(settings)
+    values = {
+        "LINK_TTL": settings.link_ttl,
+        "LINK_TTL_MAX": settings.link_ttl_max,
+        "MAX_WAIT": f"{settings.max_wait:g}",
+    }
     return [
         {
             "name": name,
             "in": place,
             "required": False,
-            "description": each["description"].format_map(values),
+            "description": each["description"].format(**values),
             "schema": each["schema"],
         }
         for name, each in parameters.items()
     ]
-
-
-class _SettingValues(dict[str, Any]):
-    """Setting values for placeholders in descriptions, e.g. ``{MAX_WAIT}``."""
-
-    def __init__(self, settings: Settings) -> None:
-        super().__init__()
-        self._settings = settings
-
-    def __missing__(self, name: str) -> str:
-        value = getattr(self._settings, name.lower())
-        return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _request_body(body: BodySpec, schemas: Schemas, settings: Settings) -> Schema:
