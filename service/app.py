@@ -32,13 +32,11 @@ from service.events.change_stream import watch_changes
 from service.events.long_poll import COMPLETION_WAITER, CompletionWaiter
 from service.events.sse_hub import EVENT_HUB, EventHub
 from service.handlers import health
-from service.http import allowed_hosts, cors
+from service.http import cors
 from service.http.errors import error_middleware
-from service.http.metrics import metrics_middleware
-from service.http.protocol_checks import request_smuggling_middleware
+from service.http.request_checks import request_checks_middleware
 from service.http.request_context import request_context_middleware, set_request_headers
 from service.http.security_headers import set_security_headers
-from service.http.webhook_loop import webhook_loop_middleware
 from service.metrics_collector import METRICS_COLLECTOR, MetricsCollector
 from service.openapi.document import OPENAPI, OpenApiDocument
 from service.routes import add_routes, routes
@@ -54,11 +52,8 @@ def create_app(settings: Settings) -> web.Application:
     app = web.Application(
         middlewares=[
             request_context_middleware,
-            metrics_middleware,
             error_middleware,
-            request_smuggling_middleware,
-            allowed_hosts.allowed_hosts_middleware,
-            webhook_loop_middleware,
+            request_checks_middleware,
             cors.cors_middleware,
             dashboard_middleware,
             auth_middleware,

@@ -26,7 +26,7 @@ from service.handlers import (
     tasks,
 )
 from service.handlers.submissions import operation_handler, process
-from service.http.protocol_checks import handle_expect
+from service.http.request_checks import handle_expect
 from service.legacy import convert, items
 from service.pages import static_files
 

@@ -10,7 +10,7 @@ from aiohttp import web
 from models.auth.api_key import ApiKey, Scope
 from models.auth.visibility import ANONYMOUS_VIEW, View
 from service.app_keys import TOKENS
-from service.http.client_ip import CLIENT_IP
+from service.http.request_context import CLIENT_IP
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from aiohttp import web
 from models.errors import Forbidden
 from models.loopback import is_loopback
 from models.settings import Settings
-from service.http.allowed_hosts import request_hostname
+from service.http.request_checks import request_hostname
 
 _PROXY_HEADERS = (
     "Forwarded",

@@ -8,7 +8,7 @@ from aiohttp import web
 from models.redis.rate_limiter import RateLimiter, RateLimitState
 from service.app_keys import SETTINGS, TOKENS
 from service.auth.identity import identity
-from service.http.client_ip import CLIENT_IP
+from service.http.request_context import CLIENT_IP
 
 log = structlog.get_logger()
 

@@ -25,7 +25,6 @@ from service.auth.authenticator import AUTHENTICATOR
 from service.auth.identity import identity
 from service.auth.rate_limit import count_call
 from service.events.long_poll import long_poll_group
-from service.http.json_body import read_json
 from service.http.query import (
     REDIRECT,
     WAIT,
@@ -33,7 +32,8 @@ from service.http.query import (
     wait_seconds,
     wants_image_redirect,
 )
-from service.http.streaming import stream_response
+from service.http.request_body import parse_json, read_body
+from service.http.responses import stream_response
 from service.openapi.endpoint import JSON, BodySpec, ResponseSpec, endpoint
 from service.openapi.error_groups import FORM_ERRORS, LINK_ERRORS, STORE_ERRORS
 from service.results import OWNER, SIGNATURE
@@ -100,7 +100,7 @@ async def create(request: web.Request) -> web.StreamResponse:
     settings, store = request.app[SETTINGS], request.app[STORE]
     await request.app[DISK_SPACE].check_free()
     await count_call(request, "GROUPS_PER_CLIENT")
-    wanted = read_group_request(await read_json(request, settings), settings)
+    wanted = read_group_request(parse_json(await read_body(request, settings)), settings)
     await request.app[AUTHENTICATOR].revalidate(request)
     tasks = await store.tasks.get_many(
         [each.task_id for each in wanted.members], identity(request).view

@@ -26,8 +26,7 @@ from models.tasks.task import Result, Status
 from service.app_keys import SETTINGS, STORE
 from service.auth.identity import identity
 from service.http.query import reject_unknown_query
-from service.http.responses import etag_matches
-from service.http.streaming import stream_response
+from service.http.responses import etag_matches, stream_response
 from service.openapi.endpoint import ResponseSpec, endpoint, parameter
 from service.openapi.error_groups import LINK_ERRORS, STORE_ERRORS
 from service.results import (

@@ -21,12 +21,12 @@ from service.openapi import form_schemas
 from service.openapi.endpoint import FORM, BodySpec, ResponseSpec, endpoint
 from service.openapi.error_groups import TASK_ERRORS, UPLOAD_ERRORS
 from service.submissions.submission_request import SubmissionRequest
-from service.uploads.form_shape import FormShape
+from service.uploads.multipart import FormShape
 
 IMAGE_FIELDS = dict.fromkeys(("image", "images", "images[]", "file", "files"), ACCEPTED_FORMATS)
 """Names of the file field with their formats; the first is documented, the others are aliases."""
 
-_OPERATIONS_FIELDS = frozenset({"operations", "operations[]"})
+_OPERATIONS_FIELDS = ("operations", "operations[]")
 
 SUBMISSION_RESPONSES = {
     200: ResponseSpec(
@@ -58,7 +58,7 @@ def operation_handler(op: str) -> Handler:
     )
     async def submit(request: web.Request) -> web.StreamResponse:
         def operations(submission: SubmissionRequest) -> Sequence[Operation]:
-            return [parse(op, submission.fields)]
+            return [parse(op, submission.form.fields)]
 
         shape = image_form(request.app[SETTINGS])
         return await SubmissionRequest.handle(request, shape, operations, own_format=own_format)
@@ -82,7 +82,7 @@ def operation_handler(op: str) -> Handler:
 )
 async def process(request: web.Request) -> web.StreamResponse:
     """POST /process: several operations, in order."""
-    shape = image_form(request.app[SETTINGS], repeated=_OPERATIONS_FIELDS)
+    shape = image_form(request.app[SETTINGS], repeated=frozenset(_OPERATIONS_FIELDS))
     return await SubmissionRequest.handle(request, shape, _pipeline)
 
 
@@ -97,13 +97,14 @@ def _pipeline(submission: SubmissionRequest) -> Sequence[Operation]:
     Raises:
         BadParameter: another field was sent, or an operation is invalid.
     """
-    if submission.fields:
-        unknown = ", ".join(f"{name[:40]!a}" for name in submission.fields)
+    fields = submission.form.fields
+    values = [value for name in _OPERATIONS_FIELDS for value in fields.popall(name, [])]
+    if fields:
+        unknown = ", ".join(f"{name[:40]!a}" for name in fields)
         raise BadParameter(
             f"unknown field {unknown}; known: operations, format, email, "
             "callback_url, report "
             "(parameters belong to their operation)",
-            parameter=next(iter(submission.fields))[:40],
+            parameter=next(iter(fields))[:40],
         )
-    values = [value for values in submission.lists.values() for value in values]
     return read_pipeline(values, submission.settings.max_operations)

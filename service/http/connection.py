@@ -15,9 +15,9 @@ from aiohttp.http_exceptions import BadHttpMessage, HttpProcessingError, LineToo
 
 from models.errors import AppError, BadRequest, InternalError, RequestHeadTooLarge
 from models.settings import Settings
-from service.http.client_ip import client_network
 from service.http.connection_limits import ConnectionLimiter
 from service.http.errors import error_response, serialize_response
+from service.http.request_context import client_network
 
 log = structlog.get_logger()
 

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from models.errors import Forbidden
 from models.settings import Settings
-from service.http.allowed_hosts import authority
+from service.http.request_checks import authority
 
 
 def require_same_origin(request: web.Request, settings: Settings, *, require_headers: bool) -> None:

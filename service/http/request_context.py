@@ -1,4 +1,4 @@
-"""Request context: X-Request-ID, the client's IP address, and the access log."""
+"""Request context: X-Request-ID, the client's IP address (PROXIES), access log and metrics."""
 
 from __future__ import annotations
 
@@ -6,40 +6,56 @@ import logging
 import re
 import secrets
 import time
+from ipaddress import IPv6Address, ip_address, ip_network
 
 import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 
-from service.app_keys import DRAINING, SETTINGS
-from service.http.client_ip import CLIENT_IP, client_ip
+from models.metrics.definitions import REQUEST_DURATION, REQUESTS_IN_PROGRESS
+from service.app_keys import DRAINING, INSTRUMENTS, SETTINGS
 
 log = structlog.get_logger()
 
 _PROBE_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
+_UNKNOWN = "unknown"  # not a route: the path is client input and must not become a label
+_IPV6_PREFIX_BITS = 64  # one household or server owns a whole /64
 REQUEST_ID = web.RequestKey("request_id", str)
+CLIENT_IP = web.RequestKey("client_ip", str)
+"""The client's IP address, which the middleware finds once."""
 _REQUEST_ID_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 @web.middleware
 async def request_context_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Middleware: bind the request ID to all log lines, find the client's IP address, log access.
+    """Middleware: bind the request ID to all log lines, log and count the request.
 
-    A client's X-Request-ID is kept if it has 1 to 64 letters, digits, ``-`` and ``_``.
+    A client's X-Request-ID is kept if it has 1 to 64 letters, digits, ``-`` and ``_``. The metrics
+    have the method, the route template and the status.
     """
     given = request.headers.get("X-Request-ID", "")
     request_id = given if _REQUEST_ID_PATTERN.fullmatch(given) else secrets.token_hex(8)
     request[REQUEST_ID] = request_id
     request[CLIENT_IP] = client_ip(request, request.app[SETTINGS].proxies)
-    began = time.monotonic()
-    with structlog.contextvars.bound_contextvars(request_id=request_id):
+    instruments, resource = request.app[INSTRUMENTS], request.match_info.route.resource
+    route = resource.canonical if resource else _UNKNOWN
+    began = time.perf_counter()
+    with (
+        structlog.contextvars.bound_contextvars(request_id=request_id),
+        instruments.gauges[REQUESTS_IN_PROGRESS].track_inprogress(),
+    ):
         status = 499  # client disconnected
         try:
             response = await handler(request)
             status = response.status
             return response
+        except web.HTTPException as redirect:
+            status = redirect.status
+            raise
         finally:
+            spent = time.perf_counter() - began
+            instruments.observe(REQUEST_DURATION, spent, request.method, route, str(status))
             # Probes and open dashboards poll all the time and would flood the log.
             polled = request.path in _PROBE_PATHS or (
                 request.method == "GET"
@@ -52,8 +68,35 @@ async def request_context_middleware(request: web.Request, handler: Handler) -> 
                 method=request.method,
                 path=request.path[:200],
                 status=status,
-                ms=round((time.monotonic() - began) * 1000, 1),
+                ms=round(spent * 1000, 1),
             )
+
+
+def client_ip(request: web.Request, proxies: int) -> str:
+    """Return the client's IP address; IPv6 as its /64 network.
+
+    ``proxies``: number of reverse proxies in front. Each appends its peer to X-Forwarded-For; the
+    entries further left come from the client and are ignored.
+    """
+    given = request.remote or ""
+    if proxies:
+        line = ",".join(request.headers.getall("X-Forwarded-For", []))
+        hops = [hop.strip() for hop in line.split(",") if hop.strip()]
+        given = hops[-proxies] if len(hops) >= proxies else given
+    return client_network(given)
+
+
+def client_network(given: str) -> str:
+    """Return the address that limits count: IPv6 as its /64 network; "unknown" if invalid."""
+    try:
+        address = ip_address(given.partition("%")[0])
+    except ValueError:
+        return "unknown"
+    if isinstance(address, IPv6Address):
+        if address.ipv4_mapped:
+            return str(address.ipv4_mapped)
+        return str(ip_network((address, _IPV6_PREFIX_BITS), strict=False))
+    return str(address)
 
 
 async def set_request_headers(request: web.Request, response: web.StreamResponse) -> None:

@@ -1,13 +1,17 @@
-"""JSON responses, ETag comparison and conditional GET."""
+"""JSON responses, ETag comparison and conditional GET, streamed bodies."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from typing import Any
 
+import structlog
 from aiohttp import ETag, web
+
+log = structlog.get_logger()
 
 
 def json_response(
@@ -35,3 +39,34 @@ def etag_response(request: web.Request, body: bytes, media_type: str, caching: s
         return web.Response(status=304, headers=headers)
     charset = None if media_type.startswith("image/") else "utf-8"
     return web.Response(body=body, content_type=media_type, charset=charset, headers=headers)
+
+
+async def stream_response(
+    request: web.Request,
+    response: web.StreamResponse,
+    chunks: AsyncGenerator[bytes],
+    content: str,
+) -> web.StreamResponse:
+    """Send ``response`` with ``chunks`` as its body; ``content`` names it in the log.
+
+    An unavailable store before the first byte is a normal error. Later, an error document would
+    become part of the image: the connection is aborted instead, so that the client notices.
+    """
+    async with aclosing(chunks):  # closes the cursor when the client disconnects
+        if request.method == "HEAD":
+            await response.prepare(request)
+            return response
+        first = await anext(chunks, b"")
+        await response.prepare(request)
+        try:
+            await response.write(first)
+            async for data in chunks:
+                await response.write(data)
+            await response.write_eof()
+        except ConnectionError:
+            raise
+        except Exception as error:
+            log.warning("stream_aborted", content=content, reason=repr(error))
+            if request.transport is not None:
+                request.transport.abort()
+    return response

@@ -19,14 +19,13 @@ from service.events.long_poll import long_poll_task
 from service.handlers.submissions import IMAGE_FIELDS, SUBMISSION_RESPONSES
 from service.http.errors import error_response
 from service.http.query import REDIRECT, WAIT, reject_unknown_query
-from service.http.responses import json_response
-from service.http.streaming import stream_response
+from service.http.responses import json_response, stream_response
 from service.openapi import form_schemas
 from service.openapi.endpoint import FORM, BodySpec, ResponseSpec, endpoint
 from service.openapi.error_groups import STORE_ERRORS, TASK_ERRORS, UPLOAD_ERRORS
 from service.schemas import LegacyStatus, LegacySubmissionBody
 from service.submissions.submission_request import SubmissionRequest
-from service.uploads.form_shape import FormShape
+from service.uploads.multipart import FormShape
 
 _THUMBNAIL_FIELD = "file"
 _WITH_GIF: tuple[InputFormat, ...] = (*ACCEPTED_FORMATS, "gif")
@@ -115,20 +114,21 @@ async def convert(request: web.Request) -> web.StreamResponse:
     shape = FormShape(pictures, max_files=settings.max_batch)
     submission = SubmissionRequest.read_query(request)
     async with submission.receive(shape):
-        if _THUMBNAIL_FIELD in submission.file_fields:
-            if len(submission.file_fields) > 1:
+        used = {file.field for file in submission.form.files}
+        if _THUMBNAIL_FIELD in used:
+            if len(used) > 1:
                 raise BadRequest(
-                    f"pictures came in {' and '.join(map(repr, sorted(submission.file_fields)))}: "
+                    f"pictures came in {' and '.join(map(repr, sorted(used)))}: "
                     f"{_THUMBNAIL_FIELD!r} makes a thumbnail, the others convert; send one of them"
                 )
             return await _thumbnail(submission)
         await submission.read_options(own_format=True)
-        await submission.create_tasks([parse("convert", submission.fields)])
+        await submission.create_tasks([parse("convert", submission.form.fields)])
     return await submission.respond()
 
 
 async def _thumbnail(submission: SubmissionRequest) -> web.StreamResponse:
-    count = len(submission.uploads)
+    count = len(submission.form.files)
     if count > 1:
         raise BadRequest(
             f"one picture a request in {_THUMBNAIL_FIELD!r}; {count} came", limit=1, measured=count
@@ -186,7 +186,7 @@ def _submission_response(
 
 async def _create_task(submission: SubmissionRequest, op: str) -> tuple[Task, str]:
     """Create the task of the one image with the operation ``op``; return (task, image name)."""
-    await submission.create_tasks([parse(op, submission.fields)])
+    await submission.create_tasks([parse(op, submission.form.fields)])
     task, name = submission.first
     structlog.contextvars.bind_contextvars(task_id=task.id)
     return task, name

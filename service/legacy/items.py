@@ -30,8 +30,8 @@ from service.app_keys import SETTINGS, STORE
 from service.auth.authenticator import AUTHENTICATOR
 from service.auth.identity import client_id, identity
 from service.events.long_poll import long_poll_task
-from service.http.json_body import parse_json, read_body
 from service.http.query import reject_unknown_query
+from service.http.request_body import parse_json, read_body
 from service.legacy.images_root import ImagesRoot
 from service.legacy.items_request import (
     ItemsImage,
@@ -45,7 +45,7 @@ from service.openapi.endpoint import JSON, BodySpec, ResponseSpec, endpoint
 from service.openapi.error_groups import FORM_ERRORS, TASK_ERRORS, UPLOAD_ERRORS
 from service.submissions.task_creator import TASK_CREATOR
 from service.uploads.disk_space import DISK_SPACE
-from service.uploads.incoming_file import IncomingFile, RejectedUpload
+from service.uploads.incoming_file import IncomingFile
 from service.uploads.spool import Spool
 
 log = structlog.get_logger()
@@ -131,8 +131,6 @@ async def _submit_image(job: _ItemsRun, number: int, image: ItemsImage) -> None:
         try:
             incoming = await asyncio.to_thread(_spool_input, job, image, spool)
             upload = await incoming.validate()
-            if isinstance(upload, RejectedUpload):
-                raise upload.error
             submitter = job.request.app[TASK_CREATOR]
             job.tasks[number] = await submitter.find_or_create(
                 upload,

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, FailFast, Field
 from models.errors import BadParameter
 from models.images.inspect import FORMAT_BY_EXTENSION, OutputFormat
 from models.settings import Settings
-from service.http.json_body import check_count, validate
+from service.http.request_body import check_limit, validate
 from service.legacy.images_root import ImagesRoot
 
 _EXAMPLE = '{"images": [{"input": "a.png", "output": "b.png"}], "operations": ["resize=2"]}'
@@ -39,8 +39,8 @@ def read_items_request(document: Any, settings: Settings) -> ItemsRequest:
         BadRequest: it is malformed. BadParameter: it exceeds a limit.
     """
     order = validate(ItemsRequest, document, _EXAMPLE)
-    check_count(len(order.images), settings.max_batch, "images", "MAX_BATCH")
-    check_count(len(order.operations), settings.max_operations, "operations", "MAX_OPERATIONS")
+    check_limit(len(order.images), settings.max_batch, "images", "MAX_BATCH")
+    check_limit(len(order.operations), settings.max_operations, "operations", "MAX_OPERATIONS")
     return order
 
 

@@ -30,9 +30,8 @@ from service.submissions.group_creation import create_group
 from service.submissions.task_creator import TASK_CREATOR
 from service.task_response import respond_group, respond_task
 from service.uploads.disk_space import DISK_SPACE
-from service.uploads.form_shape import FormShape
-from service.uploads.incoming_file import AcceptedUpload, RejectedUpload
-from service.uploads.multipart import read_form
+from service.uploads.incoming_file import IncomingFile
+from service.uploads.multipart import Form, FormShape, read_form
 
 OperationsOf = Callable[["SubmissionRequest"], Sequence[Operation]]
 
@@ -41,8 +40,8 @@ class SubmissionRequest:
     """Receives images and options, creates a task for each image, and responds.
 
     ``wait``: seconds to wait for the tasks to end. ``redirect``: respond with 303 to the result.
-    ``fields``, ``lists``: text fields that are not read yet. ``file_fields``: the names of the
-    fields with files. ``members``: one for each image, in order, with its task or its error.
+    ``form``: its files, and the text fields that are not read yet. ``members``: one for each image,
+    in order, with its task or its error.
     """
 
     def __init__(self, request: web.Request, *, wait: float = 0, redirect: bool = False) -> None:
@@ -52,10 +51,7 @@ class SubmissionRequest:
         self.client_id = client_id(request)
         self.wait = wait
         self.redirect = redirect
-        self.uploads: list[AcceptedUpload | RejectedUpload] = []
-        self.file_fields: set[str] = set()
-        self.fields: dict[str, str] = {}
-        self.lists: dict[str, list[str]] = {}
+        self.form = Form()
         self.email: str | None = None
         self.callback_url: str | None = None
         self.report = False
@@ -109,19 +105,16 @@ class SubmissionRequest:
             Unauthorized: the key was revoked during the upload.
         """
         with self.request.app[DISK_SPACE].spool() as spool:
-            form = await read_form(self.request, spool, shape, self.settings)
-            if not form.files:
+            self.form = await read_form(self.request, spool, shape, self.settings)
+            if not self.form.files:
                 expected = next(iter(shape.file_fields))
-                sent = ", ".join(repr(name[:40]) for name in [*form.fields, *form.lists]) or "none"
+                sent = ", ".join(repr(name[:40]) for name in self.form.fields) or "none"
                 raise BadRequest(
                     f"there is no picture in the field {expected!r} (fields sent: {sent}); "
                     f"e.g. curl -F {expected}=@cat.png",
                     field=expected,
                 )
-            self.uploads = [await file.validate() for file in form.files]
             await self.request.app[AUTHENTICATOR].revalidate(self.request)
-            self.file_fields = {file.field for file in form.files}
-            self.fields, self.lists = form.fields, form.lists
             yield
 
     async def read_options(self, *, own_format: bool = False) -> None:
@@ -133,13 +126,14 @@ class SubmissionRequest:
             BadParameter, BadCallbackUrl: one of them is invalid.
             RateLimited: too many callback URLs within the hour.
         """
-        email = self.fields.pop("email", "")
+        fields = self.form.fields
+        email = fields.pop("email", "")
         self.email = parse_email_address(email) if email else None
-        callback_url = self.fields.pop("callback_url", "")
+        callback_url = fields.pop("callback_url", "")
         if callback_url:
             self.callback_url = await validate_callback_url(self.request, callback_url)
-        self.report = _flag("report", self.fields.pop("report", ""))
-        self.format = None if own_format else _format(self.fields.pop("format", ""))
+        self.report = _flag("report", fields.pop("report", ""))
+        self.format = None if own_format else _format(fields.pop("format", ""))
 
     async def create_tasks(self, operations: Sequence[Operation]) -> None:
         """Create a task for each image; an image that is refused fails alone, unless all are.
@@ -152,19 +146,19 @@ class SubmissionRequest:
         if self.format is not None:
             check_format(operations, self.format)
         limits = self.settings.max_results, self.settings.max_batch_results
-        check_results(operations, len(self.uploads), *limits)
+        check_results(operations, len(self.form.files), *limits)
         errors = []
-        for upload in self.uploads:
+        for file in self.form.files:
             try:
-                task = await self._create_task(upload, operations)
+                task = await self._create_task(file, operations)
             except StoreUnavailable:
                 raise
             except AppError as error:
                 errors.append(error)
-                self.members.append(Member(name=upload.name, error=error.document()))
+                self.members.append(Member(name=file.name, error=error.document()))
             else:
                 self.tasks[task.id] = task
-                self.members.append(Member(name=upload.name, task_id=task.id))
+                self.members.append(Member(name=file.name, task_id=task.id))
         if not self.tasks:
             first = errors[0]
             if len(errors) > 1:
@@ -173,11 +167,8 @@ class SubmissionRequest:
                 ]
             raise first
 
-    async def _create_task(
-        self, upload: AcceptedUpload | RejectedUpload, operations: Sequence[Operation]
-    ) -> Task:
-        if isinstance(upload, RejectedUpload):
-            raise upload.error
+    async def _create_task(self, file: IncomingFile, operations: Sequence[Operation]) -> Task:
+        upload = await file.validate()
         return await self.request.app[TASK_CREATOR].find_or_create(
             upload,
             operations,

@@ -18,6 +18,7 @@ from models.images.inspect import (
 )
 from models.settings import Settings
 from models.tasks.filenames import sanitize
+from service.http.request_body import check_limit
 from service.uploads.spool import Spool, SpooledFile
 
 _SNIFFED_BYTES = 16  # enough to recognise every format
@@ -34,14 +35,6 @@ class AcceptedUpload:
     header: ImageHeader
 
 
-@dataclass
-class RejectedUpload:
-    """A file that is not accepted, and why."""
-
-    name: str
-    error: AppError
-
-
 class IncomingFile:
     """A file part of a form; ``error`` says why its content is rejected, if it is."""
 
@@ -54,7 +47,7 @@ class IncomingFile:
         settings: Settings,
     ) -> None:
         self.field = field
-        self.name = name
+        self.name = sanitize(name, settings.max_name_characters)
         self.file = file
         self.size = 0
         self.error: AppError | None = None
@@ -83,8 +76,13 @@ class IncomingFile:
             TooLarge: the file has more than MAX_UPLOAD_BYTES.
         """
         self.size += len(data)
-        if self.size > self._settings.max_upload_bytes:
-            raise upload_too_large(self._settings, self.size, self.name)
+        check_limit(
+            self.size,
+            self._settings.max_upload_bytes,
+            f"bytes or more in the picture {self.name!a}",
+            "MAX_UPLOAD_BYTES",
+            TooLarge,
+        )
         if self.error is not None:
             return  # rejected content is counted and dropped
         if len(self._start) < _SNIFFED_BYTES:
@@ -106,46 +104,22 @@ class IncomingFile:
             self.error = BadRequest("the picture is empty: 0 bytes arrived", measured=0)
         self.file.flush()
 
-    async def validate(self) -> AcceptedUpload | RejectedUpload:
-        """Accept a complete image of an accepted format with at most MAX_PIXELS, else reject it."""
-        name = sanitize(self.name, self._settings.max_name_characters)
-        try:
-            if self.error is not None:
-                raise self.error
-            header = await asyncio.to_thread(
-                inspect, self.file, self._accepted, self.file.start, self.file.size
-            )
-            check_pixels(
-                header.width,
-                header.height,
-                self._settings.max_pixels,
-                what="the picture",
-                setting="MAX_PIXELS",
-            )
-        except AppError as error:
-            return RejectedUpload(name, error)
-        return AcceptedUpload(name, self.file, self._digest.hexdigest(), header)
+    async def validate(self) -> AcceptedUpload:
+        """Return the complete image.
 
-
-def decode_text(value: bytes, what: str) -> str:
-    """Return ``value`` as text; ``what`` names it in the error.
-
-    Raises:
-        BadRequest: it is not UTF-8.
-    """
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        raise BadRequest(f"{what} is not UTF-8") from None
-
-
-def upload_too_large(settings: Settings, measured: int, name: str = "") -> TooLarge:
-    """Return the error for a file, or a body with one file, above MAX_UPLOAD_BYTES."""
-    what = f"the picture {name[:80]!a}" if name else "the upload"
-    return TooLarge(
-        f"{what} has {measured} bytes or more; at most {settings.max_upload_bytes} are "
-        "accepted (MAX_UPLOAD_BYTES)",
-        setting="MAX_UPLOAD_BYTES",
-        limit=settings.max_upload_bytes,
-        measured=measured,
-    )
+        Raises:
+            AppError: it is not of an accepted format, is broken, or has more than MAX_PIXELS.
+        """
+        if self.error is not None:
+            raise self.error
+        header = await asyncio.to_thread(
+            inspect, self.file, self._accepted, self.file.start, self.file.size
+        )
+        check_pixels(
+            header.width,
+            header.height,
+            self._settings.max_pixels,
+            what="the picture",
+            setting="MAX_PIXELS",
+        )
+        return AcceptedUpload(self.name, self.file, self._digest.hexdigest(), header)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from aiohttp import web
-from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartParser
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from models.errors import BadRequest, TooLarge
+from aiohttp import web
+from multidict import MultiDict
+from multipart import MultipartError, MultipartSegment, PushMultipartParser
+
+from models.errors import BadParameter, BadRequest, TooLarge
+from models.images.inspect import InputFormat
 from models.settings import Settings
-from service.http.header_params import header_parameters, media_type, multipart_boundary
-from service.http.json_body import body_too_large, unknown_field
-from service.http.upload_rate import MinimumRate
+from service.http.request_body import Body, check_limit, content_type
 from service.uploads.disk_space import DISK_SPACE
-from service.uploads.form_shape import Form, FormShape
-from service.uploads.incoming_file import IncomingFile, decode_text, upload_too_large
+from service.uploads.incoming_file import IncomingFile
 from service.uploads.spool import Spool
 
 _MAX_PART_HEADERS = 16  # a part has two or three
@@ -22,66 +23,49 @@ _OVERHEAD_BYTES = 64 * 1024  # boundaries and part headers of a form
 _DISK_CHECK_BYTES = 4 * 1024 * 1024  # received between two checks of the free disk space
 
 
-class _FormBuilder:
-    """Fills a Form from the parser's callbacks; raises as soon as a limit is exceeded."""
+@dataclass(frozen=True)
+class FormShape:
+    """What a route accepts: the names of its file fields, each with its image formats.
 
-    def __init__(self, form: Form, spool: Spool, shape: FormShape, settings: Settings) -> None:
-        self.form = form
-        self.complete = False
+    ``max_files``: how many files. ``repeated``: names of text fields that may occur several times.
+    ``known``: the names of all text fields; None: the route checks them later.
+    """
+
+    file_fields: Mapping[str, tuple[InputFormat, ...]]
+    max_files: int = 1
+    repeated: frozenset[str] = frozenset()
+    known: tuple[str, ...] | None = None
+
+
+@dataclass
+class Form:
+    """The parsed form: files in their order, and text fields."""
+
+    files: list[IncomingFile] = field(default_factory=list)
+    fields: MultiDict[str] = field(default_factory=MultiDict)
+
+
+class _FormBuilder:
+    """Fills a Form part by part; raises as soon as a limit is exceeded."""
+
+    def __init__(self, spool: Spool, shape: FormShape, settings: Settings) -> None:
+        self.form = Form()
         self._spool = spool
         self._shape = shape
         self._settings = settings
-        self._headers: dict[bytes, bytes] = {}
-        self._header = (b"", b"")
         self._name = ""
-        self._text_fields = 0
         self._text: bytearray | None = None
 
-    def parser(self, boundary: bytes) -> MultipartParser:
-        return MultipartParser(
-            boundary,
-            {
-                "on_part_begin": self._begin,
-                "on_header_field": self._header_field,
-                "on_header_value": self._header_value,
-                "on_header_end": self._header_end,
-                "on_headers_finished": self._headers_finished,
-                "on_part_data": self._data,
-                "on_part_end": self._end,
-                "on_end": self._finish,
-            },
-            max_header_count=_MAX_PART_HEADERS,
-            max_header_size=_MAX_PART_HEADER_BYTES,
-        )
-
-    def _begin(self) -> None:
-        self._headers = {}
-
-    def _header_field(self, data: bytes, start: int, end: int) -> None:
-        self._header = (self._header[0] + data[start:end], b"")
-
-    def _header_value(self, data: bytes, start: int, end: int) -> None:
-        self._header = (self._header[0], self._header[1] + data[start:end])
-
-    def _header_end(self) -> None:
-        name, value = self._header
-        self._headers[name.lower()] = value
-        self._header = (b"", b"")
-
-    def _headers_finished(self) -> None:
-        options = header_parameters(
-            self._headers.get(b"content-disposition", b""), "Content-Disposition"
-        )
-        self._name = decode_text(options.get(b"name", b""), "a field's name")
-        file_name = options.get(b"filename")
+    def begin(self, part: MultipartSegment) -> None:
+        self._name = part.name or ""
         shown = f"{self._name[:40]!a}"
-        if self._headers.get(b"content-type", b"").lower().startswith(b"multipart/"):
+        if (part.content_type or "").startswith("multipart/"):
             raise BadRequest(f"the part {shown} is itself multipart; send plain fields")
         if self._name in self._shape.file_fields:
             self._text = None
-            self._begin_file(file_name, shown)
+            self._begin_file(part.filename, shown)
             return
-        if file_name is not None:
+        if part.filename is not None:
             expected = next(iter(self._shape.file_fields), None)
             if expected is None:
                 raise BadRequest(f"this form takes no files; {shown} came as one")
@@ -90,20 +74,14 @@ class _FormBuilder:
                 f"e.g. curl -F {expected}=@cat.png",
                 field=expected,
             )
-        if self._shape.known is not None and self._name not in self._shape.known:
-            raise unknown_field(self._name, self._shape.known)
-        self._text_fields += 1
-        if self._text_fields > self._settings.max_fields:
-            raise BadRequest(
-                f"the form has more than {self._settings.max_fields} fields (MAX_FIELDS)",
-                setting="MAX_FIELDS",
-                limit=self._settings.max_fields,
-            )
-        if self._name in self.form.fields:
+        fields, most = self.form.fields, self._settings.max_fields
+        check_field(self._name, self._shape.known)
+        check_limit(len(fields) + 1, most, "fields or more came", "MAX_FIELDS", BadRequest)
+        if self._name in fields and self._name not in self._shape.repeated:
             raise BadRequest(f"the field {shown} came twice")
         self._text = bytearray()
 
-    def _begin_file(self, file_name: bytes | None, shown: str) -> None:
+    def _begin_file(self, file_name: str | None, shown: str) -> None:
         form, max_files = self.form, self._shape.max_files
         if file_name is None:
             raise BadRequest(
@@ -111,48 +89,35 @@ class _FormBuilder:
                 f"with curl put @ before the path: -F {self._name}=@cat.png",
                 field=self._name,
             )
-        if len(form.files) == max_files:
-            if max_files == 1:
-                raise BadRequest(f"one picture a request: {shown} came twice", limit=1)
-            raise BadRequest(
-                f"more than {max_files} pictures came; send at most {max_files} at once "
-                "(MAX_BATCH)",
-                setting="MAX_BATCH",
-                limit=max_files,
-            )
-        name = decode_text(file_name, "the file name")
+        count = len(form.files) + 1
+        if max_files == 1 < count:
+            raise BadRequest(f"one picture a request: {shown} came twice", limit=1)
+        check_limit(count, max_files, "pictures or more came", "MAX_BATCH", BadRequest)
         accepted = self._shape.file_fields[self._name]
-        form.files.append(
-            IncomingFile(self._name, name, self._spool.new_file(), accepted, self._settings)
+        file = self._spool.new_file()
+        form.files.append(IncomingFile(self._name, file_name, file, accepted, self._settings))
+
+    def write(self, data: bytes) -> None:
+        if self._text is None:
+            self.form.files[-1].write(data)
+            return
+        self._text += data
+        check_limit(
+            len(self._text),
+            self._settings.max_field_bytes,
+            f"bytes or more in the field {self._name[:40]!a}",
+            "MAX_FIELD_BYTES",
+            TooLarge,
         )
 
-    def _data(self, data: bytes, start: int, end: int) -> None:
-        part = data[start:end]
-        if self._text is None:
-            self.form.files[-1].write(part)
-            return
-        self._text += part
-        limit = self._settings.max_field_bytes
-        if len(self._text) > limit:
-            raise TooLarge(
-                f"the field {self._name[:40]!a} is longer than {limit} bytes (MAX_FIELD_BYTES)",
-                setting="MAX_FIELD_BYTES",
-                limit=limit,
-                measured=len(self._text),
-            )
-
-    def _end(self) -> None:
+    def end(self) -> None:
         if self._text is None:
             self.form.files[-1].close()
             return
-        value = decode_text(bytes(self._text), f"the field {self._name[:40]!a}")
-        if self._name in self._shape.repeated:
-            self.form.lists.setdefault(self._name, []).append(value)
-        else:
-            self.form.fields[self._name] = value
-
-    def _finish(self) -> None:
-        self.complete = True
+        try:
+            self.form.fields.add(self._name, self._text.decode())
+        except UnicodeDecodeError:
+            raise BadRequest(f"the field {self._name[:40]!a} is not UTF-8") from None
 
 
 async def read_form(
@@ -167,74 +132,64 @@ async def read_form(
         BadRequest: not a form, too many files or fields, or malformed.
         TooLarge, UploadTooSlow, InsufficientResources: see the settings.
     """
+    disk, checked_at = request.app[DISK_SPACE], 0
     if shape.max_files:
-        await request.app[DISK_SPACE].check_free()
-    max_bytes = _max_body_bytes(shape, settings)
-    _check_headers(request, shape, settings, max_bytes)
-    form = Form()
-    builder = _FormBuilder(form, spool, shape, settings)
-    pace, checked_at = MinimumRate(settings), 0
-    try:
-        parser = builder.parser(multipart_boundary(request))
-        while data := await pace.read(request.content.readany()):
-            pace.received_bytes += len(data)
-            if pace.received_bytes > max_bytes:
-                raise _body_too_large(shape, settings, pace.received_bytes)
-            if pace.received_bytes - checked_at > _DISK_CHECK_BYTES:
-                checked_at = pace.received_bytes
-                await request.app[DISK_SPACE].check_free()
-            parser.write(data)
-            pace.images = len(form.files)
-    except FormParserError as error:
-        raise BadRequest(f"the multipart form is malformed: {str(error)[:120]!a}") from None
-    except (web.RequestPayloadError, ConnectionError):
-        raise BadRequest("the body of the request ended early") from None
-    if not builder.complete:
-        raise BadRequest("the multipart form ends early: its closing boundary is missing")
-    return form
-
-
-def _check_headers(
-    request: web.Request, shape: FormShape, settings: Settings, max_bytes: int
-) -> None:
-    """Reject a request before its body is read."""
-    kind = media_type(request)
+        await disk.check_free()
+    kind, parameters = content_type(request)
     if kind != "multipart/form-data":
         raise BadRequest(
             "send the picture as multipart/form-data, "
             f"e.g. curl -F {next(iter(shape.file_fields), 'image')}=@cat.png",
             measured=kind[:80],
         )
-    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise BadRequest("send the form without Content-Encoding: pictures are compressed already")
-    if (request.content_length or 0) > max_bytes:
-        raise _body_too_large(shape, settings, request.content_length or 0)
+    body = _body(request, shape, settings)
+    builder = _FormBuilder(spool, shape, settings)
+    try:
+        with PushMultipartParser(
+            parameters.get("boundary", "").encode("utf-8", "surrogateescape"),
+            max_header_count=_MAX_PART_HEADERS,
+            max_header_size=_MAX_PART_HEADER_BYTES,
+        ) as parser:
+            async for data in body.chunks():
+                if body.received_bytes == len(data) and data[:1] not in {b"-", b"\r"}:
+                    raise BadRequest("the multipart form does not begin with its boundary")
+                if body.received_bytes - checked_at > _DISK_CHECK_BYTES:
+                    checked_at = body.received_bytes
+                    await disk.check_free()
+                for event in parser.parse(data):
+                    if isinstance(event, MultipartSegment):
+                        builder.begin(event)
+                    elif event is None:
+                        builder.end()
+                    else:
+                        builder.write(event)
+                body.images = len(builder.form.files)
+    except MultipartError as error:
+        raise BadRequest(f"the multipart form is malformed: {str(error)[:120]!a}") from None
+    return builder.form
 
 
-def _max_body_bytes(shape: FormShape, settings: Settings) -> int:
-    """Return the maximum length of a body, fields and boundaries included."""
-    if shape.max_files == 0:
-        return settings.max_json_bytes
-    file_bytes = min(shape.max_files * settings.max_upload_bytes, settings.max_batch_bytes)
-    if shape.max_files == 1:
-        file_bytes = settings.max_upload_bytes
-    return (
-        file_bytes
-        + settings.max_fields * settings.max_field_bytes
-        + _OVERHEAD_BYTES * (1 + shape.max_files // 10)
-    )
+def check_field(name: str, known: tuple[str, ...] | None) -> None:
+    """Return if ``name`` is one of the ``known`` fields; None: any is.
+
+    Raises:
+        BadParameter: it is not.
+    """
+    if known is not None and name not in known:
+        raise BadParameter(
+            f"unknown field {name[:40]!a}; known: {', '.join(known)}",
+            parameter=ascii(name[:40])[1:-1],
+            known=list(known),
+        )
 
 
-def _body_too_large(shape: FormShape, settings: Settings, measured: int) -> TooLarge:
+def _body(request: web.Request, shape: FormShape, settings: Settings) -> Body:
+    """Return the body, limited to its files and what the fields and boundaries around them need."""
     files = shape.max_files
     if files == 0:
-        return body_too_large(settings.max_json_bytes, measured)
-    if files == 1 or files * settings.max_upload_bytes <= settings.max_batch_bytes:
-        return upload_too_large(settings, measured)
-    return TooLarge(
-        f"the request has {measured} bytes or more; at most {settings.max_batch_bytes} are "
-        "accepted at once (MAX_BATCH_BYTES): send fewer pictures in each",
-        setting="MAX_BATCH_BYTES",
-        limit=settings.max_batch_bytes,
-        measured=measured,
-    )
+        return Body(request, settings, settings.max_json_bytes, "MAX_JSON_BYTES")
+    limit, setting = files * settings.max_upload_bytes, "MAX_UPLOAD_BYTES"
+    if files > 1 and limit > settings.max_batch_bytes:
+        limit, setting = settings.max_batch_bytes, "MAX_BATCH_BYTES"
+    fields = settings.max_fields * settings.max_field_bytes
+    return Body(request, settings, limit, setting, fields + _OVERHEAD_BYTES * (1 + files // 10))

@@ -10,10 +10,8 @@ from aiohttp import web
 from models.errors import BadParameter, BadRequest
 from models.settings import Settings
 from service.app_keys import SETTINGS
-from service.http.header_params import media_type
-from service.http.json_body import read_body, read_json, unknown_field
-from service.uploads.form_shape import FormShape
-from service.uploads.multipart import read_form
+from service.http.request_body import content_type, parse_json, read_body
+from service.uploads.multipart import FormShape, check_field, read_form
 from service.uploads.spool import Spool
 
 _FORMS = "multipart/form-data, application/x-www-form-urlencoded or application/json"
@@ -31,8 +29,7 @@ async def read_fields(request: web.Request, *known: str) -> dict[str, str]:
     pairs = await _pairs(request, known, settings)
     fields: dict[str, str] = {}
     for name, value in pairs:
-        if name not in known:
-            raise unknown_field(name, known)
+        check_field(name, known)
         if name in fields:
             raise BadRequest(f"the field {name!a} came twice")
         fields[name] = value
@@ -42,7 +39,7 @@ async def read_fields(request: web.Request, *known: str) -> dict[str, str]:
 async def _pairs(
     request: web.Request, known: tuple[str, ...], settings: Settings
 ) -> list[tuple[str, str]]:
-    kind = media_type(request)
+    kind = content_type(request)[0]
     if kind == "multipart/form-data":
         with Spool() as spool:
             form = await read_form(
@@ -50,7 +47,7 @@ async def _pairs(
             )
             return list(form.fields.items())
     if kind == "application/json":
-        return _json(await read_json(request, settings))
+        return _json(parse_json(await read_body(request, settings)))
     data = await read_body(request, settings)
     if kind == "application/x-www-form-urlencoded":
         return _urlencoded(data, settings.max_fields)

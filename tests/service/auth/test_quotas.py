@@ -147,7 +147,7 @@ async def test_limited_client_gets_retry_after(
 def test_clients_behind_proxies() -> None:
     from aiohttp.test_utils import make_mocked_request
 
-    from service.http.client_ip import client_ip
+    from service.http.request_context import client_ip
 
     def seen(proxies: int, *lines: str, peer: str = "9.9.9.9") -> str:
         from multidict import CIMultiDict

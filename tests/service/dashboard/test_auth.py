@@ -186,7 +186,7 @@ async def test_without_keys_only_loopback_is_allowed(start_service: StartService
         (await start_service(host="0.0.0.0", **ANYBODY), {}),
         (await start_service(host="192.168.1.5", **ANYBODY), {}),
         (await start_service(api_keys="off", proxies=1), {}),
-        (here, {"Host": "192.0.2.7"}),  # other names are refused by service.http.allowed_hosts
+        (here, {"Host": "192.0.2.7"}),  # other names are refused by service.http.request_checks
         (here, {"X-Forwarded-For": "203.0.113.5"}),
     ]
     for service, headers in strangers:

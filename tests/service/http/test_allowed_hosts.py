@@ -9,7 +9,7 @@ import pytest
 
 from models.settings import Settings
 from service.app import create_app
-from service.http.allowed_hosts import is_allowed_host
+from service.http.request_checks import is_allowed_host
 from tests.conftest import Client
 from tests.service.uploads.test_incoming_file import refused
 

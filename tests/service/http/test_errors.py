@@ -13,9 +13,11 @@ from structlog.contextvars import bind_contextvars, get_contextvars
 from models import VERSION, errors
 from models.error_codes import BY_CODE, from_document
 from models.errors import AppError, BadImage
+from models.metrics.instruments import Instruments
+from models.metrics.metric import MetricSource
 from models.settings import Settings
 from service.app import create_app
-from service.app_keys import SETTINGS
+from service.app_keys import INSTRUMENTS, SETTINGS
 from service.http.errors import STATUS, error_response, serialize_response
 from service.http.request_context import request_context_middleware
 
@@ -84,6 +86,7 @@ async def test_log_context_does_not_leak_into_the_next_request(aiohttp_client: A
 
     app = web.Application(middlewares=[request_context_middleware])
     app[SETTINGS] = Settings()
+    app[INSTRUMENTS] = Instruments(MetricSource.SERVICE)
     app.add_routes([web.get("/bind", bind), web.get("/seen", seen)])
     client = await aiohttp_client(app)
     connection = await (await client.get("/bind")).json()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
 from aiohttp import helpers
 from pydantic import BaseModel, ValidationError
-from python_multipart.multipart import parse_options_header
 
 from models.errors import BadParameter, BadRequest
 from models.settings import Settings
@@ -19,19 +19,6 @@ from tests.support import images
 PUBLIC_PATHS = ("/unsubscribe", "/login")
 FORM = {"Content-Type": "multipart/form-data; boundary=x"}
 MANY = 80_000
-
-
-@pytest.fixture
-def parsed(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
-    """The headers passed to the parameter parser."""
-    seen: list[bytes] = []
-
-    def parse(header: bytes) -> Any:
-        seen.append(header)
-        return parse_options_header(header)
-
-    monkeypatch.setattr("service.http.header_params.parse_options_header", parse)
-    return seen
 
 
 def part(name: str, extra: str = "") -> bytes:
@@ -46,30 +33,25 @@ def keyed(settings: Settings) -> Settings:
 
 
 @pytest.mark.parametrize("path", PUBLIC_PATHS)
-async def test_semicolons_in_a_part_header_are_refused_before_parsing(
-    aiohttp_client: Any, keyed: Settings, parsed: list[bytes], path: str
+@pytest.mark.parametrize("more", [";" * 1900, ";a=b" * 480, ';a="' * 480, ';a="\\' * 380])
+async def test_parameters_of_part_headers_cost_little(
+    aiohttp_client: Any, keyed: Settings, path: str, more: str
 ) -> None:
     from service.app import create_app
 
     client = await aiohttp_client(create_app(keyed))
-    body = b"".join(part(f"f{n}", ";" * 1000) for n in range(40)) + b"--x--\r\n"
-    problem = await refused(await client.post(path, data=body, headers=FORM), 400, "bad_request")
-    assert "Content-Disposition has 1001 semicolons" in problem["detail"]
-    assert problem["limit"] == 8
-    assert parsed == [FORM["Content-Type"].encode()]
+    body = b"".join(part(f"f{n}", more) for n in range(40)) + b"--x--\r\n"
+    began = time.process_time()
+    response = await client.post(path, data=body, headers=FORM)
+    assert time.process_time() - began < 1
+    assert response.status in {400, 422}
 
 
-async def test_semicolons_in_a_submission_are_refused_before_parsing(
-    client: Any, parsed: list[bytes]
-) -> None:
-    body = part("image", '; filename="a"' + ";" * 7) + b"--x--\r\n"
-    await refused(await client.post("/blur", data=body, headers=FORM), 400, "bad_request")
-    assert len(parsed) == 1
-
-
-@pytest.mark.parametrize("more", [";" * 1500, ";a=b" * 1500, '"\\"' * 2000, "\udcff"])
-async def test_semicolons_in_content_type_are_refused_before_parsing(
-    client: Any, parsed: list[bytes], monkeypatch: pytest.MonkeyPatch, more: str
+@pytest.mark.parametrize(
+    "more", [";" * 6000, ";a=b" * 1500, '"\\"' * 2000, ';a="' * 1500, ';a="\\' * 1200, "\udcff"]
+)
+async def test_parameters_of_content_type_cost_little(
+    client: Any, monkeypatch: pytest.MonkeyPatch, more: str
 ) -> None:
     def parse_own_types_only(raw: str) -> Any:
         assert raw in {"application/problem+json; charset=utf-8", "application/problem+json"}
@@ -77,21 +59,21 @@ async def test_semicolons_in_content_type_are_refused_before_parsing(
 
     real = helpers.parse_content_type
     monkeypatch.setattr(helpers, "parse_content_type", parse_own_types_only)
+    began = time.process_time()
     for path in ("/unsubscribe", "/blur"):
         for kind in ("multipart/form-data", "application/x-www-form-urlencoded", "x", ""):
             head = {"Content-Type": f"{kind}; boundary=x{more}"}
             response = await client.post(path, data=b"x", headers=head)
             await refused(response, response.status, (await response.json())["code"])
             assert response.status in {400, 422}
-    assert max((header.count(b";") for header in parsed), default=0) <= 8
+    assert time.process_time() - began < 2
 
 
-async def test_unknown_field_is_refused_at_once(client: Any, parsed: list[bytes]) -> None:
+async def test_unknown_field_is_refused_at_once(client: Any) -> None:
     body = part("nope") + part("email") * 30 + b"--x--\r\n"
     response = await client.post("/unsubscribe", data=body, headers=FORM)
     problem = await refused(response, 422, "bad_parameter")
     assert (problem["parameter"], problem["known"]) == ("nope", ["email"])
-    assert len(parsed) == 2  # the header of the request and that of the first part
 
 
 async def test_a_files_name_may_have_semicolons(client: Any) -> None:
