@@ -26,16 +26,16 @@ from service.auth.identity import identity
 from service.auth.rate_limit import count_call
 from service.events.long_poll import long_poll_group
 from service.http.json_body import read_json
-from service.http.query import (
+from service.http.streaming import stream_response
+from service.openapi.endpoint import JSON, BodySpec, ResponseSpec, endpoint
+from service.openapi.error_groups import FORM_ERRORS, LINK_ERRORS, STORE_ERRORS
+from service.query import (
     REDIRECT,
     WAIT,
     reject_unknown_query,
     wait_seconds,
     wants_image_redirect,
 )
-from service.http.streaming import stream_response
-from service.openapi.endpoint import JSON, BodySpec, ResponseSpec, endpoint
-from service.openapi.error_groups import FORM_ERRORS, LINK_ERRORS, STORE_ERRORS
 from service.results import OWNER, SIGNATURE
 from service.submissions.callbacks import add_group_callback, validate_callback_url
 from service.submissions.group_creation import create_group

@@ -31,7 +31,6 @@ from service.auth.authenticator import AUTHENTICATOR
 from service.auth.identity import client_id, identity
 from service.events.long_poll import long_poll_task
 from service.http.json_body import parse_json, read_body
-from service.http.query import reject_unknown_query
 from service.legacy.images_root import ImagesRoot
 from service.legacy.items_request import (
     ItemsImage,
@@ -43,6 +42,7 @@ from service.legacy.items_request import (
 )
 from service.openapi.endpoint import JSON, BodySpec, ResponseSpec, endpoint
 from service.openapi.error_groups import FORM_ERRORS, TASK_ERRORS, UPLOAD_ERRORS
+from service.query import reject_unknown_query
 from service.results import read_result
 from service.submissions.task_creator import TASK_CREATOR
 from service.uploads.disk_space import DISK_SPACE
