@@ -14,8 +14,8 @@ from service.dashboard.endpoint import dashboard_endpoint
 from service.dashboard.queries import task_details
 from service.dashboard.schemas import DrainBody, TaskDetailBody, WebhookBody
 from service.dashboard.serializers import webhook_document
-from service.http.query import reject_unknown_query
 from service.http.responses import json_response
+from service.query import reject_unknown_query
 from service.submissions.task_actions import cancel_task, retry_task
 
 log = structlog.get_logger()

@@ -26,9 +26,9 @@ from service.dashboard.schemas import (
     WorkersBody,
 )
 from service.dashboard.serializers import task_detail, task_row, webhook_document
-from service.http.query import reject_unknown_query
 from service.http.responses import etag_response
 from service.openapi.endpoint import JSON, parameter
+from service.query import reject_unknown_query
 
 _DEFAULT_MINUTES = 60  # of history by default
 _MAX_WORKER_CHARACTERS = 300  # of the worker filter

@@ -15,9 +15,9 @@ from service.auth.identity import client_id, identity
 from service.events.sse_hub import EVENT_HUB
 from service.events.sse_topic import EventStream, Kind
 from service.handlers.tasks import NAME
-from service.http.query import reject_unknown_query
 from service.openapi.endpoint import ResponseSpec, endpoint
 from service.openapi.error_groups import STORE_ERRORS
+from service.query import reject_unknown_query
 
 _RECONNECT_MILLISECONDS = 2000
 _KEY_CHECK_SECONDS = 2.0  # between two checks of the key of an open stream

@@ -16,7 +16,6 @@ from models.outbox import email as emails
 from models.outbox.email_address import MAX_CHARACTERS, parse_email_address
 from service.app_keys import SETTINGS, STORE, TOKENS
 from service.auth.rate_limit import count_call, count_email
-from service.http.query import reject_unknown_query
 from service.http.responses import json_response
 from service.openapi.endpoint import (
     FORM,
@@ -30,6 +29,7 @@ from service.openapi.endpoint import (
 )
 from service.openapi.error_groups import FORM_ERRORS, STORE_ERRORS
 from service.pages.render import error_page, notice_page, wants_page
+from service.query import reject_unknown_query
 from service.schemas import StatusBody
 from service.uploads.small_form import read_fields
 

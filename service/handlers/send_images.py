@@ -17,10 +17,10 @@ from models.tasks.group import group_progress
 from service.app_keys import SETTINGS, STORE
 from service.auth.identity import identity
 from service.auth.rate_limit import count_call, count_email
-from service.http.query import reject_unknown_query
 from service.http.responses import json_response
 from service.openapi.endpoint import ResponseSpec, endpoint
 from service.openapi.error_groups import STORE_ERRORS
+from service.query import reject_unknown_query
 from service.schemas import EmailStatusBody
 
 _locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()

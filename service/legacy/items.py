@@ -30,7 +30,6 @@ from service.app_keys import SETTINGS, STORE
 from service.auth.authenticator import AUTHENTICATOR
 from service.auth.identity import client_id, identity
 from service.events.long_poll import long_poll_task
-from service.http.query import reject_unknown_query
 from service.http.request_body import parse_json, read_body
 from service.legacy.images_root import ImagesRoot
 from service.legacy.items_request import (
@@ -43,6 +42,7 @@ from service.legacy.items_request import (
 )
 from service.openapi.endpoint import JSON, BodySpec, ResponseSpec, endpoint
 from service.openapi.error_groups import FORM_ERRORS, TASK_ERRORS, UPLOAD_ERRORS
+from service.query import reject_unknown_query
 from service.submissions.task_creator import TASK_CREATOR
 from service.uploads.disk_space import DISK_SPACE
 from service.uploads.incoming_file import IncomingFile

@@ -20,7 +20,7 @@ from service.app_keys import SETTINGS, STORE
 from service.auth.authenticator import AUTHENTICATOR
 from service.auth.identity import client_id, identity
 from service.events.long_poll import long_poll_group, long_poll_task
-from service.http.query import reject_unknown_query, wait_seconds, wants_image_redirect
+from service.query import reject_unknown_query, wait_seconds, wants_image_redirect
 from service.submissions.callbacks import (
     add_group_callback,
     add_task_callback,
