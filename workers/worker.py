@@ -35,7 +35,6 @@ from workers.mail.sender import send_emails
 from workers.queue import scratch_dir
 from workers.queue.arq_worker import DarkroomWorker
 from workers.queue.jobs import run_task
-from workers.sandbox import active_layers
 from workers.webhooks.sender import send_webhooks
 from workers.worker_name import worker_name
 
@@ -113,7 +112,7 @@ def create(
             worker=worker.name,
             children=settings.child_processes,
             engine=children.engine,
-            confined_by=active_layers(children.layers),
+            confined_by=[layer for layer, why in children.layers.items() if not why],
         )
 
     async def stop(ctx: dict[str, Any]) -> None:

@@ -73,7 +73,7 @@ Not distributed by Darkroom; the user's own commands fetch it:
 - The base image of the Dockerfile is Debian with Python; mailpit (`docker-compose-mail.yml`) is
   MIT.
 - OpenCV's published networks (`make weights`) are Apache-2.0.
-- Training (`make train`) adds `locks/training.txt` (TensorBoard, gRPC, Protocol Buffers, tqdm,
+- Training (`make train`) adds `locks/training.txt` (TensorBoard, gRPC, Protocol Buffers,
   Markdown, Abseil: Apache-2.0, BSD-3-Clause, MPL-2.0 and MIT) and torch (BSD-3-Clause, and what it
   carries; builds for CUDA bring NVIDIA's own licences).
 """

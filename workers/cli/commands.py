@@ -11,12 +11,12 @@ invalid; 130 after Ctrl-C. Limits are the settings, from the environment or ``.e
 from __future__ import annotations
 
 import argparse
-import io
 import os
 import signal
 import stat
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +35,7 @@ from models.operations.parameter_docs import parameter_rows, summary
 from models.operations.steps import final_encoding, result_sizes
 from models.settings import Settings
 from workers.cli.arguments import ParsedCommand, UsageError
-from workers.cli.progress_bar import ProgressBar, printable
+from workers.cli.progress_bar import print_line, progress_bar
 
 if TYPE_CHECKING:
     from workers.imaging.writer import Output
@@ -86,13 +86,13 @@ def run(given: argparse.Namespace, settings: Settings) -> int:
     """Run the command line; return the exit status."""
     catalogue = Catalogue.read(settings.networks_dir, settings.onnx_enabled)
     for problem in catalogue.problems:
-        print(f"darkroom: {printable(problem)}", file=sys.stderr)
+        print_line(f"darkroom: {problem}")
     try:
         command = ParsedCommand.from_arguments(given, settings.max_operations)
         for operation in command.operations:
             operation.weights(catalogue)
     except (UsageError, BadParameter) as error:
-        print(f"darkroom: {printable(str(error))}", file=sys.stderr)
+        print_line(f"darkroom: {error}")
         return 2
     from workers.imaging import decoders
 
@@ -100,15 +100,12 @@ def run(given: argparse.Namespace, settings: Settings) -> int:
     # SystemExit unwinds the stack, so that temporary files are deleted.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        with ProgressBar(sys.stderr or io.StringIO()) as bar:  # None: standard error is closed
-            return _process_all(command, catalogue, settings, bar)
+        return _process_all(command, catalogue, settings)
     except KeyboardInterrupt:
         return 130
 
 
-def _process_all(
-    command: ParsedCommand, catalogue: Catalogue, settings: Settings, bar: ProgressBar
-) -> int:
+def _process_all(command: ParsedCommand, catalogue: Catalogue, settings: Settings) -> int:
     from workers.upscaler.select import choose_engine
 
     failed = 0
@@ -118,15 +115,15 @@ def _process_all(
             settings.upscale_engine, settings.upscale_precision, catalogue
         )
     except Exception as error:  # a wheel for another processor may raise anything
-        bar.print_line(f"darkroom: UPSCALE_ENGINE=openvino does not work: {error}")
+        print_line(f"darkroom: UPSCALE_ENGINE=openvino does not work: {error}")
         return 2
     if fallback_reason and any(operation.op == "upscale" for operation in command.operations):
-        bar.print_line(f"darkroom: {fallback_reason}; using OpenCV instead")
+        print_line(f"darkroom: {fallback_reason}; using OpenCV instead")
     for number, source in enumerate(command.inputs, 1):
         count = f" {number}/{len(command.inputs)}" if len(command.inputs) > 1 else ""
-        bar.start(f"{source.name}{count}")
         try:
-            _process_one(source, command, catalogue, settings, bar, written, engine)
+            with progress_bar(f"{source.name}{count}") as progress:
+                _process_one(source, command, catalogue, settings, progress, written, engine)
             continue
         except (AppError, CannotProcess) as error:
             reason = str(error)
@@ -138,7 +135,7 @@ def _process_all(
         except Exception as error:  # a bug of ours: the other pictures are still processed
             reason = f"unexpected error, please report it: {error!r}"
         failed += 1
-        bar.print_line(f"darkroom: {source}: {reason}")
+        print_line(f"darkroom: {source}: {reason}")
     return 1 if failed else 0
 
 
@@ -147,7 +144,7 @@ def _process_one(
     command: ParsedCommand,
     catalogue: Catalogue,
     settings: Settings,
-    bar: ProgressBar,
+    progress: Callable[[float], None],
     written: dict[Path, Path],
     engine: Engine,
 ) -> None:
@@ -195,7 +192,7 @@ def _process_one(
             output_encoding,
             catalogue,
             limits,
-            bar.update,
+            progress,
             writing=settings.encoder_settings,
             engine=engine,
         )

@@ -19,7 +19,7 @@ from pathlib import Path
 from models.errors import BadSettings
 from models.networks.catalogue import Weights, hash_file, published_networks
 from models.settings import Settings
-from workers.cli.progress_bar import ProgressBar
+from workers.cli.progress_bar import print_line, progress_bar
 
 _CHUNK_BYTES = 64 * 1024
 _PARTIAL_CONTENT, _RANGE_NOT_SATISFIABLE = 206, 416
@@ -151,31 +151,25 @@ def main(arguments: list[str] | None = None, policy: DownloadPolicy = DownloadPo
         base = given.mirror.rstrip("/")
         wanted = [replace(weights, url=f"{base}/{weights.file}") for weights in wanted]
     try:
-        with ProgressBar(sys.stderr) as bar:
-            return _fetch_all(wanted, folder, bar, policy)
+        return _fetch_all(wanted, folder, policy)
     except KeyboardInterrupt:
         return 130
 
 
-def _fetch_all(
-    wanted: list[Weights], folder: Path, bar: ProgressBar, policy: DownloadPolicy
-) -> int:
+def _fetch_all(wanted: list[Weights], folder: Path, policy: DownloadPolicy) -> int:
     fetched, present, failed = 0, 0, 0
     for weights in wanted:
-        bar.start(weights.file)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            if fetch(weights, folder, bar.update, policy):
-                fetched += 1
-            else:
-                present += 1
+            with progress_bar(weights.file) as progress:
+                is_new = fetch(weights, folder, progress, policy)
+            fetched, present = fetched + is_new, present + (not is_new)
         except DownloadError as error:
             failed += 1
-            bar.print_line(f"darkroom: {weights.file}: {error}")
+            print_line(f"darkroom: {weights.file}: {error}")
         except OSError as error:  # disk full, no permission: every file would fail
-            bar.print_line(f"darkroom: {error.filename or folder}: {error.strerror or error}")
+            print_line(f"darkroom: {error.filename or folder}: {error.strerror or error}")
             return 1
-    bar.clear()
     print(f"{fetched} downloaded, {present} already present, {failed} failed; folder: {folder}")
     return 1 if failed else 0
 

@@ -57,11 +57,6 @@ def enter_sandbox(limits: SandboxLimits) -> Layers:
     return reasons
 
 
-def active_layers(layers: Layers) -> Sequence[str]:
-    """Return the names of the active layers."""
-    return [name for name, why in layers.items() if not why]
-
-
 def missing_layers(layers: Layers) -> Sequence[str]:
     """Return "name: reason" for each inactive layer."""
     return [f"{name}: {why}" for name, why in layers.items() if why]

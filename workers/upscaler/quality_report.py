@@ -14,8 +14,6 @@ from workers.upscaler.sanity import psnr_db
 
 _BAND_ROWS = 256  # of the input at a time: intermediate arrays take several times their memory
 _MARGIN_ROWS = 8  # read on each side of a band, for filters of radius 5
-_WINDOW, _SIGMA = (11, 11), 1.5
-_C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
 Plane = NDArray[np.float32]
 
@@ -36,7 +34,9 @@ def measure(before: Pixels, after: Pixels, scale: int) -> dict[str, float]:
         keep = slice(top - first, bottom - first)
         back = cv2.resize(large, (width, last - first), interpolation=cv2.INTER_AREA)
         square += cv2.norm(part[keep], back[keep], cv2.NORM_L2SQR)
-        similar += float(_ssim(_luma(part), _luma(back))[keep].sum(dtype=np.float64))
+        ssim = cv2.quality.QualitySSIM_create(_luma(part))  # type: ignore[attr-defined]
+        ssim.compute(_luma(back))
+        similar += float(np.asarray(ssim.getQualityMap())[keep].sum(dtype=np.float64))
         shown = slice(keep.start * scale, keep.stop * scale)
         size = (width * scale, (last - first) * scale)
         bicubic = cv2.resize(part, size, interpolation=cv2.INTER_CUBIC)
@@ -58,14 +58,3 @@ def _luma(pixels: NDArray[Any]) -> Plane:
 def _detail(pixels: NDArray[Any], rows: slice) -> float:
     laplacian = cv2.Laplacian(_luma(pixels), cv2.CV_32F)
     return float((laplacian[rows] ** 2).sum(dtype=np.float64))
-
-
-def _ssim(a: Plane, b: Plane) -> Plane:
-    def mean(plane: Plane) -> Plane:
-        return np.asarray(cv2.GaussianBlur(plane, _WINDOW, _SIGMA), np.float32)
-
-    mean_a, mean_b = mean(a), mean(b)
-    var_a, var_b = mean(a * a) - mean_a**2, mean(b * b) - mean_b**2
-    shared = mean(a * b) - mean_a * mean_b
-    above = (2 * mean_a * mean_b + _C1) * (2 * shared + _C2)
-    return np.asarray(above / ((mean_a**2 + mean_b**2 + _C1) * (var_a + var_b + _C2)), np.float32)
