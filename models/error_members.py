@@ -1,4 +1,4 @@
-"""Documentation of errors: when each occurs, and what its members mean."""
+"""Errors by code: their class, when each occurs, what its members mean, and its document."""
 
 from __future__ import annotations
 
@@ -7,8 +7,24 @@ from dataclasses import dataclass
 from typing import Any
 
 from models import errors
-from models.error_codes import BY_CODE
-from models.errors import AppError, BadSettings
+from models.errors import AppError, BadSettings, InternalError
+
+
+def _classes(root: type[AppError]) -> dict[str, type[AppError]]:
+    found = {root.code: root}
+    for child in root.__subclasses__():
+        found |= _classes(child)
+    return found
+
+
+BY_CODE: dict[str, type[AppError]] = _classes(AppError)
+
+
+def from_document(document: dict[str, Any]) -> AppError:
+    """Return the error of ``AppError.document``; an unknown code becomes InternalError."""
+    facts = {k: v for k, v in document.items() if k not in {"code", "detail"}}
+    kind = BY_CODE.get(str(document.get("code")), InternalError)
+    return kind(str(document.get("detail", "")), **facts)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from models.error_codes import from_document
+from models.error_members import from_document
 from models.tasks.group import Group
 from models.tasks.schemas import GroupBody, TaskBody
 from models.tasks.serializers import group_body, result_url, task_body, with_legacy_status

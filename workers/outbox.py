@@ -32,10 +32,6 @@ class NotReady(Exception):
         self.seconds = seconds
 
 
-class Obsolete(Exception):
-    """The item has lost its purpose and is not sent."""
-
-
 class TemporaryFailure(Exception):
     """The receiver did not take the item now; wait at least ``retry_after`` seconds."""
 
@@ -45,7 +41,7 @@ class TemporaryFailure(Exception):
 
 
 class PermanentFailure(Exception):
-    """The receiver will never take the item."""
+    """The item is never sent: its receiver will not take it, or it has lost its purpose."""
 
 
 class LeaseLost(Exception):
@@ -92,7 +88,7 @@ class Sender(ABC, Generic[Item]):
         """Build the item, call ``begin``, and hand the item over.
 
         Raises:
-            NotReady, Obsolete, TemporaryFailure, PermanentFailure, LeaseLost: it was not sent.
+            NotReady, TemporaryFailure, PermanentFailure, LeaseLost: it was not sent.
         """
 
     async def claim(self) -> Item | None:
@@ -203,14 +199,14 @@ class Sender(ABC, Generic[Item]):
         try:
             if item.faults >= policy.max_crashes:
                 setting = f"{policy.settings_prefix}_MAX_CRASHES"
-                raise Obsolete(f"its worker crashed {item.faults} times ({setting})")
+                raise PermanentFailure(f"its worker crashed {item.faults} times ({setting})")
             await self.send(item)
             item.delivered = True
         except LeaseLost:
             return
         except NotReady as wait:
             await retry_store(outbox.postpone)(item, wait.seconds)
-        except (Obsolete, PermanentFailure) as error:
+        except PermanentFailure as error:
             await self._fail(item, self.error_text(item, error))
         except TemporaryFailure as error:
             text = self.error_text(item, error)

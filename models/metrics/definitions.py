@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from models.error_codes import BY_CODE
+from models.error_members import BY_CODE
 from models.metrics.metric import ANY_VALUE, OTHER, Metric, MetricKind, MetricSource
 from models.operations import OPERATIONS
 from models.outbox.webhook import OUTCOMES

@@ -5,7 +5,7 @@ from __future__ import annotations
 import structlog
 from aiohttp import web
 
-from models.error_codes import from_document
+from models.error_members import from_document
 from models.errors import BadRequest, NotFound, WaitTimedOut
 from models.images.inspect import ACCEPTED_FORMATS, MEDIA_TYPES, InputFormat
 from models.operations import OPERATIONS, parse

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 import structlog
 from aiohttp import web
 
-from models.error_codes import from_document
+from models.error_members import from_document
 from models.errors import (
     AppError,
     BadImage,

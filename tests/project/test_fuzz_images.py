@@ -22,7 +22,7 @@ from hypothesis import settings as limits
 from hypothesis import strategies as st
 
 from models import memory_estimate
-from models.error_codes import BY_CODE
+from models.error_members import BY_CODE
 from models.errors import AppError
 from models.images.inspect import ImageHeader, InputFormat, check_pixels, inspect
 from models.networks.catalogue import Catalogue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -160,10 +161,10 @@ async def webhook_sender(
 
 
 async def deliver_due(settings: Settings, store: Store) -> int:
-    """Deliver all that is due now; return how many webhooks were claimed."""
+    """Deliver all that is due now, by age; return how many webhooks were claimed."""
     count = 0
     async with webhook_sender(settings, store) as sender:
-        while webhook := await sender.claim():
+        while webhook := await store.webhooks.claim(secrets.token_hex(8), settings.lease_seconds):
             await sender.deliver(webhook)
             count += 1
     return count

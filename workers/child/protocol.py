@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from models.error_codes import BY_CODE
+from models.error_members import BY_CODE
 from workers.child.message_limits import (
     MAX_DETAIL_CHARACTERS,
     MAX_FACT_CHARACTERS,

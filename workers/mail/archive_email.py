@@ -11,7 +11,7 @@ from models.outbox.email import Email
 from models.tasks.group import Group, group_progress
 from models.tasks.zip_archive import GroupArchive
 from workers.mail.message import Attachment, EmailContent, MailContext, render
-from workers.outbox import NotReady, Obsolete
+from workers.outbox import NotReady, PermanentFailure
 
 _MAX_LISTED_FAILURES = 100  # in the e-mail; the archive's errors.txt has all
 _MAX_POLL_SECONDS = 60.0  # between two looks at a group that has not ended
@@ -23,13 +23,13 @@ async def archive_content(context: MailContext, email: Email) -> EmailContent:
 
     Raises:
         NotReady: the group has not ended.
-        Obsolete: the group no longer exists.
+        PermanentFailure: the group no longer exists.
         StoreUnavailable: the group cannot be read now.
     """
     group_id = email.context["group_id"]
     found = await context.store.groups.find(group_id)
     if found is None:
-        raise Obsolete("the group no longer exists")
+        raise PermanentFailure("the group no longer exists")
     group, tasks = found
     if not group_progress(group, tasks).ended:
         # Poll less often the longer the group takes.

@@ -10,7 +10,7 @@ from models.outbox.email import Email, EmailKind
 from workers.mail.archive_email import archive_content
 from workers.mail.message import EmailContent, MailContext, render
 from workers.mail.newsletter import newsletter_content
-from workers.outbox import NotReady, Obsolete
+from workers.outbox import NotReady, PermanentFailure
 
 _MAX_UNSUBSCRIBE_TIME = timedelta(minutes=1)  # far longer than the service takes to unsubscribe
 
@@ -26,12 +26,12 @@ async def goodbye_content(context: MailContext, email: Email) -> EmailContent:
 
     Raises:
         NotReady: the reader is still subscribed.
-        Obsolete: still subscribed after a minute, so subscribed again.
+        PermanentFailure: still subscribed after a minute, so subscribed again.
     """
     reader = await context.store.subscribers.get(email.context["subscriber_id"])
     if reader is not None and reader.confirmed:
         if datetime.now(UTC) - email.created_at > _MAX_UNSUBSCRIBE_TIME:
-            raise Obsolete("still subscribed, or subscribed again")
+            raise PermanentFailure("still subscribed, or subscribed again")
         raise NotReady(context.settings.sweep_interval_seconds)
     return _with_link(context, email, "You are unsubscribed")
 

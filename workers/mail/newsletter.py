@@ -13,7 +13,7 @@ from models.settings import Settings
 from models.store import Store
 from models.store.outbox.subscribers import CLOSED
 from workers.mail.message import EmailContent, MailContext, render
-from workers.outbox import Obsolete
+from workers.outbox import PermanentFailure
 
 log = structlog.get_logger()
 
@@ -72,15 +72,15 @@ async def newsletter_content(context: MailContext, email: Email) -> EmailContent
     """Return this reader's e-mail of a week.
 
     Raises:
-        Obsolete: the reader has unsubscribed since, or the week is unknown.
+        PermanentFailure: the reader has unsubscribed since, or the week is unknown.
     """
     reader = await context.store.subscribers.get(email.context["subscriber_id"])
     if reader is None or not reader.confirmed:
-        raise Obsolete("unsubscribed before it was sent")
+        raise PermanentFailure("unsubscribed before it was sent")
     week = email.context["week"]
     known = await context.store.newsletters.find(week)
     if known is None:
-        raise Obsolete(f"no newsletter {week} is stored")
+        raise PermanentFailure(f"no newsletter {week} is stored")
     link = context.link("/unsubscribe", Purpose.UNSUBSCRIBE, reader.id)
     year, number = week.split("-W")
     week_text = f"{int(number)} of {year}"

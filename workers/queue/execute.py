@@ -11,7 +11,7 @@ from typing import Any, get_args
 import structlog
 
 from models import memory_estimate
-from models.error_codes import from_document
+from models.error_members import from_document
 from models.images.inspect import ImageHeader, InputFormat, inspect
 from models.operations import load
 from models.operations.steps import final_encoding, result_count

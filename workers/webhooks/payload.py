@@ -11,7 +11,7 @@ from models.store import Store
 from models.tasks.group import group_progress
 from models.tasks.serializers import group_body, iso, task_body
 from models.tasks.task import Status
-from workers.outbox import LeaseLost, Obsolete
+from workers.outbox import LeaseLost, PermanentFailure
 
 _TYPE_SUFFIXES = {
     Status.SUCCESS: "succeeded",
@@ -33,20 +33,20 @@ async def build_payload(store: Store, webhook: WebhookEvent) -> Payload:
 
     Raises:
         LeaseLost: the task or group was restarted: the webhook waits for its next end.
-        Obsolete: the task or group is no longer in the ledger.
+        PermanentFailure: the task or group is no longer in the ledger.
         StoreUnavailable: it cannot be read now.
     """
     if webhook.about is SubjectKind.TASK:
         task = await store.tasks.get(webhook.subject)
         if task is None:
-            raise Obsolete("the task is no longer kept")
+            raise PermanentFailure("the task is no longer kept")
         if task.finished_at is None or not task.ended:
             await _wait_for(store, webhook, task.id)
         assert task.finished_at is not None
         return _payload(webhook, task.status, task.finished_at, dict(task_body(task, webhook.name)))
     found = await store.groups.find(webhook.subject)
     if found is None:
-        raise Obsolete("the group is no longer kept")
+        raise PermanentFailure("the group is no longer kept")
     group, tasks = found
     open_ids = [task.id for task in tasks.values() if not task.ended]
     if open_ids:

@@ -93,15 +93,14 @@ class WebhookSender(Sender[WebhookEvent]):
         webhooks, busy = self._worker.store.webhooks, self._running["client"].clients
         full = {name: slots.full_clients for name, slots in self._running.items()}
         conditions: dict[str, Any] = {k: {"$nin": values} for k, values in full.items() if values}
-        client = await webhooks.next_client(self._last_client, busy, conditions)
-        webhook = None
+        client, webhook = None, None
+        if busy or self._last_client:  # else nothing was due before: one query is enough
+            client = await webhooks.next_client(self._last_client, busy, conditions)
         if client is not None:
             webhook = await webhooks.claim(token, seconds, {**conditions, "client": client})
-        elif not busy:
-            return None  # nothing is due
         webhook = webhook or await webhooks.claim(token, seconds, conditions)
+        self._last_client = webhook.client if webhook else ""
         if webhook is not None:
-            self._last_client = webhook.client
             for name, slots in self._running.items():
                 slots.take(getattr(webhook, name))
         return webhook

@@ -40,24 +40,20 @@ class PendingWebhooks(Repository, collection="webhooks"):
         webhooks = await cursor.to_list(_MAX_WEBHOOKS)
         if not webhooks:
             return 0
-        ids = [webhook["_id"] for webhook in webhooks]
         pending = list({webhook["pending"] for webhook in webhooks})
         open_tasks = self._tasks.find(
             {"_id": {"$in": pending}, "status": {"$in": list(OPEN)}}, {"_id": 1}
         )
         running = {task["_id"] async for task in open_tasks}
         # A webhook that waits for an open task is kept; one that waits in vain expires.
-        kept = [webhook["_id"] for webhook in webhooks if webhook["pending"] in running]
-        looked, until = {"looked_at": "$$NOW"}, {"expires_at": self._expiry}
-        await self._collection.update_many({"_id": {"$in": ids}}, [{"$set": looked}])
-        await self._collection.update_many({"_id": {"$in": kept}}, [{"$set": until}])
-        return sum(
-            [
-                await self._advance(webhook)
-                for webhook in webhooks
-                if webhook["pending"] not in running
-            ]
+        kept = {"$in": ["$pending", {"$literal": list(running)}]}
+        until = {"$cond": [kept, self._expiry, "$expires_at"]}
+        await self._collection.update_many(
+            {"_id": {"$in": [webhook["_id"] for webhook in webhooks]}},
+            [{"$set": {"looked_at": "$$NOW", "expires_at": until}}],
         )
+        ended = [webhook for webhook in webhooks if webhook["pending"] not in running]
+        return sum([await self._advance(webhook) for webhook in ended])
 
     async def _advance(self, webhook: Document) -> bool:
         """Make a webhook due if all its tasks have ended; else let it wait for an open one."""

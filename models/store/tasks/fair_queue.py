@@ -37,9 +37,7 @@ class FairQueue(Repository):
 
     async def count_open(self, limit: int, client: str | None = None) -> int:
         """Return the number of open tasks (waiting or started), counted up to ``limit``."""
-        query: Document = (
-            {"status": _OPEN} if client is None else {"client": client, "status": _OPEN}
-        )
+        query = {"status": _OPEN} | ({} if client is None else {"client": client})
         return await self._tasks.count_documents(query, limit=max(1, limit))
 
     async def next_turn(self, client: str, ahead: int = 0) -> int:

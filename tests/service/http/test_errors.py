@@ -11,7 +11,7 @@ from aiohttp import web
 from structlog.contextvars import bind_contextvars, get_contextvars
 
 from models import VERSION, errors
-from models.error_codes import BY_CODE, from_document
+from models.error_members import BY_CODE, from_document
 from models.errors import AppError, BadImage
 from models.metrics.instruments import Instruments
 from models.metrics.metric import MetricSource

@@ -6,8 +6,7 @@ import ast
 
 from docs.__main__ import HERE
 from docs.generate import errors as page
-from models.error_codes import BY_CODE
-from models.error_members import MEMBERS, codes, meaning
+from models.error_members import BY_CODE, MEMBERS, codes, meaning
 from models.errors import AppError
 from tests.support.paths import ROOT
 

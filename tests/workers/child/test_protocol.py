@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 import pytest
 
-from models.error_codes import BY_CODE
+from models.error_members import BY_CODE
 from tests.support.paths import ROOT
 from tests.workers.child.test_results import succeeded_message
 from workers.child import protocol
