@@ -36,6 +36,7 @@ from service.events.sse_hub import EVENT_HUB, EventHub
 from service.handlers import health
 from service.http import cors
 from service.http.errors import error_middleware
+from service.http.query import declaration_middleware
 from service.http.request_checks import request_checks_middleware
 from service.http.request_context import request_context_middleware, set_request_headers
 from service.http.security_headers import set_security_headers
@@ -59,6 +60,7 @@ def create_app(settings: Settings) -> web.Application:
             cors.cors_middleware,
             dashboard_middleware,
             auth_middleware,
+            declaration_middleware,
         ]
     )
     app[SETTINGS] = settings

@@ -14,8 +14,8 @@ from service.auth.identity import ANONYMOUS, IDENTITY, Identity
 from service.auth.loopback import require_loopback
 from service.auth.permissions import SCOPES, Permission, request_permission
 from service.auth.rate_limit import count_request
-from service.http.client_ip import CLIENT_IP
 from service.http.csrf import reject_cross_site, require_same_origin
+from service.http.request_context import CLIENT_IP
 
 
 @web.middleware

@@ -21,6 +21,7 @@ _HEADERS = ("ETag", "Cache-Control")
 @endpoint(
     "Service",
     "This document",
+    any_query=True,
     headers=("If-None-Match",),
     responses={
         200: ResponseSpec("OpenAPI 3.1.", dict[str, object], headers=_HEADERS),

@@ -25,6 +25,7 @@ _CACHE_SECONDS = 0.25
 @endpoint(
     "Service",
     "Liveness",
+    any_query=True,
     responses={200: ResponseSpec("The process responds.", HealthBody)},
     examples=("curl {url}/healthz",),
 )
@@ -56,6 +57,7 @@ def readiness_cache(app: web.Application) -> Callable[[], Awaitable[StoreStates]
 @endpoint(
     "Service",
     "Readiness",
+    any_query=True,
     responses={
         200: ResponseSpec("The stores respond, and a worker is alive.", ReadinessBody),
         503: ResponseSpec("Something is missing.", ReadinessBody, headers=("Retry-After",)),

@@ -14,7 +14,6 @@ from models.tasks.serializers import iso
 from service.app_keys import SETTINGS, TOKENS
 from service.auth.authenticator import AUTHENTICATOR
 from service.handlers import groups, processed
-from service.http.query import reject_unknown_query
 from service.http.responses import json_response
 from service.openapi.endpoint import ResponseSpec, endpoint, parameter
 from service.openapi.error_groups import STORE_ERRORS
@@ -45,7 +44,6 @@ _ANSWERS = {200: ResponseSpec("The link.", LinkBody)}
     examples=("curl -X POST '{url}/processed/NAME/link?seconds=600'",),
 )
 async def result(request: web.Request) -> web.StreamResponse:
-    reject_unknown_query(request)
     download = processed.wants_download(request)
     task, name, _, _ = await find_result(request)
     return await _respond(request, f"/processed/{name}", task.owner, download)
@@ -61,7 +59,6 @@ async def result(request: web.Request) -> web.StreamResponse:
     examples=("curl -X POST {url}/status/GROUP_ID/archive/link",),
 )
 async def archive(request: web.Request) -> web.StreamResponse:
-    reject_unknown_query(request)
     group, _ = await groups.find_group(request)
     return await _respond(request, f"/status/{group.id}/archive", group.owner, False)
 

@@ -12,6 +12,7 @@ from service.openapi.endpoint import ResponseSpec, endpoint
 @endpoint(
     "Service",
     "Metrics for Prometheus",
+    any_query=True,
     responses={200: ResponseSpec("Prometheus' text format, 0.0.4.", media=("text/plain",))},
     examples=("curl {url}/metrics",),
 )

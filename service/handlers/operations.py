@@ -17,6 +17,7 @@ from service.schemas import OperationBody, OperationsBody
 @endpoint(
     "Service",
     "List the operations",
+    any_query=True,
     responses={200: ResponseSpec("The operations and the engines.", OperationsBody)},
     examples=("curl {url}/operations",),
 )

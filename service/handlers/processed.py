@@ -25,7 +25,6 @@ from models.tasks.serializers import result_url
 from models.tasks.task import Result, Status
 from service.app_keys import CACHE, SETTINGS, STORE
 from service.auth.identity import identity
-from service.http.query import reject_unknown_query
 from service.http.responses import etag_matches, stream_response
 from service.openapi.endpoint import ResponseSpec, endpoint, parameter
 from service.openapi.error_groups import LINK_ERRORS, STORE_ERRORS
@@ -54,6 +53,7 @@ DOWNLOAD = {"download": parameter("1: browsers save it as a file.", enum=["0", "
     "Results",
     "Download a result",
     query=OWNER | DOWNLOAD | SIGNATURE,
+    any_query=True,
     headers=("If-None-Match", "Range", "If-Range"),
     responses={
         200: ResponseSpec("The whole file.", media=tuple(MEDIA_TYPES.values()), headers=_HEADERS),
@@ -124,7 +124,6 @@ async def delete(request: web.Request) -> web.StreamResponse:
         NotFound: there is no result with this name. WrongStatus: its task has not ended.
         PreconditionFailed: If-Match names another result.
     """
-    reject_unknown_query(request)
     store, name, owner = request.app[STORE], request.match_info["name"], requested_owner(request)
     reserved = await store.result_names.find(name, owner)
     task = await store.tasks.get(reserved[0], View(owner)) if reserved else None

@@ -17,7 +17,6 @@ from models.tasks.group import group_progress
 from service.app_keys import SETTINGS, STORE
 from service.auth.identity import identity
 from service.auth.rate_limit import count_call, count_email
-from service.http.query import reject_unknown_query
 from service.http.responses import json_response
 from service.openapi.endpoint import ResponseSpec, endpoint
 from service.openapi.error_groups import STORE_ERRORS
@@ -41,7 +40,6 @@ async def send(request: web.Request) -> web.StreamResponse:
 
     The response never contains the address: a client that knows the group's ID need not know it.
     """
-    reject_unknown_query(request)
     settings, store = request.app[SETTINGS], request.app[STORE]
     group_id = request.match_info["id"]
     found = await store.groups.find(group_id, identity(request).view)

@@ -18,7 +18,6 @@ from service.events.long_poll import long_poll_task
 from service.http.query import (
     REDIRECT,
     WAIT,
-    reject_unknown_query,
     wait_seconds,
     wants_image_redirect,
 )
@@ -47,7 +46,6 @@ NAME = {
     examples=("curl '{url}/tasks/TASK_ID?wait=30'",),
 )
 async def show(request: web.Request) -> web.StreamResponse:
-    reject_unknown_query(request)
     wait = wait_seconds(request, request.app[SETTINGS].max_wait)
     redirect = wants_image_redirect(request)
     view = identity(request).view
@@ -72,7 +70,6 @@ async def cancel(request: web.Request) -> web.StreamResponse:
     Raises:
         NotFound: there is no such task. WrongStatus: it has ended.
     """
-    reject_unknown_query(request)
     task = await cancel_task(request, request.match_info["id"], identity(request).view)
     return respond_task(request, task, name=request.query.get("name"), status=200, redirect=False)
 
@@ -95,6 +92,5 @@ async def retry(request: web.Request) -> web.StreamResponse:
         NotFound: there is no such task. WrongStatus: it is in another state.
         OriginalGone: the original was deleted.
     """
-    reject_unknown_query(request)
     task = await retry_task(request, request.match_info["id"], identity(request).view)
     return respond_task(request, task, name=request.query.get("name"), status=202, redirect=False)

@@ -18,7 +18,7 @@ from service.auth.identity import identity
 from service.events.long_poll import long_poll_task
 from service.handlers.submissions import IMAGE_FIELDS, SUBMISSION_RESPONSES
 from service.http.errors import error_response
-from service.http.query import REDIRECT, WAIT, reject_unknown_query
+from service.http.query import REDIRECT, WAIT
 from service.http.responses import json_response, stream_response
 from service.openapi import form_schemas
 from service.openapi.endpoint import FORM, BodySpec, ResponseSpec, endpoint
@@ -57,7 +57,6 @@ _LEGACY_STATUS: dict[Status, LegacyStatus] = {
 async def grayscale(request: web.Request) -> web.StreamResponse:
     """POST /convert/ with ``uploaded_file``: respond with the grayscale image itself."""
     settings = request.app[SETTINGS]
-    reject_unknown_query(request)
     submission = SubmissionRequest(request)
     async with submission.receive(FormShape({"uploaded_file": ACCEPTED_FORMATS})):
         task, _ = await _create_task(submission, "grayscale")
@@ -143,6 +142,7 @@ async def _thumbnail(submission: SubmissionRequest) -> web.StreamResponse:
 @endpoint(
     "Older services",
     "Get a thumbnail submission",
+    any_query=True,
     responses={200: ResponseSpec("The submission.", LegacySubmissionBody, headers=("Location",))},
     errors=(NotFound, *STORE_ERRORS),
     examples=("curl {url}/convert/TASK_ID",),

@@ -30,7 +30,6 @@ from service.app_keys import SETTINGS
 from service.auth.authenticator import AUTHENTICATOR
 from service.auth.identity import client_id, identity
 from service.events.long_poll import long_poll_task
-from service.http.query import reject_unknown_query
 from service.http.request_body import parse_json, read_body
 from service.legacy.images_root import ImagesRoot
 from service.legacy.items_request import (
@@ -91,7 +90,6 @@ class _ItemsRun:
 async def run(request: web.Request) -> web.StreamResponse:
     """POST /items/: run ``operations`` on ``images``; respond when the files are written."""
     settings = request.app[SETTINGS]
-    reject_unknown_query(request)
     if settings.images_root is None:
         raise NotFound(
             "POST /items/ is off: set IMAGES_ROOT to the folder with the images, "

@@ -20,13 +20,9 @@ from service.app_keys import SETTINGS, STORE
 from service.auth.authenticator import AUTHENTICATOR
 from service.auth.identity import client_id, identity
 from service.events.long_poll import long_poll_group, long_poll_task
-from service.http.query import reject_unknown_query, wait_seconds, wants_image_redirect
-from service.submissions.callbacks import (
-    add_group_callback,
-    add_task_callback,
-    validate_callback_url,
-)
-from service.submissions.group_creation import create_group
+from service.http.query import wait_seconds, wants_image_redirect
+from service.submissions.callbacks import add_callback, validate_callback_url
+from service.submissions.groups import create_group
 from service.submissions.task_creator import TASK_CREATOR
 from service.task_response import respond_group, respond_task
 from service.uploads.disk_space import DISK_SPACE
@@ -47,8 +43,6 @@ class SubmissionRequest:
     def __init__(self, request: web.Request, *, wait: float = 0, redirect: bool = False) -> None:
         self.request = request
         self.settings = request.app[SETTINGS]
-        self.identity = identity(request)
-        self.client_id = client_id(request)
         self.wait = wait
         self.redirect = redirect
         self.form = Form()
@@ -66,7 +60,6 @@ class SubmissionRequest:
         Raises:
             BadParameter: a query parameter is unknown or invalid.
         """
-        reject_unknown_query(request)
         wait = wait_seconds(request, request.app[SETTINGS].max_wait)
         return cls(request, wait=wait, redirect=wants_image_redirect(request))
 
@@ -129,9 +122,8 @@ class SubmissionRequest:
         fields = self.form.fields
         email = fields.pop("email", "")
         self.email = parse_email_address(email) if email else None
-        callback_url = fields.pop("callback_url", "")
-        if callback_url:
-            self.callback_url = await validate_callback_url(self.request, callback_url)
+        if url := fields.pop("callback_url", ""):
+            self.callback_url = await validate_callback_url(self.request, url)
         self.report = _flag("report", fields.pop("report", ""))
         self.format = None if own_format else _format(fields.pop("format", ""))
 
@@ -174,8 +166,8 @@ class SubmissionRequest:
             operations,
             self.format or final_encoding(operations, upload.header.format).format,
             report=self.report,
-            client=self.client_id,
-            owner=self.identity.owner,
+            client=client_id(self.request),
+            owner=identity(self.request).owner,
         )
 
     @property
@@ -195,7 +187,7 @@ class SubmissionRequest:
         group, tasks = await self._create_group()
         structlog.contextvars.bind_contextvars(group_id=group.id)
         if self.callback_url:
-            await add_group_callback(self.request, self.callback_url, group)
+            await add_callback(self.request, self.callback_url, group)
         if self.wait:
             found = await long_poll_group(self.request, group.id, self.wait)
             group, tasks = found or (group, tasks)
@@ -207,7 +199,7 @@ class SubmissionRequest:
         structlog.contextvars.bind_contextvars(task_id=task.id)
         group_id = (await self._create_group())[0].id if self.email else None
         if self.callback_url:
-            await add_task_callback(self.request, self.callback_url, task, name)
+            await add_callback(self.request, self.callback_url, task, name)
         if self.wait and not task.ended:
             task = await long_poll_task(self.request, task.id, self.wait) or task
         return respond_task(
@@ -220,7 +212,7 @@ class SubmissionRequest:
         )
 
     async def _create_group(self) -> tuple[Group, dict[str, Task]]:
-        store, owner = self.request.app[STORE], self.identity.owner
+        store, owner = self.request.app[STORE], identity(self.request).owner
         return await create_group(store, self.members, self.email, owner)
 
 
