@@ -82,6 +82,4 @@ async def _respond(request: web.Request, path: str, owner: str, download: bool) 
         "link": settings.base_url + url,
         "expires_at": iso(datetime.fromtimestamp(expires, UTC)),
     }
-    response = json_response(document, 200)
-    response.headers["Cache-Control"] = "no-store"
-    return response
+    return json_response(document)

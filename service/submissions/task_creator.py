@@ -168,21 +168,15 @@ class TaskCreator:
 
     async def _reuse(self, task: Task, spec: _TaskSpec) -> None:
         """Add the upload's name to an existing task, and restart the task if it has no result."""
-        name = spec.upload.name
-        if self._is_new_name(task, name):
-            await self._add_name(task.id, await self._reserve_names(spec))
+        name, known = spec.upload.name, {upload.name for upload in task.uploads}
+        most = self.settings.max_names_per_task
+        if name not in known and len(known) < most:
+            await self.store.tasks.add_upload(task.id, await self._reserve_names(spec), most)
         names = task.upload(name).results
         if any(each.name in names for each in task.deleted):
             await self.store.tasks.restore_deleted(task.id, names)
         if task.restartable:
             await self._restart(task, await self._store_original(spec), spec.client)
-
-    async def _add_name(self, task_id: str, upload: TaskUpload) -> None:
-        await self.store.tasks.add_upload(task_id, upload, self.settings.max_names_per_task)
-
-    def _is_new_name(self, task: Task, name: str) -> bool:
-        known = {upload.name for upload in task.uploads}
-        return name not in known and len(known) < self.settings.max_names_per_task
 
     async def _create(self, spec: _TaskSpec) -> None:
         async with self.admission.admit(spec.client) as order:
@@ -202,7 +196,8 @@ class TaskCreator:
                 turn=order,
             )
         if not created:  # another service created it first; add this upload's name to it
-            await self._add_name(spec.task_id, upload)
+            most = self.settings.max_names_per_task
+            await self.store.tasks.add_upload(spec.task_id, upload, most)
         elif not await self.queue.enqueue(spec.task_id, 0, order):
             # Redis is unavailable: the task is accepted, and the next sweep enqueues it.
             await self.store.leases.mark_not_enqueued(spec.task_id)
