@@ -87,11 +87,6 @@ async def create(request: web.Request) -> web.StreamResponse:
     """POST /groups: make a group of existing tasks.
 
     The same tasks make the same group; with ``email`` they make a new one with a secret ID.
-
-    Raises:
-        BadRequest: the body is malformed. NotFound: a task does not exist.
-        BadParameter: too many tasks or results, or an invalid e-mail address.
-        BadCallbackUrl: an invalid callback_url.
     """
     settings, store = request.app[SETTINGS], request.app[STORE]
     await request.app[DISK_SPACE].check_free()

@@ -14,6 +14,7 @@ from models.tasks.serializers import iso
 from service.app_keys import SETTINGS, TOKENS
 from service.auth.authenticator import AUTHENTICATOR
 from service.handlers import groups, processed
+from service.http.query import flag
 from service.http.responses import json_response
 from service.openapi.endpoint import ResponseSpec, endpoint, parameter
 from service.openapi.error_groups import STORE_ERRORS
@@ -44,7 +45,7 @@ _ANSWERS = {200: ResponseSpec("The link.", LinkBody)}
     examples=("curl -X POST '{url}/processed/NAME/link?seconds=600'",),
 )
 async def result(request: web.Request) -> web.StreamResponse:
-    download = processed.wants_download(request)
+    download = flag(request.query, "download")
     task, name, _, _ = await find_result(request)
     return await _respond(request, f"/processed/{name}", task.owner, download)
 

@@ -25,6 +25,7 @@ from models.tasks.serializers import result_url
 from models.tasks.task import Result, Status
 from service.app_keys import CACHE, SETTINGS, STORE
 from service.auth.identity import identity
+from service.http.query import flag
 from service.http.responses import etag_matches, stream_response
 from service.openapi.endpoint import ResponseSpec, endpoint, parameter
 from service.openapi.error_groups import LINK_ERRORS, STORE_ERRORS
@@ -81,7 +82,7 @@ async def serve(request: web.Request) -> web.StreamResponse:
     A result's name always means the same bytes; an upload's name means its newest result.
     """
     task, name, result, exact = await find_result(request)
-    kind = "attachment" if wants_download(request) else "inline"
+    kind = "attachment" if flag(request.query, "download") else "inline"
     headers = {
         "ETag": f'"{result.sha256}"',
         "Cache-Control": _cache_control(request, exact),
@@ -119,10 +120,6 @@ async def delete(request: web.Request) -> web.StreamResponse:
 
     The name of an upload is refused, since it means different results over time.
     ``If-Match``: only if the result has this ETag.
-
-    Raises:
-        NotFound: there is no result with this name. WrongStatus: its task has not ended.
-        PreconditionFailed: If-Match names another result.
     """
     store, name, owner = request.app[STORE], request.match_info["name"], requested_owner(request)
     reserved = await store.result_names.find(name, owner)
@@ -171,18 +168,6 @@ async def _no_such_result(request: web.Request, name: str) -> NotFound:
         f"DELETE {urls[0]}",
         results=urls,
     )
-
-
-def wants_download(request: web.Request) -> bool:
-    """Return whether the query says ``download=1``.
-
-    Raises:
-        BadParameter: neither 0 nor 1.
-    """
-    given = request.query.get("download", "0")
-    if given not in {"0", "1"}:
-        raise BadParameter("download takes 0 or 1", parameter="download", known=["0", "1"])
-    return given == "1"
 
 
 def _cache_control(request: web.Request, exact: bool) -> str:

@@ -65,11 +65,7 @@ async def show(request: web.Request) -> web.StreamResponse:
     examples=("curl -X DELETE {url}/tasks/TASK_ID",),
 )
 async def cancel(request: web.Request) -> web.StreamResponse:
-    """DELETE /tasks/<id>: end the task CANCELLED and stop its worker.
-
-    Raises:
-        NotFound: there is no such task. WrongStatus: it has ended.
-    """
+    """DELETE /tasks/<id>: end the task CANCELLED and stop its worker."""
     task = await cancel_task(request, request.match_info["id"], identity(request).view)
     return respond_task(request, task, name=request.query.get("name"), status=200, redirect=False)
 
@@ -87,10 +83,6 @@ async def retry(request: web.Request) -> web.StreamResponse:
     """POST /tasks/<id>/retry: restart a task that failed, was cancelled or lost its result.
 
     All attempts are available again.
-
-    Raises:
-        NotFound: there is no such task. WrongStatus: it is in another state.
-        OriginalGone: the original was deleted.
     """
     task = await retry_task(request, request.match_info["id"], identity(request).view)
     return respond_task(request, task, name=request.query.get("name"), status=202, redirect=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -84,17 +85,28 @@ def wait_seconds(request: web.Request, limit: float) -> float:
     return min(float(given), limit)
 
 
+def flag(parameters: Mapping[str, str], name: str) -> bool:
+    """Return whether the parameter ``name`` is 1; missing: 0.
+
+    Raises:
+        BadParameter: neither 0 nor 1.
+    """
+    given = parameters.get(name, "0")
+    if given not in {"0", "1"}:
+        raise BadParameter(
+            f"{name} is 1 or 0, not {given[:20]!a}", parameter=name, known=["0", "1"]
+        )
+    return given == "1"
+
+
 def wants_image_redirect(request: web.Request) -> bool:
     """Tell whether to redirect to the image of a finished task.
 
     With ``redirect=1``, or an ``Accept`` with images and neither HTML nor JSON: browsers list
     images in the Accept header of every page load.
     """
-    given = request.query.get("redirect")
-    if given is not None:
-        if given not in {"0", "1"}:
-            raise BadParameter("redirect must be 0 or 1", parameter="redirect", known=["0", "1"])
-        return given == "1"
+    if "redirect" in request.query:
+        return flag(request.query, "redirect")
     accept = request.headers.get("Accept", "")
     entries = [entry.lower().replace(" ", "").split(";") for entry in accept.split(",")]
     kinds = {kind for kind, *options in entries if not _ZERO_QUALITY & set(options)}

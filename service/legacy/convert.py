@@ -113,7 +113,7 @@ async def convert(request: web.Request) -> web.StreamResponse:
     settings = request.app[SETTINGS]
     pictures = {**IMAGE_FIELDS, _THUMBNAIL_FIELD: _WITH_GIF}
     shape = FormShape(pictures, max_files=settings.max_batch)
-    submission = SubmissionRequest.read_query(request)
+    submission = SubmissionRequest(request)
     async with submission.receive(shape):
         used = {file.field for file in submission.form.files}
         if _THUMBNAIL_FIELD in used:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Self
 
 import structlog
 from aiohttp import web
@@ -20,7 +19,7 @@ from service.app_keys import SETTINGS, STORE
 from service.auth.authenticator import AUTHENTICATOR
 from service.auth.identity import client_id, identity
 from service.events.long_poll import long_poll_group, long_poll_task
-from service.http.query import wait_seconds, wants_image_redirect
+from service.http.query import flag, wait_seconds, wants_image_redirect
 from service.submissions.callbacks import add_callback, validate_callback_url
 from service.submissions.groups import create_group
 from service.submissions.task_creator import TASK_CREATOR
@@ -40,11 +39,11 @@ class SubmissionRequest:
     in order, with its task or its error.
     """
 
-    def __init__(self, request: web.Request, *, wait: float = 0, redirect: bool = False) -> None:
+    def __init__(self, request: web.Request) -> None:
         self.request = request
         self.settings = request.app[SETTINGS]
-        self.wait = wait
-        self.redirect = redirect
+        self.wait = wait_seconds(request, self.settings.max_wait)
+        self.redirect = wants_image_redirect(request)
         self.form = Form()
         self.email: str | None = None
         self.callback_url: str | None = None
@@ -52,16 +51,6 @@ class SubmissionRequest:
         self.format: OutputFormat | None = None
         self.members: list[Member] = []
         self.tasks: dict[str, Task] = {}
-
-    @classmethod
-    def read_query(cls, request: web.Request) -> Self:
-        """Return the submission with the options of its query and headers.
-
-        Raises:
-            BadParameter: a query parameter is unknown or invalid.
-        """
-        wait = wait_seconds(request, request.app[SETTINGS].max_wait)
-        return cls(request, wait=wait, redirect=wants_image_redirect(request))
 
     @classmethod
     async def handle(
@@ -72,7 +61,7 @@ class SubmissionRequest:
         *,
         own_format: bool = False,
     ) -> web.StreamResponse:
-        """Handle a submission from receive to response.
+        """Handle a submission from its query to the response.
 
         ``operations`` reads the operations from the fields that are left after the options.
         ``own_format``: see ``read_options``.
@@ -80,7 +69,7 @@ class SubmissionRequest:
         Raises:
             AppError: nothing was submitted.
         """
-        submission = cls.read_query(request)
+        submission = cls(request)
         async with submission.receive(shape):
             await submission.read_options(own_format=own_format)
             await submission.create_tasks(operations(submission))
@@ -124,7 +113,7 @@ class SubmissionRequest:
         self.email = parse_email_address(email) if email else None
         if url := fields.pop("callback_url", ""):
             self.callback_url = await validate_callback_url(self.request, url)
-        self.report = _flag("report", fields.pop("report", ""))
+        self.report = flag({"report": fields.pop("report", "") or "0"}, "report")
         self.format = None if own_format else _format(fields.pop("format", ""))
 
     async def create_tasks(self, operations: Sequence[Operation]) -> None:
@@ -214,12 +203,6 @@ class SubmissionRequest:
     async def _create_group(self) -> tuple[Group, dict[str, Task]]:
         store, owner = self.request.app[STORE], identity(self.request).owner
         return await create_group(store, self.members, self.email, owner)
-
-
-def _flag(name: str, value: str) -> bool:
-    if value not in {"", "0", "1"}:
-        raise BadParameter(f"{name} is 1 or 0, not {value[:20]!a}", parameter=name)
-    return value == "1"
 
 
 def _format(value: str) -> OutputFormat | None:

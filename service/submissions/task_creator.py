@@ -26,7 +26,7 @@ from models.tasks.filenames import result_names
 from models.tasks.task import Task
 from models.tasks.task import Upload as TaskUpload
 from service.submissions.admission import Admission
-from service.uploads.incoming_file import AcceptedUpload
+from service.uploads.incoming_file import IncomingFile
 
 _MAX_TRIES = 5  # to restart a task whose result is deleted while it is submitted
 
@@ -35,7 +35,7 @@ _MAX_TRIES = 5  # to restart a task whose result is deleted while it is submitte
 class _TaskSpec:
     """A valid upload with the operations on it; ``fingerprint`` identifies the task."""
 
-    upload: AcceptedUpload
+    upload: IncomingFile
     operations: Sequence[Operation]
     output: OutputFormat
     fingerprint: str
@@ -66,7 +66,7 @@ class TaskCreator:
 
     async def find_or_create(
         self,
-        upload: AcceptedUpload,
+        upload: IncomingFile,
         operations: Sequence[Operation],
         output: OutputFormat,
         *,
