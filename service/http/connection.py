@@ -22,7 +22,7 @@ from models.errors import (
 )
 from models.settings import Settings
 from models.slots import Exceeded, Slots
-from service.http.errors import error_response, serialize_response
+from service.http.errors import raw_error_response
 from service.http.request_context import client_network
 
 log = structlog.get_logger()
@@ -97,17 +97,12 @@ class Connection(web.RequestHandler):
         limit = self._settings.max_request_head_bytes
         if self._head_bytes > limit:
             self.close()
-            self._refuse(
-                serialize_response(
-                    error_response(
-                        RequestHeadTooLarge(
-                            f"request head is longer than {limit} bytes (MAX_REQUEST_HEAD_BYTES)",
-                            setting="MAX_REQUEST_HEAD_BYTES",
-                            limit=limit,
-                        )
-                    )
-                )
+            error = RequestHeadTooLarge(
+                f"request head is longer than {limit} bytes (MAX_REQUEST_HEAD_BYTES)",
+                setting="MAX_REQUEST_HEAD_BYTES",
+                limit=limit,
             )
+            self._refuse(raw_error_response(error))
 
     def resume_writing(self) -> None:
         self._resumed = True
@@ -153,7 +148,7 @@ class Connection(web.RequestHandler):
             raise ConnectionError(
                 "response already started: an error document would become part of it"
             )
-        return _RawResponse(serialize_response(error_response(_error(exc, self._settings))))
+        return _RawResponse(raw_error_response(_error(exc, self._settings)))
 
     def _awaits_head(self) -> bool:
         """Tell whether a request head is awaited; aiohttp's timer checks the same future."""
@@ -194,7 +189,7 @@ class ConnectionLimiter:
         if len(self._refused) >= _MAX_REFUSED:
             return b""
         self._refused.add(connection)
-        return serialize_response(error_response(refusal))
+        return raw_error_response(refusal)
 
     def unregister(self, connection: Connection, client: str) -> None:
         self._refused.discard(connection)
