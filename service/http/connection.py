@@ -21,7 +21,7 @@ from models.errors import (
     TooManyConnections,
 )
 from models.settings import Settings
-from models.slots import Exceeded, Slots
+from models.slots import Slots
 from service.http.errors import raw_error_response
 from service.http.request_context import client_network
 
@@ -184,8 +184,18 @@ class ConnectionLimiter:
             self._open.add(connection)
             self._slots.take(client)
             return None
-        refusal = _too_many(reached)
-        self._log_refusal(refusal)
+        where = "from your address" if reached.own else "in all"
+        refusal = TooManyConnections(
+            f"{reached.limit} connections are open {where} ({reached.setting}); close one, or try "
+            "again shortly",
+            setting=reached.setting,
+            limit=reached.limit,
+            retry_after=_RETRY_AFTER_SECONDS,
+        )
+        now = asyncio.get_running_loop().time()
+        if now >= self._next_log_at:
+            self._next_log_at = now + _LOG_SECONDS
+            log.warning("connections_refused", **refusal.document())
         if len(self._refused) >= _MAX_REFUSED:
             return b""
         self._refused.add(connection)
@@ -207,12 +217,6 @@ class ConnectionLimiter:
                     connection.close_if_slow(loop.time())
                 except Exception:  # one failure must not keep the other connections open
                     log.exception("connection_check_failed")
-
-    def _log_refusal(self, refusal: TooManyConnections) -> None:
-        now = asyncio.get_running_loop().time()
-        if now >= self._next_log_at:
-            self._next_log_at = now + _LOG_SECONDS
-            log.warning("connections_refused", **refusal.document())
 
 
 class _RawResponse(web.Response):
@@ -250,14 +254,3 @@ def _error(exc: BaseException | None, s: Settings) -> AppError:
         reason = exc.message.split("\n")[0].rstrip(":.")[:80]
         return BadRequest(f"malformed HTTP request: {reason!a}")
     return InternalError("internal server error")
-
-
-def _too_many(reached: Exceeded) -> TooManyConnections:
-    where = "from your address" if reached.own else "in all"
-    return TooManyConnections(
-        f"{reached.limit} connections are open {where} ({reached.setting}); close one, or try "
-        "again shortly",
-        setting=reached.setting,
-        limit=reached.limit,
-        retry_after=_RETRY_AFTER_SECONDS,
-    )

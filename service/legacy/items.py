@@ -42,7 +42,7 @@ from service.legacy.items_request import (
 from service.openapi.endpoint import JSON, BodySpec, ResponseSpec, endpoint
 from service.openapi.error_groups import FORM_ERRORS, TASK_ERRORS, UPLOAD_ERRORS
 from service.results import read_result
-from service.submissions.task_creator import TASK_CREATOR
+from service.submissions.task_creator import TASK_CREATOR, TaskSpec
 from service.uploads.disk_space import DISK_SPACE
 from service.uploads.incoming_file import IncomingFile
 
@@ -133,14 +133,11 @@ async def _submit_image(
             return IncomingFile.copy_of(name, source, spool, request.app[SETTINGS])
 
     with request.app[DISK_SPACE].spool() as spool:
-        incoming = await asyncio.to_thread(read_input)
-        return await request.app[TASK_CREATOR].find_or_create(
-            await incoming.validate(),
-            operations,
-            output,
-            client=client_id(request),
-            owner=identity(request).owner,
-        )
+        file = await asyncio.to_thread(read_input)
+        await file.validate()
+        client, owner = client_id(request), identity(request).owner
+        spec = TaskSpec(file, operations, output, client, owner)
+        return await request.app[TASK_CREATOR].find_or_create(spec)
 
 
 async def _wait_for_tasks(request: web.Request, tasks: dict[int, Task]) -> None:

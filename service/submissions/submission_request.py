@@ -22,7 +22,7 @@ from service.events.long_poll import long_poll_group, long_poll_task
 from service.http.query import flag, wait_seconds, wants_image_redirect
 from service.submissions.callbacks import add_callback, validate_callback_url
 from service.submissions.groups import create_group
-from service.submissions.task_creator import TASK_CREATOR
+from service.submissions.task_creator import TASK_CREATOR, TaskSpec
 from service.task_response import respond_group, respond_task
 from service.uploads.disk_space import DISK_SPACE
 from service.uploads.incoming_file import IncomingFile
@@ -149,15 +149,11 @@ class SubmissionRequest:
             raise first
 
     async def _create_task(self, file: IncomingFile, operations: Sequence[Operation]) -> Task:
-        upload = await file.validate()
-        return await self.request.app[TASK_CREATOR].find_or_create(
-            upload,
-            operations,
-            self.format or final_encoding(operations, upload.header.format).format,
-            report=self.report,
-            client=client_id(self.request),
-            owner=identity(self.request).owner,
-        )
+        await file.validate()
+        output = self.format or final_encoding(operations, file.header.format).format
+        client, owner = client_id(self.request), identity(self.request).owner
+        spec = TaskSpec(file, operations, output, client, owner, self.report)
+        return await self.request.app[TASK_CREATOR].find_or_create(spec)
 
     @property
     def first(self) -> tuple[Task, str]:

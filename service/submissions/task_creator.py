@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from weakref import WeakValueDictionary
 
 from aiohttp import web
@@ -31,17 +31,21 @@ from service.uploads.incoming_file import IncomingFile
 _MAX_TRIES = 5  # to restart a task whose result is deleted while it is submitted
 
 
-@dataclass(frozen=True)
-class _TaskSpec:
-    """A valid upload with the operations on it; ``fingerprint`` identifies the task."""
+@dataclass
+class TaskSpec:
+    """A valid image with the operations on it; ``fingerprint`` identifies the task.
+
+    ``output``: the format of the results. ``report``: whether the task measures the quality of its
+    result, see ``workers.upscaler.quality_report``.
+    """
 
     upload: IncomingFile
     operations: Sequence[Operation]
     output: OutputFormat
-    fingerprint: str
-    report: bool
     client: str
     owner: str
+    report: bool = False
+    fingerprint: str = field(init=False)
 
     @property
     def task_id(self) -> str:
@@ -60,27 +64,14 @@ class TaskCreator:
     rate_limiter: RateLimiter
 
     def __post_init__(self) -> None:
-        self._encoder_settings = self.settings.encoder_settings
         # Of concurrent requests for the same task one stores the original; the others reuse it.
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    async def find_or_create(
-        self,
-        upload: IncomingFile,
-        operations: Sequence[Operation],
-        output: OutputFormat,
-        *,
-        report: bool = False,
-        client: str = "",
-        owner: str = "",
-    ) -> Task:
-        """Return the owner's task for ``upload``: a new one, or the existing one.
+    async def find_or_create(self, spec: TaskSpec) -> Task:
+        """Return the owner's task for an image: a new one, or the existing one.
 
         An existing task that failed or was cancelled is restarted. The same bytes under another
         name are the same task with a second name.
-
-        ``output``: the format of the results. ``report``: whether the task measures the quality of
-        its result, see ``workers.upscaler.quality_report``.
 
         Raises:
             BadParameter: a network is not available, or the image is too small for an operation.
@@ -88,8 +79,8 @@ class TaskCreator:
             TooMuchMemory: the task would need too much memory.
             QueueFull: too many tasks are open. StoreUnavailable: nothing was accepted.
         """
+        operations, output, header = spec.operations, spec.output, spec.upload.header
         weights = [w for o in operations if (w := o.weights(self.catalogue)) is not None]
-        header = upload.header
         for size in result_sizes(
             operations, (header.width, header.height), self.settings.max_output_pixels
         ):
@@ -97,17 +88,16 @@ class TaskCreator:
         tile = self.settings.tile_pixels
         need, fixed = memory_estimate.estimate(header, operations, output, self.catalogue, tile)
         memory_estimate.check_fits(need, self.settings, fixed)
-        mark = fingerprint(
-            upload.sha256,
+        spec.fingerprint = fingerprint(
+            spec.upload.sha256,
             operations,
             output,
             weights,
-            self._encoder_settings,
-            report,
-            owner,
+            self.settings.encoder_settings,
+            spec.report,
+            spec.owner,
         )
-        spec = _TaskSpec(upload, operations, output, mark, report, client, owner)
-        lock = self._locks.setdefault(mark, asyncio.Lock())
+        lock = self._locks.setdefault(spec.fingerprint, asyncio.Lock())
         async with lock:
             return await self._create_or_reuse(spec)
 
@@ -151,7 +141,7 @@ class TaskCreator:
         state = await self.rate_limiter.hit("WEBHOOKS_PER_CLIENT", f"again:{client}")
         return state is None or state.allowed
 
-    async def _create_or_reuse(self, spec: _TaskSpec) -> Task:
+    async def _create_or_reuse(self, spec: TaskSpec) -> Task:
         left = _MAX_TRIES
         while True:
             task = await self.store.tasks.get(spec.task_id)
@@ -166,7 +156,7 @@ class TaskCreator:
             if not task.results_lost or not left:
                 return task
 
-    async def _reuse(self, task: Task, spec: _TaskSpec) -> None:
+    async def _reuse(self, task: Task, spec: TaskSpec) -> None:
         """Add the upload's name to an existing task, and restart the task if it has no result."""
         name, known = spec.upload.name, {upload.name for upload in task.uploads}
         most = self.settings.max_names_per_task
@@ -178,7 +168,7 @@ class TaskCreator:
         if task.restartable:
             await self._restart(task, await self._store_original(spec), spec.client)
 
-    async def _create(self, spec: _TaskSpec) -> None:
+    async def _create(self, spec: TaskSpec) -> None:
         async with self.admission.admit(spec.client) as order:
             original, upload = await asyncio.gather(
                 self._store_original(spec), self._reserve_names(spec)
@@ -202,14 +192,14 @@ class TaskCreator:
             # Redis is unavailable: the task is accepted, and the next sweep enqueues it.
             await self.store.leases.mark_not_enqueued(spec.task_id)
 
-    async def _store_original(self, spec: _TaskSpec) -> ObjectId:
+    async def _store_original(self, spec: TaskSpec) -> ObjectId:
         """Return the ID of the stored original; the same bytes are stored once for each owner."""
         upload, owner = spec.upload, spec.owner
         return await self.store.originals.find_or_store(
             upload.file, upload.name, upload.sha256, owner
         )
 
-    async def _reserve_names(self, spec: _TaskSpec) -> TaskUpload:
+    async def _reserve_names(self, spec: TaskSpec) -> TaskUpload:
         """Return the upload's name with result names that no other task of the owner has."""
         name, operations = spec.upload.name, spec.operations
         count = result_count(operations)

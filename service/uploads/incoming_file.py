@@ -82,15 +82,12 @@ class IncomingFile:
         if len(self._start) < _SNIFFED_BYTES:
             self._start += data[: _SNIFFED_BYTES - len(self._start)]
             if len(self._start) == _SNIFFED_BYTES:
-                self._sniff()
+                try:
+                    sniff(self._start, self._accepted)
+                except AppError as error:
+                    self.error = error
         self._digest.update(data)
         self.file.write(data)
-
-    def _sniff(self) -> None:
-        try:
-            sniff(self._start, self._accepted)
-        except AppError as error:
-            self.error = error
 
     def close(self) -> None:
         """Finish after the last byte."""
@@ -102,8 +99,8 @@ class IncomingFile:
     def sha256(self) -> str:
         return self._digest.hexdigest()
 
-    async def validate(self) -> Self:
-        """Return the complete file, a valid image.
+    async def validate(self) -> None:
+        """Return if the complete file is a valid image; sets ``header``.
 
         Raises:
             AppError: it is not of an accepted format, is broken, or has more than MAX_PIXELS.
@@ -120,4 +117,3 @@ class IncomingFile:
             what="the picture",
             setting="MAX_PIXELS",
         )
-        return self
