@@ -36,12 +36,12 @@ from service.events.sse_hub import EVENT_HUB, EventHub
 from service.handlers import health
 from service.http import cors
 from service.http.errors import error_middleware
-from service.http.query import declaration_middleware
 from service.http.request_checks import request_checks_middleware
 from service.http.request_context import request_context_middleware, set_request_headers
 from service.http.security_headers import set_security_headers
 from service.metrics_collector import METRICS_COLLECTOR, MetricsCollector
 from service.openapi.document import OPENAPI, OpenApiDocument
+from service.query import declaration_middleware
 from service.routes import add_routes, routes
 from service.submissions.admission import Admission
 from service.submissions.task_creator import TASK_CREATOR, TaskCreator

@@ -51,7 +51,7 @@ class EventHub:
             ("EVENTS_TASKS_PER_CLIENT", settings.events_tasks_per_client),
             ("EVENTS_TASKS_TOTAL", settings.events_tasks_total),
         )
-        self._load = alru_cache(ttl=0)(self._load_topic)  # concurrent callers share one load
+        self._load = alru_cache(None, ttl=0)(self._load_topic)  # concurrent callers share one load
         self._changed = asyncio.Event()
         self._queue_watch = QueueWatch(settings, store)
         self._serialize_seconds = 0.0  # since the last pause

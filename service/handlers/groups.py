@@ -25,16 +25,16 @@ from service.auth.authenticator import AUTHENTICATOR
 from service.auth.identity import identity
 from service.auth.rate_limit import count_call
 from service.events.long_poll import long_poll_group
-from service.http.query import (
+from service.http.request_body import parse_json, read_body
+from service.http.responses import stream_response
+from service.openapi.endpoint import JSON, BodySpec, ResponseSpec, endpoint
+from service.openapi.error_groups import FORM_ERRORS, LINK_ERRORS, STORE_ERRORS
+from service.query import (
     REDIRECT,
     WAIT,
     wait_seconds,
     wants_image_redirect,
 )
-from service.http.request_body import parse_json, read_body
-from service.http.responses import stream_response
-from service.openapi.endpoint import JSON, BodySpec, ResponseSpec, endpoint
-from service.openapi.error_groups import FORM_ERRORS, LINK_ERRORS, STORE_ERRORS
 from service.results import OWNER, SIGNATURE
 from service.submissions.callbacks import add_callback, validate_callback_url
 from service.submissions.groups import GroupRequest, create_group, group_members, read_group_request

@@ -14,10 +14,10 @@ from models.tasks.serializers import iso
 from service.app_keys import SETTINGS, TOKENS
 from service.auth.authenticator import AUTHENTICATOR
 from service.handlers import groups, processed
-from service.http.query import flag
 from service.http.responses import json_response
 from service.openapi.endpoint import ResponseSpec, endpoint, parameter
 from service.openapi.error_groups import STORE_ERRORS
+from service.query import flag
 from service.results import OWNER, find_result
 from service.schemas import LinkBody
 

@@ -25,10 +25,10 @@ from models.tasks.serializers import result_url
 from models.tasks.task import Result, Status
 from service.app_keys import CACHE, SETTINGS, STORE
 from service.auth.identity import identity
-from service.http.query import flag
 from service.http.responses import etag_matches, stream_response
 from service.openapi.endpoint import ResponseSpec, endpoint, parameter
 from service.openapi.error_groups import LINK_ERRORS, STORE_ERRORS
+from service.query import flag
 from service.results import (
     OWNER,
     SIGNATURE,

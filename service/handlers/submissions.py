@@ -16,10 +16,10 @@ from models.operations.steps import read_pipeline
 from models.settings import Settings
 from models.tasks.schemas import GroupBody, TaskBody
 from service.app_keys import SETTINGS
-from service.http.query import REDIRECT, WAIT
 from service.openapi import form_schemas
 from service.openapi.endpoint import FORM, BodySpec, ResponseSpec, endpoint
 from service.openapi.error_groups import TASK_ERRORS, UPLOAD_ERRORS
+from service.query import REDIRECT, WAIT
 from service.submissions.submission_request import SubmissionRequest
 from service.uploads.multipart import FormShape
 

@@ -15,14 +15,14 @@ from models.tasks.schemas import TaskBody
 from service.app_keys import SETTINGS
 from service.auth.identity import identity
 from service.events.long_poll import long_poll_task
-from service.http.query import (
+from service.openapi.endpoint import ResponseSpec, endpoint, parameter
+from service.openapi.error_groups import STORE_ERRORS, TASK_ERRORS
+from service.query import (
     REDIRECT,
     WAIT,
     wait_seconds,
     wants_image_redirect,
 )
-from service.openapi.endpoint import ResponseSpec, endpoint, parameter
-from service.openapi.error_groups import STORE_ERRORS, TASK_ERRORS
 from service.submissions.task_actions import cancel_task, require_task, retry_task
 from service.task_response import respond_task
 

@@ -18,11 +18,11 @@ from service.auth.identity import identity
 from service.events.long_poll import long_poll_task
 from service.handlers.submissions import IMAGE_FIELDS, SUBMISSION_RESPONSES
 from service.http.errors import error_response
-from service.http.query import REDIRECT, WAIT
 from service.http.responses import json_response, stream_response
 from service.openapi import form_schemas
 from service.openapi.endpoint import FORM, BodySpec, ResponseSpec, endpoint
 from service.openapi.error_groups import STORE_ERRORS, TASK_ERRORS, UPLOAD_ERRORS
+from service.query import REDIRECT, WAIT
 from service.results import read_result
 from service.schemas import LegacyStatus, LegacySubmissionBody
 from service.submissions.submission_request import SubmissionRequest

@@ -19,7 +19,7 @@ from service.app_keys import SETTINGS, STORE
 from service.auth.authenticator import AUTHENTICATOR
 from service.auth.identity import client_id, identity
 from service.events.long_poll import long_poll_group, long_poll_task
-from service.http.query import flag, wait_seconds, wants_image_redirect
+from service.query import flag, wait_seconds, wants_image_redirect
 from service.submissions.callbacks import add_callback, validate_callback_url
 from service.submissions.groups import create_group
 from service.submissions.task_creator import TASK_CREATOR, TaskSpec
