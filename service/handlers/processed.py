@@ -208,10 +208,7 @@ def _range(request: web.Request, result: Result) -> tuple[int, int, bool]:
         return 0, size, False
     if _EMPTY_RANGE.fullmatch(request.headers.get("Range", "")):
         given = slice(size, None)
-    start = given.start or 0
-    if start < 0:
-        start = max(0, size + start)
-    stop = min(given.stop if given.stop is not None else size, size)
+    start, stop, _ = given.indices(size)
     if start >= stop:
         raise RangeNotSatisfiable(
             f"the result has {size} bytes; the range begins after its end", measured=size
