@@ -39,6 +39,7 @@ from service.http.request_context import request_context_middleware, set_request
 from service.http.security_headers import set_security_headers
 from service.metrics_collector import METRICS_COLLECTOR, MetricsCollector
 from service.openapi.document import OPENAPI, OpenApiDocument
+from service.query import declaration_middleware
 from service.routes import add_routes, routes
 from service.submissions.admission import Admission
 from service.submissions.task_creator import TASK_CREATOR, TaskCreator
@@ -57,6 +58,7 @@ def create_app(settings: Settings) -> web.Application:
             cors.cors_middleware,
             dashboard_middleware,
             auth_middleware,
+            declaration_middleware,
         ]
     )
     app[SETTINGS] = settings

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from models.errors import BadParameter
+from service.auth.identity import identity
 from service.openapi.endpoint import Endpoint, declaration_of, parameter
+from service.pages.render import error_page, wants_page
 
 _PREFER_WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?([0-9]{1,6})\"?(?:$|[,;\s])", re.IGNORECASE)
 _ZERO_QUALITY = frozenset({"q=0", "q=0.0", "q=0.00", "q=0.000"})
@@ -29,21 +33,36 @@ REDIRECT = {
 }
 
 
-def reject_unknown_query(request: web.Request) -> None:
-    """Refuse query parameters that the handler does not declare: ignoring them would mislead.
+@web.middleware
+async def declaration_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Middleware: hold what the handler declares of its query, and of errors as HTML.
 
     Raises:
-        BadParameter: an unknown parameter.
+        BadParameter: a parameter that is not declared; ignoring it would mislead.
     """
     declaration = declaration_of(request.match_info.handler)
-    known = list(declaration.query) if isinstance(declaration, Endpoint) else []
+    if not isinstance(declaration, Endpoint):
+        return await handler(request)
+    try:
+        # The query of a link is checked with its signature.
+        if not declaration.any_query and identity(request).means != "link":
+            _reject_unknown(request, declaration)
+        return await handler(request)
+    except BadParameter as error:
+        page_only = not declaration.body_types
+        if not declaration.html_errors or not (page_only or wants_page(request)):
+            raise
+        return error_page("This link does not work", error)
+
+
+def _reject_unknown(request: web.Request, declaration: Endpoint) -> None:
     for name in request.query:
-        if name not in known:
+        if name not in declaration.query:
             raise BadParameter(
-                f"unknown query parameter {name[:40]!a}; known: {', '.join(known)} "
+                f"unknown query parameter {name[:40]!a}; known: {', '.join(declaration.query)} "
                 "(parameters of an operation are form fields)",
                 parameter=name[:40],
-                known=known,
+                known=list(declaration.query),
             )
 
 
@@ -66,17 +85,28 @@ def wait_seconds(request: web.Request, limit: float) -> float:
     return min(float(given), limit)
 
 
+def flag(parameters: Mapping[str, str], name: str) -> bool:
+    """Return whether the parameter ``name`` is 1; missing: 0.
+
+    Raises:
+        BadParameter: neither 0 nor 1.
+    """
+    given = parameters.get(name, "0")
+    if given not in {"0", "1"}:
+        raise BadParameter(
+            f"{name} is 1 or 0, not {given[:20]!a}", parameter=name, known=["0", "1"]
+        )
+    return given == "1"
+
+
 def wants_image_redirect(request: web.Request) -> bool:
     """Tell whether to redirect to the image of a finished task.
 
     With ``redirect=1``, or an ``Accept`` with images and neither HTML nor JSON: browsers list
     images in the Accept header of every page load.
     """
-    given = request.query.get("redirect")
-    if given is not None:
-        if given not in {"0", "1"}:
-            raise BadParameter("redirect must be 0 or 1", parameter="redirect", known=["0", "1"])
-        return given == "1"
+    if "redirect" in request.query:
+        return flag(request.query, "redirect")
     accept = request.headers.get("Accept", "")
     entries = [entry.lower().replace(" ", "").split(";") for entry in accept.split(",")]
     kinds = {kind for kind, *options in entries if not _ZERO_QUALITY & set(options)}

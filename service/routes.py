@@ -18,9 +18,7 @@ from service.handlers import (
     home,
     links,
     login,
-    metrics,
     newsletter,
-    operations,
     processed,
     send_images,
     tasks,
@@ -50,7 +48,7 @@ def routes(settings: Settings) -> RouteTable:
         # They read and write local files, which have no owner.
         (Permission.ADMIN, web.post("/items/", items.run)),
         (Permission.ADMIN, web.post("/items", items.run)),
-        (Permission.ANY_KEY, web.get("/operations", operations.index)),
+        (Permission.ANY_KEY, web.get("/operations", docs.operations)),
         (Permission.PUBLIC, web.get("/docs", docs.show)),
         (Permission.PUBLIC, web.get("/openapi.json", docs.openapi)),
         (Permission.PUBLIC_UNCOUNTED, web.get("/static/{name}", static_files.serve)),
@@ -93,7 +91,7 @@ def routes(settings: Settings) -> RouteTable:
         (Permission.PUBLIC_UNCOUNTED, web.get("/readyz", health.readyz)),
     ]
     if settings.metrics:  # they tell of all clients
-        table.append((Permission.ADMIN, web.get("/metrics", metrics.show)))
+        table.append((Permission.ADMIN, web.get("/metrics", health.metrics)))
     return table
 
 

@@ -18,8 +18,7 @@ from models.loopback import is_loopback
 from models.settings import Settings
 from service.app import create_app, release_waiting
 from service.app_keys import DRAINING
-from service.http.connection import Connection
-from service.http.connection_limits import ConnectionLimiter
+from service.http.connection import Connection, ConnectionLimiter
 
 log = structlog.get_logger()
 

@@ -15,7 +15,6 @@ from service.dashboard.queries import task_details
 from service.dashboard.schemas import DrainBody, TaskDetailBody, WebhookBody
 from service.dashboard.serializers import webhook_document
 from service.http.responses import json_response
-from service.query import reject_unknown_query
 from service.submissions.task_actions import cancel_task, retry_task
 
 log = structlog.get_logger()
@@ -30,7 +29,6 @@ log = structlog.get_logger()
     examples=("curl -X POST '{url}/dashboard/api/tasks/TASK_ID/retry'",),
 )
 async def retry(request: web.Request) -> web.StreamResponse:
-    reject_unknown_query(request)
     task = await retry_task(request, request.match_info["id"], UNRESTRICTED_VIEW)
     log.info("task_retried_by_operator", task_id=task.id, client=client_id(request))
     return json_response(await task_details(request, task), 202)
@@ -44,7 +42,6 @@ async def retry(request: web.Request) -> web.StreamResponse:
     examples=("curl -X POST '{url}/dashboard/api/tasks/TASK_ID/cancel'",),
 )
 async def cancel(request: web.Request) -> web.StreamResponse:
-    reject_unknown_query(request)
     task = await cancel_task(request, request.match_info["id"], UNRESTRICTED_VIEW)
     log.info("task_cancelled_by_operator", task_id=task.id, client=client_id(request))
     return json_response(await task_details(request, task))
@@ -60,7 +57,6 @@ async def cancel(request: web.Request) -> web.StreamResponse:
     examples=("curl -X POST '{url}/dashboard/api/webhooks/WEBHOOK_ID/redeliver'",),
 )
 async def redeliver(request: web.Request) -> web.StreamResponse:
-    reject_unknown_query(request)
     requested, event = await request.app[STORE].webhooks.redeliver(request.match_info["id"])
     if event is None:
         raise NotFound("there is no webhook with this id, or it is no longer kept")
@@ -99,7 +95,6 @@ async def resume(request: web.Request) -> web.StreamResponse:
 
 
 async def _request_drain(request: web.Request, *, drain: bool) -> web.Response:
-    reject_unknown_query(request)
     name = request.match_info["name"]
     if not name.isprintable() or not await request.app[STORE].workers.set_drain(name, drain=drain):
         raise NotFound("there is no worker with this name, or it has ended")

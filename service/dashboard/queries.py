@@ -28,7 +28,6 @@ from service.dashboard.schemas import (
 from service.dashboard.serializers import task_detail, task_row, webhook_document
 from service.http.responses import etag_response
 from service.openapi.endpoint import JSON, parameter
-from service.query import reject_unknown_query
 
 _DEFAULT_MINUTES = 60  # of history by default
 _MAX_WORKER_CHARACTERS = 300  # of the worker filter
@@ -60,7 +59,6 @@ _WEBHOOKS = {
     "List the workers", WorkersBody, examples=("curl '{url}/dashboard/api/workers'",)
 )
 async def workers(request: web.Request) -> web.StreamResponse:
-    reject_unknown_query(request)
     found = await request.app[OVERVIEW].workers()
     return _json_response(request, {"workers": found})
 
@@ -69,7 +67,6 @@ async def workers(request: web.Request) -> web.StreamResponse:
     "Show the queue and the alerts", QueueBody, examples=("curl '{url}/dashboard/api/queue'",)
 )
 async def queue(request: web.Request) -> web.StreamResponse:
-    reject_unknown_query(request)
     return _json_response(request, await request.app[OVERVIEW].queue_state())
 
 
@@ -81,7 +78,6 @@ async def queue(request: web.Request) -> web.StreamResponse:
     examples=("curl '{url}/dashboard/api/history?minutes=5'",),
 )
 async def history(request: web.Request) -> web.StreamResponse:
-    reject_unknown_query(request)
     settings = request.app[SETTINGS]
     minutes = _int_parameter(
         request, "minutes", _DEFAULT_MINUTES, settings.queue_history_retention_seconds // 60
@@ -97,7 +93,6 @@ async def history(request: web.Request) -> web.StreamResponse:
     examples=("curl '{url}/dashboard/api/tasks?status=SUCCESS&limit=5'",),
 )
 async def tasks(request: web.Request) -> web.StreamResponse:
-    reject_unknown_query(request)
     status = _choice(request, "status", list(Status))
     wanted = TaskFilter(
         status=Status(status) if status else None,
@@ -118,7 +113,6 @@ async def tasks(request: web.Request) -> web.StreamResponse:
     examples=("curl '{url}/dashboard/api/tasks/TASK_ID'",),
 )
 async def task(request: web.Request) -> web.StreamResponse:
-    reject_unknown_query(request)
     found = await request.app[STORE].tasks.get(request.match_info["id"])
     if found is None:
         raise NotFound("there is no task with this id")
@@ -134,7 +128,6 @@ async def task(request: web.Request) -> web.StreamResponse:
     examples=("curl '{url}/dashboard/api/webhooks?status=FAILED'",),
 )
 async def webhooks(request: web.Request) -> web.StreamResponse:
-    reject_unknown_query(request)
     given = _choice(request, "status", list(DeliveryStatus))
     status = DeliveryStatus(given) if given else None
     limit = _page_size(request)

@@ -1,19 +1,24 @@
-"""GET /openapi.json and GET /docs: the API document as JSON and as a page."""
+"""What the API offers: GET /openapi.json, GET /docs, GET /operations."""
 
 from __future__ import annotations
 
 from aiohttp import web
 
 from models.error_members import meaning
-from service.app_keys import SETTINGS
+from models.errors import StoreUnavailable
+from models.networks.catalogue import Catalogue
+from models.operations import OPERATIONS, Operation
+from models.operations.parameter_docs import summary
+from service.app_keys import CATALOGUE, SETTINGS, STORE
 from service.http.errors import STATUS
-from service.http.responses import etag_response
+from service.http.responses import etag_response, json_response
 from service.openapi import docs_page
 from service.openapi.document import OPENAPI
 from service.openapi.endpoint import JSON, ResponseSpec, endpoint, unlisted
 from service.openapi.limits import upload_limits
 from service.openapi.problem_schema import error_codes
 from service.pages.render import layout_page
+from service.schemas import OperationBody, OperationsBody
 
 _HEADERS = ("ETag", "Cache-Control")
 
@@ -21,6 +26,7 @@ _HEADERS = ("ETag", "Cache-Control")
 @endpoint(
     "Service",
     "This document",
+    any_query=True,
     headers=("If-None-Match",),
     responses={
         200: ResponseSpec("OpenAPI 3.1.", dict[str, object], headers=_HEADERS),
@@ -49,3 +55,41 @@ async def show(request: web.Request) -> web.StreamResponse:
         meaning=meaning,
         limits=upload_limits(settings),
     )
+
+
+@endpoint(
+    "Service",
+    "List the operations",
+    any_query=True,
+    responses={200: ResponseSpec("The operations and the engines.", OperationsBody)},
+    examples=("curl {url}/operations",),
+)
+async def operations(request: web.Request) -> web.StreamResponse:
+    """List the operations, and the engines of the live workers; {} while MongoDB is down."""
+    listed = [_operation_body(spec, request.app[CATALOGUE]) for spec in OPERATIONS.values()]
+    try:
+        seen = request.app[SETTINGS].worker_heartbeat_timeout
+        engines = await request.app[STORE].workers.engines(seen)
+    except StoreUnavailable:  # the operations are known without the store
+        engines = {}
+    body: OperationsBody = {"operations": listed, "engines": engines}
+    return json_response(body, headers={"Cache-Control": "no-cache"})
+
+
+def _operation_body(spec: type[Operation], catalogue: Catalogue) -> OperationBody:
+    """Return the route, help text and JSON Schema of an operation."""
+    body: OperationBody = {
+        "op": spec.op,
+        "summary": summary(spec),
+        "route": f"/{spec.op}",
+        "shorthand": spec.op if spec.shorthand is None else f"{spec.op}=<{spec.shorthand}>",
+        "example": dict(spec.example),
+        "results": spec.parts,
+        "parameters": spec.model_json_schema(),
+    }
+    if "model" in spec.model_fields:
+        body["models"] = [
+            {"model": w.name, "scale": w.scale, "source": w.source, "licence": w.licence}
+            for w in catalogue.available()
+        ]
+    return body

@@ -32,14 +32,12 @@ from service.openapi.error_groups import FORM_ERRORS, LINK_ERRORS, STORE_ERRORS
 from service.query import (
     REDIRECT,
     WAIT,
-    reject_unknown_query,
     wait_seconds,
     wants_image_redirect,
 )
 from service.results import OWNER, SIGNATURE
-from service.submissions.callbacks import add_group_callback, validate_callback_url
-from service.submissions.group_creation import create_group
-from service.submissions.group_request import GroupRequest, group_members, read_group_request
+from service.submissions.callbacks import add_callback, validate_callback_url
+from service.submissions.groups import GroupRequest, create_group, group_members, read_group_request
 from service.task_response import respond_group
 from service.uploads.disk_space import DISK_SPACE
 
@@ -58,7 +56,6 @@ from service.uploads.disk_space import DISK_SPACE
 )
 async def show(request: web.Request) -> web.StreamResponse:
     """GET /status/<id>: the group, at once or when all tasks have ended; a task ID works, too."""
-    reject_unknown_query(request)
     redirect = wants_image_redirect(request)
     group, tasks = await find_group(request)
     return respond_group(request, group, tasks, status=200, redirect=redirect)
@@ -90,13 +87,7 @@ async def create(request: web.Request) -> web.StreamResponse:
     """POST /groups: make a group of existing tasks.
 
     The same tasks make the same group; with ``email`` they make a new one with a secret ID.
-
-    Raises:
-        BadRequest: the body is malformed. NotFound: a task does not exist.
-        BadParameter: too many tasks or results, or an invalid e-mail address.
-        BadCallbackUrl: an invalid callback_url.
     """
-    reject_unknown_query(request)
     settings, store = request.app[SETTINGS], request.app[STORE]
     await request.app[DISK_SPACE].check_free()
     await count_call(request, "GROUPS_PER_CLIENT")
@@ -106,12 +97,12 @@ async def create(request: web.Request) -> web.StreamResponse:
         [each.task_id for each in wanted.members], identity(request).view
     )
     email = parse_email_address(wanted.email) if wanted.email else None
-    url = await validate_callback_url(request, wanted.callback_url)
+    url = wanted.callback_url and await validate_callback_url(request, wanted.callback_url)
     chosen = group_members(wanted, tasks, settings)
     group, tasks = await create_group(store, chosen, email, identity(request).owner)
     structlog.contextvars.bind_contextvars(group_id=group.id)
     if url:
-        await add_group_callback(request, url, group)
+        await add_callback(request, url, group)
     status = 200 if group_progress(group, tasks).ended else 202
     return respond_group(request, group, tasks, status=status, redirect=False)
 
@@ -133,8 +124,6 @@ async def create(request: web.Request) -> web.StreamResponse:
 )
 async def archive(request: web.Request) -> web.StreamResponse:
     """Stream the results of a group that has ended as one zip file."""
-    if identity(request).means != "link":  # the query of a link is checked with its signature
-        reject_unknown_query(request)
     group, tasks = await find_group(request)
     if request.query.get("owner", group.owner) != group.owner:
         raise NotFound("there is no group with this id and owner")

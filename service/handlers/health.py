@@ -1,4 +1,4 @@
-"""GET /healthz: liveness and version. GET /readyz: readiness, or what is missing."""
+"""GET /healthz: liveness, version. GET /readyz: readiness, or what is missing. GET /metrics."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 from async_lru import alru_cache
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
 from models import VERSION
 from models.errors import StoreUnavailable
 from service.app_keys import DRAINING, QUEUE, SETTINGS, STORE
 from service.http.errors import RETRY_AFTER_SECONDS
+from service.metrics_collector import METRICS_COLLECTOR
 from service.openapi.endpoint import ResponseSpec, endpoint
 from service.schemas import HealthBody, MissingPart, ReadinessBody
 
@@ -25,6 +27,7 @@ _CACHE_SECONDS = 0.25
 @endpoint(
     "Service",
     "Liveness",
+    any_query=True,
     responses={200: ResponseSpec("The process responds.", HealthBody)},
     examples=("curl {url}/healthz",),
 )
@@ -56,6 +59,7 @@ def readiness_cache(app: web.Application) -> Callable[[], Awaitable[StoreStates]
 @endpoint(
     "Service",
     "Readiness",
+    any_query=True,
     responses={
         200: ResponseSpec("The stores respond, and a worker is alive.", ReadinessBody),
         503: ResponseSpec("Something is missing.", ReadinessBody, headers=("Retry-After",)),
@@ -79,3 +83,20 @@ async def readyz(request: web.Request) -> web.StreamResponse:
     }
     headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if missing else None
     return web.json_response(document, status=503 if missing else 200, headers=headers)
+
+
+@endpoint(
+    "Service",
+    "Metrics for Prometheus",
+    any_query=True,
+    responses={200: ResponseSpec("Prometheus' text format, 0.0.4.", media=("text/plain",))},
+    examples=("curl {url}/metrics",),
+)
+async def metrics(request: web.Request) -> web.StreamResponse:
+    """Respond 200 with the available metrics; ``darkroom_store_up`` says which store is down."""
+    response = web.Response(
+        body=await request.app[METRICS_COLLECTOR].exposition(),
+        headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4, "Cache-Control": "no-store"},
+    )
+    response.enable_compression()
+    return response

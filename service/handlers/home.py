@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from aiohttp import web
 
 from models.images.inspect import ACCEPTED_FORMATS
@@ -45,15 +43,15 @@ async def index(request: web.Request) -> web.StreamResponse:
         )
         if settings.api_keys_enabled and not seen and not settings.allow_anonymous:
             return web.Response(status=303, headers={"Location": "/login", **_VARY, **_NOW})
-        largest: dict[str, Any] = {
-            "mebibytes": f"{settings.max_upload_bytes / 2**20:g}",
-            "megapixels": f"{settings.max_pixels / 1e6:g}",
-        }
-        reshaping = [op for op, spec in OPERATIONS.items() if not spec.same_frame]
-        largest |= {"reshaping": " ".join(reshaping)}
-        largest |= {"key": seen.key.name if seen and seen.key else ""}
         answer = layout_page(
-            "upload.html", "/", settings=settings, accepted=ACCEPTED_FORMATS, **largest
+            "upload.html",
+            "/",
+            settings=settings,
+            accepted=ACCEPTED_FORMATS,
+            mebibytes=f"{settings.max_upload_bytes / 2**20:g}",
+            megapixels=f"{settings.max_pixels / 1e6:g}",
+            reshaping=" ".join(op for op, spec in OPERATIONS.items() if not spec.same_frame),
+            key=seen.key.name if seen and seen.key else "",
         )
         answer.headers.update(_VARY)
         return answer

@@ -17,7 +17,7 @@ from service.handlers import groups, processed
 from service.http.responses import json_response
 from service.openapi.endpoint import ResponseSpec, endpoint, parameter
 from service.openapi.error_groups import STORE_ERRORS
-from service.query import reject_unknown_query
+from service.query import flag
 from service.results import OWNER, find_result
 from service.schemas import LinkBody
 
@@ -45,8 +45,7 @@ _ANSWERS = {200: ResponseSpec("The link.", LinkBody)}
     examples=("curl -X POST '{url}/processed/NAME/link?seconds=600'",),
 )
 async def result(request: web.Request) -> web.StreamResponse:
-    reject_unknown_query(request)
-    download = processed.wants_download(request)
+    download = flag(request.query, "download")
     task, name, _, _ = await find_result(request)
     return await _respond(request, f"/processed/{name}", task.owner, download)
 
@@ -61,7 +60,6 @@ async def result(request: web.Request) -> web.StreamResponse:
     examples=("curl -X POST {url}/status/GROUP_ID/archive/link",),
 )
 async def archive(request: web.Request) -> web.StreamResponse:
-    reject_unknown_query(request)
     group, _ = await groups.find_group(request)
     return await _respond(request, f"/status/{group.id}/archive", group.owner, False)
 
@@ -85,6 +83,4 @@ async def _respond(request: web.Request, path: str, owner: str, download: bool) 
         "link": settings.base_url + url,
         "expires_at": iso(datetime.fromtimestamp(expires, UTC)),
     }
-    response = json_response(document, 200)
-    response.headers["Cache-Control"] = "no-store"
-    return response
+    return json_response(document)

@@ -28,7 +28,7 @@ from service.auth.identity import identity
 from service.http.responses import etag_matches, stream_response
 from service.openapi.endpoint import ResponseSpec, endpoint, parameter
 from service.openapi.error_groups import LINK_ERRORS, STORE_ERRORS
-from service.query import reject_unknown_query
+from service.query import flag
 from service.results import (
     OWNER,
     SIGNATURE,
@@ -53,6 +53,7 @@ DOWNLOAD = {"download": parameter("1: browsers save it as a file.", enum=["0", "
     "Results",
     "Download a result",
     query=OWNER | DOWNLOAD | SIGNATURE,
+    any_query=True,
     headers=("If-None-Match", "Range", "If-Range"),
     responses={
         200: ResponseSpec("The whole file.", media=tuple(MEDIA_TYPES.values()), headers=_HEADERS),
@@ -80,7 +81,7 @@ async def serve(request: web.Request) -> web.StreamResponse:
     A result's name always means the same bytes; an upload's name means its newest result.
     """
     _, name, result, exact = await find_result(request)
-    kind = "attachment" if wants_download(request) else "inline"
+    kind = "attachment" if flag(request.query, "download") else "inline"
     headers = {
         "ETag": f'"{result.sha256}"',
         "Cache-Control": _cache_control(request, exact),
@@ -117,12 +118,7 @@ async def delete(request: web.Request) -> web.StreamResponse:
 
     The name of an upload is refused, since it means different results over time.
     ``If-Match``: only if the result has this ETag.
-
-    Raises:
-        NotFound: there is no result with this name. WrongStatus: its task has not ended.
-        PreconditionFailed: If-Match names another result.
     """
-    reject_unknown_query(request)
     store, name, owner = request.app[STORE], request.match_info["name"], requested_owner(request)
     reserved = await store.result_names.find(name, owner)
     task = await store.tasks.get(reserved[0], View(owner)) if reserved else None
@@ -170,18 +166,6 @@ async def _no_such_result(request: web.Request, name: str) -> NotFound:
     )
 
 
-def wants_download(request: web.Request) -> bool:
-    """Return whether the query says ``download=1``.
-
-    Raises:
-        BadParameter: neither 0 nor 1.
-    """
-    given = request.query.get("download", "0")
-    if given not in {"0", "1"}:
-        raise BadParameter("download takes 0 or 1", parameter="download", known=["0", "1"])
-    return given == "1"
-
-
 def _cache_control(request: web.Request, exact: bool) -> str:
     """Return the Cache-Control header of a result; ``exact``: requested by its own name."""
     caller = identity(request)
@@ -220,10 +204,7 @@ def _range(request: web.Request, result: Result) -> tuple[int, int, bool]:
         return 0, size, False
     if _EMPTY_RANGE.fullmatch(request.headers.get("Range", "")):
         given = slice(size, None)
-    start = given.start or 0
-    if start < 0:
-        start = max(0, size + start)
-    stop = min(given.stop if given.stop is not None else size, size)
+    start, stop, _ = given.indices(size)
     if start >= stop:
         raise RangeNotSatisfiable(
             f"the result has {size} bytes; the range begins after its end", measured=size

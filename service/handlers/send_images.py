@@ -14,13 +14,13 @@ from models.outbox import email as emails
 from models.outbox.email import Email
 from models.outbox.item import DeliveryStatus
 from models.tasks.group import group_progress
+from models.tasks.serializers import iso
 from service.app_keys import SETTINGS, STORE
 from service.auth.identity import identity
 from service.auth.rate_limit import count_call, count_email
 from service.http.responses import json_response
 from service.openapi.endpoint import ResponseSpec, endpoint
 from service.openapi.error_groups import STORE_ERRORS
-from service.query import reject_unknown_query
 from service.schemas import EmailStatusBody
 
 _locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -41,7 +41,6 @@ async def send(request: web.Request) -> web.StreamResponse:
 
     The response never contains the address: a client that knows the group's ID need not know it.
     """
-    reject_unknown_query(request)
     settings, store = request.app[SETTINGS], request.app[STORE]
     group_id = request.match_info["id"]
     found = await store.groups.find(group_id, identity(request).view)
@@ -58,8 +57,8 @@ async def send(request: web.Request) -> web.StreamResponse:
     again = settings.mail_archive_resend_seconds
     async with _locks.setdefault(group.id, asyncio.Lock()):
         known = await store.emails.find_by_key(draft.key)
-        if known is not None and _blocks_another(known, again):
-            return _respond_known(group.id, known)
+        if known is not None and (refusal := _no_second(known, again)):
+            return _respond(group.id, *refusal)
         await count_call(request, "MAIL_PER_CLIENT")
         address = await count_email(request, group.email)
         if not address.allowed:
@@ -72,21 +71,18 @@ async def send(request: web.Request) -> web.StreamResponse:
     return _respond(group.id, "queued", detail)
 
 
-def _blocks_another(known: Email, again: float) -> bool:
-    """Return whether an e-mail prevents another one: it is queued, or was sent lately."""
-    if known.status is DeliveryStatus.SENT and known.ended_at is not None:
-        return (datetime.now(UTC) - known.ended_at).total_seconds() < again
-    return known.status is DeliveryStatus.CREATED
-
-
-def _respond_known(group_id: str, known: Email) -> web.Response:
-    if known.status is DeliveryStatus.SENT and known.ended_at is not None:
-        when = known.ended_at.isoformat(timespec="seconds").replace("+00:00", "Z")
-        return _respond(group_id, "sent", f"the e-mail was sent at {when}; no second one is sent")
-    detail = "the e-mail is queued already; no second one is sent"
-    if known.troubles:
-        detail += f"; the mail server was tried {known.troubles} times and will be tried again"
-    return _respond(group_id, "queued", detail)
+def _no_second(known: Email, again: float) -> tuple[Literal["queued", "sent"], str] | None:
+    """Return why no second e-mail is sent: one is queued, or was sent lately; None: one may be."""
+    if known.status is DeliveryStatus.CREATED:
+        detail = "the e-mail is queued already; no second one is sent"
+        if known.troubles:
+            detail += f"; the mail server was tried {known.troubles} times and will be tried again"
+        return "queued", detail
+    if known.status is not DeliveryStatus.SENT or known.ended_at is None:
+        return None
+    if (datetime.now(UTC) - known.ended_at).total_seconds() >= again:
+        return None
+    return "sent", f"the e-mail was sent at {iso(known.ended_at)}; no second one is sent"
 
 
 def _respond(group_id: str, status: Literal["queued", "sent"], detail: str) -> web.Response:

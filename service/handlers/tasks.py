@@ -20,7 +20,6 @@ from service.openapi.error_groups import STORE_ERRORS, TASK_ERRORS
 from service.query import (
     REDIRECT,
     WAIT,
-    reject_unknown_query,
     wait_seconds,
     wants_image_redirect,
 )
@@ -47,7 +46,6 @@ NAME = {
     examples=("curl '{url}/tasks/TASK_ID?wait=30'",),
 )
 async def show(request: web.Request) -> web.StreamResponse:
-    reject_unknown_query(request)
     wait = wait_seconds(request, request.app[SETTINGS].max_wait)
     redirect = wants_image_redirect(request)
     view = identity(request).view
@@ -67,12 +65,7 @@ async def show(request: web.Request) -> web.StreamResponse:
     examples=("curl -X DELETE {url}/tasks/TASK_ID",),
 )
 async def cancel(request: web.Request) -> web.StreamResponse:
-    """DELETE /tasks/<id>: end the task CANCELLED and stop its worker.
-
-    Raises:
-        NotFound: there is no such task. WrongStatus: it has ended.
-    """
-    reject_unknown_query(request)
+    """DELETE /tasks/<id>: end the task CANCELLED and stop its worker."""
     task = await cancel_task(request, request.match_info["id"], identity(request).view)
     return respond_task(request, task, name=request.query.get("name"), status=200, redirect=False)
 
@@ -90,11 +83,6 @@ async def retry(request: web.Request) -> web.StreamResponse:
     """POST /tasks/<id>/retry: restart a task that failed, was cancelled or lost its result.
 
     All attempts are available again.
-
-    Raises:
-        NotFound: there is no such task. WrongStatus: it is in another state.
-        OriginalGone: the original was deleted.
     """
-    reject_unknown_query(request)
     task = await retry_task(request, request.match_info["id"], identity(request).view)
     return respond_task(request, task, name=request.query.get("name"), status=202, redirect=False)

@@ -1,6 +1,6 @@
-"""Client connection with timeouts for slow headers (slowloris) and slow readers.
+"""Client connections: their number is limited, slow headers (slowloris) and readers time out.
 
-aiohttp limits neither; it only closes an idle connection KEEPALIVE_TIMEOUT after a response.
+aiohttp does neither; it only closes an idle connection KEEPALIVE_TIMEOUT after a response.
 Request bodies are timed by ``service.http.upload_rate``.
 """
 
@@ -13,14 +13,25 @@ import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import BadHttpMessage, HttpProcessingError, LineTooLong
 
-from models.errors import AppError, BadRequest, InternalError, RequestHeadTooLarge
+from models.errors import (
+    AppError,
+    BadRequest,
+    InternalError,
+    RequestHeadTooLarge,
+    TooManyConnections,
+)
 from models.settings import Settings
-from service.http.connection_limits import ConnectionLimiter
-from service.http.errors import error_response, serialize_response
+from models.slots import Slots
+from service.http.errors import raw_error_response
 from service.http.request_context import client_network
 
 log = structlog.get_logger()
 
+_CHECK_SECONDS = 0.5  # between two checks for slow connections
+_MAX_REFUSED = 100  # refused clients that get a response at the same time; more are aborted
+_SPARE_FILES = 256  # open files besides connections: stores, logs, uploads
+_RETRY_AFTER_SECONDS = 5
+_LOG_SECONDS = 60.0  # between two log lines about refused connections
 _REFUSAL_SECONDS = 1.0  # a refused client gets this long to read the response
 
 
@@ -86,17 +97,12 @@ class Connection(web.RequestHandler):
         limit = self._settings.max_request_head_bytes
         if self._head_bytes > limit:
             self.close()
-            self._refuse(
-                serialize_response(
-                    error_response(
-                        RequestHeadTooLarge(
-                            f"request head is longer than {limit} bytes (MAX_REQUEST_HEAD_BYTES)",
-                            setting="MAX_REQUEST_HEAD_BYTES",
-                            limit=limit,
-                        )
-                    )
-                )
+            error = RequestHeadTooLarge(
+                f"request head is longer than {limit} bytes (MAX_REQUEST_HEAD_BYTES)",
+                setting="MAX_REQUEST_HEAD_BYTES",
+                limit=limit,
             )
+            self._refuse(raw_error_response(error))
 
     def resume_writing(self) -> None:
         self._resumed = True
@@ -142,7 +148,7 @@ class Connection(web.RequestHandler):
             raise ConnectionError(
                 "response already started: an error document would become part of it"
             )
-        return _RawResponse(serialize_response(error_response(_error(exc, self._settings))))
+        return _RawResponse(raw_error_response(_error(exc, self._settings)))
 
     def _awaits_head(self) -> bool:
         """Tell whether a request head is awaited; aiohttp's timer checks the same future."""
@@ -153,6 +159,64 @@ class Connection(web.RequestHandler):
         self._refused_at = self._loop.time()
         self._socket_transport.write(refusal)
         self._socket_transport.write_eof()
+
+
+class ConnectionLimiter:
+    """Counts the open connections of a service and refuses those above the limits."""
+
+    def __init__(self, settings: Settings, files: int) -> None:
+        """``files``: RLIMIT_NOFILE of this process."""
+        limit = max(1, min(settings.max_connections, files - _SPARE_FILES))
+        self._slots = Slots(
+            ("MAX_CONNECTIONS_PER_CLIENT", settings.max_connections_per_client),
+            ("MAX_CONNECTIONS", limit),
+        )
+        self._open: set[Connection] = set()
+        self._refused: set[Connection] = set()
+        self._next_log_at = 0.0
+        if limit < settings.max_connections:
+            log.warning("few_files", setting="MAX_CONNECTIONS", files=files, connections=limit)
+
+    def register(self, connection: Connection, client: str) -> bytes | None:
+        """Return None if accepted, else the raw refusal; b"" closes without one."""
+        reached = self._slots.exceeded(client)
+        if reached is None:
+            self._open.add(connection)
+            self._slots.take(client)
+            return None
+        where = "from your address" if reached.own else "in all"
+        refusal = TooManyConnections(
+            f"{reached.limit} connections are open {where} ({reached.setting}); close one, or try "
+            "again shortly",
+            setting=reached.setting,
+            limit=reached.limit,
+            retry_after=_RETRY_AFTER_SECONDS,
+        )
+        now = asyncio.get_running_loop().time()
+        if now >= self._next_log_at:
+            self._next_log_at = now + _LOG_SECONDS
+            log.warning("connections_refused", **refusal.document())
+        if len(self._refused) >= _MAX_REFUSED:
+            return b""
+        self._refused.add(connection)
+        return raw_error_response(refusal)
+
+    def unregister(self, connection: Connection, client: str) -> None:
+        self._refused.discard(connection)
+        if connection in self._open:
+            self._open.discard(connection)
+            self._slots.free(client)
+
+    async def watch(self) -> None:
+        """Close slow connections until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(_CHECK_SECONDS)
+            for connection in [*self._open, *self._refused]:
+                try:
+                    connection.close_if_slow(loop.time())
+                except Exception:  # one failure must not keep the other connections open
+                    log.exception("connection_check_failed")
 
 
 class _RawResponse(web.Response):

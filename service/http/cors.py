@@ -9,8 +9,8 @@ from __future__ import annotations
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from models.errors import Forbidden
 from service.app_keys import SETTINGS
-from service.http.errors import problem_response
 
 _METHODS = "GET, HEAD, POST, DELETE"
 _HEADERS = (
@@ -35,12 +35,7 @@ async def cors_middleware(request: web.Request, handler: Handler) -> web.StreamR
     if not is_preflight or not request.app[SETTINGS].allowed_origins:
         return await handler(request)
     if not _is_allowed_origin(request):
-        return problem_response(
-            403,
-            "forbidden",
-            "this origin is not allowed; see CORS_ORIGINS",
-            {"setting": "CORS_ORIGINS"},
-        )
+        raise Forbidden("this origin is not allowed; see CORS_ORIGINS", setting="CORS_ORIGINS")
     return web.Response(
         status=204,
         headers={

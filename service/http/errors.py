@@ -106,8 +106,9 @@ def error_response(error: AppError) -> web.Response:
     return problem_response(status, error.code, error.detail, error.facts, headers)
 
 
-def serialize_response(response: web.Response) -> bytes:
-    """Return ``response`` as raw HTTP/1.1 for a connection without request; it closes."""
+def raw_error_response(error: AppError) -> bytes:
+    """Return the response as raw HTTP/1.1 for a connection without request; it closes."""
+    response = error_response(error)
     body = response.body if isinstance(response.body, bytes) else b""
     headers = {
         **response.headers,

@@ -139,15 +139,6 @@ def validate(model: type[M], document: Any, example: str) -> M:
         raise BadRequest(f"{where or 'the body'}: {first['msg']}; send {example}") from None
 
 
-def unknown_field(name: str, known: tuple[str, ...]) -> BadParameter:
-    """Return the error for an unknown field."""
-    return BadParameter(
-        f"unknown field {name[:40]!a}; known: {', '.join(known)}",
-        parameter=ascii(name[:40])[1:-1],
-        known=list(known),
-    )
-
-
 def check_limit(
     measured: int, limit: int, what: str, setting: str, error: type[AppError] = BadParameter
 ) -> None:

@@ -81,16 +81,10 @@ def is_allowed_host(host: str, settings: Settings) -> bool:
         return False
     if not is_loopback(settings.host) or (settings.proxies and not _public_host(settings)):
         return True
-    return not host or is_ip_address(host)  # an IP address cannot be rebound
-
-
-def is_ip_address(host: str) -> bool:
-    """Tell whether ``host`` is an IP address, not a name."""
-    try:
-        ip_address(host)
+    try:  # an IP address cannot be rebound
+        return not host or bool(ip_address(host))
     except ValueError:
         return False
-    return True
 
 
 def request_hostname(request: web.Request) -> str:

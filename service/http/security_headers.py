@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from models.settings import Settings
 from service.app_keys import SETTINGS
 
 # CSP of everything but HTML pages: an image that is also a script never runs, not even when a
@@ -34,11 +33,7 @@ async def set_security_headers(request: web.Request, response: web.StreamRespons
     if response.content_type == "text/html":
         for name, value in _HTML_HEADERS.items():
             headers.setdefault(name, value)
-    age = _hsts_seconds(request.app[SETTINGS])
-    if age:
-        headers.setdefault("Strict-Transport-Security", f"max-age={age}")
+    settings = request.app[SETTINGS]
+    if settings.hsts_seconds and settings.public_url.lower().startswith("https://"):
+        headers.setdefault("Strict-Transport-Security", f"max-age={settings.hsts_seconds}")
     headers.pop("Server", None)
-
-
-def _hsts_seconds(settings: Settings) -> int:
-    return settings.hsts_seconds if settings.public_url.lower().startswith("https://") else 0

@@ -22,7 +22,7 @@ from service.http.responses import json_response, stream_response
 from service.openapi import form_schemas
 from service.openapi.endpoint import FORM, BodySpec, ResponseSpec, endpoint
 from service.openapi.error_groups import STORE_ERRORS, TASK_ERRORS, UPLOAD_ERRORS
-from service.query import REDIRECT, WAIT, reject_unknown_query
+from service.query import REDIRECT, WAIT
 from service.schemas import LegacyStatus, LegacySubmissionBody
 from service.submissions.submission_request import SubmissionRequest
 from service.uploads.multipart import FormShape
@@ -56,10 +56,9 @@ _LEGACY_STATUS: dict[Status, LegacyStatus] = {
 async def grayscale(request: web.Request) -> web.StreamResponse:
     """POST /convert/ with ``uploaded_file``: respond with the grayscale image itself."""
     settings = request.app[SETTINGS]
-    reject_unknown_query(request)
     submission = SubmissionRequest(request)
     async with submission.receive(FormShape({"uploaded_file": ACCEPTED_FORMATS})):
-        task, _ = await _create_task(submission, "grayscale")
+        task = await _create_task(submission, "grayscale")
     if not task.ended:
         task = await long_poll_task(request, task.id, settings.sync_timeout) or task
     if task.status is Status.SUCCESS:
@@ -112,7 +111,7 @@ async def convert(request: web.Request) -> web.StreamResponse:
     settings = request.app[SETTINGS]
     pictures = {**IMAGE_FIELDS, _THUMBNAIL_FIELD: _WITH_GIF}
     shape = FormShape(pictures, max_files=settings.max_batch)
-    submission = SubmissionRequest.read_query(request)
+    submission = SubmissionRequest(request)
     async with submission.receive(shape):
         used = {file.field for file in submission.form.files}
         if _THUMBNAIL_FIELD in used:
@@ -133,14 +132,15 @@ async def _thumbnail(submission: SubmissionRequest) -> web.StreamResponse:
         raise BadRequest(
             f"one picture a request in {_THUMBNAIL_FIELD!r}; {count} came", limit=1, measured=count
         )
-    task, name = await _create_task(submission, "thumbnail")
+    task = await _create_task(submission, "thumbnail")
     # As in the older service: a submission is always answered with PENDING.
-    return _submission_response(submission.request, task, name, "PENDING", None, status=202)
+    return _respond(task, "PENDING", None, status=202)
 
 
 @endpoint(
     "Older services",
     "Get a thumbnail submission",
+    any_query=True,
     responses={200: ResponseSpec("The submission.", LegacySubmissionBody, headers=("Location",))},
     errors=(NotFound, *STORE_ERRORS),
     examples=("curl {url}/convert/TASK_ID",),
@@ -151,42 +151,33 @@ async def show(request: web.Request) -> web.StreamResponse:
     if task is None:
         raise NotFound("there is no submission with this id")
     structlog.contextvars.bind_contextvars(task_id=task.id)
-    result: bool | str | None = None
-    if task.status is Status.SUCCESS:
-        result = True
-    elif task.ended:
-        result = str((task.error or {}).get("detail", "the submission was cancelled"))
-    return _submission_response(
-        request, task, None, _LEGACY_STATUS[task.status], result, status=200
-    )
+    state = _LEGACY_STATUS[task.status]
+    if task.status is not Status.SUCCESS:
+        detail = str((task.error or {}).get("detail", "the submission was cancelled"))
+        return _respond(task, state, detail if task.ended else None)
+    name = task.uploads[0].results[0]
+    if task.removal(name, 0):  # succeeded for the older service, but the result is gone
+        return _respond(task, state, True)
+    return _respond(task, state, True, result_url(name, task.owner, identity(request).view))
 
 
-def _submission_response(
-    request: web.Request,
-    task: Task,
-    name: str | None,
-    submission_status: LegacyStatus,
-    result: bool | str | None,
-    *,
-    status: int,
+def _respond(
+    task: Task, state: LegacyStatus, result: bool | str | None, url: str = "", status: int = 200
 ) -> web.Response:
-    thumbnail = task.upload(name).results[0] if result is True else None
-    if thumbnail is not None and task.removal(thumbnail, 0):
-        thumbnail = None  # succeeded for the older service, but the result is gone
     body: LegacySubmissionBody = {
         "submission_task_id": task.id,
-        "submission_status": submission_status,
-        "status": submission_status,
+        "submission_status": state,
+        "status": state,
         "submission_result": result,
     }
-    if thumbnail is not None:
-        body["url"] = result_url(thumbnail, task.owner, identity(request).view)
+    if url:
+        body["url"] = url
     return json_response(body, status, {"Location": f"/convert/{task.id}"})
 
 
-async def _create_task(submission: SubmissionRequest, op: str) -> tuple[Task, str]:
-    """Create the task of the one image with the operation ``op``; return (task, image name)."""
+async def _create_task(submission: SubmissionRequest, op: str) -> Task:
+    """Create the task of the one image with the operation ``op``."""
     await submission.create_tasks([parse(op, submission.form.fields)])
-    task, name = submission.first
+    task, _ = submission.first
     structlog.contextvars.bind_contextvars(task_id=task.id)
-    return task, name
+    return task

@@ -38,7 +38,7 @@ class ImagesRoot:
             BadParameter: it is outside the folder.
             FileNotFoundError: there is no such file.
         """
-        *above, name = self._parts(path)
+        *above, name = self.parts(path)
         with self._open_directory(above, create=False) as folder:
             try:
                 number = os.open(name, _INPUT_FLAGS, dir_fd=folder)
@@ -59,7 +59,7 @@ class ImagesRoot:
             BadParameter: it is outside the folder.
             OSError: it cannot be written.
         """
-        *above, name = self._parts(path)
+        *above, name = self.parts(path)
         with self._open_directory(above, create=True) as folder:
             draft = f".darkroom-{secrets.token_hex(8)}.part"
             number = os.open(draft, _OUTPUT_FLAGS, 0o644, dir_fd=folder)
@@ -71,21 +71,13 @@ class ImagesRoot:
                 os.unlink(draft, dir_fd=folder)
                 raise
 
-    def check_input(self, path: str) -> None:
-        """Return if ``path`` is valid and inside the folder.
-
-        Raises:
-            BadParameter: it is not.
-        """
-        self._parts(path)
-
     def check_output(self, path: str) -> None:
         """Return if a file can be written at ``path``.
 
         Raises:
             BadParameter: it is outside, below a file, a folder, or has too long a name.
         """
-        parts = self._parts(path)
+        parts = self.parts(path)
         longest = max(len(os.fsencode(part)) for part in parts)
         if longest > _MAX_NAME_BYTES:
             raise BadParameter(
@@ -101,7 +93,12 @@ class ImagesRoot:
         if (place / parts[-1]).is_dir():
             raise BadParameter(f"the output {path[:80]!a} is a folder; give a file")
 
-    def _parts(self, path: str) -> tuple[str, ...]:
+    def parts(self, path: str) -> tuple[str, ...]:
+        """Return the names of the folders to ``path`` below the folder, and its own.
+
+        Raises:
+            BadParameter: it is invalid, or outside the folder.
+        """
         shown = f"{path[:80]!a}"
         if not path or len(path) > _MAX_PATH_CHARACTERS or "\0" in path:
             raise BadParameter(

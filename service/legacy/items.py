@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
 import structlog
@@ -21,10 +21,9 @@ from models.errors import (
     TooManyPixels,
     WaitTimedOut,
 )
-from models.operations import parse
-from models.operations.legacy_syntax import LegacyPipeline, read_legacy_operations
+from models.operations import Operation, parse
+from models.operations.legacy_syntax import read_legacy_operations
 from models.operations.steps import check_results, final_encoding, result_count
-from models.settings import Settings
 from models.tasks.task import Result, Status, Task
 from service.app_keys import SETTINGS, STORE
 from service.auth.authenticator import AUTHENTICATOR
@@ -42,11 +41,9 @@ from service.legacy.items_request import (
 )
 from service.openapi.endpoint import JSON, BodySpec, ResponseSpec, endpoint
 from service.openapi.error_groups import FORM_ERRORS, TASK_ERRORS, UPLOAD_ERRORS
-from service.query import reject_unknown_query
-from service.submissions.task_creator import TASK_CREATOR
+from service.submissions.task_creator import TASK_CREATOR, TaskSpec
 from service.uploads.disk_space import DISK_SPACE
 from service.uploads.incoming_file import IncomingFile
-from service.uploads.spool import Spool
 
 log = structlog.get_logger()
 
@@ -56,19 +53,6 @@ _EXAMPLE = {
 }
 _COMMAND = f"curl -H 'Content-Type: application/json' -d '{json.dumps(_EXAMPLE)}' {{url}}/items/"
 _IMAGE_ERRORS = (BadImage, BadParameter, TooManyPixels)
-
-
-@dataclass
-class _ItemsRun:
-    """One request; ``skipped``: the numbers (from 1) of skipped images with the reasons."""
-
-    request: web.Request
-    settings: Settings
-    folder: ImagesRoot
-    items: ItemsRequest
-    parsed: LegacyPipeline
-    tasks: dict[int, Task] = field(default_factory=dict)
-    skipped: dict[int, str] = field(default_factory=dict)
 
 
 @endpoint(
@@ -90,7 +74,6 @@ class _ItemsRun:
 async def run(request: web.Request) -> web.StreamResponse:
     """POST /items/: run ``operations`` on ``images``; respond when the files are written."""
     settings = request.app[SETTINGS]
-    reject_unknown_query(request)
     if settings.images_root is None:
         raise NotFound(
             "POST /items/ is off: set IMAGES_ROOT to the folder with the images, "
@@ -100,72 +83,76 @@ async def run(request: web.Request) -> web.StreamResponse:
     body = await read_body(request, settings)
     await request.app[AUTHENTICATOR].revalidate(request)
     items = read_items_request(parse_json(body), settings)
-    job = _ItemsRun(
-        request,
-        settings,
-        ImagesRoot(settings.images_root),
-        items,
-        read_legacy_operations(items.operations),
-    )
+    pipeline = read_legacy_operations(items.operations)
+    folder = ImagesRoot(settings.images_root)
     limits = settings.max_results, settings.max_batch_results
-    check_results(job.parsed.operations, len(items.images), *limits)
-    count = result_count(job.parsed.operations)
-    await asyncio.to_thread(check_paths, items, job.folder, count)
+    check_results(pipeline.operations, len(items.images), *limits)
+    count = result_count(pipeline.operations)
+    await asyncio.to_thread(check_paths, items, folder, count)
+    tasks: dict[int, Task] = {}
+    skipped: dict[int, str] = {}
     for number, image in enumerate(items.images, 1):
-        await _submit_image(job, number, image)
-    await _wait_for_tasks(job)
-    for number, image in enumerate(items.images, 1):
-        if number in job.tasks:
-            await _write_results(job, number, image)
-    return _response(job, body)
-
-
-async def _submit_image(job: _ItemsRun, number: int, image: ItemsImage) -> None:
-    """Submit one image; a missing or broken one is skipped."""
-    output = output_format(image.output)
-    operations = list(job.parsed.operations)
-    if not operations or final_encoding(operations, output).format != output:
-        # The extension of the output decides the format.
-        operations.append(parse("convert", {"format": output}))
-    with job.request.app[DISK_SPACE].spool() as spool:
         try:
-            incoming = await asyncio.to_thread(_spool_input, job, image, spool)
-            upload = await incoming.validate()
-            submitter = job.request.app[TASK_CREATOR]
-            job.tasks[number] = await submitter.find_or_create(
-                upload,
-                operations,
-                output,
-                client=client_id(job.request),
-                owner=identity(job.request).owner,
-            )
+            tasks[number] = await _submit_image(request, folder, image, pipeline.operations)
         except StoreUnavailable:
             raise
         except AppError as error:
-            job.skipped[number] = error.detail
+            skipped[number] = error.detail
         except OSError as error:
-            job.skipped[number] = f"it cannot be read: {type(error).__name__}"
+            skipped[number] = f"it cannot be read: {type(error).__name__}"
+    await _wait_for_tasks(request, tasks)
+    for number, task in tasks.items():
+        if task.status is Status.SUCCESS:
+            await _write_results(request, folder, task, number, items.images[number - 1].output)
+            continue
+        failure = from_document(task.error or {"code": "internal", "detail": str(task.status)})
+        if not isinstance(failure, _IMAGE_ERRORS):
+            raise failure  # of a worker: sending the request again retries the task
+        skipped[number] = failure.detail
+    return _response(body, {"Operations": pipeline.skipped, "Images": skipped})
 
 
-def _spool_input(job: _ItemsRun, image: ItemsImage, spool: Spool) -> IncomingFile:
-    with job.folder.open(image.input) as source:
-        return IncomingFile.copy_of(PurePosixPath(image.input).name, source, spool, job.settings)
+async def _submit_image(
+    request: web.Request, folder: ImagesRoot, image: ItemsImage, pipeline: Sequence[Operation]
+) -> Task:
+    """Submit one image.
+
+    Raises:
+        AppError, OSError: it is missing or broken.
+    """
+    output = output_format(image.output)
+    operations = list(pipeline)
+    if not operations or final_encoding(operations, output).format != output:
+        # The extension of the output decides the format.
+        operations.append(parse("convert", {"format": output}))
+
+    def read_input() -> IncomingFile:
+        with folder.open(image.input) as source:
+            name = PurePosixPath(image.input).name
+            return IncomingFile.copy_of(name, source, spool, request.app[SETTINGS])
+
+    with request.app[DISK_SPACE].spool() as spool:
+        file = await asyncio.to_thread(read_input)
+        await file.validate()
+        client, owner = client_id(request), identity(request).owner
+        spec = TaskSpec(file, operations, output, client, owner)
+        return await request.app[TASK_CREATOR].find_or_create(spec)
 
 
-async def _wait_for_tasks(job: _ItemsRun) -> None:
+async def _wait_for_tasks(request: web.Request, tasks: dict[int, Task]) -> None:
     """Wait for all tasks.
 
     Raises:
         WaitTimedOut: they take longer than ITEMS_TIMEOUT.
     """
     loop = asyncio.get_running_loop()
-    limit = job.settings.items_timeout
+    limit = request.app[SETTINGS].items_timeout
     deadline = loop.time() + limit
-    for number, task in job.tasks.items():
+    for number, task in tasks.items():
         if not task.ended:
             left = max(0.0, deadline - loop.time())
-            job.tasks[number] = await long_poll_task(job.request, task.id, left) or task
-    if not all(task.ended for task in job.tasks.values()):
+            tasks[number] = await long_poll_task(request, task.id, left) or task
+    if not all(task.ended for task in tasks.values()):
         raise WaitTimedOut(
             f"the workers did not finish within {limit:g} s (ITEMS_TIMEOUT); "
             "send the request again: finished images are not processed twice",
@@ -174,24 +161,18 @@ async def _wait_for_tasks(job: _ItemsRun) -> None:
         )
 
 
-async def _write_results(job: _ItemsRun, number: int, image: ItemsImage) -> None:
-    """Write the results of one image; an image with bad content is skipped.
+async def _write_results(
+    request: web.Request, folder: ImagesRoot, task: Task, number: int, output: str
+) -> None:
+    """Write the results of image ``number`` to ``output``.
 
     Raises:
         ResultNotWritten: the file system refused it.
-        AppError: a worker failed; sending the request again retries it.
     """
-    task = job.tasks[number]
-    if task.status is not Status.SUCCESS:
-        error = from_document(task.error or {"code": "internal", "detail": str(task.status)})
-        if not isinstance(error, _IMAGE_ERRORS):
-            raise error
-        job.skipped[number] = error.detail
-        return
-    targets = result_paths(image.output, len(task.results))
+    targets = result_paths(output, len(task.results))
     for result, target in zip(task.results, targets, strict=True):
         try:
-            await _copy(job, result, target)
+            await _copy(request, folder, result, target)
         except OSError as error:
             raise ResultNotWritten(
                 f"image {number} cannot be written: {error.strerror or type(error).__name__}; "
@@ -200,11 +181,11 @@ async def _write_results(job: _ItemsRun, number: int, image: ItemsImage) -> None
             ) from error
 
 
-async def _copy(job: _ItemsRun, result: Result, target: str) -> None:
-    created = job.folder.create(target)
+async def _copy(request: web.Request, folder: ImagesRoot, result: Result, target: str) -> None:
+    created = folder.create(target)
     file = await asyncio.to_thread(created.__enter__)
     try:
-        async for data in job.request.app[STORE].results.read(result.file_id, 0, result.bytes):
+        async for data in request.app[STORE].results.read(result.file_id, 0, result.bytes):
             await asyncio.to_thread(file.write, data)
     except BaseException as error:
         created.__exit__(type(error), error, error.__traceback__)
@@ -212,13 +193,13 @@ async def _copy(job: _ItemsRun, result: Result, target: str) -> None:
     await asyncio.to_thread(created.__exit__, None, None, None)
 
 
-def _response(job: _ItemsRun, body: bytes) -> web.Response:
+def _response(body: bytes, skipped: Mapping[str, Mapping[int, str]]) -> web.Response:
     """Return the request's own JSON; headers list what was skipped, the log has the reasons."""
     headers = {"Cache-Control": "no-store"}
-    for name, skipped in (("Operations", job.parsed.skipped), ("Images", job.skipped)):
-        if skipped:
-            headers[f"X-Darkroom-Skipped-{name}"] = " ".join(map(str, sorted(skipped)))
+    for name, reasons in skipped.items():
+        if reasons:
+            headers[f"X-Darkroom-Skipped-{name}"] = " ".join(map(str, sorted(reasons)))
             log.info(
-                "items_skipped", what=name.lower(), reasons={str(k): v for k, v in skipped.items()}
+                "items_skipped", what=name.lower(), reasons={str(k): v for k, v in reasons.items()}
             )
     return web.Response(body=body, content_type="application/json", headers=headers)

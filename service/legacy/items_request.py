@@ -54,7 +54,7 @@ def check_paths(order: ItemsRequest, folder: ImagesRoot, count: int) -> None:
     """
     taken: dict[str, int] = {}
     for number, image in enumerate(order.images, 1):
-        folder.check_input(image.input)
+        folder.parts(image.input)
         folder.check_output(image.output)
         output_format(image.output)
         for target in result_paths(image.output, count):

@@ -70,11 +70,11 @@ class BodySpec:
 class Endpoint:
     """The declaration of a handler, which may serve several routes.
 
-    ``query``: its parameters by name, see ``parameter``. ``headers``: names of request headers, see
-    ``headers.REQUEST_HEADERS``. ``errors``: all but ``InternalError``, which any route may answer.
-    ``html_errors``: browsers get errors as HTML. ``examples``: commands with ``{url}`` for the
-    service and TASK_ID, GROUP_ID, NAME or WORKER for values from an earlier response; the tests run
-    them.
+    ``query``: its parameters by name, see ``parameter``; others are refused, unless ``any_query``
+    ignores them. ``headers``: names of request headers, see ``headers.REQUEST_HEADERS``.
+    ``errors``: all but ``InternalError``, which any route may answer. ``html_errors``: browsers get
+    errors as HTML. ``examples``: commands with ``{url}`` for the service and TASK_ID, GROUP_ID,
+    NAME or WORKER for values from an earlier response; the tests run them.
     """
 
     tag: str
@@ -82,6 +82,7 @@ class Endpoint:
     responses: Mapping[int, ResponseSpec]
     description: str = ""
     query: Mapping[str, Schema] = field(default_factory=dict)
+    any_query: bool = False
     headers: tuple[str, ...] = ()
     body: BodySpec | None = None
     errors: tuple[type[AppError], ...] = ()

@@ -20,8 +20,11 @@ _MAX_RETRY_SECONDS = 600
 _DEFAULT_RETRY_SECONDS = 30  # where no task ended lately
 
 
-class QueueLimits:
-    """Limits the open tasks: MAX_QUEUE in all, MAX_QUEUE_PER_CLIENT of each client."""
+class Admission:
+    """Admits new tasks and gives each its place in the fair queue.
+
+    MAX_QUEUE limits the open tasks in all, MAX_QUEUE_PER_CLIENT those of each client.
+    """
 
     def __init__(self, settings: Settings, store: Store) -> None:
         self._max_open = settings.max_queue
@@ -29,31 +32,33 @@ class QueueLimits:
         self._fair_queue = store.fair_queue
         self._open = alru_cache(ttl=_COUNT_SECONDS)(self._count_open)
         self._added = 0  # by this service since the last count
+        self._pending = Slots(("MAX_QUEUE_PER_CLIENT", settings.max_queue_per_client))
 
-    async def count(self, client: str) -> tuple[int, int]:
-        """Return how many tasks are open in all (at most a second old), and of ``client``."""
-        return await asyncio.gather(
-            self._open(), self._fair_queue.count_open(self._max_open_per_client, client)
-        )
+    @asynccontextmanager
+    async def admit(self, client: str) -> AsyncIterator[int]:
+        """Yield the queue order of a new task of ``client``; create the task within the block.
 
-    async def check(self, client: str, counts: tuple[int, int], pending: int) -> None:
-        """Return if one more task may be created.
-
-        ``counts``: see ``count``. ``pending``: tasks of ``client`` that are being created; tasks
-        of other clients in creation are not counted, their own limit refuses them.
+        Tasks of other clients in creation are not counted: their own limit refuses them.
 
         Raises:
-            QueueFull: a limit is reached.
+            QueueFull: MAX_QUEUE tasks are open, or MAX_QUEUE_PER_CLIENT of this client.
         """
-        total, own = counts[0] + self._added, counts[1] + pending
-        if total >= self._max_open:
-            raise await self._full("MAX_QUEUE", self._max_open, total, None)
-        if own >= self._max_open_per_client:
-            raise await self._full("MAX_QUEUE_PER_CLIENT", self._max_open_per_client, own, client)
-
-    def add(self) -> None:
-        """Count a task that this service created since the last count."""
-        self._added += 1
+        pending = self._pending[client]
+        with self._pending.hold(client):  # tasks in creation
+            all_open, own, order = await asyncio.gather(
+                self._open(),
+                self._fair_queue.count_open(self._max_open_per_client, client),
+                self._fair_queue.next_turn(client, pending),
+            )
+            total = all_open + self._added
+            own += pending
+            if total >= self._max_open:
+                raise await self._full("MAX_QUEUE", self._max_open, total, None)
+            if own >= self._max_open_per_client:
+                limit = self._max_open_per_client
+                raise await self._full("MAX_QUEUE_PER_CLIENT", limit, own, client)
+            yield order
+            self._added += 1
 
     async def _count_open(self) -> int:
         self._added = 0
@@ -74,28 +79,3 @@ class QueueLimits:
             measured=measured,
             retry_after=wait,
         )
-
-
-class Admission:
-    """Admits new tasks within the queue limits and gives each its place in the fair queue."""
-
-    def __init__(self, settings: Settings, store: Store) -> None:
-        self._limits = QueueLimits(settings, store)
-        self._fair_queue = store.fair_queue
-        self._pending = Slots(("MAX_QUEUE_PER_CLIENT", settings.max_queue_per_client))
-
-    @asynccontextmanager
-    async def admit(self, client: str) -> AsyncIterator[int]:
-        """Yield the queue order of a new task of ``client``; create the task within the block.
-
-        Raises:
-            QueueFull: MAX_QUEUE tasks are open, or MAX_QUEUE_PER_CLIENT of this client.
-        """
-        pending = self._pending[client]
-        with self._pending.hold(client):  # tasks in creation
-            counts, order = await asyncio.gather(
-                self._limits.count(client), self._fair_queue.next_turn(client, pending)
-            )
-            await self._limits.check(client, counts, pending)
-            yield order
-            self._limits.add()

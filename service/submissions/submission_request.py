@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Self
 
 import structlog
 from aiohttp import web
@@ -20,14 +19,10 @@ from service.app_keys import SETTINGS, STORE
 from service.auth.authenticator import AUTHENTICATOR
 from service.auth.identity import client_id, identity
 from service.events.long_poll import long_poll_group, long_poll_task
-from service.query import reject_unknown_query, wait_seconds, wants_image_redirect
-from service.submissions.callbacks import (
-    add_group_callback,
-    add_task_callback,
-    validate_callback_url,
-)
-from service.submissions.group_creation import create_group
-from service.submissions.task_creator import TASK_CREATOR
+from service.query import flag, wait_seconds, wants_image_redirect
+from service.submissions.callbacks import add_callback, validate_callback_url
+from service.submissions.groups import create_group
+from service.submissions.task_creator import TASK_CREATOR, TaskSpec
 from service.task_response import respond_group, respond_task
 from service.uploads.disk_space import DISK_SPACE
 from service.uploads.incoming_file import IncomingFile
@@ -44,13 +39,11 @@ class SubmissionRequest:
     in order, with its task or its error.
     """
 
-    def __init__(self, request: web.Request, *, wait: float = 0, redirect: bool = False) -> None:
+    def __init__(self, request: web.Request) -> None:
         self.request = request
         self.settings = request.app[SETTINGS]
-        self.identity = identity(request)
-        self.client_id = client_id(request)
-        self.wait = wait
-        self.redirect = redirect
+        self.wait = wait_seconds(request, self.settings.max_wait)
+        self.redirect = wants_image_redirect(request)
         self.form = Form()
         self.email: str | None = None
         self.callback_url: str | None = None
@@ -58,17 +51,6 @@ class SubmissionRequest:
         self.format: OutputFormat | None = None
         self.members: list[Member] = []
         self.tasks: dict[str, Task] = {}
-
-    @classmethod
-    def read_query(cls, request: web.Request) -> Self:
-        """Return the submission with the options of its query and headers.
-
-        Raises:
-            BadParameter: a query parameter is unknown or invalid.
-        """
-        reject_unknown_query(request)
-        wait = wait_seconds(request, request.app[SETTINGS].max_wait)
-        return cls(request, wait=wait, redirect=wants_image_redirect(request))
 
     @classmethod
     async def handle(
@@ -79,7 +61,7 @@ class SubmissionRequest:
         *,
         own_format: bool = False,
     ) -> web.StreamResponse:
-        """Handle a submission from receive to response.
+        """Handle a submission from its query to the response.
 
         ``operations`` reads the operations from the fields that are left after the options.
         ``own_format``: see ``read_options``.
@@ -87,7 +69,7 @@ class SubmissionRequest:
         Raises:
             AppError: nothing was submitted.
         """
-        submission = cls.read_query(request)
+        submission = cls(request)
         async with submission.receive(shape):
             await submission.read_options(own_format=own_format)
             await submission.create_tasks(operations(submission))
@@ -129,10 +111,9 @@ class SubmissionRequest:
         fields = self.form.fields
         email = fields.pop("email", "")
         self.email = parse_email_address(email) if email else None
-        callback_url = fields.pop("callback_url", "")
-        if callback_url:
-            self.callback_url = await validate_callback_url(self.request, callback_url)
-        self.report = _flag("report", fields.pop("report", ""))
+        if url := fields.pop("callback_url", ""):
+            self.callback_url = await validate_callback_url(self.request, url)
+        self.report = flag({"report": fields.pop("report", "") or "0"}, "report")
         self.format = None if own_format else _format(fields.pop("format", ""))
 
     async def create_tasks(self, operations: Sequence[Operation]) -> None:
@@ -168,15 +149,11 @@ class SubmissionRequest:
             raise first
 
     async def _create_task(self, file: IncomingFile, operations: Sequence[Operation]) -> Task:
-        upload = await file.validate()
-        return await self.request.app[TASK_CREATOR].find_or_create(
-            upload,
-            operations,
-            self.format or final_encoding(operations, upload.header.format).format,
-            report=self.report,
-            client=self.client_id,
-            owner=self.identity.owner,
-        )
+        await file.validate()
+        output = self.format or final_encoding(operations, file.header.format).format
+        client, owner = client_id(self.request), identity(self.request).owner
+        spec = TaskSpec(file, operations, output, client, owner, self.report)
+        return await self.request.app[TASK_CREATOR].find_or_create(spec)
 
     @property
     def first(self) -> tuple[Task, str]:
@@ -195,7 +172,7 @@ class SubmissionRequest:
         group, tasks = await self._create_group()
         structlog.contextvars.bind_contextvars(group_id=group.id)
         if self.callback_url:
-            await add_group_callback(self.request, self.callback_url, group)
+            await add_callback(self.request, self.callback_url, group)
         if self.wait:
             found = await long_poll_group(self.request, group.id, self.wait)
             group, tasks = found or (group, tasks)
@@ -207,7 +184,7 @@ class SubmissionRequest:
         structlog.contextvars.bind_contextvars(task_id=task.id)
         group_id = (await self._create_group())[0].id if self.email else None
         if self.callback_url:
-            await add_task_callback(self.request, self.callback_url, task, name)
+            await add_callback(self.request, self.callback_url, task, name)
         if self.wait and not task.ended:
             task = await long_poll_task(self.request, task.id, self.wait) or task
         return respond_task(
@@ -220,14 +197,8 @@ class SubmissionRequest:
         )
 
     async def _create_group(self) -> tuple[Group, dict[str, Task]]:
-        store, owner = self.request.app[STORE], self.identity.owner
+        store, owner = self.request.app[STORE], identity(self.request).owner
         return await create_group(store, self.members, self.email, owner)
-
-
-def _flag(name: str, value: str) -> bool:
-    if value not in {"", "0", "1"}:
-        raise BadParameter(f"{name} is 1 or 0, not {value[:20]!a}", parameter=name)
-    return value == "1"
 
 
 def _format(value: str) -> OutputFormat | None:

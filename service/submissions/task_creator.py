@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from weakref import WeakValueDictionary
 
 from aiohttp import web
@@ -26,22 +26,26 @@ from models.tasks.filenames import result_names
 from models.tasks.task import Task
 from models.tasks.task import Upload as TaskUpload
 from service.submissions.admission import Admission
-from service.uploads.incoming_file import AcceptedUpload
+from service.uploads.incoming_file import IncomingFile
 
 _MAX_TRIES = 5  # to restart a task whose result is deleted while it is submitted
 
 
-@dataclass(frozen=True)
-class _TaskSpec:
-    """A valid upload with the operations on it; ``fingerprint`` identifies the task."""
+@dataclass
+class TaskSpec:
+    """A valid image with the operations on it; ``fingerprint`` identifies the task.
 
-    upload: AcceptedUpload
+    ``output``: the format of the results. ``report``: whether the task measures the quality of its
+    result, see ``workers.upscaler.quality_report``.
+    """
+
+    upload: IncomingFile
     operations: Sequence[Operation]
     output: OutputFormat
-    fingerprint: str
-    report: bool
     client: str
     owner: str
+    report: bool = False
+    fingerprint: str = field(init=False)
 
     @property
     def task_id(self) -> str:
@@ -60,27 +64,14 @@ class TaskCreator:
     rate_limiter: RateLimiter
 
     def __post_init__(self) -> None:
-        self._encoder_settings = self.settings.encoder_settings
         # Of concurrent requests for the same task one stores the original; the others reuse it.
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    async def find_or_create(
-        self,
-        upload: AcceptedUpload,
-        operations: Sequence[Operation],
-        output: OutputFormat,
-        *,
-        report: bool = False,
-        client: str = "",
-        owner: str = "",
-    ) -> Task:
-        """Return the owner's task for ``upload``: a new one, or the existing one.
+    async def find_or_create(self, spec: TaskSpec) -> Task:
+        """Return the owner's task for an image: a new one, or the existing one.
 
         An existing task that failed or was cancelled is restarted. The same bytes under another
         name are the same task with a second name.
-
-        ``output``: the format of the results. ``report``: whether the task measures the quality of
-        its result, see ``workers.upscaler.quality_report``.
 
         Raises:
             BadParameter: a network is not available, or the image is too small for an operation.
@@ -88,8 +79,8 @@ class TaskCreator:
             TooMuchMemory: the task would need too much memory.
             QueueFull: too many tasks are open. StoreUnavailable: nothing was accepted.
         """
+        operations, output, header = spec.operations, spec.output, spec.upload.header
         weights = [w for o in operations if (w := o.weights(self.catalogue)) is not None]
-        header = upload.header
         for size in result_sizes(
             operations, (header.width, header.height), self.settings.max_output_pixels
         ):
@@ -97,17 +88,16 @@ class TaskCreator:
         tile = self.settings.tile_pixels
         need, fixed = memory_estimate.estimate(header, operations, output, self.catalogue, tile)
         memory_estimate.check_fits(need, self.settings, fixed)
-        mark = fingerprint(
-            upload.sha256,
+        spec.fingerprint = fingerprint(
+            spec.upload.sha256,
             operations,
             output,
             weights,
-            self._encoder_settings,
-            report,
-            owner,
+            self.settings.encoder_settings,
+            spec.report,
+            spec.owner,
         )
-        spec = _TaskSpec(upload, operations, output, mark, report, client, owner)
-        lock = self._locks.setdefault(mark, asyncio.Lock())
+        lock = self._locks.setdefault(spec.fingerprint, asyncio.Lock())
         async with lock:
             return await self._create_or_reuse(spec)
 
@@ -151,7 +141,7 @@ class TaskCreator:
         state = await self.rate_limiter.hit("WEBHOOKS_PER_CLIENT", f"again:{client}")
         return state is None or state.allowed
 
-    async def _create_or_reuse(self, spec: _TaskSpec) -> Task:
+    async def _create_or_reuse(self, spec: TaskSpec) -> Task:
         left = _MAX_TRIES
         while True:
             task = await self.store.tasks.get(spec.task_id)
@@ -166,25 +156,19 @@ class TaskCreator:
             if not task.results_lost or not left:
                 return task
 
-    async def _reuse(self, task: Task, spec: _TaskSpec) -> None:
+    async def _reuse(self, task: Task, spec: TaskSpec) -> None:
         """Add the upload's name to an existing task, and restart the task if it has no result."""
-        name = spec.upload.name
-        if self._is_new_name(task, name):
-            await self._add_name(task.id, await self._reserve_names(spec))
+        name, known = spec.upload.name, {upload.name for upload in task.uploads}
+        most = self.settings.max_names_per_task
+        if name not in known and len(known) < most:
+            await self.store.tasks.add_upload(task.id, await self._reserve_names(spec), most)
         names = task.upload(name).results
         if any(each.name in names for each in task.deleted):
             await self.store.tasks.restore_deleted(task.id, names)
         if task.restartable:
             await self._restart(task, await self._store_original(spec), spec.client)
 
-    async def _add_name(self, task_id: str, upload: TaskUpload) -> None:
-        await self.store.tasks.add_upload(task_id, upload, self.settings.max_names_per_task)
-
-    def _is_new_name(self, task: Task, name: str) -> bool:
-        known = {upload.name for upload in task.uploads}
-        return name not in known and len(known) < self.settings.max_names_per_task
-
-    async def _create(self, spec: _TaskSpec) -> None:
+    async def _create(self, spec: TaskSpec) -> None:
         async with self.admission.admit(spec.client) as order:
             original, upload = await asyncio.gather(
                 self._store_original(spec), self._reserve_names(spec)
@@ -202,19 +186,20 @@ class TaskCreator:
                 turn=order,
             )
         if not created:  # another service created it first; add this upload's name to it
-            await self._add_name(spec.task_id, upload)
+            most = self.settings.max_names_per_task
+            await self.store.tasks.add_upload(spec.task_id, upload, most)
         elif not await self.queue.enqueue(spec.task_id, 0, order):
             # Redis is unavailable: the task is accepted, and the next sweep enqueues it.
             await self.store.leases.mark_not_enqueued(spec.task_id)
 
-    async def _store_original(self, spec: _TaskSpec) -> ObjectId:
+    async def _store_original(self, spec: TaskSpec) -> ObjectId:
         """Return the ID of the stored original; the same bytes are stored once for each owner."""
         upload, owner = spec.upload, spec.owner
         return await self.store.originals.find_or_store(
             upload.file, upload.name, upload.sha256, owner
         )
 
-    async def _reserve_names(self, spec: _TaskSpec) -> TaskUpload:
+    async def _reserve_names(self, spec: TaskSpec) -> TaskUpload:
         """Return the upload's name with result names that no other task of the owner has."""
         name, operations = spec.upload.name, spec.operations
         count = result_count(operations)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from dataclasses import dataclass
 from typing import BinaryIO, Self
 
 from models.errors import AppError, BadRequest, TooLarge
@@ -25,18 +24,13 @@ _SNIFFED_BYTES = 16  # enough to recognise every format
 _READ_BYTES = 1024 * 1024
 
 
-@dataclass
-class AcceptedUpload:
-    """A complete, valid image; ``file`` is deleted when the block of its spool ends."""
-
-    name: str
-    file: SpooledFile
-    sha256: str
-    header: ImageHeader
-
-
 class IncomingFile:
-    """A file part of a form; ``error`` says why its content is rejected, if it is."""
+    """A file part of a form; ``error`` says why its content is rejected, if it is.
+
+    It is deleted when the block of its spool ends. ``header``: once it is validated.
+    """
+
+    header: ImageHeader
 
     def __init__(
         self,
@@ -88,15 +82,12 @@ class IncomingFile:
         if len(self._start) < _SNIFFED_BYTES:
             self._start += data[: _SNIFFED_BYTES - len(self._start)]
             if len(self._start) == _SNIFFED_BYTES:
-                self._sniff()
+                try:
+                    sniff(self._start, self._accepted)
+                except AppError as error:
+                    self.error = error
         self._digest.update(data)
         self.file.write(data)
-
-    def _sniff(self) -> None:
-        try:
-            sniff(self._start, self._accepted)
-        except AppError as error:
-            self.error = error
 
     def close(self) -> None:
         """Finish after the last byte."""
@@ -104,15 +95,19 @@ class IncomingFile:
             self.error = BadRequest("the picture is empty: 0 bytes arrived", measured=0)
         self.file.flush()
 
-    async def validate(self) -> AcceptedUpload:
-        """Return the complete image.
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
+
+    async def validate(self) -> None:
+        """Return if the complete file is a valid image; sets ``header``.
 
         Raises:
             AppError: it is not of an accepted format, is broken, or has more than MAX_PIXELS.
         """
         if self.error is not None:
             raise self.error
-        header = await asyncio.to_thread(
+        self.header = header = await asyncio.to_thread(
             inspect, self.file, self._accepted, self.file.start, self.file.size
         )
         check_pixels(
@@ -122,4 +117,3 @@ class IncomingFile:
             what="the picture",
             setting="MAX_PIXELS",
         )
-        return AcceptedUpload(self.name, self.file, self._digest.hexdigest(), header)

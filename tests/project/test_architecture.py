@@ -90,7 +90,7 @@ def imports(path: Path) -> set[str]:
         ("aiohttp_sse", ("service/handlers/events.py",)),
         ("dns", ("workers/webhooks/",)),
         ("standardwebhooks", ("models/outbox/webhook_signature.py",)),
-        ("prometheus_client", ("models/metrics/", "service/handlers/metrics.py")),
+        ("prometheus_client", ("models/metrics/", "service/handlers/health.py")),
         ("schemathesis", ()),
         ("pickle", ()),
     ],

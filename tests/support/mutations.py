@@ -87,7 +87,7 @@ MUTATIONS = [
     Mutation("models/auth/visibility.py", '{"$in": ["", None]}', '{"$ne": 0}', AUTH_TESTS),
     Mutation(ADMISSION, "total >= self._max_open:", "total > self._max_open:", ADMISSION_TESTS),
     Mutation(ADMISSION, "own >= self._max", "own > self._max", ADMISSION_TESTS),
-    Mutation(ADMISSION, "counts[1] + pending", "counts[1]", ADMISSION_TESTS),
+    Mutation(ADMISSION, "own += pending", "own += 0", ADMISSION_TESTS),
     Mutation(SPOOL, "self._reserve_bytes(-self._size)", "self._reserve_bytes(0)", UPLOAD_TESTS),
     Mutation(
         "service/uploads/disk_space.py",

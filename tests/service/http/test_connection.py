@@ -17,8 +17,7 @@ from aiohttp import web
 from models import VERSION
 from models.settings import Settings
 from service.app import create_app
-from service.http.connection import Connection
-from service.http.connection_limits import ConnectionLimiter
+from service.http.connection import Connection, ConnectionLimiter
 from standalone import embedded_stores
 from tests.support import images
 from tests.support.service_process import ServiceProcess, read_until_closed, send_slowly
@@ -220,8 +219,8 @@ def test_event_streams_leave_connections_for_others() -> None:
     assert s.events_per_client < s.max_connections_per_client
 
 
-class FakeConnection:
-    def close_if_slow(self, now: float) -> None: ...
+class FakeConnection(Connection):
+    def __init__(self) -> None: ...
 
 
 async def test_no_more_connections_than_files(settings: Settings) -> None:

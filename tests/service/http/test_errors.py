@@ -18,7 +18,7 @@ from models.metrics.metric import MetricSource
 from models.settings import Settings
 from service.app import create_app
 from service.app_keys import INSTRUMENTS, SETTINGS
-from service.http.errors import STATUS, error_response, serialize_response
+from service.http.errors import STATUS, error_response, raw_error_response
 from service.http.request_context import request_context_middleware
 
 
@@ -44,7 +44,8 @@ def test_documents_round_trip() -> None:
 
 @pytest.mark.parametrize("kind", list(STATUS))
 def test_problem_documents(kind: type[AppError]) -> None:
-    response = error_response(kind("what helps", limit=1, measured=2))
+    error = kind("what helps", limit=1, measured=2)
+    response = error_response(error)
     assert response.status == STATUS[kind]
     assert response.content_type == "application/problem+json"
     assert response.text is not None
@@ -53,7 +54,7 @@ def test_problem_documents(kind: type[AppError]) -> None:
     assert (body["status"], body["limit"], body["measured"]) == (response.status, 1, 2)
     assert ("Retry-After" in response.headers) == (response.status in {429, 503})
     assert response.headers.getall("Cache-Control") == ["no-store"]
-    assert serialize_response(response).lower().count(b"cache-control: no-store") == 1
+    assert raw_error_response(error).lower().count(b"cache-control: no-store") == 1
 
 
 def test_facts_cannot_overwrite_the_standard_members() -> None:

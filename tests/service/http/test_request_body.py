@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from models.errors import BadParameter, BadRequest
 from models.settings import Settings
 from service.legacy.items_request import ItemsRequest, read_items_request
-from service.submissions.group_request import GroupRequest, read_group_request
+from service.submissions.groups import GroupRequest, read_group_request
 from tests.service.uploads.test_incoming_file import refused
 from tests.support import images
 

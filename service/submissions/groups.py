@@ -1,16 +1,19 @@
-"""The JSON body of POST /groups: a group of existing tasks, and its limits."""
+"""Groups: the images of one submission, or the tasks that POST /groups names in its JSON body."""
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping
+import secrets
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, FailFast, Field
 
 from models.errors import BadRequest, NotFound
 from models.settings import Settings
-from models.tasks.group import Member
+from models.store import Store
+from models.tasks.group import Group, Member
 from models.tasks.task import Task
 from service.http.request_body import check_limit, validate
 
@@ -81,3 +84,26 @@ def group_members(
     results = sum(len(upload.results) for _, upload in uploads)
     check_limit(results, settings.max_batch_results, "results", "MAX_BATCH_RESULTS")
     return [Member(name=upload.name, task_id=task.id) for task, upload in uploads]
+
+
+async def create_group(
+    store: Store, members: Sequence[Member], email: str | None, owner: str
+) -> tuple[Group, dict[str, Task]]:
+    """Store ``members`` as a group of ``owner`` and return it with its tasks.
+
+    Equal members make the same group. A group with an e-mail address gets an unguessable ID of its
+    own: a client that knows an image must not learn or use the address of another one.
+    """
+    group_id = secrets.token_hex(16) if email else _group_id(members, owner)
+    await store.groups.create(group_id, list(members), email, owner)
+    found = await store.groups.find(group_id)
+    if found is None:
+        raise RuntimeError(f"group {group_id} vanished while it was submitted")
+    return found
+
+
+def _group_id(members: Sequence[Member], owner: str) -> str:
+    manifest = [[m.task_id, m.name, (m.error or {}).get("code")] for m in members]
+    return hashlib.sha256(
+        json.dumps(["group", manifest, *filter(None, [owner])]).encode()
+    ).hexdigest()[:32]
