@@ -29,7 +29,7 @@ import structlog
 
 from workers import sandbox
 from workers.child.fork_server import serve
-from workers.child.message_limits import (
+from workers.child.protocol import (
     MAX_DETAIL_CHARACTERS,
     MAX_FACT_CHARACTERS,
     MAX_TRACEBACK_CHARACTERS,

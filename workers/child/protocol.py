@@ -19,12 +19,11 @@ from pydantic import (
 )
 
 from models.error_members import BY_CODE
-from workers.child.message_limits import (
-    MAX_DETAIL_CHARACTERS,
-    MAX_FACT_CHARACTERS,
-    MAX_TRACEBACK_CHARACTERS,
-)
 
+# Lengths of texts; a child truncates longer ones.
+MAX_DETAIL_CHARACTERS = 2000  # of an error's text
+MAX_TRACEBACK_CHARACTERS = 20_000  # of a defect
+MAX_FACT_CHARACTERS = 1000  # of one value in the log, and of the name of a log event
 _MAX_RESULTS = 1024  # results of a task: MAX_RESULTS is never more
 _MAX_UPSCALES = 4096  # of a report: no more fit into a line
 _MAX_NOTES = 20  # of a result; there are fewer kinds
