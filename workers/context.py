@@ -75,11 +75,7 @@ class Attempt:
         """Return the milliseconds of each stage so far, with the child's stages for ``work``."""
         times: dict[str, float] = {}
         for stage, spent in self.stages.items():
-            name = stage.removesuffix("_ms")
-            if name == "work" and self.child_stages:
-                times |= self.child_stages
-            else:
-                times[name] = spent
+            times |= (stage == "work" and self.child_stages) or {stage: spent}
         return times
 
     def set_outcome(self, outcome: str) -> None:

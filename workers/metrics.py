@@ -34,7 +34,7 @@ def count_attempt(instruments: Instruments, attempt: Attempt) -> None:
         waited = task.started_at - (task.asked_at or task.created_at)
         instruments.observe(TASK_WAIT, max(0.0, waited.total_seconds()))
     for stage, spent in attempt.stages.items():
-        instruments.observe(STAGE_DURATION, spent / 1000, stage.removesuffix("_ms"))
+        instruments.observe(STAGE_DURATION, spent / 1000, stage)
     if attempt.outcome == "success":
         operation = operation_label(task.operations)
         instruments.count(TASKS_ENDED, operation, Status.SUCCESS)
@@ -47,20 +47,15 @@ def count_failure(instruments: Instruments, task: Task, code: str) -> None:
     instruments.count(TASK_FAILURES, code)
 
 
-async def write_snapshot(worker: WorkerContext) -> None:
-    """Write the counts so far and the current gauges; a later snapshot has the same and more."""
-    _set_gauges(worker)
-    packed = snapshot.pack(snapshot.collect(worker.instruments))
-    await worker.store.metric_snapshots.put(worker.name, packed)
-
-
-async def write_last_snapshot(worker: WorkerContext) -> None:
-    """Write the last snapshot: counters only, since a stopped worker has no gauges.
+async def write_snapshot(worker: WorkerContext, *, gauges: bool = True) -> None:
+    """Write the counts so far and the current gauges, which a stopped worker has none of.
 
     Raises:
-        StoreUnavailable: the counts since the last snapshot are lost.
+        StoreUnavailable: a later snapshot has the same counts and more.
     """
-    packed = snapshot.pack(snapshot.collect(worker.instruments, gauges=False))
+    if gauges:
+        _set_gauges(worker)
+    packed = snapshot.pack(snapshot.collect(worker.instruments, gauges=gauges))
     await worker.store.metric_snapshots.put(worker.name, packed)
 
 

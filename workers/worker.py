@@ -128,7 +128,7 @@ def create(
             with contextlib.suppress(StoreUnavailable):
                 await worker.store.workers.remove(worker.name)
                 if settings.metrics:
-                    await metrics.write_last_snapshot(worker)
+                    await metrics.write_snapshot(worker, gauges=False)
             worker.store.close()
             shutil.rmtree(worker.scratch, ignore_errors=True)
         log.info("worker_stopped")

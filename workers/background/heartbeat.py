@@ -12,7 +12,7 @@ import structlog
 
 from workers.context import WorkerContext
 from workers.queue.arq_worker import DarkroomWorker
-from workers.sandbox import proc_status
+from workers.sandbox.proc_status import memory_bytes
 
 log = structlog.get_logger()
 
@@ -73,7 +73,7 @@ def _status(worker: WorkerContext, jobs: DarkroomWorker) -> dict[str, Any]:
         "load": round(os.getloadavg()[0], 2),
         "cores": os.cpu_count() or 1,
         "memory": {
-            "worker": proc_status.resident_bytes(),
-            "children": sum(proc_status.resident_bytes(pid) for pid in children),
+            "worker": memory_bytes("VmRSS"),
+            "children": sum(memory_bytes("VmRSS", pid) for pid in children),
         },
     }

@@ -35,7 +35,7 @@ from workers.child.protocol import (
     MAX_TRACEBACK_CHARACTERS,
 )
 from workers.child.request import Request
-from workers.sandbox import proc_status
+from workers.sandbox.proc_status import memory_bytes
 
 PROGRESS_INTERVAL_SECONDS = 0.1  # between two progress lines: a tile may take a millisecond
 
@@ -101,17 +101,16 @@ def _run_child() -> None:
         request = Request(**json.loads(requests.get()))
         task_limits.limit_cpu(setup["cpu_seconds"])
         result = _process(request, tools, output)
-        _send(output, {**result, "resident_bytes": proc_status.resident_bytes()})
+        _send(output, {**result, "resident_bytes": memory_bytes("VmRSS")})
 
 
 def _enter_sandbox(setup: dict[str, Any], output: TextIO) -> sandbox.Layers:
     """Apply the layers that CHILD_SANDBOX asks for; exit if a required one is missing."""
     if setup["sandbox"] == "off":
         return dict.fromkeys(sandbox.LAYERS, "CHILD_SANDBOX=off")
-    limits = sandbox.SandboxLimits(
+    layers = sandbox.enter_sandbox(
         setup["folder"], setup["weights_dir"], setup["max_memory_bytes"], setup["max_file_bytes"]
     )
-    layers = sandbox.enter_sandbox(limits)
     missing_layers = sandbox.missing_layers(layers)
     if missing_layers and setup["sandbox"] == "require":
         _send(output, {"refused": f"CHILD_SANDBOX=require, and {'; '.join(missing_layers)}"})

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import os
 import resource
+import time
 
-from workers.sandbox import proc_status
+from workers.sandbox.proc_status import memory_bytes
 
 _SLACK_BYTES = 512_000_000  # for allocators and for compiling networks
 _STACK_BYTES_PER_THREAD = 16_000_000  # reserved, most of it never touched
@@ -23,7 +24,7 @@ def limit_memory(need: int | None) -> None:
         return
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     soft = (
-        proc_status.data_bytes()
+        memory_bytes("VmData")
         + need * 5 // 4
         + _SLACK_BYTES
         + _STACK_BYTES_PER_THREAD * (os.cpu_count() or 1)
@@ -41,7 +42,7 @@ def limit_cpu(seconds: float) -> None:
     raise it.
     """
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    soft = math.ceil(proc_status.cpu_seconds() + seconds)
+    soft = math.ceil(time.process_time() + seconds)
     if hard != resource.RLIM_INFINITY:
         soft = min(soft, hard)
     resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))

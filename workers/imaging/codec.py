@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,22 +15,25 @@ from models.errors import BadImage, TooManyPixels
 from models.images.exif import Orientation, read_orientation, upright_size
 from models.images.inspect import check_pixels
 from models.operations import Size
-from workers.imaging import decoders, depth16, gamma, icc_profile, notes
+from workers.imaging import decoders, depth16, icc_profile, notes
 from workers.imaging.out_of_memory import is_out_of_memory
-from workers.imaging.picture import Picture
+from workers.imaging.picture import Picture, Samples
 
 _GRAY_KEY_SCALE = {"L;2": 85, "L;4": 17}
-_TRANSPOSE: dict[Orientation, Image.Transpose] = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
+_UPRIGHT: dict[Orientation, Callable[[Samples], Any]] = {
+    2: lambda samples: cv2.flip(samples, 1),
+    3: lambda samples: cv2.rotate(samples, cv2.ROTATE_180),
+    4: lambda samples: cv2.flip(samples, 0),
+    5: cv2.transpose,
+    6: lambda samples: cv2.rotate(samples, cv2.ROTATE_90_CLOCKWISE),
+    7: lambda samples: cv2.rotate(cv2.transpose(samples), cv2.ROTATE_180),
+    8: lambda samples: cv2.rotate(samples, cv2.ROTATE_90_COUNTERCLOCKWISE),
 }
 _MIRRORED = frozenset({2, 3, 6, 7})  # upright, the right or lower edge as stored is on the left
 _UPSIDE_DOWN = frozenset({3, 4, 7, 8})  # ... is on top
+_DISPLAY_GAMMA = 2.2
+_SRGB_TOLERANCE = 0.05  # a product this near to 1 is sRGB's own, as most programs write it
+_MIN_GAMMA, _MAX_GAMMA = 0.01, 10.0  # others are ignored, as in browsers
 
 MinimumSize = Callable[[int, int], Size | None]
 
@@ -62,15 +66,15 @@ def decode(path: Path, max_pixels: int, minimum_size: MinimumSize | None = None)
             file_notes = notes.for_decoding(file)
             icc = icc_profile.validated(file.info.get("icc_profile"))
             if stored in depth16.RAW_MODES:
-                picture = replace(depth16.read(file, stored, path, orientation_tag), icc=icc)
+                picture = replace(depth16.read(file, stored, path), icc=icc)
             else:
                 _scale_key(file, stored)
-                turn = _TRANSPOSE.get(orientation_tag)
-                picture = _to_picture(file if turn is None else file.transpose(turn), icc)
-            power = gamma.exponent(file.info)
+                picture = _to_picture(file, icc)
+            picture = _upright(picture, orientation_tag)
+            power = _gamma_exponent(file.info)
             if power is not None:
                 file_notes = (*file_notes, notes.GAMMA)
-                picture = replace(picture, pixels=gamma.apply(picture.pixels, power))
+                picture = replace(picture, pixels=_raise_to(picture.pixels, power))
             box = full and _content_box(picture.size, full, orientation_tag)
             return replace(picture, full_size=full, content_box=box, notes=file_notes)
     except (TooManyPixels, MemoryError):
@@ -113,6 +117,14 @@ def _content_box(
     return (left, top, left + width, top + height)
 
 
+def _upright(picture: Picture, orientation_tag: Orientation) -> Picture:
+    turn = _UPRIGHT.get(orientation_tag)
+    if turn is None:
+        return picture
+    alpha = None if picture.alpha is None else np.asarray(turn(picture.alpha))
+    return replace(picture, pixels=np.asarray(turn(picture.pixels)), alpha=alpha)
+
+
 def _scale_key(file: Image.Image, stored: str) -> None:
     """Scale the transparent gray (tRNS) of a 2- or 4-bit PNG as Pillow scales its samples."""
     key = file.info.get("transparency")
@@ -135,3 +147,25 @@ def _to_picture(image: Image.Image, icc: bytes | None) -> Picture:
     # convert() copies even without a change, which costs more than the decoding.
     rgb = np.asarray(image if image.mode == "RGB" else image.convert("RGB"), np.uint8)
     return Picture(np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), np.uint8), alpha, icc)
+
+
+def _gamma_exponent(info: Mapping[Any, Any]) -> float | None:
+    """Return the exponent that takes samples to sRGB (PNG specification, 13.13); None: no change.
+
+    A colour profile or an sRGB chunk takes precedence.
+    """
+    gamma = info.get("gamma")
+    if not isinstance(gamma, float) or "icc_profile" in info or "srgb" in info:
+        return None
+    if not _MIN_GAMMA <= gamma <= _MAX_GAMMA or abs(gamma * _DISPLAY_GAMMA - 1) <= _SRGB_TOLERANCE:
+        return None
+    return 1 / (gamma * _DISPLAY_GAMMA)
+
+
+def _raise_to(pixels: Samples, power: float) -> Samples:
+    """Return ``pixels`` (any shape, uint8 or uint16, as shares of the maximum) raised to
+    ``power``.
+    """
+    maximum = np.iinfo(pixels.dtype).max
+    table = np.rint(maximum * (np.arange(maximum + 1) / maximum) ** power).astype(pixels.dtype)
+    return np.asarray(cv2.LUT(pixels, table), pixels.dtype)

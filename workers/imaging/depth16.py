@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +12,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from models.errors import BadImage
-from models.images.exif import Orientation
 from workers.imaging.picture import Picture, Pixels, Samples
 
 Samples16 = NDArray[np.uint16]
@@ -26,20 +24,10 @@ RAW_MODES = frozenset({"I;16B", "RGB;16B", "LA;16B", "RGBA;16B"})
 _GRAY_MODES = frozenset({"I;16B", "LA;16B"})
 _CHUNK_HEADER_BYTES = 8  # a chunk's length and kind; the signature is as long
 _NEEDED_CHUNKS = {b"IHDR", b"tRNS", b"IDAT", b"IEND"}
-_ORIENTATIONS: dict[Orientation, Callable[[Samples16], Samples16]] = {
-    1: lambda samples: samples,
-    2: lambda samples: samples[:, ::-1],
-    3: lambda samples: samples[::-1, ::-1],
-    4: lambda samples: samples[::-1],
-    5: lambda samples: samples.swapaxes(0, 1),
-    6: lambda samples: samples.swapaxes(0, 1)[:, ::-1],
-    7: lambda samples: samples.swapaxes(0, 1)[::-1, ::-1],
-    8: lambda samples: samples.swapaxes(0, 1)[::-1],
-}
 
 
-def read(file: Image.Image, stored: str, path: Path, orientation: Orientation) -> Picture:
-    """Return pixels and alpha of a 16-bit PNG, uint16, upright; closes ``file``.
+def read(file: Image.Image, stored: str, path: Path) -> Picture:
+    """Return pixels and alpha of a 16-bit PNG, uint16, as stored; closes ``file``.
 
     ``file`` is the PNG at ``path``, loaded by Pillow, so that Pillow's checks apply here too.
     Pillow keeps all 16 bits of gray but reduces colours to 8: OpenCV reads those.
@@ -54,16 +42,11 @@ def read(file: Image.Image, stored: str, path: Path, orientation: Orientation) -
     else:
         file.close()  # frees its memory before more is taken
         samples, alpha = _read_colours(path), None
-    samples = _ORIENTATIONS[orientation](samples)
     if samples.ndim == 3 and samples.shape[2] == 4:
-        samples, alpha = (
-            (samples[:, :, 0] if stored in _GRAY_MODES else samples[:, :, :3]),
-            samples[:, :, 3],
-        )
-    elif alpha is not None:
-        alpha = _ORIENTATIONS[orientation](alpha)
-    contiguous = None if alpha is None else np.ascontiguousarray(alpha)
-    return Picture(np.ascontiguousarray(samples), contiguous)
+        alpha = np.ascontiguousarray(samples[:, :, 3])
+        colours = samples[:, :, 0] if stored in _GRAY_MODES else samples[:, :, :3]
+        samples = np.ascontiguousarray(colours)
+    return Picture(samples, alpha)
 
 
 def _read_colours(path: Path) -> Samples16:

@@ -1,12 +1,14 @@
-"""Resize an image."""
+"""Resize an image: area averages to shrink, a smooth kernel to enlarge."""
 
 from __future__ import annotations
 
 import cv2
+import numpy as np
 
+from models.operations import Size
 from models.operations.resize import EnlargingFilter, Resize
 from workers.imaging.picture import Picture
-from workers.imaging.resample import resample
+from workers.imaging.premultiply import Plane, filter_premultiplied
 from workers.operations import Tools
 
 _FILTERS: dict[EnlargingFilter, int] = {
@@ -19,3 +21,35 @@ def resize(picture: Picture, spec: Resize, tools: Tools) -> Picture:
     """Return ``picture`` in the size that ``spec`` asks for."""
     (size,) = spec.output_sizes(*picture.size)
     return resample(picture, size, _FILTERS[spec.filter])
+
+
+def resample(picture: Picture, size: Size, enlarge_filter: int = cv2.INTER_LANCZOS4) -> Picture:
+    """Return ``picture`` in ``size`` (width, height); OpenCV's ``enlarge_filter`` enlarges.
+
+    Where one axis shrinks and the other grows, each gets its own filter.
+    """
+    box = picture.content_box or (0.0, 0.0, float(picture.width), float(picture.height))
+    if (picture.width, picture.height) == size and picture.content_box is None:
+        return picture
+    return filter_premultiplied(
+        picture, lambda plane: _resample_plane(plane, size, box, enlarge_filter)
+    )
+
+
+def _resample_plane(
+    plane: Plane, size: Size, box: tuple[float, float, float, float], enlarge_filter: int
+) -> Plane:
+    left, top, right, bottom = box
+    shrink = (min(1.0, size[0] / (right - left)), min(1.0, size[1] / (bottom - top)))
+    if min(shrink) < 1:
+        # By factors, not by sizes: OpenCV then averages exact areas from the first pixel on, also
+        # for a fractional box. The size is still right: the box is less than one pixel short of
+        # whole pixels, and less than half a pixel after such a shrink. A box that starts inside
+        # the first pixel is mirrored for this.
+        mirror = (slice(None, None, -1 if top else 1), slice(None, None, -1 if left else 1))
+        plane = np.ascontiguousarray(plane[mirror])
+        plane = cv2.resize(plane, None, fx=shrink[0], fy=shrink[1], interpolation=cv2.INTER_AREA)
+        plane = plane[mirror]
+    if (plane.shape[1], plane.shape[0]) != size:
+        plane = cv2.resize(plane, size, interpolation=enlarge_filter)
+    return np.ascontiguousarray(plane)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from models.operations.thumbnail import Thumbnail
 from workers.imaging.picture import Picture
-from workers.imaging.resample import resample
 from workers.operations import Tools
+from workers.operations.resize import resample
 
 
 def thumbnail(picture: Picture, spec: Thumbnail, tools: Tools) -> Picture:

@@ -46,7 +46,7 @@ async def execute(worker: WorkerContext, attempt: Attempt) -> None:
         skipped, notes = await fetch_input(
             worker, task, {} if task.wants_report else prefixes, source
         )
-        attempt.stages["fetch_ms"] = _elapsed_ms(began)
+        attempt.stages["fetch"] = _elapsed_ms(began)
         to_store = {
             count - skipped: mark
             for count, mark in prefixes.items()
@@ -73,10 +73,10 @@ async def execute(worker: WorkerContext, attempt: Attempt) -> None:
         )
         began = time.monotonic()
         async with worker.memory.reserve(need):
-            attempt.stages["wait_ms"] = _elapsed_ms(began)
+            attempt.stages["wait"] = _elapsed_ms(began)
             began = time.monotonic()
             message = await worker.children.run(request, progress)
-        attempt.stages["work_ms"] = _elapsed_ms(began)
+        attempt.stages["work"] = _elapsed_ms(began)
         attempt.child_stages = message.get("ms", {})
         if "defect" in message:
             raise RuntimeError(f"in the child:\n{message['defect']}")
@@ -118,9 +118,10 @@ async def _publish(
         for result in results:
             await worker.store.results.delete(result.file_id)
         return
-    attempt.stages["publish_ms"] = _elapsed_ms(began)
+    attempt.stages["publish"] = _elapsed_ms(began)
     attempt.set_outcome("success")
-    log.info("task_finished", bytes=sum(result.bytes for result in results), **attempt.stages)
+    spent = {f"{stage}_ms": milliseconds for stage, milliseconds in attempt.stages.items()}
+    log.info("task_finished", bytes=sum(result.bytes for result in results), **spent)
     if task.attempts > 1:
         # Earlier results, if the task was restarted, may be in use by a reader.
         waste = [file.file_id for file in task.waste]

@@ -11,25 +11,9 @@ started later inherit them. So they are applied before OpenCV and OpenVINO are i
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from workers.sandbox import landlock, privileges, readable_paths, rlimits, seccomp
-
-
-@dataclass(frozen=True)
-class SandboxLimits:
-    """What a child may still use.
-
-    ``folder``: the only one it writes to. ``networks``: folder with weights. ``memory``: bytes
-    beside what it has at the start. ``file``: bytes of the largest file that it may write.
-    """
-
-    folder: str
-    networks: str
-    memory: int
-    file: int
-
 
 LAYERS = ("limits", "privileges", "files", "calls")
 """setrlimit; dropped privileges; Landlock; seccomp. In the order of application."""
@@ -38,13 +22,17 @@ Layers = dict[str, str]
 """By layer: "" if active, else the reason why not."""
 
 
-def enter_sandbox(limits: SandboxLimits) -> Layers:
-    """Apply every layer that this kernel offers; seccomp must be the last."""
-    folders = readable_paths.folders(Path(limits.networks))
+def enter_sandbox(folder: str, networks: str, memory: int, file: int) -> Layers:
+    """Apply every layer that this kernel offers; seccomp must be the last.
+
+    ``folder``: the only one that the child still writes to. ``networks``: folder with weights.
+    ``memory``: bytes beside what it has. ``file``: bytes of the largest file that it may write.
+    """
+    folders = readable_paths.folders(Path(networks))
     steps: dict[str, Callable[[], None]] = {
-        "limits": lambda: rlimits.apply(limits.memory, limits.file),
+        "limits": lambda: rlimits.apply(memory, file),
         "privileges": privileges.drop,
-        "files": lambda: landlock.restrict(Path(limits.folder), folders, readable_paths.files()),
+        "files": lambda: landlock.restrict(Path(folder), folders, readable_paths.files()),
         "calls": seccomp.install_filter,
     }
     reasons: Layers = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 
-_libc = ctypes.CDLL(None, use_errno=True)
+libc = ctypes.CDLL(None, use_errno=True)
 
 
 def checked(name: str, result: int) -> int:
@@ -29,7 +29,7 @@ def prctl(name: str, option: int, *values: int | ctypes.c_void_p) -> int:
     """
     arguments = [v if isinstance(v, ctypes.c_void_p) else ctypes.c_ulong(v) for v in values]
     arguments += [ctypes.c_ulong(0)] * (4 - len(arguments))
-    return checked(name, _libc.prctl(ctypes.c_int(option), *arguments))
+    return checked(name, libc.prctl(ctypes.c_int(option), *arguments))
 
 
 def syscall(name: str, number: int, *values: int | ctypes.c_void_p) -> int:
@@ -39,14 +39,4 @@ def syscall(name: str, number: int, *values: int | ctypes.c_void_p) -> int:
         OSError: the kernel refuses or does not know it.
     """
     arguments = [v if isinstance(v, ctypes.c_void_p) else ctypes.c_long(v) for v in values]
-    return checked(name, int(_libc.syscall(ctypes.c_long(number), *arguments)))
-
-
-def capset(header: ctypes.Structure, data: ctypes.Array[ctypes.c_uint32]) -> None:
-    """Set the capabilities of this process to exactly these.
-
-    Raises:
-        OSError: the kernel refuses.
-        AttributeError: not Linux.
-    """
-    checked("capset", _libc.capset(ctypes.byref(header), data))
+    return checked(name, int(libc.syscall(ctypes.c_long(number), *arguments)))

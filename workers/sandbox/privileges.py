@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import signal
 
-from workers.sandbox.libc import capset, prctl
+from workers.sandbox.libc import checked, libc, prctl
 
 _PDEATHSIG, _DUMPABLE, _NO_NEW_PRIVS = 1, 4, 38
 _CAPABILITY_VERSION = 0x20080522
@@ -22,9 +22,11 @@ def drop() -> None:
 
     Raises:
         OSError: the kernel refuses.
+        AttributeError: not Linux.
     """
     prctl("PR_SET_NO_NEW_PRIVS", _NO_NEW_PRIVS, 1)
     prctl("PR_SET_DUMPABLE", _DUMPABLE, 0)
     prctl("PR_SET_PDEATHSIG", _PDEATHSIG, signal.SIGKILL)
     # Effective, permitted and inheritable capabilities, two words of each: none.
-    capset(_Header(_CAPABILITY_VERSION, 0), (ctypes.c_uint32 * 6)())
+    header, none = _Header(_CAPABILITY_VERSION, 0), (ctypes.c_uint32 * 6)()
+    checked("capset", libc.capset(ctypes.byref(header), none))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import resource
 
-from workers.sandbox import proc_status
+from workers.sandbox.proc_status import memory_bytes
 
 MAX_OPEN_FILES = 64
 """A child has four open, and opens an image, a result and a network beside them."""
@@ -33,10 +33,10 @@ def apply(memory: int, file: int) -> None:
     _lower(resource.RLIMIT_CORE, 0)  # a core file would hold a user's image
     _lower(resource.RLIMIT_NOFILE, MAX_OPEN_FILES)
     _lower(resource.RLIMIT_FSIZE, file)
-    _lower(resource.RLIMIT_DATA, proc_status.data_bytes() + memory)
+    _lower(resource.RLIMIT_DATA, memory_bytes("VmData") + memory)
     _lower(
         resource.RLIMIT_AS,
-        proc_status.virtual_bytes() + memory + _LIBRARY_BYTES + _HEAP_BYTES_PER_CORE * _CORES,
+        memory_bytes("VmSize") + memory + _LIBRARY_BYTES + _HEAP_BYTES_PER_CORE * _CORES,
     )
 
 

@@ -25,7 +25,7 @@ from tests.workers.child.test_pool import ignore, request
 from tests.workers.queue.test_jobs import slow_picture
 from workers.child.pool import ChildPool
 from workers.child.process import ChildProcess
-from workers.sandbox import proc_status
+from workers.sandbox.proc_status import memory_bytes
 
 pytestmark = pytest.mark.integration
 
@@ -141,7 +141,7 @@ task_limits.limit_memory(None)
     hard, soft = map(int, done.stdout.split())
     assert hard == 3_000_000_000
     assert 600_000_000 < soft < hard
-    assert proc_status.resident_bytes() > 10_000_000
+    assert memory_bytes("VmRSS") > 10_000_000
     assert resource.getrlimit(resource.RLIMIT_DATA)[0] == resource.RLIM_INFINITY
 
 

@@ -64,8 +64,7 @@ def has_layer(layer: str) -> bool:
     program = f"""
 import sys, tempfile
 from workers import sandbox
-limits = sandbox.SandboxLimits(tempfile.gettempdir(), "weights", 1 << 32, 1 << 30)
-sys.exit(bool(sandbox.enter_sandbox(limits)[{layer!r}]))
+sys.exit(bool(sandbox.enter_sandbox(tempfile.gettempdir(), "weights", 1 << 32, 1 << 30)[{layer!r}]))
 """
     return subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False).returncode == 0
 
