@@ -25,9 +25,8 @@ from models.store.api_keys import ApiKeys
 from models.store.files.consistency import ConsistencyCheck
 from models.store.files.gridfs import FileBucket
 from models.store.files.originals import Originals
-from models.store.files.orphans import OrphanCollector
 from models.store.files.result_names import ResultNames
-from models.store.files.retention import Retention
+from models.store.files.retention import OrphanCollector, Retention
 from models.store.mongo.command_metrics import CommandMetrics
 from models.store.mongo.indexes import create_indexes
 from models.store.mongo.repository import raising_unavailable

@@ -14,7 +14,7 @@ from pymongo import MongoClient
 from models.settings import Settings
 from models.store import Store
 from models.store.files.gridfs import CHUNK_BYTES
-from models.store.files.orphans import OrphanCollector
+from models.store.files.retention import OrphanCollector
 from tests.models.store.test_leases import TASK, claim_task, create_task, make_result
 
 DATA = bytes(range(256)) * (3 * CHUNK_BYTES // 256) + b"tail"
