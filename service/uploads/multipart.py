@@ -56,7 +56,16 @@ class _FormBuilder:
         self._name = ""
         self._text: bytearray | None = None
 
-    def begin(self, part: MultipartSegment) -> None:
+    def take(self, event: MultipartSegment | bytes | None) -> None:
+        """Take the head of a part, some of its data, or its end (None)."""
+        if isinstance(event, MultipartSegment):
+            self._begin(event)
+        elif event is None:
+            self._end()
+        else:
+            self._write(event)
+
+    def _begin(self, part: MultipartSegment) -> None:
         self._name = part.name or ""
         shown = f"{self._name[:40]!a}"
         if (part.content_type or "").startswith("multipart/"):
@@ -97,7 +106,7 @@ class _FormBuilder:
         file = self._spool.new_file()
         form.files.append(IncomingFile(self._name, file_name, file, accepted, self._settings))
 
-    def write(self, data: bytes) -> None:
+    def _write(self, data: bytes) -> None:
         if self._text is None:
             self.form.files[-1].write(data)
             return
@@ -110,7 +119,7 @@ class _FormBuilder:
             TooLarge,
         )
 
-    def end(self) -> None:
+    def _end(self) -> None:
         if self._text is None:
             self.form.files[-1].close()
             return
@@ -157,14 +166,11 @@ async def read_form(
                     checked_at = body.received_bytes
                     await disk.check_free()
                 for event in parser.parse(data):
-                    if isinstance(event, MultipartSegment):
-                        builder.begin(event)
-                    elif event is None:
-                        builder.end()
-                    else:
-                        builder.write(event)
+                    builder.take(event)
                 body.images = len(builder.form.files)
     except MultipartError as error:
+        if isinstance(error.args[-1], UnicodeDecodeError):
+            raise BadRequest("the name of a field or file is not UTF-8") from None
         raise BadRequest(f"the multipart form is malformed: {str(error)[:120]!a}") from None
     return builder.form
 

@@ -63,7 +63,7 @@ NAMES = {
     "encoded-word": ("=?utf-8?q?evil?=.png", "__utf-8_q_evil__.png"),
     "quote": ('a\\"; filename=evil.png', "a__ filename_evil.png"),
 }
-BAD = '{{7*7}}\u202e<b>"}\\n{"event": "forged"}.txt'  # not an image: listed among the failures
+BAD = '{{7*7}}\u202e<b>\\"}\\n{\\"event\\": \\"forged\\"}.txt'  # no image: listed among failures
 _SAFE = re.compile(r"[\w\-. ()+]+")
 
 
