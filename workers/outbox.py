@@ -18,7 +18,8 @@ from workers.store_retry import extend_until_lost, retry_store
 log = structlog.get_logger()
 
 MAX_RETRY_SECONDS = 3600.0
-"""The longest pause between two attempts, unless the receiver asks for more."""
+"""The longest pause between two attempts, even if the receiver asks for more."""
+_MAX_CRASHES = 5  # attempts that end with a crash or an unexpected error: the item is to blame
 
 
 class NotReady(Exception):
@@ -51,19 +52,17 @@ class LeaseLost(Exception):
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How long an item is tried; ``settings_prefix`` begins the names of its settings.
+    """How long an item is tried.
 
     ``lease_seconds``: until a silent sender loses the item; ``keep_seconds``: how long an ended
-    item is kept; ``retry_seconds``: the pause before the second attempt; ``give_up_seconds``: how
-    long an item may keep failing; ``max_crashes``: how often its worker may die or raise.
+    item is kept; ``retry_seconds``: the pause before the second attempt, which doubles;
+    ``give_up_seconds``: how long an item may keep failing.
     """
 
-    settings_prefix: str
     lease_seconds: float
     keep_seconds: float
     retry_seconds: float
     give_up_seconds: float
-    max_crashes: int
 
 
 @dataclass
@@ -161,9 +160,8 @@ async def _attempt(delivery: Delivery[Item], send: Callable[[], Awaitable[None]]
     """Build and send the item; raises only StoreUnavailable."""
     item, policy, outbox = delivery.item, delivery.policy, delivery.outbox
     try:
-        if item.faults >= policy.max_crashes:
-            setting = f"{policy.settings_prefix}_MAX_CRASHES"
-            raise Obsolete(f"its worker crashed {item.faults} times ({setting})")
+        if item.faults >= _MAX_CRASHES:
+            raise Obsolete(f"its worker crashed {item.faults} times")
         await send()
         delivery.delivered = True
     except LeaseLost:
@@ -203,14 +201,14 @@ async def _retry(
     """Give an item back to be tried later, or fail it when its time is up."""
     item, policy, outbox = delivery.item, delivery.policy, delivery.outbox
     if item.failing_for.total_seconds() > policy.give_up_seconds:
-        text = f"{error} (given up, see {policy.settings_prefix}_GIVE_UP_SECONDS)"
+        text = f"{error} (given up after {policy.give_up_seconds:g} s of failures)"
         await retry_store(outbox.fail)(item, text, policy.keep_seconds)
         seconds = policy.give_up_seconds
         delivery.logger.warning(f"{delivery.kind}_failed", error=error, given_up_after=seconds)
         return
     pause = min(policy.retry_seconds * 2.0 ** min(item.troubles, 30), MAX_RETRY_SECONDS)
     pause *= random.uniform(0.8, 1.2)  # jitter: a receiver that is back is not met by all at once
-    pause = max(pause, retry_after)
+    pause = max(pause, min(retry_after, MAX_RETRY_SECONDS))
     await retry_store(outbox.retry)(item, pause, error, fault=fault)
     delivery.logger.warning(
         f"{delivery.kind}_retry_scheduled", error=error, seconds=round(pause, 1)

@@ -23,16 +23,19 @@ class Purpose(StrEnum):
     UNSUBSCRIBE = "unsubscribe"
 
 
+CONFIRM_SECONDS = 48 * 3600  # in which people read the e-mail that they asked for
+_TTL_SECONDS = {
+    Purpose.CONFIRM: CONFIRM_SECONDS,
+    Purpose.UNSUBSCRIBE: 60 * 24 * 3600,  # CAN-SPAM asks for 30 days
+}
+
+
 class Tokens:
     """Make and read tokens; those in e-mails carry a subscriber's random id, never the address."""
 
     def __init__(self, key: str, settings: Settings) -> None:
         self._key = key.encode()
         self._key_session_ttl = settings.key_session_seconds
-        self._ttl = {
-            Purpose.CONFIRM: settings.confirm_ttl,
-            Purpose.UNSUBSCRIBE: settings.unsubscribe_ttl,
-        }
         signing: dict[str, Any] = {"digest_method": hashlib.sha256}
         self._serializers = {
             purpose: URLSafeTimedSerializer(
@@ -84,7 +87,7 @@ class Tokens:
         Raises:
             BadParameter: expired or not valid for this purpose; ``parameter`` is ``token``.
         """
-        ttl = self._ttl[purpose]
+        ttl = _TTL_SECONDS[purpose]
         if len(token) <= _MAX_TOKEN_CHARACTERS and token.isascii():
             try:
                 subscriber_id = self._serializers[purpose].loads(token, max_age=ttl)

@@ -15,18 +15,18 @@ from models.settings import Settings
 
 log = structlog.get_logger()
 
+_MAX_BYTES = 64 * 1024  # of a result: larger ones come from MongoDB as fast
+_TTL_SECONDS = 600
 _MEMORY_POLL_SECONDS = 1.0  # between two checks of the memory that Redis uses
 
 
 class ResultCache:
-    """Results by their SHA-256. The second request within CACHE_TTL stores the bytes.
+    """Results by their SHA-256. The second request within ten minutes stores the bytes.
 
     Bytes from Redis are hashed again, so that a write access to Redis cannot change a picture.
     """
 
     def __init__(self, settings: Settings, redis: RedisConnection) -> None:
-        self._limit = settings.cache_max_bytes
-        self._ttl = settings.cache_ttl
         self._total = settings.cache_total_bytes
         self._redis = redis
         self._memory_checked_at = 0.0
@@ -40,7 +40,7 @@ class ResultCache:
 
     def accepts(self, size: int) -> bool:
         """Return whether results of ``size`` bytes are cached and Redis did not fail just now."""
-        return 0 < size <= self._limit and not self._redis.away
+        return 0 < size <= _MAX_BYTES and self._total > 0 and not self._redis.away
 
     async def get(self, sha256: str, owner: str = "") -> bytes | None:
         """Return the owner's bytes with that hash, or None; never raises."""
@@ -57,7 +57,7 @@ class ResultCache:
         task.add_done_callback(self._offers.discard)
 
     async def delete(self, sha256: str, owner: str = "") -> None:
-        """Delete the owner's bytes with that hash; without Redis they end with CACHE_TTL."""
+        """Delete the owner's bytes with that hash; without Redis they end after ten minutes."""
         await self.wait_for_offers()
         await self._redis.call(lambda redis: redis.delete(_key(sha256, owner)))
 
@@ -67,9 +67,9 @@ class ResultCache:
 
     async def _store(self, key: str, data: bytes) -> None:
         async def store(redis: Redis) -> None:
-            new = await redis.set(f"{key}:asked", b"", nx=True, ex=self._ttl)
+            new = await redis.set(f"{key}:asked", b"", nx=True, ex=_TTL_SECONDS)
             if not new and not await self._is_full(redis):
-                await redis.set(key, data, ex=self._ttl)
+                await redis.set(key, data, ex=_TTL_SECONDS)
 
         await self._redis.call(store)
 

@@ -16,7 +16,7 @@ class TimeoutAndCacheSettings(BaseSettings):
         60,
         gt=0,
         description="Maximum of ?wait= in seconds; proxies close connections that are silent for "
-        "longer.",
+        "longer. An event stream, which is never silent, lasts sixty times as long.",
     )
     keepalive_timeout: float = Field(
         15, gt=0, description="Seconds an idle or half-sent request keeps its connection."
@@ -34,20 +34,11 @@ class TimeoutAndCacheSettings(BaseSettings):
         gt=0,
         description="Seconds POST /items/ waits for the workers; then 503: send it again.",
     )
-    cache_max_bytes: int = Field(
-        64 * KIB, ge=0, description="Largest result that Redis caches if requested often; 0: none."
-    )
-    cache_ttl: int = Field(600, ge=1, description="Seconds a result stays in Redis.")
     cache_total_bytes: int = Field(
         64 * MIB,
         ge=0,
-        description="Memory of Redis in all, above which no more results are cached.",
-    )
-    max_page_history: int = Field(
-        300,
-        ge=1,
-        description="Finished pictures that the page at / remembers, in each browser; pictures "
-        "that are not sent yet are always kept.",
+        description="Memory of Redis in all, above which no more small results are cached; 0: "
+        "none are.",
     )
     legacy_status: bool = Field(
         False,

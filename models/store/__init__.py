@@ -53,6 +53,10 @@ from models.store.tasks.worker_registry import WorkerRegistry
 
 __all__ = ["Store"]
 
+# Bytes of no task are deleted after this many DELETE_GRACE_SECONDS, an hour by default: a worker
+# that was frozen while it stored a result must not lose it.
+_ORPHAN_GRACES = 6
+
 log = structlog.get_logger()
 
 
@@ -89,7 +93,7 @@ class Store:
         self.change_stream = TaskChangeStream(database["tasks"])
         self.leases = Leases(database["tasks"])
         self.task_search = TaskSearch(database, settings.store_timeout)
-        self.queue_history = QueueHistory(database, settings.queue_history_retention_seconds)
+        self.queue_history = QueueHistory(database)
         self.api_keys = ApiKeys(database["keys"])
         self.result_names = ResultNames(database["names"])
         self.originals = Originals(database, settings.delete_grace_seconds)
@@ -108,9 +112,8 @@ class Store:
         self.secret_key = SecretKey(database["state"], settings.secret_key)
         self.retention = Retention(database, self.results, settings.delete_grace_seconds)
         self.periodic_lock = PeriodicLock(database["state"])
-        self.orphans = OrphanCollector(
-            database, self.results, timedelta(seconds=settings.orphan_age_seconds)
-        )
+        self._orphan_age = timedelta(seconds=_ORPHAN_GRACES * settings.delete_grace_seconds)
+        self.orphans = OrphanCollector(database, self.results, self._orphan_age)
 
     @classmethod
     async def open(cls, settings: Settings, observe: CallObserver | None = None) -> Self:
@@ -160,9 +163,7 @@ class Store:
         buckets = (self.originals, self.results, self.intermediates)
         grace = self._settings.delete_grace_seconds
         repair = Repair(self._database, self.originals, grace)
-        return ConsistencyCheck(
-            self._database, *buckets, repair, self._settings.orphan_age_seconds, fast=fast
-        )
+        return ConsistencyCheck(self._database, *buckets, repair, self._orphan_age, fast=fast)
 
     @translate_errors
     async def ping(self) -> None:

@@ -12,7 +12,7 @@ from models.store.mongo.errors import translate_errors
 from models.store.mongo.indexes import Indexes
 from models.store.mongo.server_time import now_plus
 
-_EXPIRE_SECONDS = 3600  # a TTL index drops older ones; METRICS_RETENTION_SECONDS is at most this
+_EXPIRE_SECONDS = 3600  # a TTL index drops older ones; a scrape shows five minutes
 _MAX_NAME_CHARACTERS = 300
 
 

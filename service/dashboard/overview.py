@@ -10,15 +10,16 @@ from aiohttp import web
 
 from models.errors import StoreUnavailable
 from models.redis.queue import Queue
-from models.settings import Settings
 from models.store import Store
-from models.store.tasks.queue_history import MAX_POINTS
+from models.store.tasks import queue_history
 from models.tasks.serializers import iso
-from service.dashboard.alerts import Snapshot, find_alerts
+from service.dashboard.alerts import RECENT_SECONDS, Snapshot, find_alerts
 from service.dashboard.schemas import HistoryBody, HistoryPointBody, QueueBody, WorkerBody
 from service.dashboard.serializers import worker_document
 from service.ttl_cache import TTLCache
 
+_MAX_WORKERS = 200  # shown, the latest heartbeats first: a page that a browser still renders
+_MAX_SILENCE_SECONDS = 3600  # of a worker that is shown
 _MAX_CACHE_SECONDS = 60.0  # even the history of a week is loaded again after this
 _MAX_HISTORY_CACHES = 16  # histories of different lengths in the cache
 
@@ -26,8 +27,7 @@ _MAX_HISTORY_CACHES = 16  # histories of different lengths in the cache
 class Overview:
     """Workers, queue, alerts and history for the dashboard; one per service process."""
 
-    def __init__(self, settings: Settings, store: Store, queue: Queue) -> None:
-        self._settings = settings
+    def __init__(self, store: Store, queue: Queue) -> None:
         self._store = store
         self._queue = queue
         self._worker_cache = TTLCache(self._load_workers)
@@ -44,7 +44,7 @@ class Overview:
         """Return the history of the last ``minutes``, reloaded when a point may have changed."""
         cache = self._history_caches.pop(minutes, None)
         if cache is None:
-            width = max(self._settings.queue_history_interval_seconds, minutes * 60 / MAX_POINTS)
+            width = queue_history.point_seconds(minutes * 60)
             cache = TTLCache(
                 partial(self._load_history, minutes), min(width, _MAX_CACHE_SECONDS) / 2
             )
@@ -54,8 +54,7 @@ class Overview:
         return await cache.get()
 
     async def _load_history(self, minutes: int) -> HistoryBody:
-        interval = self._settings.queue_history_interval_seconds
-        width, points = await self._store.queue_history.series(minutes * 60, interval)
+        width, points = await self._store.queue_history.series(minutes * 60)
         return {
             "minutes": minutes,
             "point_seconds": width,
@@ -70,26 +69,21 @@ class Overview:
         self._queue_cache = TTLCache(self._load_queue)
 
     async def _load_workers(self) -> list[WorkerBody]:
-        settings = self._settings
-        max_silence, max_workers = (
-            settings.dashboard_silent_worker_seconds,
-            settings.dashboard_workers_max,
-        )
-        entries = await self._store.workers.entries(max_silence, max_workers)
-        return [worker_document(entry, settings.worker_heartbeat_timeout) for entry in entries]
+        entries = await self._store.workers.entries(_MAX_SILENCE_SECONDS, _MAX_WORKERS)
+        return [worker_document(entry) for entry in entries]
 
     async def _load_queue(self) -> QueueBody:
-        settings, store = self._settings, self._store
+        store = self._store
         stats, workers, recent, waiting_before, depth = await asyncio.gather(
             store.task_stats.queue(),
             self._worker_cache.get(),
-            store.task_search.outcomes(settings.dashboard_recent_failure_seconds),
-            store.queue_history.waiting_before(300, settings.queue_history_interval_seconds),
+            store.task_search.outcomes(RECENT_SECONDS),
+            store.queue_history.waiting_before(300),
             self._redis_depth(),
         )
         snapshot = Snapshot(stats, workers, recent, waiting_before, redis_up=depth is not None)
         return {
-            "alarms": [alert.document() for alert in find_alerts(snapshot, settings)],
+            "alarms": [alert.document() for alert in find_alerts(snapshot)],
             "waiting": stats.waiting,
             "oldest_seconds": round(stats.oldest_seconds),
             "running": stats.running,
@@ -100,7 +94,7 @@ class Overview:
                 "running": sum(each["state"] == "running" for each in workers),
             },
             "lately": {
-                "seconds": settings.dashboard_recent_failure_seconds,
+                "seconds": RECENT_SECONDS,
                 "succeeded": recent.succeeded,
                 "failed": recent.failed,
                 "cancelled": recent.cancelled,

@@ -15,9 +15,11 @@ from typing_extensions import TypedDict
 from models.errors import BadParameter, NotFound
 from models.operations import OPERATIONS
 from models.outbox.item import DeliveryStatus
+from models.store.tasks import queue_history
 from models.store.tasks.search import TaskFilter
+from models.tasks.filenames import MAX_CHARACTERS
 from models.tasks.task import Status
-from service.app_keys import SETTINGS, STORE
+from service.app_keys import STORE
 from service.dashboard.endpoint import dashboard_endpoint
 from service.dashboard.overview import OVERVIEW
 from service.dashboard.result_links import result_link_signer
@@ -34,6 +36,8 @@ from service.http.query import reject_unknown_query
 from service.http.responses import etag_response
 from service.openapi.endpoint import JSON
 
+_PAGE_SIZE = 25  # tasks on one page of the dashboard
+_MAX_PAGE_SIZE = 200  # with ?limit=
 _DEFAULT_MINUTES = 60  # of history by default
 _MAX_WORKER_CHARACTERS = 300  # of the worker filter
 _INTEGER = re.compile(r"[0-9]{1,6}")
@@ -61,7 +65,7 @@ class _TasksQuery(TypedDict, total=False):
     worker: Annotated[str, Field(description="Only tasks that this worker claimed last.")]
     search: Annotated[str, Field(description="Start of a task id or of a file name; case matters.")]
     after: Annotated[str, Field(description="The value of next of the previous page.")]
-    limit: Annotated[int, Field(ge=1, description="How many; see DASHBOARD_PAGE_SIZE_MAX.")]
+    limit: Annotated[int, Field(ge=1, description="How many; at most 200.")]
 
 
 class _WebhooksQuery(TypedDict, total=False):
@@ -72,7 +76,7 @@ class _WebhooksQuery(TypedDict, total=False):
             json_schema_extra={"enum": [str(each) for each in DeliveryStatus]},
         ),
     ]
-    limit: Annotated[int, Field(ge=1, description="How many; see DASHBOARD_PAGE_SIZE_MAX.")]
+    limit: Annotated[int, Field(ge=1, description="How many; at most 200.")]
 
 
 @dashboard_endpoint(
@@ -104,9 +108,8 @@ async def queue(request: web.Request) -> web.StreamResponse:
 async def history(request: web.Request) -> web.StreamResponse:
     """GET /dashboard/api/history?minutes=: queue length and throughput over time."""
     reject_unknown_query(request, "minutes")
-    settings = request.app[SETTINGS]
     minutes = _int_parameter(
-        request, "minutes", _DEFAULT_MINUTES, settings.queue_history_retention_seconds // 60
+        request, "minutes", _DEFAULT_MINUTES, queue_history.RETENTION_SECONDS // 60
     )
     return _json_response(request, await request.app[OVERVIEW].history(minutes))
 
@@ -121,10 +124,8 @@ async def history(request: web.Request) -> web.StreamResponse:
 async def tasks(request: web.Request) -> web.StreamResponse:
     """GET /dashboard/api/tasks: a page of tasks, newest first."""
     reject_unknown_query(request, "status", "operation", "worker", "search", "after", "limit")
-    settings = request.app[SETTINGS]
-    wanted = _task_filter(request, settings.max_name_characters)
-    max_limit = max(settings.dashboard_page_size, settings.dashboard_page_size_max)
-    limit = _int_parameter(request, "limit", settings.dashboard_page_size, max_limit)
+    wanted = _task_filter(request)
+    limit = _int_parameter(request, "limit", _PAGE_SIZE, _MAX_PAGE_SIZE)
     page, cursor = await request.app[STORE].task_search.page(wanted, limit)
     return _json_response(request, {"tasks": [task_row(task) for task in page], "next": cursor})
 
@@ -158,7 +159,6 @@ async def task(request: web.Request) -> web.StreamResponse:
 async def webhooks(request: web.Request) -> web.StreamResponse:
     """GET /dashboard/api/webhooks: the newest webhooks."""
     reject_unknown_query(request, "status", "limit")
-    settings = request.app[SETTINGS]
     given, known = request.query.get("status", ""), [str(status) for status in DeliveryStatus]
     if given and given not in known:
         raise BadParameter(
@@ -166,14 +166,13 @@ async def webhooks(request: web.Request) -> web.StreamResponse:
             parameter="status",
             known=known,
         )
-    max_limit = max(settings.dashboard_page_size, settings.dashboard_page_size_max)
-    limit = _int_parameter(request, "limit", settings.dashboard_page_size, max_limit)
+    limit = _int_parameter(request, "limit", _PAGE_SIZE, _MAX_PAGE_SIZE)
     status = DeliveryStatus(given) if given else None
     found = await request.app[STORE].webhooks.newest(status, limit)
     return _json_response(request, {"webhooks": [webhook_document(event) for event in found]})
 
 
-def _task_filter(request: web.Request, max_name_characters: int) -> TaskFilter:
+def _task_filter(request: web.Request) -> TaskFilter:
     query = {name: request.query.get(name, "") for name in ("status", "operation", "worker")}
     search = request.query.get("search", "").strip()
     statuses = [str(status) for status in Status]
@@ -186,11 +185,11 @@ def _task_filter(request: web.Request, max_name_characters: int) -> TaskFilter:
             )
     for name, value, max_length in (
         ("worker", query["worker"], _MAX_WORKER_CHARACTERS),
-        ("search", search, max_name_characters),
+        ("search", search, MAX_CHARACTERS),
     ):
         if len(value) > max_length:
             raise BadParameter(
-                f"{name} has {len(value)} characters; at max_length {max_length} are allowed",
+                f"{name} has {len(value)} characters; at most {max_length} are allowed",
                 parameter=name,
                 limit=max_length,
                 measured=len(value),

@@ -54,7 +54,7 @@ def routes() -> list[web.RouteDef]:
 
 async def dashboard_context(app: web.Application) -> AsyncIterator[None]:
     """Record the history while the service runs."""
-    app[OVERVIEW] = Overview(app[SETTINGS], app[STORE], app[QUEUE])
+    app[OVERVIEW] = Overview(app[STORE], app[QUEUE])
     recording = asyncio.create_task(record_history(app[SETTINGS], app[STORE]))
     yield
     recording.cancel()

@@ -6,12 +6,12 @@ import asyncio
 import math
 from collections.abc import Mapping
 
-from models.settings import Settings
 from models.store import Store
 from models.tasks.queue_position import QueueSnapshot
 from models.tasks.task import Status, Task
 from service.ttl_cache import TTLCache
 
+MIN_INTERVAL_SECONDS = 0.25  # between two events of a stream: people see no faster progress
 _MAX_TIME_SHARE = 0.1  # of the time may go into reading the queue
 _FRESH_SECONDS = 5.0  # snapshot lifetime when no queue position is shown
 
@@ -24,10 +24,8 @@ def any_queued(tasks: Mapping[str, Task]) -> bool:
 class QueueWatch:
     """Cached queue snapshot; ``changed``: the queue changed since it was read."""
 
-    def __init__(self, settings: Settings, store: Store) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
-        self._min_interval_seconds = settings.events_interval_seconds
-        self._heartbeat_timeout_seconds = settings.worker_heartbeat_timeout
         self._cache = TTLCache(self._read_queue)
         self._read_at = self._next_read_at = -math.inf
         self.changed = True
@@ -59,10 +57,10 @@ class QueueWatch:
         loop = asyncio.get_running_loop()
         self.changed, before, began = False, self.changed, loop.time()
         try:
-            snapshot = await self._store.fair_queue.snapshot(self._heartbeat_timeout_seconds)
+            snapshot = await self._store.fair_queue.snapshot()
         except BaseException:
             self.changed = before
             raise
         self._read_at, spent = began, loop.time() - began
-        self._next_read_at = began + max(self._min_interval_seconds, spent / _MAX_TIME_SHARE)
+        self._next_read_at = began + max(MIN_INTERVAL_SECONDS, spent / _MAX_TIME_SHARE)
         return snapshot

@@ -20,7 +20,7 @@ from models.settings import Settings
 from models.store import Store
 from models.store.tasks.change_stream import TaskChange
 from models.tasks.task import Task
-from service.events.queue_watch import QueueWatch, any_queued
+from service.events.queue_watch import MIN_INTERVAL_SECONDS, QueueWatch, any_queued
 from service.events.sse_stream import EventStream
 from service.events.sse_topic import Kind, Topic
 from service.events.stream_limits import StreamLimits
@@ -44,7 +44,7 @@ class EventHub:
         self._streams: set[EventStream] = set()
         self._limits = StreamLimits(settings)
         self._changed = asyncio.Event()
-        self._queue_watch = QueueWatch(settings, store)
+        self._queue_watch = QueueWatch(store)
         self._serialize_seconds = 0.0  # since the last pause
         self._shutdown = asyncio.Event()
         for kind in ("task", "group"):
@@ -67,7 +67,7 @@ class EventHub:
         self._changed.set()
 
     async def run(self) -> None:
-        """Send changes, at most once per EVENTS_INTERVAL_SECONDS, until cancelled."""
+        """Send changes, at most once per MIN_INTERVAL_SECONDS, until cancelled."""
         while True:
             await self._wait_for_change()
             try:
@@ -79,10 +79,7 @@ class EventHub:
                 log.exception("event_streams_failed")
             # Serialization takes at most half of the time, however many large groups are open.
             await asyncio.sleep(
-                max(
-                    self._settings.events_interval_seconds,
-                    self._serialize_seconds / _MAX_TIME_SHARE,
-                )
+                max(MIN_INTERVAL_SECONDS, self._serialize_seconds / _MAX_TIME_SHARE)
             )
             self._serialize_seconds = 0.0
 

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from models import VERSION
 from models.errors import StoreUnavailable
-from service.app_keys import DRAINING, QUEUE, SETTINGS, STORE
+from service.app_keys import DRAINING, QUEUE, STORE
 from service.http.errors import RETRY_AFTER_SECONDS
 from service.openapi.endpoint import ResponseSpec, endpoint
 from service.schemas import HealthBody, MissingPart, ReadinessBody
@@ -36,11 +36,11 @@ def readiness_cache(app: web.Application) -> TTLCache[StoreStates]:
     """Return the state that all calls of /readyz share: they are not rate limited."""
 
     async def load() -> StoreStates:
-        store, queue, settings = app[STORE], app[QUEUE], app[SETTINGS]
+        store, queue = app[STORE], app[QUEUE]
         answers = await asyncio.gather(
             store.ping(),
             queue.ping(),
-            store.workers.count_alive(settings.worker_heartbeat_timeout),
+            store.workers.count_alive(),
             return_exceptions=True,
         )
         for answer in answers:

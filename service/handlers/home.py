@@ -30,6 +30,7 @@ What each of them takes: {url}/docs, as JSON {url}/operations. Health: /healthz,
 """
 
 
+_MAX_HISTORY = 300  # finished pictures that a browser remembers: a screen shows fewer
 _VARY = {"Vary": "Accept"}
 _NOW = {"Cache-Control": "no-store"}
 
@@ -50,7 +51,7 @@ async def index(request: web.Request) -> web.StreamResponse:
             "megapixels": f"{settings.max_pixels / 1e6:g}",
         }
         reshaping = [op for op, spec in OPERATIONS.items() if not spec.same_frame]
-        largest |= {"reshaping": " ".join(reshaping)}
+        largest |= {"reshaping": " ".join(reshaping), "max_history": _MAX_HISTORY}
         largest |= {"key": seen.key.name if seen and seen.key else ""}
         answer = layout_page(
             "upload.html", "/", settings=settings, accepted=ACCEPTED_FORMATS, **largest

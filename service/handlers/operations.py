@@ -8,7 +8,7 @@ from models.errors import StoreUnavailable
 from models.networks.catalogue import Catalogue
 from models.operations import OPERATIONS, Operation
 from models.operations.parameter_docs import summary
-from service.app_keys import CATALOGUE, SETTINGS, STORE
+from service.app_keys import CATALOGUE, STORE
 from service.http.responses import json_response
 from service.openapi.endpoint import ResponseSpec, endpoint
 from service.schemas import OperationBody, OperationsBody
@@ -24,8 +24,7 @@ async def index(request: web.Request) -> web.StreamResponse:
     """List the operations, and the engines of the live workers; {} while MongoDB is down."""
     listed = [operation_body(spec, request.app[CATALOGUE]) for spec in OPERATIONS.values()]
     try:
-        seen = request.app[SETTINGS].worker_heartbeat_timeout
-        engines = await request.app[STORE].workers.engines(seen)
+        engines = await request.app[STORE].workers.engines()
     except StoreUnavailable:  # the operations are known without the store
         engines = {}
     body: OperationsBody = {"operations": listed, "engines": engines}

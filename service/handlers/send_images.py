@@ -14,7 +14,7 @@ from models.outbox import email as emails
 from models.outbox.email import Email
 from models.outbox.item import DeliveryStatus
 from models.tasks.group import group_progress
-from service.app_keys import SETTINGS, STORE
+from service.app_keys import STORE
 from service.auth.identity import identity
 from service.auth.rate_limit import count_call, count_email
 from service.http.query import reject_unknown_query
@@ -23,6 +23,7 @@ from service.openapi.endpoint import ResponseSpec, endpoint
 from service.openapi.error_groups import STORE_ERRORS
 from service.schemas import EmailStatusBody
 
+_RESEND_SECONDS = 3600  # before the same archive is sent again: a lost e-mail shows by then
 _locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 """Of concurrent calls for a group one queues the e-mail and counts; the others find it queued."""
 
@@ -42,7 +43,7 @@ async def send(request: web.Request) -> web.StreamResponse:
     The response never contains the address: a client that knows the group's ID need not know it.
     """
     reject_unknown_query(request)
-    settings, store = request.app[SETTINGS], request.app[STORE]
+    store = request.app[STORE]
     group_id = request.match_info["id"]
     found = await store.groups.find(group_id, identity(request).view)
     if found is None:
@@ -55,16 +56,15 @@ async def send(request: web.Request) -> web.StreamResponse:
             parameter="email",
         )
     draft = emails.archive_draft(group.id, group.email)
-    again = settings.mail_archive_resend_seconds
     async with _locks.setdefault(group.id, asyncio.Lock()):
         known = await store.emails.find_by_key(draft.key)
-        if known is not None and _blocks_another(known, again):
+        if known is not None and _blocks_another(known):
             return _respond_known(group.id, known)
         await count_call(request, "MAIL_PER_CLIENT")
         address = await count_email(request, group.email)
         if not address.allowed:
             raise address.refusal("e-mails to this group's address")
-        await store.emails.put(draft, resend_after=again)
+        await store.emails.put(draft, resend_after=_RESEND_SECONDS)
     state = group_progress(group, tasks)
     detail = "the e-mail is queued"
     if not state.ended:
@@ -72,10 +72,10 @@ async def send(request: web.Request) -> web.StreamResponse:
     return _respond(group.id, "queued", detail)
 
 
-def _blocks_another(known: Email, again: float) -> bool:
+def _blocks_another(known: Email) -> bool:
     """Return whether an e-mail prevents another one: it is queued, or was sent lately."""
     if known.status is DeliveryStatus.SENT and known.ended_at is not None:
-        return (datetime.now(UTC) - known.ended_at).total_seconds() < again
+        return (datetime.now(UTC) - known.ended_at).total_seconds() < _RESEND_SECONDS
     return known.status is DeliveryStatus.CREATED
 
 

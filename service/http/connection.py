@@ -22,6 +22,11 @@ from service.http.errors import error_response, serialize_response
 log = structlog.get_logger()
 
 _REFUSAL_SECONDS = 1.0  # a refused client gets this long to read the response
+_LINGER_SECONDS = 2.0  # a body is read on and dropped, so that the client reads the response
+_MAX_LINE_BYTES = 8190  # of a path with its query, or of a header: aiohttp's default
+_MAX_HEADERS = 100  # browsers send twenty
+_MAX_HEAD_BYTES = 32_768  # of a head that arrives in pieces, since they are kept in memory
+_MIN_RESPONSE_RATE = 1024  # bytes a second over RESPONSE_STALL_TIMEOUT: a slow modem is faster
 
 
 class Connection(web.RequestHandler):
@@ -33,10 +38,10 @@ class Connection(web.RequestHandler):
             server,
             loop=asyncio.get_running_loop(),
             keepalive_timeout=s.keepalive_timeout,
-            lingering_time=s.linger_timeout,
-            max_line_size=s.max_request_line_bytes,
-            max_field_size=s.max_header_bytes,
-            max_headers=s.max_headers,
+            lingering_time=_LINGER_SECONDS,
+            max_line_size=_MAX_LINE_BYTES,
+            max_field_size=_MAX_LINE_BYTES,
+            max_headers=_MAX_HEADERS,
             auto_decompress=False,  # no route accepts a compressed body
             # service.http.request_context logs each request once, with its id.
             access_log=cast(Any, None),
@@ -83,20 +88,12 @@ class Connection(web.RequestHandler):
         if self._head_since is None:
             self._head_since = self._loop.time()
         self._head_bytes += len(data)
-        limit = self._settings.max_request_head_bytes
-        if self._head_bytes > limit:
+        if self._head_bytes > _MAX_HEAD_BYTES:
             self.close()
-            self._refuse(
-                serialize_response(
-                    error_response(
-                        RequestHeadTooLarge(
-                            f"request head is longer than {limit} bytes (MAX_REQUEST_HEAD_BYTES)",
-                            setting="MAX_REQUEST_HEAD_BYTES",
-                            limit=limit,
-                        )
-                    )
-                )
+            error = RequestHeadTooLarge(
+                f"the request head is longer than {_MAX_HEAD_BYTES} bytes", limit=_MAX_HEAD_BYTES
             )
+            self._refuse(serialize_response(error_response(error)))
 
     def resume_writing(self) -> None:
         self._resumed = True
@@ -120,7 +117,7 @@ class Connection(web.RequestHandler):
             self._stall, self._resumed = (now, left), False
         elif now - self._stall[0] > s.response_stall_timeout:
             taken = self._stall[1] - left
-            if self._resumed or taken >= s.response_min_rate * s.response_stall_timeout:
+            if self._resumed or taken >= _MIN_RESPONSE_RATE * s.response_stall_timeout:
                 self._stall, self._resumed = (now, left), False
             else:
                 log.debug("slow_client_closed", phase="response")
@@ -142,7 +139,7 @@ class Connection(web.RequestHandler):
             raise ConnectionError(
                 "response already started: an error document would become part of it"
             )
-        return _RawResponse(serialize_response(error_response(_error(exc, self._settings))))
+        return _RawResponse(serialize_response(error_response(_error(exc))))
 
     def _awaits_head(self) -> bool:
         """Tell whether a request head is awaited; aiohttp's timer checks the same future."""
@@ -171,20 +168,14 @@ class _RawResponse(web.Response):
         return None
 
 
-def _error(exc: BaseException | None, s: Settings) -> AppError:
+def _error(exc: BaseException | None) -> AppError:
     if isinstance(exc, LineTooLong):
         return RequestHeadTooLarge(
-            f"the URL or a header is longer than {s.max_request_line_bytes} "
-            "(MAX_REQUEST_LINE_BYTES) or "
-            f"{s.max_header_bytes} bytes (MAX_HEADER_BYTES)",
-            setting="MAX_HEADER_BYTES",
-            limit=s.max_header_bytes,
+            f"the URL or a header is longer than {_MAX_LINE_BYTES} bytes", limit=_MAX_LINE_BYTES
         )
     if isinstance(exc, BadHttpMessage) and exc.message.startswith("Too many headers"):
         return RequestHeadTooLarge(
-            f"the request has more than {s.max_headers} headers (MAX_HEADERS)",
-            setting="MAX_HEADERS",
-            limit=s.max_headers,
+            f"the request has more than {_MAX_HEADERS} headers", limit=_MAX_HEADERS
         )
     if isinstance(exc, HttpProcessingError):
         reason = exc.message.split("\n")[0].rstrip(":.")[:80]

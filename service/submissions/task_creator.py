@@ -28,6 +28,7 @@ from models.tasks.task import Upload as TaskUpload
 from service.submissions.admission import Admission
 from service.uploads.incoming_file import AcceptedUpload
 
+_MAX_NAMES = 100  # of one task: the same bytes under more names get the URL of the first
 _MAX_TRIES = 5  # to restart a task whose result is deleted while it is submitted
 
 
@@ -178,11 +179,11 @@ class TaskCreator:
             await self._restart(task, await self._store_original(spec), spec.client)
 
     async def _add_name(self, task_id: str, upload: TaskUpload) -> None:
-        await self.store.tasks.add_upload(task_id, upload, self.settings.max_names_per_task)
+        await self.store.tasks.add_upload(task_id, upload, _MAX_NAMES)
 
     def _is_new_name(self, task: Task, name: str) -> bool:
         known = {upload.name for upload in task.uploads}
-        return name not in known and len(known) < self.settings.max_names_per_task
+        return name not in known and len(known) < _MAX_NAMES
 
     async def _create(self, spec: _TaskSpec) -> None:
         async with self.admission.admit(spec.client) as order:

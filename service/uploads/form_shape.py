@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from models.images.inspect import InputFormat
 from service.uploads.incoming_file import IncomingFile
 
+MAX_FIELDS = 40  # beside the pictures; the largest form has a dozen
+MAX_FIELD_BYTES = 8192  # the longest JSON of twenty operations has a quarter of it
+
 
 @dataclass(frozen=True)
 class FormShape:

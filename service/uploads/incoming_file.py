@@ -108,7 +108,7 @@ class IncomingFile:
 
     async def validate(self) -> AcceptedUpload | RejectedUpload:
         """Accept a complete image of an accepted format with at most MAX_PIXELS, else reject it."""
-        name = sanitize(self.name, self._settings.max_name_characters)
+        name = sanitize(self.name)
         try:
             if self.error is not None:
                 raise self.error

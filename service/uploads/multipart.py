@@ -12,7 +12,7 @@ from service.http.header_params import header_parameters, media_type, multipart_
 from service.http.json_body import body_too_large, unknown_field
 from service.http.upload_rate import MinimumRate
 from service.uploads.disk_space import DISK_SPACE
-from service.uploads.form_shape import Form, FormShape
+from service.uploads.form_shape import MAX_FIELD_BYTES, MAX_FIELDS, Form, FormShape
 from service.uploads.incoming_file import IncomingFile, decode_text, upload_too_large
 from service.uploads.spool import Spool
 
@@ -93,12 +93,8 @@ class _FormBuilder:
         if self._shape.known is not None and self._name not in self._shape.known:
             raise unknown_field(self._name, self._shape.known)
         self._text_fields += 1
-        if self._text_fields > self._settings.max_fields:
-            raise BadRequest(
-                f"the form has more than {self._settings.max_fields} fields (MAX_FIELDS)",
-                setting="MAX_FIELDS",
-                limit=self._settings.max_fields,
-            )
+        if self._text_fields > MAX_FIELDS:
+            raise BadRequest(f"the form has more than {MAX_FIELDS} fields", limit=MAX_FIELDS)
         if self._name in self.form.fields:
             raise BadRequest(f"the field {shown} came twice")
         self._text = bytearray()
@@ -132,12 +128,10 @@ class _FormBuilder:
             self.form.files[-1].write(part)
             return
         self._text += part
-        limit = self._settings.max_field_bytes
-        if len(self._text) > limit:
+        if len(self._text) > MAX_FIELD_BYTES:
             raise TooLarge(
-                f"the field {self._name[:40]!a} is longer than {limit} bytes (MAX_FIELD_BYTES)",
-                setting="MAX_FIELD_BYTES",
-                limit=limit,
+                f"the field {self._name[:40]!a} is longer than {MAX_FIELD_BYTES} bytes",
+                limit=MAX_FIELD_BYTES,
                 measured=len(self._text),
             )
 
@@ -218,11 +212,7 @@ def _max_body_bytes(shape: FormShape, settings: Settings) -> int:
     file_bytes = min(shape.max_files * settings.max_upload_bytes, settings.max_batch_bytes)
     if shape.max_files == 1:
         file_bytes = settings.max_upload_bytes
-    return (
-        file_bytes
-        + settings.max_fields * settings.max_field_bytes
-        + _OVERHEAD_BYTES * (1 + shape.max_files // 10)
-    )
+    return file_bytes + MAX_FIELDS * MAX_FIELD_BYTES + _OVERHEAD_BYTES * (1 + shape.max_files // 10)
 
 
 def _body_too_large(shape: FormShape, settings: Settings, measured: int) -> TooLarge:

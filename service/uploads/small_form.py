@@ -12,7 +12,7 @@ from models.settings import Settings
 from service.app_keys import SETTINGS
 from service.http.header_params import media_type
 from service.http.json_body import read_body, read_json, unknown_field
-from service.uploads.form_shape import FormShape
+from service.uploads.form_shape import MAX_FIELDS, FormShape
 from service.uploads.multipart import read_form
 from service.uploads.spool import Spool
 
@@ -53,7 +53,7 @@ async def _pairs(
         return _json(await read_json(request, settings))
     data = await read_body(request, settings)
     if kind == "application/x-www-form-urlencoded":
-        return _urlencoded(data, settings.max_fields)
+        return _urlencoded(data)
     if not data:
         return []
     raise BadRequest(f"send the form as {_FORMS}", measured=kind[:80])
@@ -69,12 +69,12 @@ def _json(document: Any) -> list[tuple[str, str]]:
     return list(document.items())
 
 
-def _urlencoded(data: bytes, most: int) -> list[tuple[str, str]]:
+def _urlencoded(data: bytes) -> list[tuple[str, str]]:
     try:
         return parse_qsl(
-            data.decode("ascii"), keep_blank_values=True, max_num_fields=most, errors="strict"
+            data.decode("ascii"), keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict"
         )
     except ValueError:  # UnicodeDecodeError too
         raise BadRequest(
-            f"the form is not urlencoded UTF-8, or has more than {most} fields (MAX_FIELDS)"
+            f"the form is not urlencoded UTF-8, or has more than {MAX_FIELDS} fields"
         ) from None

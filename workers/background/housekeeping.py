@@ -21,6 +21,7 @@ from workers.store_retry import extend_until_lost
 log = structlog.get_logger()
 
 LOCK_NAME = "housekeeping"
+_MAX_PAUSE_SECONDS = 60.0  # between two runs
 
 
 async def housekeep(worker: WorkerContext) -> None:
@@ -32,7 +33,7 @@ async def housekeep(worker: WorkerContext) -> None:
             log.warning("housekeeping_skipped", **error.document())
         except Exception:
             log.exception("housekeeping_failed")
-        await asyncio.sleep(worker.settings.housekeeping_interval_seconds)
+        await asyncio.sleep(_pause_seconds(worker.settings))
 
 
 async def run_if_due(name: str, settings: Settings, store: Store) -> bool:
@@ -58,7 +59,7 @@ async def run_if_due(name: str, settings: Settings, store: Store) -> bool:
         counts = await deletion
         if any(counts.values()):
             log.info("housekeeping_done", **counts)
-        pause = settings.housekeeping_interval_seconds
+        pause = _pause_seconds(settings)
         return True
     finally:
         for task in (deletion, extension):
@@ -81,3 +82,8 @@ async def delete_expired(settings: Settings, store: Store) -> dict[str, int]:
         counts["intermediates"] += count
     counts["orphans"] = await store.orphans.collect()
     return counts
+
+
+def _pause_seconds(settings: Settings) -> float:
+    """Return the seconds between two runs: what is released is deleted at most a tenth later."""
+    return min(_MAX_PAUSE_SECONDS, settings.delete_grace_seconds / 10)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 
-from models.outbox.email import Email
+from models.outbox.email import GIVE_UP_SECONDS, Email
 from models.settings import Settings
 from workers.mail.contents import CONTENT_BUILDERS
 from workers.mail.context import MailContext
 from workers.mail.mime import compose_message
 from workers.mail.smtp import SmtpClient
 from workers.outbox import Delivery, RetryPolicy, deliver, mark_begun
+
+_RETRY_SECONDS = 30.0  # before the second attempt; gray-listing servers want half a minute or more
 
 
 async def deliver_email(context: MailContext, client: SmtpClient, email: Email) -> None:
@@ -44,10 +46,8 @@ async def deliver_email(context: MailContext, client: SmtpClient, email: Email) 
 def retry_policy(settings: Settings) -> RetryPolicy:
     """Return how long e-mails are tried."""
     return RetryPolicy(
-        "MAIL",
         lease_seconds=settings.lease_seconds,
         keep_seconds=settings.mail_retention_seconds,
-        retry_seconds=settings.mail_retry_seconds,
-        give_up_seconds=settings.mail_give_up_seconds,
-        max_crashes=settings.mail_max_crashes,
+        retry_seconds=_RETRY_SECONDS,
+        give_up_seconds=GIVE_UP_SECONDS,
     )

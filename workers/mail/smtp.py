@@ -26,7 +26,8 @@ from aiosmtplib.errors import (
 from models.settings import Settings
 from workers.outbox import PermanentFailure, TemporaryFailure
 
-_MAX_TIMEOUTS = 10  # times SMTP_TIMEOUT one e-mail may take, however fast each reply is
+_REPLY_SECONDS = 30.0  # one reply of the mail server may take; checks of content take a few
+_MAX_REPLIES = 10  # times as long one e-mail may take, however fast each reply is
 _UNSAFE_CHARACTERS = re.compile(r"[^A-Za-z0-9.@_-]")
 
 
@@ -49,13 +50,13 @@ class SmtpClient:
         """
         try:
             if self._settings.smtp_host:
-                limit = _MAX_TIMEOUTS * self._settings.smtp_timeout
+                limit = _MAX_REPLIES * _REPLY_SECONDS
                 await _within(limit, self._send_over_smtp(message))
             else:
                 await asyncio.to_thread(self._write_file, message)
         except BaseException as error:
             self._drop()  # its state is unknown: the next e-mail gets a new connection
-            failure = self._timeout_failure(error) or _failure(error)
+            failure = _failure(error)
             if failure is not None:
                 raise failure from error
             raise
@@ -82,20 +83,6 @@ class SmtpClient:
         data = await asyncio.to_thread(message.as_bytes)
         await self._server.sendmail(_address(message["From"]), [_address(message["To"])], data)
 
-    def _timeout_failure(self, error: BaseException) -> TemporaryFailure | None:
-        """Return the failure for a timeout of ours; None for other errors."""
-        limit = self._settings.smtp_timeout
-        if isinstance(error, SMTPTimeoutError):
-            return TemporaryFailure(
-                f"no reply from the mail server within {limit:g} s (SMTP_TIMEOUT)"
-            )
-        if isinstance(error, _ConversationTooLong):
-            return TemporaryFailure(
-                f"the e-mail took more than {_MAX_TIMEOUTS * limit:g} s, "
-                f"{_MAX_TIMEOUTS} times SMTP_TIMEOUT"
-            )
-        return None
-
     async def _connect(self) -> aiosmtplib.SMTP:
         s = self._settings
         context = None
@@ -107,7 +94,7 @@ class SmtpClient:
             username=s.smtp_user or None,
             password=s.smtp_password.get_secret_value() or None,
             local_hostname=socket.gethostname(),  # the default asks the DNS and blocks
-            timeout=s.smtp_timeout,
+            timeout=_REPLY_SECONDS,
             use_tls=s.smtp_tls == "tls",
             start_tls=s.smtp_tls == "starttls",  # True: an error if it is not offered
             tls_context=context,
@@ -168,6 +155,11 @@ def _failure(error: BaseException) -> TemporaryFailure | PermanentFailure | None
     if isinstance(error, (SMTPRecipientRefused, SMTPSenderRefused, SMTPDataError)):
         text = f"the mail server answered {error.code}: {error.message}"[:500]
         return PermanentFailure(text) if error.code >= 500 else TemporaryFailure(text)
+    if isinstance(error, SMTPTimeoutError):
+        return TemporaryFailure(f"no reply from the mail server within {_REPLY_SECONDS:g} s")
+    if isinstance(error, _ConversationTooLong):
+        seconds = _MAX_REPLIES * _REPLY_SECONDS
+        return TemporaryFailure(f"the e-mail took more than {seconds:g} s")
     # A refused login or greeting is not the e-mail's fault, whatever its code: it is retried.
     if isinstance(error, (SMTPException, OSError)):  # OSError: also TimeoutError, ssl.SSLError
         return TemporaryFailure(f"{type(error).__name__}: {error}"[:500])

@@ -25,6 +25,8 @@ from workers.store_retry import retry_store
 from workers.webhooks.client import CallResult, WebhookClient
 from workers.webhooks.payload import build_payload
 
+_RETRY_SECONDS = 10.0  # before the second attempt: a receiver that restarts is back by then
+_GIVE_UP_SECONDS = 24 * 3600.0  # a receiver that fails for a day is not coming back by itself
 _FINAL_OUTCOMES = frozenset({"gone", "refused_address", "bad_callback"})
 """Not retried: the receiver answered 410, or it may not be called."""
 
@@ -72,8 +74,7 @@ async def deliver_webhook(context: WebhookContext, webhook: WebhookEvent) -> Non
         if result.outcome in _FINAL_OUTCOMES:
             raise PermanentFailure(result.detail)
         if result.outcome != "delivered":
-            retry_after = min(result.retry_after, settings.webhook_retry_after_max)
-            raise TemporaryFailure(result.detail, retry_after)
+            raise TemporaryFailure(result.detail, result.retry_after)
 
     log_fields = {"about": webhook.about, "subject": webhook.subject, "host": webhook.host}
     delivery = Delivery(store.webhooks, webhook, retry_policy(settings), "webhook", log_fields)
@@ -104,10 +105,8 @@ async def _call(
 def retry_policy(settings: Settings) -> RetryPolicy:
     """Return how long webhooks are tried."""
     return RetryPolicy(
-        "WEBHOOK",
         lease_seconds=settings.lease_seconds,
         keep_seconds=settings.webhook_retention_seconds,
-        retry_seconds=settings.webhook_retry_seconds,
-        give_up_seconds=settings.webhook_give_up_seconds,
-        max_crashes=settings.webhook_max_crashes,
+        retry_seconds=_RETRY_SECONDS,
+        give_up_seconds=_GIVE_UP_SECONDS,
     )

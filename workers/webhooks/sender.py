@@ -23,6 +23,8 @@ from workers.webhooks.delivery import WebhookContext, deliver_webhook
 log = structlog.get_logger()
 
 _RECHECK_SECONDS = 10.0  # a webhook waits before a sender checks itself whether its task has ended
+# A host gets an eighth of WEBHOOK_CONCURRENCY, a client half: slow receivers do not delay others.
+_SHARES = {"host": 8, "client": 2}
 _SHUTDOWN_GRACE_SECONDS = 5.0  # for the calls in progress
 
 
@@ -31,10 +33,8 @@ class RunningDeliveries:
 
     def __init__(self, settings: Settings) -> None:
         self._slots = {
-            "host": Slots(("WEBHOOK_CONCURRENCY_PER_HOST", settings.webhook_concurrency_per_host)),
-            "client": Slots(
-                ("WEBHOOK_CONCURRENCY_PER_CLIENT", settings.webhook_concurrency_per_client)
-            ),
+            name: Slots(("WEBHOOK_CONCURRENCY", max(1, settings.webhook_concurrency // share)))
+            for name, share in _SHARES.items()
         }
         self.last_client = ""
 

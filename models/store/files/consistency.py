@@ -1,7 +1,7 @@
 """Consistency check of ledger, result names and files, safe while programs run, in bounded memory.
 
-A file or name younger than ORPHAN_AGE_SECONDS whose owner is missing is skipped: its owner may be
-about to be written.
+A file or name younger than six DELETE_GRACE_SECONDS whose owner is missing is skipped: its owner
+may be about to be written.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class ConsistencyCheck:
         results: FileBucket,
         intermediates: FileBucket,
         repair: Repair,
-        orphan_age_seconds: float,
+        orphan_age: timedelta,
         *,
         fast: bool = False,
     ) -> None:
@@ -65,7 +65,7 @@ class ConsistencyCheck:
         self._buckets = {"results": results, "intermediates": intermediates}
         self._repair = repair
         self._fast = fast
-        self._recent_since = datetime.now(UTC) - timedelta(seconds=orphan_age_seconds)
+        self._recent_since = datetime.now(UTC) - orphan_age
         self.counts: Counter[str] = Counter()
 
     async def findings(self) -> AsyncIterator[Finding]:

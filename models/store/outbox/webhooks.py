@@ -30,6 +30,7 @@ log = structlog.get_logger()
 Document = dict[str, Any]
 
 _MAX_CLIENTS_SEARCHED = 10  # with their maximum of webhooks each: bounds the reads for one task
+_MAX_LOG_ENTRIES = 40  # of one delivery, the newest: a day of hourly attempts, and some by hand
 _MAX_SHOWN = 50  # webhooks of one task
 
 
@@ -48,7 +49,6 @@ class WebhookOutbox(Outbox[WebhookEvent]):
         self._tasks = database["tasks"]
         self._pending = pending
         self._keep = settings.webhook_retention_seconds
-        self._max_log_entries = settings.webhook_log_attempts
         self._max_searched = _MAX_CLIENTS_SEARCHED * settings.webhooks_per_task
 
     def declare_indexes(self, indexes: Indexes) -> None:
@@ -225,4 +225,4 @@ class WebhookOutbox(Outbox[WebhookEvent]):
         if item.new_attempt is None:
             return {}
         entries = {"$concatArrays": ["$log", [{"$literal": item.new_attempt.model_dump()}]]}
-        return {"log": {"$slice": [entries, -self._max_log_entries]}}
+        return {"log": {"$slice": [entries, -_MAX_LOG_ENTRIES]}}

@@ -13,6 +13,7 @@ from models.store.mongo.indexes import Indexes
 from models.store.mongo.server_time import now_plus
 from models.store.mongo.upsert import upsert
 
+HEARTBEAT_TIMEOUT_SECONDS = 6.0  # three heartbeats: a worker silent for longer counts as dead
 _EXPIRE_SECONDS = 24 * 3600  # a TTL index drops entries of workers silent for longer
 
 
@@ -68,7 +69,7 @@ class WorkerRegistry:
         await self._workers.delete_one({"_id": worker})
 
     @translate_errors
-    async def count_alive(self, seconds: float, host: str = "") -> int:
+    async def count_alive(self, seconds: float = HEARTBEAT_TIMEOUT_SECONDS, host: str = "") -> int:
         """Return the number of workers (of ``host``, if given) seen in the last ``seconds``."""
         query: dict[str, Any] = _seen_within(seconds)
         if host:
@@ -76,19 +77,19 @@ class WorkerRegistry:
         return await self._workers.count_documents(query)
 
     @translate_errors
-    async def count_accepting(self, seconds: float) -> int:
+    async def count_accepting(self, seconds: float = HEARTBEAT_TIMEOUT_SECONDS) -> int:
         """Return the number of workers seen in the last ``seconds`` that are not draining."""
         query = {**_seen_within(seconds), "drain": {"$ne": True}}
         return await self._workers.count_documents(query)
 
     @translate_errors
-    async def names(self, seconds: float) -> set[str]:
+    async def names(self, seconds: float = HEARTBEAT_TIMEOUT_SECONDS) -> set[str]:
         """Return the names of the workers seen in the last ``seconds``."""
         query = _seen_within(seconds)
         return {str(entry["_id"]) async for entry in self._workers.find(query, {"_id": 1})}
 
     @translate_errors
-    async def engines(self, seconds: float) -> dict[str, int]:
+    async def engines(self, seconds: float = HEARTBEAT_TIMEOUT_SECONDS) -> dict[str, int]:
         """Return the number of workers of each engine, of those seen in the last ``seconds``."""
         query = {**_seen_within(seconds), "engine": {"$gt": ""}}
         by_engine = {"_id": "$engine", "workers": {"$sum": 1}}

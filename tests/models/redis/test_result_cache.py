@@ -51,7 +51,7 @@ async def test_second_request_stores_the_result(
 ) -> None:
     assert [await get_or_offer(cache) for _ in range(3)] == [None, None, DATA]
     for key in await raw.keys("darkroom:result:*"):
-        assert 0 < await raw.ttl(key) <= settings.cache_ttl
+        assert 0 < await raw.ttl(key) <= 600
 
 
 async def test_changed_bytes_in_redis_are_ignored(cache: ResultCache, raw: Any) -> None:
@@ -61,16 +61,17 @@ async def test_changed_bytes_in_redis_are_ignored(cache: ResultCache, raw: Any) 
     assert await cache.get(SHA) is None
 
 
-async def test_size_and_memory_are_limited(settings: Settings, raw: Any) -> None:
+async def test_size_and_memory_are_limited(
+    settings: Settings, raw: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("models.redis.result_cache._MAX_BYTES", 100)
     redis = RedisConnection(settings)
-    cache = ResultCache(
-        settings.model_copy(update={"cache_max_bytes": 100, "cache_total_bytes": 1}), redis
-    )
+    cache = ResultCache(settings.model_copy(update={"cache_total_bytes": 1}), redis)
     assert cache.accepts(100) and not cache.accepts(101) and not cache.accepts(0)
     for _ in range(3):
         assert await get_or_offer(cache) is None
     assert not await raw.exists(f"darkroom:result:{SHA}")
-    assert not ResultCache(settings.model_copy(update={"cache_max_bytes": 0}), redis).accepts(1)
+    assert not ResultCache(settings.model_copy(update={"cache_total_bytes": 0}), redis).accepts(1)
     await cache.close()
     await redis.close()
 
