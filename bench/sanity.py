@@ -2,7 +2,7 @@
 
 Prints a Markdown table: for each kind of picture the lowest PSNR in dB and the largest difference
 of a block's mean in levels, over all available models and scales, after scaling down.
-UPSCALE_MIN_PSNR and UPSCALE_MAX_SHIFT lie beyond the worst of a valid network.
+``SanityLimits`` lie beyond the worst of a valid network.
 """
 
 from __future__ import annotations

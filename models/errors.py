@@ -132,7 +132,7 @@ class TooLarge(AppError):
 
 class RequestHeadTooLarge(AppError):
     code = "head_too_large"
-    members = ("setting", "limit")
+    members = ("limit",)
 
 
 class TooManyConnections(AppError):

@@ -10,6 +10,7 @@ from concurrent_log_handler import ConcurrentRotatingFileHandler
 from structlog.typing import Processor
 
 from models.settings import Settings
+from models.settings.removed import removed_settings
 
 _QUIET_LOGGERS = ("arq", "asyncio", "pymongo", "PIL", "aiohttp.access")
 """Libraries that log only warnings and errors."""
@@ -60,3 +61,5 @@ def configure_logging(settings: Settings, program: str) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+    if names := removed_settings(settings.model_config.get("env_file")):
+        structlog.get_logger().warning("settings_without_effect", names=names)

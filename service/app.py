@@ -107,7 +107,7 @@ async def background_context(app: web.Application) -> AsyncIterator[None]:
     endings = app[COMPLETION_WAITER] = CompletionWaiter()
     hub = app[EVENT_HUB] = EventHub(settings, store, instruments)
     app[METRICS_COLLECTOR] = MetricsCollector(settings, store, app[QUEUE], instruments)
-    app[OVERVIEW] = Overview(settings, store, app[QUEUE])
+    app[OVERVIEW] = Overview(store, app[QUEUE])
     working = [
         asyncio.create_task(watch_changes(store.change_stream, [endings, hub])),
         asyncio.create_task(hub.run()),

@@ -39,6 +39,9 @@ from models.store import Store
 
 log = structlog.get_logger()
 
+_RETENTION_SECONDS = 300  # counters of a stopped worker: longer than any scrape interval
+_MAX_WORKERS = 500  # of one scrape, the latest heartbeats first: bounds the response
+
 
 class MetricsCollector:
     """Collects metrics; concurrent scrapes share one query to each store.
@@ -89,15 +92,13 @@ class MetricsCollector:
         return [ProcessMetrics("", {QUEUED_JOBS: {(): float(await self._queue.depth())}})]
 
     async def _mongodb(self) -> list[ProcessMetrics]:
-        settings, store = self._settings, self._store
+        store = self._store
         work, space, late, alive, snapshots = await asyncio.gather(
             store.task_stats.queue(),
             store.task_stats.storage(),
             store.webhooks.lateness(),
-            store.workers.names(settings.worker_heartbeat_timeout),
-            store.metric_snapshots.recent(
-                settings.metrics_retention_seconds, settings.metrics_workers_max
-            ),
+            store.workers.names(),
+            store.metric_snapshots.recent(_RETENTION_SECONDS, _MAX_WORKERS),
         )
         ledger: MetricValues = {
             TASKS_WAITING: {(): work.waiting},

@@ -61,7 +61,7 @@ async def find_result(request: web.Request) -> tuple[Task, str, Result, bool]:
             if gone := task.removal(name, reserved[1]):
                 raise result_gone_error(task, name, gone, request.app[SETTINGS])
             return task, name, task.results[reserved[1]], True
-    uploaded = sanitize(name, request.app[SETTINGS].max_name_characters)
+    uploaded = sanitize(name)
     task = await store.tasks.newest_of_upload(uploaded, View(owner))
     if task is None or identity(request).means == "link":  # a link is for one result
         raise NotFound("there is no result with this name")

@@ -53,9 +53,7 @@ async def health(settings: Settings) -> int:
 
     store = Store(settings)
     try:
-        seen = await store.workers.count_alive(
-            settings.worker_heartbeat_timeout, socket.gethostname()
-        )
+        seen = await store.workers.count_alive(host=socket.gethostname())
     except AppError:
         seen = 0
     finally:

@@ -47,6 +47,9 @@ def count_failure(instruments: Instruments, task: Task, code: str) -> None:
     instruments.count(TASK_FAILURES, code)
 
 
+SNAPSHOT_SECONDS = 5.0  # between two snapshots: a scrape every 15 s sees each change
+
+
 async def write_snapshot(worker: WorkerContext, *, gauges: bool = True) -> None:
     """Write the counts so far and the current gauges, which a stopped worker has none of.
 

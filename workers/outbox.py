@@ -19,7 +19,8 @@ from workers.store_retry import extend_until_lost, retry_store
 log = structlog.get_logger()
 
 MAX_RETRY_SECONDS = 3600.0
-"""The longest pause between two attempts, unless the receiver asks for more."""
+"""The longest pause between two attempts, even if the receiver asks for more."""
+_MAX_CRASHES = 5  # attempts that end with a crash or an unexpected error: the item is to blame
 
 _SHUTDOWN_GRACE_SECONDS = 5.0  # so that a receiver that is accepting an item does not get it twice
 
@@ -50,19 +51,17 @@ class LeaseLost(Exception):
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How long an item is tried; ``settings_prefix`` begins the names of its settings.
+    """How long an item is tried.
 
     ``lease_seconds``: until a silent sender loses the item; ``keep_seconds``: how long an ended
-    item is kept; ``retry_seconds``: the pause before the second attempt; ``give_up_seconds``: how
-    long an item may keep failing; ``max_crashes``: how often its worker may die or raise.
+    item is kept; ``retry_seconds``: the pause before the second attempt, which doubles;
+    ``give_up_seconds``: how long an item may keep failing.
     """
 
-    settings_prefix: str
     lease_seconds: float
     keep_seconds: float
     retry_seconds: float
     give_up_seconds: float
-    max_crashes: int
 
 
 class Sender(ABC, Generic[Item]):
@@ -195,11 +194,10 @@ class Sender(ABC, Generic[Item]):
 
     async def _attempt(self, item: Item) -> None:
         """Build and send the item; raises StoreUnavailable if its end cannot be recorded."""
-        policy, outbox = self._policy, self._outbox
+        outbox = self._outbox
         try:
-            if item.faults >= policy.max_crashes:
-                setting = f"{policy.settings_prefix}_MAX_CRASHES"
-                raise PermanentFailure(f"its worker crashed {item.faults} times ({setting})")
+            if item.faults >= _MAX_CRASHES:
+                raise PermanentFailure(f"its worker crashed {item.faults} times")
             await self.send(item)
             item.delivered = True
         except LeaseLost:
@@ -235,12 +233,12 @@ class Sender(ABC, Generic[Item]):
         """Give an item back to be tried later, or fail it when its time is up."""
         policy = self._policy
         if item.failing_for.total_seconds() > policy.give_up_seconds:
-            given_up = f"(given up, see {policy.settings_prefix}_GIVE_UP_SECONDS)"
+            given_up = f"(given up after {policy.give_up_seconds:g} s of failures)"
             await self._fail(item, f"{error} {given_up}")
             return
         pause = min(policy.retry_seconds * 2.0 ** min(item.troubles, 30), MAX_RETRY_SECONDS)
         pause *= random.uniform(0.8, 1.2)  # jitter: a receiver that is back is not met by all
-        pause = max(pause, retry_after)
+        pause = max(pause, min(retry_after, MAX_RETRY_SECONDS))
         await retry_store(self._outbox.retry)(item, pause, error, fault=fault)
         self._logger(item).warning(
             f"{self.kind}_retry_scheduled", error=error, seconds=round(pause, 1)

@@ -20,7 +20,6 @@ from workers.imaging.writer import Output, write
 from workers.operations import Tools, run
 from workers.upscaler.engine import Engine
 from workers.upscaler.opencv import REFERENCE
-from workers.upscaler.sanity import DEFAULT_LIMITS, SanityLimits
 
 _LOSSLESS = Encoding("png")
 
@@ -32,7 +31,6 @@ class Limits:
     max_pixels: int
     max_output_pixels: int
     tile_pixels: int
-    sanity: SanityLimits = DEFAULT_LIMITS
 
 
 @dataclass
@@ -133,7 +131,6 @@ class Pipeline:
             self._catalogue,
             self._limits.tile_pixels,
             self._report_progress,
-            sanity=self._limits.sanity,
             report=None if self._upscales is None else self._upscales.append,
             engine=self._engine,
         )

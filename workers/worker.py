@@ -24,7 +24,7 @@ from models.store import Store
 from workers import metrics
 from workers.background.cancellation import REOPEN_SECONDS, watch_cancellations
 from workers.background.heartbeat import HEARTBEAT_SECONDS, report_heartbeat
-from workers.background.housekeeping import run_if_due
+from workers.background.housekeeping import pause_seconds, run_if_due
 from workers.background.periodic import run_periodically
 from workers.background.sweep import sweep_once
 from workers.child.memory_semaphore import MemorySemaphore
@@ -87,19 +87,15 @@ def create(
         ctx["worker"] = worker
         jobs: list[tuple[str, Callable[[], Awaitable[object]], float]] = [
             ("sweep", lambda: sweep_once(worker), settings.sweep_interval_seconds),
-            (
-                "housekeeping",
-                lambda: run_if_due(name, settings, store),
-                settings.housekeeping_interval_seconds,
-            ),
+            ("housekeeping", lambda: run_if_due(name, settings, store), pause_seconds(settings)),
             ("cancellation", lambda: watch_cancellations(worker), REOPEN_SECONDS),
             ("heartbeat", lambda: report_heartbeat(worker, loop), HEARTBEAT_SECONDS),
             # Not an arq job, which would wait behind all tasks. A restarted worker catches up.
             ("newsletter", lambda: enqueue_newsletter(settings, store), _NEWSLETTER_POLL_SECONDS),
         ]
         if settings.metrics:
-            interval = settings.metrics_interval_seconds
-            jobs.append(("metrics", lambda: metrics.write_snapshot(worker), interval))
+            seconds = metrics.SNAPSHOT_SECONDS
+            jobs.append(("metrics", lambda: metrics.write_snapshot(worker), seconds))
         running = [
             *(run_periodically(*job) for job in jobs),
             *(loop.read_when_queued(), send_emails(settings, store), send_webhooks(worker)),

@@ -26,16 +26,13 @@ _SHORT_SETTINGS = {
     # How long a hostile client may keep something
     "KEEPALIVE_TIMEOUT": "5",
     "UPLOAD_TIMEOUT": str(UPLOAD_TIMEOUT),
-    "UPLOAD_GRACE_SECONDS": "2",
-    "EVENTS_STALL_TIMEOUT": "5",
+    "UPLOAD_STALL_TIMEOUT": "12",
     "MAX_WAIT": "10",
     # How long something is stored
     "RESULT_TTL": "10",
     "ORIGINAL_TTL": "5",
     "INTERMEDIATE_TTL": "5",
     "DELETE_GRACE_SECONDS": "10",
-    "ORPHAN_AGE_SECONDS": "10",
-    "HOUSEKEEPING_INTERVAL_SECONDS": "1",
     # Limits that this program can exceed at little cost
     "MAX_UPLOAD_BYTES": str(MAX_UPLOAD_BYTES),
     "MAX_QUEUE_PER_CLIENT": "300",

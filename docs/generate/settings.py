@@ -12,7 +12,7 @@ def settings_page() -> str:
         "",
         "Each is a variable of the environment, of `make run NAME=value`, or of a file `.env` in",
         "the folder where the programs start. A value that its setting does not take stops the",
-        "start and says why; names that mean nothing are ignored. To copy:",
+        "start and says why; a name of older versions is logged, other names are ignored. To copy:",
         "[env_example](../env_example).",
     ]
     for section in SECTIONS:

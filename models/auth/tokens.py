@@ -24,14 +24,18 @@ class Purpose(StrEnum):
     KEY_SESSION = "key"
 
 
+CONFIRM_SECONDS = 48 * 3600  # in which people read the e-mail that they asked for
+_UNSUBSCRIBE_SECONDS = 60 * 24 * 3600  # CAN-SPAM asks for 30 days
+
+
 class Tokens:
     """Make and read tokens; those in e-mails carry a subscriber's random id, never the address."""
 
     def __init__(self, key: str, settings: Settings) -> None:
         self._key = key.encode()
         self._ttl = {
-            Purpose.CONFIRM: settings.confirm_ttl,
-            Purpose.UNSUBSCRIBE: settings.unsubscribe_ttl,
+            Purpose.CONFIRM: CONFIRM_SECONDS,
+            Purpose.UNSUBSCRIBE: _UNSUBSCRIBE_SECONDS,
             Purpose.KEY_SESSION: settings.key_session_seconds,
         }
         signing = {"digest_method": hashlib.sha256, "key_derivation": "hmac"}

@@ -229,9 +229,7 @@ MONGODB_DATA_BYTES = Metric(
 QUEUED_JOBS = Metric(
     "darkroom_queue_jobs", _G, _STORES, "Jobs in Redis that no worker has taken yet."
 )
-LIVE_WORKERS = Metric(
-    "darkroom_workers", _G, _STORES, "Workers with a heartbeat within WORKER_HEARTBEAT_TIMEOUT."
-)
+LIVE_WORKERS = Metric("darkroom_workers", _G, _STORES, "Workers with a heartbeat in the last 6 s.")
 SNAPSHOT_AGE = Metric(
     "darkroom_snapshot_age_seconds",
     _G,

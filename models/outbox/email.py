@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from models.outbox.item import OutboxItem
 
+GIVE_UP_SECONDS = 3 * 24 * 3600  # of failures: a mail server may be away for a weekend
+
 
 class EmailKind(StrEnum):
     """Kinds of e-mail; each has its templates in ``workers/mail/templates``."""

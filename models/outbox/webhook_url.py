@@ -17,6 +17,7 @@ from models.settings.webhooks import split_list
 
 Address = IPv4Address | IPv6Address
 
+MAX_URL_CHARACTERS = 2000  # what servers and proxies take
 _FORBIDDEN_CHARACTERS = re.compile(r"[\x00-\x20\x7f\\]")
 _LABEL = "[a-z0-9_][a-z0-9_-]{0,62}"
 _NAME = re.compile(rf"(?=.{{1,253}}$)({_LABEL}\.)*{_LABEL}", re.IGNORECASE)
@@ -50,7 +51,6 @@ class AddressPolicy:
 
     def __init__(self, settings: Settings) -> None:
         self.ports = [int(port) for port in split_list(settings.webhook_ports)]
-        self.max_characters = settings.webhook_url_max_characters
         self._allowed = [ip_network(each) for each in split_list(settings.webhook_allowed_networks)]
 
     def refusal(self, given: str) -> str | None:
@@ -75,13 +75,12 @@ def parse_callback_url(text: str, policy: AddressPolicy) -> URL:
     Raises:
         BadCallbackUrl: it is malformed or must not be called; the error says what would pass.
     """
-    if len(text) > policy.max_characters:
+    if len(text) > MAX_URL_CHARACTERS:
         raise BadCallbackUrl(
             f"{_NOT_CALLED}: it has {len(text)} characters; at most "
-            f"{policy.max_characters} are allowed (WEBHOOK_URL_MAX_CHARACTERS)",
+            f"{MAX_URL_CHARACTERS} are allowed",
             parameter="callback_url",
-            setting="WEBHOOK_URL_MAX_CHARACTERS",
-            limit=policy.max_characters,
+            limit=MAX_URL_CHARACTERS,
             measured=len(text),
         )
     if _FORBIDDEN_CHARACTERS.search(text):

@@ -20,6 +20,7 @@ T = TypeVar("T")
 
 REDIS_ERRORS = (RedisError, OSError, TimeoutError)
 """Errors of a call if Redis is down, frozen or refuses it."""
+_TIMEOUT_SECONDS = 0.25  # Redis answers in a millisecond, and a request can go without it
 _MAX_CONNECTIONS = 32  # a burst waits for a connection, or goes without, instead of opening more
 _AWAY_SECONDS = 1.0  # after a failure, during which no call is made
 _MAX_TIMEOUTS_IN_A_ROW = 3  # then Redis counts as away
@@ -28,16 +29,15 @@ _TIMEOUT_ERRORS = (TimeoutError, RedisTimeout)
 
 
 class RedisConnection:
-    """A pool; a call waits at most RATE_LIMIT_TIMEOUT, and none is made while Redis is away."""
+    """A pool; a call waits at most _TIMEOUT_SECONDS, and none is made while Redis is away."""
 
     def __init__(self, settings: Settings) -> None:
-        self._timeout_seconds = settings.rate_limit_timeout
         self.pool = BlockingConnectionPool.from_url(
             settings.redis_url,
             max_connections=_MAX_CONNECTIONS,
-            timeout=self._timeout_seconds,
-            socket_timeout=self._timeout_seconds,
-            socket_connect_timeout=self._timeout_seconds,
+            timeout=_TIMEOUT_SECONDS,
+            socket_timeout=_TIMEOUT_SECONDS,
+            socket_connect_timeout=_TIMEOUT_SECONDS,
         )
         self._redis: Redis = Redis(connection_pool=self.pool)
         self._away_until = 0.0
@@ -60,7 +60,7 @@ class RedisConnection:
             return None
         began = time.monotonic()
         try:
-            async with asyncio.timeout(self._timeout_seconds):
+            async with asyncio.timeout(_TIMEOUT_SECONDS):
                 reply = await make(self._redis)
         except REDIS_ERRORS as error:
             self._note_failure(error, began)

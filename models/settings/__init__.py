@@ -17,7 +17,6 @@ from models.images.encoder_settings import EncoderSettings
 from models.loopback import is_loopback
 from models.networks.catalogue import FETCHED_DIR
 from models.settings.auth import AuthSettings
-from models.settings.dashboard import DashboardSettings
 from models.settings.deployment import DeploymentSettings
 from models.settings.encoding import EncodingSettings
 from models.settings.http import HttpSettings
@@ -25,8 +24,8 @@ from models.settings.limits import LimitSettings
 from models.settings.log import LogSettings
 from models.settings.mail import MailSettings
 from models.settings.metrics import MetricsSettings
+from models.settings.removed import REFUSED, removed_settings
 from models.settings.retention import RetentionSettings
-from models.settings.sse import SseSettings
 from models.settings.timeouts_and_cache import TimeoutAndCacheSettings
 from models.settings.uploads import UploadSettings
 from models.settings.webhooks import WebhookSettings
@@ -39,28 +38,24 @@ SECTIONS: tuple[type[BaseSettings], ...] = (
     LimitSettings,
     UploadSettings,
     TimeoutAndCacheSettings,
-    SseSettings,
     WorkerSettings,
     RetentionSettings,
     EncodingSettings,
     MailSettings,
     WebhookSettings,
     MetricsSettings,
-    DashboardSettings,
     LogSettings,
 )
 
 
 class Settings(
     LogSettings,
-    DashboardSettings,
     MetricsSettings,
     WebhookSettings,
     MailSettings,
     EncodingSettings,
     RetentionSettings,
     WorkerSettings,
-    SseSettings,
     TimeoutAndCacheSettings,
     UploadSettings,
     LimitSettings,
@@ -91,12 +86,9 @@ class Settings(
         Raises:
             BadSettings: a value is invalid, or a setting was removed; the error says which and why.
         """
-        if _RemovedSettings(_env_file=cls.model_config.get("env_file")).admin_token:
-            raise BadSettings(
-                "ADMIN_TOKEN is no longer used: the dashboard takes API keys. Create one with "
-                "`python -m service keys create NAME --scopes admin`, set API_KEYS=on, and remove "
-                "ADMIN_TOKEN, which would protect nothing now"
-            )
+        for name in removed_settings(cls.model_config.get("env_file")):
+            if name in REFUSED:
+                raise BadSettings(f"{name} is no longer used: {REFUSED[name]}")
         try:
             return cls()
         except ValidationError as error:
@@ -167,14 +159,6 @@ class Settings(
                 f"{' and '.join(missing)} must be set (make run starts embedded stores)"
             )
         return self
-
-
-class _RemovedSettings(BaseSettings):
-    """Settings of older versions that must not be ignored: an operator relies on them."""
-
-    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore")
-
-    admin_token: str = ""
 
 
 def _problem(name: str, value: object, message: str) -> str:

@@ -23,13 +23,6 @@ class AuthSettings(BaseSettings):
         "are all trusted. All anonymous clients share their tasks. A wrong key is still refused, "
         "and routes for an admin's key (GET /metrics, POST /items/) need one while keys are on.",
     )
-    key_cache_seconds: float = Field(
-        2,
-        ge=0,
-        le=60,
-        description="Seconds a service caches what it knows of a key; a revoked key may pass for "
-        "as long.",
-    )
     key_session_seconds: int = Field(
         12 * 3600, ge=60, description="Seconds that a key entered on the page stays valid there."
     )

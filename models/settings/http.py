@@ -22,33 +22,11 @@ class HttpSettings(BaseSettings):
         description="Seconds the head of a request may take, from its first byte or the start of "
         "its connection; then the connection is closed.",
     )
-    max_request_line_bytes: int = Field(
-        8190, ge=256, description="Maximum bytes of a path with its query; longer ones get 431."
-    )
-    max_header_bytes: int = Field(
-        8190, ge=256, description="Maximum bytes of a header with its name; else 431."
-    )
-    max_headers: int = Field(100, ge=16, description="Maximum headers of a request; else 431.")
-    max_request_head_bytes: int = Field(
-        32_768,
-        ge=1024,
-        description="Maximum bytes of a request head that arrives in pieces, since they are kept "
-        "in memory; else 431.",
-    )
-    linger_timeout: float = Field(
-        2,
-        gt=0,
-        description="Seconds the rest of a body is read and discarded after the response, so that "
-        "the client reads the response; then the connection is closed.",
-    )
     response_stall_timeout: float = Field(
         30,
         gt=0,
-        description="Seconds over which a client must read a response at RESPONSE_MIN_RATE; else "
+        description="Seconds over which a client must read a response at 1024 bytes a second; else "
         "its connection is closed.",
-    )
-    response_min_rate: int = Field(
-        1024, ge=1, description="Minimum bytes a second at which a client must read a response."
     )
     allowed_hosts: str = Field(
         "",

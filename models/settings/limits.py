@@ -50,12 +50,6 @@ class LimitSettings(BaseSettings):
         description="While Redis does not answer: open: each service counts by itself; closed: "
         "requests are refused with 503.",
     )
-    rate_limit_timeout: float = Field(
-        0.25,
-        gt=0,
-        le=5,
-        description="Seconds a request waits for Redis, which counts it.",
-    )
     mail_per_address: int = Field(
         5, ge=1, description="E-mails an hour to one address that clients can cause."
     )
@@ -95,35 +89,21 @@ class LimitSettings(BaseSettings):
     events_total: int = Field(
         2000,
         ge=1,
-        description="Maximum open event streams of one service; each holds a connection; then 429.",
+        description="Maximum open event streams of one service, and a tenth of the tasks that "
+        "they follow; each holds a connection; then 429.",
     )
     events_per_client: int = Field(
         100,
         ge=1,
-        description="Maximum open event streams of one client address (see PROXIES); then 429.",
-    )
-    events_tasks_total: int = Field(
-        20_000,
-        ge=1,
-        description="Maximum tasks that all streams of one service follow; each costs about 0.05 "
-        "ms of work per event; then 429.",
-    )
-    events_tasks_per_client: int = Field(
-        3000,
-        ge=1,
-        description="Maximum tasks that all streams of one client follow; a group counts each of "
-        "its tasks; then 429.",
+        description="Maximum open event streams of one client address (see PROXIES), and a "
+        "thirtieth of the tasks that they follow; then 429.",
     )
     webhook_concurrency: int = Field(
-        16, ge=1, le=1000, description="Concurrent webhook deliveries of one worker."
-    )
-    webhook_concurrency_per_host: int = Field(
-        2,
+        16,
         ge=1,
-        description="Of them to one host, so that a slow one does not delay others.",
-    )
-    webhook_concurrency_per_client: int = Field(
-        8, ge=1, description="Of them for one client, to any hosts."
+        le=1000,
+        description="Concurrent webhook deliveries of one worker; at most half of them for one "
+        "client, and an eighth to one host, so that slow receivers do not delay others.",
     )
 
     @field_validator(*_REQUEST_RATES)

@@ -36,12 +36,6 @@ class MailSettings(BaseSettings):
         "Darkroom <darkroom@localhost>",
         description="Sender of all e-mails; its domain is also that of their Message-ID.",
     )
-    smtp_timeout: float = Field(
-        30,
-        gt=0,
-        description="Seconds one reply of the mail server may take; ten times that for a whole "
-        "e-mail.",
-    )
     smtp_ca_file: Path | None = Field(
         None, description="File with CA certificates (PEM) for a mail server with a private CA."
     )
@@ -58,35 +52,11 @@ class MailSettings(BaseSettings):
         description="Reverse proxies in front of the service, each of which appends to "
         "X-Forwarded-For, to tell clients apart; 0: the header is ignored.",
     )
-    mail_retry_seconds: float = Field(
-        30,
-        gt=0,
-        description="Seconds before an e-mail is retried after a failure of the mail server; "
-        "doubles each time, up to an hour.",
-    )
-    mail_give_up_seconds: float = Field(
-        3 * DAY, gt=0, description="Seconds of such failures after which an e-mail is FAILED."
-    )
-    mail_max_crashes: int = Field(
-        5,
-        ge=1,
-        description="Attempts at an e-mail that end with a crash or an unexpected error of the "
-        "worker; then FAILED.",
-    )
     mail_retention_seconds: float = Field(
         30 * DAY,
         ge=8 * DAY,
         description="Seconds the outbox keeps e-mails that were sent or failed; longer than a "
         "week, so that no newsletter is sent twice.",
-    )
-    mail_archive_resend_seconds: float = Field(
-        HOUR, ge=0, description="Seconds before /send_images sends the same archive again."
-    )
-    confirm_ttl: int = Field(
-        48 * HOUR, ge=60, description="Seconds the link in a confirmation e-mail is valid."
-    )
-    unsubscribe_ttl: int = Field(
-        60 * DAY, ge=60, description="Seconds the unsubscribe link in a newsletter is valid."
     )
     newsletter_weekday: Literal["off", "mon", "tue", "wed", "thu", "fri", "sat", "sun"] = Field(
         "mon", description="Day of the weekly newsletter; off: no newsletter."

@@ -25,11 +25,6 @@ class RetentionSettings(BaseSettings):
         600,
         gt=0,
         description="Seconds that bytes outlive their last name, for downloads in progress, and "
-        "that an original outlives its upload; set it longer than an upload or a download takes.",
-    )
-    housekeeping_interval_seconds: float = Field(
-        60,
-        gt=0,
-        description="Seconds between two runs of housekeeping, in which one worker of all deletes "
-        "what has expired.",
+        "that an original outlives its upload; set it longer than an upload or a download takes. "
+        "Bytes that belong to no task are deleted after six times as long.",
     )

@@ -13,7 +13,7 @@ class TimeoutAndCacheSettings(BaseSettings):
         60,
         gt=0,
         description="Maximum of ?wait= in seconds; proxies close connections that are silent for "
-        "longer.",
+        "longer. An event stream, which is never silent, lasts sixty times as long.",
     )
     keepalive_timeout: float = Field(
         15, gt=0, description="Seconds an idle or half-sent request keeps its connection."
@@ -30,12 +30,6 @@ class TimeoutAndCacheSettings(BaseSettings):
         300,
         gt=0,
         description="Seconds POST /items/ waits for the workers; then 503: send it again.",
-    )
-    max_page_history: int = Field(
-        300,
-        ge=1,
-        description="Finished pictures that the page at / remembers, in each browser; pictures "
-        "that are not sent yet are always kept.",
     )
     legacy_status: bool = Field(
         False,

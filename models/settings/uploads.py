@@ -44,27 +44,10 @@ class UploadSettings(BaseSettings):
         ge=1,
         description="Maximum results of a submission of several pictures; each needs a name.",
     )
-    max_fields: int = Field(
-        40, ge=1, description="Maximum fields of one form beside its pictures; limits parsing."
-    )
-    max_field_bytes: int = Field(
-        8192, ge=1, description="Maximum bytes of a form field that is not a picture."
-    )
     max_json_bytes: int = Field(
         262_144,
         ge=1024,
         description="Maximum bytes of a JSON body, or of a form without pictures.",
-    )
-    max_name_characters: int = Field(
-        100,
-        ge=16,
-        le=200,
-        description="Maximum characters of a stored file name; the stem is cut.",
-    )
-    max_names_per_task: int = Field(
-        100,
-        ge=1,
-        description="Names stored for the same bytes; further ones get the URL of the first.",
     )
     min_free_disk_bytes: int = Field(
         512 * MIB,
@@ -76,10 +59,10 @@ class UploadSettings(BaseSettings):
         120, gt=0, description="Seconds an upload may take for each of its pictures; then 408."
     )
     upload_min_rate: int = Field(
-        8192, ge=1, description="Minimum average bytes a second of an upload; below: 408."
-    )
-    upload_grace_seconds: float = Field(
-        5, gt=0, description="Seconds an upload may stall before UPLOAD_MIN_RATE applies."
+        8192,
+        ge=1,
+        description="Minimum average bytes a second of an upload, after the first sixth of "
+        "UPLOAD_STALL_TIMEOUT; below: 408.",
     )
     upload_stall_timeout: float = Field(
         30,

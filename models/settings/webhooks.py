@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings
 
-from models.settings.mail import DAY, HOUR
+from models.settings.mail import DAY
 
 _KEY_BYTES = range(24, 65)  # of a secret, by Standard Webhooks
 
@@ -41,9 +41,6 @@ class WebhookSettings(BaseSettings):
     webhook_ca_file: Path | None = Field(
         None, description="File with CA certificates (PEM) for receivers with a private CA."
     )
-    webhook_url_max_characters: int = Field(
-        2000, ge=1, le=8000, description="Maximum characters of a callback_url."
-    )
     webhooks_per_task: int = Field(
         100,
         ge=1,
@@ -56,31 +53,10 @@ class WebhookSettings(BaseSettings):
         gt=0,
         description="Seconds for a whole call: DNS, connection, TLS and the status line.",
     )
-    webhook_retry_seconds: float = Field(
-        10,
-        gt=0,
-        description="Seconds before a failed delivery is retried; doubles each time, up to an "
-        "hour.",
-    )
-    webhook_retry_after_max: float = Field(
-        HOUR, ge=0, description="Maximum seconds of a receiver's Retry-After that are respected."
-    )
-    webhook_give_up_seconds: float = Field(
-        DAY, gt=0, description="Seconds of such failures after which a delivery is FAILED."
-    )
-    webhook_max_crashes: int = Field(
-        5,
-        ge=1,
-        description="Attempts at a delivery that end with a crash or an unexpected error of the "
-        "worker; then FAILED.",
-    )
     webhook_retention_seconds: float = Field(
         7 * DAY,
         gt=0,
         description="Seconds that ended deliveries are kept, shown, and can be sent again.",
-    )
-    webhook_log_attempts: int = Field(
-        40, ge=1, le=500, description="Attempts of one delivery that are kept, the newest."
     )
 
     @field_validator("webhook_secret")

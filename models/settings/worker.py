@@ -35,20 +35,6 @@ class WorkerSettings(BaseSettings):
         description="Side of an upscaler's tile, 32 or more; limits memory. 0: the fastest for "
         "the engine.",
     )
-    upscale_min_psnr: float = Field(
-        6,
-        ge=0,
-        le=99,
-        description="Minimum PSNR in dB between the input and the upscaled picture scaled down "
-        "again; below: bad_output. Sound networks reach 9 on a checkerboard, 35 on photographs "
-        "(bench/sanity.py).",
-    )
-    upscale_max_shift: float = Field(
-        64,
-        gt=0,
-        description="Maximum levels by which a part of an upscaled picture may be brighter or "
-        "darker than the input; sound networks shift stripes by 34, photographs by 3.",
-    )
     memory_budget: int = Field(
         0,
         ge=0,
@@ -92,12 +78,6 @@ class WorkerSettings(BaseSettings):
         10,
         ge=1,
         description="Seconds a stopping worker lets its tasks run before it hands them back.",
-    )
-    orphan_age_seconds: float = Field(
-        3600, gt=0, description="Age at which bytes that belong to no task are deleted."
-    )
-    worker_heartbeat_timeout: float = Field(
-        6, gt=0, description="Seconds without a heartbeat after which /readyz ignores a worker."
     )
     store_timeout: float = Field(
         5,

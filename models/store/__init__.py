@@ -45,6 +45,9 @@ from models.store.tasks.worker_registry import MetricSnapshots, WorkerRegistry
 
 __all__ = ["Store"]
 
+# Bytes of no task are deleted after this many DELETE_GRACE_SECONDS, an hour by default: a worker
+# that was frozen while it stored a result must not lose it.
+
 log = structlog.get_logger()
 
 

@@ -11,6 +11,7 @@ from models.operations import Operation
 _MAX_LABEL_CHARACTERS = 60  # of a long pipeline: stem and label must fit into a file name
 _MAX_NAME_BYTES = 250  # file systems allow 255, and archives may add a number
 _SAFE_SIGNS = frozenset("-_. ()+")
+MAX_CHARACTERS = 100  # of a stored name: file systems allow 255 bytes, and results add to it
 _WINDOWS_DEVICES = frozenset(
     {"con", "prn", "aux", "nul"} | {f"{d}{n}" for d in ("com", "lpt") for n in range(1, 10)}
 )
@@ -23,7 +24,7 @@ def _is_safe(character: str) -> bool:
     )
 
 
-def sanitize(name: str, limit: int) -> str:
+def sanitize(name: str, limit: int = MAX_CHARACTERS) -> str:
     """Return the last path part of ``name`` with only letters, digits and ``-_. ()+``.
 
     All other characters become ``_`` (controls, bidirectional marks and separators included).

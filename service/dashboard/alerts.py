@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from models.error_members import INPUT_ERRORS
-from models.settings import Settings
 from models.store.tasks.queue_history import QueueStats
 from models.store.tasks.search import TaskOutcomes
 from service.dashboard.schemas import AlertBody, AlertLevel, WorkerBody
+
+RECENT_SECONDS = 900  # for which a failure, or a lost worker, is news
+_LONG_WAIT_SECONDS = 300  # of the oldest task
+_MUCH_GROWTH = 20  # tasks in five minutes
 
 
 @dataclass(frozen=True)
@@ -23,20 +26,16 @@ class Snapshot:
     redis_up: bool
 
 
-def find_alerts(snapshot: Snapshot, settings: Settings) -> list[AlertBody]:
+def find_alerts(snapshot: Snapshot) -> list[AlertBody]:
     """Return the alerts, critical ones first."""
-    alerts = [
-        *_workers(snapshot, settings),
-        *_queue(snapshot, settings),
-        *_failures(snapshot, settings),
-    ]
+    alerts = [*_workers(snapshot), *_queue(snapshot), *_failures(snapshot)]
     if not snapshot.redis_up:
         text = "Redis does not answer: uploads are accepted, and wait until it is back"
         alerts.append(_alert("redis_away", "critical", text))
     return sorted(alerts, key=lambda alert: alert["level"] != "critical")
 
 
-def _workers(snapshot: Snapshot, settings: Settings) -> list[AlertBody]:
+def _workers(snapshot: Snapshot) -> list[AlertBody]:
     waiting = snapshot.stats.waiting
     alive = [each for each in snapshot.workers if each["state"] != "silent"]
     if not alive:
@@ -51,23 +50,22 @@ def _workers(snapshot: Snapshot, settings: Settings) -> list[AlertBody]:
     lost = [
         each
         for each in snapshot.workers
-        if each["state"] == "silent"
-        and each["silent_seconds"] < settings.dashboard_recent_failure_seconds
+        if each["state"] == "silent" and each["silent_seconds"] < RECENT_SECONDS
     ]
     if lost:
         names = ", ".join(each["name"] for each in lost[:3]) + (", ..." if len(lost) > 3 else "")
-        text = f"workers lost in the last {_recent_span(settings)}, without a shutdown: {names}"
+        text = f"workers lost in the last {_duration(RECENT_SECONDS)}, without a shutdown: {names}"
         alerts.append(_alert("worker_silent", "warning", text))
     return alerts
 
 
-def _queue(snapshot: Snapshot, settings: Settings) -> list[AlertBody]:
+def _queue(snapshot: Snapshot) -> list[AlertBody]:
     alerts, stats, before = [], snapshot.stats, snapshot.waiting_before
-    if stats.waiting and stats.oldest_seconds > settings.dashboard_wait_warning_seconds:
+    if stats.waiting and stats.oldest_seconds > _LONG_WAIT_SECONDS:
         waited = _duration(stats.oldest_seconds)
         text = f"the oldest of {_tasks(stats.waiting)} has been waiting for {waited}"
         alerts.append(_alert("waits_too_long", "warning", text, "CREATED"))
-    if before is not None and stats.waiting - before >= settings.dashboard_growth_warning_tasks:
+    if before is not None and stats.waiting - before >= _MUCH_GROWTH:
         text = f"the queue grew from {before} to {stats.waiting} in five minutes"
         alerts.append(_alert("queue_grows", "warning", text, "CREATED"))
     if stats.expired_leases:
@@ -79,12 +77,14 @@ def _queue(snapshot: Snapshot, settings: Settings) -> list[AlertBody]:
     return alerts
 
 
-def _failures(snapshot: Snapshot, settings: Settings) -> list[AlertBody]:
+def _failures(snapshot: Snapshot) -> list[AlertBody]:
     failures = {code: n for code, n in snapshot.recent.codes.items() if code not in INPUT_ERRORS}
     if not failures:
         return []
     counts = ", ".join(f"{code} {count}" for code, count in failures.items())
-    text = f"{_tasks(sum(failures.values()))} failed in the last {_recent_span(settings)}: {counts}"
+    text = (
+        f"{_tasks(sum(failures.values()))} failed in the last {_duration(RECENT_SECONDS)}: {counts}"
+    )
     return [_alert("failures", "warning", text, "FAILURE")]
 
 
@@ -94,10 +94,6 @@ def _alert(code: str, level: AlertLevel, text: str, status: str | None = None) -
 
 def _tasks(count: int) -> str:
     return "1 task" if count == 1 else f"{count} tasks"
-
-
-def _recent_span(settings: Settings) -> str:
-    return _duration(settings.dashboard_recent_failure_seconds)
 
 
 def _duration(seconds: float) -> str:

@@ -10,6 +10,7 @@ import structlog
 from models.errors import StoreUnavailable
 from models.settings import Settings
 from models.store import Store
+from models.store.tasks.queue_history import INTERVAL_SECONDS
 
 log = structlog.get_logger()
 
@@ -17,22 +18,22 @@ _LOCK_NAME = "history"
 
 
 async def record_history(settings: Settings, store: Store) -> None:
-    """Write a record every QUEUE_HISTORY_INTERVAL_SECONDS until cancelled.
+    """Write a record every INTERVAL_SECONDS until cancelled.
 
     The service does it, not a worker, so that the history also shows when no worker is alive.
     """
-    holder, interval = secrets.token_hex(8), settings.queue_history_interval_seconds
+    holder = secrets.token_hex(8)
     while True:
         try:
             if await store.periodic_lock.acquire(
-                _LOCK_NAME, holder, max(interval, settings.lease_seconds)
+                _LOCK_NAME, holder, max(INTERVAL_SECONDS, settings.lease_seconds)
             ):
                 work = await store.task_stats.queue()
-                workers = await store.workers.count_alive(settings.worker_heartbeat_timeout)
-                await store.queue_history.record(work, workers, interval)
-                await store.periodic_lock.release(_LOCK_NAME, holder, interval)
+                workers = await store.workers.count_alive()
+                await store.queue_history.record(work, workers)
+                await store.periodic_lock.release(_LOCK_NAME, holder, INTERVAL_SECONDS)
         except StoreUnavailable:
             pass
         except Exception:
             log.exception("history_recording_failed")
-        await asyncio.sleep(interval)
+        await asyncio.sleep(INTERVAL_SECONDS)

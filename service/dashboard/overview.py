@@ -10,28 +10,29 @@ from async_lru import alru_cache
 
 from models.errors import StoreUnavailable
 from models.redis.queue import Queue
-from models.settings import Settings
 from models.store import Store
+from models.store.tasks import queue_history
 from models.tasks.serializers import iso
-from service.dashboard.alerts import Snapshot, find_alerts
+from service.dashboard.alerts import RECENT_SECONDS, Snapshot, find_alerts
 from service.dashboard.schemas import HistoryBody, HistoryPointBody, QueueBody, WorkerBody
 from service.dashboard.serializers import worker_document
 
 _CACHE_SECONDS = 1.0
+_MAX_WORKERS = 200  # shown, the latest heartbeats first: a page that a browser still renders
+_MAX_SILENCE_SECONDS = 3600  # of a worker that is shown
 _MAX_HISTORIES = 16  # of different lengths in the cache
 
 
 class Overview:
     """Workers, queue, alerts and history for the dashboard; one per service process."""
 
-    def __init__(self, settings: Settings, store: Store, queue: Queue) -> None:
-        self._settings = settings
+    def __init__(self, store: Store, queue: Queue) -> None:
         self._store = store
         self._queue = queue
         self.workers = alru_cache(ttl=_CACHE_SECONDS)(self._load_workers)
         self.queue_state = alru_cache(ttl=_CACHE_SECONDS)(self._load_queue)
         # A new point comes once in an interval.
-        half_interval = settings.queue_history_interval_seconds / 2
+        half_interval = queue_history.INTERVAL_SECONDS / 2
         self.history = alru_cache(_MAX_HISTORIES, ttl=half_interval)(self._load_history)
 
     def invalidate(self) -> None:
@@ -41,8 +42,7 @@ class Overview:
 
     async def _load_history(self, minutes: int) -> HistoryBody:
         """Return the history of the last ``minutes``."""
-        interval = self._settings.queue_history_interval_seconds
-        width, points = await self._store.queue_history.series(minutes * 60, interval)
+        width, points = await self._store.queue_history.series(minutes * 60)
         return {
             "minutes": minutes,
             "point_seconds": width,
@@ -52,26 +52,21 @@ class Overview:
         }
 
     async def _load_workers(self) -> list[WorkerBody]:
-        settings = self._settings
-        max_silence, max_workers = (
-            settings.dashboard_silent_worker_seconds,
-            settings.dashboard_workers_max,
-        )
-        entries = await self._store.workers.entries(max_silence, max_workers)
-        return [worker_document(entry, settings.worker_heartbeat_timeout) for entry in entries]
+        entries = await self._store.workers.entries(_MAX_SILENCE_SECONDS, _MAX_WORKERS)
+        return [worker_document(entry) for entry in entries]
 
     async def _load_queue(self) -> QueueBody:
-        settings, store = self._settings, self._store
+        store = self._store
         stats, workers, recent, waiting_before, depth = await asyncio.gather(
             store.task_stats.queue(),
             self.workers(),
-            store.task_search.outcomes(settings.dashboard_recent_failure_seconds),
-            store.queue_history.waiting_before(300, settings.queue_history_interval_seconds),
+            store.task_search.outcomes(RECENT_SECONDS),
+            store.queue_history.waiting_before(300),
             self._redis_depth(),
         )
         snapshot = Snapshot(stats, workers, recent, waiting_before, redis_up=depth is not None)
         return {
-            "alarms": find_alerts(snapshot, settings),
+            "alarms": find_alerts(snapshot),
             "waiting": stats.waiting,
             "oldest_seconds": round(stats.oldest_seconds),
             "running": stats.running,
@@ -82,7 +77,7 @@ class Overview:
                 "running": sum(each["state"] == "running" for each in workers),
             },
             "lately": {
-                "seconds": settings.dashboard_recent_failure_seconds,
+                "seconds": RECENT_SECONDS,
                 "succeeded": recent.succeeded,
                 "failed": recent.failed,
                 "cancelled": recent.cancelled,

@@ -11,9 +11,11 @@ from aiohttp import web
 from models.errors import BadParameter, NotFound
 from models.operations import OPERATIONS
 from models.outbox.item import DeliveryStatus
+from models.store.tasks import queue_history
 from models.store.tasks.search import TaskFilter
+from models.tasks.filenames import MAX_CHARACTERS
 from models.tasks.task import Status, Task
-from service.app_keys import SETTINGS, STORE
+from service.app_keys import STORE
 from service.auth.identity import identity
 from service.dashboard.endpoint import dashboard_endpoint
 from service.dashboard.overview import OVERVIEW
@@ -29,12 +31,14 @@ from service.dashboard.serializers import task_detail, task_row, webhook_documen
 from service.http.responses import etag_response
 from service.openapi.endpoint import JSON, parameter
 
+_PAGE_SIZE = 25  # tasks on one page of the dashboard
+_MAX_PAGE_SIZE = 200  # with ?limit=
 _DEFAULT_MINUTES = 60  # of history by default
 _MAX_WORKER_CHARACTERS = 300  # of the worker filter
 _INTEGER = re.compile(r"[0-9]{1,6}")
 
 
-_LIMIT = {"limit": parameter("How many; see DASHBOARD_PAGE_SIZE_MAX.", type="integer", minimum=1)}
+_LIMIT = {"limit": parameter(f"How many; at most {_MAX_PAGE_SIZE}.", type="integer", minimum=1)}
 _HISTORY = {
     "minutes": parameter("Minutes of history; 60 by default.", type="integer", minimum=1),
 }
@@ -78,9 +82,8 @@ async def queue(request: web.Request) -> web.StreamResponse:
     examples=("curl '{url}/dashboard/api/history?minutes=5'",),
 )
 async def history(request: web.Request) -> web.StreamResponse:
-    settings = request.app[SETTINGS]
     minutes = _int_parameter(
-        request, "minutes", _DEFAULT_MINUTES, settings.queue_history_retention_seconds // 60
+        request, "minutes", _DEFAULT_MINUTES, queue_history.RETENTION_SECONDS // 60
     )
     return _json_response(request, await request.app[OVERVIEW].history(minutes))
 
@@ -98,7 +101,7 @@ async def tasks(request: web.Request) -> web.StreamResponse:
         status=Status(status) if status else None,
         operation=_choice(request, "operation", list(OPERATIONS)),
         worker=_text(request, "worker", _MAX_WORKER_CHARACTERS),
-        search=_text(request, "search", request.app[SETTINGS].max_name_characters),
+        search=_text(request, "search", MAX_CHARACTERS),
         after=request.query.get("after", ""),
     )
     limit = _page_size(request)
@@ -170,9 +173,7 @@ def _text(request: web.Request, name: str, limit: int) -> str:
 
 
 def _page_size(request: web.Request) -> int:
-    default = request.app[SETTINGS].dashboard_page_size
-    maximum = max(default, request.app[SETTINGS].dashboard_page_size_max)
-    return _int_parameter(request, "limit", default, maximum)
+    return _int_parameter(request, "limit", _PAGE_SIZE, _MAX_PAGE_SIZE)
 
 
 def _int_parameter(request: web.Request, name: str, default: int, maximum: int) -> int:

@@ -182,7 +182,7 @@ class WebhookAttemptBody(TypedDict):
 
 
 class WebhookBody(TypedDict):
-    """A webhook and its delivery attempts, the newest WEBHOOK_LOG_ATTEMPTS of them."""
+    """A webhook and its delivery attempts, the newest 40 of them."""
 
     id: Annotated[str, Field(description="The webhook-id, the same for every attempt.")]
     type: Annotated[

@@ -13,12 +13,13 @@ from yarl import URL
 from models.auth.visibility import View
 from models.outbox.item import DeliveryStatus
 from models.outbox.webhook import WebhookEvent
+from models.store.tasks.worker_registry import HEARTBEAT_TIMEOUT_SECONDS
 from models.tasks.serializers import iso, task_body
 from models.tasks.task import OPEN, Task
 from service.dashboard.schemas import TaskDetailBody, TaskRowBody, WebhookBody, WorkerBody
 
 
-def worker_document(entry: Mapping[str, Any], silent_after: float) -> WorkerBody:
+def worker_document(entry: Mapping[str, Any]) -> WorkerBody:
     """Return the document of a worker; workers of older versions report fewer members."""
     silent = max(0.0, float(entry["silent"]))
     memory = entry.get("memory") or {}
@@ -26,7 +27,7 @@ def worker_document(entry: Mapping[str, Any], silent_after: float) -> WorkerBody
         "name": str(entry["_id"]),
         "host": entry.get("host") or str(entry["_id"]).rpartition(":")[0],
         "pid": entry.get("pid"),
-        "state": "silent" if silent > silent_after else entry.get("state", "running"),
+        "state": "silent" if silent > HEARTBEAT_TIMEOUT_SECONDS else entry.get("state", "running"),
         "drain": bool(entry.get("drain")),
         "silent_seconds": round(silent, 1),
         "started_at": iso(entry.get("started_at")),

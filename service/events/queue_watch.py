@@ -8,11 +8,11 @@ from collections.abc import Mapping
 
 from async_lru import alru_cache
 
-from models.settings import Settings
 from models.store import Store
 from models.tasks.queue_position import QueueSnapshot
 from models.tasks.task import Status, Task
 
+MIN_INTERVAL_SECONDS = 0.25  # between two events of a stream: people see no faster progress
 _MAX_TIME_SHARE = 0.1  # of the time may go into reading the queue
 _FRESH_SECONDS = 5.0  # snapshot lifetime when no queue position is shown
 
@@ -25,10 +25,8 @@ def queued_ids(tasks: Mapping[str, Task]) -> set[str]:
 class QueueWatch:
     """The latest queue snapshot; ``changed``: the queue changed since it was read."""
 
-    def __init__(self, settings: Settings, store: Store) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
-        self._min_interval_seconds = settings.events_interval_seconds
-        self._heartbeat_timeout_seconds = settings.worker_heartbeat_timeout
         self._read = alru_cache(ttl=0)(self._read_queue)  # concurrent callers share one read
         self._snapshot: QueueSnapshot | None = None
         self._next_read_at = self._stale_at = -math.inf
@@ -56,11 +54,11 @@ class QueueWatch:
         loop = asyncio.get_running_loop()
         self.changed, before, began = False, self.changed, loop.time()
         try:
-            snapshot = await self._store.fair_queue.snapshot(self._heartbeat_timeout_seconds)
+            snapshot = await self._store.fair_queue.snapshot()
         except BaseException:
             self.changed = before
             raise
         spent = loop.time() - began
-        self._next_read_at = began + max(self._min_interval_seconds, spent / _MAX_TIME_SHARE)
+        self._next_read_at = began + max(MIN_INTERVAL_SECONDS, spent / _MAX_TIME_SHARE)
         self._stale_at = began + _FRESH_SECONDS
         return snapshot

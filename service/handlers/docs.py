@@ -68,8 +68,7 @@ async def operations(request: web.Request) -> web.StreamResponse:
     """List the operations, and the engines of the live workers; {} while MongoDB is down."""
     listed = [_operation_body(spec, request.app[CATALOGUE]) for spec in OPERATIONS.values()]
     try:
-        seen = request.app[SETTINGS].worker_heartbeat_timeout
-        engines = await request.app[STORE].workers.engines(seen)
+        engines = await request.app[STORE].workers.engines()
     except StoreUnavailable:  # the operations are known without the store
         engines = {}
     body: OperationsBody = {"operations": listed, "engines": engines}

@@ -19,6 +19,9 @@ from service.openapi.endpoint import ResponseSpec, endpoint
 from service.openapi.error_groups import STORE_ERRORS
 
 _RECONNECT_MILLISECONDS = 2000
+_KEEPALIVE_SECONDS = 15.0  # between two comments: proxies close streams silent for 30 to 60 s
+_STALL_SECONDS = 20.0  # a client may read nothing; it gets the latest state when it reconnects
+_POLLS = 60  # a stream lasts as many times MAX_WAIT, an hour by default; browsers then reconnect
 _KEY_CHECK_SECONDS = 2.0  # between two checks of the key of an open stream
 _ANSWERS = {
     200: ResponseSpec("Events until the end.", media=("text/event-stream",)),
@@ -81,8 +84,8 @@ async def _stream(request: web.Request, kind: Kind, name: str | None) -> web.Str
         settings = request.app[SETTINGS]
         response = EventSourceResponse(
             sep="\n",
-            send_timeout=settings.events_stall_timeout,
-            ping_interval=settings.events_keepalive_seconds,
+            send_timeout=_STALL_SECONDS,
+            ping_interval=_KEEPALIVE_SECONDS,
         )
         response.headers["Cache-Control"] = "no-store"
         if request.version < HttpVersion11:  # HTTP/1.0: the end of the connection ends the response
@@ -94,12 +97,10 @@ async def _stream(request: web.Request, kind: Kind, name: str | None) -> web.Str
         async with response:
             try:
                 await response.write(f"retry: {_RECONNECT_MILLISECONDS}\n\n".encode())
-                until = asyncio.get_running_loop().time() + settings.events_max_seconds
+                until = asyncio.get_running_loop().time() + _POLLS * settings.max_wait
                 await _send_events(request, response, listener, last_id, until)
             except TimeoutError:  # a stalled client: aiohttp_sse has closed the connection
-                structlog.get_logger().info(
-                    "event_stream_stalled", limit=settings.events_stall_timeout
-                )
+                structlog.get_logger().info("event_stream_stalled", limit=_STALL_SECONDS)
         if disconnected():
             raise ConnectionResetError("the client disconnected")
         if listener.shutdown.is_set():

@@ -11,7 +11,7 @@ from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
 from models import VERSION
 from models.errors import StoreUnavailable
-from service.app_keys import DRAINING, QUEUE, SETTINGS, STORE
+from service.app_keys import DRAINING, QUEUE, STORE
 from service.http.errors import RETRY_AFTER_SECONDS
 from service.metrics_collector import METRICS_COLLECTOR
 from service.openapi.endpoint import ResponseSpec, endpoint
@@ -40,11 +40,11 @@ def readiness_cache(app: web.Application) -> Callable[[], Awaitable[StoreStates]
     """Return the state that all calls of /readyz share: they are not rate limited."""
 
     async def load() -> StoreStates:
-        store, queue, settings = app[STORE], app[QUEUE], app[SETTINGS]
+        store, queue = app[STORE], app[QUEUE]
         answers = await asyncio.gather(
             store.ping(),
             queue.ping(),
-            store.workers.count_alive(settings.worker_heartbeat_timeout),
+            store.workers.count_alive(),
             return_exceptions=True,
         )
         for answer in answers:

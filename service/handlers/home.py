@@ -28,6 +28,7 @@ What each of them takes: {url}/docs, as JSON {url}/operations. Health: /healthz,
 """
 
 
+_MAX_HISTORY = 300  # finished pictures that a browser remembers: a screen shows fewer
 _VARY = {"Vary": "Accept"}
 _NOW = {"Cache-Control": "no-store"}
 
@@ -51,6 +52,7 @@ async def index(request: web.Request) -> web.StreamResponse:
             mebibytes=f"{settings.max_upload_bytes / 2**20:g}",
             megapixels=f"{settings.max_pixels / 1e6:g}",
             reshaping=" ".join(op for op, spec in OPERATIONS.items() if not spec.same_frame),
+            max_history=_MAX_HISTORY,
             key=seen.key.name if seen and seen.key else "",
         )
         answer.headers.update(_VARY)

@@ -10,11 +10,11 @@ from aiohttp import web
 from pydantic import Field, with_config
 from typing_extensions import TypedDict
 
-from models.auth.tokens import Purpose
+from models.auth.tokens import CONFIRM_SECONDS, Purpose
 from models.errors import BadParameter, BadRequest, RateLimited
 from models.outbox import email as emails
 from models.outbox.email_address import MAX_CHARACTERS, parse_email_address
-from service.app_keys import SETTINGS, STORE, TOKENS
+from service.app_keys import STORE, TOKENS
 from service.auth.rate_limit import count_call, count_email
 from service.http.responses import json_response
 from service.openapi.endpoint import (
@@ -33,6 +33,8 @@ from service.schemas import StatusBody
 from service.uploads.small_form import read_fields
 
 _MIN_RESPONSE_SECONDS = 0.1  # longer than the work, whose duration depends on the address
+# As long as a link can be valid: delivery of the e-mail may be retried until it is given up.
+_KEEP_SECONDS = emails.GIVE_UP_SECONDS + CONFIRM_SECONDS
 _ONE_CLICK = "One-Click"
 _SUBSCRIBE_DETAIL = (
     "an e-mail with a link is sent to this address, unless it is subscribed already or got "
@@ -81,12 +83,10 @@ async def subscribe(request: web.Request) -> web.StreamResponse:
 
 
 async def _start_opt_in(request: web.Request, to: str) -> None:
-    settings, store = request.app[SETTINGS], request.app[STORE]
+    store = request.app[STORE]
     if not (await count_email(request, to)).allowed:
         return
-    # As long as a link can be valid: delivery of the e-mail may be retried until it is given up.
-    keep = settings.mail_give_up_seconds + settings.confirm_ttl
-    subscriber = await store.subscribers.get_or_create(to, keep)
+    subscriber = await store.subscribers.get_or_create(to, _KEEP_SECONDS)
     if not subscriber.confirmed:
         await store.emails.put(emails.confirmation_draft(subscriber.id, to), resend_after=0)
 
@@ -165,20 +165,18 @@ async def unsubscribe(request: web.Request) -> web.StreamResponse:
 
 
 async def _unsubscribe(request: web.Request, address: str) -> None:
-    settings, store = request.app[SETTINGS], request.app[STORE]
+    store = request.app[STORE]
     subscriber = await store.subscribers.find_by_address(address)
     if subscriber is None or not subscriber.confirmed:
         return
     # The e-mail first: a retry after a failure in between does both, each once.
     await store.emails.put(emails.goodbye_draft(subscriber.id, address, subscriber.confirmed_at))
-    await store.subscribers.unsubscribe(
-        subscriber.id, settings.mail_give_up_seconds + settings.confirm_ttl
-    )
+    await store.subscribers.unsubscribe(subscriber.id, _KEEP_SECONDS)
 
 
 async def _one_click(request: web.Request) -> web.StreamResponse:
     """Unsubscribe the address that got the e-mail, without a goodbye e-mail to it."""
-    settings, store = request.app[SETTINGS], request.app[STORE]
+    store = request.app[STORE]
     subscriber_id = _subscriber_id(request, Purpose.UNSUBSCRIBE)
     fields = await read_fields(request, "List-Unsubscribe")
     if fields.get("List-Unsubscribe") != _ONE_CLICK:
@@ -187,9 +185,7 @@ async def _one_click(request: web.Request) -> web.StreamResponse:
             parameter="List-Unsubscribe",
             known=[_ONE_CLICK],
         )
-    await store.subscribers.unsubscribe(
-        subscriber_id, settings.mail_give_up_seconds + settings.confirm_ttl
-    )
+    await store.subscribers.unsubscribe(subscriber_id, _KEEP_SECONDS)
     return _done_response(request, "unsubscribed", _ONE_CLICK_DETAIL)
 
 

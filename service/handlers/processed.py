@@ -152,7 +152,7 @@ async def delete(request: web.Request) -> web.StreamResponse:
 
 async def _no_such_result(request: web.Request, name: str) -> NotFound:
     """Return the error for an unknown name; for an upload's name it lists its results."""
-    uploaded = sanitize(name, request.app[SETTINGS].max_name_characters)
+    uploaded = sanitize(name)
     owner = requested_owner(request)
     task = await request.app[STORE].tasks.newest_of_upload(uploaded, View(owner))
     names = [each for each, _ in task.available_results(task.upload(uploaded))] if task else []

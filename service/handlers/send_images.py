@@ -15,7 +15,7 @@ from models.outbox.email import Email
 from models.outbox.item import DeliveryStatus
 from models.tasks.group import group_progress
 from models.tasks.serializers import iso
-from service.app_keys import SETTINGS, STORE
+from service.app_keys import STORE
 from service.auth.identity import identity
 from service.auth.rate_limit import count_call, count_email
 from service.http.responses import json_response
@@ -23,6 +23,7 @@ from service.openapi.endpoint import ResponseSpec, endpoint
 from service.openapi.error_groups import STORE_ERRORS
 from service.schemas import EmailStatusBody
 
+_RESEND_SECONDS = 3600  # before the same archive is sent again: a lost e-mail shows by then
 _locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 """Of concurrent calls for a group one queues the e-mail and counts; the others find it queued."""
 
@@ -41,7 +42,7 @@ async def send(request: web.Request) -> web.StreamResponse:
 
     The response never contains the address: a client that knows the group's ID need not know it.
     """
-    settings, store = request.app[SETTINGS], request.app[STORE]
+    store = request.app[STORE]
     group_id = request.match_info["id"]
     found = await store.groups.find(group_id, identity(request).view)
     if found is None:
@@ -54,16 +55,15 @@ async def send(request: web.Request) -> web.StreamResponse:
             parameter="email",
         )
     draft = emails.archive_draft(group.id, group.email)
-    again = settings.mail_archive_resend_seconds
     async with _locks.setdefault(group.id, asyncio.Lock()):
         known = await store.emails.find_by_key(draft.key)
-        if known is not None and (refusal := _no_second(known, again)):
+        if known is not None and (refusal := _no_second(known)):
             return _respond(group.id, *refusal)
         await count_call(request, "MAIL_PER_CLIENT")
         address = await count_email(request, group.email)
         if not address.allowed:
             raise address.refusal("e-mails to this group's address")
-        await store.emails.put(draft, resend_after=again)
+        await store.emails.put(draft, resend_after=_RESEND_SECONDS)
     state = group_progress(group, tasks)
     detail = "the e-mail is queued"
     if not state.ended:
@@ -71,7 +71,7 @@ async def send(request: web.Request) -> web.StreamResponse:
     return _respond(group.id, "queued", detail)
 
 
-def _no_second(known: Email, again: float) -> tuple[Literal["queued", "sent"], str] | None:
+def _no_second(known: Email) -> tuple[Literal["queued", "sent"], str] | None:
     """Return why no second e-mail is sent: one is queued, or was sent lately; None: one may be."""
     if known.status is DeliveryStatus.CREATED:
         detail = "the e-mail is queued already; no second one is sent"
@@ -80,7 +80,7 @@ def _no_second(known: Email, again: float) -> tuple[Literal["queued", "sent"], s
         return "queued", detail
     if known.status is not DeliveryStatus.SENT or known.ended_at is None:
         return None
-    if (datetime.now(UTC) - known.ended_at).total_seconds() >= again:
+    if (datetime.now(UTC) - known.ended_at).total_seconds() >= _RESEND_SECONDS:
         return None
     return "sent", f"the e-mail was sent at {iso(known.ended_at)}; no second one is sent"
 

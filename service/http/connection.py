@@ -33,6 +33,11 @@ _SPARE_FILES = 256  # open files besides connections: stores, logs, uploads
 _RETRY_AFTER_SECONDS = 5
 _LOG_SECONDS = 60.0  # between two log lines about refused connections
 _REFUSAL_SECONDS = 1.0  # a refused client gets this long to read the response
+_LINGER_SECONDS = 2.0  # a body is read on and dropped, so that the client reads the response
+_MAX_LINE_BYTES = 8190  # of a path with its query, or of a header: aiohttp's default
+_MAX_HEADERS = 100  # browsers send twenty
+_MAX_HEAD_BYTES = 32_768  # of a head that arrives in pieces, since they are kept in memory
+_MIN_RESPONSE_RATE = 1024  # bytes a second over RESPONSE_STALL_TIMEOUT: a slow modem is faster
 
 
 class Connection(web.RequestHandler):
@@ -44,10 +49,10 @@ class Connection(web.RequestHandler):
             server,
             loop=asyncio.get_running_loop(),
             keepalive_timeout=s.keepalive_timeout,
-            lingering_time=s.linger_timeout,
-            max_line_size=s.max_request_line_bytes,
-            max_field_size=s.max_header_bytes,
-            max_headers=s.max_headers,
+            lingering_time=_LINGER_SECONDS,
+            max_line_size=_MAX_LINE_BYTES,
+            max_field_size=_MAX_LINE_BYTES,
+            max_headers=_MAX_HEADERS,
             auto_decompress=False,  # no route accepts a compressed body
             # service.http.request_context logs each request once, with its id.
             access_log=cast(Any, None),
@@ -94,13 +99,10 @@ class Connection(web.RequestHandler):
         if self._head_since is None:
             self._head_since = self._loop.time()
         self._head_bytes += len(data)
-        limit = self._settings.max_request_head_bytes
-        if self._head_bytes > limit:
+        if self._head_bytes > _MAX_HEAD_BYTES:
             self.close()
             error = RequestHeadTooLarge(
-                f"request head is longer than {limit} bytes (MAX_REQUEST_HEAD_BYTES)",
-                setting="MAX_REQUEST_HEAD_BYTES",
-                limit=limit,
+                f"the request head is longer than {_MAX_HEAD_BYTES} bytes", limit=_MAX_HEAD_BYTES
             )
             self._refuse(raw_error_response(error))
 
@@ -126,7 +128,7 @@ class Connection(web.RequestHandler):
             self._stall, self._resumed = (now, left), False
         elif now - self._stall[0] > s.response_stall_timeout:
             taken = self._stall[1] - left
-            if self._resumed or taken >= s.response_min_rate * s.response_stall_timeout:
+            if self._resumed or taken >= _MIN_RESPONSE_RATE * s.response_stall_timeout:
                 self._stall, self._resumed = (now, left), False
             else:
                 log.debug("slow_client_closed", phase="response")
@@ -148,7 +150,7 @@ class Connection(web.RequestHandler):
             raise ConnectionError(
                 "response already started: an error document would become part of it"
             )
-        return _RawResponse(raw_error_response(_error(exc, self._settings)))
+        return _RawResponse(raw_error_response(_error(exc)))
 
     def _awaits_head(self) -> bool:
         """Tell whether a request head is awaited; aiohttp's timer checks the same future."""
@@ -235,20 +237,14 @@ class _RawResponse(web.Response):
         return None
 
 
-def _error(exc: BaseException | None, s: Settings) -> AppError:
+def _error(exc: BaseException | None) -> AppError:
     if isinstance(exc, LineTooLong):
         return RequestHeadTooLarge(
-            f"the URL or a header is longer than {s.max_request_line_bytes} "
-            "(MAX_REQUEST_LINE_BYTES) or "
-            f"{s.max_header_bytes} bytes (MAX_HEADER_BYTES)",
-            setting="MAX_HEADER_BYTES",
-            limit=s.max_header_bytes,
+            f"the URL or a header is longer than {_MAX_LINE_BYTES} bytes", limit=_MAX_LINE_BYTES
         )
     if isinstance(exc, BadHttpMessage) and exc.message.startswith("Too many headers"):
         return RequestHeadTooLarge(
-            f"the request has more than {s.max_headers} headers (MAX_HEADERS)",
-            setting="MAX_HEADERS",
-            limit=s.max_headers,
+            f"the request has more than {_MAX_HEADERS} headers", limit=_MAX_HEADERS
         )
     if isinstance(exc, HttpProcessingError):
         reason = exc.message.split("\n")[0].rstrip(":.")[:80]

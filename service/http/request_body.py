@@ -30,12 +30,15 @@ def content_type(request: web.Request) -> tuple[str, dict[str, str]]:
     return kind, parameters
 
 
+_GRACE_SHARE = 6  # of UPLOAD_STALL_TIMEOUT: an upload may begin slowly, for 5 s by default
+
+
 class Body:
     """The body of a request as it arrives, limited in size and time.
 
-    At least UPLOAD_MIN_RATE bytes/s on average, at most UPLOAD_TIMEOUT seconds per image. A grace
-    period applies first; at most UPLOAD_STALL_TIMEOUT seconds may pass without a byte. The user of
-    the class counts ``images``.
+    At least UPLOAD_MIN_RATE bytes/s on average, at most UPLOAD_TIMEOUT seconds per image. It may be
+    slower in the first sixth of UPLOAD_STALL_TIMEOUT, the most seconds that may pass without a
+    byte. The user of the class counts ``images``.
     """
 
     def __init__(
@@ -79,7 +82,8 @@ class Body:
     async def _read(self) -> bytes:
         s, waiting = self._settings, asyncio.get_running_loop().time()
         limit = s.upload_timeout * max(1, self.images)
-        allowed = min(s.upload_grace_seconds + self.received_bytes / s.upload_min_rate, limit)
+        grace = s.upload_stall_timeout / _GRACE_SHARE
+        allowed = min(grace + self.received_bytes / s.upload_min_rate, limit)
         end, stall = self._began + allowed, waiting + s.upload_stall_timeout
         try:
             async with asyncio.timeout_at(min(end, stall)):

@@ -8,6 +8,7 @@ from models.images.inspect import ACCEPTED_FORMATS, FORMAT_BY_EXTENSION, InputFo
 from models.operations import OPERATIONS, Operation
 from models.operations.parameter_docs import list_form
 from models.outbox.email_address import MAX_CHARACTERS
+from models.outbox.webhook_url import MAX_URL_CHARACTERS
 from models.settings import Settings
 from service.openapi.endpoint import Schema
 from service.openapi.limits import format_bytes
@@ -154,7 +155,7 @@ def _common_fields(settings: Settings) -> dict[str, Schema]:
         },
         "callback_url": {
             "type": "string",
-            "maxLength": settings.webhook_url_max_characters,
+            "maxLength": MAX_URL_CHARACTERS,
             "description": "A public http or https URL. When the task or the whole group has "
             "ended, it gets a signed POST with the document of the response (docs/webhooks.md).",
         },

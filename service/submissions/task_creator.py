@@ -28,6 +28,7 @@ from models.tasks.task import Upload as TaskUpload
 from service.submissions.admission import Admission
 from service.uploads.incoming_file import IncomingFile
 
+_MAX_NAMES = 100  # of one task: the same bytes under more names get the URL of the first
 _MAX_TRIES = 5  # to restart a task whose result is deleted while it is submitted
 
 
@@ -159,9 +160,8 @@ class TaskCreator:
     async def _reuse(self, task: Task, spec: TaskSpec) -> None:
         """Add the upload's name to an existing task, and restart the task if it has no result."""
         name, known = spec.upload.name, {upload.name for upload in task.uploads}
-        most = self.settings.max_names_per_task
-        if name not in known and len(known) < most:
-            await self.store.tasks.add_upload(task.id, await self._reserve_names(spec), most)
+        if name not in known and len(known) < _MAX_NAMES:
+            await self.store.tasks.add_upload(task.id, await self._reserve_names(spec), _MAX_NAMES)
         names = task.upload(name).results
         if any(each.name in names for each in task.deleted):
             await self.store.tasks.restore_deleted(task.id, names)
@@ -186,8 +186,7 @@ class TaskCreator:
                 turn=order,
             )
         if not created:  # another service created it first; add this upload's name to it
-            most = self.settings.max_names_per_task
-            await self.store.tasks.add_upload(spec.task_id, upload, most)
+            await self.store.tasks.add_upload(spec.task_id, upload, _MAX_NAMES)
         elif not await self.queue.enqueue(spec.task_id, 0, order):
             # Redis is unavailable: the task is accepted, and the next sweep enqueues it.
             await self.store.leases.mark_not_enqueued(spec.task_id)

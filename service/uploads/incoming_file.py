@@ -41,7 +41,7 @@ class IncomingFile:
         settings: Settings,
     ) -> None:
         self.field = field
-        self.name = sanitize(name, settings.max_name_characters)
+        self.name = sanitize(name)
         self.file = file
         self.size = 0
         self.error: AppError | None = None

@@ -22,6 +22,9 @@ _MAX_PART_HEADER_BYTES = 2048  # file systems limit names to a few hundred
 _OVERHEAD_BYTES = 64 * 1024  # boundaries and part headers of a form
 _DISK_CHECK_BYTES = 4 * 1024 * 1024  # received between two checks of the free disk space
 
+MAX_FIELDS = 40  # beside the pictures; the largest form has a dozen
+MAX_FIELD_BYTES = 8192  # the longest JSON of twenty operations has a quarter of it
+
 
 @dataclass(frozen=True)
 class FormShape:
@@ -83,9 +86,10 @@ class _FormBuilder:
                 f"e.g. curl -F {expected}=@cat.png",
                 field=expected,
             )
-        fields, most = self.form.fields, self._settings.max_fields
+        fields = self.form.fields
         check_field(self._name, self._shape.known)
-        check_limit(len(fields) + 1, most, "fields or more came", "MAX_FIELDS", BadRequest)
+        if len(fields) == MAX_FIELDS:
+            raise BadRequest(f"the form has more than {MAX_FIELDS} fields", limit=MAX_FIELDS)
         if self._name in fields and self._name not in self._shape.repeated:
             raise BadRequest(f"the field {shown} came twice")
         self._text = bytearray()
@@ -111,13 +115,12 @@ class _FormBuilder:
             self.form.files[-1].write(data)
             return
         self._text += data
-        check_limit(
-            len(self._text),
-            self._settings.max_field_bytes,
-            f"bytes or more in the field {self._name[:40]!a}",
-            "MAX_FIELD_BYTES",
-            TooLarge,
-        )
+        if len(self._text) > MAX_FIELD_BYTES:
+            raise TooLarge(
+                f"the field {self._name[:40]!a} is longer than {MAX_FIELD_BYTES} bytes",
+                limit=MAX_FIELD_BYTES,
+                measured=len(self._text),
+            )
 
     def _end(self) -> None:
         if self._text is None:
@@ -197,5 +200,5 @@ def _body(request: web.Request, shape: FormShape, settings: Settings) -> Body:
     limit, setting = files * settings.max_upload_bytes, "MAX_UPLOAD_BYTES"
     if files > 1 and limit > settings.max_batch_bytes:
         limit, setting = settings.max_batch_bytes, "MAX_BATCH_BYTES"
-    fields = settings.max_fields * settings.max_field_bytes
+    fields = MAX_FIELDS * MAX_FIELD_BYTES
     return Body(request, settings, limit, setting, fields + _OVERHEAD_BYTES * (1 + files // 10))

@@ -11,7 +11,7 @@ from models.errors import BadParameter, BadRequest
 from models.settings import Settings
 from service.app_keys import SETTINGS
 from service.http.request_body import content_type, parse_json, read_body
-from service.uploads.multipart import FormShape, check_field, read_form
+from service.uploads.multipart import MAX_FIELDS, FormShape, check_field, read_form
 from service.uploads.spool import Spool
 
 _FORMS = "multipart/form-data, application/x-www-form-urlencoded or application/json"
@@ -50,7 +50,7 @@ async def _pairs(
         return _json(parse_json(await read_body(request, settings)))
     data = await read_body(request, settings)
     if kind == "application/x-www-form-urlencoded":
-        return _urlencoded(data, settings.max_fields)
+        return _urlencoded(data)
     if not data:
         return []
     raise BadRequest(f"send the form as {_FORMS}", measured=kind[:80])
@@ -66,12 +66,12 @@ def _json(document: Any) -> list[tuple[str, str]]:
     return list(document.items())
 
 
-def _urlencoded(data: bytes, most: int) -> list[tuple[str, str]]:
+def _urlencoded(data: bytes) -> list[tuple[str, str]]:
     try:
         return parse_qsl(
-            data.decode("ascii"), keep_blank_values=True, max_num_fields=most, errors="strict"
+            data.decode("ascii"), keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict"
         )
     except ValueError:  # UnicodeDecodeError too
         raise BadRequest(
-            f"the form is not urlencoded UTF-8, or has more than {most} fields (MAX_FIELDS)"
+            f"the form is not urlencoded UTF-8, or has more than {MAX_FIELDS} fields"
         ) from None

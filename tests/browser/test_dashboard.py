@@ -307,9 +307,10 @@ async def test_rows_update_and_actions_work_without_reload(
 
 
 async def test_filters_are_in_the_url_and_paging_goes_both_ways(
-    tab: Tab, opened: Open, store: Store
+    tab: Tab, opened: Open, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _, url = await opened(dashboard_page_size=10)
+    monkeypatch.setattr("service.dashboard.queries._PAGE_SIZE", 10)
+    _, url = await opened()
     await store._database["tasks"].insert_many([task(n, "SUCCESS", n) for n in range(25)])
     page = tab.page
     rows = page.locator("tbody tr.success")

@@ -186,9 +186,10 @@ async def test_cancel_after_everything_is_sent(client: Client, tab: Tab) -> None
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def forgetful(settings: Settings) -> AsyncIterator[str]:
+async def forgetful(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
     """URL of a service whose page keeps two finished sets; no worker runs."""
-    async with serving(settings.model_copy(update={"max_page_history": 2})) as url:
+    monkeypatch.setattr("service.handlers.home._MAX_HISTORY", 2)
+    async with serving(settings) as url:
         yield url
 
 

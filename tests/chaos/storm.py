@@ -36,7 +36,7 @@ STORM_SETTINGS = {
     "WORKER_PROCESSES": "2",
     "LEASE_SECONDS": "3",
     "SWEEP_INTERVAL_SECONDS": "0.5",
-    "HOUSEKEEPING_INTERVAL_SECONDS": "1",
+    "DELETE_GRACE_SECONDS": "20",
     "STORE_TIMEOUT": "2",
     "DRAIN_SECONDS": "2",
     "MAX_ATTEMPTS": str(_ATTEMPTS),
@@ -99,7 +99,7 @@ def run(folder: Path, *, seconds: float, pause: float, count: int, seed: int) ->
             report.problems.append("Darkroom did not stop with status 0")
     # Housekeeping must keep unreferenced results for longer than any worker takes to publish. Only
     # now, with no task running, may it be fast.
-    calm = {**environment, **_NO_FAULTS, "ORPHAN_AGE_SECONDS": "1"}
+    calm = {**environment, **_NO_FAULTS, "DELETE_GRACE_SECONDS": "0.2"}
     with StandaloneProcess(folder / "data", **calm) as darkroom:
         second = FaultInjector(darkroom)
         second.record_processes()

@@ -66,6 +66,12 @@ def test_libraries_log_json_and_errors_have_a_traceback() -> None:
     assert lines[1]["incident"] == "i"
 
 
+def test_settings_without_effect_are_named() -> None:
+    (line,) = run("", KEY_CACHE_SECONDS="0", MAX_HEADERS="", PORT="80")
+    assert (line["event"], line["level"]) == ("settings_without_effect", "warning")
+    assert line["names"] == ["KEY_CACHE_SECONDS"]
+
+
 def test_level() -> None:
     assert run("structlog.get_logger().info('x')", LOG_LEVEL="WARNING") == []
 

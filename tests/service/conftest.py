@@ -24,7 +24,6 @@ def darkroom_with_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[St
         "IMAGES_ROOT": str(folder),
         "WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8",
         "WEBHOOK_PORTS": "9",
-        "WEBHOOK_RETRY_SECONDS": "1000",
     }
     with StandaloneProcess(folder / "data", **settings) as started:
         yield started

@@ -26,12 +26,9 @@ from tests.workers.queue.test_jobs import slow_picture
 pytestmark = pytest.mark.integration
 
 SETTINGS = {
-    "METRICS_INTERVAL_SECONDS": "0.3",
     "WORKERS": "2",
     "MAX_ATTEMPTS": "2",
     "STORE_TIMEOUT": "2",
-    "WORKER_HEARTBEAT_TIMEOUT": "6",
-    "METRICS_RETENTION_SECONDS": "3000",
 }
 
 

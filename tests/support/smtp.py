@@ -126,7 +126,6 @@ def smtp_settings(settings: Settings, port: int, **more: Any) -> Settings:
         "smtp_host": "localhost",
         "smtp_port": port,
         "smtp_tls": "none",
-        "mail_retry_seconds": 0.01,
     }
     return settings.model_copy(update={**chosen, **more})
 

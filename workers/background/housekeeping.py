@@ -14,6 +14,12 @@ from models.store import Store
 log = structlog.get_logger()
 
 LOCK_NAME = "housekeeping"
+_MAX_PAUSE_SECONDS = 60.0  # between two runs
+
+
+def pause_seconds(settings: Settings) -> float:
+    """Return the seconds between two runs: what is released is deleted at most a tenth later."""
+    return min(_MAX_PAUSE_SECONDS, settings.delete_grace_seconds / 10)
 
 
 async def run_if_due(name: str, settings: Settings, store: Store) -> bool:
@@ -22,8 +28,7 @@ async def run_if_due(name: str, settings: Settings, store: Store) -> bool:
     Raises:
         StoreUnavailable: it was interrupted; the next run continues.
     """
-    interval = settings.housekeeping_interval_seconds
-    if not await store.periodic_lock.acquire(LOCK_NAME, name, interval):
+    if not await store.periodic_lock.acquire(LOCK_NAME, name, pause_seconds(settings)):
         return False
     counts = await delete_expired(settings, store)
     if any(counts.values()):
@@ -44,3 +49,8 @@ async def delete_expired(settings: Settings, store: Store) -> dict[str, int]:
         counts["intermediates"] += count
     counts["orphans"] = await store.orphans.collect()
     return counts
+
+
+def _pause_seconds(settings: Settings) -> float:
+    """Return the seconds between two runs: what is released is deleted at most a tenth later."""
+    return min(_MAX_PAUSE_SECONDS, settings.delete_grace_seconds / 10)

@@ -21,7 +21,6 @@ import threading
 import time
 import traceback
 from collections.abc import MutableMapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
@@ -76,12 +75,10 @@ def _run_child() -> None:
     from models.networks.catalogue import Catalogue
     from workers.child import task_limits
     from workers.pipeline import Limits
-    from workers.upscaler.sanity import SanityLimits
     from workers.upscaler.select import choose_engine
 
     catalogue = Catalogue.read(Path(setup["weights_dir"]), setup["onnx"])
     limits = Limits(setup["max_pixels"], setup["max_output_pixels"], setup["tile_pixels"])
-    limits = replace(limits, sanity=SanityLimits(*setup["sanity"]))
     writing = EncoderSettings(**setup["writing"])
     structlog.configure(
         processors=[lambda _, level, record: _send_log_record(output, level, record)]

@@ -57,7 +57,6 @@ class ChildPool:
             "max_pixels": settings.max_pixels,
             "max_output_pixels": settings.max_output_pixels,
             "tile_pixels": settings.tile_pixels,
-            "sanity": [settings.upscale_min_psnr, settings.upscale_max_shift],
             "writing": asdict(settings.encoder_settings),
             "engine": settings.upscale_engine,
             "precision": settings.upscale_precision,

@@ -157,7 +157,6 @@ def _process_one(
     """
     from workers.child import task_limits
     from workers.pipeline import Limits, Pipeline
-    from workers.upscaler.sanity import SanityLimits
 
     header = _inspect(source)
     output_encoding = final_encoding(command.operations, command.format or header.format)
@@ -183,8 +182,7 @@ def _process_one(
         parent.mkdir(parents=True, exist_ok=True)
     elif not parent.is_dir():
         raise CannotProcess(f"the folder {parent} does not exist")
-    sanity = SanityLimits(settings.upscale_min_psnr, settings.upscale_max_shift)
-    limits = Limits(settings.max_pixels, settings.max_output_pixels, settings.tile_pixels, sanity)
+    limits = Limits(settings.max_pixels, settings.max_output_pixels, settings.tile_pixels)
     # Beside the target, so that a finished file appears there in one step.
     with tempfile.TemporaryDirectory(prefix=".darkroom-", dir=parent) as name:
         pipeline = Pipeline(

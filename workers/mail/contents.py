@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
-from models.auth.tokens import Purpose
+from models.auth.tokens import CONFIRM_SECONDS, Purpose
 from models.outbox.email import Email, EmailKind
 from workers.mail.archive_email import archive_content
 from workers.mail.message import EmailContent, MailContext, render
@@ -38,7 +38,7 @@ async def goodbye_content(context: MailContext, email: Email) -> EmailContent:
 
 def _with_link(context: MailContext, email: Email, subject: str) -> EmailContent:
     link = context.link("/subscribe/confirm", Purpose.CONFIRM, email.context["subscriber_id"])
-    hours = max(1, context.settings.confirm_ttl // 3600)
+    hours = CONFIRM_SECONDS // 3600
     text, html = render(email.kind, url=context.settings.base_url, link=link, hours=hours)
     return EmailContent(subject, text, html)
 

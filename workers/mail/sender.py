@@ -8,7 +8,7 @@ from typing import Any, Self
 import structlog
 
 from models.auth.tokens import Tokens
-from models.outbox.email import Email
+from models.outbox.email import GIVE_UP_SECONDS, Email
 from models.settings import Settings
 from models.store import Store
 from workers.mail.contents import CONTENT_BUILDERS
@@ -18,6 +18,7 @@ from workers.outbox import RetryPolicy, Sender
 
 log = structlog.get_logger()
 
+_RETRY_SECONDS = 30.0  # before the second attempt; gray-listing servers want half a minute or more
 CONNECTIONS_PER_WORKER = 2  # so that an e-mail with a large archive does not hold up all others
 
 
@@ -34,12 +35,10 @@ class EmailSender(Sender[Email]):
     def __init__(self, context: MailContext) -> None:
         settings = context.settings
         policy = RetryPolicy(
-            "MAIL",
             lease_seconds=settings.lease_seconds,
             keep_seconds=settings.mail_retention_seconds,
-            retry_seconds=settings.mail_retry_seconds,
-            give_up_seconds=settings.mail_give_up_seconds,
-            max_crashes=settings.mail_max_crashes,
+            retry_seconds=_RETRY_SECONDS,
+            give_up_seconds=GIVE_UP_SECONDS,
         )
         super().__init__(
             context.store.emails, policy, CONNECTIONS_PER_WORKER, settings.sweep_interval_seconds

@@ -26,7 +26,8 @@ from aiosmtplib.errors import (
 from models.settings import Settings
 from workers.outbox import PermanentFailure, TemporaryFailure
 
-_MAX_TIMEOUTS = 10  # times SMTP_TIMEOUT one e-mail may take, however fast each reply is
+_REPLY_SECONDS = 30.0  # one reply of the mail server may take; checks of content take a few
+_MAX_REPLIES = 10  # times as long one e-mail may take, however fast each reply is
 _UNSAFE_CHARACTERS = re.compile(r"[^A-Za-z0-9.@_-]")
 
 
@@ -45,13 +46,13 @@ class SmtpClient:
         """
         try:
             if self._settings.smtp_host:
-                limit = _MAX_TIMEOUTS * self._settings.smtp_timeout
+                limit = _MAX_REPLIES * _REPLY_SECONDS
                 await _within(limit, self._send_over_smtp(message))
             else:
                 await asyncio.to_thread(self._write_file, message)
         except BaseException as error:
             self._drop()  # its state is unknown: the next e-mail gets a new connection
-            failure = _failure(error, self._settings.smtp_timeout)
+            failure = _failure(error)
             if failure is not None:
                 raise failure from error
             raise
@@ -89,7 +90,7 @@ class SmtpClient:
             username=s.smtp_user or None,
             password=s.smtp_password.get_secret_value() or None,
             local_hostname=socket.gethostname(),  # the default asks the DNS and blocks
-            timeout=s.smtp_timeout,
+            timeout=_REPLY_SECONDS,
             use_tls=s.smtp_tls == "tls",
             start_tls=s.smtp_tls == "starttls",  # True: an error if it is not offered
             tls_context=context,
@@ -131,9 +132,7 @@ async def _within(seconds: float, conversation: Coroutine[Any, Any, None]) -> No
             task.cancel()
             await asyncio.wait({task}, timeout=0.1)
     if task.cancelled():
-        raise TemporaryFailure(
-            f"the e-mail took more than {seconds:g} s, {_MAX_TIMEOUTS} times SMTP_TIMEOUT"
-        )
+        raise TemporaryFailure(f"the e-mail took more than {seconds:g} s")
     task.result()
 
 
@@ -145,14 +144,12 @@ def _tls_context(ca_file: Path | None) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
 
 
-def _failure(error: BaseException, timeout: float) -> TemporaryFailure | PermanentFailure | None:
+def _failure(error: BaseException) -> TemporaryFailure | PermanentFailure | None:
     """Return the failure that an SMTP or network error means; None for other errors."""
     if isinstance(error, SMTPTimeoutError):
-        return TemporaryFailure(
-            f"no reply from the mail server within {timeout:g} s (SMTP_TIMEOUT)"
-        )
+        return TemporaryFailure(f"no reply from the mail server within {_REPLY_SECONDS:g} s")
     if isinstance(error, SMTPRecipientsRefused) and error.recipients:
-        return _failure(error.recipients[0], timeout)
+        return _failure(error.recipients[0])
     if isinstance(error, (SMTPRecipientRefused, SMTPSenderRefused, SMTPDataError)):
         text = f"the mail server answered {error.code}: {error.message}"[:500]
         return PermanentFailure(text) if error.code >= 500 else TemporaryFailure(text)

@@ -15,7 +15,6 @@ from models.operations import Operation
 from workers.imaging.picture import Picture
 from workers.upscaler.engine import Engine
 from workers.upscaler.opencv import REFERENCE
-from workers.upscaler.sanity import DEFAULT_LIMITS, SanityLimits
 
 
 @dataclass(frozen=True)
@@ -23,14 +22,13 @@ class Tools:
     """What an operation may use beside its picture.
 
     ``tile_side``: side of the upscaler's tiles in pixels; 0: the engine's best. ``progress``: takes
-    the share of this operation that is done, 0 to 1. ``sanity``: limits that an enlarged picture
-    must keep. ``report``: takes the measurements; None: do not measure.
+    the share of this operation that is done, 0 to 1. ``report``: takes the measurements; None: do
+    not measure.
     """
 
     catalogue: Catalogue
     tile_side: int
     progress: Callable[[float], None]
-    sanity: SanityLimits = DEFAULT_LIMITS
     report: Callable[[dict[str, Any]], None] | None = None
     engine: Engine = field(default=REFERENCE)
 

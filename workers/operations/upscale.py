@@ -52,7 +52,7 @@ def upscale(picture: Picture, spec: Upscale, tools: Tools) -> Picture:
         )
 
     used_engine, pixels = sanity.enlarge_checked(
-        before, [(engine.label, attempt(engine)) for engine in engines(tools)], tools.sanity
+        before, [(engine.label, attempt(engine)) for engine in engines(tools)]
     )
     if tools.report is not None:
         tools.report(

@@ -21,6 +21,7 @@ from workers.webhooks.sender import task_ended
 
 log = structlog.get_logger()
 
+_PROGRESS_SECONDS = 0.25  # between two writes of changed progress, each a small update in MongoDB
 _MACHINE_TROUBLE_PAUSE_SECONDS = 5.0  # a job slot stays empty after the machine has failed
 
 
@@ -119,7 +120,7 @@ async def _heartbeat(worker: WorkerContext, attempt: Attempt) -> None:
     interval = worker.settings.lease_seconds / 3
     written, elapsed = 0, 0.0
     while True:
-        step = min(worker.settings.progress_interval_seconds, interval)
+        step = min(_PROGRESS_SECONDS, interval)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(attempt.check_lease.wait(), step)
         elapsed += step

@@ -1,7 +1,7 @@
 """Check that an enlarged image still shows its input: a black one must not count as success.
 
 The result is scaled down again and compared with the input. Networks sharpen, so the two differ;
-UPSCALE_MIN_PSNR and UPSCALE_MAX_SHIFT limit by how much, measured by ``python -m bench.sanity``.
+``SanityLimits`` says by how much, measured by ``python -m bench.sanity``.
 """
 
 from __future__ import annotations
@@ -36,8 +36,9 @@ Attempt = tuple[str, Callable[[], Pixels]]
 class SanityLimits:
     """How far an enlarged image, scaled down again, may differ from its input.
 
-    ``min_psnr_db``: of the whole image (UPSCALE_MIN_PSNR). ``max_block_shift``: levels by which the
-    mean colour of the worst block may differ (UPSCALE_MAX_SHIFT).
+    ``min_psnr_db``: of the whole image; sound networks reach 9 on a checkerboard, 35 on
+    photographs. ``max_block_shift``: levels by which the mean colour of the worst
+    block may differ; sound networks shift stripes by 34, photographs by 3.
     """
 
     min_psnr_db: float = 6.0
@@ -57,7 +58,7 @@ class SanityCheck:
 
 
 def enlarge_checked(
-    before: Pixels, attempts: Sequence[Attempt], limits: SanityLimits
+    before: Pixels, attempts: Sequence[Attempt], limits: SanityLimits = DEFAULT_LIMITS
 ) -> tuple[str, Pixels]:
     """Return the first sound result of ``attempts``, the last being the reference, and its engine.
 

@@ -22,6 +22,10 @@ from workers.webhooks.payload import build_payload
 
 _FINAL_OUTCOMES = frozenset({"gone", "refused_address", "bad_callback"})
 """Not retried: the receiver answered 410, or it may not be called."""
+_RETRY_SECONDS = 10.0  # before the second attempt: a receiver that restarts is back by then
+_GIVE_UP_SECONDS = 24 * 3600.0  # a receiver that fails for a day is not coming back by itself
+# A host gets an eighth of WEBHOOK_CONCURRENCY, a client half: slow receivers do not delay others.
+_SHARES = {"host": 8, "client": 2}
 _RECHECK_SECONDS = 10.0  # a webhook waits before a sender checks itself whether its task has ended
 
 
@@ -45,12 +49,10 @@ class WebhookSender(Sender[WebhookEvent]):
     ) -> None:
         settings = worker.settings
         policy = RetryPolicy(
-            "WEBHOOK",
             lease_seconds=settings.lease_seconds,
             keep_seconds=settings.webhook_retention_seconds,
-            retry_seconds=settings.webhook_retry_seconds,
-            give_up_seconds=settings.webhook_give_up_seconds,
-            max_crashes=settings.webhook_max_crashes,
+            retry_seconds=_RETRY_SECONDS,
+            give_up_seconds=_GIVE_UP_SECONDS,
         )
         super().__init__(
             worker.store.webhooks,
@@ -64,10 +66,8 @@ class WebhookSender(Sender[WebhookEvent]):
         self._addresses = addresses
         self._signing = signing
         self._running = {
-            "host": Slots(("WEBHOOK_CONCURRENCY_PER_HOST", settings.webhook_concurrency_per_host)),
-            "client": Slots(
-                ("WEBHOOK_CONCURRENCY_PER_CLIENT", settings.webhook_concurrency_per_client)
-            ),
+            name: Slots(("WEBHOOK_CONCURRENCY", max(1, settings.webhook_concurrency // share)))
+            for name, share in _SHARES.items()
         }
         self._last_client = ""
         self._next_check = 0.0
@@ -143,8 +143,7 @@ class WebhookSender(Sender[WebhookEvent]):
         if result.outcome in _FINAL_OUTCOMES:
             raise PermanentFailure(result.detail)
         if result.outcome != "delivered":
-            longest = worker.settings.webhook_retry_after_max
-            raise TemporaryFailure(result.detail, min(result.retry_after, longest))
+            raise TemporaryFailure(result.detail, result.retry_after)
 
     async def _call(self, webhook: WebhookEvent, body: str, signing: list[str]) -> CallResult:
         try:

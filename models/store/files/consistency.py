@@ -1,7 +1,7 @@
 """Consistency check of ledger, result names and files, safe while programs run, in bounded memory.
 
-A file or name younger than ORPHAN_AGE_SECONDS whose owner is missing is skipped: its owner may be
-about to be written.
+A file or name younger than six DELETE_GRACE_SECONDS whose owner is missing is skipped: its owner
+may be about to be written.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 
 from motor.motor_asyncio import AsyncIOMotorDatabase
@@ -21,6 +21,7 @@ from models.store.files.gridfs import FileBucket
 from models.store.files.originals import Originals, sha256_in_key
 from models.store.files.repair import Repair
 from models.store.files.result_names import name_id
+from models.store.files.retention import orphan_age
 from models.store.mongo.repository import Document, Repository
 from models.store.tasks.transitions import lists_file, owning_task
 from models.tasks.task import OPEN, Status, Task
@@ -60,7 +61,7 @@ class ConsistencyCheck(Repository):
         }
         self._repair = Repair(database, settings)
         self._fast = fast
-        self._recent_since = datetime.now(UTC) - timedelta(seconds=settings.orphan_age_seconds)
+        self._recent_since = datetime.now(UTC) - orphan_age(settings)
         self.counts: Counter[str] = Counter()
 
     async def findings(self) -> AsyncIterator[Finding]:

@@ -18,10 +18,17 @@ from models.store.mongo.repository import Document, Repository, upsert
 from models.store.tasks.transitions import owning_task, release_results
 from models.tasks.task import Status, Task
 
+_ORPHAN_GRACES = 6
+
 _STATE_ID = "retention"
 _SAVE_EVERY_TASKS = 200  # tasks after which the position is saved
 _BUCKETS = ("originals", "results", "intermediates")
 _OVERLAP = timedelta(minutes=1)  # scanned again: a task that finished at the mark may appear late
+
+
+def orphan_age(settings: Settings) -> timedelta:
+    """Return the age from which a file without an owner is an orphan: its writer is dead."""
+    return timedelta(seconds=_ORPHAN_GRACES * settings.delete_grace_seconds)
 
 
 class Retention(Repository, collection="state"):
@@ -109,7 +116,7 @@ class Retention(Repository, collection="state"):
 
 
 class OrphanCollector(Repository, collection="state"):
-    """Collects orphans older than ORPHAN_AGE_SECONDS, scanning each bucket forward by age.
+    """Collects orphans, files of that age without an owner, scanning each bucket forward by age.
 
     The collection ``state`` holds the position, so a pass costs what was written since the last.
     """
@@ -123,7 +130,7 @@ class OrphanCollector(Repository, collection="state"):
 
         Concurrent callers repeat the same scan, which is harmless.
         """
-        grace = timedelta(seconds=self._settings.orphan_age_seconds)
+        grace = orphan_age(self._settings)
         until = ObjectId.from_datetime(datetime.now(UTC) - grace)
         state_document = await self._collection.find_one({"_id": "orphans"})
         since = ObjectId(state_document["mark"]) if state_document else ObjectId("0" * 24)

@@ -62,7 +62,7 @@ INDEXES: dict[str, list[IndexModel]] = {
     "intermediates.chunks": _CHUNKS,
     "groups": [_EXPIRING],
     "workers": [IndexModel("seen_at", expireAfterSeconds=24 * 3600)],  # silent for longer
-    # METRICS_RETENTION_SECONDS is at most this.
+    # A scrape shows five minutes of a stopped worker.
     "snapshots": [IndexModel("at", expireAfterSeconds=3600)],
     "mail": [_EXPIRING, IndexModel(["status", "due_at"]), IndexModel("key", unique=True)],
     "webhooks": [

@@ -25,6 +25,7 @@ from models.store.outbox.pending_webhooks import PendingWebhooks
 log = structlog.get_logger()
 
 _MAX_CLIENTS_SEARCHED = 10  # with their maximum of webhooks each: bounds the reads for one task
+_MAX_LOG_ENTRIES = 40  # of one delivery, the newest: a day of hourly attempts, and some by hand
 _MAX_SHOWN = 50  # webhooks of one task
 
 
@@ -179,4 +180,4 @@ class WebhookOutbox(Outbox[WebhookEvent], collection="webhooks"):
         if item.new_attempt is None:
             return {}
         entries = {"$concatArrays": ["$log", [{"$literal": item.new_attempt.model_dump()}]]}
-        return {"log": {"$slice": [entries, -self._settings.webhook_log_attempts]}}
+        return {"log": {"$slice": [entries, -_MAX_LOG_ENTRIES]}}

@@ -60,10 +60,8 @@ class FairQueue(Repository):
         query: Document = recent if client is None else {"client": client, **recent}
         return await self._tasks.count_documents(query, limit=_MAX_COUNTED)
 
-    async def snapshot(self, seen_seconds: float) -> QueueSnapshot:
-        """Return a snapshot of the whole queue.
-
-        ``seen_seconds``: workers count that were seen in that time and take tasks.
+    async def snapshot(self) -> QueueSnapshot:
+        """Return a snapshot of the whole queue; workers count that are alive and take tasks.
 
         It reads all waiting ids, so callers share one snapshot.
         """
@@ -93,7 +91,7 @@ class FairQueue(Repository):
                     },
                 ]
             ).to_list(1),
-            self._workers.count_accepting(seen_seconds),
+            self._workers.count_accepting(),
         )
         ids = waiting[0]["ids"] if waiting else []
         return QueueSnapshot(

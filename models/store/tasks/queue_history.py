@@ -12,9 +12,12 @@ from pymongo import ASCENDING
 from models.store.mongo.repository import Document, Repository
 from models.tasks.task import Status
 
+INTERVAL_SECONDS = 10.0  # between two samples: sixty thousand a week
+RETENTION_SECONDS = 7 * 24 * 3600  # of samples: a week shows the load of each day
 _LAG = timedelta(seconds=1)  # the latest changes may not be visible yet
 _MAX_GAP_INTERVALS = 10  # a longer gap had no recorder, and is not filled
-MAX_POINTS = 120  # of one series: a screen does not show more
+_MAX_POINTS = 120  # of one series: a screen does not show more
+_INTERVAL = timedelta(seconds=INTERVAL_SECONDS)
 _COUNTS = ("asked", "started", "succeeded", "failed", "cancelled")
 _LEVELS = ("waiting", "running", "workers", "oldest")
 
@@ -96,15 +99,12 @@ class QueueHistory(Repository, collection="history"):
     Counts cover the ``seconds`` before ``_id``; levels are those at ``_id``.
     """
 
-    async def record(self, stats: QueueStats, workers: int, interval: float) -> None:
-        """Record a sample; ``interval``: seconds between samples. One program at a time does so."""
+    async def record(self, stats: QueueStats, workers: int) -> None:
+        """Record a sample. One program at a time does so, every INTERVAL_SECONDS."""
         at = await self._server_now() - _LAG
         last = await self._collection.find_one({}, {"_id": 1}, sort=[("_id", -1)])
-        since = at - timedelta(seconds=interval)
-        if (
-            last is not None
-            and at - _MAX_GAP_INTERVALS * timedelta(seconds=interval) < last["_id"] < at
-        ):
+        since, max_gap = at - _INTERVAL, _MAX_GAP_INTERVALS * _INTERVAL
+        if last is not None and at - max_gap < last["_id"] < at:
             since = last["_id"]
         created, started, ended = await asyncio.gather(
             self._count("created_at", since, at),
@@ -122,7 +122,7 @@ class QueueHistory(Repository, collection="history"):
             "succeeded": ended.get(Status.SUCCESS, 0),
             "failed": ended.get(Status.FAILURE, 0),
             "cancelled": ended.get(Status.CANCELLED, 0),
-            "drop_at": at + timedelta(seconds=self._settings.queue_history_retention_seconds),
+            "drop_at": at + timedelta(seconds=RETENTION_SECONDS),
         }
         await self._collection.update_one({"_id": at}, {"$setOnInsert": sample}, upsert=True)
 
@@ -136,15 +136,14 @@ class QueueHistory(Repository, collection="history"):
         )
         return {row["_id"]: row["count"] async for row in counted}
 
-    async def waiting_before(self, seconds: float, interval: float) -> int | None:
+    async def waiting_before(self, seconds: float) -> int | None:
         """Return how many tasks waited ``seconds`` ago; None without a sample near that time."""
         at = await self._server_now() - timedelta(seconds=seconds)
-        slack = timedelta(seconds=3 * interval)
-        query = {"_id": {"$gt": at - slack, "$lte": at + slack}}
+        query = {"_id": {"$gt": at - 3 * _INTERVAL, "$lte": at + 3 * _INTERVAL}}
         sample = await self._collection.find_one(query, {"waiting": 1}, sort=[("_id", -1)])
         return int(sample["waiting"]) if sample else None
 
-    async def series(self, seconds: float, interval: float) -> tuple[float, list[Document]]:
+    async def series(self, seconds: float) -> tuple[float, list[Document]]:
         """Return the width of a point in seconds, and the points of the last ``seconds``.
 
         At most 120 points, oldest first: the sum of counts, the maximum of levels. A time without
@@ -153,7 +152,7 @@ class QueueHistory(Repository, collection="history"):
         until = await self._server_now()
         since = until - timedelta(seconds=seconds)
         # Points start at whole multiples of their width, so that they do not change later.
-        width = max(interval, seconds / MAX_POINTS)
+        width = point_seconds(seconds)
         milliseconds = {"$toLong": {"$subtract": ["$_id", datetime.fromtimestamp(0, until.tzinfo)]}}
         bucket = {"$floor": {"$divide": [milliseconds, width * 1000]}}
         sums = {name: {"$sum": f"${name}"} for name in (*_COUNTS, "seconds")}
@@ -169,3 +168,8 @@ class QueueHistory(Repository, collection="history"):
             {"at": datetime.fromtimestamp(row.pop("_id") * width, until.tzinfo), **row}
             async for row in cursor
         ]
+
+
+def point_seconds(seconds: float) -> float:
+    """Return the width of a point of a series over ``seconds``."""
+    return max(INTERVAL_SECONDS, seconds / _MAX_POINTS)

@@ -13,6 +13,7 @@ from pymongo import WriteConcern
 from models.settings import Settings
 from models.store.mongo.repository import Document, Repository, now_plus, upsert
 
+HEARTBEAT_TIMEOUT_SECONDS = 6.0  # three heartbeats: a worker silent for longer counts as dead
 _MAX_NAME_CHARACTERS = 300
 
 
@@ -57,24 +58,24 @@ class WorkerRegistry(Repository, collection="workers"):
     async def remove(self, worker: str) -> None:
         await self._collection.delete_one({"_id": worker})
 
-    async def count_alive(self, seconds: float, host: str = "") -> int:
+    async def count_alive(self, seconds: float = HEARTBEAT_TIMEOUT_SECONDS, host: str = "") -> int:
         """Return the number of workers (of ``host``, if given) seen in the last ``seconds``."""
         query: dict[str, Any] = _seen_within(seconds)
         if host:
             query["_id"] = {"$regex": f"^{re.escape(host)}:"}
         return await self._collection.count_documents(query)
 
-    async def count_accepting(self, seconds: float) -> int:
+    async def count_accepting(self, seconds: float = HEARTBEAT_TIMEOUT_SECONDS) -> int:
         """Return the number of workers seen in the last ``seconds`` that are not draining."""
         query = {**_seen_within(seconds), "drain": {"$ne": True}}
         return await self._collection.count_documents(query)
 
-    async def names(self, seconds: float) -> set[str]:
+    async def names(self, seconds: float = HEARTBEAT_TIMEOUT_SECONDS) -> set[str]:
         """Return the names of the workers seen in the last ``seconds``."""
         query = _seen_within(seconds)
         return {str(entry["_id"]) async for entry in self._collection.find(query, {"_id": 1})}
 
-    async def engines(self, seconds: float) -> dict[str, int]:
+    async def engines(self, seconds: float = HEARTBEAT_TIMEOUT_SECONDS) -> dict[str, int]:
         """Return the number of workers of each engine, of those seen in the last ``seconds``."""
         query = {**_seen_within(seconds), "engine": {"$gt": ""}}
         by_engine = {"_id": "$engine", "workers": {"$sum": 1}}

@@ -15,6 +15,7 @@ from models.error_members import INPUT_ERRORS
 from models.metrics.definitions import METRICS
 from models.metrics.metric import MetricKind
 from models.settings import Settings
+from service import metrics_collector
 from tests.support.paths import ROOT
 from tests.support.prometheus_text import promtool
 
@@ -41,7 +42,7 @@ def test_scrape_configuration_is_valid() -> None:
     (job,) = yaml.safe_load(text)["scrape_configs"]
     timeout = float(job["scrape_timeout"].removesuffix("s"))
     assert timeout > Settings().store_timeout
-    assert timeout < Settings().metrics_retention_seconds
+    assert timeout < metrics_collector._RETENTION_SECONDS
     assert f'job="{job["job_name"]}"' in ALERTS.read_text()
 
 

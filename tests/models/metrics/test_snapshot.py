@@ -205,9 +205,10 @@ async def test_store_up_is_0_without_redis(settings: Settings, aiohttp_client: A
 
 
 async def test_metrics_off_serves_and_writes_nothing(
-    settings: Settings, store: Store, aiohttp_client: Any
+    settings: Settings, store: Store, aiohttp_client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    off = settings.model_copy(update={"metrics": False, "metrics_interval_seconds": 0.01})
+    monkeypatch.setattr("workers.metrics._SNAPSHOT_SECONDS", 0.01)
+    off = settings.model_copy(update={"metrics": False})
     client = await aiohttp_client(create_app(off))
     async with working(off) as arq:
         await started_worker(arq)
@@ -221,10 +222,10 @@ async def test_metrics_off_serves_and_writes_nothing(
 
 
 async def test_stopped_worker_leaves_counters_but_no_gauges(
-    client: Client, settings: Settings
+    client: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rare = settings.model_copy(update={"metrics_interval_seconds": 600})
-    async with working(rare) as arq:
+    monkeypatch.setattr("workers.metrics._SNAPSHOT_SECONDS", 600)
+    async with working(settings) as arq:
         name = (await started_worker(arq)).name
         arq.ctx["worker"].instruments.count(ATTEMPTS, "success")
     seen = Scraped(await (await client.get("/metrics")).text())

@@ -94,7 +94,7 @@ MALFORMED = [
     ("https://example.org/\x00", "control"),
     ("https://127.0.0.1\\@example.org/", "backslash"),
     ("https:\\\\example.org/", "backslash"),
-    ("https://example.org/" + "a" * 2000, "WEBHOOK_URL_MAX_CHARACTERS"),
+    ("https://example.org/" + "a" * 2000, "has 2020 characters; at most 2000"),
     ("https://" + "a" * 64 + ".org/", "neither|not a URL"),
 ]
 

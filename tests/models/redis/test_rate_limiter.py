@@ -37,10 +37,10 @@ async def limiter(
 ) -> AsyncIterator[RateLimiter]:
     """A limiter with one hit, which does not retry Redis after it gave up on it."""
     monkeypatch.setattr(connection, "_AWAY_SECONDS", 3600.0)
+    monkeypatch.setattr(connection, "_TIMEOUT_SECONDS", TIMEOUT_SECONDS)
     chosen = settings.model_copy(
         update={
             "rate_limit_read": "100/hour",
-            "rate_limit_timeout": TIMEOUT_SECONDS,
             "rate_limit_fail_mode": request.param,
         }
     )
@@ -213,12 +213,14 @@ async def test_repeated_redis_timeouts_end_with_a_response(
     assert limiter._redis._timeouts == 0
 
 
-async def test_frozen_redis_times_out(settings: Settings, tmp_path: Path) -> None:
+async def test_frozen_redis_times_out(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "_TIMEOUT_SECONDS", TIMEOUT_SECONDS)
     with running(embedded_stores.redis(tmp_path)) as server:
         chosen = settings.model_copy(
             update={
                 "redis_url": server.url,
-                "rate_limit_timeout": TIMEOUT_SECONDS,
                 "rate_limit_read": "100/hour",
             }
         )

@@ -233,12 +233,11 @@ async def test_check_reads_all_pages(
 
 
 async def test_check_finds_nothing_under_load(
-    client: Any, send: Send, store: Store, settings: Settings
+    client: Any, store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Submissions, results, deletions and retention run at once; ORPHAN_AGE_SECONDS protects."""
-    busy = settings.model_copy(
-        update={"result_ttl": 1, "original_ttl": 1, "housekeeping_interval_seconds": 0.05}
-    )
+    """Submissions, results, deletions and retention run at once; DELETE_GRACE_SECONDS protects."""
+    monkeypatch.setattr("workers.background.housekeeping._MAX_PAUSE_SECONDS", 0.05)
+    busy = settings.model_copy(update={"result_ttl": 1, "original_ttl": 1})
     finished = asyncio.Event()
 
     async def use() -> None:
@@ -266,7 +265,7 @@ def run(settings: Settings, *arguments: str, data_dir: Path = Path("nowhere")) -
         "MONGO_DB": settings.mongo_db,
         "DATA_DIR": str(data_dir),
         "STORE_TIMEOUT": str(settings.store_timeout),
-        "ORPHAN_AGE_SECONDS": "0.001",
+        "DELETE_GRACE_SECONDS": "0.0001",
     }
     return run_main(main, "check", *arguments, **environment)
 

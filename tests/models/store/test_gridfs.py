@@ -102,8 +102,7 @@ async def test_orphans_are_deleted_and_owned_files_stay(store: Store, settings: 
         half = {"files_id": ObjectId(), "n": 0, "data": b"half written"}
         database["results.chunks"].insert_one(dict(half))
         database["originals.chunks"].insert_one(dict(half))
-        young = settings.orphan_age_seconds
-        assert await store.orphans.collect() == 0, f"nothing is older than {young} s"
+        assert await store.orphans.collect() == 0, "nothing is older than an hour"
         assert await orphans(store, settings).collect() == 3
         assert await orphans(store, settings).collect() == 0
         assert database["results.chunks"].count_documents({}) == 1
@@ -115,7 +114,7 @@ async def test_orphans_are_deleted_and_owned_files_stay(store: Store, settings: 
 async def test_orphan_collection_spares_results_of_a_live_attempt(
     store: Store, settings: Settings
 ) -> None:
-    """A machine sleeps for longer than ORPHAN_AGE_SECONDS between storing and publishing."""
+    """A machine sleeps for longer than six DELETE_GRACE_SECONDS between storing and publishing."""
     tasks = store._database["tasks"]
     await tasks.insert_one({"_id": "t", "status": "STARTED", "lease": {"token": "mine"}})
     kept = await store.results.put(io.BytesIO(b"1"), "a", {"task_id": "t", "token": "mine"})
@@ -131,5 +130,5 @@ def orphans(store: Store, settings: Settings) -> OrphanCollector:
     """Return a collector with a negative grace: what was just written is old already."""
 
     return OrphanCollector(
-        store._database, store._settings.model_copy(update={"orphan_age_seconds": -5})
+        store._database, store._settings.model_copy(update={"delete_grace_seconds": -1})
     )

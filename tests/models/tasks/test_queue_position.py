@@ -98,7 +98,7 @@ def test_eta_uses_the_clock_of_mongodb() -> None:
 
 
 async def test_snapshot_from_mongodb(store: Store) -> None:
-    empty = await store.fair_queue.snapshot(5)
+    empty = await store.fair_queue.snapshot()
     assert (empty.positions, empty.default_position, empty.running, empty.mean_seconds) == (
         {},
         0,
@@ -111,17 +111,17 @@ async def test_snapshot_from_mongodb(store: Store) -> None:
     await store.leases.claim(ids[1], worker="w", token="t", seconds=9, max_attempts=1)
     await store.leases.claim(ids[4], worker="w", token="t", seconds=9, max_attempts=9)
     await store.workers.report("w")
-    seen = await store.fair_queue.snapshot(5)
+    seen = await store.fair_queue.snapshot()
     assert seen.positions == {ids[2]: 0, ids[3]: 1}
     assert (seen.running, seen.workers) == (2, 1)
     assert seen.mean_seconds is not None and 0 <= seen.mean_seconds < 60
     await store.workers.set_drain("w", drain=True)  # it takes no new tasks
-    assert (await store.fair_queue.snapshot(5)).workers == 0
+    assert (await store.fair_queue.snapshot()).workers == 0
 
 
 async def test_tasks_are_served_by_turn_then_by_age(store: Store) -> None:
     ids = [await create(store, number) for number in range(4)]
     for task_id, turn in zip(ids, (2, 1, 2, 0), strict=True):
         await store._database["tasks"].update_one({"_id": task_id}, {"$set": {"turn": turn}})
-    seen = await store.fair_queue.snapshot(5)
+    seen = await store.fair_queue.snapshot()
     assert seen.positions == {ids[3]: 0, ids[1]: 1, ids[0]: 2, ids[2]: 3}

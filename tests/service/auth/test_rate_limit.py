@@ -145,12 +145,13 @@ async def test_without_redis_each_service_counts_or_refuses(start_service: Start
     assert (await service.request("GET", "/healthz"))[0] == 200
 
 
-async def test_frozen_redis_delays_no_request(start_service: StartService, tmp_path: Any) -> None:
+async def test_frozen_redis_delays_no_request(
+    start_service: StartService, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Every request gives up on Redis long before the timeout of the test."""
     with running(embedded_stores.redis(tmp_path)) as server:
-        service = await start_service(
-            redis_url=server.url, rate_limit_timeout=0.1, store_timeout=600
-        )
+        monkeypatch.setattr("models.redis.connection._TIMEOUT_SECONDS", 0.1)
+        service = await start_service(redis_url=server.url, store_timeout=600)
         ann = await service.key(Scope.READ)
         assert await statuses(service, ann) == [404] * 3
         redis = connect(service.settings)

@@ -23,13 +23,11 @@ JSON = {"Content-Type": "application/json"}
 
 
 @pytest.fixture
-def start_service(settings: Settings, aiohttp_client: Any) -> StartService:
-    start = api_key_clients.service_starter(settings, aiohttp_client)
-
-    async def start_without_key_cache(**update: Any) -> KeyedService:
-        return await start(**{"key_cache_seconds": 0, **update})
-
-    return start_without_key_cache
+def start_service(
+    settings: Settings, aiohttp_client: Any, monkeypatch: pytest.MonkeyPatch
+) -> StartService:
+    monkeypatch.setattr("service.auth.authenticator._KEY_CACHE_SECONDS", 0)
+    return api_key_clients.service_starter(settings, aiohttp_client)
 
 
 def form(field: str) -> bytes:

@@ -144,8 +144,11 @@ async def test_longest_and_shortest_link(start_service: StartService) -> None:
 
 
 @pytest.mark.parametrize("void", ["revoke", "rotate"])
-async def test_links_of_a_revoked_key_are_refused(start_service: StartService, void: str) -> None:
-    service = await start_service(key_cache_seconds=0)
+async def test_links_of_a_revoked_key_are_refused(
+    start_service: StartService, void: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.auth.authenticator._KEY_CACHE_SECONDS", 0)
+    service = await start_service()
     ann = await service.key()
     task_id = await finished_task(service, ann)
     urls = [

@@ -299,8 +299,8 @@ async def test_history_counts_each_task_once(
     await store.leases.fail("2" * 32, "t", {"code": "internal", "detail": "x"})
 
     async def noted() -> bool:
-        await store.queue_history.record(await store.task_stats.queue(), 1, 10)
-        _, points = await store.queue_history.series(600, 10)
+        await store.queue_history.record(await store.task_stats.queue(), 1)
+        _, points = await store.queue_history.series(600)
         return bool(sum(point["asked"] for point in points) >= 3)
 
     await wait_until(noted)
@@ -312,7 +312,7 @@ async def test_history_counts_each_task_once(
     assert sum(point["failed"] for point in points) == 1
     assert max(point["waiting"] for point in points) == 1
     assert max(point["running"] for point in points) == 1
-    assert await store.queue_history.waiting_before(5, 10) == 1
+    assert await store.queue_history.waiting_before(5) == 1
 
 
 def snapshot(**known: Any) -> Snapshot:
@@ -356,7 +356,7 @@ def snapshot(**known: Any) -> Snapshot:
     ],
 )
 def test_alerts(known: dict[str, Any], codes: list[str]) -> None:
-    found = find_alerts(snapshot(**known), Settings())
+    found = find_alerts(snapshot(**known))
     assert [alert["code"] for alert in found] == codes
     assert [a["level"] for a in found] == sorted(a["level"] for a in found)
 

@@ -39,8 +39,9 @@ def start_service(settings: Settings, aiohttp_client: Any) -> StartService:
 
 
 @pytest.fixture
-async def service(start_service: StartService) -> KeyedService:
-    return await start_service(key_cache_seconds=0)
+async def service(start_service: StartService, monkeypatch: pytest.MonkeyPatch) -> KeyedService:
+    monkeypatch.setattr("service.auth.authenticator._KEY_CACHE_SECONDS", 0)
+    return await start_service()
 
 
 async def ask(service: KeyedService, method: str, path: str, *key: Any, **options: Any) -> Any:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
 
-from models.settings import Settings
 from models.store import Store
 from models.tasks.task import Task
 from service.events.queue_watch import QueueWatch
@@ -15,13 +15,13 @@ from tests.models.store.test_change_stream import create, run
 
 @pytest.fixture
 def queue_reads(store: Store, monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The argument of each read of the queue."""
+    """The time of each read of the queue."""
     reads: list[float] = []
     read_queue = store.fair_queue.snapshot
 
-    async def counted(seconds: float) -> Any:
-        reads.append(seconds)
-        return await read_queue(seconds)
+    async def counted() -> Any:
+        reads.append(time.monotonic())
+        return await read_queue()
 
     monkeypatch.setattr(store.fair_queue, "snapshot", counted)
     return reads
@@ -32,21 +32,22 @@ async def create_tasks(store: Store, count: int) -> dict[str, Task]:
 
 
 async def test_partly_ended_group_is_in_the_queue_snapshot(
-    store: Store, settings: Settings, queue_reads: list[float]
+    store: Store, queue_reads: list[float]
 ) -> None:
     group = await create_tasks(store, 3)
     await run(store, next(iter(group)))
     group = await store.tasks.get_many(list(group))
-    queue_watch = QueueWatch(settings, store)
+    queue_watch = QueueWatch(store)
     for _ in range(20):
         await queue_watch.snapshot(tasks=group)
     assert len(queue_reads) == 1
 
 
 async def test_reconnecting_clients_cause_no_extra_queries(
-    store: Store, settings: Settings, queue_reads: list[float]
+    store: Store, queue_reads: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    queue_watch = QueueWatch(settings.model_copy(update={"events_interval_seconds": 3600.0}), store)
+    monkeypatch.setattr("service.events.queue_watch.MIN_INTERVAL_SECONDS", 3600.0)
+    queue_watch = QueueWatch(store)
     await queue_watch.snapshot()
     for number in range(5):  # each is new and not in the snapshot
         await queue_watch.snapshot(tasks=await store.tasks.get_many([await create(store, number)]))

@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
+import pytest
+
 from models.settings import Settings
 from models.store import Store
 from service.app import create_app
@@ -163,11 +165,9 @@ async def test_event_ids_are_equal_in_every_service(
 
 
 async def test_changes_are_sent_together(
-    settings: Settings, aiohttp_client: Any, store: Store
+    client: Any, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    client = await aiohttp_client(
-        create_app(settings.model_copy(update={"events_interval_seconds": 1.0}))
-    )
+    monkeypatch.setattr("service.events.sse_hub.MIN_INTERVAL_SECONDS", 1.0)
     form = images.form(images.png(), "a.png")
     task_id = (await (await client.post("/upscale", data=form)).json())["task_id"]
     stream = await listen(client, f"/tasks/{task_id}/events")
@@ -190,15 +190,13 @@ async def test_second_name_of_the_same_bytes(client: Any, send: Send) -> None:
         stream.response.close()
 
 
-async def test_keep_alives(settings: Settings, aiohttp_client: Any) -> None:
-    often = settings.model_copy(
-        update={"events_keepalive_seconds": 0.05, "events_max_seconds": 1.0}
-    )
-    client = await aiohttp_client(create_app(often))
+async def test_keep_alives(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.handlers.events._KEEPALIVE_SECONDS", 0.05)
+    monkeypatch.setattr("service.handlers.events._POLLS", 1 / 60)
     form = images.form(images.png(), "a.png")
     task_id = (await (await client.post("/upscale", data=form)).json())["task_id"]
     stream = await listen(client, f"/tasks/{task_id}/events")
-    # Nothing happens; after EVENTS_MAX_SECONDS the stream closes and the browser reconnects.
+    # Nothing happens; after a second the stream closes and the browser reconnects.
     assert [event.kind for event in await stream.all()] == ["task"]
     assert len(stream.comments) >= 3
 

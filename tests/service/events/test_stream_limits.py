@@ -164,13 +164,12 @@ def _small_buffers(host: str, number: int, family: socket.AddressFamily) -> sock
 
 
 async def test_stalled_stream_is_closed(
-    settings: Settings, aiohttp_client: Any, store: Store
+    settings: Settings, aiohttp_client: Any, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When the socket buffer is full, only the newest state is kept for the client."""
-    quick = settings.model_copy(
-        update={"events_stall_timeout": 0.5, "events_interval_seconds": 0.001}
-    )
-    server = TestServer(create_app(quick), socket_factory=_small_buffers)
+    monkeypatch.setattr("service.handlers.events._STALL_SECONDS", 0.5)
+    monkeypatch.setattr("service.events.sse_hub.MIN_INTERVAL_SECONDS", 0.001)
+    server = TestServer(create_app(settings), socket_factory=_small_buffers)
     client = await aiohttp_client(server)
     form = aiohttp.FormData()
     for seed in range(40):
@@ -218,9 +217,11 @@ async def test_too_many_streams_of_one_client(settings: Settings, aiohttp_client
 
 
 async def test_too_many_tasks_in_the_streams_of_one_client(
-    settings: Settings, aiohttp_client: Any
+    settings: Settings, aiohttp_client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    changes = {"events_tasks_per_client": 3, "events_tasks_total": 5, "proxies": 1}
+    monkeypatch.setattr("service.events.stream_limits._TASKS_PER_STREAM", 1)
+    monkeypatch.setattr("service.events.stream_limits._TASKS_PER_STREAM_OF_CLIENT", 1)
+    changes = {"events_per_client": 3, "events_total": 5, "proxies": 1}
     client = await aiohttp_client(create_app(settings.model_copy(update=changes)))
     form = images.form(images.png(seed=1), "a.png")
     form.add_field("image", images.png(seed=2), filename="b.png")
@@ -234,14 +235,14 @@ async def test_too_many_tasks_in_the_streams_of_one_client(
     problem = await (await connected("198.51.100.1")).json()
     assert problem["code"] == "too_many_streams"
     assert (problem["setting"], problem["limit"], problem["measured"]) == (
-        "EVENTS_TASKS_PER_CLIENT",
+        "EVENTS_PER_CLIENT",
         3,
         2,
     )
     assert (await connected("198.51.100.2")).status == 200
     problem = await (await connected("198.51.100.3")).json()
     assert (problem["setting"], problem["limit"], problem["measured"]) == (
-        "EVENTS_TASKS_TOTAL",
+        "EVENTS_TOTAL",
         5,
         4,
     )

@@ -57,7 +57,7 @@ async def test_one_email_per_group(
     assert (third["status"], "no second one" in third["detail"]) == ("sent", True)
     queued = await only_email(store)
     assert (queued.kind, queued.to, queued.status) == (EmailKind.ARCHIVE, ANN, DeliveryStatus.SENT)
-    await backdate(store, settings.mail_archive_resend_seconds + 1, "ended_at")
+    await backdate(store, 3601, "ended_at")
     fourth = await (await client.request(method, f"/send_images/{group_id}")).json()
     assert fourth["status"] == "queued"
     assert len(await all_emails(store)) == 2
@@ -87,7 +87,7 @@ async def test_response_tells_failed_deliveries(
 
     group_id = await finished_group(store)
     await client.post(f"/send_images/{group_id}")
-    await send_due(smtp_settings(settings, free_port(), mail_retry_seconds=60), store)
+    await send_due(smtp_settings(settings, free_port()), store)
     body = await (await client.post(f"/send_images/{group_id}")).json()
     assert body["status"] == "queued" and "tried 1 times" in body["detail"]
 

@@ -36,12 +36,11 @@ def hurried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandaloneProc
     (folder / "images" / "cat.png").write_bytes(images.png())
     settings = {
         "IMAGES_ROOT": str(folder / "images"),
-        "MAX_WAIT": "0.05",
+        "MAX_WAIT": "0.005",
         "SYNC_TIMEOUT": "0.5",
         "ITEMS_TIMEOUT": "0.5",
         "MAX_OUTPUT_PIXELS": "1000000",  # so that huge scales fail at once
         "NEWSLETTER_WEEKDAY": "off",
-        "EVENTS_MAX_SECONDS": "0.2",
     }
     with StandaloneProcess(folder / "data", **settings) as started:
         yield started

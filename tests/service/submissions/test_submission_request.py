@@ -145,7 +145,7 @@ async def test_batch_of_a_hundred_images(client: Any) -> None:
 
 
 async def test_max_upload_bytes_and_max_batch_bytes(
-    aiohttp_client: Any, settings: Settings
+    aiohttp_client: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     max_bytes = max(len(CAT), len(DOG))
     client = await limited(aiohttp_client, settings, max_upload_bytes=max_bytes)
@@ -154,9 +154,8 @@ async def test_max_upload_bytes_and_max_batch_bytes(
     body = await refused(await client.post("/grayscale", data=form([*TWO, long])), 413, "too_large")
     assert (body["setting"], body["limit"]) == ("MAX_UPLOAD_BYTES", max_bytes)
     assert "'long.png'" in body["detail"]
-    small = await limited(
-        aiohttp_client, settings, max_batch_bytes=1000, max_fields=1, max_field_bytes=1
-    )
+    monkeypatch.setattr("service.uploads.multipart.MAX_FIELD_BYTES", 1)
+    small = await limited(aiohttp_client, settings, max_batch_bytes=1000)
     many = form([(f"{n}.png", images.png(200, 200, seed=n)) for n in range(12)])
     body = await refused(await small.post("/grayscale", data=many), 413, "too_large")
     assert (body["setting"], body["limit"]) == ("MAX_BATCH_BYTES", 1000)
@@ -244,7 +243,7 @@ async def test_many_parts_use_one_spool_file(client: Any) -> None:
 
 
 async def test_upload_timeout_applies_per_image(aiohttp_client: Any, settings: Settings) -> None:
-    client = await limited(aiohttp_client, settings, upload_timeout=0.2, upload_grace_seconds=60)
+    client = await limited(aiohttp_client, settings, upload_timeout=0.2, upload_stall_timeout=360)
     start = b'--x\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\n'
     never = asyncio.Event()
     for count, limit in ((1, 0.2), (3, pytest.approx(0.6))):

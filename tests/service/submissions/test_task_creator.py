@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import pytest
+
 from models.settings import Settings
 from models.store import Store
 from models.tasks.task import Result
@@ -108,9 +110,10 @@ async def test_same_bytes_under_a_second_name_share_the_task(
     assert await count(store, "results.files") == 1
 
 
-async def test_max_names_per_task(settings: Settings, store: Store, aiohttp_client: Any) -> None:
-    limited = settings.model_copy(update={"max_names_per_task": 2})
-    client = await aiohttp_client(create_app(limited))
+async def test_names_of_a_task_are_limited(
+    client: Any, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.submissions.task_creator._MAX_NAMES", 2)
     names = []
     for name in ("a.png", "b.png", "c.png", "c.png"):
         form = images.form(images.png(), name)

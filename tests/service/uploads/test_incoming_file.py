@@ -167,7 +167,7 @@ async def drip(client: Any, data: list[bytes], pause: asyncio.Event, path: str =
 
 async def test_slow_upload_is_refused(aiohttp_client: Any, settings: Settings) -> None:
     client = await limited(
-        aiohttp_client, settings, upload_grace_seconds=0.2, upload_min_rate=1_000_000
+        aiohttp_client, settings, upload_stall_timeout=1.2, upload_min_rate=1_000_000
     )
     start = b'--x\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\n'
     response = await drip(client, [start, b"\x89PNG"], asyncio.Event())
@@ -179,7 +179,7 @@ async def test_slow_upload_is_refused(aiohttp_client: Any, settings: Settings) -
 async def test_upload_that_stalls_before_its_first_part_is_refused(
     aiohttp_client: Any, settings: Settings
 ) -> None:
-    client = await limited(aiohttp_client, settings, upload_grace_seconds=0.2)
+    client = await limited(aiohttp_client, settings, upload_stall_timeout=1.2)
     response = await drip(client, [b"--x\r\nContent-"], asyncio.Event())
     await refused(response, 408, "too_slow")
 

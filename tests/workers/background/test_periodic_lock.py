@@ -107,12 +107,12 @@ async def test_turn_of_a_dead_worker_ends_with_the_interval(
 
 
 async def test_housekeeping_survives_a_wiped_redis(
-    client: Any, done: str, store: Store, settings: Settings
+    client: Any, done: str, store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await age(store)
-    often = settings.model_copy(update={"housekeeping_interval_seconds": 0.05})
+    monkeypatch.setattr("workers.background.housekeeping._MAX_PAUSE_SECONDS", 0.05)
     redis = connect(settings)
-    async with working(often), working(often):
+    async with working(settings), working(settings):
         await redis.flushdb()
 
         async def gone() -> bool:
@@ -148,7 +148,6 @@ def test_standalone_housekeeping_survives_worker_kills(
         RESULT_TTL="1",
         ORIGINAL_TTL="1",
         DELETE_GRACE_SECONDS="2",
-        HOUSEKEEPING_INTERVAL_SECONDS="0.2",
         WORKERS="1",
     )
 
@@ -168,7 +167,9 @@ def test_standalone_housekeeping_survives_worker_kills(
     with MongoClient[dict[str, Any]](mongo_url) as client:
         files = [client["darkroom"][f"{kind}.files"] for kind in ("results", "originals")]
         darkroom.until(lambda: not any(each.count_documents({}) for each in files), "empty")
-    done = run_main(models_main, "check", DATA_DIR=str(darkroom.data_dir), ORPHAN_AGE_SECONDS="1")
+    done = run_main(
+        models_main, "check", DATA_DIR=str(darkroom.data_dir), DELETE_GRACE_SECONDS="0.2"
+    )
     assert done.returncode == 0, done
     assert "2 tasks" in done.stdout and ".files" not in done.stdout
     retried = json.loads(

@@ -207,15 +207,11 @@ def test_progress_bar_and_interrupt_leave_no_files(
     assert list((folder / "out").iterdir()) == []
 
 
-def test_sanity_and_memory_limits_come_from_the_settings(folder: Path, command: Command) -> None:
-    for name, value, sentence in (
-        ("UPSCALE_MIN_PSNR", "90", "does not match the input"),
-        ("MEMORY_BUDGET", "1000000", "MEMORY_BUDGET"),
-    ):
-        done = command("upscale", "cat.png", "out.png", **{name: value})
-        assert done.returncode == 1
-        assert sentence in done.stderr
-        assert not (folder / "out.png").exists()
+def test_memory_limit_comes_from_the_settings(folder: Path, command: Command) -> None:
+    done = command("upscale", "cat.png", "out.png", MEMORY_BUDGET="1000000")
+    assert done.returncode == 1
+    assert "MEMORY_BUDGET" in done.stderr
+    assert not (folder / "out.png").exists()
 
 
 def test_empty_names_and_control_characters(folder: Path, command: Command) -> None:

@@ -26,6 +26,7 @@ from tests.support.smtp import (
     smtp_settings,
     unfinished_task,
 )
+from workers import outbox
 
 
 async def send_archive(settings: Settings, store: Store, group_id: str) -> EmailMessage:
@@ -133,12 +134,12 @@ async def test_waiting_for_the_group_is_not_a_failure(settings: Settings, store:
     mailbox = Mailbox()
     with mail_server(mailbox) as port:
         chosen = smtp_settings(settings, port)
-        for _ in range(settings.mail_max_crashes + 2):
+        for _ in range(outbox._MAX_CRASHES + 2):
             await send_due(chosen, store)
             await make_due(store)
         email = await only_email(store)
         assert (email.status, email.troubles, email.faults) == (DeliveryStatus.CREATED, 0, 0)
-        assert email.attempts > settings.mail_max_crashes and email.troubled_at is None
+        assert email.attempts > outbox._MAX_CRASHES and email.troubled_at is None
         await fail_task(store, open_task, "broken")
         await send_due(chosen, store)
     assert len(mailbox.messages) == 1
@@ -161,7 +162,7 @@ async def test_missing_result_bytes_fail_after_max_crashes(
     await store.results.delete(task.results[0].file_id)
     group_id = await group_of(store, Member(name="cat.png", task_id=task_id))
     await store.emails.put(drafts.archive_draft(group_id, "ann@example.org"))
-    for _ in range(settings.mail_max_crashes + 1):
+    for _ in range(outbox._MAX_CRASHES + 1):
         await send_due(settings, store)
         await make_due(store)
     assert (await only_email(store)).status is DeliveryStatus.FAILED

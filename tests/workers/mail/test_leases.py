@@ -87,13 +87,13 @@ async def test_sent_is_recorded_without_the_lease(store: Store) -> None:
 
 async def test_email_that_kills_its_workers_is_given_up(settings: Settings, store: Store) -> None:
     await store.emails.put(DRAFT)
-    for number in range(settings.mail_max_crashes):
+    for number in range(outbox._MAX_CRASHES):
         held = await store.emails.claim(f"dead{number}", 0)
         assert held is not None and await store.emails.begin(held)
         await make_due(store)
     await send_due(settings, store)
     email = await only_email(store)
-    assert (email.status, email.faults) == (DeliveryStatus.FAILED, settings.mail_max_crashes)
+    assert (email.status, email.faults) == (DeliveryStatus.FAILED, outbox._MAX_CRASHES)
 
 
 async def test_sigkill_of_a_sending_worker(settings: Settings, store: Store) -> None:

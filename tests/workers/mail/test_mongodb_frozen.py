@@ -103,7 +103,8 @@ async def test_outages_longer_than_the_lease_are_no_faults(
     await store.emails.put(DRAFT)
     mailbox = Mailbox()
     with mail_server(mailbox) as port:
-        chosen = smtp_settings(settings, port, mail_max_crashes=2)
+        monkeypatch.setattr("workers.outbox._MAX_CRASHES", 2)
+        chosen = smtp_settings(settings, port)
         sending = asyncio.create_task(sender.send_emails(chosen, store))
         while outages:
             await reading.wait()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from models.outbox import email as drafts
-from models.outbox.email import EmailDraft, EmailKind
+from models.outbox.email import GIVE_UP_SECONDS, EmailDraft, EmailKind
 from models.outbox.item import DeliveryStatus
 from models.settings import Settings
 from models.store import Store
@@ -68,9 +68,12 @@ async def test_4xx_is_retried_with_the_same_message_id(settings: Settings, store
     assert (email.status, email.troubles, email.faults) == (DeliveryStatus.SENT, 2, 0)
 
 
-async def test_retry_pauses_grow(settings: Settings, store: Store) -> None:
+async def test_retry_pauses_grow(
+    settings: Settings, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.mail.delivery._RETRY_SECONDS", 100)
     await store.emails.put(DRAFT)
-    chosen = smtp_settings(settings, free_port(), mail_retry_seconds=100)
+    chosen = smtp_settings(settings, free_port())
     pauses = []
     for _ in range(8):
         await send_due(chosen, store)
@@ -103,17 +106,17 @@ async def test_5xx_fails_at_once_and_blocks_no_other(
     assert "email_failed" in text and "gone@example.org" not in text
 
 
-async def test_given_up_after_mail_give_up_seconds(settings: Settings, store: Store) -> None:
+async def test_given_up_after_three_days(settings: Settings, store: Store) -> None:
     await store.emails.put(DRAFT)
-    chosen = smtp_settings(settings, free_port(), mail_retry_seconds=60, mail_give_up_seconds=1000)
+    chosen = smtp_settings(settings, free_port())
     await send_due(chosen, store)
     assert (await only_email(store)).status is DeliveryStatus.CREATED
-    await backdate(store, 1001, "troubled_at")
+    await backdate(store, GIVE_UP_SECONDS + 1, "troubled_at")
     await make_due(store)
     await send_due(chosen, store)
     email = await only_email(store)
     assert email.status is DeliveryStatus.FAILED
-    assert email.error is not None and "MAIL_GIVE_UP_SECONDS" in email.error
+    assert email.error is not None and "given up after 259200 s" in email.error
 
 
 async def test_server_outage_with_a_real_worker(settings: Settings, store: Store) -> None:
@@ -144,7 +147,7 @@ async def test_email_that_raises_blocks_no_other_and_fails(
     await store.emails.put(drafts.goodbye_draft("s1", "ann@example.org", None))
     await store.emails.put(DRAFT)
     with mail_server(mailbox) as port:
-        chosen = smtp_settings(settings, port, mail_max_crashes=3, mail_retry_seconds=0.001)
+        chosen = smtp_settings(settings, port)
 
         async def given_up() -> bool:
             await send_due(chosen, store)
@@ -153,8 +156,8 @@ async def test_email_that_raises_blocks_no_other_and_fails(
         await wait_until(given_up)
     bad, good = await all_emails(store)
     assert good.status is DeliveryStatus.SENT
-    assert bad.faults == 3
-    assert bad.error is not None and "MAIL_MAX_CRASHES" in bad.error
+    assert bad.faults == 5
+    assert bad.error is not None and "crashed 5 times" in bad.error
 
 
 async def test_many_workers_send_each_email_once(settings: Settings, store: Store) -> None:

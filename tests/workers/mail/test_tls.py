@@ -75,7 +75,7 @@ async def test_untrusted_certificate_gets_nothing(
     mailbox = Mailbox()
     await store.emails.put(DRAFT)
     with mail_server(mailbox, tls=tls, context=certificate) as port:
-        await send_due(smtp_settings(settings, port, smtp_tls=tls, mail_retry_seconds=60), store)
+        await send_due(smtp_settings(settings, port, smtp_tls=tls), store)
     email = await only_email(store)
     assert (email.status, mailbox.received) == (DeliveryStatus.CREATED, [])
     assert email.error is not None and "certificate" in email.error.lower()
@@ -85,9 +85,7 @@ async def test_starttls_is_never_skipped(settings: Settings, store: Store) -> No
     mailbox = Mailbox()
     await store.emails.put(DRAFT)
     with mail_server(mailbox) as port:
-        await send_due(
-            smtp_settings(settings, port, smtp_tls="starttls", mail_retry_seconds=60), store
-        )
+        await send_due(smtp_settings(settings, port, smtp_tls="starttls"), store)
     email = await only_email(store)
     assert (email.status, email.troubles, mailbox.received) == (DeliveryStatus.CREATED, 1, [])
 
@@ -103,9 +101,7 @@ async def test_wrong_password_is_retried_and_not_logged(
     mailbox = Mailbox()
     await store.emails.put(DRAFT)
     with mail_server(mailbox, tls="tls", context=certificate, login=True) as port:
-        chosen = smtp_settings(
-            settings, port, smtp_tls="tls", smtp_ca_file=ca_file, mail_retry_seconds=60
-        )
+        chosen = smtp_settings(settings, port, smtp_tls="tls", smtp_ca_file=ca_file)
         await send_due(with_login(chosen, "wrong but secret"), store)
         email = await only_email(store)
         assert (email.status, email.faults) == (DeliveryStatus.CREATED, 0)

@@ -13,9 +13,7 @@ from models.errors import BadOutput
 from models.networks.catalogue import Catalogue, Weights
 from models.operations import Encoding
 from models.operations.upscale import Upscale
-from models.settings import Settings
 from tests.support import images
-from workers.child.pool import ChildPool
 from workers.imaging.picture import Picture, Pixels
 from workers.operations import Tools, upscale
 from workers.pipeline import Limits, Pipeline
@@ -116,12 +114,6 @@ def test_the_hardest_patterns_pass_through_the_bundled_network(pattern: str) -> 
     tools = Tools(Catalogue.read(None), 64, lambda share: None)
     picture = Picture(made)
     assert upscale.upscale(picture, Upscale(), tools).width == 128
-
-
-def test_sanity_limits_come_from_settings() -> None:
-    assert SanityLimits(Settings().upscale_min_psnr, Settings().upscale_max_shift) == DEFAULT_LIMITS
-    chosen = Settings(upscale_min_psnr=7, upscale_max_shift=50)
-    assert ChildPool(chosen)._setup["sanity"] == [7, 50]
 
 
 def pipeline(tmp_path: Path, measured: bool = False) -> Pipeline:

@@ -28,7 +28,6 @@ async def test_clients_with_slow_hosts_do_not_block_others(
             settings,
             slow,
             quick,
-            webhook_concurrency_per_client=2,
             webhook_concurrency=4,
             webhook_timeout=60,
         )

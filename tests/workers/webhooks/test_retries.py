@@ -29,6 +29,7 @@ from tests.support.webhook_receiver import (
     webhook_settings,
     worker_context,
 )
+from workers import outbox
 from workers.webhooks.sender import send_webhooks
 
 
@@ -69,12 +70,12 @@ async def test_retries_have_the_same_id_and_body(settings: Settings, store: Stor
 
 
 async def test_retry_pauses_grow_and_retry_after_is_respected(
-    settings: Settings, store: Store
+    settings: Settings, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("workers.webhooks.delivery._RETRY_SECONDS", 10)
+    monkeypatch.setattr("workers.outbox.MAX_RETRY_SECONDS", 500)
     async with run_receiver() as receiver:
-        chosen = webhook_settings(
-            settings, receiver, webhook_retry_seconds=10, webhook_retry_after_max=500
-        )
+        chosen = webhook_settings(settings, receiver)
         await put(store, receiver.url)
         date = format_datetime(datetime.now(UTC) + timedelta(seconds=300), usegmt=True)
         retry_after_headers = [None, None, "120", date, "99999999", "soon", "-5", "nan"]
@@ -90,7 +91,7 @@ async def test_retry_pauses_grow_and_retry_after_is_respected(
         assert 8 <= pauses[0] <= 42 and 16 <= pauses[1] <= 54  # slack for a slow machine
         assert 120 <= pauses[2] <= 160
         assert 200 <= pauses[3] <= 340
-        assert 500 <= pauses[4] <= 540  # WEBHOOK_RETRY_AFTER_MAX
+        assert 500 <= pauses[4] <= 540  # as long as any pause
         assert all(pause >= 256 for pause in pauses[5:])  # doubled five times and more
 
 
@@ -126,19 +127,19 @@ async def test_final_outcomes_are_not_retried(
         assert len(receiver.calls) == (answer is not None)
 
 
-async def test_given_up_after_webhook_give_up_seconds(settings: Settings, store: Store) -> None:
+async def test_given_up_after_a_day(settings: Settings, store: Store) -> None:
     async with run_receiver() as receiver:
-        chosen = webhook_settings(settings, receiver, webhook_give_up_seconds=100)
+        chosen = webhook_settings(settings, receiver)
         await put(store, receiver.url)
         receiver.responses = [web.Response(status=500), web.Response(status=500)]
         await deliver_due(chosen, store)
-        long_ago = datetime.now(UTC) - timedelta(seconds=1000)
+        long_ago = datetime.now(UTC) - timedelta(days=1, seconds=10)
         await update_webhooks(store, {"troubled_at": long_ago})
         await make_due(store)
         await deliver_due(chosen, store)
         webhook = await only_webhook(store)
         assert (webhook.status, len(webhook.log)) == (DeliveryStatus.FAILED, 2)
-        assert webhook.error == "the receiver answered 500 (given up, see WEBHOOK_GIVE_UP_SECONDS)"
+        assert webhook.error == "the receiver answered 500 (given up after 86400 s of failures)"
         document = await store.webhooks._collection.find_one()
         assert document is not None
         kept = document["expires_at"] - document["ended_at"]
@@ -164,13 +165,13 @@ async def test_webhook_that_kills_its_senders_is_given_up(settings: Settings, st
     async with run_receiver() as receiver:
         chosen = webhook_settings(settings, receiver)
         await put(store, receiver.url)
-        for number in range(chosen.webhook_max_crashes):
+        for number in range(outbox._MAX_CRASHES):
             held = await store.webhooks.claim(f"dead{number}", 0)
             assert held is not None and await store.webhooks.begin(held)
         await deliver_due(chosen, store)
         webhook = await only_webhook(store)
         assert (webhook.status, receiver.calls) == (DeliveryStatus.FAILED, [])
-        assert "WEBHOOK_MAX_CRASHES" in str(webhook.error)
+        assert "crashed 5 times" in str(webhook.error)
 
 
 async def test_stopped_sender_releases(settings: Settings, store: Store) -> None:
@@ -201,15 +202,14 @@ async def stop(task: asyncio.Task[None]) -> None:
 
 
 async def test_slow_host_does_not_block_others(settings: Settings, store: Store) -> None:
-    """At most WEBHOOK_CONCURRENCY_PER_HOST calls wait for it; others are delivered meanwhile."""
+    """At most an eighth of WEBHOOK_CONCURRENCY waits for it; others are delivered meanwhile."""
     async with run_receiver() as slow, run_receiver(host="127.0.0.2") as quick:
         slow.hold = asyncio.Event()
         chosen = webhook_settings(
             settings,
             slow,
             quick,
-            webhook_concurrency_per_host=2,
-            webhook_concurrency=5,
+            webhook_concurrency=16,
             webhook_timeout=60,
         )
         for _ in range(8):
@@ -242,8 +242,7 @@ async def test_client_with_many_slow_hosts_does_not_block_others(
             settings,
             slow,
             quick,
-            webhook_concurrency_per_client=3,
-            webhook_concurrency=4,
+            webhook_concurrency=6,
             webhook_timeout=60,
         )
         for number in range(8):
@@ -284,7 +283,7 @@ async def test_webhook_of_a_deleted_task_fails(settings: Settings, store: Store)
 
 async def test_redelivery_has_the_same_id(settings: Settings, store: Store) -> None:
     async with run_receiver() as receiver:
-        chosen = webhook_settings(settings, receiver, webhook_retry_seconds=1000)
+        chosen = webhook_settings(settings, receiver)
         await put(store, receiver.url)
         waiting = await only_webhook(store)
         assert await store.webhooks.redeliver(waiting.id) == (False, waiting)  # no payload yet
@@ -303,9 +302,12 @@ async def test_redelivery_has_the_same_id(settings: Settings, store: Store) -> N
         assert await store.webhooks.redeliver("msg_nothing") == (False, None)
 
 
-async def test_log_is_bounded_and_without_responses(settings: Settings, store: Store) -> None:
+async def test_log_is_bounded_and_without_responses(
+    settings: Settings, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("models.store.outbox.webhooks._MAX_LOG_ENTRIES", 3)
     async with run_receiver() as receiver:
-        chosen = webhook_settings(settings, receiver, webhook_log_attempts=3)
+        chosen = webhook_settings(settings, receiver)
         small = await Store.open(chosen)
         try:
             await put(small, receiver.url)
@@ -343,21 +345,21 @@ async def test_late_webhooks(settings: Settings, store: Store) -> None:
     assert await store.webhooks.lateness() == (0, 0.0)
     await put(store, "http://127.0.0.1/")
     await put(store, "http://127.0.0.1/", ended=False)
-    await update_webhooks(store, {"due_at": datetime.now(UTC) - timedelta(seconds=1000)})
+    await update_webhooks(store, {"due_at": datetime.now(UTC) - timedelta(days=1, seconds=10)})
     count, age = await store.webhooks.lateness()
     assert count == 1 and age >= 990
-    await update_webhooks(store, {"due_at": datetime.now(UTC) + timedelta(seconds=1000)})
+    await update_webhooks(store, {"due_at": datetime.now(UTC) + timedelta(days=1, seconds=10)})
     assert await store.webhooks.lateness() == (1, 0.0)  # waits for a retry, not late
 
 
-async def test_waiting_webhooks_expire(settings: Settings, store: Store) -> None:
+async def test_waiting_webhooks_expire(
+    settings: Settings, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Copied for a restart that never happens: MongoDB deletes it."""
     task_id = await put(store, "http://127.0.0.1:1/", ended=True)
     async with run_receiver() as receiver:
-        await deliver_due(
-            webhook_settings(settings, receiver, webhook_ports="1", webhook_give_up_seconds=0.001),
-            store,
-        )
+        monkeypatch.setattr("workers.webhooks.delivery._GIVE_UP_SECONDS", 0.001)
+        await deliver_due(webhook_settings(settings, receiver, webhook_ports="1"), store)
     await store.webhooks.rearm(task_id, allow)
     _, copy = await all_webhooks(store)
     assert (copy.status, copy.after is not None) == (DeliveryStatus.WAITING, True)
