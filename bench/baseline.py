@@ -17,7 +17,7 @@ import numpy as np
 from models.networks.catalogue import Catalogue
 from models.operations import Encoding
 from models.operations.upscale import Upscale
-from models.settings import Settings
+from models.settings import FIELDS
 from workers.pipeline import Limits, Pipeline
 from workers.upscaler.engine import Engine
 from workers.upscaler.opencv import REFERENCE
@@ -73,7 +73,7 @@ def by_pipeline(data: bytes) -> tuple[float, int]:
             [Upscale(model=_model.name, scale=_model.scale)],
             Encoding("png"),
             _catalogue,
-            Limits(10**9, 10**9, Settings.model_fields["tile_pixels"].default),
+            Limits(10**9, 10**9, FIELDS["tile_pixels"].default),
             lambda share: None,
             engine=_engine,
         )

@@ -26,7 +26,7 @@ from bench.tiles import fastest, upscale_in_tiles
 from models.networks.catalogue import Catalogue
 from models.operations import Encoding
 from models.operations.upscale import Upscale
-from models.settings import usable_cores
+from models.settings.worker import usable_cores
 from workers.imaging.picture import Pixels
 from workers.pipeline import Limits, Pipeline
 from workers.upscaler import tiles

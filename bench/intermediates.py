@@ -59,7 +59,7 @@ async def row(text: str, source: Path, store: Store, folder: Path) -> str:
     whole = codec.decode(source, limit)
     catalogue = Catalogue.read(None)
     engine, _ = choose_engine("auto", "f32", catalogue)
-    tools = Tools(catalogue, Settings().tile_pixels, lambda share: None, engine=engine)
+    tools = Tools(catalogue, Settings().networks.tile_pixels, lambda share: None, engine=engine)
     path = folder / "kept.png"
 
     async def compute() -> None:
@@ -84,7 +84,7 @@ async def row(text: str, source: Path, store: Store, folder: Path) -> str:
 
 
 async def measure(url: str, folder: Path) -> None:
-    store = await Store.open(Settings(mongo_url=url, redis_url="redis://unused"))
+    store = await Store.open(Settings().replace(mongo_url=url, redis_url="redis://unused"))
     source = folder / "source.png"
     source.write_bytes(make_image(0, 640, 480))
     print("| operation | result | compute | keep | reuse | compute / reuse |")

@@ -67,7 +67,7 @@ async def measure(
     kind: str, width: int, height: int, operation: dict[str, Any], output: OutputFormat
 ) -> tuple[int, int, int]:
     """Return (predicted, measured, raw output) in bytes."""
-    children = ChildPool(Settings(worker_processes=1))
+    children = ChildPool(Settings().replace(worker_processes=1))
     await children.start()
     with tempfile.TemporaryDirectory() as name:
         source = Path(name) / "original"

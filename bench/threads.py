@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.throughput import make_image
-from models.settings import Settings, usable_cores
+from models.settings import Settings
+from models.settings.worker import usable_cores
 from workers.child.pool import ChildPool
 from workers.child.process import ChildProcess
 from workers.child.request import Request
@@ -60,7 +61,7 @@ async def rate(children: ChildPool, at_once: int, rounds: int) -> float:
 
 async def main() -> None:
     available = usable_cores()
-    children = ChildPool(Settings(worker_processes=available, newsletter_weekday="off"))
+    children = ChildPool(Settings().replace(worker_processes=available, newsletter_weekday="off"))
     await children.start()
     best: dict[int, list[float]] = {threads: [0.0, 0.0] for threads in (1, available, 0)}
     for _ in range(REPEATS):  # in turns, and the best of each: other work comes and goes

@@ -27,7 +27,7 @@ import psutil
 from bench.baseline import Model, by_opencv, by_pipeline, latencies, rate, start_pool
 from bench.darkroom import run_darkroom
 from models.networks.catalogue import Catalogue
-from models.settings import usable_cores
+from models.settings.worker import usable_cores
 
 _KINDS = (
     "mongod",

@@ -67,14 +67,12 @@ def main() -> int:
     # Imported here: env_example needs no store.
     from models import cli
 
-    if not settings.mongo_url:
-        settings = settings.model_copy(
-            update={"mongo_url": cli.embedded_mongo_url(settings.data_dir)}
-        )
-    if not settings.mongo_url:
+    if not settings.stores.mongo_url:
+        settings = settings.replace(mongo_url=cli.embedded_mongo_url(settings.stores.data_dir))
+    if not settings.stores.mongo_url:
         print(
             "darkroom: MONGO_URL must be set: there was never a store in "
-            f"DATA_DIR={settings.data_dir}",
+            f"DATA_DIR={settings.stores.data_dir}",
             file=sys.stderr,
         )
         return 2

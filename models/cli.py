@@ -37,13 +37,13 @@ async def webhook_secret(settings: Settings, key_id: str = "") -> int:
                 print(f"darkroom: there is no key {key_id!a}", file=sys.stderr)
                 return 2
             generation = key.generation
-        if key_id or not settings.webhook_secret.get_secret_value():
+        if key_id or not settings.webhook.webhook_secret.get_secret_value():
             secret = await store.secret_key.get()
     except StoreUnavailable as error:
         return _print_unavailable(error)
     finally:
         store.close()
-    print("\n".join(signing_secrets(settings, secret).for_owner(key_id, generation)))
+    print("\n".join(signing_secrets(settings.webhook, secret).for_owner(key_id, generation)))
     return 0
 
 

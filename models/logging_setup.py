@@ -9,14 +9,14 @@ import structlog
 from concurrent_log_handler import ConcurrentRotatingFileHandler
 from structlog.typing import Processor
 
-from models.settings import Settings
+from models.settings.monitoring import MonitoringSettings
 from models.settings.removed import removed_settings
 
 _QUIET_LOGGERS = ("arq", "asyncio", "pymongo", "PIL", "aiohttp.access")
 """Libraries that log only warnings and errors."""
 
 
-def configure_logging(settings: Settings, program: str) -> None:
+def configure_logging(settings: MonitoringSettings, program: str) -> None:
     """Send all logging of this process and its libraries to stderr and LOG_FILE as JSON.
 
     Text of clients is always a JSON value, so it cannot forge a line.
@@ -61,5 +61,5 @@ def configure_logging(settings: Settings, program: str) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    if names := removed_settings(settings.model_config.get("env_file")):
+    if names := removed_settings():
         structlog.get_logger().warning("settings_without_effect", names=names)

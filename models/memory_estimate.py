@@ -11,7 +11,7 @@ from models.errors import BadParameter, TooMuchMemory
 from models.images.inspect import ImageHeader, OutputFormat
 from models.networks.catalogue import Catalogue
 from models.operations import Operation
-from models.settings import Settings
+from models.settings.worker import WorkerSettings
 
 _MB = 1_000_000
 BASE_BYTES = 200 * _MB
@@ -98,7 +98,7 @@ def estimate(
     return predict(header, operations, output) + largest, largest
 
 
-def worker_budget(settings: Settings) -> int:
+def worker_budget(settings: WorkerSettings) -> int:
     """Return the bytes that one worker's tasks may take together: its share of MEMORY_BUDGET."""
     return (settings.memory_budget or available_bytes()) // settings.workers
 
@@ -115,7 +115,7 @@ def available_bytes() -> int:
     return max(total - max(total // share, least), total // 2)
 
 
-def check_fits(need: int, settings: Settings, fixed: int = 0) -> None:
+def check_fits(need: int, settings: WorkerSettings, fixed: int = 0) -> None:
     """Refuse a task that does not fit alone; ``fixed`` of its bytes do not depend on the image.
 
     Raises:

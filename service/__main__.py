@@ -53,7 +53,7 @@ def main() -> int:
 
     gc.freeze()
     gc.enable()
-    configure_logging(settings, "service")
+    configure_logging(settings.monitoring, "service")
     filter_client_errors()
     try:
         asyncio.run(serve(settings, given.fd, given.ready_fd))
@@ -74,7 +74,7 @@ def openapi(settings: Settings) -> int:
 
 def health(settings: Settings) -> int:
     """Return 0 if the service on this machine responds: a container's health check."""
-    url = f"http://127.0.0.1:{settings.port}/healthz"
+    url = f"http://127.0.0.1:{settings.http.port}/healthz"
     try:
         with urllib.request.urlopen(url, timeout=4) as response:
             return 0 if response.status == 200 else 1

@@ -65,7 +65,7 @@ def create_app(settings: Settings) -> web.Application:
     app[DRAINING] = asyncio.Event()
     app[INSTRUMENTS] = Instruments(MetricSource.SERVICE)
     app[health.READINESS] = health.readiness_cache(app)
-    app[CATALOGUE] = Catalogue.read(settings.networks_dir, settings.onnx_enabled)
+    app[CATALOGUE] = Catalogue.read(settings.networks.networks_dir, settings.networks.onnx_enabled)
     for problem in app[CATALOGUE].problems:
         log.warning("network_refused", reason=problem)
     app.cleanup_ctx.extend([stores_context, background_context])
@@ -74,7 +74,7 @@ def create_app(settings: Settings) -> web.Application:
     )
     app.on_shutdown.append(release_waiting)
     app[PERMISSIONS] = {}
-    add_routes(app, routes(settings))
+    add_routes(app, routes(settings.monitoring))
     app[OPENAPI] = OpenApiDocument(app)
     return app
 
@@ -86,15 +86,15 @@ async def stores_context(app: web.Application) -> AsyncIterator[None]:
         store = app[STORE] = await Store.open(settings, instruments.call_observer(MONGODB_COMMANDS))
         opened.callback(store.close)
         await startup_check.check(settings, store.api_keys.any_live)
-        app[TOKENS] = Tokens(await store.secret_key.get(), settings)
-        app[QUEUE] = Queue.open(settings, instruments.call_observer(REDIS_CALLS))
+        app[TOKENS] = Tokens(await store.secret_key.get(), settings.auth)
+        app[QUEUE] = Queue.open(settings.stores, instruments.call_observer(REDIS_CALLS))
         opened.push_async_callback(app[QUEUE].close)
-        redis = RedisConnection(settings)
+        redis = RedisConnection(settings.stores)
         opened.push_async_callback(redis.close)
-        app[RATE_LIMITER] = RateLimiter(settings, redis)
-        app[AUTHENTICATOR] = Authenticator(settings, store, app[TOKENS])
-        app[DISK_SPACE] = DiskSpace(settings, store)
-        admission = Admission(settings, store)
+        app[RATE_LIMITER] = RateLimiter(settings.limits, redis)
+        app[AUTHENTICATOR] = Authenticator(settings.http, store, app[TOKENS])
+        app[DISK_SPACE] = DiskSpace(settings.uploads, store)
+        admission = Admission(settings.limits, store)
         app[TASK_CREATOR] = TaskCreator(
             settings, app[CATALOGUE], store, app[QUEUE], admission, app[RATE_LIMITER]
         )
@@ -105,14 +105,14 @@ async def background_context(app: web.Application) -> AsyncIterator[None]:
     """Run what goes on besides requests. Long polls and event streams share a change stream."""
     settings, store, instruments = app[SETTINGS], app[STORE], app[INSTRUMENTS]
     endings = app[COMPLETION_WAITER] = CompletionWaiter()
-    hub = app[EVENT_HUB] = EventHub(settings, store, instruments)
-    app[METRICS_COLLECTOR] = MetricsCollector(settings, store, app[QUEUE], instruments)
+    hub = app[EVENT_HUB] = EventHub(settings.http, settings.limits, store, instruments)
+    app[METRICS_COLLECTOR] = MetricsCollector(settings.stores, store, app[QUEUE], instruments)
     app[OVERVIEW] = Overview(store, app[QUEUE])
     working = [
         asyncio.create_task(watch_changes(store.change_stream, [endings, hub])),
         asyncio.create_task(hub.run()),
         asyncio.create_task(measure_lag(instruments)),
-        asyncio.create_task(record_history(settings, store)),
+        asyncio.create_task(record_history(settings.worker, store)),
     ]
     yield
     for each in working:

@@ -34,7 +34,7 @@ from models.metrics.instruments import Instruments
 from models.metrics.metric import MetricKind
 from models.metrics.snapshot import MetricValues, ProcessMetrics, render
 from models.redis.queue import Queue
-from models.settings import Settings
+from models.settings.stores import StoreSettings
 from models.store import Store
 
 log = structlog.get_logger()
@@ -50,7 +50,7 @@ class MetricsCollector:
     """
 
     def __init__(
-        self, settings: Settings, store: Store, queue: Queue, instruments: Instruments
+        self, settings: StoreSettings, store: Store, queue: Queue, instruments: Instruments
     ) -> None:
         self._settings = settings
         self._store = store

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from models.auth.visibility import View
 from models.errors import AppError, NotFound, NotReady, ResultGone
-from models.settings import Settings
+from models.settings.retention import RetentionSettings
 from models.tasks.filenames import sanitize
 from models.tasks.task import Removal, Result, Status, Task
 from service.app_keys import SETTINGS, STORE
@@ -59,7 +59,7 @@ async def find_result(request: web.Request) -> tuple[Task, str, Result, bool]:
             structlog.contextvars.bind_contextvars(task_id=task.id)
             check_finished(task, name)
             if gone := task.removal(name, reserved[1]):
-                raise result_gone_error(task, name, gone, request.app[SETTINGS])
+                raise result_gone_error(task, name, gone, request.app[SETTINGS].retention)
             return task, name, task.results[reserved[1]], True
     uploaded = sanitize(name)
     task = await store.tasks.newest_of_upload(uploaded, View(owner))
@@ -67,7 +67,7 @@ async def find_result(request: web.Request) -> tuple[Task, str, Result, bool]:
         raise NotFound("there is no result with this name")
     upload = task.upload(uploaded)
     if gone := task.removal(upload.results[0], 0):
-        raise result_gone_error(task, upload.results[0], gone, request.app[SETTINGS])
+        raise result_gone_error(task, upload.results[0], gone, request.app[SETTINGS].retention)
     return task, upload.results[0], task.results[0], False
 
 
@@ -81,7 +81,9 @@ def check_finished(task: Task, name: str) -> None:
         )
 
 
-def result_gone_error(task: Task, name: str, gone: Removal, settings: Settings) -> AppError:
+def result_gone_error(
+    task: Task, name: str, gone: Removal, settings: RetentionSettings
+) -> AppError:
     """Return the error for a result that expired or was deleted."""
     if gone.reason == "deleted":
         return NotFound(

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from aiohttp import web
 
 from models.operations import OPERATIONS
-from models.settings import Settings
+from models.settings.monitoring import MonitoringSettings
 from service.auth.permissions import PERMISSIONS, Permission
 from service.dashboard import actions, page, queries
 from service.handlers import (
@@ -31,7 +31,7 @@ from service.pages import static_files
 RouteTable = list[tuple[Permission, web.RouteDef]]
 
 
-def routes(settings: Settings) -> RouteTable:
+def routes(settings: MonitoringSettings) -> RouteTable:
     """Return the routes; /metrics only where METRICS is on."""
     upload = [web.post(f"/{op}", operation_handler(op)) for op in OPERATIONS if op != "convert"]
     table: RouteTable = [

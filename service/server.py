@@ -41,14 +41,16 @@ async def serve(
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(signum, stop.set)
-    runner = web.AppRunner(create_app(settings), shutdown_timeout=settings.shutdown_timeout)
+    runner = web.AppRunner(create_app(settings), shutdown_timeout=settings.http.shutdown_timeout)
     try:
         if await _set_up(runner, stop):
             server = runner.server
             assert server is not None
-            limiter = ConnectionLimiter(settings, _raise_file_limit())
+            limiter = ConnectionLimiter(settings.limits, _raise_file_limit())
             watching = asyncio.create_task(limiter.watch())
-            ports = await _listen(settings, sockets, lambda: Connection(limiter, settings, server))
+            ports = await _listen(
+                settings, sockets, lambda: Connection(limiter, settings.http, server)
+            )
             ready_pipe.notify_ready(ready_fd)
             await stop.wait()
             await _drain(runner, ports)
@@ -62,7 +64,7 @@ def _with_bound_host(settings: Settings, sockets: Sequence[socket.socket]) -> Se
     internet = (socket.AF_INET, socket.AF_INET6)
     hosts = [str(each.getsockname()[0]) for each in sockets if each.family in internet]
     open_ = [host for host in hosts if not is_loopback(host)]
-    return settings.model_copy(update={"host": open_[0]}) if open_ else settings
+    return settings.replace(host=open_[0]) if open_ else settings
 
 
 async def _set_up(runner: web.AppRunner, stop: asyncio.Event) -> bool:
@@ -90,7 +92,9 @@ async def _listen(
             for each in inherited
         ]
     return [
-        await loop.create_server(protocol, settings.host, settings.port, backlog=_LISTEN_BACKLOG)
+        await loop.create_server(
+            protocol, settings.http.host, settings.http.port, backlog=_LISTEN_BACKLOG
+        )
     ]
 
 

@@ -43,7 +43,9 @@ def respond_task(
     if redirect and task.status is Status.SUCCESS:
         first = task.upload(name).results[0]
         if gone := task.removal(first, 0):
-            return error_response(result_gone_error(task, first, gone, request.app[SETTINGS]))
+            return error_response(
+                result_gone_error(task, first, gone, request.app[SETTINGS].retention)
+            )
         return web.Response(status=303, headers={"Location": result_url(first, task.owner, view)})
     if redirect and task.error is not None:
         return error_response(from_document(task.error))
@@ -68,6 +70,6 @@ def respond_group(
 def _json(
     request: web.Request, document: TaskBody | GroupBody, status: int, location: str
 ) -> web.Response:
-    if request.app[SETTINGS].legacy_status:
+    if request.app[SETTINGS].http.legacy_status:
         return json_response(with_legacy_status(document), status, {"Location": location})
     return json_response(document, status, {"Location": location})

@@ -30,7 +30,7 @@ class Supervisor:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._data = settings.data_dir.resolve()
+        self._data = settings.stores.data_dir.resolve()
         self._processes: list[SupervisedProcess] = []
         self._shutdown = asyncio.Event()
         self._reenqueue_tasks: set[asyncio.Task[None]] = set()
@@ -63,34 +63,34 @@ class Supervisor:
         return 0
 
     async def _start(self) -> bool:
-        self._sockets = listen(self._settings.host, self._settings.port)
+        self._sockets = listen(self._settings.http.host, self._settings.http.port)
         self._settings = await self._open_stores()
         s = self._settings
         # Checked here as well: a service that may not listen would be restarted again and again.
         await startup_check.check(s, self._find_key)
         shared = {
-            "REDIS_URL": s.redis_url,
-            "MONGO_URL": s.mongo_url,
+            "REDIS_URL": s.stores.redis_url,
+            "MONGO_URL": s.stores.mongo_url,
             "DATA_DIR": str(self._data),
         }
         run_dir = self._data / "run"
-        for number in range(s.workers):
+        for number in range(s.worker.workers):
             worker = SupervisedProcess(
                 f"worker-{number}",
                 [sys.executable, "-m", "workers", "run"],
                 run_dir,
                 shared,
-                grace_seconds=s.drain_seconds + 10,
+                grace_seconds=s.worker.drain_seconds + 10,
                 on_death=self._on_worker_death,
             )
             await self._add(worker)
         fds = [listener.fileno() for listener in self._sockets]
         service = [sys.executable, "-m", "service", *(f"--fd={fd}" for fd in fds)]
-        grace = 2 * s.shutdown_timeout + 5
+        grace = 2 * s.http.shutdown_timeout + 5
         await self._add(SupervisedProcess("service", service, run_dir, shared, grace, fds=fds))
-        host = reachable(s.host)
-        url = f"http://[{host}]:{s.port}" if ":" in host else f"http://{host}:{s.port}"
-        if not await is_ready(host, s.port, _READY_SECONDS):
+        host = reachable(s.http.host)
+        url = f"http://[{host}]:{s.http.port}" if ":" in host else f"http://{host}:{s.http.port}"
+        if not await is_ready(host, s.http.port, _READY_SECONDS):
             print_status(f"darkroom: not ready within {_READY_SECONDS} s; see the messages above")
             return False
         print_status(f"Darkroom is ready: {url}")
@@ -120,7 +120,7 @@ class Supervisor:
                 await self._add(store.process)
                 ready.append(store.process.ready())
         await asyncio.gather(*ready)
-        return self._settings.model_copy(update=changes)
+        return self._settings.replace(**changes)
 
     async def _add(self, process: SupervisedProcess) -> None:
         await process.start()
@@ -158,7 +158,7 @@ class Supervisor:
             print_status(f"the sweep re-enqueues the tasks of the dead worker {pid}: {error}")
             return
 
-        store, queue = Store(self._settings), Queue.open(self._settings)
+        store, queue = Store(self._settings), Queue.open(self._settings.stores)
         try:
             count = await store.leases.expire_worker(worker_name(pid))
             if count:

@@ -22,12 +22,13 @@ from aiohttp.test_utils import TestClient
 from aiohttp.web import Application, Request
 from xdist.scheduler import LoadScopeScheduling
 
-from models.settings import Settings
+from models.settings import FIELDS, Settings
 from models.store import Store
 from service.app import create_app
 from standalone import embedded_stores
 from tests.support import fuzzing, images
 from tests.support.databases import Databases
+from tests.support.env_file import use_env_file
 from tests.support.fork_servers import shared_fork_server
 from tests.support.paths import ROOT, SHARED
 from tests.support.standalone_process import StandaloneProcess
@@ -172,7 +173,7 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded_stores.
         yield server
 
 
-_SETTING_NAMES = {name.upper() for name in Settings.model_fields}
+_SETTING_NAMES = {name.upper() for name in FIELDS}
 
 
 @pytest.fixture(autouse=True)
@@ -182,9 +183,9 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
     # OpenVINO's self-test takes half of a child's start; tests that are about it ask for it.
     monkeypatch.setenv("UPSCALE_ENGINE", "opencv")
-    monkeypatch.setitem(Settings.model_config, "env_file", None)
+    use_env_file(monkeypatch, None)
     # Hide what `make weights` fetched on this machine as well.
-    monkeypatch.setattr("models.settings.FETCHED_DIR", SHARED / "nowhere")
+    monkeypatch.setattr("models.settings.networks.FETCHED_DIR", SHARED / "nowhere")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -207,20 +208,18 @@ def databases(
 def settings(databases: Databases, tmp_path: Path) -> Iterator[Settings]:
     """Settings with an empty database and an empty queue that no other test uses now."""
     with databases.lend() as (mongo_db, redis_url):
-        yield _default_settings().model_copy(
-            update={
-                "redis_url": redis_url,
-                "mongo_url": databases.mongo_url,
-                "mongo_db": mongo_db,
-                "data_dir": tmp_path / "data",
-            }
+        yield _default_settings().replace(
+            redis_url=redis_url,
+            mongo_url=databases.mongo_url,
+            mongo_db=mongo_db,
+            data_dir=tmp_path / "data",
         )
 
 
 @cache
 def _default_settings() -> Settings:
     """Reading the environment takes longer than many a test."""
-    return Settings(
+    return Settings().replace(
         worker_processes=1,
         sweep_interval_seconds=0.1,
         store_timeout=3,

@@ -33,7 +33,7 @@ def main() -> int:
     except BadSettings as error:
         print(f"darkroom: {error}", file=sys.stderr)
         return 2
-    configure_logging(settings, "worker")
+    configure_logging(settings.monitoring, "worker")
     if given.command == "health":
         return asyncio.run(health(settings))
     # Imported here: an operation on the command line needs neither arq nor a store. A tenth of the

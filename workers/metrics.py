@@ -68,7 +68,7 @@ def _set_gauges(worker: WorkerContext) -> None:
     children, alive = worker.children, len(worker.children.pids)
     set_gauge(CHILD_PROCESSES, children.busy, "busy")
     set_gauge(CHILD_PROCESSES, max(0, alive - children.busy), "idle")
-    set_gauge(CHILD_PROCESSES, max(0, worker.settings.child_processes - alive), "missing")
+    set_gauge(CHILD_PROCESSES, max(0, worker.settings.worker.child_processes - alive), "missing")
     set_gauge(ATTEMPTS_IN_PROGRESS, len(worker.attempts))
     oldest = min((attempt.lease_renewed for attempt in worker.attempts), default=None)
     set_gauge(LEASE_AGE, 0 if oldest is None else time.monotonic() - oldest)

@@ -53,7 +53,7 @@ def create(
     ``handle_signals``: stop on SIGINT and SIGTERM; False inside another program. ``ready_fd``: see
     ``models.ready_pipe``.
     """
-    redis = connect(settings)
+    redis = connect(settings.stores)
     name = worker_name(os.getpid())
     background: list[asyncio.Task[None]] = []
 
@@ -64,7 +64,7 @@ def create(
         children = ChildPool(
             settings, lambda cause: instruments.count(CHILD_PROCESSES_REPLACED, cause), scratch
         )
-        catalogue = Catalogue.read(settings.networks_dir, settings.onnx_enabled)
+        catalogue = Catalogue.read(settings.networks.networks_dir, settings.networks.onnx_enabled)
         for problem in catalogue.problems:
             log.warning("network_refused", reason=problem)
         try:
@@ -77,23 +77,29 @@ def create(
             name=name,
             settings=settings,
             store=store,
-            queue=Queue(redis, settings.store_timeout, instruments.call_observer(REDIS_CALLS)),
+            queue=Queue(
+                redis, settings.stores.store_timeout, instruments.call_observer(REDIS_CALLS)
+            ),
             children=children,
             catalogue=catalogue,
             scratch=scratch,
-            memory=MemorySemaphore(memory_estimate.worker_budget(settings)),
+            memory=MemorySemaphore(memory_estimate.worker_budget(settings.worker)),
             instruments=instruments,
         )
         ctx["worker"] = worker
         jobs: list[tuple[str, Callable[[], Awaitable[object]], float]] = [
-            ("sweep", lambda: sweep_once(worker), settings.sweep_interval_seconds),
+            ("sweep", lambda: sweep_once(worker), settings.worker.sweep_interval_seconds),
             ("housekeeping", lambda: run_if_due(name, settings, store), pause_seconds(settings)),
             ("cancellation", lambda: watch_cancellations(worker), REOPEN_SECONDS),
             ("heartbeat", lambda: report_heartbeat(worker, loop), HEARTBEAT_SECONDS),
             # Not an arq job, which would wait behind all tasks. A restarted worker catches up.
-            ("newsletter", lambda: enqueue_newsletter(settings, store), _NEWSLETTER_POLL_SECONDS),
+            (
+                "newsletter",
+                lambda: enqueue_newsletter(settings.mail, store),
+                _NEWSLETTER_POLL_SECONDS,
+            ),
         ]
-        if settings.metrics:
+        if settings.monitoring.metrics:
             seconds = metrics.SNAPSHOT_SECONDS
             jobs.append(("metrics", lambda: metrics.write_snapshot(worker), seconds))
         running = [
@@ -106,7 +112,7 @@ def create(
         log.info(
             "worker_ready",
             worker=worker.name,
-            children=settings.child_processes,
+            children=settings.worker.child_processes,
             engine=children.engine,
             confined_by=[layer for layer, why in children.layers.items() if not why],
         )
@@ -123,7 +129,7 @@ def create(
             await worker.children.stop()
             with contextlib.suppress(StoreUnavailable):
                 await worker.store.workers.remove(worker.name)
-                if settings.metrics:
+                if settings.monitoring.metrics:
                     await metrics.write_snapshot(worker, gauges=False)
             worker.store.close()
             shutil.rmtree(worker.scratch, ignore_errors=True)
@@ -136,10 +142,10 @@ def create(
         on_startup=start,
         on_shutdown=stop,
         # Without a free child process a job stays in the queue, where an idle worker finds it.
-        max_jobs=settings.child_processes,
-        job_timeout=settings.task_timeout + _JOB_SLACK_SECONDS,
+        max_jobs=settings.worker.child_processes,
+        job_timeout=settings.worker.task_timeout + _JOB_SLACK_SECONDS,
         handle_signals=handle_signals,
-        job_completion_wait=settings.drain_seconds,
+        job_completion_wait=settings.worker.drain_seconds,
         keep_result=0,  # the ledger has the result
         queue_read_limit=2000,  # arq skips jobs in progress elsewhere only within this many
         health_check_interval=5,

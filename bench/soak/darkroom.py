@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from models.settings import Settings
+from models.settings import FIELDS
 from standalone.embedded_stores import free_port
 
 _ROOT = Path(__file__).resolve().parent.parent.parent
@@ -74,7 +74,7 @@ class Darkroom:
 
 
 def _environment_without_settings() -> dict[str, str]:
-    darkroom = {name.upper() for name in Settings.model_fields}
+    darkroom = {name.upper() for name in FIELDS}
     return {name: value for name, value in os.environ.items() if name not in darkroom}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from models.settings import usable_cores
+from models.settings.worker import usable_cores
 
 _MB = 1_000_000
 

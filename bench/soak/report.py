@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from bench.soak.growth import GrowthRow
 from bench.soak.load import KINDS
 from bench.soak.records import Records
-from models.settings import usable_cores
+from models.settings.worker import usable_cores
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from models.settings import SECTIONS
+from models.settings import GROUPS
 
 
 def settings_page() -> str:
@@ -15,7 +15,7 @@ def settings_page() -> str:
         "start and says why; a name of older versions is logged, other names are ignored. To copy:",
         "[env_example](../env_example).",
     ]
-    for section in SECTIONS:
+    for section in GROUPS.values():
         title = (section.__doc__ or "").strip().splitlines()[0].rstrip(".")
         lines += ["", f"## {title}", "", "| variable | default | what it is |", "|---|---|---|"]
         for name, field in section.model_fields.items():

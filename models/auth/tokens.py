@@ -11,7 +11,7 @@ from typing import Any
 from itsdangerous import BadData, SignatureExpired, URLSafeTimedSerializer
 
 from models.errors import BadParameter
-from models.settings import Settings
+from models.settings.auth import AuthSettings
 
 _MAX_TOKEN_CHARACTERS = 512  # a token has about 100
 
@@ -31,7 +31,7 @@ _UNSUBSCRIBE_SECONDS = 60 * 24 * 3600  # CAN-SPAM asks for 30 days
 class Tokens:
     """Make and read tokens; those in e-mails carry a subscriber's random id, never the address."""
 
-    def __init__(self, key: str, settings: Settings) -> None:
+    def __init__(self, key: str, settings: AuthSettings) -> None:
         self._key = key.encode()
         self._ttl = {
             Purpose.CONFIRM: CONFIRM_SECONDS,

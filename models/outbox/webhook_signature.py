@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from standardwebhooks.webhooks import Webhook
 
-from models.settings import Settings
+from models.settings.webhook import WebhookSettings
 
 
 @dataclass(frozen=True, repr=False)
@@ -30,7 +30,7 @@ class SigningSecrets:
         return [_derive(self.root, f"darkroom:webhook:key:{owner}:{generation}")]
 
 
-def signing_secrets(settings: Settings, secret_key: str) -> SigningSecrets:
+def signing_secrets(settings: WebhookSettings, secret_key: str) -> SigningSecrets:
     """Return the signing secrets; ``secret_key``: see ``models.store.mongo.state``.
 
     Without WEBHOOK_SECRET the shared secret is derived from it, too.

@@ -12,8 +12,8 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from yarl import URL  # the parser of aiohttp's client: both must see the same host
 
 from models.errors import BadCallbackUrl
-from models.settings import Settings
-from models.settings.webhooks import split_list
+from models.settings.group import split_list
+from models.settings.webhook import WebhookSettings
 
 Address = IPv4Address | IPv6Address
 
@@ -49,7 +49,7 @@ _NAT64 = ip_network("64:ff9b::/96")
 class AddressPolicy:
     """Ports and addresses that may be called: public ones and WEBHOOK_ALLOWED_NETWORKS."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: WebhookSettings) -> None:
         self.ports = [int(port) for port in split_list(settings.webhook_ports)]
         self._allowed = [ip_network(each) for each in split_list(settings.webhook_allowed_networks)]
 

@@ -12,7 +12,7 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeout
 
-from models.settings import Settings
+from models.settings.stores import StoreSettings
 
 log = structlog.get_logger()
 
@@ -31,7 +31,7 @@ _TIMEOUT_ERRORS = (TimeoutError, RedisTimeout)
 class RedisConnection:
     """A pool; a call waits at most _TIMEOUT_SECONDS, and none is made while Redis is away."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: StoreSettings) -> None:
         self.pool = BlockingConnectionPool.from_url(
             settings.redis_url,
             max_connections=_MAX_CONNECTIONS,

@@ -21,7 +21,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from models.errors import StoreUnavailable
 from models.metrics.metric import CallObserver
 from models.redis.connection import REDIS_ERRORS
-from models.settings import Settings
+from models.settings.stores import StoreSettings
 
 log = structlog.get_logger()
 
@@ -46,7 +46,7 @@ def from_json(data: bytes) -> dict[str, Any]:
     return job
 
 
-def connect(settings: Settings) -> ArqRedis:
+def connect(settings: StoreSettings) -> ArqRedis:
     """Return arq's Redis client; it connects when first used and retries after lost connections."""
     pool: ConnectionPool = ConnectionPool.from_url(
         settings.redis_url,
@@ -73,7 +73,7 @@ class Queue:
         self._timeout_seconds = timeout_seconds  # of one call: a frozen Redis must not block
 
     @classmethod
-    def open(cls, settings: Settings, observe: CallObserver | None = None) -> Queue:
+    def open(cls, settings: StoreSettings, observe: CallObserver | None = None) -> Queue:
         return cls(connect(settings), settings.store_timeout, observe)
 
     async def close(self) -> None:

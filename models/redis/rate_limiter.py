@@ -14,8 +14,7 @@ from redis.asyncio import Redis
 
 from models.errors import RateLimited, StoreUnavailable
 from models.redis.connection import RedisConnection
-from models.settings import Settings
-from models.settings.limits import RATE_FIELDS
+from models.settings.limits import RATE_FIELDS, LimitSettings
 
 _KEY_PREFIX = "darkroom:window"  # older versions had counters at darkroom:rate
 _MAX_LOCAL_WINDOWS = 10_000  # of one process while Redis is away
@@ -77,7 +76,7 @@ class _LocalWindows:
 class RateLimiter:
     """Counts calls of clients against the settings RATE_FIELDS; refused calls do not count."""
 
-    def __init__(self, settings: Settings, redis: RedisConnection) -> None:
+    def __init__(self, settings: LimitSettings, redis: RedisConnection) -> None:
         self._settings = settings
         self._redis = redis
         self._shared = MovingWindowRateLimiter(

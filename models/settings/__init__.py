@@ -1,141 +1,106 @@
-"""All settings of Darkroom: one frozen object, read once at an entry point and passed down.
+"""All settings of Darkroom, in groups: read once at an entry point, frozen and passed down.
 
-Each module here is a section of ``env_example``.
+Each group is a module here and a section of ``env_example``; a component gets the groups it reads.
 """
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-from typing import Self
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Self, cast
 
-from pydantic import SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import SecretStr, ValidationError
 
 from models.errors import BadSettings
-from models.images.encoder_settings import EncoderSettings
 from models.loopback import is_loopback
-from models.networks.catalogue import FETCHED_DIR
 from models.settings.auth import AuthSettings
-from models.settings.deployment import DeploymentSettings
 from models.settings.encoding import EncodingSettings
+from models.settings.group import Group
 from models.settings.http import HttpSettings
 from models.settings.limits import LimitSettings
-from models.settings.log import LogSettings
 from models.settings.mail import MailSettings
-from models.settings.metrics import MetricsSettings
+from models.settings.monitoring import MonitoringSettings
+from models.settings.networks import NetworkSettings
 from models.settings.removed import REFUSED, removed_settings
 from models.settings.retention import RetentionSettings
-from models.settings.timeouts_and_cache import TimeoutAndCacheSettings
+from models.settings.stores import StoreSettings
 from models.settings.uploads import UploadSettings
-from models.settings.webhooks import WebhookSettings
+from models.settings.webhook import WebhookSettings
 from models.settings.worker import WorkerSettings
 
-SECTIONS: tuple[type[BaseSettings], ...] = (
-    DeploymentSettings,
-    HttpSettings,
-    AuthSettings,
-    LimitSettings,
-    UploadSettings,
-    TimeoutAndCacheSettings,
-    WorkerSettings,
-    RetentionSettings,
-    EncodingSettings,
-    MailSettings,
-    WebhookSettings,
-    MetricsSettings,
-    LogSettings,
-)
 
-
-class Settings(
-    LogSettings,
-    MetricsSettings,
-    WebhookSettings,
-    MailSettings,
-    EncodingSettings,
-    RetentionSettings,
-    WorkerSettings,
-    TimeoutAndCacheSettings,
-    UploadSettings,
-    LimitSettings,
-    AuthSettings,
-    HttpSettings,
-    DeploymentSettings,
-):
+@dataclass(frozen=True)
+class Settings:
     """All environment variables of Darkroom with their defaults; their names are in upper case.
 
     ``python -m models env`` prints ``env_example`` from the fields and their descriptions.
     """
 
-    model_config = SettingsConfigDict(
-        frozen=True, env_file=".env", env_ignore_empty=True, extra="ignore"
-    )
-
-    @field_validator(
-        "weights_dir", "log_file", "images_root", "smtp_ca_file", "webhook_ca_file", mode="before"
-    )
-    @classmethod
-    def _blank_is_none(cls, value: object) -> object:
-        return None if value == "" else value
+    http: HttpSettings = field(default_factory=HttpSettings)
+    stores: StoreSettings = field(default_factory=StoreSettings)
+    auth: AuthSettings = field(default_factory=AuthSettings)
+    limits: LimitSettings = field(default_factory=LimitSettings)
+    uploads: UploadSettings = field(default_factory=UploadSettings)
+    worker: WorkerSettings = field(default_factory=WorkerSettings)
+    networks: NetworkSettings = field(default_factory=NetworkSettings)
+    retention: RetentionSettings = field(default_factory=RetentionSettings)
+    encoding: EncodingSettings = field(default_factory=EncodingSettings)
+    mail: MailSettings = field(default_factory=MailSettings)
+    webhook: WebhookSettings = field(default_factory=WebhookSettings)
+    monitoring: MonitoringSettings = field(default_factory=MonitoringSettings)
 
     @classmethod
     def load(cls) -> Self:
         """Read the settings from the environment and ``.env``.
 
         Raises:
-            BadSettings: a value is invalid, or a setting was removed; the error says which and why.
+            BadSettings: values are invalid, or a setting was removed; the error says which and why.
         """
-        for name in removed_settings(cls.model_config.get("env_file")):
+        for name in removed_settings():
             if name in REFUSED:
                 raise BadSettings(f"{name} is no longer used: {REFUSED[name]}")
-        try:
-            return cls()
-        except ValidationError as error:
-            problems = [_problem(str(p["loc"][0]), p["input"], p["msg"]) for p in error.errors()]
-            raise BadSettings("; ".join(problems)) from None
+        groups: dict[str, Any] = {}
+        problems = []
+        for name, group in GROUPS.items():
+            try:
+                groups[name] = group()
+            except ValidationError as error:
+                problems += [
+                    _problem(group, str(p["loc"][0]), p["input"], p["msg"]) for p in error.errors()
+                ]
+        if problems:
+            raise BadSettings("; ".join(problems))
+        return cls(**groups)
+
+    def replace(self, **values: Any) -> Self:
+        """Return a copy with other values of the named fields, whichever groups they are in.
+
+        Raises:
+            KeyError: there is no such field. ValidationError: a value is invalid.
+        """
+        changes: dict[str, dict[str, Any]] = {}
+        for name, value in values.items():
+            changes.setdefault(_GROUP_OF[name], {})[name] = value
+        groups = {}
+        for name, changed in changes.items():
+            old = getattr(self, name)
+            groups[name] = type(old).model_validate({**old.model_dump(), **changed})
+        return replace(self, **groups)
+
+    def values(self) -> dict[str, Any]:
+        """Return all values by the names of their fields."""
+        return {name: getattr(getattr(self, group), name) for name, group in _GROUP_OF.items()}
 
     @property
     def api_keys_enabled(self) -> bool:
         """Whether requests need a key: API_KEYS; auto: unless HOST is loopback."""
-        auto = self.api_keys == "auto" and not is_loopback(self.host)
-        return self.api_keys == "on" or auto
+        auto = self.auth.api_keys == "auto" and not is_loopback(self.http.host)
+        return self.auth.api_keys == "on" or auto
 
     @property
     def rate_limits_enabled(self) -> bool:
         """Whether rate limits apply: RATE_LIMITS; auto: unless only this machine has access."""
-        reachable = self.api_keys_enabled or not is_loopback(self.host)
-        return self.rate_limits == "on" or (self.rate_limits == "auto" and reachable)
-
-    @property
-    def child_processes(self) -> int:
-        """Number of child processes of one worker: WORKER_PROCESSES, or the cores over WORKERS."""
-        return self.worker_processes or max(1, usable_cores() // self.workers)
-
-    @property
-    def onnx_enabled(self) -> bool:
-        """Whether ONNX networks can run: not if UPSCALE_ENGINE is opencv."""
-        return self.upscale_engine != "opencv"
-
-    @property
-    def encoder_settings(self) -> EncoderSettings:
-        """Encoder settings of results."""
-        return EncoderSettings(
-            png_level=self.png_level,
-            jpeg_quality=self.jpeg_quality,
-            jpeg_subsampling=self.jpeg_subsampling,
-            webp_quality=self.webp_quality,
-        )
-
-    @property
-    def networks_dir(self) -> Path:
-        """Folder of networks beside the bundled ones: WEIGHTS_DIR, or FETCHED_DIR."""
-        return self.weights_dir or FETCHED_DIR
-
-    @property
-    def base_url(self) -> str:
-        """URL of the service without a trailing slash: PUBLIC_URL, or http://localhost:PORT."""
-        return self.public_url.rstrip("/") or f"http://localhost:{self.port}"
+        reachable = self.api_keys_enabled or not is_loopback(self.http.host)
+        return self.limits.rate_limits == "on" or (self.limits.rate_limits == "auto" and reachable)
 
     def require_folders(self) -> Self:
         """Return self if the folders of the service exist.
@@ -143,8 +108,9 @@ class Settings(
         Raises:
             BadSettings: IMAGES_ROOT is not a folder.
         """
-        if self.images_root is not None and not self.images_root.is_dir():
-            raise BadSettings(f"IMAGES_ROOT={self.images_root} is not a folder on this machine")
+        root = self.http.images_root
+        if root is not None and not root.is_dir():
+            raise BadSettings(f"IMAGES_ROOT={root} is not a folder on this machine")
         return self
 
     def require_stores(self) -> Self:
@@ -153,7 +119,7 @@ class Settings(
         Raises:
             BadSettings: REDIS_URL or MONGO_URL is empty.
         """
-        missing = [n for n in ("REDIS_URL", "MONGO_URL") if not getattr(self, n.lower())]
+        missing = [n for n in ("REDIS_URL", "MONGO_URL") if not getattr(self.stores, n.lower())]
         if missing:
             raise BadSettings(
                 f"{' and '.join(missing)} must be set (make run starts embedded stores)"
@@ -161,21 +127,15 @@ class Settings(
         return self
 
 
-def _problem(name: str, value: object, message: str) -> str:
-    secret = Settings.model_fields[name].annotation is SecretStr
+GROUPS = {each.name: cast("type[Group]", each.default_factory) for each in fields(Settings)}
+_GROUP_OF = {name: group for group, kind in GROUPS.items() for name in kind.model_fields}
+FIELDS = {name: info for kind in GROUPS.values() for name, info in kind.model_fields.items()}
+"""All settings, in the order of ``env_example``."""
+
+
+def _problem(group: type[Group], name: str, value: object, message: str) -> str:
+    secret = group.model_fields[name].annotation is SecretStr
     return f"{name.upper()}={'(not shown)' if secret else repr(value)}: {message}"
-
-
-def usable_cores() -> int:
-    """Return the number of cores this process may use, by its affinity and container quota."""
-    allowed = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        return max(1, min(allowed, round(int(quota) / int(period))))
-    except (OSError, ValueError):  # no cgroup v2, or "max": no quota
-        return allowed
 
 
 def env_example() -> str:
@@ -184,9 +144,9 @@ def env_example() -> str:
         "# All settings of Darkroom with their defaults. Copy to .env, or set in the environment.",
         "# Written by `python -m models env > env_example`; a test compares it with the code.",
     ]
-    for section in SECTIONS:
-        lines += ["", f"### {section.__doc__}"]
-        for name, field in section.model_fields.items():
-            default = "" if field.default is None else field.default
-            lines += ["", f"# {field.description}", f"{name.upper()}={default}"]
+    for group in GROUPS.values():
+        lines += ["", f"### {group.__doc__}"]
+        for name, info in group.model_fields.items():
+            default = "" if info.default is None else info.default
+            lines += ["", f"# {info.description}", f"{name.upper()}={default}"]
     return "\n".join(lines) + "\n"

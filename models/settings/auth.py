@@ -1,14 +1,15 @@
-"""Settings: API keys and signed links."""
+"""Settings: API keys, signed links and the key that signs."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
-from pydantic_settings import BaseSettings
+from pydantic import Field, SecretStr, field_validator
+
+from models.settings.group import Group
 
 
-class AuthSettings(BaseSettings):
+class AuthSettings(Group):
     """API keys and signed links."""
 
     api_keys: Literal["auto", "on", "off"] = Field(
@@ -36,3 +37,16 @@ class AuthSettings(BaseSettings):
         ge=1,
         description="Maximum seconds that a request may name; links in e-mails are valid as long.",
     )
+    secret_key: SecretStr = Field(
+        SecretStr(""),
+        description="Key that signs links in e-mails, 32 characters or more; empty: one is made "
+        "once and stored in MongoDB for all programs.",
+    )
+
+    @field_validator("secret_key")
+    @classmethod
+    def _check_secret_key(cls, value: SecretStr) -> SecretStr:
+        length = len(value.get_secret_value())
+        if 0 < length < 32:
+            raise ValueError(f"it has {length} characters; 32 or more are needed, or none")
+        return value

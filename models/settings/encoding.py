@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pydantic import Field
-from pydantic_settings import BaseSettings
 
-from models.images.encoder_settings import DEFAULT, Subsampling
+from models.images.encoder_settings import DEFAULT, EncoderSettings, Subsampling
+from models.settings.group import Group
 
 
-class EncodingSettings(BaseSettings):
+class EncodingSettings(Group):
     """Encoders of results: the same for services and workers; a change makes new tasks."""
 
     png_level: int = Field(
@@ -36,3 +36,8 @@ class EncodingSettings(BaseSettings):
         le=100,
         description="Quality of a WebP if the request names none.",
     )
+
+    @property
+    def encoder_settings(self) -> EncoderSettings:
+        """These settings without their names in the environment, as a child process gets them."""
+        return EncoderSettings(**self.model_dump())

@@ -1,32 +1,36 @@
-"""Settings: connections, request limits, hosts and CORS."""
+"""Settings: the service's address, connections, hosts, CORS and waits."""
 
 from __future__ import annotations
 
 import re
 from ipaddress import ip_address
+from pathlib import Path
 
 from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings
+
+from models.settings.group import Group, split_list
 
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 _ORIGIN = re.compile(r"(https?)://([^/:@?#\s]+|\[[0-9a-f:]+\])(?::(\d{1,5}))?")
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 
 
-class HttpSettings(BaseSettings):
-    """Connections, request limits, hosts and CORS."""
+class HttpSettings(Group):
+    """Address of the service, connections, hosts, CORS and waits."""
 
-    header_timeout: float = Field(
-        10,
-        gt=0,
-        description="Seconds the head of a request may take, from its first byte or the start of "
-        "its connection; then the connection is closed.",
+    host: str = Field("127.0.0.1", description="Address the service listens on.")
+    port: int = Field(8080, ge=1, le=65535, description="Port the service listens on.")
+    public_url: str = Field(
+        "",
+        description="URL of the service for users, e.g. https://pictures.example.org; links in "
+        "e-mails begin with it. Empty: http://localhost:PORT.",
     )
-    response_stall_timeout: float = Field(
-        30,
-        gt=0,
-        description="Seconds over which a client must read a response at 1024 bytes a second; else "
-        "its connection is closed.",
+    proxies: int = Field(
+        0,
+        ge=0,
+        le=10,
+        description="Reverse proxies in front of the service, each of which appends to "
+        "X-Forwarded-For, to tell clients apart; 0: the header is ignored.",
     )
     allowed_hosts: str = Field(
         "",
@@ -47,30 +51,74 @@ class HttpSettings(BaseSettings):
         description="Seconds for which browsers must use https only (HSTS); sent while PUBLIC_URL "
         "is https. 0: not sent.",
     )
+    header_timeout: float = Field(
+        10,
+        gt=0,
+        description="Seconds the head of a request may take, from its first byte or the start of "
+        "its connection; then the connection is closed.",
+    )
+    keepalive_timeout: float = Field(
+        15, gt=0, description="Seconds an idle or half-sent request keeps its connection."
+    )
+    response_stall_timeout: float = Field(
+        30,
+        gt=0,
+        description="Seconds over which a client must read a response at 1024 bytes a second; else "
+        "its connection is closed.",
+    )
+    shutdown_timeout: float = Field(
+        10, gt=0, description="Seconds that running requests may take when the service stops."
+    )
+    max_wait: float = Field(
+        60,
+        gt=0,
+        description="Maximum of ?wait= in seconds; proxies close connections that are silent for "
+        "longer. An event stream, which is never silent, lasts sixty times as long.",
+    )
+    sync_timeout: float = Field(
+        30,
+        gt=0,
+        description="Seconds POST /convert/ waits for a worker; then 503 and a Location.",
+    )
+    items_timeout: float = Field(
+        300,
+        gt=0,
+        description="Seconds POST /items/ waits for the workers; then 503: send it again.",
+    )
+    images_root: Path | None = Field(
+        None,
+        description="Folder below which POST /items/ reads and writes; empty: that route is off.",
+    )
+    legacy_status: bool = Field(
+        False,
+        description="Report PENDING instead of STARTED, for clients of the older upscaler that do "
+        "not know STARTED.",
+    )
 
     @field_validator("allowed_hosts")
     @classmethod
     def _check_hosts(cls, value: str) -> str:
-        return ",".join(_normalize_host(name) for name in _split_list(value))
+        return ",".join(_normalize_host(name) for name in split_list(value))
 
     @field_validator("cors_origins")
     @classmethod
     def _check_origins(cls, value: str) -> str:
-        return ",".join(_normalize_origin(origin) for origin in _split_list(value))
+        return ",".join(_normalize_origin(origin) for origin in split_list(value))
 
     @property
     def allowed_host_names(self) -> frozenset[str]:
         """The names in ALLOWED_HOSTS."""
-        return frozenset(_split_list(self.allowed_hosts))
+        return frozenset(split_list(self.allowed_hosts))
 
     @property
     def allowed_origins(self) -> frozenset[str]:
         """The origins in CORS_ORIGINS, as browsers write them."""
-        return frozenset(_split_list(self.cors_origins))
+        return frozenset(split_list(self.cors_origins))
 
-
-def _split_list(value: str) -> list[str]:
-    return [part.strip() for part in value.split(",") if part.strip()]
+    @property
+    def base_url(self) -> str:
+        """URL of the service without a trailing slash: PUBLIC_URL, or http://localhost:PORT."""
+        return self.public_url.rstrip("/") or f"http://localhost:{self.port}"
 
 
 def _normalize_host(given: str) -> str:

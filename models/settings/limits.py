@@ -6,7 +6,8 @@ import re
 from typing import Literal
 
 from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings
+
+from models.settings.group import Group
 
 _RATE = re.compile(r"[1-9][0-9]{0,8}/(second|minute|hour|day)")
 _REQUEST_RATES = (
@@ -21,7 +22,7 @@ RATE_FIELDS = (*_REQUEST_RATES, *_HOURLY)
 """Settings that limit calls in a time; all others limit what is held at the same time."""
 
 
-class LimitSettings(BaseSettings):
+class LimitSettings(Group):
     """Limits of clients, in a time and at the same time."""
 
     rate_limits: Literal["auto", "on", "off"] = Field(
@@ -97,13 +98,6 @@ class LimitSettings(BaseSettings):
         ge=1,
         description="Maximum open event streams of one client address (see PROXIES), and a "
         "thirtieth of the tasks that they follow; then 429.",
-    )
-    webhook_concurrency: int = Field(
-        16,
-        ge=1,
-        le=1000,
-        description="Concurrent webhook deliveries of one worker; at most half of them for one "
-        "client, and an eighth to one host, so that slow receivers do not delay others.",
     )
 
     @field_validator(*_REQUEST_RATES)

@@ -9,14 +9,11 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings
 
-MIB = 1024 * 1024
-HOUR = 3600
-DAY = 24 * HOUR
+from models.settings.group import DAY, MIB, Group
 
 
-class MailSettings(BaseSettings):
+class MailSettings(Group):
     """E-mails and the newsletter."""
 
     smtp_host: str = Field(
@@ -45,13 +42,6 @@ class MailSettings(BaseSettings):
         description="Largest archive sent as an attachment, which base64 makes a third larger; "
         "for larger ones the e-mail has a link.",
     )
-    proxies: int = Field(
-        0,
-        ge=0,
-        le=10,
-        description="Reverse proxies in front of the service, each of which appends to "
-        "X-Forwarded-For, to tell clients apart; 0: the header is ignored.",
-    )
     mail_retention_seconds: float = Field(
         30 * DAY,
         ge=8 * DAY,
@@ -62,25 +52,12 @@ class MailSettings(BaseSettings):
         "mon", description="Day of the weekly newsletter; off: no newsletter."
     )
     newsletter_hour: int = Field(8, ge=0, le=23, description="Hour of the newsletter, in UTC.")
-    secret_key: SecretStr = Field(
-        SecretStr(""),
-        description="Key that signs links in e-mails, 32 characters or more; empty: one is made "
-        "once and stored in MongoDB for all programs.",
-    )
 
     @field_validator("smtp_password")
     @classmethod
     def _check_password(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
         if bool(value.get_secret_value()) != bool(info.data.get("smtp_user")):
             raise ValueError("set both SMTP_USER and SMTP_PASSWORD, or neither")
-        return value
-
-    @field_validator("secret_key")
-    @classmethod
-    def _check_secret_key(cls, value: SecretStr) -> SecretStr:
-        length = len(value.get_secret_value())
-        if 0 < length < 32:
-            raise ValueError(f"it has {length} characters; 32 or more are needed, or none")
         return value
 
     @field_validator("smtp_from")

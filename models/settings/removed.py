@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from models.settings.group import Group
 
 REFUSED = {
     "ADMIN_TOKEN": "the dashboard takes API keys. Create one with `python -m service keys create "
@@ -38,8 +39,9 @@ class _EnvFile(BaseSettings):
     model_config = SettingsConfigDict(extra="allow")
 
 
-def removed_settings(env_file: Any) -> list[str]:
-    """Return the names of removed settings that are set, in the environment or ``env_file``."""
+def removed_settings() -> list[str]:
+    """Return the names of removed settings that are set, in the environment or ``.env``."""
+    env_file = Group.model_config.get("env_file")
     given = {**(_EnvFile(_env_file=env_file).model_extra or {}), **os.environ}
     names = {name.upper() for name, value in given.items() if value}
     return sorted(names.intersection([*REFUSED, *_WITHOUT_EFFECT.split()]))

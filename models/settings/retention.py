@@ -1,13 +1,14 @@
-"""Settings: retention of originals and results."""
+"""Settings: how long originals, results and groups are kept."""
 
 from __future__ import annotations
 
 from pydantic import Field
-from pydantic_settings import BaseSettings
+
+from models.settings.group import Group
 
 
-class RetentionSettings(BaseSettings):
-    """Retention of originals and results: the same for services and workers."""
+class RetentionSettings(Group):
+    """Retention: the same for services and workers."""
 
     result_ttl: float = Field(
         0,
@@ -27,4 +28,16 @@ class RetentionSettings(BaseSettings):
         description="Seconds that bytes outlive their last name, for downloads in progress, and "
         "that an original outlives its upload; set it longer than an upload or a download takes. "
         "Bytes that belong to no task are deleted after six times as long.",
+    )
+    group_ttl: float = Field(
+        30 * 86400,
+        ge=60,
+        description="Seconds a group is stored, with the e-mail address sent with it; its tasks "
+        "and results stay.",
+    )
+    intermediate_ttl: float = Field(
+        86400,
+        ge=0,
+        description="Seconds the result of the expensive first operations of a pipeline is kept, "
+        "for pipelines that begin with the same; 0: not kept.",
     )

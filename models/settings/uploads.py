@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pydantic import Field
-from pydantic_settings import BaseSettings
 
-MIB = 1024 * 1024
+from models.settings.group import MIB, Group
 
 
-class UploadSettings(BaseSettings):
+class UploadSettings(Group):
     """Limits of uploads and tasks."""
 
     max_upload_bytes: int = Field(

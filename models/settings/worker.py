@@ -1,39 +1,26 @@
-"""Settings: workers, their child processes and the engine."""
+"""Settings: workers and their child processes."""
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings
+from pydantic import Field
+
+from models.settings.group import Group
 
 
-class WorkerSettings(BaseSettings):
-    """Workers, their child processes and the engine."""
+class WorkerSettings(Group):
+    """Workers and their child processes."""
 
-    task_timeout: float = Field(
-        900,
-        gt=0,
-        description="Seconds the pixel work of one task may take; then FAILURE. The most "
-        "expensive task within the limits, 50 megapixels with quality=best, takes some 340 on two "
-        "idle cores.",
-    )
-    upscale_engine: Literal["auto", "opencv", "openvino"] = Field(
-        "auto",
-        description="Engine that runs the networks; auto: OpenVINO if it passes its check at "
-        "start, else OpenCV, the reference.",
-    )
-    upscale_precision: Literal["f32", "bf16"] = Field(
-        "f32",
-        description="Arithmetic of OpenVINO; bf16: up to twice as fast on processors that support "
-        "it, a few levels off the reference.",
-    )
-    tile_pixels: int = Field(
+    workers: int = Field(1, ge=1, le=64, description="arq worker processes (make run only).")
+    worker_processes: int = Field(
         0,
         ge=0,
-        le=4096,
-        description="Side of an upscaler's tile, 32 or more; limits memory. 0: the fastest for "
-        "the engine.",
+        le=256,
+        description="Child processes of each worker that do the pixel work; 0: the cores divided "
+        "by WORKERS.",
     )
     memory_budget: int = Field(
         0,
@@ -42,14 +29,13 @@ class WorkerSettings(BaseSettings):
         "tasks wait. 0: four fifths of the machine or container; set it alike for the service and "
         "the workers if their machines differ.",
     )
-
-    @field_validator("tile_pixels")
-    @classmethod
-    def _check_tile(cls, value: int) -> int:
-        if 0 < value < 32:
-            raise ValueError("0, or 32 and more: smaller tiles are mostly overlap")
-        return value
-
+    task_timeout: float = Field(
+        900,
+        gt=0,
+        description="Seconds the pixel work of one task may take; then FAILURE. The most "
+        "expensive task within the limits, 50 megapixels with quality=best, takes some 340 on two "
+        "idle cores.",
+    )
     child_sandbox: Literal["auto", "require", "off"] = Field(
         "auto",
         description="Sandbox of the processes that decode pictures (docs/security.md). auto: all "
@@ -79,21 +65,20 @@ class WorkerSettings(BaseSettings):
         ge=1,
         description="Seconds a stopping worker lets its tasks run before it hands them back.",
     )
-    store_timeout: float = Field(
-        5,
-        gt=0,
-        description="Seconds to wait for Redis or a MongoDB server; if one is frozen, it may take "
-        "up to four times as long until a request gets its 503.",
+
+    @property
+    def child_processes(self) -> int:
+        """Number of child processes of one worker: WORKER_PROCESSES, or the cores over WORKERS."""
+        return self.worker_processes or max(1, usable_cores() // self.workers)
+
+
+def usable_cores() -> int:
+    """Return the number of cores this process may use, by its affinity and container quota."""
+    allowed = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )
-    group_ttl: float = Field(
-        30 * 86400,
-        ge=60,
-        description="Seconds a group is stored, with the e-mail address sent with it; its tasks "
-        "and results stay.",
-    )
-    intermediate_ttl: float = Field(
-        86400,
-        ge=0,
-        description="Seconds the result of the expensive first operations of a pipeline is kept, "
-        "for pipelines that begin with the same; 0: not kept.",
-    )
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return max(1, min(allowed, round(int(quota) / int(period))))
+    except (OSError, ValueError):  # no cgroup v2, or "max": no quota
+        return allowed

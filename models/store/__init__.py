@@ -61,9 +61,9 @@ class Store:
 
     def __init__(self, settings: Settings, observe: CallObserver | None = None) -> None:
         """``observe`` is called for each command to MongoDB, in threads of the driver."""
-        milliseconds = round(settings.store_timeout * 1000)
+        milliseconds = round(settings.stores.store_timeout * 1000)
         self._client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(
-            settings.mongo_url,
+            settings.stores.mongo_url,
             appname="darkroom",
             serverSelectionTimeoutMS=milliseconds,
             connectTimeoutMS=milliseconds,
@@ -73,7 +73,7 @@ class Store:
             event_listeners=[CommandMetrics(observe)] if observe else [],
         )
         database = self._client.get_database(
-            settings.mongo_db,
+            settings.stores.mongo_db,
             codec_options=CodecOptions(tz_aware=True),
             # Acknowledged means journaled by a majority: losing a server loses nothing accepted.
             write_concern=WriteConcern(w="majority", j=True),

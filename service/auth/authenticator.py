@@ -14,7 +14,7 @@ from models.auth.api_key import ApiKey, key_id_of
 from models.auth.tokens import Tokens
 from models.auth.visibility import View
 from models.errors import BadRequest, Forbidden, LinkExpired, Unauthorized
-from models.settings import Settings
+from models.settings.http import HttpSettings
 from models.store import Store
 from service.auth.identity import ANONYMOUS, Identity, identity
 from service.auth.rate_limit import check_failures, count_failure
@@ -36,7 +36,7 @@ class Authenticator:
     Malformed tokens, and addresses with too many failures, cause no MongoDB query.
     """
 
-    def __init__(self, settings: Settings, store: Store, tokens: Tokens) -> None:
+    def __init__(self, settings: HttpSettings, store: Store, tokens: Tokens) -> None:
         self._settings = settings
         self._store = store
         self._tokens = tokens

@@ -21,10 +21,12 @@ _DEFAULT_SCOPES = (Scope.SUBMIT, Scope.READ)
 def run(settings: Settings, arguments: Sequence[str]) -> int:
     """Run the command in ``arguments`` and return the exit status; 2: it failed."""
     given = _parser().parse_args(arguments)
-    url = settings.mongo_url or cli.embedded_mongo_url(settings.data_dir)
+    url = settings.stores.mongo_url or cli.embedded_mongo_url(settings.stores.data_dir)
     if not url:
-        return _fail(f"MONGO_URL must be set: DATA_DIR has no embedded store: {settings.data_dir}")
-    return asyncio.run(_run(settings.model_copy(update={"mongo_url": url}), given))
+        return _fail(
+            f"MONGO_URL must be set: DATA_DIR has no embedded store: {settings.stores.data_dir}"
+        )
+    return asyncio.run(_run(settings.replace(mongo_url=url), given))
 
 
 def _parser() -> argparse.ArgumentParser:

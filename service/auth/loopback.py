@@ -34,8 +34,8 @@ def require_loopback(request: web.Request, settings: Settings) -> None:
         Forbidden: it did not.
     """
     reasons = {
-        f"HOST={settings.host} is not loopback": not is_loopback(settings.host),
-        f"PROXIES={settings.proxies}": settings.proxies > 0,
+        f"HOST={settings.http.host} is not loopback": not is_loopback(settings.http.host),
+        f"PROXIES={settings.http.proxies}": settings.http.proxies > 0,
         "the request came through a proxy": any(h in request.headers for h in _PROXY_HEADERS),
         "the request came from another machine": not is_loopback(request.remote or ""),
         "the request names a host other than localhost": not is_loopback(request_hostname(request)),

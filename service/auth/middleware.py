@@ -42,7 +42,7 @@ async def auth_middleware(request: web.Request, handler: Handler) -> web.StreamR
     if permission is Permission.DASHBOARD:
         return await handler(request)
     if client.means == "anonymous" and request.method not in SAFE_METHODS:
-        reject_cross_site(request, request.app[SETTINGS])
+        reject_cross_site(request, request.app[SETTINGS].http)
     if client.key is not None:
         await count_request(request, limit, client.key.id)
     return await handler(request)
@@ -71,11 +71,11 @@ async def authenticate(request: web.Request, permission: Permission) -> Identity
         if permission is Permission.DASHBOARD:
             require_loopback(request, settings)
             if request.method not in SAFE_METHODS:
-                require_same_origin(request, settings, require_headers=False)
+                require_same_origin(request, settings.http, require_headers=False)
         return ANONYMOUS
     client, scope = await request.app[AUTHENTICATOR].identify(request), SCOPES.get(permission)
     if client.key is None:
-        if settings.allow_anonymous and scope is not Scope.ADMIN:
+        if settings.auth.allow_anonymous and scope is not Scope.ADMIN:
             return client
         needed = "an admin API key" if scope is Scope.ADMIN else "an API key"
         raise Unauthorized(

@@ -30,10 +30,10 @@ def set_session_cookie(request: web.Request, response: web.StreamResponse, key: 
         SESSION_COOKIE,
         request.app[TOKENS].make_key_session(key.id, key.generation),
         path="/",
-        max_age=settings.key_session_seconds,
+        max_age=settings.auth.key_session_seconds,
         httponly=True,
         samesite="Strict",
-        secure=is_https(request, settings),
+        secure=is_https(request, settings.http),
     )
 
 

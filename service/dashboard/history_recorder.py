@@ -8,7 +8,7 @@ import secrets
 import structlog
 
 from models.errors import StoreUnavailable
-from models.settings import Settings
+from models.settings.worker import WorkerSettings
 from models.store import Store
 from models.store.tasks.queue_history import INTERVAL_SECONDS
 
@@ -17,7 +17,7 @@ log = structlog.get_logger()
 _LOCK_NAME = "history"
 
 
-async def record_history(settings: Settings, store: Store) -> None:
+async def record_history(settings: WorkerSettings, store: Store) -> None:
     """Write a record every INTERVAL_SECONDS until cancelled.
 
     The service does it, not a worker, so that the history also shows when no worker is alive.

@@ -17,7 +17,8 @@ from models.auth.visibility import View
 from models.errors import NotFound, StoreUnavailable
 from models.metrics.definitions import EVENT_STREAMS
 from models.metrics.instruments import Instruments
-from models.settings import Settings
+from models.settings.http import HttpSettings
+from models.settings.limits import LimitSettings
 from models.slots import Slots
 from models.store import Store
 from models.store.tasks.change_stream import TaskChange
@@ -39,20 +40,22 @@ _IDLE_SECONDS = 5.0  # the full change stream stays open without streams
 class EventHub:
     """All event streams of a service."""
 
-    def __init__(self, settings: Settings, store: Store, instruments: Instruments) -> None:
-        self._settings = settings
+    def __init__(
+        self, http: HttpSettings, limits: LimitSettings, store: Store, instruments: Instruments
+    ) -> None:
+        self._legacy_status = http.legacy_status
         self._store = store
         self._instruments = instruments
         self._topics: dict[tuple[Kind, str, View], Topic] = {}
         self._topics_by_task: dict[str, set[Topic]] = defaultdict(set)
         self._streams: set[EventStream] = set()
         self._stream_slots = Slots(
-            ("EVENTS_PER_CLIENT", settings.events_per_client),
-            ("EVENTS_TOTAL", settings.events_total),
+            ("EVENTS_PER_CLIENT", limits.events_per_client),
+            ("EVENTS_TOTAL", limits.events_total),
         )
         self._task_slots = Slots(
-            ("EVENTS_PER_CLIENT", settings.events_per_client * _TASKS_PER_STREAM_OF_CLIENT),
-            ("EVENTS_TOTAL", settings.events_total * _TASKS_PER_STREAM),
+            ("EVENTS_PER_CLIENT", limits.events_per_client * _TASKS_PER_STREAM_OF_CLIENT),
+            ("EVENTS_TOTAL", limits.events_total * _TASKS_PER_STREAM),
         )
         self._load = alru_cache(None, ttl=0)(self._load_topic)  # concurrent callers share one load
         self._changed = asyncio.Event()
@@ -189,7 +192,7 @@ class EventHub:
         """Return the loaded topic, which all streams of the same kind, id and view share."""
         topic = self._topics.get((kind, topic_id, view))
         if topic is None:
-            topic = Topic(kind, topic_id, self._settings.legacy_status, view)
+            topic = Topic(kind, topic_id, self._legacy_status, view)
             self._topics[kind, topic_id, view] = topic
             self._store.change_stream.set_detailed(True)
         topic.stream_count += 1

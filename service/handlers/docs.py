@@ -49,11 +49,11 @@ async def show(request: web.Request) -> web.StreamResponse:
         "/docs",
         docs=docs_page,
         document=document,
-        url=settings.base_url,
+        url=settings.http.base_url,
         errors=error_codes(),
         statuses=STATUS,
         meaning=meaning,
-        limits=upload_limits(settings),
+        limits=upload_limits(settings.uploads),
     )
 
 

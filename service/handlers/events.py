@@ -97,7 +97,7 @@ async def _stream(request: web.Request, kind: Kind, name: str | None) -> web.Str
         async with response:
             try:
                 await response.write(f"retry: {_RECONNECT_MILLISECONDS}\n\n".encode())
-                until = asyncio.get_running_loop().time() + _POLLS * settings.max_wait
+                until = asyncio.get_running_loop().time() + _POLLS * settings.http.max_wait
                 await _send_events(request, response, listener, last_id, until)
             except TimeoutError:  # a stalled client: aiohttp_sse has closed the connection
                 structlog.get_logger().info("event_stream_stalled", limit=_STALL_SECONDS)

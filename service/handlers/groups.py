@@ -91,7 +91,7 @@ async def create(request: web.Request) -> web.StreamResponse:
     settings, store = request.app[SETTINGS], request.app[STORE]
     await request.app[DISK_SPACE].check_free()
     await count_call(request, "GROUPS_PER_CLIENT")
-    wanted = read_group_request(parse_json(await read_body(request, settings)), settings)
+    wanted = read_group_request(parse_json(await read_body(request, settings.uploads)), settings)
     await request.app[AUTHENTICATOR].revalidate(request)
     tasks = await store.tasks.get_many(
         [each.task_id for each in wanted.members], identity(request).view
@@ -163,7 +163,7 @@ async def find_group(request: web.Request) -> tuple[Group, dict[str, Task]]:
     Raises:
         NotFound: the caller has no group with this ID.
     """
-    wait = wait_seconds(request, request.app[SETTINGS].max_wait)
+    wait = wait_seconds(request, request.app[SETTINGS].http.max_wait)
     view = identity(request).view
     found = await long_poll_group(request, request.match_info["id"], wait, view)
     if found is None:

@@ -66,8 +66,8 @@ async def archive(request: web.Request) -> web.StreamResponse:
 
 async def _respond(request: web.Request, path: str, owner: str, download: bool) -> web.Response:
     settings = request.app[SETTINGS]
-    given = request.query.get("seconds", str(settings.link_ttl))
-    longest = settings.link_ttl_max
+    given = request.query.get("seconds", str(settings.auth.link_ttl))
+    longest = settings.auth.link_ttl_max
     if not _SECONDS.fullmatch(given) or int(given) > longest:
         raise BadParameter(
             f"seconds={given[:20]!a} is not 1 to {longest} (LINK_TTL_MAX)",
@@ -80,7 +80,7 @@ async def _respond(request: web.Request, path: str, owner: str, download: bool) 
     url = SignedLink(path, owner, expires, download).signed_url(request.app[TOKENS], generation)
     document: LinkBody = {
         "url": url,
-        "link": settings.base_url + url,
+        "link": settings.http.base_url + url,
         "expires_at": iso(datetime.fromtimestamp(expires, UTC)),
     }
     return json_response(document)

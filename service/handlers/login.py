@@ -45,7 +45,7 @@ async def login(request: web.Request) -> web.StreamResponse:
     try:
         if not request.app[SETTINGS].api_keys_enabled:
             raise Forbidden("API keys are off (API_KEYS); no login is needed")
-        require_same_origin(request, request.app[SETTINGS], require_headers=False)
+        require_same_origin(request, request.app[SETTINGS].http, require_headers=False)
         fields = await read_fields(request, "key", "next")
         next_page = _local_page(fields.get("next", ""))
         key = await request.app[AUTHENTICATOR].key_of_token(request, fields.get("key", "").strip())
@@ -71,7 +71,7 @@ async def login(request: web.Request) -> web.StreamResponse:
 @unlisted("the button of a page")
 async def logout(request: web.Request) -> web.StreamResponse:
     """POST /logout: delete the session cookie."""
-    require_same_origin(request, request.app[SETTINGS], require_headers=False)
+    require_same_origin(request, request.app[SETTINGS].http, require_headers=False)
     response = redirect_after_form("/login")
     session.clear_session_cookie(response)
     return response

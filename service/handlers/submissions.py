@@ -13,7 +13,7 @@ from models.images.inspect import ACCEPTED_FORMATS
 from models.operations import OPERATIONS, Operation, parse
 from models.operations.parameter_docs import curl_fields, summary
 from models.operations.steps import read_pipeline
-from models.settings import Settings
+from models.settings.uploads import UploadSettings
 from models.tasks.schemas import GroupBody, TaskBody
 from service.app_keys import SETTINGS
 from service.openapi import form_schemas
@@ -60,7 +60,7 @@ def operation_handler(op: str) -> Handler:
         def operations(submission: SubmissionRequest) -> Sequence[Operation]:
             return [parse(op, submission.form.fields)]
 
-        shape = image_form(request.app[SETTINGS])
+        shape = image_form(request.app[SETTINGS].uploads)
         return await SubmissionRequest.handle(request, shape, operations, own_format=own_format)
 
     return submit
@@ -82,11 +82,11 @@ def operation_handler(op: str) -> Handler:
 )
 async def process(request: web.Request) -> web.StreamResponse:
     """POST /process: several operations, in order."""
-    shape = image_form(request.app[SETTINGS], repeated=frozenset(_OPERATIONS_FIELDS))
+    shape = image_form(request.app[SETTINGS].uploads, repeated=frozenset(_OPERATIONS_FIELDS))
     return await SubmissionRequest.handle(request, shape, _pipeline)
 
 
-def image_form(settings: Settings, repeated: frozenset[str] = frozenset()) -> FormShape:
+def image_form(settings: UploadSettings, repeated: frozenset[str] = frozenset()) -> FormShape:
     """Return the form of a submission: up to MAX_BATCH images, and text fields."""
     return FormShape(IMAGE_FIELDS, max_files=settings.max_batch, repeated=repeated)
 
@@ -107,4 +107,4 @@ def _pipeline(submission: SubmissionRequest) -> Sequence[Operation]:
             "(parameters belong to their operation)",
             parameter=next(iter(fields))[:40],
         )
-    return read_pipeline(values, submission.settings.max_operations)
+    return read_pipeline(values, submission.settings.uploads.max_operations)

@@ -46,7 +46,7 @@ NAME = {
     examples=("curl '{url}/tasks/TASK_ID?wait=30'",),
 )
 async def show(request: web.Request) -> web.StreamResponse:
-    wait = wait_seconds(request, request.app[SETTINGS].max_wait)
+    wait = wait_seconds(request, request.app[SETTINGS].http.max_wait)
     redirect = wants_image_redirect(request)
     view = identity(request).view
     task = require_task(await long_poll_task(request, request.match_info["id"], wait, view))

@@ -20,7 +20,8 @@ from models.errors import (
     RequestHeadTooLarge,
     TooManyConnections,
 )
-from models.settings import Settings
+from models.settings.http import HttpSettings
+from models.settings.limits import LimitSettings
 from models.slots import Slots
 from service.http.errors import raw_error_response
 from service.http.request_context import client_network
@@ -43,7 +44,9 @@ _MIN_RESPONSE_RATE = 1024  # bytes a second over RESPONSE_STALL_TIMEOUT: a slow 
 class Connection(web.RequestHandler):
     """aiohttp protocol of one connection."""
 
-    def __init__(self, limiter: ConnectionLimiter, settings: Settings, server: web.Server) -> None:
+    def __init__(
+        self, limiter: ConnectionLimiter, settings: HttpSettings, server: web.Server
+    ) -> None:
         s = settings
         super().__init__(
             server,
@@ -166,7 +169,7 @@ class Connection(web.RequestHandler):
 class ConnectionLimiter:
     """Counts the open connections of a service and refuses those above the limits."""
 
-    def __init__(self, settings: Settings, files: int) -> None:
+    def __init__(self, settings: LimitSettings, files: int) -> None:
         """``files``: RLIMIT_NOFILE of this process."""
         limit = max(1, min(settings.max_connections, files - _SPARE_FILES))
         self._slots = Slots(

@@ -32,7 +32,7 @@ async def cors_middleware(request: web.Request, handler: Handler) -> web.StreamR
     is_preflight = (
         request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
     )
-    if not is_preflight or not request.app[SETTINGS].allowed_origins:
+    if not is_preflight or not request.app[SETTINGS].http.allowed_origins:
         return await handler(request)
     if not _is_allowed_origin(request):
         raise Forbidden("this origin is not allowed; see CORS_ORIGINS", setting="CORS_ORIGINS")
@@ -48,7 +48,7 @@ async def cors_middleware(request: web.Request, handler: Handler) -> web.StreamR
 
 async def set_cors_headers(request: web.Request, response: web.StreamResponse) -> None:
     """Signal on_response_prepare: let the page read the response, errors included."""
-    if not request.app[SETTINGS].allowed_origins or _is_dashboard(request):
+    if not request.app[SETTINGS].http.allowed_origins or _is_dashboard(request):
         return
     # Without it, a cache could give the response for one origin to another.
     vary = response.headers.get("Vary")
@@ -59,7 +59,7 @@ async def set_cors_headers(request: web.Request, response: web.StreamResponse) -
 
 
 def _is_allowed_origin(request: web.Request) -> bool:
-    listed = request.app[SETTINGS].allowed_origins
+    listed = request.app[SETTINGS].http.allowed_origins
     return request.headers.get("Origin") in listed and not _is_dashboard(request)
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from aiohttp import web
 
 from models.errors import Forbidden
-from models.settings import Settings
+from models.settings.http import HttpSettings
 from service.http.request_checks import authority
 
 
-def require_same_origin(request: web.Request, settings: Settings, *, require_headers: bool) -> None:
+def require_same_origin(
+    request: web.Request, settings: HttpSettings, *, require_headers: bool
+) -> None:
     """Return if a page of this service made the request.
 
     Browsers send Origin or Sec-Fetch-Site with unsafe methods, other programs may omit both:
@@ -34,7 +36,7 @@ def require_same_origin(request: web.Request, settings: Settings, *, require_hea
         raise Forbidden("send Origin or Sec-Fetch-Site with the cookie, or the token itself")
 
 
-def reject_cross_site(request: web.Request, settings: Settings) -> None:
+def reject_cross_site(request: web.Request, settings: HttpSettings) -> None:
     """Return unless a page of a site outside CORS_ORIGINS made the request.
 
     A form or script on any page can make a browser send images to hosts that only this browser
@@ -56,7 +58,7 @@ def reject_cross_site(request: web.Request, settings: Settings) -> None:
     )
 
 
-def is_https(request: web.Request, settings: Settings) -> bool:
+def is_https(request: web.Request, settings: HttpSettings) -> bool:
     """Tell whether the client used HTTPS, directly or according to a trusted proxy."""
     scheme = request.headers.get("X-Forwarded-Proto", "") if settings.proxies else ""
     return request.secure or scheme.rpartition(",")[2].strip().lower() == "https"

@@ -12,7 +12,7 @@ from multipart import parse_options_header
 from pydantic import BaseModel, ValidationError
 
 from models.errors import AppError, BadParameter, BadRequest, TooLarge, UploadTooSlow
-from models.settings import Settings
+from models.settings.uploads import UploadSettings
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -42,7 +42,12 @@ class Body:
     """
 
     def __init__(
-        self, request: web.Request, settings: Settings, limit: int, setting: str, extra: int = 0
+        self,
+        request: web.Request,
+        settings: UploadSettings,
+        limit: int,
+        setting: str,
+        extra: int = 0,
     ) -> None:
         """``extra``: bytes beside the ``limit`` of ``setting``, for boundaries and text fields.
 
@@ -107,7 +112,7 @@ class Body:
             ) from None
 
 
-async def read_body(request: web.Request, settings: Settings) -> bytes:
+async def read_body(request: web.Request, settings: UploadSettings) -> bytes:
     """Return a body of at most MAX_JSON_BYTES; errors: see ``Body``."""
     body = Body(request, settings, settings.max_json_bytes, "MAX_JSON_BYTES")
     return b"".join([data async for data in body.chunks()])

@@ -75,11 +75,15 @@ async def handle_expect(request: web.Request) -> web.Response | None:
 
 def is_allowed_host(host: str, settings: Settings) -> bool:
     """Tell whether requests for ``host`` (without port; "" without Host header) are accepted."""
-    if is_loopback(host) or host in settings.allowed_host_names | {_public_host(settings)} - {""}:
+    if is_loopback(host) or host in settings.http.allowed_host_names | {_public_host(settings)} - {
+        ""
+    }:
         return True
-    if settings.allowed_host_names:
+    if settings.http.allowed_host_names:
         return False
-    if not is_loopback(settings.host) or (settings.proxies and not _public_host(settings)):
+    if not is_loopback(settings.http.host) or (
+        settings.http.proxies and not _public_host(settings)
+    ):
         return True
     try:  # an IP address cannot be rebound
         return not host or bool(ip_address(host))
@@ -110,6 +114,6 @@ def authority(origin: str) -> str:
 
 def _public_host(settings: Settings) -> str:
     try:
-        return (URL(settings.public_url).host or "").lower()
+        return (URL(settings.http.public_url).host or "").lower()
     except ValueError:
         return ""

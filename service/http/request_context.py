@@ -37,7 +37,7 @@ async def request_context_middleware(request: web.Request, handler: Handler) -> 
     given = request.headers.get("X-Request-ID", "")
     request_id = given if _REQUEST_ID_PATTERN.fullmatch(given) else secrets.token_hex(8)
     request[REQUEST_ID] = request_id
-    request[CLIENT_IP] = client_ip(request, request.app[SETTINGS].proxies)
+    request[CLIENT_IP] = client_ip(request, request.app[SETTINGS].http.proxies)
     instruments, resource = request.app[INSTRUMENTS], request.match_info.route.resource
     route = resource.canonical if resource else _UNKNOWN
     began = time.perf_counter()

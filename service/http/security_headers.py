@@ -34,6 +34,6 @@ async def set_security_headers(request: web.Request, response: web.StreamRespons
         for name, value in _HTML_HEADERS.items():
             headers.setdefault(name, value)
     settings = request.app[SETTINGS]
-    if settings.hsts_seconds and settings.public_url.lower().startswith("https://"):
-        headers.setdefault("Strict-Transport-Security", f"max-age={settings.hsts_seconds}")
+    if settings.http.hsts_seconds and settings.http.public_url.lower().startswith("https://"):
+        headers.setdefault("Strict-Transport-Security", f"max-age={settings.http.hsts_seconds}")
     headers.pop("Server", None)

@@ -60,7 +60,7 @@ async def grayscale(request: web.Request) -> web.StreamResponse:
     async with submission.receive(FormShape({"uploaded_file": ACCEPTED_FORMATS})):
         task = await _create_task(submission, "grayscale")
     if not task.ended:
-        task = await long_poll_task(request, task.id, settings.sync_timeout) or task
+        task = await long_poll_task(request, task.id, settings.http.sync_timeout) or task
     if task.status is Status.SUCCESS:
         result = task.results[0]
         response = web.StreamResponse(
@@ -72,13 +72,13 @@ async def grayscale(request: web.Request) -> web.StreamResponse:
         return await stream_response(request, response, data, task.id)
     if task.error is not None:
         return error_response(from_document(task.error))
-    where = f"/tasks/{task.id}"
+    where, limit = f"/tasks/{task.id}", settings.http.sync_timeout
     late = error_response(
         WaitTimedOut(
-            f"no worker finished the picture within {settings.sync_timeout:g} s (SYNC_TIMEOUT); "
-            f"send it again to get the result, or see {where}",
+            f"no worker finished the picture within {limit:g} s (SYNC_TIMEOUT); send it again to "
+            f"get the result, or see {where}",
             setting="SYNC_TIMEOUT",
-            limit=settings.sync_timeout,
+            limit=limit,
             task_id=task.id,
         )
     )
@@ -110,7 +110,7 @@ async def convert(request: web.Request) -> web.StreamResponse:
     """POST /convert: convert ``image``; for ``file`` make a thumbnail, as the older service."""
     settings = request.app[SETTINGS]
     pictures = {**IMAGE_FIELDS, _THUMBNAIL_FIELD: _WITH_GIF}
-    shape = FormShape(pictures, max_files=settings.max_batch)
+    shape = FormShape(pictures, max_files=settings.uploads.max_batch)
     submission = SubmissionRequest(request)
     async with submission.receive(shape):
         used = {file.field for file in submission.form.files}

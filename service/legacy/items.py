@@ -74,18 +74,18 @@ _IMAGE_ERRORS = (BadImage, BadParameter, TooManyPixels)
 async def run(request: web.Request) -> web.StreamResponse:
     """POST /items/: run ``operations`` on ``images``; respond when the files are written."""
     settings = request.app[SETTINGS]
-    if settings.images_root is None:
+    if settings.http.images_root is None:
         raise NotFound(
             "POST /items/ is off: set IMAGES_ROOT to the folder with the images, "
             "e.g. make run IMAGES_ROOT=/srv/pictures",
             setting="IMAGES_ROOT",
         )
-    body = await read_body(request, settings)
+    body = await read_body(request, settings.uploads)
     await request.app[AUTHENTICATOR].revalidate(request)
-    items = read_items_request(parse_json(body), settings)
+    items = read_items_request(parse_json(body), settings.uploads)
     pipeline = read_legacy_operations(items.operations)
-    folder = ImagesRoot(settings.images_root)
-    limits = settings.max_results, settings.max_batch_results
+    folder = ImagesRoot(settings.http.images_root)
+    limits = settings.uploads.max_results, settings.uploads.max_batch_results
     check_results(pipeline.operations, len(items.images), *limits)
     count = result_count(pipeline.operations)
     await asyncio.to_thread(check_paths, items, folder, count)
@@ -129,7 +129,7 @@ async def _submit_image(
     def read_input() -> IncomingFile:
         with folder.open(image.input) as source:
             name = PurePosixPath(image.input).name
-            return IncomingFile.copy_of(name, source, spool, request.app[SETTINGS])
+            return IncomingFile.copy_of(name, source, spool, request.app[SETTINGS].uploads)
 
     with request.app[DISK_SPACE].spool() as spool:
         file = await asyncio.to_thread(read_input)
@@ -146,7 +146,7 @@ async def _wait_for_tasks(request: web.Request, tasks: dict[int, Task]) -> None:
         WaitTimedOut: they take longer than ITEMS_TIMEOUT.
     """
     loop = asyncio.get_running_loop()
-    limit = request.app[SETTINGS].items_timeout
+    limit = request.app[SETTINGS].http.items_timeout
     deadline = loop.time() + limit
     for number, task in tasks.items():
         if not task.ended:

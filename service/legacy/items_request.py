@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, FailFast, Field
 
 from models.errors import BadParameter
 from models.images.inspect import FORMAT_BY_EXTENSION, OutputFormat
-from models.settings import Settings
+from models.settings.uploads import UploadSettings
 from service.http.request_body import check_limit, validate
 from service.legacy.images_root import ImagesRoot
 
@@ -32,7 +32,7 @@ class ItemsRequest(BaseModel):
     operations: Annotated[list[str], FailFast()] = []
 
 
-def read_items_request(document: Any, settings: Settings) -> ItemsRequest:
+def read_items_request(document: Any, settings: UploadSettings) -> ItemsRequest:
     """Return ``document`` as an items request.
 
     Raises:

@@ -91,7 +91,9 @@ def build_document(app: web.Application) -> Schema:
     for route, endpoint in declared:
         operation = build_operation(route, endpoint, schemas, settings)
         paths.setdefault(route.path, {})[route.method.lower()] = operation
-    limits = [f"- `{each.name}` = {each.value}: {each.reason}" for each in upload_limits(settings)]
+    limits = [
+        f"- `{each.name}` = {each.value}: {each.reason}" for each in upload_limits(settings.uploads)
+    ]
     description = _DESCRIPTION.format(keys=_KEYS_TEXT if settings.api_keys_enabled else "")
     used_tags = {each.tag for each in endpoints}
     return {
@@ -141,7 +143,7 @@ def _schemas(
         ref_template="#/components/schemas/{model}",
     )
     components: dict[str, Schema] = rest.get("$defs", {})
-    if settings.legacy_status:  # ``service.task_response`` then writes PENDING
+    if settings.http.legacy_status:  # ``service.task_response`` then writes PENDING
         names = components[Status.__name__]["enum"]
         names[names.index(Status.STARTED)] = "PENDING"
     return {kind: schema for (kind, _), schema in made.items()}, components

@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from models.errors import AppError
-from models.settings import Settings
+from models.settings.uploads import UploadSettings
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
@@ -61,7 +61,7 @@ class ResponseSpec:
 class BodySpec:
     """A request body: a type, or a function from settings to schema, by media type."""
 
-    content: Mapping[str, type | Callable[[Settings], Schema]]
+    content: Mapping[str, type | Callable[[UploadSettings], Schema]]
     required: bool = True
     example: Any = None
 

@@ -9,12 +9,12 @@ from models.operations import OPERATIONS, Operation
 from models.operations.parameter_docs import list_form
 from models.outbox.email_address import MAX_CHARACTERS
 from models.outbox.webhook_url import MAX_URL_CHARACTERS
-from models.settings import Settings
+from models.settings.uploads import UploadSettings
 from service.openapi.endpoint import Schema
 from service.openapi.limits import format_bytes
 
 
-def operation_form(op: str, settings: Settings) -> Schema:
+def operation_form(op: str, settings: UploadSettings) -> Schema:
     """Return the form schema of ``POST /<op>``."""
     own, required = parameter_schemas(OPERATIONS[op])
     # The operation's own ``format`` replaces the common one.
@@ -22,7 +22,7 @@ def operation_form(op: str, settings: Settings) -> Schema:
     return _form(fields, ["image", *required])
 
 
-def pipeline_form(settings: Settings) -> Schema:
+def pipeline_form(settings: UploadSettings) -> Schema:
     """Return the form schema of ``POST /process``."""
     fields = {
         "image": _images_field(settings),
@@ -32,7 +32,7 @@ def pipeline_form(settings: Settings) -> Schema:
     return _form(fields, ["image", "operations"])
 
 
-def convert_form(settings: Settings) -> Schema:
+def convert_form(settings: UploadSettings) -> Schema:
     """Return the form schema of ``POST /convert``: Darkroom's, or the older thumbnail service's."""
     thumbnail, _ = parameter_schemas(OPERATIONS["thumbnail"])
     kinds: tuple[InputFormat, ...] = (*ACCEPTED_FORMATS, "gif")
@@ -49,7 +49,7 @@ def convert_form(settings: Settings) -> Schema:
     }
 
 
-def grayscale_form(settings: Settings) -> Schema:
+def grayscale_form(settings: UploadSettings) -> Schema:
     """Return the form schema of ``POST /convert/``, that of the older grayscale converter."""
     return _form({"uploaded_file": _image_field(settings, ACCEPTED_FORMATS)}, ["uploaded_file"])
 
@@ -79,7 +79,7 @@ def _form(fields: dict[str, Schema], required: Sequence[str]) -> Schema:
     }
 
 
-def _image_field(settings: Settings, kinds: Sequence[InputFormat]) -> Schema:
+def _image_field(settings: UploadSettings, kinds: Sequence[InputFormat]) -> Schema:
     return {
         "type": "string",
         "format": "binary",
@@ -90,7 +90,7 @@ def _image_field(settings: Settings, kinds: Sequence[InputFormat]) -> Schema:
     }
 
 
-def _images_field(settings: Settings) -> Schema:
+def _images_field(settings: UploadSettings) -> Schema:
     one = _image_field(settings, ACCEPTED_FORMATS)
     return {
         "type": "array",
@@ -103,7 +103,7 @@ def _images_field(settings: Settings) -> Schema:
     }
 
 
-def _operations_field(settings: Settings) -> Schema:
+def _operations_field(settings: UploadSettings) -> Schema:
     names = "|".join(OPERATIONS)
     return {
         "type": "array",
@@ -140,7 +140,7 @@ def _operation_object(spec: type[Operation]) -> Schema:
     return {**_form({"op": {"const": spec.op}, **fields}, ["op", *required]), "title": spec.op}
 
 
-def _common_fields(settings: Settings) -> dict[str, Schema]:
+def _common_fields(settings: UploadSettings) -> dict[str, Schema]:
     return {
         "format": {
             "type": "string",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from models.settings import Settings
 from models.settings.uploads import UploadSettings
 
 _MIB_BYTES = 1024 * 1024
@@ -19,10 +18,14 @@ class Limit:
     reason: str
 
 
-def upload_limits(settings: Settings) -> list[Limit]:
+def upload_limits(settings: UploadSettings) -> list[Limit]:
     """Return the limits on uploads."""
     return [
-        Limit(name.upper(), _format_value(name, getattr(settings, name)), field.description or "")
+        Limit(
+            name.upper(),
+            _format_value(name, getattr(settings, name)),
+            field.description or "",
+        )
         for name, field in UploadSettings.model_fields.items()
     ]
 

@@ -68,7 +68,7 @@ def build_operation(
         LookupError: a path parameter has no description.
     """
     added_errors = auth_errors(route.permission, settings)
-    samples = [each.replace("{url}", settings.base_url) for each in endpoint.examples]
+    samples = [each.replace("{url}", settings.http.base_url) for each in endpoint.examples]
     operation: Schema = {
         "tags": [endpoint.tag],
         "summary": endpoint.summary,
@@ -112,9 +112,9 @@ def _optional_parameters(
     place: str, parameters: Mapping[str, Schema], settings: Settings
 ) -> list[Schema]:
     values = {
-        "LINK_TTL": settings.link_ttl,
-        "LINK_TTL_MAX": settings.link_ttl_max,
-        "MAX_WAIT": f"{settings.max_wait:g}",
+        "LINK_TTL": settings.auth.link_ttl,
+        "LINK_TTL_MAX": settings.auth.link_ttl_max,
+        "MAX_WAIT": f"{settings.http.max_wait:g}",
     }
     return [
         {
@@ -131,7 +131,9 @@ def _optional_parameters(
 def _request_body(body: BodySpec, schemas: Schemas, settings: Settings) -> Schema:
     content = {}
     for media, kind in body.content.items():
-        content[media] = {"schema": schemas[kind] if isinstance(kind, type) else kind(settings)}
+        content[media] = {
+            "schema": schemas[kind] if isinstance(kind, type) else kind(settings.uploads)
+        }
         if body.example is not None:
             content[media]["example"] = body.example
     return {"content": content, "required": body.required}

@@ -53,7 +53,7 @@ def security_requirements(permission: Permission, settings: Settings) -> list[di
     found: list[dict[str, list[str]]] = [{name: scopes} for name in _KEYS]
     if permission is Permission.READ_OR_LINK:
         found.append({"signed_link": []})
-    return [*found, {}] if settings.allow_anonymous and scope is not Scope.ADMIN else found
+    return [*found, {}] if settings.auth.allow_anonymous and scope is not Scope.ADMIN else found
 
 
 def auth_errors(permission: Permission, settings: Settings) -> tuple[type[AppError], ...]:

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from async_lru import alru_cache
 
 from models.errors import QueueFull
-from models.settings import Settings
+from models.settings.limits import LimitSettings
 from models.slots import Slots
 from models.store import Store
 
@@ -26,7 +26,7 @@ class Admission:
     MAX_QUEUE limits the open tasks in all, MAX_QUEUE_PER_CLIENT those of each client.
     """
 
-    def __init__(self, settings: Settings, store: Store) -> None:
+    def __init__(self, settings: LimitSettings, store: Store) -> None:
         self._max_open = settings.max_queue
         self._max_open_per_client = settings.max_queue_per_client
         self._fair_queue = store.fair_queue

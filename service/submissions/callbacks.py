@@ -22,13 +22,13 @@ async def validate_callback_url(request: web.Request, given: str) -> str:
         RateLimited: the client sent WEBHOOKS_PER_CLIENT of them within the hour.
     """
     settings = request.app[SETTINGS]
-    if not settings.webhooks:
+    if not settings.webhook.webhooks:
         raise BadCallbackUrl(
             "this service sends no webhooks (WEBHOOKS); poll with ?wait=, or read /events",
             parameter="callback_url",
             setting="WEBHOOKS",
         )
-    url = str(parse_callback_url(given, AddressPolicy(settings)))
+    url = str(parse_callback_url(given, AddressPolicy(settings.webhook)))
     await count_call(request, "WEBHOOKS_PER_CLIENT")
     return url
 
@@ -43,7 +43,7 @@ async def add_callback(
     Raises:
         BadCallbackUrl: WEBHOOKS_PER_TASK is reached.
     """
-    store, limit = request.app[STORE], request.app[SETTINGS].webhooks_per_task
+    store, limit = request.app[STORE], request.app[SETTINGS].webhook.webhooks_per_task
     if isinstance(subject, Task):
         webhook = events.task_webhook(subject, name, url, client_id(request))
         rearmable = subject.status is not Status.SUCCESS

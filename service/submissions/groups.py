@@ -56,7 +56,7 @@ def read_group_request(document: Any, settings: Settings) -> GroupRequest:
     """
     tasks = document.get("tasks") if isinstance(document, dict) else None
     if isinstance(tasks, list):  # before each of them is validated
-        check_limit(len(tasks), settings.max_group, "tasks", "MAX_GROUP")
+        check_limit(len(tasks), settings.uploads.max_group, "tasks", "MAX_GROUP")
     try:
         json.dumps(document, ensure_ascii=False).encode()
     except UnicodeEncodeError:  # a lone surrogate, which MongoDB cannot store
@@ -82,7 +82,7 @@ def group_members(
     found = [(tasks[each.task_id], each.name) for each in group.members]
     uploads = [(task, task.upload(name)) for task, name in found]
     results = sum(len(upload.results) for _, upload in uploads)
-    check_limit(results, settings.max_batch_results, "results", "MAX_BATCH_RESULTS")
+    check_limit(results, settings.uploads.max_batch_results, "results", "MAX_BATCH_RESULTS")
     return [Member(name=upload.name, task_id=task.id) for task, upload in uploads]
 
 

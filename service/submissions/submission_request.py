@@ -42,7 +42,7 @@ class SubmissionRequest:
     def __init__(self, request: web.Request) -> None:
         self.request = request
         self.settings = request.app[SETTINGS]
-        self.wait = wait_seconds(request, self.settings.max_wait)
+        self.wait = wait_seconds(request, self.settings.http.max_wait)
         self.redirect = wants_image_redirect(request)
         self.form = Form()
         self.email: str | None = None
@@ -87,7 +87,7 @@ class SubmissionRequest:
             Unauthorized: the key was revoked during the upload.
         """
         with self.request.app[DISK_SPACE].spool() as spool:
-            self.form = await read_form(self.request, spool, shape, self.settings)
+            self.form = await read_form(self.request, spool, shape, self.settings.uploads)
             if not self.form.files:
                 expected = next(iter(shape.file_fields))
                 sent = ", ".join(repr(name[:40]) for name in self.form.fields) or "none"
@@ -126,7 +126,7 @@ class SubmissionRequest:
         """
         if self.format is not None:
             check_format(operations, self.format)
-        limits = self.settings.max_results, self.settings.max_batch_results
+        limits = self.settings.uploads.max_results, self.settings.uploads.max_batch_results
         check_results(operations, len(self.form.files), *limits)
         errors = []
         for file in self.form.files:

@@ -83,18 +83,18 @@ class TaskCreator:
         operations, output, header = spec.operations, spec.output, spec.upload.header
         weights = [w for o in operations if (w := o.weights(self.catalogue)) is not None]
         for size in result_sizes(
-            operations, (header.width, header.height), self.settings.max_output_pixels
+            operations, (header.width, header.height), self.settings.uploads.max_output_pixels
         ):
             check_side(*size, output)
-        tile = self.settings.tile_pixels
+        tile = self.settings.networks.tile_pixels
         need, fixed = memory_estimate.estimate(header, operations, output, self.catalogue, tile)
-        memory_estimate.check_fits(need, self.settings, fixed)
+        memory_estimate.check_fits(need, self.settings.worker, fixed)
         spec.fingerprint = fingerprint(
             spec.upload.sha256,
             operations,
             output,
             weights,
-            self.settings.encoder_settings,
+            self.settings.encoding.encoder_settings,
             spec.report,
             spec.owner,
         )
@@ -118,11 +118,12 @@ class TaskCreator:
         if not await self.store.originals.touch(task.original_id):
             original = await self.store.originals.touch_by_hash(task.original_sha256, task.owner)
         if original is None:
+            limit = self.settings.retention.original_ttl
             raise OriginalGone(
-                f"{task.uploads[0].name} is no longer kept (ORIGINAL_TTL="
-                f"{self.settings.original_ttl:g}); send it again, and it is worked at again",
+                f"{task.uploads[0].name} is no longer kept (ORIGINAL_TTL={limit:g}); send it "
+                "again, and it is worked at again",
                 setting="ORIGINAL_TTL",
-                limit=self.settings.original_ttl,
+                limit=limit,
                 task_id=task_id,
             )
         await self.store.tasks.restore_deleted(task_id)

@@ -12,7 +12,7 @@ from aiohttp import web
 from async_lru import alru_cache
 
 from models.errors import InsufficientResources, StoreUnavailable
-from models.settings import Settings
+from models.settings.uploads import UploadSettings
 from models.store import Store
 from service.uploads.spool import Spool
 
@@ -29,7 +29,7 @@ class DiskSpace:
     One for each service.
     """
 
-    def __init__(self, settings: Settings, store: Store) -> None:
+    def __init__(self, settings: UploadSettings, store: Store) -> None:
         self._min_free_bytes = settings.min_free_disk_bytes
         self._max_spooled_bytes = max(settings.max_spool_bytes, settings.max_batch_bytes)
         self._task_stats = store.task_stats

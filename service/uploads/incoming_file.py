@@ -15,7 +15,7 @@ from models.images.inspect import (
     inspect,
     sniff,
 )
-from models.settings import Settings
+from models.settings.uploads import UploadSettings
 from models.tasks.filenames import sanitize
 from service.http.request_body import check_limit
 from service.uploads.spool import Spool, SpooledFile
@@ -38,7 +38,7 @@ class IncomingFile:
         name: str,
         file: SpooledFile,
         accepted: tuple[InputFormat, ...],
-        settings: Settings,
+        settings: UploadSettings,
     ) -> None:
         self.field = field
         self.name = sanitize(name)
@@ -51,7 +51,7 @@ class IncomingFile:
         self._start = b""
 
     @classmethod
-    def copy_of(cls, name: str, source: BinaryIO, spool: Spool, settings: Settings) -> Self:
+    def copy_of(cls, name: str, source: BinaryIO, spool: Spool, settings: UploadSettings) -> Self:
         """Return a copy of ``source``, a file on this machine.
 
         Raises:

@@ -11,7 +11,7 @@ from multipart import MultipartError, MultipartSegment, PushMultipartParser
 
 from models.errors import BadParameter, BadRequest, TooLarge
 from models.images.inspect import InputFormat
-from models.settings import Settings
+from models.settings.uploads import UploadSettings
 from service.http.request_body import Body, check_limit, content_type
 from service.uploads.disk_space import DISK_SPACE
 from service.uploads.incoming_file import IncomingFile
@@ -51,7 +51,7 @@ class Form:
 class _FormBuilder:
     """Fills a Form part by part; raises as soon as a limit is exceeded."""
 
-    def __init__(self, spool: Spool, shape: FormShape, settings: Settings) -> None:
+    def __init__(self, spool: Spool, shape: FormShape, settings: UploadSettings) -> None:
         self.form = Form()
         self._spool = spool
         self._shape = shape
@@ -133,7 +133,7 @@ class _FormBuilder:
 
 
 async def read_form(
-    request: web.Request, spool: Spool, shape: FormShape, settings: Settings
+    request: web.Request, spool: Spool, shape: FormShape, settings: UploadSettings
 ) -> Form:
     """Read a multipart form of ``shape``; its files are written to ``spool``.
 
@@ -192,7 +192,7 @@ def check_field(name: str, known: tuple[str, ...] | None) -> None:
         )
 
 
-def _body(request: web.Request, shape: FormShape, settings: Settings) -> Body:
+def _body(request: web.Request, shape: FormShape, settings: UploadSettings) -> Body:
     """Return the body, limited to its files and what the fields and boundaries around them need."""
     files = shape.max_files
     if files == 0:

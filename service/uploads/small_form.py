@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 
 from models.errors import BadParameter, BadRequest
-from models.settings import Settings
+from models.settings.uploads import UploadSettings
 from service.app_keys import SETTINGS
 from service.http.request_body import content_type, parse_json, read_body
 from service.uploads.multipart import MAX_FIELDS, FormShape, check_field, read_form
@@ -25,7 +25,7 @@ async def read_fields(request: web.Request, *known: str) -> dict[str, str]:
         BadParameter: an unknown field, or not a text.
         TooLarge, UploadTooSlow: more than MAX_JSON_BYTES, or too slow, see the settings.
     """
-    settings: Settings = request.app[SETTINGS]
+    settings: UploadSettings = request.app[SETTINGS].uploads
     pairs = await _pairs(request, known, settings)
     fields: dict[str, str] = {}
     for name, value in pairs:
@@ -37,7 +37,7 @@ async def read_fields(request: web.Request, *known: str) -> dict[str, str]:
 
 
 async def _pairs(
-    request: web.Request, known: tuple[str, ...], settings: Settings
+    request: web.Request, known: tuple[str, ...], settings: UploadSettings
 ) -> list[tuple[str, str]]:
     kind = content_type(request)[0]
     if kind == "multipart/form-data":

@@ -33,8 +33,8 @@ NAMES = ("lama.png", "old-harbour-1962.jpg", "IMG_2041.jpg", "grandmother.jpg", 
 
 @pytest.fixture
 def opened(settings: Settings, aiohttp_client: Any) -> Open:
-    async def start(**update: Any) -> tuple[Client, str]:
-        chosen = Settings(**{**settings.model_dump(), **update})
+    async def start(chosen: Settings = settings, **update: Any) -> tuple[Client, str]:
+        chosen = chosen.replace(**update)
         client: Client = await aiohttp_client(create_app(chosen))
         return client, f"http://127.0.0.1:{client.port}/dashboard"
 

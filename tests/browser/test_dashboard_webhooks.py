@@ -20,7 +20,7 @@ async def test_a_webhook_is_shown_and_redelivered(
 ) -> None:
     async with run_receiver() as receiver:
         chosen = webhook_settings(settings, receiver)
-        client, url = await opened(**chosen.model_dump())
+        client, url = await opened(chosen)
         name = "?<img src=x onerror=alert(1)>"
         task_id = (await send(client, receiver.url + name.replace(" ", "%20"), "a.png"))["task_id"]
         await client.delete(f"/tasks/{task_id}")

@@ -19,7 +19,7 @@ from tests.support import images
 async def test_own_pages_pass_and_sandboxed_frames_are_blocked(
     settings: Settings, aiohttp_client: Any, tab: Tab
 ) -> None:
-    chosen = settings.model_copy(update={"allowed_hosts": INSECURE_NAME})
+    chosen = settings.replace(allowed_hosts=INSECURE_NAME)
     client: Client = await aiohttp_client(create_app(chosen))
     ours = f"http://{INSECURE_NAME}:{client.port}"
     sent: list[Request] = []

@@ -87,7 +87,7 @@ async def test_api_errors_are_shown(darkroom: StandaloneProcess, tab: Tab) -> No
 
 
 async def test_a_file_that_is_too_large(settings: Settings, tab: Tab) -> None:
-    async with serving(settings.model_copy(update={"max_upload_bytes": 100_000})) as url:
+    async with serving(settings.replace(max_upload_bytes=100_000)) as url:
         await _refused_for_its_size(await opened(tab, url))
 
 
@@ -276,7 +276,7 @@ async def test_wait_for_a_full_queue(
     settings: Settings, store: Store, tab: Tab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(admission, "_DEFAULT_RETRY_SECONDS", 2)
-    async with serving(settings.model_copy(update={"max_queue": 1})) as url:
+    async with serving(settings.replace(max_queue=1)) as url:
         page = await opened(tab, url)
         for name in ("long.png", "next.png"):
             await add(page, {name: images.png(20, 20, len(name) + ord(name[0]))})

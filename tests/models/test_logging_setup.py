@@ -19,7 +19,7 @@ def run(program: str, **environment: str) -> list[dict[str, Any]]:
     begin = (
         "from models.settings import Settings; from models.logging_setup import configure_logging\n"
     )
-    begin += "import structlog, logging; configure_logging(Settings(), 'test')\n"
+    begin += "import structlog, logging; configure_logging(Settings().monitoring, 'test')\n"
     done = subprocess.run(
         [sys.executable, "-c", begin + program],
         capture_output=True,
@@ -80,7 +80,7 @@ def test_log_file_rotates_with_several_processes(tmp_path: Path) -> None:
     file = tmp_path / "logs" / "darkroom.log"
     code = (
         "from models.settings import Settings; from models.logging_setup import configure_logging\n"
-        "import structlog; configure_logging(Settings(), 'test')\n"
+        "import structlog; configure_logging(Settings().monitoring, 'test')\n"
         "for n in range(300): structlog.get_logger().info('line', number=n, filler='x' * 50)"
     )
     environment = {

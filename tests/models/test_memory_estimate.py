@@ -72,8 +72,11 @@ def test_what_the_header_says_of_samples_counts() -> None:
 
 
 def test_a_budget_is_the_machines_or_the_one_that_is_set() -> None:
-    assert memory_estimate.worker_budget(Settings()) == memory_estimate.available_bytes() > 0
-    assert memory_estimate.worker_budget(Settings(memory_budget=1000 * MB, workers=4)) == 250 * MB
+    assert memory_estimate.worker_budget(Settings().worker) == memory_estimate.available_bytes() > 0
+    assert (
+        memory_estimate.worker_budget(Settings().replace(memory_budget=1000 * MB, workers=4).worker)
+        == 250 * MB
+    )
 
 
 def test_a_container_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,10 +92,10 @@ def test_a_container_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_what_never_fits_is_refused_with_what_passes() -> None:
-    small = Settings(memory_budget=260 * MB)
+    small = Settings().replace(memory_budget=260 * MB)
     header = ImageHeader("jpeg", 4000, 3000)
     with pytest.raises(TooMuchMemory, match=r"260 MB .*MEMORY_BUDGET.* (\d+)% of the pixels") as e:
-        memory_estimate.check_fits(memory_estimate.predict(header, UPSCALE, "png"), small)
+        memory_estimate.check_fits(memory_estimate.predict(header, UPSCALE, "png"), small.worker)
     assert e.value.facts["setting"] == "MEMORY_BUDGET"
     assert e.value.facts["limit"] == 260 * MB < e.value.facts["measured"]
     base = memory_estimate.BASE_BYTES
@@ -102,7 +105,7 @@ def test_what_never_fits_is_refused_with_what_passes() -> None:
         memory_estimate.predict(
             ImageHeader("jpeg", int(4000 * side), int(3000 * side)), UPSCALE, "png"
         ),
-        small,
+        small.worker,
     )
 
 
@@ -119,11 +122,13 @@ def test_a_heavy_network_counts_and_does_not_shrink_with_the_picture() -> None:
     )  # not at hand: said elsewhere
     assert memory_estimate.estimate(header, chain, "png", Catalogue([], {}), 0)[1] == 0
     with pytest.raises(TooMuchMemory, match=r" (\d+)% of the pixels passes") as caught:
-        memory_estimate.check_fits(need, Settings(memory_budget=need - 60 * MB), fixed)
+        memory_estimate.check_fits(
+            need, Settings().replace(memory_budget=need - 60 * MB).worker, fixed
+        )
     share = int(str(caught.value.detail).split("%")[0].split()[-1])
     assert 50 < share < 100
     with pytest.raises(TooMuchMemory, match="a lighter network may"):
-        memory_estimate.check_fits(need, Settings(memory_budget=2200 * MB), fixed)
+        memory_estimate.check_fits(need, Settings().replace(memory_budget=2200 * MB).worker, fixed)
 
 
 def test_large_tiles_count(shared: Path) -> None:
@@ -134,7 +139,7 @@ def test_large_tiles_count(shared: Path) -> None:
 
 
 async def test_refused_at_submission(settings: Settings, aiohttp_client: Any) -> None:
-    small = settings.model_copy(update={"memory_budget": 324 * MB})
+    small = settings.replace(memory_budget=324 * MB)
     client = await aiohttp_client(create_app(small))
     large = images.encoded(Image.new("RGB", (2200, 2200)), compress_level=1)
     form = images.form(large, "cat.png")
@@ -146,7 +151,7 @@ async def test_refused_at_submission(settings: Settings, aiohttp_client: Any) ->
 
 
 async def test_a_worker_with_less_than_the_service_says_so(send: Send, settings: Settings) -> None:
-    async with working(settings.model_copy(update={"memory_budget": 100 * MB})):
+    async with working(settings.replace(memory_budget=100 * MB)):
         body = await (await send(query="?wait=30")).json()
     assert (body["status"], body["error"]["code"]) == ("FAILURE", "too_much_memory")
 
@@ -209,7 +214,7 @@ async def test_two_large_tasks_run_one_after_the_other(
 
     original = ChildPool.run
     monkeypatch.setattr(ChildPool, "run", counted)
-    narrow = settings.model_copy(update={"worker_processes": 2, "memory_budget": need + 1})
+    narrow = settings.replace(worker_processes=2, memory_budget=need + 1)
     async with working(narrow) as arq:
         worker = await started_worker(arq)
         async with worker.memory.reserve(2):  # both wait, so that both could start at once
@@ -246,7 +251,7 @@ async def test_every_operation_takes_what_is_predicted(
 
 @pytest.mark.integration
 async def test_a_child_that_takes_far_more_than_predicted_is_refused_it(tmp_path: Path) -> None:
-    children = ChildPool(Settings(worker_processes=1))
+    children = ChildPool(Settings().replace(worker_processes=1))
     await children.start()
     pids = children.pids
     large = [{"op": "resize", "width": 14_000, "height": 14_000}]

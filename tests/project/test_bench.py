@@ -50,7 +50,7 @@ async def test_memory_measures_a_child_process(monkeypatch: pytest.MonkeyPatch) 
 
 async def test_threads_measures_a_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threads, "make_image", lambda seed, *_: make_image(seed, 64, 48))
-    children = ChildPool(Settings(worker_processes=1, upscale_engine="opencv"))
+    children = ChildPool(Settings().replace(worker_processes=1, upscale_engine="opencv"))
     await children.start()
     assert await threads.rate(children, 1, 1) > 0
     await children.stop()

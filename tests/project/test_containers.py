@@ -14,14 +14,14 @@ from dockerfile_parse import DockerfileParser
 
 from models.errors import BadSettings
 from models.replica_set import REPLICA_SET
-from models.settings import Settings
+from models.settings import FIELDS, Settings
 from models.store import Store
 from service.auth import startup_check
 from tests.support.paths import ROOT
 
 FILES = ("docker-compose.yml", "docker-compose-mongo-redis.yml")
 MAIL = "docker-compose-mail.yml"
-SETTING_NAMES = {name.upper() for name in Settings.model_fields}
+SETTING_NAMES = {name.upper() for name in FIELDS}
 DATA_DIR = "/home/darkroom/data"
 """Where the containers write: a volume for each container, not memory."""
 
@@ -70,7 +70,7 @@ def test_environment_has_existing_settings_with_valid_values(
         environment = services[name]["environment"]
         assert set(environment) <= SETTING_NAMES
         settings = settings_in_container(environment, monkeypatch)
-        assert settings.mongo_url.endswith(f"replicaSet={REPLICA_SET}")
+        assert settings.stores.mongo_url.endswith(f"replicaSet={REPLICA_SET}")
     text = (ROOT / FILES[0]).read_text()
     assert set(re.findall(r"\$\{(\w+)", text)) <= SETTING_NAMES
 
@@ -114,15 +114,15 @@ def test_empty_mail_settings_are_the_defaults_and_a_password_is_never_in_the_cle
     # The same secret and the same sender on both sides, or links would not work.
     for variable in {*passed, "PUBLIC_URL", "SECRET_KEY"}:
         assert environment[variable] == f"${{{variable}:-}}"
-        field = Settings.model_fields[variable.lower()]
+        field = FIELDS[variable.lower()]
         assert (
-            getattr(settings_in_container(environment, monkeypatch), variable.lower())
+            settings_in_container(environment, monkeypatch).values()[variable.lower()]
             == field.default
         )
     login = {"SMTP_HOST": "mail.example.org", "SMTP_USER": "ann", "SMTP_PASSWORD": "hush"}
     settings = settings_in_container(environment, monkeypatch, **login)
-    assert (settings.smtp_host, settings.smtp_port) == ("mail.example.org", 587)
-    assert (settings.smtp_user, settings.smtp_tls) == ("ann", "starttls")
+    assert (settings.mail.smtp_host, settings.mail.smtp_port) == ("mail.example.org", 587)
+    assert (settings.mail.smtp_user, settings.mail.smtp_tls) == ("ann", "starttls")
 
 
 def test_the_mail_catcher_is_a_file_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,10 +143,11 @@ def test_the_mail_catcher_is_a_file_of_its_own(monkeypatch: pytest.MonkeyPatch) 
             **services[name]["environment"],
         }
         settings = settings_in_container(merged, monkeypatch, **real)
-        assert (settings.smtp_host, settings.smtp_port) == ("mailpit", 1025)  # as it listens
+        # As it listens.
+        assert (settings.mail.smtp_host, settings.mail.smtp_port) == ("mailpit", 1025)
         # The real server's login is not sent to the catcher, which uses no TLS.
-        assert (settings.smtp_tls, settings.smtp_user) == ("none", "")
-        assert settings.smtp_password.get_secret_value() == ""
+        assert (settings.mail.smtp_tls, settings.mail.smtp_user) == ("none", "")
+        assert settings.mail.smtp_password.get_secret_value() == ""
 
 
 @pytest.mark.integration
@@ -161,7 +162,7 @@ def test_uncommenting_two_lines_mounts_a_folder_of_pictures(
     check(path)
     services = yaml.safe_load(text)["services"]
     settings = settings_in_container(services["service"]["environment"], monkeypatch)
-    assert services["service"]["volumes"] == [DATA_DIR, f"./images:{settings.images_root}"]
+    assert services["service"]["volumes"] == [DATA_DIR, f"./images:{settings.http.images_root}"]
     assert services["worker"]["volumes"] == [DATA_DIR]
     assert "IMAGES_ROOT" not in services["worker"]["environment"]
     assert compose(FILES[0])["services"]["service"]["volumes"] == [DATA_DIR]  # off by default
@@ -186,7 +187,7 @@ async def test_only_the_compose_file_accepts_requests_without_a_key(
             settings_in_container(environment, monkeypatch, ALLOW_ANONYMOUS="0"), find_key
         )
     assert "ALLOW_ANONYMOUS" not in (ROOT / "Dockerfile").read_text()
-    assert Settings(host="0.0.0.0").api_keys_enabled
+    assert Settings().replace(host="0.0.0.0").api_keys_enabled
 
 
 def test_dockerfile() -> None:
@@ -262,7 +263,9 @@ def test_pictures_lie_on_a_volume_of_each_container() -> None:
     limit = re.fullmatch(r"(\d+)g", services["service"]["deploy"]["resources"]["limits"]["memory"])
     settings = Settings()
     assert (
-        limit and settings.max_batch_bytes + settings.min_free_disk_bytes > int(limit[1]) * 1024**3
+        limit
+        and settings.uploads.max_batch_bytes + settings.uploads.min_free_disk_bytes
+        > int(limit[1]) * 1024**3
     )
     for called in ("service", "worker"):
         # Without a name before it: a volume for each container.

@@ -83,7 +83,9 @@ class ChildHarness:
         self.folder = folder
         self.runner = asyncio.Runner()
         self.children = ChildPool(
-            Settings(worker_processes=1, max_pixels=MAX_PIXELS, task_timeout=120, child_max_tasks=0)
+            Settings().replace(
+                worker_processes=1, max_pixels=MAX_PIXELS, task_timeout=120, child_max_tasks=0
+            )
         )
         self.ends: Counter[str] = Counter()
 

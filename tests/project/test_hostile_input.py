@@ -211,7 +211,7 @@ def service(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[ServiceProcess]:
     folder = tmp_path_factory.mktemp("input")
-    settings = Settings(
+    settings = Settings().replace(
         redis_url=redis.url, mongo_url=mongo.url, mongo_db="input", data_dir=folder / "data"
     )
     options = {"API_KEYS": "on", "ALLOW_ANONYMOUS": "1", "RATE_LIMITS": "off"}

@@ -90,9 +90,7 @@ class KeyedService:
 
 def service_starter(settings: Settings, aiohttp_client: Any) -> StartService:
     async def start(**update: Any) -> KeyedService:
-        chosen = Settings(
-            **{**settings.model_dump(), "api_keys": "on", "rate_limits": "off", **update}
-        )
+        chosen = settings.replace(**{"api_keys": "on", "rate_limits": "off", **update})
         jar = aiohttp.DummyCookieJar()
         client: Client = await aiohttp_client(create_app(chosen), cookie_jar=jar)
         return KeyedService(client, chosen)

@@ -39,7 +39,10 @@ class Databases:
 
         async def create_missing_indexes(store: Store) -> None:
             settings = store._settings
-            if settings.mongo_url != self.mongo_url or settings.mongo_db not in self._prepared:
+            if (
+                settings.stores.mongo_url != self.mongo_url
+                or settings.stores.mongo_db not in self._prepared
+            ):
                 await create_indexes(store)
 
         self._patch = mock.patch.object(Store, "_create_indexes", create_missing_indexes)
@@ -94,7 +97,7 @@ class Databases:
 
     async def _count_prepared(self) -> int:
         name = f"test{next(self._numbers)}"
-        store = await Store.open(Settings(_env_file=None, mongo_url=self.mongo_url, mongo_db=name))
+        store = await Store.open(Settings().replace(mongo_url=self.mongo_url, mongo_db=name))
         store.close()
         self._prepared.add(name)
         self._empty.append(name)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from models.settings import Settings
+from models.settings import FIELDS
 from standalone.embedded_stores import free_port
 from tests.support import images
 from tests.support.paths import ROOT
@@ -27,7 +27,7 @@ _LATER_STATUSES = _STARTED_STATUSES | {"SUCCESS"}
 _CONSTANT_KEYS = frozenset({"task_id", "group_id", "name", "total", "operations"})
 """Members of a task that do not change between its start and its end."""
 _READY_LINE = "Darkroom is ready"
-_SETTING_NAMES = {name.upper() for name in Settings.model_fields}
+_SETTING_NAMES = {name.upper() for name in FIELDS}
 
 
 @dataclass(frozen=True)

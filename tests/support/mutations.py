@@ -81,7 +81,7 @@ MUTATIONS = [
     Mutation(
         "service/auth/middleware.py",
         "settings.allow_anonymous and scope is not Scope.ADMIN",
-        "settings.allow_anonymous",
+        "settings.auth.allow_anonymous",
         AUTH_TESTS,
     ),
     Mutation("models/auth/visibility.py", '{"$in": ["", None]}', '{"$ne": 0}', AUTH_TESTS),

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
-from models.settings import Settings
+from models.settings import FIELDS, Settings
 from standalone.embedded_stores import free_port
 from tests.support.paths import ROOT
 
@@ -29,13 +29,13 @@ class ServiceProcess:
         self.port = free_port()
         self.log = folder / f"service.{self.port}.log"
         self._log_offset = 0
-        names = {name.upper() for name in Settings.model_fields}
+        names = {name.upper() for name in FIELDS}
         self._environment = {
             **{k: v for k, v in os.environ.items() if k not in names},
-            "REDIS_URL": settings.redis_url,
-            "MONGO_URL": settings.mongo_url,
-            "MONGO_DB": settings.mongo_db,
-            "DATA_DIR": str(settings.data_dir),
+            "REDIS_URL": settings.stores.redis_url,
+            "MONGO_URL": settings.stores.mongo_url,
+            "MONGO_DB": settings.stores.mongo_db,
+            "DATA_DIR": str(settings.stores.data_dir),
             "PORT": str(self.port),
             **environment,
         }

@@ -127,7 +127,7 @@ def smtp_settings(settings: Settings, port: int, **more: Any) -> Settings:
         "smtp_port": port,
         "smtp_tls": "none",
     }
-    return settings.model_copy(update={**chosen, **more})
+    return settings.replace(**{**chosen, **more})
 
 
 async def send_due(settings: Settings, store: Store) -> int:

@@ -13,11 +13,11 @@ import urllib.request
 from pathlib import Path
 from typing import Any, Self
 
-from models.settings import Settings
+from models.settings import FIELDS
 from standalone.embedded_stores import free_port
 from tests.support.paths import ROOT
 
-_SETTINGS = {name.upper() for name in Settings.model_fields}
+_SETTINGS = {name.upper() for name in FIELDS}
 
 
 class StandaloneProcess:

@@ -90,7 +90,7 @@ def webhook_settings(settings: Settings, *receivers: Receiver, **more: Any) -> S
         "webhook_secret": SECRET,
         **more,
     }
-    return Settings(**{**settings.model_dump(), **chosen})
+    return settings.replace(**chosen)
 
 
 class DnsServer(asyncio.DatagramProtocol):
@@ -163,7 +163,9 @@ async def deliver_due(settings: Settings, store: Store) -> int:
     """Deliver all that is due now, by age; return how many webhooks were claimed."""
     count = 0
     async with webhook_sender(settings, store) as sender:
-        while webhook := await store.webhooks.claim(secrets.token_hex(8), settings.lease_seconds):
+        while webhook := await store.webhooks.claim(
+            secrets.token_hex(8), settings.worker.lease_seconds
+        ):
             await sender.deliver(webhook)
             count += 1
     return count

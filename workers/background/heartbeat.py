@@ -58,7 +58,7 @@ def _status(worker: WorkerContext, jobs: DarkroomWorker) -> dict[str, Any]:
             {"pid": pid, "state": "busy" if busy else "idle"}
             for pid, busy in list(children.items())[:_MAX_LISTED]
         ],
-        "places": worker.settings.child_processes,
+        "places": worker.settings.worker.child_processes,
         "tasks": [
             {
                 "id": attempt.task.id,

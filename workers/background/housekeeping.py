@@ -9,6 +9,7 @@ from __future__ import annotations
 import structlog
 
 from models.settings import Settings
+from models.settings.retention import RetentionSettings
 from models.store import Store
 
 log = structlog.get_logger()
@@ -19,7 +20,7 @@ _MAX_PAUSE_SECONDS = 60.0  # between two runs
 
 def pause_seconds(settings: Settings) -> float:
     """Return the seconds between two runs: what is released is deleted at most a tenth later."""
-    return min(_MAX_PAUSE_SECONDS, settings.delete_grace_seconds / 10)
+    return min(_MAX_PAUSE_SECONDS, settings.retention.delete_grace_seconds / 10)
 
 
 async def run_if_due(name: str, settings: Settings, store: Store) -> bool:
@@ -30,13 +31,13 @@ async def run_if_due(name: str, settings: Settings, store: Store) -> bool:
     """
     if not await store.periodic_lock.acquire(LOCK_NAME, name, pause_seconds(settings)):
         return False
-    counts = await delete_expired(settings, store)
+    counts = await delete_expired(settings.retention, store)
     if any(counts.values()):
         log.info("housekeeping_done", **counts)
     return True
 
 
-async def delete_expired(settings: Settings, store: Store) -> dict[str, int]:
+async def delete_expired(settings: RetentionSettings, store: Store) -> dict[str, int]:
     """Delete expired and released data; return the number of each kind."""
     counts = {"results_expired": 0, "originals_expired": 0, "intermediates": 0}
     if settings.result_ttl:
@@ -51,6 +52,6 @@ async def delete_expired(settings: Settings, store: Store) -> dict[str, int]:
     return counts
 
 
-def _pause_seconds(settings: Settings) -> float:
+def _pause_seconds(settings: RetentionSettings) -> float:
     """Return the seconds between two runs: what is released is deleted at most a tenth later."""
     return min(_MAX_PAUSE_SECONDS, settings.delete_grace_seconds / 10)

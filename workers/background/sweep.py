@@ -22,7 +22,7 @@ _MIN_WAITING_SECONDS = 5  # before the sweep looks for the job of a created task
 
 async def sweep_once(worker: WorkerContext) -> int:
     """Sweep once; return how many tasks were re-enqueued. Any number of workers may do so."""
-    leases, limit = worker.store.leases, worker.settings.max_attempts
+    leases, limit = worker.store.leases, worker.settings.worker.max_attempts
     due: list[Task] = []
     for task in [*await leases.stalled(), *await leases.waiting(_MIN_WAITING_SECONDS)]:
         if task.attempts >= limit and await leases.give_up(

@@ -12,7 +12,8 @@ import structlog
 
 from models import memory_estimate
 from models.errors import TaskTimeout, WorkerCrashed
-from models.settings import Settings, usable_cores
+from models.settings import Settings
+from models.settings.worker import usable_cores
 from workers.child.fork_server import ForkServer
 from workers.child.process import ChildProcess, JsonObject
 from workers.child.request import Request
@@ -45,29 +46,31 @@ class ChildPool:
         """Upscaling engine of the newest child, for people: ``opencv 5.0.0 f32``."""
         self.layers: Layers = {}
         """Sandbox layers of the newest child; an inactive one has a reason (workers.sandbox)."""
-        self._timeout = settings.task_timeout
-        self._count = settings.child_processes
-        self._max_tasks = settings.child_max_tasks
-        self._cores = max(1, usable_cores() // settings.workers)
+        self._timeout = settings.worker.task_timeout
+        self._count = settings.worker.child_processes
+        self._max_tasks = settings.worker.child_max_tasks
+        self._cores = max(1, usable_cores() // settings.worker.workers)
         self._busy = 0
         self._busy_pids: set[int] = set()
         self._setup: JsonObject = {
-            "weights_dir": str(settings.networks_dir.resolve()),
-            "onnx": settings.onnx_enabled,
-            "max_pixels": settings.max_pixels,
-            "max_output_pixels": settings.max_output_pixels,
-            "tile_pixels": settings.tile_pixels,
-            "writing": asdict(settings.encoder_settings),
-            "engine": settings.upscale_engine,
-            "precision": settings.upscale_precision,
-            "sandbox": settings.child_sandbox,
+            "weights_dir": str(settings.networks.networks_dir.resolve()),
+            "onnx": settings.networks.onnx_enabled,
+            "max_pixels": settings.uploads.max_pixels,
+            "max_output_pixels": settings.uploads.max_output_pixels,
+            "tile_pixels": settings.networks.tile_pixels,
+            "writing": asdict(settings.encoding.encoder_settings),
+            "engine": settings.networks.upscale_engine,
+            "precision": settings.networks.upscale_precision,
+            "sandbox": settings.worker.child_sandbox,
             "scratch": None if scratch is None else str(scratch),
-            "max_memory_bytes": memory_estimate.worker_budget(settings) * 5 // 4
+            "max_memory_bytes": memory_estimate.worker_budget(settings.worker) * 5 // 4
             + _MEMORY_SLACK_BYTES,
-            "max_file_bytes": settings.max_output_pixels * _BYTES_PER_PIXEL + _FILE_SLACK_BYTES,
-            "cpu_seconds": settings.task_timeout * (os.cpu_count() or 1) + _CPU_SLACK_SECONDS,
+            "max_file_bytes": settings.uploads.max_output_pixels * _BYTES_PER_PIXEL
+            + _FILE_SLACK_BYTES,
+            "cpu_seconds": settings.worker.task_timeout * (os.cpu_count() or 1)
+            + _CPU_SLACK_SECONDS,
         }
-        self._fork_server = ForkServer(settings.max_pixels, settings.onnx_enabled)
+        self._fork_server = ForkServer(settings.uploads.max_pixels, settings.networks.onnx_enabled)
         # Each slot holds one child; None: a child is started when the slot is needed.
         self._slots: asyncio.LifoQueue[ChildProcess | None] = asyncio.LifoQueue()
         self._children: set[ChildProcess | None] = set()

@@ -84,11 +84,11 @@ def _add_parser(commands: Any, name: str, text: str, with_format: bool) -> argpa
 
 def run(given: argparse.Namespace, settings: Settings) -> int:
     """Run the command line; return the exit status."""
-    catalogue = Catalogue.read(settings.networks_dir, settings.onnx_enabled)
+    catalogue = Catalogue.read(settings.networks.networks_dir, settings.networks.onnx_enabled)
     for problem in catalogue.problems:
         print_line(f"darkroom: {problem}")
     try:
-        command = ParsedCommand.from_arguments(given, settings.max_operations)
+        command = ParsedCommand.from_arguments(given, settings.uploads.max_operations)
         for operation in command.operations:
             operation.weights(catalogue)
     except (UsageError, BadParameter) as error:
@@ -96,7 +96,7 @@ def run(given: argparse.Namespace, settings: Settings) -> int:
         return 2
     from workers.imaging import decoders
 
-    decoders.configure_opencv(settings.max_pixels)
+    decoders.configure_opencv(settings.uploads.max_pixels)
     # SystemExit unwinds the stack, so that temporary files are deleted.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
@@ -112,7 +112,7 @@ def _process_all(command: ParsedCommand, catalogue: Catalogue, settings: Setting
     written: dict[Path, Path] = {}
     try:
         engine, fallback_reason = choose_engine(
-            settings.upscale_engine, settings.upscale_precision, catalogue
+            settings.networks.upscale_engine, settings.networks.upscale_precision, catalogue
         )
     except Exception as error:  # a wheel for another processor may raise anything
         print_line(f"darkroom: UPSCALE_ENGINE=openvino does not work: {error}")
@@ -161,7 +161,7 @@ def _process_one(
     header = _inspect(source)
     output_encoding = final_encoding(command.operations, command.format or header.format)
     for size in result_sizes(
-        command.operations, (header.width, header.height), settings.max_output_pixels
+        command.operations, (header.width, header.height), settings.uploads.max_output_pixels
     ):
         check_side(*size, output_encoding.format)
     targets = command.targets(source, output_encoding.format)
@@ -174,15 +174,19 @@ def _process_one(
             raise CannotProcess(f"{target} already exists; -f overwrites it")
     parent = targets[0].parent
     need, fixed = memory_estimate.estimate(
-        header, command.operations, output_encoding.format, catalogue, settings.tile_pixels
+        header, command.operations, output_encoding.format, catalogue, settings.networks.tile_pixels
     )
-    memory_estimate.check_fits(need, settings, fixed)
+    memory_estimate.check_fits(need, settings.worker, fixed)
     task_limits.limit_memory(need)
     if command.folder:
         parent.mkdir(parents=True, exist_ok=True)
     elif not parent.is_dir():
         raise CannotProcess(f"the folder {parent} does not exist")
-    limits = Limits(settings.max_pixels, settings.max_output_pixels, settings.tile_pixels)
+    limits = Limits(
+        settings.uploads.max_pixels,
+        settings.uploads.max_output_pixels,
+        settings.networks.tile_pixels,
+    )
     # Beside the target, so that a finished file appears there in one step.
     with tempfile.TemporaryDirectory(prefix=".darkroom-", dir=parent) as name:
         pipeline = Pipeline(
@@ -191,10 +195,10 @@ def _process_one(
             catalogue,
             limits,
             progress,
-            writing=settings.encoder_settings,
+            writing=settings.encoding.encoder_settings,
             engine=engine,
         )
-        outputs = pipeline.process(source, Path(name), settings.max_pixels)
+        outputs = pipeline.process(source, Path(name), settings.uploads.max_pixels)
         for target, output in zip(targets, outputs.results, strict=True):
             _move_into_place(output, target, command.force)
             written[target] = source

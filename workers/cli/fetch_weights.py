@@ -142,7 +142,7 @@ def main(arguments: list[str] | None = None, policy: DownloadPolicy = DownloadPo
         print(f"darkroom: unknown: {', '.join(sorted(unknown))}; known: {names}", file=sys.stderr)
         return 2
     try:
-        folder = Settings.load().networks_dir
+        folder = Settings.load().networks.networks_dir
     except BadSettings as error:
         print(f"darkroom: {error}", file=sys.stderr)
         return 2

@@ -34,21 +34,21 @@ async def archive_content(context: MailContext, email: Email) -> EmailContent:
     if not group_progress(group, tasks).ended:
         # Poll less often the longer the group takes.
         age = (datetime.now(UTC) - email.created_at).total_seconds()
-        pause = max(context.settings.sweep_interval_seconds, age / 10)
+        pause = max(context.settings.worker.sweep_interval_seconds, age / 10)
         raise NotReady(min(pause, _MAX_POLL_SECONDS))
     archive = GroupArchive(
         group, tasks, lambda r: context.store.results.read(r.file_id, 0, r.bytes)
     )
-    limit = context.settings.max_attachment_bytes
+    limit = context.settings.mail.max_attachment_bytes
     results = len(archive.entries)
-    status = f"{context.settings.base_url}/status/{group_id}"
+    status = f"{context.settings.http.base_url}/status/{group_id}"
     attachment = None
     if results and archive.length <= limit:
         name = f"darkroom-{_UNSAFE_CHARACTERS.sub('', group_id)[:40]}.zip"
         attachment = Attachment(name, lambda: _read_all(archive))
     text, html = render(
         "archive",
-        url=context.settings.base_url,
+        url=context.settings.http.base_url,
         results=results,
         total=len(group.members),
         failed=archive.failures,
@@ -68,11 +68,11 @@ async def _archive_link(context: MailContext, group: Group) -> str:
     The service refuses the link once the key is void.
     """
     path = f"/status/{group.id}/archive"
-    base_url = context.settings.base_url
+    base_url = context.settings.http.base_url
     if not group.owner:
         return f"{base_url}{path}"
     key = await context.store.api_keys.get(group.owner)
-    until = int(time.time()) + context.settings.link_ttl_max
+    until = int(time.time()) + context.settings.auth.link_ttl_max
     link = SignedLink(path, group.owner, until)
     return f"{base_url}{link.signed_url(context.tokens, key.generation if key else 0)}"
 

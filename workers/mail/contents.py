@@ -32,14 +32,14 @@ async def goodbye_content(context: MailContext, email: Email) -> EmailContent:
     if reader is not None and reader.confirmed:
         if datetime.now(UTC) - email.created_at > _MAX_UNSUBSCRIBE_TIME:
             raise PermanentFailure("still subscribed, or subscribed again")
-        raise NotReady(context.settings.sweep_interval_seconds)
+        raise NotReady(context.settings.worker.sweep_interval_seconds)
     return _with_link(context, email, "You are unsubscribed")
 
 
 def _with_link(context: MailContext, email: Email, subject: str) -> EmailContent:
     link = context.link("/subscribe/confirm", Purpose.CONFIRM, email.context["subscriber_id"])
     hours = CONFIRM_SECONDS // 3600
-    text, html = render(email.kind, url=context.settings.base_url, link=link, hours=hours)
+    text, html = render(email.kind, url=context.settings.http.base_url, link=link, hours=hours)
     return EmailContent(subject, text, html)
 
 

@@ -35,7 +35,7 @@ class MailContext:
     def link(self, path: str, purpose: Purpose, subscriber_id: str) -> str:
         """Return the URL of a page of this service, with a signed token for the subscriber."""
         token = self.tokens.make_subscriber_token(purpose, subscriber_id)
-        return f"{self.settings.base_url}{path}?token={token}"
+        return f"{self.settings.http.base_url}{path}?token={token}"
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import structlog
 from models.auth.tokens import Purpose
 from models.operations import OPERATIONS
 from models.outbox.email import Email, newsletter_draft
-from models.settings import Settings
+from models.settings.mail import MailSettings
 from models.store import Store
 from models.store.outbox.subscribers import CLOSED
 from workers.mail.message import EmailContent, MailContext, render
@@ -23,7 +23,7 @@ _MAX_DELAY = timedelta(days=1)
 _WEEK = timedelta(days=7)
 
 
-def last_due(settings: Settings, now: datetime) -> datetime:
+def last_due(settings: MailSettings, now: datetime) -> datetime:
     """Return the latest time, not after ``now``, at which a newsletter was due."""
     weekday = _WEEKDAYS.index(settings.newsletter_weekday)
     due = now.astimezone(UTC).replace(
@@ -33,7 +33,9 @@ def last_due(settings: Settings, now: datetime) -> datetime:
     return due if due <= now else due - _WEEK
 
 
-async def enqueue_newsletter(settings: Settings, store: Store, now: datetime | None = None) -> int:
+async def enqueue_newsletter(
+    settings: MailSettings, store: Store, now: datetime | None = None
+) -> int:
     """Put this week's e-mails into the outbox if they are due; return how many were new.
 
     Any number of workers may do so at once, and each may die at any point: the e-mail's key makes
@@ -86,7 +88,7 @@ async def newsletter_content(context: MailContext, email: Email) -> EmailContent
     week_text = f"{int(number)} of {year}"
     text, html = render(
         "newsletter",
-        url=context.settings.base_url,
+        url=context.settings.http.base_url,
         week=week_text,
         known=list(OPERATIONS),
         link=link,

@@ -35,26 +35,31 @@ class EmailSender(Sender[Email]):
     def __init__(self, context: MailContext) -> None:
         settings = context.settings
         policy = RetryPolicy(
-            lease_seconds=settings.lease_seconds,
-            keep_seconds=settings.mail_retention_seconds,
+            lease_seconds=settings.worker.lease_seconds,
+            keep_seconds=settings.mail.mail_retention_seconds,
             retry_seconds=_RETRY_SECONDS,
             give_up_seconds=GIVE_UP_SECONDS,
         )
         super().__init__(
-            context.store.emails, policy, CONNECTIONS_PER_WORKER, settings.sweep_interval_seconds
+            context.store.emails,
+            policy,
+            CONNECTIONS_PER_WORKER,
+            settings.worker.sweep_interval_seconds,
         )
         self._context = context
         self._free_clients: list[SmtpClient] = []
 
     @classmethod
     async def open(cls, settings: Settings, store: Store) -> Self:
-        if settings.smtp_host:
-            log.info("emails_go_to_smtp", host=settings.smtp_host, port=settings.smtp_port)
-            if settings.smtp_user and settings.smtp_tls == "none":
+        if settings.mail.smtp_host:
+            log.info(
+                "emails_go_to_smtp", host=settings.mail.smtp_host, port=settings.mail.smtp_port
+            )
+            if settings.mail.smtp_user and settings.mail.smtp_tls == "none":
                 log.warning("smtp_password_unencrypted", hint="set SMTP_TLS to starttls or tls")
         else:
-            log.info("emails_go_to_files", folder=str(settings.data_dir / "outbox"))
-        tokens = Tokens(await store.secret_key.get(), settings)
+            log.info("emails_go_to_files", folder=str(settings.stores.data_dir / "outbox"))
+        tokens = Tokens(await store.secret_key.get(), settings.auth)
         return cls(MailContext(settings, store, tokens))
 
     async def send(self, item: Email) -> None:
@@ -64,9 +69,13 @@ class EmailSender(Sender[Email]):
         settings = self._context.settings
         # In a thread: ten megabytes take half a second to encode.
         message = await asyncio.to_thread(
-            compose_message, item, content, settings.smtp_from, attached
+            compose_message, item, content, settings.mail.smtp_from, attached
         )
-        client = self._free_clients.pop() if self._free_clients else SmtpClient(settings)
+        client = (
+            self._free_clients.pop()
+            if self._free_clients
+            else SmtpClient(settings.mail, settings.stores.data_dir / "outbox")
+        )
         try:
             await client.send(message)
         finally:

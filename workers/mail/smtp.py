@@ -23,7 +23,7 @@ from aiosmtplib.errors import (
     SMTPTimeoutError,
 )
 
-from models.settings import Settings
+from models.settings.mail import MailSettings
 from workers.outbox import PermanentFailure, TemporaryFailure
 
 _REPLY_SECONDS = 30.0  # one reply of the mail server may take; checks of content take a few
@@ -34,8 +34,10 @@ _UNSAFE_CHARACTERS = re.compile(r"[^A-Za-z0-9.@_-]")
 class SmtpClient:
     """Sends messages over one connection, which stays open until ``disconnect`` is called."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: MailSettings, folder: Path) -> None:
+        """``folder``: for .eml files while SMTP_HOST is empty."""
         self._settings = settings
+        self._folder = folder
         self._server: aiosmtplib.SMTP | None = None
 
     async def send(self, message: EmailMessage) -> None:
@@ -103,8 +105,8 @@ class SmtpClient:
         return server
 
     def _write_file(self, message: EmailMessage) -> None:
-        """Write the message atomically to DATA_DIR/outbox, readable only by this user."""
-        folder = self._settings.data_dir / "outbox"
+        """Write the message atomically to the folder, readable only by this user."""
+        folder = self._folder
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = folder / f"{_UNSAFE_CHARACTERS.sub('', message['Message-ID'])}.eml"
         part = path.with_suffix(".part")

@@ -50,14 +50,14 @@ async def execute(worker: WorkerContext, attempt: Attempt) -> None:
         to_store = {
             count - skipped: mark
             for count, mark in prefixes.items()
-            if count > skipped and worker.settings.intermediate_ttl
+            if count > skipped and worker.settings.retention.intermediate_ttl
         }
         header = await asyncio.to_thread(_inspect, source)
-        tile = worker.settings.tile_pixels
+        tile = worker.settings.networks.tile_pixels
         need, fixed = memory_estimate.estimate(
             header, operations[skipped:], output.format, worker.catalogue, tile
         )
-        memory_estimate.check_fits(need, worker.settings, fixed)
+        memory_estimate.check_fits(need, worker.settings.worker, fixed)
         request = Request(
             str(source),
             name,

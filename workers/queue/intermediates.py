@@ -39,7 +39,7 @@ def reusable_prefixes(
                 weights = [w for o in head if (w := o.weights(worker.catalogue)) is not None]
             except BadParameter:  # this worker lacks a network: its child process reports that
                 continue
-            writing = worker.settings.encoder_settings
+            writing = worker.settings.encoding.encoder_settings
             prefixes[count] = fingerprint(
                 task.original_sha256, head, "png", weights, writing, owner=task.owner
             )

@@ -52,8 +52,8 @@ async def _claim(worker: WorkerContext, task_id: str, token: str) -> Task | None
             task_id,
             worker=worker.name,
             token=token,
-            seconds=worker.settings.lease_seconds,
-            max_attempts=worker.settings.max_attempts,
+            seconds=worker.settings.worker.lease_seconds,
+            max_attempts=worker.settings.worker.max_attempts,
         )
     )
     try:
@@ -117,7 +117,7 @@ async def _attempt(worker: WorkerContext, attempt: Attempt) -> None:
 
 async def _heartbeat(worker: WorkerContext, attempt: Attempt) -> None:
     """Extend the lease and write the progress; set ``lost`` when another worker has the lease."""
-    interval = worker.settings.lease_seconds / 3
+    interval = worker.settings.worker.lease_seconds / 3
     written, elapsed = 0, 0.0
     while True:
         step = min(_PROGRESS_SECONDS, interval)
@@ -133,7 +133,7 @@ async def _heartbeat(worker: WorkerContext, attempt: Attempt) -> None:
             held = await worker.store.leases.extend(
                 attempt.task.id,
                 attempt.token,
-                seconds=worker.settings.lease_seconds,
+                seconds=worker.settings.worker.lease_seconds,
                 progress=written,
             )
         except StoreUnavailable:
@@ -169,7 +169,7 @@ async def _lost_outcome(worker: WorkerContext, attempt: Attempt) -> str:
 
 async def _crashed(worker: WorkerContext, attempt: Attempt, error: WorkerCrashed) -> None:
     """Release a task whose child process died, or fail it when no attempt is left."""
-    used, limit = attempt.task.attempts, worker.settings.max_attempts
+    used, limit = attempt.task.attempts, worker.settings.worker.max_attempts
     if used >= limit:
         await _failed(worker, attempt, worker_crashed(used, **error.facts))
         return

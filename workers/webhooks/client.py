@@ -15,7 +15,7 @@ import aiohttp
 from yarl import URL
 
 from models.outbox.webhook_url import AddressPolicy
-from models.settings import Settings
+from models.settings.webhook import WebhookSettings
 from workers.webhooks.resolver import AddressRefused, Resolver
 
 _MAX_HEADER_BYTES = 8190  # of the status line, and of each header
@@ -39,7 +39,9 @@ class CallResult(NamedTuple):
 class WebhookClient:
     """Calls receivers; one for each worker."""
 
-    def __init__(self, settings: Settings, policy: AddressPolicy, context: ssl.SSLContext) -> None:
+    def __init__(
+        self, settings: WebhookSettings, policy: AddressPolicy, context: ssl.SSLContext
+    ) -> None:
         self._policy = policy
         self._timeout = settings.webhook_timeout
         self._session = aiohttp.ClientSession(
@@ -62,7 +64,7 @@ class WebhookClient:
         )
 
     @classmethod
-    async def open(cls, settings: Settings, policy: AddressPolicy) -> Self:
+    async def open(cls, settings: WebhookSettings, policy: AddressPolicy) -> Self:
         # In a thread, and once per process: it reads all the machine's CA certificates.
         context = await asyncio.to_thread(_ssl_context, settings.webhook_ca_file)
         return cls(settings, policy, context)

@@ -14,8 +14,7 @@ import dns.exception
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from models.outbox.webhook_url import AddressPolicy
-from models.settings import Settings
-from models.settings.webhooks import parse_nameservers
+from models.settings.webhook import WebhookSettings, parse_nameservers
 
 _MAX_ADDRESSES = 16  # of one name: a real receiver does not have thousands
 
@@ -27,7 +26,7 @@ class AddressRefused(Exception):
 class Resolver(AbstractResolver):
     """aiohttp resolver that returns only addresses the policy allows."""
 
-    def __init__(self, settings: Settings, policy: AddressPolicy) -> None:
+    def __init__(self, settings: WebhookSettings, policy: AddressPolicy) -> None:
         self._servers = parse_nameservers(settings.webhook_nameservers)
         self._lifetime = settings.webhook_timeout
         self._policy = policy

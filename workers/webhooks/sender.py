@@ -31,7 +31,7 @@ _RECHECK_SECONDS = 10.0  # a webhook waits before a sender checks itself whether
 
 async def send_webhooks(worker: WorkerContext) -> None:
     """Send what is due until cancelled."""
-    if worker.settings.webhooks:
+    if worker.settings.webhook.webhooks:
         await (await WebhookSender.open(worker)).run()
 
 
@@ -49,16 +49,16 @@ class WebhookSender(Sender[WebhookEvent]):
     ) -> None:
         settings = worker.settings
         policy = RetryPolicy(
-            lease_seconds=settings.lease_seconds,
-            keep_seconds=settings.webhook_retention_seconds,
+            lease_seconds=settings.worker.lease_seconds,
+            keep_seconds=settings.webhook.webhook_retention_seconds,
             retry_seconds=_RETRY_SECONDS,
             give_up_seconds=_GIVE_UP_SECONDS,
         )
         super().__init__(
             worker.store.webhooks,
             policy,
-            settings.webhook_concurrency,
-            settings.sweep_interval_seconds,
+            settings.webhook.webhook_concurrency,
+            settings.worker.sweep_interval_seconds,
         )
         self.due = worker.webhook_due
         self._worker = worker
@@ -66,7 +66,9 @@ class WebhookSender(Sender[WebhookEvent]):
         self._addresses = addresses
         self._signing = signing
         self._running = {
-            name: Slots(("WEBHOOK_CONCURRENCY", max(1, settings.webhook_concurrency // share)))
+            name: Slots(
+                ("WEBHOOK_CONCURRENCY", max(1, settings.webhook.webhook_concurrency // share))
+            )
             for name, share in _SHARES.items()
         }
         self._last_client = ""
@@ -74,9 +76,9 @@ class WebhookSender(Sender[WebhookEvent]):
 
     @classmethod
     async def open(cls, worker: WorkerContext) -> Self:
-        signing = signing_secrets(worker.settings, await worker.store.secret_key.get())
-        addresses = AddressPolicy(worker.settings)
-        client = await WebhookClient.open(worker.settings, addresses)
+        signing = signing_secrets(worker.settings.webhook, await worker.store.secret_key.get())
+        addresses = AddressPolicy(worker.settings.webhook)
+        client = await WebhookClient.open(worker.settings.webhook, addresses)
         return cls(worker, client, addresses, signing)
 
     async def close(self) -> None:
@@ -162,7 +164,7 @@ class WebhookSender(Sender[WebhookEvent]):
 
 async def task_ended(worker: WorkerContext, task_id: str) -> None:
     """Make due the webhooks that wait for this task. No retry: ``WebhookSender`` finds the rest."""
-    if not worker.settings.webhooks:
+    if not worker.settings.webhook.webhooks:
         return
     with contextlib.suppress(StoreUnavailable):
         if await worker.store.pending_webhooks.release(task_id):

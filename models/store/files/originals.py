@@ -86,7 +86,7 @@ class Originals(FileBucket):
         await self._files.update_many(
             {"metadata.used_at": None}, [{"$set": {"metadata.used_at": "$uploadDate"}}]
         )
-        kept = max(seconds, self._settings.delete_grace_seconds)
+        kept = max(seconds, self._settings.retention.delete_grace_seconds)
         before = await self._server_now() - timedelta(seconds=kept)
         old = {"metadata.used_at": {"$lt": before}, _DOOMED_FIELD: {"$exists": False}}
         count = 0

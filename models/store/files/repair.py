@@ -42,10 +42,10 @@ class Repair(Repository):
         if original is None:
             change = failed(_RESULT_LOST) | {
                 "results": [],
-                "waste": released_files(self._settings.delete_grace_seconds),
+                "waste": released_files(self._settings.retention.delete_grace_seconds),
             }
         else:
-            change = restart(self._settings.delete_grace_seconds, "result_damaged") | {
+            change = restart(self._settings.retention.delete_grace_seconds, "result_damaged") | {
                 "original_id": original,
                 "rung_at": None,
                 "turn": 0,

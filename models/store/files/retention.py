@@ -28,7 +28,7 @@ _OVERLAP = timedelta(minutes=1)  # scanned again: a task that finished at the ma
 
 def orphan_age(settings: Settings) -> timedelta:
     """Return the age from which a file without an owner is an orphan: its writer is dead."""
-    return timedelta(seconds=_ORPHAN_GRACES * settings.delete_grace_seconds)
+    return timedelta(seconds=_ORPHAN_GRACES * settings.retention.delete_grace_seconds)
 
 
 class Retention(Repository, collection="state"):
@@ -48,7 +48,9 @@ class Retention(Repository, collection="state"):
         known = await self._collection.find_one({"_id": _STATE_ID})
         if known is not None:
             query["finished_at"]["$gte"] = known["mark"] - _OVERLAP
-        change = [{"$set": release_results(self._settings.delete_grace_seconds, "expired")}]
+        change = [
+            {"$set": release_results(self._settings.retention.delete_grace_seconds, "expired")}
+        ]
         count = scanned = 0
         cursor = self._tasks.find(query, {"finished_at": 1, "results": 1}).sort("finished_at", 1)
         async for document in cursor:
@@ -83,7 +85,7 @@ class Retention(Repository, collection="state"):
             query |= {f"results.{part}.sha256": sha256, f"results.{part}.gone": None}
         deleted = {"$concatArrays": ["$deleted", [{"name": {"$literal": name}, "at": "$$NOW"}]]}
         of_part = {"$arrayElemAt": ["$$each", part]}
-        grace = self._settings.delete_grace_seconds
+        grace = self._settings.retention.delete_grace_seconds
         names = {"$map": {"input": "$uploads.results", "as": "each", "in": of_part}}
         remaining_names = {"$setDifference": [names, "$deleted.name"]}
         is_this_result = {"$eq": ["$$each.file_id", {"$arrayElemAt": ["$results.file_id", part]}]}

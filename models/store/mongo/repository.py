@@ -57,7 +57,7 @@ class Repository:
         self._tasks = database["tasks"]
         self._collection = database[self._collection_name]
         # For a query that may take long: the server stops then, too.
-        self._limit_ms = max(1, round(settings.store_timeout * 1000))
+        self._limit_ms = max(1, round(settings.stores.store_timeout * 1000))
 
     async def _server_now(self) -> datetime:
         """Return the server's time, for queries where an expression would bypass the index."""

@@ -16,7 +16,7 @@ class SecretKey(Repository, collection="state"):
 
     def __init__(self, database: AsyncIOMotorDatabase[Document], settings: Settings) -> None:
         super().__init__(database, settings)
-        self._secret = settings.secret_key.get_secret_value()
+        self._secret = settings.auth.secret_key.get_secret_value()
 
     async def get(self) -> str:
         """Return the secret from which all signatures derive; the first caller generates it.

@@ -21,7 +21,7 @@ class EmailOutbox(Outbox[Email], collection="mail"):
 
     def __init__(self, database: AsyncIOMotorDatabase[Document], settings: Settings) -> None:
         super().__init__(database, settings, Email)
-        self._domain = parse_sender(settings.smtp_from).domain
+        self._domain = parse_sender(settings.mail.smtp_from).domain
 
     def _document(self, draft: EmailDraft) -> Document:
         return {

@@ -24,7 +24,7 @@ class PendingWebhooks(Repository, collection="webhooks"):
     @property
     def _expiry(self) -> Document:
         """When a webhook that waits in vain is deleted."""
-        return now_plus(self._settings.webhook_retention_seconds)
+        return now_plus(self._settings.webhook.webhook_retention_seconds)
 
     async def release(self, task_id: str) -> int:
         """Make the webhooks that wait for that task's end due; return their number."""

@@ -35,7 +35,7 @@ class WebhookOutbox(Outbox[WebhookEvent], collection="webhooks"):
     def __init__(self, database: AsyncIOMotorDatabase[Document], settings: Settings) -> None:
         super().__init__(database, settings, WebhookEvent)
         self._pending = PendingWebhooks(database, settings)
-        self._max_searched = _MAX_CLIENTS_SEARCHED * settings.webhooks_per_task
+        self._max_searched = _MAX_CLIENTS_SEARCHED * settings.webhook.webhooks_per_task
 
     async def count_rearmable(self, callback: WebhookRequest) -> int:
         """Return how many other webhooks of its client a restart would rearm, see ``rearm``.
@@ -77,7 +77,7 @@ class WebhookOutbox(Outbox[WebhookEvent], collection="webhooks"):
         }
         times = {
             **dict.fromkeys(("due_at", "created_at", "looked_at"), "$$NOW"),
-            "expires_at": now_plus(self._settings.webhook_retention_seconds),
+            "expires_at": now_plus(self._settings.webhook.webhook_retention_seconds),
         }
         # Inserts nothing if an equal webhook waits already.
         await insert_timed(self._collection, initial, times)

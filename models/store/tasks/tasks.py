@@ -100,7 +100,7 @@ class Tasks(Repository):
         whether this call restarted it: of concurrent calls one does.
         """
         change = {
-            **restart(self._settings.delete_grace_seconds),
+            **restart(self._settings.retention.delete_grace_seconds),
             "client": {"$literal": client},
             "turn": turn,
             "asked_at": "$$NOW",
@@ -162,7 +162,7 @@ class Groups(Repository, collection="groups"):
                 {
                     "$set": {
                         "created_at": "$$NOW",
-                        "expires_at": now_plus(self._settings.group_ttl),
+                        "expires_at": now_plus(self._settings.retention.group_ttl),
                         **{k: {"$literal": v} for k, v in document.items()},
                     }
                 }

@@ -14,7 +14,7 @@ from models.__main__ import markdown_table
 from models.error_members import INPUT_ERRORS
 from models.metrics.definitions import METRICS
 from models.metrics.metric import MetricKind
-from models.settings import Settings
+from models.settings import FIELDS, Settings
 from service import metrics_collector
 from tests.support.paths import ROOT
 from tests.support.prometheus_text import promtool
@@ -30,7 +30,7 @@ def test_page_has_the_generated_table() -> None:
 
 def test_page_refers_only_to_existing_settings_files_and_metrics() -> None:
     for name in re.findall(r"`([A-Z][A-Z_]+)(?:=\w+)?`", PAGE):
-        assert name.lower() in Settings.model_fields, name
+        assert name.lower() in FIELDS, name
     for path in re.findall(r"`(docs/[\w./]+)`", PAGE):
         assert (ROOT / path).exists(), path
     for name in re.findall(r"`(darkroom_\w+)`", PAGE):
@@ -41,7 +41,7 @@ def test_scrape_configuration_is_valid() -> None:
     (text,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
     (job,) = yaml.safe_load(text)["scrape_configs"]
     timeout = float(job["scrape_timeout"].removesuffix("s"))
-    assert timeout > Settings().store_timeout
+    assert timeout > Settings().stores.store_timeout
     assert timeout < metrics_collector._RETENTION_SECONDS
     assert f'job="{job["job_name"]}"' in ALERTS.read_text()
 

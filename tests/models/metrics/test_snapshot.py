@@ -181,8 +181,8 @@ async def test_malformed_stored_snapshots_do_not_break_a_scrape(
 async def test_concurrent_scrapes_query_each_store_once(store: Store, settings: Settings) -> None:
     made = Instruments(MetricSource.SERVICE)
     watched = await Store.open(settings, made.call_observer(MONGODB_COMMANDS))
-    queue = Queue.open(settings)
-    scrape = MetricsCollector(settings, watched, queue, made)
+    queue = Queue.open(settings.stores)
+    scrape = MetricsCollector(settings.stores, watched, queue, made)
     try:
         texts = await asyncio.gather(*(scrape.exposition() for _ in range(20)))
         name = "darkroom_mongodb_command_duration_seconds_count"
@@ -196,7 +196,7 @@ async def test_concurrent_scrapes_query_each_store_once(store: Store, settings: 
 async def test_store_up_is_0_without_redis(settings: Settings, aiohttp_client: Any) -> None:
     from standalone.embedded_stores import free_port
 
-    offline = settings.model_copy(update={"redis_url": f"redis://127.0.0.1:{free_port()}/0"})
+    offline = settings.replace(redis_url=f"redis://127.0.0.1:{free_port()}/0")
     client = await aiohttp_client(create_app(offline))
     seen = Scraped(await (await client.get("/metrics")).text())
     assert seen.by("store", "darkroom_store_up") == {"mongodb": 1}
@@ -208,7 +208,7 @@ async def test_metrics_off_serves_and_writes_nothing(
     settings: Settings, store: Store, aiohttp_client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("workers.metrics._SNAPSHOT_SECONDS", 0.01)
-    off = settings.model_copy(update={"metrics": False})
+    off = settings.replace(metrics=False)
     client = await aiohttp_client(create_app(off))
     async with working(off) as arq:
         await started_worker(arq)
@@ -249,7 +249,7 @@ async def test_attempts_that_lost_their_lease_are_counted(
         another = {"$set": {"lease.token": "another"}}
         await store._database["tasks"].update_one({"_id": task_id}, another)
 
-    async with working(settings.model_copy(update={"lease_seconds": 0.6})) as arq:
+    async with working(settings.replace(lease_seconds=0.6)) as arq:
         counted = (await started_worker(arq)).instruments.counters[ATTEMPTS]
         late = (await (await send(slow_picture(), "late.png")).json())["task_id"]
 

@@ -104,7 +104,9 @@ def test_service_starts_and_logs_invalid_manifests(
 ) -> None:
     caplog.set_level(logging.INFO)
     own(tmp_path, sha256="0" * 64)
-    create_app(Settings(weights_dir=tmp_path, redis_url="redis://x", mongo_url="mongodb://x"))
+    create_app(
+        Settings().replace(weights_dir=tmp_path, redis_url="redis://x", mongo_url="mongodb://x")
+    )
     assert "network_refused" in capsys.readouterr().out + caplog.text
 
 
@@ -183,7 +185,9 @@ def test_user_network_from_the_command_line(tmp_path: Path) -> None:
 
 def test_opencv_engine_refuses_onnx(tmp_path: Path) -> None:
     onnx_catalogue(tmp_path, "espcn")
-    catalogue = Catalogue.read(tmp_path, onnx=Settings(upscale_engine="opencv").onnx_enabled)
+    catalogue = Catalogue.read(
+        tmp_path, onnx=Settings().replace(upscale_engine="opencv").networks.onnx_enabled
+    )
     (problem,) = catalogue.problems
     assert "ONNX needs OpenVINO, but UPSCALE_ENGINE is opencv" in problem
     with pytest.raises(BadParameter, match="there is no model of that name"):

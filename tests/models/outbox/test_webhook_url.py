@@ -13,7 +13,7 @@ from models.errors import BadCallbackUrl
 from models.outbox.webhook_url import AddressPolicy, parse_callback_url
 from models.settings import Settings
 
-POLICY = AddressPolicy(Settings())
+POLICY = AddressPolicy(Settings().webhook)
 
 GOOD = [
     ("https://example.org/hook", "https://example.org/hook"),
@@ -133,7 +133,9 @@ def test_private_ipv6_addresses_of_python_are_refused(address: ipaddress.IPv6Add
 
 def test_allowed_networks_are_accepted() -> None:
     policy = AddressPolicy(
-        Settings(webhook_allowed_networks="10.1.0.0/16, ::1/128", webhook_ports="8443")
+        Settings()
+        .replace(webhook_allowed_networks="10.1.0.0/16, ::1/128", webhook_ports="8443")
+        .webhook
     )
     assert parse_callback_url("https://10.1.2.3:8443/", policy).port == 8443
     assert policy.refusal("::1") is None
@@ -162,4 +164,4 @@ def test_allowed_networks_are_accepted() -> None:
 )
 def test_invalid_webhook_settings_are_refused(name: str, value: str) -> None:
     with pytest.raises(ValidationError, match=name):
-        Settings.model_validate({name: value})
+        Settings().replace(**{name: value})

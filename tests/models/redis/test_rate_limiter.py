@@ -28,7 +28,7 @@ READ = "RATE_LIMIT_READ"
 
 def away(settings: Settings, **update: Any) -> Settings:
     unused = f"redis://127.0.0.1:{embedded_stores.free_port()}/0"
-    return settings.model_copy(update={"redis_url": unused, **update})
+    return settings.replace(**{"redis_url": unused, **update})
 
 
 @pytest.fixture(params=["open", "closed"])
@@ -38,14 +38,9 @@ async def limiter(
     """A limiter with one hit, which does not retry Redis after it gave up on it."""
     monkeypatch.setattr(connection, "_AWAY_SECONDS", 3600.0)
     monkeypatch.setattr(connection, "_TIMEOUT_SECONDS", TIMEOUT_SECONDS)
-    chosen = settings.model_copy(
-        update={
-            "rate_limit_read": "100/hour",
-            "rate_limit_fail_mode": request.param,
-        }
-    )
-    redis = RedisConnection(chosen)
-    limiter = RateLimiter(chosen, redis)
+    chosen = settings.replace(rate_limit_read="100/hour", rate_limit_fail_mode=request.param)
+    redis = RedisConnection(chosen.stores)
+    limiter = RateLimiter(chosen.limits, redis)
     assert remaining(await limiter.hit(READ, "ann")) == 99
     yield limiter
     await redis.close()
@@ -58,7 +53,7 @@ def remaining(state: RateLimitState | None) -> int:
 
 async def used(settings: Settings) -> int:
     """Return how many hits Redis has counted for the only client."""
-    redis = connect(settings)
+    redis = connect(settings.stores)
     (key,) = [key async for key in redis.scan_iter("darkroom:window:*")]
     length: Any = redis.llen(key)
     found = int(await length)
@@ -69,9 +64,9 @@ async def used(settings: Settings) -> int:
 async def test_hits_at_once_stay_within_the_limit_and_refused_ones_do_not_count(
     settings: Settings,
 ) -> None:
-    chosen = settings.model_copy(update={"mail_per_client": 3})
-    redis = RedisConnection(chosen)
-    limiters = [RateLimiter(chosen, redis) for _ in range(2)]
+    chosen = settings.replace(mail_per_client=3)
+    redis = RedisConnection(chosen.stores)
+    limiters = [RateLimiter(chosen.limits, redis) for _ in range(2)]
     states = await asyncio.gather(*(each.hit("MAIL_PER_CLIENT", "k") for each in 5 * limiters))
     assert sorted(state.allowed for state in states if state) == [False] * 7 + [True] * 3
     refused = [state for state in states if state and not state.allowed]
@@ -86,8 +81,8 @@ async def test_hits_at_once_stay_within_the_limit_and_refused_ones_do_not_count(
 async def test_window_moves(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """In Redis and in the process: each hit leaves the window after its length."""
     for chosen in (settings, away(settings)):
-        redis = RedisConnection(chosen)
-        limiter = RateLimiter(chosen.model_copy(update={"mail_per_address": 2}), redis)
+        redis = RedisConnection(chosen.stores)
+        limiter = RateLimiter(chosen.replace(mail_per_address=2).limits, redis)
         began = float(int(time.time()))  # exact differences
 
         async def hit(
@@ -106,9 +101,9 @@ async def test_window_moves(settings: Settings, monkeypatch: pytest.MonkeyPatch)
 
 
 async def test_the_tightest_of_several_windows_decides(settings: Settings) -> None:
-    chosen = settings.model_copy(update={"rate_limit_read": "5/second;3/hour"})
-    redis = RedisConnection(chosen)
-    limiter = RateLimiter(chosen, redis)
+    chosen = settings.replace(rate_limit_read="5/second;3/hour")
+    redis = RedisConnection(chosen.stores)
+    limiter = RateLimiter(chosen.limits, redis)
     first, second = await limiter.hit(READ, "ann"), await limiter.peek(READ, "ann")
     assert first == second
     assert first is not None and (first.limit, first.remaining, first.allowed) == (3, 2, True)
@@ -120,12 +115,12 @@ async def test_the_tightest_of_several_windows_decides(settings: Settings) -> No
 
 
 async def test_what_one_window_refuses_does_not_count_in_another(settings: Settings) -> None:
-    chosen = settings.model_copy(update={"rate_limit_read": "1/minute;5/hour"})
-    redis = RedisConnection(chosen)
-    limiter = RateLimiter(chosen, redis)
+    chosen = settings.replace(rate_limit_read="1/minute;5/hour")
+    redis = RedisConnection(chosen.stores)
+    limiter = RateLimiter(chosen.limits, redis)
     states = [await limiter.hit(READ, "ann") for _ in range(3)]
     assert [state.allowed for state in states if state] == [True, False, False]
-    raw = connect(chosen)
+    raw = connect(chosen.stores)
     lengths: list[Any] = [raw.llen(key) async for key in raw.scan_iter("darkroom:window:*")]
     assert sorted([await length for length in lengths]) == [1, 1]
     await raw.aclose(close_connection_pool=True)
@@ -136,11 +131,11 @@ async def test_a_command_that_redis_refuses_is_no_outage(
     settings: Settings,
 ) -> None:
     """As in a Redis without scripts, or one with a full memory: each process counts by itself."""
-    chosen = settings.model_copy(update={"rate_limit_read": "9/hour"})
-    redis = RedisConnection(chosen)
-    limiter = RateLimiter(chosen, redis)
+    chosen = settings.replace(rate_limit_read="9/hour")
+    redis = RedisConnection(chosen.stores)
+    limiter = RateLimiter(chosen.limits, redis)
     assert remaining(await limiter.hit(READ, "ann")) == 8
-    raw = connect(chosen)
+    raw = connect(chosen.stores)
     (key,) = [key async for key in raw.scan_iter("darkroom:window:*")]
     await raw.set(key, "1")  # WRONGTYPE
     assert remaining(await limiter.hit(READ, "ann")) == 8
@@ -154,20 +149,20 @@ async def test_a_command_that_redis_refuses_is_no_outage(
 
 
 async def test_an_empty_limit_counts_nothing(settings: Settings) -> None:
-    chosen = settings.model_copy(update={"rate_limit_read": ""})
-    redis = RedisConnection(chosen)
-    limiter = RateLimiter(chosen, redis)
+    chosen = settings.replace(rate_limit_read="")
+    redis = RedisConnection(chosen.stores)
+    limiter = RateLimiter(chosen.limits, redis)
     assert await limiter.hit(READ, "ann") is None
     assert await limiter.peek(READ, "ann") is None
     await redis.close()
 
 
 async def test_counters_expire(settings: Settings) -> None:
-    redis = RedisConnection(settings)
-    limiter = RateLimiter(settings, redis)
+    redis = RedisConnection(settings.stores)
+    limiter = RateLimiter(settings.limits, redis)
     for field in RATE_FIELDS:
         await limiter.hit(field.upper(), "ann")
-    raw = connect(settings)
+    raw = connect(settings.stores)
     keys = [key async for key in raw.scan_iter("darkroom:window:*")]
     assert len(keys) == len(RATE_FIELDS)
     for key in keys:
@@ -180,7 +175,7 @@ async def hit_while_loop_is_blocked(
     limiter: RateLimiter, settings: Settings, calls: int
 ) -> list[RateLimitState | BaseException | None]:
     """Return the outcomes of hits whose answers arrive too late, while the loop is blocked."""
-    redis = connect(settings)
+    redis = connect(settings.stores)
     await redis.client_pause(int(TIMEOUT_SECONDS * 1000))
     hits = [asyncio.create_task(limiter.hit(READ, "ann")) for _ in range(calls)]
     for _ in range(20):  # iterations of the loop in which all hits are sent
@@ -218,16 +213,11 @@ async def test_frozen_redis_times_out(
 ) -> None:
     monkeypatch.setattr(connection, "_TIMEOUT_SECONDS", TIMEOUT_SECONDS)
     with running(embedded_stores.redis(tmp_path)) as server:
-        chosen = settings.model_copy(
-            update={
-                "redis_url": server.url,
-                "rate_limit_read": "100/hour",
-            }
-        )
-        redis = RedisConnection(chosen)
-        limiter = RateLimiter(chosen, redis)
+        chosen = settings.replace(redis_url=server.url, rate_limit_read="100/hour")
+        redis = RedisConnection(chosen.stores)
+        limiter = RateLimiter(chosen.limits, redis)
         assert remaining(await limiter.hit(READ, "ann")) == 99
-        raw = connect(chosen)
+        raw = connect(chosen.stores)
         pid = int((await raw.info("server"))["process_id"])
         await raw.aclose(close_connection_pool=True)
         os.kill(pid, signal.SIGSTOP)
@@ -248,8 +238,8 @@ async def test_local_windows_are_bounded(
 ) -> None:
     monkeypatch.setattr(rate_limiter, "_MAX_LOCAL_WINDOWS", 3)
     chosen = away(settings, rate_limit_read="9/hour")
-    redis = RedisConnection(chosen)
-    limiter = RateLimiter(chosen, redis)
+    redis = RedisConnection(chosen.stores)
+    limiter = RateLimiter(chosen.limits, redis)
     for number in range(20):
         assert remaining(await limiter.hit(READ, str(number))) == 8
     assert redis.away  # at once: a refused connection means that Redis is down
@@ -260,8 +250,8 @@ async def test_local_windows_are_bounded(
 
 async def test_required_calls_are_refused_if_they_cannot_be_counted(settings: Settings) -> None:
     chosen = away(settings, rate_limit_fail_mode="closed")
-    redis = RedisConnection(chosen)
-    limiter = RateLimiter(chosen, redis)
+    redis = RedisConnection(chosen.stores)
+    limiter = RateLimiter(chosen.limits, redis)
     with pytest.raises(StoreUnavailable, match="RATE_LIMIT_FAIL_MODE"):
         await limiter.hit(READ, "ann")
     for state in (await limiter.hit(READ, "ann", required=False), await limiter.peek(READ, "ann")):

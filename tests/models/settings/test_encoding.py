@@ -26,12 +26,12 @@ SCENE = np.ascontiguousarray(images.scene(200, 150)[:, :, ::-1])
 
 
 def test_every_field_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert Settings().encoder_settings == DEFAULT
+    assert Settings().encoding.encoder_settings == DEFAULT
     monkeypatch.setenv("PNG_LEVEL", "7")
     monkeypatch.setenv("JPEG_QUALITY", "80")
     monkeypatch.setenv("JPEG_SUBSAMPLING", "4:2:0")
     monkeypatch.setenv("WEBP_QUALITY", "70")
-    assert Settings().encoder_settings == EncoderSettings(7, 80, "4:2:0", 70)
+    assert Settings().encoding.encoder_settings == EncoderSettings(7, 80, "4:2:0", 70)
 
 
 @pytest.mark.parametrize(
@@ -67,8 +67,8 @@ def test_every_png_level_is_lossless(level: int, icc: bytes | None) -> None:
 
 
 def test_children_get_the_encoder_settings() -> None:
-    chosen = Settings(png_level=3, jpeg_subsampling="4:2:2")
-    assert ChildPool(chosen)._setup["writing"] == asdict(chosen.encoder_settings)
+    chosen = Settings().replace(png_level=3, jpeg_subsampling="4:2:2")
+    assert ChildPool(chosen)._setup["writing"] == asdict(chosen.encoding.encoder_settings)
 
 
 @pytest.mark.integration
@@ -78,7 +78,7 @@ def test_child_applies_the_encoder_settings(tmp_path: Path) -> None:
     request = Request(str(source), str(tmp_path), [], "jpeg")
 
     async def size(**settings: int) -> int:
-        children = ChildPool(Settings(worker_processes=1, **settings))  # type: ignore[arg-type]
+        children = ChildPool(Settings().replace(worker_processes=1, **settings))
         await children.start()
         try:
             answer = await children.run(request, lambda share: None)

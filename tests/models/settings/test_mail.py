@@ -28,8 +28,8 @@ def test_secrets_are_not_shown(tmp_path: Path) -> None:
         for name, value in environment.items():
             patch.setenv(name, value)
         settings = Settings.load()
-        assert settings.smtp_password.get_secret_value() == "hush1"
-        assert "hush" not in f"{settings!r} {settings} {settings.model_dump()}"
+        assert settings.mail.smtp_password.get_secret_value() == "hush1"
+        assert "hush" not in f"{settings!r} {settings} {settings.mail.model_dump()}"
         patch.setenv("SECRET_KEY", "hush2")
         with pytest.raises(BadSettings) as short:
             Settings.load()

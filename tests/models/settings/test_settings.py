@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import FrozenInstanceError
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
 from models.errors import BadSettings
-from models.settings import Settings, usable_cores
+from models.settings import FIELDS, Settings
+from models.settings.http import HttpSettings
+from models.settings.worker import usable_cores
+from tests.support.env_file import use_env_file
 from tests.support.paths import ROOT
 
 
@@ -20,29 +24,53 @@ def test_env_example_is_generated_from_the_settings() -> None:
         [sys.executable, "-m", "models", "env"], capture_output=True, text=True, check=True
     ).stdout
     assert (ROOT / "env_example").read_text() == printed
-    for name, field in Settings.model_fields.items():
+    for name, field in FIELDS.items():
         assert f"\n{name.upper()}=" in printed
         assert field.description
         assert field.description in printed
 
 
 def test_env_example_as_env_file_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(Settings.model_config, "env_file", str(ROOT / "env_example"))
+    use_env_file(monkeypatch, ROOT / "env_example")
     from_file = Settings()
-    monkeypatch.setitem(Settings.model_config, "env_file", None)
+    use_env_file(monkeypatch, None)
     assert from_file == Settings()
 
 
 def test_environment_overrides_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PORT", "9123")
     monkeypatch.setenv("MAX_PIXELS", "10")
-    assert (Settings().port, Settings().max_pixels) == (9123, 10)
+    assert (Settings().http.port, Settings().uploads.max_pixels) == (9123, 10)
 
 
 def test_settings_are_frozen() -> None:
     settings = Settings()
     with pytest.raises(ValidationError):
-        settings.port = 1  # type: ignore[misc]
+        settings.http.port = 1  # type: ignore[misc]
+    with pytest.raises(FrozenInstanceError):
+        settings.http = HttpSettings()  # type: ignore[misc]
+
+
+def test_a_copy_has_other_values_in_their_groups() -> None:
+    settings = Settings()
+    changed = settings.replace(port=1, max_pixels=5)
+    assert (changed.http.port, changed.uploads.max_pixels) == (1, 5)
+    assert changed.stores is settings.stores and settings.http.port == 8080
+    differing = {
+        name for name, value in settings.values().items() if changed.values()[name] != value
+    }
+    assert differing == {"port", "max_pixels"}
+    with pytest.raises(KeyError):
+        settings.replace(no_such_setting=1)
+    with pytest.raises(ValidationError):
+        settings.replace(port=70_000)
+
+
+def test_problems_of_all_groups_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT", "70000")
+    monkeypatch.setenv("MAX_PIXELS", "0")
+    with pytest.raises(BadSettings, match="PORT='70000': .*; MAX_PIXELS='0': "):
+        Settings.load()
 
 
 @pytest.mark.parametrize(
@@ -65,7 +93,7 @@ def test_a_removed_setting_that_protected_something_is_refused(
     assert "correct-horse" not in str(refusal.value)
     monkeypatch.delenv("ADMIN_TOKEN")
     (tmp_path / ".env").write_text("ADMIN_TOKEN=correct-horse-battery\n")
-    monkeypatch.setitem(Settings.model_config, "env_file", tmp_path / ".env")
+    use_env_file(monkeypatch, tmp_path / ".env")
     with pytest.raises(BadSettings, match="ADMIN_TOKEN is no longer used"):
         Settings.load()
 
@@ -74,7 +102,7 @@ def test_store_urls_are_required() -> None:
     with pytest.raises(BadSettings, match="REDIS_URL and MONGO_URL"):
         Settings().require_stores()
     with pytest.raises(BadSettings, match="^MONGO_URL must"):
-        Settings(redis_url="redis://r").require_stores()
+        Settings().replace(redis_url="redis://r").require_stores()
 
 
 @pytest.mark.integration
@@ -89,6 +117,6 @@ def test_programs_refuse_to_start_without_stores() -> None:
 
 
 def test_child_processes_are_cores_divided_by_workers() -> None:
-    assert Settings(workers=1).child_processes == usable_cores()
-    assert Settings(workers=usable_cores() * 2).child_processes == 1
-    assert Settings(worker_processes=7).child_processes == 7
+    assert Settings().replace(workers=1).worker.child_processes == usable_cores()
+    assert Settings().replace(workers=usable_cores() * 2).worker.child_processes == 1
+    assert Settings().replace(worker_processes=7).worker.child_processes == 7

@@ -137,7 +137,8 @@ async def streams(store: Store, settings: Settings) -> int:
         {
             op["cursor"]["cursorId"]
             async for op in operations
-            if op.get("cursor", {}).get("tailable") and op["ns"].startswith(f"{settings.mongo_db}.")
+            if op.get("cursor", {}).get("tailable")
+            and op["ns"].startswith(f"{settings.stores.mongo_db}.")
         }
     )
 

@@ -100,7 +100,7 @@ async def test_damaged_result_is_recomputed(
         made = await (await client.get(f"/tasks/{done}?wait=60")).json()
     assert (made["status"], made["url"]) == ("SUCCESS", URL)
     await age(store)
-    await delete_expired(settings, store)
+    await delete_expired(settings.retention, store)
     assert await stored(store, "results") == (1, 1)
     assert await codes(store) == []
 
@@ -237,7 +237,7 @@ async def test_check_finds_nothing_under_load(
 ) -> None:
     """Submissions, results, deletions and retention run at once; DELETE_GRACE_SECONDS protects."""
     monkeypatch.setattr("workers.background.housekeeping._MAX_PAUSE_SECONDS", 0.05)
-    busy = settings.model_copy(update={"result_ttl": 1, "original_ttl": 1})
+    busy = settings.replace(result_ttl=1, original_ttl=1)
     finished = asyncio.Event()
 
     async def use() -> None:
@@ -261,10 +261,10 @@ async def test_check_finds_nothing_under_load(
 
 def run(settings: Settings, *arguments: str, data_dir: Path = Path("nowhere")) -> Done:
     environment = {
-        "MONGO_URL": settings.mongo_url,
-        "MONGO_DB": settings.mongo_db,
+        "MONGO_URL": settings.stores.mongo_url,
+        "MONGO_DB": settings.stores.mongo_db,
         "DATA_DIR": str(data_dir),
-        "STORE_TIMEOUT": str(settings.store_timeout),
+        "STORE_TIMEOUT": str(settings.stores.store_timeout),
         "DELETE_GRACE_SECONDS": "0.0001",
     }
     return run_main(main, "check", *arguments, **environment)
@@ -297,10 +297,10 @@ async def test_check_command_without_a_store(settings: Settings, tmp_path: Path)
     from standalone.embedded_stores import free_port
 
     url = f"mongodb://127.0.0.1:{free_port()}/?replicaSet=x"
-    away = settings.model_copy(update={"mongo_url": url, "store_timeout": 0.3})
+    away = settings.replace(mongo_url=url, store_timeout=0.3)
     status, out, err = await asyncio.to_thread(run, away)
     assert (status, out) == (2, "")
     assert "does not answer" in err and "Traceback" not in err
-    none = settings.model_copy(update={"mongo_url": ""})
+    none = settings.replace(mongo_url="")
     status, out, err = await asyncio.to_thread(run, none, data_dir=tmp_path)
     assert status == 2 and "MONGO_URL" in err

@@ -31,7 +31,7 @@ async def test_without_a_server_emails_become_files(settings: Settings, store: S
     await send_due(settings, store)
     email = await only_email(store)
     assert email.status is DeliveryStatus.SENT
-    (path,) = (settings.data_dir / "outbox").iterdir()
+    (path,) = (settings.stores.data_dir / "outbox").iterdir()
     assert path.name == email.message_id.strip("<>") + ".eml"
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.parent.stat().st_mode & 0o777 == 0o700
@@ -40,17 +40,17 @@ async def test_without_a_server_emails_become_files(settings: Settings, store: S
     assert message["To"] == "ann@example.org"
     assert "/subscribe/confirm?token=" in body(message)
     # Links are unbroken in the file, for a reader with an editor.
-    assert f"{settings.base_url}/subscribe/confirm?token=" in path.read_text()
+    assert f"{settings.http.base_url}/subscribe/confirm?token=" in path.read_text()
 
 
 async def test_unwritable_folder_loses_no_email(settings: Settings, store: Store) -> None:
-    settings.data_dir.parent.mkdir(exist_ok=True)
-    settings.data_dir.write_text("a file where a folder should be")
+    settings.stores.data_dir.parent.mkdir(exist_ok=True)
+    settings.stores.data_dir.write_text("a file where a folder should be")
     await store.emails.put(DRAFT)
     await send_due(settings, store)
     email = await only_email(store)
     assert (email.status, email.troubles, email.faults) == (DeliveryStatus.CREATED, 1, 0)
-    settings.data_dir.unlink()
+    settings.stores.data_dir.unlink()
     await make_due(store)
     await send_due(settings, store)
     assert (await only_email(store)).status is DeliveryStatus.SENT
@@ -66,9 +66,9 @@ async def test_log_names_the_email_folder(
             return (await only_email(store)).status is DeliveryStatus.SENT
 
         await wait_until(sent)
-    assert len(list((settings.data_dir / "outbox").glob("*.eml"))) == 1
+    assert len(list((settings.stores.data_dir / "outbox").glob("*.eml"))) == 1
     output = capsys.readouterr().out
-    assert "emails_go_to_files" in output and str(settings.data_dir / "outbox") in output
+    assert "emails_go_to_files" in output and str(settings.stores.data_dir / "outbox") in output
     assert DRAFT.to not in output
 
 
@@ -103,11 +103,11 @@ async def test_sent_emails_expire(store: Store, settings: Settings) -> None:
     await store.emails.put(DRAFT)
     email = await store.emails.claim("t", 60)
     assert email is not None
-    await store.emails.mark_sent(email, settings.mail_retention_seconds)
+    await store.emails.mark_sent(email, settings.mail.mail_retention_seconds)
     document = await store.emails._collection.find_one()
     assert document is not None
     kept = document["expires_at"] - document["ended_at"]
-    assert kept.total_seconds() == settings.mail_retention_seconds
+    assert kept.total_seconds() == settings.mail.mail_retention_seconds
     for collection in (store.emails._collection, store.subscribers._collection):
         indexes = await collection.index_information()
         assert indexes["expires_at_1"]["expireAfterSeconds"] == 0

@@ -27,8 +27,8 @@ async def read_all(store: Store, file_id: ObjectId, start: int, stop: int) -> by
 async def test_any_gridfs_client_reads_a_file(store: Store, settings: Settings) -> None:
     file_id = await store.results.put(io.BytesIO(DATA), "cat.png", {"task_id": "t"})
     client: MongoClient[Any]
-    with MongoClient(settings.mongo_url) as client:
-        stored = gridfs.GridFS(client[settings.mongo_db], "results").get(file_id)
+    with MongoClient(settings.stores.mongo_url) as client:
+        stored = gridfs.GridFS(client[settings.stores.mongo_db], "results").get(file_id)
         assert stored.read() == DATA
         assert stored.filename == "cat.png"
 
@@ -52,8 +52,8 @@ async def test_read_returns_byte_ranges(store: Store, start: int, stop: int) -> 
 async def test_missing_chunk_raises_lookup_error(store: Store, settings: Settings) -> None:
     file_id = await store.results.put(io.BytesIO(DATA), "x", {})
     client: MongoClient[Any]
-    with MongoClient(settings.mongo_url) as client:
-        client[settings.mongo_db]["results.chunks"].delete_one({"files_id": file_id, "n": 1})
+    with MongoClient(settings.stores.mongo_url) as client:
+        client[settings.stores.mongo_db]["results.chunks"].delete_one({"files_id": file_id, "n": 1})
     with pytest.raises(LookupError, match="chunk 1"):
         await read_all(store, file_id, 0, len(DATA))
     with pytest.raises(LookupError):
@@ -66,8 +66,8 @@ async def test_one_file_per_key(store: Store, settings: Settings) -> None:
     assert first == second == await store.originals.find("sha")
     assert await store.originals.find("other") is None
     client: MongoClient[Any]
-    with MongoClient(settings.mongo_url) as client:
-        assert client[settings.mongo_db]["originals.chunks"].count_documents({}) == 4
+    with MongoClient(settings.stores.mongo_url) as client:
+        assert client[settings.stores.mongo_db]["originals.chunks"].count_documents({}) == 4
 
 
 async def test_download_writes_a_file(store: Store, tmp_path: Path) -> None:
@@ -97,8 +97,8 @@ async def test_orphans_are_deleted_and_owned_files_stay(store: Store, settings: 
     await claim_task(store, "t")
     await store.leases.finish(TASK, "t", [make_result().model_copy(update={"file_id": owned})])
     client: MongoClient[Any]
-    with MongoClient(settings.mongo_url) as client:
-        database: Any = client[settings.mongo_db]
+    with MongoClient(settings.stores.mongo_url) as client:
+        database: Any = client[settings.stores.mongo_db]
         half = {"files_id": ObjectId(), "n": 0, "data": b"half written"}
         database["results.chunks"].insert_one(dict(half))
         database["originals.chunks"].insert_one(dict(half))
@@ -129,6 +129,4 @@ async def test_orphan_collection_spares_results_of_a_live_attempt(
 def orphans(store: Store, settings: Settings) -> OrphanCollector:
     """Return a collector with a negative grace: what was just written is old already."""
 
-    return OrphanCollector(
-        store._database, store._settings.model_copy(update={"delete_grace_seconds": -1})
-    )
+    return OrphanCollector(store._database, store._settings.replace(delete_grace_seconds=-1))

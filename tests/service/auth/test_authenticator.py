@@ -205,8 +205,8 @@ async def test_allow_anonymous_still_refuses_wrong_keys(start_service: StartServ
 
 @pytest.mark.parametrize("anonymous", [False, True])
 def test_openapi_declares_the_security_of_each_route(settings: Settings, anonymous: bool) -> None:
-    updated = {**settings.model_dump(), "api_keys": "on", "allow_anonymous": anonymous}
-    app = create_app(Settings(**updated))
+    updated = settings.replace(api_keys="on", allow_anonymous=anonymous)
+    app = create_app(updated)
     document, table = app[OPENAPI].document, route_permissions(app)
     assert "Bearer <key>" in document["info"]["description"]
     schemes = document["components"]["securitySchemes"]
@@ -326,7 +326,7 @@ async def test_other_address_than_loopback_needs_keys_or_allow_anonymous(
     settings: Settings, store: Store, host: str
 ) -> None:
     def updated(**update: Any) -> Settings:
-        return Settings(**{**settings.model_dump(), "host": host, **update})
+        return settings.replace(**{"host": host, **update})
 
     for update in ({}, {"api_keys": "on"}, {"api_keys": "off"}):
         with pytest.raises(BadSettings, match="ALLOW_ANONYMOUS=1"):
@@ -379,7 +379,7 @@ async def test_keys_command_creates_lists_rotates_and_revokes(
 async def test_keys_command_reports_a_missing_store(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert keys_cli.run(Settings(data_dir=tmp_path), ["list"]) == 2
+    assert keys_cli.run(Settings().replace(data_dir=tmp_path), ["list"]) == 2
     assert "MONGO_URL" in capsys.readouterr().err
 
 
@@ -391,9 +391,9 @@ async def test_service_refuses_to_start_open_and_names_both_settings(settings: S
         cwd=ROOT,
         env={
             "PATH": os.environ["PATH"],
-            "MONGO_URL": settings.mongo_url,
-            "REDIS_URL": settings.redis_url,
-            "MONGO_DB": settings.mongo_db,
+            "MONGO_URL": settings.stores.mongo_url,
+            "REDIS_URL": settings.stores.redis_url,
+            "MONGO_DB": settings.stores.mongo_db,
             "HOST": "0.0.0.0",
             "PORT": str(free_port()),
         },

@@ -127,7 +127,7 @@ async def test_unknown_query_is_refused(client: Any) -> None:
 async def test_limited_client_gets_retry_after(
     settings: Settings, store: Store, aiohttp_client: Any
 ) -> None:
-    strict = settings.model_copy(update={"mail_per_client": 3})
+    strict = settings.replace(mail_per_client=3)
     client = await aiohttp_client(create_app(strict))
     statuses = [
         (await client.post("/subscribe", data={"email": f"a{n}@example.org"})).status

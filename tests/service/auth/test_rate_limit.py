@@ -154,7 +154,7 @@ async def test_frozen_redis_delays_no_request(
         service = await start_service(redis_url=server.url, store_timeout=600)
         ann = await service.key(Scope.READ)
         assert await statuses(service, ann) == [404] * 3
-        redis = connect(service.settings)
+        redis = connect(service.settings.stores)
         pid = int((await redis.info("server"))["process_id"])
         await redis.aclose(close_connection_pool=True)
         os.kill(pid, signal.SIGSTOP)
@@ -188,11 +188,11 @@ async def test_loopback_without_keys_has_no_rate_limit(client: Any) -> None:
 @pytest.mark.parametrize("given", ["0/minute", "10", "10/fortnight", "-1/hour", "1/minute;", " "])
 def test_invalid_rate_is_refused(given: str) -> None:
     with pytest.raises(ValidationError, match="120/minute"):
-        Settings(rate_limit_read=given)
+        Settings().replace(rate_limit_read=given)
 
 
 def test_rate_limits_hold_on_other_addresses_than_loopback() -> None:
     assert not Settings().rate_limits_enabled
-    assert Settings(host="0.0.0.0").rate_limits_enabled
-    assert Settings(api_keys="on").rate_limits_enabled
-    assert not Settings(host="0.0.0.0", rate_limits="off").rate_limits_enabled
+    assert Settings().replace(host="0.0.0.0").rate_limits_enabled
+    assert Settings().replace(api_keys="on").rate_limits_enabled
+    assert not Settings().replace(host="0.0.0.0", rate_limits="off").rate_limits_enabled

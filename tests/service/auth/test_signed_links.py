@@ -40,7 +40,7 @@ async def make_link(
 ) -> str:
     status, body = await service.request("POST", f"{path}/link{query}", credentials)
     assert status == 200, body
-    assert body["link"] == service.settings.base_url + body["url"]
+    assert body["link"] == service.settings.http.base_url + body["url"]
     url: str = body["url"]
     return url
 

@@ -79,7 +79,7 @@ async def fingerprint_without_owner(service: KeyedService, data: bytes) -> str:
         [parse("thumbnail", {})],
         "png",
         [],
-        service.settings.encoder_settings,
+        service.settings.encoding.encoder_settings,
     )
 
 

@@ -19,7 +19,7 @@ from tests.workers.webhooks.test_end_to_end import send
 
 
 async def opened(aiohttp_client: Any, settings: Settings, **more: Any) -> Client:
-    client: Client = await aiohttp_client(create_app(Settings(**{**settings.model_dump(), **more})))
+    client: Client = await aiohttp_client(create_app(settings.replace(**more)))
     return client
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from models.settings import Settings
+from models.settings import FIELDS, Settings
 from models.store import Store
 from service.app import create_app
 from service.events.sse_hub import EVENT_HUB
@@ -236,7 +236,7 @@ async def test_a_task_is_a_group_of_one_and_a_refused_group_has_ended(
 async def test_legacy_status_of_started(
     settings: Settings, aiohttp_client: Any, store: Store
 ) -> None:
-    client = await aiohttp_client(create_app(settings.model_copy(update={"legacy_status": True})))
+    client = await aiohttp_client(create_app(settings.replace(legacy_status=True)))
     form = images.form(images.png(), "a.png")
     task_id = (await (await client.post("/upscale", data=form)).json())["task_id"]
     await claim(store, task_id)
@@ -262,6 +262,4 @@ async def test_unknown_and_malformed_ids(client: Any, send: Send) -> None:
 def test_the_page_names_settings_that_exist() -> None:
     page = (ROOT / "docs" / "events.md").read_text()
     names = set(re.findall(r"`((?:EVENTS|PROGRESS)_[A-Z_]+)`", page))
-    assert names == {
-        name.upper() for name in Settings.model_fields if name.startswith(("events_", "progress_"))
-    }
+    assert names == {name.upper() for name in FIELDS if name.startswith(("events_", "progress_"))}

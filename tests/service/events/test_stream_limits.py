@@ -46,7 +46,7 @@ async def test_two_hundred_streams_cost_the_queries_of_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     many = 200
-    app = create_app(settings.model_copy(update={"events_per_client": many}))
+    app = create_app(settings.replace(events_per_client=many))
     client = await aiohttp_client(app, connector=aiohttp.TCPConnector(limit=0))
     form = images.form(images.png(), "a.png")
     task_id = (await (await client.post("/upscale", data=form)).json())["task_id"]
@@ -189,7 +189,7 @@ async def test_stalled_stream_is_closed(
 
 
 async def test_too_many_streams_of_one_client(settings: Settings, aiohttp_client: Any) -> None:
-    tight = settings.model_copy(update={"events_per_client": 2, "events_total": 3, "proxies": 1})
+    tight = settings.replace(events_per_client=2, events_total=3, proxies=1)
     client = await aiohttp_client(create_app(tight))
     form = images.form(images.png(), "a.png")
     path = f"/tasks/{(await (await client.post('/upscale', data=form)).json())['task_id']}/events"
@@ -222,7 +222,7 @@ async def test_too_many_tasks_in_the_streams_of_one_client(
     monkeypatch.setattr("service.events.stream_limits._TASKS_PER_STREAM", 1)
     monkeypatch.setattr("service.events.stream_limits._TASKS_PER_STREAM_OF_CLIENT", 1)
     changes = {"events_per_client": 3, "events_total": 5, "proxies": 1}
-    client = await aiohttp_client(create_app(settings.model_copy(update=changes)))
+    client = await aiohttp_client(create_app(settings.replace(**changes)))
     form = images.form(images.png(seed=1), "a.png")
     form.add_field("image", images.png(seed=2), filename="b.png")
     group = await (await client.post("/upscale", data=form)).json()
@@ -311,7 +311,8 @@ async def test_broken_change_stream_is_reopened_unnoticed(
         cursors = [
             op["cursor"]["cursorId"]
             async for op in operations
-            if op.get("cursor", {}).get("tailable") and op["ns"].startswith(settings.mongo_db)
+            if op.get("cursor", {}).get("tailable")
+            and op["ns"].startswith(settings.stores.mongo_db)
         ]
         await store._database.command("killCursors", "tasks", cursors=cursors)
     await claim(store, task_id)
@@ -384,7 +385,7 @@ def restarted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandalonePr
 async def start_task(darkroom: StandaloneProcess, mark: str) -> str:
     """Start a task that no worker runs: only cancelling ends it."""
     url = replica_set_url(HOST, port(darkroom, "mongo"))
-    store = Store(Settings(mongo_url=url))
+    store = Store(Settings().replace(mongo_url=url))
     await create_task(store, mark)
     await store.leases.claim(mark[:32], worker="w", token="t", seconds=3600, max_attempts=1)
     store.close()

@@ -39,10 +39,10 @@ async def test_delete_and_file_removal(
     assert shown["results"][0]["gone"]["reason"] == "deleted"
     seen = await client.get(f"/tasks/{done}?redirect=1", allow_redirects=False)
     assert seen.status == 404
-    await delete_expired(settings, store)
+    await delete_expired(settings.retention, store)
     assert await stored(store, "results") == (1, 1)  # the grace period
     await age(store)
-    await delete_expired(settings, store)
+    await delete_expired(settings.retention, store)
     assert await stored(store, "results") == (0, 0)
     assert await findings(store) == []
 
@@ -156,7 +156,7 @@ async def test_expired_result_can_be_deleted(
     client: Any, done: str, store: Store, settings: Settings
 ) -> None:
     await age(store)
-    await delete_expired(settings.model_copy(update={"result_ttl": 60}), store)
+    await delete_expired(settings.replace(result_ttl=60).retention, store)
     assert (await client.get(URL)).status == 410
     assert (await client.delete(URL, headers={"If-Match": "*"})).status == 412
     assert (await client.delete(URL)).status == 204

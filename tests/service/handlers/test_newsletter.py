@@ -88,7 +88,7 @@ async def test_responses_do_not_reveal_subscribers(
     settings: Settings, store: Store, aiohttp_client: Any
 ) -> None:
     client = await aiohttp_client(
-        create_app(settings.model_copy(update={"mail_per_client": 1000, "mail_per_address": 2}))
+        create_app(settings.replace(mail_per_client=1000, mail_per_address=2))
     )
     await subscribed(store, "in@example.org")
     await store.subscribers.get_or_create("asked@example.org", 3600)
@@ -135,11 +135,11 @@ async def test_one_pending_email_and_mail_per_address(
     for _ in range(3):
         await client.post("/subscribe", data={"email": ANN})
     assert len(await all_emails(store)) == 1
-    for _ in range(settings.mail_per_address):
+    for _ in range(settings.limits.mail_per_address):
         await send_due(settings, store)
         await client.post("/subscribe", data={"email": ANN})
     # MAIL_PER_ADDRESS counts requests, so there are at most that many e-mails.
-    assert len(await all_emails(store)) == settings.mail_per_address - 2
+    assert len(await all_emails(store)) == settings.limits.mail_per_address - 2
 
 
 async def test_one_click_unsubscribe(client: Any, store: Store) -> None:

@@ -108,7 +108,7 @@ async def test_unknown_groups_and_groups_without_an_address(client: Any, store: 
 async def test_mail_per_address_and_mail_per_client(
     settings: Settings, store: Store, aiohttp_client: Any
 ) -> None:
-    strict = settings.model_copy(update={"mail_per_address": 2, "mail_per_client": 3})
+    strict = settings.replace(mail_per_address=2, mail_per_client=3)
     client = await aiohttp_client(create_app(strict))
     groups = [await finished_group(store) for _ in range(3)]
     others = [await finished_group(store, "bob@example.org") for _ in range(2)]
@@ -125,7 +125,7 @@ async def test_only_queued_emails_count(
     settings: Settings, store: Store, aiohttp_client: Any
 ) -> None:
     """Calls that queue no e-mail do not count against MAIL_PER_ADDRESS."""
-    client = await aiohttp_client(create_app(settings.model_copy(update={"mail_per_address": 2})))
+    client = await aiohttp_client(create_app(settings.replace(mail_per_address=2)))
     groups = [await finished_group(store) for _ in range(3)]
     responses = await asyncio.gather(*(client.get(f"/send_images/{groups[0]}") for _ in range(5)))
     assert [response.status for response in responses] == [202] * 5
@@ -136,7 +136,7 @@ async def test_only_queued_emails_count(
 async def test_call_that_fails_with_the_store_can_be_repeated(
     settings: Settings, store: Store, aiohttp_client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    client = await aiohttp_client(create_app(settings.model_copy(update={"mail_per_address": 2})))
+    client = await aiohttp_client(create_app(settings.replace(mail_per_address=2)))
     group_id = await finished_group(store)
 
     async def fail(*_: Any, **__: Any) -> Any:
@@ -153,7 +153,7 @@ async def test_call_that_fails_with_the_store_can_be_repeated(
 async def test_concurrent_calls_stay_within_the_limit(
     settings: Settings, store: Store, aiohttp_client: Any
 ) -> None:
-    client = await aiohttp_client(create_app(settings.model_copy(update={"mail_per_address": 3})))
+    client = await aiohttp_client(create_app(settings.replace(mail_per_address=3)))
     groups = [await finished_group(store) for _ in range(12)]
     responses = await asyncio.gather(*(client.get(f"/send_images/{g}") for g in groups))
     assert sorted(response.status for response in responses) == [202] * 3 + [429] * 9

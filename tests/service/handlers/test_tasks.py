@@ -122,7 +122,7 @@ async def test_invalid_wait_is_refused(client: Any, wait: str) -> None:
 
 
 async def test_wait_is_capped_at_max_wait(settings: Settings, aiohttp_client: Any) -> None:
-    client = await aiohttp_client(create_app(settings.model_copy(update={"max_wait": 0.05})))
+    client = await aiohttp_client(create_app(settings.replace(max_wait=0.05)))
     form = images.form(images.png(), "cat.png")
     assert (await client.post("/upscale?wait=99999", data=form)).status == 202
 

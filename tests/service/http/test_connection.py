@@ -38,7 +38,7 @@ def shared_service(
 ) -> Iterator[ServiceProcess]:
     """A service with short timeouts, since these tests wait for them."""
     folder = tmp_path_factory.mktemp("service")
-    settings = Settings(
+    settings = Settings().replace(
         redis_url=redis.url, mongo_url=mongo.url, mongo_db="service", data_dir=folder / "data"
     )
     with ServiceProcess(
@@ -212,8 +212,8 @@ def test_total_connections_are_limited_behind_a_proxy(settings: Settings, tmp_pa
 
 def test_event_streams_leave_connections_for_others() -> None:
     s = Settings()
-    assert s.events_total < s.max_connections
-    assert s.events_per_client < s.max_connections_per_client
+    assert s.limits.events_total < s.limits.max_connections
+    assert s.limits.events_per_client < s.limits.max_connections_per_client
 
 
 class FakeConnection(Connection):
@@ -221,7 +221,7 @@ class FakeConnection(Connection):
 
 
 async def test_no_more_connections_than_files(settings: Settings) -> None:
-    limiter = ConnectionLimiter(settings, 256 + 2)
+    limiter = ConnectionLimiter(settings.limits, 256 + 2)
     connections = [FakeConnection() for _ in range(103)]
     responses = [limiter.register(each, f"10.0.0.{n}") for n, each in enumerate(connections)]
     assert responses[:2] == [None, None]
@@ -238,19 +238,15 @@ async def test_closed_connections_are_not_counted(
 ) -> None:
     """Neither the limiter nor aiohttp keeps a connection that either side closed."""
     monkeypatch.setattr("service.http.connection._MAX_HEAD_BYTES", 1024)
-    quick = settings.model_copy(
-        update={
-            "keepalive_timeout": 0.5,
-            "header_timeout": 0.3,
-            "max_connections_per_client": 5,
-        }
+    quick = settings.replace(
+        keepalive_timeout=0.5, header_timeout=0.3, max_connections_per_client=5
     )
     runner = web.AppRunner(create_app(quick))
     await runner.setup()
-    server, limiter = runner.server, ConnectionLimiter(quick, 10_000)
+    server, limiter = runner.server, ConnectionLimiter(quick.limits, 10_000)
     assert server is not None
     loop = asyncio.get_running_loop()
-    port = await loop.create_server(lambda: Connection(limiter, quick, server), "127.0.0.1", 0)
+    port = await loop.create_server(lambda: Connection(limiter, quick.http, server), "127.0.0.1", 0)
     watching = asyncio.create_task(limiter.watch())
     where = port.sockets[0].getsockname()
     large = GET[:-2] + b"X: " + b"a" * 2000

@@ -34,7 +34,7 @@ FOREIGN_ORIGINS = [
 
 @pytest.fixture
 async def open_client(settings: Settings, aiohttp_client: Any) -> Client:
-    app = create_app(settings.model_copy(update={"cors_origins": f"{SHOP},{OTHER}"}))
+    app = create_app(settings.replace(cors_origins=f"{SHOP},{OTHER}"))
     client: Client = await aiohttp_client(app)
     return client
 
@@ -142,12 +142,16 @@ async def test_no_cors_headers_by_default(client: Client) -> None:
 )
 def test_invalid_origin_is_refused_as_a_setting(origins: str) -> None:
     with pytest.raises(ValueError, match="is not an origin|is not a host name"):
-        Settings(cors_origins=f"{SHOP},{origins}")
+        Settings().replace(cors_origins=f"{SHOP},{origins}")
 
 
 def test_origins_are_normalised_as_browsers_send_them() -> None:
     given = " https://Shop.Example.org:443 ,http://localhost:3000,http://[::1]:80,"
-    assert Settings(cors_origins=given).allowed_origins == {SHOP, OTHER, "http://[::1]"}
+    assert Settings().replace(cors_origins=given).http.allowed_origins == {
+        SHOP,
+        OTHER,
+        "http://[::1]",
+    }
 
 
 async def test_cross_site_requests_are_blocked(open_client: Client) -> None:

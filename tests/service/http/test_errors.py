@@ -129,11 +129,8 @@ async def test_mongodb_unavailable_is_503_with_retry_after(
 
     app = create_app(settings)
     client = await aiohttp_client(app)
-    unavailable = settings.model_copy(
-        update={
-            "mongo_url": f"mongodb://127.0.0.1:{free_port()}/?replicaSet=x",
-            "store_timeout": 0.2,
-        }
+    unavailable = settings.replace(
+        mongo_url=f"mongodb://127.0.0.1:{free_port()}/?replicaSet=x", store_timeout=0.2
     )
     from models.store import Store
     from tests.support import images

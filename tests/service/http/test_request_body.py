@@ -29,7 +29,7 @@ def part(name: str, extra: str = "") -> bytes:
 @pytest.fixture
 def keyed(settings: Settings) -> Settings:
     """Settings with API keys on, so that the login routes work."""
-    return Settings(**{**settings.model_dump(), "api_keys": "on", "rate_limits": "off"})
+    return settings.replace(api_keys="on", rate_limits="off")
 
 
 @pytest.mark.parametrize("path", PUBLIC_PATHS)
@@ -108,8 +108,8 @@ async def test_many_validation_errors_are_counted_and_not_described(
         problem = await refused(response, 400, "bad_request")
         assert problem["detail"].startswith("the body has 2000")
     with pytest.raises(BadRequest, match="images.0: "):
-        read_items_request({"images": [1] * MANY}, settings)
+        read_items_request({"images": [1] * MANY}, settings.uploads)
     with pytest.raises(BadRequest, match="tasks.0"):
-        read_group_request({"tasks": [1] * settings.max_group}, settings)
+        read_group_request({"tasks": [1] * settings.uploads.max_group}, settings)
     with pytest.raises(BadParameter, match="80000 tasks; at most"):
         read_group_request({"tasks": [1] * MANY}, settings)

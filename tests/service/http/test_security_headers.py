@@ -77,10 +77,8 @@ async def test_polyglot_image_is_served_as_an_image(client: Client, worker: Any)
 
 async def test_hsts_only_over_https(settings: Settings, aiohttp_client: Any) -> None:
     secure = {"public_url": "https://pictures.example.org"}
-    client = await aiohttp_client(create_app(settings.model_copy(update=secure)))
+    client = await aiohttp_client(create_app(settings.replace(**secure)))
     hsts = (await client.get("/healthz")).headers["Strict-Transport-Security"]
     assert hsts == "max-age=31536000"
-    client = await aiohttp_client(
-        create_app(settings.model_copy(update={**secure, "hsts_seconds": 0}))
-    )
+    client = await aiohttp_client(create_app(settings.replace(**{**secure, "hsts_seconds": 0})))
     assert "Strict-Transport-Security" not in (await client.get("/healthz")).headers

@@ -35,7 +35,7 @@ def root(tmp_path: Path) -> Path:
 @pytest.fixture
 async def unworked(aiohttp_client: Any, settings: Settings, root: Path) -> Any:
     """Post documents to a service without a worker."""
-    chosen = settings.model_copy(update={"images_root": root})
+    chosen = settings.replace(images_root=root)
     client = await aiohttp_client(create_app(chosen))
 
     async def post(*pairs: tuple[str, str], operations: list[str] | None = None) -> Any:
@@ -52,7 +52,7 @@ async def unworked(aiohttp_client: Any, settings: Settings, root: Path) -> Any:
 @pytest.fixture
 async def items(unworked: Any, settings: Settings, root: Path) -> AsyncIterator[Any]:
     """Post documents to a service with a worker."""
-    async with working(settings.model_copy(update={"images_root": root})):
+    async with working(settings.replace(images_root=root)):
         yield unworked
 
 
@@ -279,4 +279,4 @@ async def test_worker_failure_is_an_error_not_a_skipped_image(
 
 async def test_images_root_must_be_a_folder(tmp_path: Path) -> None:
     with pytest.raises(BadSettings, match="IMAGES_ROOT=.*is not a folder"):
-        Settings(images_root=tmp_path / "nowhere").require_folders()
+        Settings().replace(images_root=tmp_path / "nowhere").require_folders()

@@ -32,7 +32,9 @@ from tests.support.standalone_process import StandaloneProcess
 
 
 def application(**settings: Any) -> web.Application:
-    return create_app(Settings(redis_url="redis://x", mongo_url="mongodb://x", **settings))
+    return create_app(
+        Settings().replace(redis_url="redis://x", mongo_url="mongodb://x", **settings)
+    )
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ async def post(
 
 async def order(settings: Settings) -> list[str]:
     """Return the ids of the waiting tasks in the order in which arq serves them."""
-    redis = connect(settings)
+    redis = connect(settings.stores)
     jobs = await redis.zrange("arq:queue", 0, -1)
     await redis.aclose(close_connection_pool=True)
     return [job.decode().partition(":")[0] for job in jobs]
@@ -41,7 +41,7 @@ async def test_full_queue_responds_429_with_retry_after(
     settings: Settings, store: Store, aiohttp_client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(admission, "_COUNT_SECONDS", 0)
-    tight = settings.model_copy(update={"max_queue": 3})
+    tight = settings.replace(max_queue=3)
     client = await aiohttp_client(create_app(tight))
     first = [await (await post(client, seed)).json() for seed in range(3)]
     refused = await post(client, 3)
@@ -62,7 +62,7 @@ async def test_full_queue_responds_429_with_retry_after(
 
 
 async def test_max_queue_per_client(settings: Settings, aiohttp_client: Any) -> None:
-    tight = settings.model_copy(update={"max_queue_per_client": 2, "proxies": 1})
+    tight = settings.replace(max_queue_per_client=2, proxies=1)
     client = await aiohttp_client(create_app(tight))
     for seed in range(2):
         assert (await post(client, seed, client_address="198.51.100.1")).status == 202
@@ -75,7 +75,7 @@ async def test_max_queue_per_client(settings: Settings, aiohttp_client: Any) -> 
 async def test_concurrent_submissions_stay_within_the_limit(
     settings: Settings, aiohttp_client: Any
 ) -> None:
-    tight = settings.model_copy(update={"max_queue_per_client": 5})
+    tight = settings.replace(max_queue_per_client=5)
     client = await aiohttp_client(create_app(tight))
     responses = await asyncio.gather(*(post(client, seed) for seed in range(20)))
     assert sorted(response.status for response in responses) == [202] * 5 + [429] * 15
@@ -84,7 +84,7 @@ async def test_concurrent_submissions_stay_within_the_limit(
 async def test_batch_images_beyond_the_limit_are_refused_alone(
     settings: Settings, aiohttp_client: Any
 ) -> None:
-    tight = settings.model_copy(update={"max_queue_per_client": 2})
+    tight = settings.replace(max_queue_per_client=2)
     client = await aiohttp_client(create_app(tight))
     form = aiohttp.FormData()
     for seed in range(4):
@@ -96,7 +96,7 @@ async def test_batch_images_beyond_the_limit_are_refused_alone(
 
 
 async def test_batch_does_not_delay_other_clients(settings: Settings, aiohttp_client: Any) -> None:
-    fair = settings.model_copy(update={"proxies": 1})
+    fair = settings.replace(proxies=1)
     client = await aiohttp_client(create_app(fair))
     batch = [
         await (await post(client, seed, client_address="198.51.100.1")).json() for seed in range(10)
@@ -119,7 +119,7 @@ async def test_new_client_joins_the_current_round(
     settings: Settings, store: Store, aiohttp_client: Any
 ) -> None:
     """A new client joins the round that is served, not the first one, so no client starves."""
-    fair = settings.model_copy(update={"proxies": 1})
+    fair = settings.replace(proxies=1)
     client = await aiohttp_client(create_app(fair))
     batch = [
         await (await post(client, seed, client_address="198.51.100.1")).json() for seed in range(6)
@@ -133,7 +133,7 @@ async def test_new_client_joins_the_current_round(
 
 
 async def test_worker_serves_clients_fairly(settings: Settings, aiohttp_client: Any) -> None:
-    fair = settings.model_copy(update={"proxies": 1})
+    fair = settings.replace(proxies=1)
     client = await aiohttp_client(create_app(fair))
     for seed in range(8):
         await post(client, seed, client_address="198.51.100.1")
@@ -149,7 +149,7 @@ async def test_worker_serves_clients_fairly(settings: Settings, aiohttp_client: 
 
 
 async def test_full_disk_refuses_uploads(settings: Settings, aiohttp_client: Any) -> None:
-    greedy = settings.model_copy(update={"min_free_disk_bytes": 10**18})
+    greedy = settings.replace(min_free_disk_bytes=10**18)
     client = await aiohttp_client(create_app(greedy))
     refused = await post(client, 0)
     body = await refused.json()

@@ -257,6 +257,6 @@ async def test_group_expires_after_group_ttl(store: Store, settings: Settings) -
     found = await store._database["groups"].find_one({"_id": "g"})
     assert found is not None
     kept = (found["expires_at"] - found["created_at"]).total_seconds()
-    assert kept == settings.group_ttl
+    assert kept == settings.retention.group_ttl
     indexes = await store._database["groups"].index_information()
     assert indexes["expires_at_1"]["expireAfterSeconds"] == 0

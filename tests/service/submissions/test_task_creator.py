@@ -142,7 +142,7 @@ async def test_upload_is_accepted_while_redis_is_unavailable(
 ) -> None:
     from standalone.embedded_stores import free_port
 
-    without_redis = settings.model_copy(update={"redis_url": f"redis://127.0.0.1:{free_port()}/0"})
+    without_redis = settings.replace(redis_url=f"redis://127.0.0.1:{free_port()}/0")
     client = await aiohttp_client(create_app(without_redis))
     response = await client.post("/upscale", data=images.form(images.png(), "cat.png"))
     assert response.status == 202

@@ -121,7 +121,7 @@ async def test_upload_ends_when_the_disk_fills_up(
     aiohttp_client: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client: Client = await aiohttp_client(create_app(settings))
-    free = 10 * settings.min_free_disk_bytes
+    free = 10 * settings.uploads.min_free_disk_bytes
 
     async def measured() -> tuple[str, int]:
         return "the service", free
@@ -139,7 +139,7 @@ async def test_upload_ends_when_the_disk_fills_up(
     sent = asyncio.ensure_future(client.post("/thumbnail", data=body(), headers=HEAD))
     while spooled(client) < 5 * MIB:
         await asyncio.sleep(0.01)
-    free = settings.min_free_disk_bytes - 1
+    free = settings.uploads.min_free_disk_bytes - 1
     more.set()
     problem = await refused(await sent, 503, "no_room")
     assert (problem["setting"], problem["measured"]) == ("MIN_FREE_DISK_BYTES", free)

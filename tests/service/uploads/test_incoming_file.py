@@ -99,7 +99,7 @@ async def test_unknown_fields_and_values_are_refused(send: Send) -> None:
 
 
 async def limited(aiohttp_client: Any, settings: Settings, **changes: Any) -> Any:
-    return await aiohttp_client(create_app(settings.model_copy(update=changes)))
+    return await aiohttp_client(create_app(settings.replace(**changes)))
 
 
 async def test_max_upload_bytes(aiohttp_client: Any, settings: Settings) -> None:

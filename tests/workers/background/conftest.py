@@ -16,7 +16,7 @@ Send = Callable[..., Awaitable[Any]]
 
 @pytest.fixture
 async def settings(settings: Settings) -> Settings:
-    return settings.model_copy(update={"result_ttl": 3600, "original_ttl": 3600})
+    return settings.replace(result_ttl=3600, original_ttl=3600)
 
 
 @pytest.fixture

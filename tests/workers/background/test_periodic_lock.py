@@ -35,7 +35,7 @@ async def test_next_housekeeping_finishes_after_a_kill(
     send: Send, done: str, store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await age(store)
-    await delete_expired(settings.model_copy(update={"original_ttl": 0}), store)
+    await delete_expired(settings.replace(original_ttl=0).retention, store)
     await age(store)
 
     async def half(self: FileBucket, file_id: Any) -> None:
@@ -45,16 +45,16 @@ async def test_next_housekeeping_finishes_after_a_kill(
     with monkeypatch.context() as patch:
         patch.setattr(FileBucket, "delete", half)
         with pytest.raises(KeyError):
-            await delete_expired(settings, store)
+            await delete_expired(settings.retention, store)
     assert await stored(store, "results") == (0, 1)
-    assert (await delete_expired(settings, store))["results_deleted"] == 1
+    assert (await delete_expired(settings.retention, store))["results_deleted"] == 1
     assert await stored(store, "results") == (0, 0)
 
     (original,) = [d async for d in store._database["originals.files"].find({})] or [None]
     if original is not None:  # killed between the two steps of an original's deletion
         assert await store.originals.mark_for_deletion(original["_id"], {})
         await store._database["originals.chunks"].delete_many({})
-    await delete_expired(settings, store)
+    await delete_expired(settings.retention, store)
     assert await stored(store, "originals") == (0, 0)
     assert await findings(store) == []
 
@@ -92,7 +92,7 @@ async def test_one_of_many_workers_runs_housekeeping(
     both = await asyncio.gather(*(store.retention.expire(3600) for _ in range(5)))
     assert sum(both) == 1
     await age(store)
-    await asyncio.gather(*(delete_expired(settings, store) for _ in range(5)))
+    await asyncio.gather(*(delete_expired(settings.retention, store) for _ in range(5)))
     assert await findings(store) == []
     assert await stored(store, "results") == (0, 0)
 
@@ -111,7 +111,7 @@ async def test_housekeeping_survives_a_wiped_redis(
 ) -> None:
     await age(store)
     monkeypatch.setattr("workers.background.housekeeping._MAX_PAUSE_SECONDS", 0.05)
-    redis = connect(settings)
+    redis = connect(settings.stores)
     async with working(settings), working(settings):
         await redis.flushdb()
 
@@ -129,15 +129,18 @@ async def test_housekeeping_deletes_intermediates_and_orphans(
     monkeypatch.setattr("models.store.files.gridfs._DELETE_BATCH_FILES", 2)
     for number in range(5):
         await store.intermediates.put(io.BytesIO(b"x"), "x", {"key": f"{number}"})
-    assert (await delete_expired(settings, store))["intermediates"] == 0
-    short = settings.model_copy(update={"intermediate_ttl": -5})
+    assert (await delete_expired(settings.retention, store))["intermediates"] == 0
+    # In the future, since the ids of files have whole seconds.
+    short = settings.retention.model_copy(update={"intermediate_ttl": -5})
     assert (await delete_expired(short, store))["intermediates"] == 5
     old = ObjectId.from_datetime(LONG_AGO)
     half = {"_id": old, "files_id": old, "n": 0, "data": b"half"}
     await store._database["results.chunks"].insert_one(half)
-    assert (await delete_expired(settings, store))["orphans"] == 0  # the scan is past it already
+    assert (await delete_expired(settings.retention, store))[
+        "orphans"
+    ] == 0  # the scan is past it already
     await store._database["state"].delete_one({"_id": "orphans"})
-    assert (await delete_expired(settings, store))["orphans"] == 1
+    assert (await delete_expired(settings.retention, store))["orphans"] == 1
 
 
 def test_standalone_housekeeping_survives_worker_kills(
@@ -189,15 +192,15 @@ async def test_housekeeping_killed_at_any_step_is_completed(
         if number % 2:  # its bytes are released, and their grace period is over
             await store.retention.expire(3600)
             await age(store)
-        housekeeping = asyncio.create_task(delete_expired(settings, store))
+        housekeeping = asyncio.create_task(delete_expired(settings.retention, store))
         await asyncio.sleep(0.002 * number)  # cancel at a different step each time
         housekeeping.cancel()
         await asyncio.gather(housekeeping, return_exceptions=True)
         assert (await client.get(f"/tasks/{body['task_id']}")).status == 200
     await age(store)
-    await delete_expired(settings, store)
+    await delete_expired(settings.retention, store)
     await age(store)
-    await delete_expired(settings, store)
+    await delete_expired(settings.retention, store)
     assert await stored(store, "results") == (0, 0)
     assert await stored(store, "originals") == (0, 0)
     assert await findings(store) == []

@@ -25,11 +25,11 @@ URL = "/processed/cat-upscale-x2.png"
 async def test_nothing_is_deleted_before_its_ttl(
     client: Any, done: str, store: Store, settings: Settings
 ) -> None:
-    assert not any((await delete_expired(settings, store)).values())
+    assert not any((await delete_expired(settings.retention, store)).values())
     assert (await client.get(URL)).status == 200
     await age(store)
-    for_ever = settings.model_copy(update={"result_ttl": 0, "original_ttl": 0})
-    assert not any((await delete_expired(for_ever, store)).values())
+    for_ever = settings.replace(result_ttl=0, original_ttl=0)
+    assert not any((await delete_expired(for_ever.retention, store)).values())
     assert (await client.get(URL)).status == 200
 
 
@@ -37,8 +37,8 @@ async def test_expired_result_is_410(
     client: Any, done: str, store: Store, settings: Settings
 ) -> None:
     await age(store)
-    assert (await delete_expired(settings, store))["results_expired"] == 1
-    assert (await delete_expired(settings, store))["results_expired"] == 0
+    assert (await delete_expired(settings.retention, store))["results_expired"] == 1
+    assert (await delete_expired(settings.retention, store))["results_expired"] == 0
     for path in (URL, "/processed/cat.png", f"/tasks/{done}?redirect=1"):
         response = await client.get(path, allow_redirects=False)
         refused = await response.json()
@@ -56,12 +56,12 @@ async def test_bytes_are_kept_for_the_grace_period(
     done: str, store: Store, settings: Settings
 ) -> None:
     await age(store)
-    assert (await delete_expired(settings, store))["results_deleted"] == 0
+    assert (await delete_expired(settings.retention, store))["results_deleted"] == 0
     assert await stored(store, "results") == (1, 1)
     assert await findings(store) == []
     await store.orphans.collect()
     await age(store)
-    assert (await delete_expired(settings, store))["results_deleted"] == 1
+    assert (await delete_expired(settings.retention, store))["results_deleted"] == 1
     assert await stored(store, "results") == (0, 0)
     assert (await got(store, done)).waste == []
     assert await findings(store) == []
@@ -76,7 +76,7 @@ async def test_running_download_of_an_expired_result_completes(
     response = await client.get(URL)
     got_so_far = await response.content.readexactly(1000)
     await age(store)
-    await delete_expired(settings, store)
+    await delete_expired(settings.retention, store)
     assert (await client.get(URL)).status == 410
     assert got_so_far + await response.read() == data
 
@@ -85,7 +85,7 @@ async def test_resubmission_recomputes_an_expired_result(
     client: Any, send: Send, done: str, store: Store, settings: Settings
 ) -> None:
     await age(store)
-    await delete_expired(settings, store)
+    await delete_expired(settings.retention, store)
     again = await send()
     body = await again.json()
     assert (again.status, body["task_id"], body["status"]) == (202, done, "CREATED")
@@ -104,7 +104,7 @@ async def test_retry_recomputes_an_expired_result(
 ) -> None:
     assert (await client.post(f"/tasks/{done}/retry")).status == 409
     await age(store)
-    await delete_expired(settings.model_copy(update={"original_ttl": 0}), store)
+    await delete_expired(settings.replace(original_ttl=0).retention, store)
     response = await client.post(f"/tasks/{done}/retry")
     assert (response.status, (await response.json())["status"]) == (202, "CREATED")
     await finish(store, done)
@@ -115,7 +115,7 @@ async def test_retry_without_original_is_refused_until_resubmitted(
     client: Any, send: Send, done: str, store: Store, settings: Settings
 ) -> None:
     await age(store)
-    gone = await delete_expired(settings, store)
+    gone = await delete_expired(settings.retention, store)
     assert (gone["originals_expired"], gone["originals_deleted"]) == (1, 1)
     assert await stored(store, "originals") == (0, 0)
     response = await client.post(f"/tasks/{done}/retry")
@@ -130,7 +130,7 @@ async def test_retry_without_original_is_refused_until_resubmitted(
     # Another operation on the same picture brings it back for a retry, too.
     await client.delete(f"/tasks/{done}")
     await age(store)
-    await delete_expired(settings, store)
+    await delete_expired(settings.retention, store)
     assert (await client.post(f"/tasks/{done}/retry")).status == 409
     form = images.form(images.png(), "other.png")
     assert (await client.post("/grayscale", data=form)).status == 202
@@ -143,23 +143,23 @@ async def test_original_is_kept_while_an_open_task_needs_it(
 ) -> None:
     task_id = (await (await send()).json())["task_id"]
     await age(store)
-    assert (await delete_expired(settings, store))["originals_expired"] == 0
+    assert (await delete_expired(settings.retention, store))["originals_expired"] == 0
     claim: Any = {"worker": "w", "token": "t", "seconds": 60, "max_attempts": 3}
     await store.leases.claim(task_id, **claim)
-    assert (await delete_expired(settings, store))["originals_expired"] == 0
+    assert (await delete_expired(settings.retention, store))["originals_expired"] == 0
     await store.leases.fail(task_id, "t", {"code": "internal", "detail": ""})
-    assert (await delete_expired(settings, store))["originals_expired"] == 1
+    assert (await delete_expired(settings.retention, store))["originals_expired"] == 1
 
 
 async def test_original_without_used_at_gets_its_upload_date(
     store: Store, settings: Settings
 ) -> None:
     old = await store.originals.put(io.BytesIO(b"old"), "x", {"key": "sha"})
-    assert (await delete_expired(settings, store))["originals_expired"] == 0
+    assert (await delete_expired(settings.retention, store))["originals_expired"] == 0
     entry = await store._database["originals.files"].find_one({"_id": old})
     assert entry is not None and entry["metadata"]["used_at"] == entry["uploadDate"]
     await age(store)
-    assert (await delete_expired(settings, store))["originals_deleted"] == 1
+    assert (await delete_expired(settings.retention, store))["originals_deleted"] == 1
 
 
 async def test_original_reused_while_it_expires(
@@ -173,7 +173,7 @@ async def test_original_reused_while_it_expires(
         async def late(turns: int = number) -> dict[str, int]:
             for _ in range(turns % 8):
                 await asyncio.sleep(0.001)
-            return await delete_expired(settings, store)
+            return await delete_expired(settings.retention, store)
 
         form = images.form(images.png(), "cat.png", kernel=str(2 * number + 3))
         posts = [client.post("/blur", data=form)]
@@ -188,7 +188,7 @@ async def test_original_reused_while_it_expires(
         kept += 1
         await store.tasks.cancel(task.id, {"code": "cancelled", "detail": ""})
     assert kept == 24
-    await delete_expired(settings, store)
+    await delete_expired(settings.retention, store)
     assert await findings(store) == []
 
 
@@ -201,9 +201,9 @@ async def test_concurrent_resubmissions_while_a_result_expires(
         await age(store)
         names = ["cat.png", f"{number}.png", "cat.png", f"{number}-b.png"]
         answers = await asyncio.gather(
-            delete_expired(settings, store),
+            delete_expired(settings.retention, store),
             *(send(name=name) for name in names),
-            delete_expired(settings, store),
+            delete_expired(settings.retention, store),
         )
         bodies = [await response.json() for response in answers[1:-1]]
         assert {body["status"] for body in bodies} <= {"SUCCESS", "CREATED"}
@@ -216,14 +216,14 @@ async def test_concurrent_resubmissions_while_a_result_expires(
         task = await got(store, task_id)
         assert (task.status, task.attempts, task.results) == ("CREATED", 0, [])
     await age(store)
-    await delete_expired(settings, store)
+    await delete_expired(settings.retention, store)
     assert await stored(store, "results") == (0, 0)
     assert await findings(store) == []
 
 
 async def test_archive_reports_expired_results(done: str, store: Store, settings: Settings) -> None:
     await age(store)
-    await delete_expired(settings, store)
+    await delete_expired(settings.retention, store)
     task = await got(store, done)
     group = Group.of_one(task)
     assert archive_entries(group, {task.id: task}) == []
@@ -242,7 +242,7 @@ async def test_legacy_calls_hide_expired_results(
     path = f"/convert/{body['submission_task_id']}"
     assert "url" in await (await client.get(path)).json()
     await age(store)
-    await delete_expired(settings, store)
+    await delete_expired(settings.retention, store)
     shown = await (await client.get(path)).json()
     assert shown["submission_status"] == "SUCCESS" and "url" not in shown
 

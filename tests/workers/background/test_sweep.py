@@ -32,7 +32,7 @@ async def test_sweep_enqueues_a_task_that_was_never_enqueued(
 ) -> None:
     from standalone.embedded_stores import free_port
 
-    away = settings.model_copy(update={"redis_url": f"redis://127.0.0.1:{free_port()}/0"})
+    away = settings.replace(redis_url=f"redis://127.0.0.1:{free_port()}/0")
     client = await aiohttp_client(create_app(away))
     monkeypatch.setattr(sweep_module, "_MIN_WAITING_SECONDS", 0.05)
     async with working(settings):
@@ -45,7 +45,7 @@ async def test_sweep_reenqueues_after_a_wiped_redis(
     send: Send, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bodies = [await (await send(images.png(seed=n), f"{n}.png")).json() for n in range(5)]
-    redis = connect(settings)
+    redis = connect(settings.stores)
     assert await redis.zcard("arq:queue") == 5
     await redis.flushdb()
     await redis.aclose(close_connection_pool=True)
@@ -61,7 +61,7 @@ async def test_sweep_reenqueues_at_once_when_redis_lost_its_mark(
 ) -> None:
     """It does not wait until tasks are overdue: the mark in every Redis in use is missing."""
     bodies = [await (await send(images.png(seed=n), f"{n}.png")).json() for n in range(5)]
-    redis = connect(settings)
+    redis = connect(settings.stores)
     jobs_before = await redis.zrange("arq:queue", 0, -1)
     worker = idle_worker(settings, store, redis, Path())
     assert await sweep_module.sweep_once(worker) == 0  # a Redis without the mark, but with all jobs
@@ -79,7 +79,7 @@ async def test_sweep_reenqueues_a_job_of_a_worker_that_died_before_its_claim(
 ) -> None:
     """arq marks a job as in progress before it runs; that mark outlives its worker."""
     body = await (await send()).json()
-    redis = connect(settings)
+    redis = connect(settings.stores)
     await redis.set(f"arq:in-progress:{body['task_id']}:0", b"1")
     await redis.aclose(close_connection_pool=True)
     monkeypatch.setattr(sweep_module, "_MIN_WAITING_SECONDS", 0.05)
@@ -96,7 +96,7 @@ async def test_sweep_does_not_reenqueue_queued_tasks(
     for number in range(5):
         await send(images.png(seed=number), f"{number}.png")
     monkeypatch.setattr(sweep_module, "_MIN_WAITING_SECONDS", -1)
-    redis = connect(settings)
+    redis = connect(settings.stores)
     worker = idle_worker(settings, store, redis, Path())
     assert await sweep_module.sweep_once(worker) == 0
     assert await redis.zcard("arq:queue") == 5
@@ -153,7 +153,7 @@ async def test_stalled_task_is_reenqueued_once(
 ) -> None:
     body = await (await send()).json()
     task_id = body["task_id"]
-    redis = connect(settings)
+    redis = connect(settings.stores)
     await redis.flushdb()  # the job was taken by the worker that died
     await store.leases.claim(task_id, worker="dead", token="t", seconds=-1, max_attempts=3)
     worker = idle_worker(settings, store, redis, tmp_path)
@@ -170,8 +170,8 @@ async def test_waiting_task_without_attempts_fails(
     body = await (await send()).json()
     await store.leases.claim(body["task_id"], worker="w", token="t", seconds=9, max_attempts=9)
     await store.leases.release(body["task_id"], "t", charge=True)
-    redis = connect(settings)
-    lower = settings.model_copy(update={"max_attempts": 1})
+    redis = connect(settings.stores)
+    lower = settings.replace(max_attempts=1)
     await sweep_module.sweep_once(idle_worker(lower, store, redis, tmp_path))
     task = await store.tasks.get(body["task_id"])
     assert task is not None and task.status == "FAILURE"
@@ -182,10 +182,8 @@ async def test_unresponsive_redis_times_out(settings: Settings) -> None:
     held: list[Any] = []
     server = await asyncio.start_server(lambda r, w: held.append(w), "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    frozen = settings.model_copy(
-        update={"redis_url": f"redis://127.0.0.1:{port}/0", "store_timeout": 0.2}
-    )
-    queue = Queue.open(frozen)
+    frozen = settings.replace(redis_url=f"redis://127.0.0.1:{port}/0", store_timeout=0.2)
+    queue = Queue.open(frozen.stores)
     async with asyncio.timeout(20):
         assert not await queue.enqueue("t", 0, 1)
         with pytest.raises(StoreUnavailable):

@@ -48,7 +48,7 @@ async def test_invalid_message_fails_the_task_and_kills_the_child(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("workers.child.fork_server._PROGRAM", "tests.support.misbehaving_child")
-    async with working(settings.model_copy(update={"max_attempts": 1})) as arq:
+    async with working(settings.replace(max_attempts=1)) as arq:
         worker = await started_worker(arq)
         for number, forgery in enumerate(forgeries):
             await wait_until(lambda: len(worker.children.pids) == 1)
@@ -71,7 +71,7 @@ async def test_flood_of_messages_kills_the_child(
     settings: Settings, send: Send, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("workers.child.fork_server._PROGRAM", "tests.support.misbehaving_child")
-    async with working(settings.model_copy(update={"max_attempts": 1})):
+    async with working(settings.replace(max_attempts=1)):
         flood = ['{"progress": 0}'] * 20_000
         body = await (await send(picture(lines=flood), query="?wait=30")).json()
         assert body["error"]["code"] == "worker_crashed"

@@ -44,7 +44,7 @@ def ignore(share: float) -> None:
 
 
 async def test_one_child_runs_many_tasks(tmp_path: Path) -> None:
-    children = ChildPool(Settings(worker_processes=1))
+    children = ChildPool(Settings().replace(worker_processes=1))
     await children.start()
     (pid,) = children.pids
     shares: list[float] = []
@@ -62,7 +62,7 @@ async def test_child_uses_the_configured_engine(
     tmp_path: Path, engine: str, precision: str
 ) -> None:
     settings = {"upscale_engine": engine, "upscale_precision": precision}
-    children = ChildPool(Settings(worker_processes=1).model_copy(update=settings))
+    children = ChildPool(Settings().replace(worker_processes=1, **settings))
     await children.start()
     assert children.engine.split()[::2] == [engine, precision]
     assert (await children.run(request(tmp_path), ignore))["results"]
@@ -73,7 +73,7 @@ async def test_child_does_not_inherit_secrets(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("MONGO_URL", "mongodb://user:secret@host/")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     monkeypatch.setattr("workers.child.pool.ForkServer", ForkServer)  # starts with these
-    children = ChildPool(Settings(worker_processes=1))
+    children = ChildPool(Settings().replace(worker_processes=1))
     await children.start()
     seen = psutil.Process(children.pids[0]).environ()
     assert "secret" not in str(seen)
@@ -82,7 +82,7 @@ async def test_child_does_not_inherit_secrets(monkeypatch: pytest.MonkeyPatch) -
 
 
 async def test_child_is_killed_and_replaced_on_timeout(tmp_path: Path) -> None:
-    children = ChildPool(Settings(worker_processes=1, task_timeout=0.4))
+    children = ChildPool(Settings().replace(worker_processes=1, task_timeout=0.4))
     await children.start()
     (pid,) = children.pids
     with pytest.raises(TaskTimeout, match=r"0.4 s \(TASK_TIMEOUT\)"):
@@ -93,7 +93,7 @@ async def test_child_is_killed_and_replaced_on_timeout(tmp_path: Path) -> None:
 
 
 async def test_cancelled_task_frees_its_slot_at_once(tmp_path: Path) -> None:
-    children = ChildPool(Settings(worker_processes=1))
+    children = ChildPool(Settings().replace(worker_processes=1))
     await children.start()
     started = asyncio.Event()
     work = asyncio.create_task(
@@ -110,7 +110,7 @@ async def test_cancelled_task_frees_its_slot_at_once(tmp_path: Path) -> None:
 
 
 async def test_crash_reports_the_signal(tmp_path: Path) -> None:
-    children = ChildPool(Settings(worker_processes=1))
+    children = ChildPool(Settings().replace(worker_processes=1))
     await children.start()
     (pid,) = children.pids
 
@@ -125,7 +125,7 @@ async def test_crash_reports_the_signal(tmp_path: Path) -> None:
 
 
 async def test_dead_idle_child_is_replaced_without_a_failure(tmp_path: Path) -> None:
-    children = ChildPool(Settings(worker_processes=2))
+    children = ChildPool(Settings().replace(worker_processes=2))
     await children.start()
     for pid in children.pids:
         os.kill(pid, signal.SIGKILL)
@@ -137,7 +137,7 @@ async def test_dead_idle_child_is_replaced_without_a_failure(tmp_path: Path) -> 
 
 
 async def test_killed_fork_server_takes_its_children_along_and_is_replaced(tmp_path: Path) -> None:
-    children = ChildPool(Settings(worker_processes=1))
+    children = ChildPool(Settings().replace(worker_processes=1))
     await children.start()
     child = psutil.Process(children.pids[0])
     server = child.parent()
@@ -155,7 +155,7 @@ async def test_first_message_other_than_ready_raises_child_start_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("workers.child.process.parse_message", lambda line: Progress(progress=0.5))
-    children = ChildPool(Settings(worker_processes=1))
+    children = ChildPool(Settings().replace(worker_processes=1))
     with pytest.raises(ChildStartError, match="the first message is not Ready"):
         await children.start()
     await children.stop()
@@ -163,7 +163,7 @@ async def test_first_message_other_than_ready_raises_child_start_error(
 
 async def test_stop_during_start_leaves_no_child_and_does_not_hang() -> None:
     for pause in (0, 0.001, 0.005, 0.05, 0.2):
-        children = ChildPool(Settings(worker_processes=2))
+        children = ChildPool(Settings().replace(worker_processes=2))
         starting = asyncio.create_task(children.start())
         await asyncio.sleep(pause)
         starting.cancel()
@@ -191,7 +191,7 @@ from workers.child.pool import ChildPool
 from workers.child.request import Request
 
 async def main():
-    children = ChildPool(Settings(worker_processes=1))
+    children = ChildPool(Settings().replace(worker_processes=1))
     await children.start()
     print(children.pids[0], flush=True)
     def die(share):
@@ -215,7 +215,7 @@ async def test_single_task_gets_all_cores_and_many_share_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("workers.child.pool.usable_cores", lambda: 8)
-    children = ChildPool(Settings(worker_processes=4, workers=2))
+    children = ChildPool(Settings().replace(worker_processes=4, workers=2))
     await children.start()
     threads: list[int] = []
     run = ChildProcess.run
@@ -237,7 +237,7 @@ async def test_single_task_gets_all_cores_and_many_share_them(
 
 
 async def test_exception_in_a_child_is_reported_as_a_defect(tmp_path: Path) -> None:
-    children = ChildPool(Settings(worker_processes=1))
+    children = ChildPool(Settings().replace(worker_processes=1))
     await children.start()
     (pid,) = children.pids
     wrong = replace(request(tmp_path), format="nowhere")  # type: ignore[arg-type]

@@ -41,7 +41,7 @@ async def wait_until_settled(children: ChildPool, count: int) -> None:
 async def test_child_with_too_much_resident_memory_is_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    children = ChildPool(Settings(worker_processes=1))
+    children = ChildPool(Settings().replace(worker_processes=1))
     await children.start()
     (first,) = children.pids
     assert (await children.run(request(tmp_path), ignore))["results"]
@@ -58,7 +58,7 @@ async def test_child_is_replaced_after_max_tasks_by_a_started_successor(
     tmp_path: Path,
 ) -> None:
     causes: list[str] = []
-    children = ChildPool(Settings(worker_processes=1, child_max_tasks=2), causes.append)
+    children = ChildPool(Settings().replace(worker_processes=1, child_max_tasks=2), causes.append)
     await children.start()
     seen: list[int] = []
     original = ChildProcess.run
@@ -81,7 +81,7 @@ async def test_child_is_replaced_after_max_tasks_by_a_started_successor(
 
 
 async def test_child_max_tasks_0_never_recycles(tmp_path: Path) -> None:
-    children = ChildPool(Settings(worker_processes=1, child_max_tasks=0))
+    children = ChildPool(Settings().replace(worker_processes=1, child_max_tasks=0))
     await children.start()
     before = children.pids
     for _ in range(5):
@@ -92,7 +92,7 @@ async def test_child_max_tasks_0_never_recycles(tmp_path: Path) -> None:
 
 async def test_stop_also_stops_a_starting_successor(tmp_path: Path) -> None:
     """The pool stops while the last task of a child runs and its successor starts."""
-    children = ChildPool(Settings(worker_processes=1, child_max_tasks=1))
+    children = ChildPool(Settings().replace(worker_processes=1, child_max_tasks=1))
     await children.start()
     running = asyncio.Event()
     work = asyncio.ensure_future(
@@ -108,7 +108,7 @@ async def test_stop_also_stops_a_starting_successor(tmp_path: Path) -> None:
 
 
 async def test_child_is_killed_before_a_cancelled_task_ends(tmp_path: Path) -> None:
-    children = ChildPool(Settings(worker_processes=1))
+    children = ChildPool(Settings().replace(worker_processes=1))
     await children.start()
     process = psutil.Process(children.pids[0])
     running = asyncio.Event()
@@ -149,7 +149,9 @@ async def test_worker_logs_the_records_of_its_child(tmp_path: Path) -> None:
     data = edsr(2, quantized=True)
     own(tmp_path, algorithm="edsr", sha256=hashlib.sha256(data).hexdigest(), radius=5)
     (tmp_path / "mynet_x2.pb").write_bytes(data)
-    children = ChildPool(Settings(worker_processes=1, weights_dir=tmp_path, upscale_engine="auto"))
+    children = ChildPool(
+        Settings().replace(worker_processes=1, weights_dir=tmp_path, upscale_engine="auto")
+    )
     await children.start()
     operations = [{"op": "upscale", "scale": 2, "model": "mynet"}]
     with structlog.testing.capture_logs() as logs:

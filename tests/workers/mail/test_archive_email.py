@@ -61,16 +61,14 @@ async def test_archive_is_attached_with_all_results(settings: Settings, store: S
         }
     assert message["Subject"] == "Your pictures are ready"
     assert "2 pictures are ready, in the attached zip file." in body(message)
-    assert f"{settings.base_url}/status/{group_id}" in body(message)
+    assert f"{settings.http.base_url}/status/{group_id}" in body(message)
     assert "failed" not in body(message)
 
 
 async def test_link_replaces_a_too_large_archive(settings: Settings, store: Store) -> None:
     task_id = await finished_task(store, "cat.png", b"x" * 5000)
     group_id = await group_of(store, Member(name="cat.png", task_id=task_id))
-    small = settings.model_copy(
-        update={"max_attachment_bytes": 5000, "public_url": "https://pics.example.org/"}
-    )
+    small = settings.replace(max_attachment_bytes=5000, public_url="https://pics.example.org/")
     message = await send_archive(small, store, group_id)
     assert attachments(message) == []
     link = f"https://pics.example.org/status/{group_id}/archive"
@@ -87,7 +85,7 @@ async def test_attachment_limit_is_exact(settings: Settings, store: Store, spare
     found = await store.groups.find(group_id)
     assert found is not None
     length = GroupArchive(*found, lambda r: store.results.read(r.file_id, 0, r.bytes)).length
-    limited = settings.model_copy(update={"max_attachment_bytes": length + spare})
+    limited = settings.replace(max_attachment_bytes=length + spare)
     assert len(attachments(await send_archive(limited, store, group_id))) == (
         1 if spare == 0 else 0
     )

@@ -109,7 +109,11 @@ async def test_sigkill_of_a_sending_worker(settings: Settings, store: Store) -> 
         "    await asyncio.sleep(600)\n"
         "asyncio.run(main())"
     )
-    environment = {**os.environ, "MONGO_URL": settings.mongo_url, "MONGO_DB": settings.mongo_db}
+    environment = {
+        **os.environ,
+        "MONGO_URL": settings.stores.mongo_url,
+        "MONGO_DB": settings.stores.mongo_db,
+    }
     holder = await asyncio.create_subprocess_exec(
         sys.executable, "-c", code, cwd=ROOT, env=environment, stdout=asyncio.subprocess.PIPE
     )
@@ -158,7 +162,7 @@ async def test_long_delivery_extends_its_lease(
         await go.wait()
 
     monkeypatch.setattr(SmtpClient, "send", slow)
-    quick = settings.model_copy(update={"lease_seconds": 0.6})
+    quick = settings.replace(lease_seconds=0.6)
     await store.emails.put(DRAFT)
     sending = asyncio.create_task(send_one(await EmailSender.open(quick, store)))
     await begun.wait()

@@ -52,7 +52,7 @@ async def brittle(
 ) -> AsyncIterator[tuple[Settings, Store, int]]:
     """Settings and a store on that mongod, and its pid."""
     url, pid = breakable
-    chosen = settings.model_copy(update={**FROZEN, "mongo_url": url})
+    chosen = settings.replace(**{**FROZEN, "mongo_url": url})
     opened = await Store.open(chosen)
     yield chosen, opened, pid
     await opened.drop()

@@ -37,7 +37,7 @@ def weekly(settings: Settings) -> Settings:
     """Settings whose newsletter was due within the last hour."""
     now = datetime.now(UTC)
     chosen = {"newsletter_weekday": DAYS[now.weekday()], "newsletter_hour": now.hour}
-    return settings.model_copy(update=chosen)
+    return settings.replace(**chosen)
 
 
 async def subscribe(store: Store, count: int, *, confirmed: bool = True, start: int = 0) -> None:
@@ -69,9 +69,9 @@ ALL_READERS = sorted(f"reader{n}@example.org" for n in range(12))
     ],
 )
 def test_last_due(settings: Settings, now: str, due: str) -> None:
-    monday = settings.model_copy(update={"newsletter_weekday": "mon"})
+    monday = settings.replace(newsletter_weekday="mon")
     at = datetime.fromisoformat(now).replace(tzinfo=UTC)
-    assert last_due(monday, at) == datetime.fromisoformat(due).replace(tzinfo=UTC)
+    assert last_due(monday.mail, at) == datetime.fromisoformat(due).replace(tzinfo=UTC)
 
 
 async def test_only_readers_confirmed_before_it_was_due(weekly: Settings, store: Store) -> None:
@@ -82,9 +82,9 @@ async def test_only_readers_confirmed_before_it_was_due(weekly: Settings, store:
     left = await store.subscribers.find_by_address("reader0@example.org")
     assert left is not None
     await store.subscribers.unsubscribe(left.id, 3600)
-    assert await enqueue_newsletter(weekly, store) == 2
+    assert await enqueue_newsletter(weekly.mail, store) == 2
     assert addresses(await all_emails(store)) == ["reader1@example.org", "reader2@example.org"]
-    assert await enqueue_newsletter(weekly, store) == 0
+    assert await enqueue_newsletter(weekly.mail, store) == 0
 
 
 async def test_concurrent_enqueues(
@@ -92,7 +92,7 @@ async def test_concurrent_enqueues(
 ) -> None:
     monkeypatch.setattr(newsletter, "_BATCH_SIZE", 5)
     await subscribe(store, 12)
-    counts = await asyncio.gather(*(enqueue_newsletter(weekly, store) for _ in range(8)))
+    counts = await asyncio.gather(*(enqueue_newsletter(weekly.mail, store) for _ in range(8)))
     assert sum(counts) == 12
     assert addresses(await all_emails(store)) == ALL_READERS
 
@@ -113,13 +113,13 @@ async def test_interrupted_enqueue_is_completed(
     with monkeypatch.context() as patch:
         patch.setattr(store.emails, "put_all", dying)
         with pytest.raises(KeyboardInterrupt):
-            await enqueue_newsletter(weekly, store)
+            await enqueue_newsletter(weekly.mail, store)
     assert len(await all_emails(store)) == 5
     await send_due(weekly, store)  # the first ones are sent already when the rest is added
     # Even days later: a begun week is completed.
-    assert await enqueue_newsletter(weekly, store, datetime.now(UTC) + timedelta(days=3)) == 7
+    assert await enqueue_newsletter(weekly.mail, store, datetime.now(UTC) + timedelta(days=3)) == 7
     assert addresses(await all_emails(store)) == ALL_READERS
-    assert await enqueue_newsletter(weekly, store) == 0
+    assert await enqueue_newsletter(weekly.mail, store) == 0
     assert batches == [5, 5]
 
 
@@ -127,20 +127,20 @@ async def test_every_week(weekly: Settings, store: Store) -> None:
     await subscribe(store, 2)
     now = datetime.now(UTC)
     assert [
-        await enqueue_newsletter(weekly, store, now + timedelta(days=7 * n)) for n in range(3)
+        await enqueue_newsletter(weekly.mail, store, now + timedelta(days=7 * n)) for n in range(3)
     ] == [2] * 3
 
 
 async def test_more_than_a_day_late_is_skipped(weekly: Settings, store: Store) -> None:
     await subscribe(store, 2)
-    due = last_due(weekly, datetime.now(UTC))
-    assert await enqueue_newsletter(weekly, store, due + timedelta(days=1, seconds=1)) == 0
-    assert await enqueue_newsletter(weekly, store, due + timedelta(days=1)) == 2
+    due = last_due(weekly.mail, datetime.now(UTC))
+    assert await enqueue_newsletter(weekly.mail, store, due + timedelta(days=1, seconds=1)) == 0
+    assert await enqueue_newsletter(weekly.mail, store, due + timedelta(days=1)) == 2
 
 
 async def test_off(settings: Settings, store: Store) -> None:
     await subscribe(store, 1)
-    assert await enqueue_newsletter(settings, store) == 0
+    assert await enqueue_newsletter(settings.mail, store) == 0
 
 
 async def test_newsletter_content(weekly: Settings, store: Store) -> None:
@@ -154,10 +154,10 @@ async def test_newsletter_content(weekly: Settings, store: Store) -> None:
     mailbox = Mailbox()
     with mail_server(mailbox) as port:
         chosen = smtp_settings(weekly, port, public_url="https://pics.example.org")
-        await enqueue_newsletter(chosen, store)
+        await enqueue_newsletter(chosen.mail, store)
         await send_due(chosen, store)
     (message,) = mailbox.messages
-    year, week, _ = last_due(weekly, datetime.now(UTC)).isocalendar()
+    year, week, _ = last_due(weekly.mail, datetime.now(UTC)).isocalendar()
     assert message["Subject"] == f"Darkroom: week {week} of {year}"
     text = body(message)
     assert "In the last seven days 4 tasks were completed:" in text
@@ -174,14 +174,14 @@ async def test_a_week_without_pictures(weekly: Settings, store: Store) -> None:
     await subscribe(store, 1)
     mailbox = Mailbox()
     with mail_server(mailbox) as port:
-        await enqueue_newsletter(weekly, store)
+        await enqueue_newsletter(weekly.mail, store)
         await send_due(smtp_settings(weekly, port), store)
     assert "No pictures were processed in the last seven days." in body(mailbox.messages[0])
 
 
 async def test_unsubscribed_reader_gets_none(weekly: Settings, store: Store) -> None:
     await subscribe(store, 2)
-    await enqueue_newsletter(weekly, store)
+    await enqueue_newsletter(weekly.mail, store)
     left = await store.subscribers.find_by_address("reader0@example.org")
     assert left is not None
     await store.subscribers.unsubscribe(left.id, 3600)

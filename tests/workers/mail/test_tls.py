@@ -65,7 +65,7 @@ async def test_encrypted_login(
 def with_login(settings: Settings, password: str) -> Settings:
     from pydantic import SecretStr
 
-    return settings.model_copy(update={"smtp_user": USER, "smtp_password": SecretStr(password)})
+    return settings.replace(smtp_user=USER, smtp_password=SecretStr(password))
 
 
 @pytest.mark.parametrize("tls", ["starttls", "tls"])

@@ -32,7 +32,7 @@ async def test_queued_tasks_and_free_slots_wake_the_worker(
 
 
 async def test_worker_subscribes_again_and_polls_meanwhile(send: Send, settings: Settings) -> None:
-    redis = connect(settings)
+    redis = connect(settings.stores)
     async with working(settings) as arq:
         await started_worker(arq)
 

@@ -97,9 +97,7 @@ async def test_notes_are_stored_with_the_prefix(
 async def test_results_are_identical_with_and_without_prefix(
     client: Any, settings: Settings, aiohttp_client: Any
 ) -> None:
-    plain = settings.model_copy(
-        update={"intermediate_ttl": 0, "mongo_db": settings.mongo_db + "_plain"}
-    )
+    plain = settings.replace(intermediate_ttl=0, mongo_db=settings.stores.mongo_db + "_plain")
     from service.app import create_app
 
     other = await aiohttp_client(create_app(plain))
@@ -146,7 +144,7 @@ async def test_zero_ttl_stores_nothing(
 ) -> None:
     from service.app import create_app
 
-    off = settings.model_copy(update={"intermediate_ttl": 0})
+    off = settings.replace(intermediate_ttl=0)
     client = await aiohttp_client(create_app(off))
     async with working(off):
         await submit(client, "upscale=2", "grayscale")

@@ -100,7 +100,7 @@ async def test_corrupt_image_fails_at_once_without_retry(send: Send, worker: Any
 
 
 async def test_tasks_run_in_parallel(settings: Settings, send: Send) -> None:
-    two = settings.model_copy(update={"worker_processes": 2})
+    two = settings.replace(worker_processes=2)
     async with working(two) as arq:
         worker = await started_worker(arq)
         posts = [send(images.png(300, 300, seed), f"{seed}.png", "?wait=60") for seed in range(4)]
@@ -115,7 +115,7 @@ async def test_tasks_run_in_parallel(settings: Settings, send: Send) -> None:
 async def test_timeout_kills_the_child_not_the_worker(
     send: Send, client: Any, settings: Settings
 ) -> None:
-    strict = settings.model_copy(update={"task_timeout": 0.5})
+    strict = settings.replace(task_timeout=0.5)
     async with working(strict) as arq:
         worker = await started_worker(arq)
         before = worker.children.pids
@@ -146,7 +146,7 @@ async def test_child_death_costs_an_attempt_then_the_task_succeeds(
 async def test_image_that_kills_every_child_fails_and_others_succeed(
     send: Send, settings: Settings, store: Store
 ) -> None:
-    async with working(settings.model_copy(update={"max_attempts": 2})) as arq:
+    async with working(settings.replace(max_attempts=2)) as arq:
         worker = await started_worker(arq)
         body = await (await send(slow_picture(), "bad.png")).json()
         for attempt in (1, 2):
@@ -181,7 +181,7 @@ async def test_progress_is_written(send: Send, store: Store, worker: Any) -> Non
 
 async def test_operations_list_the_engines_of_live_workers(client: Any, settings: Settings) -> None:
     assert (await (await client.get("/operations")).json())["engines"] == {}
-    async with working(settings.model_copy(update={"upscale_engine": "auto"})) as arq:
+    async with working(settings.replace(upscale_engine="auto")) as arq:
         engine = (await started_worker(arq)).children.engine
 
         async def listed() -> bool:
@@ -194,7 +194,7 @@ async def test_operations_list_the_engines_of_live_workers(client: Any, settings
 
 async def test_lost_lease_publishes_nothing(send: Send, settings: Settings, store: Store) -> None:
     """A worker loses its lease while it computes: its results are not published."""
-    async with working(settings.model_copy(update={"lease_seconds": 0.6})) as arq:
+    async with working(settings.replace(lease_seconds=0.6)) as arq:
         worker = await started_worker(arq)
         task_id, _ = await send_to_halted_child(send, arq)
         await store._database["tasks"].update_one(
@@ -210,7 +210,7 @@ async def test_lost_lease_publishes_nothing(send: Send, settings: Settings, stor
 async def test_missing_weights_on_the_worker_fail_the_task(
     settings: Settings, aiohttp_client: Any, shared: Path
 ) -> None:
-    rich = settings.model_copy(update={"weights_dir": shared / "weights"})
+    rich = settings.replace(weights_dir=shared / "weights")
     client = await aiohttp_client(create_app(rich))
     async with working(settings):
         form = images.form(images.png(), "cat.png", model="FSRCNN")
@@ -222,7 +222,7 @@ async def test_missing_weights_on_the_worker_fail_the_task(
 async def test_published_models_end_to_end(
     settings: Settings, aiohttp_client: Any, shared: Path
 ) -> None:
-    rich = settings.model_copy(update={"weights_dir": shared / "weights"})
+    rich = settings.replace(weights_dir=shared / "weights")
     client = await aiohttp_client(create_app(rich))
     async with working(rich):
         for model, scale in (("FSRCNN", 3), ("FSRCNN-small", 2), ("ESPCN", 4), ("LapSRN", 8)):
@@ -237,7 +237,7 @@ async def test_redis_jobs_are_json_and_are_cleaned_up(
     send: Send, settings: Settings, store: Store
 ) -> None:
     body = await (await send()).json()
-    redis = connect(settings)
+    redis = connect(settings.stores)
     job = json.loads(await redis.get(f"arq:job:{body['task_id']}:0"))
     assert (job["f"], job["a"]) == ("process", [body["task_id"]])
     async with working(settings) as arq:

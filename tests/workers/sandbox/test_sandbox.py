@@ -44,7 +44,7 @@ def _probing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def started(**settings: Any) -> AsyncIterator[ChildPool]:
-    children = ChildPool(Settings(worker_processes=1, **settings))
+    children = ChildPool(Settings().replace(worker_processes=1, **settings))
     try:
         await children.start()
         yield children
@@ -102,7 +102,7 @@ async def test_sandbox_allows_only_its_own_folder(tmp_path: Path) -> None:
     secret, scratch = tmp_path / "secret", tmp_path / "scratch"
     secret.write_text("mongodb://user:secret@host/")
     scratch.mkdir()
-    children = ChildPool(Settings(worker_processes=2), scratch=scratch)
+    children = ChildPool(Settings().replace(worker_processes=2), scratch=scratch)
     await children.start()
     one, other = scratch.iterdir()
     for path in ("/etc/passwd", "/etc/hostname", str(secret), f"{ROOT}/README.md"):
@@ -156,7 +156,7 @@ async def test_rlimits_are_set_and_cannot_be_raised(tmp_path: Path) -> None:
         assert int(taken) < 100  # GiB of 10,000 that it tries to map
         (pid,) = children.pids
         seen = psutil.Process(pid).rlimit(psutil.RLIMIT_CPU)[0]
-        assert 0 < seen < Settings().task_timeout * (os.cpu_count() or 1) + 1000
+        assert 0 < seen < Settings().worker.task_timeout * (os.cpu_count() or 1) + 1000
         before = sorted(psutil.Process(pid).environ()) if os.getuid() == 0 else []
         assert set(before) <= {"PATH", "LANG", "LC_ALL", "HOME", "TMPDIR", "LD_LIBRARY_PATH"} | {
             *("VIRTUAL_ENV", "PYTHONPATH"),
@@ -177,7 +177,7 @@ async def test_child_has_no_capabilities(tmp_path: Path) -> None:
 
 async def test_endless_c_code_is_killed_by_the_cpu_limit(tmp_path: Path) -> None:
     """The worker hangs and no Python code of the child runs: the kernel kills it."""
-    children = ChildPool(Settings(worker_processes=1))
+    children = ChildPool(Settings().replace(worker_processes=1))
     children._setup["cpu_seconds"] = 1.0
     await children.start()
     with pytest.raises(WorkerCrashed) as caught:
@@ -198,7 +198,7 @@ from workers.child.request import Request
 workers.child.fork_server._PROGRAM = "tests.support.sandbox_probe"
 
 async def main():
-    children = ChildPool(Settings(worker_processes=1))
+    children = ChildPool(Settings().replace(worker_processes=1))
     await children.start()
     print(children.pids[0], flush=True)
     asyncio.ensure_future(children.run({task!r}, print))
@@ -320,7 +320,7 @@ def test_unlisted_architecture_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
 
 async def test_folder_of_a_child_is_deleted_with_it(tmp_path: Path) -> None:
     children = ChildPool(
-        Settings(worker_processes=1, child_max_tasks=1), scratch=tmp_path / "scratch"
+        Settings().replace(worker_processes=1, child_max_tasks=1), scratch=tmp_path / "scratch"
     )
     (tmp_path / "scratch").mkdir()
     await children.start()

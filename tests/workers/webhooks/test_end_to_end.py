@@ -237,12 +237,10 @@ async def test_every_submission_route_accepts_and_validates_it(
 
 
 async def test_disabled_and_rate_limited(settings: Settings, aiohttp_client: Any) -> None:
-    client = await open_client(aiohttp_client, settings.model_copy(update={"webhooks": False}))
+    client = await open_client(aiohttp_client, settings.replace(webhooks=False))
     answer = await send(client, "https://example.org/", "a.png")
     assert (answer["code"], answer["setting"]) == ("bad_callback", "WEBHOOKS")
-    client = await open_client(
-        aiohttp_client, settings.model_copy(update={"webhooks_per_client": 2})
-    )
+    client = await open_client(aiohttp_client, settings.replace(webhooks_per_client=2))
     for _ in range(2):
         assert "task_id" in await send(client, "https://example.org/", "a.png")
     answer = await send(client, "https://example.org/", "a.png")

@@ -143,7 +143,7 @@ async def test_given_up_after_a_day(settings: Settings, store: Store) -> None:
         document = await store.webhooks._collection.find_one()
         assert document is not None
         kept = document["expires_at"] - document["ended_at"]
-        assert kept.total_seconds() == chosen.webhook_retention_seconds
+        assert kept.total_seconds() == chosen.webhook.webhook_retention_seconds
 
 
 async def test_webhook_of_a_dead_sender_is_sent_by_another(

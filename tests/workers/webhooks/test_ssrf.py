@@ -46,13 +46,13 @@ async def names() -> AsyncIterator[tuple[DnsServer, str]]:
 
 def public_only(receiver: Receiver, server: str, **more: Any) -> Settings:
     """Return settings that allow public addresses only, on the receiver's port."""
-    return Settings(
+    return Settings().replace(
         webhook_ports=f"{receiver.port}", webhook_nameservers=server, webhook_timeout=20, **more
     )
 
 
 async def post(settings: Settings, url: str, client: WebhookClient | None = None) -> CallResult:
-    client = client or await WebhookClient.open(settings, AddressPolicy(settings))
+    client = client or await WebhookClient.open(settings.webhook, AddressPolicy(settings.webhook))
     try:
         return await client.post(URL(url), "{}", PLAIN)
     finally:
@@ -81,7 +81,7 @@ async def test_name_that_turns_private_is_not_called(
     dns_server, server = names
     dns_server.answers["hook.example"] = [["127.0.0.2"], ["127.0.0.1"]]
     settings = public_only(receiver, server, webhook_allowed_networks="127.0.0.2/32")
-    client = await WebhookClient.open(settings, AddressPolicy(settings))
+    client = await WebhookClient.open(settings.webhook, AddressPolicy(settings.webhook))
     try:
         url = URL(f"http://hook.example:{receiver.port}/")
         first = await client.post(url, "{}", PLAIN)  # nothing listens at 127.0.0.2
@@ -138,8 +138,10 @@ async def test_socket_factory_checks_the_address(
     dns_server.answers["hook.example"] = [["127.0.0.1"]]
     settings = public_only(receiver, server)
     for url in (f"http://127.0.0.1:{receiver.port}/", f"http://hook.example:{receiver.port}/"):
-        client = await WebhookClient.open(settings, AllowAll(settings))
-        client._policy = AddressPolicy(settings)  # of the socket; the resolver keeps AllowAll
+        client = await WebhookClient.open(settings.webhook, AllowAll(settings.webhook))
+        client._policy = AddressPolicy(
+            settings.webhook
+        )  # of the socket; the resolver keeps AllowAll
         call = await post(settings, url, client)
         assert (call.outcome, receiver.calls) == ("refused_address", []), url
 
@@ -166,7 +168,7 @@ async def test_no_proxies_cookies_or_netrc(
         cookie.set_cookie("session", "1")
         receiver.responses.append(cookie)
         settings = webhook_settings(Settings(), receiver)
-        client = await WebhookClient.open(settings, AddressPolicy(settings))
+        client = await WebhookClient.open(settings.webhook, AddressPolicy(settings.webhook))
         for _ in range(2):
             await client.post(URL(receiver.url), "{}", PLAIN)
         await client.close()
@@ -194,7 +196,7 @@ async def call_server(answer: bytes, *, drip: bool = False, timeout: float = 30)
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    settings = Settings(
+    settings = Settings().replace(
         webhook_ports=str(port), webhook_allowed_networks="127.0.0.0/8", webhook_timeout=timeout
     )
     try:
@@ -229,7 +231,7 @@ async def test_endless_response_ends(answer: bytes) -> None:
 async def test_silent_dns_server_ends(receiver: Receiver, names: tuple[DnsServer, str]) -> None:
     dns_server, server = names
     dns_server.silent.add("slow.example")
-    settings = Settings(
+    settings = Settings().replace(
         webhook_ports=f"{receiver.port}", webhook_nameservers=server, webhook_timeout=0.5
     )
     call = await post(settings, f"http://slow.example:{receiver.port}/")

@@ -8,14 +8,13 @@ from ipaddress import ip_network
 from pathlib import Path
 
 from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings
 
-from models.settings.mail import DAY
+from models.settings.group import DAY, Group, split_list
 
 _KEY_BYTES = range(24, 65)  # of a secret, by Standard Webhooks
 
 
-class WebhookSettings(BaseSettings):
+class WebhookSettings(Group):
     """Webhooks: calls to a callback_url when a task or group ends."""
 
     webhooks: bool = Field(True, description="Accept callback_url; False: it is refused.")
@@ -52,6 +51,13 @@ class WebhookSettings(BaseSettings):
         10,
         gt=0,
         description="Seconds for a whole call: DNS, connection, TLS and the status line.",
+    )
+    webhook_concurrency: int = Field(
+        16,
+        ge=1,
+        le=1000,
+        description="Concurrent webhook deliveries of one worker; at most half of them for one "
+        "client, and an eighth to one host, so that slow receivers do not delay others.",
     )
     webhook_retention_seconds: float = Field(
         7 * DAY,
@@ -92,11 +98,6 @@ class WebhookSettings(BaseSettings):
     def _check_nameservers(cls, value: str) -> str:
         parse_nameservers(value)
         return value
-
-
-def split_list(value: str) -> list[str]:
-    """Return the parts between commas."""
-    return [part.strip() for part in value.split(",") if part.strip()]
 
 
 def parse_nameservers(value: str) -> list[tuple[str, int]]:

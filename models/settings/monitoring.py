@@ -1,4 +1,4 @@
-"""Settings: logs."""
+"""Settings: logs and metrics."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
-from pydantic_settings import BaseSettings
 
-MIB = 1024 * 1024
+from models.settings.group import MIB, Group
 
 
-class LogSettings(BaseSettings):
-    """Logs."""
+class MonitoringSettings(Group):
+    """Logs and metrics."""
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="Lowest level that is logged."
@@ -24,3 +23,9 @@ class LogSettings(BaseSettings):
     )
     log_file_bytes: int = Field(10 * MIB, ge=1024, description="Size at which LOG_FILE rotates.")
     log_file_count: int = Field(5, ge=1, description="Number of rotated log files to keep.")
+    metrics: bool = Field(
+        True,
+        description="Serve GET /metrics for Prometheus. It shows no secret, but how much the "
+        "service is used: a proxy in front should not publish it. Set it alike for services and "
+        "workers.",
+    )
