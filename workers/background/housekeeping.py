@@ -50,8 +50,3 @@ async def delete_expired(settings: RetentionSettings, store: Store) -> dict[str,
         counts["intermediates"] += count
     counts["orphans"] = await store.orphans.collect()
     return counts
-
-
-def _pause_seconds(settings: RetentionSettings) -> float:
-    """Return the seconds between two runs: what is released is deleted at most a tenth later."""
-    return min(_MAX_PAUSE_SECONDS, settings.delete_grace_seconds / 10)
