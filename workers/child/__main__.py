@@ -55,7 +55,7 @@ def main() -> None:
     if onnx:
         # A wheel for another processor fails in ways of its own: the child says so.
         with contextlib.suppress(Exception):
-            import openvino  # noqa: F401
+            from workers.upscaler import openvino  # noqa: F401
     serve(_run_child)
 
 
