@@ -114,7 +114,7 @@ class Supervisor:
             ("mongo_url", embedded_stores.mongo),
             ("redis_url", embedded_stores.redis),
         ):
-            if not getattr(self._settings, setting):
+            if not getattr(self._settings.stores, setting):
                 store = open_store(self._data)
                 changes[setting] = store.url
                 await self._add(store.process)

@@ -7,9 +7,6 @@ import contextlib
 from models.errors import TooManyStreams
 from models.slots import Slots
 
-# Tasks followed for each stream that is allowed; a change of each costs about 0.05 ms.
-_TASKS_PER_STREAM = 10
-_TASKS_PER_STREAM_OF_CLIENT = 30  # a client may follow a few groups of a thousand
 _RETRY_AFTER_SECONDS = 5  # streams end with their task, at an unknown time
 
 

@@ -207,7 +207,7 @@ async def test_store_up_is_0_without_redis(settings: Settings, aiohttp_client: A
 async def test_metrics_off_serves_and_writes_nothing(
     settings: Settings, store: Store, aiohttp_client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.metrics._SNAPSHOT_SECONDS", 0.01)
+    monkeypatch.setattr("workers.metrics.SNAPSHOT_SECONDS", 0.01)
     off = settings.replace(metrics=False)
     client = await aiohttp_client(create_app(off))
     async with working(off) as arq:
@@ -224,7 +224,7 @@ async def test_metrics_off_serves_and_writes_nothing(
 async def test_stopped_worker_leaves_counters_but_no_gauges(
     client: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.metrics._SNAPSHOT_SECONDS", 600)
+    monkeypatch.setattr("workers.metrics.SNAPSHOT_SECONDS", 600)
     async with working(settings) as arq:
         name = (await started_worker(arq)).name
         arq.ctx["worker"].instruments.count(ATTEMPTS, "success")

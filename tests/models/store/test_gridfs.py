@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from pathlib import Path
 from typing import Any
@@ -129,4 +130,5 @@ async def test_orphan_collection_spares_results_of_a_live_attempt(
 def orphans(store: Store, settings: Settings) -> OrphanCollector:
     """Return a collector with a negative grace: what was just written is old already."""
 
-    return OrphanCollector(store._database, store._settings.replace(delete_grace_seconds=-1))
+    grace = store._settings.retention.model_copy(update={"delete_grace_seconds": -1})
+    return OrphanCollector(store._database, dataclasses.replace(store._settings, retention=grace))

@@ -219,8 +219,8 @@ async def test_too_many_streams_of_one_client(settings: Settings, aiohttp_client
 async def test_too_many_tasks_in_the_streams_of_one_client(
     settings: Settings, aiohttp_client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.events.stream_limits._TASKS_PER_STREAM", 1)
-    monkeypatch.setattr("service.events.stream_limits._TASKS_PER_STREAM_OF_CLIENT", 1)
+    monkeypatch.setattr("service.events.sse_hub._TASKS_PER_STREAM", 1)
+    monkeypatch.setattr("service.events.sse_hub._TASKS_PER_STREAM_OF_CLIENT", 1)
     changes = {"events_per_client": 3, "events_total": 5, "proxies": 1}
     client = await aiohttp_client(create_app(settings.replace(**changes)))
     form = images.form(images.png(seed=1), "a.png")
