@@ -326,7 +326,10 @@ async def test_folder_of_a_child_is_deleted_with_it(tmp_path: Path) -> None:
     await children.start()
     for _ in range(3):
         assert (await children.run(request(tmp_path), ignore))["results"]
-    os.kill(children.pids[0], signal.SIGKILL)
+    while children._replacements:
+        await asyncio.sleep(0.01)
+    (pid,) = children.pids
+    os.kill(pid, signal.SIGKILL)
     while children.pids:
         await asyncio.sleep(0.01)
     assert (await children.run(request(tmp_path), ignore))["results"]
