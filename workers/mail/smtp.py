@@ -64,8 +64,8 @@ class SmtpClient:
         server, self._server = self._server, None
         if server is not None and server.is_connected:
             try:
-                await server.quit()
-            except (SMTPException, OSError):
+                await _within(self._settings.smtp_timeout, server.quit())
+            except (SMTPException, OSError, TemporaryFailure):
                 server.close()
 
     def _drop(self) -> None:
@@ -117,7 +117,7 @@ class SmtpClient:
         part.replace(path)
 
 
-async def _within(seconds: float, conversation: Coroutine[Any, Any, None]) -> None:
+async def _within(seconds: float, conversation: Coroutine[Any, Any, object]) -> None:
     """Await a conversation; end it for certain after ``seconds`` or when cancelled.
 
     asyncio.timeout is not enough: it cancels once, and on 3.11 asyncio.wait_for (in aiosmtplib)

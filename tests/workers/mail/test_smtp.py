@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
+import aiosmtplib
 import pytest
 
 from models.outbox import email as drafts
@@ -178,6 +180,28 @@ async def test_many_workers_send_each_email_once(settings: Settings, store: Stor
         await asyncio.gather(*senders, return_exceptions=True)
     assert sorted(mailbox.recipients) == sorted(f"a{n}@example.org" for n in range(60))
     assert len({message["Message-ID"] for message in mailbox.messages}) == 60
+
+
+async def test_sender_ends_though_the_farewell_to_the_server_loses_a_cancellation(
+    settings: Settings, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On Python 3.11 asyncio.wait_for, which aiosmtplib uses, may lose one."""
+    leaving = asyncio.Event()
+
+    async def quit_(self: aiosmtplib.SMTP) -> None:
+        leaving.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(aiosmtplib.SMTP, "quit", quit_)
+    await store.emails.put(DRAFT)
+    with mail_server(Mailbox()) as port:
+        task = asyncio.create_task(sender.send_emails(smtp_settings(settings, port), store))
+        await leaving.wait()
+        task.cancel()
+        _, hanging = await asyncio.wait({task}, timeout=10)
+        assert not hanging
 
 
 @pytest.mark.parametrize("bad", ["x\r\nBcc: all@example.org", "x\nBcc: a", "x\rBcc: a"])
