@@ -64,7 +64,7 @@ class SmtpClient:
         server, self._server = self._server, None
         if server is not None and server.is_connected:
             try:
-                await _within(self._settings.smtp_timeout, server.quit())
+                await _within(_REPLY_SECONDS, server.quit())
             except (SMTPException, OSError, TemporaryFailure):
                 server.close()
 
