@@ -35,10 +35,11 @@ async def test_mongod_killed_during_uploads_each_is_refused_or_kept(
         first = [client.submit(each) for each in workload[:10]]
         await asyncio.gather(*first)
         mongo = psutil.Process(darkroom.pid("mongo"))
-        uploads = [asyncio.create_task(client.submit(each)) for each in workload[10:]]
+        uploads = [asyncio.create_task(client.submit(each)) for each in workload[10:20]]
         await asyncio.wait(uploads, return_when=asyncio.FIRST_COMPLETED)
         # Frozen, then killed: it is away for longer than the driver waits.
         mongo.suspend()
+        uploads += [asyncio.create_task(client.submit(each)) for each in workload[20:]]
         while not client.retries["503"]:  # the client itself insists on Retry-After
             await asyncio.sleep(0.05)
         mongo.kill()
