@@ -81,7 +81,10 @@ async def test_untrusted_certificate_gets_nothing(
     assert email.error is not None and "certificate" in email.error.lower()
 
 
-async def test_starttls_is_never_skipped(settings: Settings, store: Store) -> None:
+async def test_starttls_is_never_skipped(
+    settings: Settings, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.mail.sender._RETRY_SECONDS", 100)  # one attempt
     mailbox = Mailbox()
     await store.emails.put(DRAFT)
     with mail_server(mailbox) as port:
