@@ -32,6 +32,12 @@ CONVERSATION = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def _one_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No second attempt becomes due while the first ends, however slow the machine is."""
+    monkeypatch.setattr("workers.mail.sender._RETRY_SECONDS", 100)
+
+
 @asynccontextmanager
 async def silent_server(replies: int) -> AsyncIterator[int]:
     """Run a mail server that sends its first replies and then none; yields its port."""
