@@ -1,7 +1,7 @@
 """Client connections: their number is limited, slow headers (slowloris) and readers time out.
 
 aiohttp does neither; it only closes an idle connection KEEPALIVE_TIMEOUT after a response.
-Request bodies are timed by ``service.http.upload_rate``.
+Request bodies are timed by ``service.http.request_body``.
 """
 
 from __future__ import annotations
