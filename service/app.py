@@ -112,7 +112,7 @@ async def background_context(app: web.Application) -> AsyncIterator[None]:
         asyncio.create_task(watch_changes(store.change_stream, [endings, hub])),
         asyncio.create_task(hub.run()),
         asyncio.create_task(measure_lag(instruments)),
-        asyncio.create_task(record_history(settings.worker, store)),
+        asyncio.create_task(record_history(store)),
     ]
     yield
     for each in working:

@@ -7,12 +7,12 @@ import contextlib
 import random
 import secrets
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from typing import Any, ClassVar, Generic
 
 import structlog
 
 from models.errors import StoreUnavailable
+from models.settings.worker import WorkerSettings
 from models.store.outbox.outbox import Item, Outbox
 from workers.store_retry import extend_until_lost, retry_store
 
@@ -49,38 +49,34 @@ class LeaseLost(Exception):
     """Another sender holds the item, or has sent it."""
 
 
-@dataclass(frozen=True)
-class RetryPolicy:
-    """How long an item is tried.
-
-    ``lease_seconds``: until a silent sender loses the item; ``keep_seconds``: how long an ended
-    item is kept; ``retry_seconds``: the pause before the second attempt, which doubles;
-    ``give_up_seconds``: how long an item may keep failing.
-    """
-
-    lease_seconds: float
-    keep_seconds: float
-    retry_seconds: float
-    give_up_seconds: float
-
-
 class Sender(ABC, Generic[Item]):
     """Sends what is due in one outbox, ``concurrency`` items at a time.
 
-    Any number of workers may do so at once. ``kind`` begins its log events. ``poll_seconds``:
-    between two looks at an outbox in which nothing was due; ``due``, when set, ends that pause.
+    Any number of workers may do so at once. ``kind`` begins its log events. ``due``, when set, ends
+    the pause between two looks at an outbox in which nothing was due.
     """
 
     kind: ClassVar[str]
+    retry_seconds: ClassVar[float]
+    """The pause before the second attempt, which doubles with each further one."""
+    give_up_seconds: ClassVar[float]
+    """How long an item may keep failing."""
 
     def __init__(
-        self, outbox: Outbox[Item], policy: RetryPolicy, concurrency: int, poll_seconds: float
+        self,
+        outbox: Outbox[Item],
+        settings: WorkerSettings,
+        *,
+        concurrency: int,
+        keep_seconds: float,
     ) -> None:
+        """``keep_seconds``: how long an ended item is kept."""
         self.due = asyncio.Event()
         self._outbox = outbox
-        self._policy = policy
+        self._lease_seconds = settings.lease_seconds
+        self._poll_seconds = settings.sweep_interval_seconds
         self._concurrency = concurrency
-        self._poll_seconds = poll_seconds
+        self._keep_seconds = keep_seconds
 
     @abstractmethod
     async def send(self, item: Item) -> None:
@@ -92,14 +88,14 @@ class Sender(ABC, Generic[Item]):
 
     async def claim(self) -> Item | None:
         """Lease the item that is sent next; None if none is due."""
-        return await self._outbox.claim(secrets.token_hex(8), self._policy.lease_seconds)
+        return await self._outbox.claim(secrets.token_hex(8), self._lease_seconds)
 
-    async def rest(self) -> None:
-        """Nothing is due, and nothing is being sent."""
+    async def on_idle(self) -> None:
+        """Release what is not needed while nothing is due and nothing is being sent."""
 
     async def close(self) -> None:
-        """Nothing is sent any more."""
-        await self.rest()
+        """Release everything: the sender ends."""
+        await self.on_idle()
 
     def log_fields(self, item: Item) -> dict[str, Any]:
         return {self.kind: item.id, "attempt": item.attempts}
@@ -126,7 +122,7 @@ class Sender(ABC, Generic[Item]):
                     task.add_done_callback(end)
                     continue
                 if not sending:
-                    await self.rest()
+                    await self.on_idle()
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(self._poll_seconds):
                         await self.due.wait()
@@ -150,7 +146,7 @@ class Sender(ABC, Generic[Item]):
     async def deliver(self, item: Item) -> None:
         """Send a claimed item and record how it ended, unless its lease is lost on the way."""
         working = asyncio.create_task(self._attempt(item))
-        seconds = self._policy.lease_seconds
+        seconds = self._lease_seconds
         extending = asyncio.create_task(
             extend_until_lost(lambda: self._outbox.extend(item, seconds), seconds)
         )
@@ -188,7 +184,7 @@ class Sender(ABC, Generic[Item]):
         """Give back an interrupted item. Without retries: a shutdown must not wait for a store."""
         with contextlib.suppress(StoreUnavailable):
             if item.delivered:
-                await self._outbox.mark_sent(item, self._policy.keep_seconds)
+                await self._outbox.mark_sent(item, self._keep_seconds)
             else:
                 await self._outbox.postpone(item, 0)
 
@@ -222,21 +218,20 @@ class Sender(ABC, Generic[Item]):
         """Record that the item was sent, however long the store is away: else it is sent again."""
         while True:
             with contextlib.suppress(StoreUnavailable):
-                await retry_store(self._outbox.mark_sent)(item, self._policy.keep_seconds)
+                await retry_store(self._outbox.mark_sent)(item, self._keep_seconds)
                 return
 
     async def _fail(self, item: Item, error: str) -> None:
-        await retry_store(self._outbox.fail)(item, error, self._policy.keep_seconds)
+        await retry_store(self._outbox.fail)(item, error, self._keep_seconds)
         self._logger(item).warning(f"{self.kind}_failed", error=error)
 
     async def _retry(self, item: Item, error: str, *, fault: bool, retry_after: float = 0) -> None:
         """Give an item back to be tried later, or fail it when its time is up."""
-        policy = self._policy
-        if item.failing_for.total_seconds() > policy.give_up_seconds:
-            given_up = f"(given up after {policy.give_up_seconds:g} s of failures)"
+        if item.failing_for.total_seconds() > self.give_up_seconds:
+            given_up = f"(given up after {self.give_up_seconds:g} s of failures)"
             await self._fail(item, f"{error} {given_up}")
             return
-        pause = min(policy.retry_seconds * 2.0 ** min(item.troubles, 30), MAX_RETRY_SECONDS)
+        pause = min(self.retry_seconds * 2.0 ** min(item.troubles, 30), MAX_RETRY_SECONDS)
         pause *= random.uniform(0.8, 1.2)  # jitter: a receiver that is back is not met by all
         pause = max(pause, min(retry_after, MAX_RETRY_SECONDS))
         await retry_store(self._outbox.retry)(item, pause, error, fault=fault)

@@ -46,7 +46,7 @@ class WorkerSettings(Group):
         1000,
         ge=0,
         description="Tasks after which a child process is replaced by a new one. 0: never; 1: no "
-        "picture meets what another left behind, for 0.15 s of a core each.",
+        "picture meets what another left behind, for 0.2 s of a core each.",
     )
     max_attempts: int = Field(
         3, ge=1, description="Attempts at a task whose process dies; then worker_crashed."

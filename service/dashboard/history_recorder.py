@@ -8,7 +8,6 @@ import secrets
 import structlog
 
 from models.errors import StoreUnavailable
-from models.settings.worker import WorkerSettings
 from models.store import Store
 from models.store.tasks.queue_history import INTERVAL_SECONDS
 
@@ -17,7 +16,7 @@ log = structlog.get_logger()
 _LOCK_NAME = "history"
 
 
-async def record_history(settings: WorkerSettings, store: Store) -> None:
+async def record_history(store: Store) -> None:
     """Write a record every INTERVAL_SECONDS until cancelled.
 
     The service does it, not a worker, so that the history also shows when no worker is alive.
@@ -25,13 +24,10 @@ async def record_history(settings: WorkerSettings, store: Store) -> None:
     holder = secrets.token_hex(8)
     while True:
         try:
-            if await store.periodic_lock.acquire(
-                _LOCK_NAME, holder, max(INTERVAL_SECONDS, settings.lease_seconds)
-            ):
+            if await store.periodic_lock.acquire(_LOCK_NAME, holder, INTERVAL_SECONDS):
                 work = await store.task_stats.queue()
                 workers = await store.workers.count_alive()
                 await store.queue_history.record(work, workers)
-                await store.periodic_lock.release(_LOCK_NAME, holder, INTERVAL_SECONDS)
         except StoreUnavailable:
             pass
         except Exception:

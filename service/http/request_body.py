@@ -16,6 +16,7 @@ from models.settings.uploads import UploadSettings
 
 M = TypeVar("M", bound=BaseModel)
 
+_GRACE_SHARE = 6  # of UPLOAD_STALL_TIMEOUT: an upload may begin slowly, for 5 s by default
 _MAX_VALIDATION_ERRORS = 20  # above this, only the count is reported: pydantic formats all or none
 
 
@@ -28,9 +29,6 @@ def content_type(request: web.Request) -> tuple[str, dict[str, str]]:
     given = request.headers.get("Content-Type", "application/octet-stream")
     kind, parameters = parse_options_header(given)
     return kind, parameters
-
-
-_GRACE_SHARE = 6  # of UPLOAD_STALL_TIMEOUT: an upload may begin slowly, for 5 s by default
 
 
 class Body:

@@ -135,7 +135,7 @@ async def send_due(settings: Settings, store: Store) -> int:
     sender, count = await EmailSender.open(settings, store), 0
     while await send_one(sender):
         count += 1
-    await sender.rest()
+    await sender.on_idle()
     return count
 
 

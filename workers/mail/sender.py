@@ -14,11 +14,10 @@ from models.store import Store
 from workers.mail.contents import CONTENT_BUILDERS
 from workers.mail.message import MailContext, compose_message
 from workers.mail.smtp import SmtpClient
-from workers.outbox import RetryPolicy, Sender
+from workers.outbox import Sender
 
 log = structlog.get_logger()
 
-_RETRY_SECONDS = 30.0  # before the second attempt; gray-listing servers want half a minute or more
 CONNECTIONS_PER_WORKER = 2  # so that an e-mail with a large archive does not hold up all others
 
 
@@ -31,20 +30,15 @@ class EmailSender(Sender[Email]):
     """Sends e-mails over SMTP, or writes them into a folder; a connection stays open while busy."""
 
     kind = "email"
+    retry_seconds = 30.0  # gray-listing servers want half a minute or more
+    give_up_seconds = GIVE_UP_SECONDS
 
     def __init__(self, context: MailContext) -> None:
-        settings = context.settings
-        policy = RetryPolicy(
-            lease_seconds=settings.worker.lease_seconds,
-            keep_seconds=settings.mail.mail_retention_seconds,
-            retry_seconds=_RETRY_SECONDS,
-            give_up_seconds=GIVE_UP_SECONDS,
-        )
         super().__init__(
             context.store.emails,
-            policy,
-            CONNECTIONS_PER_WORKER,
-            settings.worker.sweep_interval_seconds,
+            context.settings.worker,
+            concurrency=CONNECTIONS_PER_WORKER,
+            keep_seconds=context.settings.mail.mail_retention_seconds,
         )
         self._context = context
         self._free_clients: list[SmtpClient] = []
@@ -81,7 +75,7 @@ class EmailSender(Sender[Email]):
         finally:
             self._free_clients.append(client)
 
-    async def rest(self) -> None:
+    async def on_idle(self) -> None:
         while self._free_clients:
             await self._free_clients.pop().disconnect()
 

@@ -15,15 +15,13 @@ from models.outbox.webhook_signature import SigningSecrets, signature_headers, s
 from models.outbox.webhook_url import AddressPolicy, parse_callback_url
 from models.slots import Slots
 from workers.context import WorkerContext
-from workers.outbox import LeaseLost, PermanentFailure, RetryPolicy, Sender, TemporaryFailure
+from workers.outbox import LeaseLost, PermanentFailure, Sender, TemporaryFailure
 from workers.store_retry import retry_store
 from workers.webhooks.client import CallResult, WebhookClient
 from workers.webhooks.payload import build_payload
 
 _FINAL_OUTCOMES = frozenset({"gone", "refused_address", "bad_callback"})
 """Not retried: the receiver answered 410, or it may not be called."""
-_RETRY_SECONDS = 10.0  # before the second attempt: a receiver that restarts is back by then
-_GIVE_UP_SECONDS = 24 * 3600.0  # a receiver that fails for a day is not coming back by itself
 # A host gets an eighth of WEBHOOK_CONCURRENCY, a client half: slow receivers do not delay others.
 _SHARES = {"host": 8, "client": 2}
 _RECHECK_SECONDS = 10.0  # a webhook waits before a sender checks itself whether its task has ended
@@ -39,6 +37,8 @@ class WebhookSender(Sender[WebhookEvent]):
     """Calls receivers, with limits for each host and each client."""
 
     kind = "webhook"
+    retry_seconds = 10.0  # a receiver that restarts is back by then
+    give_up_seconds = 24 * 3600.0  # a receiver that fails for a day is not coming back by itself
 
     def __init__(
         self,
@@ -47,18 +47,12 @@ class WebhookSender(Sender[WebhookEvent]):
         addresses: AddressPolicy,
         signing: SigningSecrets,
     ) -> None:
-        settings = worker.settings
-        policy = RetryPolicy(
-            lease_seconds=settings.worker.lease_seconds,
-            keep_seconds=settings.webhook.webhook_retention_seconds,
-            retry_seconds=_RETRY_SECONDS,
-            give_up_seconds=_GIVE_UP_SECONDS,
-        )
+        settings = worker.settings.webhook
         super().__init__(
             worker.store.webhooks,
-            policy,
-            settings.webhook.webhook_concurrency,
-            settings.worker.sweep_interval_seconds,
+            worker.settings.worker,
+            concurrency=settings.webhook_concurrency,
+            keep_seconds=settings.webhook_retention_seconds,
         )
         self.due = worker.webhook_due
         self._worker = worker
@@ -66,9 +60,7 @@ class WebhookSender(Sender[WebhookEvent]):
         self._addresses = addresses
         self._signing = signing
         self._running = {
-            name: Slots(
-                ("WEBHOOK_CONCURRENCY", max(1, settings.webhook.webhook_concurrency // share))
-            )
+            name: Slots(("WEBHOOK_CONCURRENCY", max(1, settings.webhook_concurrency // share)))
             for name, share in _SHARES.items()
         }
         self._last_client = ""
@@ -91,7 +83,7 @@ class WebhookSender(Sender[WebhookEvent]):
         backlog is always older. Hosts and clients at their limit are left out.
         """
         await self._check_pending()
-        token, seconds = secrets.token_hex(8), self._policy.lease_seconds
+        token, seconds = secrets.token_hex(8), self._lease_seconds
         webhooks, busy = self._worker.store.webhooks, self._running["client"].clients
         full = {name: slots.full_clients for name, slots in self._running.items()}
         conditions: dict[str, Any] = {k: {"$nin": values} for k, values in full.items() if values}

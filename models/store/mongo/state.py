@@ -31,11 +31,11 @@ class SecretKey(Repository, collection="state"):
 
 
 class PeriodicLock(Repository, collection="state"):
-    """Leader locks of periodic jobs: {_id: job, holder, due_at}.
+    """Locks of periodic jobs: {_id: job, holder, due_at}.
 
-    Of all programs, one at a time runs a job, once per interval: ``due_at`` is the end of the
-    holder's lease, and after its release the time of the next run. The locks are in MongoDB, not in
-    Redis, so that they survive a Redis that loses its data.
+    Of all programs, one runs a job in an interval; a lock is not released, but ends at ``due_at``,
+    also when its holder has died. They are in MongoDB, not in Redis, so that they survive a Redis
+    that loses its data.
     """
 
     def __init__(self, database: AsyncIOMotorDatabase[Document], settings: Settings) -> None:
@@ -43,14 +43,6 @@ class PeriodicLock(Repository, collection="state"):
         self._lease = Lease(self._collection, holder="holder", until="due_at")
 
     async def acquire(self, job: str, holder: str, seconds: float) -> bool:
-        """Lock ``job`` for ``seconds`` if due and free; of concurrent callers one succeeds."""
+        """Lock ``job`` for ``seconds`` if it is due; of concurrent callers one succeeds."""
         await upsert(self._collection, {"_id": job}, {"$setOnInsert": {"holder": ""}})
         return await self._lease.claim({"_id": job}, holder, seconds) is not None
-
-    async def extend(self, job: str, holder: str, seconds: float) -> bool:
-        """Extend the lock; False if another holder has it."""
-        return await self._lease.update_if_held(job, holder, self._lease.until(seconds))
-
-    async def release(self, job: str, holder: str, pause: float) -> bool:
-        """Release the lock; the job is due again in ``pause`` seconds."""
-        return await self.extend(job, holder, pause)

@@ -192,7 +192,7 @@ async def test_long_poll_of_a_group_reads_it_once_all_have_ended(
 ) -> None:
     from models.store.tasks.tasks import Groups
 
-    opened = asyncio.Event()  # the change stream; whoever waits when it opens reads again
+    opened = asyncio.Event()  # the change stream: requests that wait then read again
     monkeypatch.setattr(CompletionWaiter, "on_missed_changes", lambda _: opened.set())
     client = await aiohttp_client(create_app(settings))
     await opened.wait()

@@ -7,4 +7,4 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def _quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workers.mail.sender._RETRY_SECONDS", 0.01)
+    monkeypatch.setattr("workers.mail.sender.EmailSender.retry_seconds", 0.01)

@@ -35,7 +35,7 @@ CONVERSATION = [
 @pytest.fixture(autouse=True)
 def _one_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
     """No second attempt becomes due while the first ends, however slow the machine is."""
-    monkeypatch.setattr("workers.mail.sender._RETRY_SECONDS", 100)
+    monkeypatch.setattr("workers.mail.sender.EmailSender.retry_seconds", 100)
 
 
 @asynccontextmanager

@@ -73,7 +73,7 @@ async def test_4xx_is_retried_with_the_same_message_id(settings: Settings, store
 async def test_retry_pauses_grow(
     settings: Settings, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.mail.sender._RETRY_SECONDS", 100)
+    monkeypatch.setattr("workers.mail.sender.EmailSender.retry_seconds", 100)
     await store.emails.put(DRAFT)
     chosen = smtp_settings(settings, free_port())
     pauses = []

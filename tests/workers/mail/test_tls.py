@@ -84,7 +84,7 @@ async def test_untrusted_certificate_gets_nothing(
 async def test_starttls_is_never_skipped(
     settings: Settings, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.mail.sender._RETRY_SECONDS", 100)  # one attempt
+    monkeypatch.setattr("workers.mail.sender.EmailSender.retry_seconds", 100)  # one attempt
     mailbox = Mailbox()
     await store.emails.put(DRAFT)
     with mail_server(mailbox) as port:

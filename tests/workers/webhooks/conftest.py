@@ -8,4 +8,4 @@ import pytest
 @pytest.fixture(autouse=True)
 def _slow_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     """A test that wants a retry makes it due."""
-    monkeypatch.setattr("workers.webhooks.sender._RETRY_SECONDS", 1000)
+    monkeypatch.setattr("workers.webhooks.sender.WebhookSender.retry_seconds", 1000)

@@ -72,7 +72,7 @@ async def test_retries_have_the_same_id_and_body(settings: Settings, store: Stor
 async def test_retry_pauses_grow_and_retry_after_is_respected(
     settings: Settings, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.webhooks.sender._RETRY_SECONDS", 10)
+    monkeypatch.setattr("workers.webhooks.sender.WebhookSender.retry_seconds", 10)
     monkeypatch.setattr("workers.outbox.MAX_RETRY_SECONDS", 500)
     async with run_receiver() as receiver:
         chosen = webhook_settings(settings, receiver)
@@ -358,7 +358,7 @@ async def test_waiting_webhooks_expire(
     """Copied for a restart that never happens: MongoDB deletes it."""
     task_id = await put(store, "http://127.0.0.1:1/", ended=True)
     async with run_receiver() as receiver:
-        monkeypatch.setattr("workers.webhooks.sender._GIVE_UP_SECONDS", 0.001)
+        monkeypatch.setattr("workers.webhooks.sender.WebhookSender.give_up_seconds", 0.001)
         await deliver_due(webhook_settings(settings, receiver, webhook_ports="1"), store)
     await store.webhooks.rearm(task_id, allow)
     _, copy = await all_webhooks(store)
