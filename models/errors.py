@@ -152,7 +152,7 @@ class UnsupportedFormat(AppError):
 
 class BadImage(AppError):
     code = "bad_image"
-    members = ("limit",)
+    members = ("limit", "measured")
 
 
 class TooManyPixels(AppError):

@@ -30,7 +30,6 @@ _DECODE = {  # by bits a sample and channels
     (16, 3): 19,
     (16, 4): 25,
 }
-_SAMPLES = {"jpeg": (8, 3), "gif": (8, 4)}
 _WEIGHTED = {8: 12, 16: 20}  # colours weighted by alpha are filtered in 16 bits, or as floats
 _SPREAD = 30  # of an upscale's input, beside it, where it has alpha
 _ENCODE: dict[OutputFormat, int] = {"png": 4, "jpeg": 11, "webp": 56}  # beside the picture itself
@@ -47,7 +46,7 @@ def predict(header: ImageHeader, operations: Sequence[Operation], output: Output
     The maximum of decoding, each operation with its input and output, and encoding.
     """
     found, kind = [(header.width, header.height)], header.kind
-    depth, channels = _SAMPLES.get(kind, (header.depth, header.channels))
+    depth, channels = header.samples
     before, alpha = header.width * header.height, channels in {2, 4}
     peak = before * (_DECODE_OTHER.get(kind) or _DECODE[depth, channels])
     for operation in operations:

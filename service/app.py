@@ -94,7 +94,7 @@ async def stores_context(app: web.Application) -> AsyncIterator[None]:
         app[RATE_LIMITER] = RateLimiter(settings.limits, redis)
         app[AUTHENTICATOR] = Authenticator(settings.http, store, app[TOKENS])
         app[DISK_SPACE] = DiskSpace(settings.uploads, store)
-        admission = Admission(settings.limits, store)
+        admission = Admission(settings, store, app[DISK_SPACE].free_space)
         app[TASK_CREATOR] = TaskCreator(
             settings, app[CATALOGUE], store, app[QUEUE], admission, app[RATE_LIMITER]
         )
@@ -107,7 +107,7 @@ async def background_context(app: web.Application) -> AsyncIterator[None]:
     endings = app[COMPLETION_WAITER] = CompletionWaiter()
     hub = app[EVENT_HUB] = EventHub(settings.http, settings.limits, store, instruments)
     app[METRICS_COLLECTOR] = MetricsCollector(settings.stores, store, app[QUEUE], instruments)
-    app[OVERVIEW] = Overview(store, app[QUEUE])
+    app[OVERVIEW] = Overview(settings.uploads, store, app[QUEUE])
     working = [
         asyncio.create_task(watch_changes(store.change_stream, [endings, hub])),
         asyncio.create_task(hub.run()),

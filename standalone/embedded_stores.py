@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.replica_set import REPLICA_SET, ensure_primary, replica_set_url
+from standalone.disk_reserve import DiskReserve
 from standalone.process import CannotStart, SupervisedProcess
 
 HOST = "127.0.0.1"  # the bundled servers have known vulnerabilities that need a reachable port
@@ -47,6 +48,7 @@ class EmbeddedStore:
     process: SupervisedProcess
     port: int
     url: str
+    reserve: DiskReserve | None = None
 
 
 def redis(data_dir: Path) -> EmbeddedStore:
@@ -64,7 +66,8 @@ def redis(data_dir: Path) -> EmbeddedStore:
         str(config),
         *("--bind", HOST, "--port", str(port), "--dir", str(folder)),
         *("--appendonly", "yes", "--appendfsync", "everysec", "--save", ""),
-        *("--maxmemory-policy", "noeviction", "--loglevel", "warning"),
+        # Full, it refuses writes: MongoDB has the tasks. A queue of 10,000 takes 10 MB.
+        *("--maxmemory", "256mb", "--maxmemory-policy", "noeviction", "--loglevel", "warning"),
     ]
     for name in _DISABLED_COMMANDS:
         command += ["--rename-command", name, ""]
@@ -117,7 +120,9 @@ def mongo(data_dir: Path) -> EmbeddedStore:
 
     process = _process("mongo", command, data_dir)
     process.ready = ready
-    return EmbeddedStore(process, port, replica_set_url(HOST, port))
+    reserve = DiskReserve(folder)
+    process.on_death = lambda _: reserve.release_if_full()
+    return EmbeddedStore(process, port, replica_set_url(HOST, port), reserve)
 
 
 def _process(name: str, command: list[str], data_dir: Path) -> SupervisedProcess:

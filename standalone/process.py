@@ -95,8 +95,8 @@ class SupervisedProcess:
                 continue
             if loop.time() - began > _HEALTHY_SECONDS:
                 pause = _MIN_RESTART_SECONDS
-            print_status(f"{self.name} ended with status {status}; restarting in {pause:g} s")
             self.on_death(process.pid)
+            print_status(f"{self.name} ended with status {status}; restarting in {pause:g} s")
             await asyncio.sleep(pause)
             pause = min(pause * 2, _MAX_RESTART_SECONDS)
             try:
@@ -199,4 +199,5 @@ def _die_with_parent() -> None:
 
 def print_status(text: str) -> None:
     """Print a line to the terminal (stderr)."""
-    print(text, file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError):  # it is a file on a full disk: that must not end supervision
+        print(text, file=sys.stderr, flush=True)

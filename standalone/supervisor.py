@@ -9,10 +9,10 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from itertools import groupby
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from models.errors import StoreUnavailable
 from models.settings import Settings
@@ -33,7 +33,7 @@ class Supervisor:
         self._data = settings.stores.data_dir.resolve()
         self._processes: list[SupervisedProcess] = []
         self._shutdown = asyncio.Event()
-        self._reenqueue_tasks: set[asyncio.Task[None]] = set()
+        self._background: set[asyncio.Task[None]] = set()
         self._sockets: list[socket.socket] = []
         self._ready_once = False
         self._replacement: asyncio.Task[None] | None = None
@@ -119,6 +119,8 @@ class Supervisor:
                 changes[setting] = store.url
                 await self._add(store.process)
                 ready.append(store.process.ready())
+                if store.reserve:
+                    self._run_in_background(store.reserve.keep())
         await asyncio.gather(*ready)
         return self._settings.replace(**changes)
 
@@ -145,9 +147,12 @@ class Supervisor:
 
     def _on_worker_death(self, pid: int) -> None:
         """Re-enqueue the tasks of a dead worker at once, not when their leases expire."""
-        task = asyncio.create_task(self._reenqueue(pid))
-        self._reenqueue_tasks.add(task)
-        task.add_done_callback(self._reenqueue_tasks.discard)
+        self._run_in_background(self._reenqueue(pid))
+
+    def _run_in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
 
     async def _reenqueue(self, pid: int) -> None:
         # Imported here: the supervisor of healthy workers needs no clients of the stores.
@@ -185,9 +190,9 @@ class Supervisor:
         # All workers at once: one must not claim the tasks that another releases.
         for _, kind in groupby(reversed(self._processes), lambda p: p.name.partition("-")[0]):
             await asyncio.gather(*(process.stop() for process in kind))
-        for task in self._reenqueue_tasks:
+        for task in self._background:
             task.cancel()
-        await asyncio.gather(*self._reenqueue_tasks, return_exceptions=True)
+        await asyncio.gather(*self._background, return_exceptions=True)
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from models.free_space import FreeSpace
 from models.metrics.instruments import Instruments
 from models.metrics.metric import MetricSource
 from models.networks.catalogue import Catalogue
@@ -25,7 +26,7 @@ class WorkerContext:
 
     ``scratch``: its temporary folder. ``memory``: shared by its running child processes.
     ``done`` and ``failed``: tasks it ended so since its start. ``draining``: it takes no new tasks.
-    ``reported``: it has sent a heartbeat.
+    ``reported``: it has sent a heartbeat. ``publishing_bytes``: of results that it is storing.
     ``webhook_due``: set when a webhook is due, so that the sender need not wait for its next poll.
     """
 
@@ -37,6 +38,7 @@ class WorkerContext:
     catalogue: Catalogue
     scratch: Path
     memory: MemorySemaphore
+    free_space: FreeSpace
     instruments: Instruments = field(default_factory=lambda: Instruments(MetricSource.WORKER))
     attempts: set[Attempt] = field(default_factory=set)
     done: int = 0
@@ -44,6 +46,7 @@ class WorkerContext:
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     draining: bool = False
     reported: bool = False
+    publishing_bytes: int = 0
     webhook_due: asyncio.Event = field(default_factory=asyncio.Event)
 
 

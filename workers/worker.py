@@ -14,6 +14,7 @@ from arq.worker import func
 
 from models import memory_estimate, ready_pipe
 from models.errors import StoreUnavailable
+from models.free_space import FreeSpace
 from models.metrics.definitions import CHILD_PROCESSES_REPLACED, MONGODB_COMMANDS, REDIS_CALLS
 from models.metrics.instruments import Instruments, measure_lag
 from models.metrics.metric import MetricSource
@@ -42,6 +43,7 @@ log = structlog.get_logger()
 
 _NEWSLETTER_POLL_SECONDS = 300.0
 _CANCEL_AGAIN_SECONDS = 10.0  # senders take five to finish what they are sending
+_LOCAL_COPIES = 2  # of a result: the child's file, and the copy that is inspected and published
 _JOB_SLACK_SECONDS = 900  # beyond TASK_TIMEOUT, for waiting, fetching and publishing
 
 
@@ -84,6 +86,7 @@ def create(
             catalogue=catalogue,
             scratch=scratch,
             memory=MemorySemaphore(memory_estimate.worker_budget(settings.worker)),
+            free_space=FreeSpace(settings.uploads, store, "the worker", scratch, _LOCAL_COPIES),
             instruments=instruments,
         )
         ctx["worker"] = worker

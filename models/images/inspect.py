@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 
 from models.errors import TooManyPixels, UnsupportedFormat
 from models.images import gif, jpeg, png, webp
+from models.images.icc import jpeg_profile_bytes, png_profile_bytes
 
 InputFormat = Literal["png", "jpeg", "gif"]
 """Formats of inputs; GIF only on legacy routes."""
@@ -49,6 +50,7 @@ _READ_SIZE = {
     "gif": gif.read_size,
     "webp": webp.read_size,
 }
+_SAMPLES: dict[str, tuple[int, int]] = {"jpeg": (8, 3), "gif": (8, 4)}
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,8 @@ class ImageHeader:
     """Header of an image file; sides in pixels, upright, after its EXIF orientation.
 
     ``depth``: bits a sample, 8 or 16; ``channels``: 1 to 4 with alpha, both of the decoded picture.
-    They are read from PNGs; for other formats they are the maximum.
+    They are read from PNGs; ``samples`` has them of every format. ``profile_bytes``: of its ICC
+    profile, unpacked.
     """
 
     kind: InputFormat | OutputFormat
@@ -64,6 +67,12 @@ class ImageHeader:
     height: int
     depth: int = 16
     channels: int = 4
+    profile_bytes: int = 0
+
+    @property
+    def samples(self) -> tuple[int, int]:
+        """(depth, channels) of the decoded picture, at most."""
+        return _SAMPLES.get(self.kind, (self.depth, self.channels))
 
     @property
     def format(self) -> OutputFormat:
@@ -123,8 +132,10 @@ def inspect(
         kind = sniff(data[:16], accepted)
         width, height = _READ_SIZE[kind](data)
         if kind == "png":
-            return ImageHeader(kind, width, height, *png.read_samples(data))
-    return ImageHeader(kind, width, height)
+            samples = png.read_samples(data)
+            return ImageHeader(kind, width, height, *samples, png_profile_bytes(data))
+        profile = jpeg_profile_bytes(data) if kind == "jpeg" else 0
+    return ImageHeader(kind, width, height, profile_bytes=profile)
 
 
 def check_side(width: int, height: int, output: OutputFormat) -> None:

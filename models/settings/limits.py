@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from models.settings.group import Group
+from models.settings.group import MIB, Group
 
 _RATE = re.compile(r"[1-9][0-9]{0,8}/(second|minute|hour|day)")
 _REQUEST_RATES = (
@@ -86,6 +86,12 @@ class LimitSettings(Group):
         2000,
         ge=1,
         description="Maximum of them from one client address (see PROXIES); further ones get 429.",
+    )
+    max_queue_bytes_per_client: int = Field(
+        16 * 1024 * MIB,
+        ge=1,
+        description="Maximum predicted bytes of the results of the waiting and running tasks of "
+        "one client; further ones get 429.",
     )
     events_total: int = Field(
         2000,

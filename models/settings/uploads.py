@@ -43,6 +43,12 @@ class UploadSettings(Group):
         ge=1,
         description="Maximum results of a submission of several pictures; each needs a name.",
     )
+    max_result_bytes: int = Field(
+        2048 * MIB,
+        ge=1,
+        description="Maximum predicted bytes of all results of one picture; the prediction follows "
+        "from pixels, format and how well recent results were compressed.",
+    )
     max_json_bytes: int = Field(
         262_144,
         ge=1024,
@@ -51,8 +57,9 @@ class UploadSettings(Group):
     min_free_disk_bytes: int = Field(
         512 * MIB,
         ge=0,
-        description="Free bytes below which pictures are refused, on the service's disk of "
-        "temporary files and on MongoDB's; 0: not checked.",
+        description="Bytes that stay free on the disks of temporary files and on MongoDB's, which "
+        "only MongoDB may use: pictures whose predicted results do not fit beside them, and all "
+        "other open tasks', are refused; 0: not checked.",
     )
     upload_timeout: float = Field(
         120, gt=0, description="Seconds an upload may take for each of its pictures; then 408."

@@ -106,7 +106,8 @@ class Task(_Document):
 
     A worker must show the lease's ``token`` to change the task. ``rings`` counts how often it was
     put into the queue. ``owner``: see ``models.auth.visibility``. ``client``: pseudonym of the
-    client that submitted it first. ``turn``: its place among all waiting tasks, see
+    client that submitted it first. ``most_result_bytes``: that all its results cannot exceed, 0 if
+    unknown. ``turn``: its place among all waiting tasks, see
     ``models.store.tasks.fair_queue``; 0 comes first. ``asked_at``: when it was created, or last
     submitted again after a failure. ``worker`` claimed it last. ``timeline``: the newest
     MAX_TIMELINE_ENTRIES changes, oldest first. ``stages``: milliseconds of the stages of its last
@@ -122,6 +123,7 @@ class Task(_Document):
     uploads: list[Upload]
     operations: list[dict[str, Any]]
     format: OutputFormat
+    most_result_bytes: int = 0
     attempts: int = 0
     rings: int = 0
     lease: dict[str, Any] | None = None

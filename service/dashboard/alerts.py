@@ -12,18 +12,24 @@ from service.dashboard.schemas import AlertBody, AlertLevel, WorkerBody
 
 RECENT_SECONDS = 900  # for which a failure, or a lost worker, is news
 _LONG_WAIT_SECONDS = 300  # of the oldest task
+_LITTLE_SPACE = 4  # times MIN_FREE_DISK_BYTES
 _MUCH_GROWTH = 20  # tasks in five minutes
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The state at one moment; ``waiting_before``: tasks that waited five minutes ago, if known."""
+    """The state at one moment; ``waiting_before``: tasks that waited five minutes ago, if known.
+
+    ``free_bytes``: on the disk of MongoDB, if known; ``min_free_bytes`` of them must stay free.
+    """
 
     stats: QueueStats
     workers: Sequence[WorkerBody]
     recent: TaskOutcomes
     waiting_before: int | None
     redis_up: bool
+    free_bytes: int | None = None
+    min_free_bytes: int = 0
 
 
 def find_alerts(snapshot: Snapshot) -> list[AlertBody]:
@@ -32,6 +38,7 @@ def find_alerts(snapshot: Snapshot) -> list[AlertBody]:
     if not snapshot.redis_up:
         text = "Redis does not answer: uploads are accepted, and wait until it is back"
         alerts.append(_alert("redis_away", "critical", text))
+    alerts += _disk(snapshot.free_bytes, snapshot.min_free_bytes)
     return sorted(alerts, key=lambda alert: alert["level"] != "critical")
 
 
@@ -75,6 +82,17 @@ def _queue(snapshot: Snapshot) -> list[AlertBody]:
         )
         alerts.append(_alert("lease_over", "warning", text, "STARTED"))
     return alerts
+
+
+def _disk(free: int | None, kept: int) -> list[AlertBody]:
+    if free is None or free >= _LITTLE_SPACE * kept:
+        return []
+    left = f"{free // 1_000_000} MB are free on the disk of MongoDB"
+    if free < kept:
+        text = f"{left}: uploads are refused, results wait; delete results, or set RESULT_TTL"
+        return [_alert("disk_full", "critical", text)]
+    text = f"{left}; below {kept // 1_000_000} MB (MIN_FREE_DISK_BYTES) uploads are refused"
+    return [_alert("disk_low", "warning", text)]
 
 
 def _failures(snapshot: Snapshot) -> list[AlertBody]:

@@ -10,6 +10,7 @@ from async_lru import alru_cache
 
 from models.errors import StoreUnavailable
 from models.redis.queue import Queue
+from models.settings.uploads import UploadSettings
 from models.store import Store
 from models.store.tasks import queue_history
 from models.tasks.serializers import iso
@@ -26,7 +27,8 @@ _MAX_HISTORIES = 16  # of different lengths in the cache
 class Overview:
     """Workers, queue, alerts and history for the dashboard; one per service process."""
 
-    def __init__(self, store: Store, queue: Queue) -> None:
+    def __init__(self, settings: UploadSettings, store: Store, queue: Queue) -> None:
+        self._min_free_bytes = settings.min_free_disk_bytes
         self._store = store
         self._queue = queue
         self.workers = alru_cache(ttl=_CACHE_SECONDS)(self._load_workers)
@@ -57,14 +59,23 @@ class Overview:
 
     async def _load_queue(self) -> QueueBody:
         store = self._store
-        stats, workers, recent, waiting_before, depth = await asyncio.gather(
+        stats, storage, workers, recent, waiting_before, depth = await asyncio.gather(
             store.task_stats.queue(),
+            store.task_stats.storage(),
             self.workers(),
             store.task_search.outcomes(RECENT_SECONDS),
             store.queue_history.waiting_before(300),
             self._redis_depth(),
         )
-        snapshot = Snapshot(stats, workers, recent, waiting_before, redis_up=depth is not None)
+        snapshot = Snapshot(
+            stats,
+            workers,
+            recent,
+            waiting_before,
+            redis_up=depth is not None,
+            free_bytes=storage.disk[0] if storage.disk else None,
+            min_free_bytes=self._min_free_bytes,
+        )
         return {
             "alarms": find_alerts(snapshot),
             "waiting": stats.waiting,

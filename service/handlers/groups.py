@@ -89,7 +89,7 @@ async def create(request: web.Request) -> web.StreamResponse:
     The same tasks make the same group; with ``email`` they make a new one with a secret ID.
     """
     settings, store = request.app[SETTINGS], request.app[STORE]
-    await request.app[DISK_SPACE].check_free()
+    await request.app[DISK_SPACE].free_space.check()
     await count_call(request, "GROUPS_PER_CLIENT")
     wanted = read_group_request(parse_json(await read_body(request, settings.uploads)), settings)
     await request.app[AUTHENTICATOR].revalidate(request)

@@ -1,18 +1,22 @@
-"""Admission of new tasks: queue limits (MAX_QUEUE, MAX_QUEUE_PER_CLIENT) and fair queue order."""
+"""Admission of new tasks: limits of the queue and of predicted result bytes, fair queue order."""
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from async_lru import alru_cache
 
 from models.errors import QueueFull
-from models.settings.limits import LimitSettings
+from models.free_space import FreeSpace
+from models.images.inspect import OutputFormat
+from models.result_bytes import check_result_bytes, predicted_bytes
+from models.settings import Settings
 from models.slots import Slots
 from models.store import Store
+from models.store.tasks.fair_queue import OpenTasks
 
 _COUNT_SECONDS = 1.0  # for which a count of all open tasks is used
 _RATE_SECONDS = 60.0  # over which the rate of ended tasks is measured
@@ -23,46 +27,65 @@ _DEFAULT_RETRY_SECONDS = 30  # where no task ended lately
 class Admission:
     """Admits new tasks and gives each its place in the fair queue.
 
-    MAX_QUEUE limits the open tasks in all, MAX_QUEUE_PER_CLIENT those of each client.
+    MAX_QUEUE limits the open tasks in all, MAX_QUEUE_PER_CLIENT those of each client. So are the
+    bytes that their results will probably take: by the free disk space, and by
+    MAX_QUEUE_BYTES_PER_CLIENT.
     """
 
-    def __init__(self, settings: LimitSettings, store: Store) -> None:
-        self._max_open = settings.max_queue
-        self._max_open_per_client = settings.max_queue_per_client
+    def __init__(self, settings: Settings, store: Store, free_space: FreeSpace) -> None:
+        self._limits = settings.limits
+        self._max_result_bytes = settings.uploads.max_result_bytes
         self._fair_queue = store.fair_queue
-        self._open = alru_cache(ttl=_COUNT_SECONDS)(self._count_open)
-        self._added = 0  # by this service since the last count
-        self._pending = Slots(("MAX_QUEUE_PER_CLIENT", settings.max_queue_per_client))
+        self._free_space = free_space
+        self._open = alru_cache(ttl=_COUNT_SECONDS)(self._load_open)
+        self._added, self._added_bytes = 0, 0  # by this service since the last count
+        limits = self._limits  # tasks in creation, and their bytes
+        self._pending = Slots(("MAX_QUEUE_PER_CLIENT", limits.max_queue_per_client))
+        self._pending_bytes = Slots(
+            ("MAX_QUEUE_BYTES_PER_CLIENT", limits.max_queue_bytes_per_client)
+        )
 
     @asynccontextmanager
-    async def admit(self, client: str) -> AsyncIterator[int]:
+    async def admit(self, client: str, output: OutputFormat, most_bytes: int) -> AsyncIterator[int]:
         """Yield the queue order of a new task of ``client``; create the task within the block.
 
-        Tasks of other clients in creation are not counted: their own limit refuses them.
+        ``most_bytes``: that its results cannot exceed. Tasks of other clients in creation are not
+        counted: their own limit refuses them.
 
         Raises:
-            QueueFull: MAX_QUEUE tasks are open, or MAX_QUEUE_PER_CLIENT of this client.
+            QueueFull: a limit of open tasks or of their results' bytes is reached.
+            TooLarge: the results would exceed MAX_RESULT_BYTES.
+            InsufficientResources: they would not fit on the disk.
         """
-        pending = self._pending[client]
-        with self._pending.hold(client):  # tasks in creation
+        shares = await self._free_space.result_shares()
+        own_bytes = predicted_bytes(most_bytes, output, shares)
+        check_result_bytes(own_bytes, self._max_result_bytes)
+        pending, pending_bytes = self._pending[client], self._pending_bytes[client]
+        with self._pending.hold(client), self._pending_bytes.hold(client, own_bytes):
             all_open, own, order = await asyncio.gather(
                 self._open(),
-                self._fair_queue.count_open(self._max_open_per_client, client),
+                self._fair_queue.open_tasks(client),
                 self._fair_queue.next_turn(client, pending),
             )
-            total = all_open + self._added
-            own += pending
-            if total >= self._max_open:
-                raise await self._full("MAX_QUEUE", self._max_open, total, None)
-            if own >= self._max_open_per_client:
-                limit = self._max_open_per_client
-                raise await self._full("MAX_QUEUE_PER_CLIENT", limit, own, client)
+            limits = self._limits
+            for setting, limit, measured, whose in (
+                ("MAX_QUEUE", limits.max_queue, all_open.count + self._added, None),
+                ("MAX_QUEUE_PER_CLIENT", limits.max_queue_per_client, own.count + pending, client),
+            ):
+                if measured >= limit:
+                    raise await self._full(setting, limit, measured, whose)
+            waiting = _predicted(own, shares) + pending_bytes
+            if waiting + own_bytes > limits.max_queue_bytes_per_client:
+                raise self._too_many_bytes(waiting, own_bytes)
+            others = _predicted(all_open, shares) + self._added_bytes
+            await self._free_space.check(own_bytes, others)
             yield order
             self._added += 1
+            self._added_bytes += own_bytes
 
-    async def _count_open(self) -> int:
-        self._added = 0
-        return await self._fair_queue.count_open(self._max_open)
+    async def _load_open(self) -> OpenTasks:
+        self._added, self._added_bytes = 0, 0
+        return await self._fair_queue.open_tasks()
 
     async def _full(self, setting: str, limit: int, measured: int, client: str | None) -> QueueFull:
         ended = await self._fair_queue.count_ended(_RATE_SECONDS, client)
@@ -79,3 +102,20 @@ class Admission:
             measured=measured,
             retry_after=wait,
         )
+
+    def _too_many_bytes(self, waiting: int, own_bytes: int) -> QueueFull:
+        limit = self._limits.max_queue_bytes_per_client
+        return QueueFull(
+            f"the results of your tasks that wait or run will take about {waiting} bytes, and this "
+            f"one's {own_bytes}; at most {limit} may be taken (MAX_QUEUE_BYTES_PER_CLIENT): try "
+            f"again when some have ended, or send smaller pictures",
+            setting="MAX_QUEUE_BYTES_PER_CLIENT",
+            limit=limit,
+            measured=waiting + own_bytes,
+            retry_after=_DEFAULT_RETRY_SECONDS,
+        )
+
+
+def _predicted(tasks: OpenTasks, shares: Mapping[OutputFormat, float]) -> int:
+    """Return the bytes that the results of ``tasks`` will probably take."""
+    return sum(predicted_bytes(most, output, shares) for output, most in tasks.most_bytes.items())

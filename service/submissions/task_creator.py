@@ -20,6 +20,7 @@ from models.operations.fingerprint import fingerprint
 from models.operations.steps import result_count, result_sizes
 from models.redis.queue import Queue
 from models.redis.rate_limiter import RateLimiter
+from models.result_bytes import most_bytes
 from models.settings import Settings
 from models.store import Store
 from models.tasks.filenames import result_names
@@ -36,8 +37,9 @@ _MAX_TRIES = 5  # to restart a task whose result is deleted while it is submitte
 class TaskSpec:
     """A valid image with the operations on it; ``fingerprint`` identifies the task.
 
-    ``output``: the format of the results. ``report``: whether the task measures the quality of its
-    result, see ``workers.upscaler.quality_report``.
+    ``output``: the format of the results; ``most_bytes``: that all of them cannot exceed.
+    ``report``: whether the task measures the quality of its result, see
+    ``workers.upscaler.quality_report``.
     """
 
     upload: IncomingFile
@@ -47,6 +49,7 @@ class TaskSpec:
     owner: str
     report: bool = False
     fingerprint: str = field(init=False)
+    most_bytes: int = field(init=False)
 
     @property
     def task_id(self) -> str:
@@ -78,14 +81,18 @@ class TaskCreator:
             BadParameter: a network is not available, or the image is too small for an operation.
             TooManyPixels: the result would be too large.
             TooMuchMemory: the task would need too much memory.
+            TooLarge: the results would take too many bytes.
             QueueFull: too many tasks are open. StoreUnavailable: nothing was accepted.
+            InsufficientResources: the results would not fit on the disk.
         """
         operations, output, header = spec.operations, spec.output, spec.upload.header
         weights = [w for o in operations if (w := o.weights(self.catalogue)) is not None]
-        for size in result_sizes(
+        sizes = result_sizes(
             operations, (header.width, header.height), self.settings.uploads.max_output_pixels
-        ):
+        )
+        for size in sizes:
             check_side(*size, output)
+        spec.most_bytes = most_bytes(header, operations, output, sizes)
         tile = self.settings.networks.tile_pixels
         need, fixed = memory_estimate.estimate(header, operations, output, self.catalogue, tile)
         memory_estimate.check_fits(need, self.settings.worker, fixed)
@@ -130,7 +137,7 @@ class TaskCreator:
         return await self._restart(task, original, client)
 
     async def _restart(self, task: Task, original: ObjectId, client: str) -> bool:
-        async with self.admission.admit(client) as order:
+        async with self.admission.admit(client, task.format, task.most_result_bytes) as order:
             await self.store.webhooks.rearm(task.id, self._allows_webhook)
             if not await self.store.tasks.restart(task.id, original, client, order):
                 return False
@@ -170,7 +177,7 @@ class TaskCreator:
             await self._restart(task, await self._store_original(spec), spec.client)
 
     async def _create(self, spec: TaskSpec) -> None:
-        async with self.admission.admit(spec.client) as order:
+        async with self.admission.admit(spec.client, spec.output, spec.most_bytes) as order:
             original, upload = await asyncio.gather(
                 self._store_original(spec), self._reserve_names(spec)
             )
@@ -181,6 +188,7 @@ class TaskCreator:
                 upload=upload,
                 operations=[operation.document() for operation in spec.operations],
                 output=spec.output,
+                most_result_bytes=spec.most_bytes,
                 report=spec.report,
                 owner=spec.owner,
                 client=spec.client,

@@ -7,6 +7,7 @@ import hashlib
 from typing import BinaryIO, Self
 
 from models.errors import AppError, BadRequest, TooLarge
+from models.images.icc import check_profile
 from models.images.inspect import (
     ACCEPTED_FORMATS,
     ImageHeader,
@@ -103,7 +104,8 @@ class IncomingFile:
         """Return if the complete file is a valid image; sets ``header``.
 
         Raises:
-            AppError: it is not of an accepted format, is broken, or has more than MAX_PIXELS.
+            AppError: it is not of an accepted format, is broken, has more than MAX_PIXELS, or its
+                colour profile is too large.
         """
         if self.error is not None:
             raise self.error
@@ -117,3 +119,4 @@ class IncomingFile:
             what="the picture",
             setting="MAX_PIXELS",
         )
+        check_profile(header.profile_bytes, header.width * header.height)

@@ -144,9 +144,9 @@ async def read_form(
         BadRequest: not a form, too many files or fields, or malformed.
         TooLarge, UploadTooSlow, InsufficientResources: see the settings.
     """
-    disk, checked_at = request.app[DISK_SPACE], 0
+    free_space, checked_at = request.app[DISK_SPACE].free_space, 0
     if shape.max_files:
-        await disk.check_free()
+        await free_space.check()
     kind, parameters = content_type(request)
     if kind != "multipart/form-data":
         raise BadRequest(
@@ -167,7 +167,7 @@ async def read_form(
                     raise BadRequest("the multipart form does not begin with its boundary")
                 if body.received_bytes - checked_at > _DISK_CHECK_BYTES:
                     checked_at = body.received_bytes
-                    await disk.check_free()
+                    await free_space.check()
                 for event in parser.parse(data):
                     builder.take(event)
                 body.images = len(builder.form.files)

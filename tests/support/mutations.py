@@ -31,7 +31,10 @@ LEASE_TESTS = (
     "workers/background/test_sweep.py",
 )
 AUTH_TESTS = ("service/auth",)
-ADMISSION_TESTS = ("service/submissions/test_admission.py",)
+ADMISSION_TESTS = (
+    "service/submissions/test_admission.py",
+    "service/submissions/test_result_room.py",
+)
 UPLOAD_TESTS = ("service/uploads",)
 SANITY_TESTS = ("workers/upscaler/test_sanity.py",)
 
@@ -85,9 +88,10 @@ MUTATIONS = [
         AUTH_TESTS,
     ),
     Mutation("models/auth/visibility.py", '{"$in": ["", None]}', '{"$ne": 0}', AUTH_TESTS),
-    Mutation(ADMISSION, "total >= self._max_open:", "total > self._max_open:", ADMISSION_TESTS),
-    Mutation(ADMISSION, "own >= self._max", "own > self._max", ADMISSION_TESTS),
-    Mutation(ADMISSION, "own += pending", "own += 0", ADMISSION_TESTS),
+    Mutation(ADMISSION, "measured >= limit:", "measured > limit:", ADMISSION_TESTS),
+    Mutation(ADMISSION, "own.count + pending, client", "own.count, client", ADMISSION_TESTS),
+    Mutation(ADMISSION, "shares) + pending_bytes", "shares)", ADMISSION_TESTS),
+    Mutation(ADMISSION, "check(own_bytes, others)", "check(own_bytes)", ADMISSION_TESTS),
     Mutation(SPOOL, "self._reserve_bytes(-self._size)", "self._reserve_bytes(0)", UPLOAD_TESTS),
     Mutation(
         "service/uploads/disk_space.py",

@@ -144,7 +144,7 @@ def worker_context(settings: Settings, store: Store, name: str = "press:1") -> W
     """Return what a sender needs of a worker, without queue and child processes."""
     nothing = cast(Any, None)
     return WorkerContext(
-        name, settings, store, cast(Queue, nothing), nothing, nothing, Path(), nothing
+        name, settings, store, cast(Queue, nothing), nothing, nothing, Path(), nothing, nothing
     )
 
 

@@ -28,11 +28,15 @@ async def execute(worker: WorkerContext, attempt: Attempt) -> None:
     """Execute the task and publish its results.
 
     Raises:
+        InsufficientResources: the disk has no room for the results.
         AppError: the child process rejected the image, died or ran into the timeout.
     """
     task = attempt.task
     operations = [load(document) for document in task.operations]
     output = final_encoding(operations, task.format)
+    # Before the work: a task that is put aside costs nothing then.
+    expected = await worker.free_space.predict(task.most_result_bytes, output.format)
+    await worker.free_space.check(expected, worker.publishing_bytes)
 
     def progress(share: float) -> None:
         attempt.progress = min(99, int(share * 100))
@@ -107,8 +111,14 @@ async def _publish(
     """Store the results under the attempt's token, then set the task to SUCCESS."""
     task = attempt.task
     began = time.monotonic()
+    size = sum(output["bytes"] for output in outputs)
+    await worker.free_space.check(size, worker.publishing_bytes)
     attempt.publishing = True
-    results = [await _store_result(worker, attempt, *pair) for pair in enumerate(outputs)]
+    worker.publishing_bytes += size
+    try:
+        results = [await _store_result(worker, attempt, *pair) for pair in enumerate(outputs)]
+    finally:
+        worker.publishing_bytes -= size
     finish = retry_store(worker.store.leases.finish)
     stages = {**attempt.stage_times(), "publish": _elapsed_ms(began)}  # all but this last call
     published = await finish(task.id, attempt.token, results, report, stages)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import structlog
 
-from models.errors import BadParameter, OriginalGone, StoreUnavailable
+from models.errors import BadParameter, InsufficientResources, OriginalGone, StoreUnavailable
 from models.operations import Operation
 from models.operations.fingerprint import fingerprint
 from models.operations.steps import result_count
@@ -94,10 +94,11 @@ async def _load_prefix(worker: WorkerContext, mark: str, path: Path) -> list[str
 async def store_intermediate(
     worker: WorkerContext, mark: str, path: Path, notes: Sequence[str]
 ) -> None:
-    """Store the image at ``path`` with its ``notes``; do nothing if the store is away."""
+    """Store the image at ``path`` with its ``notes``, unless the store is away or has no room."""
     try:
+        await worker.free_space.check(path.stat().st_size, worker.publishing_bytes)
         with path.open("rb") as file:
             metadata = {"key": mark, "notes": list(notes)}
             await worker.store.intermediates.put(file, f"{mark}.png", metadata)
-    except StoreUnavailable as error:
+    except (StoreUnavailable, InsufficientResources) as error:
         log.warning("intermediate_not_stored", **error.document())

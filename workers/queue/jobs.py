@@ -10,7 +10,13 @@ from typing import Any
 
 import structlog
 
-from models.errors import AppError, InternalError, StoreUnavailable, WorkerCrashed
+from models.errors import (
+    AppError,
+    InsufficientResources,
+    InternalError,
+    StoreUnavailable,
+    WorkerCrashed,
+)
 from models.metrics.definitions import TASKS_REENQUEUED
 from models.tasks.task import Status, Task
 from workers import metrics
@@ -22,6 +28,7 @@ from workers.webhooks.sender import task_ended
 log = structlog.get_logger()
 
 _PROGRESS_SECONDS = 0.25  # between two writes of changed progress, each a small update in MongoDB
+_NO_ROOM_PAUSE_SECONDS = 30.0  # before a task is tried again whose results did not fit on the disk
 _MACHINE_TROUBLE_PAUSE_SECONDS = 5.0  # a job slot stays empty after the machine has failed
 
 
@@ -93,15 +100,16 @@ async def _attempt(worker: WorkerContext, attempt: Attempt) -> None:
         # Nothing can be written; the lease expires and the sweep enqueues the task again.
         log.error("store_unavailable", **error.document())
         attempt.set_outcome("store_unavailable")
+    except InsufficientResources as error:
+        log.error("task_put_aside", **error.document())
+        await _hand_back(worker, attempt, error.code, _NO_ROOM_PAUSE_SECONDS)
     except AppError as error:
         await _failed(worker, attempt, error)
     except OSError as error:
-        # The machine fails (disk full, no new processes), not this image. The task is released
-        # uncharged; the pause keeps a broken machine from draining the whole queue.
+        # The machine fails (disk full, no new processes), not this image. The pause keeps a broken
+        # machine from draining the whole queue.
         log.error("machine_trouble", reason=repr(error))
-        attempt.set_outcome("machine_trouble")
-        release = retry_store(worker.store.leases.release)
-        await release(attempt.task.id, attempt.token, charge=False, cause="machine_trouble")
+        await _hand_back(worker, attempt, "machine_trouble")
         await asyncio.sleep(_MACHINE_TROUBLE_PAUSE_SECONDS)
     except Exception:
         incident = secrets.token_hex(8)
@@ -165,6 +173,15 @@ async def _lost_outcome(worker: WorkerContext, attempt: Attempt) -> str:
         if task is not None and task.status is Status.CANCELLED:
             return "cancelled"
     return "lease_lost"
+
+
+async def _hand_back(
+    worker: WorkerContext, attempt: Attempt, cause: str, pause: float = 0.0
+) -> None:
+    """Release a task uncharged; the sweep enqueues it again after ``pause`` seconds."""
+    attempt.set_outcome("machine_trouble")
+    release = retry_store(worker.store.leases.release)
+    await release(attempt.task.id, attempt.token, charge=False, cause=cause, pause=pause)
 
 
 async def _crashed(worker: WorkerContext, attempt: Attempt, error: WorkerCrashed) -> None:

@@ -9,11 +9,14 @@ client starves.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from motor.motor_asyncio import AsyncIOMotorDatabase
 from pymongo import ASCENDING, DESCENDING
 
+from models.images.inspect import OutputFormat
 from models.settings import Settings
 from models.store.mongo.repository import Document, Repository, now_plus
 from models.store.tasks.worker_registry import WorkerRegistry
@@ -28,6 +31,14 @@ _RECENT = timedelta(minutes=10)  # ended tasks that are used to estimate duratio
 _SAMPLE_TASKS = 100  # of them, the latest
 
 
+@dataclass(frozen=True)
+class OpenTasks:
+    """Waiting and started tasks; ``most_bytes``: what their results could take, by format."""
+
+    count: int
+    most_bytes: Mapping[OutputFormat, int]
+
+
 class FairQueue(Repository):
     """Counts over the collection ``tasks``; ``client`` is a ``Task.client``."""
 
@@ -35,10 +46,16 @@ class FairQueue(Repository):
         super().__init__(database, settings)
         self._workers = WorkerRegistry(database, settings)
 
-    async def count_open(self, limit: int, client: str | None = None) -> int:
-        """Return the number of open tasks (waiting or started), counted up to ``limit``."""
+    async def open_tasks(self, client: str | None = None) -> OpenTasks:
+        """Return what is open, of ``client`` or of all."""
         query = {"status": _OPEN} | ({} if client is None else {"client": client})
-        return await self._tasks.count_documents(query, limit=max(1, limit))
+        sums = {"count": {"$sum": 1}, "most": {"$sum": "$most_result_bytes"}}
+        rows = self._tasks.aggregate([{"$match": query}, {"$group": {"_id": "$format", **sums}}])
+        by_format = {row["_id"]: row async for row in rows}
+        return OpenTasks(
+            sum(row["count"] for row in by_format.values()),
+            {output: int(row["most"]) for output, row in by_format.items()},
+        )
 
     async def next_turn(self, client: str, ahead: int = 0) -> int:
         """Return the turn, from 1, of a new task of ``client`` behind ``ahead`` more of its own."""

@@ -78,18 +78,24 @@ class Leases(Repository):
         return await self._lease.update_if_held(task_id, token, change)
 
     async def release(
-        self, task_id: str, token: str, *, charge: bool, cause: str | None = None
+        self,
+        task_id: str,
+        token: str,
+        *,
+        charge: bool,
+        cause: str | None = None,
+        pause: float = 0.0,
     ) -> bool:
         """Return a task to the queue to be enqueued again; the attempt counts only if ``charge``.
 
-        ``cause``: the reason, for the timeline.
+        ``cause``: the reason, for the timeline. ``pause``: seconds until the sweep enqueues it.
         """
         change = {
             **append_entry(TimelineAction.RELEASED, cause=cause),
             "status": Status.CREATED,
             "progress": 0,
             "lease": None,
-            "rung_at": None,
+            "rung_at": now_plus(pause) if pause else None,
             "turn": 0,  # served next: it had its turn
             "attempts": {"$subtract": ["$attempts", 0 if charge else 1]},
         }

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from pymongo import ASCENDING
+from pymongo import ASCENDING, DESCENDING
 
+from models.images.inspect import OutputFormat
 from models.store.mongo.repository import Document, Repository
 from models.tasks.task import Status
 
@@ -18,6 +19,7 @@ _LAG = timedelta(seconds=1)  # the latest changes may not be visible yet
 _MAX_GAP_INTERVALS = 10  # a longer gap had no recorder, and is not filled
 _MAX_POINTS = 120  # of one series: a screen does not show more
 _INTERVAL = timedelta(seconds=INTERVAL_SECONDS)
+_SHARE_TASKS = 200  # the latest successes, whose results show how well pictures compress
 _COUNTS = ("asked", "started", "succeeded", "failed", "cancelled")
 _LEVELS = ("waiting", "running", "workers", "oldest")
 
@@ -87,6 +89,24 @@ class TaskStats(Repository):
             return StorageStats(data, None)
         size = int(reply["fsTotalSize"])
         return StorageStats(data, (size - int(reply["fsUsedSize"]), size))
+
+    async def result_shares(self) -> dict[OutputFormat, float]:
+        """Return the largest share of the most possible bytes that recent results took, by format.
+
+        See ``models.result_bytes``.
+        """
+        share = {"$divide": [{"$sum": "$results.bytes"}, "$most_result_bytes"]}
+        rows = self._tasks.aggregate(
+            [
+                {"$match": {"status": Status.SUCCESS}},
+                {"$sort": {"finished_at": DESCENDING}},
+                {"$limit": _SHARE_TASKS},
+                {"$match": {"most_result_bytes": {"$gt": 0}}},
+                {"$group": {"_id": "$format", "share": {"$max": share}}},
+            ],
+            maxTimeMS=self._limit_ms,
+        )
+        return {row["_id"]: float(row["share"]) async for row in rows}
 
     async def _first(self, pipeline: list[dict[str, Any]]) -> dict[str, Any]:
         documents = await self._tasks.aggregate(pipeline, maxTimeMS=self._limit_ms).to_list(1)

@@ -123,11 +123,11 @@ async def test_upload_ends_when_the_disk_fills_up(
     client: Client = await aiohttp_client(create_app(settings))
     free = 10 * settings.uploads.min_free_disk_bytes
 
-    async def measured() -> tuple[str, int]:
-        return "the service", free
+    async def measured() -> dict[str, int]:
+        return {"the service": free}
 
     app: Any = client.app
-    app[DISK_SPACE]._least_free = measured
+    app[DISK_SPACE].free_space._disks = measured
     more = asyncio.Event()
 
     async def body() -> AsyncIterator[bytes]:

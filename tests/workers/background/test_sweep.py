@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from models.errors import StoreUnavailable
+from models.free_space import FreeSpace
 from models.networks.catalogue import Catalogue
 from models.redis.queue import Queue, connect
 from models.settings import Settings
@@ -145,7 +146,9 @@ async def new_client_score(redis: Any, send: Send) -> float:
 def idle_worker(settings: Settings, store: Store, redis: Any, scratch: Path) -> WorkerContext:
     """Return a worker context that takes no jobs, to sweep alone."""
     children, catalogue, room = ChildPool(settings), Catalogue.read(None), MemorySemaphore(10**9)
-    return WorkerContext("w", settings, store, Queue(redis, 3), children, catalogue, scratch, room)
+    space = FreeSpace(settings.uploads, store, "the worker", scratch)
+    queue = Queue(redis, 3)
+    return WorkerContext("w", settings, store, queue, children, catalogue, scratch, room, space)
 
 
 async def test_stalled_task_is_reenqueued_once(

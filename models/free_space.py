@@ -1,0 +1,92 @@
+"""FreeSpace: what may be written to the disks of this process and of MongoDB."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import structlog
+from async_lru import alru_cache
+
+from models.errors import InsufficientResources, StoreUnavailable
+from models.images.inspect import OutputFormat
+from models.result_bytes import predicted_bytes
+from models.settings.uploads import UploadSettings
+from models.store import Store
+
+log = structlog.get_logger()
+
+_MEASUREMENT_SECONDS = 1.0  # for which a measurement is used
+_SHARES_SECONDS = 60.0
+_RETRY_SECONDS = 30
+_MONGODB = "MongoDB"
+_MONGODB_COPIES = 3
+"""Of a result that is stored: data, oplog and journal. Two of 268 MB took 1.46 GB, 2.7 times."""
+
+
+class FreeSpace:
+    """Checks that MIN_FREE_DISK_BYTES stay free, which only MongoDB may use. One a process.
+
+    With them MongoDB can still serve and delete what it has; without any it would end.
+    """
+
+    def __init__(
+        self, settings: UploadSettings, store: Store, owner: str, folder: Path, copies: int = 0
+    ) -> None:
+        """``owner`` has its temporary files in ``folder``, of each result ``copies`` at once."""
+        self._min_free_bytes = settings.min_free_disk_bytes
+        self._stats = store.task_stats
+        self._owner = owner
+        self._folder = folder
+        self._copies = {owner: copies, _MONGODB: _MONGODB_COPIES}
+        self._disks = alru_cache(ttl=_MEASUREMENT_SECONDS)(self._measure)
+        self.result_shares = alru_cache(ttl=_SHARES_SECONDS)(self._stats.result_shares)
+
+    async def predict(self, most_bytes: int, output: OutputFormat) -> int:
+        """Return the bytes that results will probably take, see ``models.result_bytes``."""
+        return predicted_bytes(most_bytes, output, await self.result_shares())
+
+    async def check(self, results: int = 0, others: int = 0) -> None:
+        """Return if both disks have room for ``results`` bytes of results.
+
+        ``others``: bytes that are promised to other results on the disk of MongoDB. Disks are
+        measured once a second, so that it may be called often.
+
+        Raises:
+            InsufficientResources: less than MIN_FREE_DISK_BYTES would be left on one of them.
+        """
+        if not self._min_free_bytes:
+            return
+        try:
+            disks = await self._disks()
+        except StoreUnavailable:
+            return  # the next call that needs the store reports it
+        for owner, free in disks.items():
+            promised = others if owner == _MONGODB else 0
+            need = self._min_free_bytes + promised + results * self._copies[owner]
+            if free < need:
+                log.error("disk_full", disk=owner, free=free, limit=need, results=results)
+                raise self._no_room(owner, free, need, results)
+
+    def _no_room(self, owner: str, free: int, need: int, results: int) -> InsufficientResources:
+        for_what = f"results of about {results // 1_000_000} MB need" if results else "uploads need"
+        return InsufficientResources(
+            f"{free // 1_000_000} MB are free on the disk of {owner}; {for_what} at least "
+            f"{need // 1_000_000} MB, of which {self._min_free_bytes // 1_000_000} MB stay free "
+            "(MIN_FREE_DISK_BYTES); nothing was accepted",
+            setting="MIN_FREE_DISK_BYTES",
+            limit=need,
+            measured=free,
+            retry_after=_RETRY_SECONDS,
+        )
+
+    async def _measure(self) -> Mapping[str, int]:
+        """Return the free bytes by the owner of the disk."""
+        own = await asyncio.to_thread(shutil.disk_usage, self._folder)
+        disks = {self._owner: own.free}
+        database = (await self._stats.storage()).disk
+        if database is not None:
+            disks[_MONGODB] = database[0]
+        return disks

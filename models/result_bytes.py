@@ -1,0 +1,62 @@
+"""Prediction of the bytes that a task's results take on MongoDB's disk, before it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from models.errors import TooLarge
+from models.images.inspect import ImageHeader, OutputFormat
+from models.operations import Operation, Size
+
+_MOST: dict[OutputFormat, float] = {"jpeg": 5.0, "webp": 2.5}
+"""Bytes a pixel that no picture exceeds: noise, at quality 100 and without subsampling, has 4.74,
+and in WebP 1.28 and 1 for alpha. Of a PNG they are its samples."""
+_PNG_OVERHEAD = 1.01  # a filter byte for each row, and the heads of deflate's stored blocks
+_HEAD_BYTES = 4096  # of a result beside pixels and profile, and of its entry in GridFS
+
+USUAL_SHARE: dict[OutputFormat, float] = {"png": 1.0, "jpeg": 0.2, "webp": 0.25}
+"""Predicted share of the most, as long as no results were measured; photographs take half of it."""
+_MARGIN = 1.25  # above the largest measured share
+
+
+def most_bytes(
+    header: ImageHeader,
+    operations: Sequence[Operation],
+    output: OutputFormat,
+    sizes: Sequence[Size],
+) -> int:
+    """Return the bytes that all results of a task together cannot exceed.
+
+    ``sizes``: of the results, see ``models.operations.steps.result_sizes``.
+    """
+    depth, channels = header.samples
+    if any(operation.runs_network for operation in operations):
+        depth = 8
+    pixel = channels * depth / 8 * _PNG_OVERHEAD if output == "png" else _MOST[output]
+    pixels = sum(width * height for width, height in sizes)
+    return round(pixels * pixel) + len(sizes) * (header.profile_bytes + _HEAD_BYTES)
+
+
+def predicted_bytes(most: int, output: OutputFormat, seen: Mapping[OutputFormat, float]) -> int:
+    """Return the bytes that results will probably take, of the ``most`` they could.
+
+    ``seen``: the largest share of the most that recent results took, by format.
+    """
+    share = seen[output] * _MARGIN if output in seen else USUAL_SHARE[output]
+    return round(most * min(1.0, share))
+
+
+def check_result_bytes(predicted: int, limit: int) -> None:
+    """Return if the results of one task may take ``predicted`` bytes.
+
+    Raises:
+        TooLarge: more than MAX_RESULT_BYTES.
+    """
+    if predicted > limit:
+        raise TooLarge(
+            f"the results of this picture would take about {predicted} bytes; at most {limit} are "
+            f"allowed (MAX_RESULT_BYTES): one of {limit / predicted:.0%} of the pixels passes",
+            setting="MAX_RESULT_BYTES",
+            limit=limit,
+            measured=predicted,
+        )

@@ -1,0 +1,94 @@
+"""A worker whose disk has no room for results puts tasks aside, uncharged, and does others."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+import structlog
+
+from models.settings import Settings
+from models.store import Store
+from tests.conftest import Client, working
+from tests.support import images
+from tests.workers.queue.test_jobs import started_worker, wait_until
+from workers.background import sweep
+from workers.queue import jobs
+
+Send = Callable[..., Awaitable[Any]]
+
+
+@pytest.mark.parametrize("disk", ["MongoDB", "the worker"])
+async def test_task_without_room_is_put_aside_and_done_later(
+    client: Client,
+    settings: Settings,
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    disk: str,
+) -> None:
+    monkeypatch.setattr(jobs, "_NO_ROOM_PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr(sweep, "_MIN_WAITING_SECONDS", 0.05)
+    kept = settings.uploads.min_free_disk_bytes
+    disks = {"MongoDB": 10**12, "the worker": 10**12, disk: kept + 500_000}
+
+    async def measured() -> dict[str, int]:
+        return disks
+
+    async with working(settings) as arq:
+        worker = await started_worker(arq)
+        worker.free_space._disks = measured  # type: ignore[assignment]
+        with structlog.testing.capture_logs() as logs:
+            large = images.form(images.png(), "large.png", operations="resize=10")
+            task_id = (await (await client.post("/process", data=large)).json())["task_id"]
+            await wait_until(lambda: any(e["event"] == "task_put_aside" for e in logs))
+        event = next(each for each in logs if each["event"] == "task_put_aside")
+        assert (event["code"], event["measured"]) == ("no_room", kept + 500_000)
+        small = await client.post("/grayscale?wait=30", data=images.form(images.png(), "small.png"))
+        assert (await small.json())["status"] == "SUCCESS"
+        task = await store.tasks.get(task_id)
+        assert task is not None and not task.ended and task.attempts <= 1
+        assert "no_room" in {entry.cause for entry in task.timeline}
+        disks[disk] = 10**12
+        done = await (await client.get(f"/tasks/{task_id}?wait=30")).json()
+        assert done["status"] == "SUCCESS"
+        task = await store.tasks.get(task_id)
+        assert task is not None and task.attempts == 1
+        assert worker.publishing_bytes == 0
+
+
+async def test_result_larger_than_predicted_is_not_stored(
+    send: Send, settings: Settings, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bytes are checked again before they are stored; nothing of them stays."""
+    monkeypatch.setattr(sweep, "_MIN_WAITING_SECONDS", 0.05)
+    monkeypatch.setattr(jobs, "_NO_ROOM_PAUSE_SECONDS", 0.05)
+    kept = settings.uploads.min_free_disk_bytes
+
+    async def measured() -> dict[str, int]:
+        return {"MongoDB": kept + 100, "the worker": 10**12}
+
+    async def predicted(*_: object) -> int:
+        return 1
+
+    async with working(settings) as arq:
+        worker = await started_worker(arq)
+        before = worker.free_space._disks
+        worker.free_space._disks = measured  # type: ignore[assignment]
+        worker.free_space.predict = predicted  # type: ignore[assignment]
+        with structlog.testing.capture_logs() as logs:
+            task_id = (await (await send()).json())["task_id"]
+            await wait_until(lambda: any(e["event"] == "task_put_aside" for e in logs))
+        assert await store._database["results.files"].count_documents({}) == 0
+        worker.free_space._disks = before
+        await wait_until(_ended(store, task_id))
+        task = await store.tasks.get(task_id)
+        assert task is not None and task.status == "SUCCESS" and task.attempts == 1
+
+
+def _ended(store: Store, task_id: str) -> Callable[[], Awaitable[bool]]:
+    async def ended() -> bool:
+        task = await store.tasks.get(task_id)
+        return task is not None and task.ended
+
+    return ended
