@@ -21,6 +21,7 @@
     ├── BadImage               the picture is broken, truncated or cannot be decoded
     ├── TooManyPixels          the input or the result has more pixels than a limit allows
     ├── TooMuchMemory          the task needs, or used, more memory than there is for it
+    ├── TooMuchWork            the task would take longer than a task may
     ├── BadParameter           a parameter is unknown or out of range
     │   └── BadCallbackUrl     the callback_url is malformed, or its address is never called
     ├── RangeNotSatisfiable    the result does not have the bytes of this range
@@ -162,6 +163,11 @@ class TooManyPixels(AppError):
 
 class TooMuchMemory(AppError):
     code = "too_much_memory"
+    members = ("setting", "limit", "measured")
+
+
+class TooMuchWork(AppError):
+    code = "too_much_work"
     members = ("setting", "limit", "measured")
 
 

@@ -171,7 +171,8 @@ class Supervisor:
                 # The sweep would do so too, but up to SWEEP_INTERVAL_SECONDS later.
                 for task in await store.leases.stalled():
                     number = await store.leases.next_enqueue_number(task.id)
-                    await queue.enqueue(task.id, number, 0, task.created_at)
+                    short = task.work.short
+                    await queue.enqueue(task.id, number, 0, task.created_at, short=short)
         except StoreUnavailable:
             pass  # the leases expire by themselves, and the sweep re-enqueues
         finally:

@@ -22,11 +22,13 @@ from models.errors import StoreUnavailable
 from models.metrics.metric import CallObserver
 from models.redis.connection import REDIS_ERRORS
 from models.settings.stores import StoreSettings
+from models.tasks.task import Task
 
 log = structlog.get_logger()
 
 _JOB_EXPIRES_SECONDS = 24 * 3600  # then arq drops a waiting job, and the sweep enqueues it again
 
+_SHORT = ":short"
 _MARK_KEY = "darkroom:mark"
 
 QUEUED_CHANNEL = "darkroom:queued"
@@ -80,20 +82,26 @@ class Queue:
         await self._redis.aclose(close_connection_pool=True)
 
     async def enqueue(
-        self, task_id: str, number: int, turn: int, since: datetime | None = None
+        self,
+        task_id: str,
+        number: int,
+        turn: int,
+        since: datetime | None = None,
+        *,
+        short: bool = False,
     ) -> bool:
         """Enqueue a task; return False, and log, if Redis did not answer in time.
 
         ``number`` must be new each time: arq refuses the id of a job that a dead worker holds.
         Lower ``turn``s (``models.store.tasks.fair_queue``) are served first; of equal ones the task
-        that was created earlier, at ``since``, or now.
+        that was created earlier, at ``since``, or now. ``short``: see ``Work``.
         """
         try:
             async with self._call("enqueue"):
                 await self._redis.enqueue_job(
                     JOB_NAME,
                     task_id,
-                    _job_id=_job_id(task_id, number),
+                    _job_id=_job_id(task_id, number, short),
                     _defer_until=_queue_score(turn, since or datetime.now(UTC)),
                     _expires=_JOB_EXPIRES_SECONDS,
                 )
@@ -103,17 +111,16 @@ class Queue:
             return False
         return True
 
-    async def are_queued(
-        self, jobs: Sequence[tuple[str, int]], *, include_taken: bool = False
-    ) -> list[bool]:
-        """Return for each (task id, number) whether its job is in the queue and not yet taken.
+    async def are_queued(self, tasks: Sequence[Task], *, include_taken: bool = False) -> list[bool]:
+        """Return for each task whether its latest job is in the queue and not yet taken.
 
         ``include_taken``: count jobs that a worker has taken, too; it may have died since.
         """
         async with self._call("are_queued"), self._redis.pipeline(transaction=False) as pipe:
-            for task_id, number in jobs:
-                pipe.zscore(default_queue_name, _job_id(task_id, number))
-                pipe.exists(in_progress_key_prefix + _job_id(task_id, number))
+            for task in tasks:
+                job_id = _job_id(task.id, task.rings, task.work.short)
+                pipe.zscore(default_queue_name, job_id)
+                pipe.exists(in_progress_key_prefix + job_id)
             replies = await pipe.execute()
         pairs = zip(replies[::2], replies[1::2], strict=True)
         return [score is not None and (include_taken or not taken) for score, taken in pairs]
@@ -155,8 +162,13 @@ class Queue:
                 self._observe(name, outcome, time.perf_counter() - began)
 
 
-def _job_id(task_id: str, number: int) -> str:
-    return f"{task_id}:{number}"
+def _job_id(task_id: str, number: int, short: bool) -> str:
+    return f"{task_id}:{number}{_SHORT if short else ''}"
+
+
+def is_short(job_id: str) -> bool:
+    """Return whether the job was enqueued as ``short``."""
+    return job_id.endswith(_SHORT)
 
 
 def _queue_score(turn: int, since: datetime) -> datetime:

@@ -85,7 +85,8 @@ class LimitSettings(Group):
     max_queue_per_client: int = Field(
         2000,
         ge=1,
-        description="Maximum of them from one client address (see PROXIES); further ones get 429.",
+        description="Maximum of them from one client address (see PROXIES); further ones get 429. "
+        "Each ten seconds of a task's predicted work count as one more.",
     )
     max_queue_bytes_per_client: int = Field(
         16 * 1024 * MIB,

@@ -20,7 +20,7 @@ class WorkerSettings(Group):
         ge=0,
         le=256,
         description="Child processes of each worker that do the pixel work; 0: the cores divided "
-        "by WORKERS.",
+        "by WORKERS. One more is started when all run long tasks and a short one waits.",
     )
     memory_budget: int = Field(
         0,

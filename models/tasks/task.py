@@ -101,6 +101,19 @@ class TimelineEntry(_Document):
     cause: str | None = None
 
 
+class Work(_Document):
+    """The predicted work of a task, see ``models.work_estimate``.
+
+    ``reference_seconds``: on a reference machine. ``turns``: as how many tasks it counts in the
+    queue. ``short``: whether it may use the child that is kept for short tasks.
+    """
+
+    label: str = ""
+    reference_seconds: float = 0.0
+    turns: int = 1
+    short: bool = False
+
+
 class Task(_Document):
     """One task: an original, the operations on it, and its progress in percent.
 
@@ -124,6 +137,7 @@ class Task(_Document):
     operations: list[dict[str, Any]]
     format: OutputFormat
     most_result_bytes: int = 0
+    work: Work = Work()
     attempts: int = 0
     rings: int = 0
     lease: dict[str, Any] | None = None

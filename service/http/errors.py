@@ -41,6 +41,7 @@ STATUS: dict[type[AppError], int] = {
     errors.BadImage: 422,
     errors.TooManyPixels: 422,
     errors.TooMuchMemory: 422,
+    errors.TooMuchWork: 422,
     errors.RateLimited: 429,
     errors.QueueFull: 429,
     errors.TooManyStreams: 429,

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from async_lru import alru_cache
 
+from models import work_estimate
 from models.errors import QueueFull
 from models.free_space import FreeSpace
-from models.images.inspect import OutputFormat
+from models.images.inspect import ImageHeader, OutputFormat
+from models.operations import Operation, Size
 from models.result_bytes import check_result_bytes, predicted_bytes
 from models.settings import Settings
 from models.slots import Slots
 from models.store import Store
 from models.store.tasks.fair_queue import OpenTasks
+from models.tasks.task import Work
 
 _COUNT_SECONDS = 1.0  # for which a count of all open tasks is used
+_FACTOR_SECONDS = 60.0  # for which the measured speed of this machine is used
 _RATE_SECONDS = 60.0  # over which the rate of ended tasks is measured
 _MAX_RETRY_SECONDS = 600
 _DEFAULT_RETRY_SECONDS = 30  # where no task ended lately
@@ -27,9 +31,9 @@ _DEFAULT_RETRY_SECONDS = 30  # where no task ended lately
 class Admission:
     """Admits new tasks and gives each its place in the fair queue.
 
-    MAX_QUEUE limits the open tasks in all, MAX_QUEUE_PER_CLIENT those of each client. So are the
-    bytes that their results will probably take: by the free disk space, and by
-    MAX_QUEUE_BYTES_PER_CLIENT.
+    MAX_QUEUE limits the open tasks in all, MAX_QUEUE_PER_CLIENT those of each client, where a long
+    one counts as several. The bytes that their results will probably take are limited by the free
+    disk space, and by MAX_QUEUE_BYTES_PER_CLIENT.
     """
 
     def __init__(self, settings: Settings, store: Store, free_space: FreeSpace) -> None:
@@ -38,6 +42,8 @@ class Admission:
         self._fair_queue = store.fair_queue
         self._free_space = free_space
         self._open = alru_cache(ttl=_COUNT_SECONDS)(self._load_open)
+        self._task_timeout = settings.worker.task_timeout
+        self._factors = alru_cache(ttl=_FACTOR_SECONDS)(store.task_stats.work_factors)
         self._added, self._added_bytes = 0, 0  # by this service since the last count
         limits = self._limits  # tasks in creation, and their bytes
         self._pending = Slots(("MAX_QUEUE_PER_CLIENT", limits.max_queue_per_client))
@@ -45,12 +51,29 @@ class Admission:
             ("MAX_QUEUE_BYTES_PER_CLIENT", limits.max_queue_bytes_per_client)
         )
 
+    async def plan(
+        self,
+        header: ImageHeader,
+        operations: Sequence[Operation],
+        output: OutputFormat,
+        results: Sequence[Size],
+    ) -> Work:
+        """Return the predicted work of a task; ``results``: the sizes of its results.
+
+        Raises:
+            TooMuchWork: it would not end within TASK_TIMEOUT.
+        """
+        label, reference = work_estimate.estimate(header, operations, output, results)
+        return work_estimate.plan(label, reference, await self._factors(), self._task_timeout)
+
     @asynccontextmanager
-    async def admit(self, client: str, output: OutputFormat, most_bytes: int) -> AsyncIterator[int]:
+    async def admit(
+        self, client: str, output: OutputFormat, most_bytes: int, turns: int
+    ) -> AsyncIterator[int]:
         """Yield the queue order of a new task of ``client``; create the task within the block.
 
-        ``most_bytes``: that its results cannot exceed. Tasks of other clients in creation are not
-        counted: their own limit refuses them.
+        ``most_bytes``: that its results cannot exceed. ``turns``: see ``Work``. Tasks of other
+        clients in creation are not counted: their own limit refuses them.
 
         Raises:
             QueueFull: a limit of open tasks or of their results' bytes is reached.
@@ -61,7 +84,7 @@ class Admission:
         own_bytes = predicted_bytes(most_bytes, output, shares)
         check_result_bytes(own_bytes, self._max_result_bytes)
         pending, pending_bytes = self._pending[client], self._pending_bytes[client]
-        with self._pending.hold(client), self._pending_bytes.hold(client, own_bytes):
+        with self._pending.hold(client, turns), self._pending_bytes.hold(client, own_bytes):
             all_open, own, order = await asyncio.gather(
                 self._open(),
                 self._fair_queue.open_tasks(client),
@@ -70,7 +93,7 @@ class Admission:
             limits = self._limits
             for setting, limit, measured, whose in (
                 ("MAX_QUEUE", limits.max_queue, all_open.count + self._added, None),
-                ("MAX_QUEUE_PER_CLIENT", limits.max_queue_per_client, own.count + pending, client),
+                ("MAX_QUEUE_PER_CLIENT", limits.max_queue_per_client, own.turns + pending, client),
             ):
                 if measured >= limit:
                     raise await self._full(setting, limit, measured, whose)
@@ -94,8 +117,10 @@ class Admission:
         wait = min(max(wait, 1), _MAX_RETRY_SECONDS)
         whose = "" if client is None else " of yours"
         tasks, are = ("task", "is") if measured == 1 else ("tasks", "are")
+        longer = "" if client is None else "; each ten seconds of predicted work count as one more"
         return QueueFull(
-            f"{measured} {tasks}{whose} {are} waiting or in work; at most {limit} may ({setting}). "
+            f"{measured} {tasks}{whose} {are} waiting or in work; at most {limit} may "
+            f"({setting}{longer}). "
             f"{ended} ended in the last minute: try again in {wait} s",
             setting=setting,
             limit=limit,

@@ -24,7 +24,7 @@ from models.result_bytes import most_bytes
 from models.settings import Settings
 from models.store import Store
 from models.tasks.filenames import result_names
-from models.tasks.task import Task
+from models.tasks.task import Task, Work
 from models.tasks.task import Upload as TaskUpload
 from service.submissions.admission import Admission
 from service.uploads.incoming_file import IncomingFile
@@ -37,7 +37,8 @@ _MAX_TRIES = 5  # to restart a task whose result is deleted while it is submitte
 class TaskSpec:
     """A valid image with the operations on it; ``fingerprint`` identifies the task.
 
-    ``output``: the format of the results; ``most_bytes``: that all of them cannot exceed.
+    ``output``: the format of the results; ``most_bytes``: that all of them cannot exceed;
+    ``work``: the predicted work.
     ``report``: whether the task measures the quality of its result, see
     ``workers.upscaler.quality_report``.
     """
@@ -50,6 +51,7 @@ class TaskSpec:
     report: bool = False
     fingerprint: str = field(init=False)
     most_bytes: int = field(init=False)
+    work: Work = field(init=False)
 
     @property
     def task_id(self) -> str:
@@ -82,6 +84,7 @@ class TaskCreator:
             TooManyPixels: the result would be too large.
             TooMuchMemory: the task would need too much memory.
             TooLarge: the results would take too many bytes.
+            TooMuchWork: the work would take too long.
             QueueFull: too many tasks are open. StoreUnavailable: nothing was accepted.
             InsufficientResources: the results would not fit on the disk.
         """
@@ -93,6 +96,7 @@ class TaskCreator:
         for size in sizes:
             check_side(*size, output)
         spec.most_bytes = most_bytes(header, operations, output, sizes)
+        spec.work = await self.admission.plan(header, operations, output, sizes)
         tile = self.settings.networks.tile_pixels
         need, fixed = memory_estimate.estimate(header, operations, output, self.catalogue, tile)
         memory_estimate.check_fits(need, self.settings.worker, fixed)
@@ -137,12 +141,16 @@ class TaskCreator:
         return await self._restart(task, original, client)
 
     async def _restart(self, task: Task, original: ObjectId, client: str) -> bool:
-        async with self.admission.admit(client, task.format, task.most_result_bytes) as order:
+        async with self.admission.admit(
+            client, task.format, task.most_result_bytes, task.work.turns
+        ) as order:
             await self.store.webhooks.rearm(task.id, self._allows_webhook)
             if not await self.store.tasks.restart(task.id, original, client, order):
                 return False
         enqueue_number = await self.store.leases.next_enqueue_number(task.id)
-        await self.queue.enqueue(task.id, enqueue_number, order, task.created_at)
+        await self.queue.enqueue(
+            task.id, enqueue_number, order, task.created_at, short=task.work.short
+        )
         return True
 
     async def _allows_webhook(self, client: str) -> bool:
@@ -177,7 +185,9 @@ class TaskCreator:
             await self._restart(task, await self._store_original(spec), spec.client)
 
     async def _create(self, spec: TaskSpec) -> None:
-        async with self.admission.admit(spec.client, spec.output, spec.most_bytes) as order:
+        async with self.admission.admit(
+            spec.client, spec.output, spec.most_bytes, spec.work.turns
+        ) as order:
             original, upload = await asyncio.gather(
                 self._store_original(spec), self._reserve_names(spec)
             )
@@ -189,6 +199,7 @@ class TaskCreator:
                 operations=[operation.document() for operation in spec.operations],
                 output=spec.output,
                 most_result_bytes=spec.most_bytes,
+                work=spec.work,
                 report=spec.report,
                 owner=spec.owner,
                 client=spec.client,
@@ -196,7 +207,7 @@ class TaskCreator:
             )
         if not created:  # another service created it first; add this upload's name to it
             await self.store.tasks.add_upload(spec.task_id, upload, _MAX_NAMES)
-        elif not await self.queue.enqueue(spec.task_id, 0, order):
+        elif not await self.queue.enqueue(spec.task_id, 0, order, short=spec.work.short):
             # Redis is unavailable: the task is accepted, and the next sweep enqueues it.
             await self.store.leases.mark_not_enqueued(spec.task_id)
 

@@ -49,7 +49,7 @@ async def _enqueue(worker: WorkerContext, task: Task, *, only_waiting: bool = Fa
         return
     # A started task had its turn already.
     turn = 0 if task.status is Status.STARTED else task.turn
-    await worker.queue.enqueue(task.id, number, turn, task.created_at)
+    await worker.queue.enqueue(task.id, number, turn, task.created_at, short=task.work.short)
 
 
 async def _reenqueue_all_waiting(worker: WorkerContext) -> int:
@@ -72,9 +72,7 @@ async def _without_job(
     """Return the tasks whose job is not in the queue, or is held by a dead worker."""
     if not tasks:
         return []
-    queued = await worker.queue.are_queued(
-        [(task.id, task.rings) for task in tasks], include_taken=include_taken
-    )
+    queued = await worker.queue.are_queued(tasks, include_taken=include_taken)
     await worker.store.leases.mark_enqueued(
         [task.id for task, is_queued in zip(tasks, queued, strict=True) if is_queued]
     )

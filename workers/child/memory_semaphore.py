@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+_SHORT_BYTES = 500_000_000  # of a child, for pictures of some megapixels; the reserve has it
+
 
 class MemorySemaphore:
     """``size`` bytes that tasks reserve parts of, first come, first served.
@@ -17,6 +19,7 @@ class MemorySemaphore:
 
     def __init__(self, size: int) -> None:
         self.free_bytes = size
+        self._let_through = False
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
     @property
@@ -25,8 +28,19 @@ class MemorySemaphore:
         return len(self._waiting)
 
     @asynccontextmanager
-    async def reserve(self, need: int) -> AsyncIterator[None]:
-        """Wait until ``need`` bytes (at most the whole size) are free, and reserve them."""
+    async def reserve(self, need: int, *, short: bool = False) -> AsyncIterator[None]:
+        """Wait until ``need`` bytes (at most the whole size) are free, and reserve them.
+
+        ``short``: a short task that needs little; of those that would wait one is let through.
+        """
+        would_wait = bool(self._waiting) or need > self.free_bytes
+        if short and would_wait and need <= _SHORT_BYTES and not self._let_through:
+            self._let_through = True
+            try:
+                yield
+            finally:
+                self._let_through = False
+            return
         admitted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         entry = (need, admitted)
         self._waiting.append(entry)

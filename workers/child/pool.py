@@ -29,7 +29,10 @@ _CPU_SLACK_SECONDS = 10.0
 
 
 class ChildPool:
-    """A fixed number of child processes; each runs one task at a time."""
+    """Child processes; each runs one task at a time.
+
+    One more than their number is started when a short task needs it, see ``DarkroomWorker``.
+    """
 
     def __init__(
         self,
@@ -83,6 +86,7 @@ class ChildPool:
         started = await asyncio.gather(
             *(self._start_child() for _ in range(self._count)), return_exceptions=True
         )
+        self._slots.put_nowait(None)  # for a short task while all others run long ones
         for child in started:
             if isinstance(child, BaseException):
                 raise child
@@ -126,8 +130,15 @@ class ChildPool:
         """Number of busy children."""
         return self._busy
 
-    async def run(self, request: Request, progress: Callable[[float], None]) -> JsonObject:
+    async def run(
+        self,
+        request: Request,
+        progress: Callable[[float], None],
+        timeout: float | None = None,
+    ) -> JsonObject:
         """Run one task in a child and return its final message.
+
+        ``timeout``: seconds, if less than TASK_TIMEOUT.
 
         Raises:
             TaskTimeout: the child exceeded TASK_TIMEOUT; it was killed.
@@ -147,7 +158,7 @@ class ChildPool:
                 # It starts during the last task, so that no later task waits for it.
                 successor = self._start_successor()
             self._busy_pids.add(child.pid)
-            async with asyncio.timeout(self._timeout):
+            async with asyncio.timeout(min(timeout or self._timeout, self._timeout)):
                 # A single task gets all cores; many get one each, so that they do not compete.
                 threads = max(1, self._cores // self._busy)
                 message = await child.run(replace(request, threads=threads), progress)

@@ -11,7 +11,7 @@ import structlog
 from arq.worker import Worker
 
 from models.redis.connection import REDIS_ERRORS
-from models.redis.queue import QUEUED_CHANNEL
+from models.redis.queue import QUEUED_CHANNEL, is_short
 
 log = structlog.get_logger()
 
@@ -27,10 +27,14 @@ class DarkroomWorker(Worker):
 
     arq polls the queue at intervals: short ones cost processor time when there is nothing to do,
     long ones delay tasks. This worker reads it when a job was enqueued or a job slot became free.
+
+    It runs ``max_jobs`` jobs, and one short job more while all of them are long: a thumbnail does
+    not wait for somebody's upscales.
     """
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, poll_delay=0, **options)
+    def __init__(self, *args: Any, max_jobs: int, **options: Any) -> None:
+        super().__init__(*args, poll_delay=0, max_jobs=max_jobs + 1, **options)
+        self._usual_jobs = max_jobs
         self._woken = asyncio.Event()
         self._stopping: asyncio.Task[None] | None = None
         self._redis_away = False
@@ -105,8 +109,18 @@ class DarkroomWorker(Worker):
         self._woken.set()
 
     async def start_jobs(self, job_ids: list[bytes]) -> None:
+        for job_id in job_ids:
+            if self.job_counter >= self._usual_jobs:
+                running = [name for name, job in self.tasks.items() if not job.done()]
+                if self.job_counter > self._usual_jobs or any(map(is_short, running)):
+                    return
+                if not is_short(job_id.decode()):
+                    continue
+            await self._start_job(job_id)
+
+    async def _start_job(self, job_id: bytes) -> None:
         try:
-            await super().start_jobs(job_ids)
+            await super().start_jobs([job_id])
         except REDIS_ERRORS:
             # arq acquired a slot for the job before it asked Redis for it.
             self._release_sem_dec_counter_on_complete()

@@ -15,6 +15,7 @@ from models.errors import (
     InsufficientResources,
     InternalError,
     StoreUnavailable,
+    TaskTimeout,
     WorkerCrashed,
 )
 from models.metrics.definitions import TASKS_REENQUEUED
@@ -100,11 +101,8 @@ async def _attempt(worker: WorkerContext, attempt: Attempt) -> None:
         # Nothing can be written; the lease expires and the sweep enqueues the task again.
         log.error("store_unavailable", **error.document())
         attempt.set_outcome("store_unavailable")
-    except InsufficientResources as error:
-        log.error("task_put_aside", **error.document())
-        await _hand_back(worker, attempt, error.code, _NO_ROOM_PAUSE_SECONDS)
     except AppError as error:
-        await _failed(worker, attempt, error)
+        await _ended_with(worker, attempt, error)
     except OSError as error:
         # The machine fails (disk full, no new processes), not this image. The pause keeps a broken
         # machine from draining the whole queue.
@@ -155,6 +153,19 @@ async def _heartbeat(worker: WorkerContext, attempt: Attempt) -> None:
         attempt.lease_renewed = time.monotonic()
 
 
+async def _ended_with(worker: WorkerContext, attempt: Attempt, error: AppError) -> None:
+    """Fail the task, unless another time or another child may do it."""
+    if isinstance(error, InsufficientResources):
+        log.error("task_put_aside", **error.document())
+        await _hand_back(worker, attempt, error.code, _NO_ROOM_PAUSE_SECONDS)
+    elif isinstance(error, TaskTimeout) and attempt.task.work.short:
+        log.warning("task_not_short", label=attempt.task.work.label)
+        await retry_store(worker.store.leases.set_long)(attempt.task.id)
+        await _hand_back(worker, attempt, "not_short")
+    else:
+        await _failed(worker, attempt, error)
+
+
 @retry_store
 async def _failed(worker: WorkerContext, attempt: Attempt, error: AppError) -> None:
     log.warning("task_failed", **error.document())
@@ -196,7 +207,8 @@ async def _crashed(worker: WorkerContext, attempt: Attempt, error: WorkerCrashed
     if await release(attempt.task.id, attempt.token, charge=True, cause="crashed"):
         number = await worker.store.leases.next_enqueue_number(attempt.task.id)
         worker.instruments.count(TASKS_REENQUEUED, "crash")
-        await worker.queue.enqueue(attempt.task.id, number, 0, attempt.task.created_at)
+        task = attempt.task
+        await worker.queue.enqueue(task.id, number, 0, task.created_at, short=task.work.short)
 
 
 def worker_crashed(attempts: int, **facts: Any) -> WorkerCrashed:

@@ -1,9 +1,9 @@
 """Fair queueing between clients: turns, counts of open tasks, queue positions and throughput.
 
 A turn is the start tag of start-time fair queueing (Goyal, Vin and Cheng, 1996), each task costing
-one: a client's next task goes one round after its last waiting one, a new client's first in the
-round that is served now. So a batch of a hundred does not delay other clients by all of it, and no
-client starves.
+its ``work.turns``: a client's next task goes so many rounds after its last waiting one, a new
+client's first in the round that is served now. So a batch of a hundred does not delay other clients
+by all of it, clients share the workers by work, not by tasks, and no client starves.
 """
 
 from __future__ import annotations
@@ -33,9 +33,14 @@ _SAMPLE_TASKS = 100  # of them, the latest
 
 @dataclass(frozen=True)
 class OpenTasks:
-    """Waiting and started tasks; ``most_bytes``: what their results could take, by format."""
+    """Waiting and started tasks.
+
+    ``turns``: as how many they count by their work. ``most_bytes``: what their results could take,
+    by format.
+    """
 
     count: int
+    turns: int
     most_bytes: Mapping[OutputFormat, int]
 
 
@@ -49,27 +54,35 @@ class FairQueue(Repository):
     async def open_tasks(self, client: str | None = None) -> OpenTasks:
         """Return what is open, of ``client`` or of all."""
         query = {"status": _OPEN} | ({} if client is None else {"client": client})
-        sums = {"count": {"$sum": 1}, "most": {"$sum": "$most_result_bytes"}}
+        sums = {
+            "count": {"$sum": 1},
+            "turns": {"$sum": {"$ifNull": ["$work.turns", 1]}},  # older versions wrote none
+            "most": {"$sum": "$most_result_bytes"},
+        }
         rows = self._tasks.aggregate([{"$match": query}, {"$group": {"_id": "$format", **sums}}])
         by_format = {row["_id"]: row async for row in rows}
         return OpenTasks(
             sum(row["count"] for row in by_format.values()),
+            sum(row["turns"] for row in by_format.values()),
             {output: int(row["most"]) for output, row in by_format.items()},
         )
 
     async def next_turn(self, client: str, ahead: int = 0) -> int:
-        """Return the turn, from 1, of a new task of ``client`` behind ``ahead`` more of its own."""
+        """Return the turn, from 1, of a new task of ``client``, ``ahead`` turns behind its last."""
         waiting = {"status": Status.CREATED}
         served, own = await asyncio.gather(
             self._tasks.find_one(
                 {**waiting, "turn": {"$gt": 0}}, {"turn": 1}, sort=[("turn", ASCENDING)]
             ),
             self._tasks.find_one(
-                {"client": client, **waiting}, {"turn": 1}, sort=[("turn", DESCENDING)]
+                {"client": client, **waiting},
+                {"turn": 1, "work.turns": 1},
+                sort=[("turn", DESCENDING)],
             ),
         )
         now = int(served["turn"]) if served else 1
-        return max(now, int(own["turn"]) + 1 if own else 1) + ahead
+        after = int(own["turn"]) + int(own.get("work", {}).get("turns", 1)) if own else 1
+        return max(now, after) + ahead
 
     async def count_ended(self, seconds: float, client: str | None = None) -> int:
         """Return the number of tasks that ended in the last ``seconds``."""

@@ -101,6 +101,10 @@ class Leases(Repository):
         }
         return await self._lease.update_if_held(task_id, token, change)
 
+    async def set_long(self, task_id: str) -> None:
+        """Record that a task is not short, against its prediction."""
+        await self._tasks.update_one({"_id": task_id}, {"$set": {"work.short": False}})
+
     # For the sweep and the supervisor
 
     async def expire_worker(self, worker: str) -> int:

@@ -19,7 +19,7 @@ _LAG = timedelta(seconds=1)  # the latest changes may not be visible yet
 _MAX_GAP_INTERVALS = 10  # a longer gap had no recorder, and is not filled
 _MAX_POINTS = 120  # of one series: a screen does not show more
 _INTERVAL = timedelta(seconds=INTERVAL_SECONDS)
-_SHARE_TASKS = 200  # the latest successes, whose results show how well pictures compress
+_SAMPLE_TASKS = 200  # the latest successes, from which predictions learn
 _COUNTS = ("asked", "started", "succeeded", "failed", "cancelled")
 _LEVELS = ("waiting", "running", "workers", "oldest")
 
@@ -100,13 +100,43 @@ class TaskStats(Repository):
             [
                 {"$match": {"status": Status.SUCCESS}},
                 {"$sort": {"finished_at": DESCENDING}},
-                {"$limit": _SHARE_TASKS},
+                {"$limit": _SAMPLE_TASKS},
                 {"$match": {"most_result_bytes": {"$gt": 0}}},
                 {"$group": {"_id": "$format", "share": {"$max": share}}},
             ],
             maxTimeMS=self._limit_ms,
         )
         return {row["_id"]: float(row["share"]) async for row in rows}
+
+    async def work_factors(self) -> dict[str, float]:
+        """Return the seconds that recent tasks took for each predicted one, by ``work.label``.
+
+        See ``models.work_estimate``. The stages outside of the child process do not count.
+        """
+        stages = {
+            "$filter": {
+                "input": {"$objectToArray": {"$ifNull": ["$stages", {}]}},
+                "cond": {"$not": {"$in": ["$$this.k", ["fetch", "wait", "publish"]]}},
+            }
+        }
+        took = {"$divide": [{"$sum": {"$map": {"input": stages, "in": "$$this.v"}}}, 1000]}
+        rows = self._tasks.aggregate(
+            [
+                {"$match": {"status": Status.SUCCESS}},
+                {"$sort": {"finished_at": DESCENDING}},
+                {"$limit": _SAMPLE_TASKS},
+                {"$match": {"work.reference_seconds": {"$gt": 0}}},
+                {
+                    "$group": {
+                        "_id": "$work.label",
+                        "took": {"$sum": took},
+                        "predicted": {"$sum": "$work.reference_seconds"},
+                    }
+                },
+            ],
+            maxTimeMS=self._limit_ms,
+        )
+        return {row["_id"]: row["took"] / row["predicted"] async for row in rows}
 
     async def _first(self, pipeline: list[dict[str, Any]]) -> dict[str, Any]:
         documents = await self._tasks.aggregate(pipeline, maxTimeMS=self._limit_ms).to_list(1)

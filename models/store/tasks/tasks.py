@@ -17,7 +17,7 @@ from models.settings import Settings
 from models.store.mongo.repository import Document, Repository, insert_timed, now_plus
 from models.store.tasks.transitions import NEW_TASK, RESTARTABLE, ended, restart
 from models.tasks.group import Group, Member
-from models.tasks.task import ENDED, Status, Task, TimelineAction, Upload
+from models.tasks.task import ENDED, Status, Task, TimelineAction, Upload, Work
 
 _MAX_TASKS_SEARCHED = 100  # of one upload name, searched for one that still has its result
 
@@ -64,6 +64,7 @@ class Tasks(Repository):
         operations: Sequence[Document],
         output: str,
         most_result_bytes: int = 0,
+        work: Work | None = None,
         report: bool = False,
         owner: str = "",
         client: str = "",
@@ -80,6 +81,7 @@ class Tasks(Repository):
             "operations": list(operations),
             "format": output,
             "most_result_bytes": most_result_bytes,
+            "work": (work or Work()).model_dump(),
             "owner": owner,
             "client": client,
             "turn": turn,

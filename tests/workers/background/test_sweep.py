@@ -6,6 +6,7 @@ import asyncio
 import io
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from models.networks.catalogue import Catalogue
 from models.redis.queue import Queue, connect
 from models.settings import Settings
 from models.store import Store
+from models.tasks.task import Work
 from service.app import create_app
 from tests.conftest import working
 from tests.support import images
@@ -81,7 +83,7 @@ async def test_sweep_reenqueues_a_job_of_a_worker_that_died_before_its_claim(
     """arq marks a job as in progress before it runs; that mark outlives its worker."""
     body = await (await send()).json()
     redis = connect(settings.stores)
-    await redis.set(f"arq:in-progress:{body['task_id']}:0", b"1")
+    await redis.set(f"arq:in-progress:{body['task_id']}:0:short", b"1")
     await redis.aclose(close_connection_pool=True)
     monkeypatch.setattr(sweep_module, "_MIN_WAITING_SECONDS", 0.05)
     async with working(settings):
@@ -140,7 +142,7 @@ async def test_task_out_of_attempts_fails(send: Send, settings: Settings, store:
 async def new_client_score(redis: Any, send: Send) -> float:
     """Return the score of a new client's task in arq's queue."""
     body = await (await send(images.png(seed=99), "new.png")).json()
-    return float(await redis.zscore("arq:queue", f"{body['task_id']}:0"))
+    return float(await redis.zscore("arq:queue", f"{body['task_id']}:0:short"))
 
 
 def idle_worker(settings: Settings, store: Store, redis: Any, scratch: Path) -> WorkerContext:
@@ -162,7 +164,7 @@ async def test_stalled_task_is_reenqueued_once(
     worker = idle_worker(settings, store, redis, tmp_path)
     assert [await sweep_module.sweep_once(worker) for _ in range(4)] == [1, 0, 0, 0]
     ((job, score),) = await redis.zrange("arq:queue", 0, -1, withscores=True)
-    assert job.decode() == f"{task_id}:1"
+    assert job.decode() == f"{task_id}:1:short"
     assert score < 1000 <= await new_client_score(redis, send)  # it had its turn already
     await redis.aclose(close_connection_pool=True)
 
@@ -191,8 +193,9 @@ async def test_unresponsive_redis_times_out(settings: Settings) -> None:
         assert not await queue.enqueue("t", 0, 1)
         with pytest.raises(StoreUnavailable):
             await queue.ping()
+        task: Any = SimpleNamespace(id="t", rings=0, work=Work())
         with pytest.raises(StoreUnavailable):
-            await queue.are_queued([("t", 0)])
+            await queue.are_queued([task])
     await queue.close()
     for writer in held:
         writer.close()

@@ -238,7 +238,7 @@ async def test_redis_jobs_are_json_and_are_cleaned_up(
 ) -> None:
     body = await (await send()).json()
     redis = connect(settings.stores)
-    job = json.loads(await redis.get(f"arq:job:{body['task_id']}:0"))
+    job = json.loads(await redis.get(f"arq:job:{body['task_id']}:0:short"))
     assert (job["f"], job["a"]) == ("process", [body["task_id"]])
     async with working(settings) as arq:
         await send(query="?wait=30")

@@ -1,0 +1,82 @@
+"""Prediction of the work of a task: seconds of a child process, before it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from models.errors import TooMuchWork
+from models.images.inspect import ImageHeader, OutputFormat
+from models.operations import Operation, Size
+from models.operations.upscale import Upscale
+from models.tasks.task import Work
+
+# Seconds for a million pixels on a core of 3 GHz, rounded up; those of networks with
+# OpenVINO. What this machine takes is measured and corrects them.
+_DECODE = {"jpeg": 0.02, "png": 0.06, "gif": 0.06}
+_ENCODE: dict[OutputFormat, float] = {"png": 0.08, "jpeg": 0.03, "webp": 0.2}
+_OPERATION = 0.05  # of the larger of its input and output
+_NETWORK = {"darkroom-fast": 0.25, "darkroom-balanced": 0.7, "darkroom-best": 7.0}
+_OTHER_NETWORK = 1.0
+_MILLION = 1_000_000
+_FIXED_SECONDS = 0.01
+
+SHORT_SECONDS = 1.0
+"""Tasks up to this long may use the child that is kept for them while others run long ones."""
+SECONDS_PER_TURN = 10.0
+"""Longer tasks count as several of their client: one more for each ten seconds."""
+_TIMEOUT_MARGIN = 2.0  # a prediction may be wrong: what is refused would take twice as long
+
+
+def estimate(
+    header: ImageHeader,
+    operations: Sequence[Operation],
+    output: OutputFormat,
+    results: Sequence[Size],
+) -> tuple[str, float]:
+    """Return the networks of a task, as a label, and its seconds at the prices above.
+
+    ``results``: the sizes of its results. How much longer this machine takes is measured for each
+    label: see ``plan``.
+    """
+    sizes: list[Size] = [(header.width, header.height)]
+    before, labels = _pixels(sizes), set()
+    seconds = _FIXED_SECONDS + before * _DECODE.get(header.kind, _DECODE["png"])
+    for operation in operations:
+        sizes = [part for each in sizes for part in operation.output_sizes(*each)]
+        after = _pixels(sizes)
+        if isinstance(operation, Upscale) and operation.runs_network:
+            seconds += before * _NETWORK.get(operation.model, _OTHER_NETWORK)
+            labels.add(f"{operation.model}-x{operation.scale}")
+        else:
+            seconds += max(before, after) * _OPERATION
+        before = after
+    seconds += _pixels(results) * _ENCODE[output]
+    return "+".join(sorted(labels)), seconds
+
+
+def plan(label: str, reference: float, factors: Mapping[str, float], timeout: float) -> Work:
+    """Return the work of a task of ``reference`` seconds; ``timeout``: of one task.
+
+    ``factors``: by label, the seconds that recent tasks took for each predicted one.
+
+    Raises:
+        TooMuchWork: it would not end within TASK_TIMEOUT.
+    """
+    seconds = reference * factors.get(label, 1.0)
+    if seconds > timeout * _TIMEOUT_MARGIN:
+        raise TooMuchWork(
+            f"the work would take about {seconds:.0f} s; a task is ended after {timeout:g} s "
+            f"(TASK_TIMEOUT): a picture of {timeout / seconds:.0%} of the pixels passes, and a "
+            "faster network or fewer operations take less",
+            setting="TASK_TIMEOUT",
+            limit=timeout,
+            measured=round(seconds),
+        )
+    turns = 1 + int(seconds // SECONDS_PER_TURN)
+    short = seconds <= SHORT_SECONDS
+    return Work(label=label, reference_seconds=reference, turns=turns, short=short)
+
+
+def _pixels(sizes: Sequence[Size]) -> float:
+    """Return millions of pixels."""
+    return sum(width * height for width, height in sizes) / _MILLION

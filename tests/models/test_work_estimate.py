@@ -1,0 +1,84 @@
+"""Predicted work: what counts, what is refused, and what is learned from finished tasks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from bson import ObjectId
+
+from models.errors import TooMuchWork
+from models.images.inspect import ImageHeader
+from models.operations import parse
+from models.operations.steps import result_sizes
+from models.store import Store
+from models.tasks.task import Upload, Work
+from models.work_estimate import estimate, plan
+
+PHOTOGRAPH = ImageHeader("jpeg", 4000, 3000)
+
+
+def reference(*operations: tuple[str, dict[str, Any]], header: ImageHeader = PHOTOGRAPH) -> float:
+    parsed = [parse(op, parameters) for op, parameters in operations]
+    sizes = result_sizes(parsed, (header.width, header.height), 10**9)
+    return estimate(header, parsed, "jpeg", sizes)[1]
+
+
+def test_networks_and_pixels_make_the_work() -> None:
+    thumbnail = reference(("thumbnail", {"width": "200"}))
+    fast = reference(("upscale", {"quality": "fast"}))
+    best = reference(("upscale", {"quality": "best"}))
+    assert thumbnail < 1 < fast < best
+    assert best > 80
+    twice = reference(("upscale", {"quality": "best"}), ("upscale", {"quality": "best"}))
+    assert twice > 4.5 * best  # the second has four times the pixels
+
+
+def test_label_names_the_networks() -> None:
+    pipeline = [parse("grayscale", {}), parse("upscale", {"quality": "fast", "scale": "3"})]
+    label, _ = estimate(PHOTOGRAPH, pipeline, "png", [(12000, 9000)])
+    assert label == "darkroom-fast-x3"
+    assert estimate(PHOTOGRAPH, pipeline[:1], "png", [(4000, 3000)])[0] == ""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "factor", "turns", "short"),
+    [
+        (0.5, 1, 1, True),
+        (0.5, 3, 1, False),
+        (9.9, 1, 1, False),
+        (25, 1, 3, False),
+        (25, 2, 6, False),
+    ],
+)
+def test_turns_of_a_task(seconds: float, factor: float, turns: int, short: bool) -> None:
+    work = plan("best", seconds, {"best": factor}, 900)
+    assert (work.turns, work.short) == (turns, short)
+    assert work.reference_seconds == seconds
+
+
+def test_work_beyond_the_timeout_is_refused() -> None:
+    plan("", 1800, {}, 900)
+    with pytest.raises(TooMuchWork, match="a picture of 25% of the pixels passes") as refused:
+        plan("", 1800, {"": 2.0}, 900)
+    assert refused.value.facts == {"setting": "TASK_TIMEOUT", "limit": 900, "measured": 3600}
+
+
+async def test_factors_are_learned_from_finished_tasks(store: Store) -> None:
+    assert await store.task_stats.work_factors() == {}
+    for number, spent in enumerate((1000, 3000)):
+        fingerprint = f"{number}" * 64
+        assert await store.tasks.create(
+            fingerprint,
+            original_id=ObjectId(),
+            original_sha256="0" * 64,
+            upload=Upload(name="a.jpg", results=["a.jpg"]),
+            operations=[],
+            output="jpeg",
+            work=Work(label="best", reference_seconds=0.5),
+        )
+        claim: Any = {"worker": "w", "token": "t", "seconds": 60, "max_attempts": 3}
+        assert await store.leases.claim(fingerprint[:32], **claim)
+        stages = {"fetch": 900.0, "wait": 900.0, "upscale": spent - 100.0, "encode": 100.0}
+        assert await store.leases.finish(fingerprint[:32], "t", [], None, stages)
+    assert await store.task_stats.work_factors() == {"best": 4.0}
