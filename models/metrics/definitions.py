@@ -107,7 +107,8 @@ CHILD_PROCESSES_REPLACED = Metric(
     _C,
     _WORKER,
     "Child processes replaced. timeout: over TASK_TIMEOUT; cancelled: its task was cancelled or "
-    "lost; memory: it kept too much; recycled: after CHILD_MAX_TASKS; failed: any other error.",
+    "lost; memory: it kept too much; recycled: after CHILD_MAX_TASKS, or its processor time; "
+    "failed: any other error.",
     {"cause": ("crashed", "timeout", "cancelled", "memory", "recycled", "failed")},
 )
 CHILD_PROCESSES = Metric(
