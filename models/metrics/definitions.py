@@ -16,7 +16,8 @@ _OUTCOMES = ("ok", "error")
 _COMMANDS = (
     *("find", "getMore", "insert", "update", "delete", "findAndModify", "aggregate", "count"),
     *("createIndexes", "listIndexes", "ping", "dbStats", "hello", "commitTransaction"),
-    *("abortTransaction", "killCursors", "killSessions", "endSessions", OTHER),
+    *("abortTransaction", "killCursors", "killSessions", "endSessions"),
+    *("saslStart", "saslContinue", OTHER),
 )
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", OTHER)
 _DISK = {"place": ("mongodb", "spool", "scratch")}
