@@ -231,7 +231,11 @@ class ChildProcess:
                 quota = {"files": self._quota.files, "bytes": self._quota.bytes}
                 self._log_warning("child_over_disk_quota", **quota)
                 break
-            if self._process.pid and (facts := task_limits.exceeded(self.pid, self._cpu_limit)):
+            if (
+                self._process.pid
+                and self.alive
+                and (facts := task_limits.exceeded(self.pid, self._cpu_limit))
+            ):
                 self._log_warning("child_over_limit", **facts)
                 break
             await asyncio.sleep(_QUOTA_CHECK_SECONDS)
