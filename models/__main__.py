@@ -66,9 +66,10 @@ def main() -> int:
         return 2
     # Imported here: env_example needs no store.
     from models import cli
+    from models.replica_set import embedded_mongo_url
 
     if not settings.stores.mongo_url:
-        settings = settings.replace(mongo_url=cli.embedded_mongo_url(settings.stores.data_dir))
+        settings = settings.replace(mongo_url=embedded_mongo_url(settings.stores.data_dir))
     if not settings.stores.mongo_url:
         print(
             "darkroom: MONGO_URL must be set: there was never a store in "

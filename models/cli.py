@@ -4,22 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from pathlib import Path
 
 from models.errors import StoreUnavailable
 from models.outbox.webhook_signature import signing_secrets
-from models.replica_set import replica_set_url
 from models.settings import Settings
 from models.store import Store
-
-
-def embedded_mongo_url(data_dir: Path) -> str:
-    """Return the URL of the mongod that ``make run`` starts in ``data_dir``; "" if it never did.
-
-    That mongod runs only while Darkroom runs.
-    """
-    port = data_dir / "mongo" / "port"
-    return replica_set_url("127.0.0.1", int(port.read_text())) if port.exists() else ""
 
 
 async def webhook_secret(settings: Settings, key_id: str = "") -> int:

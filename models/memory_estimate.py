@@ -104,14 +104,20 @@ def worker_budget(settings: WorkerSettings) -> int:
 
 def available_bytes() -> int:
     """Return the bytes that tasks may take of this machine's or container's memory."""
+    total = total_bytes()
+    share, least = _RESERVE
+    return max(total - max(total // share, least), total // 2)
+
+
+def total_bytes() -> int:
+    """Return the bytes of memory of this machine or container."""
     total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     for path in _CGROUPS:
         try:
             total = min(total, int(Path(path).read_text()))
         except (OSError, ValueError):  # no such cgroup, or "max": no limit
             continue
-    share, least = _RESERVE
-    return max(total - max(total // share, least), total // 2)
+    return total
 
 
 def check_fits(need: int, settings: WorkerSettings, fixed: int = 0) -> None:

@@ -1,38 +1,58 @@
-"""Initiate a one-node replica set.
+"""The mongod that ``make run`` starts: its URL, and its replica set of one member.
 
-Only as a replica set does mongod acknowledge writes that survive a kill.
+Only as a replica set does mongod acknowledge writes that survive a kill. It answers only who knows
+its key file, which a replica set's members have in common: with it MongoDB's own user ``__system``
+logs in. So no user has to be created, and data of versions without a key open as they are.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+from pathlib import Path
 from typing import Any
 
 from pymongo import AsyncMongoClient
 from pymongo.errors import ConnectionFailure, OperationFailure
+from pymongo.uri_parser import parse_uri
 
 REPLICA_SET = "darkroom"
+HOST = "127.0.0.1"
+PORT_FILE, KEY_FILE = "port", "key"
 _SERVER_SELECTION_MS = 1000  # of one attempt; more follow
 _NOT_INITIATED_CODE = 94  # MongoDB's error code NotYetInitialized
 
 
-def replica_set_url(host: str, port: int) -> str:
-    """Return the URL of a mongod that is a one-node replica set."""
-    return f"mongodb://{host}:{port}/?replicaSet={REPLICA_SET}"
+def embedded_mongo_url(data_dir: Path) -> str:
+    """Return the URL, with the key, of the mongod that runs in ``data_dir``; "" if none ever did.
+
+    That mongod runs only while Darkroom runs.
+    """
+    folder = data_dir / "mongo"
+    if not (folder / PORT_FILE).exists():
+        return ""
+    address = f"{HOST}:{(folder / PORT_FILE).read_text().strip()}/?replicaSet={REPLICA_SET}"
+    if not (folder / KEY_FILE).exists():  # an older version started it
+        return f"mongodb://{address}"
+    key = (folder / KEY_FILE).read_text().strip()
+    return f"mongodb://__system:{key}@{address}&authSource=local"
 
 
-async def ensure_primary(host: str, port: int, seconds: float) -> None:
-    """Initiate the replica set at ``host:port`` if it is new, and wait until it accepts writes.
+async def ensure_primary(url: str, seconds: float) -> None:
+    """Initiate the replica set of ``url`` if it is new, and wait until it accepts writes.
 
     If the data folder was last used on another port, the configuration gets the new address.
 
     Raises:
         TimeoutError: no primary within ``seconds``.
     """
-    member = f"{host}:{port}"
+    parsed = parse_uri(url)
+    member = "{}:{}".format(*parsed["nodelist"][0])
     client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(
-        host, port, directConnection=True, serverSelectionTimeoutMS=_SERVER_SELECTION_MS
+        url,
+        replicaSet=None,
+        directConnection=True,
+        serverSelectionTimeoutMS=_SERVER_SELECTION_MS,
     )
     async with client:
         with contextlib.suppress(TimeoutError):

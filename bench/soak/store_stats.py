@@ -8,6 +8,7 @@ from pymongo import MongoClient
 from redis import Redis
 
 from bench.soak.darkroom import Darkroom
+from models.replica_set import embedded_mongo_url
 from standalone.embedded_stores import redis_url
 
 _BUCKETS = ("originals", "results", "intermediates")
@@ -19,7 +20,7 @@ class StoreStats:
 
     def __init__(self, darkroom: Darkroom) -> None:
         self._mongo: MongoClient[dict[str, Any]] = MongoClient(
-            port=darkroom.store_port("mongo"), directConnection=True
+            embedded_mongo_url(darkroom.data_dir), directConnection=True
         )
         self._database = self._mongo["darkroom"]
         self._redis = Redis.from_url(redis_url(darkroom.data_dir))

@@ -16,7 +16,8 @@ _OUTCOMES = ("ok", "error")
 _COMMANDS = (
     *("find", "getMore", "insert", "update", "delete", "findAndModify", "aggregate", "count"),
     *("createIndexes", "listIndexes", "ping", "dbStats", "hello", "commitTransaction"),
-    *("abortTransaction", "killCursors", "killSessions", "endSessions", OTHER),
+    *("abortTransaction", "killCursors", "killSessions", "endSessions"),
+    *("saslStart", "saslContinue", OTHER),
 )
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", OTHER)
 _DISK = {"place": ("mongodb", "spool", "scratch")}
@@ -107,7 +108,8 @@ CHILD_PROCESSES_REPLACED = Metric(
     _C,
     _WORKER,
     "Child processes replaced. timeout: over TASK_TIMEOUT; cancelled: its task was cancelled or "
-    "lost; memory: it kept too much; recycled: after CHILD_MAX_TASKS; failed: any other error.",
+    "lost; memory: it kept too much; recycled: after CHILD_MAX_TASKS, or its processor time; "
+    "failed: any other error.",
     {"cause": ("crashed", "timeout", "cancelled", "memory", "recycled", "failed")},
 )
 CHILD_PROCESSES = Metric(

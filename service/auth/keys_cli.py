@@ -8,9 +8,9 @@ import sys
 from collections.abc import Sequence
 from datetime import datetime
 
-from models import cli
 from models.auth.api_key import ApiKey, Scope
 from models.errors import StoreUnavailable
+from models.replica_set import embedded_mongo_url
 from models.settings import Settings
 from models.store import Store
 
@@ -21,7 +21,7 @@ _DEFAULT_SCOPES = (Scope.SUBMIT, Scope.READ)
 def run(settings: Settings, arguments: Sequence[str]) -> int:
     """Run the command in ``arguments`` and return the exit status; 2: it failed."""
     given = _parser().parse_args(arguments)
-    url = settings.stores.mongo_url or cli.embedded_mongo_url(settings.stores.data_dir)
+    url = settings.stores.mongo_url or embedded_mongo_url(settings.stores.data_dir)
     if not url:
         return _fail(
             f"MONGO_URL must be set: DATA_DIR has no embedded store: {settings.stores.data_dir}"

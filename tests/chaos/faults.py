@@ -14,6 +14,7 @@ from pymongo.errors import PyMongoError
 from redis import Redis
 from redis.exceptions import RedisError
 
+from models.replica_set import embedded_mongo_url
 from standalone.embedded_stores import redis_url
 from tests.chaos.schedule import Fault
 from tests.support.fork_servers import children_of
@@ -96,10 +97,6 @@ def workers_of(darkroom: StandaloneProcess) -> Iterator[psutil.Process]:
             yield psutil.Process(int(file.read_text()))
 
 
-def port(darkroom: StandaloneProcess, store: str) -> int:
-    return int((darkroom.data_dir / store / "port").read_text())
-
-
 def flush(darkroom: StandaloneProcess) -> None:
     """Empty Redis."""
     with Redis.from_url(redis_url(darkroom.data_dir), socket_timeout=2) as redis:
@@ -116,6 +113,8 @@ def step_down(darkroom: StandaloneProcess) -> None:
     """Make the primary step down; as the only member it is elected again a little later."""
     client: MongoClient[dict[str, object]]
     with MongoClient(
-        port=port(darkroom, "mongo"), directConnection=True, serverSelectionTimeoutMS=2000
+        embedded_mongo_url(darkroom.data_dir),
+        directConnection=True,
+        serverSelectionTimeoutMS=2000,
     ) as client:
         client.admin.command("replSetStepDown", _STEP_DOWN_SECONDS, force=True)

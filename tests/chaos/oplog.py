@@ -11,7 +11,7 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from tests.chaos.faults import port
+from models.replica_set import embedded_mongo_url
 from tests.support.standalone_process import StandaloneProcess
 
 Document = dict[str, Any]
@@ -24,7 +24,9 @@ class OplogReader:
 
     def __init__(self, darkroom: StandaloneProcess, database: str = "darkroom") -> None:
         self._client: MongoClient[Document] = MongoClient(
-            port=port(darkroom, "mongo"), directConnection=True, serverSelectionTimeoutMS=2000
+            embedded_mongo_url(darkroom.data_dir),
+            directConnection=True,
+            serverSelectionTimeoutMS=2000,
         )
         self._database = self._client[database]
         self._position = Timestamp(0, 0)

@@ -27,6 +27,7 @@ import psutil
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
+from models.replica_set import embedded_mongo_url
 from standalone import embedded_stores
 from tests.chaos import faults
 from tests.chaos.storm import poison
@@ -45,10 +46,10 @@ Document = dict[str, Any]
 class Instance:
     """A running Darkroom, used over HTTP and watched in its ledger."""
 
-    def __init__(self, url: str, mongo_port: int) -> None:
+    def __init__(self, url: str, mongo_url: str) -> None:
         self.url = url
         client: MongoClient[Document] = MongoClient(
-            port=mongo_port, directConnection=True, serverSelectionTimeoutMS=500
+            mongo_url, directConnection=True, serverSelectionTimeoutMS=500
         )
         self.tasks = client["darkroom"]["tasks"]
         self.start_worker: Callable[[], None] = lambda: None
@@ -194,7 +195,7 @@ def unsupervised(folder: Path) -> Iterator[Instance]:
             asyncio.run(server.process.ready())
         for module in ("service", "workers", "workers"):
             start(sys.executable, "-m", module)
-        instance = Instance(f"http://127.0.0.1:{port}", mongo.port)
+        instance = Instance(f"http://127.0.0.1:{port}", mongo.url)
         instance.start_worker = lambda: start(sys.executable, "-m", "workers")
         wait_until(lambda: _ready(instance.url))
         yield instance
@@ -221,7 +222,7 @@ def measure(folder: Path, times: int) -> None:
     """Print the table; each fault is injected ``times`` times."""
     print(f"| fault, {times} times each | median s | worst s |\n|---|---|---|")
     with StandaloneProcess(folder / "data", **_SETTINGS) as darkroom:
-        instance = Instance(darkroom.url, faults.port(darkroom, "mongo"))
+        instance = Instance(darkroom.url, embedded_mongo_url(darkroom.data_dir))
         wait_until(lambda: _ready(instance.url))
         killed = []
         for _ in range(times):

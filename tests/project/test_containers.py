@@ -13,7 +13,7 @@ import yaml
 from dockerfile_parse import DockerfileParser
 
 from models.errors import BadSettings
-from models.replica_set import REPLICA_SET
+from models.replica_set import REPLICA_SET, embedded_mongo_url
 from models.settings import FIELDS, Settings
 from models.store import Store
 from service.auth import startup_check
@@ -216,8 +216,7 @@ def test_dockerfile() -> None:
 
 
 def test_health_commands(darkroom: Any) -> None:
-    port = (darkroom.data_dir / "mongo" / "port").read_text().strip()
-    mongo_url = f"mongodb://127.0.0.1:{port}/?replicaSet={REPLICA_SET}"
+    mongo_url = embedded_mongo_url(darkroom.data_dir)
     stores = {"REDIS_URL": "redis://not-asked", "MONGO_URL": mongo_url}
 
     def health(program: str, **environment: str) -> int:

@@ -16,6 +16,7 @@ from pymongo import MongoClient
 
 from models.metrics.definitions import METRICS
 from models.metrics.metric import MetricKind
+from models.replica_set import embedded_mongo_url
 from tests.support import images
 from tests.support.fork_servers import children_of
 from tests.support.paths import ROOT
@@ -62,8 +63,7 @@ def broken() -> bytes:
 def working_child(darkroom: StandaloneProcess, task_id: str) -> psutil.Process:
     """Return the child process of the task once it computes."""
     darkroom.until(lambda: darkroom.task(task_id)["progress"] > 0, "started")
-    port = int((darkroom.data_dir / "mongo" / "port").read_text())
-    with MongoClient[dict[str, Any]]("127.0.0.1", port, directConnection=True) as client:
+    with MongoClient[dict[str, Any]](embedded_mongo_url(darkroom.data_dir)) as client:
         task = client["darkroom"]["tasks"].find_one({"_id": task_id})
     assert task is not None
     worker = psutil.Process(int(task["lease"]["worker"].rpartition(":")[2]))

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import hashlib
 import mmap
 import os
 import re
 import resource
+import signal
 import socket
 import subprocess
 import threading
@@ -54,14 +56,79 @@ def _grow(path: Path) -> None:
         file.truncate(1 << 40)
 
 
-def _shared() -> int:
+def _map(flags: int) -> int:
+    """Return how many of 10,000 GiB of anonymous memory it gets."""
     maps = []
     with contextlib.suppress(OSError, MemoryError):
         for _ in range(10_000):
-            maps.append(
-                mmap.mmap(-1, 1 << 30)
-            )  # shared and anonymous: RLIMIT_DATA does not count it
+            maps.append(mmap.mmap(-1, 1 << 30, flags | mmap.MAP_ANONYMOUS))
     return len(maps)
+
+
+_reserved: list[mmap.mmap] = []
+
+
+def _raise_limits() -> list[str]:
+    """Return the limits that it could set to their hard limit or without it."""
+    raised = []
+    for name in ("CPU", "DATA", "AS", "NOFILE", "FSIZE", "STACK", "CORE"):
+        number = getattr(resource, f"RLIMIT_{name}")
+        _, hard = resource.getrlimit(number)
+        for value in (hard, resource.RLIM_INFINITY):
+            with contextlib.suppress(ValueError, OSError):
+                resource.setrlimit(number, (value, hard))
+                raised.append(name)
+    return raised
+
+
+def _start_threads() -> None:
+    """Start thousands of threads, then wait to be killed."""
+    threading.stack_size(32768)
+    for _ in range(4000):
+        try:
+            threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
+        except RuntimeError:
+            break
+    time.sleep(600)
+
+
+def _burn(_: str = "") -> None:
+    """Use a processor without end; only SIGKILL stops it."""
+    signal.signal(signal.SIGXCPU, signal.SIG_IGN)
+    _burn_on()
+
+
+def _burn_on() -> None:
+    while True:
+        hashlib.pbkdf2_hmac("sha256", b"x", b"x", 1_000_000)  # C code without the GIL
+
+
+def _burn_later() -> None:
+    """Use a processor after the task, which ends at once."""
+    signal.signal(signal.SIGXCPU, signal.SIG_IGN)
+    for _ in range(2):
+        threading.Thread(target=_burn_on, daemon=True).start()
+
+
+def _read_proc() -> list[str]:
+    """Return what it reads below /proc/self, where no other process is shown."""
+    found = []
+    for folder in ("", "/net", "/ns", "/task", "/fd", f"/task/{os.getpid()}"):
+        with contextlib.suppress(OSError):
+            list(Path(f"/proc/self{folder}").iterdir())
+            found.append(f"list {folder}")
+    for name in _PROC_NAMES:
+        with contextlib.suppress(OSError):
+            Path(f"/proc/self/{name}").read_bytes()
+            found.append(name)
+    return found
+
+
+_PROC_NAMES = (
+    *("cgroup", "mountinfo", "mounts", "mountstats", "net/tcp", "net/unix", "net/arp", "net/route"),
+    *("net/dev", "environ", "cmdline", "auxv", "limits", "cpuset", "smaps", "status", "maps"),
+    *(f"../thread-self/{name}" for name in ("net/tcp", "mountinfo", "cgroup", "status")),
+)
 
 
 def _open(path: str, flags: int) -> int:
@@ -125,11 +192,19 @@ PROBES: dict[str, Callable[[str], Any]] = {
     "parent memory": lambda _: Path(f"/proc/{os.getppid()}/mem").open("rb"),  # noqa: SIM115
     "own status": lambda _: Path("/proc/self/status").read_text(),
     "files": lambda _: [os.open("/dev/null", os.O_RDONLY) for _ in range(1000)],
-    "shared memory": lambda _: _shared(),
-    "raise limit": lambda _: resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096)),
+    "private memory": lambda _: _map(mmap.MAP_PRIVATE),
+    "shared memory": lambda _: _map(mmap.MAP_SHARED),
+    "stack memory": lambda _: _map(mmap.MAP_PRIVATE | 0x100),  # MAP_GROWSDOWN
+    "reserve": lambda _: _reserved.append(mmap.mmap(-1, 500 << 20, mmap.MAP_PRIVATE)),
+    "raise limits": lambda _: _raise_limits(),
+    "threads": lambda _: _start_threads(),
+    "threads later": lambda _: threading.Timer(0.1, _start_threads).start(),
+    "burn": _burn,
+    "burn later": lambda _: _burn_later(),
+    "proc": lambda _: _read_proc(),
     "limits": lambda _: {
         name: resource.getrlimit(getattr(resource, name))[1]
-        for name in ("RLIMIT_CORE", "RLIMIT_NOFILE", "RLIMIT_FSIZE", "RLIMIT_DATA", "RLIMIT_AS")
+        for name in ("RLIMIT_CORE", "RLIMIT_NOFILE", "RLIMIT_FSIZE", "RLIMIT_DATA", "RLIMIT_CPU")
     },
     "thread": lambda _: _thread(),
     "endless": _endless,

@@ -34,7 +34,6 @@ from workers.child.protocol import (
     MAX_TRACEBACK_CHARACTERS,
 )
 from workers.child.request import Request
-from workers.sandbox.proc_status import memory_bytes
 
 PROGRESS_INTERVAL_SECONDS = 0.1  # between two progress lines: a tile may take a millisecond
 
@@ -73,7 +72,6 @@ def _run_child() -> None:
     threading.Thread(target=_read_requests, args=(requests,), daemon=True).start()
     from models.images.encoder_settings import EncoderSettings
     from models.networks.catalogue import Catalogue
-    from workers.child import task_limits
     from workers.pipeline import Limits
     from workers.upscaler.select import choose_engine
 
@@ -96,9 +94,7 @@ def _run_child() -> None:
     tools = (catalogue, limits, writing, engine)
     while True:
         request = Request(**json.loads(requests.get()))
-        task_limits.limit_cpu(setup["cpu_seconds"])
-        result = _process(request, tools, output)
-        _send(output, {**result, "resident_bytes": memory_bytes("VmRSS")})
+        _send(output, _process(request, tools, output))
 
 
 def _enter_sandbox(setup: dict[str, Any], output: TextIO) -> sandbox.Layers:
@@ -106,7 +102,11 @@ def _enter_sandbox(setup: dict[str, Any], output: TextIO) -> sandbox.Layers:
     if setup["sandbox"] == "off":
         return dict.fromkeys(sandbox.LAYERS, "CHILD_SANDBOX=off")
     layers = sandbox.enter_sandbox(
-        setup["folder"], setup["weights_dir"], setup["max_memory_bytes"], setup["max_file_bytes"]
+        setup["folder"],
+        setup["weights_dir"],
+        setup["max_memory_bytes"],
+        setup["max_file_bytes"],
+        setup["max_cpu_seconds"],
     )
     missing_layers = sandbox.missing_layers(layers)
     if missing_layers and setup["sandbox"] == "require":
@@ -138,7 +138,6 @@ def _process(request: Request, tools: tuple[Any, Any, Any, Any], output: TextIO)
 
     from models.errors import AppError
     from models.operations import Encoding, load
-    from workers.child import task_limits
     from workers.imaging.out_of_memory import is_out_of_memory, out_of_memory
     from workers.pipeline import Pipeline
 
@@ -154,7 +153,6 @@ def _process(request: Request, tools: tuple[Any, Any, Any, Any], output: TextIO)
 
     cv2.setNumThreads(request.threads)
     try:
-        task_limits.limit_memory(request.memory_bytes)
         pipeline = Pipeline(
             [load(document) for document in request.operations],
             Encoding(request.format, request.quality),

@@ -23,6 +23,7 @@ log = structlog.get_logger()
 
 _MAX_RESIDENT_BYTES = 400_000_000  # twice what a child starts with
 _MEMORY_SLACK_BYTES = 2_000_000_000  # beyond one task's need: the idle child, compiled networks
+_TASKS_OF_CPU = 2  # a child whose processor time exceeds that of one task is replaced after it
 _BYTES_PER_PIXEL = 8  # 16 bits with alpha: no result file is much larger
 _FILE_SLACK_BYTES = 64 << 20  # a profile, and rows of one pixel
 _CPU_SLACK_SECONDS = 10.0
@@ -55,6 +56,7 @@ class ChildPool:
         self._cores = max(1, usable_cores() // settings.worker.workers)
         self._busy = 0
         self._busy_pids: set[int] = set()
+        cpu_seconds = settings.worker.task_timeout * (os.cpu_count() or 1) + _CPU_SLACK_SECONDS
         self._setup: JsonObject = {
             "weights_dir": str(settings.networks.networks_dir.resolve()),
             "onnx": settings.networks.onnx_enabled,
@@ -66,12 +68,14 @@ class ChildPool:
             "precision": settings.networks.upscale_precision,
             "sandbox": settings.worker.child_sandbox,
             "scratch": None if scratch is None else str(scratch),
-            "max_memory_bytes": memory_estimate.worker_budget(settings.worker) * 5 // 4
-            + _MEMORY_SLACK_BYTES,
+            "max_memory_bytes": min(
+                memory_estimate.worker_budget(settings.worker) * 5 // 4 + _MEMORY_SLACK_BYTES,
+                max(memory_estimate.total_bytes(), 2 * _MEMORY_SLACK_BYTES),
+            ),
             "max_file_bytes": settings.uploads.max_output_pixels * _BYTES_PER_PIXEL
             + _FILE_SLACK_BYTES,
-            "cpu_seconds": settings.worker.task_timeout * (os.cpu_count() or 1)
-            + _CPU_SLACK_SECONDS,
+            "cpu_seconds": cpu_seconds,
+            "max_cpu_seconds": cpu_seconds * _TASKS_OF_CPU,
         }
         self._fork_server = ForkServer(settings.uploads.max_pixels, settings.networks.onnx_enabled)
         # Each slot holds one child; None: a child is started when the slot is needed.
@@ -163,9 +167,8 @@ class ChildPool:
                 threads = max(1, self._cores // self._busy)
                 message = await child.run(replace(request, threads=threads), progress)
             # Used networks stay in memory, some take gigabytes, and no budget counts them.
-            healthy, cause = int(message.pop("resident_bytes", 0)) <= _MAX_RESIDENT_BYTES, "memory"
-            if healthy and successor is not None:
-                healthy, cause = False, "recycled"
+            cause = child.used_up(_MAX_RESIDENT_BYTES) or ("recycled" if successor else "")
+            healthy = not cause
             return message
         except asyncio.CancelledError:
             cause = "cancelled"

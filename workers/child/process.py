@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import contextvars
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -18,12 +19,15 @@ from typing import Any
 import structlog
 
 from models.errors import WorkerCrashed
+from workers.child import task_limits
 from workers.child.disk_quota import DiskQuota
 from workers.child.fork_server import ForkedProcess, ForkServer
 from workers.child.protocol import LogMessage, Message, Progress, Ready, StartRefused, parse_message
 from workers.child.request import Request
 from workers.child.results import ProtocolError, clear_folder, collect, remove_folder
 from workers.child.stderr import StderrReader
+from workers.child.task_limits import IDLE_CPU_SECONDS
+from workers.sandbox.proc_status import cpu_seconds, memory_bytes
 
 log = structlog.get_logger()
 
@@ -52,11 +56,13 @@ class ChildProcess:
         self._folder = folder
         self._setup = setup
         self._quota = DiskQuota()
+        self._cpu_limit = math.inf  # seconds of processor time since its start
+        self._start_bytes = 0  # of writable memory, before the first task
         self._context = contextvars.copy_context()
         self._stderr = StderrReader(
             process.stderr, lambda line: self._log_warning("child_stderr", line=line)
         )
-        self._quota_task = asyncio.create_task(self._watch_quota())
+        self._watch_task = asyncio.create_task(self._watch())
         self.ready: JsonObject = {}
         """Its Ready message: the engine, why it is not the preferred one, the sandbox layers."""
         self.tasks = 0
@@ -95,6 +101,8 @@ class ChildProcess:
                     "a child process does not start: the first message is not Ready"
                 )
             child.ready = message.model_dump()
+            child._start_bytes = memory_bytes("VmData", child.pid)
+            child._set_limits(0, IDLE_CPU_SECONDS)
         except WorkerCrashed as error:
             raise ChildStartError(f"a child process does not start: {error.facts}") from None
         except BaseException:
@@ -143,7 +151,9 @@ class ChildProcess:
         self._context = contextvars.copy_context()
         self._stderr.start_task()
         received, log_records, start = 0, 0, time.monotonic()
-        self._send(asdict(await asyncio.to_thread(self._prepare, request)))
+        prepared = await asyncio.to_thread(self._prepare, request)
+        self._set_limits(request.memory_bytes, self._setup["cpu_seconds"])
+        self._send(asdict(prepared))
         try:
             while True:
                 message = await self._receive()
@@ -158,6 +168,7 @@ class ChildProcess:
                         _log_record(message.log.model_dump())
                 else:
                     break
+            self._set_limits(0, IDLE_CPU_SECONDS)
             return await asyncio.to_thread(self._collect, message, request)
         except ProtocolError as error:
             raise await self._protocol_error(error) from None
@@ -188,7 +199,7 @@ class ChildProcess:
         self.kill()
         await asyncio.gather(self._stderr.wait_closed(), self._drain(), self._process.wait())
         self._process.close()
-        self._quota_task.cancel()
+        self._watch_task.cancel()
         await asyncio.to_thread(remove_folder, self._folder)
 
     async def _drain(self) -> None:
@@ -196,11 +207,38 @@ class ChildProcess:
             while await self._process.stdout.read(_DRAIN_BYTES):
                 pass
 
-    async def _watch_quota(self) -> None:
-        """Kill the process when its folder exceeds the quota, busy or not."""
-        while not await asyncio.to_thread(self._quota.exceeded, self._folder):
+    def _set_limits(self, memory: int | None, cpu: float) -> None:
+        """Limit what the process may take from now on: ``memory`` bytes, ``cpu`` seconds."""
+        with contextlib.suppress(ProcessLookupError):  # it has died: ``_receive`` says so
+            task_limits.limit_memory(memory, self.pid)
+            self._cpu_limit = task_limits.limit_cpu(cpu, self.pid)
+
+    def used_up(self, memory: int) -> str:
+        """Return why no other task may run in it, now that it is idle; else "".
+
+        memory: it keeps more than ``memory`` bytes; recycled: another task could need more
+        processor time than it has left.
+        """
+        if task_limits.keeps_more_than(memory, self._start_bytes, self.pid):
+            return "memory"
+        left = self._setup["max_cpu_seconds"] - cpu_seconds(self.pid)
+        return "recycled" if left < self._setup["cpu_seconds"] else ""
+
+    async def _watch(self) -> None:
+        """Kill the process when it exceeds a limit that no kernel enforces, busy or not."""
+        while True:
+            if await asyncio.to_thread(self._quota.exceeded, self._folder):
+                quota = {"files": self._quota.files, "bytes": self._quota.bytes}
+                self._log_warning("child_over_disk_quota", **quota)
+                break
+            if (
+                self._process.pid
+                and self.alive
+                and (facts := task_limits.exceeded(self.pid, self._cpu_limit))
+            ):
+                self._log_warning("child_over_limit", **facts)
+                break
             await asyncio.sleep(_QUOTA_CHECK_SECONDS)
-        self._log_warning("child_over_disk_quota", files=self._quota.files, bytes=self._quota.bytes)
         self.kill()
 
     def _log_warning(self, event: str, **facts: Any) -> None:

@@ -122,13 +122,7 @@ class Report(_StrictModel):
     upscales: list[UpscaleReport] = Field(max_length=_MAX_UPSCALES)
 
 
-class _FinalMessage(_StrictModel):
-    """Last message of a task; ``resident_bytes``: memory that the child still uses."""
-
-    resident_bytes: int = Field(0, ge=0)
-
-
-class Succeeded(_FinalMessage):
+class Succeeded(_StrictModel):
     """The task is done. ``kept``: intermediate results by the number of operations applied."""
 
     results: list[WrittenFile] = Field(max_length=_MAX_RESULTS)
@@ -137,7 +131,7 @@ class Succeeded(_FinalMessage):
     ms: Milliseconds
 
 
-class Failed(_FinalMessage):
+class Failed(_StrictModel):
     """The task failed; ``error`` is the AppError's document."""
 
     class Error(_StrictModel):
@@ -156,7 +150,7 @@ class Failed(_FinalMessage):
     error: Error
 
 
-class Defect(_FinalMessage):
+class Defect(_StrictModel):
     """A bug of ours, with its traceback."""
 
     defect: str = Field(max_length=MAX_TRACEBACK_CHARACTERS)

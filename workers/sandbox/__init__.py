@@ -22,15 +22,16 @@ Layers = dict[str, str]
 """By layer: "" if active, else the reason why not."""
 
 
-def enter_sandbox(folder: str, networks: str, memory: int, file: int) -> Layers:
+def enter_sandbox(folder: str, networks: str, memory: int, file: int, cpu: float) -> Layers:
     """Apply every layer that this kernel offers; seccomp must be the last.
 
     ``folder``: the only one that the child still writes to. ``networks``: folder with weights.
-    ``memory``: bytes beside what it has. ``file``: bytes of the largest file that it may write.
+    ``memory``: bytes. ``file``: bytes of the largest file that it may write. ``cpu``: seconds.
+    All three are for its whole life; ``workers.child.task_limits`` sets less for each task.
     """
     folders = readable_paths.folders(Path(networks))
     steps: dict[str, Callable[[], None]] = {
-        "limits": lambda: rlimits.apply(memory, file),
+        "limits": lambda: rlimits.apply(memory, file, cpu),
         "privileges": privileges.drop,
         "files": lambda: landlock.restrict(Path(folder), folders, readable_paths.files()),
         "calls": seccomp.install_filter,

@@ -14,14 +14,19 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 _LIBRARY_FOLDERS = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/nix/store")
-# Cores, caches, quotas.
-_SYSTEM_FOLDERS = ("/sys/devices/system", "/sys/kernel/mm", "/sys/fs/cgroup")
+_SYSTEM_FOLDERS = ("/sys/devices/system", "/sys/kernel/mm")  # cores, caches, huge pages
 _FILES = (
+    # Quotas of cores, which OpenCV reads; the folder would show names of services and containers.
+    *("/sys/fs/cgroup/cpu.max", "/sys/fs/cgroup/cpuset/cpuset.cpus"),
+    *("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "/sys/fs/cgroup/cpu/cpu.cfs_period_us"),
     *("/etc/ld.so.cache", "/etc/ssl/openssl.cnf", "/etc/pki/tls/openssl.cnf"),
     *("/usr/share/locale/locale.alias", "/dev/null", "/dev/urandom"),
 )
-PROC = ("/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/proc/stat")
-"""Nothing else of /proc: it shows the environments of other processes."""
+PROC = (
+    *("/proc/self/status", "/proc/self/maps"),  # memory in use; glibc looks for the stack
+    *("/proc/cpuinfo", "/proc/meminfo", "/proc/stat"),
+)
+"""Nothing else of /proc: it shows other processes, connections and mounted disks of the machine."""
 
 
 def folders(networks: Path) -> list[Path]:

@@ -1,14 +1,16 @@
 """Limits of a child for its whole life (setrlimit(2)); ``workers.child.task_limits`` has a task's.
 
 RLIMIT_NPROC is not set: it counts all threads of the user, those of the stores and the service too,
-so no value both stops a child from starting programs and lets it start threads. ``seccomp`` refuses
-new processes.
+and none of root's. ``seccomp`` refuses new processes, and the worker counts a child's threads.
 """
 
 from __future__ import annotations
 
+import contextlib
+import math
 import os
 import resource
+from pathlib import Path
 
 from workers.sandbox.proc_status import memory_bytes
 
@@ -21,11 +23,12 @@ _HEAP_BYTES_PER_CORE = 1 << 30  # glibc reserves 128 MiB for each heap of up to 
 _CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def apply(memory: int, file: int) -> None:
-    """Limit this process to ``memory`` bytes beside what it has, and its files to ``file`` bytes.
+def apply(memory: int, file: int, cpu: float) -> None:
+    """Limit this process to ``memory`` bytes, files of ``file`` bytes, ``cpu`` processor seconds.
 
-    RLIMIT_DATA is the effective limit: it counts all writable memory that is not shared. RLIMIT_AS
-    also counts memory that is only reserved, which is many times as much.
+    RLIMIT_DATA is the effective limit: it counts all writable memory, and ``seccomp`` refuses the
+    two kinds that it does not count. RLIMIT_AS also counts memory that is only reserved, which is
+    many times as much.
 
     Raises:
         OSError: a limit cannot be set.
@@ -33,11 +36,14 @@ def apply(memory: int, file: int) -> None:
     _lower(resource.RLIMIT_CORE, 0)  # a core file would hold a user's image
     _lower(resource.RLIMIT_NOFILE, MAX_OPEN_FILES)
     _lower(resource.RLIMIT_FSIZE, file)
-    _lower(resource.RLIMIT_DATA, memory_bytes("VmData") + memory)
+    _lower(resource.RLIMIT_CPU, math.ceil(cpu))
+    _lower(resource.RLIMIT_DATA, memory)
     _lower(
         resource.RLIMIT_AS,
         memory_bytes("VmSize") + memory + _LIBRARY_BYTES + _HEAP_BYTES_PER_CORE * _CORES,
     )
+    with contextlib.suppress(OSError):  # when memory runs out, a child goes first, not a store
+        Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 def _lower(limit: int, value: int) -> None:

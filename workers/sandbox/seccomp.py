@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import mmap
 import os
 import struct
 from collections.abc import Iterable
@@ -24,6 +25,7 @@ _KILL, _ERRNO, _ALLOW = 0x80000000, 0x00050000, 0x7FFF0000  # SECCOMP_RET_*
 _NUMBER, _MACHINE, _ARGUMENTS = 0, 4, 16  # offsets in struct seccomp_data
 
 _CLONE_THREAD = 0x10000
+_MAP_GROWSDOWN = 0x100
 _PRCTL_OPTIONS = (15, 16, 0x53564D41)  # PR_SET_NAME, PR_GET_NAME, PR_SET_VMA
 _IOCTL_REQUESTS = (
     *(0x5401, 0x5413, 0x802C542A),  # TCGETS, TIOCGWINSZ, TCGETS2: is it a terminal, how large
@@ -70,13 +72,14 @@ def _filter_program(pid: int) -> list[Instruction]:
         *_on_call(number["clone"], _allow_argument(0, [_CLONE_THREAD], _ANY_BIT)),
         *_on_call(number["fcntl"], _allow_argument(1, _FCNTL_COMMANDS)),
         *_on_call(number["ioctl"], _allow_argument(1, _IOCTL_REQUESTS)),
+        *_on_call(number["mmap"], _check_map_flags()),
         *(_on_call(number["open"], _check_open_flags(1)) if "open" in number else ()),
         *_on_call(number["openat"], _check_open_flags(2)),
         *_on_call(number["sched_setaffinity"], _allow_argument(0, [0])),  # the calling thread
         *_on_call(number["kill"], _allow_argument(0, [pid])),
         *_on_call(number["tgkill"], _allow_argument(0, [pid])),
         *_on_call(number["prctl"], _allow_argument(0, _PRCTL_OPTIONS)),
-        *_on_call(number["prlimit64"], _allow_argument(0, [0, pid])),
+        *_on_call(number["prlimit64"], _allow_reading_own_limits(pid)),
         (_GREATER, 0, 1, syscall_table.NEWEST_KNOWN),
         _error(errno.ENOSYS),
         _error(errno.EPERM),
@@ -97,6 +100,31 @@ def _allow_argument(
     for value in allowed_values:
         instructions += [(test, 0, 1, value), _return(_ALLOW)]
     return [*instructions, _error(errno.EPERM)]
+
+
+def _check_map_flags() -> list[Instruction]:
+    """Allow mapping memory, except anonymous memory that RLIMIT_DATA does not count.
+
+    It counts neither shared memory nor a mapping that grows like a stack.
+    """
+    return [
+        (_LOAD, 0, 0, _ARGUMENTS + 8 * 3),
+        (_ANY_BIT, 0, 1, _MAP_GROWSDOWN),
+        _error(errno.EPERM),
+        (_AND, 0, 0, mmap.MAP_SHARED | mmap.MAP_ANONYMOUS),
+        (_EQUAL, 0, 1, mmap.MAP_SHARED | mmap.MAP_ANONYMOUS),
+        _error(errno.EPERM),
+        _return(_ALLOW),
+    ]
+
+
+def _allow_reading_own_limits(pid: int) -> list[Instruction]:
+    """Allow prlimit of this process without a new limit: only the worker sets one."""
+    new_limit = _ARGUMENTS + 8 * 2
+    instructions: list[Instruction] = []
+    for word in (new_limit, new_limit + 4):  # a pointer: both halves
+        instructions += [(_LOAD, 0, 0, word), (_EQUAL, 1, 0, 0), _error(errno.EPERM)]
+    return [*instructions, *_allow_argument(0, [0, pid])]
 
 
 def _check_open_flags(index: int) -> list[Instruction]:

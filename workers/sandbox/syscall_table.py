@@ -17,7 +17,7 @@ _ALLOWED = {
     "preadv 295 69, pwrite64 18 68, pwritev 296 70, read 0 63, readlink 89 -, readlinkat 267 78, "
     "readv 19 65, stat 4 -, statfs 137 43, statx 332 291, umask 95 166, write 1 64, writev 20 66",
     "memory": "brk 12 214, get_mempolicy 239 236, madvise 28 233, mbind 237 235, "
-    "membarrier 324 283, mincore 27 232, mmap 9 222, mprotect 10 226, mremap 25 216, "
+    "membarrier 324 283, mincore 27 232, mprotect 10 226, mremap 25 216, "
     "msync 26 227, munmap 11 215, set_mempolicy 238 237",
     "threads": "exit 60 93, exit_group 231 94, futex 202 98, get_robust_list 274 100, "
     "getcpu 309 168, restart_syscall 219 128, rseq 334 293, sched_get_priority_max 146 125, "
@@ -33,12 +33,12 @@ _ALLOWED = {
     "times 100 153",
     "itself": "arch_prctl 158 -, getegid 108 177, geteuid 107 175, getgid 104 176, getpgrp 111 -, "
     "getpgid 121 155, getpid 39 172, getppid 110 173, getrandom 318 278, getrlimit 97 163, "
-    "getrusage 98 165, getsid 124 156, gettid 186 178, getuid 102 174, setrlimit 160 164, "
+    "getrusage 98 165, getsid 124 156, gettid 186 178, getuid 102 174, "
     "sysinfo 99 179, uname 63 160",
 }
 _ARGUMENT_CHECKED = (
-    "clone 56 220, clone3 435 435, fcntl 72 25, ioctl 16 29, kill 62 129, open 2 -, openat 257 56, "
-    "prctl 157 167, prlimit64 302 261, sched_setaffinity 203 122, tgkill 234 131"
+    "clone 56 220, clone3 435 435, fcntl 72 25, ioctl 16 29, kill 62 129, mmap 9 222, open 2 -, "
+    "openat 257 56, prctl 157 167, prlimit64 302 261, sched_setaffinity 203 122, tgkill 234 131"
 )
 """Calls that are allowed or refused by an argument."""
 

@@ -12,11 +12,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from models.replica_set import replica_set_url
+from models.replica_set import embedded_mongo_url
 from models.settings import Settings
 from models.store import Store
-from standalone.embedded_stores import HOST
-from tests.chaos.faults import port
 from tests.models.store.test_leases import create_task
 from tests.support.standalone_process import StandaloneProcess
 
@@ -73,8 +71,7 @@ def restarted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandalonePr
 
 async def start_task(darkroom: StandaloneProcess, mark: str) -> str:
     """Start a task that no worker runs: only cancelling ends it."""
-    url = replica_set_url(HOST, port(darkroom, "mongo"))
-    store = Store(Settings().replace(mongo_url=url))
+    store = Store(Settings().replace(mongo_url=embedded_mongo_url(darkroom.data_dir)))
     await create_task(store, mark)
     await store.leases.claim(mark[:32], worker="w", token="t", seconds=3600, max_attempts=1)
     store.close()

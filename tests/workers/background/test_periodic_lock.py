@@ -14,8 +14,8 @@ from bson import ObjectId
 from pymongo import MongoClient
 
 from models.__main__ import main as models_main
-from models.cli import embedded_mongo_url
 from models.redis.queue import connect
+from models.replica_set import embedded_mongo_url
 from models.settings import Settings
 from models.store import Store
 from models.store.files.gridfs import FileBucket

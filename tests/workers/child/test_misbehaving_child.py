@@ -85,7 +85,7 @@ async def test_valid_error_members_reach_the_response(
     async with working(settings) as arq:
         worker = await started_worker(arq)
         before = worker.children.pids
-        line = json.dumps({"error": error, "resident_bytes": 1})
+        line = json.dumps({"error": error})
         body = await (await send(picture(lines=[line]), query="?wait=30")).json()
         assert (body["status"], body["error"]) == ("FAILURE", error)
         assert worker.children.pids == before

@@ -40,7 +40,6 @@ def succeeded_message(path: str, **other: Any) -> dict[str, Any]:
         "kept": {},
         "report": None,
         "ms": ms,
-        "resident_bytes": 1,
     }
 
 
@@ -164,12 +163,9 @@ def test_final_message_must_match_the_request(own: Path) -> None:
 
 
 def test_error_and_defect_are_passed_on(own: Path) -> None:
-    error = {"error": {"code": "bad_image", "detail": "broken", "limit": 3}, "resident_bytes": 1}
+    error = {"error": {"code": "bad_image", "detail": "broken", "limit": 3}}
     assert collect_message(error, own) == error
-    assert collect_message({"defect": "Traceback"}, own) == {
-        "defect": "Traceback",
-        "resident_bytes": 0,
-    }
+    assert collect_message({"defect": "Traceback"}, own) == {"defect": "Traceback"}
 
 
 def test_clear_folder_deletes_everything_inside(own: Path) -> None:
