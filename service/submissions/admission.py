@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from async_lru import alru_cache
 
-from models import work_estimate
 from models.errors import QueueFull
 from models.free_space import FreeSpace
-from models.images.inspect import ImageHeader, OutputFormat
-from models.operations import Operation, Size
+from models.images.inspect import OutputFormat
 from models.result_bytes import check_result_bytes, predicted_bytes
 from models.settings import Settings
 from models.slots import Slots
 from models.store import Store
 from models.store.tasks.fair_queue import OpenTasks
-from models.tasks.task import Work
 
 _COUNT_SECONDS = 1.0  # for which a count of all open tasks is used
-_FACTOR_SECONDS = 60.0  # for which the measured speed of this machine is used
 _RATE_SECONDS = 60.0  # over which the rate of ended tasks is measured
 _MAX_RETRY_SECONDS = 600
 _DEFAULT_RETRY_SECONDS = 30  # where no task ended lately
@@ -42,29 +38,12 @@ class Admission:
         self._fair_queue = store.fair_queue
         self._free_space = free_space
         self._open = alru_cache(ttl=_COUNT_SECONDS)(self._load_open)
-        self._task_timeout = settings.worker.task_timeout
-        self._factors = alru_cache(ttl=_FACTOR_SECONDS)(store.task_stats.work_factors)
         self._added, self._added_bytes = 0, 0  # by this service since the last count
         limits = self._limits  # tasks in creation, and their bytes
         self._pending = Slots(("MAX_QUEUE_PER_CLIENT", limits.max_queue_per_client))
         self._pending_bytes = Slots(
             ("MAX_QUEUE_BYTES_PER_CLIENT", limits.max_queue_bytes_per_client)
         )
-
-    async def plan(
-        self,
-        header: ImageHeader,
-        operations: Sequence[Operation],
-        output: OutputFormat,
-        results: Sequence[Size],
-    ) -> Work:
-        """Return the predicted work of a task; ``results``: the sizes of its results.
-
-        Raises:
-            TooMuchWork: it would not end within TASK_TIMEOUT.
-        """
-        label, reference = work_estimate.estimate(header, operations, output, results)
-        return work_estimate.plan(label, reference, await self._factors(), self._task_timeout)
 
     @asynccontextmanager
     async def admit(

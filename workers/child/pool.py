@@ -149,6 +149,7 @@ class ChildPool:
             WorkerCrashed: the child died.
             ChildStartError: this machine cannot start a child.
         """
+        limit = min(timeout or self._timeout, self._timeout)
         child = await self._slots.get()
         self._busy += 1
         healthy, cause = False, "failed"
@@ -162,7 +163,7 @@ class ChildPool:
                 # It starts during the last task, so that no later task waits for it.
                 successor = self._start_successor()
             self._busy_pids.add(child.pid)
-            async with asyncio.timeout(min(timeout or self._timeout, self._timeout)):
+            async with asyncio.timeout(limit):
                 # A single task gets all cores; many get one each, so that they do not compete.
                 threads = max(1, self._cores // self._busy)
                 message = await child.run(replace(request, threads=threads), progress)
@@ -179,9 +180,9 @@ class ChildPool:
         except TimeoutError:
             cause = "timeout"
             raise TaskTimeout(
-                f"the work took longer than {self._timeout:g} s (TASK_TIMEOUT)",
+                f"the work took longer than {limit:g} s (TASK_TIMEOUT)",
                 setting="TASK_TIMEOUT",
-                limit=self._timeout,
+                limit=limit,
             ) from None
         finally:
             self._busy -= 1

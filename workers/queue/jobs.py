@@ -158,7 +158,10 @@ async def _ended_with(worker: WorkerContext, attempt: Attempt, error: AppError) 
     if isinstance(error, InsufficientResources):
         log.error("task_put_aside", **error.document())
         await _hand_back(worker, attempt, error.code, _NO_ROOM_PAUSE_SECONDS)
-    elif isinstance(error, TaskTimeout) and attempt.task.work.short:
+    elif (
+        isinstance(error, TaskTimeout)
+        and error.facts["limit"] < worker.settings.worker.task_timeout
+    ):
         log.warning("task_not_short", label=attempt.task.work.label)
         await retry_store(worker.store.leases.set_long)(attempt.task.id)
         await _hand_back(worker, attempt, "not_short")
