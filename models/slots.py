@@ -28,14 +28,11 @@ class Slots:
         self._per_client = per_client
         self._total = total
         self._held: Counter[str] = Counter()
+        self.total = 0
+        """What all clients hold."""
 
     def __getitem__(self, client: str) -> int:
         return self._held[client]
-
-    @property
-    def total(self) -> int:
-        """What all clients hold."""
-        return self._held.total()
 
     @property
     def clients(self) -> list[str]:
@@ -58,9 +55,11 @@ class Slots:
 
     def take(self, client: str, amount: int = 1) -> None:
         self._held[client] += amount
+        self.total += amount
 
     def free(self, client: str, amount: int = 1) -> None:
         self._held[client] -= amount
+        self.total -= amount
         if self._held[client] <= 0:
             del self._held[client]
 

@@ -28,8 +28,9 @@ class UploadSettings(Group):
     max_spool_bytes: int = Field(
         4096 * MIB,
         ge=1,
-        description="Maximum bytes of all uploads that one service is receiving; then 503. A "
-        "value below MAX_BATCH_BYTES counts as MAX_BATCH_BYTES.",
+        description="Maximum bytes of all uploads that one service is receiving; then 503. One "
+        "client gets half of what others leave of it, at least MAX_BATCH_BYTES; a value below that "
+        "counts as MAX_BATCH_BYTES.",
     )
     max_group: int = Field(
         1000, ge=1, le=10_000, description="Maximum tasks that POST /groups puts into one group."
@@ -67,11 +68,12 @@ class UploadSettings(Group):
     upload_min_rate: int = Field(
         8192,
         ge=1,
-        description="Minimum average bytes a second of an upload, after the first sixth of "
-        "UPLOAD_STALL_TIMEOUT; below: 408.",
+        description="Minimum bytes a second of an upload, which may be late by "
+        "UPLOAD_STALL_TIMEOUT, at its beginning by a sixth of it; then 408.",
     )
     upload_stall_timeout: float = Field(
         30,
         gt=0,
-        description="Seconds an upload may send nothing, however fast it was before; then 408.",
+        description="Seconds an upload may send nothing, or fall behind UPLOAD_MIN_RATE, however "
+        "fast it was before; then 408.",
     )

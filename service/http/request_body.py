@@ -16,6 +16,10 @@ from models.settings.uploads import UploadSettings
 
 M = TypeVar("M", bound=BaseModel)
 
+MAX_FIELDS = 40  # beside the pictures; the largest form has a dozen
+MAX_FIELD_BYTES = 8192  # the longest JSON of twenty operations has a quarter of it
+
+_OVERHEAD_BYTES = 64 * 1024  # boundaries and part headers of ten pictures
 _GRACE_SHARE = 6  # of UPLOAD_STALL_TIMEOUT: an upload may begin slowly, for 5 s by default
 _MAX_VALIDATION_ERRORS = 20  # above this, only the count is reported: pydantic formats all or none
 
@@ -31,12 +35,22 @@ def content_type(request: web.Request) -> tuple[str, dict[str, str]]:
     return kind, parameters
 
 
+def form_limit(files: int, settings: UploadSettings) -> tuple[int, str, int]:
+    """Return the most bytes of a form of ``files``, their setting, and the bytes beside them."""
+    if files == 0:
+        return settings.max_json_bytes, "MAX_JSON_BYTES", 0
+    limit, setting = files * settings.max_upload_bytes, "MAX_UPLOAD_BYTES"
+    if files > 1 and limit > settings.max_batch_bytes:
+        limit, setting = settings.max_batch_bytes, "MAX_BATCH_BYTES"
+    return limit, setting, MAX_FIELDS * MAX_FIELD_BYTES + _OVERHEAD_BYTES * (1 + files // 10)
+
+
 class Body:
     """The body of a request as it arrives, limited in size and time.
 
-    At least UPLOAD_MIN_RATE bytes/s on average, at most UPLOAD_TIMEOUT seconds per image. It may be
-    slower in the first sixth of UPLOAD_STALL_TIMEOUT, the most seconds that may pass without a
-    byte. The user of the class counts ``images``.
+    At least UPLOAD_MIN_RATE bytes/s, at most UPLOAD_TIMEOUT seconds per image. It may be late by at
+    most UPLOAD_STALL_TIMEOUT seconds, at its beginning by a sixth of them: what came faster before
+    does not count. The user of the class counts ``images``.
     """
 
     def __init__(
@@ -58,6 +72,7 @@ class Body:
         self._settings = settings
         self._limits = limit, setting, extra
         self._began = asyncio.get_running_loop().time()
+        self._patience = settings.upload_stall_timeout / _GRACE_SHARE
         self.received_bytes = 0
         self.images = 0
         self._check_size(request.content_length or 0)
@@ -83,31 +98,28 @@ class Body:
             check_limit(measured, limit, "bytes or more came", setting, TooLarge)
 
     async def _read(self) -> bytes:
-        s, waiting = self._settings, asyncio.get_running_loop().time()
+        """Return the next bytes; each earns the time that it takes at UPLOAD_MIN_RATE."""
+        s, loop = self._settings, asyncio.get_running_loop()
         limit = s.upload_timeout * max(1, self.images)
-        grace = s.upload_stall_timeout / _GRACE_SHARE
-        allowed = min(grace + self.received_bytes / s.upload_min_rate, limit)
-        end, stall = self._began + allowed, waiting + s.upload_stall_timeout
+        waiting = loop.time()
         try:
-            async with asyncio.timeout_at(min(end, stall)):
-                return await self._request.content.readany()
+            async with asyncio.timeout_at(min(self._began + limit, waiting + self._patience)):
+                data = await self._request.content.readany()
         except TimeoutError:
-            if stall < end:
-                raise UploadTooSlow(
-                    f"no data for {s.upload_stall_timeout:g} s (UPLOAD_STALL_TIMEOUT), after "
-                    f"{self.received_bytes} bytes",
-                    measured=self.received_bytes,
-                    limit=s.upload_stall_timeout,
-                ) from None
-            seconds = asyncio.get_running_loop().time() - self._began
+            now = loop.time()
             raise UploadTooSlow(
-                f"{self.received_bytes} bytes received in {seconds:.1f} s; the minimum is "
-                f"{s.upload_min_rate} bytes per second (UPLOAD_MIN_RATE) and must end within "
-                f"{limit:g} s (UPLOAD_TIMEOUT per picture)",
+                f"{self.received_bytes} bytes received in {now - self._began:.1f} s, none in the "
+                f"last {now - waiting:.1f} s; the minimum is {s.upload_min_rate} bytes per second "
+                f"(UPLOAD_MIN_RATE), at most {s.upload_stall_timeout:g} s late "
+                f"(UPLOAD_STALL_TIMEOUT), and the end within {limit:g} s (UPLOAD_TIMEOUT per "
+                "picture)",
                 measured=self.received_bytes,
                 min_rate=s.upload_min_rate,
                 limit=limit,
             ) from None
+        earned = len(data) / s.upload_min_rate - (loop.time() - waiting)
+        self._patience = min(self._patience + earned, s.upload_stall_timeout)
+        return data
 
 
 async def read_body(request: web.Request, settings: UploadSettings) -> bytes:

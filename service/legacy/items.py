@@ -131,10 +131,10 @@ async def _submit_image(
             name = PurePosixPath(image.input).name
             return IncomingFile.copy_of(name, source, spool, request.app[SETTINGS].uploads)
 
-    with request.app[DISK_SPACE].spool() as spool:
+    client, owner = client_id(request), identity(request).owner
+    with request.app[DISK_SPACE].spool(client) as spool:
         file = await asyncio.to_thread(read_input)
         await file.validate()
-        client, owner = client_id(request), identity(request).owner
         spec = TaskSpec(file, operations, output, client, owner)
         return await request.app[TASK_CREATOR].find_or_create(spec)
 

@@ -86,7 +86,7 @@ class SubmissionRequest:
             TooLarge, UploadTooSlow, InsufficientResources: see the settings.
             Unauthorized: the key was revoked during the upload.
         """
-        with self.request.app[DISK_SPACE].spool() as spool:
+        with self.request.app[DISK_SPACE].spool(client_id(self.request)) as spool:
             self.form = await read_form(self.request, spool, shape, self.settings.uploads)
             if not self.form.files:
                 expected = next(iter(shape.file_fields))

@@ -1,9 +1,10 @@
-"""Disk space for uploads: the spool budget (MAX_SPOOL_BYTES) and the free-space check."""
+"""Disk space for uploads: each client's share of MAX_SPOOL_BYTES, and the free-space check."""
 
 from __future__ import annotations
 
 import tempfile
 import threading
+from functools import partial
 from pathlib import Path
 
 from aiohttp import web
@@ -11,48 +12,69 @@ from aiohttp import web
 from models.errors import InsufficientResources
 from models.free_space import FreeSpace
 from models.settings.uploads import UploadSettings
+from models.slots import Slots
 from models.store import Store
+from service.http.request_body import form_limit
 from service.uploads.spool import Spool
 
+_SETTING = "MAX_SPOOL_BYTES"
 _SPOOL_FULL_RETRY_SECONDS = 10
 
 
 class DiskSpace:
-    """Limits the bytes in all spool files together. One for each service.
+    """Limits the bytes of all uploads in progress. One for each service.
 
-    ``free_space`` ends uploads before a disk is full.
+    A client may hold half of MAX_SPOOL_BYTES without what others hold, and at least as many as one
+    submission may have. ``free_space`` ends uploads before a disk is full.
     """
 
     def __init__(self, settings: UploadSettings, store: Store) -> None:
-        self._max_spooled_bytes = max(settings.max_spool_bytes, settings.max_batch_bytes)
+        most, _, beside = form_limit(settings.max_batch, settings)
+        self._one_submission = most + beside
+        self._max_bytes = max(settings.max_spool_bytes, self._one_submission)
         folder = Path(tempfile.gettempdir())
         self.free_space = FreeSpace(settings, store, "the service", folder)
         self._lock = threading.Lock()  # POST /items/ spools in threads
-        self.spooled_bytes = 0
+        self._held = Slots((_SETTING, self._one_submission), (_SETTING, self._max_bytes))
 
-    def spool(self) -> Spool:
-        """Return a temporary file whose bytes count against MAX_SPOOL_BYTES until it is closed."""
-        return Spool(self.reserve)
+    @property
+    def spooled_bytes(self) -> int:
+        """Bytes of all uploads in progress."""
+        return self._held.total
 
-    def reserve(self, count: int) -> None:
-        """Count ``count`` bytes before they are written; a negative number frees them.
+    def spool(self, client: str) -> Spool:
+        """Return a temporary file for ``client``; until it is closed, what arrived counts."""
+        return Spool(partial(self.reserve, client))
+
+    def reserve(self, client: str, count: int) -> None:
+        """Count ``count`` bytes that arrived from ``client``; a negative number frees them.
 
         Raises:
-            InsufficientResources: all spool files together would exceed MAX_SPOOL_BYTES.
+            InsufficientResources: the client would hold more than its share of MAX_SPOOL_BYTES, or
+                all clients together more than that.
         """
         with self._lock:
-            total = self.spooled_bytes + count
-            if count > 0 and total > self._max_spooled_bytes:
-                raise InsufficientResources(
-                    f"the uploads in progress would have {total} bytes; at most "
-                    f"{self._max_spooled_bytes} are allowed (MAX_SPOOL_BYTES); nothing was "
-                    "accepted, try again shortly",
-                    setting="MAX_SPOOL_BYTES",
-                    limit=self._max_spooled_bytes,
-                    measured=total,
-                    retry_after=_SPOOL_FULL_RETRY_SECONDS,
-                )
-            self.spooled_bytes = total
+            if count <= 0:
+                self._held.free(client, -count)
+                return
+            own, total = self._held[client] + count, self._held.total + count
+            if total > self._max_bytes:
+                raise _no_room("the uploads in progress", total, self._max_bytes)
+            share = max(self._one_submission, (self._max_bytes - total + own) // 2)
+            if own > share:
+                raise _no_room("your uploads in progress", own, share)
+            self._held.take(client, count)
+
+
+def _no_room(what: str, measured: int, limit: int) -> InsufficientResources:
+    return InsufficientResources(
+        f"{what} would have {measured} bytes; at most {limit} are allowed ({_SETTING}); nothing "
+        "was accepted, try again shortly",
+        setting=_SETTING,
+        limit=limit,
+        measured=measured,
+        retry_after=_SPOOL_FULL_RETRY_SECONDS,
+    )
 
 
 DISK_SPACE = web.AppKey("disk_space", DiskSpace)

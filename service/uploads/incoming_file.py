@@ -60,6 +60,7 @@ class IncomingFile:
         """
         copy = cls("", name, spool.new_file(), ACCEPTED_FORMATS, settings)
         while data := source.read(_READ_BYTES):
+            spool.reserve(len(data))
             copy.write(data)
         copy.close()
         return copy
@@ -83,10 +84,9 @@ class IncomingFile:
         if len(self._start) < _SNIFFED_BYTES:
             self._start += data[: _SNIFFED_BYTES - len(self._start)]
             if len(self._start) == _SNIFFED_BYTES:
-                try:
-                    sniff(self._start, self._accepted)
-                except AppError as error:
-                    self.error = error
+                self._sniff()
+            if self.error is not None:
+                return
         self._digest.update(data)
         self.file.write(data)
 
@@ -94,7 +94,15 @@ class IncomingFile:
         """Finish after the last byte."""
         if self.size == 0:
             self.error = BadRequest("the picture is empty: 0 bytes arrived", measured=0)
+        elif self.size < _SNIFFED_BYTES:
+            self._sniff()
         self.file.flush()
+
+    def _sniff(self) -> None:
+        try:
+            sniff(self._start, self._accepted)
+        except AppError as error:
+            self.error = error
 
     @property
     def sha256(self) -> str:

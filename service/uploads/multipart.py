@@ -12,18 +12,21 @@ from multipart import MultipartError, MultipartSegment, PushMultipartParser
 from models.errors import BadParameter, BadRequest, TooLarge
 from models.images.inspect import InputFormat
 from models.settings.uploads import UploadSettings
-from service.http.request_body import Body, check_limit, content_type
+from service.http.request_body import (
+    MAX_FIELD_BYTES,
+    MAX_FIELDS,
+    Body,
+    check_limit,
+    content_type,
+    form_limit,
+)
 from service.uploads.disk_space import DISK_SPACE
 from service.uploads.incoming_file import IncomingFile
 from service.uploads.spool import Spool
 
 _MAX_PART_HEADERS = 16  # a part has two or three
 _MAX_PART_HEADER_BYTES = 2048  # file systems limit names to a few hundred
-_OVERHEAD_BYTES = 64 * 1024  # boundaries and part headers of a form
 _DISK_CHECK_BYTES = 4 * 1024 * 1024  # received between two checks of the free disk space
-
-MAX_FIELDS = 40  # beside the pictures; the largest form has a dozen
-MAX_FIELD_BYTES = 8192  # the longest JSON of twenty operations has a quarter of it
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,7 @@ class _FormBuilder:
     def _write(self, data: bytes) -> None:
         if self._text is None:
             self.form.files[-1].write(data)
+            self._check_refused()
             return
         self._text += data
         if len(self._text) > MAX_FIELD_BYTES:
@@ -121,6 +125,21 @@ class _FormBuilder:
                 limit=MAX_FIELD_BYTES,
                 measured=len(self._text),
             )
+
+    def _check_refused(self) -> None:
+        """Return unless there is nothing to wait for: no picture, and MAX_UPLOAD_BYTES of others.
+
+        Raises:
+            AppError: why the first file is refused.
+        """
+        files = self.form.files
+        if files[-1].error is None or (error := files[0].error) is None:
+            return
+        refused = sum(file.size for file in files)
+        if self._shape.max_files == 1 or (
+            refused > self._settings.max_upload_bytes and all(file.error for file in files)
+        ):
+            raise error
 
     def _end(self) -> None:
         if self._text is None:
@@ -137,11 +156,12 @@ async def read_form(
 ) -> Form:
     """Read a multipart form of ``shape``; its files are written to ``spool``.
 
-    A file with bad content is marked and does not affect the others; a form that exceeds a limit,
-    is too slow or malformed is rejected as a whole.
+    A file with bad content is marked and does not affect the others, unless it is the only one that
+    the form may have; a form that exceeds a limit, is too slow or malformed is rejected as a whole.
 
     Raises:
         BadRequest: not a form, too many files or fields, or malformed.
+        UnsupportedFormat: more than MAX_UPLOAD_BYTES came, and nothing of it is a picture.
         TooLarge, UploadTooSlow, InsufficientResources: see the settings.
     """
     free_space, checked_at = request.app[DISK_SPACE].free_space, 0
@@ -154,7 +174,7 @@ async def read_form(
             f"e.g. curl -F {next(iter(shape.file_fields), 'image')}=@cat.png",
             measured=kind[:80],
         )
-    body = _body(request, shape, settings)
+    body = Body(request, settings, *form_limit(shape.max_files, settings))
     builder = _FormBuilder(spool, shape, settings)
     try:
         with PushMultipartParser(
@@ -163,6 +183,7 @@ async def read_form(
             max_header_size=_MAX_PART_HEADER_BYTES,
         ) as parser:
             async for data in body.chunks():
+                spool.reserve(len(data))
                 if body.received_bytes == len(data) and data[:1] not in {b"-", b"\r"}:
                     raise BadRequest("the multipart form does not begin with its boundary")
                 if body.received_bytes - checked_at > _DISK_CHECK_BYTES:
@@ -170,7 +191,7 @@ async def read_form(
                     await free_space.check()
                 for event in parser.parse(data):
                     builder.take(event)
-                body.images = len(builder.form.files)
+                body.images = sum(file.error is None for file in builder.form.files)
     except MultipartError as error:
         if isinstance(error.args[-1], UnicodeDecodeError):
             raise BadRequest("the name of a field or file is not UTF-8") from None
@@ -190,15 +211,3 @@ def check_field(name: str, known: tuple[str, ...] | None) -> None:
             parameter=ascii(name[:40])[1:-1],
             known=list(known),
         )
-
-
-def _body(request: web.Request, shape: FormShape, settings: UploadSettings) -> Body:
-    """Return the body, limited to its files and what the fields and boundaries around them need."""
-    files = shape.max_files
-    if files == 0:
-        return Body(request, settings, settings.max_json_bytes, "MAX_JSON_BYTES")
-    limit, setting = files * settings.max_upload_bytes, "MAX_UPLOAD_BYTES"
-    if files > 1 and limit > settings.max_batch_bytes:
-        limit, setting = settings.max_batch_bytes, "MAX_BATCH_BYTES"
-    fields = MAX_FIELDS * MAX_FIELD_BYTES
-    return Body(request, settings, limit, setting, fields + _OVERHEAD_BYTES * (1 + files // 10))

@@ -10,8 +10,8 @@ from aiohttp import web
 from models.errors import BadParameter, BadRequest
 from models.settings.uploads import UploadSettings
 from service.app_keys import SETTINGS
-from service.http.request_body import content_type, parse_json, read_body
-from service.uploads.multipart import MAX_FIELDS, FormShape, check_field, read_form
+from service.http.request_body import MAX_FIELDS, content_type, parse_json, read_body
+from service.uploads.multipart import FormShape, check_field, read_form
 from service.uploads.spool import Spool
 
 _FORMS = "multipart/form-data, application/x-www-form-urlencoded or application/json"

@@ -16,21 +16,14 @@ class SpooledFile:
     It reads like a file; its position is independent of the other images' positions.
     """
 
-    def __init__(self, file: BinaryIO, start: int, reserve: Callable[[int], None]) -> None:
-        """``reserve`` is called with the number of bytes before they are written; it may raise."""
+    def __init__(self, file: BinaryIO, start: int) -> None:
         self._file = file
-        self._reserve = reserve
         self._position = 0
         self.start = start
         self.size = 0
 
     def write(self, data: bytes) -> None:
-        """Append ``data``; allowed only for the last image of the spool.
-
-        Raises:
-            InsufficientResources: all spools together would exceed MAX_SPOOL_BYTES.
-        """
-        self._reserve(len(data))
+        """Append ``data``; allowed only for the last image of the spool."""
         self._file.write(data)
         self.size += len(data)
 
@@ -69,9 +62,14 @@ class Spool(ExitStack):
         end = self._file.seek(0, os.SEEK_END)
         start = -(-end // mmap.ALLOCATIONGRANULARITY) * mmap.ALLOCATIONGRANULARITY
         self._file.seek(start)
-        return SpooledFile(self._file, start, self._reserve)
+        return SpooledFile(self._file, start)
 
-    def _reserve(self, count: int) -> None:
+    def reserve(self, count: int) -> None:
+        """Count ``count`` bytes that arrived, before any of them is written.
+
+        Raises:
+            InsufficientResources: see ``DiskSpace.reserve``.
+        """
         if self._reserve_bytes is not None:
             self._reserve_bytes(count)
         self._size += count

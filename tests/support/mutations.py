@@ -95,8 +95,15 @@ MUTATIONS = [
     Mutation(SPOOL, "self._reserve_bytes(-self._size)", "self._reserve_bytes(0)", UPLOAD_TESTS),
     Mutation(
         "service/uploads/disk_space.py",
-        "total > self._max_spooled_bytes",
-        "total > 2 * self._max_spooled_bytes",
+        "total > self._max_bytes",
+        "total > 2 * self._max_bytes",
+        UPLOAD_TESTS,
+    ),
+    Mutation("service/uploads/disk_space.py", "own > share", "own > 2 * share", UPLOAD_TESTS),
+    Mutation(
+        "service/http/request_body.py",
+        "min(self._patience + earned, s.upload_stall_timeout)",
+        "self._patience + earned",
         UPLOAD_TESTS,
     ),
     Mutation(

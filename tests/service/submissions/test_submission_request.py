@@ -154,7 +154,7 @@ async def test_max_upload_bytes_and_max_batch_bytes(
     body = await refused(await client.post("/grayscale", data=form([*TWO, long])), 413, "too_large")
     assert (body["setting"], body["limit"]) == ("MAX_UPLOAD_BYTES", max_bytes)
     assert "'long.png'" in body["detail"]
-    monkeypatch.setattr("service.uploads.multipart.MAX_FIELD_BYTES", 1)
+    monkeypatch.setattr("service.http.request_body.MAX_FIELD_BYTES", 1)
     small = await limited(aiohttp_client, settings, max_batch_bytes=1000)
     many = form([(f"{n}.png", images.png(200, 200, seed=n)) for n in range(12)])
     body = await refused(await small.post("/grayscale", data=many), 413, "too_large")

@@ -1,4 +1,4 @@
-"""MAX_SPOOL_BYTES and MIN_FREE_DISK_BYTES are checked during uploads; ended uploads free space."""
+"""MAX_SPOOL_BYTES is shared fairly, MIN_FREE_DISK_BYTES kept; ended uploads free their space."""
 
 from __future__ import annotations
 
@@ -9,33 +9,39 @@ from typing import Any
 
 import pytest
 
+from models.errors import InsufficientResources
 from models.settings import Settings
 from service.app import create_app
+from service.http.request_body import form_limit
 from service.uploads.disk_space import DISK_SPACE
 from tests.conftest import Client
 from tests.service.uploads.test_incoming_file import limited, refused
 from tests.support import images
+from tests.support.api_key_clients import KeyedService
 
 HEAD = {"Content-Type": "multipart/form-data; boundary=x"}
 PART = b'--x\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\n\r\n'
 CLOSING = b"\r\n--x--\r\n"
 MIB = 1024 * 1024
-MAX_BYTES = 2 * MIB
+MAX_BYTES = 4 * MIB
 IMAGE = images.png() + bytes(MAX_BYTES * 3 // 4)
 
 
 class PausedUpload:
     """An upload that pauses in the middle until ``rest`` is set: its remaining bytes, or None."""
 
-    def __init__(self, client: Client, path: str = "/thumbnail") -> None:
+    def __init__(
+        self, client: Client, start: bytes = PART + IMAGE, head: dict[str, str] | None = None
+    ) -> None:
+        self._start = start
         self.started = asyncio.Event()
         self.rest: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
         self.response_task = asyncio.ensure_future(
-            client.post(path, data=self._body(), headers=HEAD)
+            client.post("/thumbnail", data=self._body(), headers=HEAD | (head or {}))
         )
 
     async def _body(self) -> AsyncIterator[bytes]:
-        yield PART + IMAGE
+        yield self._start
         self.started.set()
         rest = await self.rest
         if rest is None:
@@ -60,25 +66,30 @@ async def start_filling_upload(
     }
     client: Client = await limited(aiohttp_client, settings, **tight)
     sent = PausedUpload(client)
-    while spooled(client) < len(IMAGE):
-        await asyncio.sleep(0.01)
+    await until_spooled(client, len(PART + IMAGE))
     return client, sent
+
+
+async def until_spooled(client: Client, count: int) -> None:
+    while spooled(client) < count:
+        await asyncio.sleep(0.01)
 
 
 async def test_concurrent_uploads_share_the_spool_limit(
     aiohttp_client: Any, settings: Settings
 ) -> None:
     client, sent = await start_filling_upload(aiohttp_client, settings)
+    limit = MAX_BYTES + form_limit(100, settings.uploads)[2]
     for path in ("/thumbnail", "/process", "/convert/", "/convert"):
         field = "uploaded_file" if path == "/convert/" else "image"
         whole = io.BytesIO(PART.replace(b"image", field.encode()) + IMAGE + CLOSING)
         response = await client.post(path, data=whole, headers=HEAD)
         body = await refused(response, 503, "no_room")
-        assert (body["setting"], body["limit"]) == ("MAX_SPOOL_BYTES", MAX_BYTES)
-        assert body["limit"] < body["measured"] <= 2 * len(IMAGE)
+        assert (body["setting"], body["limit"]) == ("MAX_SPOOL_BYTES", limit)
+        assert body["limit"] < body["measured"] <= 2 * len(whole.getvalue())
         assert response.headers["Retry-After"] == str(body["retry_after"])
         assert response.headers["Connection"] == "close"
-        assert spooled(client) == len(IMAGE)  # the refused upload freed its bytes
+        assert spooled(client) == len(PART + IMAGE)  # the refused upload freed its bytes
     small = images.form(images.png(), "b.png")
     assert (await client.post("/thumbnail", data=small)).status == 202
     sent.rest.set_result(CLOSING)
@@ -114,6 +125,73 @@ async def test_spool_bytes_of_a_stalled_upload_are_freed(
 ) -> None:
     client, sent = await start_filling_upload(aiohttp_client, settings, upload_stall_timeout=0.2)
     await refused(await sent.response_task, 408, "too_slow")
+    assert spooled(client) == 0
+
+
+@pytest.mark.parametrize("identity", ["X-Forwarded-For", "Authorization"])
+async def test_one_client_leaves_room_for_others(
+    aiohttp_client: Any, settings: Settings, identity: str
+) -> None:
+    keyed = identity == "Authorization"
+    limits = {"max_batch_bytes": MAX_BYTES, "max_spool_bytes": 4 * MAX_BYTES, "proxies": 1}
+    client = await limited(
+        aiohttp_client, settings, **limits, api_keys="on" if keyed else "off", rate_limits="off"
+    )
+    greedy, other = "10.0.0.1", "10.0.0.2"
+    if keyed:
+        keys = KeyedService(client, settings)
+        greedy, other = [(await keys.key()).headers[identity] for _ in range(2)]
+    sent = []
+    for _ in range(2):
+        sent.append(PausedUpload(client, head={identity: greedy}))
+        await until_spooled(client, len(sent) * len(PART + IMAGE))
+    refusal = await PausedUpload(client, head={identity: greedy}).response_task
+    body = await refused(refusal, 503, "no_room")
+    assert "your uploads in progress" in body["detail"]
+    assert (body["setting"], body["limit"]) == ("MAX_SPOOL_BYTES", 2 * MAX_BYTES)
+    for _ in range(3):
+        whole = io.BytesIO(PART + IMAGE + CLOSING)
+        response = await client.post("/thumbnail", data=whole, headers=HEAD | {identity: other})
+        assert response.status == 202, await response.text()
+    for each in sent:
+        each.rest.set_result(CLOSING)
+        assert (await each.response_task).status == 202
+    assert spooled(client) == 0
+
+
+async def test_what_others_hold_leaves_each_client_a_submission(
+    client: Client, settings: Settings
+) -> None:
+    app: Any = client.app
+    space = app[DISK_SPACE]
+    one = sum(form_limit(100, settings.uploads)[::2])
+    pot = settings.uploads.max_spool_bytes
+    space.reserve("a", pot // 2)
+    space.reserve("b", one)
+    for each in "ab":
+        with pytest.raises(InsufficientResources, match="your uploads"):
+            space.reserve(each, 1)
+    space.reserve("c", pot - pot // 2 - one)
+    with pytest.raises(InsufficientResources, match="the uploads in progress"):
+        space.reserve("c", 1)
+    for each, count in (("a", pot // 2), ("b", one), ("c", pot - pot // 2 - one)):
+        space.reserve(each, -count)
+    assert space.spooled_bytes == 0
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [
+        b"GIF89a" + bytes(MIB),
+        images.png() + CLOSING + bytes(MIB),
+    ],
+    ids=["no-picture", "behind-the-form"],
+)
+async def test_junk_counts_as_long_as_it_arrives(client: Client, junk: bytes) -> None:
+    sent = PausedUpload(client, PART + junk)
+    await until_spooled(client, len(PART + junk))
+    sent.rest.set_result(CLOSING)
+    await sent.response_task
     assert spooled(client) == 0
 
 

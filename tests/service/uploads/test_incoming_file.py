@@ -155,6 +155,11 @@ async def test_decompression_bomb_is_refused(send: Send) -> None:
     await refused(await send(bomb), 422, "too_many_pixels")
 
 
+def part(name: str) -> bytes:
+    head = f'--x\r\nContent-Disposition: form-data; name="image"; filename="{name}"\r\n\r\n'
+    return head.encode()
+
+
 async def drip(client: Any, data: list[bytes], pause: asyncio.Event, path: str = "/upscale") -> Any:
     async def body() -> Any:
         for part in data:
@@ -190,6 +195,48 @@ async def test_upload_timeout(aiohttp_client: Any, settings: Settings) -> None:
     response = await drip(client, [start, b"\x89PNG\r\n\x1a\n" + bytes(50_000)], asyncio.Event())
     body = await refused(response, 408, "too_slow")
     assert body["limit"] == 0.2
+
+
+async def test_fast_start_does_not_pay_for_dribbling_later(
+    aiohttp_client: Any, settings: Settings
+) -> None:
+    client = await limited(aiohttp_client, settings, upload_stall_timeout=0.4, upload_min_rate=1000)
+    sent = 0
+
+    async def body() -> Any:
+        nonlocal sent
+        yield part("a.png") + images.png() + bytes(100_000)  # for 100 s at the minimum rate
+        while sent < 100:
+            sent += 1
+            await asyncio.sleep(0.05)
+            yield b"a"
+
+    head = {"Content-Type": "multipart/form-data; boundary=x"}
+    problem = await refused(await client.post("/blur", data=body(), headers=head), 408, "too_slow")
+    assert "UPLOAD_MIN_RATE" in problem["detail"] and "UPLOAD_STALL_TIMEOUT" in problem["detail"]
+    assert sent < 100
+
+
+async def test_form_without_a_picture_ends_early(aiohttp_client: Any, settings: Settings) -> None:
+    client = await limited(aiohttp_client, settings, max_upload_bytes=60_000)
+    junk = part("a.gif") + b"GIF89a" + bytes(40_000) + b"\r\n"
+    body = await refused(
+        await drip(client, [junk, junk], asyncio.Event()), 415, "unsupported_format"
+    )
+    assert body["measured"] == "GIF"
+    one = [junk.replace(b"image", b"uploaded_file")]
+    response = await drip(client, one, asyncio.Event(), "/convert/")
+    await refused(response, 415, "unsupported_format")
+    picture = part("a.png") + images.png() + b"\r\n"
+    ended = asyncio.Event()
+    ended.set()
+    response = await drip(client, [picture, junk, junk, b"--x--\r\n"], ended)
+    assert response.status == 202
+    assert [task["status"] for task in (await response.json())["tasks"]] == [
+        "CREATED",
+        "FAILURE",
+        "FAILURE",
+    ]
 
 
 async def test_expect_100_continue(client: Any) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from service.uploads.multipart import MAX_FIELD_BYTES, MAX_FIELDS
+from service.http.request_body import MAX_FIELD_BYTES, MAX_FIELDS
 from tests.service.uploads.test_incoming_file import refused
 from tests.support import images
 
