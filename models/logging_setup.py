@@ -9,6 +9,7 @@ import structlog
 from concurrent_log_handler import ConcurrentRotatingFileHandler
 from structlog.typing import Processor
 
+from models.log_rate_limit import RateLimitedHandler
 from models.settings.monitoring import MonitoringSettings
 from models.settings.removed import removed_settings
 
@@ -19,7 +20,8 @@ _QUIET_LOGGERS = ("arq", "asyncio", "pymongo", "PIL", "aiohttp.access")
 def configure_logging(settings: MonitoringSettings, program: str) -> None:
     """Send all logging of this process and its libraries to stderr and LOG_FILE as JSON.
 
-    Text of clients is always a JSON value, so it cannot forge a line.
+    Text of clients is always a JSON value, so it cannot forge a line. Lines of one cause are
+    limited: see ``RateLimitedHandler``.
     """
     structlog.contextvars.bind_contextvars(program=program)
     shared: list[Processor] = [
@@ -51,7 +53,7 @@ def configure_logging(settings: MonitoringSettings, program: str) -> None:
         root.removeHandler(handler)
     for handler in handlers:
         handler.setFormatter(formatter)
-        root.addHandler(handler)
+    root.addHandler(RateLimitedHandler(handlers))
     root.setLevel(settings.log_level)
     for name in _QUIET_LOGGERS:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))

@@ -13,6 +13,12 @@ _MAX_SCANS = 200
 """Each scan costs a decoder a pass over all blocks, however little data it holds."""
 
 _SOF_BYTES = 8  # of a frame header without components: length, precision, height, width, count
+_COMPONENT_BYTES = 3  # in a frame header: id, sampling factors, quantization table
+_BLOCK_SIDE = 8
+_MIN_BLOCK_BITS = {0xC0: 2, 0xC1: 2, 0xC2: 1, 0xC3: 1}
+"""Minimum bits of a block by the kind of frame: one for each Huffman code that it must have, of its
+DC coefficient and, if sequential, of its end. Arithmetic coding needs none: a flat picture of any
+size takes a few bytes."""
 # In entropy-coded data FF is followed by 00 or a restart marker; anything else ends the scan.
 _SCAN_END = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]", re.DOTALL)
 # Any number of FF may precede a marker. The pattern matches only the last: one that matches them
@@ -26,12 +32,13 @@ _EXIF_PREFIX = b"Exif\0\0"
 def read_size(data: Bytes) -> tuple[int, int]:
     """Return (width, height) of a JPEG file (ITU-T T.81, annex B), walked to its end marker.
 
-    Stray bytes between segments are skipped, as decoders do.
+    Stray bytes between segments are skipped, as decoders do, and frames after the first.
 
     Raises:
-        BadImage: the file ends early, has no frame, or too many segments or scans.
+        BadImage: the file ends early, has no frame, too many segments or scans, or less data than
+            its blocks need.
     """
-    at, size, scans = 2, (0, 0), 0
+    at, size, scans, coded, least, frame = 2, (0, 0), 0, 0, 0, b""
     orientation: Orientation | None = None
     for _ in range(MAX_BLOCKS):
         match = search(_MARKER, data, at)
@@ -39,15 +46,17 @@ def read_size(data: Bytes) -> tuple[int, int]:
             break
         at, marker = match.end(), data[match.end() - 1]
         if marker == _EOI:
-            return checked_size("JPEG", upright_size(*size, orientation or 1), scans)
+            size = upright_size(*size, orientation or 1)
+            return checked_size("JPEG", size, scans, coded, least)
         if marker == _TEM or 0xD0 <= marker <= 0xD8:
             continue
         if at + 2 > len(data):
             break
         length = int.from_bytes(data[at : at + 2], "big")
-        if marker in _SOF_MARKERS and length >= _SOF_BYTES and at + length <= len(data):
-            height, width = struct.unpack_from(">HH", data, at + 3)
-            size = (width, height)
+        if marker in _SOF_MARKERS and not frame and _SOF_BYTES <= length <= len(data) - at:
+            frame = data[at : at + length]
+            height, width = struct.unpack_from(">HH", frame, 3)
+            size, least = (width, height), _least_bytes(marker, width, height, frame)
         # Decoders read EXIF only before the first scan, and of several blocks only the first.
         if marker == _APP1 and not scans and orientation is None:
             block = data[at + 2 : at + length]
@@ -58,10 +67,25 @@ def read_size(data: Bytes) -> tuple[int, int]:
             scan_end = search(_SCAN_END, data, at)
             if scan_end is None:
                 break
+            coded += scan_end.start() - at
             at = scan_end.start()
     else:
         raise BadImage(f"the JPEG file has more than {MAX_BLOCKS} segments", limit=MAX_BLOCKS)
     raise BadImage("the JPEG file is truncated: its end marker is missing; send all of it")
+
+
+def _least_bytes(marker: int, width: int, height: int, frame: bytes) -> int:
+    """Return how many bytes the scans of a frame take at least; ``frame``: its header."""
+    factors = [
+        (frame[at + 1] >> 4, frame[at + 1] & 15)
+        for at in range(_SOF_BYTES, len(frame) - 2, _COMPONENT_BYTES)
+    ]
+    across = _BLOCK_SIDE * max((x for x, _ in factors), default=0)
+    down = _BLOCK_SIDE * max((y for _, y in factors), default=0)
+    if not across or not down:
+        return 0  # decoders refuse it
+    blocks = sum(-(-width * x // across) * -(-height * y // down) for x, y in factors)
+    return -(-blocks * _MIN_BLOCK_BITS.get(marker, 0) // 8)
 
 
 def _count_scan(scans: int) -> int:

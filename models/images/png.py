@@ -12,6 +12,9 @@ from models.images.structure import MAX_BLOCKS, MAX_EXIF_BYTES, Bytes, checked_s
 _SIGNATURE_BYTES = 8
 _IHDR_BYTES = 13
 _CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}  # by PNG's colour type
+_STORED_CHANNELS = _CHANNELS | {3: 1}  # of a palette its indexes
+_MAX_INFLATION = 1032
+"""Bytes that a byte of deflate becomes at most: two bits can repeat 258 bytes."""
 _CRC_STEP_BYTES = 1024 * 1024
 
 
@@ -19,9 +22,10 @@ def read_size(data: Bytes) -> tuple[int, int]:
     """Return (width, height) of a PNG file (ISO/IEC 15948, clause 5); every CRC is checked.
 
     Raises:
-        BadImage: a chunk is broken or missing, or there are too many.
+        BadImage: a chunk is broken or missing, there are too many, or less data than the samples
+            need.
     """
-    at, size, pictures = _SIGNATURE_BYTES, (0, 0), 0
+    at, size, packed, least = _SIGNATURE_BYTES, (0, 0), 0, 0
     orientation: Orientation = 1
     for index in range(MAX_BLOCKS):
         if at + 12 > len(data):
@@ -40,14 +44,21 @@ def read_size(data: Bytes) -> tuple[int, int]:
         if (kind == b"IHDR") != (index == 0) or (index == 0 and length != _IHDR_BYTES):
             raise BadImage("the PNG file is broken: it does not begin with a header chunk")
         if kind == b"IHDR":
-            size = struct.unpack_from(">II", data, at + 8)
-        pictures += kind == b"IDAT"
+            width, height, depth, colour_type = struct.unpack_from(">IIBB", data, at + 8)
+            size, least = (width, height), _least_bytes(width, height, depth, colour_type)
+        packed += length * (kind == b"IDAT")
         if kind == b"eXIf":
             orientation = read_orientation(data[at + 8 : min(end - 4, at + 8 + MAX_EXIF_BYTES)])
         if kind == b"IEND":
-            return checked_size("PNG", upright_size(*size, orientation), pictures)
+            return checked_size("PNG", upright_size(*size, orientation), packed, packed, least)
         at = end
     raise BadImage(f"the PNG file has more than {MAX_BLOCKS} chunks", limit=MAX_BLOCKS)
+
+
+def _least_bytes(width: int, height: int, depth: int, colour_type: int) -> int:
+    """Return how many bytes the compressed samples take at least."""
+    bits = width * height * depth * _STORED_CHANNELS.get(colour_type, 1)
+    return -(-bits // (8 * _MAX_INFLATION))
 
 
 def read_samples(data: Bytes) -> tuple[int, int]:

@@ -32,12 +32,28 @@ def search(pattern: re.Pattern[bytes], data: Bytes, at: int) -> re.Match[bytes] 
     return None
 
 
-def checked_size(format_name: str, size: tuple[int, int], pictures: int) -> tuple[int, int]:
+def checked_size(
+    format_name: str,
+    size: tuple[int, int],
+    pictures: int,
+    data_bytes: int = 0,
+    least_bytes: int = 0,
+) -> tuple[int, int]:
     """Return ``size`` (width, height) of a file that holds ``pictures`` pictures.
 
+    ``least_bytes``: what the data of such a picture takes at least, however flat it is, so that a
+    few bytes cannot claim any size. GIF and WebP have no such minimum: a canvas may be larger than
+    its frame, and a lossless WebP of one colour has no data at all.
+
     Raises:
-        BadImage: there is no picture, or a side is 0.
+        BadImage: there is no picture, a side is 0, or ``data_bytes`` are fewer.
     """
     if not pictures or min(size) < 1:
         raise BadImage(f"the {format_name} file holds no picture")
+    if data_bytes < least_bytes:
+        raise BadImage(
+            f"the {format_name} file is truncated: {size[0]} x {size[1]} pixels take at least "
+            f"{least_bytes} bytes, and it has {data_bytes}; send all of it",
+            limit=least_bytes,
+        )
     return size

@@ -13,6 +13,10 @@ MAX_CHARACTERS = 254
 """Maximum length of an address: RFC 5321's path of 256 without its angle brackets."""
 
 
+_GMAIL_DOMAINS = frozenset({"gmail.com", "googlemail.com"})
+"""Two names of one provider, which ignores dots before the @."""
+
+
 def parse_email_address(text: str) -> str:
     """Return the address in ``text`` in lower case, its domain in ASCII (IDNA).
 
@@ -59,6 +63,20 @@ def parse_email_address(text: str) -> str:
             parameter="email",
         ) from None
     return normal
+
+
+def mailbox(address: str) -> str:
+    """Return the mailbox of an address that ``parse_email_address`` returned, for limits.
+
+    What follows a ``+`` is a tag of the owner (RFC 5233), though a server may take it for a part of
+    the name: then two people share a limit. Dots count, except where the provider says that they
+    do not. E-mails go to the address as given.
+    """
+    name, _, domain = address.rpartition("@")
+    name = name.partition("+")[0] or name
+    if domain in _GMAIL_DOMAINS:
+        return f"{name.replace('.', '')}@gmail.com"
+    return f"{name}@{domain}"
 
 
 def _to_ascii(reason: str) -> str:

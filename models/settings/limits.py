@@ -52,7 +52,10 @@ class LimitSettings(Group):
         "requests are refused with 503.",
     )
     mail_per_address: int = Field(
-        5, ge=1, description="E-mails an hour to one address that clients can cause."
+        5,
+        ge=1,
+        description="E-mails an hour to one mailbox that clients can cause; "
+        "ann+x@ and ann@ are one.",
     )
     mail_per_client: int = Field(
         30, ge=1, description="Requests an hour of one client that may send e-mails; then 429."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import structlog
 from aiohttp import web
 
+from models.outbox.email_address import mailbox
 from models.redis.rate_limiter import RateLimiter, RateLimitState
 from service.app_keys import SETTINGS, TOKENS
 from service.auth.identity import identity
@@ -39,11 +40,11 @@ async def count_call(request: web.Request, setting: str) -> None:
 
 
 async def count_email(request: web.Request, address: str) -> RateLimitState:
-    """Count an e-mail to ``address``; the state says whether it is allowed.
+    """Count an e-mail to the mailbox of ``address``; the state says whether it is allowed.
 
     It counts whether or not an e-mail follows, so that a refusal does not reveal subscriptions.
     """
-    client = request.app[TOKENS].pseudonym(f"address:{address}")
+    client = request.app[TOKENS].pseudonym(f"address:{mailbox(address)}")
     state = await request.app[RATE_LIMITER].hit("MAIL_PER_ADDRESS", client)
     assert state is not None  # this setting has no empty value
     return state

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 import sys
+from collections import Counter
+from logging.handlers import BufferingHandler
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from models.log_rate_limit import LINES, MAX_CAUSES, SECONDS, RateLimitedHandler
 from tests.support.paths import ROOT
 
 pytestmark = pytest.mark.integration
@@ -64,6 +68,71 @@ def test_libraries_log_json_and_errors_have_a_traceback() -> None:
     assert lines[0]["event"] == "oops"
     assert "ZeroDivisionError" in lines[1]["exception"]
     assert lines[1]["incident"] == "i"
+
+
+def test_repeated_lines_of_one_cause_are_counted() -> None:
+    """Refusals and faults in a loop are a few lines and a count; other lines all pass."""
+    lines = run(
+        "log = structlog.get_logger('x')\n"
+        "for n in range(200):\n"
+        "    with structlog.contextvars.bound_contextvars(request_id=str(n)):\n"
+        "        log.info('refused', code='not_found')\n"
+        "        log.info('request', status=404)\n"
+        "        log.warning('odd', code='bad_image')\n"
+        "        logging.getLogger('aiohttp.server').error('oops from %s', n)\n"
+        "log.info('refused', code='bad_image')\n"
+    )
+    counts = Counter((line["event"].partition(" from")[0], line["level"]) for line in lines)
+    assert counts == {
+        ("request", "info"): 200,
+        ("refused", "info"): LINES + 1,
+        ("odd", "warning"): LINES,
+        ("oops", "error"): LINES,
+        **{("lines_dropped", level): 1 for level in ("info", "warning", "error")},
+    }
+    of = {line["of"]: line for line in lines if line["event"] == "lines_dropped"}
+    assert {name: line["dropped"] for name, line in of.items()} == dict.fromkeys(
+        ("refused", "odd", "oops from %s"), 200 - LINES
+    )
+    assert (of["odd"]["code"], of["odd"]["logger"], of["odd"]["program"]) == (
+        "bad_image",
+        "x",
+        "test",
+    )
+    assert not any("request_id" in line for line in of.values())
+
+
+def test_faults_of_different_kinds_do_not_hide_each_other() -> None:
+    """An incident that a client was told is in the log, without its traceback in a flood."""
+    lines = run(
+        "def fail(error):\n"
+        "    try: raise error\n"
+        "    except Exception: structlog.get_logger().exception('bad', incident=str(error))\n"
+        "for n in range(50): fail(KeyError(n))\n"
+        "fail(ValueError('v'))"
+    )
+    assert len({line["incident"] for line in lines}) == len(lines) == 51
+    traced = [line["exception"].splitlines()[-1] for line in lines if "exception" in line]
+    assert traced == [*(f"KeyError: {n}" for n in range(LINES)), "ValueError: v"]
+
+
+def test_windows_end_and_their_number_is_limited() -> None:
+    output, now = BufferingHandler(10 * MAX_CAUSES), [0.0]
+    handler = RateLimitedHandler([output], clock=lambda: now[0])
+    written = output.buffer
+
+    def warn(text: str, times: int = 1) -> None:
+        for _ in range(times):
+            handler.handle(logging.makeLogRecord({"msg": text, "levelno": logging.WARNING}))
+
+    warn("a", LINES + 3)
+    now[0] = SECONDS
+    warn("a")
+    assert [record.msg for record in written] == ["a"] * LINES + ["lines_dropped", "a"]
+    assert vars(written[LINES])["dropped"] == 3
+    for number in range(3 * MAX_CAUSES):
+        warn(str(number))
+    assert len(handler._windows) == MAX_CAUSES
 
 
 def test_settings_without_effect_are_named() -> None:

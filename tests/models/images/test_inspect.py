@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import struct
 import tempfile
 import tracemalloc
@@ -228,3 +229,45 @@ def test_scans_are_limited() -> None:
     many = data[:start] + data[start:-2] * 200 + data[-2:]
     with pytest.raises(BadImage, match="more than 200 scans"):
         look(many)
+
+
+@pytest.mark.parametrize(
+    ("options", "least"),
+    [({"subsampling": 0}, 574_219), ({}, 287_329), ({"progressive": True}, 143_665)],
+)
+def test_jpeg_without_the_data_of_its_pixels_is_refused(
+    options: dict[str, Any], least: int
+) -> None:
+    data = bytearray(images.encoded(Image.new("RGB", (16, 16)), "JPEG", **options))
+    frame = data.index(b"\xff\xc2" if "progressive" in options else b"\xff\xc0")
+    data[frame + 5 : frame + 9] = struct.pack(">HH", 7000, 7000)
+    with pytest.raises(BadImage, match=f"7000 x 7000 pixels take at least {least} bytes") as e:
+        look(bytes(data))
+    assert e.value.facts == {"limit": least}
+
+
+@pytest.mark.parametrize(("mode", "least"), [("1", 5936), ("L", 47_481), ("RGB", 142_442)])
+def test_png_without_the_data_of_its_pixels_is_refused(mode: str, least: int) -> None:
+    data = bytearray(images.encoded(Image.new(mode, (256, 7000))))
+    data[16:24] = struct.pack(">II", 7000, 7000)
+    data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
+    with pytest.raises(BadImage, match=f"7000 x 7000 pixels take at least {least} bytes"):
+        look(bytes(data))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (9, 17), (1, 3000), (2049, 700)])
+def test_the_flattest_valid_pictures_are_accepted(size: tuple[int, int]) -> None:
+    for mode in ("1", "L", "P", "RGB", "RGBA", "I;16"):
+        assert look(images.encoded(Image.new(mode, size), compress_level=9)).width == size[0]
+    for mode, progressive, subsampling in itertools.product(
+        ("L", "RGB", "CMYK"), (False, True), (0, 1, 2)
+    ):
+        flat = Image.new(mode, size, 128 if mode == "L" else (128,) * len(mode))
+        options = {"progressive": progressive, "subsampling": subsampling, "optimize": True}
+        assert look(images.encoded(flat, "JPEG", quality=1, **options)).width == size[0]
+
+
+def test_a_second_frame_header_changes_nothing() -> None:
+    """It made a JPEG look small, whose first frame the decoders read."""
+    data, frame = images.jpeg(64, 48), bytes.fromhex("ffc0000b080001000101011100")
+    assert look(data[:-2] + frame + data[-2:]) == ImageHeader("jpeg", 64, 48)

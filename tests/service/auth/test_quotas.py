@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from models.outbox.email import EmailKind
+from models.outbox.email_address import mailbox
 from models.settings import Settings
 from models.store import Store
 from service.app import create_app
@@ -172,3 +173,16 @@ def test_addresses_are_normalised() -> None:
     assert parse_email_address("ann@bücher.example.com") == "ann@xn--bcher-kva.example.com"
     assert parse_email_address("$ne@example.org") == "$ne@example.org"
     assert json.dumps(parse_email_address("ann@example.org")) == '"ann@example.org"'
+
+
+@pytest.mark.parametrize(
+    ("address", "counted"),
+    [
+        ("ann.lee+x+y@example.org", "ann.lee@example.org"),
+        ("+x@example.org", "+x@example.org"),
+        ("an.n+x@gmail.com", "ann@gmail.com"),
+        ("ann@googlemail.com", "ann@gmail.com"),
+    ],
+)
+def test_mailbox_of_an_address(address: str, counted: str) -> None:
+    assert mailbox(address) == counted

@@ -165,6 +165,17 @@ async def test_concurrent_calls_stay_within_the_limit(
             assert 0 < int(response.headers["Retry-After"]) <= 3600
 
 
+async def test_sub_addresses_share_the_limit_of_their_mailbox(
+    settings: Settings, store: Store, aiohttp_client: Any
+) -> None:
+    client = await aiohttp_client(create_app(settings.replace(mail_per_address=2)))
+    spellings = ("ann@example.org", "ann+1@example.org", "ann+2@example.org", "a.nn@example.org")
+    groups = [await finished_group(store, email) for email in spellings]
+    responses = [await client.get(f"/send_images/{group}") for group in groups]
+    assert [response.status for response in responses] == [202, 202, 429, 202]
+    assert {email.to for email in await all_emails(store)} == {*spellings} - {spellings[2]}
+
+
 async def test_failed_email_can_be_sent_again(
     client: Any, settings: Settings, store: Store
 ) -> None:
