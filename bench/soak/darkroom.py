@@ -36,6 +36,8 @@ _SHORT_SETTINGS = {
     # Limits that this program can exceed at little cost
     "MAX_UPLOAD_BYTES": str(MAX_UPLOAD_BYTES),
     "MAX_QUEUE_PER_CLIENT": "300",
+    "MAX_RESULT_BYTES": "20000000",
+    "MAX_QUEUE_BYTES_PER_CLIENT": "60000000",
     "LOG_LEVEL": "WARNING",
 }
 

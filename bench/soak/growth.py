@@ -27,6 +27,9 @@ _MUST_BE_ZERO = frozenset(
 _MAX_MORE = {"handles": 4, "threads": 4, "keys": 4}
 """Allowed increase: a pool was perhaps not full before."""
 
+_MAX_MORE_OF = {"children: handles": 14, "worker: handles": 8}
+"""The same, where the child for short tasks is started when it is first needed."""
+
 _MAX_ABSOLUTE = {
     "children: threads": 24 * usable_cores(),  # an engine has some for each network it keeps
     "mongod: memory": 700 * _MB,  # its cache takes 256 MB
@@ -35,7 +38,8 @@ _MAX_ABSOLUTE = {
 """Absolute limits, for figures that may reach their limit late."""
 
 _MAX_MEMORY_GROWTH = {
-    "children": (0.15, 40 * _MB),  # an engine keeps what the largest picture so far needed
+    # An engine keeps what the largest picture so far needed, and there may be a child more.
+    "children": (0.15, 90 * _MB),
     "Redis": (0.0, 1 * _MB),
 }
 """Share and bytes by which memory may be more; else the default."""
@@ -74,7 +78,7 @@ def _maximum(what: str, middle: int) -> int:
     if kind == "memory":
         share, least = _MAX_MEMORY_GROWTH.get(owner, _DEFAULT_MEMORY_GROWTH)
         return middle + max(least, round(middle * share))
-    return middle + _MAX_MORE[kind]
+    return middle + _MAX_MORE_OF.get(what, _MAX_MORE[kind])
 
 
 def compare(

@@ -63,6 +63,20 @@ async def slow_body(client: SoakClient) -> None:
         await client.record_response(reader, 2)
 
 
+async def fast_then_slow(client: SoakClient) -> None:
+    """Begin an upload fast, and then send a byte now and then: it holds its share of the spool."""
+    async with client.raw_connection() as (reader, writer):
+        writer.write(_HEAD + images.PNG + bytes(60_000))
+        response = asyncio.create_task(client.record_response(reader, 2 * UPLOAD_TIMEOUT))
+        try:
+            while not response.done():
+                writer.write(b"x")
+                await writer.drain()
+                await asyncio.sleep(1)
+        finally:
+            await response
+
+
 async def cut_upload(client: SoakClient) -> None:
     """Leave in the middle of a picture."""
     async with client.raw_connection() as (_, writer):
@@ -116,6 +130,7 @@ ACTS: dict[str, tuple[Act, int]] = {
     "a silent or half-open connection": (silent_connection, 3),
     "a slow head": (slow_head, 2),
     "a slow body": (slow_body, 3),
+    "an upload that starts fast": (fast_then_slow, 2),
     "an upload that is cut": (cut_upload, 4),
     "not HTTP, or two requests in one": (nonsense, 5),
     "unread responses": (unread_response, 2),

@@ -97,6 +97,17 @@ async def too_large(client: SoakClient) -> None:
     await client.request("POST", "/grayscale", data=endless(), headers=headers)
 
 
+async def amplified(client: SoakClient) -> None:
+    """Send a small picture whose results would be huge, or many, or repeat a large profile."""
+    if client.rng.random() < 0.5:
+        operations = f"resize={client.rng.randint(20, 100)}"
+    else:
+        operations = '["resize=20", "split", "split", "split"]'
+    data = images.valid(client.rng, client.rng.choice(["PNG", "JPEG"]))
+    for task in await client.submit("/process", form({"operations": operations}, ("a.png", data))):
+        await client.request("DELETE", f"/tasks/{task['task_id']}")
+
+
 async def bad_form(client: SoakClient) -> None:
     """Send malformed forms, and forms with too much of something."""
     kinds = [
@@ -162,6 +173,7 @@ ACTS: dict[str, tuple[Act, int]] = {
     "a hostile picture": (bad_picture, 10),
     "hostile pictures in a group": (mixed_group, 2),
     "too large, or without end": (too_large, 2),
+    "small, with huge results": (amplified, 2),
     "a malformed form": (bad_form, 3),
     "a hostile name": (bad_name, 2),
     "a hostile path or id": (bad_path, 4),

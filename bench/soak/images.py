@@ -88,6 +88,16 @@ def bomb(rng: random.Random) -> bytes:
     return _png(8, 8, zlib.compress((b"\0" + rng.randbytes(24)) * 8), profile)
 
 
+def hollow(rng: random.Random) -> bytes:
+    """Return a JPEG or PNG of 49 megapixels that holds next to nothing."""
+    if rng.random() < 0.5:
+        return _png(7000, 7000, zlib.compress(rng.randbytes(20)))
+    jpeg, size = valid(rng, "JPEG"), struct.pack(">HH", 7000, 7000)
+    at = jpeg.index(b"\xff\xc0") + 5
+    scan = jpeg.index(b"\xff\xda")
+    return jpeg[:at] + size + jpeg[at + 4 : scan + 14] + jpeg[-2:]
+
+
 def not_an_image(rng: random.Random) -> bytes:
     return rng.choice(
         [b"", b"GIF89a", b"<svg/>", PNG, b"\xff\xd8\xff", b"hello" * 100, rng.randbytes(500)]
@@ -100,5 +110,6 @@ HOSTILE = {
     "samples that are none": bad_zlib,
     "wrong checksum": wrong_checksum,
     "bomb": bomb,
+    "hollow": hollow,
     "no picture": not_an_image,
 }
