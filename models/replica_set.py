@@ -41,7 +41,8 @@ def embedded_mongo_url(data_dir: Path) -> str:
 async def ensure_primary(url: str, seconds: float) -> None:
     """Initiate the replica set of ``url`` if it is new, and wait until it accepts writes.
 
-    If the data folder was last used on another port, the configuration gets the new address.
+    If the data folder was last used on another port, the configuration gets the new address. Users
+    are deleted: Darkroom creates none, and without a key anyone on the machine could create them.
 
     Raises:
         TimeoutError: no primary within ``seconds``.
@@ -62,6 +63,8 @@ async def ensure_primary(url: str, seconds: float) -> None:
                     with contextlib.suppress(ConnectionFailure, OperationFailure):
                         await _configure(client, member)
                         if (await client.admin.command("hello")).get("isWritablePrimary"):
+                            if parsed["username"]:
+                                await client.admin["system.users"].delete_many({})
                             return
                     await asyncio.sleep(0.02)
     raise TimeoutError(

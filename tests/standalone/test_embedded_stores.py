@@ -103,12 +103,14 @@ def test_data_of_a_version_without_a_key_are_served_with_one(tmp_path: Path) -> 
     old.process.ready = partial(ensure_primary, url, 30)
     with running(old), MongoClient[dict[str, Any]](url) as client:
         client["darkroom"]["state"].insert_one({"_id": "kept"})
+        client.admin.command("createUser", "mallory", pwd="x", roles=["root"])
     for _ in range(2):  # the key changes, too
         with (
             running(embedded_stores.mongo(tmp_path)) as new,
             MongoClient[dict[str, Any]](new.url) as client,
         ):
             assert client["darkroom"]["state"].find_one() == {"_id": "kept"}
+            assert client.admin.command("usersInfo")["users"] == []  # any local user could add one
 
 
 def test_root_is_warned(darkroom: StandaloneProcess) -> None:
