@@ -7,7 +7,7 @@ import struct
 
 from models.errors import BadImage
 from models.images.exif import Orientation, read_orientation, upright_size
-from models.images.structure import MAX_BLOCKS, Bytes, checked_size
+from models.images.structure import MAX_BLOCKS, Bytes, checked_size, search
 
 _MAX_SCANS = 200
 """Each scan costs a decoder a pass over all blocks, however little data it holds."""
@@ -34,7 +34,7 @@ def read_size(data: Bytes) -> tuple[int, int]:
     at, size, scans = 2, (0, 0), 0
     orientation: Orientation | None = None
     for _ in range(MAX_BLOCKS):
-        match = _MARKER.search(data, at)
+        match = search(_MARKER, data, at)
         if match is None:
             break
         at, marker = match.end(), data[match.end() - 1]
@@ -55,7 +55,7 @@ def read_size(data: Bytes) -> tuple[int, int]:
         at += max(2, length)
         if marker == _SOS:
             scans = _count_scan(scans)
-            scan_end = _SCAN_END.search(data, at)
+            scan_end = search(_SCAN_END, data, at)
             if scan_end is None:
                 break
             at = scan_end.start()

@@ -24,6 +24,7 @@ from models.settings.http import HttpSettings
 from models.settings.limits import LimitSettings
 from models.slots import Slots
 from service.http.errors import raw_error_response
+from service.http.paced_reading import PacedConnection, Turns
 from service.http.request_context import client_network
 
 log = structlog.get_logger()
@@ -41,7 +42,7 @@ _MAX_HEAD_BYTES = 32_768  # of a head that arrives in pieces, since they are kep
 _MIN_RESPONSE_RATE = 1024  # bytes a second over RESPONSE_STALL_TIMEOUT: a slow modem is faster
 
 
-class Connection(web.RequestHandler):
+class Connection(PacedConnection):
     """aiohttp protocol of one connection."""
 
     def __init__(
@@ -49,6 +50,7 @@ class Connection(web.RequestHandler):
     ) -> None:
         s = settings
         super().__init__(
+            limiter.turns,
             server,
             loop=asyncio.get_running_loop(),
             keepalive_timeout=s.keepalive_timeout,
@@ -176,6 +178,7 @@ class ConnectionLimiter:
             ("MAX_CONNECTIONS_PER_CLIENT", settings.max_connections_per_client),
             ("MAX_CONNECTIONS", limit),
         )
+        self.turns = Turns()
         self._open: set[Connection] = set()
         self._refused: set[Connection] = set()
         self._next_log_at = 0.0
