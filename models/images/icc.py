@@ -10,7 +10,7 @@ import re
 import zlib
 
 from models.errors import BadImage
-from models.images.structure import Bytes
+from models.images.structure import Bytes, search
 
 MAX_PROFILE_BYTES = 4 * 1024 * 1024
 """Those of printing presses, the largest in use, have 0.5 to 3 MB."""
@@ -20,6 +20,7 @@ _BYTES_PER_PIXEL = 4  # beyond that: more than the pixels themselves
 _PNG_HEADER_BYTES = 8
 # The head of an APP2 segment: its length, and the mark of a profile (ICC.1:2022, annex B.4).
 _JPEG_PART = re.compile(rb"\xff\xe2(..)ICC_PROFILE\0", re.DOTALL)
+_JPEG_PART_BYTES = 16  # that the pattern matches
 _JPEG_PART_HEAD_BYTES = 16  # length, mark, number and count
 
 
@@ -46,8 +47,11 @@ def png_profile_bytes(data: Bytes) -> int:
 
 def jpeg_profile_bytes(data: Bytes) -> int:
     """Return the bytes of all parts of the profile in a JPEG, or a few more: never fewer."""
-    lengths = (int.from_bytes(part[1], "big") for part in _JPEG_PART.finditer(data))
-    return sum(max(0, length - _JPEG_PART_HEAD_BYTES) for length in lengths)
+    total, at = 0, 0
+    while (part := search(_JPEG_PART, data, at, _JPEG_PART_BYTES)) is not None:
+        total += max(0, int.from_bytes(part[1], "big") - _JPEG_PART_HEAD_BYTES)
+        at = part.end()
+    return total
 
 
 def check_profile(profile_bytes: int, pixels: int) -> None:

@@ -23,10 +23,12 @@ _STEP_BYTES = 65_536
 """Bytes of a file that one call searches: a regular expression lets no other thread run."""
 
 
-def search(pattern: re.Pattern[bytes], data: Bytes, at: int) -> re.Match[bytes] | None:
-    """Return the first match of ``pattern``, which matches two bytes, from ``at``; in steps."""
+def search(
+    pattern: re.Pattern[bytes], data: Bytes, at: int, width: int = 2
+) -> re.Match[bytes] | None:
+    """Return the first match of ``pattern``, which is ``width`` bytes, from ``at``; in steps."""
     for start in range(at, len(data), _STEP_BYTES):
-        match = pattern.search(data, start, start + _STEP_BYTES + 1)
+        match = pattern.search(data, start, start + _STEP_BYTES + width - 1)
         if match is not None:
             return match
     return None

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 import bench.memory
-from models import memory_estimate
+from models import memory_estimate, work_estimate
 from models.errors import TooMuchMemory
 from models.images.inspect import ImageHeader
 from models.networks.catalogue import Catalogue, Weights
@@ -204,14 +204,15 @@ async def test_two_large_tasks_run_one_after_the_other(
     )
     running, together = set[str](), list[int]()
 
-    async def counted(self: ChildPool, request: Request, *given: Any) -> dict[str, Any]:
+    async def counted(self: ChildPool, request: Request, *given: Any, **options: Any) -> Any:
         running.add(request.source)
         together.append(len(running))
         try:
-            return await original(self, request, *given)
+            return await original(self, request, *given, **options)
         finally:
             running.remove(request.source)
 
+    monkeypatch.setattr(work_estimate, "SHORT_SECONDS", 0)  # a short one would be let through
     original = ChildPool.run
     monkeypatch.setattr(ChildPool, "run", counted)
     narrow = settings.replace(worker_processes=2, memory_budget=need + 1)

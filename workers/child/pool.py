@@ -26,7 +26,10 @@ _MEMORY_SLACK_BYTES = 2_000_000_000  # beyond one task's need: the idle child, c
 _TASKS_OF_CPU = 2  # a child whose processor time exceeds that of one task is replaced after it
 _BYTES_PER_PIXEL = 8  # 16 bits with alpha: no result file is much larger
 _FILE_SLACK_BYTES = 64 << 20  # a profile, and rows of one pixel
+_SHORT_TIMEOUT_SECONDS = 30.0  # of a task that was predicted to take one at most
 _CPU_SLACK_SECONDS = 10.0
+
+Slots = asyncio.LifoQueue[ChildProcess | None]
 
 
 class ChildPool:
@@ -79,7 +82,8 @@ class ChildPool:
         }
         self._fork_server = ForkServer(settings.uploads.max_pixels, settings.networks.onnx_enabled)
         # Each slot holds one child; None: a child is started when the slot is needed.
-        self._slots: asyncio.LifoQueue[ChildProcess | None] = asyncio.LifoQueue()
+        self._slots: Slots = asyncio.LifoQueue()
+        self._spare: Slots = asyncio.LifoQueue()  # one, used while all others are
         self._children: set[ChildProcess | None] = set()
         self._replacements: set[asyncio.Task[None]] = set()
         self._successors: set[asyncio.Task[ChildProcess]] = set()
@@ -90,7 +94,7 @@ class ChildPool:
         started = await asyncio.gather(
             *(self._start_child() for _ in range(self._count)), return_exceptions=True
         )
-        self._slots.put_nowait(None)  # for a short task while all others run long ones
+        self._spare.put_nowait(None)
         for child in started:
             if isinstance(child, BaseException):
                 raise child
@@ -135,22 +139,22 @@ class ChildPool:
         return self._busy
 
     async def run(
-        self,
-        request: Request,
-        progress: Callable[[float], None],
-        timeout: float | None = None,
+        self, request: Request, progress: Callable[[float], None], *, short: bool = False
     ) -> JsonObject:
         """Run one task in a child and return its final message.
 
-        ``timeout``: seconds, if less than TASK_TIMEOUT.
+        ``short``: it is predicted to take a second at most. It may have a child more, and takes at
+        most _SHORT_TIMEOUT_SECONDS.
 
         Raises:
             TaskTimeout: the child exceeded TASK_TIMEOUT; it was killed.
             WorkerCrashed: the child died.
             ChildStartError: this machine cannot start a child.
         """
-        limit = min(timeout or self._timeout, self._timeout)
-        child = await self._slots.get()
+        limit = min(_SHORT_TIMEOUT_SECONDS, self._timeout) if short else self._timeout
+        all_busy = self._busy >= self._count and self._slots.empty()
+        slots = self._spare if short and all_busy else self._slots
+        child = await slots.get()
         self._busy += 1
         healthy, cause = False, "failed"
         successor: asyncio.Task[ChildProcess] | None = None
@@ -189,12 +193,12 @@ class ChildPool:
             if child is not None:
                 self._busy_pids.discard(child.pid)
             if healthy:
-                self._slots.put_nowait(child)
+                slots.put_nowait(child)
             else:  # crashed, timed out, recycled, too much memory or cancelled
                 if child is not None:
                     child.kill()  # at once: the memory semaphore is about to admit the next task
                 self._on_replace(cause)
-                task = asyncio.create_task(self._replace(child, cause, successor))
+                task = asyncio.create_task(self._replace(slots, child, cause, successor))
                 self._replacements.add(task)
                 task.add_done_callback(self._replacements.discard)
 
@@ -211,7 +215,11 @@ class ChildPool:
         self._children.discard(child)
 
     async def _replace(
-        self, child: ChildProcess | None, cause: str, successor: asyncio.Task[ChildProcess] | None
+        self,
+        slots: Slots,
+        child: ChildProcess | None,
+        cause: str,
+        successor: asyncio.Task[ChildProcess] | None,
     ) -> None:
         """Stop ``child`` and fill its slot with a new one before the next task needs it."""
         new_child = None
@@ -224,4 +232,4 @@ class ChildPool:
         except OSError as error:
             log.error("child_does_not_start", reason=str(error))
         finally:
-            self._slots.put_nowait(new_child)
+            slots.put_nowait(new_child)

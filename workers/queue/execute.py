@@ -23,8 +23,6 @@ from workers.store_retry import retry_store
 
 log = structlog.get_logger()
 
-_SHORT_TIMEOUT_SECONDS = 30.0  # of a task that was predicted to take one at most
-
 
 async def execute(worker: WorkerContext, attempt: Attempt) -> None:
     """Execute the task and publish its results.
@@ -81,8 +79,7 @@ async def execute(worker: WorkerContext, attempt: Attempt) -> None:
         async with worker.memory.reserve(need, short=task.work.short):
             attempt.stages["wait"] = _elapsed_ms(began)
             began = time.monotonic()
-            limit = _SHORT_TIMEOUT_SECONDS if task.work.short else None
-            message = await worker.children.run(request, progress, limit)
+            message = await worker.children.run(request, progress, short=task.work.short)
         attempt.stages["work"] = _elapsed_ms(began)
         attempt.child_stages = message.get("ms", {})
         if "defect" in message:

@@ -25,7 +25,7 @@ from tests.workers.queue.test_jobs import (
     wait_until,
     worker_of,
 )
-from workers.queue import execute
+from workers.child import pool
 
 
 @asynccontextmanager
@@ -75,7 +75,7 @@ async def test_task_that_is_not_short_gives_its_child_back(
     send: Send, settings: Settings, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A wrong prediction costs the task no attempt; from then on it counts as long."""
-    monkeypatch.setattr(execute, "_SHORT_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(pool, "_SHORT_TIMEOUT_SECONDS", 0.2)
     async with working(settings) as arq:
         task_id, _ = await send_to_halted_child(send, arq)  # its child is killed, not continued
         await wait_until(lambda: worker_of(arq).done == 1)
