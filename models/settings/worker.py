@@ -26,8 +26,9 @@ class WorkerSettings(Group):
         0,
         ge=0,
         description="Bytes that all running tasks may take together, divided by WORKERS; larger "
-        "tasks wait, beside which one short task of up to 500 MB may run. 0: four fifths of the machine or container; set it alike for the service and "
-        "the workers if their machines differ.",
+        "tasks wait, beside which one short task of up to 500 MB may run. 0: four fifths of the "
+        "machine or container; set it alike for the service and the workers if their machines "
+        "differ.",
     )
     task_timeout: float = Field(
         900,
