@@ -15,7 +15,6 @@ from pathlib import Path
 from standalone.process import print_status
 
 _BYTES = 64 * 1024 * 1024  # mongod recovers and deletes a thousand results with a tenth of it
-_FULL_SHARE = 8  # the disk counts as full when less than this part of the reserve is free
 _CHECK_SECONDS = 30.0
 
 
@@ -27,15 +26,15 @@ class DiskReserve:
         self._file = folder / "disk-reserve"
 
     async def keep(self) -> None:
-        """Take the space whenever the disk has more than twice as much free, until cancelled."""
+        """Take the space whenever the disk has more than twice as much beside it."""
         while True:
             if not self._file.exists() and self._free > 3 * _BYTES:
                 await asyncio.to_thread(self._take)
             await asyncio.sleep(_CHECK_SECONDS)
 
     def release_if_full(self) -> None:
-        """Give the space back if the disk is full."""
-        if self._free < _BYTES // _FULL_SHARE and self._file.exists():
+        """Give the space back if the disk has less free: mongod has ended, perhaps for that."""
+        if self._free < _BYTES and self._file.exists():
             self._file.unlink()
             print_status(
                 f"the disk of {self._folder} is full: mongod gets the reserve of "

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from bson import ObjectId
 
 from models.errors import TooMuchWork
 from models.images.inspect import ImageHeader
 from models.operations import parse
 from models.operations.steps import result_sizes
 from models.store import Store
-from models.tasks.task import Upload, Work
+from models.tasks.task import Work
 from models.work_estimate import estimate, plan
+from tests.support.task_factory import create
 
 PHOTOGRAPH = ImageHeader("jpeg", 4000, 3000)
 
@@ -67,18 +67,9 @@ def test_work_beyond_the_timeout_is_refused() -> None:
 async def test_factors_are_learned_from_finished_tasks(store: Store) -> None:
     assert await store.task_stats.work_factors() == {}
     for number, spent in enumerate((1000, 3000)):
-        fingerprint = f"{number}" * 64
-        assert await store.tasks.create(
-            fingerprint,
-            original_id=ObjectId(),
-            original_sha256="0" * 64,
-            upload=Upload(name="a.jpg", results=["a.jpg"]),
-            operations=[],
-            output="jpeg",
-            work=Work(label="best", reference_seconds=0.5),
-        )
+        task_id = await create(store, number, work=Work(label="best", reference_seconds=0.5))
         claim: Any = {"worker": "w", "token": "t", "seconds": 60, "max_attempts": 3}
-        assert await store.leases.claim(fingerprint[:32], **claim)
+        assert await store.leases.claim(task_id, **claim)
         stages = {"fetch": 900.0, "wait": 900.0, "upscale": spent - 100.0, "encode": 100.0}
-        assert await store.leases.finish(fingerprint[:32], "t", [], None, stages)
+        assert await store.leases.finish(task_id, "t", [], None, stages)
     assert await store.task_stats.work_factors() == {"best": 4.0}

@@ -8,12 +8,29 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from bson import ObjectId
+
 from models.store import Store
 from models.store.files.consistency import Finding
-from models.tasks.task import Result, Task
+from models.tasks.task import Result, Task, Upload
 
 LONG_AGO = datetime.now(UTC) - timedelta(days=365)
 RESULT = b"result " * 30
+
+
+async def create(store: Store, number: int, **fields: Any) -> str:
+    """Create a task of an upload ``a.jpg`` without files; return its id."""
+    fingerprint = f"{number}" * 64
+    assert await store.tasks.create(
+        fingerprint,
+        original_id=ObjectId(),
+        original_sha256="0" * 64,
+        upload=Upload(name="a.jpg", results=["a.jpg"]),
+        operations=[],
+        output="jpeg",
+        **fields,
+    )
+    return fingerprint[:32]
 
 
 async def finish(store: Store, task_id: str, *parts: bytes) -> Task:

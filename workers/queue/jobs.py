@@ -160,8 +160,10 @@ async def _ended_with(worker: WorkerContext, attempt: Attempt, error: AppError) 
         await _hand_back(worker, attempt, error.code, _NO_ROOM_PAUSE_SECONDS)
     elif (
         isinstance(error, TaskTimeout)
-        and error.facts["limit"] < worker.settings.worker.task_timeout
+        and attempt.task.work.short
+        and error.facts.get("limit") != worker.settings.worker.task_timeout
     ):
+        # Once at most: it is not short from then on, whatever its child said.
         log.warning("task_not_short", label=attempt.task.work.label)
         await retry_store(worker.store.leases.set_long)(attempt.task.id)
         await _hand_back(worker, attempt, "not_short")

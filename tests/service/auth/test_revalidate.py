@@ -12,22 +12,13 @@ import aiohttp
 import pytest
 
 from models.auth.api_key import Scope
-from models.settings import Settings
 from service.events.long_poll import COMPLETION_WAITER
-from tests.support import api_key_clients, images
+from tests.support import images
 from tests.support.api_key_clients import KeyedService, StartService
 from tests.support.task_factory import finish, stored
 
 FORM = {"Content-Type": "multipart/form-data; boundary=x"}
 JSON = {"Content-Type": "application/json"}
-
-
-@pytest.fixture
-def start_service(
-    settings: Settings, aiohttp_client: Any, monkeypatch: pytest.MonkeyPatch
-) -> StartService:
-    monkeypatch.setattr("service.auth.authenticator._KEY_CACHE_SECONDS", 0)
-    return api_key_clients.service_starter(settings, aiohttp_client)
 
 
 def form(field: str) -> bytes:

@@ -8,11 +8,9 @@ from typing import Any
 
 import aiohttp
 import pytest
-from bson import ObjectId
 
 from models.settings import Settings
 from models.store import Store
-from models.tasks.task import Upload
 from service.app import create_app
 from service.submissions import admission
 from service.uploads.disk_space import DISK_SPACE
@@ -20,7 +18,7 @@ from tests.conftest import Client
 from tests.models.images.test_icc import PROFILE, png_with_profile
 from tests.service.submissions.test_admission import post
 from tests.support import images
-from tests.support.task_factory import finish
+from tests.support.task_factory import create, finish
 
 MB = 1_000_000
 
@@ -116,17 +114,8 @@ async def test_results_must_fit_beside_those_of_open_tasks(
 async def test_prediction_learns_from_results(settings: Settings, store: Store) -> None:
     assert await store.task_stats.result_shares() == {}
     for number, size in enumerate((100, 300)):
-        fingerprint = f"{number}" * 64
-        assert await store.tasks.create(
-            fingerprint,
-            original_id=ObjectId(),
-            original_sha256="0" * 64,
-            upload=Upload(name="a.jpg", results=["a.jpg"]),
-            operations=[],
-            output="jpeg",
-            most_result_bytes=1000,
-        )
-        await finish(store, fingerprint[:32], bytes(size))
+        task_id = await create(store, number, most_result_bytes=1000)
+        await finish(store, task_id, bytes(size))
     assert await store.task_stats.result_shares() == {"jpeg": 0.3}
 
 
