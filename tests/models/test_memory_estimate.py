@@ -195,6 +195,27 @@ async def test_who_is_cancelled_while_waiting_lets_the_next_in() -> None:
     assert (room.free_bytes, room.waiting) == (10, 0)
 
 
+async def test_one_short_task_does_not_wait_for_memory() -> None:
+    room, entered = MemorySemaphore(10), list[str]()
+
+    async def reserve(name: str, need: int) -> None:
+        async with room.reserve(need, short=True):
+            entered.append(name)
+            await leave.wait()
+
+    leave = asyncio.Event()
+    async with room.reserve(10):
+        waiting = [asyncio.create_task(reserve(name, 5)) for name in ("first", "second")]
+        huge = asyncio.create_task(reserve("huge", 600 * MB))
+        await asyncio.sleep(0)
+        assert (entered, room.waiting) == (["first"], 2)
+        huge.cancel()
+    leave.set()
+    await asyncio.gather(*waiting)
+    assert (entered, room.free_bytes, room.waiting) == (["first", "second"], 10, 0)
+    assert huge.cancelled()
+
+
 async def test_two_large_tasks_run_one_after_the_other(
     send: Send, settings: Settings, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
