@@ -42,7 +42,7 @@ class FreeSpace:
         self._folder = folder
         self._copies = {owner: copies, _MONGODB: _MONGODB_COPIES}
         self._disks = alru_cache(ttl=_MEASUREMENT_SECONDS)(self._measure)
-        self.result_shares = alru_cache(ttl=_SHARES_SECONDS)(self._stats.result_shares)
+        self.result_shares = alru_cache(ttl=_SHARES_SECONDS)(store.measured_tasks.result_shares)
 
     async def predict(self, most_bytes: int, output: OutputFormat) -> int:
         """Return the bytes that results will probably take, see ``models.result_bytes``."""

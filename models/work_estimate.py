@@ -17,7 +17,6 @@ _ENCODE: dict[OutputFormat, float] = {"png": 0.08, "jpeg": 0.03, "webp": 0.2}
 _OPERATION = 0.05  # of the larger of its input and output
 _NETWORK = {"darkroom-fast": 0.25, "darkroom-balanced": 0.7, "darkroom-best": 7.0}
 _OTHER_NETWORK = 1.0
-_MILLION = 1_000_000
 _FIXED_SECONDS = 0.01
 
 SHORT_SECONDS = 1.0
@@ -44,7 +43,7 @@ def estimate(
     for operation in operations:
         sizes = [part for each in sizes for part in operation.output_sizes(*each)]
         after = _pixels(sizes)
-        if isinstance(operation, Upscale) and operation.runs_network:
+        if isinstance(operation, Upscale):
             seconds += before * _NETWORK.get(operation.model, _OTHER_NETWORK)
             labels.add(f"{operation.model}-x{operation.scale}")
         else:
@@ -79,4 +78,4 @@ def plan(label: str, reference: float, factors: Mapping[str, float], timeout: fl
 
 def _pixels(sizes: Sequence[Size]) -> float:
     """Return millions of pixels."""
-    return sum(width * height for width, height in sizes) / _MILLION
+    return sum(width * height for width, height in sizes) / 1_000_000

@@ -37,7 +37,7 @@ class DiskReserve:
         if self._free < _BYTES and self._file.exists():
             self._file.unlink()
             print_status(
-                f"the disk of {self._folder} is full: mongod gets the reserve of "
+                f"the disk of {self._folder} is nearly full: mongod gets the reserve of "
                 f"{_BYTES >> 20} MiB, with which it serves and deletes results; free some space"
             )
 

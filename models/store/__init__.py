@@ -38,6 +38,7 @@ from models.store.outbox.webhooks import WebhookOutbox
 from models.store.tasks.change_stream import TaskChangeStream
 from models.store.tasks.fair_queue import FairQueue
 from models.store.tasks.leases import Leases
+from models.store.tasks.measured import MeasuredTasks
 from models.store.tasks.queue_history import QueueHistory, TaskStats
 from models.store.tasks.search import TaskSearch
 from models.store.tasks.tasks import Groups, Tasks
@@ -94,6 +95,7 @@ class Store:
         self.workers = WorkerRegistry(database, settings)
         self.fair_queue = FairQueue(database, settings)
         self.task_stats = TaskStats(database, settings)
+        self.measured_tasks = MeasuredTasks(database, settings)
         self.metric_snapshots = MetricSnapshots(database, settings)
         self.emails = EmailOutbox(database, settings)
         self.pending_webhooks = PendingWebhooks(database, settings)

@@ -72,7 +72,7 @@ class TaskCreator:
     rate_limiter: RateLimiter
 
     def __post_init__(self) -> None:
-        self._work_factors = alru_cache(ttl=_FACTOR_SECONDS)(self.store.task_stats.work_factors)
+        self._work_factors = alru_cache(ttl=_FACTOR_SECONDS)(self.store.measured_tasks.work_factors)
         # Of concurrent requests for the same task one stores the original; the others reuse it.
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 

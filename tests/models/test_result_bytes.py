@@ -60,7 +60,7 @@ def test_most_counts_every_part_and_its_profile() -> None:
 
 def test_prediction_follows_what_was_seen() -> None:
     assert predicted_bytes(1000, "png", {}) == 1000
-    assert predicted_bytes(1000, "jpeg", {}) == 200
+    assert predicted_bytes(1000, "jpeg", {}) == 150
     assert predicted_bytes(1000, "jpeg", {"jpeg": 0.4}) == 500
     assert predicted_bytes(1000, "png", {"png": 0.99, "jpeg": 0.1}) == 1000
 

@@ -65,11 +65,11 @@ def test_work_beyond_the_timeout_is_refused() -> None:
 
 
 async def test_factors_are_learned_from_finished_tasks(store: Store) -> None:
-    assert await store.task_stats.work_factors() == {}
+    assert await store.measured_tasks.work_factors() == {}
     for number, spent in enumerate((1000, 3000)):
         task_id = await create(store, number, work=Work(label="best", reference_seconds=0.5))
         claim: Any = {"worker": "w", "token": "t", "seconds": 60, "max_attempts": 3}
         assert await store.leases.claim(task_id, **claim)
         stages = {"fetch": 900.0, "wait": 900.0, "upscale": spent - 100.0, "encode": 100.0}
         assert await store.leases.finish(task_id, "t", [], None, stages)
-    assert await store.task_stats.work_factors() == {"best": 4.0}
+    assert await store.measured_tasks.work_factors() == {"best": 4.0}

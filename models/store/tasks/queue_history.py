@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from pymongo import ASCENDING, DESCENDING
+from pymongo import ASCENDING
 
-from models.images.inspect import OutputFormat
 from models.store.mongo.repository import Document, Repository
 from models.tasks.task import Status
 
@@ -19,7 +18,6 @@ _LAG = timedelta(seconds=1)  # the latest changes may not be visible yet
 _MAX_GAP_INTERVALS = 10  # a longer gap had no recorder, and is not filled
 _MAX_POINTS = 120  # of one series: a screen does not show more
 _INTERVAL = timedelta(seconds=INTERVAL_SECONDS)
-_SAMPLE_TASKS = 200  # the latest successes, from which predictions learn
 _COUNTS = ("asked", "started", "succeeded", "failed", "cancelled")
 _LEVELS = ("waiting", "running", "workers", "oldest")
 
@@ -89,54 +87,6 @@ class TaskStats(Repository):
             return StorageStats(data, None)
         size = int(reply["fsTotalSize"])
         return StorageStats(data, (size - int(reply["fsUsedSize"]), size))
-
-    async def result_shares(self) -> dict[OutputFormat, float]:
-        """Return the largest share of the most possible bytes that recent results took, by format.
-
-        See ``models.result_bytes``.
-        """
-        share = {"$divide": [{"$sum": "$results.bytes"}, "$most_result_bytes"]}
-        rows = self._tasks.aggregate(
-            [
-                {"$match": {"status": Status.SUCCESS}},
-                {"$sort": {"finished_at": DESCENDING}},
-                {"$limit": _SAMPLE_TASKS},
-                {"$match": {"most_result_bytes": {"$gt": 0}}},
-                {"$group": {"_id": "$format", "share": {"$max": share}}},
-            ],
-            maxTimeMS=self._limit_ms,
-        )
-        return {row["_id"]: float(row["share"]) async for row in rows}
-
-    async def work_factors(self) -> dict[str, float]:
-        """Return the seconds that recent tasks took for each predicted one, by ``work.label``.
-
-        See ``models.work_estimate``. The stages outside of the child process do not count.
-        """
-        stages = {
-            "$filter": {
-                "input": {"$objectToArray": {"$ifNull": ["$stages", {}]}},
-                "cond": {"$not": {"$in": ["$$this.k", ["fetch", "wait", "publish"]]}},
-            }
-        }
-        took = {"$divide": [{"$sum": {"$map": {"input": stages, "in": "$$this.v"}}}, 1000]}
-        rows = self._tasks.aggregate(
-            [
-                {"$match": {"status": Status.SUCCESS}},
-                {"$sort": {"finished_at": DESCENDING}},
-                {"$limit": _SAMPLE_TASKS},
-                {"$match": {"work.reference_seconds": {"$gt": 0}}},
-                {
-                    "$group": {
-                        "_id": "$work.label",
-                        "took": {"$sum": took},
-                        "predicted": {"$sum": "$work.reference_seconds"},
-                    }
-                },
-            ],
-            maxTimeMS=self._limit_ms,
-        )
-        return {row["_id"]: row["took"] / row["predicted"] async for row in rows}
 
     async def _first(self, pipeline: list[dict[str, Any]]) -> dict[str, Any]:
         documents = await self._tasks.aggregate(pipeline, maxTimeMS=self._limit_ms).to_list(1)

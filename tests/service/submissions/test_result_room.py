@@ -112,11 +112,11 @@ async def test_results_must_fit_beside_those_of_open_tasks(
 
 
 async def test_prediction_learns_from_results(settings: Settings, store: Store) -> None:
-    assert await store.task_stats.result_shares() == {}
+    assert await store.measured_tasks.result_shares() == {}
     for number, size in enumerate((100, 300)):
         task_id = await create(store, number, most_result_bytes=1000)
         await finish(store, task_id, bytes(size))
-    assert await store.task_stats.result_shares() == {"jpeg": 0.3}
+    assert await store.measured_tasks.result_shares() == {"jpeg": 0.3}
 
 
 @pytest.mark.parametrize("size", [512 * 1024 + 4 * 96 + 1, 16 << 20], ids=["large", "bomb"])
