@@ -14,6 +14,7 @@ from typing import Any
 
 import aiohttp
 
+from bench.soak.darkroom import Darkroom
 from bench.soak.records import Records
 
 _ACCEPTED_STATUSES = frozenset({200, 202})
@@ -30,20 +31,22 @@ class SoakClient:
         self,
         kept: aiohttp.ClientSession,
         fresh: aiohttp.ClientSession,
-        url: str,
-        port: int,
+        darkroom: Darkroom,
         records: Records,
         rng: random.Random,
+        address: str,
     ) -> None:
         """``kept``: keeps its connections; ``fresh``: makes a new one for each request.
+
+        Both connect from ``address``, as raw connections do.
 
         A request on a connection that is just being closed is lost; aiohttp repeats only safe
         methods.
         """
         self._kept = kept
         self._fresh = fresh
-        self._url = url
-        self._port = port
+        self._darkroom = darkroom
+        self._source = (address, 0)
         self.records = records
         self.rng = rng
         self.act = ""
@@ -57,7 +60,7 @@ class SoakClient:
         """
         session = self._kept if method in _SAFE_METHODS else self._fresh
         try:
-            async with session.request(method, self._url + path, **given) as response:
+            async with session.request(method, self._darkroom.url + path, **given) as response:
                 body = await response.read()
         except _CONNECTION_ERRORS as error:
             self.records.record_disconnect(self.act, "closed")
@@ -92,7 +95,7 @@ class SoakClient:
     ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
         """Open a raw connection; it is reset when the block ends."""
         reader, writer = await asyncio.open_connection(
-            "127.0.0.1", self._port, limit=_MAX_HEAD_BYTES
+            "127.0.0.1", self._darkroom.port, limit=_MAX_HEAD_BYTES, local_addr=self._source
         )
         try:
             with contextlib.suppress(ConnectionError):

@@ -21,6 +21,9 @@ _ROOT = Path(__file__).resolve().parent.parent.parent
 _START_TIMEOUT_SECONDS = 120
 MAX_UPLOAD_BYTES = 1024 * 1024
 UPLOAD_TIMEOUT = 6
+_DISK_BYTES = 700_000_000
+"""Of all that it writes. MongoDB's journal and an empty database take about 250 MB of it."""
+_MIN_FREE_BYTES = 250_000_000
 
 _SHORT_SETTINGS = {
     # How long a hostile client may keep something
@@ -36,8 +39,8 @@ _SHORT_SETTINGS = {
     # Limits that this program can exceed at little cost
     "MAX_UPLOAD_BYTES": str(MAX_UPLOAD_BYTES),
     "MAX_QUEUE_PER_CLIENT": "300",
-    "MAX_RESULT_BYTES": "20000000",
-    "MAX_QUEUE_BYTES_PER_CLIENT": "60000000",
+    "MAX_RESULT_BYTES": "150000000",
+    "MIN_FREE_DISK_BYTES": str(_MIN_FREE_BYTES),
     "LOG_LEVEL": "WARNING",
 }
 
@@ -54,6 +57,9 @@ class Darkroom:
     log: Path
     process: psutil.Process
     settings: Mapping[str, str]
+    disk_bytes: int
+    """Of the disk of its own that all of it lies on; 0: it has none."""
+    min_free_bytes: int = _MIN_FREE_BYTES
 
     def store_port(self, store: str) -> int:
         return int((self.data_dir / store / "port").read_text())
@@ -81,13 +87,31 @@ def _environment_without_settings() -> dict[str, str]:
 
 
 @contextmanager
+def _small_disk(folder: Path) -> Iterator[int]:
+    """Mount a small disk at ``folder``; gives its bytes, 0 if the user may not."""
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={_DISK_BYTES}", "tmpfs", str(folder)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        yield 0
+        return
+    try:
+        yield _DISK_BYTES
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@contextmanager
 def start_darkroom(changes: Mapping[str, str] | None = None) -> Iterator[Darkroom]:
     """Run ``python -m standalone`` in a temporary folder; ``changes``: other settings.
+
+    The folder is a small disk of its own where the user may mount one.
 
     Raises:
         RuntimeError: it does not start; the message holds its log.
     """
-    with tempfile.TemporaryDirectory(prefix="darkroom-soak-") as name:
+    with (
+        tempfile.TemporaryDirectory(prefix="darkroom-soak-") as name,
+        _small_disk(Path(name)) as disk_bytes,
+    ):
         folder = Path(name)
         scratch = folder / "tmp"
         scratch.mkdir()
@@ -117,6 +141,7 @@ def start_darkroom(changes: Mapping[str, str] | None = None) -> Iterator[Darkroo
                 log,
                 psutil.Process(process.pid),
                 settings,
+                disk_bytes,
             )
         finally:
             process.terminate()

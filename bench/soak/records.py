@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 _MAX_REMEMBERED = 200
 _MAX_FAULTS = 20
@@ -13,7 +13,9 @@ _OVERLOAD = 503  # on purpose, when it has Retry-After
 class Records:
     """Counts every response by the act that received it."""
 
-    def __init__(self) -> None:
+    def __init__(self, valid_acts: Container[str] = ()) -> None:
+        """``valid_acts`` must not be refused for overload: hostile ones cause it."""
+        self._valid_acts = valid_acts
         self.responses: dict[str, Counter[str]] = defaultdict(Counter)
         self.faults: list[str] = []
         """Responses that no request justifies; the first ones."""
@@ -25,9 +27,10 @@ class Records:
         self.results: deque[str] = deque(maxlen=_MAX_REMEMBERED)
 
     def record(self, act: str, status: int, headers: Mapping[str, str], body: bytes = b"") -> None:
-        """Record a response; a 5xx is a fault, except a 503 with Retry-After."""
+        """Record a response; a 5xx is a fault, except a 503 with Retry-After to a hostile act."""
         self.responses[act][str(status)] += 1
-        if status >= 500 and not (status == _OVERLOAD and "Retry-After" in headers):
+        overload = status == _OVERLOAD and "Retry-After" in headers and act not in self._valid_acts
+        if status >= 500 and not overload:
             self.fault(f"{act}: {status} {body[:300]!r}")
 
     def record_disconnect(self, act: str, how: str) -> None:

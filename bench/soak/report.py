@@ -14,6 +14,8 @@ from bench.soak.load import KINDS
 from bench.soak.records import Records
 from models.settings.worker import usable_cores
 
+_MB = 1_000_000
+
 
 @dataclass(frozen=True)
 class Report:
@@ -28,6 +30,10 @@ class Report:
     entries: Mapping[str, int]
     endings: Mapping[str, int]
     health: list[float]
+    throughput: tuple[float, float] | None
+    """Acts a second that valid clients finished under attack and alone; None: not measured."""
+    disk: tuple[int, int, int]
+    """Bytes: the fewest that were free, MIN_FREE_DISK_BYTES, and those of the disk (0: shared)."""
     complaints: list[str]
 
     def __str__(self) -> str:
@@ -53,8 +59,24 @@ class Report:
             f"- Tasks promised: **{promised}**, lost: **{self.lost}**.",
             f"- How all tasks ended: {_counts_text(self.endings)}.",
             f"- `/healthz`, asked meanwhile: {', '.join(seconds)} (median, 95 %, worst).",
+            *self._throughput(),
+            *self._disk(),
             f"- Entries that stay, by collection: {_counts_text(stays)}.",
         ]
+
+    def _throughput(self) -> list[str]:
+        if self.throughput is None:
+            return []
+        attacked, alone = self.throughput
+        text = f"{attacked:.1f} acts a second under attack and {alone:.1f} alone"
+        return [f"- Valid clients finished {text}: **{attacked / alone:.2f}** of it."]
+
+    def _disk(self) -> list[str]:
+        least, reserve, size = self.disk
+        if not size:
+            return []
+        limit = f"MIN_FREE_DISK_BYTES: {reserve // _MB} MB"
+        return [f"- Of a disk of {size // _MB} MB **{least // _MB} MB** stayed free; {limit}."]
 
     def _growth_table(self) -> list[str]:
         head = ("held", "at rest, first half", "most under load", "at rest, second half", "may be")
