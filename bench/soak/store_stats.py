@@ -8,6 +8,7 @@ from pymongo import MongoClient
 from redis import Redis
 
 from bench.soak.darkroom import Darkroom
+from models.redis.rate_limiter import RATE_LIMIT_PREFIX
 from models.replica_set import embedded_mongo_url
 from standalone.embedded_stores import redis_url
 
@@ -64,6 +65,6 @@ class StoreStats:
         return self._database["tasks"].count_documents({"status": {"$nin": _ENDED}})
 
     def _keys(self) -> int:
-        count = self._redis.dbsize()
-        assert isinstance(count, int)
-        return count
+        """Return the number of keys without those of rate limits: some for each address."""
+        keys = self._redis.scan_iter(count=1000)
+        return sum(not key.startswith(f"{RATE_LIMIT_PREFIX}:".encode()) for key in keys)

@@ -16,7 +16,7 @@ from models.errors import RateLimited, StoreUnavailable
 from models.redis.connection import RedisConnection
 from models.settings.limits import RATE_FIELDS, LimitSettings
 
-_KEY_PREFIX = "darkroom:window"  # older versions had counters at darkroom:rate
+RATE_LIMIT_PREFIX = "darkroom:window"  # older versions had counters at darkroom:rate
 _MAX_LOCAL_WINDOWS = 10_000  # of one process while Redis is away
 
 
@@ -84,7 +84,7 @@ class RateLimiter:
             RedisStorage(
                 "async+redis://pool:6379",
                 implementation="redispy",
-                key_prefix=_KEY_PREFIX,
+                key_prefix=RATE_LIMIT_PREFIX,
                 connection_pool=redis.pool,  # type: ignore[arg-type]
             )
         )
