@@ -103,6 +103,11 @@ class Weights:
     bytes: int = 0
     megabytes: int = 0
 
+    @property
+    def takes_colour(self) -> bool:
+        """Whether it takes all channels; the others take luma only."""
+        return self.algorithm in {"edsr", "rgb"}
+
 
 class Catalogue:
     """The known networks, and which of their files are available."""

@@ -8,11 +8,13 @@ import cv2
 import numpy as np
 
 from models.errors import BadParameter, WeightsMissing
+from models.networks.catalogue import Weights
 from models.operations.upscale import Upscale
 from workers.imaging import depth16, notes
 from workers.imaging.picture import Picture, Pixels
 from workers.operations import Tools
-from workers.upscaler import quality_report, sanity, tiles
+from workers.upscaler import faithful, quality_report, sanity, tiles
+from workers.upscaler.colour import FILTER_RADIUS, Chroma, choose_chroma
 from workers.upscaler.engine import Engine
 from workers.upscaler.opencv import REFERENCE
 
@@ -24,7 +26,8 @@ _BORDER = cv2.BORDER_REPLICATE
 def upscale(picture: Picture, spec: Upscale, tools: Tools) -> Picture:
     """Return ``picture`` ``spec.scale`` times as wide and high, in 8 bits.
 
-    Alpha is enlarged separately.
+    Alpha goes through the network separately. What is low in frequency stays the input's, see
+    ``workers.upscaler.faithful``.
 
     Raises:
         WeightsMissing: this worker lacks the network that the service found.
@@ -36,24 +39,12 @@ def upscale(picture: Picture, spec: Upscale, tools: Tools) -> Picture:
     except BadParameter as error:
         raise WeightsMissing(f"on this worker: {error.detail}") from None
     tools.catalogue.check(weights)
-    path = tools.catalogue.path(weights)
     picture = depth16.reduce_to_8_bits(picture, notes.REDUCED_FOR_NETWORK)
     before = _spread_colour(picture)
-
-    def attempt(engine: Engine) -> Callable[[], Pixels]:
-        def enlarge(part: Pixels) -> Pixels:
-            return engine.enlarge(path, weights, part)
-
-        tile = tools.tile_side or tiles.tile_side(
-            engine.tile_side, weights, before.shape[0] * before.shape[1]
-        )
-        return lambda: tiles.apply(
-            enlarge, before, spec.scale, tile, weights.radius, tools.progress
-        )
-
-    used_engine, pixels = sanity.enlarge_checked(
-        before, [(engine.label, attempt(engine)) for engine in engines(tools)]
-    )
+    alpha = None if picture.alpha is None else depth16.to_8_bits(picture.alpha)
+    has_shades = alpha is not None and alpha.min() != alpha.max()
+    share = 0.75 if has_shades else 1.0  # of the progress: colour is up to three planes of four
+    used_engine, pixels = _enlarge(before, weights, tools, 0.0, share)
     if tools.report is not None:
         tools.report(
             {
@@ -64,12 +55,45 @@ def upscale(picture: Picture, spec: Upscale, tools: Tools) -> Picture:
                 **quality_report.measure(before, pixels, spec.scale),
             }
         )
-    alpha = None
-    if picture.alpha is not None:
-        # Straight alpha is a smooth plane or a hard mask; a network would ring at a mask's edges.
-        size = (picture.width * spec.scale, picture.height * spec.scale)
-        alpha = np.asarray(cv2.resize(picture.alpha, size, interpolation=cv2.INTER_CUBIC), np.uint8)
-    return picture.with_pixels(pixels, alpha)
+    if alpha is None:
+        return picture.with_pixels(pixels, None)
+    if not has_shades:
+        return picture.with_pixels(pixels, np.full(pixels.shape[:2], alpha.flat[0], np.uint8))
+    _, large = _enlarge(alpha, weights, tools, share, 1.0)
+    return picture.with_pixels(pixels, faithful.keep_mask(alpha, large))
+
+
+def _enlarge(
+    before: Pixels, weights: Weights, tools: Tools, begin: float, end: float
+) -> tuple[str, Pixels]:
+    """Return the label of the engine, and ``before`` enlarged by it.
+
+    The progress goes from ``begin`` to ``end``, shares of the whole task.
+    """
+    path = tools.catalogue.path(weights)
+    # What OpenCV published is run as OpenCV does.
+    chroma = Chroma.BILINEAR if weights.url else choose_chroma(before)
+    overlap = max(weights.radius, FILTER_RADIUS)
+
+    def progress(share: float) -> None:
+        tools.progress(begin + share * (end - begin))
+
+    def attempt(engine: Engine) -> Callable[[], Pixels]:
+        def enlarge(part: Pixels) -> Pixels:
+            return engine.enlarge(path, weights, part, chroma)
+
+        tile = tools.tile_side or tiles.tile_side(
+            engine.tile_side, weights, before.shape[0] * before.shape[1]
+        )
+
+        return lambda: tiles.apply(enlarge, before, weights.scale, tile, overlap, progress)
+
+    label, after = sanity.enlarge_checked(
+        before, [(each.label, attempt(each)) for each in engines(tools)]
+    )
+    if not weights.url:
+        faithful.keep_light(before, after)  # after the check, which it would deceive
+    return label, after
 
 
 def engines(tools: Tools) -> list[Engine]:
@@ -89,9 +113,9 @@ def _spread_colour(picture: Picture) -> Pixels:
     pixels = pixels.copy()
     pixels[hidden] = 0
     near = cv2.blur(np.where(hidden, 0, 255).astype(np.uint8), _SPREAD_KERNEL, borderType=_BORDER)
-    colour = cv2.blur(pixels, _SPREAD_KERNEL, borderType=_BORDER).astype(np.uint16)
+    blurred = cv2.blur(pixels, _SPREAD_KERNEL, borderType=_BORDER).astype(np.uint16)
     weight = np.maximum(near, 1) if pixels.ndim == 2 else np.maximum(near, 1)[:, :, None]
-    filled = np.minimum(colour * 255 // weight, 255).astype(np.uint8)
+    filled = np.minimum(blurred * 255 // weight, 255).astype(np.uint8)
     fill = hidden & (near > 0)
     pixels[fill] = filled[fill]
     return pixels

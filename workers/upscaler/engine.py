@@ -7,6 +7,7 @@ from typing import Protocol
 
 from models.networks.catalogue import Weights
 from workers.imaging.picture import Pixels
+from workers.upscaler.colour import Chroma
 
 
 class UnusableNetwork(Exception):
@@ -35,11 +36,14 @@ class Engine(Protocol):
     label: str
     tile_side: int
 
-    def enlarge(self, path: Path, weights: Weights, pixels: Pixels) -> Pixels:
+    def enlarge(
+        self, path: Path, weights: Weights, pixels: Pixels, chroma: Chroma = Chroma.BILINEAR
+    ) -> Pixels:
         """Return ``pixels`` enlarged by the network ``weights``, whose file is ``path``.
 
         ``pixels``: uint8, gray (height, width) or BGR (height, width, 3); the result likewise,
-        ``weights.scale`` times as high and wide. ``cv2.getNumThreads()`` threads work.
+        ``weights.scale`` times as high and wide. ``chroma`` is for networks that take luma only.
+        ``cv2.getNumThreads()`` threads work.
 
         Raises:
             UnusableNetwork: the file is not a network, or not for this engine or such an image.

@@ -14,6 +14,8 @@ import numpy as np
 from models.networks.catalogue import Weights
 from workers.imaging.out_of_memory import is_out_of_memory
 from workers.imaging.picture import Pixels
+from workers.upscaler import colour
+from workers.upscaler.colour import Chroma
 from workers.upscaler.engine import UnusableNetwork
 
 Network = Any
@@ -37,25 +39,31 @@ def load_network(path: Path, algorithm: str, scale: int) -> Network:
 
 
 class OpenCV:
-    """Luma by the network and chroma bilinear; EDSR takes all channels."""
+    """dnn_superres, plane by plane; EDSR takes all channels."""
 
     name = "opencv"
     label = f"opencv {cv2.__version__} f32"
     tile_side = 160
 
-    def enlarge(self, path: Path, weights: Weights, pixels: Pixels) -> Pixels:
-        """Return ``pixels`` as ``DnnSuperResImpl.upsample`` enlarges them, see ``Engine``.
-
-        Grayscale in, grayscale out: equal channels have no chroma, so one comes back.
-        """
+    def enlarge(
+        self, path: Path, weights: Weights, pixels: Pixels, chroma: Chroma = Chroma.BILINEAR
+    ) -> Pixels:
+        """Return ``pixels`` enlarged, see ``Engine``."""
         network = load_network(path, weights.algorithm, weights.scale)
-        gray = pixels.ndim == 2
-        with _translate_errors():
-            made = network.upsample(cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR) if gray else pixels)
-        size = tuple(weights.scale * side for side in pixels.shape[:2])
-        if made.shape[:2] != size:
-            raise UnusableNetwork(f"it is not for scale {weights.scale}")
-        return np.asarray(cv2.cvtColor(made, cv2.COLOR_BGR2GRAY) if gray else made, np.uint8)
+
+        def run(part: Pixels) -> Pixels:
+            with _translate_errors():
+                made = network.upsample(part)
+            if made.shape[:2] != tuple(weights.scale * side for side in part.shape[:2]):
+                raise UnusableNetwork(f"it is not for scale {weights.scale}")
+            return np.asarray(made, np.uint8)
+
+        if not weights.takes_colour:
+            return colour.enlarge(run, pixels, weights.scale, chroma)
+        if pixels.ndim == 3:
+            return run(pixels)
+        made = run(np.asarray(cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR), np.uint8))
+        return np.asarray(cv2.cvtColor(made, cv2.COLOR_BGR2GRAY), np.uint8)
 
 
 @contextmanager

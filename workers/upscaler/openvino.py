@@ -1,4 +1,4 @@
-"""The fast engine: OpenVINO on the same .pb files, with the colour handling of dnn_superres."""
+"""The fast engine: OpenVINO on the same .pb files, and on ONNX files."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from models.networks.catalogue import Weights
 from workers.imaging.out_of_memory import is_out_of_memory
 from workers.imaging.picture import Pixels
+from workers.upscaler import colour
+from workers.upscaler.colour import Chroma
 from workers.upscaler.engine import NonFiniteOutput, UnusableNetwork
 from workers.upscaler.opencv import REFERENCE
 
@@ -54,7 +56,7 @@ _LEVEL = np.float32(1 / 255)
 
 
 class OpenVINO:
-    """Luma by the network and chroma bilinear; EDSR takes all channels.
+    """OpenVINO's CPU plugin.
 
     ``precision``: of the convolutions. f32 is within one level of OpenCV. bf16 is faster on
     processors that have it, and a few levels off (bench/README.md); on others it means f32.
@@ -70,7 +72,9 @@ class OpenVINO:
         self.label = f"openvino {version} {precision}"
         self._compiled = lru_cache(maxsize=MAX_COMPILED_NETWORKS)(self._compile)
 
-    def enlarge(self, path: Path, weights: Weights, pixels: Pixels) -> Pixels:
+    def enlarge(
+        self, path: Path, weights: Weights, pixels: Pixels, chroma: Chroma = Chroma.BILINEAR
+    ) -> Pixels:
         """Return ``pixels`` enlarged, see ``Engine``.
 
         Raises:
@@ -80,13 +84,18 @@ class OpenVINO:
         """
         if pixels.shape[:2] == (1, 1) and path.suffix == ".pb":
             # In bf16 FSRCNN makes one pixel 79 levels wrong (2026.4.1, a model of any size).
-            return REFERENCE.enlarge(path, weights, pixels)
-        channels = 3 if weights.algorithm in _COLOUR_LAYOUTS else 1
+            return REFERENCE.enlarge(path, weights, pixels, chroma)
+        channels = 3 if weights.takes_colour else 1
         run = self._compiled(path, weights.scale, channels, cv2.getNumThreads())
         if isinstance(run, UnusableNetwork):
             raise run
         if channels == 1:
-            return _enlarge_luma(pixels, weights.scale, run)
+            return colour.enlarge(
+                lambda plane: _to_uint8(run((plane * _LEVEL)[None])[0], 255.0),
+                pixels,
+                weights.scale,
+                chroma,
+            )
         return _enlarge_colour(pixels, run, _COLOUR_LAYOUTS[weights.algorithm])
 
     def _compile(
@@ -182,27 +191,12 @@ def _with_float_io(model: Any) -> Any:
     return converter.build()
 
 
-def _enlarge_luma(pixels: Pixels, scale: int, run: Callable[[Plane], Plane]) -> Pixels:
-    """Like dnn_superres: Y of 8-bit YCrCb through the network, Cr and Cb bilinear, in 0 to 1."""
-    if pixels.ndim == 2:
-        return _to_uint8(run((pixels * _LEVEL)[None])[0], 255.0)
-    split = cv2.cvtColor(pixels, cv2.COLOR_BGR2YCrCb) * _LEVEL
-    luma = run(np.ascontiguousarray(split[:, :, 0])[None])[0]
-    size = (pixels.shape[1] * scale, pixels.shape[0] * scale)
-    chroma = [
-        cv2.resize(np.ascontiguousarray(split[:, :, n]), size, interpolation=cv2.INTER_LINEAR)
-        for n in (1, 2)
-    ]
-    merged = cv2.merge([_to_uint8(plane, 255.0) for plane in (luma, *chroma)])
-    return np.asarray(cv2.cvtColor(merged, cv2.COLOR_YCrCb2BGR), np.uint8)
-
-
 def _enlarge_colour(pixels: Pixels, run: Callable[[Plane], Plane], how: ColourLayout) -> Pixels:
     """All channels through the network; gray goes through as colour."""
     gray = pixels.ndim == 2
-    colour = cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR) if gray else pixels
+    shown = cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR) if gray else pixels
     mean = np.array(how.mean, np.float32)
-    planes = ((colour - mean) * np.float32(how.level))[:, :, how.order].transpose(2, 0, 1)
+    planes = ((shown - mean) * np.float32(how.level))[:, :, how.order].transpose(2, 0, 1)
     large = run(np.ascontiguousarray(planes)).transpose(1, 2, 0)[:, :, how.order]
     made = _to_uint8(np.ascontiguousarray(large) + mean * np.float32(how.level), 1 / how.level)
     return np.asarray(cv2.cvtColor(made, cv2.COLOR_BGR2GRAY), np.uint8) if gray else made

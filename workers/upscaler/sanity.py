@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import structlog
+from numpy.typing import NDArray
 
 from models.errors import BadOutput, WeightsUnusable
 from workers.imaging.picture import Pixels
@@ -22,6 +23,7 @@ log = structlog.get_logger()
 
 _FLAT_DEVIATION_LEVELS = 2.0  # a picture with a larger standard deviation is not flat
 _FLAT_TOLERANCE_LEVELS = 4.0  # a sound network moves a flat picture by up to 3.2 levels (measured)
+_MIN_CORRELATION = 0.5  # beyond that: networks more than double the contrast of faint patterns
 _DARK_LEVEL = 8.0  # darker blocks are not checked for lost light
 _MIN_LIGHT_SHARE = 0.25  # of a block's light; sound networks keep 0.56 (measured)
 _MIN_CHECKED_SIDE = 8  # in pixels; a shorter side is all border, where networks see mostly padding
@@ -36,8 +38,8 @@ Attempt = tuple[str, Callable[[], Pixels]]
 class SanityLimits:
     """How far an enlarged image, scaled down again, may differ from its input.
 
-    ``min_psnr_db``: of the whole image; sound networks reach 9 on a checkerboard, 35 on
-    photographs. ``max_block_shift``: levels by which the mean colour of the worst
+    ``min_psnr_db``: of the whole image, light apart; sound networks reach 9 on a checkerboard, 35
+    on photographs. ``max_block_shift``: levels by which the mean colour of the worst
     block may differ; sound networks shift stripes by 34, photographs by 3.
     """
 
@@ -100,18 +102,25 @@ def check_enlargement(before: Pixels, after: Pixels, limits: SanityLimits) -> Sa
     """
     size = (before.shape[1], before.shape[0])
     scale = after.shape[0] // before.shape[0]
-    square, block, light = 0.0, 0.0, 1.0
+    square, contrast, block, light = 0.0, 0.0, 0.0, 1.0
+    mean, deviation = (np.asarray(each) for each in cv2.meanStdDev(before))
     for top in range(0, size[1], _BAND_ROWS):
         part = before[top : top + _BAND_ROWS]
         shown = after[top * scale : (top + len(part)) * scale]
         back = np.asarray(
             cv2.resize(shown, (size[0], len(part)), interpolation=cv2.INTER_AREA), np.uint8
         )
-        square += cv2.norm(part, back, cv2.NORM_L2SQR) / before.size
-        shift, kept = _worst_blocks(part, back)
-        block, light = max(block, shift), min(light, kept)
+        shift, kept = _compare_blocks(part, back)
+        block, light = max(block, float(np.abs(shift).max())), min(light, kept)
+        # Light apart, which the blocks judge: networks shift that of fine patterns.
+        large = cv2.resize(shift, part.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+        level = np.asarray(cv2.subtract(back, large, dtype=cv2.CV_32F), np.float32)
+        square += cv2.norm(level, part.astype(np.float32), cv2.NORM_L2SQR) / before.size
+        contrast += float(((level - mean.ravel()) ** 2).sum(dtype=np.float64))
     psnr = psnr_db(square)
-    deviation = np.asarray(cv2.meanStdDev(before)[1])
+    flat, contrast = float((deviation**2).mean()), contrast / before.size
+    # From |a - b|^2 = |a|^2 + |b|^2 - 2ab.
+    correlation = (flat + contrast - square) / max(2 * math.sqrt(flat * contrast), 1e-9)
     fault = ""
     if deviation.max() > _FLAT_DEVIATION_LEVELS and after.min() == after.max():
         fault = f"every pixel is {int(after.flat[0])}, but the input is not flat"
@@ -121,8 +130,11 @@ def check_enlargement(before: Pixels, after: Pixels, limits: SanityLimits) -> Sa
                 f"scaled down, its PSNR to the input is {psnr:.1f} dB; at least "
                 f"{limits.min_psnr_db:g} dB pass"
             )
-        elif square > float((deviation**2).mean()) + _FLAT_TOLERANCE_LEVELS**2:
-            fault = "scaled down, it is further from the input than one flat colour"
+        elif square > flat + _FLAT_TOLERANCE_LEVELS**2 and correlation < _MIN_CORRELATION:
+            fault = (
+                "scaled down, it is further from the input than one flat colour, and its "
+                f"correlation with it is {correlation:.2f}; at least {_MIN_CORRELATION:g} pass"
+            )
         elif block > limits.max_block_shift:
             fault = (
                 f"a block of it is {block:.0f} levels off on average; at most "
@@ -140,9 +152,9 @@ def psnr_db(mean_square: float) -> float:
     return min(99.0, 10 * math.log10(255**2 / mean_square)) if mean_square > 0 else 99.0
 
 
-def _worst_blocks(before: Pixels, back: Pixels) -> tuple[float, float]:
-    """Return the largest change of a block's mean colour in levels, and the smallest share of
-    light that a block kept.
+def _compare_blocks(before: Pixels, back: Pixels) -> tuple[NDArray[np.float32], float]:
+    """Return by how many levels each block's mean colour is higher, and the smallest share of light
+    that a block kept.
 
     The share is 0 to 1; light is the mean of the channels.
     """
@@ -150,7 +162,7 @@ def _worst_blocks(before: Pixels, back: Pixels) -> tuple[float, float]:
     was, now = (
         cv2.resize(p, size, interpolation=cv2.INTER_AREA).astype(np.float32) for p in (before, back)
     )
-    shift = float(np.abs(was - now).max())
+    shift = now - was
     if was.ndim == 3:
         was, now = was.mean(axis=2), now.mean(axis=2)
     kept = now[was > _DARK_LEVEL] / was[was > _DARK_LEVEL]

@@ -18,6 +18,7 @@ from workers.imaging.picture import Picture, Pixels
 from workers.operations import Tools, upscale
 from workers.pipeline import Limits, Pipeline
 from workers.upscaler import quality_report, sanity
+from workers.upscaler.colour import Chroma
 from workers.upscaler.engine import Engine
 from workers.upscaler.opencv import REFERENCE
 from workers.upscaler.sanity import DEFAULT_LIMITS, SanityLimits
@@ -134,7 +135,9 @@ class Broken:
     name = label = "broken"
     tile_side = 64
 
-    def enlarge(self, path: Path, weights: Weights, pixels: Pixels) -> Pixels:
+    def enlarge(
+        self, path: Path, weights: Weights, pixels: Pixels, chroma: Chroma = Chroma.BILINEAR
+    ) -> Pixels:
         return BROKEN["black"](pixels)
 
 

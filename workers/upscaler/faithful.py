@@ -1,0 +1,100 @@
+"""Keep light and colour of the input: networks shift dithered pictures and fine patterns."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from workers.imaging.picture import Pixels
+
+_CELL_SIDE = 4  # input pixels a side of the cells whose mean colour is compared
+_BLUR_CELLS = 1.0  # sigma, in cells: detail of fewer than about 16 pixels is the network's
+_MIN_SHIFT_LEVELS = 0.5
+_MAX_SHIFT_LEVELS = 2.0  # what is cut off at 0 and 255 remains, and takes further passes
+_MAX_PASSES = 8
+_BAND_ROWS = 256
+_FLAT_SIDE = 5
+"""Input pixels a side of a square of one colour, whose middle keeps that colour exactly."""
+
+
+def keep_light(before: Pixels, after: Pixels) -> None:
+    """Take the low frequencies of (``after``, scaled down, less ``before``) off ``after``.
+
+    ``before``: (h, w) or (h, w, 3) uint8. ``after``: (h*s, w*s) likewise, changed in place, so that
+    the mean of every block of 16 input pixels stays within 3 levels of the input's. Where the
+    input has one colour, ``after`` has it exactly.
+    """
+    least = _MIN_SHIFT_LEVELS
+    for _ in range(_MAX_PASSES):
+        shift = _shift(before, after)
+        if float(np.abs(shift).max()) < least:
+            break
+        _subtract(shift, after)
+        least = _MAX_SHIFT_LEVELS
+    _keep_flat(before, after)
+
+
+def keep_mask(before: Pixels, after: Pixels) -> Pixels:
+    """Return ``after``, an enlarged alpha, without what the network added to ``before``.
+
+    No pixel is more or less opaque than its neighbourhood of 3 x 3 input pixels, so that a network
+    does not ring at the edges of a mask. A mask without shades stays one.
+    """
+    size = (after.shape[1], after.shape[0])
+    square = np.ones((3, 3), np.uint8)
+    least, most = (
+        cv2.resize(change(before, square), size, interpolation=cv2.INTER_NEAREST)
+        for change in (cv2.erode, cv2.dilate)
+    )
+    if np.isin(before, (0, 255)).all():
+        after = np.asarray(cv2.threshold(after, 127, 255, cv2.THRESH_BINARY)[1], np.uint8)
+    return np.asarray(cv2.min(cv2.max(after, least), most), np.uint8)
+
+
+def _shift(before: Pixels, after: Pixels) -> NDArray[np.float32]:
+    """Return by how many levels each cell of ``after`` is too light, smoothed."""
+    cells = (-(-before.shape[1] // _CELL_SIDE), -(-before.shape[0] // _CELL_SIDE))
+    was, now = (cv2.resize(each, cells, interpolation=cv2.INTER_AREA) for each in (before, after))
+    difference = cv2.subtract(now, was, dtype=cv2.CV_32F)
+    smooth = cv2.GaussianBlur(difference, (0, 0), _BLUR_CELLS, borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(smooth, np.float32)
+
+
+def _subtract(shift: NDArray[np.float32], after: Pixels) -> None:
+    """Subtract ``shift``, enlarged to the size of ``after``, band by band."""
+    height, width = after.shape[:2]
+    across, down = shift.shape[1] / width, shift.shape[0] / height
+    for top in range(0, height, _BAND_ROWS):
+        band = after[top : top + _BAND_ROWS]
+        # From the middle of a pixel of the result to that of a cell.
+        place = np.array(
+            [[across, 0, across / 2 - 0.5], [0, down, (top + 0.5) * down - 0.5]], np.float32
+        )
+        large = cv2.warpAffine(
+            shift,
+            place,
+            (width, len(band)),
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        cv2.subtract(band, large, dst=band, dtype=cv2.CV_8U)
+
+
+def _keep_flat(before: Pixels, after: Pixels) -> None:
+    """Set ``after`` to the colour of ``before`` wherever that has one colour around."""
+    scale, margin = after.shape[0] // before.shape[0], _FLAT_SIDE // 2
+    square = np.ones((_FLAT_SIDE, _FLAT_SIDE), np.uint8)
+    for top in range(0, before.shape[0], _BAND_ROWS):
+        first, bottom = max(0, top - margin), min(top + _BAND_ROWS, before.shape[0])
+        part = before[first : bottom + margin]
+        # The border counts as more of the same.
+        least, most = cv2.erode(part, square), cv2.dilate(part, square)
+        flat = (least == most)[top - first : top - first + bottom - top]
+        flat = flat.all(axis=2) if flat.ndim == 3 else flat
+        if not flat.any():
+            continue
+        size = (after.shape[1], (bottom - top) * scale)
+        mask = cv2.resize(flat.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
+        plain = cv2.resize(before[top:bottom], size, interpolation=cv2.INTER_NEAREST)
+        cv2.copyTo(plain, mask, after[top * scale : bottom * scale])
