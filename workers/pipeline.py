@@ -14,7 +14,7 @@ from models.images.inspect import EXTENSIONS
 from models.networks.catalogue import Catalogue
 from models.operations import Encoding, Operation
 from models.operations.steps import result_count, result_sizes
-from workers.imaging import codec
+from workers.imaging import mending
 from workers.imaging.picture import Picture
 from workers.imaging.writer import Output, write
 from workers.operations import Tools, run
@@ -102,7 +102,7 @@ class Pipeline:
         """
         minimum_size = self._operations[0].minimum_decode_size if self._operations else None
         with self._timed("decode"):
-            picture = codec.decode(source, max_pixels, minimum_size)
+            picture = mending.decode(source, folder, max_pixels, minimum_size)
         picture = replace(picture, notes=(*notes, *picture.notes))
         result_sizes(self._operations, picture.size, self._limits.max_output_pixels)
         outputs = Outputs()
