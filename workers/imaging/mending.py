@@ -7,7 +7,6 @@ samples.
 from __future__ import annotations
 
 import mmap
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,13 +17,15 @@ from workers.imaging import codec, jpeg_damage, png_damage
 from workers.imaging.codec import MinimumSize
 from workers.imaging.picture import Picture
 
+_MENDED = "mended"  # name of the copy
+
 
 def decode(
     path: Path, folder: Path, max_pixels: int, minimum_size: MinimumSize | None = None
 ) -> Picture:
     """Decode the file at ``path`` as ``codec.decode`` does, also if it is damaged.
 
-    Mended copies are written into ``folder`` and deleted again.
+    A mended copy is written into ``folder`` and left there: a child process may delete nothing.
 
     Raises:
         BadImage: more than ``damage.MAX_MISSING_SHARE`` is missing, or nothing can be decoded.
@@ -33,12 +34,11 @@ def decode(
     with (
         path.open("rb") as file,
         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
-        tempfile.NamedTemporaryFile(dir=folder, prefix="mended-") as mended,
     ):
         if data[:3] == b"\xff\xd8\xff":
-            return _decode_jpeg(data, path, Path(mended.name), max_pixels, minimum_size)
+            return _decode_jpeg(data, path, folder / _MENDED, max_pixels, minimum_size)
         if data[:4] == b"\x89PNG":
-            return _decode_png(data, path, Path(mended.name), max_pixels)
+            return _decode_png(data, path, folder / _MENDED, max_pixels)
     return codec.decode(path, max_pixels, minimum_size)
 
 
