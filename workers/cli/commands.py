@@ -130,8 +130,6 @@ def _process_all(command: ParsedCommand, catalogue: Catalogue, settings: Setting
         except OSError as error:
             other = f"{error.filename}: " if error.filename not in {None, str(source)} else ""
             reason = f"{other}{error.strerror or error}"
-        except MemoryError:
-            reason = "out of memory"
         except Exception as error:  # a bug of ours: the other pictures are still processed
             reason = f"unexpected error, please report it: {error!r}"
         failed += 1
@@ -156,6 +154,7 @@ def _process_one(
         AppError, CannotProcess, OSError: it cannot be processed.
     """
     from workers.child import task_limits
+    from workers.imaging.out_of_memory import naming_shortage
     from workers.pipeline import Limits, Pipeline
 
     header = _inspect(source)
@@ -198,7 +197,8 @@ def _process_one(
             writing=settings.encoding.encoder_settings,
             engine=engine,
         )
-        outputs = pipeline.process(source, Path(name), settings.uploads.max_pixels)
+        with naming_shortage(need):
+            outputs = pipeline.process(source, Path(name), settings.uploads.max_pixels)
         for target, output in zip(targets, outputs.results, strict=True):
             _move_into_place(output, target, command.force)
             written[target] = source

@@ -16,9 +16,11 @@ import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
+from models.errors import BadImage
 from models.images.jpeg import END_MARKER, Layout, Scan, read_layout
 from models.images.structure import Bytes
 from workers.imaging import damage
+from workers.imaging.out_of_memory import is_out_of_memory
 from workers.imaging.picture import Pixels
 
 _SCALE = 8  # of a side; a pixel is then the mean of a block
@@ -173,7 +175,12 @@ def _missing_after(bare: bytes, layout: Layout) -> float:
     cuts = [0, *sorted(ends), len(bare)]
     inserted = (bytes(_READ_AHEAD_BYTES) if layout.is_arithmetic else b"") + _OTHER_DATA
     other = inserted.join(bare[start:end] for start, end in pairwise(cuts))
-    first, second = (_decode(each, layout, strict=False) for each in (bare, other))
+    try:
+        first, second = (_decode(each, layout, strict=False) for each in (bare, other))
+    except ValueError as error:
+        if is_out_of_memory(error):
+            raise
+        raise BadImage(f"the picture cannot be decoded: {error}") from None
     different: NDArray[np.bool_] = np.any(first != second, axis=2)
     if layout.restart_interval or not different.any():
         return float(np.mean(different))

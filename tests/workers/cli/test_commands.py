@@ -214,6 +214,30 @@ def test_memory_limit_comes_from_the_settings(folder: Path, command: Command) ->
     assert not (folder / "out.png").exists()
 
 
+def test_a_shortage_of_memory_reads_as_in_the_service(folder: Path) -> None:
+    """With a prediction of 0 bytes; the limit is then the slack, less than this picture takes."""
+    program = """
+import sys
+from models import memory_estimate
+from workers.__main__ import main
+memory_estimate.estimate = lambda *_: (0, 0)
+sys.exit(main())
+"""
+    size = ("--width", "14000", "--height", "14000")
+    done = subprocess.run(
+        [sys.executable, "-c", program, "resize", "cat.png", "out.png", *size],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said = "cat.png: the picture needed far more memory than the 0 MB predicted for it"
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == f"darkroom: {said}, and processing was stopped"
+    assert not (folder / "out.png").exists()
+
+
 def test_empty_names_and_control_characters(folder: Path, command: Command) -> None:
     done = command("upscale", "cat.png", "")
     assert (done.returncode, done.stderr) == (2, "darkroom: a file name is empty\n")
