@@ -106,8 +106,8 @@ class Layout:
         """(width, height) in pixels of what one MCU of a scan of all components covers."""
         if len(self.factors) == 1:
             return _BLOCK_SIDE, _BLOCK_SIDE
-        across, down = zip(*self.factors, strict=True)
-        return _BLOCK_SIDE * max(across), _BLOCK_SIDE * max(down)
+        across, down = (max([1, *each]) for each in zip(*self.factors, (1, 1), strict=True))
+        return _BLOCK_SIDE * across, _BLOCK_SIDE * down
 
     def read_segment(self, marker: int, at: int, segment: bytes) -> None:
         """Take the segment whose marker is at ``at``; ``segment``: its length and content.

@@ -26,6 +26,17 @@ def left_over(share: float) -> str:
     )
 
 
+def may_end_early(share: float) -> str:
+    """Return the note for an arithmetic-coded JPEG without data for ``share`` of the picture.
+
+    A coder leaves out zeros at the end, so that a plain rest needs no data either.
+    """
+    return (
+        f"the JPEG file may end early: {_percent(share)} of the picture, which looks plain, has no "
+        "data of its own"
+    )
+
+
 def missing(format_name: str, share: float) -> str:
     """Return the note for a picture of which ``share``, 0 to 1, is missing.
 
