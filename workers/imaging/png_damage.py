@@ -11,9 +11,13 @@ from typing import BinaryIO
 from models.images.png import Chunk, read_chunks
 from models.images.structure import Bytes
 from workers.imaging import damage
+from workers.imaging.picture import Samples
 
 _SIGNATURE_BYTES = 8
 _END = b"\0\0\0\0IEND\xaeB`\x82"
+_INTERLACED_AT = 28  # of the byte that says it
+_ZLIB_HEADER_BYTES = 2
+_COUNTED_BYTES = 16_384  # of compressed data, which become 16 MB at most
 _STEP_BYTES = 4096  # of compressed data, which become 4 MB at most
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type, as stored
 _ADAM7 = (
@@ -40,6 +44,28 @@ def write_sound_chunks(data: Bytes, mended: Path) -> bool:
         _copy(data, chunks, to)
         to.write(_END)
     return True
+
+
+def has_all_rows(data: Bytes, pixels: Samples) -> bool:
+    """Return whether the PNG ``data``, which was decoded to ``pixels``, has all of their rows.
+
+    Pillow leaves rows empty for which there are no data, if these have a proper end. A picture
+    without a plain edge has its last row, unless it is interlaced.
+    """
+    edges = (pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1])
+    if not data[_INTERLACED_AT] and not any((edge == edge[0]).all() for edge in edges):
+        return True
+    left = sum(row_bytes for row_bytes, _ in _rows(data))
+    unpack = zlib.decompressobj(-zlib.MAX_WBITS)
+    chunks = [chunk for chunk in read_chunks(data) if chunk.kind == b"IDAT"]
+    try:
+        for piece in _samples(data, chunks, _COUNTED_BYTES):
+            left -= len(unpack.decompress(piece))
+            if left <= 0:
+                break
+    except zlib.error:
+        pass
+    return left <= 0
 
 
 def write_filled(data: Bytes, mended: Path) -> str:
@@ -104,12 +130,22 @@ def _rows(data: Bytes) -> Iterator[tuple[int, int]]:
                 yield 1 + -(-columns * bits // 8), columns
 
 
+def _samples(data: Bytes, chunks: list[Chunk], step: int) -> Iterator[bytes]:
+    """Yield the compressed samples in ``chunks``, ``step`` bytes at most, without zlib's header."""
+    header = _ZLIB_HEADER_BYTES
+    for chunk in chunks:
+        start, end = chunk.start + 8, chunk.end - 4
+        skipped = min(header, end - start)
+        header -= skipped
+        for at in range(start + skipped, end, step):
+            yield data[at : min(at + step, end)]
+
+
 def _inflate(data: Bytes, chunks: list[Chunk]) -> Iterator[bytes]:
     """Yield the inflated data of ``chunks`` up to the first error, without their checksum."""
-    packed = b"".join(data[chunk.start + 8 : chunk.end - 4] for chunk in chunks)
     unpack = zlib.decompressobj(-zlib.MAX_WBITS)
-    for at in range(2, len(packed), _STEP_BYTES):  # after the two bytes of the header
-        before, piece = unpack.copy(), packed[at : at + _STEP_BYTES]
+    for piece in _samples(data, chunks, _STEP_BYTES):
+        before = unpack.copy()
         try:
             yield unpack.decompress(piece)
         except zlib.error:
