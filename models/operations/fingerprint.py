@@ -11,7 +11,7 @@ from models.images.inspect import OutputFormat
 from models.networks.catalogue import Weights
 from models.operations.spec import Operation
 
-PIPELINE_VERSION = 4
+PIPELINE_VERSION = 5
 """Raised when the same request gives other bytes than before: old results are then not reused."""
 
 
