@@ -20,7 +20,7 @@ from workers.imaging import damage, mending, png_damage
 from workers.imaging.picture import Picture
 
 DEPTHS = [np.uint8, np.uint16]
-TURNED = images.chunk(b"eXIf", struct.pack("<4sIHHHIH", b"II*\0", 8, 1, 0x112, 3, 1, 6))
+TURNED = images.chunk(b"eXIf", struct.pack("<4sIHHHIII", b"II*\0", 8, 1, 0x112, 3, 1, 6, 0))
 
 
 def broken(kind: bytes, content: bytes) -> bytes:
