@@ -135,6 +135,8 @@ class Layout:
             raise _unsupported(_OTHER_FRAMES.get(marker, "a hierarchical JPEG"))
         if precision != _DECODED_PRECISION:
             raise _unsupported(f"a JPEG of {precision} bits a sample")
+        if not self.height:
+            raise _unsupported("a JPEG that gives its height after its first scan (DNL)")
         for place in range(_SOF_BYTES, len(header) - 2, _COMPONENT_BYTES):
             self.factors.append((header[place + 1] >> 4, header[place + 1] & 15))
             self._bits[header[place]] = [-1] * _COEFFICIENTS

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import get_args
+from typing import BinaryIO, get_args
 
 from PIL import (
     GifImagePlugin,
@@ -57,7 +57,7 @@ def configure_opencv(max_pixels: int) -> None:
 
 
 @contextmanager
-def open_image(path: Path, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
+def open_image(path: Path | BinaryIO, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
     """Open an image; Pillow checks its pixel count again wherever it learns of more.
 
     Pillow warns about each broken tag, so a hostile file could write thousands of log lines. It

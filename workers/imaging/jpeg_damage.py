@@ -30,8 +30,7 @@ _OTHER_DATA = np.random.default_rng(0).integers(0, 255, 256, np.uint8).tobytes()
 def examine(data: Bytes) -> str | None:
     """Return the note about what the JPEG ``data`` lacks, or None if it is whole.
 
-    Not judged: sampling factors that simplejpeg does not know, and damage that libjpeg does not
-    notice, since wrong bits may be valid codes.
+    Damage that libjpeg does not notice is not noticed: wrong bits may be valid codes.
 
     Raises:
         BadImage: more than ``MAX_MISSING_SHARE`` of the picture is missing.
@@ -54,9 +53,15 @@ def examine(data: Bytes) -> str | None:
 
 
 def _note_silent(bare: bytes, layout: Layout) -> str | None:
-    """Return the note for what libjpeg does not warn of: missing scans, arithmetic data cut off."""
-    if layout.is_arithmetic and not layout.is_progressive:
+    """Return the note for what gives no warning: missing scans, or data that end early.
+
+    Data end early without one where they are arithmetic-coded, or the sampling factors are rare.
+    """
+    is_judged = not layout.is_arithmetic and libjpeg.gives_warnings(bare)
+    if not is_judged and not layout.is_progressive:
         share = _missing_after(bare, layout)
+        if share and not layout.is_arithmetic:
+            return damage.missing("JPEG", share)
         blocks = layout.width * layout.height / libjpeg.SCALE**2 * (1 - share)
         coded = sum(scan.end - scan.start for scan in layout.scans)
         if share and coded > blocks * _PLAIN_BYTES:

@@ -8,6 +8,7 @@ warning comes first.
 
 from __future__ import annotations
 
+import io
 import re
 
 import numpy as np
@@ -15,6 +16,7 @@ import simplejpeg
 
 from models.images.jpeg import END_MARKER, Layout, read_layout
 from models.images.structure import Bytes
+from workers.imaging import decoders
 from workers.imaging.picture import Pixels
 
 SCALE = 8
@@ -42,7 +44,8 @@ def bare(data: Bytes) -> bytes:
         header = data[scan.header : scan.start]
         if not layout.is_progressive and not layout.is_lossless:
             header = header[:-3] + b"\0\x3f\0"
-        parts.append((scan.header, scan.end, header + data[scan.start : scan.end]))
+        coded = data[scan.start : scan.end].rstrip(b"\xff")  # fill bytes of the next marker
+        parts.append((scan.header, scan.end, header + coded))
     checked = [] if has_restarts(layout) or not _can_restart(layout) else [_LATE_RESTART]
     return b"".join([_START, *checked, *(part for _, _, part in sorted(parts)), END_MARKER])
 
@@ -71,8 +74,10 @@ def decode(data: bytes, layout: Layout, strict: bool) -> Pixels:
     """Decode ``data`` to (height, width, channels), scaled.
 
     Raises:
-        ValueError: libjpeg's first warning if ``strict``, or its error.
+        ValueError: libjpeg's first warning if ``strict`` and if it gives any, or its error.
     """
+    if not gives_warnings(data):
+        return _decode_with_pillow(data, layout)
     colours = {1: "GRAY", 4: "CMYK"}.get(len(layout.factors), "RGB")
     # A lossless JPEG cannot be scaled: simplejpeg would write it in full into a smaller buffer.
     side = 0 if layout.is_lossless else 1
@@ -80,6 +85,24 @@ def decode(data: bytes, layout: Layout, strict: bool) -> Pixels:
         data, colours, min_height=side, min_width=side, min_factor=1, strict=strict
     )
     return np.asarray(decoded, np.uint8)
+
+
+def gives_warnings(data: bytes) -> bool:
+    """Return whether simplejpeg knows the sampling factors of the JPEG ``data``."""
+    try:
+        simplejpeg.decode_jpeg_header(data)
+    except (ValueError, KeyError) as error:  # it has no name for some that libjpeg knows
+        return not isinstance(error, KeyError) and "subsampling" not in str(error)
+    return True
+
+
+def _decode_with_pillow(data: bytes, layout: Layout) -> Pixels:
+    try:
+        with decoders.open_image(io.BytesIO(data), layout.width * layout.height) as file:
+            file.draft(None, (1, 1))
+            return np.atleast_3d(np.asarray(file, np.uint8))
+    except (OSError, SyntaxError) as error:
+        raise ValueError(str(error)) from None
 
 
 def warning(data: bytes, layout: Layout) -> str:

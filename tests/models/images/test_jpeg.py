@@ -73,6 +73,14 @@ def test_jpegs_that_are_not_decoded_are_named(marker: int, precision: int, named
     assert e.value.facts["measured"] == named
 
 
+def test_jpeg_without_a_height_is_named() -> None:
+    data = bytearray(images.jpeg())
+    frame = data.index(b"\xff\xc0")
+    data[frame + 5 : frame + 7] = b"\0\0"
+    with pytest.raises(UnsupportedFormat, match="gives its height after its first scan"):
+        look(bytes(data))
+
+
 def test_jpeg_of_two_components_is_named() -> None:
     data = bytes.fromhex("ffd8ffc0000e0800100010020111000211 00".replace(" ", ""))
     with pytest.raises(UnsupportedFormat, match="JPEG of 2 components"):

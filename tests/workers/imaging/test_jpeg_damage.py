@@ -17,7 +17,7 @@ from PIL import Image
 from models.errors import AppError, BadImage
 from models.images import jpeg
 from tests.support import images
-from tests.workers.imaging.rare_jpegs import ARITHMETIC, LOSSLESS
+from tests.workers.imaging.rare_jpegs import ARITHMETIC, LOSSLESS, RARE_SAMPLING
 from workers.imaging import damage, jpeg_damage, mending
 from workers.imaging.picture import Picture
 
@@ -30,12 +30,20 @@ def picture(mode: str = "RGB", **options: Any) -> bytes:
     return images.encoded(image, "JPEG", **{"quality": 85, **options})
 
 
+def gray_with_factors() -> bytes:
+    """Return a gray JPEG with factors that simplejpeg does not know; they mean nothing there."""
+    data = bytearray(picture("L"))
+    data[data.index(b"\xff\xc0") + 11] = 0x14
+    return bytes(data)
+
+
 SEQUENTIAL = {
     "4:2:0": picture(),
     "4:4:4": picture(subsampling=0),
     "own codes": picture(optimize=True),
     "gray": picture("L"),
     "CMYK": picture("CMYK"),
+    "gray with factors": gray_with_factors(),
     "restarts each row": picture(restart_marker_rows=1),
     "restarts within rows": picture(restart_marker_blocks=7),
 }
@@ -45,6 +53,7 @@ WHOLE = {
     "progressive with restarts": picture(progressive=True, restart_marker_rows=2),
     "arithmetic": ARITHMETIC,
     "lossless": LOSSLESS,
+    "rare sampling": RARE_SAMPLING,
 }
 FILM = b"\0\0\0\x18ftypmp42" + np.random.default_rng(0).integers(0, 256, 99_999, np.uint8).tobytes()
 
@@ -203,6 +212,12 @@ def test_a_jpeg_without_a_component_is_refused(tmp_path: Path) -> None:
     luma = whole[:start] + bytes.fromhex("ffda0008 0101 00 003f00") + whole[start + 14 :]
     with pytest.raises(BadImage, match="100% of the picture cannot be decoded"):
         decode(tmp_path, luma)
+
+
+@pytest.mark.parametrize("end", [b"", END])
+def test_rare_sampling_factors_are_judged_without_warnings(tmp_path: Path, end: bytes) -> None:
+    with pytest.raises(BadImage, match=r"[45]\d% of the picture cannot be decoded"):
+        decode(tmp_path, cut(RARE_SAMPLING, 0.5) + end)
 
 
 def test_arithmetic_data_that_end_early_are_said(tmp_path: Path) -> None:
