@@ -37,8 +37,10 @@ def may_end_early(share: float) -> str:
     )
 
 
-def missing(format_name: str, share: float) -> str:
+def missing(format_name: str, share: float, more: bool = False) -> str:
     """Return the note for a picture of which ``share``, 0 to 1, is missing.
+
+    ``more``: whether what is there may be wrong, since it is not known where the damage begins.
 
     Raises:
         BadImage: that is more than ``MAX_MISSING_SHARE``.
@@ -51,7 +53,7 @@ def missing(format_name: str, share: float) -> str:
             limit=MAX_MISSING_SHARE,
             measured=round(share, 3),
         )
-    return f"{said} is missing or wrong"
+    return f"{said} is missing" + (", and more may be wrong" if more else "")
 
 
 def _percent(share: float) -> str:

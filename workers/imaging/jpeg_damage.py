@@ -61,7 +61,7 @@ def _note_silent(bare: bytes, layout: Layout) -> str | None:
     if not is_judged and not layout.is_progressive:
         share = _missing_after(bare, layout)
         if share and not layout.is_arithmetic:
-            return damage.missing("JPEG", share)
+            return damage.missing("JPEG", share, more=True)
         blocks = layout.width * layout.height / libjpeg.SCALE**2 * (1 - share)
         coded = sum(scan.end - scan.start for scan in layout.scans)
         if share and coded > blocks * _PLAIN_BYTES:
@@ -89,7 +89,7 @@ def _note_damage(bare: bytes, layout: Layout, warning: str) -> str | None:
         layout = read_layout(bare)
         if layout.lacks_component:
             return damage.missing("JPEG", 1.0)
-    return damage.missing("JPEG", _missing_after(bare, layout))
+    return damage.missing("JPEG", _missing_after(bare, layout), more=True)
 
 
 def _first_damage(bare: bytes, layout: Layout) -> int:

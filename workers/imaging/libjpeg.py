@@ -1,8 +1,8 @@
 """Decode a JPEG with libjpeg for the sake of its warnings.
 
 Decoders fill what is missing with gray and go on; Pillow and OpenCV swallow that libjpeg warned.
-simplejpeg raises its first warning. An eighth of each side is decoded, a third of the time of a
-decoding in full, and what is no part of the picture's data is left out before, so that no harmless
+simplejpeg raises its first warning. Only an eighth of each side is decoded, since the codes are
+what matters; and what is no part of the picture's data is left out before, so that no harmless
 warning comes first.
 """
 
@@ -30,6 +30,7 @@ _LATE_RESTART = b"\xff\xdd\0\4\xff\xff"
 """A restart interval that no scan reaches. With one, libjpeg-turbo decodes each Huffman code with
 care; else it takes a code that does not exist for 0, without a warning."""
 _LEFT_OVER = re.compile(r"Corrupt JPEG data: (\d+) extraneous bytes before marker")
+_BEFORE_RESTART = re.compile(r".* 0xd[0-7]$")
 _WARNINGS = ("Corrupt JPEG data", "Premature end of JPEG file", "Inconsistent progression sequence")
 
 
@@ -119,6 +120,8 @@ def is_harmless(warning: str, coded: bytes, had_end: bool) -> bool:
 
     Without an end marker, what is left over is something else, which a program appended.
     """
+    if _BEFORE_RESTART.match(warning):
+        return False
     count = left_over(warning)
     is_padding = count <= _PADDING_BYTES or len(set(coded[-count:])) == 1
     return count > 0 and (is_padding or not had_end)

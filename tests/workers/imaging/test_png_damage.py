@@ -119,7 +119,7 @@ def test_broken_samples_cost_the_rows_from_there_on(tmp_path: Path) -> None:
     raw[97 * 181] = 9  # no filter has this number
     made = decode(tmp_path, images.by_hand(samples, packed=zlib.compress(raw)))
     assert (made.pixels[:97, :, ::-1] == samples[:97]).all()
-    assert "3% of the picture is missing or wrong" in made.notes[0]
+    assert "3% of the picture is missing" in made.notes[0]
     packed = bytearray(zlib.compress(bytes(raw[: 98 * 181]), 0) + bytes(4000))
     packed[97 * 181 : 97 * 181 + 99] = b"\xff" * 99
     with pytest.raises(BadImage):
@@ -135,9 +135,7 @@ def test_every_kind_of_samples_is_filled(tmp_path: Path, mode: str) -> None:
     raw = zlib.decompress(packed)
     short = images.chunk(b"IDAT", zlib.compress(raw[: 95 * len(raw) // 100]))
     made = decode(tmp_path, whole[:start] + short + images.chunk(b"IEND", b""))
-    assert made.notes == (
-        "the PNG file is damaged or ends early: 5% of the picture is missing or wrong",
-    )
+    assert made.notes == ("the PNG file is damaged or ends early: 5% of the picture is missing",)
     assert (made.pixels[:95] == decode(tmp_path, whole).pixels[:95]).all()
 
 
