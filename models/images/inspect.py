@@ -107,11 +107,11 @@ def inspect(
 
     The picture takes ``size`` bytes from ``start``, a multiple of ``mmap.ALLOCATIONGRANULARITY``;
     size 0: up to the end. Nothing is decoded: PNG chunks are walked with their CRCs, JPEG segments
-    and GIF blocks up to the end mark, WebP chunks to the end. A large file takes some milliseconds:
+    to the end of the picture, GIF blocks to the end mark, WebP chunks to the end. A large file takes some milliseconds:
     do not call it on the event loop.
 
     Raises:
-        UnsupportedFormat: the format is not in ``accepted``.
+        UnsupportedFormat: the format is not in ``accepted``, or a kind of JPEG that is not decoded.
         BadImage: the structure is broken or the file ends early.
     """
     if os.fstat(file.fileno()).st_size == start:

@@ -15,6 +15,8 @@ END_MARKER = b"\xff\xd9"
 _MAX_SCANS = 200
 """Each scan costs a decoder a pass over all blocks, however little data it holds."""
 
+_MAX_TABLES = 4000
+"""A progressive JPEG has some tables for each of its scans."""
 _SOF_BYTES = 8  # of a frame header without components: length, precision, height, width, count
 _COMPONENT_BYTES = 3  # in a frame header: id, sampling factors, quantization table
 _SOS_BYTES = 6  # of a scan header without components: length, count, band, bits
@@ -113,10 +115,15 @@ class Layout:
         """Take the segment whose marker is at ``at``; ``segment``: its length and content.
 
         Raises:
+            BadImage: there were too many tables.
             UnsupportedFormat: it begins a frame that no decoder here reads.
         """
         is_frame = marker in _SOF_MARKERS and not self.frame and len(segment) >= _SOF_BYTES
         if is_frame or marker in _TABLES:
+            if len(self.tables) == _MAX_TABLES:
+                raise BadImage(
+                    f"the JPEG file has more than {_MAX_TABLES} tables", limit=_MAX_TABLES
+                )
             self.tables.append((at, at + 2 + len(segment)))
         if is_frame:
             self.frame = at + 2

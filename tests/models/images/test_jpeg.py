@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.errors import UnsupportedFormat
+from models.errors import BadImage, UnsupportedFormat
 from models.images import jpeg
 from models.images.inspect import ImageHeader
 from tests.models.images import look
@@ -71,6 +71,13 @@ def test_jpegs_that_are_not_decoded_are_named(marker: int, precision: int, named
     with pytest.raises(UnsupportedFormat, match=f"this is a {named}; send a JPEG of 8 bits") as e:
         look(bytes(data))
     assert e.value.facts["measured"] == named
+
+
+def test_tables_are_limited() -> None:
+    whole = images.jpeg()
+    assert look(whole[:2] + b"\xff\xdb\0\2" * 3000 + whole[2:]).width == 40
+    with pytest.raises(BadImage, match="more than 4000 tables"):
+        look(whole[:2] + b"\xff\xdb\0\2" * 4001 + whole[2:])
 
 
 def test_jpeg_without_a_height_is_named() -> None:
