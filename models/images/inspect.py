@@ -107,8 +107,8 @@ def inspect(
 
     The picture takes ``size`` bytes from ``start``, a multiple of ``mmap.ALLOCATIONGRANULARITY``;
     size 0: up to the end. Nothing is decoded: PNG chunks are walked with their CRCs, JPEG segments
-    to the end of the picture, GIF blocks to the end mark, WebP chunks to the end. A large file takes
-    some milliseconds: do not call it on the event loop.
+    to the end of the picture, GIF blocks to the end mark, WebP chunks to the end. A large file
+    takes some milliseconds: do not call it on the event loop.
 
     Raises:
         UnsupportedFormat: the format is not in ``accepted``, or a kind of JPEG that is not decoded.
