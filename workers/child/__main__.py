@@ -163,6 +163,7 @@ def _process(request: Request, tools: tuple[Any, Any, Any, Any], output: TextIO)
             writing,
             request.report,
             engine,
+            request.metadata,
         )
         # An intermediate result obeys the limit of results, not that of uploads.
         limit = limits.max_output_pixels if request.is_intermediate else limits.max_pixels

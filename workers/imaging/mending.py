@@ -14,6 +14,7 @@ from pathlib import Path
 
 from models.errors import BadImage
 from models.images import jpeg
+from models.images.metadata import MetadataChoice
 from workers.imaging import codec, jpeg_damage, png_damage
 from workers.imaging.codec import MinimumSize
 from workers.imaging.picture import Picture
@@ -22,7 +23,11 @@ _MENDED = "mended"  # name of the copy
 
 
 def decode(
-    path: Path, folder: Path, max_pixels: int, minimum_size: MinimumSize | None = None
+    path: Path,
+    folder: Path,
+    max_pixels: int,
+    minimum_size: MinimumSize | None = None,
+    keep: MetadataChoice = "none",
 ) -> Picture:
     """Decode the file at ``path`` as ``codec.decode`` does, also if it is damaged.
 
@@ -35,14 +40,18 @@ def decode(
     with _mapped(path) as data:
         is_jpeg, is_png = data[:3] == b"\xff\xd8\xff", data[:4] == b"\x89PNG"
     if is_jpeg:
-        return _decode_jpeg(path, folder / _MENDED, max_pixels, minimum_size)
+        return _decode_jpeg(path, folder / _MENDED, max_pixels, minimum_size, keep)
     if is_png:
-        return _decode_png(path, folder / _MENDED, max_pixels)
-    return codec.decode(path, max_pixels, minimum_size)
+        return _decode_png(path, folder / _MENDED, max_pixels, keep)
+    return codec.decode(path, max_pixels, minimum_size, keep)
 
 
 def _decode_jpeg(
-    path: Path, mended: Path, max_pixels: int, minimum_size: MinimumSize | None
+    path: Path,
+    mended: Path,
+    max_pixels: int,
+    minimum_size: MinimumSize | None,
+    keep: MetadataChoice,
 ) -> Picture:
     with _mapped(path) as data:
         layout = jpeg.read_layout(data)
@@ -51,22 +60,22 @@ def _decode_jpeg(
             mended.write_bytes(data[: layout.end] + jpeg.END_MARKER)
             path = mended
     # Only blocks of coefficients can be scaled; a lossless JPEG has none.
-    picture = codec.decode(path, max_pixels, None if layout.is_lossless else minimum_size)
+    picture = codec.decode(path, max_pixels, None if layout.is_lossless else minimum_size, keep)
     return picture if note is None else replace(picture, notes=(*picture.notes, note))
 
 
-def _decode_png(path: Path, mended: Path, max_pixels: int) -> Picture:
+def _decode_png(path: Path, mended: Path, max_pixels: int, keep: MetadataChoice) -> Picture:
     with _mapped(path) as data:
         is_mended = png_damage.write_sound_chunks(data, mended)
     with suppress(BadImage):
-        picture = codec.decode(mended if is_mended else path, max_pixels)
+        picture = codec.decode(mended if is_mended else path, max_pixels, None, keep)
         with _mapped(path) as data:
             if png_damage.has_all_rows(data, picture.pixels):
                 return picture
         del picture  # two are never in memory together
     with _mapped(path) as data:
         note = png_damage.write_filled(data, mended)
-    picture = codec.decode(mended, max_pixels)
+    picture = codec.decode(mended, max_pixels, None, keep)
     return replace(picture, notes=(*picture.notes, note))
 
 

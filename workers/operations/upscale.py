@@ -24,7 +24,7 @@ _BORDER = cv2.BORDER_REPLICATE
 def upscale(picture: Picture, spec: Upscale, tools: Tools) -> Picture:
     """Return ``picture`` ``spec.scale`` times as wide and high, in 8 bits.
 
-    Alpha is enlarged separately.
+    Alpha is enlarged separately. A print keeps its size.
 
     Raises:
         WeightsMissing: this worker lacks the network that the service found.
@@ -69,7 +69,7 @@ def upscale(picture: Picture, spec: Upscale, tools: Tools) -> Picture:
         # Straight alpha is a smooth plane or a hard mask; a network would ring at a mask's edges.
         size = (picture.width * spec.scale, picture.height * spec.scale)
         alpha = np.asarray(cv2.resize(picture.alpha, size, interpolation=cv2.INTER_CUBIC), np.uint8)
-    return picture.with_pixels(pixels, alpha)
+    return picture.with_pixels(pixels, alpha).printed_alike(spec.scale, spec.scale)
 
 
 def engines(tools: Tools) -> list[Engine]:

@@ -1,0 +1,156 @@
+"""EXIF, XMP and IPTC of a picture: what a result keeps of them, by the choice of the request."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from PIL import Image, JpegImagePlugin, PngImagePlugin
+
+from models.images.metadata import MAX_BLOCK_BYTES, MetadataChoice
+from workers.imaging import exif_block, exif_writer, notes, xmp
+from workers.imaging.exif_block import ARTIST, CAPTURED, COPYRIGHT
+
+_IPTC = 0x0404  # number of the image resource of Photoshop that holds it
+_MAX_TEXT_BYTES = 1000
+"""Of author and copyright: with them, a result is no larger than a head is counted for."""
+_SAFE_TAGS = frozenset({ARTIST, COPYRIGHT, CAPTURED})
+_CAPTURED = re.compile(rb"\d{4}:\d\d:\d\d \d\d:\d\d:\d\d")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
+# IPTC IIM 4.2: marker, record 2, number of the field, two bytes of length.
+_FIELD = re.compile(rb"\x1c\x02([\x37\x3c\x50\x74])([\x00-\x7f].)", re.DOTALL)
+_IPTC_DATE, _IPTC_TIME, _IPTC_AUTHOR, _IPTC_RIGHTS = 0x37, 0x3C, 0x50, 0x74
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What results carry: blocks without the prefixes of a format; empty: nothing.
+
+    ``notes``: what is not kept.
+    """
+
+    exif: bytes = b""
+    xmp: bytes = b""
+    iptc: bytes = b""
+    notes: tuple[str, ...] = ()
+
+
+NO_METADATA = Metadata()
+
+
+@dataclass(frozen=True)
+class _Found:
+    exif: bytes
+    xmp: bytes
+    iptc: bytes
+    extended_xmp: bool
+    comments: bool
+
+    def kinds(self, exif: bool) -> list[str]:
+        """Return the names of what the file holds; ``exif``: whether its EXIF counts."""
+        every = {
+            "EXIF": exif,
+            "XMP": bool(self.xmp) or self.extended_xmp,
+            "IPTC": bool(self.iptc),
+            "comments": self.comments,
+        }
+        return [name for name, there in every.items() if there]
+
+
+def read(file: Image.Image, choice: MetadataChoice) -> Metadata:
+    """Return the metadata of ``file``, which is loaded, that its results keep."""
+    found = _find(file)
+    if choice == "all":
+        return _all(found)
+    if choice == "safe":
+        texts = _safe_texts(found)
+        kinds = found.kinds(exif_block.has_content(found.exif, _SAFE_TAGS))
+        lost = [notes.METADATA_BUT_SAFE.format(", ".join(kinds))] if kinds else []
+        for tag in [tag for tag, text in texts.items() if len(text) > _MAX_TEXT_BYTES]:
+            del texts[tag]
+            lost.append(notes.TEXT_TOO_LONG.format(_MAX_TEXT_BYTES))
+        return Metadata(exif_writer.build(texts) if texts else b"", notes=tuple(lost))
+    kinds = found.kinds(exif_block.has_content(found.exif))
+    return Metadata(notes=(notes.METADATA.format(", ".join(kinds)),) if kinds else ())
+
+
+def _find(file: Image.Image) -> _Found:
+    info = file.info
+    resources = info.get("photoshop")
+    iptc = resources.get(_IPTC) if isinstance(resources, dict) else None
+    segments = file.applist if isinstance(file, JpegImagePlugin.JpegImageFile) else []
+    return _Found(
+        exif_of(file),
+        _bytes(info.get("xmp")),
+        _bytes(iptc),
+        any(body.startswith(xmp.EXTENSION_MARK) for _, body in segments),
+        _has_comments(file),
+    )
+
+
+def exif_of(file: Image.Image) -> bytes:
+    """Return the EXIF block of ``file``; empty if it has none."""
+    return _bytes(file.info.get("exif"))
+
+
+def _bytes(value: Any) -> bytes:
+    return value if isinstance(value, bytes) else b""
+
+
+def _has_comments(file: Image.Image) -> bool:
+    if isinstance(file, PngImagePlugin.PngImageFile):
+        return bool(file.text.keys() - {"XML:com.adobe.xmp"})
+    return bool(file.info.get("comment"))
+
+
+def _all(found: _Found) -> Metadata:
+    lost = []
+    exif = exif_writer.cleaned(found.exif) if len(found.exif) <= MAX_BLOCK_BYTES else b""
+    if found.exif and not exif:
+        lost.append("EXIF")
+    packet = xmp.cleaned(found.xmp)
+    if (found.xmp and not packet) or len(packet) > MAX_BLOCK_BYTES:
+        lost.append("XMP")
+        packet = b""
+    elif found.extended_xmp:
+        lost.append("extended XMP")
+    iptc = found.iptc if len(found.iptc) <= MAX_BLOCK_BYTES else b""
+    if found.iptc and not iptc:
+        lost.append("IPTC")
+    if found.comments:
+        lost.append("comments")
+    said = (notes.METADATA_UNFIT.format(", ".join(lost)),) if lost else ()
+    return Metadata(exif, packet, iptc, said)
+
+
+def _safe_texts(found: _Found) -> dict[int, bytes]:
+    """Return author, copyright and time of capture by their EXIF tags: of EXIF, else XMP, IPTC."""
+    author, rights, captured = xmp.read_texts(found.xmp) if found.xmp else ("", "", "")
+    of_xmp = {ARTIST: author, COPYRIGHT: rights, CAPTURED: captured}
+    sources = (
+        _iptc_texts(found.iptc),
+        {tag: _CONTROL.sub(" ", text).encode() for tag, text in of_xmp.items() if text},
+        exif_block.read_texts(found.exif),
+    )
+    return {
+        tag: text
+        for source in sources
+        for tag, text in source.items()
+        if tag != CAPTURED or _CAPTURED.fullmatch(text)
+    }
+
+
+def _iptc_texts(block: bytes) -> dict[int, bytes]:
+    fields: dict[int, bytes] = {}
+    for match in _FIELD.finditer(block[:MAX_BLOCK_BYTES]):
+        length = int.from_bytes(match[2], "big")
+        text = block[match.end() : match.end() + length]
+        fields.setdefault(match[1][0], text.strip(b"\0 "))
+    date, time = fields.get(_IPTC_DATE, b"").decode("latin-1"), fields.get(_IPTC_TIME, b"")
+    texts = {ARTIST: fields.get(_IPTC_AUTHOR, b""), COPYRIGHT: fields.get(_IPTC_RIGHTS, b"")}
+    if re.fullmatch(r"\d{8}", date):
+        clock = time[:6].decode("latin-1") if re.match(rb"\d{6}", time) else "000000"
+        stamp = f"{date[:4]}:{date[4:6]}:{date[6:]} {clock[:2]}:{clock[2:4]}:{clock[4:]}"
+        texts[CAPTURED] = stamp.encode()
+    return {tag: text for tag, text in texts.items() if text}
