@@ -20,8 +20,8 @@ METADATA = (
 )
 """The choice in words, for the API's documents and the command line."""
 
-MAX_BLOCK_BYTES = 65_000
-"""Maximum bytes of each of the three: a JPEG segment, the usual place of all, holds 65,533."""
+MAX_BLOCK_BYTES = 65_500
+"""Maximum bytes of each of the three: of a segment of a JPEG, 65,533 bytes, without its heads."""
 
 _KINDS = 3
 

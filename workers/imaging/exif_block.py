@@ -28,6 +28,7 @@ TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4
 _INTEGER_CODES = {1: "B", 3: "H", 4: "I"}
 RATIONAL = 5
 
+_TEXTS = frozenset({2, 7, 129})  # ASCII, bytes, UTF-8
 _COLOUR_SPACE, _INTEROPERABILITY_INDEX = 0xA001, 0x0001
 _ADOBE_RGB, _ADOBE_RGB_INDEX = 2, b"R03"
 
@@ -142,7 +143,11 @@ def read_texts(block: bytes) -> dict[int, bytes]:
     main = exif.main()
     wanted = [entry for entry in main if entry.tag in {ARTIST, COPYRIGHT}]
     wanted += [entry for entry in exif.sub(EXIF_DIRECTORY, main) if entry.tag == CAPTURED]
-    found = {entry.tag: exif.value(entry).strip(b"\0 ") for entry in reversed(wanted)}
+    found = {
+        entry.tag: exif.value(entry).strip(b"\0 ")
+        for entry in reversed(wanted)
+        if entry.kind in _TEXTS
+    }
     return {tag: text for tag, text in found.items() if text}
 
 

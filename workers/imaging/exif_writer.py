@@ -9,7 +9,8 @@ import struct
 from collections.abc import Mapping
 from fractions import Fraction
 
-from models.images.exif import ORIENTATION_TAG
+from models.images.exif import ORIENTATION_TAG, PREFIX
+from models.images.structure import MAX_EXIF_BYTES
 from workers.imaging.exif_block import (
     CAPTURED,
     EXIF_DIRECTORY,
@@ -29,13 +30,13 @@ _MAX_INTEGER = 0xFFFFFFFF
 
 
 def cleaned(block: bytes) -> bytes:
-    """Return the block upright and without its thumbnail; empty if it is not EXIF.
+    """Return the block upright and without its thumbnail; empty if it is not EXIF, or too long.
 
     The thumbnail's bytes are overwritten: it may show what was cut off the picture.
     """
     exif = ExifBlock(block)
     picture, *others = exif.chain() or [0]
-    if not picture or not exif.order:
+    if not picture or not exif.order or len(block) > MAX_EXIF_BYTES + len(PREFIX):
         return b""
     for entry in exif.entries(picture):
         if entry.tag == ORIENTATION_TAG and entry.at + 12 <= len(exif.data):

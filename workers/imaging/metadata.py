@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from email.utils import parsedate
 from typing import Any
 
 from PIL import Image, JpegImagePlugin, PngImagePlugin
@@ -13,6 +15,9 @@ from workers.imaging import exif_block, exif_writer, notes, xmp
 from workers.imaging.exif_block import ARTIST, CAPTURED, COPYRIGHT
 
 _IPTC = 0x0404  # number of the image resource of Photoshop that holds it
+_XMP_KEYWORD = "XML:com.adobe.xmp"
+_PNG_KEYWORDS = {"Author": ARTIST, "Copyright": COPYRIGHT}  # PNG specification, 11.3.3.1
+_PNG_CAPTURED = "Creation Time"
 _MAX_TEXT_BYTES = 1000
 """Of author and copyright: with them, a result is no larger than a head is counted for."""
 _SAFE_TAGS = frozenset({ARTIST, COPYRIGHT, CAPTURED})
@@ -45,7 +50,7 @@ class _Found:
     xmp: bytes
     iptc: bytes
     extended_xmp: bool
-    comments: bool
+    comments: dict[str, str]
 
     def kinds(self, exif: bool) -> list[str]:
         """Return the names of what the file holds; ``exif``: whether its EXIF counts."""
@@ -53,7 +58,7 @@ class _Found:
             "EXIF": exif,
             "XMP": bool(self.xmp) or self.extended_xmp,
             "IPTC": bool(self.iptc),
-            "comments": self.comments,
+            "comments": bool(self.comments),
         }
         return [name for name, there in every.items() if there]
 
@@ -72,7 +77,8 @@ def read(file: Image.Image, choice: MetadataChoice) -> Metadata:
             lost.append(notes.TEXT_TOO_LONG.format(_MAX_TEXT_BYTES))
         return Metadata(exif_writer.build(texts) if texts else b"", notes=tuple(lost))
     kinds = found.kinds(exif_block.has_content(found.exif))
-    return Metadata(notes=(notes.METADATA.format(", ".join(kinds)),) if kinds else ())
+    note = notes.METADATA if kinds == ["comments"] else notes.METADATA_KEPT_BY
+    return Metadata(notes=(note.format(", ".join(kinds)),) if kinds else ())
 
 
 def _find(file: Image.Image) -> _Found:
@@ -85,7 +91,7 @@ def _find(file: Image.Image) -> _Found:
         _bytes(info.get("xmp")),
         _bytes(iptc),
         any(body.startswith(xmp.EXTENSION_MARK) for _, body in segments),
-        _has_comments(file),
+        _comments(file),
     )
 
 
@@ -98,24 +104,24 @@ def _bytes(value: Any) -> bytes:
     return value if isinstance(value, bytes) else b""
 
 
-def _has_comments(file: Image.Image) -> bool:
+def _comments(file: Image.Image) -> dict[str, str]:
+    """Return texts by their keyword; those of a JPEG or GIF have none."""
     if isinstance(file, PngImagePlugin.PngImageFile):
-        return bool(file.text.keys() - {"XML:com.adobe.xmp"})
-    return bool(file.info.get("comment"))
+        return {key: str(text) for key, text in file.text.items() if key != _XMP_KEYWORD}
+    return {"": "there"} if file.info.get("comment") else {}
 
 
 def _all(found: _Found) -> Metadata:
     lost = []
-    exif = exif_writer.cleaned(found.exif) if len(found.exif) <= MAX_BLOCK_BYTES else b""
+    exif = _fitting(exif_writer.cleaned(found.exif))
     if found.exif and not exif:
         lost.append("EXIF")
-    packet = xmp.cleaned(found.xmp)
-    if (found.xmp and not packet) or len(packet) > MAX_BLOCK_BYTES:
+    packet = _fitting(xmp.cleaned(found.xmp))
+    if found.xmp and not packet:
         lost.append("XMP")
-        packet = b""
     elif found.extended_xmp:
         lost.append("extended XMP")
-    iptc = found.iptc if len(found.iptc) <= MAX_BLOCK_BYTES else b""
+    iptc = _fitting(found.iptc)
     if found.iptc and not iptc:
         lost.append("IPTC")
     if found.comments:
@@ -124,13 +130,18 @@ def _all(found: _Found) -> Metadata:
     return Metadata(exif, packet, iptc, said)
 
 
+def _fitting(block: bytes) -> bytes:
+    return block if len(block) <= MAX_BLOCK_BYTES else b""
+
+
 def _safe_texts(found: _Found) -> dict[int, bytes]:
     """Return author, copyright and time of capture by their EXIF tags: of EXIF, else XMP, IPTC."""
-    author, rights, captured = xmp.read_texts(found.xmp) if found.xmp else ("", "", "")
+    author, rights, captured = xmp.read_texts(found.xmp)
     of_xmp = {ARTIST: author, COPYRIGHT: rights, CAPTURED: captured}
     sources = (
+        _plain(_png_texts(found.comments)),
         _iptc_texts(found.iptc),
-        {tag: _CONTROL.sub(" ", text).encode() for tag, text in of_xmp.items() if text},
+        _plain(of_xmp),
         exif_block.read_texts(found.exif),
     )
     return {
@@ -139,6 +150,18 @@ def _safe_texts(found: _Found) -> dict[int, bytes]:
         for tag, text in source.items()
         if tag != CAPTURED or _CAPTURED.fullmatch(text)
     }
+
+
+def _plain(texts: Mapping[int, str]) -> dict[int, bytes]:
+    return {tag: _CONTROL.sub(" ", text).strip().encode() for tag, text in texts.items() if text}
+
+
+def _png_texts(comments: Mapping[str, str]) -> dict[int, str]:
+    texts = {tag: comments[key] for key, tag in _PNG_KEYWORDS.items() if key in comments}
+    date = parsedate(comments.get(_PNG_CAPTURED, ""))  # by RFC 1123, as the specification asks
+    if date is not None:
+        texts[CAPTURED] = "{:04}:{:02}:{:02} {:02}:{:02}:{:02}".format(*date[:6])
+    return texts
 
 
 def _iptc_texts(block: bytes) -> dict[int, bytes]:

@@ -13,7 +13,8 @@ HDR = (
     "high dynamic range ({}) was converted to sRGB: 203 cd/m2 is near white, 1000 cd/m2 is white, "
     "as docs/pictures.md says"
 )
-METADATA = "metadata was dropped: {}; metadata=safe or metadata=all keeps it"
+METADATA = "metadata was dropped: {}"
+METADATA_KEPT_BY = "metadata was dropped: {} (metadata=safe or metadata=all keeps more)"
 METADATA_BUT_SAFE = "metadata other than author, copyright and capture date was dropped: {}"
 METADATA_UNFIT = "metadata that is broken, or that a result cannot carry, was dropped: {}"
 NARROW_RANGE = "samples of the narrow (video) range were widened to the full range"

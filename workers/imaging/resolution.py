@@ -117,8 +117,14 @@ def _resolution(pair: Any, scale: float = 1.0, *, absolute: bool = True) -> Reso
     if not all(math.isfinite(value) and 0 < value <= _MOST for value in (x, y)):
         return None
     if absolute:
-        return Resolution(x, y) if min(x, y) > _LEAST else None
+        return Resolution(_whole(x), _whole(y)) if min(x, y) > _LEAST else None
     return Resolution(x, y, absolute=False) if x != y else None
+
+
+def _whole(dpi: float) -> float:
+    """Return a whole number of dots per inch where a PNG, in dots per metre, means one."""
+    near = float(round(dpi))
+    return near if abs(dpi - near) <= _METRES_PER_INCH / 2 else dpi
 
 
 def _photoshop_resolution(resources: Any) -> Resolution | None:

@@ -7,7 +7,7 @@ expanded.
 from __future__ import annotations
 
 import re
-from xml.dom import minidom
+from xml.dom import expatbuilder, minidom
 from xml.parsers.expat import ExpatError
 
 from models.images.metadata import MAX_BLOCK_BYTES
@@ -92,10 +92,7 @@ def read_texts(packet: bytes) -> tuple[str, str, str]:
 def _texts(document: minidom.Document) -> tuple[str, str, str]:
     dates = (_DATE.match(_text(document, name)) for name in _DATES)
     date = next((match for match in dates if match), None)
-    captured = ""
-    if date:
-        year, month, day, hour, minute, second = date.groups("00")
-        captured = f"{year}:{month}:{day} {hour}:{minute}:{second}"
+    captured = "{}:{}:{} {}:{}:{}".format(*date.groups("00")) if date else ""
     return _text(document, _AUTHOR), _text(document, _RIGHTS), captured
 
 
@@ -107,16 +104,17 @@ def says_part(packet: bytes) -> tuple[bool, bool]:
 
 
 def _parse(packet: bytes) -> minidom.Document | None:
-    plain = packet.replace(b"\0", b"")  # of UTF-16
+    # Without a document type nothing is expanded or fetched. UTF-16 has zero bytes between.
+    plain = packet.replace(b"\0", b"")
     if len(packet) > MAX_BLOCK_BYTES or b"<!DOCTYPE" in plain or b"<!ENTITY" in plain:
         return None
     if plain.count(b"<") > _MAX_ELEMENTS:
         return None
     try:
-        # No document type: nothing is expanded or fetched.
-        return minidom.parseString(packet.rstrip(b"\0"))  # noqa: S318
-    except (ExpatError, ValueError, LookupError):
+        document: minidom.Document = expatbuilder.parseString(packet.rstrip(b"\0"))  # noqa: S316
+    except (ExpatError, ValueError, LookupError, OSError):  # the last two: of odd encodings
         return None
+    return document
 
 
 def _is_stale(space: str | None, name: str | None) -> bool:

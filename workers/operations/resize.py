@@ -34,7 +34,9 @@ def _factors(before: Size, after: Size, spec: Resize) -> tuple[float, float]:
     across, down = after[0] / before[0], after[1] / before[1]
     if spec.width is None:
         return down, down
-    return (across, across) if spec.height is None else (across, down)
+    # With both sides given, one of them may be rounded by less than a pixel.
+    alike = spec.height is None or abs(across - down) * max(before) < 1
+    return (across, across) if alike else (across, down)
 
 
 def resample(picture: Picture, size: Size, enlarge_filter: int = cv2.INTER_LANCZOS4) -> Picture:
