@@ -45,6 +45,9 @@ _DROPPED = _THUMBNAILS | _RESOLUTION | _SIZE  # of the picture as it was: its he
 _AUTHOR, _RIGHTS = (_DC, "creator"), (_DC, "rights")
 _DATES = ((_EXIF, "DateTimeOriginal"), (_PHOTOSHOP, "DateCreated"))
 _DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d)(?::(\d\d))?")
+_GAIN_MAP = re.compile(rb'hdrgm:Version|Item:Semantic\s*=\s*"GainMap"')
+_VIDEO = re.compile(rb"GCamera:(?:MotionPhoto|MicroVideo)\s*(?:=\s*[\"']|>)1")
+_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _MAX_ELEMENTS = 20_000  # a packet of MAX_BLOCK_BYTES has at most some 16,000
 
 
@@ -98,9 +101,7 @@ def _texts(document: minidom.Document) -> tuple[str, str, str]:
 
 def says_part(packet: bytes) -> tuple[bool, bool]:
     """Return whether the file has a gain map, and whether it has a video, by its packet."""
-    gain_map = b"hdr-gain-map/1.0" in packet or b'"GainMap"' in packet
-    video = re.search(rb'(?:MotionPhoto|MicroVideo)(?:="1"|>1<)', packet) is not None
-    return gain_map, video
+    return _GAIN_MAP.search(packet) is not None, _VIDEO.search(packet) is not None
 
 
 def _parse(packet: bytes) -> minidom.Document | None:
@@ -110,8 +111,10 @@ def _parse(packet: bytes) -> minidom.Document | None:
         return None
     if plain.count(b"<") > _MAX_ELEMENTS:
         return None
+    if not packet.startswith(_UTF16_MARKS):
+        packet = packet.rstrip(b"\0")
     try:
-        document: minidom.Document = expatbuilder.parseString(packet.rstrip(b"\0"))  # noqa: S316
+        document: minidom.Document = expatbuilder.parseString(packet)  # noqa: S316
     except (ExpatError, ValueError, LookupError, OSError):  # the last two: of odd encodings
         return None
     return document
