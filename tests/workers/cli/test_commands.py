@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.support import images
+from tests.support import images, metadata
 from tests.support.command import Done, run_main
 from tests.support.paths import ROOT, SHARED
 from workers.__main__ import main
@@ -88,6 +88,18 @@ def test_format_follows_the_output_name(folder: Path, command: Command) -> None:
     done = command("convert", "cat.png", "b.jpg", "--format", "webp")
     assert done.returncode == 2
     assert "b.jpg: conflicting formats, jpeg and webp" in done.stderr
+
+
+def test_metadata_is_chosen(folder: Path, command: Command) -> None:
+    (folder / "photo.jpg").write_bytes(metadata.jpeg())
+    for choice, author in (((), None), (("--metadata", "safe"), "Ada Lovelace")):
+        assert (
+            command("rotate", "photo.jpg", "a.jpg", "-f", "--angle", "90", *choice).returncode == 0
+        )
+        made = (folder / "a.jpg").read_bytes()
+        assert images.decoded(made).getexif().get(0x013B) == author
+        assert metadata.PLACE not in made
+    assert command("rotate", "photo.jpg", "b.jpg", "--metadata", "some").returncode == 2
 
 
 def test_missing_output_folder_is_created(folder: Path, command: Command) -> None:
