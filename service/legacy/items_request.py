@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import PurePosixPath
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from pydantic import BaseModel, ConfigDict, FailFast, Field
 
 from models.errors import BadParameter
 from models.images.inspect import FORMAT_BY_EXTENSION, OutputFormat
-from models.images.metadata import METADATA
+from models.images.metadata import METADATA, MetadataChoice
 from models.settings.uploads import UploadSettings
 from service.http.request_body import check_limit, validate
 from service.legacy.images_root import ImagesRoot
@@ -31,7 +31,12 @@ class ItemsRequest(BaseModel):
     model_config = ConfigDict(extra="ignore")
     images: Annotated[list[ItemsImage], FailFast()] = Field(min_length=1)
     operations: Annotated[list[str], FailFast()] = []
-    metadata: str = Field("", max_length=20, description=METADATA)
+    metadata: str = Field(
+        "",
+        max_length=20,
+        description=METADATA,
+        json_schema_extra={"enum": [*get_args(MetadataChoice), ""]},
+    )
 
 
 def read_items_request(document: Any, settings: UploadSettings) -> ItemsRequest:
