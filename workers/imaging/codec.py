@@ -89,7 +89,8 @@ def decode(
             else:
                 _scale_key(file, stored)
                 picture = _to_picture(file, space.icc)
-            picture = space.apply(_upright(picture, orientation_tag))
+            picture = _upright(picture, orientation_tag)  # frees the picture as stored
+            picture = space.apply(picture)
             box = full and _content_box(picture.size, full, orientation_tag)
             return replace(
                 picture,

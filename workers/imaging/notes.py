@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 CICP_UNKNOWN = "the file's cICP chunk names colours that are not known here: it was ignored"
-EMBEDDED_PREVIEW = "the embedded preview was dropped"
+EMBEDDED_PREVIEW = "the embedded preview (thumbnail) was dropped"
 FIRST_FRAME = "only the first frame of the animation was used"
 FROM_CMYK = "CMYK colours were converted to sRGB"
-FURTHER_PICTURES = "the file holds {} pictures: only the first was used"
+FURTHER_PICTURES = "the file holds {} pictures (MPO): only the first was used"
 GAIN_MAP = "the gain map for high dynamic range was dropped: the result is the picture without it"
 GAMMA = "the file's gamma was applied: the result is sRGB"
 HDR = (
-    "high dynamic range ({}) was converted to sRGB: 203 cd/m2 is near white, 1000 cd/m2 is white, "
-    "as docs/pictures.md says"
+    "high dynamic range (HDR, {}) was converted to sRGB (SDR): 203 cd/m2 is near white, 1000 cd/m2 "
+    "is white, as docs/pictures.md says"
 )
 METADATA = "metadata was dropped: {}"
 METADATA_KEPT_BY = "metadata was dropped: {} (metadata=safe or metadata=all keeps more)"
