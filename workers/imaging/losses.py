@@ -16,7 +16,7 @@ _PHOTOSHOP_THUMBNAILS = (0x0409, 0x040C)  # numbers of image resources
 
 
 def read(file: Image.Image) -> tuple[str, ...]:
-    """Return the notes for the parts of ``file``, which is opened and not loaded yet."""
+    """Return the notes for the parts of ``file``, which is loaded."""
     found = []
     if _is_animated(file):
         found.append(notes.FIRST_FRAME)
