@@ -15,6 +15,8 @@ from workers.imaging import exif_block, exif_writer, notes, xmp
 from workers.imaging.exif_block import ARTIST, CAPTURED, COPYRIGHT
 
 _IPTC = 0x0404  # number of the image resource of Photoshop that holds it
+_CREDENTIALS = "content credentials"
+_NEVER_KEPT = {"comments", _CREDENTIALS}
 _XMP_KEYWORD = "XML:com.adobe.xmp"
 _PNG_KEYWORDS = {"Author": ARTIST, "Copyright": COPYRIGHT}  # PNG specification, 11.3.3.1
 _PNG_CAPTURED = "Creation Time"
@@ -51,6 +53,7 @@ class _Found:
     iptc: bytes
     extended_xmp: bool
     comments: dict[str, str]
+    credentials: bool
 
     def kinds(self, exif: bool) -> list[str]:
         """Return the names of what the file holds; ``exif``: whether its EXIF counts."""
@@ -59,6 +62,7 @@ class _Found:
             "XMP": bool(self.xmp) or self.extended_xmp,
             "IPTC": bool(self.iptc),
             "comments": bool(self.comments),
+            _CREDENTIALS: self.credentials,
         }
         return [name for name, there in every.items() if there]
 
@@ -77,7 +81,7 @@ def read(file: Image.Image, choice: MetadataChoice) -> Metadata:
             lost.append(notes.TEXT_TOO_LONG.format(_MAX_TEXT_BYTES))
         return Metadata(exif_writer.build(texts) if texts else b"", notes=tuple(lost))
     kinds = found.kinds(exif_block.has_content(found.exif))
-    note = notes.METADATA if kinds == ["comments"] else notes.METADATA_KEPT_BY
+    note = notes.METADATA if {*kinds} <= _NEVER_KEPT else notes.METADATA_KEPT_BY
     return Metadata(notes=(note.format(", ".join(kinds)),) if kinds else ())
 
 
@@ -92,6 +96,7 @@ def _find(file: Image.Image) -> _Found:
         _bytes(iptc),
         any(body.startswith(xmp.EXTENSION_MARK) for _, body in segments),
         _comments(file),
+        _has_credentials(file),
     )
 
 
@@ -111,6 +116,14 @@ def _comments(file: Image.Image) -> dict[str, str]:
     return {"": "there"} if file.info.get("comment") else {}
 
 
+def _has_credentials(file: Image.Image) -> bool:
+    """Return whether a manifest of C2PA says how the picture was made (specification 2.1, A.3)."""
+    if isinstance(file, PngImagePlugin.PngImageFile):
+        return any(chunk[0] == b"caBX" for chunk in file.private_chunks)
+    segments = file.applist if isinstance(file, JpegImagePlugin.JpegImageFile) else []
+    return any(name == "APP11" and b"c2pa" in body for name, body in segments)
+
+
 def _all(found: _Found) -> Metadata:
     lost = []
     exif = _fitting(exif_writer.cleaned(found.exif))
@@ -126,6 +139,8 @@ def _all(found: _Found) -> Metadata:
         lost.append("IPTC")
     if found.comments:
         lost.append("comments")
+    if found.credentials:  # they are signed for the bytes of the file as it was
+        lost.append(_CREDENTIALS)
     said = (notes.METADATA_UNFIT.format(", ".join(lost)),) if lost else ()
     return Metadata(exif, packet, iptc, said)
 

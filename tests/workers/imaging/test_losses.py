@@ -12,7 +12,7 @@ from PIL import Image
 
 from models.operations import OPERATIONS
 from tests.support import images, metadata
-from tests.workers.imaging.test_picture_promises import process
+from tests.workers.imaging.test_picture_promises import process, with_chunk
 from workers.imaging import losses, notes
 
 GAIN_MAP_XMP = metadata.xmp("<a/>", 'hdrgm:Version="1.0"')
@@ -92,6 +92,16 @@ SAID = notes.METADATA_KEPT_BY.format("XMP")
             "preview (Photoshop)",
             images.jpeg(extra=metadata.photoshop(0x040C, bytes(28) + metadata.THUMBNAIL)),
             (notes.EMBEDDED_PREVIEW,),
+        ),
+        (
+            "content credentials (JPEG)",
+            with_segment(images.jpeg(), 0xEB, b"JP\0\1\0\0\0\1....jumb....c2pa"),
+            (notes.METADATA.format("content credentials"),),
+        ),
+        (
+            "content credentials (PNG)",
+            with_chunk(images.png(), b"caBX", b"....jumb....c2pa"),
+            (notes.METADATA.format("content credentials"),),
         ),
         ("nothing (PNG)", images.png(), ()),
         ("nothing (JPEG)", images.jpeg(), ()),
