@@ -62,7 +62,7 @@ def read(file: Image.Image, path: Path, exif: bytes, gray: bool) -> ColourSpace:
         chunk = png_chunks.read(path, b"cICP", _CICP_BYTES)
         coded = None if chunk is None else cicp.interpret(chunk)
         if coded is not None:
-            return _of_code_points(coded, gray, bool(file.info.get("icc_profile")))
+            return _of_code_points(coded, gray, "icc_profile" in file.info)
         if chunk is not None:
             profile = replace(profile, notes=(*profile.notes, notes.CICP_UNKNOWN))
         if profile.icc is None and "srgb" not in file.info:

@@ -20,6 +20,7 @@ _NEVER_KEPT = {"comments", _CREDENTIALS}
 _XMP_KEYWORD = "XML:com.adobe.xmp"
 _PNG_KEYWORDS = {"Author": ARTIST, "Copyright": COPYRIGHT}  # PNG specification, 11.3.3.1
 _PNG_CAPTURED = "Creation Time"
+_MAX_DATE_CHARACTERS = 100
 _MAX_TEXT_BYTES = 1000
 """Of author and copyright: with them, a result is no larger than a head is counted for."""
 _SAFE_TAGS = frozenset({ARTIST, COPYRIGHT, CAPTURED})
@@ -168,12 +169,18 @@ def _safe_texts(found: _Found) -> dict[int, bytes]:
 
 
 def _plain(texts: Mapping[int, str]) -> dict[int, bytes]:
-    return {tag: _CONTROL.sub(" ", text).strip().encode() for tag, text in texts.items() if text}
+    """Return texts without control characters, cut off where they are too long anyway."""
+    return {
+        tag: _CONTROL.sub(" ", text[: _MAX_TEXT_BYTES + 1]).strip().encode()
+        for tag, text in texts.items()
+        if text
+    }
 
 
 def _png_texts(comments: Mapping[str, str]) -> dict[int, str]:
     texts = {tag: comments[key] for key, tag in _PNG_KEYWORDS.items() if key in comments}
-    date = parsedate(comments.get(_PNG_CAPTURED, ""))  # by RFC 1123, as the specification asks
+    # By RFC 1123, as the specification asks.
+    date = parsedate(comments.get(_PNG_CAPTURED, "")[:_MAX_DATE_CHARACTERS])
     if date is not None:
         texts[CAPTURED] = "{:04}:{:02}:{:02} {:02}:{:02}:{:02}".format(*date[:6])
     return texts

@@ -75,18 +75,19 @@ def read(file: Image.Image, exif: bytes) -> Resolution | None:
     """Return the resolution of ``file`` as stored, before its orientation; None: it says none.
 
     ``exif``: its EXIF block. The header of the format comes first, then EXIF, then Photoshop's
-    resources; numbers that cannot be meant do not count.
+    resources; numbers that cannot be meant do not count. A ratio comes before what programs write
+    that know no resolution: else pixels would be squeezed.
     """
     info = file.info
     if file.format == "PNG":
-        found = _resolution(info.get("dpi")) or exif_resolution(exif)
-        return found or _resolution(info.get("aspect"), absolute=False)
-    unit, density = info.get("jfif_unit"), info.get("jfif_density")
-    found = None
-    if unit in {1, 2}:
-        found = _resolution(density, scale=2.54 if unit == 2 else 1.0)
+        found = _resolution(info.get("dpi"))
+        ratio = _resolution(info.get("aspect"), absolute=False)
+    else:
+        unit, density = info.get("jfif_unit"), info.get("jfif_density")
+        found = _resolution(density, scale=2.54 if unit == 2 else 1.0) if unit in {1, 2} else None
+        ratio = _resolution(density, absolute=False) if unit == 0 else None
     found = found or exif_resolution(exif) or _photoshop_resolution(info.get("photoshop"))
-    return found or _resolution(density, absolute=False)
+    return ratio if ratio and (found is None or found.is_default) else found
 
 
 def exif_resolution(exif: bytes) -> Resolution | None:

@@ -175,6 +175,16 @@ def test_a_ratio_without_unit_is_kept(tmp_path: Path, data: bytes | None) -> Non
     assert made.notes == (notes.RESOLUTION_IN_EXIF.format("2:1"),)
 
 
+def test_a_ratio_comes_before_the_usual_default(tmp_path: Path) -> None:
+    for dots, ratio in ((72, (2, 1)), (240, None)):
+        jpeg = jfif(with_exif(dots, dots, 2), 0, 2, 1)
+        png = with_chunk(with_exif(dots, dots, 2, "PNG"), b"pHYs", struct.pack(">IIB", 2, 1, 0))
+        for data in (jpeg, png):
+            result, _ = process(tmp_path, data, "blur=3")
+            assert result.info.get("aspect") == ratio
+            assert ratio or dpi(result) == pytest.approx((240, 240), abs=0.02)
+
+
 def test_what_a_format_cannot_hold_is_a_note(tmp_path: Path) -> None:
     for scale, found in ((9, 63_000), (10, None)):
         data = images.jpeg(4, 4, dpi=(7000, 7000))
