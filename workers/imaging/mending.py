@@ -15,7 +15,7 @@ from pathlib import Path
 from models.errors import BadImage
 from models.images import jpeg
 from models.images.metadata import MetadataChoice
-from workers.imaging import codec, jpeg_damage, png_damage
+from workers.imaging import codec, jpeg_damage, notes, png_damage
 from workers.imaging.codec import MinimumSize
 from workers.imaging.picture import Picture
 
@@ -67,16 +67,17 @@ def _decode_jpeg(
 def _decode_png(path: Path, mended: Path, max_pixels: int, keep: MetadataChoice) -> Picture:
     with _mapped(path) as data:
         is_mended = png_damage.write_sound_chunks(data, mended)
+        lost = (notes.PROFILE_BROKEN,) if png_damage.lacks_profile(data) else ()
     with suppress(BadImage):
         picture = codec.decode(mended if is_mended else path, max_pixels, None, keep)
         with _mapped(path) as data:
             if png_damage.has_all_rows(data, picture.pixels):
-                return picture
+                return replace(picture, notes=(*lost, *picture.notes))
         del picture  # two are never in memory together
     with _mapped(path) as data:
         note = png_damage.write_filled(data, mended)
     picture = codec.decode(mended, max_pixels, None, keep)
-    return replace(picture, notes=(*picture.notes, note))
+    return replace(picture, notes=(*lost, *picture.notes, note))
 
 
 @contextmanager

@@ -46,6 +46,11 @@ def write_sound_chunks(data: Bytes, mended: Path) -> bool:
     return True
 
 
+def lacks_profile(data: Bytes) -> bool:
+    """Return whether the PNG ``data`` has a colour profile, but a broken one that is left out."""
+    return any(chunk.kind == b"iCCP" and not chunk.sound for chunk in read_chunks(data))
+
+
 def has_all_rows(data: Bytes, pixels: Samples) -> bool:
     """Return whether the PNG ``data``, which was decoded to ``pixels``, has all of their rows.
 

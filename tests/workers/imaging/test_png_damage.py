@@ -16,7 +16,7 @@ from PIL import Image
 
 from models.errors import BadImage
 from tests.support import images
-from workers.imaging import damage, mending
+from workers.imaging import damage, mending, notes
 from workers.imaging.picture import Picture
 
 DEPTHS = [np.uint8, np.uint16]
@@ -60,7 +60,8 @@ def test_broken_comments_are_passed_over(
         made = decode(tmp_path, images.by_hand(samples, **{where: comment}))  # type: ignore[arg-type]
         assert (made.pixels == expected.pixels).all()
         assert (made.alpha is None) == (channels in {1, 3})
-        assert (made.icc, made.notes) == (None, ())
+        said = (notes.PROFILE_BROKEN,) if comment[4:8] == b"iCCP" else ()
+        assert (made.icc, made.notes) == (None, said)
 
 
 def test_sound_comments_stay_beside_broken_ones(tmp_path: Path) -> None:
