@@ -49,7 +49,7 @@ def noise(path: Path, kind: str, width: int, height: int) -> None:
     pixels = rng.integers(0, np.iinfo(depth).max + 1, (height, width, channels), depth)
     if channels == 2:
         with path.open("wb") as file:
-            png16.write(file, pixels[:, :, 0], pixels[:, :, 1], None, 1)
+            png16.write(file, pixels[:, :, 0], pixels[:, :, 1], 1)
         return
     ok, data = cv2.imencode(".jpg" if kind == "jpeg" else ".png", pixels)
     if not ok:

@@ -6,13 +6,17 @@ from collections.abc import Mapping, Sequence
 
 from models.errors import TooLarge
 from models.images.inspect import ImageHeader, OutputFormat
+from models.images.metadata import MetadataChoice
+from models.images.metadata import most_bytes as most_metadata_bytes
 from models.operations import Operation, Size
 
 _MOST: dict[OutputFormat, float] = {"jpeg": 5.0, "webp": 2.5}
 """Bytes a pixel that no picture exceeds: noise, at quality 100 and without subsampling, has 4.74,
 and in WebP 1.28 and 1 for alpha. Of a PNG they are its samples."""
 _PNG_OVERHEAD = 1.01  # a filter byte for each row, and the heads of deflate's stored blocks
-_HEAD_BYTES = 4096  # of a result beside pixels and profile, and of its entry in GridFS
+_HEAD_BYTES = 4096
+"""Of a result beside pixels, profile and all metadata, and of its entry in GridFS. A built profile
+and safe metadata take part of them."""
 
 USUAL_SHARE: dict[OutputFormat, float] = {"png": 1.0, "jpeg": 0.15, "webp": 0.15}
 """Predicted share of the most, as long as no results were measured. Six photographs and paintings
@@ -25,17 +29,20 @@ def most_bytes(
     operations: Sequence[Operation],
     output: OutputFormat,
     sizes: Sequence[Size],
+    metadata: MetadataChoice = "none",
 ) -> int:
     """Return the bytes that all results of a task together cannot exceed.
 
-    ``sizes``: of the results, see ``models.operations.steps.result_sizes``.
+    ``sizes``: of the results, see ``models.operations.steps.result_sizes``. ``metadata``: what they
+    keep of it.
     """
     depth, channels = header.samples
     if any(operation.runs_network for operation in operations):
         depth = 8
     pixel = channels * depth / 8 * _PNG_OVERHEAD if output == "png" else _MOST[output]
     pixels = sum(width * height for width, height in sizes)
-    return round(pixels * pixel) + len(sizes) * (header.profile_bytes + _HEAD_BYTES)
+    head = _HEAD_BYTES + header.profile_bytes + most_metadata_bytes(metadata)
+    return round(pixels * pixel) + len(sizes) * head
 
 
 def predicted_bytes(most: int, output: OutputFormat, seen: Mapping[OutputFormat, float]) -> int:

@@ -11,10 +11,11 @@ from typing import Any
 
 from models.images.encoder_settings import DEFAULT, EncoderSettings
 from models.images.inspect import EXTENSIONS
+from models.images.metadata import MetadataChoice
 from models.networks.catalogue import Catalogue
 from models.operations import Encoding, Operation
 from models.operations.steps import result_count, result_sizes
-from workers.imaging import codec
+from workers.imaging import mending
 from workers.imaging.picture import Picture
 from workers.imaging.writer import Output, write
 from workers.operations import Tools, run
@@ -68,12 +69,14 @@ class Pipeline:
         writing: EncoderSettings = DEFAULT,
         report: bool = False,
         engine: Engine = REFERENCE,
+        metadata: MetadataChoice = "none",
     ) -> None:
         """``progress`` is called with the share of all the work done, 0 to 1.
 
         ``keep``: numbers of operations after which the picture is also written without loss, unless
         it is larger than an upload may be: that would take as much memory again. ``report``:
         whether to measure upscales and return the measurements; stage times are always returned.
+        ``metadata``: what results keep of it.
         """
         self._operations = operations
         self._encoding = encoding
@@ -85,6 +88,7 @@ class Pipeline:
         self._stage_ms: dict[str, float] = {}
         self._upscales: list[dict[str, Any]] | None = [] if report else None
         self._engine = engine
+        self._metadata = metadata
         self._operations_done = 0
         self._total_operations = sum(
             result_count(operations[:count]) for count in range(len(operations))
@@ -102,7 +106,7 @@ class Pipeline:
         """
         minimum_size = self._operations[0].minimum_decode_size if self._operations else None
         with self._timed("decode"):
-            picture = codec.decode(source, max_pixels, minimum_size)
+            picture = mending.decode(source, folder, max_pixels, minimum_size, self._metadata)
         picture = replace(picture, notes=(*notes, *picture.notes))
         result_sizes(self._operations, picture.size, self._limits.max_output_pixels)
         outputs = Outputs()

@@ -59,7 +59,7 @@ Some wheels carry libraries in compiled form, with their licences in the wheel:
 - NumPy's and OpenCV's have OpenBLAS (BSD-3-Clause) with GCC's runtime (GPL-3.0 with its runtime
   library exception).
 - Pillow's has libjpeg-turbo, libpng, libwebp, libtiff, OpenJPEG, Little CMS, FreeType and others,
-  all permissive.
+  all permissive; simplejpeg's has libjpeg-turbo.
 - OpenVINO's has oneTBB and oneDNN (Apache-2.0).
 
 Not distributed by Darkroom; the user's own commands fetch it:

@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 from models.errors import TooManyPixels, UnsupportedFormat
 from models.images import gif, jpeg, png, webp
 from models.images.icc import jpeg_profile_bytes, png_profile_bytes
+from models.images.signatures import SNIFFED_BYTES, name_of
 
 InputFormat = Literal["png", "jpeg", "gif"]
 """Formats of inputs; GIF only on legacy routes."""
@@ -33,17 +34,6 @@ FORMAT_BY_EXTENSION: dict[str, OutputFormat] = {
 MAX_SIDE_PIXELS: dict[OutputFormat, int] = {"png": 1_000_000, "jpeg": 65_500, "webp": 16_383}
 """Longest side that libpng, libjpeg-turbo and libwebp can write."""
 
-_SIGNATURES: tuple[tuple[bytes, str], ...] = (
-    (b"\x89PNG\r\n\x1a\n", "PNG"),
-    (b"\xff\xd8\xff", "JPEG"),
-    (b"GIF8", "GIF"),
-    (b"BM", "BMP"),
-    (b"II*\x00", "TIFF"),
-    (b"MM\x00*", "TIFF"),
-    (b"%PDF", "PDF"),
-    (b"<svg", "SVG"),
-    (b"<?xml", "XML or SVG"),
-)
 _READ_SIZE = {
     "png": png.read_size,
     "jpeg": jpeg.read_size,
@@ -83,21 +73,19 @@ class ImageHeader:
 def sniff(
     start: bytes, accepted: Sequence[InputFormat | OutputFormat] = ACCEPTED_FORMATS
 ) -> InputFormat | OutputFormat:
-    """Return the format of a file by its first 16 bytes.
+    """Return the format of a file by its first bytes: ``SNIFFED_BYTES``, if it has as many.
 
     Raises:
         UnsupportedFormat: it is not in ``accepted``; the error names both.
     """
-    named = next((name for magic, name in _SIGNATURES if start.startswith(magic)), "")
-    if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
-        named = "WebP"
+    named = name_of(start)
     for kind in accepted:
         if named.lower() == kind:
             return kind
     *others, last = (kind.upper() for kind in accepted)
     raise UnsupportedFormat(
-        f"{f'this is a {named} file' if named else 'not an image'}, judged by its first bytes; "
-        f"send {', '.join(others)}{' or ' if others else ''}{last}",
+        f"{f'the format of the file is {named}' if named else 'not an image'}, judged by its first "
+        f"bytes; send {', '.join(others)}{' or ' if others else ''}{last}",
         measured=named or "unknown",
         accepted=list(accepted),
     )
@@ -119,17 +107,17 @@ def inspect(
 
     The picture takes ``size`` bytes from ``start``, a multiple of ``mmap.ALLOCATIONGRANULARITY``;
     size 0: up to the end. Nothing is decoded: PNG chunks are walked with their CRCs, JPEG segments
-    and GIF blocks up to the end mark, WebP chunks to the end. A large file takes some milliseconds:
-    do not call it on the event loop.
+    to the end of the picture, GIF blocks to the end mark, WebP chunks to the end. A large file
+    takes some milliseconds: do not call it on the event loop.
 
     Raises:
-        UnsupportedFormat: the format is not in ``accepted``.
+        UnsupportedFormat: the format is not in ``accepted``, or a kind of JPEG that is not decoded.
         BadImage: the structure is broken or the file ends early.
     """
     if os.fstat(file.fileno()).st_size == start:
         sniff(b"", accepted)
     with mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ, offset=start) as data:
-        kind = sniff(data[:16], accepted)
+        kind = sniff(data[:SNIFFED_BYTES], accepted)
         width, height = _READ_SIZE[kind](data)
         if kind == "png":
             samples = png.read_samples(data)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from models.errors import BadImage
 from models.images.exif import Orientation, read_orientation, upright_size
@@ -15,44 +17,93 @@ _CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}  # by PNG's colour type
 _STORED_CHANNELS = _CHANNELS | {3: 1}  # of a palette its indexes
 _MAX_INFLATION = 1032
 """Bytes that a byte of deflate becomes at most: two bits can repeat 258 bytes."""
+_ANCILLARY_BIT = 0x20  # of the first letter of a chunk's kind: small
 _CRC_STEP_BYTES = 1024 * 1024
 
 
-def read_size(data: Bytes) -> tuple[int, int]:
-    """Return (width, height) of a PNG file (ISO/IEC 15948, clause 5); every CRC is checked.
+@dataclass(frozen=True)
+class Chunk:
+    """A chunk: ``data[start:end]`` with its length, kind and checksum."""
+
+    kind: bytes
+    start: int
+    end: int
+    sound: bool  # whether its checksum is right
+
+    @property
+    def is_critical(self) -> bool:
+        """Whether a picture cannot be shown without it: the case of its first letter says so."""
+        return not self.kind[0] & _ANCILLARY_BIT
+
+
+def read_chunks(data: Bytes) -> Iterator[Chunk]:
+    """Yield the chunks of a PNG file (ISO/IEC 15948, clause 5) up to its end chunk.
+
+    Ends early where the file does, if that is after the first IDAT and not within one: then the
+    samples may be whole. Ancillary chunks with a wrong checksum are yielded; decoders ignore them.
 
     Raises:
-        BadImage: a chunk is broken or missing, there are too many, or less data than the samples
-            need.
+        BadImage: a critical chunk is broken or missing, or there are too many.
     """
-    at, size, packed, least = _SIGNATURE_BYTES, (0, 0), 0, 0
-    orientation: Orientation = 1
+    at, has_samples = _SIGNATURE_BYTES, False
     for index in range(MAX_BLOCKS):
-        if at + 12 > len(data):
-            raise BadImage("the PNG file is truncated: its end chunk is missing; send all of it")
-        length, kind = struct.unpack_from(">I4s", data, at)
+        length, kind = struct.unpack(">I4s", data[at : at + 8].ljust(8, b"\0"))
         end = at + 12 + length
+        if kind == b"IEND" and at + 8 <= len(data):
+            yield Chunk(kind, at, min(end, len(data)), sound=length == 0 and end <= len(data))
+            return
+        if has_samples and not kind.isalpha():
+            return  # bytes of something else
         if end > len(data):
-            raise BadImage("the PNG file is truncated: a chunk reaches past its end")
-        crc = 0
-        for start in range(at + 4, end - 4, _CRC_STEP_BYTES):
-            crc = zlib.crc32(data[start : min(start + _CRC_STEP_BYTES, end - 4)], crc)
-        if crc != struct.unpack_from(">I", data, end - 4)[0]:
+            if has_samples and kind != b"IDAT":
+                return
             raise BadImage(
-                f"the PNG file is broken: wrong checksum in its chunk number {index + 1}"
+                "the PNG file is truncated: "
+                + (
+                    "its end chunk is missing; send all of it"
+                    if at + 12 > len(data)
+                    else "a chunk reaches past its end; send all of it"
+                )
+            )
+        chunk = Chunk(kind, at, end, _has_right_checksum(data, at, end))
+        if chunk.is_critical and not chunk.sound:
+            raise BadImage(
+                f"the PNG file is broken: wrong checksum in its chunk number {index + 1}, "
+                f"{kind.decode('ascii', 'replace')!a}"
             )
         if (kind == b"IHDR") != (index == 0) or (index == 0 and length != _IHDR_BYTES):
             raise BadImage("the PNG file is broken: it does not begin with a header chunk")
-        if kind == b"IHDR":
-            width, height, depth, colour_type = struct.unpack_from(">IIBB", data, at + 8)
-            size, least = (width, height), _least_bytes(width, height, depth, colour_type)
-        packed += length * (kind == b"IDAT")
-        if kind == b"eXIf":
-            orientation = read_orientation(data[at + 8 : min(end - 4, at + 8 + MAX_EXIF_BYTES)])
-        if kind == b"IEND":
-            return checked_size("PNG", upright_size(*size, orientation), packed, packed, least)
+        has_samples |= kind == b"IDAT"
+        yield chunk
         at = end
     raise BadImage(f"the PNG file has more than {MAX_BLOCKS} chunks", limit=MAX_BLOCKS)
+
+
+def read_size(data: Bytes) -> tuple[int, int]:
+    """Return (width, height) of a PNG file; every checksum is verified, see ``read_chunks``.
+
+    Raises:
+        BadImage: it is broken or truncated, or has less data than the samples need.
+    """
+    size, packed, least = (0, 0), 0, 0
+    orientation: Orientation = 1
+    for chunk in read_chunks(data):
+        start, end = chunk.start + 8, chunk.end - 4
+        if chunk.kind == b"IHDR":
+            width, height, depth, colour_type = struct.unpack_from(">IIBB", data, start)
+            size, least = (width, height), _least_bytes(width, height, depth, colour_type)
+        elif chunk.kind == b"IDAT":
+            packed += end - start
+        elif chunk.kind == b"eXIf" and chunk.sound:
+            orientation = read_orientation(data[start : min(end, start + MAX_EXIF_BYTES)])
+    return checked_size("PNG", upright_size(*size, orientation), packed, packed, least)
+
+
+def _has_right_checksum(data: Bytes, at: int, end: int) -> bool:
+    crc = 0
+    for start in range(at + 4, end - 4, _CRC_STEP_BYTES):
+        crc = zlib.crc32(data[start : min(start + _CRC_STEP_BYTES, end - 4)], crc)
+    return crc == int.from_bytes(data[end - 4 : end], "big")
 
 
 def _least_bytes(width: int, height: int, depth: int, colour_type: int) -> int:
@@ -70,7 +121,7 @@ def read_samples(data: Bytes) -> tuple[int, int]:
     depth, colour_type = data[24], data[25]
     channels = _CHANNELS.get(colour_type, 4)
     at = _SIGNATURE_BYTES
-    while channels in {1, 3} and data[at + 4 : at + 8] != b"IEND":
+    while channels in {1, 3} and data[at + 4 : at + 8] not in {b"IEND", b""}:
         channels += data[at + 4 : at + 8] == b"tRNS"
         at += 12 + int.from_bytes(data[at : at + 4], "big")
     return (16 if depth == 16 else 8), channels

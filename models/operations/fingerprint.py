@@ -8,10 +8,11 @@ from collections.abc import Sequence
 
 from models.images.encoder_settings import DEFAULT, EncoderSettings
 from models.images.inspect import OutputFormat
+from models.images.metadata import MetadataChoice
 from models.networks.catalogue import Weights
 from models.operations.spec import Operation
 
-PIPELINE_VERSION = 4
+PIPELINE_VERSION = 5
 """Raised when the same request gives other bytes than before: old results are then not reused."""
 
 
@@ -23,6 +24,7 @@ def fingerprint(
     writing: EncoderSettings = DEFAULT,
     report: bool = False,
     owner: str = "",
+    metadata: MetadataChoice = "none",
 ) -> str:
     """Return 64 hex digits that are equal exactly when two requests ask for the same bytes.
 
@@ -38,6 +40,7 @@ def fingerprint(
         "version": PIPELINE_VERSION,
         **({"report": True} if report else {}),
         **({"owner": owner} if owner else {}),
+        **({"metadata": metadata} if metadata != "none" else {}),
     }
     canonical = json.dumps(asked, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()

@@ -10,6 +10,7 @@ from bson import ObjectId
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.images.inspect import OutputFormat
+from models.images.metadata import MetadataChoice
 
 
 class Status(StrEnum):
@@ -121,7 +122,8 @@ class Task(_Document):
     put into the queue. ``owner``: see ``models.auth.visibility``. ``client``: pseudonym of the
     client that submitted it first. ``most_result_bytes``: that all its results cannot exceed, 0 if
     unknown. ``turn``: its place among all waiting tasks, see
-    ``models.store.tasks.fair_queue``; 0 comes first. ``asked_at``: when it was created, or last
+    ``models.store.tasks.fair_queue``; 0 comes first. ``metadata``: what its results
+    keep of it. ``asked_at``: when it was created, or last
     submitted again after a failure. ``worker`` claimed it last. ``timeline``: the newest
     MAX_TIMELINE_ENTRIES changes, oldest first. ``stages``: milliseconds of the stages of its last
     run, in their order.
@@ -149,6 +151,7 @@ class Task(_Document):
     client: str = ""
     turn: int = 0
     wants_report: bool = False
+    metadata: MetadataChoice = "none"
     report: dict[str, Any] | None = None
     created_at: datetime
     asked_at: datetime | None = None

@@ -103,7 +103,7 @@ def _pipeline(submission: SubmissionRequest) -> Sequence[Operation]:
         unknown = ", ".join(f"{name[:40]!a}" for name in fields)
         raise BadParameter(
             f"unknown field {unknown}; known: operations, format, email, "
-            "callback_url, report "
+            "callback_url, report, metadata "
             "(parameters belong to their operation)",
             parameter=next(iter(fields))[:40],
         )

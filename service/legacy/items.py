@@ -21,6 +21,7 @@ from models.errors import (
     TooManyPixels,
     WaitTimedOut,
 )
+from models.images.metadata import MetadataChoice, read_choice
 from models.operations import Operation, parse
 from models.operations.legacy_syntax import read_legacy_operations
 from models.operations.steps import check_results, final_encoding, result_count
@@ -84,6 +85,7 @@ async def run(request: web.Request) -> web.StreamResponse:
     await request.app[AUTHENTICATOR].revalidate(request)
     items = read_items_request(parse_json(body), settings.uploads)
     pipeline = read_legacy_operations(items.operations)
+    metadata = read_choice(items.metadata)
     folder = ImagesRoot(settings.http.images_root)
     limits = settings.uploads.max_results, settings.uploads.max_batch_results
     check_results(pipeline.operations, len(items.images), *limits)
@@ -93,7 +95,9 @@ async def run(request: web.Request) -> web.StreamResponse:
     skipped: dict[int, str] = {}
     for number, image in enumerate(items.images, 1):
         try:
-            tasks[number] = await _submit_image(request, folder, image, pipeline.operations)
+            tasks[number] = await _submit_image(
+                request, folder, image, pipeline.operations, metadata
+            )
         except StoreUnavailable:
             raise
         except AppError as error:
@@ -113,7 +117,11 @@ async def run(request: web.Request) -> web.StreamResponse:
 
 
 async def _submit_image(
-    request: web.Request, folder: ImagesRoot, image: ItemsImage, pipeline: Sequence[Operation]
+    request: web.Request,
+    folder: ImagesRoot,
+    image: ItemsImage,
+    pipeline: Sequence[Operation],
+    metadata: MetadataChoice,
 ) -> Task:
     """Submit one image.
 
@@ -135,7 +143,7 @@ async def _submit_image(
     with request.app[DISK_SPACE].spool(client) as spool:
         file = await asyncio.to_thread(read_input)
         await file.validate()
-        spec = TaskSpec(file, operations, output, client, owner)
+        spec = TaskSpec(file, operations, output, client, owner, metadata=metadata)
         return await request.app[TASK_CREATOR].find_or_create(spec)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import PurePosixPath
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from pydantic import BaseModel, ConfigDict, FailFast, Field
 
 from models.errors import BadParameter
 from models.images.inspect import FORMAT_BY_EXTENSION, OutputFormat
+from models.images.metadata import METADATA, MetadataChoice
 from models.settings.uploads import UploadSettings
 from service.http.request_body import check_limit, validate
 from service.legacy.images_root import ImagesRoot
@@ -25,11 +26,17 @@ class ItemsImage(BaseModel):
 
 
 class ItemsRequest(BaseModel):
-    """The body that the older service accepted."""
+    """The body that the older service accepted, and which metadata results keep."""
 
     model_config = ConfigDict(extra="ignore")
     images: Annotated[list[ItemsImage], FailFast()] = Field(min_length=1)
     operations: Annotated[list[str], FailFast()] = []
+    metadata: str = Field(
+        "",
+        max_length=20,
+        description=METADATA,
+        json_schema_extra={"enum": [*get_args(MetadataChoice), ""]},
+    )
 
 
 def read_items_request(document: Any, settings: UploadSettings) -> ItemsRequest:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import get_args
 
 from models.images.inspect import ACCEPTED_FORMATS, FORMAT_BY_EXTENSION, InputFormat
+from models.images.metadata import METADATA, MetadataChoice
 from models.operations import OPERATIONS, Operation
 from models.operations.parameter_docs import list_form
 from models.outbox.email_address import MAX_CHARACTERS
@@ -163,5 +165,10 @@ def _common_fields(settings: UploadSettings) -> dict[str, Schema]:
             "type": "string",
             "enum": ["0", "1", ""],
             "description": "1: the task contains measurements of the result.",
+        },
+        "metadata": {
+            "type": "string",
+            "enum": [*get_args(MetadataChoice), ""],
+            "description": METADATA,
         },
     }

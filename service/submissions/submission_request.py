@@ -10,6 +10,7 @@ from aiohttp import web
 
 from models.errors import AppError, BadParameter, BadRequest, StoreUnavailable
 from models.images.inspect import FORMAT_BY_EXTENSION, MEDIA_TYPES, OutputFormat
+from models.images.metadata import MetadataChoice, read_choice
 from models.operations import Operation
 from models.operations.steps import check_format, check_results, final_encoding
 from models.outbox.email_address import parse_email_address
@@ -48,6 +49,7 @@ class SubmissionRequest:
         self.email: str | None = None
         self.callback_url: str | None = None
         self.report = False
+        self.metadata: MetadataChoice = "none"
         self.format: OutputFormat | None = None
         self.members: list[Member] = []
         self.tasks: dict[str, Task] = {}
@@ -100,7 +102,7 @@ class SubmissionRequest:
             yield
 
     async def read_options(self, *, own_format: bool = False) -> None:
-        """Take ``email``, ``callback_url``, ``report`` and ``format`` out of the fields.
+        """Take the options out of the fields: e-mail, callback, report, metadata and format.
 
         ``own_format``: the field ``format`` is a parameter of the operation and stays.
 
@@ -114,6 +116,7 @@ class SubmissionRequest:
         if url := fields.pop("callback_url", ""):
             self.callback_url = await validate_callback_url(self.request, url)
         self.report = flag({"report": fields.pop("report", "") or "0"}, "report")
+        self.metadata = read_choice(fields.pop("metadata", ""))
         self.format = None if own_format else _format(fields.pop("format", ""))
 
     async def create_tasks(self, operations: Sequence[Operation]) -> None:
@@ -152,7 +155,7 @@ class SubmissionRequest:
         await file.validate()
         output = self.format or final_encoding(operations, file.header.format).format
         client, owner = client_id(self.request), identity(self.request).owner
-        spec = TaskSpec(file, operations, output, client, owner, self.report)
+        spec = TaskSpec(file, operations, output, client, owner, self.report, self.metadata)
         return await self.request.app[TASK_CREATOR].find_or_create(spec)
 
     @property

@@ -15,6 +15,7 @@ from models import memory_estimate, work_estimate
 from models.auth.visibility import View
 from models.errors import OriginalGone
 from models.images.inspect import OutputFormat, check_side
+from models.images.metadata import MetadataChoice
 from models.networks.catalogue import Catalogue
 from models.operations import Operation
 from models.operations.fingerprint import fingerprint
@@ -42,7 +43,7 @@ class TaskSpec:
     ``output``: the format of the results; ``most_bytes``: that all of them cannot exceed;
     ``work``: the predicted work.
     ``report``: whether the task measures the quality of its result, see
-    ``workers.upscaler.quality_report``.
+    ``workers.upscaler.quality_report``. ``metadata``: what the results keep of it.
     """
 
     upload: IncomingFile
@@ -51,6 +52,7 @@ class TaskSpec:
     client: str
     owner: str
     report: bool = False
+    metadata: MetadataChoice = "none"
     fingerprint: str = field(init=False)
     most_bytes: int = field(init=False)
     work: Work = field(init=False)
@@ -98,7 +100,7 @@ class TaskCreator:
         )
         for size in sizes:
             check_side(*size, output)
-        spec.most_bytes = most_bytes(header, operations, output, sizes)
+        spec.most_bytes = most_bytes(header, operations, output, sizes, spec.metadata)
         label, seconds = work_estimate.estimate(header, operations, output, sizes)
         timeout = self.settings.worker.task_timeout
         spec.work = work_estimate.plan(label, seconds, await self._work_factors(), timeout)
@@ -113,6 +115,7 @@ class TaskCreator:
             self.settings.encoding.encoder_settings,
             spec.report,
             spec.owner,
+            spec.metadata,
         )
         lock = self._locks.setdefault(spec.fingerprint, asyncio.Lock())
         async with lock:
@@ -206,6 +209,7 @@ class TaskCreator:
                 most_result_bytes=spec.most_bytes,
                 work=spec.work,
                 report=spec.report,
+                metadata=spec.metadata,
                 owner=spec.owner,
                 client=spec.client,
                 turn=order,

@@ -17,12 +17,12 @@ from models.images.inspect import (
     inspect,
     sniff,
 )
+from models.images.signatures import SNIFFED_BYTES
 from models.settings.uploads import UploadSettings
 from models.tasks.filenames import sanitize
 from service.http.request_body import check_limit
 from service.uploads.spool import Spool, SpooledFile
 
-_SNIFFED_BYTES = 16  # enough to recognise every format
 _READ_BYTES = 1024 * 1024
 _LARGE_BYTES = 1024 * 1024  # a hostile file of that size takes 15 ms
 _LARGE_FILES = ThreadPoolExecutor(1, "inspect")
@@ -85,9 +85,9 @@ class IncomingFile:
         )
         if self.error is not None:
             return  # rejected content is counted and dropped
-        if len(self._start) < _SNIFFED_BYTES:
-            self._start += data[: _SNIFFED_BYTES - len(self._start)]
-            if len(self._start) == _SNIFFED_BYTES:
+        if len(self._start) < SNIFFED_BYTES:
+            self._start += data[: SNIFFED_BYTES - len(self._start)]
+            if len(self._start) == SNIFFED_BYTES:
                 self._sniff()
             if self.error is not None:
                 return
@@ -98,7 +98,7 @@ class IncomingFile:
         """Finish after the last byte."""
         if self.size == 0:
             self.error = BadRequest("the picture is empty: 0 bytes arrived", measured=0)
-        elif self.size < _SNIFFED_BYTES:
+        elif self.size < SNIFFED_BYTES:
             self._sniff()
         self.file.flush()
 

@@ -6,6 +6,7 @@ import io
 import zipfile
 from pathlib import Path
 
+from PIL import Image
 from playwright.async_api import Browser, FilePayload, ViewportSize, expect
 
 from tests.browser.conftest import Tab
@@ -35,12 +36,17 @@ async def test_build_a_pipeline(darkroom: StandaloneProcess, tab: Tab) -> None:
     await page.get_by_role("button", name="Remove step 1").click()
     await expect(page.locator("#plan")).to_have_text("Rotate angle 90 → Resize ×0.5")
     await page.get_by_label("File format of the results").select_option("webp")
-    await add(page, {"turned.png": images.png(80, 60, 21)})
+    await page.get_by_label("Metadata of the results").select_option("safe")
+    author = Image.Exif()
+    author[0x013B] = "Ada"
+    await add(page, {"turned.png": images.png(80, 60, 21, exif=author)})
     await page.reload()
     await ready(page)
     await start(page, "Start with 1 picture")
     await ended(page, "done", 1)
     await expect(page.locator(".card .facts")).to_contain_text("30 × 40, WEBP")
+    answer = await page.request.get(f"{darkroom.url}/processed/turned.png")
+    assert images.decoded(await answer.body()).getexif()[0x013B] == "Ada"
 
 
 async def test_an_invalid_parameter_is_not_sent(darkroom: StandaloneProcess, tab: Tab) -> None:

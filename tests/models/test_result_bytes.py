@@ -11,11 +11,14 @@ import pytest
 from models.errors import TooLarge
 from models.images.encoder_settings import DEFAULT
 from models.images.inspect import ImageHeader, OutputFormat
+from models.images.metadata import MAX_BLOCK_BYTES, MetadataChoice
 from models.operations import Encoding, parse
 from models.operations.steps import result_sizes
 from models.result_bytes import check_result_bytes, most_bytes, predicted_bytes
-from workers.imaging import writer
+from workers.imaging import exif_writer, matrix_profile, writer
+from workers.imaging.metadata import Metadata
 from workers.imaging.picture import Picture
+from workers.imaging.resolution import Resolution
 
 SIDE = 200
 
@@ -47,6 +50,24 @@ def test_no_result_exceeds_the_most(
     assert made.bytes <= most
     if kind == "png" and fill is even_noise:
         assert made.bytes > 0.8 * most  # it is no more than needed
+
+
+@pytest.mark.parametrize("kind", ["png", "jpeg", "webp"])
+@pytest.mark.parametrize("choice", ["none", "safe", "all"])
+def test_metadata_and_built_profiles_are_counted(
+    tmp_path: Path, kind: OutputFormat, choice: MetadataChoice
+) -> None:
+    texts = {0x013B: b"a" * 1000, 0x8298: b"c" * 1000, 0x9003: b"2024:05:06 07:08:09"}
+    full = Metadata(bytes(MAX_BLOCK_BYTES), bytes(MAX_BLOCK_BYTES), bytes(MAX_BLOCK_BYTES))
+    kept = {"none": Metadata(), "safe": Metadata(exif_writer.build(texts)), "all": full}[choice]
+    icc = matrix_profile.rgb_profile("x" * 40, matrix_profile.ADOBE_RGB, matrix_profile.SRGB_CURVE)
+    picture = Picture(
+        even_noise(9, 9, 3), icc=icc, metadata=kept, resolution=Resolution(300.0, 200.0)
+    )
+    encoding = Encoding(kind, None if kind == "png" else 100)
+    made = writer.write(picture, encoding, DEFAULT, tmp_path / "result")
+    header = ImageHeader("jpeg", 9, 9)  # its profile was built, so that none is counted
+    assert made.bytes <= most_bytes(header, [], kind, [(9, 9)], choice)
 
 
 def test_most_counts_every_part_and_its_profile() -> None:

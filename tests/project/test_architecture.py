@@ -84,6 +84,7 @@ def imports(path: Path) -> set[str]:
         ),
         ("limits", ("models/redis/rate_limiter.py",)),
         ("cv2", ("workers/", "training/", "bench/")),
+        ("simplejpeg", ("workers/imaging/libjpeg.py",)),
         ("openvino", ("workers/upscaler/openvino.py", "bench/")),
         ("torch", ("training/",)),
         ("aiohttp", ("service/", "workers/webhooks/", "bench/")),

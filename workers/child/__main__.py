@@ -138,7 +138,7 @@ def _process(request: Request, tools: tuple[Any, Any, Any, Any], output: TextIO)
 
     from models.errors import AppError
     from models.operations import Encoding, load
-    from workers.imaging.out_of_memory import is_out_of_memory, out_of_memory
+    from workers.imaging.out_of_memory import naming_shortage
     from workers.pipeline import Pipeline
 
     catalogue, limits, writing, engine = tools
@@ -163,15 +163,16 @@ def _process(request: Request, tools: tuple[Any, Any, Any, Any], output: TextIO)
             writing,
             request.report,
             engine,
+            request.metadata,
         )
         # An intermediate result obeys the limit of results, not that of uploads.
         limit = limits.max_output_pixels if request.is_intermediate else limits.max_pixels
-        outputs = pipeline.process(Path(request.source), Path(request.folder), limit, request.notes)
+        source, folder = Path(request.source), Path(request.folder)
+        with naming_shortage(request.memory_bytes or 0):
+            outputs = pipeline.process(source, folder, limit, request.notes)
     except AppError as error:
         return {"error": {**error.document(), "detail": error.detail[:MAX_DETAIL_CHARACTERS]}}
-    except Exception as error:
-        if is_out_of_memory(error):
-            return {"error": out_of_memory(request.memory_bytes or 0).document()}
+    except Exception:
         # a defect of ours: the worker logs it under the task's id
         return {"defect": traceback.format_exc()[-MAX_TRACEBACK_CHARACTERS:]}
     return outputs.document()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from models.images.inspect import OutputFormat
+from models.images.metadata import MetadataChoice
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class Request:
     ``is_intermediate``: a worker wrote ``source``, so the pixel limit of results applies, not that
     of uploads. ``notes``: from earlier steps. ``keep``: see ``workers.pipeline``. ``memory_bytes``:
     predicted need; None: no limit. ``threads``: for one operation. ``result_count``: number of
-    results that the operations make.
+    results that the operations make. ``metadata``: what results keep of it.
     """
 
     source: str
@@ -31,3 +32,4 @@ class Request:
     memory_bytes: int | None = None
     threads: int = 1
     result_count: int = 1
+    metadata: MetadataChoice = "none"

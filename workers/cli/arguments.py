@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.images.inspect import FORMAT_BY_EXTENSION, OutputFormat
+from models.images.metadata import MetadataChoice
 from models.operations import Operation, parse
 from models.operations.steps import final_encoding, read_pipeline, result_count
 from models.tasks.filenames import result_names
@@ -25,7 +26,7 @@ class ParsedCommand:
     """A parsed command line.
 
     ``target``: the output file, or the output folder if ``folder``. ``force``: overwrite files.
-    ``format``: of the results; None: as each input.
+    ``format``: of the results; None: as each input. ``metadata``: what they keep of it.
     """
 
     operations: Sequence[Operation]
@@ -34,6 +35,7 @@ class ParsedCommand:
     folder: bool
     force: bool
     format: OutputFormat | None
+    metadata: MetadataChoice
 
     @classmethod
     def from_arguments(cls, given: argparse.Namespace, limit: int) -> ParsedCommand:
@@ -61,7 +63,7 @@ class ParsedCommand:
         if not folder:
             output_format = _output_format(target, operations, output_format)
         inputs = [Path(picture) for picture in pictures]
-        return cls(operations, inputs, target, folder, given.force, output_format)
+        return cls(operations, inputs, target, folder, given.force, output_format, given.metadata)
 
     def targets(self, source: Path, output: OutputFormat) -> list[Path]:
         """Return the result paths for ``source``; several are numbered from 1."""

@@ -18,7 +18,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from models import memory_estimate
 from models.errors import AppError, BadParameter
@@ -29,6 +29,7 @@ from models.images.inspect import (
     check_side,
     inspect,
 )
+from models.images.metadata import METADATA, MetadataChoice
 from models.networks.catalogue import Catalogue
 from models.operations import OPERATIONS
 from models.operations.parameter_docs import parameter_rows, summary
@@ -72,6 +73,9 @@ def _add_parser(commands: Any, name: str, text: str, with_format: bool) -> argpa
     )
     parser.add_argument("-o", "--output", help="output file, or folder for several pictures")
     parser.add_argument("-f", "--force", action="store_true", help="overwrite existing files")
+    parser.add_argument(
+        "--metadata", choices=get_args(MetadataChoice), default="none", help=METADATA
+    )
     if with_format:
         parser.add_argument(
             "--format",
@@ -130,8 +134,6 @@ def _process_all(command: ParsedCommand, catalogue: Catalogue, settings: Setting
         except OSError as error:
             other = f"{error.filename}: " if error.filename not in {None, str(source)} else ""
             reason = f"{other}{error.strerror or error}"
-        except MemoryError:
-            reason = "out of memory"
         except Exception as error:  # a bug of ours: the other pictures are still processed
             reason = f"unexpected error, please report it: {error!r}"
         failed += 1
@@ -156,6 +158,7 @@ def _process_one(
         AppError, CannotProcess, OSError: it cannot be processed.
     """
     from workers.child import task_limits
+    from workers.imaging.out_of_memory import naming_shortage
     from workers.pipeline import Limits, Pipeline
 
     header = _inspect(source)
@@ -197,8 +200,10 @@ def _process_one(
             progress,
             writing=settings.encoding.encoder_settings,
             engine=engine,
+            metadata=command.metadata,
         )
-        outputs = pipeline.process(source, Path(name), settings.uploads.max_pixels)
+        with naming_shortage(need):
+            outputs = pipeline.process(source, Path(name), settings.uploads.max_pixels)
         for target, output in zip(targets, outputs.results, strict=True):
             _move_into_place(output, target, command.force)
             written[target] = source

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,21 @@ from PIL import Image, JpegImagePlugin, UnidentifiedImageError
 from models.errors import BadImage, TooManyPixels
 from models.images.exif import Orientation, read_orientation, upright_size
 from models.images.inspect import check_pixels
+from models.images.metadata import MetadataChoice
 from models.operations import Size
-from workers.imaging import decoders, depth16, icc_profile, notes
+from workers.imaging import (
+    colour_space,
+    decoders,
+    depth16,
+    icc_profile,
+    losses,
+    metadata,
+    resolution,
+)
 from workers.imaging.out_of_memory import is_out_of_memory
 from workers.imaging.picture import Picture, Samples
 
+_GRAY_MODES = frozenset({"1", "L", "LA", "La", "I;16"})
 _GRAY_KEY_SCALE = {"L;2": 85, "L;4": 17}
 _UPRIGHT: dict[Orientation, Callable[[Samples], Any]] = {
     2: lambda samples: cv2.flip(samples, 1),
@@ -31,19 +41,22 @@ _UPRIGHT: dict[Orientation, Callable[[Samples], Any]] = {
 }
 _MIRRORED = frozenset({2, 3, 6, 7})  # upright, the right or lower edge as stored is on the left
 _UPSIDE_DOWN = frozenset({3, 4, 7, 8})  # ... is on top
-_DISPLAY_GAMMA = 2.2
-_SRGB_TOLERANCE = 0.05  # a product this near to 1 is sRGB's own, as most programs write it
-_MIN_GAMMA, _MAX_GAMMA = 0.01, 10.0  # others are ignored, as in browsers
-
 MinimumSize = Callable[[int, int], Size | None]
 
 
-def decode(path: Path, max_pixels: int, minimum_size: MinimumSize | None = None) -> Picture:
+def decode(
+    path: Path,
+    max_pixels: int,
+    minimum_size: MinimumSize | None = None,
+    keep: MetadataChoice = "none",
+) -> Picture:
     """Decode the PNG, JPEG or GIF file at ``path`` into grayscale or BGR, upright.
 
     ``minimum_size`` takes the upright (width, height) and returns the smallest size that suffices,
     or None for all; a decoder that can scale then decodes less. ``Picture.full_size`` is set when
     it did.
+
+    ``keep``: which metadata the picture carries on.
 
     EXIF orientation is applied; an animation gives its first frame; palettes are expanded; 16-bit
     samples stay so, all others have 8; CMYK is converted to sRGB, through its profile if it has
@@ -61,22 +74,32 @@ def decode(path: Path, max_pixels: int, minimum_size: MinimumSize | None = None)
             stored = str(file.tile[0].args) if file.tile else ""
             full = _draft(file, minimum_size) if minimum_size else None
             file.load()
-            # Read after load(): a PNG may carry EXIF after its pixels.
-            orientation_tag = read_orientation(file.info.get("exif"))
-            file_notes = notes.for_decoding(file)
-            icc = icc_profile.validated(file.info.get("icc_profile"))
+            # Read after load(): a PNG may carry EXIF and XMP after its pixels.
+            exif = metadata.exif_of(file)
+            orientation_tag = read_orientation(exif)
+            gray = file.mode in _GRAY_MODES or stored in depth16.GRAY_MODES
+            space = colour_space.read(file, path, exif, gray)
+            kept = metadata.read(file, keep)
+            file_notes = (*losses.read(file), *space.notes, *kept.notes)
+            printed = resolution.read(file, exif)
+            if printed is not None and orientation_tag >= 5:
+                printed = printed.turned()
             if stored in depth16.RAW_MODES:
-                picture = replace(depth16.read(file, stored, path), icc=icc)
+                picture = replace(depth16.read(file, stored, path), icc=space.icc)
             else:
                 _scale_key(file, stored)
-                picture = _to_picture(file, icc)
-            picture = _upright(picture, orientation_tag)
-            power = _gamma_exponent(file.info)
-            if power is not None:
-                file_notes = (*file_notes, notes.GAMMA)
-                picture = replace(picture, pixels=_raise_to(picture.pixels, power))
+                picture = _to_picture(file, space.icc)
+            picture = _upright(picture, orientation_tag)  # frees the picture as stored
+            picture = space.apply(picture)
             box = full and _content_box(picture.size, full, orientation_tag)
-            return replace(picture, full_size=full, content_box=box, notes=file_notes)
+            return replace(
+                picture,
+                full_size=full,
+                content_box=box,
+                resolution=printed,
+                metadata=kept,
+                notes=file_notes,
+            )
     except (TooManyPixels, MemoryError):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
@@ -139,7 +162,7 @@ def _to_picture(image: Image.Image, icc: bytes | None) -> Picture:
         image = image.convert("LA")
     elif "transparency" in image.info and image.mode in {"P", "RGB"}:
         image = image.convert("RGBA")
-    gray = image.mode in {"1", "L", "LA", "La"}
+    gray = image.mode in _GRAY_MODES
     transparent = image.has_transparency_data
     alpha = np.asarray(image.convert("RGBA").getchannel("A"), np.uint8) if transparent else None
     if gray:
@@ -147,25 +170,3 @@ def _to_picture(image: Image.Image, icc: bytes | None) -> Picture:
     # convert() copies even without a change, which costs more than the decoding.
     rgb = np.asarray(image if image.mode == "RGB" else image.convert("RGB"), np.uint8)
     return Picture(np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), np.uint8), alpha, icc)
-
-
-def _gamma_exponent(info: Mapping[Any, Any]) -> float | None:
-    """Return the exponent that takes samples to sRGB (PNG specification, 13.13); None: no change.
-
-    A colour profile or an sRGB chunk takes precedence.
-    """
-    gamma = info.get("gamma")
-    if not isinstance(gamma, float) or "icc_profile" in info or "srgb" in info:
-        return None
-    if not _MIN_GAMMA <= gamma <= _MAX_GAMMA or abs(gamma * _DISPLAY_GAMMA - 1) <= _SRGB_TOLERANCE:
-        return None
-    return 1 / (gamma * _DISPLAY_GAMMA)
-
-
-def _raise_to(pixels: Samples, power: float) -> Samples:
-    """Return ``pixels`` (any shape, uint8 or uint16, as shares of the maximum) raised to
-    ``power``.
-    """
-    maximum = np.iinfo(pixels.dtype).max
-    table = np.rint(maximum * (np.arange(maximum + 1) / maximum) ** power).astype(pixels.dtype)
-    return np.asarray(cv2.LUT(pixels, table), pixels.dtype)

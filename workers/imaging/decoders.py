@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import get_args
+from typing import BinaryIO, get_args
 
 from PIL import (
     GifImagePlugin,
@@ -46,6 +46,37 @@ ImageFile.LOAD_TRUNCATED_IMAGES = False
 PngImagePlugin.MAX_TEXT_CHUNK = _MAX_TEXT_BYTES
 PngImagePlugin.MAX_TEXT_MEMORY = _MAX_TOTAL_TEXT_BYTES
 
+_PASSED_OVER: dict[str, tuple[type[Exception], ...]] = {
+    **dict.fromkeys(("gAMA", "cHRM", "sRGB", "pHYs", "tRNS"), (ValueError,)),
+    **dict.fromkeys(("acTL", "fcTL", "iCCP"), (ValueError, SyntaxError, IndexError)),
+    "zTXt": (SyntaxError,),  # not ValueError: that says too much text
+}
+"""Chunks that Pillow refuses a PNG for if they are malformed, and with which errors; libpng and
+browsers ignore such a chunk."""
+
+
+def _pass_over(kind: str, errors: tuple[type[Exception], ...]) -> None:
+    """Make Pillow ignore chunks of ``kind`` that it reads with ``errors``."""
+    read: Callable[[PngImagePlugin.PngStream, int, int], bytes]
+    read = getattr(PngImagePlugin.PngStream, f"chunk_{kind}")
+
+    def read_or_ignore(stream: PngImagePlugin.PngStream, pos: int, length: int) -> bytes:
+        assert stream.fp is not None
+        start = stream.fp.tell()
+        try:
+            return read(stream, pos, length)
+        except errors:
+            if kind == "iCCP":
+                stream.im_info["icc_profile"] = None  # as Pillow says of a broken one: a note
+            stream.fp.seek(start)
+            return stream.fp.read(length)
+
+    setattr(PngImagePlugin.PngStream, f"chunk_{kind}", read_or_ignore)
+
+
+for _kind, _errors in _PASSED_OVER.items():
+    _pass_over(_kind, _errors)
+
 
 def configure_opencv(max_pixels: int) -> None:
     """Set the environment variables that OpenCV reads once, when it is imported."""
@@ -57,7 +88,7 @@ def configure_opencv(max_pixels: int) -> None:
 
 
 @contextmanager
-def open_image(path: Path, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
+def open_image(path: Path | BinaryIO, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
     """Open an image; Pillow checks its pixel count again wherever it learns of more.
 
     Pillow warns about each broken tag, so a hostile file could write thousands of log lines. It

@@ -21,7 +21,7 @@ MAX_SAMPLE = 65535
 RAW_MODES = frozenset({"I;16B", "RGB;16B", "LA;16B", "RGBA;16B"})
 """Pillow's names for the stored samples of such a PNG."""
 
-_GRAY_MODES = frozenset({"I;16B", "LA;16B"})
+GRAY_MODES = frozenset({"I;16B", "LA;16B"})
 _CHUNK_HEADER_BYTES = 8  # a chunk's length and kind; the signature is as long
 _NEEDED_CHUNKS = {b"IHDR", b"tRNS", b"IDAT", b"IEND"}
 
@@ -44,7 +44,7 @@ def read(file: Image.Image, stored: str, path: Path) -> Picture:
         samples, alpha = _read_colours(path), None
     if samples.ndim == 3 and samples.shape[2] == 4:
         alpha = np.ascontiguousarray(samples[:, :, 3])
-        colours = samples[:, :, 0] if stored in _GRAY_MODES else samples[:, :, :3]
+        colours = samples[:, :, 0] if stored in GRAY_MODES else samples[:, :, :3]
         samples = np.ascontiguousarray(colours)
     return Picture(samples, alpha)
 

@@ -6,27 +6,30 @@ import io
 
 from PIL import Image, ImageCms
 
-_KNOWN_SPACES = {b"RGB ", b"GRAY", b"CMYK"}
+_MODES = {b"RGB ": "RGB", b"GRAY": "L", b"CMYK": "CMYK"}
+"""Pillow's name for samples by the colour space of a profile."""
 _SPACE = slice(16, 20)  # of the header: the colour space of the samples (ICC.1:2022, 7.2.6)
+_SIZE = slice(0, 4)  # of the header: the size of the whole profile (7.2.2)
 
 
 def validated(icc: bytes | None) -> bytes | None:
-    """Return the profile if it is valid and for samples that images have, else None.
+    """Return the profile if colour engines can use it on samples that images have, else None.
 
-    A broken one, or one for another space (Lab), must not fail the image.
+    A broken one, one that is cut short, or one for another space (Lab) must not fail the image.
     """
-    if not icc or icc[_SPACE] not in _KNOWN_SPACES:
+    if not icc or icc[_SPACE] not in _MODES or len(icc) < int.from_bytes(icc[_SIZE], "big"):
         return None
     try:
-        ImageCms.ImageCmsProfile(io.BytesIO(icc))
+        profile, srgb = ImageCms.ImageCmsProfile(io.BytesIO(icc)), ImageCms.createProfile("sRGB")
+        ImageCms.buildTransform(profile, srgb, _MODES[icc[_SPACE]], "RGB")
     except (ImageCms.PyCMSError, OSError):
         return None
     return icc
 
 
-def is_gray(icc: bytes) -> bool:
-    """Return whether the profile is for gray samples."""
-    return icc[_SPACE] == b"GRAY"
+def fits(icc: bytes, mode: str) -> bool:
+    """Return whether a valid profile is for samples of Pillow's ``mode``: L, CMYK or colours."""
+    return _MODES[icc[_SPACE]] == (mode if mode in {"L", "CMYK"} else "RGB")
 
 
 def to_srgb(image: Image.Image, icc: bytes | None) -> Image.Image:

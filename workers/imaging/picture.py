@@ -1,4 +1,4 @@
-"""A decoded image: pixels, alpha, colour profile, notes."""
+"""A decoded image: pixels, alpha, colour profile, print resolution, metadata, notes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+
+from workers.imaging.metadata import NO_METADATA, Metadata
+from workers.imaging.resolution import Resolution
 
 Pixels = NDArray[np.uint8]
 """uint8, 0 to 255: (height, width) grayscale or (height, width, 3) BGR."""
@@ -21,7 +24,8 @@ class Picture:
     opaque. ``icc``: colour profile of the pixels; None: sRGB. If the decoder scaled the image down,
     ``full_size`` is the (width, height) of the whole image, and ``content_box`` the (left, top,
     right, bottom) that it covers of ``pixels``: a decoder rounds up, so 1601 columns scaled
-    by 8 give 201, and the image ends after an eighth of the last. ``notes``: for the user, see
+    by 8 give 201, and the image ends after an eighth of the last. ``resolution``: that of a print,
+    upright; ``metadata``: what results carry. ``notes``: for the user, see
     ``workers.imaging.notes``.
     """
 
@@ -30,6 +34,8 @@ class Picture:
     icc: bytes | None = None
     full_size: tuple[int, int] | None = None
     content_box: tuple[float, float, float, float] | None = None
+    resolution: Resolution | None = None
+    metadata: Metadata = NO_METADATA
     notes: tuple[str, ...] = ()
 
     @property
@@ -57,6 +63,14 @@ class Picture:
 
     def with_pixels(self, pixels: Samples, alpha: Samples | None) -> Picture:
         return replace(self, pixels=pixels, alpha=alpha, full_size=None, content_box=None)
+
+    def printed_alike(self, across: float, down: float) -> Picture:
+        """Return it with the print resolution times these factors of its pixels across and down.
+
+        So its print keeps the size that it had with fewer or more pixels.
+        """
+        scaled = self.resolution and self.resolution.scaled(across, down)
+        return replace(self, resolution=scaled)
 
     def window(self, x: int, y: int, width: int, height: int) -> Picture:
         """Return the rectangle from column ``x`` and row ``y`` on, as a view of the same memory."""

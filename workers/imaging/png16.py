@@ -1,7 +1,4 @@
-"""Write 16-bit PNGs that neither OpenCV nor Pillow writes.
-
-These are gray with alpha, and any samples with a profile that libpng refuses.
-"""
+"""Write 16-bit PNGs that neither OpenCV nor Pillow writes: gray with alpha."""
 
 from __future__ import annotations
 
@@ -14,16 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.imaging.picture import Samples
+from workers.imaging.png_chunks import chunk
 
 _BAND_BYTES = 1 << 20  # filtered at once; intermediate arrays take some sixteen times as much
 _COLOUR_TYPE = {1: 0, 2: 4, 3: 2, 4: 6}  # by channels: gray, gray and alpha, RGB, RGBA
 _PAETH = 4
 
 
-def write(
-    file: BinaryIO, pixels: Samples, alpha: Samples | None, icc: bytes | None, level: int
-) -> None:
-    """Write the PNG (ISO/IEC 15948) of 16-bit samples to ``file``, with ``icc`` unchanged.
+def write(file: BinaryIO, pixels: Samples, alpha: Samples | None, level: int) -> None:
+    """Write the PNG (ISO/IEC 15948) of 16-bit samples to ``file``.
 
     ``pixels``: uint16, (h, w) gray or (h, w, 3) BGR; ``alpha``: (h, w) uint16 or None. ``level``:
     PNG_LEVEL, 0 to 9. All rows use the Paeth filter, and level 1 only run lengths, like
@@ -34,18 +30,12 @@ def write(
     parts += [] if alpha is None else [alpha[:, :, None]]
     channels = sum(part.shape[2] for part in parts)
     header = struct.pack(">IIBBBBB", width, height, 16, _COLOUR_TYPE[channels], 0, 0, 0)
-    file.write(b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header))
-    if icc is not None:
-        file.write(_chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(icc)))
+    file.write(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header))
     packer = zlib.compressobj(level, strategy=zlib.Z_RLE if level == 1 else zlib.Z_FILTERED)
     for rows in _filtered(parts, channels):
         if packed := packer.compress(rows):
-            file.write(_chunk(b"IDAT", packed))
-    file.write(_chunk(b"IDAT", packer.flush()) + _chunk(b"IEND", b""))
-
-
-def _chunk(kind: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+            file.write(chunk(b"IDAT", packed))
+    file.write(chunk(b"IDAT", packer.flush()) + chunk(b"IEND", b""))
 
 
 def _filtered(parts: list[NDArray[np.uint8 | np.uint16]], channels: int) -> Iterator[bytes]:

@@ -15,7 +15,8 @@ from PIL import Image
 from models.errors import BadImage
 from models.images.encoder_settings import EncoderSettings
 from models.operations import Encoding
-from workers.imaging import depth16, icc_profile, notes, png16
+from workers.imaging import depth16, icc_profile, notes, png16, png_chunks
+from workers.imaging.embedding import Embedding
 from workers.imaging.picture import Picture, Pixels
 
 _WEBP_METHOD = 4  # 6 takes twice as long for files 3 % smaller, 2 half as long for 4 % larger
@@ -49,21 +50,25 @@ def write(picture: Picture, encoding: Encoding, writing: EncoderSettings, path: 
         BadImage: the encoder refuses it.
     """
     if encoding.format == "png":
+        carried = Embedding.of(picture, encoding)
         _write_png(picture, writing.png_level, path)
-        return _describe(picture, path)
+        png_chunks.insert(path, carried.png_chunks())
+        return _describe(picture, path, carried.notes)
     picture = depth16.reduce_to_8_bits(picture, notes.REDUCED_FOR_FORMAT)
+    carried = Embedding.of(picture, encoding)
     if encoding.format == "webp":
-        path.write_bytes(_webp(picture, encoding.quality or writing.webp_quality))
-        return _describe(picture, path)
+        path.write_bytes(_webp(picture, carried, encoding.quality or writing.webp_quality))
+        return _describe(picture, path, carried.notes)
     data = _encode_with_pillow(
         Image.fromarray(_rgb(_on_white(picture))),
         "JPEG",
-        picture.icc,
+        **carried.pillow_options(),
         quality=encoding.quality or writing.jpeg_quality,
         subsampling=writing.jpeg_subsampling,
     )
-    path.write_bytes(data)
-    return _describe(picture, path, () if picture.alpha is None else (notes.ON_WHITE,))
+    path.write_bytes(carried.with_density(data))
+    on_white = () if picture.alpha is None else (notes.ON_WHITE,)
+    return _describe(picture, path, (*carried.notes, *on_white))
 
 
 def _describe(picture: Picture, path: Path, more_notes: tuple[str, ...] = ()) -> Output:
@@ -74,23 +79,23 @@ def _describe(picture: Picture, path: Path, more_notes: tuple[str, ...] = ()) ->
 
 
 def _write_png(picture: Picture, level: int, path: Path) -> None:
+    """Write the samples alone."""
     if _write_png_with_opencv(picture, level, path):
         return
     if picture.is_16_bit:
         with path.open("wb") as to:
-            png16.write(to, picture.pixels, picture.alpha, picture.icc, level)
+            png16.write(to, picture.pixels, picture.alpha, level)
         return
     image = Image.fromarray(_rgb(depth16.to_8_bits(picture.pixels)))
     if picture.alpha is not None:
         image.putalpha(Image.fromarray(picture.alpha))
-    path.write_bytes(_encode_with_pillow(image, "PNG", picture.icc, compress_level=level))
+    path.write_bytes(_encode_with_pillow(image, "PNG", compress_level=level))
 
 
 def _write_png_with_opencv(picture: Picture, level: int, path: Path) -> bool:
     """Write a PNG row by row: encoding in memory would take up to twice its raw size.
 
-    Return False where OpenCV cannot: gray with alpha, and profiles that libpng refuses because they
-    are padded or oddly long, though colour engines read them.
+    Return False where OpenCV cannot: gray with alpha.
     """
     pixels = picture.pixels
     if picture.alpha is not None:
@@ -99,34 +104,31 @@ def _write_png_with_opencv(picture: Picture, level: int, path: Path) -> bool:
         pixels = np.dstack([pixels, picture.alpha])
     flags = [cv2.IMWRITE_PNG_COMPRESSION, level, *(_FAST_PNG_FLAGS if level == 1 else ())]
     try:
-        if picture.icc is None:
-            return bool(cv2.imwrite(str(path), pixels, flags))
-        profile = [np.frombuffer(picture.icc, np.uint8)]
-        kinds = [cv2.IMAGE_METADATA_ICCP]
-        return bool(cv2.imwriteWithMetadata(str(path), pixels, kinds, profile, flags))
+        return bool(cv2.imwrite(str(path), pixels, flags))
     except cv2.error:
         return False
 
 
-def _webp(picture: Picture, quality: int) -> bytes:
+def _webp(picture: Picture, carried: Embedding, quality: int) -> bytes:
     """Encode as WebP, which has no gray: a gray profile would not fit, so gray becomes sRGB."""
-    image, icc = Image.fromarray(_rgb(depth16.to_8_bits(picture.pixels))), picture.icc
+    image = Image.fromarray(_rgb(depth16.to_8_bits(picture.pixels)))
+    options = carried.pillow_options()
     if picture.pixels.ndim == 2:
-        image, icc = icc_profile.to_srgb(image, icc), None
+        image, options["icc_profile"] = icc_profile.to_srgb(image, picture.icc), None
     if picture.alpha is not None:
         image.putalpha(Image.fromarray(picture.alpha))
-    return _encode_with_pillow(image, "WEBP", icc, quality=quality, method=_WEBP_METHOD)
+    return _encode_with_pillow(image, "WEBP", **options, quality=quality, method=_WEBP_METHOD)
 
 
 def _rgb(pixels: Pixels) -> Pixels:
     return pixels if pixels.ndim == 2 else np.asarray(pixels[:, :, ::-1], np.uint8)
 
 
-def _encode_with_pillow(image: Image.Image, kind: str, icc: bytes | None, **options: Any) -> bytes:
+def _encode_with_pillow(image: Image.Image, kind: str, **options: Any) -> bytes:
     """Encode in memory: in a file, Pillow tells a full disk no better than a bad picture."""
     buffer = io.BytesIO()
     try:
-        image.save(buffer, kind, icc_profile=icc, **options)
+        image.save(buffer, kind, **options)
     except (OSError, ValueError) as error:
         raise BadImage(
             f"{image.width} x {image.height} pixels cannot be written: {error}"

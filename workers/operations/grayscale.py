@@ -23,8 +23,7 @@ def grayscale(picture: Picture, spec: Grayscale, tools: Tools) -> Picture:
     profile is dropped: a gray file may not carry a profile for RGB.
     """
     if picture.pixels.ndim == 2:
-        fits = picture.icc is None or icc_profile.is_gray(picture.icc)
-        return picture if fits else replace(picture, icc=None)
+        return picture
     icc = picture.icc
     if icc is None:
         gray = cv2.cvtColor(picture.pixels, cv2.COLOR_BGR2GRAY)

@@ -18,9 +18,25 @@ _FILTERS: dict[EnlargingFilter, int] = {
 
 
 def resize(picture: Picture, spec: Resize, tools: Tools) -> Picture:
-    """Return ``picture`` in the size that ``spec`` asks for."""
+    """Return ``picture`` in the size that ``spec`` asks for; its print keeps its size."""
     (size,) = spec.output_sizes(*picture.size)
-    return resample(picture, size, _FILTERS[spec.filter])
+    factors = _factors(picture.size, size, spec)
+    return resample(picture, size, _FILTERS[spec.filter]).printed_alike(*factors)
+
+
+def _factors(before: Size, after: Size, spec: Resize) -> tuple[float, float]:
+    """Return how many times wider and higher the picture becomes.
+
+    Where it keeps its shape, both are equal, however its sides are rounded.
+    """
+    if spec.scale is not None:
+        return spec.scale, spec.scale
+    across, down = after[0] / before[0], after[1] / before[1]
+    if spec.width is None:
+        return down, down
+    # With both sides given, one of them may be rounded by less than a pixel.
+    alike = spec.height is None or abs(across - down) * max(before) < 1
+    return (across, across) if alike else (across, down)
 
 
 def resample(picture: Picture, size: Size, enlarge_filter: int = cv2.INTER_LANCZOS4) -> Picture:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 
@@ -19,4 +21,7 @@ def rotate(picture: Picture, spec: Rotate, tools: Tools) -> Picture:
         return np.asarray(cv2.rotate(plane, _ROTATIONS[spec.angle]), plane.dtype)
 
     alpha = None if picture.alpha is None else rotate_plane(picture.alpha)
-    return picture.with_pixels(rotate_plane(picture.pixels), alpha)
+    turned = picture.with_pixels(rotate_plane(picture.pixels), alpha)
+    if picture.resolution is None or spec.angle == 180:
+        return turned
+    return replace(turned, resolution=picture.resolution.turned())

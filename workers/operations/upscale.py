@@ -27,7 +27,7 @@ def upscale(picture: Picture, spec: Upscale, tools: Tools) -> Picture:
     """Return ``picture`` ``spec.scale`` times as wide and high, in 8 bits.
 
     Alpha goes through the network separately. What is low in frequency stays the input's, see
-    ``workers.upscaler.faithful``.
+    ``workers.upscaler.faithful``. A print keeps its size.
 
     Raises:
         WeightsMissing: this worker lacks the network that the service found.
@@ -55,12 +55,13 @@ def upscale(picture: Picture, spec: Upscale, tools: Tools) -> Picture:
                 **quality_report.measure(before, pixels, spec.scale),
             }
         )
-    if alpha is None:
-        return picture.with_pixels(pixels, None)
-    if not has_shades:
-        return picture.with_pixels(pixels, np.full(pixels.shape[:2], alpha.flat[0], np.uint8))
-    _, large = _enlarge(alpha, weights, tools, share, 1.0)
-    return picture.with_pixels(pixels, faithful.keep_mask(alpha, large))
+    mask = None
+    if alpha is not None and has_shades:
+        _, large = _enlarge(alpha, weights, tools, share, 1.0)
+        mask = faithful.keep_mask(alpha, large)
+    elif alpha is not None:
+        mask = np.full(pixels.shape[:2], alpha.flat[0], np.uint8)
+    return picture.with_pixels(pixels, mask).printed_alike(spec.scale, spec.scale)
 
 
 def _enlarge(

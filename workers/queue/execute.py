@@ -45,7 +45,9 @@ async def execute(worker: WorkerContext, attempt: Attempt) -> None:
         folder = Path(name)
         source = folder / "original"
         began = time.monotonic()
-        prefixes = reusable_prefixes(worker, task, operations)
+        # An intermediate result carries no metadata.
+        reusable = task.metadata == "none"
+        prefixes = reusable_prefixes(worker, task, operations) if reusable else {}
         # A report must measure every operation.
         skipped, notes = await fetch_input(
             worker, task, {} if task.wants_report else prefixes, source
@@ -74,6 +76,7 @@ async def execute(worker: WorkerContext, attempt: Attempt) -> None:
             report=task.wants_report,
             memory_bytes=need,
             result_count=result_count(operations),
+            metadata=task.metadata,
         )
         began = time.monotonic()
         async with worker.memory.reserve(need, short=task.work.short):

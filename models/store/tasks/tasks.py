@@ -13,6 +13,7 @@ from motor.motor_asyncio import AsyncIOMotorDatabase
 from pymongo import DESCENDING, ReturnDocument
 
 from models.auth.visibility import UNRESTRICTED_VIEW, View
+from models.images.metadata import MetadataChoice
 from models.settings import Settings
 from models.store.mongo.repository import Document, Repository, insert_timed, now_plus
 from models.store.tasks.transitions import NEW_TASK, RESTARTABLE, ended, restart
@@ -66,6 +67,7 @@ class Tasks(Repository):
         most_result_bytes: int = 0,
         work: Work | None = None,
         report: bool = False,
+        metadata: MetadataChoice = "none",
         owner: str = "",
         client: str = "",
         turn: int = 0,
@@ -87,6 +89,7 @@ class Tasks(Repository):
             "turn": turn,
             "rings": 0,
             "wants_report": report,
+            "metadata": metadata,
         }
         times = {"created_at": "$$NOW", "asked_at": "$$NOW", "rung_at": "$$NOW"}
         return await insert_timed(self._tasks, document, times)

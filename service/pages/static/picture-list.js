@@ -12,6 +12,7 @@ import { STATES, stateOf } from "./picture-states.js";
  * @property {string} [set] id of the set it was started in
  * @property {{op: string}[]} [operations]
  * @property {string} [format] of the result
+ * @property {string} [metadata] which of it the result keeps
  * @property {any} [task] document of the API
  * @property {any} [problem] why it failed, a problem document
  * @property {number} [sent] share of the upload, 0 to 1; not stored

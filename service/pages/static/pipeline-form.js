@@ -26,6 +26,7 @@ export class PipelineForm {
     const formats = this.specs.get("convert")?.parameters.properties.format.enum ?? [];
     byId("format").append(...formats.map((value) => el("option", { value, text: value })));
     byId("format").addEventListener("change", () => this.refresh());
+    byId("metadata").addEventListener("change", () => this.refresh());
     byId("steps").addEventListener("input", () => this.refresh());
     byId("add-step").addEventListener("click", () => this.addStep());
     byId("reset").addEventListener("click", () => this.reset());
@@ -42,6 +43,11 @@ export class PipelineForm {
     return byId("format").value;
   }
 
+  /** @returns {string} "" for none */
+  get metadata() {
+    return byId("metadata").value;
+  }
+
   restore() {
     let saved = null;
     try {
@@ -50,18 +56,19 @@ export class PipelineForm {
       // Storage may be forbidden; then each visit starts with the default.
     }
     const known = saved?.operations?.filter((each) => this.specs.has(each.op)) ?? [];
-    this.fill(known.length ? known : DEFAULT_OPERATIONS, saved?.format ?? "");
+    this.fill(known.length ? known : DEFAULT_OPERATIONS, saved?.format ?? "", saved?.metadata ?? "");
   }
 
   reset() {
-    this.fill(DEFAULT_OPERATIONS, "");
+    this.fill(DEFAULT_OPERATIONS, "", "");
     this.announce(t("step.reset", { operations: describeOperations(this.operations) }));
   }
 
-  /** @param {Operation[]} operations @param {string} format */
-  fill(operations, format) {
+  /** @param {Operation[]} operations @param {string} format @param {string} metadata */
+  fill(operations, format, metadata) {
     this.steps = operations.map((each) => this.newStep(each));
     byId("format").value = format;
+    byId("metadata").value = metadata;
     this.refresh();
   }
 
@@ -112,10 +119,10 @@ export class PipelineForm {
     if (reordered || list.children.length !== nodes.length) list.replaceChildren(...nodes);
     this.steps.forEach((step, at) => step.number(at + 1, this.steps.length));
     byId("add-step").disabled = this.steps.length >= this.maxSteps;
-    const { operations, format } = this;
+    const { operations, format, metadata } = this;
     setText(byId("plan"), describeOperations(operations, format));
     try {
-      localStorage.setItem(STORAGE_KEY, JSON.stringify({ operations, format }));
+      localStorage.setItem(STORAGE_KEY, JSON.stringify({ operations, format, metadata }));
     } catch {
       // Storage may be forbidden.
     }

@@ -95,6 +95,7 @@ export class UploadQueue {
     const form = new FormData();
     form.append("operations", JSON.stringify(item.operations));
     if (item.format) form.append("format", item.format);
+    if (item.metadata) form.append("metadata", item.metadata);
     form.append("image", file, item.name);
     const progress = (sent) => this.pictures.update(item, { sent, note: "" });
     const notify = (note) => this.pictures.update(item, { note, sent: 0 });

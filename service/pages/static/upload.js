@@ -109,9 +109,9 @@ uploadForm.addEventListener("submit", (event) => {
     uploadForm.reportValidity();
     return;
   }
-  const { operations, format } = form;
+  const { operations, format, metadata } = form;
   const set = items[0].id;
-  for (const item of items) pictures.save(item, { set, operations, format, state: "waiting" });
+  for (const item of items) pictures.save(item, { set, operations, format, metadata, state: "waiting" });
   announce(t("upload.started", { count: items.length }));
   options.open = false;
   sets.get(set)?.summary.focus();

@@ -47,7 +47,10 @@ def test_headers(data: bytes) -> None:
 def test_gif_is_accepted_only_where_listed() -> None:
     assert ACCEPTED_FORMATS == ("png", "jpeg")
     cases: list[tuple[tuple[InputFormat, ...], str]] = [
-        (ACCEPTED_FORMATS, "this is a GIF file, judged by its first bytes; send PNG or JPEG"),
+        (
+            ACCEPTED_FORMATS,
+            "the format of the file is GIF, judged by its first bytes; send PNG or JPEG",
+        ),
         (("png",), "send PNG"),
     ]
     for accepted, sentence in cases:
@@ -58,7 +61,7 @@ def test_gif_is_accepted_only_where_listed() -> None:
     with pytest.raises(UnsupportedFormat, match="send PNG, JPEG or GIF$"):
         sniff(b"BM", ALL)
     assert look(images.png(), ALL).kind == "png"
-    with pytest.raises(UnsupportedFormat, match="this is a PNG file.*send GIF"):
+    with pytest.raises(UnsupportedFormat, match="the format of the file is PNG.*send GIF"):
         sniff(images.png()[:16], ("gif",))
 
 

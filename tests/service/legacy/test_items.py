@@ -20,6 +20,7 @@ from service.app import create_app
 from tests.conftest import working
 from tests.service.uploads.test_incoming_file import limited, refused
 from tests.support import images as pictures
+from tests.support import metadata
 
 
 @pytest.fixture
@@ -104,6 +105,22 @@ async def test_outputs_of_one_image(items: Any, root: Path) -> None:
     for name, kind in (("a.jpg", "JPEG"), ("b.png", "PNG")):
         with Image.open(root / name) as picture:
             assert (picture.format, picture.size) == (kind, (82, 60))
+
+
+async def test_metadata_is_chosen(items: Any, root: Path) -> None:
+    (root / "in" / "photo.jpg").write_bytes(metadata.jpeg())
+    for choice, author in (("", None), ("safe", "Ada Lovelace")):
+        document = {
+            "images": [{"input": "in/photo.jpg", "output": "a.jpg"}],
+            "operations": ["grayscale"],
+            "metadata": choice,
+        }
+        assert (await items.raw(json.dumps(document))).status == 200
+        with Image.open(root / "a.jpg") as picture:
+            assert picture.getexif().get(0x013B) == author
+    response = await items.raw(json.dumps({**document, "metadata": "some"}))
+    assert response.status == 422
+    assert (await response.json())["parameter"] == "metadata"
 
 
 async def test_missing_and_broken_images_are_skipped(items: Any, root: Path) -> None:

@@ -129,7 +129,7 @@ def test_invalid_lines_are_refused(message: str) -> None:
         succeeded_message("x", height="1"),
         succeeded_message("x", sha256="../" * 20),
         succeeded_message("x", notes=["a" * 501]),
-        succeeded_message("x", notes=["a"] * 21),
+        succeeded_message("x", notes=["a"] * 41),
         succeeded_message("x", notes="abc"),
         succeeded_message("x", more=1),
     ],

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.support import images
+from tests.support import images, metadata
 from tests.support.command import Done, run_main
 from tests.support.paths import ROOT, SHARED
 from workers.__main__ import main
@@ -88,6 +88,18 @@ def test_format_follows_the_output_name(folder: Path, command: Command) -> None:
     done = command("convert", "cat.png", "b.jpg", "--format", "webp")
     assert done.returncode == 2
     assert "b.jpg: conflicting formats, jpeg and webp" in done.stderr
+
+
+def test_metadata_is_chosen(folder: Path, command: Command) -> None:
+    (folder / "photo.jpg").write_bytes(metadata.jpeg())
+    for choice, author in (((), None), (("--metadata", "safe"), "Ada Lovelace")):
+        assert (
+            command("rotate", "photo.jpg", "a.jpg", "-f", "--angle", "90", *choice).returncode == 0
+        )
+        made = (folder / "a.jpg").read_bytes()
+        assert images.decoded(made).getexif().get(0x013B) == author
+        assert metadata.PLACE not in made
+    assert command("rotate", "photo.jpg", "b.jpg", "--metadata", "some").returncode == 2
 
 
 def test_missing_output_folder_is_created(folder: Path, command: Command) -> None:
@@ -211,6 +223,30 @@ def test_memory_limit_comes_from_the_settings(folder: Path, command: Command) ->
     done = command("upscale", "cat.png", "out.png", MEMORY_BUDGET="1000000")
     assert done.returncode == 1
     assert "MEMORY_BUDGET" in done.stderr
+    assert not (folder / "out.png").exists()
+
+
+def test_a_shortage_of_memory_reads_as_in_the_service(folder: Path) -> None:
+    """With a prediction of 0 bytes; the limit is then the slack, less than this picture takes."""
+    program = """
+import sys
+from models import memory_estimate
+from workers.__main__ import main
+memory_estimate.estimate = lambda *_: (0, 0)
+sys.exit(main())
+"""
+    size = ("--width", "14000", "--height", "14000")
+    done = subprocess.run(
+        [sys.executable, "-c", program, "resize", "cat.png", "out.png", *size],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said = "cat.png: the picture needed far more memory than the 0 MB predicted for it"
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == f"darkroom: {said}, and processing was stopped"
     assert not (folder / "out.png").exists()
 
 

@@ -15,10 +15,11 @@ from models.errors import BadImage, TooManyPixels
 from models.operations import Encoding
 from tests.support import images
 from tests.workers.imaging import encode
-from workers.imaging import codec, icc_profile, writer
+from workers.imaging import codec, icc_profile, matrix_profile, writer
 from workers.imaging.picture import Picture, Samples
 
 ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+GRAY_ICC = matrix_profile.gray_profile("gray", matrix_profile.SRGB_CURVE)
 MANY = 10_000_000
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 from models.errors import BadImage, TooManyPixels
 from tests.support import images
 from tests.support.paths import ROOT
-from workers.imaging import decoders
+from workers.imaging import decoders, notes
 from workers.imaging.codec import decode
 
 
@@ -57,7 +57,7 @@ def test_opencv_limit_is_set_before_import() -> None:
     program = """
 import sys
 import numpy as np
-from workers.imaging import decoders
+from workers.imaging import decoders, notes
 assert "cv2" not in sys.modules
 decoders.configure_opencv(1000)
 decoders.unregister_other_formats()
@@ -80,3 +80,24 @@ print(sorted(Image.OPEN))
     )
     assert b"CV_IO_MAX_IMAGE_PIXELS" in done.stdout
     assert b"['GIF', 'JPEG', 'PNG']" in done.stdout
+
+
+MALFORMED = [
+    *((kind, bytes(size)) for kind in (b"gAMA", b"cHRM", b"sRGB", b"pHYs") for size in (0, 3)),
+    *((b"iCCP", body) for body in (b"", b"x", b"x\0", b"x\0\1abc", b"\0\0\0", b"x\0\0junk")),
+    *((b"zTXt", body) for body in (b"", b"x\0\1abc")),
+    *((b"tRNS", bytes(size)) for size in (0, 1)),
+    (b"acTL", b"\0"),
+    *((b"fcTL", body) for body in (bytes(5), b"\xff" * 26, bytes(4) + b"\xff" * 22)),
+]
+
+
+@pytest.mark.parametrize(("kind", "body"), MALFORMED)
+def test_a_malformed_chunk_beside_the_samples_costs_nobody_the_picture(
+    tmp_path: Path, kind: bytes, body: bytes
+) -> None:
+    path, whole = tmp_path / "picture.png", images.png()
+    path.write_bytes(whole[:33] + images.chunk(kind, body) + whole[33:])
+    picture = decode(path, 10_000)
+    assert (picture.pixels == images.scene()[:, :, ::-1]).all() and picture.alpha is None
+    assert picture.notes == ((notes.PROFILE_BROKEN,) if kind == b"iCCP" else ())

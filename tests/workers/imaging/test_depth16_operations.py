@@ -22,7 +22,7 @@ from tests.support.png16 import (
     split_up,
     unfiltered,
 )
-from tests.workers.imaging.test_codec import ICC
+from tests.workers.imaging.test_codec import GRAY_ICC, ICC
 from workers.imaging import notes
 
 # The oracle: matrices over rows and columns, in double precision, colour weighted by alpha.
@@ -189,10 +189,10 @@ def test_grayscale_through_a_profile_works_in_8_bits(tmp_path: Path) -> None:
         ((made, found),) = results(tmp_path, file_of(kind, wide, before=profile), "grayscale")
         assert found == expected
         assert made.notes == (notes.REDUCED_FOR_PROFILE,)
-    wide = scene("gray")  # gray already: the profile is not applied
+    wide = scene("gray")  # gray already: a profile for RGB says nothing about it
     ((made, found),) = results(tmp_path, file_of("gray", wide, before=profile), "grayscale")
     assert (unfiltered(found)[1] == wide).all()
-    assert made.notes == ()
+    assert made.notes == (notes.PROFILE_MISFIT,)
 
 
 @pytest.mark.parametrize("operation", ["resize=2", "resize=0.7", "blur=9", "thumbnail"])
@@ -220,11 +220,14 @@ def test_overshoot_is_clipped_not_wrapped(tmp_path: Path) -> None:
 PIPELINE = ("blur=5", "resize=2", "rotate=90", "upscale=2", "blur=3")
 
 
-@pytest.mark.parametrize("icc", [None, ICC, ICC + bytes(3)])
+@pytest.mark.parametrize("padding", [None, 0, 3])
 @pytest.mark.parametrize("kind", KINDS)
 def test_resuming_from_any_intermediate_result_gives_the_same_bytes(
-    tmp_path: Path, kind: str, icc: bytes | None
+    tmp_path: Path, kind: str, padding: int | None
 ) -> None:
+    """``padding``: bytes behind the profile; None: there is none, but a gamma."""
+    profile = GRAY_ICC if kind.startswith("gray") else ICC
+    icc = None if padding is None else profile + bytes(padding)
     gamma = images.chunk(b"gAMA", struct.pack(">I", 100000))
     before = gamma if icc is None else images.chunk(b"iCCP", b"x\0\0" + zlib.compress(icc))
     data = file_of(kind, scene(kind, 23, 17), before=before)

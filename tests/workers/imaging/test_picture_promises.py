@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
+from models.images.metadata import MetadataChoice
 from models.networks.catalogue import Catalogue
 from models.operations import Encoding
 from models.operations.steps import read_pipeline
@@ -35,7 +36,11 @@ ARITHMETIC = base64.b64decode(
 
 
 def process(
-    tmp_path: Path, data: bytes, *operations: str, output: Any = "png"
+    tmp_path: Path,
+    data: bytes,
+    *operations: str,
+    output: Any = "png",
+    metadata: MetadataChoice = "none",
 ) -> tuple[Image.Image, Output]:
     """Return the one result of ``operations`` on the file ``data``."""
     source = tmp_path / "source"
@@ -46,6 +51,7 @@ def process(
         Catalogue.read(None),
         LIMITS,
         lambda share: None,
+        metadata=metadata,
     )
     (made,) = pipeline.process(source, tmp_path, LIMITS.max_pixels).results
     return images.decoded(Path(made.path).read_bytes()), made

@@ -1,0 +1,42 @@
+"""Chunks are read from a PNG, and put into one in place, whatever its size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.support import images
+from workers.imaging import png_chunks
+
+CHUNK = images.chunk(b"teSt", b"content")
+
+
+@pytest.mark.parametrize("side", [1, 40, 1100])
+def test_inserted_chunks_follow_the_header(tmp_path: Path, side: int) -> None:
+    """The largest is several steps long."""
+    noise = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
+    before = images.by_hand(noise, packed=None)
+    path = tmp_path / "picture.png"
+    for chunks in (b"", CHUNK, CHUNK * 3000):
+        path.write_bytes(before)
+        png_chunks.insert(path, chunks)
+        assert path.read_bytes() == before[:33] + chunks + before[33:]
+    assert png_chunks.read(path, b"teSt", 99) == b"content"
+    assert png_chunks.read(path, b"teSt", 3) == b"con"
+    assert png_chunks.read(path, b"noNe", 99) is None
+
+
+@pytest.mark.parametrize("cut", [0, 8, 20, 33, 40, 50])
+def test_a_file_that_ends_early_has_no_chunk(tmp_path: Path, cut: int) -> None:
+    path = tmp_path / "picture.png"
+    path.write_bytes((images.png()[:33] + images.chunk(b"teSt", bytes(99)))[:cut])
+    found = png_chunks.read(path, b"teSt", 99)
+    assert found is None or len(found) < 99
+
+
+def test_what_follows_the_samples_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "picture.png"
+    path.write_bytes(images.png()[:-12] + CHUNK + images.png()[-12:])
+    assert png_chunks.read(path, b"teSt", 99) is None

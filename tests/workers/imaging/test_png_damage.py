@@ -1,0 +1,168 @@
+"""PNGs with broken comments, without an end, or with samples that end early."""
+
+from __future__ import annotations
+
+import struct
+import tempfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from models.errors import BadImage
+from tests.support import images
+from workers.imaging import damage, mending, notes
+from workers.imaging.picture import Picture
+
+DEPTHS = [np.uint8, np.uint16]
+TURNED = images.chunk(b"eXIf", struct.pack("<4sIHHHIII", b"II*\0", 8, 1, 0x112, 3, 1, 6, 0))
+
+
+def broken(kind: bytes, content: bytes) -> bytes:
+    """Return a chunk with a wrong checksum."""
+    data = bytearray(images.chunk(kind, content))
+    data[-1] ^= 1
+    return bytes(data)
+
+
+def decode(folder: Path, data: bytes) -> Picture:
+    path = folder / "original"
+    path.write_bytes(data)
+    return mending.decode(path, folder, 10**6)
+
+
+@pytest.mark.parametrize("depth", DEPTHS)
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize(
+    "comment",
+    [
+        broken(b"tEXt", b"Comment\0hello"),
+        broken(b"zTXt", b"Comment\0\0" + zlib.compress(b"hello")),
+        broken(b"iCCP", b"a\0\0" + zlib.compress(bytes(200))),
+        broken(b"gAMA", struct.pack(">I", 100_000)),
+        broken(b"tRNS", b"\0\0\0\0\0\0"),
+        broken(b"eXIf", TURNED[8:-4]),
+        broken(b"acTL", struct.pack(">II", 2, 0)),
+        broken(b"prVt", b"anything") * 3,
+    ],
+)
+def test_broken_comments_are_passed_over(
+    tmp_path: Path, comment: bytes, channels: int, depth: Any
+) -> None:
+    samples = np.random.default_rng(0).integers(0, 255, (9, 14, channels)).astype(depth)
+    expected = decode(tmp_path, images.by_hand(samples))
+    for where in ("before", "after"):
+        made = decode(tmp_path, images.by_hand(samples, **{where: comment}))  # type: ignore[arg-type]
+        assert (made.pixels == expected.pixels).all()
+        assert (made.alpha is None) == (channels in {1, 3})
+        said = (notes.PROFILE_BROKEN,) if comment[4:8] == b"iCCP" else ()
+        assert (made.icc, made.notes) == (None, said)
+
+
+def test_sound_comments_stay_beside_broken_ones(tmp_path: Path) -> None:
+    samples = images.scene(40, 30)
+    for before, after in (
+        (broken(b"tEXt", b"a\0b") + TURNED, b""),
+        (broken(b"tIME", b"a"), TURNED),
+    ):
+        made = decode(tmp_path, images.by_hand(samples, before=before, after=after))
+        assert made.size == (30, 40)
+
+
+@pytest.mark.parametrize("depth", DEPTHS)
+@pytest.mark.parametrize("interlaced", [False, True])
+@pytest.mark.parametrize(
+    "end", [b"", b"\0\0\0\0IEND", bytes(60), b"\0\0\1\0tEXtabc", b"<html>abcde"]
+)
+def test_the_end_chunk_may_be_missing(
+    tmp_path: Path, depth: Any, interlaced: bool, end: bytes
+) -> None:
+    samples = images.scene().astype(depth)
+    data = images.by_hand(samples, interlaced=interlaced)
+    made = decode(tmp_path, data[:-12] + end)
+    assert (made.pixels[:, :, ::-1] == samples).all()
+    assert made.notes == ()
+
+
+@pytest.mark.parametrize("depth", DEPTHS)
+@pytest.mark.parametrize("interlaced", [False, True])
+def test_samples_that_end_early_are_measured(tmp_path: Path, depth: Any, interlaced: bool) -> None:
+    samples = images.scene(60, 100).astype(depth) + depth(1)
+    raw = images.raw(samples, interlaced)
+    for kept in (0.99, 0.95, 0.8, 0.3):
+        start = raw[: int(kept * len(raw))]
+        cut_off = zlib.compress(raw)
+        for packed in (zlib.compress(start), cut_off[: int(kept * len(cut_off))]):
+            data = images.by_hand(samples, interlaced=interlaced, packed=packed)
+            if kept < 0.9:
+                with pytest.raises(BadImage, match="PNG file is damaged or ends early") as caught:
+                    decode(tmp_path, data)
+                assert abs(caught.value.facts["measured"] - (1 - kept)) < 0.06
+                continue
+            made = decode(tmp_path, data)
+            missing = (made.pixels[:, :, ::-1] != samples).any(axis=2)
+            assert (made.pixels[missing] == 0).all()
+            (note,) = made.notes
+            said = int(note.partition("%")[0].rpartition(" ")[2].removeprefix("than"))
+            assert abs(said / 100 - missing.mean()) <= 0.011
+            if not interlaced:
+                assert not missing[: int(0.93 * len(missing))].any()
+
+
+def test_broken_samples_cost_the_rows_from_there_on(tmp_path: Path) -> None:
+    samples = images.scene(60, 100)
+    raw = bytearray(images.raw(samples))
+    raw[97 * 181] = 9  # no filter has this number
+    made = decode(tmp_path, images.by_hand(samples, packed=zlib.compress(raw)))
+    assert (made.pixels[:97, :, ::-1] == samples[:97]).all()
+    assert "3% of the picture is missing" in made.notes[0]
+    packed = bytearray(zlib.compress(bytes(raw[: 98 * 181]), 0) + bytes(4000))
+    packed[97 * 181 : 97 * 181 + 99] = b"\xff" * 99
+    with pytest.raises(BadImage):
+        decode(tmp_path, images.by_hand(samples, packed=b"\x78\x9c" + b"\xff" * 99))
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "RGBA"])
+def test_every_kind_of_samples_is_filled(tmp_path: Path, mode: str) -> None:
+    image = Image.fromarray(images.scene(37, 100)).convert(mode)
+    whole = images.encoded(image, optimize=False)
+    start = whole.index(b"IDAT") - 4
+    packed = whole[start + 8 : start + 8 + int.from_bytes(whole[start : start + 4], "big")]
+    raw = zlib.decompress(packed)
+    short = images.chunk(b"IDAT", zlib.compress(raw[: 95 * len(raw) // 100]))
+    made = decode(tmp_path, whole[:start] + short + images.chunk(b"IEND", b""))
+    assert made.notes == ("the PNG file is damaged or ends early: 5% of the picture is missing",)
+    assert (made.pixels[:95] == decode(tmp_path, whole).pixels[:95]).all()
+
+
+def test_wrong_checksum_over_the_samples_is_said(tmp_path: Path) -> None:
+    samples = images.scene()
+    packed = zlib.compress(images.raw(samples))
+    made = decode(tmp_path, images.by_hand(samples, packed=packed[:-4] + b"abcd"))
+    assert (made.pixels[:, :, ::-1] == samples).all()
+    assert made.notes == (damage.WRONG_CHECKSUM,)
+
+
+def test_sound_files_are_not_copied(tmp_path: Path) -> None:
+    decode(tmp_path, images.png())
+    decode(tmp_path, images.jpeg())
+    assert [path.name for path in tmp_path.iterdir()] == ["original"]
+
+
+@given(st.integers(0, 10**6), st.binary(min_size=1, max_size=20))
+def test_damaged_samples_raise_only_app_errors(at: int, change: bytes) -> None:
+    packed = bytearray(zlib.compress(images.raw(images.scene(40, 30))))
+    at %= len(packed)
+    packed[at : at + len(change)] = change
+    data = images.by_hand(images.scene(40, 30), packed=bytes(packed))
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            made = decode(Path(folder), data)
+        except BadImage:
+            return
+    assert made.size == (40, 30)

@@ -1,0 +1,66 @@
+"""What a file holds beside the picture that is processed: each part is a note.
+
+Nothing of it is decoded, and nothing here raises on a hostile file.
+"""
+
+from __future__ import annotations
+
+from PIL import GifImagePlugin, Image, JpegImagePlugin, MpoImagePlugin
+
+from workers.imaging import exif_block, metadata, notes, xmp
+
+_GAIN_MAP_MARK = b"urn:iso:std:iso:ts:21496:-1\0"  # of ISO 21496-1, in an APP2 segment
+_JFIF_MARK, _JFIF_EXTENSION_MARK = b"JFIF\0", b"JFXX\0"
+_JFIF_THUMBNAIL = slice(12, 14)  # its width and height, behind version, unit and densities
+_PHOTOSHOP_THUMBNAILS = (0x0409, 0x040C)  # numbers of image resources
+
+
+def read(file: Image.Image) -> tuple[str, ...]:
+    """Return the notes for the parts of ``file``, which is loaded."""
+    found = []
+    if _is_animated(file):
+        found.append(notes.FIRST_FRAME)
+    if file.mode == "CMYK":
+        found.append(notes.FROM_CMYK)
+    if isinstance(file, JpegImagePlugin.JpegImageFile):
+        found += _of_jpeg(file)
+    elif exif_block.has_thumbnail(metadata.exif_of(file)):
+        found.append(notes.EMBEDDED_PREVIEW)
+    return tuple(found)
+
+
+def _is_animated(file: Image.Image) -> bool:
+    if file.format == "PNG":
+        return bool(getattr(file, "n_frames", 1) > 1)
+    if not isinstance(file, GifImagePlugin.GifImageFile):
+        return False
+    try:
+        return bool(file.is_animated)  # reads the head of the second frame, no more
+    except Exception:  # something follows the first frame that cannot be read
+        return True
+
+
+def _of_jpeg(file: JpegImagePlugin.JpegImageFile) -> list[str]:
+    packet = file.info.get("xmp")
+    gain_map, video = xmp.says_part(packet if isinstance(packet, bytes) else b"")
+    bodies = [body for _, body in file.applist]
+    gain_map = gain_map or any(body.startswith(_GAIN_MAP_MARK) for body in bodies)
+    found = [notes.GAIN_MAP] if gain_map else []
+    # A gain map is a second picture, too.
+    if isinstance(file, MpoImagePlugin.MpoImageFile) and not gain_map:
+        found.append(notes.FURTHER_PICTURES.format(file.n_frames))
+    if video:
+        found.append(notes.VIDEO)
+    if _has_preview(file, bodies):
+        found.append(notes.EMBEDDED_PREVIEW)
+    return found
+
+
+def _has_preview(file: JpegImagePlugin.JpegImageFile, bodies: list[bytes]) -> bool:
+    resources = file.info.get("photoshop")
+    return (
+        exif_block.has_thumbnail(metadata.exif_of(file))
+        or any(body.startswith(_JFIF_EXTENSION_MARK) for body in bodies)
+        or any(b.startswith(_JFIF_MARK) and any(b[_JFIF_THUMBNAIL]) for b in bodies)
+        or (isinstance(resources, dict) and any(n in resources for n in _PHOTOSHOP_THUMBNAILS))
+    )

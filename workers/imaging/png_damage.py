@@ -1,0 +1,162 @@
+"""Mend PNG files: leave out broken ancillary chunks, fill what is missing of the samples."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from models.images.png import Chunk, read_chunks
+from models.images.structure import Bytes
+from workers.imaging import damage
+from workers.imaging.picture import Samples
+
+_SIGNATURE_BYTES = 8
+_END = b"\0\0\0\0IEND\xaeB`\x82"
+_INTERLACED_AT = 28  # of the byte that says it
+_ZLIB_HEADER_BYTES = 2
+_COUNTED_BYTES = 16_384  # of compressed data, which become 16 MB at most
+_STEP_BYTES = 4096  # of compressed data, which become 4 MB at most
+_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type, as stored
+_ADAM7 = (
+    *((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4)),
+    *((0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)),
+)
+_MAX_FILTER = 4
+
+
+def write_sound_chunks(data: Bytes, mended: Path) -> bool:
+    """Write the PNG ``data`` without its broken ancillary chunks, and with an end chunk.
+
+    Returns False, having written nothing, if its chunks are sound already. Pillow refuses a file
+    for such a chunk; libpng and browsers ignore the chunk.
+
+    Raises:
+        BadImage: a critical chunk is broken.
+    """
+    chunks = list(read_chunks(data))
+    if chunks[-1].kind == b"IEND" and all(chunk.sound for chunk in chunks):
+        return False
+    with mended.open("wb") as to:
+        to.write(data[:_SIGNATURE_BYTES])
+        _copy(data, chunks, to)
+        to.write(_END)
+    return True
+
+
+def lacks_profile(data: Bytes) -> bool:
+    """Return whether the PNG ``data`` has a colour profile, but a broken one that is left out."""
+    return any(chunk.kind == b"iCCP" and not chunk.sound for chunk in read_chunks(data))
+
+
+def has_all_rows(data: Bytes, pixels: Samples) -> bool:
+    """Return whether the PNG ``data``, which was decoded to ``pixels``, has all of their rows.
+
+    Pillow leaves rows empty for which there are no data, if these have a proper end. A picture
+    without a plain edge has its last row, unless it is interlaced.
+    """
+    edges = (pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1])
+    if not data[_INTERLACED_AT] and not any((edge == edge[0]).all() for edge in edges):
+        return True
+    left = sum(row_bytes for row_bytes, _ in _rows(data))
+    unpack = zlib.decompressobj(-zlib.MAX_WBITS)
+    chunks = [chunk for chunk in read_chunks(data) if chunk.kind == b"IDAT"]
+    try:
+        for piece in _samples(data, chunks, _COUNTED_BYTES):
+            left -= len(unpack.decompress(piece))
+            if left <= 0:
+                break
+    except zlib.error:
+        pass
+    return left <= 0
+
+
+def write_filled(data: Bytes, mended: Path) -> str:
+    """Write the PNG ``data`` with rows of zeros in place of those that are missing or broken.
+
+    Returns:
+        The note that says how much that is.
+
+    Raises:
+        BadImage: more than ``MAX_MISSING_SHARE`` of the pixels, or a critical chunk is broken.
+    """
+    chunks = list(read_chunks(data))
+    kinds = [chunk.kind for chunk in chunks]
+    first = kinds.index(b"IDAT")
+    with mended.open("wb") as to:
+        to.write(data[:_SIGNATURE_BYTES])
+        _copy(data, chunks[:first], to)
+        missing = _write_rows(data, [chunk for chunk in chunks if chunk.kind == b"IDAT"], to)
+        _copy(data, [chunk for chunk in chunks[first:] if chunk.kind != b"IDAT"], to)
+        to.write(_END)
+    return damage.missing("PNG", missing) if missing else damage.WRONG_CHECKSUM
+
+
+def _copy(data: Bytes, chunks: list[Chunk], to: BinaryIO) -> None:
+    for chunk in chunks:
+        if chunk.sound and chunk.kind != b"IEND":
+            to.write(data[chunk.start : chunk.end])
+
+
+def _write_rows(data: Bytes, chunks: list[Chunk], to: BinaryIO) -> float:
+    """Write all rows of the samples in ``chunks``; return the share of pixels that is missing."""
+    inflated, packer = _inflate(data, chunks), zlib.compressobj(1)
+    buffer, is_sound, known, total = bytearray(), True, 0, 0
+    for row_bytes, pixels in _rows(data):
+        while is_sound and len(buffer) < row_bytes:
+            more = next(inflated, None)
+            buffer += more or b""
+            is_sound = more is not None
+        is_sound = is_sound and buffer[0] <= _MAX_FILTER
+        _write_samples(to, packer.compress(buffer[:row_bytes] if is_sound else bytes(row_bytes)))
+        del buffer[:row_bytes]
+        total += pixels
+        known += pixels * is_sound
+    _write_samples(to, packer.flush())
+    return 1 - known / total
+
+
+def _write_samples(to: BinaryIO, packed: bytes) -> None:
+    if packed:
+        body = b"IDAT" + packed
+        to.write(struct.pack(">I", len(packed)) + body + struct.pack(">I", zlib.crc32(body)))
+
+
+def _rows(data: Bytes) -> Iterator[tuple[int, int]]:
+    """Yield the bytes, with the filter's, and the pixels of each row that is stored."""
+    width, height, depth, colour_type, _, _, interlaced = struct.unpack_from(">IIBBBBB", data, 16)
+    bits = depth * _CHANNELS.get(colour_type, 4)
+    for x, y, across, down in _ADAM7 if interlaced else ((0, 0, 1, 1),):
+        columns = -(-(width - x) // across)
+        if columns > 0:
+            for _ in range(y, height, down):
+                yield 1 + -(-columns * bits // 8), columns
+
+
+def _samples(data: Bytes, chunks: list[Chunk], step: int) -> Iterator[bytes]:
+    """Yield the compressed samples in ``chunks``, ``step`` bytes at most, without zlib's header."""
+    header = _ZLIB_HEADER_BYTES
+    for chunk in chunks:
+        start, end = chunk.start + 8, chunk.end - 4
+        skipped = min(header, end - start)
+        header -= skipped
+        for at in range(start + skipped, end, step):
+            yield data[at : min(at + step, end)]
+
+
+def _inflate(data: Bytes, chunks: list[Chunk]) -> Iterator[bytes]:
+    """Yield the inflated data of ``chunks`` up to the first error, without their checksum."""
+    unpack = zlib.decompressobj(-zlib.MAX_WBITS)
+    for piece in _samples(data, chunks, _STEP_BYTES):
+        before = unpack.copy()
+        try:
+            yield unpack.decompress(piece)
+        except zlib.error:
+            # What an erroneous call inflated is lost: all before the error comes byte by byte.
+            for byte in piece:
+                try:
+                    yield before.decompress(bytes([byte]))
+                except zlib.error:
+                    return
