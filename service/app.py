@@ -65,7 +65,7 @@ def create_app(settings: Settings) -> web.Application:
     app[DRAINING] = asyncio.Event()
     app[INSTRUMENTS] = Instruments(MetricSource.SERVICE)
     app[health.READINESS] = health.readiness_cache(app)
-    app[CATALOGUE] = Catalogue.read(settings.networks.networks_dir, settings.networks.onnx_enabled)
+    app[CATALOGUE] = Catalogue.read(settings.networks.networks_dir)
     for problem in app[CATALOGUE].problems:
         log.warning("network_refused", reason=problem)
     app.cleanup_ctx.extend([stores_context, background_context])

@@ -66,7 +66,7 @@ def create(
         children = ChildPool(
             settings, lambda cause: instruments.count(CHILD_PROCESSES_REPLACED, cause), scratch
         )
-        catalogue = Catalogue.read(settings.networks.networks_dir, settings.networks.onnx_enabled)
+        catalogue = Catalogue.read(settings.networks.networks_dir)
         for problem in catalogue.problems:
             log.warning("network_refused", reason=problem)
         try:

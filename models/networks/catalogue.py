@@ -125,12 +125,11 @@ class Catalogue:
         self._states = {path: _file_state(path) for path in found.values()}
 
     @classmethod
-    def read(cls, weights_dir: Path | None, onnx: bool = True) -> Catalogue:
+    def read(cls, weights_dir: Path | None) -> Catalogue:
         """Read ``weights/catalogue.json`` and find the files with the right hash.
 
         ``weights_dir`` is searched before the bundled folder; manifests there (``*.json``) add the
-        user's own networks. An error there affects only its network. ``onnx``: whether ONNX
-        networks can run; OpenCV cannot run them.
+        user's own networks. An error there affects only its network.
         """
         known = published_networks()
         found: dict[tuple[str, int], Path] = {}
@@ -150,8 +149,6 @@ class Catalogue:
             key = (own.name, own.scale)
             if own.name in taken or key in found:
                 problems.append(f"{path}: there is a network {own.name} for x{own.scale} already")
-            elif own.file.endswith(".onnx") and not onnx:
-                problems.append(f"{path}: ONNX needs OpenVINO, but UPSCALE_ENGINE is opencv")
             elif not (path.parent / own.file).is_file():
                 problems.append(f"{path}: there is no {own.file} beside it")
             elif _has_hash(path.parent / own.file, own.sha256, problems):

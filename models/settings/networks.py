@@ -45,11 +45,6 @@ class NetworkSettings(Group):
         return value
 
     @property
-    def onnx_enabled(self) -> bool:
-        """Whether ONNX networks can run: not if UPSCALE_ENGINE is opencv."""
-        return self.upscale_engine != "opencv"
-
-    @property
     def networks_dir(self) -> Path:
         """Folder of networks beside the bundled ones: WEIGHTS_DIR, or FETCHED_DIR."""
         return self.weights_dir or FETCHED_DIR

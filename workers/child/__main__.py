@@ -40,7 +40,7 @@ PROGRESS_INTERVAL_SECONDS = 0.1  # between two progress lines: a tile may take a
 
 def main() -> None:
     """Import what children need, with the limits given as arguments, then serve forks."""
-    max_pixels, onnx = map(int, sys.argv[1:])
+    max_pixels, openvino_wanted = map(int, sys.argv[1:])
     gc.disable()  # what imports make stays
     from workers.imaging import decoders
 
@@ -51,7 +51,7 @@ def main() -> None:
     from workers import pipeline  # noqa: F401 -- with all that it imports
     from workers.upscaler import select  # noqa: F401
 
-    if onnx:
+    if openvino_wanted:
         # A wheel for another processor fails in ways of its own: the child says so.
         with contextlib.suppress(Exception):
             from workers.upscaler import openvino  # noqa: F401
@@ -75,7 +75,7 @@ def _run_child() -> None:
     from workers.pipeline import Limits
     from workers.upscaler.select import choose_engine
 
-    catalogue = Catalogue.read(Path(setup["weights_dir"]), setup["onnx"])
+    catalogue = Catalogue.read(Path(setup["weights_dir"]))
     limits = Limits(setup["max_pixels"], setup["max_output_pixels"], setup["tile_pixels"])
     writing = EncoderSettings(**setup["writing"])
     structlog.configure(

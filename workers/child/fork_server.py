@@ -89,9 +89,9 @@ class ForkedProcess:
 class ForkServer:
     """The worker's end of the fork server, which starts with the first ``fork``."""
 
-    def __init__(self, max_pixels: int, onnx: bool) -> None:
-        """``max_pixels``: OpenCV reads its limit at import; ``onnx``: import OpenVINO, too."""
-        self._arguments = [str(max_pixels), str(int(onnx))]
+    def __init__(self, max_pixels: int, openvino: bool) -> None:
+        """``max_pixels``: OpenCV reads its limit at import; ``openvino``: import it, too."""
+        self._arguments = [str(max_pixels), str(int(openvino))]
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
 

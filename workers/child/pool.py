@@ -62,7 +62,6 @@ class ChildPool:
         cpu_seconds = settings.worker.task_timeout * (os.cpu_count() or 1) + _CPU_SLACK_SECONDS
         self._setup: JsonObject = {
             "weights_dir": str(settings.networks.networks_dir.resolve()),
-            "onnx": settings.networks.onnx_enabled,
             "max_pixels": settings.uploads.max_pixels,
             "max_output_pixels": settings.uploads.max_output_pixels,
             "tile_pixels": settings.networks.tile_pixels,
@@ -80,7 +79,9 @@ class ChildPool:
             "cpu_seconds": cpu_seconds,
             "max_cpu_seconds": cpu_seconds * _TASKS_OF_CPU,
         }
-        self._fork_server = ForkServer(settings.uploads.max_pixels, settings.networks.onnx_enabled)
+        self._fork_server = ForkServer(
+            settings.uploads.max_pixels, settings.networks.upscale_engine != "opencv"
+        )
         # Each slot holds one child; None: a child is started when the slot is needed.
         self._slots: Slots = asyncio.LifoQueue()
         self._spare: Slots = asyncio.LifoQueue()  # one, used while all others are

@@ -88,7 +88,7 @@ def _add_parser(commands: Any, name: str, text: str, with_format: bool) -> argpa
 
 def run(given: argparse.Namespace, settings: Settings) -> int:
     """Run the command line; return the exit status."""
-    catalogue = Catalogue.read(settings.networks.networks_dir, settings.networks.onnx_enabled)
+    catalogue = Catalogue.read(settings.networks.networks_dir)
     for problem in catalogue.problems:
         print_line(f"darkroom: {problem}")
     try:

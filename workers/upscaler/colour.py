@@ -1,13 +1,17 @@
-"""Enlarge a colour picture with a network that takes luma only."""
+"""Enlarge a picture with a network, whatever channels it takes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
+from models.networks.catalogue import Weights
 from workers.imaging.picture import Pixels
 
 _EDGE_LEVELS = 60  # between neighbours of one chroma plane
@@ -18,6 +22,27 @@ _BAND_ROWS = 256
 _LEVEL = np.float32(1 / 255)
 FILTER_RADIUS = 4
 """Pixels of the input that the chroma filter sees on each side."""
+
+
+Plane = NDArray[np.float32]
+"""One picture's channels as a network takes them: (channels, height, width)."""
+
+
+@dataclass(frozen=True)
+class ColourLayout:
+    """How a network takes all channels: their order, the mean subtracted, the value of a level."""
+
+    order: slice
+    mean: tuple[float, float, float]
+    level: float
+
+
+_DIV2K_MEAN = (103.1545782, 111.561547, 114.35629928)  # BGR, in levels
+_COLOUR_LAYOUTS = {
+    "edsr": ColourLayout(slice(None), _DIV2K_MEAN, 1.0),
+    "rgb": ColourLayout(slice(None, None, -1), (0.0, 0.0, 0.0), 1 / 255),
+}
+"""``edsr``: BGR, as dnn_superres does; ``rgb``: 0 to 1, as most ONNX networks."""
 
 
 class Chroma(Enum):
@@ -73,6 +98,34 @@ def enlarge(
     for each in others:
         # In floats from 0 to 1, as dnn_superres does: on bytes the filter rounds its weights.
         large = cv2.resize(each * _LEVEL, size, interpolation=_FILTERS[chroma])
-        made = cv2.addWeighted(large, 255, large, 0, 0, dtype=cv2.CV_8U)
-        planes.append(np.asarray(made, np.uint8))
+        planes.append(_to_uint8(large, 255.0))
     return np.asarray(cv2.cvtColor(cv2.merge(planes), cv2.COLOR_YCrCb2BGR), np.uint8)
+
+
+def enlarge_by(
+    run: Callable[[Plane], Plane], weights: Weights, pixels: Pixels, chroma: Chroma
+) -> Pixels:
+    """Return ``pixels`` enlarged by ``run``, which is the network ``weights`` in floats."""
+    if weights.takes_colour:
+        return _enlarge_all(run, pixels, _COLOUR_LAYOUTS[weights.algorithm])
+
+    def plane(part: Pixels) -> Pixels:
+        return _to_uint8(run((part * _LEVEL)[None])[0], 255.0)
+
+    return enlarge(plane, pixels, weights.scale, chroma)
+
+
+def _enlarge_all(run: Callable[[Plane], Plane], pixels: Pixels, how: ColourLayout) -> Pixels:
+    """All channels through the network; gray goes through as colour."""
+    gray = pixels.ndim == 2
+    shown = cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR) if gray else pixels
+    mean = np.array(how.mean, np.float32)
+    planes = ((shown - mean) * np.float32(how.level))[:, :, how.order].transpose(2, 0, 1)
+    large = run(np.ascontiguousarray(planes)).transpose(1, 2, 0)[:, :, how.order]
+    made = _to_uint8(np.ascontiguousarray(large) + mean * np.float32(how.level), 1 / how.level)
+    return np.asarray(cv2.cvtColor(made, cv2.COLOR_BGR2GRAY), np.uint8) if gray else made
+
+
+def _to_uint8(values: Any, factor: float) -> Pixels:
+    """Return ``values * factor``, rounded and clipped to 0 to 255, as cv::Mat::convertTo does."""
+    return np.asarray(cv2.addWeighted(values, factor, values, 0, 0, dtype=cv2.CV_8U), np.uint8)

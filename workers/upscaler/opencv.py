@@ -1,10 +1,10 @@
-"""The reference engine: OpenCV's dnn_superres."""
+"""The reference engine: OpenCV's dnn_superres, and its dnn module for ONNX files."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,8 @@ from models.networks.catalogue import Weights
 from workers.imaging.out_of_memory import is_out_of_memory
 from workers.imaging.picture import Pixels
 from workers.upscaler import colour
-from workers.upscaler.colour import Chroma
-from workers.upscaler.engine import UnusableNetwork
+from workers.upscaler.colour import Chroma, Plane
+from workers.upscaler.engine import NonFiniteOutput, UnusableNetwork
 
 Network = Any
 """A cv2.dnn_superres.DnnSuperResImpl; OpenCV's stubs do not name it."""
@@ -24,18 +24,55 @@ Network = Any
 
 @lru_cache(maxsize=6)
 def load_network(path: Path, algorithm: str, scale: int) -> Network:
-    """Read the network at ``path``; cached.
+    """Read the TensorFlow network at ``path``; cached.
 
     Raises:
         UnusableNetwork: dnn_superres cannot read it.
     """
-    if path.suffix != ".pb":
-        raise UnusableNetwork("OpenCV's dnn_superres reads TensorFlow's .pb files only")
     network = cv2.dnn_superres.DnnSuperResImpl_create()  # type: ignore[attr-defined]
     with _translate_errors():
         network.readModel(str(path))
     network.setModel(algorithm, scale)
     return network
+
+
+@lru_cache(maxsize=6)
+def load_onnx(path: Path) -> Any:
+    """Read the ONNX network at ``path``, a cv2.dnn.Net; cached.
+
+    Raises:
+        UnusableNetwork: OpenCV cannot read it.
+    """
+    with _translate_errors():
+        return cv2.dnn.readNetFromONNX(str(path))
+
+
+def _run_onnx(network: Any, scale: int, planes: Plane) -> Plane:
+    """Return ``planes`` (channels, height, width) enlarged; the network has them first or last.
+
+    OpenCV does not say which, and computes nonsense from the wrong order: the size of the output
+    decides.
+    """
+    channels, height, width = planes.shape
+    reason = f"it does not take {width} x {height} pixels, or is not for scale {scale}"
+    for order in ((0, 1, 2), (1, 2, 0)):
+        try:
+            network.setInput(np.ascontiguousarray(planes.transpose(order))[None])
+            made = network.forward(network.getUnconnectedOutLayersNames())
+        except cv2.error as error:
+            if is_out_of_memory(error):
+                raise
+            reason = error.err or str(error)
+            continue
+        for output in made:
+            for first in (True, False):
+                side = (height * scale, width * scale)
+                if output.shape == ((1, channels, *side) if first else (1, *side, channels)):
+                    found: Plane = output[0] if first else output[0].transpose(2, 0, 1)
+                    if not np.isfinite(found.sum()):
+                        raise NonFiniteOutput
+                    return found
+    raise UnusableNetwork("OpenCV cannot run it", reason)
 
 
 class OpenCV:
@@ -49,6 +86,9 @@ class OpenCV:
         self, path: Path, weights: Weights, pixels: Pixels, chroma: Chroma = Chroma.BILINEAR
     ) -> Pixels:
         """Return ``pixels`` enlarged, see ``Engine``."""
+        if path.suffix == ".onnx":
+            run_onnx = partial(_run_onnx, load_onnx(path), weights.scale)
+            return colour.enlarge_by(run_onnx, weights, pixels, chroma)
         network = load_network(path, weights.algorithm, weights.scale)
 
         def run(part: Pixels) -> Pixels:

@@ -5,20 +5,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from models.networks.catalogue import Weights
 from workers.imaging.out_of_memory import is_out_of_memory
 from workers.imaging.picture import Pixels
 from workers.upscaler import colour
-from workers.upscaler.colour import Chroma
+from workers.upscaler.colour import Chroma, Plane
 from workers.upscaler.engine import NonFiniteOutput, UnusableNetwork
 from workers.upscaler.opencv import REFERENCE
 
@@ -27,32 +25,11 @@ from workers.upscaler.opencv import REFERENCE
 sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
 import openvino  # noqa: E402
 
-Plane = NDArray[np.float32]
-"""One picture's channels as a network takes them: (channels, height, width)."""
-
-
-@dataclass(frozen=True)
-class ColourLayout:
-    """How a network takes all channels: their order, the mean subtracted, the value of a level."""
-
-    order: slice
-    mean: tuple[float, float, float]
-    level: float
-
-
-_DIV2K_MEAN = (103.1545782, 111.561547, 114.35629928)  # BGR, in levels
-_COLOUR_LAYOUTS = {
-    "edsr": ColourLayout(slice(None), _DIV2K_MEAN, 1.0),
-    "rgb": ColourLayout(slice(None, None, -1), (0.0, 0.0, 0.0), 1 / 255),
-}
-"""``edsr``: BGR, as dnn_superres does; ``rgb``: 0 to 1, as most ONNX networks."""
-
 MAX_COMPILED_NETWORKS = 6
 """Compiled networks kept; each serves every size of tile and picture (see
 docs/decisions/networks.md)."""
 _MAX_CACHED_SHAPES = 64
 """Input sizes for which the CPU plugin caches its preparation; its default is 5000."""
-_LEVEL = np.float32(1 / 255)
 
 
 class OpenVINO:
@@ -89,14 +66,7 @@ class OpenVINO:
         run = self._compiled(path, weights.scale, channels, cv2.getNumThreads())
         if isinstance(run, UnusableNetwork):
             raise run
-        if channels == 1:
-            return colour.enlarge(
-                lambda plane: _to_uint8(run((plane * _LEVEL)[None])[0], 255.0),
-                pixels,
-                weights.scale,
-                chroma,
-            )
-        return _enlarge_colour(pixels, run, _COLOUR_LAYOUTS[weights.algorithm])
+        return colour.enlarge_by(run, weights, pixels, chroma)
 
     def _compile(
         self, path: Path, scale: int, channels: int, threads: int
@@ -189,19 +159,3 @@ def _with_float_io(model: Any) -> Any:
     converter.input().tensor().set_element_type(openvino.Type.f32)
     converter.output().tensor().set_element_type(openvino.Type.f32)
     return converter.build()
-
-
-def _enlarge_colour(pixels: Pixels, run: Callable[[Plane], Plane], how: ColourLayout) -> Pixels:
-    """All channels through the network; gray goes through as colour."""
-    gray = pixels.ndim == 2
-    shown = cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR) if gray else pixels
-    mean = np.array(how.mean, np.float32)
-    planes = ((shown - mean) * np.float32(how.level))[:, :, how.order].transpose(2, 0, 1)
-    large = run(np.ascontiguousarray(planes)).transpose(1, 2, 0)[:, :, how.order]
-    made = _to_uint8(np.ascontiguousarray(large) + mean * np.float32(how.level), 1 / how.level)
-    return np.asarray(cv2.cvtColor(made, cv2.COLOR_BGR2GRAY), np.uint8) if gray else made
-
-
-def _to_uint8(values: Any, factor: float) -> Pixels:
-    """Return ``values * factor``, rounded and clipped to 0 to 255, as cv::Mat::convertTo does."""
-    return np.asarray(cv2.addWeighted(values, factor, values, 0, 0, dtype=cv2.CV_8U), np.uint8)

@@ -140,9 +140,10 @@ def test_onnx_matches_the_same_tensorflow_graph(tmp_path: Path, half: bool) -> N
     same = tmp_path / "same_x2.pb"
     same.write_bytes(tensorflow_graphs.espcn(convolutions(1), 2))
     for pixels in (bgr(61, 40), np.ascontiguousarray(bgr(20, 7)[:, :, 1]), bgr(1, 1), bgr(1, 9)):
-        made = OpenVINO().enlarge(catalogue.path(weights), weights, pixels)
         expected = REFERENCE.enlarge(same, weights, pixels)
-        assert np.abs(made.astype(int) - expected).max() <= 1 + half
+        for engine in (OpenVINO(), REFERENCE):
+            made = engine.enlarge(catalogue.path(weights), weights, pixels)
+            assert np.abs(made.astype(int) - expected).max() <= 1 + half
 
 
 @pytest.mark.parametrize("half", [False, True])
@@ -156,10 +157,11 @@ def test_rgb_network_gets_red_first_from_0_to_1(tmp_path: Path, half: bool) -> N
         expected = np.maximum(expected, 0) if number == 0 else expected
     places = expected.reshape(40, 61, 2, 2, 3).transpose(0, 2, 1, 3, 4).reshape(80, 122, 3)
     levels = np.clip(np.rint(places[:, :, ::-1] * 255), 0, 255)
-    made = OpenVINO().enlarge(catalogue.path(weights), weights, pixels)
-    assert np.abs(made - levels).max() <= 1
     gray = np.ascontiguousarray(pixels[:, :, 1])
-    assert OpenVINO().enlarge(catalogue.path(weights), weights, gray).shape == (80, 122)
+    for engine in (OpenVINO(), REFERENCE):
+        made = engine.enlarge(catalogue.path(weights), weights, pixels)
+        assert np.abs(made - levels).max() <= 1
+        assert engine.enlarge(catalogue.path(weights), weights, gray).shape == (80, 122)
 
 
 def correlate(planes: Any, kernel: Any) -> Any:
@@ -174,24 +176,14 @@ def correlate(planes: Any, kernel: Any) -> Any:
 
 
 @pytest.mark.integration
-def test_user_network_from_the_command_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ["auto", "opencv"])
+def test_user_network_from_the_command_line(tmp_path: Path, engine: str) -> None:
     onnx_catalogue(tmp_path, "rgb")
     (tmp_path / "cat.png").write_bytes(images.png())
     arguments = ("upscale", "cat.png", "out.png", "--model", "mynet")
-    done = process(tmp_path, *arguments, WEIGHTS_DIR=str(tmp_path), UPSCALE_ENGINE="auto")
+    done = process(tmp_path, *arguments, WEIGHTS_DIR=str(tmp_path), UPSCALE_ENGINE=engine)
     assert (done.returncode, done.stderr) == (0, "")
     assert size(tmp_path / "out.png") == ("PNG", 80, 60)
-
-
-def test_opencv_engine_refuses_onnx(tmp_path: Path) -> None:
-    onnx_catalogue(tmp_path, "espcn")
-    catalogue = Catalogue.read(
-        tmp_path, onnx=Settings().replace(upscale_engine="opencv").networks.onnx_enabled
-    )
-    (problem,) = catalogue.problems
-    assert "ONNX needs OpenVINO, but UPSCALE_ENGINE is opencv" in problem
-    with pytest.raises(BadParameter, match="there is no model of that name"):
-        catalogue.find("mynet", 2)
 
 
 @pytest.mark.parametrize("name", ["broken.pb", "broken.onnx"])
@@ -224,6 +216,9 @@ def test_unsupported_sides_are_reported(tmp_path: Path) -> None:
     assert OpenVINO().enlarge(path, weights, bgr(60, 40)).shape == (80, 120, 3)
     with pytest.raises(UnusableNetwork, match="the network does not take 61 x 47 pixels"):
         OpenVINO().enlarge(path, weights, bgr(61, 47))
+    assert REFERENCE.enlarge(path, weights, bgr(60, 40)).shape == (80, 120, 3)
+    with pytest.raises(UnusableNetwork, match="OpenCV cannot run it"):
+        REFERENCE.enlarge(path, weights, bgr(61, 47))
 
 
 def test_changed_file_is_not_run(tmp_path: Path) -> None:

@@ -177,7 +177,7 @@ async def test_child_that_exits_at_start_raises_child_start_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    server = ForkServer(1_000_000, onnx=False)
+    server = ForkServer(1_000_000, openvino=False)
     with pytest.raises(ChildStartError, match="does not start"):
         await ChildProcess.start(server, {})
     server.close()

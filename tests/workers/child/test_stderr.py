@@ -72,7 +72,7 @@ async def test_reason_of_a_failed_start_is_on_standard_error(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("workers.child.fork_server._PROGRAM", "tests.nowhere")
-    server = ForkServer(1_000_000, onnx=False)
+    server = ForkServer(1_000_000, openvino=False)
     with pytest.raises(ChildStartError, match="does not start"):
         await ChildProcess.start(server, {})
     server.close()

@@ -284,4 +284,6 @@ async def test_folder_of_a_child_is_deleted_with_it(tmp_path: Path) -> None:
 
 async def test_child_without_a_scratch_folder_does_not_start(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="nowhere"):
-        await ChildProcess.start(ForkServer(1, onnx=False), {"scratch": str(tmp_path / "nowhere")})
+        await ChildProcess.start(
+            ForkServer(1, openvino=False), {"scratch": str(tmp_path / "nowhere")}
+        )
