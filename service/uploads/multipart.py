@@ -21,11 +21,13 @@ from service.http.request_body import (
     form_limit,
 )
 from service.uploads.disk_space import DISK_SPACE
+from service.uploads.disposition import read_disposition
 from service.uploads.incoming_file import IncomingFile
 from service.uploads.spool import Spool
 
 _MAX_PART_HEADERS = 16  # a part has two or three
-_MAX_PART_HEADER_BYTES = 2048  # file systems limit names to a few hundred
+_MAX_PART_HEADER_BYTES = 8192  # 255 letters that are spelt twice take up to 6000
+_MAX_BLANK_PARTS = 100  # file inputs without a file; no form has that many
 _DISK_CHECK_BYTES = 4 * 1024 * 1024  # received between two checks of the free disk space
 
 
@@ -61,6 +63,8 @@ class _FormBuilder:
         self._settings = settings
         self._name = ""
         self._text: bytearray | None = None
+        self._blank = False
+        self._blank_parts = 0
 
     def take(self, event: MultipartSegment | bytes | None) -> None:
         """Take the head of a part, some of its data, or its end (None)."""
@@ -72,15 +76,21 @@ class _FormBuilder:
             self._write(event)
 
     def _begin(self, part: MultipartSegment) -> None:
-        self._name = part.name or ""
+        self._name, file_name = read_disposition(part["Content-Disposition"])
         shown = f"{self._name[:40]!a}"
         if (part.content_type or "").startswith("multipart/"):
             raise BadRequest(f"the part {shown} is itself multipart; send plain fields")
+        # Browsers send each file input in which nothing was chosen: without a name and bytes.
+        self._blank = file_name == ""
+        if not self._blank:
+            self._begin_part(file_name, shown)
+
+    def _begin_part(self, file_name: str | None, shown: str) -> None:
         if self._name in self._shape.file_fields:
             self._text = None
-            self._begin_file(part.filename, shown)
+            self._begin_file(file_name, shown)
             return
-        if part.filename is not None:
+        if file_name is not None:
             expected = next(iter(self._shape.file_fields), None)
             if expected is None:
                 raise BadRequest(f"this form takes no files; {shown} came as one")
@@ -114,6 +124,9 @@ class _FormBuilder:
         form.files.append(IncomingFile(self._name, file_name, file, accepted, self._settings))
 
     def _write(self, data: bytes) -> None:
+        if self._blank:  # not blank: a file without a name
+            self._blank = False
+            self._begin_part("", f"{self._name[:40]!a}")
         if self._text is None:
             self.form.files[-1].write(data)
             self._check_refused()
@@ -142,6 +155,13 @@ class _FormBuilder:
             raise error
 
     def _end(self) -> None:
+        if self._blank:
+            self._blank_parts += 1
+            if self._blank_parts > _MAX_BLANK_PARTS:
+                raise BadRequest(
+                    f"more than {_MAX_BLANK_PARTS} file inputs are blank", limit=_MAX_BLANK_PARTS
+                )
+            return
         if self._text is None:
             self.form.files[-1].close()
             return
@@ -181,6 +201,7 @@ async def read_form(
             parameters.get("boundary", "").encode("utf-8", "surrogateescape"),
             max_header_count=_MAX_PART_HEADERS,
             max_header_size=_MAX_PART_HEADER_BYTES,
+            header_charset="latin-1",  # keeps each byte: see read_disposition
         ) as parser:
             async for data in body.chunks():
                 spool.reserve(len(data))
@@ -193,8 +214,6 @@ async def read_form(
                     builder.take(event)
                 body.images = sum(file.error is None for file in builder.form.files)
     except MultipartError as error:
-        if isinstance(error.args[-1], UnicodeDecodeError):
-            raise BadRequest("the name of a field or file is not UTF-8") from None
         raise BadRequest(f"the multipart form is malformed: {str(error)[:120]!a}") from None
     return builder.form
 

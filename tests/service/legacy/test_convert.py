@@ -7,6 +7,7 @@ import io
 from typing import Any
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from models.settings import Settings
@@ -147,6 +148,28 @@ async def test_convert_with_the_field_image_is_the_convert_operation(
     mixed.add_field("file", animation(), filename="b.gif")
     body = await refused(await client.post("/convert", data=mixed), 400, "bad_request")
     assert "'file' and 'image'" in body["detail"]
+
+
+@pytest.mark.parametrize(
+    ("route", "field", "others"),
+    [("/convert/", "uploaded_file", ("uploaded_file",)), ("/convert", "file", ("file", "image"))],
+)
+async def test_blank_file_inputs_are_passed_over(
+    aiohttp_client: Any, settings: Settings, route: str, field: str, others: tuple[str, ...]
+) -> None:
+    client = await limited(aiohttp_client, settings, sync_timeout=0.1)
+    sent = b"".join(
+        f'--x\r\nContent-Disposition: form-data; name="{name}"; filename="'.encode() + rest
+        for name, rest in (
+            *((other, b'"\r\n\r\n\r\n') for other in others),
+            (field, b'a.png"\r\n\r\n' + CAT + b"\r\n"),
+            (field, b'"\r\n\r\n\r\n'),
+        )
+    )
+    head = {"Content-Type": "multipart/form-data; boundary=x"}
+    response = await client.post(route, data=sent + b"--x--\r\n", headers=head)
+    accepted = {"/convert/": 503, "/convert": 202}  # 503: no worker runs, see SYNC_TIMEOUT
+    assert response.status == accepted[route]
 
 
 async def test_other_routes_refuse_gif(client: Any) -> None:

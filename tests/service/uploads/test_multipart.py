@@ -143,6 +143,68 @@ async def test_file_names_are_sanitized(client: Any) -> None:
     assert len(await upload_named(client, "x" * 300 + ".png")) == 100
 
 
+def file_part(disposition: str, data: bytes) -> bytes:
+    """Return a part; each letter of ``disposition`` up to \\xff is a byte."""
+    head = f"--x\r\nContent-Disposition: form-data; {disposition}\r\n\r\n"
+    return head.encode("latin-1") + data + b"\r\n"
+
+
+BLANK = file_part('name="image"; filename=""', b"")
+FORM = {"Content-Type": "multipart/form-data; boundary=x"}
+
+
+async def test_odd_names_cost_no_other_picture(client: Any) -> None:
+    spelt = "%E6%97%A5" * 255
+    names = {
+        'filename="caf\xe9.png"': "café.png",
+        "filename*=UTF-8''%E6%97%A5.png": "日.png",
+        f"filename=\"=?utf-8?B?{'5pel' * 255}?=\"; filename*=utf-8''{spelt}": "日" * 100,
+        'filename="a;b&amp;c.png"': "a_b_c.png",
+        'filename="C:\\x\\cat.png"': "cat.png",
+        'filename="a\x00\x1b\t.png"': "a___.png",
+    }
+    parts = [
+        file_part(f'name="image"; {name}', images.png(seed=seed)) for seed, name in enumerate(names)
+    ]
+    data = b"".join(parts) + b"--x--\r\n"
+    answer = await (await client.post("/blur", data=data, headers=FORM)).json()
+    assert [task["name"] for task in answer["tasks"]] == list(names.values())
+
+
+@pytest.mark.parametrize("field", ["image", "images[]", "mask"])
+async def test_blank_file_inputs_are_passed_over(client: Any, field: str) -> None:
+    blank = file_part(f'name="{field}"; filename=""', b"")
+    full = file_part('name="image"; filename="cat.png"', images.png())
+    for parts in (full + blank * 2, blank + full, blank + full + blank):
+        answer = await client.post("/upscale", data=parts + b"--x--\r\n", headers=FORM)
+        assert answer.status == 202
+        assert (await answer.json())["name"] == "cat.png"
+
+
+async def test_file_without_a_name_is_not_blank(client: Any) -> None:
+    data = file_part('name="image"; filename=""', images.png()) + b"--x--\r\n"
+    assert (await (await client.post("/blur", data=data, headers=FORM)).json())["name"] == "image"
+    elsewhere = data.replace(b'"image"', b'"photo"')
+    body = await refused(
+        await client.post("/blur", data=elsewhere, headers=FORM), 400, "bad_request"
+    )
+    assert body["field"] == "image"
+
+
+async def test_only_blank_file_inputs(client: Any) -> None:
+    response = await client.post("/blur", data=BLANK * 3 + b"--x--\r\n", headers=FORM)
+    body = await refused(response, 400, "bad_request")
+    assert "there is no picture in the field 'image'" in body["detail"]
+    many = BLANK * 1000 + b"--x--\r\n"
+    body = await refused(await client.post("/blur", data=many, headers=FORM), 400, "bad_request")
+    assert body["limit"] == 100
+
+
+async def test_blank_file_inputs_of_small_forms(client: Any) -> None:
+    data = BLANK + file_part('name="email"', b"no address") + b"--x--\r\n"
+    await refused(await client.post("/subscribe", data=data, headers=FORM), 422, "bad_parameter")
+
+
 async def test_compressed_body_and_preamble_are_refused(client: Any) -> None:
     """A compressed body of line ends, which would inflate a thousandfold, must not cost seconds."""
     body = (
