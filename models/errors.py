@@ -12,7 +12,7 @@
     ├── MethodNotAllowed       this path exists, but not for this method
     ├── ResultGone             the result was deleted or has expired
     ├── OriginalGone           the picture that was sent is no longer stored; send it again
-    ├── PreconditionFailed     the result is not the one that If-Match names
+    ├── PreconditionFailed     the result is not the one that If-Match or If-Unmodified-Since names
     ├── TooLarge               there are more bytes than a limit allows
     ├── RequestHeadTooLarge    the path or the headers of a request are longer than allowed
     ├── TooManyConnections     the limit of open connections is reached; close one, or try again

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import time
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from urllib.parse import quote
 
 import structlog
@@ -25,7 +27,12 @@ from models.tasks.serializers import result_url
 from models.tasks.task import Result, Status
 from service.app_keys import SETTINGS, STORE
 from service.auth.identity import identity
-from service.http.responses import etag_matches, stream_response
+from service.http.responses import (
+    check_preconditions,
+    etag_matches,
+    is_not_modified,
+    stream_response,
+)
 from service.openapi.endpoint import ResponseSpec, endpoint, parameter
 from service.openapi.error_groups import LINK_ERRORS, STORE_ERRORS
 from service.query import flag
@@ -43,7 +50,7 @@ _EMPTY_RANGE = re.compile(r"bytes=-0+")  # the last 0 bytes; aiohttp reads it as
 _IMMUTABLE = "public, max-age=31536000, immutable"
 _VARY = "Authorization, X-API-Key, Cookie"
 
-_HEADERS = ("ETag", "Cache-Control", "Accept-Ranges", "Content-Disposition")
+_HEADERS = ("ETag", "Last-Modified", "Cache-Control", "Accept-Ranges", "Content-Disposition")
 
 
 DOWNLOAD = {"download": parameter("1: browsers save it as a file.", enum=["0", "1"])}
@@ -54,7 +61,10 @@ DOWNLOAD = {"download": parameter("1: browsers save it as a file.", enum=["0", "
     "Download a result",
     query=OWNER | DOWNLOAD | SIGNATURE,
     any_query=True,
-    headers=("If-None-Match", "Range", "If-Range"),
+    headers=(
+        *("If-Match", "If-Unmodified-Since", "If-None-Match", "If-Modified-Since"),
+        *("Range", "If-Range"),
+    ),
     responses={
         200: ResponseSpec("The whole file.", media=tuple(MEDIA_TYPES.values()), headers=_HEADERS),
         206: ResponseSpec(
@@ -62,12 +72,16 @@ DOWNLOAD = {"download": parameter("1: browsers save it as a file.", enum=["0", "
             media=tuple(MEDIA_TYPES.values()),
             headers=(*_HEADERS, "Content-Range"),
         ),
-        304: ResponseSpec("Unchanged: If-None-Match has its ETag.", headers=_HEADERS),
+        304: ResponseSpec(
+            "Unchanged: If-None-Match has its ETag, or it is not newer than If-Modified-Since.",
+            headers=_HEADERS,
+        ),
     },
     errors=(
         NotFound,
         NotReady,
         ResultGone,
+        PreconditionFailed,
         RangeNotSatisfiable,
         BadParameter,
         *LINK_ERRORS,
@@ -80,10 +94,14 @@ async def serve(request: web.Request) -> web.StreamResponse:
 
     A result's name always means the same bytes; an upload's name means its newest result.
     """
-    _, name, result, exact = await find_result(request)
+    task, name, result, exact = await find_result(request)
+    # finished_at is always set once a task has succeeded.
+    made = (task.finished_at or datetime.now(UTC)).astimezone(UTC)
+    check_preconditions(request, result.sha256, made)
     kind = "attachment" if flag(request.query, "download") else "inline"
     headers = {
         "ETag": f'"{result.sha256}"',
+        "Last-Modified": format_datetime(made, usegmt=True),
         "Cache-Control": _cache_control(request, exact),
         "Accept-Ranges": "bytes",
         "Content-Disposition": _disposition(kind, name),
@@ -91,7 +109,7 @@ async def serve(request: web.Request) -> web.StreamResponse:
     # With keys the same name means another result to another key.
     if request.app[SETTINGS].api_keys_enabled:
         headers["Vary"] = _VARY
-    if etag_matches(request.if_none_match, result.sha256):
+    if is_not_modified(request, result.sha256, made):
         return web.Response(status=304, headers=headers)
     start, stop, partial = _range(request, result)
     if partial:
@@ -138,7 +156,9 @@ async def delete(request: web.Request) -> web.StreamResponse:
     if any(each.name == name for each in task.deleted):
         raise NotFound("there is no result with this name; it was deleted", task_id=task.id)
     if_match = request.if_match
-    if if_match is not None and (task.removal(name, part) or not etag_matches(if_match, sha256)):
+    if if_match is not None and (
+        task.removal(name, part) or not etag_matches(if_match, sha256, strong=True)
+    ):
         raise PreconditionFailed(
             "If-Match does not match the result's ETag; nothing was deleted",
             measured=f'"{sha256}"',

@@ -14,13 +14,13 @@ from service.app_keys import SETTINGS
 
 _METHODS = "GET, HEAD, POST, DELETE"
 _HEADERS = (
-    "Accept, Authorization, Content-Type, If-Match, If-None-Match, If-Range, Last-Event-ID, "
-    "Prefer, Range, X-API-Key, X-Request-ID"
+    "Accept, Authorization, Content-Type, If-Match, If-Modified-Since, If-None-Match, If-Range, "
+    "If-Unmodified-Since, Last-Event-ID, Prefer, Range, X-API-Key, X-Request-ID"
 )
 _EXPOSED = (
-    "Accept-Ranges, Allow, Content-Disposition, Content-Location, Content-Range, ETag, Location, "
-    "RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, X-Darkroom-Skipped-Images, "
-    "X-Darkroom-Skipped-Operations, X-Request-ID"
+    "Accept-Ranges, Allow, Content-Disposition, Content-Location, Content-Range, ETag, "
+    "Last-Modified, Location, RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, "
+    "X-Darkroom-Skipped-Images, X-Darkroom-Skipped-Operations, X-Request-ID"
 )
 _MAX_AGE_SECONDS = 600  # browsers cache a preflight; most cap it at this
 _DASHBOARD_PATH = "/dashboard"

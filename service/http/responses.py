@@ -6,10 +6,14 @@ import hashlib
 import json
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
+from datetime import datetime
+from email.utils import format_datetime
 from typing import Any
 
 import structlog
 from aiohttp import ETag, web
+
+from models.errors import PreconditionFailed
 
 log = structlog.get_logger()
 
@@ -26,9 +30,37 @@ def json_response(
     )
 
 
-def etag_matches(etags: tuple[ETag, ...] | None, tag: str) -> bool:
-    """Tell whether If-None-Match or If-Match contains ``tag`` or ``*``."""
-    return any(etag.value in {tag, "*"} for etag in etags or ())
+def etag_matches(etags: tuple[ETag, ...] | None, tag: str, *, strong: bool = False) -> bool:
+    """Tell whether If-None-Match or If-Match contains ``tag`` or ``*``.
+
+    ``strong``: a weak ETag (W/) does not count; If-Match is compared so (RFC 9110, 13.1.1).
+    """
+    return any(etag.value in {tag, "*"} and not (strong and etag.is_weak) for etag in etags or ())
+
+
+def check_preconditions(request: web.Request, tag: str, modified: datetime) -> None:
+    """Return unless the client wants other bytes than those of ``tag``, made at ``modified`` (UTC).
+
+    Raises:
+        PreconditionFailed: If-Match does not have ``tag``; or there is no If-Match, and the bytes
+            are newer than If-Unmodified-Since (RFC 9110, 13.2.2).
+    """
+    if (if_match := request.if_match) is not None:
+        if not etag_matches(if_match, tag, strong=True):
+            raise PreconditionFailed("If-Match does not match the ETag", measured=f'"{tag}"')
+        return
+    since = request.if_unmodified_since
+    if since is not None and modified.replace(microsecond=0) > since:
+        date = format_datetime(modified, usegmt=True)
+        raise PreconditionFailed(f"it was made after If-Unmodified-Since: {date}", measured=date)
+
+
+def is_not_modified(request: web.Request, tag: str, modified: datetime) -> bool:
+    """Tell whether the client has the bytes of ``tag``, made at ``modified``: 304 suffices."""
+    if (if_none_match := request.if_none_match) is not None:
+        return etag_matches(if_none_match, tag)
+    since = request.if_modified_since
+    return since is not None and modified.replace(microsecond=0) <= since
 
 
 def etag_response(request: web.Request, body: bytes, media_type: str, caching: str) -> web.Response:

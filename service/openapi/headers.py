@@ -8,6 +8,7 @@ RESPONSE_HEADERS: dict[str, str] = {
     "Location": "The task, group or image that the response is about.",
     "Content-Location": "The task that made the image.",
     "ETag": "Identifies these exact bytes; send it back in If-None-Match.",
+    "Last-Modified": "When the image was made.",
     "Cache-Control": "How long the response may be cached.",
     "Content-Disposition": "The file name for saving the response.",
     "Content-Range": "The byte range sent, and the total size.",
@@ -22,8 +23,10 @@ RESPONSE_HEADERS: dict[str, str] = {
 
 REQUEST_HEADERS: dict[str, Schema] = {
     "If-Match": parameter("An ETag: act only if the result still matches."),
+    "If-Modified-Since": parameter("A date: answer 304 unless the result is newer."),
     "If-None-Match": parameter("An ETag: answer 304 if it still matches."),
     "If-Range": parameter("An ETag: send the range only if it still matches."),
+    "If-Unmodified-Since": parameter("A date: answer 412 if the result is newer."),
     "Last-Event-ID": parameter("Id of the last event received; browsers send it on reconnect."),
     "Prefer": parameter(
         "wait=SECONDS, the same as the query parameter wait (RFC 7240).", examples=["wait=30"]

@@ -143,6 +143,7 @@ async def test_if_match(client: Any, done: str, store: Store) -> None:
     refused = await response.json()
     assert (response.status, refused["code"], refused["measured"]) == (412, "changed", etag)
     assert (await client.get(URL)).status == 200
+    assert (await client.delete(URL, headers={"If-Match": f"W/{etag}"})).status == 412
     assert (await client.delete(URL, headers={"If-Match": f'"x", {etag}'})).status == 204
     assert (await client.delete(URL, headers={"If-Match": etag})).status == 404
 

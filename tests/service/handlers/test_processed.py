@@ -6,6 +6,8 @@ import hashlib
 import tempfile
 import tracemalloc
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from email.utils import format_datetime, parsedate_to_datetime
 from typing import Any
 
 import aiohttp
@@ -78,6 +80,52 @@ async def test_if_none_match(client: Any, done: Any) -> None:
         assert response.headers["ETag"] == etag
     other = await client.get(done["url"], headers={"If-None-Match": '"x"'})
     assert other.status == 200
+
+
+def shifted(date: str, seconds: int) -> str:
+    moved = parsedate_to_datetime(date) + timedelta(seconds=seconds)
+    return format_datetime(moved, usegmt=True)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_if_match_and_if_unmodified_since(client: Any, done: Any, method: str) -> None:
+    headers = (await client.get(done["url"])).headers
+    etag, made = headers["ETag"], headers["Last-Modified"]
+    earlier, later = shifted(made, -1), shifted(made, 1)
+    for given, status in (
+        ({"If-Match": etag}, 200),
+        ({"If-Match": f'"x", {etag}'}, 200),
+        ({"If-Match": "*"}, 200),
+        ({"If-Match": '"x"'}, 412),
+        ({"If-Match": f"W/{etag}"}, 412),
+        ({"If-Match": '"x"', "If-None-Match": etag}, 412),
+        ({"If-Match": '"x"', "If-Unmodified-Since": later}, 412),
+        ({"If-Match": '"x"', "Range": "bytes=0-1"}, 412),
+        ({"If-Match": etag, "If-None-Match": etag}, 304),
+        ({"If-Match": etag, "If-Unmodified-Since": earlier}, 200),
+        ({"If-Match": etag, "Range": "bytes=0-1"}, 206),
+        ({"If-Unmodified-Since": made}, 200),
+        ({"If-Unmodified-Since": later}, 200),
+        ({"If-Unmodified-Since": earlier}, 412),
+        ({"If-Unmodified-Since": "yesterday"}, 200),
+    ):
+        response = await client.request(method, done["url"], headers=given)
+        assert response.status == status, given
+    body = await client.get(done["url"], headers={"If-Match": '"x"'})
+    assert (await body.json())["measured"] == etag
+    body = await client.get(done["url"], headers={"If-Unmodified-Since": earlier})
+    assert ((await body.json())["code"], (await body.json())["measured"]) == ("changed", made)
+
+
+async def test_if_modified_since(client: Any, done: Any) -> None:
+    made = (await client.get(done["url"])).headers["Last-Modified"]
+    for given, status in (
+        ({"If-Modified-Since": made}, 304),
+        ({"If-Modified-Since": shifted(made, -1)}, 200),
+        ({"If-Modified-Since": made, "If-None-Match": '"x"'}, 200),
+        ({"If-Modified-Since": "yesterday"}, 200),
+    ):
+        assert (await client.get(done["url"], headers=given)).status == status, given
 
 
 async def test_range_requests(client: Any, done: Any) -> None:
