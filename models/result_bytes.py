@@ -9,11 +9,12 @@ from models.images.inspect import ImageHeader, OutputFormat
 from models.images.metadata import MetadataChoice
 from models.images.metadata import most_bytes as most_metadata_bytes
 from models.operations import Operation, Size
+from models.operations.steps import final_encoding
 
 _MOST: dict[OutputFormat, float] = {"jpeg": 5.0, "webp": 2.5}
 """Bytes a pixel that no picture exceeds: noise, at quality 100 and without subsampling, has 4.74,
-and in WebP 1.28 and 1 for alpha. Of a PNG they are its samples."""
-_PNG_OVERHEAD = 1.01  # a filter byte for each row, and the heads of deflate's stored blocks
+and in WebP 1.28 and 1 for alpha. Of a PNG and a lossless WebP they are the samples."""
+_LOSSLESS_OVERHEAD = 1.01  # in PNG a byte for each row, and the heads of deflate's stored blocks
 _HEAD_BYTES = 4096
 """Of a result beside pixels, profile and all metadata, and of its entry in GridFS. A built profile
 and safe metadata take part of them."""
@@ -39,7 +40,12 @@ def most_bytes(
     depth, channels = header.samples
     if any(operation.runs_network for operation in operations):
         depth = 8
-    pixel = channels * depth / 8 * _PNG_OVERHEAD if output == "png" else _MOST[output]
+    if output == "png":
+        pixel = channels * depth / 8 * _LOSSLESS_OVERHEAD
+    elif final_encoding(operations, output).quality == "lossless":
+        pixel = (channels if channels > 2 else channels + 2) * _LOSSLESS_OVERHEAD  # gray is RGB
+    else:
+        pixel = _MOST[output]
     pixels = sum(width * height for width, height in sizes)
     head = _HEAD_BYTES + header.profile_bytes + most_metadata_bytes(metadata)
     return round(pixels * pixel) + len(sizes) * head

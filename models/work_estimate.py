@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from models.errors import TooMuchWork
 from models.images.inspect import ImageHeader, OutputFormat
 from models.operations import Operation, Size
+from models.operations.steps import final_encoding
 from models.operations.upscale import Upscale
 from models.tasks.task import Work
 
@@ -14,6 +15,7 @@ from models.tasks.task import Work
 # OpenVINO. What this machine takes is measured and corrects them.
 _DECODE = {"jpeg": 0.02, "png": 0.06, "gif": 0.06}
 _ENCODE: dict[OutputFormat, float] = {"png": 0.08, "jpeg": 0.03, "webp": 0.2}
+_LOSSLESS_WEBP = 0.3
 _OPERATION = 0.05  # of the larger of its input and output
 _NETWORK = {"darkroom-fast": 0.25, "darkroom-balanced": 0.7, "darkroom-best": 7.0}
 _OTHER_NETWORK = 1.0
@@ -49,7 +51,8 @@ def estimate(
         else:
             seconds += max(before, after) * _OPERATION
         before = after
-    seconds += _pixels(results) * _ENCODE[output]
+    lossless = output == "webp" and final_encoding(operations, output).quality == "lossless"
+    seconds += _pixels(results) * (_LOSSLESS_WEBP if lossless else _ENCODE[output])
     return "+".join(sorted(labels)), seconds
 
 

@@ -63,7 +63,13 @@ def _default(value: Any) -> str:
 def _values(said: dict[str, Any]) -> str:
     """Return what values a parameter takes, from its JSON schema."""
     # An optional parameter is "this or null"; a form cannot send null.
-    (kind,) = [kind for kind in said.get("anyOf", [said]) if kind.get("type") != "null"]
+    kinds = [kind for kind in said.get("anyOf", [said]) if kind.get("type") != "null"]
+    return " or ".join(map(_values_of_kind, kinds))
+
+
+def _values_of_kind(kind: dict[str, Any]) -> str:
+    if "const" in kind:
+        return str(kind["const"])
     if "enum" in kind:
         return ", ".join(map(str, kind["enum"]))
     if kind["type"] == "string":

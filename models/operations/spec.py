@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -23,12 +23,16 @@ _SUFFICIENT_FACTOR = 4
 pixels, on the worst of five photographs; with 3 it is 40 dB, with 2 it is 35 dB."""
 
 
+EncodedQuality = int | Literal["lossless"] | None
+"""Of a result's file: 1 to 100; lossless, as WebP can be; None: the format's default."""
+
+
 @dataclass(frozen=True)
 class Encoding:
-    """The format of results; ``quality`` is 1 to 100, or None for the format's default."""
+    """The format and quality of results; what ``format`` PNG has is always lossless."""
 
     format: OutputFormat
-    quality: int | None = None
+    quality: EncodedQuality = None
 
 
 class Operation(BaseModel):

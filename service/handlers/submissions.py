@@ -44,7 +44,7 @@ SUBMISSION_RESPONSES = {
 
 def operation_handler(op: str) -> Handler:
     """Return the handler of POST /``op``."""
-    own_format = "format" in OPERATIONS[op].model_fields
+    own = OPERATIONS[op].model_fields
 
     @endpoint(
         "Pictures",
@@ -61,7 +61,7 @@ def operation_handler(op: str) -> Handler:
             return [parse(op, submission.form.fields)]
 
         shape = image_form(request.app[SETTINGS].uploads)
-        return await SubmissionRequest.handle(request, shape, operations, own_format=own_format)
+        return await SubmissionRequest.handle(request, shape, operations, own)
 
     return submit
 
@@ -102,7 +102,7 @@ def _pipeline(submission: SubmissionRequest) -> Sequence[Operation]:
     if fields:
         unknown = ", ".join(f"{name[:40]!a}" for name in fields)
         raise BadParameter(
-            f"unknown field {unknown}; known: operations, format, email, "
+            f"unknown field {unknown}; known: operations, format, quality, email, "
             "callback_url, report, metadata "
             "(parameters belong to their operation)",
             parameter=next(iter(fields))[:40],

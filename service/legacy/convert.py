@@ -9,6 +9,7 @@ from models.error_members import from_document
 from models.errors import BadRequest, NotFound, WaitTimedOut
 from models.images.inspect import ACCEPTED_FORMATS, MEDIA_TYPES, InputFormat
 from models.operations import OPERATIONS, parse
+from models.operations.convert import Convert
 from models.operations.parameter_docs import curl_fields
 from models.tasks.schemas import GroupBody, TaskBody
 from models.tasks.serializers import result_url
@@ -121,7 +122,7 @@ async def convert(request: web.Request) -> web.StreamResponse:
                     f"{_THUMBNAIL_FIELD!r} makes a thumbnail, the others convert; send one of them"
                 )
             return await _thumbnail(submission)
-        await submission.read_options(own_format=True)
+        await submission.read_options(own=Convert.model_fields)
         await submission.create_tasks([parse("convert", submission.form.fields)])
     return await submission.respond()
 

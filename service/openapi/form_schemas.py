@@ -19,8 +19,14 @@ from service.openapi.limits import format_bytes
 def operation_form(op: str, settings: UploadSettings) -> Schema:
     """Return the form schema of ``POST /<op>``."""
     own, required = parameter_schemas(OPERATIONS[op])
-    # The operation's own ``format`` replaces the common one.
-    fields = {"image": _images_field(settings), **own, **_common_fields(settings), **own}
+    common = _common_fields(settings)
+    if "format" not in own and (network := own.get("quality")):
+        # upscale: its own values name a network, all others mean the file
+        either = [{key: network[key] for key in ("type", "enum")}, *common["quality"]["anyOf"]]
+        said = f"{network['description']} Or, beside format: {common['quality']['description']}"
+        own["quality"] = {"anyOf": either, "description": said}
+    # The operation's own fields replace common ones.
+    fields = {"image": _images_field(settings), **own, **common, **own}
     return _form(fields, ["image", *required])
 
 
@@ -68,8 +74,8 @@ def _without_null(schema: Schema) -> Schema:
     if "anyOf" not in schema:
         return schema
     rest = {name: value for name, value in schema.items() if name not in {"anyOf", "default"}}
-    (kind,) = [each for each in schema["anyOf"] if each.get("type") != "null"]
-    return {**kind, **rest}
+    kinds = [each for each in schema["anyOf"] if each.get("type") != "null"]
+    return {**kinds[0], **rest} if len(kinds) == 1 else {"anyOf": kinds, **rest}
 
 
 def _form(fields: dict[str, Schema], required: Sequence[str]) -> Schema:
@@ -148,6 +154,14 @@ def _common_fields(settings: UploadSettings) -> dict[str, Schema]:
             "type": "string",
             "enum": [*FORMAT_BY_EXTENSION, ""],
             "description": "Format of the results; empty or missing: that of the image.",
+        },
+        "quality": {
+            "anyOf": [
+                {"type": "integer", "minimum": 1, "maximum": 100},
+                {"type": "string", "enum": ["lossless", ""]},
+            ],
+            "description": "Quality of results in JPEG or WebP, or lossless for WebP, as convert "
+            "takes it.",
         },
         "email": {
             "type": "string",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 
 import structlog
@@ -11,7 +11,8 @@ from aiohttp import web
 from models.errors import AppError, BadParameter, BadRequest, StoreUnavailable
 from models.images.inspect import FORMAT_BY_EXTENSION, MEDIA_TYPES, OutputFormat
 from models.images.metadata import MetadataChoice, read_choice
-from models.operations import Operation
+from models.operations import Operation, parse
+from models.operations.convert import is_encoded_quality
 from models.operations.steps import check_format, check_results, final_encoding
 from models.outbox.email_address import parse_email_address
 from models.tasks.group import Group, Member, group_progress
@@ -51,6 +52,7 @@ class SubmissionRequest:
         self.report = False
         self.metadata: MetadataChoice = "none"
         self.format: OutputFormat | None = None
+        self.quality = ""
         self.members: list[Member] = []
         self.tasks: dict[str, Task] = {}
 
@@ -60,20 +62,19 @@ class SubmissionRequest:
         request: web.Request,
         shape: FormShape,
         operations: OperationsOf,
-        *,
-        own_format: bool = False,
+        own: Collection[str] = (),
     ) -> web.StreamResponse:
         """Handle a submission from its query to the response.
 
         ``operations`` reads the operations from the fields that are left after the options.
-        ``own_format``: see ``read_options``.
+        ``own``: see ``read_options``.
 
         Raises:
             AppError: nothing was submitted.
         """
         submission = cls(request)
         async with submission.receive(shape):
-            await submission.read_options(own_format=own_format)
+            await submission.read_options(own)
             await submission.create_tasks(operations(submission))
         return await submission.respond()
 
@@ -101,10 +102,11 @@ class SubmissionRequest:
             await self.request.app[AUTHENTICATOR].revalidate(self.request)
             yield
 
-    async def read_options(self, *, own_format: bool = False) -> None:
-        """Take the options out of the fields: e-mail, callback, report, metadata and format.
+    async def read_options(self, own: Collection[str] = ()) -> None:
+        """Take the options out of the fields: e-mail, callback, report, metadata, format, quality.
 
-        ``own_format``: the field ``format`` is a parameter of the operation and stays.
+        ``own``: names of the operation's parameters, which stay. Where ``format`` is not one of
+        them, ``quality`` may have values of both: those that ``convert`` knows are taken.
 
         Raises:
             BadParameter, BadCallbackUrl: one of them is invalid.
@@ -117,7 +119,10 @@ class SubmissionRequest:
             self.callback_url = await validate_callback_url(self.request, url)
         self.report = flag({"report": fields.pop("report", "") or "0"}, "report")
         self.metadata = read_choice(fields.pop("metadata", ""))
-        self.format = None if own_format else _format(fields.pop("format", ""))
+        if "format" not in own:
+            self.format = _format(fields.pop("format", ""))
+            if "quality" not in own or is_encoded_quality(fields.get("quality", "")):
+                self.quality = fields.pop("quality", "")
 
     async def create_tasks(self, operations: Sequence[Operation]) -> None:
         """Create a task for each image; an image that is refused fails alone, unless all are.
@@ -154,6 +159,9 @@ class SubmissionRequest:
     async def _create_task(self, file: IncomingFile, operations: Sequence[Operation]) -> Task:
         await file.validate()
         output = self.format or final_encoding(operations, file.header.format).format
+        if self.quality:
+            encoded = parse("convert", {"format": output, "quality": self.quality})
+            operations = [*operations, encoded]
         client, owner = client_id(self.request), identity(self.request).owner
         spec = TaskSpec(file, operations, output, client, owner, self.report, self.metadata)
         return await self.request.app[TASK_CREATOR].find_or_create(spec)

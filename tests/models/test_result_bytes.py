@@ -48,6 +48,11 @@ def test_no_result_exceeds_the_most(
     made = writer.write(picture, encoding, DEFAULT, tmp_path / "result")
     most = most_bytes(ImageHeader("png", SIDE, SIDE, depth, channels), [], kind, [(SIDE, SIDE)])
     assert made.bytes <= most
+    if kind == "webp":
+        lossless = [parse("convert", {"format": "webp", "quality": "lossless"})]
+        made = writer.write(picture, Encoding(kind, "lossless"), DEFAULT, tmp_path / "result")
+        header = ImageHeader("png", SIDE, SIDE, depth, channels)
+        assert made.bytes <= most_bytes(header, lossless, kind, [(SIDE, SIDE)])
     if kind == "png" and fill is even_noise:
         assert made.bytes > 0.8 * most  # it is no more than needed
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from models.images.inspect import OutputFormat
 from models.images.metadata import MetadataChoice
+from models.operations.spec import EncodedQuality
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Request:
     folder: str
     operations: Sequence[Mapping[str, Any]]
     format: OutputFormat
-    quality: int | None = None
+    quality: EncodedQuality = None
     is_intermediate: bool = False
     notes: Sequence[str] = ()
     keep: Collection[int] = ()

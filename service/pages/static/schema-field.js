@@ -17,12 +17,14 @@ import { t } from "./text.js";
  * @returns {Field}
  */
 export function makeField(name, schema, more = {}) {
-  const kind = (schema.anyOf ?? [schema]).find((each) => each.type !== "null");
+  const kinds = (schema.anyOf ?? [schema]).filter((each) => each.type !== "null");
+  const kind = kinds[0];
   const values = more.choices ?? kind.enum;
   const id = uniqueId();
   const attributes = { id, name, "aria-describedby": `${id}-hint` };
   let field;
   if (values) field = select(attributes, values, schema, more, kind);
+  else if (kinds.length > 1) field = either(attributes, kinds);
   else if (kind.type === "boolean") field = checkbox(attributes, schema);
   else if (kind.type === "string") field = text(attributes, schema, kind);
   else field = number(attributes, schema, kind, more);
@@ -33,6 +35,7 @@ export function makeField(name, schema, more = {}) {
     { class: kind.type === "boolean" ? "field check" : "field" },
     el("label", { for: id, text: title }),
     field.control,
+    ...(field.list ? [field.list] : []),
     el("p", { class: "hint", id: `${id}-hint`, text: schema.description ?? "" }),
   );
   return { node, read: field.read, write: field.write };
@@ -85,6 +88,16 @@ function number(attributes, schema, kind, more) {
     value: more.required ? more.example : null,
   });
   return emptyIsDefault(control, Number);
+}
+
+/** A text field for a number or one of several words, which it suggests. */
+function either(attributes, kinds) {
+  const list = el("datalist", { id: uniqueId() });
+  const words = kinds.filter((each) => "const" in each).map((each) => each.const);
+  list.append(...words.map((value) => el("option", { value })));
+  const control = el("input", { ...attributes, type: "text", list: list.id });
+  const field = emptyIsDefault(control, (value) => (isNaN(value) ? value : Number(value)));
+  return { ...field, list };
 }
 
 /** A control whose empty value means the default. */

@@ -29,6 +29,44 @@ async def test_pipeline_results(client: Any, settings: Settings) -> None:
         assert (again.status, (await again.json())["task_id"]) == (200, body["task_id"])
 
 
+@pytest.mark.parametrize(
+    ("path", "fields", "last"),
+    [
+        ("grayscale", {"format": "webp", "quality": "lossless"}, ("webp", "lossless")),
+        ("rotate", {"angle": "90", "quality": "lossless"}, ("png", "lossless")),
+        ("blur", {"format": "jpg", "quality": "80"}, ("jpeg", 80)),
+        ("process", {"operations": "split", "format": "webp", "quality": "9"}, ("webp", 9)),
+        ("upscale", {"quality": "fast"}, None),
+        ("upscale", {"format": "webp", "quality": "lossless"}, ("webp", "lossless")),
+        ("convert", {"format": "webp", "quality": "lossless"}, ("webp", "lossless")),
+    ],
+)
+async def test_quality_of_the_file(
+    client: Any, path: str, fields: dict[str, str], last: tuple[str, Any] | None
+) -> None:
+    data = images.form(images.png(), "cat.png", **fields)
+    operations = (await (await client.post(f"/{path}", data=data)).json())["operations"]
+    converted = [(each["format"], each["quality"]) for each in operations if "format" in each]
+    assert converted == ([last] if last else [])
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "said"),
+    [
+        ("blur", {"quality": "80"}, "PNG loses nothing"),
+        ("blur", {"format": "jpeg", "quality": "lossless"}, "JPEG is never lossless"),
+        ("blur", {"format": "webp", "quality": "0"}, "1 to 100, or lossless"),
+        ("blur", {"format": "webp", "quality": "best"}, "1 to 100, or lossless"),
+        ("upscale", {"quality": "worst"}, "'fast', 'balanced' or 'best'"),
+    ],
+)
+async def test_refused_qualities_of_the_file(
+    client: Any, path: str, fields: dict[str, str], said: str
+) -> None:
+    response = await client.post(f"/{path}", data=images.form(images.png(), "cat.png", **fields))
+    assert said in (await refused(response, 422, "bad_parameter"))["detail"]
+
+
 async def test_pipeline_output_format(client: Any, settings: Settings) -> None:
     async with working(settings):
         for fields, kind in (

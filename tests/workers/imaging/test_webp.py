@@ -50,6 +50,19 @@ def test_gray_becomes_colour_without_a_profile_that_does_not_fit() -> None:
         assert np.abs(np.asarray(image.convert("RGB")).astype(int) - 77).max() <= 1
 
 
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_lossless_keeps_every_sample(channels: int) -> None:
+    """Those of hidden pixels, too."""
+    samples = np.random.default_rng(3).integers(0, 256, (40, 50, channels), dtype=np.uint8)
+    pixels = samples[:, :, 0] if channels < 3 else samples[:, :, :3]
+    alpha = None if channels % 2 else samples[:, :, -1] * (samples[:, :, -1] > 99)
+    image = images.decoded(encode(Picture(pixels, alpha), Encoding("webp", "lossless")))
+    assert image.format == "WEBP"
+    back = np.asarray(image.convert("RGB" if alpha is None else "RGBA"))
+    assert (back[:, :, 2::-1] == (pixels[:, :, None] if channels < 3 else pixels)).all()
+    assert alpha is None or (back[:, :, 3] == alpha).all()
+
+
 def test_quality_changes_the_file_size() -> None:
     sizes = [len(encode(Picture(bgr(120, 90)), Encoding("webp", q))) for q in (1, 50, None, 100)]
     assert sizes == sorted(sizes)

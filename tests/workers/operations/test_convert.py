@@ -62,6 +62,14 @@ def test_quality_sets_size_and_fidelity(tmp_path: Path, output: str) -> None:
     assert found[0][1] + 5 < found[2][1]
 
 
+def test_lossless_webp_is_exact(tmp_path: Path) -> None:
+    spec = parse("convert", {"format": "webp", "quality": "lossless"})
+    data = written(tmp_path, images.png(200, 160), [parse("rotate", {"angle": "180"}), spec])
+    decoded = np.asarray(images.decoded(data).convert("RGB"))
+    assert (decoded == images.scene(200, 160)[::-1, ::-1]).all()
+    assert len(written(tmp_path, images.png(200, 160), [Convert(format="webp")])) < len(data)
+
+
 def test_last_convert_decides_the_format() -> None:
     operations = [
         Convert(format="jpeg", quality=10),
@@ -81,6 +89,8 @@ def test_documents_and_labels() -> None:
     }  # fmt: skip
     assert parse("convert", {"format": "webp", "quality": "80"}).label() == "convert-q80"
     assert parse("convert", {"format": "webp"}).label() == "convert"
+    assert Convert(format="webp", quality="lossless").label() == "convert-lossless"
+    assert document("convert", format="webp", quality="lossless")["quality"] == "lossless"
 
 
 @pytest.mark.parametrize("value", ["", "bmp", "gif", "image/png", "nan", 3, *NO_VALUES])
@@ -92,12 +102,16 @@ def test_invalid_formats_are_refused(value: Any) -> None:
     )
 
 
-@pytest.mark.parametrize("value", [*NO_NUMBERS, True, [1], {"a": 1}, "0", "101", "-1", "80.5"])
+@pytest.mark.parametrize(
+    "value", [*NO_NUMBERS, True, [1], {"a": 1}, "0", "101", "-1", "80.5", "loss"]
+)
 def test_invalid_qualities_are_refused(value: Any) -> None:
     assert refusal("convert", format="jpeg", quality=value).startswith("convert: quality: ")
 
 
 def test_refusals_say_what_would_pass() -> None:
     assert "ask for jpeg or webp" in refusal("convert", format="png", quality="80")
+    assert "never lossless" in refusal("convert", format="jpeg", quality="lossless")
+    assert "1 to 100, or lossless (got '101')" in refusal("convert", format="webp", quality="101")
     assert "format is missing: Format of the result" in refusal("convert")
     assert "known: format, quality" in refusal("convert", format="png", level="9")
