@@ -15,14 +15,16 @@ from typing import Any
 import cv2
 import numpy as np
 
+from models.images.encoder_settings import DEFAULT
 from models.images.inspect import OutputFormat, inspect
 from models.memory_estimate import estimate as predicted
 from models.networks.catalogue import Catalogue
-from models.operations import load
+from models.operations import Encoding, load
 from models.settings import Settings
 from workers.child.pool import ChildPool
 from workers.child.request import Request
-from workers.imaging import png16
+from workers.imaging.picture import Picture
+from workers.imaging.writer import write
 
 UPSCALE = {"op": "upscale", "scale": 2, "model": "darkroom-balanced"}
 RESIZE = {"op": "resize", "width": 3000, "height": 2000}
@@ -48,8 +50,8 @@ def noise(path: Path, kind: str, width: int, height: int) -> None:
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, np.iinfo(depth).max + 1, (height, width, channels), depth)
     if channels == 2:
-        with path.open("wb") as file:
-            png16.write(file, pixels[:, :, 0], pixels[:, :, 1], 1)
+        picture = Picture(pixels[:, :, 0], pixels[:, :, 1])
+        write(picture, Encoding("png"), DEFAULT, path)
         return
     ok, data = cv2.imencode(".jpg" if kind == "jpeg" else ".png", pixels)
     if not ok:

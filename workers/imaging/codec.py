@@ -72,6 +72,7 @@ def decode(
                 file.width, file.height, max_pixels, what="the picture", setting="MAX_PIXELS"
             )
             stored = str(file.tile[0].args) if file.tile else ""
+            few = file.mode in {"1", "P"} or stored in _GRAY_KEY_SCALE
             full = _draft(file, minimum_size) if minimum_size else None
             file.load()
             # Read after load(): a PNG may carry EXIF and XMP after its pixels.
@@ -98,6 +99,7 @@ def decode(
                 content_box=box,
                 resolution=printed,
                 metadata=kept,
+                few_colours=few,
                 notes=file_notes,
             )
     except (TooManyPixels, MemoryError):

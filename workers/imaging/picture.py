@@ -25,7 +25,8 @@ class Picture:
     ``full_size`` is the (width, height) of the whole image, and ``content_box`` the (left, top,
     right, bottom) that it covers of ``pixels``: a decoder rounds up, so 1601 columns scaled
     by 8 give 201, and the image ends after an eighth of the last. ``resolution``: that of a print,
-    upright; ``metadata``: what results carry. ``notes``: for the user, see
+    upright; ``metadata``: what results carry. ``few_colours``: the file had a palette or less than 8
+    bits a sample; a PNG of it is written so again if its colours allow it. ``notes``: for the user, see
     ``workers.imaging.notes``.
     """
 
@@ -36,6 +37,7 @@ class Picture:
     content_box: tuple[float, float, float, float] | None = None
     resolution: Resolution | None = None
     metadata: Metadata = NO_METADATA
+    few_colours: bool = False
     notes: tuple[str, ...] = ()
 
     @property

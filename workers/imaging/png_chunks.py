@@ -34,6 +34,13 @@ def read(path: Path, wanted: bytes, most: int) -> bytes | None:
     return None
 
 
+def replace_header(path: Path, body: bytes) -> None:
+    """Give the PNG at ``path`` an IHDR with ``body``."""
+    with path.open("r+b") as file:
+        file.seek(_SIGNATURE_BYTES)
+        file.write(chunk(b"IHDR", body))
+
+
 def insert(path: Path, chunks: bytes) -> None:
     """Put ``chunks`` behind the header of the PNG at ``path``, in place: no second file is made."""
     if not chunks:

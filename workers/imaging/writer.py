@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from PIL import Image
 
 from models.errors import BadImage
 from models.images.encoder_settings import EncoderSettings
 from models.operations import Encoding
-from workers.imaging import depth16, icc_profile, notes, png16, png_chunks
+from workers.imaging import depth16, icc_profile, notes, png_chunks, png_colours, png_layout
 from workers.imaging.embedding import Embedding
 from workers.imaging.picture import Picture, Pixels
 
@@ -24,11 +23,6 @@ _WEBP_METHOD = 4  # 6 takes twice as long for files 3 % smaller, 2 half as long 
 _LOSSLESS_WEBP = {"lossless": True, "exact": True, "quality": 50}
 """exact: colours of hidden pixels, too. quality: the effort; 75 takes twice as long for the same
 size, 0 half as long for up to 2 % more."""
-_FAST_PNG_FLAGS = [
-    *(cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE),
-    *(cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_PAETH),
-]
-"""Photographs as small as with level 6, in less time than zlib's own level 1 takes."""
 _WHITE = 255
 _BAND_ROWS = 128
 
@@ -86,33 +80,18 @@ def _describe(picture: Picture, path: Path, more_notes: tuple[str, ...] = ()) ->
 
 def _write_png(picture: Picture, level: int, path: Path) -> None:
     """Write the samples alone."""
-    if _write_png_with_opencv(picture, level, path):
-        return
-    if picture.is_16_bit:
-        with path.open("wb") as to:
-            png16.write(to, picture.pixels, picture.alpha, level)
-        return
-    image = Image.fromarray(_rgb(depth16.to_8_bits(picture.pixels)))
-    if picture.alpha is not None:
-        image.putalpha(Image.fromarray(picture.alpha))
-    path.write_bytes(_encode_with_pillow(image, "PNG", compress_level=level))
-
-
-def _write_png_with_opencv(picture: Picture, level: int, path: Path) -> bool:
-    """Write a PNG row by row: encoding in memory would take up to twice its raw size.
-
-    Return False where OpenCV cannot: gray with alpha.
-    """
-    pixels = picture.pixels
-    if picture.alpha is not None:
-        if pixels.ndim == 2:
-            return False
-        pixels = np.dstack([pixels, picture.alpha])
-    flags = [cv2.IMWRITE_PNG_COMPRESSION, level, *(_FAST_PNG_FLAGS if level == 1 else ())]
-    try:
-        return bool(cv2.imwrite(str(path), pixels, flags))
-    except cv2.error:
-        return False
+    reduced = png_colours.reduce(picture) if picture.few_colours else None
+    layout, samples = reduced, picture.pixels
+    if layout is None and picture.alpha is not None:
+        if samples.ndim == 2:
+            layout = png_layout.gray_and_alpha(samples, picture.alpha)
+        else:
+            samples = np.dstack([samples, picture.alpha])
+    if layout is not None:
+        samples = layout.samples
+    png_layout.write(path, samples, level, few_colours=reduced is not None)
+    if layout is not None:
+        layout.set_header(path, picture.width)
 
 
 def _webp(picture: Picture, carried: Embedding, quality: Mapping[str, Any]) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -61,7 +62,9 @@ def upscale(picture: Picture, spec: Upscale, tools: Tools) -> Picture:
         mask = faithful.keep_mask(alpha, large)
     elif alpha is not None:
         mask = np.full(pixels.shape[:2], alpha.flat[0], np.uint8)
-    return picture.with_pixels(pixels, mask).printed_alike(spec.scale, spec.scale)
+    # Networks make many colours; and a kept copy of the result has no palette either.
+    enlarged = replace(picture.with_pixels(pixels, mask), few_colours=False)
+    return enlarged.printed_alike(spec.scale, spec.scale)
 
 
 def _enlarge(

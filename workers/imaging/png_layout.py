@@ -1,0 +1,137 @@
+"""Layouts of a PNG's samples, and how each is compressed.
+
+libpng, by way of OpenCV, filters and compresses whatever has the right number of bytes a row and a
+pixel. So a layout that OpenCV does not know is written as one that has the same bytes, and the
+header is set afterwards: two bytes of gray and alpha look like 16 bits of gray.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from models.errors import BadImage
+from workers.imaging import png_chunks
+from workers.imaging.picture import Samples
+
+GRAY, PALETTE, GRAY_ALPHA = 0, 3, 4
+"""Colour types (PNG specification, 11.2.1)."""
+
+_NO_FILTER, _EVERY_FILTER = cv2.IMWRITE_PNG_FILTER_NONE, cv2.IMWRITE_PNG_ALL_FILTERS
+_RUNS = [
+    *(cv2.IMWRITE_PNG_COMPRESSION, 1),
+    *(cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE),
+    *(cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_PAETH),
+]
+"""Photographs as small as with level 6, in less time than zlib's own level 1 takes."""
+_FLAT_LEVEL = 6
+"""At least, of flat pictures: 9 takes six times as long for 5 % less."""
+_FLAT_SHARE = 0.6
+"""Bytes that zlib's level 1 leaves of each byte of a picture that may be flat. Photographs keep
+0.76 to 0.96, screenshots 0.06 to 0.3."""
+_EXCERPT_BYTES = 32 * 1024  # of a photograph, a few tenths of a millisecond
+_TRIAL_BYTES = 128 * 1024
+_PLACES = 4  # of an excerpt, from top to bottom
+_WORTH = 0.92  # flat settings take longer; a file must shrink to this
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Samples as OpenCV shall write them, and what the header then has to say instead.
+
+    ``samples``: (h, bytes) uint8, or any that OpenCV writes with the same bytes a row and pixel.
+    ``depth``: bits a sample. ``chunks``: PLTE and tRNS.
+    """
+
+    samples: Samples
+    depth: int
+    colour_type: int
+    chunks: bytes = b""
+
+    def set_header(self, path: Path, width: int) -> None:
+        """Let the file at ``path``, which has the ``samples``, be ``width`` pixels of the layout.
+
+        In place, and the other chunks are put behind the header.
+        """
+        height = self.samples.shape[0]
+        said = struct.pack(">IIBBBBB", width, height, self.depth, self.colour_type, 0, 0, 0)
+        png_chunks.replace_header(path, said)
+        png_chunks.insert(path, self.chunks)
+
+
+def gray_and_alpha(pixels: Samples, alpha: Samples) -> Layout:
+    """Return the layout of gray ``pixels`` with ``alpha``, (h, w) and of the same depth each."""
+    if pixels.dtype == np.uint8:
+        return Layout((pixels.astype(np.uint16) << 8) | alpha, 8, GRAY_ALPHA)
+    # The bytes of a pixel look like red, green, blue and alpha; OpenCV takes blue first.
+    halves = (alpha >> 8, pixels & 255, pixels >> 8, alpha & 255)
+    return Layout(np.dstack([half.astype(np.uint8) for half in halves]), 16, GRAY_ALPHA)
+
+
+def write(path: Path, samples: Samples, level: int, *, few_colours: bool = False) -> None:
+    """Write ``samples`` to ``path``, row by row: in memory it would take up to twice their size.
+
+    ``samples``: uint8 or uint16; (h, w), BGR or BGRA. ``level``: PNG_LEVEL. ``few_colours``: they
+    are numbers of colours, of which even a photograph is better written as a flat picture.
+
+    Raises:
+        BadImage: the encoder refuses them. OSError: the disk is full.
+    """
+    flags = _flags(samples, level, few_colours)
+    try:
+        if cv2.imwrite(str(path), samples, flags):
+            return
+        # Which it does not tell: a full disk, or a picture that it does not write.
+        done, data = cv2.imencode(".png", samples, flags)
+    except cv2.error as error:
+        raise _refused(samples, str(error)) from None
+    if not done:
+        raise _refused(samples, "the encoder refuses them")
+    path.write_bytes(data.tobytes())
+
+
+def _refused(samples: Samples, reason: str) -> BadImage:
+    height, width = samples.shape[:2]
+    return BadImage(f"{width} x {height} pixels cannot be written: {reason}")
+
+
+def _flags(samples: Samples, level: int, few_colours: bool) -> Sequence[int]:
+    """Return OpenCV's settings for ``samples``: those of photographs, or what suits flat ones.
+
+    Screenshots and drawings repeat themselves. Whether the filters spoil that, or find more of it,
+    shows when a part is written in each way.
+    """
+    usual = _RUNS if level == 1 else [cv2.IMWRITE_PNG_COMPRESSION, level]
+    if not level or not (few_colours or _may_be_flat(samples)):
+        return usual
+    flat = [cv2.IMWRITE_PNG_COMPRESSION, max(level, _FLAT_LEVEL)]
+    strategy = [cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_DEFAULT]
+    ways = [
+        [*flat, *strategy, cv2.IMWRITE_PNG_FILTER, chosen]
+        for chosen in (_NO_FILTER, _EVERY_FILTER)
+    ]
+    part = _excerpt(samples, _TRIAL_BYTES)
+    sizes = [len(cv2.imencode(".png", part, way)[1]) for way in (usual, *ways)]
+    best = min(sizes[1:])
+    return usual if best > sizes[0] * _WORTH else ways[sizes[1:].index(best)]
+
+
+def _may_be_flat(samples: Samples) -> bool:
+    part = _excerpt(samples, _EXCERPT_BYTES).tobytes()
+    return len(zlib.compress(part, 1)) < len(part) * _FLAT_SHARE
+
+
+def _excerpt(samples: Samples, most: int) -> Samples:
+    """Return about ``most`` bytes of ``samples``: rows of several places."""
+    height = samples.shape[0]
+    rows = max(1, most * height // samples.nbytes // _PLACES)
+    if rows * _PLACES >= height:
+        return samples
+    tops = [height * (2 * place + 1) // (2 * _PLACES) - rows // 2 for place in range(_PLACES)]
+    return np.concatenate([samples[top : top + rows] for top in tops])
