@@ -25,9 +25,9 @@ class Picture:
     ``full_size`` is the (width, height) of the whole image, and ``content_box`` the (left, top,
     right, bottom) that it covers of ``pixels``: a decoder rounds up, so 1601 columns scaled
     by 8 give 201, and the image ends after an eighth of the last. ``resolution``: that of a print,
-    upright; ``metadata``: what results carry. ``few_colours``: the file had a palette or less than 8
-    bits a sample; a PNG of it is written so again if its colours allow it. ``notes``: for the user, see
-    ``workers.imaging.notes``.
+    upright; ``metadata``: what results carry. ``few_colours``: the file had a palette or
+    fewer than 8 bits a sample; a PNG of it is written so again if its colours allow it. ``notes``:
+    for the user, see ``workers.imaging.notes``.
     """
 
     pixels: Samples

@@ -1,4 +1,4 @@
-"""Write few colours in few bits: the samples of a PNG with a palette, or with 1 to 4 bits of gray."""
+"""Few colours in few bits: the samples of a PNG with a palette, or with 1 to 4 bits of gray."""
 
 from __future__ import annotations
 

@@ -23,19 +23,20 @@ from workers.imaging.picture import Samples
 GRAY, PALETTE, GRAY_ALPHA = 0, 3, 4
 """Colour types (PNG specification, 11.2.1)."""
 
-_NO_FILTER, _EVERY_FILTER = cv2.IMWRITE_PNG_FILTER_NONE, cv2.IMWRITE_PNG_ALL_FILTERS
+_FILTERS = cv2.IMWRITE_PNG_FILTER_NONE, cv2.IMWRITE_PNG_ALL_FILTERS
 _RUNS = [
     *(cv2.IMWRITE_PNG_COMPRESSION, 1),
     *(cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE),
     *(cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_PAETH),
 ]
 """Photographs as small as with level 6, in less time than zlib's own level 1 takes."""
-_FLAT_LEVEL = 6
-"""At least, of flat pictures: 9 takes six times as long for 5 % less."""
+_FLAT_LEVEL, _FEW_COLOURS_LEVEL = 6, 8
+"""At least, of flat pictures: 9 takes six times as long for 5 % less. Few colours have fewer bytes,
+and some need 8: a page of text grows by 12 % with 6."""
 _FLAT_SHARE = 0.6
 """Bytes that zlib's level 1 leaves of each byte of a picture that may be flat. Photographs keep
 0.76 to 0.96, screenshots 0.06 to 0.3."""
-_EXCERPT_BYTES = 32 * 1024  # of a photograph, a few tenths of a millisecond
+_EXCERPT_BYTES, _EXCERPT_SHARE = (2048, 8192), 64  # a photograph takes 1 % longer for it
 _TRIAL_BYTES = 128 * 1024
 _PLACES = 4  # of an excerpt, from top to bottom
 _WORTH = 0.92  # flat settings take longer; a file must shrink to this
@@ -68,7 +69,8 @@ class Layout:
 def gray_and_alpha(pixels: Samples, alpha: Samples) -> Layout:
     """Return the layout of gray ``pixels`` with ``alpha``, (h, w) and of the same depth each."""
     if pixels.dtype == np.uint8:
-        return Layout((pixels.astype(np.uint16) << 8) | alpha, 8, GRAY_ALPHA)
+        both = np.left_shift(pixels, 8, dtype=np.uint16) | alpha
+        return Layout(both, 8, GRAY_ALPHA)
     # The bytes of a pixel look like red, green, blue and alpha; OpenCV takes blue first.
     halves = (alpha >> 8, pixels & 255, pixels >> 8, alpha & 255)
     return Layout(np.dstack([half.astype(np.uint8) for half in halves]), 16, GRAY_ALPHA)
@@ -108,22 +110,33 @@ def _flags(samples: Samples, level: int, few_colours: bool) -> Sequence[int]:
     shows when a part is written in each way.
     """
     usual = _RUNS if level == 1 else [cv2.IMWRITE_PNG_COMPRESSION, level]
-    if not level or not (few_colours or _may_be_flat(samples)):
+    may_be_flat = bool(level) and _may_be_flat(samples)
+    if not level or not (may_be_flat or few_colours):
         return usual
-    flat = [cv2.IMWRITE_PNG_COMPRESSION, max(level, _FLAT_LEVEL)]
-    strategy = [cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_DEFAULT]
-    ways = [
-        [*flat, *strategy, cv2.IMWRITE_PNG_FILTER, chosen]
-        for chosen in (_NO_FILTER, _EVERY_FILTER)
+    least = _FEW_COLOURS_LEVEL if few_colours else _FLAT_LEVEL
+    flat = [
+        *(cv2.IMWRITE_PNG_COMPRESSION, max(level, least)),
+        *(cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_DEFAULT),
     ]
+    ways = [[*flat, cv2.IMWRITE_PNG_FILTER, chosen] for chosen in _FILTERS]
     part = _excerpt(samples, _TRIAL_BYTES)
-    sizes = [len(cv2.imencode(".png", part, way)[1]) for way in (usual, *ways)]
-    best = min(sizes[1:])
-    return usual if best > sizes[0] * _WORTH else ways[sizes[1:].index(best)]
+
+    def size(flags: Sequence[int]) -> int:
+        return len(cv2.imencode(".png", part, flags)[1])
+
+    best = min(ways if may_be_flat else [usual, *ways], key=size)
+    return best if few_colours or size(best) < size(usual) * _WORTH else usual
 
 
 def _may_be_flat(samples: Samples) -> bool:
-    part = _excerpt(samples, _EXCERPT_BYTES).tobytes()
+    """Tell whether pieces of some rows shrink more than those of a photograph."""
+    row = samples[0].nbytes
+    least, most = _EXCERPT_BYTES
+    size = min(max(samples.nbytes // _EXCERPT_SHARE, least), most)
+    columns = max(1, samples.shape[1] * size // _PLACES // row)
+    left = max(0, samples.shape[1] - columns) // 2
+    pieces = [samples[top, left : left + columns].tobytes() for top in _tops(samples, 1)]
+    part = b"".join(pieces)
     return len(zlib.compress(part, 1)) < len(part) * _FLAT_SHARE
 
 
@@ -133,5 +146,11 @@ def _excerpt(samples: Samples, most: int) -> Samples:
     rows = max(1, most * height // samples.nbytes // _PLACES)
     if rows * _PLACES >= height:
         return samples
-    tops = [height * (2 * place + 1) // (2 * _PLACES) - rows // 2 for place in range(_PLACES)]
-    return np.concatenate([samples[top : top + rows] for top in tops])
+    return np.concatenate([samples[top : top + rows] for top in _tops(samples, rows)])
+
+
+def _tops(samples: Samples, rows: int) -> list[int]:
+    """Return the first of ``rows`` rows at each place, from top to bottom."""
+    height = samples.shape[0]
+    middles = [height * (2 * place + 1) // (2 * _PLACES) for place in range(_PLACES)]
+    return [min(max(0, middle - rows // 2), height - rows) for middle in middles]
