@@ -45,12 +45,14 @@ def test_no_result_exceeds_the_most(
     alpha = fill(SIDE, SIDE, dtype=dtype) if channels in {2, 4} else None
     picture = Picture(fill(*colours, dtype=dtype), alpha)
     encoding = Encoding(kind, None if kind == "png" else 100)
-    made = writer.write(picture, encoding, DEFAULT, tmp_path / "result")
+    made = writer.write(picture, encoding, DEFAULT, tmp_path / f"result.{kind}")
     most = most_bytes(ImageHeader("png", SIDE, SIDE, depth, channels), [], kind, [(SIDE, SIDE)])
     assert made.bytes <= most
     if kind == "webp":
         lossless = [parse("convert", {"format": "webp", "quality": "lossless"})]
-        made = writer.write(picture, Encoding(kind, "lossless"), DEFAULT, tmp_path / "result")
+        made = writer.write(
+            picture, Encoding(kind, "lossless"), DEFAULT, tmp_path / f"result.{kind}"
+        )
         header = ImageHeader("png", SIDE, SIDE, depth, channels)
         assert made.bytes <= most_bytes(header, lossless, kind, [(SIDE, SIDE)])
     if kind == "png" and fill is even_noise:

@@ -1,0 +1,145 @@
+"""Flat pictures are compressed as such, photographs as before; every layout is read back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from models.errors import BadImage
+from models.images.encoder_settings import EncoderSettings
+from models.operations import Encoding
+from tests.support import images
+from tests.workers.imaging import encode
+from workers.imaging import png_layout
+from workers.imaging.picture import Picture
+
+PHOTOGRAPHS = sorted((Path(__file__).parents[2] / "photographs").glob("*.png"))
+RUNS = [
+    *(cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE),
+    *(cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_PAETH),
+]
+
+
+def screenshot(width: int = 640, height: int = 400) -> Image.Image:
+    """Return a window with menu, lines of text and more than 256 colours."""
+    image = Image.new("RGB", (width, height), (245, 246, 248))
+    pen = ImageDraw.Draw(image)
+    pen.rectangle((0, 0, width, 30), fill=(36, 41, 47))
+    for x in range(90):
+        pen.line((x, 31, x, height), fill=(232 - x, 235, 240 - x // 2))
+    for y in range(40, height - 15, 16):
+        pen.text(
+            (100, y), f"2024-11-28 16:45:53 INFO request served in {y} ms", fill=(30, y % 99, 9)
+        )
+        pen.rectangle((width - 60, y, width - 60 + y % 50, y + 9), fill=(9, 105, 255 - y // 2))
+    return image
+
+
+def gradient() -> Image.Image:
+    """Return a smooth picture with hard shapes, of which only filters make few bytes."""
+    y, x = np.mgrid[0:300, 0:500]
+    image = Image.fromarray(
+        np.stack([x * 255 // 500, y * 255 // 300, x * 0 + 90], 2).astype(np.uint8)
+    )
+    ImageDraw.Draw(image).ellipse((90, 60, 300, 200), fill=(200, 30, 90))
+    return image
+
+
+def tiles() -> Image.Image:
+    noise = np.random.default_rng(0).integers(0, 256, (20, 20, 3), dtype=np.uint8)
+    return Image.fromarray(np.tile(noise, (15, 20, 1)))
+
+
+FLAT = {"screenshot": screenshot(), "gradient": gradient(), "tiles": tiles()}
+
+
+def picture_of(image: Image.Image, mode: str) -> Picture:
+    """Return it as ``mode``, whose alpha is that of a hole in it; ``;16``: 16 bits a sample."""
+    gray = mode.startswith("L")
+    pixels = np.asarray(image.convert("L") if gray else image)
+    pixels = pixels if gray else np.ascontiguousarray(pixels[:, :, ::-1])
+    alpha = np.full(pixels.shape[:2], 255, np.uint8)
+    alpha[40:90, 50:200] = 0
+    wide = mode.endswith(";16")
+    planes = [plane.astype(np.uint16) * 257 if wide else plane for plane in (pixels, alpha)]
+    return Picture(planes[0], planes[1] if "A" in mode else None)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA"])
+@pytest.mark.parametrize("name", FLAT)
+def test_flat_pictures_stay_small(name: str, mode: str) -> None:
+    picture = picture_of(FLAT[name], mode)
+    data = encode(picture, Encoding("png"))
+    smallest = len(images.encoded(images.decoded(data), optimize=True))
+    assert len(data) < 1.2 * smallest
+    found = np.asarray(images.decoded(data))
+    assert images.decoded(data).mode == mode
+    colours = found if found.ndim == 2 else found[:, :, 0] if mode == "LA" else found[:, :, 2::-1]
+    assert (colours == picture.pixels).all()
+    assert picture.alpha is None or (found[:, :, -1] == picture.alpha).all()
+
+
+@pytest.mark.parametrize("mode", ["RGB;16", "RGBA;16", "L;16", "LA;16"])
+def test_flat_pictures_of_16_bits(mode: str) -> None:
+    picture = picture_of(screenshot(), mode)
+    data = encode(picture, Encoding("png"))
+    assert data[24] == 16
+    runs = cv2.imencode(".png", picture.pixels, RUNS)[1]
+    assert len(data) < 0.7 * len(runs)
+    back: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if mode == "LA;16":  # which OpenCV reads as BGRA
+        assert (back[:, :, 0] == picture.pixels).all() and (back[:, :, 3] == picture.alpha).all()
+    else:
+        assert (back[:, :, :3] if "A" in mode else back).tobytes() == picture.pixels.tobytes()
+
+
+@pytest.mark.parametrize("path", PHOTOGRAPHS, ids=lambda path: path.stem)
+def test_photographs_are_written_as_fast_as_before(path: Path) -> None:
+    pixels: Any = cv2.imread(str(path))
+    for samples in (
+        pixels,
+        cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY),
+        cv2.resize(pixels, None, fx=2, fy=2),
+    ):
+        data = encode(Picture(np.asarray(samples)), Encoding("png"))
+        assert data == cv2.imencode(".png", samples, RUNS)[1].tobytes()
+
+
+def test_levels(tmp_path: Path) -> None:
+    def size(level: int) -> int:
+        return len(encode(picture_of(screenshot(), "RGB"), Encoding("png"), writing(level)))
+
+    assert size(0) > 640 * 400 * 3
+    assert size(9) <= size(6) <= size(2) <= size(1)
+
+
+def writing(level: int) -> EncoderSettings:
+    return EncoderSettings(png_level=level)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 300), (300, 1), (2, 3), (5000, 4)])
+@pytest.mark.parametrize("mode", ["RGB", "LA", "LA;16"])
+def test_every_shape(size: tuple[int, int], mode: str) -> None:
+    picture = picture_of(screenshot(640, 400).resize(size), mode)
+    assert images.decoded(encode(picture, Encoding("png"))).size == size
+
+
+def test_a_failed_file_is_written_from_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OpenCV does not tell why it failed; Python's own error says that the disk is full."""
+    monkeypatch.setattr(cv2, "imwrite", lambda *_: False)
+    png_layout.write(tmp_path / "a.png", images.scene(), 1)
+    assert images.decoded((tmp_path / "a.png").read_bytes()).size == (40, 30)
+
+    def refuse(*_: Any) -> Any:
+        raise cv2.error("too large")
+
+    monkeypatch.setattr(cv2, "imencode", refuse)
+    with pytest.raises(BadImage, match="40 x 30 pixels cannot be written: too large"):
+        png_layout.write(tmp_path / "b.png", images.scene(), 1)
