@@ -59,17 +59,17 @@ def main() -> int:
     if arguments.command == "metrics":
         sys.stdout.write(markdown_table())
         return 0
-    try:
-        settings = Settings.load()
-    except BadSettings as error:
-        print(f"darkroom: {error}", file=sys.stderr)
-        return 2
     # Imported here: env_example needs no store.
     from models import cli
     from models.replica_set import embedded_mongo_url
 
-    if not settings.stores.mongo_url:
-        settings = settings.replace(mongo_url=embedded_mongo_url(settings.stores.data_dir))
+    try:
+        settings = Settings.load()
+        if not settings.stores.mongo_url:
+            settings = settings.replace(mongo_url=embedded_mongo_url(settings.stores.data_dir))
+    except BadSettings as error:
+        print(f"darkroom: {error}", file=sys.stderr)
+        return 2
     if not settings.stores.mongo_url:
         print(
             "darkroom: MONGO_URL must be set: there was never a store in "

@@ -16,6 +16,8 @@ from pymongo import AsyncMongoClient
 from pymongo.errors import ConnectionFailure, OperationFailure
 from pymongo.uri_parser import parse_uri
 
+from models.errors import BadSettings
+
 REPLICA_SET = "darkroom"
 HOST = "127.0.0.1"
 PORT_FILE, KEY_FILE = "port", "key"
@@ -27,8 +29,20 @@ def embedded_mongo_url(data_dir: Path) -> str:
     """Return the URL, with the key, of the mongod that runs in ``data_dir``; "" if none ever did.
 
     That mongod runs only while Darkroom runs.
+
+    Raises:
+        BadSettings: another user runs Darkroom, and only that one may read the key.
     """
-    folder = data_dir / "mongo"
+    try:
+        return _embedded_mongo_url(data_dir / "mongo")
+    except PermissionError as error:
+        raise BadSettings(
+            f"{error.filename} cannot be read: only the user who runs Darkroom may; run this "
+            "command as that user, or set MONGO_URL"
+        ) from None
+
+
+def _embedded_mongo_url(folder: Path) -> str:
     if not (folder / PORT_FILE).exists():
         return ""
     address = f"{HOST}:{(folder / PORT_FILE).read_text().strip()}/?replicaSet={REPLICA_SET}"

@@ -15,6 +15,7 @@ from pymongo.errors import OperationFailure
 from redis import Redis
 from redis.exceptions import AuthenticationError
 
+from models.errors import BadSettings
 from models.replica_set import HOST, embedded_mongo_url, ensure_primary
 from standalone import embedded_stores
 from tests.conftest import running
@@ -111,6 +112,24 @@ def test_data_of_a_version_without_a_key_are_served_with_one(tmp_path: Path) -> 
         ):
             assert client["darkroom"]["state"].find_one() == {"_id": "kept"}
             assert client.admin.command("usersInfo")["users"] == []  # any local user could add one
+
+
+def test_key_of_another_user_is_refused_with_what_would_pass(tmp_path: Path) -> None:
+    folder = tmp_path / "mongo"
+    folder.mkdir(mode=0o700)
+    (folder / "port").write_text("1")
+    euid = os.geteuid()
+    try:
+        if euid == 0:
+            os.seteuid(65534)
+        else:
+            folder.chmod(0)
+        with pytest.raises(BadSettings, match="run this command as that user, or set MONGO_URL"):
+            embedded_mongo_url(tmp_path)
+    finally:
+        if euid == 0:
+            os.seteuid(0)
+        folder.chmod(0o700)
 
 
 def test_root_is_warned(darkroom: StandaloneProcess) -> None:
