@@ -3,6 +3,7 @@
 Prints Markdown tables: for each setting the milliseconds of CPU (median of three, one thread) and
 the bytes, summed over all pictures; and the PSNR against the original where something is lost.
 Without pictures: ../shared/images, each also upscaled x2, and a synthetic scene of 3 megapixels.
+At the end, PNGs of flat pictures as they came and as ``convert`` writes them.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import io
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,9 +21,14 @@ import numpy as np
 from PIL import Image
 
 from bench.throughput import SHARED
+from models.images.encoder_settings import DEFAULT
 from models.networks.catalogue import Catalogue
+from models.operations import Encoding
+from tests.support import flat_pictures as flat
 from tests.support.images import psnr, scene
+from workers.imaging.codec import decode
 from workers.imaging.picture import Pixels
+from workers.imaging.writer import write
 from workers.upscaler.opencv import REFERENCE
 
 Encode = Callable[[Pixels], bytes]
@@ -78,6 +85,10 @@ def settings() -> dict[str, dict[str, Encode]]:
         f"{quality}, method {method}": by_pillow("WEBP", quality=quality, method=method)
         for quality, method in ((80, 4), (85, 2), (85, 4), (85, 6), (90, 4), (95, 4))
     }
+    for effort in (0, 50, 75):
+        webp[f"lossless, effort {effort}"] = by_pillow(
+            "WEBP", lossless=True, exact=True, quality=effort, method=4
+        )
     return {"PNG": png, "JPEG": jpeg, "WebP": webp}
 
 
@@ -90,6 +101,27 @@ def pictures(paths: Sequence[str]) -> list[Pixels]:
     path = catalogue.path(weights)
     read += [REFERENCE.enlarge(path, weights, pixels) for pixels in read]
     return [*read, np.ascontiguousarray(scene(2000, 1500)[:, :, ::-1])]
+
+
+def flat_pictures() -> dict[str, Image.Image]:
+    shot = flat.screenshot(1920, 1080)
+    return {
+        "page of text, 1 bit": flat.page(2480, 3508),
+        "drawing, 16 colours": flat.drawing(16, 1920, 1080),
+        "screenshot, 256 colours": shot.quantize(256),
+        "screenshot, RGB": shot,
+        "gradient, RGB": flat.gradient(1920, 1080),
+    }
+
+
+def convert(data: bytes, folder: Path) -> tuple[float, bytes]:
+    """Return the milliseconds that the PNG ``data`` takes to be written again, and the result."""
+    source = folder / "source.png"
+    source.write_bytes(data)
+    picture = decode(source, 10**9)
+    began = time.thread_time()
+    made = write(picture, Encoding("png"), DEFAULT, folder / "result.png")
+    return (time.thread_time() - began) * 1000, Path(made.path).read_bytes()
 
 
 def measure(encode: Encode, pixels: Pixels) -> tuple[float, bytes]:
@@ -117,6 +149,18 @@ def main() -> None:
                 f"| {name} | {spent:.0f} | {spent / area * 1e6:.1f} | {size / 1e6:.2f} | {loss} |"
             )
         print()
+    print("| flat PNG | bytes, by Pillow optimized | as runs | written again | ms |")
+    print("|---|---|---|---|---|")
+    with tempfile.TemporaryDirectory() as folder:
+        for name, image in flat_pictures().items():
+            buffer = io.BytesIO()
+            image.save(buffer, "PNG", optimize=True)
+            rgb = np.ascontiguousarray(np.asarray(image.convert("RGB"))[:, :, ::-1])
+            runs = settings()["PNG"]["OpenCV RLE, filter Paeth"](rgb)
+            spent, data = convert(buffer.getvalue(), Path(folder))
+            print(
+                f"| {name} | {len(buffer.getvalue())} | {len(runs)} | {len(data)} | {spent:.0f} |"
+            )
 
 
 def _loss(shown: Sequence[Pixels], encoded: Sequence[bytes]) -> float:

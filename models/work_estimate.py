@@ -15,7 +15,7 @@ from models.tasks.task import Work
 # OpenVINO. What this machine takes is measured and corrects them.
 _DECODE = {"jpeg": 0.02, "png": 0.06, "gif": 0.06}
 _ENCODE: dict[OutputFormat, float] = {"png": 0.08, "jpeg": 0.03, "webp": 0.2}
-_LOSSLESS_WEBP = 0.3
+_LOSSLESS_WEBP = 0.35
 _OPERATION = 0.05  # of the larger of its input and output
 _NETWORK = {"darkroom-fast": 0.25, "darkroom-balanced": 0.7, "darkroom-best": 7.0}
 _OTHER_NETWORK = 1.0

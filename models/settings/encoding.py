@@ -15,8 +15,9 @@ class EncodingSettings(Group):
         DEFAULT.png_level,
         ge=0,
         le=9,
-        description="Compression of PNG. 0: none; 1: run lengths only, for photographs as small "
-        "as 6 and several times faster; 2 to 9: zlib's levels, smaller for drawings.",
+        description="Compression of PNG. 0: none; 1: photographs by run lengths only, as small as "
+        "with 6 and several times faster, and flat pictures with zlib's levels from 6 on; 2 to 9: "
+        "zlib's levels for all.",
     )
     jpeg_quality: int = Field(
         DEFAULT.jpeg_quality,
@@ -34,7 +35,7 @@ class EncodingSettings(Group):
         DEFAULT.webp_quality,
         ge=1,
         le=100,
-        description="Quality of a WebP if the request names none.",
+        description="Quality of a WebP if the request names none; it may also name lossless.",
     )
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import cv2
 import numpy as np
@@ -40,7 +40,7 @@ def _gray(pixels: Pixels, alpha: Pixels | None) -> Layout | None:
     if (alpha is None and depth == 8) or (alpha is not None and key is None):
         return None
     step = _gray_step(depth)
-    samples = np.concatenate([_pack(pixels[rows] // step, depth) for rows in _bands(pixels)])
+    samples = _packed(pixels, depth, lambda rows: pixels[rows] // step)
     chunks = b"" if key is None else chunk(b"tRNS", struct.pack(">H", key // step))
     return Layout(samples, depth, GRAY, chunks)
 
@@ -71,12 +71,7 @@ def _palette(pixels: Pixels, alpha: Pixels | None) -> Layout | None:
     if len(found) * _SHARE > pixels.shape[0] * pixels.shape[1]:
         return None
     depth = next(bits for bits in (1, 2, 4, 8) if len(found) <= 1 << bits)
-    samples = np.concatenate(
-        [
-            _pack(_indexes(_codes(pixels, alpha, rows), found, pixels.shape[1]), depth)
-            for rows in _bands(pixels)
-        ]
-    )
+    samples = _packed(pixels, depth, lambda rows: _indexes(_codes(pixels, alpha, rows), found))
     colours = found.astype("<u4").view(np.uint8).reshape(-1, 4)
     chunks = chunk(b"PLTE", colours[:, 2::-1].tobytes())
     if alpha is not None:
@@ -104,19 +99,20 @@ def _run_starts(codes: _Codes) -> NDArray[np.intp]:
     return np.concatenate([[0], np.flatnonzero(codes[1:] != codes[:-1]) + 1])
 
 
-def _indexes(codes: _Codes, colours: _Codes, width: int) -> Pixels:
+def _indexes(codes: _Codes, colours: _Codes) -> Pixels:
+    """Return the number of each of ``codes`` among ``colours``, which are sorted."""
     starts = _run_starts(codes)
     numbers = np.searchsorted(colours, codes[starts]).astype(np.uint8)
-    return np.repeat(numbers, np.diff(starts, append=len(codes))).reshape(-1, width)
+    return np.repeat(numbers, np.diff(starts, append=len(codes)))
 
 
-def _pack(values: Pixels, depth: int) -> Pixels:
-    """Return rows of bytes that hold ``values`` (h, w) in ``depth`` bits, leftmost in high bits."""
-    if depth == 8:
-        return values
-    each = 8 // depth
-    padded = np.pad(values, ((0, 0), (0, -values.shape[1] % each)))
-    packed = np.zeros((len(padded), padded.shape[1] // each), np.uint8)
-    for place in range(each):
-        packed |= padded[:, place::each] << (8 - depth * (place + 1))
+def _packed(pixels: Pixels, depth: int, values_of: Callable[[slice], Pixels]) -> Pixels:
+    """Return rows of bytes: ``values_of`` each band in ``depth`` bits, leftmost in high bits."""
+    (height, width), each = pixels.shape[:2], 8 // depth
+    packed = np.zeros((height, -(-width // each)), np.uint8)
+    for rows in _bands(pixels):
+        values = values_of(rows).reshape(-1, width)
+        for place in range(each):
+            part = values[:, place::each] << (8 - depth * (place + 1))
+            packed[rows, : part.shape[1]] |= part
     return packed

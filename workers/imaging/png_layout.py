@@ -73,9 +73,11 @@ def gray_and_alpha(pixels: Samples, alpha: Samples) -> Layout:
     if pixels.dtype == np.uint8:
         both = np.left_shift(pixels, 8, dtype=np.uint16) | alpha
         return Layout(both, 8, GRAY_ALPHA)
-    # The bytes of a pixel look like red, green, blue and alpha; OpenCV takes blue first.
-    halves = (alpha >> 8, pixels & 255, pixels >> 8, alpha & 255)
-    return Layout(np.dstack([half.astype(np.uint8) for half in halves]), 16, GRAY_ALPHA)
+    # The four bytes look like red, green, blue and alpha; OpenCV takes blue first.
+    samples = np.empty((*pixels.shape, 4), np.uint8)
+    samples[:, :, 2], samples[:, :, 1] = pixels >> 8, pixels & 255
+    samples[:, :, 0], samples[:, :, 3] = alpha >> 8, alpha & 255
+    return Layout(samples, 16, GRAY_ALPHA)
 
 
 def write(path: Path, samples: Samples, level: int, *, few_colours: bool = False) -> None:

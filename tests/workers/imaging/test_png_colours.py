@@ -11,10 +11,11 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from models.operations.upscale import Upscale
 from tests.support import images
+from tests.support.flat_pictures import drawing, page
 from tests.support.png16 import results
 from tests.workers.imaging.test_codec import ICC
 from tests.workers.operations import apply
@@ -23,26 +24,6 @@ from workers.imaging.picture import Picture
 
 PALETTE, GRAY, GRAY_ALPHA, RGB = 3, 0, 4, 2
 UNCHANGED = ("convert=png", "rotate=180")
-
-
-def page(width: int = 401, height: int = 299) -> Image.Image:
-    """Return lines of text, black on white, with an odd width."""
-    image = Image.new("1", (width, height), 1)
-    pen = ImageDraw.Draw(image)
-    for y in range(10, height - 15, 14):
-        pen.text((9, y), f"The quick brown fox jumps over the lazy dog, {y} times", fill=0)
-    return image
-
-
-def drawing(colours: int, width: int = 401, height: int = 299) -> Image.Image:
-    """Return the page in ``colours`` colours, with a palette."""
-    levels = np.linspace(0, 255, colours).astype(np.uint8)
-    palette = np.stack([levels, levels[::-1], np.roll(levels, 3)], axis=1)
-    indexes = np.tile(np.arange(width) * colours // width, (height, 1)).astype(np.uint8)
-    indexes[np.asarray(page(width, height)) == 0] = 0
-    image = Image.fromarray(indexes, "P")
-    image.putpalette(palette.tobytes())
-    return image
 
 
 def low_gray(depth: int, width: int = 64, height: int = 40, key: int | None = None) -> bytes:

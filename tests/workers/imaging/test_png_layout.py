@@ -8,12 +8,13 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from models.errors import BadImage
 from models.images.encoder_settings import EncoderSettings
 from models.operations import Encoding
 from tests.support import images
+from tests.support.flat_pictures import gradient, screenshot, tiles
 from tests.workers.imaging import encode
 from workers.imaging import png_layout
 from workers.imaging.picture import Picture
@@ -23,36 +24,6 @@ RUNS = [
     *(cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE),
     *(cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_PAETH),
 ]
-
-
-def screenshot(width: int = 640, height: int = 400) -> Image.Image:
-    """Return a window with menu, lines of text and more than 256 colours."""
-    image = Image.new("RGB", (width, height), (245, 246, 248))
-    pen = ImageDraw.Draw(image)
-    pen.rectangle((0, 0, width, 30), fill=(36, 41, 47))
-    for x in range(90):
-        pen.line((x, 31, x, height), fill=(232 - x, 235, 240 - x // 2))
-    for y in range(40, height - 15, 16):
-        pen.text(
-            (100, y), f"2024-11-28 16:45:53 INFO request served in {y} ms", fill=(30, y % 99, 9)
-        )
-        pen.rectangle((width - 60, y, width - 60 + y % 50, y + 9), fill=(9, 105, 255 - y // 2))
-    return image
-
-
-def gradient() -> Image.Image:
-    """Return a smooth picture with hard shapes, of which only filters make few bytes."""
-    y, x = np.mgrid[0:300, 0:500]
-    image = Image.fromarray(
-        np.stack([x * 255 // 500, y * 255 // 300, x * 0 + 90], 2).astype(np.uint8)
-    )
-    ImageDraw.Draw(image).ellipse((90, 60, 300, 200), fill=(200, 30, 90))
-    return image
-
-
-def tiles() -> Image.Image:
-    noise = np.random.default_rng(0).integers(0, 256, (20, 20, 3), dtype=np.uint8)
-    return Image.fromarray(np.tile(noise, (15, 20, 1)))
 
 
 FLAT = {"screenshot": screenshot(), "gradient": gradient(), "tiles": tiles()}
