@@ -51,7 +51,8 @@ def noise(path: Path, kind: str, width: int, height: int) -> None:
     pixels = rng.integers(0, np.iinfo(depth).max + 1, (height, width, channels), depth)
     if channels == 2:
         picture = Picture(pixels[:, :, 0], pixels[:, :, 1])
-        write(picture, Encoding("png"), DEFAULT, path)
+        made = write(picture, Encoding("png"), DEFAULT, path.with_suffix(".png"))
+        Path(made.path).rename(path)
         return
     ok, data = cv2.imencode(".jpg" if kind == "jpeg" else ".png", pixels)
     if not ok:
