@@ -49,6 +49,21 @@ async def test_build_a_pipeline(darkroom: StandaloneProcess, tab: Tab) -> None:
     assert images.decoded(await answer.body()).getexif()[0x013B] == "Ada"
 
 
+async def test_a_number_or_a_word(darkroom: StandaloneProcess, tab: Tab) -> None:
+    page = await opened(tab, darkroom.url)
+    await page.locator("#options > summary").click()
+    step = page.locator("#steps")
+    await step.get_by_label("Operation").select_option("convert")
+    await step.get_by_label("Format").select_option("webp")
+    await step.get_by_label("Quality").fill("lossless")
+    await expect(step.locator("datalist option")).to_have_attribute("value", "lossless")
+    await add(page, {"exact.png": images.png(40, 40, 27)})
+    await start(page)
+    await ended(page, "done", 1)
+    answer = await page.request.get(f"{darkroom.url}/processed/exact-convert-lossless.webp")
+    assert answer.headers["content-type"] == "image/webp"
+
+
 async def test_an_invalid_parameter_is_not_sent(darkroom: StandaloneProcess, tab: Tab) -> None:
     page = await opened(tab, darkroom.url)
     await page.locator("#options > summary").click()
