@@ -81,6 +81,27 @@ def test_photographs_are_written_as_fast_as_before(path: Path) -> None:
         assert data == cv2.imencode(".png", samples, RUNS)[1].tobytes()
 
 
+def photograph(width: int, height: int) -> Image.Image:
+    return Image.open(PHOTOGRAPHS[0]).convert("RGB").resize((width, height))
+
+
+def test_photograph_in_a_screenshot() -> None:
+    image = screenshot(960, 600)
+    image.paste(photograph(300, 240), (330, 180))
+    data = encode(picture_of(image, "RGB"), Encoding("png"))
+    assert len(data) < 1.2 * len(images.encoded(image, optimize=True))
+    assert (np.asarray(images.decoded(data)) == np.asarray(image)).all()
+
+
+def test_photograph_with_bars_is_a_photograph() -> None:
+    """Settings for flat pictures would take several times as long for a few percent."""
+    image = Image.new("RGB", (640, 480))
+    image.paste(photograph(640, 360), (0, 60))
+    picture = picture_of(image, "RGB")
+    data = encode(picture, Encoding("png"))
+    assert data == cv2.imencode(".png", picture.pixels, RUNS)[1].tobytes()
+
+
 def test_levels(tmp_path: Path) -> None:
     def size(level: int) -> int:
         return len(encode(picture_of(screenshot(), "RGB"), Encoding("png"), writing(level)))
