@@ -199,7 +199,7 @@ def test_names_that_are_not_utf8_become_harmless(sent: HostileUpload) -> None:
     for raw in (b"\xc0\xae\xc0\xae/a.png", b"\xff\xfe.png", b"\xed\xa0\x80.png"):
         body = part("NAME", images.png()).replace(b"NAME", raw) + b"--x--\r\n"
         status, _, answer = send_request(sent.darkroom.port, post("/grayscale", body))
-        assert status == 202
+        assert status in {200, 202}  # the same picture may be done by then
         name = json.loads(answer)["name"]
         assert not hostile(name) and name.endswith(".png"), name
 

@@ -92,9 +92,9 @@ def write(path: Path, samples: Samples, level: int, *, few_colours: bool = False
     """
     flags = _flags(samples, level, few_colours)
     try:
-        if cv2.imwrite(str(path), samples, flags):
+        if path.suffix == ".png" and cv2.imwrite(str(path), samples, flags):
             return
-        # Which it does not tell: a full disk, or a picture that it does not write.
+        # It fails where the disk is full or the picture cannot be written, and does not tell which.
         done, data = cv2.imencode(".png", samples, flags)
     except cv2.error as error:
         raise _refused(samples, str(error)) from None
