@@ -103,6 +103,7 @@ class SupervisedProcess:
                 started = await self._launch()
                 if process is not self.process:  # replaced meanwhile
                     _kill(started)
+                    await started.wait()
                     continue
                 self._set_process(started)
                 await self._until_ready(started)
@@ -151,6 +152,7 @@ class SupervisedProcess:
             os.close(reading)
             if new is not None and new is not self.process:
                 _kill(new)
+                await new.wait()
         if new is self.process and self._replaced is not None:
             await asyncio.shield(self._replaced)
             return True
