@@ -64,7 +64,7 @@ def psnr(a: NDArray[Any], b: NDArray[Any]) -> float:
     return float("inf") if error == 0 else float(10 * np.log10(255**2 / error))
 
 
-_ADAM7 = (
+ADAM7 = (
     *((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4)),
     *((0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)),
 )
@@ -79,7 +79,7 @@ def raw(samples: NDArray[Any], interlaced: bool = False) -> bytes:
     """Return the rows of a PNG, unfiltered and uncompressed: (h, w) or (h, w, channels)."""
     big = samples.astype(samples.dtype.newbyteorder(">"))
     rows = []
-    for x0, y0, dx, dy in _ADAM7 if interlaced else ((0, 0, 1, 1),):
+    for x0, y0, dx, dy in ADAM7 if interlaced else ((0, 0, 1, 1),):
         part = big[y0::dy, x0::dx]
         rows += [b"\0" + row.tobytes() for row in part] if part.size else []
     return b"".join(rows)
