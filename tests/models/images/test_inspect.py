@@ -55,13 +55,6 @@ def test_palettes_and_few_bits_report_their_decoded_samples() -> None:
         assert (header.depth, header.channels) == (8, channels)
 
 
-def test_unknown_colour_type_counts_as_four_channels() -> None:
-    data = bytearray(images.png())
-    data[25] = 5
-    data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
-    assert look(bytes(data)).channels == 4
-
-
 def test_bytes_after_the_end_marker_are_ignored() -> None:
     assert look(images.jpeg() + b"\0" * 1000).format == "jpeg"
 
