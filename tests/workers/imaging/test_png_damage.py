@@ -16,6 +16,7 @@ from PIL import Image
 
 from models.errors import BadImage
 from tests.support import images
+from tests.support.icc_profiles import matrix_profile
 from workers.imaging import damage, mending, notes
 from workers.imaging.picture import Picture
 
@@ -34,6 +35,25 @@ def decode(folder: Path, data: bytes) -> Picture:
     path = folder / "original"
     path.write_bytes(data)
     return mending.decode(path, folder, 10**6)
+
+
+def test_metadata_with_a_wrong_checksum_is_named_where_it_was_asked_for(tmp_path: Path) -> None:
+    xmp = broken(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0<a/>")
+    text, exif = broken(b"tEXt", b"a\0b"), broken(b"eXIf", TURNED[8:-4])
+    path, whole = tmp_path / "original", images.png()
+    for chunks, named in ((text + xmp + exif, "EXIF, XMP, comments"), (text, "comments")):
+        path.write_bytes(whole[:33] + chunks + whole[33:])
+        said = notes.METADATA_UNFIT.format(named)
+        assert mending.decode(path, tmp_path, 10**6, keep="all").notes == (said,)
+        assert mending.decode(path, tmp_path, 10**6, keep="none").notes == ()
+
+
+def test_a_second_profile_costs_nothing(tmp_path: Path) -> None:
+    packed = zlib.compress(matrix_profile("wide", ((0.7, 0.3), (0.2, 0.7), (0.15, 0.05)), 2.2))
+    whole = images.png()
+    chunks = images.chunk(b"iCCP", b"a\0\0" + packed) + images.chunk(b"iCCP", b"b\0\0" + b"?")
+    made = decode(tmp_path, whole[:33] + chunks + whole[33:])
+    assert made.icc == zlib.decompress(packed) and made.notes == ()
 
 
 @pytest.mark.parametrize("depth", DEPTHS)
