@@ -43,9 +43,10 @@ class Chunk:
 def read_chunks(data: Bytes) -> Iterator[Chunk]:
     """Yield the chunks of a PNG file (ISO/IEC 15948, clause 5) up to its end chunk.
 
-    Ends early where the file does, if that is after the first IDAT and not within one: then the
-    samples may be whole. Ancillary chunks with a wrong checksum, and second ones of a kind that a
-    file has once, are yielded as not sound; decoders ignore them.
+    Ends early where the file does, if its samples have begun: only a decoder can tell whether they
+    are whole. An IDAT that is cut off is yielded as not sound, as if a checksum followed. Ancillary
+    chunks with a wrong checksum, and second ones of a kind that a file has once, are yielded as not
+    sound; decoders ignore them.
 
     Raises:
         BadImage: a critical chunk is broken or missing, or there are too many.
@@ -59,8 +60,11 @@ def read_chunks(data: Bytes) -> Iterator[Chunk]:
             return
         if has_samples and not kind.isalpha():
             return  # bytes of something else
+        if end > len(data) and kind == b"IDAT" and at + 8 <= len(data):
+            yield Chunk(kind, at, min(end, len(data) + 4), sound=False)
+            return
         if end > len(data):
-            if has_samples and kind != b"IDAT":
+            if has_samples:
                 return
             raise BadImage(
                 "the PNG file is truncated: "

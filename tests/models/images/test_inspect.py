@@ -73,13 +73,13 @@ def test_end_marker_of_an_embedded_thumbnail_is_ignored() -> None:
 @pytest.mark.parametrize(
     ("whole", "picture_end"),
     [
-        (images.png(64, 48), images.png(64, 48).index(b"IEND") - 4),
+        (images.png(64, 48), images.png(64, 48).index(b"IDAT") + 4),
         (images.jpeg(64, 48), images.jpeg(64, 48).index(b"\xff\xda") + 14),
         (multi_scan(), multi_scan().index(b"\xff\xda") + 14),
     ],
 )
 def test_truncated_before_its_picture_is_refused(whole: bytes, picture_end: int) -> None:
-    """Of a JPEG, only a decoder can tell whether a scan is whole."""
+    """Only a decoder can tell whether a scan, or the samples of a PNG, are whole."""
     for length in range(20, picture_end, max(1, picture_end // 150)):
         with pytest.raises(BadImage):
             look(whole[:length])

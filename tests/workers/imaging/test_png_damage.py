@@ -186,3 +186,32 @@ def test_damaged_samples_raise_only_app_errors(at: int, change: bytes) -> None:
         except BadImage:
             return
     assert made.size == (40, 30)
+
+
+@pytest.mark.parametrize("step", [700, 1 << 30])
+@pytest.mark.parametrize("channels", [1, 4])
+def test_a_file_cut_off_within_its_samples(tmp_path: Path, channels: int, step: int) -> None:
+    """In one chunk of samples or in several: what is there is decoded, and the rest measured."""
+    samples = np.random.default_rng(0).integers(0, 256, (200, 20, channels), np.uint8)
+    packed = zlib.compress(images.raw(samples))
+    head, parts = images.by_hand(samples).split(b"IDAT")[0][:-4], range(0, len(packed), step)
+    whole = head + b"".join(images.chunk(b"IDAT", packed[at : at + step]) for at in parts)
+    expected = decode(tmp_path, whole)
+    assert expected.notes == ()
+    for kept in (0.98, 0.95, 0.91):
+        made = decode(tmp_path, whole[: int(kept * len(whole))])
+        same = (made.pixels == expected.pixels).reshape(200, -1).all(axis=1)
+        missing = 1 - int(same.sum()) / 200
+        assert abs(missing - (1 - kept)) < 0.02
+        assert made.notes == (damage.missing("PNG", missing),)
+    with pytest.raises(BadImage, match="4[0-9]% of the picture cannot be decoded"):
+        decode(tmp_path, whole[: int(0.55 * len(whole))])
+    for cut in range(len(whole) - 4, len(whole)):  # within the checksum
+        assert (decode(tmp_path, whole[:cut]).pixels == expected.pixels).all()
+
+
+def test_a_share_just_above_the_limit_is_said_to_the_tenth() -> None:
+    for share, said in ((0.103, "10.3%"), (0.12, "12%")):
+        with pytest.raises(BadImage, match=f": {said} of the picture cannot be decoded"):
+            damage.missing("PNG", share)
+    assert ": 10% of the picture is missing" in damage.missing("PNG", 0.0996)
