@@ -10,6 +10,7 @@ import re
 import zlib
 
 from models.errors import BadImage
+from models.images.png import has_right_checksum
 from models.images.structure import Bytes, search
 
 MAX_PROFILE_BYTES = 4 * 1024 * 1024
@@ -25,24 +26,24 @@ _JPEG_PART_HEAD_BYTES = 16  # length, mark, number and count
 
 
 def png_profile_bytes(data: Bytes) -> int:
-    """Return the unpacked bytes of the largest profile in a PNG whose chunks are complete.
+    """Return the unpacked bytes of the profile in a PNG whose chunks are complete.
 
-    Unpacking stops beyond MAX_PROFILE_BYTES.
+    That is the first with a right checksum; more are not decoded, see ``png.read_chunks``. So a
+    file of many small ones costs no more than one. Unpacking stops beyond MAX_PROFILE_BYTES.
     """
-    largest, at = 0, _PNG_HEADER_BYTES
+    at = _PNG_HEADER_BYTES
     while at + 12 <= len(data):
         length, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
-        if kind == b"iCCP":
+        if kind == b"iCCP" and has_right_checksum(data, at, at + 12 + length):
             content = data[at + 8 : at + 8 + length]
             start = content.find(b"\0") + 2  # a byte names the compression
-            unpack = zlib.decompressobj()
             try:
-                unpacked = unpack.decompress(content[start:], MAX_PROFILE_BYTES + 1)
+                unpack = zlib.decompressobj()
+                return len(unpack.decompress(content[start:], MAX_PROFILE_BYTES + 1))
             except zlib.error:  # decoders ignore it
-                unpacked = b""
-            largest = max(largest, len(unpacked))
+                return 0
         at += 12 + length
-    return largest
+    return 0
 
 
 def jpeg_profile_bytes(data: Bytes) -> int:

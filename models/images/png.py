@@ -17,7 +17,11 @@ _CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}  # by PNG's colour type
 _STORED_CHANNELS = _CHANNELS | {3: 1}  # of a palette its indexes
 _MAX_INFLATION = 1032
 """Bytes that a byte of deflate becomes at most: two bits can repeat 258 bytes."""
+_DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
+"""Bits a sample that each colour type may have."""
 _ANCILLARY_BIT = 0x20  # of the first letter of a chunk's kind: small
+_SINGLE = frozenset({b"cHRM", b"cICP", b"eXIf", b"gAMA", b"iCCP", b"pHYs", b"sRGB", b"tRNS"})
+"""Of these a file has one: libpng and browsers ignore what follows the first."""
 _CRC_STEP_BYTES = 1024 * 1024
 
 
@@ -28,7 +32,7 @@ class Chunk:
     kind: bytes
     start: int
     end: int
-    sound: bool  # whether its checksum is right
+    sound: bool  # whether decoders use it: its checksum is right, and it is no second one
 
     @property
     def is_critical(self) -> bool:
@@ -39,13 +43,15 @@ class Chunk:
 def read_chunks(data: Bytes) -> Iterator[Chunk]:
     """Yield the chunks of a PNG file (ISO/IEC 15948, clause 5) up to its end chunk.
 
-    Ends early where the file does, if that is after the first IDAT and not within one: then the
-    samples may be whole. Ancillary chunks with a wrong checksum are yielded; decoders ignore them.
+    Ends early where the file does, if its samples have begun: only a decoder can tell whether they
+    are whole. An IDAT that is cut off is yielded as not sound, as if a checksum followed. Ancillary
+    chunks with a wrong checksum, and second ones of a kind that a file has once, are yielded as not
+    sound; decoders ignore them.
 
     Raises:
         BadImage: a critical chunk is broken or missing, or there are too many.
     """
-    at, has_samples = _SIGNATURE_BYTES, False
+    at, has_samples, met = _SIGNATURE_BYTES, False, set[bytes]()
     for index in range(MAX_BLOCKS):
         length, kind = struct.unpack(">I4s", data[at : at + 8].ljust(8, b"\0"))
         end = at + 12 + length
@@ -54,8 +60,11 @@ def read_chunks(data: Bytes) -> Iterator[Chunk]:
             return
         if has_samples and not kind.isalpha():
             return  # bytes of something else
+        if end > len(data) and kind == b"IDAT" and at + 8 <= len(data):
+            yield Chunk(kind, at, min(end, len(data) + 4), sound=False)
+            return
         if end > len(data):
-            if has_samples and kind != b"IDAT":
+            if has_samples:
                 return
             raise BadImage(
                 "the PNG file is truncated: "
@@ -65,7 +74,8 @@ def read_chunks(data: Bytes) -> Iterator[Chunk]:
                     else "a chunk reaches past its end; send all of it"
                 )
             )
-        chunk = Chunk(kind, at, end, _has_right_checksum(data, at, end))
+        chunk = Chunk(kind, at, end, kind not in met and has_right_checksum(data, at, end))
+        met |= {kind} & _SINGLE if chunk.sound else set()
         if chunk.is_critical and not chunk.sound:
             raise BadImage(
                 f"the PNG file is broken: wrong checksum in its chunk number {index + 1}, "
@@ -91,6 +101,11 @@ def read_size(data: Bytes) -> tuple[int, int]:
         start, end = chunk.start + 8, chunk.end - 4
         if chunk.kind == b"IHDR":
             width, height, depth, colour_type = struct.unpack_from(">IIBB", data, start)
+            if depth not in _DEPTHS.get(colour_type, ()):
+                raise BadImage(
+                    f"the PNG file is broken: its header says colour type {colour_type} with "
+                    f"{depth} bits a sample, which PNG does not have"
+                )
             size, least = (width, height), _least_bytes(width, height, depth, colour_type)
         elif chunk.kind == b"IDAT":
             packed += end - start
@@ -99,7 +114,8 @@ def read_size(data: Bytes) -> tuple[int, int]:
     return checked_size("PNG", upright_size(*size, orientation), packed, packed, least)
 
 
-def _has_right_checksum(data: Bytes, at: int, end: int) -> bool:
+def has_right_checksum(data: Bytes, at: int, end: int) -> bool:
+    """Return whether the checksum of the chunk ``data[at:end]`` is right."""
     crc = 0
     for start in range(at + 4, end - 4, _CRC_STEP_BYTES):
         crc = zlib.crc32(data[start : min(start + _CRC_STEP_BYTES, end - 4)], crc)
@@ -108,7 +124,7 @@ def _has_right_checksum(data: Bytes, at: int, end: int) -> bool:
 
 def _least_bytes(width: int, height: int, depth: int, colour_type: int) -> int:
     """Return how many bytes the compressed samples take at least."""
-    bits = width * height * depth * _STORED_CHANNELS.get(colour_type, 1)
+    bits = width * height * depth * _STORED_CHANNELS[colour_type]
     return -(-bits // (8 * _MAX_INFLATION))
 
 
@@ -119,7 +135,7 @@ def read_samples(data: Bytes) -> tuple[int, int]:
     bits as 8. Only chunk headers are read.
     """
     depth, colour_type = data[24], data[25]
-    channels = _CHANNELS.get(colour_type, 4)
+    channels = _CHANNELS[colour_type]
     at = _SIGNATURE_BYTES
     while channels in {1, 3} and data[at + 4 : at + 8] not in {b"IEND", b""}:
         channels += data[at + 4 : at + 8] == b"tRNS"

@@ -9,6 +9,7 @@ SNIFFED_BYTES = 512
 camera after the header of a TIFF."""
 
 _PREFIXES: tuple[tuple[bytes, str], ...] = (
+    (b"\x89PNG\r\n\x1a\n\0\0\0\x04CgBI", "PNG changed by Xcode for iOS (CgBI)"),
     (b"\x89PNG\r\n\x1a\n", "PNG"),
     (b"\xff\xd8\xff", "JPEG"),
     (b"GIF8", "GIF"),

@@ -111,7 +111,7 @@ def decode(
     except Exception as error:  # Pillow's decoders raise many kinds on hostile bytes
         if is_out_of_memory(error):
             raise
-        raise BadImage(f"the picture cannot be decoded: {error}") from None
+        raise BadImage(f"the picture cannot be decoded: {decoders.reason(error)}") from None
 
 
 def _draft(file: Image.Image, minimum_size: MinimumSize) -> Size | None:

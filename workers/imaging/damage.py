@@ -57,4 +57,8 @@ def missing(format_name: str, share: float, more: bool = False) -> str:
 
 
 def _percent(share: float) -> str:
-    return "less than 1%" if share < 0.01 else f"{share:.0%}"
+    if share < 0.01:
+        return "less than 1%"
+    # 10.3% is not refused for being 10%.
+    is_just_above = share > MAX_MISSING_SHARE and round(share, 2) <= MAX_MISSING_SHARE
+    return f"{share:.1%}" if is_just_above else f"{share:.0%}"

@@ -122,6 +122,18 @@ def too_many_pixels(path: Path, max_pixels: int) -> AppError:
     )
 
 
+def reason(error: Exception) -> str:
+    """Return what ``error`` of a decoder says, for users: some say nothing, or name Pillow's own
+    settings.
+    """
+    if "MAX_TEXT" in str(error):
+        return (
+            f"its comments unpack to more than {_MAX_TOTAL_TEXT_BYTES >> 20} MiB, or one of them "
+            f"to more than {_MAX_TEXT_BYTES >> 20} MiB; remove them"
+        )
+    return str(error) or "its data are broken"
+
+
 def unregister_other_formats() -> None:
     """Remove all readers but those of ``FORMATS`` from Pillow in this process."""
     Image.preinit()  # it would register BMP and PPM later

@@ -5,11 +5,20 @@ Nothing of it is decoded, and nothing here raises on a hostile file.
 
 from __future__ import annotations
 
+import re
+
 from PIL import GifImagePlugin, Image, JpegImagePlugin, MpoImagePlugin
 
+from models.images.jpeg import Layout
+from models.images.structure import Bytes, search
 from workers.imaging import exif_block, metadata, notes, xmp
 
 _GAIN_MAP_MARK = b"urn:iso:std:iso:ts:21496:-1\0"  # of ISO 21496-1, in an APP2 segment
+# Of an MP4 or MOV file (ISO/IEC 14496-12), and of Samsung's trailer, which may come without XMP.
+_VIDEO_MARK = re.compile(
+    rb"ftyp(?:iso[m2-9]|mp4[12]|mmp4|avc1|MSNV|M4V |qt  |3gp[4-7])|MotionPhoto_Data"
+)
+_VIDEO_MARK_BYTES = 16
 _JFIF_MARK, _JFIF_EXTENSION_MARK = b"JFIF\0", b"JFXX\0"
 _JFIF_THUMBNAIL = slice(12, 14)  # its width and height, behind version, unit and densities
 _PHOTOSHOP_THUMBNAILS = (0x0409, 0x040C)  # numbers of image resources
@@ -27,6 +36,15 @@ def read(file: Image.Image) -> tuple[str, ...]:
     elif exif_block.has_thumbnail(metadata.exif_of(file)):
         found.append(notes.EMBEDDED_PREVIEW)
     return tuple(found)
+
+
+def has_video(data: Bytes, layout: Layout) -> bool:
+    """Return whether a video follows the picture of the JPEG ``data``.
+
+    Without an end marker, what follows looks like more of the picture's data.
+    """
+    end = layout.end if layout.has_end_marker or not layout.scans else layout.scans[-1].start
+    return search(_VIDEO_MARK, data, end, _VIDEO_MARK_BYTES) is not None
 
 
 def _is_animated(file: Image.Image) -> bool:

@@ -15,7 +15,7 @@ from pathlib import Path
 from models.errors import BadImage
 from models.images import jpeg
 from models.images.metadata import MetadataChoice
-from workers.imaging import codec, jpeg_damage, notes, png_damage
+from workers.imaging import codec, jpeg_damage, losses, notes, png_damage
 from workers.imaging.codec import MinimumSize
 from workers.imaging.picture import Picture
 
@@ -56,18 +56,23 @@ def _decode_jpeg(
     with _mapped(path) as data:
         layout = jpeg.read_layout(data)
         note = jpeg_damage.examine(data)
+        has_video = losses.has_video(data, layout)
         if not layout.has_end_marker:
             mended.write_bytes(data[: layout.end] + jpeg.END_MARKER)
             path = mended
     # Only blocks of coefficients can be scaled; a lossless JPEG has none.
     picture = codec.decode(path, max_pixels, None if layout.is_lossless else minimum_size, keep)
-    return picture if note is None else replace(picture, notes=(*picture.notes, note))
+    said = [notes.VIDEO] if has_video and notes.VIDEO not in picture.notes else []
+    said += [] if note is None else [note]
+    return replace(picture, notes=(*picture.notes, *said)) if said else picture
 
 
 def _decode_png(path: Path, mended: Path, max_pixels: int, keep: MetadataChoice) -> Picture:
     with _mapped(path) as data:
         is_mended = png_damage.write_sound_chunks(data, mended)
-        lost = (notes.PROFILE_BROKEN,) if png_damage.lacks_profile(data) else ()
+        lost: tuple[str, ...] = (notes.PROFILE_BROKEN,) if png_damage.lacks_profile(data) else ()
+        if keep != "none" and (broken := png_damage.broken_metadata(data)):
+            lost = (*lost, notes.METADATA_UNFIT.format(", ".join(broken)))
     with suppress(BadImage):
         picture = codec.decode(mended if is_mended else path, max_pixels, None, keep)
         with _mapped(path) as data:

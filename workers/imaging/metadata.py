@@ -23,6 +23,7 @@ _PNG_CAPTURED = "Creation Time"
 _MAX_DATE_CHARACTERS = 100
 _MAX_TEXT_BYTES = 1000
 """Of author and copyright: with them, a result is no larger than a head is counted for."""
+_MAX_AUTHORS = 100  # of IPTC; thousands of fields may overlap
 _SAFE_TAGS = frozenset({ARTIST, COPYRIGHT, CAPTURED})
 _CAPTURED = re.compile(rb"\d{4}:\d\d:\d\d \d\d:\d\d:\d\d")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
@@ -187,15 +188,28 @@ def _png_texts(comments: Mapping[str, str]) -> dict[int, str]:
 
 
 def _iptc_texts(block: bytes) -> dict[int, bytes]:
-    fields: dict[int, bytes] = {}
+    fields: dict[int, list[bytes]] = {}
     for match in _FIELD.finditer(block[:MAX_BLOCK_BYTES]):
-        length = int.from_bytes(match[2], "big")
+        length = min(int.from_bytes(match[2], "big"), _MAX_TEXT_BYTES + 1)
         text = block[match.end() : match.end() + length]
-        fields.setdefault(match[1][0], text.strip(b"\0 "))
-    date, time = fields.get(_IPTC_DATE, b"").decode("latin-1"), fields.get(_IPTC_TIME, b"")
-    texts = {ARTIST: fields.get(_IPTC_AUTHOR, b""), COPYRIGHT: fields.get(_IPTC_RIGHTS, b"")}
-    if re.fullmatch(r"\d{8}", date):
-        clock = time[:6].decode("latin-1") if re.match(rb"\d{6}", time) else "000000"
-        stamp = f"{date[:4]}:{date[4:6]}:{date[6:]} {clock[:2]}:{clock[2:4]}:{clock[4:]}"
-        texts[CAPTURED] = stamp.encode()
-    return {tag: text for tag, text in texts.items() if text}
+        if len(texts := fields.setdefault(match[1][0], [])) < _MAX_AUTHORS:
+            texts.append(text.strip(b"\0 "))
+    (date, *_), (time, *_) = (fields.get(number, [b""]) for number in (_IPTC_DATE, _IPTC_TIME))
+    found = {
+        ARTIST: b"; ".join(_utf8(text) for text in fields.get(_IPTC_AUTHOR, ())),
+        COPYRIGHT: _utf8(fields.get(_IPTC_RIGHTS, [b""])[0]),
+    }
+    if re.fullmatch(rb"\d{8}", date):
+        clock = time[:6] if re.match(rb"\d{6}", time) else b"000000"
+        day = b":".join((date[:4], date[4:6], date[6:]))
+        found[CAPTURED] = day + b" " + b":".join((clock[:2], clock[2:4], clock[4:]))
+    return {tag: text for tag, text in found.items() if text}
+
+
+def _utf8(text: bytes) -> bytes:
+    """Return text of IPTC as UTF-8. Older programs write Latin-1, and few say which it is."""
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return text.decode("latin-1").encode()
+    return text

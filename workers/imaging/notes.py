@@ -9,6 +9,7 @@ FROM_CMYK = "CMYK colours were converted to sRGB"
 FURTHER_PICTURES = "the file holds {} pictures (MPO): only the first was used"
 GAIN_MAP = "the gain map for high dynamic range was dropped: the result is the picture without it"
 GAMMA = "the file's gamma was applied: the result is sRGB"
+GRAY_PROFILE = "the gray colour profile was applied: WebP has no gray, so the result is sRGB"
 HDR = (
     "high dynamic range (HDR, {}) was converted to sRGB (SDR): 203 cd/m2 is near white, 1000 cd/m2 "
     "is white, as docs/pictures.md says"

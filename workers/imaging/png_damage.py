@@ -20,6 +20,8 @@ _ZLIB_HEADER_BYTES = 2
 _COUNTED_BYTES = 16_384  # of compressed data, which become 16 MB at most
 _STEP_BYTES = 4096  # of compressed data, which become 4 MB at most
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type, as stored
+_METADATA = {b"eXIf": "EXIF", **dict.fromkeys((b"tEXt", b"zTXt", b"iTXt"), "comments")}
+_XMP_KEYWORD = b"XML:com.adobe.xmp\0"
 _ADAM7 = (
     *((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4)),
     *((0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)),
@@ -48,7 +50,19 @@ def write_sound_chunks(data: Bytes, mended: Path) -> bool:
 
 def lacks_profile(data: Bytes) -> bool:
     """Return whether the PNG ``data`` has a colour profile, but a broken one that is left out."""
-    return any(chunk.kind == b"iCCP" and not chunk.sound for chunk in read_chunks(data))
+    profiles = [chunk for chunk in read_chunks(data) if chunk.kind == b"iCCP"]
+    return bool(profiles) and not any(chunk.sound for chunk in profiles)
+
+
+def broken_metadata(data: Bytes) -> list[str]:
+    """Return the kinds of metadata in the PNG ``data`` that are left out: EXIF, XMP, comments."""
+    found = set[str]()
+    for chunk in read_chunks(data):
+        if chunk.sound or chunk.kind not in _METADATA:
+            continue
+        is_xmp = data[chunk.start + 8 : chunk.start + 8 + len(_XMP_KEYWORD)] == _XMP_KEYWORD
+        found.add("XMP" if is_xmp else _METADATA[chunk.kind])
+    return sorted(found, key=("EXIF", "XMP", "comments").index)
 
 
 def has_all_rows(data: Bytes, pixels: Samples) -> bool:

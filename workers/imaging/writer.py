@@ -58,7 +58,9 @@ def write(picture: Picture, encoding: Encoding, writing: EncoderSettings, path: 
         quality = encoding.quality or writing.webp_quality
         options = _LOSSLESS_WEBP if quality == "lossless" else {"quality": quality}
         path.write_bytes(_webp(picture, carried, options))
-        return _describe(picture, path, carried.notes)
+        applied = picture.pixels.ndim == 2 and picture.icc is not None
+        more = (notes.GRAY_PROFILE,) if applied else ()
+        return _describe(picture, path, (*carried.notes, *more))
     data = _encode_with_pillow(
         Image.fromarray(_rgb(_on_white(picture))),
         "JPEG",

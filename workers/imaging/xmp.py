@@ -44,9 +44,9 @@ _DROPPED = _THUMBNAILS | _RESOLUTION | _SIZE  # of the picture as it was: its he
 
 _AUTHOR, _RIGHTS = (_DC, "creator"), (_DC, "rights")
 _DATES = ((_EXIF, "DateTimeOriginal"), (_PHOTOSHOP, "DateCreated"))
-_DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d)(?::(\d\d))?")
+_DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?:T(\d\d):(\d\d)(?::(\d\d))?)?")
 _GAIN_MAP = re.compile(rb'hdrgm:Version|Item:Semantic\s*=\s*"GainMap"')
-_VIDEO = re.compile(rb"GCamera:(?:MotionPhoto|MicroVideo)\s*(?:=\s*[\"']|>)1")
+_VIDEO = re.compile(rb"\bG?Camera:(?:MotionPhoto|MicroVideo)\s*(?:=\s*[\"']|>)1")
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _MAX_ELEMENTS = 20_000  # a packet of MAX_BLOCK_BYTES has at most some 16,000
 

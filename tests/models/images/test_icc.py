@@ -62,6 +62,17 @@ def test_unpacked_size_of_the_profile(tmp_path: Path, data: bytes, expected: int
     assert profile_bytes(tmp_path, data) == expected
 
 
+def test_of_several_profiles_the_first_sound_one_counts(tmp_path: Path) -> None:
+    first = png_with_profile(zlib.compress(PROFILE))
+    more = chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(3 << 20), 9)) * 1000
+    assert profile_bytes(tmp_path, first[:-12] + more + first[-12:]) == len(PROFILE)
+    at = first.index(b"iCCP") + 4 + len(b"icc\0\0")
+    broken = first[:at] + b"\0" + first[at + 1 :]
+    profile = chunk(b"iCCP", b"b\0\0" + zlib.compress(PROFILE))
+    assert profile_bytes(tmp_path, broken) == 0
+    assert profile_bytes(tmp_path, broken[:-12] + profile + broken[-12:]) == len(PROFILE)
+
+
 @pytest.mark.parametrize(
     ("size", "pixels", "limit"),
     [

@@ -36,6 +36,7 @@ def tar() -> bytes:
 
 
 FILES = [
+    (b"\x89PNG\r\n\x1a\n\0\0\0\x04CgBI\x50\0\x20\6", "PNG changed by Xcode for iOS (CgBI)"),
     (ftyp(b"heic", b"mif1", b"MiHE", b"MiPr", b"miaf"), "HEIC"),
     (ftyp(b"mif1", b"mif1", b"heic"), "HEIC"),
     (ftyp(b"msf1", b"hevc"), "HEIC"),

@@ -73,7 +73,7 @@ async def test_text_is_refused(send: Send, data: bytes) -> None:
 
 
 async def test_truncated_image_is_refused(send: Send) -> None:
-    for data in (images.png()[:-30], images.jpeg()[:200]):
+    for data in (images.png()[:40], images.jpeg()[:200]):
         body = await refused(await send(data), 422, "bad_image")
         assert "truncated" in body["detail"]
 

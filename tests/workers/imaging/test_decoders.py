@@ -44,7 +44,7 @@ def test_unpacked_comments_are_limited(tmp_path: Path) -> None:
         if fits:
             assert decode(path, 10_000).size == (40, 30)
         else:
-            with pytest.raises(BadImage):
+            with pytest.raises(BadImage, match="one of them to more than 16 MiB; remove them"):
                 decode(path, 10_000)
     body = b"a\0\0" + zlib.compress(bytes(15 << 20), 9)
     path.write_bytes(whole[:33] + images.chunk(b"zTXt", body) * 5 + whole[33:])
@@ -101,3 +101,14 @@ def test_a_malformed_chunk_beside_the_samples_costs_nobody_the_picture(
     picture = decode(path, 10_000)
     assert (picture.pixels == images.scene()[:, :, ::-1]).all() and picture.alpha is None
     assert picture.notes == ((notes.PROFILE_BROKEN,) if kind == b"iCCP" else ())
+
+
+def test_a_reason_is_never_empty(tmp_path: Path) -> None:
+    """A palette picture without its palette: Pillow raises an error that says nothing."""
+    path = tmp_path / "picture.png"
+    data = images.encoded(Image.fromarray(images.scene()).quantize(16))
+    start = data.index(b"PLTE") - 4
+    end = start + 12 + int.from_bytes(data[start : start + 4], "big")
+    path.write_bytes(data[:start] + data[end:])
+    with pytest.raises(BadImage, match="cannot be decoded: [a-z]"):
+        decode(path, 10_000)

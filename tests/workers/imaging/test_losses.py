@@ -31,6 +31,7 @@ def with_segment(data: bytes, marker: int, body: bytes) -> bytes:
 
 
 XMP_MARK = b"http://ns.adobe.com/xap/1.0/\0"
+FILM = b"\0\0\0\x18ftypmp42\0\0\0\0isommp42"
 MPO = mpo(scene(1).resize((20, 15)))
 GIF = images.encoded(scene(), "GIF")
 ANIMATED: dict[str, Any] = {"save_all": True, "append_images": [scene(1), scene(2)]}
@@ -56,6 +57,23 @@ SAID = notes.METADATA_KEPT_BY.format("XMP")
             "video",
             images.jpeg(xmp=metadata.xmp("<a/>", 'GCamera:MotionPhoto="1"')) + b"video",
             (notes.VIDEO, SAID),
+        ),
+        (
+            "video (prefix of the specification)",
+            images.jpeg(xmp=metadata.xmp("<a/>", 'Camera:MotionPhoto="1"')),
+            (notes.VIDEO, SAID),
+        ),
+        (
+            "video (XMP and film)",
+            images.jpeg(xmp=metadata.xmp("<a/>", 'GCamera:MotionPhoto="1"')) + FILM,
+            (notes.VIDEO, SAID),
+        ),
+        ("video (film alone)", images.jpeg() + bytes(70_000) + FILM, (notes.VIDEO,)),
+        ("video (Samsung)", images.jpeg()[:-2] + b"\0\0MotionPhoto_Data", (notes.VIDEO,)),
+        (
+            "comment with a film's mark",
+            images.jpeg(comment=FILM),
+            (notes.METADATA.format("comments"),),
         ),
         ("animation (PNG)", images.encoded(scene(), **ANIMATED), (notes.FIRST_FRAME,)),
         ("animation (GIF)", images.encoded(scene(), "GIF", **ANIMATED), (notes.FIRST_FRAME,)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import tracemalloc
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -124,9 +125,33 @@ def test_safe_reads_every_source(tmp_path: Path) -> None:
         images.png(), b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + metadata.xmp("<a/>", attributes)
     )
     cases.append((dated, (None, None, "2020:02:03 04:05:00")))
+    for day in ('photoshop:DateCreated="2020-02-03"', 'photoshop:DateCreated="2020-02-03Z"'):
+        data = metadata.jpeg(exif=b"", xmp=metadata.xmp("<a/>", day), extra=b"")
+        cases.append((data, (None, None, "2020:02:03 00:00:00")))
     for data, expected in cases:
         result, _ = process(tmp_path, data, "blur=3", metadata="safe")
         assert texts(result) == expected
+
+
+def test_iptc_of_several_authors_and_old_programs(tmp_path: Path) -> None:
+    second = b"\x1c\x02\x50\0\x03Eve"
+    for author in ("Zoë".encode("latin-1"), "Zoë".encode()):
+        block = metadata.iptc(author) + second
+        data = metadata.jpeg(exif=b"", xmp=b"", extra=metadata.photoshop(0x0404, block))
+        result, _ = process(tmp_path, data, "blur=3", metadata="safe")
+        assert "Zoë; Eve".encode() + b"\0" in result.info["exif"]
+
+
+def test_iptc_of_many_overlapping_authors_is_bounded(tmp_path: Path) -> None:
+    """Each field claims the 32,767 bytes behind it: whole, they would take 400 MB."""
+    extra = metadata.photoshop(0x0404, b"\x1c\x02\x50\x7f\xff" * 12_000)
+    data = metadata.jpeg(exif=b"", xmp=b"", extra=extra)
+    tracemalloc.start()
+    result, made = process(tmp_path, data, "blur=3", metadata="safe")
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 8 << 20
+    assert notes.TEXT_TOO_LONG.format(1000) in made.notes and "exif" not in result.info
 
 
 def test_an_empty_date_is_not_kept(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from PIL import Image
 
 from models.errors import BadImage
 from tests.support import images
+from tests.support.icc_profiles import matrix_profile
 from workers.imaging import damage, mending, notes
 from workers.imaging.picture import Picture
 
@@ -34,6 +35,25 @@ def decode(folder: Path, data: bytes) -> Picture:
     path = folder / "original"
     path.write_bytes(data)
     return mending.decode(path, folder, 10**6)
+
+
+def test_metadata_with_a_wrong_checksum_is_named_where_it_was_asked_for(tmp_path: Path) -> None:
+    xmp = broken(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0<a/>")
+    text, exif = broken(b"tEXt", b"a\0b"), broken(b"eXIf", TURNED[8:-4])
+    path, whole = tmp_path / "original", images.png()
+    for chunks, named in ((text + xmp + exif, "EXIF, XMP, comments"), (text, "comments")):
+        path.write_bytes(whole[:33] + chunks + whole[33:])
+        said = notes.METADATA_UNFIT.format(named)
+        assert mending.decode(path, tmp_path, 10**6, keep="all").notes == (said,)
+        assert mending.decode(path, tmp_path, 10**6, keep="none").notes == ()
+
+
+def test_a_second_profile_costs_nothing(tmp_path: Path) -> None:
+    packed = zlib.compress(matrix_profile("wide", ((0.7, 0.3), (0.2, 0.7), (0.15, 0.05)), 2.2))
+    whole = images.png()
+    chunks = images.chunk(b"iCCP", b"a\0\0" + packed) + images.chunk(b"iCCP", b"b\0\0" + b"?")
+    made = decode(tmp_path, whole[:33] + chunks + whole[33:])
+    assert made.icc == zlib.decompress(packed) and made.notes == ()
 
 
 @pytest.mark.parametrize("depth", DEPTHS)
@@ -166,3 +186,32 @@ def test_damaged_samples_raise_only_app_errors(at: int, change: bytes) -> None:
         except BadImage:
             return
     assert made.size == (40, 30)
+
+
+@pytest.mark.parametrize("step", [700, 1 << 30])
+@pytest.mark.parametrize("channels", [1, 4])
+def test_a_file_cut_off_within_its_samples(tmp_path: Path, channels: int, step: int) -> None:
+    """In one chunk of samples or in several: what is there is decoded, and the rest measured."""
+    samples = np.random.default_rng(0).integers(0, 256, (200, 20, channels), np.uint8)
+    packed = zlib.compress(images.raw(samples))
+    head, parts = images.by_hand(samples).split(b"IDAT")[0][:-4], range(0, len(packed), step)
+    whole = head + b"".join(images.chunk(b"IDAT", packed[at : at + step]) for at in parts)
+    expected = decode(tmp_path, whole)
+    assert expected.notes == ()
+    for kept in (0.98, 0.95, 0.91):
+        made = decode(tmp_path, whole[: int(kept * len(whole))])
+        same = (made.pixels == expected.pixels).reshape(200, -1).all(axis=1)
+        missing = 1 - int(same.sum()) / 200
+        assert abs(missing - (1 - kept)) < 0.02
+        assert made.notes == (damage.missing("PNG", missing),)
+    with pytest.raises(BadImage, match="4[0-9]% of the picture cannot be decoded"):
+        decode(tmp_path, whole[: int(0.55 * len(whole))])
+    for cut in range(len(whole) - 4, len(whole)):  # within the checksum
+        assert (decode(tmp_path, whole[:cut]).pixels == expected.pixels).all()
+
+
+def test_a_share_just_above_the_limit_is_said_to_the_tenth() -> None:
+    for share, said in ((0.103, "10.3%"), (0.12, "12%")):
+        with pytest.raises(BadImage, match=f": {said} of the picture cannot be decoded"):
+            damage.missing("PNG", share)
+    assert ": 10% of the picture is missing" in damage.missing("PNG", 0.0996)
