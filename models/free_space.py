@@ -41,6 +41,7 @@ class FreeSpace:
         self._owner = owner
         self._folder = folder
         self._copies = {owner: copies, _MONGODB: _MONGODB_COPIES}
+        self._reusable = 0  # for results, within MongoDB's files
         self._disks = alru_cache(ttl=_MEASUREMENT_SECONDS)(self._measure)
         self.result_shares = alru_cache(ttl=_SHARES_SECONDS)(store.measured_tasks.result_shares)
 
@@ -48,11 +49,12 @@ class FreeSpace:
         """Return the bytes that results will probably take, see ``models.result_bytes``."""
         return predicted_bytes(most_bytes, output, await self.result_shares())
 
-    async def check(self, results: int = 0, others: int = 0) -> None:
+    async def check(self, results: int = 0, others: int = 0, share: int = 1) -> None:
         """Return if both disks have room for ``results`` bytes of results.
 
-        ``others``: bytes that are promised to other results on the disk of MongoDB. Disks are
-        measured once a second, so that it may be called often.
+        ``others``: bytes that are promised to other results on the disk of MongoDB. ``share``: how
+        many times as much must be free. Disks are measured once a second, so that it may be called
+        often.
 
         Raises:
             InsufficientResources: less than MIN_FREE_DISK_BYTES would be left on one of them.
@@ -64,8 +66,10 @@ class FreeSpace:
         except StoreUnavailable:
             return  # the next call that needs the store reports it
         for owner, free in disks.items():
-            promised = others if owner == _MONGODB else 0
-            need = self._min_free_bytes + promised + results * self._copies[owner]
+            wanted = share * results * self._copies[owner]
+            if owner == _MONGODB:
+                wanted = max(0, wanted + others - self._reusable)
+            need = self._min_free_bytes + wanted
             if free < need:
                 log.error("disk_full", disk=owner, free=free, limit=need, results=results)
                 raise self._no_room(owner, free, need, results)
@@ -86,7 +90,8 @@ class FreeSpace:
         """Return the free bytes by the owner of the disk."""
         own = await asyncio.to_thread(shutil.disk_usage, self._folder)
         disks = {self._owner: own.free}
-        database = (await self._stats.storage()).disk
-        if database is not None:
-            disks[_MONGODB] = database[0]
+        storage = await self._stats.storage()
+        if storage.disk is not None:
+            disks[_MONGODB] = storage.disk[0]
+        self._reusable = storage.reusable_bytes
         return disks

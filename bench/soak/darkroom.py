@@ -24,6 +24,7 @@ UPLOAD_TIMEOUT = 6
 _DISK_BYTES = 700_000_000
 """Of all that it writes. MongoDB's journal and an empty database take about 250 MB of it."""
 _MIN_FREE_BYTES = 250_000_000
+_OWN_WRITES_BYTES = 25_000_000  # of the reserve, for MongoDB's journal and documents
 
 _SHORT_SETTINGS = {
     # How long a hostile client may keep something
@@ -59,7 +60,7 @@ class Darkroom:
     settings: Mapping[str, str]
     disk_bytes: int
     """Of the disk of its own that all of it lies on; 0: it has none."""
-    min_free_bytes: int = _MIN_FREE_BYTES
+    min_free_bytes: int = _MIN_FREE_BYTES - _OWN_WRITES_BYTES
 
     def store_port(self, store: str) -> int:
         return int((self.data_dir / store / "port").read_text())

@@ -75,7 +75,7 @@ class Report:
         least, reserve, size = self.disk
         if not size:
             return []
-        limit = f"MIN_FREE_DISK_BYTES: {reserve // _MB} MB"
+        limit = f"at least {reserve // _MB} MB must"
         return [f"- Of a disk of {size // _MB} MB **{least // _MB} MB** stayed free; {limit}."]
 
     def _growth_table(self) -> list[str]:

@@ -19,6 +19,9 @@ from models.store import Store
 from models.store.tasks.fair_queue import OpenTasks
 
 _COUNT_SECONDS = 1.0  # for which a count of all open tasks is used
+_ROOM_SHARE = 2
+"""A picture's results may take half of the room that is left: the last of it is for small ones, so
+that clients who fill the disk with large ones do not keep out all others."""
 _RATE_SECONDS = 60.0  # over which the rate of ended tasks is measured
 _MAX_RETRY_SECONDS = 600
 _DEFAULT_RETRY_SECONDS = 30  # where no task ended lately
@@ -80,7 +83,7 @@ class Admission:
             if waiting + own_bytes > limits.max_queue_bytes_per_client:
                 raise self._too_many_bytes(waiting, own_bytes)
             others = _predicted(all_open, shares) + self._added_bytes
-            await self._free_space.check(own_bytes, others)
+            await self._free_space.check(own_bytes, others, _ROOM_SHARE)
             yield order
             self._added += 1
             self._added_bytes += own_bytes

@@ -34,12 +34,20 @@ class QueueStats:
     total: int
 
 
+_RESULT_CHUNKS = "results.chunks"
+
+
 @dataclass(frozen=True)
 class StorageStats:
-    """Sizes in bytes; ``disk`` is (free, size) of the file system, None if unknown."""
+    """Sizes in bytes; ``disk`` is (free, size) of the file system, None if unknown.
+
+    ``reusable_bytes``: within the file of the results' data, left by deleted ones: MongoDB writes
+    there before the file grows, and does not give it back to the file system.
+    """
 
     data_bytes: int
     disk: tuple[int, int] | None
+    reusable_bytes: int = 0
 
 
 class TaskStats(Repository):
@@ -81,12 +89,16 @@ class TaskStats(Repository):
         )
 
     async def storage(self) -> StorageStats:
-        reply = await self._database.command("dbStats", maxTimeMS=self._limit_ms)
+        reply, results = await asyncio.gather(
+            self._database.command("dbStats", maxTimeMS=self._limit_ms),
+            self._database.command("collStats", _RESULT_CHUNKS, maxTimeMS=self._limit_ms),
+        )
         data = int(reply.get("storageSize", 0) + reply.get("indexSize", 0))
         if "fsTotalSize" not in reply or "fsUsedSize" not in reply:
             return StorageStats(data, None)
         size = int(reply["fsTotalSize"])
-        return StorageStats(data, (size - int(reply["fsUsedSize"]), size))
+        disk = size - int(reply["fsUsedSize"]), size
+        return StorageStats(data, disk, int(results.get("freeStorageSize", 0)))
 
     async def _first(self, pipeline: list[dict[str, Any]]) -> dict[str, Any]:
         documents = await self._tasks.aggregate(pipeline, maxTimeMS=self._limit_ms).to_list(1)

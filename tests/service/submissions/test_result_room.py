@@ -23,14 +23,15 @@ from tests.support.task_factory import create, finish
 MB = 1_000_000
 
 
-def set_free(client: Client, **disks: int) -> None:
-    """Let the service see these free bytes, by disk."""
+def set_free(client: Client, reusable: int = 0, **disks: int) -> None:
+    """Let the service see these free bytes, by disk, and ``reusable`` ones in MongoDB's files."""
 
     async def measured() -> dict[str, int]:
         return {name.replace("_", " "): free for name, free in disks.items()}
 
     app: Any = client.app
     app[DISK_SPACE].free_space._disks = measured
+    app[DISK_SPACE].free_space._reusable = reusable
 
 
 async def resize(client: Client, factor: float, seed: int = 0) -> Any:
@@ -97,18 +98,34 @@ async def test_results_must_fit_beside_those_of_open_tasks(
     monkeypatch.setattr(admission, "_COUNT_SECONDS", 0)
     client: Client = await aiohttp_client(create_app(settings))
     kept = settings.uploads.min_free_disk_bytes
-    set_free(client, the_service=10 * kept, MongoDB=kept + 1_300_000)
-    # 0.37 MB each; MongoDB needs three times as much while it stores the next.
+    set_free(client, the_service=10 * kept, MongoDB=kept + 2_400_000)
+    # 0.37 MB each; MongoDB needs three times as much while it stores the next, and a picture may
+    # take half of the room.
     assert (await resize(client, 10, seed=1)).status == 202
     refused = await resize(client, 10, seed=2)
     body = await refused.json()
     assert (refused.status, body["code"]) == (503, "no_room")
-    assert (body["setting"], body["measured"]) == ("MIN_FREE_DISK_BYTES", kept + 1_300_000)
-    assert kept + 1_400_000 < body["limit"] < kept + 1_600_000
+    assert (body["setting"], body["measured"]) == ("MIN_FREE_DISK_BYTES", kept + 2_400_000)
+    assert kept + 2_500_000 < body["limit"] < kept + 2_700_000
     assert "on the disk of MongoDB" in body["detail"]
     assert refused.headers["Retry-After"] == "30"
     assert (await post(client, 3)).status == 202  # a small result fits
     assert (await resize(client, 10, seed=1)).status == 202  # is accepted already
+
+
+async def test_space_of_deleted_results_is_room(
+    settings: Settings, store: Store, aiohttp_client: Any
+) -> None:
+    """MongoDB keeps it in its files: a disk that was filled once accepts results again."""
+    client: Client = await aiohttp_client(create_app(settings))
+    kept = settings.uploads.min_free_disk_bytes
+    set_free(client, the_service=10 * kept, MongoDB=kept + 1)
+    assert (await resize(client, 10, seed=1)).status == 503
+    set_free(client, the_service=10 * kept, MongoDB=kept + 1, reusable=3_000_000)
+    assert (await resize(client, 10, seed=1)).status == 202
+    set_free(client, the_service=10 * kept, MongoDB=kept - 1, reusable=3_000_000)
+    assert (await resize(client, 10, seed=2)).status == 503
+    assert (await store.task_stats.storage()).reusable_bytes >= 0
 
 
 async def test_prediction_learns_from_results(settings: Settings, store: Store) -> None:
