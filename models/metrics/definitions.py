@@ -15,7 +15,7 @@ _CODES = tuple(sorted({*BY_CODE, OTHER}))
 _OUTCOMES = ("ok", "error")
 _COMMANDS = (
     *("find", "getMore", "insert", "update", "delete", "findAndModify", "aggregate", "count"),
-    *("createIndexes", "listIndexes", "ping", "dbStats", "hello", "commitTransaction"),
+    *("createIndexes", "listIndexes", "ping", "dbStats", "collStats", "hello", "commitTransaction"),
     *("abortTransaction", "killCursors", "killSessions", "endSessions"),
     *("saslStart", "saslContinue", OTHER),
 )

@@ -91,7 +91,12 @@ MUTATIONS = [
     Mutation(ADMISSION, "measured >= limit:", "measured > limit:", ADMISSION_TESTS),
     Mutation(ADMISSION, "own.turns + pending, client", "own.turns, client", ADMISSION_TESTS),
     Mutation(ADMISSION, "shares) + pending_bytes", "shares)", ADMISSION_TESTS),
-    Mutation(ADMISSION, "check(own_bytes, others)", "check(own_bytes)", ADMISSION_TESTS),
+    Mutation(
+        ADMISSION,
+        "check(own_bytes, others, _ROOM_SHARE)",
+        "check(own_bytes, 0, _ROOM_SHARE)",
+        ADMISSION_TESTS,
+    ),
     Mutation(SPOOL, "self._reserve_bytes(-self._size)", "self._reserve_bytes(0)", UPLOAD_TESTS),
     Mutation(
         "service/uploads/disk_space.py",

@@ -14,12 +14,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from models.errors import AppError
+from models.errors import AppError, BadImage
+from models.images import jpeg
 from models.images.inspect import OutputFormat, inspect
 from workers.child.protocol import Defect, Failed, Message, Succeeded, WrittenFile
 from workers.child.request import Request
 
 _COPY_CHUNK_BYTES = 1 << 20  # bytes copied at once
+_ENDS = {"png": b"IEND\xaeB`\x82", "jpeg": jpeg.END_MARKER}
 
 
 class ProtocolError(ValueError):
@@ -64,11 +66,24 @@ def _collect_file(made: WrittenFile, kind: OutputFormat, child_folder: Path, cop
     try:
         with copy.open("rb") as file:
             header = inspect(file, (kind,))
+            _check_end(file, kind)
     except AppError as error:
         raise ProtocolError(f"not a {kind} file: {error.detail}") from None
     if (header.width, header.height) != (made.width, made.height):
         raise ProtocolError(f"{header.width} x {header.height}, not {made.width} x {made.height}")
     made.path = str(copy)
+
+
+def _check_end(file: BinaryIO, kind: OutputFormat) -> None:
+    """Check that the file is whole: uploads may lack their end, what a child wrote may not.
+
+    Raises:
+        BadImage: its end is missing. That of a WebP is checked with its header.
+    """
+    end = _ENDS.get(kind, b"")
+    file.seek(-len(end), os.SEEK_END)
+    if file.read() != end:
+        raise BadImage("its end is missing")
 
 
 def _open_regular(path: Path) -> BinaryIO:

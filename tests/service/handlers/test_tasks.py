@@ -75,8 +75,9 @@ async def test_long_poll_reads_the_task_twice(
 
     async def counting_get(*wanted: Any) -> Any:
         nonlocal reads
-        reads += 1
-        return await get(*wanted)
+        found = await get(*wanted)
+        reads += 1  # not before: the task must not end within the first read
+        return found
 
     monkeypatch.setattr(tasks, "get", counting_get)
     waiting = [

@@ -22,6 +22,7 @@ from workers.child.results import ProtocolError, clear_folder, collect
 from workers.imaging.picture import Picture
 
 PNG = images.png(40, 30)
+JPEG = images.jpeg(40, 30)
 KEPT = images.png(20, 10)
 
 
@@ -138,6 +139,14 @@ def test_incomplete_file_is_refused(data: bytes, own: Path) -> None:
     (own / "made").write_bytes(data)
     with pytest.raises(ProtocolError, match="not a png file"):
         collect_message(succeeded_message(f"{own}/made", data=data), own)
+
+
+@pytest.mark.parametrize("data", [JPEG[:-2], JPEG[:-40]])
+def test_jpeg_without_its_end_is_refused(data: bytes, own: Path) -> None:
+    (own / "made").write_bytes(data)
+    message = succeeded_message(f"{own}/made", data=data)
+    with pytest.raises(ProtocolError, match="not a jpeg file: its end is missing"):
+        collect_message(message, own, format="jpeg")
 
 
 def test_final_message_must_match_the_request(own: Path) -> None:
