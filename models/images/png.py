@@ -11,10 +11,11 @@ from models.errors import BadImage
 from models.images.exif import Orientation, read_orientation, upright_size
 from models.images.structure import MAX_BLOCKS, MAX_EXIF_BYTES, Bytes, checked_size
 
-_SIGNATURE_BYTES = 8
+SIGNATURE_BYTES = 8
+END_CHUNK = b"\0\0\0\0IEND\xaeB`\x82"
 _IHDR_BYTES = 13
 _CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}  # by PNG's colour type
-_STORED_CHANNELS = _CHANNELS | {3: 1}  # of a palette its indexes
+STORED_CHANNELS = _CHANNELS | {3: 1}  # of a palette its indexes
 _MAX_INFLATION = 1032
 """Bytes that a byte of deflate becomes at most: two bits can repeat 258 bytes."""
 _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
@@ -51,7 +52,7 @@ def read_chunks(data: Bytes) -> Iterator[Chunk]:
     Raises:
         BadImage: a critical chunk is broken or missing, or there are too many.
     """
-    at, has_samples, met = _SIGNATURE_BYTES, False, set[bytes]()
+    at, has_samples, met = SIGNATURE_BYTES, False, set[bytes]()
     for index in range(MAX_BLOCKS):
         length, kind = struct.unpack(">I4s", data[at : at + 8].ljust(8, b"\0"))
         end = at + 12 + length
@@ -124,7 +125,7 @@ def has_right_checksum(data: Bytes, at: int, end: int) -> bool:
 
 def _least_bytes(width: int, height: int, depth: int, colour_type: int) -> int:
     """Return how many bytes the compressed samples take at least."""
-    bits = width * height * depth * _STORED_CHANNELS[colour_type]
+    bits = width * height * depth * STORED_CHANNELS[colour_type]
     return -(-bits // (8 * _MAX_INFLATION))
 
 
@@ -136,7 +137,7 @@ def read_samples(data: Bytes) -> tuple[int, int]:
     """
     depth, colour_type = data[24], data[25]
     channels = _CHANNELS[colour_type]
-    at = _SIGNATURE_BYTES
+    at = SIGNATURE_BYTES
     while channels in {1, 3} and data[at + 4 : at + 8] not in {b"IEND", b""}:
         channels += data[at + 4 : at + 8] == b"tRNS"
         at += 12 + int.from_bytes(data[at : at + 4], "big")

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from models.errors import AppError, BadImage
-from models.images import jpeg
+from models.images import jpeg, png
 from models.images.inspect import OutputFormat, inspect
 from workers.child.protocol import Defect, Failed, Message, Succeeded, WrittenFile
 from workers.child.request import Request
 
 _COPY_CHUNK_BYTES = 1 << 20  # bytes copied at once
-_ENDS = {"png": b"IEND\xaeB`\x82", "jpeg": jpeg.END_MARKER}
+_ENDS = {"png": png.END_CHUNK, "jpeg": jpeg.END_MARKER}
 
 
 class ProtocolError(ValueError):

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from models.errors import BadImage
-from models.images import jpeg
+from models.images import jpeg, png
 from models.images.metadata import MetadataChoice
 from workers.imaging import codec, jpeg_damage, losses, notes, png_damage
 from workers.imaging.codec import MinimumSize
@@ -69,18 +69,19 @@ def _decode_jpeg(
 
 def _decode_png(path: Path, mended: Path, max_pixels: int, keep: MetadataChoice) -> Picture:
     with _mapped(path) as data:
-        is_mended = png_damage.write_sound_chunks(data, mended)
-        lost: tuple[str, ...] = (notes.PROFILE_BROKEN,) if png_damage.lacks_profile(data) else ()
-        if keep != "none" and (broken := png_damage.broken_metadata(data)):
+        chunks = list(png.read_chunks(data))  # once: it reads all of the file for its checksums
+        is_mended = png_damage.write_sound_chunks(data, chunks, mended)
+        lost: tuple[str, ...] = (notes.PROFILE_BROKEN,) if png_damage.lacks_profile(chunks) else ()
+        if keep != "none" and (broken := png_damage.broken_metadata(data, chunks)):
             lost = (*lost, notes.METADATA_UNFIT.format(", ".join(broken)))
     with suppress(BadImage):
         picture = codec.decode(mended if is_mended else path, max_pixels, None, keep)
         with _mapped(path) as data:
-            if png_damage.has_all_rows(data, picture.pixels):
+            if png_damage.has_all_rows(data, chunks, picture.pixels):
                 return replace(picture, notes=(*lost, *picture.notes))
         del picture  # two are never in memory together
     with _mapped(path) as data:
-        note = png_damage.write_filled(data, mended)
+        note = png_damage.write_filled(data, chunks, mended)
     picture = codec.decode(mended, max_pixels, None, keep)
     return replace(picture, notes=(*lost, *picture.notes, note))
 

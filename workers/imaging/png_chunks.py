@@ -6,7 +6,8 @@ import struct
 import zlib
 from pathlib import Path
 
-_SIGNATURE_BYTES = 8
+from models.images.png import SIGNATURE_BYTES
+
 _HEADER_END = 33  # of the signature and IHDR, which every PNG begins with
 _STEP_BYTES = 1 << 20
 _MAX_CHUNKS = 100_000
@@ -22,7 +23,7 @@ def read(path: Path, wanted: bytes, most: int) -> bytes | None:
     At most ``most`` bytes of it.
     """
     with path.open("rb") as file:
-        file.seek(_SIGNATURE_BYTES)
+        file.seek(SIGNATURE_BYTES)
         for _ in range(_MAX_CHUNKS):
             head = file.read(8)
             if len(head) < 8 or head[4:] == b"IDAT":
@@ -37,7 +38,7 @@ def read(path: Path, wanted: bytes, most: int) -> bytes | None:
 def replace_header(path: Path, body: bytes) -> None:
     """Give the PNG at ``path`` an IHDR with ``body``."""
     with path.open("r+b") as file:
-        file.seek(_SIGNATURE_BYTES)
+        file.seek(SIGNATURE_BYTES)
         file.write(chunk(b"IHDR", body))
 
 

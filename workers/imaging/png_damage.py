@@ -1,4 +1,7 @@
-"""Mend PNG files: leave out broken ancillary chunks, fill what is missing of the samples."""
+"""Mend PNG files: leave out broken ancillary chunks, fill what is missing of the samples.
+
+``chunks`` are those of ``models.images.png.read_chunks``.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +11,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from models.images.png import Chunk, read_chunks
+from models.images.png import END_CHUNK, SIGNATURE_BYTES, STORED_CHANNELS, Chunk
 from models.images.structure import Bytes
 from workers.imaging import damage
 from workers.imaging.picture import Samples
+from workers.imaging.png_chunks import chunk as make_chunk
 
-_SIGNATURE_BYTES = 8
-_END = b"\0\0\0\0IEND\xaeB`\x82"
 _INTERLACED_AT = 28  # of the byte that says it
 _ZLIB_HEADER_BYTES = 2
 _COUNTED_BYTES = 16_384  # of compressed data, which become 16 MB at most
 _STEP_BYTES = 4096  # of compressed data, which become 4 MB at most
-_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type, as stored
 _METADATA = {b"eXIf": "EXIF", **dict.fromkeys((b"tEXt", b"zTXt", b"iTXt"), "comments")}
 _XMP_KEYWORD = b"XML:com.adobe.xmp\0"
 _ADAM7 = (
@@ -29,35 +30,31 @@ _ADAM7 = (
 _MAX_FILTER = 4
 
 
-def write_sound_chunks(data: Bytes, mended: Path) -> bool:
+def write_sound_chunks(data: Bytes, chunks: list[Chunk], mended: Path) -> bool:
     """Write the PNG ``data`` without its broken ancillary chunks, and with an end chunk.
 
     Returns False, having written nothing, if its chunks are sound already. Pillow refuses a file
     for such a chunk; libpng and browsers ignore the chunk.
-
-    Raises:
-        BadImage: a critical chunk is broken.
     """
-    chunks = list(read_chunks(data))
     if chunks[-1].kind == b"IEND" and all(chunk.sound for chunk in chunks):
         return False
     with mended.open("wb") as to:
-        to.write(data[:_SIGNATURE_BYTES])
+        to.write(data[:SIGNATURE_BYTES])
         _copy(data, chunks, to)
-        to.write(_END)
+        to.write(END_CHUNK)
     return True
 
 
-def lacks_profile(data: Bytes) -> bool:
-    """Return whether the PNG ``data`` has a colour profile, but a broken one that is left out."""
-    profiles = [chunk for chunk in read_chunks(data) if chunk.kind == b"iCCP"]
+def lacks_profile(chunks: list[Chunk]) -> bool:
+    """Return whether a PNG has a colour profile, but a broken one that is left out."""
+    profiles = [chunk for chunk in chunks if chunk.kind == b"iCCP"]
     return bool(profiles) and not any(chunk.sound for chunk in profiles)
 
 
-def broken_metadata(data: Bytes) -> list[str]:
+def broken_metadata(data: Bytes, chunks: list[Chunk]) -> list[str]:
     """Return the kinds of metadata in the PNG ``data`` that are left out: EXIF, XMP, comments."""
     found = set[str]()
-    for chunk in read_chunks(data):
+    for chunk in chunks:
         if chunk.sound or chunk.kind not in _METADATA:
             continue
         is_xmp = data[chunk.start + 8 : chunk.start + 8 + len(_XMP_KEYWORD)] == _XMP_KEYWORD
@@ -65,7 +62,7 @@ def broken_metadata(data: Bytes) -> list[str]:
     return sorted(found, key=("EXIF", "XMP", "comments").index)
 
 
-def has_all_rows(data: Bytes, pixels: Samples) -> bool:
+def has_all_rows(data: Bytes, chunks: list[Chunk], pixels: Samples) -> bool:
     """Return whether the PNG ``data``, which was decoded to ``pixels``, has all of their rows.
 
     Pillow leaves rows empty for which there are no data, if these have a proper end. A picture
@@ -76,9 +73,8 @@ def has_all_rows(data: Bytes, pixels: Samples) -> bool:
         return True
     left = sum(row_bytes for row_bytes, _ in _rows(data))
     unpack = zlib.decompressobj(-zlib.MAX_WBITS)
-    chunks = [chunk for chunk in read_chunks(data) if chunk.kind == b"IDAT"]
     try:
-        for piece in _samples(data, chunks, _COUNTED_BYTES):
+        for piece in _samples(data, _of_samples(chunks), _COUNTED_BYTES):
             left -= len(unpack.decompress(piece))
             if left <= 0:
                 break
@@ -87,25 +83,28 @@ def has_all_rows(data: Bytes, pixels: Samples) -> bool:
     return left <= 0
 
 
-def write_filled(data: Bytes, mended: Path) -> str:
+def write_filled(data: Bytes, chunks: list[Chunk], mended: Path) -> str:
     """Write the PNG ``data`` with rows of zeros in place of those that are missing or broken.
 
     Returns:
         The note that says how much that is.
 
     Raises:
-        BadImage: more than ``MAX_MISSING_SHARE`` of the pixels, or a critical chunk is broken.
+        BadImage: more than ``MAX_MISSING_SHARE`` of the pixels.
     """
-    chunks = list(read_chunks(data))
     kinds = [chunk.kind for chunk in chunks]
     first = kinds.index(b"IDAT")
     with mended.open("wb") as to:
-        to.write(data[:_SIGNATURE_BYTES])
+        to.write(data[:SIGNATURE_BYTES])
         _copy(data, chunks[:first], to)
-        missing = _write_rows(data, [chunk for chunk in chunks if chunk.kind == b"IDAT"], to)
+        missing = _write_rows(data, _of_samples(chunks), to)
         _copy(data, [chunk for chunk in chunks[first:] if chunk.kind != b"IDAT"], to)
-        to.write(_END)
+        to.write(END_CHUNK)
     return damage.missing("PNG", missing) if missing else damage.WRONG_CHECKSUM
+
+
+def _of_samples(chunks: list[Chunk]) -> list[Chunk]:
+    return [chunk for chunk in chunks if chunk.kind == b"IDAT"]
 
 
 def _copy(data: Bytes, chunks: list[Chunk], to: BinaryIO) -> None:
@@ -134,14 +133,13 @@ def _write_rows(data: Bytes, chunks: list[Chunk], to: BinaryIO) -> float:
 
 def _write_samples(to: BinaryIO, packed: bytes) -> None:
     if packed:
-        body = b"IDAT" + packed
-        to.write(struct.pack(">I", len(packed)) + body + struct.pack(">I", zlib.crc32(body)))
+        to.write(make_chunk(b"IDAT", packed))
 
 
 def _rows(data: Bytes) -> Iterator[tuple[int, int]]:
     """Yield the bytes, with the filter's, and the pixels of each row that is stored."""
     width, height, depth, colour_type, _, _, interlaced = struct.unpack_from(">IIBBBBB", data, 16)
-    bits = depth * _CHANNELS.get(colour_type, 4)
+    bits = depth * STORED_CHANNELS[colour_type]
     for x, y, across, down in _ADAM7 if interlaced else ((0, 0, 1, 1),):
         columns = -(-(width - x) // across)
         if columns > 0:
