@@ -1,4 +1,4 @@
-"""``python -m training.bundle RUN QUALITY``: make a finished run one of the bundled networks."""
+"""``python -m training.bundle RUN NAME``: make a finished run one of the bundled networks."""
 
 from __future__ import annotations
 
@@ -6,59 +6,100 @@ import argparse
 import hashlib
 import json
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 from models.networks.catalogue import BUNDLED_DIR
-from models.operations.upscale import Quality
 from training.export import write
-from training.network import Upscaler
-from training.recipes import QUALITIES
 from training.train import averaged
 
-MEGABYTES: dict[Quality, int] = {"fast": 25, "balanced": 60, "best": 260}
-"""What OpenVINO needs for tiles of 512 beyond a child's spare memory; see bench.memory."""
 
+@dataclass(frozen=True)
+class Kind:
+    """What the networks of one name have in common, for the catalogue.
 
-def bundle_network(network: Upscaler, quality: Quality, run: Path, folder: Path) -> Path:
-    """Write network, record of its run and entry in the catalogue; return the network's path.
-
-    The catalogue's hash must match the file, or it is not loaded.
+    ``radius``: None where the run's recipe tells it. ``megabytes``: what OpenVINO needs for tiles
+    of 512 beyond a child's spare memory; see bench.memory.
     """
-    name = f"darkroom-{quality}"
-    path = folder / f"{name}_x{network.scale}.pb"
-    write(network, path)
+
+    megabytes: int
+    algorithm: str = "espcn"
+    radius: int | None = None
+    source: str = "trained by this project, see weights/README.md"
+    licence: str = "MIT"
+
+
+KINDS = {
+    "darkroom-fast": Kind(85),
+    "darkroom-balanced": Kind(120),
+    "darkroom-best": Kind(
+        260, "rgb", 21, "SPAN ch48, trained further, see weights/README.md", "Apache-2.0"
+    ),
+    "darkroom-photo": Kind(
+        260, "rgb", 18, "cut from realesr-general-x4v3, see weights/README.md", "BSD-3-Clause"
+    ),
+}
+
+
+def bundle(name: str, scale: int, file: Path, run: Path, folder: Path) -> Path:
+    """Copy ``file`` and the record of its run, and write its entry in the catalogue.
+
+    Returns the network's path in ``folder``. The catalogue's hash must match the file, or it is
+    not loaded.
+    """
+    kind = KINDS[name]
+    path = folder / f"{name}_x{scale}{file.suffix}"
+    shutil.copyfile(file, path)
     shutil.copyfile(run / "run.json", path.with_suffix(".json"))
-    known = folder / "catalogue.json"
-    entries = json.loads(known.read_text()) if known.exists() else []
+    radius = kind.radius
+    if radius is None:
+        radius = json.loads((run / "run.json").read_text())["recipe"]["depth"] + 2
     entry = {
         "name": name,
-        "algorithm": "espcn",
-        "scale": network.scale,
+        "algorithm": kind.algorithm,
+        "scale": scale,
         "file": path.name,
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-        "radius": network.depth + 2,
-        "source": "trained by this project, see weights/README.md",
-        "licence": "MIT",
-        "megabytes": MEGABYTES[quality],
+        "radius": radius,
+        "source": kind.source,
+        "licence": kind.licence,
+        "megabytes": kind.megabytes,
     }
-    others = [e for e in entries if e["file"] != path.name]
-    ours = [e for e in others if e["name"].startswith("darkroom-")]
-    ours = sorted(
-        [*ours, entry],
-        key=lambda e: (QUALITIES.index(e["name"].removeprefix("darkroom-")), e["scale"]),
-    )
-    others = [e for e in others if not e["name"].startswith("darkroom-")]
+    known = folder / "catalogue.json"
+    entries = json.loads(known.read_text()) if known.exists() else []
+    others = [e for e in entries if (e["name"], e.get("scale")) != (name, scale)]
+    ours = [entry, *(e for e in others if e["name"] in KINDS)]
+    ours.sort(key=lambda e: (list(KINDS).index(e["name"]), e["scale"]))
+    others = [e for e in others if e["name"] not in KINDS]
     known.write_text(json.dumps([*ours, *others], indent=1) + "\n")
     return path
+
+
+def bundle_run(run: Path, name: str, folder: Path = BUNDLED_DIR) -> list[Path]:
+    """Bundle what ``training.train``, ``training.finetune`` or ``training.photo`` left in ``run``.
+
+    Raises:
+        FileNotFoundError: there is no finished run.
+    """
+    if (run / "checkpoint.pt").exists():
+        network = averaged(run)
+        write(network, run / "network.pb")
+        return [bundle(name, network.scale, run / "network.pb", run, folder)]
+    record = json.loads((run / "run.json").read_text())
+    return [
+        bundle(name, scale, run / f"network_x{scale}.onnx", run, folder)
+        for scale in record["scales"]
+    ]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.bundle", description=__doc__)
     parser.add_argument("run", type=Path)
-    parser.add_argument("quality", choices=QUALITIES)
+    parser.add_argument("name", choices=KINDS)
     parser.add_argument("--weights", type=Path, default=BUNDLED_DIR)
     given = parser.parse_args()
-    print(bundle_network(averaged(given.run), given.quality, given.run, given.weights))
+    for path in bundle_run(given.run, given.name, given.weights):
+        print(path)
 
 
 if __name__ == "__main__":

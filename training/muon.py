@@ -26,7 +26,8 @@ def orthogonalised(stack: torch.Tensor) -> torch.Tensor:
 
 
 class StackedMuon(torch.optim.Optimizer):
-    """``torch.optim.Muon`` without weight decay, for parameters of shape (n, rows, columns).
+    """``torch.optim.Muon`` without weight decay, for parameters of shape (n, rows, columns)
+    and for kernels (rows, channels, height, width).
 
     torch's own takes one matrix per parameter and some thirty kernels for each: on a GPU a deep
     network of small layers then spends more time in its optimiser than in its convolutions.
@@ -42,4 +43,6 @@ class StackedMuon(torch.optim.Optimizer):
                 past = self.state[stack].setdefault("past", torch.zeros_like(stack))
                 past.lerp_(stack.grad, 1 - group["momentum"])
                 ahead = stack.grad.lerp(past, group["momentum"])  # Nesterov
-                stack.add_(orthogonalised(ahead).to(stack.dtype), alpha=-group["lr"])
+                matrices = ahead if ahead.ndim == 3 else ahead.flatten(1)[None]
+                change = orthogonalised(matrices).view_as(stack).to(stack.dtype)
+                stack.add_(change, alpha=-group["lr"])

@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 
 from models.networks.catalogue import BUNDLED_DIR, Weights
-from models.operations.upscale import Quality
 from tests.support import images
 from tests.support.paths import ROOT
 from training.curve import draw, points
@@ -105,21 +104,21 @@ def test_curve_is_drawn() -> None:
 def test_a_finished_run_becomes_a_bundled_network(tmp_path: Path) -> None:
     pytest.importorskip("torch", reason="training needs training/requirements.txt")
     pytest.importorskip("tensorboard", reason="training needs training/requirements.txt")
-    from training.bundle import bundle_network
-    from training.network import Upscaler
+    from training.bundle import bundle
 
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "run.json").write_text("{}")
+    run, file = tmp_path / "run", tmp_path / "run" / "network.pb"
+    run.mkdir()
+    file.write_bytes(b"weights")
+    (run / "run.json").write_text('{"recipe": {"depth": 1}}')
     other = {"name": "FSRCNN", "file": "FSRCNN_x2.pb"}
     (tmp_path / "catalogue.json").write_text(json.dumps([other]))
-    order: list[tuple[Quality, int]] = [("best", 3), ("fast", 2), ("best", 3)]
-    for quality, scale in order:
-        path = bundle_network(Upscaler(4, 1, scale), quality, tmp_path / "run", tmp_path)
-        assert path.with_suffix(".json").read_text() == "{}"
+    for name, scale in (("darkroom-best", 3), ("darkroom-fast", 2), ("darkroom-best", 3)):
+        path = bundle(name, scale, file, run, tmp_path)
+        assert path.with_suffix(".json").read_bytes() == (run / "run.json").read_bytes()
     first, second, last = json.loads((tmp_path / "catalogue.json").read_text())
     assert (first["file"], second["file"]) == ("darkroom-fast_x2.pb", "darkroom-best_x3.pb")
     assert second["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
-    assert (second["radius"], last) == (3, other)
+    assert (first["radius"], second["algorithm"], last) == (3, "rgb", other)
 
 
 @NEEDS_TORCH
@@ -134,35 +133,6 @@ def test_recipes_of_the_bundled_networks() -> None:
             # A run that began on two cores and continued on a GPU is one longer run of the recipe.
             steps = points(record)[-1]["step"]
             assert asdict(recipe) == {**record["recipe"], "steps": steps}
-
-
-@NEEDS_TORCH
-def test_blocks_are_exported_as_they_were_trained(tmp_path: Path) -> None:
-    torch = pytest.importorskip("torch", reason="training needs training/requirements.txt")
-    pytest.importorskip("tensorboard", reason="training needs training/requirements.txt")
-    from training.export import read, write
-    from training.network import Upscaler
-    from training.validation import upscale
-
-    torch.manual_seed(3)
-    plane = np.ascontiguousarray(images.scene(31, 22)[:, :, 1])
-    for scale in (2, 3):
-        network = Upscaler(4, 4, scale, residual=True)
-        torch.nn.init.normal_(network.tail.weight, std=0.05)
-        torch.nn.init.normal_(network.biases, std=0.05)
-        path = tmp_path / f"blocks_x{scale}.pb"
-        write(network, path)
-        weights = Weights("new", "espcn", scale, path.name, "", 6, "", "")
-        expected = upscale(network, plane).astype(int)
-        got = REFERENCE.enlarge(path, weights, plane).astype(int)
-        assert np.abs(got - expected).max() <= 1
-        network.residual = False  # without the blocks' sums the same layers give another result
-        assert np.abs(upscale(network, plane).astype(int) - expected).max() > 3
-        state = read(path)
-        assert state.keys() == network.state_dict().keys()
-        assert all((state[name] == value).all() for name, value in network.state_dict().items())
-    with pytest.raises(ValueError, match="two layers each, and depth is 3"):
-        Upscaler(4, 3, 2, residual=True)
 
 
 @NEEDS_TORCH
@@ -186,6 +156,12 @@ def test_stacked_muon_is_muon() -> None:
     assert (stack - torch.stack(single)).abs().max() < 0.004
     values = torch.linalg.svdvals(orthogonalised(torch.randn(2, 4, 36)).float())
     assert (values > 0.6).all() and (values < 1.3).all()
+    # A kernel moves as the matrix of its rows does.
+    kernel, matrix = (torch.nn.Parameter(torch.ones(size)) for size in ((4, 4, 3, 3), (1, 4, 36)))
+    matrix.grad = torch.randn_like(matrix)
+    kernel.grad = matrix.grad.view_as(kernel)
+    StackedMuon([kernel, matrix], lr=0.1).step()
+    assert (kernel.flatten() == matrix.flatten()).all()
 
 
 @NEEDS_TORCH
@@ -249,10 +225,10 @@ def test_from_pictures_to_a_result(tmp_path: Path) -> None:
     # The second run resumed; the third used up its minutes after one step.
     assert [point["step"] for point in curve] == [20, 30, 31]
     assert json.loads((run / "run.json").read_text())["recipe"]["steps"] == 31
-    taught = tmp_path / "taught"
-    lesson = ["--teacher", str(run), "--run", str(taught), "--steps", "2", "--residual"]
+    taught, teacher = tmp_path / "taught", BUNDLED_DIR / "darkroom-best_x2.onnx"
+    lesson = ["--teacher", str(teacher), "--run", str(taught), "--steps", "2"]
     main([source, str(tmp_path / "taught.pb"), *options, *lesson])
-    assert json.loads((taught / "run.json").read_text())["teacher"] == "run"
+    assert json.loads((taught / "run.json").read_text())["teacher"] == teacher.name
     with pytest.raises(ValueError, match="another recipe"):
         main([source, str(output), *options, "--seed", "9"])
 

@@ -1,0 +1,118 @@
+"""Write RGB networks as ONNX files with weights in 16 bits, and read the weights of others."""
+
+from __future__ import annotations
+
+import warnings
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+from torch import nn
+
+_OPSET = 17
+_SMALLEST = 16  # values; shorter constants (axes, shapes) stay as they are
+
+
+def write(network: nn.Module, path: Path) -> None:
+    """Write ``network``, (n, 3, h, w) to (n, 3, h*s, w*s) in RGB from 0 to 1, for any h and w.
+
+    The weights are stored in 16 bits, behind a Cast: half the bytes, and both engines compute in
+    32 bits. Their rounding moves results by at most one level.
+    """
+    buffer = BytesIO()
+    with warnings.catch_warnings():
+        # The newer exporter needs another package, and writes a larger graph.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.onnx.export(
+            network.float().eval().to(memory_format=torch.contiguous_format),
+            (torch.rand(1, 3, 24, 24),),
+            buffer,
+            input_names=["input"],
+            output_names=["output"],
+            dynamic_axes={"input": {2: "h", 3: "w"}, "output": {2: "H", 3: "W"}},
+            opset_version=_OPSET,
+            dynamo=False,
+        )
+    model = onnx.load_model_from_string(buffer.getvalue())
+    _order_depth_first(model)
+    _halve(model)
+    onnx.checker.check_model(model)
+    part = path.with_suffix(".part")
+    part.write_bytes(model.SerializeToString(deterministic=True))
+    part.replace(path)
+
+
+def _depth_first(scale: int) -> NDArray[np.int64]:
+    """Return, for each channel in the order of ONNX's DCR, its number in that of pixel_shuffle."""
+    return np.arange(3 * scale * scale).reshape(3, -1).T.ravel()
+
+
+def _order_depth_first(model: onnx.ModelProto) -> None:
+    """Turn the last DepthToSpace from CRD, which is pixel_shuffle's, into DCR.
+
+    Once ``dnn_superres`` has read a network, cv2.dnn computes each DepthToSpace as DCR (5.0.0).
+    """
+    stored = {each.name: each for each in model.graph.initializer}
+    makers = {node.output[0]: node for node in model.graph.node}
+    last = model.graph.node[-1]
+    if last.op_type != "DepthToSpace":
+        return
+    found = {each.name: each for each in last.attribute}
+    order = _depth_first(found["blocksize"].i)
+    found["mode"].s = b"DCR"
+    reached = [makers[last.input[0]]]
+    while reached:
+        node = reached.pop()
+        if node.op_type == "Add":
+            reached += [makers[name] for name in node.input]
+            continue
+        for name in node.input[1:]:
+            values = numpy_helper.to_array(stored[name])[order]
+            stored[name].CopyFrom(numpy_helper.from_array(values, name))
+
+
+def _halve(model: onnx.ModelProto) -> None:
+    casts = []
+    for stored in model.graph.initializer:
+        values = numpy_helper.to_array(stored)
+        if values.dtype != np.float32 or values.size < _SMALLEST:
+            continue
+        name = stored.name
+        stored.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}_16"))
+        casts.append(helper.make_node("Cast", [stored.name], [name], to=TensorProto.FLOAT))
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+
+
+def _constants(model: onnx.ModelProto) -> dict[str, NDArray[np.float32]]:
+    """Return the weights by the names under which the nodes use them."""
+    found = {each.name: numpy_helper.to_array(each) for each in model.graph.initializer}
+    for node in model.graph.node:
+        if node.op_type in {"Cast", "Identity"} and node.input[0] in found:
+            found[node.output[0]] = found[node.input[0]]
+    return {name: np.asarray(value, np.float32) for name, value in found.items()}
+
+
+def layers(path: Path, *kinds: str) -> list[list[torch.Tensor]]:
+    """Return the weights of the nodes of these ``kinds`` ("Conv", "PRelu"), in the file's order.
+
+    The last of those with a bias, the tail, comes in the order of torch's pixel_shuffle.
+    """
+    model = onnx.load(str(path))
+    known = _constants(model)
+    found = [
+        [torch.from_numpy(known[name].copy()) for name in node.input if name in known]
+        for node in model.graph.node
+        if node.op_type in kinds
+    ]
+    last = {each.name: helper.get_attribute_value(each) for each in model.graph.node[-1].attribute}
+    if last.get("mode") == b"DCR":
+        back = torch.from_numpy(np.argsort(_depth_first(last["blocksize"])))
+        tail = max(number for number, each in enumerate(found) if len(each) == 2)
+        found[tail] = [values[back] for values in found[tail]]
+    return found
