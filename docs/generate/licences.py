@@ -72,7 +72,8 @@ Not distributed by Darkroom; the user's own commands fetch it:
   which is under the RSALv2 or the SSPL-1.0 (your choice), with the same consequence.
 - The base image of the Dockerfile is Debian with Python; mailpit (`docker-compose-mail.yml`) is
   MIT.
-- OpenCV's published networks (`make weights`) are Apache-2.0.
+- OpenCV's published networks (`make weights`) are Apache-2.0, Real-ESRGAN's
+  (`make weights real-esrgan`) BSD-3-Clause.
 - Training (`make train`) adds `locks/training.txt` (TensorBoard, gRPC, Protocol Buffers,
   Markdown, Abseil: Apache-2.0, BSD-3-Clause, MPL-2.0 and MIT) and torch (BSD-3-Clause, and what it
   carries; builds for CUDA bring NVIDIA's own licences).

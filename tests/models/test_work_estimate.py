@@ -34,6 +34,18 @@ def test_networks_and_pixels_make_the_work() -> None:
     assert twice > 4.5 * best  # the second has four times the pixels
 
 
+def test_large_networks_are_known_before_they_ran() -> None:
+    seconds = {
+        model: reference(("upscale", {"model": model, "scale": "4"}))
+        for model in ("realesr-general-x4v3", "darkroom-best", "realesrgan-x4plus", "EDSR")
+    }
+    assert list(seconds) == sorted(seconds, key=lambda model: seconds[model])
+    assert seconds["realesrgan-x4plus"] > 10 * seconds["darkroom-best"]
+    plan("realesr-general-x4v3-x4", seconds["realesr-general-x4v3"], {}, 900)
+    with pytest.raises(TooMuchWork):
+        plan("EDSR-x4", seconds["EDSR"], {}, 900)
+
+
 def test_label_names_the_networks() -> None:
     pipeline = [parse("grayscale", {}), parse("upscale", {"quality": "fast", "scale": "3"})]
     label, _ = estimate(PHOTOGRAPH, pipeline, "png", [(12000, 9000)])

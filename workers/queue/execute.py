@@ -36,7 +36,7 @@ async def execute(worker: WorkerContext, attempt: Attempt) -> None:
     output = final_encoding(operations, task.format)
     # Before the work: a task that is put aside costs nothing then.
     expected = await worker.free_space.predict(task.most_result_bytes, output.format)
-    await worker.free_space.check(expected, worker.publishing_bytes)
+    await worker.free_space.check_storing(expected, worker.publishing_bytes)
 
     def progress(share: float) -> None:
         attempt.progress = min(99, int(share * 100))
@@ -115,7 +115,7 @@ async def _publish(
     task = attempt.task
     began = time.monotonic()
     size = sum(output["bytes"] for output in outputs)
-    await worker.free_space.check(size, worker.publishing_bytes)
+    await worker.free_space.check_storing(size, worker.publishing_bytes)
     attempt.publishing = True
     worker.publishing_bytes += size
     try:

@@ -96,7 +96,7 @@ async def store_intermediate(
 ) -> None:
     """Store the image at ``path`` with its ``notes``, unless the store is away or has no room."""
     try:
-        await worker.free_space.check(path.stat().st_size, worker.publishing_bytes)
+        await worker.free_space.check_storing(path.stat().st_size, worker.publishing_bytes)
         with path.open("rb") as file:
             metadata = {"key": mark, "notes": list(notes)}
             await worker.store.intermediates.put(file, f"{mark}.png", metadata)

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from models.networks.catalogue import Weights
+from workers.conversion.depth_to_space import NotReorderedError, blocks_first
 from workers.imaging.out_of_memory import is_out_of_memory
 from workers.imaging.picture import Pixels
 from workers.upscaler import colour
@@ -43,8 +44,12 @@ def load_onnx(path: Path) -> Any:
     Raises:
         UnusableNetwork: OpenCV cannot read it.
     """
+    try:
+        data = blocks_first(path.read_bytes())
+    except (NotReorderedError, ValueError) as error:
+        raise UnusableNetwork("OpenCV cannot run it", str(error)) from None
     with _translate_errors():
-        return cv2.dnn.readNetFromONNX(str(path))
+        return cv2.dnn.readNetFromONNX(np.frombuffer(data, np.uint8))
 
 
 def _run_onnx(network: Any, scale: int, planes: Plane) -> Plane:

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from models.errors import BadOutput, BadParameter, WeightsUnusable
-from models.networks.catalogue import BUNDLED_DIR, MAX_MANIFEST_BYTES, Catalogue, hash_file
+from models.networks.catalogue import BUNDLED_DIR, MAX_MANIFEST_BYTES, Catalogue
+from models.networks.file_hash import hash_file
 from models.operations.upscale import Upscale
 from models.settings import Settings
 from service.app import create_app

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 import structlog
 
+from models.free_space import _MONGODB_WRITES_BYTES
 from models.settings import Settings
 from models.store import Store
 from tests.conftest import Client, working
+from tests.service.submissions.test_result_room import set_free
 from tests.support import images
 from tests.workers.queue.test_jobs import started_worker, wait_until
 from workers.background import sweep
@@ -30,7 +32,8 @@ async def test_task_without_room_is_put_aside_and_done_later(
     monkeypatch.setattr(jobs, "_NO_ROOM_PAUSE_SECONDS", 0.05)
     monkeypatch.setattr(sweep, "_MIN_WAITING_SECONDS", 0.05)
     kept = settings.uploads.min_free_disk_bytes
-    disks = {"MongoDB": 10**12, "the worker": 10**12, disk: kept + 500_000}
+    free = kept + 500_000 + (_MONGODB_WRITES_BYTES if disk == "MongoDB" else 0)
+    disks = {"MongoDB": 10**12, "the worker": 10**12, disk: free}
 
     async def measured() -> dict[str, int]:
         return disks
@@ -43,7 +46,7 @@ async def test_task_without_room_is_put_aside_and_done_later(
             task_id = (await (await client.post("/process", data=large)).json())["task_id"]
             await wait_until(lambda: any(e["event"] == "task_put_aside" for e in logs))
         event = next(each for each in logs if each["event"] == "task_put_aside")
-        assert (event["code"], event["measured"]) == ("no_room", kept + 500_000)
+        assert (event["code"], event["measured"]) == ("no_room", free)
         small = await client.post("/grayscale?wait=30", data=images.form(images.png(), "small.png"))
         assert (await small.json())["status"] == "SUCCESS"
         task = await store.tasks.get(task_id)
@@ -57,6 +60,35 @@ async def test_task_without_room_is_put_aside_and_done_later(
         assert worker.publishing_bytes == 0
 
 
+async def test_results_wait_before_uploads_are_refused(
+    client: Client, settings: Settings, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last bytes above the limit are for uploads and MongoDB's journal, not for results."""
+    monkeypatch.setattr(jobs, "_NO_ROOM_PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr(sweep, "_MIN_WAITING_SECONDS", 0.05)
+    kept = settings.uploads.min_free_disk_bytes
+    disks = {"MongoDB": kept + _MONGODB_WRITES_BYTES // 2, "the worker": 10**12}
+
+    async def measured() -> dict[str, int]:
+        return disks
+
+    set_free(client, the_service=10**12, MongoDB=disks["MongoDB"])
+    async with working(settings) as arq:
+        worker = await started_worker(arq)
+        worker.free_space._disks = measured  # type: ignore[assignment]
+        with structlog.testing.capture_logs() as logs:
+            sent = await client.post("/grayscale", data=images.form(images.png(), "a.png"))
+            assert sent.status == 202
+            task_id = (await sent.json())["task_id"]
+            await wait_until(lambda: any(e["event"] == "task_put_aside" for e in logs))
+        event = next(each for each in logs if each["event"] == "task_put_aside")
+        assert kept + _MONGODB_WRITES_BYTES < event["limit"] < kept + _MONGODB_WRITES_BYTES + 99_999
+        worker.free_space._reusable = 99_999  # MongoDB's files need not grow for it
+        await wait_until(_ended(store, task_id))
+        task = await store.tasks.get(task_id)
+        assert task is not None and task.status == "SUCCESS" and task.attempts == 1
+
+
 async def test_result_larger_than_predicted_is_not_stored(
     send: Send, settings: Settings, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -66,7 +98,7 @@ async def test_result_larger_than_predicted_is_not_stored(
     kept = settings.uploads.min_free_disk_bytes
 
     async def measured() -> dict[str, int]:
-        return {"MongoDB": kept + 100, "the worker": 10**12}
+        return {"MongoDB": kept + _MONGODB_WRITES_BYTES + 100, "the worker": 10**12}
 
     async def predicted(*_: object) -> int:
         return 1

@@ -1,0 +1,1 @@
+"""Turn networks of other formats into ONNX files that the engines read."""
