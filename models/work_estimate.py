@@ -8,7 +8,6 @@ from models.errors import TooMuchWork
 from models.images.inspect import ImageHeader, OutputFormat
 from models.operations import Operation, Size
 from models.operations.steps import final_encoding
-from models.operations.upscale import Upscale
 from models.tasks.task import Work
 
 # Seconds for a million pixels on a core of 3 GHz, rounded up; those of networks with
@@ -17,7 +16,12 @@ _DECODE = {"jpeg": 0.02, "png": 0.06, "gif": 0.06}
 _ENCODE: dict[OutputFormat, float] = {"png": 0.08, "jpeg": 0.03, "webp": 0.2}
 _LOSSLESS_WEBP = 0.35
 _OPERATION = 0.05  # of the larger of its input and output
-_NETWORK = {"darkroom-fast": 0.25, "darkroom-balanced": 0.7, "darkroom-best": 7.0}
+_NETWORK = {
+    "darkroom-fast": 0.25,
+    "darkroom-balanced": 0.7,
+    "darkroom-best": 7.0,
+    "darkroom-photo": 3.5,
+}
 _OTHER_NETWORK = 1.0
 _FIXED_SECONDS = 0.01
 
@@ -45,9 +49,9 @@ def estimate(
     for operation in operations:
         sizes = [part for each in sizes for part in operation.output_sizes(*each)]
         after = _pixels(sizes)
-        if isinstance(operation, Upscale):
-            seconds += before * _NETWORK.get(operation.model, _OTHER_NETWORK)
-            labels.add(f"{operation.model}-x{operation.scale}")
+        if networks := operation.networks():
+            seconds += before * sum(_NETWORK.get(name, _OTHER_NETWORK) for name, _ in networks)
+            labels.add(operation.network_label())
         else:
             seconds += max(before, after) * _OPERATION
         before = after

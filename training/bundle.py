@@ -9,17 +9,17 @@ import shutil
 from pathlib import Path
 
 from models.networks.catalogue import BUNDLED_DIR
-from models.operations.upscale import Quality
+from models.operations.upscale import FaithfulQuality
 from training.export import write
 from training.network import Upscaler
 from training.recipes import QUALITIES
 from training.train import averaged
 
-MEGABYTES: dict[Quality, int] = {"fast": 25, "balanced": 60, "best": 260}
+MEGABYTES: dict[FaithfulQuality, int] = {"fast": 25, "balanced": 60, "best": 260}
 """What OpenVINO needs for tiles of 512 beyond a child's spare memory; see bench.memory."""
 
 
-def bundle_network(network: Upscaler, quality: Quality, run: Path, folder: Path) -> Path:
+def bundle_network(network: Upscaler, quality: FaithfulQuality, run: Path, folder: Path) -> Path:
     """Write network, record of its run and entry in the catalogue; return the network's path.
 
     The catalogue's hash must match the file, or it is not loaded.
@@ -42,12 +42,13 @@ def bundle_network(network: Upscaler, quality: Quality, run: Path, folder: Path)
         "megabytes": MEGABYTES[quality],
     }
     others = [e for e in entries if e["file"] != path.name]
-    ours = [e for e in others if e["name"].startswith("darkroom-")]
+    trained = {f"darkroom-{each}" for each in QUALITIES}
+    ours = [e for e in others if e["name"] in trained]
     ours = sorted(
         [*ours, entry],
         key=lambda e: (QUALITIES.index(e["name"].removeprefix("darkroom-")), e["scale"]),
     )
-    others = [e for e in others if not e["name"].startswith("darkroom-")]
+    others = [e for e in others if e["name"] not in trained]
     known.write_text(json.dumps([*ours, *others], indent=1) + "\n")
     return path
 

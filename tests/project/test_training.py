@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from models.networks.catalogue import BUNDLED_DIR, Weights
-from models.operations.upscale import Quality
+from models.operations.upscale import FaithfulQuality
 from tests.support import images
 from tests.support.paths import ROOT
 from training.curve import draw, points
@@ -112,7 +112,7 @@ def test_a_finished_run_becomes_a_bundled_network(tmp_path: Path) -> None:
     (tmp_path / "run" / "run.json").write_text("{}")
     other = {"name": "FSRCNN", "file": "FSRCNN_x2.pb"}
     (tmp_path / "catalogue.json").write_text(json.dumps([other]))
-    order: list[tuple[Quality, int]] = [("best", 3), ("fast", 2), ("best", 3)]
+    order: list[tuple[FaithfulQuality, int]] = [("best", 3), ("fast", 2), ("best", 3)]
     for quality, scale in order:
         path = bundle_network(Upscaler(4, 1, scale), quality, tmp_path / "run", tmp_path)
         assert path.with_suffix(".json").read_text() == "{}"

@@ -47,13 +47,17 @@ def _value(number: int, name: str, channels: int, sides: str, half: bool) -> byt
 
 
 def network(
-    kernels: list[tuple[Array, Array]], scale: int, half: bool = False, unshuffled: bool = False
+    kernels: list[tuple[Array, Array]],
+    scale: int,
+    half: bool = False,
+    unshuffled: bool = False,
+    mode: str = "DCR",
 ) -> bytes:
     """Return convolutions with ReLU between, shuffled to ``scale`` times the size.
 
     ``kernels``: (height, width, in, out) and biases, as in ``tests.support.tensorflow_graphs``.
     ``half``: weights, input and output in 16 bits. ``unshuffled``: starts with half the size and
-    back, so that it takes only even sides.
+    back, so that it takes only even sides. ``mode``: order of the channels, DCR or CRD.
     """
     graph, last = b"", "low"
     if unshuffled:
@@ -70,7 +74,7 @@ def network(
         if number + 1 < len(kernels):
             graph += _node("Relu", f"relu{number}", last)
             last = f"relu{number}"
-    graph += _node("DepthToSpace", "high", last, blocksize=scale, mode="DCR") + field(2, b"tiny")
+    graph += _node("DepthToSpace", "high", last, blocksize=scale, mode=mode) + field(2, b"tiny")
     channels = kernels[-1][1].size // scale**2
     graph += _value(11, "low", kernels[0][0].shape[2], "low", half)
     graph += _value(12, "high", channels, "high", half)

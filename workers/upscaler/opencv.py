@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache, partial
@@ -20,6 +21,11 @@ from workers.upscaler.engine import NonFiniteOutput, UnusableNetwork
 
 Network = Any
 """A cv2.dnn_superres.DnnSuperResImpl; OpenCV's stubs do not name it."""
+
+_COLUMN_FIRST = re.compile(rb"\x0a\x04mode.{0,4}\x22\x03CRD", re.DOTALL)
+"""The attribute of an ONNX DepthToSpace (a protobuf AttributeProto) that says CRD. As soon as
+dnn_superres reads a .pb, it puts a DepthToSpace of its own in place of that of cv2.dnn, and its own
+knows DCR only: SPAN then comes out with wrong colours, without an error (5.0.0)."""
 
 
 @lru_cache(maxsize=6)
@@ -41,8 +47,12 @@ def load_onnx(path: Path) -> Any:
     """Read the ONNX network at ``path``, a cv2.dnn.Net; cached.
 
     Raises:
-        UnusableNetwork: OpenCV cannot read it.
+        UnusableNetwork: OpenCV cannot read it, or would compute something else.
     """
+    if _COLUMN_FIRST.search(path.read_bytes()):
+        raise UnusableNetwork(
+            "OpenCV orders the channels of its DepthToSpace otherwise (CRD): export it as DCR"
+        )
     with _translate_errors():
         return cv2.dnn.readNetFromONNX(str(path))
 
