@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import ceil, prod
 from typing import Any
 
@@ -27,7 +28,7 @@ def radius(model: Any) -> int:
         ValueError: an operation whose receptive field is unknown.
     """
     distances: dict[str, int] = {}
-    for node in reversed(model.get_ordered_ops()):
+    for node in reversed(list(_seeing_the_picture(model))):
         kind = node.get_type_name()
         distance = distances.get(node.get_friendly_name(), 0)
         if kind in _CONVOLUTIONS:
@@ -49,6 +50,20 @@ def radius(model: Any) -> int:
             name = source.get_source_output().get_node().get_friendly_name()
             distances[name] = max(distances.get(name, 0), distance)
     return max(distances.get(p.get_friendly_name(), 0) for p in model.get_parameters())
+
+
+def _seeing_the_picture(model: Any) -> Iterator[Any]:
+    """Yield the operations that depend on the input's samples, in order.
+
+    The others prepare weights, some by the input's size.
+    """
+    seeing: set[str] = set()
+    for node in model.get_ordered_ops():
+        sources = {i.get_source_output().get_node().get_friendly_name() for i in node.inputs()}
+        kind = node.get_type_name()
+        if kind == "Parameter" or (kind != "ShapeOf" and sources & seeing):
+            seeing.add(node.get_friendly_name())
+            yield node
 
 
 def flops(model: Any) -> int:

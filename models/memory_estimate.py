@@ -82,7 +82,7 @@ def estimate(
     catalogue: Catalogue,
     tile: int,
 ) -> tuple[int, int]:
-    """Return the peak bytes of a child process, and those of its largest network alone.
+    """Return the peak bytes of a child process, and those of its operation with the most networks.
 
     ``tile``: side of the tiles in pixels, 0 for the best of the engine. A smaller image needs the
     bytes of the network too. A missing network counts nothing: the worker reports it.
@@ -90,10 +90,10 @@ def estimate(
     largest = 0
     for operation in operations:
         with contextlib.suppress(BadParameter):
-            weights = operation.weights(catalogue)
-            if weights is not None:
+            if weights := operation.weights(catalogue):
                 side = min(tile, header.width * header.height)
-                largest = max(largest, weights.megabytes * _MB, side * side * _TILE)
+                together = sum(each.megabytes for each in weights) * _MB
+                largest = max(largest, together, side * side * _TILE)
     return predict(header, operations, output) + largest, largest
 
 

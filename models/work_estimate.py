@@ -8,7 +8,6 @@ from models.errors import TooMuchWork
 from models.images.inspect import ImageHeader, OutputFormat
 from models.operations import Operation, Size
 from models.operations.steps import final_encoding
-from models.operations.upscale import Upscale
 from models.tasks.task import Work
 
 # Seconds for a million pixels on a core of 3 GHz, rounded up; those of networks with
@@ -27,6 +26,7 @@ _NETWORK = {
     "realesr-general-x4v3": 5.0,
     "realesrgan-x4plus": 100.0,
     "EDSR": 250.0,
+    "darkroom-photo": 3.5,
 }
 _OTHER_NETWORK = 1.0
 _FIXED_SECONDS = 0.01
@@ -55,9 +55,9 @@ def estimate(
     for operation in operations:
         sizes = [part for each in sizes for part in operation.output_sizes(*each)]
         after = _pixels(sizes)
-        if isinstance(operation, Upscale):
-            seconds += before * _NETWORK.get(operation.model, _OTHER_NETWORK)
-            labels.add(f"{operation.model}-x{operation.scale}")
+        if networks := operation.networks():
+            seconds += before * sum(_NETWORK.get(name, _OTHER_NETWORK) for name, _ in networks)
+            labels.add(operation.network_label())
         else:
             seconds += max(before, after) * _OPERATION
         before = after

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import tempfile
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from PIL import Image, ImageOps
 
 from models.networks.catalogue import Catalogue
 from models.operations import Operation, parse
+from models.operations.restore import Restore
 from models.operations.spec import Size
 from models.operations.steps import final_encoding
 from workers.pipeline import Limits, Pipeline
@@ -18,6 +20,7 @@ BEFORE: Size = (180, 210)
 
 _GAP = 12  # pixels of white between two pictures
 _QUALITY = 85
+_DAMAGED_QUALITY = 30
 _LIMITS = Limits(max_pixels=10**6, max_output_pixels=10**7, tile_pixels=160)
 
 
@@ -37,7 +40,12 @@ def canvas(spec: type[Operation]) -> Size:
 
 
 def draw(spec: type[Operation], before: Image.Image, path: Path) -> None:
-    """Apply the operation's example to ``before`` and write both to ``path`` as JPEG."""
+    """Apply the operation's example to ``before`` and write both to ``path`` as JPEG.
+
+    What mends photographs gets a damaged one.
+    """
+    if spec is Restore:
+        before = _damaged(before)
     drawn = Image.new("RGB", canvas(spec), "white")
     drawn.paste(before, (0, 0))
     left = BEFORE[0] + 2 * _GAP
@@ -48,6 +56,13 @@ def draw(spec: type[Operation], before: Image.Image, path: Path) -> None:
         if number % 2:
             x, y = left, y + after.height + _GAP
     drawn.save(path, quality=_QUALITY, subsampling="4:4:4", optimize=True)
+
+
+def _damaged(picture: Image.Image) -> Image.Image:
+    """Return ``picture`` as a JPEG of low quality shows it."""
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=_DAMAGED_QUALITY)
+    return Image.open(file).convert("RGB")
 
 
 def _results(spec: type[Operation], before: Image.Image) -> list[Image.Image]:

@@ -21,6 +21,8 @@ BUNDLED_DIR = Path(__file__).resolve().parents[2] / "weights"
 FETCHED_DIR = BUNDLED_DIR / "fetched"
 """Where ``make weights`` puts networks, and where they are searched unless WEIGHTS_DIR is set."""
 BUNDLED_MODEL = ("darkroom-fast", 2)
+AUTO_MODEL = "darkroom-auto"
+"""No network, and no one's may be called so: the worker chooses one for each picture."""
 
 
 class BadManifest(Exception):
@@ -154,7 +156,7 @@ class Catalogue:
                 if has_hash(folder / weights.file, weights.sha256, problems):
                     found[weights.name, weights.scale] = (folder / weights.file).resolve()
                     break
-        taken = {weights.name for weights in known}
+        taken = {weights.name for weights in known} | {AUTO_MODEL}
         for path in sorted(weights_dir.glob("*.json")) if weights_dir else ():
             try:
                 own = read_manifest(path)
@@ -202,10 +204,10 @@ class Catalogue:
         """
         available = list(self.available())
         names = list(dict.fromkeys(w.name for w in available))
-        scales = [w.scale for w in available if w.name == model]
-        if scale in scales:
-            return next(w for w in available if w.name == model and w.scale == scale)
-        if scales:
+        found = {w.scale: w for w in available if w.name == model}
+        if scale in found:
+            return found[scale]
+        if scales := [each for each in found if each > 1]:  # no picture is enlarged by 1
             raise BadParameter(
                 f"model {model} is not available for scale {scale}, only for {_join(scales)}",
                 parameter="scale",

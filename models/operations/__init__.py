@@ -18,6 +18,7 @@ from models.operations.convert import Convert
 from models.operations.crop import Crop
 from models.operations.grayscale import Grayscale
 from models.operations.resize import Resize
+from models.operations.restore import Restore
 from models.operations.rotate import Rotate
 from models.operations.spec import Encoding, Operation, Size
 from models.operations.split import Split
@@ -30,6 +31,7 @@ OPERATIONS: dict[str, type[Operation]] = {
     spec.op: spec
     for spec in (
         Upscale,
+        Restore,
         Grayscale,
         Blur,
         Thumbnail,

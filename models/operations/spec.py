@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -104,9 +104,17 @@ class Operation(BaseModel):
         """Return the encoding of the results if the operation sets it, else None."""
         return None
 
-    def weights(self, catalogue: Catalogue) -> Weights | None:
-        """Return the network the operation needs, or None; BadParameter if it is not available."""
-        return None
+    def networks(self) -> Sequence[tuple[str, int]]:
+        """Return (name, scale) of each network that the operation may run."""
+        return ()
+
+    def network_label(self) -> str:
+        """Return how the work of its networks is called, e.g. ``darkroom-fast-x2``; "": none."""
+        return "+".join(f"{name}-x{scale}" for name, scale in self.networks())
+
+    def weights(self, catalogue: Catalogue) -> list[Weights]:
+        """Return the networks of ``networks``; BadParameter if one is not available."""
+        return [catalogue.find(*each) for each in self.networks()]
 
     def document(self) -> dict[str, Any]:
         """Return the canonical form: the name and every parameter, defaults filled in."""

@@ -90,5 +90,6 @@ def _operation_body(spec: type[Operation], catalogue: Catalogue) -> OperationBod
         body["models"] = [
             {"model": w.name, "scale": w.scale, "source": w.source, "licence": w.licence}
             for w in catalogue.available()
+            if w.scale > 1  # the others are for restore
         ]
     return body

@@ -94,7 +94,7 @@ class TaskCreator:
             InsufficientResources: the results would not fit on the disk.
         """
         operations, output, header = spec.operations, spec.output, spec.upload.header
-        weights = [w for o in operations if (w := o.weights(self.catalogue)) is not None]
+        weights = [w for o in operations for w in o.weights(self.catalogue)]
         sizes = result_sizes(
             operations, (header.width, header.height), self.settings.uploads.max_output_pixels
         )

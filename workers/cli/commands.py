@@ -121,7 +121,7 @@ def _process_all(command: ParsedCommand, catalogue: Catalogue, settings: Setting
     except Exception as error:  # a wheel for another processor may raise anything
         print_line(f"darkroom: UPSCALE_ENGINE=openvino does not work: {error}")
         return 2
-    if fallback_reason and any(operation.op == "upscale" for operation in command.operations):
+    if fallback_reason and any(operation.runs_network for operation in command.operations):
         print_line(f"darkroom: {fallback_reason}; using OpenCV instead")
     for number, source in enumerate(command.inputs, 1):
         count = f" {number}/{len(command.inputs)}" if len(command.inputs) > 1 else ""

@@ -21,6 +21,7 @@ from workers.imaging import (
     decoders,
     depth16,
     icc_profile,
+    jpeg_quality,
     losses,
     metadata,
     resolution,
@@ -100,6 +101,7 @@ def decode(
                 resolution=printed,
                 metadata=kept,
                 few_colours=few,
+                jpeg_quality=None if full else jpeg_quality.read(file),
                 notes=file_notes,
             )
     except (TooManyPixels, MemoryError):

@@ -28,7 +28,7 @@ PROFILE_MISFIT = (
 )
 PROFILE_OVERRULED = "the colour profile was dropped: the file's cICP chunk comes before it"
 REDUCED_FOR_FORMAT = "16-bit samples were reduced to 8 bits: the result format stores no more"
-REDUCED_FOR_NETWORK = "16-bit samples were reduced to 8 bits: upscaling networks work in 8 bits"
+REDUCED_FOR_NETWORK = "16-bit samples were reduced to 8 bits: networks work in 8 bits"
 REDUCED_FOR_PROFILE = "16-bit samples were reduced to 8 bits: colour profiles are applied in 8 bits"
 RESOLUTION_IN_EXIF = "the print resolution, {}, is written as EXIF: WebP has no other place for it"
 RESOLUTION_LOST = "the print resolution, {}, was dropped: {} cannot hold it"

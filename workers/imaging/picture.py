@@ -26,7 +26,9 @@ class Picture:
     right, bottom) that it covers of ``pixels``: a decoder rounds up, so 1601 columns scaled
     by 8 give 201, and the image ends after an eighth of the last. ``resolution``: that of a print,
     upright; ``metadata``: what results carry. ``few_colours``: the file had a palette or
-    fewer than 8 bits a sample; a PNG of it is written so again if its colours allow it. ``notes``:
+    fewer than 8 bits a sample; a PNG of it is written so again if its colours allow it.
+    ``jpeg_quality``: 1 to 100, of the file's tables; None: another format, or pixels that were
+    changed since. ``notes``:
     for the user, see ``workers.imaging.notes``.
     """
 
@@ -38,6 +40,7 @@ class Picture:
     resolution: Resolution | None = None
     metadata: Metadata = NO_METADATA
     few_colours: bool = False
+    jpeg_quality: int | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -64,7 +67,9 @@ class Picture:
         return self.full_size or (self.width, self.height)
 
     def with_pixels(self, pixels: Samples, alpha: Samples | None) -> Picture:
-        return replace(self, pixels=pixels, alpha=alpha, full_size=None, content_box=None)
+        return replace(
+            self, pixels=pixels, alpha=alpha, full_size=None, content_box=None, jpeg_quality=None
+        )
 
     def printed_alike(self, across: float, down: float) -> Picture:
         """Return it with the print resolution times these factors of its pixels across and down.

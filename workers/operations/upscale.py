@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import cv2
 import numpy as np
 
 from models.errors import BadParameter, WeightsMissing
-from models.networks.catalogue import Weights
+from models.networks.catalogue import AUTO_MODEL, Weights
 from models.operations.upscale import Upscale
 from workers.imaging import depth16, notes
 from workers.imaging.picture import Picture, Pixels
 from workers.operations import Tools
 from workers.upscaler import faithful, quality_report, sanity, tiles
-from workers.upscaler.colour import FILTER_RADIUS, Chroma, choose_chroma
+from workers.upscaler.auto import choose
+from workers.upscaler.blend import Blend
+from workers.upscaler.colour import Chroma, choose_chroma
 from workers.upscaler.engine import Engine
 from workers.upscaler.opencv import REFERENCE
 
@@ -35,68 +38,87 @@ def upscale(picture: Picture, spec: Upscale, tools: Tools) -> Picture:
         WeightsUnusable: no engine can run it, or its file was changed.
         BadOutput: no engine produced an image that matches the input.
     """
+    networks = spec.networks()
+    if spec.model == AUTO_MODEL:
+        networks, note = choose(picture, spec.strength or 0, spec.scale)
+        picture = replace(picture, notes=(*picture.notes, note))
+    return run_networks(picture, networks, spec.strength, tools)
+
+
+def run_networks(
+    picture: Picture, networks: Sequence[tuple[str, int]], strength: int | None, tools: Tools
+) -> Picture:
+    """Return ``picture`` through ``networks``, (name, scale) each, in 8 bits.
+
+    ``strength``: percent of the first one's result, see ``Blend``; None: one network alone. At
+    scale 1 alpha stays as it is. Raises what ``upscale`` does.
+    """
     try:
-        weights = tools.catalogue.find(spec.model, spec.scale)
+        found = tuple(tools.catalogue.find(*each) for each in networks)
     except BadParameter as error:
         raise WeightsMissing(f"on this worker: {error.detail}") from None
-    tools.catalogue.check(weights)
+    for weights in found:
+        tools.catalogue.check(weights)
+    # Where one network is needed, that is all of the result, but at scale 1.
+    alone = len(found) == 1 and found[0].scale > 1
+    blend = Blend(found, 100 if alone or strength is None else strength)
     picture = depth16.reduce_to_8_bits(picture, notes.REDUCED_FOR_NETWORK)
     before = _spread_colour(picture)
     alpha = None if picture.alpha is None else depth16.to_8_bits(picture.alpha)
-    has_shades = alpha is not None and alpha.min() != alpha.max()
+    has_shades = alpha is not None and blend.scale > 1 and alpha.min() != alpha.max()
     share = 0.75 if has_shades else 1.0  # of the progress: colour is up to three planes of four
-    used_engine, pixels = _enlarge(before, weights, tools, 0.0, share)
+    used_engine, pixels = _enlarge(before, blend, tools, 0.0, share)
     if tools.report is not None:
         tools.report(
             {
-                "model": weights.name,
-                "scale": weights.scale,
-                "weights_sha256": weights.sha256,
+                "model": blend.first.name,
+                "scale": blend.scale,
+                "weights_sha256": blend.first.sha256,
                 "engine": used_engine,
-                **quality_report.measure(before, pixels, spec.scale),
+                **quality_report.measure(before, pixels, blend.scale),
             }
         )
-    mask = None
+    mask = alpha
     if alpha is not None and has_shades:
-        _, large = _enlarge(alpha, weights, tools, share, 1.0)
+        _, large = _enlarge(alpha, blend.of_alpha(), tools, share, 1.0)
         mask = faithful.keep_mask(alpha, large)
-    elif alpha is not None:
+    elif alpha is not None and blend.scale > 1:
         mask = np.full(pixels.shape[:2], alpha.flat[0], np.uint8)
     # Networks make many colours; and a kept copy of the result has no palette either.
     enlarged = replace(picture.with_pixels(pixels, mask), few_colours=False)
-    return enlarged.printed_alike(spec.scale, spec.scale)
+    return enlarged.printed_alike(blend.scale, blend.scale)
 
 
 def _enlarge(
-    before: Pixels, weights: Weights, tools: Tools, begin: float, end: float
+    before: Pixels, blend: Blend, tools: Tools, begin: float, end: float
 ) -> tuple[str, Pixels]:
     """Return the label of the engine, and ``before`` enlarged by it.
 
     The progress goes from ``begin`` to ``end``, shares of the whole task.
     """
-    path = tools.catalogue.path(weights)
     # What OpenCV published is run as OpenCV does.
-    chroma = Chroma.BILINEAR if weights.url else choose_chroma(before)
-    overlap = max(weights.radius, FILTER_RADIUS)
+    filtered = blend.is_published or not blend.takes_luma
+    chroma = Chroma.BILINEAR if filtered else choose_chroma(before)
 
     def progress(share: float) -> None:
         tools.progress(begin + share * (end - begin))
 
     def attempt(engine: Engine) -> Callable[[], Pixels]:
-        def enlarge(part: Pixels) -> Pixels:
-            return engine.enlarge(path, weights, part, chroma)
+        def run(weights: Weights, part: Pixels) -> Pixels:
+            return engine.enlarge(tools.catalogue.path(weights), weights, part, chroma)
 
-        tile = tools.tile_side or tiles.tile_side(
-            engine.tile_side, weights, before.shape[0] * before.shape[1]
+        tile = tools.tile_side or blend.tile_side(
+            engine.tile_side, before.shape[0] * before.shape[1]
         )
-
-        return lambda: tiles.apply(enlarge, before, weights.scale, tile, overlap, progress)
+        enlarge = partial(blend.enlarge, run)
+        return lambda: tiles.apply(enlarge, before, blend.scale, tile, blend.overlap, progress)
 
     label, after = sanity.enlarge_checked(
-        before, [(each.label, attempt(each)) for each in engines(tools)]
+        before, [(each.label, attempt(each)) for each in engines(tools)], blend.limits
     )
-    if not weights.url:
-        faithful.keep_light(before, after)  # after the check, which it would deceive
+    if not blend.is_published:
+        # After the check, which it would deceive.
+        faithful.keep_light(before, after, damaged=blend.mends)
     return label, after
 
 

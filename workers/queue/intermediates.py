@@ -36,7 +36,7 @@ def reusable_prefixes(
         head = operations[:count]
         if head[-1].costly and result_count(head) == 1:
             try:
-                weights = [w for o in head if (w := o.weights(worker.catalogue)) is not None]
+                weights = [w for o in head for w in o.weights(worker.catalogue)]
             except BadParameter:  # this worker lacks a network: its child process reports that
                 continue
             writing = worker.settings.encoding.encoder_settings

@@ -10,6 +10,7 @@ from workers.imaging.picture import Pixels
 
 _CELL_SIDE = 4  # input pixels a side of the cells whose mean colour is compared
 _BLUR_CELLS = 1.0  # sigma, in cells: detail of fewer than about 16 pixels is the network's
+_BLUR_CELLS_OF_DAMAGE = 2.0  # blocks of a JPEG, 8 pixels, and their steps stay away
 _MIN_SHIFT_LEVELS = 0.5
 _MAX_SHIFT_LEVELS = 2.0  # what is cut off at 0 and 255 remains, and takes further passes
 _MAX_PASSES = 8
@@ -18,21 +19,25 @@ _FLAT_SIDE = 5
 """Input pixels a side of a square of one colour, whose middle keeps that colour exactly."""
 
 
-def keep_light(before: Pixels, after: Pixels) -> None:
+def keep_light(before: Pixels, after: Pixels, damaged: bool = False) -> None:
     """Take the low frequencies of (``after``, scaled down, less ``before``) off ``after``.
 
     ``before``: (h, w) or (h, w, 3) uint8. ``after``: (h*s, w*s) likewise, changed in place, so that
     the mean of every block of 16 input pixels stays within 3 levels of the input's. Where the
     input has one colour, ``after`` has it exactly.
+
+    ``damaged``: ``before`` has noise and blocks of a JPEG, which ``after`` should not. Then lower
+    frequencies are kept, and no flat colours: a JPEG's sky is flat within each block.
     """
     least = _MIN_SHIFT_LEVELS
     for _ in range(_MAX_PASSES):
-        shift = _shift(before, after)
+        shift = _shift(before, after, _BLUR_CELLS_OF_DAMAGE if damaged else _BLUR_CELLS)
         if float(np.abs(shift).max()) < least:
             break
         _subtract(shift, after)
         least = _MAX_SHIFT_LEVELS
-    _keep_flat(before, after)
+    if not damaged:
+        _keep_flat(before, after)
 
 
 def keep_mask(before: Pixels, after: Pixels) -> Pixels:
@@ -52,12 +57,15 @@ def keep_mask(before: Pixels, after: Pixels) -> Pixels:
     return np.asarray(cv2.min(cv2.max(after, least), most), np.uint8)
 
 
-def _shift(before: Pixels, after: Pixels) -> NDArray[np.float32]:
-    """Return by how many levels each cell of ``after`` is too light, smoothed."""
+def _shift(before: Pixels, after: Pixels, sigma: float) -> NDArray[np.float32]:
+    """Return by how many levels each cell of ``after`` is too light, smoothed.
+
+    ``sigma``: of the Gaussian, in cells.
+    """
     cells = (-(-before.shape[1] // _CELL_SIDE), -(-before.shape[0] // _CELL_SIDE))
     was, now = (cv2.resize(each, cells, interpolation=cv2.INTER_AREA) for each in (before, after))
     difference = cv2.subtract(now, was, dtype=cv2.CV_32F)
-    smooth = cv2.GaussianBlur(difference, (0, 0), _BLUR_CELLS, borderType=cv2.BORDER_REPLICATE)
+    smooth = cv2.GaussianBlur(difference, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
     return np.asarray(smooth, np.float32)
 
 

@@ -42,7 +42,7 @@ def load_onnx(path: Path) -> Any:
     """Read the ONNX network at ``path``, a cv2.dnn.Net; cached.
 
     Raises:
-        UnusableNetwork: OpenCV cannot read it.
+        UnusableNetwork: OpenCV cannot read it, or would compute something else.
     """
     try:
         data = blocks_first(path.read_bytes())

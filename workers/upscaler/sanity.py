@@ -21,7 +21,6 @@ from workers.upscaler.engine import NonFiniteOutput, UnusableNetwork
 
 log = structlog.get_logger()
 
-_FLAT_DEVIATION_LEVELS = 2.0  # a picture with a larger standard deviation is not flat
 _FLAT_TOLERANCE_LEVELS = 4.0  # a sound network moves a flat picture by up to 3.2 levels (measured)
 _MIN_CORRELATION = 0.5  # beyond that: networks more than double the contrast of faint patterns
 _DARK_LEVEL = 8.0  # darker blocks are not checked for lost light
@@ -40,14 +39,21 @@ class SanityLimits:
 
     ``min_psnr_db``: of the whole image, light apart; sound networks reach 9 on a checkerboard, 35
     on photographs. ``max_block_shift``: levels by which the mean colour of the worst
-    block may differ; sound networks shift stripes by 34, photographs by 3.
+    block may differ; sound networks shift stripes by 34, photographs by 3. ``flat_deviation``:
+    standard deviation in levels above which a picture is not flat. ``flat_factor``: how many times
+    the mean square of one flat colour is allowed without correlation.
     """
 
     min_psnr_db: float = 6.0
     max_block_shift: float = 64.0
+    flat_deviation: float = 2.0
+    flat_factor: float = 1.0
 
 
 DEFAULT_LIMITS = SanityLimits()
+DENOISED_LIMITS = SanityLimits(min_psnr_db=4.0, flat_deviation=40.0, flat_factor=1.5)
+"""For networks that take noise and fine patterns away: realesr-general-x4v3 makes flat gray of a
+checkerboard (5.9 dB), and nearly that of noise on gray."""
 
 
 @dataclass(frozen=True)
@@ -121,8 +127,9 @@ def check_enlargement(before: Pixels, after: Pixels, limits: SanityLimits) -> Sa
     flat, contrast = float((deviation**2).mean()), contrast / before.size
     # From |a - b|^2 = |a|^2 + |b|^2 - 2ab.
     correlation = (flat + contrast - square) / max(2 * math.sqrt(flat * contrast), 1e-9)
+    distance = flat * limits.flat_factor + _FLAT_TOLERANCE_LEVELS**2
     fault = ""
-    if deviation.max() > _FLAT_DEVIATION_LEVELS and after.min() == after.max():
+    if deviation.max() > limits.flat_deviation and after.min() == after.max():
         fault = f"every pixel is {int(after.flat[0])}, but the input is not flat"
     elif min(size) >= _MIN_CHECKED_SIDE:
         if psnr < limits.min_psnr_db:
@@ -130,7 +137,7 @@ def check_enlargement(before: Pixels, after: Pixels, limits: SanityLimits) -> Sa
                 f"scaled down, its PSNR to the input is {psnr:.1f} dB; at least "
                 f"{limits.min_psnr_db:g} dB pass"
             )
-        elif square > flat + _FLAT_TOLERANCE_LEVELS**2 and correlation < _MIN_CORRELATION:
+        elif square > distance and correlation < _MIN_CORRELATION:
             fault = (
                 "scaled down, it is further from the input than one flat colour, and its "
                 f"correlation with it is {correlation:.2f}; at least {_MIN_CORRELATION:g} pass"

@@ -5,6 +5,9 @@ import { makeField } from "./schema-field.js";
 import { describeOperations } from "./format.js";
 import { t } from "./text.js";
 
+/** Qualities that run the photo network, of which `strength` takes a share. */
+const BLENDED = ["photo", "auto"];
+
 /**
  * @typedef {object} Step
  * @property {HTMLElement} node
@@ -33,7 +36,9 @@ export function makeStep(specs, operation, callbacks) {
     fields = makeFields(spec);
     for (const [name, each] of Object.entries(fields)) if (name in values) each.write(values[name]);
     parameterBox.replaceChildren(...layOut(spec, fields));
+    showStrength(fields);
   };
+  parameterBox.addEventListener("change", () => showStrength(fields));
   const button = (name, text, onclick) =>
     el("button", { type: "button", class: `plain ${name}`, text, onclick });
   const up = button("up", "↑", () => callbacks.move(-1));
@@ -82,7 +87,12 @@ function read(fields) {
   const values = Object.fromEntries(entries.filter(([, value]) => value !== undefined));
   // Both choose the network, and the API takes one of them: the model is more exact.
   if (values.model) delete values.quality;
+  if (fields.strength?.node.hidden) delete values.strength;
   return values;
+}
+
+function showStrength({ quality, strength }) {
+  if (quality && strength) strength.node.hidden = !BLENDED.includes(quality.read());
 }
 
 /** Put rarely used free-text fields, e.g. the name of a network, under "More". */

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from functools import cache
+from typing import get_args
 
 import cv2
 import numpy as np
 import pytest
 
 from models.networks.catalogue import BUNDLED_DIR, Catalogue, Weights, published_networks
+from models.operations.photo import PHOTO
 from models.operations.upscale import Quality, Upscale
 from tests.support.paths import PHOTOGRAPHS
 from tests.workers.operations import apply, tools
@@ -21,6 +23,7 @@ from workers.upscaler.opencv import REFERENCE
 from workers.upscaler.openvino import OpenVINO
 
 BUNDLED = [w for w in published_networks() if (BUNDLED_DIR / w.file).is_file()]
+FAITHFUL = [w for w in BUNDLED if w.name != PHOTO]
 MB = 1_000_000
 
 MARGIN = {
@@ -68,11 +71,12 @@ def gain(weights: Weights, quality: int | None = None) -> float:
     return float(np.mean(found))
 
 
-def test_three_qualities_at_three_scales() -> None:
+def test_four_qualities_and_their_scales() -> None:
     assert {(w.name, w.scale) for w in BUNDLED} == {
-        (f"darkroom-{quality}", scale) for quality, scale in MARGIN
+        *((f"darkroom-{quality}", scale) for quality, scale in MARGIN),
+        *((PHOTO, scale) for scale in (1, 2, 3, 4)),
     }
-    assert sum((BUNDLED_DIR / w.file).stat().st_size for w in BUNDLED) < 25 * MB
+    assert sum((BUNDLED_DIR / w.file).stat().st_size for w in BUNDLED) < 30 * MB
 
 
 @pytest.mark.parametrize("weights", BUNDLED, ids=name)
@@ -80,15 +84,18 @@ def test_file_has_the_recorded_hash_and_size(weights: Weights) -> None:
     data = (BUNDLED_DIR / weights.file).read_bytes()
     assert len(data) < 8 * MB
     assert hashlib.sha256(data).hexdigest() == weights.sha256
+    assert weights.sha256 in (BUNDLED_DIR / "README.md").read_text()
+
+
+@pytest.mark.parametrize("weights", FAITHFUL, ids=name)
+def test_file_has_the_record_of_its_run(weights: Weights) -> None:
     run = json.loads((BUNDLED_DIR / weights.file).with_suffix(".json").read_text())
     assert (run["recipe"]["scale"], run["recipe"]["depth"] + 2) == (weights.scale, weights.radius)
     last = run["curve"][-1]
     assert last["step"] == run["recipe"]["steps"]
-    readme = (BUNDLED_DIR / "README.md").read_text()
-    assert weights.sha256 in readme
 
 
-@pytest.mark.parametrize("weights", BUNDLED, ids=name)
+@pytest.mark.parametrize("weights", FAITHFUL, ids=name)
 def test_network_beats_bicubic(weights: Weights) -> None:
     quality = weights.name.removeprefix("darkroom-")
     assert gain(weights) > MARGIN[quality, weights.scale]
@@ -102,16 +109,18 @@ def test_both_engines_agree(weights: Weights) -> None:
     assert picture is not None
     part = np.ascontiguousarray(picture[:31, :50], np.uint8)
     path = BUNDLED_DIR / weights.file
+    # Once it has read a .pb, OpenCV shuffles channels in another way, also those of ONNX files.
+    REFERENCE.enlarge(BUNDLED_DIR / BUNDLED[0].file, BUNDLED[0], part)
     expected = REFERENCE.enlarge(path, weights, part)
     made = OpenVINO().enlarge(path, weights, part)
     assert np.abs(made.astype(int) - expected).max() <= 1
 
 
-@pytest.mark.parametrize("quality", ["fast", "balanced", "best"])
+@pytest.mark.parametrize("quality", get_args(Quality))
 def test_every_quality_has_a_network(quality: Quality) -> None:
     asked = Upscale.model_validate({"quality": quality, "scale": 3})
-    assert asked == Upscale(model=f"darkroom-{quality}", scale=3)
-    assert asked.weights(Catalogue.read(None)) is not None
+    assert asked == Upscale.model_validate({"model": f"darkroom-{quality}", "scale": 3})
+    assert asked.weights(Catalogue.read(None))
     part = cv2.imread(str(PHOTOGRAPHS[0]))
     assert part is not None
     made = apply(Picture(np.asarray(part[:20, :30], np.uint8)), asked, tools())

@@ -165,6 +165,14 @@ def test_rgb_network_gets_red_first_from_0_to_1(tmp_path: Path, half: bool) -> N
         assert engine.enlarge(catalogue.path(weights), weights, gray).shape == (80, 122)
 
 
+def test_no_network_may_be_called_as_the_choice_of_one(tmp_path: Path) -> None:
+    (tmp_path / "mine.pb").write_bytes(b"network")
+    own(tmp_path, name="darkroom-auto", file="mine.pb", sha256=hash_file(tmp_path / "mine.pb"))
+    catalogue = Catalogue.read(tmp_path)
+    assert "darkroom-auto" not in {w.name for w in catalogue.known}
+    assert "there is a network darkroom-auto" in catalogue.problems[0]
+
+
 def correlate(planes: Any, kernel: Any) -> Any:
     """Return (h, w, in) through ``kernel`` (h, w, in, out) with zeros around it: the oracle."""
     out: Any = np.zeros((*planes.shape[:2], kernel.shape[3]), np.float32)

@@ -66,9 +66,12 @@ def test_fingerprints_differ_exactly_when_results_do() -> None:
 def test_bundled_network_is_there_and_hashes_right() -> None:
     at_hand = list(Catalogue.read(None).available())
     assert [(w.name, w.scale) for w in at_hand] == [
-        (f"darkroom-{quality}", scale)
-        for quality in ("fast", "balanced", "best")
-        for scale in (2, 3, 4)
+        *(
+            (f"darkroom-{quality}", scale)
+            for quality in ("fast", "balanced", "best")
+            for scale in (2, 3, 4)
+        ),
+        *(("darkroom-photo", scale) for scale in (1, 2, 3, 4)),
     ]
 
 
@@ -92,11 +95,12 @@ def test_weights_dir_is_searched_first_and_hashes_are_checked(tmp_path: Path) ->
 
 def test_published_networks_are_found(shared: Path) -> None:
     catalogue = Catalogue.read(shared / "weights")
-    assert len(list(catalogue.available())) == 9 + 12
+    assert len(list(catalogue.available())) == 13 + 12
     assert {w.name for w in catalogue.available()} == {
         "darkroom-fast",
         "darkroom-balanced",
         "darkroom-best",
+        "darkroom-photo",
         "FSRCNN",
         "FSRCNN-small",
         "ESPCN",

@@ -263,6 +263,7 @@ def test_command_downloads_and_reports(
     ]
     assert [p.name for p in (tmp_path / "new").glob("*.pb")] == ["FSRCNN-small_x2.pb"]
     assert {w.name for w in Catalogue.read(Settings().networks.networks_dir).available()} == {
+        "darkroom-photo",
         "darkroom-fast",
         "darkroom-balanced",
         "darkroom-best",

@@ -138,3 +138,14 @@ def test_alpha_stays_within_its_neighbourhood() -> None:
     assert made.min() == 10
     assert made.max() == 200
     assert (made[:, :96] == 10).all()
+
+
+def test_blocks_of_a_jpeg_do_not_come_back_with_its_light() -> None:
+    """Here they alternate by 8 levels, and the network made one even gray of them, too light."""
+    blocks = np.kron([[100, 108] * 7, [108, 100] * 7] * 6, np.ones((8, 8))).astype(np.uint8)
+    for damaged in (True, False):
+        after = np.full_like(blocks, 116)
+        keep_light(blocks, after, damaged)
+        assert abs(float(after.mean()) - float(blocks.mean())) < 0.6
+        contrast = float(after[16:-16, 16:-16].std())
+        assert contrast < 1 if damaged else contrast > 1.5

@@ -21,7 +21,7 @@ from workers.upscaler import quality_report, sanity
 from workers.upscaler.colour import Chroma
 from workers.upscaler.engine import Engine
 from workers.upscaler.opencv import REFERENCE
-from workers.upscaler.sanity import DEFAULT_LIMITS, SanityLimits
+from workers.upscaler.sanity import DEFAULT_LIMITS, DENOISED_LIMITS, SanityLimits
 
 SCENE = np.ascontiguousarray(images.scene(160, 120)[:, :, ::-1])
 LIMITS = Limits(10**6, 10**7, 64)
@@ -48,11 +48,29 @@ BROKEN: dict[str, Callable[[Pixels], Pixels]] = {
 }
 
 
+@pytest.mark.parametrize("limits", [DEFAULT_LIMITS, DENOISED_LIMITS])
 @pytest.mark.parametrize("kind", BROKEN)
-def test_broken_enlargements_are_found(kind: str) -> None:
-    assert sanity.check_enlargement(SCENE, BROKEN[kind](SCENE), DEFAULT_LIMITS).fault
+def test_broken_enlargements_are_found(kind: str, limits: SanityLimits) -> None:
+    assert sanity.check_enlargement(SCENE, BROKEN[kind](SCENE), limits).fault
     gray = np.asarray(cv2.cvtColor(SCENE, cv2.COLOR_BGR2GRAY), np.uint8)
-    assert sanity.check_enlargement(gray, BROKEN[kind](gray), DEFAULT_LIMITS).fault
+    assert sanity.check_enlargement(gray, BROKEN[kind](gray), limits).fault
+
+
+def test_a_denoiser_may_make_flat_gray_of_noise_and_patterns() -> None:
+    y, x = np.mgrid[:64, :64]
+    board = ((x + y) % 2 * 255).astype(np.uint8)
+    noise = np.random.default_rng(0).normal(0, 5, (64, 64))
+    ground = np.clip(128 + noise, 0, 255).astype(np.uint8)
+    uneven = np.where(x % 16, 126, 133).astype(np.uint8)
+    for before, after in (
+        (board, uneven),
+        (board, np.where((x + y) % 2, 120, 136).astype(np.uint8)),
+        (ground, uneven),
+        (ground, np.full_like(ground, 128)),
+    ):
+        assert not sanity.check_enlargement(before, after, DENOISED_LIMITS).fault
+    dark = sanity.check_enlargement(ground, np.full_like(ground, 20), DENOISED_LIMITS)
+    assert "off on average" in dark.fault
 
 
 @pytest.mark.parametrize("turn", [0, 2])
