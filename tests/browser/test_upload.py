@@ -8,6 +8,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from PIL import Image
 from playwright.async_api import FileChooser, Page, expect
 
 from tests.browser.conftest import Tab
@@ -56,7 +58,11 @@ async def test_drop_compare_and_download(darkroom: StandaloneProcess, tab: Tab) 
     assert await slider.get_attribute("aria-valuetext") == "61 % original"
     box = await cat.locator(".stage").bounding_box()
     assert box is not None
-    await page.mouse.click(box["x"] + box["width"] / 4, box["y"] + 20)
+    at = box["x"] + box["width"] * 0.61
+    await page.mouse.move(at, box["y"] + 20)
+    await page.mouse.down()
+    await page.mouse.move(at - box["width"] * 0.36, box["y"] + 20)
+    await page.mouse.up()
     assert await cat.locator(".stage").evaluate(cut) == "25%"
     await tab.shots("upload-done")
     assert await tab.findings() == []
@@ -69,24 +75,98 @@ async def test_drop_compare_and_download(darkroom: StandaloneProcess, tab: Tab) 
     assert etag.group(1) == hashlib.sha256(data).hexdigest()
 
 
-async def test_lightbox_at_100_percent(darkroom: StandaloneProcess, tab: Tab) -> None:
+def detailed(side: int, corner: tuple[int, int]) -> bytes:
+    """Return a PNG that is gray but for a quarter with a pattern, at ``corner`` (left, top)."""
+    pixels = np.full((side, side, 3), 128, np.uint8)
+    left, top = corner
+    noise = np.random.default_rng(1).integers(0, 256, (side // 4, side // 4, 3), np.uint8)
+    pixels[top : top + side // 4, left : left + side // 4] = noise
+    return images.encoded(Image.fromarray(pixels))
+
+
+_VIEW = """node => {
+  const { width, transform } = node.querySelector(".after").style;
+  const [x, y] = transform.match(/-?[0-9.]+/g).map(Number);
+  return { zoom: Number(node.dataset.zoom), width: parseFloat(width), x, y };
+}"""
+
+
+async def test_the_viewer_by_mouse_and_keys(darkroom: StandaloneProcess, tab: Tab) -> None:
     page = await opened(tab, darkroom.url)
     await page.set_viewport_size({"width": 700, "height": 500})  # smaller than the result
-    await add(page, {"wide.png": images.png(400, 300, 3)})
+    await add(page, {"a.png": detailed(600, (440, 30)), "b.png": images.png(90, 80, 3)})
     await start(page)
-    await ended(page, "done", 1)
-    await page.get_by_role("button", name="Large view").click()
+    await ended(page, "done", 2)
+    await card(page, "a.png").get_by_role("button", name="Large view").click()
     dialog = page.get_by_role("dialog")
-    await expect(dialog.get_by_role("slider")).to_be_focused()
-    await dialog.get_by_role("button", name="100 %").click()
-    box = await dialog.locator(".stage").bounding_box()
+    stage = dialog.locator(".stage")
+    await expect(stage).to_be_focused()
+    await expect(stage.locator(".map canvas")).to_be_visible()
+    # 100 % of the result, at the patterned part.
+    opened_at = await stage.evaluate(_VIEW)
+    box = await stage.bounding_box()
     assert box is not None
-    assert (box["width"], box["height"]) == (800, 600)
+    assert (opened_at["zoom"], opened_at["width"]) == (100, 1200)
+    middle = (box["width"] / 2 - opened_at["x"], box["height"] / 2 - opened_at["y"])
+    assert middle[0] >= 780 and middle[1] <= 260
     assert await tab.findings() == []
+    # Drag, wheel, double click; what is under the pointer stays there.
+    x, y = box["x"] + 60, box["y"] + 70
+    await page.mouse.move(x, y)
+    await page.mouse.down()
+    await page.mouse.move(x + 50, y + 20)
+    await page.mouse.up()
+    dragged = await stage.evaluate(_VIEW)
+    assert dragged["x"] == opened_at["x"] + 50
+    await page.mouse.wheel(0, -240)
+    closer = await stage.evaluate(_VIEW)
+    assert closer["zoom"] == 147
+    scale = closer["width"] / 1200
+    assert abs((110 - dragged["x"]) * scale - (110 - closer["x"])) <= 1.5
+    await page.mouse.dblclick(x, y)
+    assert (await stage.evaluate(_VIEW))["zoom"] == 100
+    # Keys: to the limits, crisp from 200 % on; fitted; side by side; the next picture.
+    for key, zoom, crisp in (("+", 800, 1), ("-", 25, 0)):
+        for _ in range(17):
+            await page.keyboard.press(key)
+        assert (await stage.evaluate(_VIEW))["zoom"] == zoom
+        await expect(stage.locator(".after.crisp")).to_have_count(crisp)
+    await expect(stage.locator(".before.crisp")).to_have_count(0)  # as a browser enlarges it
+    await page.keyboard.press("0")
+    fitted = await stage.evaluate(_VIEW)
+    assert abs(fitted["width"] - min(box["width"], box["height"])) < 1
+    await page.keyboard.press("s")
+    await expect(dialog.get_by_role("button", name="Side by side")).to_have_attribute(
+        "aria-pressed", "true"
+    )
+    await expect(dialog.get_by_role("slider")).to_be_hidden()
+    assert await tab.findings("dialog") == []
+    await page.keyboard.press("s")
     await tab.shots("upload-large")
+    await page.keyboard.press("ArrowRight")
+    await expect(dialog.get_by_role("heading", name="b.png")).to_be_visible()
+    await expect(stage).to_be_focused()
     await page.keyboard.press("Escape")
     await expect(dialog).to_have_count(0)
-    await expect(page.get_by_role("button", name="Large view")).to_be_focused()
+    large = card(page, "a.png").get_by_role("button", name="Large view")
+    await expect(large).to_be_focused()
+
+
+async def test_another_quality_is_made_and_compared(darkroom: StandaloneProcess, tab: Tab) -> None:
+    page = await opened(tab, darkroom.url)
+    await add(page, {"both.png": images.png(64, 48, 7)})
+    await start(page)
+    await ended(page, "done", 1)
+    await card(page, "both.png").get_by_role("button", name="fast", exact=True).click()
+    await expect(page.locator(".set")).to_have_count(2)
+    newest = page.locator(".set").first
+    await expect(newest.locator(".chip").first).to_have_text("done")
+    left = newest.get_by_label("Left")
+    await left.select_option("Upscale ×2, balanced")
+    shown = newest.locator(".stage img.before")
+    await expect(shown).to_have_attribute("src", re.compile("^/processed/both-upscale-x2"))
+    await expect(shown).to_have_attribute("alt", "both.png: Upscale ×2, balanced")
+    await expect(newest.get_by_role("button", name="fast", exact=True)).to_have_count(0)
 
 
 async def test_the_sample_image(darkroom: StandaloneProcess, tab: Tab) -> None:

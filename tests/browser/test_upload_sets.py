@@ -7,12 +7,17 @@ import zipfile
 from pathlib import Path
 
 from PIL import Image
-from playwright.async_api import Browser, FilePayload, ViewportSize, expect
+from playwright.async_api import Browser, FilePayload, Locator, ViewportSize, expect
 
 from tests.browser.conftest import Tab
 from tests.browser.upload_page import add, card, ended, opened, ready, start
 from tests.support import images
 from tests.support.standalone_process import StandaloneProcess
+
+_PLACE = """node => [
+  Number(node.dataset.zoom),
+  Number(node.querySelector(".after").style.transform.match(/-?[0-9.]+/)[0]),
+]"""
 
 
 async def test_build_a_pipeline(darkroom: StandaloneProcess, tab: Tab) -> None:
@@ -186,22 +191,45 @@ async def test_touch_on_a_phone(darkroom: StandaloneProcess, browser: Browser) -
     await expect(page.get_by_text("Drop pictures here")).to_be_hidden()
     async with page.expect_file_chooser() as chooser:
         await page.locator("#choose").tap()
-    data = images.png(300, 200, 26)
-    given = FilePayload(name="phone.png", mimeType="image/png", buffer=data)
+    given = [
+        FilePayload(name=f"{name}.png", mimeType="image/png", buffer=images.png(300, 200, seed))
+        for seed, name in enumerate(("phone", "other"))
+    ]
     await (await chooser.value).set_files(given)
     await page.locator("#start").tap()
-    await ended(page, "done", 1)
-    stage = page.locator(".stage")
-    await stage.scroll_into_view_if_needed()
-    box = await stage.bounding_box()
-    assert box is not None
+    await ended(page, "done", 2)
     session = await context.new_cdp_session(page)
-    at = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
-    for kind, x in (("touchStart", at["x"]), ("touchMove", at["x"] - 60), ("touchMove", box["x"])):
-        points = [{"x": x, "y": at["y"]}]
-        await session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
-    await session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
-    await expect(page.get_by_role("slider")).to_have_value("0")
+
+    async def touch(stage: Locator, *fingers: list[tuple[float, float]]) -> None:
+        """Move one or two fingers along points, given from the middle of the stage."""
+        box = await stage.bounding_box()
+        assert box is not None
+        middle = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        for step, places in enumerate(zip(*fingers, strict=True)):
+            points = [
+                {"x": middle[0] + x, "y": middle[1] + y, "id": number}
+                for number, (x, y) in enumerate(places)
+            ]
+            kind = "touchMove" if step else "touchStart"
+            await session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+        await session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+    stage = page.locator(".stage").first
+    await stage.scroll_into_view_if_needed()
+    await touch(stage, [(0, 0), (-60, 0), (-240, 0)])
+    await expect(stage.get_by_role("slider")).to_have_value("0")
+    before = await stage.evaluate(_PLACE)
+    await touch(stage, [(60, 60), (30, 60), (20, 60)])
+    after = await stage.evaluate(_PLACE)
+    assert after == [100, before[1] - 40]  # the finger moves the picture
+    await touch(stage, [(-30, 60), (-50, 60), (-60, 60)], [(30, 60), (50, 60), (60, 60)])
+    assert (await stage.evaluate(_PLACE))[0] == 200
+    await page.get_by_role("button", name="Large view: phone.png").tap()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_role("button", name="Fit").tap()
+    await touch(dialog.locator(".stage"), [(60, 60), (20, 60), (-30, 60)])  # a swipe
+    await expect(dialog.get_by_role("heading", name="other.png")).to_be_visible()
+    await dialog.get_by_role("button", name="Close").tap()
     for node in await page.locator("button:visible, a.button:visible, summary:visible").all():
         size = await node.bounding_box()
         assert size is not None

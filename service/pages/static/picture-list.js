@@ -80,12 +80,16 @@ export class PictureList {
     this.listeners.forEach((listener) => listener(item, removed));
   }
 
-  /** @param {File} file */
-  async add(file) {
+  /**
+   * @param {File} file
+   * @param {Partial<Item>} [started] what is done with it, if it starts at once: in a set of its own
+   */
+  async add(file, started) {
     this.lastAdded = Math.max(Date.now(), this.lastAdded + 1);
     const id = `${this.lastAdded}-${Math.random().toString(36).slice(2)}`;
     /** @type {Item} */
-    const item = { id, name: file.name, size: file.size, added: this.lastAdded, state: "chosen" };
+    const item = { id, name: file.name, size: file.size, added: this.lastAdded, state: "chosen", ...started };
+    if (started) item.set = id;
     await this.history.put(item, file);
     this.items.set(id, item);
     this.notify(item);

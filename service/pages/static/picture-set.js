@@ -4,6 +4,7 @@ import { ApiError, callApi, withRetries } from "./api.js";
 import { PictureCard } from "./picture-card.js";
 import { el, setText } from "./dom.js";
 import { makeEmailForm } from "./email-form.js";
+import { openLightbox } from "./lightbox.js";
 import { STATES, isFinal, shareOf, withTimeLeft } from "./picture-states.js";
 import { describeOperations, formatDate } from "./format.js";
 import { t } from "./text.js";
@@ -18,10 +19,12 @@ export class PictureSet {
    * @param {Item} first
    * @param {import("./picture-list.js").PictureList} pictures
    * @param {import("./upload-queue.js").UploadQueue} queue
+   * @param {import("./alternatives.js").Alternatives} alternatives
    */
-  constructor(first, pictures, queue) {
+  constructor(first, pictures, queue, alternatives) {
     this.pictures = pictures;
     this.queue = queue;
+    this.alternatives = alternatives;
     /** @type {Map<Item, PictureCard|null>} null until the set is opened */
     this.cards = new Map();
     this.checking = false;
@@ -92,17 +95,29 @@ export class PictureSet {
     if (!this.node.open) return;
     for (const [item, card] of this.cards) {
       if (card) continue;
-      const made = new PictureCard(item, {
+      const callbacks = {
         file: () => this.pictures.history.file(item.id),
         cancel: () => this.queue.cancel(item),
         retry: () => this.queue.retry(item),
         remove: () => this.pictures.remove([item]),
-      });
+        enlarge: () => this.enlarge(item),
+      };
+      const made = new PictureCard(item, callbacks, this.alternatives);
       this.cards.set(item, made);
       this.list.append(made.node);
     }
     this.node.classList.toggle("solo", this.cards.size === 1);
     this.checkResults();
+  }
+
+  /** Show a picture in the large view, and from there the other finished ones. @param {Item} item */
+  enlarge(item) {
+    const done = this.items.filter((each) => each.state === "done");
+    const shown = done.map((each) => ({
+      title: each.name,
+      make: (options) => this.cards.get(each)?.preview(options) ?? Promise.resolve(null),
+    }));
+    openLightbox(shown, done.indexOf(item));
   }
 
   /** Check one by one whether results of earlier visits are still stored. */

@@ -1,5 +1,6 @@
 /** The upload page: creates its parts and connects them. */
 
+import { Alternatives } from "./alternatives.js";
 import { callApi, withRetries } from "./api.js";
 import { byId, setText } from "./dom.js";
 import { PipelineForm } from "./pipeline-form.js";
@@ -23,6 +24,7 @@ const announce = (text) => setText(byId("announcer"), text);
 const pictures = new PictureList(await HistoryStore.open(Number(uploadForm.dataset.maxHistory)));
 const watcher = new TaskWatcher(pictures, Number(uploadForm.dataset.maxGroup));
 const queue = new UploadQueue(pictures, watcher);
+const alternatives = new Alternatives(pictures, queue);
 const selectedFiles = new SelectedFiles(byId("selected"), pictures);
 /** @type {Map<string, PictureSet>} by id, oldest first */
 const sets = new Map();
@@ -53,6 +55,12 @@ function startText(count) {
   return t("upload.start_operation", { operation, count });
 }
 
+/** The qualities of upscale. @param {any[]} specs of GET /operations @returns {string[]} */
+function qualitiesOf(specs) {
+  const { quality } = specs.find(({ op }) => op === "upscale")?.parameters.properties ?? {};
+  return [quality?.anyOf ?? quality ?? []].flat().flatMap((kind) => kind.enum ?? []);
+}
+
 /** Open the newest set, and close sets that have ended. */
 function openNewest(newest) {
   sets.forEach((set) => (set.node.open = set === newest || (set.node.open && set.busy)));
@@ -62,7 +70,7 @@ function openNewest(newest) {
 function updateSet(item, removed) {
   let set = sets.get(item.set);
   if (!set) {
-    set = new PictureSet(item, pictures, queue);
+    set = new PictureSet(item, pictures, queue, alternatives);
     sets.set(item.set, set);
     byId("sets").prepend(set.node);
     if (!restoring) openNewest(set);
@@ -136,6 +144,8 @@ watcher.watch();
 const plan = byId("plan").textContent;
 const notify = (text) => setText(byId("plan"), text || plan);
 const { operations } = await withRetries(() => callApi("GET", "/operations"), notify);
+alternatives.qualities = qualitiesOf(operations);
+sets.forEach((set) => set.cards.forEach((card) => card?.update())); // which offer other qualities
 form = new PipelineForm(operations, Number(uploadForm.dataset.maxOperations), announce);
 byId("options").addEventListener("input", updateControls);
 byId("options").addEventListener("click", updateControls);
