@@ -10,7 +10,7 @@ from PIL import Image
 from playwright.async_api import Browser, FilePayload, Locator, ViewportSize, expect
 
 from tests.browser.conftest import Tab
-from tests.browser.upload_page import add, card, ended, opened, ready, start
+from tests.browser.upload_page import add, broken, card, ended, opened, ready, start
 from tests.support import images
 from tests.support.standalone_process import StandaloneProcess
 
@@ -94,7 +94,7 @@ async def test_many_pictures_use_few_streams_and_one_zip(
     streams: list[str] = []
     page.on("request", lambda r: streams.append(r.url) if "/events" in r.url else None)
     files = {f"many-{n}.png": images.png(70, 60, n) for n in range(12)}
-    await add(page, files | {"broken.png": b"no picture"})
+    await add(page, files | {"broken.png": broken()})
     await start(page, "Upscale 13 pictures")
     await ended(page, "done", 12)
     await ended(page, "failed", 1)
@@ -152,7 +152,7 @@ async def test_history_is_kept_and_cleared(darkroom: StandaloneProcess, tab: Tab
     await expect(page.locator(".set")).to_have_count(2)
     await ended(page, "done", 1)  # the newest set; older ones are closed
     await expect(card(page, "second.png").locator(".stage")).to_have_count(1)
-    await page.locator(".set summary").nth(1).click()
+    await page.locator(".set > summary").nth(1).click()
     await ended(page, "done", 2)
     await page.get_by_role("button", name="Clear history").click()
     await expect(page.locator(".set")).to_have_count(0)

@@ -13,6 +13,7 @@ export const MESSAGES = {
   "size.kb": "{value} kB",
   "size.mb": "{value} MB",
   "size.gb": "{value} GB",
+  "size.mib": "{value} MiB",
   "time.ms": "{value} ms",
   "time.s": "{value} s",
   "time.min": "{value} min",
@@ -32,6 +33,7 @@ export const MESSAGES = {
   // Waiting for the API
   "api.offline": "this device is offline; waiting for the network",
   "api.retry": "{problem}; trying again in {seconds} s",
+  "api.silent": "Darkroom has not answered for {seconds} s; still waiting",
   "api.unexplained": "HTTP status {status} without an explanation",
   "api.unreachable": "Darkroom cannot be reached",
 
@@ -64,11 +66,21 @@ export const MESSAGES = {
   "upload.all_done": "All finished: {done} done",
   "upload.all_done_some_failed": "All finished: {done} done, {failed} failed",
   "upload.cleared": { one: "{count} picture cleared", other: "{count} pictures cleared" },
+  "upload.facts": "{picture}, {size}",
   "upload.remove": "Remove {name}",
   "upload.sample_failed": "The sample cannot be loaded; try again",
   "upload.start": { one: "Start with {count} picture", other: "Start with {count} pictures" },
   "upload.start_operation": { one: "{operation} {count} picture", other: "{operation} {count} pictures" },
   "upload.started": { one: "Uploading {count} picture", other: "Uploading {count} pictures" },
+
+  // Files that are not taken, and problems
+  "problem.details": "Details",
+  "refused.bytes": "{size}; at most {limit}",
+  "refused.empty": "The file is empty",
+  "refused.kind": "{kind}; only {accepted} can be sent",
+  "refused.no_picture": "Not an image; only {accepted} can be sent",
+  "refused.pixels": "{width} × {height} pixels are {pixels} megapixels; at most {limit}",
+  "refused.unreadable": "This file cannot be read; choose it again",
 
   // The steps of a pipeline
   "plan.as_format": "{operations}, as {format}",

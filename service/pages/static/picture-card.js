@@ -4,13 +4,13 @@ import { canCompare, loadSize, makePair } from "./pair.js";
 import { el, setText } from "./dom.js";
 import { whenNear } from "./near-window.js";
 import { STATES, progressText } from "./picture-states.js";
+import { describeProblem } from "./problem.js";
+import { canRetry } from "./retry.js";
 import { describeOperations, formatDimensions, formatDuration, formatSize, secondsBetween } from "./format.js";
 import { t } from "./text.js";
 import { Viewer } from "./viewer.js";
 
 /** @typedef {import("./picture-list.js").Item} Item */
-
-const SHOWN_ELSEWHERE = new Set(["code", "detail", "error", "status", "title", "type", "incident"]);
 
 export class PictureCard {
   /**
@@ -26,6 +26,7 @@ export class PictureCard {
     /** @type {Promise<string>|null} URL of the original; "" if it is gone */
     this.original = null;
     this.shownState = "";
+    this.shownProblem = null;
     const button = (text, onclick) => el("button", { type: "button", text, onclick });
     this.view = el("div", { class: "view" });
     this.title = el("h3", { class: "title", tabindex: "-1", text: item.name });
@@ -74,26 +75,16 @@ export class PictureCard {
     else this.bar.value = state.share(item);
     setText(this.note, progressText(item));
     this.problem.hidden = !item.problem || !shows("problem");
-    if (!this.problem.hidden) this.showProblem(item.problem);
+    if (!this.problem.hidden && this.shownProblem !== item.problem)
+      this.problem.replaceChildren(...describeProblem((this.shownProblem = item.problem)));
     this.cancelButton.hidden = !shows("cancel");
-    this.retryButton.hidden = !shows("retry");
+    this.retryButton.hidden = !canRetry(item);
     this.removeButton.hidden = !shows("remove");
     this.lightboxButton.hidden = !shows("large");
     this.showOffers();
     this.showPictures();
     // If the focused element was hidden, move the focus to the title.
     if (focused && !focused.checkVisibility()) this.title.focus();
-  }
-
-  /** Show a problem document. @param {any} problem */
-  showProblem(problem) {
-    const more = Object.entries(problem).filter(([name, v]) => !SHOWN_ELSEWHERE.has(name) && v !== null);
-    const code = el("p", { class: "code" }, problem.code);
-    for (const [name, value] of more) {
-      const plain = typeof value !== "object" || Array.isArray(value);
-      code.append(` · ${name}: ${plain ? [value].flat().join(", ") : JSON.stringify(value)}`);
-    }
-    this.problem.replaceChildren(el("p", { text: problem.detail }), code);
   }
 
   /** Show the images, again only if something changed, since that costs time. */

@@ -7,6 +7,8 @@ import { STATES, stateOf } from "./picture-states.js";
  * @property {string} id
  * @property {string} name of the file, as chosen
  * @property {number} size in bytes
+ * @property {number} [width] in pixels, as stored in the file, if it says so at its start
+ * @property {number} [height]
  * @property {number} added time in ms since 1970; unique and increasing
  * @property {string} state in STATES
  * @property {string} [set] id of the set it was started in
@@ -82,14 +84,14 @@ export class PictureList {
 
   /**
    * @param {File} file
-   * @param {Partial<Item>} [started] what is done with it, if it starts at once: in a set of its own
+   * @param {Partial<Item>} [more] of the item; one that is not "chosen" starts at once, in a set of its own
    */
-  async add(file, started) {
+  async add(file, more) {
     this.lastAdded = Math.max(Date.now(), this.lastAdded + 1);
     const id = `${this.lastAdded}-${Math.random().toString(36).slice(2)}`;
     /** @type {Item} */
-    const item = { id, name: file.name, size: file.size, added: this.lastAdded, state: "chosen", ...started };
-    if (started) item.set = id;
+    const item = { id, name: file.name, size: file.size, added: this.lastAdded, state: "chosen", ...more };
+    if (item.state !== "chosen") item.set = id;
     await this.history.put(item, file);
     this.items.set(id, item);
     this.notify(item);
@@ -98,7 +100,8 @@ export class PictureList {
   /** Add the original of an item again, if it is still stored. @param {Item} item */
   async addAgain(item) {
     const file = await this.history.file(item.id);
-    if (file) await this.add(new File([file], item.name, { type: file.type }));
+    const { width, height } = item;
+    if (file) await this.add(new File([file], item.name, { type: file.type }), { width, height });
   }
 
   /** @param {(item: Item) => boolean} condition @returns {Item[]} in the order they were added */

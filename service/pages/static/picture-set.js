@@ -6,6 +6,7 @@ import { el, setText } from "./dom.js";
 import { makeEmailForm } from "./email-form.js";
 import { openLightbox } from "./lightbox.js";
 import { STATES, isFinal, shareOf, withTimeLeft } from "./picture-states.js";
+import { retried, retryText } from "./retry.js";
 import { describeOperations, formatDate } from "./format.js";
 import { t } from "./text.js";
 
@@ -72,8 +73,7 @@ export class PictureSet {
   }
 
   retryFailed() {
-    const failed = this.items.filter((item) => isFinal(item) && outcome(item) !== "done");
-    failed.forEach((item) => this.queue.retry(item));
+    retried(this.items).forEach((item) => this.queue.retry(item));
   }
 
   /** Show a change of one of its pictures. @param {Item} item @param {boolean} removed */
@@ -150,8 +150,9 @@ export class PictureSet {
     this.mail.open.hidden = open > 0 || !stored.length;
     this.mail.form.hidden ||= this.mail.open.hidden;
     this.stop.hidden = !open || !several;
-    this.retry.hidden = open > 0 || !several || ended === done;
-    setText(this.retry, retryText(failed, count("cancelled")));
+    const again = retried(items);
+    this.retry.hidden = open > 0 || !several || !again.length;
+    setText(this.retry, retryText(again));
     this.reuse.hidden = this.removeAll.hidden = open > 0;
     return { open, ended, done, failed };
   }
@@ -188,10 +189,4 @@ export class PictureSet {
     this.cards.forEach((card) => card?.close());
     this.node.remove();
   }
-}
-
-/** @param {number} failed @param {number} cancelled how many pictures it would retry */
-function retryText(failed, cancelled) {
-  if (!cancelled) return t("set.retry_failed", { count: failed });
-  return failed ? t("set.retry", { count: failed + cancelled }) : t("set.retry_cancelled", { count: cancelled });
 }

@@ -6,6 +6,7 @@ import { byId, setText } from "./dom.js";
 import { PipelineForm } from "./pipeline-form.js";
 import { HistoryStore } from "./history-store.js";
 import { acceptFiles } from "./file-input.js";
+import { checkPicture } from "./picture-check.js";
 import { PictureList } from "./picture-list.js";
 import { UploadQueue } from "./upload-queue.js";
 import { PictureSet } from "./picture-set.js";
@@ -18,6 +19,8 @@ import { t } from "./text.js";
 const uploadForm = byId("upload-form");
 const start = byId("start");
 const options = byId("options");
+const { maxBytes, maxPixels, accepted } = uploadForm.dataset;
+const limits = { bytes: Number(maxBytes), pixels: Number(maxPixels), accepted: accepted.split(" ") };
 const invitation = byId("choose").textContent;
 const announce = (text) => setText(byId("announcer"), text);
 
@@ -98,14 +101,23 @@ pictures.subscribe((item, removed) => {
   updateControls();
 });
 
-/** @param {File[]} files */
+/** Add the files that can pass, and say of the others why not. @param {File[]} files */
 async function addFiles(files) {
-  const before = chosen().length;
-  for (const file of files) await pictures.add(file);
   if (!files.length) return;
-  announce(t("upload.added", { count: chosen().length - before }));
+  selectedFiles.forgetRefused();
+  const refused = [];
+  for (const file of files) {
+    const { problem, size } = await checkPicture(file, limits);
+    if (!problem) await pictures.add(file, size ?? {});
+    else {
+      selectedFiles.refuse(file, problem);
+      refused.push(t("text.labelled", { label: file.name, text: problem.detail }));
+    }
+  }
+  const added = files.length - refused.length;
+  announce([...(added ? [t("upload.added", { count: added })] : []), ...refused].join(". "));
   const idle = [document.body, byId("choose"), byId("sample")];
-  if (idle.includes(document.activeElement)) start.focus();
+  if (added && idle.includes(document.activeElement)) start.focus();
 }
 
 uploadForm.addEventListener("submit", (event) => {
