@@ -28,6 +28,14 @@ SECONDS_PER_TURN = 10.0
 _TIMEOUT_MARGIN = 2.0  # a prediction may be wrong: what is refused would take twice as long
 
 
+def network_seconds(model: str, scale: int, factors: Mapping[str, float]) -> float:
+    """Return the seconds that a network takes for a million pixels of input on this machine.
+
+    ``factors``: see ``plan``; without one of this network, those of the prices above.
+    """
+    return _NETWORK.get(model, _OTHER_NETWORK) * factors.get(f"{model}-x{scale}", 1.0)
+
+
 def estimate(
     header: ImageHeader,
     operations: Sequence[Operation],

@@ -44,10 +44,16 @@ async def test_drop_compare_and_download(darkroom: StandaloneProcess, tab: Tab) 
     await expect(page.locator("#selected li")).to_have_count(2)
     await tab.shots("upload-chosen")
     assert await tab.findings() == []
+    forecast = page.locator("#forecast")
+    await expect(forecast).to_contain_text("160 × 120 → 320 × 240")
+    await expect(forecast).to_contain_text(re.compile(r"[0-9] kB → about [0-9.]+ kB"))
+    quality = page.get_by_role("group", name="Quality")
+    await expect(quality.get_by_text(re.compile(r"[0-9] m?s"))).to_have_count(3)
     await start(page, "Upscale 2 pictures")
     await ended(page, "done", 2)
     cat = card(page, "cat.png")
     await expect(cat.locator(".facts")).to_contain_text("320 × 240, PNG")
+    await expect(cat.locator(".facts")).to_contain_text(re.compile(r"[0-9] kB → [0-9.]+ kB"))
     slider = cat.get_by_role("slider")
     await slider.focus()
     cut = "node => getComputedStyle(node).getPropertyValue('--cut')"
@@ -190,7 +196,6 @@ async def test_results_of_another_shape_stand_beside_the_original(
     darkroom: StandaloneProcess, tab: Tab
 ) -> None:
     page = await opened(tab, darkroom.url)
-    await page.locator("#options > summary").click()
     await page.locator("#steps").get_by_label("Operation").select_option("split")
     await add(page, {"quarters.png": images.png(121, 90, 5)})
     await start(page, "Split 1 picture")
@@ -208,12 +213,26 @@ async def test_a_crop_of_the_same_proportions_is_shown_as_a_pair(
     darkroom: StandaloneProcess, tab: Tab
 ) -> None:
     page = await opened(tab, darkroom.url)
-    await page.locator("#options > summary").click()
     step = page.locator("#steps")
     await step.get_by_label("Operation").select_option("crop")
-    await step.get_by_label("Width").fill("60")
-    await step.get_by_label("Height").fill("45")
     await add(page, {"whole.png": images.png(120, 90, 5)})
+    await expect(step.locator(".cropping .frame")).to_be_visible()
+    await step.get_by_label("Width").fill("100")  # the frame follows the fields
+    await step.get_by_label("Height").fill("90")
+    await step.get_by_role("radio", name="4:3").check()  # and the fields the frame
+    await expect(step.get_by_label("Height")).to_have_value("75")
+    box = await step.locator(".cropping img").bounding_box()
+    corner = await step.locator(".corner.se").bounding_box()
+    assert box is not None and corner is not None
+    x, y = corner["x"] + corner["width"] / 2, corner["y"] + corner["height"] / 2
+    await page.mouse.move(x, y)
+    await page.mouse.down()
+    await page.mouse.move(x - box["width"] / 3, y)
+    await page.mouse.up()
+    await expect(step.get_by_label("Width")).to_have_value("60")
+    await expect(step.get_by_label("Height")).to_have_value("45")
+    await expect(page.locator("#forecast")).to_contain_text("120 × 90 → 60 × 45")
+    assert await tab.findings() == []
     await start(page)
     await ended(page, "done", 1)
     await expect(page.locator(".card .pair img")).to_have_count(2)

@@ -22,8 +22,7 @@ _PLACE = """node => [
 
 async def test_build_a_pipeline(darkroom: StandaloneProcess, tab: Tab) -> None:
     page = await opened(tab, darkroom.url)
-    await page.locator("#options > summary").click()
-    steps = page.locator("#steps fieldset")
+    steps = page.locator("#steps .step")
     await steps.nth(0).get_by_label("Operation").select_option("grayscale")
     await page.get_by_role("button", name="Add a step").click()
     await steps.nth(1).get_by_label("Operation").select_option("resize")
@@ -40,7 +39,9 @@ async def test_build_a_pipeline(darkroom: StandaloneProcess, tab: Tab) -> None:
     assert await tab.findings() == []
     await page.get_by_role("button", name="Remove step 1").click()
     await expect(page.locator("#plan")).to_have_text("Rotate angle 90 → Resize ×0.5")
-    await page.get_by_label("File format of the results").select_option("webp")
+    formats = page.get_by_role("group", name="File format of the results")
+    await formats.get_by_role("radio", name="webp").check()
+    await page.get_by_text("Metadata", exact=True).click()
     await page.get_by_label("Metadata of the results").select_option("safe")
     author = Image.Exif()
     author[0x013B] = "Ada"
@@ -54,12 +55,46 @@ async def test_build_a_pipeline(darkroom: StandaloneProcess, tab: Tab) -> None:
     assert images.decoded(await answer.body()).getexif()[0x013B] == "Ada"
 
 
+async def test_presets_and_both_sides_of_a_resize(darkroom: StandaloneProcess, tab: Tab) -> None:
+    page = await opened(tab, darkroom.url)
+    plan, forecast = page.locator("#plan"), page.locator("#forecast")
+    await add(page, {"small.png": images.png(80, 60, 28)})
+    await page.get_by_role("button", name="Thumbnails 300 px, WebP").click()
+    await expect(plan).to_have_text("Thumbnail width 300, height 300, as webp")
+    await expect(page.get_by_label("Quality of the file")).to_be_visible()
+    step = page.locator("#steps")
+    await step.get_by_label("Operation").select_option("resize")  # works as it is
+    await expect(forecast).to_contain_text("80 × 60 → 40 × 30")
+    await step.get_by_label("Width").fill("60")
+    await expect(step.get_by_label("Scale")).to_have_value("")
+    await expect(step.get_by_label("Height")).to_have_attribute("placeholder", "45")
+    await page.get_by_label("Quality of the file").fill("40")
+    await page.get_by_role("button", name="Save as preset").click()
+    await page.keyboard.type("Mine <b>")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#save-preset")).to_be_focused()
+    assert await tab.findings() == []
+    await page.get_by_role("button", name="Double for the web").click()
+    await expect(plan).to_have_text("Upscale ×2, balanced, as webp")
+    await page.reload()
+    await ready(page)
+    mine = page.get_by_role("button", name="Mine <b>", exact=True)
+    await mine.click()
+    await expect(mine).to_have_attribute("aria-pressed", "true")
+    async with page.expect_response("**/process") as taken:
+        await start(page, "Resize 1 picture")
+    assert '"quality": 40' in await (await taken.value).text()
+    await ended(page, "done", 1)
+    await expect(page.locator(".card .facts")).to_contain_text("60 × 45, WEBP")
+    await page.get_by_role("button", name="Delete the preset Mine <b>").click()
+    await expect(mine).to_have_count(0)
+
+
 async def test_a_number_or_a_word(darkroom: StandaloneProcess, tab: Tab) -> None:
     page = await opened(tab, darkroom.url)
-    await page.locator("#options > summary").click()
     step = page.locator("#steps")
     await step.get_by_label("Operation").select_option("convert")
-    await step.get_by_label("Format").select_option("webp")
+    await step.get_by_role("radio", name="webp").check()
     await step.get_by_label("Quality").fill("lossless")
     await expect(step.locator("datalist option")).to_have_attribute("value", "lossless")
     await add(page, {"exact.png": images.png(40, 40, 27)})
@@ -71,12 +106,10 @@ async def test_a_number_or_a_word(darkroom: StandaloneProcess, tab: Tab) -> None
 
 async def test_an_invalid_parameter_is_not_sent(darkroom: StandaloneProcess, tab: Tab) -> None:
     page = await opened(tab, darkroom.url)
-    await page.locator("#options > summary").click()
     await page.locator("#steps").get_by_label("Operation").select_option("blur")
     kernel = page.locator("#steps").get_by_label("Kernel")
     assert await kernel.get_attribute("max") == "255"
     await kernel.fill("256")
-    await page.locator("#options > summary").click()
     await add(page, {"blurred.png": images.png(40, 40, 22)})
     await start(page)
     await expect(kernel).to_be_visible()
@@ -169,8 +202,7 @@ async def test_use_the_same_pictures_again(darkroom: StandaloneProcess, tab: Tab
     await ended(page, "done", 1)
     await page.get_by_role("button", name="Use again").click()
     await expect(page.locator("#selected li")).to_have_count(1)
-    await page.locator("#options > summary").click()
-    await page.locator("#steps").get_by_label("Scale").select_option("3")
+    await page.locator("#steps").get_by_role("radio", name="×3").check()
     await start(page)
     await expect(page.locator(".card .facts").first).to_contain_text("111 × 111")
 

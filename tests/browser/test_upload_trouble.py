@@ -60,10 +60,9 @@ async def slowly(page: Page, rate: int) -> None:
 
 async def choose(page: Page, **values: str) -> None:
     """Set parameters of the one step."""
-    if await page.locator("#options[open]").count() == 0:
-        await page.locator("#options > summary").click()
     for label, value in values.items():
-        await page.locator("#steps").get_by_label(label, exact=True).select_option(value)
+        group = page.locator("#steps").get_by_role("group", name=label, exact=True)
+        await group.get_by_role("radio", name=value, exact=True).check()
 
 
 async def test_files_are_refused_before_they_are_sent(settings: Settings, tab: Tab) -> None:
@@ -168,7 +167,7 @@ async def test_reload_during_an_upload(darkroom: StandaloneProcess, tab: Tab) ->
 
 async def test_chosen_pictures_survive_a_reload(darkroom: StandaloneProcess, tab: Tab) -> None:
     page = await opened(tab, darkroom.url)
-    await choose(page, Scale="3")
+    await choose(page, Scale="×3")
     await add(page, {"later.png": images.png(32, 32, 14)})
     await page.reload()
     await ready(page)

@@ -55,10 +55,10 @@ export class Alternatives {
   async make(item, quality) {
     const file = await this.pictures.history.file(item.id);
     if (!file) return;
-    const { width, height, format, metadata } = item;
+    const { format, quality: fileQuality, metadata } = item;
     const operations = [{ ...item.operations[0], quality }];
     const given = new File([file], item.name, { type: file.type });
-    await this.pictures.add(given, { width, height, operations, format, metadata, state: "waiting" });
+    await this.pictures.add(given, { operations, format, quality: fileQuality, metadata, state: "waiting" });
     this.queue.start();
   }
 }

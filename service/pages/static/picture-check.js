@@ -48,10 +48,10 @@ const SIGNATURES = [
 
 /**
  * @param {File} file @param {Limits} limits
- * @returns {Promise<{problem: any, size: Size}>} `problem`: a problem document as the API would send it; null: it passes
+ * @returns {Promise<any>} a problem document as the API would send it; null: it passes
  */
 export async function checkPicture(file, limits) {
-  const refuse = (code, detail, more) => ({ problem: { code, detail, ...more }, size: null });
+  const refuse = (code, detail, more) => ({ code, detail, ...more });
   if (!file.size) return refuse("bad_request", t("refused.empty"), { measured: 0 });
   if (file.size > limits.bytes) {
     const values = { size: formatMebibytes(file.size, limits.bytes), limit: formatMebibytes(limits.bytes) };
@@ -72,7 +72,7 @@ export async function checkPicture(file, limits) {
   }
   const size = await (kind === "png" ? pngSize : jpegSize)(file).catch(() => null);
   const pixels = size ? size.width * size.height : 0;
-  if (pixels <= limits.pixels) return { problem: null, size };
+  if (pixels <= limits.pixels) return null;
   const area = {
     width: formatNumber(size.width),
     height: formatNumber(size.height),

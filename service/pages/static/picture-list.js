@@ -7,13 +7,12 @@ import { STATES, stateOf } from "./picture-states.js";
  * @property {string} id
  * @property {string} name of the file, as chosen
  * @property {number} size in bytes
- * @property {number} [width] in pixels, as stored in the file, if it says so at its start
- * @property {number} [height]
  * @property {number} added time in ms since 1970; unique and increasing
  * @property {string} state in STATES
  * @property {string} [set] id of the set it was started in
  * @property {{op: string}[]} [operations]
  * @property {string} [format] of the result
+ * @property {string} [quality] of the file, as the API takes it
  * @property {string} [metadata] which of it the result keeps
  * @property {any} [task] document of the API
  * @property {any} [problem] why it failed, a problem document
@@ -100,8 +99,7 @@ export class PictureList {
   /** Add the original of an item again, if it is still stored. @param {Item} item */
   async addAgain(item) {
     const file = await this.history.file(item.id);
-    const { width, height } = item;
-    if (file) await this.add(new File([file], item.name, { type: file.type }), { width, height });
+    if (file) await this.add(new File([file], item.name, { type: file.type }));
   }
 
   /** @param {(item: Item) => boolean} condition @returns {Item[]} in the order they were added */

@@ -10,8 +10,9 @@ export class SelectedFiles {
   constructor(list, pictures) {
     this.list = list;
     this.pictures = pictures;
-    /** @type {Map<string, {node: HTMLElement, url: string}>} */
+    /** @type {Map<string, {item: any, node: HTMLElement, url: string, width: number, height: number}>} */
     this.entries = new Map();
+    this.changed = () => {}; // set by who wants to know
   }
 
   /** @param {import("./picture-list.js").Item} item @param {boolean} removed */
@@ -23,8 +24,15 @@ export class SelectedFiles {
       this.removeNode(entry.node);
       if (entry.url) URL.revokeObjectURL(entry.url);
       this.entries.delete(item.id);
+      this.changed();
     }
     this.list.hidden = !this.list.children.length;
+  }
+
+  /** The pictures that this browser can show, upright. */
+  shown() {
+    const shown = [...this.entries.values()].filter(({ width }) => width);
+    return shown.map(({ item: { id, size }, url, width, height }) => ({ id, size, url, width, height }));
   }
 
   /** Remove an entry from the page; its focus goes to the next one. @param {HTMLElement} node */
@@ -54,16 +62,21 @@ export class SelectedFiles {
     const img = el("img", { alt: "", hidden: true });
     const remove = removeButton(item.name, () => this.pictures.remove([item]));
     const name = el("span", { class: "name small", text: item.name, title: item.name });
-    const facts = item.width ? t("upload.facts", { picture: formatDimensions(item), size: formatSize(item.size) }) : formatSize(item.size);
+    const facts = el("span", { class: "quiet small", text: formatSize(item.size) });
     const frame = el("div", { class: "thumb" }, img);
-    const node = el("li", {}, frame, el("div", { class: "text" }, name, el("span", { class: "quiet small", text: facts })), remove);
-    const entry = { node, url: "" };
+    const node = el("li", {}, frame, el("div", { class: "text" }, name, facts), remove);
+    const entry = { item, node, url: "", width: 0, height: 0 };
     this.entries.set(item.id, entry);
     this.list.append(node);
     const file = await this.pictures.history.file(item.id);
     if (!file || !this.entries.has(item.id)) return;
     entry.url = URL.createObjectURL(file);
-    img.onload = () => (img.hidden = false); // a file that is not an image keeps an empty frame
+    img.onload = () => {
+      img.hidden = false; // a file that is not an image keeps an empty frame
+      [entry.width, entry.height] = [img.naturalWidth, img.naturalHeight];
+      facts.textContent = t("upload.facts", { picture: formatDimensions(entry), size: formatSize(item.size) });
+      this.changed();
+    };
     img.src = entry.url;
   }
 }

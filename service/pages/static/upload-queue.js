@@ -95,6 +95,7 @@ export class UploadQueue {
     const form = new FormData();
     form.append("operations", JSON.stringify(item.operations));
     if (item.format) form.append("format", item.format);
+    if (item.quality) form.append("quality", item.quality);
     if (item.metadata) form.append("metadata", item.metadata);
     form.append("image", file, item.name);
     const notify = (note) => this.pictures.update(item, { note });

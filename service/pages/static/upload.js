@@ -4,11 +4,13 @@ import { Alternatives } from "./alternatives.js";
 import { callApi, withRetries } from "./api.js";
 import { byId, setText } from "./dom.js";
 import { PipelineForm } from "./pipeline-form.js";
+import { Forecast } from "./forecast.js";
 import { HistoryStore } from "./history-store.js";
 import { acceptFiles } from "./file-input.js";
 import { checkPicture } from "./picture-check.js";
 import { PictureList } from "./picture-list.js";
 import { UploadQueue } from "./upload-queue.js";
+import { Presets } from "./presets.js";
 import { PictureSet } from "./picture-set.js";
 import { SelectedFiles } from "./selected-files.js";
 import { TaskWatcher } from "./task-watcher.js";
@@ -18,7 +20,6 @@ import { t } from "./text.js";
 
 const uploadForm = byId("upload-form");
 const start = byId("start");
-const options = byId("options");
 const { maxBytes, maxPixels, accepted } = uploadForm.dataset;
 const limits = { bytes: Number(maxBytes), pixels: Number(maxPixels), accepted: accepted.split(" ") };
 const invitation = byId("choose").textContent;
@@ -107,8 +108,8 @@ async function addFiles(files) {
   selectedFiles.forgetRefused();
   const refused = [];
   for (const file of files) {
-    const { problem, size } = await checkPicture(file, limits);
-    if (!problem) await pictures.add(file, size ?? {});
+    const problem = await checkPicture(file, limits);
+    if (!problem) await pictures.add(file);
     else {
       selectedFiles.refuse(file, problem);
       refused.push(t("text.labelled", { label: file.name, text: problem.detail }));
@@ -125,15 +126,14 @@ uploadForm.addEventListener("submit", (event) => {
   const items = chosen();
   if (!form || !items.length) return;
   if (!uploadForm.checkValidity()) {
-    options.open = true; // invalid fields must be visible
+    uploadForm.querySelectorAll(":invalid").forEach((field) => field.closest("details")?.setAttribute("open", ""));
     uploadForm.reportValidity();
     return;
   }
-  const { operations, format, metadata } = form;
+  const { operations, format, quality, metadata } = form;
   const set = items[0].id;
-  for (const item of items) pictures.save(item, { set, operations, format, metadata, state: "waiting" });
+  for (const item of items) pictures.save(item, { set, operations, format, quality, metadata, state: "waiting" });
   announce(t("upload.started", { count: items.length }));
-  options.open = false;
   sets.get(set)?.summary.focus();
   queue.start();
 });
@@ -159,7 +159,13 @@ const { operations } = await withRetries(() => callApi("GET", "/operations"), no
 alternatives.qualities = qualitiesOf(operations);
 sets.forEach((set) => set.cards.forEach((card) => card?.update())); // which offer other qualities
 form = new PipelineForm(operations, Number(uploadForm.dataset.maxOperations), announce);
-byId("options").addEventListener("input", updateControls);
-byId("options").addEventListener("click", updateControls);
+const presets = new Presets(form, announce);
+new Forecast(form, selectedFiles);
+for (const kind of ["input", "click"]) {
+  byId("options").addEventListener(kind, () => {
+    updateControls();
+    presets.mark();
+  });
+}
 updateControls();
 document.body.dataset.ready = ""; // for tests: the page is ready
