@@ -13,9 +13,13 @@ from PIL import Image
 from playwright.async_api import FileChooser, Page, expect
 
 from tests.browser.conftest import Tab
-from tests.browser.upload_page import add, card, drop, ended, opened, paste, start
+from tests.browser.upload_page import add, card, drop, ended, opened, paste, ready, start
 from tests.support import images
 from tests.support.standalone_process import StandaloneProcess
+
+_BYTES = """performance.getEntries()
+  .reduce((sum, { encodedBodySize = 0 }) => sum + encodedBodySize, 0)"""
+"""What the page has loaded, as it came over the wire."""
 
 
 async def saved(page: Page, link: Any) -> bytes:
@@ -33,8 +37,44 @@ async def test_programs_get_text_and_browsers_the_page(
     assert "script-src 'self'" in head
     await opened(tab, darkroom.url)
     await expect(tab.page.locator("#choose")).to_be_visible()
+    await expect(tab.page.locator("#demo .stage")).to_be_visible()
+    await tab.page.locator("#demo img.after").evaluate("img => img.decode()")
+    assert await tab.page.evaluate(_BYTES) < 150_000
     await tab.shots("upload-empty")
     assert await tab.findings() == []
+
+
+async def test_colours_shortcuts_and_focus(darkroom: StandaloneProcess, tab: Tab) -> None:
+    page = await opened(tab, darkroom.url)
+    ground = "getComputedStyle(document.body).backgroundColor"
+    light = await page.evaluate(ground)
+    await page.get_by_label("Colours").select_option("Dark")
+    dark = await page.evaluate(ground)
+    assert dark != light
+    await page.reload()
+    await ready(page)
+    assert await page.evaluate(ground) == dark  # the page remembers it
+    await page.get_by_label("Colours").select_option("Auto")
+    assert await page.evaluate(ground) == light
+    # Focus that a script moves shows no ring to the mouse, and one to the keyboard.
+    ring = "getComputedStyle(document.activeElement).outlineStyle"
+    await drop(page, {"x.png": images.png(20, 20, 1)})
+    await expect(page.locator("#start")).to_be_focused()
+    assert await page.evaluate(ring) == "none"
+    await page.keyboard.press("Shift+Tab")
+    await page.keyboard.press("Tab")
+    assert await page.evaluate(ring) == "solid"
+    await page.keyboard.press("?")
+    keys = page.get_by_role("dialog", name="Keyboard shortcuts")
+    await expect(keys).to_be_visible()
+    assert await tab.findings("dialog") == []
+    await page.keyboard.press("Escape")
+    await expect(keys).to_be_hidden()
+    await expect(page.locator("#start")).to_be_focused()
+    # Installable: a browser reads the manifest without complaint.
+    session = await page.context.new_cdp_session(page)
+    manifest = await session.send("Page.getAppManifest")
+    assert manifest["errors"] == [] and '"name": "Darkroom"' in manifest["data"]
 
 
 async def test_drop_compare_and_download(darkroom: StandaloneProcess, tab: Tab) -> None:
@@ -181,7 +221,7 @@ async def test_the_sample_image(darkroom: StandaloneProcess, tab: Tab) -> None:
     await expect(page.locator("#start")).to_be_focused()
     await page.keyboard.press("Enter")
     await ended(page, "done", 1)
-    await expect(page.locator(".card .facts")).to_contain_text("384 × 384, PNG")
+    await expect(page.locator(".card .facts")).to_contain_text("384 × 384, JPEG")
 
 
 async def test_a_pasted_picture(darkroom: StandaloneProcess, tab: Tab) -> None:

@@ -91,6 +91,7 @@ export const MESSAGES = {
   "crop.free": "free",
   "crop.picture": "The picture with the frame that is kept",
   "crop.shape": "Shape",
+  "demo.name": "A photograph of 192 × 192 pixels, three times as large",
   "forecast.bytes": "{from} → about {to}",
   "forecast.sizes": "{from} → {to}",
   "forecast.sizes_first": "the first: {from} → {to}",

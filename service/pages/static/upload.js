@@ -14,6 +14,8 @@ import { Presets } from "./presets.js";
 import { PictureSet } from "./picture-set.js";
 import { SelectedFiles } from "./selected-files.js";
 import { TaskWatcher } from "./task-watcher.js";
+import { Demo } from "./demo.js";
+import { offerShortcuts } from "./shortcuts.js";
 import { describeOperations } from "./format.js";
 import { STATES } from "./picture-states.js";
 import { t } from "./text.js";
@@ -30,6 +32,7 @@ const watcher = new TaskWatcher(pictures, Number(uploadForm.dataset.maxGroup));
 const queue = new UploadQueue(pictures, watcher);
 const alternatives = new Alternatives(pictures, queue);
 const selectedFiles = new SelectedFiles(byId("selected"), pictures);
+const demo = new Demo(byId("demo"));
 /** @type {Map<string, PictureSet>} by id, oldest first */
 const sets = new Map();
 /** @type {PipelineForm|null} null until GET /operations has answered */
@@ -48,6 +51,7 @@ function updateControls() {
   setText(byId("choose"), chosenCount ? t("upload.add_more") : invitation);
   setText(start, startText(chosenCount));
   uploadForm.classList.toggle("has-sets", sets.size > 0);
+  if (!restoring) demo.toggle(!chosenCount && !sets.size);
   byId("intro").classList.toggle("visually-hidden", chosenCount > 0 || sets.size > 0);
   byId("history-note").hidden = !pictures.items.size;
 }
@@ -150,6 +154,7 @@ restoring = false;
 sets.forEach((set) => (set.node.open = set.busy));
 if (sets.size) openNewest([...sets.values()].at(-1));
 acceptFiles(addFiles);
+offerShortcuts();
 updateControls();
 queue.start();
 watcher.watch();

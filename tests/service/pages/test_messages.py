@@ -27,7 +27,7 @@ WORDS = {
 """Areas whose messages are words of the API."""
 NO_TEXTS = {
     *("Accept", "Content-Type", "Content-Disposition", "Date", "ETag", "Location", "Retry-After"),
-    *("ArrowLeft", "ArrowRight", "Escape"),
+    *("ArrowLeft", "ArrowRight", "DOMContentLoaded", "Escape"),
     *("AbortError", "Enter", "Files", "ul ul li:not([hidden]) > a", "python -m workers"),
 }
 """Names of HTTP and of browsers, a selector, a command."""
