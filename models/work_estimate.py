@@ -38,6 +38,16 @@ SECONDS_PER_TURN = 10.0
 _TIMEOUT_MARGIN = 2.0  # a prediction may be wrong: what is refused would take twice as long
 
 
+def network_seconds(model: str, scale: int, factors: Mapping[str, float]) -> float:
+    """Return the seconds that a network takes for a million pixels of input on this machine.
+
+    ``factors``: see ``plan``. A network without one takes as much longer as the others on average.
+    """
+    measured = [value for label, value in factors.items() if label]
+    usual = sum(measured) / len(measured) if measured else 1.0
+    return _NETWORK.get(model, _OTHER_NETWORK) * factors.get(f"{model}-x{scale}", usual)
+
+
 def estimate(
     header: ImageHeader,
     operations: Sequence[Operation],

@@ -58,6 +58,10 @@ class NetworkBody(TypedDict):
     scale: int
     source: str
     licence: str
+    seconds_per_megapixel: Annotated[
+        float,
+        Field(ge=0, description="Expected seconds for a million pixels, by the latest tasks here."),
+    ]
 
 
 class OperationBody(TypedDict):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from aiohttp import web
 
 from models.error_members import meaning
@@ -9,6 +11,7 @@ from models.errors import StoreUnavailable
 from models.networks.catalogue import Catalogue
 from models.operations import OPERATIONS, Operation
 from models.operations.parameter_docs import summary
+from models.work_estimate import network_seconds
 from service.app_keys import CATALOGUE, SETTINGS, STORE
 from service.http.errors import STATUS
 from service.http.responses import etag_response, json_response
@@ -66,17 +69,26 @@ async def show(request: web.Request) -> web.StreamResponse:
 )
 async def operations(request: web.Request) -> web.StreamResponse:
     """List the operations, and the engines of the live workers; {} while MongoDB is down."""
-    listed = [_operation_body(spec, request.app[CATALOGUE]) for spec in OPERATIONS.values()]
+    engines: dict[str, int] = {}
+    factors: dict[str, float] = {}
     try:
         engines = await request.app[STORE].workers.engines()
+        factors = await request.app[STORE].measured_tasks.work_factors()
     except StoreUnavailable:  # the operations are known without the store
-        engines = {}
+        pass
+    catalogue = request.app[CATALOGUE]
+    listed = [_operation_body(spec, catalogue, factors) for spec in OPERATIONS.values()]
     body: OperationsBody = {"operations": listed, "engines": engines}
     return json_response(body, headers={"Cache-Control": "no-cache"})
 
 
-def _operation_body(spec: type[Operation], catalogue: Catalogue) -> OperationBody:
-    """Return the route, help text and JSON Schema of an operation."""
+def _operation_body(
+    spec: type[Operation], catalogue: Catalogue, factors: Mapping[str, float]
+) -> OperationBody:
+    """Return the route, help text and JSON Schema of an operation.
+
+    ``factors``: how much longer than predicted networks take here, see ``models.work_estimate``.
+    """
     body: OperationBody = {
         "op": spec.op,
         "summary": summary(spec),
@@ -88,7 +100,13 @@ def _operation_body(spec: type[Operation], catalogue: Catalogue) -> OperationBod
     }
     if "model" in spec.model_fields:
         body["models"] = [
-            {"model": w.name, "scale": w.scale, "source": w.source, "licence": w.licence}
+            {
+                "model": w.name,
+                "scale": w.scale,
+                "source": w.source,
+                "licence": w.licence,
+                "seconds_per_megapixel": round(network_seconds(w.name, w.scale, factors), 3),
+            }
             for w in catalogue.available()
             if w.scale > 1  # the others are for restore
         ]

@@ -33,10 +33,11 @@ _STANDALONE_CSP = (
     f"default-src 'none'; style-src 'sha256-{_HASH}'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-# Scripts and styles from /static only; images from this site or made by the page (blob:).
+# Scripts, styles and the manifest from /static only; images from this site or of the page (blob:).
 _LAYOUT_CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
-    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    "connect-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'"
 )
 
 

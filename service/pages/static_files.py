@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 from aiohttp import web
@@ -12,9 +13,12 @@ from service.openapi.endpoint import unlisted
 
 _TYPES = {
     ".css": "text/css",
+    ".jpg": "image/jpeg",
     ".js": "text/javascript",
     ".png": "image/png",
     ".svg": "image/svg+xml",
+    ".webmanifest": "application/manifest+json",
+    ".webp": "image/webp",
 }
 
 
@@ -24,6 +28,21 @@ _FILES = {
     if path.suffix in _TYPES
 }
 
+_COMPRESSED = {
+    name: gzip.compress(data, mtime=0)  # the same bytes, and so the same ETag, at each start
+    for name, (data, media_type) in _FILES.items()
+    if media_type not in {"image/jpeg", "image/png", "image/webp"}
+}
+
+
+def _accepts_gzip(request: web.Request) -> bool:
+    """Return whether Accept-Encoding names gzip, and not with a weight of 0 (RFC 9110, 12.5.3)."""
+    codings = request.headers.get("Accept-Encoding", "").lower().split(",")
+    for name, _, weight in (coding.partition(";") for coding in codings):
+        if name.strip() == "gzip":
+            return weight.replace(" ", "").rstrip("0.") != "q="
+    return False
+
 
 @unlisted("scripts and styles of the HTML pages")
 async def serve(request: web.Request) -> web.StreamResponse:
@@ -32,8 +51,17 @@ async def serve(request: web.Request) -> web.StreamResponse:
     Raises:
         NotFound: there is no file with this name.
     """
+    name = request.match_info["name"]
     try:
-        data, media_type = _FILES[request.match_info["name"]]
+        data, media_type = _FILES[name]
     except KeyError:
         raise NotFound("there is no file with this name") from None
-    return etag_response(request, data, media_type, "no-cache")
+    if name not in _COMPRESSED:
+        return etag_response(request, data, media_type, "no-cache")
+    zipped = _accepts_gzip(request)
+    body = _COMPRESSED[name] if zipped else data
+    response = etag_response(request, body, media_type, "no-cache")
+    response.headers["Vary"] = "Accept-Encoding"
+    if zipped and response.status == 200:
+        response.headers["Content-Encoding"] = "gzip"
+    return response

@@ -7,18 +7,22 @@ import zipfile
 from pathlib import Path
 
 from PIL import Image
-from playwright.async_api import Browser, FilePayload, ViewportSize, expect
+from playwright.async_api import Browser, FilePayload, Locator, ViewportSize, expect
 
 from tests.browser.conftest import Tab
-from tests.browser.upload_page import add, card, ended, opened, ready, start
+from tests.browser.upload_page import add, broken, card, ended, opened, ready, start
 from tests.support import images
 from tests.support.standalone_process import StandaloneProcess
+
+_PLACE = """node => [
+  Number(node.dataset.zoom),
+  Number(node.querySelector(".after").style.transform.match(/-?[0-9.]+/)[0]),
+]"""
 
 
 async def test_build_a_pipeline(darkroom: StandaloneProcess, tab: Tab) -> None:
     page = await opened(tab, darkroom.url)
-    await page.locator("#options > summary").click()
-    steps = page.locator("#steps fieldset")
+    steps = page.locator("#steps .step")
     await steps.nth(0).get_by_label("Operation").select_option("grayscale")
     await page.get_by_role("button", name="Add a step").click()
     await steps.nth(1).get_by_label("Operation").select_option("resize")
@@ -35,7 +39,9 @@ async def test_build_a_pipeline(darkroom: StandaloneProcess, tab: Tab) -> None:
     assert await tab.findings() == []
     await page.get_by_role("button", name="Remove step 1").click()
     await expect(page.locator("#plan")).to_have_text("Rotate angle 90 → Resize ×0.5")
-    await page.get_by_label("File format of the results").select_option("webp")
+    formats = page.get_by_role("group", name="File format of the results")
+    await formats.get_by_role("radio", name="webp").check()
+    await page.get_by_text("Metadata", exact=True).click()
     await page.get_by_label("Metadata of the results").select_option("safe")
     author = Image.Exif()
     author[0x013B] = "Ada"
@@ -49,12 +55,46 @@ async def test_build_a_pipeline(darkroom: StandaloneProcess, tab: Tab) -> None:
     assert images.decoded(await answer.body()).getexif()[0x013B] == "Ada"
 
 
+async def test_presets_and_both_sides_of_a_resize(darkroom: StandaloneProcess, tab: Tab) -> None:
+    page = await opened(tab, darkroom.url)
+    plan, forecast = page.locator("#plan"), page.locator("#forecast")
+    await add(page, {"small.png": images.png(80, 60, 28)})
+    await page.get_by_role("button", name="Thumbnails 300 px, WebP").click()
+    await expect(plan).to_have_text("Thumbnail width 300, height 300, as webp")
+    await expect(page.get_by_label("Quality of the file")).to_be_visible()
+    step = page.locator("#steps")
+    await step.get_by_label("Operation").select_option("resize")  # works as it is
+    await expect(forecast).to_contain_text("80 × 60 → 40 × 30")
+    await step.get_by_label("Width").fill("60")
+    await expect(step.get_by_label("Scale")).to_have_value("")
+    await expect(step.get_by_label("Height")).to_have_attribute("placeholder", "45")
+    await page.get_by_label("Quality of the file").fill("40")
+    await page.get_by_role("button", name="Save as preset").click()
+    await page.keyboard.type("Mine <b>")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#save-preset")).to_be_focused()
+    assert await tab.findings() == []
+    await page.get_by_role("button", name="Double for the web").click()
+    await expect(plan).to_have_text("Upscale ×2, balanced, as webp")
+    await page.reload()
+    await ready(page)
+    mine = page.get_by_role("button", name="Mine <b>", exact=True)
+    await mine.click()
+    await expect(mine).to_have_attribute("aria-pressed", "true")
+    async with page.expect_response("**/process") as taken:
+        await start(page, "Resize 1 picture")
+    assert '"quality": 40' in await (await taken.value).text()
+    await ended(page, "done", 1)
+    await expect(page.locator(".card .facts")).to_contain_text("60 × 45, WEBP")
+    await page.get_by_role("button", name="Delete the preset Mine <b>").click()
+    await expect(mine).to_have_count(0)
+
+
 async def test_a_number_or_a_word(darkroom: StandaloneProcess, tab: Tab) -> None:
     page = await opened(tab, darkroom.url)
-    await page.locator("#options > summary").click()
     step = page.locator("#steps")
     await step.get_by_label("Operation").select_option("convert")
-    await step.get_by_label("Format").select_option("webp")
+    await step.get_by_role("radio", name="webp").check()
     await step.get_by_label("Quality").fill("lossless")
     await expect(step.locator("datalist option")).to_have_attribute("value", "lossless")
     await add(page, {"exact.png": images.png(40, 40, 27)})
@@ -66,12 +106,10 @@ async def test_a_number_or_a_word(darkroom: StandaloneProcess, tab: Tab) -> None
 
 async def test_an_invalid_parameter_is_not_sent(darkroom: StandaloneProcess, tab: Tab) -> None:
     page = await opened(tab, darkroom.url)
-    await page.locator("#options > summary").click()
     await page.locator("#steps").get_by_label("Operation").select_option("blur")
     kernel = page.locator("#steps").get_by_label("Kernel")
     assert await kernel.get_attribute("max") == "255"
     await kernel.fill("256")
-    await page.locator("#options > summary").click()
     await add(page, {"blurred.png": images.png(40, 40, 22)})
     await start(page)
     await expect(kernel).to_be_visible()
@@ -89,7 +127,7 @@ async def test_many_pictures_use_few_streams_and_one_zip(
     streams: list[str] = []
     page.on("request", lambda r: streams.append(r.url) if "/events" in r.url else None)
     files = {f"many-{n}.png": images.png(70, 60, n) for n in range(12)}
-    await add(page, files | {"broken.png": b"no picture"})
+    await add(page, files | {"broken.png": broken()})
     await start(page, "Upscale 13 pictures")
     await ended(page, "done", 12)
     await ended(page, "failed", 1)
@@ -147,7 +185,7 @@ async def test_history_is_kept_and_cleared(darkroom: StandaloneProcess, tab: Tab
     await expect(page.locator(".set")).to_have_count(2)
     await ended(page, "done", 1)  # the newest set; older ones are closed
     await expect(card(page, "second.png").locator(".stage")).to_have_count(1)
-    await page.locator(".set summary").nth(1).click()
+    await page.locator(".set > summary").nth(1).click()
     await ended(page, "done", 2)
     await page.get_by_role("button", name="Clear history").click()
     await expect(page.locator(".set")).to_have_count(0)
@@ -164,8 +202,7 @@ async def test_use_the_same_pictures_again(darkroom: StandaloneProcess, tab: Tab
     await ended(page, "done", 1)
     await page.get_by_role("button", name="Use again").click()
     await expect(page.locator("#selected li")).to_have_count(1)
-    await page.locator("#options > summary").click()
-    await page.locator("#steps").get_by_label("Scale").select_option("3")
+    await page.locator("#steps").get_by_role("radio", name="×3").check()
     await start(page)
     await expect(page.locator(".card .facts").first).to_contain_text("111 × 111")
 
@@ -186,22 +223,45 @@ async def test_touch_on_a_phone(darkroom: StandaloneProcess, browser: Browser) -
     await expect(page.get_by_text("Drop pictures here")).to_be_hidden()
     async with page.expect_file_chooser() as chooser:
         await page.locator("#choose").tap()
-    data = images.png(300, 200, 26)
-    given = FilePayload(name="phone.png", mimeType="image/png", buffer=data)
+    given = [
+        FilePayload(name=f"{name}.png", mimeType="image/png", buffer=images.png(300, 200, seed))
+        for seed, name in enumerate(("phone", "other"))
+    ]
     await (await chooser.value).set_files(given)
     await page.locator("#start").tap()
-    await ended(page, "done", 1)
-    stage = page.locator(".stage")
-    await stage.scroll_into_view_if_needed()
-    box = await stage.bounding_box()
-    assert box is not None
+    await ended(page, "done", 2)
     session = await context.new_cdp_session(page)
-    at = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
-    for kind, x in (("touchStart", at["x"]), ("touchMove", at["x"] - 60), ("touchMove", box["x"])):
-        points = [{"x": x, "y": at["y"]}]
-        await session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
-    await session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
-    await expect(page.get_by_role("slider")).to_have_value("0")
+
+    async def touch(stage: Locator, *fingers: list[tuple[float, float]]) -> None:
+        """Move one or two fingers along points, given from the middle of the stage."""
+        box = await stage.bounding_box()
+        assert box is not None
+        middle = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        for step, places in enumerate(zip(*fingers, strict=True)):
+            points = [
+                {"x": middle[0] + x, "y": middle[1] + y, "id": number}
+                for number, (x, y) in enumerate(places)
+            ]
+            kind = "touchMove" if step else "touchStart"
+            await session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+        await session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+    stage = page.locator(".stage").first
+    await stage.scroll_into_view_if_needed()
+    await touch(stage, [(0, 0), (-60, 0), (-240, 0)])
+    await expect(stage.get_by_role("slider")).to_have_value("0")
+    before = await stage.evaluate(_PLACE)
+    await touch(stage, [(60, 60), (30, 60), (20, 60)])
+    after = await stage.evaluate(_PLACE)
+    assert after == [100, before[1] - 40]  # the finger moves the picture
+    await touch(stage, [(-30, 60), (-50, 60), (-60, 60)], [(30, 60), (50, 60), (60, 60)])
+    assert (await stage.evaluate(_PLACE))[0] == 200
+    await page.get_by_role("button", name="Large view: phone.png").tap()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_role("button", name="Fit").tap()
+    await touch(dialog.locator(".stage"), [(60, 60), (20, 60), (-30, 60)])  # a swipe
+    await expect(dialog.get_by_role("heading", name="other.png")).to_be_visible()
+    await dialog.get_by_role("button", name="Close").tap()
     for node in await page.locator("button:visible, a.button:visible, summary:visible").all():
         size = await node.bounding_box()
         assert size is not None

@@ -20,12 +20,13 @@ from models.store import Store
 from service.submissions import admission
 from standalone.embedded_stores import free_port
 from tests.browser.conftest import Tab, serving
-from tests.browser.upload_page import add, card, created, ended, opened, ready, start
+from tests.browser.upload_page import add, broken, card, created, drop, ended, opened, ready, start
 from tests.conftest import Client
 from tests.support import images
 from tests.support.standalone_process import StandaloneProcess
 from tests.support.task_factory import finish
 
+_SILENT = re.compile("^Darkroom has not answered for [1-9][0-9] s; still waiting")
 _HALFWAY = "() => document.querySelector('.card progress').value > 0.1"
 
 _MOVING = """() => {
@@ -59,26 +60,65 @@ async def slowly(page: Page, rate: int) -> None:
 
 async def choose(page: Page, **values: str) -> None:
     """Set parameters of the one step."""
-    if await page.locator("#options[open]").count() == 0:
-        await page.locator("#options > summary").click()
     for label, value in values.items():
-        await page.locator("#steps").get_by_label(label, exact=True).select_option(value)
+        group = page.locator("#steps").get_by_role("group", name=label, exact=True)
+        await group.get_by_role("radio", name=value, exact=True).check()
+
+
+async def test_files_are_refused_before_they_are_sent(settings: Settings, tab: Tab) -> None:
+    async with serving(settings.replace(max_upload_bytes=100_000)) as url:
+        page = await opened(tab, url)
+        sent: list[str] = []
+        page.on("request", lambda each: sent.append(each.url) if each.method == "POST" else None)
+        name = "<img src=x onerror=alert(1)>.png"
+        files = {
+            name: b"hello",
+            "heic.jpg": b"\0\0\0\x18ftypheic\0\0\0\0mif1heic",
+            "empty.png": b"",
+            "vast.png": vast()[:1000],
+            "large.png": noise(200, 12),
+        }
+        await drop(page, files | {"good.jpg": images.jpeg(50, 40, 11)})
+        refused = page.locator("#selected .refused")
+        await expect(refused).to_have_count(5)
+        text = "\n".join(await refused.all_text_contents())
+        for each in (
+            "Not an image; only PNG or JPEG can be sent",
+            "HEIC; only PNG or JPEG can be sent",
+            "The file is empty",
+            "20,000 × 20,000 pixels are 400 megapixels; at most 50",
+            "0.1 MiB; at most 0.1 MiB",
+        ):
+            assert each in text
+        await expect(page.locator("#selected li:not(.refused)")).to_contain_text("50 × 40, ")
+        vast_one = refused.filter(has_text="vast.png")
+        await expect(vast_one.locator(".code")).to_be_hidden()
+        await vast_one.locator("summary").click()
+        await expect(vast_one.locator(".code")).to_contain_text(
+            "too_many_pixels · setting: MAX_PIXELS"
+        )
+        await expect(page.locator("#start")).to_contain_text("1 picture")
+        await expect(page.locator("#announcer")).to_contain_text("1 picture added. ")
+        assert sent == [] and await page.locator("img[src=x]").count() == 0
+        await tab.shots("upload-strange-names")
+        assert await tab.findings() == []
+        await vast_one.get_by_role("button", name="Remove").click()
+        await expect(refused).to_have_count(4)
 
 
 async def test_api_errors_are_shown(darkroom: StandaloneProcess, tab: Tab) -> None:
     page = await opened(tab, darkroom.url)
     name = "<img src=x onerror=alert(1)>.png"
-    await add(page, {name: b"hello", "vast.png": vast(), "good.png": images.png(30, 30, 11)})
-    await tab.shots("upload-strange-names")
+    await add(page, {name: broken(), "good.png": images.png(30, 30, 11)})
     await start(page)
-    await ended(page, "failed", 2)
+    await ended(page, "failed", 1)
     await ended(page, "done", 1)
     text = card(page, name)
-    await expect(text.locator(".problem")).to_contain_text("send PNG or JPEG")
-    await expect(text.locator(".code")).to_contain_text("unsupported_format")
-    pixels = card(page, "vast.png").locator(".problem")
-    await expect(pixels).to_contain_text("400000000 pixels; at most 50000000")
-    await expect(pixels.locator(".code")).to_contain_text("too_many_pixels · setting: MAX_PIXELS")
+    await expect(text.locator(".problem")).to_contain_text("PNG file is broken")
+    await text.locator(".problem summary").click()
+    await expect(text.locator(".code")).to_contain_text("bad_image")
+    # The same picture is broken each time.
+    await expect(page.get_by_role("button", name="Retry")).to_have_count(0)
     assert await page.locator("img[src=x]").count() == 0
     await tab.shots("upload-refused")
     assert await tab.findings() == []
@@ -86,17 +126,26 @@ async def test_api_errors_are_shown(darkroom: StandaloneProcess, tab: Tab) -> No
     await expect(text).to_have_count(0)
 
 
-async def test_a_file_that_is_too_large(settings: Settings, tab: Tab) -> None:
-    async with serving(settings.replace(max_upload_bytes=100_000)) as url:
-        await _refused_for_its_size(await opened(tab, url))
-
-
-async def _refused_for_its_size(page: Page) -> None:
-    await add(page, {"large.png": noise(200, 12)})
+async def test_a_server_that_hangs_is_said(client: Client, store: Store, tab: Tab) -> None:
+    page = await opened(tab, str(client.make_url("/")))
+    await page.clock.install()
+    await page.route("**/process", lambda _: None)  # no answer ever
+    await add(page, {"stuck.png": images.png(30, 30, 51)})
     await start(page)
-    await ended(page, "failed", 1)
-    problem = page.locator(".card .problem")
-    await expect(problem.locator(".code")).to_contain_text("too_large · setting: MAX_UPLOAD_BYTES")
+    note = card(page, "stuck.png").locator(".note")
+    await ended(page, "sending", 1)
+    await page.clock.run_for(12_000)
+    await expect(note).to_have_text(_SILENT)
+    # And while a task runs: its stream says nothing, and nothing else is answered.
+    await page.unroute("**/process")
+    await page.get_by_role("button", name="Cancel: stuck.png").click()
+    await add(page, {"quiet.png": images.png(30, 30, 52)})
+    await start(page)
+    await ended(page, "queued", 1)
+    await page.route("**/tasks/*", lambda _: None)
+    await page.clock.run_for(20_000)
+    note = card(page, "quiet.png").locator(".note")
+    await expect(note).to_have_text(_SILENT)
 
 
 async def test_reload_during_an_upload(darkroom: StandaloneProcess, tab: Tab) -> None:
@@ -118,7 +167,7 @@ async def test_reload_during_an_upload(darkroom: StandaloneProcess, tab: Tab) ->
 
 async def test_chosen_pictures_survive_a_reload(darkroom: StandaloneProcess, tab: Tab) -> None:
     page = await opened(tab, darkroom.url)
-    await choose(page, Scale="3")
+    await choose(page, Scale="×3")
     await add(page, {"later.png": images.png(32, 32, 14)})
     await page.reload()
     await ready(page)
@@ -195,7 +244,7 @@ async def forgetful(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Asyn
 
 async def test_unsent_pictures_are_never_dropped(forgetful: str, tab: Tab) -> None:
     page = await opened(tab, forgetful)
-    await add(page, {f"{number}.png": b"not looked at" for number in range(12)})
+    await add(page, {f"{number}.png": broken() for number in range(12)})
     await page.reload()
     await ready(page)
     await expect(page.locator("#selected li")).to_have_count(12)
@@ -204,15 +253,15 @@ async def test_unsent_pictures_are_never_dropped(forgetful: str, tab: Tab) -> No
 async def test_the_oldest_finished_picture_is_dropped(forgetful: str, tab: Tab) -> None:
     page = await opened(tab, forgetful)
     for name in ("oldest", "older", "newest"):
-        await add(page, {f"{name}.png": b"no picture"})
+        await add(page, {f"{name}.png": broken()})
         await start(page)
         await expect(page.locator(".set .chip").first).to_have_text("1 failed")
-    await add(page, {"chosen.png": b"not looked at"})
+    await add(page, {"chosen.png": broken()})
     await page.reload()
     await ready(page)
     await expect(page.locator("#selected li")).to_have_count(1)
     await expect(page.locator(".set")).to_have_count(2)
-    await page.locator(".set summary").nth(1).click()
+    await page.locator(".set > summary").nth(1).click()
     await expect(card(page, "older.png")).to_have_count(1)
     await expect(card(page, "oldest.png")).to_have_count(0)
 

@@ -10,6 +10,7 @@ from playwright.async_api import FilePayload, Locator, Page, expect
 
 from models.store import Store
 from tests.browser.conftest import Tab
+from tests.support import images
 from tests.workers.queue.test_jobs import wait_until
 
 _FILES = """files => {
@@ -20,6 +21,12 @@ _FILES = """files => {
   }
   return transfer;
 }"""
+
+
+def broken() -> bytes:
+    """Return a PNG of 3 bits a sample, which do not exist: only the server looks so far."""
+    data = images.png(40, 40, 1)
+    return data[:24] + b"\x03" + data[25:]
 
 
 async def opened(tab: Tab, url: str) -> Page:

@@ -12,7 +12,7 @@ from models.operations import parse
 from models.operations.steps import result_sizes
 from models.store import Store
 from models.tasks.task import Work
-from models.work_estimate import estimate, plan
+from models.work_estimate import estimate, network_seconds, plan
 from tests.support.task_factory import create
 
 PHOTOGRAPH = ImageHeader("jpeg", 4000, 3000)
@@ -85,3 +85,11 @@ async def test_factors_are_learned_from_finished_tasks(store: Store) -> None:
         stages = {"fetch": 900.0, "wait": 900.0, "upscale": spent - 100.0, "encode": 100.0}
         assert await store.leases.finish(task_id, "t", [], None, stages)
     assert await store.measured_tasks.work_factors() == {"best": 4.0}
+
+
+def test_seconds_of_a_network_are_those_of_this_machine() -> None:
+    assert network_seconds("darkroom-fast", 2, {}) == 0.25
+    measured = {"darkroom-fast-x2": 4.0, "darkroom-fast-x3": 2.0, "": 9.0}
+    assert network_seconds("darkroom-fast", 2, measured) == 1.0
+    # One that was never measured here takes as much longer as the others did.
+    assert network_seconds("darkroom-best", 2, measured) == 21.0

@@ -95,22 +95,53 @@ export function upload(path, form, progress, signal) {
   });
 }
 
+const PATIENCE = 10; // seconds without a sign of life until the person is told
+
+/** Say each second how long nothing was heard, once that is longer than one would wait. */
+function watchSilence(notify) {
+  let heard = Date.now();
+  let told = false;
+  const timer = setInterval(() => {
+    const seconds = Math.floor((Date.now() - heard) / 1000);
+    if (seconds < PATIENCE) return;
+    told = true;
+    notify(t("api.silent", { seconds }));
+  }, 1000);
+  return {
+    hear() {
+      heard = Date.now();
+      if (told) notify("");
+      told = false;
+    },
+    end() {
+      clearInterval(timer);
+      if (told) notify("");
+      told = false;
+    },
+  };
+}
+
 /**
- * Repeat `work` until it succeeds or fails for good; wait as long as the API asks.
+ * Repeat `work` until it succeeds or fails for good; wait as long as the API asks. A server that does not answer is
+ * waited for, too, and said.
  * @template T
- * @param {() => Promise<T>} work
+ * @param {(hear: () => void) => Promise<T>} work calls `hear` when it gets ahead, so that nothing is said
  * @param {(note: string) => void} notify gets the reason for waiting; "" when the wait is over
  * @param {AbortSignal} [signal]
  * @returns {Promise<T>}
  */
 export async function withRetries(work, notify, signal) {
   for (let tries = 0; ; tries++) {
+    const silence = watchSilence(notify);
     try {
-      return await work();
+      return await work(silence.hear);
     } catch (error) {
+      silence.end();
       if (!(error instanceof ApiError) || !error.isTemporary) throw error;
       await countdown(error.retryAfter ?? Math.min(30, 2 ** tries), error, notify, signal);
       notify("");
+    } finally {
+      silence.end();
     }
   }
 }

@@ -18,9 +18,9 @@ export function acceptFiles(onFiles) {
   const invitation = label.textContent;
   byId("sample").addEventListener("click", async () => {
     try {
-      const response = await fetch("/static/sample.png");
+      const response = await fetch("/static/sample.jpg");
       if (!response.ok) throw new Error(response.statusText);
-      const file = new File([await response.blob()], "chelsea.png", { type: "image/png" });
+      const file = new File([await response.blob()], "chelsea.jpg", { type: "image/jpeg" });
       setText(label, invitation);
       onFiles([file]);
     } catch {

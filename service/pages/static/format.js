@@ -18,6 +18,16 @@ export function formatSize(bytes) {
   return t("size.gb", { value: short(bytes / 1e9) });
 }
 
+/**
+ * As limits are said, in units of 2^20 bytes.
+ * @param {number} bytes @param {number} [limit] that it exceeds: with as many decimals as show that
+ */
+export function formatMebibytes(bytes, limit) {
+  const value = (digits) => (bytes / 2 ** 20).toLocaleString(LANGUAGE, { maximumFractionDigits: digits });
+  const enough = [1, 2, 4].find((digits) => limit === undefined || Number((bytes / 2 ** 20).toFixed(digits)) > limit / 2 ** 20);
+  return t("size.mib", { value: value(enough ?? 6) });
+}
+
 /** @param {number} seconds */
 export function formatDuration(seconds) {
   if (seconds < 0.9995) return t("time.ms", { value: Math.max(0, Math.round(seconds * 1000)) });

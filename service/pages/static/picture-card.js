@@ -1,28 +1,32 @@
 /** The card of one picture: progress, result, error and actions. */
 
-import { canCompare, loadSize, makePair, makeSlider } from "./compare-slider.js";
+import { canCompare, loadSize, makePair } from "./pair.js";
 import { el, setText } from "./dom.js";
-import { openLightbox } from "./lightbox.js";
+import { whenNear } from "./near-window.js";
 import { STATES, progressText } from "./picture-states.js";
-import { formatDimensions, formatDuration, formatSize, secondsBetween } from "./format.js";
+import { describeProblem } from "./problem.js";
+import { canRetry } from "./retry.js";
+import { describeOperations, formatDimensions, formatDuration, formatSize, secondsBetween } from "./format.js";
 import { t } from "./text.js";
+import { Viewer } from "./viewer.js";
 
 /** @typedef {import("./picture-list.js").Item} Item */
-
-const SHOWN_ELSEWHERE = new Set(["code", "detail", "error", "status", "title", "type", "incident"]);
 
 export class PictureCard {
   /**
    * @param {Item} item
-   * @param {{file: () => Promise<Blob|undefined>, cancel: () => void, retry: () => void,
-   *   remove: () => void}} callbacks
+   * @param {{file: () => Promise<Blob|undefined>, cancel: () => void, retry: () => void, remove: () => void,
+   *   enlarge: () => void}} callbacks `enlarge`: show the large view
+   * @param {import("./alternatives.js").Alternatives} alternatives
    */
-  constructor(item, callbacks) {
+  constructor(item, callbacks, alternatives) {
     this.item = item;
+    this.alternatives = alternatives;
     this.callbacks = callbacks;
     /** @type {Promise<string>|null} URL of the original; "" if it is gone */
     this.original = null;
     this.shownState = "";
+    this.shownProblem = null;
     const button = (text, onclick) => el("button", { type: "button", text, onclick });
     this.view = el("div", { class: "view" });
     this.title = el("h3", { class: "title", tabindex: "-1", text: item.name });
@@ -32,7 +36,8 @@ export class PictureCard {
     this.note = el("p", { class: "note small" });
     this.problem = el("div", { class: "problem" });
     this.links = el("div", { class: "links" });
-    this.lightboxButton = button(t("card.large"), () => this.openLightbox());
+    this.others = el("p", { class: "others row small", hidden: true });
+    this.lightboxButton = button(t("card.large"), () => callbacks.enlarge());
     this.cancelButton = button(t("action.cancel"), () => callbacks.cancel());
     this.retryButton = button(t("action.retry"), () => callbacks.retry());
     this.removeButton = button(t("action.remove"), () => callbacks.remove());
@@ -43,7 +48,7 @@ export class PictureCard {
       each.setAttribute("aria-label", t("text.labelled", { label: each.textContent, text: item.name }));
     const head = el("div", { class: "row head" }, this.title, this.chip);
     const progress = el("div", { class: "progress" }, this.bar, this.note);
-    const about = el("div", { class: "about" }, head, this.facts, progress, this.problem, buttons);
+    const about = el("div", { class: "about" }, head, this.facts, progress, this.problem, buttons, this.others);
     this.progress = progress;
     this.node = el("li", { class: "card panel" }, this.view, about);
     this.update();
@@ -70,25 +75,16 @@ export class PictureCard {
     else this.bar.value = state.share(item);
     setText(this.note, progressText(item));
     this.problem.hidden = !item.problem || !shows("problem");
-    if (!this.problem.hidden) this.showProblem(item.problem);
+    if (!this.problem.hidden && this.shownProblem !== item.problem)
+      this.problem.replaceChildren(...describeProblem((this.shownProblem = item.problem)));
     this.cancelButton.hidden = !shows("cancel");
-    this.retryButton.hidden = !shows("retry");
+    this.retryButton.hidden = !canRetry(item);
     this.removeButton.hidden = !shows("remove");
     this.lightboxButton.hidden = !shows("large");
+    this.showOffers();
     this.showPictures();
     // If the focused element was hidden, move the focus to the title.
     if (focused && !focused.checkVisibility()) this.title.focus();
-  }
-
-  /** Show a problem document. @param {any} problem */
-  showProblem(problem) {
-    const more = Object.entries(problem).filter(([name, v]) => !SHOWN_ELSEWHERE.has(name) && v !== null);
-    const code = el("p", { class: "code" }, problem.code);
-    for (const [name, value] of more) {
-      const plain = typeof value !== "object" || Array.isArray(value);
-      code.append(` · ${name}: ${plain ? [value].flat().join(", ") : JSON.stringify(value)}`);
-    }
-    this.problem.replaceChildren(el("p", { text: problem.detail }), code);
   }
 
   /** Show the images, again only if something changed, since that costs time. */
@@ -100,13 +96,32 @@ export class PictureCard {
     if (now === this.shownState) return;
     this.shownState = now;
     this.links.replaceChildren(...(done ? downloads(item) : []));
-    this.preview().then((node) => {
+    whenNear(this.node, async () => {
+      const made = await this.preview();
+      const node = made instanceof Viewer ? made.node : made;
       if (now === this.shownState) this.view.replaceChildren(...(node ? [node] : []));
     });
   }
 
-  /** @returns {Promise<HTMLElement|null>} the original, or its comparison with the result */
-  async preview() {
+  /** Offer the qualities of upscale that this picture has not been made in. */
+  showOffers() {
+    const offers = this.item.state === "done" ? this.alternatives.offers(this.item) : [];
+    this.others.hidden = !offers.length;
+    if (this.others.dataset.offers === offers.join()) return;
+    this.others.dataset.offers = offers.join();
+    const make = async (quality) => {
+      await this.alternatives.make(this.item, quality);
+      this.showOffers();
+    };
+    const buttons = offers.map((quality) => el("button", { type: "button", text: quality, onclick: () => make(quality) }));
+    this.others.replaceChildren(el("span", { class: "quiet", text: t("card.others") }), ...buttons);
+  }
+
+  /**
+   * @param {object} [options] of a viewer
+   * @returns {Promise<Viewer|HTMLElement|null>} the original, or its comparison with the result
+   */
+  async preview(options) {
     const { item } = this;
     this.original ??= this.callbacks.file().then((file) => (file ? URL.createObjectURL(file) : ""));
     if (this.refused) return null;
@@ -115,13 +130,15 @@ export class PictureCard {
     if (item.state !== "done") return before && el("img", { class: "plain", src: before.url, alt: "" });
     const after = item.task.results.filter((result) => result.url);
     if (before && after.length === 1 && canCompare(before, after[0], item.task.operations))
-      return makeSlider(before, after[0], item.name);
+      return new Viewer(this.versions(before, after[0]), item.name, options);
     return makePair(before, after, item.name);
   }
 
-  async openLightbox() {
-    const content = await this.preview();
-    if (content) openLightbox(this.item.name, content);
+  /** The original, its result and other results of it, as a viewer takes them. */
+  versions(before, after) {
+    const others = this.alternatives.of(this.item, after);
+    const label = others.length ? describeOperations(this.item.operations, this.item.format) : t("compare.after");
+    return [{ ...before, label: t("compare.before") }, { ...after, label }, ...others];
   }
 
   /** Release its object URL and remove it. */

@@ -12,6 +12,7 @@ import { STATES, stateOf } from "./picture-states.js";
  * @property {string} [set] id of the set it was started in
  * @property {{op: string}[]} [operations]
  * @property {string} [format] of the result
+ * @property {string} [quality] of the file, as the API takes it
  * @property {string} [metadata] which of it the result keeps
  * @property {any} [task] document of the API
  * @property {any} [problem] why it failed, a problem document
@@ -80,12 +81,16 @@ export class PictureList {
     this.listeners.forEach((listener) => listener(item, removed));
   }
 
-  /** @param {File} file */
-  async add(file) {
+  /**
+   * @param {File} file
+   * @param {Partial<Item>} [more] of the item; one that is not "chosen" starts at once, in a set of its own
+   */
+  async add(file, more) {
     this.lastAdded = Math.max(Date.now(), this.lastAdded + 1);
     const id = `${this.lastAdded}-${Math.random().toString(36).slice(2)}`;
     /** @type {Item} */
-    const item = { id, name: file.name, size: file.size, added: this.lastAdded, state: "chosen" };
+    const item = { id, name: file.name, size: file.size, added: this.lastAdded, state: "chosen", ...more };
+    if (item.state !== "chosen") item.set = id;
     await this.history.put(item, file);
     this.items.set(id, item);
     this.notify(item);

@@ -4,7 +4,9 @@ import { ApiError, callApi, withRetries } from "./api.js";
 import { PictureCard } from "./picture-card.js";
 import { el, setText } from "./dom.js";
 import { makeEmailForm } from "./email-form.js";
+import { openLightbox } from "./lightbox.js";
 import { STATES, isFinal, shareOf, withTimeLeft } from "./picture-states.js";
+import { retried, retryText } from "./retry.js";
 import { describeOperations, formatDate } from "./format.js";
 import { t } from "./text.js";
 
@@ -18,10 +20,12 @@ export class PictureSet {
    * @param {Item} first
    * @param {import("./picture-list.js").PictureList} pictures
    * @param {import("./upload-queue.js").UploadQueue} queue
+   * @param {import("./alternatives.js").Alternatives} alternatives
    */
-  constructor(first, pictures, queue) {
+  constructor(first, pictures, queue, alternatives) {
     this.pictures = pictures;
     this.queue = queue;
+    this.alternatives = alternatives;
     /** @type {Map<Item, PictureCard|null>} null until the set is opened */
     this.cards = new Map();
     this.checking = false;
@@ -69,8 +73,7 @@ export class PictureSet {
   }
 
   retryFailed() {
-    const failed = this.items.filter((item) => isFinal(item) && outcome(item) !== "done");
-    failed.forEach((item) => this.queue.retry(item));
+    retried(this.items).forEach((item) => this.queue.retry(item));
   }
 
   /** Show a change of one of its pictures. @param {Item} item @param {boolean} removed */
@@ -92,17 +95,29 @@ export class PictureSet {
     if (!this.node.open) return;
     for (const [item, card] of this.cards) {
       if (card) continue;
-      const made = new PictureCard(item, {
+      const callbacks = {
         file: () => this.pictures.history.file(item.id),
         cancel: () => this.queue.cancel(item),
         retry: () => this.queue.retry(item),
         remove: () => this.pictures.remove([item]),
-      });
+        enlarge: () => this.enlarge(item),
+      };
+      const made = new PictureCard(item, callbacks, this.alternatives);
       this.cards.set(item, made);
       this.list.append(made.node);
     }
     this.node.classList.toggle("solo", this.cards.size === 1);
     this.checkResults();
+  }
+
+  /** Show a picture in the large view, and from there the other finished ones. @param {Item} item */
+  enlarge(item) {
+    const done = this.items.filter((each) => each.state === "done");
+    const shown = done.map((each) => ({
+      title: each.name,
+      make: (options) => this.cards.get(each)?.preview(options) ?? Promise.resolve(null),
+    }));
+    openLightbox(shown, done.indexOf(item));
   }
 
   /** Check one by one whether results of earlier visits are still stored. */
@@ -135,8 +150,9 @@ export class PictureSet {
     this.mail.open.hidden = open > 0 || !stored.length;
     this.mail.form.hidden ||= this.mail.open.hidden;
     this.stop.hidden = !open || !several;
-    this.retry.hidden = open > 0 || !several || ended === done;
-    setText(this.retry, retryText(failed, count("cancelled")));
+    const again = retried(items);
+    this.retry.hidden = open > 0 || !several || !again.length;
+    setText(this.retry, retryText(again));
     this.reuse.hidden = this.removeAll.hidden = open > 0;
     return { open, ended, done, failed };
   }
@@ -173,10 +189,4 @@ export class PictureSet {
     this.cards.forEach((card) => card?.close());
     this.node.remove();
   }
-}
-
-/** @param {number} failed @param {number} cancelled how many pictures it would retry */
-function retryText(failed, cancelled) {
-  if (!cancelled) return t("set.retry_failed", { count: failed });
-  return failed ? t("set.retry", { count: failed + cancelled }) : t("set.retry_cancelled", { count: cancelled });
 }

@@ -23,10 +23,11 @@ export class PipelineForm {
     this.announce = announce;
     /** @type {import("./pipeline-step.js").Step[]} */
     this.steps = [];
+    this.changed = () => {}; // set by who wants to know
     const formats = this.specs.get("convert")?.parameters.properties.format.enum ?? [];
-    byId("format").append(...formats.map((value) => el("option", { value, text: value })));
-    byId("format").addEventListener("change", () => this.refresh());
-    byId("metadata").addEventListener("change", () => this.refresh());
+    const radio = (value) => el("label", {}, el("input", { type: "radio", name: "format", value }), el("span", { text: value }));
+    byId("format").querySelector(".choices").append(...formats.map(radio));
+    for (const id of ["format", "quality", "metadata"]) byId(id).addEventListener("input", () => this.refresh());
     byId("steps").addEventListener("input", () => this.refresh());
     byId("add-step").addEventListener("click", () => this.addStep());
     byId("reset").addEventListener("click", () => this.reset());
@@ -40,7 +41,12 @@ export class PipelineForm {
 
   /** @returns {string} "" if each picture keeps its own */
   get format() {
-    return byId("format").value;
+    return byId("format").querySelector("input:checked").value;
+  }
+
+  /** @returns {string} of a JPEG or WebP; "": as the server says */
+  get quality() {
+    return byId("file-quality").hidden ? "" : byId("quality").value;
   }
 
   /** @returns {string} "" for none */
@@ -56,18 +62,20 @@ export class PipelineForm {
       // Storage may be forbidden; then each visit starts with the default.
     }
     const known = saved?.operations?.filter((each) => this.specs.has(each.op)) ?? [];
-    this.fill(known.length ? known : DEFAULT_OPERATIONS, saved?.format ?? "", saved?.metadata ?? "");
+    this.fill({ ...saved, operations: known.length ? known : DEFAULT_OPERATIONS });
   }
 
   reset() {
-    this.fill(DEFAULT_OPERATIONS, "", "");
+    this.fill({ operations: DEFAULT_OPERATIONS });
     this.announce(t("step.reset", { operations: describeOperations(this.operations) }));
   }
 
-  /** @param {Operation[]} operations @param {string} format @param {string} metadata */
-  fill(operations, format, metadata) {
+  /** @param {{operations: Operation[], format?: string, quality?: string, metadata?: string}} chosen */
+  fill({ operations, format = "", quality = "", metadata = "" }) {
     this.steps = operations.map((each) => this.newStep(each));
-    byId("format").value = format;
+    for (const radio of byId("format").querySelectorAll("input")) radio.checked = radio.value === format;
+    if (!byId("format").querySelector(":checked")) byId("format").querySelector("input").checked = true;
+    byId("quality").value = quality;
     byId("metadata").value = metadata;
     this.refresh();
   }
@@ -119,10 +127,12 @@ export class PipelineForm {
     if (reordered || list.children.length !== nodes.length) list.replaceChildren(...nodes);
     this.steps.forEach((step, at) => step.number(at + 1, this.steps.length));
     byId("add-step").disabled = this.steps.length >= this.maxSteps;
-    const { operations, format, metadata } = this;
+    byId("file-quality").hidden = !["jpeg", "webp"].includes(this.format);
+    const { operations, format, quality, metadata } = this;
     setText(byId("plan"), describeOperations(operations, format));
+    this.changed();
     try {
-      localStorage.setItem(STORAGE_KEY, JSON.stringify({ operations, format, metadata }));
+      localStorage.setItem(STORAGE_KEY, JSON.stringify({ operations, format, quality, metadata }));
     } catch {
       // Storage may be forbidden.
     }

@@ -1,8 +1,10 @@
 /** One step of the pipeline form: an operation with a field for each of its parameters. */
 
+import { makeCropFrame } from "./crop-frame.js";
 import { el, uniqueId } from "./dom.js";
+import { describeOperations, formatDuration } from "./format.js";
+import { resultSize } from "./result-size.js";
 import { makeField } from "./schema-field.js";
-import { describeOperations } from "./format.js";
 import { t } from "./text.js";
 
 /** Qualities that run the photo network, of which `strength` takes a share. */
@@ -13,7 +15,13 @@ const BLENDED = ["photo", "auto"];
  * @property {HTMLElement} node
  * @property {() => import("./pipeline-form.js").Operation} read
  * @property {(place: number, of: number) => void} number show its position
+ * @property {(pictures: Picture[], first: boolean, price: (operation: any, picture: Picture) => number|null) => void} show
+ *   what it does with the chosen pictures; `first`: no other step comes before it
  */
+/** @typedef {{url: string, width: number, height: number}} Picture upright */
+
+/** What an operation is chosen with, where its own defaults do nothing or name nothing. */
+const INITIAL = { upscale: { quality: "balanced" }, resize: { scale: 0.5 } };
 
 /**
  * @param {Map<string, any>} specs the operations of GET /operations by name
@@ -30,7 +38,12 @@ export function makeStep(specs, operation, callbacks) {
   const parameterBox = el("div", { class: "parameters" });
   /** @type {Record<string, import("./schema-field.js").Field>} */
   let fields = {};
+  /** @type {ReturnType<typeof makeCropFrame>|null} */
+  let crop = null;
+  let cropped = "";
+  let fresh = false; // just chosen: a frame starts with the whole picture
   const fill = (values) => {
+    [crop, cropped] = [null, ""];
     const spec = specs.get(select.value);
     hint.textContent = spec.summary;
     fields = makeFields(spec);
@@ -50,13 +63,42 @@ export function makeStep(specs, operation, callbacks) {
   const what = el("div", { class: "field what" }, label, select, hint);
   const box = el("fieldset", { class: "step" }, legend, what, moves, parameterBox);
   fill(operation);
-  select.addEventListener("change", () => {
-    fill({});
+  // Not "change": the form reads the step at "input", and the fields have to be those of the operation by then.
+  select.addEventListener("input", () => {
+    fill(INITIAL[select.value] ?? {});
+    fresh = true;
     callbacks.changed();
   });
+  parameterBox.addEventListener("input", (event) => {
+    if (select.value === "resize") exclude(fields, event.target.name);
+    crop?.update();
+  });
+  /** The frame on the first picture, made again only for another picture. */
+  const showCrop = (picture) => {
+    const wanted = select.value === "crop" && picture ? picture.url : "";
+    if (wanted === cropped) return;
+    cropped = wanted;
+    crop?.node.remove();
+    crop = wanted ? makeCropFrame(picture, () => readRect(fields, picture), (rect) => writeRect(fields, rect)) : null;
+    if (!crop) return;
+    parameterBox.prepend(crop.node);
+    if (fresh) writeRect(fields, { x: 0, y: 0, width: picture.width, height: picture.height });
+    fresh = false;
+  };
   return {
     node: el("li", {}, box),
     read: () => ({ op: select.value, ...read(fields) }),
+    show(pictures, first, price) {
+      const step = { op: select.value, ...read(fields) };
+      showCrop(first ? pictures[0] : undefined);
+      if (step.op === "resize") showSides(fields, step, first ? pictures[0] : undefined);
+      for (const value of qualities(specs.get(select.value))) {
+        const seconds = pictures.map((picture) => price({ ...step, model: undefined, quality: value }, picture));
+        const known = seconds.length && seconds.every((each) => each !== null);
+        const sum = seconds.reduce((total, each) => total + each, 0);
+        fields.quality.note?.(value, known ? formatDuration(Math.max(0.1, sum)) : "");
+      }
+    },
     number(at, of) {
       legend.textContent = of > 1 ? t("step.title", { number: at }) : t("step.operation");
       moves.hidden = of === 1;
@@ -93,6 +135,33 @@ function read(fields) {
 
 function showStrength({ quality, strength }) {
   if (quality && strength) strength.node.hidden = !BLENDED.includes(quality.read());
+}
+
+/** The networks that upscale offers by quality. */
+const qualities = (spec) => (spec.models ? spec.parameters.properties.quality.anyOf ?? [] : []).flatMap((kind) => kind.enum ?? []);
+
+/** A scale excludes sides, and sides a scale: what is written last counts. */
+function exclude(fields, name) {
+  if (name === "scale" && fields.scale.read() !== undefined) ["width", "height"].forEach((side) => fields[side].write(null));
+  if (name === "width" || name === "height") fields.scale.write(null);
+}
+
+/** Show both sides of the first picture's result in the fields that are empty. */
+function showSides(fields, step, picture) {
+  const size = picture ? resultSize(picture, [step]) : null;
+  for (const side of ["width", "height"])
+    fields[side].node.querySelector("input").placeholder = size ? `${size[side]}` : "";
+}
+
+/** The rectangle of the crop fields; a missing side reaches to the edge. */
+function readRect(fields, picture) {
+  const [x, y] = [fields.x.read() ?? 0, fields.y.read() ?? 0];
+  return { x, y, width: fields.width.read() ?? picture.width - x, height: fields.height.read() ?? picture.height - y };
+}
+
+function writeRect(fields, rect) {
+  for (const [name, value] of Object.entries(rect)) fields[name].write(value);
+  fields.x.node.dispatchEvent(new Event("input", { bubbles: true })); // the form reads them again
 }
 
 /** Put rarely used free-text fields, e.g. the name of a network, under "More". */

@@ -8,7 +8,18 @@ import { t } from "./text.js";
  * @property {HTMLElement} node label, control and hint
  * @property {() => any} read the value for the API; undefined: the default
  * @property {(value: any) => void} write
+ * @property {((value: any, text: string) => void)|undefined} note shows a text beside a choice
  */
+
+/** A few choices stand side by side; more are a list that opens. */
+const MAX_CHOICES = 6;
+
+/** @param {string} name @param {any} value @returns {string} as a person reads it */
+function choiceText(name, value) {
+  if (name === "scale") return t("choice.scale", { value: `${value}` });
+  if (name === "angle") return t({ 90: "choice.right", 180: "choice.half", 270: "choice.left" }[value]);
+  return `${value}`;
+}
 
 /**
  * @param {string} name @param {any} schema its JSON schema
@@ -19,10 +30,11 @@ import { t } from "./text.js";
 export function makeField(name, schema, more = {}) {
   const kinds = (schema.anyOf ?? [schema]).filter((each) => each.type !== "null");
   const kind = kinds[0];
-  const values = more.choices ?? kind.enum;
+  const values = more.choices ?? kind.enum ?? (schema.multipleOf === 90 ? [90, 180, 270] : undefined);
   const id = uniqueId();
   const attributes = { id, name, "aria-describedby": `${id}-hint` };
   let field;
+  if (values && values.length <= MAX_CHOICES) return choices(name, values, schema, more, kind);
   if (values) field = select(attributes, values, schema, more, kind);
   else if (kinds.length > 1) field = either(attributes, kinds);
   else if (kind.type === "boolean") field = checkbox(attributes, schema);
@@ -39,6 +51,36 @@ export function makeField(name, schema, more = {}) {
     el("p", { class: "hint", id: `${id}-hint`, text: schema.description ?? "" }),
   );
   return { node, read: field.read, write: field.write };
+}
+
+/** Radio buttons in a row. Where none has to be chosen, none is checked at first. @returns {Field} */
+function choices(name, values, schema, more, kind) {
+  const id = uniqueId();
+  const notes = new Map();
+  const radios = values.map((value) => el("input", { type: "radio", name: id, value }));
+  const labels = values.map((value, at) => {
+    notes.set(String(value), el("small"));
+    return el("label", {}, radios[at], el("span", { text: choiceText(name, value) }), notes.get(String(value)));
+  });
+  const title = schema.title ?? name;
+  const node = el(
+    "fieldset",
+    { class: "field", "aria-describedby": `${id}-hint` },
+    el("legend", { text: more.required ? t("step.required", { title }) : title }),
+    el("div", { class: "choices" }, ...labels),
+    el("p", { class: "hint", id: `${id}-hint`, text: schema.description ?? "" }),
+  );
+  const fallback = schema.default ?? (more.required ? values.find((value) => `${value}` === more.example) ?? values[0] : null);
+  const write = (value) => radios.forEach((radio, at) => (radio.checked = values[at] === (value ?? fallback)));
+  write(null);
+  const numeric = kind.type === "integer" || kind.type === "number";
+  const read = () => {
+    const value = values[radios.findIndex((radio) => radio.checked)];
+    // Read a number even if it is the default, for titles like "Upscale ×2".
+    return !numeric && value === schema.default ? undefined : value;
+  };
+  const note = (value, text) => (notes.get(String(value)).textContent = text);
+  return { node, read, write, note };
 }
 
 function select(attributes, values, schema, more, kind) {

@@ -1,7 +1,8 @@
-/** The list of chosen pictures that are not started yet, each with a remove button. */
+/** The list of chosen pictures that are not started yet, and of files that were refused, each with a remove button. */
 
 import { el } from "./dom.js";
-import { formatSize } from "./format.js";
+import { describeProblem } from "./problem.js";
+import { formatDimensions, formatSize } from "./format.js";
 import { t } from "./text.js";
 
 export class SelectedFiles {
@@ -9,8 +10,9 @@ export class SelectedFiles {
   constructor(list, pictures) {
     this.list = list;
     this.pictures = pictures;
-    /** @type {Map<string, {node: HTMLElement, url: string}>} */
+    /** @type {Map<string, {item: any, node: HTMLElement, url: string, width: number, height: number}>} */
     this.entries = new Map();
+    this.changed = () => {}; // set by who wants to know
   }
 
   /** @param {import("./picture-list.js").Item} item @param {boolean} removed */
@@ -19,36 +21,65 @@ export class SelectedFiles {
     if (item.state === "chosen" && !removed) {
       if (!entry) this.add(item);
     } else if (entry) {
-      const next = entry.node.nextElementSibling ?? entry.node.previousElementSibling;
-      if (entry.node.contains(document.activeElement)) next?.querySelector("button").focus();
-      entry.node.remove();
+      this.removeNode(entry.node);
       if (entry.url) URL.revokeObjectURL(entry.url);
       this.entries.delete(item.id);
+      this.changed();
     }
-    this.list.hidden = !this.entries.size;
+    this.list.hidden = !this.list.children.length;
+  }
+
+  /** The pictures that this browser can show, upright. */
+  shown() {
+    const shown = [...this.entries.values()].filter(({ width }) => width);
+    return shown.map(({ item: { id, size }, url, width, height }) => ({ id, size, url, width, height }));
+  }
+
+  /** Remove an entry from the page; its focus goes to the next one. @param {HTMLElement} node */
+  removeNode(node) {
+    const next = node.nextElementSibling ?? node.previousElementSibling;
+    if (node.contains(document.activeElement)) (next ?? document).querySelector("button")?.focus();
+    node.remove();
+    this.list.hidden = !this.list.children.length;
+  }
+
+  /** Say why a file is not taken. It comes before the others, so that it is seen. @param {File} file @param {any} problem */
+  refuse(file, problem) {
+    const node = el("li", { class: "refused" });
+    const text = el("div", { class: "text" }, el("span", { class: "name", text: file.name }), ...describeProblem(problem));
+    node.append(text, removeButton(file.name, () => this.removeNode(node)));
+    this.list.prepend(node);
+    this.list.hidden = false;
+  }
+
+  /** Forget what was refused before. */
+  forgetRefused() {
+    this.list.querySelectorAll(".refused").forEach((node) => this.removeNode(node));
   }
 
   /** @param {import("./picture-list.js").Item} item */
   async add(item) {
     const img = el("img", { alt: "", hidden: true });
-    const remove = el("button", {
-      type: "button",
-      class: "plain",
-      text: "✕",
-      "aria-label": t("upload.remove", { name: item.name }),
-      onclick: () => this.pictures.remove([item]),
-    });
+    const remove = removeButton(item.name, () => this.pictures.remove([item]));
     const name = el("span", { class: "name small", text: item.name, title: item.name });
-    const bytes = el("span", { class: "quiet small", text: formatSize(item.size) });
+    const facts = el("span", { class: "quiet small", text: formatSize(item.size) });
     const frame = el("div", { class: "thumb" }, img);
-    const node = el("li", {}, frame, el("div", { class: "text" }, name, bytes), remove);
-    const entry = { node, url: "" };
+    const node = el("li", {}, frame, el("div", { class: "text" }, name, facts), remove);
+    const entry = { item, node, url: "", width: 0, height: 0 };
     this.entries.set(item.id, entry);
     this.list.append(node);
     const file = await this.pictures.history.file(item.id);
     if (!file || !this.entries.has(item.id)) return;
     entry.url = URL.createObjectURL(file);
-    img.onload = () => (img.hidden = false); // a file that is not an image keeps an empty frame
+    img.onload = () => {
+      img.hidden = false; // a file that is not an image keeps an empty frame
+      [entry.width, entry.height] = [img.naturalWidth, img.naturalHeight];
+      facts.textContent = t("upload.facts", { picture: formatDimensions(entry), size: formatSize(item.size) });
+      this.changed();
+    };
     img.src = entry.url;
   }
 }
+
+const removeButton = (name, onclick) =>
+  el("button", { type: "button", class: "plain", text: "✕", "aria-label": t("upload.remove", { name }), onclick });

@@ -6,6 +6,7 @@ import { STATES, isFinal } from "./picture-states.js";
 const MAX_STREAMS = 2; // of the six connections that a browser opens per host
 const POLL_INTERVAL = 500; // ms between two rounds of polling
 const STREAM_BACKOFF = 30_000; // ms without new streams after one failed
+const QUIET = 5000; // ms without an event until a task is asked for: a server that hangs does not close its streams
 
 /** @typedef {import("./picture-list.js").Item} Item */
 
@@ -25,6 +26,20 @@ export class TaskWatcher {
     this.noStreamsUntil = 0;
     /** @type {() => boolean} whether uploads are running, so that more tasks will come */
     this.busy = () => false;
+    this.heard = Date.now();
+    this.asking = false;
+    setInterval(() => this.askIfQuiet(), QUIET / 5);
+  }
+
+  /** Ask for one task while the streams are quiet; without an answer all pictures say so. */
+  async askIfQuiet() {
+    const running = this.pictures.filter(isRunning);
+    if (this.asking || !running.length || !this.streams.size || Date.now() - this.heard < QUIET) return;
+    this.asking = true;
+    const notify = (note) => running.filter(isRunning).forEach((item) => this.pictures.update(item, { note }));
+    await this.pollTask(running[0], notify);
+    this.heard = Date.now();
+    this.asking = false;
   }
 
   /** @returns {Item[]} running pictures without a connected stream */
@@ -83,7 +98,8 @@ export class TaskWatcher {
       return `/tasks/${id}/events?name=${encodeURIComponent(name)}`;
     }
     const tasks = items.map(({ task }) => ({ task_id: task.task_id, name: task.name }));
-    return `/status/${(await callApi("POST", "/groups", { tasks })).group_id}/events`;
+    const signal = AbortSignal.timeout(QUIET); // then they are polled, which says what the server does
+    return `/status/${(await callApi("POST", "/groups", { tasks }, { signal })).group_id}/events`;
   }
 
   /** @param {string} path @param {Set<string>} ids */
@@ -114,6 +130,7 @@ export class TaskWatcher {
 
   /** Update all pictures of a task from its document. @param {any} body */
   applyUpdate(body) {
+    this.heard = Date.now();
     const ofTask = (item) => isRunning(item) && item.task.task_id === body.task_id;
     for (const item of this.pictures.filter(ofTask)) {
       const { name } = item.task;
@@ -123,12 +140,11 @@ export class TaskWatcher {
     }
   }
 
-  /** @param {Item} item */
-  async pollTask(item) {
+  /** @param {Item} item @param {(note: string) => void} [notify] gets the reason for waiting */
+  async pollTask(item, notify = (note) => this.pictures.update(item, { note })) {
     const { task_id: id, name } = item.task;
     const path = `/tasks/${id}?name=${encodeURIComponent(name)}`;
     try {
-      const notify = (note) => this.pictures.update(item, { note });
       const task = await withRetries(() => callApi("GET", path), notify);
       if (!isFinal(item)) this.pictures.applyTask(item, task);
     } catch (error) {

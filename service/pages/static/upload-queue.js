@@ -95,11 +95,19 @@ export class UploadQueue {
     const form = new FormData();
     form.append("operations", JSON.stringify(item.operations));
     if (item.format) form.append("format", item.format);
+    if (item.quality) form.append("quality", item.quality);
     if (item.metadata) form.append("metadata", item.metadata);
     form.append("image", file, item.name);
-    const progress = (sent) => this.pictures.update(item, { sent, note: "" });
-    const notify = (note) => this.pictures.update(item, { note, sent: 0 });
-    return withRetries(() => upload("/process", form, progress, signal), notify, signal);
+    const notify = (note) => this.pictures.update(item, { note });
+    const send = (hear) => {
+      const progress = (sent) => {
+        hear();
+        this.pictures.update(item, { sent, note: "" });
+      };
+      progress(0);
+      return upload("/process", form, progress, signal);
+    };
+    return withRetries(send, notify, signal);
   }
 
   /** @param {Item} item @param {any} error */

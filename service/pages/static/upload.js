@@ -1,29 +1,38 @@
 /** The upload page: creates its parts and connects them. */
 
+import { Alternatives } from "./alternatives.js";
 import { callApi, withRetries } from "./api.js";
 import { byId, setText } from "./dom.js";
 import { PipelineForm } from "./pipeline-form.js";
+import { Forecast } from "./forecast.js";
 import { HistoryStore } from "./history-store.js";
 import { acceptFiles } from "./file-input.js";
+import { checkPicture } from "./picture-check.js";
 import { PictureList } from "./picture-list.js";
 import { UploadQueue } from "./upload-queue.js";
+import { Presets } from "./presets.js";
 import { PictureSet } from "./picture-set.js";
 import { SelectedFiles } from "./selected-files.js";
 import { TaskWatcher } from "./task-watcher.js";
+import { Demo } from "./demo.js";
+import { offerShortcuts } from "./shortcuts.js";
 import { describeOperations } from "./format.js";
 import { STATES } from "./picture-states.js";
 import { t } from "./text.js";
 
 const uploadForm = byId("upload-form");
 const start = byId("start");
-const options = byId("options");
+const { maxBytes, maxPixels, accepted } = uploadForm.dataset;
+const limits = { bytes: Number(maxBytes), pixels: Number(maxPixels), accepted: accepted.split(" ") };
 const invitation = byId("choose").textContent;
 const announce = (text) => setText(byId("announcer"), text);
 
 const pictures = new PictureList(await HistoryStore.open(Number(uploadForm.dataset.maxHistory)));
 const watcher = new TaskWatcher(pictures, Number(uploadForm.dataset.maxGroup));
 const queue = new UploadQueue(pictures, watcher);
+const alternatives = new Alternatives(pictures, queue);
 const selectedFiles = new SelectedFiles(byId("selected"), pictures);
+const demo = new Demo(byId("demo"));
 /** @type {Map<string, PictureSet>} by id, oldest first */
 const sets = new Map();
 /** @type {PipelineForm|null} null until GET /operations has answered */
@@ -42,6 +51,7 @@ function updateControls() {
   setText(byId("choose"), chosenCount ? t("upload.add_more") : invitation);
   setText(start, startText(chosenCount));
   uploadForm.classList.toggle("has-sets", sets.size > 0);
+  if (!restoring) demo.toggle(!chosenCount && !sets.size);
   byId("intro").classList.toggle("visually-hidden", chosenCount > 0 || sets.size > 0);
   byId("history-note").hidden = !pictures.items.size;
 }
@@ -53,6 +63,12 @@ function startText(count) {
   return t("upload.start_operation", { operation, count });
 }
 
+/** The qualities of upscale. @param {any[]} specs of GET /operations @returns {string[]} */
+function qualitiesOf(specs) {
+  const { quality } = specs.find(({ op }) => op === "upscale")?.parameters.properties ?? {};
+  return [quality?.anyOf ?? quality ?? []].flat().flatMap((kind) => kind.enum ?? []);
+}
+
 /** Open the newest set, and close sets that have ended. */
 function openNewest(newest) {
   sets.forEach((set) => (set.node.open = set === newest || (set.node.open && set.busy)));
@@ -62,7 +78,7 @@ function openNewest(newest) {
 function updateSet(item, removed) {
   let set = sets.get(item.set);
   if (!set) {
-    set = new PictureSet(item, pictures, queue);
+    set = new PictureSet(item, pictures, queue, alternatives);
     sets.set(item.set, set);
     byId("sets").prepend(set.node);
     if (!restoring) openNewest(set);
@@ -90,14 +106,23 @@ pictures.subscribe((item, removed) => {
   updateControls();
 });
 
-/** @param {File[]} files */
+/** Add the files that can pass, and say of the others why not. @param {File[]} files */
 async function addFiles(files) {
-  const before = chosen().length;
-  for (const file of files) await pictures.add(file);
   if (!files.length) return;
-  announce(t("upload.added", { count: chosen().length - before }));
+  selectedFiles.forgetRefused();
+  const refused = [];
+  for (const file of files) {
+    const problem = await checkPicture(file, limits);
+    if (!problem) await pictures.add(file);
+    else {
+      selectedFiles.refuse(file, problem);
+      refused.push(t("text.labelled", { label: file.name, text: problem.detail }));
+    }
+  }
+  const added = files.length - refused.length;
+  announce([...(added ? [t("upload.added", { count: added })] : []), ...refused].join(". "));
   const idle = [document.body, byId("choose"), byId("sample")];
-  if (idle.includes(document.activeElement)) start.focus();
+  if (added && idle.includes(document.activeElement)) start.focus();
 }
 
 uploadForm.addEventListener("submit", (event) => {
@@ -105,15 +130,14 @@ uploadForm.addEventListener("submit", (event) => {
   const items = chosen();
   if (!form || !items.length) return;
   if (!uploadForm.checkValidity()) {
-    options.open = true; // invalid fields must be visible
+    uploadForm.querySelectorAll(":invalid").forEach((field) => field.closest("details")?.setAttribute("open", ""));
     uploadForm.reportValidity();
     return;
   }
-  const { operations, format, metadata } = form;
+  const { operations, format, quality, metadata } = form;
   const set = items[0].id;
-  for (const item of items) pictures.save(item, { set, operations, format, metadata, state: "waiting" });
+  for (const item of items) pictures.save(item, { set, operations, format, quality, metadata, state: "waiting" });
   announce(t("upload.started", { count: items.length }));
-  options.open = false;
   sets.get(set)?.summary.focus();
   queue.start();
 });
@@ -130,14 +154,23 @@ restoring = false;
 sets.forEach((set) => (set.node.open = set.busy));
 if (sets.size) openNewest([...sets.values()].at(-1));
 acceptFiles(addFiles);
+offerShortcuts();
 updateControls();
 queue.start();
 watcher.watch();
 const plan = byId("plan").textContent;
 const notify = (text) => setText(byId("plan"), text || plan);
 const { operations } = await withRetries(() => callApi("GET", "/operations"), notify);
+alternatives.qualities = qualitiesOf(operations);
+sets.forEach((set) => set.cards.forEach((card) => card?.update())); // which offer other qualities
 form = new PipelineForm(operations, Number(uploadForm.dataset.maxOperations), announce);
-byId("options").addEventListener("input", updateControls);
-byId("options").addEventListener("click", updateControls);
+const presets = new Presets(form, announce);
+new Forecast(form, selectedFiles);
+for (const kind of ["input", "click"]) {
+  byId("options").addEventListener(kind, () => {
+    updateControls();
+    presets.mark();
+  });
+}
 updateControls();
 document.body.dataset.ready = ""; // for tests: the page is ready

@@ -7,6 +7,7 @@ from typing import get_args, get_type_hints
 
 import pytest
 
+from models.error_members import BY_CODE
 from models.outbox.item import DeliveryStatus
 from models.outbox.webhook import OUTCOMES
 from models.tasks.task import Status, TimelineAction
@@ -26,6 +27,7 @@ WORDS = {
 """Areas whose messages are words of the API."""
 NO_TEXTS = {
     *("Accept", "Content-Type", "Content-Disposition", "Date", "ETag", "Location", "Retry-After"),
+    *("ArrowLeft", "ArrowRight", "DOMContentLoaded", "Escape"),
     *("AbortError", "Enter", "Files", "ul ul li:not([hidden]) > a", "python -m workers"),
 }
 """Names of HTTP and of browsers, a selector, a command."""
@@ -33,6 +35,12 @@ SHOWN = re.compile(
     r"""(?:(?:text|title|alt|textContent|"aria-label")(?::| =)|setText\(.*?,) ["`]\w.*"""
 )
 CLASSES = {"ul", *re.findall(r"\.([a-z-]+)", "".join(p.read_text() for p in STATIC.glob("*.css")))}
+
+
+def test_codes_that_no_retry_helps_are_known() -> None:
+    script = scripts()["retry.js"]
+    codes = set(literals(script.partition("FINAL = new Set(")[2].partition("]")[0]))
+    assert codes - {*BY_CODE} == {"original_missing"}  # of the page itself
 
 
 def of_the_table(text: str) -> set[str]:

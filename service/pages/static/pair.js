@@ -1,4 +1,4 @@
-/** Compare an original with its result: a slider in one frame, or side by side. */
+/** An original and results that cannot be laid over it, beside each other; and what decides that. */
 
 import { byId, el } from "./dom.js";
 import { formatDimensions } from "./format.js";
@@ -26,57 +26,6 @@ export function canCompare(before, after, operations) {
 }
 
 /**
- * @param {Image} before stretched over the result @param {Image} after
- * @param {string} name of the picture, for screen readers
- * @returns {HTMLElement}
- */
-export function makeSlider(before, after, name) {
-  const first = el("img", { class: "before", src: before.url, alt: t("compare.original", { name }) });
-  const second = el("img", { class: "after", alt: t("compare.result", { name }) });
-  first.decoding = second.decoding = "async";
-  const stage = el(
-    "div",
-    { class: "stage loading" },
-    second,
-    first,
-    el("span", { class: "divider", "aria-hidden": "true" }),
-    el("span", { class: "tag left", "aria-hidden": "true", text: t("compare.before") }),
-    el("span", { class: "tag right", "aria-hidden": "true", text: t("compare.after") }),
-  );
-  reserveSize(stage, after);
-  second.addEventListener("load", () => stage.classList.remove("loading"));
-  second.src = after.url;
-  const range = el("input", {
-    type: "range",
-    min: 0,
-    max: 100,
-    value: 50,
-    "aria-label": t("compare.share", { name }),
-  });
-  const setCut = (value) => {
-    range.value = value;
-    stage.style.setProperty("--cut", `${range.value}%`);
-    range.setAttribute("aria-valuetext", t("compare.share_now", { percent: range.value }));
-  };
-  range.addEventListener("input", () => setCut(range.value));
-  const follow = (event) => {
-    const box = stage.getBoundingClientRect();
-    setCut((100 * (event.clientX - box.left)) / box.width);
-  };
-  stage.addEventListener("pointerdown", (event) => {
-    if (event.button) return;
-    event.preventDefault(); // or the browser would drag the image
-    if (event.pointerType === "mouse") stage.setPointerCapture(event.pointerId);
-    follow(event);
-  });
-  stage.addEventListener("pointermove", (event) => {
-    if (event.buttons & 1) follow(event);
-  });
-  setCut(50);
-  return el("div", { class: "compare" }, el("div", { class: "pan" }, stage), range);
-}
-
-/**
  * The original and its results side by side.
  * @param {Image|null} before @param {Image[]} after @param {string} name
  * @returns {HTMLElement}
@@ -99,7 +48,6 @@ export function makePair(before, after, name) {
 function reserveSize(node, { width, height }) {
   node.style.setProperty("--ratio", `${width / height}`);
   node.style.setProperty("--natural", `${width}px`);
-  node.style.setProperty("--true", `${width / devicePixelRatio}px`);
 }
 
 /** @param {string} url @returns {Promise<Image|null>} null: the browser cannot show it */

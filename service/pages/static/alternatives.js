@@ -1,0 +1,64 @@
+/** Other results of the same picture: to compare with, and to ask for. */
+
+import { canCompare } from "./pair.js";
+import { describeOperations } from "./format.js";
+
+/** @typedef {import("./picture-list.js").Item} Item */
+
+/** What upscale does where no quality is named. */
+const DEFAULT_QUALITY = "balanced";
+
+export class Alternatives {
+  /**
+   * @param {import("./picture-list.js").PictureList} pictures
+   * @param {import("./upload-queue.js").UploadQueue} queue
+   */
+  constructor(pictures, queue) {
+    this.pictures = pictures;
+    this.queue = queue;
+    /** @type {string[]} qualities of upscale, from GET /operations */
+    this.qualities = [];
+  }
+
+  /** All items of the same file: its name and its size tell; a hash needs https. @param {Item} item */
+  same(item) {
+    return this.pictures.filter((each) => each.name === item.name && each.size === item.size && each.set);
+  }
+
+  /**
+   * Finished results that can be laid over `after`, one for each way they were made, the newest first.
+   * @param {Item} item @param {import("./viewer.js").Version} after its own result
+   * @returns {import("./viewer.js").Version[]}
+   */
+  of(item, after) {
+    /** @type {Map<string, import("./viewer.js").Version>} */
+    const found = new Map();
+    for (const other of this.same(item).reverse()) {
+      const label = describeOperations(other.operations, other.format);
+      const results = other.state === "done" ? other.task.results.filter((result) => result.url) : [];
+      if (results.length !== 1 || results[0].url === after.url || found.has(label)) continue;
+      if (canCompare(after, results[0], other.task.operations)) found.set(label, { ...results[0], label });
+    }
+    return [...found.values()];
+  }
+
+  /** Qualities in which an upscaled picture has not been made yet. @param {Item} item @returns {string[]} */
+  offers(item) {
+    if (item.operations?.length !== 1 || item.operations[0].op !== "upscale" || item.operations[0].model) return [];
+    const { scale } = item.operations[0];
+    const quality = ({ operations: [each] }) => each.scale === scale && (each.quality ?? DEFAULT_QUALITY);
+    const made = new Set(this.same(item).filter((each) => each.operations?.length === 1).map(quality));
+    return this.qualities.filter((each) => !made.has(each));
+  }
+
+  /** Upscale the same picture in another quality. @param {Item} item @param {string} quality */
+  async make(item, quality) {
+    const file = await this.pictures.history.file(item.id);
+    if (!file) return;
+    const { format, quality: fileQuality, metadata } = item;
+    const operations = [{ ...item.operations[0], quality }];
+    const given = new File([file], item.name, { type: file.type });
+    await this.pictures.add(given, { operations, format, quality: fileQuality, metadata, state: "waiting" });
+    this.queue.start();
+  }
+}

@@ -1,0 +1,68 @@
+/** What to expect of the chosen pictures, before they start: sizes, bytes and seconds. */
+
+import { byId, setText } from "./dom.js";
+import { formatDimensions, formatDuration, formatSize } from "./format.js";
+import { expectedSeconds, resultSize } from "./result-size.js";
+import { estimateBytes } from "./size-estimate.js";
+import { t } from "./text.js";
+
+const DELAY = 300; // ms without a change until a part is encoded
+
+export class Forecast {
+  /**
+   * @param {import("./pipeline-form.js").PipelineForm} form
+   * @param {import("./selected-files.js").SelectedFiles} selected
+   */
+  constructor(form, selected) {
+    this.form = form;
+    this.selected = selected;
+    this.models = form.specs.get("upscale")?.models ?? [];
+    this.timer = 0;
+    this.shown = "";
+    form.changed = () => this.show();
+    selected.changed = () => this.show();
+    this.show();
+  }
+
+  show() {
+    const { form, models } = this;
+    const pictures = this.selected.shown();
+    const price = (operation, picture) => expectedSeconds(picture, [operation], models);
+    form.steps.forEach((step, at) => step.show(pictures, at === 0, price));
+    const { operations, format, quality } = form;
+    const key = JSON.stringify([operations, format, quality, pictures]);
+    if (key === this.shown) return;
+    this.shown = key;
+    byId("forecast").hidden = !pictures.length;
+    clearTimeout(this.timer);
+    if (!pictures.length) return;
+    const seconds = pictures.map((picture) => expectedSeconds(picture, operations, models));
+    const known = seconds.every((each) => each !== null);
+    const time = known ? seconds.reduce((sum, each) => sum + each, 0) : 0;
+    this.say(pictures, null, time);
+    this.timer = setTimeout(async () => {
+      const bytes = await this.bytes(pictures[0]);
+      if (bytes && key === this.shown) this.say(pictures, bytes, time);
+    }, DELAY);
+  }
+
+  /** @returns {Promise<number|null>} of the first picture's results */
+  async bytes(picture) {
+    const { operations, format, quality } = this.form;
+    const size = resultSize(picture, operations);
+    const convert = operations.findLast(({ op }) => op === "convert");
+    const file = await this.selected.pictures.history.file(picture.id);
+    return file ? estimateBytes(file, size, convert?.format ?? format, Number(quality) || undefined) : null;
+  }
+
+  say(pictures, bytes, time) {
+    const [first] = pictures;
+    const size = resultSize(first, this.form.operations);
+    const from = formatDimensions(first);
+    const to = formatDimensions(size);
+    const parts = [pictures.length > 1 ? t("forecast.sizes_first", { from, to }) : t("forecast.sizes", { from, to })];
+    if (bytes) parts.push(t("forecast.bytes", { from: formatSize(first.size), to: formatSize(bytes) }));
+    if (time >= 0.5) parts.push(t("forecast.time", { time: formatDuration(time) }));
+    setText(byId("forecast"), parts.join(" · "));
+  }
+}
