@@ -58,7 +58,7 @@ class Answers:
     def draw(self, count: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Return ``count`` patches and answers (n, 3, h, w), turned and flipped, in 0 to 1."""
         chosen = np.sort(self._random.integers(len(self.low), size=count))
-        turn, flip = self._random.integers(4), self._random.random() < 0.5
+        turn, flip = int(self._random.integers(4)), self._random.random() < 0.5
         low, high = (np.rot90(each[chosen], turn, (1, 2)) for each in (self.low, self.high))
         return tensor(low[:, :, ::-1] if flip else low), tensor(high[:, :, ::-1] if flip else high)
 

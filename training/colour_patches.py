@@ -110,7 +110,7 @@ class ColourPatches:
         pair = self._pairs[random.choice(len(self._pairs), p=self._shares)]
         low = pair.lows[0 if kind == CLEAN else random.integers(1, len(pair.lows))]
         y, x = (random.integers(0, side - size, endpoint=True) for side in low.shape[:2])
-        turn, flip = random.integers(4), random.random() < 0.5
+        turn, flip = int(random.integers(4)), random.random() < 0.5
         parts = []
         for picture, factor in ((low, 1), (pair.high, scale)):
             top, left, side = y * factor, x * factor, size * factor

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -189,10 +190,11 @@ def teach(
     network.take(start or teacher, range(16) if start else KEPT)
     curve = []
     first, second = minutes
-    for share, average, learn in (
+    lessons: list[tuple[float, float, Callable[[Lesson], None]]] = [
         (first, AVERAGE, lambda one: follow(one, answers, muon, adam, batch)),
         (second, _FINE_AVERAGE, lambda one: sharpen(one, answers, adversarial, batch)),
-    ):
+    ]
+    for share, average, learn in lessons:
         if share:
             lesson = Lesson(network, share, average)
             learn(lesson)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -30,7 +31,7 @@ pytestmark = pytest.mark.integration
 SCENE = np.ascontiguousarray(images.scene(44, 37)[:, :, ::-1])
 
 
-def planes(count: int = 1, side: int = 24) -> torch.Tensor:
+def planes(count: int = 1, side: int = 24) -> Any:
     generator = torch.Generator().manual_seed(1)
     rough = torch.rand(count, 3, side // 4, side // 4, generator=generator)
     return torch.nn.functional.interpolate(rough, scale_factor=4, mode="bicubic").clamp(0, 1)
