@@ -12,16 +12,20 @@ import pytest
 
 from models.networks.catalogue import Weights
 from tests.support import images
-from training.colour_patches import COMPRESSED, PATTERN, ColourPair
-from training.damage import damage
 from workers.upscaler.opencv import REFERENCE
 
 torch = pytest.importorskip("torch", reason="training needs training/requirements.txt")
 pytest.importorskip("onnx", reason="training needs training/requirements.txt")
 pytest.importorskip("tensorboard", reason="training needs training/requirements.txt")
 
-from training.colour_patches import ColourPatches  # noqa: E402
+from training.colour_patches import (  # noqa: E402
+    COMPRESSED,
+    PATTERN,
+    ColourPair,
+    ColourPatches,
+)
 from training.compact import Compact  # noqa: E402
+from training.damage import damage  # noqa: E402
 from training.finetune import loss  # noqa: E402
 from training.onnx_file import write  # noqa: E402
 from training.photo import fit_tail  # noqa: E402
