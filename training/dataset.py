@@ -46,12 +46,17 @@ def pair(luma: Plane, scale: int, qualities: Iterable[int]) -> Pair:
     return Pair(high, low, tuple(jpeg(low, quality) for quality in qualities))
 
 
+def pictures_below(folder: Path) -> list[Path]:
+    """Return the paths of all pictures below ``folder``, by name."""
+    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in {".png", ".jpg", ".bmp"})
+
+
 def split(folder: Path) -> tuple[list[Path], list[Path]]:
     """Return (training, validation) picture paths below ``folder``, in a fixed order.
 
     Validation pictures come from ``div2k`` where there is one, else from all.
     """
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in {".png", ".jpg", ".bmp"})
+    paths = pictures_below(folder)
     pool = [p for p in paths if p.parent.name == "div2k"] or paths
     held_out = pool[-min(HELD_OUT, len(pool) // 4 or 1) :]
     return [p for p in paths if p not in set(held_out)], held_out

@@ -1,75 +1,47 @@
-"""Compare the speed of networks: alternating runs, each in a process of its own.
+"""Measure the processor time of networks, each in a process of its own.
 
-A machine's speed changes within minutes, and earlier runs in a process change its memory layout;
-so neither favours a network.
+Earlier runs in a process change its memory layout, so none favours a network. On one thread:
+several threads wait for each other in loops, which would count.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
+import cv2
 import numpy as np
 
-from models.networks.catalogue import Catalogue
-from workers.imaging.picture import Pixels
-from workers.upscaler import tiles
+from training.before_after import PHOTOGRAPHS
+from training.candidates import BICUBIC, enlarger, names, read_catalogue
 
-ENGINES = ("dnn_superres", "openvino")
-_ROUNDS, _RUNS = 3, 1
-Times = dict[tuple[str, str], float]
-"""Milliseconds by network and engine."""
+SIZES = {2: (640, 480), 4: (320, 240)}
+"""Width and height of the picture that is timed, by scale: both results have 1280x960."""
+_RUNS = 2
 
 
-def speeds(folder: Path | None, names: list[str], scale: int) -> Times:
-    """Return the best of several runs of each network for 640x480 in colour, in each engine."""
-    best: Times = {}
+def processor_seconds(weights: Path | None, others: Path | None, scale: int) -> dict[str, float]:
+    """Return the seconds for one photograph of each network for ``scale``: the best of two runs."""
+    if scale not in SIZES:
+        return {}
+    wanted = [n for n in names(read_catalogue(weights, others), scale) if n != BICUBIC]
     # One process a task; spawned, since OpenVINO's threads do not survive a fork.
     with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as pool:
-        for _ in range(_ROUNDS):
-            for name in names:
-                for engine in ENGINES:
-                    took = pool.submit(milliseconds, folder, name, scale, engine).result()
-                    best[name, engine] = min(took, best.get((name, engine), took))
-    return best
+        return {n: pool.submit(_seconds, weights, others, n, scale).result() for n in wanted}
 
 
-def milliseconds(folder: Path | None, name: str, scale: int, engine: str) -> float:
-    """Return the best run of one network.
-
-    ``engine``: ``dnn_superres``, untiled, or ``openvino``, in f32 and tiles as in the service.
-    """
-    catalogue = Catalogue.read(folder)
-    weights = catalogue.find(name, scale)
-    enlarge = _enlarger(engine, catalogue, name, scale)
-    picture = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
-    assert enlarge(picture).shape == (480 * weights.scale, 640 * weights.scale, 3)
+def _seconds(weights: Path | None, others: Path | None, name: str, scale: int) -> float:
+    cv2.setNumThreads(1)
+    enlarge = enlarger(read_catalogue(weights, others), name, scale)
+    photograph = cv2.imread(str(PHOTOGRAPHS / "chelsea.png"))
+    assert photograph is not None
+    picture = np.asarray(cv2.resize(photograph, SIZES[scale]), np.uint8)
+    enlarge(np.ascontiguousarray(picture[:64, :64]))  # reads and compiles the network
     times = []
     for _ in range(_RUNS):
-        began = time.perf_counter()
+        began = time.process_time()
         enlarge(picture)
-        times.append(time.perf_counter() - began)
-    return min(times) * 1000
-
-
-def _enlarger(
-    engine: str, catalogue: Catalogue, name: str, scale: int
-) -> Callable[[Pixels], Pixels]:
-    weights = catalogue.find(name, scale)
-    path = catalogue.path(weights)
-    if engine == "dnn_superres":
-        from workers.upscaler.opencv import REFERENCE
-
-        return partial(REFERENCE.enlarge, path, weights)
-    from workers.upscaler.openvino import OpenVINO
-
-    runner = OpenVINO()
-    run = partial(runner.enlarge, path, weights)
-    side = tiles.tile_side(runner.tile_side, weights, 640 * 480)
-    return lambda picture: tiles.apply(
-        run, picture, scale, side, weights.radius, lambda share: None
-    )
+        times.append(time.process_time() - began)
+    return min(times)

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from models.networks.catalogue import Package, Weights, published_networks
+from models.errors import BadParameter
+from models.networks.catalogue import Catalogue, Package, Weights, published_networks
 from models.networks.file_hash import hash_file
 from tests.support.ncnn_files import nearest_twice
 from workers.cli import fetch_weights
@@ -173,4 +174,6 @@ def test_catalogue_pins_packages_and_files() -> None:
         assert len(weights.package.sha256) == len(weights.sha256) == 64
         assert weights.bytes > 2_000_000
         assert (weights.licence, weights.url) == ("BSD-3-Clause", "")
+    with pytest.raises(BadParameter, match="make weights real-esrgan fetches it"):
+        Catalogue.read(None).find("realesrgan-x4plus", 4)
     assert len({json.dumps(vars(w.package), default=str) for w in packaged}) == len(packaged)
