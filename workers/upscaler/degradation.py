@@ -32,7 +32,8 @@ _NOISE_QUANTILE = 0.05
 _NOISE_FACTOR = 1.17  # such a low quantile of noise alone is too low by this
 _FAINT = (4, 251)  # darker or lighter, noise is cut off
 
-_DETECTING = ((0, 4), (4, 0), (1, 4), (4, 1), (3, 3), (2, 3))
+_LOW = ((1, 1), (0, 2), (2, 0), (1, 2), (2, 1), (2, 2))  # of a blurred picture the others are zero
+_DETECTING = (*_LOW, (0, 4), (4, 0), (1, 4), (4, 1), (3, 3), (2, 3))
 _MEASURED = ((0, 1), (1, 0), (1, 1), (0, 2), (2, 0), (1, 2), (2, 1), (0, 3), (3, 0))
 """Frequencies (down, across) whose zeros show the grid, and whose values show the steps."""
 
