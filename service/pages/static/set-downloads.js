@@ -79,8 +79,8 @@ export class SetDownloads {
     const [first] = items;
     const path = resultsOf(items) === 1 ? first.task.results[0].url : `/status/${(await this.makeGroup()).group_id}/archive`;
     const notify = (note) => this.showMessage(note);
-    const { link, url } = await withRetries(() => callApi("POST", `${path}/link`), notify);
-    this.link.value = new URL(link ?? url, location.href).href;
+    const { url } = await withRetries(() => callApi("POST", `${path}/link`), notify);
+    this.link.value = new URL(url, location.href).href; // by the name that this person reaches the service by
     this.link.hidden = false;
     this.link.select();
     await navigator.clipboard?.writeText(this.link.value).catch(() => {}); // where a browser allows it
