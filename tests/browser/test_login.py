@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from aiohttp import ClientSession
 from playwright.async_api import expect
 
 from models.settings import Settings
@@ -38,6 +39,12 @@ async def test_login_upload_and_logout(
     await start(page, "Upscale 1 picture")
     await finish(store, await created(store, "cat.png"), images.png(80, 60, 1))
     await ended(page, "done", 1)
+    # A link opens the result for people without a key.
+    await page.get_by_role("button", name="Share a link").click()
+    link = page.get_by_label("Link to the results, which opens without a key")
+    await expect(link).to_have_value(re.compile(r"^http://.*/processed/.*signature="))
+    async with ClientSession() as stranger, stranger.get(await link.input_value()) as response:
+        assert images.decoded(await response.read()).size == (80, 60)
     assert SESSION_COOKIE not in await page.evaluate("document.cookie")
     assert await tab.findings() == []
     await expect(page.get_by_text("Logged in as Ann")).to_be_visible()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from pathlib import Path
 
@@ -134,10 +135,34 @@ async def test_many_pictures_use_few_streams_and_one_zip(
     await expect(page.locator("#announcer")).to_have_text("All finished: 12 done, 1 failed")
     await tab.shots("upload-many")
     assert await tab.findings(without='.card[data-state="done"]:nth-child(n + 3)') == []
-    async with page.expect_download() as download:
-        await page.get_by_role("button", name="Download all (zip)").click()
-    made = Path(await (await download.value).path()).read_bytes()
-    names = zipfile.ZipFile(io.BytesIO(made)).namelist()
+
+    async def downloaded(button: str) -> list[str]:
+        async with page.expect_download() as download:
+            await page.get_by_role("button", name=button).click()
+        made = Path(await (await download.value).path()).read_bytes()
+        return zipfile.ZipFile(io.BytesIO(made)).namelist()
+
+    names = await downloaded("Download all (zip)")
+    # As a table: sorted, filtered, and some of them chosen.
+    await page.get_by_role("button", name="List", exact=True).click()
+    rows = page.locator(".set-table tbody tr")
+    await expect(rows).to_have_count(13)
+    by_name = page.get_by_role("columnheader", name="Name")
+    await by_name.get_by_role("button").click()
+    await expect(rows.first).to_contain_text("broken.png")
+    await by_name.get_by_role("button").press("Enter")
+    await expect(by_name).to_have_attribute("aria-sort", "descending")
+    await expect(rows.first).to_contain_text("many-11.png")
+    await expect(rows.first).to_contain_text(re.compile(r"done.*kB → .*kB.*[0-9] m?s"))
+    await tab.shots("upload-table")
+    assert await tab.findings(".set-table", "tbody tr:nth-child(n + 3):nth-child(-n + 12)") == []
+    for name in ("many-3.png", "many-10.png"):
+        await page.get_by_role("checkbox", name=f"Choose {name}").check()
+    chosen = await downloaded("Download 2 chosen (zip)")
+    assert sorted(chosen) == ["many-10-upscale-x2.png", "many-3-upscale-x2.png"]
+    await page.get_by_role("button", name="Only failed (1)").click()
+    await expect(rows).to_have_count(1)
+    await expect(rows).to_contain_text("broken.png")
     assert sorted(names) == sorted(name.replace(".png", "-upscale-x2.png") for name in files)
     assert 0 < len(streams) < 12
 

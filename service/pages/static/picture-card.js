@@ -6,6 +6,7 @@ import { whenNear } from "./near-window.js";
 import { STATES, progressText } from "./picture-states.js";
 import { describeProblem } from "./problem.js";
 import { canRetry } from "./retry.js";
+import { chooseBox } from "./set-table.js";
 import { describeOperations, formatDimensions, formatDuration, formatSize, secondsBetween } from "./format.js";
 import { t } from "./text.js";
 import { Viewer } from "./viewer.js";
@@ -16,7 +17,8 @@ export class PictureCard {
   /**
    * @param {Item} item
    * @param {{file: () => Promise<Blob|undefined>, cancel: () => void, retry: () => void, remove: () => void,
-   *   enlarge: () => void}} callbacks `enlarge`: show the large view
+   *   enlarge: () => void, isChosen: (item: Item) => boolean, choose: (item: Item, on: boolean) => void}} callbacks
+   *   `enlarge`: show the large view; `choose`: for a download together with others
    * @param {import("./alternatives.js").Alternatives} alternatives
    */
   constructor(item, callbacks, alternatives) {
@@ -46,7 +48,8 @@ export class PictureCard {
     buttons.append(this.cancelButton, this.removeButton);
     for (const each of [this.lightboxButton, this.cancelButton, this.retryButton, this.removeButton])
       each.setAttribute("aria-label", t("text.labelled", { label: each.textContent, text: item.name }));
-    const head = el("div", { class: "row head" }, this.title, this.chip);
+    this.box = chooseBox(item, callbacks); // hidden in a set of one
+    const head = el("div", { class: "row head" }, this.box, this.title, this.chip);
     const progress = el("div", { class: "progress" }, this.bar, this.note);
     const about = el("div", { class: "about" }, head, this.facts, progress, this.problem, buttons, this.others);
     this.progress = progress;
@@ -80,7 +83,7 @@ export class PictureCard {
     this.cancelButton.hidden = !shows("cancel");
     this.retryButton.hidden = !canRetry(item);
     this.removeButton.hidden = !shows("remove");
-    this.lightboxButton.hidden = !shows("large");
+    this.box.hidden = this.lightboxButton.hidden = !shows("large");
     this.showOffers();
     this.showPictures();
     // If the focused element was hidden, move the focus to the title.
@@ -101,6 +104,10 @@ export class PictureCard {
       const node = made instanceof Viewer ? made.node : made;
       if (now === this.shownState) this.view.replaceChildren(...(node ? [node] : []));
     });
+  }
+
+  showChosen() {
+    this.box.checked = this.callbacks.isChosen(this.item);
   }
 
   /** Offer the qualities of upscale that this picture has not been made in. */

@@ -1,12 +1,12 @@
 /** Pictures that were started together: their progress, and actions on all of them. */
 
-import { ApiError, callApi, withRetries } from "./api.js";
 import { PictureCard } from "./picture-card.js";
 import { el, setText } from "./dom.js";
-import { makeEmailForm } from "./email-form.js";
 import { openLightbox } from "./lightbox.js";
 import { STATES, isFinal, shareOf, withTimeLeft } from "./picture-states.js";
 import { retried, retryText } from "./retry.js";
+import { SetDownloads } from "./set-downloads.js";
+import { SetTable } from "./set-table.js";
 import { describeOperations, formatDate } from "./format.js";
 import { t } from "./text.js";
 
@@ -39,23 +39,59 @@ export class PictureSet {
     this.summary = el("summary", {}, line);
     this.bar = el("progress", { max: "1", "aria-label": t("set.progress", { title }) });
     this.left = el("p", { class: "small note" });
-    this.zip = button(t("set.zip"), () => this.downloadZip());
-    this.zip.className = "primary";
-    this.mail = makeEmailForm((email) => this.makeGroup(email));
-    this.stop = button(t("set.cancel"), () => this.forEach((item) => queue.cancel(item)));
-    this.retry = button(t("action.retry"), () => this.retryFailed());
-    this.reuse = button(t("set.reuse"), () => this.forEach((item) => pictures.addAgain(item)));
+    this.downloads = new SetDownloads(() => this.items, () => this.showChosen());
+    this.stop = button(t("set.cancel"), () => this.items.forEach((item) => queue.cancel(item)));
+    this.retry = button(t("action.retry"), () => retried(this.items).forEach((item) => queue.retry(item)));
+    this.reuse = button(t("set.reuse"), () => this.items.forEach((item) => pictures.addAgain(item)));
     this.reuse.title = t("set.reuse_hint");
     this.removeAll = button(t("action.remove"), () => pictures.remove(this.items));
     this.removeAll.className = "plain";
-    this.problem = el("div", { class: "problem", role: "alert", hidden: true });
+    this.failedOnly = button("", () => this.filterFailed(!this.filtered));
+    this.filtered = false;
+    this.asTable = button(t("set.list"), () => this.setTable(!this.tabular));
+    this.asTable.title = t("set.list_hint");
+    const acts = { enlarge: (item) => this.enlarge(item), retry: (item) => queue.retry(item), cancel: (item) => queue.cancel(item) };
+    this.table = new SetTable({ ...this.choices, ...acts });
     this.progress = el("div", { class: "progress" }, this.bar, this.left);
-    const { zip, mail, retry, stop, reuse, removeAll } = this;
-    this.actions = el("div", { class: "row actions" }, zip, mail.open, retry, stop, reuse, removeAll);
+    const { retry, stop, reuse, removeAll, failedOnly, asTable, downloads } = this;
+    const views = el("span", { class: "row views" }, failedOnly, asTable);
+    this.actions = el("div", { class: "row actions" }, downloads.buttons, retry, stop, reuse, removeAll, views);
     this.list = el("ul", { class: "cards" });
-    const inside = [this.progress, this.actions, this.mail.form, this.problem, this.list];
+    const inside = [this.progress, this.actions, ...downloads.details, this.list, this.table.node];
     this.node = el("details", { class: "set" }, this.summary, ...inside);
     this.node.addEventListener("toggle", () => this.renderCards());
+    this.setTable(false);
+  }
+
+  /** How a card or row says whether it is chosen. */
+  get choices() {
+    return {
+      isChosen: (item) => this.downloads.chosen.has(item),
+      choose: (item, on) => this.downloads.choose(item, on),
+    };
+  }
+
+  /** Show a table instead of cards. @param {boolean} tabular */
+  setTable(tabular) {
+    this.tabular = tabular;
+    this.list.hidden = tabular;
+    this.table.node.hidden = !tabular;
+    this.asTable.setAttribute("aria-pressed", String(tabular));
+    this.renderCards();
+  }
+
+  /** @param {boolean} filtered whether only failed pictures are shown */
+  filterFailed(filtered) {
+    this.filtered = filtered;
+    this.node.classList.toggle("only-failed", filtered);
+    this.failedOnly.setAttribute("aria-pressed", String(filtered));
+    this.renderCards();
+  }
+
+  showChosen() {
+    this.cards.forEach((card) => card?.showChosen());
+    this.renderCards();
+    this.downloads.update(this.busy);
   }
 
   get items() {
@@ -67,15 +103,6 @@ export class PictureSet {
     return !this.items.every(isFinal);
   }
 
-  /** @param {(item: Item) => void} act */
-  forEach(act) {
-    this.items.forEach(act);
-  }
-
-  retryFailed() {
-    retried(this.items).forEach((item) => this.queue.retry(item));
-  }
-
   /** Show a change of one of its pictures. @param {Item} item @param {boolean} removed */
   update(item, removed) {
     const card = this.cards.get(item);
@@ -84,30 +111,37 @@ export class PictureSet {
       if (card?.node.contains(document.activeElement)) next?.querySelector("h3").focus();
       card?.close();
       this.cards.delete(item);
+      this.downloads.chosen.delete(item);
     } else if (card) card.update();
     else if (!this.cards.has(item)) this.cards.set(item, null);
     this.renderCards();
     this.summarize();
   }
 
-  /** Create the cards once the set is open, since each card keeps images in memory. */
+  /** Create the cards once the set is open and shows them, since each card keeps images in memory. */
   renderCards() {
     if (!this.node.open) return;
-    for (const [item, card] of this.cards) {
-      if (card) continue;
-      const callbacks = {
-        file: () => this.pictures.history.file(item.id),
-        cancel: () => this.queue.cancel(item),
-        retry: () => this.queue.retry(item),
-        remove: () => this.pictures.remove([item]),
-        enlarge: () => this.enlarge(item),
-      };
-      const made = new PictureCard(item, callbacks, this.alternatives);
-      this.cards.set(item, made);
-      this.list.append(made.node);
-    }
+    if (this.tabular) {
+      const shown = this.filtered ? this.items.filter((item) => outcome(item) === "failed") : this.items;
+      this.table.show(shown);
+    } else for (const item of this.items) this.list.append(this.cardOf(item).node);
     this.node.classList.toggle("solo", this.cards.size === 1);
     this.checkResults();
+  }
+
+  /** @param {Item} item @returns {PictureCard} its card, made if there is none yet */
+  cardOf(item) {
+    const callbacks = {
+      file: () => this.pictures.history.file(item.id),
+      cancel: () => this.queue.cancel(item),
+      retry: () => this.queue.retry(item),
+      remove: () => this.pictures.remove([item]),
+      enlarge: () => this.enlarge(item),
+      ...this.choices,
+    };
+    const card = this.cards.get(item) ?? new PictureCard(item, callbacks, this.alternatives);
+    this.cards.set(item, card);
+    return card;
   }
 
   /** Show a picture in the large view, and from there the other finished ones. @param {Item} item */
@@ -115,7 +149,7 @@ export class PictureSet {
     const done = this.items.filter((each) => each.state === "done");
     const shown = done.map((each) => ({
       title: each.name,
-      make: (options) => this.cards.get(each)?.preview(options) ?? Promise.resolve(null),
+      make: (options) => this.cardOf(each).preview(options),
     }));
     openLightbox(shown, done.indexOf(item));
   }
@@ -141,48 +175,20 @@ export class PictureSet {
     this.chip.className = `chip ${state.chip}`;
     setText(this.counts, t("set.pictures", { count: items.length, date: this.startedAt }));
     this.progress.hidden = !open || !several;
-    this.bar.value = items.reduce((sum, item) => sum + shareOf(item), 0) / (items.length || 1);
+    const share = items.reduce((sum, item) => sum + shareOf(item), 0) / (items.length || 1);
+    this.bar.value = share;
     const eta = Math.max(0, ...items.map((item) => item.eta ?? 0));
-    setText(this.left, withTimeLeft(t("set.finished", { ended, total: items.length }), eta));
-    const stored = items.filter((item) => item.state === "done");
-    const results = stored.reduce((sum, item) => sum + item.task.results.length, 0);
-    this.zip.hidden = open > 0 || results < 2;
-    this.mail.open.hidden = open > 0 || !stored.length;
-    this.mail.form.hidden ||= this.mail.open.hidden;
+    setText(this.left, withTimeLeft(t("set.so_far", { percent: Math.floor(100 * share), ended, total: items.length }), eta));
+    this.downloads.update(open > 0);
+    this.asTable.hidden = !several;
+    this.failedOnly.hidden = !several || (!failed && !this.filtered);
+    setText(this.failedOnly, t("set.only_failed", { count: failed }));
     this.stop.hidden = !open || !several;
     const again = retried(items);
     this.retry.hidden = open > 0 || !several || !again.length;
     setText(this.retry, retryText(again));
     this.reuse.hidden = this.removeAll.hidden = open > 0;
     return { open, ended, done, failed };
-  }
-
-  /**
-   * Make a group of its tasks, for a zip archive or an e-mail.
-   * @param {string} [email]
-   */
-  makeGroup(email) {
-    const accepted = this.items.filter((item) => item.task);
-    const tasks = accepted.map(({ task }) => ({ task_id: task.task_id, name: task.name }));
-    return withRetries(() => callApi("POST", "/groups", { tasks, email }), (note) => this.showMessage(note));
-  }
-
-  async downloadZip() {
-    this.showMessage("");
-    try {
-      const { archive_url: url } = await this.makeGroup();
-      if (url) el("a", { href: url, download: true }).click();
-      else this.showMessage(t("set.gone"));
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      this.showMessage(error.message);
-    }
-  }
-
-  /** @param {string} text */
-  showMessage(text) {
-    this.problem.hidden = !text;
-    setText(this.problem, text);
   }
 
   close() {
