@@ -43,9 +43,15 @@ def loss(out: torch.Tensor, batch: Batch, answer: torch.Tensor | None) -> torch.
 
 
 def finetune(
-    pictures: Path, start: Path, run: Path, scale: int, minutes: float, batch: int = 8
+    pictures: Path,
+    start: Path,
+    run: Path,
+    scale: int,
+    minutes: float,
+    batch: int = 8,
+    part: float = 1.0,
 ) -> None:
-    """Teach the network of ``start`` for ``minutes``."""
+    """Teach the network of ``start`` for ``minutes``, with ``part`` of the usual rates."""
     run.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(1)
     training, held_out = split(pictures)
@@ -55,7 +61,7 @@ def finetune(
     network.take(start)
     same_scale = layers(start, "Conv")[-1][0].shape[0] == 3 * scale**2
     lesson = Lesson(network, minutes, _AVERAGE)
-    teacher = copy.deepcopy(network).eval() if same_scale else None
+    teacher = copy.deepcopy(lesson.averaged) if same_scale else None
     square = [p for p in network.blocks.parameters() if p.ndim == 4]
     rest = [p for p in network.parameters() if all(p is not other for other in square)]
     optimisers: list[torch.optim.Optimizer] = [
@@ -64,7 +70,7 @@ def finetune(
     ]
     while lesson.unfinished():
         for optimiser, rate in zip(optimisers, (MUON, ADAM), strict=True):
-            optimiser.param_groups[0]["lr"] = rate * lesson.part()
+            optimiser.param_groups[0]["lr"] = rate * part * lesson.part()
         batch_ = patches.draw(batch, PATCH, COMPRESSED_SHARE, PATTERN_SHARE).to(lesson.device)
         answer = None
         if teacher is not None:
@@ -77,8 +83,8 @@ def finetune(
         "scales": [scale],
         "start": start.name,
         "pictures": len(training),
-        "muon": MUON,
-        "adam": ADAM,
+        "muon": MUON * part,
+        "adam": ADAM * part,
         "batch": batch,
         "patch": PATCH,
         "compressed": COMPRESSED_SHARE,
@@ -98,6 +104,7 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("--scale", type=int, required=True)
     parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--part", type=float, default=1.0, help="of the usual learning rates")
     parser.add_argument("--batch", type=int, default=8)
     given = parser.parse_args()
     finetune(**vars(given))

@@ -33,8 +33,8 @@ KEPT = (0, 5, 16, 17, 18, 19, 20, *range(23, 32))
 whose loss changed the answers least, led to these (32 to 16)."""
 SCALES = (1, 2, 3, SCALE)
 _GRADIENT_SHARE, _FOURIER_SHARE = 0.5, 0.02
-_CRITIC_RATE, _CRITIC_ALONE_STEPS = 2e-4, 60
-_FINE_RATE, _FINE_AVERAGE = 2e-4, 0.99
+_CRITIC_RATE, _CRITIC_ALONE_STEPS = 1e-4, 100
+_FINE_RATE, _FINE_AVERAGE = 1e-4, 0.995
 _MIN_NORM = 1e-12
 _FITTED = 80  # patches from which the tails of the smaller scales are fitted
 _RIDGE = 1e-4  # of the mean square of a feature
@@ -53,23 +53,24 @@ def distance(out: torch.Tensor, answer: torch.Tensor) -> torch.Tensor:
 
 
 class Critic(nn.Module):
-    """Tells the teacher's answers from the learner's by patches of some forty pixels."""
+    """Tells the teacher's answers from the learner's by patches of some twenty pixels.
 
-    def __init__(self, width: int = 32) -> None:
+    It shrinks by means: strides in its convolutions would draw their grid into the answers.
+    """
+
+    def __init__(self, width: int = 24) -> None:
         super().__init__()
-        shapes = [(3, 1, 4, 2), (1, 2, 4, 2), (2, 2, 3, 1), (2, 4, 4, 2)]
+        shapes = [(3, width), (width, 2 * width), (2 * width, 2 * width), (2 * width, 4 * width)]
         self.layers = nn.ModuleList(
-            spectral_norm(
-                nn.Conv2d(a if a == 3 and not n else a * width, b * width, k, s, padding=1)
-            )
-            for n, (a, b, k, s) in enumerate(shapes)
+            spectral_norm(nn.Conv2d(*shape, 3, padding=1)) for shape in shapes
         )
-        self.last = spectral_norm(nn.Conv2d(4 * width, 1, 3, padding=1))
+        self.last = spectral_norm(nn.Conv2d(4 * width, 1, 1))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         with torch.autocast(x.device.type, torch.bfloat16):
-            for layer in self.layers:
+            for number, layer in enumerate(self.layers):
                 x = F.leaky_relu(layer(x), 0.2)
+                x = x if number % 2 else F.avg_pool2d(x, 2)
             return self.last(x).float()
 
 
@@ -171,7 +172,7 @@ def teach(
     minutes: tuple[float, float] = (45.0, 15.0),
     muon: float = 0.003,
     adam: float = 4e-4,
-    adversarial: float = 1.0,
+    adversarial: float = 0.5,
     batch: int = 8,
     start: Path | None = None,
 ) -> None:
@@ -226,7 +227,7 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("--count", type=int, default=6000, help="patches")
     parser.add_argument("--minutes", type=float, nargs=2, default=(45.0, 15.0))
-    parser.add_argument("--adversarial", type=float, default=1.0)
+    parser.add_argument("--adversarial", type=float, default=0.5)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--start", type=Path, help="a network to continue, instead of a cut")
     teach(**vars(parser.parse_args()))
