@@ -20,8 +20,8 @@ _QUALITY_LOSS = 22
 
 _STEP_LEVELS, _SLOPE_LEVELS = 48, 8  # between neighbours: an edge of text; texture of a photograph
 _GRAPHICS = ((0.33, 0.0), (0.28, 0.3), (0.2, 0.45))
-"""Share of edges among all slopes, and of pixels within 4 levels of one: each pair shows graphics or
-text. Of 671 photographs (bsds, t91, div2k) six reach one, and none of them as JPEG of quality 40."""
+"""Share of edges among all slopes, and of pixels within 4 levels of one: each pair shows graphics
+or text. Of 671 photographs (bsds, t91, div2k) six reach one, and none as a JPEG of quality 40."""
 
 
 def choose(picture: Picture, strength: int, scale: int) -> tuple[Sequence[tuple[str, int]], str]:
