@@ -105,6 +105,28 @@ async def test_a_number_or_a_word(darkroom: StandaloneProcess, tab: Tab) -> None
     assert answer.headers["content-type"] == "image/webp"
 
 
+async def test_strength_is_offered_where_it_counts(darkroom: StandaloneProcess, tab: Tab) -> None:
+    page = await opened(tab, darkroom.url)
+    await page.locator("#options > summary").click()
+    step = page.locator("#steps")
+    strength = step.get_by_label("Strength")
+    scales = await step.get_by_label("Scale").locator("option").all_inner_texts()
+    assert scales[:3] == ["2", "3", "4"]
+    await expect(strength).to_be_hidden()
+    await step.get_by_label("Quality").select_option("auto")
+    await strength.fill("60")
+    await expect(page.locator("#plan")).to_have_text("Upscale ×2, auto, strength 60")
+    await step.get_by_label("Quality").select_option("fast")
+    await expect(strength).to_be_hidden()
+    await expect(page.locator("#plan")).to_have_text("Upscale ×2, fast")
+    await step.get_by_label("Operation").select_option("restore")
+    await strength.fill("60")
+    await add(page, {"old.png": images.png(40, 40, 41)})
+    await start(page)
+    await ended(page, "done", 1)
+    await expect(page.locator(".card .facts")).to_contain_text("40 × 40")
+
+
 async def test_an_invalid_parameter_is_not_sent(darkroom: StandaloneProcess, tab: Tab) -> None:
     page = await opened(tab, darkroom.url)
     await page.locator("#steps").get_by_label("Operation").select_option("blur")

@@ -131,6 +131,20 @@ def test_a_heavy_network_counts_and_does_not_shrink_with_the_picture() -> None:
         memory_estimate.check_fits(need, Settings().replace(memory_budget=2200 * MB).worker, fixed)
 
 
+def test_networks_of_one_operation_are_in_memory_together() -> None:
+    catalogue = Catalogue.read(None)
+    header = ImageHeader("jpeg", 400, 300)
+
+    def networks(**asked: Any) -> int:
+        operations = [parse("upscale", {"scale": "3", **asked})]
+        return memory_estimate.estimate(header, operations, "png", catalogue, 0)[1]
+
+    photo, faithful = networks(quality="photo", strength=100), networks(quality="photo", strength=0)
+    assert photo > faithful == networks() > 0
+    assert networks(quality="photo") == photo + faithful == networks(quality="auto")
+    assert networks(quality="auto", strength=100) == photo + faithful
+
+
 def test_large_tiles_count(shared: Path) -> None:
     catalogue = Catalogue.read(None)
     header = ImageHeader("jpeg", 4000, 3000)

@@ -46,6 +46,30 @@ def test_large_networks_are_known_before_they_ran() -> None:
         plan("EDSR-x4", seconds["EDSR"], {}, 900)
 
 
+def test_both_networks_of_photo_count() -> None:
+    photo, faithful = (
+        reference(("upscale", {"quality": "photo", "strength": strength})) for strength in (100, 0)
+    )
+    assert faithful == reference(("upscale", {}))
+    assert photo > 3 * faithful
+    both = reference(("upscale", {"quality": "photo"}))
+    assert max(photo, faithful) < both < photo + faithful
+    assert reference(("upscale", {"quality": "auto"})) == both
+    assert reference(("upscale", {"quality": "auto", "strength": 100})) >= photo
+    assert reference(("restore", {"strength": 0})) < 0.2 * reference(("restore", {}))
+    sizes = [(8000, 6000)]
+    labels = {
+        estimate(PHOTOGRAPH, [parse(op, {**asked})], "png", sizes)[0]
+        for op, asked in (
+            ("upscale", {"quality": "photo"}),
+            ("upscale", {"quality": "photo", "strength": 100}),
+            ("upscale", {"quality": "auto"}),
+            ("restore", {}),
+        )
+    }
+    assert labels == {"darkroom-photo-x2", "darkroom-auto-x2", "darkroom-photo-x1"}
+
+
 def test_label_names_the_networks() -> None:
     pipeline = [parse("grayscale", {}), parse("upscale", {"quality": "fast", "scale": "3"})]
     label, _ = estimate(PHOTOGRAPH, pipeline, "png", [(12000, 9000)])

@@ -51,7 +51,7 @@ export function makeStep(specs, operation, callbacks) {
     parameterBox.replaceChildren(...layOut(spec, fields));
     showStrength(fields);
   };
-  parameterBox.addEventListener("change", () => showStrength(fields));
+  parameterBox.addEventListener("input", () => showStrength(fields));
   const button = (name, text, onclick) =>
     el("button", { type: "button", class: `plain ${name}`, text, onclick });
   const up = button("up", "↑", () => callbacks.move(-1));

@@ -20,7 +20,7 @@ from workers.imaging.resolution import Resolution
 
 KEPT = ("convert=png", "rotate=180", '{"op": "crop", "width": 9, "height": 7}', "grayscale")
 OPERATION = {  # factors across and down
-    **dict.fromkeys((*KEPT, "blur=3", "thumbnail=20"), (1, 1)),
+    **dict.fromkeys((*KEPT, "blur=3", "thumbnail=20", "restore"), (1, 1)),
     "upscale=2": (2, 2),
     "resize=0.5": (0.5, 0.5),
     '{"op": "resize", "width": 13}': (13 / 40, 13 / 40),
