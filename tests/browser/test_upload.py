@@ -206,6 +206,7 @@ async def test_another_quality_is_made_and_compared(darkroom: StandaloneProcess,
     await card(page, "both.png").get_by_role("button", name="fast", exact=True).click()
     await expect(page.locator(".set")).to_have_count(2)
     newest = page.locator(".set").first
+    await expect(newest.locator("> summary")).to_be_focused()
     await expect(newest.locator(".chip").first).to_have_text("done")
     left = newest.get_by_label("Left")
     await left.select_option("Upscale ×2, balanced")

@@ -18,6 +18,8 @@ export class Alternatives {
     this.queue = queue;
     /** @type {string[]} qualities of upscale, from GET /operations */
     this.qualities = [];
+    /** @type {(item: Item) => void} called with each that starts */
+    this.started = () => {};
   }
 
   /** All items of the same file: its name and its size tell; a hash needs https. @param {Item} item */
@@ -58,7 +60,8 @@ export class Alternatives {
     const { format, quality: fileQuality, metadata } = item;
     const operations = [{ ...item.operations[0], quality }];
     const given = new File([file], item.name, { type: file.type });
-    await this.pictures.add(given, { operations, format, quality: fileQuality, metadata, state: "waiting" });
+    const added = await this.pictures.add(given, { operations, format, quality: fileQuality, metadata, state: "waiting" });
+    this.started(added);
     this.queue.start();
   }
 }

@@ -84,6 +84,7 @@ export class PictureList {
   /**
    * @param {File} file
    * @param {Partial<Item>} [more] of the item; one that is not "chosen" starts at once, in a set of its own
+   * @returns {Promise<Item>}
    */
   async add(file, more) {
     this.lastAdded = Math.max(Date.now(), this.lastAdded + 1);
@@ -94,6 +95,7 @@ export class PictureList {
     await this.history.put(item, file);
     this.items.set(id, item);
     this.notify(item);
+    return item;
   }
 
   /** Add the original of an item again, if it is still stored. @param {Item} item */

@@ -121,10 +121,8 @@ export class PictureSet {
   /** Create the cards once the set is open and shows them, since each card keeps images in memory. */
   renderCards() {
     if (!this.node.open) return;
-    if (this.tabular) {
-      const shown = this.filtered ? this.items.filter((item) => outcome(item) === "failed") : this.items;
-      this.table.show(shown);
-    } else for (const item of this.items) this.list.append(this.cardOf(item).node);
+    if (this.tabular) this.table.show(this.filtered ? this.items.filter((item) => outcome(item) === "failed") : this.items);
+    else for (const [item, card] of this.cards) if (!card?.node.parentNode) this.list.append(this.cardOf(item).node);
     this.node.classList.toggle("solo", this.cards.size === 1);
     this.checkResults();
   }

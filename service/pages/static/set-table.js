@@ -31,6 +31,7 @@ export class SetTable {
     this.down = false;
     /** @type {Item[]} */
     this.items = [];
+    this.frame = 0; // in which the rows are drawn: an event of a group changes all of them one by one
     this.heads = COLUMNS.map(([title], at) => {
       const button = el("button", { type: "button", class: "plain", text: t(title), onclick: () => this.sort(at) });
       return el("th", { scope: "col" }, button);
@@ -55,6 +56,12 @@ export class SetTable {
   /** @param {Item[]} items */
   show(items) {
     this.items = items;
+    this.frame ||= requestAnimationFrame(() => this.draw());
+  }
+
+  draw() {
+    this.frame = 0;
+    const { items } = this;
     const sorted = [...items];
     const by = COLUMNS[this.column]?.[1];
     const compare = (a, b) => (typeof a === "string" ? a.localeCompare(b, undefined, { numeric: true }) : a - b);

@@ -153,6 +153,7 @@ await pictures.restore();
 restoring = false;
 sets.forEach((set) => (set.node.open = set.busy));
 if (sets.size) openNewest([...sets.values()].at(-1));
+alternatives.started = (item) => sets.get(item.set)?.summary.focus(); // it stands above what the person looks at
 acceptFiles(addFiles);
 offerShortcuts();
 updateControls();
