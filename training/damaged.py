@@ -94,7 +94,7 @@ def table(catalogue: Catalogue, pictures: list[Path]) -> Iterator[str]:
     for name, enlarge in candidates(catalogue, SCALE):
         made = [enlarge(low) for low, _ in inputs]
         near = [
-            psnr(luma(crop(one, SCALE)), luma(crop(high, SCALE)))
+            psnr(crop(luma(one), SCALE), crop(luma(high), SCALE))
             for one, (_, high) in zip(made, inputs, strict=True)
         ]
         seen = f"{np.mean([measure(one) for one in made]):.1f}" if measure else "not installed"
