@@ -1,7 +1,6 @@
 """``python -m training PICTURES``: train the bundled networks for luma on a folder of pictures.
 
-They learn from darkroom-best, which ``python -m training.finetune`` makes; ``training.photo`` makes
-darkroom-photo.
+``python -m training.photo`` trains darkroom-photo.
 
 ``python -m training PICTURES WEIGHTS.pb`` trains one network by the options and writes that file.
 """
@@ -30,8 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--qualities", nargs="+", choices=QUALITIES, default=QUALITIES)
     parser.add_argument("--scales", nargs="+", type=int, choices=SCALES, default=SCALES)
     parser.add_argument("--start", type=Path, help="a run or a .pb to start from")
-    parser.add_argument("--teacher", type=Path, help="a SPAN network (.onnx) to learn from")
+    parser.add_argument("--teacher", type=Path, help="the run of a larger network to learn from")
     parser.add_argument("--minutes", type=float, default=math.inf, help="maximum training time")
+    parser.add_argument("--residual", action="store_true", help="blocks of two layers")
     for name in ("scale", "channels", "depth", "steps", "batch", "patch", "seed"):
         parser.add_argument(f"--{name}", type=int, default=getattr(Recipe, name))
     given = parser.parse_args(arguments)
@@ -43,11 +43,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         write(network, given.output)
         print(given.output)
         return
-    for quality in given.qualities:
+    # The best is trained first: the others learn from it.
+    for quality in sorted(given.qualities, key=QUALITIES.index, reverse=True):
         for scale in sorted(given.scales):
             recipe, run = bundled(quality, scale), given.run / f"{quality}_x{scale}"
             start = None if scale == 2 else given.run / f"{quality}_x2"
-            teacher = BUNDLED_DIR / f"darkroom-best_x{scale}.onnx"
+            teacher = None if quality == "best" else given.run / f"best_x{scale}"
             train(recipe, given.pictures, run, origins=StartingPoints(start, teacher))
             print(*bundle_run(run, f"darkroom-{quality}", given.weights))
 

@@ -6,10 +6,12 @@ import argparse
 import hashlib
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from models.networks.catalogue import BUNDLED_DIR
+from training import onnx_file
 from training.export import write
 from training.train import averaged
 
@@ -18,11 +20,13 @@ from training.train import averaged
 class Kind:
     """What the networks of one name have in common, for the catalogue.
 
-    ``radius``: None where the run's recipe tells it. ``megabytes``: what OpenVINO needs for tiles
-    of 512 beyond a child's spare memory; see bench.memory.
+    ``megabytes``: what OpenVINO needs for tiles of 512 beyond a child's spare memory, by scale; see
+    bench.memory. ``radius``: None where the run's recipe tells it. ``suffix``: .onnx has weights of
+    16 bits, which is half of the bytes, .pb is read by ``dnn_superres``.
     """
 
-    megabytes: int
+    megabytes: Mapping[int, int]
+    suffix: str = ".pb"
     algorithm: str = "espcn"
     radius: int | None = None
     source: str = "trained by this project, see weights/README.md"
@@ -30,13 +34,16 @@ class Kind:
 
 
 KINDS = {
-    "darkroom-fast": Kind(85),
-    "darkroom-balanced": Kind(120),
-    "darkroom-best": Kind(
-        260, "rgb", 21, "SPAN ch48, trained further, see weights/README.md", "Apache-2.0"
-    ),
+    "darkroom-fast": Kind({2: 85, 3: 85, 4: 85}),
+    "darkroom-balanced": Kind({2: 120, 3: 120, 4: 120}),
+    "darkroom-best": Kind({2: 290, 3: 290, 4: 290}, ".onnx"),
     "darkroom-photo": Kind(
-        260, "rgb", 18, "cut from realesr-general-x4v3, see weights/README.md", "BSD-3-Clause"
+        {1: 240, 2: 240, 3: 290, 4: 400},
+        ".onnx",
+        "rgb",
+        18,
+        "cut from realesr-general-x4v3 and trained further by this project, see weights/README.md",
+        "BSD-3-Clause",
     ),
 }
 
@@ -63,7 +70,7 @@ def bundle(name: str, scale: int, file: Path, run: Path, folder: Path) -> Path:
         "radius": radius,
         "source": kind.source,
         "licence": kind.licence,
-        "megabytes": kind.megabytes,
+        "megabytes": kind.megabytes[scale],
     }
     known = folder / "catalogue.json"
     entries = json.loads(known.read_text()) if known.exists() else []
@@ -83,8 +90,9 @@ def bundle_run(run: Path, name: str, folder: Path = BUNDLED_DIR) -> list[Path]:
     """
     if (run / "checkpoint.pt").exists():
         network = averaged(run)
-        write(network, run / "network.pb")
-        return [bundle(name, network.scale, run / "network.pb", run, folder)]
+        file = run / f"network{KINDS[name].suffix}"
+        (write if file.suffix == ".pb" else onnx_file.write)(network, file)
+        return [bundle(name, network.scale, file, run, folder)]
     record = json.loads((run / "run.json").read_text())
     return [
         bundle(name, scale, run / f"network_x{scale}.onnx", run, folder)

@@ -87,12 +87,9 @@ def graph(network: Upscaler) -> bytes:
     """
     g = _Graph()
     low = g.placeholder("IteratorGetNext")
-    head, *body, tail = _layers(network)
-    x = g.relu(g.convolution("head", low, *head))
-    for number, layer in enumerate(body):
-        x = g.relu(g.convolution(f"body{number}", x, *layer))
+    tail = (_blocks if network.residual else _plain)(g, low, _layers(network))
     ones = np.ones((network.scale**2, 1, 1, 1), np.float32)
-    total = g.add("sum", g.convolution("tail", x, *tail), g.convolution("nearest", low, ones, None))
+    total = g.add("sum", tail, g.convolution("nearest", low, ones, None))
     g.to_nchw("NCHW_output", g.depth_to_space("NHWC_output", total, network.scale))
     return bytes(g.definition.SerializeToString(deterministic=True))
 
@@ -104,6 +101,24 @@ def _layers(network: Upscaler) -> list[_Layer]:
     body = list(zip(kernels, weights["biases"], strict=True))
     head, tail = ((weights[f"{name}.weight"], weights[f"{name}.bias"]) for name in ("head", "tail"))
     return [head, *body, tail]
+
+
+def _plain(g: _Graph, low: str, layers: list[_Layer]) -> str:
+    head, *body, tail = layers
+    x = g.relu(g.convolution("head", low, *head))
+    for number, layer in enumerate(body):
+        x = g.relu(g.convolution(f"body{number}", x, *layer))
+    return g.convolution("tail", x, *tail)
+
+
+def _blocks(g: _Graph, low: str, layers: list[_Layer]) -> str:
+    head, *body, tail = layers
+    x = g.convolution("head", low, *head)
+    for number in range(0, len(body), 2):
+        inner = g.relu(g.convolution(f"body{number}", x, *body[number]))
+        outer = g.convolution(f"body{number + 1}", inner, *body[number + 1])
+        x = g.add(f"block{number // 2}", x, outer)
+    return g.convolution("tail", x, *tail)
 
 
 def read(path: Path) -> dict[str, torch.Tensor]:

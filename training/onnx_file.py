@@ -1,4 +1,4 @@
-"""Write RGB networks as ONNX files with weights in 16 bits, and read the weights of others."""
+"""Write networks as ONNX files with weights in 16 bits, and read the weights of others."""
 
 from __future__ import annotations
 
@@ -18,18 +18,21 @@ _SMALLEST = 16  # values; shorter constants (axes, shapes) stay as they are
 
 
 def write(network: nn.Module, path: Path) -> None:
-    """Write ``network``, (n, 3, h, w) to (n, 3, h*s, w*s) in RGB from 0 to 1, for any h and w.
+    """Write ``network``, (n, c, h, w) to (n, c, h*s, w*s) from 0 to 1, for any h and w.
+
+    c is what its first convolution takes: 3 for RGB, 1 for luma.
 
     The weights are stored in 16 bits, behind a Cast: half the bytes, and both engines compute in
     32 bits. Their rounding moves results by at most one level.
     """
+    channels = next(m for m in network.modules() if isinstance(m, nn.Conv2d)).in_channels
     buffer = BytesIO()
     with warnings.catch_warnings():
         # The newer exporter needs another package, and writes a larger graph.
         warnings.simplefilter("ignore", DeprecationWarning)
         torch.onnx.export(
             network.float().eval().to(memory_format=torch.contiguous_format),
-            (torch.rand(1, 3, 24, 24),),
+            (torch.rand(1, channels, 24, 24),),
             buffer,
             input_names=["input"],
             output_names=["output"],
@@ -46,9 +49,9 @@ def write(network: nn.Module, path: Path) -> None:
     part.replace(path)
 
 
-def _depth_first(scale: int) -> NDArray[np.int64]:
+def _depth_first(channels: int, area: int) -> NDArray[np.int64]:
     """Return, for each channel in the order of ONNX's DCR, its number in that of pixel_shuffle."""
-    return np.arange(3 * scale * scale).reshape(3, -1).T.ravel()
+    return np.arange(channels * area).reshape(channels, area).T.ravel()
 
 
 def _order_depth_first(model: onnx.ModelProto) -> None:
@@ -62,16 +65,17 @@ def _order_depth_first(model: onnx.ModelProto) -> None:
     if last.op_type != "DepthToSpace":
         return
     found = {each.name: each for each in last.attribute}
-    order = _depth_first(found["blocksize"].i)
+    area = found["blocksize"].i ** 2
     found["mode"].s = b"DCR"
     reached = [makers[last.input[0]]]
     while reached:
         node = reached.pop()
         if node.op_type == "Add":
-            reached += [makers[name] for name in node.input]
+            reached += [makers[name] for name in node.input if name in makers]
             continue
         for name in node.input[1:]:
-            values = numpy_helper.to_array(stored[name])[order]
+            values = numpy_helper.to_array(stored[name])
+            values = values[_depth_first(len(values) // area, area)]
             stored[name].CopyFrom(numpy_helper.from_array(values, name))
 
 
@@ -112,7 +116,9 @@ def layers(path: Path, *kinds: str) -> list[list[torch.Tensor]]:
     ]
     last = {each.name: helper.get_attribute_value(each) for each in model.graph.node[-1].attribute}
     if last.get("mode") == b"DCR":
-        back = torch.from_numpy(np.argsort(_depth_first(last["blocksize"])))
         tail = max(number for number, each in enumerate(found) if len(each) == 2)
+        area = last["blocksize"] ** 2
+        order = _depth_first(len(found[tail][1]) // area, area)
+        back = torch.from_numpy(np.argsort(order))
         found[tail] = [values[back] for values in found[tail]]
     return found

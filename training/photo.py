@@ -1,9 +1,8 @@
 """``python -m training.photo PICTURES TEACHER.onnx RUN``: networks for damaged photographs.
 
 The learner is a shorter copy of the teacher, realesr-general-x4v3: half of its layers. It learns
-the teacher's answers to damaged patches (``training.damage``), at first by their distance, at last
-also by a critic that tells its answers from the teacher's (Goodfellow et al., Generative
-adversarial nets, 2014). The tails for x1 to x3 are fitted by least squares to the shrunken answers.
+the teacher's answers to damaged patches (``training.damage``) by their distance. The tails for x1
+to x3 are fitted by least squares to the shrunken answers.
 Writes ``network_x1.onnx`` to ``network_x4.onnx`` and ``run.json`` into RUN.
 """
 
@@ -11,14 +10,11 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import torch
-from torch import nn
 from torch.nn import functional as F
-from torch.nn.utils.parametrizations import spectral_norm
 
 from training.answers import SCALE, Answers, asking, tensor
 from training.compact import Compact
@@ -26,16 +22,13 @@ from training.dataset import split
 from training.lesson import Lesson
 from training.muon import StackedMuon
 from training.onnx_file import write
-from training.train import AVERAGE
 
 KEPT = (0, 5, 16, 17, 18, 19, 20, *range(23, 32))
 """The teacher's layers that the learner starts with: removing others, one after the other, the one
 whose loss changed the answers least, led to these (32 to 16)."""
 SCALES = (1, 2, 3, SCALE)
+MUON, ADAM = 0.003, 4e-4  # rates
 _GRADIENT_SHARE, _FOURIER_SHARE = 0.5, 0.02
-_CRITIC_RATE, _CRITIC_ALONE_STEPS = 1e-4, 100
-_FINE_RATE, _FINE_AVERAGE = 1e-4, 0.995
-_MIN_NORM = 1e-12
 _FITTED = 80  # patches from which the tails of the smaller scales are fitted
 _RIDGE = 1e-4  # of the mean square of a feature
 
@@ -50,28 +43,6 @@ def distance(out: torch.Tensor, answer: torch.Tensor) -> torch.Tensor:
     for one, other in zip(_slopes(out), _slopes(answer), strict=True):
         apart = apart + _GRADIENT_SHARE * F.l1_loss(one, other)
     return apart
-
-
-class Critic(nn.Module):
-    """Tells the teacher's answers from the learner's by patches of some twenty pixels.
-
-    It shrinks by means: strides in its convolutions would draw their grid into the answers.
-    """
-
-    def __init__(self, width: int = 24) -> None:
-        super().__init__()
-        shapes = [(3, width), (width, 2 * width), (2 * width, 2 * width), (2 * width, 4 * width)]
-        self.layers = nn.ModuleList(
-            spectral_norm(nn.Conv2d(*shape, 3, padding=1)) for shape in shapes
-        )
-        self.last = spectral_norm(nn.Conv2d(4 * width, 1, 1))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        with torch.autocast(x.device.type, torch.bfloat16):
-            for number, layer in enumerate(self.layers):
-                x = F.leaky_relu(layer(x), 0.2)
-                x = x if number % 2 else F.avg_pool2d(x, 2)
-            return self.last(x).float()
 
 
 def _draw(lesson: Lesson, answers: Answers, batch: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -98,34 +69,6 @@ def follow(lesson: Lesson, answers: Answers, muon: float, adam: float, batch: in
 
 def _in_body(name: str) -> bool:
     return name.startswith("body.") and name.endswith(".weight")
-
-
-def sharpen(lesson: Lesson, answers: Answers, adversarial: float, batch: int) -> None:
-    """Learn to be taken for the teacher by a critic, which learns beside.
-
-    Distances alone make the learner blur what it does not know exactly. ``adversarial``: length of
-    the critic's gradient at the learner's output, in lengths of the distance's (as Esser et al.
-    weight theirs in Taming transformers, 2021).
-    """
-    critic = Critic().to(lesson.device, memory_format=torch.channels_last)
-    own = [p for p in lesson.network.parameters() if p.requires_grad]
-    learner = torch.optim.Adam(own, _FINE_RATE, betas=(0.9, 0.99))
-    judge = torch.optim.Adam(critic.parameters(), _CRITIC_RATE, betas=(0.5, 0.99))
-    alone = _CRITIC_ALONE_STEPS
-    while lesson.unfinished():
-        high, out = _draw(lesson, answers, batch)
-        judge.zero_grad()
-        real, made = critic(high), critic(out.detach())
-        (F.relu(1 - real).mean() + F.relu(1 + made).mean()).backward()
-        judge.step()
-        if alone:
-            alone -= 1
-            continue
-        learner.param_groups[0]["lr"] = _FINE_RATE * lesson.part()
-        (near,) = torch.autograd.grad(distance(out, high), out, retain_graph=True)
-        (like,) = torch.autograd.grad(-critic(out).mean(), out, retain_graph=True)
-        like = like * (near.norm() / like.norm().clamp(min=_MIN_NORM))
-        lesson.step((out * (near + adversarial * like)).sum(), [learner])
 
 
 def fit_tail(network: Compact, low: torch.Tensor, scale: int) -> Compact:
@@ -169,17 +112,15 @@ def teach(
     teacher: Path,
     run: Path,
     count: int = 6000,
-    minutes: tuple[float, float] = (45.0, 15.0),
-    muon: float = 0.003,
-    adam: float = 4e-4,
-    adversarial: float = 0.5,
+    minutes: float = 60.0,
+    part: float = 1.0,
     batch: int = 8,
     start: Path | None = None,
 ) -> None:
     """Do all of the module's docstring.
 
-    ``minutes``: of following the teacher, and of the critic. ``start``: a network that this wrote,
-    instead of a cut of the teacher.
+    ``start``: a network that this wrote, instead of a cut of the teacher. ``part``: of the usual
+    learning rates.
     """
     run.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(1)
@@ -189,32 +130,23 @@ def teach(
     answers = Answers(run)
     network = Compact(SCALE)
     network.take(start or teacher, range(16) if start else KEPT)
-    curve = []
-    first, second = minutes
-    lessons: list[tuple[float, float, Callable[[Lesson], None]]] = [
-        (first, AVERAGE, lambda one: follow(one, answers, muon, adam, batch)),
-        (second, _FINE_AVERAGE, lambda one: sharpen(one, answers, adversarial, batch)),
-    ]
-    for share, average, learn in lessons:
-        if share:
-            lesson = Lesson(network, share, average)
-            learn(lesson)
-            network = lesson.averaged.cpu()
-            curve.append({"steps": lesson.steps, "seconds": lesson.seconds()})
+    lesson = Lesson(network, minutes)
+    follow(lesson, answers, MUON * part, ADAM * part, batch)
     sample = tensor(answers.low[: min(_FITTED, len(answers.low))])
+    network = lesson.averaged.cpu()
     for scale in SCALES:
-        part = network if scale == SCALE else fit_tail(network, sample, scale)
-        write(part, run / f"network_x{scale}.onnx")
+        fitted = network if scale == SCALE else fit_tail(network, sample, scale)
+        write(fitted, run / f"network_x{scale}.onnx")
     record = {
         "scales": SCALES,
         "teacher": teacher.name,
-        "kept": KEPT,
+        "start": start.name if start else KEPT,
         "patches": len(answers.low),
-        "muon": muon,
-        "adam": adam,
-        "adversarial": adversarial,
+        "muon": MUON * part,
+        "adam": ADAM * part,
         "batch": batch,
-        "lessons": curve,
+        "steps": lesson.steps,
+        "seconds": lesson.seconds(),
         "versions": {"torch": torch.__version__, "cv2": cv2.__version__},
     }
     (run / "run.json").write_text(json.dumps(record, indent=1) + "\n")
@@ -226,8 +158,8 @@ def main() -> None:
     parser.add_argument("teacher", type=Path)
     parser.add_argument("run", type=Path)
     parser.add_argument("--count", type=int, default=6000, help="patches")
-    parser.add_argument("--minutes", type=float, nargs=2, default=(45.0, 15.0))
-    parser.add_argument("--adversarial", type=float, default=0.5)
+    parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--part", type=float, default=1.0, help="of the usual learning rates")
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--start", type=Path, help="a network to continue, instead of a cut")
     teach(**vars(parser.parse_args()))

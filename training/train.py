@@ -22,7 +22,6 @@ from training.export import read
 from training.muon import StackedMuon
 from training.network import Upscaler
 from training.patches import Patches
-from training.span import OnLuma, Span
 from training.validation import VALIDATED, Validation
 
 WARM_UP_SHARE = 0.02  # share of the run over which the learning rates rise
@@ -38,6 +37,7 @@ class Recipe:
     scale: int = 2
     channels: int = 16
     depth: int = 18
+    residual: bool = False
     steps: int = 45_000
     batch: int = 8
     patch: int = 64
@@ -47,16 +47,16 @@ class Recipe:
     seed: int = 1
 
     def network(self) -> Upscaler:
-        return Upscaler(self.channels, self.depth, self.scale)
+        return Upscaler(self.channels, self.depth, self.scale, self.residual)
 
 
 @dataclass(frozen=True)
 class StartingPoints:
     """The networks that a run starts from and learns from, besides the pictures.
 
-    ``start``: a run or a ``.pb`` of a network of the same width and depth. ``teacher``: the
-    ``.onnx`` file of a SPAN network for the same scale, whose outputs are learned besides the
-    originals (Hinton et al., Distilling the knowledge in a neural network, 2015).
+    ``start``: a run or a ``.pb`` of a network of the same width and depth. ``teacher``: a run of a
+    larger network for the same scale, whose outputs are learned besides the originals (Hinton et
+    al., Distilling the knowledge in a neural network, 2015).
     """
 
     start: Path | None = None
@@ -81,12 +81,6 @@ def averaged(run: Path) -> Upscaler:
     network = recipe.network()
     network.load_state_dict(_saved(run / "checkpoint.pt")["averaged"])
     return network
-
-
-def _teacher(path: Path, scale: int) -> OnLuma:
-    network = Span(scale)
-    network.take(path)
-    return OnLuma(network).eval()
 
 
 def _saved(path: Path) -> dict[str, Any]:
@@ -181,7 +175,7 @@ def train(
             )
         state.restore(checkpoint)
     patches = Patches(pairs, recipe.scale, device, recipe.seed + state.step)
-    teacher = _teacher(origins.teacher, recipe.scale).to(device) if origins.teacher else None
+    teacher = averaged(origins.teacher).to(device).eval() if origins.teacher else None
     began = time.monotonic() - state.seconds
     bar = tqdm(initial=state.step, total=recipe.steps)
     done = state.step / recipe.steps
@@ -209,7 +203,7 @@ def _one_step(
     part: float,
     low: torch.Tensor,
     high: torch.Tensor,
-    teacher: OnLuma | None,
+    teacher: Upscaler | None,
 ) -> None:
     """Do one optimiser step with ``part`` (0 to 1) of the full learning rates."""
     for optimiser, full in zip(state.optimisers, (recipe.muon, recipe.adam), strict=True):

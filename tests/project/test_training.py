@@ -118,7 +118,7 @@ def test_a_finished_run_becomes_a_bundled_network(tmp_path: Path) -> None:
     first, second, last = json.loads((tmp_path / "catalogue.json").read_text())
     assert (first["file"], second["file"]) == ("darkroom-fast_x2.pb", "darkroom-best_x3.pb")
     assert second["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
-    assert (first["radius"], second["algorithm"], last) == (3, "rgb", other)
+    assert (first["radius"], second["megabytes"], last) == (3, 290, other)
 
 
 @NEEDS_TORCH
@@ -133,6 +133,41 @@ def test_recipes_of_the_bundled_networks() -> None:
             # A run that began on two cores and continued on a GPU is one longer run of the recipe.
             steps = points(record)[-1]["step"]
             assert asdict(recipe) == {**record["recipe"], "steps": steps}
+
+
+@NEEDS_TORCH
+def test_blocks_are_exported_as_they_were_trained(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch", reason="training needs training/requirements.txt")
+    pytest.importorskip("tensorboard", reason="training needs training/requirements.txt")
+    pytest.importorskip("onnx", reason="training needs training/requirements.txt")
+    from training import onnx_file
+    from training.export import read, write
+    from training.network import Upscaler
+    from training.validation import upscale
+
+    torch.manual_seed(3)
+    plane = np.ascontiguousarray(images.scene(31, 22)[:, :, 1])
+    for scale in (2, 3):
+        network = Upscaler(4, 4, scale, residual=True)
+        torch.nn.init.normal_(network.tail.weight, std=0.05)
+        torch.nn.init.normal_(network.biases, std=0.05)
+        path = tmp_path / f"blocks_x{scale}.pb"
+        write(network, path)
+        weights = Weights("new", "espcn", scale, path.name, "", 6, "", "")
+        expected = upscale(network, plane).astype(int)
+        got = REFERENCE.enlarge(path, weights, plane).astype(int)
+        assert np.abs(got - expected).max() <= 1
+        onnx_file.write(network, tmp_path / f"blocks_x{scale}.onnx")
+        twin = Weights("new", "espcn", scale, f"blocks_x{scale}.onnx", "", 6, "", "")
+        got = REFERENCE.enlarge(tmp_path / twin.file, twin, plane).astype(int)
+        assert np.abs(got - expected).max() <= 1
+        network.residual = False  # without the blocks' sums the same layers give another result
+        assert np.abs(upscale(network, plane).astype(int) - expected).max() > 3
+        state = read(path)
+        assert state.keys() == network.state_dict().keys()
+        assert all((state[name] == value).all() for name, value in network.state_dict().items())
+    with pytest.raises(ValueError, match="two layers each, and depth is 3"):
+        Upscaler(4, 3, 2, residual=True)
 
 
 @NEEDS_TORCH
@@ -225,10 +260,10 @@ def test_from_pictures_to_a_result(tmp_path: Path) -> None:
     # The second run resumed; the third used up its minutes after one step.
     assert [point["step"] for point in curve] == [20, 30, 31]
     assert json.loads((run / "run.json").read_text())["recipe"]["steps"] == 31
-    taught, teacher = tmp_path / "taught", BUNDLED_DIR / "darkroom-best_x2.onnx"
-    lesson = ["--teacher", str(teacher), "--run", str(taught), "--steps", "2"]
+    taught = tmp_path / "taught"
+    lesson = ["--teacher", str(run), "--run", str(taught), "--steps", "2", "--residual"]
     main([source, str(tmp_path / "taught.pb"), *options, *lesson])
-    assert json.loads((taught / "run.json").read_text())["teacher"] == teacher.name
+    assert json.loads((taught / "run.json").read_text())["teacher"] == "run"
     with pytest.raises(ValueError, match="another recipe"):
         main([source, str(output), *options, "--seed", "9"])
 

@@ -126,7 +126,7 @@ def test_patches_of_all_kinds() -> None:
 
 @pytest.mark.filterwarnings("ignore")  # torch's
 def test_from_pictures_to_the_networks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both commands, in seconds: each leaves files that can be bundled."""
+    """Both commands, in seconds; what photo leaves can be bundled."""
     from training import finetune, photo
     from training.bundle import bundle_run
 
@@ -137,16 +137,13 @@ def test_from_pictures_to_the_networks(tmp_path: Path, monkeypatch: pytest.Monke
     write(Span(4), tmp_path / "span.onnx")
     write(Compact(4, 64, 32), tmp_path / "teacher.onnx")
     monkeypatch.setattr(finetune, "PATCH", 16)
-    monkeypatch.setattr(photo, "_CRITIC_ALONE_STEPS", 1)
-    best = tmp_path / "best"
-    finetune.finetune(pictures, tmp_path / "span.onnx", best, 3, 1e-9, 2)
-    run, minutes = tmp_path / "photo", (1e-9, 1e-9)
-    photo.teach(pictures, tmp_path / "teacher.onnx", run, 4, minutes, batch=1)
-    made = bundle_run(best, "darkroom-best", tmp_path)
-    made += bundle_run(run, "darkroom-photo", tmp_path)
-    assert [path.name for path in made] == [
-        "darkroom-best_x3.onnx",
-        *(f"darkroom-photo_x{scale}.onnx" for scale in (1, 2, 3, 4)),
-    ]
-    curve = json.loads((tmp_path / "darkroom-best_x3.json").read_text())["curve"]
-    assert [point["step"] for point in curve] == [1]
+    span, run = tmp_path / "span", tmp_path / "photo"
+    finetune.finetune(pictures, tmp_path / "span.onnx", span, 3, 1e-9, 2)
+    assert json.loads((span / "run.json").read_text())["curve"][0]["step"] == 1
+    again = Span(3)
+    again.take(span / "network_x3.onnx")
+    photo.teach(pictures, tmp_path / "teacher.onnx", run, 4, 1e-9, batch=1)
+    made = bundle_run(run, "darkroom-photo", tmp_path)
+    names = [f"darkroom-photo_x{scale}.onnx" for scale in (1, 2, 3, 4)]
+    assert [path.name for path in made] == names
+    assert json.loads((tmp_path / "darkroom-photo_x1.json").read_text())["steps"] == 1

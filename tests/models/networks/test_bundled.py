@@ -76,7 +76,7 @@ def test_four_qualities_and_their_scales() -> None:
         *((f"darkroom-{quality}", scale) for quality, scale in MARGIN),
         *((PHOTO, scale) for scale in (1, 2, 3, 4)),
     }
-    assert sum((BUNDLED_DIR / w.file).stat().st_size for w in BUNDLED) < 30 * MB
+    assert sum((BUNDLED_DIR / w.file).stat().st_size for w in BUNDLED) < 20 * MB
 
 
 @pytest.mark.parametrize("weights", BUNDLED, ids=name)
