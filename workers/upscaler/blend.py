@@ -15,6 +15,9 @@ from workers.upscaler import sanity, tiles
 from workers.upscaler.colour import FILTER_RADIUS
 from workers.upscaler.sanity import SanityLimits
 
+_REAL_ESRGAN = "realesr"
+"""How the names of Real-ESRGAN's networks begin, which ``make weights real-esrgan`` fetches."""
+
 
 @dataclass(frozen=True)
 class Blend:
@@ -53,7 +56,7 @@ class Blend:
     @property
     def mends(self) -> bool:
         """Whether it takes noise and blocks away: the result is not to show them."""
-        return self.first.name == PHOTO
+        return self.first.name.startswith((PHOTO, _REAL_ESRGAN))
 
     @property
     def limits(self) -> SanityLimits:

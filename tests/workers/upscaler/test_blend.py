@@ -42,6 +42,7 @@ def test_properties_follow_the_networks() -> None:
     assert blend.overlap == max(each.radius for each in BOTH)
     assert (blend.scale, blend.mends, blend.takes_luma) == (2, True, True)
     assert (alone.mends, Blend(BOTH[:1]).takes_luma) == (False, False)
+    assert Blend((replace(BOTH[0], name="realesr-general-x4v3"),)).mends
     assert (blend.limits, alone.limits) == (DENOISED_LIMITS, DEFAULT_LIMITS)
     assert blend.of_alpha() == alone
     assert blend.tile_side(256, 10**6) == min(Blend((each,)).tile_side(256, 10**6) for each in BOTH)
