@@ -82,7 +82,8 @@ def others(folder: Path) -> Path:
 
 def test_table_has_all_networks_and_what_is_refused(tmp_path: Path) -> None:
     catalogue = read_catalogue(None, others(tmp_path / "others"))
-    expected = ["bicubic", "darkroom-fast", "darkroom-balanced", "darkroom-best", "broken", "tiny"]
+    bundled = ["darkroom-fast", "darkroom-balanced", "darkroom-best", "darkroom-photo"]
+    expected = ["bicubic", *bundled, "broken", "tiny"]
     assert names(catalogue, 2) == expected
     small = Catalogue(
         [w for w in catalogue.known if w.name in {"darkroom-fast", "broken", "tiny"}],
