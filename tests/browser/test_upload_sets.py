@@ -107,16 +107,15 @@ async def test_a_number_or_a_word(darkroom: StandaloneProcess, tab: Tab) -> None
 
 async def test_strength_is_offered_where_it_counts(darkroom: StandaloneProcess, tab: Tab) -> None:
     page = await opened(tab, darkroom.url)
-    await page.locator("#options > summary").click()
     step = page.locator("#steps")
     strength = step.get_by_label("Strength")
-    scales = await step.get_by_label("Scale").locator("option").all_inner_texts()
-    assert scales[:3] == ["2", "3", "4"]
+    scales = await step.get_by_role("group", name="Scale").locator("label").all_inner_texts()
+    assert scales[:3] == ["×2", "×3", "×4"]  # none for 1, at which restore works
     await expect(strength).to_be_hidden()
-    await step.get_by_label("Quality").select_option("auto")
+    await step.get_by_role("radio", name="auto").check()
     await strength.fill("60")
     await expect(page.locator("#plan")).to_have_text("Upscale ×2, auto, strength 60")
-    await step.get_by_label("Quality").select_option("fast")
+    await step.get_by_role("radio", name="fast").check()
     await expect(strength).to_be_hidden()
     await expect(page.locator("#plan")).to_have_text("Upscale ×2, fast")
     await step.get_by_label("Operation").select_option("restore")
@@ -125,6 +124,19 @@ async def test_strength_is_offered_where_it_counts(darkroom: StandaloneProcess, 
     await start(page)
     await ended(page, "done", 1)
     await expect(page.locator(".card .facts")).to_contain_text("40 × 40")
+
+
+async def test_another_quality_has_no_strength(darkroom: StandaloneProcess, tab: Tab) -> None:
+    page = await opened(tab, darkroom.url)
+    await page.locator("#steps").get_by_role("radio", name="photo").check()
+    await page.locator("#steps").get_by_label("Strength").fill("0")  # balanced alone
+    await add(page, {"old.png": images.png(24, 24, 43)})
+    await start(page)
+    await ended(page, "done", 1)
+    async with page.expect_response("**/process") as taken:
+        await page.locator(".card").get_by_role("button", name="fast", exact=True).click()
+    assert (await taken.value).status == 202
+    await ended(page, "done", 2)
 
 
 async def test_an_invalid_parameter_is_not_sent(darkroom: StandaloneProcess, tab: Tab) -> None:

@@ -2,6 +2,7 @@
 
 import { canCompare } from "./pair.js";
 import { describeOperations } from "./format.js";
+import { BLENDED } from "./result-size.js";
 
 /** @typedef {import("./picture-list.js").Item} Item */
 
@@ -59,6 +60,7 @@ export class Alternatives {
     if (!file) return;
     const { format, quality: fileQuality, metadata } = item;
     const operations = [{ ...item.operations[0], quality }];
+    if (!BLENDED.includes(quality)) delete operations[0].strength; // the API refuses it for them
     const given = new File([file], item.name, { type: file.type });
     const added = await this.pictures.add(given, { operations, format, quality: fileQuality, metadata, state: "waiting" });
     this.started(added);

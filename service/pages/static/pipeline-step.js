@@ -3,12 +3,9 @@
 import { makeCropFrame } from "./crop-frame.js";
 import { el, uniqueId } from "./dom.js";
 import { describeOperations, formatDuration } from "./format.js";
-import { resultSize } from "./result-size.js";
+import { BLENDED, resultSize } from "./result-size.js";
 import { makeField } from "./schema-field.js";
 import { t } from "./text.js";
-
-/** Qualities that run the photo network, of which `strength` takes a share. */
-const BLENDED = ["photo", "auto"];
 
 /**
  * @typedef {object} Step

@@ -31,21 +31,32 @@ const RULES = {
 export const resultSize = (size, operations) =>
   operations.reduce((before, { op, ...values }) => RULES[op]?.(before, values) ?? before, size);
 
+/** Qualities of upscale that run the photo network, of which `strength` takes a share. */
+export const BLENDED = ["photo", "auto"];
+
+/** The networks that upscale runs: photo is blended with balanced, unless `strength` takes only one of them. */
+function networks({ quality = "balanced", model = `darkroom-${quality}`, strength }) {
+  if (model !== "darkroom-photo") return [model];
+  return [strength !== 0 && model, strength !== 100 && "darkroom-balanced"].filter(Boolean);
+}
+
 /**
  * The seconds that the networks of a pipeline take; other steps hardly count.
  * @param {Size} size @param {{op: string}[]} operations
  * @param {any[]} models of upscale, with `seconds_per_megapixel`
- * @returns {number|null} null: unknown
+ * @returns {number|null} null: unknown, as for auto, which measures the picture, and for restore
  */
 export function expectedSeconds(size, operations, models) {
   let seconds = 0;
   for (const [at, operation] of operations.entries()) {
+    if (operation.op === "restore") return null;
     if (operation.op !== "upscale") continue;
-    const { scale = 2, quality, model = `darkroom-${quality ?? "balanced"}` } = operation;
-    const network = models.find((each) => each.model === model && each.scale === scale);
-    if (!network) return null;
     const { width, height } = resultSize(size, operations.slice(0, at));
-    seconds += (width * height * network.seconds_per_megapixel) / 1e6;
+    for (const model of networks(operation)) {
+      const network = models.find((each) => each.model === model && each.scale === (operation.scale ?? 2));
+      if (!network) return null;
+      seconds += (width * height * network.seconds_per_megapixel) / 1e6;
+    }
   }
   return seconds;
 }
