@@ -14,7 +14,6 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 _OPSET = 17
-_SMALLEST = 16  # values; shorter constants (axes, shapes) stay as they are
 
 
 def write(network: nn.Module, path: Path) -> None:
@@ -83,7 +82,8 @@ def _halve(model: onnx.ModelProto) -> None:
     casts = []
     for stored in model.graph.initializer:
         values = numpy_helper.to_array(stored)
-        if values.dtype != np.float32 or values.size < _SMALLEST:
+        # OpenCV's parser does not take a PReLU's slopes from behind a Cast.
+        if values.ndim < 3 or values.dtype != np.float32 or 1 in values.shape[1:3]:
             continue
         name = stored.name
         stored.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}_16"))
