@@ -31,7 +31,7 @@ from workers.upscaler.openvino import OpenVINO
 SCALE, COUNT = 4, 14
 NOISE_LEVELS = (2, 5, 8)
 QUALITIES = (40, 60, 75)
-STRENGTHS = (60, 80, 100)
+STRENGTHS = (65, 80, 100)
 PHOTOGRAPHS = Path(__file__).resolve().parent.parent / "tests" / "photographs"
 PAGE = (
     ("chelsea.png", 2, 3, 40),

@@ -28,7 +28,7 @@ def test_table_and_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     lines = list(damaged.table(catalogue, [tmp_path / "a.png"]))
     shown = [line.split(" | ")[0].strip("| ") for line in lines[2:]]
     assert shown[0] == "bicubic"
-    assert shown[-3:] == [f"darkroom-photo, strength {each}" for each in (60, 80, 100)]
+    assert shown[-3:] == [f"darkroom-photo, strength {each}" for each in (65, 80, 100)]
     assert 10 < float(lines[-1].split(" | ")[2].rstrip(" |")) < 60
 
     monkeypatch.setattr(damaged, "PAGE", (("chelsea.png", 4, 2, 60), ("coffee.png", 3, 2, 60)))
