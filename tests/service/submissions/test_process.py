@@ -57,7 +57,7 @@ async def test_quality_of_the_file(
         ("blur", {"format": "jpeg", "quality": "lossless"}, "JPEG is never lossless"),
         ("blur", {"format": "webp", "quality": "0"}, "1 to 100, or lossless"),
         ("blur", {"format": "webp", "quality": "best"}, "1 to 100, or lossless"),
-        ("upscale", {"quality": "worst"}, "'fast', 'balanced' or 'best'"),
+        ("upscale", {"quality": "worst"}, "'fast', 'balanced', 'best', 'photo' or 'auto'"),
     ],
 )
 async def test_refused_qualities_of_the_file(

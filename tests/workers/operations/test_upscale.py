@@ -157,10 +157,10 @@ def test_tile_side_depends_on_network_and_area() -> None:
     known = Catalogue.read(None).known
     sides = {w.scale: tiles.tile_side(256, w, 10**6) for w in known if w.name == "LapSRN"}
     assert sides == {2: 256, 4: 128, 8: 64}
-    ours = [w for w in known if w.name.startswith("darkroom-")]
-    assert {tiles.tile_side(256, w, 10**6) for w in ours} == {512}
-    assert min(tiles.tile_side(256, w, 640 * 480) for w in ours) >= 640
-    assert {tiles.tile_side(160, w, 10**6) for w in ours} == {160}
-    assert {tiles.tile_side(256, w, 10**7) for w in ours} == {256}
-    others = [w for w in known if w not in ours and w.name != "LapSRN"]
+    medium = [w for w in known if w.name.startswith(("darkroom-", "realesr-"))]
+    assert {tiles.tile_side(256, w, 10**6) for w in medium} == {512}
+    assert min(tiles.tile_side(256, w, 640 * 480) for w in medium) >= 640
+    assert {tiles.tile_side(160, w, 10**6) for w in medium} == {160}
+    assert {tiles.tile_side(256, w, 10**7) for w in medium} == {256}
+    others = [w for w in known if w not in medium and w.name != "LapSRN"]
     assert {tiles.tile_side(256, w, 10**6) for w in others} == {256}
