@@ -123,12 +123,12 @@ def main() -> None:
     parser.add_argument("pictures", type=Path)
     parser.add_argument("--weights", type=Path, help="folder with the published networks")
     parser.add_argument("--others", type=Path, help="folder of other networks, NAME_x4.onnx")
-    parser.add_argument("--page", type=Path, help="a PNG file to write")
+    parser.add_argument("--page", type=Path, help="a .webp file to write")
     given = parser.parse_args()
     catalogue = read_catalogue(given.weights, given.others)
     if given.page is not None:
         shown = [each for each in names(catalogue, SCALE) if "x4v3" in each][:1]
-        cv2.imwrite(str(given.page), page(catalogue, shown))
+        cv2.imwrite(str(given.page), page(catalogue, shown), [cv2.IMWRITE_WEBP_QUALITY, 95])
     for line in table(catalogue, choose(given.pictures, COUNT)):
         print(line, flush=True)
 
