@@ -48,7 +48,8 @@ _LOCKS = (
 
 _NOTES = """\
 The repository contains none of these packages: `make run` fetches them from the package index and
-checks their hashes. Darkroom itself is MIT, and so are its networks.
+checks their hashes. Darkroom itself is MIT, and so are its networks, but
+darkroom-photo: it derives from Real-ESRGAN (BSD-3-Clause, weights/LICENSE-Real-ESRGAN).
 `tests/project/test_dependencies.py` compares this page with what is installed and refuses a licence
 that is not on the list in `docs/generate/licences.py`. The page lists
 what Linux on x86-64 with Python 3.11 installs.
