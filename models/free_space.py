@@ -24,10 +24,13 @@ _RETRY_SECONDS = 30
 _MONGODB = "MongoDB"
 _MONGODB_COPIES = 3
 """Of a result that is stored: data, oplog and journal. Two of 268 MB took 1.46 GB, 2.7 times."""
-_MONGODB_WRITES_BYTES = 32 << 20
+_MONGODB_WRITES_BYTES = 64 << 20
 """That results leave free above MIN_FREE_DISK_BYTES: for MongoDB's journal and for small writes,
-such as originals and the ledger, which no prediction counts. In a soak the journal took up to 25 MB
-more; where results filled the disk down to the limit, all uploads were refused for a second."""
+such as originals and the ledger, which no prediction counts. In a soak these took up to 25 MB each
+more: where results filled the disk to 32 MiB above the limit, uploads were refused."""
+_SMALL_RESULTS_BYTES = 1 << 20
+"""Of a task that is accepted although all room is promised: 64 MiB are 20 of them at once, stored
+three times each; when they are stored they wait like others."""
 
 
 class FreeSpace:
@@ -56,19 +59,21 @@ class FreeSpace:
     async def check(self, results: int = 0, others: int = 0, share: int = 1) -> None:
         """Return if both disks have room for ``results`` bytes of results.
 
-        ``others``: bytes that are promised to other results on the disk of MongoDB. ``share``: how
-        many times as much must be free. Disks are measured once a second, so that it may be called
+        ``others``: bytes that are promised to other results on the disk of MongoDB; small results
+        do not wait for those, since they fit into what results leave free. ``share``: how many
+        times as much must be free. Disks are measured once a second, so that it may be called
         often.
 
         Raises:
             InsufficientResources: less than MIN_FREE_DISK_BYTES would be left on one of them.
         """
-        await self._check(results, others, share, left=0)
+        small = results <= _SMALL_RESULTS_BYTES
+        await self._check(results, 0 if small else others, share, left=0)
 
     async def check_storing(self, results: int, others: int) -> None:
         """Return if ``results`` bytes may be written now; ``others`` are being written already.
 
-        As ``check``, but results that make MongoDB's files grow leave 32 MiB more: they stop, and
+        As ``check``, but results that make MongoDB's files grow leave 64 MiB more: they stop, and
         wait, before uploads are refused.
 
         Raises:

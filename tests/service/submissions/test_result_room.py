@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from models import free_space
 from models.settings import Settings
 from models.store import Store
 from service.app import create_app
@@ -96,6 +97,8 @@ async def test_results_must_fit_beside_those_of_open_tasks(
     settings: Settings, aiohttp_client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(admission, "_COUNT_SECONDS", 0)
+    small = free_space._SMALL_RESULTS_BYTES
+    monkeypatch.setattr(free_space, "_SMALL_RESULTS_BYTES", 100_000)
     client: Client = await aiohttp_client(create_app(settings))
     kept = settings.uploads.min_free_disk_bytes
     set_free(client, the_service=10 * kept, MongoDB=kept + 2_400_000)
@@ -111,6 +114,8 @@ async def test_results_must_fit_beside_those_of_open_tasks(
     assert refused.headers["Retry-After"] == "30"
     assert (await post(client, 3)).status == 202  # a small result fits
     assert (await resize(client, 10, seed=1)).status == 202  # is accepted already
+    monkeypatch.setattr(free_space, "_SMALL_RESULTS_BYTES", small)
+    assert (await resize(client, 10, seed=2)).status == 202  # promises do not keep out small ones
 
 
 async def test_space_of_deleted_results_is_room(
