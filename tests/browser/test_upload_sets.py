@@ -315,12 +315,13 @@ async def test_touch_on_a_phone(darkroom: StandaloneProcess, browser: Browser) -
     assert after == [100, before[1] - 40]  # the finger moves the picture
     await touch(stage, [(-30, 60), (-50, 60), (-60, 60)], [(30, 60), (50, 60), (60, 60)])
     assert (await stage.evaluate(_PLACE))[0] == 200
-    await page.get_by_role("button", name="Large view: phone.png").tap()
+    # Chromium drops a tap that comes too soon after a finger that moved: clicks instead.
+    await page.get_by_role("button", name="Large view: phone.png").click()
     dialog = page.get_by_role("dialog")
     await dialog.get_by_role("button", name="Fit").tap()
     await touch(dialog.locator(".stage"), [(60, 60), (20, 60), (-30, 60)])  # a swipe
     await expect(dialog.get_by_role("heading", name="other.png")).to_be_visible()
-    await dialog.get_by_role("button", name="Close").tap()
+    await dialog.get_by_role("button", name="Close").click()
     for node in await page.locator("button:visible, a.button:visible, summary:visible").all():
         size = await node.bounding_box()
         assert size is not None
