@@ -26,8 +26,9 @@ from models.networks.catalogue import Catalogue
 from models.operations import Encoding
 from tests.support import flat_pictures as flat
 from tests.support.images import psnr, scene
+from workers.imaging import png_layout, png_writer
 from workers.imaging.codec import decode
-from workers.imaging.picture import Pixels
+from workers.imaging.picture import Picture, Pixels
 from workers.imaging.writer import write
 from workers.upscaler.opencv import REFERENCE
 
@@ -44,6 +45,15 @@ def by_opencv(*flags: int) -> Encode:
     return lambda pixels: bytes(cv2.imencode(".png", pixels, list(flags))[1])
 
 
+def by_darkroom(level: int) -> Encode:
+    def encode(pixels: Pixels) -> bytes:
+        with tempfile.NamedTemporaryFile(dir="/dev/shm") as file:
+            png_writer.write(Path(file.name), png_layout.full(Picture(pixels)), level)
+            return file.read()
+
+    return encode
+
+
 def by_pillow(kind: str, **options: object) -> Encode:
     def encode(pixels: Pixels) -> bytes:
         buffer = io.BytesIO()
@@ -56,7 +66,8 @@ def by_pillow(kind: str, **options: object) -> Encode:
 def settings() -> dict[str, dict[str, Encode]]:
     level, strategy = cv2.IMWRITE_PNG_COMPRESSION, cv2.IMWRITE_PNG_STRATEGY
     filters, up = cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP
-    png: dict[str, Encode] = {"OpenCV, nothing said": by_opencv()}
+    png = {f"PNG_LEVEL={level}": by_darkroom(level) for level in (0, 1, 2, 9)}
+    png["OpenCV, nothing said"] = by_opencv()
     for n in (0, 1, 2, 3, 4, 6):
         png[f"OpenCV level {n}"] = by_opencv(level, n)
     for name, value in _STRATEGIES.items():

@@ -32,7 +32,7 @@ _DECODE = {  # by bits a sample and channels
 }
 _WEIGHTED = {8: 12, 16: 20}  # colours weighted by alpha are filtered in 16 bits, or as floats
 _SPREAD = 30  # of an upscale's input, beside it, where it has alpha
-_ENCODE: dict[OutputFormat, int] = {"png": 4, "jpeg": 11, "webp": 56}  # beside the picture itself
+_ENCODE: dict[OutputFormat, int] = {"png": 0, "jpeg": 11, "webp": 56}  # beside the picture itself
 
 _TILE = 60  # bytes a pixel of a tile, measured of darkroom-fast and FSRCNN in OpenCV
 
@@ -62,10 +62,7 @@ def predict(header: ImageHeader, operations: Sequence[Operation], output: Output
         before = after
     largest = max(width * height for width, height in found)
     encode = largest * _ENCODE[output]
-    if output == "png":
-        # A PNG is written row by row; only with alpha it is put together first.
-        encode = max(encode, largest * channels * depth // 8) if alpha else 0
-    else:
+    if output != "png":  # which is written band by band
         encode += _reduced(largest, channels, depth)
     return BASE_BYTES + max(peak, before * channels * depth // 8 + encode)
 

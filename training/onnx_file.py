@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
+from workers.conversion.depth_to_space import blocks_first
+
 _OPSET = 17
 
 
@@ -39,8 +41,7 @@ def write(network: nn.Module, path: Path) -> None:
             opset_version=_OPSET,
             dynamo=False,
         )
-    model = onnx.load_model_from_string(buffer.getvalue())
-    _order_depth_first(model)
+    model = onnx.load_model_from_string(blocks_first(buffer.getvalue()))
     _halve(model)
     onnx.checker.check_model(model)
     part = path.with_suffix(".part")
@@ -51,31 +52,6 @@ def write(network: nn.Module, path: Path) -> None:
 def _depth_first(channels: int, area: int) -> NDArray[np.int64]:
     """Return, for each channel in the order of ONNX's DCR, its number in that of pixel_shuffle."""
     return np.arange(channels * area).reshape(channels, area).T.ravel()
-
-
-def _order_depth_first(model: onnx.ModelProto) -> None:
-    """Turn the last DepthToSpace from CRD, which is pixel_shuffle's, into DCR.
-
-    Once ``dnn_superres`` has read a network, cv2.dnn computes each DepthToSpace as DCR (5.0.0).
-    """
-    stored = {each.name: each for each in model.graph.initializer}
-    makers = {node.output[0]: node for node in model.graph.node}
-    last = model.graph.node[-1]
-    if last.op_type != "DepthToSpace":
-        return
-    found = {each.name: each for each in last.attribute}
-    area = found["blocksize"].i ** 2
-    found["mode"].s = b"DCR"
-    reached = [makers[last.input[0]]]
-    while reached:
-        node = reached.pop()
-        if node.op_type == "Add":
-            reached += [makers[name] for name in node.input if name in makers]
-            continue
-        for name in node.input[1:]:
-            values = numpy_helper.to_array(stored[name])
-            values = values[_depth_first(len(values) // area, area)]
-            stored[name].CopyFrom(numpy_helper.from_array(values, name))
 
 
 def _halve(model: onnx.ModelProto) -> None:

@@ -15,9 +15,9 @@ class EncodingSettings(Group):
         DEFAULT.png_level,
         ge=0,
         le=9,
-        description="Compression of PNG. 0: none; 1: photographs by run lengths only, as small as "
-        "with 6 and several times faster, and flat pictures with zlib's levels from 6 on; 2 to 9: "
-        "zlib's levels for all.",
+        description="Compression of PNG. 0: none; 1: photographs fast; from 2: photographs by run "
+        "lengths, which take three times as long for 3 to 15 % fewer bytes. Flat pictures are "
+        "compressed by zlib's levels from 6 on; 7 to 9: by these.",
     )
     jpeg_quality: int = Field(
         DEFAULT.jpeg_quality,

@@ -2,8 +2,8 @@
 
 Once dnn_superres was used, OpenCV 5.0 runs every DepthToSpace of the process by its layer: blocks
 first (DCR), whatever the ONNX file says. Most networks are exported with columns first (CRD). The
-two differ by the order of the channels, so the convolution before the shuffle can make them in the
-other one.
+two differ by the order of the channels, so the convolution before the shuffle, or several whose sum
+is shuffled, can make them in the other one.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _COLUMNS_FIRST, _BLOCKS_FIRST = b"CRD", b"DCR"
 
 
 class NotReorderedError(Exception):
-    """What stands before the shuffle is not one convolution; the text says so."""
+    """What stands before the shuffle is no convolution, nor a sum of some; the text says so."""
 
 
 @dataclass
@@ -47,7 +47,8 @@ def blocks_first(data: bytes) -> bytes:
     """Return the same ONNX network with each DepthToSpace in the mode DCR.
 
     Raises:
-        NotReorderedError: one is in the mode CRD, and not right behind a convolution.
+        NotReorderedError: one is in the mode CRD, and not right behind a convolution or a sum of
+            convolutions.
         ValueError: it is no ONNX file.
     """
     if _COLUMNS_FIRST not in data:
@@ -59,13 +60,18 @@ def blocks_first(data: bytes) -> bytes:
     for node in nodes:
         if node.mode is None:
             continue
-        maker = makers.get(node.inputs[0], _Node())
-        stored = maker.inputs[1:]
-        shared = any(uses[name] > 1 for name in (node.inputs[0], *stored))
-        if maker.kind != "Conv" or not stored or shared:
-            raise NotReorderedError("DepthToSpace (CRD) does not stand behind one convolution")
-        for name in stored:
-            _reorder(made, tensors.get(name), node.side)
+        reached = [node.inputs[0]]
+        while reached:
+            maker = makers.get(name := reached.pop(), _Node())
+            stored = maker.inputs if maker.kind == "Add" else maker.inputs[1:]
+            shared = any(uses[each] > 1 for each in (name, *stored))
+            if maker.kind not in {"Add", "Conv"} or not stored or shared:
+                raise NotReorderedError("DepthToSpace (CRD) does not stand behind convolutions")
+            if maker.kind == "Add":
+                reached += stored
+                continue
+            for each in stored:
+                _reorder(made, tensors.get(each), node.side)
         made[node.mode : node.mode + len(_BLOCKS_FIRST)] = _BLOCKS_FIRST
     return bytes(made)
 

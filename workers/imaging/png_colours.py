@@ -40,9 +40,9 @@ def _gray(pixels: Pixels, alpha: Pixels | None) -> Layout | None:
     if (alpha is None and depth == 8) or (alpha is not None and key is None):
         return None
     step = _gray_step(depth)
-    samples = _packed(pixels, depth, lambda rows: pixels[rows] // step)
+    rows = _packed(pixels, depth, lambda part: pixels[part] // step)
     chunks = b"" if key is None else chunk(b"tRNS", struct.pack(">H", key // step))
-    return Layout(samples, depth, GRAY, chunks)
+    return Layout(pixels.shape[1], pixels.shape[0], depth, GRAY, rows, chunks)
 
 
 def _gray_step(depth: int) -> int:
@@ -63,21 +63,21 @@ def _transparent_level(pixels: Pixels, alpha: Pixels) -> int | None:
 
 def _palette(pixels: Pixels, alpha: Pixels | None) -> Layout | None:
     found = np.array([], np.uint32)
-    for rows in _bands(pixels):
-        codes = _codes(pixels, alpha, rows)
+    for band in _bands(pixels):
+        codes = _codes(pixels, alpha, band)
         found = np.union1d(found, codes[_run_starts(codes)])
         if len(found) > _MAX_COLOURS:
             return None
     if len(found) * _SHARE > pixels.shape[0] * pixels.shape[1]:
         return None
     depth = next(bits for bits in (1, 2, 4, 8) if len(found) <= 1 << bits)
-    samples = _packed(pixels, depth, lambda rows: _indexes(_codes(pixels, alpha, rows), found))
+    rows = _packed(pixels, depth, lambda part: _indexes(_codes(pixels, alpha, part), found))
     colours = found.astype("<u4").view(np.uint8).reshape(-1, 4)
     chunks = chunk(b"PLTE", colours[:, 2::-1].tobytes())
     if alpha is not None:
         transparent = max(1, int((colours[:, 3] < _OPAQUE).sum()))  # they come first
         chunks += chunk(b"tRNS", colours[:transparent, 3].tobytes())
-    return Layout(samples, depth, PALETTE, chunks)
+    return Layout(pixels.shape[1], pixels.shape[0], depth, PALETTE, rows, chunks)
 
 
 def _bands(pixels: Pixels) -> Iterator[slice]:
@@ -106,13 +106,18 @@ def _indexes(codes: _Codes, colours: _Codes) -> Pixels:
     return np.repeat(numbers, np.diff(starts, append=len(codes)))
 
 
-def _packed(pixels: Pixels, depth: int, values_of: Callable[[slice], Pixels]) -> Pixels:
-    """Return rows of bytes: ``values_of`` each band in ``depth`` bits, leftmost in high bits."""
-    (height, width), each = pixels.shape[:2], 8 // depth
-    packed = np.zeros((height, -(-width // each)), np.uint8)
-    for rows in _bands(pixels):
-        values = values_of(rows).reshape(-1, width)
+def _packed(
+    pixels: Pixels, depth: int, values_of: Callable[[slice], Pixels]
+) -> Callable[[slice], Pixels]:
+    """Return rows of bytes: ``values_of`` some rows in ``depth`` bits, leftmost in high bits."""
+    width, each = pixels.shape[1], 8 // depth
+
+    def rows(part: slice) -> Pixels:
+        values = values_of(part).reshape(-1, width)
+        packed = np.zeros((len(values), -(-width // each)), np.uint8)
         for place in range(each):
-            part = values[:, place::each] << (8 - depth * (place + 1))
-            packed[rows, : part.shape[1]] |= part
-    return packed
+            column = values[:, place::each] << (8 - depth * (place + 1))
+            packed[:, : column.shape[1]] |= column
+        return packed
+
+    return rows

@@ -15,7 +15,7 @@ from PIL import Image
 from models.errors import BadImage
 from models.images.encoder_settings import EncoderSettings
 from models.operations import Encoding
-from workers.imaging import depth16, icc_profile, notes, png_chunks, png_colours, png_layout
+from workers.imaging import depth16, icc_profile, notes, png_colours, png_layout, png_writer
 from workers.imaging.embedding import Embedding
 from workers.imaging.picture import Picture, Pixels
 
@@ -49,8 +49,9 @@ def write(picture: Picture, encoding: Encoding, writing: EncoderSettings, path: 
     """
     if encoding.format == "png":
         carried = Embedding.of(picture, encoding)
-        _write_png(picture, writing.png_level, path)
-        png_chunks.insert(path, carried.png_chunks())
+        few = png_colours.reduce(picture) if picture.few_colours else None
+        layout, chunks = few or png_layout.full(picture), carried.png_chunks()
+        png_writer.write(path, layout, writing.png_level, chunks, few_colours=few is not None)
         return _describe(picture, path, carried.notes)
     picture = depth16.reduce_to_8_bits(picture, notes.REDUCED_FOR_FORMAT)
     carried = Embedding.of(picture, encoding)
@@ -78,22 +79,6 @@ def _describe(picture: Picture, path: Path, more_notes: tuple[str, ...] = ()) ->
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     size, all_notes = path.stat().st_size, (*picture.notes, *more_notes)
     return Output(str(path), picture.width, picture.height, size, sha256, all_notes)
-
-
-def _write_png(picture: Picture, level: int, path: Path) -> None:
-    """Write the samples alone."""
-    reduced = png_colours.reduce(picture) if picture.few_colours else None
-    layout, samples = reduced, picture.pixels
-    if layout is None and picture.alpha is not None:
-        if samples.ndim == 2:
-            layout = png_layout.gray_and_alpha(samples, picture.alpha)
-        else:
-            samples = np.dstack([samples, picture.alpha])
-    if layout is not None:
-        samples = layout.samples
-    png_layout.write(path, samples, level, few_colours=reduced is not None)
-    if layout is not None:
-        layout.set_header(path, picture.width)
 
 
 def _webp(picture: Picture, carried: Embedding, quality: Mapping[str, Any]) -> bytes:

@@ -10,22 +10,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.errors import BadImage
 from models.images.encoder_settings import EncoderSettings
 from models.operations import Encoding
 from tests.support import images
 from tests.support.flat_pictures import gradient, screenshot, tiles
 from tests.workers.imaging import encode
-from workers.imaging import png_layout
 from workers.imaging.picture import Picture
 
 PHOTOGRAPHS = sorted((Path(__file__).parents[2] / "photographs").glob("*.png"))
-RUNS = [
-    *(cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE),
-    *(cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_PAETH),
-]
-
-
 FLAT = {"screenshot": screenshot(), "gradient": gradient(), "tiles": tiles()}
 
 
@@ -60,8 +52,7 @@ def test_flat_pictures_of_16_bits(mode: str) -> None:
     picture = picture_of(screenshot(), mode)
     data = encode(picture, Encoding("png"))
     assert data[24] == 16
-    runs = cv2.imencode(".png", picture.pixels, RUNS)[1]
-    assert len(data) < 0.7 * len(runs)
+    assert len(data) < 0.85 * len(as_runs(picture.pixels))
     back: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if mode == "LA;16":  # which OpenCV reads as BGRA
         assert (back[:, :, 0] == picture.pixels).all() and (back[:, :, 3] == picture.alpha).all()
@@ -69,16 +60,32 @@ def test_flat_pictures_of_16_bits(mode: str) -> None:
         assert (back[:, :, :3] if "A" in mode else back).tobytes() == picture.pixels.tobytes()
 
 
+def as_runs(samples: Any) -> bytes:
+    """Return what OpenCV makes of it as a photograph: run lengths, Paeth."""
+    flags = [cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
+    flags += [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_PAETH]
+    return bytes(cv2.imencode(".png", samples, flags)[1])
+
+
+def is_fast(data: bytes) -> bool:
+    """Tell whether it was compressed in the way of photographs: a zlib stream of ISA-L."""
+    at = data.index(b"IDAT") + 4
+    return data[at : at + 2] == b"\x78\x5e"
+
+
 @pytest.mark.parametrize("path", PHOTOGRAPHS, ids=lambda path: path.stem)
-def test_photographs_are_written_as_fast_as_before(path: Path) -> None:
+def test_photographs(path: Path) -> None:
+    """The fast way takes a quarter of the time of runs, and some bytes more."""
     pixels: Any = cv2.imread(str(path))
     for samples in (
         pixels,
         cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY),
         cv2.resize(pixels, None, fx=2, fy=2),
     ):
-        data = encode(Picture(np.asarray(samples)), Encoding("png"))
-        assert data == cv2.imencode(".png", samples, RUNS)[1].tobytes()
+        picture, runs = Picture(np.asarray(samples)), len(as_runs(samples))
+        data = encode(picture, Encoding("png"))
+        assert is_fast(data) and len(data) < 1.2 * runs
+        assert len(encode(picture, Encoding("png"), writing(2))) < 1.01 * runs
 
 
 def photograph(width: int, height: int) -> Image.Image:
@@ -98,8 +105,7 @@ def test_photograph_with_bars_is_a_photograph() -> None:
     image = Image.new("RGB", (640, 480))
     image.paste(photograph(640, 360), (0, 60))
     picture = picture_of(image, "RGB")
-    data = encode(picture, Encoding("png"))
-    assert data == cv2.imencode(".png", picture.pixels, RUNS)[1].tobytes()
+    assert is_fast(encode(picture, Encoding("png")))
 
 
 def test_levels(tmp_path: Path) -> None:
@@ -119,19 +125,3 @@ def writing(level: int) -> EncoderSettings:
 def test_every_shape(size: tuple[int, int], mode: str) -> None:
     picture = picture_of(screenshot(640, 400).resize(size), mode)
     assert images.decoded(encode(picture, Encoding("png"))).size == size
-
-
-def test_a_failed_file_is_written_from_memory(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """OpenCV does not tell why it failed; Python's own error says that the disk is full."""
-    monkeypatch.setattr(cv2, "imwrite", lambda *_: False)
-    png_layout.write(tmp_path / "a.png", images.scene(), 1)
-    assert images.decoded((tmp_path / "a.png").read_bytes()).size == (40, 30)
-
-    def refuse(*_: Any) -> Any:
-        raise cv2.error("too large")
-
-    monkeypatch.setattr(cv2, "imencode", refuse)
-    with pytest.raises(BadImage, match="40 x 30 pixels cannot be written: too large"):
-        png_layout.write(tmp_path / "b.png", images.scene(), 1)
