@@ -40,7 +40,7 @@ async def soak(
     and nothing is compared. ``changes``: settings that differ from the soak's own. Each act is
     performed at least once in the first half, and at least ``least`` times in the second.
     """
-    with start_darkroom(changes) as darkroom, closing(StoreStats(darkroom)) as stores:
+    with start_darkroom(seconds, changes) as darkroom, closing(StoreStats(darkroom)) as stores:
         records = Records(valid_requests.ACTS)
         peak: Counter[str] = Counter()
         free: list[int] = []
