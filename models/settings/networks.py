@@ -24,10 +24,11 @@ class NetworkSettings(Group):
         description="Engine that runs the networks; auto: OpenVINO if it passes its check at "
         "start, else OpenCV, the reference.",
     )
-    upscale_precision: Literal["f32", "bf16"] = Field(
-        "f32",
-        description="Arithmetic of OpenVINO; bf16: up to twice as fast on processors that support "
-        "it, a few levels off the reference.",
+    upscale_precision: Literal["auto", "f32", "bf16"] = Field(
+        "auto",
+        description="Arithmetic of OpenVINO. bf16: up to twice as fast on processors that have it, "
+        "0.00 to 0.04 dB and a few levels off the reference; auto: bf16 where the processor has it "
+        "and its check at start passes, else f32.",
     )
     tile_pixels: int = Field(
         0,

@@ -18,7 +18,6 @@ from workers.imaging.picture import Pixels
 from workers.upscaler import colour
 from workers.upscaler.colour import Chroma, Plane
 from workers.upscaler.engine import NonFiniteOutput, UnusableNetwork
-from workers.upscaler.opencv import REFERENCE
 
 # Importing openvino sends telemetry and writes ~/intel. Without this module it uses a stub of its
 # own, which does neither.
@@ -37,6 +36,7 @@ class OpenVINO:
 
     ``precision``: of the convolutions. f32 is within one level of OpenCV. bf16 is faster on
     processors that have it, and a few levels off (bench/README.md); on others it means f32.
+    ``has_bf16``: whether this processor has it.
     """
 
     name = "openvino"
@@ -45,6 +45,7 @@ class OpenVINO:
     def __init__(self, precision: Literal["f32", "bf16"] = "f32") -> None:
         self._core = openvino.Core()
         self._precision = precision
+        self.has_bf16 = "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         version = openvino.get_version().partition("-")[0]
         self.label = f"openvino {version} {precision}"
         self._compiled = lru_cache(maxsize=MAX_COMPILED_NETWORKS)(self._compile)
@@ -59,22 +60,21 @@ class OpenVINO:
                 does not know its operations (those of TensorFlow's 8-bit weights).
             NonFiniteOutput: it returned NaN or infinity.
         """
-        if pixels.shape[:2] == (1, 1) and path.suffix == ".pb":
-            # In bf16 FSRCNN makes one pixel 79 levels wrong (2026.4.1, a model of any size).
-            return REFERENCE.enlarge(path, weights, pixels, chroma)
         channels = 3 if weights.takes_colour else 1
-        run = self._compiled(path, weights.scale, channels, cv2.getNumThreads())
+        # In bf16 one pixel becomes up to 222 levels wrong (2026.4.1, sides of any length).
+        precision = "f32" if pixels.shape[:2] == (1, 1) else self._precision
+        run = self._compiled(path, weights.scale, channels, cv2.getNumThreads(), precision)
         if isinstance(run, UnusableNetwork):
             raise run
         return colour.enlarge_by(run, weights, pixels, chroma)
 
     def _compile(
-        self, path: Path, scale: int, channels: int, threads: int
+        self, path: Path, scale: int, channels: int, threads: int, precision: str
     ) -> Callable[[Plane], Plane] | UnusableNetwork:
         """Return a function that runs the network, or the error; both are cached."""
         options = {
             "INFERENCE_NUM_THREADS": threads,
-            "INFERENCE_PRECISION_HINT": self._precision,
+            "INFERENCE_PRECISION_HINT": precision,
             "NUM_STREAMS": 1,
             # Each child would pin its threads to the same first cores.
             "ENABLE_CPU_PINNING": False,
