@@ -29,7 +29,12 @@ from service.dashboard.history_recorder import record_history
 from service.dashboard.overview import OVERVIEW, Overview
 from service.dashboard.page import dashboard_middleware
 from service.events.change_stream import watch_changes
-from service.events.long_poll import COMPLETION_WAITER, CompletionWaiter
+from service.events.long_poll import (
+    COMPLETION_WAITER,
+    POLLED_TASKS,
+    CompletionWaiter,
+    PolledTasks,
+)
 from service.events.sse_hub import EVENT_HUB, EventHub
 from service.handlers import health
 from service.http import cors
@@ -104,12 +109,13 @@ async def stores_context(app: web.Application) -> AsyncIterator[None]:
 async def background_context(app: web.Application) -> AsyncIterator[None]:
     """Run what goes on besides requests. Long polls and event streams share a change stream."""
     settings, store, instruments = app[SETTINGS], app[STORE], app[INSTRUMENTS]
-    endings = app[COMPLETION_WAITER] = CompletionWaiter()
+    endings, polled = CompletionWaiter(), PolledTasks()
+    app[COMPLETION_WAITER], app[POLLED_TASKS] = endings, polled
     hub = app[EVENT_HUB] = EventHub(settings.http, settings.limits, store, instruments)
     app[METRICS_COLLECTOR] = MetricsCollector(settings.stores, store, app[QUEUE], instruments)
     app[OVERVIEW] = Overview(settings.uploads, store, app[QUEUE])
     working = [
-        asyncio.create_task(watch_changes(store.change_stream, [endings, hub])),
+        asyncio.create_task(watch_changes(store.change_stream, [endings, polled, hub])),
         asyncio.create_task(hub.run()),
         asyncio.create_task(measure_lag(instruments)),
         asyncio.create_task(record_history(store)),

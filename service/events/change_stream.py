@@ -9,7 +9,7 @@ import structlog
 
 from models.errors import StoreUnavailable
 from models.store.tasks.change_stream import TaskChangeStream
-from service.events.long_poll import CompletionWaiter
+from service.events.long_poll import CompletionWaiter, PolledTasks
 from service.events.sse_hub import EventHub
 
 log = structlog.get_logger()
@@ -18,7 +18,7 @@ _REOPEN_SECONDS = 0.5  # before a broken stream is reopened
 
 
 async def watch_changes(
-    feed: TaskChangeStream, listeners: Sequence[CompletionWaiter | EventHub]
+    feed: TaskChangeStream, listeners: Sequence[CompletionWaiter | PolledTasks | EventHub]
 ) -> None:
     """Follow the change stream until cancelled; reopen it after errors."""
     while True:

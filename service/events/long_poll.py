@@ -1,8 +1,9 @@
-"""Long polls (?wait=): one change stream wakes all requests whose tasks ended."""
+"""Polls and long polls (?wait=): one change stream wakes all requests whose tasks ended."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
@@ -17,6 +18,8 @@ from service.app_keys import STORE
 from service.auth.authenticator import AUTHENTICATOR
 
 T = TypeVar("T")
+
+_POLLED_SECONDS = 0.1  # for which progress may be old: some clients poll fifty times a second
 
 
 class _Waiter:
@@ -90,6 +93,45 @@ class CompletionWaiter:
                     del self._waiters[task_id]
 
 
+class PolledTasks:
+    """Unfinished tasks that were read a moment ago; forgotten as soon as they end."""
+
+    def __init__(self) -> None:
+        self._read: dict[str, tuple[float, Task | None]] = {}
+        """When it was read, and the task; None while it is being read for the first time."""
+
+    def on_change(self, change: TaskChange) -> None:
+        if change.status in ENDED:
+            self.forget(change.task_id)
+
+    def on_missed_changes(self) -> None:
+        self._read.clear()
+
+    def forget(self, task_id: str) -> None:
+        """Read the task again at its next poll: this service ended it."""
+        self._read.pop(task_id, None)
+
+    async def get(
+        self, task_id: str, view: View, read: Callable[[str, View], Awaitable[Task | None]]
+    ) -> Task | None:
+        """Return the task, unfinished at most ``_POLLED_SECONDS`` old; None if not in ``view``."""
+        now = time.monotonic()
+        at, task = self._read.get(task_id, (now, None))
+        if task is not None and now < at + _POLLED_SECONDS and view.sees(task.owner):
+            return task
+        mine = self._read[task_id] = (now, None)
+        try:
+            task = await read(task_id, view)
+        finally:
+            # Otherwise it has ended meanwhile, or another request reads it.
+            is_current = self._read.get(task_id) is mine
+            if is_current:
+                del self._read[task_id]
+        if is_current and task is not None and not task.ended:
+            self._read[task_id] = (now, task)
+        return task
+
+
 async def long_poll_task(
     request: web.Request, task_id: str, seconds: float, view: View = UNRESTRICTED_VIEW
 ) -> Task | None:
@@ -101,7 +143,7 @@ async def long_poll_task(
     """
     tasks = request.app[STORE].tasks
     if not seconds:
-        return await tasks.get(task_id, view)
+        return await request.app[POLLED_TASKS].get(task_id, view, tasks.get)
     task = await request.app[COMPLETION_WAITER].wait(
         [task_id], lambda: tasks.get(task_id, view), lambda task: [task], seconds
     )
@@ -132,3 +174,4 @@ async def long_poll_group(
 
 
 COMPLETION_WAITER = web.AppKey("completion_waiter", CompletionWaiter)
+POLLED_TASKS = web.AppKey("polled_tasks", PolledTasks)

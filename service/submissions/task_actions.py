@@ -12,6 +12,7 @@ from models.metrics.instruments import operation_label
 from models.tasks.task import RESTARTABLE, Status, Task
 from service.app_keys import INSTRUMENTS, STORE
 from service.auth.identity import client_id
+from service.events.long_poll import POLLED_TASKS
 from service.submissions.task_creator import TASK_CREATOR
 
 log = structlog.get_logger()
@@ -28,6 +29,7 @@ async def cancel_task(request: web.Request, task_id: str, view: View) -> Task:
     store, tasks = request.app[STORE], request.app[STORE].tasks
     error = TaskCancelled("the task was cancelled; upload the image again or retry the task")
     task = await tasks.cancel(task_id, error.document(), view)
+    request.app[POLLED_TASKS].forget(task_id)
     if task is None:
         found = require_task(await tasks.get(task_id, view))
         raise _wrong_status(found, "cancelled", _CANCELLABLE)
