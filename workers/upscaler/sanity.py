@@ -122,7 +122,9 @@ def check_enlargement(before: Pixels, after: Pixels, limits: SanityLimits) -> Sa
         large = cv2.resize(shift, part.shape[1::-1], interpolation=cv2.INTER_LINEAR)
         level = np.asarray(cv2.subtract(back, large, dtype=cv2.CV_32F), np.float32)
         square += cv2.norm(level, part.astype(np.float32), cv2.NORM_L2SQR) / before.size
-        contrast += float(((level - mean.ravel()) ** 2).sum(dtype=np.float64))
+        centre, spread = (np.asarray(each) for each in cv2.meanStdDev(level))
+        pixels = part.shape[0] * part.shape[1]
+        contrast += pixels * float((spread**2 + (centre - mean) ** 2).sum())
     psnr = psnr_db(square)
     flat, contrast = float((deviation**2).mean()), contrast / before.size
     # From |a - b|^2 = |a|^2 + |b|^2 - 2ab.
