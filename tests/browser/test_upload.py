@@ -33,7 +33,7 @@ async def test_programs_get_text_and_browsers_the_page(
 ) -> None:
     assert darkroom.curl(darkroom.url).startswith("Darkroom: send pictures")
     head = darkroom.curl("-si", "-H", "Accept: text/html", darkroom.url)
-    assert re.search(r"(?im)^vary: accept\r?$", head)
+    assert re.search(r"(?im)^vary: accept, accept-language, cookie\r?$", head)
     assert "script-src 'self'" in head
     await opened(tab, darkroom.url)
     await expect(tab.page.locator("#choose")).to_be_visible()
