@@ -72,7 +72,7 @@ async def test_a_german_page_from_drop_to_result_and_the_switch(
         "Das Bild ist beschädigt, unvollständig oder nicht lesbar."
     )
     await failed.locator("summary").click()
-    await expect(failed.locator('p[lang="en"]')).to_contain_text("bit")
+    await expect(failed.locator('p[lang="en"]')).to_contain_text("wrong checksum")
     await tab.shots("german-done")
     assert await tab.findings() == []
     await page.get_by_role("button", name="Liste").click()
