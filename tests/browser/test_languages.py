@@ -7,7 +7,7 @@ from typing import Any
 from playwright.async_api import Page, expect
 
 from models.settings import Settings
-from tests.browser.conftest import Tab
+from tests.browser.conftest import WIDTHS, Tab
 from tests.browser.test_docs import keep
 from tests.browser.upload_page import broken, card, drop, ended, opened, ready
 from tests.support import api_key_clients, images
@@ -30,6 +30,24 @@ _FORMATTED = """async () => {
     describeOperations([{ op: "upscale", scale: 2, quality: "best" }, { op: "newer", what: 1 }]),
   ];
 }"""
+
+
+_SPILLED = """() => [...document.querySelectorAll("body *")]
+  .filter((each) => each.checkVisibility() && each.clientWidth && !each.closest(".visually-hidden"))
+  .filter((each) => each.scrollWidth > each.clientWidth + 1)
+  .filter((each) => getComputedStyle(each).overflowX === "visible" && each.tagName !== "HTML")
+  .map((each) => `${each.tagName}.${each.className} ${each.textContent.slice(0, 40)}`)"""
+
+
+async def spilled(page: Page) -> list[str]:
+    """Return the elements whose text is wider than they are, at each width."""
+    found, before = [], page.viewport_size
+    for width, height in WIDTHS.items():
+        await page.set_viewport_size({"width": width, "height": height})
+        found += [f"{width}: {each}" for each in await page.evaluate(_SPILLED)]
+    if before:
+        await page.set_viewport_size(before)
+    return found
 
 
 async def switch(page: Page, language: str) -> None:
@@ -55,6 +73,7 @@ async def test_a_german_page_from_drop_to_result_and_the_switch(
     await expect(page.get_by_role("group", name="Qualität")).to_contain_text("ausgewogen")
     assert await page.locator('#options [lang="en"]').count() == 0  # all of the API is translated
     await tab.shots("german-chosen")
+    assert await spilled(page) == []
     assert await tab.findings() == []
     # What is chosen survives the switch, as do results.
     await switch(page, "English")
@@ -74,6 +93,7 @@ async def test_a_german_page_from_drop_to_result_and_the_switch(
     await failed.locator("summary").click()
     await expect(failed.locator('p[lang="en"]')).to_contain_text("wrong checksum")
     await tab.shots("german-done")
+    assert await spilled(page) == []
     assert await tab.findings() == []
     await page.get_by_role("button", name="Liste").click()
     await tab.shots("german-list")
@@ -97,11 +117,16 @@ async def test_numbers_dates_and_what_the_api_says(client: Any, german_tab: Tab)
         "Hochskalieren ×2, beste → Newer what 1",
     ]
     for value, text, language in (
-        ("How many times wider and higher.", "Um wie viel breiter und höher.", None),
+        ("How many times wider and higher.", "Wie vielmal so breit und so hoch.", None),
         ("metadata was dropped: EXIF, XMP", "Metadaten wurden entfernt: EXIF, XMP", None),
         (
             "the print resolution, 300 dpi, was dropped: WEBP (a|b) cannot hold it",
             "die Druckauflösung 300 dpi wurde entfernt: WEBP (a|b) kann sie nicht speichern",
+            None,
+        ),
+        (
+            "21 tasks failed in the last 15 min: bad_output 1",
+            "21 Aufgaben in den letzten 15 min fehlgeschlagen: bad_output 1",
             None,
         ),
         ("of a newer API {x}", "of a newer API {x}", "en"),
@@ -142,7 +167,9 @@ async def test_the_dashboard_and_the_reference_in_german(client: Any, german_tab
     await page.goto(str(client.make_url("/dashboard")))
     await expect(page.locator("#connection")).to_have_text("verbunden")
     await expect(page.locator("#tasks")).to_contain_text("Noch keine Aufgaben")
+    await expect(page.locator("#alerts")).to_contain_text("Kein Worker ist aktiv; neue Aufgaben")
     await tab.shots("german-dashboard")
+    assert await spilled(page) == []
     assert await tab.findings() == []
     await page.goto(str(client.make_url("/docs")))
     await expect(page.get_by_role("heading", name="Erste Schritte")).to_be_visible()

@@ -49,13 +49,13 @@ function quoted(text) {
   return text.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&");
 }
 
-/** A text of the API in the page's language, or as it is. @param {string} english @returns {Said} */
+/** A text of the API in the page's language, values in it too, or as it is. @param {string} english @returns {Said} */
 export function tApi(english) {
   if (!API || !english) return { text: english, lang: null };
   if (Object.hasOwn(API, english)) return { text: API[english], lang: null };
   for (const [pattern, text] of PATTERNS) {
     const values = pattern.exec(english)?.slice(1);
-    if (values) return { text: text.replaceAll("{}", () => values.shift()), lang: null };
+    if (values) return { text: text.replaceAll("{}", () => tApi(values.shift()).text), lang: null };
   }
   return { text: english, lang: "en" };
 }

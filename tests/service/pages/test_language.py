@@ -103,7 +103,7 @@ async def test_the_upload_page_in_german(client: Client) -> None:
     text = await response.text()
     assert response.headers["Vary"] == "Accept, Accept-Language, Cookie"
     assert "PNG oder JPEG, je bis" in text and "Bilder auswählen" in text
-    assert 'lang="en" data-language="en">English</button>' in text
+    assert 'lang="en" data-language="en" aria-label="English">' in text
 
 
 async def test_the_api_stays_english(client: Client) -> None:
