@@ -9,6 +9,7 @@ from playwright.async_api import Page, expect
 from models.settings import Settings
 from tests.browser.conftest import WIDTHS, Tab
 from tests.browser.test_docs import keep
+from tests.browser.test_upload import BYTES
 from tests.browser.upload_page import broken, card, drop, ended, opened, ready
 from tests.support import api_key_clients, images
 from tests.support.standalone_process import StandaloneProcess
@@ -64,6 +65,8 @@ async def test_a_german_page_from_drop_to_result_and_the_switch(
     tab = german_tab
     page = await opened(tab, darkroom.url)
     assert await page.evaluate(_LANGUAGE) == "de"
+    await page.locator("#demo img.after").evaluate("img => img.decode()")
+    assert await page.evaluate(BYTES) < 150_000  # one language of them
     await tab.shots("german-empty")
     assert await tab.findings() == []
     await drop(page, {"Straße.png": images.png(160, 120, 1), "kaputt.png": broken(), "a.txt": b"x"})
@@ -127,6 +130,11 @@ async def test_numbers_dates_and_what_the_api_says(client: Any, german_tab: Tab)
         (
             "21 tasks failed in the last 15 min: bad_output 1",
             "21 Aufgaben in den letzten 15 min fehlgeschlagen: bad_output 1",
+            None,
+        ),
+        (
+            "quality=auto: JPEG quality about 72, noise 3.1 levels: photo",
+            "quality=auto: JPEG-Qualität etwa 72, Rauschen 3,1 Stufen: Foto",
             None,
         ),
         ("of a newer API {x}", "of a newer API {x}", "en"),

@@ -49,13 +49,16 @@ function quoted(text) {
   return text.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&");
 }
 
+/** @param {string} value in a text of the API: a number, or a text itself */
+const valueText = (value) => (/^\d+(\.\d+)?$/.test(value) ? Number(value).toLocaleString(LANGUAGE) : tApi(value).text);
+
 /** A text of the API in the page's language, values in it too, or as it is. @param {string} english @returns {Said} */
 export function tApi(english) {
   if (!API || !english) return { text: english, lang: null };
   if (Object.hasOwn(API, english)) return { text: API[english], lang: null };
   for (const [pattern, text] of PATTERNS) {
     const values = pattern.exec(english)?.slice(1);
-    if (values) return { text: text.replaceAll("{}", () => tApi(values.shift()).text), lang: null };
+    if (values) return { text: text.replaceAll("{}", () => valueText(values.shift())), lang: null };
   }
   return { text: english, lang: "en" };
 }

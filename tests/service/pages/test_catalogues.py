@@ -20,6 +20,7 @@ from service.pages.catalogue import CATALOGUES, DEFAULT_LANGUAGE
 from tests.support.page_scripts import catalogue, messages, templates
 from tests.support.paths import ROOT
 from workers.imaging import damage, notes
+from workers.upscaler import auto
 
 OTHERS = [language for language in CATALOGUES if language != DEFAULT_LANGUAGE]
 PARTS = ("scripts", "templates")
@@ -77,7 +78,7 @@ def of_the_api() -> set[str]:
     for spec in OPERATIONS.values():
         fields = spec.model_json_schema()["properties"].values()
         texts |= {summary(spec), *(field["description"] for field in fields)}
-    return texts | {damage.missing("{}", 0.02, more).replace("2%", "{}") for more in (False, True)}
+    return texts | {damage.missing("{}", 0.02, more) for more in (False, True)}
 
 
 def strings(module: ModuleType) -> list[str]:
@@ -97,7 +98,7 @@ def test_each_text_of_the_api_is_translated_as_it_stands_now(language: str) -> N
     untold = [each for each in texts if not any(pattern.fullmatch(each) for pattern in patterns)]
     assert untold == []
     dead = [e for e, p in zip(given, patterns, strict=True) if not any(map(p.fullmatch, texts))]
-    raised = [text for source in (alerts, send_images) for text in strings(source)]
+    raised = [text for source in (alerts, auto, damage, send_images) for text in strings(source)]
     for each in dead:
         for piece in each.split("{}"):
             assert any(piece.strip() in text for text in raised), each
