@@ -26,6 +26,11 @@ _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 DEFAULT_LANGUAGE = "en"
 
 
+def _parts(text: str) -> list[str]:
+    """Return the texts and the names of values between them, by turns."""
+    return _PLACEHOLDER.split(text)
+
+
 class Catalogue:
     """The texts of one language; ``code`` is its tag in HTML, e.g. ``de``."""
 
@@ -33,7 +38,12 @@ class Catalogue:
         self.code = code
         self.name: str = table["name"]
         self._table = table
-        self._texts = {**table["scripts"], **table["templates"]}
+        texts = {**table["scripts"], **table["templates"]}
+        self._pieces = {
+            name: [part if at % 2 else escape(part) for at, part in enumerate(_parts(text))]
+            for name, text in texts.items()
+            if isinstance(text, str)  # plural forms are for scripts
+        }
 
     def __call__(self, name: str, /, **values: object) -> Markup:
         """Return the text ``name`` with its values, escaped unless they are markup themselves.
@@ -41,18 +51,17 @@ class Catalogue:
         Raises:
             KeyError: there is no such text, or it needs another value.
         """
-        parts = _PLACEHOLDER.split(self._texts[name])
-        return Markup("").join(
-            escape(values[part] if at % 2 else part) for at, part in enumerate(parts)
-        )
+        pieces = self._pieces[name]
+        shown = (escape(values[each]) if at % 2 else each for at, each in enumerate(pieces))
+        return Markup("").join(shown)
 
     def number(self, value: float) -> str:
         """Return ``value`` with the decimal sign of the language, e.g. ``1.5``."""
-        return f"{value:g}".replace(".", self._texts["number.decimal"])
+        return f"{value:g}".replace(".", self("number.decimal"))
 
     def choice(self, words: Iterable[str]) -> str:
         """Return ``words`` as alternatives, e.g. ``PNG or JPEG``."""
-        return f" {self._texts['list.or']} ".join(words)
+        return f" {self('list.or')} ".join(words)
 
     def error(self, error: AppError) -> tuple[str, str]:
         """Return what ``error`` says, and in which language: English where it has no other text.
@@ -61,7 +70,7 @@ class Catalogue:
         """
         facts = {n: self._fact(value) for n, value in error.facts.items() if value is not None}
         for form in self._table.get("errors", {}).get(error.code, ()):
-            parts = _PLACEHOLDER.split(form)
+            parts = _parts(form)
             if facts.keys() >= set(parts[1::2]):
                 text = "".join(facts[part] if at % 2 else part for at, part in enumerate(parts))
                 return text, self.code
@@ -93,6 +102,8 @@ class Catalogue:
 
 CATALOGUES = {
     path.stem: Catalogue(path.stem, json.loads(path.read_text()))
-    for path in sorted(_FOLDER.glob("*.json"), key=lambda path: path.stem != DEFAULT_LANGUAGE)
+    for path in sorted(
+        _FOLDER.glob("*.json"), key=lambda path: (path.stem != DEFAULT_LANGUAGE, path.stem)
+    )
 }
 """By code, the default one first."""

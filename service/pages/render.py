@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 
 from models.errors import AppError
 from service.http.errors import error_response
-from service.pages.catalogue import CATALOGUES, Catalogue
+from service.pages.catalogue import CATALOGUES, DEFAULT_LANGUAGE, Catalogue
 from service.pages.language import language_of, set_language
 
 _FOLDER = Path(__file__).parent
@@ -71,7 +71,7 @@ def error_page(request: web.Request, title: str, error: AppError) -> web.Respons
     """Return a notice of ``error``; ``title``: the id of a text."""
     language = language_of(request)
     detail, detail_language = language.error(error)
-    if detail is error.detail:
+    if detail_language == DEFAULT_LANGUAGE:  # a sentence of the API
         detail = f"{detail[0].upper()}{detail[1:]}."
     page = notice_page(language, language(title), detail, detail_language=detail_language)
     return with_error(page, error)

@@ -6,6 +6,7 @@ from typing import Any
 
 from playwright.async_api import Page, expect
 
+from models.operations import OPERATIONS
 from models.settings import Settings
 from tests.browser.conftest import WIDTHS, Tab
 from tests.browser.test_docs import keep
@@ -34,7 +35,8 @@ _FORMATTED = """async () => {
 
 
 _SPILLED = """() => [...document.querySelectorAll("body *")]
-  .filter((each) => each.checkVisibility() && each.clientWidth && !each.closest(".visually-hidden"))
+  .filter((each) => each.checkVisibility() && each.clientWidth && each.textContent.trim())
+  .filter((each) => !each.closest(".visually-hidden"))
   .filter((each) => each.scrollWidth > each.clientWidth + 1)
   .filter((each) => getComputedStyle(each).overflowX === "visible" && each.tagName !== "HTML")
   .map((each) => `${each.tagName}.${each.className} ${each.textContent.slice(0, 40)}`)"""
@@ -70,11 +72,17 @@ async def test_a_german_page_from_drop_to_result_and_the_switch(
     await tab.shots("german-empty")
     assert await tab.findings() == []
     await drop(page, {"Straße.png": images.png(160, 120, 1), "kaputt.png": broken(), "a.txt": b"x"})
-    await expect(page.locator("#selected .refused")).to_contain_text("Kein Bild; möglich ist nur")
+    await expect(page.locator("#selected .refused")).to_contain_text(
+        "Kein Bild; angenommen wird nur"
+    )
     await expect(page.locator("#start")).to_have_text("Hochskalieren: 2 Bilder")
     await expect(page.locator("#forecast")).to_contain_text("etwa")
     await expect(page.get_by_role("group", name="Qualität")).to_contain_text("ausgewogen")
-    assert await page.locator('#options [lang="en"]').count() == 0  # all of the API is translated
+    for operation in reversed(OPERATIONS):
+        await page.get_by_label("Bearbeitung", exact=True).select_option(operation)
+        assert await page.locator('#options [lang="en"]').count() == 0  # all of it is translated
+        assert await spilled(page) == [], operation
+    await page.get_by_role("button", name="Zurücksetzen").click()
     await tab.shots("german-chosen")
     assert await spilled(page) == []
     assert await tab.findings() == []
@@ -98,6 +106,11 @@ async def test_a_german_page_from_drop_to_result_and_the_switch(
     await tab.shots("german-done")
     assert await spilled(page) == []
     assert await tab.findings() == []
+    await card(page, "Straße.png").get_by_role("button", name="Große Ansicht").click()
+    await expect(page.get_by_role("dialog").locator(".stage")).to_be_focused()
+    await tab.shots("german-viewer", whole=False)
+    assert await spilled(page) == []
+    await page.keyboard.press("Escape")
     await page.get_by_role("button", name="Liste").click()
     await tab.shots("german-list")
     await page.keyboard.press("?")
