@@ -34,7 +34,7 @@ _FORMATTED = """async () => {
 }"""
 
 
-_SPILLED = """() => [...document.querySelectorAll("body *")]
+_SPILLED = """() => [...document.querySelectorAll("body :not(svg, svg *)")]
   .filter((each) => each.checkVisibility() && each.clientWidth && each.textContent.trim())
   .filter((each) => !each.closest(".visually-hidden"))
   .filter((each) => each.scrollWidth > each.clientWidth + 1)
