@@ -11,7 +11,8 @@ from service.pages.catalogue import CATALOGUES, DEFAULT_LANGUAGE, Catalogue
 
 LANGUAGE_COOKIE = "darkroom_language"
 """Set by ``language.js``."""
-_VARY = "Accept-Language, Cookie"
+LANGUAGE_VARY = "Accept-Language, Cookie"
+"""The headers that the language of a page depends on."""
 _RANGE = re.compile(  # RFC 9110, 12.4.2 and 12.5.4
     r"[ \t]*(?P<tag>[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*|\*)"
     r"(?:[ \t]*;[ \t]*[qQ]=(?P<weight>0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?))?[ \t]*"
@@ -44,10 +45,3 @@ def preferred_language(header: str) -> str:
     candidates = [*named, *(language for language in CATALOGUES if language not in named)]
     best = max(candidates, key=lambda language: weights.get(language, others))
     return best if weights.get(best, others) else DEFAULT_LANGUAGE
-
-
-def set_language(response: web.Response, language: Catalogue) -> None:
-    """Say which language a page is in, and what it depends on."""
-    response.headers["Content-Language"] = language.code
-    vary = response.headers.get("Vary")
-    response.headers["Vary"] = f"{vary}, {_VARY}" if vary else _VARY

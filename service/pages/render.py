@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from models.errors import AppError
 from service.http.errors import error_response
 from service.pages.catalogue import CATALOGUES, DEFAULT_LANGUAGE, Catalogue
-from service.pages.language import language_of, set_language
+from service.pages.language import LANGUAGE_VARY, language_of
 
 _FOLDER = Path(__file__).parent
 _STYLE = (_FOLDER / "notice.css").read_text()
@@ -112,10 +112,9 @@ def redirect_after_form(location: str) -> web.Response:
 
 def _page(template: str, language: Catalogue, policy: str, **values: Any) -> web.Response:
     text = _templates.get_template(template).render(t=language, language=language, **values)
-    headers = {**_COMMON_HEADERS, "Content-Security-Policy": policy}
-    page = web.Response(text=text, content_type="text/html", headers=headers)
-    set_language(page, language)
-    return page
+    said = {"Content-Language": language.code, "Vary": LANGUAGE_VARY}
+    headers = {**_COMMON_HEADERS, **said, "Content-Security-Policy": policy}
+    return web.Response(text=text, content_type="text/html", headers=headers)
 
 
 def wants_page(request: web.Request) -> bool:

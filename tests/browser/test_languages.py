@@ -178,6 +178,7 @@ async def test_numbers_dates_and_what_the_api_says(client: Any, german_tab: Tab)
             None,
         ),
         ({"code": "newer", "detail": "no"}, "no", "en"),
+        ({"code": "constructor", "detail": "no"}, "no", "en"),
         ({"code": "page", "detail": "nein", "lang": "de-DE"}, "nein", None),
         ({"code": "page", "detail": "no", "lang": "en-GB"}, "no", "en-GB"),
     ):

@@ -71,7 +71,7 @@ export function tApi(english) {
 export function tProblem(problem) {
   if (problem.lang) return { text: problem.detail, lang: problem.lang === LANGUAGE ? null : problem.lang };
   if (!ERRORS) return { text: problem.detail, lang: null };
-  for (const form of ERRORS[problem.code] ?? []) {
+  for (const form of Object.hasOwn(ERRORS, problem.code) ? ERRORS[problem.code] : []) {
     const parts = form.split(PLACEHOLDER);
     const isKnown = (name) => problem[name] !== undefined && problem[name] !== null;
     if (!parts.every((part, at) => at % 2 === 0 || isKnown(part))) continue;
