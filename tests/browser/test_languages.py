@@ -59,6 +59,7 @@ async def switch(page: Page, language: str) -> None:
     await button.focus()
     async with page.expect_navigation():
         await page.keyboard.press("Enter")
+    await expect(page.locator("[data-language]")).to_be_focused()
 
 
 async def test_a_german_page_from_drop_to_result_and_the_switch(
