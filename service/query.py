@@ -52,7 +52,7 @@ async def declaration_middleware(request: web.Request, handler: Handler) -> web.
         page_only = not declaration.body_types
         if not declaration.html_errors or not (page_only or wants_page(request)):
             raise
-        return error_page("This link does not work", error)
+        return error_page(request, "notice.bad_link", error)
 
 
 def _reject_unknown(request: web.Request, declaration: Endpoint) -> None:

@@ -26,6 +26,7 @@ DASHBOARD_PATH = "/dashboard"
 async def show(request: web.Request) -> web.StreamResponse:
     """GET /dashboard: the page, whose scripts call the API."""
     return layout_page(
+        request,
         "dashboard.html",
         DASHBOARD_PATH,
         login_required=request.app[SETTINGS].api_keys_enabled,
@@ -47,7 +48,7 @@ async def dashboard_middleware(request: web.Request, handler: Handler) -> web.St
         log.info("refused", **error.document())
         if isinstance(error, Unauthorized) and request.path == DASHBOARD_PATH:
             return redirect_after_form(str(URL("/login").with_query(next=request.path_qs)))
-        return error_page("This did not work", error)
+        return error_page(request, "notice.failed", error)
     if request.method not in SAFE_METHODS:
         request.app[OVERVIEW].invalidate()
     return response

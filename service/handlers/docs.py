@@ -48,6 +48,7 @@ async def show(request: web.Request) -> web.StreamResponse:
     """GET /docs: the API reference, made from the OpenAPI document."""
     document, settings = request.app[OPENAPI].document, request.app[SETTINGS]
     return layout_page(
+        request,
         "docs.html",
         "/docs",
         docs=docs_page,

@@ -45,17 +45,18 @@ async def index(request: web.Request) -> web.StreamResponse:
         if settings.api_keys_enabled and not seen and not settings.auth.allow_anonymous:
             return web.Response(status=303, headers={"Location": "/login", **_VARY, **_NOW})
         answer = layout_page(
+            request,
             "upload.html",
             "/",
             settings=settings,
             accepted=ACCEPTED_FORMATS,
-            mebibytes=f"{settings.uploads.max_upload_bytes / 2**20:g}",
-            megapixels=f"{settings.uploads.max_pixels / 1e6:g}",
+            mebibytes=settings.uploads.max_upload_bytes / 2**20,
+            megapixels=settings.uploads.max_pixels / 1e6,
             reshaping=" ".join(op for op, spec in OPERATIONS.items() if not spec.same_frame),
             max_history=_MAX_HISTORY,
             key=seen.key.name if seen and seen.key else "",
         )
-        answer.headers.update(_VARY)
+        answer.headers["Vary"] = f"Accept, {answer.headers['Vary']}"
         return answer
     url = settings.http.base_url.removeprefix("http://")
     text = _TEXT.format(url=url, operations=", ".join(OPERATIONS))

@@ -15,6 +15,7 @@ from service.auth.rate_limit import count_failure
 from service.dashboard.page import DASHBOARD_PATH
 from service.http.csrf import require_same_origin
 from service.openapi.endpoint import unlisted
+from service.pages.language import language_of
 from service.pages.render import layout_page, redirect_after_form, wants_page, with_error
 from service.uploads.small_form import read_fields
 
@@ -30,7 +31,7 @@ async def form(request: web.Request) -> web.StreamResponse:
     next_page = _local_page(request.query.get("next", ""))
     if not request.app[SETTINGS].api_keys_enabled:
         return redirect_after_form(next_page)
-    return _login_form(next_page)
+    return _login_form(request, next_page)
 
 
 @unlisted("the form of a page")
@@ -61,7 +62,7 @@ async def login(request: web.Request) -> web.StreamResponse:
         if not wants_page(request):
             raise
         log.info("login_failed", **error.document())
-        return _login_form(next_page, error)
+        return _login_form(request, next_page, error)
     log.info("logged_in", key=key.id)
     response = redirect_after_form(next_page)
     session.set_session_cookie(request, response, key)
@@ -91,8 +92,10 @@ def _local_page(wanted: str) -> str:
         return _UPLOAD_PAGE
 
 
-def _login_form(next_page: str, error: AppError | None = None) -> web.Response:
+def _login_form(
+    request: web.Request, next_page: str, error: AppError | None = None
+) -> web.Response:
     path = DASHBOARD_PATH if next_page.startswith(DASHBOARD_PATH) else _UPLOAD_PAGE
-    problem = error.detail if error else ""
-    page = layout_page("login.html", path, problem=problem, next=next_page)
+    problem = language_of(request).error(error) if error else None
+    page = layout_page(request, "login.html", path, problem=problem, next=next_page)
     return with_error(page, error) if error else page

@@ -28,6 +28,7 @@ from service.openapi.endpoint import (
     parameter,
 )
 from service.openapi.error_groups import FORM_ERRORS, STORE_ERRORS
+from service.pages.language import language_of
 from service.pages.render import notice_page, wants_page
 from service.schemas import StatusBody
 from service.uploads.small_form import read_fields
@@ -103,8 +104,9 @@ async def _start_opt_in(request: web.Request, to: str) -> None:
 async def confirm_page(request: web.Request) -> web.StreamResponse:
     """GET /subscribe/confirm?token=: only a page with a button, as mail scanners open links."""
     _subscriber_id(request, Purpose.CONFIRM)
-    detail = "Press the button to get the weekly newsletter of Darkroom."
-    return notice_page("The newsletter", detail, button="Subscribe")
+    say = language_of(request)
+    title, detail = say("notice.newsletter"), say("notice.subscribe")
+    return notice_page(say, title, detail, button=say("notice.subscribe_yes"))
 
 
 @endpoint(
@@ -137,8 +139,9 @@ async def confirm(request: web.Request) -> web.StreamResponse:
 async def unsubscribe_page(request: web.Request) -> web.StreamResponse:
     """GET /unsubscribe?token=: only a page with a button, as mail scanners open links."""
     _subscriber_id(request, Purpose.UNSUBSCRIBE)
-    detail = "Press the button to get no more newsletters of Darkroom."
-    return notice_page("The newsletter", detail, button="Unsubscribe", one_click=True)
+    say = language_of(request)
+    title, detail = say("notice.newsletter"), say("notice.unsubscribe")
+    return notice_page(say, title, detail, button=say("notice.unsubscribe_yes"), one_click=True)
 
 
 @endpoint(
@@ -207,5 +210,6 @@ async def _in_constant_time(work: Awaitable[None]) -> None:
 
 def _done_response(request: web.Request, status: str, detail: str) -> web.Response:
     if wants_page(request):
-        return notice_page("Done", detail)
+        say = language_of(request)
+        return notice_page(say, say("notice.done"), say(f"notice.{status}"))
     return json_response({"status": status, "detail": detail}, 200)

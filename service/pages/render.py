@@ -12,6 +12,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 
 from models.errors import AppError
 from service.http.errors import error_response
+from service.pages.catalogue import CATALOGUES, DEFAULT_LANGUAGE, Catalogue
+from service.pages.language import LANGUAGE_VARY, language_of
 
 _FOLDER = Path(__file__).parent
 _STYLE = (_FOLDER / "notice.css").read_text()
@@ -42,29 +44,53 @@ _LAYOUT_CSP = (
 
 
 def notice_page(
-    title: str, detail: str, *, button: str = "", one_click: bool = False
+    language: Catalogue,
+    title: str,
+    detail: str,
+    *,
+    detail_language: str = "",
+    button: str = "",
+    one_click: bool = False,
 ) -> web.Response:
     """Return a page without scripts: a title, a text, and a form with one button, if named.
 
-    ``one_click``: the form of RFC 8058.
+    ``detail_language``: of the text, if it is another one; ``one_click``: the form of RFC 8058.
     """
-    text = _templates.get_template("notice.html").render(
-        style=_STYLE, title=title, detail=detail, button=button, one_click=one_click
+    values = {"title": title, "detail": detail, "button": button, "one_click": one_click}
+    return _page(
+        "notice.html",
+        language,
+        _STANDALONE_CSP,
+        style=_STYLE,
+        detail_language=detail_language or language.code,
+        **values,
     )
-    return _response(text, _STANDALONE_CSP)
 
 
-def error_page(title: str, error: AppError) -> web.Response:
-    """Return a notice of ``error``."""
-    return with_error(notice_page(title, f"{error.detail[0].upper()}{error.detail[1:]}."), error)
+def error_page(request: web.Request, title: str, error: AppError) -> web.Response:
+    """Return a notice of ``error``; ``title``: the id of a text."""
+    language = language_of(request)
+    detail, detail_language = language.error(error)
+    if detail_language == DEFAULT_LANGUAGE:  # a sentence of the API
+        detail = f"{detail[0].upper()}{detail[1:]}."
+    page = notice_page(language, language(title), detail, detail_language=detail_language)
+    return with_error(page, error)
 
 
-def layout_page(template: str, path: str, **values: Any) -> web.Response:
+def layout_page(request: web.Request, template: str, path: str, **values: Any) -> web.Response:
     """Return a page that extends layout.html, with scripts from /static; values are escaped.
 
     ``path``: the path of the page, marked in the navigation.
     """
-    shown = _response(_templates.get_template(template).render(path=path, **values), _LAYOUT_CSP)
+    language = language_of(request)
+    shown = _page(
+        template,
+        language,
+        _LAYOUT_CSP,
+        path=path,
+        languages=CATALOGUES.values(),
+        **values,
+    )
     shown.headers["Referrer-Policy"] = "same-origin"  # its URL holds no token
     return shown
 
@@ -84,8 +110,10 @@ def redirect_after_form(location: str) -> web.Response:
     return web.Response(status=303, headers={"Location": location, "Cache-Control": "no-store"})
 
 
-def _response(text: str, policy: str) -> web.Response:
-    headers = {**_COMMON_HEADERS, "Content-Security-Policy": policy}
+def _page(template: str, language: Catalogue, policy: str, **values: Any) -> web.Response:
+    text = _templates.get_template(template).render(t=language, language=language, **values)
+    said = {"Content-Language": language.code, "Vary": LANGUAGE_VARY}
+    headers = {**_COMMON_HEADERS, **said, "Content-Security-Policy": policy}
     return web.Response(text=text, content_type="text/html", headers=headers)
 
 

@@ -10,6 +10,7 @@ from aiohttp import web
 from models.errors import NotFound
 from service.http.responses import etag_response
 from service.openapi.endpoint import unlisted
+from service.pages.catalogue import CATALOGUES
 
 _TYPES = {
     ".css": "text/css",
@@ -26,7 +27,7 @@ _FILES = {
     path.name: (path.read_bytes(), _TYPES[path.suffix])
     for path in (Path(__file__).parent / "static").iterdir()
     if path.suffix in _TYPES
-}
+} | {each.script_name: (each.script(), _TYPES[".js"]) for each in CATALOGUES.values()}
 
 _COMPRESSED = {
     name: gzip.compress(data, mtime=0)  # the same bytes, and so the same ETag, at each start

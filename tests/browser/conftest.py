@@ -212,13 +212,26 @@ async def worker(settings: Settings) -> AsyncIterator[Any]:
         yield started
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def tab(browser: Browser) -> AsyncIterator[Tab]:
-    """A new tab with empty storage; the test fails if a script of the page failed."""
+@asynccontextmanager
+async def new_tab(browser: Browser, locale: str = "en-US") -> AsyncIterator[Tab]:
+    """A new tab with empty storage; an error if a script of the page failed."""
     size: ViewportSize = {"width": 1440, "height": 900}
-    context = await browser.new_context(viewport=size, accept_downloads=True)
+    context = await browser.new_context(viewport=size, accept_downloads=True, locale=locale)
     context.set_default_timeout(30_000)
     opened = Tab(await context.new_page())
     yield opened
     await context.close()
     assert opened.trouble == []
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def tab(browser: Browser) -> AsyncIterator[Tab]:
+    async with new_tab(browser) as opened:
+        yield opened
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def german_tab(browser: Browser) -> AsyncIterator[Tab]:
+    """A tab of a browser that asks for German."""
+    async with new_tab(browser, "de-DE") as opened:
+        yield opened

@@ -9,6 +9,7 @@ import pytest_asyncio
 from playwright.async_api import Error, Page
 
 from models.tasks.task import Status
+from service.pages.catalogue import CATALOGUES
 from tests.browser.conftest import Tab
 from tests.conftest import Client
 from tests.support.page_scripts import messages
@@ -22,8 +23,8 @@ _LEADS = """async (tasks) => {
   const { stateOf } = await import("/static/picture-states.js");
   return tasks.map(([status, url]) => stateOf({ status, url }));
 }"""
-_MESSAGES = """async () => {
-  const { LANGUAGE, MESSAGES } = await import("/static/messages.js");
+_MESSAGES = """async (language) => {
+  const { LANGUAGE, MESSAGES } = await import(`/static/messages-${language}.js`);
   return [MESSAGES, new Intl.PluralRules(LANGUAGE).resolvedOptions().pluralCategories];
 }"""
 _T = """async ([id, values]) => (await import("/static/text.js")).t(id, values)"""
@@ -68,9 +69,10 @@ async def test_each_status_of_a_task_leads_to_a_state(page: Page) -> None:
     assert await page.evaluate(_LEADS, [["of a newer API", None]]) == ["working"]
 
 
-async def test_each_count_has_all_forms_of_the_language(page: Page) -> None:
-    table, forms = await page.evaluate(_MESSAGES)
-    assert set(table) == set(messages())  # as the tests without a browser read it
+@pytest.mark.parametrize("language", CATALOGUES)
+async def test_each_count_has_all_forms_of_the_language(page: Page, language: str) -> None:
+    table, forms = await page.evaluate(_MESSAGES, language)
+    assert set(table) == set(messages(language))  # as the tests without a browser read it
     for name, texts in table.items():
         assert isinstance(texts, str) or sorted(texts) == sorted(forms), name
 

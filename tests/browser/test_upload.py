@@ -17,7 +17,7 @@ from tests.browser.upload_page import add, card, drop, ended, opened, paste, rea
 from tests.support import images
 from tests.support.standalone_process import StandaloneProcess
 
-_BYTES = """performance.getEntries()
+BYTES = """performance.getEntries()
   .reduce((sum, { encodedBodySize = 0 }) => sum + encodedBodySize, 0)"""
 """What the page has loaded, as it came over the wire."""
 
@@ -33,13 +33,13 @@ async def test_programs_get_text_and_browsers_the_page(
 ) -> None:
     assert darkroom.curl(darkroom.url).startswith("Darkroom: send pictures")
     head = darkroom.curl("-si", "-H", "Accept: text/html", darkroom.url)
-    assert re.search(r"(?im)^vary: accept\r?$", head)
+    assert re.search(r"(?im)^vary: accept, accept-language, cookie\r?$", head)
     assert "script-src 'self'" in head
     await opened(tab, darkroom.url)
     await expect(tab.page.locator("#choose")).to_be_visible()
     await expect(tab.page.locator("#demo .stage")).to_be_visible()
     await tab.page.locator("#demo img.after").evaluate("img => img.decode()")
-    assert await tab.page.evaluate(_BYTES) < 150_000
+    assert await tab.page.evaluate(BYTES) < 150_000
     await tab.shots("upload-empty")
     assert await tab.findings() == []
 

@@ -67,7 +67,9 @@ USER_VISIBLE: dict[str, Callable[[], Iterable[tuple[str, str]]]] = {
     "metrics": lambda: [(metric.name, metric.help) for metric in METRICS],
     "settings": lambda: files("env_example"),
     "openapi": lambda: texts_of(json.loads(create_app(Settings())[OPENAPI].body), "openapi"),
-    "pages": lambda: files("service/pages/**/*.html", "service/pages/**/*.js"),
+    "pages": lambda: files(
+        "service/pages/**/*.html", "service/pages/**/*.js", "service/pages/messages/en.json"
+    ),
     "e-mails": lambda: files("workers/mail/**/*.html", "workers/mail/**/*.txt"),
     "documents": lambda: files("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/**/*.md"),
 }

@@ -1,24 +1,25 @@
-"""Reads the scripts of the pages: their strings, their calls, and the table of messages."""
+"""Reads the scripts of the pages: their strings and their calls; and the catalogues of messages."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tests.support.paths import ROOT
 
-STATIC = ROOT / "service" / "pages" / "static"
+PAGES = ROOT / "service" / "pages"
+STATIC = PAGES / "static"
 _COMMENT = re.compile(r"/\*.*?\*/|(?<![:\"'`])//[^\n]*", re.DOTALL)
-_ENTRY = re.compile(r'^  "([\w.]+)": (.+),$', re.MULTILINE)
 _LITERAL = re.compile(r'"((?:[^"\\\n]|\\.)*)"')
 _OPENING, _CLOSING = "([{", ")]}"
 
 
 class Message(NamedTuple):
-    """An entry of the table: its texts, one for each plural form, and its placeholders."""
+    """A text of a catalogue: its forms, by plural category or one alone, and its placeholders."""
 
-    texts: tuple[str, ...]
+    forms: dict[str, str]
     placeholders: frozenset[str]
 
 
@@ -32,18 +33,35 @@ class Call(NamedTuple):
 
 def scripts() -> dict[str, str]:
     """Return the scripts that show messages, without comments, by name."""
-    paths = sorted({*STATIC.glob("*.js")} - {STATIC / "messages.js", STATIC / "text.js"})
+    paths = sorted({*STATIC.glob("*.js")} - {STATIC / "text.js"})
     return {path.name: _COMMENT.sub("", path.read_text()) for path in paths}
 
 
-def messages() -> dict[str, Message]:
-    table = (STATIC / "messages.js").read_text().partition("MESSAGES = {")[2]
+def templates() -> dict[str, str]:
+    """Return the templates of the pages by name."""
+    return {path.name: path.read_text() for path in sorted(PAGES.glob("*.html"))}
+
+
+def catalogue(language: str) -> dict[str, Any]:
+    """Return the catalogue of a language; an id that stands twice in it is an error."""
+    text = (PAGES / "messages" / f"{language}.json").read_text()
+    found: dict[str, Any] = json.loads(text, object_pairs_hook=_once)
+    return found
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = [name for name, _ in pairs]
+    assert len(names) == len({*names}), [name for name in names if names.count(name) > 1]
+    return dict(pairs)
+
+
+def messages(language: str = "en", part: str = "scripts") -> dict[str, Message]:
+    """Return the texts of a part of a catalogue: ``scripts`` or ``templates``."""
     found = {}
-    for name, value in _ENTRY.findall(table):
-        assert name not in found, f"{name} stands twice in the table"
-        texts = tuple(_LITERAL.findall(value))
-        names = set(re.findall(r"\{(\w+)\}", " ".join(texts)))
-        found[name] = Message(texts, frozenset(names | {"count"} if value[0] == "{" else names))
+    for name, value in catalogue(language)[part].items():
+        forms = value if isinstance(value, dict) else {"": value}
+        names = set(re.findall(r"\{(\w+)\}", " ".join(forms.values())))
+        found[name] = Message(forms, frozenset(names | {"count"} if value is forms else names))
     return found
 
 

@@ -1,15 +1,15 @@
 /** Calls to the API: JSON requests, uploads with progress, errors and retries. */
 
-import { t } from "./text.js";
+import { LANGUAGE, t, tProblem } from "./text.js";
 
-/** An error response (RFC 9457), or no response at all: then `status` is 0. */
+/** An error response (RFC 9457), or no response at all: then `status` is 0. Its message is for people. */
 export class ApiError extends Error {
   /**
    * @param {{status: number, code: string, detail: string, [member: string]: any}} problem the problem document
    * @param {number} [retryAfter] seconds
    */
   constructor(problem, retryAfter) {
-    super(problem.detail);
+    super(tProblem(problem).text);
     this.problem = problem;
     this.retryAfter = retryAfter;
   }
@@ -21,7 +21,7 @@ export class ApiError extends Error {
 }
 
 const unreachable = () =>
-  new ApiError({ status: 0, code: "unreachable", detail: t("api.unreachable") });
+  new ApiError({ status: 0, code: "unreachable", detail: t("api.unreachable"), lang: LANGUAGE });
 
 /** @param {number} status @param {string} text @param {string|null} retryAfter the header Retry-After */
 function parseResponse(status, text, retryAfter) {
@@ -32,8 +32,8 @@ function parseResponse(status, text, retryAfter) {
     body = null;
   }
   if (status >= 200 && status < 300 && body) return body;
-  const detail = body?.detail ?? t("api.unexplained", { status });
-  const problem = { code: `http_${status}`, ...body, detail, status };
+  const said = body?.detail ? {} : { detail: t("api.unexplained", { status }), lang: LANGUAGE };
+  const problem = { code: `http_${status}`, ...body, ...said, status };
   throw new ApiError(problem, retryAfter && /^\d+$/.test(retryAfter) ? Number(retryAfter) : undefined);
 }
 

@@ -1,8 +1,8 @@
 // The alerts and the current figures.
 
 import { el, render } from "./dom.js";
-import { formatDuration, formatNumber } from "./format.js";
-import { t } from "./text.js";
+import { capitalize, formatDuration, formatNumber } from "./format.js";
+import { t, tApi } from "./text.js";
 
 export function showAlerts(container, alerts) {
   if (!alerts.length) {
@@ -17,12 +17,18 @@ export function showAlerts(container, alerts) {
         { class: `problem ${alert.level}`, "data-key": alert.code },
         el("strong", {}, t(alert.level === "critical" ? "alert.critical" : "alert.warning")),
         " ",
-        alert.text[0].toUpperCase() + alert.text.slice(1),
+        said(alert.text),
         ". ",
         alert.status && el("a", { href: `?status=${alert.status}#tasks-title`, "data-action": "filter", "data-status": alert.status }, t("alert.show")),
       ),
     ),
   );
+}
+
+/** @param {string} text of an alert */
+function said(text) {
+  const { text: translated, lang } = tApi(text);
+  return el("span", { lang }, capitalize(translated));
 }
 
 export function showFigures(container, queue) {

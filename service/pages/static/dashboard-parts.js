@@ -1,8 +1,7 @@
 /** Parts that the sections of the dashboard share: chips, times and lists of facts. */
 
 import { el } from "./dom.js";
-import { LANGUAGE } from "./messages.js";
-import { tWord } from "./text.js";
+import { LANGUAGE, tWord } from "./text.js";
 
 /** The class of the chip for each word of the API that has one. */
 const CHIPS = {

@@ -5,7 +5,7 @@ import { took } from "./dashboard-task-table.js";
 import { webhooks } from "./dashboard-webhooks.js";
 import { el, render } from "./dom.js";
 import { formatDimensions, formatDuration, formatNumber, formatSize } from "./format.js";
-import { t, tWord } from "./text.js";
+import { t, tProblem, tWord } from "./text.js";
 
 const MAX_PREVIEW_BYTES = 3e6; // larger results are links only
 
@@ -33,13 +33,16 @@ export function showTask(dialog, task, now) {
 
 function errorBox(task) {
   if (!task.error) return null;
-  const rest = Object.entries(task.error).filter(([name]) => name !== "code" && name !== "detail");
+  const { code, detail, ...rest } = task.error;
+  const members = Object.entries(rest).map(([name, value]) => `${name}: ${JSON.stringify(value)}`);
+  const said = tProblem(task.error);
   return el(
     "div",
     { class: "problem", "data-key": "error" },
-    el("p", { class: "code" }, task.error.code),
-    el("p", {}, task.error.detail),
-    rest.length ? el("p", { class: "small mono" }, rest.map(([name, value]) => `${name}: ${JSON.stringify(value)}`).join(", ")) : null,
+    el("p", { class: "code" }, code),
+    el("p", said),
+    said.text !== detail && el("p", { lang: "en" }, detail),
+    members.length > 0 && el("p", { class: "small mono" }, members.join(", ")),
   );
 }
 

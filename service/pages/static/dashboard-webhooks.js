@@ -2,7 +2,7 @@
 
 import { chip, timeElement } from "./dashboard-parts.js";
 import { el } from "./dom.js";
-import { pieces, t, tWord } from "./text.js";
+import { pieces, t, tApi, tWord } from "./text.js";
 
 /** The webhooks section; null if there are none. */
 export function webhooks(task) {
@@ -22,7 +22,7 @@ function webhook(hook, task) {
     { class: "webhook", "data-key": hook.id },
     el("p", { class: "row", "data-key": "url" }, chip("webhook", hook.status), el("span", { class: "mono small" }, hook.url)),
     el("p", { class: "small quiet", "data-key": "what" }, [hook.type, where, hook.id].filter(Boolean).join(" ")),
-    hook.error ? el("p", { class: "small", "data-key": "error" }, hook.error) : null,
+    hook.error ? el("p", { class: "small", "data-key": "error", ...tApi(hook.error) }) : null,
     hook.calls.length
       ? el("ol", { class: "timeline", "data-key": "calls" }, hook.calls.map((call, number) => attempt(call, number)))
       : null,

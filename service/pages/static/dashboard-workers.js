@@ -3,8 +3,7 @@
 import { chip, factList, timeElement } from "./dashboard-parts.js";
 import { el, render } from "./dom.js";
 import { formatDuration, formatNumber, formatSize } from "./format.js";
-import { LANGUAGE } from "./messages.js";
-import { pieces, t } from "./text.js";
+import { LANGUAGE, pieces, t } from "./text.js";
 
 const TWO_DECIMALS = { minimumFractionDigits: 2, maximumFractionDigits: 2 };
 

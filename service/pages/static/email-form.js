@@ -2,7 +2,7 @@
 
 import { ApiError, callApi, withRetries } from "./api.js";
 import { el, setText, uniqueId } from "./dom.js";
-import { t } from "./text.js";
+import { t, tApi } from "./text.js";
 
 /**
  * @param {(email: string) => Promise<{group_id: string}>} makeGroup makes a group with that address
@@ -30,7 +30,7 @@ export function makeEmailForm(makeGroup) {
       const { group_id: id } = await makeGroup(input.value);
       const notify = (text) => text && setText(status, text);
       const response = await withRetries(() => callApi("POST", `/send_images/${id}`), notify);
-      setText(status, response.detail);
+      setText(status, tApi(response.detail).text);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       setText(status, t("mail.failed", { detail: error.message, code: error.problem.code }));

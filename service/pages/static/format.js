@@ -1,9 +1,9 @@
 /** Format sizes, durations, times, numbers and operations as text. */
 
-import { LANGUAGE } from "./messages.js";
-import { t } from "./text.js";
+import { LANGUAGE, t, tWord } from "./text.js";
 
 const DATE_FORMAT = new Intl.DateTimeFormat(LANGUAGE, { dateStyle: "medium", timeStyle: "short" });
+const PLAIN = { useGrouping: false, maximumFractionDigits: 6 };
 const ONE_DECIMAL = { minimumFractionDigits: 1, maximumFractionDigits: 1 };
 
 /** One decimal below ten, none above. @param {number} value */
@@ -49,6 +49,9 @@ export const formatNumber = (number) => (number ?? 0).toLocaleString(LANGUAGE);
 /** @param {{width: number, height: number}} picture */
 export const formatDimensions = ({ width, height }) => t("unit.dimensions", { width: `${width}`, height: `${height}` });
 
+/** @param {string} text */
+export const capitalize = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
 /**
  * The operations as a title, e.g. "Upscale ×2 → Blur, as webp".
  * @param {{op: string}[]} operations as the API takes them
@@ -58,11 +61,11 @@ export function describeOperations(operations, format) {
   const steps = operations
     .map(({ op, ...values }) => {
       const parameters = Object.entries(values).map(([name, value]) => {
-        if (name === "scale") return `×${value}`;
-        return typeof value === "number" ? `${name} ${value}` : `${value}`;
+        if (typeof value !== "number") return tWord("value", `${value}`);
+        const shown = value.toLocaleString(LANGUAGE, PLAIN);
+        return name === "scale" ? t("choice.scale", { value: shown }) : `${tWord("parameter", name)} ${shown}`;
       });
-      const title = op.charAt(0).toUpperCase() + op.slice(1);
-      return [title, parameters.join(", ")].join(" ").trim();
+      return [capitalize(tWord("operation", op)), parameters.join(", ")].join(" ").trim();
     })
     .join(" → ");
   return format ? t("plan.as_format", { operations: steps, format }) : steps;

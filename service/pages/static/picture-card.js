@@ -8,7 +8,7 @@ import { describeProblem } from "./problem.js";
 import { canRetry } from "./retry.js";
 import { chooseBox } from "./set-table.js";
 import { describeOperations, formatDimensions, formatDuration, formatSize, secondsBetween } from "./format.js";
-import { t } from "./text.js";
+import { t, tApi, tWord } from "./text.js";
 import { Viewer } from "./viewer.js";
 
 /** @typedef {import("./picture-list.js").Item} Item */
@@ -120,7 +120,7 @@ export class PictureCard {
       await this.alternatives.make(this.item, quality);
       this.showOffers();
     };
-    const buttons = offers.map((quality) => el("button", { type: "button", text: quality, onclick: () => make(quality) }));
+    const buttons = offers.map((quality) => el("button", { type: "button", text: tWord("value", quality), onclick: () => make(quality) }));
     this.others.replaceChildren(el("span", { class: "quiet", text: t("card.others") }), ...buttons);
   }
 
@@ -168,7 +168,7 @@ function describeResult(item) {
   const summary = Number.isFinite(took)
     ? t("card.result_in", { ...values, time: formatDuration(took) })
     : t("card.result", values);
-  return [summary, ...new Set(results.flatMap((each) => each.notes ?? []))].join(" · ");
+  return [summary, ...new Set(results.flatMap((each) => each.notes ?? []).map((note) => tApi(note).text))].join(" · ");
 }
 
 /** @param {Item} item */

@@ -4,8 +4,7 @@
  */
 
 import { formatMebibytes, formatNumber } from "./format.js";
-import { LANGUAGE } from "./messages.js";
-import { t } from "./text.js";
+import { LANGUAGE, t } from "./text.js";
 
 /**
  * @typedef {object} Limits
@@ -48,10 +47,10 @@ const SIGNATURES = [
 
 /**
  * @param {File} file @param {Limits} limits
- * @returns {Promise<any>} a problem document as the API would send it; null: it passes
+ * @returns {Promise<any>} a problem document as the API would send it, in the language of the page; null: it passes
  */
 export async function checkPicture(file, limits) {
-  const refuse = (code, detail, more) => ({ code, detail, ...more });
+  const refuse = (code, detail, more) => ({ code, detail, lang: LANGUAGE, ...more });
   if (!file.size) return refuse("bad_request", t("refused.empty"), { measured: 0 });
   if (file.size > limits.bytes) {
     const values = { size: formatMebibytes(file.size, limits.bytes), limit: formatMebibytes(limits.bytes) };

@@ -5,7 +5,7 @@ import { el, uniqueId } from "./dom.js";
 import { describeOperations, formatDuration } from "./format.js";
 import { BLENDED, resultSize } from "./result-size.js";
 import { makeField } from "./schema-field.js";
-import { t } from "./text.js";
+import { t, tApi } from "./text.js";
 
 /**
  * @typedef {object} Step
@@ -42,7 +42,7 @@ export function makeStep(specs, operation, callbacks) {
   const fill = (values) => {
     [crop, cropped] = [null, ""];
     const spec = specs.get(select.value);
-    hint.textContent = spec.summary;
+    hint.replaceChildren(el("span", tApi(spec.summary)));
     fields = makeFields(spec);
     for (const [name, each] of Object.entries(fields)) if (name in values) each.write(values[name]);
     parameterBox.replaceChildren(...layOut(spec, fields));

@@ -1,9 +1,9 @@
 /** Show a problem document: what is wrong in words, its code and figures under "Details". */
 
 import { el } from "./dom.js";
-import { t } from "./text.js";
+import { t, tProblem } from "./text.js";
 
-const SHOWN_ELSEWHERE = new Set(["code", "detail", "error", "status", "title", "type", "incident"]);
+const SHOWN_ELSEWHERE = new Set(["code", "detail", "error", "status", "title", "type", "incident", "lang"]);
 
 /** @param {any} problem a problem document @returns {HTMLElement[]} */
 export function describeProblem(problem) {
@@ -13,6 +13,9 @@ export function describeProblem(problem) {
     const plain = typeof value !== "object" || Array.isArray(value);
     code.append(` · ${name}: ${plain ? [value].flat().join(", ") : JSON.stringify(value)}`);
   }
-  const details = el("details", { class: "more" }, el("summary", { text: t("problem.details") }), code);
-  return [el("p", { text: problem.detail }), details];
+  const said = tProblem(problem);
+  // The API's own words have more figures than a text by code.
+  const words = said.text !== problem.detail && el("p", { lang: "en", text: problem.detail });
+  const details = el("details", { class: "more" }, el("summary", { text: t("problem.details") }), words, code);
+  return [el("p", said), details];
 }

@@ -1,7 +1,8 @@
 /** Form fields made from the JSON schema of a parameter. */
 
 import { el, uniqueId } from "./dom.js";
-import { t } from "./text.js";
+import { capitalize } from "./format.js";
+import { t, tApi, tWord } from "./text.js";
 
 /**
  * @typedef {object} Field
@@ -18,7 +19,14 @@ const MAX_CHOICES = 6;
 function choiceText(name, value) {
   if (name === "scale") return t("choice.scale", { value: `${value}` });
   if (name === "angle") return t({ 90: "choice.right", 180: "choice.half", 270: "choice.left" }[value]);
-  return `${value}`;
+  return tWord("value", `${value}`);
+}
+
+/** @param {string} name @param {any} schema @param {{required?: boolean}} more */
+function titleOf(name, schema, { required }) {
+  const word = tWord("parameter", name);
+  const title = word === name ? schema.title ?? name : capitalize(word);
+  return required ? t("step.required", { title }) : title;
 }
 
 /**
@@ -40,15 +48,13 @@ export function makeField(name, schema, more = {}) {
   else if (kind.type === "boolean") field = checkbox(attributes, schema);
   else if (kind.type === "string") field = text(attributes, schema, kind);
   else field = number(attributes, schema, kind, more);
-  const plain = schema.title ?? name;
-  const title = more.required ? t("step.required", { title: plain }) : plain;
   const node = el(
     "div",
     { class: kind.type === "boolean" ? "field check" : "field" },
-    el("label", { for: id, text: title }),
+    el("label", { for: id, text: titleOf(name, schema, more) }),
     field.control,
     ...(field.list ? [field.list] : []),
-    el("p", { class: "hint", id: `${id}-hint`, text: schema.description ?? "" }),
+    el("p", { class: "hint", id: `${id}-hint`, ...tApi(schema.description ?? "") }),
   );
   return { node, read: field.read, write: field.write };
 }
@@ -62,13 +68,12 @@ function choices(name, values, schema, more, kind) {
     notes.set(String(value), el("small"));
     return el("label", {}, radios[at], el("span", { text: choiceText(name, value) }), notes.get(String(value)));
   });
-  const title = schema.title ?? name;
   const node = el(
     "fieldset",
     { class: "field", "aria-describedby": `${id}-hint` },
-    el("legend", { text: more.required ? t("step.required", { title }) : title }),
+    el("legend", { text: titleOf(name, schema, more) }),
     el("div", { class: "choices" }, ...labels),
-    el("p", { class: "hint", id: `${id}-hint`, text: schema.description ?? "" }),
+    el("p", { class: "hint", id: `${id}-hint`, ...tApi(schema.description ?? "") }),
   );
   const fallback = schema.default ?? (more.required ? values.find((value) => `${value}` === more.example) ?? values[0] : null);
   const write = (value) => radios.forEach((radio, at) => (radio.checked = values[at] === (value ?? fallback)));
@@ -87,7 +92,7 @@ function select(attributes, values, schema, more, kind) {
   const control = el("select", attributes);
   const fallback = schema.default ?? null;
   if (fallback === null && !more.required) control.append(el("option", { value: "", text: "–" }));
-  control.append(...values.map((value) => el("option", { value, text: value })));
+  control.append(...values.map((value) => el("option", { value, text: choiceText(attributes.name, value) })));
   const numeric = kind.type === "integer" || kind.type === "number";
   const first = String(fallback ?? more.example ?? control.options[0].value);
   const write = (value) => {

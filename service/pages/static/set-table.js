@@ -4,7 +4,7 @@ import { el, render } from "./dom.js";
 import { formatDuration, formatSize, secondsBetween } from "./format.js";
 import { STATES, progressText } from "./picture-states.js";
 import { canRetry } from "./retry.js";
-import { t } from "./text.js";
+import { LANGUAGE, t, tProblem } from "./text.js";
 
 /** @typedef {import("./picture-list.js").Item} Item */
 
@@ -64,7 +64,7 @@ export class SetTable {
     const { items } = this;
     const sorted = [...items];
     const by = COLUMNS[this.column]?.[1];
-    const compare = (a, b) => (typeof a === "string" ? a.localeCompare(b, undefined, { numeric: true }) : a - b);
+    const compare = (a, b) => (typeof a === "string" ? a.localeCompare(b, LANGUAGE, { numeric: true }) : a - b);
     if (by) sorted.sort((a, b) => compare(by(a), by(b)) * (this.down ? -1 : 1));
     render(this.body, sorted.map((item) => this.row(item)));
     for (const box of this.body.querySelectorAll("input")) {
@@ -79,8 +79,8 @@ export class SetTable {
     const box = done && chooseBox(item, this.actions);
     const size = done ? t("table.sizes", { before: formatSize(item.size), after: formatSize(sizeOf(item)) }) : formatSize(item.size);
     const seconds = secondsOf(item);
-    const more = item.state === "failed" ? item.problem?.detail : progressText(item);
-    const state = [el("span", { class: `chip ${STATES[item.state].chip}`, text: stateOf(item) }), el("span", { class: "quiet small", text: more })];
+    const more = item.state === "failed" && item.problem ? tProblem(item.problem) : { text: progressText(item) };
+    const state = [el("span", { class: `chip ${STATES[item.state].chip}`, text: stateOf(item) }), el("span", { class: "quiet small", ...more })];
     const row = [[box], [item.name], state, [size], [Number.isFinite(seconds) && formatDuration(seconds)], this.buttons(item)];
     return el("tr", { "data-key": item.id, "data-state": item.state }, ...row.map((cell) => el("td", {}, ...cell)));
   }

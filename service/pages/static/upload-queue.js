@@ -2,13 +2,13 @@
 
 import { ApiError, callApi, upload, withRetries } from "./api.js";
 import { isFinal } from "./picture-states.js";
-import { t } from "./text.js";
+import { LANGUAGE, t } from "./text.js";
 
 // A browser opens six connections per host: two uploads, two event streams, one poll, one image.
 const MAX_UPLOADS = 2;
 const NOTE_DELAY = 500; // ms before the note that another tab uploads
 
-const MISSING = { status: 0, code: "original_missing", detail: t("queue.file_missing") };
+const MISSING = { status: 0, code: "original_missing", detail: t("queue.file_missing"), lang: LANGUAGE };
 
 /** @typedef {import("./picture-list.js").Item} Item */
 
@@ -118,7 +118,7 @@ export class UploadQueue {
       await this.pictures.save(item, { state: "cancelled", problem: null });
     } else {
       const detail = t("queue.page_error", { error: `${error}` });
-      await this.pictures.save(item, { state: "failed", problem: { code: "page", detail } });
+      await this.pictures.save(item, { state: "failed", problem: { code: "page", detail, lang: LANGUAGE } });
     }
   }
 

@@ -123,8 +123,9 @@ def sha256(text: str) -> str:
 
 
 def test_pages_escape_html() -> None:
+    from service.pages.catalogue import CATALOGUES
     from service.pages.render import notice_page
 
-    made = notice_page("<b>", '"><script>', button="<i>")
+    made = notice_page(CATALOGUES["en"], "<b>", '"><script>', button="<i>")
     assert made.text is not None
     assert "<b>" not in made.text and "<script>" not in made.text and "<i>" not in made.text

@@ -1,4 +1,4 @@
-"""The texts of the pages' scripts stand in one table, messages.js."""
+"""The texts of the pages' scripts stand in the catalogues."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import get_args, get_type_hints
 import pytest
 
 from models.error_members import BY_CODE
+from models.images.inspect import OutputFormat
+from models.operations import OPERATIONS
 from models.outbox.item import DeliveryStatus
 from models.outbox.webhook import OUTCOMES
 from models.tasks.task import Status, TimelineAction
@@ -15,6 +17,18 @@ from service.dashboard.schemas import WorkerBody
 from tests.support.page_scripts import STATIC, calls, literals, messages, scripts
 from tests.support.paths import ROOT
 
+FIELDS = [
+    field
+    for spec in OPERATIONS.values()
+    for field in spec.model_json_schema()["properties"].items()
+]
+"""The parameters of all operations: name and JSON schema."""
+CHOICES = {
+    word
+    for _, field in FIELDS
+    for kind in field.get("anyOf", [field])
+    for word in kind.get("enum", ())
+}
 MESSAGES = messages()
 AREAS = {name.partition(".")[0] for name in MESSAGES}
 WORDS = {
@@ -23,6 +37,9 @@ WORDS = {
     "webhook": {*DeliveryStatus},
     "event": {"created", *TimelineAction},
     "outcome": {*OUTCOMES},
+    "operation": {*OPERATIONS},
+    "parameter": {name for name, _ in FIELDS},
+    "value": {"lossless", *CHOICES} - {*get_args(OutputFormat)},
 }
 """Areas whose messages are words of the API."""
 NO_TEXTS = {
@@ -81,11 +98,9 @@ def test_each_cause_is_one_that_the_sources_give() -> None:
     assert causes and [each for each in causes if f'"{each}"' not in sources] == []
 
 
-def test_forms_of_a_message_have_the_same_placeholders() -> None:
-    for name, (texts, placeholders) in MESSAGES.items():
-        for text in texts:
-            assert {*re.findall(r"\{(\w+)\}", text)} | {"count"} >= placeholders, name
-            assert text == text.strip() or name == "tasks.then", name
+def test_words_of_a_parameter_are_its_titles() -> None:
+    for name, field in FIELDS:
+        assert MESSAGES[f"parameter.{name}"].forms[""].capitalize() == field["title"]
 
 
 @pytest.mark.parametrize("name", scripts())
