@@ -11,7 +11,7 @@ from models.error_members import BY_CODE
 from models.outbox.item import DeliveryStatus
 from models.outbox.webhook import OUTCOMES
 from models.tasks.task import Status, TimelineAction
-from service.dashboard.schemas import WorkerBody
+from service.dashboard.schemas import AlertCode, WorkerBody
 from tests.support.page_scripts import STATIC, calls, literals, messages, scripts
 from tests.support.paths import ROOT
 
@@ -23,6 +23,7 @@ WORDS = {
     "webhook": {*DeliveryStatus},
     "event": {"created", *TimelineAction},
     "outcome": {*OUTCOMES},
+    "advice": {*get_args(AlertCode)},
 }
 """Areas whose messages are words of the API."""
 NO_TEXTS = {
