@@ -30,7 +30,7 @@ ANONYMOUS, OTHER = "anonymous", "other"
 
 def code_label(code: object) -> str:
     """Return an error code, or "other" for one that this version does not know."""
-    return str(code) if code in BY_CODE else OTHER
+    return code if isinstance(code, str) and code in BY_CODE else OTHER
 
 
 @dataclass(frozen=True)
