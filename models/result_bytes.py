@@ -60,6 +60,16 @@ def predicted_bytes(most: int, output: OutputFormat, seen: Mapping[OutputFormat,
     return round(most * min(1.0, share))
 
 
+def total_predicted_bytes(
+    most: Mapping[OutputFormat, int], seen: Mapping[OutputFormat, float]
+) -> int:
+    """Return the bytes that the results of several tasks will probably take.
+
+    ``most``: that they cannot exceed, by format. ``seen``: see ``predicted_bytes``.
+    """
+    return sum(predicted_bytes(count, output, seen) for output, count in most.items())
+
+
 def check_result_bytes(predicted: int, limit: int) -> None:
     """Return if the results of one task may take ``predicted`` bytes.
 

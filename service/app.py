@@ -41,6 +41,7 @@ from service.http import cors
 from service.http.errors import error_middleware
 from service.http.request_checks import request_checks_middleware
 from service.http.request_context import request_context_middleware, set_request_headers
+from service.http.request_counts import REQUEST_COUNTS, RequestCounts
 from service.http.security_headers import set_security_headers
 from service.metrics_collector import METRICS_COLLECTOR, MetricsCollector
 from service.openapi.document import OPENAPI, OpenApiDocument
@@ -91,6 +92,7 @@ async def stores_context(app: web.Application) -> AsyncIterator[None]:
         store = app[STORE] = await Store.open(settings, instruments.call_observer(MONGODB_COMMANDS))
         opened.callback(store.close)
         await startup_check.check(settings, store.api_keys.any_live)
+        app[REQUEST_COUNTS] = RequestCounts(store.activity)
         app[TOKENS] = Tokens(await store.secret_key.get(), settings.auth)
         app[QUEUE] = Queue.open(settings.stores, instruments.call_observer(REDIS_CALLS))
         opened.push_async_callback(app[QUEUE].close)
@@ -113,17 +115,19 @@ async def background_context(app: web.Application) -> AsyncIterator[None]:
     app[COMPLETION_WAITER], app[POLLED_TASKS] = endings, polled
     hub = app[EVENT_HUB] = EventHub(settings.http, settings.limits, store, instruments)
     app[METRICS_COLLECTOR] = MetricsCollector(settings.stores, store, app[QUEUE], instruments)
-    app[OVERVIEW] = Overview(settings.uploads, store, app[QUEUE])
+    app[OVERVIEW] = Overview(settings, store, app[QUEUE], app[DISK_SPACE].free_space)
     working = [
         asyncio.create_task(watch_changes(store.change_stream, [endings, polled, hub])),
         asyncio.create_task(hub.run()),
         asyncio.create_task(measure_lag(instruments)),
-        asyncio.create_task(record_history(store)),
+        asyncio.create_task(record_history(store, app[OVERVIEW])),
+        asyncio.create_task(app[REQUEST_COUNTS].run()),
     ]
     yield
     for each in working:
         each.cancel()
     await asyncio.gather(*working, return_exceptions=True)
+    await app[REQUEST_COUNTS].flush()
 
 
 async def release_waiting(app: web.Application) -> None:

@@ -9,7 +9,7 @@ from aiohttp import web
 from models.operations import OPERATIONS
 from models.settings.monitoring import MonitoringSettings
 from service.auth.permissions import PERMISSIONS, Permission
-from service.dashboard import actions, page, queries
+from service.dashboard import actions, original, page, queries
 from service.handlers import (
     docs,
     events,
@@ -78,8 +78,11 @@ def routes(settings: MonitoringSettings) -> RouteTable:
         (Permission.DASHBOARD, web.post("/dashboard/api/workers/{name}/resume", actions.resume)),
         (Permission.DASHBOARD, web.get("/dashboard/api/queue", queries.queue)),
         (Permission.DASHBOARD, web.get("/dashboard/api/history", queries.history)),
+        (Permission.DASHBOARD, web.get("/dashboard/api/activity", queries.activity)),
+        (Permission.DASHBOARD, web.get("/dashboard/api/health", queries.health)),
         (Permission.DASHBOARD, web.get("/dashboard/api/tasks", queries.tasks)),
         (Permission.DASHBOARD, web.get("/dashboard/api/tasks/{id}", queries.task)),
+        (Permission.DASHBOARD, web.get("/dashboard/api/tasks/{id}/original", original.serve)),
         (Permission.DASHBOARD, web.post("/dashboard/api/tasks/{id}/cancel", actions.cancel)),
         (Permission.DASHBOARD, web.post("/dashboard/api/tasks/{id}/retry", actions.retry)),
         (Permission.DASHBOARD, web.get("/dashboard/api/webhooks", queries.webhooks)),

@@ -16,7 +16,7 @@ _OUTCOMES = ("ok", "error")
 _COMMANDS = (
     *("find", "getMore", "insert", "update", "delete", "findAndModify", "aggregate", "count"),
     *("createIndexes", "listIndexes", "ping", "dbStats", "collStats", "hello", "commitTransaction"),
-    *("abortTransaction", "killCursors", "killSessions", "endSessions"),
+    *("abortTransaction", "killCursors", "killSessions", "endSessions", "replSetGetStatus"),
     *("saslStart", "saslContinue", OTHER),
 )
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", OTHER)
@@ -165,7 +165,7 @@ REDIS_CALLS = Metric(
     _H,
     _BOTH,
     "Calls to the queue in Redis, except arq's own polling.",
-    {"call": ("enqueue", "are_queued", "ping", "depth"), "outcome": _OUTCOMES},
+    {"call": ("enqueue", "are_queued", "ping", "depth", "memory"), "outcome": _OUTCOMES},
     _CALL_BUCKETS,
 )
 EVENT_LOOP_LAG = Metric(
@@ -229,7 +229,10 @@ MONGODB_DATA_BYTES = Metric(
     "darkroom_mongodb_data_bytes", _G, _STORES, "Size on disk of Darkroom's data in MongoDB."
 )
 QUEUED_JOBS = Metric(
-    "darkroom_queue_jobs", _G, _STORES, "Jobs in Redis that no worker has taken yet."
+    "darkroom_queue_jobs",
+    _G,
+    _STORES,
+    "Jobs in Redis: of waiting tasks, and of running ones until they end.",
 )
 LIVE_WORKERS = Metric("darkroom_workers", _G, _STORES, "Workers with a heartbeat in the last 6 s.")
 SNAPSHOT_AGE = Metric(

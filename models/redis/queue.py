@@ -135,9 +135,15 @@ class Queue:
             await self._redis.ping()
 
     async def depth(self) -> int:
-        """Return how many jobs wait in Redis."""
+        """Return how many jobs Redis has: of tasks that wait, and of those that run."""
         async with self._call("depth"):
             return int(await self._redis.zcard(default_queue_name))
+
+    async def memory(self) -> tuple[int, int]:
+        """Return the bytes that Redis uses, and its ``maxmemory``; 0: no limit."""
+        async with self._call("memory"):
+            found = await self._redis.info("memory")
+            return int(found["used_memory"]), int(found["maxmemory"])
 
     @asynccontextmanager
     async def _call(self, name: str) -> AsyncIterator[None]:

@@ -27,7 +27,9 @@ from models.store.files.gridfs import FileBucket
 from models.store.files.originals import Originals
 from models.store.files.result_names import ResultNames
 from models.store.files.retention import OrphanCollector, Retention
+from models.store.mongo.alert_log import AlertLog
 from models.store.mongo.command_metrics import CommandMetrics
+from models.store.mongo.health import MongoHealth
 from models.store.mongo.indexes import create_indexes
 from models.store.mongo.repository import raising_unavailable
 from models.store.mongo.state import PeriodicLock, SecretKey
@@ -35,6 +37,7 @@ from models.store.outbox.emails import EmailOutbox
 from models.store.outbox.pending_webhooks import PendingWebhooks
 from models.store.outbox.subscribers import Newsletters, Subscribers
 from models.store.outbox.webhooks import WebhookOutbox
+from models.store.tasks.activity import Activity
 from models.store.tasks.change_stream import TaskChangeStream
 from models.store.tasks.fair_queue import FairQueue
 from models.store.tasks.leases import Leases
@@ -86,6 +89,9 @@ class Store:
         self.leases = Leases(database, settings)
         self.task_search = TaskSearch(database, settings)
         self.queue_history = QueueHistory(database, settings)
+        self.activity = Activity(database, settings)
+        self.alert_log = AlertLog(database, settings)
+        self.health = MongoHealth(database, settings)
         self.api_keys = ApiKeys(database, settings)
         self.result_names = ResultNames(database, settings)
         self.originals = Originals(database, settings)

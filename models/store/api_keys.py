@@ -71,6 +71,11 @@ class ApiKeys(Repository, collection="keys"):
         found = self._collection.find().sort("created_at", 1)
         return [ApiKey.model_validate(each) async for each in found]
 
+    async def names(self, key_ids: Sequence[str]) -> dict[str, str]:
+        """Return the names of those keys that exist, by id."""
+        found = self._collection.find({"_id": {"$in": list(key_ids)}}, {"name": 1})
+        return {str(each["_id"]): str(each["name"]) async for each in found}
+
     async def any_live(self) -> bool:
         return await self._collection.find_one(_LIVE, {"_id": 1}) is not None
 

@@ -12,8 +12,9 @@ from service.app_keys import STORE
 from service.auth.identity import client_id
 from service.dashboard.endpoint import dashboard_endpoint
 from service.dashboard.queries import task_details
-from service.dashboard.schemas import DrainBody, TaskDetailBody, WebhookBody
+from service.dashboard.schemas import DrainBody
 from service.dashboard.serializers import webhook_document
+from service.dashboard.task_schemas import TaskDetailBody, WebhookBody
 from service.http.responses import json_response
 from service.submissions.task_actions import cancel_task, retry_task
 

@@ -1,4 +1,4 @@
-"""Find what is wrong with workers, queue and Redis; critical alerts come first."""
+"""Find what is wrong with workers, queue, stores and disks; critical alerts come first."""
 
 from __future__ import annotations
 
@@ -8,37 +8,37 @@ from dataclasses import dataclass
 from models.error_members import INPUT_ERRORS
 from models.store.tasks.queue_history import QueueStats
 from models.store.tasks.search import TaskOutcomes
-from service.dashboard.schemas import AlertBody, AlertLevel, WorkerBody
+from service.dashboard.health import DiskBody, HealthBody, MongoBody, RedisBody
+from service.dashboard.schemas import AlertBody, AlertCode, AlertLevel, WorkerBody
 
 RECENT_SECONDS = 900  # for which a failure, or a lost worker, is news
 _LONG_WAIT_SECONDS = 300  # of the oldest task
 _LITTLE_SPACE = 4  # times MIN_FREE_DISK_BYTES
 _MUCH_GROWTH = 20  # tasks in five minutes
+_MUCH_MEMORY = 0.9  # of Redis' maxmemory, beyond which it refuses writes
+_BETWEEN_MEASUREMENTS_BYTES = 64 << 20  # written in the milliseconds between two of them
+_DISK_NAMES = {"mongodb": "MongoDB", "spool": "this service"}
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The state at one moment; ``waiting_before``: tasks that waited five minutes ago, if known.
-
-    ``free_bytes``: on the disk of MongoDB, if known; ``min_free_bytes`` of them must stay free.
-    """
+    """The state at one moment; ``waiting_before``: tasks that waited five minutes ago, if known."""
 
     stats: QueueStats
     workers: Sequence[WorkerBody]
     recent: TaskOutcomes
     waiting_before: int | None
-    redis_up: bool
-    free_bytes: int | None = None
-    min_free_bytes: int = 0
+    health: HealthBody
 
 
 def find_alerts(snapshot: Snapshot) -> list[AlertBody]:
     """Return the alerts, critical ones first."""
+    health = snapshot.health
     alerts = [*_workers(snapshot), *_queue(snapshot), *_failures(snapshot)]
-    if not snapshot.redis_up:
-        text = "Redis does not answer: uploads are accepted, and wait until it is back"
-        alerts.append(_alert("redis_away", "critical", text))
-    alerts += _disk(snapshot.free_bytes, snapshot.min_free_bytes)
+    alerts += [*_redis(health["redis"]), *_mongodb(health["mongodb"])]
+    for number, disk in enumerate(health["disks"]):
+        if not any(_same(disk, other) for other in health["disks"][:number]):
+            alerts += _disk(disk)
     return sorted(alerts, key=lambda alert: alert["level"] != "critical")
 
 
@@ -84,15 +84,50 @@ def _queue(snapshot: Snapshot) -> list[AlertBody]:
     return alerts
 
 
-def _disk(free: int | None, kept: int) -> list[AlertBody]:
-    if free is None or free >= _LITTLE_SPACE * kept:
+def _redis(redis: RedisBody) -> list[AlertBody]:
+    if not redis["up"]:
+        text = "Redis does not answer: uploads are accepted, and wait until it is back"
+        return [_alert("redis_away", "critical", text)]
+    used, most = redis["used_bytes"], redis["max_bytes"]
+    if used is None or not most or used < _MUCH_MEMORY * most:
         return []
-    left = f"{free // 1_000_000} MB are free on the disk of MongoDB"
+    text = (
+        f"Redis uses {used // 1_000_000} of {most // 1_000_000} MB (maxmemory); when they are used "
+        "up, tasks are accepted, and wait until a sweep enqueues them"
+    )
+    return [_alert("redis_memory", "warning", text)]
+
+
+def _mongodb(mongodb: MongoBody) -> list[AlertBody]:
+    ill = [
+        f"{each['name']} {each['state']}"
+        for each in mongodb["members"] or []
+        if not each["healthy"]
+    ]
+    if not ill:
+        return []
+    text = f"members of MongoDB's replica set are not healthy: {', '.join(ill[:5])}"
+    return [_alert("mongodb_member", "warning", text)]
+
+
+def _same(disk: DiskBody, other: DiskBody) -> bool:
+    """Return whether both are one disk, probably: measured at almost the same time."""
+    near = abs(disk["free_bytes"] - other["free_bytes"]) < _BETWEEN_MEASUREMENTS_BYTES
+    return disk["size_bytes"] == other["size_bytes"] and near
+
+
+def _disk(disk: DiskBody) -> list[AlertBody]:
+    free, kept = disk["free_bytes"], disk["kept_bytes"]
+    if free >= _LITTLE_SPACE * kept:
+        return []
+    of_mongodb = disk["place"] == "mongodb"
+    left = f"{free // 1_000_000} MB are free on the disk of {_DISK_NAMES[disk['place']]}"
     if free < kept:
-        text = f"{left}: uploads are refused, results wait; delete results, or set RESULT_TTL"
-        return [_alert("disk_full", "critical", text)]
+        waits = ", results wait; delete results, or set RESULT_TTL" if of_mongodb else ""
+        code: AlertCode = "disk_full" if of_mongodb else "spool_full"
+        return [_alert(code, "critical", f"{left}: uploads are refused{waits}")]
     text = f"{left}; below {kept // 1_000_000} MB (MIN_FREE_DISK_BYTES) uploads are refused"
-    return [_alert("disk_low", "warning", text)]
+    return [_alert("disk_low" if of_mongodb else "spool_low", "warning", text)]
 
 
 def _failures(snapshot: Snapshot) -> list[AlertBody]:
@@ -106,8 +141,8 @@ def _failures(snapshot: Snapshot) -> list[AlertBody]:
     return [_alert("failures", "warning", text, "FAILURE")]
 
 
-def _alert(code: str, level: AlertLevel, text: str, status: str | None = None) -> AlertBody:
-    return {"code": code, "level": level, "text": text, "status": status}
+def _alert(code: AlertCode, level: AlertLevel, text: str, status: str | None = None) -> AlertBody:
+    return {"code": code, "level": level, "text": text, "status": status, "since": None}
 
 
 def _tasks(count: int) -> str:

@@ -1,4 +1,4 @@
-"""Record queue length and throughput periodically; one service process does so at a time."""
+"""Record queue length, throughput and alerts periodically; one service process at a time does."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import structlog
 from models.errors import StoreUnavailable
 from models.store import Store
 from models.store.tasks.queue_history import INTERVAL_SECONDS
+from service.dashboard.overview import Overview
 
 log = structlog.get_logger()
 
 _LOCK_NAME = "history"
 
 
-async def record_history(store: Store) -> None:
+async def record_history(store: Store, overview: Overview) -> None:
     """Write a record every INTERVAL_SECONDS until cancelled.
 
     The service does it, not a worker, so that the history also shows when no worker is alive.
@@ -28,6 +29,7 @@ async def record_history(store: Store) -> None:
                 work = await store.task_stats.queue()
                 workers = await store.workers.count_alive()
                 await store.queue_history.record(work, workers)
+                await store.alert_log.record(await overview.alert_codes())
         except StoreUnavailable:
             pass
         except Exception:

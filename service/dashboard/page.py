@@ -32,6 +32,7 @@ async def show(request: web.Request) -> web.StreamResponse:
         login_required=request.app[SETTINGS].api_keys_enabled,
         statuses=list(Status),
         operations=list(OPERATIONS),
+        reshaping=" ".join(op for op, spec in OPERATIONS.items() if not spec.same_frame),
     )
 
 

@@ -1,7 +1,8 @@
-"""JSON API of the dashboard: workers, queue, history, tasks and webhooks."""
+"""JSON API of the dashboard: workers, queue, stores, history, tasks and webhooks."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -17,17 +18,13 @@ from models.tasks.filenames import MAX_CHARACTERS
 from models.tasks.task import Status, Task
 from service.app_keys import STORE
 from service.auth.identity import identity
+from service.dashboard.activity import ActivityBody
 from service.dashboard.endpoint import dashboard_endpoint
+from service.dashboard.health import HealthBody
 from service.dashboard.overview import OVERVIEW
-from service.dashboard.schemas import (
-    HistoryBody,
-    QueueBody,
-    TaskDetailBody,
-    TaskPageBody,
-    WebhooksBody,
-    WorkersBody,
-)
+from service.dashboard.schemas import HistoryBody, QueueBody, WorkersBody
 from service.dashboard.serializers import task_detail, task_row, webhook_document
+from service.dashboard.task_schemas import TaskDetailBody, TaskPageBody, WebhooksBody
 from service.http.responses import etag_response
 from service.openapi.endpoint import JSON, parameter
 
@@ -82,10 +79,27 @@ async def queue(request: web.Request) -> web.StreamResponse:
     examples=("curl '{url}/dashboard/api/history?minutes=5'",),
 )
 async def history(request: web.Request) -> web.StreamResponse:
-    minutes = _int_parameter(
-        request, "minutes", _DEFAULT_MINUTES, queue_history.RETENTION_SECONDS // 60
-    )
-    return _json_response(request, await request.app[OVERVIEW].history(minutes))
+    return _json_response(request, await request.app[OVERVIEW].history(_minutes(request)))
+
+
+@dashboard_endpoint(
+    "Show refusals, durations and use by key",
+    ActivityBody,
+    query=_HISTORY,
+    errors=(BadParameter,),
+    examples=("curl '{url}/dashboard/api/activity?minutes=15'",),
+)
+async def activity(request: web.Request) -> web.StreamResponse:
+    return _json_response(request, await request.app[OVERVIEW].activity(_minutes(request)))
+
+
+@dashboard_endpoint(
+    "Show the health of stores and disks",
+    HealthBody,
+    examples=("curl '{url}/dashboard/api/health'",),
+)
+async def health(request: web.Request) -> web.StreamResponse:
+    return _json_response(request, await request.app[OVERVIEW].health())
 
 
 @dashboard_endpoint(
@@ -140,8 +154,11 @@ async def webhooks(request: web.Request) -> web.StreamResponse:
 
 async def task_details(request: web.Request, task: Task) -> TaskDetailBody:
     """Return the details of a task with its webhooks."""
-    events = await request.app[STORE].webhooks.of_task(task.id)
-    return task_detail(task, events, identity(request).view)
+    store = request.app[STORE]
+    events, original_bytes = await asyncio.gather(
+        store.webhooks.of_task(task.id), store.originals.size(task.original_id)
+    )
+    return task_detail(task, events, original_bytes, identity(request).view)
 
 
 def _choice(request: web.Request, name: str, known: Sequence[str]) -> str:
@@ -170,6 +187,11 @@ def _text(request: web.Request, name: str, limit: int) -> str:
             f"{name} contains characters that are not printable; remove them", parameter=name
         )
     return given
+
+
+def _minutes(request: web.Request) -> int:
+    most = queue_history.RETENTION_SECONDS // 60
+    return _int_parameter(request, "minutes", _DEFAULT_MINUTES, most)
 
 
 def _page_size(request: web.Request) -> int:

@@ -1,4 +1,4 @@
-"""TypedDicts of the dashboard API; ``service.schemas`` has those of the public API."""
+"""TypedDicts of the dashboard API: queue, workers, history; ``service.schemas``: public API."""
 
 from __future__ import annotations
 
@@ -7,24 +7,39 @@ from typing import Annotated, Literal
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from models.outbox.item import DeliveryStatus
-from models.outbox.webhook import OUTCOMES
-from models.tasks.schemas import Id, Percent, TaskBody, Time
-from models.tasks.task import Status
+from models.tasks.schemas import Id, Percent, Time
 
 Count = Annotated[int, Field(ge=0)]
 
 
 AlertLevel = Literal["critical", "warning"]
+AlertCode = Literal[
+    "no_workers",
+    "all_drained",
+    "worker_silent",
+    "waits_too_long",
+    "queue_grows",
+    "lease_over",
+    "failures",
+    "redis_away",
+    "redis_memory",
+    "mongodb_member",
+    "disk_low",
+    "disk_full",
+    "spool_low",
+    "spool_full",
+]
+"""``advice`` in the pages' messages, and docs/dashboard.md, say what to do about each."""
 
 
 class AlertBody(TypedDict):
-    """One problem with workers, queue or Redis."""
+    """One problem with workers, queue, stores or disks."""
 
-    code: str
+    code: AlertCode
     level: AlertLevel
     text: str
     status: Annotated[str | None, Field(description="The status of the affected tasks.")]
+    since: Annotated[Time | None, Field(description="null: not yet noted, for ten seconds.")]
 
 
 class WorkerCountsBody(TypedDict):
@@ -48,12 +63,18 @@ class QueueBody(TypedDict):
     """The queue now, and the alerts, critical ones first."""
 
     alarms: list[AlertBody]
-    waiting: Count
+    waiting: Annotated[
+        int, Field(ge=0, description="Accepted tasks that no worker has: status CREATED.")
+    ]
     oldest_seconds: Annotated[int, Field(ge=0, description="How long the oldest task has waited.")]
     running: Count
     known: Annotated[int, Field(ge=0, description="Number of tasks in the ledger.")]
     rings: Annotated[
-        int | None, Field(description="Jobs waiting in Redis; null: Redis does not answer.")
+        int | None,
+        Field(
+            description="Jobs in Redis: of waiting tasks, and of running ones until they end. "
+            "null: Redis does not answer."
+        ),
     ]
     workers: WorkerCountsBody
     lately: RecentBody
@@ -131,99 +152,6 @@ class HistoryBody(TypedDict):
     minutes: Count
     point_seconds: float
     points: list[HistoryPointBody]
-
-
-class TaskRowBody(TypedDict):
-    """A task in a list."""
-
-    task_id: Id
-    status: Status
-    progress: Percent
-    name: str
-    names: Annotated[int, Field(ge=1, description="Number of file names it was uploaded under.")]
-    operations: list[str]
-    worker: str | None
-    attempts: Count
-    error: Annotated[str | None, Field(description="The error code.")]
-    created_at: Time | None
-    asked_at: Time | None
-    started_at: Time | None
-    finished_at: Time | None
-
-
-class TaskPageBody(TypedDict):
-    """A page of tasks, newest first."""
-
-    tasks: list[TaskRowBody]
-    next: Annotated[
-        str | None, Field(description="Value of ``after`` for the next page, if there is one.")
-    ]
-
-
-class TimelineBody(TypedDict):
-    """One event in the history of a task."""
-
-    at: Time | None
-    what: str
-    worker: str | None
-    cause: str | None
-
-
-class WebhookAttemptBody(TypedDict):
-    """One attempt to deliver a webhook."""
-
-    at: Time | None
-    ms: float
-    outcome: Annotated[str, Field(json_schema_extra={"enum": list(OUTCOMES)})]
-    status: Annotated[
-        int | None, Field(description="HTTP status of the response, if there was one.")
-    ]
-    worker: str
-
-
-class WebhookBody(TypedDict):
-    """A webhook and its delivery attempts, the newest 40 of them."""
-
-    id: Annotated[str, Field(description="The webhook-id, the same for every attempt.")]
-    type: Annotated[
-        str | None, Field(description="task.succeeded, ...; null: the task or group has not ended.")
-    ]
-    about: Literal["task", "group"]
-    subject: Annotated[str, Field(description="Id of the task or group.")]
-    url: Annotated[str, Field(description="The receiver, without its query string.")]
-    status: DeliveryStatus
-    attempts: Count
-    created_at: Time | None
-    due_at: Annotated[Time | None, Field(description="Time of the next attempt.")]
-    ended_at: Time | None
-    error: Annotated[str | None, Field(description="Why the last attempt failed.")]
-    calls: Annotated[
-        list[WebhookAttemptBody], Field(description="Delivery attempts, oldest first.")
-    ]
-    actions: list[Literal["redeliver"]]
-
-
-class WebhooksBody(TypedDict):
-    """The newest webhooks."""
-
-    webhooks: list[WebhookBody]
-
-
-class TaskDetailBody(TaskBody):
-    """A task with the details for operators."""
-
-    names: list[str]
-    attempts: Count
-    client: Annotated[str, Field(description="Pseudonym of the client that uploaded first.")]
-    worker: str | None
-    lease_until: Time | None
-    asked_at: Time | None
-    timeline: list[TimelineBody]
-    stages_ms: dict[str, float] | None
-    webhooks: Annotated[
-        list[WebhookBody], Field(description="Webhooks of the task and its groups, newest first.")
-    ]
-    actions: list[Literal["retry", "cancel"]]
 
 
 class DrainBody(TypedDict):

@@ -16,7 +16,8 @@ from models.outbox.webhook import WebhookEvent
 from models.store.tasks.worker_registry import HEARTBEAT_TIMEOUT_SECONDS
 from models.tasks.serializers import iso, task_body
 from models.tasks.task import OPEN, Task
-from service.dashboard.schemas import TaskDetailBody, TaskRowBody, WebhookBody, WorkerBody
+from service.dashboard.schemas import WorkerBody
+from service.dashboard.task_schemas import TaskDetailBody, TaskRowBody, WebhookBody
 
 
 def worker_document(entry: Mapping[str, Any]) -> WorkerBody:
@@ -69,8 +70,13 @@ def task_row(task: Task) -> TaskRowBody:
     }
 
 
-def task_detail(task: Task, events: Sequence[WebhookEvent], view: View) -> TaskDetailBody:
-    """Return the details of a task and its webhooks, for a client with ``view``."""
+def task_detail(
+    task: Task, events: Sequence[WebhookEvent], original_bytes: int | None, view: View
+) -> TaskDetailBody:
+    """Return the details of a task and its webhooks, for a client with ``view``.
+
+    ``original_bytes``: of its original; None if that is gone.
+    """
     lease = task.lease or {}
     return {
         **task_body(task, view=view),
@@ -80,6 +86,9 @@ def task_detail(task: Task, events: Sequence[WebhookEvent], view: View) -> TaskD
         "worker": task.worker,
         "lease_until": iso(lease.get("until")),
         "asked_at": iso(task.asked_at or task.created_at),
+        "original": None
+        if original_bytes is None
+        else {"url": f"/dashboard/api/tasks/{task.id}/original", "bytes": original_bytes},
         "timeline": [
             {"at": iso(each.at), "what": each.what, "worker": each.worker, "cause": each.cause}
             for each in task.timeline

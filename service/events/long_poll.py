@@ -16,6 +16,7 @@ from models.tasks.group import Group
 from models.tasks.task import ENDED, Task
 from service.app_keys import STORE
 from service.auth.authenticator import AUTHENTICATOR
+from service.http.request_counts import WAITS_FOR_TASKS
 
 T = TypeVar("T")
 
@@ -144,6 +145,7 @@ async def long_poll_task(
     tasks = request.app[STORE].tasks
     if not seconds:
         return await request.app[POLLED_TASKS].get(task_id, view, tasks.get)
+    request[WAITS_FOR_TASKS] = True
     task = await request.app[COMPLETION_WAITER].wait(
         [task_id], lambda: tasks.get(task_id, view), lambda task: [task], seconds
     )
@@ -163,6 +165,7 @@ async def long_poll_group(
     found = await groups.find(group_id, view)
     if not seconds or found is None or all(task.ended for task in found[1].values()):
         return found
+    request[WAITS_FOR_TASKS] = True
     found = await request.app[COMPLETION_WAITER].wait(
         found[0].task_ids,
         lambda: groups.find(group_id, view),

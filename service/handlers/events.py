@@ -15,6 +15,7 @@ from service.auth.identity import client_id, identity
 from service.events.sse_hub import EVENT_HUB
 from service.events.sse_topic import EventStream, Kind
 from service.handlers.tasks import NAME
+from service.http.request_counts import WAITS_FOR_TASKS
 from service.openapi.endpoint import ResponseSpec, endpoint
 from service.openapi.error_groups import STORE_ERRORS
 
@@ -66,6 +67,7 @@ async def _stream(request: web.Request, kind: Kind, name: str | None) -> web.Str
     Raises:
         NotFound: there is no such task or group. TooManyStreams: see EVENTS_PER_CLIENT.
     """
+    request[WAITS_FOR_TASKS] = True
 
     def disconnected() -> bool:
         return request.transport is None or request.transport.is_closing()

@@ -15,6 +15,7 @@ from aiohttp.typedefs import Handler
 
 from models import errors
 from models.errors import AppError
+from service.http.request_counts import REQUEST_COUNTS
 
 log = structlog.get_logger()
 
@@ -129,41 +130,46 @@ async def error_middleware(request: web.Request, handler: Handler) -> web.Stream
         return await handler(request)
     except AppError as error:
         log.info("refused", **error.document())
-        return error_response(error)
+        return _counted(request, error_response(error), error.code)
     except web.HTTPException as error:
         if error.status < 400:
             raise
-        return _routing_error(request, error)
+        return _counted(request, *_routing_error(request, error))
     except ConnectionError:  # the client disconnected: aiohttp closes
         raise
     except Exception as error:
         if isinstance(error, OSError) and error.errno in _NO_SPACE_ERRNOS:
             log.error("out_of_space", reason=repr(error))
-            return error_response(
-                errors.InsufficientResources(
-                    f"the server is out of space: {os.strerror(error.errno or 0)}; nothing was "
-                    "accepted, retry shortly"
-                )
+            no_room = errors.InsufficientResources(
+                f"the server is out of space: {os.strerror(error.errno or 0)}; nothing was "
+                "accepted, retry shortly"
             )
+            return _counted(request, error_response(no_room), no_room.code)
         incident = secrets.token_hex(8)
         log.exception("unexpected_error", incident=incident)
-        return problem_response(
+        response = problem_response(
             500,
             errors.InternalError.code,
             f"internal server error; logged as incident {incident}",
             {"incident": incident},
         )
+        return _counted(request, response, errors.InternalError.code)
 
 
-def _routing_error(request: web.Request, error: web.HTTPException) -> web.Response:
+def _counted(request: web.Request, response: web.Response, code: str) -> web.Response:
+    request.app[REQUEST_COUNTS].refused(code)
+    return response
+
+
+def _routing_error(request: web.Request, error: web.HTTPException) -> tuple[web.Response, str]:
     """Convert errors of aiohttp itself: unknown route, method not allowed, bad request."""
     if error.status == 404:
-        return problem_response(404, "not_found", "no such path")
+        return problem_response(404, "not_found", "no such path"), "not_found"
     if isinstance(error, web.HTTPMethodNotAllowed):
         allowed = sorted(error.allowed_methods)
         refusal = error_response(
             errors.MethodNotAllowed(f"allowed methods: {', '.join(allowed)}", allowed=allowed)
         )
         refusal.headers["Allow"] = ", ".join(allowed)
-        return refusal
-    return problem_response(error.status, "bad_request", error.reason)
+        return refusal, errors.MethodNotAllowed.code
+    return problem_response(error.status, "bad_request", error.reason), "bad_request"

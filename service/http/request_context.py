@@ -15,6 +15,7 @@ from aiohttp.typedefs import Handler
 
 from models.metrics.definitions import REQUEST_DURATION, REQUESTS_IN_PROGRESS
 from service.app_keys import DRAINING, INSTRUMENTS, SETTINGS
+from service.http.request_counts import REQUEST_COUNTS
 
 log = structlog.get_logger()
 
@@ -56,6 +57,7 @@ async def request_context_middleware(request: web.Request, handler: Handler) -> 
         finally:
             spent = time.perf_counter() - began
             instruments.observe(REQUEST_DURATION, spent, request.method, route, str(status))
+            request.app[REQUEST_COUNTS].ended(request, spent)
             # Probes and open dashboards poll all the time and would flood the log.
             polled = request.path in _PROBE_PATHS or (
                 request.method == "GET"

@@ -25,6 +25,7 @@ PATH_DESCRIPTIONS = {
     "/tasks/{id}": "The task_id from the submission's response.",
     "/status/{id}": "The group_id from the submission's response; a task_id works too.",
     "/dashboard/api/tasks/{id}": "The task_id.",
+    "/dashboard/api/tasks/{id}/original": "The task_id.",
     "/dashboard/api/webhooks/{id}": "The webhook's id, from the task's webhooks.",
     "/dashboard/api/workers/{name}": "The worker's name, from GET /dashboard/api/workers.",
     "/send_images/{id}": "The group_id from the response to a submission with email.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from async_lru import alru_cache
@@ -12,7 +12,7 @@ from async_lru import alru_cache
 from models.errors import QueueFull
 from models.free_space import FreeSpace
 from models.images.inspect import OutputFormat
-from models.result_bytes import check_result_bytes, predicted_bytes
+from models.result_bytes import check_result_bytes, predicted_bytes, total_predicted_bytes
 from models.settings import Settings
 from models.slots import Slots
 from models.store import Store
@@ -79,10 +79,10 @@ class Admission:
             ):
                 if measured >= limit:
                     raise await self._full(setting, limit, measured, whose)
-            waiting = _predicted(own, shares) + pending_bytes
+            waiting = total_predicted_bytes(own.most_bytes, shares) + pending_bytes
             if waiting + own_bytes > limits.max_queue_bytes_per_client:
                 raise self._too_many_bytes(waiting, own_bytes)
-            others = _predicted(all_open, shares) + self._added_bytes
+            others = total_predicted_bytes(all_open.most_bytes, shares) + self._added_bytes
             await self._free_space.check(own_bytes, others, _ROOM_SHARE)
             yield order
             self._added += 1
@@ -121,8 +121,3 @@ class Admission:
             measured=waiting + own_bytes,
             retry_after=_DEFAULT_RETRY_SECONDS,
         )
-
-
-def _predicted(tasks: OpenTasks, shares: Mapping[OutputFormat, float]) -> int:
-    """Return the bytes that the results of ``tasks`` will probably take."""
-    return sum(predicted_bytes(most, output, shares) for output, most in tasks.most_bytes.items())

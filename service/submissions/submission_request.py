@@ -21,6 +21,7 @@ from service.app_keys import SETTINGS, STORE
 from service.auth.authenticator import AUTHENTICATOR
 from service.auth.identity import client_id, identity
 from service.events.long_poll import long_poll_group, long_poll_task
+from service.http.request_counts import REQUEST_COUNTS
 from service.query import flag, wait_seconds, wants_image_redirect
 from service.submissions.callbacks import add_callback, validate_callback_url
 from service.submissions.groups import create_group
@@ -148,6 +149,9 @@ class SubmissionRequest:
             else:
                 self.tasks[task.id] = task
                 self.members.append(Member(name=file.name, task_id=task.id))
+        # The middleware counts the error that is raised.
+        for refusal in errors if self.tasks else errors[1:]:
+            self.request.app[REQUEST_COUNTS].refused(refusal.code)
         if not self.tasks:
             first = errors[0]
             if len(errors) > 1:

@@ -8,7 +8,7 @@ from playwright.async_api import expect
 from models.settings import Settings
 from models.store import Store
 from tests.browser.conftest import Tab
-from tests.browser.test_dashboard import Open, looking, opened
+from tests.browser.dashboard_page import Open, looking, opened
 from tests.support.webhook_receiver import deliver_due, run_receiver, webhook_settings
 from tests.workers.webhooks.test_end_to_end import send
 

@@ -75,6 +75,12 @@ class Originals(FileBucket):
         )
         return document["_id"] if document else None
 
+    async def size(self, file_id: ObjectId) -> int | None:
+        """Return the bytes of an original; None if it is deleted or marked for deletion."""
+        query = {"_id": file_id, _DOOMED_FIELD: {"$exists": False}}
+        document = await self._files.find_one(query, {"length": 1})
+        return int(document["length"]) if document else None
+
     async def touch(self, file_id: ObjectId) -> bool:
         """Touch an original; False if it is deleted or marked for deletion."""
         query = {"_id": file_id, _DOOMED_FIELD: {"$exists": False}}

@@ -52,6 +52,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel(["original_id", "status"]),
     ],
     "history": [IndexModel("drop_at", expireAfterSeconds=0)],
+    "activity": [IndexModel("drop_at", expireAfterSeconds=0)],
     "originals.files": [
         *_FILES,
         IndexModel("metadata.used_at"),

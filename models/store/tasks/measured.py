@@ -12,6 +12,14 @@ from models.tasks.task import Status
 
 _TASKS = 200  # the latest successes
 _OUTSIDE_OF_THE_CHILD = ["fetch", "wait", "publish"]  # stages
+_STAGES = {
+    "$filter": {
+        "input": {"$objectToArray": {"$ifNull": ["$stages", {}]}},
+        "cond": {"$not": {"$in": ["$$this.k", _OUTSIDE_OF_THE_CHILD]}},
+    }
+}
+COMPUTING_MS: Document = {"$sum": {"$map": {"input": _STAGES, "in": "$$this.v"}}}
+"""The expression for the milliseconds that the last run of a task took in its child process."""
 
 
 class MeasuredTasks(Repository):
@@ -32,16 +40,9 @@ class MeasuredTasks(Repository):
 
         See ``models.work_estimate``.
         """
-        stages = {
-            "$filter": {
-                "input": {"$objectToArray": {"$ifNull": ["$stages", {}]}},
-                "cond": {"$not": {"$in": ["$$this.k", _OUTSIDE_OF_THE_CHILD]}},
-            }
-        }
-        milliseconds = {"$sum": {"$map": {"input": stages, "in": "$$this.v"}}}
         group = {
             "_id": "$work.label",
-            "milliseconds": {"$sum": milliseconds},
+            "milliseconds": {"$sum": COMPUTING_MS},
             "predicted": {"$sum": "$work.reference_seconds"},
         }
         rows = await self._latest("work.reference_seconds", group)

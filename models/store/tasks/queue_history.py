@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from motor.motor_asyncio import AsyncIOMotorDatabase
 from pymongo import ASCENDING
 
+from models.settings import Settings
 from models.store.mongo.repository import Document, Repository
+from models.store.tasks.activity import Activity
 from models.tasks.task import Status
 
 INTERVAL_SECONDS = 10.0  # between two samples: sixty thousand a week
@@ -111,8 +114,15 @@ class QueueHistory(Repository, collection="history"):
     Counts cover the ``seconds`` before ``_id``; levels are those at ``_id``.
     """
 
+    def __init__(self, database: AsyncIOMotorDatabase[Document], settings: Settings) -> None:
+        super().__init__(database, settings)
+        self._activity = Activity(database, settings)
+
     async def record(self, stats: QueueStats, workers: int) -> None:
-        """Record a sample. One program at a time does so, every INTERVAL_SECONDS."""
+        """Record a sample. One program at a time does so, every INTERVAL_SECONDS.
+
+        What ended since the last sample is added to ``Activity``.
+        """
         at = await self._server_now() - _LAG
         last = await self._collection.find_one({}, {"_id": 1}, sort=[("_id", -1)])
         since, max_gap = at - _INTERVAL, _MAX_GAP_INTERVALS * _INTERVAL
@@ -121,8 +131,9 @@ class QueueHistory(Repository, collection="history"):
         created, started, ended = await asyncio.gather(
             self._count("created_at", since, at),
             self._count("started_at", since, at),
-            self._ended(since, at),
+            self._activity.ended_between(since, at),
         )
+        by_status = ended.by_status
         sample = {
             "seconds": (at - since).total_seconds(),
             "waiting": stats.waiting,
@@ -131,22 +142,19 @@ class QueueHistory(Repository, collection="history"):
             "workers": workers,
             "asked": created,
             "started": started,
-            "succeeded": ended.get(Status.SUCCESS, 0),
-            "failed": ended.get(Status.FAILURE, 0),
-            "cancelled": ended.get(Status.CANCELLED, 0),
+            "succeeded": by_status.get(Status.SUCCESS, 0),
+            "failed": by_status.get(Status.FAILURE, 0),
+            "cancelled": by_status.get(Status.CANCELLED, 0),
             "drop_at": at + timedelta(seconds=RETENTION_SECONDS),
         }
-        await self._collection.update_one({"_id": at}, {"$setOnInsert": sample}, upsert=True)
+        written = await self._collection.update_one(
+            {"_id": at}, {"$setOnInsert": sample}, upsert=True
+        )
+        if written.upserted_id is not None:
+            await self._activity.add_ended(ended)
 
     async def _count(self, field: str, since: datetime, until: datetime) -> int:
         return await self._tasks.count_documents({field: {"$gt": since, "$lte": until}})
-
-    async def _ended(self, since: datetime, until: datetime) -> dict[str, int]:
-        ended = {"finished_at": {"$gt": since, "$lte": until}}
-        counted = self._tasks.aggregate(
-            [{"$match": ended}, {"$group": {"_id": "$status", "count": {"$sum": 1}}}]
-        )
-        return {row["_id"]: row["count"] async for row in counted}
 
     async def waiting_before(self, seconds: float) -> int | None:
         """Return how many tasks waited ``seconds`` ago; None without a sample near that time."""

@@ -1,118 +1,138 @@
-// The charts of queue length and throughput: SVG, a sentence for screen readers, and a table.
+// The charts: waiting tasks, finished tasks, refused requests, durations.
 
-import { timeElement } from "./dashboard-parts.js";
+import { HEIGHT, WIDTH, chart, niceMaximum, splitAtGaps, xScale } from "./dashboard-axes.js";
 import { el, render } from "./dom.js";
-import { formatNumber } from "./format.js";
+import { formatDuration, formatNumber } from "./format.js";
 import { t } from "./text.js";
 
-const WIDTH = 600;
-const HEIGHT = 120;
-const ROWS = 12; // of the table
+/** Durations of the API, and their texts. */
+const DURATIONS = { request: "duration.request", wait: "duration.wait", run: "duration.run" };
+const NAMES = Object.keys(DURATIONS);
 
-export function showCharts(container, history, now) {
-  const end = now;
-  const begin = end - history.minutes * 60000;
+/**
+ * @param {HTMLElement} container
+ * @param {{history: any, activity: any, waiting: number}} data of the API; `waiting` is the figure "Waiting"
+ * @param {number} now ms since 1970
+ */
+export function showCharts(container, { history, activity, waiting }, now) {
+  const span = { begin: now - history.minutes * 60000, end: now };
+  const past = timed(history, span);
+  const done = timed(activity, span);
   const width = history.point_seconds * 1000;
-  const points = history.points.map((point) => ({ ...point, t: Date.parse(point.at) })).filter((point) => point.t + width > begin);
-  render(container, queue(points, begin, end, width), throughput(points, begin, end, width));
+  render(container, queue(past, span, width, waiting), throughput(past, span, width), refusals(done, span, activity.point_seconds * 1000), durations(done, span, activity));
 }
 
-function queue(points, begin, end, width) {
-  const top = niceMaximum(Math.max(...points.map((point) => point.waiting), 0));
-  const x = xScale(begin, end);
-  const y = (value) => HEIGHT - (value / top) * HEIGHT;
+/** The points within the span, each with its time, and the seconds of it that have passed. */
+function timed({ points, point_seconds: seconds }, { begin, end }) {
+  return points
+    .map((point) => ({ ...point, t: Date.parse(point.at) }))
+    .filter(({ t }) => t + seconds * 1000 > begin && t < end)
+    .map((point) => ({ ...point, covered: point.seconds ?? Math.max(1, Math.min(seconds, (end - point.t) / 1000)) }));
+}
+
+function queue(points, span, width, waiting) {
+  const highest = Math.max(waiting, ...points.map((point) => point.waiting));
+  const top = niceMaximum(highest);
+  const x = xScale(span);
+  const y = (value) => (HEIGHT - (value / top) * HEIGHT).toFixed(1);
   const areas = splitAtGaps(points, width).map((run) => {
-    const line = run.map((point) => `${x(point.t).toFixed(1)},${y(point.waiting).toFixed(1)} ${x(point.t + width).toFixed(1)},${y(point.waiting).toFixed(1)}`);
-    return el("path", { class: "area", d: `M${x(run[0].t).toFixed(1)},${HEIGHT} L${line.join(" ")} L${x(run.at(-1).t + width).toFixed(1)},${HEIGHT} Z` });
+    const steps = run.map((point) => `${x(point.t).toFixed(1)},${y(point.waiting)} ${x(point.t + width).toFixed(1)},${y(point.waiting)}`);
+    const end = x(run.at(-1).t + width);
+    if (end >= WIDTH) steps.push(`${WIDTH},${y(waiting)}`); // it ends at the number that the figure says
+    return el("path", { class: "area", d: `M${x(run[0].t).toFixed(1)},${HEIGHT} L${steps.join(" ")} L${end.toFixed(1)},${HEIGHT} Z` });
   });
-  const highest = points.reduce((highest, point) => (point.waiting > (highest?.waiting ?? -1) ? point : highest), null);
-  const summary = highest
-    ? t("chart.queue_summary", { now: points.at(-1).waiting, highest: highest.waiting })
-    : t("chart.no_data");
-  return chart(t("chart.queue"), summary, top, areas, begin, end, points, [
-    [t("figure.waiting"), (point) => formatNumber(point.waiting)],
-    [t("figure.running"), (point) => formatNumber(point.running)],
-    [t("figure.workers"), (point) => formatNumber(point.workers)],
-  ]);
+  return chart({
+    name: t("chart.queue"),
+    summary: points.length ? t("chart.queue_summary", { now: waiting, highest }) : t("chart.no_data"),
+    ticks: evenTicks(top),
+    shapes: areas,
+    span,
+    points,
+    columns: [
+      [t("chart.most_waiting"), (point) => formatNumber(point.waiting)],
+      [t("chart.most_running"), (point) => formatNumber(point.running)],
+      [t("figure.workers"), (point) => formatNumber(point.workers)],
+    ],
+  });
 }
 
-function throughput(points, begin, end, width) {
-  const rate = (point, name) => (point.seconds ? (point[name] * 60) / point.seconds : 0);
-  const top = niceMaximum(Math.max(...points.map((point) => rate(point, "succeeded") + rate(point, "failed")), 0));
-  const x = xScale(begin, end);
-  const height = (value) => (value / top) * HEIGHT;
-  const bars = points.flatMap((point) => {
-    const barWidth = Math.max(0.5, x(point.t + width) - x(point.t) - 0.5);
-    const good = height(rate(point, "succeeded"));
-    const bad = height(rate(point, "failed"));
-    const at = { x: x(point.t).toFixed(1), width: barWidth.toFixed(1) };
-    return [
-      good ? el("rect", { ...at, class: "good", y: (HEIGHT - good).toFixed(1), height: good.toFixed(1) }) : null,
-      bad ? el("rect", { ...at, class: "bad", y: (HEIGHT - good - bad).toFixed(1), height: bad.toFixed(1) }) : null,
-    ];
-  });
+function throughput(points, span, width) {
   const sum = (name) => points.reduce((total, point) => total + point[name], 0);
   const sums = { done: sum("succeeded"), failed: sum("failed"), asked: sum("asked") };
-  const summary = points.length ? t("chart.throughput_summary", sums) : t("chart.no_data");
-  return chart(t("chart.throughput"), summary, top, bars, begin, end, points, [
-    [t("figure.new"), (point) => formatNumber(point.asked)],
-    [t("figure.started"), (point) => formatNumber(point.started)],
-    [t("figure.done"), (point) => formatNumber(point.succeeded)],
-    [t("figure.failed"), (point) => formatNumber(point.failed)],
-  ]);
+  const series = [["good column", "succeeded"], ["bad column", "failed"]];
+  return chart({
+    ...columns(points, span, width, series),
+    name: t("chart.throughput"),
+    summary: points.length ? t("chart.throughput_summary", sums) : t("chart.no_data"),
+    legend: [["good column", t("figure.done")], ["bad column", t("figure.failed")]],
+    columns: [
+      [t("figure.new"), (point) => formatNumber(point.asked)],
+      [t("figure.started"), (point) => formatNumber(point.started)],
+      [t("figure.done"), (point) => formatNumber(point.succeeded)],
+      [t("figure.failed"), (point) => formatNumber(point.failed)],
+    ],
+  });
 }
 
-function chart(name, summary, top, shapes, begin, end, points, columns) {
-  const middle = { x1: 0, x2: WIDTH, y1: HEIGHT / 2, y2: HEIGHT / 2, class: "grid" };
-  return el(
-    "figure",
-    { class: "chart", "data-key": name },
-    el("figcaption", {}, el("strong", {}, name), el("span", { class: "quiet small" }, ` ${summary}`)),
-    el(
-      "div",
-      { class: "plot" },
-      el("span", { class: "small quiet", "aria-hidden": "true" }, formatNumber(top)),
-      el("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": t("text.labelled", { label: name, text: summary }) }, el("line", middle), shapes.filter(Boolean)),
-    ),
-    el("div", { class: "ends small quiet", "aria-hidden": "true" }, timeElement(new Date(begin).toISOString(), { seconds: false }), t("chart.now")),
-    table(name, points, columns),
-  );
+function refusals(points, span, width) {
+  const count = points.reduce((total, point) => total + point.refused, 0);
+  return chart({
+    ...columns(points, span, width, [["bad column", "refused"]]),
+    name: t("chart.refusals"),
+    summary: t("chart.refusals_summary", { count }),
+    columns: [[t("chart.refused"), (point) => formatNumber(point.refused)]],
+  });
 }
 
-function table(name, points, columns) {
-  const shown = points.slice(-ROWS).reverse();
-  return el(
-    "details",
-    {},
-    el("summary", { class: "small" }, t("chart.as_table"), el("span", { class: "visually-hidden" }, `: ${name}`)),
-    el(
-      "table",
-      {},
-      el("caption", { class: "visually-hidden" }, t("chart.points", { name, count: shown.length })),
-      el("thead", {}, el("tr", {}, el("th", { scope: "col" }, t("chart.from")), columns.map(([title]) => el("th", { scope: "col" }, title)))),
-      el("tbody", {}, shown.map((point) => el("tr", { "data-key": point.at }, el("td", {}, timeElement(point.at)), columns.map(([, read]) => el("td", {}, read(point)))))),
-    ),
-  );
+/** Columns of events per minute, one series upon the other. @param {[string, string][]} series class and member */
+function columns(points, span, width, series) {
+  const rate = (point, member) => (point[member] * 60) / point.covered;
+  const total = (point) => series.reduce((sum, [, member]) => sum + rate(point, member), 0);
+  const top = niceMaximum(Math.max(0, ...points.map(total)));
+  const x = xScale(span);
+  const shapes = points.flatMap((point) => {
+    const left = x(point.t);
+    const wide = Math.max(0.5, x(point.t + width) - left - 0.5).toFixed(1);
+    let at = HEIGHT;
+    return series.map(([kind, member]) => {
+      const high = (rate(point, member) / top) * HEIGHT;
+      at -= high;
+      return high ? el("rect", { class: kind, x: left.toFixed(1), width: wide, y: at.toFixed(1), height: high.toFixed(1) }) : null;
+    });
+  });
+  return { ticks: evenTicks(top), shapes, span, points };
 }
 
-/** Split the points where data is missing, so that no line bridges a gap. */
-function splitAtGaps(points, width) {
-  const runs = [];
-  for (const point of points) {
-    const last = runs.at(-1);
-    if (last && point.t - last.at(-1).t <= 2.5 * width) last.push(point);
-    else runs.push([point]);
-  }
-  return runs;
+/** The 95th percentiles, on a logarithmic axis: a request takes milliseconds, a picture seconds. */
+function durations(points, span, { durations: all, point_seconds: seconds }) {
+  const values = points.flatMap((point) => NAMES.map((name) => point[`${name}_p95`]).filter((value) => value !== null));
+  const low = Math.floor(Math.log10(Math.min(0.01, ...values)));
+  const high = Math.max(low + 2, Math.ceil(Math.log10(Math.max(1, ...values))));
+  const height = (value) => (HEIGHT * (Math.log10(value) - low)) / (high - low);
+  const width = seconds * 1000;
+  const x = xScale(span);
+  const lines = NAMES.flatMap((name) => {
+    const known = points.filter((point) => point[`${name}_p95`] !== null);
+    return splitAtGaps(known, width).map((run) => {
+      const steps = run.map((point) => {
+        const y = (HEIGHT - height(point[`${name}_p95`])).toFixed(1);
+        return `${x(point.t).toFixed(1)},${y} ${x(point.t + width).toFixed(1)},${y}`;
+      });
+      return el("path", { class: `line ${name}`, d: `M${steps.join(" ")}` });
+    });
+  });
+  const said = (name) => (all[name].p95 === null ? "-" : formatDuration(all[name].p95));
+  const ticks = Array.from({ length: high - low + 1 }, (_, step) => [(HEIGHT * step) / (high - low), formatDuration(10 ** (low + step))]);
+  return chart({
+    name: t("chart.durations"),
+    summary: values.length ? t("chart.durations_summary", { request: said("request"), wait: said("wait"), run: said("run") }) : t("chart.no_data"),
+    ticks,
+    shapes: lines,
+    legend: NAMES.map((name) => [`line ${name}`, t(DURATIONS[name])]),
+    span,
+    points,
+    columns: NAMES.map((name) => [t(DURATIONS[name]), (point) => (point[`${name}_p95`] === null ? "-" : formatDuration(point[`${name}_p95`]))]),
+  });
 }
 
-const xScale = (begin, end) => (t) => Math.min(WIDTH, Math.max(0, ((t - begin) / (end - begin)) * WIDTH));
-
-/** The next round number, 4 or more, that is not below `value`. */
-function niceMaximum(value) {
-  let step = 1;
-  for (;;) {
-    for (const each of [4, 6, 8, 10, 15, 20, 30]) if (value <= each * step) return each * step;
-    step *= 10;
-  }
-}
+const evenTicks = (top) => [0, 0.5, 1].map((share) => [HEIGHT * share, formatNumber(top * share)]);

@@ -1,10 +1,14 @@
 // The alerts and the current figures.
 
+import { timeElement } from "./dashboard-parts.js";
 import { el, render } from "./dom.js";
 import { capitalize, formatDuration, formatNumber } from "./format.js";
-import { t, tApi } from "./text.js";
+import { pieces, t, tApi, tWord } from "./text.js";
 
-export function showAlerts(container, alerts) {
+/** In the repository; a service does not serve it. */
+const RUNBOOK = "docs/dashboard.md";
+
+export function showAlerts(container, alerts, now) {
   if (!alerts.length) {
     render(container, el("p", { class: "all-well", "data-key": "all-well" }, el("span", { class: "chip good" }, t("alert.ok")), ` ${t("alert.all_well")}`));
     return;
@@ -19,9 +23,12 @@ export function showAlerts(container, alerts) {
         " ",
         said(alert.text),
         ". ",
+        alert.since ? el("span", { class: "since" }, pieces("alert.since", { time: timeElement(alert.since) }), ago(alert.since, now)) : null,
+        el("span", { class: "advice" }, advice(alert.code), " "),
         alert.status && el("a", { href: `?status=${alert.status}#tasks-title`, "data-action": "filter", "data-status": alert.status }, t("alert.show")),
       ),
     ),
+    el("p", { class: "more small quiet", "data-key": "more" }, pieces("alert.more", { page: el("code", {}, RUNBOOK) })),
   );
 }
 
@@ -30,6 +37,13 @@ function said(text) {
   const { text: translated, lang } = tApi(text);
   return el("span", { lang }, capitalize(translated));
 }
+
+/** How long ago; hidden from screen readers, which would announce each second of it. */
+const ago = (iso, now) =>
+  el("span", { "aria-hidden": "true" }, ` ${t("alert.ago", { time: formatDuration(Math.max(1, Math.round((now - Date.parse(iso)) / 1000))) })} `);
+
+/** What to do, as docs/dashboard.md says at greater length; nothing where the API is newer than this page. */
+const advice = (code) => tWord("advice", code).replace(code, "");
 
 export function showFigures(container, queue) {
   const recent = queue.lately;

@@ -1,13 +1,12 @@
-// The dialog of one task: error, actions, facts, stages, timeline, webhooks and results.
+// The dialog of one task: error, actions, facts, stages, pictures, timeline and webhooks.
 
 import { chip, factList, timeElement } from "./dashboard-parts.js";
 import { took } from "./dashboard-task-table.js";
+import { fillPictures, pictures } from "./dashboard-pictures.js";
 import { webhooks } from "./dashboard-webhooks.js";
 import { el, render } from "./dom.js";
-import { formatDimensions, formatDuration, formatNumber, formatSize } from "./format.js";
+import { formatDuration, formatNumber } from "./format.js";
 import { t, tProblem, tWord } from "./text.js";
-
-const MAX_PREVIEW_BYTES = 3e6; // larger results are links only
 
 export function showTask(dialog, task, now) {
   render(
@@ -25,10 +24,11 @@ export function showTask(dialog, task, now) {
     actionButtons(task),
     facts(task, now),
     stages(task),
+    pictures(task),
     timeline(task),
     webhooks(task),
-    results(task),
   );
+  fillPictures(dialog, task);
 }
 
 function errorBox(task) {
@@ -114,29 +114,6 @@ function timeline(task) {
           el("strong", {}, ` ${tWord("event", event.what)}`),
           event.worker ? el("span", { class: "mono small" }, ` ${event.worker}`) : null,
           event.cause ? el("span", { class: "quiet" }, ` ${tWord("cause", event.cause)}`) : null,
-        ),
-      ),
-    ),
-  );
-}
-
-function results(task) {
-  const stored = task.results.filter((result) => result.url);
-  if (!stored.length) return null;
-  return el(
-    "section",
-    { "data-key": "results", "aria-label": t("tasks.results") },
-    el("h3", {}, t("tasks.results")),
-    el(
-      "ul",
-      { class: "results" },
-      stored.map((result) =>
-        el(
-          "li",
-          { "data-key": result.name },
-          result.bytes <= MAX_PREVIEW_BYTES ? el("img", { src: result.url, alt: "", loading: "lazy", width: 160 }) : null,
-          el("a", { href: result.url }, result.name),
-          el("span", { class: "small quiet" }, ` ${formatDimensions(result)}, ${formatSize(result.bytes)}`),
         ),
       ),
     ),

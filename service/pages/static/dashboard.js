@@ -2,20 +2,27 @@
 
 import { ApiError } from "./api.js";
 import { get, now, post } from "./dashboard-api.js";
+import { showActivity } from "./dashboard-activity.js";
 import { showCharts } from "./dashboard-charts.js";
 import { confirmAction } from "./dashboard-confirm.js";
+import { showHealth } from "./dashboard-health.js";
 import { showAlerts, showFigures } from "./dashboard-overview.js";
 import { showTask } from "./dashboard-task-detail.js";
+import { timeElement } from "./dashboard-parts.js";
 import { FILTERS, showPager, showTasks } from "./dashboard-task-table.js";
 import { showWorkers } from "./dashboard-workers.js";
 import { byId, el, render, setText } from "./dom.js";
-import { t, tWord } from "./text.js";
+import { pieces, t, tWord } from "./text.js";
 
 const REFRESH_INTERVAL = 2000; // ms
+const PAST_INTERVAL = 6000; // ms
 const filters = byId("filters");
 const detail = byId("detail");
 let view = {};
 let timer = 0;
+let waiting = 0; // the figure, which the chart says, too
+let past = null;
+let current = ""; // when the page was last up to date
 let newest = 0; // number of the newest refresh; results of older ones are dropped
 
 function readUrl() {
@@ -37,11 +44,16 @@ function navigate(change) {
 async function refresh() {
   clearTimeout(timer);
   const number = ++newest;
+  const minutes = byId("minutes").value;
   const filter = Object.fromEntries([...FILTERS, "after"].map((name) => [name, view[name]]));
   const parts = [
-    [get("queue"), (queue) => { showAlerts(byId("alerts"), queue.alarms); showFigures(byId("figures"), queue); }],
+    [get("queue"), (queue) => { waiting = queue.waiting; showAlerts(byId("alerts"), queue.alarms, now()); showFigures(byId("figures"), queue); }],
+    [get("health"), (health) => showHealth(byId("health"), health)],
     [get("workers"), ({ workers }) => { showWorkers(byId("workers"), workers); suggestWorkers(workers); }],
-    [get("history", { minutes: byId("minutes").value }), (found) => showCharts(byId("charts"), found, now())],
+    [loadPast(minutes), ({ history, activity }) => {
+      showCharts(byId("charts"), { history, activity, waiting }, now());
+      showActivity(byId("activity"), activity);
+    }],
     [get("tasks", filter), (page) => { showTasks(byId("tasks"), page, view, now()); showPager(byId("pager"), page, view); }],
     view.task ? [get(`tasks/${encodeURIComponent(view.task)}`), open] : [Promise.resolve(), close],
   ];
@@ -62,14 +74,25 @@ async function refresh() {
   if (!document.hidden) timer = setTimeout(refresh, REFRESH_INTERVAL);
 }
 
+/** What happened in the last minutes; asked for less often than the rest, since it is written every ten seconds. */
+async function loadPast(minutes) {
+  if (past?.minutes === minutes && Date.now() - past.loaded < PAST_INTERVAL) return past;
+  const loaded = Date.now();
+  const [history, activity] = await Promise.all([get("history", { minutes }), get("activity", { minutes })]);
+  past = { minutes, loaded, history, activity };
+  return past;
+}
+
 function showStatus(problems) {
   const status = (problem) => (problem instanceof ApiError ? problem.problem.status : 0);
   const outage = problems.find((problem) => status(problem) < 400 || status(problem) >= 500);
   const refused = problems.find((problem) => problem !== outage && status(problem) < 500);
   byId("connection").className = `chip ${outage ? "bad" : "good"}`;
   setText(byId("connection"), t(outage ? "connection.lost" : "connection.live"));
+  if (!outage) current = new Date(now()).toISOString();
   if (outage) {
-    const text = ` ${t("connection.outdated", { problem: outage.message })}`;
+    const since = current ? pieces("connection.since", { time: timeElement(current) }) : "";
+    const text = [` ${t("connection.outdated", { problem: outage.message })} `, since, ` ${t("connection.advice")}`];
     render(byId("alerts"), el("p", { class: "problem critical", "data-key": "outage" }, el("strong", {}, t("alert.critical")), text));
   }
   byId("filter-error").hidden = !refused;
@@ -89,7 +112,9 @@ function open(task) {
 }
 
 function close() {
-  if (detail.open) detail.close();
+  if (!detail.open) return;
+  detail.close();
+  detail.replaceChildren(); // its pictures need memory
 }
 
 const ACTIONS = {

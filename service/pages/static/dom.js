@@ -1,14 +1,14 @@
 /** Create and update DOM elements; text stays text, so a file name never becomes markup. */
 
 const SVG = "http://www.w3.org/2000/svg";
-const SVG_TAGS = new Set(["svg", "rect", "path", "line", "g"]);
+const SVG_TAGS = new Set(["svg", "rect", "path", "line", "g", "text"]);
 
 /**
  * Create an element.
  * @param {string} tag
  * @param {Record<string, any>} [attributes] `class`, `text`, and `on<event>` functions;
  *   false, null and undefined leave an attribute out
- * @param {...any} children nodes, texts and lists of them; false, null and undefined are left out
+ * @param {...any} children nodes, texts and (nested) lists of them; false, null and undefined are left out
  * @returns {any}
  */
 export function el(tag, attributes = {}, ...children) {
@@ -19,7 +19,7 @@ export function el(tag, attributes = {}, ...children) {
     else if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else element.setAttribute(name, value === true ? "" : value);
   }
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
   return element;
 }
 
@@ -36,7 +36,10 @@ export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
-/** Replace the children of `parent`, reusing nodes that stay, so that they keep the focus. */
+/**
+ * Replace the children of `parent`, reusing nodes that stay, so that they keep the focus. What is within `data-kept`
+ * stays as it is.
+ */
 export function render(parent, ...children) {
   const wanted = document.createDocumentFragment();
   wanted.append(...children.flat().filter(Boolean));
@@ -70,6 +73,7 @@ function sync(current, wanted) {
     if (current.nodeValue !== wanted.nodeValue) current.nodeValue = wanted.nodeValue;
     return;
   }
+  if (wanted.dataset?.kept !== undefined) return;
   for (const { name } of [...current.attributes]) {
     if (!wanted.hasAttribute(name) && name !== "open") current.removeAttribute(name); // the user opens and closes details
   }

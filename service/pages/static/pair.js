@@ -1,6 +1,6 @@
 /** An original and results that cannot be laid over it, beside each other; and what decides that. */
 
-import { byId, el } from "./dom.js";
+import { el } from "./dom.js";
 import { formatDimensions } from "./format.js";
 import { t } from "./text.js";
 
@@ -12,7 +12,7 @@ import { t } from "./text.js";
  */
 
 /** Operations whose result cannot be laid over its original, as their specs say. */
-const RESHAPING = new Set(byId("upload-form").dataset.reshaping.split(" "));
+const RESHAPING = new Set(document.querySelector("[data-reshaping]").dataset.reshaping.split(" "));
 
 /**
  * Return whether a result and its original show the same in the same frame.

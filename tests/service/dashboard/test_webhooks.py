@@ -13,7 +13,7 @@ from models.store import Store
 from service.app import create_app
 from service.app_keys import STORE
 from tests.conftest import Client
-from tests.service.dashboard.test_api import api
+from tests.support.dashboard_api import api
 from tests.support.webhook_receiver import deliver_due, only_webhook, run_receiver, webhook_settings
 from tests.workers.webhooks.test_end_to_end import send
 

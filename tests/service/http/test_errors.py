@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 from aiohttp import web
@@ -20,6 +21,7 @@ from service.app import create_app
 from service.app_keys import INSTRUMENTS, SETTINGS
 from service.http.errors import STATUS, error_response, raw_error_response
 from service.http.request_context import request_context_middleware
+from service.http.request_counts import REQUEST_COUNTS, RequestCounts
 
 
 def test_every_error_that_can_reach_a_client_has_a_status() -> None:
@@ -88,6 +90,7 @@ async def test_log_context_does_not_leak_into_the_next_request(aiohttp_client: A
     app = web.Application(middlewares=[request_context_middleware])
     app[SETTINGS] = Settings()
     app[INSTRUMENTS] = Instruments(MetricSource.SERVICE)
+    app[REQUEST_COUNTS] = RequestCounts(AsyncMock())
     app.add_routes([web.get("/bind", bind), web.get("/seen", seen)])
     client = await aiohttp_client(app)
     connection = await (await client.get("/bind")).json()

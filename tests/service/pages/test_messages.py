@@ -13,7 +13,7 @@ from models.operations import OPERATIONS
 from models.outbox.item import DeliveryStatus
 from models.outbox.webhook import OUTCOMES
 from models.tasks.task import Status, TimelineAction
-from service.dashboard.schemas import WorkerBody
+from service.dashboard.schemas import AlertCode, WorkerBody
 from tests.support.page_scripts import STATIC, calls, literals, messages, scripts
 from tests.support.paths import ROOT
 
@@ -40,6 +40,7 @@ WORDS = {
     "operation": {*OPERATIONS},
     "parameter": {name for name, _ in FIELDS},
     "value": {"lossless", *CHOICES} - {*get_args(OutputFormat)},
+    "advice": {*get_args(AlertCode)},
 }
 """Areas whose messages are words of the API."""
 NO_TEXTS = {
