@@ -30,6 +30,7 @@ from service.dashboard.overview import OVERVIEW, Overview
 from service.dashboard.page import dashboard_middleware
 from service.events.change_stream import watch_changes
 from service.events.long_poll import COMPLETION_WAITER, CompletionWaiter
+from service.events.queue_watch import QUEUE_WATCH, QueueWatch
 from service.events.sse_hub import EVENT_HUB, EventHub
 from service.handlers import health
 from service.http import cors
@@ -105,7 +106,8 @@ async def background_context(app: web.Application) -> AsyncIterator[None]:
     """Run what goes on besides requests. Long polls and event streams share a change stream."""
     settings, store, instruments = app[SETTINGS], app[STORE], app[INSTRUMENTS]
     endings = app[COMPLETION_WAITER] = CompletionWaiter()
-    hub = app[EVENT_HUB] = EventHub(settings.http, settings.limits, store, instruments)
+    watch = app[QUEUE_WATCH] = QueueWatch(store)
+    hub = app[EVENT_HUB] = EventHub(settings.http, settings.limits, store, watch, instruments)
     app[METRICS_COLLECTOR] = MetricsCollector(settings.stores, store, app[QUEUE], instruments)
     app[OVERVIEW] = Overview(settings.uploads, store, app[QUEUE])
     working = [
