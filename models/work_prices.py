@@ -15,11 +15,6 @@ STORE = "store"
 """The part of fetching the original and of publishing the results."""
 _STAGES_OF_STORE = ("fetch", "publish")
 
-_CROWD_EXPONENT = 0.7
-"""Networks use all cores, so two at once take 2 ** 0.7 = 1.6 times as long as one: `python -m
-bench.threads` made 2.01 pictures a second with two threads one after the other, and 2.48 two at
-once with one thread each. What uses one core takes as long as alone."""
-
 _LATEST = 9  # tasks of each client that count for a part: what else the machine does changes
 
 # How far a factor may be from the usual one of this machine: pictures that are slow on purpose
@@ -70,8 +65,13 @@ class Prices:
 
 
 def crowding(part: str, beside: float) -> float:
-    """Return how many times as long as alone ``part`` takes when ``beside`` tasks run at once."""
-    return float(beside**_CROWD_EXPONENT) if runs_network(part) and beside > 1 else 1.0
+    """Return how many times as long as alone ``part`` takes when ``beside`` tasks run at once.
+
+    Networks share the cores: `python -m bench.threads` made 2.03 pictures a second with two
+    threads, 1.30 with one, and 2.48 with two at once of one each. So what uses one core took
+    0.2 s of a picture, and the network 0.28 s alone and 0.6 s beside another.
+    """
+    return beside if runs_network(part) and beside > 1 else 1.0
 
 
 def runs_network(part: str) -> bool:

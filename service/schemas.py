@@ -92,7 +92,6 @@ class OperationsBody(TypedDict):
             "output. `store`: of a task."
         ),
     ]
-    places: Annotated[int, Field(ge=0, description="Tasks that the workers run at once.")]
 
 
 class HealthBody(TypedDict):

@@ -71,12 +71,11 @@ async def show(request: web.Request) -> web.StreamResponse:
 async def operations(request: web.Request) -> web.StreamResponse:
     """List the operations, and the engines of the live workers; {} while MongoDB is down."""
     engines: dict[str, int] = {}
-    prices, places = Prices(), 0
+    prices = Prices()
     store, catalogue = request.app[STORE], request.app[CATALOGUE]
     try:
         engines = await store.workers.engines()
         prices = await store.measured_tasks.prices()
-        _, places = await store.workers.capacity()
     except StoreUnavailable:  # the operations are known without the store
         pass
     listed = listed_prices(catalogue, prices)
@@ -84,7 +83,6 @@ async def operations(request: web.Request) -> web.StreamResponse:
         "operations": [_operation_body(spec, catalogue, listed) for spec in OPERATIONS.values()],
         "engines": engines,
         "seconds_per_megapixel": listed,
-        "places": places,
     }
     return json_response(body, headers={"Cache-Control": "no-cache"})
 

@@ -92,10 +92,10 @@ def test_two_networks_of_one_operation_share_its_time() -> None:
 
 def test_tasks_that_ran_beside_others_are_no_dearer() -> None:
     alone = learn([measured(10.0)])
-    beside = learn([measured(10.0 * 2**0.7, beside=2)])
+    beside = learn([measured(10.0 * 2, beside=2)])
     assert beside.factor(NET) == pytest.approx(alone.factor(NET))
     assert beside.factor("encode png") == 1.0  # uses one core
-    assert beside.seconds([(NET, 10.0)], beside=2) == pytest.approx(10.0 * 2**0.7)
+    assert beside.seconds([(NET, 10.0)], beside=2) == pytest.approx(10.0 * 2)
 
 
 def test_workers_of_different_speed() -> None:

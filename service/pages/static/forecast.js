@@ -12,13 +12,12 @@ export class Forecast {
   /**
    * @param {import("./pipeline-form.js").PipelineForm} form
    * @param {import("./selected-files.js").SelectedFiles} selected
-   * @param {{seconds_per_megapixel: Record<string, number>, places: number}} measured of GET /operations
+   * @param {Record<string, number>} prices `seconds_per_megapixel` of GET /operations
    */
-  constructor(form, selected, { seconds_per_megapixel: prices, places }) {
+  constructor(form, selected, prices) {
     this.form = form;
     this.selected = selected;
     this.prices = prices;
-    this.places = places;
     this.timer = 0;
     this.shown = "";
     form.changed = () => this.show();
@@ -46,12 +45,11 @@ export class Forecast {
     }, DELAY);
   }
 
-  /** Of all pictures; 0: unknown. Two at once take 1.6 times as long as one, as the service counts (work_prices.py). */
+  /** Of all pictures, one after the other: networks share the cores. 0: unknown. */
   seconds(pictures) {
     const { operations, format } = this.form;
     const each = pictures.map((picture) => taskSeconds(picture, operations, format, this.prices));
-    const together = Math.max(1, Math.min(pictures.length, this.places));
-    return each.includes(null) ? 0 : each.reduce((sum, one) => sum + one, 0) / together ** 0.3;
+    return each.includes(null) ? 0 : each.reduce((sum, one) => sum + one, 0);
   }
 
   /** @returns {Promise<number|null>} of the first picture's results */

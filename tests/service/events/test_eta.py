@@ -39,9 +39,9 @@ async def test_eta_is_known_from_the_first_answer_on_and_falls(
     etas = [accepted["eta_seconds"], *(event.data["eta_seconds"] for event in events)]
     assert all(later <= before for before, later in itertools.pairwise(etas))
     assert etas[0] > etas[-1] >= polled["eta_seconds"] > 0
-    # Of other sizes, by what is known of this one: a fourth of the pixels, and behind it.
-    group_form = images.form(images.png(64, 64, seed=1), "a.png", **long)
-    group_form.add_field("image", images.png(300, 300, seed=2), filename="b.png")
+    # Two more wait behind it; both are too long for the place that short tasks have.
+    group_form = images.form(slow_picture(1100), "a.png", **long)
+    group_form.add_field("image", slow_picture(1200), filename="b.png")
     group = await (await client.post("/upscale", data=group_form)).json()
     first, second = (task["eta_seconds"] for task in group["tasks"])
     assert 0 < first < second == group["eta_seconds"]
