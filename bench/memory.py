@@ -81,7 +81,7 @@ async def measure(
         request = Request(
             str(source), name, [operation], output, memory_bytes=need, result_count=results
         )
-        answer = await children.run(request, lambda share: None)
+        answer = await children.run(request, lambda *_: None)
         if "results" not in answer:
             raise RuntimeError(str(answer))
         measured = peak(children.pids[0])

@@ -49,7 +49,7 @@ async def rate(children: ChildPool, at_once: int, rounds: int) -> float:
         async def work(folder: Path, times: int) -> None:
             request = Request(str(folder / "original"), str(folder), UPSCALE, "png")
             for _ in range(times):
-                answer = await children.run(request, lambda share: None)
+                answer = await children.run(request, lambda *_: None)
                 if "results" not in answer:
                     raise RuntimeError(str(answer))
 

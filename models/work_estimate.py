@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from models.errors import TooMuchWork
 from models.images.inspect import ImageHeader, OutputFormat
-from models.operations import Operation, Size
+from models.networks.catalogue import AUTO_MODEL, BUNDLED_MODEL, Catalogue
+from models.operations import OPERATIONS, Operation, Size
+from models.operations.photo import FAITHFUL, PHOTO
 from models.operations.steps import final_encoding
 from models.tasks.task import Work
+from models.work_prices import STORE, Parts, Prices, runs_network
 
-# Seconds for a million pixels on a core of 3 GHz, rounded up; those of networks with
+# Reference prices: seconds for a million pixels on a core of 3 GHz; those of networks with
 # OpenVINO. What this machine takes is measured and corrects them.
-_DECODE = {"jpeg": 0.02, "png": 0.06, "gif": 0.06}
-_ENCODE: dict[OutputFormat, float] = {"png": 0.08, "jpeg": 0.03, "webp": 0.2}
-_LOSSLESS_WEBP = 0.35
-_OPERATION = 0.05  # of the larger of its input and output
+_DECODE = {"jpeg": 0.02, "smaller": 0.006, "png": 0.06, "gif": 0.06}
+_ENCODE: dict[str, float] = {"png": 0.08, "jpeg": 0.03, "webp": 0.2, "lossless": 0.35}
+_OPERATION = 0.02  # times its cost, of the larger of its input and output
 _NETWORK = {
     "darkroom-fast": 0.25,
     "darkroom-balanced": 0.7,
@@ -26,10 +29,11 @@ _NETWORK = {
     "realesr-general-x4v3": 5.0,
     "realesrgan-x4plus": 100.0,
     "EDSR": 250.0,
-    "darkroom-photo": 3.5,
+    "darkroom-photo": 2.0,
 }
 _OTHER_NETWORK = 1.0
-_FIXED_SECONDS = 0.01
+_AUTO = _NETWORK[FAITHFUL] + _NETWORK[PHOTO] / 2  # PHOTO runs for every second picture, say
+_STORE = (0.03, 0.03)  # of a task, and for a million pixels of its results
 
 SHORT_SECONDS = 1.0
 """Tasks up to this long may use the child that is kept for them while others run long ones."""
@@ -38,14 +42,33 @@ SECONDS_PER_TURN = 10.0
 _TIMEOUT_MARGIN = 2.0  # a prediction may be wrong: what is refused would take twice as long
 
 
-def network_seconds(model: str, scale: int, factors: Mapping[str, float]) -> float:
-    """Return the seconds that a network takes for a million pixels of input on this machine.
+def steps(
+    header: ImageHeader,
+    operations: Sequence[Operation],
+    output: OutputFormat,
+    results: Sequence[Size],
+) -> list[Parts]:
+    """Return the parts of each step at reference prices: decode, each operation, encode.
 
-    ``factors``: see ``plan``. A network without one takes as much longer as the others on average.
+    ``results``: the sizes of the results.
     """
-    measured = [value for label, value in factors.items() if label]
-    usual = sum(measured) / len(measured) if measured else 1.0
-    return _NETWORK.get(model, _OTHER_NETWORK) * factors.get(f"{model}-x{scale}", usual)
+    sizes: list[Size] = [(header.width, header.height)]
+    before = _megapixels(sizes)
+    found: list[Parts] = [[_decoding(header, operations)]]
+    for operation in operations:
+        sizes = [part for each in sizes for part in operation.output_sizes(*each)]
+        after = _megapixels(sizes)
+        if operation.runs_network:
+            found.append(
+                [(name, before * price) for name, price in _network_prices(operation).items()]
+            )
+        else:
+            found.append([(operation.op, max(before, after) * _OPERATION * operation.cost())])
+        before = after
+    lossless = output == "webp" and final_encoding(operations, output).quality == "lossless"
+    kind = "lossless" if lossless else output
+    found.append([(f"encode {kind}", _megapixels(results) * _ENCODE[kind])])
+    return found
 
 
 def estimate(
@@ -53,38 +76,25 @@ def estimate(
     operations: Sequence[Operation],
     output: OutputFormat,
     results: Sequence[Size],
-) -> tuple[str, float]:
-    """Return the networks of a task, as a label, and its seconds at the prices above.
-
-    ``results``: the sizes of its results. How much longer this machine takes is measured for each
-    label: see ``plan``.
-    """
-    sizes: list[Size] = [(header.width, header.height)]
-    before, labels = _pixels(sizes), set()
-    seconds = _FIXED_SECONDS + before * _DECODE.get(header.kind, _DECODE["png"])
-    for operation in operations:
-        sizes = [part for each in sizes for part in operation.output_sizes(*each)]
-        after = _pixels(sizes)
-        if networks := operation.networks():
-            seconds += before * sum(_NETWORK.get(name, _OTHER_NETWORK) for name, _ in networks)
-            labels.add(operation.network_label())
-        else:
-            seconds += max(before, after) * _OPERATION
-        before = after
-    lossless = output == "webp" and final_encoding(operations, output).quality == "lossless"
-    seconds += _pixels(results) * (_LOSSLESS_WEBP if lossless else _ENCODE[output])
-    return "+".join(sorted(labels)), seconds
+) -> Parts:
+    """Return the parts of a task at reference prices; ``results``: the sizes of its results."""
+    parts: dict[str, float] = defaultdict(float)
+    fixed, each = _STORE
+    parts[STORE] = fixed + _megapixels(results) * each
+    for step in steps(header, operations, output, results):
+        for name, seconds in step:
+            parts[name] += seconds
+    return list(parts.items())
 
 
-def plan(label: str, reference: float, factors: Mapping[str, float], timeout: float) -> Work:
-    """Return the work of a task of ``reference`` seconds; ``timeout``: of one task.
-
-    ``factors``: by label, the seconds that recent tasks took for each predicted one.
+def plan(parts: Parts, prices: Prices, timeout: float) -> Work:
+    """Return the work of a task with ``parts``; ``timeout``: of one task, in seconds.
 
     Raises:
         TooMuchWork: it would not end within TASK_TIMEOUT.
     """
-    seconds = reference * factors.get(label, 1.0)
+    # TASK_TIMEOUT and the places are those of children: slow stores are no work of theirs.
+    seconds = prices.seconds([part for part in parts if part[0] != STORE])
     if seconds > timeout * _TIMEOUT_MARGIN:
         raise TooMuchWork(
             f"the work would take about {seconds:.0f} s; a task is ended after {timeout:g} s "
@@ -94,11 +104,77 @@ def plan(label: str, reference: float, factors: Mapping[str, float], timeout: fl
             limit=timeout,
             measured=round(seconds),
         )
-    turns = 1 + int(seconds // SECONDS_PER_TURN)
-    short = seconds <= SHORT_SECONDS
-    return Work(label=label, reference_seconds=reference, turns=turns, short=short)
+    return Work(
+        parts=list(parts),
+        seconds=prices.seconds(parts),
+        networks=any(runs_network(name) for name, _ in parts),
+        turns=1 + int(seconds // SECONDS_PER_TURN),
+        short=seconds <= SHORT_SECONDS,
+    )
 
 
-def _pixels(sizes: Sequence[Size]) -> float:
-    """Return millions of pixels."""
+def listed_prices(catalogue: Catalogue, prices: Prices) -> dict[str, float]:
+    """Return the seconds for a million pixels of each part that a task here may have.
+
+    Those of a network are for its input, those of an operation for the larger of its input and
+    output, those of ``store`` for a whole task.
+    """
+    reference = {f"decode {kind}": price for kind, price in _DECODE.items()}
+    reference |= {f"encode {kind}": price for kind, price in _ENCODE.items()}
+    for op, spec in OPERATIONS.items():
+        if not spec.runs_network:  # that of its defaults
+            reference[op] = _OPERATION * spec.model_construct().cost()
+    reference[STORE] = _STORE[0]
+    for weights in catalogue.available():
+        op = "upscale" if weights.scale > 1 else "restore"
+        reference[network_part(op, weights.name, weights.scale)] = _network_price(weights.name)
+        if weights.name == PHOTO and weights.scale > 1:
+            auto = network_part(op, AUTO_MODEL, weights.scale)
+            reference[auto] = _AUTO
+    return {part: round(price * prices.factor(part), 4) for part, price in reference.items()}
+
+
+def network_part(op: str, model: str, scale: int) -> str:
+    """Return the name of the part of a network in the operation ``op``."""
+    return f"{op} {model}-x{scale}"
+
+
+def is_guessed(part: str) -> bool:
+    """Whether ``part`` is of a network without a reference price."""
+    name = part.partition(" ")[2].rpartition("-x")[0]
+    return runs_network(part) and name not in {*_NETWORK, AUTO_MODEL}
+
+
+def tested_factor(seconds: float) -> float:
+    """Return how many times its reference price the bundled network took in a self-test.
+
+    ``seconds``: that it took for a million pixels.
+    """
+    return seconds / _NETWORK[BUNDLED_MODEL[0]]
+
+
+def _decoding(header: ImageHeader, operations: Sequence[Operation]) -> tuple[str, float]:
+    width, height = header.width, header.height
+    kind: str = header.kind if header.kind in _DECODE else "png"
+    if kind == "jpeg" and operations:
+        least = operations[0].minimum_decode_size(width, height)
+        if least is not None and 2 * least[0] <= width and 2 * least[1] <= height:
+            kind = "smaller"  # its decoder leaves out half of each side or more
+    return f"decode {kind}", _megapixels([(width, height)]) * _DECODE[kind]
+
+
+def _network_prices(operation: Operation) -> Mapping[str, float]:
+    """Return the seconds for a million pixels of each network of ``operation``, by part."""
+    if label := operation.network_label():
+        return {f"{operation.op} {label}": _AUTO}
+    return {
+        network_part(operation.op, *each): _network_price(each[0]) for each in operation.networks()
+    }
+
+
+def _network_price(name: str) -> float:
+    return _NETWORK.get(name, _OTHER_NETWORK)
+
+
+def _megapixels(sizes: Sequence[Size]) -> float:
     return sum(width * height for width, height in sizes) / 1_000_000

@@ -35,6 +35,7 @@ from service.events.long_poll import (
     CompletionWaiter,
     PolledTasks,
 )
+from service.events.queue_watch import QUEUE_WATCH, QueueWatch
 from service.events.sse_hub import EVENT_HUB, EventHub
 from service.handlers import health
 from service.http import cors
@@ -113,7 +114,8 @@ async def background_context(app: web.Application) -> AsyncIterator[None]:
     settings, store, instruments = app[SETTINGS], app[STORE], app[INSTRUMENTS]
     endings, polled = CompletionWaiter(), PolledTasks()
     app[COMPLETION_WAITER], app[POLLED_TASKS] = endings, polled
-    hub = app[EVENT_HUB] = EventHub(settings.http, settings.limits, store, instruments)
+    watch = app[QUEUE_WATCH] = QueueWatch(store)
+    hub = app[EVENT_HUB] = EventHub(settings.http, settings.limits, store, watch, instruments)
     app[METRICS_COLLECTOR] = MetricsCollector(settings.stores, store, app[QUEUE], instruments)
     app[OVERVIEW] = Overview(settings, store, app[QUEUE], app[DISK_SPACE].free_space)
     working = [

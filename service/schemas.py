@@ -84,6 +84,14 @@ class OperationsBody(TypedDict):
     engines: Annotated[
         dict[str, int], Field(description="Number of live workers by upscale engine.")
     ]
+    seconds_per_megapixel: Annotated[
+        dict[str, float],
+        Field(
+            description="Expected seconds for a million pixels of each part of the work, by the "
+            "latest tasks here: of a network's input; of the larger of an operation's input and "
+            "output. `store`: of a task."
+        ),
+    ]
 
 
 class HealthBody(TypedDict):

@@ -14,6 +14,7 @@ from models.tasks.serializers import group_body, result_url, task_body, with_leg
 from models.tasks.task import Status, Task
 from service.app_keys import SETTINGS
 from service.auth.identity import identity
+from service.events.queue_watch import QUEUE_WATCH
 from service.http.errors import error_response
 from service.http.responses import json_response
 from service.results import result_gone_error
@@ -26,7 +27,7 @@ def location(task: Task, name: str | None) -> str:
     return f"/tasks/{task.id}{query}"
 
 
-def respond_task(
+async def respond_task(
     request: web.Request,
     task: Task,
     *,
@@ -49,10 +50,11 @@ def respond_task(
         return web.Response(status=303, headers={"Location": result_url(first, task.owner, view)})
     if redirect and task.error is not None:
         return error_response(from_document(task.error))
-    return _json(request, task_body(task, name, group_id, view), status, where)
+    queue = await request.app[QUEUE_WATCH].for_response([task])
+    return _json(request, task_body(task, name, group_id, view, queue), status, where)
 
 
-def respond_group(
+async def respond_group(
     request: web.Request,
     group: Group,
     tasks: Mapping[str, Task],
@@ -61,7 +63,8 @@ def respond_group(
     redirect: bool,
 ) -> web.Response:
     """Respond with a group: its JSON, or with ``redirect`` 303 to its archive once it has ended."""
-    document = group_body(group, tasks, identity(request).view)
+    queue = await request.app[QUEUE_WATCH].for_response(tasks.values())
+    document = group_body(group, tasks, identity(request).view, queue)
     if redirect and document["archive_url"]:
         return web.Response(status=303, headers={"Location": document["archive_url"]})
     return _json(request, document, status, f"/status/{group.id}")

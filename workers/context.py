@@ -16,8 +16,10 @@ from models.redis.queue import Queue
 from models.settings import Settings
 from models.store import Store
 from models.tasks.task import Task
+from models.work_prices import crowding
 from workers.child.memory_semaphore import MemorySemaphore
 from workers.child.pool import ChildPool
+from workers.progress import ProgressMeter
 
 
 @dataclass
@@ -54,17 +56,18 @@ class WorkerContext:
 class Attempt:
     """One claim of one task.
 
-    ``publishing``: its results are being stored; from then on only its token decides, so that
-    nothing is left half stored. ``check_lease``: set to check the lease now, not at the next
-    heartbeat. ``lost``: set when another worker has the lease, or the task was cancelled.
-    ``started`` and ``lease_renewed``: times of the claim and of the last extension of the lease, by
-    time.monotonic. ``outcome``: how it ended, a label of the metrics. ``stages``: milliseconds by
-    stage, as in the metrics; ``child_stages``: what the child process measured of stage ``work``.
+    ``meter``: its progress. ``publishing``: its results are being stored; from then on only its
+    token decides, so that nothing is left half stored. ``check_lease``: set to check the lease now,
+    not at the next heartbeat. ``lost``: set when another worker has the lease, or the task was
+    cancelled. ``started`` and ``lease_renewed``: times of the claim and of the last extension of
+    the lease, by time.monotonic. ``outcome``: how it ended, a label of the metrics. ``stages``:
+    milliseconds by stage, as in the metrics; ``child_stages``: what the child process measured of
+    stage ``work``.
     """
 
     task: Task
     token: str
-    progress: int = 0
+    meter: ProgressMeter = field(init=False)
     publishing: bool = False
     stages: dict[str, float] = field(default_factory=dict)
     child_stages: dict[str, float] = field(default_factory=dict)
@@ -73,6 +76,17 @@ class Attempt:
     started: float = field(default_factory=time.monotonic)
     lease_renewed: float = field(default_factory=time.monotonic)
     outcome: str = "other"
+
+    def __post_init__(self) -> None:
+        work, beside = self.task.work, self.task.beside
+        seconds = sum(each * crowding(part, beside) for part, each in work.parts)
+        alone = sum(each for _, each in work.parts)
+        self.meter = ProgressMeter(work.seconds * seconds / alone if alone else 0.0)
+
+    @property
+    def progress(self) -> int:
+        """Percent of the task that is done, see ``ProgressMeter``."""
+        return self.meter.percent(time.monotonic())
 
     def stage_times(self) -> dict[str, float]:
         """Return the milliseconds of each stage so far, with the child's stages for ``work``."""

@@ -70,9 +70,13 @@ class Pipeline:
         report: bool = False,
         engine: Engine = REFERENCE,
         metadata: MetadataChoice = "none",
+        step_seconds: Sequence[float] = (),
     ) -> None:
         """``progress`` is called with the share of all the work done, 0 to 1.
 
+        It is called when a step begins, too; ``until`` is the share that this step leads to.
+        ``step_seconds``: predicted for decoding, each operation and encoding, each for all parts of
+        the picture: the shares of the work; () counts the operations alone, and all as equal.
         ``keep``: numbers of operations after which the picture is also written without loss, unless
         it is larger than an upload may be: that would take as much memory again. ``report``:
         whether to measure upscales and return the measurements; stage times are always returned.
@@ -89,10 +93,15 @@ class Pipeline:
         self._upscales: list[dict[str, Any]] | None = [] if report else None
         self._engine = engine
         self._metadata = metadata
-        self._operations_done = 0
-        self._total_operations = sum(
-            result_count(operations[:count]) for count in range(len(operations))
-        )
+        counts = [result_count(operations[:count]) for count in range(len(operations))]
+        weights = step_seconds or [0.0, *counts, 0.0]
+        # Of one run of each step: after a split there are several.
+        times = [1, *counts, result_count(operations)]
+        total = sum(weights) or 1.0
+        self._shares = [weight / total / n for weight, n in zip(weights, times, strict=True)]
+        self._done, self._share, self._told = 0.0, 0.0, 0.0
+        self.until = 0.0
+        """The share of the work that is done at the end of the current step."""
 
     def process(
         self, source: Path, folder: Path, max_pixels: int, notes: Sequence[str] = ()
@@ -105,7 +114,7 @@ class Pipeline:
             AppError: the image or a parameter is invalid; a retry would not help.
         """
         minimum_size = self._operations[0].minimum_decode_size if self._operations else None
-        with self._timed("decode"):
+        with self._timed("decode"), self._step(0):
             picture = mending.decode(source, folder, max_pixels, minimum_size, self._metadata)
         picture = replace(picture, notes=(*notes, *picture.notes))
         result_sizes(self._operations, picture.size, self._limits.max_output_pixels)
@@ -114,7 +123,7 @@ class Pipeline:
         del picture  # here and below: input and output must not be in memory together
         for number, part in enumerate(finished, 1):
             path = folder / f"result-{number}.{EXTENSIONS[self._encoding.format]}"
-            with self._timed("encode"):
+            with self._timed("encode"), self._step(-1):
                 outputs.results.append(write(part, self._encoding, self._writing, path))
         outputs.ms = {stage: round(spent, 1) for stage, spent in self._stage_ms.items()}
         if self._upscales is not None:
@@ -138,10 +147,9 @@ class Pipeline:
             report=None if self._upscales is None else self._upscales.append,
             engine=self._engine,
         )
-        with self._timed(self._operations[count].op):
+        with self._timed(self._operations[count].op), self._step(count + 1):
             changed = run(picture, self._operations[count], tools)
         del picture
-        self._operations_done += 1
         while changed:
             yield from self._run(changed.pop(0), count + 1, folder, outputs)
 
@@ -152,5 +160,17 @@ class Pipeline:
         elapsed_ms = (time.perf_counter() - start) * 1000
         self._stage_ms[stage] = self._stage_ms.get(stage, 0.0) + elapsed_ms
 
+    @contextmanager
+    def _step(self, number: int) -> Iterator[None]:
+        """Count a step as done at its end."""
+        self._share, self._told = self._shares[number], 0.0
+        self.until = self._done + self._share
+        self._progress(self._done)
+        yield
+        self._done += self._share
+
     def _report_progress(self, share: float) -> None:
-        self._progress((self._operations_done + share) / self._total_operations)
+        """Report ``share`` of the operation; its next step is as large as the last."""
+        step, self._told = max(0.0, share - self._told), share
+        self.until = self._done + self._share * min(1.0, share + step)
+        self._progress(self._done + self._share * share)

@@ -63,3 +63,6 @@ class Blur(Operation):
         kernel = f"-k{self.kernel}" if self.kernel else ""
         sigma = f"-s{self.sigma:g}" if self.sigma else ""
         return f"blur{kernel}{sigma}"
+
+    def cost(self) -> float:
+        return 1.0 + (self.kernel or 6 * self.sigma) / 9  # a row and a column for each pixel

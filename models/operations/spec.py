@@ -100,6 +100,10 @@ class Operation(BaseModel):
         """
         return None
 
+    def cost(self) -> float:
+        """Return how many times as long as a resize of as many pixels it takes."""
+        return 1.0
+
     def encoding(self) -> Encoding | None:
         """Return the encoding of the results if the operation sets it, else None."""
         return None
@@ -109,8 +113,8 @@ class Operation(BaseModel):
         return ()
 
     def network_label(self) -> str:
-        """Return how the work of its networks is called, e.g. ``darkroom-fast-x2``; "": none."""
-        return "+".join(f"{name}-x{scale}" for name, scale in self.networks())
+        """Return the one name of its networks where the worker chooses one (``auto``); else ""."""
+        return ""
 
     def weights(self, catalogue: Catalogue) -> list[Weights]:
         """Return the networks of ``networks``; BadParameter if one is not available."""

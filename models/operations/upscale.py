@@ -88,7 +88,7 @@ class Upscale(Operation):
         )
 
     def network_label(self) -> str:
-        return f"{self.model}-x{self.scale}"
+        return f"{self.model}-x{self.scale}" if self.model == AUTO_MODEL else ""
 
     def document(self) -> dict[str, Any]:
         """Return the canonical form; without ``strength`` where there is none, as it always was."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -58,23 +58,18 @@ class GroupProgress:
     done: int
     failed: int
     progress: int
-    eta_seconds: float | None
 
     @property
     def ended(self) -> bool:
         return self.done == self.total
 
 
-def group_progress(
-    group: Group, tasks: Mapping[str, Task], now: datetime | None = None
-) -> GroupProgress:
+def group_progress(group: Group, tasks: Mapping[str, Task]) -> GroupProgress:
     """Return the progress of ``group``, given its tasks by id.
 
     The status is SUCCESS when all tasks succeeded, FAILURE when all ended and some did not succeed.
-    The ETA is the remaining work divided by the group's own rate: the work done since its first
-    task started (but not before it was submitted); running tasks count by their progress.
+    Running tasks count by their progress.
     """
-    now = now or datetime.now(UTC)
     found = [tasks.get(member.task_id) if member.task_id else None for member in group.members]
     ended = [task is None or task.ended for task in found]
     failed = sum(
@@ -91,23 +86,10 @@ def group_progress(
         status = Status.STARTED
     else:
         status = Status.CREATED
-    distinct = list({task.id: task for task in found if task}.values())
     return GroupProgress(
         status=status,
         total=total,
         done=done,
         failed=failed,
         progress=int(100 * sum(shares) / total) if total else 100,
-        eta_seconds=None if done == total else _eta_seconds(group, distinct, now),
     )
-
-
-def _eta_seconds(group: Group, tasks: list[Task], now: datetime) -> float | None:
-    since = group.created_at
-    recent = [task for task in tasks if not task.finished_at or task.finished_at > since]
-    starts = [max(task.started_at, since) for task in recent if task.started_at]
-    work = sum(1.0 if task.ended else task.progress / 100 for task in recent)
-    if not starts or not work:
-        return None
-    elapsed = max((now - min(starts)).total_seconds(), 0.001)
-    return round((len(recent) - work) * elapsed / work, 1)

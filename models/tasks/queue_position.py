@@ -2,56 +2,143 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import heapq
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 
-from models.tasks.task import Status, Task
+from models.tasks.task import Status, Task, Work
+from models.work_prices import Prices
+
+_UNKNOWN_SECONDS = 1.0  # of a task that an older version created: nothing was predicted
+MAX_POSITIONS = 100_000  # waiting tasks with a position: their ids must fit one document
+MAX_AHEAD = 500  # waiting tasks whose work is counted one by one; the others by their average
+TRUSTED_PROGRESS = 0.25  # from which the rate of a task counts alone; before, its price does, too
+_LATE = 0.1  # of the time that a task without progress has taken, when that is all it was to take
+
+
+@dataclass(frozen=True)
+class Running:
+    """A task in work; ``spent``: seconds since its claim. ``beside``, ``worker``: see ``Task``."""
+
+    work: Work
+    progress: int
+    spent: float
+    beside: int
+    worker: str
 
 
 @dataclass(frozen=True)
 class QueueSnapshot:
     """The queue at one moment.
 
-    ``positions``: how many tasks are served before each waiting task, by task id;
-    ``default_position``: the same for a waiting task that is not in ``positions``. ``running``:
-    tasks that workers have. ``mean_seconds``: recent average from claim to end, None if no task
-    ended recently. ``workers``: number of workers that take tasks. ``clock_offset``: how far
-    MongoDB's clock is ahead of this machine's.
+    ``positions``: how many tasks are served before each waiting task, by task id; ``turns``: those
+    of the waiting tasks, ascending. ``ahead``: the work of the first waiting ones. ``running``:
+    tasks that workers have. ``workers``: that take tasks; ``places``: tasks that they run at once.
+    ``clock_offset``: how far MongoDB's clock is ahead of this machine's. ``taken_at``: by MongoDB's
+    clock.
     """
 
     positions: Mapping[str, int]
-    default_position: int
-    running: int
-    mean_seconds: float | None
+    turns: Sequence[int]
+    ahead: Sequence[Work]
+    running: Sequence[Running]
     workers: int
-    clock_offset: timedelta
+    places: int
+    prices: Prices
+    taken_at: datetime
+    clock_offset: timedelta = timedelta()
 
     def position(self, task: Task) -> int | None:
-        """Return how many waiting tasks are served before ``task``; None if it does not wait."""
+        """Return how many waiting tasks are served before ``task``; None if it does not wait.
+
+        One that is not in the snapshot was created since, and comes last in its turn; or it was
+        claimed since it was read, and was next.
+        """
         if task.status is not Status.CREATED:
             return None
-        return self.positions.get(task.id, self.default_position)
+        if (position := self.positions.get(task.id)) is not None:
+            return position
+        since = (task.asked_at or task.created_at) >= self.taken_at
+        behind = since or len(self.turns) == MAX_POSITIONS
+        return bisect_right(self.turns, task.turn) if behind else 0
 
     def eta_seconds(self, task: Task, now: datetime | None = None) -> float | None:
-        """Return the seconds until ``task`` ends: 0 if it has ended, None if unknown.
+        """Return the seconds until ``task`` ends: 0 if it has ended, None if no worker is there.
 
-        For a running task this is estimated from its own progress, or from ``mean_seconds``. A
-        waiting task waits for all tasks before it and those that run, and then runs itself, at the
-        rate at which running tasks end.
+        For a running task they follow from its work and its progress. A waiting task starts when
+        those before it have left a place, and then runs itself.
         """
         if task.ended:
             return 0.0
+        now = now or datetime.now(UTC) + self.clock_offset
         if task.status is Status.STARTED:
-            now = now or datetime.now(UTC) + self.clock_offset
-            since = task.started_at or now
+            since = task.claimed_at or now
             spent = max((now - since).total_seconds(), 0.0)
-            if task.progress:
-                return round(spent * (100 - task.progress) / task.progress, 1)
-            if self.mean_seconds is None or spent > self.mean_seconds:
-                return None
-            return round(self.mean_seconds - spent, 1)
-        if self.mean_seconds is None or not self.workers:
+            at_work = Running(task.work, task.progress, spent, task.beside, task.worker or "")
+            return round(self._left(at_work), 2)
+        if not self.places:
             return None
-        before = self.position(task) or 0
-        return round(self.mean_seconds * (before + self.running + 1) / max(self.running, 1), 1)
+        start, beside = self._start(self.position(task) or 0, task.work.short)
+        waited = max((now - self.taken_at).total_seconds(), 0.0)
+        return round(max(start - waited, 0.0) + self._seconds(task.work, beside), 2)
+
+    def _seconds(self, work: Work, beside: float, worker: str = "") -> float:
+        if not work.parts:
+            return _UNKNOWN_SECONDS
+        return self.prices.seconds(work.parts, beside, worker)
+
+    def _left(self, task: Running) -> float:
+        """Return the seconds until ``task`` ends.
+
+        The rate of its progress is coarse at first, and the price does not know this picture: the
+        rate counts the more, the further it is.
+        """
+        expected = self._seconds(task.work, task.beside, task.worker)
+        share = task.progress / 100
+        if not share:
+            return max(expected - task.spent, _LATE * task.spent)
+        trust = min(1.0, share / TRUSTED_PROGRESS)
+        return (1 - share) * (trust * task.spent / share + (1 - trust) * expected)
+
+    def _start(self, position: int, short: bool) -> tuple[float, float]:
+        """Return when the waiting task at ``position`` starts, in seconds from ``taken_at``.
+
+        And how many tasks its worker then has, with it.
+        """
+        starts, short_at, mean = self._starts
+        last = min(position, len(starts) - 1)
+        start, beside = starts[last]
+        start += (position - last) * mean / self.places
+        return (min(start, short_at), beside) if short else (start, beside)
+
+    @cached_property
+    def _starts(self) -> tuple[list[tuple[float, float]], float, float]:
+        """Serve the waiting tasks in their order, each when a place becomes free.
+
+        Return (start, tasks of its worker) for each of the first and for one more; when the place
+        for short tasks is free; and the mean seconds of a task.
+        """
+        busy = sorted(self._left(task) for task in self.running)
+        short_at = busy.pop(0) if len(busy) > self.places else 0.0
+        busy = busy[: self.places]
+        starts: list[tuple[float, float]] = []
+        total = 0.0
+        for work in [*self.ahead[:MAX_AHEAD], None]:
+            full = len(busy) >= self.places
+            start = busy[0] if full else 0.0
+            beside = max(1.0, min(len(busy) + 1, self.places) / self.workers)
+            if work is not None:
+                seconds = self._seconds(work, beside)
+                total += seconds
+                if work.short and short_at < start:
+                    start = short_at
+                    short_at += seconds
+                elif full:
+                    heapq.heapreplace(busy, start + seconds)
+                else:
+                    heapq.heappush(busy, start + seconds)
+            starts.append((start, beside))
+        return starts, short_at, total / max(1, len(starts) - 1)

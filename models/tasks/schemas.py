@@ -17,6 +17,14 @@ Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 """RFC 3339, UTC, with milliseconds."""
 Id = Annotated[str, Field(pattern="^[0-9a-f]{32}$", examples=["0c38a66997ba00db60f868382535602e"])]
 Percent = Annotated[int, Field(ge=0, le=100)]
+Eta = Annotated[
+    float | None,
+    Field(
+        ge=0,
+        description="Estimated seconds until it ends, by its work, the queue and its progress; 0: "
+        "it has ended; null: unknown, as while no worker is there.",
+    ),
+]
 Path = Annotated[str, Field(json_schema_extra={"format": "uri-reference"})]
 """A path on this service."""
 
@@ -65,6 +73,7 @@ class _Picture(TypedDict):
     group_id: Id
     status: Status
     progress: Percent
+    eta_seconds: Eta
     name: Annotated[str, Field(description="The uploaded file name, sanitized.")]
     url: Annotated[Path | None, Field(description="The first result's; null until SUCCESS.")]
     results: list[ResultBody]
@@ -103,9 +112,7 @@ class GroupBody(TypedDict):
     done: Annotated[int, Field(ge=0, description="Pictures that ended, with any status.")]
     failed: Annotated[int, Field(ge=0)]
     progress: Percent
-    eta_seconds: Annotated[
-        float | None, Field(ge=0, description="Estimated from this group's own rate so far.")
-    ]
+    eta_seconds: Eta
     created_at: Time | None
     archive_url: Annotated[
         Path | None, Field(description="Path of a zip file with all results, once all ended.")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
 from models.auth.visibility import ANONYMOUS_VIEW, View
 from models.tasks.group import LOST, Group, Member, group_progress
+from models.tasks.queue_position import QueueSnapshot
 from models.tasks.schemas import GroupBody, RefusedBody, ResultBody, TaskBody
 from models.tasks.task import Status, Task
 
@@ -21,9 +22,16 @@ def result_url(name: str, owner: str = "", view: View = ANONYMOUS_VIEW) -> str:
 
 
 def task_body(
-    task: Task, name: str | None = None, group_id: str | None = None, view: View = ANONYMOUS_VIEW
+    task: Task,
+    name: str | None = None,
+    group_id: str | None = None,
+    view: View = ANONYMOUS_VIEW,
+    queue: QueueSnapshot | None = None,
 ) -> TaskBody:
-    """Return the JSON body of a task, with the names of its upload ``name``, else of the first."""
+    """Return the JSON body of a task, with the names of its upload ``name``, else of the first.
+
+    ``queue``: by which an ETA is estimated; without it there is none, unless the task has ended.
+    """
     upload = task.upload(name)
     results = [
         _result_body(task, result_name, part, view)
@@ -34,6 +42,7 @@ def task_body(
         "group_id": group_id or task.id,
         "status": task.status,
         "progress": task.progress,
+        "eta_seconds": eta_seconds([task], queue),
         "name": upload.name,
         "url": results[0]["url"] if results else None,
         "results": results,
@@ -64,8 +73,26 @@ def _result_body(task: Task, name: str, part: int, view: View) -> ResultBody:
     return result_body
 
 
-def group_body(group: Group, tasks: Mapping[str, Task], view: View = ANONYMOUS_VIEW) -> GroupBody:
-    """Return the JSON body of a group, its pictures in the order of the upload."""
+def eta_seconds(tasks: Iterable[Task], queue: QueueSnapshot | None) -> float | None:
+    """Return the seconds until all of ``tasks`` have ended, 0 if they have; None if unknown."""
+    etas = [
+        0.0 if task.ended else queue.eta_seconds(task) if queue is not None else None
+        for task in tasks
+    ]
+    known = [eta for eta in etas if eta is not None]
+    return max(known, default=0.0) if len(known) == len(etas) else None
+
+
+def group_body(
+    group: Group,
+    tasks: Mapping[str, Task],
+    view: View = ANONYMOUS_VIEW,
+    queue: QueueSnapshot | None = None,
+) -> GroupBody:
+    """Return the JSON body of a group, its pictures in the order of the upload.
+
+    ``queue``: see ``task_body``.
+    """
     progress = group_progress(group, tasks)
     succeeded = progress.total - progress.failed
     return {
@@ -75,10 +102,10 @@ def group_body(group: Group, tasks: Mapping[str, Task], view: View = ANONYMOUS_V
         "done": progress.done,
         "failed": progress.failed,
         "progress": progress.progress,
-        "eta_seconds": progress.eta_seconds,
+        "eta_seconds": eta_seconds(tasks.values(), queue),
         "created_at": iso(group.created_at),
         "archive_url": archive_url(group) if progress.ended and succeeded else None,
-        "tasks": [_member_body(group, member, tasks, view) for member in group.members],
+        "tasks": [_member_body(group, member, tasks, view, queue) for member in group.members],
     }
 
 
@@ -87,16 +114,21 @@ def archive_url(group: Group) -> str:
 
 
 def _member_body(
-    group: Group, member: Member, tasks: Mapping[str, Task], view: View
+    group: Group,
+    member: Member,
+    tasks: Mapping[str, Task],
+    view: View,
+    queue: QueueSnapshot | None,
 ) -> TaskBody | RefusedBody:
     task = tasks.get(member.task_id or "")
     if task is not None:
-        return task_body(task, member.name, group.id, view)
+        return task_body(task, member.name, group.id, view, queue)
     return {
         "task_id": None,
         "group_id": group.id,
         "status": Status.FAILURE,
         "progress": 0,
+        "eta_seconds": 0.0,
         "name": member.name,
         "url": None,
         "results": [],

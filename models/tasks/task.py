@@ -105,12 +105,15 @@ class TimelineEntry(_Document):
 class Work(_Document):
     """The predicted work of a task, see ``models.work_estimate``.
 
-    ``reference_seconds``: on a reference machine. ``turns``: as how many tasks it counts in the
-    queue. ``short``: whether it may use the child that is kept for short tasks.
+    ``parts``: name and seconds at the reference price of each. ``seconds``: of all of them by what
+    was measured here when it was submitted, alone on the machine. ``networks``: whether one runs.
+    ``turns``: as how many tasks it counts in the queue. ``short``: whether it may use the child
+    that is kept for short tasks.
     """
 
-    label: str = ""
-    reference_seconds: float = 0.0
+    parts: list[tuple[str, float]] = []
+    seconds: float = 0.0
+    networks: bool = False
     turns: int = 1
     short: bool = False
 
@@ -126,7 +129,8 @@ class Task(_Document):
     keep of it. ``asked_at``: when it was created, or last
     submitted again after a failure. ``worker`` claimed it last. ``timeline``: the newest
     MAX_TIMELINE_ENTRIES changes, oldest first. ``stages``: milliseconds of the stages of its last
-    run, in their order.
+    run, in their order. ``beside``: how many tasks its worker had in work when it claimed it, with
+    it.
     """
 
     id: str = Field(alias="_id")
@@ -158,6 +162,7 @@ class Task(_Document):
     started_at: datetime | None = None
     finished_at: datetime | None = None
     worker: str | None = None
+    beside: int = 1
     timeline: list[TimelineEntry] = []
     stages: dict[str, float] | None = None
 
@@ -180,6 +185,13 @@ class Task(_Document):
     @property
     def ended(self) -> bool:
         return self.status in ENDED
+
+    @property
+    def claimed_at(self) -> datetime | None:
+        """When its last run began; ``started_at`` is when its first one did."""
+        claimed = TimelineAction.CLAIMED
+        claims = (entry.at for entry in reversed(self.timeline) if entry.what == claimed)
+        return next(claims, self.started_at)
 
     @property
     def restartable(self) -> bool:

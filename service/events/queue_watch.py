@@ -1,18 +1,22 @@
-"""Queue snapshots for all event streams: one read for all, throttled, only after changes."""
+"""Queue snapshots for event streams and responses: one read for all, throttled."""
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
+from aiohttp import web
 from async_lru import alru_cache
 
+from models.errors import StoreUnavailable
 from models.store import Store
 from models.tasks.queue_position import QueueSnapshot
 from models.tasks.task import Status, Task
 
 MIN_INTERVAL_SECONDS = 0.25  # between two events of a stream: people see no faster progress
+_MIN_READ_SECONDS = 0.05  # between two reads: of ten submissions at once each sees those before
+_PATIENCE_SECONDS = 0.1  # that a new stream waits for a read with its task
 _MAX_TIME_SHARE = 0.1  # of the time may go into reading the queue
 _FRESH_SECONDS = 5.0  # snapshot lifetime when no queue position is shown
 
@@ -37,28 +41,51 @@ class QueueWatch:
     ) -> QueueSnapshot:
         """Return a current or recent queue snapshot.
 
-        ``if_changed``: read again after a change. ``tasks``: tasks whose positions it must contain.
-        Neither reads more often than the throttle allows.
+        ``if_changed``: read again after a change. ``tasks``: tasks whose positions it must contain;
+        it waits a moment for them. Neither reads more often than the throttle allows.
 
         Raises:
             StoreUnavailable: MongoDB is unavailable.
         """
         last, now = self._snapshot, asyncio.get_running_loop().time()
         known = last is not None and last.positions.keys() >= queued_ids(tasks or {})
+        if last is not None and not known and now < self._next_read_at:
+            await asyncio.sleep(min(self._next_read_at - now, _PATIENCE_SECONDS))
+            last, now = self._snapshot, asyncio.get_running_loop().time()
         wanted = not known or (if_changed and self.changed)
         if last is None or now >= (self._next_read_at if wanted else self._stale_at):
             last = self._snapshot = await self._read()
         return last
 
+    async def for_response(self, tasks: Iterable[Task]) -> QueueSnapshot | None:
+        """Return what a response says the ETAs of ``tasks`` by; None if it needs none, or is late.
+
+        While a task waits, it is read as often as the throttle allows: without open streams no
+        change of the queue is heard of.
+        """
+        found = {task.id: task for task in tasks if not task.ended}
+        if not found:
+            return None
+        waiting = bool(queued_ids(found))
+        self.changed |= waiting
+        try:
+            return await self.snapshot(if_changed=waiting)
+        except StoreUnavailable:  # the task is accepted, or was read: that must be said
+            return None
+
     async def _read_queue(self) -> QueueSnapshot:
         loop = asyncio.get_running_loop()
         self.changed, before, began = False, self.changed, loop.time()
         try:
-            snapshot = await self._store.fair_queue.snapshot()
+            prices = await self._store.measured_tasks.prices()
+            snapshot = await self._store.fair_queue.snapshot(prices)
         except BaseException:
             self.changed = before
             raise
         spent = loop.time() - began
-        self._next_read_at = began + max(MIN_INTERVAL_SECONDS, spent / _MAX_TIME_SHARE)
+        self._next_read_at = began + max(_MIN_READ_SECONDS, spent / _MAX_TIME_SHARE)
         self._stale_at = began + _FRESH_SECONDS
         return snapshot
+
+
+QUEUE_WATCH = web.AppKey("queue_watch", QueueWatch)

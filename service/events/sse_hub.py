@@ -29,7 +29,7 @@ from service.events.stream_limits import hold_slots
 
 log = structlog.get_logger()
 
-_DISCONNECT_CHECK_SECONDS = 1.0  # between two checks for disconnected clients
+_TICK_SECONDS = 1.0  # between two checks for disconnected clients, and for times left that fell
 _MAX_TIME_SHARE = 0.5  # of the time may go into serialization
 # Tasks followed for each stream that is allowed; a change of each costs about 0.05 ms.
 _TASKS_PER_STREAM = 10
@@ -41,7 +41,12 @@ class EventHub:
     """All event streams of a service."""
 
     def __init__(
-        self, http: HttpSettings, limits: LimitSettings, store: Store, instruments: Instruments
+        self,
+        http: HttpSettings,
+        limits: LimitSettings,
+        store: Store,
+        queue_watch: QueueWatch,
+        instruments: Instruments,
     ) -> None:
         self._legacy_status = http.legacy_status
         self._store = store
@@ -59,7 +64,7 @@ class EventHub:
         )
         self._load = alru_cache(None, ttl=0)(self._load_topic)  # concurrent callers share one load
         self._changed = asyncio.Event()
-        self._queue_watch = QueueWatch(store)
+        self._queue_watch = queue_watch
         self._serialize_seconds = 0.0  # since the last pause
         self._shutdown = asyncio.Event()
         for kind in ("task", "group"):
@@ -105,21 +110,22 @@ class EventHub:
             stream.changed.set()
 
     async def _wait_for_change(self) -> None:
-        """Return after a change; meanwhile close disconnected streams."""
+        """Return after a change, and once a second while a stream is open.
+
+        Meanwhile close disconnected streams.
+        """
         loop = asyncio.get_running_loop()
         last_used_at = loop.time()
         while True:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_DISCONNECT_CHECK_SECONDS):
+                async with asyncio.timeout(_TICK_SECONDS):
                     await self._changed.wait()
             for stream in self._streams:
                 if stream.disconnected():
                     stream.changed.set()
             if self._topics:
-                last_used_at = loop.time()
-                if self._changed.is_set():
-                    return
-            elif loop.time() - last_used_at > _IDLE_SECONDS:
+                return
+            if loop.time() - last_used_at > _IDLE_SECONDS:
                 self._store.change_stream.set_detailed(False)
             self._changed.clear()
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -17,6 +18,8 @@ from models.tasks.serializers import group_body, task_body, with_legacy_status
 from models.tasks.task import Task
 
 Kind = Literal["task", "group"]
+
+_ETA = re.compile(r', "eta_seconds": [^,}]*')  # in a JSON string its quotes have backslashes
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,12 @@ class Topic:
             self.gone = True
             return True
         self.tasks = tasks
-        state = [(t.id, t.status, t.progress) for t in tasks.values()], self._queue_position()
+        etas = map(queue_snapshot.eta_seconds, tasks.values())
+        state = (
+            [(t.id, t.status, t.progress) for t in tasks.values()],
+            self._queue_position(),
+            [None if eta is None else round(eta, 1) for eta in etas],
+        )
         if state != self._state:
             self._state = state
             self._events.clear()
@@ -101,32 +109,19 @@ class Topic:
     def _serialize(self, name: str | None) -> Event:
         assert self.group is not None  # it is loaded
         body: Mapping[str, object] = (
-            task_body(self.tasks[self.id], name, view=self.view)
+            task_body(self.tasks[self.id], name, view=self.view, queue=self.queue_snapshot)
             if self.kind == "task"
-            else group_body(self.group, self.tasks, self.view)
+            else group_body(self.group, self.tasks, self.view, self.queue_snapshot)
         )
         document: dict[str, Any] = with_legacy_status(body) if self.legacy else {**body}
-        # The tag excludes the ETA, which changes without a new state.
-        task_eta = document.pop("eta_seconds", None)
-        document["position"] = self._queue_position()
-        text = json.dumps(document)
-        tag = hashlib.sha256(text.encode()).hexdigest()[:16]
-        eta = json.dumps(self._eta_seconds() if task_eta is None else task_eta)
-        return Event(tag, f'{text[:-1]}, "eta_seconds": {eta}}}', self.ended)
+        text = json.dumps({**document, "position": self._queue_position()})
+        # The tag excludes the ETAs, which every service estimates for itself.
+        tag = hashlib.sha256(_ETA.sub("", text).encode()).hexdigest()[:16]
+        return Event(tag, text, self.ended)
 
     def _queue_position(self) -> int | None:
         positions = [self.queue_snapshot.position(task) for task in self.tasks.values()]
         return min((p for p in positions if p is not None), default=None)
-
-    def _eta_seconds(self) -> float | None:
-        """Return the seconds until all have ended, also for a group."""
-        if self.ended:
-            return 0
-        etas = [
-            self.queue_snapshot.eta_seconds(task) for task in self.tasks.values() if not task.ended
-        ]
-        known = [eta for eta in etas if eta is not None]
-        return max(known) if len(known) == len(etas) else None
 
 
 @dataclass(eq=False)
@@ -138,6 +133,7 @@ class EventStream:
     disconnected: Callable[[], bool]
     shutdown: asyncio.Event
     changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _known: str | None = None  # the text of the last event, or what the client came back with
 
     @property
     def closed(self) -> bool:
@@ -151,13 +147,16 @@ class EventStream:
     async def next_event(self, last: str, until: float) -> Event | None:
         """Return the newest state other than ``last``; None when the stream must close.
 
-        States between two calls are dropped: a slow reader gets the newest one.
+        Also the same state with other ETAs than were sent. States between two calls are dropped: a
+        slow reader gets the newest one.
         """
         loop = asyncio.get_running_loop()
         while loop.time() < until and not self.closed:
             event = self.current_event()
-            if event.tag != last:
+            if event.tag != last or event.text != (self._known or event.text):
+                self._known = event.text
                 return event
+            self._known = event.text
             self.changed.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout_at(until):

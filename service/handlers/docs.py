@@ -11,7 +11,8 @@ from models.errors import StoreUnavailable
 from models.networks.catalogue import Catalogue
 from models.operations import OPERATIONS, Operation
 from models.operations.parameter_docs import summary
-from models.work_estimate import network_seconds
+from models.work_estimate import listed_prices, network_part
+from models.work_prices import Prices
 from service.app_keys import CATALOGUE, SETTINGS, STORE
 from service.http.errors import STATUS
 from service.http.responses import etag_response, json_response
@@ -71,25 +72,26 @@ async def show(request: web.Request) -> web.StreamResponse:
 async def operations(request: web.Request) -> web.StreamResponse:
     """List the operations, and the engines of the live workers; {} while MongoDB is down."""
     engines: dict[str, int] = {}
-    factors: dict[str, float] = {}
+    prices = Prices()
+    store, catalogue = request.app[STORE], request.app[CATALOGUE]
     try:
-        engines = await request.app[STORE].workers.engines()
-        factors = await request.app[STORE].measured_tasks.work_factors()
+        engines = await store.workers.engines()
+        prices = await store.measured_tasks.prices()
     except StoreUnavailable:  # the operations are known without the store
         pass
-    catalogue = request.app[CATALOGUE]
-    listed = [_operation_body(spec, catalogue, factors) for spec in OPERATIONS.values()]
-    body: OperationsBody = {"operations": listed, "engines": engines}
+    listed = listed_prices(catalogue, prices)
+    body: OperationsBody = {
+        "operations": [_operation_body(spec, catalogue, listed) for spec in OPERATIONS.values()],
+        "engines": engines,
+        "seconds_per_megapixel": listed,
+    }
     return json_response(body, headers={"Cache-Control": "no-cache"})
 
 
 def _operation_body(
-    spec: type[Operation], catalogue: Catalogue, factors: Mapping[str, float]
+    spec: type[Operation], catalogue: Catalogue, prices: Mapping[str, float]
 ) -> OperationBody:
-    """Return the route, help text and JSON Schema of an operation.
-
-    ``factors``: how much longer than predicted networks take here, see ``models.work_estimate``.
-    """
+    """Return the route, help text and JSON Schema of an operation; ``prices``: by part."""
     body: OperationBody = {
         "op": spec.op,
         "summary": summary(spec),
@@ -106,7 +108,7 @@ def _operation_body(
                 "scale": w.scale,
                 "source": w.source,
                 "licence": w.licence,
-                "seconds_per_megapixel": round(network_seconds(w.name, w.scale, factors), 3),
+                "seconds_per_megapixel": prices[network_part(spec.op, w.name, w.scale)],
             }
             for w in catalogue.available()
             if w.scale > 1  # the others are for restore

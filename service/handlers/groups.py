@@ -58,7 +58,7 @@ async def show(request: web.Request) -> web.StreamResponse:
     """GET /status/<id>: the group, at once or when all tasks have ended; a task ID works, too."""
     redirect = wants_image_redirect(request)
     group, tasks = await find_group(request)
-    return respond_group(request, group, tasks, status=200, redirect=redirect)
+    return await respond_group(request, group, tasks, status=200, redirect=redirect)
 
 
 @endpoint(
@@ -104,7 +104,7 @@ async def create(request: web.Request) -> web.StreamResponse:
     if url:
         await add_callback(request, url, group)
     status = 200 if group_progress(group, tasks).ended else 202
-    return respond_group(request, group, tasks, status=status, redirect=False)
+    return await respond_group(request, group, tasks, status=status, redirect=False)
 
 
 @endpoint(

@@ -50,7 +50,7 @@ async def show(request: web.Request) -> web.StreamResponse:
     redirect = wants_image_redirect(request)
     view = identity(request).view
     task = require_task(await long_poll_task(request, request.match_info["id"], wait, view))
-    return respond_task(
+    return await respond_task(
         request, task, name=request.query.get("name"), status=200, redirect=redirect
     )
 
@@ -67,7 +67,9 @@ async def show(request: web.Request) -> web.StreamResponse:
 async def cancel(request: web.Request) -> web.StreamResponse:
     """DELETE /tasks/<id>: end the task CANCELLED and stop its worker."""
     task = await cancel_task(request, request.match_info["id"], identity(request).view)
-    return respond_task(request, task, name=request.query.get("name"), status=200, redirect=False)
+    return await respond_task(
+        request, task, name=request.query.get("name"), status=200, redirect=False
+    )
 
 
 @endpoint(
@@ -85,4 +87,6 @@ async def retry(request: web.Request) -> web.StreamResponse:
     All attempts are available again.
     """
     task = await retry_task(request, request.match_info["id"], identity(request).view)
-    return respond_task(request, task, name=request.query.get("name"), status=202, redirect=False)
+    return await respond_task(
+        request, task, name=request.query.get("name"), status=202, redirect=False
+    )

@@ -192,7 +192,9 @@ class SubmissionRequest:
             found = await long_poll_group(self.request, group.id, self.wait)
             group, tasks = found or (group, tasks)
         status = 200 if group_progress(group, tasks).ended else 202
-        return respond_group(self.request, group, tasks, status=status, redirect=self.redirect)
+        return await respond_group(
+            self.request, group, tasks, status=status, redirect=self.redirect
+        )
 
     async def _respond_task(self) -> web.StreamResponse:
         task, name = self.first
@@ -202,7 +204,7 @@ class SubmissionRequest:
             await add_callback(self.request, self.callback_url, task, name)
         if self.wait and not task.ended:
             task = await long_poll_task(self.request, task.id, self.wait) or task
-        return respond_task(
+        return await respond_task(
             self.request,
             task,
             name=name,

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from weakref import WeakValueDictionary
 
 from aiohttp import web
-from async_lru import alru_cache
 from bson import ObjectId
 
 from models import memory_estimate, work_estimate
@@ -32,7 +31,6 @@ from service.submissions.admission import Admission
 from service.uploads.incoming_file import IncomingFile
 
 _MAX_NAMES = 100  # of one task: the same bytes under more names get the URL of the first
-_FACTOR_SECONDS = 60.0  # for which the measured speed of this machine is used
 _MAX_TRIES = 5  # to restart a task whose result is deleted while it is submitted
 
 
@@ -74,7 +72,6 @@ class TaskCreator:
     rate_limiter: RateLimiter
 
     def __post_init__(self) -> None:
-        self._work_factors = alru_cache(ttl=_FACTOR_SECONDS)(self.store.measured_tasks.work_factors)
         # Of concurrent requests for the same task one stores the original; the others reuse it.
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -101,9 +98,9 @@ class TaskCreator:
         for size in sizes:
             check_side(*size, output)
         spec.most_bytes = most_bytes(header, operations, output, sizes, spec.metadata)
-        label, seconds = work_estimate.estimate(header, operations, output, sizes)
-        timeout = self.settings.worker.task_timeout
-        spec.work = work_estimate.plan(label, seconds, await self._work_factors(), timeout)
+        parts = work_estimate.estimate(header, operations, output, sizes)
+        prices = await self.store.measured_tasks.prices()
+        spec.work = work_estimate.plan(parts, prices, self.settings.worker.task_timeout)
         tile = self.settings.networks.tile_pixels
         need, fixed = memory_estimate.estimate(header, operations, output, self.catalogue, tile)
         memory_estimate.check_fits(need, self.settings.worker, fixed)

@@ -101,7 +101,7 @@ class ChildHarness:
             header, [load(o) for o in operations], output, _NO_NETWORKS, 0
         )
         request = Request(str(source), str(self.folder), operations, output, memory_bytes=need)
-        answer = await self.children.run(request, lambda share: None)
+        answer = await self.children.run(request, lambda *_: None)
         assert "defect" not in answer, answer["defect"]
         return "done" if "results" in answer else str(answer["error"]["code"])
 

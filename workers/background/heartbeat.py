@@ -59,6 +59,7 @@ def _status(worker: WorkerContext, jobs: DarkroomWorker) -> dict[str, Any]:
             for pid, busy in list(children.items())[:_MAX_LISTED]
         ],
         "places": worker.settings.worker.child_processes,
+        "network_seconds": worker.children.network_seconds,
         "tasks": [
             {
                 "id": attempt.task.id,

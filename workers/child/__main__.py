@@ -2,7 +2,7 @@
 
 The program is a fork server (``workers.child.fork_server``): it imports the decoders and forks a
 child when the worker asks for one. A child reads a setup line, then one JSON line per task, and
-writes JSON lines: any number of ``{"progress": 0.5}`` and ``{"log": {...}}``, then
+writes JSON lines: any number of ``{"progress": 0.5, "until": 0.6}`` and ``{"log": {...}}``, then
 ``{"results": [...], "kept": {...}}``, ``{"error": {...}}`` or ``{"defect": "..."}``. Nothing is
 pickled: output of a process that decodes hostile bytes is read as data. Its standard input ends
 with its worker, and so does the process. It enters its sandbox (``workers.sandbox``) before it
@@ -36,6 +36,8 @@ from workers.child.protocol import (
 from workers.child.request import Request
 
 PROGRESS_INTERVAL_SECONDS = 0.1  # between two progress lines: a tile may take a millisecond
+
+_LARGE_STEP = 0.02  # share of a task whose step is always reported: there are fifty at most
 
 
 def main() -> None:
@@ -73,7 +75,7 @@ def _run_child() -> None:
     from models.images.encoder_settings import EncoderSettings
     from models.networks.catalogue import Catalogue
     from workers.pipeline import Limits
-    from workers.upscaler.select import choose_engine
+    from workers.upscaler.select import choose_engine, seconds_per_megapixel
 
     catalogue = Catalogue.read(Path(setup["weights_dir"]))
     limits = Limits(setup["max_pixels"], setup["max_output_pixels"], setup["tile_pixels"])
@@ -82,12 +84,14 @@ def _run_child() -> None:
         processors=[lambda _, level, record: _send_log_record(output, level, record)]
     )
     engine, fallback_reason = choose_engine(setup["engine"], setup["precision"], catalogue)
+    tested = setup["engine"] == "auto"  # the others skip the self-test
     gc.freeze()
     gc.enable()
     ready = {
         "ready": True,
         "engine": engine.label,
         "fallback_reason": fallback_reason,
+        "network_seconds": seconds_per_megapixel(engine, catalogue) if tested else 0.0,
         "layers": layers,
     }
     _send(output, ready)
@@ -147,9 +151,11 @@ def _process(request: Request, tools: tuple[Any, Any, Any, Any], output: TextIO)
     def progress(share: float) -> None:
         # An upscale that is repeated starts again at 0: progress never goes back.
         nonlocal sent_at, sent_share
-        if share > sent_share and time.monotonic() - sent_at >= PROGRESS_INTERVAL_SECONDS:
+        until = pipeline.until
+        due = time.monotonic() - sent_at >= PROGRESS_INTERVAL_SECONDS
+        if share >= sent_share and (due or until - share >= _LARGE_STEP):
             sent_at, sent_share = time.monotonic(), share
-            _send(output, {"progress": share})
+            _send(output, {"progress": min(share, 1.0), "until": min(until, 1.0)})
 
     cv2.setNumThreads(request.threads)
     try:
@@ -164,6 +170,7 @@ def _process(request: Request, tools: tuple[Any, Any, Any, Any], output: TextIO)
             request.report,
             engine,
             request.metadata,
+            request.step_seconds,
         )
         # An intermediate result obeys the limit of results, not that of uploads.
         limit = limits.max_output_pixels if request.is_intermediate else limits.max_pixels

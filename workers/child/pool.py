@@ -51,6 +51,8 @@ class ChildPool:
         self._on_replace = on_replace
         self.engine = ""
         """Upscaling engine of the newest child, for people: ``opencv 5.0.0 f32``."""
+        self.network_seconds = 0.0
+        """Seconds of the bundled network for a million pixels, by its self-test; 0: none."""
         self.layers: Layers = {}
         """Sandbox layers of the newest child; an inactive one has a reason (workers.sandbox)."""
         self._timeout = settings.worker.task_timeout
@@ -108,6 +110,9 @@ class ChildPool:
         self._children.add(child)
         self.engine = str(child.ready["engine"])
         self.layers = dict(child.ready["layers"])
+        if seconds := float(child.ready["network_seconds"]):
+            # They are tested while others start: the fastest was disturbed least.
+            self.network_seconds = min(seconds, self.network_seconds or seconds)
         if child.ready["fallback_reason"]:
             log.warning(
                 "engine_fallback",
@@ -140,7 +145,7 @@ class ChildPool:
         return self._busy
 
     async def run(
-        self, request: Request, progress: Callable[[float], None], *, short: bool = False
+        self, request: Request, progress: Callable[[float, float], None], *, short: bool = False
     ) -> JsonObject:
         """Run one task in a child and return its final message.
 

@@ -145,8 +145,11 @@ class ChildProcess:
             "the process working on this picture died", exit_status=self._process.returncode
         )
 
-    async def run(self, request: Request, progress: Callable[[float], None]) -> JsonObject:
-        """Send ``request`` and return the final message; report progress as it arrives."""
+    async def run(self, request: Request, progress: Callable[[float, float], None]) -> JsonObject:
+        """Send ``request`` and return the final message; report progress as it arrives.
+
+        ``progress`` takes the share that is done, and the one that the step leads to.
+        """
         self.tasks += 1
         self._context = contextvars.copy_context()
         self._stderr.start_task()
@@ -161,7 +164,7 @@ class ChildProcess:
                 if received > _MESSAGE_BURST + _MESSAGES_PER_SECOND * (time.monotonic() - start):
                     raise ProtocolError("too many messages")
                 if isinstance(message, Progress):
-                    progress(message.progress)
+                    progress(message.progress, message.until)
                 elif isinstance(message, LogMessage):
                     log_records += 1
                     if log_records <= _MAX_LOG_RECORDS:

@@ -18,7 +18,8 @@ class Request:
     ``is_intermediate``: a worker wrote ``source``, so the pixel limit of results applies, not that
     of uploads. ``notes``: from earlier steps. ``keep``: see ``workers.pipeline``. ``memory_bytes``:
     predicted need; None: no limit. ``threads``: for one operation. ``result_count``: number of
-    results that the operations make. ``metadata``: what results keep of it.
+    results that the operations make. ``metadata``: what results keep of it. ``step_seconds``: see
+    ``workers.pipeline``.
     """
 
     source: str
@@ -34,3 +35,4 @@ class Request:
     threads: int = 1
     result_count: int = 1
     metadata: MetadataChoice = "none"
+    step_seconds: Sequence[float] = ()

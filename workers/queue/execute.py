@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
 
 import structlog
 
-from models import memory_estimate
+from models import memory_estimate, work_estimate
 from models.error_members import from_document
-from models.images.inspect import ImageHeader, InputFormat, inspect
-from models.operations import load
+from models.images.inspect import ImageHeader, InputFormat, OutputFormat, inspect
+from models.operations import Operation, load
 from models.operations.steps import final_encoding, result_count
 from models.tasks.task import Result
 from workers.child.request import Request
@@ -38,8 +39,8 @@ async def execute(worker: WorkerContext, attempt: Attempt) -> None:
     expected = await worker.free_space.predict(task.most_result_bytes, output.format)
     await worker.free_space.check_storing(expected, worker.publishing_bytes)
 
-    def progress(share: float) -> None:
-        attempt.progress = min(99, int(share * 100))
+    def progress(share: float, until: float) -> None:
+        attempt.meter.report(share, until, time.monotonic())
 
     with tempfile.TemporaryDirectory(dir=worker.scratch) as name:
         folder = Path(name)
@@ -77,6 +78,7 @@ async def execute(worker: WorkerContext, attempt: Attempt) -> None:
             memory_bytes=need,
             result_count=result_count(operations),
             metadata=task.metadata,
+            step_seconds=_step_seconds(header, operations[skipped:], output.format),
         )
         began = time.monotonic()
         async with worker.memory.reserve(need, short=task.work.short):
@@ -94,6 +96,17 @@ async def execute(worker: WorkerContext, attempt: Attempt) -> None:
             await store_intermediate(
                 worker, to_store[int(count)], Path(kept["path"]), kept["notes"]
             )
+
+
+def _step_seconds(
+    header: ImageHeader, operations: Sequence[Operation], output: OutputFormat
+) -> list[float]:
+    """Return the reference seconds of each step, by which a child counts its progress."""
+    sizes = [(header.width, header.height)]
+    for operation in operations:
+        sizes = [part for each in sizes for part in operation.output_sizes(*each)]
+    found = work_estimate.steps(header, operations, output, sizes)
+    return [sum(seconds for _, seconds in parts) for parts in found]
 
 
 def _inspect(source: Path) -> ImageHeader:

@@ -62,6 +62,7 @@ async def _claim(worker: WorkerContext, task_id: str, token: str) -> Task | None
             token=token,
             seconds=worker.settings.worker.lease_seconds,
             max_attempts=worker.settings.worker.max_attempts,
+            beside=len(worker.attempts) + 1,
         )
     )
     try:
@@ -130,11 +131,12 @@ async def _heartbeat(worker: WorkerContext, attempt: Attempt) -> None:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(attempt.check_lease.wait(), step)
         elapsed += step
-        unchanged = attempt.progress == written
+        progress = attempt.progress
+        unchanged = progress == written
         if elapsed < interval and unchanged and not attempt.check_lease.is_set():
             continue
         attempt.check_lease.clear()
-        written, elapsed = attempt.progress, 0.0
+        written, elapsed = progress, 0.0
         try:
             held = await worker.store.leases.extend(
                 attempt.task.id,
@@ -164,7 +166,7 @@ async def _ended_with(worker: WorkerContext, attempt: Attempt, error: AppError) 
         and error.facts.get("limit") != worker.settings.worker.task_timeout
     ):
         # Once at most: it is not short from then on, whatever its child said.
-        log.warning("task_not_short", label=attempt.task.work.label)
+        log.warning("task_not_short", predicted=round(attempt.task.work.seconds, 3))
         await retry_store(worker.store.leases.set_long)(attempt.task.id)
         await _hand_back(worker, attempt, "not_short")
     else:

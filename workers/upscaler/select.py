@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Literal
 
@@ -35,6 +36,8 @@ class Difference:
 BOUNDS: dict[Precision, Difference] = {"f32": Difference(1, 48), "bf16": Difference(8, 50)}
 """The largest allowed difference. At 50 dB an enlargement of 36 dB loses 0.17 dB at most, if all of
 it were error; measured are 0.00 to 0.04 dB (bench/README.md)."""
+
+_TIMED_RUNS = 2  # of a millisecond to ten each
 
 
 def choose_engine(
@@ -84,6 +87,24 @@ def difference(engine: Engine, catalogue: Catalogue) -> Difference:
     made = engine.enlarge(path, weights, picture).astype(int)
     apart = np.abs(made - REFERENCE.enlarge(path, weights, picture))
     return Difference(int(apart.max()), float(10 * np.log10(255**2 / max((apart**2).mean(), 1e-9))))
+
+
+def seconds_per_megapixel(engine: Engine, catalogue: Catalogue) -> float:
+    """Return the seconds that the bundled network takes for a million pixels; 0 if it is missing.
+
+    The shortest of some runs of 64x64 pixels after a first one, which prepares the engine.
+    """
+    try:
+        weights = catalogue.find(*BUNDLED_MODEL)
+    except BadParameter:
+        return 0.0
+    path, picture = catalogue.path(weights), photograph()
+    times: list[float] = []
+    for _ in range(_TIMED_RUNS + 1):
+        began = time.perf_counter()
+        engine.enlarge(path, weights, picture)
+        times.append(time.perf_counter() - began)
+    return min(times[1:]) * 1e6 / float(picture.shape[0] * picture.shape[1])
 
 
 def photograph() -> Pixels:

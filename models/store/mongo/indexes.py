@@ -48,6 +48,12 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel("started_at"),
         # A week's figures of the newsletter must not scan the whole ledger.
         IndexModel("finished_at", partialFilterExpression={"status": str(Status.SUCCESS)}),
+        # The latest of networks, from which their prices are learned, among many others.
+        IndexModel(
+            [("finished_at", DESCENDING)],
+            name="finished_networks",
+            partialFilterExpression={"status": str(Status.SUCCESS), "work.networks": True},
+        ),
         IndexModel("waste.until", partialFilterExpression={"waste.until": {"$exists": True}}),
         IndexModel(["original_id", "status"]),
     ],

@@ -1,4 +1,4 @@
-"""Fair queueing between clients: turns, counts of open tasks, queue positions and throughput.
+"""Fair queueing between clients: turns, counts of open tasks and queue positions.
 
 A turn is the start tag of start-time fair queueing (Goyal, Vin and Cheng, 1996), each task costing
 its ``work.turns``: a client's next task goes so many rounds after its last waiting one, a new
@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from motor.motor_asyncio import AsyncIOMotorDatabase
 from pymongo import ASCENDING, DESCENDING
@@ -20,15 +20,15 @@ from models.images.inspect import OutputFormat
 from models.settings import Settings
 from models.store.mongo.repository import Document, Repository, now_plus
 from models.store.tasks.worker_registry import WorkerRegistry
-from models.tasks.queue_position import QueueSnapshot
-from models.tasks.task import OPEN, Status
+from models.tasks.queue_position import MAX_AHEAD, MAX_POSITIONS, QueueSnapshot, Running
+from models.tasks.task import OPEN, Status, TimelineAction, Work
+from models.work_prices import Prices
 
 _SERVICE_ORDER = ("turn", "created_at", "_id")
 _OPEN = {"$in": list(OPEN)}
 _MAX_COUNTED = 100_000  # recently ended tasks: bounds the count
-_MAX_POSITIONS = 100_000  # waiting tasks with a position: their ids must fit one document
-_RECENT = timedelta(minutes=10)  # ended tasks that are used to estimate durations
-_SAMPLE_TASKS = 100  # of them, the latest
+_MAX_RUNNING = 1000  # running tasks that are read, far above the children of all workers
+_RUNNING_FIELDS = ["work", "progress", "started_at", "timeline", "beside", "worker"]
 
 
 @dataclass(frozen=True)
@@ -90,45 +90,63 @@ class FairQueue(Repository):
         query: Document = recent if client is None else {"client": client, **recent}
         return await self._tasks.count_documents(query, limit=_MAX_COUNTED)
 
-    async def snapshot(self) -> QueueSnapshot:
+    async def snapshot(self, prices: Prices) -> QueueSnapshot:
         """Return a snapshot of the whole queue; workers count that are alive and take tasks.
 
         It reads all waiting ids, so callers share one snapshot.
         """
         moment = await self._server_now()
-        ahead = moment - datetime.now(UTC)
-        recent = {"finished_at": {"$gt": moment - _RECENT}, "started_at": {"$ne": None}}
-        waiting, running, took, workers = await asyncio.gather(
+        clock_offset = moment - datetime.now(UTC)
+        order = dict.fromkeys(_SERVICE_ORDER, ASCENDING)
+        waiting, ahead, running, (workers, places) = await asyncio.gather(
             self._tasks.aggregate(
                 [
                     {"$match": {"status": Status.CREATED}},
-                    {"$sort": dict.fromkeys(_SERVICE_ORDER, ASCENDING)},
-                    {"$limit": _MAX_POSITIONS},
-                    {"$group": {"_id": None, "ids": {"$push": "$_id"}}},
-                ]
-            ).to_list(1),
-            self._tasks.count_documents({"status": Status.STARTED}),
-            self._tasks.aggregate(
-                [
-                    {"$match": recent},
-                    {"$sort": {"finished_at": DESCENDING}},
-                    {"$limit": _SAMPLE_TASKS},
+                    {"$sort": order},
+                    {"$limit": MAX_POSITIONS},
                     {
                         "$group": {
                             "_id": None,
-                            "mean": {"$avg": {"$subtract": ["$finished_at", "$started_at"]}},
+                            "ids": {"$push": "$_id"},
+                            "turns": {"$push": "$turn"},
                         }
                     },
                 ]
             ).to_list(1),
-            self._workers.count_accepting(),
+            self._tasks.find({"status": Status.CREATED}, ["work"])
+            .sort(list(order.items()))
+            .limit(MAX_AHEAD)
+            .to_list(None),
+            self._tasks.find({"status": Status.STARTED}, _RUNNING_FIELDS)
+            .limit(_MAX_RUNNING)
+            .to_list(None),
+            self._workers.capacity(),
         )
-        ids = waiting[0]["ids"] if waiting else []
+        ids, turns = (waiting[0]["ids"], waiting[0]["turns"]) if waiting else ([], [])
         return QueueSnapshot(
             positions={str(task_id): place for place, task_id in enumerate(ids)},
-            default_position=len(ids) if len(ids) == _MAX_POSITIONS else 0,
-            running=running,
-            mean_seconds=took[0]["mean"] / 1000 if took else None,
+            turns=turns,
+            ahead=[Work.model_validate(each.get("work", {})) for each in ahead],
+            running=[_running(each, moment) for each in running],
             workers=workers,
-            clock_offset=ahead,
+            places=places,
+            prices=prices,
+            taken_at=moment,
+            clock_offset=clock_offset,
         )
+
+
+def _running(document: Document, now: datetime) -> Running:
+    claims = [
+        each["at"]
+        for each in document.get("timeline", [])
+        if each["what"] == TimelineAction.CLAIMED
+    ]
+    since = claims[-1] if claims else document.get("started_at") or now
+    return Running(
+        work=Work.model_validate(document.get("work", {})),
+        progress=document["progress"],
+        spent=max((now - since).total_seconds(), 0.0),
+        beside=document.get("beside", 1),
+        worker=document.get("worker") or "",
+    )

@@ -32,9 +32,19 @@ class Leases(Repository):
     # For workers
 
     async def claim(
-        self, task_id: str, *, worker: str, token: str, seconds: float, max_attempts: int
+        self,
+        task_id: str,
+        *,
+        worker: str,
+        token: str,
+        seconds: float,
+        max_attempts: int,
+        beside: int = 1,
     ) -> Task | None:
-        """Lease a task that is free; None if it is leased, has ended, or has no attempts left."""
+        """Lease a task that is free; None if it is leased, has ended, or has no attempts left.
+
+        ``beside``: see ``Task``.
+        """
         claimable = {"_id": task_id, "status": _OPEN, "attempts": {"$lt": max_attempts}}
         change = {
             "status": Status.STARTED,
@@ -44,6 +54,7 @@ class Leases(Repository):
             "lease.worker": worker,
             "lease.cause": "$$REMOVE",  # of the end of an expired lease
             "worker": worker,
+            "beside": beside,
             **append_entry_after_lease(TimelineAction.CLAIMED, worker=worker),
         }
         document = await self._lease.claim(claimable, token, seconds, change)

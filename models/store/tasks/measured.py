@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
+from async_lru import alru_cache
+from motor.motor_asyncio import AsyncIOMotorDatabase
 from pymongo import DESCENDING
 
 from models.images.inspect import OutputFormat
+from models.settings import Settings
 from models.store.mongo.repository import Document, Repository
+from models.store.tasks.worker_registry import WorkerRegistry
 from models.tasks.task import Status
+from models.work_estimate import is_guessed, tested_factor
+from models.work_prices import Measured, Prices, learn
 
-_TASKS = 200  # the latest successes
+_TASKS = 200  # the latest successes, and as many of networks: thumbnails do not outnumber them
+_PRICE_SECONDS = 5.0  # for which learned prices are used
 _OUTSIDE_OF_THE_CHILD = ["fetch", "wait", "publish"]  # stages
 _STAGES = {
     "$filter": {
@@ -25,6 +33,12 @@ COMPUTING_MS: Document = {"$sum": {"$map": {"input": _STAGES, "in": "$$this.v"}}
 class MeasuredTasks(Repository):
     """Figures of the latest successes, which predictions learn from."""
 
+    def __init__(self, database: AsyncIOMotorDatabase[Document], settings: Settings) -> None:
+        super().__init__(database, settings)
+        self._workers = WorkerRegistry(database, settings)
+        self.prices = alru_cache(ttl=_PRICE_SECONDS)(self._learn_prices)
+        """Return the ``Prices`` that the latest tasks took, from at most _PRICE_SECONDS ago."""
+
     async def result_shares(self) -> dict[OutputFormat, float]:
         """Return the largest share of the most possible bytes that results took, by format.
 
@@ -35,18 +49,32 @@ class MeasuredTasks(Repository):
         rows = await self._latest("most_result_bytes", group)
         return {row["_id"]: float(row["share"]) for row in rows}
 
-    async def work_factors(self) -> dict[str, float]:
-        """Return the seconds that tasks took for each predicted one, by ``work.label``.
+    async def _learn_prices(self) -> Prices:
+        networks: Document = {"work.networks": True}
+        of_networks, others, tests = await asyncio.gather(
+            self._measured(networks), self._measured({}), self._workers.network_seconds()
+        )
+        tasks = {document["_id"]: document for document in (*of_networks, *others)}
+        latest = sorted(tasks.values(), key=lambda each: each["finished_at"], reverse=True)
+        measured = [
+            Measured(
+                each.get("client", ""),
+                each.get("worker") or "",
+                each.get("beside", 1),
+                [(name, seconds) for name, seconds in each["work"]["parts"]],
+                each["stages"] or {},
+            )
+            for each in latest
+            if each.get("work", {}).get("parts")  # older versions wrote none
+        ]
+        parts = {name for each in measured for name, _ in each.parts}
+        return learn(measured, filter(is_guessed, parts), map(tested_factor, tests))
 
-        See ``models.work_estimate``.
-        """
-        group = {
-            "_id": "$work.label",
-            "milliseconds": {"$sum": COMPUTING_MS},
-            "predicted": {"$sum": "$work.reference_seconds"},
-        }
-        rows = await self._latest("work.reference_seconds", group)
-        return {row["_id"]: row["milliseconds"] / 1000 / row["predicted"] for row in rows}
+    async def _measured(self, query: Document) -> list[Document]:
+        """Return the latest successes of ``query``."""
+        fields = ["client", "worker", "beside", "work.parts", "stages", "finished_at"]
+        cursor = self._tasks.find({"status": Status.SUCCESS, **query}, fields)
+        return await cursor.sort("finished_at", DESCENDING).limit(_TASKS).to_list(None)
 
     async def _latest(self, predicted: str, group: Document) -> list[dict[str, Any]]:
         """Group the latest successes whose field ``predicted`` is above 0."""

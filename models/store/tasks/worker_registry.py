@@ -65,10 +65,25 @@ class WorkerRegistry(Repository, collection="workers"):
             query["_id"] = {"$regex": f"^{re.escape(host)}:"}
         return await self._collection.count_documents(query)
 
-    async def count_accepting(self, seconds: float = HEARTBEAT_TIMEOUT_SECONDS) -> int:
-        """Return the number of workers seen in the last ``seconds`` that are not draining."""
+    async def capacity(self, seconds: float = HEARTBEAT_TIMEOUT_SECONDS) -> tuple[int, int]:
+        """Return (workers, tasks that they run at once), of those seen in the last ``seconds``.
+
+        Workers that are draining do not count.
+        """
         query = {**_seen_within(seconds), "drain": {"$ne": True}}
-        return await self._collection.count_documents(query)
+        sums = {"workers": {"$sum": 1}, "places": {"$sum": {"$ifNull": ["$places", 1]}}}
+        counted = self._collection.aggregate([{"$match": query}, {"$group": {"_id": None, **sums}}])
+        rows = await counted.to_list(1)
+        return (rows[0]["workers"], rows[0]["places"]) if rows else (0, 0)
+
+    async def network_seconds(self, seconds: float = HEARTBEAT_TIMEOUT_SECONDS) -> list[float]:
+        """Return what the self-tests of the workers seen in the last ``seconds`` took.
+
+        For a million pixels by the bundled network.
+        """
+        query = {**_seen_within(seconds), "network_seconds": {"$gt": 0}}
+        found = self._collection.find(query, {"network_seconds": 1})
+        return [float(entry["network_seconds"]) async for entry in found]
 
     async def names(self, seconds: float = HEARTBEAT_TIMEOUT_SECONDS) -> set[str]:
         """Return the names of the workers seen in the last ``seconds``."""

@@ -2,7 +2,7 @@
 
 import { byId, setText } from "./dom.js";
 import { formatDimensions, formatDuration, formatSize } from "./format.js";
-import { expectedSeconds, resultSize } from "./result-size.js";
+import { expectedSeconds, resultSize, taskSeconds } from "./result-size.js";
 import { estimateBytes } from "./size-estimate.js";
 import { t } from "./text.js";
 
@@ -12,11 +12,12 @@ export class Forecast {
   /**
    * @param {import("./pipeline-form.js").PipelineForm} form
    * @param {import("./selected-files.js").SelectedFiles} selected
+   * @param {Record<string, number>} prices `seconds_per_megapixel` of GET /operations
    */
-  constructor(form, selected) {
+  constructor(form, selected, prices) {
     this.form = form;
     this.selected = selected;
-    this.models = form.specs.get("upscale")?.models ?? [];
+    this.prices = prices;
     this.timer = 0;
     this.shown = "";
     form.changed = () => this.show();
@@ -25,9 +26,9 @@ export class Forecast {
   }
 
   show() {
-    const { form, models } = this;
+    const { form, prices } = this;
     const pictures = this.selected.shown();
-    const price = (operation, picture) => expectedSeconds(picture, [operation], models);
+    const price = (operation, picture) => expectedSeconds(picture, [operation], prices);
     form.steps.forEach((step, at) => step.show(pictures, at === 0, price));
     const { operations, format, quality } = form;
     const key = JSON.stringify([operations, format, quality, pictures]);
@@ -36,14 +37,19 @@ export class Forecast {
     byId("forecast").hidden = !pictures.length;
     clearTimeout(this.timer);
     if (!pictures.length) return;
-    const seconds = pictures.map((picture) => expectedSeconds(picture, operations, models));
-    const known = seconds.every((each) => each !== null);
-    const time = known ? seconds.reduce((sum, each) => sum + each, 0) : 0;
+    const time = this.seconds(pictures);
     this.say(pictures, null, time);
     this.timer = setTimeout(async () => {
       const bytes = await this.bytes(pictures[0]);
       if (bytes && key === this.shown) this.say(pictures, bytes, time);
     }, DELAY);
+  }
+
+  /** Of all pictures, one after the other: networks share the cores. 0: unknown. */
+  seconds(pictures) {
+    const { operations, format } = this.form;
+    const each = pictures.map((picture) => taskSeconds(picture, operations, format, this.prices));
+    return each.includes(null) ? 0 : each.reduce((sum, one) => sum + one, 0);
   }
 
   /** @returns {Promise<number|null>} of the first picture's results */

@@ -1,4 +1,4 @@
-/** The sizes of results, as the operations compute them, and what to expect of a task: sizes, seconds and bytes. */
+/** The sizes of results, as the operations compute them, and the seconds that a task takes. */
 
 /** @typedef {{width: number, height: number}} Size */
 
@@ -31,32 +31,52 @@ const RULES = {
 export const resultSize = (size, operations) =>
   operations.reduce((before, { op, ...values }) => RULES[op]?.(before, values) ?? before, size);
 
+const megapixels = ({ width, height }) => (width * height) / 1e6;
+
+/** Operations that a network does. */
+const NETWORKS = ["upscale", "restore"];
+
 /** Qualities of upscale that run the photo network, of which `strength` takes a share. */
 export const BLENDED = ["photo", "auto"];
 
-/** The networks that upscale runs: photo is blended with balanced, unless `strength` takes only one of them. */
-function networks({ quality = "balanced", model = `darkroom-${quality}`, strength }) {
-  if (model !== "darkroom-photo") return [model];
-  return [strength !== 0 && model, strength !== 100 && "darkroom-balanced"].filter(Boolean);
+/** The networks of an operation: photo is blended with balanced, unless `strength` takes only one of them. */
+function networks({ op, scale = op === "restore" ? 1 : 2, quality = "balanced", model = `darkroom-${quality}`, strength }) {
+  if (op === "restore") return strength === 0 ? [] : ["darkroom-photo-x1"];
+  if (model !== "darkroom-photo") return [`${model}-x${scale}`];
+  return [strength !== 0 && model, strength !== 100 && "darkroom-balanced"].filter(Boolean).map((name) => `${name}-x${scale}`);
 }
 
 /**
- * The seconds that the networks of a pipeline take; other steps hardly count.
+ * The seconds that operations take.
  * @param {Size} size @param {{op: string}[]} operations
- * @param {any[]} models of upscale, with `seconds_per_megapixel`
- * @returns {number|null} null: unknown, as for auto, which measures the picture, and for restore
+ * @param {Record<string, number>} prices `seconds_per_megapixel` of GET /operations
+ * @returns {number|null} null: unknown
  */
-export function expectedSeconds(size, operations, models) {
+export function expectedSeconds(size, operations, prices) {
   let seconds = 0;
-  for (const [at, operation] of operations.entries()) {
-    if (operation.op === "restore") return null;
-    if (operation.op !== "upscale") continue;
-    const { width, height } = resultSize(size, operations.slice(0, at));
-    for (const model of networks(operation)) {
-      const network = models.find((each) => each.model === model && each.scale === (operation.scale ?? 2));
-      if (!network) return null;
-      seconds += (width * height * network.seconds_per_megapixel) / 1e6;
-    }
+  for (const operation of operations) {
+    const before = megapixels(size);
+    size = resultSize(size, [operation]);
+    const parts = NETWORKS.includes(operation.op)
+      ? networks(operation).map((name) => before * prices[`${operation.op} ${name}`])
+      : [Math.max(before, megapixels(size)) * prices[operation.op]];
+    seconds += parts.reduce((sum, each) => sum + each, 0);
   }
-  return seconds;
+  return Number.isNaN(seconds) ? null : seconds;
+}
+
+/**
+ * The seconds that a task takes alone, from its upload to its result.
+ * @param {Size & {name: string}} picture @param {{op: string}[]} operations
+ * @param {string} format of the result, "" for that of the picture @param {Record<string, number>} prices
+ */
+export function taskSeconds(picture, operations, format, prices) {
+  const type = /\.jpe?g$/i.test(picture.name) ? "jpeg" : "png";
+  const convert = operations.findLast(({ op }) => op === "convert");
+  const written = convert?.quality === "lossless" ? "lossless" : convert?.format || format || type;
+  const results = operations.some(({ op }) => op === "split") ? 4 : 1;
+  const area = results * megapixels(resultSize(picture, operations));
+  const work = expectedSeconds(picture, operations, prices);
+  const seconds = prices.store + megapixels(picture) * prices[`decode ${type}`] + area * prices[`encode ${written}`];
+  return work === null || Number.isNaN(seconds) ? null : seconds + work;
 }

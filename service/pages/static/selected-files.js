@@ -32,7 +32,7 @@ export class SelectedFiles {
   /** The pictures that this browser can show, upright. */
   shown() {
     const shown = [...this.entries.values()].filter(({ width }) => width);
-    return shown.map(({ item: { id, size }, url, width, height }) => ({ id, size, url, width, height }));
+    return shown.map(({ item: { id, name, size }, url, width, height }) => ({ id, name, size, url, width, height }));
   }
 
   /** Remove an entry from the page; its focus goes to the next one. @param {HTMLElement} node */

@@ -161,12 +161,12 @@ queue.start();
 watcher.watch();
 const plan = byId("plan").textContent;
 const notify = (text) => setText(byId("plan"), text || plan);
-const { operations } = await withRetries(() => callApi("GET", "/operations"), notify);
+const { operations, seconds_per_megapixel: prices } = await withRetries(() => callApi("GET", "/operations"), notify);
 alternatives.qualities = qualitiesOf(operations);
 sets.forEach((set) => set.cards.forEach((card) => card?.update())); // which offer other qualities
 form = new PipelineForm(operations, Number(uploadForm.dataset.maxOperations), announce);
 const presets = new Presets(form, announce);
-new Forecast(form, selectedFiles);
+new Forecast(form, selectedFiles, prices);
 for (const kind of ["input", "click"]) {
   byId("options").addEventListener(kind, () => {
     updateControls();

@@ -103,6 +103,26 @@ def run(tmp_path: Path, operations: list[Operation], keep: tuple[int, ...] = ())
     return outputs
 
 
+def test_progress_counts_each_step_by_its_predicted_work(tmp_path: Path) -> None:
+    source = tmp_path / "source.png"
+    source.write_bytes(images.png(40, 30))
+    told: list[tuple[float, float]] = []
+    pipeline = Pipeline(
+        read_pipeline(["split", "upscale=2"], 9),
+        Encoding("png"),
+        Catalogue.read(None),
+        LIMITS,
+        lambda share: told.append((round(share, 3), round(pipeline.until, 3))),
+        step_seconds=(1.0, 1.0, 6.0, 2.0),  # decode, split, upscale and encode, the last four times
+    )
+    pipeline.process(source, tmp_path, LIMITS.max_pixels)
+    assert told[:3] == [(0.0, 0.1), (0.1, 0.2), (0.2, 0.35)]
+    assert told[-1] == (0.95, 1.0)  # the encoding of the last part
+    assert told == sorted(told)
+    assert all(share <= until <= 1 for share, until in told)
+    assert (0.35, 0.4) in told  # the first part is written before the second is enlarged
+
+
 def pixels(path: str) -> images.Pixels:
     return np.asarray(images.decoded(Path(path).read_bytes()), np.uint8)
 

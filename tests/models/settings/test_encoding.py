@@ -81,7 +81,7 @@ def test_child_applies_the_encoder_settings(tmp_path: Path) -> None:
         children = ChildPool(Settings().replace(worker_processes=1, **settings))
         await children.start()
         try:
-            answer = await children.run(request, lambda share: None)
+            answer = await children.run(request, lambda *_: None)
         finally:
             await children.stop()
         return int(answer["results"][0]["bytes"])

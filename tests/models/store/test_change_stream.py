@@ -10,10 +10,10 @@ from bson import ObjectId
 from models.settings import Settings
 from models.store import Store
 from models.store.tasks.change_stream import TaskChange
-from models.tasks.task import Status, Upload
+from models.tasks.task import Status, Upload, Work
 
 
-async def create(store: Store, number: int) -> str:
+async def create(store: Store, number: int, work: Work | None = None) -> str:
     task_id = f"{number:032x}"
     inserted = await store.tasks.create(
         task_id + "0" * 32,
@@ -22,6 +22,7 @@ async def create(store: Store, number: int) -> str:
         upload=Upload(name="a.png", results=["b.png"]),
         operations=[{"op": "grayscale"}],
         output="png",
+        work=work,
     )
     assert inserted
     return task_id

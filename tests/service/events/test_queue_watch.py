@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from models.errors import StoreUnavailable
 from models.store import Store
 from models.tasks.task import Task
+from models.work_prices import Prices
 from service.events.queue_watch import QueueWatch
 from tests.models.store.test_change_stream import create, run
 
@@ -19,9 +21,9 @@ def queue_reads(store: Store, monkeypatch: pytest.MonkeyPatch) -> list[float]:
     reads: list[float] = []
     read_queue = store.fair_queue.snapshot
 
-    async def counted() -> Any:
+    async def counted(prices: Prices) -> Any:
         reads.append(time.monotonic())
-        return await read_queue()
+        return await read_queue(prices)
 
     monkeypatch.setattr(store.fair_queue, "snapshot", counted)
     return reads
@@ -46,9 +48,37 @@ async def test_partly_ended_group_is_in_the_queue_snapshot(
 async def test_reconnecting_clients_cause_no_extra_queries(
     store: Store, queue_reads: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.events.queue_watch.MIN_INTERVAL_SECONDS", 3600.0)
+    monkeypatch.setattr("service.events.queue_watch._MIN_READ_SECONDS", 3600.0)
     queue_watch = QueueWatch(store)
     await queue_watch.snapshot()
     for number in range(5):  # each is new and not in the snapshot
         await queue_watch.snapshot(tasks=await store.tasks.get_many([await create(store, number)]))
     assert len(queue_reads) == 1
+
+
+async def test_a_response_about_what_has_ended_reads_nothing(
+    store: Store, queue_reads: list[float]
+) -> None:
+    tasks = await create_tasks(store, 2)
+    for task_id in tasks:
+        await run(store, task_id)
+    queue_watch = QueueWatch(store)
+    assert (
+        await queue_watch.for_response((await store.tasks.get_many(list(tasks))).values()) is None
+    )
+    assert queue_reads == []
+    waiting = await store.tasks.get_many([await create(store, 5)])
+    seen = await queue_watch.for_response(waiting.values())
+    assert seen is not None and list(seen.positions) == list(waiting)
+    assert len(queue_reads) == 1
+
+
+async def test_a_response_does_not_fail_for_its_eta(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def unavailable(prices: Prices) -> Any:
+        raise StoreUnavailable("the database does not answer", store="mongodb")
+
+    waiting = await create_tasks(store, 1)
+    monkeypatch.setattr(store.fair_queue, "snapshot", unavailable)
+    assert await QueueWatch(store).for_response(waiting.values()) is None

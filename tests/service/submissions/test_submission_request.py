@@ -47,7 +47,7 @@ async def test_two_images_become_a_group(client: Any, settings: Settings) -> Non
     async with working(settings):
         done = await (await client.get(f"/status/{body['group_id']}?wait=30")).json()
     assert (done["status"], done["total"], done["done"]) == ("SUCCESS", 2, 2)
-    assert (done["progress"], done["eta_seconds"]) == (100, None)
+    assert (done["progress"], done["eta_seconds"]) == (100, 0)
     assert [task["url"] for task in done["tasks"]] == [
         "/processed/cat-grayscale.png",
         "/processed/dog-grayscale.jpg",

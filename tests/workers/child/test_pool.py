@@ -39,7 +39,7 @@ def request(folder: Path, data: bytes | None = None) -> Request:
     return Request(str(source), str(folder), OPERATIONS, "png")
 
 
-def ignore(share: float) -> None:
+def ignore(share: float, until: float) -> None:
     pass
 
 
@@ -49,7 +49,7 @@ async def test_one_child_runs_many_tasks(tmp_path: Path) -> None:
     (pid,) = children.pids
     shares: list[float] = []
     for _ in range(3):
-        message = await children.run(request(tmp_path), shares.append)
+        message = await children.run(request(tmp_path), lambda share, _: shares.append(share))
         assert message["results"][0]["width"] == 80
     assert children.pids == [pid]
     assert shares
@@ -97,7 +97,7 @@ async def test_cancelled_task_frees_its_slot_at_once(tmp_path: Path) -> None:
     await children.start()
     started = asyncio.Event()
     work = asyncio.create_task(
-        children.run(request(tmp_path, slow_picture()), lambda share: started.set())
+        children.run(request(tmp_path, slow_picture()), lambda *_: started.set())
     )
     await started.wait()
     (busy,) = children.pids
@@ -114,7 +114,7 @@ async def test_crash_reports_the_signal(tmp_path: Path) -> None:
     await children.start()
     (pid,) = children.pids
 
-    def kill(share: float) -> None:
+    def kill(share: float, until: float) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
 
@@ -194,7 +194,7 @@ async def main():
     children = ChildPool(Settings().replace(worker_processes=1))
     await children.start()
     print(children.pids[0], flush=True)
-    def die(share):
+    def die(*shares):
         os.kill(os.getpid(), signal.SIGKILL)
     await children.run({request(tmp_path, slow_picture())!r}, die)
 

@@ -96,7 +96,7 @@ async def test_stop_also_stops_a_starting_successor(tmp_path: Path) -> None:
     await children.start()
     running = asyncio.Event()
     work = asyncio.ensure_future(
-        children.run(request(tmp_path, slow_picture()), lambda share: running.set())
+        children.run(request(tmp_path, slow_picture()), lambda *_: running.set())
     )
     await running.wait()
     work.cancel()
@@ -113,7 +113,7 @@ async def test_child_is_killed_before_a_cancelled_task_ends(tmp_path: Path) -> N
     process = psutil.Process(children.pids[0])
     running = asyncio.Event()
     work = asyncio.ensure_future(
-        children.run(request(tmp_path, slow_picture()), lambda share: running.set())
+        children.run(request(tmp_path, slow_picture()), lambda *_: running.set())
     )
     await running.wait()
     work.cancel()

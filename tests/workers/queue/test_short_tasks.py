@@ -95,7 +95,7 @@ async def test_long_tasks_take_several_turns(
         body = await (await client.post("/grayscale", data=form, headers=headers)).json()
         return (await got(store, body["task_id"])).turn
 
-    async with predicted_long(seconds=0.005):  # a grayscale is predicted to take 0.0104 s
+    async with predicted_long(seconds=0.00008):  # a grayscale is predicted to take 0.00019 s
         long_turns = [await turn(seed, "198.51.100.1") for seed in range(3)]
     short_turns = [await turn(seed, "198.51.100.2") for seed in range(3, 6)]
     assert (long_turns, short_turns) == ([1, 4, 7], [1, 2, 3])
@@ -106,7 +106,7 @@ async def test_turns_count_against_the_limit_of_a_client(
 ) -> None:
     tight = settings.replace(max_queue_per_client=4)
     client = await aiohttp_client(create_app(tight))
-    async with predicted_long(seconds=0.005):
+    async with predicted_long(seconds=0.00008):
         responses = [
             await client.post("/grayscale", data=images.form(images.png(seed=n), f"{n}.png"))
             for n in range(3)
@@ -117,7 +117,7 @@ async def test_turns_count_against_the_limit_of_a_client(
 
 
 async def test_too_much_work_is_refused(settings: Settings, aiohttp_client: Any) -> None:
-    client = await aiohttp_client(create_app(settings.replace(task_timeout=0.005)))
+    client = await aiohttp_client(create_app(settings.replace(task_timeout=0.00005)))
     refused = await client.post("/grayscale", data=images.form(images.png(), "a.png"))
     body = await refused.json()
     assert (refused.status, body["code"]) == (422, TooMuchWork.code)

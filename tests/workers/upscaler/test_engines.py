@@ -241,6 +241,24 @@ def test_bf16_stays_within_its_bound_on_photographs() -> None:
         assert images.psnr(exact, made) > select.BOUNDS["bf16"].psnr
 
 
+def test_the_self_test_measures_the_speed_of_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, took = 0.0, [1.0, 0.02, 0.01]
+
+    class Timed:
+        """An engine that takes a second first, then 20 and 10 ms."""
+
+        name, label, tile_side = "timed", "timed", 64
+
+        def enlarge(self, path: Path, weights: Weights, pixels: Pixels, chroma: Any = None) -> Any:
+            nonlocal clock
+            clock += took.pop(0)
+
+    monkeypatch.setattr("workers.upscaler.select.time.perf_counter", lambda: clock)
+    seconds = select.seconds_per_megapixel(Timed(), Catalogue.read(None))
+    assert seconds == pytest.approx(0.01e6 / (64 * 64))
+    assert select.seconds_per_megapixel(Timed(), Catalogue([], {})) == 0.0
+
+
 def test_auto_falls_back_with_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     catalogue = Catalogue.read(None)
 

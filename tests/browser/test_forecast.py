@@ -1,0 +1,50 @@
+"""The page expects the seconds that the service predicts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from models.images.inspect import ImageHeader, InputFormat, OutputFormat
+from models.networks.catalogue import Catalogue
+from models.operations import parse
+from models.operations.steps import result_sizes
+from models.work_estimate import estimate, listed_prices
+from models.work_prices import Prices
+from tests.browser.conftest import Tab
+from tests.browser.upload_page import opened
+from tests.support.standalone_process import StandaloneProcess
+
+_SECONDS = """async ([picture, operations, format, prices]) =>
+  (await import("/static/result-size.js")).taskSeconds(picture, operations, format, prices)"""
+_PRICES = Prices({"upscale darkroom-best-x2": 3.0, "encode png": 0.5}, 2.0, 4.0)
+_CASES: list[tuple[InputFormat, OutputFormat, list[tuple[str, dict[str, Any]]]]] = [
+    ("jpeg", "jpeg", [("upscale", {"scale": 3, "quality": "balanced"})]),
+    ("png", "webp", [("upscale", {"scale": 2, "quality": "best"})]),
+    ("png", "png", [("upscale", {"scale": 2, "quality": "photo", "strength": 65})]),
+    ("png", "png", [("upscale", {"scale": 2, "quality": "photo", "strength": 100})]),
+    ("jpeg", "png", [("upscale", {"scale": 4, "quality": "auto", "strength": 65})]),
+    ("jpeg", "png", [("restore", {"strength": 50})]),
+    ("png", "webp", [("convert", {"format": "webp", "quality": "lossless"})]),
+    ("png", "png", [("grayscale", {}), ("rotate", {"angle": 90}), ("upscale", {"scale": 2})]),
+    ("png", "png", [("split", {}), ("grayscale", {})]),
+]
+
+
+async def test_expected_seconds_are_those_of_the_service(
+    darkroom: StandaloneProcess, tab: Tab
+) -> None:
+    page = await opened(tab, darkroom.url)
+    listed = listed_prices(Catalogue.read(None), _PRICES)
+    for kind, output, asked in _CASES:
+        operations = [parse(op, {**values}) for op, values in asked]
+        results = result_sizes(operations, (2000, 1500), 10**9)
+        parts = estimate(ImageHeader(kind, 2000, 1500), operations, output, results)
+        picture = {"name": f"a.{kind}", "width": 2000, "height": 1500}
+        steps = [{"op": op, **values} for op, values in asked]
+        shown = await page.evaluate(_SECONDS, [picture, steps, output, listed])
+        # The time to store the results is not counted by their pixels.
+        assert shown == pytest.approx(_PRICES.seconds(parts), rel=0.15, abs=0.5), asked
+    unknown = [{"op": "upscale", "scale": 2, "model": "unknown"}]
+    assert await page.evaluate(_SECONDS, [picture, unknown, "png", listed]) is None
