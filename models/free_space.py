@@ -27,9 +27,9 @@ _MONGODB_COPIES = 3
 2.8, 2.9 and 2.9 times as much, and 1.9 times a minute later, without the journal; two of 268 MB
 took 2.7 times."""
 _MONGODB_WRITES_BYTES = 64 << 20
-"""That results leave free above MIN_FREE_DISK_BYTES: for MongoDB's journal and for small writes,
-such as originals and the ledger, which no prediction counts. In a soak these took up to 25 MB each
-more: where results filled the disk to 32 MiB above the limit, uploads were refused."""
+"""That results leave free above MIN_FREE_DISK_BYTES for small writes, such as originals and the
+ledger, which no prediction counts, and as much again where they make MongoDB's files grow: results
+that fit into its files take journal only, whose space comes back within a minute, and go on."""
 _SMALL_RESULTS_BYTES = 1 << 20
 """Of a task that is accepted although all room is promised: 64 MiB are 20 of them at once, stored
 three times each; when they are stored they wait like others."""
@@ -75,13 +75,15 @@ class FreeSpace:
     async def check_storing(self, results: int, others: int) -> None:
         """Return if ``results`` bytes may be written now; ``others`` are being written already.
 
-        As ``check``, but results that make MongoDB's files grow leave 64 MiB more: they stop, and
-        wait, before uploads are refused.
+        As ``check``, but they leave more, see ``_MONGODB_WRITES_BYTES``: results wait before
+        uploads are refused. What MongoDB can reuse in its files is room for the data alone, not for
+        its journal and oplog.
 
         Raises:
             InsufficientResources: as ``check``.
         """
-        await self._check(results, others, share=1, left=_MONGODB_WRITES_BYTES)
+        writing = others * _MONGODB_COPIES
+        await self._check(results, writing, share=1, left=_MONGODB_WRITES_BYTES)
 
     async def _check(self, results: int, others: int, share: int, left: int) -> None:
         if not self._min_free_bytes:
@@ -93,8 +95,10 @@ class FreeSpace:
         for owner, free in disks.items():
             wanted = share * results * self._copies[owner]
             if owner == _MONGODB:
-                wanted = max(0, wanted + others - self._reusable)
-                wanted += left if wanted else 0
+                wanted += others
+                data = wanted // _MONGODB_COPIES if left else wanted
+                wanted -= min(self._reusable, data)
+                wanted += 2 * left if self._reusable < data else left
             need = self._min_free_bytes + wanted
             if free < need:
                 log.error("disk_full", disk=owner, free=free, limit=need, results=results)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import structlog
 
-from models.free_space import _MONGODB_WRITES_BYTES
+from models.errors import InsufficientResources
+from models.free_space import _MONGODB_WRITES_BYTES as WRITES
+from models.free_space import FreeSpace
 from models.settings import Settings
 from models.store import Store
 from tests.conftest import Client, working
@@ -32,7 +35,7 @@ async def test_task_without_room_is_put_aside_and_done_later(
     monkeypatch.setattr(jobs, "_NO_ROOM_PAUSE_SECONDS", 0.05)
     monkeypatch.setattr(sweep, "_MIN_WAITING_SECONDS", 0.05)
     kept = settings.uploads.min_free_disk_bytes
-    free = kept + 500_000 + (_MONGODB_WRITES_BYTES if disk == "MongoDB" else 0)
+    free = kept + 500_000 + (2 * WRITES if disk == "MongoDB" else 0)
     disks = {"MongoDB": 10**12, "the worker": 10**12, disk: free}
 
     async def measured() -> dict[str, int]:
@@ -67,7 +70,7 @@ async def test_results_wait_before_uploads_are_refused(
     monkeypatch.setattr(jobs, "_NO_ROOM_PAUSE_SECONDS", 0.05)
     monkeypatch.setattr(sweep, "_MIN_WAITING_SECONDS", 0.05)
     kept = settings.uploads.min_free_disk_bytes
-    disks = {"MongoDB": kept + _MONGODB_WRITES_BYTES // 2, "the worker": 10**12}
+    disks = {"MongoDB": kept + WRITES + WRITES // 2, "the worker": 10**12}
 
     async def measured() -> dict[str, int]:
         return disks
@@ -82,8 +85,9 @@ async def test_results_wait_before_uploads_are_refused(
             task_id = (await sent.json())["task_id"]
             await wait_until(lambda: any(e["event"] == "task_put_aside" for e in logs))
         event = next(each for each in logs if each["event"] == "task_put_aside")
-        assert kept + _MONGODB_WRITES_BYTES < event["limit"] < kept + _MONGODB_WRITES_BYTES + 99_999
-        worker.free_space._reusable = 99_999  # MongoDB's files need not grow for it
+        assert kept + 2 * WRITES < event["limit"] < kept + 2 * WRITES + 99_999
+        # MongoDB's files need not grow for it; the journal takes some bytes in any case.
+        worker.free_space._reusable = 99_999
         await wait_until(_ended(store, task_id))
         task = await store.tasks.get(task_id)
         assert task is not None and task.status == "SUCCESS" and task.attempts == 1
@@ -98,7 +102,7 @@ async def test_result_larger_than_predicted_is_not_stored(
     kept = settings.uploads.min_free_disk_bytes
 
     async def measured() -> dict[str, int]:
-        return {"MongoDB": kept + _MONGODB_WRITES_BYTES + 100, "the worker": 10**12}
+        return {"MongoDB": kept + 2 * WRITES + 100, "the worker": 10**12}
 
     async def predicted(*_: object) -> int:
         return 1
@@ -124,3 +128,23 @@ def _ended(store: Store, task_id: str) -> Callable[[], Awaitable[bool]]:
         return task is not None and task.ended
 
     return ended
+
+
+async def test_reused_space_still_takes_journal(
+    settings: Settings, store: Store, tmp_path: Path
+) -> None:
+    kept = settings.uploads.min_free_disk_bytes
+    space = FreeSpace(settings.uploads, store, "the worker", tmp_path)
+    space._reusable = 10**9
+    for missing in (0, 1):
+
+        async def measured(free: int = kept + WRITES + 2 * 3000 - missing) -> dict[str, int]:
+            return {"MongoDB": free}
+
+        space._disks = measured  # type: ignore[assignment]
+        storing = space.check_storing(1000, others=2000)
+        if missing:
+            with pytest.raises(InsufficientResources):
+                await storing
+        else:
+            await storing
