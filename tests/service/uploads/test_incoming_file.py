@@ -48,6 +48,7 @@ async def test_valid_upload_creates_a_task(send: Send) -> None:
         "finished_at": None,
         "error": None,
         "report": None,
+        "eta_seconds": None,  # there is no worker
     }
     assert body["created_at"].endswith("Z")
 
