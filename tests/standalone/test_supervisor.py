@@ -187,6 +187,7 @@ def test_every_killed_process_is_restarted(pair: StandaloneProcess, tmp_path: Pa
 
 @pytest.mark.integration
 def test_attempt_survives_a_redis_restart(pair: StandaloneProcess, tmp_path: Path) -> None:
+    wait_for_workers(pair)
     workers = [pair.pid(f"worker-{number}") for number in range(2)]
     task_id, _ = work_started(pair, tmp_path, "jpeg")
     redis = pair.kill("redis")
