@@ -23,7 +23,7 @@ MAX_UPLOAD_BYTES = 1024 * 1024
 UPLOAD_TIMEOUT = 6
 _DISK_BYTES, _DISK_BYTES_PER_SECOND = 800_000_000, 250_000
 """Of all that it writes. MongoDB's journal and an empty database take about 250 MB of it. Tasks and
-names are kept for ever, with their oplog: in a soak of 400 s (9,400 tasks) they took 70 MB."""
+names are kept for ever, so a longer soak needs more."""
 _MIN_FREE_BYTES = 250_000_000
 _OWN_WRITES_BYTES = 25_000_000  # of the reserve, for MongoDB's journal and documents
 
