@@ -15,7 +15,8 @@ import numpy as np
 
 from workers.conversion.onnx import Field, read_fields, read_varint
 
-_GRAPH, _NODE, _INITIALIZER = 7, 1, 5  # fields of onnx.proto
+_GRAPH, _NODE, _INITIALIZER, _INPUT = 7, 1, 5, 11  # fields of onnx.proto
+_NAME, _SHAPE = 1, (2, 1, 2)  # of an input; type, tensor_type, shape
 _COLUMNS_FIRST, _BLOCKS_FIRST = b"CRD", b"DCR"
 
 
@@ -48,12 +49,12 @@ def blocks_first(data: bytes) -> bytes:
 
     Raises:
         NotReorderedError: one is in the mode CRD, and not right behind a convolution or a sum of
-            convolutions.
+            convolutions, with or without an input of one channel, which all channels share.
         ValueError: it is no ONNX file.
     """
     if _COLUMNS_FIRST not in data:
         return data
-    nodes, tensors = _read(data)
+    nodes, tensors, one_channel = _read(data)
     uses = Counter(name for node in nodes for name in node.inputs)
     makers = {name: node for node in nodes for name in node.outputs}
     made = bytearray(data)
@@ -62,23 +63,26 @@ def blocks_first(data: bytes) -> bytes:
             continue
         reached = [node.inputs[0]]
         while reached:
-            maker = makers.get(name := reached.pop(), _Node())
-            stored = maker.inputs if maker.kind == "Add" else maker.inputs[1:]
-            shared = any(uses[each] > 1 for each in (name, *stored))
-            if maker.kind not in {"Add", "Conv"} or not stored or shared:
-                raise NotReorderedError("DepthToSpace (CRD) does not stand behind convolutions")
-            if maker.kind == "Add":
-                reached += stored
+            name = reached.pop()
+            if name in one_channel:
                 continue
+            maker = makers.get(name, _Node())
+            stored = maker.inputs[1:]
+            shared = any(uses[each] > 1 for each in (name, *stored))
+            if maker.kind == "Add" and uses[name] == 1:
+                reached += maker.inputs
+                continue
+            if maker.kind != "Conv" or not stored or shared:
+                raise NotReorderedError("DepthToSpace (CRD) does not stand behind convolutions")
             for each in stored:
                 _reorder(made, tensors.get(each), node.side)
         made[node.mode : node.mode + len(_BLOCKS_FIRST)] = _BLOCKS_FIRST
     return bytes(made)
 
 
-def _read(data: bytes) -> tuple[list[_Node], dict[str, _Tensor]]:
-    """Return the nodes of an ONNX file, and its tensors by name."""
-    nodes, tensors = [], {}
+def _read(data: bytes) -> tuple[list[_Node], dict[str, _Tensor], set[str]]:
+    """Return the nodes of an ONNX file, its tensors by name, and its inputs of one channel."""
+    nodes, tensors, one_channel = [], {}, set()
     for part in read_fields(data, 0, len(data)):
         for item in read_fields(data, part.start, part.stop) if part.number == _GRAPH else ():
             if item.number == _NODE:
@@ -86,7 +90,30 @@ def _read(data: bytes) -> tuple[list[_Node], dict[str, _Tensor]]:
             elif item.number == _INITIALIZER:
                 tensor = _read_tensor(data, item.start, item.stop)
                 tensors[tensor.name] = tensor
-    return nodes, tensors
+            elif item.number == _INPUT and _channels(data, item) == 1:
+                one_channel.add(_name(data, item))
+    return nodes, tensors, one_channel
+
+
+def _parts(data: bytes, field: Field) -> dict[int, Field]:
+    return {part.number: part for part in read_fields(data, field.start, field.stop)}
+
+
+def _name(data: bytes, field: Field) -> str:
+    part = _parts(data, field)[_NAME]
+    return data[part.start : part.stop].decode()
+
+
+def _channels(data: bytes, field: Field) -> int | None:
+    """Return the second side of an input, None if the file does not say it."""
+    for number in _SHAPE:
+        found = _parts(data, field).get(number)
+        if found is None:
+            return None
+        field = found
+    sides = list(read_fields(data, field.start, field.stop))
+    known = _parts(data, sides[1]).get(1) if len(sides) > 1 else None
+    return known.value if known else None
 
 
 def _reorder(data: bytearray, tensor: _Tensor | None, side: int) -> None:
@@ -115,7 +142,7 @@ def _read_node(data: bytes, start: int, stop: int) -> _Node:
 
 
 def _read_attribute(data: bytes, part: Field, node: _Node) -> None:
-    found = {item.number: item for item in read_fields(data, part.start, part.stop)}
+    found = _parts(data, part)
     texts = {number: data[item.start : item.stop] for number, item in found.items()}
     if texts.get(1) == b"blocksize" and 3 in found:
         node.side = found[3].value

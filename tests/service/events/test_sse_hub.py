@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from functools import partial
+from itertools import groupby, pairwise
 from typing import Any
 
 import pytest
@@ -53,9 +54,11 @@ async def test_events_from_queued_to_ended(client: Any, send: Send, settings: Se
     shown = await (await client.get(f"/tasks/{task_id}")).json()
     assert {**shown, "position": None, "eta_seconds": 0} == last.data
     steps = [event.data["progress"] for event in received if event.data["status"] == "STARTED"]
-    assert steps == sorted(set(steps))
-    ids = [event.id for event in [first, *received, last]]
-    assert len(set(ids)) == len(ids)
+    assert steps == sorted(steps)
+    sent = [(event.id, event.data["eta_seconds"]) for event in [first, *received, last]]
+    assert all(one != next_one for one, next_one in pairwise(sent))
+    states = [event_id for event_id, _ in groupby(event_id for event_id, _ in sent)]
+    assert len(set(states)) == len(states)  # the same state again only with another time left
     assert stream.retries == [2000]
 
 

@@ -10,7 +10,7 @@ import pytest
 from models.networks.catalogue import BUNDLED_DIR, Catalogue, Weights
 from tests.workers.operations import bgr
 from workers.conversion.depth_to_space import NotReorderedError, blocks_first
-from workers.conversion.onnx import Graph, read_fields
+from workers.conversion.onnx import Graph, field, read_fields
 from workers.upscaler.engine import UnusableNetwork
 from workers.upscaler.opencv import REFERENCE
 from workers.upscaler.openvino import OpenVINO
@@ -19,10 +19,12 @@ from workers.upscaler.openvino import OpenVINO
 def shuffled(mode: str, half: bool = False, between: str = "") -> bytes:
     """Return a network that makes twelve channels and shuffles them, ``between`` after.
 
-    ``Add``: they are the sum of two convolutions.
+    ``Add``: they are the sum of two convolutions. ``low``: of a convolution and the input, which
+    has one channel then.
     """
     draw = np.random.default_rng(3)
-    kernel, bias = draw.normal(0, 0.3, (12, 3, 3, 3)), draw.normal(0.3, 0.1, 12)
+    channels = 1 if between == "low" else 3
+    kernel, bias = draw.normal(0, 0.3, (12, channels, 3, 3)), draw.normal(0.3, 0.1, 12)
     dtype = "float16" if half else "float32"
     graph = Graph()
     names = [
@@ -34,9 +36,11 @@ def shuffled(mode: str, half: bool = False, between: str = "") -> bytes:
     if between == "Add":
         other = graph.tensor("other", draw.normal(0, 0.3, (12, 3, 1, 1)).astype(np.float32))
         others = [graph.node("Conv", ["low", other], "wide")]
+    if between == "low":
+        between, others = "Add", ["low"]
     last = graph.node(between, [last, *others], "between") if between else last
     graph.node("DepthToSpace", [last], "high", mode=mode, blocksize=2)
-    return graph.model("low", "high", (3, 3), dtype)
+    return graph.model("low", "high", (channels, 3), dtype)
 
 
 @pytest.mark.parametrize(("half", "between"), [(False, ""), (True, ""), (False, "Add")])
@@ -61,6 +65,16 @@ def test_only_the_order_changes() -> None:
     assert sorted(made) == sorted(data.replace(b"CRD", b"DCR"))
     assert blocks_first(made) == made
     assert blocks_first(shuffled("DCR")) == shuffled("DCR")
+
+
+def test_a_sum_with_an_input_of_one_channel() -> None:
+    """Each of the twelve channels gets the same of it, in either order."""
+    data = shuffled("CRD", between="low")
+    made = blocks_first(data)
+    assert b"CRD" not in made
+    assert sorted(made) == sorted(data.replace(b"CRD", b"DCR"))
+    with pytest.raises(NotReorderedError):  # an input whose channels the file does not tell
+        blocks_first(data.replace(field(1, field(1, 1)) * 2, field(1, field(2, b"")) * 2))
 
 
 def test_what_cannot_be_reordered_is_refused(tmp_path: Path) -> None:
