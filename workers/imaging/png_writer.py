@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 from isal import isal_zlib
 from typing_extensions import Buffer
+from zlib_ng import zlib_ng
 
 from workers.imaging import png_filters
 from workers.imaging.picture import Pixels
@@ -22,11 +23,11 @@ _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _BAND_BYTES = _BAND_PIXELS = 1 << 18  # at once; see png_filters, and png_colours for the pixels
 _PIECE_BYTES = 1 << 16  # of a chunk, at least; the last may have fewer
 _FAST_LEVEL = 1  # PNG_LEVEL
-_FLAT_LEVEL, _SMALLEST_LEVEL = 6, 9
-_TINY_SHARE = 32
-"""Level 9 is tried on what shrinks to less than this part of its bytes with 6: gradients shrink to
-two thirds for it, pages of text by a tenth. There it takes no more than 0.1 s for a megabyte, as
-level 6 does of worse data; of noise in two levels it would take 2.7 s."""
+_FLAT_LEVEL, _SMALLEST_LEVEL = 5, 9  # of zlib-ng; 6 takes twice as long for 1 % less
+_TINY_SHARE = 24
+"""Level 9 is tried on what shrinks to less than this part of its bytes with 5: gradients shrink to
+two thirds for it, pages of text by a tenth. There it takes little time; of noise in two levels it
+would take a second for a megabyte."""
 _FLAT_SHARE = 0.6
 """Bytes that zlib's level 1 leaves of each byte of a picture that may be flat. Photographs keep
 0.69 to 1, screenshots 0.06 to 0.37."""
@@ -49,11 +50,11 @@ class _Way:
     compressor: Callable[[], _Compressor]
 
 
-_STORED = _Way((png_filters.NONE,), lambda: zlib.compressobj(0))
+_STORED = _Way((png_filters.NONE,), lambda: zlib_ng.compressobj(0))
 _FAST = _Way((png_filters.PAETH,), lambda: isal_zlib.compressobj(2))
 _RUNS = _Way(
     (png_filters.PAETH,),
-    lambda: zlib.compressobj(1, strategy=zlib.Z_RLE),
+    lambda: zlib_ng.compressobj(1, strategy=zlib_ng.Z_RLE),
 )
 
 
@@ -112,7 +113,7 @@ def _way(layout: Layout, level: int, few_colours: bool) -> _Way:
     def smallest(least: int) -> tuple[int, _Way]:
         # All filters first, which win if the part does not tell: they spoil a photograph less.
         ways = [
-            _Way(filters, lambda: zlib.compressobj(max(level, least)))
+            _Way(filters, lambda: zlib_ng.compressobj(max(level, least)))
             for filters in (png_filters.ALL, (png_filters.NONE,))
         ]
         return min(((size(way), way) for way in ways), key=lambda each: each[0])
