@@ -12,6 +12,7 @@ import asyncio
 import json
 import os
 import platform
+import secrets
 import statistics
 import time
 from collections.abc import Iterator
@@ -61,7 +62,8 @@ async def run_flow(
     """Run one flow; return its seconds."""
     began = time.perf_counter()
     fields = aiohttp.FormData(form)
-    fields.add_field("image", data, filename="picture.png")
+    # A name of its own: results of one name would make the service look for another one.
+    fields.add_field("image", data, filename=f"{secrets.token_hex(4)}.png")
     async with session.post(f"{url}/upscale", data=fields) as response:
         response.raise_for_status()
         body = await response.json()

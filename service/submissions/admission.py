@@ -67,10 +67,10 @@ class Admission:
         check_result_bytes(own_bytes, self._max_result_bytes)
         pending, pending_bytes = self._pending[client], self._pending_bytes[client]
         with self._pending.hold(client, turns), self._pending_bytes.hold(client, own_bytes):
-            all_open, own, order = await asyncio.gather(
+            all_open, own, served = await asyncio.gather(
                 self._open(),
                 self._fair_queue.open_tasks(client),
-                self._fair_queue.next_turn(client, pending),
+                self._fair_queue.served_turn(),
             )
             limits = self._limits
             for setting, limit, measured, whose in (
@@ -84,7 +84,7 @@ class Admission:
                 raise self._too_many_bytes(waiting, own_bytes)
             others = total_predicted_bytes(all_open.most_bytes, shares) + self._added_bytes
             await self._free_space.check(own_bytes, others, _ROOM_SHARE)
-            yield order
+            yield max(served, own.next_turn) + pending
             self._added += 1
             self._added_bytes += own_bytes
 

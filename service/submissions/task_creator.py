@@ -168,28 +168,35 @@ class TaskCreator:
         while True:
             task = await self.store.tasks.get(spec.task_id)
             if task is None:
-                await self._create(spec)
-            else:
-                await self._reuse(task, spec)
-            task = await self.store.tasks.get(spec.task_id)
+                task = await self._create(spec)
+            elif await self._reuse(task, spec):
+                task = None
+            task = task or await self.store.tasks.get(spec.task_id)
             if task is None:
                 raise RuntimeError(f"task {spec.task_id} vanished while it was submitted")
             left -= 1
             if not task.results_lost or not left:
                 return task
 
-    async def _reuse(self, task: Task, spec: TaskSpec) -> None:
-        """Add the upload's name to an existing task, and restart the task if it has no result."""
+    async def _reuse(self, task: Task, spec: TaskSpec) -> bool:
+        """Add the upload's name to an existing task, and restart the task if it has no result.
+
+        Return whether that changed it.
+        """
         name, known = spec.upload.name, {upload.name for upload in task.uploads}
-        if name not in known and len(known) < _MAX_NAMES:
+        is_new = name not in known and len(known) < _MAX_NAMES
+        if is_new:
             await self.store.tasks.add_upload(task.id, await self._reserve_names(spec), _MAX_NAMES)
         names = task.upload(name).results
-        if any(each.name in names for each in task.deleted):
+        was_deleted = any(each.name in names for each in task.deleted)
+        if was_deleted:
             await self.store.tasks.restore_deleted(task.id, names)
         if task.restartable:
             await self._restart(task, await self._store_original(spec), spec.client)
+        return is_new or was_deleted or task.restartable
 
-    async def _create(self, spec: TaskSpec) -> None:
+    async def _create(self, spec: TaskSpec) -> Task | None:
+        """Return the new task; None if another service created it first."""
         async with self.admission.admit(
             spec.client, spec.output, spec.most_bytes, spec.work.turns
         ) as order:
@@ -211,11 +218,12 @@ class TaskCreator:
                 client=spec.client,
                 turn=order,
             )
-        if not created:  # another service created it first; add this upload's name to it
+        if created is None:  # it gets this upload's name, too
             await self.store.tasks.add_upload(spec.task_id, upload, _MAX_NAMES)
         elif not await self.queue.enqueue(spec.task_id, 0, order, short=spec.work.short):
             # Redis is unavailable: the task is accepted, and the next sweep enqueues it.
             await self.store.leases.mark_not_enqueued(spec.task_id)
+        return created
 
     async def _store_original(self, spec: TaskSpec) -> ObjectId:
         """Return the ID of the stored original; the same bytes are stored once for each owner."""

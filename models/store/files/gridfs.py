@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import AsyncGenerator, Collection
 from datetime import UTC, datetime, timedelta
@@ -9,26 +10,24 @@ from pathlib import Path
 from typing import Protocol
 
 from bson import ObjectId
-from gridfs.errors import FileExists
-from motor.motor_asyncio import (
-    AsyncIOMotorDatabase,
-    AsyncIOMotorGridFSBucket,
-)
+from motor.motor_asyncio import AsyncIOMotorDatabase
 
 from models.settings import Settings
-from models.store.mongo.repository import Document, Repository
+from models.store.mongo.repository import Document, Repository, insert_timed
 
 CHUNK_BYTES = 1024 * 1024
 """Larger than GridFS' default of 255 KiB: a quarter of the documents per picture."""
 
 _DELETE_BATCH_FILES = 100  # files that one call deletes by age
 _READ_BATCH_CHUNKS = 2  # chunks per batch: a slow reader holds 2 MiB, not the driver's 16
+_WRITE_BATCH_CHUNKS = 4  # one insert for most results
 
 
 class Source(Protocol):
-    """Bytes to store: read from the current position to the end."""
+    """Bytes to store, all of them; read more than once if another writer comes in between."""
 
     def read(self, size: int = -1, /) -> bytes: ...
+    def seek(self, offset: int, /) -> int: ...
 
 
 class FileBucket(Repository):
@@ -40,9 +39,6 @@ class FileBucket(Repository):
         super().__init__(database, settings)
         self._files = database[f"{bucket}.files"]
         self._chunks = database[f"{bucket}.chunks"]
-        self._bucket = AsyncIOMotorGridFSBucket(
-            database, bucket_name=bucket, chunk_size_bytes=CHUNK_BYTES
-        )
 
     async def find(self, key: str) -> ObjectId | None:
         """Return the id of the file stored under ``key``."""
@@ -59,18 +55,45 @@ class FileBucket(Repository):
 
         If a file with the ``key`` in ``metadata`` exists, return its id instead.
         """
+        while True:
+            source.seek(0)
+            file_id = await self._insert(source, filename, metadata)
+            found = file_id or await self.find(metadata["key"])
+            if found is not None:
+                return found
+
+    async def _insert(
+        self, source: Source, filename: str, metadata: Document, times: Document | None = None
+    ) -> ObjectId | None:
+        """Store a file; return its id, None if one with the ``key`` in ``metadata`` exists.
+
+        ``times``: metadata that are expressions of the server's time. The driver's GridFS asks
+        before each file whether its indexes exist, and has no such expressions.
+        """
         file_id = ObjectId()
+        entry: Document = {"_id": file_id, "filename": filename, "chunkSize": CHUNK_BYTES}
         try:
-            await self._bucket.upload_from_stream_with_id(
-                file_id, filename, source, metadata=metadata
-            )
-        except FileExists:  # GridFS raises it for any duplicate key
+            entry["length"] = await self._insert_chunks(file_id, source)
+        except Exception:
             await self._chunks.delete_many({"files_id": file_id})
-            existing = await self.find(metadata["key"])
-            if existing is None:
-                raise
-            return existing
-        return file_id
+            raise
+        # Where this fails or is cancelled MongoDB may have the entry: its chunks stay.
+        dated = {"$mergeObjects": [{"$literal": metadata}, times or {}]}
+        written = {"uploadDate": "$$NOW", "metadata": dated}
+        if await insert_timed(self._files, entry, written):
+            return file_id
+        await self._chunks.delete_many({"files_id": file_id})
+        return None
+
+    async def _insert_chunks(self, file_id: ObjectId, source: Source) -> int:
+        """Store what ``source`` has; return its bytes."""
+        length = count = 0
+        while parts := await asyncio.to_thread(_read_chunks, source):
+            await self._chunks.insert_many(
+                {"files_id": file_id, "n": n, "data": part} for n, part in enumerate(parts, count)
+            )
+            length, count = length + sum(map(len, parts)), count + len(parts)
+        return length
 
     async def read(self, file_id: ObjectId, start: int, stop: int) -> AsyncGenerator[bytes]:
         """Yield the bytes ``start`` to ``stop`` (exclusive), reading only their chunks."""
@@ -78,7 +101,9 @@ class FileBucket(Repository):
             return
         first, last = start // CHUNK_BYTES, (stop - 1) // CHUNK_BYTES
         query = {"files_id": file_id, "n": {"$gte": first, "$lte": last}}
-        cursor = self._chunks.find(query).sort("n", 1).batch_size(_READ_BATCH_CHUNKS)
+        # With the limit MongoDB closes the cursor with the last one.
+        cursor = self._chunks.find(query, limit=last + 1 - first, batch_size=_READ_BATCH_CHUNKS)
+        cursor.sort("n", 1)
         expected = first
         async for chunk in cursor:
             if chunk["n"] != expected:
@@ -91,13 +116,22 @@ class FileBucket(Repository):
             raise LookupError(f"chunk {expected} of file {file_id} is missing")
 
     async def download(self, file_id: ObjectId, path: Path) -> None:
-        """Write the file to ``path``."""
-        document = await self._files.find_one({"_id": file_id}, {"length": 1})
-        if document is None:
-            raise LookupError(f"file {file_id} is missing")
+        """Write the file to ``path``.
+
+        A last chunk that is not full tells the end: most files need no look at their entry.
+        """
+        cursor = self._chunks.find({"files_id": file_id}, batch_size=_READ_BATCH_CHUNKS)
+        count, last_bytes = 0, CHUNK_BYTES
         with path.open("wb") as target:
-            async for data in self.read(file_id, 0, int(document["length"])):
-                target.write(data)
+            async for chunk in cursor.sort("n", 1):
+                if chunk["n"] != count or last_bytes != CHUNK_BYTES:
+                    raise LookupError(f"chunk {count} of file {file_id} is missing")
+                target.write(chunk["data"])
+                count, last_bytes = count + 1, len(chunk["data"])
+        if last_bytes == CHUNK_BYTES:
+            entry = await self._files.find_one({"_id": file_id}, {"length": 1})
+            if entry is None or entry["length"] != count * CHUNK_BYTES:
+                raise LookupError(f"chunk {count} of file {file_id} is missing")
 
     async def find_damage(
         self, file_id: ObjectId, length: int | None = None, sha256: str | None = None
@@ -152,3 +186,9 @@ class FileBucket(Repository):
         for file_id in leftovers:
             await self.delete(file_id)
         return len(leftovers)
+
+
+def _read_chunks(source: Source) -> list[bytes]:
+    """Return the next chunks of ``source``, at most _WRITE_BATCH_CHUNKS; none at its end."""
+    chunks = (source.read(CHUNK_BYTES) for _ in range(_WRITE_BATCH_CHUNKS))
+    return [chunk for chunk in chunks if chunk]

@@ -9,10 +9,8 @@ meanwhile: from then on it cannot be found, and the same bytes are stored again.
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Protocol
 
 from bson import ObjectId
-from gridfs.errors import FileExists
 from motor.motor_asyncio import AsyncIOMotorDatabase
 
 from models.auth.visibility import scoped
@@ -36,12 +34,6 @@ def sha256_in_key(key: str) -> str:
     return key.rpartition(":")[2]
 
 
-class SeekableSource(Source, Protocol):
-    """An upload that can be read more than once."""
-
-    def seek(self, offset: int, /) -> int: ...
-
-
 class Originals(FileBucket):
     """The bucket ``originals``: metadata {key, used_at}, or {doomed, used_at}."""
 
@@ -49,23 +41,20 @@ class Originals(FileBucket):
         super().__init__(database, settings, "originals")
 
     async def find_or_store(
-        self, source: SeekableSource, filename: str, sha256: str, owner: str = ""
+        self, source: Source, filename: str, sha256: str, owner: str = ""
     ) -> ObjectId:
         """Touch the owner's original with that hash, or store it; return its id.
 
         Raises:
             StoreUnavailable: it may not be stored.
         """
+        metadata, times = {"key": original_key(sha256, owner)}, {"used_at": "$$NOW"}
         while True:
             file_id = await self.touch_by_hash(sha256, owner)
-            if file_id is not None:
-                return file_id
-            source.seek(0)
-            try:
-                file_id = await self.put(source, filename, {"key": original_key(sha256, owner)})
-            except FileExists:  # stored concurrently, and already marked for deletion
-                continue
-            if await self.touch(file_id):
+            if file_id is None:
+                source.seek(0)
+                file_id = await self._insert(source, filename, metadata, times)
+            if file_id is not None:  # else it was stored concurrently
                 return file_id
 
     async def touch_by_hash(self, sha256: str, owner: str = "") -> ObjectId | None:

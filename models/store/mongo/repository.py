@@ -128,21 +128,20 @@ async def upsert(
 
 async def insert_timed(
     collection: AsyncIOMotorCollection[Document], document: Document, times: Document
-) -> bool:
-    """Insert ``document`` with ``times`` unless its id or another unique field exists already.
+) -> Document | None:
+    """Insert ``document`` with ``times`` and return it; None if a unique field exists already.
 
-    ``times``: expressions of the server's time, ``created_at`` among them. Returns whether this
-    call inserted it.
+    ``times``: expressions of the server's time, ``created_at`` among them if its id may exist.
     """
-    try:  # an update, since only updates can use the server's time; no document lacks created_at
-        await collection.update_one(
+    try:  # an update, since only updates can use the server's time; none found lacks created_at
+        return await collection.find_one_and_update(
             {"_id": document["_id"], "created_at": None},
             [{"$replaceWith": {"$mergeObjects": [{"$literal": document}, times]}}],
             upsert=True,
+            return_document=ReturnDocument.AFTER,
         )
     except DuplicateKeyError:
-        return False
-    return True
+        return None
 
 
 async def insert_new(

@@ -51,7 +51,7 @@ class EmailOutbox(Outbox[Email], collection="mail"):
                 [{"$set": {"key": {"$concat": ["$key", "#", "$_id"]}}}],
             )
         times = {"due_at": "$$NOW", "created_at": "$$NOW"}
-        return await insert_timed(self._collection, self._document(draft), times)
+        return await insert_timed(self._collection, self._document(draft), times) is not None
 
     async def put_all(self, drafts: Sequence[EmailDraft]) -> int:
         """Insert the e-mails whose key is new; return their number."""

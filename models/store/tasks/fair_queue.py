@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from motor.motor_asyncio import AsyncIOMotorDatabase
-from pymongo import ASCENDING, DESCENDING
+from pymongo import ASCENDING
 
 from models.images.inspect import OutputFormat
 from models.settings import Settings
@@ -35,12 +35,13 @@ _RUNNING_FIELDS = ["work", "progress", "started_at", "timeline", "beside", "work
 class OpenTasks:
     """Waiting and started tasks.
 
-    ``turns``: as how many they count by their work. ``most_bytes``: what their results could take,
-    by format.
+    ``turns``: as how many they count by their work. ``next_turn``: behind the last one that waits,
+    1 if none does. ``most_bytes``: what their results could take, by format.
     """
 
     count: int
     turns: int
+    next_turn: int
     most_bytes: Mapping[OutputFormat, int]
 
 
@@ -54,9 +55,12 @@ class FairQueue(Repository):
     async def open_tasks(self, client: str | None = None) -> OpenTasks:
         """Return what is open, of ``client`` or of all."""
         query = {"status": _OPEN} | ({} if client is None else {"client": client})
+        turns = {"$ifNull": ["$work.turns", 1]}  # older versions wrote none
+        behind = {"$cond": [{"$eq": ["$status", Status.CREATED]}, {"$add": ["$turn", turns]}, 1]}
         sums = {
             "count": {"$sum": 1},
-            "turns": {"$sum": {"$ifNull": ["$work.turns", 1]}},  # older versions wrote none
+            "turns": {"$sum": turns},
+            "next": {"$max": behind},
             "most": {"$sum": "$most_result_bytes"},
         }
         rows = self._tasks.aggregate([{"$match": query}, {"$group": {"_id": "$format", **sums}}])
@@ -64,25 +68,15 @@ class FairQueue(Repository):
         return OpenTasks(
             sum(row["count"] for row in by_format.values()),
             sum(row["turns"] for row in by_format.values()),
+            max((int(row["next"]) for row in by_format.values()), default=1),
             {output: int(row["most"]) for output, row in by_format.items()},
         )
 
-    async def next_turn(self, client: str, ahead: int = 0) -> int:
-        """Return the turn, from 1, of a new task of ``client``, ``ahead`` turns behind its last."""
-        waiting = {"status": Status.CREATED}
-        served, own = await asyncio.gather(
-            self._tasks.find_one(
-                {**waiting, "turn": {"$gt": 0}}, {"turn": 1}, sort=[("turn", ASCENDING)]
-            ),
-            self._tasks.find_one(
-                {"client": client, **waiting},
-                {"turn": 1, "work.turns": 1},
-                sort=[("turn", DESCENDING)],
-            ),
-        )
-        now = int(served["turn"]) if served else 1
-        after = int(own["turn"]) + int(own.get("work", {}).get("turns", 1)) if own else 1
-        return max(now, after) + ahead
+    async def served_turn(self) -> int:
+        """Return the turn that is served now, from 1."""
+        waiting = {"status": Status.CREATED, "turn": {"$gt": 0}}
+        served = await self._tasks.find_one(waiting, {"turn": 1}, sort=[("turn", ASCENDING)])
+        return int(served["turn"]) if served else 1
 
     async def count_ended(self, seconds: float, client: str | None = None) -> int:
         """Return the number of tasks that ended in the last ``seconds``."""

@@ -71,8 +71,8 @@ class Tasks(Repository):
         owner: str = "",
         client: str = "",
         turn: int = 0,
-    ) -> bool:
-        """Insert a task unless its fingerprint exists; return whether it was inserted."""
+    ) -> Task | None:
+        """Insert a task and return it; None if its fingerprint exists."""
         document = {
             **NEW_TASK,
             "_id": fingerprint[:32],
@@ -92,7 +92,8 @@ class Tasks(Repository):
             "metadata": metadata,
         }
         times = {"created_at": "$$NOW", "asked_at": "$$NOW", "rung_at": "$$NOW"}
-        return await insert_timed(self._tasks, document, times)
+        inserted = await insert_timed(self._tasks, document, times)
+        return Task.model_validate(inserted) if inserted else None
 
     async def restart(
         self,
