@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -57,7 +58,8 @@ class Attempt:
     """One claim of one task.
 
     ``meter``: its progress. ``publishing``: its results are being stored; from then on only its
-    token decides, so that nothing is left half stored. ``check_lease``: set to check the lease now,
+    token decides, so that nothing is left half stored. ``on_publishing`` is called then.
+    ``check_lease``: set to check the lease now,
     not at the next heartbeat. ``lost``: set when another worker has the lease, or the task was
     cancelled. ``started`` and ``lease_renewed``: times of the claim and of the last extension of
     the lease, by time.monotonic. ``outcome``: how it ended, a label of the metrics. ``stages``:
@@ -67,6 +69,7 @@ class Attempt:
 
     task: Task
     token: str
+    on_publishing: Callable[[], None] = lambda: None
     meter: ProgressMeter = field(init=False)
     publishing: bool = False
     stages: dict[str, float] = field(default_factory=dict)

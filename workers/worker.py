@@ -89,7 +89,7 @@ def create(
             free_space=FreeSpace(settings.uploads, store, "the worker", scratch, _LOCAL_COPIES),
             instruments=instruments,
         )
-        ctx["worker"] = worker
+        ctx.update(worker=worker, jobs=loop)
         jobs: list[tuple[str, Callable[[], Awaitable[object]], float]] = [
             ("sweep", lambda: sweep_once(worker), settings.worker.sweep_interval_seconds),
             ("housekeeping", lambda: run_if_due(name, settings, store), pause_seconds(settings)),

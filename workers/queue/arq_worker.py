@@ -29,12 +29,14 @@ class DarkroomWorker(Worker):
     long ones delay tasks. This worker reads it when a job was enqueued or a job slot became free.
 
     It runs ``max_jobs`` jobs, and one short job more while all of them are long: a thumbnail does
-    not wait for somebody's upscales.
+    not wait for somebody's upscales. A job that needs no child process any more, since it stores
+    its results, does not count: as many again may do so, and the children need not wait for that.
     """
 
     def __init__(self, *args: Any, max_jobs: int, **options: Any) -> None:
-        super().__init__(*args, poll_delay=0, max_jobs=max_jobs + 1, **options)
+        super().__init__(*args, poll_delay=0, max_jobs=2 * max_jobs + 1, **options)
         self._usual_jobs = max_jobs
+        self._storing: set[str] = set()
         self._woken = asyncio.Event()
         self._stopping: asyncio.Task[None] | None = None
         self._redis_away = False
@@ -48,6 +50,11 @@ class DarkroomWorker(Worker):
     def accept_jobs(self, *, accept: bool) -> None:
         """Start or stop taking jobs from the queue; running jobs continue."""
         self.allow_pick_jobs = accept
+        self._woken.set()
+
+    def store_results(self, job_id: str) -> None:
+        """Let another job start: this one needs no child process any more."""
+        self._storing.add(job_id)
         self._woken.set()
 
     async def read_when_queued(self) -> None:
@@ -109,10 +116,15 @@ class DarkroomWorker(Worker):
         self._woken.set()
 
     async def start_jobs(self, job_ids: list[bytes]) -> None:
+        self._storing &= self.tasks.keys()
         for job_id in job_ids:
-            if self.job_counter >= self._usual_jobs:
-                running = [name for name, job in self.tasks.items() if not job.done()]
-                if self.job_counter > self._usual_jobs or any(map(is_short, running)):
+            needs_child = [
+                name
+                for name, job in self.tasks.items()
+                if name not in self._storing and not job.done()
+            ]
+            if len(needs_child) >= self._usual_jobs:
+                if len(needs_child) > self._usual_jobs or any(map(is_short, needs_child)):
                     return
                 if not is_short(job_id.decode()):
                     continue

@@ -130,6 +130,7 @@ async def _publish(
     size = sum(output["bytes"] for output in outputs)
     await worker.free_space.check_storing(size, worker.publishing_bytes)
     attempt.publishing = True
+    attempt.on_publishing()
     worker.publishing_bytes += size
     try:
         results = [await _store_result(worker, attempt, *pair) for pair in enumerate(outputs)]

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import secrets
 import time
+from functools import partial
 from typing import Any
 
 import structlog
@@ -22,6 +23,7 @@ from models.metrics.definitions import TASKS_REENQUEUED
 from models.tasks.task import Status, Task
 from workers import metrics
 from workers.context import Attempt, WorkerContext
+from workers.queue.arq_worker import DarkroomWorker
 from workers.queue.execute import execute
 from workers.store_retry import retry_store
 from workers.webhooks.sender import task_ended
@@ -43,7 +45,8 @@ async def run_task(ctx: dict[str, Any], task_id: str) -> None:
             log.debug("task_not_claimable")
             return
         log.info("task_started", attempt=task.attempts)
-        attempt = Attempt(task, token)
+        jobs: DarkroomWorker = ctx["jobs"]
+        attempt = Attempt(task, token, partial(jobs.store_results, ctx["job_id"]))
         try:
             await _attempt(worker, attempt)
         finally:
@@ -62,7 +65,7 @@ async def _claim(worker: WorkerContext, task_id: str, token: str) -> Task | None
             token=token,
             seconds=worker.settings.worker.lease_seconds,
             max_attempts=worker.settings.worker.max_attempts,
-            beside=len(worker.attempts) + 1,
+            beside=1 + sum(not attempt.publishing for attempt in worker.attempts),
         )
     )
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -14,6 +15,7 @@ from models import work_estimate
 from models.errors import TooMuchWork
 from models.settings import Settings
 from models.store import Store
+from models.store.files.gridfs import FileBucket
 from service.app import create_app
 from tests.conftest import working
 from tests.support import images
@@ -122,3 +124,23 @@ async def test_too_much_work_is_refused(settings: Settings, aiohttp_client: Any)
     body = await refused.json()
     assert (refused.status, body["code"]) == (422, TooMuchWork.code)
     assert body["setting"] == "TASK_TIMEOUT"
+
+
+async def test_a_child_works_while_results_are_stored(
+    send: Send, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With one child: the next task starts before the results of the first are in MongoDB."""
+    stored, put = asyncio.Event(), FileBucket.put
+
+    async def put_late(bucket: FileBucket, *given: Any) -> Any:
+        await stored.wait()
+        return await put(bucket, *given)
+
+    monkeypatch.setattr(FileBucket, "put", put_late)
+    async with working(settings) as arq:
+        worker = await started_worker(arq)
+        for seed in range(3):
+            await send(images.png(seed=seed), f"{seed}.png")
+        await wait_until(lambda: sum(each.publishing for each in worker.attempts) >= 2)
+        stored.set()
+        await wait_until(lambda: worker.done == 3)
