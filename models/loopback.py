@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import ip_address
 
 
+@lru_cache(maxsize=256)  # each request asks for its Host
 def is_loopback(host: str) -> bool:
     """Return whether ``host`` is localhost, in 127.0.0.0/8 or ::1."""
     if host.lower() == "localhost":

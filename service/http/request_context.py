@@ -6,6 +6,7 @@ import logging
 import re
 import secrets
 import time
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 
 import structlog
@@ -22,6 +23,7 @@ log = structlog.get_logger()
 _PROBE_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 _UNKNOWN = "unknown"  # not a route: the path is client input and must not become a label
 _IPV6_PREFIX_BITS = 64  # one household or server owns a whole /64
+_MAX_CACHED_ADDRESSES = 4096
 REQUEST_ID = web.RequestKey("request_id", str)
 CLIENT_IP = web.RequestKey("client_ip", str)
 """The client's IP address, which the middleware finds once."""
@@ -88,6 +90,7 @@ def client_ip(request: web.Request, proxies: int) -> str:
     return client_network(given)
 
 
+@lru_cache(maxsize=_MAX_CACHED_ADDRESSES)  # each request of a client asks for the same
 def client_network(given: str) -> str:
     """Return the address that limits count: IPv6 as its /64 network; "unknown" if invalid."""
     try:
