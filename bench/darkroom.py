@@ -1,4 +1,4 @@
-"""Start a Darkroom, or only a mongod, for a benchmark: in a temporary folder, on a free port."""
+"""Start a Darkroom, or only a store, for a benchmark: in a temporary folder, on a free port."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from standalone import embedded_stores
-from standalone.embedded_stores import free_port
+from standalone.embedded_stores import EmbeddedStore, free_port
 
 _ROOT = Path(__file__).resolve().parent.parent
 
@@ -45,8 +45,21 @@ def run_darkroom(**environment: str) -> Iterator[str]:
 @contextmanager
 def run_mongod() -> Iterator[str]:
     """Run a separate mongod and yield its URL."""
+    with _run_store(embedded_stores.mongo) as url:
+        yield url
+
+
+@contextmanager
+def run_redis() -> Iterator[str]:
+    """Run a separate redis-server and yield its URL."""
+    with _run_store(embedded_stores.redis) as url:
+        yield url
+
+
+@contextmanager
+def _run_store(store: Callable[[Path], EmbeddedStore]) -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="darkroom-bench-") as folder:
-        server = embedded_stores.mongo(Path(folder))
+        server = store(Path(folder))
         process = subprocess.Popen(
             server.process.command, stdout=server.process.output, stderr=subprocess.STDOUT
         )

@@ -1,8 +1,10 @@
 """``python -m bench.throughput``: upload, poll, fetch, N at a time, against the bare work.
 
 Prints JSON: flows a second, latencies in ms, the same work in bare processes in the same run, by
-plain OpenCV and by the workers' own pipeline, and the ratios. Every image is distinct, so that no
-result is reused.
+plain OpenCV and by the workers' own pipeline, and the ratios. ``cpu_ratio`` is the part of the
+processor time of a flow that the bare pipeline takes for its picture, whatever else the machine
+does. Every image is distinct, so that no result is reused. Where the peer is at hand
+(``bench.peer``), its flows and ours by the same client are in each round, too.
 """
 
 from __future__ import annotations
@@ -24,9 +26,12 @@ import aiohttp
 import cv2
 import numpy as np
 import psutil
+from numpy.typing import NDArray
 
 from bench.baseline import Model, by_opencv, by_pipeline, latencies, rate, start_pool
+from bench.chart import bars
 from bench.darkroom import run_darkroom
+from bench.peer import FOLDER, flows_per_second, run_peer
 from models.networks.catalogue import Catalogue
 from models.settings.worker import usable_cores
 
@@ -39,6 +44,7 @@ _KINDS = (
     "standalone",
     "spawn",
 )
+_OURS = ("mongod", "redis-server", "workers.child", "workers", "service")
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared" / "weights"
 
 
@@ -118,6 +124,32 @@ def milliseconds(seconds: list[float]) -> dict[str, float]:
     return {name: round(value * 1000, 1) for name, value in points.items()}
 
 
+@contextmanager
+def _peer(given: argparse.Namespace, model: Model) -> Iterator[str]:
+    """Yield the URL of the peer, "" without one."""
+    if not given.peer:
+        yield ""
+        return
+    with run_peer(model.path, model.algorithm, model.scale) as url:
+        yield url
+
+
+def draw(measured: dict[str, Any]) -> NDArray[np.uint8]:
+    """Return the chart of the median round."""
+    shown = {
+        "bare own pipeline": "bare_pipeline_per_second",
+        "bare plain OpenCV": "bare_opencv_per_second",
+        "Darkroom, long polls": "flows_per_second",
+        "Darkroom, polls": "polled_flows_per_second",
+        "Flask and Celery, polls": "peer_flows_per_second",
+    }
+    found = measured["median_round"]
+    values = {name: found[key] for name, key in shown.items() if key in found}
+    work = measured["work"]
+    title = f"{work['model']} x{work['scale']}, {work['width']}x{work['height']}: pictures a second"
+    return bars(title, values, "Darkroom, long polls")
+
+
 def measure(given: argparse.Namespace) -> dict[str, Any]:
     weights_dir = SHARED if SHARED.is_dir() else None
     catalogue = Catalogue.read(weights_dir)
@@ -137,34 +169,42 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
         start_pool(model, 1, usable_cores()) as one_process,
         start_pool(model, 1, 1) as one_thread,
         run_darkroom(**environment) as url,
+        _peer(given, model) as peer_url,
     ):
 
-        def peers(pictures: list[bytes]) -> tuple[float, float]:
-            """Pictures a second of plain OpenCV, used at its best, and of our pipeline."""
-            return (
-                max(rate(each_core, by_opencv, pictures), rate(one_process, by_opencv, pictures)),
-                rate(each_core, by_pipeline, pictures),
-            )
+        def bare(pictures: list[bytes]) -> tuple[float, float, float]:
+            """Pictures a second of plain OpenCV, used at its best, and of our pipeline; its ms."""
+            opencv = max(rate(pool, by_opencv, pictures)[0] for pool in (each_core, one_process))
+            return opencv, *rate(each_core, by_pipeline, pictures)
+
+        def by_client(of: str) -> float:
+            size = f"{given.width}x{given.height}"
+            return flows_per_second(of, given.flows, given.concurrency, size, form)
 
         asyncio.run(run_flows(url, some(4), form, 2))  # networks read, indexes warm
         for _ in range(given.rounds):
             # Baselines, Darkroom, baselines: a machine that slows down meanwhile slows all of them.
             work = some(given.flows)
-            before = peers(work)
+            before = bare(work)
             with cpu_time(len(work)) as spent:
                 speed, seconds = asyncio.run(run_flows(url, work, form, given.concurrency))
-            opencv, pipeline = [sum(pair) / 2 for pair in zip(before, peers(work), strict=True)]
-            rounds.append(
-                {
-                    "flows_per_second": round(speed, 2),
-                    "bare_opencv_per_second": round(opencv, 2),
-                    "bare_pipeline_per_second": round(pipeline, 2),
-                    "ratio_to_opencv": round(speed / opencv, 3),
-                    "ratio_to_pipeline": round(speed / pipeline, 3),
-                    "latency_ms": milliseconds(seconds),
-                    "cpu_ms_per_flow": spent,
-                }
-            )
+            both = zip(before, bare(work), strict=True)
+            opencv, pipeline, pipeline_ms = [sum(pair) / 2 for pair in both]
+            measured: dict[str, Any] = {
+                "flows_per_second": round(speed, 2),
+                "bare_opencv_per_second": round(opencv, 2),
+                "bare_pipeline_per_second": round(pipeline, 2),
+                "ratio_to_opencv": round(speed / opencv, 3),
+                "ratio_to_pipeline": round(speed / pipeline, 3),
+                "cpu_ratio": round(pipeline_ms / sum(spent[kind] for kind in _OURS), 3),
+                "latency_ms": milliseconds(seconds),
+                "cpu_ms_per_flow": spent,
+            }
+            if peer_url:
+                ours, theirs = by_client(url), by_client(peer_url)
+                measured |= {"polled_flows_per_second": ours, "peer_flows_per_second": theirs}
+                measured["ratio_to_peer"] = round(ours / theirs, 2)
+            rounds.append(measured)
         alone = some(given.single)
         single = {
             "flow": asyncio.run(run_flows(url, alone, form, 1))[1],
@@ -196,14 +236,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.throughput", description=__doc__)
     parser.add_argument("--concurrency", type=int, default=8)
     parser.add_argument("--flows", type=int, default=48, help="flows in each round")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--single", type=int, default=30, help="flows one after the other")
     parser.add_argument("--width", type=int, default=640)
     parser.add_argument("--height", type=int, default=480)
     default = "FSRCNN" if SHARED.is_dir() else "darkroom-fast"
     parser.add_argument("--model", default=default)
     parser.add_argument("--scale", type=int, default=2)
-    print(json.dumps(measure(parser.parse_args()), indent=1))
+    parser.add_argument("--chart", type=Path, help="write a PNG with the figures as bars")
+    parser.add_argument("--peer", action=argparse.BooleanOptionalAction, default=FOLDER.is_dir())
+    given = parser.parse_args()
+    measured = measure(given)
+    print(json.dumps(measured, indent=1))
+    if given.chart:
+        cv2.imwrite(str(given.chart), draw(measured))
 
 
 if __name__ == "__main__":
