@@ -14,7 +14,7 @@ _BLUR_CELLS_OF_DAMAGE = 2.0  # blocks of a JPEG, 8 pixels, and their steps stay 
 _MIN_SHIFT_LEVELS = 0.5
 _MAX_SHIFT_LEVELS = 2.0  # what is cut off at 0 and 255 remains, and takes further passes
 _MAX_PASSES = 8
-_BAND_ROWS = 256
+_BAND_ROWS = 64
 _FLAT_SIDE = 5
 """Input pixels a side of a square of one colour, whose middle keeps that colour exactly."""
 

@@ -26,7 +26,7 @@ _MIN_CORRELATION = 0.5  # beyond that: networks more than double the contrast of
 _DARK_LEVEL = 8.0  # darker blocks are not checked for lost light
 _MIN_LIGHT_SHARE = 0.25  # of a block's light; sound networks keep 0.56 (measured)
 _MIN_CHECKED_SIDE = 8  # in pixels; a shorter side is all border, where networks see mostly padding
-_BAND_ROWS = 1024  # of the input compared at once; a whole number of 32-pixel blocks
+_BAND_ROWS = 128  # of the input compared at once, the last time up to twice as many: whole blocks
 _BLOCK_SIDE = 32  # side, in input pixels, of the blocks whose mean colour is compared
 
 Attempt = tuple[str, Callable[[], Pixels]]
@@ -110,8 +110,9 @@ def check_enlargement(before: Pixels, after: Pixels, limits: SanityLimits) -> Sa
     scale = after.shape[0] // before.shape[0]
     square, contrast, block, light = 0.0, 0.0, 0.0, 1.0
     mean, deviation = (np.asarray(each) for each in cv2.meanStdDev(before))
-    for top in range(0, size[1], _BAND_ROWS):
-        part = before[top : top + _BAND_ROWS]
+    tops = range(0, max(1, size[1] - _BAND_ROWS + 1), _BAND_ROWS)
+    for top in tops:
+        part = before[top : None if top == tops[-1] else top + _BAND_ROWS]
         shown = after[top * scale : (top + len(part)) * scale]
         back = np.asarray(
             cv2.resize(shown, (size[0], len(part)), interpolation=cv2.INTER_AREA), np.uint8
