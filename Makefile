@@ -39,8 +39,9 @@ lint: .venv/.dev
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 
+# Whole flows against the bare work and, where ../shared/peer is, against the peer: five rounds.
 bench: .venv/.dev
-	$(PY) -m bench.throughput
+	$(PY) -m bench.throughput --chart bench/flows.png
 
 # A storm of SECONDS, the same again with the SEED it printed: everything is killed, nothing lost.
 chaos: .venv/.dev

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from bench import memory, threads
-from bench.throughput import make_image
+from bench.throughput import cpu_ratio, make_image
 from models.settings import Settings
 from tests.support.paths import ROOT
 from workers.child.pool import ChildPool
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.integration
 
 def test_throughput_prints_its_figures() -> None:
     small = {"flows": 6, "rounds": 1, "concurrency": 3, "single": 4, "width": 64, "height": 48}
-    arguments = [f"--{name}={value}" for name, value in small.items()]
+    arguments = ["--no-peer", *(f"--{name}={value}" for name, value in small.items())]
     cheap = {"UPSCALE_ENGINE": "opencv", "WORKER_PROCESSES": "1"}  # starts in half the time
     done = subprocess.run(
         [sys.executable, "-m", "bench.throughput", *arguments],
@@ -35,7 +35,14 @@ def test_throughput_prints_its_figures() -> None:
     assert measured["flows_per_second"] > 0
     assert measured["ratio_to_opencv"] > 0
     assert set(measured["latency_ms"]) == {"p50", "p95", "p99"}
+    assert measured["cpu_ratio"] > 0
     assert set(printed["single_ms"]) == {"flow", "bare_opencv", "bare_pipeline"}
+
+
+def test_a_flow_costs_no_fifth_more_beside_its_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measured 0.59 to 0.71, with and without ten other programs on the same cores."""
+    monkeypatch.setenv("UPSCALE_ENGINE", "auto")
+    assert cpu_ratio(flows=8, at_once=4, width=320, height=240) > 0.49
 
 
 async def test_memory_measures_a_child_process(monkeypatch: pytest.MonkeyPatch) -> None:
