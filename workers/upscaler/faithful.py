@@ -32,7 +32,7 @@ def keep_light(before: Pixels, after: Pixels, damaged: bool = False) -> None:
     least = _MIN_SHIFT_LEVELS
     for _ in range(_MAX_PASSES):
         shift = _shift(before, after, _BLUR_CELLS_OF_DAMAGE if damaged else _BLUR_CELLS)
-        if float(np.abs(shift).max()) < least:
+        if cv2.norm(shift, cv2.NORM_INF) < least:
             break
         _subtract(shift, after)
         least = _MAX_SHIFT_LEVELS
@@ -64,9 +64,9 @@ def _shift(before: Pixels, after: Pixels, sigma: float) -> NDArray[np.float32]:
     """
     cells = (-(-before.shape[1] // _CELL_SIDE), -(-before.shape[0] // _CELL_SIDE))
     was, now = (cv2.resize(each, cells, interpolation=cv2.INTER_AREA) for each in (before, after))
-    difference = cv2.subtract(now, was, dtype=cv2.CV_32F)
-    smooth = cv2.GaussianBlur(difference, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
-    return np.asarray(smooth, np.float32)
+    shift = np.asarray(cv2.subtract(now, was, dtype=cv2.CV_32F), np.float32)
+    cv2.GaussianBlur(shift, (0, 0), sigma, dst=shift, borderType=cv2.BORDER_REPLICATE)
+    return shift
 
 
 def _subtract(shift: NDArray[np.float32], after: Pixels) -> None:
