@@ -7,7 +7,6 @@ import math
 from collections.abc import Iterable, Mapping
 
 from aiohttp import web
-from async_lru import alru_cache
 
 from models.errors import StoreUnavailable
 from models.store import Store
@@ -31,7 +30,7 @@ class QueueWatch:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._read = alru_cache(ttl=0)(self._read_queue)  # concurrent callers share one read
+        self._reading: asyncio.Task[QueueSnapshot] | None = None
         self._snapshot: QueueSnapshot | None = None
         self._next_read_at = self._stale_at = -math.inf
         self.changed = True
@@ -49,6 +48,9 @@ class QueueWatch:
         """
         last, now = self._snapshot, asyncio.get_running_loop().time()
         known = last is not None and last.positions.keys() >= queued_ids(tasks or {})
+        if not known and self._reading is not None:
+            last = await self._read()  # it began before: a task may be younger
+            now = asyncio.get_running_loop().time()
         if last is not None and not known and now < self._next_read_at:
             await asyncio.sleep(min(self._next_read_at - now, _PATIENCE_SECONDS))
             last, now = self._snapshot, asyncio.get_running_loop().time()
@@ -61,7 +63,8 @@ class QueueWatch:
         """Return what a response says the ETAs of ``tasks`` by; None if it needs none, or is late.
 
         While a task waits, it is read as often as the throttle allows: without open streams no
-        change of the queue is heard of.
+        change of the queue is heard of. Of many submissions at once each waits a moment for a read
+        that has its task, and so those before it.
         """
         found = {task.id: task for task in tasks if not task.ended}
         if not found:
@@ -69,9 +72,21 @@ class QueueWatch:
         waiting = bool(queued_ids(found))
         self.changed |= waiting
         try:
-            return await self.snapshot(if_changed=waiting)
+            return await self.snapshot(if_changed=waiting, tasks=found)
         except StoreUnavailable:  # the task is accepted, or was read: that must be said
             return None
+
+    async def _read(self) -> QueueSnapshot:
+        """Read the queue; concurrent callers share one read."""
+        if self._reading is None:
+            self._reading = asyncio.create_task(self._read_queue())
+            self._reading.add_done_callback(self._forget_read)
+        return await asyncio.shield(self._reading)
+
+    def _forget_read(self, read: asyncio.Task[QueueSnapshot]) -> None:
+        self._reading = None
+        if not read.cancelled():
+            read.exception()  # seen, even if all who asked have gone
 
     async def _read_queue(self) -> QueueSnapshot:
         loop = asyncio.get_running_loop()

@@ -12,6 +12,7 @@ from arq.worker import Worker
 
 from models.redis.connection import REDIS_ERRORS
 from models.redis.queue import QUEUED_CHANNEL, is_short
+from models.tasks.places import takes_short
 
 log = structlog.get_logger()
 
@@ -112,7 +113,8 @@ class DarkroomWorker(Worker):
         for job_id in job_ids:
             if self.job_counter >= self._usual_jobs:
                 running = [name for name, job in self.tasks.items() if not job.done()]
-                if self.job_counter > self._usual_jobs or any(map(is_short, running)):
+                short = sum(map(is_short, running))
+                if not takes_short(self.job_counter, short, self._usual_jobs):
                     return
                 if not is_short(job_id.decode()):
                     continue
