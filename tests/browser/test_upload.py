@@ -140,9 +140,10 @@ _VIEW = """node => {
 async def test_the_viewer_by_mouse_and_keys(darkroom: StandaloneProcess, tab: Tab) -> None:
     page = await opened(tab, darkroom.url)
     await page.set_viewport_size({"width": 700, "height": 500})  # smaller than the result
-    await add(page, {"a.png": detailed(600, (440, 30)), "b.png": images.png(90, 80, 3)})
+    small = {"b.png": images.png(90, 80, 3), "icon.png": images.png(16, 8, 3)}
+    await add(page, {"a.png": detailed(600, (440, 30))} | small)
     await start(page)
-    await ended(page, "done", 2)
+    await ended(page, "done", 3)
     await card(page, "a.png").get_by_role("button", name="Large view").click()
     dialog = page.get_by_role("dialog")
     stage = dialog.locator(".stage")
@@ -192,6 +193,10 @@ async def test_the_viewer_by_mouse_and_keys(darkroom: StandaloneProcess, tab: Ta
     await page.keyboard.press("ArrowRight")
     await expect(dialog.get_by_role("heading", name="b.png")).to_be_visible()
     await expect(stage).to_be_focused()
+    await expect(stage).to_have_attribute("data-zoom", "100")
+    # What would lie under the handle of the divider opens enlarged.
+    await page.keyboard.press("ArrowRight")
+    await expect(stage).to_have_attribute("data-zoom", "500")
     await page.keyboard.press("Escape")
     await expect(dialog).to_have_count(0)
     large = card(page, "a.png").get_by_role("button", name="Large view")
@@ -208,8 +213,9 @@ async def test_another_quality_is_made_and_compared(darkroom: StandaloneProcess,
     newest = page.locator(".set").first
     await expect(newest.locator("> summary")).to_be_focused()
     await expect(newest.locator(".chip").first).to_have_text("done")
+    # At the left stands what it was asked for beside, not the original.
     left = newest.get_by_label("Left")
-    await left.select_option("Upscale ×2, balanced")
+    await expect(left.locator("option:checked")).to_have_text("Upscale ×2, balanced")
     shown = newest.locator(".stage img.before")
     await expect(shown).to_have_attribute("src", re.compile("^/processed/both-upscale-x2"))
     await expect(shown).to_have_attribute("alt", "both.png: Upscale ×2, balanced")

@@ -1,6 +1,6 @@
 /**
- * Light or dark, as the person chose or as the system says. Not a module: it runs before the page is drawn, or a dark page
- * would flash in white.
+ * Before the page is drawn: light or dark, as the person chose or as the system says; a dark page would flash in white. So this
+ * is not a module. Once it is drawn: the other scripts; to fetch and compile fifty files takes as long as to draw the page.
  */
 
 (() => {
@@ -16,6 +16,8 @@
     // Storage may be forbidden; then each page starts with the system's.
   }
   apply(chosen);
+  const modules = document.currentScript.dataset.modules.split(" ");
+  const load = () => modules.forEach((each) => import(`/static/${each}`));
   document.addEventListener("DOMContentLoaded", () => {
     const select = document.getElementById("theme");
     select.value = chosen;
@@ -28,4 +30,6 @@
       }
     });
   });
+  if (document.hidden) load(); // nothing is drawn in the background
+  else new PerformanceObserver(load).observe({ type: "paint", buffered: true });
 })();
