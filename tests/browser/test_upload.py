@@ -20,6 +20,12 @@ from tests.support.standalone_process import StandaloneProcess
 BYTES = """performance.getEntries()
   .reduce((sum, { encodedBodySize = 0 }) => sum + encodedBodySize, 0)"""
 """What the page has loaded, as it came over the wire."""
+_MODULES_AND_PAINT = """[
+  performance.getEntriesByType("resource").filter(({ name }) => name.endsWith(".js")
+    && !name.endsWith("/first-paint.js")).map(({ startTime }) => startTime),
+  performance.getEntriesByName("first-paint").map(({ startTime }) => startTime),
+]"""
+"""When each script but the first was asked for, and when the first frame was drawn."""
 
 
 async def saved(page: Page, link: Any) -> bytes:
@@ -42,6 +48,16 @@ async def test_programs_get_text_and_browsers_the_page(
     assert await tab.page.evaluate(BYTES) < 150_000
     await tab.shots("upload-empty")
     assert await tab.findings() == []
+
+
+async def test_scripts_wait_for_the_first_frame(darkroom: StandaloneProcess, tab: Tab) -> None:
+    page = await opened(tab, darkroom.url)
+    modules, (paint,) = await page.evaluate(_MODULES_AND_PAINT)
+    assert len(modules) > 30 and min(modules) > paint
+    # In the background no frame is drawn, and the uploads of a restored tab go on all the same.
+    await page.add_init_script("Object.defineProperty(document, 'hidden', { value: true })")
+    await page.reload()
+    await ready(page)
 
 
 async def test_colours_shortcuts_and_focus(darkroom: StandaloneProcess, tab: Tab) -> None:

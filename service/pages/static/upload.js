@@ -124,7 +124,7 @@ async function addFiles(files) {
   const added = files.length - refused.length;
   announce([...(added ? [t("upload.added", { count: added })] : []), ...refused].join(". "));
   const idle = [document.body, byId("choose"), byId("sample")];
-  if (added && idle.includes(document.activeElement)) start.focus();
+  if (added && idle.includes(document.activeElement)) start.focus({ preventScroll: true }); // it is in sight, as is what was refused
 }
 
 uploadForm.addEventListener("submit", (event) => {
