@@ -16,8 +16,14 @@
     // Storage may be forbidden; then each page starts with the system's.
   }
   apply(chosen);
-  const modules = document.currentScript.dataset.modules.split(" ");
-  const load = () => modules.forEach((each) => import(`/static/${each}`));
+  const { modules, imported = "" } = document.currentScript.dataset;
+  const urls = (names) => names.split(" ").filter(Boolean).map((name) => `/static/${name}`);
+  const load = () => {
+    // All at once: by their imports they would come in four rounds.
+    const links = urls(imported).map((href) => Object.assign(document.createElement("link"), { rel: "modulepreload", href }));
+    document.head.append(...links);
+    urls(modules).forEach((url) => import(url));
+  };
   document.addEventListener("DOMContentLoaded", () => {
     const select = document.getElementById("theme");
     select.value = chosen;
