@@ -16,6 +16,7 @@ from models.tasks.task import Status, Task
 MIN_INTERVAL_SECONDS = 0.25  # between two events of a stream: people see no faster progress
 _MIN_READ_SECONDS = 0.05  # between two reads: of ten submissions at once each sees those before
 _PATIENCE_SECONDS = 0.1  # that a new stream waits for a read with its task
+_LATE_SECONDS = 1.0  # then a response goes with the last read: one of a long queue may take longer
 _MAX_TIME_SHARE = 0.1  # of the time may go into reading the queue
 _FRESH_SECONDS = 5.0  # snapshot lifetime when no queue position is shown
 
@@ -72,7 +73,10 @@ class QueueWatch:
         waiting = bool(queued_ids(found))
         self.changed |= waiting
         try:
-            return await self.snapshot(if_changed=waiting, tasks=found)
+            async with asyncio.timeout(_LATE_SECONDS):
+                return await self.snapshot(if_changed=waiting, tasks=found)
+        except TimeoutError:
+            return self._snapshot
         except StoreUnavailable:  # the task is accepted, or was read: that must be said
             return None
 

@@ -103,6 +103,25 @@ async def test_of_submissions_at_once_each_is_in_the_queue_that_it_is_told_of(
     assert len(queue_reads) == 3
 
 
+async def test_a_response_does_not_wait_for_a_slow_read(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.events.queue_watch._LATE_SECONDS", 0.01)
+    queue_watch = QueueWatch(store)
+    known = await queue_watch.snapshot()
+    go_on = asyncio.Event()
+
+    async def slow(prices: Prices) -> Any:
+        await go_on.wait()
+        return known
+
+    monkeypatch.setattr(store.fair_queue, "snapshot", slow)
+    waiting = await create_tasks(store, 1)
+    assert await queue_watch.for_response(waiting.values()) is known
+    go_on.set()
+    await queue_watch.snapshot(tasks=waiting)
+
+
 async def test_a_response_does_not_fail_for_its_eta(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
