@@ -28,6 +28,7 @@ class WorkerContext:
     """What the jobs of one worker process share.
 
     ``scratch``: its temporary folder. ``memory``: shared by its running child processes.
+    ``claiming``: tasks that it claims at this moment; those it has claimed are ``attempts``.
     ``done`` and ``failed``: tasks it ended so since its start. ``draining``: it takes no new tasks.
     ``reported``: it has sent a heartbeat. ``publishing_bytes``: of results that it is storing.
     ``webhook_due``: set when a webhook is due, so that the sender need not wait for its next poll.
@@ -43,6 +44,7 @@ class WorkerContext:
     memory: MemorySemaphore
     free_space: FreeSpace
     instruments: Instruments = field(default_factory=lambda: Instruments(MetricSource.WORKER))
+    claiming: int = 0
     attempts: set[Attempt] = field(default_factory=set)
     done: int = 0
     failed: int = 0

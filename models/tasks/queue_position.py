@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import heapq
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
+from models.tasks.places import Start, Starts, forecast
 from models.tasks.task import Status, Task, Work
 from models.work_prices import Prices
 
@@ -96,49 +97,39 @@ class QueueSnapshot:
         The rate of its progress is coarse at first, and the price does not know this picture: the
         rate counts the more, the further it is.
         """
-        expected = self._seconds(task.work, task.beside, task.worker)
+        beside = max(task.beside, self._at_work[task.worker])  # others may have come since
+        expected = self._seconds(task.work, beside, task.worker)
         share = task.progress / 100
         if not share:
             return max(expected - task.spent, _LATE * task.spent)
         trust = min(1.0, share / TRUSTED_PROGRESS)
         return (1 - share) * (trust * task.spent / share + (1 - trust) * expected)
 
-    def _start(self, position: int, short: bool) -> tuple[float, float]:
-        """Return when the waiting task at ``position`` starts, in seconds from ``taken_at``.
+    @cached_property
+    def _at_work(self) -> Mapping[str, int]:
+        """How many tasks each worker has."""
+        return Counter(task.worker for task in self.running)
 
-        And how many tasks its worker then has, with it.
-        """
-        starts, short_at, mean = self._starts
-        last = min(position, len(starts) - 1)
-        start, beside = starts[last]
-        start += (position - last) * mean / self.places
-        return (min(start, short_at), beside) if short else (start, beside)
+    def _start(self, position: int, short: bool) -> Start:
+        """Return the start of the waiting task at ``position``, in seconds from ``taken_at``."""
+        starts, mean = self._starts
+        if position < len(starts.waiting):
+            return starts.waiting[position]
+        later = (position - len(starts.waiting)) * mean / self.places
+        start = starts.next._replace(seconds=starts.next.seconds + later)
+        return min(start, starts.next_short) if short else start
 
     @cached_property
-    def _starts(self) -> tuple[list[tuple[float, float]], float, float]:
-        """Serve the waiting tasks in their order, each when a place becomes free.
-
-        Return (start, tasks of its worker) for each of the first and for one more; when the place
-        for short tasks is free; and the mean seconds of a task.
-        """
-        busy = sorted(self._left(task) for task in self.running)
-        short_at = busy.pop(0) if len(busy) > self.places else 0.0
-        busy = busy[: self.places]
-        starts: list[tuple[float, float]] = []
+    def _starts(self) -> tuple[Starts, float]:
+        """Return the starts of the first waiting tasks, and their mean seconds."""
+        ahead = self.ahead[:MAX_AHEAD]
         total = 0.0
-        for work in [*self.ahead[:MAX_AHEAD], None]:
-            full = len(busy) >= self.places
-            start = busy[0] if full else 0.0
-            beside = max(1.0, min(len(busy) + 1, self.places) / self.workers)
-            if work is not None:
-                seconds = self._seconds(work, beside)
-                total += seconds
-                if work.short and short_at < start:
-                    start = short_at
-                    short_at += seconds
-                elif full:
-                    heapq.heapreplace(busy, start + seconds)
-                else:
-                    heapq.heappush(busy, start + seconds)
-            starts.append((start, beside))
-        return starts, short_at, total / max(1, len(starts) - 1)
+
+        def seconds(work: Work, beside: float) -> float:
+            nonlocal total
+            total += (found := self._seconds(work, beside))
+            return found
+
+        running = [(self._left(task), task.work.short) for task in self.running]
+        starts = forecast(ahead, running, self.workers, self.places, seconds)
+        return starts, total / max(1, len(ahead))

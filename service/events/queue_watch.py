@@ -7,7 +7,6 @@ import math
 from collections.abc import Iterable, Mapping
 
 from aiohttp import web
-from async_lru import alru_cache
 
 from models.errors import StoreUnavailable
 from models.store import Store
@@ -17,6 +16,7 @@ from models.tasks.task import Status, Task
 MIN_INTERVAL_SECONDS = 0.25  # between two events of a stream: people see no faster progress
 _MIN_READ_SECONDS = 0.05  # between two reads: of ten submissions at once each sees those before
 _PATIENCE_SECONDS = 0.1  # that a new stream waits for a read with its task
+_LATE_SECONDS = 1.0  # then a response goes with the last read: one of a long queue may take longer
 _MAX_TIME_SHARE = 0.1  # of the time may go into reading the queue
 _FRESH_SECONDS = 5.0  # snapshot lifetime when no queue position is shown
 
@@ -31,7 +31,7 @@ class QueueWatch:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._read = alru_cache(ttl=0)(self._read_queue)  # concurrent callers share one read
+        self._reading: asyncio.Task[QueueSnapshot] | None = None
         self._snapshot: QueueSnapshot | None = None
         self._next_read_at = self._stale_at = -math.inf
         self.changed = True
@@ -49,6 +49,9 @@ class QueueWatch:
         """
         last, now = self._snapshot, asyncio.get_running_loop().time()
         known = last is not None and last.positions.keys() >= queued_ids(tasks or {})
+        if not known and self._reading is not None:
+            last = await self._read()  # it began before: a task may be younger
+            now = asyncio.get_running_loop().time()
         if last is not None and not known and now < self._next_read_at:
             await asyncio.sleep(min(self._next_read_at - now, _PATIENCE_SECONDS))
             last, now = self._snapshot, asyncio.get_running_loop().time()
@@ -61,7 +64,8 @@ class QueueWatch:
         """Return what a response says the ETAs of ``tasks`` by; None if it needs none, or is late.
 
         While a task waits, it is read as often as the throttle allows: without open streams no
-        change of the queue is heard of.
+        change of the queue is heard of. Of many submissions at once each waits a moment for a read
+        that has its task, and so those before it.
         """
         found = {task.id: task for task in tasks if not task.ended}
         if not found:
@@ -69,9 +73,24 @@ class QueueWatch:
         waiting = bool(queued_ids(found))
         self.changed |= waiting
         try:
-            return await self.snapshot(if_changed=waiting)
+            async with asyncio.timeout(_LATE_SECONDS):
+                return await self.snapshot(if_changed=waiting, tasks=found)
+        except TimeoutError:
+            return self._snapshot
         except StoreUnavailable:  # the task is accepted, or was read: that must be said
             return None
+
+    async def _read(self) -> QueueSnapshot:
+        """Read the queue; concurrent callers share one read."""
+        if self._reading is None:
+            self._reading = asyncio.create_task(self._read_queue())
+            self._reading.add_done_callback(self._forget_read)
+        return await asyncio.shield(self._reading)
+
+    def _forget_read(self, read: asyncio.Task[QueueSnapshot]) -> None:
+        self._reading = None
+        if not read.cancelled():
+            read.exception()  # seen, even if all who asked have gone
 
     async def _read_queue(self) -> QueueSnapshot:
         loop = asyncio.get_running_loop()

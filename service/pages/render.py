@@ -14,6 +14,7 @@ from models.errors import AppError
 from service.http.errors import error_response
 from service.pages.catalogue import CATALOGUES, DEFAULT_LANGUAGE, Catalogue
 from service.pages.language import LANGUAGE_VARY, language_of
+from service.pages.static_files import imported_by
 
 _FOLDER = Path(__file__).parent
 _STYLE = (_FOLDER / "notice.css").read_text()
@@ -22,6 +23,7 @@ _templates = Environment(
     autoescape=select_autoescape(["html"]),
     undefined=StrictUndefined,
 )
+_templates.globals["imported_by"] = imported_by
 _HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 _COMMON_HEADERS = {
     # The URL may carry a token, so it must not be sent to other sites. "no-referrer" would not do:

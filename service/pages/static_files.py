@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from pathlib import Path
 
 from aiohttp import web
@@ -34,6 +35,21 @@ _COMPRESSED = {
     for name, (data, media_type) in _FILES.items()
     if media_type not in {"image/jpeg", "image/png", "image/webp"}
 }
+
+
+_IMPORT = re.compile(rb'^import .* from "\./([\w-]+\.js)";$', re.MULTILINE)
+
+
+def imported_by(*names: str) -> list[str]:
+    """Return the modules that those of ``names`` import, and what these import, without them."""
+    found = dict.fromkeys(names)
+    waiting = [*names]
+    while waiting:
+        imports = (each.decode() for each in _IMPORT.findall(_FILES[waiting.pop()][0]))
+        new = [name for name in imports if name not in found]
+        found |= dict.fromkeys(new)
+        waiting += new
+    return [*found][len(names) :]
 
 
 def _accepts_gzip(request: web.Request) -> bool:

@@ -72,7 +72,7 @@ async def test_a_german_page_from_drop_to_result_and_the_switch(
     assert await page.evaluate(BYTES) < 150_000  # one language of them
     await tab.shots("german-empty")
     await drop(page, {"Straße.png": images.png(160, 120, 1), "kaputt.png": broken(), "a.txt": b"x"})
-    await expect(page.locator("#selected .refused")).to_contain_text(
+    await expect(page.locator("#refused .refused")).to_contain_text(
         "Kein Bild; angenommen wird nur"
     )
     await expect(page.locator("#start")).to_have_text("Hochskalieren: 2 Bilder")
@@ -131,12 +131,17 @@ async def test_numbers_dates_and_what_the_api_says(client: Any, german_tab: Tab)
     await page.goto(str(client.make_url("/docs")))
     assert await page.evaluate(_FORMATTED) == [
         *("1,5 MB", "12 B", "1.234.567", "2,3 s", "2 Tage", "3 Tage", "31.01.2026", "32,04 MiB"),
-        "Größe ändern ×0,5 → Weichzeichnen Sigma 1,25, als webp",
+        "Größe ändern ×0,5 → Weichzeichnen Sigma 1,25, als WebP",
         "Hochskalieren ×2, beste → Newer what 1",
     ]
     for value, text, language in (
         ("How many times wider and higher.", "Wie vielmal so breit und so hoch.", None),
         ("metadata was dropped: EXIF, XMP", "Metadaten wurden entfernt: EXIF, XMP", None),
+        (
+            "metadata was dropped: EXIF, comments",
+            "Metadaten wurden entfernt: EXIF, Kommentare",
+            None,
+        ),
         (
             "the print resolution, 300 dpi, was dropped: WEBP (a|b) cannot hold it",
             "die Druckauflösung 300 dpi wurde entfernt: WEBP (a|b) kann sie nicht speichern",

@@ -20,6 +20,17 @@ from tests.support.standalone_process import StandaloneProcess
 BYTES = """performance.getEntries()
   .reduce((sum, { encodedBodySize = 0 }) => sum + encodedBodySize, 0)"""
 """What the page has loaded, as it came over the wire."""
+_SCRIPTS = """(() => {
+  const entries = performance.getEntriesByType("resource");
+  const scripts = entries.filter(({ name }) => name.endsWith(".js"));
+  const { modules, imported } = document.querySelector("script").dataset;
+  return {
+    at: Object.fromEntries(scripts.map((each) => [each.name.split("/").at(-1), each.startTime])),
+    said: `${modules} ${imported}`.split(" "),
+    paint: performance.getEntriesByName("first-paint")[0].startTime,
+  };
+})()"""
+"""When each script was asked for; those that the page names; when the first frame was drawn."""
 
 
 async def saved(page: Page, link: Any) -> bytes:
@@ -42,6 +53,18 @@ async def test_programs_get_text_and_browsers_the_page(
     assert await tab.page.evaluate(BYTES) < 150_000
     await tab.shots("upload-empty")
     assert await tab.findings() == []
+
+
+async def test_scripts_wait_for_the_first_frame(darkroom: StandaloneProcess, tab: Tab) -> None:
+    page = await opened(tab, darkroom.url)
+    scripts = await page.evaluate(_SCRIPTS)
+    scripts["at"].pop("first-paint.js")
+    assert min(scripts["at"].values()) > scripts["paint"]
+    assert scripts["at"].keys() == {*scripts["said"]}  # so they come at once
+    # In the background no frame is drawn, and the uploads of a restored tab go on all the same.
+    await page.add_init_script("Object.defineProperty(document, 'hidden', { value: true })")
+    await page.reload()
+    await ready(page)
 
 
 async def test_colours_shortcuts_and_focus(darkroom: StandaloneProcess, tab: Tab) -> None:
@@ -140,9 +163,10 @@ _VIEW = """node => {
 async def test_the_viewer_by_mouse_and_keys(darkroom: StandaloneProcess, tab: Tab) -> None:
     page = await opened(tab, darkroom.url)
     await page.set_viewport_size({"width": 700, "height": 500})  # smaller than the result
-    await add(page, {"a.png": detailed(600, (440, 30)), "b.png": images.png(90, 80, 3)})
+    small = {"b.png": images.png(90, 80, 3), "icon.png": images.png(16, 8, 3)}
+    await add(page, {"a.png": detailed(600, (440, 30))} | small)
     await start(page)
-    await ended(page, "done", 2)
+    await ended(page, "done", 3)
     await card(page, "a.png").get_by_role("button", name="Large view").click()
     dialog = page.get_by_role("dialog")
     stage = dialog.locator(".stage")
@@ -192,6 +216,10 @@ async def test_the_viewer_by_mouse_and_keys(darkroom: StandaloneProcess, tab: Ta
     await page.keyboard.press("ArrowRight")
     await expect(dialog.get_by_role("heading", name="b.png")).to_be_visible()
     await expect(stage).to_be_focused()
+    await expect(stage).to_have_attribute("data-zoom", "100")
+    # What would lie under the handle of the divider opens enlarged.
+    await page.keyboard.press("ArrowRight")
+    await expect(stage).to_have_attribute("data-zoom", "500")
     await page.keyboard.press("Escape")
     await expect(dialog).to_have_count(0)
     large = card(page, "a.png").get_by_role("button", name="Large view")
@@ -208,8 +236,9 @@ async def test_another_quality_is_made_and_compared(darkroom: StandaloneProcess,
     newest = page.locator(".set").first
     await expect(newest.locator("> summary")).to_be_focused()
     await expect(newest.locator(".chip").first).to_have_text("done")
+    # At the left stands what it was asked for beside, not the original.
     left = newest.get_by_label("Left")
-    await left.select_option("Upscale ×2, balanced")
+    await expect(left.locator("option:checked")).to_have_text("Upscale ×2, balanced")
     shown = newest.locator(".stage img.before")
     await expect(shown).to_have_attribute("src", re.compile("^/processed/both-upscale-x2"))
     await expect(shown).to_have_attribute("alt", "both.png: Upscale ×2, balanced")

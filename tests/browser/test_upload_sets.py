@@ -51,7 +51,7 @@ async def test_build_a_pipeline(darkroom: StandaloneProcess, tab: Tab) -> None:
     await ready(page)
     await start(page, "Start with 1 picture")
     await ended(page, "done", 1)
-    await expect(page.locator(".card .facts")).to_contain_text("30 × 40, WEBP")
+    await expect(page.locator(".card .facts")).to_contain_text("30 × 40, WebP")
     answer = await page.request.get(f"{darkroom.url}/processed/turned.png")
     assert images.decoded(await answer.body()).getexif()[0x013B] == "Ada"
 
@@ -61,7 +61,7 @@ async def test_presets_and_both_sides_of_a_resize(darkroom: StandaloneProcess, t
     plan, forecast = page.locator("#plan"), page.locator("#forecast")
     await add(page, {"small.png": images.png(80, 60, 28)})
     await page.get_by_role("button", name="Thumbnails 300 px, WebP").click()
-    await expect(plan).to_have_text("Thumbnail width 300, height 300, as webp")
+    await expect(plan).to_have_text("Thumbnail 300 × 300, as WebP")
     await expect(page.get_by_label("Quality of the file")).to_be_visible()
     step = page.locator("#steps")
     await step.get_by_label("Operation").select_option("resize")  # works as it is
@@ -76,7 +76,7 @@ async def test_presets_and_both_sides_of_a_resize(darkroom: StandaloneProcess, t
     await expect(page.locator("#save-preset")).to_be_focused()
     assert await tab.findings() == []
     await page.get_by_role("button", name="Double for the web").click()
-    await expect(plan).to_have_text("Upscale ×2, balanced, as webp")
+    await expect(plan).to_have_text("Upscale ×2, balanced, as WebP")
     await page.reload()
     await ready(page)
     mine = page.get_by_role("button", name="Mine <b>", exact=True)
@@ -86,7 +86,7 @@ async def test_presets_and_both_sides_of_a_resize(darkroom: StandaloneProcess, t
         await start(page, "Resize 1 picture")
     assert '"quality": 40' in await (await taken.value).text()
     await ended(page, "done", 1)
-    await expect(page.locator(".card .facts")).to_contain_text("60 × 45, WEBP")
+    await expect(page.locator(".card .facts")).to_contain_text("60 × 45, WebP")
     await page.get_by_role("button", name="Delete the preset Mine <b>").click()
     await expect(mine).to_have_count(0)
 

@@ -77,20 +77,27 @@ async def test_files_are_refused_before_they_are_sent(settings: Settings, tab: T
             "empty.png": b"",
             "vast.png": vast()[:1000],
             "large.png": noise(200, 12),
+            "minutes.docx": b"PK\x03\x04",
         }
         await drop(page, files | {"good.jpg": images.jpeg(50, 40, 11)})
-        refused = page.locator("#selected .refused")
-        await expect(refused).to_have_count(5)
+        refused = page.locator("#refused .refused")
+        await expect(refused).to_have_count(6)
+        await expect(page.locator("#refused h2")).to_have_text("6 files cannot be sent")
         text = "\n".join(await refused.all_text_contents())
         for each in (
             "Not an image; only PNG or JPEG can be sent",
             "HEIC; only PNG or JPEG can be sent",
+            "DOCX; only PNG or JPEG can be sent",
             "The file is empty",
             "20,000 × 20,000 pixels are 400 megapixels; at most 50",
             "0.1 MiB; at most 0.1 MiB",
         ):
             assert each in text
-        await expect(page.locator("#selected li:not(.refused)")).to_contain_text("50 × 40, ")
+        await expect(page.locator("#selected li")).to_contain_text("50 × 40, ")
+        # However many are refused, what was chosen and the button are in sight: nothing scrolls.
+        for part in ("#selected li", "#start"):
+            await expect(page.locator(part)).to_be_in_viewport(ratio=1)
+        assert await page.evaluate("scrollY") == 0
         vast_one = refused.filter(has_text="vast.png")
         await expect(vast_one.locator(".code")).to_be_hidden()
         await vast_one.locator("summary").click()
@@ -103,7 +110,10 @@ async def test_files_are_refused_before_they_are_sent(settings: Settings, tab: T
         await tab.shots("upload-strange-names")
         assert await tab.findings() == []
         await vast_one.get_by_role("button", name="Remove").click()
-        await expect(refused).to_have_count(4)
+        await expect(refused).to_have_count(5)
+        await page.get_by_role("button", name="Dismiss all").click()
+        await expect(page.locator("#refused")).to_be_hidden()
+        await expect(page.locator("#choose")).to_be_focused()
 
 
 async def test_api_errors_are_shown(darkroom: StandaloneProcess, tab: Tab) -> None:

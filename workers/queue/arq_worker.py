@@ -12,6 +12,7 @@ from arq.worker import Worker
 
 from models.redis.connection import REDIS_ERRORS
 from models.redis.queue import QUEUED_CHANNEL, is_short
+from models.tasks.places import takes_short
 
 log = structlog.get_logger()
 
@@ -124,7 +125,8 @@ class DarkroomWorker(Worker):
                 if name not in self._storing and not job.done()
             ]
             if len(needs_child) >= self._usual_jobs:
-                if len(needs_child) > self._usual_jobs or any(map(is_short, needs_child)):
+                short = sum(map(is_short, needs_child))
+                if not takes_short(len(needs_child), short, self._usual_jobs):
                     return
                 if not is_short(job_id.decode()):
                     continue

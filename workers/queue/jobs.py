@@ -58,6 +58,7 @@ async def run_task(ctx: dict[str, Any], task_id: str) -> None:
 
 
 async def _claim(worker: WorkerContext, task_id: str, token: str) -> Task | None:
+    worker.claiming += 1
     claiming = asyncio.ensure_future(
         worker.store.leases.claim(
             task_id,
@@ -65,7 +66,7 @@ async def _claim(worker: WorkerContext, task_id: str, token: str) -> Task | None
             token=token,
             seconds=worker.settings.worker.lease_seconds,
             max_attempts=worker.settings.worker.max_attempts,
-            beside=1 + sum(not attempt.publishing for attempt in worker.attempts),
+            beside=sum(not each.publishing for each in worker.attempts) + worker.claiming,
         )
     )
     try:
@@ -77,6 +78,8 @@ async def _claim(worker: WorkerContext, task_id: str, token: str) -> Task | None
             await worker.store.leases.release(task_id, token, charge=False, cause="stopping")
             log.info("task_released", cause="stopping")
         raise
+    finally:
+        worker.claiming -= 1
 
 
 async def _attempt(worker: WorkerContext, attempt: Attempt) -> None:

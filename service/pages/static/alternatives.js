@@ -45,6 +45,15 @@ export class Alternatives {
     return [...found.values()];
   }
 
+  /**
+   * Which of `versions` stands at the left at first: the result that `item` was asked for beside, else the original.
+   * @param {Item} item @param {import("./viewer.js").Version[]} versions
+   */
+  leftOf(item, versions) {
+    const beside = this.pictures.items.get(item.beside)?.task?.results[0]?.url;
+    return Math.max(0, versions.findIndex(({ url }) => url === beside));
+  }
+
   /** Qualities in which an upscaled picture has not been made yet. @param {Item} item @returns {string[]} */
   offers(item) {
     if (item.operations?.length !== 1 || item.operations[0].op !== "upscale" || item.operations[0].model) return [];
@@ -62,7 +71,8 @@ export class Alternatives {
     const operations = [{ ...item.operations[0], quality }];
     if (!BLENDED.includes(quality)) delete operations[0].strength; // the API refuses it for them
     const given = new File([file], item.name, { type: file.type });
-    const added = await this.pictures.add(given, { operations, format, quality: fileQuality, metadata, state: "waiting" });
+    const more = { operations, format, quality: fileQuality, metadata, beside: item.id, state: "waiting" };
+    const added = await this.pictures.add(given, more);
     this.started(added);
     this.queue.start();
   }

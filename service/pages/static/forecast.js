@@ -2,7 +2,7 @@
 
 import { byId, setText } from "./dom.js";
 import { formatDimensions, formatDuration, formatSize } from "./format.js";
-import { expectedSeconds, resultSize, taskSeconds } from "./result-size.js";
+import { resultSize, taskSeconds } from "./result-size.js";
 import { estimateBytes } from "./size-estimate.js";
 import { t } from "./text.js";
 
@@ -26,18 +26,18 @@ export class Forecast {
   }
 
   show() {
-    const { form, prices } = this;
+    const { form } = this;
     const pictures = this.selected.shown();
-    const price = (operation, picture) => expectedSeconds(picture, [operation], prices);
-    form.steps.forEach((step, at) => step.show(pictures, at === 0, price));
     const { operations, format, quality } = form;
+    const price = (at) => (operation) => this.seconds(pictures, operations.with(at, operation));
+    form.steps.forEach((step, at) => step.show(pictures, at === 0, price(at)));
     const key = JSON.stringify([operations, format, quality, pictures]);
     if (key === this.shown) return;
     this.shown = key;
     byId("forecast").hidden = !pictures.length;
     clearTimeout(this.timer);
     if (!pictures.length) return;
-    const time = this.seconds(pictures);
+    const time = this.seconds(pictures, operations);
     this.say(pictures, null, time);
     this.timer = setTimeout(async () => {
       const bytes = await this.bytes(pictures[0]);
@@ -46,8 +46,8 @@ export class Forecast {
   }
 
   /** Of all pictures, one after the other: networks share the cores. 0: unknown. */
-  seconds(pictures) {
-    const { operations, format } = this.form;
+  seconds(pictures, operations) {
+    const { format } = this.form;
     const each = pictures.map((picture) => taskSeconds(picture, operations, format, this.prices));
     return each.includes(null) ? 0 : each.reduce((sum, one) => sum + one, 0);
   }

@@ -53,14 +53,16 @@ export const formatDimensions = ({ width, height }) => t("unit.dimensions", { wi
 export const capitalize = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 /**
- * The operations as a title, e.g. "Upscale ×2 → Blur, as webp".
+ * The operations as a title, e.g. "Upscale ×2 → Thumbnail 300 × 300, as WebP".
  * @param {{op: string}[]} operations as the API takes them
  * @param {string} [format] of the results
  */
 export function describeOperations(operations, format) {
   const steps = operations
     .map(({ op, ...values }) => {
-      const parameters = Object.entries(values).map(([name, value]) => {
+      if (values.width && values.height) values = { ...values, width: formatDimensions(values), height: undefined };
+      const given = Object.entries(values).filter(([, value]) => value !== undefined);
+      const parameters = given.map(([name, value]) => {
         if (typeof value !== "number") return tWord("value", `${value}`);
         const shown = value.toLocaleString(LANGUAGE, PLAIN);
         return name === "scale" ? t("choice.scale", { value: shown }) : `${tWord("parameter", name)} ${shown}`;
@@ -68,5 +70,5 @@ export function describeOperations(operations, format) {
       return [capitalize(tWord("operation", op)), parameters.join(", ")].join(" ").trim();
     })
     .join(" → ");
-  return format ? t("plan.as_format", { operations: steps, format }) : steps;
+  return format ? t("plan.as_format", { operations: steps, format: tWord("value", format) }) : steps;
 }

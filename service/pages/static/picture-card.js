@@ -136,8 +136,10 @@ export class PictureCard {
     const before = url ? await loadSize(url) : null;
     if (item.state !== "done") return before && el("img", { class: "plain", src: before.url, alt: "" });
     const after = item.task.results.filter((result) => result.url);
-    if (before && after.length === 1 && canCompare(before, after[0], item.task.operations))
-      return new Viewer(this.versions(before, after[0]), item.name, options);
+    if (before && after.length === 1 && canCompare(before, after[0], item.task.operations)) {
+      const versions = this.versions(before, after[0]);
+      return new Viewer(versions, item.name, { left: this.alternatives.leftOf(item, versions), ...options });
+    }
     return makePair(before, after, item.name);
   }
 
@@ -160,7 +162,7 @@ function describeResult(item) {
   const { results, started_at: start, finished_at: end } = item.task;
   const values = {
     picture: results.length > 1 ? t("unit.pictures", { count: results.length }) : formatDimensions(results[0]),
-    format: results[0].format.toUpperCase(),
+    format: tWord("value", results[0].format),
     size: formatSize(results.reduce((sum, each) => sum + each.bytes, 0)),
     before: formatSize(item.size),
   };

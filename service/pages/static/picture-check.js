@@ -4,7 +4,7 @@
  */
 
 import { formatMebibytes, formatNumber } from "./format.js";
-import { LANGUAGE, t } from "./text.js";
+import { LANGUAGE, t, tWord } from "./text.js";
 
 /**
  * @typedef {object} Limits
@@ -15,6 +15,7 @@ import { LANGUAGE, t } from "./text.js";
 /** @typedef {{width: number, height: number}|null} Size null: unknown */
 
 const CHOICE = new Intl.ListFormat(LANGUAGE, { type: "disjunction" });
+const DOCUMENT = /\.(docx|xlsx|pptx|od[tsp])$/i; // they are ZIP files, which people do not know
 const START = 64; // bytes that tell the type
 const BLOCK = 65_536; // bytes read at a time
 const MAX_BLOCKS = 64; // a JPEG's size may follow a long profile; after that the server has to look
@@ -24,7 +25,7 @@ const SIGNATURES = [
   ["\x89PNG\r\n\x1a\n", "png"],
   ["\xff\xd8\xff", "jpeg"],
   ["GIF8", "GIF"],
-  ["RIFF____WEBP", "WEBP"],
+  ["RIFF____WEBP", "webp"],
   ["____ftypavi", "AVIF"],
   ["____ftyphe", "HEIC"],
   ["____ftypmif1", "HEIF"],
@@ -63,10 +64,11 @@ export async function checkPicture(file, limits) {
   } catch {
     return refuse("unreadable", t("refused.unreadable"));
   }
-  const kind = kindOf(start);
+  const found = kindOf(start);
+  const kind = (found === "ZIP" && DOCUMENT.exec(file.name)?.[1].toUpperCase()) || found;
   const accepted = CHOICE.format(limits.accepted.map((each) => each.toUpperCase()));
   if (!limits.accepted.includes(kind)) {
-    const detail = kind ? t("refused.kind", { kind: kind.toUpperCase(), accepted }) : t("refused.no_picture", { accepted });
+    const detail = kind ? t("refused.kind", { kind: tWord("value", kind), accepted }) : t("refused.no_picture", { accepted });
     return refuse("unsupported_format", detail, { accepted: limits.accepted });
   }
   const size = await (kind === "png" ? pngSize : jpegSize)(file).catch(() => null);

@@ -14,6 +14,7 @@ import { STATES, stateOf } from "./picture-states.js";
  * @property {string} [format] of the result
  * @property {string} [quality] of the file, as the API takes it
  * @property {string} [metadata] which of it the result keeps
+ * @property {string} [beside] id of the picture to compare its result with
  * @property {any} [task] document of the API
  * @property {any} [problem] why it failed, a problem document
  * @property {number} [sent] share of the upload, 0 to 1; not stored

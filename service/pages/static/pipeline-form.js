@@ -3,7 +3,7 @@
 import { byId, el, setText } from "./dom.js";
 import { makeStep } from "./pipeline-step.js";
 import { describeOperations } from "./format.js";
-import { t } from "./text.js";
+import { t, tWord } from "./text.js";
 
 const STORAGE_KEY = "darkroom.form";
 /** The operations of a first visit. */
@@ -25,7 +25,7 @@ export class PipelineForm {
     this.steps = [];
     this.changed = () => {}; // set by who wants to know
     const formats = this.specs.get("convert")?.parameters.properties.format.enum ?? [];
-    const radio = (value) => el("label", {}, el("input", { type: "radio", name: "format", value }), el("span", { text: value }));
+    const radio = (value) => el("label", {}, el("input", { type: "radio", name: "format", value }), el("span", { text: tWord("value", value) }));
     byId("format").querySelector(".choices").append(...formats.map(radio));
     for (const id of ["format", "quality", "metadata"]) byId(id).addEventListener("input", () => this.refresh());
     byId("steps").addEventListener("input", () => this.refresh());

@@ -12,8 +12,8 @@ import { t, tApi } from "./text.js";
  * @property {HTMLElement} node
  * @property {() => import("./pipeline-form.js").Operation} read
  * @property {(place: number, of: number) => void} number show its position
- * @property {(pictures: Picture[], first: boolean, price: (operation: any, picture: Picture) => number|null) => void} show
- *   what it does with the chosen pictures; `first`: no other step comes before it
+ * @property {(pictures: Picture[], first: boolean, price: (operation: any) => number) => void} show what it does with the
+ *   chosen pictures; `first`: no other step comes before it; `price`: the seconds of all with another operation here, 0: unknown
  */
 /** @typedef {{url: string, width: number, height: number}} Picture upright */
 
@@ -90,10 +90,8 @@ export function makeStep(specs, operation, callbacks) {
       showCrop(first ? pictures[0] : undefined);
       if (step.op === "resize") showSides(fields, step, first ? pictures[0] : undefined);
       for (const value of qualities(specs.get(select.value))) {
-        const seconds = pictures.map((picture) => price({ ...step, model: undefined, quality: value }, picture));
-        const known = seconds.length && seconds.every((each) => each !== null);
-        const sum = seconds.reduce((total, each) => total + each, 0);
-        fields.quality.note?.(value, known ? formatDuration(Math.max(0.1, sum)) : "");
+        const seconds = price({ ...step, model: undefined, quality: value });
+        fields.quality.note?.(value, seconds ? formatDuration(Math.max(0.1, seconds)) : "");
       }
     },
     number(at, of) {

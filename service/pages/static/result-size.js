@@ -52,7 +52,7 @@ function networks({ op, scale = op === "restore" ? 1 : 2, quality = "balanced", 
  * @param {Record<string, number>} prices `seconds_per_megapixel` of GET /operations
  * @returns {number|null} null: unknown
  */
-export function expectedSeconds(size, operations, prices) {
+function expectedSeconds(size, operations, prices) {
   let seconds = 0;
   for (const operation of operations) {
     const before = megapixels(size);

@@ -1,7 +1,6 @@
-/** The list of chosen pictures that are not started yet, and of files that were refused, each with a remove button. */
+/** The list of chosen pictures that are not started yet, each with a remove button. */
 
 import { el } from "./dom.js";
-import { describeProblem } from "./problem.js";
 import { formatDimensions, formatSize } from "./format.js";
 import { t } from "./text.js";
 
@@ -43,24 +42,11 @@ export class SelectedFiles {
     this.list.hidden = !this.list.children.length;
   }
 
-  /** Say why a file is not taken. It comes before the others, so that it is seen. @param {File} file @param {any} problem */
-  refuse(file, problem) {
-    const node = el("li", { class: "refused" });
-    const text = el("div", { class: "text" }, el("span", { class: "name", text: file.name }), ...describeProblem(problem));
-    node.append(text, removeButton(file.name, () => this.removeNode(node)));
-    this.list.prepend(node);
-    this.list.hidden = false;
-  }
-
-  /** Forget what was refused before. */
-  forgetRefused() {
-    this.list.querySelectorAll(".refused").forEach((node) => this.removeNode(node));
-  }
-
   /** @param {import("./picture-list.js").Item} item */
   async add(item) {
     const img = el("img", { alt: "", hidden: true });
-    const remove = removeButton(item.name, () => this.pictures.remove([item]));
+    const remove = el("button", { type: "button", class: "plain", text: "✕", onclick: () => this.pictures.remove([item]) });
+    remove.setAttribute("aria-label", t("upload.remove", { name: item.name }));
     const name = el("span", { class: "name small", text: item.name, title: item.name });
     const facts = el("span", { class: "quiet small", text: formatSize(item.size) });
     const frame = el("div", { class: "thumb" }, img);
@@ -80,6 +66,3 @@ export class SelectedFiles {
     img.src = entry.url;
   }
 }
-
-const removeButton = (name, onclick) =>
-  el("button", { type: "button", class: "plain", text: "✕", "aria-label": t("upload.remove", { name }), onclick });

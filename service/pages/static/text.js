@@ -49,8 +49,12 @@ function quoted(text) {
   return text.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&");
 }
 
-/** @param {string} value in a text of the API: a number, or a text itself */
-const valueText = (value) => (/^\d+(\.\d+)?$/.test(value) ? Number(value).toLocaleString(LANGUAGE) : tApi(value).text);
+/** @param {string} value in a text of the API: a number, a text itself, or several */
+function valueText(value) {
+  if (/^\d+(\.\d+)?$/.test(value)) return Number(value).toLocaleString(LANGUAGE);
+  const { text, lang } = tApi(value);
+  return lang ? value.split(", ").map((each) => tApi(each).text).join(", ") : text; // a list, such as "EXIF, comments"
+}
 
 /** A text of the API in the page's language, values in it too, or as it is. @param {string} english @returns {Said} */
 export function tApi(english) {
@@ -60,7 +64,7 @@ export function tApi(english) {
     const values = pattern.exec(english)?.slice(1);
     if (values) return { text: text.replaceAll("{}", () => valueText(values.shift())), lang: null };
   }
-  return { text: english, lang: "en" };
+  return { text: english, lang: LANGUAGE.startsWith("en") ? null : "en" };
 }
 
 /**

@@ -12,6 +12,7 @@ import { PictureList } from "./picture-list.js";
 import { UploadQueue } from "./upload-queue.js";
 import { Presets } from "./presets.js";
 import { PictureSet } from "./picture-set.js";
+import { RefusedFiles } from "./refused-files.js";
 import { SelectedFiles } from "./selected-files.js";
 import { TaskWatcher } from "./task-watcher.js";
 import { Demo } from "./demo.js";
@@ -32,6 +33,7 @@ const watcher = new TaskWatcher(pictures, Number(uploadForm.dataset.maxGroup));
 const queue = new UploadQueue(pictures, watcher);
 const alternatives = new Alternatives(pictures, queue);
 const selectedFiles = new SelectedFiles(byId("selected"), pictures);
+const refusedFiles = new RefusedFiles(byId("refused"));
 const demo = new Demo(byId("demo"));
 /** @type {Map<string, PictureSet>} by id, oldest first */
 const sets = new Map();
@@ -109,20 +111,20 @@ pictures.subscribe((item, removed) => {
 /** Add the files that can pass, and say of the others why not. @param {File[]} files */
 async function addFiles(files) {
   if (!files.length) return;
-  selectedFiles.forgetRefused();
+  refusedFiles.forget();
   const refused = [];
   for (const file of files) {
     const problem = await checkPicture(file, limits);
     if (!problem) await pictures.add(file);
     else {
-      selectedFiles.refuse(file, problem);
+      refusedFiles.add(file, problem);
       refused.push(t("text.labelled", { label: file.name, text: problem.detail }));
     }
   }
   const added = files.length - refused.length;
   announce([...(added ? [t("upload.added", { count: added })] : []), ...refused].join(". "));
   const idle = [document.body, byId("choose"), byId("sample")];
-  if (added && idle.includes(document.activeElement)) start.focus();
+  if (added && idle.includes(document.activeElement)) start.focus({ preventScroll: true }); // it is in sight, as is what was refused
 }
 
 uploadForm.addEventListener("submit", (event) => {

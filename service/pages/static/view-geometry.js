@@ -16,6 +16,15 @@ export const CRISP_ZOOM = 2;
 export const fitZoom = (picture, frame) =>
   Math.min(1, frame.width / picture.width, frame.height / picture.height);
 
+const SMALLEST = 160; // CSS pixels: less would lie under the handle of the divider
+
+/**
+ * The zoom that a picture opens with: 100 %, or as many times as an icon needs to be seen.
+ * @param {Size} picture @param {number} density pixels of the screen for each CSS pixel
+ */
+export const openingZoom = ({ width, height }, density) =>
+  Math.min(MAX_ZOOM, Math.max(1, Math.ceil((SMALLEST * density) / Math.max(width, height))));
+
 /**
  * The nearest view that is allowed: zoomed within the limits, and without empty space beside a picture that is larger
  * than the frame. A smaller one stands in the middle.

@@ -6,7 +6,7 @@ import { Minimap } from "./minimap.js";
 import { t } from "./text.js";
 import { attachGestures } from "./viewer-gestures.js";
 import { makeTools } from "./viewer-tools.js";
-import { CRISP_ZOOM, clampView, fitZoom, panBy, zoomAt } from "./view-geometry.js";
+import { CRISP_ZOOM, clampView, fitZoom, openingZoom, panBy, zoomAt } from "./view-geometry.js";
 
 /**
  * @typedef {object} Version of a picture: its original, or a result
@@ -23,13 +23,13 @@ export class Viewer {
    * @param {Version[]} versions all that can be compared; the first is the original, the second the result. Each is
    *   stretched over the one at the right
    * @param {string} name of the picture, for screen readers
-   * @param {{whole?: boolean, step?: (by: number) => void}} [options] `whole`: it fills the window; `step`: goes to the
-   *   next or previous picture
+   * @param {{whole?: boolean, left?: number, step?: (by: number) => void}} [options] `whole`: it fills the window; `left`:
+   *   which version stands there at first; `step`: goes to the next or previous picture
    */
-  constructor(versions, name, { whole = false, step } = {}) {
+  constructor(versions, name, { whole = false, left = 0, step } = {}) {
     this.versions = versions;
     this.name = name;
-    this.shown = [versions[0], versions[1]];
+    this.shown = [versions[left], versions[1]];
     this.moved = false; // by a person: then nothing else moves the view
     this.step = step ?? null;
     this.whole = whole;
@@ -55,7 +55,7 @@ export class Viewer {
     new ResizeObserver(() => this.draw()).observe(this.stage);
     this.setCut(50);
     this.setSide(sideBySide);
-    this.show(0, versions[0]);
+    this.show(0, versions[left]);
     this.show(1, versions[1]);
   }
 
@@ -97,7 +97,7 @@ export class Viewer {
       const { width, height } = this.size;
       const { width: wide, height: high } = this.frame;
       const { x, y } = findDetail(small, { width: wide / width, height: high / height });
-      this.view = { zoom: 1, x: x * width, y: y * height };
+      this.view = { zoom: openingZoom(this.size, devicePixelRatio), x: x * width, y: y * height };
     }
     this.draw();
   }

@@ -49,7 +49,9 @@ def waiting(seconds: float, name: str = "t", **more: Any) -> Task:
 
 def running(seconds: float, progress: int = 0, spent: float = 0.0, **more: Any) -> Running:
     usual = {"beside": 1, "worker": "w"}
-    return Running(work(seconds, network=False), progress, spent, **{**usual, **more})
+    short = more.pop("short", False)
+    made = work(seconds, network=False, short=short)
+    return Running(made, progress, spent, **{**usual, **more})
 
 
 def snapshot(*ahead: Work, **changes: Any) -> QueueSnapshot:
@@ -135,12 +137,29 @@ def test_it_falls_with_time_while_the_snapshot_is_old() -> None:
     assert late == 7  # it starts any moment
 
 
+def test_a_running_task_counts_those_that_came_beside_it() -> None:
+    at_work = task(Status.STARTED, 0, 0, work=work(10), worker="w", beside=1)
+    assert snapshot(running=[running(10)]).eta_seconds(at_work, NOW) == 10
+    seen = snapshot(running=[running(10), running(30), running(9, worker="another")])
+    assert seen.eta_seconds(at_work, NOW) == 20
+
+
+def test_of_short_tasks_alone_no_more_run_than_places() -> None:
+    """Thirteen at once: each waits for half of those before it, not for a third."""
+    thirteen = [work(0.5, network=False, short=True)] * 13
+    seen = snapshot(*thirteen)
+    etas = [
+        seen.eta_seconds(waiting(0.5, f"{n}", network=False, short=True), NOW) for n in range(13)
+    ]
+    assert etas == [0.5 * (1 + n // 2) for n in range(13)]
+
+
 def test_a_short_task_has_a_place_more() -> None:
     full = snapshot(running=[running(60), running(70)])
     assert full.eta_seconds(waiting(0.2, network=False, short=True), NOW) == 0.2
     assert full.eta_seconds(waiting(0.2, network=False), NOW) == 60.2
     # That place is taken: three run.
-    taken = snapshot(running=[running(60), running(70), running(0.5)])
+    taken = snapshot(running=[running(60), running(70), running(0.5, short=True)])
     assert taken.eta_seconds(waiting(0.2, network=False, short=True), NOW) == 0.7
     several = [work(0.5, network=False, short=True)] * 3
     queued = snapshot(*several, running=[running(60), running(70)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
@@ -71,6 +72,54 @@ async def test_a_response_about_what_has_ended_reads_nothing(
     seen = await queue_watch.for_response(waiting.values())
     assert seen is not None and list(seen.positions) == list(waiting)
     assert len(queue_reads) == 1
+
+
+async def test_of_submissions_at_once_each_is_in_the_queue_that_it_is_told_of(
+    store: Store, queue_reads: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is created while the queue is read gets the next read, and with it those before."""
+    monkeypatch.setattr("service.events.queue_watch._MIN_READ_SECONDS", 0.0)
+    monkeypatch.setattr("service.events.queue_watch._MAX_TIME_SHARE", 10.0)
+    queue_watch = QueueWatch(store)
+    await queue_watch.snapshot()
+    reading, go_on = asyncio.Event(), asyncio.Event()
+    read_queue = store.fair_queue.snapshot
+
+    async def slow(prices: Prices) -> Any:
+        found = await read_queue(prices)
+        reading.set()
+        await go_on.wait()
+        return found
+
+    monkeypatch.setattr(store.fair_queue, "snapshot", slow)
+    first = await create_tasks(store, 1)
+    answer = asyncio.create_task(queue_watch.for_response(first.values()))
+    await reading.wait()
+    second = await store.tasks.get_many([await create(store, 1)])
+    late = asyncio.create_task(queue_watch.for_response(second.values()))
+    await asyncio.sleep(0)  # it asks while the first is read
+    go_on.set()
+    assert [len(seen.positions) for seen in (await answer, await late) if seen] == [1, 2]
+    assert len(queue_reads) == 3
+
+
+async def test_a_response_does_not_wait_for_a_slow_read(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.events.queue_watch._LATE_SECONDS", 0.01)
+    queue_watch = QueueWatch(store)
+    known = await queue_watch.snapshot()
+    go_on = asyncio.Event()
+
+    async def slow(prices: Prices) -> Any:
+        await go_on.wait()
+        return known
+
+    monkeypatch.setattr(store.fair_queue, "snapshot", slow)
+    waiting = await create_tasks(store, 1)
+    assert await queue_watch.for_response(waiting.values()) is known
+    go_on.set()
+    await queue_watch.snapshot(tasks=waiting)
 
 
 async def test_a_response_does_not_fail_for_its_eta(

@@ -19,7 +19,7 @@ from service.handlers import send_images
 from service.pages.catalogue import CATALOGUES, DEFAULT_LANGUAGE
 from tests.support.page_scripts import catalogue, messages, templates
 from tests.support.paths import ROOT
-from workers.imaging import damage, notes
+from workers.imaging import damage, metadata, notes
 from workers.upscaler import auto
 
 OTHERS = [language for language in CATALOGUES if language != DEFAULT_LANGUAGE]
@@ -98,10 +98,20 @@ def test_each_text_of_the_api_is_translated_as_it_stands_now(language: str) -> N
     untold = [each for each in texts if not any(pattern.fullmatch(each) for pattern in patterns)]
     assert untold == []
     dead = [e for e, p in zip(given, patterns, strict=True) if not any(map(p.fullmatch, texts))]
-    raised = [text for source in (alerts, auto, damage, send_images) for text in strings(source)]
+    raised = [
+        text for source in (alerts, auto, damage, metadata, send_images) for text in strings(source)
+    ]
     for each in dead:
         for piece in each.split("{}"):
             assert any(piece.strip() in text for text in raised), each
+
+
+def test_english_says_for_people_what_the_api_says_for_programs() -> None:
+    english = catalogue("en")["api"]
+    assert english.keys() <= of_the_api()
+    for said, text in english.items():
+        assert text.count("{}") == said.count("{}") and text != said
+        assert not re.search(r"\w=\w", text), text  # no fields of a form
 
 
 @pytest.mark.parametrize("language", OTHERS)
