@@ -10,6 +10,7 @@ from aiohttp.typedefs import Handler
 
 from models.errors import BadParameter
 from service.auth.identity import identity
+from service.http.request_body import is_picture
 from service.openapi.endpoint import Endpoint, declaration_of, parameter
 from service.pages.render import error_page, wants_page
 
@@ -31,6 +32,8 @@ REDIRECT = {
         enum=["0", "1"],
     )
 }
+WAITING = frozenset({*WAIT, *REDIRECT})
+"""Parameters of a submission's query that say how it is answered."""
 
 
 @web.middleware
@@ -45,7 +48,8 @@ async def declaration_middleware(request: web.Request, handler: Handler) -> web.
         return await handler(request)
     try:
         # The query of a link is checked with its signature.
-        if not declaration.any_query and identity(request).means != "link":
+        theirs = declaration.any_query or (declaration.picture_query and is_picture(request))
+        if not theirs and identity(request).means != "link":
             _reject_unknown(request, declaration)
         return await handler(request)
     except BadParameter as error:

@@ -46,7 +46,7 @@ def convert_form(settings: UploadSettings) -> Schema:
     kinds: tuple[InputFormat, ...] = (*ACCEPTED_FORMATS, "gif")
     ours = operation_form("convert", settings)
     del ours["properties"]["image"]["minItems"]  # an empty field counts as not sent
-    file = _image_field(settings, kinds)
+    file = image_field(settings, kinds)
     file["description"] += " Makes a thumbnail, as the older thumbnail service did; takes only "
     file["description"] += f"{' and '.join(thumbnail)}, and no image beside it."
     return {
@@ -59,7 +59,7 @@ def convert_form(settings: UploadSettings) -> Schema:
 
 def grayscale_form(settings: UploadSettings) -> Schema:
     """Return the form schema of ``POST /convert/``, that of the older grayscale converter."""
-    return _form({"uploaded_file": _image_field(settings, ACCEPTED_FORMATS)}, ["uploaded_file"])
+    return _form({"uploaded_file": image_field(settings, ACCEPTED_FORMATS)}, ["uploaded_file"])
 
 
 def parameter_schemas(spec: type[Operation]) -> tuple[dict[str, Schema], list[str]]:
@@ -87,7 +87,8 @@ def _form(fields: dict[str, Schema], required: Sequence[str]) -> Schema:
     }
 
 
-def _image_field(settings: UploadSettings, kinds: Sequence[InputFormat]) -> Schema:
+def image_field(settings: UploadSettings, kinds: Sequence[InputFormat]) -> Schema:
+    """Return the schema of a picture file in one of the formats ``kinds``."""
     return {
         "type": "string",
         "format": "binary",
@@ -99,7 +100,7 @@ def _image_field(settings: UploadSettings, kinds: Sequence[InputFormat]) -> Sche
 
 
 def _images_field(settings: UploadSettings) -> Schema:
-    one = _image_field(settings, ACCEPTED_FORMATS)
+    one = image_field(settings, ACCEPTED_FORMATS)
     return {
         "type": "array",
         "items": {key: value for key, value in one.items() if key != "description"},

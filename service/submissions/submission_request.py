@@ -28,8 +28,9 @@ from service.submissions.groups import create_group
 from service.submissions.task_creator import TASK_CREATOR, TaskSpec
 from service.task_response import respond_group, respond_task
 from service.uploads.disk_space import DISK_SPACE
+from service.uploads.form import Form, FormShape
 from service.uploads.incoming_file import IncomingFile
-from service.uploads.multipart import Form, FormShape, read_form
+from service.uploads.receive import read_form
 
 OperationsOf = Callable[["SubmissionRequest"], Sequence[Operation]]
 
@@ -93,7 +94,7 @@ class SubmissionRequest:
         with self.request.app[DISK_SPACE].spool(client_id(self.request)) as spool:
             self.form = await read_form(self.request, spool, shape, self.settings.uploads)
             if not self.form.files:
-                expected = next(iter(shape.file_fields))
+                expected = shape.file_field
                 sent = ", ".join(repr(name[:40]) for name in self.form.fields) or "none"
                 raise BadRequest(
                     f"there is no picture in the field {expected!r} (fields sent: {sent}); "

@@ -11,7 +11,8 @@ from models.errors import BadParameter, BadRequest
 from models.settings.uploads import UploadSettings
 from service.app_keys import SETTINGS
 from service.http.request_body import MAX_FIELDS, content_type, parse_json, read_body
-from service.uploads.multipart import FormShape, check_field, read_form
+from service.uploads.form import FormShape, check_field
+from service.uploads.multipart import read_multipart
 from service.uploads.spool import Spool
 
 _FORMS = "multipart/form-data, application/x-www-form-urlencoded or application/json"
@@ -42,7 +43,7 @@ async def _pairs(
     kind = content_type(request)[0]
     if kind == "multipart/form-data":
         with Spool() as spool:
-            form = await read_form(
+            form = await read_multipart(
                 request, spool, FormShape({}, max_files=0, known=known), settings
             )
             return list(form.fields.items())

@@ -54,6 +54,8 @@ AFTER = {
     "/dashboard/api/workers/{name}/resume",
 }
 """Paths whose example undoes the example before it."""
+PUT_PATHS = {"/upscale", "/process"}
+"""Paths whose PUT is tried; all others have the same handler."""
 
 
 def operations(document: Any) -> Iterator[tuple[str, str, Any]]:
@@ -303,6 +305,8 @@ def test_examples_run(darkroom_with_files: StandaloneProcess, tmp_path: Path) ->
     unchanged = False
     for number, (method, path, operation) in enumerate(operations(document)):
         for sample in operation.get("x-codeSamples", ()):
+            if method == "PUT" and path not in PUT_PATHS:
+                continue
             if path not in AFTER and not (unchanged and method == "GET"):
                 ids = _prepared(home, tmp_path, number, cancel=(method, path) in CANCEL)
             if "WEBHOOK_ID" in sample["source"]:
@@ -311,13 +315,13 @@ def test_examples_run(darkroom_with_files: StandaloneProcess, tmp_path: Path) ->
             assert line.startswith("curl ")
             line = line.replace("curl", "curl -sS -m 70 -D headers", 1)
             # Other tests of this Darkroom expect results of cat.png and dog.jpg.
-            line = re.sub(r"@(cat|dog)\.", r"@example-\1.", line)
+            line = re.sub(r"(@|-T |filename=)(cat|dog)\.", r"\1example-\2.", line)
             done = subprocess.run(
                 line, shell=True, cwd=tmp_path, capture_output=True, check=True, timeout=80
             )
-            status = int((tmp_path / "headers").read_text().split()[1])
-            assert status < 300, (line, done.stdout[:500])
             head = (tmp_path / "headers").read_text()
+            status = int(re.findall(r"(?m)^HTTP/\S+ (\d+)", head)[-1])  # behind 100 Continue
+            assert status < 300, (line, done.stdout[:500])
             media = re.search(r"(?im)^content-type: ([\w/+.-]+)", head)
             checker.check(method, path, status, media[1] if media else "", done.stdout)
             ran.add((method, path))
@@ -329,7 +333,8 @@ def test_examples_run(darkroom_with_files: StandaloneProcess, tmp_path: Path) ->
         ("GET", "/subscribe/confirm"),
         ("GET", "/unsubscribe"),
     }
-    assert {(m, p) for m, p, _ in operations(document)} - ran == tokens
+    left = {(m, p) for m, p, _ in operations(document) if m != "PUT" or p in PUT_PATHS} - ran
+    assert left == tokens
 
 
 def _filled(line: str, ids: dict[str, str]) -> str:
