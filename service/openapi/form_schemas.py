@@ -9,11 +9,14 @@ from models.images.inspect import ACCEPTED_FORMATS, FORMAT_BY_EXTENSION, InputFo
 from models.images.metadata import METADATA, MetadataChoice
 from models.operations import OPERATIONS, Operation
 from models.operations.parameter_docs import list_form
+from models.outbound.url import MAX_URL_CHARACTERS
 from models.outbox.email_address import MAX_CHARACTERS
-from models.outbox.webhook_url import MAX_URL_CHARACTERS
 from models.settings.uploads import UploadSettings
 from service.openapi.endpoint import Schema
 from service.openapi.limits import format_bytes
+
+PICTURE_REQUIRED = [{"required": ["image"]}, {"required": ["image_url"]}]
+"""Of a submission: one of both."""
 
 
 def operation_form(op: str, settings: UploadSettings) -> Schema:
@@ -26,18 +29,18 @@ def operation_form(op: str, settings: UploadSettings) -> Schema:
         said = f"{network['description']} Or, beside format: {common['quality']['description']}"
         own["quality"] = {"anyOf": either, "description": said}
     # The operation's own fields replace common ones.
-    fields = {"image": _images_field(settings), **own, **common, **own}
-    return _form(fields, ["image", *required])
+    fields = {**_pictures(settings), **own, **common, **own}
+    return {**_form(fields, required), "anyOf": PICTURE_REQUIRED}
 
 
 def pipeline_form(settings: UploadSettings) -> Schema:
     """Return the form schema of ``POST /process``."""
     fields = {
-        "image": _images_field(settings),
+        **_pictures(settings),
         "operations": _operations_field(settings),
         **_common_fields(settings),
     }
-    return _form(fields, ["image", "operations"])
+    return {**_form(fields, ["operations"]), "anyOf": PICTURE_REQUIRED}
 
 
 def convert_form(settings: UploadSettings) -> Schema:
@@ -53,7 +56,11 @@ def convert_form(settings: UploadSettings) -> Schema:
         **ours,
         "properties": {**ours["properties"], "file": file, **thumbnail},
         "required": [],
-        "anyOf": [{"required": ["image", "format"]}, {"required": ["file"]}],
+        "anyOf": [
+            {"required": ["image", "format"]},
+            {"required": ["image_url", "format"]},
+            {"required": ["file"]},
+        ],
     }
 
 
@@ -97,6 +104,19 @@ def image_field(settings: UploadSettings, kinds: Sequence[InputFormat]) -> Schem
         f"content; at most {format_bytes(settings.max_upload_bytes)} (MAX_UPLOAD_BYTES) and "
         f"{settings.max_pixels:,} pixels (MAX_PIXELS).",
     }
+
+
+def _pictures(settings: UploadSettings) -> dict[str, Schema]:
+    url = {"type": "string", "format": "uri", "maxLength": MAX_URL_CHARACTERS}
+    urls = {
+        "type": "array",
+        "items": url,
+        "minItems": 1,
+        "maxItems": settings.max_batch,
+        "description": "Public http or https URLs of pictures, which the service fetches if "
+        "FETCH_URLS allows it (docs/pictures.md); beside image, or in place of it.",
+    }
+    return {"image": _images_field(settings), "image_url": urls}
 
 
 def _images_field(settings: UploadSettings) -> Schema:

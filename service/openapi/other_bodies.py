@@ -11,7 +11,7 @@ from typing import Any
 
 from models.images.inspect import ACCEPTED_FORMATS
 from models.settings.uploads import UploadSettings
-from service.openapi.endpoint import FORM, JSON, PICTURES, BodySpec, Schema
+from service.openapi.endpoint import FORM, JSON, PICTURES, URLENCODED, BodySpec, Schema
 from service.openapi.form_schemas import image_field
 
 FormSchema = Callable[[UploadSettings], Schema]
@@ -24,12 +24,14 @@ _FILENAME = {
 
 
 def submission_body(form: FormSchema, fields: FormSchema | None = None) -> BodySpec:
-    """Return the bodies that POST takes: ``form``, the same as JSON, or a picture alone.
+    """Return the bodies that POST takes: ``form``, the same as JSON or urlencoded, or a picture.
 
     ``fields``: the form that JSON spells, if it is another.
     """
     pictures = dict.fromkeys(PICTURES, _picture)
-    return BodySpec({FORM: form, JSON: partial(_json_form, fields or form), **pictures})
+    text = fields or form
+    texts = {JSON: partial(_json_form, text), URLENCODED: partial(_urlencoded, text)}
+    return BodySpec({FORM: form, **texts, **pictures})
 
 
 PICTURE_QUERY = (
@@ -47,6 +49,13 @@ def query_fields(form: FormSchema) -> dict[str, Schema]:
         for name, field in fields.items()
         if name != "image"
     }
+
+
+def _urlencoded(form: FormSchema, settings: UploadSettings) -> Schema:
+    schema = form(settings)
+    properties = {name: each for name, each in schema["properties"].items() if name != "image"}
+    rest = {key: value for key, value in schema.items() if key != "anyOf"}
+    return {**rest, "properties": properties, "required": ["image_url", *schema["required"]]}
 
 
 def _parameter(field: Schema, required: bool) -> Schema:
@@ -75,9 +84,12 @@ def _json_form(form: FormSchema, settings: UploadSettings) -> Schema:
     }
     several = {"type": "array", "items": one, "minItems": 1, "maxItems": described["maxItems"]}
     filename = {"anyOf": [_FILENAME, {"type": "array", "items": _FILENAME}]}
+    urls = schema["properties"]["image_url"]
+    one_url = {**urls["items"], "description": "One URL."}
     properties = {
         **schema["properties"],
         "image": {"anyOf": [one, several]},
+        "image_url": {"anyOf": [one_url, urls], "description": urls["description"]},
         "filename": {**filename, "description": "Names of the pictures, in their order."},
     }
     return {**schema, "properties": properties}

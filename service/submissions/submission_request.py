@@ -24,6 +24,7 @@ from service.events.long_poll import long_poll_group, long_poll_task
 from service.http.request_counts import REQUEST_COUNTS
 from service.query import flag, wait_seconds, wants_image_redirect
 from service.submissions.callbacks import add_callback, validate_callback_url
+from service.submissions.fetching import fetch_pictures
 from service.submissions.groups import create_group
 from service.submissions.task_creator import TASK_CREATOR, TaskSpec
 from service.task_response import respond_group, respond_task
@@ -88,17 +89,21 @@ class SubmissionRequest:
 
         Raises:
             BadRequest: not a form, no file, too many, or malformed.
+            BadParameter, RateLimited: see ``fetch_pictures``.
             TooLarge, UploadTooSlow, InsufficientResources: see the settings.
             Unauthorized: the key was revoked during the upload.
         """
         with self.request.app[DISK_SPACE].spool(client_id(self.request)) as spool:
             self.form = await read_form(self.request, spool, shape, self.settings.uploads)
+            if self.form.urls:
+                self.form.files += await fetch_pictures(self.request, self.form, spool)
             if not self.form.files:
                 expected = shape.file_field
+                other = ", or a URL as image_url" if shape.other_bodies else ""
                 sent = ", ".join(repr(name[:40]) for name in self.form.fields) or "none"
                 raise BadRequest(
                     f"there is no picture in the field {expected!r} (fields sent: {sent}); "
-                    f"e.g. curl -F {expected}=@cat.png",
+                    f"e.g. curl -F {expected}=@cat.png{other}",
                     field=expected,
                 )
             await self.request.app[AUTHENTICATOR].revalidate(self.request)
@@ -181,7 +186,7 @@ class SubmissionRequest:
         """Respond with the task of the one image, or with the group of several.
 
         Raises:
-            BadCallbackUrl: the task or group has WEBHOOKS_PER_TASK callback URLs already.
+            BadCallbackUrl: the task or group has MAX_CALLBACKS callback URLs already.
         """
         if len(self.members) == 1:
             return await self._respond_task()

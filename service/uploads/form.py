@@ -18,13 +18,17 @@ from service.uploads.spool import Spool
 _DISK_CHECK_BYTES = 4 * 1024 * 1024  # received between two checks of the free disk space
 
 
+IMAGE_URL = "image_url"
+"""The field with the URL of a picture, beside files or in place of them."""
+
+
 @dataclass(frozen=True)
 class FormShape:
     """What a route accepts: the names of its file fields, each with its image formats.
 
     ``max_files``: how many files. ``repeated``: names of text fields that may occur several times.
     ``known``: the names of all text fields; None: the route checks them later. ``other_bodies``:
-    the form may also be JSON, or a picture whose fields stand in the query.
+    the form may also be JSON, or a picture whose fields stand in the query, and may have IMAGE_URL.
     """
 
     file_fields: Mapping[str, tuple[InputFormat, ...]]
@@ -41,9 +45,10 @@ class FormShape:
 
 @dataclass
 class Form:
-    """The received form: files in their order, and text fields."""
+    """The received form: files in their order, URLs of further ones, and text fields."""
 
     files: list[IncomingFile] = field(default_factory=list)
+    urls: list[str] = field(default_factory=list)
     fields: MultiDict[str] = field(default_factory=MultiDict)
 
 
@@ -67,10 +72,9 @@ class FormBuilder:
         Raises:
             BadRequest: there are more than the form may have.
         """
-        count, max_files = len(self.form.files) + 1, self.shape.max_files
-        if max_files == 1 < count:
+        if self.shape.max_files == 1 and self.form.files:
             raise BadRequest(f"one picture a request: {field_name[:40]!a} came twice", limit=1)
-        check_limit(count, max_files, "pictures or more came", "MAX_BATCH", BadRequest)
+        self._check_count()
         accepted, file = self.shape.file_fields[field_name], self._spool.new_file()
         self.form.files.append(IncomingFile(field_name, file_name, file, accepted, self._settings))
 
@@ -100,6 +104,9 @@ class FormBuilder:
         Raises:
             BadParameter: it is unknown. BadRequest: it came before, or there are too many.
         """
+        if self._is_url(name):
+            self._check_count()
+            return
         fields = self.form.fields
         check_field(name, self.shape.known)
         if len(fields) == MAX_FIELDS:
@@ -114,7 +121,18 @@ class FormBuilder:
             check_field_size(name, len(value.encode()))
         except UnicodeEncodeError:  # half of a surrogate pair, which JSON can spell
             raise BadRequest(f"the field {name[:40]!a} is not UTF-8") from None
-        self.form.fields.add(name, value)
+        if not self._is_url(name):
+            self.form.fields.add(name, value)
+        elif value:  # a form sends its empty inputs, too
+            self.form.urls.append(value)
+
+    def _is_url(self, name: str) -> bool:
+        return name == IMAGE_URL and self.shape.other_bodies
+
+    def _check_count(self) -> None:
+        count = len(self.form.files) + len(self.form.urls) + 1
+        what = "pictures or more came"
+        check_limit(count, self.shape.max_files, what, "MAX_BATCH", BadRequest)
 
 
 async def spooled(body: Body, spool: Spool, free_space: FreeSpace) -> AsyncIterator[bytes]:

@@ -17,7 +17,7 @@ from models.errors import BadParameter, BadRequest, TooLarge
 from models.settings.uploads import UploadSettings
 from service.http.request_body import MAX_FIELD_BYTES, Body, form_limit
 from service.uploads.disk_space import DISK_SPACE
-from service.uploads.form import Form, FormBuilder, FormShape, spooled
+from service.uploads.form import IMAGE_URL, Form, FormBuilder, FormShape, spooled
 from service.uploads.json_reader import BASE64, JsonReader, Pictures
 from service.uploads.raw_body import FILENAME
 from service.uploads.spool import Spool
@@ -51,8 +51,9 @@ async def read_json_form(
         raise BadRequest(f'the body is not a JSON object; e.g. {{"image": "{BASE64}"}}')
     _arrange(builder, pictures, reader.marks, document.pop(shape.file_field, None))
     _name(builder.form, document.pop(FILENAME, None))
+    repeated = shape.repeated | {IMAGE_URL}
     for name, value in document.items():
-        for each in _texts(name, value, name in shape.repeated):
+        for each in _texts(name, value, name in repeated):
             builder.add_field(name, each)
     return builder.form
 

@@ -51,9 +51,10 @@ class _Parts:
         shape = self._builder.shape
         if self._name in shape.file_fields:
             if file_name is None:
+                url = "; a URL comes as image_url" if shape.other_bodies else ""
                 raise BadRequest(
                     f"{shown} came as text, not as a file; "
-                    f"with curl put @ before the path: -F {self._name}=@cat.png",
+                    f"with curl put @ before the path: -F {self._name}=@cat.png{url}",
                     field=self._name,
                 )
             self._text = None

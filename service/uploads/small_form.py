@@ -11,7 +11,7 @@ from models.errors import BadParameter, BadRequest
 from models.settings.uploads import UploadSettings
 from service.app_keys import SETTINGS
 from service.http.request_body import MAX_FIELDS, content_type, parse_json, read_body
-from service.uploads.form import FormShape, check_field
+from service.uploads.form import Form, FormBuilder, FormShape, check_field
 from service.uploads.multipart import read_multipart
 from service.uploads.spool import Spool
 
@@ -57,6 +57,21 @@ async def _pairs(
     raise BadRequest(f"send the form as {_FORMS}", measured=kind[:80])
 
 
+async def read_urlencoded(
+    request: web.Request, spool: Spool, shape: FormShape, settings: UploadSettings
+) -> Form:
+    """Return the urlencoded form in the body, which has no files: ``curl -d image_url=...``.
+
+    Raises:
+        BadRequest: it is malformed. TooLarge, UploadTooSlow: as of ``read_fields``.
+    """
+    builder = FormBuilder(spool, shape, settings)
+    data = await read_body(request, settings)
+    for name, value in _urlencoded(data, MAX_FIELDS + shape.max_files):
+        builder.add_field(name, value)
+    return builder.form
+
+
 def _json(document: Any) -> list[tuple[str, str]]:
     if not isinstance(document, dict):
         raise BadRequest('the body is not a JSON object; e.g. {"email": "ann@example.org"}')
@@ -67,12 +82,12 @@ def _json(document: Any) -> list[tuple[str, str]]:
     return list(document.items())
 
 
-def _urlencoded(data: bytes) -> list[tuple[str, str]]:
+def _urlencoded(data: bytes, most: int = MAX_FIELDS) -> list[tuple[str, str]]:
     try:
         return parse_qsl(
-            data.decode("ascii"), keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict"
+            data.decode("ascii"), keep_blank_values=True, max_num_fields=most, errors="strict"
         )
     except ValueError:  # UnicodeDecodeError too
         raise BadRequest(
-            f"the form is not urlencoded UTF-8, or has more than {MAX_FIELDS} fields"
+            f"the form is not urlencoded UTF-8, or has more than {most} fields"
         ) from None

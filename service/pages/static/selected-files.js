@@ -2,7 +2,7 @@
 
 import { el } from "./dom.js";
 import { describeProblem } from "./problem.js";
-import { formatDimensions, formatSize } from "./format.js";
+import { formatDimensions, formatSize, formatSource } from "./format.js";
 import { t } from "./text.js";
 
 export class SelectedFiles {
@@ -43,7 +43,7 @@ export class SelectedFiles {
     this.list.hidden = !this.list.children.length;
   }
 
-  /** Say why a file is not taken. It comes before the others, so that it is seen. @param {File} file @param {any} problem */
+  /** Say why a file is not taken. It comes before the others, so that it is seen. @param {{name: string}} file @param {any} problem */
   refuse(file, problem) {
     const node = el("li", { class: "refused" });
     const text = el("div", { class: "text" }, el("span", { class: "name", text: file.name }), ...describeProblem(problem));
@@ -62,7 +62,7 @@ export class SelectedFiles {
     const img = el("img", { alt: "", hidden: true });
     const remove = removeButton(item.name, () => this.pictures.remove([item]));
     const name = el("span", { class: "name small", text: item.name, title: item.name });
-    const facts = el("span", { class: "quiet small", text: formatSize(item.size) });
+    const facts = el("span", { class: "quiet small", text: formatSource(item) });
     const frame = el("div", { class: "thumb" }, img);
     const node = el("li", {}, frame, el("div", { class: "text" }, name, facts), remove);
     const entry = { item, node, url: "", width: 0, height: 0 };

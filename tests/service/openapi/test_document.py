@@ -148,7 +148,16 @@ def test_forms_match_the_operation_specs(said: Any) -> None:
     for op, spec in OPERATIONS.items():
         body = said["paths"][f"/{op}"]["post"]["requestBody"]["content"]["multipart/form-data"]
         fields = body["schema"]["properties"]
-        own = {"image", "format", "quality", "email", "callback_url", "report", "metadata"}
+        own = {
+            "image",
+            "image_url",
+            "format",
+            "quality",
+            "email",
+            "callback_url",
+            "report",
+            "metadata",
+        }
         own |= spec.model_fields.keys()
         assert fields.keys() - ({"file", "width", "height"} if op == "convert" else set()) == own
         for name, field in spec.model_fields.items():
