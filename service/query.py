@@ -103,6 +103,13 @@ def flag(parameters: Mapping[str, str], name: str) -> bool:
     return given == "1"
 
 
+def accepted_types(request: web.Request) -> set[str]:
+    """Return the media types in the Accept header, in lower case, without those of quality 0."""
+    accept = request.headers.get("Accept", "")
+    entries = [entry.lower().replace(" ", "").split(";") for entry in accept.split(",")]
+    return {kind for kind, *options in entries if not _ZERO_QUALITY & set(options)}
+
+
 def wants_image_redirect(request: web.Request) -> bool:
     """Tell whether to redirect to the image of a finished task.
 
@@ -111,9 +118,7 @@ def wants_image_redirect(request: web.Request) -> bool:
     """
     if "redirect" in request.query:
         return flag(request.query, "redirect")
-    accept = request.headers.get("Accept", "")
-    entries = [entry.lower().replace(" ", "").split(";") for entry in accept.split(",")]
-    kinds = {kind for kind, *options in entries if not _ZERO_QUALITY & set(options)}
+    kinds = accepted_types(request)
     return any(k.startswith("image/") for k in kinds) and not kinds & {
         "text/html",
         "application/json",

@@ -10,7 +10,7 @@ from aiohttp.typedefs import Handler
 
 from models.errors import BadParameter, BadRequest, RequestHeadTooLarge
 from models.images.inspect import ACCEPTED_FORMATS
-from models.operations import OPERATIONS, Operation, parse
+from models.operations import OPERATIONS, Operation
 from models.operations.parameter_docs import curl_fields, summary
 from models.operations.steps import read_pipeline
 from models.settings.uploads import UploadSettings
@@ -93,7 +93,7 @@ def picture_handler(op: str) -> Handler:
 
 async def _submit(request: web.Request, op: str) -> web.StreamResponse:
     def operations(submission: SubmissionRequest) -> Sequence[Operation]:
-        return [parse(op, submission.form.fields)]
+        return submission.operation(op)
 
     shape = image_form(request.app[SETTINGS].uploads)
     return await SubmissionRequest.handle(request, shape, operations, OPERATIONS[op].model_fields)
@@ -167,8 +167,8 @@ def _pipeline(submission: SubmissionRequest) -> Sequence[Operation]:
     if fields:
         unknown = ", ".join(f"{name[:40]!a}" for name in fields)
         raise BadParameter(
-            f"unknown field {unknown}; known: operations, format, quality, email, "
-            "callback_url, report, metadata "
+            f"unknown field {unknown}; known: operations, format, quality, progressive, max_bytes, "
+            "email, callback_url, report, metadata "
             "(parameters belong to their operation)",
             parameter=next(iter(fields))[:40],
         )

@@ -130,7 +130,7 @@ async def convert(request: web.Request) -> web.StreamResponse:
                 )
             return await _thumbnail(submission)
         await submission.read_options(own=Convert.model_fields)
-        await submission.create_tasks([parse("convert", submission.form.fields)])
+        await submission.create_tasks(submission.operation("convert"))
     return await submission.respond()
 
 

@@ -15,6 +15,8 @@ from models.settings.uploads import UploadSettings
 from service.openapi.endpoint import Schema
 from service.openapi.limits import format_bytes
 
+_AUTO = "auto: avif or webp if the request's Accept names it, else the format of the image."
+
 PICTURE_REQUIRED = [{"required": ["image"]}, {"required": ["image_url"]}]
 """Of a submission: one of both."""
 
@@ -28,6 +30,9 @@ def operation_form(op: str, settings: UploadSettings) -> Schema:
         either = [{key: network[key] for key in ("type", "enum")}, *common["quality"]["anyOf"]]
         said = f"{network['description']} Or, beside format: {common['quality']['description']}"
         own["quality"] = {"anyOf": either, "description": said}
+    if "format" in own:
+        own["format"] = {**own["format"], "enum": [*own["format"]["enum"], "auto"]}
+        own["format"]["description"] += f" {_AUTO}"
     # The operation's own fields replace common ones.
     fields = {**_pictures(settings), **own, **common, **own}
     return {**_form(fields, required), "anyOf": PICTURE_REQUIRED}
@@ -107,14 +112,15 @@ def image_field(settings: UploadSettings, kinds: Sequence[InputFormat]) -> Schem
 
 
 def _pictures(settings: UploadSettings) -> dict[str, Schema]:
-    url = {"type": "string", "format": "uri", "maxLength": MAX_URL_CHARACTERS}
+    url = {"type": "string", "format": "uri"}  # a bad one fails alone, so that it has no limit here
     urls = {
         "type": "array",
         "items": url,
         "minItems": 1,
         "maxItems": settings.max_batch,
-        "description": "Public http or https URLs of pictures, which the service fetches if "
-        "FETCH_URLS allows it (docs/pictures.md); beside image, or in place of it.",
+        "description": "Public http or https URLs of pictures, of at most "
+        f"{MAX_URL_CHARACTERS} characters, which the service fetches if FETCH_URLS allows it "
+        "(docs/pictures.md); beside image, or in place of it.",
     }
     return {"image": _images_field(settings), "image_url": urls}
 
@@ -173,16 +179,26 @@ def _common_fields(settings: UploadSettings) -> dict[str, Schema]:
     return {
         "format": {
             "type": "string",
-            "enum": [*FORMAT_BY_EXTENSION, ""],
-            "description": "Format of the results; empty or missing: that of the image.",
+            "enum": [*FORMAT_BY_EXTENSION, "auto", ""],
+            "description": f"Format of the results; empty or missing: that of the image. {_AUTO}",
         },
         "quality": {
             "anyOf": [
                 {"type": "integer", "minimum": 1, "maximum": 100},
                 {"type": "string", "enum": ["lossless", ""]},
             ],
-            "description": "Quality of results in JPEG or WebP, or lossless for WebP, as convert "
-            "takes it.",
+            "description": "Quality of results in JPEG, WebP or AVIF, or lossless for WebP, as "
+            "convert takes it.",
+        },
+        "progressive": {
+            "type": "string",
+            "enum": ["0", "1", ""],
+            "description": "1: results in JPEG are progressive, as convert makes them.",
+        },
+        "max_bytes": {
+            "anyOf": [{"type": "integer", "minimum": 1}, {"const": ""}],
+            "description": "Most bytes of each result in JPEG, WebP or AVIF: the highest quality "
+            "that fits is searched for.",
         },
         "email": {
             "type": "string",

@@ -157,6 +157,8 @@ def test_forms_match_the_operation_specs(said: Any) -> None:
             "callback_url",
             "report",
             "metadata",
+            "progressive",
+            "max_bytes",
         }
         own |= spec.model_fields.keys()
         assert fields.keys() - ({"file", "width", "height"} if op == "convert" else set()) == own
