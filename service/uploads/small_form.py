@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from models.errors import BadParameter, BadRequest
+from models.errors import BadParameter, BadRequest, TooLarge
 from models.settings.uploads import UploadSettings
 from service.app_keys import SETTINGS
 from service.http.request_body import MAX_FIELDS, content_type, parse_json, read_body
@@ -15,6 +15,10 @@ from service.uploads.form import Form, FormBuilder, FormShape, check_field
 from service.uploads.multipart import read_multipart
 from service.uploads.spool import Spool
 
+_PICTURE_HINT = (
+    "a picture as the body needs its type, e.g. curl -H 'Content-Type: image/png' --data-binary "
+    "@cat.png, or curl -T cat.png"
+)
 _FORMS = "multipart/form-data, application/x-www-form-urlencoded or application/json"
 
 
@@ -63,11 +67,17 @@ async def read_urlencoded(
     """Return the urlencoded form in the body, which has no files: ``curl -d image_url=...``.
 
     Raises:
-        BadRequest: it is malformed. TooLarge, UploadTooSlow: as of ``read_fields``.
+        BadRequest: it is malformed. TooLarge, UploadTooSlow: as of ``read_fields``. Both say how a
+            picture is sent: curl --data-binary calls one a form unless it is told its type.
     """
     builder = FormBuilder(spool, shape, settings)
-    data = await read_body(request, settings)
-    for name, value in _urlencoded(data, MAX_FIELDS + shape.max_files):
+    try:
+        data = await read_body(request, settings)
+        pairs = _urlencoded(data, MAX_FIELDS + shape.max_files)
+    except (BadRequest, TooLarge) as error:
+        error.detail += f" ({_PICTURE_HINT})"
+        raise
+    for name, value in pairs:
         builder.add_field(name, value)
     return builder.form
 

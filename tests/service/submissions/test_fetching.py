@@ -25,6 +25,7 @@ from tests.support.webhook_receiver import (
     run_receiver,
     webhook_settings,
 )
+from tests.workers.queue.test_jobs import wait_until
 
 PNG, JPEG = images.png(9, 7), images.jpeg(9, 7)
 
@@ -255,7 +256,7 @@ async def test_bytes_are_counted_as_they_come(
 
 
 async def test_slow_servers_end(settings: Settings, aiohttp_client: Any, server: Receiver) -> None:
-    fast = {"webhook_timeout": 0.2, "upload_stall_timeout": 0.2}
+    fast = {"webhook_timeout": 0.2, "upload_stall_timeout": 0.2, "upload_timeout": 0.5}
     client = await aiohttp_client(create_app(webhook_settings(settings, server, **fast)))
 
     async def stalls(request: web.Request) -> web.StreamResponse:
@@ -264,6 +265,14 @@ async def test_slow_servers_end(settings: Settings, aiohttp_client: Any, server:
         await response.write(PNG[:30])
         await asyncio.Event().wait()
         return response
+
+    async def drips(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(PNG[:30])
+        while True:  # never still, and never done
+            await response.write(b"1")
+            await asyncio.sleep(0.02)
 
     async def cut(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Length": "5000"})
@@ -277,10 +286,34 @@ async def test_slow_servers_end(settings: Settings, aiohttp_client: Any, server:
     body = await refused(await submit(client, server.url), 422, "bad_image_url")
     assert "took too long" in body["detail"] and "WEBHOOK_TIMEOUT" in body["detail"]
     server.hold = None
-    for handler, said in ((stalls, "took too long"), (cut, "connection to its server failed")):
+    for handler, said in (
+        (stalls, "took too long"),
+        (drips, "took too long"),
+        (cut, "connection to its server failed"),
+    ):
         server.responses.append(handler)
         body = await refused(await submit(client, server.url), 422, "bad_image_url")
         assert said in body["detail"]
+
+
+async def test_one_client_has_eight_at_once(fetching: Any, server: Receiver) -> None:
+    """Four of a submission; the others wait, and all come in the end."""
+    server.hold = asyncio.Event()
+    server.responses += [answer() for _ in range(20)]
+    sent = [asyncio.create_task(submit(fetching, *[server.url] * 5)) for _ in range(4)]
+
+    async def eight_have_begun() -> bool:
+        return server.concurrent == 8
+
+    await wait_until(eight_have_begun)
+    for _ in range(3):  # none of the waiting ones begins
+        await fetching.get("/healthz")
+    assert server.concurrent == 8
+    server.hold.set()
+    groups = [await (await each).json() for each in sent]
+    assert [group["total"] for group in groups] == [5] * 4
+    assert len({task["task_id"] for group in groups for task in group["tasks"]}) == 1
+    assert (server.max_concurrent, len(server.calls)) == (8, 20)
 
 
 async def test_it_may_be_off_and_is_limited(

@@ -133,6 +133,10 @@ async def test_limits_count_the_decoded_bytes(aiohttp_client: Any, settings: Set
     await task(client, {"image": url(LARGE)})
     body = await refused(await post(client, {"image": url(LARGE + b"1")}), 413, "too_large")
     assert (body["setting"], body["limit"]) == ("MAX_UPLOAD_BYTES", len(LARGE))
+    fewer = await aiohttp_client(create_app(chosen.replace(max_batch_bytes=2 * len(LARGE))))
+    await task(fewer, {"image": [url(LARGE)] * 2})
+    body = await refused(await post(fewer, {"image": [url(LARGE)] * 3}), 413, "too_large")
+    assert (body["setting"], body["measured"]) == ("MAX_BATCH_BYTES", 3 * len(LARGE))
     # No text of it is long, and all of it stays in memory.
     many = b'{"image": [%s]}' % b",".join([b'""'] * 10_000)
     body = await refused(await post(client, many), 413, "too_large")

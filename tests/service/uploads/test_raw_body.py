@@ -87,6 +87,25 @@ async def test_a_large_body_is_refused_as_it_arrives(
         assert (body["setting"], body["limit"]) == ("MAX_UPLOAD_BYTES", 1000)
 
 
+async def test_a_picture_that_is_called_a_form_is_told_how_to_come(client: Any) -> None:
+    """curl --data-binary says so unless it is told the type."""
+    form = "application/x-www-form-urlencoded"
+    for data, status, code in (
+        (PNG, 400, "bad_request"),
+        (PNG.ljust(300_000, b"1"), 413, "too_large"),
+    ):
+        body = await refused(await send(client, "/blur", data, form), status, code)
+        assert "curl -T cat.png" in body["detail"]
+
+
+async def test_it_needs_a_key_as_a_form_does(aiohttp_client: Any, settings: Settings) -> None:
+    client = await aiohttp_client(create_app(settings.replace(api_keys="on")))
+    for method in ("POST", "PUT"):
+        await refused(await send(client, "/blur", method=method), 401, "unauthorized")
+        answer = await client.request(method, "/blur", data=PNG, headers={"Origin": "http://evil"})
+        assert answer.status in {401, 403}
+
+
 async def test_the_older_calls_take_no_raw_body(client: Any) -> None:
     body = await refused(await send(client, "/convert/"), 400, "bad_request")
     assert body["measured"] == "image/png"
