@@ -102,11 +102,8 @@ async function send(call, form, output) {
 function readForm(call, form) {
   const { method, media } = call.dataset;
   let { path } = call.dataset;
-  const query = new URLSearchParams();
-  const fields = new FormData();
-  const curl = [];
-  let body = null;
-  let kind = media;
+  const [query, fields, curl] = [new URLSearchParams(), new FormData(), []];
+  let [body, kind] = [null, media];
   for (const control of form.elements) {
     const { place } = control.dataset;
     if (!place) continue;
