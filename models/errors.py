@@ -23,7 +23,8 @@
     ├── TooMuchMemory          the task needs, or used, more memory than there is for it
     ├── TooMuchWork            the task would take longer than a task may
     ├── BadParameter           a parameter is unknown or out of range
-    │   └── BadCallbackUrl     the callback_url is malformed, or its address is never called
+    │   ├── BadCallbackUrl     the callback_url is malformed, or its address is never called
+    │   └── BadImageUrl        the image_url is malformed, is not fetched, or brings no picture
     ├── RangeNotSatisfiable    the result does not have the bytes of this range
     ├── RateLimited            there were more requests than a limit allows; try again later
     │   ├── QueueFull          the limit of open tasks is reached; try again later
@@ -178,6 +179,10 @@ class BadParameter(AppError):
 
 class BadCallbackUrl(BadParameter):
     code = "bad_callback"
+
+
+class BadImageUrl(BadParameter):
+    code = "bad_image_url"
 
 
 class RangeNotSatisfiable(AppError):

@@ -11,6 +11,7 @@ from models.errors import BadParameter, TooMuchMemory
 from models.images.inspect import ImageHeader, OutputFormat
 from models.networks.catalogue import Catalogue
 from models.operations import Operation
+from models.operations.steps import final_encoding
 from models.settings.worker import WorkerSettings
 
 _MB = 1_000_000
@@ -32,7 +33,9 @@ _DECODE = {  # by bits a sample and channels
 }
 _WEIGHTED = {8: 12, 16: 20}  # colours weighted by alpha are filtered in 16 bits, or as floats
 _SPREAD = 30  # of an upscale's input, beside it, where it has alpha
-_ENCODE: dict[OutputFormat, int] = {"png": 0, "jpeg": 11, "webp": 56}  # beside the picture itself
+# Beside the picture itself. A progressive JPEG holds the coefficients of all of it.
+_ENCODE: dict[OutputFormat, int] = {"png": 0, "jpeg": 11, "webp": 56, "avif": 60}
+_PROGRESSIVE = 8
 
 _TILE = 60  # bytes a pixel of a tile, measured of darkroom-fast and FSRCNN in OpenCV
 
@@ -62,6 +65,8 @@ def predict(header: ImageHeader, operations: Sequence[Operation], output: Output
         before = after
     largest = max(width * height for width, height in found)
     encode = largest * _ENCODE[output]
+    if final_encoding(operations, output).progressive:
+        encode += largest * _PROGRESSIVE
     if output != "png":  # which is written band by band
         encode += _reduced(largest, channels, depth)
     return BASE_BYTES + max(peak, before * channels * depth // 8 + encode)

@@ -11,15 +11,21 @@ from models.images.metadata import most_bytes as most_metadata_bytes
 from models.operations import Operation, Size
 from models.operations.steps import final_encoding
 
-_MOST: dict[OutputFormat, float] = {"jpeg": 5.0, "webp": 2.5}
+_MOST: dict[OutputFormat, float] = {"jpeg": 5.0, "webp": 2.5, "avif": 5.5}
 """Bytes a pixel that no picture exceeds: noise, at quality 100 and without subsampling, has 4.74,
-and in WebP 1.28 and 1 for alpha. Of a PNG and a lossless WebP they are the samples."""
+in WebP 1.28 and 1 for alpha, in AVIF 3.8 and 1.5 for alpha. Of a PNG and a lossless WebP they are
+the samples."""
 _LOSSLESS_OVERHEAD = 1.01  # in PNG a byte for each row, and the heads of deflate's stored blocks
 _HEAD_BYTES = 4096
 """Of a result beside pixels, profile and all metadata, and of its entry in GridFS. A built profile
 and safe metadata take part of them."""
 
-USUAL_SHARE: dict[OutputFormat, float] = {"png": 1.0, "jpeg": 0.15, "webp": 0.15}
+USUAL_SHARE: dict[OutputFormat, float] = {
+    "png": 1.0,
+    "jpeg": 0.15,
+    "webp": 0.15,
+    "avif": 0.05,
+}
 """Predicted share of the most, as long as no results were measured. Six photographs and paintings
 took 0.03 to 0.13 of it with the usual qualities, and at most half of that when enlarged."""
 _MARGIN = 1.25  # above the largest measured share
@@ -47,6 +53,9 @@ def most_bytes(
     else:
         pixel = _MOST[output]
     pixels = sum(width * height for width, height in sizes)
+    limit = final_encoding(operations, output).max_bytes
+    if limit is not None:
+        return min(round(pixels * pixel), len(sizes) * limit) + len(sizes) * _HEAD_BYTES
     head = _HEAD_BYTES + header.profile_bytes + most_metadata_bytes(metadata)
     return round(pixels * pixel) + len(sizes) * head
 

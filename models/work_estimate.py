@@ -17,7 +17,18 @@ from models.work_prices import STORE, Parts, Prices, runs_network
 # Reference prices: seconds for a million pixels on a core of 3 GHz; those of networks with
 # OpenVINO. What this machine takes is measured and corrects them.
 _DECODE = {"jpeg": 0.02, "smaller": 0.006, "png": 0.06, "gif": 0.06}
-_ENCODE: dict[str, float] = {"png": 0.08, "jpeg": 0.03, "webp": 0.2, "lossless": 0.35}
+_ENCODE: dict[str, float] = {
+    "png": 0.08,
+    "jpeg": 0.03,
+    "webp": 0.2,
+    "lossless": 0.35,
+    "avif": 0.2,
+    "progressive": 0.08,
+    # With max_bytes: seven or eight encodings, until the quality is found.
+    "jpeg searched": 0.25,
+    "webp searched": 1.5,
+    "avif searched": 1.5,
+}
 _OPERATION = 0.02  # times its cost, of the larger of its input and output
 _NETWORK = {
     "darkroom-fast": 0.25,
@@ -65,8 +76,13 @@ def steps(
         else:
             found.append([(operation.op, max(before, after) * _OPERATION * operation.cost())])
         before = after
-    lossless = output == "webp" and final_encoding(operations, output).quality == "lossless"
-    kind = "lossless" if lossless else output
+    encoding, kind = final_encoding(operations, output), str(output)
+    if encoding.max_bytes is not None:
+        kind = f"{output} searched"
+    elif encoding.progressive:
+        kind = "progressive"
+    elif output == "webp" and encoding.quality == "lossless":
+        kind = "lossless"
     found.append([(f"encode {kind}", _megapixels(results) * _ENCODE[kind])])
     return found
 

@@ -51,6 +51,7 @@ from service.routes import add_routes, routes
 from service.submissions.admission import Admission
 from service.submissions.task_creator import TASK_CREATOR, TaskCreator
 from service.uploads.disk_space import DISK_SPACE, DiskSpace
+from service.uploads.image_fetcher import IMAGE_FETCHER, ImageFetcher
 
 log = structlog.get_logger()
 
@@ -102,6 +103,8 @@ async def stores_context(app: web.Application) -> AsyncIterator[None]:
         app[RATE_LIMITER] = RateLimiter(settings.limits, redis)
         app[AUTHENTICATOR] = Authenticator(settings.http, store, app[TOKENS])
         app[DISK_SPACE] = DiskSpace(settings.uploads, store)
+        app[IMAGE_FETCHER] = ImageFetcher(settings)
+        opened.push_async_callback(app[IMAGE_FETCHER].close)
         admission = Admission(settings, store, app[DISK_SPACE].free_space)
         app[TASK_CREATOR] = TaskCreator(
             settings, app[CATALOGUE], store, app[QUEUE], admission, app[RATE_LIMITER]

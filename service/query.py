@@ -10,6 +10,7 @@ from aiohttp.typedefs import Handler
 
 from models.errors import BadParameter
 from service.auth.identity import identity
+from service.http.request_body import is_picture
 from service.openapi.endpoint import Endpoint, declaration_of, parameter
 from service.pages.render import error_page, wants_page
 
@@ -31,6 +32,8 @@ REDIRECT = {
         enum=["0", "1"],
     )
 }
+WAITING = frozenset({*WAIT, *REDIRECT})
+"""Parameters of a submission's query that say how it is answered."""
 
 
 @web.middleware
@@ -45,7 +48,8 @@ async def declaration_middleware(request: web.Request, handler: Handler) -> web.
         return await handler(request)
     try:
         # The query of a link is checked with its signature.
-        if not declaration.any_query and identity(request).means != "link":
+        theirs = declaration.any_query or (declaration.picture_query and is_picture(request))
+        if not theirs and identity(request).means != "link":
             _reject_unknown(request, declaration)
         return await handler(request)
     except BadParameter as error:
@@ -99,6 +103,13 @@ def flag(parameters: Mapping[str, str], name: str) -> bool:
     return given == "1"
 
 
+def accepted_types(request: web.Request) -> set[str]:
+    """Return the media types in the Accept header, in lower case, without those of quality 0."""
+    accept = request.headers.get("Accept", "")
+    entries = [entry.lower().replace(" ", "").split(";") for entry in accept.split(",")]
+    return {kind for kind, *options in entries if not _ZERO_QUALITY & set(options)}
+
+
 def wants_image_redirect(request: web.Request) -> bool:
     """Tell whether to redirect to the image of a finished task.
 
@@ -107,9 +118,7 @@ def wants_image_redirect(request: web.Request) -> bool:
     """
     if "redirect" in request.query:
         return flag(request.query, "redirect")
-    accept = request.headers.get("Accept", "")
-    entries = [entry.lower().replace(" ", "").split(";") for entry in accept.split(",")]
-    kinds = {kind for kind, *options in entries if not _ZERO_QUALITY & set(options)}
+    kinds = accepted_types(request)
     return any(k.startswith("image/") for k in kinds) and not kinds & {
         "text/html",
         "application/json",

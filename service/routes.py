@@ -23,7 +23,12 @@ from service.handlers import (
     send_images,
     tasks,
 )
-from service.handlers.submissions import operation_handler, process
+from service.handlers.submissions import (
+    operation_handler,
+    picture_handler,
+    process,
+    put_process,
+)
 from service.http.request_checks import handle_expect
 from service.legacy import convert, items
 from service.pages import static_files
@@ -34,6 +39,7 @@ RouteTable = list[tuple[Permission, web.RouteDef]]
 def routes(settings: MonitoringSettings) -> RouteTable:
     """Return the routes; /metrics only where METRICS is on."""
     upload = [web.post(f"/{op}", operation_handler(op)) for op in OPERATIONS if op != "convert"]
+    upload += [web.put(f"/{op}", picture_handler(op)) for op in OPERATIONS]
     table: RouteTable = [
         (Permission.PUBLIC, web.get("/", home.index)),
         (Permission.PUBLIC, web.get("/login", login.form)),
@@ -41,6 +47,7 @@ def routes(settings: MonitoringSettings) -> RouteTable:
         (Permission.PUBLIC, web.post("/logout", login.logout)),
         *((Permission.SUBMIT, each) for each in upload),
         (Permission.SUBMIT, web.post("/process", process)),
+        (Permission.SUBMIT, web.put("/process", put_process)),
         # With ``file`` the older thumbnail service.
         (Permission.SUBMIT, web.post("/convert", convert.convert)),
         (Permission.READ, web.get("/convert/{id}", convert.show)),

@@ -9,36 +9,49 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from models.errors import TooManyPixels, UnsupportedFormat
-from models.images import gif, jpeg, png, webp
+from models.images import avif, gif, jpeg, png, webp
 from models.images.icc import jpeg_profile_bytes, png_profile_bytes
 from models.images.signatures import SNIFFED_BYTES, name_of
 
 InputFormat = Literal["png", "jpeg", "gif"]
 """Formats of inputs; GIF only on legacy routes."""
-OutputFormat = Literal["png", "jpeg", "webp"]
+OutputFormat = Literal["png", "jpeg", "webp", "avif"]
 """Formats of results."""
 ACCEPTED_FORMATS: tuple[InputFormat, ...] = ("png", "jpeg")
 MEDIA_TYPES: dict[OutputFormat, str] = {
     "png": "image/png",
     "jpeg": "image/jpeg",
     "webp": "image/webp",
+    "avif": "image/avif",
 }
-EXTENSIONS: dict[OutputFormat, str] = {"png": "png", "jpeg": "jpg", "webp": "webp"}
+EXTENSIONS: dict[OutputFormat, str] = {
+    "png": "png",
+    "jpeg": "jpg",
+    "webp": "webp",
+    "avif": "avif",
+}
 FORMAT_BY_EXTENSION: dict[str, OutputFormat] = {
     "png": "png",
     "jpg": "jpeg",
     "jpeg": "jpeg",
     "webp": "webp",
+    "avif": "avif",
 }
 """Output format by the suffix of a file name."""
-MAX_SIDE_PIXELS: dict[OutputFormat, int] = {"png": 1_000_000, "jpeg": 65_500, "webp": 16_383}
-"""Longest side that libpng, libjpeg-turbo and libwebp can write."""
+MAX_SIDE_PIXELS: dict[OutputFormat, int] = {
+    "png": 1_000_000,
+    "jpeg": 65_500,
+    "webp": 16_383,
+    "avif": 32_768,
+}
+"""Longest side that libpng, libjpeg-turbo and libwebp can write, and that libavif reads."""
 
 _READ_SIZE = {
     "png": png.read_size,
     "jpeg": jpeg.read_size,
     "gif": gif.read_size,
     "webp": webp.read_size,
+    "avif": avif.read_size,
 }
 _SAMPLES: dict[str, tuple[int, int]] = {"jpeg": (8, 3), "gif": (8, 4)}
 
@@ -107,7 +120,8 @@ def inspect(
 
     The picture takes ``size`` bytes from ``start``, a multiple of ``mmap.ALLOCATIONGRANULARITY``;
     size 0: up to the end. Nothing is decoded: PNG chunks are walked with their CRCs, JPEG segments
-    to the end of the picture, GIF blocks to the end mark, WebP chunks to the end. A large file
+    to the end of the picture, GIF blocks to the end mark, WebP chunks and AVIF boxes to
+    the end. A large file
     takes some milliseconds: do not call it on the event loop.
 
     Raises:

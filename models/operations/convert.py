@@ -27,8 +27,22 @@ class Convert(Operation):
     format: OutputFormat = Field(description="Format of the result; jpg is jpeg.")
     quality: Annotated[int, Field(ge=1, le=100)] | Literal["lossless"] | None = Field(
         None,
-        description="Quality of a JPEG or WebP, higher is larger, or lossless for a WebP; PNG is "
-        "always lossless. By default as JPEG_QUALITY and WEBP_QUALITY say.",
+        description="Quality of a JPEG, WebP or AVIF, higher is larger, or lossless for a WebP; "
+        "PNG is always lossless. By default as JPEG_QUALITY and WEBP_QUALITY say, and 75 for AVIF.",
+    )
+    progressive: int = Field(
+        0,
+        ge=0,
+        le=1,
+        description="1: a JPEG that browsers show coarse at first, then fine; it is a little "
+        "smaller.",
+    )
+    max_bytes: int | None = Field(
+        None,
+        ge=1,
+        title="Max bytes",
+        description="Most bytes of the file: the highest quality that fits is searched for, from "
+        "quality downwards.",
     )
 
     @field_validator("format", mode="before")
@@ -51,20 +65,43 @@ class Convert(Operation):
     def _quality_that_the_format_has(self) -> Convert:
         if self.format == "png" and isinstance(self.quality, int):
             raise ValueError(
-                "PNG loses nothing and has no number as quality: leave it out, or ask for jpeg or "
-                "webp"
+                "PNG loses nothing and has no number as quality: leave it out, or ask for jpeg, "
+                "webp or avif"
             )
-        if self.format == "jpeg" and self.quality == "lossless":
-            raise ValueError("JPEG is never lossless: send 1 to 100, or ask for webp or png")
+        if self.format in {"jpeg", "avif"} and self.quality == "lossless":
+            raise ValueError(
+                f"{self.format.upper()} is never lossless here: send 1 to 100, or ask for webp or "
+                "png"
+            )
+        if self.progressive and self.format != "jpeg":
+            raise ValueError(f"progressive is for jpeg, not for {self.format}: leave it out")
+        if self.max_bytes is not None and (self.format == "png" or self.quality == "lossless"):
+            raise ValueError(
+                "max_bytes needs a quality that can be lowered: ask for jpeg, webp or avif, and "
+                "not for lossless"
+            )
         return self
 
     def label(self) -> str:
-        if self.quality is None:
-            return "convert"
-        return f"convert-{'q' if isinstance(self.quality, int) else ''}{self.quality}"
+        parts = ["convert"]
+        if self.quality is not None:
+            parts.append(f"{'q' if isinstance(self.quality, int) else ''}{self.quality}")
+        if self.progressive:
+            parts.append("progressive")
+        if self.max_bytes is not None:
+            parts.append(f"{self.max_bytes}b")
+        return "-".join(parts)
 
     def encoding(self) -> Encoding:
-        return Encoding(self.format, self.quality)
+        return Encoding(self.format, self.quality, bool(self.progressive), self.max_bytes)
+
+    def document(self) -> dict[str, Any]:
+        """Return the canonical form; without what came later, where it is not set.
+
+        So the fingerprints of older results are the same.
+        """
+        later = {"progressive": 0, "max_bytes": None}
+        return {k: v for k, v in super().document().items() if k not in later or v != later[k]}
 
 
 def is_encoded_quality(text: str) -> bool:

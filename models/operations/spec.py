@@ -29,10 +29,16 @@ EncodedQuality = int | Literal["lossless"] | None
 
 @dataclass(frozen=True)
 class Encoding:
-    """The format and quality of results; what ``format`` PNG has is always lossless."""
+    """The format and quality of results; what ``format`` PNG has is always lossless.
+
+    ``progressive``: of a JPEG. ``max_bytes``: the file has at most as many; ``quality`` is then the
+    highest that is tried.
+    """
 
     format: OutputFormat
     quality: EncodedQuality = None
+    progressive: bool = False
+    max_bytes: int | None = None
 
 
 class Operation(BaseModel):

@@ -78,6 +78,13 @@ class WebhookEvent(OutboxItem):
         return self.body is not None
 
 
+MAX_CALLBACKS = 100
+"""Pairs of name and URL that one client may register for one task or group that has not succeeded.
+
+A group of MAX_BATCH names has no more of its own; all are called again when the task restarts.
+"""
+
+
 @dataclass(frozen=True)
 class WebhookRequest:
     """A webhook to register; no two that wait have the same ``key``."""

@@ -102,6 +102,12 @@ class Settings:
         reachable = self.api_keys_enabled or not is_loopback(self.http.host)
         return self.limits.rate_limits == "on" or (self.limits.rate_limits == "auto" and reachable)
 
+    @property
+    def fetch_urls_enabled(self) -> bool:
+        """Whether image_url is fetched: FETCH_URLS; auto: if only this machine has access."""
+        local = is_loopback(self.http.host) and not self.api_keys_enabled
+        return self.webhook.fetch_urls == "on" or (self.webhook.fetch_urls == "auto" and local)
+
     def require_folders(self) -> Self:
         """Return self if the folders of the service exist.
 

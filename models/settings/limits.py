@@ -67,8 +67,8 @@ class LimitSettings(Group):
         3600,
         ge=1,
         description="Requests with a callback_url an hour of one client; more get 429, so that "
-        "the service cannot be used to flood a server. Webhooks of restarted tasks count apart, "
-        "with the same limit.",
+        "the service cannot be used to flood a server. Webhooks of restarted tasks, and pictures "
+        "fetched by image_url, count apart, with the same limit.",
     )
     max_connections: int = Field(
         4000,

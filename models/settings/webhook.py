@@ -1,4 +1,4 @@
-"""Settings: webhooks."""
+"""Settings: webhooks, and pictures fetched by URL."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import base64
 import binascii
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator
 
@@ -15,9 +16,15 @@ _KEY_BYTES = range(24, 65)  # of a secret, by Standard Webhooks
 
 
 class WebhookSettings(Group):
-    """Webhooks: calls to a callback_url when a task or group ends."""
+    """Calls of URLs: webhooks to a callback_url, and pictures fetched by image_url."""
 
     webhooks: bool = Field(True, description="Accept callback_url; False: it is refused.")
+    fetch_urls: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="Fetch pictures that a submission names by image_url, from the ports and "
+        "networks, and with the name servers, CA file and timeout of webhooks; auto: only while "
+        "HOST is loopback and keys are off.",
+    )
     webhook_secret: SecretStr = Field(
         SecretStr(""),
         description="Secret that signs webhooks (whsec_ and base64 of 24 to 64 bytes); several, "
@@ -25,32 +32,27 @@ class WebhookSettings(Group):
         "SECRET_KEY, as the secrets of API keys always are.",
     )
     webhook_ports: str = Field(
-        "80,443", description="Ports that a callback_url may have, separated by commas."
+        "80,443",
+        description="Ports that these URLs may have, separated by commas.",
     )
     webhook_allowed_networks: str = Field(
         "",
         description="Private networks (10.1.0.0/16, ::1/128, ...) that may be called, separated "
-        "by commas, for your own receivers. All clients that may submit can then reach them.",
+        "by commas, for your own receivers and pictures. All clients that may submit can then "
+        "reach them.",
     )
     webhook_nameservers: str = Field(
         "",
-        description="DNS servers for the host names of receivers (address or address:port, "
+        description="DNS servers for the host names of these URLs (address or address:port, "
         "separated by commas); empty: those of this machine. /etc/hosts is not read.",
     )
     webhook_ca_file: Path | None = Field(
-        None, description="File with CA certificates (PEM) for receivers with a private CA."
-    )
-    webhooks_per_task: int = Field(
-        100,
-        ge=1,
-        le=1000,
-        description="Pairs of name and URL that one client may register for one task or group "
-        "that has not succeeded; more get 422. All are called again after a restart of the task.",
+        None, description="File with CA certificates (PEM) for servers with a private CA."
     )
     webhook_timeout: float = Field(
         10,
         gt=0,
-        description="Seconds for a whole call: DNS, connection, TLS and the status line.",
+        description="Seconds for a whole call: DNS, connection, TLS and the head of the response.",
     )
     webhook_concurrency: int = Field(
         16,

@@ -29,14 +29,17 @@ async def count_request(request: web.Request, setting: str, client: str) -> None
         await _count(request, setting, client)
 
 
-async def count_call(request: web.Request, setting: str) -> None:
+async def count_call(request: web.Request, setting: str, apart: str = "") -> None:
     """Count a call that has an hourly quota for each client, such as MAIL_PER_CLIENT.
+
+    ``apart``: calls of this kind have a quota of their own, of the same size.
 
     Raises:
         RateLimited, StoreUnavailable: as for ``count_request``.
     """
     owner = identity(request).owner
-    await _count(request, setting, f"key:{owner}" if owner else request[CLIENT_IP])
+    client = f"key:{owner}" if owner else request[CLIENT_IP]
+    await _count(request, setting, f"{apart}:{client}" if apart else client)
 
 
 async def count_email(request: web.Request, address: str) -> RateLimitState:

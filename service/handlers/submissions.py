@@ -1,4 +1,4 @@
-"""POST /<operation> and POST /process: submit images, get a task or a group."""
+"""POST and PUT /<operation> and /process: submit images, get a task or a group."""
 
 from __future__ import annotations
 
@@ -8,20 +8,27 @@ from functools import partial
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from models.errors import BadParameter
+from models.errors import BadParameter, BadRequest, RequestHeadTooLarge
 from models.images.inspect import ACCEPTED_FORMATS
-from models.operations import OPERATIONS, Operation, parse
+from models.operations import OPERATIONS, Operation
 from models.operations.parameter_docs import curl_fields, summary
 from models.operations.steps import read_pipeline
 from models.settings.uploads import UploadSettings
 from models.tasks.schemas import GroupBody, TaskBody
 from service.app_keys import SETTINGS
+from service.http.request_body import content_type, is_picture
 from service.openapi import form_schemas
-from service.openapi.endpoint import FORM, BodySpec, ResponseSpec, endpoint
+from service.openapi.endpoint import ResponseSpec, endpoint
 from service.openapi.error_groups import TASK_ERRORS, UPLOAD_ERRORS
+from service.openapi.other_bodies import (
+    PICTURE_BODY,
+    PICTURE_QUERY,
+    query_fields,
+    submission_body,
+)
 from service.query import REDIRECT, WAIT
 from service.submissions.submission_request import SubmissionRequest
-from service.uploads.multipart import FormShape
+from service.uploads.form import FormShape
 
 IMAGE_FIELDS = dict.fromkeys(("image", "images", "images[]", "file", "files"), ACCEPTED_FORMATS)
 """Names of the file field with their formats; the first is documented, the others are aliases."""
@@ -44,34 +51,62 @@ SUBMISSION_RESPONSES = {
 
 def operation_handler(op: str) -> Handler:
     """Return the handler of POST /``op``."""
-    own = OPERATIONS[op].model_fields
 
     @endpoint(
         "Pictures",
         summary(OPERATIONS[op]),
+        description=PICTURE_QUERY,
         query=WAIT | REDIRECT,
+        picture_query=True,
         headers=("Prefer",),
-        body=BodySpec({FORM: partial(form_schemas.operation_form, op)}),
+        body=submission_body(partial(form_schemas.operation_form, op)),
         responses=SUBMISSION_RESPONSES,
         errors=(*UPLOAD_ERRORS, *TASK_ERRORS),
         examples=(f"curl -F image=@cat.png{curl_fields(OPERATIONS[op])} '{{url}}/{op}?wait=30'",),
     )
     async def submit(request: web.Request) -> web.StreamResponse:
-        def operations(submission: SubmissionRequest) -> Sequence[Operation]:
-            return [parse(op, submission.form.fields)]
-
-        shape = image_form(request.app[SETTINGS].uploads)
-        return await SubmissionRequest.handle(request, shape, operations, own)
+        return await _submit(request, op)
 
     return submit
+
+
+def picture_handler(op: str) -> Handler:
+    """Return the handler of PUT /``op``: the body is the picture, as curl -T sends it."""
+    example = "&".join(f"{name}={value}" for name, value in OPERATIONS[op].example.items())
+
+    @endpoint(
+        "Pictures",
+        f"{summary(OPERATIONS[op]).rstrip('.')}; the body is the picture",
+        query=WAIT | REDIRECT | query_fields(partial(form_schemas.operation_form, op)),
+        headers=("Prefer",),
+        body=PICTURE_BODY,
+        responses=SUBMISSION_RESPONSES,
+        errors=(*UPLOAD_ERRORS, *TASK_ERRORS, RequestHeadTooLarge),
+        examples=(f"curl -T cat.png '{{url}}/{op}?wait=30&filename=cat.png&{example}'",),
+    )
+    async def put(request: web.Request) -> web.StreamResponse:
+        _require_picture(request)
+        return await _submit(request, op)
+
+    return put
+
+
+async def _submit(request: web.Request, op: str) -> web.StreamResponse:
+    def operations(submission: SubmissionRequest) -> Sequence[Operation]:
+        return submission.operation(op)
+
+    shape = image_form(request.app[SETTINGS].uploads)
+    return await SubmissionRequest.handle(request, shape, operations, OPERATIONS[op].model_fields)
 
 
 @endpoint(
     "Pictures",
     "Apply several operations, in order",
+    description=PICTURE_QUERY,
     query=WAIT | REDIRECT,
+    picture_query=True,
     headers=("Prefer",),
-    body=BodySpec({FORM: form_schemas.pipeline_form}),
+    body=submission_body(form_schemas.pipeline_form),
     responses=SUBMISSION_RESPONSES,
     errors=(*UPLOAD_ERRORS, *TASK_ERRORS),
     examples=(
@@ -86,9 +121,39 @@ async def process(request: web.Request) -> web.StreamResponse:
     return await SubmissionRequest.handle(request, shape, _pipeline)
 
 
+@endpoint(
+    "Pictures",
+    "Apply several operations, in order; the body is the picture",
+    query=WAIT | REDIRECT | query_fields(form_schemas.pipeline_form),
+    headers=("Prefer",),
+    body=PICTURE_BODY,
+    responses=SUBMISSION_RESPONSES,
+    errors=(*UPLOAD_ERRORS, *TASK_ERRORS, RequestHeadTooLarge),
+    examples=("curl -T cat.png '{url}/process?operations=resize=2&operations=grayscale'",),
+)
+async def put_process(request: web.Request) -> web.StreamResponse:
+    """PUT /process: the body is the picture."""
+    _require_picture(request)
+    return await process(request)
+
+
+def _require_picture(request: web.Request) -> None:
+    """Return if the body of a PUT may be a picture.
+
+    Raises:
+        BadRequest: there is none, or its type says that it is something else.
+    """
+    if not is_picture(request):
+        raise BadRequest(
+            "PUT takes the picture itself as its body, e.g. curl -T cat.png; send a form or JSON "
+            "by POST",
+            measured=content_type(request)[0][:80],
+        )
+
+
 def image_form(settings: UploadSettings, repeated: frozenset[str] = frozenset()) -> FormShape:
     """Return the form of a submission: up to MAX_BATCH images, and text fields."""
-    return FormShape(IMAGE_FIELDS, max_files=settings.max_batch, repeated=repeated)
+    return FormShape(IMAGE_FIELDS, settings.max_batch, repeated, other_bodies=True)
 
 
 def _pipeline(submission: SubmissionRequest) -> Sequence[Operation]:
@@ -102,8 +167,8 @@ def _pipeline(submission: SubmissionRequest) -> Sequence[Operation]:
     if fields:
         unknown = ", ".join(f"{name[:40]!a}" for name in fields)
         raise BadParameter(
-            f"unknown field {unknown}; known: operations, format, quality, email, "
-            "callback_url, report, metadata "
+            f"unknown field {unknown}; known: operations, format, quality, progressive, max_bytes, "
+            "email, callback_url, report, metadata "
             "(parameters belong to their operation)",
             parameter=next(iter(fields))[:40],
         )

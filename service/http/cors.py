@@ -12,7 +12,7 @@ from aiohttp.typedefs import Handler
 from models.errors import Forbidden
 from service.app_keys import SETTINGS
 
-_METHODS = "GET, HEAD, POST, DELETE"
+_METHODS = "GET, HEAD, POST, PUT, DELETE"
 _HEADERS = (
     "Accept, Authorization, Content-Type, If-Match, If-Modified-Since, If-None-Match, If-Range, "
     "If-Unmodified-Since, Last-Event-ID, Prefer, Range, X-API-Key, X-Request-ID"

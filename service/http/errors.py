@@ -23,6 +23,7 @@ STATUS: dict[type[AppError], int] = {
     errors.BadRequest: 400,
     errors.BadParameter: 422,
     errors.BadCallbackUrl: 422,
+    errors.BadImageUrl: 422,
     errors.Unauthorized: 401,
     errors.Forbidden: 403,
     errors.LinkExpired: 403,

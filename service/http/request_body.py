@@ -19,6 +19,7 @@ M = TypeVar("M", bound=BaseModel)
 MAX_FIELDS = 40  # beside the pictures; the largest form has a dozen
 MAX_FIELD_BYTES = 8192  # the longest JSON of twenty operations has a quarter of it
 
+_NO_TYPE = "application/octet-stream"
 _OVERHEAD_BYTES = 64 * 1024  # boundaries and part headers of ten pictures
 _GRACE_SHARE = 6  # of UPLOAD_STALL_TIMEOUT: an upload may begin slowly, for 5 s by default
 _MAX_VALIDATION_ERRORS = 20  # above this, only the count is reported: pydantic formats all or none
@@ -30,9 +31,18 @@ def content_type(request: web.Request) -> tuple[str, dict[str, str]]:
     The parser behind aiohttp's ``request.content_type`` takes more than a second for 8 KB of
     parameters or quotes, this one at most a few milliseconds.
     """
-    given = request.headers.get("Content-Type", "application/octet-stream")
+    given = request.headers.get("Content-Type", _NO_TYPE)
     kind, parameters = parse_options_header(given)
     return kind, parameters
+
+
+def is_picture(request: web.Request) -> bool:
+    """Tell whether there is a body whose type says that it is a picture, or nothing.
+
+    curl -T names no type.
+    """
+    kind = content_type(request)[0]
+    return request.body_exists and (kind.startswith("image/") or kind == _NO_TYPE)
 
 
 def form_limit(files: int, settings: UploadSettings) -> tuple[int, str, int]:

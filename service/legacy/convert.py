@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import structlog
 from aiohttp import web
 
@@ -23,10 +25,11 @@ from service.http.responses import json_response, stream_response
 from service.openapi import form_schemas
 from service.openapi.endpoint import FORM, BodySpec, ResponseSpec, endpoint
 from service.openapi.error_groups import STORE_ERRORS, TASK_ERRORS, UPLOAD_ERRORS
+from service.openapi.other_bodies import PICTURE_QUERY, submission_body
 from service.query import REDIRECT, WAIT
 from service.schemas import LegacyStatus, LegacySubmissionBody
 from service.submissions.submission_request import SubmissionRequest
-from service.uploads.multipart import FormShape
+from service.uploads.form import FormShape
 
 _THUMBNAIL_FIELD = "file"
 _WITH_GIF: tuple[InputFormat, ...] = (*ACCEPTED_FORMATS, "gif")
@@ -90,9 +93,13 @@ async def grayscale(request: web.Request) -> web.StreamResponse:
 @endpoint(
     "Pictures",
     "Convert to another format; with the field file: make a thumbnail, as the older service",
+    description=PICTURE_QUERY,
+    picture_query=True,
     query=WAIT | REDIRECT,
     headers=("Prefer",),
-    body=BodySpec({FORM: form_schemas.convert_form}),
+    body=submission_body(
+        form_schemas.convert_form, partial(form_schemas.operation_form, "convert")
+    ),
     responses={
         **SUBMISSION_RESPONSES,
         202: ResponseSpec(
@@ -111,7 +118,7 @@ async def convert(request: web.Request) -> web.StreamResponse:
     """POST /convert: convert ``image``; for ``file`` make a thumbnail, as the older service."""
     settings = request.app[SETTINGS]
     pictures = {**IMAGE_FIELDS, _THUMBNAIL_FIELD: _WITH_GIF}
-    shape = FormShape(pictures, max_files=settings.uploads.max_batch)
+    shape = FormShape(pictures, settings.uploads.max_batch, other_bodies=True)
     submission = SubmissionRequest(request)
     async with submission.receive(shape):
         used = {file.field for file in submission.form.files}
@@ -123,7 +130,7 @@ async def convert(request: web.Request) -> web.StreamResponse:
                 )
             return await _thumbnail(submission)
         await submission.read_options(own=Convert.model_fields)
-        await submission.create_tasks([parse("convert", submission.form.fields)])
+        await submission.create_tasks(submission.operation("convert"))
     return await submission.respond()
 
 

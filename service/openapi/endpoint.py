@@ -32,6 +32,8 @@ Schema = dict[str, Any]
 JSON = "application/json"
 HTML = "text/html"
 FORM = "multipart/form-data"
+PICTURES = ("image/png", "image/jpeg")
+"""Media types of a picture that is the whole body."""
 URLENCODED = "application/x-www-form-urlencoded"
 
 
@@ -74,7 +76,8 @@ class Endpoint:
     ignores them. ``headers``: names of request headers, see ``headers.REQUEST_HEADERS``.
     ``errors``: all but ``InternalError``, which any route may answer. ``html_errors``: browsers get
     errors as HTML. ``examples``: commands with ``{url}`` for the service and TASK_ID, GROUP_ID,
-    NAME or WORKER for values from an earlier response; the tests run them.
+    NAME or WORKER for values from an earlier response; the tests run them. ``picture_query``: while
+    a picture is the body, the query has the fields of its form, and the handler checks them.
     """
 
     tag: str
@@ -88,6 +91,7 @@ class Endpoint:
     errors: tuple[type[AppError], ...] = ()
     examples: tuple[str, ...] = ()
     html_errors: bool = False
+    picture_query: bool = False
 
     @property
     def body_types(self) -> list[Any]:

@@ -20,6 +20,7 @@ FORM_ERRORS: Errors = (
 UPLOAD_ERRORS: Errors = (
     *FORM_ERRORS,
     errors.BadCallbackUrl,
+    errors.BadImageUrl,
     errors.UnsupportedFormat,
     errors.BadImage,
     errors.TooManyPixels,

@@ -9,11 +9,16 @@ from models.images.inspect import ACCEPTED_FORMATS, FORMAT_BY_EXTENSION, InputFo
 from models.images.metadata import METADATA, MetadataChoice
 from models.operations import OPERATIONS, Operation
 from models.operations.parameter_docs import list_form
+from models.outbound.url import MAX_URL_CHARACTERS
 from models.outbox.email_address import MAX_CHARACTERS
-from models.outbox.webhook_url import MAX_URL_CHARACTERS
 from models.settings.uploads import UploadSettings
 from service.openapi.endpoint import Schema
 from service.openapi.limits import format_bytes
+
+_AUTO = "auto: avif or webp if the request's Accept names it, else the format of the image."
+
+PICTURE_REQUIRED = [{"required": ["image"]}, {"required": ["image_url"]}]
+"""Of a submission: one of both."""
 
 
 def operation_form(op: str, settings: UploadSettings) -> Schema:
@@ -25,19 +30,22 @@ def operation_form(op: str, settings: UploadSettings) -> Schema:
         either = [{key: network[key] for key in ("type", "enum")}, *common["quality"]["anyOf"]]
         said = f"{network['description']} Or, beside format: {common['quality']['description']}"
         own["quality"] = {"anyOf": either, "description": said}
+    if "format" in own:
+        own["format"] = {**own["format"], "enum": [*own["format"]["enum"], "auto"]}
+        own["format"]["description"] += f" {_AUTO}"
     # The operation's own fields replace common ones.
-    fields = {"image": _images_field(settings), **own, **common, **own}
-    return _form(fields, ["image", *required])
+    fields = {**_pictures(settings), **own, **common, **own}
+    return {**_form(fields, required), "anyOf": PICTURE_REQUIRED}
 
 
 def pipeline_form(settings: UploadSettings) -> Schema:
     """Return the form schema of ``POST /process``."""
     fields = {
-        "image": _images_field(settings),
+        **_pictures(settings),
         "operations": _operations_field(settings),
         **_common_fields(settings),
     }
-    return _form(fields, ["image", "operations"])
+    return {**_form(fields, ["operations"]), "anyOf": PICTURE_REQUIRED}
 
 
 def convert_form(settings: UploadSettings) -> Schema:
@@ -46,20 +54,24 @@ def convert_form(settings: UploadSettings) -> Schema:
     kinds: tuple[InputFormat, ...] = (*ACCEPTED_FORMATS, "gif")
     ours = operation_form("convert", settings)
     del ours["properties"]["image"]["minItems"]  # an empty field counts as not sent
-    file = _image_field(settings, kinds)
+    file = image_field(settings, kinds)
     file["description"] += " Makes a thumbnail, as the older thumbnail service did; takes only "
     file["description"] += f"{' and '.join(thumbnail)}, and no image beside it."
     return {
         **ours,
         "properties": {**ours["properties"], "file": file, **thumbnail},
         "required": [],
-        "anyOf": [{"required": ["image", "format"]}, {"required": ["file"]}],
+        "anyOf": [
+            {"required": ["image", "format"]},
+            {"required": ["image_url", "format"]},
+            {"required": ["file"]},
+        ],
     }
 
 
 def grayscale_form(settings: UploadSettings) -> Schema:
     """Return the form schema of ``POST /convert/``, that of the older grayscale converter."""
-    return _form({"uploaded_file": _image_field(settings, ACCEPTED_FORMATS)}, ["uploaded_file"])
+    return _form({"uploaded_file": image_field(settings, ACCEPTED_FORMATS)}, ["uploaded_file"])
 
 
 def parameter_schemas(spec: type[Operation]) -> tuple[dict[str, Schema], list[str]]:
@@ -87,7 +99,8 @@ def _form(fields: dict[str, Schema], required: Sequence[str]) -> Schema:
     }
 
 
-def _image_field(settings: UploadSettings, kinds: Sequence[InputFormat]) -> Schema:
+def image_field(settings: UploadSettings, kinds: Sequence[InputFormat]) -> Schema:
+    """Return the schema of a picture file in one of the formats ``kinds``."""
     return {
         "type": "string",
         "format": "binary",
@@ -98,8 +111,22 @@ def _image_field(settings: UploadSettings, kinds: Sequence[InputFormat]) -> Sche
     }
 
 
+def _pictures(settings: UploadSettings) -> dict[str, Schema]:
+    url = {"type": "string", "format": "uri"}  # a bad one fails alone, so that it has no limit here
+    urls = {
+        "type": "array",
+        "items": url,
+        "minItems": 1,
+        "maxItems": settings.max_batch,
+        "description": "Public http or https URLs of pictures, of at most "
+        f"{MAX_URL_CHARACTERS} characters, which the service fetches if FETCH_URLS allows it "
+        "(docs/pictures.md); beside image, or in place of it.",
+    }
+    return {"image": _images_field(settings), "image_url": urls}
+
+
 def _images_field(settings: UploadSettings) -> Schema:
-    one = _image_field(settings, ACCEPTED_FORMATS)
+    one = image_field(settings, ACCEPTED_FORMATS)
     return {
         "type": "array",
         "items": {key: value for key, value in one.items() if key != "description"},
@@ -152,16 +179,26 @@ def _common_fields(settings: UploadSettings) -> dict[str, Schema]:
     return {
         "format": {
             "type": "string",
-            "enum": [*FORMAT_BY_EXTENSION, ""],
-            "description": "Format of the results; empty or missing: that of the image.",
+            "enum": [*FORMAT_BY_EXTENSION, "auto", ""],
+            "description": f"Format of the results; empty or missing: that of the image. {_AUTO}",
         },
         "quality": {
             "anyOf": [
                 {"type": "integer", "minimum": 1, "maximum": 100},
                 {"type": "string", "enum": ["lossless", ""]},
             ],
-            "description": "Quality of results in JPEG or WebP, or lossless for WebP, as convert "
-            "takes it.",
+            "description": "Quality of results in JPEG, WebP or AVIF, or lossless for WebP, as "
+            "convert takes it.",
+        },
+        "progressive": {
+            "type": "string",
+            "enum": ["0", "1", ""],
+            "description": "1: results in JPEG are progressive, as convert makes them.",
+        },
+        "max_bytes": {
+            "anyOf": [{"type": "integer", "minimum": 1}, {"const": ""}],
+            "description": "Most bytes of each result in JPEG, WebP or AVIF: the highest quality "
+            "that fits is searched for.",
         },
         "email": {
             "type": "string",

@@ -77,8 +77,8 @@ def build_operation(
         "operationId": _operation_id(route),
         "parameters": [
             *_path_parameters(route),
-            *_optional_parameters("query", endpoint.query, settings),
-            *_optional_parameters(
+            *_query_or_headers("query", endpoint.query, settings),
+            *_query_or_headers(
                 "header", {name: REQUEST_HEADERS[name] for name in endpoint.headers}, settings
             ),
         ],
@@ -109,7 +109,7 @@ def _path_parameters(route: Route) -> list[Schema]:
     return found
 
 
-def _optional_parameters(
+def _query_or_headers(
     place: str, parameters: Mapping[str, Schema], settings: Settings
 ) -> list[Schema]:
     values = {
@@ -121,7 +121,7 @@ def _optional_parameters(
         {
             "name": name,
             "in": place,
-            "required": False,
+            "required": each.get("required", False),
             "description": each["description"].format(**values),
             "schema": each["schema"],
         }

@@ -5,8 +5,8 @@ from __future__ import annotations
 from aiohttp import web
 
 from models.errors import BadCallbackUrl
+from models.outbound.url import AddressPolicy, parse_callback_url
 from models.outbox import webhook as events
-from models.outbox.webhook_url import AddressPolicy, parse_callback_url
 from models.tasks.group import Group
 from models.tasks.task import Status, Task
 from service.app_keys import SETTINGS, STORE
@@ -41,9 +41,9 @@ async def add_callback(
     It is due at once if the task has ended. ``name``: the file name of its upload.
 
     Raises:
-        BadCallbackUrl: WEBHOOKS_PER_TASK is reached.
+        BadCallbackUrl: it has MAX_CALLBACKS already.
     """
-    store, limit = request.app[STORE], request.app[SETTINGS].webhook.webhooks_per_task
+    store = request.app[STORE]
     if isinstance(subject, Task):
         webhook = events.task_webhook(subject, name, url, client_id(request))
         rearmable = subject.status is not Status.SUCCESS
@@ -52,14 +52,13 @@ async def add_callback(
         rearmable = True
     if rearmable:
         others = await store.webhooks.count_rearmable(webhook)
-        if others >= limit:
+        if others >= events.MAX_CALLBACKS:
             raise BadCallbackUrl(
                 f"{webhook.about} {webhook.subject} has {others} callback URLs already; at most "
-                f"{limit} are allowed (WEBHOOKS_PER_TASK). It runs all the same: send the request "
+                f"{events.MAX_CALLBACKS} are allowed. It runs all the same: send the request "
                 "without callback_url",
                 parameter="callback_url",
-                setting="WEBHOOKS_PER_TASK",
-                limit=limit,
+                limit=events.MAX_CALLBACKS,
                 measured=others,
             )
     await store.webhooks.put(webhook)

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 import structlog
 from aiohttp import web
 
-from models.errors import AppError, BadParameter, BadRequest, StoreUnavailable
-from models.images.inspect import FORMAT_BY_EXTENSION, MEDIA_TYPES, OutputFormat
+from models.errors import AppError, BadRequest, StoreUnavailable
+from models.images.inspect import OutputFormat
 from models.images.metadata import MetadataChoice, read_choice
 from models.operations import Operation, parse
 from models.operations.convert import is_encoded_quality
@@ -24,12 +24,15 @@ from service.events.long_poll import long_poll_group, long_poll_task
 from service.http.request_counts import REQUEST_COUNTS
 from service.query import flag, wait_seconds, wants_image_redirect
 from service.submissions.callbacks import add_callback, validate_callback_url
+from service.submissions.fetching import fetch_pictures
+from service.submissions.formats import AUTO_FORMAT, preferred_format, read_format
 from service.submissions.groups import create_group
 from service.submissions.task_creator import TASK_CREATOR, TaskSpec
 from service.task_response import respond_group, respond_task
 from service.uploads.disk_space import DISK_SPACE
+from service.uploads.form import Form, FormShape
 from service.uploads.incoming_file import IncomingFile
-from service.uploads.multipart import Form, FormShape, read_form
+from service.uploads.receive import read_form
 
 OperationsOf = Callable[["SubmissionRequest"], Sequence[Operation]]
 
@@ -53,7 +56,8 @@ class SubmissionRequest:
         self.report = False
         self.metadata: MetadataChoice = "none"
         self.format: OutputFormat | None = None
-        self.quality = ""
+        self.encoding: dict[str, str] = {}
+        self.negotiated = False
         self.members: list[Member] = []
         self.tasks: dict[str, Task] = {}
 
@@ -87,27 +91,32 @@ class SubmissionRequest:
 
         Raises:
             BadRequest: not a form, no file, too many, or malformed.
+            BadParameter, RateLimited: see ``fetch_pictures``.
             TooLarge, UploadTooSlow, InsufficientResources: see the settings.
             Unauthorized: the key was revoked during the upload.
         """
         with self.request.app[DISK_SPACE].spool(client_id(self.request)) as spool:
             self.form = await read_form(self.request, spool, shape, self.settings.uploads)
+            if self.form.urls:
+                self.form.files += await fetch_pictures(self.request, self.form, spool)
             if not self.form.files:
-                expected = next(iter(shape.file_fields))
+                expected = shape.file_field
+                other = ", or a URL as image_url" if shape.other_bodies else ""
                 sent = ", ".join(repr(name[:40]) for name in self.form.fields) or "none"
                 raise BadRequest(
                     f"there is no picture in the field {expected!r} (fields sent: {sent}); "
-                    f"e.g. curl -F {expected}=@cat.png",
+                    f"e.g. curl -F {expected}=@cat.png{other}",
                     field=expected,
                 )
             await self.request.app[AUTHENTICATOR].revalidate(self.request)
             yield
 
     async def read_options(self, own: Collection[str] = ()) -> None:
-        """Take the options out of the fields: e-mail, callback, report, metadata, format, quality.
+        """Take the options out of the fields: e-mail, callback, report, metadata, and the encoding.
 
         ``own``: names of the operation's parameters, which stay. Where ``format`` is not one of
         them, ``quality`` may have values of both: those that ``convert`` knows are taken.
+        ``format=auto`` is always taken: what is chosen may differ from picture to picture.
 
         Raises:
             BadParameter, BadCallbackUrl: one of them is invalid.
@@ -120,10 +129,25 @@ class SubmissionRequest:
             self.callback_url = await validate_callback_url(self.request, url)
         self.report = flag({"report": fields.pop("report", "") or "0"}, "report")
         self.metadata = read_choice(fields.pop("metadata", ""))
-        if "format" not in own:
-            self.format = _format(fields.pop("format", ""))
-            if "quality" not in own or is_encoded_quality(fields.get("quality", "")):
-                self.quality = fields.pop("quality", "")
+        auto = fields.get("format", "").lower() == AUTO_FORMAT
+        if "format" in own and not auto:
+            return
+        given = fields.pop("format", "")
+        self.negotiated = auto
+        if auto:
+            self.format = preferred_format(self.request)
+        elif given:
+            self.format = read_format(given)
+        if "format" in own or "quality" not in own or is_encoded_quality(fields.get("quality", "")):
+            self.encoding["quality"] = fields.pop("quality", "")
+        for name in ("progressive", "max_bytes"):
+            self.encoding[name] = fields.pop(name, "")
+
+    def operation(self, op: str) -> Sequence[Operation]:
+        """Return ``op`` with the fields that are left; none for a convert to ``format=auto``."""
+        if op == "convert" and self.negotiated and not self.form.fields:
+            return []
+        return [parse(op, self.form.fields)]
 
     async def create_tasks(self, operations: Sequence[Operation]) -> None:
         """Create a task for each image; an image that is refused fails alone, unless all are.
@@ -163,8 +187,9 @@ class SubmissionRequest:
     async def _create_task(self, file: IncomingFile, operations: Sequence[Operation]) -> Task:
         await file.validate()
         output = self.format or final_encoding(operations, file.header.format).format
-        if self.quality:
-            encoded = parse("convert", {"format": output, "quality": self.quality})
+        encoding = {name: value for name, value in self.encoding.items() if value}
+        if encoding or not operations:
+            encoded = parse("convert", {"format": output, **encoding})
             operations = [*operations, encoded]
         client, owner = client_id(self.request), identity(self.request).owner
         spec = TaskSpec(file, operations, output, client, owner, self.report, self.metadata)
@@ -180,8 +205,15 @@ class SubmissionRequest:
         """Respond with the task of the one image, or with the group of several.
 
         Raises:
-            BadCallbackUrl: the task or group has WEBHOOKS_PER_TASK callback URLs already.
+            BadCallbackUrl: the task or group has MAX_CALLBACKS callback URLs already.
         """
+        response = await self._respond()
+        if self.negotiated and not response.prepared:
+            vary = response.headers.get("Vary")
+            response.headers["Vary"] = f"{vary}, Accept" if vary else "Accept"
+        return response
+
+    async def _respond(self) -> web.StreamResponse:
         if len(self.members) == 1:
             return await self._respond_task()
         group, tasks = await self._create_group()
@@ -216,13 +248,3 @@ class SubmissionRequest:
     async def _create_group(self) -> tuple[Group, dict[str, Task]]:
         store, owner = self.request.app[STORE], identity(self.request).owner
         return await create_group(store, self.members, self.email, owner)
-
-
-def _format(value: str) -> OutputFormat | None:
-    if value and value.lower() not in FORMAT_BY_EXTENSION:
-        raise BadParameter(
-            f"format {value[:20]!a} is not supported; known: {', '.join(MEDIA_TYPES)}",
-            parameter="format",
-            known=list(MEDIA_TYPES),
-        )
-    return FORMAT_BY_EXTENSION.get(value.lower())

@@ -55,6 +55,10 @@ class IncomingFile:
         self._digest = hashlib.sha256()
         self._start = b""
 
+    def rename(self, name: str) -> None:
+        """Set the name, where it comes after the file."""
+        self.name = sanitize(name)
+
     @classmethod
     def copy_of(cls, name: str, source: BinaryIO, spool: Spool, settings: UploadSettings) -> Self:
         """Return a copy of ``source``, a file on this machine.

@@ -7,13 +7,18 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from models.errors import BadParameter, BadRequest
+from models.errors import BadParameter, BadRequest, TooLarge
 from models.settings.uploads import UploadSettings
 from service.app_keys import SETTINGS
 from service.http.request_body import MAX_FIELDS, content_type, parse_json, read_body
-from service.uploads.multipart import FormShape, check_field, read_form
+from service.uploads.form import Form, FormBuilder, FormShape, check_field
+from service.uploads.multipart import read_multipart
 from service.uploads.spool import Spool
 
+_PICTURE_HINT = (
+    "a picture as the body needs its type, e.g. curl -H 'Content-Type: image/png' --data-binary "
+    "@cat.png, or curl -T cat.png"
+)
 _FORMS = "multipart/form-data, application/x-www-form-urlencoded or application/json"
 
 
@@ -42,7 +47,7 @@ async def _pairs(
     kind = content_type(request)[0]
     if kind == "multipart/form-data":
         with Spool() as spool:
-            form = await read_form(
+            form = await read_multipart(
                 request, spool, FormShape({}, max_files=0, known=known), settings
             )
             return list(form.fields.items())
@@ -56,6 +61,27 @@ async def _pairs(
     raise BadRequest(f"send the form as {_FORMS}", measured=kind[:80])
 
 
+async def read_urlencoded(
+    request: web.Request, spool: Spool, shape: FormShape, settings: UploadSettings
+) -> Form:
+    """Return the urlencoded form in the body, which has no files: ``curl -d image_url=...``.
+
+    Raises:
+        BadRequest: it is malformed. TooLarge, UploadTooSlow: as of ``read_fields``. Both say how a
+            picture is sent: curl --data-binary calls one a form unless it is told its type.
+    """
+    builder = FormBuilder(spool, shape, settings)
+    try:
+        data = await read_body(request, settings)
+        pairs = _urlencoded(data, MAX_FIELDS + shape.max_files)
+    except (BadRequest, TooLarge) as error:
+        error.detail += f" ({_PICTURE_HINT})"
+        raise
+    for name, value in pairs:
+        builder.add_field(name, value)
+    return builder.form
+
+
 def _json(document: Any) -> list[tuple[str, str]]:
     if not isinstance(document, dict):
         raise BadRequest('the body is not a JSON object; e.g. {"email": "ann@example.org"}')
@@ -66,12 +92,12 @@ def _json(document: Any) -> list[tuple[str, str]]:
     return list(document.items())
 
 
-def _urlencoded(data: bytes) -> list[tuple[str, str]]:
+def _urlencoded(data: bytes, most: int = MAX_FIELDS) -> list[tuple[str, str]]:
     try:
         return parse_qsl(
-            data.decode("ascii"), keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict"
+            data.decode("ascii"), keep_blank_values=True, max_num_fields=most, errors="strict"
         )
     except ValueError:  # UnicodeDecodeError too
         raise BadRequest(
-            f"the form is not urlencoded UTF-8, or has more than {MAX_FIELDS} fields"
+            f"the form is not urlencoded UTF-8, or has more than {most} fields"
         ) from None

@@ -65,6 +65,14 @@ async def test_try_it_with_an_upload(client: Any, store: Store, tab: Tab, tmp_pa
         "async i => (await i.decode(), i.naturalWidth)"
     )
     assert width == 40
+    put = page.locator("#put_blur")
+    await put.get_by_text("Try it").click()
+    await put.locator('input[type="file"]').set_input_files(picture)
+    await put.locator('input[name="kernel"]').fill("5")
+    await put.get_by_role("button", name="Send").click()
+    await put.locator(".response .chip", has_text="200 OK").wait_for()  # the same task
+    said = await put.locator(".response .command code").inner_text()
+    assert said.startswith(r"curl -T 'cat'\''s eye.png' 'http")
     await keep(tab, "#post_blur")
     assert await tab.findings("#post_blur") == []
 

@@ -15,6 +15,7 @@ import dns.message
 import dns.rdatatype
 import dns.rrset
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from models.outbox.webhook import WebhookEvent
 from models.redis.queue import Queue
@@ -28,13 +29,13 @@ SECRET = "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
 class Receiver:
-    """A receiver on loopback; ``responses`` are its next responses, then 200."""
+    """A receiver on loopback; ``responses`` are its next responses or handlers, then 200."""
 
     def __init__(self) -> None:
         self.port = free_port()
         self.calls: list[tuple[Mapping[str, str], bytes]] = []
         self.paths: list[str] = []
-        self.responses: list[web.StreamResponse] = []
+        self.responses: list[web.StreamResponse | Handler] = []
         self.hold: asyncio.Event | None = None
         self.called = asyncio.Event()
         self.concurrent = self.max_concurrent = 0
@@ -60,7 +61,8 @@ class Receiver:
                 await self.hold.wait()
         finally:
             self.concurrent -= 1
-        return self.responses.pop(0) if self.responses else web.Response(text="thanks")
+        response = self.responses.pop(0) if self.responses else web.Response(text="thanks")
+        return await response(request) if callable(response) else response
 
 
 @asynccontextmanager

@@ -161,7 +161,7 @@ def _process(request: Request, tools: tuple[Any, Any, Any, Any], output: TextIO)
     try:
         pipeline = Pipeline(
             [load(document) for document in request.operations],
-            Encoding(request.format, request.quality),
+            Encoding(request.format, request.quality, request.progressive, request.max_bytes),
             catalogue,
             limits,
             progress,

@@ -15,11 +15,12 @@ from models.operations.spec import EncodedQuality
 class Request:
     """One task: path of its image, operations, folder for its results.
 
-    ``is_intermediate``: a worker wrote ``source``, so the pixel limit of results applies, not that
-    of uploads. ``notes``: from earlier steps. ``keep``: see ``workers.pipeline``. ``memory_bytes``:
-    predicted need; None: no limit. ``threads``: for one operation. ``result_count``: number of
-    results that the operations make. ``metadata``: what results keep of it. ``step_seconds``: see
-    ``workers.pipeline``.
+    ``progressive``, ``max_bytes``: see ``Encoding``. ``is_intermediate``: a worker wrote
+    ``source``, so the pixel limit of results applies, not that of uploads. ``notes``: from earlier
+    steps.
+    ``keep``: see ``workers.pipeline``. ``memory_bytes``: predicted need; None: no limit.
+    ``threads``: for one operation. ``result_count``: number of results that the operations make.
+    ``metadata``: what results keep of it. ``step_seconds``: see ``workers.pipeline``.
     """
 
     source: str
@@ -27,6 +28,8 @@ class Request:
     operations: Sequence[Mapping[str, Any]]
     format: OutputFormat
     quality: EncodedQuality = None
+    progressive: bool = False
+    max_bytes: int | None = None
     is_intermediate: bool = False
     notes: Sequence[str] = ()
     keep: Collection[int] = ()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO, get_args
 
 from PIL import (
+    AvifImagePlugin,
     GifImagePlugin,
     Image,
     ImageFile,
@@ -31,10 +32,11 @@ FORMATS = ("PNG", "JPEG", "GIF")
 """Formats that Pillow opens; by default it would try some forty."""
 
 # MPO is a camera's JPEG, and EXIF a small TIFF: Pillow would import these readers at the first
-# such picture, and then TIFF could be opened too. WebP is only written.
+# such picture, and then TIFF could be opened too. WebP and AVIF are only
+# written.
 _PLUGINS = (
     *(GifImagePlugin, JpegImagePlugin, PngImagePlugin),
-    *(MpoImagePlugin, TiffImagePlugin, WebPImagePlugin),
+    *(MpoImagePlugin, TiffImagePlugin, WebPImagePlugin, AvifImagePlugin),
 )
 _MAX_TEXT_BYTES = 16 << 20
 """One comment or profile of a PNG, unpacked; the longest profiles have 4 MiB."""

@@ -15,7 +15,8 @@ from workers.imaging.picture import Picture
 from workers.imaging.png_chunks import chunk
 from workers.imaging.resolution import exif_numbers
 
-_NAMES = {"png": "PNG", "jpeg": "JPEG", "webp": "WebP"}
+_NAMES = {"png": "PNG", "jpeg": "JPEG", "webp": "WebP", "avif": "AVIF"}
+_IN_EXIF = frozenset({"webp", "avif"})  # formats whose only place for a resolution is EXIF
 _XMP_KEYWORD = b"XML:com.adobe.xmp\0\0\0\0\0"  # not compressed, no language (PNG, 11.3.3.4)
 _PHOTOSHOP = b"Photoshop 3.0\0"
 _IPTC_RESOURCE = b"8BIM\x04\x04\0\0"  # IPTC, without a name
@@ -44,17 +45,17 @@ class Embedding:
         kept, printed, name = picture.metadata, picture.resolution, _NAMES[encoding.format]
         numbers = exif_numbers(printed) if printed else None
         said, exif = [], kept.exif
-        if printed and encoding.format == "webp":
+        if printed and encoding.format in _IN_EXIF:
             if not exif:
                 exif = exif_writer.build({})
             if read_resolution(exif) is None:
                 said.append(notes.RESOLUTION_LOST.format(printed, name))
             elif not printed.is_default:
-                said.append(notes.RESOLUTION_IN_EXIF.format(printed))
+                said.append(notes.RESOLUTION_IN_EXIF.format(printed, name))
         exif = exif and exif_writer.updated(exif, (picture.width, picture.height), numbers)
         jfif = printed.jfif() if printed and encoding.format == "jpeg" else None
         phys = printed.phys() if printed and encoding.format == "png" else None
-        if printed and encoding.format != "webp" and jfif is None and phys is None:
+        if printed and encoding.format not in _IN_EXIF and jfif is None and phys is None:
             said.append(notes.RESOLUTION_LOST.format(printed, name))
         iptc = kept.iptc if encoding.format == "jpeg" else b""
         if kept.iptc and not iptc:
@@ -75,7 +76,7 @@ class Embedding:
         return b"".join(chunks)
 
     def pillow_options(self) -> dict[str, Any]:
-        """Return Pillow's options for a JPEG or WebP."""
+        """Return Pillow's options for a JPEG, WebP or AVIF."""
         options: dict[str, Any] = {"icc_profile": self.icc}
         if self.exif:
             options["exif"] = PREFIX + self.exif

@@ -71,6 +71,8 @@ async def execute(worker: WorkerContext, attempt: Attempt) -> None:
             task.operations[skipped:],
             output.format,
             output.quality,
+            output.progressive,
+            output.max_bytes,
             is_intermediate=skipped > 0,
             notes=notes,
             keep=list(to_store),

@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import cache
-from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import aiohttp
 from yarl import URL
 
-from models.outbox.webhook_url import AddressPolicy
+from models.outbound.resolver import AddressRefused
+from models.outbound.session import (
+    FAILURES,
+    failure,
+    open_session,
+    read_certificates,
+    type_names,
+)
+from models.outbound.url import AddressPolicy
 from models.settings.webhook import WebhookSettings
-from workers.webhooks.resolver import AddressRefused, Resolver
 
-_MAX_HEADER_BYTES = 8190  # of the status line, and of each header
 _READ_BUFFER_BYTES = 2048  # of a response body held in memory; the body is never read
-
-
-@cache
-def _ssl_context(ca_file: Path | None) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=ca_file)
 
 
 class CallResult(NamedTuple):
@@ -42,32 +40,12 @@ class WebhookClient:
     def __init__(
         self, settings: WebhookSettings, policy: AddressPolicy, context: ssl.SSLContext
     ) -> None:
-        self._policy = policy
         self._timeout = settings.webhook_timeout
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                resolver=Resolver(settings, policy),
-                use_dns_cache=False,  # connect to exactly the addresses that were checked
-                socket_factory=self._socket,
-                ssl=context,
-                limit=0,  # the sender limits concurrency
-                force_close=True,  # a kept connection may lead to an older address of the name
-            ),
-            timeout=aiohttp.ClientTimeout(total=self._timeout),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,  # no proxies, no .netrc
-            auto_decompress=False,
-            read_bufsize=_READ_BUFFER_BYTES,
-            max_line_size=_MAX_HEADER_BYTES,
-            max_field_size=_MAX_HEADER_BYTES,
-            raise_for_status=False,
-        )
+        self._session = open_session(settings, policy, context, _READ_BUFFER_BYTES)
 
     @classmethod
     async def open(cls, settings: WebhookSettings, policy: AddressPolicy) -> Self:
-        # In a thread, and once per process: it reads all the machine's CA certificates.
-        context = await asyncio.to_thread(_ssl_context, settings.webhook_ca_file)
-        return cls(settings, policy, context)
+        return cls(settings, policy, await read_certificates(settings))
 
     async def close(self) -> None:
         await self._session.close()
@@ -87,23 +65,8 @@ class WebhookClient:
         except TimeoutError:
             late = TimeoutError(f"no response within {self._timeout:g} s (WEBHOOK_TIMEOUT)")
             return _error_result("timeout", late)
-        except aiohttp.ClientConnectorDNSError as error:
-            return _error_result("dns", error)
-        except (aiohttp.ClientSSLError, ssl.SSLError, ssl.CertificateError) as error:
-            return _error_result("tls", error)
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            return _error_result("connection", error)
-
-    def _socket(self, info: tuple[Any, Any, int, str, tuple[Any, ...]]) -> socket.socket:
-        """Return a socket for one address. The last check, whatever resolved the address.
-
-        Raises:
-            AddressRefused: the address may not be called.
-        """
-        family, kind, protocol, _, where = info
-        if reason := self._policy.refusal(str(where[0])):
-            raise AddressRefused(f"{where[0]} {reason}")
-        return socket.socket(family, kind, protocol)
+        except FAILURES as error:
+            return _error_result(failure(error), error)
 
 
 def _response_result(response: aiohttp.ClientResponse) -> CallResult:
@@ -118,14 +81,8 @@ def _response_result(response: aiohttp.ClientResponse) -> CallResult:
 
 
 def _error_result(outcome: str, error: Exception) -> CallResult:
-    # Of a connection error only its type: its text may tell about our network.
     ours = isinstance(error, AddressRefused | TimeoutError)
-    return CallResult(outcome, detail=str(error) if ours else _type_names(error))
-
-
-def _type_names(error: Exception) -> str:
-    cause = error.__cause__ or error
-    return f"{type(error).__name__}: {type(cause).__name__}"
+    return CallResult(outcome, detail=str(error) if ours else type_names(error))
 
 
 def _parse_retry_after(value: str) -> float:

@@ -10,9 +10,9 @@ from typing import Any, Self
 
 from models.errors import BadCallbackUrl, StoreUnavailable
 from models.metrics.definitions import WEBHOOK_CALLS, WEBHOOK_DURATION
+from models.outbound.url import AddressPolicy, parse_callback_url
 from models.outbox.webhook import WebhookAttempt, WebhookEvent
 from models.outbox.webhook_signature import SigningSecrets, signature_headers, signing_secrets
-from models.outbox.webhook_url import AddressPolicy, parse_callback_url
 from models.slots import Slots
 from workers.context import WorkerContext
 from workers.outbox import LeaseLost, PermanentFailure, Sender, TemporaryFailure

@@ -16,7 +16,7 @@ from motor.motor_asyncio import AsyncIOMotorDatabase
 from pymongo import ASCENDING, DESCENDING
 
 from models.outbox.item import NEW_ITEM, DeliveryStatus
-from models.outbox.webhook import WebhookEvent, WebhookRequest
+from models.outbox.webhook import MAX_CALLBACKS, WebhookEvent, WebhookRequest
 from models.settings import Settings
 from models.store.mongo.repository import Document, insert_timed, now_plus
 from models.store.outbox.outbox import Outbox
@@ -24,7 +24,7 @@ from models.store.outbox.pending_webhooks import PendingWebhooks
 
 log = structlog.get_logger()
 
-_MAX_CLIENTS_SEARCHED = 10  # with their maximum of webhooks each: bounds the reads for one task
+_MAX_SEARCHED = 10 * MAX_CALLBACKS  # all that ten clients may have: bounds the reads for one task
 _MAX_LOG_ENTRIES = 40  # of one delivery, the newest: a day of hourly attempts, and some by hand
 _MAX_SHOWN = 50  # webhooks of one task
 
@@ -35,7 +35,6 @@ class WebhookOutbox(Outbox[WebhookEvent], collection="webhooks"):
     def __init__(self, database: AsyncIOMotorDatabase[Document], settings: Settings) -> None:
         super().__init__(database, settings, WebhookEvent)
         self._pending = PendingWebhooks(database, settings)
-        self._max_searched = _MAX_CLIENTS_SEARCHED * settings.webhook.webhooks_per_task
 
     async def count_rearmable(self, callback: WebhookRequest) -> int:
         """Return how many other webhooks of its client a restart would rearm, see ``rearm``.
@@ -46,7 +45,7 @@ class WebhookOutbox(Outbox[WebhookEvent], collection="webhooks"):
         pipeline: list[Document] = [
             {"$match": {**same_subject, "key": {"$ne": callback.key}}},
             {"$sort": {"created_at": DESCENDING}},
-            {"$limit": self._max_searched},
+            {"$limit": _MAX_SEARCHED},
             {"$group": {"_id": "$key", "type": {"$first": "$type"}}},
             {"$match": {"type": {"$not": {"$regex": r"\.succeeded$"}}}},
             {"$count": "count"},
@@ -112,7 +111,7 @@ class WebhookOutbox(Outbox[WebhookEvent], collection="webhooks"):
         sent = {"tasks": task_id, "status": {"$ne": DeliveryStatus.WAITING}}
         copied = ("about", "subject", "name", "tasks", "url", "host", "client", "owner")
         found = self._collection.find(sent, ["key", "type", *copied]).sort("created_at", DESCENDING)
-        async for webhook in found.limit(self._max_searched):
+        async for webhook in found.limit(_MAX_SEARCHED):
             key, client = webhook["key"], webhook["client"]
             if key in seen:
                 continue  # only the newest of a key counts

@@ -25,7 +25,7 @@ export class Alternatives {
 
   /** All items of the same file: its name and its size tell; a hash needs https. @param {Item} item */
   same(item) {
-    return this.pictures.filter((each) => each.name === item.name && each.size === item.size && each.set);
+    return this.pictures.filter((each) => each.name === item.name && each.size === item.size && each.link === item.link && each.set);
   }
 
   /**
@@ -65,14 +65,15 @@ export class Alternatives {
 
   /** Upscale the same picture in another quality. @param {Item} item @param {string} quality */
   async make(item, quality) {
-    const file = await this.pictures.history.file(item.id);
-    if (!file) return;
+    const file = item.link ? null : await this.pictures.history.file(item.id);
+    if (!file && !item.link) return;
     const { format, quality: fileQuality, metadata } = item;
     const operations = [{ ...item.operations[0], quality }];
     if (!BLENDED.includes(quality)) delete operations[0].strength; // the API refuses it for them
-    const given = new File([file], item.name, { type: file.type });
     const more = { operations, format, quality: fileQuality, metadata, beside: item.id, state: "waiting" };
-    const added = await this.pictures.add(given, more);
+    const added = item.link
+      ? await this.pictures.addLink(item.link, more)
+      : await this.pictures.add(new File([file], item.name, { type: file.type }), more);
     this.started(added);
     this.queue.start();
   }

@@ -102,14 +102,16 @@ async function send(call, form, output) {
 function readForm(call, form) {
   const { method, media } = call.dataset;
   let { path } = call.dataset;
-  const query = new URLSearchParams();
-  const fields = new FormData();
-  const curl = [];
-  let bodyText = null;
+  const [query, fields, curl] = [new URLSearchParams(), new FormData(), []];
+  let [body, kind] = [null, media];
   for (const control of form.elements) {
     const { place } = control.dataset;
     if (!place) continue;
-    if (control.type === "file") {
+    if (control.type === "file" && place === "body") {
+      [body] = control.files;
+      kind = body?.type ?? kind;
+      curl.push("-T", quoted(body?.name ?? ""));
+    } else if (control.type === "file") {
       for (const file of control.files) {
         fields.append(control.name, file);
         curl.push("-F", quoted(`${control.name}=@${file.name}`));
@@ -117,8 +119,8 @@ function readForm(call, form) {
     } else if (place === "path") {
       path = path.replace(`{${control.name}}`, encodeURIComponent(control.value.trim()));
     } else if (place === "body") {
-      bodyText = control.value;
-      curl.push("-H", quoted(`Content-Type: ${media}`), "-d", quoted(bodyText));
+      body = control.value;
+      curl.push("-H", quoted(`Content-Type: ${media}`), "-d", quoted(body));
     } else if (control.value === "") {
       continue;
     } else if (place === "query") {
@@ -132,9 +134,9 @@ function readForm(call, form) {
   return {
     method,
     url,
-    body: bodyText ?? (media ? fields : undefined),
-    headers: bodyText === null ? {} : { "Content-Type": media },
-    curl: [...(method === "GET" || (method === "POST" && media) ? [] : ["-X", method]), ...curl, quoted(`${location.origin}${url}`)],
+    body: body ?? (media ? fields : undefined),
+    headers: body === null ? {} : { "Content-Type": kind },
+    curl: [...(["GET", "PUT"].includes(method) || (method === "POST" && media) ? [] : ["-X", method]), ...curl, quoted(`${location.origin}${url}`)],
   };
 }
 

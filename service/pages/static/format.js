@@ -28,6 +28,9 @@ export function formatMebibytes(bytes, limit) {
   return t("size.mib", { value: value(enough ?? 6) });
 }
 
+/** Where a picture comes from: the host of its link, or else its size. @param {import("./picture-list.js").Item} item */
+export const formatSource = (item) => (item.link ? new URL(item.link).host : formatSize(item.size));
+
 /** @param {number} seconds */
 export function formatDuration(seconds) {
   if (seconds < 0.9995) return t("time.ms", { value: Math.max(0, Math.round(seconds * 1000)) });

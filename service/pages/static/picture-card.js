@@ -7,7 +7,7 @@ import { STATES, progressText } from "./picture-states.js";
 import { describeProblem } from "./problem.js";
 import { canRetry } from "./retry.js";
 import { chooseBox } from "./set-table.js";
-import { describeOperations, formatDimensions, formatDuration, formatSize, secondsBetween } from "./format.js";
+import { describeOperations, formatDimensions, formatDuration, formatSize, formatSource, secondsBetween } from "./format.js";
 import { t, tApi, tWord } from "./text.js";
 import { Viewer } from "./viewer.js";
 
@@ -71,7 +71,7 @@ export class PictureCard {
     setText(this.chip, t(item.note ? state.held : state.label));
     this.chip.className = `chip ${state.chip}`;
     this.node.dataset.state = item.state;
-    setText(this.facts, shows("result") ? describeResult(item) : formatSize(item.size));
+    setText(this.facts, shows("result") ? describeResult(item) : formatSource(item));
     this.progress.hidden = !shows("bar") && !item.note;
     this.bar.hidden = !shows("bar");
     if (item.note || !state.share) this.bar.removeAttribute("value");
@@ -164,7 +164,7 @@ function describeResult(item) {
     picture: results.length > 1 ? t("unit.pictures", { count: results.length }) : formatDimensions(results[0]),
     format: tWord("value", results[0].format),
     size: formatSize(results.reduce((sum, each) => sum + each.bytes, 0)),
-    before: formatSize(item.size),
+    before: formatSource(item),
   };
   const took = secondsBetween(start, end);
   const summary = Number.isFinite(took)

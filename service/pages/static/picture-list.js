@@ -1,12 +1,14 @@
 /** The pictures of this page and their states; notifies views and saves to the history store. */
 
+import { nameOf } from "./link-input.js";
 import { STATES, stateOf } from "./picture-states.js";
 
 /**
  * @typedef {object} Item one picture
  * @property {string} id
  * @property {string} name of the file, as chosen
- * @property {number} size in bytes
+ * @property {number} size in bytes; 0 for a link
+ * @property {string} [link] from which the server fetches it, in place of a file
  * @property {number} added time in ms since 1970; unique and increasing
  * @property {string} state in STATES
  * @property {string} [set] id of the set it was started in
@@ -88,10 +90,20 @@ export class PictureList {
    * @returns {Promise<Item>}
    */
   async add(file, more) {
+    return this.insert({ name: file.name, size: file.size, ...more }, file);
+  }
+
+  /** @param {string} link @param {Partial<Item>} [more] as of `add` @returns {Promise<Item>} */
+  async addLink(link, more) {
+    return this.insert({ name: nameOf(link), size: 0, link, ...more });
+  }
+
+  /** @param {Partial<Item>} given @param {File} [file] @returns {Promise<Item>} */
+  async insert(given, file) {
     this.lastAdded = Math.max(Date.now(), this.lastAdded + 1);
     const id = `${this.lastAdded}-${Math.random().toString(36).slice(2)}`;
     /** @type {Item} */
-    const item = { id, name: file.name, size: file.size, added: this.lastAdded, state: "chosen", ...more };
+    const item = { id, added: this.lastAdded, state: "chosen", ...given };
     if (item.state !== "chosen") item.set = id;
     await this.history.put(item, file);
     this.items.set(id, item);
@@ -101,6 +113,7 @@ export class PictureList {
 
   /** Add the original of an item again, if it is still stored. @param {Item} item */
   async addAgain(item) {
+    if (item.link) return this.addLink(item.link);
     const file = await this.history.file(item.id);
     if (file) await this.add(new File([file], item.name, { type: file.type }));
   }

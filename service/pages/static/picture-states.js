@@ -93,6 +93,7 @@ function sentShare(item) {
 
 /** @param {Item} item */
 function sentText(item) {
+  if (item.link) return t("progress.fetched");
   return t("progress.uploaded", { percent: Math.round(100 * sentShare(item)) });
 }
 

@@ -127,7 +127,7 @@ export class PipelineForm {
     if (reordered || list.children.length !== nodes.length) list.replaceChildren(...nodes);
     this.steps.forEach((step, at) => step.number(at + 1, this.steps.length));
     byId("add-step").disabled = this.steps.length >= this.maxSteps;
-    byId("file-quality").hidden = !["jpeg", "webp"].includes(this.format);
+    byId("file-quality").hidden = !["jpeg", "webp", "avif"].includes(this.format);
     const { operations, format, quality, metadata } = this;
     setText(byId("plan"), describeOperations(operations, format));
     this.changed();

@@ -15,7 +15,7 @@ export class RefusedFiles {
     });
   }
 
-  /** @param {File} file @param {any} problem a problem document */
+  /** @param {{name: string}} file @param {any} problem a problem document */
   add(file, problem) {
     const remove = el("button", { type: "button", class: "plain", text: "✕" });
     remove.setAttribute("aria-label", t("upload.remove", { name: file.name }));

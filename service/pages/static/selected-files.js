@@ -1,7 +1,7 @@
 /** The list of chosen pictures that are not started yet, each with a remove button. */
 
 import { el } from "./dom.js";
-import { formatDimensions, formatSize } from "./format.js";
+import { formatDimensions, formatSize, formatSource } from "./format.js";
 import { t } from "./text.js";
 
 export class SelectedFiles {
@@ -48,7 +48,7 @@ export class SelectedFiles {
     const remove = el("button", { type: "button", class: "plain", text: "✕", onclick: () => this.pictures.remove([item]) });
     remove.setAttribute("aria-label", t("upload.remove", { name: item.name }));
     const name = el("span", { class: "name small", text: item.name, title: item.name });
-    const facts = el("span", { class: "quiet small", text: formatSize(item.size) });
+    const facts = el("span", { class: "quiet small", text: formatSource(item) });
     const frame = el("div", { class: "thumb" }, img);
     const node = el("li", {}, frame, el("div", { class: "text" }, name, facts), remove);
     const entry = { item, node, url: "", width: 0, height: 0 };

@@ -1,7 +1,7 @@
 /** The pictures of a set as a table: name, state, size and seconds, sorted by any of them. */
 
 import { el, render } from "./dom.js";
-import { formatDuration, formatSize, secondsBetween } from "./format.js";
+import { formatDuration, formatSize, formatSource, secondsBetween } from "./format.js";
 import { STATES, progressText } from "./picture-states.js";
 import { canRetry } from "./retry.js";
 import { LANGUAGE, t, tProblem } from "./text.js";
@@ -77,7 +77,7 @@ export class SetTable {
   row(item) {
     const done = item.state === "done";
     const box = done && chooseBox(item, this.actions);
-    const size = done ? t("table.sizes", { before: formatSize(item.size), after: formatSize(sizeOf(item)) }) : formatSize(item.size);
+    const size = done ? t("table.sizes", { before: formatSource(item), after: formatSize(sizeOf(item)) }) : formatSource(item);
     const seconds = secondsOf(item);
     const more = item.state === "failed" && item.problem ? tProblem(item.problem) : { text: progressText(item) };
     const state = [el("span", { class: `chip ${STATES[item.state].chip}`, text: stateOf(item) }), el("span", { class: "quiet small", ...more })];

@@ -90,14 +90,15 @@ export class UploadQueue {
 
   /** @param {Item} item @param {AbortSignal} signal */
   async uploadFile(item, signal) {
-    const file = await this.pictures.history.file(item.id);
-    if (!file) throw new ApiError(MISSING);
+    const file = item.link ? null : await this.pictures.history.file(item.id);
+    if (!file && !item.link) throw new ApiError(MISSING);
     const form = new FormData();
     form.append("operations", JSON.stringify(item.operations));
     if (item.format) form.append("format", item.format);
     if (item.quality) form.append("quality", item.quality);
     if (item.metadata) form.append("metadata", item.metadata);
-    form.append("image", file, item.name);
+    if (item.link) form.append("image_url", item.link);
+    else form.append("image", file, item.name);
     const notify = (note) => this.pictures.update(item, { note });
     const send = (hear) => {
       const progress = (sent) => {
@@ -169,7 +170,7 @@ export class UploadQueue {
       const code = error.problem?.code;
       // Another tab or client changed the task first: show its current state.
       if (code === "wrong_status" && method !== "GET") await this.refresh(item);
-      else if (action && (await this.pictures.history.file(item.id))) this.resend(item);
+      else if (action && (item.link || (await this.pictures.history.file(item.id)))) this.resend(item);
       else await this.fail(item, error);
     }
   }

@@ -7,6 +7,7 @@ import { PipelineForm } from "./pipeline-form.js";
 import { Forecast } from "./forecast.js";
 import { HistoryStore } from "./history-store.js";
 import { acceptFiles } from "./file-input.js";
+import { acceptLinks, nameOf } from "./link-input.js";
 import { checkPicture } from "./picture-check.js";
 import { PictureList } from "./picture-list.js";
 import { UploadQueue } from "./upload-queue.js";
@@ -19,7 +20,7 @@ import { Demo } from "./demo.js";
 import { offerShortcuts } from "./shortcuts.js";
 import { describeOperations } from "./format.js";
 import { STATES } from "./picture-states.js";
-import { t } from "./text.js";
+import { LANGUAGE, t } from "./text.js";
 
 const uploadForm = byId("upload-form");
 const start = byId("start");
@@ -121,7 +122,27 @@ async function addFiles(files) {
       refused.push(t("text.labelled", { label: file.name, text: problem.detail }));
     }
   }
-  const added = files.length - refused.length;
+  say(files.length - refused.length, refused);
+}
+
+/** Add links, and say of what else was typed that it is none. @param {string[]} links */
+async function addLinks(links) {
+  if (!links.length) return;
+  refusedFiles.forget();
+  const refused = [];
+  for (const link of links) {
+    if (nameOf(link)) await pictures.addLink(link);
+    else {
+      const problem = { code: "bad_image_url", detail: t("refused.link"), lang: LANGUAGE };
+      refusedFiles.add({ name: link }, problem);
+      refused.push(t("text.labelled", { label: link, text: problem.detail }));
+    }
+  }
+  say(links.length - refused.length, refused);
+}
+
+/** Announce what was added, and what was not. @param {number} added @param {string[]} refused */
+function say(added, refused) {
   announce([...(added ? [t("upload.added", { count: added })] : []), ...refused].join(". "));
   const idle = [document.body, byId("choose"), byId("sample")];
   if (added && idle.includes(document.activeElement)) start.focus({ preventScroll: true }); // it is in sight, as is what was refused
@@ -157,6 +178,7 @@ sets.forEach((set) => (set.node.open = set.busy));
 if (sets.size) openNewest([...sets.values()].at(-1));
 alternatives.started = (item) => sets.get(item.set)?.summary.focus(); // it stands above what the person looks at
 acceptFiles(addFiles);
+acceptLinks(addLinks);
 offerShortcuts();
 updateControls();
 queue.start();

@@ -51,7 +51,7 @@ def test_setting_changes_only_its_format_and_fingerprints(
     usual = encode(picture, Encoding(output), DEFAULT)
     assert encode(picture, Encoding(output), changed) != usual
     assert encode(picture, Encoding(output)) == usual
-    formats: tuple[OutputFormat, ...] = ("png", "jpeg", "webp")
+    formats: tuple[OutputFormat, ...] = ("png", "jpeg", "webp", "avif")
     for each in formats:
         one, other = (
             fingerprint("a" * 64, [Upscale()], each, [], writing) for writing in (DEFAULT, changed)

@@ -60,6 +60,7 @@ async def test_preflight(open_client: Client) -> None:
             "GET",
             "HEAD",
             "POST",
+            "PUT",
             "DELETE",
         }
         needed = {"Authorization", "X-API-Key", "Content-Type", "Range", "Last-Event-ID"}

@@ -71,8 +71,8 @@ async def test_unknown_routes_and_methods(client: Any) -> None:
     response = await client.get("/nope")
     assert (response.status, (await response.json())["code"]) == (404, "not_found")
     response = await client.get("/upscale")
-    assert (response.status, response.headers["Allow"]) == (405, "POST")
-    assert (await response.json())["allowed"] == ["POST"]
+    assert (response.status, response.headers["Allow"]) == (405, "POST, PUT")
+    assert (await response.json())["allowed"] == ["POST", "PUT"]
     assert response.content_type == "application/problem+json"
     for path in ("/nope", "/upscale", "/tasks/x", "/processed/x.png"):
         response = await client.get(path)

@@ -48,6 +48,8 @@ HOSTILE = {
         b"login", b"&".join(b"a" for _ in range(100_000)), b"application/x-www-form-urlencoded"
     ),
     "line-ends": whole(b"blur", PART + images.png() + b"\r\n-" * 1_000_000),
+    "json-of-texts": whole(b"blur", b'{"a": [' + b'"\\n",' * 40_000, b"application/json"),
+    "json-of-escapes": whole(b"blur", b'{"image": "' + b"\\u0041" * 200_000, b"application/json"),
     "preamble": whole(b"blur", b"\r\n-" * 1_000_000),
 }
 

@@ -54,6 +54,8 @@ AFTER = {
     "/dashboard/api/workers/{name}/resume",
 }
 """Paths whose example undoes the example before it."""
+PUT_PATHS = {"/upscale", "/process"}
+"""Paths whose PUT is tried; all others have the same handler."""
 
 
 def operations(document: Any) -> Iterator[tuple[str, str, Any]]:
@@ -146,7 +148,18 @@ def test_forms_match_the_operation_specs(said: Any) -> None:
     for op, spec in OPERATIONS.items():
         body = said["paths"][f"/{op}"]["post"]["requestBody"]["content"]["multipart/form-data"]
         fields = body["schema"]["properties"]
-        own = {"image", "format", "quality", "email", "callback_url", "report", "metadata"}
+        own = {
+            "image",
+            "image_url",
+            "format",
+            "quality",
+            "email",
+            "callback_url",
+            "report",
+            "metadata",
+            "progressive",
+            "max_bytes",
+        }
         own |= spec.model_fields.keys()
         assert fields.keys() - ({"file", "width", "height"} if op == "convert" else set()) == own
         for name, field in spec.model_fields.items():
@@ -303,6 +316,8 @@ def test_examples_run(darkroom_with_files: StandaloneProcess, tmp_path: Path) ->
     unchanged = False
     for number, (method, path, operation) in enumerate(operations(document)):
         for sample in operation.get("x-codeSamples", ()):
+            if method == "PUT" and path not in PUT_PATHS:
+                continue
             if path not in AFTER and not (unchanged and method == "GET"):
                 ids = _prepared(home, tmp_path, number, cancel=(method, path) in CANCEL)
             if "WEBHOOK_ID" in sample["source"]:
@@ -311,13 +326,13 @@ def test_examples_run(darkroom_with_files: StandaloneProcess, tmp_path: Path) ->
             assert line.startswith("curl ")
             line = line.replace("curl", "curl -sS -m 70 -D headers", 1)
             # Other tests of this Darkroom expect results of cat.png and dog.jpg.
-            line = re.sub(r"@(cat|dog)\.", r"@example-\1.", line)
+            line = re.sub(r"(@|-T |filename=)(cat|dog)\.", r"\1example-\2.", line)
             done = subprocess.run(
                 line, shell=True, cwd=tmp_path, capture_output=True, check=True, timeout=80
             )
-            status = int((tmp_path / "headers").read_text().split()[1])
-            assert status < 300, (line, done.stdout[:500])
             head = (tmp_path / "headers").read_text()
+            status = int(re.findall(r"(?m)^HTTP/\S+ (\d+)", head)[-1])  # behind 100 Continue
+            assert status < 300, (line, done.stdout[:500])
             media = re.search(r"(?im)^content-type: ([\w/+.-]+)", head)
             checker.check(method, path, status, media[1] if media else "", done.stdout)
             ran.add((method, path))
@@ -329,7 +344,8 @@ def test_examples_run(darkroom_with_files: StandaloneProcess, tmp_path: Path) ->
         ("GET", "/subscribe/confirm"),
         ("GET", "/unsubscribe"),
     }
-    assert {(m, p) for m, p, _ in operations(document)} - ran == tokens
+    left = {(m, p) for m, p, _ in operations(document) if m != "PUT" or p in PUT_PATHS} - ran
+    assert left == tokens
 
 
 def _filled(line: str, ids: dict[str, str]) -> str:

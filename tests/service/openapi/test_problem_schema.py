@@ -38,6 +38,9 @@ def raised() -> dict[str, set[str]]:
                 called = ast.unparse(node.func).rpartition(".")[2]
                 if called in names:
                     found[called] |= {each.arg for each in node.keywords if each.arg}
+                if called == "refuse":  # of models.outbound.url: it makes the error of its field
+                    for name in ("BadCallbackUrl", "BadImageUrl"):
+                        found[name] |= {each.arg for each in node.keywords if each.arg}
                 if called == "check_limit":  # it makes the error whose type it is given
                     given = {ast.unparse(each) for each in node.args} & names or {"BadParameter"}
                     for name in given:

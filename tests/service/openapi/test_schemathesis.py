@@ -41,6 +41,7 @@ def hurried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandaloneProc
         "ITEMS_TIMEOUT": "0.5",
         "MAX_OUTPUT_PIXELS": "1000000",  # so that huge scales fail at once
         "NEWSLETTER_WEEKDAY": "off",
+        "WEBHOOK_PORTS": "9",  # image_url names any host: none is called
     }
     with StandaloneProcess(folder / "data", **settings) as started:
         yield started

@@ -19,6 +19,7 @@ DOCUMENT = (ROOT / "docs" / "architecture.md").read_text()
 FOLDERS = ("service/handlers/", "service/submissions/", "service/uploads/")
 PER_CHUNK = {
     "service/uploads/disk_space.py",
+    "service/uploads/form.py",
     "service/uploads/incoming_file.py",
     "service/uploads/spool.py",
 }

@@ -96,7 +96,7 @@ async def test_unknown_fields_and_values_are_refused(send: Send) -> None:
         body = await refused(await send(scale=scale), 422, "bad_parameter")
         assert (body["parameter"], body["known"]) == ("scale", [2, 3, 4])
     body = await refused(await send(format="gif"), 422, "bad_parameter")
-    assert body["known"] == ["png", "jpeg", "webp"]
+    assert body["known"] == ["png", "jpeg", "webp", "avif", "auto"]
 
 
 async def limited(aiohttp_client: Any, settings: Settings, **changes: Any) -> Any:

@@ -56,7 +56,9 @@ def test_kept_or_scaled(tmp_path: Path, kind: str, operation: str, output: str) 
     expected = (300 * across, 240 * down)
     assert dpi(result) == pytest.approx(expected, abs=0.51 if output == "jpeg" else 0.02)
     shown = Resolution(*expected)
-    assert made.notes == (() if output != "webp" else (notes.RESOLUTION_IN_EXIF.format(shown),))
+    assert made.notes == (
+        () if output != "webp" else (notes.RESOLUTION_IN_EXIF.format(shown, "WebP"),)
+    )
 
 
 @pytest.mark.parametrize("output", ["png", "jpeg", "webp"])
@@ -172,7 +174,7 @@ def test_a_ratio_without_unit_is_kept(tmp_path: Path, data: bytes | None) -> Non
     result, made = process(tmp_path, source, "blur=3", output="webp")
     exif = result.getexif()
     assert (exif[0x011A], exif[0x011B], exif[0x0128]) == (2, 1, 1)
-    assert made.notes == (notes.RESOLUTION_IN_EXIF.format("2:1"),)
+    assert made.notes == (notes.RESOLUTION_IN_EXIF.format("2:1", "WebP"),)
 
 
 def test_a_ratio_comes_before_the_usual_default(tmp_path: Path) -> None:

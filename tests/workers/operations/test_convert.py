@@ -42,13 +42,15 @@ def test_png_is_exact(tmp_path: Path) -> None:
     assert (np.asarray(images.decoded(data)) == images.scene()).all()
 
 
-@pytest.mark.parametrize(("requested", "kind"), [("jpg", "JPEG"), ("webp", "WEBP"), ("png", "PNG")])
+@pytest.mark.parametrize(
+    ("requested", "kind"), [("jpg", "JPEG"), ("webp", "WEBP"), ("png", "PNG"), ("avif", "AVIF")]
+)
 def test_result_has_the_requested_format(tmp_path: Path, requested: str, kind: str) -> None:
     data = written(tmp_path, images.jpeg(), [parse("convert", {"format": requested})])
     assert images.decoded(data).format == kind
 
 
-@pytest.mark.parametrize("output", ["jpeg", "webp"])
+@pytest.mark.parametrize("output", ["jpeg", "webp", "avif"])
 def test_quality_sets_size_and_fidelity(tmp_path: Path, output: str) -> None:
     found = []
     for quality in (5, 50, 95):
@@ -91,6 +93,13 @@ def test_documents_and_labels() -> None:
     assert parse("convert", {"format": "webp"}).label() == "convert"
     assert Convert(format="webp", quality="lossless").label() == "convert-lossless"
     assert document("convert", format="webp", quality="lossless")["quality"] == "lossless"
+    asked = {"format": "jpeg", "progressive": "1", "max_bytes": "90000"}
+    assert parse("convert", asked).label() == "convert-progressive-90000b"
+    assert document("convert", **asked) == {
+        "op": "convert", "format": "jpeg", "quality": None, "progressive": 1, "max_bytes": 90000,
+    }  # fmt: skip
+    # Not asked for, they are in no document: older results keep their fingerprints.
+    assert document("convert", format="jpeg", quality="80", progressive="0") == expected
 
 
 @pytest.mark.parametrize("value", ["", "bmp", "gif", "image/png", "nan", 3, *NO_VALUES])
@@ -98,7 +107,7 @@ def test_invalid_formats_are_refused(value: Any) -> None:
     assert refusal("convert", format=value).startswith(
         "convert: format: true and false"
         if value is True
-        else "convert: format: Input should be 'png', 'jpeg' or 'webp'"
+        else "convert: format: Input should be 'png', 'jpeg', 'webp' or 'avif'"
     )
 
 
@@ -110,8 +119,20 @@ def test_invalid_qualities_are_refused(value: Any) -> None:
 
 
 def test_refusals_say_what_would_pass() -> None:
-    assert "ask for jpeg or webp" in refusal("convert", format="png", quality="80")
-    assert "never lossless" in refusal("convert", format="jpeg", quality="lossless")
+    assert "ask for jpeg, webp or avif" in refusal("convert", format="png", quality="80")
+    for each in ("jpeg", "avif"):
+        assert "never lossless" in refusal("convert", format=each, quality="lossless")
+    for each in ("png", "webp", "avif"):
+        assert "progressive is for jpeg" in refusal("convert", format=each, progressive="1")
+    assert "can be lowered" in refusal("convert", format="png", max_bytes="1000")
+    lossless = {"format": "webp", "quality": "lossless", "max_bytes": "1000"}
+    assert "can be lowered" in refusal("convert", **lossless)
+    for value in ("0", "-1", "1.5", "many", True):
+        assert refusal("convert", format="webp", max_bytes=value).startswith("convert: max_bytes: ")
+    for value in ("2", "-1", "yes", True):
+        assert refusal("convert", format="jpeg", progressive=value).startswith(
+            "convert: progressive: "
+        )
     assert "1 to 100, or lossless (got '101')" in refusal("convert", format="webp", quality="101")
     assert "format is missing: Format of the result" in refusal("convert")
     assert "known: format, quality" in refusal("convert", format="png", level="9")

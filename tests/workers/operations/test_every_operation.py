@@ -85,5 +85,5 @@ def test_negative_zero_is_zero(op: str) -> None:
             parsed = parse(op, {**spec.example, name: "-0.0"})
         except BadParameter:
             continue
-        value = parsed.document()[name]
+        value = getattr(parsed, name)
         assert not isinstance(value, float) or str(value) != "-0.0"

@@ -16,7 +16,8 @@ import trustme
 from aiohttp import web
 from yarl import URL
 
-from models.outbox.webhook_url import AddressPolicy
+from models.outbound.resolver import Resolver
+from models.outbound.url import AddressPolicy
 from models.settings import Settings
 from tests.support.webhook_receiver import (
     DnsServer,
@@ -126,7 +127,7 @@ async def test_no_address_of_a_mixed_name_is_called(
 
 
 async def test_socket_factory_checks_the_address(
-    receiver: Receiver, names: tuple[DnsServer, str]
+    receiver: Receiver, names: tuple[DnsServer, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Addresses are checked even if a literal, or a resolver without a policy, gave them."""
 
@@ -137,12 +138,12 @@ async def test_socket_factory_checks_the_address(
     dns_server, server = names
     dns_server.answers["hook.example"] = [["127.0.0.1"]]
     settings = public_only(receiver, server)
+    monkeypatch.setattr(
+        "models.outbound.session.Resolver",
+        lambda settings, policy: Resolver(settings, AllowAll(settings)),
+    )
     for url in (f"http://127.0.0.1:{receiver.port}/", f"http://hook.example:{receiver.port}/"):
-        client = await WebhookClient.open(settings.webhook, AllowAll(settings.webhook))
-        client._policy = AddressPolicy(
-            settings.webhook
-        )  # of the socket; the resolver keeps AllowAll
-        call = await post(settings, url, client)
+        call = await post(settings, url)
         assert (call.outcome, receiver.calls) == ("refused_address", []), url
 
 

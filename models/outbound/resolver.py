@@ -1,4 +1,4 @@
-"""DNS resolver for webhook receivers: one query per call, every address checked (SSRF).
+"""DNS resolver for URLs of clients: one query per call, every address checked (SSRF).
 
 It uses dnspython, not the system resolver: that one blocks a thread, and a few names whose servers
 never answer would take all the threads that image work needs.
@@ -9,11 +9,9 @@ from __future__ import annotations
 import socket
 from ipaddress import ip_address
 
-import dns.asyncresolver
-import dns.exception
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from models.outbox.webhook_url import AddressPolicy
+from models.outbound.url import AddressPolicy
 from models.settings.webhook import WebhookSettings, parse_nameservers
 
 _MAX_ADDRESSES = 16  # of one name: a real receiver does not have thousands
@@ -41,10 +39,7 @@ class Resolver(AbstractResolver):
                 have chosen them all.
             OSError: the name does not exist, or no DNS server answers.
         """
-        try:
-            addresses = await self._addresses(host)
-        except dns.exception.DNSException as error:
-            raise OSError(f"{type(error).__name__}: {host}") from error
+        addresses = await self._addresses(host)
         if not 0 < len(addresses) <= _MAX_ADDRESSES:
             raise OSError(
                 f"{host} has {len(addresses)} addresses; 1 to {_MAX_ADDRESSES} are accepted"
@@ -68,21 +63,25 @@ class Resolver(AbstractResolver):
         name = host.lower().rstrip(".")
         if name == "localhost" or name.endswith(".localhost"):
             return ["127.0.0.1"]  # RFC 6761: no DNS query; needs WEBHOOK_ALLOWED_NETWORKS
+        # Here, since it takes 25 ms to import, and a service may never need it.
+        import dns.asyncresolver
+        import dns.exception
+
         # New for each call: the machine's DNS servers may have changed.
         resolver = dns.asyncresolver.Resolver(configure=not self._servers)
         if self._servers:
-            resolver.nameservers = [dns_server(*server) for server in self._servers]
-        answers = await resolver.resolve_name(
-            host, family=socket.AF_UNSPEC, search=False, lifetime=self._lifetime
-        )
+            do53 = dns.nameserver.Do53Nameserver
+            resolver.nameservers = [do53(*server) for server in self._servers]
+        try:
+            answers = await resolver.resolve_name(
+                host, family=socket.AF_UNSPEC, search=False, lifetime=self._lifetime
+            )
+        except dns.exception.DNSException as error:
+            raise OSError(f"{type(error).__name__}: {host}") from error
         return list(dict.fromkeys(answers.addresses()))
 
     async def close(self) -> None:
         """Do nothing: no connection stays open."""
-
-
-def dns_server(address: str, port: int) -> dns.nameserver.Nameserver:
-    return dns.nameserver.Do53Nameserver(address, port)
 
 
 def _family(address: str) -> socket.AddressFamily:

@@ -1,17 +1,19 @@
-"""Validation of callback_url against SSRF: malformed URLs and private addresses are refused.
+"""Validation of URLs that clients name (SSRF): malformed ones and private addresses are refused.
 
-A callback_url is checked when it arrives and again before each call, since settings change. A host
-name is checked by its addresses at the moment of the call, with ``AddressPolicy.refusal``.
+A callback_url is checked when it arrives and again before each call, since settings change; an
+image_url and each redirect when it is fetched. A host name is checked by its addresses at the
+moment of the call, with ``AddressPolicy.refusal``.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from yarl import URL  # the parser of aiohttp's client: both must see the same host
 
-from models.errors import BadCallbackUrl
+from models.errors import BadCallbackUrl, BadImageUrl, BadParameter
 from models.settings.group import split_list
 from models.settings.webhook import WebhookSettings
 
@@ -23,7 +25,6 @@ _LABEL = "[a-z0-9_][a-z0-9_-]{0,62}"
 _NAME = re.compile(rf"(?=.{{1,253}}$)({_LABEL}\.)*{_LABEL}", re.IGNORECASE)
 _AUTHORITY = re.compile(r"^[^/?#]*//([^/?#]*)")
 _NUMERIC = re.compile(r"[0-9]+|0x[0-9a-f]*", re.IGNORECASE)
-_NOT_CALLED = "this callback_url is not called"
 _LOCALHOST = IPv4Address("127.0.0.1")
 
 # ``is_global`` of Python's ipaddress is not used: it differs between patch releases. The lists are
@@ -69,62 +70,85 @@ class AddressPolicy:
         return "is not a public address (see WEBHOOK_ALLOWED_NETWORKS)"
 
 
+@dataclass(frozen=True)
+class _Field:
+    """A field that holds a URL: its name, what is not done with a bad one, and the error."""
+
+    name: str
+    not_done: str
+    error: type[BadParameter]
+
+    def refuse(self, why: str, **facts: object) -> BadParameter:
+        detail = f"this {self.name} is not {self.not_done}: {why}"
+        return self.error(detail, parameter=self.name, **facts)
+
+
+_CALLBACK = _Field("callback_url", "called", BadCallbackUrl)
+_IMAGE = _Field("image_url", "fetched", BadImageUrl)
+
+
 def parse_callback_url(text: str, policy: AddressPolicy) -> URL:
     """Return the callback_url in ``text``.
 
     Raises:
         BadCallbackUrl: it is malformed or must not be called; the error says what would pass.
     """
+    return _parse(text, policy, _CALLBACK)
+
+
+def parse_image_url(text: str, policy: AddressPolicy) -> URL:
+    """Return the image_url in ``text``, or where it redirects to.
+
+    Raises:
+        BadImageUrl: it is malformed or must not be fetched; the error says what would pass.
+    """
+    return _parse(text, policy, _IMAGE)
+
+
+def _parse(text: str, policy: AddressPolicy, field: _Field) -> URL:
     if len(text) > MAX_URL_CHARACTERS:
-        raise BadCallbackUrl(
-            f"{_NOT_CALLED}: it has {len(text)} characters; at most "
-            f"{MAX_URL_CHARACTERS} are allowed",
-            parameter="callback_url",
+        raise field.refuse(
+            f"it has {len(text)} characters; at most {MAX_URL_CHARACTERS} are allowed",
             limit=MAX_URL_CHARACTERS,
             measured=len(text),
         )
     if _FORBIDDEN_CHARACTERS.search(text):
-        raise _bad_url("it has a space, a backslash or a control character: encode them")
+        raise field.refuse("it has a space, a backslash or a control character: encode them")
     try:
         url = URL(text)
         host, port = url.raw_host or "", url.port
     except (ValueError, UnicodeError):
-        raise _bad_url("it is not a URL") from None
+        raise field.refuse("it is not a URL") from None
     if url.scheme not in {"http", "https"}:
-        raise _bad_url("it does not begin with https:// or http://")
+        raise field.refuse("it does not begin with https:// or http://")
     authority = _AUTHORITY.match(text)
     if authority is None or "@" in authority[1]:
-        raise _bad_url(
+        raise field.refuse(
             "it contains a user name or password; put a secret into the path or the query"
         )
     if url.raw_fragment or text.endswith("#"):
-        raise _bad_url("it has a fragment (#...), which is never sent")
+        raise field.refuse("it has a fragment (#...), which is never sent")
     if port not in policy.ports:
-        raise BadCallbackUrl(
-            f"{_NOT_CALLED}: its port is {port}; allowed are {', '.join(map(str, policy.ports))} "
-            "(WEBHOOK_PORTS)",
-            parameter="callback_url",
+        raise field.refuse(
+            f"its port is {port}; allowed are {', '.join(map(str, policy.ports))} (WEBHOOK_PORTS)",
             setting="WEBHOOK_PORTS",
             measured=port,
             known=policy.ports,
         )
-    address = _ip_address(host)
+    address = _ip_address(host, field)
     if address is not None and (why := policy.refusal(str(address))):
         shown = ascii(host[:80])[1:-1]
-        raise BadCallbackUrl(
-            f"{_NOT_CALLED}: its host {shown} {why}",
-            parameter="callback_url",
-            setting="WEBHOOK_ALLOWED_NETWORKS",
-            measured=shown,
+        raise field.refuse(
+            f"its host {shown} {why}", setting="WEBHOOK_ALLOWED_NETWORKS", measured=shown
         )
     return url
 
 
-def _ip_address(host: str) -> Address | None:
+def _ip_address(host: str, field: _Field) -> Address | None:
     """Return the host as an IP address; None if it is a name.
 
     Raises:
-        BadCallbackUrl: it is neither, or programs disagree about it.
+        BadParameter: it is neither, or programs disagree about it.
     """
     try:
         return ip_address(host)  # also with a zone, which is refused later
@@ -135,12 +159,10 @@ def _ip_address(host: str) -> Address | None:
         return _LOCALHOST
     # 2130706433, 0177.0.0.1, 0x7f.1: addresses to some programs, names to others.
     if not _NAME.fullmatch(host) or _NUMERIC.fullmatch(name.rpartition(".")[2]):
-        raise _bad_url("its host is neither a name nor a plain address (192.0.2.1, [2001:db8::1])")
+        raise field.refuse(
+            "its host is neither a name nor a plain address (192.0.2.1, [2001:db8::1])"
+        )
     return None
-
-
-def _bad_url(why: str) -> BadCallbackUrl:
-    return BadCallbackUrl(f"{_NOT_CALLED}: {why}", parameter="callback_url")
 
 
 def _mapped_ipv4(address: Address) -> Address:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from models.errors import BadCallbackUrl
-from models.outbox.webhook_url import AddressPolicy, parse_callback_url
+from models.outbound.url import AddressPolicy, parse_callback_url
 from models.settings import Settings
 
 POLICY = AddressPolicy(Settings().webhook)

@@ -1,0 +1,1 @@
+"""Calls of URLs that clients name: webhooks, and pictures by URL; hardened against SSRF."""

@@ -1,0 +1,72 @@
+"""The pictures that a submission names by image_url: counted, fetched a few at a time."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp import web
+
+from models.errors import BadImageUrl, TooLarge
+from models.images.inspect import ACCEPTED_FORMATS
+from service.app_keys import SETTINGS
+from service.auth.identity import client_id
+from service.auth.rate_limit import count_call
+from service.http.request_body import check_limit, form_limit
+from service.uploads.disk_space import DISK_SPACE
+from service.uploads.form import IMAGE_URL, Form
+from service.uploads.image_fetcher import IMAGE_FETCHER, name_in
+from service.uploads.incoming_file import IncomingFile
+from service.uploads.spool import Spool
+
+_LANES = 4  # pictures of one submission that are fetched at once, each to a spool of its own
+
+
+async def fetch_pictures(request: web.Request, form: Form, spool: Spool) -> list[IncomingFile]:
+    """Return the pictures at the URLs of ``form``, in their order; ``spool`` closes their files.
+
+    Each is accepted or rejected on its own. Together with the files of the form they have at most
+    MAX_BATCH_BYTES.
+
+    Raises:
+        BadImageUrl: FETCH_URLS is off. RateLimited: the client named too many within the hour.
+        InsufficientResources: see ``Spool.reserve``; or the disk is full.
+        ConnectionResetError: the client is gone.
+    """
+    fetcher, disk = request.app[IMAGE_FETCHER], request.app[DISK_SPACE]
+    if not fetcher.enabled:
+        raise BadImageUrl(
+            "this service fetches no pictures (FETCH_URLS); send the picture itself as image",
+            parameter=IMAGE_URL,
+            setting="FETCH_URLS",
+        )
+    for _ in form.urls:
+        await count_call(request, "WEBHOOKS_PER_CLIENT", apart="fetch")
+    settings, client = request.app[SETTINGS].uploads, client_id(request)
+    limit, setting, _ = form_limit(len(form.files) + len(form.urls), settings)
+    total = sum(file.size for file in form.files)
+    fetched: dict[int, IncomingFile] = {}
+    waiting = iter(enumerate(form.urls))
+
+    async def fetch_some(own: Spool) -> None:
+        def count(size: int) -> None:
+            nonlocal total
+            total += size
+            check_limit(total, limit, "bytes or more of pictures came", setting, TooLarge)
+            own.reserve(size)
+
+        for number, url in waiting:
+            if request.transport is None:
+                raise ConnectionResetError("the client is gone")
+            await disk.free_space.check()
+            name = name_in(url) or "image"
+            file = IncomingFile("image", name, own.new_file(), ACCEPTED_FORMATS, settings)
+            fetched[number] = file
+            await fetcher.fetch(url, client, file, count)
+
+    try:
+        async with asyncio.TaskGroup() as lanes:
+            for _ in form.urls[:_LANES]:
+                lanes.create_task(fetch_some(spool.enter_context(disk.spool(client))))
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    return [fetched[number] for number in sorted(fetched)]

@@ -1,0 +1,179 @@
+"""A submitted form, however its body spells it: what a route accepts, filled part by part."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+
+from multidict import MultiDict
+
+from models.errors import BadParameter, BadRequest, TooLarge
+from models.free_space import FreeSpace
+from models.images.inspect import InputFormat
+from models.settings.uploads import UploadSettings
+from service.http.request_body import MAX_FIELD_BYTES, MAX_FIELDS, Body, check_limit
+from service.uploads.incoming_file import IncomingFile
+from service.uploads.spool import Spool
+
+_DISK_CHECK_BYTES = 4 * 1024 * 1024  # received between two checks of the free disk space
+
+
+IMAGE_URL = "image_url"
+"""The field with the URL of a picture, beside files or in place of them."""
+
+
+@dataclass(frozen=True)
+class FormShape:
+    """What a route accepts: the names of its file fields, each with its image formats.
+
+    ``max_files``: how many files. ``repeated``: names of text fields that may occur several times.
+    ``known``: the names of all text fields; None: the route checks them later. ``other_bodies``:
+    the form may also be JSON, or a picture whose fields stand in the query, and may have IMAGE_URL.
+    """
+
+    file_fields: Mapping[str, tuple[InputFormat, ...]]
+    max_files: int = 1
+    repeated: frozenset[str] = frozenset()
+    known: tuple[str, ...] | None = None
+    other_bodies: bool = False
+
+    @property
+    def file_field(self) -> str:
+        """The documented name of the file field, of which the others are aliases."""
+        return next(iter(self.file_fields), "")
+
+
+@dataclass
+class Form:
+    """The received form: files in their order, URLs of further ones, and text fields."""
+
+    files: list[IncomingFile] = field(default_factory=list)
+    urls: list[str] = field(default_factory=list)
+    fields: MultiDict[str] = field(default_factory=MultiDict)
+
+
+class FormBuilder:
+    """Fills a Form; raises as soon as a limit is exceeded."""
+
+    def __init__(self, spool: Spool, shape: FormShape, settings: UploadSettings) -> None:
+        self.form = Form()
+        self.shape = shape
+        self._spool = spool
+        self._settings = settings
+
+    @property
+    def good_files(self) -> int:
+        """Number of files whose content is not rejected."""
+        return sum(file.error is None for file in self.form.files)
+
+    def begin_file(self, field_name: str, file_name: str) -> None:
+        """Begin the next file.
+
+        Raises:
+            BadRequest: there are more than the form may have.
+        """
+        if self.shape.max_files == 1 and self.form.files:
+            raise BadRequest(f"one picture a request: {field_name[:40]!a} came twice", limit=1)
+        self._check_count()
+        accepted, file = self.shape.file_fields[field_name], self._spool.new_file()
+        self.form.files.append(IncomingFile(field_name, file_name, file, accepted, self._settings))
+
+    def write_file(self, data: bytes) -> None:
+        """Append to the file; see ``IncomingFile.write``.
+
+        Raises:
+            AppError: there is nothing to wait for: no picture, and MAX_UPLOAD_BYTES of others.
+                Then it is why the first file is refused.
+        """
+        files = self.form.files
+        files[-1].write(data)
+        if files[-1].error is None or (error := files[0].error) is None:
+            return
+        refused = sum(file.size for file in files)
+        if self.shape.max_files == 1 or (
+            refused > self._settings.max_upload_bytes and all(file.error for file in files)
+        ):
+            raise error
+
+    def end_file(self) -> None:
+        self.form.files[-1].close()
+
+    def begin_field(self, name: str) -> None:
+        """Return if a text field of this name may come now.
+
+        Raises:
+            BadParameter: it is unknown. BadRequest: it came before, or there are too many.
+        """
+        if self._is_url(name):
+            self._check_count()
+            return
+        fields = self.form.fields
+        check_field(name, self.shape.known)
+        if len(fields) == MAX_FIELDS:
+            raise BadRequest(f"the form has more than {MAX_FIELDS} fields", limit=MAX_FIELDS)
+        if name in fields and name not in self.shape.repeated:
+            raise BadRequest(f"the field {name[:40]!a} came twice")
+
+    def add_field(self, name: str, value: str) -> None:
+        """Add a whole text field; errors: see ``begin_field`` and ``check_field_size``."""
+        self.begin_field(name)
+        try:
+            check_field_size(name, len(value.encode()))
+        except UnicodeEncodeError:  # half of a surrogate pair, which JSON can spell
+            raise BadRequest(f"the field {name[:40]!a} is not UTF-8") from None
+        if not self._is_url(name):
+            self.form.fields.add(name, value)
+        elif value:  # a form sends its empty inputs, too
+            self.form.urls.append(value)
+
+    def _is_url(self, name: str) -> bool:
+        return name == IMAGE_URL and self.shape.other_bodies
+
+    def _check_count(self) -> None:
+        count = len(self.form.files) + len(self.form.urls) + 1
+        what = "pictures or more came"
+        check_limit(count, self.shape.max_files, what, "MAX_BATCH", BadRequest)
+
+
+async def spooled(body: Body, spool: Spool, free_space: FreeSpace) -> AsyncIterator[bytes]:
+    """Yield the pieces of ``body``, each counted in ``spool`` before it may be written there.
+
+    Raises:
+        TooLarge, UploadTooSlow, BadRequest: see ``Body.chunks``.
+        InsufficientResources: see ``Spool.reserve``; or the disk is full.
+    """
+    checked_at = 0
+    async for data in body.chunks():
+        spool.reserve(len(data))
+        if body.received_bytes - checked_at > _DISK_CHECK_BYTES:
+            checked_at = body.received_bytes
+            await free_space.check()
+        yield data
+
+
+def check_field(name: str, known: tuple[str, ...] | None) -> None:
+    """Return if ``name`` is one of the ``known`` fields; None: any is.
+
+    Raises:
+        BadParameter: it is not.
+    """
+    if known is not None and name not in known:
+        raise BadParameter(
+            f"unknown field {name[:40]!a}; known: {', '.join(known)}",
+            parameter=ascii(name[:40])[1:-1],
+            known=list(known),
+        )
+
+
+def check_field_size(name: str, measured: int) -> None:
+    """Return if a text field of ``measured`` bytes is short enough.
+
+    Raises:
+        TooLarge: it is not.
+    """
+    if measured > MAX_FIELD_BYTES:
+        raise TooLarge(
+            f"the field {name[:40]!a} is longer than {MAX_FIELD_BYTES} bytes",
+            limit=MAX_FIELD_BYTES,
+            measured=measured,
+        )

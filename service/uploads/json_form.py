@@ -1,0 +1,108 @@
+"""A form as JSON, whose pictures are base64; they are decoded to the spool while they stream in.
+
+    {"image": "data:image/png;base64,iVBORw0...", "scale": 2}
+
+Tools that cannot make multipart forms send it. Only texts up to MAX_FIELD_BYTES are kept in memory:
+a longer one can only be a picture.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from aiohttp import web
+
+from models.errors import BadParameter, BadRequest, TooLarge
+from models.settings.uploads import UploadSettings
+from service.http.request_body import MAX_FIELD_BYTES, Body, form_limit
+from service.uploads.disk_space import DISK_SPACE
+from service.uploads.form import IMAGE_URL, Form, FormBuilder, FormShape, spooled
+from service.uploads.json_reader import BASE64, JsonReader, Pictures
+from service.uploads.raw_body import FILENAME
+from service.uploads.spool import Spool
+
+
+async def read_json_form(
+    request: web.Request, spool: Spool, shape: FormShape, settings: UploadSettings
+) -> Form:
+    """Return the form that the body describes as a JSON object.
+
+    ``image`` is base64, also as a data URL, or a list of them; ``filename`` its name, or a list.
+    Numbers count as their text, true and false as 1 and 0, null as a field that is not sent.
+
+    Raises:
+        BadRequest: it is not such an object. BadParameter: a field is not a text or number.
+        UnsupportedFormat, TooLarge, UploadTooSlow, InsufficientResources: as of a form.
+    """
+    free_space = request.app[DISK_SPACE].free_space
+    await free_space.check()
+    limit, setting, beside = form_limit(shape.max_files, settings)
+    # Base64 is a third longer, and its lines may end and its signs be escaped.
+    body = Body(request, settings, limit, setting, beside + limit // 2 + settings.max_json_bytes)
+    builder = FormBuilder(spool, shape, settings)
+    pictures = Pictures(builder, settings)
+    reader = JsonReader(pictures, settings.max_json_bytes)
+    async for data in spooled(body, spool, free_space):
+        reader.take(data)
+        body.images = builder.good_files
+    document = reader.finish()
+    if not isinstance(document, dict):
+        raise BadRequest(f'the body is not a JSON object; e.g. {{"image": "{BASE64}"}}')
+    _arrange(builder, pictures, reader.marks, document.pop(shape.file_field, None))
+    _name(builder.form, document.pop(FILENAME, None))
+    repeated = shape.repeated | {IMAGE_URL}
+    for name, value in document.items():
+        for each in _texts(name, value, name in repeated):
+            builder.add_field(name, each)
+    return builder.form
+
+
+def _arrange(builder: FormBuilder, pictures: Pictures, marks: list[str], given: Any) -> None:
+    """Decode the short pictures in ``given``, and put all of them into their order."""
+    files, arrived = builder.form.files, dict(zip(marks, builder.form.files, strict=True))
+    ordered = []
+    for each in [] if given is None else given if isinstance(given, list) else [given]:
+        if not isinstance(each, str):
+            raise BadRequest(f"'image' is not a text; send {BASE64}", field="image")
+        file = arrived.pop(each, None)
+        if file is None:
+            pictures.begin(each.encode("utf-8", "replace"))
+            pictures.end()
+            file = files[-1]
+        ordered.append(file)
+    if arrived:
+        raise TooLarge(
+            f"a text that is not 'image' is longer than {MAX_FIELD_BYTES} bytes",
+            limit=MAX_FIELD_BYTES,
+        )
+    files[:] = ordered
+
+
+def _name(form: Form, given: Any) -> None:
+    names = [] if given is None else given if isinstance(given, list) else [given]
+    if not all(isinstance(each, str) for each in names) or len(names) > len(form.files):
+        raise BadParameter(
+            f"filename is no text, or a list that is longer than that of 'image' "
+            f"({len(form.files)})",
+            parameter=FILENAME,
+        )
+    for file, name in zip(form.files, names, strict=False):
+        file.rename(name)
+
+
+def _texts(name: str, value: Any, repeated: bool) -> list[str]:
+    """Return the value of a field as a form would send it."""
+    if value is None:
+        return []
+    if isinstance(value, bool):
+        return [str(int(value))]
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, int | float):
+        return [json.dumps(value)]
+    if repeated:
+        listed = isinstance(value, list) and all(isinstance(each, str) for each in value)
+        return list(value) if listed else [json.dumps(value)]
+    shown = ascii(name[:40])[1:-1]
+    raise BadParameter(f"{shown} is not a text or a number", parameter=shown)

@@ -1,0 +1,353 @@
+"""Pictures by image_url: fetched from a server of the test's own, judged as all URLs and uploads.
+
+No public address is named: where one would be called, the test says that loopback is allowed, or
+looks that nothing arrived.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from models.settings import Settings
+from service.app import create_app
+from service.uploads.disk_space import DISK_SPACE
+from tests.service.uploads.test_incoming_file import refused
+from tests.support import images
+from tests.support.webhook_receiver import (
+    DnsServer,
+    Receiver,
+    run_dns_server,
+    run_receiver,
+    webhook_settings,
+)
+from tests.workers.queue.test_jobs import wait_until
+
+PNG, JPEG = images.png(9, 7), images.jpeg(9, 7)
+
+
+def answer(data: bytes = PNG, status: int = 200, headers: Any = None) -> web.Response:
+    return web.Response(body=data, status=status, headers=headers)
+
+
+def redirect(where: str, status: int = 302) -> web.Response:
+    return web.Response(status=status, headers={"Location": where})
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Receiver]:
+    async with run_receiver() as opened:
+        yield opened
+
+
+@pytest.fixture
+async def names() -> AsyncIterator[tuple[DnsServer, str]]:
+    async with run_dns_server() as opened:
+        yield opened
+
+
+@pytest.fixture
+async def fetching(settings: Settings, aiohttp_client: Any, server: Receiver) -> Any:
+    """A client of a service that may fetch from ``server``."""
+    return await aiohttp_client(create_app(webhook_settings(settings, server)))
+
+
+async def submit(client: Any, *urls: str, path: str = "/blur", **fields: Any) -> Any:
+    return await client.post(path, json={"image_url": list(urls), **fields})
+
+
+async def task(client: Any, *urls: str, **fields: Any) -> Any:
+    response = await submit(client, *urls, **fields)
+    body = await response.json()
+    assert response.status == 202, body
+    return body
+
+
+async def test_it_is_the_task_of_the_same_bytes(fetching: Any, server: Receiver) -> None:
+    sent = await (await fetching.post("/blur", data=images.form(PNG, "cat.png"))).json()
+    url = f"http://127.0.0.1:{server.port}/a/c%C3%A4t.png?key=1"
+    form = images.form(JPEG, "dog.jpg")
+    form.add_field("image_url", url)
+    form.add_field("image_url", "")
+    bodies = (
+        {"json": {"image_url": url}},
+        {"data": {"image_url": url}},  # urlencoded, as curl -d sends it
+        {"json": {"image_url": [url]}},
+    )
+    for body in bodies:
+        server.responses.append(answer())
+        found = await (await fetching.post("/blur", **body)).json()
+        assert (found["task_id"], found["name"]) == (sent["task_id"], "cät.png")
+    server.responses.append(answer())
+    both = await (await fetching.post("/blur", data=form)).json()
+    assert [each["name"] for each in both["tasks"]] == ["dog.jpg", "cät.png"]
+    assert both["tasks"][1]["task_id"] == sent["task_id"]
+    headers, _ = server.calls[0]
+    assert headers["Accept-Encoding"] == "identity"
+    assert not {"Cookie", "Authorization", "Referer", "webhook-signature"} & set(headers)
+    assert server.paths == ["/a/c%C3%A4t.png?key=1"] * 4
+
+
+async def test_all_calls_that_take_image_take_it(fetching: Any, server: Receiver) -> None:
+    for path, fields in (
+        ("/convert", {"format": "webp"}),
+        ("/process", {"operations": ["resize=2", "blur"]}),
+        ("/upscale", {"filename": None}),
+    ):
+        server.responses.append(answer())
+        assert (await task(fetching, server.url, path=path, **fields))["name"] == "hook"
+    server.responses.append(answer())
+    path = f"/blur?image_url={server.url}&filename=a.png"
+    group = await (await fetching.put(path, data=JPEG)).json()
+    assert [each["name"] for each in group["tasks"]] == ["a.png", "hook"]
+
+
+async def test_the_name_is_that_of_the_server_where_it_says_one(
+    fetching: Any, server: Receiver
+) -> None:
+    for said, name in (
+        ('attachment; filename="holiday.png"', "holiday.png"),
+        ("attachment; filename*=UTF-8''h%C3%B6he.png", "höhe.png"),
+        ('inline; filename="../../etc/passwd"', "passwd"),
+        ("inline", "hook"),
+    ):
+        server.responses.append(answer(headers={"Content-Disposition": said}))
+        assert (await task(fetching, server.url))["name"] == name
+
+
+async def test_a_group_keeps_its_order_and_each_fails_alone(
+    fetching: Any, server: Receiver
+) -> None:
+    async def by_path(request: web.Request) -> web.StreamResponse:
+        number = int(request.path.rpartition("/")[2])
+        return answer(images.png(9, 9, seed=number), 404 if number == 3 else 200)
+
+    server.responses += [by_path] * 9
+    async with run_receiver() as other:
+        # Its port is not allowed.
+        urls = [f"http://127.0.0.1:{server.port}/{number}" for number in range(9)]
+        group = await task(fetching, *urls, f"http://127.0.0.1:{other.port}/9")
+    assert other.calls == []
+    assert [each["name"] for each in group["tasks"]] == [*"0123456789"]
+    codes = [(each["error"] or {}).get("code") for each in group["tasks"]]
+    assert codes == [None] * 3 + ["bad_image_url"] + [None] * 5 + ["bad_image_url"]
+    assert group["tasks"][3]["error"]["measured"] == 404
+
+
+async def test_redirects_are_followed_and_each_is_judged(fetching: Any, server: Receiver) -> None:
+    for status in (301, 302, 303, 307, 308):
+        server.responses += [redirect("/other/cat.png#part", status), answer()]
+        assert (await task(fetching, server.url))["name"] == "hook"
+    assert server.paths[1] == "/other/cat.png"
+    for where, said in (
+        ("http://169.254.169.254/latest/", "not a public address"),
+        ("http://[::1]:80/", "not a public address"),
+        ("http://127.0.0.1:22/", "its port is 22"),
+        ("file:///etc/passwd", "does not begin with https:// or http://"),
+        ("//user:sesame@localhost/", "user name or password"),
+        ("http://[", "not a URL"),
+    ):
+        server.responses.append(redirect(where))
+        body = await refused(await submit(fetching, server.url), 422, "bad_image_url")
+        assert said in body["detail"] and "redirect" in body["detail"]
+        assert "sesame" not in body["detail"]
+    server.responses += [redirect("/again") for _ in range(6)]
+    body = await refused(await submit(fetching, server.url), 422, "bad_image_url")
+    assert (body.get("limit"), server.responses) == (5, []), body
+
+
+@pytest.mark.parametrize(
+    ("response", "status", "code", "said"),
+    [
+        (answer(b"<!DOCTYPE html><p>"), 415, "unsupported_format", "at this image_url the format"),
+        (answer(b"RIFF1234WEBPVP8 "), 415, "unsupported_format", "WebP"),
+        (answer(b""), 400, "bad_request", "empty"),
+        (answer(PNG[:20]), 422, "bad_image", ""),
+        (answer(status=404), 422, "bad_image_url", "answered 404"),
+        (answer(status=206), 422, "bad_image_url", "answered 206"),
+        (redirect("/", 304), 422, "bad_image_url", "answered 304"),
+        (answer(status=500), 422, "bad_image_url", "answered 500"),
+        (answer(headers={"Content-Encoding": "gzip"}), 422, "bad_image_url", "compressed ('gzip')"),
+    ],
+)
+async def test_answers_without_a_picture(
+    response: web.Response, status: int, code: str, said: str, fetching: Any, server: Receiver
+) -> None:
+    server.responses.append(response)
+    body = await refused(await submit(fetching, server.url), status, code)
+    assert said in body["detail"]
+
+
+async def test_urls_that_are_never_fetched(fetching: Any, server: Receiver) -> None:
+    for url, said in (
+        ("ftp://127.0.0.1/cat.png", "does not begin with https:// or http://"),
+        ("cat.png", "does not begin"),
+        (f"http://10.0.0.1:{server.port}/", "not a public address"),
+        (f"http://2130706433:{server.port}/", "neither a name nor a plain address"),
+        (f"http://[::ffff:10.0.0.1]:{server.port}/", "not a public address"),
+        (f"http://ann:sesame@127.0.0.1:{server.port}/", "user name or password"),
+        (f"{server.url}#part", "fragment"),
+        (f"{server.url}?{'a' * 2000}", "2000 are allowed"),
+    ):
+        body = await refused(await submit(fetching, url), 422, "bad_image_url")
+        assert said in body["detail"] and body["parameter"] == "image_url"
+        assert "sesame" not in body["detail"]
+    assert server.calls == []
+
+
+async def test_names_with_private_addresses_are_not_fetched(
+    settings: Settings, aiohttp_client: Any, server: Receiver, names: tuple[DnsServer, str]
+) -> None:
+    """Rebinding, too: the address that was checked is the one that is called."""
+    dns_server, nameserver = names
+    dns_server.answers["pictures.example"] = [["127.0.0.1"], ["10.0.0.1"]]
+    dns_server.answers["mixed.example"] = [["127.0.0.1", "169.254.169.254"]]
+    chosen = webhook_settings(
+        settings, server, webhook_nameservers=nameserver, webhook_allowed_networks="127.0.0.1/32"
+    )
+    client = await aiohttp_client(create_app(chosen))
+    server.responses.append(answer())
+    await task(client, f"http://pictures.example:{server.port}/a.png")
+    assert len(dns_server.queries) == 2
+    assert len(server.calls) == 1
+    for name, said in (
+        ("pictures.example", "not public"),
+        ("mixed.example", "not public"),
+        ("nowhere.example", "its host name has no address"),
+    ):
+        url = f"http://{name}:{server.port}/a.png"
+        body = await refused(await submit(client, url), 422, "bad_image_url")
+        assert said in body["detail"]
+        assert not {"10.0.0.1", "169.254.169.254"} & set(body["detail"].split())
+    assert len(server.calls) == 1
+
+
+async def test_bytes_are_counted_as_they_come(
+    settings: Settings, aiohttp_client: Any, server: Receiver
+) -> None:
+    chosen = webhook_settings(settings, server, max_upload_bytes=20_000, max_batch_bytes=50_000)
+    client = await aiohttp_client(create_app(chosen))
+    start = b"\x89PNG\r\n\x1a\n"
+
+    async def endless(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for _ in range(1000):
+            await response.write(start + b"1" * 10_000)
+        return response
+
+    server.responses.append(answer(start.ljust(20_001, b"1")))  # said by its Content-Length
+    body = await refused(await submit(client, server.url), 413, "too_large")
+    assert (body["setting"], body["measured"]) == ("MAX_UPLOAD_BYTES", 20_001)
+    server.responses.append(endless)
+    body = await refused(await submit(client, server.url), 413, "too_large")
+    assert body["setting"] == "MAX_UPLOAD_BYTES"
+    noise = images.png(80, 100)
+    assert 12_500 < len(noise) < 20_000
+    server.responses += [answer(noise) for _ in range(4)]
+    group = await task(client, *[server.url] * 4)
+    codes = [(each["error"] or {}).get("code") for each in group["tasks"]]
+    assert sorted(map(str, codes)) == ["None"] * 3 + ["too_large"]
+    assert client.app[DISK_SPACE].spooled_bytes == 0
+
+
+async def test_slow_servers_end(settings: Settings, aiohttp_client: Any, server: Receiver) -> None:
+    fast = {"webhook_timeout": 0.2, "upload_stall_timeout": 0.2, "upload_timeout": 0.5}
+    client = await aiohttp_client(create_app(webhook_settings(settings, server, **fast)))
+
+    async def stalls(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(PNG[:30])
+        await asyncio.Event().wait()
+        return response
+
+    async def drips(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(PNG[:30])
+        while True:  # never still, and never done
+            await response.write(b"1")
+            await asyncio.sleep(0.02)
+
+    async def cut(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Length": "5000"})
+        await response.prepare(request)
+        await response.write(PNG[:30])
+        assert request.transport is not None
+        request.transport.close()
+        return response
+
+    server.hold = asyncio.Event()
+    body = await refused(await submit(client, server.url), 422, "bad_image_url")
+    assert "took too long" in body["detail"] and "WEBHOOK_TIMEOUT" in body["detail"]
+    server.hold = None
+    for handler, said in (
+        (stalls, "took too long"),
+        (drips, "took too long"),
+        (cut, "connection to its server failed"),
+    ):
+        server.responses.append(handler)
+        body = await refused(await submit(client, server.url), 422, "bad_image_url")
+        assert said in body["detail"]
+
+
+async def test_one_client_has_eight_at_once(fetching: Any, server: Receiver) -> None:
+    """Four of a submission; the others wait, and all come in the end."""
+    server.hold = asyncio.Event()
+    server.responses += [answer() for _ in range(20)]
+    sent = [asyncio.create_task(submit(fetching, *[server.url] * 5)) for _ in range(4)]
+
+    async def eight_have_begun() -> bool:
+        return server.concurrent == 8
+
+    await wait_until(eight_have_begun)
+    for _ in range(3):  # none of the waiting ones begins
+        await fetching.get("/healthz")
+    assert server.concurrent == 8
+    server.hold.set()
+    groups = [await (await each).json() for each in sent]
+    assert [group["total"] for group in groups] == [5] * 4
+    assert len({task["task_id"] for group in groups for task in group["tasks"]}) == 1
+    assert (server.max_concurrent, len(server.calls)) == (8, 20)
+
+
+async def test_it_may_be_off_and_is_limited(
+    settings: Settings, aiohttp_client: Any, server: Receiver
+) -> None:
+    for off in ({"fetch_urls": "off"}, {"host": "0.0.0.0", "allow_anonymous": True}):
+        chosen = webhook_settings(settings, server, **off)
+        assert not chosen.fetch_urls_enabled
+        client = await aiohttp_client(create_app(chosen))
+        body = await refused(await submit(client, server.url), 422, "bad_image_url")
+        assert body["setting"] == "FETCH_URLS"
+    limited = webhook_settings(settings, server, webhooks_per_client=3, max_batch=3)
+    client = await aiohttp_client(create_app(limited))
+    body = await refused(await submit(client, *[server.url] * 4), 400, "bad_request")
+    assert body["setting"] == "MAX_BATCH"
+    server.responses += [answer(), answer()]
+    await task(client, *[server.url] * 2)
+    body = await refused(await submit(client, *[server.url] * 2), 429, "rate_limited")
+    assert body["setting"] == "WEBHOOKS_PER_CLIENT"
+    assert len(server.calls) == 2
+
+
+async def test_the_older_calls_take_no_url(fetching: Any, server: Receiver) -> None:
+    form = images.form(PNG, "a.png", image_url=server.url)
+    form._fields[1][0]["name"] = "uploaded_file"
+    body = await refused(await fetching.post("/convert/", data=form), 422, "bad_parameter")
+    assert "unknown field 'image_url'" in body["detail"]
+    assert (await fetching.post("/convert/", data={"image_url": server.url})).status == 400
+    assert server.calls == []
+
+
+def test_the_setting() -> None:
+    settings = Settings()
+    assert settings.fetch_urls_enabled
+    assert not settings.replace(api_keys="on").fetch_urls_enabled
+    assert not settings.replace(host="0.0.0.0").fetch_urls_enabled
+    assert settings.replace(host="0.0.0.0", fetch_urls="on").fetch_urls_enabled
