@@ -10,7 +10,8 @@ from typing import Any, Self
 import structlog
 from bson.codec_options import CodecOptions
 from motor.motor_asyncio import AsyncIOMotorClient
-from pymongo import WriteConcern
+from pymongo import ReadPreference, WriteConcern
+from pymongo.read_concern import ReadConcern
 from tenacity import (
     AsyncRetrying,
     RetryCallState,
@@ -81,6 +82,10 @@ class Store:
             codec_options=CodecOptions(tz_aware=True),
             # Acknowledged means journaled by a majority: losing a server loses nothing accepted.
             write_concern=WriteConcern(w="majority", j=True),
+            # And nothing is answered that a majority does not have: it could be rolled back. Not of
+            # secondaries, whatever MONGO_URL says: they lag behind.
+            read_concern=ReadConcern("majority"),
+            read_preference=ReadPreference.PRIMARY,
         )
         self._settings = settings
         self._database = database

@@ -63,7 +63,7 @@ class ApiKeys(Repository, collection="keys"):
         return ApiKey.model_validate(found) if found else None
 
     async def get(self, key_id: str) -> ApiKey | None:
-        found = await self._collection.find_one({"_id": key_id})
+        found = await self._find_certain({"_id": key_id})
         return ApiKey.model_validate(found) if found else None
 
     async def all(self) -> list[ApiKey]:

@@ -166,30 +166,42 @@ class TaskCreator:
     async def _create_or_reuse(self, spec: TaskSpec) -> Task:
         left = _MAX_TRIES
         while True:
-            task = await self.store.tasks.get(spec.task_id)
+            task = await self.store.tasks.find(spec.task_id)
             if task is None:
-                await self._create(spec)
+                changed = await self._create(spec)
             else:
-                await self._reuse(task, spec)
-            task = await self.store.tasks.get(spec.task_id)
+                changed = await self._reuse(task, spec)
+            # An answer that rests on no write of its own rests on a read that is as certain.
+            tasks = self.store.tasks
+            task = await (tasks.get if changed else tasks.get_latest)(spec.task_id)
             if task is None:
                 raise RuntimeError(f"task {spec.task_id} vanished while it was submitted")
             left -= 1
             if not task.results_lost or not left:
                 return task
 
-    async def _reuse(self, task: Task, spec: TaskSpec) -> None:
-        """Add the upload's name to an existing task, and restart the task if it has no result."""
+    async def _reuse(self, task: Task, spec: TaskSpec) -> bool:
+        """Add the upload's name to an existing task, and restart the task if it has no result.
+
+        Return whether either changed the task.
+        """
+        changed = False
         name, known = spec.upload.name, {upload.name for upload in task.uploads}
         if name not in known and len(known) < _MAX_NAMES:
-            await self.store.tasks.add_upload(task.id, await self._reserve_names(spec), _MAX_NAMES)
+            upload = await self._reserve_names(spec)
+            changed = await self.store.tasks.add_upload(task.id, upload, _MAX_NAMES)
         names = task.upload(name).results
         if any(each.name in names for each in task.deleted):
             await self.store.tasks.restore_deleted(task.id, names)
         if task.restartable:
-            await self._restart(task, await self._store_original(spec), spec.client)
+            changed |= await self._restart(task, await self._store_original(spec), spec.client)
+        return changed
 
-    async def _create(self, spec: TaskSpec) -> None:
+    async def _create(self, spec: TaskSpec) -> bool:
+        """Create the task, or add the upload's name to it if another service was faster.
+
+        Return whether either changed the ledger.
+        """
         async with self.admission.admit(
             spec.client, spec.output, spec.most_bytes, spec.work.turns
         ) as order:
@@ -211,11 +223,12 @@ class TaskCreator:
                 client=spec.client,
                 turn=order,
             )
-        if not created:  # another service created it first; add this upload's name to it
-            await self.store.tasks.add_upload(spec.task_id, upload, _MAX_NAMES)
-        elif not await self.queue.enqueue(spec.task_id, 0, order, short=spec.work.short):
+        if not created:
+            return await self.store.tasks.add_upload(spec.task_id, upload, _MAX_NAMES)
+        if not await self.queue.enqueue(spec.task_id, 0, order, short=spec.work.short):
             # Redis is unavailable: the task is accepted, and the next sweep enqueues it.
             await self.store.leases.mark_not_enqueued(spec.task_id)
+        return True
 
     async def _store_original(self, spec: TaskSpec) -> ObjectId:
         """Return the ID of the stored original; the same bytes are stored once for each owner."""

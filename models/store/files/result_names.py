@@ -71,5 +71,5 @@ class ResultNames(Repository, collection="names"):
         """Return (task id, index of the result) for ``name`` of ``owner``."""
         if "/" in name:  # not a name: an anonymous request could reach another owner's names
             return None
-        holder = await self._collection.find_one({"_id": name_id(name, owner)})
+        holder = await self._find_certain({"_id": name_id(name, owner)})
         return (str(holder["task_id"]), int(holder["part"])) if holder else None

@@ -168,10 +168,17 @@ class OrphanCollector(Repository, collection="state"):
             # In this order: a result published between the two queries is found by the second.
             if await tasks.find_one(held, {"_id": 1}) is not None:
                 spared = spared or file_id
-            elif await tasks.find_one(owning_task(task_id, file_id), {"_id": 1}) is None:
+            elif not await self._is_owned(task_id, file_id):
                 await self._results.delete(file_id)
                 count += 1
         return count, spared
+
+    async def _is_owned(self, task_id: str, file_id: ObjectId) -> bool:
+        owner = owning_task(task_id, file_id)
+        if await self._tasks.find_one(owner, {"_id": 1}) is not None:
+            return True
+        # A primary that was just elected may not see yet that it was published.
+        return await self._catch_up() and await self._tasks.find_one(owner, {"_id": 1}) is not None
 
     async def _delete_partial_files(self, bucket: str, since: ObjectId, until: ObjectId) -> int:
         """Delete chunks without a files entry: their writer died before the end."""

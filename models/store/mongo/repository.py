@@ -20,6 +20,7 @@ from pymongo.errors import (
     PyMongoError,
     WTimeoutError,
 )
+from pymongo.topology_description import TopologyDescription
 
 from models.errors import StoreUnavailable
 from models.settings import Settings
@@ -59,10 +60,41 @@ class Repository:
         # For a query that may take long: the server stops then, too.
         self._limit_ms = max(1, round(settings.stores.store_timeout * 1000))
 
+    async def _catch_up(self) -> bool:
+        """Let the next reads see all that was acknowledged, by whichever server; False: they do.
+
+        Reads see what a majority has. But a primary that was cut off does not notice for some
+        seconds that another one was elected, and that one may learn some milliseconds late what
+        its predecessor acknowledged. A write that a majority acknowledges is made by the latest
+        primary, and shows it all before. ``linearizable`` reads do the same, but wait for the next
+        journaling, 100 ms on a quiet server. A replica set of one server needs neither.
+        """
+        if not _has_several_servers(self._database):
+            return False
+        await upsert(self._database["state"], {"_id": "barrier"}, {"$inc": {"count": 1}})
+        return True
+
+    async def _find_certain(self, query: Document) -> Document | None:
+        """Return the document of ``query``; None only if none was acknowledged anywhere."""
+        document = await self._collection.find_one(query)
+        if document is None and await self._catch_up():
+            document = await self._collection.find_one(query)
+        return document
+
     async def _server_now(self) -> datetime:
         """Return the server's time, for queries where an expression would bypass the index."""
         moment: datetime = (await self._database.command("hello"))["localTime"]
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _has_several_servers(database: AsyncIOMotorDatabase[Document]) -> bool:
+    topology: TopologyDescription = database.client.delegate.topology_description
+    servers = topology.server_descriptions()
+    return (
+        topology.topology_type_name == "Sharded"
+        or len(servers) > 1
+        or any(len(server.all_hosts) > 1 for server in servers.values())
+    )
 
 
 def now_plus(seconds: float) -> Document:
@@ -141,8 +173,16 @@ async def insert_timed(
             upsert=True,
         )
     except DuplicateKeyError:
+        # The server waited for a majority, but the driver's error does not tell whether it got one:
+        # what is there already may still be rolled back.
+        await _await_majority(collection)
         return False
     return True
+
+
+async def _await_majority(collection: AsyncIOMotorCollection[Document]) -> None:
+    """Return once a majority has all that the primary has now: a write that changes nothing."""
+    await collection.update_one({"_id": None}, {"$unset": {"_": ""}})
 
 
 async def insert_new(
