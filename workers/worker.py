@@ -90,6 +90,7 @@ def create(
             instruments=instruments,
         )
         ctx["worker"] = worker
+        store.availability.on_change = loop.pause
         jobs: list[tuple[str, Callable[[], Awaitable[object]], float]] = [
             ("sweep", lambda: sweep_once(worker), settings.worker.sweep_interval_seconds),
             ("housekeeping", lambda: run_if_due(name, settings, store), pause_seconds(settings)),

@@ -44,6 +44,11 @@ async def test_what_a_rollback_takes_back_was_never_promised(
         await asyncio.sleep(0.01)
         lost = trio.ask(primary, "find", "tasks", name, **inserted)["cursor"]["firstBatch"]
 
+    # More uploads than Motor has threads by default wait for a majority; reads go on beside them.
+    stuck = [asyncio.create_task(_send(one, images.png(seed=seed))) for seed in range(10, 22)]
+    assert (await other.get(f"/tasks/{promised['task_id']}")).status == 200
+    assert not any(each.done() for each in stuck)
+
     again, same, unknown = await asyncio.gather(
         _send(other, images.png(seed=2)),
         # Not even what a majority has: a primary that was replaced does not know what became of it.
@@ -51,6 +56,7 @@ async def test_what_a_rollback_takes_back_was_never_promised(
         other.get(f"/tasks/{'0' * 32}"),
     )
     assert [each.status for each in (again, same, unknown, await first)] == [503] * 4
+    assert {each.status for each in await asyncio.gather(*stuck)} == {503}
 
     trio.kill(primary)
     for port in secondaries:

@@ -22,6 +22,7 @@ from models.metrics.definitions import TASKS_REENQUEUED
 from models.tasks.task import Status, Task
 from workers import metrics
 from workers.context import Attempt, WorkerContext
+from workers.queue.arq_worker import PutBack
 from workers.queue.execute import execute
 from workers.store_retry import retry_store
 from workers.webhooks.sender import task_ended
@@ -38,7 +39,12 @@ async def run_task(ctx: dict[str, Any], task_id: str) -> None:
     worker: WorkerContext = ctx["worker"]
     token = secrets.token_hex(16)
     with structlog.contextvars.bound_contextvars(task_id=task_id):
-        task = await _claim(worker, task_id, token)
+        try:
+            task = await _claim(worker, task_id, token)
+        except StoreUnavailable:
+            # Another worker may reach MongoDB: without the job only the sweep would find the task.
+            log.warning("job_put_back")
+            raise PutBack from None
         if task is None:
             log.debug("task_not_claimable")
             return

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, Collection
+from collections.abc import AsyncGenerator, Awaitable, Collection
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
@@ -61,8 +62,10 @@ class FileBucket(Repository):
         """
         file_id = ObjectId()
         try:
-            await self._bucket.upload_from_stream_with_id(
-                file_id, filename, source, metadata=metadata
+            await _to_its_end(
+                self._bucket.upload_from_stream_with_id(
+                    file_id, filename, source, metadata=metadata
+                )
             )
         except FileExists:  # GridFS raises it for any duplicate key
             await self._chunks.delete_many({"files_id": file_id})
@@ -152,3 +155,18 @@ class FileBucket(Repository):
         for file_id in leftovers:
             await self.delete(file_id)
         return len(leftovers)
+
+
+async def _to_its_end(writing: Awaitable[None]) -> None:
+    """Await ``writing`` also when cancelled: a thread reads the source until then.
+
+    The next attempt, or what follows, reads the same source.
+    """
+    task = asyncio.ensure_future(writing)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()  # it is of no interest any more
+        raise

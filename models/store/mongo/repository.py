@@ -5,10 +5,18 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from motor.motor_asyncio import AsyncIOMotorCollection, AsyncIOMotorDatabase
 from pymongo import ReturnDocument
@@ -24,9 +32,11 @@ from pymongo.topology_description import TopologyDescription
 
 from models.errors import StoreUnavailable
 from models.settings import Settings
+from models.store.mongo.availability import Availability, unavailable
 
 P = ParamSpec("P")
 T = TypeVar("T")
+R = TypeVar("R", bound="Repository")
 Document = dict[str, Any]
 
 _TRANSIENT = (ConnectionFailure, ExecutionTimeout, WTimeoutError)  # no server, or none in time
@@ -51,6 +61,8 @@ class Repository:
                 setattr(cls, name, _translated_generator(member))
 
     _collection_name: str
+    availability: Availability | None = None
+    """Of the ``Store`` that this is a part of; None: it is used within a part, or alone."""
 
     def __init__(self, database: AsyncIOMotorDatabase[Document], settings: Settings) -> None:
         self._database = database
@@ -111,34 +123,47 @@ def raising_unavailable() -> Iterator[None]:
     try:
         yield
     except PyMongoError as error:
-        if not isinstance(error, _TRANSIENT) and not any(
-            error.has_error_label(label) for label in _TRANSIENT_LABELS
+        if (
+            not isinstance(error, _TRANSIENT)
+            and not error.timeout
+            and not any(error.has_error_label(label) for label in _TRANSIENT_LABELS)
         ):
             raise
-        raise StoreUnavailable(
-            "the database does not answer; nothing was lost, try again shortly",
-            store="mongodb",
-        ) from error
+        raise unavailable() from error
 
 
-def _translated(function: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
+def _translated(
+    function: Callable[Concatenate[R, P], Awaitable[T]],
+) -> Callable[Concatenate[R, P], Coroutine[Any, Any, T]]:
     @functools.wraps(function)
-    async def call(*args: P.args, **kwargs: P.kwargs) -> T:
-        with raising_unavailable():
-            return await function(*args, **kwargs)
+    async def call(self: R, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        if self.availability is None:
+            with raising_unavailable():
+                return await function(self, *args, **kwargs)
+        async with self.availability.call():
+            with raising_unavailable():
+                return await function(self, *args, **kwargs)
 
     return call
 
 
 def _translated_generator(
-    function: Callable[P, AsyncGenerator[T]],
-) -> Callable[P, AsyncGenerator[T]]:
+    function: Callable[Concatenate[R, P], AsyncGenerator[T]],
+) -> Callable[Concatenate[R, P], AsyncGenerator[T]]:
     @functools.wraps(function)
-    async def generate(*args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[T]:
-        with raising_unavailable():
-            async with contextlib.aclosing(function(*args, **kwargs)) as items:
-                async for item in items:
-                    yield item
+    async def generate(self: R, /, *args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[T]:
+        availability = self.availability
+        if availability is not None and availability.away:
+            raise unavailable()
+        try:
+            with raising_unavailable():
+                async with contextlib.aclosing(function(self, *args, **kwargs)) as items:
+                    async for item in items:
+                        yield item
+        except StoreUnavailable:
+            if availability is not None:
+                availability.suspect()
+            raise
 
     return generate
 

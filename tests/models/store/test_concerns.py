@@ -17,7 +17,7 @@ async def test_reads_and_writes_rest_on_a_majority() -> None:
     for each in (store.tasks._tasks, store.groups._collection, store.results._chunks):
         assert each.read_concern == ReadConcern("majority")
         assert each.read_preference == ReadPreference.PRIMARY
-        assert each.write_concern == WriteConcern(w="majority", j=True)
+        assert each.write_concern == WriteConcern(w="majority", j=True, wtimeout=5000)
     store.close()
 
 
