@@ -12,6 +12,7 @@ from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
 from models import VERSION
 from models.errors import StoreUnavailable
+from models.store import Store
 from service.app_keys import DRAINING, QUEUE, SETTINGS, STORE
 from service.http.errors import RETRY_AFTER_SECONDS
 from service.metrics_collector import METRICS_COLLECTOR
@@ -46,11 +47,18 @@ def readiness_cache(app: web.Application) -> Callable[[], Awaitable[StoreStates]
     async def load() -> StoreStates:
         store, queue = app[STORE], app[QUEUE]
         mongodb, redis, workers = await asyncio.gather(
-            _in_time(store.ping()), _in_time(queue.ping()), _in_time(store.workers.count_alive())
+            _in_time(_accepts_writes(store)),
+            _in_time(queue.ping()),
+            _in_time(store.workers.count_alive()),
         )
         return mongodb is not False, redis is not False, workers or 0
 
     return alru_cache(ttl=_CACHE_SECONDS)(load)
+
+
+async def _accepts_writes(store: Store) -> None:
+    await store.ping()
+    await store.health.check_majority()
 
 
 async def _in_time(answer: Awaitable[T]) -> T | Literal[False]:

@@ -36,6 +36,10 @@ class ReplicaSet:
 class MongoHealth(Repository):
     """Asks the server for its state."""
 
+    async def check_majority(self) -> None:
+        """Raise StoreUnavailable unless a majority acknowledges writes; one server need not."""
+        await self._catch_up()
+
     async def replica_set(self) -> ReplicaSet:
         hello = await self._database.command("hello", maxTimeMS=self._limit_ms)
         return ReplicaSet(
