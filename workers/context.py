@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from models.free_space import FreeSpace
@@ -45,11 +45,14 @@ class WorkerContext:
     attempts: set[Attempt] = field(default_factory=set)
     done: int = 0
     failed: int = 0
-    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    started_at: datetime = field(init=False)
     draining: bool = False
     reported: bool = False
     publishing_bytes: int = 0
     webhook_due: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.started_at = self.store.clock.now()
 
 
 @dataclass(eq=False)

@@ -86,7 +86,7 @@ class Queue:
         task_id: str,
         number: int,
         turn: int,
-        since: datetime | None = None,
+        since: datetime,
         *,
         short: bool = False,
     ) -> bool:
@@ -94,7 +94,7 @@ class Queue:
 
         ``number`` must be new each time: arq refuses the id of a job that a dead worker holds.
         Lower ``turn``s (``models.store.tasks.fair_queue``) are served first; of equal ones the task
-        that was created earlier, at ``since``, or now. ``short``: see ``Work``.
+        that was created earlier, at ``since``. ``short``: see ``Work``.
         """
         try:
             async with self._call("enqueue"):
@@ -102,7 +102,7 @@ class Queue:
                     JOB_NAME,
                     task_id,
                     _job_id=_job_id(task_id, number, short),
-                    _defer_until=_queue_score(turn, since or datetime.now(UTC)),
+                    _defer_until=_queue_score(turn, since),
                     _expires=_JOB_EXPIRES_SECONDS,
                 )
                 await self._redis.publish(QUEUED_CHANNEL, b"")

@@ -37,6 +37,7 @@ from models.store.files.result_names import ResultNames
 from models.store.files.retention import OrphanCollector, Retention
 from models.store.mongo.alert_log import AlertLog
 from models.store.mongo.availability import PING_SECONDS, Availability, unavailable
+from models.store.mongo.clock import ServerClock
 from models.store.mongo.command_metrics import CommandMetrics
 from models.store.mongo.health import MongoHealth
 from models.store.mongo.indexes import create_indexes
@@ -124,10 +125,11 @@ class Store:
         self.retention = Retention(database, settings)
         self.periodic_lock = PeriodicLock(database, settings)
         self.orphans = OrphanCollector(database, settings)
+        self.clock = ServerClock()
         self.availability = Availability(self._ping)
         for part in vars(self).values():
             if isinstance(part, Repository):
-                part.availability = self.availability
+                part.availability, part.clock = self.availability, self.clock
 
     @classmethod
     async def open(cls, settings: Settings, observe: CallObserver | None = None) -> Self:
@@ -142,6 +144,7 @@ class Store:
                 with attempt:
                     await store._create_indexes()
                     await store.secret_key.get()
+                    await store.health.now()
         except BaseException:
             store.close()
             raise

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from urllib.parse import quote
@@ -25,7 +24,7 @@ from models.images.inspect import MEDIA_TYPES
 from models.tasks.filenames import sanitize
 from models.tasks.serializers import result_url
 from models.tasks.task import Result, Status
-from service.app_keys import SETTINGS, STORE
+from service.app_keys import SETTINGS, STORE, TOKENS
 from service.auth.identity import identity
 from service.http.responses import (
     check_preconditions,
@@ -190,7 +189,7 @@ def _cache_control(request: web.Request, exact: bool) -> str:
     """Return the Cache-Control header of a result; ``exact``: requested by its own name."""
     caller = identity(request)
     if caller.means == "link":
-        left = max(0, int(request.query["expires"]) - int(time.time()))
+        left = max(0, int(request.query["expires"]) - int(request.app[TOKENS].clock()))
         return f"private, max-age={left}"
     if caller.key is not None:  # revalidated each time: the key may be revoked
         return "private, no-cache"

@@ -225,7 +225,8 @@ class TaskCreator:
             )
         if not created:
             return await self.store.tasks.add_upload(spec.task_id, upload, _MAX_NAMES)
-        if not await self.queue.enqueue(spec.task_id, 0, order, short=spec.work.short):
+        now = self.store.clock.now()
+        if not await self.queue.enqueue(spec.task_id, 0, order, now, short=spec.work.short):
             # Redis is unavailable: the task is accepted, and the next sweep enqueues it.
             await self.store.leases.mark_not_enqueued(spec.task_id)
         return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncGenerator, Awaitable, Collection
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
@@ -60,7 +60,7 @@ class FileBucket(Repository):
 
         If a file with the ``key`` in ``metadata`` exists, return its id instead.
         """
-        file_id = ObjectId()
+        file_id = _id_at(await self._now())
         try:
             await _to_its_end(
                 self._bucket.upload_from_stream_with_id(
@@ -136,7 +136,7 @@ class FileBucket(Repository):
 
     async def delete_older(self, seconds: float) -> int:
         """Delete a batch of the oldest files older than ``seconds``; return their number."""
-        until = ObjectId.from_datetime(datetime.now(UTC) - timedelta(seconds=seconds))
+        until = ObjectId.from_datetime(await self._server_now() - timedelta(seconds=seconds))
         old = (
             self._files.find({"_id": {"$lt": until}}, {"_id": 1})
             .sort("_id", 1)
@@ -155,6 +155,11 @@ class FileBucket(Repository):
         for file_id in leftovers:
             await self.delete(file_id)
         return len(leftovers)
+
+
+def _id_at(moment: datetime) -> ObjectId:
+    """Return a new id with that time: housekeeping tells by it how old a file is."""
+    return ObjectId(ObjectId.from_datetime(moment).binary[:4] + ObjectId().binary[4:])
 
 
 async def _to_its_end(writing: Awaitable[None]) -> None:

@@ -33,6 +33,7 @@ from pymongo.topology_description import TopologyDescription
 from models.errors import StoreUnavailable
 from models.settings import Settings
 from models.store.mongo.availability import Availability, unavailable
+from models.store.mongo.clock import ServerClock
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -71,6 +72,7 @@ class Repository:
         self._collection = database[self._collection_name]
         # For a query that may take long: the server stops then, too.
         self._limit_ms = max(1, round(settings.stores.store_timeout * 1000))
+        self.clock = ServerClock()  # a ``Store`` gives its parts one in common
 
     async def _catch_up(self) -> bool:
         """Let the next reads see all that was acknowledged, by whichever server; False: they do.
@@ -96,7 +98,22 @@ class Repository:
     async def _server_now(self) -> datetime:
         """Return the server's time, for queries where an expression would bypass the index."""
         moment: datetime = (await self._database.command("hello"))["localTime"]
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        self.clock.set(moment)
+        return moment
+
+    async def _now(self) -> datetime:
+        """Return the server's time without a question, unless the last one was a minute ago.
+
+        While MongoDB does not answer, the time since the last answer is counted on.
+        """
+        if not self.clock.fresh:
+            try:
+                return await self._server_now()
+            except PyMongoError:
+                if not self.clock.known:
+                    raise
+        return self.clock.now()
 
 
 def _has_several_servers(database: AsyncIOMotorDatabase[Document]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -190,7 +191,7 @@ async def test_unresponsive_redis_times_out(settings: Settings) -> None:
     frozen = settings.replace(redis_url=f"redis://127.0.0.1:{port}/0", store_timeout=0.2)
     queue = Queue.open(frozen.stores)
     async with asyncio.timeout(20):
-        assert not await queue.enqueue("t", 0, 1)
+        assert not await queue.enqueue("t", 0, 1, datetime.now(UTC))
         with pytest.raises(StoreUnavailable):
             await queue.ping()
         task: Any = SimpleNamespace(id="t", rings=0, work=Work())
