@@ -47,6 +47,7 @@ from service.http.security_headers import set_security_headers
 from service.metrics_collector import METRICS_COLLECTOR, MetricsCollector
 from service.openapi.document import OPENAPI, OpenApiDocument
 from service.query import declaration_middleware
+from service.recent_results import RECENT_RESULTS, RecentResults
 from service.routes import add_routes, routes
 from service.submissions.admission import Admission
 from service.submissions.task_creator import TASK_CREATOR, TaskCreator
@@ -118,6 +119,7 @@ async def background_context(app: web.Application) -> AsyncIterator[None]:
     watch = app[QUEUE_WATCH] = QueueWatch(store)
     hub = app[EVENT_HUB] = EventHub(settings.http, settings.limits, store, watch, instruments)
     app[METRICS_COLLECTOR] = MetricsCollector(settings.stores, store, app[QUEUE], instruments)
+    app[RECENT_RESULTS] = RecentResults()
     app[OVERVIEW] = Overview(settings, store, app[QUEUE], app[DISK_SPACE].free_space)
     working = [
         asyncio.create_task(watch_changes(store.change_stream, [endings, polled, hub])),
