@@ -192,11 +192,13 @@ async def test_unresponsive_redis_times_out(settings: Settings) -> None:
     queue = Queue.open(frozen.stores)
     async with asyncio.timeout(20):
         assert not await queue.enqueue("t", 0, 1, datetime.now(UTC))
+        connections = len(held)
         with pytest.raises(StoreUnavailable):
             await queue.ping()
         task: Any = SimpleNamespace(id="t", rings=0, work=Work())
         with pytest.raises(StoreUnavailable):
             await queue.are_queued([task])
+        assert len(held) == connections  # for a second it is not asked again
     await queue.close()
     for writer in held:
         writer.close()
