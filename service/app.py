@@ -19,6 +19,7 @@ from models.redis.queue import Queue
 from models.redis.rate_limiter import RateLimiter
 from models.settings import Settings
 from models.store import Store
+from models.tasks.needs import Abilities, differences
 from service.app_keys import CATALOGUE, DRAINING, INSTRUMENTS, QUEUE, SETTINGS, STORE, TOKENS
 from service.auth import startup_check
 from service.auth.authenticator import AUTHENTICATOR, Authenticator
@@ -120,7 +121,10 @@ async def background_context(app: web.Application) -> AsyncIterator[None]:
     hub = app[EVENT_HUB] = EventHub(settings.http, settings.limits, store, watch, instruments)
     app[METRICS_COLLECTOR] = MetricsCollector(settings.stores, store, app[QUEUE], instruments)
     app[RECENT_RESULTS] = RecentResults()
-    app[OVERVIEW] = Overview(settings, store, app[QUEUE], app[DISK_SPACE].free_space)
+    mine = Abilities.of_worker(settings, app[CATALOGUE])
+    app[OVERVIEW] = Overview(settings, store, app[QUEUE], app[DISK_SPACE].free_space, mine)
+    if found := differences([mine, *(await store.workers.abilities() or ())]):
+        log.warning("settings_differ", from_workers=found)
     working = [
         asyncio.create_task(watch_changes(store.change_stream, [endings, polled, hub])),
         asyncio.create_task(hub.run()),

@@ -25,6 +25,7 @@ from models.result_bytes import most_bytes
 from models.settings import Settings
 from models.store import Store
 from models.tasks.filenames import result_names
+from models.tasks.needs import Abilities
 from models.tasks.task import Task, Work
 from models.tasks.task import Upload as TaskUpload
 from service.submissions.admission import Admission
@@ -39,7 +40,7 @@ class TaskSpec:
     """A valid image with the operations on it; ``fingerprint`` identifies the task.
 
     ``output``: the format of the results; ``most_bytes``: that all of them cannot exceed;
-    ``work``: the predicted work.
+    ``work``: the predicted work; ``needs``: what a worker must have for it.
     ``report``: whether the task measures the quality of its result, see
     ``workers.upscaler.quality_report``. ``metadata``: what the results keep of it.
     """
@@ -54,6 +55,7 @@ class TaskSpec:
     fingerprint: str = field(init=False)
     most_bytes: int = field(init=False)
     work: Work = field(init=False)
+    needs: Abilities = field(init=False)
 
     @property
     def task_id(self) -> str:
@@ -113,7 +115,10 @@ class TaskCreator:
             spec.report,
             spec.owner,
             spec.metadata,
+            self.settings.networks.upscale_precision,
         )
+        size = (header.width, header.height)
+        spec.needs = Abilities.for_task(self.settings, output, weights, size, sizes)
         lock = self._locks.setdefault(spec.fingerprint, asyncio.Lock())
         async with lock:
             return await self._create_or_reuse(spec)
@@ -217,6 +222,7 @@ class TaskCreator:
                 output=spec.output,
                 most_result_bytes=spec.most_bytes,
                 work=spec.work,
+                needs=spec.needs,
                 report=spec.report,
                 metadata=spec.metadata,
                 owner=spec.owner,

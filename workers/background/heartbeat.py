@@ -58,6 +58,7 @@ def _status(worker: WorkerContext, jobs: DarkroomWorker) -> dict[str, Any]:
             {"pid": pid, "state": "busy" if busy else "idle"}
             for pid, busy in list(children.items())[:_MAX_LISTED]
         ],
+        "abilities": worker.abilities.model_dump(),
         "places": worker.settings.worker.child_processes,
         "network_seconds": worker.children.network_seconds,
         "tasks": [

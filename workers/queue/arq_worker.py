@@ -16,6 +16,7 @@ from models.redis.queue import QUEUED_CHANNEL, is_short
 log = structlog.get_logger()
 
 _POLL_SECONDS = 0.2  # between two attempts to reach Redis while it is away
+_MAX_LEFT = 10_000  # as many tasks as may wait (MAX_QUEUE)
 _MAX_IDLE_SECONDS = 10.0  # then the queue is read without a message: Redis does not keep them
 
 
@@ -43,6 +44,7 @@ class DarkroomWorker(Worker):
         self._stopping: asyncio.Task[None] | None = None
         self._redis_away = False
         self._draining = self._store_away = False
+        self._left: dict[str, None] = {}  # jobs that it leaves to others, the oldest first
         self.on_stop = self._on_stop_signal
 
     @property
@@ -122,6 +124,12 @@ class DarkroomWorker(Worker):
         super()._release_sem_dec_counter_on_complete()
         self._woken.set()
 
+    def leave(self, job_id: str) -> None:
+        """Never take that job again: it needs what this worker lacks."""
+        self._left[job_id] = None
+        if len(self._left) > _MAX_LEFT:
+            del self._left[next(iter(self._left))]
+
     async def finish_job(self, job_id: str, finish: bool, *rest: Any) -> None:
         await super().finish_job(job_id, finish, *rest)
         if not finish:  # it was put back
@@ -130,6 +138,8 @@ class DarkroomWorker(Worker):
 
     async def start_jobs(self, job_ids: list[bytes]) -> None:
         for job_id in job_ids:
+            if job_id.decode() in self._left:
+                continue
             if self.job_counter >= self._usual_jobs:
                 running = [name for name, job in self.tasks.items() if not job.done()]
                 if self.job_counter > self._usual_jobs or any(map(is_short, running)):

@@ -46,6 +46,10 @@ async def run_task(ctx: dict[str, Any], task_id: str) -> None:
             log.warning("job_put_back")
             raise PutBack from None
         if task is None:
+            if await worker.store.leases.needs_more(task_id, worker.abilities):
+                log.info("task_left_to_others", abilities=worker.abilities.parts)
+                worker.leave(ctx["job_id"])
+                raise PutBack
             log.debug("task_not_claimable")
             return
         log.info("task_started", attempt=task.attempts)
@@ -69,6 +73,7 @@ async def _claim(worker: WorkerContext, task_id: str, token: str) -> Task | None
             seconds=worker.settings.worker.lease_seconds,
             max_attempts=worker.settings.worker.max_attempts,
             beside=len(worker.attempts) + 1,
+            abilities=worker.abilities,
         )
     )
     try:

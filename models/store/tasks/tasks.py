@@ -18,6 +18,7 @@ from models.settings import Settings
 from models.store.mongo.repository import Document, Repository, insert_timed, now_plus
 from models.store.tasks.transitions import NEW_TASK, RESTARTABLE, ended, restart
 from models.tasks.group import Group, Member
+from models.tasks.needs import Abilities
 from models.tasks.task import ENDED, Status, Task, TimelineAction, Upload, Work
 
 _MAX_TASKS_SEARCHED = 100  # of one upload name, searched for one that still has its result
@@ -83,6 +84,7 @@ class Tasks(Repository):
         output: str,
         most_result_bytes: int = 0,
         work: Work | None = None,
+        needs: Abilities | None = None,
         report: bool = False,
         metadata: MetadataChoice = "none",
         owner: str = "",
@@ -101,6 +103,7 @@ class Tasks(Repository):
             "format": output,
             "most_result_bytes": most_result_bytes,
             "work": (work or Work()).model_dump(),
+            "needs": (needs or Abilities()).model_dump(),
             "owner": owner,
             "client": client,
             "turn": turn,

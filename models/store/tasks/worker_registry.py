@@ -12,6 +12,7 @@ from pymongo import WriteConcern
 
 from models.settings import Settings
 from models.store.mongo.repository import Document, Repository, now_plus, upsert
+from models.tasks.needs import Abilities
 
 HEARTBEAT_TIMEOUT_SECONDS = 6.0  # three heartbeats: a worker silent for longer counts as dead
 _MAX_NAME_CHARACTERS = 300
@@ -89,6 +90,15 @@ class WorkerRegistry(Repository, collection="workers"):
         """Return the names of the workers seen in the last ``seconds``."""
         query = _seen_within(seconds)
         return {str(entry["_id"]) async for entry in self._collection.find(query, {"_id": 1})}
+
+    async def abilities(self, seconds: float = HEARTBEAT_TIMEOUT_SECONDS) -> set[Abilities] | None:
+        """Return what the workers seen in the last ``seconds`` can do.
+
+        None if one of them does not say so: a worker of an older version does all that it gets.
+        """
+        found = self._collection.find(_seen_within(seconds), {"abilities": 1})
+        each = [entry.get("abilities") async for entry in found]
+        return None if None in each else {Abilities.model_validate(one) for one in each}
 
     async def engines(self, seconds: float = HEARTBEAT_TIMEOUT_SECONDS) -> dict[str, int]:
         """Return the number of workers of each engine, of those seen in the last ``seconds``."""
