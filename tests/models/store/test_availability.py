@@ -30,7 +30,7 @@ class Server:
 
 @pytest.fixture(autouse=True)
 def _quickly(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("_SLOW_SECONDS", "_PAUSE_SECONDS", "PING_SECONDS"):
+    for name in ("_LOOK_SECONDS", "_PAUSE_SECONDS", "PING_SECONDS"):
         monkeypatch.setattr(availability, name, 0.01)
 
 
@@ -80,4 +80,24 @@ async def test_a_timeout_of_the_caller_stays_one() -> None:
     with pytest.raises(TimeoutError):
         async with watched.call(), asyncio.timeout(0):
             await asyncio.Event().wait()
+    watched.close()
+
+
+async def test_a_call_that_was_cancelled_stays_cancelled() -> None:
+    """Both at once: its request is gone, and MongoDB is away."""
+    watched = Availability(Server().ping)
+    began = asyncio.Event()
+
+    async def call() -> None:
+        async with watched.call():
+            began.set()
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(call())
+    await began.wait()
+    task.cancel()
+    watched._set(away=True)
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not watched._calls
     watched.close()
