@@ -47,9 +47,9 @@ async def test_what_a_rollback_takes_back_was_never_promised(
     # More uploads than Motor has threads by default wait for a majority; reads go on beside them.
     stuck = [asyncio.create_task(_send(one, images.png(seed=seed))) for seed in range(10, 22)]
     assert (await other.get(f"/tasks/{promised['task_id']}")).status == 200
+    assert not any(each.done() for each in stuck)
     ready = await other.get("/readyz")
     assert (ready.status, (await ready.json())["missing"]) == (503, ["mongodb", "workers"])
-    assert not any(each.done() for each in stuck)
 
     again, same, unknown = await asyncio.gather(
         _send(other, images.png(seed=2)),
