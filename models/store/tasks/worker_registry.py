@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from bson.binary import Binary
 from motor.motor_asyncio import AsyncIOMotorDatabase
 from pymongo import WriteConcern
+from pymongo.read_concern import ReadConcern
 
 from models.settings import Settings
 from models.store.mongo.repository import Document, Repository, now_plus, upsert
@@ -129,8 +130,11 @@ class MetricSnapshots(Repository, collection="snapshots"):
 
     def __init__(self, database: AsyncIOMotorDatabase[Document], settings: Settings) -> None:
         super().__init__(database, settings)
-        # A server loses at most a few seconds of snapshots: no need to wait for a majority.
-        self._snapshots = self._collection.with_options(write_concern=WriteConcern(w=1))
+        # A server loses at most a few seconds of snapshots: no need to wait for a majority, neither
+        # when they are written nor before they are read.
+        self._snapshots = self._collection.with_options(
+            write_concern=WriteConcern(w=1), read_concern=ReadConcern("local")
+        )
 
     async def put(self, worker: str, figures: bytes) -> None:
         change = {"$currentDate": {"at": True}, "$set": {"figures": Binary(figures)}}
