@@ -36,6 +36,7 @@
     ├── InsufficientResources  the service lacks disk space or open files for now; try again
     ├── StoreUnavailable       MongoDB or Redis does not answer; try again
     ├── WeightsMissing         a worker lacks the network that the task needs
+    ├── NoCapableWorker        no worker has what the task needs, for an hour
     ├── WeightsUnusable        no engine can run the network, or its file was changed
     ├── BadOutput              the network's output does not match the picture
     ├── TaskTimeout            the pixel work took longer than its limit
@@ -238,6 +239,10 @@ class WeightsMissing(AppError):
 
 class WeightsUnusable(AppError):
     code = "weights_unusable"
+
+
+class NoCapableWorker(AppError):
+    code = "no_capable_worker"
 
 
 class BadOutput(AppError):

@@ -19,6 +19,7 @@ from models.redis.queue import Queue
 from models.redis.rate_limiter import RateLimiter
 from models.settings import Settings
 from models.store import Store
+from models.tasks.needs import Abilities, differences
 from service.app_keys import CATALOGUE, DRAINING, INSTRUMENTS, QUEUE, SETTINGS, STORE, TOKENS
 from service.auth import startup_check
 from service.auth.authenticator import AUTHENTICATOR, Authenticator
@@ -47,6 +48,7 @@ from service.http.security_headers import set_security_headers
 from service.metrics_collector import METRICS_COLLECTOR, MetricsCollector
 from service.openapi.document import OPENAPI, OpenApiDocument
 from service.query import declaration_middleware
+from service.recent_results import RECENT_RESULTS, RecentResults
 from service.routes import add_routes, routes
 from service.submissions.admission import Admission
 from service.submissions.task_creator import TASK_CREATOR, TaskCreator
@@ -95,7 +97,8 @@ async def stores_context(app: web.Application) -> AsyncIterator[None]:
         opened.callback(store.close)
         await startup_check.check(settings, store.api_keys.any_live)
         app[REQUEST_COUNTS] = RequestCounts(store.activity)
-        app[TOKENS] = Tokens(await store.secret_key.get(), settings.auth)
+        secret = await store.secret_key.get()
+        app[TOKENS] = Tokens(secret, settings.auth, store.clock.timestamp)
         app[QUEUE] = Queue.open(settings.stores, instruments.call_observer(REDIS_CALLS))
         opened.push_async_callback(app[QUEUE].close)
         redis = RedisConnection(settings.stores)
@@ -120,7 +123,11 @@ async def background_context(app: web.Application) -> AsyncIterator[None]:
     watch = app[QUEUE_WATCH] = QueueWatch(store)
     hub = app[EVENT_HUB] = EventHub(settings.http, settings.limits, store, watch, instruments)
     app[METRICS_COLLECTOR] = MetricsCollector(settings.stores, store, app[QUEUE], instruments)
-    app[OVERVIEW] = Overview(settings, store, app[QUEUE], app[DISK_SPACE].free_space)
+    app[RECENT_RESULTS] = RecentResults()
+    mine = Abilities.of_worker(settings, app[CATALOGUE])
+    app[OVERVIEW] = Overview(settings, store, app[QUEUE], app[DISK_SPACE].free_space, mine)
+    if found := differences([mine, *(await store.workers.abilities() or ())]):
+        log.warning("settings_differ", from_workers=found)
     working = [
         asyncio.create_task(watch_changes(store.change_stream, [endings, polled, hub])),
         asyncio.create_task(hub.run()),

@@ -6,7 +6,8 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 
 from models.free_space import FreeSpace
@@ -16,6 +17,7 @@ from models.networks.catalogue import Catalogue
 from models.redis.queue import Queue
 from models.settings import Settings
 from models.store import Store
+from models.tasks.needs import Abilities
 from models.tasks.task import Task
 from models.work_prices import crowding
 from workers.child.memory_semaphore import MemorySemaphore
@@ -31,6 +33,7 @@ class WorkerContext:
     ``claiming``: tasks that it claims at this moment; those it has claimed are ``attempts``.
     ``done`` and ``failed``: tasks it ended so since its start. ``draining``: it takes no new tasks.
     ``reported``: it has sent a heartbeat. ``publishing_bytes``: of results that it is storing.
+    ``leave``: called with the id of a job that this worker cannot do; it is not taken again.
     ``webhook_due``: set when a webhook is due, so that the sender need not wait for its next poll.
     """
 
@@ -45,14 +48,23 @@ class WorkerContext:
     free_space: FreeSpace
     instruments: Instruments = field(default_factory=lambda: Instruments(MetricSource.WORKER))
     claiming: int = 0
+    leave: Callable[[str], None] = field(default=lambda _: None)
     attempts: set[Attempt] = field(default_factory=set)
     done: int = 0
     failed: int = 0
-    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    started_at: datetime = field(init=False)
     draining: bool = False
     reported: bool = False
     publishing_bytes: int = 0
     webhook_due: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.started_at = self.store.clock.now()
+
+    @cached_property
+    def abilities(self) -> Abilities:
+        """What its tasks may need."""
+        return Abilities.of_worker(self.settings, self.catalogue)
 
 
 @dataclass(eq=False)

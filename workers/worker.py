@@ -22,10 +22,12 @@ from models.networks.catalogue import Catalogue
 from models.redis.queue import JOB_NAME, Queue, connect, from_json, to_json
 from models.settings import Settings
 from models.store import Store
+from models.tasks.needs import differences
 from workers import metrics
 from workers.background.cancellation import REOPEN_SECONDS, watch_cancellations
 from workers.background.heartbeat import HEARTBEAT_SECONDS, report_heartbeat
 from workers.background.housekeeping import pause_seconds, run_if_due
+from workers.background.impossible import IMPOSSIBLE_CHECK_SECONDS, fail_impossible
 from workers.background.periodic import run_periodically
 from workers.background.sweep import sweep_once
 from workers.child.memory_semaphore import MemorySemaphore
@@ -88,11 +90,15 @@ def create(
             memory=MemorySemaphore(memory_estimate.worker_budget(settings.worker)),
             free_space=FreeSpace(settings.uploads, store, "the worker", scratch, _LOCAL_COPIES),
             instruments=instruments,
+            leave=loop.leave,
         )
         ctx.update(worker=worker, jobs=loop)
+        await _warn_of_differences(worker)
+        store.availability.on_change = loop.pause
         jobs: list[tuple[str, Callable[[], Awaitable[object]], float]] = [
             ("sweep", lambda: sweep_once(worker), settings.worker.sweep_interval_seconds),
             ("housekeeping", lambda: run_if_due(name, settings, store), pause_seconds(settings)),
+            ("impossible", lambda: fail_impossible(worker), IMPOSSIBLE_CHECK_SECONDS),
             ("cancellation", lambda: watch_cancellations(worker), REOPEN_SECONDS),
             ("heartbeat", lambda: report_heartbeat(worker, loop), HEARTBEAT_SECONDS),
             # Not an arq job, which would wait behind all tasks. A restarted worker catches up.
@@ -159,3 +165,9 @@ def create(
         log_results=False,
     )
     return loop
+
+
+async def _warn_of_differences(worker: WorkerContext) -> None:
+    others = await worker.store.workers.abilities() or ()
+    if found := differences([worker.abilities, *others]):
+        log.warning("settings_differ", from_workers=found)

@@ -48,18 +48,20 @@ class ApiKey(BaseModel):
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
     used_at: datetime | None = None
+    seen_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
+    """When it was read, by MongoDB's clock, which decides whether it has expired."""
 
     @property
     def active(self) -> bool:
         """Whether it is neither revoked nor expired."""
         return self.revoked_at is None and (
-            self.expires_at is None or datetime.now(UTC) < self.expires_at
+            self.expires_at is None or self.seen_at < self.expires_at
         )
 
     @property
     def used_at_stale(self) -> bool:
         """Whether ``used_at`` is older than USED_AT_PRECISION."""
-        return self.used_at is None or datetime.now(UTC) - self.used_at > USED_AT_PRECISION
+        return self.used_at is None or self.seen_at - self.used_at > USED_AT_PRECISION
 
     def allows(self, scope: Scope) -> bool:
         return scope in self.scopes or Scope.ADMIN in self.scopes

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import quote, urlencode
 
-from models.auth.tokens import Tokens
+from models.auth.tokens import SKEW_SECONDS, Tokens
 from models.errors import Forbidden, LinkExpired
 
 SIGNATURE = "signature"
@@ -39,16 +39,15 @@ class SignedLink:
         return f"{quote(self.path)}?{urlencode(query)}"
 
     def verify(self, tokens: Tokens, generation: int, signature: str) -> None:
-        """Return if ``signature`` is this link's and the link has not expired.
+        """Return if ``signature`` is this link's and it expired at most SKEW_SECONDS ago.
 
         Raises:
             Forbidden: the signature is wrong. LinkExpired: the link has expired.
         """
         if not tokens.equal(signature, self._sign(tokens, generation)):
             raise _invalid_link()
-        until = datetime.fromtimestamp(self.expires, UTC)
-        if datetime.now(UTC) >= until:
-            at = until.isoformat(timespec="seconds")
+        if tokens.clock() >= self.expires + SKEW_SECONDS:
+            at = datetime.fromtimestamp(self.expires, UTC).isoformat(timespec="seconds")
             raise LinkExpired(
                 f"this link expired at {at}; ask its sender for a new one", expired_at=at
             )

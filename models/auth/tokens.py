@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import time
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Any
 
-from itsdangerous import BadData, SignatureExpired, URLSafeTimedSerializer
+from itsdangerous import BadData, SignatureExpired, TimestampSigner, URLSafeTimedSerializer
 
 from models.errors import BadParameter
 from models.settings.auth import AuthSettings
@@ -24,23 +26,41 @@ class Purpose(StrEnum):
     KEY_SESSION = "key"
 
 
+SKEW_SECONDS = 60
+"""For so long after its end a link, a session or a token is accepted: each program asks MongoDB
+for the time once a minute, and counts on in between."""
 CONFIRM_SECONDS = 48 * 3600  # in which people read the e-mail that they asked for
 _UNSUBSCRIBE_SECONDS = 60 * 24 * 3600  # CAN-SPAM asks for 30 days
+
+
+class _Signer(TimestampSigner):
+    def __init__(self, *args: Any, clock: Callable[[], float], **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._clock = clock
+
+    def get_timestamp(self) -> int:
+        return int(self._clock())
 
 
 class Tokens:
     """Make and read tokens; those in e-mails carry a subscriber's random id, never the address."""
 
-    def __init__(self, key: str, settings: AuthSettings) -> None:
+    def __init__(
+        self, key: str, settings: AuthSettings, clock: Callable[[], float] = time.time
+    ) -> None:
+        """``clock`` returns the seconds since 1970: MongoDB's, so that all programs agree."""
         self._key = key.encode()
+        self.clock = clock
         self._ttl = {
             Purpose.CONFIRM: CONFIRM_SECONDS,
             Purpose.UNSUBSCRIBE: _UNSUBSCRIBE_SECONDS,
             Purpose.KEY_SESSION: settings.key_session_seconds,
         }
-        signing = {"digest_method": hashlib.sha256, "key_derivation": "hmac"}
+        signing = {"digest_method": hashlib.sha256, "key_derivation": "hmac", "clock": clock}
         self._serializers = {
-            purpose: URLSafeTimedSerializer(key, salt=f"darkroom:{purpose}", signer_kwargs=signing)
+            purpose: URLSafeTimedSerializer(
+                key, salt=f"darkroom:{purpose}", signer=_Signer, signer_kwargs=signing
+            )
             for purpose in Purpose
         }
 
@@ -102,7 +122,11 @@ class Tokens:
     def _read(self, purpose: Purpose, token: str) -> Any:
         if len(token) > _MAX_TOKEN_CHARACTERS or not token.isascii():
             raise BadData("not a token")
-        return self._serializers[purpose].loads(token, max_age=self._ttl[purpose])
+        # Not max_age: it refuses what a program made that is a second ahead.
+        value, made = self._serializers[purpose].loads(token, return_timestamp=True)
+        if self.clock() - made.timestamp() > self._ttl[purpose] + SKEW_SECONDS:
+            raise SignatureExpired("it has expired")
+        return value
 
 
 def _format_duration(seconds: int) -> str:

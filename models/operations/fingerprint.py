@@ -25,11 +25,13 @@ def fingerprint(
     report: bool = False,
     owner: str = "",
     metadata: MetadataChoice = "none",
+    precision: str = "auto",
 ) -> str:
     """Return 64 hex digits that are equal exactly when two requests ask for the same bytes.
 
     ``sha256`` is the original's. ``owner`` is part of it so that an owner cannot learn that another
     one has the same image. ``report`` is part of it because quality is measured while computing.
+    ``precision`` is that of networks; with auto, bytes differ between kinds of processors.
     """
     asked = {
         "original": sha256,
@@ -41,6 +43,7 @@ def fingerprint(
         **({"report": True} if report else {}),
         **({"owner": owner} if owner else {}),
         **({"metadata": metadata} if metadata != "none" else {}),
+        **({"precision": precision} if weights and precision != "auto" else {}),
     }
     canonical = json.dumps(asked, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()

@@ -22,7 +22,7 @@ REDIS_ERRORS = (RedisError, OSError, TimeoutError)
 """Errors of a call if Redis is down, frozen or refuses it."""
 _TIMEOUT_SECONDS = 0.25  # Redis answers in a millisecond, and a request can go without it
 _MAX_CONNECTIONS = 32  # a burst waits for a connection, or goes without, instead of opening more
-_AWAY_SECONDS = 1.0  # after a failure, during which no call is made
+AWAY_SECONDS = 1.0  # after a failure, during which no call is made
 _MAX_TIMEOUTS_IN_A_ROW = 3  # then Redis counts as away
 _REFUSAL_LOG_SECONDS = 10.0  # between two log lines about commands that Redis refuses
 _TIMEOUT_ERRORS = (TimeoutError, RedisTimeout)
@@ -51,7 +51,7 @@ class RedisConnection:
 
     @property
     def away(self) -> bool:
-        """Whether Redis failed within the last _AWAY_SECONDS."""
+        """Whether Redis failed within the last AWAY_SECONDS."""
         return time.monotonic() < self._away_until
 
     async def call(self, make: Callable[[Redis], Awaitable[T]]) -> T | None:
@@ -91,5 +91,5 @@ class RedisConnection:
             if self._timeouts < _MAX_TIMEOUTS_IN_A_ROW:
                 log.info("redis_timeout", in_a_row=self._timeouts)
                 return
-        log.warning("redis_away", seconds=_AWAY_SECONDS, reason=repr(error))
-        self._away_until = now + _AWAY_SECONDS
+        log.warning("redis_away", seconds=AWAY_SECONDS, reason=repr(error))
+        self._away_until = now + AWAY_SECONDS

@@ -17,10 +17,11 @@ from redis.asyncio import ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
 
 from models.errors import StoreUnavailable
 from models.metrics.metric import CallObserver
-from models.redis.connection import REDIS_ERRORS
+from models.redis.connection import AWAY_SECONDS, REDIS_ERRORS
 from models.settings.stores import StoreSettings
 from models.tasks.task import Task
 
@@ -73,6 +74,7 @@ class Queue:
         self._redis = redis
         self._observe = observe
         self._timeout_seconds = timeout_seconds  # of one call: a frozen Redis must not block
+        self._away_until = 0.0  # after a failure; each upload would wait for its own
 
     @classmethod
     def open(cls, settings: StoreSettings, observe: CallObserver | None = None) -> Queue:
@@ -86,7 +88,7 @@ class Queue:
         task_id: str,
         number: int,
         turn: int,
-        since: datetime | None = None,
+        since: datetime,
         *,
         short: bool = False,
     ) -> bool:
@@ -94,7 +96,7 @@ class Queue:
 
         ``number`` must be new each time: arq refuses the id of a job that a dead worker holds.
         Lower ``turn``s (``models.store.tasks.fair_queue``) are served first; of equal ones the task
-        that was created earlier, at ``since``, or now. ``short``: see ``Work``.
+        that was created earlier, at ``since``. ``short``: see ``Work``.
         """
         try:
             async with self._call("enqueue"):
@@ -102,7 +104,7 @@ class Queue:
                     JOB_NAME,
                     task_id,
                     _job_id=_job_id(task_id, number, short),
-                    _defer_until=_queue_score(turn, since or datetime.now(UTC)),
+                    _defer_until=_queue_score(turn, since),
                     _expires=_JOB_EXPIRES_SECONDS,
                 )
                 await self._redis.publish(QUEUED_CHANNEL, b"")
@@ -152,6 +154,8 @@ class Queue:
         Raises:
             StoreUnavailable: Redis did not answer in time.
         """
+        if time.monotonic() < self._away_until:
+            raise StoreUnavailable("Redis did not answer a moment ago", store="redis")
         began = time.perf_counter()
         outcome = "error"
         try:
@@ -162,6 +166,8 @@ class Queue:
             name = ""
             raise
         except REDIS_ERRORS as error:
+            if not isinstance(error, ResponseError):  # a full memory refuses only some calls
+                self._away_until = time.monotonic() + AWAY_SECONDS
             raise StoreUnavailable("Redis does not answer", store="redis") from error
         finally:
             if self._observe and name:

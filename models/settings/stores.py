@@ -29,6 +29,7 @@ class StoreSettings(Group):
     store_timeout: float = Field(
         5,
         gt=0,
-        description="Seconds to wait for Redis or a MongoDB server; if one is frozen, it may take "
-        "up to four times as long until a request gets its 503.",
+        description="Seconds to wait for Redis, for a MongoDB server, or for a majority of them. A "
+        "MongoDB that does not answer is noticed after three seconds at most; then requests get "
+        "their 503 at once.",
     )

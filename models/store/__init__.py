@@ -5,12 +5,20 @@ Only this package knows MongoDB.
 
 from __future__ import annotations
 
+import os
 from typing import Any, Self
 
+# Threads of Motor's, which each call takes one of; Motor reads it when it is imported. Ten, its
+# default on two cores, were all held by ten uploads that waited for a majority. A hundred is what
+# the driver opens of connections at most; a thread starts when there are more calls than before.
+os.environ.setdefault("MOTOR_MAX_WORKERS", "100")
+
+import pymongo
 import structlog
 from bson.codec_options import CodecOptions
 from motor.motor_asyncio import AsyncIOMotorClient
-from pymongo import WriteConcern
+from pymongo import ReadPreference, WriteConcern
+from pymongo.read_concern import ReadConcern
 from tenacity import (
     AsyncRetrying,
     RetryCallState,
@@ -28,10 +36,12 @@ from models.store.files.originals import Originals
 from models.store.files.result_names import ResultNames
 from models.store.files.retention import OrphanCollector, Retention
 from models.store.mongo.alert_log import AlertLog
+from models.store.mongo.availability import PING_SECONDS, Availability, unavailable
+from models.store.mongo.clock import ServerClock
 from models.store.mongo.command_metrics import CommandMetrics
 from models.store.mongo.health import MongoHealth
 from models.store.mongo.indexes import create_indexes
-from models.store.mongo.repository import raising_unavailable
+from models.store.mongo.repository import Repository, raising_unavailable
 from models.store.mongo.state import PeriodicLock, SecretKey
 from models.store.outbox.emails import EmailOutbox
 from models.store.outbox.pending_webhooks import PendingWebhooks
@@ -48,9 +58,6 @@ from models.store.tasks.tasks import Groups, Tasks
 from models.store.tasks.worker_registry import MetricSnapshots, WorkerRegistry
 
 __all__ = ["Store"]
-
-# Bytes of no task are deleted after this many DELETE_GRACE_SECONDS, an hour by default: a worker
-# that was frozen while it stored a result must not lose it.
 
 log = structlog.get_logger()
 
@@ -71,7 +78,8 @@ class Store:
             appname="darkroom",
             serverSelectionTimeoutMS=milliseconds,
             connectTimeoutMS=milliseconds,
-            # A frozen server must not block a caller for ever; change streams poll every second.
+            # A frozen server must not block a thread for ever; change streams poll every second.
+            # Not timeoutMS: it would limit a whole upload to GridFS, and replace each maxTimeMS.
             socketTimeoutMS=2 * milliseconds,
             retryWrites=True,
             event_listeners=[CommandMetrics(observe)] if observe else [],
@@ -80,7 +88,12 @@ class Store:
             settings.stores.mongo_db,
             codec_options=CodecOptions(tz_aware=True),
             # Acknowledged means journaled by a majority: losing a server loses nothing accepted.
-            write_concern=WriteConcern(w="majority", j=True),
+            # A primary that has lost its majority says so, and frees the thread.
+            write_concern=WriteConcern(w="majority", j=True, wtimeout=milliseconds),
+            # And nothing is answered that a majority does not have: it could be rolled back. Not of
+            # secondaries, whatever MONGO_URL says: they lag behind.
+            read_concern=ReadConcern("majority"),
+            read_preference=ReadPreference.PRIMARY,
         )
         self._settings = settings
         self._database = database
@@ -112,6 +125,11 @@ class Store:
         self.retention = Retention(database, settings)
         self.periodic_lock = PeriodicLock(database, settings)
         self.orphans = OrphanCollector(database, settings)
+        self.clock = ServerClock()
+        self.availability = Availability(self._ping)
+        for part in vars(self).values():
+            if isinstance(part, Repository):
+                part.availability, part.clock = self.availability, self.clock
 
     @classmethod
     async def open(cls, settings: Settings, observe: CallObserver | None = None) -> Self:
@@ -126,6 +144,7 @@ class Store:
                 with attempt:
                     await store._create_indexes()
                     await store.secret_key.get()
+                    await store.health.now()
         except BaseException:
             store.close()
             raise
@@ -140,8 +159,13 @@ class Store:
         return ConsistencyCheck(self._database, self._settings, fast=fast)
 
     async def ping(self) -> None:
-        """Raise StoreUnavailable unless MongoDB answers."""
-        with raising_unavailable():
+        """Raise StoreUnavailable unless MongoDB answers within a second."""
+        if self.availability.away:
+            raise unavailable()
+        await self._ping()
+
+    async def _ping(self) -> None:
+        with raising_unavailable(), pymongo.timeout(PING_SECONDS):
             await self._database.command("ping")
 
     async def drop(self) -> None:
@@ -150,4 +174,5 @@ class Store:
             await self._client.drop_database(self._database.name)
 
     def close(self) -> None:
+        self.availability.close()
         self._client.close()

@@ -41,7 +41,7 @@ class ApiKeys(Repository, collection="keys"):
             upsert=True,
             return_document=ReturnDocument.AFTER,
         )
-        return ApiKey.model_validate(made), token
+        return await self._key(made), token
 
     async def rotate(self, key_id: str) -> tuple[ApiKey, str] | None:
         """Replace the secret of a live key; the old one stops working. None without a live key."""
@@ -50,7 +50,7 @@ class ApiKeys(Repository, collection="keys"):
         made = await self._collection.find_one_and_update(
             {"_id": key_id, **_LIVE}, change, return_document=ReturnDocument.AFTER
         )
-        return (ApiKey.model_validate(made), token) if made else None
+        return (await self._key(made), token) if made else None
 
     async def revoke(self, key_id: str) -> ApiKey | None:
         """Revoke a key for good; None if it does not exist. Revoking again changes nothing."""
@@ -60,16 +60,19 @@ class ApiKeys(Repository, collection="keys"):
             [{"$set": {"revoked_at": first}}],
             return_document=ReturnDocument.AFTER,
         )
-        return ApiKey.model_validate(found) if found else None
+        return await self._key(found) if found else None
 
     async def get(self, key_id: str) -> ApiKey | None:
-        found = await self._collection.find_one({"_id": key_id})
-        return ApiKey.model_validate(found) if found else None
+        found = await self._find_certain({"_id": key_id})
+        return await self._key(found) if found else None
+
+    async def _key(self, document: dict[str, Any]) -> ApiKey:
+        return ApiKey.model_validate({**document, "seen_at": await self._now()})
 
     async def all(self) -> list[ApiKey]:
         """Return all keys, revoked and expired ones included, oldest first."""
         found = self._collection.find().sort("created_at", 1)
-        return [ApiKey.model_validate(each) async for each in found]
+        return [await self._key(each) async for each in found]
 
     async def names(self, key_ids: Sequence[str]) -> dict[str, str]:
         """Return the names of those keys that exist, by id."""

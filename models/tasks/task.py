@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from models.images.inspect import OutputFormat
 from models.images.metadata import MetadataChoice
+from models.tasks.needs import Abilities
 
 
 class Status(StrEnum):
@@ -144,6 +145,7 @@ class Task(_Document):
     format: OutputFormat
     most_result_bytes: int = 0
     work: Work = Work()
+    needs: Abilities = Abilities()
     attempts: int = 0
     rings: int = 0
     lease: dict[str, Any] | None = None

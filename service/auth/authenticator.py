@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
 from typing import Literal
 
 import structlog
@@ -156,7 +155,7 @@ class Authenticator:
         structlog.contextvars.bind_contextvars(key=key.id)
         if key.used_at_stale:
             until, _ = self._key_cache.get(key.id, (0.0, None))
-            key = key.model_copy(update={"used_at": datetime.now(UTC)})
+            key = key.model_copy(update={"used_at": key.seen_at})
             self._key_cache[key.id] = until, key
             await self._store.api_keys.mark_used(key.id)
         return Identity.of(key, means)

@@ -13,6 +13,7 @@ from service.dashboard.schemas import AlertBody, AlertCode, AlertLevel, WorkerBo
 
 RECENT_SECONDS = 900  # for which a failure, or a lost worker, is news
 _LONG_WAIT_SECONDS = 300  # of the oldest task
+_MAX_LISTED, _MAX_CHARACTERS = 5, 40  # of what differs: the hash of a network is long
 _LITTLE_SPACE = 4  # times MIN_FREE_DISK_BYTES
 _MUCH_GROWTH = 20  # tasks in five minutes
 _MUCH_MEMORY = 0.9  # of Redis' maxmemory, beyond which it refuses writes
@@ -22,13 +23,18 @@ _DISK_NAMES = {"mongodb": "MongoDB", "spool": "this service"}
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The state at one moment; ``waiting_before``: tasks that waited five minutes ago, if known."""
+    """The state at one moment.
+
+    ``waiting_before``: tasks that waited five minutes ago, if known. ``differing``: what some
+    services and workers have and others lack, see ``models.tasks.needs``.
+    """
 
     stats: QueueStats
     workers: Sequence[WorkerBody]
     recent: TaskOutcomes
     waiting_before: int | None
     health: HealthBody
+    differing: Sequence[str] = ()
 
 
 def find_alerts(snapshot: Snapshot) -> list[AlertBody]:
@@ -63,6 +69,13 @@ def _workers(snapshot: Snapshot) -> list[AlertBody]:
         names = ", ".join(each["name"] for each in lost[:3]) + (", ..." if len(lost) > 3 else "")
         text = f"workers lost in the last {_duration(RECENT_SECONDS)}, without a shutdown: {names}"
         alerts.append(_alert("worker_silent", "warning", text))
+    if snapshot.differing:
+        more = len(snapshot.differing) - _MAX_LISTED
+        listed = [each[:_MAX_CHARACTERS] for each in snapshot.differing[:_MAX_LISTED]]
+        text = f"services and workers have not the same settings or networks: {', '.join(listed)}"
+        alerts.append(
+            _alert("settings_differ", "warning", f"{text} and {more} more" if more > 0 else text)
+        )
     return alerts
 
 

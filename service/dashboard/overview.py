@@ -14,6 +14,7 @@ from models.redis.queue import Queue
 from models.settings import Settings
 from models.store import Store
 from models.store.tasks import queue_history
+from models.tasks.needs import Abilities, differences
 from models.tasks.serializers import iso
 from service.dashboard.activity import ActivityBody, activity_body, name_keys
 from service.dashboard.alerts import RECENT_SECONDS, Snapshot, find_alerts
@@ -33,9 +34,16 @@ class Overview:
     """Workers, queue, alerts, health and history for the dashboard; one per service process."""
 
     def __init__(
-        self, settings: Settings, store: Store, queue: Queue, free_space: FreeSpace
+        self,
+        settings: Settings,
+        store: Store,
+        queue: Queue,
+        free_space: FreeSpace,
+        abilities: Abilities,
     ) -> None:
+        """``abilities``: those that a worker with the settings of this service would have."""
         self._store = store
+        self._abilities = abilities
         self._queue = queue
         kept, timeout = settings.uploads.min_free_disk_bytes, settings.stores.store_timeout
         probe = HealthProbe(kept, timeout, store, queue, free_space)
@@ -95,12 +103,14 @@ class Overview:
             self._redis_depth(),
             store.alert_log.since(),
         )
+        abilities = await store.workers.abilities()
         snapshot = Snapshot(
             stats,
             workers,
             recent,
             waiting_before,
             health,
+            differences([self._abilities, *(abilities or ())]),
         )
         return {
             "alarms": [

@@ -17,6 +17,7 @@ AlertCode = Literal[
     "no_workers",
     "all_drained",
     "worker_silent",
+    "settings_differ",
     "waits_too_long",
     "queue_grows",
     "lease_over",

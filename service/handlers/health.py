@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Literal, TypeVar
 
 from aiohttp import web
 from async_lru import alru_cache
@@ -11,17 +12,21 @@ from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
 from models import VERSION
 from models.errors import StoreUnavailable
-from service.app_keys import DRAINING, QUEUE, STORE
+from models.store import Store
+from service.app_keys import DRAINING, QUEUE, SETTINGS, STORE
 from service.http.errors import RETRY_AFTER_SECONDS
 from service.metrics_collector import METRICS_COLLECTOR
 from service.openapi.endpoint import ResponseSpec, endpoint
 from service.schemas import HealthBody, MissingPart, ReadinessBody
+
+T = TypeVar("T")
 
 StoreStates = tuple[bool, bool, int]
 """Whether MongoDB and Redis respond, and the number of live workers."""
 
 READINESS: web.AppKey[Callable[[], Awaitable[StoreStates]]] = web.AppKey("readiness")
 _CACHE_SECONDS = 0.25
+_ANSWER_SECONDS = 0.8  # a store that takes longer is missing: balancers ask with short timeouts
 
 
 @endpoint(
@@ -41,19 +46,28 @@ def readiness_cache(app: web.Application) -> Callable[[], Awaitable[StoreStates]
 
     async def load() -> StoreStates:
         store, queue = app[STORE], app[QUEUE]
-        answers = await asyncio.gather(
-            store.ping(),
-            queue.ping(),
-            store.workers.count_alive(),
-            return_exceptions=True,
+        mongodb, redis, workers = await asyncio.gather(
+            _in_time(_accepts_writes(store)),
+            _in_time(queue.ping()),
+            _in_time(store.workers.count_alive()),
         )
-        for answer in answers:
-            if isinstance(answer, BaseException) and not isinstance(answer, StoreUnavailable):
-                raise answer
-        mongodb, redis, workers = answers
-        return mongodb is None, redis is None, workers if isinstance(workers, int) else 0
+        return mongodb is not False, redis is not False, workers or 0
 
     return alru_cache(ttl=_CACHE_SECONDS)(load)
+
+
+async def _accepts_writes(store: Store) -> None:
+    await store.ping()
+    await store.health.check_majority()
+
+
+async def _in_time(answer: Awaitable[T]) -> T | Literal[False]:
+    """Return the answer of a store; False if it is away or does not answer in time."""
+    try:
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            return await answer
+    except (StoreUnavailable, TimeoutError):
+        return False
 
 
 @endpoint(
@@ -61,13 +75,20 @@ def readiness_cache(app: web.Application) -> Callable[[], Awaitable[StoreStates]
     "Readiness",
     any_query=True,
     responses={
-        200: ResponseSpec("The stores respond, and a worker is alive.", ReadinessBody),
+        200: ResponseSpec(
+            "Images are accepted and processed. ``missing`` may name Redis: without it uploads are "
+            "accepted and running tasks go on; those that wait start when it is back.",
+            ReadinessBody,
+        ),
         503: ResponseSpec("Something is missing.", ReadinessBody, headers=("Retry-After",)),
     },
     examples=("curl {url}/readyz",),
 )
 async def readyz(request: web.Request) -> web.StreamResponse:
-    """Respond 200 if the stores respond and a worker is alive, else 503 with what is missing."""
+    """Respond 200 if uploads are accepted and a worker is alive, else 503, within a second.
+
+    Without Redis they are, unless RATE_LIMIT_FAIL_MODE=closed refuses what it cannot count.
+    """
     mongodb, redis, workers = await request.app[READINESS]()
     checks: dict[MissingPart, bool] = {
         "mongodb": mongodb,
@@ -76,13 +97,16 @@ async def readyz(request: web.Request) -> web.StreamResponse:
         "draining": not request.app[DRAINING].is_set(),
     }
     missing = [name for name, passed in checks.items() if not passed]
+    settings = request.app[SETTINGS]
+    counted = settings.rate_limits_enabled and settings.limits.rate_limit_fail_mode == "closed"
+    ready = not missing or (missing == ["redis"] and not counted)
     document: ReadinessBody = {
-        "status": "not ready" if missing else "ready",
+        "status": "ready" if ready else "not ready",
         "missing": missing,
         "workers": workers,
     }
-    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if missing else None
-    return web.json_response(document, status=503 if missing else 200, headers=headers)
+    headers = None if ready else {"Retry-After": str(RETRY_AFTER_SECONDS)}
+    return web.json_response(document, status=200 if ready else 503, headers=headers)
 
 
 @endpoint(

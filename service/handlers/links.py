@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from datetime import UTC, datetime
 
 from aiohttp import web
@@ -11,7 +10,7 @@ from aiohttp import web
 from models.auth.signed_links import SignedLink
 from models.errors import BadParameter, Forbidden, NotFound, NotReady, ResultGone
 from models.tasks.serializers import iso
-from service.app_keys import SETTINGS, TOKENS
+from service.app_keys import SETTINGS, STORE, TOKENS
 from service.auth.authenticator import AUTHENTICATOR
 from service.handlers import groups, processed
 from service.http.responses import json_response
@@ -75,7 +74,7 @@ async def _respond(request: web.Request, path: str, owner: str, download: bool) 
             setting="LINK_TTL_MAX",
             limit=longest,
         )
-    expires = int(time.time()) + int(given)
+    expires = int((await request.app[STORE].health.now()).timestamp()) + int(given)
     generation = await request.app[AUTHENTICATOR].link_generation(owner)
     url = SignedLink(path, owner, expires, download).signed_url(request.app[TOKENS], generation)
     document: LinkBody = {

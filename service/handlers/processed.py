@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-import time
+from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from urllib.parse import quote
@@ -19,13 +19,14 @@ from models.errors import (
     PreconditionFailed,
     RangeNotSatisfiable,
     ResultGone,
+    StoreUnavailable,
     WrongStatus,
 )
 from models.images.inspect import MEDIA_TYPES
 from models.tasks.filenames import sanitize
 from models.tasks.serializers import result_url
 from models.tasks.task import Result, Status
-from service.app_keys import SETTINGS, STORE
+from service.app_keys import SETTINGS, STORE, TOKENS
 from service.auth.identity import identity
 from service.http.responses import (
     check_preconditions,
@@ -36,6 +37,7 @@ from service.http.responses import (
 from service.openapi.endpoint import ResponseSpec, endpoint, parameter
 from service.openapi.error_groups import LINK_ERRORS, STORE_ERRORS
 from service.query import flag
+from service.recent_results import MAX_RESULT_BYTES, RECENT_RESULTS
 from service.results import (
     OWNER,
     SIGNATURE,
@@ -94,7 +96,18 @@ async def serve(request: web.Request) -> web.StreamResponse:
 
     A result's name always means the same bytes; an upload's name means its newest result.
     """
-    task, name, result, exact = await find_result(request)
+    recent, asked = request.app[RECENT_RESULTS], request.match_info["name"]
+    kept = None
+    try:
+        task, name, result, exact = await find_result(request)
+    except StoreUnavailable:
+        kept = recent.get(asked) if not requested_owner(request) else None
+        if kept is None:
+            raise
+        task, name, result, exact = kept.task, asked, kept.result, True
+    except (NotFound, NotReady, ResultGone):
+        recent.forget(asked)
+        raise
     # finished_at is always set once a task has succeeded.
     made = (task.finished_at or datetime.now(UTC)).astimezone(UTC)
     check_preconditions(request, result.sha256, made)
@@ -117,8 +130,16 @@ async def serve(request: web.Request) -> web.StreamResponse:
     response = web.StreamResponse(status=206 if partial else 200, headers=headers)
     response.content_type = MEDIA_TYPES[result.format]
     response.content_length = stop - start
+    if kept is not None:
+        return await stream_response(request, response, _piece(kept.data[start:stop]), name)
     data = request.app[STORE].results.read(result.file_id, start, stop)
+    if exact and not task.owner and not partial and result.bytes <= MAX_RESULT_BYTES:
+        data = recent.keep(name, task, result, data)
     return await stream_response(request, response, data, name)
+
+
+async def _piece(data: bytes) -> AsyncGenerator[bytes]:
+    yield data
 
 
 @endpoint(
@@ -166,6 +187,7 @@ async def delete(request: web.Request) -> web.StreamResponse:
     after = await store.retention.delete_name(task.id, name, part, sha256 if if_match else None)
     if after is None:  # deleted by a concurrent request, or the task restarted
         raise NotFound("there is no result with this name any more", task_id=task.id)
+    request.app[RECENT_RESULTS].forget(name)
     log.info("result_deleted", name=name, freed=after.results[part].gone is not None)
     return web.Response(status=204)
 
@@ -190,7 +212,7 @@ def _cache_control(request: web.Request, exact: bool) -> str:
     """Return the Cache-Control header of a result; ``exact``: requested by its own name."""
     caller = identity(request)
     if caller.means == "link":
-        left = max(0, int(request.query["expires"]) - int(time.time()))
+        left = max(0, int(request.query["expires"]) - int(request.app[TOKENS].clock()))
         return f"private, max-age={left}"
     if caller.key is not None:  # revalidated each time: the key may be revoked
         return "private, no-cache"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Literal
 from weakref import WeakValueDictionary
 
@@ -57,7 +57,7 @@ async def send(request: web.Request) -> web.StreamResponse:
     draft = emails.archive_draft(group.id, group.email)
     async with _locks.setdefault(group.id, asyncio.Lock()):
         known = await store.emails.find_by_key(draft.key)
-        if known is not None and (refusal := _no_second(known)):
+        if known is not None and (refusal := _no_second(known, await store.health.now())):
             return _respond(group.id, *refusal)
         await count_call(request, "MAIL_PER_CLIENT")
         address = await count_email(request, group.email)
@@ -71,7 +71,7 @@ async def send(request: web.Request) -> web.StreamResponse:
     return _respond(group.id, "queued", detail)
 
 
-def _no_second(known: Email) -> tuple[Literal["queued", "sent"], str] | None:
+def _no_second(known: Email, now: datetime) -> tuple[Literal["queued", "sent"], str] | None:
     """Return why no second e-mail is sent: one is queued, or was sent lately; None: one may be."""
     if known.status is DeliveryStatus.CREATED:
         detail = "the e-mail is queued already; no second one is sent"
@@ -80,7 +80,7 @@ def _no_second(known: Email) -> tuple[Literal["queued", "sent"], str] | None:
         return "queued", detail
     if known.status is not DeliveryStatus.SENT or known.ended_at is None:
         return None
-    if (datetime.now(UTC) - known.ended_at).total_seconds() >= _RESEND_SECONDS:
+    if (now - known.ended_at).total_seconds() >= _RESEND_SECONDS:
         return None
     return "sent", f"the e-mail was sent at {iso(known.ended_at)}; no second one is sent"
 

@@ -58,6 +58,7 @@ STATUS: dict[type[AppError], int] = {
     errors.WorkerCrashed: 500,
     errors.WeightsMissing: 500,
     errors.WeightsUnusable: 500,
+    errors.NoCapableWorker: 500,
     errors.InternalError: 500,
 }
 _NO_SPACE_ERRNOS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT})

@@ -44,6 +44,7 @@ TASK_ERRORS: Errors = (
     errors.WorkerCrashed,
     errors.WeightsMissing,
     errors.WeightsUnusable,
+    errors.NoCapableWorker,
     errors.InternalError,
     errors.ResultGone,
 )

@@ -25,6 +25,7 @@ from models.result_bytes import most_bytes
 from models.settings import Settings
 from models.store import Store
 from models.tasks.filenames import result_names
+from models.tasks.needs import Abilities
 from models.tasks.task import Task, Work
 from models.tasks.task import Upload as TaskUpload
 from service.submissions.admission import Admission
@@ -39,7 +40,7 @@ class TaskSpec:
     """A valid image with the operations on it; ``fingerprint`` identifies the task.
 
     ``output``: the format of the results; ``most_bytes``: that all of them cannot exceed;
-    ``work``: the predicted work.
+    ``work``: the predicted work; ``needs``: what a worker must have for it.
     ``report``: whether the task measures the quality of its result, see
     ``workers.upscaler.quality_report``. ``metadata``: what the results keep of it.
     """
@@ -54,6 +55,7 @@ class TaskSpec:
     fingerprint: str = field(init=False)
     most_bytes: int = field(init=False)
     work: Work = field(init=False)
+    needs: Abilities = field(init=False)
 
     @property
     def task_id(self) -> str:
@@ -113,7 +115,10 @@ class TaskCreator:
             spec.report,
             spec.owner,
             spec.metadata,
+            self.settings.networks.upscale_precision,
         )
+        size = (header.width, header.height)
+        spec.needs = Abilities.for_task(self.settings, output, weights, size, sizes)
         lock = self._locks.setdefault(spec.fingerprint, asyncio.Lock())
         async with lock:
             return await self._create_or_reuse(spec)
@@ -164,39 +169,42 @@ class TaskCreator:
         return state is None or state.allowed
 
     async def _create_or_reuse(self, spec: TaskSpec) -> Task:
-        left = _MAX_TRIES
-        while True:
-            task = await self.store.tasks.get(spec.task_id)
+        task: Task | None = None
+        for _ in range(_MAX_TRIES):
+            task = await self.store.tasks.find(spec.task_id)
             if task is None:
                 task = await self._create(spec)
-            elif await self._reuse(task, spec):
-                task = None
-            task = task or await self.store.tasks.get(spec.task_id)
-            if task is None:
-                raise RuntimeError(f"task {spec.task_id} vanished while it was submitted")
-            left -= 1
-            if not task.results_lost or not left:
+            else:
+                changed = await self._reuse(task, spec)
+                # An answer that rests on no write of its own rests on a read that is as certain.
+                tasks = self.store.tasks
+                task = await (tasks.get if changed else tasks.get_latest)(spec.task_id)
+            if task is not None and not task.results_lost:
                 return task
+        if task is None:
+            raise RuntimeError(f"task {spec.task_id} vanished while it was submitted")
+        return task
 
     async def _reuse(self, task: Task, spec: TaskSpec) -> bool:
         """Add the upload's name to an existing task, and restart the task if it has no result.
 
-        Return whether that changed it.
+        Return whether either changed the task.
         """
+        changed = False
         name, known = spec.upload.name, {upload.name for upload in task.uploads}
-        is_new = name not in known and len(known) < _MAX_NAMES
-        if is_new:
-            await self.store.tasks.add_upload(task.id, await self._reserve_names(spec), _MAX_NAMES)
+        if name not in known and len(known) < _MAX_NAMES:
+            upload = await self._reserve_names(spec)
+            changed = await self.store.tasks.add_upload(task.id, upload, _MAX_NAMES)
         names = task.upload(name).results
         was_deleted = any(each.name in names for each in task.deleted)
         if was_deleted:
             await self.store.tasks.restore_deleted(task.id, names)
         if task.restartable:
-            await self._restart(task, await self._store_original(spec), spec.client)
-        return is_new or was_deleted or task.restartable
+            changed |= await self._restart(task, await self._store_original(spec), spec.client)
+        return changed
 
     async def _create(self, spec: TaskSpec) -> Task | None:
-        """Return the new task; None if another service created it first."""
+        """Return the new task; None if another service was faster: the next try finds its task."""
         async with self.admission.admit(
             spec.client, spec.output, spec.most_bytes, spec.work.turns
         ) as order:
@@ -212,15 +220,17 @@ class TaskCreator:
                 output=spec.output,
                 most_result_bytes=spec.most_bytes,
                 work=spec.work,
+                needs=spec.needs,
                 report=spec.report,
                 metadata=spec.metadata,
                 owner=spec.owner,
                 client=spec.client,
                 turn=order,
             )
-        if created is None:  # it gets this upload's name, too
-            await self.store.tasks.add_upload(spec.task_id, upload, _MAX_NAMES)
-        elif not await self.queue.enqueue(spec.task_id, 0, order, short=spec.work.short):
+        if created is None:
+            return None
+        now = self.store.clock.now()
+        if not await self.queue.enqueue(spec.task_id, 0, order, now, short=spec.work.short):
             # Redis is unavailable: the task is accepted, and the next sweep enqueues it.
             await self.store.leases.mark_not_enqueued(spec.task_id)
         return created

@@ -70,7 +70,7 @@ MUTATIONS = [
         AUTH_TESTS,
     ),
     Mutation(KEY, "self.revoked_at is None and", "True and", AUTH_TESTS),
-    Mutation(KEY, "or datetime.now(UTC) < self.expires_at", "or True", AUTH_TESTS),
+    Mutation(KEY, "or self.seen_at < self.expires_at", "or True", AUTH_TESTS),
     Mutation(KEY, "or Scope.ADMIN in self.scopes", "or Scope.READ in self.scopes", AUTH_TESTS),
     Mutation(AUTHENTICATOR, " or key.generation != session[1]", "", AUTH_TESTS),
     Mutation(
@@ -79,7 +79,7 @@ MUTATIONS = [
         "key.active",
         AUTH_TESTS,
     ),
-    Mutation(LINKS, "if datetime.now(UTC) >= until:", "if False:", AUTH_TESTS),
+    Mutation(LINKS, "if tokens.clock() >= self.expires + SKEW_SECONDS:", "if False:", AUTH_TESTS),
     Mutation(LINKS, "self.download, generation)", "False, generation)", AUTH_TESTS),
     Mutation(
         "service/auth/middleware.py",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from time import monotonic
 from typing import Any
 
@@ -43,7 +43,7 @@ async def _report(worker: WorkerContext, jobs: DarkroomWorker) -> bool:
 
 
 def _status(worker: WorkerContext, jobs: DarkroomWorker) -> dict[str, Any]:
-    now, moment = monotonic(), datetime.now(UTC)
+    now, moment = monotonic(), worker.store.clock.now()
     children = worker.children.states
     attempts = sorted(worker.attempts, key=lambda attempt: attempt.started)
     state = "running"
@@ -58,6 +58,7 @@ def _status(worker: WorkerContext, jobs: DarkroomWorker) -> dict[str, Any]:
             {"pid": pid, "state": "busy" if busy else "idle"}
             for pid, busy in list(children.items())[:_MAX_LISTED]
         ],
+        "abilities": worker.abilities.model_dump(),
         "places": worker.settings.worker.child_processes,
         "network_seconds": worker.children.network_seconds,
         "tasks": [

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
-from datetime import UTC, datetime
 
 from models.auth.signed_links import SignedLink
 from models.outbox.email import Email
@@ -33,7 +31,7 @@ async def archive_content(context: MailContext, email: Email) -> EmailContent:
     group, tasks = found
     if not group_progress(group, tasks).ended:
         # Poll less often the longer the group takes.
-        age = (datetime.now(UTC) - email.created_at).total_seconds()
+        age = (await context.store.health.now() - email.created_at).total_seconds()
         pause = max(context.settings.worker.sweep_interval_seconds, age / 10)
         raise NotReady(min(pause, _MAX_POLL_SECONDS))
     archive = GroupArchive(
@@ -72,7 +70,7 @@ async def _archive_link(context: MailContext, group: Group) -> str:
     if not group.owner:
         return f"{base_url}{path}"
     key = await context.store.api_keys.get(group.owner)
-    until = int(time.time()) + context.settings.auth.link_ttl_max
+    until = int(context.tokens.clock()) + context.settings.auth.link_ttl_max
     link = SignedLink(path, group.owner, until)
     return f"{base_url}{link.signed_url(context.tokens, key.generation if key else 0)}"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from models.auth.tokens import CONFIRM_SECONDS, Purpose
 from models.outbox.email import Email, EmailKind
@@ -30,7 +30,7 @@ async def goodbye_content(context: MailContext, email: Email) -> EmailContent:
     """
     reader = await context.store.subscribers.get(email.context["subscriber_id"])
     if reader is not None and reader.confirmed:
-        if datetime.now(UTC) - email.created_at > _MAX_UNSUBSCRIBE_TIME:
+        if await context.store.health.now() - email.created_at > _MAX_UNSUBSCRIBE_TIME:
             raise PermanentFailure("still subscribed, or subscribed again")
         raise NotReady(context.settings.worker.sweep_interval_seconds)
     return _with_link(context, email, "You are unsubscribed")

@@ -47,7 +47,7 @@ async def enqueue_newsletter(
     """
     if settings.newsletter_weekday == "off":
         return 0
-    now = now or datetime.now(UTC)
+    now = now or await store.health.now()
     due = last_due(settings, now)
     year, number, _ = due.isocalendar()
     week = f"{year}-W{number:02d}"

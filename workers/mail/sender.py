@@ -53,7 +53,8 @@ class EmailSender(Sender[Email]):
                 log.warning("smtp_password_unencrypted", hint="set SMTP_TLS to starttls or tls")
         else:
             log.info("emails_go_to_files", folder=str(settings.stores.data_dir / "outbox"))
-        tokens = Tokens(await store.secret_key.get(), settings.auth)
+        secret = await store.secret_key.get()
+        tokens = Tokens(secret, settings.auth, store.clock.timestamp)
         return cls(MailContext(settings, store, tokens))
 
     async def send(self, item: Email) -> None:

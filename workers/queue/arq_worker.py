@@ -8,7 +8,7 @@ import signal
 from typing import Any
 
 import structlog
-from arq.worker import Worker
+from arq.worker import Retry, Worker
 
 from models.redis.connection import REDIS_ERRORS
 from models.redis.queue import QUEUED_CHANNEL, is_short
@@ -17,7 +17,12 @@ from models.tasks.places import takes_short
 log = structlog.get_logger()
 
 _POLL_SECONDS = 0.2  # between two attempts to reach Redis while it is away
+_MAX_LEFT = 10_000  # as many tasks as may wait (MAX_QUEUE)
 _MAX_IDLE_SECONDS = 10.0  # then the queue is read without a message: Redis does not keep them
+
+
+class PutBack(Retry):
+    """Raised by a job that goes back to its place in the queue, for another worker."""
 
 
 class DarkroomWorker(Worker):
@@ -41,6 +46,8 @@ class DarkroomWorker(Worker):
         self._woken = asyncio.Event()
         self._stopping: asyncio.Task[None] | None = None
         self._redis_away = False
+        self._draining = self._store_away = False
+        self._left: dict[str, None] = {}  # jobs that it leaves to others, the oldest first
         self.on_stop = self._on_stop_signal
 
     @property
@@ -50,7 +57,16 @@ class DarkroomWorker(Worker):
 
     def accept_jobs(self, *, accept: bool) -> None:
         """Start or stop taking jobs from the queue; running jobs continue."""
-        self.allow_pick_jobs = accept
+        self._draining = not accept
+        self._update()
+
+    def pause(self, paused: bool) -> None:
+        """Take no jobs while MongoDB is away: others, which reach it, do them."""
+        self._store_away = paused
+        self._update()
+
+    def _update(self) -> None:
+        self.allow_pick_jobs = not self._draining and not self._store_away
         self._woken.set()
 
     def store_results(self, job_id: str) -> None:
@@ -116,9 +132,23 @@ class DarkroomWorker(Worker):
         super()._release_sem_dec_counter_on_complete()
         self._woken.set()
 
+    def leave(self, job_id: str) -> None:
+        """Never take that job again: it needs what this worker lacks."""
+        self._left[job_id] = None
+        if len(self._left) > _MAX_LEFT:
+            del self._left[next(iter(self._left))]
+
+    async def finish_job(self, job_id: str, finish: bool, *rest: Any) -> None:
+        await super().finish_job(job_id, finish, *rest)
+        if not finish:  # it was put back
+            with contextlib.suppress(*REDIS_ERRORS):
+                await self.pool.publish(QUEUED_CHANNEL, b"")
+
     async def start_jobs(self, job_ids: list[bytes]) -> None:
         self._storing &= self.tasks.keys()
         for job_id in job_ids:
+            if job_id.decode() in self._left:
+                continue
             needs_child = [
                 name
                 for name, job in self.tasks.items()

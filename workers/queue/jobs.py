@@ -23,7 +23,7 @@ from models.metrics.definitions import TASKS_REENQUEUED
 from models.tasks.task import Status, Task
 from workers import metrics
 from workers.context import Attempt, WorkerContext
-from workers.queue.arq_worker import DarkroomWorker
+from workers.queue.arq_worker import DarkroomWorker, PutBack
 from workers.queue.execute import execute
 from workers.store_retry import retry_store
 from workers.webhooks.sender import task_ended
@@ -40,8 +40,17 @@ async def run_task(ctx: dict[str, Any], task_id: str) -> None:
     worker: WorkerContext = ctx["worker"]
     token = secrets.token_hex(16)
     with structlog.contextvars.bound_contextvars(task_id=task_id):
-        task = await _claim(worker, task_id, token)
+        try:
+            task = await _claim(worker, task_id, token)
+        except StoreUnavailable:
+            # Another worker may reach MongoDB: without the job only the sweep would find the task.
+            log.warning("job_put_back")
+            raise PutBack from None
         if task is None:
+            if await worker.store.leases.needs_more(task_id, worker.abilities):
+                log.info("task_left_to_others", abilities=worker.abilities.parts)
+                worker.leave(ctx["job_id"])
+                raise PutBack
             log.debug("task_not_claimable")
             return
         log.info("task_started", attempt=task.attempts)
@@ -67,6 +76,7 @@ async def _claim(worker: WorkerContext, task_id: str, token: str) -> Task | None
             seconds=worker.settings.worker.lease_seconds,
             max_attempts=worker.settings.worker.max_attempts,
             beside=sum(not each.publishing for each in worker.attempts) + worker.claiming,
+            abilities=worker.abilities,
         )
     )
     try:

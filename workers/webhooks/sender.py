@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import secrets
 import time
-from datetime import UTC, datetime
 from typing import Any, Self
 
 from models.errors import BadCallbackUrl, StoreUnavailable
@@ -128,7 +127,7 @@ class WebhookSender(Sender[WebhookEvent]):
         worker.instruments.count(WEBHOOK_CALLS, result.outcome)
         worker.instruments.observe(WEBHOOK_DURATION, seconds)
         item.new_attempt = WebhookAttempt(
-            at=datetime.now(UTC),
+            at=worker.store.clock.now(),
             ms=round(seconds * 1000, 1),
             outcome=result.outcome,
             status=result.status,
@@ -145,7 +144,7 @@ class WebhookSender(Sender[WebhookEvent]):
             url = parse_callback_url(webhook.url, self._addresses)
         except BadCallbackUrl as error:
             return CallResult("bad_callback", detail=error.detail)
-        signed = signature_headers(signing, webhook.id, body, datetime.now(UTC))
+        signed = signature_headers(signing, webhook.id, body, self._worker.store.clock.now())
         headers = {**signed, "Content-Type": "application/json", "User-Agent": "Darkroom"}
         return await self._client.post(url, body, headers)
 

@@ -61,7 +61,8 @@ class ConsistencyCheck(Repository):
         }
         self._repair = Repair(database, settings)
         self._fast = fast
-        self._recent_since = datetime.now(UTC) - orphan_age(settings)
+        self._min_age = orphan_age(settings)
+        self._recent_since = datetime.max.replace(tzinfo=UTC)  # until ``findings`` begins
         self.counts: Counter[str] = Counter()
 
     async def findings(self) -> AsyncIterator[Finding]:
@@ -72,6 +73,7 @@ class ConsistencyCheck(Repository):
         Raises:
             StoreUnavailable: the scan is incomplete.
         """
+        self._recent_since = await self._server_now() - self._min_age
         checks = (
             self._check_originals,
             self._check_tasks,
@@ -157,7 +159,8 @@ class ConsistencyCheck(Repository):
         known = {entry["_id"] async for entry in entries}
         for name, part in parts.items():
             if name not in known:
-                add = partial(self._repair.add_name, name, task.id, part, datetime.now(UTC))
+                now = await self._server_now()
+                add = partial(self._repair.add_name, name, task.id, part, now)
                 what = f"task {task.id} lacks its name {json.dumps(name)}"
                 yield Finding("name_missing", what, add)
 

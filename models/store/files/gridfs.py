@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, Collection
-from datetime import UTC, datetime, timedelta
+from collections.abc import AsyncGenerator, Awaitable, Collection
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from bson import ObjectId
 from motor.motor_asyncio import AsyncIOMotorDatabase
 
 from models.settings import Settings
 from models.store.mongo.repository import Document, Repository, insert_timed
+
+T = TypeVar("T")
 
 CHUNK_BYTES = 1024 * 1024
 """Larger than GridFS' default of 255 KiB: a quarter of the documents per picture."""
@@ -70,7 +72,7 @@ class FileBucket(Repository):
         ``times``: metadata that are expressions of the server's time. The driver's GridFS asks
         before each file whether its indexes exist, and has no such expressions.
         """
-        file_id = ObjectId()
+        file_id = _id_at(await self._now())
         entry: Document = {"_id": file_id, "filename": filename, "chunkSize": CHUNK_BYTES}
         try:
             entry["length"] = await self._insert_chunks(file_id, source)
@@ -88,7 +90,7 @@ class FileBucket(Repository):
     async def _insert_chunks(self, file_id: ObjectId, source: Source) -> int:
         """Store what ``source`` has; return its bytes."""
         length = count = 0
-        while parts := await asyncio.to_thread(_read_chunks, source):
+        while parts := await _to_its_end(asyncio.to_thread(_read_chunks, source)):
             await self._chunks.insert_many(
                 {"files_id": file_id, "n": n, "data": part} for n, part in enumerate(parts, count)
             )
@@ -167,7 +169,7 @@ class FileBucket(Repository):
 
     async def delete_older(self, seconds: float) -> int:
         """Delete a batch of the oldest files older than ``seconds``; return their number."""
-        until = ObjectId.from_datetime(datetime.now(UTC) - timedelta(seconds=seconds))
+        until = ObjectId.from_datetime(await self._server_now() - timedelta(seconds=seconds))
         old = (
             self._files.find({"_id": {"$lt": until}}, {"_id": 1})
             .sort("_id", 1)
@@ -192,3 +194,23 @@ def _read_chunks(source: Source) -> list[bytes]:
     """Return the next chunks of ``source``, at most _WRITE_BATCH_CHUNKS; none at its end."""
     chunks = (source.read(CHUNK_BYTES) for _ in range(_WRITE_BATCH_CHUNKS))
     return [chunk for chunk in chunks if chunk]
+
+
+def _id_at(moment: datetime) -> ObjectId:
+    """Return a new id with that time: housekeeping tells by it how old a file is."""
+    return ObjectId(ObjectId.from_datetime(moment).binary[:4] + ObjectId().binary[4:])
+
+
+async def _to_its_end(reading: Awaitable[T]) -> T:
+    """Await ``reading`` also when cancelled: a thread reads the source until then.
+
+    The next attempt, or what follows, reads the same source.
+    """
+    task = asyncio.ensure_future(reading)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()  # it is of no interest any more
+        raise

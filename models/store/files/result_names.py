@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from models.auth.visibility import scoped
@@ -15,16 +15,15 @@ def name_id(name: str, owner: str) -> str:
     return scoped(owner, name, "/")
 
 
-def _entry(name: str, task_id: str, part: int, owner: str) -> dict[str, Any]:
-    return {"_id": name_id(name, owner), "task_id": task_id, "part": part, "at": datetime.now(UTC)}
+def _entry(name: str, task_id: str, part: int, owner: str, at: datetime) -> dict[str, Any]:
+    return {"_id": name_id(name, owner), "task_id": task_id, "part": part, "at": at}
 
 
 class ResultNames(Repository, collection="names"):
     """The collection ``names``: {_id: owner and result name, task_id, part, at}.
 
     A name is reserved before its task is created. ``at``, the time of its last reservation, tells
-    a name whose task is about to come from one whose task never came. It is by the reserving
-    program's clock, as all ages of ids are.
+    a name whose task is about to come from one whose task never came.
     """
 
     async def reserve(
@@ -36,7 +35,8 @@ class ResultNames(Repository, collection="names"):
         task's is reserved. One insert tries the best candidates of all parts.
         """
         candidates = [list(names) for names in wanted]
-        entries = [_entry(n[0], task_id, part, owner) for part, n in enumerate(candidates)]
+        at = await self._now()
+        entries = [_entry(n[0], task_id, part, owner, at) for part, n in enumerate(candidates)]
         taken = await insert_new(self._collection, entries)
         return [
             await self._reserve_first_free(names, task_id, part, owner)
@@ -50,7 +50,8 @@ class ResultNames(Repository, collection="names"):
     ) -> str:
         name = ""
         for name in candidates:
-            if await self._reserve_one(_entry(name, task_id, part, owner)):
+            entry = _entry(name, task_id, part, owner, await self._now())
+            if await self._reserve_one(entry):
                 return name
         raise RuntimeError(f"every name up to {name!a} is taken by another task")
 
@@ -71,5 +72,5 @@ class ResultNames(Repository, collection="names"):
         """Return (task id, index of the result) for ``name`` of ``owner``."""
         if "/" in name:  # not a name: an anonymous request could reach another owner's names
             return None
-        holder = await self._collection.find_one({"_id": name_id(name, owner)})
+        holder = await self._find_certain({"_id": name_id(name, owner)})
         return (str(holder["task_id"]), int(holder["part"])) if holder else None

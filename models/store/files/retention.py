@@ -6,7 +6,7 @@ killed at any point, and two concurrent runs do no more than one. The history of
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from bson import ObjectId
 from motor.motor_asyncio import AsyncIOMotorDatabase
@@ -18,6 +18,8 @@ from models.store.mongo.repository import Document, Repository, upsert
 from models.store.tasks.transitions import owning_task, release_results
 from models.tasks.task import Status, Task
 
+# Bytes of no task are deleted after this many DELETE_GRACE_SECONDS, an hour by default: a worker
+# that was frozen while it stored a result must not lose it.
 _ORPHAN_GRACES = 6
 
 _STATE_ID = "retention"
@@ -133,7 +135,7 @@ class OrphanCollector(Repository, collection="state"):
         Concurrent callers repeat the same scan, which is harmless.
         """
         grace = orphan_age(self._settings)
-        until = ObjectId.from_datetime(datetime.now(UTC) - grace)
+        until = ObjectId.from_datetime(await self._server_now() - grace)
         state_document = await self._collection.find_one({"_id": "orphans"})
         since = ObjectId(state_document["mark"]) if state_document else ObjectId("0" * 24)
         # Less than half a grace period is not worth a scan.
@@ -168,16 +170,24 @@ class OrphanCollector(Repository, collection="state"):
             # In this order: a result published between the two queries is found by the second.
             if await tasks.find_one(held, {"_id": 1}) is not None:
                 spared = spared or file_id
-            elif await tasks.find_one(owning_task(task_id, file_id), {"_id": 1}) is None:
+            elif not await self._is_owned(task_id, file_id):
                 await self._results.delete(file_id)
                 count += 1
         return count, spared
+
+    async def _is_owned(self, task_id: str, file_id: ObjectId) -> bool:
+        owner = owning_task(task_id, file_id)
+        if await self._tasks.find_one(owner, {"_id": 1}) is not None:
+            return True
+        # A primary that was just elected may not see yet that it was published.
+        return await self._catch_up() and await self._tasks.find_one(owner, {"_id": 1}) is not None
 
     async def _delete_partial_files(self, bucket: str, since: ObjectId, until: ObjectId) -> int:
         """Delete chunks without a files entry: their writer died before the end."""
         chunks = self._database[f"{bucket}.chunks"]
         pipeline: list[Document] = [
-            {"$match": {"_id": {"$gte": since, "$lt": until}, "n": 0}},
+            # By the file's id, which has MongoDB's time; those of chunks have their writer's.
+            {"$match": {"files_id": {"$gte": since, "$lt": until}, "n": 0}},
             {"$project": {"files_id": 1}},
             {
                 "$lookup": {

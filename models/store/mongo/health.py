@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from pymongo.errors import OperationFailure
 
@@ -35,6 +36,14 @@ class ReplicaSet:
 
 class MongoHealth(Repository):
     """Asks the server for its state."""
+
+    async def now(self) -> datetime:
+        """Return MongoDB's time, which all ages and expiries go by."""
+        return await self._now()
+
+    async def check_majority(self) -> None:
+        """Raise StoreUnavailable unless a majority acknowledges writes; one server need not."""
+        await self._catch_up()
 
     async def replica_set(self) -> ReplicaSet:
         hello = await self._database.command("hello", maxTimeMS=self._limit_ms)

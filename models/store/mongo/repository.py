@@ -5,10 +5,18 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from motor.motor_asyncio import AsyncIOMotorCollection, AsyncIOMotorDatabase
 from pymongo import ReturnDocument
@@ -20,12 +28,16 @@ from pymongo.errors import (
     PyMongoError,
     WTimeoutError,
 )
+from pymongo.topology_description import TopologyDescription
 
 from models.errors import StoreUnavailable
 from models.settings import Settings
+from models.store.mongo.availability import Availability, unavailable
+from models.store.mongo.clock import ServerClock
 
 P = ParamSpec("P")
 T = TypeVar("T")
+R = TypeVar("R", bound="Repository")
 Document = dict[str, Any]
 
 _TRANSIENT = (ConnectionFailure, ExecutionTimeout, WTimeoutError)  # no server, or none in time
@@ -50,6 +62,8 @@ class Repository:
                 setattr(cls, name, _translated_generator(member))
 
     _collection_name: str
+    availability: Availability | None = None
+    """Of the ``Store`` that this is a part of; None: it is used within a part, or alone."""
 
     def __init__(self, database: AsyncIOMotorDatabase[Document], settings: Settings) -> None:
         self._database = database
@@ -58,11 +72,58 @@ class Repository:
         self._collection = database[self._collection_name]
         # For a query that may take long: the server stops then, too.
         self._limit_ms = max(1, round(settings.stores.store_timeout * 1000))
+        self.clock = ServerClock()  # a ``Store`` gives its parts one in common
+
+    async def _catch_up(self) -> bool:
+        """Let the next reads see all that was acknowledged, by whichever server; False: they do.
+
+        Reads see what a majority has. But a primary that was cut off does not notice for some
+        seconds that another one was elected, and that one may learn some milliseconds late what
+        its predecessor acknowledged. A write that a majority acknowledges is made by the latest
+        primary, and shows it all before. ``linearizable`` reads do the same, but wait for the next
+        journaling, 100 ms on a quiet server. A replica set of one server needs neither.
+        """
+        if not _has_several_servers(self._database):
+            return False
+        await upsert(self._database["state"], {"_id": "barrier"}, {"$inc": {"count": 1}})
+        return True
+
+    async def _find_certain(self, query: Document) -> Document | None:
+        """Return the document of ``query``; None only if none was acknowledged anywhere."""
+        document = await self._collection.find_one(query)
+        if document is None and await self._catch_up():
+            document = await self._collection.find_one(query)
+        return document
 
     async def _server_now(self) -> datetime:
         """Return the server's time, for queries where an expression would bypass the index."""
         moment: datetime = (await self._database.command("hello"))["localTime"]
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        self.clock.set(moment)
+        return moment
+
+    async def _now(self) -> datetime:
+        """Return the server's time without a question, unless the last one was a minute ago.
+
+        While MongoDB does not answer, the time since the last answer is counted on.
+        """
+        if not self.clock.fresh:
+            try:
+                return await self._server_now()
+            except PyMongoError:
+                if not self.clock.known:
+                    raise
+        return self.clock.now()
+
+
+def _has_several_servers(database: AsyncIOMotorDatabase[Document]) -> bool:
+    topology: TopologyDescription = database.client.delegate.topology_description
+    servers = topology.server_descriptions()
+    return (
+        topology.topology_type_name == "Sharded"
+        or len(servers) > 1
+        or any(len(server.all_hosts) > 1 for server in servers.values())
+    )
 
 
 def now_plus(seconds: float) -> Document:
@@ -79,34 +140,47 @@ def raising_unavailable() -> Iterator[None]:
     try:
         yield
     except PyMongoError as error:
-        if not isinstance(error, _TRANSIENT) and not any(
-            error.has_error_label(label) for label in _TRANSIENT_LABELS
+        if (
+            not isinstance(error, _TRANSIENT)
+            and not error.timeout
+            and not any(error.has_error_label(label) for label in _TRANSIENT_LABELS)
         ):
             raise
-        raise StoreUnavailable(
-            "the database does not answer; nothing was lost, try again shortly",
-            store="mongodb",
-        ) from error
+        raise unavailable() from error
 
 
-def _translated(function: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
+def _translated(
+    function: Callable[Concatenate[R, P], Awaitable[T]],
+) -> Callable[Concatenate[R, P], Coroutine[Any, Any, T]]:
     @functools.wraps(function)
-    async def call(*args: P.args, **kwargs: P.kwargs) -> T:
-        with raising_unavailable():
-            return await function(*args, **kwargs)
+    async def call(self: R, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        if self.availability is None:
+            with raising_unavailable():
+                return await function(self, *args, **kwargs)
+        async with self.availability.call():
+            with raising_unavailable():
+                return await function(self, *args, **kwargs)
 
     return call
 
 
 def _translated_generator(
-    function: Callable[P, AsyncGenerator[T]],
-) -> Callable[P, AsyncGenerator[T]]:
+    function: Callable[Concatenate[R, P], AsyncGenerator[T]],
+) -> Callable[Concatenate[R, P], AsyncGenerator[T]]:
     @functools.wraps(function)
-    async def generate(*args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[T]:
-        with raising_unavailable():
-            async with contextlib.aclosing(function(*args, **kwargs)) as items:
-                async for item in items:
-                    yield item
+    async def generate(self: R, /, *args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[T]:
+        availability = self.availability
+        if availability is not None and availability.away:
+            raise unavailable()
+        try:
+            with raising_unavailable():
+                async with contextlib.aclosing(function(self, *args, **kwargs)) as items:
+                    async for item in items:
+                        yield item
+        except StoreUnavailable:
+            if availability is not None:
+                availability.suspect()
+            raise
 
     return generate
 
@@ -141,7 +215,15 @@ async def insert_timed(
             return_document=ReturnDocument.AFTER,
         )
     except DuplicateKeyError:
+        # The server waited for a majority, but the driver's error does not tell whether it got one:
+        # what is there already may still be rolled back.
+        await _await_majority(collection)
         return None
+
+
+async def _await_majority(collection: AsyncIOMotorCollection[Document]) -> None:
+    """Return once a majority has all that the primary has now: a write that changes nothing."""
+    await collection.update_one({"_id": None}, {"$unset": {"_": ""}})
 
 
 async def insert_new(

@@ -22,6 +22,7 @@ class Subscribers(Repository, collection="subscribers"):
         return _subscriber(await self._collection.find_one({"_id": subscriber_id}))
 
     async def find_by_address(self, address: str) -> Subscriber | None:
+        await self._catch_up()  # "not subscribed" must be true
         return _subscriber(await self._collection.find_one({"address": address}))
 
     async def get_or_create(self, address: str, keep: float) -> Subscriber:

@@ -14,6 +14,7 @@ from models.settings import Settings
 from models.store.mongo.lease import Lease
 from models.store.mongo.repository import Document, Repository, now_plus
 from models.store.tasks.transitions import append_entry, append_entry_after_lease, ended, failed
+from models.tasks.needs import Abilities
 from models.tasks.task import OPEN, Result, Status, Task, TimelineAction
 
 Stages = Mapping[str, float]
@@ -40,12 +41,15 @@ class Leases(Repository):
         seconds: float,
         max_attempts: int,
         beside: int = 1,
+        abilities: Abilities | None = None,
     ) -> Task | None:
         """Lease a task that is free; None if it is leased, has ended, or has no attempts left.
 
-        ``beside``: see ``Task``.
+        ``beside``: see ``Task``. ``abilities``: None also if it needs more than these.
         """
         claimable = {"_id": task_id, "status": _OPEN, "attempts": {"$lt": max_attempts}}
+        if abilities is not None:
+            claimable |= _can_be_done_with(abilities)
         change = {
             "status": Status.STARTED,
             "started_at": {"$ifNull": ["$started_at", "$$NOW"]},
@@ -59,6 +63,12 @@ class Leases(Repository):
         }
         document = await self._lease.claim(claimable, token, seconds, change)
         return Task.model_validate(document) if document else None
+
+    async def needs_more(self, task_id: str, abilities: Abilities) -> bool:
+        """Return whether a task waits that needs more than ``abilities``."""
+        beyond = {"$nor": [_can_be_done_with(abilities)]}
+        query = {"_id": task_id, "status": Status.CREATED, **beyond}
+        return await self._tasks.find_one(query, {"_id": 1}) is not None
 
     async def extend(self, task_id: str, token: str, *, seconds: float, progress: int) -> bool:
         change = {**self._lease.until(seconds), "progress": progress}
@@ -170,6 +180,20 @@ class Leases(Repository):
         )
         return int(document["rings"]) if document else 0
 
+    async def impossible(self, workers: Sequence[Abilities], seconds: float) -> list[Task]:
+        """Return tasks that have waited for ``seconds`` and that none of ``workers`` can do."""
+        before = now_plus(-seconds)
+        none_can = {"$nor": [_can_be_done_with(each) for each in workers]}
+        long = {"$expr": {"$lt": ["$asked_at", before]}}
+        return await self._find({"status": Status.CREATED, **long, **none_can})
+
+    async def fail_waiting(self, task_id: str, error: Document) -> bool:
+        """Fail a task that waits, unless a worker has claimed it."""
+        outcome = await self._tasks.update_one(
+            {"_id": task_id, "status": Status.CREATED}, [{"$set": failed(error)}]
+        )
+        return outcome.modified_count == 1
+
     async def give_up(self, task_id: str, max_attempts: int, error: Document) -> bool:
         """Fail a task that has no attempts left and no live lease."""
         used_up = {"_id": task_id, "status": _OPEN, "attempts": {"$gte": max_attempts}}
@@ -180,3 +204,12 @@ class Leases(Repository):
             {**used_up, **self._lease.expired}, [{"$set": change}]
         )
         return outcome.modified_count == 1
+
+
+def _can_be_done_with(abilities: Abilities) -> Document:
+    """Return the query for tasks that need no more; those of older versions need nothing."""
+    return {
+        "needs.parts": {"$not": {"$elemMatch": {"$nin": list(abilities.parts)}}},
+        "needs.pixels": {"$not": {"$gt": abilities.pixels}},
+        "needs.result_pixels": {"$not": {"$gt": abilities.result_pixels}},
+    }

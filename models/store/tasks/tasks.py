@@ -6,7 +6,7 @@ workers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 from bson import ObjectId
 from motor.motor_asyncio import AsyncIOMotorDatabase
@@ -18,6 +18,7 @@ from models.settings import Settings
 from models.store.mongo.repository import Document, Repository, insert_timed, now_plus
 from models.store.tasks.transitions import NEW_TASK, RESTARTABLE, ended, restart
 from models.tasks.group import Group, Member
+from models.tasks.needs import Abilities
 from models.tasks.task import ENDED, Status, Task, TimelineAction, Upload, Work
 
 _MAX_TASKS_SEARCHED = 100  # of one upload name, searched for one that still has its result
@@ -27,13 +28,30 @@ class Tasks(Repository):
     """The collection ``tasks``."""
 
     async def get(self, task_id: str, view: View = UNRESTRICTED_VIEW) -> Task | None:
-        document = await self._tasks.find_one({"_id": task_id, **view.query()})
+        document = await self._find_certain({"_id": task_id, **view.query()})
         return Task.model_validate(document) if document else None
+
+    async def find(self, task_id: str) -> Task | None:
+        """Return the task; None does not mean that there is none: an insert decides."""
+        document = await self._tasks.find_one({"_id": task_id})
+        return Task.model_validate(document) if document else None
+
+    async def get_latest(self, task_id: str) -> Task | None:
+        """Return the task after every change that was acknowledged, also through other services."""
+        await self._catch_up()
+        return await self.find(task_id)
 
     async def get_many(
         self, task_ids: Sequence[str], view: View = UNRESTRICTED_VIEW
     ) -> dict[str, Task]:
         """Return the tasks that exist, by id."""
+        found = await self._read_many(set(task_ids), view)
+        missing = set(task_ids) - found.keys()
+        if missing and await self._catch_up():
+            found |= await self._read_many(missing, view)
+        return found
+
+    async def _read_many(self, task_ids: Set[str], view: View) -> dict[str, Task]:
         cursor = self._tasks.find({"_id": {"$in": list(task_ids)}, **view.query()})
         return {str(d["_id"]): Task.model_validate(d) async for d in cursor}
 
@@ -66,6 +84,7 @@ class Tasks(Repository):
         output: str,
         most_result_bytes: int = 0,
         work: Work | None = None,
+        needs: Abilities | None = None,
         report: bool = False,
         metadata: MetadataChoice = "none",
         owner: str = "",
@@ -84,6 +103,7 @@ class Tasks(Repository):
             "format": output,
             "most_result_bytes": most_result_bytes,
             "work": (work or Work()).model_dump(),
+            "needs": (needs or Abilities()).model_dump(),
             "owner": owner,
             "client": client,
             "turn": turn,
@@ -182,7 +202,7 @@ class Groups(Repository, collection="groups"):
         self, group_id: str, view: View = UNRESTRICTED_VIEW
     ) -> tuple[Group, dict[str, Task]] | None:
         """Return the group and its tasks by id; the id of a task stands for a group of one."""
-        document = await self._collection.find_one({"_id": group_id, **view.query()})
+        document = await self._find_certain({"_id": group_id, **view.query()})
         if document is not None:
             group = Group.model_validate(document)
             return group, await self._ledger.get_many(group.task_ids)

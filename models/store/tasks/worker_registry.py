@@ -9,9 +9,11 @@ from typing import Any, NamedTuple
 from bson.binary import Binary
 from motor.motor_asyncio import AsyncIOMotorDatabase
 from pymongo import WriteConcern
+from pymongo.read_concern import ReadConcern
 
 from models.settings import Settings
 from models.store.mongo.repository import Document, Repository, now_plus, upsert
+from models.tasks.needs import Abilities
 
 HEARTBEAT_TIMEOUT_SECONDS = 6.0  # three heartbeats: a worker silent for longer counts as dead
 _MAX_NAME_CHARACTERS = 300
@@ -90,6 +92,15 @@ class WorkerRegistry(Repository, collection="workers"):
         query = _seen_within(seconds)
         return {str(entry["_id"]) async for entry in self._collection.find(query, {"_id": 1})}
 
+    async def abilities(self, seconds: float = HEARTBEAT_TIMEOUT_SECONDS) -> set[Abilities] | None:
+        """Return what the workers seen in the last ``seconds`` can do.
+
+        None if one of them does not say so: a worker of an older version does all that it gets.
+        """
+        found = self._collection.find(_seen_within(seconds), {"abilities": 1})
+        each = [entry.get("abilities") async for entry in found]
+        return None if None in each else {Abilities.model_validate(one) for one in each}
+
     async def engines(self, seconds: float = HEARTBEAT_TIMEOUT_SECONDS) -> dict[str, int]:
         """Return the number of workers of each engine, of those seen in the last ``seconds``."""
         query = {**_seen_within(seconds), "engine": {"$gt": ""}}
@@ -119,8 +130,11 @@ class MetricSnapshots(Repository, collection="snapshots"):
 
     def __init__(self, database: AsyncIOMotorDatabase[Document], settings: Settings) -> None:
         super().__init__(database, settings)
-        # A server loses at most a few seconds of snapshots: no need to wait for a majority.
-        self._snapshots = self._collection.with_options(write_concern=WriteConcern(w=1))
+        # A server loses at most a few seconds of snapshots: no need to wait for a majority, neither
+        # when they are written nor before they are read.
+        self._snapshots = self._collection.with_options(
+            write_concern=WriteConcern(w=1), read_concern=ReadConcern("local")
+        )
 
     async def put(self, worker: str, figures: bytes) -> None:
         change = {"$currentDate": {"at": True}, "$set": {"figures": Binary(figures)}}

@@ -36,7 +36,7 @@ async def limiter(
     settings: Settings, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[RateLimiter]:
     """A limiter with one hit, which does not retry Redis after it gave up on it."""
-    monkeypatch.setattr(connection, "_AWAY_SECONDS", 3600.0)
+    monkeypatch.setattr(connection, "AWAY_SECONDS", 3600.0)
     monkeypatch.setattr(connection, "_TIMEOUT_SECONDS", TIMEOUT_SECONDS)
     chosen = settings.replace(rate_limit_read="100/hour", rate_limit_fail_mode=request.param)
     redis = RedisConnection(chosen.stores)

@@ -44,6 +44,7 @@ def snapshot(**known: Any) -> Snapshot:
     [
         ({}, []),
         ({"workers": []}, ["no_workers"]),
+        ({"differing": ["png 1", "png 4"]}, ["settings_differ"]),
         (
             {"workers": [], "health": health(redis={"up": False})},
             ["no_workers", "redis_away"],

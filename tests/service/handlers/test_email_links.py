@@ -7,9 +7,8 @@ import time
 from typing import Any
 
 import pytest
-from itsdangerous import TimestampSigner
 
-from models.auth.tokens import Purpose, Tokens
+from models.auth.tokens import SKEW_SECONDS, Purpose, Tokens, _Signer
 from models.outbox.email import Subscription
 from models.settings import Settings
 from models.store import Store
@@ -69,9 +68,9 @@ async def test_forged_expired_and_wrong_purpose_tokens_are_refused(
         (Purpose.UNSUBSCRIBE, 60 * 86400, "/unsubscribe"),
         (Purpose.CONFIRM, 48 * 3600, "/subscribe/confirm"),
     ):
-        issued_at = int(time.time()) - ttl - 5
+        issued_at = int(time.time()) - ttl - SKEW_SECONDS - 5
         with monkeypatch.context() as patch:
-            patch.setattr(TimestampSigner, "get_timestamp", lambda self, m=issued_at: m)
+            patch.setattr(_Signer, "get_timestamp", lambda self, m=issued_at: m)
             old = token_for(client, purpose, subscriber_id)
         response = await client.post(path, params={"token": old}, data=click)
         body = await response.json()

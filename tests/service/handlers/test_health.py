@@ -14,6 +14,8 @@ from models.settings import Settings
 from service.app import create_app
 from service.app_keys import DRAINING, STORE
 from service.handlers import health
+from standalone.embedded_stores import free_port
+from tests.support import images
 from tests.support.paths import ROOT
 
 
@@ -38,6 +40,42 @@ async def test_concurrent_readiness_probes_ping_the_stores_once(
     body = await (await client.get("/readyz")).json()
     assert body["missing"] == ["workers", "draining"]
     assert pings == 1
+
+
+async def test_a_store_that_hangs_is_missing_soon(
+    client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hang() -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(health, "_ANSWER_SECONDS", 0.05)
+    monkeypatch.setattr(client.app[STORE], "ping", hang)
+    response = await client.get("/readyz")
+    assert (response.status, response.headers["Retry-After"]) == (503, "2")
+    assert (await response.json())["missing"] == ["mongodb", "workers"]
+
+
+@pytest.mark.parametrize(("mode", "status"), [("open", 200), ("closed", 503)])
+async def test_without_redis_it_is_ready_if_uploads_are_accepted(
+    mode: str,
+    status: int,
+    aiohttp_client: Any,
+    settings: Settings,
+) -> None:
+    changed = settings.replace(
+        redis_url=f"redis://127.0.0.1:{free_port()}/0",
+        rate_limit_fail_mode=mode,
+        rate_limits="on",
+    )
+    client = await aiohttp_client(create_app(changed))
+    await client.app[STORE].workers.report("w")
+    response = await client.get("/readyz")
+    assert (response.status, await response.json()) == (
+        status,
+        {"status": "ready" if status == 200 else "not ready", "missing": ["redis"], "workers": 1},
+    )
+    upload = await client.post("/upscale", data=images.form(images.png(), "cat.png"))
+    assert upload.status == (202 if status == 200 else 503)
 
 
 async def test_healthz_shows_the_version(client: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -190,12 +191,14 @@ async def test_unresponsive_redis_times_out(settings: Settings) -> None:
     frozen = settings.replace(redis_url=f"redis://127.0.0.1:{port}/0", store_timeout=0.2)
     queue = Queue.open(frozen.stores)
     async with asyncio.timeout(20):
-        assert not await queue.enqueue("t", 0, 1)
+        assert not await queue.enqueue("t", 0, 1, datetime.now(UTC))
+        connections = len(held)
         with pytest.raises(StoreUnavailable):
             await queue.ping()
         task: Any = SimpleNamespace(id="t", rings=0, work=Work())
         with pytest.raises(StoreUnavailable):
             await queue.are_queued([task])
+        assert len(held) == connections  # for a second it is not asked again
     await queue.close()
     for writer in held:
         writer.close()

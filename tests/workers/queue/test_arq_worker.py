@@ -6,9 +6,12 @@ import asyncio
 from typing import Any
 
 import pytest
+from pymongo.errors import AutoReconnect
 
+from models.errors import StoreUnavailable
 from models.redis.queue import connect
 from models.settings import Settings
+from models.store import Store
 from tests.conftest import working
 from tests.support import images
 from tests.workers.queue.test_jobs import Send, started_worker, wait_until
@@ -44,3 +47,31 @@ async def test_worker_subscribes_again_and_polls_meanwhile(send: Send, settings:
         assert await submitted(send, 1) == "SUCCESS"
         await wait_until(subscribers)
     await redis.aclose(close_connection_pool=True)
+
+
+async def test_a_worker_cut_off_from_mongodb_leaves_tasks_to_others(
+    send: Send, settings: Settings, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It gives the job back that it cannot claim, and takes none until MongoDB answers it."""
+    async with working(settings) as cut:
+        context = await started_worker(cut)
+        watched = context.store.availability
+
+        async def unreachable(*_: Any, **__: Any) -> Any:
+            raise AutoReconnect("cut off")
+
+        async def unanswered() -> None:
+            raise StoreUnavailable("cut off", store="mongodb")
+
+        monkeypatch.setattr(watched, "_ping", unanswered)
+        monkeypatch.setattr(context.store.leases._lease, "claim", unreachable)
+        body = await (await send()).json()
+        await wait_until(lambda: watched.away and cut.idle)
+        assert not cut.allow_pick_jobs
+        async with working(settings):
+            done = await (await send(query="?wait=60")).json()
+        assert (done["task_id"], done["status"]) == (body["task_id"], "SUCCESS")
+        task = await store.tasks.get(done["task_id"])
+        assert task is not None and (task.attempts, task.rings) == (1, 0)  # no sweep found it
+        monkeypatch.undo()
+        await wait_until(lambda: cut.allow_pick_jobs)

@@ -208,16 +208,46 @@ async def test_lost_lease_publishes_nothing(send: Send, settings: Settings, stor
         await wait_until(lambda: worker.children.pids)
 
 
-async def test_missing_weights_on_the_worker_fail_the_task(
+async def test_a_task_waits_for_a_worker_that_has_its_network(
     settings: Settings, aiohttp_client: Any, shared: Path
 ) -> None:
     rich = settings.replace(weights_dir=shared / "weights")
     client = await aiohttp_client(create_app(rich))
-    async with working(settings):
-        form = images.form(images.png(), "cat.png", model="FSRCNN")
-        body = await (await client.post("/upscale?wait=30", data=form)).json()
-    assert body["error"]["code"] == "weights_missing"
     assert "FSRCNN" not in {w.name for w in Catalogue.read(None).available()}
+    form = images.form(images.png(), "cat.png", model="FSRCNN")
+    await _waits_for(client, settings, rich, "/upscale", form)
+
+
+@pytest.mark.parametrize(
+    "promised",
+    [{"png_level": 4}, {"upscale_precision": "f32"}, {"max_pixels": 60_000_000}],
+    ids=lambda promised: next(iter(promised)),
+)
+async def test_a_task_waits_for_a_worker_that_gives_what_was_promised(
+    promised: dict[str, Any], settings: Settings, aiohttp_client: Any
+) -> None:
+    other = settings.replace(**promised)
+    if "max_pixels" in promised:
+        settings = settings.replace(max_pixels=4000)  # fewer than the picture has
+    client = await aiohttp_client(create_app(other))
+    form = images.form(images.png(80, 60), "cat.png")
+    await _waits_for(client, settings, other, "/upscale", form)
+
+
+async def _waits_for(client: Any, lacking: Settings, able: Settings, path: str, form: Any) -> None:
+    async with working(lacking) as arq:
+        await started_worker(arq)
+        body = await (await client.post(path, data=form)).json()
+        await wait_until(lambda: arq.jobs_retried and arq.idle)
+        arq._woken.set()  # it reads the queue again, and leaves the job where it is
+        await wait_until(lambda: not arq._woken.is_set())
+        # Each job once; the sweep of a slow machine may have made a second one.
+        assert arq.jobs_retried == len(arq._left)
+    task = await (await client.get(f"/tasks/{body['task_id']}")).json()
+    assert task["status"] == "CREATED"
+    async with working(able):
+        done = await (await client.get(f"/tasks/{body['task_id']}?wait=30")).json()
+    assert done["status"] == "SUCCESS"
 
 
 async def test_published_models_end_to_end(

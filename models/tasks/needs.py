@@ -1,0 +1,96 @@
+"""What a task needs of the worker that does it, so that any of them gives what was promised.
+
+A worker says with each heartbeat what it has, and claims only tasks that need no more. What changes
+a result's bytes is in the fingerprint, too: the same fingerprint means the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from pydantic import BaseModel, ConfigDict
+
+from models.images.encoder_settings import EncoderSettings
+from models.images.inspect import MEDIA_TYPES, OutputFormat
+from models.networks.catalogue import Catalogue, Weights
+from models.operations.fingerprint import PIPELINE_VERSION
+from models.settings import Settings
+
+
+class Abilities(BaseModel):
+    """Of a worker: what it has; of a task: what it needs.
+
+    ``parts``: the version of the pipeline, the settings of encoders by format, the precision of
+    networks, networks by their SHA-256. ``pixels`` and ``result_pixels``: the largest picture.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    parts: tuple[str, ...] = ()
+    pixels: int = 0
+    result_pixels: int = 0
+
+    @classmethod
+    def of_worker(cls, settings: Settings, catalogue: Catalogue) -> Abilities:
+        writing, uploads = settings.encoding.encoder_settings, settings.uploads
+        parts = {
+            _pipeline(),
+            *(_encoder(writing, output) for output in MEDIA_TYPES),
+            _precision(settings),
+            *map(_network, catalogue.available()),
+        }
+        return cls(
+            parts=tuple(sorted(parts)),
+            pixels=uploads.max_pixels,
+            result_pixels=uploads.max_output_pixels,
+        )
+
+    @classmethod
+    def for_task(
+        cls,
+        settings: Settings,
+        output: OutputFormat,
+        weights: Sequence[Weights],
+        size: tuple[int, int],
+        result_sizes: Sequence[tuple[int, int]],
+    ) -> Abilities:
+        """Return what a picture of ``size`` needs, by the settings of the service that promises."""
+        parts = {_pipeline(), _encoder(settings.encoding.encoder_settings, output)}
+        if weights:
+            parts |= {_precision(settings), *map(_network, weights)}
+        return cls(
+            parts=tuple(sorted(parts)),
+            pixels=size[0] * size[1],
+            result_pixels=max((width * height for width, height in result_sizes), default=0),
+        )
+
+
+def differences(programs: Iterable[Abilities]) -> list[str]:
+    """Return what some of ``programs``, services or workers, have and others do not."""
+    each = list(programs)
+    counts = Counter(part for one in each for part in one.parts)
+    found = sorted(part for part, count in counts.items() if count < len(each))
+    for setting, values in (
+        ("MAX_PIXELS", {one.pixels for one in each}),
+        ("MAX_OUTPUT_PIXELS", {one.result_pixels for one in each}),
+    ):
+        if len(values) > 1:
+            found.append(f"{setting} {', '.join(map(str, sorted(values)))}")
+    return found
+
+
+def _pipeline() -> str:
+    return f"pipeline {PIPELINE_VERSION}"
+
+
+def _encoder(writing: EncoderSettings, output: OutputFormat) -> str:
+    return " ".join([output, *map(str, writing.fingerprint_parts(output))])
+
+
+def _precision(settings: Settings) -> str:
+    return f"precision {settings.networks.upscale_precision}"
+
+
+def _network(weights: Weights) -> str:
+    return f"network {weights.sha256}"

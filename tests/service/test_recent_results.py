@@ -1,0 +1,84 @@
+"""Results that were fetched lately are served while MongoDB is away."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from models.store import Store
+from service import recent_results
+from service.app_keys import STORE
+from service.recent_results import RecentResults
+from tests.support import images
+from tests.support.task_factory import finish
+
+Send = Callable[..., Awaitable[Any]]
+
+
+async def _finished(send: Send, store: Store, seed: int) -> tuple[str, bytes]:
+    data = images.png(seed=seed)
+    body = await (await send(data, f"{seed}.png")).json()
+    await finish(store, body["task_id"], data)
+    return f"/processed/{seed}-upscale-x2.png", data
+
+
+async def test_a_result_is_served_during_an_outage(client: Any, send: Send, store: Store) -> None:
+    url, data = await _finished(send, store, 1)
+    other, _ = await _finished(send, store, 2)
+    before = await client.get(url)
+    assert await before.read() == data
+    assert (await client.head(other)).status == 200
+    client.app[STORE].availability.away = True
+    during = await client.get(url)
+    assert (during.status, await during.read()) == (200, data)
+    for name in ("ETag", "Last-Modified", "Cache-Control", "Content-Type", "Content-Disposition"):
+        assert during.headers[name] == before.headers[name]
+    part = await client.get(url, headers={"Range": "bytes=5-9"})
+    assert (part.status, await part.read()) == (206, data[5:10])
+    known = await client.get(url, headers={"If-None-Match": before.headers["ETag"]})
+    assert known.status == 304
+    for refused in (other, "/processed/1.png", f"{url}?owner=0123456789abcdef"):
+        response = await client.get(refused)
+        assert response.status in {404, 503}, refused
+    assert (await client.get(other)).headers["Retry-After"] == "2"
+
+
+async def test_a_deleted_result_is_not_served(client: Any, send: Send, store: Store) -> None:
+    url, _ = await _finished(send, store, 1)
+    second, _ = await _finished(send, store, 2)
+    for each in (url, second):
+        await (await client.get(each)).read()
+    assert (await client.delete(url)).status == 204
+    await store.retention.delete_name(
+        (await (await send(images.png(seed=2), "2.png")).json())["task_id"],
+        second.rpartition("/")[2],
+        0,
+    )
+    assert (await client.get(second)).status == 404  # deleted elsewhere: this service noticed now
+    client.app[STORE].availability.away = True
+    for each in (url, second):
+        assert (await client.get(each)).status == 503
+
+
+async def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recent_results, "_MAX_TOTAL_BYTES", 25)
+    monkeypatch.setattr(recent_results, "MAX_RESULT_BYTES", 10)
+    kept = RecentResults()
+
+    async def chunks(*parts: bytes) -> AsyncGenerator[bytes]:
+        for part in parts:
+            yield part
+
+    async def keep(name: str, expected: int, *parts: bytes) -> None:
+        result: Any = type("Result", (), {"bytes": expected})
+        task: Any = None
+        assert [each async for each in kept.keep(name, task, result, chunks(*parts))] == [*parts]
+
+    for name in ("a", "b", "b", "c"):
+        await keep(name, 10, b"12345", b"67890")
+    assert [name for name in "abc" if kept.get(name)] == ["b", "c"]
+    await keep("large", 11, b"12345678901")
+    await keep("cut short", 9, b"12345")
+    assert kept.get("large") is None and kept.get("cut short") is None
