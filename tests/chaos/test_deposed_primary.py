@@ -10,6 +10,7 @@ import pytest
 
 from models.settings import Settings
 from models.store import Store
+from models.tasks.task import Task
 from service.app import create_app
 from service.app_keys import STORE
 from tests.support import images
@@ -76,7 +77,7 @@ def _cut_off_before_the_insert(store: Store, trio: ReplicaSet, ports: list[int])
     """Cut the primary off once all that comes before the task has been acknowledged."""
     create = store.tasks.create
 
-    async def cut_off(*args: Any, **options: Any) -> bool:
+    async def cut_off(*args: Any, **options: Any) -> Task | None:
         store.tasks.create = create  # type: ignore[method-assign]
         for port in ports:
             trio.kill(port)

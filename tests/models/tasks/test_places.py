@@ -41,7 +41,8 @@ class _SimulatedWorker(DarkroomWorker):
     """The worker's own choice of jobs, with a clock that jumps from one end to the next."""
 
     def __init__(self, places: int) -> None:
-        self._usual_jobs, self.job_counter, self._storing = places, 0, set()
+        self._usual_jobs, self.job_counter = places, 0
+        self._storing, self._left = set(), {}
         self.started: dict[int, float] = {}
 
     async def serve(self, waiting: Sequence[Work]) -> list[float]:
