@@ -53,11 +53,10 @@ def most_bytes(
     else:
         pixel = _MOST[output]
     pixels = sum(width * height for width, height in sizes)
-    limit = final_encoding(operations, output).max_bytes
-    if limit is not None:
-        return min(round(pixels * pixel), len(sizes) * limit) + len(sizes) * _HEAD_BYTES
     head = _HEAD_BYTES + header.profile_bytes + most_metadata_bytes(metadata)
-    return round(pixels * pixel) + len(sizes) * head
+    most = round(pixels * pixel) + len(sizes) * head
+    limit = final_encoding(operations, output).max_bytes
+    return most if limit is None else min(most, len(sizes) * (limit + _HEAD_BYTES))
 
 
 def predicted_bytes(most: int, output: OutputFormat, seen: Mapping[OutputFormat, float]) -> int:

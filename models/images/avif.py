@@ -9,6 +9,10 @@ from models.images.structure import MAX_BLOCKS, Bytes, checked_size
 
 _BRANDS = frozenset({b"avif", b"avis"})
 _FULL_BOX_BYTES = 4  # version and flags
+_MAX_BRANDS_BYTES = 1024
+_MAX_ITEMS = 1000
+"""Items, and extents, of a file; a result has four. Without it, an extent that takes no byte could
+be listed 65535 times by each item, and a file of 2 KB would be read for seconds."""
 
 
 def read_size(data: Bytes) -> tuple[int, int]:
@@ -23,7 +27,10 @@ def read_size(data: Bytes) -> tuple[int, int]:
     """
     try:
         boxes = {kind: (start, end) for kind, start, end in _boxes(data, 0, len(data))}
-        brands = data[slice(*boxes[b"ftyp"])]
+        start, end = boxes[b"ftyp"]
+        if end - start > _MAX_BRANDS_BYTES:
+            raise ValueError
+        brands = data[start:end]
         if not _BRANDS.intersection(brands[at : at + 4] for at in range(0, len(brands), 4)):
             raise ValueError
         start, end = boxes[b"meta"]
@@ -60,6 +67,13 @@ def _number(data: Bytes, at: int, size: int, end: int) -> int:
     return int.from_bytes(data[at : at + size])
 
 
+def _few(count: int, most: int = _MAX_ITEMS) -> int:
+    """Return ``count``; ValueError if it is more than ``most``."""
+    if count > most:
+        raise ValueError
+    return count
+
+
 def _check_extents(data: Bytes, at: int, end: int) -> None:
     """Return if all data of the items in an ``iloc`` box lie in the file; else ValueError."""
     version = _number(data, at, 1, end)
@@ -67,9 +81,9 @@ def _check_extents(data: Bytes, at: int, end: int) -> None:
     offset_size, length_size = sizes >> 12, sizes >> 8 & 15
     base_size, index_size = sizes >> 4 & 15, sizes & 15 if version else 0
     wide = 2 if version < 2 else 4
-    items = _number(data, at + 6, wide, end)
+    items, extents_left = _number(data, at + 6, wide, end), _MAX_ITEMS
     at += 6 + wide
-    for _ in range(items):
+    for _ in range(_few(items)):
         at += wide
         method = 0
         if version:
@@ -77,6 +91,7 @@ def _check_extents(data: Bytes, at: int, end: int) -> None:
             at += 2
         base = _number(data, at + 2, base_size, end)
         extents = _number(data, at + 2 + base_size, 2, end)
+        extents_left -= _few(extents, extents_left)
         at += 4 + base_size
         for _ in range(extents):
             offset = _number(data, at + index_size, offset_size, end)
@@ -98,7 +113,7 @@ def _primary_size(data: Bytes, meta: dict[bytes, tuple[int, int]]) -> tuple[int,
     entries = _number(data, at + 4, 4, end)
     wide, each = (2 if version == 0 else 4), (2 if flags & 1 else 1)
     at += 8
-    for _ in range(entries):
+    for _ in range(_few(entries)):
         item, count = _number(data, at, wide, end), _number(data, at + wide, 1, end)
         at += wide + 1
         numbers = [_number(data, at + n * each, each, end) for n in range(count)]

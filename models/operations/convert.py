@@ -16,6 +16,8 @@ from pydantic import (
 from models.images.inspect import OutputFormat
 from models.operations.spec import Encoding, Operation
 
+_MOST_BYTES = 10**10  # no result is larger, and MongoDB stores no number of any length
+
 
 class Convert(Operation):
     """Write a picture in another format or quality; its pixels are not touched."""
@@ -40,6 +42,7 @@ class Convert(Operation):
     max_bytes: int | None = Field(
         None,
         ge=1,
+        le=_MOST_BYTES,
         title="Max bytes",
         description="Most bytes of the file: the highest quality that fits is searched for, from "
         "quality downwards.",

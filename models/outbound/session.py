@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
 
 from models.outbound.resolver import AddressRefused, Resolver
 from models.outbound.url import AddressPolicy
@@ -33,11 +35,12 @@ def open_session(
     policy: AddressPolicy,
     context: ssl.SSLContext,
     read_buffer_bytes: int,
+    protocol: Callable[[], ResponseHandler] | None = None,
 ) -> aiohttp.ClientSession:
     """Return a session that connects to addresses of ``policy`` only, and has no timeout.
 
     No redirects are followed, and bodies stay compressed. A call raises AddressRefused, or what
-    ``failure`` names.
+    ``failure`` names. ``protocol`` makes that of each connection; None: aiohttp's.
     """
 
     def checked_socket(info: tuple[Any, Any, int, str, tuple[Any, ...]]) -> socket.socket:
@@ -47,15 +50,18 @@ def open_session(
             raise AddressRefused(f"{where[0]} {reason}")
         return socket.socket(family, kind, protocol)
 
+    connector = aiohttp.TCPConnector(
+        resolver=Resolver(settings, policy),
+        use_dns_cache=False,  # connect to exactly the addresses that were checked
+        socket_factory=checked_socket,
+        ssl=context,
+        limit=0,  # the user of the session limits concurrency
+        force_close=True,  # a kept connection may lead to an older address of the name
+    )
+    if protocol is not None:
+        connector._factory = protocol  # type: ignore[assignment]  # aiohttp has no option for it
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(
-            resolver=Resolver(settings, policy),
-            use_dns_cache=False,  # connect to exactly the addresses that were checked
-            socket_factory=checked_socket,
-            ssl=context,
-            limit=0,  # the user of the session limits concurrency
-            force_close=True,  # a kept connection may lead to an older address of the name
-        ),
+        connector=connector,
         timeout=aiohttp.ClientTimeout(total=None),
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,  # no proxies, no .netrc

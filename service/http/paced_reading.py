@@ -1,7 +1,8 @@
 """Reads that are costly to parse take turns, so that they leave the event loop to the others.
 
 A body in chunks of one byte costs a hundred times as much for each byte as one in large chunks, and
-as many connections may send them as a client may open.
+as many connections may send them as a client may open. So may a server of which a picture is
+fetched, or send heads of 1xx without end.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import time
 from typing import Any
 
 from aiohttp import web
+from aiohttp.base_protocol import BaseProtocol
+from aiohttp.client_proto import ResponseHandler
 
 READ_BUFFER_BYTES = 64 * 1024
 """aiohttp stops parsing after a sixteenth as many chunks, until the handler has taken them."""
@@ -31,11 +34,11 @@ class Turns:
         return self._next
 
 
-class PacedConnection(web.RequestHandler):
+class _Paced(BaseProtocol):
     """aiohttp protocol that stops reading after a costly read, until it is its turn."""
 
-    def __init__(self, turns: Turns, server: web.Server, **options: Any) -> None:
-        super().__init__(server, read_bufsize=READ_BUFFER_BYTES, **options)
+    def __init__(self, turns: Turns, *given: Any, **options: Any) -> None:
+        super().__init__(*given, **options)
         self._turns = turns
         self._turn: asyncio.TimerHandle | None = None
         self._full = False  # aiohttp holds as much as it may, until the handler reads
@@ -68,3 +71,17 @@ class PacedConnection(web.RequestHandler):
         self._turn = None
         if not self._full:
             super().resume_reading()
+
+
+class PacedConnection(_Paced, web.RequestHandler):
+    """The connection of a client."""
+
+    def __init__(self, turns: Turns, server: web.Server, **options: Any) -> None:
+        super().__init__(turns, server, read_bufsize=READ_BUFFER_BYTES, **options)
+
+
+class PacedResponse(_Paced, ResponseHandler):
+    """The connection to a server that we call."""
+
+    def __init__(self, turns: Turns) -> None:
+        super().__init__(turns, asyncio.get_running_loop())

@@ -7,7 +7,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any, TypeVar
 
-from aiohttp import web
+from aiohttp import StreamReader, web
 from multipart import parse_options_header
 from pydantic import BaseModel, ValidationError
 
@@ -55,12 +55,37 @@ def form_limit(files: int, settings: UploadSettings) -> tuple[int, str, int]:
     return limit, setting, MAX_FIELDS * MAX_FIELD_BYTES + _OVERHEAD_BYTES * (1 + files // 10)
 
 
+class Pace:
+    """The time that a body may take: at least UPLOAD_MIN_RATE bytes/s.
+
+    It may be late by at most UPLOAD_STALL_TIMEOUT seconds, at its beginning by a sixth of them:
+    what came faster before does not count.
+    """
+
+    def __init__(self, settings: UploadSettings) -> None:
+        self._settings = settings
+        self._patience = settings.upload_stall_timeout / _GRACE_SHARE
+
+    async def read(self, content: StreamReader, until: float) -> bytes:
+        """Return the next bytes; each earns the time that it takes at UPLOAD_MIN_RATE.
+
+        Raises:
+            TimeoutError: they are late, or did not come before the time ``until`` of the loop.
+        """
+        loop = asyncio.get_running_loop()
+        waiting = loop.time()
+        async with asyncio.timeout_at(min(until, waiting + self._patience)):
+            data = await content.readany()
+        earned = len(data) / self._settings.upload_min_rate - (loop.time() - waiting)
+        self._patience = min(self._patience + earned, self._settings.upload_stall_timeout)
+        return data
+
+
 class Body:
     """The body of a request as it arrives, limited in size and time.
 
-    At least UPLOAD_MIN_RATE bytes/s, at most UPLOAD_TIMEOUT seconds per image. It may be late by at
-    most UPLOAD_STALL_TIMEOUT seconds, at its beginning by a sixth of them: what came faster before
-    does not count. The user of the class counts ``images``.
+    At the rate of ``Pace``, and at most UPLOAD_TIMEOUT seconds per image. The user of the class
+    counts ``images``.
     """
 
     def __init__(
@@ -82,7 +107,7 @@ class Body:
         self._settings = settings
         self._limits = limit, setting, extra
         self._began = asyncio.get_running_loop().time()
-        self._patience = settings.upload_stall_timeout / _GRACE_SHARE
+        self._pace = Pace(settings)
         self.received_bytes = 0
         self.images = 0
         self._check_size(request.content_length or 0)
@@ -108,13 +133,11 @@ class Body:
             check_limit(measured, limit, "bytes or more came", setting, TooLarge)
 
     async def _read(self) -> bytes:
-        """Return the next bytes; each earns the time that it takes at UPLOAD_MIN_RATE."""
         s, loop = self._settings, asyncio.get_running_loop()
         limit = s.upload_timeout * max(1, self.images)
         waiting = loop.time()
         try:
-            async with asyncio.timeout_at(min(self._began + limit, waiting + self._patience)):
-                data = await self._request.content.readany()
+            return await self._pace.read(self._request.content, self._began + limit)
         except TimeoutError:
             now = loop.time()
             raise UploadTooSlow(
@@ -127,9 +150,6 @@ class Body:
                 min_rate=s.upload_min_rate,
                 limit=limit,
             ) from None
-        earned = len(data) / s.upload_min_rate - (loop.time() - waiting)
-        self._patience = min(self._patience + earned, s.upload_stall_timeout)
-        return data
 
 
 async def read_body(request: web.Request, settings: UploadSettings) -> bytes:

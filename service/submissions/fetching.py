@@ -18,6 +18,7 @@ from service.uploads.image_fetcher import IMAGE_FETCHER, name_in
 from service.uploads.incoming_file import IncomingFile
 from service.uploads.spool import Spool
 
+_WATCH_SECONDS = 1.0  # between two looks whether the client is still there
 _LANES = 4  # pictures of one submission that are fetched at once, each to a spool of its own
 
 
@@ -55,8 +56,6 @@ async def fetch_pictures(request: web.Request, form: Form, spool: Spool) -> list
             own.reserve(size)
 
         for number, url in waiting:
-            if request.transport is None:
-                raise ConnectionResetError("the client is gone")
             await disk.free_space.check()
             name = name_in(url) or "image"
             file = IncomingFile("image", name, own.new_file(), ACCEPTED_FORMATS, settings)
@@ -65,8 +64,18 @@ async def fetch_pictures(request: web.Request, form: Form, spool: Spool) -> list
 
     try:
         async with asyncio.TaskGroup() as lanes:
-            for _ in form.urls[:_LANES]:
-                lanes.create_task(fetch_some(spool.enter_context(disk.spool(client))))
+            spools = [spool.enter_context(disk.spool(client)) for _ in form.urls[:_LANES]]
+            fetching = [lanes.create_task(fetch_some(own)) for own in spools]
+            watching = lanes.create_task(_watch(request))
+            await asyncio.wait(fetching)
+            watching.cancel()
     except ExceptionGroup as errors:
         raise errors.exceptions[0] from None
     return [fetched[number] for number in sorted(fetched)]
+
+
+async def _watch(request: web.Request) -> None:
+    """Raise ConnectionResetError once the client is gone: nobody waits for its pictures."""
+    while request.transport is not None:
+        await asyncio.sleep(_WATCH_SECONDS)
+    raise ConnectionResetError("the client is gone")

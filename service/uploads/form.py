@@ -116,11 +116,13 @@ class FormBuilder:
 
     def add_field(self, name: str, value: str) -> None:
         """Add a whole text field; errors: see ``begin_field`` and ``check_field_size``."""
-        self.begin_field(name)
         try:
-            check_field_size(name, len(value.encode()))
+            name.encode()
+            measured = len(value.encode())
         except UnicodeEncodeError:  # half of a surrogate pair, which JSON can spell
             raise BadRequest(f"the field {name[:40]!a} is not UTF-8") from None
+        self.begin_field(name)
+        check_field_size(name, measured)
         if not self._is_url(name):
             self.form.fields.add(name, value)
         elif value:  # a form sends its empty inputs, too

@@ -7,8 +7,9 @@ followed, and each is judged as the first URL was.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
+from functools import partial
 from urllib.parse import unquote
 from weakref import WeakValueDictionary
 
@@ -28,7 +29,8 @@ from models.outbound.session import (
 )
 from models.outbound.url import AddressPolicy, parse_image_url
 from models.settings import Settings
-from service.http.request_body import check_limit
+from service.http.paced_reading import READ_BUFFER_BYTES, PacedResponse, Turns
+from service.http.request_body import Pace, check_limit
 from service.uploads.disposition import read_disposition
 from service.uploads.incoming_file import IncomingFile
 
@@ -37,7 +39,6 @@ log = structlog.get_logger()
 _MAX_REDIRECTS = 5  # a short link, its https, its host with www, and a storage: curl allows 50
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_FETCHES = 16  # at once in one service, half of them for one client: each holds a connection
-_READ_BUFFER_BYTES = 64 * 1024
 _HEADERS = {
     "User-Agent": "Darkroom",
     "Accept": "image/png, image/jpeg",  # some servers would send WebP else
@@ -74,13 +75,19 @@ class ImageFetcher:
         """Write the picture at the URL ``text`` to ``file``, and close it.
 
         ``count`` takes the bytes that came, before they are written. What is wrong with the URL or
-        the picture becomes the file's ``error``, and so does TooLarge of ``count``.
+        the picture becomes the file's ``error``, and so does TooLarge of ``count``; all else that
+        ``count`` or the disk raises is raised.
         """
         own = self._of_client.setdefault(client, asyncio.Semaphore(_MAX_FETCHES // 2))
         async with own, self._all:
             try:
                 url = parse_image_url(text, self._policy)
-                await self._fetch(url, file, count)
+                async with aclosing(self._pieces(url, file)) as pieces:
+                    async for data in pieces:
+                        count(len(data))
+                        file.write(data)
+                        if file.error is not None:
+                            break
             except (BadImageUrl, TooLarge) as error:
                 file.error = error
                 return
@@ -88,20 +95,21 @@ class ImageFetcher:
         if isinstance(file.error, UnsupportedFormat):  # often the page around the picture
             file.error.detail = f"at this image_url {file.error.detail}"
 
-    async def _fetch(self, url: URL, file: IncomingFile, count: Callable[[int], None]) -> None:
-        limits = self._uploads
+    async def _pieces(self, url: URL, file: IncomingFile) -> AsyncGenerator[bytes, None]:
+        """Yield the body at ``url``, and name ``file`` as its server does.
+
+        Raises:
+            BadImageUrl, TooLarge: why it is not fetched, or not to its end.
+        """
+        limits, pace = self._uploads, Pace(self._uploads)
+        until = asyncio.get_running_loop().time() + limits.upload_timeout
         try:
-            async with asyncio.timeout(limits.upload_timeout), self._follow(url) as response:
+            async with asyncio.timeout_at(until), self._follow(url) as response:
                 _check_head(response, limits.max_upload_bytes)
                 if name := _name_of(response):
                     file.rename(name)
-                while file.error is None:
-                    async with asyncio.timeout(limits.upload_stall_timeout):
-                        data = await response.content.readany()
-                    if not data:
-                        return
-                    count(len(data))
-                    file.write(data)
+                while data := await pace.read(response.content, until):
+                    yield data
         except AddressRefused:
             raise _bad(
                 "its host has an address that is not public (see WEBHOOK_ALLOWED_NETWORKS)",
@@ -111,8 +119,9 @@ class ImageFetcher:
             log.info("image_not_fetched", host=url.raw_host, reason=type_names(error))
             fault = _FAULTS.get(failure(error)) or (
                 f"its server took too long: at most {self._calls.webhook_timeout:g} s to answer "
-                f"(WEBHOOK_TIMEOUT), {limits.upload_stall_timeout:g} s between two pieces "
-                f"(UPLOAD_STALL_TIMEOUT) and {limits.upload_timeout:g} s in all (UPLOAD_TIMEOUT)"
+                f"(WEBHOOK_TIMEOUT), then {limits.upload_min_rate} bytes a second or more "
+                f"(UPLOAD_MIN_RATE), at most {limits.upload_stall_timeout:g} s late "
+                f"(UPLOAD_STALL_TIMEOUT), and {limits.upload_timeout:g} s in all (UPLOAD_TIMEOUT)"
             )
             raise _bad(fault) from None
 
@@ -159,7 +168,11 @@ class ImageFetcher:
         async with self._opening:
             if self._session is None:
                 context = await read_certificates(self._calls)
-                self._session = open_session(self._calls, self._policy, context, _READ_BUFFER_BYTES)
+                # Requests of others must not wait for a server that sends what is costly to parse.
+                paced = partial(PacedResponse, Turns())
+                self._session = open_session(
+                    self._calls, self._policy, context, READ_BUFFER_BYTES, paced
+                )
             return self._session
 
 

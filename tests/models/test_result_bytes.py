@@ -88,6 +88,15 @@ def test_most_counts_every_part_and_its_profile() -> None:
     assert 16_000_000 < most < 16_000_000 + 100 * 60 * 5 + 16 * 5000
 
 
+def test_max_bytes_counts_the_profile_beside_small_pictures() -> None:
+    header = ImageHeader("png", 9, 9, profile_bytes=100_000)
+    most = [
+        most_bytes(header, [parse("convert", {"format": "jpeg", **limit})], "jpeg", [(9, 9)])
+        for limit in ({}, {"max_bytes": "200000"}, {"max_bytes": "1000"})
+    ]
+    assert most[0] == most[1] > 100_000 > most[2] > 1000
+
+
 def test_prediction_follows_what_was_seen() -> None:
     assert predicted_bytes(1000, "png", {}) == 1000
     assert predicted_bytes(1000, "jpeg", {}) == 150

@@ -107,7 +107,7 @@ MUTATIONS = [
     Mutation("service/uploads/disk_space.py", "own > share", "own > 2 * share", UPLOAD_TESTS),
     Mutation(
         "service/http/request_body.py",
-        "min(self._patience + earned, s.upload_stall_timeout)",
+        "min(self._patience + earned, self._settings.upload_stall_timeout)",
         "self._patience + earned",
         UPLOAD_TESTS,
     ),

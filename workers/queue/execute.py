@@ -62,7 +62,7 @@ async def execute(worker: WorkerContext, attempt: Attempt) -> None:
         header = await asyncio.to_thread(_inspect, source)
         tile = worker.settings.networks.tile_pixels
         need, fixed = memory_estimate.estimate(
-            header, operations[skipped:], output.format, worker.catalogue, tile
+            header, _left(operations, skipped), output.format, worker.catalogue, tile
         )
         memory_estimate.check_fits(need, worker.settings.worker, fixed)
         request = Request(
@@ -98,6 +98,12 @@ async def execute(worker: WorkerContext, attempt: Attempt) -> None:
             await store_intermediate(
                 worker, to_store[int(count)], Path(kept["path"]), kept["notes"]
             )
+
+
+def _left(operations: Sequence[Operation], skipped: int) -> list[Operation]:
+    """Return what is left after the ``skipped`` operations, with what they say of the encoding."""
+    said = [each for each in operations[:skipped] if each.encoding() is not None]
+    return [*said, *operations[skipped:]]
 
 
 def _step_seconds(

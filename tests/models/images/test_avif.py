@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
 import pytest
@@ -66,6 +67,16 @@ def test_broken_heads_are_refused_or_harmless() -> None:
     assert refused > 1000
 
 
+class Counted(bytes):
+    """Bytes that count how often a part of them is looked at."""
+
+    looks = 0
+
+    def __getitem__(self, key: Any) -> Any:
+        self.looks += 1
+        return super().__getitem__(key)
+
+
 def box(kind: bytes, body: bytes) -> bytes:
     return (8 + len(body)).to_bytes(4) + kind + body
 
@@ -87,3 +98,34 @@ def box(kind: bytes, body: bytes) -> bytes:
 def test_hostile_files_are_refused(data: bytes) -> None:
     with pytest.raises(BadImage):
         read_size(data)
+
+
+def meta(*boxes: bytes) -> bytes:
+    return box(b"ftyp", b"avif") + box(b"meta", bytes(4) + b"".join(boxes))
+
+
+# Each item lists 65535 extents, whose places and sizes take no bytes.
+EXTENTS = box(b"iloc", bytes(6) + (300).to_bytes(2) + b"\0\1\0\0\xff\xff" * 300)
+ENTRIES = box(b"ipma", bytes(4) + (90_000).to_bytes(4) + b"\0\1\0" * 90_000)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        box(b"ftyp", b"none" * 50_000),
+        meta(EXTENTS),
+        meta(
+            box(b"iloc", bytes(8)),
+            box(b"pitm", bytes(4) + b"\0\5"),
+            box(b"iprp", box(b"ipco", b"") + ENTRIES),
+        ),
+        meta(box(b"iloc", bytes(6) + b"\xff\xff" + b"\0\1\0\0\0\0" * 65_535)),
+    ],
+    ids=["brands", "extents", "properties", "items"],
+)
+def test_long_lists_are_not_walked(data: bytes) -> None:
+    """Small files of a hostile child that would keep its worker busy for seconds, or hours."""
+    counted = Counted(data)
+    with pytest.raises(BadImage):
+        read_size(counted)
+    assert counted.looks < 5000

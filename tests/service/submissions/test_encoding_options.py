@@ -72,6 +72,7 @@ async def test_refusals(client: Any) -> None:
         ({"format": "avif", "progressive": "1"}, "progressive is for jpeg"),
         ({"format": "jpeg", "progressive": "2"}, "progressive"),
         ({"format": "jpeg", "max_bytes": "0"}, "max_bytes"),
+        ({"format": "jpeg", "max_bytes": "9" * 20}, "max_bytes"),  # too large for MongoDB
         ({"format": "jpeg", "max_bytes": "9" * 5000}, "max_bytes"),
         ({"format": "heic"}, "png, jpeg, webp, avif, auto"),
     ):

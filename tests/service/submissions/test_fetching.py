@@ -7,6 +7,8 @@ looks that nothing arrived.
 from __future__ import annotations
 
 import asyncio
+import errno
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -15,7 +17,10 @@ from aiohttp import web
 
 from models.settings import Settings
 from service.app import create_app
+from service.http import paced_reading
+from service.submissions import fetching as fetching_module
 from service.uploads.disk_space import DISK_SPACE
+from service.uploads.spool import SpooledFile
 from tests.service.uploads.test_incoming_file import refused
 from tests.support import images
 from tests.support.webhook_receiver import (
@@ -294,6 +299,91 @@ async def test_slow_servers_end(settings: Settings, aiohttp_client: Any, server:
         server.responses.append(handler)
         body = await refused(await submit(client, server.url), 422, "bad_image_url")
         assert said in body["detail"]
+
+
+async def test_a_server_that_drips_is_given_up(
+    settings: Settings, aiohttp_client: Any, server: Receiver
+) -> None:
+    """As an upload: never still, and long before UPLOAD_TIMEOUT."""
+    slow = {"upload_min_rate": 100_000, "upload_stall_timeout": 0.6, "upload_timeout": 600}
+    client = await aiohttp_client(create_app(webhook_settings(settings, server, **slow)))
+
+    async def drips(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(PNG[:30])
+        while True:
+            await response.write(b"1")
+            await asyncio.sleep(0.02)
+
+    server.responses.append(drips)
+    body = await refused(await submit(client, server.url), 422, "bad_image_url")
+    assert "100000 bytes a second or more (UPLOAD_MIN_RATE)" in body["detail"]
+
+
+async def test_nothing_is_fetched_for_a_client_that_is_gone(
+    settings: Settings, aiohttp_client: Any, server: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetching_module, "_WATCH_SECONDS", 0.01)
+    chosen = webhook_settings(settings, server, webhook_timeout=600)
+    client = await aiohttp_client(create_app(chosen))
+    server.hold = asyncio.Event()
+    body = json.dumps({"image_url": [server.url] * 6}).encode()
+    head = "POST /blur HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    _, writer = await asyncio.open_connection(client.host, client.port)
+    writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+
+    async def four_have_begun() -> bool:
+        return server.concurrent == 4
+
+    async def none_goes_on() -> bool:
+        return server.concurrent == 0
+
+    await wait_until(four_have_begun)
+    writer.close()
+    await wait_until(none_goes_on)
+    assert len(server.calls) == 4
+    assert client.app[DISK_SPACE].spooled_bytes == 0
+
+
+async def test_a_full_disk_is_no_fault_of_the_url(
+    fetching: Any, server: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: SpooledFile, data: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(SpooledFile, "write", full)
+    server.responses.append(answer())
+    body = await refused(await submit(fetching, server.url), 503, "no_room")
+    assert "image_url" not in body["detail"]
+
+
+async def test_costly_answers_take_turns(
+    fetching: Any, server: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each read waits for its turn here, and all bytes come."""
+    turns = []
+
+    def take(self: paced_reading.Turns, now: float, cost: float) -> float:
+        turns.append(cost)
+        return now
+
+    monkeypatch.setattr(paced_reading, "_CHEAP_SECONDS", 0)
+    monkeypatch.setattr(paced_reading.Turns, "take", take)
+    noise = images.png(80, 100)
+
+    async def crumbs(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for at in range(0, len(noise), 7):
+            await response.write(noise[at : at + 7])
+        return response
+
+    server.responses.append(crumbs)
+    found = await task(fetching, server.url)
+    sent = await (await fetching.post("/blur", data=images.form(noise, "cat.png"))).json()
+    assert found["task_id"] == sent["task_id"]
+    assert turns
 
 
 async def test_one_client_has_eight_at_once(fetching: Any, server: Receiver) -> None:

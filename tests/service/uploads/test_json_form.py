@@ -112,6 +112,7 @@ REFUSED: list[tuple[Any, int, str, str]] = [
     ({"image": url(SMALL), "A" * 9000: "1"}, 413, "too_large", "not 'image'"),
     ({"image": url(SMALL), "sigma": [1]}, 422, "bad_parameter", "sigma is not a text"),
     ({"image": url(SMALL), "sigma": "\ud800"}, 400, "bad_request", "not UTF-8"),
+    ({"image": url(SMALL), "\ud800": "1"}, 400, "bad_request", "not UTF-8"),
     ({"image": url(SMALL), "filename": ["a", "b"]}, 422, "bad_parameter", "filename"),
     ({"image": url(SMALL), "filename": 5}, 422, "bad_parameter", "filename"),
     ({"image": url(SMALL), "nonsense": 1}, 422, "bad_parameter", "'nonsense'"),

@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 import structlog
 
+from models.images.inspect import ImageHeader
+from models.memory_estimate import predict
+from models.operations import parse
 from models.settings import Settings
 from models.store import Store
 from tests.conftest import working
@@ -17,6 +20,7 @@ from tests.support import images
 from tests.support.png16 import scene
 from tests.support.task_factory import stored
 from workers.imaging import notes
+from workers.queue.execute import _left
 
 
 async def submit(
@@ -149,3 +153,13 @@ async def test_zero_ttl_stores_nothing(
     async with working(off):
         await submit(client, "upscale=2", "grayscale")
     assert (await stored(store, "intermediates"))[0] == 0
+
+
+def test_memory_counts_the_encoding_that_a_stored_step_named() -> None:
+    first = parse("convert", {"format": "jpeg", "progressive": "1"})
+    operations = [first, parse("upscale", {}), parse("grayscale", {})]
+    assert _left(operations, 0) == operations
+    left = _left(operations, 2)
+    assert left == [first, operations[2]]
+    header = ImageHeader("png", 1000, 1000, 8, 3)
+    assert predict(header, left, "jpeg") > predict(header, operations[2:], "jpeg")
