@@ -194,7 +194,7 @@ def _check_head(response: aiohttp.ClientResponse, limit: int) -> None:
         raise _bad(f"its server answered {response.status}", measured=response.status)
     coding = response.headers.get("Content-Encoding", "identity").strip().lower()
     if coding not in {"", "identity"}:
-        raise _bad(f"its server sent it compressed ({coding[:20]!a}), which was not asked for")
+        raise _bad("its server sent it compressed, which was not asked for")
     what = "bytes or more in the picture"
     check_limit(response.content_length or 0, limit, what, "MAX_UPLOAD_BYTES", TooLarge)
 
