@@ -85,7 +85,10 @@ async def operations(request: web.Request) -> web.StreamResponse:
         "engines": engines,
         "seconds_per_megapixel": listed,
     }
-    return json_response(body, headers={"Cache-Control": "no-cache"})
+    headers = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
+    response = json_response(body, headers=headers)
+    response.enable_compression()  # each look at the page loads it: 3 kB instead of 11
+    return response
 
 
 def _operation_body(
