@@ -16,6 +16,7 @@ from models.errors import BadParameter
 from models.operations.blur import Blur
 from models.operations.convert import Convert
 from models.operations.crop import Crop
+from models.operations.flip import Flip
 from models.operations.grayscale import Grayscale
 from models.operations.resize import Resize
 from models.operations.restore import Restore
@@ -39,6 +40,7 @@ OPERATIONS: dict[str, type[Operation]] = {
         Split,
         Crop,
         Rotate,
+        Flip,
         Convert,
     )
 }
