@@ -21,6 +21,7 @@ from models.operations.grayscale import Grayscale
 from models.operations.resize import Resize
 from models.operations.restore import Restore
 from models.operations.rotate import Rotate
+from models.operations.sharpen import Sharpen
 from models.operations.spec import Encoding, Operation, Size
 from models.operations.split import Split
 from models.operations.thumbnail import Thumbnail
@@ -35,6 +36,7 @@ OPERATIONS: dict[str, type[Operation]] = {
         Restore,
         Grayscale,
         Blur,
+        Sharpen,
         Thumbnail,
         Resize,
         Split,
