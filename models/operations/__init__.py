@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from models.errors import BadParameter
+from models.operations.adjust import Adjust
 from models.operations.blur import Blur
 from models.operations.convert import Convert
 from models.operations.crop import Crop
@@ -37,6 +38,7 @@ OPERATIONS: dict[str, type[Operation]] = {
         Grayscale,
         Blur,
         Sharpen,
+        Adjust,
         Thumbnail,
         Resize,
         Split,
