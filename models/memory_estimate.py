@@ -59,6 +59,8 @@ def predict(header: ImageHeader, operations: Sequence[Operation], output: Output
         if operation.runs_network:
             held += _reduced(before, channels, depth) + (before * _SPREAD if alpha else 0)
             depth = 8
+        channels = operation.output_channels(channels)
+        alpha = channels in {2, 4}
         each = channels * depth // 8
         work = max(before, after) * (_WEIGHTED[depth] if alpha else each)
         peak = max(peak, held + after * each + (work if operation.mixes_neighbours else 0))

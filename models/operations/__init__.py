@@ -13,13 +13,16 @@ from typing import Any
 from pydantic import ValidationError
 
 from models.errors import BadParameter
+from models.operations.adjust import Adjust
 from models.operations.blur import Blur
 from models.operations.convert import Convert
 from models.operations.crop import Crop
+from models.operations.flip import Flip
 from models.operations.grayscale import Grayscale
 from models.operations.resize import Resize
 from models.operations.restore import Restore
 from models.operations.rotate import Rotate
+from models.operations.sharpen import Sharpen
 from models.operations.spec import Encoding, Operation, Size
 from models.operations.split import Split
 from models.operations.thumbnail import Thumbnail
@@ -34,11 +37,14 @@ OPERATIONS: dict[str, type[Operation]] = {
         Restore,
         Grayscale,
         Blur,
+        Sharpen,
+        Adjust,
         Thumbnail,
         Resize,
         Split,
         Crop,
         Rotate,
+        Flip,
         Convert,
     )
 }

@@ -24,6 +24,7 @@ class Convert(Operation):
 
     op: ClassVar[str] = "convert"
     shorthand: ClassVar[str | None] = "format"
+    later: ClassVar[frozenset[str]] = frozenset({"progressive", "max_bytes"})
     example: ClassVar[Mapping[str, str]] = {"format": "webp", "quality": "80"}
 
     format: OutputFormat = Field(description="Format of the result; jpg is jpeg.")
@@ -97,14 +98,6 @@ class Convert(Operation):
 
     def encoding(self) -> Encoding:
         return Encoding(self.format, self.quality, bool(self.progressive), self.max_bytes)
-
-    def document(self) -> dict[str, Any]:
-        """Return the canonical form; without what came later, where it is not set.
-
-        So the fingerprints of older results are the same.
-        """
-        later = {"progressive": 0, "max_bytes": None}
-        return {k: v for k, v in super().document().items() if k not in later or v != later[k]}
 
 
 def is_encoded_quality(text: str) -> bool:

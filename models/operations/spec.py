@@ -71,6 +71,10 @@ class Operation(BaseModel):
     runs_network: ClassVar[bool] = False
     """Whether a network does it: in 8 bits a sample, with a filled copy of an input with alpha."""
 
+    later: ClassVar[frozenset[str]] = frozenset()
+    """Parameters that came after the first release: documents leave them out where they are not
+    asked for, so that the fingerprints of older results stay the same."""
+
     same_frame: ClassVar[bool] = True
     """Whether the result shows the whole original, so that a page can lay one over the other."""
 
@@ -106,6 +110,13 @@ class Operation(BaseModel):
         """
         return None
 
+    def output_channels(self, channels: int) -> int:
+        """Return the channels of the result, 1 to 4 with alpha, for an input with ``channels``.
+
+        An operation may leave out channels and not say so: the prediction of memory is then higher.
+        """
+        return channels
+
     def cost(self) -> float:
         """Return how many times as long as a resize of as many pixels it takes."""
         return 1.0
@@ -127,8 +138,10 @@ class Operation(BaseModel):
         return [catalogue.find(*each) for each in self.networks()]
 
     def document(self) -> dict[str, Any]:
-        """Return the canonical form: the name and every parameter, defaults filled in."""
-        return {"op": self.op, **self.model_dump(mode="json")}
+        """Return the canonical form: the name and the parameters, defaults filled in."""
+        fields = type(self).model_fields
+        plain = {name for name in self.later if getattr(self, name) == fields[name].default}
+        return {"op": self.op, **self.model_dump(mode="json", exclude=plain)}
 
 
 def proportional(length: int, part: int, whole: int) -> int:

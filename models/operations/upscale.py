@@ -24,6 +24,7 @@ class Upscale(Operation):
     op: ClassVar[str] = "upscale"
     runs_network: ClassVar[bool] = True
     shorthand: ClassVar[str | None] = "scale"
+    later: ClassVar[frozenset[str]] = frozenset({"strength"})
     costly: ClassVar[bool] = True
     example: ClassVar[Mapping[str, str]] = {"scale": "2"}
 
@@ -89,10 +90,3 @@ class Upscale(Operation):
 
     def network_label(self) -> str:
         return f"{self.model}-x{self.scale}" if self.model == AUTO_MODEL else ""
-
-    def document(self) -> dict[str, Any]:
-        """Return the canonical form; without ``strength`` where there is none, as it always was."""
-        document = super().document()
-        if self.strength is None:
-            del document["strength"]
-        return document

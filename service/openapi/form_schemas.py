@@ -56,7 +56,7 @@ def convert_form(settings: UploadSettings) -> Schema:
     del ours["properties"]["image"]["minItems"]  # an empty field counts as not sent
     file = image_field(settings, kinds)
     file["description"] += " Makes a thumbnail, as the older thumbnail service did; takes only "
-    file["description"] += f"{' and '.join(thumbnail)}, and no image beside it."
+    file["description"] += f"{', '.join(thumbnail)}, and no image beside it."
     return {
         **ours,
         "properties": {**ours["properties"], "file": file, **thumbnail},

@@ -23,9 +23,14 @@ def blur(picture: Picture, spec: Blur, tools: Tools) -> Picture:
     if 0 < spec.sigma < _MIN_SIGMA:
         return picture
     # Set here: by default OpenCV uses other kernels for 16 bits than for 8.
-    side = spec.kernel or 2 * math.ceil(_KERNEL_SIGMAS * spec.sigma) + 1
+    side = spec.kernel or kernel_side(spec.sigma)
 
     def smooth(plane: Plane) -> Plane:
         return cv2.GaussianBlur(plane, (side, side), spec.sigma)
 
     return filter_premultiplied(picture, smooth)
+
+
+def kernel_side(sigma: float) -> int:
+    """Return the side, in pixels, of the kernel that a Gaussian of ``sigma`` pixels needs."""
+    return 2 * math.ceil(_KERNEL_SIGMAS * sigma) + 1

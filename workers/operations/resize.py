@@ -6,7 +6,9 @@ import cv2
 import numpy as np
 
 from models.operations import Size
+from models.operations.fit import rgba
 from models.operations.resize import EnlargingFilter, Resize
+from workers.imaging import framing
 from workers.imaging.picture import Picture
 from workers.imaging.premultiply import Plane, filter_premultiplied
 from workers.operations import Tools
@@ -20,8 +22,13 @@ _FILTERS: dict[EnlargingFilter, int] = {
 def resize(picture: Picture, spec: Resize, tools: Tools) -> Picture:
     """Return ``picture`` in the size that ``spec`` asks for; its print keeps its size."""
     (size,) = spec.output_sizes(*picture.size)
-    factors = _factors(picture.size, size, spec)
-    return resample(picture, size, _FILTERS[spec.filter]).printed_alike(*factors)
+    enlarge_filter = _FILTERS[spec.filter]
+    if spec.fit == "cover":
+        made = resample(framing.middle(picture, size), size, enlarge_filter)
+    else:
+        made = resample(picture, spec.drawn_size(*picture.size), enlarge_filter)
+    made = made.printed_alike(*_factors(picture.size, size, spec))
+    return framing.pad(made, size, rgba(spec.colour)) if spec.fit == "pad" else made
 
 
 def _factors(before: Size, after: Size, spec: Resize) -> tuple[float, float]:
@@ -32,6 +39,8 @@ def _factors(before: Size, after: Size, spec: Resize) -> tuple[float, float]:
     if spec.scale is not None:
         return spec.scale, spec.scale
     across, down = after[0] / before[0], after[1] / before[1]
+    if spec.fit != "stretch":
+        return ((max if spec.fit == "cover" else min)(across, down),) * 2
     if spec.width is None:
         return down, down
     # With both sides given, one of them may be rounded by less than a pixel.

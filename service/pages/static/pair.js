@@ -13,13 +13,14 @@ import { t } from "./text.js";
 
 /** Operations whose result cannot be laid over its original, as their specs say. */
 const RESHAPING = new Set(document.querySelector("[data-reshaping]").dataset.reshaping.split(" "));
+const CUT_OR_PADDED = new Set(["cover", "pad"]); // values of `fit`
 
 /**
  * Return whether a result and its original show the same in the same frame.
  * @param {Image} before @param {Image} after @param {{op: string}[]} operations
  */
 export function canCompare(before, after, operations) {
-  if (operations.some(({ op }) => RESHAPING.has(op))) return false;
+  if (operations.some(({ op, fit }) => RESHAPING.has(op) || CUT_OR_PADDED.has(fit))) return false;
   // Rounding may change a side by one pixel.
   const off = Math.abs(before.width * after.height - before.height * after.width);
   return off <= 1.5 * Math.max(before.width, before.height);

@@ -18,7 +18,7 @@ import { t, tApi } from "./text.js";
 /** @typedef {{url: string, width: number, height: number}} Picture upright */
 
 /** What an operation is chosen with, where its own defaults do nothing or name nothing. */
-const INITIAL = { upscale: { quality: "balanced" }, resize: { scale: 0.5 } };
+const INITIAL = { upscale: { quality: "balanced" }, resize: { scale: 0.5 }, adjust: { contrast: 20 } };
 
 /**
  * @param {Map<string, any>} specs the operations of GET /operations by name

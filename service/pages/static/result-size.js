@@ -10,16 +10,19 @@ const scaled = (size, factor) => ({
 /** What each operation makes of a size; one that is not here keeps it. */
 const RULES = {
   upscale: (size, { scale = 2 }) => scaled(size, scale),
-  resize(size, { scale, width, height }) {
+  resize(size, { scale, width, height, fit }) {
     if (scale !== undefined) return scaled(size, scale);
     if (width === undefined && height === undefined) return size;
+    if (fit === "contain" && width && height) return scaled(size, Math.min(width / size.width, height / size.height));
     return {
       width: width ?? Math.max(1, Math.round((size.width * height) / size.height)),
       height: height ?? Math.max(1, Math.round((size.height * width) / size.width)),
     };
   },
-  thumbnail(size, { width, height }) {
+  thumbnail(size, { width, height, fit }) {
     const box = [width ?? height ?? 100, height ?? width ?? 100];
+    if (fit === "pad") return { width: box[0], height: box[1] };
+    if (fit === "cover") return { width: Math.min(box[0], size.width), height: Math.min(box[1], size.height) };
     return scaled(size, Math.min(1, box[0] / size.width, box[1] / size.height));
   },
   split: (size) => scaled(size, 0.5),

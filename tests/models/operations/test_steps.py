@@ -50,7 +50,7 @@ def test_ways_to_write_the_same() -> None:
         (['[["resize=2"]]'], "operation 1 is"),
         (['{"op": 3}'], "operation 1 is"),
         (['{"scale": 3}'], "operation 1 is"),
-        (['{"op": "resize", "scale": 2, "colour": "red"}'], "unknown field 'colour'"),
+        (['{"op": "resize", "scale": 2, "tint": "red"}'], "unknown field 'tint'"),
         (["[" * 100_000], "is not valid JSON"),
         (["{"], "is not valid JSON"),
         (["resize=2"] * 21, "21 operations; at most 20 are allowed"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -27,6 +28,29 @@ async def test_pipeline_results(client: Any, settings: Settings) -> None:
         listed = form(TWO[:1], operations='["split", {"op": "resize", "scale": 2}, "grayscale"]')
         again = await client.post("/process", data=listed)
         assert (again.status, (await again.json())["task_id"]) == (200, body["task_id"])
+
+
+async def test_fit_flip_sharpen_and_adjust(client: Any, settings: Settings) -> None:
+    async with working(settings):
+        box = {"width": "50", "height": "30", "fit": "pad", "colour": "transparent"}
+        steps = ["flip=vertical", "sharpen=50", '{"op": "adjust", "contrast": 20}']
+        padded = {"op": "resize", **box}
+        data = form(TWO[:1], operations=[*steps, json.dumps(padded)])
+        body = await (await client.post("/process?wait=30", data=data)).json()
+        (result,) = body["results"]
+        name = "cat-flip-vertical-sharpen-50-r1.5-adjust-c20-resize-50x30-pad.png"
+        assert (result["name"], result["width"], result["height"]) == (name, 50, 30)
+        made = images.decoded(await (await client.get(result["url"])).read())
+        assert made.mode == "RGBA" and made.getpixel((0, 0)) == (255, 255, 255, 0)
+        small = form(TWO[:1], width="9", height="6", fit="cover")
+        body = await (await client.post("/thumbnail?wait=30", data=small)).json()
+        assert [(r["width"], r["height"]) for r in body["results"]] == [(9, 6)]
+
+
+async def test_a_fit_without_a_box_is_refused(client: Any) -> None:
+    response = await client.post("/resize", data=form(TWO[:1], scale="2", fit="cover"))
+    body = await refused(response, 422, "bad_parameter")
+    assert "fit=cover needs a box" in body["detail"]
 
 
 @pytest.mark.parametrize(

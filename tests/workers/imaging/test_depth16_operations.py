@@ -124,6 +124,8 @@ def test_operations_that_move_pixels_are_exact(tmp_path: Path, kind: str) -> Non
     for operation, expected in (
         ("rotate=90", [np.rot90(whole, -1)]),
         ("rotate=180", [np.rot90(whole, 2)]),
+        ("flip", [whole[:, ::-1]]),
+        ("flip=vertical", [whole[::-1]]),
         ('{"op": "crop", "x": 5, "y": 3, "width": 21, "height": 17}', [whole[3:20, 5:26]]),
         ("split", quarters),
         ("resize=1", [whole]),

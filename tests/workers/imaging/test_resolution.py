@@ -18,9 +18,15 @@ from tests.workers.imaging.test_picture_promises import process, with_chunk
 from workers.imaging import exif_writer, notes
 from workers.imaging.resolution import Resolution
 
-KEPT = ("convert=png", "rotate=180", '{"op": "crop", "width": 9, "height": 7}', "grayscale")
+KEPT = (
+    "convert=png",
+    "rotate=180",
+    "flip=vertical",
+    '{"op": "crop", "width": 9, "height": 7}',
+    "grayscale",
+)
 OPERATION = {  # factors across and down
-    **dict.fromkeys((*KEPT, "blur=3", "thumbnail=20", "restore"), (1, 1)),
+    **dict.fromkeys((*KEPT, "blur=3", "sharpen", "adjust", "thumbnail=20", "restore"), (1, 1)),
     "upscale=2": (2, 2),
     "resize=0.5": (0.5, 0.5),
     '{"op": "resize", "width": 13}': (13 / 40, 13 / 40),
