@@ -93,6 +93,7 @@ def create(
             leave=loop.leave,
         )
         ctx.update(worker=worker, jobs=loop)
+        loop.kind = worker.abilities.kind
         await _warn_of_differences(worker)
         store.availability.on_change = loop.pause
         jobs: list[tuple[str, Callable[[], Awaitable[object]], float]] = [
@@ -156,7 +157,6 @@ def create(
         handle_signals=handle_signals,
         job_completion_wait=settings.worker.drain_seconds,
         keep_result=0,  # the ledger has the result
-        queue_read_limit=2000,  # arq skips jobs in progress elsewhere only within this many
         health_check_interval=5,
         health_check_key=f"arq:health-check:{name}",  # arq shares one by default
         max_tries=1_000_000,

@@ -56,8 +56,7 @@ async def _reenqueue_all_waiting(worker: WorkerContext) -> int:
     """Re-enqueue all waiting tasks after Redis lost its data; return their number."""
     count = 0
     async for tasks in worker.store.leases.waiting_batches(_ENQUEUE_BATCH):
-        # A job marked as taken was taken after the loss: earlier marks are lost, too.
-        due = await _without_job(worker, tasks, include_taken=True)
+        due = await _without_job(worker, tasks)
         await asyncio.gather(*(_enqueue(worker, task, only_waiting=True) for task in due))
         worker.instruments.count(TASKS_REENQUEUED, "redis_data_lost", by=len(due))
         count += len(due)
@@ -66,13 +65,11 @@ async def _reenqueue_all_waiting(worker: WorkerContext) -> int:
     return count
 
 
-async def _without_job(
-    worker: WorkerContext, tasks: list[Task], *, include_taken: bool = False
-) -> list[Task]:
-    """Return the tasks whose job is not in the queue, or is held by a dead worker."""
+async def _without_job(worker: WorkerContext, tasks: list[Task]) -> list[Task]:
+    """Return the tasks whose job is not in the queue: it is lost, or a dead worker took it."""
     if not tasks:
         return []
-    queued = await worker.queue.are_queued(tasks, include_taken=include_taken)
+    queued = await worker.queue.are_queued(tasks)
     await worker.store.leases.mark_enqueued(
         [task.id for task, is_queued in zip(tasks, queued, strict=True) if is_queued]
     )

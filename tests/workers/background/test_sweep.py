@@ -81,10 +81,10 @@ async def test_sweep_reenqueues_at_once_when_redis_lost_its_mark(
 async def test_sweep_reenqueues_a_job_of_a_worker_that_died_before_its_claim(
     send: Send, settings: Settings, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """arq marks a job as in progress before it runs; that mark outlives its worker."""
+    """A worker takes a job out of the queue before it claims the task."""
     body = await (await send()).json()
     redis = connect(settings.stores)
-    await redis.set(f"arq:in-progress:{body['task_id']}:0:short", b"1")
+    assert await redis.zrem("arq:queue", f"{body['task_id']}:0:short")
     await redis.aclose(close_connection_pool=True)
     monkeypatch.setattr(sweep_module, "_MIN_WAITING_SECONDS", 0.05)
     async with working(settings):
