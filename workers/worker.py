@@ -29,7 +29,7 @@ from workers.background.heartbeat import HEARTBEAT_SECONDS, report_heartbeat
 from workers.background.housekeeping import pause_seconds, run_if_due
 from workers.background.impossible import IMPOSSIBLE_CHECK_SECONDS, fail_impossible
 from workers.background.periodic import run_periodically
-from workers.background.sweep import sweep_once
+from workers.background.sweep import sweep_if_due
 from workers.child.memory_semaphore import MemorySemaphore
 from workers.child.pool import ChildPool
 from workers.context import WorkerContext
@@ -97,7 +97,7 @@ def create(
         await _warn_of_differences(worker)
         store.availability.on_change = loop.pause
         jobs: list[tuple[str, Callable[[], Awaitable[object]], float]] = [
-            ("sweep", lambda: sweep_once(worker), settings.worker.sweep_interval_seconds),
+            ("sweep", lambda: sweep_if_due(worker), settings.worker.sweep_interval_seconds),
             ("housekeeping", lambda: run_if_due(name, settings, store), pause_seconds(settings)),
             ("impossible", lambda: fail_impossible(worker), IMPOSSIBLE_CHECK_SECONDS),
             ("cancellation", lambda: watch_cancellations(worker), REOPEN_SECONDS),

@@ -23,7 +23,6 @@ from models.errors import StoreUnavailable
 from models.metrics.metric import CallObserver
 from models.redis.connection import AWAY_SECONDS, REDIS_ERRORS
 from models.settings.stores import StoreSettings
-from models.tasks.task import Task
 
 log = structlog.get_logger()
 
@@ -106,7 +105,7 @@ class Queue:
                 await self._redis.enqueue_job(
                     JOB_NAME,
                     task_id,
-                    _job_id=_job_id(task_id, number, short),
+                    _job_id=job_id(task_id, number, short),
                     _defer_until=_queue_score(turn, since),
                     _expires=_JOB_EXPIRES_SECONDS,
                 )
@@ -116,11 +115,11 @@ class Queue:
             return False
         return True
 
-    async def are_queued(self, tasks: Sequence[Task]) -> list[bool]:
-        """Return for each task whether its latest job is in the queue: no worker has taken it."""
+    async def are_queued(self, job_ids: Sequence[str]) -> list[bool]:
+        """Return for each job whether it is in the queue: no worker has taken it."""
         async with self._call("are_queued"), self._redis.pipeline(transaction=False) as pipe:
-            for task in tasks:
-                pipe.zscore(default_queue_name, _job_id(task.id, task.rings, task.work.short))
+            for each in job_ids:
+                pipe.zscore(default_queue_name, each)
             return [score is not None for score in await pipe.execute()]
 
     async def lost_data(self) -> bool:
@@ -170,7 +169,8 @@ class Queue:
                 self._observe(name, outcome, time.perf_counter() - began)
 
 
-def _job_id(task_id: str, number: int, short: bool) -> str:
+def job_id(task_id: str, number: int, short: bool) -> str:
+    """Return the id of the job of a task's enqueue ``number``."""
     return f"{task_id}:{number}{_SHORT if short else ''}"
 
 
