@@ -1,8 +1,10 @@
 """``python -m bench.idle``: what an idle Darkroom costs, and how fast it wakes.
 
 Prints JSON: for each process, child processes included, its share of one core in percent over
-SECONDS without a request; and for TASKS small pictures, sent one at a time to idle workers, the
-milliseconds from the creation of the task to its start, median and maximum.
+SECONDS without a request; the calls a second to Redis and MongoDB meanwhile, by command (the
+difference of WORKERS=1 and WORKERS=3 is what two workers cost); and for TASKS small pictures, sent
+one at a time to idle workers, the milliseconds from the creation of the task to its start, median
+and maximum.
 """
 
 from __future__ import annotations
@@ -13,14 +15,20 @@ import json
 import statistics
 import tempfile
 import time
+from collections import Counter
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import psutil
+import redis
+from pymongo import MongoClient
 
 from bench.darkroom import run_darkroom
 from bench.throughput import make_image
+from models.replica_set import embedded_mongo_url
+from standalone import embedded_stores
 
 SETTLE_SECONDS = 15.0  # caches, indexes and JITs of a new Darkroom
 TASKS = 40
@@ -60,6 +68,28 @@ async def start_delays(url: str) -> list[float]:
     return delays
 
 
+def calls(data_dir: Path) -> dict[str, Counter[str]]:
+    """Return the commands that Redis and MongoDB have executed since they started."""
+    server: Any = redis.Redis.from_url(embedded_stores.redis_url(data_dir))
+    with MongoClient[dict[str, Any]](embedded_mongo_url(data_dir)) as mongo:
+        commands = mongo.admin.command("serverStatus")["metrics"]["commands"]
+        return {
+            "redis": Counter(
+                {
+                    name.removeprefix("cmdstat_"): each["calls"]
+                    for name, each in server.info("commandstats").items()
+                }
+            ),
+            "mongodb": Counter(
+                {
+                    name: each["total"]
+                    for name, each in commands.items()
+                    if isinstance(each, dict) and "total" in each
+                }
+            ),
+        }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.idle", description=__doc__)
     parser.add_argument("--seconds", type=float, default=60)
@@ -69,7 +99,17 @@ def main() -> None:
         run_darkroom(DATA_DIR=folder) as url,
     ):
         time.sleep(SETTLE_SECONDS)
+        before, began = calls(Path(folder)), time.perf_counter()
         figures: dict[str, object] = {"percent of a core": shares(Path(folder) / "run", seconds)}
+        elapsed = time.perf_counter() - began
+        figures["calls a second"] = {
+            store: {
+                name: round(count / elapsed, 2)
+                for name, count in (found - before[store]).most_common()
+                if count > 1  # not this program's own
+            }
+            for store, found in calls(Path(folder)).items()
+        }
         delays = asyncio.run(start_delays(url))
     figures["ms to start"] = {"median": statistics.median(delays), "max": max(delays)}
     print(json.dumps(figures, indent=1))

@@ -34,6 +34,7 @@ class WorkerContext:
     ``done`` and ``failed``: tasks it ended so since its start. ``draining``: it takes no new tasks.
     ``reported``: it has sent a heartbeat. ``publishing_bytes``: of results that it is storing.
     ``leave``: called with the id of a job that this worker cannot do; it is not taken again.
+    ``swept_to``: when the last of the waiting tasks was enqueued that its last sweep looked at.
     ``webhook_due``: set when a webhook is due, so that the sender need not wait for its next poll.
     """
 
@@ -56,6 +57,7 @@ class WorkerContext:
     draining: bool = False
     reported: bool = False
     publishing_bytes: int = 0
+    swept_to: datetime | None = None
     webhook_due: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:

@@ -29,7 +29,7 @@ from workers.background.heartbeat import HEARTBEAT_SECONDS, report_heartbeat
 from workers.background.housekeeping import pause_seconds, run_if_due
 from workers.background.impossible import IMPOSSIBLE_CHECK_SECONDS, fail_impossible
 from workers.background.periodic import run_periodically
-from workers.background.sweep import sweep_once
+from workers.background.sweep import sweep_if_due
 from workers.child.memory_semaphore import MemorySemaphore
 from workers.child.pool import ChildPool
 from workers.context import WorkerContext
@@ -93,10 +93,11 @@ def create(
             leave=loop.leave,
         )
         ctx.update(worker=worker, jobs=loop)
+        loop.kind = worker.abilities.kind
         await _warn_of_differences(worker)
         store.availability.on_change = loop.pause
         jobs: list[tuple[str, Callable[[], Awaitable[object]], float]] = [
-            ("sweep", lambda: sweep_once(worker), settings.worker.sweep_interval_seconds),
+            ("sweep", lambda: sweep_if_due(worker), settings.worker.sweep_interval_seconds),
             ("housekeeping", lambda: run_if_due(name, settings, store), pause_seconds(settings)),
             ("impossible", lambda: fail_impossible(worker), IMPOSSIBLE_CHECK_SECONDS),
             ("cancellation", lambda: watch_cancellations(worker), REOPEN_SECONDS),
@@ -156,7 +157,6 @@ def create(
         handle_signals=handle_signals,
         job_completion_wait=settings.worker.drain_seconds,
         keep_result=0,  # the ledger has the result
-        queue_read_limit=2000,  # arq skips jobs in progress elsewhere only within this many
         health_check_interval=5,
         health_check_key=f"arq:health-check:{name}",  # arq shares one by default
         max_tries=1_000_000,

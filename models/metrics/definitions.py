@@ -232,7 +232,7 @@ QUEUED_JOBS = Metric(
     "darkroom_queue_jobs",
     _G,
     _STORES,
-    "Jobs in Redis: of waiting tasks, and of running ones until they end.",
+    "Jobs in Redis: those of waiting tasks.",
 )
 LIVE_WORKERS = Metric("darkroom_workers", _G, _STORES, "Workers with a heartbeat in the last 6 s.")
 SNAPSHOT_AGE = Metric(

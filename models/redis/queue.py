@@ -12,7 +12,7 @@ from typing import Any
 
 import structlog
 from arq.connections import ArqRedis
-from arq.constants import default_queue_name, in_progress_key_prefix
+from arq.constants import default_queue_name
 from redis.asyncio import ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
@@ -23,7 +23,6 @@ from models.errors import StoreUnavailable
 from models.metrics.metric import CallObserver
 from models.redis.connection import AWAY_SECONDS, REDIS_ERRORS
 from models.settings.stores import StoreSettings
-from models.tasks.task import Task
 
 log = structlog.get_logger()
 
@@ -33,7 +32,10 @@ _SHORT = ":short"
 _MARK_KEY = "darkroom:mark"
 
 QUEUED_CHANNEL = "darkroom:queued"
-"""A message is published here after each job is enqueued, so that idle workers need not poll."""
+"""A message is published here after each job is enqueued, so that idle workers need not poll.
+
+It is empty, or says who put which job back that it cannot do: ``{kind} {job_id}``. Workers of that
+kind cannot, either."""
 
 JOB_NAME = "process"
 """Name of the only arq job: process(task_id)."""
@@ -94,7 +96,7 @@ class Queue:
     ) -> bool:
         """Enqueue a task; return False, and log, if Redis did not answer in time.
 
-        ``number`` must be new each time: arq refuses the id of a job that a dead worker holds.
+        ``number`` must be new each time: arq refuses the id of a job that a dead worker took.
         Lower ``turn``s (``models.store.tasks.fair_queue``) are served first; of equal ones the task
         that was created earlier, at ``since``. ``short``: see ``Work``.
         """
@@ -103,7 +105,7 @@ class Queue:
                 await self._redis.enqueue_job(
                     JOB_NAME,
                     task_id,
-                    _job_id=_job_id(task_id, number, short),
+                    _job_id=job_id(task_id, number, short),
                     _defer_until=_queue_score(turn, since),
                     _expires=_JOB_EXPIRES_SECONDS,
                 )
@@ -113,19 +115,12 @@ class Queue:
             return False
         return True
 
-    async def are_queued(self, tasks: Sequence[Task], *, include_taken: bool = False) -> list[bool]:
-        """Return for each task whether its latest job is in the queue and not yet taken.
-
-        ``include_taken``: count jobs that a worker has taken, too; it may have died since.
-        """
+    async def are_queued(self, job_ids: Sequence[str]) -> list[bool]:
+        """Return for each job whether it is in the queue: no worker has taken it."""
         async with self._call("are_queued"), self._redis.pipeline(transaction=False) as pipe:
-            for task in tasks:
-                job_id = _job_id(task.id, task.rings, task.work.short)
-                pipe.zscore(default_queue_name, job_id)
-                pipe.exists(in_progress_key_prefix + job_id)
-            replies = await pipe.execute()
-        pairs = zip(replies[::2], replies[1::2], strict=True)
-        return [score is not None and (include_taken or not taken) for score, taken in pairs]
+            for each in job_ids:
+                pipe.zscore(default_queue_name, each)
+            return [score is not None for score in await pipe.execute()]
 
     async def lost_data(self) -> bool:
         """Return whether Redis lost its data since the last call: a marker key is missing."""
@@ -137,7 +132,7 @@ class Queue:
             await self._redis.ping()
 
     async def depth(self) -> int:
-        """Return how many jobs Redis has: of tasks that wait, and of those that run."""
+        """Return how many jobs are in the queue: those of tasks that wait."""
         async with self._call("depth"):
             return int(await self._redis.zcard(default_queue_name))
 
@@ -174,7 +169,8 @@ class Queue:
                 self._observe(name, outcome, time.perf_counter() - began)
 
 
-def _job_id(task_id: str, number: int, short: bool) -> str:
+def job_id(task_id: str, number: int, short: bool) -> str:
+    """Return the id of the job of a task's enqueue ``number``."""
     return f"{task_id}:{number}{_SHORT if short else ''}"
 
 

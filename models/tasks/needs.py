@@ -6,6 +6,7 @@ a result's bytes is in the fingerprint, too: the same fingerprint means the same
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
@@ -30,6 +31,11 @@ class Abilities(BaseModel):
     parts: tuple[str, ...] = ()
     pixels: int = 0
     result_pixels: int = 0
+
+    @property
+    def kind(self) -> str:
+        """A short text that is equal for equal abilities only."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:32]
 
     @classmethod
     def of_worker(cls, settings: Settings, catalogue: Catalogue) -> Abilities:

@@ -72,10 +72,7 @@ class QueueBody(TypedDict):
     known: Annotated[int, Field(ge=0, description="Number of tasks in the ledger.")]
     rings: Annotated[
         int | None,
-        Field(
-            description="Jobs in Redis: of waiting tasks, and of running ones until they end. "
-            "null: Redis does not answer."
-        ),
+        Field(description="Jobs in Redis: those of waiting tasks. null: Redis does not answer."),
     ]
     workers: WorkerCountsBody
     lately: RecentBody

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+from functools import partial
 from typing import Any
 
 import structlog
@@ -17,7 +18,9 @@ from models.tasks.places import takes_short
 log = structlog.get_logger()
 
 _POLL_SECONDS = 0.2  # between two attempts to reach Redis while it is away
-_MAX_LEFT = 10_000  # as many tasks as may wait (MAX_QUEUE)
+_MAX_LEFT = 100_000  # jobs that this worker leaves to others: 10 MB
+_FIRST_IDS = 100  # that are read of the queue: most start at once what is first
+_MORE_IDS = 2000  # read at a time behind them, while this worker may take none of those before
 _MAX_IDLE_SECONDS = 10.0  # then the queue is read without a message: Redis does not keep them
 
 
@@ -43,10 +46,14 @@ class DarkroomWorker(Worker):
         super().__init__(*args, poll_delay=0, max_jobs=2 * max_jobs + 1, **options)
         self._usual_jobs = max_jobs
         self._storing: set[str] = set()
+        self._passed = 0  # jobs of the last read that stay in the queue
+        self._read_on = False  # whether one behind them could be started
         self._woken = asyncio.Event()
         self._stopping: asyncio.Task[None] | None = None
         self._redis_away = False
         self._draining = self._store_away = False
+        self.kind = ""  # equal for workers that can do the same
+        self._scores: dict[str, float] = {}  # of the jobs in work: their places in the queue
         self._left: dict[str, None] = {}  # jobs that it leaves to others, the oldest first
         self.on_stop = self._on_stop_signal
 
@@ -82,9 +89,16 @@ class DarkroomWorker(Worker):
                     await subscription.subscribe(QUEUED_CHANNEL)
                     self._woken.set()  # for what was enqueued before
                     while True:
-                        if await subscription.get_message(timeout=_MAX_IDLE_SECONDS):
-                            self._woken.set()
+                        if message := await subscription.get_message(timeout=_MAX_IDLE_SECONDS):
+                            self._hear(message["data"])
             await asyncio.sleep(_POLL_SECONDS)
+
+    def _hear(self, message: bytes) -> None:
+        kind, _, job_id = message.decode(errors="replace").partition(" ")
+        if job_id and kind == self.kind:
+            self.leave(job_id)  # without looking at it: it would be put back again
+        else:
+            self._woken.set()
 
     def _on_stop_signal(self, signum: signal.Signals) -> None:
         self._stopping = asyncio.create_task(self.stop())
@@ -114,7 +128,7 @@ class DarkroomWorker(Worker):
     async def _poll_iteration(self) -> None:
         self._woken.clear()
         try:
-            await super()._poll_iteration()
+            await self._read_queue()
         except REDIS_ERRORS as error:
             if not self._redis_away:
                 log.warning("redis_unavailable", reason=repr(error))
@@ -128,6 +142,20 @@ class DarkroomWorker(Worker):
                 async with asyncio.timeout(_MAX_IDLE_SECONDS):
                     await self._woken.wait()
 
+    async def _read_queue(self) -> None:
+        """Start what is first in the queue and may be started here, reading in bounded steps.
+
+        One that moves up meanwhile may be passed over: until the next message, ten seconds at most.
+        """
+        self._queue_read_offset, self.queue_read_limit = 0, _FIRST_IDS
+        while True:
+            self._passed, self._read_on = 0, False
+            await super()._poll_iteration()  # arq reads by these two, and calls ``start_jobs``
+            if not self._read_on:
+                return
+            self._queue_read_offset += self._passed
+            self.queue_read_limit = _MORE_IDS
+
     def _release_sem_dec_counter_on_complete(self) -> None:
         super()._release_sem_dec_counter_on_complete()
         self._woken.set()
@@ -139,33 +167,58 @@ class DarkroomWorker(Worker):
             del self._left[next(iter(self._left))]
 
     async def finish_job(self, job_id: str, finish: bool, *rest: Any) -> None:
-        await super().finish_job(job_id, finish, *rest)
-        if not finish:  # it was put back
-            with contextlib.suppress(*REDIS_ERRORS):
-                await self.pool.publish(QUEUED_CHANNEL, b"")
+        if finish:
+            await super().finish_job(job_id, finish, *rest)
+            return
+        # It is put back to its place. If Redis is away, or this worker dies: the sweep finds it.
+        with contextlib.suppress(*REDIS_ERRORS):
+            await self.pool.zadd(self.queue_name, {job_id: self._scores[job_id]})
+            message = f"{self.kind} {job_id}" if job_id in self._left else ""
+            await self.pool.publish(QUEUED_CHANNEL, message)
 
     async def start_jobs(self, job_ids: list[bytes]) -> None:
         self._storing &= self.tasks.keys()
-        for job_id in job_ids:
-            if job_id.decode() in self._left:
-                continue
+        only_short = False
+        for encoded in job_ids:
+            job_id = encoded.decode()
+            if self.job_counter >= self.max_jobs:
+                return
             needs_child = [
                 name
                 for name, job in self.tasks.items()
                 if name not in self._storing and not job.done()
             ]
-            if len(needs_child) >= self._usual_jobs:
+            if only_short := len(needs_child) >= self._usual_jobs:
                 short = sum(map(is_short, needs_child))
                 if not takes_short(len(needs_child), short, self._usual_jobs):
                     return
-                if not is_short(job_id.decode()):
-                    continue
-            await self._start_job(job_id)
+            about_to_be_put_back = job_id in self._scores
+            too_long = only_short and not is_short(job_id)
+            if job_id in self._left or about_to_be_put_back or too_long:
+                self._passed += 1
+            else:
+                await self._start_job(job_id)
+        far = only_short and self._queue_read_offset  # a short one behind those waits
+        self._read_on = len(job_ids) == self.queue_read_limit and not far
 
-    async def _start_job(self, job_id: bytes) -> None:
-        try:
-            await super().start_jobs([job_id])
-        except REDIS_ERRORS:
-            # arq acquired a slot for the job before it asked Redis for it.
-            self._release_sem_dec_counter_on_complete()
-            raise
+    async def _start_job(self, job_id: str) -> None:
+        """Take a job out of the queue and run it, unless another worker was first.
+
+        arq leaves a job in its queue until it has ended, beside a mark that it is in progress: each
+        worker would read all jobs in work whenever it looks for one that waits.
+        """
+        async with self.pool.pipeline(transaction=True) as pipe:
+            pipe.zscore(self.queue_name, job_id)
+            pipe.zrem(self.queue_name, job_id)
+            score, _ = await pipe.execute()
+        if score is None:
+            return
+        await self.sem.acquire()  # arq's count of its places; there is one
+        self.job_counter += 1
+        self._scores[job_id] = score
+        self.tasks[job_id] = task = asyncio.create_task(self.run_job(job_id, int(score)))
+        task.add_done_callback(partial(self._free_place, job_id))
+
+    def _free_place(self, job_id: str, _: asyncio.Task[None]) -> None:
+        del self._scores[job_id]
+        self._release_sem_dec_counter_on_complete()

@@ -41,8 +41,11 @@ class PeriodicLock(Repository, collection="state"):
     def __init__(self, database: AsyncIOMotorDatabase[Document], settings: Settings) -> None:
         super().__init__(database, settings)
         self._lease = Lease(self._collection, holder="holder", until="due_at")
+        self._created: set[str] = set()
 
     async def acquire(self, job: str, holder: str, seconds: float) -> bool:
         """Lock ``job`` for ``seconds`` if it is due; of concurrent callers one succeeds."""
-        await upsert(self._collection, {"_id": job}, {"$setOnInsert": {"holder": ""}})
+        if job not in self._created:  # by any program: else no claim finds it
+            await upsert(self._collection, {"_id": job}, {"$setOnInsert": {"holder": ""}})
+            self._created.add(job)
         return await self._lease.claim({"_id": job}, holder, seconds) is not None

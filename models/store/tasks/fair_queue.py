@@ -24,7 +24,7 @@ from models.tasks.queue_position import MAX_AHEAD, MAX_POSITIONS, QueueSnapshot,
 from models.tasks.task import OPEN, Status, TimelineAction, Work
 from models.work_prices import Prices
 
-_SERVICE_ORDER = ("turn", "created_at", "_id")
+SERVICE_ORDER = ("turn", "created_at", "_id")
 _OPEN = {"$in": list(OPEN)}
 _MAX_COUNTED = 100_000  # recently ended tasks: bounds the count
 _MAX_RUNNING = 1000  # running tasks that are read, far above the children of all workers
@@ -92,7 +92,7 @@ class FairQueue(Repository):
         """
         moment = await self._server_now()
         clock_offset = moment - datetime.now(UTC)
-        order = dict.fromkeys(_SERVICE_ORDER, ASCENDING)
+        order = dict.fromkeys(SERVICE_ORDER, ASCENDING)
         waiting, ahead, running, (workers, places) = await asyncio.gather(
             self._tasks.aggregate(
                 [

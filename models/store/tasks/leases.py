@@ -6,6 +6,8 @@ See ``models.store.mongo.lease``. A task's lease is {worker, token, until}, null
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from motor.motor_asyncio import AsyncIOMotorDatabase
 from pymongo import ASCENDING, ReturnDocument
@@ -13,6 +15,7 @@ from pymongo import ASCENDING, ReturnDocument
 from models.settings import Settings
 from models.store.mongo.lease import Lease
 from models.store.mongo.repository import Document, Repository, now_plus
+from models.store.tasks.fair_queue import SERVICE_ORDER
 from models.store.tasks.transitions import append_entry, append_entry_after_lease, ended, failed
 from models.tasks.needs import Abilities
 from models.tasks.task import OPEN, Result, Status, Task, TimelineAction
@@ -20,7 +23,20 @@ from models.tasks.task import OPEN, Result, Status, Task, TimelineAction
 Stages = Mapping[str, float]
 
 _OPEN = {"$in": list(OPEN)}
-_MAX_TASKS = 1000  # of one sweep: bounds its work, however long the queue
+_MAX_TASKS = 1000  # of one sweep: bounds its work, however many have stalled
+_MAX_NEXT = 100  # of one sweep, in the order of service: jobs are lost when workers take them
+MAX_SWEPT = 1000
+"""Waiting tasks of one sweep, besides: bounds its work, however long the queue."""
+
+
+class Waiting(NamedTuple):
+    """What the sweep needs to know of a task that waits; ``rung_at``: when it was enqueued."""
+
+    id: str
+    rings: int
+    short: bool
+    attempts: int
+    rung_at: datetime | None
 
 
 class Leases(Repository):
@@ -140,10 +156,35 @@ class Leases(Repository):
         """Return started tasks whose lease has expired."""
         return await self._find({"status": Status.STARTED, **self._lease.expired})
 
-    async def waiting(self, seconds: float) -> list[Task]:
-        """Return created tasks not seen in the queue for ``seconds``, longest first."""
+    async def waiting(self, seconds: float, after: datetime | None = None) -> list[Waiting]:
+        """Return some created tasks not enqueued for ``seconds``: MAX_SWEPT, longest ago first.
+
+        ``after``: of those that were enqueued, only those enqueued later.
+        """
         overdue = {"$expr": {"$lt": ["$rung_at", now_plus(-seconds)]}}  # null is always less
-        return await self._find({"status": Status.CREATED, **overdue})
+        query = {"status": Status.CREATED, **overdue}
+        if after is not None:
+            query["rung_at"] = {"$not": {"$lte": after}}  # null is not, either
+        return await self._waiting(query, ["rung_at"], MAX_SWEPT)
+
+    async def next_waiting(self, seconds: float) -> list[Waiting]:
+        """Return, of the first ``_MAX_NEXT`` in the order of service, those of ``waiting``."""
+        first = await self._waiting({"status": Status.CREATED}, SERVICE_ORDER, _MAX_NEXT)
+        before = await self._now() - timedelta(seconds=seconds)
+        return [each for each in first if each.rung_at is None or each.rung_at < before]
+
+    async def _waiting(self, query: Document, order: Sequence[str], limit: int) -> list[Waiting]:
+        found = self._tasks.find(query, ["rings", "work.short", "attempts", "rung_at"])
+        return [
+            Waiting(
+                each["_id"],
+                each.get("rings", 0),
+                each.get("work", {}).get("short", False),
+                each["attempts"],
+                each.get("rung_at"),
+            )
+            async for each in found.sort([(name, ASCENDING) for name in order]).limit(limit)
+        ]
 
     async def waiting_batches(self, batch: int) -> AsyncIterator[list[Task]]:
         """Yield all waiting tasks in the order of their turns, ``batch`` at a time.
@@ -158,11 +199,6 @@ class Leases(Repository):
     async def _find(self, query: Document) -> list[Task]:
         cursor = self._tasks.find(query).sort("rung_at", ASCENDING).limit(_MAX_TASKS)
         return [Task.model_validate(document) async for document in cursor]
-
-    async def mark_enqueued(self, task_ids: Sequence[str]) -> None:
-        await self._tasks.update_many(
-            {"_id": {"$in": list(task_ids)}}, [{"$set": {"rung_at": "$$NOW"}}]
-        )
 
     async def mark_not_enqueued(self, task_id: str) -> None:
         """Record that enqueueing failed, so that the next sweep enqueues the task at once."""

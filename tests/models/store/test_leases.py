@@ -149,8 +149,12 @@ async def test_waiting_skips_recently_enqueued_tasks(store: Store) -> None:
     assert await store.leases.waiting(60) == []
     assert [task.id for task in await store.leases.waiting(0)] == [TASK]
     assert [await store.leases.next_enqueue_number(TASK) for _ in range(3)] == [1, 2, 3]
-    await store.leases.mark_enqueued([TASK])
-    assert await store.leases.waiting(60) == []
+    (waiting,) = await store.leases.waiting(0)
+    assert waiting.rung_at is not None and waiting.rings == 3
+    assert await store.leases.waiting(0, waiting.rung_at) == []
+    await store.leases.mark_not_enqueued(TASK)
+    for found in (store.leases.waiting(60, waiting.rung_at), store.leases.next_waiting(60)):
+        assert [each.rung_at for each in await found] == [None]
 
 
 async def test_upload_names_are_limited(store: Store) -> None:

@@ -41,8 +41,9 @@ class _SimulatedWorker(DarkroomWorker):
     """The worker's own choice of jobs, with a clock that jumps from one end to the next."""
 
     def __init__(self, places: int) -> None:
-        self._usual_jobs, self.job_counter = places, 0
-        self._storing, self._left = set(), {}
+        self._usual_jobs, self.max_jobs, self.job_counter = places, places + 1, 0
+        self._storing, self._left, self._scores = set(), {}, {}
+        self._queue_read_offset, self.queue_read_limit, self._passed = 0, 100, 0
         self.started: dict[int, float] = {}
 
     async def serve(self, waiting: Sequence[Work]) -> list[float]:
@@ -58,13 +59,11 @@ class _SimulatedWorker(DarkroomWorker):
             self.job_counter = sum(not job.done() for job in self.tasks.values())
         return [self.started[n] for n in range(len(waiting))]
 
-    async def _start_job(self, job_id: bytes) -> None:
-        if self.job_counter > self._usual_jobs:
-            return
-        number = int(job_id.partition(b":")[0])
+    async def _start_job(self, job_id: str) -> None:
+        number = int(job_id.partition(":")[0])
         self.started[number] = self.now
         job = _Job(self.now + self.waiting[number].seconds, self._ended)
-        self.tasks[job_id.decode()] = job  # type: ignore[assignment]
+        self.tasks[job_id] = job  # type: ignore[assignment]
         self.job_counter += 1
 
 

@@ -7,7 +7,6 @@ import io
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,9 +17,10 @@ from models.networks.catalogue import Catalogue
 from models.redis.queue import Queue, connect
 from models.settings import Settings
 from models.store import Store
-from models.tasks.task import Work
+from models.store.tasks import leases as leases_module
 from service.app import create_app
 from tests.conftest import working
+from tests.models.store.test_change_stream import create
 from tests.support import images
 from tests.workers.queue.test_jobs import wait_until
 from workers.background import sweep as sweep_module
@@ -81,10 +81,10 @@ async def test_sweep_reenqueues_at_once_when_redis_lost_its_mark(
 async def test_sweep_reenqueues_a_job_of_a_worker_that_died_before_its_claim(
     send: Send, settings: Settings, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """arq marks a job as in progress before it runs; that mark outlives its worker."""
+    """A worker takes a job out of the queue before it claims the task."""
     body = await (await send()).json()
     redis = connect(settings.stores)
-    await redis.set(f"arq:in-progress:{body['task_id']}:0:short", b"1")
+    assert await redis.zrem("arq:queue", f"{body['task_id']}:0:short")
     await redis.aclose(close_connection_pool=True)
     monkeypatch.setattr(sweep_module, "_MIN_WAITING_SECONDS", 0.05)
     async with working(settings):
@@ -104,6 +104,40 @@ async def test_sweep_does_not_reenqueue_queued_tasks(
     worker = idle_worker(settings, store, redis, Path())
     assert await sweep_module.sweep_once(worker) == 0
     assert await redis.zcard("arq:queue") == 5
+    await redis.aclose(close_connection_pool=True)
+
+
+async def test_sweep_looks_at_a_long_queue_part_by_part(
+    settings: Settings, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tasks that are served next each time; in as many sweeps as there are parts, each."""
+    monkeypatch.setattr(sweep_module, "_MIN_WAITING_SECONDS", -1)
+    monkeypatch.setattr(leases_module, "_MAX_NEXT", 2)
+    for module in (leases_module, sweep_module):
+        monkeypatch.setattr(module, "MAX_SWEPT", 4)
+    redis = connect(settings.stores)
+    worker = idle_worker(settings, store, redis, Path())
+    assert await sweep_module.sweep_if_due(worker) == 0
+    ids = [await create(store, number) for number in range(9)]
+    await store._database["tasks"].update_many({}, [{"$set": {"rung_at": "$$NOW"}}])
+    for number, task_id in enumerate(ids):
+        at = datetime.fromtimestamp(1e9 + number // 2, UTC)  # two each, as of the same moment
+        served = {"turn": 100 - number, "rung_at": at}
+        await store._database["tasks"].update_one({"_id": task_id}, {"$set": served})
+    asked: list[int] = []
+    are_queued = worker.queue.are_queued
+
+    async def counted(jobs: Any) -> list[bool]:
+        asked.append(len(jobs))
+        return await are_queued(jobs)
+
+    monkeypatch.setattr(worker.queue, "are_queued", counted)
+    assert await sweep_module.sweep_if_due(worker) == 0  # another has swept just now
+    assert [await sweep_module.sweep_once(worker) for _ in range(4)] == [6, 3, 0, 0]
+    await redis.zrem("arq:queue", *await redis.zrange("arq:queue", 0, -1))
+    assert max(asked) == 6
+    lost = [await sweep_module.sweep_once(worker) for _ in range(4)]
+    assert sum(lost) == 9 and max(lost) < 9
     await redis.aclose(close_connection_pool=True)
 
 
@@ -195,9 +229,8 @@ async def test_unresponsive_redis_times_out(settings: Settings) -> None:
         connections = len(held)
         with pytest.raises(StoreUnavailable):
             await queue.ping()
-        task: Any = SimpleNamespace(id="t", rings=0, work=Work())
         with pytest.raises(StoreUnavailable):
-            await queue.are_queued([task])
+            await queue.are_queued(["t:0"])
         assert len(held) == connections  # for a second it is not asked again
     await queue.close()
     for writer in held:
