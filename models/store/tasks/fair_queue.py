@@ -56,8 +56,8 @@ class FairQueue(Repository):
         """Return what is open, of ``client`` or of all."""
         query = {"status": _OPEN} | ({} if client is None else {"client": client})
         turns = {"$ifNull": ["$work.turns", 1]}  # older versions wrote none
-        behind = {"$add": [{"$ifNull": ["$turn", 0]}, turns]}
-        behind = {"$cond": [{"$eq": ["$status", Status.CREATED]}, behind, 1]}
+        after = {"$add": [{"$ifNull": ["$turn", 0]}, turns]}
+        behind = {"$cond": [{"$eq": ["$status", Status.CREATED]}, after, 1]}
         sums = {
             "count": {"$sum": 1},
             "turns": {"$sum": turns},
