@@ -172,7 +172,11 @@ async def test_legacy_status(aiohttp_client: Any, settings: Settings, store: Sto
 
 
 async def test_operations_are_listed_with_their_schema(client: Any) -> None:
-    listed = (await (await client.get("/operations")).json())["operations"]
+    response = await client.get("/operations", headers={"Accept-Encoding": "gzip"})
+    assert response.headers["Content-Encoding"] == "gzip"
+    listed = (await response.json())["operations"]
+    plain = await client.get("/operations", headers={"Accept-Encoding": "identity"})
+    assert "Content-Encoding" not in plain.headers and plain.headers["Vary"] == "Accept-Encoding"
     by_name = {each["op"]: each for each in listed}
     assert set(by_name) >= {"upscale", "grayscale", "blur", "thumbnail", "resize", "split"}
     blur = by_name["blur"]["parameters"]["properties"]
