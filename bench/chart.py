@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import cv2
 import numpy as np
@@ -30,3 +31,19 @@ def bars(title: str, values: Mapping[str, float], own: str) -> NDArray[np.uint8]
         write(name, _MARGIN, top + 18)
         write(f"{value:.1f}", end + 8, top + 18)
     return canvas
+
+
+def flows_chart(measured: dict[str, Any]) -> NDArray[np.uint8]:
+    """Return the chart of the median round of ``bench.throughput``."""
+    shown = {
+        "bare own pipeline": "bare_pipeline_per_second",
+        "bare plain OpenCV": "bare_opencv_per_second",
+        "Darkroom, long polls": "flows_per_second",
+        "Darkroom, polls": "polled_flows_per_second",
+        "Flask and Celery, polls": "peer_flows_per_second",
+    }
+    found = measured["median_round"]
+    values = {name: found[key] for name, key in shown.items() if key in found}
+    work = measured["work"]
+    title = f"{work['model']} x{work['scale']}, {work['width']}x{work['height']}: pictures a second"
+    return bars(title, values, "Darkroom, long polls")

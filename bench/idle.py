@@ -18,17 +18,13 @@ import time
 from collections import Counter
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import psutil
-import redis
-from pymongo import MongoClient
 
 from bench.darkroom import run_darkroom
+from bench.store_calls import mongodb_commands, redis_commands
 from bench.throughput import make_image
-from models.replica_set import embedded_mongo_url
-from standalone import embedded_stores
 
 SETTLE_SECONDS = 15.0  # caches, indexes and JITs of a new Darkroom
 TASKS = 40
@@ -69,25 +65,7 @@ async def start_delays(url: str) -> list[float]:
 
 
 def calls(data_dir: Path) -> dict[str, Counter[str]]:
-    """Return the commands that Redis and MongoDB have executed since they started."""
-    server: Any = redis.Redis.from_url(embedded_stores.redis_url(data_dir))
-    with MongoClient[dict[str, Any]](embedded_mongo_url(data_dir)) as mongo:
-        commands = mongo.admin.command("serverStatus")["metrics"]["commands"]
-        return {
-            "redis": Counter(
-                {
-                    name.removeprefix("cmdstat_"): each["calls"]
-                    for name, each in server.info("commandstats").items()
-                }
-            ),
-            "mongodb": Counter(
-                {
-                    name: each["total"]
-                    for name, each in commands.items()
-                    if isinstance(each, dict) and "total" in each
-                }
-            ),
-        }
+    return {"redis": redis_commands(data_dir), "mongodb": mongodb_commands(data_dir)}
 
 
 def main() -> None:

@@ -41,8 +41,14 @@ def _install() -> Path:
 
 
 @contextmanager
-def run_peer(model: Path, algorithm: str, scale: int) -> Iterator[str]:
-    """Run the peer with a process per core, as its authors would, and yield its URL."""
+def run_peer(model: Path, algorithm: str, scale: int, *, wanted: bool) -> Iterator[str]:
+    """Run the peer with a process per core, as its authors would, and yield its URL.
+
+    If it is not ``wanted``, yield "".
+    """
+    if not wanted:
+        yield ""
+        return
     python, port = _install(), free_port()
     with run_mongod() as mongo, run_redis() as redis, ExitStack() as running:
         log = running.enter_context(tempfile.TemporaryFile("w+"))

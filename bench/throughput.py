@@ -26,10 +26,9 @@ import aiohttp
 import cv2
 import numpy as np
 import psutil
-from numpy.typing import NDArray
 
 from bench.baseline import Model, by_opencv, by_pipeline, latencies, rate, start_pool
-from bench.chart import bars
+from bench.chart import flows_chart
 from bench.darkroom import run_darkroom
 from bench.peer import FOLDER, flows_per_second, run_peer
 from models.networks.catalogue import Catalogue
@@ -44,7 +43,7 @@ _KINDS = (
     "standalone",
     "spawn",
 )
-_OURS = ("mongod", "redis-server", "workers.child", "workers", "service")
+OURS = ("mongod", "redis-server", "workers.child", "workers", "service")
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared" / "weights"
 
 
@@ -124,50 +123,6 @@ def milliseconds(seconds: list[float]) -> dict[str, float]:
     return {name: round(value * 1000, 1) for name, value in points.items()}
 
 
-@contextmanager
-def _peer(given: argparse.Namespace, model: Model) -> Iterator[str]:
-    """Yield the URL of the peer, "" without one."""
-    if not given.peer:
-        yield ""
-        return
-    with run_peer(model.path, model.algorithm, model.scale) as url:
-        yield url
-
-
-def cpu_ratio(flows: int, at_once: int, width: int, height: int) -> float:
-    """Return what the bare pipeline takes of the processor time of a flow, by the bundled network.
-
-    A machine that is busy with something else slows down both.
-    """
-    weights = Catalogue.read(None).find("darkroom-fast", 2)
-    path = Catalogue.read(None).path(weights)
-    pictures = [make_image(seed, width, height) for seed in range(2 * flows)]
-    form = {"model": weights.name, "scale": "2"}
-    model = Model(weights.name, path, weights.algorithm, weights.scale, None)
-    with start_pool(model, 1, 1) as pool, run_darkroom() as url:
-        asyncio.run(run_flows(url, pictures[:flows], form, at_once))  # networks read, indexes warm
-        with cpu_time(flows) as spent:
-            asyncio.run(run_flows(url, pictures[flows:], form, at_once))
-        _, bare = rate(pool, by_pipeline, pictures[flows:])
-    return bare / sum(spent[kind] for kind in _OURS)
-
-
-def draw(measured: dict[str, Any]) -> NDArray[np.uint8]:
-    """Return the chart of the median round."""
-    shown = {
-        "bare own pipeline": "bare_pipeline_per_second",
-        "bare plain OpenCV": "bare_opencv_per_second",
-        "Darkroom, long polls": "flows_per_second",
-        "Darkroom, polls": "polled_flows_per_second",
-        "Flask and Celery, polls": "peer_flows_per_second",
-    }
-    found = measured["median_round"]
-    values = {name: found[key] for name, key in shown.items() if key in found}
-    work = measured["work"]
-    title = f"{work['model']} x{work['scale']}, {work['width']}x{work['height']}: pictures a second"
-    return bars(title, values, "Darkroom, long polls")
-
-
 def measure(given: argparse.Namespace) -> dict[str, Any]:
     weights_dir = SHARED if SHARED.is_dir() else None
     catalogue = Catalogue.read(weights_dir)
@@ -187,7 +142,7 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
         start_pool(model, 1, usable_cores()) as one_process,
         start_pool(model, 1, 1) as one_thread,
         run_darkroom(**environment) as url,
-        _peer(given, model) as peer_url,
+        run_peer(model.path, model.algorithm, model.scale, wanted=given.peer) as peer_url,
     ):
 
         def bare(pictures: list[bytes]) -> tuple[float, float, float]:
@@ -214,7 +169,7 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
                 "bare_pipeline_per_second": round(pipeline, 2),
                 "ratio_to_opencv": round(speed / opencv, 3),
                 "ratio_to_pipeline": round(speed / pipeline, 3),
-                "cpu_ratio": round(pipeline_ms / sum(spent[kind] for kind in _OURS), 3),
+                "cpu_ratio": round(pipeline_ms / sum(spent[kind] for kind in OURS), 3),
                 "latency_ms": milliseconds(seconds),
                 "cpu_ms_per_flow": spent,
             }
@@ -267,7 +222,7 @@ def main() -> None:
     measured = measure(given)
     print(json.dumps(measured, indent=1))
     if given.chart:
-        cv2.imwrite(str(given.chart), draw(measured))
+        cv2.imwrite(str(given.chart), flows_chart(measured))
 
 
 if __name__ == "__main__":

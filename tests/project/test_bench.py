@@ -10,7 +10,8 @@ import sys
 import pytest
 
 from bench import memory, threads
-from bench.throughput import cpu_ratio, make_image
+from bench.flow_cost import cpu_ratio
+from bench.throughput import make_image
 from models.settings import Settings
 from tests.support.paths import ROOT
 from workers.child.pool import ChildPool
