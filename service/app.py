@@ -120,7 +120,7 @@ async def background_context(app: web.Application) -> AsyncIterator[None]:
     settings, store, instruments = app[SETTINGS], app[STORE], app[INSTRUMENTS]
     endings, polled = CompletionWaiter(), PolledTasks()
     app[COMPLETION_WAITER], app[POLLED_TASKS] = endings, polled
-    watch = app[QUEUE_WATCH] = QueueWatch(store)
+    watch = app[QUEUE_WATCH] = QueueWatch(store, app[QUEUE])
     hub = app[EVENT_HUB] = EventHub(settings.http, settings.limits, store, watch, instruments)
     app[METRICS_COLLECTOR] = MetricsCollector(settings.stores, store, app[QUEUE], instruments)
     app[RECENT_RESULTS] = RecentResults()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -14,7 +14,7 @@ from models.tasks.task import Status, Task, Work
 from models.work_prices import Prices
 
 _UNKNOWN_SECONDS = 1.0  # of a task that an older version created: nothing was predicted
-MAX_POSITIONS = 100_000  # waiting tasks with a position: their ids must fit one document
+MAX_POSITIONS = 1000  # waiting tasks whose positions are read: 1 ms, however long the queue
 MAX_AHEAD = 500  # waiting tasks whose work is counted one by one; the others by their average
 TRUSTED_PROGRESS = 0.25  # from which the rate of a task counts alone; before, its price does, too
 _LATE = 0.1  # of the time that a task without progress has taken, when that is all it was to take
@@ -36,7 +36,9 @@ class QueueSnapshot:
     """The queue at one moment.
 
     ``positions``: how many tasks are served before each waiting task, by task id; ``turns``: those
-    of the waiting tasks, ascending. ``ahead``: the work of the first waiting ones. ``running``:
+    of these, ascending. Only the first MAX_POSITIONS are read: behind them ``last_turn`` is that of
+    the last task, and ``waiting`` the number of all, or 0 if it is not known. ``ahead``: the work
+    of the first waiting ones. ``running``:
     tasks that workers have. ``workers``: that take tasks; ``places``: tasks that they run at once.
     ``clock_offset``: how far MongoDB's clock is ahead of this machine's. ``taken_at``: by MongoDB's
     clock.
@@ -51,20 +53,49 @@ class QueueSnapshot:
     prices: Prices
     taken_at: datetime
     clock_offset: timedelta = timedelta()
+    last_turn: int = 0
+    waiting: int = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether more tasks may wait than were read."""
+        return len(self.turns) == MAX_POSITIONS
+
+    def covers(self, tasks: Iterable[Task]) -> bool:
+        """Return whether all of ``tasks`` that wait were read, or waited behind those."""
+        return all(
+            task.id in self.positions
+            or (self.full and task.turn >= self.turns[-1] and not self._is_younger(task))
+            for task in tasks
+            if task.status is Status.CREATED
+        )
+
+    def _is_younger(self, task: Task) -> bool:
+        return (task.asked_at or task.created_at) >= self.taken_at
 
     def position(self, task: Task) -> int | None:
         """Return how many waiting tasks are served before ``task``; None if it does not wait.
 
         One that is not in the snapshot was created since, and comes last in its turn; or it was
-        claimed since it was read, and was next.
+        claimed since it was read, and was next. Behind those that were read the positions are
+        estimated: as if the turns of all others were as dense everywhere.
         """
         if task.status is not Status.CREATED:
             return None
         if (position := self.positions.get(task.id)) is not None:
             return position
-        since = (task.asked_at or task.created_at) >= self.taken_at
-        behind = since or len(self.turns) == MAX_POSITIONS
-        return bisect_right(self.turns, task.turn) if behind else 0
+        if not self.full and not self._is_younger(task):
+            return 0
+        place = bisect_right(self.turns, task.turn)
+        return place + self._beyond(task.turn) if place == MAX_POSITIONS else place
+
+    def _beyond(self, turn: int) -> int:
+        """Return how many that were not read are served before one of ``turn``."""
+        others = max(self.waiting - len(self.turns), 0)
+        first = self.turns[-1]
+        span = self.last_turn - first
+        share = (turn - first) / span if span > 0 else 0.5  # all in one turn
+        return round(others * min(share, 1.0))
 
     def eta_seconds(self, task: Task, now: datetime | None = None) -> float | None:
         """Return the seconds until ``task`` ends: 0 if it has ended, None if no worker is there.

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from aiohttp import web
 
 from models.errors import StoreUnavailable
+from models.redis.queue import Queue
 from models.store import Store
 from models.tasks.queue_position import QueueSnapshot
 from models.tasks.task import Status, Task
@@ -29,8 +31,10 @@ def queued_ids(tasks: Mapping[str, Task]) -> set[str]:
 class QueueWatch:
     """The latest queue snapshot; ``changed``: the queue changed since it was read."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, queue: Queue | None = None) -> None:
+        """``queue``: knows how many tasks wait behind those whose positions are read."""
         self._store = store
+        self._queue = queue
         self._reading: asyncio.Task[QueueSnapshot] | None = None
         self._snapshot: QueueSnapshot | None = None
         self._next_read_at = self._stale_at = -math.inf
@@ -48,7 +52,7 @@ class QueueWatch:
             StoreUnavailable: MongoDB is unavailable.
         """
         last, now = self._snapshot, asyncio.get_running_loop().time()
-        known = last is not None and last.positions.keys() >= queued_ids(tasks or {})
+        known = last is not None and last.covers((tasks or {}).values())
         if not known and self._reading is not None:
             last = await self._read()  # it began before: a task may be younger
             now = asyncio.get_running_loop().time()
@@ -98,6 +102,8 @@ class QueueWatch:
         try:
             prices = await self._store.measured_tasks.prices()
             snapshot = await self._store.fair_queue.snapshot(prices)
+            if snapshot.full:
+                snapshot = replace(snapshot, waiting=await self._depth())
         except BaseException:
             self.changed = before
             raise
@@ -105,6 +111,12 @@ class QueueWatch:
         self._next_read_at = began + max(_MIN_READ_SECONDS, spent / _MAX_TIME_SHARE)
         self._stale_at = began + _FRESH_SECONDS
         return snapshot
+
+    async def _depth(self) -> int:
+        try:
+            return await self._queue.depth() if self._queue else 0
+        except StoreUnavailable:
+            return 0
 
 
 QUEUE_WATCH = web.AppKey("queue_watch", QueueWatch)

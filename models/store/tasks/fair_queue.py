@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from motor.motor_asyncio import AsyncIOMotorDatabase
-from pymongo import ASCENDING
+from pymongo import ASCENDING, DESCENDING
 
 from models.images.inspect import OutputFormat
 from models.settings import Settings
@@ -86,9 +86,9 @@ class FairQueue(Repository):
         return await self._tasks.count_documents(query, limit=_MAX_COUNTED)
 
     async def snapshot(self, prices: Prices) -> QueueSnapshot:
-        """Return a snapshot of the whole queue; workers count that are alive and take tasks.
+        """Return a snapshot of the queue; workers count that are alive and take tasks.
 
-        It reads all waiting ids, so callers share one snapshot.
+        It reads MAX_POSITIONS waiting ids, so callers share one snapshot.
         """
         moment = await self._server_now()
         clock_offset = moment - datetime.now(UTC)
@@ -118,6 +118,10 @@ class FairQueue(Repository):
             self._workers.capacity(),
         )
         ids, turns = (waiting[0]["ids"], waiting[0]["turns"]) if waiting else ([], [])
+        last = None
+        if len(ids) == MAX_POSITIONS:
+            behind = [(name, DESCENDING) for name in SERVICE_ORDER]
+            last = await self._tasks.find_one({"status": Status.CREATED}, ["turn"], sort=behind)
         return QueueSnapshot(
             positions={str(task_id): place for place, task_id in enumerate(ids)},
             turns=turns,
@@ -128,6 +132,7 @@ class FairQueue(Repository):
             prices=prices,
             taken_at=moment,
             clock_offset=clock_offset,
+            last_turn=int(last["turn"]) if last else 0,
         )
 
 

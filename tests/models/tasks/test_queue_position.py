@@ -206,6 +206,27 @@ def test_a_task_outside_the_snapshot_is_placed_by_its_turn() -> None:
     assert full.position(task(Status.CREATED, turn=1)) == MAX_POSITIONS
 
 
+def test_positions_behind_those_that_were_read_follow_the_turns() -> None:
+    read = {f"{n}": n for n in range(MAX_POSITIONS)}
+    turns = [1 + n // 100 for n in range(MAX_POSITIONS)]
+    last = turns[-1] + 1000
+    seen = snapshot(
+        positions=read, turns=turns, last_turn=last, waiting=MAX_POSITIONS + 100_000, places=10
+    )
+    for turn, place in ((0, 0), (1, 100), (turns[-1], 0), (turns[-1] + 100, 10_000), (last, 1e5)):
+        expected = place + (MAX_POSITIONS if turn >= turns[-1] else 0)
+        assert seen.position(task(Status.CREATED, turn=turn)) == expected
+    assert seen.position(task(Status.CREATED, turn=last + 9)) == MAX_POSITIONS + 100_000
+    one_turn = snapshot(
+        positions=read, turns=turns, last_turn=turns[-1], waiting=MAX_POSITIONS + 50
+    )
+    assert one_turn.position(task(Status.CREATED, turn=turns[-1])) == MAX_POSITIONS + 25
+    behind, younger = (task(Status.CREATED, turn=last) for _ in range(2))
+    behind.created_at, younger.created_at = (NOW + timedelta(seconds=s) for s in (-1, 1))
+    assert (seen.covers([behind]), seen.covers([younger])) == (True, False)
+    assert not snapshot().covers([behind])
+
+
 def test_eta_uses_the_clock_of_mongodb() -> None:
     behind = snapshot(clock_offset=timedelta(hours=1))
     began = task(Status.STARTED, 50)
