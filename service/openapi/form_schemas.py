@@ -113,7 +113,7 @@ def image_field(settings: UploadSettings, kinds: Sequence[InputFormat]) -> Schem
 
 
 def _pictures(settings: UploadSettings) -> dict[str, Schema]:
-    url = {"type": "string"}  # a bad one fails alone, so that it has no format or limit here
+    url = {"type": "string", "format": "uri"}  # a bad one fails alone, so that it has no limit here
     urls = {
         "type": "array",
         "items": url,

@@ -42,7 +42,9 @@ PICTURE_QUERY = (
 def query_fields(form: FormSchema) -> dict[str, Schema]:
     """Return the query parameters of PUT: the fields of ``form`` without the pictures."""
     schema = form(UploadSettings.model_construct())
-    fields = {**schema["properties"], "filename": _FILENAME}
+    # Beside the picture in the body, a URL that is none fails alone: the request is accepted.
+    urls = {**schema["properties"]["image_url"], "items": {"type": "string"}}
+    fields = {**schema["properties"], "image_url": urls, "filename": _FILENAME}
     return {
         name: _parameter(field, name in schema["required"])
         for name, field in fields.items()
