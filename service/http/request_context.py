@@ -34,10 +34,10 @@ _REQUEST_ID_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 async def request_context_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Middleware: bind the request ID to all log lines, log and count the request.
 
-    The line has the client's pseudonym, as its tasks have it; the key's and the task's id, if the
-    request had one, are bound by those who find them. A client's X-Request-ID is kept if it has 1
-    to 64 letters, digits, ``-`` and ``_``. The metrics have the method, the route template and the
-    status.
+    The line has the pseudonym of the client's address, which is that of its tasks unless it has a
+    key; the ids of key and task are bound by those who find them. A client's X-Request-ID is kept
+    if it has 1 to 64 letters, digits, ``-`` and ``_``. The metrics have the method, the route
+    template and the status.
     """
     given = request.headers.get("X-Request-ID", "")
     request_id = given if _REQUEST_ID_PATTERN.fullmatch(given) else secrets.token_hex(8)
