@@ -45,7 +45,7 @@ MEMBERS: dict[str, Member] = {
     "limit": Member({}, "the limit: a number, or one for each side"),
     "measured": Member({}, "the measured value, or the current one"),
     "parameter": Member(_TEXT, "the field or query parameter at fault"),
-    "known": Member({"type": "array"}, "values that would pass"),
+    "known": Member({"type": "array", "items": {}}, "values that would pass"),
     "field": Member(_TEXT, "the form field that is expected"),
     "accepted": Member(_TEXTS, "the formats that are accepted"),
     "allowed": Member(_TEXTS, "the methods or states that are allowed"),

@@ -1,26 +1,29 @@
-"""Logging setup: structured JSON lines with the ids of the request and the task."""
+"""Logging setup: JSON lines, or lines to read, with the ids of the request and the task."""
 
 from __future__ import annotations
 
 import logging
+import os
 import sys
 
 import structlog
 from concurrent_log_handler import ConcurrentRotatingFileHandler
 from structlog.typing import Processor
 
+from models.console_lines import console_processors
 from models.log_rate_limit import RateLimitedHandler
 from models.settings.monitoring import MonitoringSettings
 from models.settings.removed import removed_settings
 
+_ROTATED_FILES = 5  # with LOG_FILE_BYTES of 10 MiB they have the newest half a million lines
 _QUIET_LOGGERS = ("arq", "asyncio", "pymongo", "PIL", "aiohttp.access")
 """Libraries that log only warnings and errors."""
 
 
 def configure_logging(settings: MonitoringSettings, program: str) -> None:
-    """Send all logging of this process and its libraries to stderr and LOG_FILE as JSON.
+    """Send all logging of this process to stderr, as LOG_FORMAT says, and to LOG_FILE.
 
-    Text of clients is always a JSON value, so it cannot forge a line. Lines of one cause are
+    Text of clients is a JSON value, or escaped, so it cannot forge a line. Lines of one cause are
     limited: see ``RateLimitedHandler``.
     """
     structlog.contextvars.bind_contextvars(program=program)
@@ -31,28 +34,34 @@ def configure_logging(settings: MonitoringSettings, program: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
     ]
-    formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=[structlog.stdlib.ExtraAdder(), *shared],
-        processors=[
-            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            structlog.processors.JSONRenderer(),
-        ],
-    )
+
+    def formatter(*renderer: Processor) -> logging.Formatter:
+        return structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.ExtraAdder(), *shared],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *renderer,
+            ],
+        )
+
+    json_lines = formatter(structlog.processors.JSONRenderer())
+    terminal = sys.stderr.isatty()
+    console = settings.log_format == "console" or (settings.log_format == "auto" and terminal)
+    colours = terminal and not os.environ.get("NO_COLOR")
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    handlers[0].setFormatter(formatter(*console_processors(colours)) if console else json_lines)
     if settings.log_file is not None:
         settings.log_file.parent.mkdir(parents=True, exist_ok=True)
-        handlers.append(
-            ConcurrentRotatingFileHandler(
-                str(settings.log_file),
-                maxBytes=settings.log_file_bytes,
-                backupCount=settings.log_file_count,
-            )
+        rotating = ConcurrentRotatingFileHandler(
+            str(settings.log_file),
+            maxBytes=settings.log_file_bytes,
+            backupCount=_ROTATED_FILES,
         )
+        rotating.setFormatter(json_lines)
+        handlers.append(rotating)
     root = logging.getLogger()
     for handler in root.handlers[:]:
         root.removeHandler(handler)
-    for handler in handlers:
-        handler.setFormatter(formatter)
     root.addHandler(RateLimitedHandler(handlers))
     root.setLevel(settings.log_level)
     for name in _QUIET_LOGGERS:

@@ -21,8 +21,9 @@ _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 WAIT = {
     "wait": parameter(
         "Seconds to wait until all tasks have ended; at most {MAX_WAIT} (MAX_WAIT).",
-        pattern=f"^{_SECONDS.pattern}$",
-        examples=["30"],
+        type="number",
+        minimum=0,
+        examples=[30],
     )
 }
 REDIRECT = {

@@ -9,11 +9,12 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import structlog
 from aiohttp import web
 
-from models import ready_pipe
+from models import VERSION, ready_pipe
 from models.loopback import is_loopback
 from models.settings import Settings
 from service.app import create_app, release_waiting
@@ -51,12 +52,23 @@ async def serve(
             ports = await _listen(
                 settings, sockets, lambda: Connection(limiter, settings.http, server)
             )
+            addresses = sorted({_address(each) for port in ports for each in port.sockets})
+            log.info("listening", addresses=addresses, version=VERSION)
             ready_pipe.notify_ready(ready_fd)
             await stop.wait()
             await _drain(runner, ports)
             watching.cancel()
     finally:
         await runner.cleanup()
+
+
+def _address(listener: Any) -> str:
+    """Return the URL of a listening socket, or the path of one that is no address."""
+    name = listener.getsockname()
+    if not isinstance(name, tuple):
+        return str(name)
+    host = f"[{name[0]}]" if ":" in name[0] else name[0]
+    return f"http://{host}:{name[1]}"
 
 
 def _with_bound_host(settings: Settings, sockets: Sequence[socket.socket]) -> Settings:

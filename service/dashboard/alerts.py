@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from models.error_members import INPUT_ERRORS
 from models.store.tasks.queue_history import QueueStats
 from models.store.tasks.search import TaskOutcomes
-from service.dashboard.health import DiskBody, HealthBody, MongoBody, RedisBody
+from service.dashboard.health import DiskBody, MongoBody, RedisBody, StateBody
 from service.dashboard.schemas import AlertBody, AlertCode, AlertLevel, WorkerBody
 
 RECENT_SECONDS = 900  # for which a failure, or a lost worker, is news
@@ -33,7 +33,7 @@ class Snapshot:
     workers: Sequence[WorkerBody]
     recent: TaskOutcomes
     waiting_before: int | None
-    health: HealthBody
+    health: StateBody
     differing: Sequence[str] = ()
 
 

@@ -70,7 +70,7 @@ class DiskBody(TypedDict):
     reusable_bytes: Annotated[int, Field(description="Room within MongoDB's files for results.")]
 
 
-class HealthBody(TypedDict):
+class StateBody(TypedDict):
     """Stores and disks."""
 
     mongodb: MongoBody
@@ -98,7 +98,7 @@ class HealthProbe:
         self._queue = queue
         self._free_space = free_space
 
-    async def ask(self) -> HealthBody:
+    async def ask(self) -> StateBody:
         mongo, found, redis, memory, own = await asyncio.gather(
             self._timed(self._store.ping()),
             self._timed(self._mongodb()),

@@ -20,7 +20,7 @@ from service.app_keys import STORE
 from service.auth.identity import identity
 from service.dashboard.activity import ActivityBody
 from service.dashboard.endpoint import dashboard_endpoint
-from service.dashboard.health import HealthBody
+from service.dashboard.health import StateBody
 from service.dashboard.overview import OVERVIEW
 from service.dashboard.schemas import HistoryBody, QueueBody, WorkersBody
 from service.dashboard.serializers import task_detail, task_row, webhook_document
@@ -95,7 +95,7 @@ async def activity(request: web.Request) -> web.StreamResponse:
 
 @dashboard_endpoint(
     "Show the health of stores and disks",
-    HealthBody,
+    StateBody,
     examples=("curl '{url}/dashboard/api/health'",),
 )
 async def health(request: web.Request) -> web.StreamResponse:

@@ -72,19 +72,18 @@ def problem_response(
     facts: dict[str, Any] | None = None,
     headers: dict[str, str] | None = None,
 ) -> web.Response:
-    """Return an RFC 9457 response; ``error`` repeats ``detail`` for simple clients.
+    """Return an RFC 9457 response, its members in the order in which a person reads them.
 
     ``no-store``: caches may otherwise keep 404, 405 and 410 and give them to other clients.
     """
-    body = {
-        **(facts or {}),
+    standard = {
         "type": f"urn:darkroom:error:{code}",
         "title": HTTPStatus(status).phrase,
         "status": status,
         "detail": detail,
         "code": code,
-        "error": detail,
     }
+    body = {**standard, **(facts or {}), **standard}  # facts come after them, and change none
     return web.Response(
         status=status,
         text=json.dumps(body) + "\n",

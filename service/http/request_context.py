@@ -15,7 +15,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 
 from models.metrics.definitions import REQUEST_DURATION, REQUESTS_IN_PROGRESS
-from service.app_keys import DRAINING, INSTRUMENTS, SETTINGS
+from service.app_keys import DRAINING, INSTRUMENTS, SETTINGS, TOKENS
 from service.http.request_counts import REQUEST_COUNTS
 
 log = structlog.get_logger()
@@ -34,8 +34,10 @@ _REQUEST_ID_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 async def request_context_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Middleware: bind the request ID to all log lines, log and count the request.
 
-    A client's X-Request-ID is kept if it has 1 to 64 letters, digits, ``-`` and ``_``. The metrics
-    have the method, the route template and the status.
+    The line has the pseudonym of the client's address, which is that of its tasks unless it has a
+    key; the ids of key and task are bound by those who find them. A client's X-Request-ID is kept
+    if it has 1 to 64 letters, digits, ``-`` and ``_``. The metrics have the method, the route
+    template and the status.
     """
     given = request.headers.get("X-Request-ID", "")
     request_id = given if _REQUEST_ID_PATTERN.fullmatch(given) else secrets.token_hex(8)
@@ -48,10 +50,11 @@ async def request_context_middleware(request: web.Request, handler: Handler) -> 
         structlog.contextvars.bound_contextvars(request_id=request_id),
         instruments.gauges[REQUESTS_IN_PROGRESS].track_inprogress(),
     ):
-        status = 499  # client disconnected
+        status, sent = 499, 0  # client disconnected
         try:
             response = await handler(request)
             status = response.status
+            sent = 0 if request.method == "HEAD" else _length(response)
             return response
         except web.HTTPException as redirect:
             status = redirect.status
@@ -73,7 +76,21 @@ async def request_context_middleware(request: web.Request, handler: Handler) -> 
                 path=request.path[:200],
                 status=status,
                 ms=round(spent * 1000, 1),
+                client=_pseudonym(request),
+                bytes_in=request.content.total_bytes,
+                bytes_out=sent,
             )
+
+
+def _pseudonym(request: web.Request) -> str:
+    """Return the pseudonym of the client's address: no address is logged."""
+    tokens = request.app.get(TOKENS)
+    return tokens.pseudonym(request[CLIENT_IP]) if tokens else ""
+
+
+def _length(response: web.StreamResponse) -> int:
+    """Return the length of the body in bytes: of a stream what was sent, else what will be."""
+    return response.body_length or response.content_length or 0
 
 
 def client_ip(request: web.Request, proxies: int) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from service.openapi.endpoint import FORM, JSON, PICTURES, Schema
+from service.openapi.endpoint import BYTES, FORM, JSON, Schema
 from service.openapi.problem_schema import PROBLEM_JSON
 
 _PLACE_ORDER = ("path", "body", "field", "query", "header")
@@ -89,7 +89,7 @@ def request_fields(document: Any, operation: Any) -> list[Field]:
             example = json.dumps(body.get("example", {}), indent=1)
             shown = {"description": schema.get("description", ""), "examples": [example]}
             fields.append(Field("body", "body", True, {**body["schema"], **shown}))
-        elif media in PICTURES:
+        elif media == BYTES:
             fields.append(Field("body", "body", True, schema))
         else:
             fields += schema_fields(schema, "field")

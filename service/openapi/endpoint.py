@@ -32,8 +32,9 @@ Schema = dict[str, Any]
 JSON = "application/json"
 HTML = "text/html"
 FORM = "multipart/form-data"
-PICTURES = ("image/png", "image/jpeg")
-"""Media types of a picture that is the whole body."""
+BYTES = "application/octet-stream"
+"""Media type of a picture that is the whole body, whose own type is taken as well: generators of
+clients know this one, and of a picture's say that they can make no call."""
 URLENCODED = "application/x-www-form-urlencoded"
 
 

@@ -17,8 +17,9 @@ from service.openapi.limits import format_bytes
 
 _AUTO = "auto: avif or webp if the request's Accept names it, else the format of the image."
 
-PICTURE_REQUIRED = [{"required": ["image"]}, {"required": ["image_url"]}]
-"""Of a submission: one of both."""
+PICTURE_REQUIRED = {"if": {"not": {"required": ["image_url"]}}, "then": {"required": ["image"]}}
+"""Of a submission: one of both. Not as anyOf, of which generators of clients make a body without
+fields."""
 
 
 def operation_form(op: str, settings: UploadSettings) -> Schema:
@@ -30,12 +31,15 @@ def operation_form(op: str, settings: UploadSettings) -> Schema:
         either = [{key: network[key] for key in ("type", "enum")}, *common["quality"]["anyOf"]]
         said = f"{network['description']} Or, beside format: {common['quality']['description']}"
         own["quality"] = {"anyOf": either, "description": said}
+        if "model" in own:  # a client that sends defaults would send it beside quality: refused
+            default = own["model"].pop("default")
+            own["model"]["description"] += f" Without both, {default}."
     if "format" in own:
         own["format"] = {**own["format"], "enum": [*own["format"]["enum"], "auto"]}
         own["format"]["description"] += f" {_AUTO}"
     # The operation's own fields replace common ones.
     fields = {**_pictures(settings), **own, **common, **own}
-    return {**_form(fields, required), "anyOf": PICTURE_REQUIRED}
+    return {**_form(fields, required), **PICTURE_REQUIRED}
 
 
 def pipeline_form(settings: UploadSettings) -> Schema:
@@ -45,7 +49,7 @@ def pipeline_form(settings: UploadSettings) -> Schema:
         "operations": _operations_field(settings),
         **_common_fields(settings),
     }
-    return {**_form(fields, ["operations"]), "anyOf": PICTURE_REQUIRED}
+    return {**_form(fields, ["operations"]), **PICTURE_REQUIRED}
 
 
 def convert_form(settings: UploadSettings) -> Schema:
@@ -61,11 +65,8 @@ def convert_form(settings: UploadSettings) -> Schema:
         **ours,
         "properties": {**ours["properties"], "file": file, **thumbnail},
         "required": [],
-        "anyOf": [
-            {"required": ["image", "format"]},
-            {"required": ["image_url", "format"]},
-            {"required": ["file"]},
-        ],
+        "if": {"not": {"required": ["file"]}},
+        "then": {"required": ["format"], **PICTURE_REQUIRED},
     }
 
 
@@ -196,14 +197,15 @@ def _common_fields(settings: UploadSettings) -> dict[str, Schema]:
             "description": "1: results in JPEG are progressive, as convert makes them.",
         },
         "max_bytes": {
-            "anyOf": [{"type": "integer", "minimum": 1}, {"const": ""}],
+            "anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "const": ""}],
             "description": "Most bytes of each result in JPEG, WebP or AVIF: the highest quality "
             "that fits is searched for.",
         },
         "email": {
-            "type": "string",
-            "anyOf": [{"format": "email"}, {"const": ""}],
-            "maxLength": MAX_CHARACTERS,
+            "anyOf": [
+                {"type": "string", "format": "email", "maxLength": MAX_CHARACTERS},
+                {"type": "string", "const": ""},
+            ],
             "description": "Address to which /send_images/{id} may send the results.",
         },
         "callback_url": {

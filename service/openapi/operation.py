@@ -12,7 +12,7 @@ from models.settings import Settings
 from models.tasks.schemas import GroupBody, TaskBody
 from service.auth.permissions import Permission
 from service.http.errors import STATUS
-from service.openapi.endpoint import HTML, JSON, BodySpec, Endpoint, ResponseSpec, Schema
+from service.openapi.endpoint import BYTES, HTML, JSON, BodySpec, Endpoint, ResponseSpec, Schema
 from service.openapi.headers import REQUEST_HEADERS, RESPONSE_HEADERS
 from service.openapi.problem_schema import PROBLEM_JSON
 from service.openapi.security import auth_errors, security_requirements
@@ -154,8 +154,10 @@ def _responses(
         response = found.setdefault(status, {"description": "", "headers": _headers(retry)})
         text = "\n".join(f"- `{kind.code}`: {meaning(kind)}" for kind in kinds)
         response["description"] = f"{response['description']}\n{text}".lstrip()
+        # Beside $ref, which OpenAPI 3.1 allows, and not under allOf: of that, generators of clients
+        # make a class for each of a thousand responses.
         problem = {
-            "allOf": [{"$ref": "#/components/schemas/Problem"}],
+            "$ref": "#/components/schemas/Problem",
             "properties": {"code": {"enum": [kind.code for kind in kinds]}},
         }
         content = response.setdefault("content", {})
@@ -168,6 +170,9 @@ def _responses(
 def _response(spec: ResponseSpec, schemas: Schemas) -> Schema:
     response: Schema = {"description": spec.description, "headers": _headers(spec.headers)}
     content: Schema = {media: {} for media in spec.media}
+    if any(media.startswith(("image/", "application/")) for media in spec.media):
+        # What generators of clients read as bytes: they drop answers of other types.
+        content[BYTES] = {"schema": {"type": "string", "format": "binary"}}
     if spec.body is not None:
         content[JSON] = {"schema": schemas[spec.body]}
     if content:

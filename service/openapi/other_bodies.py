@@ -11,7 +11,7 @@ from typing import Any
 
 from models.images.inspect import ACCEPTED_FORMATS
 from models.settings.uploads import UploadSettings
-from service.openapi.endpoint import FORM, JSON, PICTURES, URLENCODED, BodySpec, Schema
+from service.openapi.endpoint import BYTES, FORM, JSON, URLENCODED, BodySpec, Schema
 from service.openapi.form_schemas import image_field
 
 FormSchema = Callable[[UploadSettings], Schema]
@@ -28,10 +28,9 @@ def submission_body(form: FormSchema, fields: FormSchema | None = None) -> BodyS
 
     ``fields``: the form that JSON spells, if it is another.
     """
-    pictures = dict.fromkeys(PICTURES, _picture)
     text = fields or form
     texts = {JSON: partial(_json_form, text), URLENCODED: partial(_urlencoded, text)}
-    return BodySpec({FORM: form, **texts, **pictures})
+    return BodySpec({FORM: form, **texts, BYTES: _picture})
 
 
 PICTURE_QUERY = (
@@ -43,7 +42,9 @@ PICTURE_QUERY = (
 def query_fields(form: FormSchema) -> dict[str, Schema]:
     """Return the query parameters of PUT: the fields of ``form`` without the pictures."""
     schema = form(UploadSettings.model_construct())
-    fields = {**schema["properties"], "filename": _FILENAME}
+    # Beside the picture in the body, a URL that is none fails alone: the request is accepted.
+    urls = {**schema["properties"]["image_url"], "items": {"type": "string"}}
+    fields = {**schema["properties"], "image_url": urls, "filename": _FILENAME}
     return {
         name: _parameter(field, name in schema["required"])
         for name, field in fields.items()
@@ -54,7 +55,7 @@ def query_fields(form: FormSchema) -> dict[str, Schema]:
 def _urlencoded(form: FormSchema, settings: UploadSettings) -> Schema:
     schema = form(settings)
     properties = {name: each for name, each in schema["properties"].items() if name != "image"}
-    rest = {key: value for key, value in schema.items() if key != "anyOf"}
+    rest = {key: value for key, value in schema.items() if key not in {"if", "then"}}
     return {**rest, "properties": properties, "required": ["image_url", *schema["required"]]}
 
 
@@ -66,10 +67,12 @@ def _parameter(field: Schema, required: bool) -> Schema:
 
 
 def _picture(settings: UploadSettings) -> Schema:
-    return image_field(settings, ACCEPTED_FORMATS)
+    field = image_field(settings, ACCEPTED_FORMATS)
+    field["description"] += " Its own Content-Type, such as image/png, is taken as well."
+    return field
 
 
-PICTURE_BODY = BodySpec(dict.fromkeys(PICTURES, _picture))
+PICTURE_BODY = BodySpec({BYTES: _picture})
 """The body that PUT takes."""
 
 

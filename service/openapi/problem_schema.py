@@ -23,7 +23,6 @@ def problem_schema() -> Schema:
             "pattern": "^[a-z_]+$",
             "description": "Stable error code; type ends with it.",
         },
-        "error": {**text, "description": "The same as detail, for simple clients."},
     }
     members = {
         name: {**each.schema, "description": f"{each.meaning[0].upper()}{each.meaning[1:]}."}

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
+import os
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -17,15 +20,15 @@ from models.log_rate_limit import LINES, MAX_CAUSES, SECONDS, RateLimitedHandler
 from tests.support.paths import ROOT
 
 pytestmark = pytest.mark.integration
+BEGIN = (
+    "from models.settings import Settings; from models.logging_setup import configure_logging\n"
+    "import structlog, logging; configure_logging(Settings().monitoring, 'test')\n"
+)
 
 
 def run(program: str, **environment: str) -> list[dict[str, Any]]:
-    begin = (
-        "from models.settings import Settings; from models.logging_setup import configure_logging\n"
-    )
-    begin += "import structlog, logging; configure_logging(Settings().monitoring, 'test')\n"
     done = subprocess.run(
-        [sys.executable, "-c", begin + program],
+        [sys.executable, "-c", BEGIN + program],
         capture_output=True,
         text=True,
         check=True,
@@ -141,6 +144,75 @@ def test_settings_without_effect_are_named() -> None:
     assert line["names"] == ["KEY_CACHE_SECONDS"]
 
 
+def console(program: str, **environment: str) -> str:
+    """Return what a terminal shows: stderr is a pseudo-terminal."""
+    reading, writing = os.openpty()
+    try:
+        subprocess.run(
+            [sys.executable, "-c", BEGIN + program],
+            stderr=writing,
+            check=True,
+            cwd=ROOT,
+            env={"PATH": "/usr/bin:/bin", **environment},
+        )
+    finally:
+        os.close(writing)
+    with os.fdopen(reading, "rb", closefd=True) as terminal:
+        shown = b""
+        with contextlib.suppress(OSError):  # Linux: the other end is closed
+            while data := os.read(terminal.fileno(), 65536):
+                shown += data
+    return shown.decode().replace("\r\n", "\n")
+
+
+HOSTILE = "a\\n{\\x1b[2J\\u202e\\x9bm\\u2028"
+
+
+def test_a_terminal_gets_one_coloured_line_and_no_client_text_moves_it() -> None:
+    shown = console(
+        "log = structlog.get_logger('x')\n"
+        f"log.info('request', path='{HOSTILE}', status=200, known=['{HOSTILE}'])\n"
+        f"try: raise ValueError('{HOSTILE}')\n"
+        "except ValueError: log.exception('bad')\n"
+    )
+    assert "\x1b[" in shown
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", shown)
+    first, second, *traceback = plain.splitlines()
+    assert re.match(r"\d\d:\d\d:\d\d \[info +\] request ", first)
+    assert "status=200" in first
+    assert re.match(r"\d\d:\d\d:\d\d \[error +\] bad ", second)
+    assert len(traceback) >= 4
+    assert all(line.startswith("    | ") for line in traceback)
+    assert not set(plain) & {"\x1b", "\u202e", "\x9b", "\u2028"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "form"),
+    [({}, "coloured"), ({"NO_COLOR": "1"}, "plain"), ({"LOG_FORMAT": "json"}, "json")],
+)
+def test_forms_of_a_terminal(environment: dict[str, str], form: str) -> None:
+    shown = console("structlog.get_logger().info('listening', port=1)", **environment)
+    assert ("\x1b[" in shown) == (form == "coloured")
+    assert shown.startswith("{") == (form == "json")
+    assert "listening" in shown
+
+
+def test_console_without_a_terminal_has_no_colours() -> None:
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            f"{BEGIN}structlog.get_logger().info('listening', port=1)",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+        env={"PATH": "/usr/bin:/bin", "LOG_FORMAT": "console"},
+    )
+    assert re.fullmatch(r"\d\d:\d\d:\d\d \[info +\] listening +port=1 .*\n", done.stderr)
+
+
 def test_level() -> None:
     assert run("structlog.get_logger().info('x')", LOG_LEVEL="WARNING") == []
 
@@ -155,8 +227,8 @@ def test_log_file_rotates_with_several_processes(tmp_path: Path) -> None:
     environment = {
         "PATH": "/usr/bin:/bin",
         "LOG_FILE": str(file),
-        "LOG_FILE_BYTES": "20000",
-        "LOG_FILE_COUNT": "50",
+        "LOG_FILE_BYTES": "50000",
+        "LOG_FORMAT": "console",  # of the terminal: the file has JSON always
     }
     writers = [
         subprocess.Popen(
@@ -166,9 +238,9 @@ def test_log_file_rotates_with_several_processes(tmp_path: Path) -> None:
     ]
     assert [writer.wait(60) for writer in writers] == [0, 0, 0]
     files = [path for path in file.parent.iterdir() if path.name.startswith("darkroom.log")]
-    assert len(files) > 3
+    assert 3 < len(files) <= 6
     numbers = [
         json.loads(line)["number"] for path in files for line in path.read_text().splitlines()
     ]
     assert sorted(numbers) == sorted(list(range(300)) * 3)
-    assert max(path.stat().st_size for path in files) < 22_000
+    assert max(path.stat().st_size for path in files) < 52_000

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import psutil
 import pytest
 from PIL import Image
 
+from models import VERSION
 from tests.chaos.oplog import OplogReader
 from tests.support import images
 from tests.support.fork_servers import children_of
@@ -45,6 +47,24 @@ def test_the_session_of_the_readme(darkroom: StandaloneProcess, tmp_path: Path) 
     darkroom.curl("-OJ", f"{darkroom.url}{done['url']}")
     saved = darkroom.data_dir.parent / "session-upscale-x2.png"
     assert images.decoded(saved.read_bytes()).size == (80, 60)
+
+
+def test_ready_names_the_page_the_data_and_a_command_that_works(
+    darkroom: StandaloneProcess,
+) -> None:
+    said = darkroom.log.read_text()
+    assert f"page:    {darkroom.url}/" in said
+    assert f"data:    {darkroom.data_dir.resolve()}" in said
+    (command,) = [
+        line.partition(":")[2].strip() for line in said.splitlines() if "command:" in line
+    ]
+    done = subprocess.run(
+        command.replace("curl", "curl -sS", 1), shell=True, check=True, capture_output=True
+    )
+    assert json.loads(done.stdout)["status"] == "SUCCESS"
+    lines = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+    (listening,) = [line for line in lines if line["event"] == "listening"]
+    assert (listening["addresses"], listening["version"]) == ([darkroom.url], VERSION)
 
 
 def test_redirect_to_the_result(darkroom: StandaloneProcess, tmp_path: Path) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from typing import Any
 from unittest.mock import AsyncMock
 
 import pytest
+import structlog
 from aiohttp import web
 from structlog.contextvars import bind_contextvars, get_contextvars
 
@@ -22,6 +24,7 @@ from service.app_keys import INSTRUMENTS, SETTINGS
 from service.http.errors import STATUS, error_response, raw_error_response
 from service.http.request_context import request_context_middleware
 from service.http.request_counts import REQUEST_COUNTS, RequestCounts
+from tests.support import images
 
 
 def test_every_error_that_can_reach_a_client_has_a_status() -> None:
@@ -52,7 +55,8 @@ def test_problem_documents(kind: type[AppError]) -> None:
     assert response.content_type == "application/problem+json"
     assert response.text is not None
     body = json.loads(response.text)
-    assert (body["code"], body["detail"], body["error"]) == (kind.code, "what helps", "what helps")
+    assert list(body)[:5] == ["type", "title", "status", "detail", "code"]
+    assert (body["code"], body["detail"]) == (kind.code, "what helps")
     assert (body["status"], body["limit"], body["measured"]) == (response.status, 1, 2)
     assert ("Retry-After" in response.headers) == (response.status in {429, 503})
     assert response.headers.getall("Cache-Control") == ["no-store"]
@@ -95,6 +99,25 @@ async def test_log_context_does_not_leak_into_the_next_request(aiohttp_client: A
     client = await aiohttp_client(app)
     connection = await (await client.get("/bind")).json()
     assert await (await client.get("/seen")).json() == [*connection, "request_id"]
+
+
+async def test_a_request_line_says_who_how_much_and_which_task(client: Any) -> None:
+    picture = images.png(seed=77)
+    with structlog.testing.capture_logs([structlog.contextvars.merge_contextvars]) as lines:
+        answer = await client.post("/blur", data=images.form(picture, "cat.png"))
+        task = await answer.json()
+        await client.get("/operations")
+        await client.head("/operations")
+    posted, listed, asked = [line for line in lines if line["event"] == "request"]
+    assert posted["client"] == listed["client"]
+    assert re.fullmatch("[0-9a-f]{16}", posted["client"])
+    assert "127.0.0.1" not in str(lines)
+    assert posted["task_id"] == task["task_id"]
+    assert posted["bytes_in"] > len(picture)
+    assert posted["bytes_out"] == len(await answer.read())
+    assert (listed["bytes_in"], asked["bytes_out"]) == (0, 0)
+    assert listed["bytes_out"] > 1000
+    assert posted["ms"] > 0
 
 
 async def test_unexpected_errors_get_an_id_that_is_in_the_log(

@@ -225,7 +225,7 @@ def closed(schema: Any) -> Any:
     if not isinstance(schema, dict):
         return schema
     made = {key: closed(value) for key, value in schema.items()}
-    if "properties" in made and "additionalProperties" not in made and "allOf" not in made:
+    if "properties" in made and "additionalProperties" not in made and "$ref" not in made:
         made["additionalProperties"] = False
     return made
 
