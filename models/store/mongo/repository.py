@@ -140,13 +140,20 @@ def raising_unavailable() -> Iterator[None]:
     try:
         yield
     except PyMongoError as error:
-        if (
-            not isinstance(error, _TRANSIENT)
-            and not error.timeout
-            and not any(error.has_error_label(label) for label in _TRANSIENT_LABELS)
-        ):
+        if not _is_transient(error):
             raise
         raise unavailable() from error
+
+
+def _is_transient(error: PyMongoError) -> bool:
+    if isinstance(error, BulkWriteError):
+        # Such an error of a single write is a ConnectionFailure, e.g. while the server stops.
+        return bool((error.details or {}).get("writeConcernErrors"))
+    return (
+        isinstance(error, _TRANSIENT)
+        or error.timeout
+        or any(error.has_error_label(label) for label in _TRANSIENT_LABELS)
+    )
 
 
 def _translated(

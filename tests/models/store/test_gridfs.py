@@ -6,12 +6,15 @@ import dataclasses
 import io
 from pathlib import Path
 from typing import Any
+from unittest.mock import AsyncMock, Mock
 
 import gridfs
 import pytest
 from bson import ObjectId
 from pymongo import MongoClient
+from pymongo.errors import BulkWriteError
 
+from models.errors import StoreUnavailable
 from models.settings import Settings
 from models.store import Store
 from models.store.files.gridfs import CHUNK_BYTES
@@ -132,3 +135,18 @@ def orphans(store: Store, settings: Settings) -> OrphanCollector:
 
     grace = store._settings.retention.model_copy(update={"delete_grace_seconds": -1})
     return OrphanCollector(store._database, dataclasses.replace(store._settings, retention=grace))
+
+
+async def test_chunks_without_a_majority_are_unavailable_not_a_defect(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a server that stops; the driver says it of one document in another way."""
+    concern = {"code": 91, "errmsg": "Replication is being shut down"}
+    stopping = BulkWriteError({"writeErrors": [], "writeConcernErrors": [concern]})
+    monkeypatch.setattr(
+        store.results,
+        "_chunks",
+        Mock(insert_many=AsyncMock(side_effect=stopping), delete_many=AsyncMock()),
+    )
+    with pytest.raises(StoreUnavailable):
+        await store.results.put(io.BytesIO(DATA), "x", {})
