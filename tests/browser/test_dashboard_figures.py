@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from datetime import UTC, datetime, timedelta
 
@@ -28,9 +29,11 @@ _CLIPPED = """nodes => nodes.filter(node => {
   const box = node.closest(".panel").getBoundingClientRect();
   return left < box.left || right > box.right;
 }).map(node => node.textContent)"""
-_ENDS = """path => {
+_AXIS_AND_END = """frame => {
+  const path = [...frame.querySelectorAll(".area")].at(-1);
   const points = path.getAttribute("d").match(/[0-9.]+,[0-9.]+/g);
-  return points.at(-2).split(",").map(Number);
+  const labels = [...frame.querySelectorAll("text")].map(e => e.textContent);
+  return [labels, points.at(-2).split(",").map(Number)];
 }"""
 
 
@@ -57,9 +60,13 @@ async def test_charts_have_axes_and_a_text(tab: Tab, opened: Open, store: Store)
         await expect(figure.locator(".number")).to_have_text("7")
         chart = page.get_by_role("img", name=re.compile("Waiting tasks: now 7, at most "))
         await expect(chart).to_have_count(1)
-        x, y = await chart.locator(".area").last.evaluate(_ENDS)
-        top = max(int(each) for each in waiting if each.isdecimal())
-        assert (x, round(y)) == (600, round(120 - 7 / top * 120))
+        async with asyncio.timeout(30):  # each refresh draws it anew, first without this moment
+            while True:
+                labels, (x, y) = await charts.first.evaluate(_AXIS_AND_END)
+                top = max(int(each) for each in labels if each.isdecimal())
+                if (x, round(y)) == (600, round(120 - 7 / top * 120)):
+                    break
+                await asyncio.sleep(0.05)
         # Without colour: one bar is striped, lines differ in their dashes, and both have words.
         columns = "rects => rects.map(e => [e.getBBox().width, e.getBBox().height, e.getBBox().y])"
         finished_chart = page.locator(".chart").nth(1)

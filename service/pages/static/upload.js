@@ -133,9 +133,8 @@ async function addLinks(links) {
   for (const link of links) {
     if (nameOf(link)) await pictures.addLink(link);
     else {
-      const problem = { code: "bad_image_url", detail: t("refused.link"), lang: LANGUAGE };
-      refusedFiles.add({ name: link }, problem);
-      refused.push(t("text.labelled", { label: link, text: problem.detail }));
+      refusedFiles.add({ name: link }, { code: "bad_image_url", detail: t("refused.link"), lang: LANGUAGE });
+      refused.push(t("text.labelled", { label: link, text: t("refused.link") }));
     }
   }
   say(links.length - refused.length, refused);
@@ -144,8 +143,8 @@ async function addLinks(links) {
 /** Announce what was added, and what was not. @param {number} added @param {string[]} refused */
 function say(added, refused) {
   announce([...(added ? [t("upload.added", { count: added })] : []), ...refused].join(". "));
-  const idle = [document.body, byId("choose"), byId("sample")];
-  if (added && idle.includes(document.activeElement)) start.focus({ preventScroll: true }); // it is in sight, as is what was refused
+  const idle = [document.body, byId("choose"), byId("sample")].includes(document.activeElement);
+  if (added && idle) start.focus({ preventScroll: true }); // it is in sight, as is what was refused
 }
 
 uploadForm.addEventListener("submit", (event) => {
