@@ -65,7 +65,11 @@ def _shift(before: Pixels, after: Pixels, sigma: float) -> NDArray[np.float32]:
     cells = (-(-before.shape[1] // _CELL_SIDE), -(-before.shape[0] // _CELL_SIDE))
     was, now = (cv2.resize(each, cells, interpolation=cv2.INTER_AREA) for each in (before, after))
     shift = np.asarray(cv2.subtract(now, was, dtype=cv2.CV_32F), np.float32)
-    cv2.GaussianBlur(shift, (0, 0), sigma, dst=shift, borderType=cv2.BORDER_REPLICATE)
+    del was, now
+    for plane in (shift,) if shift.ndim == 2 else shift.transpose(2, 0, 1):
+        # One at a time: OpenCV copies what it smooths, 37 MB of a picture of 50 megapixels.
+        smooth = cv2.GaussianBlur(plane, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
+        plane[...] = smooth
     return shift
 
 
