@@ -17,7 +17,7 @@ class EncodingSettings(Group):
         le=9,
         description="Compression of PNG. 0: none; 1: photographs fast; from 2: photographs by run "
         "lengths, which take more than twice as long for 5 % fewer bytes. Flat pictures are "
-        "compressed by zlib's levels from 6 on; 7 to 9: by these.",
+        "compressed by zlib-ng's level 5; 6 to 9: by these.",
     )
     jpeg_quality: int = Field(
         DEFAULT.jpeg_quality,

@@ -75,7 +75,7 @@ async def fetch_pictures(request: web.Request, form: Form, spool: Spool) -> list
 
 
 async def _watch(request: web.Request) -> None:
-    """Raise ConnectionResetError once the client is gone: nobody waits for its pictures."""
+    """Raise ConnectionResetError once the client has disconnected."""
     while request.transport is not None:
         await asyncio.sleep(_WATCH_SECONDS)
     raise ConnectionResetError("the client is gone")

@@ -260,6 +260,15 @@ async def test_bytes_are_counted_as_they_come(
     assert client.app[DISK_SPACE].spooled_bytes == 0
 
 
+async def drips(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse()
+    await response.prepare(request)
+    await response.write(PNG[:30])
+    while True:  # never still, and never done
+        await response.write(b"1")
+        await asyncio.sleep(0.02)
+
+
 async def test_slow_servers_end(settings: Settings, aiohttp_client: Any, server: Receiver) -> None:
     fast = {"webhook_timeout": 0.2, "upload_stall_timeout": 0.2, "upload_timeout": 0.5}
     client = await aiohttp_client(create_app(webhook_settings(settings, server, **fast)))
@@ -270,14 +279,6 @@ async def test_slow_servers_end(settings: Settings, aiohttp_client: Any, server:
         await response.write(PNG[:30])
         await asyncio.Event().wait()
         return response
-
-    async def drips(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse()
-        await response.prepare(request)
-        await response.write(PNG[:30])
-        while True:  # never still, and never done
-            await response.write(b"1")
-            await asyncio.sleep(0.02)
 
     async def cut(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Length": "5000"})
@@ -307,14 +308,6 @@ async def test_a_server_that_drips_is_given_up(
     """As an upload: never still, and long before UPLOAD_TIMEOUT."""
     slow = {"upload_min_rate": 100_000, "upload_stall_timeout": 0.6, "upload_timeout": 600}
     client = await aiohttp_client(create_app(webhook_settings(settings, server, **slow)))
-
-    async def drips(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse()
-        await response.prepare(request)
-        await response.write(PNG[:30])
-        while True:
-            await response.write(b"1")
-            await asyncio.sleep(0.02)
 
     server.responses.append(drips)
     body = await refused(await submit(client, server.url), 422, "bad_image_url")
