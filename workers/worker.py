@@ -44,6 +44,7 @@ from workers.worker_name import worker_name
 log = structlog.get_logger()
 
 _NEWSLETTER_POLL_SECONDS = 300.0
+_SENDER_RESTART_SECONDS = 1.0
 _CANCEL_AGAIN_SECONDS = 10.0  # senders take five to finish what they are sending
 _LOCAL_COPIES = 2  # of a result: the child's file, and the copy that is inspected and published
 _JOB_SLACK_SECONDS = 900  # beyond TASK_TIMEOUT, for waiting, fetching and publishing
@@ -102,6 +103,9 @@ def create(
             ("impossible", lambda: fail_impossible(worker), IMPOSSIBLE_CHECK_SECONDS),
             ("cancellation", lambda: watch_cancellations(worker), REOPEN_SECONDS),
             ("heartbeat", lambda: report_heartbeat(worker, loop), HEARTBEAT_SECONDS),
+            # These end only by an error, e.g. when the store is away while they start.
+            ("emails", lambda: send_emails(settings, store), _SENDER_RESTART_SECONDS),
+            ("webhooks", lambda: send_webhooks(worker), _SENDER_RESTART_SECONDS),
             # Not an arq job, which would wait behind all tasks. A restarted worker catches up.
             (
                 "newsletter",
@@ -114,7 +118,7 @@ def create(
             jobs.append(("metrics", lambda: metrics.write_snapshot(worker), seconds))
         running = [
             *(run_periodically(*job) for job in jobs),
-            *(loop.read_when_queued(), send_emails(settings, store), send_webhooks(worker)),
+            loop.read_when_queued(),
             measure_lag(instruments),
         ]
         background.extend(asyncio.create_task(job) for job in running)

@@ -168,10 +168,19 @@ class PageRunner:
         # curl without a progress meter; an error status fails and prints the response.
         quiet = 'curl() { command curl -sS --fail-with-body --max-time 60 "$@"; }\n'
         process, output = self._spawn(quiet + script)
-        status = process.wait(seconds)
+        try:
+            status = process.wait(seconds)
+        except subprocess.TimeoutExpired as error:
+            ends = [f"{path.name}:\n{_end(path)}" for path in self._output_files()]
+            raise AssertionError(f"{script}\nruns for {seconds} s\n" + "\n".join(ends)) from error
         text = output.read_text(errors="replace")
         assert status == 0, f"{script}\nended with {status}:\n{text[-4000:]}"
         return text
+
+    def _output_files(self) -> list[Path]:
+        """Return what the page's commands printed, and the logs that they wrote."""
+        own = [path for path in self.folder.glob("*.[lt][ox][gt]") if not path.is_symlink()]
+        return [*sorted(self.folder.glob(".output-*")), *own]
 
     def _compare(self, command: str, output: str, shown: str) -> None:
         try:
@@ -187,6 +196,10 @@ class PageRunner:
             assert matches(json.loads(self._fill_placeholders(shown)), answer), (
                 f"{command}\nsays\n{output}\nnot\n{shown}"
             )
+
+
+def _end(output: Path) -> str:
+    return output.read_text(errors="replace")[-4000:]
 
 
 def matches(shown: Any, output: Any, name: str = "") -> bool:

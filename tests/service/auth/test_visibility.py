@@ -16,6 +16,7 @@ from service.events.sse_hub import EVENT_HUB
 from tests.conftest import working
 from tests.support import api_key_clients, images
 from tests.support.api_key_clients import Credentials, KeyedService, StartService, route_permissions
+from tests.support.smtp import wait_until
 from tests.support.task_factory import RESULT, findings, finish, got, stored
 
 PICTURE = images.png(60, 40, seed=7)
@@ -95,8 +96,13 @@ async def test_intermediates_are_not_shared_between_keys(start_service: StartSer
                 "POST", "/process?wait=100", credentials, data=form
             )
             assert (status, body["status"]) == (200, "SUCCESS")
-    kept = [each async for each in service.store._database["intermediates.files"].find()]
-    assert len(kept) == 2 and len({each["metadata"]["key"] for each in kept}) == 2
+        intermediates = service.store._database["intermediates.files"]
+
+        async def both_stored() -> bool:  # a worker stores one after the result
+            return await intermediates.count_documents({}) == 2
+
+        await wait_until(both_stored)
+    assert len(await intermediates.distinct("metadata.key")) == 2
 
 
 NOT_FOUND = (404, "not_found")

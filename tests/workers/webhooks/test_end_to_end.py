@@ -16,6 +16,7 @@ from models.outbox.item import DeliveryStatus
 from models.outbox.webhook import SubjectKind
 from models.settings import Settings
 from models.store import Store
+from models.store.mongo.availability import unavailable
 from service.app import create_app
 from tests.conftest import Client, working
 from tests.support import images
@@ -32,6 +33,8 @@ from tests.support.webhook_receiver import (
     update_webhooks,
     webhook_settings,
 )
+from workers.context import WorkerContext
+from workers.webhooks.sender import WebhookSender
 
 
 async def open_client(aiohttp_client: Any, settings: Settings) -> Client:
@@ -99,6 +102,27 @@ async def test_task_webhook(settings: Settings, aiohttp_client: Any, store: Stor
         assert await deliver_due(chosen, store) == 1
         assert len(set(receiver.ids)) == 2
         assert json.loads(receiver.calls[1][1])["data"] == answer
+
+
+async def test_the_sender_starts_again_if_the_store_is_away_while_it_starts(
+    settings: Settings, aiohttp_client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a second start, this worker would never send a webhook."""
+    opened, errors = WebhookSender.open, [unavailable()]
+
+    async def open_later(worker: WorkerContext) -> WebhookSender:
+        if errors:
+            raise errors.pop()
+        return await opened(worker)
+
+    monkeypatch.setattr(WebhookSender, "open", open_later)
+    async with run_receiver() as receiver:
+        chosen = webhook_settings(settings, receiver)
+        client = await open_client(aiohttp_client, chosen)
+        async with working(chosen):
+            await send(client, receiver.url, "cat.png")
+            await wait_for_calls(receiver, 1)
+    assert errors == []
 
 
 async def test_group_webhook_is_sent_when_all_tasks_ended(
