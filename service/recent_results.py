@@ -1,7 +1,11 @@
-"""Small results that were fetched lately: served from memory while MongoDB is away."""
+"""Small results that were fetched lately: served from memory.
+
+Within a second after MongoDB confirmed one, and while MongoDB is away.
+"""
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -12,54 +16,69 @@ from aiohttp import web
 from models.tasks.task import Result, Task
 
 MAX_RESULT_BYTES = 1024 * 1024  # one chunk in MongoDB: it is kept without a copy
+TRUST_SECONDS = 1.0  # a result deleted through another service is served for no longer
 _MAX_TOTAL_BYTES = 32 * 1024 * 1024  # of one service: what browsers ask for again and again
 
 
-@dataclass(frozen=True)
+@dataclass
 class RecentResult:
-    """A result of ``task`` with its bytes."""
+    """A result of ``task`` with its bytes; ``confirmed``: monotonic seconds when MongoDB had it."""
 
     task: Task
     result: Result
     data: bytes
+    confirmed: float
+
+    @property
+    def trusted(self) -> bool:
+        """Whether it can be served without asking MongoDB."""
+        return time.monotonic() - self.confirmed < TRUST_SECONDS
 
 
 class RecentResults:
     """By their own names, whose bytes never change; only results of no key.
 
     Those have no owner whose key would have to be looked up, and may be in any cache for a year. A
-    result that was deleted through another service is found here until this one is asked for it, or
-    others take its place.
+    result that was deleted through another service is found here until this one asks MongoDB for
+    it, or others take its place.
     """
 
     def __init__(self) -> None:
         self._results: OrderedDict[str, RecentResult] = OrderedDict()
         self._bytes = 0
+        self._forgotten = 0
 
     def get(self, name: str) -> RecentResult | None:
         return self._results.get(name)
 
     def forget(self, name: str) -> None:
         """Forget a result: it is gone."""
+        self._forgotten += 1
+        self._drop(name)
+
+    def _drop(self, name: str) -> None:
         found = self._results.pop(name, None)
         self._bytes -= len(found.data) if found else 0
 
     async def keep(
         self, name: str, task: Task, result: Result, chunks: AsyncGenerator[bytes]
     ) -> AsyncGenerator[bytes]:
-        """Yield the chunks of a whole result, and keep it if it is small."""
-        kept = []
+        """Yield the chunks of a whole result that MongoDB just had, and keep it if it is small.
+
+        Not if any result was forgotten meanwhile: it may have been this one.
+        """
+        confirmed, forgotten, kept = time.monotonic(), self._forgotten, []
         async with aclosing(chunks):
             async for chunk in chunks:
                 kept.append(chunk)
                 yield chunk
         data = kept[0] if len(kept) == 1 else b"".join(kept)
-        if len(data) == result.bytes <= MAX_RESULT_BYTES:
-            self.forget(name)
-            self._results[name] = RecentResult(task, result, data)
+        if forgotten == self._forgotten and len(data) == result.bytes <= MAX_RESULT_BYTES:
+            self._drop(name)
+            self._results[name] = RecentResult(task, result, data, confirmed)
             self._bytes += len(data)
             while self._bytes > _MAX_TOTAL_BYTES:
-                self.forget(next(iter(self._results)))
+                self._drop(next(iter(self._results)))
 
 
 RECENT_RESULTS = web.AppKey("recent_results", RecentResults)

@@ -188,6 +188,12 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("models.settings.networks.FETCHED_DIR", SHARED / "nowhere")
 
 
+@pytest.fixture(autouse=True)
+def _results_are_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests delete results behind the service's back, and look at once."""
+    monkeypatch.setattr("service.recent_results.TRUST_SECONDS", 0)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _plain_tracebacks() -> None:
     """By default structlog draws the variables of each frame: seconds for one exception."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator
+import time
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from urllib.parse import quote
@@ -25,7 +25,7 @@ from models.errors import (
 from models.images.inspect import MEDIA_TYPES
 from models.tasks.filenames import sanitize
 from models.tasks.serializers import result_url
-from models.tasks.task import Result, Status
+from models.tasks.task import Result, Status, Task
 from service.app_keys import SETTINGS, STORE, TOKENS
 from service.auth.identity import identity
 from service.http.responses import (
@@ -96,18 +96,7 @@ async def serve(request: web.Request) -> web.StreamResponse:
 
     A result's name always means the same bytes; an upload's name means its newest result.
     """
-    recent, asked = request.app[RECENT_RESULTS], request.match_info["name"]
-    kept = None
-    try:
-        task, name, result, exact = await find_result(request)
-    except StoreUnavailable:
-        kept = recent.get(asked) if not requested_owner(request) else None
-        if kept is None:
-            raise
-        task, name, result, exact = kept.task, asked, kept.result, True
-    except (NotFound, NotReady, ResultGone):
-        recent.forget(asked)
-        raise
+    task, name, result, exact, kept = await _find(request)
     # finished_at is always set once a task has succeeded.
     made = (task.finished_at or datetime.now(UTC)).astimezone(UTC)
     check_preconditions(request, result.sha256, made)
@@ -127,19 +116,37 @@ async def serve(request: web.Request) -> web.StreamResponse:
     start, stop, partial = _range(request, result)
     if partial:
         headers["Content-Range"] = f"bytes {start}-{stop - 1}/{result.bytes}"
-    response = web.StreamResponse(status=206 if partial else 200, headers=headers)
-    response.content_type = MEDIA_TYPES[result.format]
-    response.content_length = stop - start
+    headers["Content-Type"] = MEDIA_TYPES[result.format]
+    status = 206 if partial else 200
     if kept is not None:
-        return await stream_response(request, response, _piece(kept.data[start:stop]), name)
+        return web.Response(status=status, headers=headers, body=kept[start:stop])
+    response = web.StreamResponse(status=status, headers=headers)
+    response.content_length = stop - start
     data = request.app[STORE].results.read(result.file_id, start, stop)
     if exact and not task.owner and not partial and result.bytes <= MAX_RESULT_BYTES:
-        data = recent.keep(name, task, result, data)
+        data = request.app[RECENT_RESULTS].keep(name, task, result, data)
     return await stream_response(request, response, data, name)
 
 
-async def _piece(data: bytes) -> AsyncGenerator[bytes]:
-    yield data
+async def _find(request: web.Request) -> tuple[Task, str, Result, bool, bytes | None]:
+    """Return what ``find_result`` does, and the bytes if they are in memory."""
+    recent, asked = request.app[RECENT_RESULTS], request.match_info["name"]
+    kept = None if requested_owner(request) else recent.get(asked)
+    if kept is None or not kept.trusted:
+        try:
+            task, name, result, exact = await find_result(request)
+        except StoreUnavailable:
+            if kept is None:
+                raise
+        except (NotFound, NotReady, ResultGone):
+            recent.forget(asked)
+            raise
+        else:
+            if kept is None or (task.id, result) != (kept.task.id, kept.result):
+                return task, name, result, exact, None
+            kept.confirmed = time.monotonic()
+    structlog.contextvars.bind_contextvars(task_id=kept.task.id)
+    return kept.task, asked, kept.result, True, kept.data
 
 
 @endpoint(

@@ -1,4 +1,4 @@
-"""Results that were fetched lately are served while MongoDB is away."""
+"""Results that were fetched lately are served from memory, also while MongoDB is away."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from models.store import Store
 from service import recent_results
 from service.app_keys import STORE
-from service.recent_results import RecentResults
+from service.recent_results import RECENT_RESULTS, RecentResults
 from tests.support import images
 from tests.support.task_factory import finish
 
@@ -60,6 +60,62 @@ async def test_a_deleted_result_is_not_served(client: Any, send: Send, store: St
     client.app[STORE].availability.away = True
     for each in (url, second):
         assert (await client.get(each)).status == 503
+
+
+async def test_a_confirmed_result_is_served_without_mongodb(
+    client: Any, send: Send, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, data = await _finished(send, store, 1)
+    name = url.rpartition("/")[2]
+    monkeypatch.setattr(recent_results, "TRUST_SECONDS", 1000)
+    first = await client.get(url)
+    await first.read()
+    kept = client.app[RECENT_RESULTS].get(name)
+    asked = []
+    for part, method in (
+        (client.app[STORE].result_names, "find"),
+        (client.app[STORE].results, "read"),
+    ):
+        monkeypatch.setattr(part, method, lambda *_: asked.append("MongoDB"))
+    again = await client.get(url)
+    assert await again.read() == data and asked == []
+    shown = set(first.headers) - {"Date", "X-Request-ID"}
+    assert {each: again.headers[each] for each in shown} == {
+        each: first.headers[each] for each in shown
+    }
+    head = await client.head(url)
+    assert (head.headers["Content-Length"], await head.read()) == (str(len(data)), b"")
+    part = await client.get(url, headers={"Range": "bytes=5-9"})
+    assert (part.status, await part.read()) == (206, data[5:10])
+    kept.confirmed -= 1000
+    assert (await client.get(url)).status == 500 and asked == [
+        "MongoDB"
+    ]  # what it asked is no store
+
+
+async def test_a_result_is_confirmed_again_without_its_bytes(
+    client: Any, send: Send, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, data = await _finished(send, store, 1)
+    await (await client.get(url)).read()
+    kept = client.app[RECENT_RESULTS].get(url.rpartition("/")[2])
+    before = kept.confirmed
+    monkeypatch.setattr(client.app[STORE].results, "read", None)
+    assert await (await client.get(url)).read() == data
+    assert kept.confirmed > before
+
+
+async def test_a_result_deleted_while_it_is_read_is_not_kept() -> None:
+    kept, result = RecentResults(), type("Result", (), {"bytes": 2})
+
+    async def chunks() -> AsyncGenerator[bytes]:
+        yield b"1"
+        kept.forget("a")
+        yield b"2"
+
+    task: Any = None
+    assert [each async for each in kept.keep("a", task, result, chunks())] == [b"1", b"2"]  # type: ignore[arg-type]
+    assert kept.get("a") is None
 
 
 async def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
