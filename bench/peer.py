@@ -18,26 +18,15 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from bench.darkroom import run_mongod, run_redis
+from bench.environments import programs
 from standalone.embedded_stores import free_port
 
 FOLDER = Path(__file__).resolve().parents[2] / "shared" / "peer"
-_ENVIRONMENT = Path(__file__).resolve().parents[1] / ".venv" / "peer"
 _PACKAGES = (
     *("flask", "celery", "redis", "pymongo", "packaging"),
     "opencv-contrib-python-headless==4.14.0.94",
 )
 _START_SECONDS = 60
-
-
-def _install() -> Path:
-    """Return the Python of an environment with the peer's packages."""
-    python = _ENVIRONMENT / "bin" / "python"
-    if not python.exists():
-        uv = (sys.executable, "-m", "uv")
-        subprocess.run([*uv, "venv", "--quiet", str(_ENVIRONMENT)], check=True)
-        install = (*uv, "pip", "install", "--quiet", "--python", str(python))
-        subprocess.run([*install, *_PACKAGES], check=True)
-    return python
 
 
 @contextmanager
@@ -49,7 +38,7 @@ def run_peer(model: Path, algorithm: str, scale: int, *, wanted: bool) -> Iterat
     if not wanted:
         yield ""
         return
-    python, port = _install(), free_port()
+    python, port = programs("peer", *_PACKAGES) / "python", free_port()
     with run_mongod() as mongo, run_redis() as redis, ExitStack() as running:
         log = running.enter_context(tempfile.TemporaryFile("w+"))
         environment = {

@@ -41,7 +41,7 @@ _KINDS = (
     "workers",
     "service",
     "standalone",
-    "spawn",
+    *("thumbor", "ipx", "spawn"),
 )
 OURS = ("mongod", "redis-server", "workers.child", "workers", "service")
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared" / "weights"

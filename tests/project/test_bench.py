@@ -6,11 +6,13 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
 
 from bench import memory, threads
 from bench.flow_cost import cpu_ratio
+from bench.flow_profile import divide, rows
 from bench.throughput import make_image
 from models.settings import Settings
 from tests.support.paths import ROOT
@@ -62,3 +64,26 @@ async def test_threads_measures_a_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     await children.start()
     assert await threads.rate(children, 1, 1) > 0
     await children.stop()
+
+
+def test_a_profile_is_divided_by_the_innermost_known_frame() -> None:
+    worker, child = 'process 1:"python -m workers run"', 'process 2:"python -m workers.child 5 1"'
+    upscale = "main (workers/child/__main__.py:1);_enlarge (workers/upscaler/engine.py:2)"
+    lines = [
+        f"{worker};run (asyncio/runners.py:1) 50",
+        f"{worker};{child};{upscale} 2",
+        f"{worker};{child};{upscale};infer (openvino/_ov_api.py:3);array (numpy/core.py:1) 60",
+        f"{worker};{child};main (workers/child/__main__.py:1) 1",
+    ]
+    found = divide(lines, "children")
+    assert found == {"network": 60, "tiles, luma and chroma": 2, "other": 1}
+    spent = {
+        "mongod": 30.0,
+        "redis-server": 1.0,
+        "workers.child": 126.0,
+        "workers": 0,
+        "service": 0,
+    }
+    nothing: Counter[str] = Counter()
+    table = rows({"children": found, "worker": nothing, "service": nothing}, spent)
+    assert table[2:] == [("children", "network", 120.0), ("children", "other", 6.0)]
