@@ -11,9 +11,12 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 
+import structlog
 from aiohttp import web
 
+from models.errors import NotFound, NotReady, ResultGone, StoreUnavailable
 from models.tasks.task import Result, Task
+from service.results import find_result, requested_owner
 
 MAX_RESULT_BYTES = 1024 * 1024  # one chunk in MongoDB: it is kept without a copy
 TRUST_SECONDS = 1.0  # a result deleted through another service is served for no longer
@@ -82,3 +85,24 @@ class RecentResults:
 
 
 RECENT_RESULTS = web.AppKey("recent_results", RecentResults)
+
+
+async def find_kept_result(request: web.Request) -> tuple[Task, str, Result, bool, bytes | None]:
+    """Return what ``find_result`` does, and the bytes if they are in memory."""
+    recent, asked = request.app[RECENT_RESULTS], request.match_info["name"]
+    kept = None if requested_owner(request) else recent.get(asked)
+    if kept is None or not kept.trusted:
+        try:
+            task, name, result, exact = await find_result(request)
+        except StoreUnavailable:
+            if kept is None:
+                raise
+        except (NotFound, NotReady, ResultGone):
+            recent.forget(asked)
+            raise
+        else:
+            if kept is None or (task.id, result) != (kept.task.id, kept.result):
+                return task, name, result, exact, None
+            kept.confirmed = time.monotonic()
+    structlog.contextvars.bind_contextvars(task_id=kept.task.id)
+    return kept.task, asked, kept.result, True, kept.data

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from urllib.parse import quote
@@ -19,13 +18,12 @@ from models.errors import (
     PreconditionFailed,
     RangeNotSatisfiable,
     ResultGone,
-    StoreUnavailable,
     WrongStatus,
 )
 from models.images.inspect import MEDIA_TYPES
 from models.tasks.filenames import sanitize
 from models.tasks.serializers import result_url
-from models.tasks.task import Result, Status, Task
+from models.tasks.task import Result, Status
 from service.app_keys import SETTINGS, STORE, TOKENS
 from service.auth.identity import identity
 from service.http.responses import (
@@ -37,12 +35,11 @@ from service.http.responses import (
 from service.openapi.endpoint import ResponseSpec, endpoint, parameter
 from service.openapi.error_groups import LINK_ERRORS, STORE_ERRORS
 from service.query import flag
-from service.recent_results import MAX_RESULT_BYTES, RECENT_RESULTS
+from service.recent_results import MAX_RESULT_BYTES, RECENT_RESULTS, find_kept_result
 from service.results import (
     OWNER,
     SIGNATURE,
     check_finished,
-    find_result,
     requested_owner,
 )
 
@@ -96,7 +93,7 @@ async def serve(request: web.Request) -> web.StreamResponse:
 
     A result's name always means the same bytes; an upload's name means its newest result.
     """
-    task, name, result, exact, kept = await _find(request)
+    task, name, result, exact, kept = await find_kept_result(request)
     # finished_at is always set once a task has succeeded.
     made = (task.finished_at or datetime.now(UTC)).astimezone(UTC)
     check_preconditions(request, result.sha256, made)
@@ -126,27 +123,6 @@ async def serve(request: web.Request) -> web.StreamResponse:
     if exact and not task.owner and not partial and result.bytes <= MAX_RESULT_BYTES:
         data = request.app[RECENT_RESULTS].keep(name, task, result, data)
     return await stream_response(request, response, data, name)
-
-
-async def _find(request: web.Request) -> tuple[Task, str, Result, bool, bytes | None]:
-    """Return what ``find_result`` does, and the bytes if they are in memory."""
-    recent, asked = request.app[RECENT_RESULTS], request.match_info["name"]
-    kept = None if requested_owner(request) else recent.get(asked)
-    if kept is None or not kept.trusted:
-        try:
-            task, name, result, exact = await find_result(request)
-        except StoreUnavailable:
-            if kept is None:
-                raise
-        except (NotFound, NotReady, ResultGone):
-            recent.forget(asked)
-            raise
-        else:
-            if kept is None or (task.id, result) != (kept.task.id, kept.result):
-                return task, name, result, exact, None
-            kept.confirmed = time.monotonic()
-    structlog.contextvars.bind_contextvars(task_id=kept.task.id)
-    return kept.task, asked, kept.result, True, kept.data
 
 
 @endpoint(
